@@ -1,0 +1,8 @@
+"""The error a person can mend: bad input, a bad setting, a missing model. Bugs raise something else."""
+
+
+class InputError(Exception):
+    """One sentence that names the thing, its value, what was expected and what to do.
+
+    The command line shows it as that one line, without a traceback, and exits with 1.
+    """

@@ -1,0 +1,241 @@
+"""The models of one sensor's devices as one Arrow table: no pickles, one row a device, ragged lists.
+
+Arrow stores a list column as offsets and values, which is just what the kernel reads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.fleet.tables import TIMESTAMP
+
+FORMAT_VERSION = 1
+METADATA_KEY = b"batch_scoring"
+
+Float = NDArray[np.float64]
+
+_FLOATS = pa.list_(pa.float64())
+
+MODELS = pa.schema(
+    [
+        pa.field("device", pa.string()),
+        pa.field("n_train", pa.int64()),
+        pa.field("trained_from", TIMESTAMP),
+        pa.field("trained_to", TIMESTAMP),
+        pa.field("nu", pa.float64()),
+        pa.field("gamma", pa.float64()),
+        pa.field("rho", pa.float64()),
+        pa.field("mean", _FLOATS),
+        pa.field("scale", _FLOATS),
+        pa.field("support_vectors", _FLOATS),
+        pa.field("dual_coef", _FLOATS),
+        pa.field("threshold", pa.float64()),
+        pa.field("train_flag_rate", pa.float64()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class FleetInfo:
+    """What all models of a fleet share; kept in the table's metadata.
+
+    Attributes
+    ----------
+    sensor : str
+    features : tuple of str
+        In the order of the columns of every model's arrays.
+    window_seconds : float
+        Length of the windows the models were trained on.
+    libraries : dict of str to str
+        Versions of the libraries that fitted them.
+    format_version : int
+    """
+
+    sensor: str
+    features: tuple[str, ...]
+    window_seconds: float
+    libraries: dict[str, str]
+    format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True)
+class RbfModels:
+    """The numbers of D models over d features, ragged in their support vectors; no copies of the table's.
+
+    Attributes
+    ----------
+    mean, scale : array of shape (D, d), float64
+        ``z = (x - mean) / scale``.
+    gamma, rho : array of shape (D,), float64
+    sv_offsets : array of shape (D + 1,), int64
+        Model i owns the support vectors ``sv_offsets[i]:sv_offsets[i + 1]``.
+    support_vectors : array of shape (V, d), float64
+        All support vectors, in scaled units.
+    dual_coef : array of shape (V,), float64
+    """
+
+    mean: Float
+    scale: Float
+    gamma: Float
+    rho: Float
+    sv_offsets: NDArray[np.int64]
+    support_vectors: Float
+    dual_coef: Float
+
+
+@dataclass(frozen=True)
+class FleetModel:
+    """The models of one sensor's devices.
+
+    Attributes
+    ----------
+    table : pyarrow.Table
+        Schema :data:`MODELS`, one row a device, sorted by device (UTF-8 bytes), each device once.
+    info : FleetInfo
+
+    Notes
+    -----
+    The score is scikit-learn's ``decision_function``:
+    ``score = Σ dual_coef · exp(-gamma · ‖z - sv‖²) - rho``, the lower, the more abnormal. A window
+    is an anomaly when ``score < threshold``; ``threshold = 0`` is the plain one-class SVM.
+    """
+
+    table: pa.Table
+    info: FleetInfo
+
+    @classmethod
+    def build(cls, table: pa.Table, info: FleetInfo) -> FleetModel:
+        """Sort the rows by device, check them, and write ``info`` into the table's metadata.
+
+        Raises
+        ------
+        InputError
+            When a device is there twice or the arrays of a model do not fit its features.
+        """
+        table = table.select(MODELS.names).cast(MODELS).sort_by("device").combine_chunks()
+        model = cls(
+            table.replace_schema_metadata({METADATA_KEY: json.dumps(_info_to_json(info)).encode()}), info
+        )
+        model._check()
+        return model
+
+    @classmethod
+    def from_table(cls, table: pa.Table) -> FleetModel:
+        """Read a fleet model from a table that :meth:`build` made, such as one read from Parquet.
+
+        Raises
+        ------
+        InputError
+            When the table is no fleet model, or of a newer format than this code knows.
+        """
+        text = (table.schema.metadata or {}).get(METADATA_KEY)
+        if text is None:
+            raise InputError("this table is not a fleet model: its metadata has no 'batch_scoring' entry")
+        values = json.loads(text)
+        if values["format_version"] > FORMAT_VERSION:
+            raise InputError(
+                f"this fleet model has format {values['format_version']}, "
+                f"newer than the {FORMAT_VERSION} known here; upgrade batch_scoring"
+            )
+        info = FleetInfo(**{**values, "features": tuple(values["features"])})
+        model = cls(table.combine_chunks(), info)
+        model._check()
+        return model
+
+    @property
+    def devices(self) -> pa.StringArray:
+        """The devices, sorted; one model each."""
+        return _array(self.table, "device")
+
+    @property
+    def n_support_vectors(self) -> NDArray[np.int64]:
+        """Support vectors of each model, shape (D,)."""
+        return np.diff(_offsets(self.table, "dual_coef"))
+
+    def arrays(self) -> RbfModels:
+        """The models as flat arrays for the kernel."""
+        d = len(self.info.features)
+        return RbfModels(
+            mean=_values(self.table, "mean").reshape(-1, d),
+            scale=_values(self.table, "scale").reshape(-1, d),
+            gamma=_array(self.table, "gamma").to_numpy(),
+            rho=_array(self.table, "rho").to_numpy(),
+            sv_offsets=_offsets(self.table, "dual_coef"),
+            support_vectors=_values(self.table, "support_vectors").reshape(-1, d),
+            dual_coef=_values(self.table, "dual_coef"),
+        )
+
+    def select(self, devices: Sequence[str] | frozenset[str]) -> FleetModel:
+        """The models of these devices only; unknown ones are left out silently."""
+        keep = pc.is_in(self.table["device"], value_set=pa.array(sorted(devices), pa.string()))
+        return FleetModel(self.table.filter(keep).combine_chunks(), self.info)
+
+    def replace(self, newer: FleetModel) -> FleetModel:
+        """These models with the rows of ``newer`` put in the place of their devices', or added.
+
+        Raises
+        ------
+        InputError
+            When sensor, features or window length differ.
+        """
+        for name in ("sensor", "features", "window_seconds"):
+            ours, theirs = getattr(self.info, name), getattr(newer.info, name)
+            if ours != theirs:
+                raise InputError(
+                    f"sensor {self.info.sensor!r}: models over {name} {theirs!r} cannot join those over "
+                    f"{ours!r}; train all devices of the sensor"
+                )
+        keep = pc.invert(pc.is_in(self.table["device"], value_set=newer.devices))
+        rows = pa.concat_tables([self.table.filter(keep), newer.table])
+        return FleetModel.build(rows, newer.info)
+
+    def _check(self) -> None:
+        where = f"fleet model of sensor {self.info.sensor!r}"
+        names = [field.name for field in MODELS]
+        if self.table.column_names != names:
+            raise InputError(f"{where}: columns are {self.table.column_names}, expected {names}")
+        d = len(self.info.features)
+        n_sv = self.n_support_vectors
+        sizes = {"mean": d, "scale": d, "support_vectors": n_sv * d}
+        for name, expected in sizes.items():
+            wrong = np.flatnonzero(np.diff(_offsets(self.table, name)) != expected)
+            if wrong.size:
+                device = self.devices[int(wrong[0])].as_py()
+                raise InputError(f"{where}: {name} of device {device!r} does not fit its {d} features")
+        order = self.devices
+        if len(order) > 1 and not pc.all(pc.less(order[:-1], order[1:])).as_py():
+            raise InputError(f"{where}: devices are not sorted or not unique")
+
+
+def _info_to_json(info: FleetInfo) -> dict[str, object]:
+    return {
+        "sensor": info.sensor,
+        "features": list(info.features),
+        "window_seconds": info.window_seconds,
+        "libraries": dict(sorted(info.libraries.items())),
+        "format_version": info.format_version,
+    }
+
+
+def _array(table: pa.Table, name: str) -> pa.Array:
+    column = table[name]
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _offsets(table: pa.Table, name: str) -> NDArray[np.int64]:
+    offsets = _array(table, name).offsets.to_numpy().astype(np.int64)
+    return offsets - offsets[0] if offsets.size else np.zeros(1, np.int64)
+
+
+def _values(table: pa.Table, name: str) -> Float:
+    # flatten() honours the offsets of a sliced array, .values would not.
+    values: Float = _array(table, name).flatten().to_numpy(zero_copy_only=False)
+    return values

@@ -1,0 +1,276 @@
+"""One device: scikit-learn's StandardScaler and OneClassSVM, fitted, guarded and calibrated.
+
+What is fitted is exactly scikit-learn's. Around it stand guards for data a one-class SVM cannot
+handle, and a threshold that keeps to a false-alarm rate on data the model has not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batch_scoring.fleet.errors import InputError
+
+Float = NDArray[np.float64]
+
+# Below this the solver has less than two whole support vectors to move and stops where it starts:
+# with nu = 1e-4 on 299 rows it flagged every reading of 4 of the 15 sensors of the 2018 reference.
+MIN_NU_TIMES_ROWS = 2.0
+
+# A constant series counts as unchanged within this share of its size: means of equal readings
+# differ in the last digits.
+CONSTANT_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class FitParameters:
+    """How the models are fitted.
+
+    Attributes
+    ----------
+    nu : float
+        Share of the training windows that may lie outside, in (0, 1]; scikit-learn's.
+    gamma : "scale", "auto" or float
+        Width of the RBF; scikit-learn's.
+    tol : float
+        Tolerance of the solver; scikit-learn's.
+    threshold : "calibrated" or "native"
+        Native is the plain one-class SVM: an anomaly has a score below 0.
+    false_alarm_rate : float
+        Share of normal windows that a calibrated threshold may flag, in [0, 1).
+    calibration_blocks : int
+        The training range is cut into this many blocks of time, at least 2.
+    calibrate_on : "every_block" or "newest_block"
+        Score every block by a model of the others, or only the newest one.
+    min_windows : int
+        Devices with fewer training windows get no model; at least 2.
+    max_train_windows : int
+        Longer series are thinned evenly in time: the solver is quadratic.
+    """
+
+    nu: float = 0.1
+    gamma: Any = "scale"
+    tol: float = 1e-3
+    threshold: Literal["calibrated", "native"] = "calibrated"
+    false_alarm_rate: float = 0.001
+    calibration_blocks: int = 5
+    calibrate_on: Literal["every_block", "newest_block"] = "every_block"
+    min_windows: int = 30
+    max_train_windows: int = 2000
+
+    def __post_init__(self) -> None:
+        checks = {
+            "nu": (0 < self.nu <= 1, "in (0, 1]"),
+            "tol": (self.tol > 0, "positive"),
+            "false_alarm_rate": (0 <= self.false_alarm_rate < 1, "in [0, 1)"),
+            "calibration_blocks": (self.calibration_blocks >= 2, "at least 2"),
+            "min_windows": (self.min_windows >= 2, "at least 2"),
+            "max_train_windows": (self.max_train_windows >= self.min_windows, "at least min_windows"),
+            "gamma": (
+                self.gamma in ("scale", "auto") or (_is_number(self.gamma) and self.gamma > 0),
+                "'scale', 'auto' or a positive number",
+            ),
+        }
+        for name, (holds, expected) in checks.items():
+            if not holds:
+                raise InputError(f"train.{name} is {getattr(self, name)!r}; it must be {expected}")
+
+
+@dataclass(frozen=True)
+class RbfModel:
+    """One fitted model; the attributes are those of a row of the fleet model's table.
+
+    Attributes
+    ----------
+    mean, scale : array of shape (d,), float64
+    gamma, nu, rho, threshold, train_flag_rate : float
+    support_vectors : array of shape (n_sv, d), float64
+        In scaled units.
+    dual_coef : array of shape (n_sv,), float64
+    notes : tuple of str
+        What a person should know of this fit.
+    """
+
+    mean: Float
+    scale: Float
+    gamma: float
+    nu: float
+    rho: float
+    support_vectors: Float
+    dual_coef: Float
+    threshold: float = 0.0
+    train_flag_rate: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    def score(self, X: Float) -> Float:
+        """scikit-learn's decision function of raw features X of shape (n, d); lower is more abnormal."""
+        Z = (X - self.mean) / self.scale
+        distance = np.zeros((len(Z), len(self.support_vectors)))
+        for z, sv in zip(Z.T, self.support_vectors.T, strict=True):
+            distance += (z[:, None] - sv) ** 2
+        scores: Float = np.exp(-self.gamma * distance) @ self.dual_coef - self.rho
+        return scores
+
+
+def fit_device(X: Float, parameters: FitParameters) -> RbfModel:
+    """Fit, calibrate and check the model of one device.
+
+    Parameters
+    ----------
+    X : array of shape (n, d), float64
+        Finite features of the training windows, in the order of time; n >= min_windows.
+    parameters : FitParameters
+
+    Returns
+    -------
+    RbfModel
+
+    Raises
+    ------
+    ValueError
+        When scikit-learn cannot fit, or fits a model without an inside.
+    """
+    rows = thin(len(X), parameters.max_train_windows)
+    notes = () if rows.size == len(X) else (f"trained on {rows.size:,} of {len(X):,} windows",)
+    train = X[rows]
+    if np.all(np.ptp(train, axis=0) <= _tolerance(train)):
+        model = constant_model(train)
+    elif parameters.threshold == "native":
+        model = fit_svm(train, parameters)
+    else:
+        model = calibrate(train, fit_svm(train, parameters), parameters)
+    flagged = float(np.mean(model.score(X) < model.threshold))
+    return replace(model, train_flag_rate=flagged, notes=notes + model.notes)
+
+
+def thin(n: int, at_most: int) -> NDArray[np.int64]:
+    """Indices of at most so many of n rows, spread evenly and always the same ones.
+
+    Examples
+    --------
+    >>> thin(10, 4).tolist()
+    [0, 3, 6, 9]
+    """
+    return np.arange(n) if n <= at_most else np.linspace(0, n - 1, at_most).round().astype(np.int64)
+
+
+def fit_svm(X: Float, parameters: FitParameters) -> RbfModel:
+    """Fit scikit-learn's StandardScaler and OneClassSVM; threshold 0.
+
+    ``nu`` is raised where ``nu · n`` is too small for the solver to move, and a note says so.
+    """
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import OneClassSVM
+
+    scaler = StandardScaler().fit(X)
+    Z = scaler.transform(X)
+    nu, notes = parameters.nu, []
+    if nu * len(X) < MIN_NU_TIMES_ROWS:
+        nu = min(1.0, MIN_NU_TIMES_ROWS / len(X))
+        notes.append(f"nu raised from {parameters.nu:g} to {nu:.3g}: {len(X)} windows are few for it")
+    constant = np.flatnonzero(np.ptp(X, axis=0) <= _tolerance(X))
+    if constant.size:
+        notes.append(f"{constant.size} of {X.shape[1]} features do not change in training")
+    svm = OneClassSVM(kernel="rbf", nu=nu, gamma=_gamma(Z, parameters.gamma), tol=parameters.tol).fit(Z)
+    rho = -float(svm.intercept_[0])
+    if not (np.isfinite(rho) and rho > 0):
+        raise ValueError(f"the fitted one-class SVM has no inside (rho = {rho:g})")
+    return RbfModel(
+        mean=scaler.mean_,
+        scale=scaler.scale_,
+        gamma=float(svm.gamma),
+        nu=nu,
+        rho=rho,
+        support_vectors=np.ascontiguousarray(svm.support_vectors_),
+        dual_coef=svm.dual_coef_[0],
+        notes=tuple(notes),
+    )
+
+
+def constant_model(X: Float) -> RbfModel:
+    """A model for a series that never changed: normal is that value, anything else an anomaly.
+
+    A one-class SVM flags the very constant it was trained on. This one has a single support
+    vector at the constant and its boundary one tolerance away, ``score = 2^(-z²) - 1/2``, so the
+    kernel needs no special case.
+    """
+    middle = X.mean(axis=0)
+    return RbfModel(
+        mean=middle,
+        scale=np.maximum(_tolerance(X), CONSTANT_TOLERANCE**2),
+        gamma=float(np.log(2.0)),
+        nu=1.0,
+        rho=0.5,
+        support_vectors=np.zeros((1, X.shape[1])),
+        dual_coef=np.ones(1),
+        notes=("constant in training: any other value is an anomaly",),
+    )
+
+
+def calibrate(X: Float, model: RbfModel, parameters: FitParameters) -> RbfModel:
+    """Set the threshold so that at most ``false_alarm_rate`` of unseen normal windows fall below it.
+
+    Blocks of time are held out in turn and scored by a model of the rest. Neighbouring windows
+    resemble each other, so holding out single windows would promise too much. A score grows with
+    the number of training rows, hence the ratio ``score / rho`` is what carries over.
+
+    Parameters
+    ----------
+    X : array of shape (n, d), float64
+        In the order of time.
+    model : RbfModel
+        Fitted on all of X.
+    parameters : FitParameters
+    """
+    ratios = np.concatenate(
+        [
+            part.score(X[held_out]) / part.rho
+            for held_out, rest in blocks(len(X), parameters)
+            for part in [fit_svm(X[rest], parameters)]
+        ]
+    )
+    allowed = int(parameters.false_alarm_rate * ratios.size)
+    threshold = float(np.sort(ratios)[allowed]) * model.rho
+    notes = model.notes
+    if parameters.false_alarm_rate * ratios.size < 1:
+        notes += (
+            f"{ratios.size} windows cannot resolve a false-alarm rate of {parameters.false_alarm_rate:g}; "
+            f"expect about {1 / (ratios.size + 1):.2g}",
+        )
+    return replace(model, threshold=threshold, notes=notes)
+
+
+def blocks(n: int, parameters: FitParameters) -> Iterator[tuple[slice, NDArray[np.int64]]]:
+    """The rows held out and the rows to train on, for each held-out block of time.
+
+    Examples
+    --------
+    >>> [(b.start, b.stop, rest.tolist()) for b, rest in blocks(4, FitParameters(calibration_blocks=2))]
+    [(0, 2, [2, 3]), (2, 4, [0, 1])]
+    """
+    edges = np.linspace(0, n, min(parameters.calibration_blocks, n) + 1).astype(int)
+    pairs = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+    for start, end in pairs if parameters.calibrate_on == "every_block" else pairs[-1:]:
+        yield slice(start, end), np.concatenate([np.arange(start), np.arange(end, n)])
+
+
+def _gamma(Z: Float, gamma: Any) -> float:
+    """scikit-learn's meaning of ``gamma``, as the number it is."""
+    if gamma == "scale":
+        variance = float(Z.var())
+        return 1.0 / (Z.shape[1] * variance) if variance > 0 else 1.0
+    return 1.0 / Z.shape[1] if gamma == "auto" else float(gamma)
+
+
+def _tolerance(X: Float) -> Float:
+    """How far each feature may stray and still count as unchanged, shape (d,)."""
+    size = np.abs(X).max(axis=0)
+    return CONSTANT_TOLERANCE * np.maximum(size, size.max(initial=0.0))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

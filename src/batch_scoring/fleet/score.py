@@ -1,0 +1,177 @@
+"""Windows and a fleet model in, predictions and a status table out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.fleet.kernel import scale_rows, score_scaled
+from batch_scoring.fleet.model import FleetModel
+from batch_scoring.fleet.tables import PREDICTIONS, STATUS
+from batch_scoring.fleet.windows import feature_matrix
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+
+
+def score_fleet(
+    windows: pa.Table, model: FleetModel, model_version: str, n_threads: int | None = None
+) -> tuple[pa.Table, pa.Table]:
+    """Score the windows of one sensor with the models of its devices.
+
+    Parameters
+    ----------
+    windows : pyarrow.Table
+        Schema ``windows_schema(features)`` with at least the model's features; one sensor, any order.
+    model : FleetModel
+    model_version : str
+        Written into every prediction.
+    n_threads : int, optional
+        Default: the cores this process may use.
+
+    Returns
+    -------
+    predictions : pyarrow.Table
+        Schema PREDICTIONS, in the order of ``windows``, without the windows that cannot be scored.
+        ``is_anomaly`` is ``score < threshold``; ``severity`` is 0 at the threshold and 1 where no
+        support vector is anywhere near; ``top_feature`` has the largest ``|z|`` in scaled units.
+    status : pyarrow.Table
+        Schema STATUS, one row for each device of the windows or of the model, sorted by device:
+        ``ok``, ``no_model``, ``no_data``, or ``bad_features`` when a window of the device has a
+        feature that is not finite. ``n_windows`` counts predictions.
+
+    Raises
+    ------
+    InputError
+        When the windows are of another sensor or length than the model's, or lack a feature.
+    """
+    _require_match(windows, model)
+    known = _model_of_row(windows["device"], model)
+    X = feature_matrix(windows, model.info.features)
+    finite = np.asarray(np.isfinite(X).all(axis=1))
+    rows = np.flatnonzero((known >= 0) & finite)
+    # The kernel wants the rows of a model side by side; a stored partition has them so already.
+    grouped = rows[np.argsort(known[rows], kind="stable")]
+    predicted = _score_rows(X[grouped], known[grouped], model, n_threads)
+    predictions = _predictions(windows, grouped, predicted, model, model_version)
+    if not np.array_equal(rows, grouped):
+        predictions = predictions.take(pa.array(np.argsort(grouped, kind="stable")))
+    return predictions, _status(windows["device"], known, finite, predictions, model)
+
+
+def severity(score: Float, threshold: Float, rho: Float) -> Float:
+    """How bad: 0 at the threshold or above, 1 where every support vector is infinitely far.
+
+    ``(threshold - score) / (threshold + rho)``, clipped to [0, 1]. ``score + rho`` is a sum of
+    kernel values with positive weights, so ``-rho`` is the lowest score there is.
+
+    Parameters
+    ----------
+    score, threshold, rho : arrays of one shape, float64
+
+    Examples
+    --------
+    >>> severity(np.array([0.2, -0.05, -0.1]), np.zeros(3), np.full(3, 0.1)).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    room = threshold + rho
+    share = np.divide(threshold - score, room, out=np.zeros_like(score), where=room > 0)
+    clipped: Float = np.clip(share, 0.0, 1.0)
+    return clipped
+
+
+def _require_match(windows: pa.Table, model: FleetModel) -> None:
+    if windows.num_rows == 0:
+        return
+    sensor = windows["sensor"][0].as_py()
+    if sensor != model.info.sensor:
+        raise InputError(f"the windows are of sensor {sensor!r}, the model is of {model.info.sensor!r}")
+    length = pc.subtract(windows["window_end"][0], windows["window_start"][0]).cast(pa.int64()).as_py() / 1e6
+    if length != model.info.window_seconds:
+        raise InputError(
+            f"sensor {sensor!r}: the windows are {length:g} s long, its models were trained on windows of "
+            f"{model.info.window_seconds:g} s; train again, or aggregate with the same window"
+        )
+
+
+def _model_of_row(devices: pa.ChunkedArray, model: FleetModel) -> Int:
+    """The model of each row; -1 where the device has none."""
+    index = pc.index_in(devices, value_set=model.devices)
+    return pc.fill_null(index, -1).to_numpy().astype(np.int64)
+
+
+def _score_rows(X: Float, known: Int, model: FleetModel, n_threads: int | None) -> tuple[Float, Int]:
+    arrays = model.arrays()
+    row_offsets = np.concatenate([[0], np.cumsum(np.bincount(known, minlength=arrays.gamma.size))])
+    Z = scale_rows(arrays, X, known)
+    return score_scaled(arrays, Z, row_offsets, n_threads), np.abs(Z).argmax(axis=1)
+
+
+def _predictions(
+    windows: pa.Table, rows: Int, predicted: tuple[Float, Int], model: FleetModel, model_version: str
+) -> pa.Table:
+    score, top = predicted
+    index = _model_of_row(windows["device"].take(pa.array(rows)), model)
+    threshold = model.table["threshold"].to_numpy()[index]
+    rho = model.table["rho"].to_numpy()[index]
+    taken = windows.take(pa.array(rows))
+    features = pa.array(model.info.features, pa.string())
+    columns = [
+        *(taken[name] for name in ("window_start", "window_end", "device", "sensor")),
+        taken["mean"] if "mean" in taken.column_names else pa.nulls(rows.size, pa.float64()),
+        pa.array(score),
+        pa.array(threshold),
+        pa.array(score < threshold),
+        pa.array(severity(score, threshold, rho)),
+        features.take(pa.array(top)),
+        pa.repeat(pa.scalar(model_version, pa.string()), rows.size),
+    ]
+    return pa.Table.from_arrays(columns, schema=PREDICTIONS)
+
+
+def _status(
+    devices: pa.ChunkedArray, known: Int, finite: NDArray[np.bool_], predictions: pa.Table, model: FleetModel
+) -> pa.Table:
+    everyone = pc.unique(pa.chunked_array([*devices.chunks, model.devices], pa.string()))
+    everyone = everyone.take(pc.sort_indices(everyone))
+
+    def count(which: pa.ChunkedArray) -> Int:
+        index = pc.index_in(which, value_set=everyone).to_numpy(zero_copy_only=False)
+        return np.bincount(index.astype(np.int64), minlength=len(everyone))
+
+    n_rows = count(devices)
+    n_bad = count(devices.filter(pa.array((known >= 0) & ~finite)))
+    n_scored = count(predictions["device"])
+    n_anomalies = count(predictions["device"].filter(predictions["is_anomaly"]))
+    has_model = pc.is_in(everyone, value_set=model.devices).to_numpy(zero_copy_only=False)
+    cases = [~has_model, n_rows == 0, n_bad > 0]
+    names = np.select(cases, ["no_model", "no_data", "bad_features"], "ok")
+    texts = np.select(
+        cases,
+        [
+            _texts(n_rows, "{} windows, but no model of this device; train it"),
+            _texts(n_rows, "no window of this device in this range"),
+            _texts(n_bad, "{} windows have a feature that is not finite and were not scored"),
+        ],
+        "",
+    )
+    return pa.Table.from_arrays(
+        [
+            everyone,
+            pa.repeat(pa.scalar(model.info.sensor), len(everyone)),
+            pa.repeat(pa.scalar("score"), len(everyone)),
+            pa.array(names.astype(object), pa.string()),
+            pa.array(n_scored),
+            pa.array(n_anomalies),
+            pa.array(texts.astype(object), pa.string()),
+        ],
+        schema=STATUS,
+    )
+
+
+def _texts(numbers: Int, text: str) -> NDArray[np.str_]:
+    distinct, which = np.unique(numbers, return_inverse=True)
+    return np.array([text.format(n) for n in distinct.tolist()])[which]

@@ -1,0 +1,292 @@
+"""Tumbling windows and their features: from the sorted readings of one sensor to one row a window.
+
+Every feature is a reduction over runs of neighbouring rows, so a fleet of any size takes a handful
+of passes over its arrays. The sums run in the order of the rows: the same readings give the same
+bits, whatever the machine's number of cores.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.fleet.tables import windows_schema
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+
+DEFAULT_FEATURES = ("mean", "std", "min", "max", "change", "diff_mean")
+
+_KEY_COLUMNS = {"window_start", "window_end", "device", "sensor"}
+_QUANTILE = re.compile(r"p(\d{1,2})")
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Readings cut into runs of one device and one window, n readings in m runs.
+
+    Attributes
+    ----------
+    times : array of shape (n,), int64
+        Microseconds since the epoch.
+    values : array of shape (n,), float64
+    starts : array of shape (m,), int64
+        Index of the first reading of each run.
+    device : array of shape (m,), int64
+        A number for the device of each run, rising.
+    window : array of shape (m,), int64
+        Windows since the epoch.
+    """
+
+    times: Int
+    values: Float
+    starts: Int
+    device: Int
+    window: Int
+
+    @cached_property
+    def count(self) -> Int:
+        """Readings in each run, shape (m,)."""
+        return np.diff(self.starts, append=self.values.size)
+
+    @cached_property
+    def run_of_reading(self) -> Int:
+        """The run of each reading, shape (n,)."""
+        return np.repeat(np.arange(self.starts.size), self.count)
+
+    @cached_property
+    def mean(self) -> Float:
+        """Mean of each run, shape (m,)."""
+        return self.sum(self.values) / self.count
+
+    @cached_property
+    def deviation(self) -> Float:
+        """Each reading less the mean of its run, shape (n,)."""
+        return self.values - self.mean[self.run_of_reading]
+
+    def sum(self, x: Float) -> Float:
+        """Sum over each run, shape (m,)."""
+        return np.add.reduceat(x, self.starts) if self.starts.size else np.zeros(0)
+
+    @cached_property
+    def sorted_values(self) -> Float:
+        """The readings, sorted by value within each run, shape (n,)."""
+        return self.values[np.lexsort((self.values, self.run_of_reading))]
+
+
+def _std(runs: Runs) -> Float:
+    return np.sqrt(runs.sum(runs.deviation**2) / runs.count)
+
+
+def _min(runs: Runs) -> Float:
+    return np.minimum.reduceat(runs.values, runs.starts) if runs.starts.size else np.zeros(0)
+
+
+def _max(runs: Runs) -> Float:
+    return np.maximum.reduceat(runs.values, runs.starts) if runs.starts.size else np.zeros(0)
+
+
+def _first(runs: Runs) -> Float:
+    return runs.values[runs.starts]
+
+
+def _last(runs: Runs) -> Float:
+    return runs.values[runs.starts + runs.count - 1]
+
+
+def _slope(runs: Runs) -> Float:
+    """Least-squares slope, per second; 0 for windows whose readings have one time."""
+    # From the first reading of the run, so that microseconds since 1970 lose no digits.
+    seconds = (runs.times - runs.times[runs.starts][runs.run_of_reading]) / 1e6
+    seconds = seconds - (runs.sum(seconds) / runs.count)[runs.run_of_reading]
+    spread = runs.sum(seconds**2)
+    return np.divide(runs.sum(seconds * runs.deviation), spread, out=np.zeros(spread.size), where=spread > 0)
+
+
+def _diff_mean(runs: Runs) -> Float:
+    """Mean less the mean of the window just before; 0 where the device has no such window."""
+    change = np.diff(runs.mean, prepend=0.0)
+    follows = (np.diff(runs.device, prepend=-1) == 0) & (np.diff(runs.window, prepend=0) == 1)
+    return np.where(follows, change, 0.0)
+
+
+def _quantile(share: float) -> Callable[[Runs], Float]:
+    """The quantile of each run, interpolated as ``numpy.quantile`` does by default."""
+
+    def feature(runs: Runs) -> Float:
+        position = share * (runs.count - 1)
+        below = np.floor(position).astype(np.int64)
+        above = np.minimum(below + 1, runs.count - 1)
+        low, high = (runs.sorted_values[runs.starts + i] for i in (below, above))
+        return low + (position - below) * (high - low)
+
+    return feature
+
+
+_FEATURES: dict[str, Callable[[Runs], Float]] = {
+    "mean": lambda runs: runs.mean,
+    "std": _std,
+    "min": _min,
+    "max": _max,
+    "range": lambda runs: _max(runs) - _min(runs),
+    "first": _first,
+    "last": _last,
+    "change": lambda runs: _last(runs) - _first(runs),
+    "slope": _slope,
+    "sum": lambda runs: runs.sum(runs.values),
+    "count": lambda runs: runs.count.astype(np.float64),
+    "diff_mean": _diff_mean,
+}
+
+
+def feature_function(name: str) -> Callable[[Runs], Float]:
+    """The function that computes a feature.
+
+    Parameters
+    ----------
+    name : str
+        One of ``mean std min max range first last change slope sum count diff_mean``, or ``pNN``
+        for the NN-th percentile. ``std`` divides by the number of readings (0 for one reading),
+        ``change`` is last less first, ``slope`` is per second, ``diff_mean`` is the mean less that
+        of the window just before (0 where the device has none).
+
+    Raises
+    ------
+    InputError
+        When there is no such feature.
+    """
+    if name in _FEATURES:
+        return _FEATURES[name]
+    if match := _QUANTILE.fullmatch(name):
+        return _quantile(int(match[1]) / 100)
+    raise InputError(f"feature {name!r} is not known; known are {', '.join(_FEATURES)} and p01 … p99")
+
+
+def aggregate_readings(
+    readings: pa.Table,
+    window_us: int,
+    features: Sequence[str] = DEFAULT_FEATURES,
+    min_readings: int = 1,
+) -> pa.Table:
+    """Cut the readings of one sensor into tumbling windows and compute their features.
+
+    Parameters
+    ----------
+    readings : pyarrow.Table
+        Columns timestamp (µs, UTC), device, sensor, value; all of one sensor; sorted by
+        device, then time (sorted here if they are not). Values are finite.
+    window_us : int
+        Length of a window in microseconds. Windows are ``[k · window_us, (k + 1) · window_us)``
+        since the epoch.
+    features : sequence of str
+        See :func:`feature_function`.
+    min_readings : int
+        Windows with fewer readings are left out, as are windows without any.
+
+    Returns
+    -------
+    pyarrow.Table
+        Schema ``windows_schema(features)``, sorted by device, then window_start.
+
+    Raises
+    ------
+    InputError
+        On an unknown feature or a window length that is not positive.
+
+    Examples
+    --------
+    >>> from batch_scoring.fleet.tables import READINGS
+    >>> readings = pa.Table.from_pydict(
+    ...     {"timestamp": [0, 1_000_000, 5_000_000], "device": ["a"] * 3, "sensor": ["s"] * 3,
+    ...      "value": [1.0, 3.0, 7.0]}, schema=READINGS)
+    >>> windows = aggregate_readings(readings, 5_000_000, ["mean", "change", "diff_mean"])
+    >>> windows.select(["count", "mean", "change", "diff_mean"]).to_pylist()
+    [{'count': 2, 'mean': 2.0, 'change': 2.0, 'diff_mean': 0.0},
+     {'count': 1, 'mean': 7.0, 'change': 0.0, 'diff_mean': 5.0}]
+    """
+    if window_us <= 0:
+        raise InputError(f"aggregate.window is {window_us} µs; it must be longer than nothing")
+    functions = {name: feature_function(name) for name in features}
+    devices, runs = _cut(_sorted(readings), window_us)
+    if min_readings > 1:
+        runs = _drop_short(runs, min_readings)
+    start = runs.window * window_us
+    sensor = readings["sensor"][0].as_py() if readings.num_rows else None
+    columns = [
+        pa.array(start, pa.int64()),
+        pa.array(start + window_us, pa.int64()),
+        devices.take(pa.array(runs.device)),
+        pa.repeat(pa.scalar(sensor, pa.string()), start.size),
+        pa.array(runs.count, pa.int32()),
+        *(pa.array(function(runs)) for name, function in functions.items() if name != "count"),
+    ]
+    schema = windows_schema(list(functions))
+    return pa.Table.from_arrays(
+        [column.cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
+    )
+
+
+def feature_matrix(windows: pa.Table, features: Sequence[str]) -> Float:
+    """The features of a windows table as one matrix, shape (n, d), C-contiguous.
+
+    Raises
+    ------
+    InputError
+        When the table lacks one of the features.
+    """
+    missing = [name for name in features if name not in windows.column_names]
+    if missing:
+        there = [name for name in windows.column_names if name not in _KEY_COLUMNS]
+        raise InputError(
+            f"the windows have no feature {missing[0]!r}, only {there}; the models need {list(features)}: "
+            f"aggregate with the same features, or train again"
+        )
+    matrix = np.empty((windows.num_rows, len(features)))
+    for column, name in enumerate(features):
+        matrix[:, column] = windows[name].to_numpy()
+    return matrix
+
+
+def _sorted(readings: pa.Table) -> pa.Table:
+    device, time = (readings[name].combine_chunks() for name in ("device", "timestamp"))
+    if readings.num_rows > 1:
+        in_order = pc.or_(
+            pc.less(device[:-1], device[1:]),
+            pc.and_(pc.equal(device[:-1], device[1:]), pc.less_equal(time[:-1], time[1:])),
+        )
+        if not pc.all(in_order).as_py():
+            return readings.sort_by([("device", "ascending"), ("timestamp", "ascending")])
+    return readings
+
+
+def _cut(readings: pa.Table, window_us: int) -> tuple[pa.Array, Runs]:
+    devices = readings["device"].combine_chunks().dictionary_encode()
+    device = devices.indices.to_numpy().astype(np.int64)
+    times = readings["timestamp"].combine_chunks().cast(pa.int64()).to_numpy()
+    window = np.floor_divide(times, window_us)
+    starts = np.flatnonzero((np.diff(device, prepend=-1) != 0) | (np.diff(window, prepend=0) != 0))
+    if times.size and (starts.size == 0 or starts[0] != 0):
+        starts = np.concatenate([[0], starts])
+    values = readings["value"].combine_chunks().to_numpy(zero_copy_only=False)
+    return devices.dictionary, Runs(times, values, starts, device[starts], window[starts])
+
+
+def _drop_short(runs: Runs, min_readings: int) -> Runs:
+    keep = runs.count >= min_readings
+    reading = keep[runs.run_of_reading]
+    count = runs.count[keep]
+    return Runs(
+        runs.times[reading],
+        runs.values[reading],
+        np.cumsum(count) - count,
+        runs.device[keep],
+        runs.window[keep],
+    )

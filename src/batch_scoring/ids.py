@@ -1,0 +1,140 @@
+"""Devices and sensors as strings: their text, their place in a path, and which of them a run is about."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote
+
+from batch_scoring.fleet.errors import InputError
+
+# A path segment may have 255 bytes on every file system we know; the rest is for suffixes.
+MAX_SEGMENT_BYTES = 200
+
+
+def path_segment(identifier: str) -> str:
+    """Write an id so that it is one harmless path segment; :func:`from_path_segment` reads it back.
+
+    Everything but letters, digits, ``-``, ``.``, ``_`` and ``~`` is percent-encoded. A leading
+    dot or underscore is encoded too: such names are hidden files to Arrow and to shells.
+
+    Examples
+    --------
+    >>> path_segment("../../etc/x"), path_segment("Pumpe №7/Süd")
+    ('%2E.%2F..%2Fetc%2Fx', 'Pumpe%20%E2%84%967%2FS%C3%BCd')
+    """
+    text = quote(identifier, safe="")
+    if text[:1] in (".", "_"):
+        text = f"%{ord(text[0]):02X}{text[1:]}"
+    return text
+
+
+def from_path_segment(segment: str) -> str:
+    """The id that :func:`path_segment` wrote.
+
+    Examples
+    --------
+    >>> from_path_segment(path_segment("..")) == ".."
+    True
+    """
+    return unquote(segment)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which devices and sensors a run is about.
+
+    Attributes
+    ----------
+    devices, sensors : frozenset of str or None
+        The ids asked for; None means all of them.
+
+    Examples
+    --------
+    >>> Selection.read(7, ["temperature"]).devices
+    frozenset({'7'})
+    >>> Selection.read("all", None) == Selection()
+    True
+    """
+
+    devices: frozenset[str] | None = None
+    sensors: frozenset[str] | None = None
+
+    @classmethod
+    def read(cls, device: Any, sensor: Any) -> Selection:
+        """Read the parameters ``device`` and ``sensor``: one id, a list of ids, or None or "all"."""
+        return cls(_read_ids("device", device), _read_ids("sensor", sensor))
+
+    @property
+    def is_all(self) -> bool:
+        """Whether nothing is left out."""
+        return self.devices is None and self.sensors is None
+
+    def has_device(self, device: str) -> bool:
+        """Whether the run is about this device."""
+        return self.devices is None or device in self.devices
+
+    def has_sensor(self, sensor: str) -> bool:
+        """Whether the run is about this sensor."""
+        return self.sensors is None or sensor in self.sensors
+
+
+def _read_ids(kind: str, value: Any) -> frozenset[str] | None:
+    if value is None or value == "all":
+        return None
+    values = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
+    if not values:
+        raise InputError(f"{kind}: the list is empty; name at least one {kind}, or leave it out for all")
+    for one in values:
+        if isinstance(one, bool) or not isinstance(one, (str, int, float)):
+            raise InputError(f"{kind}: {one!r} is not an id; write text or a number, quoted where it matters")
+    return frozenset(str(one) for one in values)
+
+
+def require_known(kind: str, wanted: Iterable[str] | None, known: Iterable[str]) -> None:
+    """Raise unless every id that a person asked for exists.
+
+    Parameters
+    ----------
+    kind : str
+        ``"device"`` or ``"sensor"``, for the message.
+    wanted : iterable of str or None
+        The ids asked for; None asks for all and is always fine.
+    known : iterable of str
+        The ids there are.
+
+    Raises
+    ------
+    InputError
+        Naming the first unknown id and up to three that look like it.
+
+    Examples
+    --------
+    >>> require_known("sensor", ["vibraton"], ["vibration", "power"])
+    Traceback (most recent call last):
+    batch_scoring.fleet.errors.InputError: sensor 'vibraton' is not among the 2 known; did you mean ...
+    """
+    if wanted is None:
+        return
+    there = set(known)
+    for identifier in sorted(set(wanted) - there):
+        close = difflib.get_close_matches(identifier, sorted(there), n=3, cutoff=0.5)
+        # '7', '007' and '7.0' are three ids; the other spellings of a number are the likeliest slip.
+        close = [k for k in sorted(there) if _same_number(k, identifier)][:3] or close
+        hint = f"did you mean {', '.join(map(repr, close))}?" if close else _examples(there)
+        raise InputError(f"{kind} {identifier!r} is not among the {len(there)} known; {hint}")
+
+
+def _same_number(left: str, right: str) -> bool:
+    try:
+        return float(left) == float(right)
+    except ValueError:
+        return False
+
+
+def _examples(known: set[str]) -> str:
+    return (
+        f"there are for instance {', '.join(map(repr, sorted(known)[:3]))}" if known else "there are none yet"
+    )

@@ -1,0 +1,141 @@
+"""Configuration read once into typed, frozen objects; a typo in a key is an error with a suggestion."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import types
+import typing
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from batch_scoring.fleet.errors import InputError
+
+T = TypeVar("T")
+
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def read_parameters(cls: type[T], values: Mapping[str, Any] | None, where: str) -> T:
+    """Read a mapping into the dataclass ``cls``.
+
+    Parameters
+    ----------
+    cls : a dataclass type
+        Its fields name the allowed keys; their annotations (bool, int, float, str, datetime,
+        timedelta, list, dict, a nested dataclass, or any of these ``| None``) say how to read them.
+    values : mapping or None
+        As it comes from ``params:…``. Missing keys take the dataclass's defaults.
+    where : str
+        The name of the group, for messages, such as ``"train"``.
+
+    Raises
+    ------
+    InputError
+        On an unknown key, a missing one, or a value of the wrong type.
+
+    Examples
+    --------
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Windows:
+    ...     window: timedelta = timedelta(minutes=5)
+    >>> read_parameters(Windows, {"window": "1h"}, "aggregate").window.total_seconds()
+    3600.0
+    """
+    values = {} if values is None else values
+    if not isinstance(values, Mapping):
+        raise InputError(f"{where}: expected a group of settings, got {values!r}")
+    hints = typing.get_type_hints(cls)
+    # A setting named like a Python keyword ("from") is a field with an underscore behind it.
+    fields = {f.name.rstrip("_"): f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for key in values:
+        if key not in fields:
+            close = difflib.get_close_matches(str(key), fields, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(sorted(fields))}"
+            raise InputError(f"{where}.{key}: there is no such setting; {hint}")
+    read = {
+        fields[key].name: _read(hints[fields[key].name], value, f"{where}.{key}")
+        for key, value in values.items()
+    }
+    for name, field in fields.items():
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and field.name not in read:
+            raise InputError(f"{where}.{name}: this setting is missing")
+    return cls(**read)
+
+
+def read_duration(value: Any, where: str) -> timedelta:
+    """Read ``"5m"``, ``"1h30m"``, ``"14d"`` or a number of seconds; never negative.
+
+    Examples
+    --------
+    >>> read_duration("1h30m", "window")
+    datetime.timedelta(seconds=5400)
+    """
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e12:
+        return timedelta(seconds=value)
+    text = str(value).strip().lower()
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*(min|[smhdw])", text)
+    if not parts or "".join(a + b for a, b in parts) != re.sub(r"\s", "", text):
+        raise InputError(
+            f"{where}: {value!r} is not a length of time; write for instance '5m', '1h' or '14d'"
+        )
+    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+def read_time(value: Any, where: str) -> datetime:
+    """Read an ISO 8601 time as UTC; a time without an offset is taken as UTC.
+
+    Examples
+    --------
+    >>> read_time("2026-01-05T00:00+01:00", "from").isoformat()
+    '2026-01-04T23:00:00+00:00'
+    """
+    try:
+        time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
+    except ValueError:
+        raise InputError(
+            f"{where}: {value!r} is not a time; write for instance '2026-01-05T00:00Z'"
+        ) from None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _read(hint: Any, value: Any, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        options = typing.get_args(hint)
+        if value is None and type(None) in options:
+            return None
+        return _read(next(o for o in options if o is not type(None)), value, where)
+    if origin is typing.Literal:
+        if value not in typing.get_args(hint):
+            allowed = ", ".join(map(repr, typing.get_args(hint)))
+            raise InputError(f"{where}: {value!r} is not one of {allowed}")
+        return value
+    if hint is Any:
+        return value
+    if dataclasses.is_dataclass(hint):
+        return read_parameters(hint, value, where)  # type: ignore[arg-type]
+    if hint is timedelta:
+        return read_duration(value, where)
+    if hint is datetime:
+        return read_time(value, where)
+    return _read_plain(origin or hint, value, where)
+
+
+def _read_plain(hint: Any, value: Any, where: str) -> Any:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is float and is_number:
+        return float(value)
+    if hint is int and is_number and float(value).is_integer():
+        return int(value)
+    if hint is tuple and isinstance(value, (list, tuple)):
+        return tuple(value)
+    if hint in (bool, str, list, dict) and isinstance(value, hint):
+        return value
+    names = {float: "a number", int: "a whole number", bool: "true or false", str: "text", tuple: "a list"}
+    raise InputError(f"{where}: expected {names.get(hint, f'a {hint.__name__}')}, got {value!r}")

@@ -1,0 +1,19 @@
+"""The pipelines by name; ``__default__`` is all of them, from simulated readings to the report."""
+
+from kedro.framework.project import find_pipelines
+from kedro.pipeline import Pipeline
+
+ORDER = ("simulate", "ingest", "aggregate", "train", "score", "report")
+
+
+def register_pipelines() -> dict[str, Pipeline]:
+    """The project's pipelines.
+
+    Returns
+    -------
+    dict of str to Pipeline
+        One entry a folder of ``pipelines/``, and ``__default__``.
+    """
+    pipelines = find_pipelines(raise_errors=True)
+    pipelines["__default__"] = sum((pipelines[name] for name in ORDER), Pipeline([]))
+    return pipelines
