@@ -104,6 +104,11 @@ def read_time(value: Any, where: str) -> datetime:
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
+def scheduled_time(at: Any) -> datetime:
+    """The time a run is about, UTC: the parameter ``at``, or now when it was not given."""
+    return datetime.now(UTC) if at is None else read_time(at, "at")
+
+
 def _read(hint: Any, value: Any, where: str) -> Any:
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):

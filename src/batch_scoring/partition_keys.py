@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 
 from batch_scoring.ids import from_path_segment, path_segment
@@ -28,3 +29,18 @@ def split_partition_key(key: str) -> tuple[str, date]:
     """
     segment, _, day = key.rpartition("/")
     return from_path_segment(segment), date.fromisoformat(day)
+
+
+def by_sensor(keys: Iterable[str]) -> dict[str, dict[date, str]]:
+    """The partitions of each sensor by day, both in order.
+
+    Examples
+    --------
+    >>> by_sensor(["b/2026-01-06", "b/2026-01-05", "a/2026-01-05"])["b"]
+    {datetime.date(2026, 1, 5): 'b/2026-01-05', datetime.date(2026, 1, 6): 'b/2026-01-06'}
+    """
+    named = sorted((*split_partition_key(key), key) for key in keys)
+    sensors: dict[str, dict[date, str]] = {}
+    for sensor, day, key in named:
+        sensors.setdefault(sensor, {})[day] = key
+    return sensors

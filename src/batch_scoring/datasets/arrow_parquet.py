@@ -84,6 +84,12 @@ class ArrowParquetDataset(AbstractDataset[pa.Table | Stream, pq.ParquetFile]):
         return {"filepath": str(self._path)}
 
 
+def footer_text(file: pq.ParquetFile, name: str) -> str:
+    """An entry of a file's footer, such as :class:`Stream` metadata; empty where there is none."""
+    text: bytes = (file.metadata.metadata or {}).get(name.encode(), b"")
+    return text.decode()
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a file for writing that replaces ``path`` only when the block ends without an error.

@@ -129,7 +129,7 @@ def _status_table(
         else:
             status, _, reason = outcome.partition(": ")
             if status == "too_few_windows":
-                notes.insert(0, f"{usable} usable windows, train.min_windows is {parameters.min_windows}")
+                notes.insert(0, f"{usable} usable windows, train.fit.min_windows is {parameters.min_windows}")
             elif reason:
                 notes.insert(0, reason)
         rows.append((device.name, sensor, "train", status, usable, anomalies, "; ".join(notes)))

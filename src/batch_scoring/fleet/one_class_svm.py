@@ -77,7 +77,7 @@ class FitParameters:
         }
         for name, (holds, expected) in checks.items():
             if not holds:
-                raise InputError(f"train.{name} is {getattr(self, name)!r}; it must be {expected}")
+                raise InputError(f"train.fit.{name} is {getattr(self, name)!r}; it must be {expected}")
 
 
 @dataclass(frozen=True)

@@ -51,15 +51,68 @@ def score_fleet(
     _require_match(windows, model)
     known = _model_of_row(windows["device"], model)
     X = feature_matrix(windows, model.info.features)
-    finite = np.asarray(np.isfinite(X).all(axis=1))
-    rows = np.flatnonzero((known >= 0) & finite)
+    rows = np.flatnonzero((known >= 0) & np.isfinite(X).all(axis=1))
     # The kernel wants the rows of a model side by side; a stored partition has them so already.
     grouped = rows[np.argsort(known[rows], kind="stable")]
     predicted = _score_rows(X[grouped], known[grouped], model, n_threads)
     predictions = _predictions(windows, grouped, predicted, model, model_version)
     if not np.array_equal(rows, grouped):
         predictions = predictions.take(pa.array(np.argsort(grouped, kind="stable")))
-    return predictions, _status(windows["device"], known, finite, predictions, model)
+    return predictions, fleet_status(windows, predictions, model)
+
+
+def fleet_status(windows: pa.Table, predictions: pa.Table, model: FleetModel | None) -> pa.Table:
+    """What became of each device of the windows or of the model.
+
+    Parameters
+    ----------
+    windows : pyarrow.Table
+        One sensor; at least one row where there is no model.
+    predictions : pyarrow.Table
+        Schema PREDICTIONS, of these windows.
+    model : FleetModel or None
+        None when the sensor has no model at all.
+
+    Returns
+    -------
+    pyarrow.Table
+        Schema STATUS, one row a device, sorted; see :func:`score_fleet`.
+    """
+    devices = windows["device"]
+    modelled = model.devices if model else pa.array([], pa.string())
+    everyone = pc.unique(pa.chunked_array([*devices.chunks, modelled], pa.string()))
+    everyone = everyone.take(pc.sort_indices(everyone))
+
+    def count(which: pa.ChunkedArray) -> Int:
+        index = pc.index_in(which, value_set=everyone).to_numpy()
+        return np.bincount(index.astype(np.int64), minlength=len(everyone))
+
+    finite = np.isfinite(feature_matrix(windows, model.info.features)).all(axis=1) if model else True
+    has_model = pc.is_in(everyone, value_set=modelled).to_numpy(zero_copy_only=False)
+    n_rows = count(devices)
+    n_bad = count(devices.filter(pa.array(np.broadcast_to(~np.asarray(finite), len(devices)))))
+    cases = [~has_model, n_rows == 0, n_bad > 0]
+    names = np.select(cases, ["no_model", "no_data", "bad_features"], "ok")
+    texts = np.select(
+        cases,
+        [
+            _texts(n_rows, "{} windows, but no model of this device; train it"),
+            _texts(n_rows, "no window of this device in this range"),
+            _texts(n_bad, "{} windows have a feature that is not finite and were not scored"),
+        ],
+        "",
+    )
+    sensor = model.info.sensor if model else windows["sensor"][0].as_py()
+    columns = [
+        everyone,
+        pa.repeat(pa.scalar(sensor), len(everyone)),
+        pa.repeat(pa.scalar("score"), len(everyone)),
+        pa.array(names.astype(object), pa.string()),
+        pa.array(count(predictions["device"])),
+        pa.array(count(predictions["device"].filter(predictions["is_anomaly"]))),
+        pa.array(texts.astype(object), pa.string()),
+    ]
+    return pa.Table.from_arrays(columns, schema=STATUS)
 
 
 def severity(score: Float, threshold: Float, rho: Float) -> Float:
@@ -130,46 +183,6 @@ def _predictions(
         pa.repeat(pa.scalar(model_version, pa.string()), rows.size),
     ]
     return pa.Table.from_arrays(columns, schema=PREDICTIONS)
-
-
-def _status(
-    devices: pa.ChunkedArray, known: Int, finite: NDArray[np.bool_], predictions: pa.Table, model: FleetModel
-) -> pa.Table:
-    everyone = pc.unique(pa.chunked_array([*devices.chunks, model.devices], pa.string()))
-    everyone = everyone.take(pc.sort_indices(everyone))
-
-    def count(which: pa.ChunkedArray) -> Int:
-        index = pc.index_in(which, value_set=everyone).to_numpy(zero_copy_only=False)
-        return np.bincount(index.astype(np.int64), minlength=len(everyone))
-
-    n_rows = count(devices)
-    n_bad = count(devices.filter(pa.array((known >= 0) & ~finite)))
-    n_scored = count(predictions["device"])
-    n_anomalies = count(predictions["device"].filter(predictions["is_anomaly"]))
-    has_model = pc.is_in(everyone, value_set=model.devices).to_numpy(zero_copy_only=False)
-    cases = [~has_model, n_rows == 0, n_bad > 0]
-    names = np.select(cases, ["no_model", "no_data", "bad_features"], "ok")
-    texts = np.select(
-        cases,
-        [
-            _texts(n_rows, "{} windows, but no model of this device; train it"),
-            _texts(n_rows, "no window of this device in this range"),
-            _texts(n_bad, "{} windows have a feature that is not finite and were not scored"),
-        ],
-        "",
-    )
-    return pa.Table.from_arrays(
-        [
-            everyone,
-            pa.repeat(pa.scalar(model.info.sensor), len(everyone)),
-            pa.repeat(pa.scalar("score"), len(everyone)),
-            pa.array(names.astype(object), pa.string()),
-            pa.array(n_scored),
-            pa.array(n_anomalies),
-            pa.array(texts.astype(object), pa.string()),
-        ],
-        schema=STATUS,
-    )
 
 
 def _texts(numbers: Int, text: str) -> NDArray[np.str_]:

@@ -1,8 +1,19 @@
 """Nodes of the ``aggregate`` pipeline and the catalog entries they read and write."""
 
-from kedro.pipeline import Pipeline
+from kedro.pipeline import Node, Pipeline
+
+from batch_scoring.pipelines.aggregate.nodes import aggregate_windows
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """The ``aggregate`` pipeline."""
-    return Pipeline([])
+    """Readings into windows and their features."""
+    return Pipeline(
+        [
+            Node(
+                func=aggregate_windows,
+                inputs=["readings", "previous_windows", "params:aggregate", "params:device", "params:sensor"],
+                outputs="windows",
+                name="aggregate_windows",
+            )
+        ]
+    )

@@ -1,8 +1,28 @@
 """Nodes of the ``score`` pipeline and the catalog entries they read and write."""
 
-from kedro.pipeline import Pipeline
+from kedro.pipeline import Node, Pipeline
+
+from batch_scoring.pipelines.score.nodes import score_windows
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """The ``score`` pipeline."""
-    return Pipeline([])
+    """Windows into predictions, with the published champions."""
+    return Pipeline(
+        [
+            Node(
+                func=score_windows,
+                inputs=[
+                    "windows",
+                    "published_models",
+                    "previous_predictions",
+                    "previous_scored_windows",
+                    "params:score",
+                    "params:at",
+                    "params:device",
+                    "params:sensor",
+                ],
+                outputs=["predictions", "score_status", "scored_windows"],
+                name="score_windows",
+            )
+        ]
+    )

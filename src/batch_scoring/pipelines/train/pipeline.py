@@ -1,8 +1,28 @@
 """Nodes of the ``train`` pipeline and the catalog entries they read and write."""
 
-from kedro.pipeline import Pipeline
+from kedro.pipeline import Node, Pipeline
+
+from batch_scoring.pipelines.train.nodes import train_models
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """The ``train`` pipeline."""
-    return Pipeline([])
+    """Windows into models, tracked in MLflow and published for scoring."""
+    return Pipeline(
+        [
+            Node(
+                func=train_models,
+                inputs=[
+                    "windows",
+                    "previous_models",
+                    "refused",
+                    "params:train",
+                    "params:at",
+                    "params:device",
+                    "params:sensor",
+                ],
+                outputs=["fleet_models", "train_status"],
+                name="train_models",
+                confirms="fleet_models",
+            ),
+        ]
+    )

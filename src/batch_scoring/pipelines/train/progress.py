@@ -1,0 +1,44 @@
+"""How far the training is: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+logger = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+@contextmanager
+def show_progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Give a function to call with the number of devices done.
+
+    Parameters
+    ----------
+    name : str
+        What is trained, for the person who watches.
+    total : int
+        Devices to train.
+    """
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+        columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(f"training {name}", total=total)
+            yield lambda done: bar.update(task, completed=done)
+        return
+    last_line = time.monotonic()
+
+    def line(done: int) -> None:
+        nonlocal last_line
+        if done < total and time.monotonic() - last_line >= SECONDS_BETWEEN_LINES:
+            last_line = time.monotonic()
+            logger.info("train: %s: %d of %d devices", name, done, total)
+
+    yield line

@@ -1,0 +1,49 @@
+"""Fingerprints tell rows apart, whatever table they are in."""
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch_scoring.fleet.fingerprints import row_fingerprints, table_digest
+
+ROWS = st.lists(st.tuples(st.text(max_size=5), st.floats(allow_nan=False), st.integers(0, 3)), max_size=30)
+
+
+def table(rows) -> pa.Table:
+    text, number, integer = zip(*rows, strict=True) if rows else ((), (), ())
+    return pa.table(
+        {
+            "t": pa.array(text, pa.string()),
+            "x": pa.array(number, pa.float64()),
+            "i": pa.array(integer, pa.int64()),
+        }
+    )
+
+
+@given(ROWS)
+def test_rows_have_one_fingerprint_exactly_when_they_are_equal(rows):
+    prints = row_fingerprints(table(rows), ["t", "x", "i"])
+    assert len(set(prints.tolist())) == len({(t, x + 0.0, i) for t, x, i in rows})
+
+
+@given(ROWS, st.integers(0, 10))
+def test_a_row_has_the_same_fingerprint_in_any_part_of_the_table(rows, start):
+    whole = row_fingerprints(table(rows), ["t", "x"])
+    part = row_fingerprints(table(rows).slice(start), ["t", "x"])
+    np.testing.assert_array_equal(part, whole[start:])
+
+
+@given(ROWS)
+def test_the_digest_of_a_table_knows_the_order_of_its_rows(rows):
+    turned = rows[::-1]
+    same = table_digest(table(rows)) == table_digest(table(turned))
+    assert same == (table(rows).equals(table(turned)) or [(t, x + 0.0, i) for t, x, i in rows] == [
+        (t, x + 0.0, i) for t, x, i in turned
+    ])  # fmt: skip
+
+
+def test_the_columns_asked_for_are_the_ones_that_count():
+    one, two = table([("a", 1.0, 1)]), table([("a", 2.0, 1)])
+    assert row_fingerprints(one, ["t", "i"]) == row_fingerprints(two, ["t", "i"])
+    assert row_fingerprints(one, ["t", "x"]) != row_fingerprints(two, ["t", "x"])

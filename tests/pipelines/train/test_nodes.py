@@ -1,0 +1,187 @@
+"""Training takes the right windows, leaves alone what has not changed, and names every device."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.fleet.model import FleetModel
+from batch_scoring.partition_keys import partition_key
+from batch_scoring.pipelines.train.nodes import train_models
+from tests.factories import DAY_US, START, START_US, make_windows
+from tests.partitions import Store
+
+REFUSED = pa.schema(
+    [("device", pa.string()), ("sensor", pa.string()), ("reason", pa.string()), ("count", pa.int64())]
+)
+
+
+@dataclass
+class Version:
+    model: FleetModel
+    fingerprint: str
+    version: str = "1"
+
+
+class Workspace:
+    """Windows of two sensors, 288 a day and device, and the models in force."""
+
+    def __init__(self, folder, devices=("a", "b"), days=2):
+        self.folder = folder
+        self.windows = Store(folder / "windows")
+        self.models = {}
+        self.refused = []
+        rng = np.random.default_rng(0)
+        for sensor in ("s", "t"):
+            for day in range(days):
+                X = rng.normal(size=(288 * len(devices), 2))
+                names = [d for d in devices for _ in range(288)]
+                table = make_windows(X, names, sensor, start_us=START_US + day * DAY_US)
+                self.windows.save({partition_key(sensor, (START + timedelta(days=day)).date()): table})
+
+    def train(self, device=None, sensor=None, at=None, fit=None, **settings):
+        """Run the node; trainings and statuses by sensor. The trainings come in force."""
+        pq.write_table(pa.Table.from_pylist(self.refused, schema=REFUSED), self.folder / "refused.parquet")
+        fast = {"max_train_windows": 60, "threshold": "native"} | (fit or {})
+        chunks = train_models(
+            self.windows.load(),
+            {name: (lambda version=version: version) for name, version in self.models.items()},
+            pq.ParquetFile(self.folder / "refused.parquet"),
+            {"fit": fast} | settings,
+            at,
+            device,
+            sensor,
+        )
+        trainings, statuses = {}, {}
+        for training, status in chunks:
+            trainings |= training
+            statuses |= status
+        for name, training in trainings.items():
+            self.models[name] = Version(training.model, training.fingerprint)
+        return trainings, statuses
+
+
+def test_every_sensor_gets_a_model_a_device(tmp_path):
+    trainings, statuses = Workspace(tmp_path).train()
+    assert {name: t.model.devices.to_pylist() for name, t in trainings.items()} == {
+        "s": ["a", "b"],
+        "t": ["a", "b"],
+    }
+    assert trainings["s"].model.info.features == ("mean", "f1")
+    assert statuses["t"]["status"].to_pylist() == ["ok", "ok"]
+    assert trainings["s"].metrics["models"] == 2
+
+
+def test_a_share_of_the_time_is_trained_on(tmp_path):
+    trainings, _ = Workspace(tmp_path).train(share=0.5)
+    row = trainings["s"].model.table.to_pylist()[0]
+    assert (row["n_train"], row["trained_from"], row["trained_to"]) == (288, START, START + timedelta(days=1))
+
+
+def test_a_range_is_half_open_and_wins_over_the_share(tmp_path):
+    settings = {"from": "2026-01-05T12:00Z", "to": "2026-01-06T12:00Z"}
+    trainings, _ = Workspace(tmp_path).train(**settings)
+    row = trainings["s"].model.table.to_pylist()[0]
+    assert (row["n_train"], row["trained_from"]) == (288, START + timedelta(hours=12))
+
+
+def test_windows_after_the_scheduled_time_are_not_trained_on(tmp_path):
+    trainings, _ = Workspace(tmp_path).train(at="2026-01-05T06:00Z", share=1.0)
+    assert trainings["s"].model.table["n_train"].to_pylist() == [72, 72]
+
+
+def test_what_has_not_changed_is_not_trained_again(tmp_path):
+    work = Workspace(tmp_path)
+    work.train()
+    assert work.train() == ({}, {})
+
+
+@pytest.mark.parametrize("change", [{"fit": {"nu": 0.2}}, {"share": 0.4}, {"features": ["mean"]}])
+def test_other_settings_are_another_training(tmp_path, change):
+    work = Workspace(tmp_path)
+    before, _ = work.train()
+    after, _ = work.train(**change)
+    assert before["s"].fingerprint != after["s"].fingerprint
+
+
+def test_a_changed_window_outside_the_range_is_no_reason_to_train(tmp_path):
+    work = Workspace(tmp_path)
+    work.train(share=0.5)
+    late = make_windows(np.zeros((288, 2)), ["a"] * 288, start_us=START_US + DAY_US)
+    work.windows.save({partition_key("s", (START + timedelta(days=1)).date()): late})
+    assert work.train(share=0.5) == ({}, {})
+
+
+def test_retraining_one_device_changes_its_row_only(tmp_path):
+    work = Workspace(tmp_path)
+    old = work.train()[0]["s"].model
+    trainings, statuses = work.train(device="b", sensor="s", fit={"nu": 0.3})
+    new = trainings["s"].model
+    assert new.select(["a"]).table.equals(old.select(["a"]).table)
+    assert new.select(["b"]).table["nu"].to_pylist() == [0.3]
+    assert statuses["s"]["device"].to_pylist() == ["b"]
+    assert work.train(device="b", sensor="s", fit={"nu": 0.3})[0] == {}
+
+
+def test_a_new_devices_first_model_joins_the_others(tmp_path):
+    work = Workspace(tmp_path)
+    work.train(device="a")
+    assert work.models["s"].model.devices.to_pylist() == ["a"]
+    work.train(device="b")
+    assert work.models["s"].model.devices.to_pylist() == ["a", "b"]
+
+
+def test_a_device_without_a_good_reading_is_named_with_the_reasons(tmp_path):
+    work = Workspace(tmp_path)
+    work.refused = [
+        {"device": "mute", "sensor": "s", "reason": "not a number", "count": 2016},
+        {"device": "mute", "sensor": "s", "reason": "duplicate", "count": 3},
+        {"device": "a", "sensor": "s", "reason": "duplicate", "count": 1},
+    ]
+    _, statuses = work.train()
+    rows = {row["device"]: row for row in statuses["s"].to_pylist()}
+    assert list(rows) == ["a", "b", "mute"]
+    assert rows["mute"]["status"] == "no_data"
+    assert "2,016 not a number, 3 duplicate" in rows["mute"]["message"]
+    assert statuses["t"]["device"].to_pylist() == ["a", "b"]
+
+
+def test_a_sensor_that_cannot_be_trained_has_a_status_and_no_model(tmp_path):
+    trainings, statuses = Workspace(tmp_path).train(fit={"min_windows": 1000, "max_train_windows": 1000})
+    assert trainings == {}
+    assert set(statuses["s"]["status"].to_pylist()) == {"too_few_windows"}
+
+
+def test_days_with_different_features_cannot_be_mixed(tmp_path):
+    work = Workspace(tmp_path)
+    other = make_windows(np.zeros((3, 1)), ["a"] * 3, start_us=START_US + DAY_US)
+    work.windows.save({partition_key("s", (START + timedelta(days=1)).date()): other})
+    with pytest.raises(InputError, match="aggregated with different features"):
+        work.train()
+
+
+def test_ids_that_do_not_exist_are_errors(tmp_path):
+    work = Workspace(tmp_path)
+    with pytest.raises(InputError, match="sensor 'u'"):
+        work.train(sensor="u")
+    with pytest.raises(InputError, match="device 'c'"):
+        work.train(device="c")
+
+
+def test_without_windows_the_step_before_is_named(tmp_path):
+    with pytest.raises(InputError, match="--pipelines=aggregate"):
+        Workspace(tmp_path, days=0).train()
+
+
+def test_a_share_must_be_one(tmp_path):
+    with pytest.raises(InputError, match=r"train\.share is 0\.0"):
+        Workspace(tmp_path).train(share=0)
+
+
+def test_the_future_alone_is_nothing_to_train_on(tmp_path):
+    trainings, _ = Workspace(tmp_path).train(at=datetime(2020, 1, 1, tzinfo=UTC))
+    assert trainings == {}
