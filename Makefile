@@ -1,0 +1,70 @@
+# Type `make` alone to see what there is. Everything installs what it needs; nothing is installed by hand.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READINGS ?=
+comma  := ,
+# A person's own readings get a workspace of their own, named after the file.
+DATA   ?= $(if $(READINGS),data/$(basename $(notdir $(patsubst %/,%,$(READINGS)))),data)
+PARAMS := data=$(DATA)$(if $(READINGS),$(comma)readings=$(READINGS))$(if $(EXTRA),$(comma)$(EXTRA))
+
+export DO_NOT_TRACK := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.DEFAULT_GOAL := help
+.PHONY: help run viz mlflow test test-quick lint bench lock clean
+
+help:  ## show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make run READINGS=readings.csv   the same with your own readings (file, folder or glob)"
+	@echo "  make run DATA=folder             in another workspace than ./data"
+
+run: $(VENV)/.run  ## set up, then simulate, ingest, aggregate, train, score and report
+	$(BIN)/kedro run --params "$(PARAMS)"
+
+viz: $(VENV)/.run  ## look at the pipelines in Kedro-Viz, http://127.0.0.1:4141
+	$(BIN)/kedro viz run --host 127.0.0.1 --params "data=$(DATA)"
+
+mlflow: $(VENV)/.run  ## look at runs and model versions in MLflow, http://127.0.0.1:5000
+	$(BIN)/mlflow server --host 127.0.0.1 --backend-store-uri sqlite:///$(DATA)/06_models/mlflow/mlflow.db
+
+test: $(VENV)/.dev system-packages  ## set up, then run every test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-quick: $(VENV)/.dev  ## the quick tests only, under a minute
+	$(BIN)/python -m pytest -n 2 -m "not slow and not browser and not containers"
+
+lint: $(VENV)/.dev  ## style, types and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev  ## the benchmarks' short form; results are ratios measured side by side
+	$(BIN)/python benchmarks/startup.py
+
+lock:  ## choose the newest versions that fit and write requirements.lock
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	  --no-header --no-annotate --no-emit-index-url --upgrade --quiet --output-file requirements.lock
+
+clean:  ## remove the environment and everything computed
+	rm -rf $(VENV) data/0* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	find src tests -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: system-packages
+system-packages:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
+	  echo "no chromium and no right to install it: browser tests will be skipped"
+
+# One stamp a set of extras, so that a changed lock or pyproject installs again.
+$(VENV)/.run $(VENV)/.dev: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=…")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+	  echo "installing python3-venv"; apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[ingest,train,viz$(if $(findstring .dev,$@),$(comma)dev)]"
+	@touch $@

@@ -1,0 +1,110 @@
+"""Nodes of the ``simulate`` pipeline: the readings a simulated fleet sends, and the labels of its faults."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from batch_scoring.datasets.arrow_parquet import Stream
+from batch_scoring.ids import Selection
+from batch_scoring.parameters import read_parameters
+from batch_scoring.pipelines.simulate.faults import FAULT_LABELS
+from batch_scoring.pipelines.simulate.fleet import WHOLE_FLEET, build_fleet, day_spans, fault_table
+from batch_scoring.pipelines.simulate.simulation import Simulation, simulation_digest
+
+log = logging.getLogger(__name__)
+
+
+def simulate_readings(
+    parameters: Mapping[str, Any],
+    device: Any,
+    sensor: Any,
+    readings: str | None,
+    previous_simulation: Mapping[str, str],
+) -> Iterator[dict[str, Stream]]:
+    """Simulate the days that are not there yet.
+
+    Parameters
+    ----------
+    parameters : mapping
+        The group ``simulate``; see :class:`~batch_scoring.pipelines.simulate.simulation.Simulation`.
+    device, sensor
+        What to simulate of the fleet; see :meth:`batch_scoring.ids.Selection.read`.
+    readings : str or None
+        Where a person's own readings are; then nothing is simulated.
+    previous_simulation : mapping of str to str
+        The days there are, and the digest of the settings that made each.
+
+    Yields
+    ------
+    dict of str to Stream
+        One day each, by its date; empty when there is nothing to do.
+
+    Raises
+    ------
+    InputError
+        When a setting makes no sense or a selected id is not simulated.
+    """
+    if readings is not None:
+        log.info("nothing is simulated: the readings come from %s", readings)
+        yield {}
+        return
+    simulation, selection = _read(parameters, device, sensor)
+    days = [simulation.day(index).isoformat() for index in range(simulation.days)]
+    # A day of the whole fleet holds what a selection asks for: it is kept, not thinned out.
+    there = {simulation_digest(simulation, one) for one in (selection, WHOLE_FLEET)}
+    missing = [index for index, day in enumerate(days) if previous_simulation.get(day) not in there]
+    _warn_of_others(days, previous_simulation, there)
+    if not missing:
+        log.info("all %d days of the simulated fleet are there already", len(days))
+        yield {}
+        return
+    fleet = build_fleet(simulation, selection)
+    log.info(
+        "simulating %d of %d days of %d devices with %d sensors each, a reading every %s; %d faults",
+        *(len(missing), len(days), len(fleet.devices), len(fleet.sensors)),
+        *(simulation.interval, len(fleet.breakage.faults.kind)),
+    )
+    for index in missing:
+        yield {days[index]: Stream(fleet.schema, day_spans(fleet, index))}
+
+
+def label_faults(parameters: Mapping[str, Any], device: Any, sensor: Any, readings: str | None) -> pa.Table:
+    """What is broken in the simulated readings, and when.
+
+    Parameters
+    ----------
+    parameters, device, sensor, readings
+        As in :func:`simulate_readings`.
+
+    Returns
+    -------
+    pyarrow.Table
+        device, sensor, kind, start, end (UTC, half-open), size; no rows for a person's own readings.
+
+    Raises
+    ------
+    InputError
+        When a setting makes no sense or a selected id is not simulated.
+    """
+    if readings is not None:
+        return FAULT_LABELS.empty_table()
+    return fault_table(build_fleet(*_read(parameters, device, sensor)))
+
+
+def _read(parameters: Mapping[str, Any], device: Any, sensor: Any) -> tuple[Simulation, Selection]:
+    return read_parameters(Simulation, parameters, "simulate"), Selection.read(device, sensor)
+
+
+def _warn_of_others(days: list[str], previous: Mapping[str, str], there: set[str]) -> None:
+    """Say so when files of another simulation lie there: its readings may have been ingested."""
+    others = [day for day, digest in sorted(previous.items()) if day not in days or digest not in there]
+    if others:
+        log.warning(
+            "%d days were simulated with other settings (first %s); what was ingested of them stays: "
+            "start with an empty data folder unless you want both",
+            *(len(others), others[0]),
+        )
