@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import copy
 import re
+from importlib import import_module
 from typing import Any
 
 import click
 from kedro.framework.cli.project import run as kedro_run
-from kedro.framework.cli.utils import _split_params
+from omegaconf import OmegaConf
 
 from batch_scoring.fleet.errors import InputError
 
@@ -49,7 +50,7 @@ def split_params(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
 
     Kedro reads ``device=007`` as the number 7. Here ``device=007``, ``device=7`` and ``device=7.0``
     are three ids. ``device=[7,8]`` and ``device=7,device=8`` are lists; quotes protect
-    commas and brackets in an id.
+    commas and brackets in an id. Other parameters may be lists too, which Kedro would cut apart.
 
     Examples
     --------
@@ -66,8 +67,17 @@ def split_params(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
             ids.setdefault(key.strip(), []).extend(_read_id_list(text))
         else:
             rest.append(item)
-    params = _split_params(ctx, param, ",".join(rest)) if rest else {}
-    return params | {key: texts[0] if len(texts) == 1 else texts for key, texts in ids.items()}
+    selected = {key: texts[0] if len(texts) == 1 else texts for key, texts in ids.items()}
+    return _read_dotlist(ctx, rest) | selected
+
+
+def _read_dotlist(ctx: click.Context, items: list[str]) -> dict[str, Any]:
+    """Read ``key.subkey=value`` items, values as YAML, as Kedro does."""
+    for item in items:
+        key, equals, _ = item.partition("=")
+        if not equals or not key.strip():
+            ctx.fail(f"--params: {item!r} is not key=value; items are separated by commas")
+    return dict(OmegaConf.to_container(OmegaConf.from_dotlist(items)))  # type: ignore[call-overload]
 
 
 def _split_outside_quotes(text: str) -> list[str]:
@@ -98,5 +108,26 @@ def _run_command() -> click.Command:
     return command
 
 
+class LazyGroup(click.Group):
+    """A group of commands whose module is imported when one of them is asked for."""
+
+    def __init__(self, name: str, module: str, help: str) -> None:
+        super().__init__(name, help=help)
+        self._module = module
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands."""
+        return self._group().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Find a command by its name."""
+        return self._group().get_command(ctx, cmd_name)
+
+    def _group(self) -> click.Group:
+        group: click.Group = getattr(import_module(self._module), self.name or "")
+        return group
+
+
 run = _run_command()
 cli.add_command(run)
+cli.add_command(LazyGroup("models", "batch_scoring.models_cli", "List, promote, roll back, import models."))

@@ -18,7 +18,7 @@ class ProjectHooks:
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Print what a person wants to know, when the run has made a report."""
-        if SUMMARY in pipeline.outputs():
+        if SUMMARY in pipeline.all_outputs():
             print(f"\n{catalog.load(SUMMARY)}")
 
     @hook_impl

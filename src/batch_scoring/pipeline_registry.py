@@ -15,5 +15,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         One entry a folder of ``pipelines/``, and ``__default__``.
     """
     pipelines = find_pipelines(raise_errors=True)
-    pipelines["__default__"] = sum((pipelines[name] for name in ORDER), Pipeline([]))
+    # `kedro run --pipelines=…` finds only the pipelines that were asked for.
+    there = (pipelines[name] for name in ORDER if name in pipelines)
+    pipelines["__default__"] = sum(there, Pipeline([]))
     return pipelines

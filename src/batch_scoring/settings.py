@@ -2,8 +2,12 @@
 
 from kedro.config import OmegaConfigLoader
 
+from batch_scoring.catalog import LightCatalog
 from batch_scoring.hooks import ProjectHooks
 
 HOOKS = (ProjectHooks(),)
+DATA_CATALOG_CLASS = LightCatalog
 CONFIG_LOADER_CLASS = OmegaConfigLoader
 CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}
+# Kedro-Viz measures every dataset that is loaded or saved, and imports pandas for it; telemetry calls home.
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro-viz", "kedro-telemetry")

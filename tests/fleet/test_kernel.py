@@ -79,9 +79,9 @@ def ragged(rng, n_sv, n_rows, d):
 
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=30, deadline=None)
-def test_a_model_scores_alike_alone_and_in_a_fleet(seed):
+def test_a_window_has_the_same_score_to_the_last_bit_in_any_company(seed):
     rng = np.random.default_rng(seed)
-    n_sv, n_rows = rng.integers(0, 120, 20).tolist(), rng.integers(0, 40, 20).tolist()
+    n_sv, n_rows = rng.integers(0, 700, 20).tolist(), rng.integers(0, 40, 20).tolist()
     models, X, offsets = ragged(rng, n_sv, n_rows, 3)
     together = decision_function(models, X, offsets)
     for i in range(20):
@@ -95,8 +95,9 @@ def test_a_model_scores_alike_alone_and_in_a_fleet(seed):
             models.support_vectors[sv],
             models.dual_coef[sv],
         )
-        alone = decision_function(one, X[offsets[i] : offsets[i + 1]], np.array([0, n_rows[i]]))
-        np.testing.assert_allclose(together[offsets[i] : offsets[i + 1]], alone, rtol=0, atol=1e-12)
+        some = rng.permutation(n_rows[i])[: rng.integers(0, n_rows[i] + 1)]
+        alone = decision_function(one, X[offsets[i] : offsets[i + 1]][some], np.array([0, some.size]))
+        np.testing.assert_array_equal(together[offsets[i] : offsets[i + 1]][some], alone)
 
 
 @pytest.mark.parametrize("pairs", [1, 64, 10**9])
@@ -104,7 +105,7 @@ def test_the_size_of_a_batch_changes_no_score(pairs, monkeypatch):
     models, X, offsets = ragged(np.random.default_rng(1), [3, 0, 50, 7], [5, 4, 33, 1], 4)
     expected = decision_function(models, X, offsets)
     monkeypatch.setattr(kernel, "BATCH_PAIRS", pairs)
-    np.testing.assert_allclose(decision_function(models, X, offsets), expected, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(decision_function(models, X, offsets), expected)
 
 
 def test_a_row_that_is_not_finite_leaves_the_others_alone():

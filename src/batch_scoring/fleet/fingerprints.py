@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from batch_scoring.fleet.arrow_arrays import to_numpy
+
 UInt = NDArray[np.uint64]
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -58,12 +60,12 @@ def _mix(x: UInt) -> UInt:
 def _column_bits(column: pa.Array) -> UInt:
     if pa.types.is_string(column.type):
         encoded = column.dictionary_encode()
-        return _string_bits(encoded.dictionary)[encoded.indices.to_numpy()]
+        return _string_bits(encoded.dictionary)[to_numpy(encoded.indices)]
     if pa.types.is_floating(column.type):
         # + 0.0 makes one of the two zeros, which compare as equal.
-        values = column.cast(pa.float64()).to_numpy(zero_copy_only=False) + 0.0
-        return values.view(np.uint64)
-    return column.cast(pa.int64()).to_numpy(zero_copy_only=False).view(np.uint64)
+        bits: UInt = (to_numpy(column.cast(pa.float64())) + 0.0).view(np.uint64)
+        return bits
+    return to_numpy(column.cast(pa.int64())).view(np.uint64)
 
 
 def _string_bits(strings: pa.Array) -> UInt:

@@ -2,11 +2,13 @@
 
 The rows of every model are cut into blocks of a few windows; blocks with about as many support
 vectors are padded to one three-dimensional batch that fits the cache, and each batch is a few
-array operations. Padding has weight zero, so it changes no score.
+array operations. Padding has weight zero, and how far a model is padded depends on that model
+alone: a window gets the same score, to the last bit, in whatever company it is scored.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -89,6 +91,7 @@ class _Batch:
     n_rows: Int
     sv_start: Int
     n_sv: Int
+    sv_width: int
 
 
 def _batches(row_offsets: Int, sv_offsets: Int) -> Iterator[_Batch]:
@@ -98,22 +101,30 @@ def _batches(row_offsets: Int, sv_offsets: Int) -> Iterator[_Batch]:
     place = np.arange(model.size) - np.repeat(np.cumsum(n_blocks) - n_blocks, n_blocks)
     row_start = row_offsets[model] + place * BLOCK_ROWS
     rows = np.minimum(n_rows[model] - place * BLOCK_ROWS, BLOCK_ROWS)
+    width = _padded_size(n_sv)[model]
     # Neighbours in this order have sizes alike, so little is padding.
-    order = np.lexsort((model, rows, n_sv[model]))
-    model, row_start, rows = model[order], row_start[order], rows[order]
-    pairs = np.cumsum(n_sv[model] * BLOCK_ROWS)
-    first = 0
-    while first < model.size:
-        used = pairs[first - 1] if first else 0
-        last = max(int(np.searchsorted(pairs, used + BATCH_PAIRS, side="right")), first + 1)
-        part = slice(first, last)
-        yield _Batch(model[part], row_start[part], rows[part], sv_offsets[model[part]], n_sv[model[part]])
-        first = last
+    order = np.lexsort((model, rows, width))
+    model, row_start, rows, width = model[order], row_start[order], rows[order], width[order]
+    edges = np.flatnonzero(np.diff(width, prepend=-1, append=-1))
+    for start, end in itertools.pairwise(edges.tolist()):
+        step = max(1, BATCH_PAIRS // int(width[start] * BLOCK_ROWS))
+        for first in range(start, end, step):
+            part = slice(first, min(first + step, end))
+            owner = model[part]
+            yield _Batch(
+                owner, row_start[part], rows[part], sv_offsets[owner], n_sv[owner], int(width[start])
+            )
+
+
+def _padded_size(n_sv: Int) -> Int:
+    """The support vectors that a model is padded to: of few sizes, so that many models share one."""
+    unit = np.where(n_sv <= 512, 8, 64)
+    return -(-n_sv // unit) * unit
 
 
 def _score_batch(models: RbfModels, Z: Float, batch: _Batch, scores: Float) -> None:
-    row, is_row = _padded(batch.row_start, batch.n_rows)  # (B, W)
-    sv, is_sv = _padded(batch.sv_start, batch.n_sv)  # (B, V)
+    row, is_row = _padded(batch.row_start, batch.n_rows, int(batch.n_rows.max()))  # (B, W)
+    sv, is_sv = _padded(batch.sv_start, batch.n_sv, batch.sv_width)  # (B, V)
     distance = np.zeros((*row.shape, sv.shape[1]))  # (B, W, V)
     difference = np.empty_like(distance)
     # Differences, not the expanded square: far from the data that would lose the last digits.
@@ -128,12 +139,14 @@ def _score_batch(models: RbfModels, Z: Float, batch: _Batch, scores: Float) -> N
         np.multiply(distance, -models.gamma[batch.model][:, None, None], out=distance)
         np.exp(distance, out=distance)
     weight = np.where(is_sv, models.dual_coef[sv], 0.0)
-    total = np.matmul(distance, weight[:, :, None])[:, :, 0]
+    np.multiply(distance, weight[:, None, :], out=distance)
+    # Not matmul: the order of its sums depends on the shape of the whole batch.
+    total = np.add.reduce(distance, axis=2)
     scores[row[is_row]] += total[is_row]
 
 
-def _padded(start: Int, size: Int) -> tuple[Int, NDArray[np.bool_]]:
-    """Indices of each run, padded with its first to the longest; and which of them are no padding."""
-    step = np.arange(size.max())
+def _padded(start: Int, size: Int, width: int) -> tuple[Int, NDArray[np.bool_]]:
+    """Indices of each run, padded with its first; and which of them are no padding."""
+    step = np.arange(width)
     inside = step < size[:, None]
     return start[:, None] + np.where(inside, step, 0), inside

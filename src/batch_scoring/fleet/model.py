@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from batch_scoring.fleet.arrow_arrays import strings, to_numpy
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.tables import TIMESTAMP
 
@@ -166,8 +167,8 @@ class FleetModel:
         return RbfModels(
             mean=_values(self.table, "mean").reshape(-1, d),
             scale=_values(self.table, "scale").reshape(-1, d),
-            gamma=_array(self.table, "gamma").to_numpy(),
-            rho=_array(self.table, "rho").to_numpy(),
+            gamma=to_numpy(self.table["gamma"]),
+            rho=to_numpy(self.table["rho"]),
             sv_offsets=_offsets(self.table, "dual_coef"),
             support_vectors=_values(self.table, "support_vectors").reshape(-1, d),
             dual_coef=_values(self.table, "dual_coef"),
@@ -175,7 +176,7 @@ class FleetModel:
 
     def select(self, devices: Sequence[str] | frozenset[str]) -> FleetModel:
         """The models of these devices only; unknown ones are left out silently."""
-        keep = pc.is_in(self.table["device"], value_set=pa.array(sorted(devices), pa.string()))
+        keep = pc.is_in(self.table["device"], value_set=strings(sorted(devices)))
         return FleetModel(self.table.filter(keep).combine_chunks(), self.info)
 
     def replace(self, newer: FleetModel) -> FleetModel:
@@ -231,11 +232,10 @@ def _array(table: pa.Table, name: str) -> pa.Array:
 
 
 def _offsets(table: pa.Table, name: str) -> NDArray[np.int64]:
-    offsets = _array(table, name).offsets.to_numpy().astype(np.int64)
+    offsets = to_numpy(_array(table, name).offsets).astype(np.int64)
     return offsets - offsets[0] if offsets.size else np.zeros(1, np.int64)
 
 
 def _values(table: pa.Table, name: str) -> Float:
     # flatten() honours the offsets of a sliced array, .values would not.
-    values: Float = _array(table, name).flatten().to_numpy(zero_copy_only=False)
-    return values
+    return to_numpy(_array(table, name).flatten())

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from batch_scoring.fleet.arrow_arrays import repeated, strings, to_arrow, to_numpy
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.kernel import scale_rows, score_scaled
 from batch_scoring.fleet.model import FleetModel
@@ -57,7 +58,7 @@ def score_fleet(
     predicted = _score_rows(X[grouped], known[grouped], model, n_threads)
     predictions = _predictions(windows, grouped, predicted, model, model_version)
     if not np.array_equal(rows, grouped):
-        predictions = predictions.take(pa.array(np.argsort(grouped, kind="stable")))
+        predictions = predictions.take(to_arrow(np.argsort(grouped, kind="stable")))
     return predictions, fleet_status(windows, predictions, model)
 
 
@@ -79,18 +80,18 @@ def fleet_status(windows: pa.Table, predictions: pa.Table, model: FleetModel | N
         Schema STATUS, one row a device, sorted; see :func:`score_fleet`.
     """
     devices = windows["device"]
-    modelled = model.devices if model else pa.array([], pa.string())
+    modelled = model.devices if model else strings([])
     everyone = pc.unique(pa.chunked_array([*devices.chunks, modelled], pa.string()))
     everyone = everyone.take(pc.sort_indices(everyone))
 
     def count(which: pa.ChunkedArray) -> Int:
-        index = pc.index_in(which, value_set=everyone).to_numpy()
-        return np.bincount(index.astype(np.int64), minlength=len(everyone))
+        index = to_numpy(pc.index_in(which, value_set=everyone))
+        return np.bincount(index, minlength=len(everyone))
 
     finite = np.isfinite(feature_matrix(windows, model.info.features)).all(axis=1) if model else True
-    has_model = pc.is_in(everyone, value_set=modelled).to_numpy(zero_copy_only=False)
+    has_model = to_numpy(pc.is_in(everyone, value_set=modelled))
     n_rows = count(devices)
-    n_bad = count(devices.filter(pa.array(np.broadcast_to(~np.asarray(finite), len(devices)))))
+    n_bad = count(devices.filter(to_arrow(np.broadcast_to(~np.asarray(finite), len(devices)))))
     cases = [~has_model, n_rows == 0, n_bad > 0]
     names = np.select(cases, ["no_model", "no_data", "bad_features"], "ok")
     texts = np.select(
@@ -105,12 +106,12 @@ def fleet_status(windows: pa.Table, predictions: pa.Table, model: FleetModel | N
     sensor = model.info.sensor if model else windows["sensor"][0].as_py()
     columns = [
         everyone,
-        pa.repeat(pa.scalar(sensor), len(everyone)),
-        pa.repeat(pa.scalar("score"), len(everyone)),
-        pa.array(names.astype(object), pa.string()),
-        pa.array(count(predictions["device"])),
-        pa.array(count(predictions["device"].filter(predictions["is_anomaly"]))),
-        pa.array(texts.astype(object), pa.string()),
+        repeated(sensor, len(everyone)),
+        repeated("score", len(everyone)),
+        strings(names.tolist()),
+        to_arrow(count(predictions["device"])),
+        to_arrow(count(predictions["device"].filter(predictions["is_anomaly"]))),
+        strings(texts.tolist()),
     ]
     return pa.Table.from_arrays(columns, schema=STATUS)
 
@@ -142,7 +143,8 @@ def _require_match(windows: pa.Table, model: FleetModel) -> None:
     sensor = windows["sensor"][0].as_py()
     if sensor != model.info.sensor:
         raise InputError(f"the windows are of sensor {sensor!r}, the model is of {model.info.sensor!r}")
-    length = pc.subtract(windows["window_end"][0], windows["window_start"][0]).cast(pa.int64()).as_py() / 1e6
+    first = windows.slice(0, 1)
+    length = int((to_numpy(first["window_end"]) - to_numpy(first["window_start"]))[0]) / 1e6
     if length != model.info.window_seconds:
         raise InputError(
             f"sensor {sensor!r}: the windows are {length:g} s long, its models were trained on windows of "
@@ -152,8 +154,7 @@ def _require_match(windows: pa.Table, model: FleetModel) -> None:
 
 def _model_of_row(devices: pa.ChunkedArray, model: FleetModel) -> Int:
     """The model of each row; -1 where the device has none."""
-    index = pc.index_in(devices, value_set=model.devices)
-    return pc.fill_null(index, -1).to_numpy().astype(np.int64)
+    return to_numpy(pc.index_in(devices, value_set=model.devices), null=-1).astype(np.int64)
 
 
 def _score_rows(X: Float, known: Int, model: FleetModel, n_threads: int | None) -> tuple[Float, Int]:
@@ -167,20 +168,20 @@ def _predictions(
     windows: pa.Table, rows: Int, predicted: tuple[Float, Int], model: FleetModel, model_version: str
 ) -> pa.Table:
     score, top = predicted
-    index = _model_of_row(windows["device"].take(pa.array(rows)), model)
-    threshold = model.table["threshold"].to_numpy()[index]
-    rho = model.table["rho"].to_numpy()[index]
-    taken = windows.take(pa.array(rows))
-    features = pa.array(model.info.features, pa.string())
+    index = _model_of_row(windows["device"].take(to_arrow(rows)), model)
+    threshold = to_numpy(model.table["threshold"])[index]
+    rho = to_numpy(model.table["rho"])[index]
+    taken = windows.take(to_arrow(rows))
+    features = strings(model.info.features)
     columns = [
         *(taken[name] for name in ("window_start", "window_end", "device", "sensor")),
         taken["mean"] if "mean" in taken.column_names else pa.nulls(rows.size, pa.float64()),
-        pa.array(score),
-        pa.array(threshold),
-        pa.array(score < threshold),
-        pa.array(severity(score, threshold, rho)),
-        features.take(pa.array(top)),
-        pa.repeat(pa.scalar(model_version, pa.string()), rows.size),
+        to_arrow(score),
+        to_arrow(threshold),
+        to_arrow(score < threshold),
+        to_arrow(severity(score, threshold, rho)),
+        features.take(to_arrow(top)),
+        repeated(model_version, rows.size),
     ]
     return pa.Table.from_arrays(columns, schema=PREDICTIONS)
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from batch_scoring.fleet.arrow_arrays import to_numpy
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.tables import windows_schema
 
@@ -251,7 +252,7 @@ def feature_matrix(windows: pa.Table, features: Sequence[str]) -> Float:
         )
     matrix = np.empty((windows.num_rows, len(features)))
     for column, name in enumerate(features):
-        matrix[:, column] = windows[name].to_numpy()
+        matrix[:, column] = to_numpy(windows[name])
     return matrix
 
 

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batch_scoring.datasets.arrow_parquet import Stream, footer_text
+from batch_scoring.fleet.arrow_arrays import empty_table, to_arrow
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.fingerprints import row_fingerprints
 from batch_scoring.fleet.score import fleet_status, score_fleet
@@ -41,7 +42,7 @@ class ScoreParameters:
 
 def score_windows(
     windows: Partitions,
-    published_models: Mapping[str, Callable[[], PublishedModel]],
+    fleet_models: Mapping[str, Callable[[], PublishedModel]],
     previous_predictions: Partitions,
     previous_scored: Partitions,
     parameters: dict[str, Any],
@@ -55,7 +56,7 @@ def score_windows(
     ----------
     windows : partitions
         Schema ``windows_schema(features)``, by sensor and day, with their digest in the footer.
-    published_models : mapping of str to callable
+    fleet_models : mapping of str to callable
         The champion of each sensor.
     previous_predictions, previous_scored : partitions
         What earlier runs wrote, of schemas PREDICTIONS and SCORED.
@@ -96,7 +97,7 @@ def score_windows(
     for name, days in sensors.items():
         if not selection.has_sensor(name):
             continue
-        published = published_models[name]() if name in published_models else None
+        published = fleet_models[name]() if name in fleet_models else None
         for day, key in days.items():
             if selection.devices is not None:
                 found.update(pc.unique(windows[key]().read(["device"])["device"]).to_pylist())
@@ -136,19 +137,19 @@ def _score_partition(
     closed = scope.closed(windows)
     if not closed.any():
         return None
-    old = partition.predictions.read() if partition.predictions else PREDICTIONS.empty_table()
+    old = partition.predictions.read() if partition.predictions else empty_table(PREDICTIONS)
     keys, contents = window_fingerprints(windows)
     scored = Scored.read(partition.scored.read() if partition.scored else None)
     is_scored = scored.holds(keys, contents) & np.isin(keys, row_fingerprints(old, KEY))
     in_scope = scope.mask(windows)
     pending = in_scope if scope.rescore else in_scope & ~is_scored
-    new = PREDICTIONS.empty_table()
+    new = empty_table(PREDICTIONS)
     if published and pending.any():
-        rows = windows.filter(pa.array(pending))
+        rows = windows.filter(to_arrow(pending))
         new, _ = score_fleet(rows, published.model, published.manifest.version)
     # Outside the scope even an outdated prediction stands: another run will see to it.
     merged = merge_predictions(old, new, keys[is_scored | ~in_scope])
-    status = fleet_status(windows.filter(pa.array(closed)), merged, published.model if published else None)
+    status = fleet_status(windows.filter(to_arrow(closed)), merged, published.model if published else None)
     outcome.add(status, new)
     now_scored = is_scored | (pending & np.isin(keys, row_fingerprints(new, KEY)))
     bookkeeping = Scored.of(keys[now_scored], contents[now_scored]).table()

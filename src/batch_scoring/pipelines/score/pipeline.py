@@ -13,7 +13,7 @@ def create_pipeline(**_: object) -> Pipeline:
                 func=score_windows,
                 inputs=[
                     "windows",
-                    "published_models",
+                    "fleet_models",
                     "previous_predictions",
                     "previous_scored_windows",
                     "params:score",

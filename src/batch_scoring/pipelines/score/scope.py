@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.tables import TIMESTAMP
+from batch_scoring.fleet.arrow_arrays import strings, to_numpy
 from batch_scoring.ids import Selection
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Bool = NDArray[np.bool_]
 
@@ -52,18 +54,21 @@ class Scope:
 
     def closed(self, windows: pa.Table) -> Bool:
         """Which windows are closed, shape (n,)."""
-        ended = pc.less_equal(windows["window_end"], pa.scalar(self.closed_at, TIMESTAMP))
-        return np.asarray(ended.to_numpy())
+        return to_numpy(windows["window_end"]) <= _microseconds(self.closed_at)
 
     def mask(self, windows: pa.Table) -> Bool:
         """Which windows are in it, shape (n,)."""
         inside = self.closed(windows)
-        start = windows["window_start"]
+        start = to_numpy(windows["window_start"])
         if self.start is not None:
-            inside = inside & pc.greater_equal(start, pa.scalar(self.start, TIMESTAMP)).to_numpy()
+            inside = inside & (start >= _microseconds(self.start))
         if self.end is not None:
-            inside = inside & pc.less(start, pa.scalar(self.end, TIMESTAMP)).to_numpy()
+            inside = inside & (start < _microseconds(self.end))
         if self.selection.devices is not None:
-            devices = pa.array(sorted(self.selection.devices), pa.string())
-            inside = inside & pc.is_in(windows["device"], value_set=devices).to_numpy()
+            devices = strings(sorted(self.selection.devices))
+            inside = inside & to_numpy(pc.is_in(windows["device"], value_set=devices))
         return inside
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - EPOCH) // timedelta(microseconds=1)

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from batch_scoring.fleet.arrow_arrays import to_arrow, to_numpy
 from batch_scoring.fleet.fingerprints import row_fingerprints
 from batch_scoring.fleet.tables import PREDICTIONS, WINDOW_KEYS
 
@@ -38,7 +39,7 @@ class Scored:
         """From a stored table of schema SCORED, or from nothing."""
         if table is None:
             return cls(np.zeros(0, np.uint64), np.zeros(0, np.uint64))
-        return cls(table["window"].to_numpy(), table["content"].to_numpy())
+        return cls(to_numpy(table["window"]), to_numpy(table["content"]))
 
     @classmethod
     def of(cls, keys: UInt, contents: UInt) -> Scored:
@@ -48,7 +49,7 @@ class Scored:
 
     def table(self) -> pa.Table:
         """As a table of schema SCORED."""
-        return pa.table([self.windows, self.contents], schema=SCORED)
+        return pa.Table.from_arrays([to_arrow(self.windows), to_arrow(self.contents)], schema=SCORED)
 
     def holds(self, keys: UInt, contents: UInt) -> Bool:
         """Which of these windows are scored with just this content, shape (n,)."""
@@ -82,5 +83,5 @@ def merge_predictions(old: pa.Table, new: pa.Table, standing: UInt) -> pa.Table:
     """
     keys = row_fingerprints(old, KEY)
     keep = np.isin(keys, standing) & ~np.isin(keys, row_fingerprints(new, KEY))
-    merged = pa.concat_tables([old.filter(pa.array(keep)).cast(PREDICTIONS), new])
+    merged = pa.concat_tables([old.filter(to_arrow(keep)).cast(PREDICTIONS), new])
     return merged.sort_by([("device", "ascending"), ("window_start", "ascending")]).combine_chunks()

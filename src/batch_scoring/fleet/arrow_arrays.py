@@ -1,0 +1,87 @@
+"""NumPy arrays from Arrow and back, by their buffers: no copy, and no import of pandas.
+
+Arrow's own ``to_numpy`` and ``pa.array`` import pandas wherever it is installed, to ask whether
+their argument is one of its types. That is half a second of every scoring job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+_FIXED_WIDTH = {
+    pa.float64(): np.float64,
+    pa.int32(): np.int32,
+    pa.int64(): np.int64,
+    pa.uint64(): np.uint64,
+}
+
+
+def to_numpy(array: pa.Array | pa.ChunkedArray, null: Any = None) -> NDArray[Any]:
+    """The values of an Arrow array, shape (n,).
+
+    Parameters
+    ----------
+    array : pyarrow.Array or ChunkedArray
+        Of booleans, float64, int32, int64, uint64, or timestamps, which become int64 as they are.
+    null : number, optional
+        What stands for nulls. Without it, what lies in the buffer at their place.
+    """
+    if isinstance(array, pa.ChunkedArray):
+        # An array without any chunk would be made by pa.array.
+        array = array.combine_chunks() if array.num_chunks else _nothing(array.type)
+    if pa.types.is_boolean(array.type):
+        return _bits(array.buffers()[1], array.offset, len(array))
+    width = _FIXED_WIDTH.get(array.type, np.int64)
+    if not pa.types.is_timestamp(array.type) and array.type not in _FIXED_WIDTH:
+        raise TypeError(f"no NumPy array of Arrow's {array.type}")
+    if len(array) == 0:
+        return np.zeros(0, width)
+    values: NDArray[Any] = np.frombuffer(array.buffers()[1], width)[array.offset :][: len(array)]
+    if null is not None and array.null_count:
+        valid = _bits(array.buffers()[0], array.offset, len(array))
+        values = np.where(valid, values, null)
+    return values
+
+
+def to_arrow(values: NDArray[Any]) -> pa.Array:
+    """An Arrow array of booleans, float64, int32, int64 or uint64, of shape (n,)."""
+    if values.dtype == np.bool_:
+        bits = np.packbits(values, bitorder="little")
+        return pa.Array.from_buffers(pa.bool_(), values.size, [None, pa.py_buffer(bits)])
+    kind = pa.from_numpy_dtype(values.dtype)
+    return pa.Array.from_buffers(kind, values.size, [None, pa.py_buffer(np.ascontiguousarray(values))])
+
+
+def strings(texts: Sequence[str]) -> pa.Array:
+    """An Arrow array of strings."""
+    encoded = [text.encode() for text in texts]
+    offsets = np.zeros(len(encoded) + 1, np.int32)
+    np.cumsum([len(data) for data in encoded], out=offsets[1:])
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.string(), len(encoded), buffers)
+
+
+def repeated(text: str, n: int) -> pa.Array:
+    """A string n times."""
+    return strings([text]).take(to_arrow(np.zeros(n, np.int64)))
+
+
+def empty_table(schema: pa.Schema) -> pa.Table:
+    """A table without rows."""
+    return pa.Table.from_batches([], schema=schema)
+
+
+def _nothing(kind: pa.DataType) -> pa.Array:
+    return pa.Array.from_buffers(kind, 0, [None, None])
+
+
+def _bits(buffer: pa.Buffer, offset: int, n: int) -> NDArray[np.bool_]:
+    if n == 0:
+        return np.zeros(0, np.bool_)
+    bits = np.unpackbits(np.frombuffer(buffer, np.uint8), count=offset + n, bitorder="little")
+    return bits[offset:].view(np.bool_)

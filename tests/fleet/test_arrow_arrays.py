@@ -1,0 +1,53 @@
+"""To Arrow and back without losing a bit."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from batch_scoring.fleet.arrow_arrays import empty_table, repeated, strings, to_arrow, to_numpy
+
+KINDS = st.sampled_from([np.float64, np.int32, np.int64, np.uint64, np.bool_])
+
+
+@given(KINDS.flatmap(lambda kind: arrays(kind, st.integers(0, 40))), st.integers(0, 9), st.integers(0, 9))
+def test_numbers_come_back_from_arrow_whole_or_in_part(values, start, length):
+    array = to_arrow(values)
+    assert array.equals(pa.array(values))
+    np.testing.assert_array_equal(to_numpy(array), values)
+    np.testing.assert_array_equal(to_numpy(array.slice(start, length)), values[start:][:length])
+    np.testing.assert_array_equal(
+        to_numpy(pa.chunked_array([array, array])), np.concatenate([values, values])
+    )
+
+
+@given(st.lists(st.text(max_size=5)))
+def test_strings_are_arrows_strings(texts):
+    assert strings(texts).equals(pa.array(texts, pa.string()))
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(0, 99))), st.integers(0, 9))
+def test_nulls_become_what_was_asked_for(values, start):
+    array = pa.array(values, pa.int32()).slice(start)
+    assert to_numpy(array, null=-1).tolist() == [-1 if v is None else v for v in values[start:]]
+
+
+def test_times_are_their_integers():
+    array = pa.array([0, 5], pa.timestamp("us", tz="UTC"))
+    assert to_numpy(array).tolist() == [0, 5]
+
+
+def test_arrays_and_tables_without_rows():
+    assert to_numpy(pa.chunked_array([], pa.float64())).size == 0
+    assert to_numpy(pa.chunked_array([], pa.bool_())).size == 0
+    schema = pa.schema([("a", pa.string())])
+    assert empty_table(schema).equals(schema.empty_table())
+    assert repeated("x", 0).equals(pa.array([], pa.string()))
+    assert repeated("x", 2).to_pylist() == ["x", "x"]
+
+
+def test_other_types_are_refused():
+    with pytest.raises(TypeError, match="no NumPy array of Arrow's string"):
+        to_numpy(pa.array(["a"]))
