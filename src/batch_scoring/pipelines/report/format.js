@@ -1,0 +1,69 @@
+// Words, numbers, times and elements: everything that turns data into text. Ids only ever become text nodes.
+const data = JSON.parse(document.getElementById("report-data").textContent);
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const $ = (id) => document.getElementById(id);
+const two = (n) => String(n).padStart(2, "0");
+
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "onclick") element.addEventListener("click", value);
+    else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.map((child) => (child instanceof Node ? child : String(child))));
+  return element;
+}
+
+const count = (n) => n.toLocaleString("en-GB");
+const plural = (n, noun) => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
+
+function percent(part, whole) {
+  if (!whole) return "–";
+  const share = (100 * part) / whole;
+  return `${share === 0 ? "0" : share < 0.01 ? "< 0.01" : share < 1 ? share.toFixed(2) : share.toFixed(1)} %`;
+}
+
+function number(x) {
+  if (x === null || x === undefined || !Number.isFinite(x)) return "–";
+  const size = Math.abs(x);
+  return (size !== 0 && (size >= 1e6 || size < 1e-3) ? x.toExponential(2) : String(Number(x.toPrecision(4)))).replace("-", "−");
+}
+
+function day(seconds, withYear = true) {
+  const t = new Date(seconds * 1000);
+  return `${t.getUTCDate()} ${MONTHS[t.getUTCMonth()]}${withYear ? ` ${t.getUTCFullYear()}` : ""}`;
+}
+
+function clock(seconds) {
+  const t = new Date(seconds * 1000);
+  const tail = t.getUTCSeconds() ? `:${two(t.getUTCSeconds())}` : "";
+  return `${two(t.getUTCHours())}:${two(t.getUTCMinutes())}${tail}`;
+}
+
+const time = (seconds) => (seconds === null ? "–" : `${day(seconds)} ${clock(seconds)}`);
+
+function stretch(start, end) {
+  return day(start) === day(end) ? `${day(start)}, ${clock(start)} to ${clock(end)}` : `${time(start)} to ${time(end)}`;
+}
+
+function duration(seconds) {
+  for (const [size, name] of [[86400, "day"], [3600, "hour"], [60, "minute"]]) {
+    if (seconds >= size && seconds % size === 0) return [seconds / size, name];
+  }
+  return [seconds, "second"];
+}
+
+function eachOf(seconds) {
+  const [n, name] = duration(seconds);
+  return n === 1 ? `one-${name}` : `${n}-${name}`;
+}
+
+const ARRAYS = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, f4: Float32Array };
+
+function unpack(text, kind) {
+  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  return new ARRAYS[kind](bytes.buffer);
+}
+
+const deviceName = (i) => data.devices[i][0];
+const sensorName = (i) => data.sensors[i];

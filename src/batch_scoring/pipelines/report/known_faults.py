@@ -1,0 +1,117 @@
+"""How the anomalies compare with labelled faults: which faults were found, and how many alarms were false."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_scoring.fleet.tables import TIMESTAMP
+from batch_scoring.pipelines.report.fleet_view import FleetView
+
+FAULTS = pa.schema(
+    [
+        ("device", pa.string()),
+        ("sensor", pa.string()),
+        ("kind", pa.string()),
+        ("start", TIMESTAMP),
+        ("end", TIMESTAMP),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class FoundFaults:
+    """Labelled faults held against the anomalous windows.
+
+    Attributes
+    ----------
+    faults : pyarrow.Table
+        device, sensor, kind, start, end, found (bool), of the faults that overlap the scored range.
+    false_alarms : int
+        Anomalous windows that overlap no label of their device and sensor.
+    device_days : float
+        Scored time of all devices, in days; a device counts once however many sensors it has.
+    """
+
+    faults: pa.Table
+    false_alarms: int
+    device_days: float
+
+    @property
+    def by_kind(self) -> list[tuple[str, int, int]]:
+        """Kind, faults found, faults there were, in the order of the kinds' names."""
+        found = pc.cast(self.faults["found"], pa.int64())
+        sums = (
+            self.faults.set_column(5, "found", found)
+            .group_by("kind", use_threads=False)
+            .aggregate([("found", "sum"), ([], "count_all")])
+        )
+        rows = sums.sort_by("kind").to_pydict()
+        return list(zip(rows["kind"], rows["found_sum"], rows["count_all"], strict=True))
+
+    @property
+    def false_alarms_per_device_day(self) -> float:
+        """False alarms a device and day; 0 where nothing was scored."""
+        return self.false_alarms / self.device_days if self.device_days else 0.0
+
+
+def match_faults(labels: pa.Table, view: FleetView) -> FoundFaults | None:
+    """Hold labelled faults against the anomalous windows.
+
+    A fault is found when an anomalous window of its device and sensor overlaps it. Faults of
+    series that could not be scored count as missed; faults outside the scored range or of devices
+    or sensors that the fleet does not have do not count.
+
+    Parameters
+    ----------
+    labels : pyarrow.Table
+        device, sensor, kind, start, end: half-open, UTC.
+    view : FleetView
+
+    Returns
+    -------
+    FoundFaults or None
+        None where no label lies in what was scored.
+    """
+    if view.start is None or not labels.num_rows:
+        return None
+    there = pc.and_(pc.less(labels["start"], view.end), pc.greater(labels["end"], view.start))
+    there = pc.and_(there, pc.is_in(labels["device"], pc.unique(view.devices["device"])))
+    there = pc.and_(there, pc.is_in(labels["sensor"], pc.unique(view.series["sensor"])))
+    faults = labels.filter(there).select(FAULTS.names).cast(FAULTS)
+    faults = faults.sort_by(
+        [(n, "ascending") for n in ("device", "sensor", "start", "kind")]
+    ).combine_chunks()
+    if not faults.num_rows:
+        return None
+    fault, alarm = _overlaps(faults, view.anomalies)
+    found = np.zeros(faults.num_rows, bool)
+    found[fault] = True
+    return FoundFaults(
+        faults.append_column("found", pa.array(found)),
+        view.anomalies.num_rows - len(np.unique(alarm)),
+        _device_days(view),
+    )
+
+
+def _overlaps(faults: pa.Table, anomalies: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers of the faults and of the anomalous windows that overlap, pair by pair."""
+    left = faults.append_column("fault", pa.array(np.arange(faults.num_rows)))
+    right = anomalies.select(["device", "sensor", "window_start", "window_end"])
+    right = right.append_column("alarm", pa.array(np.arange(anomalies.num_rows)))
+    pairs = left.join(right, ["device", "sensor"], join_type="inner")
+    overlap = pc.and_(
+        pc.less(pairs["window_start"], pairs["end"]), pc.greater(pairs["window_end"], pairs["start"])
+    )
+    pairs = pairs.filter(overlap)
+    return pairs["fault"].to_numpy(), pairs["alarm"].to_numpy()
+
+
+def _device_days(view: FleetView) -> float:
+    longest = view.series.group_by("device").aggregate([("n_windows", "max")])
+    n_windows = pc.sum(longest["n_windows_max"]).as_py() or 0
+    return float(n_windows * (view.window / timedelta(days=1)))

@@ -1,0 +1,121 @@
+"""The steps of ``report``: gather what there is to say, then write it as page, figures, table, summary."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from batch_scoring.ids import Selection, require_known
+from batch_scoring.parameters import read_parameters
+from batch_scoring.pipelines.report.contents import (
+    Contents,
+    ReportParameters,
+    count_rows,
+    read_charts,
+)
+from batch_scoring.pipelines.report.fleet_view import Partitions, view_fleet
+from batch_scoring.pipelines.report.known_faults import match_faults
+from batch_scoring.pipelines.report.page import render_page
+from batch_scoring.pipelines.report.page_data import collect_page_data
+from batch_scoring.pipelines.report.statuses import find_not_scored, sum_quarantine, sum_statuses
+from batch_scoring.pipelines.report.summary import summarise, write_summary
+
+logger = logging.getLogger(__name__)
+
+
+def gather_contents(
+    readings: Partitions,
+    windows: Partitions,
+    predictions: Partitions,
+    train_status: Partitions,
+    score_status: Partitions,
+    quarantine: Partitions,
+    ingested_sources: Mapping[str, Any],
+    fault_labels: pq.ParquetFile,
+    parameters: Mapping[str, Any],
+    device: Any,
+    sensor: Any,
+) -> Contents:
+    """Gather all that the report says.
+
+    Parameters
+    ----------
+    readings, windows, predictions, train_status, score_status, quarantine : mapping of str to function
+        Partition name to a function that opens it; empty where there is none.
+    ingested_sources : mapping of str
+        One entry a source file that was read.
+    fault_labels : pyarrow.parquet.ParquetFile
+        device, sensor, kind, start, end of known faults; without rows where none are known.
+    parameters : mapping
+        ``params:report``, see :class:`ReportParameters`.
+    device, sensor : str, list of str or None
+        What the report is about; None is all.
+
+    Raises
+    ------
+    InputError
+        On a setting that does not exist, and on a device or sensor without a status or prediction.
+    """
+    settings = read_parameters(ReportParameters, parameters, "report")
+    selection = Selection.read(device, sensor)
+    view = view_fleet(predictions, selection)
+    statuses = sum_statuses(train_status, score_status, selection)
+    for kind, wanted in (("device", selection.devices), ("sensor", selection.sensors)):
+        known = {*view.series[kind].to_pylist(), *statuses[kind].to_pylist()}
+        if wanted is not None and wanted - known:
+            require_known(kind, wanted, _all_ids(kind, predictions, train_status, score_status))
+    contents = Contents(
+        view=view,
+        n_readings=count_rows(readings, selection),
+        n_windows=count_rows(windows, selection),
+        n_sources=len(ingested_sources),
+        statuses=statuses,
+        not_scored=find_not_scored(statuses, view.series),
+        quarantine=sum_quarantine(quarantine, selection),
+        found_faults=match_faults(fault_labels.read(), view),
+        charts=read_charts(predictions, view, settings),
+    )
+    logger.info("%d series of %d devices have predictions", view.series.num_rows, view.devices.num_rows)
+    return contents
+
+
+def _all_ids(kind: str, predictions: Partitions, *statuses: Partitions) -> set[str]:
+    """Every device or sensor there is, for the hint in an error message."""
+    parts = {f"{i}/{key}": load for i, part in enumerate(statuses) for key, load in part.items()}
+    rows = sum_statuses({}, parts)
+    return {*view_fleet(predictions).series[kind].to_pylist(), *rows[kind].to_pylist()}
+
+
+def draw_page(contents: Contents, summary_text: str, parameters: Mapping[str, Any]) -> str:
+    """The page as HTML that needs nothing else."""
+    settings = read_parameters(ReportParameters, parameters, "report")
+    html = render_page(collect_page_data(contents, settings), summary_text)
+    logger.info("the page has %.1f MB: %s", len(html.encode()) / 1e6, settings.page)
+    return html
+
+
+def draw_figures(contents: Contents) -> dict[str, Any]:
+    """The Plotly figures that Kedro-Viz shows, by the names of their catalog entries."""
+    from batch_scoring.pipelines.report import figures
+
+    return {
+        "fleet_heat_map": figures.draw_heat_map(contents.view),
+        "worst_devices": figures.draw_worst_devices(contents.view),
+        "worst_series": figures.draw_worst_series(contents),
+        "status_counts": figures.draw_status_counts(contents.statuses),
+    }
+
+
+def tabulate_status(contents: Contents) -> Any:
+    """The status table as a pandas data frame: what is not ok comes first."""
+    return contents.statuses.to_pandas()
+
+
+def summarise_run(contents: Contents, parameters: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """The summary as data, and as the text that ends a run."""
+    settings = read_parameters(ReportParameters, parameters, "report")
+    summary = summarise(contents, settings.page)
+    return summary, write_summary(summary)

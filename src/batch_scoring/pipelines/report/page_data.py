@@ -1,0 +1,253 @@
+"""The data of the report page: ids once, numbers packed, bounded in size whatever the size of the fleet."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_scoring.pipelines.report.contents import Contents, ReportParameters, page_series
+from batch_scoring.pipelines.report.fleet_view import FleetView
+from batch_scoring.pipelines.report.known_faults import FoundFaults
+from batch_scoring.pipelines.report.series import SeriesBlock
+
+# A device may have a thousand sensors: the heat map's counts are bounded too, at 4 bytes each.
+MAX_HEAT_SERIES = 2000
+MAX_FAULTS = 2000
+MAX_VERSIONS = 50
+MISSING_SCORE = 65535
+
+
+def collect_page_data(contents: Contents, parameters: ReportParameters) -> dict[str, Any]:
+    """What the page's script draws, ready for JSON.
+
+    Times are seconds since the epoch, UTC. Ids appear once, in ``devices`` and ``sensors``, and are
+    numbers elsewhere. Arrays are little-endian bytes in base64, see :func:`pack`.
+
+    Parameters
+    ----------
+    contents : Contents
+    parameters : ReportParameters
+
+    Returns
+    -------
+    dict
+    """
+    view = contents.view
+    series = page_series(view, parameters.max_devices).slice(0, MAX_HEAT_SERIES)
+    devices = view.devices.filter(pc.is_in(view.devices["device"], pc.unique(series["device"])))
+    sensors = sorted(pc.unique(series["sensor"]).to_pylist())
+    names = devices["device"].combine_chunks(), pa.array(sensors, pa.string())
+    return {
+        "start": _seconds(view.start),
+        "end": _seconds(view.end),
+        "window": view.window.total_seconds(),
+        "cell": view.cell.total_seconds(),
+        "sensors": sensors,
+        "devices": _list_devices(devices, names[1]),
+        "n_devices": view.devices.num_rows,
+        "n_series": view.series.num_rows,
+        "counts": _count(contents),
+        "series": _list_series(series, *names),
+        "heat": _pack_heat(view, series),
+        "charts": _list_charts(contents.charts, series),
+        "faults": _list_faults(contents.found_faults, *names),
+        "known": _known_faults(contents.found_faults),
+        "status": contents.statuses.slice(0, parameters.max_status_rows).to_pydict(),
+        "n_status": contents.statuses.num_rows,
+        "quarantine": contents.quarantine.to_pylist(),
+        "versions": _list_versions(view),
+        "n_versions": view.versions.num_rows,
+    }
+
+
+def pack(values: npt.NDArray[Any], kind: str) -> str:
+    """An array as base64 of little-endian ``kind`` (numpy's short names, such as ``u2`` or ``f4``).
+
+    Examples
+    --------
+    >>> pack(np.array([1, 2]), "u2")
+    'AQACAA=='
+    """
+    return base64.b64encode(np.ascontiguousarray(values, dtype=f"<{kind}").tobytes()).decode("ascii")
+
+
+def _seconds(time: datetime | None) -> float | None:
+    return None if time is None else time.timestamp()
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else float(f"{value:.6g}")
+
+
+def _positions(names: pa.ChunkedArray, among: pa.Array) -> list[int]:
+    positions: list[int] = pc.index_in(names, among).to_pylist()
+    return positions
+
+
+def _count(contents: Contents) -> dict[str, Any]:
+    view = contents.view
+    return {
+        "readings": contents.n_readings,
+        "sources": contents.n_sources,
+        "scored": pc.sum(view.devices["n_windows"]).as_py() or 0,
+        "windows": contents.n_windows,
+        "models": view.series.num_rows,
+        "sensors": pc.count_distinct(view.series["sensor"]).as_py(),
+        "anomalies": view.anomalies.num_rows,
+        "anomalous_devices": pc.sum(pc.greater(view.devices["n_anomalies"], 0)).as_py() or 0,
+        "quarantined": pc.sum(contents.quarantine["count"]).as_py() or 0,
+        "not_scored": contents.not_scored.num_rows,
+        "not_scored_by_status": dict(
+            sorted(
+                (pair["values"], pair["counts"])
+                for pair in pc.value_counts(contents.not_scored["status"]).to_pylist()
+            )
+        ),
+    }
+
+
+def _list_devices(devices: pa.Table, sensors: pa.Array) -> list[list[Any]]:
+    """name, windows, anomalous windows, largest severity, last anomaly, position of the worst sensor."""
+    rows = devices.to_pydict()
+    return [
+        list(row)
+        for row in zip(
+            rows["device"],
+            rows["n_windows"],
+            rows["n_anomalies"],
+            map(_finite, rows["severity"]),
+            map(_seconds, rows["last_anomaly"]),
+            _positions(devices["worst_sensor"], sensors),
+            strict=True,
+        )
+    ]
+
+
+def _list_series(series: pa.Table, devices: pa.Array, sensors: pa.Array) -> list[list[Any]]:
+    """device, sensor (positions), windows, anomalous windows, largest severity."""
+    rows = series.to_pydict()
+    return [
+        list(row)
+        for row in zip(
+            _positions(series["device"], devices),
+            _positions(series["sensor"], sensors),
+            rows["n_windows"],
+            rows["n_anomalies"],
+            map(_finite, rows["severity"]),
+            strict=True,
+        )
+    ]
+
+
+def _pack_heat(view: FleetView, series: pa.Table) -> dict[str, Any]:
+    """Windows and anomalous windows, an array of (series, cell) each."""
+    numbered = series.select(["device", "sensor"]).append_column("row", pa.array(np.arange(series.num_rows)))
+    cells = view.cells.join(numbered, ["device", "sensor"], join_type="inner")
+    if not cells.num_rows:
+        return {"first": 0, "n": 0, "kind": "u2", "windows": "", "anomalies": ""}
+    column = cells["cell"].to_numpy()
+    first, n_cells = int(column.min()), int(column.max() - column.min() + 1)
+    place, size = cells["row"].to_numpy() * n_cells + column - first, series.num_rows * n_cells
+    windows, anomalies = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    windows[place], anomalies[place] = cells["n_windows"].to_numpy(), cells["n_anomalies"].to_numpy()
+    kind = "u2" if windows.max() < 1 << 16 else "u4"
+    return {
+        "first": first,
+        "n": n_cells,
+        "kind": kind,
+        "windows": pack(windows, kind),
+        "anomalies": pack(anomalies, kind),
+    }
+
+
+def _list_charts(blocks: list[SeriesBlock], series: pa.Table) -> list[dict[str, Any]]:
+    names = zip(series["device"].to_pylist(), series["sensor"].to_pylist(), strict=True)
+    position = {name: i for i, name in enumerate(names)}
+    return [
+        _pack_chart(block, row, position[name])
+        for block in blocks
+        for row, name in enumerate(block.series)
+        if name in position
+    ]
+
+
+def _pack_chart(block: SeriesBlock, row: int, series: int) -> dict[str, Any]:
+    """One chart, from its step ``at`` (counted from the report's start); gaps are NaN or MISSING_SCORE."""
+    there = np.flatnonzero(np.isfinite(block.value[row]) | np.isfinite(block.score[row]))
+    steps = slice(there[0], there[-1] + 1) if len(there) else slice(0, 0)
+    score, threshold = block.score[row, steps], block.threshold[row, steps]
+    low, high = _range(score)
+    scaled = np.round((score - low) / ((high - low) or 1.0) * (MISSING_SCORE - 1))
+    flags = np.flatnonzero(block.is_anomaly[row, steps])
+    filled = np.where(np.isfinite(threshold))[0]
+    changes = filled[np.flatnonzero(np.diff(threshold[filled], prepend=np.nan) != 0)]
+    return {
+        "series": series,
+        "step": block.step.total_seconds(),
+        "at": int(steps.start),
+        "value": pack(block.value[row, steps], "f4"),
+        "score": pack(np.where(np.isfinite(scaled), scaled, MISSING_SCORE), "u2"),
+        "low": low,
+        "high": high,
+        "threshold": [[int(i), _finite(threshold[i])] for i in changes],
+        "anomalies": pack(flags, "u4"),
+        "severity": pack(np.nan_to_num(block.severity[row, steps][flags]).clip(0, 1) * 255, "u1"),
+        "feature": pack(block.top_feature[row, steps][flags] + 1, "u1"),
+        "features": ["", *block.features[:254]],
+    }
+
+
+def _range(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    return (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+
+
+def _list_faults(found: FoundFaults | None, devices: pa.Array, sensors: pa.Array) -> list[list[Any]]:
+    """device, sensor (positions), kind, start, end, found; of the devices and sensors on the page."""
+    if found is None:
+        return []
+    rows = found.faults.filter(
+        pc.and_(pc.is_in(found.faults["device"], devices), pc.is_in(found.faults["sensor"], sensors))
+    ).slice(0, MAX_FAULTS)
+    columns = rows.to_pydict()
+    return [
+        list(row)
+        for row in zip(
+            _positions(rows["device"], devices),
+            _positions(rows["sensor"], sensors),
+            columns["kind"],
+            map(_seconds, columns["start"]),
+            map(_seconds, columns["end"]),
+            columns["found"],
+            strict=True,
+        )
+    ]
+
+
+def _known_faults(found: FoundFaults | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "kinds": [list(kind) for kind in found.by_kind],
+        "false_alarms": found.false_alarms,
+        "device_days": _finite(found.device_days),
+        "rate": _finite(found.false_alarms_per_device_day),
+    }
+
+
+def _list_versions(view: FleetView) -> list[list[Any]]:
+    """sensor, version, devices, windows, start, end."""
+    rows = view.versions.slice(0, MAX_VERSIONS).to_pydict()
+    times = (map(_seconds, rows[name]) for name in ("start", "end"))
+    return [
+        list(row)
+        for row in zip(
+            rows["sensor"], rows["model_version"], rows["n_devices"], rows["n_windows"], *times, strict=True
+        )
+    ]

@@ -1,0 +1,252 @@
+"""What a person reads when a run has ended: the counts as data, and as aligned plain text."""
+
+from __future__ import annotations
+
+import textwrap
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_scoring.pipelines.report.contents import Contents
+from batch_scoring.pipelines.report.known_faults import FoundFaults
+
+SHOWN = 5
+LINE = 110
+_INDENT = " " * 28
+
+
+def summarise(contents: Contents, page: str) -> dict[str, Any]:
+    """The counts of a report as plain data.
+
+    Parameters
+    ----------
+    contents : Contents
+    page : str
+        Path of the report page.
+
+    Returns
+    -------
+    dict
+        Ready for JSON; times are ISO 8601, UTC.
+    """
+    view = contents.view
+    n_scored = pc.sum(view.devices["n_windows"]).as_py() or 0
+    n_anomalies = view.anomalies.num_rows
+    anomalous = view.devices.filter(pc.greater(view.devices["n_anomalies"], 0))
+    quarantine = dict(zip(*(contents.quarantine[n].to_pylist() for n in ("reason", "count")), strict=True))
+    return {
+        "start": _iso(view.start),
+        "end": _iso(view.end),
+        "window_seconds": view.window.total_seconds(),
+        "devices": view.devices.num_rows,
+        "sensors": pc.count_distinct(view.series["sensor"]).as_py(),
+        "readings": contents.n_readings,
+        "sources": contents.n_sources,
+        "windows": {"aggregated": contents.n_windows, "scored": n_scored},
+        "models": view.series.num_rows,
+        "model_versions": [
+            {"sensor": row["sensor"], "version": row["model_version"], "devices": row["n_devices"]}
+            for row in view.versions.select(["sensor", "model_version", "n_devices"]).to_pylist()
+        ],
+        "anomalies": {
+            "windows": n_anomalies,
+            "share": n_anomalies / n_scored if n_scored else 0.0,
+            "devices": anomalous.num_rows,
+            "worst": _worst(anomalous),
+        },
+        "quarantined": {"total": sum(quarantine.values()), "by_reason": quarantine},
+        "not_scored": {
+            "series": contents.not_scored.num_rows,
+            "by_status": _counts(contents.not_scored["status"]),
+            "first": contents.not_scored.slice(0, SHOWN).to_pylist(),
+        },
+        "known_faults": _faults(contents.found_faults),
+        "page": page,
+    }
+
+
+def _iso(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
+
+
+def _counts(column: pa.ChunkedArray) -> dict[str, int]:
+    return {
+        pair["values"]: pair["counts"]
+        for pair in sorted(pc.value_counts(column).to_pylist(), key=lambda p: p["values"])
+    }
+
+
+def _worst(anomalous: pa.Table) -> dict[str, Any] | None:
+    if not anomalous.num_rows:
+        return None
+    worst = anomalous.slice(0, 1).to_pylist()[0]
+    return {"device": worst["device"], "windows": worst["n_anomalies"], "sensor": worst["worst_sensor"]}
+
+
+def _faults(found: FoundFaults | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "found": sum(n for _, n, _ in found.by_kind),
+        "total": found.faults.num_rows,
+        "by_kind": {kind: {"found": n, "total": total} for kind, n, total in found.by_kind},
+        "false_alarms": found.false_alarms,
+        "device_days": found.device_days,
+        "false_alarms_per_device_day": found.false_alarms_per_device_day,
+    }
+
+
+def write_summary(summary: dict[str, Any]) -> str:
+    """The summary as at most 30 lines of plain text.
+
+    Parameters
+    ----------
+    summary : dict
+        As :func:`summarise` returns it.
+    """
+    lines = [_title(summary), ""]
+    lines += _readings(summary) + _windows(summary) + _models(summary) + _anomalies(summary)
+    lines += (
+        _quarantined(summary["quarantined"]) + _not_scored(summary) + _known_faults(summary["known_faults"])
+    )
+    width = max(len(summary["page"]), len("kedro models list")) + 3
+    look = [
+        (summary["page"], "the fleet on a page: open it in a browser"),
+        ("make viz", "the pipelines and their figures, in Kedro-Viz"),
+        ("make mlflow", "training runs and model versions"),
+        ("kedro models list", "which version scores each sensor"),
+    ]
+    lines += ["", "Where to look next", *(f"  {where:<{width}}{what}" for where, what in look)]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _title(summary: dict[str, Any]) -> str:
+    if summary["start"] is None:
+        return "Fleet report: nothing has been scored yet"
+    start, end = (
+        datetime.fromisoformat(summary[name]).strftime("%Y-%m-%d %H:%M") for name in ("start", "end")
+    )
+    fleet = f"{_n(summary['devices'], 'device')}, {_n(summary['sensors'], 'sensor')}"
+    return f"Fleet report: {fleet}, {start} to {end} UTC"
+
+
+def _readings(summary: dict[str, Any]) -> list[str]:
+    if summary["readings"] is None:
+        return []
+    return [_line("Readings", summary["readings"], f"stored, from {_n(summary['sources'], 'source')}")]
+
+
+def _windows(summary: dict[str, Any]) -> list[str]:
+    windows = summary["windows"]
+    length = read_length(summary["window_seconds"])
+    if not windows["scored"]:
+        return [_line("Windows", 0, f"scored of {windows['aggregated'] or 0:,}")]
+    there = windows["aggregated"]
+    of = f" of {there:,}" if there and there != windows["scored"] else ""
+    return [_line("Windows", windows["scored"], f"scored{of}, {length} each")]
+
+
+def _models(summary: dict[str, Any]) -> list[str]:
+    versions = [f"{printable(v['sensor'])} v{printable(v['version'])}" for v in summary["model_versions"]]
+    return [_line("Models", summary["models"], _enumerate(versions, "none has scored yet"))]
+
+
+def _anomalies(summary: dict[str, Any]) -> list[str]:
+    found = summary["anomalies"]
+    if not found["windows"]:
+        return [_line("Anomalies", 0, "")]
+    text = f"windows ({found['share']:.2%}) on {found['devices']:,} of {_n(summary['devices'], 'device')}"
+    lines = [_line("Anomalies", found["windows"], text)]
+    if found["worst"]:
+        worst = found["worst"]
+        device, sensor = printable(worst["device"]), printable(worst["sensor"])
+        lines.append(_line("", None, f"worst: {device}, {_n(worst['windows'], 'window')}, most on {sensor}"))
+    return lines
+
+
+def _quarantined(quarantined: dict[str, Any]) -> list[str]:
+    reasons = [f"{count:,} {_words(reason)}" for reason, count in quarantined["by_reason"].items()]
+    return [_line("Quarantined", quarantined["total"], _enumerate(reasons, "nothing was refused"))]
+
+
+def _not_scored(summary: dict[str, Any]) -> list[str]:
+    missing = summary["not_scored"]
+    n_all = missing["series"] + summary["models"]
+    if not n_all:
+        return []
+    lines = [_line("Not scored", missing["series"], f"of {n_all:,} series (a device and sensor)")]
+    rows = [
+        (f"{printable(r['device'])} {printable(r['sensor'])}", r["status"], printable(r["message"] or ""))
+        for r in missing["first"]
+    ]
+    widths = [min(40, max((len(row[i]) for row in rows), default=0)) for i in (0, 1)]
+    lines += [
+        _shorten(f"{_INDENT}{name:<{widths[0]}}  {status:<{widths[1]}}  {text}")
+        for name, status, text in rows
+    ]
+    if missing["series"] > len(rows):
+        by_status = ", ".join(f"{count:,} {status}" for status, count in missing["by_status"].items())
+        lines.append(_shorten(f"{_INDENT}and {missing['series'] - len(rows):,} more; in all {by_status}"))
+    return lines
+
+
+def _known_faults(faults: dict[str, Any] | None) -> list[str]:
+    if faults is None:
+        return []
+    kinds = [f"{_words(kind)} {n['found']} of {n['total']}" for kind, n in faults["by_kind"].items()]
+    rate = f"windows outside any known fault, {faults['false_alarms_per_device_day']:.2f} a device and day"
+    return [
+        _line("Known faults", faults["found"], f"of {faults['total']:,} found"),
+        *_wrap(kinds),
+        _line("False alarms", faults["false_alarms"], rate),
+    ]
+
+
+def _wrap(items: list[str]) -> list[str]:
+    """The items in lines, at most two."""
+    whole = ", ".join(item.replace(" ", "\u00a0") for item in items)
+    lines = textwrap.wrap(whole, LINE - len(_INDENT), max_lines=2, placeholder=" …")
+    return [_INDENT + line.replace("\u00a0", " ") for line in lines]
+
+
+def read_length(seconds: float) -> str:
+    """A length of time in words.
+
+    Examples
+    --------
+    >>> read_length(300), read_length(5400), read_length(86400)
+    ('5 min', '90 min', '1 d')
+    """
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{timedelta(seconds=seconds).total_seconds():g} s"
+
+
+def printable(text: str) -> str:
+    """A text without characters that would move a terminal's cursor."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _words(name: str) -> str:
+    return printable(name).replace("_", " ")
+
+
+def _line(name: str, count: int | None, text: str) -> str:
+    number = "" if count is None else f"{count:,}"
+    return _shorten(f"{name:<13}{number:>13}  {text}")
+
+
+def _shorten(line: str) -> str:
+    return line if len(line) <= LINE else line[: LINE - 1].rstrip() + "…"
+
+
+def _enumerate(items: list[str], otherwise: str) -> str:
+    more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
+    return (", ".join(items[:SHOWN]) or otherwise) + more
+
+
+def _n(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,0 +1,133 @@
+import base64
+import json
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from batch_scoring.pipelines.report.contents import ReportParameters
+from batch_scoring.pipelines.report.page import write_json
+from batch_scoring.pipelines.report.page_data import collect_page_data
+from tests.pipelines.report.fleet_factory import (
+    START,
+    Fleet,
+    fault_rows,
+    gather,
+    make_fleet,
+    prediction_partitions,
+    prediction_rows,
+)
+
+NAN = float("nan")
+
+
+def data_of(*tables, faults=None, **parameters):
+    fleet = Fleet(predictions=prediction_partitions(*tables) if tables else {}, faults=faults)
+    return collect_page_data(gather(fleet, **parameters), ReportParameters(**parameters))
+
+
+def unpacked(text, kind):
+    return np.frombuffer(base64.b64decode(text), f"<{kind}")
+
+
+def test_a_chart_keeps_values_gaps_scores_and_anomalies():
+    chart = data_of(prediction_rows("a", values=[NAN, 1, NAN, 3, 4], anomalies=[3]))["charts"][0]
+
+    assert chart["at"] == 0
+    np.testing.assert_array_equal(unpacked(chart["value"], "f4"), [1, NAN, 3, 4])
+    assert unpacked(chart["score"], "u2").tolist() == [65534, 65535, 0, 65534]
+    assert (chart["low"], chart["high"]) == (-0.5, 0.4)
+    assert unpacked(chart["anomalies"], "u4").tolist() == [2]
+    assert unpacked(chart["severity"], "u1").tolist() == [191]
+    assert chart["features"][unpacked(chart["feature"], "u1")[0]] == "mean"
+    assert chart["threshold"] == [[0, -0.1]]
+
+
+def test_a_series_that_starts_later_than_the_fleet_says_at_which_step():
+    later = START + timedelta(minutes=15)
+    data = data_of(prediction_rows("a", values=[1] * 6), prediction_rows("b", values=[1, 1], start=later))
+
+    by_device = {data["devices"][data["series"][c["series"]][0]][0]: c for c in data["charts"]}
+    assert by_device["b"]["at"] == 3
+
+
+def test_a_threshold_that_changes_is_told_where():
+    rows = prediction_rows("a", values=[1] * 4)
+    rows = rows.set_column(6, "threshold", [[-0.1, -0.1, -0.2, -0.2]])
+
+    assert data_of(rows)["charts"][0]["threshold"] == [[0, -0.1], [2, -0.2]]
+
+
+def test_the_heat_map_counts_windows_and_anomalies_of_each_series_and_cell():
+    data = data_of(
+        prediction_rows("a", values=[1] * 12, anomalies=[0, 7, 8]), prediction_rows("b", values=[1] * 6)
+    )
+
+    heat = data["heat"]
+    assert data["cell"] == 1800
+    assert [row[:4] for row in data["series"]] == [[0, 0, 12, 3], [1, 0, 6, 0]]
+    assert unpacked(heat["windows"], heat["kind"]).tolist() == [6, 6, 6, 0]
+    assert unpacked(heat["anomalies"], heat["kind"]).tolist() == [1, 2, 0, 0]
+
+
+def test_counts_beyond_16_bits_take_32():
+    second = timedelta(seconds=1)
+    tables = [prediction_rows("a", values=[1] * 70_000, window=second)]
+    fleet = Fleet(predictions={"vibration/1990-01-01": tables[0]})
+    far = prediction_rows("a", start=START + timedelta(days=9000), window=second)
+    fleet.predictions["vibration/2050-08-28"] = far
+    heat = collect_page_data(gather(fleet), ReportParameters())["heat"]
+
+    assert heat["kind"] == "u4"
+    assert unpacked(heat["windows"], "u4").max() == 70_000
+
+
+def test_the_page_holds_the_worst_devices_only():
+    tables = [prediction_rows(f"d{i}", values=[1] * 9, anomalies=range(i)) for i in range(6)]
+    data = data_of(*tables, max_devices=2)
+
+    assert [row[0] for row in data["devices"]] == ["d5", "d4"]
+    assert (data["n_devices"], len(data["charts"])) == (6, 2)
+    assert data["counts"]["anomalies"] == 15
+
+
+def test_only_the_worst_series_are_drawn_window_by_window():
+    tables = [prediction_rows(f"d{i}", values=[1] * 30, anomalies=range(i)) for i in range(3)]
+    steps = [(data["series"], data["step"]) for data in data_of(*tables, max_series=1)["charts"]]
+
+    assert steps == [(0, 300), (1, 3600), (2, 3600)]
+
+
+def test_known_faults_are_numbered_like_devices_and_sensors():
+    labels = fault_rows(("a", "vibration", "spike", START, START + timedelta(minutes=5)))
+    data = data_of(prediction_rows("a", anomalies=[0]), faults=labels)
+
+    assert data["faults"] == [[0, 0, "spike", START.timestamp(), START.timestamp() + 300, True]]
+    assert data["known"]["kinds"] == [["spike", 1, 1]]
+
+
+@pytest.mark.parametrize("column", ["value", "score", "threshold", "severity"])
+@pytest.mark.parametrize("number", [NAN, float("inf"), None])
+def test_numbers_that_are_not_finite_still_make_json(column, number):
+    rows = prediction_rows("a", anomalies=[1])
+    rows = rows.set_column(rows.column_names.index(column), rows.schema.field(column), [[1.0, number, 2.0]])
+
+    assert json.loads(write_json(data_of(rows)))["n_series"] == 1
+
+
+def test_a_fleet_without_predictions_makes_an_empty_page():
+    data = data_of()
+
+    assert (data["start"], data["devices"], data["charts"]) == (None, [], [])
+
+
+def test_the_page_of_a_large_fleet_stays_small():
+    fleet = make_fleet(60, 2)
+    small = write_json(
+        collect_page_data(
+            gather(fleet, max_points=3000, max_devices=20),
+            ReportParameters(max_devices=20, max_status_rows=10),
+        )
+    )
+
+    assert len(small) < 120_000

@@ -1,0 +1,98 @@
+from datetime import timedelta
+
+from batch_scoring.pipelines.report.summary import summarise, write_summary
+from tests.pipelines.report.fleet_factory import (
+    START,
+    Fleet,
+    fault_rows,
+    gather,
+    make_fleet,
+    prediction_partitions,
+    prediction_rows,
+    quarantine_rows,
+    status_rows,
+)
+
+
+def summary_of(fleet: Fleet) -> dict:
+    return summarise(gather(fleet), "there/report.html")
+
+
+def small_fleet(**tables) -> Fleet:
+    rows = [prediction_rows("a", values=[1] * 4, anomalies=[2]), prediction_rows("b", values=[1] * 4)]
+    return Fleet(predictions=prediction_partitions(*rows), **tables)
+
+
+def test_the_counts_are_those_of_the_tables():
+    told = summary_of(small_fleet(quarantine={"x": quarantine_rows("duplicate", "missing", "duplicate")}))
+
+    assert told["windows"]["scored"] == 8
+    assert told["models"] == 2
+    worst = {"device": "a", "windows": 1, "sensor": "vibration"}
+    assert told["anomalies"] == {"windows": 1, "share": 0.125, "devices": 1, "worst": worst}
+    assert told["quarantined"] == {"total": 3, "by_reason": {"duplicate": 2, "missing": 1}}
+    assert (told["start"], told["end"]) == ("2026-01-05T00:00:00+00:00", "2026-01-05T00:20:00+00:00")
+
+
+def test_the_text_names_what_a_person_asks_for():
+    text = write_summary(summary_of(small_fleet(quarantine={"x": quarantine_rows("duplicate")})))
+
+    assert "2 devices, 1 sensor, 2026-01-05 00:00 to 2026-01-05 00:20 UTC" in text
+    assert "1  windows (12.50%) on 1 of 2 devices" in text
+    assert "worst: a, 1 window, most on vibration" in text
+    assert "1 duplicate" in text
+    assert "there/report.html" in text
+    assert "Known faults" not in text
+
+
+def test_the_first_series_without_scores_are_named_and_the_others_counted():
+    rows = [(f"d{i}", "p", "train", "too_few_readings", 3, 0, "3 windows") for i in range(9)]
+    text = write_summary(summary_of(small_fleet(train_status={"p": status_rows(*rows)})))
+
+    assert "9  of 11 series" in text
+    assert "d0 p  too_few_readings  3 windows" in text
+    assert "d5 p" not in text
+    assert "and 4 more; in all 9 too_few_readings" in text
+
+
+def test_known_faults_are_told_by_kind_with_the_false_alarms():
+    labels = fault_rows(("a", "vibration", "spike", START, START + timedelta(minutes=5)))
+    told = summary_of(small_fleet(faults=labels))
+
+    assert told["known_faults"]["by_kind"] == {"spike": {"found": 0, "total": 1}}
+    assert told["known_faults"]["false_alarms"] == 1
+    assert "spike 0 of 1" in write_summary(told)
+
+
+def test_a_summary_of_nothing_says_so():
+    text = write_summary(summary_of(Fleet()))
+
+    assert text.startswith("Fleet report: nothing has been scored yet\n")
+    assert "Windows                  0" in text
+
+
+def test_the_text_stays_within_30_lines_of_110_characters_whatever_the_fleet():
+    fleet = make_fleet(
+        12, 2, sensors=[f"sensor-{i}-{'x' * 60}" for i in range(8)], names=["d" * 150, "\x1b[2Jred"]
+    )
+    rows = [(f"d{i}" * 30, "p", "train", f"status{i}", 3, 0, "m" * 500) for i in range(30)]
+    fleet.train_status["p"] = status_rows(*rows)
+    fleet.quarantine = {"x": quarantine_rows(*(f"reason {i}" for i in range(40)))}
+    kinds = [(next(iter(fleet.predictions)).split("/")[0], f"kind {i}") for i in range(40)]
+    fleet.faults = fault_rows(
+        *(("pump-03", sensor, kind, START, START + timedelta(hours=1)) for sensor, kind in kinds)
+    )
+    told = summary_of(fleet)
+    lines = write_summary(told).splitlines()
+
+    assert told["known_faults"]["total"] == 40
+    assert len(lines) <= 30
+    assert max(map(len, lines)) <= 110
+
+
+def test_control_characters_of_an_id_do_not_reach_the_terminal():
+    rows = prediction_rows("\x1b[2J\nred", anomalies=[1])
+    text = write_summary(summary_of(Fleet(predictions=prediction_partitions(rows))))
+
+    assert "\x1b" not in text
+    assert r"worst: \x1b[2J\nred" in text
