@@ -1,0 +1,194 @@
+"""Raw readings in, clean readings and a quarantine out: nothing is lost, nothing is stored twice."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from batch_scoring.datasets.arrow_parquet import ROW_GROUP_ROWS, Stream
+from batch_scoring.datasets.raw_readings import SourceFile
+from batch_scoring.datasets.source_ledger import LedgerEntry
+from batch_scoring.ids import Selection
+from batch_scoring.parameters import read_time
+from batch_scoring.partition_keys import partition_key
+from batch_scoring.pipelines.ingest.known_ids import Partitions, require_known_ids
+from batch_scoring.pipelines.ingest.merge import MergedPartition, merge_partition
+from batch_scoring.pipelines.ingest.settings import read_settings
+from batch_scoring.pipelines.ingest.sources import (
+    choose_sources,
+    ledger_page,
+    require_unchanged,
+    source_key,
+)
+from batch_scoring.pipelines.ingest.staging import StagingArea, staging_area
+
+logger = logging.getLogger(__name__)
+
+Chunk = tuple[dict[str, Stream], dict[str, Stream], dict[str, pa.Table], dict[str, Any]]
+
+REFUSED_DEVICES = pa.schema(
+    [
+        pa.field("device", pa.string()),
+        pa.field("sensor", pa.string()),
+        pa.field("reason", pa.string()),
+        pa.field("count", pa.int64()),
+    ]
+)
+
+
+def ingest_readings(
+    raw_readings: list[SourceFile],
+    previous_readings: Partitions,
+    previous_quarantine: Partitions,
+    previous_ingested_sources: Mapping[str, LedgerEntry],
+    settings: Mapping[str, Any] | None,
+    device: Any,
+    sensor: Any,
+    at: Any,
+) -> Iterator[Chunk]:
+    """Read the new and changed source files into the readings.
+
+    Parameters
+    ----------
+    raw_readings : list of SourceFile
+        All source files, in the order that decides which of two contradicting readings is first.
+    previous_readings, previous_quarantine : mapping of partition to function that opens it
+    previous_ingested_sources : mapping of partition to LedgerEntry
+    settings : mapping
+        ``params:ingest``, see :class:`~batch_scoring.pipelines.ingest.settings.IngestSettings`.
+    device, sensor
+        ``params:device`` and ``params:sensor``.
+    at
+        ``params:at``, the scheduled time; None is now.
+
+    Yields
+    ------
+    readings : dict of str to Stream
+        A partition (sensor and day) that gains rows, whole, sorted by device and time; its
+        metadata has a ``digest`` of its rows. To be read before the next chunk is asked for.
+    quarantine : dict of str to Stream
+        The refused rows of a source file, in the order of its rows.
+    ingested_sources : dict of str to pyarrow.Table
+        The ledger page of a source file; last, so that a killed run is repeated.
+    ingest_counts : dict
+        Running totals: ``sources``, ``rows``, ``stored``, ``already_stored`` and ``refused``, a
+        dict of reason to rows. ``rows`` is the sum of the others.
+
+    Raises
+    ------
+    InputError
+        When a file cannot be read (nothing is ingested then), or a device or sensor is unknown.
+    """
+    chosen = read_settings(settings)
+    selection = Selection.read(device, sensor)
+    latest = (datetime.now(UTC) if at is None else read_time(at, "at")) + chosen.max_future
+    pending = choose_sources(raw_readings, previous_ingested_sources, chosen.digest, selection)
+    counts = _no_counts(len(pending))
+    if pending:
+        with staging_area(chosen) as area:
+            staged = [area.stage(n, source.file, source.where, latest) for n, source in enumerate(pending)]
+            searches = (area.staged_ids, lambda kind: area.source_ids(kind, [s.file for s in pending]))
+            require_known_ids(selection, previous_readings, previous_quarantine, *searches)
+            area.collect_refused()
+            for totals, readings in _merged(area, previous_readings, counts):
+                counts = totals
+                yield readings, {}, {}, counts
+            for number, (source, rows) in enumerate(zip(pending, staged, strict=True)):
+                require_unchanged(source.file)
+                refused = area.refused_counts(number)
+                counts = _with_source(counts, rows, refused)
+                key = source_key(source.file.name)
+                page = ledger_page(source, chosen.digest, rows, sum(refused.values()))
+                yield {}, {key: area.quarantine(number, source.file.name)}, {key: page}, counts
+    else:
+        require_known_ids(selection, previous_readings, previous_quarantine)
+    _log_summary(counts, len(raw_readings))
+    yield {}, {}, {}, counts
+
+
+def _merged(
+    area: StagingArea, stored: Partitions, counts: dict[str, Any]
+) -> Iterator[tuple[dict[str, Any], dict[str, Stream]]]:
+    """The counts so far and what to write, one staged partition after the other."""
+    for partition in area.partitions():
+        key = partition_key(partition.sensor, partition.day)
+        opened = stored.get(key)
+        merged = merge_partition(area.connection, partition, opened() if opened else None)
+        counts = _with_partition(counts, merged)
+        yield counts, {} if merged.stream is None else {key: merged.stream}
+
+
+def count_refused_devices(quarantine: Partitions) -> pa.Table:
+    """Count the refused rows of every device and sensor by reason.
+
+    Parameters
+    ----------
+    quarantine : mapping of partition to function that opens it
+
+    Returns
+    -------
+    pyarrow.Table
+        device, sensor, reason, count; sorted by these. Rows without a device or a sensor, or that
+        could not be read at all, are left out.
+    """
+    counted = [REFUSED_DEVICES.empty_table()]
+    for opened in quarantine.values():
+        for batch in opened().iter_batches(ROW_GROUP_ROWS, columns=["device", "sensor", "reason"]):
+            rows = pa.Table.from_batches([batch])
+            ones = rows.append_column("count", pa.repeat(pa.scalar(1, pa.int64()), rows.num_rows))
+            counted.append(_sum_counts(ones))
+    total = _sum_counts(pa.concat_tables(counted))
+    return total.sort_by([(name, "ascending") for name in ("device", "sensor", "reason")])
+
+
+def _sum_counts(rows: pa.Table) -> pa.Table:
+    import pyarrow.compute as pc
+
+    named = rows.filter(pc.field("device").is_valid() & pc.field("sensor").is_valid())
+    named = named.filter((pc.field("device") != "") & (pc.field("sensor") != ""))
+    grouped = named.group_by(["device", "sensor", "reason"]).aggregate([("count", "sum")])
+    return grouped.rename_columns({"count_sum": "count"}).select(REFUSED_DEVICES.names).cast(REFUSED_DEVICES)
+
+
+def _no_counts(sources: int) -> dict[str, Any]:
+    return {"sources": sources, "rows": 0, "stored": 0, "already_stored": 0, "refused": {}}
+
+
+def _with_partition(counts: dict[str, Any], merged: MergedPartition) -> dict[str, Any]:
+    return counts | {
+        "stored": counts["stored"] + merged.new,
+        "already_stored": counts["already_stored"] + merged.already_stored,
+    }
+
+
+def _with_source(counts: dict[str, Any], rows: int, refused: dict[str, int]) -> dict[str, Any]:
+    total = Counter(counts["refused"]) + Counter(refused)
+    return counts | {"rows": counts["rows"] + rows, "refused": dict(sorted(total.items()))}
+
+
+def _log_summary(counts: dict[str, Any], n_files: int) -> None:
+    if not counts["sources"]:
+        logger.info("nothing new in %d source files", n_files)
+        return
+    total = f"{sum(counts['refused'].values()):,} refused"
+    reasons = ", ".join(f"{n:,} {reason.replace('_', ' ')}" for reason, n in counts["refused"].items())
+    logger.info(
+        "%d of %d source files read: %s rows, %s stored, %s already stored, %s",
+        counts["sources"],
+        n_files,
+        f"{counts['rows']:,}",
+        f"{counts['stored']:,}",
+        f"{counts['already_stored']:,}",
+        f"{total} ({reasons})" if reasons else total,
+    )
+    if counts["refused"].get("conflict"):
+        logger.warning(
+            "%s rows contradict readings already stored, which stay; see the quarantine. "
+            "To take the new ones, delete the stored readings and the ledger and ingest again",
+            f"{counts['refused']['conflict']:,}",
+        )

@@ -1,0 +1,191 @@
+"""A source file as a SQL relation of raw fields: one row a record, numbered, nothing judged yet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.pipelines.ingest.columns import require_columns, split_header
+from batch_scoring.pipelines.ingest.lines import LINES, first_line, read_lines
+from batch_scoring.pipelines.ingest.settings import ROLES, IngestSettings
+from batch_scoring.pipelines.ingest.sql import escape_glob, identifier, literal
+
+if TYPE_CHECKING:
+    import duckdb
+
+SAMPLE_LINES = 1000
+
+
+@dataclass
+class RawRelation:
+    """What a source file holds, as SQL to select from.
+
+    Attributes
+    ----------
+    sql : str
+        A query with the columns ``row`` (bigint, from 1), ``raw_timestamp``, ``device``,
+        ``sensor`` (both text), ``raw_value`` and ``malformed`` (the text of a record that cannot
+        be read, else NULL).
+    timestamp_type, value_type : str
+        The DuckDB types of ``raw_timestamp`` and ``raw_value``.
+    lines : LineReader or None
+        What the query reads under the name ``source_lines``, when the file is text.
+    """
+
+    sql: str
+    timestamp_type: str = "VARCHAR"
+    value_type: str = "VARCHAR"
+    lines: LineReader | None = None
+
+
+@dataclass
+class LineReader:
+    """The lines of a file for DuckDB, which swallows the errors of what it reads; this keeps them."""
+
+    path: str
+    first_row: int
+    error: InputError | None = field(default=None, init=False)
+
+    def open(self) -> pa.RecordBatchReader:
+        """A reader to use once."""
+        return pa.RecordBatchReader.from_batches(LINES, self._batches())
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from read_lines(self.path, self.first_row)
+        except InputError as error:
+            self.error = error
+            raise
+
+
+def raw_relation(
+    connection: duckdb.DuckDBPyConnection, path: str, file_format: str, settings: IngestSettings
+) -> RawRelation | None:
+    """The relation of a source file; None when the file is empty.
+
+    Raises
+    ------
+    InputError
+        When a column is missing, or the file cannot be read.
+    duckdb.Error
+        When a Parquet file is broken.
+    """
+    if file_format == "parquet":
+        return _parquet_relation(connection, path, settings)
+    header = first_line(path)
+    if header is None:
+        return None
+    if file_format == "csv":
+        return _csv_relation(path, header, settings)
+    if header.lstrip().startswith("[") and path.lower().removesuffix(".gz").endswith(".json"):
+        return _json_array_relation(connection, path, settings)
+    names = _json_names(_first_lines(path))
+    fields = _json_fields("text", require_columns(names, settings, path), names)
+    return _line_relation(path, 1, fields, len(ROLES), list(range(len(ROLES))))
+
+
+def _parquet_relation(
+    connection: duckdb.DuckDBPyConnection, path: str, settings: IngestSettings
+) -> RawRelation:
+    scan = (
+        f"read_parquet([{literal(escape_glob(path))}], file_row_number = true, "
+        "binary_as_string = true, hive_partitioning = false)"
+    )
+    described = connection.execute(f"DESCRIBE SELECT * EXCLUDE file_row_number FROM {scan}").fetchall()
+    names, types = [row[0] for row in described], [row[1] for row in described]
+    positions = require_columns(names, settings, path)
+    column = {role: identifier(names[position]) for role, position in positions.items()}
+    sql = (
+        f"SELECT file_row_number + 1 AS row, {column['timestamp']} AS raw_timestamp, "
+        f"CAST({column['device']} AS VARCHAR) AS device, CAST({column['sensor']} AS VARCHAR) AS sensor, "
+        f"{column['value']} AS raw_value, CAST(NULL AS VARCHAR) AS malformed FROM {scan}"
+    )
+    return RawRelation(sql, types[positions["timestamp"]], types[positions["value"]])
+
+
+def _csv_relation(path: str, header: str, settings: IngestSettings) -> RawRelation:
+    delimiter, names = split_header(header, settings)
+    positions = require_columns(names, settings, path)
+    return _line_relation(
+        path, 2, _csv_fields("text", delimiter), len(names), [positions[role] for role in ROLES]
+    )
+
+
+def _json_array_relation(
+    connection: duckdb.DuckDBPyConnection, path: str, settings: IngestSettings
+) -> RawRelation:
+    scan = f"read_json_objects([{literal(escape_glob(path))}], format = 'array')"
+    sample = connection.execute(f"SELECT json FROM {scan} LIMIT {SAMPLE_LINES}").fetchall()
+    names = _json_names([text for (text,) in sample])
+    fields = _json_fields("text", require_columns(names, settings, path), names)
+    records = f"SELECT row_number() OVER () AS row, CAST(json AS VARCHAR) AS text FROM {scan}"
+    return RawRelation(_select_fields(records, fields, len(ROLES), list(range(len(ROLES)))))
+
+
+def _line_relation(path: str, first_row: int, fields: str, width: int, positions: list[int]) -> RawRelation:
+    """The relation of a file of lines; empty lines are no records."""
+    records = r"SELECT row, rtrim(line, chr(13) || chr(10)) AS text FROM source_lines WHERE text <> ''"
+    return RawRelation(_select_fields(records, fields, width, positions), lines=LineReader(path, first_row))
+
+
+def _select_fields(records: str, fields: str, width: int, positions: list[int]) -> str:
+    picked = [f"CASE WHEN well_formed THEN fields[{position + 1}] END" for position in positions]
+    return (
+        f"SELECT row, {picked[0]} AS raw_timestamp, {picked[1]} AS device, {picked[2]} AS sensor, "
+        f"{picked[3]} AS raw_value, CASE WHEN NOT well_formed THEN text END AS malformed FROM ("
+        f"SELECT row, text, fields, COALESCE(len(fields) = {width}, false) AS well_formed FROM ("
+        f"SELECT row, text, {fields} AS fields FROM ({records})))"
+    )
+
+
+def _csv_fields(text: str, delimiter: str) -> str:
+    """The fields of a CSV line as a list; NULL when its quotes do not match. A record is one line."""
+    mark = {"|": r"\|", "\t": r"\t"}.get(delimiter, delimiter)
+    one = rf'"(?:[^"]|"")*"|[^{mark}"]*'
+    every = rf"regexp_extract_all({literal(delimiter)} || {text}, '{mark}({one})', 1)"
+    unquoted = (
+        "list_transform(" + every + ", lambda field: CASE WHEN starts_with(field, '\"') "
+        "THEN replace(substr(field, 2, length(field) - 2), '\"\"', '\"') ELSE field END)"
+    )
+    is_valid = f"regexp_full_match({text}, '(?:{one})(?:{mark}(?:{one}))*')"
+    return (
+        f"CASE WHEN NOT contains({text}, '\"') THEN string_split({text}, {literal(delimiter)}) "
+        f"WHEN {is_valid} THEN {unquoted} END"
+    )
+
+
+def _json_fields(text: str, positions: dict[str, int], names: list[str]) -> str:
+    """The four fields of a JSON object as a list of texts, numbers as they are written."""
+    paths = [names[positions[role]].replace("\\", "\\\\").replace('"', '\\"') for role in ROLES]
+    listed = ", ".join(literal(f'$."{path}"') for path in paths)
+    return (
+        f"CASE WHEN json_valid({text}) THEN CASE WHEN json_type({text}) = 'OBJECT' "
+        f"THEN json_extract_string({text}, [{listed}]) END END"
+    )
+
+
+def _first_lines(path: str) -> list[str]:
+    lines: list[str] = []
+    for batch in read_lines(path, block_bytes=1 << 20):
+        lines += batch.column("line").slice(0, SAMPLE_LINES - len(lines)).to_pylist()
+        if len(lines) >= SAMPLE_LINES:
+            break
+    return lines
+
+
+def _json_names(texts: list[str]) -> list[str]:
+    """The keys of the objects among some texts, in the order they are first seen."""
+    names: dict[str, None] = {}
+    for text in texts:
+        try:
+            parsed: Any = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(parsed, dict):
+            names.update(dict.fromkeys(parsed))
+    return list(names)

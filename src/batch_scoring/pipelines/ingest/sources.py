@@ -1,0 +1,193 @@
+"""Which source files are to be read: new, changed, or read before for other devices and sensors only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from batch_scoring.datasets.raw_readings import SourceFile, changed_ns
+from batch_scoring.datasets.source_ledger import LedgerEntry
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.ids import MAX_SEGMENT_BYTES, Selection, path_segment
+from batch_scoring.pipelines.ingest.sql import text_list
+
+LEDGER = pa.schema(
+    [
+        pa.field("source", pa.string()),
+        pa.field("size", pa.int64()),
+        pa.field("content", pa.string()),
+        pa.field("settings", pa.string()),
+        pa.field("selections", pa.string()),
+        pa.field("rows", pa.int64()),
+        pa.field("accepted", pa.int64()),
+        pa.field("refused", pa.int64()),
+    ]
+)
+
+# A file may change within the tick of a clock in which its ledger page is written.
+_CLOCK_SLACK_NS = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class PendingSource:
+    """A source file to read.
+
+    Attributes
+    ----------
+    file : SourceFile
+    content : str
+        SHA-256 of its bytes, 64 hex digits.
+    selections : list of Selection
+        The devices and sensors to take of it: those asked for now and in earlier runs.
+    """
+
+    file: SourceFile
+    content: str
+    selections: list[Selection]
+
+    @property
+    def where(self) -> str:
+        """The SQL condition on ``device`` and ``sensor`` that the selections make."""
+        return " OR ".join(f"({_condition(selection)})" for selection in self.selections)
+
+
+def source_key(name: str) -> str:
+    """The partition of a source file in the ledger and the quarantine; long names are cut and hashed.
+
+    Examples
+    --------
+    >>> source_key("2026/january.csv")
+    '2026%2Fjanuary.csv'
+    """
+    segment = path_segment(name)
+    if len(segment) <= MAX_SEGMENT_BYTES:
+        return segment
+    return f"{segment[: MAX_SEGMENT_BYTES - 33]}-{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+
+
+def choose_sources(
+    files: Sequence[SourceFile], ledger: Mapping[str, LedgerEntry], settings_digest: str, selection: Selection
+) -> list[PendingSource]:
+    """The files that hold something the readings may not have.
+
+    A file is left out when its ledger page tells of the same bytes, the same settings, and a
+    selection that covers this one. Bytes are only compared when the file was touched since the
+    page was written.
+    """
+    pending = []
+    for file in files:
+        entry = ledger.get(source_key(file.name))
+        if entry is None:
+            pending.append(PendingSource(file, content_digest(file.path), [selection]))
+            continue
+        page = entry.open().read().to_pylist()[0]
+        earlier = _read_selections(page["selections"])
+        is_done = page["settings"] == settings_digest and _covered(selection, earlier)
+        if is_done and _is_untouched(file, page["size"], entry.written_ns):
+            continue
+        content = content_digest(file.path)
+        if is_done and page["content"] == content:
+            continue
+        pending.append(PendingSource(file, content, _joined(earlier, selection)))
+    return pending
+
+
+def ledger_page(source: PendingSource, settings_digest: str, rows: int, refused: int) -> pa.Table:
+    """What the ledger keeps of a source file; it tells nothing of when and in how many runs it was read."""
+    page = {
+        "source": source.file.name,
+        "size": source.file.size,
+        "content": source.content,
+        "settings": settings_digest,
+        "selections": _write_selections(source.selections),
+        "rows": rows,
+        "accepted": rows - refused,
+        "refused": refused,
+    }
+    return pa.Table.from_pylist([page], schema=LEDGER)
+
+
+def content_digest(path: str) -> str:
+    """SHA-256 of a file's bytes, 64 hex digits.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be opened.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); mend that or take the file away"
+        ) from error
+
+
+def require_unchanged(file: SourceFile) -> None:
+    """Raise when a file is not what it was when the source files were listed.
+
+    Raises
+    ------
+    InputError
+        Naming the file.
+    """
+    try:
+        status = Path(file.path).stat()
+        is_same = (status.st_size, changed_ns(status)) == (file.size, file.changed_ns)
+    except OSError:
+        is_same = False
+    if not is_same:
+        raise InputError(
+            f"{file.path}: changed while it was being read; it is not recorded as ingested: "
+            "run again when nothing writes to it"
+        )
+
+
+def _is_untouched(file: SourceFile, size: int, written_ns: int) -> bool:
+    return size == file.size and file.changed_ns + _CLOCK_SLACK_NS < written_ns
+
+
+def _covered(selection: Selection, earlier: Iterable[Selection]) -> bool:
+    return any(
+        _holds(one.devices, selection.devices) and _holds(one.sensors, selection.sensors) for one in earlier
+    )
+
+
+def _holds(wide: frozenset[str] | None, narrow: frozenset[str] | None) -> bool:
+    return wide is None or (narrow is not None and narrow <= wide)
+
+
+def _joined(earlier: list[Selection], selection: Selection) -> list[Selection]:
+    if _covered(selection, earlier):
+        return earlier
+    return [one for one in earlier if not _covered(one, [selection])] + [selection]
+
+
+def _condition(selection: Selection) -> str:
+    parts = [
+        f"{kind} IN {text_list(ids)}"
+        for kind, ids in (("device", selection.devices), ("sensor", selection.sensors))
+        if ids is not None
+    ]
+    return " AND ".join(parts) or "true"
+
+
+def _write_selections(selections: Iterable[Selection]) -> str:
+    def listed(ids: frozenset[str] | None) -> list[str] | None:
+        return None if ids is None else sorted(ids)
+
+    pairs = [[listed(selection.devices), listed(selection.sensors)] for selection in selections]
+    return json.dumps(sorted(pairs, key=json.dumps), ensure_ascii=False)
+
+
+def _read_selections(text: str) -> list[Selection]:
+    def selected(ids: list[str] | None) -> frozenset[str] | None:
+        return None if ids is None else frozenset(ids)
+
+    return [Selection(selected(devices), selected(sensors)) for devices, sensors in json.loads(text)]

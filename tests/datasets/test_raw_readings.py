@@ -1,0 +1,118 @@
+"""Which files are readings, under which names, and writing simulated ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from kedro.io import DatasetError
+
+from batch_scoring.datasets.arrow_parquet import Stream
+from batch_scoring.datasets.raw_readings import RawReadings, SimulatedDays, list_source_files
+from batch_scoring.fleet.errors import InputError
+
+
+def make_files(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    return root
+
+
+def names_at(path: Path | str) -> list[str]:
+    return [file.name for file in list_source_files(str(path))]
+
+
+def test_a_folder_is_searched_to_its_depth_and_sorted(tmp_path: Path):
+    make_files(tmp_path, "b.csv", "a/z.parquet", "B.CSV.GZ", "c.jsonl", "d.json.gz", "e.tsv", "ü.txt")
+    expected = ["B.CSV.GZ", "a/z.parquet", "b.csv", "c.jsonl", "d.json.gz", "e.tsv", "ü.txt"]
+    assert names_at(tmp_path) == expected
+
+
+def test_hidden_unfinished_and_other_files_are_left_out(tmp_path: Path):
+    make_files(
+        tmp_path, ".a.csv", ".b/c.csv", ".x.parquet.partial", "README.md", "y.csv.part", "noend", "1.csv"
+    )
+    assert names_at(tmp_path) == ["1.csv"]
+
+
+def test_a_single_file_is_named_by_its_last_part_even_when_hidden(tmp_path: Path):
+    make_files(tmp_path, "deep/.a.csv")
+    assert names_at(tmp_path / "deep" / ".a.csv") == [".a.csv"]
+
+
+def test_a_glob_names_files_by_what_follows_its_fixed_part(tmp_path: Path):
+    make_files(tmp_path, "2026/01/a.csv", "2026/02/b.csv", "2026/02/c.parquet", "2025/01/d.csv")
+    assert names_at(tmp_path / "2026" / "*" / "*.csv") == ["01/a.csv", "02/b.csv"]
+    assert names_at(f"{tmp_path}/**/b.csv") == ["2026/02/b.csv"]
+
+
+def test_a_relative_path_gives_the_same_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    make_files(tmp_path, "raw/a.csv", "raw/b/c.csv")
+    monkeypatch.chdir(tmp_path)
+    assert names_at("raw") == names_at(tmp_path / "raw") == ["a.csv", "b/c.csv"]
+    assert names_at("raw/*.csv") == names_at("raw/a.csv") == ["a.csv"]
+    assert names_at("*/a.csv") == ["raw/a.csv"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("a.csv.gz", "csv"), ("a.TXT", "csv"), ("a.pq", "parquet"), ("a.ndjson", "json"), ("a.json", "json")],
+)
+def test_the_format_is_told_by_the_name(tmp_path: Path, name: str, expected: str):
+    make_files(tmp_path, name)
+    assert list_source_files(str(tmp_path))[0].format == expected
+
+
+def test_nothing_found_is_an_error_that_names_the_path(tmp_path: Path):
+    with pytest.raises(DatasetError) as raised:
+        RawReadings(str(tmp_path / "nowhere")).load()
+    assert isinstance(raised.value.__cause__, InputError) or isinstance(raised.value, InputError)
+    assert f"'{tmp_path}/nowhere' is not there" in str(raised.value)
+    with pytest.raises(Exception, match="has no files of readings"):
+        RawReadings(str(tmp_path)).load()
+    assert not RawReadings(str(tmp_path)).exists()
+
+
+def test_tables_and_streams_are_saved_by_name_and_listed(tmp_path: Path):
+    table = pa.table({"device": ["d"], "value": [1.5]})
+    dataset = RawReadings(str(tmp_path))
+    dataset.save({"2026-01-06": Stream(table.schema, iter([table])), "2026-01-05": table, "x.csv": table})
+    dataset.save({"y.csv": Stream(table.schema, iter([table]))})
+    assert [file.name for file in dataset.load()] == [
+        "2026-01-05.parquet",
+        "2026-01-06.parquet",
+        "x.csv",
+        "y.csv",
+    ]
+    assert pq.read_table(tmp_path / "2026-01-06.parquet").equals(table)
+    assert (
+        (tmp_path / "x.csv").read_text() == (tmp_path / "y.csv").read_text() == '"device","value"\n"d",1.5\n'
+    )
+    assert dataset.exists()
+    assert str(tmp_path) in str(dataset)
+
+
+def test_simulated_days_are_told_by_the_digest_in_their_footers(tmp_path: Path):
+    plain = pa.table({"value": [1.0]})
+    marked = plain.replace_schema_metadata({"simulation": "abc"})
+    RawReadings(str(tmp_path)).save({"2026-01-05": marked, "2026-01-06": plain, "2026-01-07": marked})
+    broken = tmp_path / "2026-01-07.parquet"
+    broken.write_bytes(broken.read_bytes()[:-9])
+    assert SimulatedDays(str(tmp_path)).load() == {"2026-01-05": "abc"}
+
+
+def test_there_are_no_simulated_days_in_a_file_or_nowhere(tmp_path: Path):
+    assert SimulatedDays(str(tmp_path / "nowhere")).load() == {}
+    make_files(tmp_path, "a.csv")
+    assert SimulatedDays(str(tmp_path / "a.csv")).load() == {}
+
+
+def test_simulated_days_are_read_only(tmp_path: Path):
+    dataset = SimulatedDays(str(tmp_path))
+    assert dataset.exists()
+    assert str(tmp_path) in str(dataset)
+    with pytest.raises(Exception, match="read only"):
+        dataset.save({})  # type: ignore[arg-type]

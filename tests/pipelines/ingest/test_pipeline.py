@@ -1,0 +1,48 @@
+"""The pipeline as Kedro runs it, over a catalog of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+
+from batch_scoring.datasets.arrow_parquet import ArrowParquetDataset
+from batch_scoring.datasets.raw_readings import RawReadings
+from batch_scoring.pipelines.ingest import create_pipeline
+from tests.pipelines.ingest.ingestion import AT, Store, row, write_csv
+
+
+def test_kedro_saves_readings_quarantine_ledger_counts_and_refused_devices(tmp_path: Path):
+    store = Store(tmp_path / "store")
+    source = write_csv(tmp_path / "a.csv", row(0), row(1440, sensor="t"), row(1, value="x"))
+    catalog = DataCatalog(
+        {
+            "raw_readings": RawReadings(str(source)),
+            "previous_readings": store.readings_set,
+            "previous_quarantine": store.quarantine_set,
+            "previous_ingested_sources": store.ledger_set,
+            "readings": store.readings_set,
+            "quarantine": store.quarantine_set,
+            "ingested_sources": store.ledger_set,
+            "refused": ArrowParquetDataset(str(tmp_path / "refused.parquet")),
+            "params:ingest": MemoryDataset({}),
+            "params:device": MemoryDataset(None),
+            "params:sensor": MemoryDataset(None),
+            "params:at": MemoryDataset(AT),
+        }
+    )
+    outputs = SequentialRunner().run(create_pipeline(), catalog)
+    assert outputs["ingest_counts"].load() == {
+        "sources": 1,
+        "rows": 3,
+        "stored": 2,
+        "already_stored": 0,
+        "refused": {"not_a_number": 1},
+    }
+    assert [r[2] for r in store.readings()] == ["s", "t"]
+    assert store.reasons() == [(4, "not_a_number")]
+    assert len(store.ledger()) == 1
+    assert catalog.load("refused").read().to_pylist() == [
+        {"device": "d1", "sensor": "s", "reason": "not_a_number", "count": 1}
+    ]

@@ -1,0 +1,45 @@
+"""Temporary files go away: when a run ends, and what a killed run left at the next one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.pipelines.ingest.scratch import PREFIX, scratch_folder
+from batch_scoring.pipelines.ingest.settings import read_settings
+from batch_scoring.pipelines.ingest.staging import staging_area
+
+
+def test_the_folder_is_gone_after_the_block(tmp_path: Path):
+    with scratch_folder(str(tmp_path / "new")) as folder:
+        (folder / "big").write_text("x")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_folder_that_a_killed_run_left_is_cleared_away(tmp_path: Path):
+    left = tmp_path / f"{PREFIX}left"
+    (left / "rows").mkdir(parents=True)
+    (left / "lock").touch()
+    with scratch_folder(str(tmp_path)) as folder:
+        assert [entry.name for entry in tmp_path.iterdir()] == [folder.name]
+
+
+def test_the_folder_of_a_live_run_and_other_files_are_left_alone(tmp_path: Path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / f"{PREFIX}without_lock").mkdir()
+    with scratch_folder(str(tmp_path)) as first, scratch_folder(str(tmp_path)) as second:
+        assert first.is_dir()
+        assert second.is_dir()
+    assert {entry.name for entry in tmp_path.iterdir()} == {"mine", f"{PREFIX}without_lock"}
+
+
+def test_a_memory_limit_that_is_none_is_named(tmp_path: Path):
+    settings = read_settings({"memory_limit": "plenty", "temp_directory": str(tmp_path)})
+    with (
+        pytest.raises(InputError, match=r"ingest\.memory_limit: 'plenty' is refused"),
+        staging_area(settings),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,52 @@
+"""Settings are checked before any file is opened, and told apart by what they decide."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.pipelines.ingest.settings import IngestSettings, read_settings
+
+
+def test_the_defaults_of_the_project_are_those_of_the_code():
+    written = yaml.safe_load(Path("conf/base/parameters_ingest.yml").read_text())["ingest"]
+    assert read_settings(written) == IngestSettings()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"timezones": "UTC"}, "did you mean 'timezone'"),
+        ({"timezone": "Mars/Olympus"}, "'Mars/Olympus' is not a time zone"),
+        ({"timezone": "../etc"}, "is not a time zone"),
+        ({"ranges": {"t": [5, 1]}}, r"ingest\.ranges\.t: expected \[lowest, highest\]"),
+        ({"ranges": {"t": 5}}, r"got 5"),
+        ({"ranges": {"t": [1, float("nan")]}}, "expected"),
+        ({"columns": {"tag": "Tag"}}, r"ingest\.columns\.tag: there is no such column"),
+        ({"columns": {"value": []}}, "is no column name"),
+        ({"columns": {"value": [1]}}, "is no column name"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_named(values: dict[str, Any], message: str):
+    with pytest.raises(InputError, match=message):
+        read_settings(values)
+
+
+def test_a_plain_column_name_stands_for_a_list_of_one():
+    assert read_settings({"columns": {"device": "Device"}}).column_names("device") == ["Device"]
+    assert read_settings({"columns": {"device": "Device"}}).column_names("sensor")[0] == "sensor"
+
+
+def test_ranges_of_sensors_named_by_numbers_are_found_by_text():
+    assert read_settings({"ranges": {7: [0, 1]}}).ranges == {"7": (0.0, 1.0)}
+
+
+def test_the_digest_tells_deciding_settings_apart_and_no_others():
+    same = [{}, {"memory_limit": "2GB"}, {"temp_directory": "/tmp"}, {"timezone": "UTC"}]
+    other = [{"timezone": "Europe/Berlin"}, {"ranges": {"t": [0, 1]}}, {"columns": {"value": "v"}}]
+    assert len({read_settings(values).digest for values in same}) == 1
+    assert len({read_settings(values).digest for values in [{}, *other]}) == 4
