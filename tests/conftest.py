@@ -1,6 +1,8 @@
-"""Settings of the whole suite."""
+"""Settings and fixtures of the whole suite."""
 
 from hypothesis import HealthCheck, settings
+
+from tests.mlflow_stores import new_database, no_tracking_uri, open_dataset, store  # noqa: F401
 
 # Machines are noisy: an example may be slow without anything being wrong.
 settings.register_profile("batch_scoring", deadline=None, suppress_health_check=[HealthCheck.too_slow])

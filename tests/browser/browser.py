@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,3 +71,10 @@ def open_page(browser: Any, url: str, width: int = 1280, height: int = 900, **co
         yield page
     finally:
         opened.close()
+
+
+def keep_screenshot(page: Any, name: str) -> None:
+    """Keep a picture to look at, where $SCREENSHOTS says."""
+    folder = os.environ.get("SCREENSHOTS")
+    if folder:
+        page.screenshot(path=Path(folder) / f"{name}.png")

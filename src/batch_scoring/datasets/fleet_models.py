@@ -1,0 +1,137 @@
+"""Every version of every sensor's models, in MLflow; the new champions are published to the scoring jobs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kedro.io import AbstractDataset
+
+from batch_scoring import tracking
+from batch_scoring.datasets.published_models import PublishedModels
+from batch_scoring.publishing import PublishedModel
+from batch_scoring.training import Training
+
+if TYPE_CHECKING:
+    from batch_scoring.tracking import Store, TrackedVersion, TrainingRun
+
+log = logging.getLogger(__name__)
+
+
+class TrackedFleetModels(AbstractDataset[dict[str, Training], dict[str, Callable[[], "TrackedVersion"]]]):
+    """The fleet models in MLflow: one registered model a sensor, one version a training.
+
+    ``load`` gives ``{sensor: function that loads the champion}``, or its newest version where
+    there is no champion. ``save`` takes ``{sensor: Training}`` and may be called many times; the
+    first call of them that makes a version opens one MLflow run, and ``confirm``, which Kedro
+    calls after the node that ``confirms`` this dataset, ends it. A training whose fingerprint a
+    version has already makes no second one: a ``train`` that was killed and is repeated ends in
+    the same versions and the same published tables.
+
+    Parameters
+    ----------
+    tracking_uri : str
+        ``sqlite:///…`` or ``http…``. ``MLFLOW_TRACKING_URI`` in the environment wins.
+    artifacts : str
+        Folder of the artifacts of a local database.
+    published : str
+        Folder of the published models.
+    experiment : str
+        MLflow experiment of the training runs.
+    promote : bool
+        Whether a new version becomes the champion and is published at once.
+    child_runs_up_to : int
+        A sensor with at most so many trained devices gets a child run for each of them.
+    """
+
+    def __init__(
+        self,
+        tracking_uri: str,
+        artifacts: str,
+        published: str,
+        experiment: str = "batch_scoring",
+        promote: bool = True,
+        child_runs_up_to: int = 100,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self.tracking_uri = tracking.effective_tracking_uri(tracking_uri)
+        self.published = Path(published)
+        self.metadata = metadata
+        self._artifacts = artifacts
+        self._experiment = experiment
+        self.promote = promote
+        self._child_runs_up_to = child_runs_up_to
+        self._store: Store | None = None
+        self._run: TrainingRun | None = None
+
+    @property
+    def store(self) -> Store:
+        """The MLflow store, opened (and created) at the first use."""
+        if self._store is None:
+            self._store = tracking.connect(self.tracking_uri, self._artifacts, self._experiment)
+            tracking.end_runs_of_the_dead(self._store)
+        return self._store
+
+    def load(self) -> dict[str, Callable[[], TrackedVersion]]:
+        """Tell the sensors there are, each with a function that loads its champion."""
+        if tracking.is_new_store(self.tracking_uri):
+            return {}
+        return {sensor: partial(self._load_sensor, sensor) for sensor in tracking.list_sensors(self.store)}
+
+    def save(self, data: dict[str, Training]) -> None:
+        """Make a version of each training, the champion too where the dataset says ``promote``."""
+        for _, training in sorted(data.items()):
+            self._save_training(training)
+
+    def confirm(self) -> None:
+        """End the MLflow run of the saves before, and complete what a killed run left half promoted."""
+        if self.promote and not tracking.is_new_store(self.tracking_uri):
+            tracking.complete_promotions(self.store, self.published)
+        if self._run is not None:
+            self._run.end("FINISHED")
+            self._run = None
+
+    def _load_sensor(self, sensor: str) -> TrackedVersion:
+        return tracking.load_version(self.store, tracking.resolve_version(self.store, sensor))
+
+    def _save_training(self, training: Training) -> None:
+        model = None
+        version = tracking.find_version(self.store, training.sensor, training.fingerprint)
+        if version is None:
+            run = self._open_run()
+            run.log(training)
+            model = training.model
+            version = tracking.register(self.store, run.run_id, model, training.fingerprint)
+            log.info(
+                "sensor %r: %d models, version %s", version.sensor, model.table.num_rows, version.version
+            )
+        else:
+            log.info("sensor %r: nothing new, version %s stays", version.sensor, version.version)
+        if self.promote:
+            tracking.promote_trained(self.store, self.published, version, model)
+
+    def _open_run(self) -> TrainingRun:
+        if self._run is None or not self._run.is_open:
+            self._run = tracking.TrainingRun(self.store, self._child_runs_up_to)
+        return self._run
+
+    def _exists(self) -> bool:
+        return bool(self.load())
+
+    def _describe(self) -> dict[str, Any]:
+        return {"tracking_uri": self.tracking_uri, "published": str(self.published)}
+
+
+class FleetModels(TrackedFleetModels):
+    """The fleet models as the pipelines pass them on: `train` saves versions, `score` loads champions.
+
+    ``save`` is that of :class:`TrackedFleetModels`. ``load`` gives what is published, as
+    :class:`PublishedModels` does: a scoring job needs no tracking server and imports no MLflow.
+    """
+
+    def load(self) -> dict[str, Callable[[], PublishedModel]]:  # type: ignore[override]
+        """Tell the sensors that have a champion, each with a function that loads it."""
+        return PublishedModels(str(self.published)).load()

@@ -1,0 +1,246 @@
+"""`kedro models …`: see the versions of the models, choose which one is scored, import others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from batch_scoring.cli import OneLineErrors
+
+if TYPE_CHECKING:
+    from batch_scoring.datasets.fleet_models import TrackedFleetModels
+    from batch_scoring.tracking import Version
+
+Row = dict[str, Any]
+
+
+@click.group(name="models")
+def models() -> None:
+    """List, promote, roll back, import models."""
+
+
+def _command(name: str) -> Callable[[Callable[..., None]], click.Command]:
+    """A command of the group, with the options that choose the workspace."""
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        for option in (
+            click.option("--data", metavar="FOLDER", help="The folder of the data; default: the catalog's."),
+            click.option("--env", "-e", metavar="ENV", help="Kedro configuration environment."),
+            click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        ):
+            function = option(function)
+        return models.command(name, cls=OneLineErrors)(function)
+
+    return decorate
+
+
+@_command("list")
+@click.option("--sensor", metavar="SENSOR", help="Only this sensor.")
+def list_models(sensor: str | None, data: str | None, env: str | None, as_json: bool) -> None:
+    """List the versions of every sensor, newest first."""
+    from batch_scoring import tracking
+    from batch_scoring.ids import require_known
+
+    fleet_models, _ = _workspace(data, env)
+    if tracking.is_new_store(fleet_models.tracking_uri):
+        sensors: list[str] = []
+    else:
+        sensors = tracking.list_sensors(fleet_models.store)
+    if sensor is not None:
+        require_known("sensor", [sensor], sensors)
+        sensors = [sensor]
+    rows = [_summary(one) for name in sensors for one in tracking.list_versions(fleet_models.store, name)]
+    _print_rows(rows, as_json, "There are no models yet; run `kedro run --pipelines=train`.")
+
+
+@_command("show")
+@click.argument("sensor", metavar="SENSOR[@VERSION]")
+@click.option("--device", metavar="DEVICE", help="The numbers of one device's model.")
+def show_model(sensor: str, device: str | None, data: str | None, env: str | None, as_json: bool) -> None:
+    """Show the models of a version; of the champion, when no version or alias is named."""
+    from batch_scoring import tracking
+    from batch_scoring.ids import require_known
+    from batch_scoring.tracking.device_table import device_table, model_numbers
+
+    fleet_models, _ = _workspace(data, env)
+    version = _version(fleet_models, sensor)
+    model = tracking.load_version(fleet_models.store, version).model
+    if device is not None:
+        require_known("device", [device], model.devices.to_pylist())
+        _print_fields({**_summary(version), **model_numbers(model, device)}, as_json)
+        return
+    rows = device_table(model, None).to_pylist()
+    if as_json:
+        _print_rows([{**_summary(version), "devices": rows}], as_json, "")
+        return
+    _print_fields(_summary(version), as_json)
+    click.echo()
+    _print_rows(rows, as_json, "It has no models.")
+
+
+@_command("promote")
+@click.argument("sensor")
+@click.argument("version")
+def promote_model(sensor: str, version: str, data: str | None, env: str | None, as_json: bool) -> None:
+    """Make VERSION (a number or an alias) of SENSOR the one that is scored."""
+    from batch_scoring import tracking
+
+    fleet_models, _ = _workspace(data, env)
+    chosen = tracking.resolve_version(fleet_models.store, sensor, version)
+    tracking.promote(fleet_models.store, fleet_models.published, chosen)
+    _say_champion(fleet_models, sensor, as_json)
+
+
+@_command("rollback")
+@click.argument("sensor")
+def rollback_model(sensor: str, data: str | None, env: str | None, as_json: bool) -> None:
+    """Score SENSOR with the champion before this one again; a second time undoes it."""
+    from batch_scoring import tracking
+
+    fleet_models, _ = _workspace(data, env)
+    tracking.rollback(fleet_models.store, fleet_models.published, sensor)
+    _say_champion(fleet_models, sensor, as_json)
+
+
+@_command("import")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--sensor", metavar="SENSOR", help="The model's sensor, or which models of the file.")
+@click.option("--device", metavar="DEVICE", help="The model's device, or which models of the file.")
+@click.option("--features", metavar="NAME,…", help="The names of the model's features, in order.")
+@click.option(
+    "--window", metavar="TIME", help="Length of the windows, such as 5s; default: aggregate.window."
+)
+@click.option("--trust-pickle", is_flag=True, help="Open pickles, which may run any code.")
+@click.option("--replace", is_flag=True, help="Drop the sensor's other devices instead of keeping them.")
+@click.option("--promote/--no-promote", default=True, help="Whether the new version is scored.")
+def import_models(
+    path: Path,
+    sensor: str | None,
+    device: str | None,
+    features: str | None,
+    window: str | None,
+    trust_pickle: bool,
+    replace: bool,
+    promote: bool,
+    data: str | None,
+    env: str | None,
+    as_json: bool,
+) -> None:
+    """Import pre-trained models (StandardScaler and one-class SVM) from PATH.
+
+    PATH is a file or a folder: the open form (.json), skops (.skops), or pickles.
+    """
+    from batch_scoring import tracking
+    from batch_scoring.importing import read_pretrained, to_trainings
+    from batch_scoring.parameters import read_duration
+
+    fleet_models, parameters = _workspace(data, env)
+    names = tuple(name.strip() for name in features.split(",")) if features else None
+    found = read_pretrained(path, device, sensor, names, trust_pickle)
+    length = window if window is not None else parameters.get("aggregate", {}).get("window", "5m")
+    there = {} if replace else fleet_models.load()
+    former = {name: there[name]().model for name in sorted({one.sensor for one in found} & set(there))}
+    trainings = to_trainings(found, read_duration(length, "--window").total_seconds(), former)
+    fleet_models.promote = promote
+    fleet_models.save(trainings)
+    fleet_models.confirm()
+    versions = [
+        tracking.find_version(fleet_models.store, name, one.fingerprint) for name, one in trainings.items()
+    ]
+    _print_rows([_summary(version) for version in versions if version], as_json, "")
+
+
+def _workspace(data: str | None, env: str | None) -> tuple[TrackedFleetModels, Mapping[str, Any]]:
+    """The fleet models of the project's catalog, and its parameters."""
+    from kedro.framework.session import KedroSession
+
+    with KedroSession.create(env=env, runtime_params={"data": data} if data else None) as session:
+        context = cast(KedroSession, session).load_context()
+        return context.catalog["fleet_models"], context.params
+
+
+def _version(fleet_models: TrackedFleetModels, text: str) -> Version:
+    """The version that ``SENSOR`` or ``SENSOR@VERSION`` names; a sensor may hold an ``@`` itself."""
+    from batch_scoring import tracking
+
+    sensor, at, wanted = text.rpartition("@")
+    if not at or text in tracking.list_sensors(fleet_models.store):
+        return tracking.resolve_version(fleet_models.store, text)
+    return tracking.resolve_version(fleet_models.store, sensor, wanted)
+
+
+def _say_champion(fleet_models: TrackedFleetModels, sensor: str, as_json: bool) -> None:
+    from batch_scoring import tracking
+
+    version = tracking.resolve_version(fleet_models.store, sensor)
+    if as_json:
+        _print_fields(_summary(version), as_json)
+    else:
+        click.echo(f"{sensor}: version {version.version} is the champion and published.")
+
+
+def _summary(version: Version) -> Row:
+    tags = version.tags
+    rate = tags.get("train_flag_rate")
+    return {
+        "sensor": version.sensor,
+        "version": version.version,
+        "alias": ", ".join(version.aliases),
+        "models": int(tags.get("n_models", 0)),
+        "trained_from": _minute(tags.get("trained_from")),
+        "trained_to": _minute(tags.get("trained_to")),
+        "flag_rate": float(rate) if rate else None,
+        "run": version.run_id,
+    }
+
+
+def _minute(text: str | None) -> str | None:
+    return f"{text[:16]}Z" if text else None
+
+
+def _print_rows(rows: Sequence[Row], as_json: bool, when_empty: str) -> None:
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False, default=_text))
+    elif not rows:
+        click.echo(when_empty)
+    else:
+        for line in align([list(rows[0]), *([_text(value) for value in row.values()] for row in rows)]):
+            click.echo(line)
+
+
+def _print_fields(fields: Row, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(fields, indent=2, ensure_ascii=False, default=_text))
+    else:
+        for line in align([[name, _text(value)] for name, value in fields.items()]):
+            click.echo(line)
+
+
+def align(rows: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of text whose columns stand below each other.
+
+    Examples
+    --------
+    >>> align([["sensor", "version"], ["vibration", "2"]])
+    ['sensor     version', 'vibration  2']
+    """
+    table = list(rows)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    ]
+
+
+def _text(value: Any) -> str:
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return ", ".join(map(_text, value))
+    return value.strftime("%Y-%m-%dT%H:%MZ") if hasattr(value, "strftime") else str(value)

@@ -1,0 +1,43 @@
+"""All that talks to MLflow: training runs, versions, aliases. MLflow is imported at its first use."""
+
+from batch_scoring.tracking.promotion import complete_promotions, promote, promote_trained, rollback
+from batch_scoring.tracking.registering import register
+from batch_scoring.tracking.runs import TrainingRun, end_runs_of_the_dead, fail_open_runs
+from batch_scoring.tracking.store import Store, connect, effective_tracking_uri, is_new_store
+from batch_scoring.tracking.versions import (
+    CHAMPION,
+    PREVIOUS,
+    TrackedVersion,
+    Version,
+    champion,
+    find_version,
+    list_sensors,
+    list_versions,
+    load_version,
+    resolve_version,
+)
+
+__all__ = [
+    "CHAMPION",
+    "PREVIOUS",
+    "Store",
+    "TrackedVersion",
+    "TrainingRun",
+    "Version",
+    "champion",
+    "complete_promotions",
+    "connect",
+    "effective_tracking_uri",
+    "end_runs_of_the_dead",
+    "fail_open_runs",
+    "find_version",
+    "is_new_store",
+    "list_sensors",
+    "list_versions",
+    "load_version",
+    "promote",
+    "promote_trained",
+    "register",
+    "resolve_version",
+    "rollback",
+]

@@ -1,0 +1,108 @@
+"""A fleet model as a folder that MLflow loads anywhere: the table, the code that scores it, a signature."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from batch_scoring.fleet.model import FleetModel
+from batch_scoring.publishing import decode_model, encode_model
+
+# Where the table lies in the folder.
+TABLE = "artifacts/fleet.parquet"
+
+_PACKAGE = Path(__file__).parents[1]
+# What the logged code needs. Fixed, because MLflow takes ten seconds to guess.
+_LIBRARIES = ("mlflow", "numpy", "pandas", "pyarrow")
+
+
+def write_model_folder(folder: Path, model: FleetModel, logged_model: Any) -> Path:
+    """Write the folder that becomes the artifact of one version.
+
+    Parameters
+    ----------
+    folder : Path
+        An empty scratch folder.
+    model : FleetModel
+    logged_model : mlflow.entities.LoggedModel
+        What the folder will be uploaded to.
+
+    Returns
+    -------
+    Path
+        The model's folder inside ``folder``.
+    """
+    from mlflow.models import Model
+    from mlflow.pyfunc import save_model
+
+    staged = folder / "staged"
+    _copy_code(staged / "code")
+    (staged / "fleet.parquet").write_bytes(encode_model(model))
+    path = folder / "model"
+    save_model(
+        path,
+        python_model=str(Path(__file__).with_name("pyfunc_model.py")),
+        artifacts={"fleet": str(staged / "fleet.parquet"), "code": str(staged / "code")},
+        pip_requirements=[f"{name}=={version(name)}" for name in _LIBRARIES],
+        signature=_signature(model.info.features),
+        input_example=_example(model),
+        mlflow_model=Model(
+            artifact_path=logged_model.artifact_location,
+            model_uuid=logged_model.model_id,
+            run_id=logged_model.source_run_id,
+            model_id=logged_model.model_id,
+        ),
+    )
+    return path
+
+
+def read_model_folder(source: str, tracking_uri: str, scratch: Path) -> FleetModel:
+    """Read the table back from where a version's artifacts lie."""
+    from mlflow.artifacts import download_artifacts
+
+    path = download_artifacts(
+        artifact_uri=f"{source.rstrip('/')}/{TABLE}",
+        dst_path=None if source.startswith("file:") else str(scratch),
+        tracking_uri=tracking_uri,
+    )
+    return decode_model(Path(path).read_bytes())
+
+
+def _copy_code(target: Path) -> None:
+    package = target / _PACKAGE.name
+    package.mkdir(parents=True)
+    shutil.copy(_PACKAGE / "__init__.py", package)
+    ignored = shutil.ignore_patterns("__pycache__", "*.pyc", "*.nbi", "*.nbc")
+    shutil.copytree(_PACKAGE / "fleet", package / "fleet", ignore=ignored)
+
+
+def _signature(features: tuple[str, ...]) -> Any:
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import AnyType
+
+    # Any type for the time: MLflow would refuse time zones and all but one resolution.
+    keys = [ColSpec(DataType.string, "device"), ColSpec(AnyType(), "window_start", required=False)]
+    results = [
+        ColSpec(DataType.double, "score"),
+        ColSpec(DataType.double, "threshold"),
+        ColSpec(DataType.boolean, "is_anomaly"),
+        ColSpec(DataType.double, "severity"),
+        ColSpec(DataType.string, "top_feature"),
+    ]
+    inputs = Schema(keys + [ColSpec(DataType.double, name) for name in features])
+    return ModelSignature(inputs=inputs, outputs=Schema(keys + results))
+
+
+def _example(model: FleetModel) -> Any:
+    """Up to three devices at their training mean."""
+    import pandas as pd
+
+    first = model.table.slice(0, 3)
+    means = first["mean"].to_pylist()
+    columns: dict[str, Any] = {"device": first["device"].to_pylist() or ["a device"]}
+    for place, name in enumerate(model.info.features):
+        columns[name] = [mean[place] for mean in means] or [0.0]
+    return pd.DataFrame(columns)

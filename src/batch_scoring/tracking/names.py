@@ -1,0 +1,44 @@
+"""Names that MLflow takes, made of sensors that may have any characters."""
+
+from __future__ import annotations
+
+import re
+
+from batch_scoring.ids import from_path_segment, path_segment
+
+
+def registered_name(sensor: str) -> str:
+    """The registered model of a sensor; :func:`sensor_of` reads it back.
+
+    MLflow refuses ``/`` and ``:``, and the pages of a model with a ``%`` in its name do not open.
+
+    Examples
+    --------
+    >>> registered_name("vibration"), registered_name("air/flow")
+    ('vibration', 'air~2Fflow')
+    """
+    return path_segment(sensor).replace("~", "%7E").replace("%", "~")
+
+
+def sensor_of(name: str) -> str:
+    """The sensor that :func:`registered_name` wrote.
+
+    Examples
+    --------
+    >>> sensor_of(registered_name("a~2F/%")) == "a~2F/%"
+    True
+    """
+    return from_path_segment(name.replace("~", "%"))
+
+
+def plain_name(sensor: str) -> str:
+    """A sensor as part of a metric's, an artifact's or a logged model's name.
+
+    MLflow refuses most punctuation there, and decodes percent signs in artifact paths.
+
+    Examples
+    --------
+    >>> plain_name("vibration"), plain_name("air/flow"), plain_name("../x")
+    ('vibration', 'airx2Fflow', 'x2Ex2Ex2Fx')
+    """
+    return re.sub(r"[.~]", lambda dot: f"x{ord(dot[0]):02X}", path_segment(sensor).replace("%", "x"))

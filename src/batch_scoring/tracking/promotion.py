@@ -1,0 +1,130 @@
+"""Which version of a sensor is scored: promote, roll back, and publish it to the scoring jobs."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.fleet.model import FleetModel
+from batch_scoring.publishing import Manifest, publish, published_as, read_manifest, sensor_folder
+from batch_scoring.tracking.names import registered_name
+from batch_scoring.tracking.store import Store
+from batch_scoring.tracking.versions import (
+    CHAMPION,
+    PREVIOUS,
+    Version,
+    champion,
+    list_champions,
+    list_versions,
+    load_version,
+    resolve_version,
+)
+
+log = logging.getLogger(__name__)
+
+# On a version that was the champion once, so that a repeated `train` does not undo a rollback.
+_PROMOTED = "promoted"
+
+
+def promote(
+    store: Store, published: Path | str, version: Version, model: FleetModel | None = None
+) -> Manifest:
+    """Make a version the champion and publish it to the scoring jobs.
+
+    Promoting the champion again publishes it again, and changes nothing else. A promotion that
+    was killed is completed by repeating it.
+
+    Parameters
+    ----------
+    store : Store
+    published : path
+        The folder of the published models.
+    version : Version
+    model : FleetModel, optional
+        Its models, where they are at hand.
+    """
+    former = champion(store, version.sensor)
+    if former is None or former.version != version.version:
+        if former is not None:
+            _set_alias(store, former, PREVIOUS)
+        _set_alias(store, version, CHAMPION)
+    return _publish(store, published, version, model)
+
+
+def promote_trained(
+    store: Store, published: Path | str, version: Version, model: FleetModel | None = None
+) -> None:
+    """Promote the version that a training ended in, unless that would undo a rollback.
+
+    The newest version was promoted when it was made. When it is no champion now, somebody chose
+    another one, and training from the same data again is no reason to overrule that.
+    """
+    versions = list_versions(store, version.sensor)
+    is_newest = versions[0].version == version.version
+    chosen = next((one for one in versions if CHAMPION in one.aliases), version)
+    if is_newest and _PROMOTED in version.tags and chosen.version != version.version:
+        log.info("sensor %r: version %s stays the champion", chosen.sensor, chosen.version)
+        version, model = chosen, None
+    promote(store, published, version, model)
+
+
+def complete_promotions(store: Store, published: Path | str) -> None:
+    """Make good what a run that was killed left undone.
+
+    A sensor whose first version was never promoted gets its newest one as the champion; a
+    champion that is not the version published is published.
+    """
+    for sensor, chosen in list_champions(store).items():
+        if chosen is None or chosen != _published_version(published, sensor):
+            versions = list_versions(store, sensor)
+            newest_or_champion = next((one for one in versions if CHAMPION in one.aliases), versions[0])
+            promote(store, published, newest_or_champion)
+
+
+def rollback(store: Store, published: Path | str, sensor: str) -> tuple[Version, Manifest]:
+    """Make the champion before this one the champion again; a second rollback undoes the first.
+
+    Raises
+    ------
+    InputError
+        When the sensor is unknown or there was no champion before.
+    """
+    former = resolve_version(store, sensor)
+    versions = list_versions(store, sensor)
+    target = next((version for version in versions if PREVIOUS in version.aliases), None)
+    if target is None:
+        numbers = ", ".join(version.version for version in versions)
+        raise InputError(
+            f"sensor {sensor!r} has no previous champion to go back to; name one of its versions "
+            f"({numbers}) in `kedro models promote`"
+        )
+    # In this order a rollback that was killed half way goes the same way when it is repeated.
+    _set_alias(store, target, CHAMPION)
+    if former.version != target.version:
+        _set_alias(store, former, PREVIOUS)
+    return target, _publish(store, published, target, None)
+
+
+def _publish(store: Store, published: Path | str, version: Version, model: FleetModel | None) -> Manifest:
+    there = published_as(published, version.sensor, version.version, version.run_id)
+    if there is None:
+        model = load_version(store, version).model if model is None else model
+        there = publish(published, model, version.version, version.run_id, version.fingerprint)
+        log.info("sensor %r: version %s is published as the champion", version.sensor, version.version)
+    if _PROMOTED not in version.tags:
+        name = registered_name(version.sensor)
+        store.client.set_model_version_tag(name, version.version, _PROMOTED, "true")
+    return there
+
+
+def _published_version(published: Path | str, sensor: str) -> str | None:
+    try:
+        manifest = read_manifest(published, sensor)
+    except InputError:
+        return None
+    return manifest.version if (sensor_folder(published, sensor) / manifest.file).is_file() else None
+
+
+def _set_alias(store: Store, version: Version, alias: str) -> None:
+    store.client.set_registered_model_alias(registered_name(version.sensor), alias, version.version)

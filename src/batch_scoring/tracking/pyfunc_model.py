@@ -1,0 +1,74 @@
+"""The script that MLflow runs to load a fleet model: models from code, nothing pickled.
+
+It stands alone: ``batch_scoring.fleet`` is the installed one, or else the copy logged with the model.
+"""
+
+import sys
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+RESULTS = ["score", "threshold", "is_anomaly", "severity", "top_feature"]
+
+
+class FleetScorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """Scores windows of any of a sensor's devices."""
+
+    def load_context(self, context: Any) -> None:
+        """Read the table, and make the code importable that scores it."""
+        # Behind everything else, so that an installed batch_scoring is the one that is used.
+        if context.artifacts["code"] not in sys.path:
+            sys.path.append(context.artifacts["code"])
+        from batch_scoring.fleet.model import FleetModel
+
+        self.model = FleetModel.from_table(pq.read_table(context.artifacts["fleet"]))
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
+        """Score windows.
+
+        Parameters
+        ----------
+        model_input : pandas.DataFrame
+            Columns ``device`` and the features; ``window_start`` is handed through.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The same rows in the same order; what could not be scored (a device without a model, a
+            feature that is not a number) has a missing score.
+        """
+        from batch_scoring.fleet.score import score_fleet
+
+        predictions, _ = score_fleet(self._windows(model_input), self.model, "")
+        # The row number went in as the window's start, so it says where each prediction belongs.
+        rows = predictions["window_start"].cast(pa.int64()).to_numpy()
+        scored = predictions.select(RESULTS).to_pandas().set_index(rows)
+        keys = [name for name in ("device", "window_start") if name in model_input.columns]
+        results = scored.reindex(np.arange(len(model_input))).set_index(model_input.index)
+        results["is_anomaly"] = results["is_anomaly"].astype("boolean")
+        return pd.concat([model_input[keys], results], axis=1)
+
+    def _windows(self, frame: pd.DataFrame) -> pa.Table:
+        from batch_scoring.fleet.tables import TIMESTAMP, windows_schema
+
+        n = len(frame)
+        row = np.arange(n, dtype=np.int64)
+        length = round(self.model.info.window_seconds * 1e6)
+        columns: dict[str, Any] = {
+            "window_start": pa.array(row).cast(TIMESTAMP),
+            "window_end": pa.array(row + length).cast(TIMESTAMP),
+            "device": pa.array(frame["device"].astype(object), pa.string()),
+            "sensor": pa.array([self.model.info.sensor], pa.string()).take(pa.array(np.zeros(n, np.int64))),
+            "count": pa.array(np.ones(n, np.int32)),
+        }
+        for name in self.model.info.features:
+            values = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+            columns[name] = pa.array(values.astype(np.int32) if name == "count" else values)
+        return pa.table(columns).cast(windows_schema(self.model.info.features))
+
+
+mlflow.models.set_model(FleetScorer())

@@ -1,0 +1,87 @@
+"""Turn a fleet model into a new version of its sensor's registered model."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.fleet.model import FleetModel
+from batch_scoring.tracking.model_folder import write_model_folder
+from batch_scoring.tracking.names import plain_name, registered_name
+from batch_scoring.tracking.store import Store
+from batch_scoring.tracking.versions import OURS, Version, read_version
+
+
+def register(store: Store, run_id: str, model: FleetModel, fingerprint: str) -> Version:
+    """Log a fleet model to a run and make it the newest version of its sensor.
+
+    The version is created last, so one that exists has its artifacts.
+
+    Raises
+    ------
+    InputError
+        When the store has a registered model of this name that somebody else made.
+    """
+    sensor = model.info.sensor
+    _ensure_registered_model(store, sensor)
+    model_id, location = _upload(store, run_id, model)
+    created = store.client.create_model_version(
+        registered_name(sensor),
+        source=location,
+        run_id=run_id,
+        model_id=model_id,
+        tags=_version_tags(model, fingerprint),
+    )
+    return read_version(created, sensor, {})
+
+
+def _upload(store: Store, run_id: str, model: FleetModel) -> tuple[str, str]:
+    from mlflow.entities import LoggedModelOutput
+
+    client = store.client
+    logged = client.create_logged_model(
+        store.experiment_id, name=plain_name(model.info.sensor), source_run_id=run_id, tags=OURS
+    )
+    with tempfile.TemporaryDirectory(prefix="batch_scoring_") as scratch:
+        folder = write_model_folder(Path(scratch), model, logged)
+        client.log_model_artifacts(logged.model_id, str(folder))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    return logged.model_id, logged.artifact_location
+
+
+def _ensure_registered_model(store: Store, sensor: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    name = registered_name(sensor)
+    try:
+        store.client.create_registered_model(name, tags={**OURS, "sensor": sensor})
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+        if OURS.items() <= store.client.get_registered_model(name).tags.items():
+            return
+        raise InputError(
+            f"the MLflow store at {store.uri} has a registered model {name!r} that batch_scoring did not "
+            f"make; rename it, or tag it made_by={OURS['made_by']} to have versions added to it"
+        ) from error
+
+
+def _version_tags(model: FleetModel, fingerprint: str) -> dict[str, str]:
+    table = model.table
+    rate = pc.mean(pc.drop_null(table["train_flag_rate"])).as_py()
+    first = pc.min(table["trained_from"]).as_py()
+    last = pc.max(table["trained_to"]).as_py()
+    return {
+        "sensor": model.info.sensor,
+        "fingerprint": fingerprint,
+        "n_models": str(table.num_rows),
+        "features": ", ".join(model.info.features),
+        "window_seconds": f"{model.info.window_seconds:g}",
+        "trained_from": first.isoformat() if first else "",
+        "trained_to": last.isoformat() if last else "",
+        "train_flag_rate": "" if rate is None else repr(rate),
+    }

@@ -1,0 +1,193 @@
+"""One MLflow run for one `train`: its parameters, metrics and table of devices; child runs while few."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging
+import math
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_scoring.tracking import process_identity
+from batch_scoring.tracking.device_table import device_table, to_split_json
+from batch_scoring.tracking.names import plain_name
+from batch_scoring.tracking.store import Store
+from batch_scoring.training import Training
+
+log = logging.getLogger(__name__)
+
+_HOST = "batch_scoring.host"
+_PROCESS = "batch_scoring.process"
+# MLflow's page shows the artifacts named in this tag as tables.
+_TABLES = "mlflow.loggedArtifacts"
+_PARENT = "mlflow.parentRunId"
+
+_open_runs: list[TrainingRun] = []
+
+
+class TrainingRun:
+    """The run of one ``train``; it is open from here to :meth:`end`.
+
+    Parameters
+    ----------
+    store : Store
+    child_runs_up_to : int
+        A sensor with at most so many trained devices gets a child run for each of them.
+
+    Attributes
+    ----------
+    run_id : str
+    """
+
+    def __init__(self, store: Store, child_runs_up_to: int) -> None:
+        self._store = store
+        self._child_runs_up_to = child_runs_up_to
+        self._parameters: dict[str, str] = {}
+        self._tables: list[dict[str, str]] = []
+        self.run_id: str = self._create("train", {})
+        _open_runs.append(self)
+
+    def log(self, training: Training) -> None:
+        """Log everything of a sensor's training but its models."""
+        sensor = training.sensor
+        table = device_table(training.model, training.status)
+        self._log_parameters(sensor, training.parameters)
+        self._log_metrics(sensor, training.metrics)
+        self._log_table(sensor, table)
+        trained = table.filter(pc.is_in(table["device"], value_set=_trained(training)))
+        if trained.num_rows <= self._child_runs_up_to:
+            self._log_child_runs(sensor, trained)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the run goes on; an error elsewhere may have ended it."""
+        return self in _open_runs
+
+    def end(self, status: str) -> None:
+        """End the run as ``FINISHED`` or ``FAILED``; only the first call counts."""
+        if self.is_open:
+            _open_runs.remove(self)
+            self._store.client.set_terminated(self.run_id, status)
+
+    def _create(self, name: str, tags: dict[str, str]) -> str:
+        own = {_HOST: process_identity.host(), _PROCESS: process_identity.process()}
+        run = self._store.client.create_run(self._store.experiment_id, run_name=name, tags=own | tags)
+        return str(run.info.run_id)
+
+    def _log_parameters(self, sensor: str, parameters: dict[str, Any]) -> None:
+        # A run's parameter has one value; where sensors differ, the later one's bears its name.
+        new = {}
+        for key, value in flatten(parameters).items():
+            if self._parameters.setdefault(key, value) != value:
+                new[f"{key}/{plain_name(sensor)}"] = value
+            else:
+                new[key] = value
+        self._log_batch(self.run_id, {}, new)
+
+    def _log_metrics(self, sensor: str, metrics: dict[str, float]) -> None:
+        named = {f"{plain_name(sensor)}/{key}": value for key, value in metrics.items()}
+        self._log_batch(self.run_id, named, {})
+
+    def _log_table(self, sensor: str, table: pa.Table) -> None:
+        name = f"devices/{plain_name(sensor)}.json"
+        with tempfile.TemporaryDirectory(prefix="batch_scoring_") as scratch:
+            path = Path(scratch) / Path(name).name
+            path.write_text(to_split_json(table), encoding="utf-8")
+            self._store.client.log_artifact(self.run_id, str(path), "devices")
+        self._tables.append({"path": name, "type": "table"})
+        # A tag holds 8,000 characters; the tables beyond are there, but shown as plain JSON.
+        text = json.dumps(self._tables)
+        if len(text) <= 8_000:
+            self._store.client.set_tag(self.run_id, _TABLES, text)
+
+    def _log_child_runs(self, sensor: str, trained: pa.Table) -> None:
+        for row in trained.to_pylist():
+            tags = {_PARENT: self.run_id, "sensor": sensor, "device": row["device"]}
+            run_id = self._create(f"{sensor} / {row['device']}", tags)
+            numbers = {key: float(value) for key, value in row.items() if isinstance(value, (int, float))}
+            texts = {key: value for key, value in row.items() if isinstance(value, str)}
+            self._log_batch(run_id, numbers, texts)
+            self._store.client.set_terminated(run_id, "FINISHED")
+
+    def _log_batch(self, run_id: str, metrics: dict[str, float], parameters: dict[str, str]) -> None:
+        from mlflow.entities import Metric, Param
+
+        now = int(time.time() * 1000)
+        finite = {key: value for key, value in metrics.items() if math.isfinite(value)}
+        self._store.client.log_batch(
+            run_id,
+            metrics=[Metric(key, value, now, 0) for key, value in finite.items()],
+            params=[Param(key, value[:6000]) for key, value in parameters.items()],
+        )
+
+
+def fail_open_runs() -> None:
+    """End the runs of this process that are still open as ``FAILED``; for error hooks, and at exit."""
+    if not _open_runs:
+        return
+    # Maybe the server is gone; MLflow would try again for minutes. A later `train` marks the run.
+    with _environment("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0"):
+        for run in _open_runs.copy():
+            try:
+                run.end("FAILED")
+            except Exception as error:
+                # Not raised: the error that the run failed of is the one to be seen.
+                log.warning("MLflow run %s could not be marked as failed: %s", run.run_id, error)
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    former = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if former is not None:
+            os.environ[name] = former
+
+
+atexit.register(fail_open_runs)
+
+
+def end_runs_of_the_dead(store: Store) -> None:
+    """Mark as ``KILLED`` the runs that a process of this host left running when it died."""
+    condition = f"attributes.status = 'RUNNING' and tags.`{_HOST}` = '{process_identity.host()}'"
+    for run in store.client.search_runs([store.experiment_id], condition, max_results=1000):
+        if not process_identity.is_alive(run.data.tags.get(_PROCESS, "")):
+            store.client.set_terminated(run.info.run_id, "KILLED")
+            if _PARENT not in run.data.tags:
+                log.info("MLflow run %s: its process is gone; marked as killed", run.info.run_id)
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested parameters as one level of dotted names and texts.
+
+    Examples
+    --------
+    >>> flatten({"nu": 0.1, "calibration": {"rate": 0.001, "blocks": None}})
+    {'nu': '0.1', 'calibration.rate': '0.001', 'calibration.blocks': 'null'}
+    """
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+            flat[f"{prefix}{key}"] = text
+    return flat
+
+
+def _trained(training: Training) -> pa.Array:
+    status = training.status
+    ok: pa.Array = status.filter(pc.equal(status["status"], "ok"))["device"].combine_chunks()
+    return ok

@@ -1,0 +1,157 @@
+"""The versions of a sensor's models as the registry knows them: list, find, load. Changes nothing."""
+
+from __future__ import annotations
+
+import difflib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.fleet.model import FleetModel
+from batch_scoring.ids import require_known
+from batch_scoring.tracking.model_folder import read_model_folder
+from batch_scoring.tracking.names import registered_name, sensor_of
+from batch_scoring.tracking.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+CHAMPION = "champion"
+PREVIOUS = "previous"
+
+# On every registered model of ours: a tracking server may hold those of others.
+OURS = {"made_by": "batch_scoring"}
+
+
+@dataclass(frozen=True)
+class Version:
+    """What the registry says of a version, without reading its models.
+
+    Attributes
+    ----------
+    sensor, version, run_id, fingerprint : str
+    aliases : tuple of str
+        Sorted; ``champion`` is what is scored.
+    tags : dict of str to str
+        ``n_models``, ``features``, ``window_seconds``, ``trained_from``, ``trained_to``,
+        ``train_flag_rate`` and others.
+    source : str
+        Where its artifacts lie.
+    """
+
+    sensor: str
+    version: str
+    run_id: str
+    fingerprint: str
+    aliases: tuple[str, ...]
+    tags: dict[str, str]
+    source: str
+
+
+@dataclass(frozen=True)
+class TrackedVersion:
+    """A version with its models."""
+
+    model: FleetModel
+    version: str
+    fingerprint: str
+
+
+def list_sensors(store: Store) -> list[str]:
+    """The sensors that were trained, sorted as UTF-8 bytes."""
+    return list(list_champions(store))
+
+
+def list_champions(store: Store) -> dict[str, str | None]:
+    """The champion's number of each sensor that was trained, None where there is no champion."""
+    condition = " and ".join(f"tags.{key} = '{value}'" for key, value in OURS.items())
+    found = {
+        sensor_of(model.name): model.aliases.get(CHAMPION)
+        for model in _pages(store.client.search_registered_models, condition)
+        # A run that was killed may have left a model without a version.
+        if model.latest_versions
+    }
+    return {sensor: found[sensor] and str(found[sensor]) for sensor in sorted(found, key=str.encode)}
+
+
+def list_versions(store: Store, sensor: str) -> list[Version]:
+    """The versions of a sensor, newest first; none when it was never trained."""
+    return _search(store, sensor, f"name = '{registered_name(sensor)}'")
+
+
+def find_version(store: Store, sensor: str, fingerprint: str) -> Version | None:
+    """The newest version of a sensor that was trained from just this, if there is one."""
+    condition = f"name = '{registered_name(sensor)}' and tags.fingerprint = '{fingerprint}'"
+    return next(iter(_search(store, sensor, condition)), None)
+
+
+def champion(store: Store, sensor: str) -> Version | None:
+    """The version of a sensor that is scored."""
+    return next((one for one in list_versions(store, sensor) if CHAMPION in one.aliases), None)
+
+
+def resolve_version(store: Store, sensor: str, wanted: str | None = None) -> Version:
+    """The version that a person named.
+
+    Parameters
+    ----------
+    store : Store
+    sensor : str
+    wanted : str, optional
+        A version's number or an alias. Without it: the champion, or else the newest version.
+
+    Raises
+    ------
+    InputError
+        When there is no such sensor or version; names those that look like it.
+    """
+    versions = list_versions(store, sensor)
+    if not versions:
+        require_known("sensor", [sensor], set(list_sensors(store)) - {sensor})
+    names = {one.version: one for one in versions}
+    names |= {alias: one for one in versions for alias in one.aliases}
+    if wanted is None:
+        return names.get(CHAMPION, versions[0])
+    if wanted not in names:
+        close = difflib.get_close_matches(wanted, names, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
+        raise InputError(f"sensor {sensor!r} has no version {wanted!r}; {hint}")
+    return names[wanted]
+
+
+def load_version(store: Store, version: Version) -> TrackedVersion:
+    """Read the models of a version."""
+    with tempfile.TemporaryDirectory(prefix="batch_scoring_") as scratch:
+        model = read_model_folder(version.source, store.uri, Path(scratch))
+    return TrackedVersion(model, version.version, version.fingerprint)
+
+
+def read_version(found: ModelVersion, sensor: str, aliases: dict[str, str]) -> Version:
+    """What MLflow knows of a version, as ours."""
+    number = str(found.version)
+    own = tuple(sorted(alias for alias, version in aliases.items() if str(version) == number))
+    fingerprint = found.tags.get("fingerprint", "")
+    return Version(sensor, number, found.run_id or "", fingerprint, own, dict(found.tags), found.source)
+
+
+def _search(store: Store, sensor: str, condition: str) -> list[Version]:
+    found = list(_pages(store.client.search_model_versions, condition))
+    if not found:
+        return []
+    # A search does not tell the aliases.
+    aliases = store.client.get_registered_model(registered_name(sensor)).aliases
+    newest_first = sorted(found, key=lambda one: int(one.version), reverse=True)
+    return [read_version(one, sensor, aliases) for one in newest_first]
+
+
+def _pages(search: Any, condition: str) -> Iterator[Any]:
+    token = None
+    while True:
+        page = search(condition, max_results=1000, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return

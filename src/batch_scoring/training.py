@@ -1,0 +1,41 @@
+"""What one `train` hands over for one sensor; where it goes is the business of `tracking`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from batch_scoring.fleet.model import FleetModel
+
+
+@dataclass(frozen=True)
+class Training:
+    """One sensor's result of one ``train``.
+
+    Attributes
+    ----------
+    model : FleetModel
+        The whole new version; the rows of devices that were not retrained are carried over.
+    status : pyarrow.Table
+        Schema ``tables.STATUS``, one row for each device that the training was about, whether it
+        got a model or not.
+    fingerprint : str
+        Digest of what the version was trained from. The same fingerprint is the same version.
+    parameters : dict
+        The ``train`` parameters; may be nested.
+    metrics : dict of str to float
+        Numbers about the sensor's fleet as a whole.
+    """
+
+    model: FleetModel
+    status: pa.Table
+    fingerprint: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def sensor(self) -> str:
+        """The sensor whose devices were trained."""
+        return self.model.info.sensor

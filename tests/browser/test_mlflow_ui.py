@@ -1,0 +1,96 @@
+"""What a person sees of the fleet models in MLflow's own pages, in a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch_scoring.datasets.fleet_models import TrackedFleetModels
+from batch_scoring.tracking.names import registered_name
+from tests.browser.browser import open_browser, open_page
+from tests.fleet_models import make_training
+from tests.mlflow_server import mlflow_server
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+# MLflow's pages show themselves in pieces on a busy machine.
+PATIENCE_MS = 60_000
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """A server over a workspace with two versions of two sensors: its address, and its last run."""
+    folder = tmp_path_factory.mktemp("mlflow_ui")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        for seed in (0, 1):
+            dataset = TrackedFleetModels(
+                f"sqlite:///{folder}/mlflow.db", str(folder / "artifacts"), str(folder / "published")
+            )
+            for sensor in ("vibration", "Pumpe №7/Süd"):
+                dataset.save({sensor: make_training(sensor, ["pump 7", "fan 3"], seed, failed=["valve 9"])})
+            dataset.confirm()
+    latest = dataset.load()["vibration"]
+    assert latest().version == "2"
+    run_id = dataset.store.client.get_model_version_by_alias("vibration", "champion").run_id
+    with mlflow_server(folder) as uri:
+        yield uri, run_id
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with open_browser() as browser:
+        yield browser
+
+
+def keep_screenshot(page: Any, name: str) -> None:
+    """Keep a picture to look at, where $SCREENSHOTS says."""
+    folder = os.environ.get("SCREENSHOTS")
+    if folder:
+        page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def test_the_models_page_shows_a_model_a_sensor_with_its_champion(trained, browser):
+    uri, _ = trained
+    with open_page(browser, f"{uri}/#/models", width=1600) as page:
+        page.get_by_role("link", name="vibration").first.wait_for(timeout=PATIENCE_MS)
+        page.get_by_role("button", name="Try it now").click()  # MLflow advertises itself first.
+        page.get_by_role("dialog").wait_for(state="hidden")
+        keep_screenshot(page, "mlflow_models")
+
+        row = page.get_by_role("row").filter(has_text="vibration").first
+        assert re.search(r"@\s*champion", row.inner_text())
+        assert "Version 2" in row.inner_text()
+        assert page.get_by_role("link", name="Pumpe~20").count() == 1
+
+
+@pytest.mark.parametrize("name", ["vibration", registered_name("Pumpe №7/Süd")])
+def test_a_models_page_shows_its_versions_and_the_champion(trained, browser, name):
+    uri, _ = trained
+    with open_page(browser, f"{uri}/#/models/{name}", width=1600) as page:
+        page.get_by_text("champion").first.wait_for(timeout=PATIENCE_MS)
+        keep_screenshot(page, f"mlflow_versions_{name[:5]}")
+
+        rows = [row.inner_text() for row in page.get_by_role("row").all()]
+        newest = next(row for row in rows if "Version 2" in row)
+        former = next(row for row in rows if "Version 1" in row)
+        assert "champion" in newest
+        assert "previous" in former
+
+
+def test_the_runs_page_shows_the_table_of_the_devices(trained, browser):
+    uri, run_id = trained
+    with open_page(browser, f"{uri}/#/experiments/1/runs/{run_id}/artifacts", width=1600) as page:
+        page.get_by_text("devices", exact=True).first.click(timeout=PATIENCE_MS)
+        page.get_by_text("vibration.json").first.click(timeout=PATIENCE_MS)
+        page.get_by_text("too_few_windows").first.wait_for(timeout=PATIENCE_MS)
+        keep_screenshot(page, "mlflow_devices")
+
+        text = page.inner_text("body")
+        for shown in ("pump 7", "fan 3", "valve 9", "train_flag_rate", "n_support_vectors"):
+            assert shown in text

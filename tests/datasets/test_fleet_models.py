@@ -1,0 +1,222 @@
+"""Training after training, killed or not: the same versions, the same published tables."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from kedro.io.core import DatasetError
+
+from batch_scoring import tracking
+from batch_scoring.datasets.fleet_models import TrackedFleetModels
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.publishing import load_published
+from batch_scoring.tracking import list_versions, promotion, registering, runs
+from tests.fleet_models import make_training
+
+SENSORS = ["vibration", "Pumpe №7/Süd", "../../etc/x"]
+
+
+def train(dataset: TrackedFleetModels, *trainings) -> TrackedFleetModels:
+    for training in trainings:
+        dataset.save({training.sensor: training})
+    dataset.confirm()
+    return dataset
+
+
+def versions_of(dataset, sensor="vibration"):
+    return [(one.version, one.aliases) for one in list_versions(dataset.store, sensor)]
+
+
+def published_tables(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("published/*/*.parquet")
+    }
+
+
+def statuses(dataset):
+    found = dataset.store.client.search_runs([dataset.store.experiment_id])
+    return sorted(run.info.status for run in found if "mlflow.parentRunId" not in run.data.tags)
+
+
+def test_before_the_first_training_there_is_nothing_and_mlflow_is_not_imported(tmp_path):
+    code = f"""
+import sys
+from batch_scoring.datasets.fleet_models import TrackedFleetModels
+dataset = TrackedFleetModels("sqlite:///{tmp_path}/new/mlflow.db", "{tmp_path}/a", "{tmp_path}/p")
+assert dataset.load() == {{}} and not dataset.exists()
+dataset.confirm()
+print("mlflow" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": "/usr/bin:/bin"},
+    )
+    assert done.stdout.strip() == "False"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_sensor_gets_a_champion_that_is_published(open_dataset, tmp_path):
+    train(open_dataset(), *(make_training(sensor) for sensor in SENSORS))
+
+    loaded = open_dataset().load()
+
+    assert list(loaded) == sorted(SENSORS, key=str.encode)
+    for sensor in SENSORS:
+        expected = make_training(sensor).model
+        assert loaded[sensor]().model.table.equals(expected.table)
+        published = load_published(tmp_path / "published", sensor)
+        assert published.model.table.equals(expected.table)
+        assert published.manifest.version == loaded[sensor]().version == "1"
+        assert published.manifest.fingerprint == make_training(sensor).fingerprint
+
+
+def test_one_training_is_one_run_however_often_it_saves(open_dataset):
+    dataset = train(open_dataset(child_runs_up_to=0), *(make_training(sensor) for sensor in SENSORS))
+
+    assert statuses(dataset) == ["FINISHED"]
+    train(dataset, make_training(seed=1))
+    assert statuses(dataset) == ["FINISHED", "FINISHED"]
+
+
+def test_training_from_the_same_again_makes_no_version_and_no_run(open_dataset, tmp_path):
+    train(open_dataset(), make_training())
+    before = published_tables(tmp_path)
+
+    dataset = train(open_dataset(), make_training())
+
+    assert versions_of(dataset) == [("1", ("champion",))]
+    assert statuses(dataset) == ["FINISHED"]
+    assert published_tables(tmp_path) == before
+
+
+def test_a_new_training_is_the_champion_and_the_one_before_is_the_previous(open_dataset):
+    for seed in range(3):
+        dataset = train(open_dataset(), make_training(seed=seed))
+
+    assert versions_of(dataset) == [("3", ("champion",)), ("2", ("previous",)), ("1", ())]
+
+
+def test_retraining_some_devices_leaves_the_rows_of_the_others(open_dataset):
+    dataset = train(open_dataset(), make_training(devices=["a", "b", "c"]))
+    base = dataset.load()["vibration"]().model
+
+    train(dataset, make_training(devices=["b"], seed=1, base=base))
+
+    model = dataset.load()["vibration"]().model
+    assert model.devices.to_pylist() == ["a", "b", "c"]
+    assert model.select(["a", "c"]).table.equals(base.select(["a", "c"]).table)
+    assert not model.select(["b"]).table.equals(base.select(["b"]).table)
+
+
+def test_without_promotion_a_version_is_made_and_nothing_is_scored(open_dataset, tmp_path):
+    dataset = train(open_dataset(promote=False), make_training())
+
+    assert versions_of(dataset) == [("1", ())]
+    assert published_tables(tmp_path) == {}
+    assert dataset.load()["vibration"]().version == "1"
+
+
+def test_training_again_does_not_undo_a_rollback(open_dataset, tmp_path):
+    for seed in (0, 1):
+        dataset = train(open_dataset(), make_training(seed=seed))
+    tracking.rollback(dataset.store, dataset.published, "vibration")
+
+    train(open_dataset(), make_training(seed=1))
+
+    assert versions_of(dataset) == [("2", ("previous",)), ("1", ("champion",))]
+    assert load_published(tmp_path / "published", "vibration").manifest.version == "1"
+
+
+def test_training_with_the_parameters_of_long_ago_makes_that_version_the_champion(open_dataset):
+    for seed in (0, 1):
+        dataset = train(open_dataset(), make_training(seed=seed))
+
+    train(open_dataset(), make_training(seed=0))
+
+    assert versions_of(dataset) == [("2", ("previous",)), ("1", ("champion",))]
+
+
+STEPS = [
+    (runs.TrainingRun, "log"),
+    (registering, "_upload"),
+    ("client", "create_model_version"),
+    ("client", "log_model_artifacts"),
+    ("client", "set_registered_model_alias"),
+    ("client", "set_model_version_tag"),
+    (promotion, "publish"),
+]
+
+
+@pytest.mark.parametrize("before", [0, 1])
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(("owner", "step"), STEPS, ids=[step for _, step in STEPS])
+def test_a_training_killed_at_any_step_and_repeated_ends_the_same(
+    open_dataset, tmp_path, monkeypatch, owner, step, done, before
+):
+    for seed in range(before):
+        train(open_dataset(child_runs_up_to=0), make_training(seed=seed))
+    new = make_training(seed=7)
+    dataset = open_dataset(child_runs_up_to=0)
+    target = dataset.store.client if owner == "client" else owner
+    real = getattr(target, step)
+
+    def killed(*args, **kwargs):
+        if done:
+            real(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(target, step, killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(dataset, new)
+
+    # As the train pipeline does: what is in force from this fingerprint is not trained again.
+    again = open_dataset(child_runs_up_to=0)
+    former = again.load().get("vibration")
+    train(again, *([] if former and former().fingerprint == new.fingerprint else [new]))
+
+    number = str(before + 1)
+    expected = [("1", ("champion",))] if before == 0 else [("2", ("champion",)), ("1", ("previous",))]
+    assert versions_of(again) == expected
+    published = load_published(tmp_path / "published", "vibration")
+    assert (published.manifest.version, published.manifest.fingerprint) == (number, new.fingerprint)
+    assert published.model.table.equals(new.model.table)
+    assert len(published_tables(tmp_path)) == before + 1
+    tracking.fail_open_runs()
+
+
+def test_the_environment_names_another_tracking_server(monkeypatch, tmp_path):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/other.db")
+
+    dataset = TrackedFleetModels("sqlite:///configured.db", "a", "p")
+
+    assert dataset.tracking_uri == f"sqlite:///{tmp_path}/other.db"
+    assert "other.db" in str(dataset)
+
+
+def test_a_run_that_an_error_ended_is_not_gone_on_with(open_dataset):
+    dataset = open_dataset(child_runs_up_to=0)
+    dataset.save({"vibration": make_training()})
+    tracking.fail_open_runs()
+
+    train(dataset, make_training(seed=1))
+
+    assert statuses(dataset) == ["FAILED", "FINISHED"]
+
+
+def test_a_registered_model_of_somebody_else_is_left_alone(open_dataset):
+    dataset = open_dataset()
+    dataset.store.client.create_registered_model("vibration")
+
+    with pytest.raises(DatasetError) as raised:
+        dataset.save({"vibration": make_training()})
+
+    assert isinstance(raised.value.__cause__, InputError)
+    assert "that batch_scoring did not make" in str(raised.value.__cause__)
+    assert dataset.load() == {}
+    tracking.fail_open_runs()

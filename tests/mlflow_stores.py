@@ -1,0 +1,50 @@
+"""Fixtures of real MLflow stores. Making a database takes seconds, so one is made and copied."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from batch_scoring.datasets.fleet_models import TrackedFleetModels
+from batch_scoring.tracking import Store, connect
+
+
+@pytest.fixture(scope="session")
+def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database with its tables and nothing else in it."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    connect(f"sqlite:///{folder}/template.db", str(folder / "artifacts"), "Default")
+    return folder / "template.db"
+
+
+@pytest.fixture
+def no_tracking_uri(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture
+def store(tmp_path: Path, new_database: Path) -> Store:
+    """A store of its own for a test, below its ``tmp_path``."""
+    shutil.copy(new_database, tmp_path / "mlflow.db")
+    return connect(f"sqlite:///{tmp_path}/mlflow.db", str(tmp_path / "artifacts"), "batch_scoring")
+
+
+@pytest.fixture
+def open_dataset(
+    tmp_path: Path, new_database: Path, no_tracking_uri: None
+) -> Callable[..., TrackedFleetModels]:
+    """A function that opens the test's catalog entry, as each `kedro run` does anew."""
+    shutil.copy(new_database, tmp_path / "mlflow.db")
+
+    def open_it(**settings: object) -> TrackedFleetModels:
+        return TrackedFleetModels(
+            f"sqlite:///{tmp_path}/mlflow.db",
+            str(tmp_path / "artifacts"),
+            str(tmp_path / "published"),
+            **settings,  # type: ignore[arg-type]
+        )
+
+    return open_it

@@ -1,0 +1,220 @@
+"""`kedro models …` as a person types it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from kedro.framework.startup import bootstrap_project
+
+from batch_scoring.cli import cli
+from batch_scoring.datasets.fleet_models import TrackedFleetModels
+from batch_scoring.importing.pretrained import NATIVE_THRESHOLD
+from batch_scoring.publishing import load_published, read_manifest
+from tests.fleet_models import make_training
+
+PROJECT = Path(__file__).parents[1]
+
+ENTRY = {
+    "device": "a",
+    "sensor": "vibration",
+    "features": ["value"],
+    "gamma": 0.01,
+    "nu": 0.1,
+    "mean": [12.0],
+    "scale": [2.0],
+    "support_vectors": [[1.5], [-1.5]],
+    "dual_coef": [0.5, 0.5],
+    "intercept": -0.9,
+    "n_train": 299,
+}
+
+
+@pytest.fixture
+def data(tmp_path, new_database, no_tracking_uri, monkeypatch):
+    """A workspace with an MLflow database that has nothing in it."""
+    bootstrap_project(PROJECT)
+    monkeypatch.chdir(PROJECT)
+    folder = tmp_path / "data" / "06_models" / "mlflow"
+    folder.mkdir(parents=True)
+    shutil.copy(new_database, folder / "mlflow.db")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def trained(data):
+    """The same, with two versions of vibration and one of air/flow."""
+    models = data / "06_models"
+    dataset = TrackedFleetModels(
+        f"sqlite:///{models}/mlflow/mlflow.db",
+        str(models / "mlflow/artifacts"),
+        str(models / "published"),
+        child_runs_up_to=0,
+    )
+    for training in (
+        make_training("vibration"),
+        make_training("vibration", seed=1),
+        make_training("air/flow"),
+    ):
+        dataset.save({training.sensor: training})
+    dataset.confirm()
+    return data
+
+
+def run(data, *arguments):
+    """What a command prints, or its error."""
+    result = CliRunner().invoke(cli, ["models", *map(str, arguments), "--data", str(data)])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def rows(data, *arguments):
+    result = run(data, *arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def champion(data, sensor="vibration"):
+    return read_manifest(data / "06_models" / "published", sensor).version
+
+
+def test_list_names_every_version_newest_first(trained):
+    lines = run(trained, "list").stdout.splitlines()
+
+    assert lines[0].split() == [
+        "sensor", "version", "alias", "models", "trained_from", "trained_to", "flag_rate", "run",
+    ]  # fmt: skip
+    assert [line.split()[:3] for line in lines[1:]] == [
+        ["air/flow", "1", "champion"],
+        ["vibration", "2", "champion"],
+        ["vibration", "1", "previous"],
+    ]
+    assert "2026-01-01T00:00Z  2026-01-08T00:00Z  0.02" in lines[1]
+
+
+def test_list_takes_one_sensor(trained):
+    assert [row["version"] for row in rows(trained, "list", "--sensor", "vibration")] == ["2", "1"]
+    error = run(trained, "list", "--sensor", "vibratoin")
+    assert error.exit_code == 1
+    assert error.stderr == "Error: sensor 'vibratoin' is not among the 2 known; did you mean 'vibration'?\n"
+
+
+def test_before_the_first_training_the_list_says_what_to_do(data, tmp_path):
+    assert "no models yet; run `kedro run --pipelines=train`" in run(tmp_path / "new", "list").stdout
+    assert rows(data, "list") == []
+    assert not (tmp_path / "new").exists()
+
+
+def test_show_tells_the_devices_of_a_version(trained):
+    shown = rows(trained, "show", "vibration@previous")[0]
+
+    assert (shown["version"], [device["device"] for device in shown["devices"]]) == ("1", ["a", "b"])
+    text = run(trained, "show", "vibration").stdout
+    assert "version       2" in text
+    assert "n_support_vectors" in text
+
+
+def test_show_tells_the_numbers_of_one_device(trained):
+    numbers = rows(trained, "show", "vibration@1", "--device", "a")
+
+    expected = make_training("vibration").model.table.to_pylist()[0]
+    assert (numbers["gamma"], numbers["mean of std"]) == (expected["gamma"], expected["mean"][1])
+    error = run(trained, "show", "vibration", "--device", "c")
+    assert (error.exit_code, error.stderr.startswith("Error: device 'c' is not among the 2 known")) == (
+        1,
+        True,
+    )
+
+
+def test_a_sensor_may_hold_an_at_sign(data):
+    models = data / "06_models"
+    dataset = TrackedFleetModels(
+        f"sqlite:///{models}/mlflow/mlflow.db", str(models / "mlflow/artifacts"), str(models / "published")
+    )
+    dataset.save({"flow@pump": make_training("flow@pump")})
+    dataset.confirm()
+
+    assert rows(data, "show", "flow@pump")[0]["sensor"] == "flow@pump"
+    assert rows(data, "show", "flow@pump@1")[0]["sensor"] == "flow@pump"
+
+
+def test_promote_and_rollback_change_what_is_scored(trained):
+    assert run(trained, "promote", "vibration", "1").stdout == (
+        "vibration: version 1 is the champion and published.\n"
+    )
+    assert champion(trained) == "1"
+
+    assert rows(trained, "rollback", "vibration")["version"] == "2"
+    assert champion(trained) == "2"
+
+
+def test_unknown_versions_are_one_line(trained):
+    error = run(trained, "promote", "vibration", "3")
+
+    assert (error.exit_code, error.stderr) == (
+        1,
+        "Error: sensor 'vibration' has no version '3'; there are 2, 1, champion, previous\n",
+    )
+    assert "no previous champion" in run(trained, "rollback", "air/flow").stderr
+
+
+def test_import_makes_a_version_that_is_scored(data, tmp_path):
+    path = tmp_path / "models.json"
+    path.write_text(json.dumps({"a": ENTRY, "b": {**ENTRY, "device": "b"}}))
+
+    imported = rows(data, "import", path, "--window", "5s")
+
+    assert [(row["version"], row["alias"], row["models"]) for row in imported] == [("1", "champion", 2)]
+    published = load_published(data / "06_models" / "published", "vibration")
+    assert published.manifest.window_seconds == 5.0
+    assert published.model.table["threshold"].to_pylist() == [NATIVE_THRESHOLD] * 2
+    assert rows(data, "import", path, "--window", "5s") == imported
+
+
+def test_import_keeps_the_other_devices_unless_told_to_replace(data, tmp_path):
+    path = tmp_path / "models.json"
+    for device, arguments, expected in [("a", [], 1), ("b", [], 2), ("b", ["--replace"], 1)]:
+        path.write_text(json.dumps({"x": {**ENTRY, "device": device}}))
+        imported = rows(data, "import", path, *arguments)
+        assert imported[0]["models"] == expected
+    assert load_published(data / "06_models/published", "vibration").manifest.window_seconds == 300.0
+
+
+def test_import_without_promotion_leaves_what_is_scored(data, tmp_path):
+    path = tmp_path / "models.json"
+    path.write_text(json.dumps({"a": ENTRY}))
+
+    imported = rows(data, "import", path, "--no-promote", "--features", "max")
+
+    assert imported[0]["alias"] == ""
+    assert not (data / "06_models" / "published").exists()
+
+
+def test_a_file_that_cannot_be_imported_is_one_line(data, tmp_path):
+    (tmp_path / "model_a_vibration").write_bytes(b"pickle")
+
+    error = run(data, "import", tmp_path / "model_a_vibration")
+
+    assert error.exit_code == 1
+    assert error.stderr.count("\n") == 1
+    assert "--trust-pickle" in error.stderr
+
+
+@pytest.mark.slow
+def test_help_does_not_import_the_commands():
+    code = """
+import sys
+from batch_scoring.cli import cli
+try:
+    cli(["--help"])
+except SystemExit:
+    print([n for n in ("batch_scoring.models_cli", "mlflow", "sklearn", "duckdb") if n in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "models" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,154 @@
+"""The logged model scores windows wherever MLflow loads it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from batch_scoring.fleet.score import score_fleet
+from batch_scoring.fleet.tables import windows_schema
+from batch_scoring.tracking import TrainingRun, pyfunc_model, register
+from tests.fleet_models import FEATURES, make_model
+
+MODEL = make_model(devices=["7", "007", "ä"])
+
+
+@pytest.fixture
+def loaded(store):
+    run = TrainingRun(store, 0)
+    version = register(store, run.run_id, MODEL, "f")
+    run.end("FINISHED")
+    return mlflow.pyfunc.load_model(version.source)
+
+
+def make_windows(devices, seed=0):
+    random = np.random.default_rng(seed)
+    values = {name: random.normal(size=len(devices)) for name in FEATURES}
+    return pd.DataFrame({"device": devices, **values})
+
+
+def score_directly(frame):
+    start = pa.array(np.arange(len(frame)) * 300_000_000).cast(windows_schema(FEATURES).field(0).type)
+    columns = {
+        "window_start": start,
+        "window_end": pa.compute.add(start, pa.scalar(300_000_000, pa.duration("us"))),
+        "device": pa.array(frame["device"].astype(object), pa.string()),
+        "sensor": ["vibration"] * len(frame),
+        "count": pa.array([1] * len(frame), pa.int32()),
+        **{name: frame[name].to_numpy() for name in FEATURES},
+    }
+    return score_fleet(pa.table(columns).cast(windows_schema(FEATURES)), MODEL, "1")[0]
+
+
+def test_predictions_are_those_of_the_scoring_job_in_the_order_of_the_rows(loaded):
+    frame = make_windows(["ä", "7", "007", "7", "ä"] * 3)
+
+    predicted = loaded.predict(frame)
+
+    expected = score_directly(frame).to_pandas()
+    assert predicted["device"].tolist() == frame["device"].tolist()
+    for name in ("score", "threshold", "severity"):
+        np.testing.assert_array_equal(predicted[name], expected[name])
+    assert predicted["is_anomaly"].tolist() == expected["is_anomaly"].tolist()
+    assert predicted["top_feature"].tolist() == expected["top_feature"].tolist()
+
+
+def test_rows_that_cannot_be_scored_have_no_score_and_keep_their_place(loaded):
+    frame = make_windows(["7", "unknown", "7", "007"])
+    frame.loc[2, "std"] = np.nan
+    frame.index = [10, 20, 30, 40]
+
+    predicted = loaded.predict(frame)
+
+    assert predicted.index.tolist() == [10, 20, 30, 40]
+    assert predicted["score"].isna().tolist() == [False, True, True, False]
+    assert predicted["is_anomaly"].isna().tolist() == [False, True, True, False]
+
+
+@pytest.mark.parametrize("zone", [None, "UTC", "Europe/Berlin"])
+def test_the_windows_start_is_handed_through_in_any_time_zone(loaded, zone):
+    frame = make_windows(["7", "7"])
+    frame["window_start"] = pd.date_range(datetime(2026, 1, 1), periods=2, freq="5min", tz=zone)
+
+    predicted = loaded.predict(frame)
+
+    assert predicted.columns[:2].tolist() == ["device", "window_start"]
+    assert predicted["window_start"].tolist() == frame["window_start"].tolist()
+
+
+def test_no_rows_give_no_predictions(loaded):
+    assert len(loaded.predict(make_windows([]).astype({"device": "str"}))) == 0
+
+
+def test_a_missing_feature_and_a_device_that_is_a_number_are_refused(loaded):
+    with pytest.raises(mlflow.exceptions.MlflowException, match="missing inputs"):
+        loaded.predict(make_windows(["7"]).drop(columns="std"))
+    with pytest.raises(mlflow.exceptions.MlflowException, match="device"):
+        loaded.predict(make_windows([7]))
+
+
+def test_signature_example_and_requirements_are_there(loaded):
+    assert loaded.metadata.signature.inputs.input_names() == ["device", "window_start", "mean", "std"]
+    assert loaded.input_example["device"].tolist() == MODEL.devices.to_pylist()
+    assert loaded.predict(loaded.input_example)["score"].notna().all()
+
+
+@pytest.mark.slow
+def test_it_predicts_in_a_process_that_knows_nothing_of_the_project(store, tmp_path):
+    run = TrainingRun(store, 0)
+    register(store, run.run_id, MODEL, "f")
+    run.end("FINISHED")
+    store.client.set_registered_model_alias("vibration", "champion", "1")
+    frame = make_windows(["7", "ä"])
+    code = f"""
+import sys
+# The project is installed in place for development; here it is not.
+sys.path = [path for path in sys.path if not path.startswith({str(Path.cwd())!r}) or "site-packages" in path]
+sys.meta_path = [finder for finder in sys.meta_path if "editable" not in repr(finder)]
+try:
+    import batch_scoring
+except ImportError:
+    pass
+else:
+    sys.exit(f"the project is importable: {{batch_scoring.__file__}}")
+import json, mlflow, pandas as pd
+mlflow.set_tracking_uri({store.uri!r})
+model = mlflow.pyfunc.load_model("models:/vibration@champion")
+frame = pd.DataFrame(json.loads({json.dumps(frame.to_dict("list"))!r}))
+print(json.dumps(model.predict(frame)["score"].tolist()))
+"""
+    command = [sys.executable, "-I", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == score_directly(frame)["score"].to_pylist()
+
+
+def test_the_script_is_the_same_imported_as_run_from_the_folder(loaded):
+    """MLflow runs its copy of the script; this one is the original."""
+    folder = Path(loaded.metadata.artifact_path.removeprefix("file://")) / "artifacts"
+    scorer = pyfunc_model.FleetScorer()
+    context = SimpleNamespace(
+        artifacts={"fleet": str(folder / "fleet.parquet"), "code": str(folder / "code")}
+    )
+    frame = make_windows(["ä", "7", "unknown"])
+
+    scorer.load_context(context)
+
+    assert scorer.predict(context, frame).equals(loaded.predict(frame))
+    sys.path.remove(context.artifacts["code"])
+
+
+def test_the_time_of_training_is_kept(loaded):
+    assert loaded.unwrap_python_model().model.table["trained_to"][0].as_py() == datetime(
+        2026, 1, 8, tzinfo=UTC
+    )

@@ -1,0 +1,64 @@
+"""Opening MLflow stores, and saying why one cannot be opened."""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+import pytest
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.tracking import connect, effective_tracking_uri, is_new_store
+
+
+def test_the_experiment_is_made_once_with_its_artifacts_beside(store, tmp_path):
+    again = connect(store.uri, "elsewhere", "batch_scoring")
+
+    assert again.experiment_id == store.experiment_id
+    location = store.client.get_experiment(store.experiment_id).artifact_location
+    assert location == (tmp_path / "artifacts").as_uri()
+
+
+def test_an_experiment_that_another_run_made_meanwhile_is_used(store, monkeypatch):
+    real, answers = store.client.get_experiment_by_name, [None]
+    monkeypatch.setattr(
+        type(store.client), "get_experiment_by_name", lambda _, name: answers.pop() if answers else real(name)
+    )
+    real = type(store.client).get_experiment_by_name and store.client._tracking_client.get_experiment_by_name
+
+    assert connect(store.uri, "a", "batch_scoring").experiment_id == store.experiment_id
+
+
+def test_a_deleted_experiment_is_told(store):
+    store.client.delete_experiment(store.experiment_id)
+
+    with pytest.raises(InputError, match="mlflow experiments restore -x"):
+        connect(store.uri, "a", "batch_scoring")
+
+
+def test_a_server_that_is_not_there_is_told_at_once():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{free.getsockname()[1]}"
+
+    with pytest.raises(InputError, match=f"the MLflow server at {uri} does not answer"):
+        connect(uri, "a", "batch_scoring")
+
+
+def test_a_local_database_is_new_until_it_exists(tmp_path):
+    assert is_new_store(f"sqlite:///{tmp_path}/mlflow.db")
+    (tmp_path / "mlflow.db").touch()
+    assert not is_new_store(f"sqlite:///{tmp_path}/mlflow.db")
+    assert not is_new_store("http://127.0.0.1:1")
+
+
+def test_the_environment_wins(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server")
+    assert effective_tracking_uri("sqlite:///x") == "http://server"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    assert effective_tracking_uri("sqlite:///x") == "sqlite:///x"
+
+
+def test_mlflow_keeps_quiet(store):
+    assert not logging.getLogger("mlflow.tracking").isEnabledFor(logging.INFO)
+    assert logging.getLogger("mlflow.tracking").isEnabledFor(logging.WARNING)
