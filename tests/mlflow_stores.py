@@ -28,8 +28,10 @@ def no_tracking_uri(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def store(tmp_path: Path, new_database: Path) -> Store:
     """A store of its own for a test, below its ``tmp_path``."""
-    shutil.copy(new_database, tmp_path / "mlflow.db")
-    return connect(f"sqlite:///{tmp_path}/mlflow.db", str(tmp_path / "artifacts"), "batch_scoring")
+    _put(new_database, tmp_path)
+    return connect(
+        f"sqlite:///{tmp_path}/mlflow/mlflow.db", str(tmp_path / "mlflow/artifacts"), "batch_scoring"
+    )
 
 
 @pytest.fixture
@@ -37,14 +39,14 @@ def open_dataset(
     tmp_path: Path, new_database: Path, no_tracking_uri: None
 ) -> Callable[..., TrackedFleetModels]:
     """A function that opens the test's catalog entry, as each `kedro run` does anew."""
-    shutil.copy(new_database, tmp_path / "mlflow.db")
+    _put(new_database, tmp_path)
 
     def open_it(**settings: object) -> TrackedFleetModels:
-        return TrackedFleetModels(
-            f"sqlite:///{tmp_path}/mlflow.db",
-            str(tmp_path / "artifacts"),
-            str(tmp_path / "published"),
-            **settings,  # type: ignore[arg-type]
-        )
+        return TrackedFleetModels(str(tmp_path), **settings)  # type: ignore[arg-type]
 
     return open_it
+
+
+def _put(database: Path, folder: Path) -> None:
+    (folder / "mlflow").mkdir()
+    shutil.copy(database, folder / "mlflow/mlflow.db")

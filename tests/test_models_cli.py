@@ -50,12 +50,7 @@ def data(tmp_path, new_database, no_tracking_uri, monkeypatch):
 def trained(data):
     """The same, with two versions of vibration and one of air/flow."""
     models = data / "06_models"
-    dataset = TrackedFleetModels(
-        f"sqlite:///{models}/mlflow/mlflow.db",
-        str(models / "mlflow/artifacts"),
-        str(models / "published"),
-        child_runs_up_to=0,
-    )
+    dataset = TrackedFleetModels(str(models), child_runs_up_to=0)
     for training in (
         make_training("vibration"),
         make_training("vibration", seed=1),
@@ -133,9 +128,7 @@ def test_show_tells_the_numbers_of_one_device(trained):
 
 def test_a_sensor_may_hold_an_at_sign(data):
     models = data / "06_models"
-    dataset = TrackedFleetModels(
-        f"sqlite:///{models}/mlflow/mlflow.db", str(models / "mlflow/artifacts"), str(models / "published")
-    )
+    dataset = TrackedFleetModels(str(models))
     dataset.save({"flow@pump": make_training("flow@pump")})
     dataset.confirm()
 

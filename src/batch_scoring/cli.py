@@ -77,7 +77,8 @@ def _read_dotlist(ctx: click.Context, items: list[str]) -> dict[str, Any]:
         key, equals, _ = item.partition("=")
         if not equals or not key.strip():
             ctx.fail(f"--params: {item!r} is not key=value; items are separated by commas")
-    return dict(OmegaConf.to_container(OmegaConf.from_dotlist(items)))  # type: ignore[call-overload]
+    params: Any = OmegaConf.to_container(OmegaConf.from_dotlist(items))
+    return dict(params)
 
 
 def _split_outside_quotes(text: str) -> list[str]:

@@ -16,7 +16,7 @@ class ProjectHooks:
     """Prints the summary at the end of a run; closes what an error has left open."""
 
     @hook_impl
-    def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Print what a person wants to know, when the run has made a report."""
         if SUMMARY in pipeline.all_outputs():
             print(f"\n{catalog.load(SUMMARY)}")

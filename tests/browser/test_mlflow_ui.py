@@ -29,16 +29,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         for seed in (0, 1):
-            dataset = TrackedFleetModels(
-                f"sqlite:///{folder}/mlflow.db", str(folder / "artifacts"), str(folder / "published")
-            )
+            dataset = TrackedFleetModels(str(folder))
             for sensor in ("vibration", "Pumpe №7/Süd"):
                 dataset.save({sensor: make_training(sensor, ["pump 7", "fan 3"], seed, failed=["valve 9"])})
             dataset.confirm()
     latest = dataset.load()["vibration"]
     assert latest().version == "2"
     run_id = dataset.store.client.get_model_version_by_alias("vibration", "champion").run_id
-    with mlflow_server(folder) as uri:
+    with mlflow_server(folder / "mlflow") as uri:
         yield uri, run_id
 
 

@@ -44,7 +44,7 @@ def test_before_the_first_training_there_is_nothing_and_mlflow_is_not_imported(t
     code = f"""
 import sys
 from batch_scoring.datasets.fleet_models import TrackedFleetModels
-dataset = TrackedFleetModels("sqlite:///{tmp_path}/new/mlflow.db", "{tmp_path}/a", "{tmp_path}/p")
+dataset = TrackedFleetModels("{tmp_path}/new")
 assert dataset.load() == {{}} and not dataset.exists()
 dataset.confirm()
 print("mlflow" in sys.modules)
@@ -193,7 +193,7 @@ def test_a_training_killed_at_any_step_and_repeated_ends_the_same(
 def test_the_environment_names_another_tracking_server(monkeypatch, tmp_path):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/other.db")
 
-    dataset = TrackedFleetModels("sqlite:///configured.db", "a", "p")
+    dataset = TrackedFleetModels("a", "sqlite:///configured.db")
 
     assert dataset.tracking_uri == f"sqlite:///{tmp_path}/other.db"
     assert "other.db" in str(dataset)

@@ -23,7 +23,7 @@ def test_training_promotion_and_rollback_work_over_http(tmp_path, new_database, 
         published = tmp_path / "published"
 
         def open_dataset():
-            return TrackedFleetModels("sqlite:///unused.db", "unused", str(published), child_runs_up_to=2)
+            return TrackedFleetModels(str(tmp_path), child_runs_up_to=2)
 
         assert open_dataset().load() == {}
         for seed in (0, 1):
@@ -45,4 +45,4 @@ def test_training_promotion_and_rollback_work_over_http(tmp_path, new_database, 
         for name in map(tracking.names.registered_name, SENSORS):
             model = mlflow.pyfunc.load_model(f"models:/{name}@champion")
             assert model.predict(model.input_example)["score"].notna().all()
-    assert not (tmp_path / "unused").exists()
+    assert not (tmp_path / "mlflow").exists()

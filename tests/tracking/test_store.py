@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import socket
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -16,7 +19,7 @@ def test_the_experiment_is_made_once_with_its_artifacts_beside(store, tmp_path):
 
     assert again.experiment_id == store.experiment_id
     location = store.client.get_experiment(store.experiment_id).artifact_location
-    assert location == (tmp_path / "artifacts").as_uri()
+    assert location == (tmp_path / "mlflow/artifacts").as_uri()
 
 
 def test_an_experiment_that_another_run_made_meanwhile_is_used(store, monkeypatch):
@@ -62,3 +65,20 @@ def test_the_environment_wins(monkeypatch):
 def test_mlflow_keeps_quiet(store):
     assert not logging.getLogger("mlflow.tracking").isEnabledFor(logging.INFO)
     assert logging.getLogger("mlflow.tracking").isEnabledFor(logging.WARNING)
+
+
+@pytest.mark.slow
+def test_a_database_whose_making_was_killed_is_made_anew(tmp_path):
+    folder = tmp_path / "new"
+    uri = f"sqlite:///{folder}/mlflow.db"
+    program = f"from batch_scoring.tracking import connect; connect({uri!r}, 'a', 'batch_scoring')"
+    making = subprocess.Popen([sys.executable, "-c", program])
+    # MLflow makes its tables in dozens of migrations; kill it between them.
+    while not (folder / ".mlflow.db.partial").exists():
+        assert making.poll() is None
+        time.sleep(0.01)
+    making.kill()
+    making.wait()
+    assert is_new_store(uri)
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert [path.name for path in folder.iterdir()] == ["mlflow.db"]

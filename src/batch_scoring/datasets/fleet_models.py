@@ -33,12 +33,12 @@ class TrackedFleetModels(AbstractDataset[dict[str, Training], dict[str, Callable
 
     Parameters
     ----------
-    tracking_uri : str
-        ``sqlite:///…`` or ``http…``. ``MLFLOW_TRACKING_URI`` in the environment wins.
-    artifacts : str
-        Folder of the artifacts of a local database.
-    published : str
-        Folder of the published models.
+    path : str
+        Folder of the local MLflow database, its artifacts (``mlflow/``) and the published models
+        (``published/``).
+    tracking_uri : str, optional
+        ``sqlite:///…`` or ``http…`` instead of that database. ``MLFLOW_TRACKING_URI`` in the
+        environment wins.
     experiment : str
         MLflow experiment of the training runs.
     promote : bool
@@ -49,18 +49,18 @@ class TrackedFleetModels(AbstractDataset[dict[str, Training], dict[str, Callable
 
     def __init__(
         self,
-        tracking_uri: str,
-        artifacts: str,
-        published: str,
+        path: str,
+        tracking_uri: str | None = None,
         experiment: str = "batch_scoring",
         promote: bool = True,
         child_runs_up_to: int = 100,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        self.tracking_uri = tracking.effective_tracking_uri(tracking_uri)
-        self.published = Path(published)
+        local = f"sqlite:///{path}/mlflow/mlflow.db"
+        self.tracking_uri = tracking.effective_tracking_uri(tracking_uri or local)
+        self.published = Path(path) / "published"
         self.metadata = metadata
-        self._artifacts = artifacts
+        self._artifacts = f"{path}/mlflow/artifacts"
         self._experiment = experiment
         self.promote = promote
         self._child_runs_up_to = child_runs_up_to

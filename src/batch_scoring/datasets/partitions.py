@@ -10,7 +10,7 @@ from kedro_datasets.partitions import PartitionedDataset
 from batch_scoring.datasets.arrow_parquet import ArrowParquetDataset
 
 
-class ArrowPartitions(PartitionedDataset):
+class ArrowPartitions(PartitionedDataset):  # type: ignore[misc]
     """kedro-datasets' PartitionedDataset over :class:`ArrowParquetDataset`; no partitions is no error.
 
     ``load`` gives ``{partition: function that opens the file}`` in the order of the names,

@@ -39,6 +39,9 @@ def row_fingerprints(table: pa.Table, columns: Sequence[str]) -> UInt:
     (True, False)
     """
     result = np.zeros(table.num_rows, np.uint64)
+    if result.size == 0:
+        # Arrow makes an array of no chunks with pa.array, which imports pandas.
+        return result
     with np.errstate(over="ignore"):
         for name in columns:
             result = _mix(result * _ODD ^ _column_bits(table[name].combine_chunks()))

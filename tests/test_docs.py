@@ -1,0 +1,191 @@
+"""The documentation keeps to the code: links, parameters, columns and commands are those there are."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from kedro.framework.cli.cli import KedroCLI
+
+from batch_scoring.fleet import model, tables
+from batch_scoring.fleet.windows import _FEATURES, DEFAULT_FEATURES
+from batch_scoring.pipelines.ingest.sql import REASONS
+from batch_scoring.pipelines.simulate.faults import FAULT_LABELS
+
+PROJECT = Path(__file__).parents[1]
+REFERENCE = PROJECT / "docs/reference"
+PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")])
+
+
+def links(text):
+    return re.findall(r"\]\(([^)\s]+)\)", without_code(text))
+
+
+def without_code(text):
+    return re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+
+
+def anchors(text):
+    headings = re.findall(r"^#+ (.+)$", without_code(text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def table_cells(text):
+    """The first cell of each row of the tables of a page."""
+    return [line.split("|")[1] for line in text.splitlines() if line.startswith("| ")]
+
+
+def section(text, heading):
+    return re.split(r"^## ", text.split(f"\n## {heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_every_relative_link_leads_somewhere(page):
+    broken = []
+    for link in links(page.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        is_there = target.exists() and (
+            not anchor or target.suffix != ".md" or anchor in anchors(target.read_text(encoding="utf-8"))
+        )
+        if not is_there:
+            broken.append(link)
+    assert broken == []
+
+
+def test_every_page_of_the_documentation_is_in_its_index():
+    listed = {
+        link.partition("#")[0] for link in links((PROJECT / "docs/index.md").read_text(encoding="utf-8"))
+    }
+    there = {str(page.relative_to(PROJECT / "docs")) for page in PAGES if PROJECT / "docs" in page.parents}
+    assert there - listed == {"index.md"}
+
+
+# Mappings whose keys are data and no settings of ours.
+FREE_KEYS = {"ingest.ranges"}
+
+
+def flatten(values, prefix=""):
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict) and name not in FREE_KEYS:
+            yield from flatten(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def configured_parameters():
+    parameters = {}
+    for path in sorted((PROJECT / "conf/base").glob("parameters*.yml")):
+        parameters |= dict(flatten(yaml.safe_load(path.read_text(encoding="utf-8"))))
+    return parameters
+
+
+def described_parameters():
+    """Key and default of each row of the parameters' page that has both; without those of the catalog."""
+    text = (REFERENCE / "parameters.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w.]+)` \| `([^`]*)` \|", text, re.MULTILINE)
+    catalog = re.search(r"the catalog reads them:\n(.*?)\n## ", text, re.DOTALL)[1]
+    return dict(row for row in rows if f"| `{row[0]}` | `{row[1]}` |" not in catalog)
+
+
+def test_every_parameter_is_described_and_every_described_one_is_there():
+    assert described_parameters().keys() == configured_parameters().keys()
+
+
+def test_the_described_defaults_are_those_of_the_configuration():
+    told, there = described_parameters(), configured_parameters()
+    # The page's path is made of the run's `data`.
+    there["report.page"] = "<data>/08_reporting/report.html"
+    other = {key: (text, there[key]) for key, text in told.items() if not says(text, there[key])}
+    assert other == {}
+
+
+def says(text, value):
+    return yaml.safe_load(text) == value or text == str(value)
+
+
+@pytest.mark.parametrize(
+    ("heading", "schema"),
+    [
+        ("readings", tables.READINGS),
+        ("quarantine", tables.QUARANTINE),
+        ("windows", tables.WINDOW_KEYS),
+        ("predictions", tables.PREDICTIONS),
+        ("status", tables.STATUS),
+        ("fleet model", model.MODELS),
+        ("fault labels", FAULT_LABELS),
+    ],
+)
+def test_every_column_is_in_the_reference_of_tables_in_its_order(heading, schema):
+    text = section((REFERENCE / "tables.md").read_text(encoding="utf-8"), heading)
+    named = [name for cell in table_cells(text) for name in re.findall(r"`(\w+)`", cell)]
+    assert named[: len(schema.names)] == schema.names
+
+
+def test_every_feature_is_in_the_reference_of_tables():
+    text = section((REFERENCE / "tables.md").read_text(encoding="utf-8"), "windows")
+    named = {name for cell in table_cells(text) for name in re.findall(r"`(\w+)`", cell)}
+    assert {*_FEATURES, *DEFAULT_FEATURES} - named == set()
+
+
+def test_every_quarantine_reason_is_described_in_the_order_it_is_looked_for():
+    text = section((REFERENCE / "status-values.md").read_text(encoding="utf-8"), "Quarantine reasons")
+    named = [name for cell in table_cells(text) for name in re.findall(r"`(\w+)`", cell)]
+    assert named == list(REASONS)
+
+
+def test_every_catalog_entry_is_described():
+    catalog = yaml.safe_load((PROJECT / "conf/base/catalog.yml").read_text(encoding="utf-8"))
+    text = (REFERENCE / "catalog.md").read_text(encoding="utf-8")
+    named = {name for cell in table_cells(text) for name in re.findall(r"`(\w+)`", cell)}
+    assert {name for name in catalog if not name.startswith("_")} - named == set()
+
+
+def commands(text):
+    """The commands of a page: lines of console blocks and `code` that begins with kedro or make."""
+    blocks = "\n".join(re.findall(r"```console\n(.*?)```", text, flags=re.DOTALL))
+    found = re.findall(r"^(?:\$ )?(?:\.venv/bin/)?((?:kedro|make)\b.*)$", blocks, re.MULTILINE)
+    return found + re.findall(r"`((?:kedro|make)(?: [^`]*)?)`", without_code(text))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_every_command_exists(page):
+    found = commands(page.read_text(encoding="utf-8"))
+    assert [command for command in found if not exists(command)] == []
+
+
+def test_the_readme_leads_with_the_two_commands():
+    found = commands((PROJECT / "README.md").read_text(encoding="utf-8"))
+    assert [command.split("#")[0].strip() for command in found[:2]] == ["make run", "make test"]
+
+
+MAKE_TARGETS = set(
+    re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+)
+
+
+def exists(command):
+    program, *words = re.split(r"\s+#", command)[0].split()
+    names = []
+    for word in words:
+        if not re.fullmatch(r"[a-z-]+", word) or word.startswith("-"):
+            break
+        names.append(word)
+    if program == "make":
+        return set(names) <= MAKE_TARGETS
+    return is_kedro_command(names)
+
+
+def is_kedro_command(names):
+    group = KedroCLI(PROJECT)
+    for name in names:
+        if not hasattr(group, "get_command"):
+            return True  # an argument, such as a sensor
+        found = group.get_command(None, name)
+        if found is None:
+            return False
+        group = found
+    return True
