@@ -51,8 +51,9 @@ lock:  ## choose the newest versions that fit and write requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	  --no-header --no-annotate --no-emit-index-url --upgrade --quiet --output-file requirements.lock
 
-clean:  ## remove the environment and everything computed
-	rm -rf $(VENV) data/0* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+clean:  ## remove the environment and everything computed, ./data too
+	rm -rf $(VENV) .viz build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	find data -mindepth 1 -not -name README.md -delete
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: system-packages

@@ -97,8 +97,8 @@ def test_every_parameter_is_described_and_every_described_one_is_there():
 
 def test_the_described_defaults_are_those_of_the_configuration():
     told, there = described_parameters(), configured_parameters()
-    # The page's path is made of the run's `data`.
-    there["report.page"] = "<data>/08_reporting/report.html"
+    # The folder is that of the run.
+    there["report.data"] = "<data>"
     other = {key: (text, there[key]) for key, text in told.items() if not says(text, there[key])}
     assert other == {}
 

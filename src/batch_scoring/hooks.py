@@ -9,11 +9,20 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
+from batch_scoring.settings_check import check_settings
+
 SUMMARY = "run_summary_text"
 
 
 class ProjectHooks:
-    """Prints the summary at the end of a run; closes what an error has left open."""
+    """Checks the settings first, prints the summary last; closes what an error has left open."""
+
+    @hook_impl
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
+    ) -> None:
+        """Refuse a setting that does not exist or makes no sense before anything is done."""
+        check_settings(pipeline.inputs(), catalog.load, run_params.get("runtime_params") or {})
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:

@@ -1,5 +1,8 @@
 """Fingerprints tell rows apart, whatever table they are in."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pyarrow as pa
 from hypothesis import given
@@ -47,3 +50,15 @@ def test_the_columns_asked_for_are_the_ones_that_count():
     one, two = table([("a", 1.0, 1)]), table([("a", 2.0, 1)])
     assert row_fingerprints(one, ["t", "i"]) == row_fingerprints(two, ["t", "i"])
     assert row_fingerprints(one, ["t", "x"]) != row_fingerprints(two, ["t", "x"])
+
+
+def test_a_table_without_rows_has_no_fingerprints_and_imports_no_pandas():
+    program = (
+        "import sys; from batch_scoring.fleet.arrow_arrays import empty_table;"
+        "from batch_scoring.fleet.fingerprints import row_fingerprints;"
+        "from batch_scoring.fleet.tables import PREDICTIONS;"
+        "prints = row_fingerprints(empty_table(PREDICTIONS), ['device', 'window_start']);"
+        "print(prints.size, 'pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "False"]

@@ -38,8 +38,11 @@ def test_each_reason_not_to_score_is_named():
     predictions, status = score_fleet(windows, make_model(["bad", "ok", "silent"]), "1")
     assert predictions["device"].to_pylist() == ["bad", "ok"]
     assert statuses(status) == {
-        "bad": ("bad_features", 1, 0), "new": ("no_model", 0, 0), "ok": ("ok", 1, 0), "silent": ("no_data", 0, 0),
-    }  # fmt: skip
+        "bad": ("bad_features", 1, 0),
+        "new": ("no_model", 0, 0),
+        "ok": ("ok", 1, 0),
+        "silent": ("no_data", 0, 0),
+    }
     assert "1 windows have a feature that is not finite" in status["message"][0].as_py()
 
 

@@ -56,9 +56,13 @@ class ArrowParquetDataset(AbstractDataset[pa.Table | Stream, pq.ParquetFile]):
         self.metadata = metadata
 
     def load(self) -> pq.ParquetFile:
-        """Open the file; raises InputError when it is no Parquet."""
+        """Open the file; raises InputError when it is not there or no Parquet."""
         try:
             return pq.ParquetFile(self._path)
+        except FileNotFoundError:
+            raise InputError(
+                f"{self._path}: there is no such file yet; run the pipelines that come before this one first"
+            ) from None
         except pa.ArrowInvalid as error:
             raise InputError(
                 f"{self._path}: not a readable Parquet file ({error}); delete it and run again"

@@ -14,7 +14,9 @@ from batch_scoring.pipelines.ingest.settings import IngestSettings, read_setting
 
 def test_the_defaults_of_the_project_are_those_of_the_code():
     written = yaml.safe_load(Path("conf/base/parameters_ingest.yml").read_text())["ingest"]
-    assert read_settings(written) == IngestSettings()
+    # The ranges are those of the simulated fleet's sensors.
+    assert set(written["ranges"]) == {"temperature", "vibration"}
+    assert read_settings(written | {"ranges": {}}) == IngestSettings()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tests.pipelines.report.fleet_factory import (
 
 
 def summary_of(fleet: Fleet) -> dict:
-    return summarise(gather(fleet), "there/report.html")
+    return summarise(gather(fleet), "there")
 
 
 def small_fleet(**tables) -> Fleet:
@@ -39,9 +39,11 @@ def test_the_text_names_what_a_person_asks_for():
 
     assert "2 devices, 1 sensor, 2026-01-05 00:00 to 2026-01-05 00:20 UTC" in text
     assert "1  windows (12.50%) on 1 of 2 devices" in text
-    assert "worst: a, 1 window, most on vibration" in text
+    assert "worst: device a, 1 window, most on sensor vibration" in text
     assert "1 duplicate" in text
-    assert "there/report.html" in text
+    assert "there/08_reporting/report.html" in text
+    assert "make viz DATA=there" in text
+    assert "kedro models list --data there" in text
     assert "Known faults" not in text
 
 
@@ -95,4 +97,4 @@ def test_control_characters_of_an_id_do_not_reach_the_terminal():
     text = write_summary(summary_of(Fleet(predictions=prediction_partitions(rows))))
 
     assert "\x1b" not in text
-    assert r"worst: \x1b[2J\nred" in text
+    assert r"worst: device \x1b[2J\nred" in text

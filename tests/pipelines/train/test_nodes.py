@@ -32,7 +32,7 @@ class Workspace:
 
     def __init__(self, folder, devices=("a", "b"), days=2):
         self.folder = folder
-        self.windows = Store(folder / "windows")
+        self.windows, self.status = Store(folder / "windows"), Store(folder / "status")
         self.models = {}
         self.refused = []
         rng = np.random.default_rng(0)
@@ -51,6 +51,7 @@ class Workspace:
             self.windows.load(),
             {name: (lambda version=version: version) for name, version in self.models.items()},
             pq.ParquetFile(self.folder / "refused.parquet"),
+            self.status.load(),
             {"fit": fast} | settings,
             at,
             device,
@@ -60,6 +61,7 @@ class Workspace:
         for training, status in chunks:
             trainings |= training
             statuses |= status
+        self.status.save(statuses)
         for name, training in trainings.items():
             self.models[name] = Version(training.model, training.fingerprint)
         return trainings, statuses
@@ -123,8 +125,17 @@ def test_retraining_one_device_changes_its_row_only(tmp_path):
     new = trainings["s"].model
     assert new.select(["a"]).table.equals(old.select(["a"]).table)
     assert new.select(["b"]).table["nu"].to_pylist() == [0.3]
-    assert statuses["s"]["device"].to_pylist() == ["b"]
+    assert statuses["s"]["device"].to_pylist() == ["a", "b"]
     assert work.train(device="b", sensor="s", fit={"nu": 0.3})[0] == {}
+
+
+def test_the_status_of_devices_that_are_not_trained_now_stays(tmp_path):
+    work = Workspace(tmp_path)
+    work.refused = [{"device": "mute", "sensor": "s", "reason": "not a number", "count": 9}]
+    work.train()
+    work.train(device="b", sensor="s", fit={"min_windows": 1000, "max_train_windows": 1000})
+    rows = {row["device"]: row["status"] for row in work.status.table().to_pylist() if row["sensor"] == "s"}
+    assert rows == {"a": "ok", "b": "too_few_windows", "mute": "no_data"}
 
 
 def test_a_new_devices_first_model_joins_the_others(tmp_path):

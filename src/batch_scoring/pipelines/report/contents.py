@@ -27,15 +27,15 @@ class ReportParameters:
         The page holds so many points of all charts together; one takes about 8 bytes.
     max_status_rows : int
         The page holds so many rows of the status table; what is not ok comes first.
-    page : str
-        Where the page is written, for the summary's last lines.
+    data : str
+        The folder of the workspace, for the summary's last lines.
     """
 
     max_devices: int = 200
     max_series: int = 60
     max_points: int = 450_000
     max_status_rows: int = 2000
-    page: str = "data/08_reporting/report.html"
+    data: str = "data"
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def draw_page(contents: Contents, summary_text: str, parameters: Mapping[str, An
     """The page as HTML that needs nothing else."""
     settings = read_parameters(ReportParameters, parameters, "report")
     html = render_page(collect_page_data(contents, settings), summary_text)
-    logger.info("the page has %.1f MB: %s", len(html.encode()) / 1e6, settings.page)
+    logger.info("report: the page has %.1f MB, in %s", len(html.encode()) / 1e6, settings.data)
     return html
 
 
@@ -117,5 +117,5 @@ def tabulate_status(contents: Contents) -> Any:
 def summarise_run(contents: Contents, parameters: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """The summary as data, and as the text that ends a run."""
     settings = read_parameters(ReportParameters, parameters, "report")
-    summary = summarise(contents, settings.page)
+    summary = summarise(contents, settings.data)
     return summary, write_summary(summary)

@@ -14,17 +14,18 @@ from batch_scoring.pipelines.report.known_faults import FoundFaults
 
 SHOWN = 5
 LINE = 110
+PAGE = "08_reporting/report.html"
 _INDENT = " " * 28
 
 
-def summarise(contents: Contents, page: str) -> dict[str, Any]:
+def summarise(contents: Contents, data: str) -> dict[str, Any]:
     """The counts of a report as plain data.
 
     Parameters
     ----------
     contents : Contents
-    page : str
-        Path of the report page.
+    data : str
+        The folder of the workspace.
 
     Returns
     -------
@@ -63,7 +64,7 @@ def summarise(contents: Contents, page: str) -> dict[str, Any]:
             "first": contents.not_scored.slice(0, SHOWN).to_pylist(),
         },
         "known_faults": _faults(contents.found_faults),
-        "page": page,
+        "data": data,
     }
 
 
@@ -111,13 +112,15 @@ def write_summary(summary: dict[str, Any]) -> str:
     lines += (
         _quarantined(summary["quarantined"]) + _not_scored(summary) + _known_faults(summary["known_faults"])
     )
-    width = max(len(summary["page"]), len("kedro models list")) + 3
+    data = summary["data"]
+    make, kedro = ("", "") if data == "data" else (f" DATA={data}", f" --data {data}")
     look = [
-        (summary["page"], "the fleet on a page: open it in a browser"),
-        ("make viz", "the pipelines and their figures, in Kedro-Viz"),
-        ("make mlflow", "training runs and model versions"),
-        ("kedro models list", "which version scores each sensor"),
+        (f"{data}/{PAGE}", "the fleet on a page: open it in a browser"),
+        (f"make viz{make}", "the pipelines and their figures, in Kedro-Viz"),
+        (f"make mlflow{make}", "training runs and model versions"),
+        (f"kedro models list{kedro}", "which version scores each sensor"),
     ]
+    width = max(len(where) for where, _ in look) + 3
     lines += ["", "Where to look next", *(f"  {where:<{width}}{what}" for where, what in look)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
@@ -162,7 +165,11 @@ def _anomalies(summary: dict[str, Any]) -> list[str]:
     if found["worst"]:
         worst = found["worst"]
         device, sensor = printable(worst["device"]), printable(worst["sensor"])
-        lines.append(_line("", None, f"worst: {device}, {_n(worst['windows'], 'window')}, most on {sensor}"))
+        lines.append(
+            _line(
+                "", None, f"worst: device {device}, {_n(worst['windows'], 'window')}, most on sensor {sensor}"
+            )
+        )
     return lines
 
 

@@ -48,6 +48,7 @@ def train_models(
     windows: Partitions,
     previous_models: Mapping[str, Callable[[], Any]],
     refused: pq.ParquetFile,
+    previous_status: Partitions,
     parameters: dict[str, Any],
     at: Any,
     device: Any,
@@ -63,6 +64,8 @@ def train_models(
         The version in force of each sensor: ``model``, ``version``, ``fingerprint``.
     refused : pyarrow.parquet.ParquetFile
         Readings refused by ingest, counted by device, sensor and reason.
+    previous_status : partitions
+        Schema STATUS, by sensor: the devices this run is not about keep their rows.
     parameters : dict
         See :class:`TrainParameters`.
     at
@@ -101,8 +104,11 @@ def train_models(
         found.update(pc.unique(rows["device"]).to_pylist())
         previous = previous_models[name]() if name in previous_models else None
         training, status = _train_sensor(name, rows, previous, settings, selection)
-        status = _with_refused(status, name, rows, counts, selection)
-        yield ({name: training} if training else {}), ({path_segment(name): status} if status else {})
+        key = path_segment(name)
+        if status is not None:
+            status = _with_refused(status, name, rows, counts, selection)
+            status = _with_others(status, previous_status.get(key), selection)
+        yield ({name: training} if training else {}), ({key: status} if status else {})
     require_known("device", selection.devices, found)
 
 
@@ -212,12 +218,21 @@ def _fingerprint(rows: pa.Table, features: tuple[str, ...], settings: TrainParam
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
 
+def _with_others(
+    status: pa.Table, previous: Callable[[], pq.ParquetFile] | None, selection: Selection
+) -> pa.Table:
+    """Add the devices that this run is not about, as they were."""
+    if selection.devices is None or previous is None:
+        return status
+    others = previous().read()
+    mine = pc.is_in(others["device"], value_set=pa.array(sorted(selection.devices), pa.string()))
+    return pa.concat_tables([status, others.filter(pc.invert(mine)).cast(STATUS)]).sort_by("device")
+
+
 def _with_refused(
-    status: pa.Table | None, name: str, rows: pa.Table, refused: pa.Table, selection: Selection
-) -> pa.Table | None:
+    status: pa.Table, name: str, rows: pa.Table, refused: pa.Table, selection: Selection
+) -> pa.Table:
     """Add the devices of which not one reading was good enough to make a window."""
-    if status is None:
-        return None
     known = set(pc.unique(rows["device"]).to_pylist())
     reasons: dict[str, list[tuple[int, str]]] = {}
     for row in refused.filter(pc.equal(refused["sensor"], name)).to_pylist():

@@ -15,6 +15,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "windows",
                     "previous_models",
                     "refused",
+                    "previous_train_status",
                     "params:train",
                     "params:at",
                     "params:device",

@@ -1,0 +1,59 @@
+"""All settings of a run are read before its first node: a typo costs a second, not an hour."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from typing import Any
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.ids import Selection
+from batch_scoring.parameters import read_parameters, scheduled_time
+
+# The dataclass of each group ``params:<group>``; imported when a pipeline of the run reads the group.
+GROUPS = {
+    "simulate": "batch_scoring.pipelines.simulate.simulation:Simulation",
+    "ingest": "batch_scoring.pipelines.ingest.settings:IngestSettings",
+    "aggregate": "batch_scoring.pipelines.aggregate.nodes:AggregateParameters",
+    "train": "batch_scoring.pipelines.train.nodes:TrainParameters",
+    "score": "batch_scoring.pipelines.score.nodes:ScoreParameters",
+    "report": "batch_scoring.pipelines.report.contents:ReportParameters",
+}
+OF_EVERY_RUN = ("device", "sensor", "at", "readings", "data")
+
+
+def check_settings(
+    pipeline_inputs: Iterable[str], load: Callable[[str], Any], runtime_params: Mapping[str, Any]
+) -> None:
+    """Read every setting that a run will read.
+
+    Parameters
+    ----------
+    pipeline_inputs : iterable of str
+        The free inputs of the run's pipeline, ``params:…`` among them.
+    load : callable
+        Loads one of them.
+    runtime_params : mapping
+        What ``--params`` gave.
+
+    Raises
+    ------
+    InputError
+        Naming the first setting that does not exist or makes no sense.
+    """
+    known = (*GROUPS, *OF_EVERY_RUN)
+    for name in runtime_params:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+            raise InputError(f"--params {name}: there is no such setting; {hint}")
+    inputs = set(pipeline_inputs)
+    for group, place in GROUPS.items():
+        if f"params:{group}" in inputs:
+            module, _, name = place.partition(":")
+            read_parameters(getattr(import_module(module), name), load(f"params:{group}"), group)
+    if {"params:device", "params:sensor"} <= inputs:
+        Selection.read(load("params:device"), load("params:sensor"))
+    if "params:at" in inputs:
+        scheduled_time(load("params:at"))

@@ -1,0 +1,98 @@
+"""A file appears whole or not at all, and the same rows are the same bytes."""
+
+import fcntl
+
+import pyarrow as pa
+import pytest
+
+from batch_scoring.datasets.arrow_parquet import ArrowParquetDataset, Stream, atomic_file, footer_text
+from batch_scoring.datasets.partitions import ArrowPartitions
+from batch_scoring.datasets.whole_files import WholeJSONDataset, WholeTextDataset
+from batch_scoring.fleet.errors import InputError
+
+TABLE = pa.table({"a": [1, 2, 3]})
+
+
+def test_a_table_comes_back_and_its_bytes_are_always_the_same(tmp_path):
+    for name in ("one", "two"):
+        ArrowParquetDataset(str(tmp_path / name)).save(TABLE)
+    assert ArrowParquetDataset(str(tmp_path / "one")).load().read().equals(TABLE)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_a_stream_is_written_batch_by_batch_with_a_footer_known_at_its_end(tmp_path):
+    footer = {}
+
+    def batches():
+        yield TABLE.slice(0, 2)
+        yield TABLE.slice(2).to_batches()[0]
+        footer["digest"] = "abc"
+
+    dataset = ArrowParquetDataset(str(tmp_path / "x"))
+    dataset.save(Stream(TABLE.schema, batches(), footer))
+    file = dataset.load()
+    assert file.read()["a"].to_pylist() == [1, 2, 3]
+    assert footer_text(file, "digest") == "abc"
+    assert footer_text(file, "other") == ""
+
+
+def test_a_stream_that_breaks_leaves_the_old_file_and_nothing_else(tmp_path):
+    dataset = ArrowParquetDataset(str(tmp_path / "x"))
+    dataset.save(TABLE)
+
+    def broken():
+        yield TABLE
+        raise RuntimeError("no more")
+
+    with pytest.raises(Exception, match="no more"):
+        dataset.save(Stream(TABLE.schema, broken()))
+    assert dataset.load().read().equals(TABLE)
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_what_a_killed_run_left_beside_is_cleared_away(tmp_path):
+    (tmp_path / ".x.partial").write_bytes(b"half a file, and longer than the whole one will be" * 100)
+    ArrowParquetDataset(str(tmp_path / "x")).save(TABLE)
+    assert ArrowParquetDataset(str(tmp_path / "x")).load().read().equals(TABLE)
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_two_runs_do_not_write_one_file_at_once(tmp_path):
+    with (tmp_path / ".x.partial").open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="another run is writing this file"), atomic_file(tmp_path / "x"):
+            pass
+
+
+def test_missing_and_broken_files_are_named(tmp_path):
+    with pytest.raises(Exception, match="there is no such file yet"):
+        ArrowParquetDataset(str(tmp_path / "none")).load()
+    (tmp_path / "broken").write_bytes(b"PAR1 and no more")
+    with pytest.raises(Exception, match="broken: not a readable Parquet file"):
+        ArrowParquetDataset(str(tmp_path / "broken")).load()
+    assert ArrowParquetDataset(str(tmp_path / "broken")).exists()
+
+
+def test_partitions_are_found_by_name_and_replaced_one_by_one(tmp_path):
+    dataset = ArrowPartitions(str(tmp_path / "root"))
+    assert dataset.load() == {}
+    dataset.save({"b/2": TABLE, "a/1": TABLE})
+    dataset.save({"b/2": TABLE.slice(1)})
+    (tmp_path / "root/a/.1.parquet.partial").touch()
+    rows = {key: load().metadata.num_rows for key, load in dataset.load().items()}
+    assert list(rows.items()) == [("a/1", 3), ("b/2", 2)]
+
+
+def test_texts_and_json_are_whole_files_too(tmp_path):
+    text, data = (
+        WholeTextDataset(filepath=str(tmp_path / "t")),
+        WholeJSONDataset(filepath=str(tmp_path / "j")),
+    )
+    text.save("Süd №7")
+    data.save({"a": [1]})
+    assert (tmp_path / "t").read_text(encoding="utf-8") == "Süd №7"
+    assert data.load() == {"a": [1]}
+    with pytest.raises(Exception, match="JSON"):
+        data.save({"a": object()})
+    assert data.load() == {"a": [1]}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["j", "t"]

@@ -1,0 +1,14 @@
+"""The project's catalog is Kedro's, and copies what it is given."""
+
+import pyarrow as pa
+
+from batch_scoring.catalog import LightCatalog
+
+
+def test_plain_values_are_copied_and_others_kept_in_kedros_way():
+    catalog = LightCatalog()
+    plain, table = {"a": [1]}, pa.table({"a": [1]})
+    catalog["plain"], catalog["table"] = plain, table
+    plain["a"].append(2)
+    assert catalog.load("plain") == {"a": [1]}
+    assert catalog.load("table").equals(table)

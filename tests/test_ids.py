@@ -1,0 +1,66 @@
+"""Ids are texts: in a path, in a selection, and when somebody mistypes one."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.ids import Selection, from_path_segment, path_segment, require_known
+
+
+@given(st.text(min_size=1))
+def test_an_id_becomes_one_harmless_path_segment_and_comes_back(identifier):
+    segment = path_segment(identifier)
+    assert "/" not in segment
+    assert not segment.startswith((".", "_"))
+    assert from_path_segment(segment) == identifier
+
+
+@given(st.text(), st.text())
+def test_two_ids_have_two_segments(one, other):
+    assert (path_segment(one) == path_segment(other)) == (one == other)
+
+
+@pytest.mark.parametrize("everything", [None, "all"])
+def test_nothing_asked_for_is_everything(everything):
+    selection = Selection.read(everything, everything)
+    assert selection.is_all
+    assert selection.has_device("x")
+    assert selection.has_sensor("x")
+
+
+def test_numbers_are_read_as_their_text_and_lists_as_all_of_theirs():
+    selection = Selection.read([7, "007", "7.0"], "s")
+    assert selection.devices == {"7", "007", "7.0"}
+    assert not selection.is_all
+    assert selection.has_device("007")
+    assert not selection.has_device("07")
+    assert not selection.has_sensor("t")
+
+
+@pytest.mark.parametrize(
+    ("value", "says"), [([], "the list is empty"), (True, "not an id"), ([{}], "not an id")]
+)
+def test_what_is_no_id_is_refused(value, says):
+    with pytest.raises(InputError, match=says):
+        Selection.read(value, None)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "known", "says"),
+    [
+        ("7", ["007", "7.0", "8"], "did you mean '007', '7.0'?"),
+        ("pump-7", ["pump-07", "fan-1"], "did you mean 'pump-07'?"),
+        ("x", ["pump-07", "fan-1"], "there are for instance 'fan-1', 'pump-07'"),
+        ("x", [], "there are none yet"),
+    ],
+)
+def test_an_unknown_id_is_an_error_that_suggests_near_ones(wanted, known, says):
+    with pytest.raises(InputError) as error:
+        require_known("device", [wanted], known)
+    assert f"device {wanted!r} is not among the {len(known)} known; {says}" in str(error.value)
+
+
+def test_known_ids_and_no_wish_at_all_are_fine():
+    require_known("device", ["a"], ["a", "b"])
+    require_known("device", None, [])
