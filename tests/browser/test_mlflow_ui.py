@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from batch_scoring.datasets.fleet_models import TrackedFleetModels
 from batch_scoring.tracking.names import registered_name
-from tests.browser.browser import open_browser, open_page
+from tests.browser.browser import keep_screenshot, open_browser, open_page
 from tests.fleet_models import make_training
 from tests.mlflow_server import mlflow_server
 
@@ -44,13 +42,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
 def browser() -> Iterator[Any]:
     with open_browser() as browser:
         yield browser
-
-
-def keep_screenshot(page: Any, name: str) -> None:
-    """Keep a picture to look at, where $SCREENSHOTS says."""
-    folder = os.environ.get("SCREENSHOTS")
-    if folder:
-        page.screenshot(path=Path(folder) / f"{name}.png")
 
 
 def test_the_models_page_shows_a_model_a_sensor_with_its_champion(trained, browser):
