@@ -12,6 +12,7 @@ from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.model import FleetModel
 from batch_scoring.partition_keys import partition_key
 from batch_scoring.pipelines.train.nodes import train_models
+from batch_scoring.pipelines.train.pipeline import create_pipeline
 from tests.factories import DAY_US, START, START_US, make_windows
 from tests.partitions import Store
 
@@ -58,7 +59,7 @@ class Workspace:
             sensor,
         )
         trainings, statuses = {}, {}
-        for training, status in chunks:
+        for status, training in chunks:
             trainings |= training
             statuses |= status
         self.status.save(statuses)
@@ -136,6 +137,23 @@ def test_the_status_of_devices_that_are_not_trained_now_stays(tmp_path):
     work.train(device="b", sensor="s", fit={"min_windows": 1000, "max_train_windows": 1000})
     rows = {row["device"]: row["status"] for row in work.status.table().to_pylist() if row["sensor"] == "s"}
     assert rows == {"a": "ok", "b": "too_few_windows", "mute": "no_data"}
+
+
+def test_a_device_found_broken_later_is_named_though_nothing_is_trained(tmp_path):
+    work = Workspace(tmp_path)
+    work.train()
+    work.refused = [{"device": "mute", "sensor": "s", "reason": "not a number", "count": 9}]
+    trainings, statuses = work.train()
+    assert trainings == {}
+    assert statuses["s"]["device"].to_pylist() == ["a", "b", "mute"]
+    work.refused = []
+    assert work.train()[1]["s"]["device"].to_pylist() == ["a", "b"]
+    assert work.train()[1] == {}
+
+
+def test_the_status_is_saved_before_the_version():
+    # A run killed between the two must train again, or the status would never be written.
+    assert create_pipeline().nodes[0].outputs == ["train_status", "fleet_models"]
 
 
 def test_a_new_devices_first_model_joins_the_others(tmp_path):

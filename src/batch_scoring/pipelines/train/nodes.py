@@ -53,8 +53,8 @@ def train_models(
     at: Any,
     device: Any,
     sensor: Any,
-) -> Iterator[tuple[dict[str, Training], dict[str, pa.Table]]]:
-    """Yield the trained models of each sensor, and what became of each of its devices.
+) -> Iterator[tuple[dict[str, pa.Table], dict[str, Training]]]:
+    """Yield what became of the devices of each sensor, and their trained models.
 
     Parameters
     ----------
@@ -75,10 +75,10 @@ def train_models(
 
     Yields
     ------
-    models : dict of str to Training
-        One sensor; empty where nothing has changed since its version in force.
     status : dict of str to pyarrow.Table
         Schema STATUS; one sensor, all of its devices.
+    models : dict of str to Training
+        One sensor; empty where nothing has changed since its version in force.
 
     Raises
     ------
@@ -103,12 +103,13 @@ def train_models(
         rows = _read_windows([windows[key] for key in days.values()], settings, now)
         found.update(pc.unique(rows["device"]).to_pylist())
         previous = previous_models[name]() if name in previous_models else None
-        training, status = _train_sensor(name, rows, previous, settings, selection)
+        training, fitted = _train_sensor(name, rows, previous, settings, selection)
         key = path_segment(name)
-        if status is not None:
-            status = _with_refused(status, name, rows, counts, selection)
-            status = _with_others(status, previous_status.get(key), selection)
-        yield ({name: training} if training else {}), ({key: status} if status else {})
+        known = previous_status[key]().read().cast(STATUS) if key in previous_status else STATUS.empty_table()
+        status = pa.concat_tables([fitted, _still_true(known, fitted, selection)])
+        status = _with_refused(status, name, rows, counts, selection)
+        # The status first: once its version is there, a training is not repeated.
+        yield ({} if status.equals(known) else {key: status}), ({name: training} if training else {})
     require_known("device", selection.devices, found)
 
 
@@ -138,7 +139,8 @@ def training_range(
 
 def _train_sensor(
     name: str, rows: pa.Table, previous: Any, settings: TrainParameters, selection: Selection
-) -> tuple[Training | None, pa.Table | None]:
+) -> tuple[Training | None, pa.Table]:
+    """The training, None where nothing is new; and the status of the devices that were fitted."""
     if rows.num_rows == 0:
         return None, STATUS.empty_table()
     features = settings.features or tuple(
@@ -147,7 +149,7 @@ def _train_sensor(
     fingerprint = _fingerprint(rows, features, settings)
     if previous is not None and selection.devices is None and previous.fingerprint == fingerprint:
         logger.info("train: %s: unchanged since version %s", name, previous.version)
-        return None, None
+        return None, STATUS.empty_table()
     mine = rows
     if selection.devices is not None:
         mine = rows.filter(
@@ -218,15 +220,17 @@ def _fingerprint(rows: pa.Table, features: tuple[str, ...], settings: TrainParam
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
 
-def _with_others(
-    status: pa.Table, previous: Callable[[], pq.ParquetFile] | None, selection: Selection
-) -> pa.Table:
-    """Add the devices that this run is not about, as they were."""
-    if selection.devices is None or previous is None:
-        return status
-    others = previous().read()
-    mine = pc.is_in(others["device"], value_set=pa.array(sorted(selection.devices), pa.string()))
-    return pa.concat_tables([status, others.filter(pc.invert(mine)).cast(STATUS)]).sort_by("device")
+def _still_true(known: pa.Table, fitted: pa.Table, selection: Selection) -> pa.Table:
+    """The rows of an earlier status that this run has nothing new to say about."""
+    if selection.devices is None and fitted.num_rows:
+        return known.slice(0, 0)
+    # Devices without a good reading are found anew each time.
+    asked = pc.not_equal(known["status"], "no_data")
+    if selection.devices is not None:
+        chosen = pa.array(sorted(selection.devices), pa.string())
+        asked = pc.or_(asked, pc.invert(pc.is_in(known["device"], value_set=chosen)))
+    is_fitted = pc.is_in(known["device"], value_set=fitted["device"].combine_chunks())
+    return known.filter(pc.and_(asked, pc.invert(is_fitted)))
 
 
 def _with_refused(
@@ -238,8 +242,6 @@ def _with_refused(
     for row in refused.filter(pc.equal(refused["sensor"], name)).to_pylist():
         if row["device"] not in known and selection.has_device(row["device"]):
             reasons.setdefault(row["device"], []).append((row["count"], row["reason"]))
-    if not reasons:
-        return status
     added = [
         {
             "device": device,

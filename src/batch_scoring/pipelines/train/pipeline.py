@@ -21,7 +21,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "params:device",
                     "params:sensor",
                 ],
-                outputs=["fleet_models", "train_status"],
+                outputs=["train_status", "fleet_models"],
                 name="train_models",
                 confirms="fleet_models",
             ),
