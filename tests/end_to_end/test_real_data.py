@@ -5,7 +5,8 @@ from datetime import datetime
 
 import pytest
 
-from tests.end_to_end.workspaces import REFERENCE, Workspace
+from tests.end_to_end.workspaces import Workspace
+from tests.real_data import REFERENCE
 
 pytestmark = [
     pytest.mark.slow,

@@ -13,8 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 PROJECT = Path(__file__).parents[2]
-REFERENCE = PROJECT.parent / "shared/data/reference"
-ASD = PROJECT.parent / "shared/data/asd"
 
 # Four devices, two days, every kind of trouble: a run takes seconds.
 SMALL_FLEET = (

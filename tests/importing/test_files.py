@@ -17,6 +17,7 @@ from sklearn.svm import OneClassSVM
 
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.importing import read_pretrained, to_trainings
+from tests.real_data import REFERENCE
 
 
 def make_pipe(d=1, **svm):
@@ -50,7 +51,7 @@ def test_a_name_that_does_not_tell_whose_model_it_is_is_told(tmp_path):
 
 
 def test_only_the_models_asked_for_are_taken_from_the_open_form(tmp_path):
-    reference = Path("/work/shared/data/reference/models.json")
+    reference = REFERENCE / "models.json"
     if not reference.is_file():
         pytest.skip(f"{reference} is not there")
 

@@ -12,8 +12,7 @@ import pytest
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.kernel import decision_function
 from batch_scoring.importing import read_pretrained, to_trainings
-
-REFERENCE = Path("/work/shared/data/reference")
+from tests.real_data import REFERENCE
 
 ENTRY = {
     "device": "1",

@@ -24,9 +24,10 @@ from tests.pipelines.ingest.ingestion import (
     write_lines,
     write_parquet,
 )
+from tests.real_data import ASD, REFERENCE
 
-REFERENCE = Path("/work/shared/data/reference/sensor_data.csv")
-ASD = Path("/work/shared/data/asd/readings.parquet")
+REFERENCE_READINGS = REFERENCE / "sensor_data.csv"
+ASD_READINGS = ASD / "readings.parquet"
 
 
 @pytest.fixture
@@ -359,19 +360,19 @@ def test_a_future_reading_is_judged_by_the_scheduled_time(store: Store, tmp_path
 
 
 def test_the_2018_reference_is_taken_unchanged(store: Store):
-    if not REFERENCE.exists():
-        pytest.skip(f"{REFERENCE} is not here")
-    counts = store.ingest(REFERENCE)
+    if not REFERENCE_READINGS.exists():
+        pytest.skip(f"{REFERENCE_READINGS} is not here")
+    counts = store.ingest(REFERENCE_READINGS)
     assert (counts["rows"], counts["stored"]) == (17_768, 17_768)
     assert store.readings()[0] == ("2018-08-28T23:00:05.000000", "1", "1", 10.16)
 
 
 @pytest.mark.slow
 def test_the_application_server_dataset_is_taken_unchanged(store: Store):
-    if not ASD.exists():
-        pytest.skip(f"{ASD} is not here")
-    counts = store.ingest(ASD)
-    assert counts["stored"] == counts["rows"] == pq.read_metadata(ASD).num_rows
+    if not ASD_READINGS.exists():
+        pytest.skip(f"{ASD_READINGS} is not here")
+    counts = store.ingest(ASD_READINGS)
+    assert counts["stored"] == counts["rows"] == pq.read_metadata(ASD_READINGS).num_rows
 
 
 def test_refused_rows_are_counted_by_device_sensor_and_reason(store: Store, tmp_path: Path):
