@@ -69,7 +69,7 @@ def test_every_reason_is_found_and_the_raw_text_kept(store: Store, tmp_path: Pat
         "2026-02-30,d,s,1": "bad_timestamp",
         "infinity,d,s,1": "bad_timestamp",
         "99999-01-01,d,s,1": "bad_timestamp",
-        "2026-02-01T01:00:01Z,d,s,1": "future_timestamp",
+        "2099-02-01T01:00:01Z,d,s,1": "future_timestamp",
         f"{time},d,{too_long},1": "sensor_id_too_long",
         f"{time},d,{'x' * 201},1": "sensor_id_too_long",
         f"{time},d,.{'x' * 198},1": "sensor_id_too_long",
@@ -350,13 +350,19 @@ def test_the_ledger_counts_what_became_of_a_file(store: Store, tmp_path: Path):
     assert (page["source"], page["rows"], page["accepted"], page["refused"]) == ("a.csv", 4, 2, 2)
 
 
-def test_a_future_reading_is_judged_by_the_scheduled_time(store: Store, tmp_path: Path):
-    source = write_csv(tmp_path / "a.csv", row(0), row(61))
-    list(store.ingest_stepwise(source, at="2026-01-05T00:00Z", max_future="1h"))
+def test_a_reading_is_in_the_future_of_the_scheduled_time_and_of_now(store: Store, tmp_path: Path):
+    source = write_csv(tmp_path / "a.csv", "2090-01-01T01:00Z,d,s,1", "2090-01-01T01:01Z,d,s,1")
+    list(store.ingest_stepwise(source, at="2090-01-01T00:00Z", max_future="1h"))
     assert store.reasons() == [(3, "future_timestamp")]
     now = Store(tmp_path / "now")
     list(now.ingest_stepwise(source, at=None))
-    assert now.reasons() == []
+    assert now.reasons() == [(2, "future_timestamp"), (3, "future_timestamp")]
+
+
+def test_a_run_that_is_late_for_its_time_loses_no_reading(store: Store, tmp_path: Path):
+    source = write_csv(tmp_path / "a.csv", row(0), row(300))
+    list(store.ingest_stepwise(source, at="2026-01-05T00:00Z", max_future="1h"))
+    assert store.reasons() == []
 
 
 def test_the_2018_reference_is_taken_unchanged(store: Store):

@@ -14,7 +14,7 @@ from batch_scoring.datasets.arrow_parquet import ROW_GROUP_ROWS, Stream
 from batch_scoring.datasets.raw_readings import SourceFile
 from batch_scoring.datasets.source_ledger import LedgerEntry
 from batch_scoring.ids import Selection
-from batch_scoring.parameters import read_time
+from batch_scoring.parameters import scheduled_time
 from batch_scoring.partition_keys import partition_key
 from batch_scoring.pipelines.ingest.known_ids import Partitions, require_known_ids
 from batch_scoring.pipelines.ingest.merge import MergedPartition, merge_partition
@@ -64,7 +64,8 @@ def ingest_readings(
     device, sensor
         ``params:device`` and ``params:sensor``.
     at
-        ``params:at``, the scheduled time; None is now.
+        ``params:at``, the scheduled time. A reading is in the future when it is later than this
+        and than now by more than ``max_future``.
 
     Yields
     ------
@@ -86,7 +87,8 @@ def ingest_readings(
     """
     chosen = read_settings(settings)
     selection = Selection.read(device, sensor)
-    latest = (datetime.now(UTC) if at is None else read_time(at, "at")) + chosen.max_future
+    # A run that starts late for its scheduled time finds later readings, and they are no error.
+    latest = max(scheduled_time(at), datetime.now(UTC)) + chosen.max_future
     pending = choose_sources(raw_readings, previous_ingested_sources, chosen.digest, selection)
     counts = _no_counts(len(pending))
     if pending:
