@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,18 @@ def test_the_folder_of_a_live_run_and_other_files_are_left_alone(tmp_path: Path)
         assert first.is_dir()
         assert second.is_dir()
     assert {entry.name for entry in tmp_path.iterdir()} == {"mine", f"{PREFIX}without_lock"}
+
+
+def test_many_runs_at_once_do_not_clear_each_others_folders_away(tmp_path: Path):
+    def run(_: int) -> bool:
+        with scratch_folder(str(tmp_path)) as folder:
+            (folder / "rows").write_text("x")
+            time.sleep(0.001)
+            return (folder / "rows").exists()
+
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(run, range(800)))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_memory_limit_that_is_none_is_named(tmp_path: Path):

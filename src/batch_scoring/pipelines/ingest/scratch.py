@@ -25,13 +25,16 @@ def scratch_folder(parent: str | None) -> Iterator[Path]:
     place = Path(parent or tempfile.gettempdir())
     place.mkdir(parents=True, exist_ok=True)
     _clear_abandoned(place)
-    with (
-        tempfile.TemporaryDirectory(prefix=PREFIX, dir=place, ignore_cleanup_errors=True) as folder,
-        Path(folder, "lock").open("w") as lock,
-    ):
+    # Under its own name only when it is locked: until then another run would take it for abandoned.
+    hidden = Path(tempfile.mkdtemp(prefix=f".{PREFIX}", dir=place))
+    with (hidden / "lock").open("w") as lock:
         # The lock ends with the process, however that ends.
         _is_free(lock)
-        yield Path(folder)
+        folder = hidden.rename(place / hidden.name.removeprefix("."))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _clear_abandoned(place: Path) -> None:
