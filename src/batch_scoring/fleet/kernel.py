@@ -31,8 +31,9 @@ BLOCK_ROWS = 16
 BATCH_PAIRS = 131_072
 
 # ‖z - s‖² by its expansion, ‖z‖² + ‖s‖² - 2 z·s, is a matrix product, several times as fast as
-# differences, and loses digits where the terms are large. Up to this gamma · ‖s‖² the exponent's
-# error stays below 1e-12 with 16 features; models beyond it are scored by differences.
+# differences, and loses digits where the terms are large. Up to this gamma · ‖s‖² the exponents
+# that count (above -40) were off by 2e-13 at most, over 600 random models of 1, 6 and 16 features;
+# models beyond it are scored by differences.
 EXPANSION_LIMIT = 250.0
 # Farther away than this in scaled units, a square could overflow; no support vector is near either way.
 FAR = 1e100
