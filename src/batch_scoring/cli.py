@@ -14,6 +14,7 @@ import click
 from kedro.framework.cli.project import run as kedro_run
 from omegaconf import OmegaConf
 
+from batch_scoring.collector import collector
 from batch_scoring.fleet.errors import InputError
 
 ID_PARAMETERS = ("device", "sensor")
@@ -36,6 +37,18 @@ class OneLineErrors(click.Command):
             if cause is None:
                 raise
             raise click.ClickException(str(cause)) from error
+
+
+class RunCommand(OneLineErrors):
+    """`kedro run`: the garbage collector rests until the first node, see ``hooks``."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Start with the collector at rest; leave it awake, whatever happens."""
+        collector.rest()
+        try:
+            return super().invoke(ctx)
+        finally:
+            collector.wake()
 
 
 def mendable_cause(error: BaseException | None) -> InputError | None:
@@ -105,7 +118,7 @@ def _run_command() -> click.Command:
     for option in command.params:
         if option.name == "params":
             option.callback = split_params
-    command.__class__ = OneLineErrors
+    command.__class__ = RunCommand
     return command
 
 

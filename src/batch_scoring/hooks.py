@@ -9,6 +9,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
+from batch_scoring.collector import collector
 from batch_scoring.settings_check import check_settings
 
 SUMMARY = "run_summary_text"
@@ -23,6 +24,7 @@ class ProjectHooks:
     ) -> None:
         """Refuse a setting that does not exist or makes no sense before anything is done."""
         check_settings(pipeline.inputs(), catalog.load, run_params.get("runtime_params") or {})
+        collector.wake()  # what comes now makes garbage
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:

@@ -11,19 +11,24 @@ from tests.end_to_end.workspaces import PROJECT, Workspace
 HEAVY = ["sklearn", "mlflow", "pandas", "duckdb", "scipy", "plotly", "matplotlib", "azure"]
 
 SCORE = """
-import json, sys
+import gc, inspect, json, sys
+searches, look = [], inspect.stack
+inspect.stack = lambda *_: searches.append(1) or look()
 sys.argv = ["kedro", "run", "--pipelines", "score", "--params", {params!r}]
 from kedro.framework.cli.cli import main
 try:
     main()
 except SystemExit as end:
     code = end.code
-json.dump({{"code": code, "loaded": [name for name in {heavy} if name in sys.modules]}}, open({out!r}, "w"))
+loaded = [name for name in {heavy} if name in sys.modules]
+awake, frozen = gc.isenabled(), gc.get_freeze_count()
+found = dict(code=code, loaded=loaded, searches=len(searches), awake=awake, frozen=frozen)
+json.dump(found, open({out!r}, "w"))
 """
 
 
 @pytest.mark.slow
-def test_scoring_loads_neither_scikit_learn_nor_mlflow_nor_pandas(tmp_path):
+def test_scoring_loads_neither_scikit_learn_nor_mlflow_nor_pandas_and_does_not_search(tmp_path):
     workspace = Workspace(tmp_path / "data")
     workspace.run("simulate,ingest,aggregate,train")
     out = tmp_path / "modules.json"
@@ -34,6 +39,9 @@ def test_scoring_loads_neither_scikit_learn_nor_mlflow_nor_pandas(tmp_path):
     result = json.loads(out.read_text())
     assert not result["code"], done.stdout + done.stderr
     assert result["loaded"] == []
+    assert result["searches"] == 0, "Dynaconf did not find one of the modules it asks for"
+    assert result["awake"]
+    assert result["frozen"] > 50_000
     assert workspace.table("07_model_output/predictions").num_rows > 0
 
 

@@ -1,0 +1,1 @@
+"""No settings, as ``main_settings``: Dynaconf asks for this module too."""
