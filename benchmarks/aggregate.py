@@ -1,7 +1,8 @@
-"""Window aggregation measured side by side: our NumPy reductions, DuckDB and Polars on the same readings.
+"""Window aggregation side by side: our NumPy reductions, pandas, DuckDB and Polars on the same readings.
 
     python benchmarks/aggregate.py                    # 5 M readings of 5,000 devices into 5-minute windows
     python benchmarks/aggregate.py --readings 1000000 --json
+    python benchmarks/aggregate.py --out-of-core      # and 100 M of a day by `kedro run`, with its memory
 
 The outputs are compared before anything is timed. Polars is measured when it is installed; it is not
 a dependency. The time is that of sorted readings in memory (an Arrow table) to windows in memory.
@@ -24,8 +25,11 @@ from importlib.metadata import version
 from importlib.util import find_spec
 
 import numpy as np
+import out_of_core
 import pyarrow as pa
 
+from batch_scoring.fleet.device_ranges import BATCH_ROWS, device_ranges
+from batch_scoring.fleet.overlap import computed
 from batch_scoring.fleet.tables import READINGS
 from batch_scoring.fleet.windows import aggregate_readings
 
@@ -55,8 +59,41 @@ def make_readings(n: int, devices: int) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=READINGS)
 
 
-def ours(readings: pa.Table) -> pa.Table:
-    return aggregate_readings(readings, WINDOW_US, FEATURES).select(["device", "window_start", *FEATURES])
+def our_engine(threads: int | None = None) -> Engine:
+    """As `kedro run --pipelines=aggregate` does it: range by range of devices, on all cores."""
+    workers = threads or len(os.sched_getaffinity(0))
+
+    def windows(readings: pa.Table) -> pa.Table:
+        return aggregate_readings(readings, WINDOW_US, FEATURES)
+
+    def run(readings: pa.Table) -> pa.Table:
+        ranges = device_ranges([(readings.schema, readings.to_batches(BATCH_ROWS))])
+        parts = (part for (part,) in ranges)
+        made = computed(windows, parts, workers) if workers > 1 else map(windows, parts)
+        return pa.concat_tables(made).select(["device", "window_start", *FEATURES])
+
+    return run
+
+
+def pandas_engine() -> Engine:
+    import pandas as pd
+
+    def run(readings: pa.Table) -> pa.Table:
+        # Categories: with devices as plain text pandas takes longer.
+        frame = readings.select(["timestamp", "device", "value"]).to_pandas(categories=["device"])
+        frame["window_start"] = frame["timestamp"].dt.floor(pd.Timedelta(microseconds=WINDOW_US))
+        # The readings are sorted, and pandas keeps the order of the rows within a group.
+        values = frame.groupby(["device", "window_start"], observed=True, sort=False)["value"]
+        windows = values.agg(["mean", "min", "max", "first", "last"])
+        windows["std"] = values.std(ddof=0)
+        windows["change"] = windows["last"] - windows["first"]
+        windows = windows.reset_index()
+        same_device = windows["device"].eq(windows["device"].shift())
+        before = same_device & windows["window_start"].diff().eq(pd.Timedelta(microseconds=WINDOW_US))
+        windows["diff_mean"] = windows["mean"].diff().where(before, 0.0)
+        return pa.Table.from_pandas(windows[["device", "window_start", *FEATURES]], preserve_index=False)
+
+    return run
 
 
 def duckdb_engine(threads: int | None = None) -> Engine:
@@ -112,7 +149,8 @@ def require_equal(expected: pa.Table, found: pa.Table, name: str) -> None:
     """Stop when two engines disagree on a key, or on a number by more than rounding."""
     if not expected["device"].cast(pa.string()).equals(found["device"].cast(pa.string())):
         sys.exit(f"{name}: other devices or another order than ours")
-    if not np.array_equal(*(t["window_start"].cast(pa.int64()).to_numpy() for t in (expected, found))):
+    starts = [t["window_start"].cast(pa.timestamp("us", "UTC")).cast(pa.int64()) for t in (expected, found)]
+    if not np.array_equal(*(start.to_numpy() for start in starts)):
         sys.exit(f"{name}: other windows than ours")
     for feature in FEATURES:
         a, b = (table[feature].to_numpy() for table in (expected, found))
@@ -161,12 +199,14 @@ def measure(engines: dict[str, Engine], readings: pa.Table, rounds: int) -> list
 
 
 ENGINES: dict[str, Callable[[], Engine]] = {
-    "ours (NumPy)": lambda: ours,
+    "ours (NumPy)": our_engine,
+    "ours, 1 thread": lambda: our_engine(1),
+    "pandas": pandas_engine,
     "DuckDB": duckdb_engine,
     "DuckDB, 1 thread": lambda: duckdb_engine(1),
     "Polars": polars_engine,
 }
-NEEDS = {"DuckDB": "duckdb", "DuckDB, 1 thread": "duckdb", "Polars": "polars"}
+NEEDS = {"pandas": "pandas", "DuckDB": "duckdb", "DuckDB, 1 thread": "duckdb", "Polars": "polars"}
 
 
 def main() -> None:
@@ -174,6 +214,14 @@ def main() -> None:
     parser.add_argument("--readings", type=int, default=5_000_000)
     parser.add_argument("--devices", type=int, default=5_000)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument(
+        "--out-of-core",
+        type=int,
+        nargs="?",
+        const=100_000_000,
+        metavar="READINGS",
+        help="also aggregate so many readings of one day on disk (default 100 M; 2 GB of disk)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--digest", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -182,19 +230,28 @@ def main() -> None:
         print(digest(ENGINES[arguments.digest]()(readings)))
         return
     there = [name for name in ENGINES if name not in NEEDS or find_spec(NEEDS[name])]
-    expected = ours(readings)
+    expected = our_engine()(readings)
     for name in there:
         require_equal(expected, ENGINES[name]()(readings), name)
     rows = measure({name: ENGINES[name]() for name in there}, readings, arguments.rounds)
     for row in rows:
         row["same_bits"] = has_stable_bits(str(row["engine"]), arguments)
-    versions = {name: version(name) for name in ("numpy", "pyarrow", "duckdb", "polars") if find_spec(name)}
+    used = ("numpy", "pyarrow", "pandas", "duckdb", "polars")
+    versions = {name: version(name) for name in used if find_spec(name)}
+    ratios = {str(row["engine"]): row["ratio"] for row in rows}
+    big = {"out_of_core": out_of_core.measure(arguments.out_of_core)} if arguments.out_of_core else {}
     result = {
+        **{
+            f"{NEEDS[name]}_over_ours": ratios[name]
+            for name in ("pandas", "DuckDB", "Polars")
+            if name in ratios
+        },
         "readings": readings.num_rows,
         "windows": expected.num_rows,
         "cores": len(os.sched_getaffinity(0)),
         "versions": versions,
         "engines": rows,
+        **big,
     }
     if arguments.json:
         print(json.dumps(result, indent=2))
@@ -207,6 +264,12 @@ def main() -> None:
         numbers = (row[key] for key in ("seconds", "best_seconds", "cpu_seconds", "ratio", "cpu_ratio"))
         bits = "same" if row["same_bits"] else "differ"
         print(f"{row['engine']:<18}" + "".join(f"{number:>9.2f}" for number in numbers) + f"  {bits}")
+    for one in big.values():
+        print(
+            f"kedro run --pipelines=aggregate, {one['readings']:,} readings of one day -> {one['windows']:,}"
+            f" windows: {one['seconds']:.1f} s, {one['peak_rss_gib']:.2f} GiB of memory at the most; "
+            f"{one['read_gib']:.2f} GiB read, {one['written_gib']:.2f} GiB written"
+        )
 
 
 if __name__ == "__main__":

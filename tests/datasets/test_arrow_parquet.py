@@ -36,6 +36,25 @@ def test_a_stream_is_written_batch_by_batch_with_a_footer_known_at_its_end(tmp_p
     assert footer_text(file, "other") == ""
 
 
+def test_the_same_rows_are_the_same_bytes_however_they_come(tmp_path):
+    table = pa.table({"a": range(300_000), "b": [f"device-{n // 7}" for n in range(300_000)]})
+    cuts = {"whole": [300_000], "thirds": [100_000] * 3, "uneven": [1, 0, 131_072, 131_072, 37_855]}
+    for name, sizes in cuts.items():
+        parts = (table.slice(sum(sizes[:n]), size) for n, size in enumerate(sizes))
+        ArrowParquetDataset(str(tmp_path / name)).save(Stream(table.schema, parts))
+    assert len({(tmp_path / name).read_bytes() for name in cuts}) == 1
+    file = ArrowParquetDataset(str(tmp_path / "whole")).load()
+    sizes = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
+    assert sizes == [131_072, 131_072, 37_856]
+
+
+def test_a_table_without_rows_comes_back_with_its_columns(tmp_path):
+    for name, batches in {"none": [], "empty": [TABLE.slice(0, 0)]}.items():
+        ArrowParquetDataset(str(tmp_path / name)).save(Stream(TABLE.schema, iter(batches)))
+        assert ArrowParquetDataset(str(tmp_path / name)).load().read().equals(TABLE.slice(0, 0))
+    assert (tmp_path / "none").read_bytes() == (tmp_path / "empty").read_bytes()
+
+
 def test_a_stream_that_breaks_leaves_the_old_file_and_nothing_else(tmp_path):
     dataset = ArrowParquetDataset(str(tmp_path / "x"))
     dataset.save(TABLE)

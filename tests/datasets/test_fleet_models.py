@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import wait
 
 import pytest
 from kedro.io.core import DatasetError
@@ -58,6 +59,20 @@ print("mlflow" in sys.modules)
     )
     assert done.stdout.strip() == "False"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_database_is_being_made_as_soon_as_a_training_begins(tmp_path, no_tracking_uri):
+    dataset = TrackedFleetModels(f"{tmp_path}/new")
+    dataset.save({})
+    wait([dataset._prepared])
+    assert not tracking.is_new_store(dataset.tracking_uri)
+    assert list_versions(train(dataset, make_training()).store, "vibration")[0].version == "1"
+
+
+def test_a_version_is_known_without_its_models_being_read(open_dataset, monkeypatch):
+    dataset = train(open_dataset(), make_training())
+    monkeypatch.setattr(tracking.versions, "find_models", lambda *_: pytest.fail("its models were fetched"))
+    assert dataset.load()["vibration"]().fingerprint == make_training().fingerprint
 
 
 def test_every_sensor_gets_a_champion_that_is_published(open_dataset, tmp_path):

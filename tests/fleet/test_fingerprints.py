@@ -8,7 +8,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.fleet.fingerprints import row_fingerprints, table_digest
+from batch_scoring.fleet.fingerprints import TableDigest, row_fingerprints, table_digest
 
 ROWS = st.lists(st.tuples(st.text(max_size=5), st.floats(allow_nan=False), st.integers(0, 3)), max_size=30)
 
@@ -44,6 +44,14 @@ def test_the_digest_of_a_table_knows_the_order_of_its_rows(rows):
     assert same == (table(rows).equals(table(turned)) or [(t, x + 0.0, i) for t, x, i in rows] == [
         (t, x + 0.0, i) for t, x, i in turned
     ])  # fmt: skip
+
+
+@given(ROWS, st.integers(0, 10), st.integers(0, 10))
+def test_the_digest_of_a_table_in_parts_is_that_of_the_whole(rows, first, second):
+    whole, digest = table(rows), TableDigest()
+    for part in (whole.slice(0, first), whole.slice(first, second), whole.slice(first + second)):
+        digest.update(part)
+    assert digest.hexdigest() == table_digest(whole)
 
 
 def test_the_columns_asked_for_are_the_ones_that_count():

@@ -15,9 +15,7 @@ import pyarrow.parquet as pq
 from kedro.io import AbstractDataset
 
 from batch_scoring.fleet.errors import InputError
-
-# Rows of a device lie together; a row group is what the scoring job holds in memory at a time.
-ROW_GROUP_ROWS = 131_072
+from batch_scoring.fleet.row_groups import in_row_groups
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,8 @@ class ArrowParquetDataset(AbstractDataset[pa.Table | Stream, pq.ParquetFile]):
 
     ``load`` opens the file and reads only its footer: ``file.schema_arrow.metadata`` and
     ``file.metadata`` cost nothing, ``file.read()`` and ``file.iter_batches()`` fetch rows.
-    ``save`` takes a table or a :class:`Stream`. The same rows give the same bytes.
+    ``save`` takes a table or a :class:`Stream`. The same rows give the same bytes, however they
+    come in batches: every row group but the last has ``ROW_GROUP_ROWS`` rows.
 
     Parameters
     ----------
@@ -58,12 +57,13 @@ class ArrowParquetDataset(AbstractDataset[pa.Table | Stream, pq.ParquetFile]):
     def load(self) -> pq.ParquetFile:
         """Open the file; raises InputError when it is not there or no Parquet."""
         try:
-            return pq.ParquetFile(self._path)
+            # Buffered ahead, all that was read of a file would stay in memory until it is closed.
+            return pq.ParquetFile(self._path, pre_buffer=False)
         except FileNotFoundError:
             raise InputError(
                 f"{self._path}: there is no such file yet; run the pipelines that come before this one first"
             ) from None
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowException, OSError) as error:
             raise InputError(
                 f"{self._path}: not a readable Parquet file ({error}); delete it and run again"
             ) from error
@@ -71,13 +71,14 @@ class ArrowParquetDataset(AbstractDataset[pa.Table | Stream, pq.ParquetFile]):
     def save(self, data: pa.Table | Stream) -> None:
         """Write the rows beside the file, then put it in its place."""
         stream = data if isinstance(data, Stream) else Stream(data.schema, iter([data]))
+        # Numbers hardly repeat: a dictionary of them takes three times as long and a fifth more space.
+        texts = [field.name for field in stream.schema if pa.types.is_string(field.type)]
         with (
             atomic_file(self._path) as file,
-            pq.ParquetWriter(file, stream.schema, compression="zstd") as out,
+            pq.ParquetWriter(file, stream.schema, compression="zstd", use_dictionary=texts) as out,
         ):
-            for batch in stream.batches:
-                rows = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
-                out.write_table(rows, row_group_size=ROW_GROUP_ROWS)
+            for rows in in_row_groups(stream.batches):
+                out.write_table(rows, row_group_size=rows.num_rows)
             if stream.metadata:
                 out.add_key_value_metadata(stream.metadata)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,11 +67,14 @@ class TrackedFleetModels(AbstractDataset[dict[str, Training], dict[str, Callable
         self._child_runs_up_to = child_runs_up_to
         self._store: Store | None = None
         self._run: TrainingRun | None = None
+        self._prepared: Future[None] | None = None
 
     @property
     def store(self) -> Store:
         """The MLflow store, opened (and created) at the first use."""
         if self._store is None:
+            if self._prepared is not None:
+                wait([self._prepared])
             self._store = tracking.connect(self.tracking_uri, self._artifacts, self._experiment)
             tracking.end_runs_of_the_dead(self._store)
         return self._store
@@ -83,6 +87,9 @@ class TrackedFleetModels(AbstractDataset[dict[str, Training], dict[str, Callable
 
     def save(self, data: dict[str, Training]) -> None:
         """Make a version of each training, the champion too where the dataset says ``promote``."""
+        if not data and tracking.is_new_store(self.tracking_uri) and self._prepared is None:
+            # `train` begins with this. Its fits leave time to make what its first version will need.
+            self._prepared = tracking.prepare(self.tracking_uri)
         for _, training in sorted(data.items()):
             self._save_training(training)
 
@@ -98,20 +105,18 @@ class TrackedFleetModels(AbstractDataset[dict[str, Training], dict[str, Callable
         return tracking.load_version(self.store, tracking.resolve_version(self.store, sensor))
 
     def _save_training(self, training: Training) -> None:
-        model = None
+        models = None
         version = tracking.find_version(self.store, training.sensor, training.fingerprint)
         if version is None:
             run = self._open_run()
             run.log(training)
-            model = training.model
-            version = tracking.register(self.store, run.run_id, model, training.fingerprint)
-            log.info(
-                "sensor %r: %d models, version %s", version.sensor, model.table.num_rows, version.version
-            )
+            models = training.models
+            version = tracking.register(self.store, run.run_id, models, training.fingerprint)
+            log.info("sensor %r: %d models, version %s", version.sensor, models.n_models, version.version)
         else:
             log.info("sensor %r: nothing new, version %s stays", version.sensor, version.version)
         if self.promote:
-            tracking.promote_trained(self.store, self.published, version, model)
+            tracking.promote_trained(self.store, self.published, version, models)
 
     def _open_run(self) -> TrainingRun:
         if self._run is None or not self._run.is_open:

@@ -48,9 +48,26 @@ def row_fingerprints(table: pa.Table, columns: Sequence[str]) -> UInt:
     return result
 
 
+class TableDigest:
+    """The :func:`table_digest` of a table that comes in parts."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def update(self, part: pa.Table) -> None:
+        """Add the next rows."""
+        self._digest.update(row_fingerprints(part, part.column_names).data)
+
+    def hexdigest(self) -> str:
+        """64 hex digits; the same however the rows were cut into parts."""
+        return self._digest.hexdigest()
+
+
 def table_digest(table: pa.Table) -> str:
     """A SHA-256 over all rows of a table, in their order."""
-    return hashlib.sha256(row_fingerprints(table, table.column_names).tobytes()).hexdigest()
+    digest = TableDigest()
+    digest.update(table)
+    return digest.hexdigest()
 
 
 def _mix(x: UInt) -> UInt:

@@ -53,6 +53,8 @@ PREDICTIONS = pa.schema(
         pa.field("severity", pa.float64()),
         pa.field("top_feature", pa.string()),
         pa.field("model_version", pa.string()),
+        # Of the window as it was scored: a changed window is told from it, and is scored again.
+        pa.field("window_fingerprint", pa.uint64()),
     ]
 )
 
@@ -67,6 +69,12 @@ STATUS = pa.schema(
         pa.field("message", pa.string()),
     ]
 )
+
+
+def feature_columns(windows: pa.Table | pa.Schema) -> list[str]:
+    """The columns of a windows table that are no keys: its features but ``count``, in order."""
+    names = windows.column_names if isinstance(windows, pa.Table) else windows.names
+    return [name for name in names if name not in WINDOW_KEYS.names]
 
 
 def windows_schema(features: list[str] | tuple[str, ...]) -> pa.Schema:

@@ -9,20 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from batch_scoring.fleet.arrow_arrays import to_numpy
+from batch_scoring.fleet.arrow_arrays import repeated, to_arrow, to_numpy
 from batch_scoring.fleet.errors import InputError
+from batch_scoring.fleet.runs import Float, Runs, cut_runs, without_short_runs
 from batch_scoring.fleet.tables import windows_schema
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 DEFAULT_FEATURES = ("mean", "std", "min", "max", "change", "diff_mean")
 
@@ -30,69 +24,16 @@ _KEY_COLUMNS = {"window_start", "window_end", "device", "sensor"}
 _QUANTILE = re.compile(r"p(\d{1,2})")
 
 
-@dataclass(frozen=True)
-class Runs:
-    """Readings cut into runs of one device and one window, n readings in m runs.
-
-    Attributes
-    ----------
-    times : array of shape (n,), int64
-        Microseconds since the epoch.
-    values : array of shape (n,), float64
-    starts : array of shape (m,), int64
-        Index of the first reading of each run.
-    device : array of shape (m,), int64
-        A number for the device of each run, rising.
-    window : array of shape (m,), int64
-        Windows since the epoch.
-    """
-
-    times: Int
-    values: Float
-    starts: Int
-    device: Int
-    window: Int
-
-    @cached_property
-    def count(self) -> Int:
-        """Readings in each run, shape (m,)."""
-        return np.diff(self.starts, append=self.values.size)
-
-    @cached_property
-    def run_of_reading(self) -> Int:
-        """The run of each reading, shape (n,)."""
-        return np.repeat(np.arange(self.starts.size), self.count)
-
-    @cached_property
-    def mean(self) -> Float:
-        """Mean of each run, shape (m,)."""
-        return self.sum(self.values) / self.count
-
-    @cached_property
-    def deviation(self) -> Float:
-        """Each reading less the mean of its run, shape (n,)."""
-        return self.values - self.mean[self.run_of_reading]
-
-    def sum(self, x: Float) -> Float:
-        """Sum over each run, shape (m,)."""
-        return np.add.reduceat(x, self.starts) if self.starts.size else np.zeros(0)
-
-    @cached_property
-    def sorted_values(self) -> Float:
-        """The readings, sorted by value within each run, shape (n,)."""
-        return self.values[np.lexsort((self.values, self.run_of_reading))]
-
-
 def _std(runs: Runs) -> Float:
     return np.sqrt(runs.sum(runs.deviation**2) / runs.count)
 
 
 def _min(runs: Runs) -> Float:
-    return np.minimum.reduceat(runs.values, runs.starts) if runs.starts.size else np.zeros(0)
+    return runs.extreme(np.minimum)
 
 
 def _max(runs: Runs) -> Float:
-    return np.maximum.reduceat(runs.values, runs.starts) if runs.starts.size else np.zeros(0)
+    return runs.extreme(np.maximum)
 
 
 def _first(runs: Runs) -> Float:
@@ -176,6 +117,7 @@ def aggregate_readings(
     window_us: int,
     features: Sequence[str] = DEFAULT_FEATURES,
     min_readings: int = 1,
+    sensor: str | None = None,
 ) -> pa.Table:
     """Cut the readings of one sensor into tumbling windows and compute their features.
 
@@ -183,7 +125,7 @@ def aggregate_readings(
     ----------
     readings : pyarrow.Table
         Columns timestamp (µs, UTC), device, sensor, value; all of one sensor; sorted by
-        device, then time (sorted here if they are not). Values are finite.
+        device, then time (sorted here if they are not). Values are finite, nothing is null.
     window_us : int
         Length of a window in microseconds. Windows are ``[k · window_us, (k + 1) · window_us)``
         since the epoch.
@@ -191,6 +133,8 @@ def aggregate_readings(
         See :func:`feature_function`.
     min_readings : int
         Windows with fewer readings are left out, as are windows without any.
+    sensor : str, optional
+        Whose readings they are; they need no column sensor then.
 
     Returns
     -------
@@ -216,18 +160,19 @@ def aggregate_readings(
     if window_us <= 0:
         raise InputError(f"aggregate.window is {window_us} µs; it must be longer than nothing")
     functions = {name: feature_function(name) for name in features}
-    devices, runs = _cut(_sorted(readings), window_us)
+    devices, runs = cut_runs(readings, window_us)
     if min_readings > 1:
-        runs = _drop_short(runs, min_readings)
+        runs = without_short_runs(runs, min_readings)
     start = runs.window * window_us
-    sensor = readings["sensor"][0].as_py() if readings.num_rows else None
+    if sensor is None:
+        sensor = readings["sensor"][0].as_py() if readings.num_rows else ""
     columns = [
-        pa.array(start, pa.int64()),
-        pa.array(start + window_us, pa.int64()),
-        devices.take(pa.array(runs.device)),
-        pa.repeat(pa.scalar(sensor, pa.string()), start.size),
-        pa.array(runs.count, pa.int32()),
-        *(pa.array(function(runs)) for name, function in functions.items() if name != "count"),
+        to_arrow(start),
+        to_arrow(start + window_us),
+        devices.take(to_arrow(runs.device)),
+        repeated(sensor, start.size),
+        to_arrow(runs.count.astype(np.int32)),
+        *(to_arrow(function(runs)) for name, function in functions.items() if name != "count"),
     ]
     schema = windows_schema(list(functions))
     return pa.Table.from_arrays(
@@ -254,40 +199,3 @@ def feature_matrix(windows: pa.Table, features: Sequence[str]) -> Float:
     for column, name in enumerate(features):
         matrix[:, column] = to_numpy(windows[name])
     return matrix
-
-
-def _sorted(readings: pa.Table) -> pa.Table:
-    device, time = (readings[name].combine_chunks() for name in ("device", "timestamp"))
-    if readings.num_rows > 1:
-        in_order = pc.or_(
-            pc.less(device[:-1], device[1:]),
-            pc.and_(pc.equal(device[:-1], device[1:]), pc.less_equal(time[:-1], time[1:])),
-        )
-        if not pc.all(in_order).as_py():
-            return readings.sort_by([("device", "ascending"), ("timestamp", "ascending")])
-    return readings
-
-
-def _cut(readings: pa.Table, window_us: int) -> tuple[pa.Array, Runs]:
-    devices = readings["device"].combine_chunks().dictionary_encode()
-    device = devices.indices.to_numpy().astype(np.int64)
-    times = readings["timestamp"].combine_chunks().cast(pa.int64()).to_numpy()
-    window = np.floor_divide(times, window_us)
-    starts = np.flatnonzero((np.diff(device, prepend=-1) != 0) | (np.diff(window, prepend=0) != 0))
-    if times.size and (starts.size == 0 or starts[0] != 0):
-        starts = np.concatenate([[0], starts])
-    values = readings["value"].combine_chunks().to_numpy(zero_copy_only=False)
-    return devices.dictionary, Runs(times, values, starts, device[starts], window[starts])
-
-
-def _drop_short(runs: Runs, min_readings: int) -> Runs:
-    keep = runs.count >= min_readings
-    reading = keep[runs.run_of_reading]
-    count = runs.count[keep]
-    return Runs(
-        runs.times[reading],
-        runs.values[reading],
-        np.cumsum(count) - count,
-        runs.device[keep],
-        runs.window[keep],
-    )

@@ -131,6 +131,23 @@ def test_other_settings_make_other_windows(tmp_path):
     assert work.windows.table()["mean"].to_pylist() == [1.5]
 
 
+def test_windows_that_are_all_too_short_are_no_file_or_an_empty_one(tmp_path):
+    work = Workspace(tmp_path)
+    work.add(day_of([0, 5], [1, 2]))
+    assert work.aggregate(min_readings=2) == []
+    assert work.aggregate(min_readings=1) == ["s/2026-01-05"]
+    assert work.aggregate(min_readings=2) == ["s/2026-01-05"]
+    assert work.windows.table().num_rows == 0
+    assert work.aggregate(min_readings=2) == []
+
+
+def test_a_device_without_a_window_is_known_all_the_same(tmp_path):
+    work = Workspace(tmp_path)
+    work.add(pa.concat_tables([day_of([0], [1], "a"), day_of([0, 1], [1, 2], "b")]))
+    assert work.aggregate(device="a", min_readings=2) == []
+    assert work.aggregate(device=["a", "b"], min_readings=2) == ["s/2026-01-05"]
+
+
 def test_one_device_alone_leaves_the_others_windows_for_later(tmp_path):
     work = Workspace(tmp_path)
     work.add(pa.concat_tables([day_of([0], [1], "a"), day_of([0], [1], "b")]))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import pyarrow.parquet as pq
 
-from batch_scoring.datasets.arrow_parquet import ROW_GROUP_ROWS
+from batch_scoring.fleet.row_groups import ROW_GROUP_ROWS
 from batch_scoring.ids import Selection, require_known
 from batch_scoring.partition_keys import split_partition_key
 

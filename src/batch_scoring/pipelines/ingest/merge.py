@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scoring.datasets.arrow_parquet import ROW_GROUP_ROWS, Stream
+from batch_scoring.datasets.arrow_parquet import Stream
+from batch_scoring.fleet.row_groups import ROW_GROUP_ROWS, in_row_groups
 from batch_scoring.fleet.tables import READINGS
-from batch_scoring.pipelines.ingest.row_groups import RowDigest, in_row_groups
+from batch_scoring.pipelines.ingest.row_digest import RowDigest
 from batch_scoring.pipelines.ingest.sql import literal
 
 if TYPE_CHECKING:

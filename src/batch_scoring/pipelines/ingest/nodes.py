@@ -10,9 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from batch_scoring.datasets.arrow_parquet import ROW_GROUP_ROWS, Stream
+from batch_scoring.datasets.arrow_parquet import Stream
 from batch_scoring.datasets.raw_readings import SourceFile
 from batch_scoring.datasets.source_ledger import LedgerEntry
+from batch_scoring.fleet.row_groups import ROW_GROUP_ROWS
 from batch_scoring.ids import Selection
 from batch_scoring.parameters import scheduled_time
 from batch_scoring.partition_keys import partition_key

@@ -11,15 +11,15 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batch_scoring.datasets.arrow_parquet import ROW_GROUP_ROWS, Stream
+from batch_scoring.datasets.arrow_parquet import Stream
 from batch_scoring.fleet.errors import InputError
+from batch_scoring.fleet.row_groups import ROW_GROUP_ROWS, in_row_groups
 from batch_scoring.fleet.tables import QUARANTINE
 from batch_scoring.pipelines.ingest.relations import RawRelation, raw_relation
-from batch_scoring.pipelines.ingest.row_groups import in_row_groups
-from batch_scoring.pipelines.ingest.scratch import scratch_folder
 from batch_scoring.pipelines.ingest.settings import IngestSettings
 from batch_scoring.pipelines.ingest.sources import require_unchanged
 from batch_scoring.pipelines.ingest.sql import escape_glob, literal, reason_of, timestamp_of, value_of
+from batch_scoring.scratch import scratch_folder
 
 if TYPE_CHECKING:
     import duckdb

@@ -10,17 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-PREFIX = "batch_scoring_ingest_"
+PREFIX = "batch_scoring_scratch_"
 
 
 @contextmanager
-def scratch_folder(parent: str | None) -> Iterator[Path]:
+def scratch_folder(parent: str | None = None) -> Iterator[Path]:
     """Make a folder for the time of the block, and clear away those that killed runs left.
 
     Parameters
     ----------
-    parent : str or None
-        Where; None is the system's place for temporary files. It is made when it is not there.
+    parent : str, optional
+        Where; default: the system's place for temporary files. It is made when it is not there.
     """
     place = Path(parent or tempfile.gettempdir())
     place.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Row groups and digests depend on the rows, not on the batches they come in."""
+"""The digest depends on the rows, not on the batches they come in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.fleet.tables import READINGS
-from batch_scoring.pipelines.ingest.row_groups import RowDigest, in_row_groups
+from batch_scoring.pipelines.ingest.row_digest import RowDigest
 
 ROWS = st.lists(
     st.tuples(st.integers(0, 9), st.sampled_from(["", "a", "ab", "ü"]), st.floats(0, 1)), max_size=20
@@ -31,16 +31,6 @@ def digest(tables: list[pa.Table]) -> str:
     for table in tables:
         made.update(table)
     return made.hexdigest()
-
-
-@given(rows=ROWS, places=st.lists(st.integers(0, 20), max_size=4), size=st.integers(1, 7))
-def test_batches_of_any_size_give_the_same_row_groups(rows: list, places: list[int], size: int):
-    table = make_table(rows)
-    batches = [batch for part in cut(table, places) for batch in part.to_batches()]
-    groups = list(in_row_groups(batches, size))
-    assert [group.num_rows for group in groups[:-1]] == [size] * (len(groups) - 1)
-    assert [group for group in groups if not 1 <= group.num_rows <= size] == []
-    assert pa.concat_tables([table.slice(0, 0), *groups]).equals(table)
 
 
 @given(left=ROWS, right=ROWS, places=st.lists(st.integers(0, 20), max_size=4))

@@ -1,29 +1,11 @@
-"""Rows in batches made independent of how they were batched: in row groups of one size, and as a digest."""
+"""A digest of readings that does not depend on how their rows were batched."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
-
-from batch_scoring.datasets.arrow_parquet import ROW_GROUP_ROWS
-
-
-def in_row_groups(batches: Iterable[pa.RecordBatch], rows: int = ROW_GROUP_ROWS) -> Iterator[pa.Table]:
-    """The same rows in tables of ``rows`` rows each, the last one shorter; no batches give no tables."""
-    held: list[pa.RecordBatch] = []
-    n_held = 0
-    for batch in batches:
-        held.append(batch)
-        n_held += batch.num_rows
-        while n_held >= rows:
-            table = pa.Table.from_batches(held)
-            yield table.slice(0, rows)
-            held, n_held = table.slice(rows).to_batches(), n_held - rows
-    if n_held:
-        yield pa.Table.from_batches(held)
 
 
 class RowDigest:

@@ -1,0 +1,99 @@
+"""Reading, computing and writing at the same time, in order and with few items in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class _End:
+    """Stands for: there are no more items."""
+
+
+_END: Final = _End()
+
+
+def prefetched(items: Iterable[T], depth: int = 1) -> Iterator[T]:
+    """Pass items on while a thread already makes the next ones.
+
+    Parameters
+    ----------
+    items : iterable
+        Read in one thread of its own, which is not the caller's.
+    depth : int
+        How many items are made ahead of the one in use, at most.
+
+    Yields
+    ------
+    item
+        The same items in the same order. Where making one raises an error, it is raised here, in
+        its place. When the caller stops early, so does the thread, after the item it is at, and
+        ``items`` is closed.
+
+    Examples
+    --------
+    >>> list(prefetched(n * n for n in range(4)))
+    [0, 1, 4, 9]
+    """
+    iterator = iter(items)
+    thread = ThreadPoolExecutor(1, "prefetched")
+    try:
+        ahead: deque[Future[T | _End]] = deque(thread.submit(next, iterator, _END) for _ in range(depth))
+        while not isinstance(item := ahead.popleft().result(), _End):
+            ahead.append(thread.submit(next, iterator, _END))
+            yield item
+            # Held here while the next one is awaited, it would be one item more in memory.
+            del item
+    finally:
+        thread.shutdown(wait=True, cancel_futures=True)
+        _close(iterator)
+
+
+def computed(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+    """Apply a function to items in several threads, the results in the order of the items.
+
+    Parameters
+    ----------
+    function : callable
+        Runs in the threads; its results must not depend on which others run at the time.
+    items : iterable
+        Read in the caller's thread, at most ``workers`` items ahead of the result in use.
+    workers : int
+        The number of threads. One computes the next result while the caller uses this one.
+
+    Yields
+    ------
+    result
+        As ``map`` does. An error of the function is raised in place of its result. When the
+        caller stops early, what has begun is finished and what has not is dropped.
+
+    Examples
+    --------
+    >>> list(computed(len, ["a", "bb", ""], workers=2))
+    [1, 2, 0]
+    """
+    iterator = iter(items)
+    threads = ThreadPoolExecutor(workers, "computed")
+    try:
+        ahead: deque[Future[R]] = deque()
+        for item in iterator:
+            ahead.append(threads.submit(function, item))
+            del item
+            if len(ahead) > workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        threads.shutdown(wait=True, cancel_futures=True)
+        _close(iterator)
+
+
+def _close(iterator: Iterator[T]) -> None:
+    """End a generator now rather than when nobody holds it any more."""
+    if isinstance(iterator, Generator):
+        iterator.close()

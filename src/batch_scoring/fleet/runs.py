@@ -1,0 +1,166 @@
+"""Readings cut into runs of one device and one window: what every feature is a reduction over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from batch_scoring.fleet.arrow_arrays import to_arrow, to_numpy
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+
+# Readings of a run from which on NumPy's reduceat is the faster way to its extremes.
+LONG = 16
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Readings cut into runs of one device and one window, n readings in m runs.
+
+    Attributes
+    ----------
+    times : array of shape (n,), int64
+        Microseconds since the epoch.
+    values : array of shape (n,), float64
+    starts : array of shape (m,), int64
+        Index of the first reading of each run.
+    device : array of shape (m,), int64
+        A number for the device of each run, rising.
+    window : array of shape (m,), int64
+        Windows since the epoch.
+    """
+
+    times: Int
+    values: Float
+    starts: Int
+    device: Int
+    window: Int
+
+    @cached_property
+    def count(self) -> Int:
+        """Readings in each run, shape (m,)."""
+        return np.diff(self.starts, append=self.values.size)
+
+    @cached_property
+    def run_of_reading(self) -> Int:
+        """The run of each reading, shape (n,)."""
+        return np.repeat(np.arange(self.starts.size), self.count)
+
+    @cached_property
+    def mean(self) -> Float:
+        """Mean of each run, shape (m,)."""
+        return self.sum(self.values) / self.count
+
+    @cached_property
+    def deviation(self) -> Float:
+        """Each reading less the mean of its run, shape (n,)."""
+        return self.values - np.repeat(self.mean, self.count)
+
+    def sum(self, x: Float) -> Float:
+        """Sum over each run, shape (m,)."""
+        return np.add.reduceat(x, self.starts) if self.starts.size else np.zeros(0)
+
+    def extreme(self, ufunc: np.ufunc) -> Float:
+        """Reduce each run by ``np.minimum`` or ``np.maximum``, shape (m,)."""
+        if self.starts.size == 0:
+            return np.zeros(0)
+        places = self._by_place
+        found = ufunc.reduceat(self.values, self.starts) if places is None else ufunc.reduce(places, axis=0)
+        # Which of two zeros is the smaller one would depend on where in the array they are.
+        extremes: Float = found + 0.0
+        return extremes
+
+    @cached_property
+    def _by_place(self) -> Float | None:
+        """The first readings of all runs, their second readings and so on, shape (longest, m).
+
+        Shorter runs go on with their last reading. None where runs are long, or too unequal:
+        ``reduceat`` spends its time on beginning a run, not on going through it.
+        """
+        longest, m = int(self.count.max()), self.starts.size
+        if longest > LONG or longest * m > 2 * self.values.size:
+            return None
+        places = np.empty((longest, m))
+        reading, last = self.starts.copy(), self.starts + self.count - 1
+        for row in places:
+            np.take(self.values, reading, out=row, mode="clip")
+            reading += 1
+            np.minimum(reading, last, out=reading)
+        return places
+
+    @cached_property
+    def sorted_values(self) -> Float:
+        """The readings, sorted by value within each run, shape (n,)."""
+        return self.values[np.lexsort((self.values, self.run_of_reading))]
+
+
+def cut_runs(readings: pa.Table, window_us: int) -> tuple[pa.Array, Runs]:
+    """Cut readings of one sensor into runs of one device and window, sorted by device and time.
+
+    Parameters
+    ----------
+    readings : pyarrow.Table
+        Columns timestamp (µs, UTC), device and value. Their order does not matter, but sorted
+        readings, or a few sorted tables one behind the other, take less time.
+    window_us : int
+        Length of a window in microseconds.
+
+    Returns
+    -------
+    names : pyarrow.Array of strings
+        Of the devices, sorted as UTF-8 bytes; ``Runs.device`` counts along it.
+    runs : Runs
+    """
+    names, device, order = _number_devices(readings["device"].combine_chunks())
+    times, values = to_numpy(readings["timestamp"]), to_numpy(readings["value"])
+    if order is not None:
+        device, times, values = device[order], times[order], values[order]
+    if not _are_in_order(device, times):
+        order = np.lexsort((times, device))
+        device, times, values = device[order], times[order], values[order]
+    window = np.floor_divide(times, window_us)
+    is_start = np.ones(times.size, bool)
+    is_start[1:] = (device[1:] != device[:-1]) | (window[1:] != window[:-1])
+    starts = np.flatnonzero(is_start)
+    return names, Runs(times, values, starts, device[starts], window[starts])
+
+
+def without_short_runs(runs: Runs, min_readings: int) -> Runs:
+    """Leave out runs of fewer readings."""
+    keep = runs.count >= min_readings
+    reading = np.repeat(keep, runs.count)
+    count = runs.count[keep]
+    return Runs(
+        runs.times[reading],
+        runs.values[reading],
+        np.cumsum(count) - count,
+        runs.device[keep],
+        runs.window[keep],
+    )
+
+
+def _number_devices(device: pa.Array) -> tuple[pa.Array, Int, Int | None]:
+    """The devices in order, the number of each row's, and the order of the rows by it; None as they are."""
+    # A device's rows mostly lie together: its name is read once, not once a row.
+    is_first = np.ones(len(device), bool)
+    if len(device) > 1:
+        is_first[1:] = to_numpy(pc.not_equal(device[1:], device[:-1]))
+    starts = np.flatnonzero(is_first)
+    encoded = device.take(to_arrow(starts)).dictionary_encode()
+    by_name = pc.array_sort_indices(encoded.dictionary)
+    rank = np.empty(len(by_name), np.int64)
+    rank[to_numpy(by_name)] = np.arange(len(by_name))
+    number = rank[to_numpy(encoded.indices)]
+    of_row = np.repeat(number, np.diff(starts, append=len(device)))
+    is_sorted = bool(np.all(number[1:] > number[:-1]))
+    return encoded.dictionary.take(by_name), of_row, None if is_sorted else np.argsort(of_row, kind="stable")
+
+
+def _are_in_order(device: Int, times: Int) -> bool:
+    return bool(np.all((times[1:] >= times[:-1]) | (device[1:] != device[:-1])))

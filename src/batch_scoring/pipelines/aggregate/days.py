@@ -1,0 +1,49 @@
+"""Which windows start on a day, and in which days' files their readings lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+DAY = timedelta(days=1)
+MICROSECOND = timedelta(microseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class WindowDay:
+    """The windows that start on one day (UTC).
+
+    Attributes
+    ----------
+    first_us, end_us : int
+        The start of the first window and the end of the last one, microseconds since the epoch.
+    read_from_us : int
+        From here on readings matter: ``first_us``, or the window before it when its mean is needed.
+    """
+
+    first_us: int
+    end_us: int
+    read_from_us: int
+
+    @classmethod
+    def of(cls, day: date, window: timedelta, features: Iterable[str]) -> WindowDay:
+        """The windows of a day; features that look at the window before need its readings too."""
+        window_us = window // MICROSECOND
+        midnight = (datetime(day.year, day.month, day.day, tzinfo=UTC) - EPOCH) // MICROSECOND
+        first = -(-midnight // window_us) * window_us
+        end = -(-(midnight + DAY // MICROSECOND) // window_us) * window_us
+        return cls(first, end, first - window_us if "diff_mean" in features else first)
+
+    def sources(self, days: Mapping[date, str]) -> list[str]:
+        """The partitions, out of these by day, that may hold readings of these windows, in order."""
+        from_day = (EPOCH + self.read_from_us * MICROSECOND).date()
+        to_day = (EPOCH + (self.end_us - 1) * MICROSECOND).date()
+        return [key for day, key in sorted(days.items()) if from_day <= day <= to_day]
+
+
+def window_days(days: Iterable[date], window: timedelta) -> list[date]:
+    """The days in which windows of these days' readings start: with windows across midnight, also before."""
+    reach = -(-window // DAY) if DAY % window else 0
+    return sorted({day - n * DAY for day in days for n in range(reach + 1)})

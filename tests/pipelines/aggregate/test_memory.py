@@ -1,0 +1,89 @@
+"""Four times the readings, or many more days and sensors, take no more memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from batch_scoring.datasets.arrow_parquet import Stream
+from batch_scoring.fleet.tables import READINGS
+from batch_scoring.partition_keys import partition_key
+from tests.factories import DAY_US, MINUTE_US, START_US
+from tests.partitions import Store
+
+FIRST = date(2026, 1, 5)
+# The memory of freed arrays goes back when the allocator sees fit.
+MARGIN_BYTES = 60 << 20
+PART_DEVICES = 100
+
+# Not ru_maxrss, which starts with the memory of the process that started this one.
+CHILD = """
+import json, re, sys
+from pathlib import Path
+from batch_scoring.pipelines.aggregate.nodes import aggregate_windows
+from batch_scoring.datasets.partitions import ArrowPartitions
+readings, windows = (ArrowPartitions(f"{sys.argv[1]}/{name}") for name in ("readings", "windows"))
+for chunk in aggregate_windows(readings.load(), windows.load(), {}, None, None):
+    windows.save(chunk)
+peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+made = sum(load().metadata.num_rows for load in windows.load().values())
+print(json.dumps([peak << 10, made, "pandas" in sys.modules]))
+"""
+
+
+def day_of_readings(devices: int, sensor: str, start_us: int) -> Iterator[pa.Table]:
+    """A reading a minute of each device, hard to compress."""
+    random = np.random.default_rng(0)
+    for first in range(0, devices, PART_DEVICES):
+        names = pa.array([f"pump-{number:06d}" for number in range(first, first + PART_DEVICES)])
+        time = start_us + np.tile(np.arange(1440) * MINUTE_US, PART_DEVICES)
+        time += random.integers(0, MINUTE_US, time.size)
+        device = names.take(pa.array(np.repeat(np.arange(PART_DEVICES), 1440)))
+        columns = [
+            pa.array(time),
+            device,
+            pa.repeat(sensor, time.size),
+            pa.array(random.normal(size=time.size)),
+        ]
+        yield pa.table(columns, READINGS.names).cast(READINGS)
+
+
+def aggregate(folder: Path, devices: int, days: int = 1, sensors: int = 1) -> tuple[int, int]:
+    """Peak memory in bytes of a process that aggregates such a fleet, and the windows it made."""
+    for day in range(days):
+        for sensor in (f"s{number}" for number in range(sensors)):
+            rows = day_of_readings(devices, sensor, START_US + day * DAY_US)
+            key = partition_key(sensor, FIRST + timedelta(days=day))
+            Store(folder / "readings").save({key: Stream(READINGS, rows, {"digest": key})})
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, str(folder)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    peak, made, has_pandas = json.loads(done.stdout)
+    assert not has_pandas
+    return peak, made
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_readings_of_a_day(tmp_path):
+    small, windows = aggregate(tmp_path / "small", devices=1_400)
+    assert windows == 1_400 * 288
+    large, windows = aggregate(tmp_path / "large", devices=5_600)
+    assert windows == 5_600 * 288
+    assert large - small < MARGIN_BYTES
+
+
+@pytest.mark.slow
+def test_memory_does_not_add_up_over_days_and_sensors(tmp_path):
+    few, _ = aggregate(tmp_path / "small", devices=400, days=4)
+    many, windows = aggregate(tmp_path / "large", devices=400, days=8, sensors=3)
+    assert windows == 400 * 288 * 24
+    assert many - few < MARGIN_BYTES
