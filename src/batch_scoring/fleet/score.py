@@ -7,19 +7,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.arrow_arrays import repeated, strings, to_arrow, to_numpy
+from batch_scoring.fleet.arrow_arrays import places, repeated, strings, to_arrow, to_numpy
 from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.kernel import scale_rows, score_scaled
+from batch_scoring.fleet.fingerprints import row_fingerprints
+from batch_scoring.fleet.kernel import score_rows
 from batch_scoring.fleet.model import FleetModel
-from batch_scoring.fleet.tables import PREDICTIONS, STATUS
+from batch_scoring.fleet.tables import PREDICTIONS, STATUS, feature_columns
 from batch_scoring.fleet.windows import feature_matrix
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
+UInt = NDArray[np.uint64]
 
 
 def score_fleet(
-    windows: pa.Table, model: FleetModel, model_version: str, n_threads: int | None = None
+    windows: pa.Table,
+    model: FleetModel,
+    model_version: str,
+    n_threads: int | None = None,
+    fingerprints: UInt | None = None,
 ) -> tuple[pa.Table, pa.Table]:
     """Score the windows of one sensor with the models of its devices.
 
@@ -32,6 +38,8 @@ def score_fleet(
         Written into every prediction.
     n_threads : int, optional
         Default: the cores this process may use.
+    fingerprints : array of shape (n,), uint64, optional
+        :func:`window_fingerprints` of these windows, where they are at hand.
 
     Returns
     -------
@@ -49,17 +57,37 @@ def score_fleet(
     InputError
         When the windows are of another sensor or length than the model's, or lack a feature.
     """
-    _require_match(windows, model)
-    known = _model_of_row(windows["device"], model)
-    X = feature_matrix(windows, model.info.features)
-    rows = np.flatnonzero((known >= 0) & np.isfinite(X).all(axis=1))
-    # The kernel wants the rows of a model side by side; a stored partition has them so already.
-    grouped = rows[np.argsort(known[rows], kind="stable")]
-    predicted = _score_rows(X[grouped], known[grouped], model, n_threads)
-    predictions = _predictions(windows, grouped, predicted, model, model_version)
-    if not np.array_equal(rows, grouped):
-        predictions = predictions.take(to_arrow(np.argsort(grouped, kind="stable")))
+    predictions = predict(windows, model, model_version, n_threads, fingerprints)
     return predictions, fleet_status(windows, predictions, model)
+
+
+def predict(
+    windows: pa.Table,
+    model: FleetModel,
+    model_version: str,
+    n_threads: int | None = None,
+    fingerprints: UInt | None = None,
+) -> pa.Table:
+    """The predictions of :func:`score_fleet` alone."""
+    _require_match(windows, model)
+    if fingerprints is None:
+        fingerprints = window_fingerprints(windows)
+    X = feature_matrix(windows, model.info.features)
+    known = places(windows["device"], model.devices)
+    can_be_scored = (known >= 0) & np.isfinite(X).all(axis=1)
+    # The kernel wants the rows of a model side by side; a stored partition has them so already.
+    order = None if (known[1:] >= known[:-1]).all() else np.argsort(known, kind="stable")
+    if order is not None or not can_be_scored.all():
+        rows = np.arange(known.size) if order is None else order
+        rows = rows[can_be_scored[rows]]
+        X, known, fingerprints = X[rows], known[rows], fingerprints[rows]
+        windows = windows.take(to_arrow(rows))
+    row_offsets = np.concatenate([[0], np.cumsum(np.bincount(known, minlength=model.table.num_rows))])
+    scores, top = score_rows(model.arrays(), X, row_offsets, n_threads)
+    predictions = _predictions(windows, known, scores, top, model, model_version, fingerprints)
+    if order is None:
+        return predictions
+    return predictions.take(to_arrow(np.argsort(rows, kind="stable")))
 
 
 def fleet_status(windows: pa.Table, predictions: pa.Table, model: FleetModel | None) -> pa.Table:
@@ -79,41 +107,39 @@ def fleet_status(windows: pa.Table, predictions: pa.Table, model: FleetModel | N
     pyarrow.Table
         Schema STATUS, one row a device, sorted; see :func:`score_fleet`.
     """
-    devices = windows["device"]
     modelled = model.devices if model else strings([])
-    everyone = pc.unique(pa.chunked_array([*devices.chunks, modelled], pa.string()))
-    everyone = everyone.take(pc.sort_indices(everyone))
-
-    def count(which: pa.ChunkedArray) -> Int:
-        index = to_numpy(pc.index_in(which, value_set=everyone))
-        return np.bincount(index, minlength=len(everyone))
-
-    finite = np.isfinite(feature_matrix(windows, model.info.features)).all(axis=1) if model else True
+    everyone = _everyone(windows["device"], modelled)
+    n = len(everyone)
+    device = places(windows["device"], everyone)
+    is_anomaly = to_numpy(predictions["is_anomaly"])
+    n_rows = np.bincount(device, minlength=n)
+    if model is None or predictions.num_rows == windows.num_rows:
+        # A window that has a prediction had nothing wrong with it.
+        n_bad = np.zeros(n, np.int64)
+    else:
+        finite = np.isfinite(feature_matrix(windows, model.info.features)).all(axis=1)
+        n_bad = np.bincount(device[~finite], minlength=n)
+    predicted = places(predictions["device"], everyone)
     has_model = to_numpy(pc.is_in(everyone, value_set=modelled))
-    n_rows = count(devices)
-    n_bad = count(devices.filter(to_arrow(np.broadcast_to(~np.asarray(finite), len(devices)))))
     cases = [~has_model, n_rows == 0, n_bad > 0]
-    names = np.select(cases, ["no_model", "no_data", "bad_features"], "ok")
-    texts = np.select(
-        cases,
-        [
-            _texts(n_rows, "{} windows, but no model of this device; train it"),
-            _texts(n_rows, "no window of this device in this range"),
-            _texts(n_bad, "{} windows have a feature that is not finite and were not scored"),
-        ],
-        "",
-    )
+    case = np.select(cases, [1, 2, 3], 0)
     sensor = model.info.sensor if model else windows["sensor"][0].as_py()
     columns = [
         everyone,
-        repeated(sensor, len(everyone)),
-        repeated("score", len(everyone)),
-        strings(names.tolist()),
-        to_arrow(count(predictions["device"])),
-        to_arrow(count(predictions["device"].filter(predictions["is_anomaly"]))),
-        strings(texts.tolist()),
+        repeated(sensor, n),
+        repeated("score", n),
+        strings(["ok", "no_model", "no_data", "bad_features"]).take(to_arrow(case)),
+        to_arrow(np.bincount(predicted, minlength=n)),
+        to_arrow(np.bincount(predicted[is_anomaly], minlength=n)),
+        _messages(case, n_rows, n_bad),
     ]
     return pa.Table.from_arrays(columns, schema=STATUS)
+
+
+def window_fingerprints(windows: pa.Table) -> UInt:
+    """A fingerprint of all that each window is and holds, shape (n,): another one is another window."""
+    columns = ["device", "window_start", "window_end", "count", *feature_columns(windows)]
+    return row_fingerprints(windows, columns)
 
 
 def severity(score: Float, threshold: Float, rho: Float) -> Float:
@@ -152,40 +178,50 @@ def _require_match(windows: pa.Table, model: FleetModel) -> None:
         )
 
 
-def _model_of_row(devices: pa.ChunkedArray, model: FleetModel) -> Int:
-    """The model of each row; -1 where the device has none."""
-    return to_numpy(pc.index_in(devices, value_set=model.devices), null=-1).astype(np.int64)
-
-
-def _score_rows(X: Float, known: Int, model: FleetModel, n_threads: int | None) -> tuple[Float, Int]:
-    arrays = model.arrays()
-    row_offsets = np.concatenate([[0], np.cumsum(np.bincount(known, minlength=arrays.gamma.size))])
-    Z = scale_rows(arrays, X, known)
-    return score_scaled(arrays, Z, row_offsets, n_threads), np.abs(Z).argmax(axis=1)
-
-
 def _predictions(
-    windows: pa.Table, rows: Int, predicted: tuple[Float, Int], model: FleetModel, model_version: str
+    windows: pa.Table,
+    known: Int,
+    score: Float,
+    top: NDArray[np.int32],
+    model: FleetModel,
+    model_version: str,
+    fingerprints: UInt,
 ) -> pa.Table:
-    score, top = predicted
-    index = _model_of_row(windows["device"].take(to_arrow(rows)), model)
-    threshold = to_numpy(model.table["threshold"])[index]
-    rho = to_numpy(model.table["rho"])[index]
-    taken = windows.take(to_arrow(rows))
-    features = strings(model.info.features)
+    threshold = to_numpy(model.table["threshold"])[known]
+    rho = to_numpy(model.table["rho"])[known]
+    n = windows.num_rows
     columns = [
-        *(taken[name] for name in ("window_start", "window_end", "device", "sensor")),
-        taken["mean"] if "mean" in taken.column_names else pa.nulls(rows.size, pa.float64()),
+        *(windows[name] for name in ("window_start", "window_end", "device", "sensor")),
+        windows["mean"] if "mean" in windows.column_names else pa.nulls(n, pa.float64()),
         to_arrow(score),
         to_arrow(threshold),
         to_arrow(score < threshold),
         to_arrow(severity(score, threshold, rho)),
-        features.take(to_arrow(top)),
-        repeated(model_version, rows.size),
+        strings(model.info.features).take(to_arrow(top)),
+        repeated(model_version, n),
+        to_arrow(fingerprints),
     ]
     return pa.Table.from_arrays(columns, schema=PREDICTIONS)
 
 
-def _texts(numbers: Int, text: str) -> NDArray[np.str_]:
-    distinct, which = np.unique(numbers, return_inverse=True)
-    return np.array([text.format(n) for n in distinct.tolist()])[which]
+def _everyone(devices: pa.ChunkedArray, modelled: pa.Array) -> pa.Array:
+    """The devices of both, sorted, each once."""
+    mine = pc.unique(devices)
+    if mine.equals(modelled):
+        return modelled
+    everyone = pc.unique(pa.chunked_array([mine, modelled], pa.string()))
+    return everyone.take(pc.array_sort_indices(everyone))
+
+
+def _messages(case: Int, n_rows: Int, n_bad: Int) -> pa.Array:
+    if not case.any():
+        return repeated("", case.size)
+    texts = [
+        "",
+        "{} windows, but no model of this device; train it",
+        "no window of this device in this range",
+        "{} windows have a feature that is not finite and were not scored",
+    ]
+    number = np.where(case == 1, n_rows, np.where(case == 3, n_bad, 0))
+    distinct, which = np.unique(np.stack([case, number]), axis=1, return_inverse=True)
+    return strings([texts[kind].format(n) for kind, n in distinct.T.tolist()]).take(to_arrow(which.ravel()))

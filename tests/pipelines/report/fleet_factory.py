@@ -58,6 +58,7 @@ def prediction_rows(
         "severity": [0.75 if flag else 0.0 for flag in flags],
         "top_feature": ["mean"] * len(kept),
         "model_version": [version] * len(kept),
+        "window_fingerprint": list(kept),
     }
     return pa.table(rows, PREDICTIONS)
 
@@ -194,6 +195,7 @@ def make_fleet(
                         severity[keep],
                         pa.array(features[keep]),
                         pa.array([str(1 + (sensor == "vibration"))] * int(keep.sum())),
+                        np.flatnonzero(keep).astype(np.uint64),
                     ],
                     schema=PREDICTIONS,
                 )

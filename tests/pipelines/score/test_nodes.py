@@ -27,7 +27,7 @@ class Workspace:
     def __init__(self, folder, devices=("a", "b")):
         self.folder = folder
         self.windows, self.predictions = Store(folder / "w"), Store(folder / "p")
-        self.scored, self.status = Store(folder / "x"), Store(folder / "s")
+        self.status = Store(folder / "s")
         self.devices = list(devices)
 
     def put(self, X, devices=None, sensor="s"):
@@ -43,7 +43,7 @@ class Workspace:
         model = make_model(devices or self.devices, threshold=threshold)
         publish(self.folder / "m", model, version, "run", f"f{version}")
 
-    def score(self, device=None, sensor=None, at="2026-02-01T00:00Z", save=3, **changes):
+    def score(self, device=None, sensor=None, at="2026-02-01T00:00Z", save=2, **changes):
         """Run the node; which partitions of predictions it wrote. ``save`` ends it early, as a kill does."""
         models = {"s": lambda: load_published(self.folder / "m", "s")} if (self.folder / "m").exists() else {}
         written = []
@@ -51,13 +51,13 @@ class Workspace:
             self.windows.load(),
             models,
             self.predictions.load(),
-            self.scored.load(),
+            self.status.load(),
             changes,
             at,
             device,
             sensor,
         ):
-            stores = (self.predictions, self.status, self.scored)
+            stores = (self.predictions, self.status)
             for store, part in list(zip(stores, chunk, strict=True))[:save]:
                 store.save(part)
             written += sorted(chunk[0])
@@ -186,7 +186,7 @@ def test_the_prediction_of_a_window_that_is_no_more_goes(tmp_path):
     assert set(work.rows()) == {("a", 0), ("b", 0)}
 
 
-@pytest.mark.parametrize("saved", [0, 1, 2])
+@pytest.mark.parametrize("saved", [0, 1])
 def test_a_run_killed_between_its_files_ends_the_same_when_repeated(tmp_path, saved):
     undisturbed, killed = Workspace(tmp_path / "1"), Workspace(tmp_path / "2")
     for work in (undisturbed, killed):
@@ -197,7 +197,7 @@ def test_a_run_killed_between_its_files_ends_the_same_when_repeated(tmp_path, sa
     killed.score(save=saved)
     for work in (undisturbed, killed):
         work.score()
-    for name in ("predictions", "scored", "status"):
+    for name in ("predictions", "status"):
         for key, load in getattr(undisturbed, name).load().items():
             there = getattr(killed, name).load()[key]()
             assert there.read().equals(load().read())
@@ -231,7 +231,7 @@ def test_lost_predictions_are_made_again(tmp_path):
 def test_without_a_model_the_run_says_so_and_fails_after_its_status_is_written(tmp_path):
     work = Workspace(tmp_path)
     work.put(np.zeros((4, 1)))
-    with pytest.raises(InputError, match=r"2 of 2 device-sensor pairs could not be scored \(2 no_model\)"):
+    with pytest.raises(InputError, match=r"2 of 2 device-sensor days could not be scored \(2 no_model\)"):
         work.score()
     assert work.status.table()["status"].to_pylist() == ["no_model", "no_model"]
     work.score(max_failed_share=1.0)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections import Counter
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.fleet.errors import InputError
+from batch_scoring.pipelines.score.ranges import ScoredRange
 
 logger = logging.getLogger(__name__)
 
@@ -17,22 +17,19 @@ FAILED = ("no_model", "bad_features")
 
 
 class Outcome:
-    """Adds up the status tables of a run's partitions."""
+    """Adds up the ranges of a run: counts only, however large the fleet."""
 
     def __init__(self) -> None:
         self.n_scored = 0
         self.n_anomalies = 0
-        self._status: dict[tuple[str, str], str] = {}
+        self.statuses: Counter[str] = Counter()
 
-    def add(self, status: pa.Table, new_predictions: pa.Table) -> None:
-        """Count one partition."""
-        self.n_scored += new_predictions.num_rows
-        self.n_anomalies += pc.sum(new_predictions["is_anomaly"]).as_py() or 0
-        columns = (status[name].to_pylist() for name in ("device", "sensor", "status"))
-        for device, sensor, text in zip(*columns, strict=True):
-            # One day without data is no failure; one bad day is worth a word.
-            if self._status.get((device, sensor), "no_data") in ("ok", "no_data"):
-                self._status[device, sensor] = text
+    def add(self, part: ScoredRange) -> None:
+        """Count one range of one partition."""
+        self.n_scored += part.n_new
+        self.n_anomalies += part.n_new_anomalies
+        for entry in pc.value_counts(part.status["status"]).to_pylist():
+            self.statuses[entry["values"]] += entry["counts"]
 
     def finish(self, max_failed_share: float) -> None:
         """Say it in a line.
@@ -40,20 +37,20 @@ class Outcome:
         Raises
         ------
         InputError
-            When more than ``max_failed_share`` of the device-sensor pairs could not be scored.
+            When more than ``max_failed_share`` of the devices' days could not be scored.
         """
-        counts = Counter(text for text in self._status.values() if text != "ok")
-        named = ", ".join(f"{n:,} {text}" for text, n in sorted(counts.items())) or "none"
+        not_ok = [(text, n) for text, n in sorted(self.statuses.items()) if text != "ok"]
+        named = ", ".join(f"{n:,} {text}" for text, n in not_ok) or "none"
         logger.info(
-            "score: %s windows scored, %s of them anomalies; devices not scored: %s",
+            "score: %s windows scored, %s of them anomalies; device-sensor days not scored: %s",
             f"{self.n_scored:,}",
             f"{self.n_anomalies:,}",
             named,
         )
-        failed = sum(counts[text] for text in FAILED)
-        if failed > max_failed_share * len(self._status):
+        failed, total = sum(self.statuses[text] for text in FAILED), self.statuses.total()
+        if failed > max_failed_share * total:
             raise InputError(
-                f"{failed:,} of {len(self._status):,} device-sensor pairs could not be scored ({named}), "
+                f"{failed:,} of {total:,} device-sensor days could not be scored ({named}), "
                 f"more than score.max_failed_share ({max_failed_share:g}); see the status table, and train "
                 "where models are missing"
             )

@@ -15,13 +15,13 @@ def create_pipeline(**_: object) -> Pipeline:
                     "windows",
                     "fleet_models",
                     "previous_predictions",
-                    "previous_scored_windows",
+                    "previous_score_status",
                     "params:score",
                     "params:at",
                     "params:device",
                     "params:sensor",
                 ],
-                outputs=["predictions", "score_status", "scored_windows"],
+                outputs=["predictions", "score_status"],
                 name="score_windows",
             )
         ]

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from batch_scoring.fleet.arrow_arrays import strings, to_numpy
@@ -51,6 +52,14 @@ class Scope:
         after_end = self.end is not None and midnight >= self.end
         before_start = self.start is not None and midnight + timedelta(days=1) <= self.start
         return not after_end and not before_start and midnight < self.closed_at
+
+    def has_closed(self, windows: pq.ParquetFile) -> bool:
+        """Whether a window of the file may be closed; reads the footer only."""
+        column = windows.schema_arrow.get_field_index("window_end")
+        groups = (windows.metadata.row_group(i) for i in range(windows.num_row_groups))
+        statistics = [group.column(column).statistics for group in groups]
+        closed_at = _microseconds(self.closed_at)
+        return any(one is None or not one.has_min_max or one.min_raw <= closed_at for one in statistics)
 
     def closed(self, windows: pa.Table) -> Bool:
         """Which windows are closed, shape (n,)."""

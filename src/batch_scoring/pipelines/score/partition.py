@@ -1,0 +1,104 @@
+"""One sensor and day, scored a range of devices at a time: memory does not grow with the fleet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batch_scoring.datasets.arrow_parquet import Stream, footer_text
+from batch_scoring.fleet.arrow_arrays import to_arrow
+from batch_scoring.fleet.device_ranges import device_ranges, read_batches
+from batch_scoring.fleet.model import MODELS, FleetModel
+from batch_scoring.fleet.overlap import computed, prefetched
+from batch_scoring.fleet.tables import PREDICTIONS, STATUS
+from batch_scoring.pipelines.score.outcome import Outcome
+from batch_scoring.pipelines.score.ranges import ScoredRange, score_range
+from batch_scoring.pipelines.score.scope import Scope
+from batch_scoring.publishing import PublishedModel
+
+_WINDOWS, _EARLIER, _MODELS = range(3)
+
+
+@dataclass(frozen=True)
+class Partition:
+    """The files of one sensor and day; those of an earlier run may be missing."""
+
+    windows: pq.ParquetFile
+    predictions: pq.ParquetFile | None
+    status: pq.ParquetFile | None
+
+    def is_done(self, published: PublishedModel | None) -> bool:
+        """Whether nothing has changed since every one of its windows was scored; reads footers only.
+
+        The status is written last, so it says what of the predictions is there.
+        """
+        if self.predictions is None or self.status is None:
+            return False
+        wanted = self._footer(published, has_open_windows=False)
+        return all(footer_text(self.status, name) == value for name, value in wanted.items())
+
+    def score(
+        self, published: PublishedModel | None, scope: Scope, outcome: Outcome
+    ) -> tuple[Stream, Stream]:
+        """The partition's predictions and its status, both whole, scored while they are read.
+
+        The predictions must be read first, to their end; counted in ``outcome`` on the way.
+
+        Raises
+        ------
+        InputError
+            While the predictions are read: when the models are damaged or do not fit the windows.
+        """
+        status: list[pa.Table] = []
+        status_footer: dict[str, str] = {}
+
+        def predictions() -> Iterator[pa.Table]:
+            has_open_windows = not scope.is_all
+            for part in self._ranges(published, scope):
+                status.append(part.status)
+                has_open_windows |= part.has_open_windows
+                outcome.add(part)
+                yield part.predictions
+            status_footer.update(self._footer(published, has_open_windows))
+
+        return Stream(PREDICTIONS, predictions()), Stream(STATUS, iter(status), status_footer)
+
+    def _ranges(self, published: PublishedModel | None, scope: Scope) -> Iterator[ScoredRange]:
+        version = published.manifest.version if published else ""
+        models: Iterable[pa.Table] = (part.table for part in published.models.parts()) if published else ()
+        info = published.models.info if published else None
+        sources = [
+            (self.windows.schema_arrow, prefetched(read_batches(self.windows))),
+            (PREDICTIONS, _as_now(read_batches(self.predictions))),
+            (MODELS, models),
+        ]
+
+        def work(tables: list[pa.Table]) -> ScoredRange:
+            model = FleetModel(tables[_MODELS], info) if info else None
+            return score_range(tables[_WINDOWS], tables[_EARLIER], model, version, scope)
+
+        # Reading, scoring and writing go on at the same time; the results come in the order of the devices.
+        ranges = prefetched(device_ranges(sources, {_MODELS}))
+        return prefetched(computed(work, ranges, len(os.sched_getaffinity(0))))
+
+    def _footer(self, published: PublishedModel | None, has_open_windows: bool) -> dict[str, str]:
+        return {
+            "windows": footer_text(self.windows, "digest"),
+            "model": published.manifest.sha256 if published else "none",
+            "complete": "no" if has_open_windows else "yes",
+        }
+
+
+def _as_now(predictions: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Predictions of any version of this project; those that cannot tell their window are made again."""
+    for rows in predictions:
+        if "window_fingerprint" not in rows.column_names:
+            nothing = to_arrow(np.zeros(rows.num_rows, np.uint64))
+            yield rows.append_column("window_fingerprint", nothing).cast(PREDICTIONS)
+        else:
+            yield rows.cast(PREDICTIONS)

@@ -1,0 +1,97 @@
+"""One range of devices: which of its windows want a prediction, and what its predictions are then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from batch_scoring.fleet.arrow_arrays import to_arrow, to_numpy
+from batch_scoring.fleet.fingerprints import row_fingerprints
+from batch_scoring.fleet.model import FleetModel
+from batch_scoring.fleet.score import fleet_status, predict, window_fingerprints
+from batch_scoring.fleet.tables import PREDICTIONS, STATUS
+from batch_scoring.pipelines.score.scope import Scope
+
+Bool = NDArray[np.bool_]
+
+KEY = ("device", "window_start", "window_end")
+
+
+@dataclass(frozen=True)
+class ScoredRange:
+    """What became of a range.
+
+    Attributes
+    ----------
+    predictions : pyarrow.Table
+        Schema PREDICTIONS, sorted by device and window_start: the new ones, and the earlier ones
+        that still stand.
+    status : pyarrow.Table
+        Schema STATUS, of the range's closed windows and models.
+    n_new, n_new_anomalies : int
+        How many of the predictions are new.
+    has_open_windows : bool
+        Whether there are windows that are not closed yet.
+    """
+
+    predictions: pa.Table
+    status: pa.Table
+    n_new: int
+    n_new_anomalies: int
+    has_open_windows: bool
+
+
+def score_range(
+    windows: pa.Table, earlier: pa.Table, model: FleetModel | None, model_version: str, scope: Scope
+) -> ScoredRange:
+    """Score the windows of a range of devices that have no prediction, or one of another content.
+
+    Parameters
+    ----------
+    windows : pyarrow.Table
+        Schema ``windows_schema(features)``, sorted by device and window_start.
+    earlier : pyarrow.Table
+        Schema PREDICTIONS, of the same devices, sorted alike.
+    model : FleetModel or None
+        The models of the same devices.
+    model_version : str
+    scope : Scope
+        Which windows the run is about.
+    """
+    closed, in_scope = scope.closed(windows), scope.mask(windows)
+    contents = window_fingerprints(windows)
+    is_scored = np.isin(contents, to_numpy(earlier["window_fingerprint"]))
+    pending = in_scope if scope.rescore else in_scope & ~is_scored
+    if model is None or not pending.any():
+        new = PREDICTIONS.empty_table()
+    elif pending.all():
+        new = predict(windows, model, model_version, 1, contents)
+    else:
+        new = predict(windows.filter(to_arrow(pending)), model, model_version, 1, contents[pending])
+    predictions = new
+    if earlier.num_rows:
+        # Outside the scope even an outdated prediction stands: another run will see to it.
+        standing = row_fingerprints(windows.filter(to_arrow(is_scored | ~in_scope)), KEY)
+        predictions = _merge(earlier, new, standing)
+    seen = windows if closed.all() else windows.filter(to_arrow(closed))
+    has_status = model is not None or seen.num_rows > 0
+    return ScoredRange(
+        predictions,
+        fleet_status(seen, predictions, model) if has_status else STATUS.empty_table(),
+        new.num_rows,
+        int(np.count_nonzero(to_numpy(new["is_anomaly"]))),
+        not bool(closed.all()),
+    )
+
+
+def _merge(earlier: pa.Table, new: pa.Table, standing: NDArray[np.uint64]) -> pa.Table:
+    """The new predictions, and the earlier ones of the standing windows that have no new one."""
+    keys = row_fingerprints(earlier, KEY)
+    keep = np.isin(keys, standing) & ~np.isin(keys, row_fingerprints(new, KEY))
+    if keep.all() and new.num_rows == 0:
+        return earlier
+    merged = pa.concat_tables([earlier.filter(to_arrow(keep)), new])
+    return merged.sort_by([("device", "ascending"), ("window_start", "ascending")]).combine_chunks()
