@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from batch_scoring.fleet.model import MODELS, FleetInfo, FleetModel
+from batch_scoring.fleet.model_file import FleetFile, write_models
 from batch_scoring.fleet.tables import STATUS
 from batch_scoring.training import Training
 
 FEATURES = ("mean", "std")
+
+# Gone when the tests are.
+_FILES = tempfile.TemporaryDirectory(prefix="batch_scoring_tests_")
+
+
+def in_file(model: FleetModel) -> FleetFile:
+    """The models as the file that a training hands over."""
+    with tempfile.NamedTemporaryFile(dir=_FILES.name, suffix=".parquet", delete=False) as file:
+        write_models(file, model.info, [model])
+    return FleetFile(Path(file.name))
 
 
 def make_model(
@@ -53,7 +66,7 @@ def make_training(
         "parameters": {"nu": 0.1, "calibration": {"rate": 0.001}},
         "metrics": {"alarms": 0.5},
     }
-    return Training(base.replace(model) if base else model, status, **(values | more))
+    return Training(in_file(base.replace(model) if base else model), status, **(values | more))
 
 
 def _make_row(device: str, d: int, seed: int) -> dict[str, Any]:

@@ -63,17 +63,15 @@ def list_models(sensor: str | None, data: str | None, env: str | None, as_json: 
 def show_model(sensor: str, device: str | None, data: str | None, env: str | None, as_json: bool) -> None:
     """Show the models of a version; of the champion, when no version or alias is named."""
     from batch_scoring import tracking
-    from batch_scoring.ids import require_known
-    from batch_scoring.tracking.device_table import device_table, model_numbers
+    from batch_scoring.tracking.device_table import device_tables, model_numbers
 
     fleet_models, _ = _workspace(data, env)
     version = _version(fleet_models, sensor)
-    model = tracking.load_version(fleet_models.store, version).model
+    tracked = tracking.load_version(fleet_models.store, version)
     if device is not None:
-        require_known("device", [device], model.devices.to_pylist())
-        _print_fields({**_summary(version), **model_numbers(model, device)}, as_json)
+        _print_fields({**_summary(version), **model_numbers(tracked.models, device)}, as_json)
         return
-    rows = device_table(model, None).to_pylist()
+    rows = [row for table in device_tables(tracked.models, None) for row in table.to_pylist()]
     if as_json:
         _print_rows([{**_summary(version), "devices": rows}], as_json, "")
         return
@@ -137,17 +135,24 @@ def import_models(
     from batch_scoring import tracking
     from batch_scoring.importing import read_pretrained, to_trainings
     from batch_scoring.parameters import read_duration
+    from batch_scoring.scratch import scratch_folder
 
     fleet_models, parameters = _workspace(data, env)
     names = tuple(name.strip() for name in features.split(",")) if features else None
     found = read_pretrained(path, device, sensor, names, trust_pickle)
     length = window if window is not None else parameters.get("aggregate", {}).get("window", "5m")
     there = {} if replace else fleet_models.load()
-    former = {name: there[name]().model for name in sorted({one.sensor for one in found} & set(there))}
-    trainings = to_trainings(found, read_duration(length, "--window").total_seconds(), former)
+    former = {name: there[name]() for name in sorted({one.sensor for one in found} & set(there))}
     fleet_models.promote = promote
-    fleet_models.save(trainings)
-    fleet_models.confirm()
+    with scratch_folder() as scratch:
+        trainings = to_trainings(
+            found,
+            read_duration(length, "--window").total_seconds(),
+            {name: version.models for name, version in former.items()},
+            scratch,
+        )
+        fleet_models.save(trainings)
+        fleet_models.confirm()
     versions = [
         tracking.find_version(fleet_models.store, name, one.fingerprint) for name, one in trainings.items()
     ]

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from batch_scoring.datasets.arrow_parquet import atomic_file
 from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.model import METADATA_KEY, MODELS, FleetModel
+from batch_scoring.fleet.model import FleetModel
+from batch_scoring.fleet.model_file import FleetFile, footer_sha256, write_models
 from batch_scoring.ids import from_path_segment, path_segment
 
 MANIFEST = "manifest.json"
-MANIFEST_FORMAT = 1
-
-# What a scoring job holds in memory at a time when it streams a fleet too large to hold.
-ROW_GROUP_DEVICES = 1_024
+MANIFEST_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,9 @@ class Manifest:
         The MLflow run that made it.
     sha256 : str
         Of the table's bytes, in hex.
+    footer_sha256 : str
+        Of its Parquet footer: with the checksums of the pages, which are compared as they are read,
+        a scoring job knows what it reads without reading it twice.
     file : str
         The table's name, beside the manifest.
     features : tuple of str
@@ -52,6 +53,7 @@ class Manifest:
     version: str
     run_id: str
     sha256: str
+    footer_sha256: str
     file: str
     features: tuple[str, ...]
     window_seconds: float
@@ -62,45 +64,40 @@ class Manifest:
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """A champion with its manifest."""
+    """A champion with its manifest.
+
+    Attributes
+    ----------
+    manifest : Manifest
+    models : FleetFile
+        Opened; damage is told when the part that has it is read.
+    """
 
     manifest: Manifest
-    model: FleetModel
+    models: FleetFile
+
+    @property
+    def model(self) -> FleetModel:
+        """All models at once, for fleets that fit into memory."""
+        return self.models.read()
+
+    def verify(self) -> PublishedModel:
+        """Read the whole file now, a piece at a time, and compare its digest with the manifest's.
+
+        Raises
+        ------
+        InputError
+            When it is not what was published.
+        """
+        if self.models.sha256() != self.manifest.sha256:
+            raise _damaged(self.models.path, self.manifest, "its SHA-256 is another one")
+        return self
 
 
-def encode_model(model: FleetModel) -> pa.Buffer:
-    """Write a fleet model as Parquet in memory: the same model gives the same bytes.
-
-    Row groups hold 1,024 devices and are sorted by device, so a reader may stream them or skip
-    to the devices it wants.
-    """
-    # A table that was read from Parquet has notes on its fields, which would be other bytes.
-    metadata = {METADATA_KEY: model.table.schema.metadata[METADATA_KEY]}
-    table = model.table.cast(MODELS).replace_schema_metadata(metadata)
-    sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, table.schema, compression="zstd") as writer:
-        writer.write_table(table, row_group_size=ROW_GROUP_DEVICES)
-    return sink.getvalue()
-
-
-def decode_model(data: pa.Buffer | bytes) -> FleetModel:
-    """Read what :func:`encode_model` wrote.
-
-    Raises
-    ------
-    InputError
-        When it is not Parquet, or not a fleet model.
-    """
-    try:
-        # Not read_table: that imports pyarrow.dataset, and it pandas.
-        table = pq.ParquetFile(pa.BufferReader(data)).read()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"this is not a fleet model: {error}") from error
-    return FleetModel.from_table(table)
-
-
-def publish(root: Path | str, model: FleetModel, version: str, run_id: str, fingerprint: str) -> Manifest:
-    """Make ``model`` the one that is scored for its sensor.
+def publish(
+    root: Path | str, models: FleetFile | FleetModel | Path, version: str, run_id: str, fingerprint: str
+) -> Manifest:
+    """Make these models the ones that are scored for their sensor.
 
     The table is written first, under a name made of its content, and then the manifest that names
     it; each appears whole or not at all. So a reader never finds a manifest without its table,
@@ -110,29 +107,36 @@ def publish(root: Path | str, model: FleetModel, version: str, run_id: str, fing
     ----------
     root : path
         The folder of all published models.
-    model : FleetModel
+    models : FleetFile, path or FleetModel
+        A file that :func:`write_models` wrote is copied as it is, without being held in memory.
     version, run_id, fingerprint : str
-        Where the model comes from; kept in the manifest.
+        Where the models come from; kept in the manifest.
 
     Returns
     -------
     Manifest
+
+    Raises
+    ------
+    InputError
+        When the file is no fleet model.
     """
-    data = encode_model(model)
-    digest = hashlib.sha256(data).hexdigest()
-    manifest = Manifest(
-        sensor=model.info.sensor,
-        version=version,
-        run_id=run_id,
-        sha256=digest,
-        file=f"{digest[:16]}.parquet",
-        features=model.info.features,
-        window_seconds=model.info.window_seconds,
-        n_models=model.table.num_rows,
-        fingerprint=fingerprint,
-    )
-    folder = sensor_folder(root, manifest.sensor)
-    _write_unless_there(folder / manifest.file, data)
+    with _in_file(models) as source:
+        digest = source.sha256()
+        manifest = Manifest(
+            sensor=source.info.sensor,
+            version=version,
+            run_id=run_id,
+            sha256=digest,
+            footer_sha256=footer_sha256(source.path),
+            file=f"{digest[:16]}.parquet",
+            features=source.info.features,
+            window_seconds=source.info.window_seconds,
+            n_models=source.n_models,
+            fingerprint=fingerprint,
+        )
+        folder = sensor_folder(root, manifest.sensor)
+        _copy_unless_there(source, folder / manifest.file, digest)
     text = json.dumps(dataclasses.asdict(manifest), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     _write_unless_there(folder / MANIFEST, text.encode())
     return manifest
@@ -175,41 +179,72 @@ def read_manifest(root: Path | str, sensor: str) -> Manifest:
 
 
 def load_published(root: Path | str, sensor: str) -> PublishedModel:
-    """Load the models of a sensor that are to be scored, and check that they are the ones published.
+    """Open the models of a sensor that are to be scored.
 
     Raises
     ------
     InputError
-        When nothing is published for the sensor, or its table is missing or damaged.
+        When nothing is published for the sensor, or its table is missing, no fleet model, or another
+        one than was published. Damage further inside is told by the models when they are read.
     """
     manifest = read_manifest(root, sensor)
     path = sensor_folder(root, sensor) / manifest.file
-    again = f"publish it again with `kedro models promote {sensor} {manifest.version}`"
     try:
-        data = path.read_bytes()
+        if footer_sha256(path) != manifest.footer_sha256:
+            raise _damaged(path, manifest, "its footer is another one")
+        return PublishedModel(manifest, FleetFile(path))
     except FileNotFoundError:
-        raise InputError(f"{path}: the published table of sensor {sensor!r} is missing; {again}") from None
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != manifest.sha256:
         raise InputError(
-            f"{path}: the published table of sensor {sensor!r} is damaged: its sha256 begins with "
-            f"{digest[:16]}, expected {manifest.sha256[:16]}; {again}"
-        )
-    return PublishedModel(manifest, decode_model(data))
+            f"{path}: the published table of sensor {sensor!r} is missing; {_publish_again(manifest)}"
+        ) from None
 
 
 def published_as(root: Path | str, sensor: str, version: str, run_id: str) -> Manifest | None:
     """The manifest, when just this version of the sensor is published and whole; else None."""
     try:
-        manifest = load_published(root, sensor).manifest
+        manifest = load_published(root, sensor).verify().manifest
     except InputError:
         return None
     return manifest if (manifest.version, manifest.run_id) == (version, run_id) else None
 
 
-def _write_unless_there(path: Path, data: pa.Buffer | bytes) -> None:
-    """Write the file, unless it holds just these bytes: a second publishing changes nothing."""
-    if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == bytes(data):
+def _damaged(path: Path, manifest: Manifest, reason: str) -> InputError:
+    return InputError(
+        f"{path}: the published table of sensor {manifest.sensor!r} is damaged: {reason}; "
+        + _publish_again(manifest)
+    )
+
+
+def _publish_again(manifest: Manifest) -> str:
+    return f"publish it again with `kedro models promote {manifest.sensor} {manifest.version}`"
+
+
+@contextmanager
+def _in_file(models: FleetFile | FleetModel | Path) -> Iterator[FleetFile]:
+    """The models as a file that is there for the time of the block."""
+    if isinstance(models, FleetModel):
+        with tempfile.NamedTemporaryFile(prefix="batch_scoring_") as file:
+            write_models(file, models.info, [models])
+            file.flush()
+            yield FleetFile(file.name)
+    else:
+        yield models if isinstance(models, FleetFile) else FleetFile(models)
+
+
+def _copy_unless_there(source: FleetFile, path: Path, digest: str) -> None:
+    """Copy the file, unless a whole copy is there: a second publishing changes nothing."""
+    try:
+        if FleetFile(path).sha256() == digest:
+            return
+    except (FileNotFoundError, InputError):
+        pass  # Not there, or so damaged that it cannot be opened.
+    with source.path.open("rb") as file, atomic_file(path) as copy:
+        shutil.copyfileobj(file, copy, 1 << 20)
+
+
+def _write_unless_there(path: Path, data: bytes) -> None:
+    """Write the file, unless it holds just these bytes."""
+    if path.is_file() and path.read_bytes() == data:
         return
     with atomic_file(path) as file:
         file.write(data)

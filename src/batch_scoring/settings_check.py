@@ -15,8 +15,8 @@ from batch_scoring.parameters import read_parameters, scheduled_time
 GROUPS = {
     "simulate": "batch_scoring.pipelines.simulate.simulation:Simulation",
     "ingest": "batch_scoring.pipelines.ingest.settings:IngestSettings",
-    "aggregate": "batch_scoring.pipelines.aggregate.nodes:AggregateParameters",
-    "train": "batch_scoring.pipelines.train.nodes:TrainParameters",
+    "aggregate": "batch_scoring.pipelines.aggregate.settings:AggregateParameters",
+    "train": "batch_scoring.pipelines.train.settings:TrainParameters",
     "score": "batch_scoring.pipelines.score.nodes:ScoreParameters",
     "report": "batch_scoring.pipelines.report.contents:ReportParameters",
 }

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from batch_scoring.fleet.model import FleetModel
+from batch_scoring.fleet.model_file import FleetFile
 
 
 @dataclass(frozen=True)
@@ -16,8 +17,9 @@ class Training:
 
     Attributes
     ----------
-    model : FleetModel
-        The whole new version; the rows of devices that were not retrained are carried over.
+    models : FleetFile
+        The whole new version; the rows of devices that were not retrained are carried over. A file
+        in a scratch folder: it is there until the next training is asked for.
     status : pyarrow.Table
         Schema ``tables.STATUS``, one row for each device that the training was about, whether it
         got a model or not.
@@ -29,7 +31,7 @@ class Training:
         Numbers about the sensor's fleet as a whole.
     """
 
-    model: FleetModel
+    models: FleetFile
     status: pa.Table
     fingerprint: str
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -38,4 +40,9 @@ class Training:
     @property
     def sensor(self) -> str:
         """The sensor whose devices were trained."""
-        return self.model.info.sensor
+        return self.models.info.sensor
+
+    @property
+    def model(self) -> FleetModel:
+        """All models at once, for fleets that fit into memory."""
+        return self.models.read()

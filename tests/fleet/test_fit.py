@@ -42,7 +42,7 @@ def test_every_device_is_in_the_status_and_the_good_ones_in_the_model():
 
 def test_each_model_is_the_one_its_device_gets_alone():
     parts, windows = a_fleet()
-    model, _ = fit_fleet(windows, FEATURES, FitParameters(), n_threads=2)
+    model, _ = fit_fleet(windows, FEATURES, FitParameters())
     rows = {row["device"]: row for row in model.table.to_pylist()}
     for name in ("good", "../../etc/x", "constant"):
         alone = fit_device(parts[name], FitParameters())
@@ -54,8 +54,8 @@ def test_each_model_is_the_one_its_device_gets_alone():
 def test_threads_and_order_change_nothing():
     _, windows = a_fleet()
     shuffled = windows.take(np.random.default_rng(1).permutation(windows.num_rows))
-    one, _ = fit_fleet(windows, FEATURES, FitParameters(), n_threads=1)
-    two, _ = fit_fleet(shuffled, FEATURES, FitParameters(), n_threads=2)
+    one, _ = fit_fleet(windows, FEATURES, FitParameters())
+    two, _ = fit_fleet(shuffled, FEATURES, FitParameters())
     assert one.table.equals(two.table)
 
 
@@ -79,13 +79,6 @@ def test_no_model_at_all_is_no_error():
     model, status = fit_fleet(make_windows(np.ones((2, 1))), ["mean"], FitParameters())
     assert model is None
     assert status["status"].to_pylist() == ["too_few_windows"]
-
-
-def test_progress_counts_every_device():
-    _, windows = a_fleet()
-    seen = []
-    fit_fleet(windows, FEATURES, FitParameters(), progress=seen.append)
-    assert seen == list(range(1, 8))
 
 
 def test_the_model_knows_its_windows():

@@ -16,6 +16,7 @@ from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.kernel import decision_function
 from batch_scoring.importing import estimators, to_trainings
 from batch_scoring.importing.estimators import from_estimator
+from batch_scoring.scratch import scratch_folder
 
 NAMES = ("mean", "std", "min", "max")
 
@@ -43,7 +44,8 @@ def test_scores_of_an_imported_model_are_scikit_learns(d, nu, gamma, scaler, see
 
     model = import_it(estimator, NAMES[:d])
 
-    arrays = to_trainings([model], 300.0, {})["vibration"].model.arrays()
+    with scratch_folder() as scratch:
+        arrays = to_trainings([model], 300.0, {}, scratch)["vibration"].model.arrays()
     X = rows(d, seed=seed + 1)
     ours = decision_function(arrays, X, np.array([0, len(X)]))
     np.testing.assert_allclose(

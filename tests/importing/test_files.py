@@ -38,7 +38,7 @@ def test_a_folder_of_skops_files_is_read_by_their_names(tmp_path):
     models = read_pretrained(tmp_path)
 
     assert [(m.device, m.sensor) for m in models] == [("007", "air/flow"), ("7", "vibration")]
-    assert sorted(to_trainings(models, 5.0, {})) == ["air/flow", "vibration"]
+    assert sorted(to_trainings(models, 5.0, {}, tmp_path)) == ["air/flow", "vibration"]
 
 
 def test_a_name_that_does_not_tell_whose_model_it_is_is_told(tmp_path):

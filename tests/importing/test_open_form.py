@@ -39,7 +39,7 @@ def write(folder: Path, **changes: object) -> Path:
 def test_a_model_of_raw_readings_scores_the_mean_of_a_window(tmp_path):
     (model,) = read_pretrained(write(tmp_path))
 
-    training = to_trainings([model], 5.0, {})["7"]
+    training = to_trainings([model], 5.0, {}, tmp_path)["7"]
 
     assert training.model.info.features == ("mean",)
     assert training.model.info.window_seconds == 5.0
@@ -50,7 +50,7 @@ def test_a_model_of_raw_readings_scores_the_mean_of_a_window(tmp_path):
 
 def test_a_score_of_exactly_zero_is_an_anomaly_as_in_libsvm(tmp_path):
     (model,) = read_pretrained(write(tmp_path, support_vectors=[[0.0]], dual_coef=[0.025], intercept=-0.025))
-    fleet = to_trainings([model], 5.0, {})["7"].model
+    fleet = to_trainings([model], 5.0, {}, tmp_path)["7"].model
 
     scores = decision_function(fleet.arrays(), np.array([[12.0]]), np.array([0, 1]))
 
@@ -94,10 +94,10 @@ def test_a_file_that_is_something_else_is_told(tmp_path, text):
         read_pretrained(path)
 
 
-def test_the_references_models_give_the_references_labels_on_its_data():
+def test_the_references_models_give_the_references_labels_on_its_data(tmp_path):
     if not REFERENCE.is_dir():
         pytest.skip(f"{REFERENCE} is not there")
-    trainings = to_trainings(read_pretrained(REFERENCE / "models.json"), 5.0, {})
+    trainings = to_trainings(read_pretrained(REFERENCE / "models.json"), 5.0, {}, tmp_path)
     with open(REFERENCE / "expected_predictions_devices_1_2.csv") as file:  # noqa: PTH123
         expected = list(csv.DictReader(file))
     differing, largest = 0, 0.0

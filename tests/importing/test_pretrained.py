@@ -9,7 +9,7 @@ import pytest
 
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.importing import PretrainedModel, to_trainings
-from tests.fleet_models import make_model
+from tests.fleet_models import in_file, make_model
 
 
 def make_pretrained(device="7", sensor="vibration", **changes):
@@ -31,10 +31,10 @@ def make_pretrained(device="7", sensor="vibration", **changes):
     return dataclasses.replace(model, **changes)
 
 
-def test_each_sensor_gets_one_version_of_all_its_devices():
+def test_each_sensor_gets_one_version_of_all_its_devices(tmp_path):
     models = [make_pretrained(d, s) for d, s in [("b", "x"), ("a", "y"), ("a", "x")]]
 
-    trainings = to_trainings(models, 300.0, {})
+    trainings = to_trainings(models, 300.0, {}, tmp_path)
 
     assert {s: t.model.devices.to_pylist() for s, t in trainings.items()} == {"x": ["a", "b"], "y": ["a"]}
     assert trainings["x"].status["status"].to_pylist() == ["ok", "ok"]
@@ -42,10 +42,12 @@ def test_each_sensor_gets_one_version_of_all_its_devices():
     assert trainings["x"].model.table["trained_from"].null_count == 2
 
 
-def test_the_other_devices_of_a_sensor_stay():
+def test_the_other_devices_of_a_sensor_stay(tmp_path):
     former = make_model(devices=["7", "8"])
 
-    training = to_trainings([make_pretrained("7")], 300.0, {"vibration": former})["vibration"]
+    training = to_trainings([make_pretrained("7")], 300.0, {"vibration": in_file(former)}, tmp_path)[
+        "vibration"
+    ]
 
     assert training.model.devices.to_pylist() == ["7", "8"]
     assert training.model.select(["8"]).table.equals(former.select(["8"]).table)
@@ -53,30 +55,30 @@ def test_the_other_devices_of_a_sensor_stay():
     assert training.model.table["dual_coef"].to_pylist()[0] == [1.0, 1.0, 1.0]
 
 
-def test_models_over_other_features_cannot_join_those_there():
+def test_models_over_other_features_cannot_join_those_there(tmp_path):
     former = make_model(devices=["8"], features=("mean",))
 
     with pytest.raises(InputError, match="models over features"):
-        to_trainings([make_pretrained("7")], 300.0, {"vibration": former})
+        to_trainings([make_pretrained("7")], 300.0, {"vibration": in_file(former)}, tmp_path)
 
 
-def test_the_same_models_have_the_same_fingerprint_in_any_order():
+def test_the_same_models_have_the_same_fingerprint_in_any_order(tmp_path):
     models = [make_pretrained("a"), make_pretrained("b")]
 
-    one = to_trainings(models, 300.0, {})["vibration"]
-    other = to_trainings(models[::-1], 300.0, {})["vibration"]
-    changed = to_trainings([models[0], make_pretrained("b", nu=0.2)], 300.0, {})["vibration"]
+    one = to_trainings(models, 300.0, {}, tmp_path)["vibration"]
+    other = to_trainings(models[::-1], 300.0, {}, tmp_path)["vibration"]
+    changed = to_trainings([models[0], make_pretrained("b", nu=0.2)], 300.0, {}, tmp_path)["vibration"]
 
     assert one.fingerprint == other.fingerprint != changed.fingerprint
 
 
-def test_two_models_of_one_device_are_told():
+def test_two_models_of_one_device_are_told(tmp_path):
     with pytest.raises(InputError, match="device '7', sensor 'vibration': there are two models"):
-        to_trainings([make_pretrained(), make_pretrained()], 300.0, {})
+        to_trainings([make_pretrained(), make_pretrained()], 300.0, {}, tmp_path)
 
 
-def test_models_of_different_features_are_told():
+def test_models_of_different_features_are_told(tmp_path):
     other = make_pretrained("8", features=("mean", "max"))
 
     with pytest.raises(InputError, match="file of 8: its features are mean, max, those of file of 7 are"):
-        to_trainings([make_pretrained("7"), other], 300.0, {})
+        to_trainings([make_pretrained("7"), other], 300.0, {}, tmp_path)

@@ -6,16 +6,24 @@ import json
 from itertools import chain
 
 import pyarrow as pa
+import pytest
 
-from batch_scoring.tracking.device_table import device_table, model_numbers, to_split_json
-from tests.fleet_models import make_model, make_training
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.tracking.device_table import (
+    device_tables,
+    first_devices,
+    model_numbers,
+    to_split_json,
+    write_device_table,
+)
+from tests.fleet_models import in_file, make_model, make_training
 
 
 def test_every_device_with_a_model_or_a_status_has_a_row():
     base = make_model(devices=["a", "old"])
     training = make_training(devices=["a", "new"], failed=["bad"], base=base)
 
-    table = device_table(training.model, training.status)
+    table = pa.concat_tables(device_tables(training.models, training.status))
 
     assert dict(zip(table["device"].to_pylist(), table["status"].to_pylist(), strict=True)) == {
         "a": "ok",
@@ -27,8 +35,22 @@ def test_every_device_with_a_model_or_a_status_has_a_row():
     assert table["n_support_vectors"][0].as_py() == training.model.n_support_vectors[0]
 
 
+def test_of_a_table_too_long_to_show_the_devices_without_a_model_come_first(tmp_path):
+    training = make_training(devices=["a", "b", "c"], failed=["bad", "worse"])
+    write_device_table(tmp_path / "t", training.models, training.status)
+
+    shown = [first_devices(tmp_path / "t", n)["device"].to_pylist() for n in (1, 3, 5)]
+
+    assert shown == [["bad"], ["bad", "worse", "a"], ["a", "b", "bad", "c", "worse"]]
+
+
+def test_a_device_without_a_model_is_not_told_of():
+    with pytest.raises(InputError, match="device 'c' is not among the 2 known"):
+        model_numbers(in_file(make_model()), "c")
+
+
 def test_without_a_status_only_the_models_numbers_are_told():
-    table = device_table(make_model(), None)
+    table = pa.concat_tables(device_tables(in_file(make_model()), None))
 
     assert "status" not in table.column_names
     assert table["device"].to_pylist() == ["a", "b"]
@@ -46,7 +68,7 @@ def test_json_has_no_values_that_json_does_not_know():
 def test_one_devices_numbers_name_their_features():
     model = make_model(devices=["a", "7"])
 
-    numbers = model_numbers(model, "7")
+    numbers = model_numbers(in_file(model), "7")
 
     row = model.table.to_pylist()[0]
     assert (numbers["device"], numbers["mean of std"], numbers["scale of mean"]) == (

@@ -15,7 +15,7 @@ from batch_scoring.tracking import (
     register,
     rollback,
 )
-from tests.fleet_models import make_model
+from tests.fleet_models import in_file, make_model
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def published(tmp_path):
 
 def make_versions(store, n, sensor="vibration"):
     run = TrainingRun(store, 0)
-    versions = [register(store, run.run_id, make_model(sensor, seed=i), f"f{i}") for i in range(n)]
+    versions = [register(store, run.run_id, in_file(make_model(sensor, seed=i)), f"f{i}") for i in range(n)]
     run.end("FINISHED")
     return versions
 

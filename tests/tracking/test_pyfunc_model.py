@@ -18,7 +18,7 @@ import pytest
 from batch_scoring.fleet.score import score_fleet
 from batch_scoring.fleet.tables import windows_schema
 from batch_scoring.tracking import TrainingRun, pyfunc_model, register
-from tests.fleet_models import FEATURES, make_model
+from tests.fleet_models import FEATURES, in_file, make_model
 
 MODEL = make_model(devices=["7", "007", "ä"])
 
@@ -26,7 +26,7 @@ MODEL = make_model(devices=["7", "007", "ä"])
 @pytest.fixture
 def loaded(store):
     run = TrainingRun(store, 0)
-    version = register(store, run.run_id, MODEL, "f")
+    version = register(store, run.run_id, in_file(MODEL), "f")
     run.end("FINISHED")
     return mlflow.pyfunc.load_model(version.source)
 
@@ -106,7 +106,7 @@ def test_signature_example_and_requirements_are_there(loaded):
 @pytest.mark.slow
 def test_it_predicts_in_a_process_that_knows_nothing_of_the_project(store, tmp_path):
     run = TrainingRun(store, 0)
-    register(store, run.run_id, MODEL, "f")
+    register(store, run.run_id, in_file(MODEL), "f")
     run.end("FINISHED")
     store.client.set_registered_model_alias("vibration", "champion", "1")
     frame = make_windows(["7", "ä"])

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from batch_scoring import tracking
@@ -68,6 +69,8 @@ def test_each_sensor_has_a_table_of_its_devices(store, tmp_path):
     assert rows[0]["trained_from"] == "2026-01-01T00:00Z"
     assert rows[0]["nu"] == 0.1
     assert rows[2]["nu"] is None
+    every = store.client.download_artifacts(run.run_id, "devices/vibration.parquet", str(tmp_path))
+    assert pq.read_table(every)["device"].to_pylist() == ["a", "b", "c"]
     assert [table["path"] for table in json.loads(tags["mlflow.loggedArtifacts"])] == [
         "devices/vibration.json",
         "devices/x2Ex2Ex2Fx.json",
@@ -81,7 +84,7 @@ def test_the_list_of_tables_stays_within_what_a_tag_holds(store):
     run.log(make_training())
 
     assert "mlflow.loggedArtifacts" not in store.client.get_run(run.run_id).data.tags
-    assert len(store.client.list_artifacts(run.run_id, "devices")) == 1
+    assert len(store.client.list_artifacts(run.run_id, "devices")) == 2
 
 
 def test_each_trained_device_has_a_child_run_while_they_are_few(store):

@@ -1,162 +1,199 @@
-"""Fit the models of one sensor's devices, on all cores; one bad device never stops the others."""
+"""Fit the models of many devices, one after the other; one bad device never stops the others."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from batch_scoring.fleet.arrow_arrays import places, repeated, strings, to_arrow, to_numpy
 from batch_scoring.fleet.model import MODELS, FleetInfo, FleetModel
 from batch_scoring.fleet.one_class_svm import FitParameters, RbfModel, fit_device
 from batch_scoring.fleet.tables import STATUS
 from batch_scoring.fleet.windows import feature_matrix
 
 Float = NDArray[np.float64]
+Int = NDArray[np.int64]
 
-Progress = Callable[[int], None]
+FitDevice = Callable[[Float, FitParameters], RbfModel]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What became of some devices.
+
+    Attributes
+    ----------
+    models : pyarrow.Table
+        Schema MODELS, a row for each device that could be fitted, sorted by device.
+    status : pyarrow.Table
+        Schema STATUS, one row for each device, sorted by device: ``ok``, ``constant``,
+        ``too_few_windows``, ``bad_features`` (no finite window at all) or ``fit_failed``.
+        ``n_windows`` counts the usable training windows, ``n_anomalies`` those flagged.
+    n_windows : int
+        All windows of these devices.
+    """
+
+    models: pa.Table
+    status: pa.Table
+    n_windows: int
 
 
 @dataclass(frozen=True)
 class _Device:
-    """One device's part of the sorted windows, and what became of it."""
+    """One device's part of the sorted windows: how many there are, and which of them can be used."""
 
     name: str
-    rows: slice
-    usable: NDArray[np.int64]
+    n_windows: int
+    usable: Int
 
 
 def fit_fleet(
-    windows: pa.Table,
-    features: Sequence[str],
-    parameters: FitParameters,
-    n_threads: int | None = None,
-    progress: Progress = lambda done: None,
+    windows: pa.Table, features: Sequence[str], parameters: FitParameters
 ) -> tuple[FleetModel | None, pa.Table]:
-    """Fit one model a device.
-
-    Parameters
-    ----------
-    windows : pyarrow.Table
-        Training windows of one sensor, schema ``windows_schema(features)``; at least one row.
-    features : sequence of str
-        The features to train on, in this order.
-    parameters : FitParameters
-    n_threads : int, optional
-        Default: the cores this process may use. Each fit runs on one thread.
-    progress : callable, optional
-        Called with the number of devices done, from the calling thread.
+    """Fit one model a device, for fleets that fit into memory; see :func:`fit_windows`.
 
     Returns
     -------
     model : FleetModel or None
-        A row for each device that could be fitted; None when there was none.
+        None when no device could be fitted.
     status : pyarrow.Table
-        Schema STATUS, one row for each device of ``windows``, sorted by device: ``ok``,
-        ``constant``, ``too_few_windows``, ``bad_features`` (no finite window at all) or ``fit_failed``.
-        ``n_windows`` counts the usable training windows, ``n_anomalies`` those flagged.
+        Schema STATUS.
+    """
+    fitted = fit_windows(windows, features, parameters)
+    if fitted.models.num_rows == 0:
+        return None, fitted.status
+    length_us = windows["window_end"][0].value - windows["window_start"][0].value
+    info = fleet_info(windows["sensor"][0].as_py(), features, length_us)
+    return FleetModel.build(fitted.models, info), fitted.status
+
+
+def fleet_info(sensor: str, features: Sequence[str], window_us: int) -> FleetInfo:
+    """What the models that are fitted here and now share."""
+    libraries = {name: version(name) for name in ("numpy", "scikit-learn", "batch_scoring")}
+    return FleetInfo(sensor, tuple(features), window_us / 1e6, libraries)
+
+
+def fit_windows(
+    windows: pa.Table, features: Sequence[str], parameters: FitParameters, fit: FitDevice | None = None
+) -> Fitted:
+    """Fit one model a device, on one core.
+
+    Parameters
+    ----------
+    windows : pyarrow.Table
+        Training windows of one sensor, schema ``windows_schema(features)``, in any order; at least one row.
+    features : sequence of str
+        The features to train on, in this order.
+    parameters : FitParameters
+    fit : callable, optional
+        What fits one device; default :func:`fit_device`.
 
     Raises
     ------
     InputError
         When the windows lack one of the features.
     """
-    windows = windows.sort_by([("device", "ascending"), ("window_start", "ascending")]).combine_chunks()
+    devices, X, start, end = _sorted(windows, features)
+    fit_one = fit or fit_device
+    outcomes = [_fit(X, device, parameters, fit_one) for device in devices]
+    status = _status_table(windows["sensor"][0].as_py(), devices, outcomes, parameters)
+    done = [
+        (device, model) for device, model in zip(devices, outcomes, strict=True) if not isinstance(model, str)
+    ]
+    return Fitted(_model_table(done, start, end), status, windows.num_rows)
+
+
+def _sorted(windows: pa.Table, features: Sequence[str]) -> tuple[list[_Device], Float, Int, Int]:
+    """The devices in order, and features, start and end of all windows, sorted by device and start."""
+    names = windows["device"].unique()
+    names = names.take(pc.array_sort_indices(names))
+    place, start, end = (
+        places(windows["device"], names),
+        *(to_numpy(windows[n]) for n in ("window_start", "window_end")),
+    )
     X = feature_matrix(windows, features)
-    devices = list(_devices(windows, np.asarray(np.isfinite(X).all(axis=1))))
-    n_threads = n_threads or len(os.sched_getaffinity(0))
-    outcomes: dict[str, RbfModel | str] = {}
-    for device, outcome in _fit_all(X, devices, parameters, n_threads):
-        outcomes[device.name] = outcome
-        progress(len(outcomes))
-    sensor = windows["sensor"][0].as_py()
-    status = _status_table(sensor, devices, outcomes, parameters)
-    fitted = [device for device in devices if isinstance(outcomes[device.name], RbfModel)]
-    if not fitted:
-        return None, status
-    seconds = (windows["window_end"][0].value - windows["window_start"][0].value) / 1e6
-    info = FleetInfo(sensor, tuple(features), seconds, _library_versions())
-    return FleetModel.build(_model_table(windows, fitted, outcomes), info), status
+    order = np.lexsort((start, place))
+    place, X, start, end = place[order], X[order], start[order], end[order]
+    finite = np.asarray(np.isfinite(X).all(axis=1))
+    edges = np.searchsorted(place, np.arange(len(names) + 1))
+    devices = [
+        _Device(name, int(after - first), first + np.flatnonzero(finite[first:after]))
+        for name, (first, after) in zip(names.to_pylist(), pairwise(edges), strict=True)
+    ]
+    return devices, X, start, end
 
 
-def _devices(windows: pa.Table, finite: NDArray[np.bool_]) -> Iterator[_Device]:
-    encoded = windows["device"].combine_chunks().dictionary_encode()
-    edges = np.flatnonzero(np.diff(encoded.indices.to_numpy(), prepend=-1, append=-1))
-    for name, start, end in zip(encoded.dictionary.to_pylist(), edges[:-1], edges[1:], strict=True):
-        yield _Device(name, slice(start, end), start + np.flatnonzero(finite[start:end]))
-
-
-def _fit_all(
-    X: Float, devices: Iterable[_Device], parameters: FitParameters, n_threads: int
-) -> Iterator[tuple[_Device, RbfModel | str]]:
-    from threadpoolctl import threadpool_limits
-
-    # The largest first: fitting is quadratic, and a long one at the end would leave cores idle.
-    ordered = sorted(devices, key=lambda device: -device.usable.size)
-    # libsvm works without the interpreter's lock, so threads do, and share X without a copy.
-    with threadpool_limits(1), ThreadPoolExecutor(n_threads) as pool:
-        yield from zip(ordered, pool.map(lambda device: _fit(X, device, parameters), ordered), strict=True)
-
-
-def _fit(X: Float, device: _Device, parameters: FitParameters) -> RbfModel | str:
+def _fit(X: Float, device: _Device, parameters: FitParameters, fit: FitDevice) -> RbfModel | str:
     """The model, or why there is none."""
     if device.usable.size < parameters.min_windows:
         return "too_few_windows" if device.usable.size else "bad_features"
+    from sklearn import config_context
+
     try:
-        return fit_device(X[device.usable], parameters)
+        # What scikit-learn would check anew at every fit was checked here: its settings and the numbers.
+        with config_context(assume_finite=True, skip_parameter_validation=True):
+            return fit(X[device.usable], parameters)
     except Exception as error:  # whatever one device's data does, the others must be fitted
         return f"fit_failed: {type(error).__name__}: {error}"
 
 
 def _status_table(
-    sensor: str, devices: list[_Device], outcomes: dict[str, RbfModel | str], parameters: FitParameters
+    sensor: str, devices: list[_Device], outcomes: list[RbfModel | str], parameters: FitParameters
 ) -> pa.Table:
-    rows = []
-    for device in devices:
-        outcome, usable = outcomes[device.name], device.usable.size
-        bad = device.rows.stop - device.rows.start - usable
+    texts, messages, anomalies = [], [], np.zeros(len(devices), np.int64)
+    usable = np.array([device.usable.size for device in devices], np.int64)
+    for place, (device, outcome) in enumerate(zip(devices, outcomes, strict=True)):
+        bad = device.n_windows - device.usable.size
         notes = [f"{bad} windows with a feature that is not finite were left out"] if bad else []
-        anomalies = 0
         if isinstance(outcome, RbfModel):
             status = "constant" if any(note.startswith("constant") for note in outcome.notes) else "ok"
-            anomalies = round(outcome.train_flag_rate * usable)
+            anomalies[place] = round(outcome.train_flag_rate * device.usable.size)
             notes += outcome.notes
         else:
             status, _, reason = outcome.partition(": ")
             if status == "too_few_windows":
-                notes.insert(0, f"{usable} usable windows, train.fit.min_windows is {parameters.min_windows}")
-            elif reason:
-                notes.insert(0, reason)
-        rows.append((device.name, sensor, "train", status, usable, anomalies, "; ".join(notes)))
-    return pa.Table.from_arrays(
-        [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), STATUS, strict=True)],
-        schema=STATUS,
-    )
-
-
-def _model_table(windows: pa.Table, fitted: list[_Device], outcomes: dict[str, RbfModel | str]) -> pa.Table:
-    models = [model for device in fitted if isinstance(model := outcomes[device.name], RbfModel)]
-    first = pa.array([device.usable[0] for device in fitted])
-    last = pa.array([device.usable[-1] for device in fitted])
+                reason = f"{usable[place]} usable windows, train.fit.min_windows is {parameters.min_windows}"
+            notes = [reason, *notes] if reason else notes
+        texts.append(status)
+        messages.append("; ".join(notes))
     columns = {
-        "device": [device.name for device in fitted],
-        "n_train": [device.usable.size for device in fitted],
-        "trained_from": windows["window_start"].take(first),
-        "trained_to": windows["window_end"].take(last),
-        **{name: [getattr(m, name) for m in models] for name in ("nu", "gamma", "rho", "threshold")},
-        "train_flag_rate": [m.train_flag_rate for m in models],
-        **{
-            name: [getattr(m, name).ravel() for m in models]
-            for name in ("mean", "scale", "support_vectors", "dual_coef")
-        },
+        "device": strings([device.name for device in devices]),
+        "sensor": repeated(sensor, len(devices)),
+        "stage": repeated("train", len(devices)),
+        "status": strings(texts),
+        "n_windows": to_arrow(usable),
+        "n_anomalies": to_arrow(anomalies),
+        "message": strings(messages),
     }
-    return pa.table({name: columns[name] for name in MODELS.names}, schema=MODELS)
+    return pa.Table.from_arrays([columns[name] for name in STATUS.names], schema=STATUS)
 
 
-def _library_versions() -> dict[str, str]:
-    return {name: version(name) for name in ("numpy", "scikit-learn", "batch_scoring")}
+def _model_table(fitted: list[tuple[_Device, RbfModel]], start: Int, end: Int) -> pa.Table:
+    devices, models = [device for device, _ in fitted], [model for _, model in fitted]
+    first = np.array([device.usable[0] for device in devices], np.int64)
+    last = np.array([device.usable[-1] for device in devices], np.int64)
+    columns = {
+        "device": strings([device.name for device in devices]),
+        "n_train": to_arrow(np.array([device.usable.size for device in devices], np.int64)),
+        "trained_from": to_arrow(start[first]),
+        "trained_to": to_arrow(end[last]),
+    }
+    for name in ("nu", "gamma", "rho", "threshold", "train_flag_rate"):
+        columns[name] = to_arrow(np.array([getattr(model, name) for model in models], np.float64))
+    for name in ("mean", "scale", "support_vectors", "dual_coef"):
+        columns[name] = _lists([getattr(model, name).ravel() for model in models])
+    return pa.Table.from_arrays([columns[field.name].cast(field.type) for field in MODELS], schema=MODELS)
+
+
+def _lists(arrays: list[Float]) -> pa.Array:
+    offsets = np.zeros(len(arrays) + 1, np.int32)
+    np.cumsum([array.size for array in arrays], out=offsets[1:])
+    values = np.concatenate([np.zeros(0), *arrays])
+    return pa.ListArray.from_arrays(to_arrow(offsets), to_arrow(values))

@@ -66,6 +66,37 @@ class FleetInfo:
     libraries: dict[str, str]
     format_version: int = FORMAT_VERSION
 
+    def to_metadata(self) -> dict[bytes, bytes]:
+        """As the metadata of an Arrow schema."""
+        values = {
+            "sensor": self.sensor,
+            "features": list(self.features),
+            "window_seconds": self.window_seconds,
+            "libraries": dict(sorted(self.libraries.items())),
+            "format_version": self.format_version,
+        }
+        return {METADATA_KEY: json.dumps(values).encode()}
+
+    @classmethod
+    def of_schema(cls, schema: pa.Schema) -> FleetInfo:
+        """Read it from the metadata of a schema.
+
+        Raises
+        ------
+        InputError
+            When the table is no fleet model, or of a newer format than this code knows.
+        """
+        text = (schema.metadata or {}).get(METADATA_KEY)
+        if text is None:
+            raise InputError("this table is not a fleet model: its metadata has no 'batch_scoring' entry")
+        values = json.loads(text)
+        if values["format_version"] > FORMAT_VERSION:
+            raise InputError(
+                f"this fleet model has format {values['format_version']}, "
+                f"newer than the {FORMAT_VERSION} known here; upgrade batch_scoring"
+            )
+        return cls(**{**values, "features": tuple(values["features"])})
+
 
 @dataclass(frozen=True)
 class RbfModels:
@@ -122,11 +153,7 @@ class FleetModel:
             When a device is there twice or the arrays of a model do not fit its features.
         """
         table = table.select(MODELS.names).cast(MODELS).sort_by("device").combine_chunks()
-        model = cls(
-            table.replace_schema_metadata({METADATA_KEY: json.dumps(_info_to_json(info)).encode()}), info
-        )
-        model._check()
-        return model
+        return cls(table.replace_schema_metadata(info.to_metadata()), info).checked()
 
     @classmethod
     def from_table(cls, table: pa.Table) -> FleetModel:
@@ -137,19 +164,7 @@ class FleetModel:
         InputError
             When the table is no fleet model, or of a newer format than this code knows.
         """
-        text = (table.schema.metadata or {}).get(METADATA_KEY)
-        if text is None:
-            raise InputError("this table is not a fleet model: its metadata has no 'batch_scoring' entry")
-        values = json.loads(text)
-        if values["format_version"] > FORMAT_VERSION:
-            raise InputError(
-                f"this fleet model has format {values['format_version']}, "
-                f"newer than the {FORMAT_VERSION} known here; upgrade batch_scoring"
-            )
-        info = FleetInfo(**{**values, "features": tuple(values["features"])})
-        model = cls(table.combine_chunks(), info)
-        model._check()
-        return model
+        return cls(table.combine_chunks(), FleetInfo.of_schema(table.schema)).checked()
 
     @property
     def devices(self) -> pa.StringArray:
@@ -198,7 +213,15 @@ class FleetModel:
         rows = pa.concat_tables([self.table.filter(keep), newer.table])
         return FleetModel.build(rows, newer.info)
 
-    def _check(self) -> None:
+    def checked(self) -> FleetModel:
+        """The model itself, when its table is what it should be.
+
+        Raises
+        ------
+        InputError
+            When columns are missing, the arrays of a model do not fit its features, or the devices
+            are not sorted or not unique.
+        """
         where = f"fleet model of sensor {self.info.sensor!r}"
         names = [field.name for field in MODELS]
         if self.table.column_names != names:
@@ -214,16 +237,7 @@ class FleetModel:
         order = self.devices
         if len(order) > 1 and not pc.all(pc.less(order[:-1], order[1:])).as_py():
             raise InputError(f"{where}: devices are not sorted or not unique")
-
-
-def _info_to_json(info: FleetInfo) -> dict[str, object]:
-    return {
-        "sensor": info.sensor,
-        "features": list(info.features),
-        "window_seconds": info.window_seconds,
-        "libraries": dict(sorted(info.libraries.items())),
-        "format_version": info.format_version,
-    }
+        return self
 
 
 def _array(table: pa.Table, name: str) -> pa.Array:

@@ -109,10 +109,13 @@ class RbfModel:
     def score(self, X: Float) -> Float:
         """scikit-learn's decision function of raw features X of shape (n, d); lower is more abnormal."""
         Z = (X - self.mean) / self.scale
-        distance = np.zeros((len(Z), len(self.support_vectors)))
-        for z, sv in zip(Z.T, self.support_vectors.T, strict=True):
-            distance += (z[:, None] - sv) ** 2
-        scores: Float = np.exp(-self.gamma * distance) @ self.dual_coef - self.rho
+        sizes = np.einsum("ij,ij->i", self.support_vectors, self.support_vectors)
+        distance = np.einsum("ij,ij->i", Z, Z)[:, None] + sizes
+        distance -= 2.0 * (Z @ self.support_vectors.T)
+        # Of equal vectors the difference of the large sums may be a little below 0.
+        np.maximum(distance, 0.0, out=distance)
+        distance *= -self.gamma
+        scores: Float = np.exp(distance, out=distance) @ self.dual_coef - self.rho
         return scores
 
 
@@ -136,13 +139,17 @@ def fit_device(X: Float, parameters: FitParameters) -> RbfModel:
     """
     rows = thin(len(X), parameters.max_train_windows)
     notes = () if rows.size == len(X) else (f"trained on {rows.size:,} of {len(X):,} windows",)
-    train = X[rows]
-    if np.all(np.ptp(train, axis=0) <= _tolerance(train)):
+    train = X if rows.size == len(X) else X[rows]
+    is_constant = np.ptp(train, axis=0) <= _tolerance(train)
+    if is_constant.all():
         model = constant_model(train)
-    elif parameters.threshold == "native":
-        model = fit_svm(train, parameters)
     else:
-        model = calibrate(train, fit_svm(train, parameters), parameters)
+        model = fit_svm(train, parameters)
+        if is_constant.any():
+            note = f"{is_constant.sum()} of {is_constant.size} features do not change in training"
+            model = replace(model, notes=(*model.notes, note))
+        if parameters.threshold == "calibrated":
+            model = calibrate(train, model, parameters)
     flagged = float(np.mean(model.score(X) < model.threshold))
     return replace(model, train_flag_rate=flagged, notes=notes + model.notes)
 
@@ -167,14 +174,12 @@ def fit_svm(X: Float, parameters: FitParameters) -> RbfModel:
     from sklearn.svm import OneClassSVM
 
     scaler = StandardScaler().fit(X)
-    Z = scaler.transform(X)
+    # The very bits of scaler.transform(X), without its checks of what was checked a line above.
+    Z = (X - scaler.mean_) / scaler.scale_
     nu, notes = parameters.nu, []
     if nu * len(X) < MIN_NU_TIMES_ROWS:
         nu = min(1.0, MIN_NU_TIMES_ROWS / len(X))
         notes.append(f"nu raised from {parameters.nu:g} to {nu:.3g}: {len(X)} windows are few for it")
-    constant = np.flatnonzero(np.ptp(X, axis=0) <= _tolerance(X))
-    if constant.size:
-        notes.append(f"{constant.size} of {X.shape[1]} features do not change in training")
     svm = OneClassSVM(kernel="rbf", nu=nu, gamma=_gamma(Z, parameters.gamma), tol=parameters.tol).fit(Z)
     rho = -float(svm.intercept_[0])
     if not (np.isfinite(rho) and rho > 0):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.model import MODELS, FleetInfo, FleetModel
+from batch_scoring.fleet.model_file import FleetFile, replace_models, write_models
 from batch_scoring.fleet.tables import STATUS
-from batch_scoring.publishing import encode_model
+from batch_scoring.ids import path_segment
 from batch_scoring.training import Training
 
 Float = NDArray[np.float64]
@@ -111,7 +112,10 @@ class PretrainedModel:
 
 
 def to_trainings(
-    models: Sequence[PretrainedModel], window_seconds: float, former: Mapping[str, FleetModel]
+    models: Sequence[PretrainedModel],
+    window_seconds: float,
+    former: Mapping[str, FleetFile],
+    folder: Path,
 ) -> dict[str, Training]:
     """Make a version for each sensor there is a model of.
 
@@ -122,8 +126,10 @@ def to_trainings(
     window_seconds : float
         Length of the windows that the models are to score. Models of raw readings score the mean
         of windows that hold one reading.
-    former : mapping of str to FleetModel
+    former : mapping of str to FleetFile
         The models there are; the devices that are not imported stay as they are.
+    folder : Path
+        A scratch folder for the files of the trainings.
 
     Raises
     ------
@@ -134,12 +140,13 @@ def to_trainings(
     for model in sorted(models, key=lambda one: (one.sensor.encode(), one.device.encode())):
         by_sensor.setdefault(model.sensor, []).append(model)
     return {
-        sensor: _to_training(own, window_seconds, former.get(sensor)) for sensor, own in by_sensor.items()
+        sensor: _to_training(own, window_seconds, former.get(sensor), folder / path_segment(sensor))
+        for sensor, own in by_sensor.items()
     }
 
 
 def _to_training(
-    models: Sequence[PretrainedModel], window_seconds: float, former: FleetModel | None
+    models: Sequence[PretrainedModel], window_seconds: float, former: FleetFile | None, folder: Path
 ) -> Training:
     first = models[0]
     for one, other in pairwise(models):
@@ -156,15 +163,21 @@ def _to_training(
     libraries = {"scikit-learn": ", ".join(sorted({model.library for model in models}))}
     info = FleetInfo(first.sensor, first.features, window_seconds, libraries)
     table = pa.Table.from_pylist([model.row() for model in models], schema=MODELS)
-    model = FleetModel.build(table, info)
-    model = former.replace(model) if former else model
+    imported = _write(folder / "imported.parquet", info, [FleetModel.build(table, info)])
+    whole = _write(folder / "whole.parquet", info, replace_models(former, imported)) if former else imported
     return Training(
-        model=model,
+        models=whole,
         status=_status(models),
-        fingerprint=hashlib.sha256(encode_model(model)).hexdigest(),
+        fingerprint=whole.sha256(),
         parameters={"imported": True, "window_seconds": window_seconds, "features": list(info.features)},
-        metrics={"models": float(model.table.num_rows), "imported": float(len(models))},
+        metrics={"models": float(whole.n_models), "imported": float(len(models))},
     )
+
+
+def _write(path: Path, info: FleetInfo, parts: Iterable[FleetModel]) -> FleetFile:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_models(path, info, parts)
+    return FleetFile(path)
 
 
 def _status(models: Sequence[PretrainedModel]) -> pa.Table:

@@ -3,7 +3,7 @@
 from batch_scoring.tracking.promotion import complete_promotions, promote, promote_trained, rollback
 from batch_scoring.tracking.registering import register
 from batch_scoring.tracking.runs import TrainingRun, end_runs_of_the_dead, fail_open_runs
-from batch_scoring.tracking.store import Store, connect, effective_tracking_uri, is_new_store
+from batch_scoring.tracking.store import Store, connect, effective_tracking_uri, is_new_store, prepare
 from batch_scoring.tracking.versions import (
     CHAMPION,
     PREVIOUS,
@@ -35,6 +35,7 @@ __all__ = [
     "list_sensors",
     "list_versions",
     "load_version",
+    "prepare",
     "promote",
     "promote_trained",
     "register",

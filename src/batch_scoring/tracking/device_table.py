@@ -3,55 +3,106 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from batch_scoring.fleet.model import FleetModel
+from batch_scoring.fleet.device_ranges import device_ranges
+from batch_scoring.fleet.model import MODELS
+from batch_scoring.fleet.model_file import FleetFile
+from batch_scoring.fleet.tables import STATUS
+from batch_scoring.ids import require_known
 
 _NUMBERS = ["n_train", "trained_from", "trained_to", "nu", "gamma", "rho", "threshold", "train_flag_rate"]
+_TOLD = pa.schema(
+    [MODELS.field("device"), *(MODELS.field(name) for name in _NUMBERS), ("n_support_vectors", pa.int64())]
+)
+_SAID = pa.schema([STATUS.field(name) for name in ("device", "status", "n_windows", "message")])
+# A table without a status leaves these columns out.
+_COLUMNS = ["device", "status", "n_windows", *_NUMBERS, "n_support_vectors", "message"]
 
 
-def device_table(model: FleetModel, status: pa.Table | None) -> pa.Table:
-    """Everything about every device but the support vectors themselves.
+def device_tables(models: FleetFile, status: pa.Table | None) -> Iterator[pa.Table]:
+    """Everything about every device but the support vectors themselves, some thousand devices at a time.
 
     Parameters
     ----------
-    model : FleetModel
+    models : FleetFile
         The new version.
     status : pyarrow.Table, optional
-        Schema ``tables.STATUS``, of the devices that were trained; None where nothing is known of that.
+        Schema ``tables.STATUS``, of the devices that were trained; None where
+        nothing is known of that.
 
-    Returns
-    -------
+    Yields
+    ------
     pyarrow.Table
-        One row for each device that has a model or a status, sorted by device. ``status`` is
-        ``carried over`` for the devices that were not trained this time. Without ``status``, its
-        columns are left out.
+        One row for each device that has a model or a status, sorted by device, over all tables.
+        ``status`` is ``carried over`` for the devices that were not trained this time. Without
+        ``status``, its columns are left out.
     """
-    numbers = model.table.select(["device", *_NUMBERS]).replace_schema_metadata(None)
-    numbers = numbers.append_column("n_support_vectors", pa.array(model.n_support_vectors, pa.int64()))
+    numbers = (_told(batch) for batch in models.batches(["device", *_NUMBERS, "dual_coef"]))
     if status is None:
-        return numbers
-    own = status.select(["device", "status", "n_windows", "message"])
-    joined = numbers.join(own, "device", join_type="full outer", use_threads=False).sort_by("device")
-    told = pc.fill_null(joined["status"], "carried over")
-    columns = ["device", "status", "n_windows", *_NUMBERS, "n_support_vectors", "message"]
-    return joined.set_column(joined.schema.get_field_index("status"), "status", told).select(columns)
+        yield from numbers
+        return
+    said = status.select(_SAID.names).sort_by("device").to_batches(max_chunksize=8_192)
+    for own, outcome in device_ranges([(_TOLD, numbers), (_SAID, said)]):
+        joined = own.join(outcome, "device", join_type="full outer", use_threads=False).sort_by("device")
+        text = pc.fill_null(joined["status"], "carried over")
+        place = joined.schema.get_field_index("status")
+        yield joined.set_column(place, "status", text).select(_COLUMNS).combine_chunks()
 
 
-def model_numbers(model: FleetModel, device: str) -> dict[str, Any]:
+def write_device_table(path: Path, models: FleetFile, status: pa.Table) -> None:
+    """Write :func:`device_tables` as Parquet, without holding them all."""
+    writer = None
+    for rows in device_tables(models, status):
+        writer = writer or pq.ParquetWriter(path, rows.schema)
+        writer.write_table(rows)
+    if writer is not None:
+        writer.close()
+
+
+def first_devices(path: Path, at_most: int) -> pa.Table:
+    """So many rows of a table that :func:`write_device_table` wrote: devices without a model come first.
+
+    Where all fit, they are in the order of the devices.
+    """
+    file = pq.ParquetFile(path)
+    if file.metadata.num_rows <= at_most:
+        return file.read()
+    without, others = (file.schema_arrow.empty_table() for _ in range(2))
+    for batch in file.iter_batches():
+        rows = pa.Table.from_batches([batch])
+        has_model = pc.is_valid(rows["n_support_vectors"])
+        without = pa.concat_tables([without, rows.filter(pc.invert(has_model))]).slice(0, at_most)
+        others = pa.concat_tables([others, rows.filter(has_model)]).slice(0, at_most)
+    return pa.concat_tables([without, others]).slice(0, at_most)
+
+
+def model_numbers(models: FleetFile, device: str) -> dict[str, Any]:
     """One device's model, with the names of its features.
+
+    Raises
+    ------
+    InputError
+        When the device has no model; names those that look like it.
 
     Examples
     --------
     A model over ``mean`` and ``std`` has ``mean of mean``, ``scale of mean``, ``mean of std``, …
     """
-    row = model.select([device]).table.to_pylist()[0]
-    d = len(model.info.features)
+    known: list[str] = []
+    for batch in models.batches(["device"]):
+        known += batch["device"].to_pylist()
+    require_known("device", [device], known)
+    row = _row(models, device)
+    d = len(models.info.features)
     numbers: dict[str, Any] = {"device": device} | {name: row[name] for name in _NUMBERS}
-    for place, feature in enumerate(model.info.features):
+    for place, feature in enumerate(models.info.features):
         numbers |= {f"mean of {feature}": row["mean"][place], f"scale of {feature}": row["scale"][place]}
     vectors = [
         row["support_vectors"][first : first + d] for first in range(0, len(row["support_vectors"]), d)
@@ -64,6 +115,21 @@ def to_split_json(table: pa.Table) -> str:
     columns = [_jsonable(table[name]).to_pylist() for name in table.column_names]
     rows = [list(row) for row in zip(*columns, strict=True)]
     return json.dumps({"columns": table.column_names, "data": rows}, ensure_ascii=False, allow_nan=False)
+
+
+def _told(batch: pa.Table) -> pa.Table:
+    columns = [batch[name] for name in ("device", *_NUMBERS)]
+    n_vectors = pc.list_value_length(batch["dual_coef"]).cast(pa.int64())
+    return pa.Table.from_arrays([*columns, n_vectors], schema=_TOLD)
+
+
+def _row(models: FleetFile, device: str) -> dict[str, Any]:
+    for batch in models.batches():
+        found = batch.filter(pc.equal(batch["device"], device))
+        if found.num_rows:
+            row: dict[str, Any] = found.to_pylist()[0]
+            return row
+    raise LookupError(device)
 
 
 def _jsonable(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from batch_scoring.fleet.model import FleetModel
-from batch_scoring.publishing import decode_model, encode_model
+from batch_scoring.fleet.model_file import FleetFile
 
 # Where the table lies in the folder.
 TABLE = "artifacts/fleet.parquet"
@@ -18,14 +19,14 @@ _PACKAGE = Path(__file__).parents[1]
 _LIBRARIES = ("mlflow", "numpy", "pandas", "pyarrow")
 
 
-def write_model_folder(folder: Path, model: FleetModel, logged_model: Any) -> Path:
+def write_model_folder(folder: Path, models: FleetFile, logged_model: Any) -> Path:
     """Write the folder that becomes the artifact of one version.
 
     Parameters
     ----------
     folder : Path
         An empty scratch folder.
-    model : FleetModel
+    models : FleetFile
     logged_model : mlflow.entities.LoggedModel
         What the folder will be uploaded to.
 
@@ -39,15 +40,15 @@ def write_model_folder(folder: Path, model: FleetModel, logged_model: Any) -> Pa
 
     staged = folder / "staged"
     _copy_code(staged / "code")
-    (staged / "fleet.parquet").write_bytes(encode_model(model))
+    _link_or_copy(models.path, staged / "fleet.parquet")
     path = folder / "model"
     save_model(
         path,
         python_model=str(Path(__file__).with_name("pyfunc_model.py")),
         artifacts={"fleet": str(staged / "fleet.parquet"), "code": str(staged / "code")},
         pip_requirements=[f"{name}=={version(name)}" for name in _LIBRARIES],
-        signature=_signature(model.info.features),
-        input_example=_example(model),
+        signature=_signature(models.info.features),
+        input_example=_example(models),
         mlflow_model=Model(
             artifact_path=logged_model.artifact_location,
             model_uuid=logged_model.model_id,
@@ -58,16 +59,38 @@ def write_model_folder(folder: Path, model: FleetModel, logged_model: Any) -> Pa
     return path
 
 
-def read_model_folder(source: str, tracking_uri: str, scratch: Path) -> FleetModel:
-    """Read the table back from where a version's artifacts lie."""
+def find_models(source: str, tracking_uri: str, scratch: Callable[[], Path]) -> FleetFile:
+    """Open the table that lies where a version's artifacts are; fetch it first, where that is elsewhere.
+
+    Parameters
+    ----------
+    source : str
+        Where the artifacts lie.
+    tracking_uri : str
+    scratch : callable
+        Makes the folder that a copy goes to.
+
+    Raises
+    ------
+    InputError
+        When it is no fleet model.
+    """
     from mlflow.artifacts import download_artifacts
 
     path = download_artifacts(
         artifact_uri=f"{source.rstrip('/')}/{TABLE}",
-        dst_path=None if source.startswith("file:") else str(scratch),
+        dst_path=None if source.startswith("file:") else str(scratch()),
         tracking_uri=tracking_uri,
     )
-    return decode_model(Path(path).read_bytes())
+    return FleetFile(path)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name: MLflow copies what it is given, and takes no symbolic links."""
+    try:
+        target.hardlink_to(source)
+    except OSError:  # on another file system
+        shutil.copyfile(source, target)
 
 
 def _copy_code(target: Path) -> None:
@@ -96,13 +119,13 @@ def _signature(features: tuple[str, ...]) -> Any:
     return ModelSignature(inputs=inputs, outputs=Schema(keys + results))
 
 
-def _example(model: FleetModel) -> Any:
+def _example(models: FleetFile) -> Any:
     """Up to three devices at their training mean."""
     import pandas as pd
 
-    first = model.table.slice(0, 3)
-    means = first["mean"].to_pylist()
-    columns: dict[str, Any] = {"device": first["device"].to_pylist() or ["a device"]}
-    for place, name in enumerate(model.info.features):
+    first = [row for rows in islice(models.batches(["device", "mean"]), 1) for row in rows[:3].to_pylist()]
+    means = [row["mean"] for row in first]
+    columns: dict[str, Any] = {"device": [row["device"] for row in first] or ["a device"]}
+    for place, name in enumerate(models.info.features):
         columns[name] = [mean[place] for mean in means] or [0.0]
     return pd.DataFrame(columns)

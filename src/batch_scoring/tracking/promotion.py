@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.model import FleetModel
+from batch_scoring.fleet.model_file import FleetFile
 from batch_scoring.publishing import Manifest, publish, published_as, read_manifest, sensor_folder
 from batch_scoring.tracking.names import registered_name
 from batch_scoring.tracking.store import Store
@@ -28,7 +28,7 @@ _PROMOTED = "promoted"
 
 
 def promote(
-    store: Store, published: Path | str, version: Version, model: FleetModel | None = None
+    store: Store, published: Path | str, version: Version, models: FleetFile | None = None
 ) -> Manifest:
     """Make a version the champion and publish it to the scoring jobs.
 
@@ -41,7 +41,7 @@ def promote(
     published : path
         The folder of the published models.
     version : Version
-    model : FleetModel, optional
+    models : FleetFile, optional
         Its models, where they are at hand.
     """
     former = champion(store, version.sensor)
@@ -49,11 +49,11 @@ def promote(
         if former is not None:
             _set_alias(store, former, PREVIOUS)
         _set_alias(store, version, CHAMPION)
-    return _publish(store, published, version, model)
+    return _publish(store, published, version, models)
 
 
 def promote_trained(
-    store: Store, published: Path | str, version: Version, model: FleetModel | None = None
+    store: Store, published: Path | str, version: Version, models: FleetFile | None = None
 ) -> None:
     """Promote the version that a training ended in, unless that would undo a rollback.
 
@@ -65,8 +65,8 @@ def promote_trained(
     chosen = next((one for one in versions if CHAMPION in one.aliases), version)
     if is_newest and _PROMOTED in version.tags and chosen.version != version.version:
         log.info("sensor %r: version %s stays the champion", chosen.sensor, chosen.version)
-        version, model = chosen, None
-    promote(store, published, version, model)
+        version, models = chosen, None
+    promote(store, published, version, models)
 
 
 def complete_promotions(store: Store, published: Path | str) -> None:
@@ -106,11 +106,13 @@ def rollback(store: Store, published: Path | str, sensor: str) -> tuple[Version,
     return target, _publish(store, published, target, None)
 
 
-def _publish(store: Store, published: Path | str, version: Version, model: FleetModel | None) -> Manifest:
+def _publish(store: Store, published: Path | str, version: Version, models: FleetFile | None) -> Manifest:
     there = published_as(published, version.sensor, version.version, version.run_id)
     if there is None:
-        model = load_version(store, version).model if model is None else model
-        there = publish(published, model, version.version, version.run_id, version.fingerprint)
+        # Held here until it is published: a fetched copy of its models goes with it.
+        tracked = load_version(store, version)
+        models = models or tracked.models
+        there = publish(published, models, version.version, version.run_id, version.fingerprint)
         log.info("sensor %r: version %s is published as the champion", version.sensor, version.version)
     if _PROMOTED not in version.tags:
         name = registered_name(version.sensor)

@@ -5,17 +5,22 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.model import FleetModel
+from batch_scoring.fleet.model import MODELS
+from batch_scoring.fleet.model_file import FleetFile
 from batch_scoring.tracking.model_folder import write_model_folder
 from batch_scoring.tracking.names import plain_name, registered_name
 from batch_scoring.tracking.store import Store
 from batch_scoring.tracking.versions import OURS, Version, read_version
 
+# What the tags of a version tell of its devices.
+_TOLD = pa.schema([MODELS.field(name) for name in ("trained_from", "trained_to", "train_flag_rate")])
 
-def register(store: Store, run_id: str, model: FleetModel, fingerprint: str) -> Version:
+
+def register(store: Store, run_id: str, models: FleetFile, fingerprint: str) -> Version:
     """Log a fleet model to a run and make it the newest version of its sensor.
 
     The version is created last, so one that exists has its artifacts.
@@ -25,28 +30,28 @@ def register(store: Store, run_id: str, model: FleetModel, fingerprint: str) -> 
     InputError
         When the store has a registered model of this name that somebody else made.
     """
-    sensor = model.info.sensor
+    sensor = models.info.sensor
     _ensure_registered_model(store, sensor)
-    model_id, location = _upload(store, run_id, model)
+    model_id, location = _upload(store, run_id, models)
     created = store.client.create_model_version(
         registered_name(sensor),
         source=location,
         run_id=run_id,
         model_id=model_id,
-        tags=_version_tags(model, fingerprint),
+        tags=_version_tags(models, fingerprint),
     )
     return read_version(created, sensor, {})
 
 
-def _upload(store: Store, run_id: str, model: FleetModel) -> tuple[str, str]:
+def _upload(store: Store, run_id: str, models: FleetFile) -> tuple[str, str]:
     from mlflow.entities import LoggedModelOutput
 
     client = store.client
     logged = client.create_logged_model(
-        store.experiment_id, name=plain_name(model.info.sensor), source_run_id=run_id, tags=OURS
+        store.experiment_id, name=plain_name(models.info.sensor), source_run_id=run_id, tags=OURS
     )
     with tempfile.TemporaryDirectory(prefix="batch_scoring_") as scratch:
-        folder = write_model_folder(Path(scratch), model, logged)
+        folder = write_model_folder(Path(scratch), models, logged)
         client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
@@ -70,17 +75,18 @@ def _ensure_registered_model(store: Store, sensor: str) -> None:
         ) from error
 
 
-def _version_tags(model: FleetModel, fingerprint: str) -> dict[str, str]:
-    table = model.table
+def _version_tags(models: FleetFile, fingerprint: str) -> dict[str, str]:
+    # Three numbers a device can be held.
+    table = pa.concat_tables([_TOLD.empty_table(), *models.batches(_TOLD.names)])
     rate = pc.mean(pc.drop_null(table["train_flag_rate"])).as_py()
     first = pc.min(table["trained_from"]).as_py()
     last = pc.max(table["trained_to"]).as_py()
     return {
-        "sensor": model.info.sensor,
+        "sensor": models.info.sensor,
         "fingerprint": fingerprint,
-        "n_models": str(table.num_rows),
-        "features": ", ".join(model.info.features),
-        "window_seconds": f"{model.info.window_seconds:g}",
+        "n_models": str(models.n_models),
+        "features": ", ".join(models.info.features),
+        "window_seconds": f"{models.info.window_seconds:g}",
         "trained_from": first.isoformat() if first else "",
         "trained_to": last.isoformat() if last else "",
         "train_flag_rate": "" if rate is None else repr(rate),

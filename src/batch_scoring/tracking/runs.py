@@ -16,9 +16,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from batch_scoring.tracking import process_identity
-from batch_scoring.tracking.device_table import device_table, to_split_json
+from batch_scoring.tracking.device_table import first_devices, to_split_json, write_device_table
 from batch_scoring.tracking.names import plain_name
 from batch_scoring.tracking.store import Store
 from batch_scoring.training import Training
@@ -30,6 +31,9 @@ _PROCESS = "batch_scoring.process"
 # MLflow's page shows the artifacts named in this tag as tables.
 _TABLES = "mlflow.loggedArtifacts"
 _PARENT = "mlflow.parentRunId"
+
+# MLflow's page gets a table whole, and so does a browser.
+_SHOWN_DEVICES = 10_000
 
 _open_runs: list[TrainingRun] = []
 
@@ -59,13 +63,16 @@ class TrainingRun:
     def log(self, training: Training) -> None:
         """Log everything of a sensor's training but its models."""
         sensor = training.sensor
-        table = device_table(training.model, training.status)
+        trained = _trained(training)
         self._log_parameters(sensor, training.parameters)
         self._log_metrics(sensor, training.metrics)
-        self._log_table(sensor, table)
-        trained = table.filter(pc.is_in(table["device"], value_set=_trained(training)))
-        if trained.num_rows <= self._child_runs_up_to:
-            self._log_child_runs(sensor, trained)
+        with tempfile.TemporaryDirectory(prefix="batch_scoring_") as scratch:
+            table = Path(scratch) / f"{plain_name(sensor)}.parquet"
+            write_device_table(table, training.models, training.status)
+            self._log_table(sensor, table)
+            if len(trained) <= self._child_runs_up_to:
+                rows = pq.ParquetFile(table).read()
+                self._log_child_runs(sensor, rows.filter(pc.is_in(rows["device"], value_set=trained)))
 
     @property
     def is_open(self) -> bool:
@@ -97,13 +104,13 @@ class TrainingRun:
         named = {f"{plain_name(sensor)}/{key}": value for key, value in metrics.items()}
         self._log_batch(self.run_id, named, {})
 
-    def _log_table(self, sensor: str, table: pa.Table) -> None:
-        name = f"devices/{plain_name(sensor)}.json"
-        with tempfile.TemporaryDirectory(prefix="batch_scoring_") as scratch:
-            path = Path(scratch) / Path(name).name
-            path.write_text(to_split_json(table), encoding="utf-8")
+    def _log_table(self, sensor: str, table: Path) -> None:
+        """All devices as Parquet; for MLflow's page the first ones as JSON, those without a model before."""
+        shown = table.with_suffix(".json")
+        shown.write_text(to_split_json(first_devices(table, _SHOWN_DEVICES)), encoding="utf-8")
+        for path in (table, shown):
             self._store.client.log_artifact(self.run_id, str(path), "devices")
-        self._tables.append({"path": name, "type": "table"})
+        self._tables.append({"path": f"devices/{shown.name}", "type": "table"})
         # A tag holds 8,000 characters; the tables beyond are there, but shown as plain JSON.
         text = json.dumps(self._tables)
         if len(text) <= 8_000:

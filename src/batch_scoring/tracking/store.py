@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,27 @@ def effective_tracking_uri(configured: str) -> str:
 def is_new_store(uri: str) -> bool:
     """Whether this is a local database that does not exist yet; told without importing MLflow."""
     return uri.startswith(_SQLITE) and not Path(uri.removeprefix(_SQLITE)).exists()
+
+
+def prepare(uri: str) -> Future[None]:
+    """Begin to import MLflow and to create a local database, in a thread: seconds in which others work.
+
+    What fails there fails again, and is told, in :func:`connect`.
+    """
+    # Not in the thread: scikit-learn, fitting meanwhile, would look into a module imported by half.
+    import pandas  # noqa: F401
+
+    def begin() -> None:
+        _quiet()
+        import mlflow  # noqa: F401
+
+        if is_new_store(uri):
+            _create_database(Path(uri.removeprefix(_SQLITE)))
+
+    thread = ThreadPoolExecutor(1, "mlflow")
+    begun = thread.submit(begin)
+    thread.shutdown(wait=False)
+    return begun
 
 
 def connect(uri: str, artifacts: str, experiment: str) -> Store:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import tempfile
+import weakref
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.model import FleetModel
+from batch_scoring.fleet.model_file import FleetFile
 from batch_scoring.ids import require_known
-from batch_scoring.tracking.model_folder import read_model_folder
+from batch_scoring.scratch import scratch_folder
+from batch_scoring.tracking.model_folder import find_models
 from batch_scoring.tracking.names import registered_name, sensor_of
 from batch_scoring.tracking.store import Store
 
@@ -51,13 +54,33 @@ class Version:
     source: str
 
 
-@dataclass(frozen=True)
 class TrackedVersion:
-    """A version with its models."""
+    """A version with its models, which are fetched when they are asked for.
 
-    model: FleetModel
-    version: str
-    fingerprint: str
+    Attributes
+    ----------
+    version, fingerprint : str
+    models : FleetFile
+        MLflow's own file where that can be read; else a copy, which is there as long as this object.
+    """
+
+    def __init__(self, store: Store, version: Version) -> None:
+        self.version = version.version
+        self.fingerprint = version.fingerprint
+        self._uri = store.uri
+        self._source = version.source
+
+    @cached_property
+    def models(self) -> FleetFile:
+        """Fetched at the first use."""
+        scratch = ExitStack()
+        weakref.finalize(self, scratch.close)
+        return find_models(self._source, self._uri, lambda: scratch.enter_context(scratch_folder()))
+
+    @property
+    def model(self) -> FleetModel:
+        """All models at once, for fleets that fit into memory."""
+        return self.models.read()
 
 
 def list_sensors(store: Store) -> list[str]:
@@ -123,10 +146,8 @@ def resolve_version(store: Store, sensor: str, wanted: str | None = None) -> Ver
 
 
 def load_version(store: Store, version: Version) -> TrackedVersion:
-    """Read the models of a version."""
-    with tempfile.TemporaryDirectory(prefix="batch_scoring_") as scratch:
-        model = read_model_folder(version.source, store.uri, Path(scratch))
-    return TrackedVersion(model, version.version, version.fingerprint)
+    """A version with its models."""
+    return TrackedVersion(store, version)
 
 
 def read_version(found: ModelVersion, sensor: str, aliases: dict[str, str]) -> Version:

@@ -1,6 +1,6 @@
 """Training takes the right windows, leaves alone what has not changed, and names every device."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -9,11 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.model import FleetModel
+from batch_scoring.fleet.model_file import FleetFile
 from batch_scoring.partition_keys import partition_key
 from batch_scoring.pipelines.train.nodes import train_models
 from batch_scoring.pipelines.train.pipeline import create_pipeline
 from tests.factories import DAY_US, START, START_US, make_windows
+from tests.fleet_models import in_file
 from tests.partitions import Store
 
 REFUSED = pa.schema(
@@ -23,7 +24,7 @@ REFUSED = pa.schema(
 
 @dataclass
 class Version:
-    model: FleetModel
+    models: FleetFile
     fingerprint: str
     version: str = "1"
 
@@ -60,11 +61,12 @@ class Workspace:
         )
         trainings, statuses = {}, {}
         for status, training in chunks:
-            trainings |= training
+            # Kept, as the catalog does: the files of a training are gone when the next is asked for.
+            trainings |= {name: replace(one, models=in_file(one.model)) for name, one in training.items()}
             statuses |= status
         self.status.save(statuses)
         for name, training in trainings.items():
-            self.models[name] = Version(training.model, training.fingerprint)
+            self.models[name] = Version(training.models, training.fingerprint)
         return trainings, statuses
 
 
@@ -159,9 +161,9 @@ def test_the_status_is_saved_before_the_version():
 def test_a_new_devices_first_model_joins_the_others(tmp_path):
     work = Workspace(tmp_path)
     work.train(device="a")
-    assert work.models["s"].model.devices.to_pylist() == ["a"]
+    assert work.models["s"].models.read().devices.to_pylist() == ["a"]
     work.train(device="b")
-    assert work.models["s"].model.devices.to_pylist() == ["a", "b"]
+    assert work.models["s"].models.read().devices.to_pylist() == ["a", "b"]
 
 
 def test_a_device_without_a_good_reading_is_named_with_the_reasons(tmp_path):

@@ -15,14 +15,14 @@ SECONDS_BETWEEN_LINES = 10.0
 
 @contextmanager
 def show_progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Give a function to call with the number of devices done.
+    """Give a function to call with the number of windows done.
 
     Parameters
     ----------
     name : str
         What is trained, for the person who watches.
     total : int
-        Devices to train.
+        Windows to train on, at most.
     """
     if sys.stderr.isatty():
         from rich.console import Console
@@ -39,6 +39,6 @@ def show_progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
         nonlocal last_line
         if done < total and time.monotonic() - last_line >= SECONDS_BETWEEN_LINES:
             last_line = time.monotonic()
-            logger.info("train: %s: %d of %d devices", name, done, total)
+            logger.info("train: %s: %d of %d windows", name, done, total)
 
     yield line

@@ -1,0 +1,158 @@
+"""Fit on all cores: in threads while there is little to fit, in processes where that is worth their start.
+
+Fits of a few hundred windows are half Python, so threads are hardly quicker than one of them; a
+process takes a second and a half to import scikit-learn. What is fitted is the same, to the bit.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+
+from batch_scoring.fleet.fit import Fitted, fit_windows
+from batch_scoring.fleet.fit_process import FitProcess
+from batch_scoring.fleet.fit_work import cut_work
+from batch_scoring.fleet.one_class_svm import FitParameters, Float, RbfModel
+from batch_scoring.fleet.overlap import computed, prefetched
+from batch_scoring.fleet.windows import feature_matrix
+
+logger = logging.getLogger(__name__)
+
+# Work that is left to threads: on two cores they take as long for it as processes with their start.
+WORTH_PROCESSES_SECONDS = 4.0
+
+
+class FitWorkers:
+    """What fits devices; ends its processes when the ``with`` block is left, however that happens.
+
+    Parameters
+    ----------
+    n : int, optional
+        Devices that are fitted at a time. Default: the cores this process may use.
+    worth_processes : float
+        Seconds of estimated work, over all calls of :meth:`fit`, from which on processes do it.
+    """
+
+    def __init__(self, n: int | None = None, worth_processes: float = WORTH_PROCESSES_SECONDS) -> None:
+        self._n = n or len(os.sched_getaffinity(0))
+        self._worth_processes = worth_processes
+        self._estimated = 0.0
+        self._processes: list[FitProcess] = []
+        self._idle: SimpleQueue[FitProcess] = SimpleQueue()
+        self._one_thread = ExitStack()
+        self._is_one_thread = False
+
+    def fit(
+        self,
+        ranges: Iterable[Sequence[pa.Table]],
+        features: Sequence[str],
+        parameters: FitParameters,
+        n_windows: int = 0,
+    ) -> Iterator[Fitted]:
+        """Fit one model a device, as :func:`fit_windows` does.
+
+        Parameters
+        ----------
+        ranges : iterable of sequences of pyarrow.Table
+            Windows of one sensor, a range of devices at a time: tables sorted by device, such as
+            one a day. Read in a thread, ahead of the fits.
+        features : sequence of str
+        parameters : FitParameters
+        n_windows : int
+            About how many there are in all, where that is known.
+
+        Yields
+        ------
+        Fitted
+            Of some devices, which are in order over all that is yielded. The same however many workers
+            there are, but for where one part ends and the next begins.
+
+        Raises
+        ------
+        InputError
+            When the windows lack one of the features or are not sorted by device.
+        """
+
+        def pieces() -> Iterator[pa.Table]:
+            left = n_windows
+            for parts in prefetched(ranges):
+                feature_matrix(parts[0].slice(0, 0), features)
+                work = list(cut_work(parts, parameters))
+                seconds = sum(cost for _, cost in work)
+                n_rows = sum(part.num_rows for part in parts)
+                self._expect(seconds, seconds * max(left / n_rows, 1.0) if n_rows else 0.0)
+                left -= n_rows
+                yield from (piece for piece, _ in work)
+
+        def fit_piece(piece: pa.Table) -> Fitted:
+            if not self._processes:
+                return fit_windows(piece, features, parameters)
+            return self._fit_in_process(piece, features, parameters)
+
+        yield from computed(fit_piece, pieces(), self._n)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._one_thread.close()
+        for process in self._processes:
+            process.end()
+        self._processes.clear()
+
+    def _expect(self, seconds: float, seconds_to_come: float) -> None:
+        """Get ready for so much work, and so much altogether of which it is a part."""
+        is_much = self._estimated + seconds_to_come > self._worth_processes
+        self._estimated += seconds
+        if self._n > 1 and is_much and not self._processes:
+            self._processes = [FitProcess() for _ in range(self._n)]
+            for process in self._processes:
+                self._idle.put(process)
+        if not self._processes and not self._is_one_thread:
+            self._stay_on_one_thread()
+
+    def _stay_on_one_thread(self) -> None:
+        """Have each fit in this process use one core, as in the others: other sums would be other bits."""
+        from sklearn import svm  # noqa: F401  # loads the libraries whose threads are limited
+        from threadpoolctl import threadpool_limits
+
+        self._one_thread.enter_context(threadpool_limits(1))
+        self._is_one_thread = True
+
+    def _fit_in_process(self, piece: pa.Table, features: Sequence[str], parameters: FitParameters) -> Fitted:
+        process = self._idle.get()
+        try:
+            return process.fit(piece, features, parameters)
+        except ChildProcessError as first:
+            logger.warning("train: %s; its devices are tried once more", first)
+            process = self._replace(process)
+            try:
+                return process.fit(piece, features, parameters)
+            except ChildProcessError as second:
+                died = second
+                process = self._replace(process)
+        finally:
+            self._idle.put(process)
+
+        def fail(X: Float, parameters: FitParameters) -> RbfModel:
+            raise died
+
+        return fit_windows(piece, features, parameters, fit=fail)
+
+    def _replace(self, dead: FitProcess) -> FitProcess:
+        dead.end()
+        process = FitProcess()
+        self._processes[self._processes.index(dead)] = process
+        return process

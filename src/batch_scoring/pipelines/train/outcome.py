@@ -1,0 +1,102 @@
+"""What a training says of its devices: the status table, and numbers about the fleet as a whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_scoring.fleet.arrow_arrays import strings, to_numpy
+from batch_scoring.fleet.model_file import FleetFile
+from batch_scoring.fleet.tables import STATUS
+from batch_scoring.ids import Selection
+from batch_scoring.pipelines.train.training_windows import TrainingWindows
+
+
+def new_status(known: pa.Table, fitted: pa.Table, selection: Selection) -> pa.Table:
+    """The status of the devices fitted now, and what an earlier one says of the others.
+
+    Parameters
+    ----------
+    known : pyarrow.Table
+        Schema STATUS, the stored one.
+    fitted : pyarrow.Table
+        Schema STATUS; without rows where nothing was trained.
+    selection : Selection
+        Where it names no devices, a training was about all of them.
+    """
+    if selection.devices is None and fitted.num_rows:
+        return fitted
+    # Devices without a good reading are found anew each time.
+    is_kept = pc.not_equal(known["status"], "no_data")
+    if selection.devices is not None:
+        chosen = pc.is_in(known["device"], value_set=strings(sorted(selection.devices)))
+        is_kept = pc.or_(is_kept, pc.invert(chosen))
+    is_fitted = pc.is_in(known["device"], value_set=fitted["device"].combine_chunks())
+    return pa.concat_tables([fitted, known.filter(pc.and_(is_kept, pc.invert(is_fitted)))])
+
+
+def with_mute_devices(
+    status: pa.Table,
+    sensor: str,
+    refused: pa.Table,
+    selection: Selection,
+    known: pa.Table,
+    windows: TrainingWindows | None,
+) -> pa.Table:
+    """Add the devices of which not one reading was good enough to make a window.
+
+    Parameters
+    ----------
+    status : pyarrow.Table
+        Schema STATUS.
+    sensor : str
+    refused : pyarrow.Table
+        Readings refused by ingest: device, sensor, reason, count.
+    selection : Selection
+    known : pyarrow.Table
+        Schema STATUS, the stored one.
+    windows : TrainingWindows or None
+        To look for devices in that neither ``status`` nor ``known`` names; None where ``status``
+        names all devices that have windows.
+    """
+    named = set(status["device"].to_pylist())
+    reasons: dict[str, list[tuple[int, str]]] = {}
+    for row in refused.filter(pc.equal(refused["sensor"], sensor)).to_pylist():
+        if row["device"] not in named and selection.has_device(row["device"]):
+            reasons.setdefault(row["device"], []).append((row["count"], row["reason"]))
+    strange = reasons.keys() - set(known["device"].to_pylist())
+    have_windows = windows.devices_among(frozenset(strange)) if windows and strange else set()
+    added = [
+        {
+            "device": device,
+            "sensor": sensor,
+            "stage": "train",
+            "status": "no_data",
+            "n_windows": 0,
+            "n_anomalies": 0,
+            "message": "no window to train on; readings refused: "
+            + ", ".join(f"{count:,} {reason}" for count, reason in sorted(counts, reverse=True)),
+        }
+        for device, counts in reasons.items()
+        if device not in have_windows
+    ]
+    return pa.concat_tables([status, pa.Table.from_pylist(added, schema=STATUS)]).sort_by("device")
+
+
+def fleet_metrics(models: FleetFile, status: pa.Table) -> dict[str, float]:
+    """Numbers about the models of a fleet, at least one, and the devices that were trained."""
+    failed = pc.sum(pc.invert(pc.is_in(status["status"], value_set=strings(["ok", "constant"])))).as_py()
+    n_windows = n_vectors = 0
+    rate = 0.0
+    for batch in models.batches(["n_train", "train_flag_rate", "dual_coef"]):
+        n_windows += int(to_numpy(batch["n_train"]).sum())
+        n_vectors += pc.sum(pc.list_value_length(batch["dual_coef"])).as_py()
+        rate += float(np.nansum(to_numpy(batch["train_flag_rate"], null=np.nan)))
+    return {
+        "models": float(models.n_models),
+        "devices_without_model": float(failed or 0),
+        "support_vectors_per_model": n_vectors / models.n_models,
+        "train_flag_rate": rate / models.n_models,
+        "training_windows": float(n_windows),
+    }

@@ -1,0 +1,104 @@
+"""Models are written and read in parts; what is in the file does not tell of them."""
+
+from __future__ import annotations
+
+import io
+from itertools import pairwise
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.fleet.model import FleetModel
+from batch_scoring.fleet.model_file import ROW_GROUP_DEVICES, FleetFile, replace_models, write_models
+from tests.fleet_models import in_file, make_model
+
+
+def parted(model: FleetModel, cuts: list[int]) -> list[FleetModel]:
+    edges = [0, *sorted(cut % (model.table.num_rows + 1) for cut in cuts), model.table.num_rows]
+    return [
+        FleetModel(model.table.slice(first, after - first), model.info) for first, after in pairwise(edges)
+    ]
+
+
+def written(model: FleetModel, parts: list[FleetModel]) -> bytes:
+    file = io.BytesIO()
+    write_models(file, model.info, parts)
+    return file.getvalue()
+
+
+@given(st.sets(st.text(max_size=8), max_size=6), st.lists(st.integers(0, 100), max_size=3), st.integers(0, 9))
+def test_models_come_back_as_they_were_and_their_bytes_do_not_tell_the_parts(devices, cuts, seed):
+    model = make_model(devices=sorted(d for d in devices if d.isprintable()), seed=seed)
+    data = written(model, parted(model, cuts))
+    assert data == written(model, [model])
+    again = pq.read_table(pa.BufferReader(data))
+    assert FleetModel.from_table(again).table.equals(model.table)
+    assert FleetModel.from_table(again).info == model.info
+    assert written(model, [FleetModel.from_table(again)]) == data
+
+
+def test_a_file_tells_what_it_holds_and_is_read_in_parts():
+    n = 3 * ROW_GROUP_DEVICES
+    model = make_model(devices=[f"d{i:05}" for i in range(n)])
+    file = in_file(model)
+    assert (file.info, file.n_models) == (model.info, n)
+    assert [part.table.num_rows for part in file.parts()] == [ROW_GROUP_DEVICES] * 3
+    assert file.read().table.equals(model.table)
+    rows = pa.concat_tables(file.batches(["device", "rho"]))
+    assert rows.equals(model.table.select(["device", "rho"]))
+
+
+def test_row_groups_are_of_one_size_however_the_models_came():
+    model = make_model(devices=[f"d{i:05}" for i in range(ROW_GROUP_DEVICES + 1)])
+    metadata = pq.ParquetFile(pa.BufferReader(written(model, parted(model, [5, 900])))).metadata
+    assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [ROW_GROUP_DEVICES, 1]
+
+
+@given(st.sets(st.sampled_from("abcdefgh")), st.sets(st.sampled_from("abcdefgh")))
+def test_replaced_models_are_the_newer_ones_and_the_others_keep_their_rows(old, new):
+    former, newer = make_model(devices=sorted(old), seed=1), make_model(devices=sorted(new), seed=2)
+    both = list(replace_models(in_file(former), in_file(newer)))
+    rows = {row["device"]: row for part in both for row in part.table.to_pylist()}
+    expected = {row["device"]: row for row in (*former.table.to_pylist(), *newer.table.to_pylist())}
+    assert rows == expected
+    assert list(rows) == sorted(old | new)
+
+
+def test_models_over_other_features_cannot_replace():
+    with pytest.raises(InputError, match="models over features"):
+        list(replace_models(in_file(make_model()), in_file(make_model(features=("mean",)))))
+
+
+def test_the_same_models_are_told_from_others_whatever_fitted_them():
+    model = make_model()
+    other_library = FleetModel(model.table, type(model.info)("vibration", model.info.features, 300.0, {}))
+    assert in_file(model).same_models(in_file(other_library))
+    assert not in_file(model).same_models(in_file(make_model(seed=1)))
+    assert not in_file(model).same_models(in_file(make_model(devices=["a"])))
+
+
+def test_what_is_no_fleet_model_is_told(tmp_path):
+    (tmp_path / "text").write_text("no")
+    with pytest.raises(InputError, match="not a fleet model"):
+        FleetFile(tmp_path / "text")
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "table")
+    with pytest.raises(InputError, match="not a fleet model"):
+        FleetFile(tmp_path / "table")
+
+
+def test_devices_out_of_order_and_damage_are_told(tmp_path):
+    model = make_model(devices=[f"d{i:05}" for i in range(2 * ROW_GROUP_DEVICES)])
+    one, other = parted(model, [ROW_GROUP_DEVICES])
+    write_models(tmp_path / "f", model.info, [other, one])
+    with pytest.raises(InputError, match="not sorted"):
+        list(FleetFile(tmp_path / "f").parts())
+    damaged = in_file(model).path
+    data = bytearray(damaged.read_bytes())
+    data[4:400] = b"x" * 396
+    damaged.write_bytes(data)
+    with pytest.raises(InputError, match="damaged"):
+        FleetFile(damaged).read()

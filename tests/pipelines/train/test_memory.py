@@ -1,0 +1,65 @@
+"""The memory of a training does not grow with the fleet."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from batch_scoring.fleet.fingerprints import table_digest
+from batch_scoring.fleet.row_groups import in_row_groups
+from tests.factories import DAY_US, START_US, make_windows
+
+# Constant windows are fitted at once, so the rows are what costs.
+CHILD = """
+import re, sys
+from pathlib import Path
+import pyarrow.parquet as pq
+from batch_scoring.pipelines.train.nodes import train_models
+from tests.partitions import Store
+folder = Path(sys.argv[1])
+chunks = train_models(Store(folder / "windows").load(), {}, pq.ParquetFile(folder / "refused.parquet"), {},
+    {"share": 1.0, "fit": {"threshold": "native", "min_windows": 2}}, "2026-03-01T00:00Z", None, None)
+for status, training in chunks:
+    for one in training.values():
+        print(one.models.n_models)
+# Not ru_maxrss, which begins with the memory of the process that started this one.
+print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
+"""
+
+
+def write_fleet(folder: Path, devices: int, rows: int = 10, days: int = 2) -> None:
+    names = [f"device-{i:06}" for i in range(devices) for _ in range(rows)]
+    (folder / "windows/s").mkdir(parents=True)
+    for day in range(days):
+        table = make_windows(np.ones((len(names), 16)), names, start_us=START_US + day * DAY_US)
+        schema = table.schema.with_metadata({"digest": table_digest(table)})
+        with pq.ParquetWriter(folder / f"windows/s/2026-01-0{day + 5}.parquet", schema) as out:
+            for group in in_row_groups([table]):
+                out.write_table(group)
+    fields = [
+        ("device", pa.string()),
+        ("sensor", pa.string()),
+        ("reason", pa.string()),
+        ("count", pa.int64()),
+    ]
+    pq.write_table(pa.schema(fields).empty_table(), folder / "refused.parquet")
+
+
+@pytest.mark.slow
+def test_four_times_the_devices_need_hardly_more_memory(tmp_path):
+    peaks = {}
+    for devices in (20_000, 80_000):
+        write_fleet(tmp_path / str(devices), devices)
+        command = [sys.executable, "-c", CHILD, str(tmp_path / str(devices))]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        n_models, peaks[devices] = map(int, done.stdout.split())
+        assert n_models == devices
+    # The rows of 60,000 more devices are 170 MB as they are; their statuses 10.
+    assert peaks[80_000] < peaks[20_000] + 60, peaks

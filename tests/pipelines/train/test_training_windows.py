@@ -1,0 +1,139 @@
+"""The windows to train on are found in the footers, and read no more than needed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch_scoring.fleet.fingerprints import table_digest
+from batch_scoring.fleet.one_class_svm import FitParameters
+from batch_scoring.pipelines.train import training_windows
+from batch_scoring.pipelines.train.settings import TrainParameters
+from batch_scoring.pipelines.train.training_windows import find_windows, training_range
+from tests.factories import DAY_US, MINUTE_US, START, START_US, make_windows
+
+LATER = datetime(2026, 3, 1, tzinfo=UTC)
+ALL = TrainParameters(share=1.0)
+
+
+def write_days(folder, devices=("a", "b"), days=3, digest=True, rows=288, statistics=True):
+    """A file a day, and functions that open them."""
+    files = []
+    for day in range(days):
+        rng = np.random.default_rng(day)
+        names = [device for device in devices for _ in range(rows)]
+        table = make_windows(rng.normal(size=(len(names), 2)), names, start_us=START_US + day * DAY_US)
+        footer = {"digest": table_digest(table)} if digest else None
+        path = folder / f"{day}.parquet"
+        pq.write_table(
+            table.replace_schema_metadata(footer), path, row_group_size=200, write_statistics=statistics
+        )
+        files.append(lambda path=path: pq.ParquetFile(path))
+    return files
+
+
+def read(windows, devices=None):
+    nothing = windows.days[0].file.schema_arrow.remove_metadata().empty_table()
+    parts = [part for parts in windows.ranges(devices) for part in parts]
+    return pa.concat_tables([nothing, *parts], promote_options="default").sort_by(
+        [("device", "ascending"), ("window_start", "ascending")]
+    )
+
+
+@given(
+    hours=st.integers(-3, 80), length=st.integers(1, 80), now=st.integers(-3, 80), statistics=st.booleans()
+)
+def test_just_the_windows_inside_the_range_that_have_ended_are_read(
+    tmp_path_factory, hours, length, now, statistics
+):
+    files = write_days(tmp_path_factory.mktemp("w"), rows=48, statistics=statistics)
+    start = START + timedelta(hours=hours)
+    settings = TrainParameters(from_=start, to=start + timedelta(hours=length))
+    moment = START + timedelta(hours=now)
+    found = find_windows("s", files, settings, moment)
+    every = pa.concat_tables([load().read() for load in files])
+    inside = pc.and_(
+        pc.and_(pc.greater_equal(every["window_start"], start), pc.less(every["window_start"], settings.to)),
+        pc.less_equal(every["window_end"], moment),
+    )
+    expected = every.filter(inside).sort_by([("device", "ascending"), ("window_start", "ascending")])
+    rows = read(found) if found else expected.slice(0, 0)
+    columns = ["device", "window_start", "mean"]
+    assert rows.select(columns).to_pylist() == expected.select(columns).to_pylist()
+
+
+def test_a_range_is_read_a_few_devices_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(training_windows, "BATCH_ROWS", 1)
+    names = [f"d{i:02}" for i in range(40)]
+    found = find_windows("s", write_days(tmp_path, names, rows=100), ALL, LATER)
+    ranges = list(found.ranges())
+    assert max(sum(part.num_rows for part in parts) for parts in ranges) < 12_000 / 2
+    assert read(found, frozenset(["d07", "d33"]))["device"].unique().to_pylist() == ["d07", "d33"]
+
+
+def test_an_unchanged_sensor_costs_footers_and_the_days_that_the_range_cuts(tmp_path, monkeypatch):
+    read_files = []
+    real = training_windows.read_batches
+    monkeypatch.setattr(
+        training_windows, "read_batches", lambda f, *a: (read_files.append(f), real(f, *a))[1]
+    )
+    files = write_days(tmp_path, days=4)
+    assert find_windows("s", files, ALL, LATER).fingerprint(ALL)
+    assert read_files == []
+    cut = TrainParameters(from_=START + timedelta(hours=12), to=START + timedelta(hours=78))
+    find_windows("s", files, cut, LATER).fingerprint(cut)
+    assert len(read_files) == 2
+
+
+def test_the_fingerprint_does_not_tell_whether_a_footer_had_the_digest(tmp_path):
+    (tmp_path / "with").mkdir()
+    (tmp_path / "without").mkdir()
+    one = find_windows("s", write_days(tmp_path / "with"), ALL, LATER)
+    other = find_windows("s", write_days(tmp_path / "without", digest=False), ALL, LATER)
+    assert one.fingerprint(ALL) == other.fingerprint(ALL)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        TrainParameters(share=0.9),
+        TrainParameters(share=1.0, features=("mean",)),
+        TrainParameters(share=1.0, fit=FitParameters(nu=0.2)),
+    ],
+)
+def test_the_fingerprint_tells_range_features_and_fit(tmp_path, other):
+    files = write_days(tmp_path)
+    prints = [find_windows("s", files, settings, LATER).fingerprint(settings) for settings in (ALL, other)]
+    assert prints[0] != prints[1]
+
+
+def test_a_day_beside_the_range_changes_no_fingerprint(tmp_path):
+    settings = TrainParameters(from_=START, to=START + timedelta(days=1))
+    few, more = (find_windows("s", write_days(tmp_path, days=n), settings, LATER) for n in (1, 3))
+    assert few.fingerprint(settings) == more.fingerprint(settings)
+
+
+def test_a_share_of_the_time_ends_on_a_windows_edge():
+    window = 5 * MINUTE_US
+    assert training_range(0, 10 * window, window, TrainParameters(share=0.77)) == (0, 7 * window)
+    assert training_range(0, window, window, TrainParameters(share=0.1)) == (0, window)
+    day = TrainParameters(from_=START, to=START + timedelta(days=1))
+    assert training_range(0, window, window, day) == (START_US, START_US + DAY_US)
+
+
+def test_which_devices_have_windows_is_looked_up(tmp_path):
+    found = find_windows("s", write_days(tmp_path), ALL, LATER)
+    assert found.devices_among(frozenset(["b", "mute"])) == {"b"}
+    assert found.n_windows == 3 * 2 * 288
+
+
+def test_no_window_that_has_ended_is_nothing(tmp_path):
+    assert find_windows("s", write_days(tmp_path), ALL, START) is None
+    assert find_windows("s", [], ALL, LATER) is None
