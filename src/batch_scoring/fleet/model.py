@@ -23,7 +23,8 @@ METADATA_KEY = b"batch_scoring"
 
 Float = NDArray[np.float64]
 
-_FLOATS = pa.list_(pa.float64())
+# Without nulls, in lists or instead of them: Parquet need not say of each number that it is there.
+_FLOATS = pa.list_(pa.field("element", pa.float64(), nullable=False))
 
 MODELS = pa.schema(
     [
@@ -34,10 +35,10 @@ MODELS = pa.schema(
         pa.field("nu", pa.float64()),
         pa.field("gamma", pa.float64()),
         pa.field("rho", pa.float64()),
-        pa.field("mean", _FLOATS),
-        pa.field("scale", _FLOATS),
-        pa.field("support_vectors", _FLOATS),
-        pa.field("dual_coef", _FLOATS),
+        pa.field("mean", _FLOATS, nullable=False),
+        pa.field("scale", _FLOATS, nullable=False),
+        pa.field("support_vectors", _FLOATS, nullable=False),
+        pa.field("dual_coef", _FLOATS, nullable=False),
         pa.field("threshold", pa.float64()),
         pa.field("train_flag_rate", pa.float64()),
     ]

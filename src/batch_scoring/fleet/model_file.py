@@ -97,7 +97,7 @@ class FleetFile:
             return own.file.read_row_group(group, columns, use_threads=False)
 
         try:
-            yield from computed(read, range(self._n_groups), _READERS)
+            yield from computed(read, range(self._n_groups), min(_READERS, len(os.sched_getaffinity(0))))
         except (pa.ArrowException, OSError) as error:
             raise InputError(
                 f"{self.path}: the file of models is damaged ({error}); publish its version again with "

@@ -1,0 +1,250 @@
+"""Scoring a fleet in every way there is, side by side, on the same models and windows.
+
+    python benchmarks/score_fleet.py                 # 1,000, 10,000 and 100,000 models
+    python benchmarks/score_fleet.py --short         # 1,000 and 10,000, a few minutes
+    python benchmarks/score_fleet.py --full --json   # a million too: 9 GB of disk, half an hour
+
+See benchmarks/README.md for what each row and figure means. The scores of all contenders are compared
+with scikit-learn's before anything is printed; where they differ by more than 1e-9 the program stops.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from contenders import PROCESSES, Arena, Taken, difference, why_no_spark
+from fleets import PICKLED, make_fleet
+
+SHORT, DEFAULT, MILLION = (1_000, 10_000), (1_000, 10_000, 100_000), 1_000_000
+# A job of a million models takes so long that fewer rounds tell enough.
+ROUNDS_OF_A_MILLION = 3
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number the project holds itself to, and how it says so in words."""
+
+    key: str
+    words: str
+    bound: float
+    at_least: bool
+
+    def holds(self, value: float) -> bool:
+        return value >= self.bound if self.at_least else value <= self.bound
+
+
+FIGURES = (
+    Figure("sklearn_loop_over_ours", "scikit-learn's loop over ours, in process, 1 core (a / e)", 60, True),
+    Figure("spark_over_ours", "Spark's whole job over ours (c / f)", 10, True),
+    Figure("cold_job_over_imports", "our whole job over its bare imports (f / floor)", 2.5, False),
+    Figure("growth_10x", "a million models over a hundred thousand (f / f)", 11, False),
+    Figure("peak_rss_gib", "memory of the job of a million models, GiB (f)", 2, False),
+    Figure("parallel_speedup", "one core over all cores, disk to disk in process (e / e)", 1.8, True),
+    Figure("parallel_speedup_cold_job", "the same, whole job with its imports (f / f)", 1.8, True),
+)
+
+
+class Results:
+    """What was taken, by size and contender."""
+
+    def __init__(self) -> None:
+        self.taken: dict[int, dict[str, list[Taken]]] = {}
+        self.names: dict[str, str] = {}
+        self.largest_difference = 0.0
+
+    def ratio(self, size: int | None, above: str, below: str) -> float | None:
+        """The median over the rounds of one contender's time over another's; None where one is missing."""
+        at = self.taken.get(size or 0, {})
+        if above not in at or below not in at:
+            return None
+        # What ran once is held against the median of the other.
+        if len(at[above]) != len(at[below]):
+            return _seconds(at[above]) / _seconds(at[below])
+        return statistics.median(a.seconds / b.seconds for a, b in zip(at[above], at[below], strict=True))
+
+    def figures(self) -> tuple[dict[str, float | None], dict[str, int]]:
+        """All figures, and the number of models each was measured at."""
+        small = max((n for n in self.taken if n <= PICKLED), default=None)
+        large = max((n for n, at in self.taken.items() if "ours_disk_one_core" in at), default=None)
+        speedups = {
+            "parallel_speedup": "ours_disk",
+            "parallel_speedup_in_process": "ours_disk",
+            "parallel_speedup_cold_job": "cold_job",
+        }
+        million = self.taken.get(MILLION, {}).get("cold_job")
+        tenth = self.taken.get(MILLION // 10, {}).get("cold_job")
+        found = {
+            "sklearn_loop_over_ours": (self.ratio(small, "sklearn_pickles", "ours_one_core"), small),
+            "spark_over_ours": (self.ratio(small, "spark", "cold_job"), small),
+            "cold_job_over_imports": (self.ratio(small, "cold_job", "imports"), small),
+            "growth_10x": (_seconds(million) / _seconds(tenth) if million and tenth else None, MILLION),
+            "peak_rss_gib": (max(one.peak_gib for one in million) if million else None, MILLION),
+        }
+        found |= {key: (self.ratio(large, f"{one}_one_core", one), large) for key, one in speedups.items()}
+        values = {key: value for key, (value, _) in found.items()}
+        return values, {key: size for key, (value, size) in found.items() if value is not None and size}
+
+    def rows(self) -> list[dict[str, object]]:
+        """One row for each size and contender."""
+        return [
+            {
+                "models": size,
+                "contender": key,
+                "name": self.names[key],
+                "seconds": _seconds(taken),
+                "best_seconds": min(one.seconds for one in taken),
+                "ms_per_model": _seconds(taken) / size * 1e3,
+                "peak_gib": max(one.peak_gib for one in taken),
+                "rounds": len(taken),
+                "measured_on": min(PROCESSES, size) if key == "process_per_model" else size,
+            }
+            for size, contenders in self.taken.items()
+            for key, taken in contenders.items()
+        ]
+
+
+def _seconds(taken: Sequence[Taken]) -> float:
+    return statistics.median(one.seconds for one in taken)
+
+
+def measure(size: int, folder: Path, results: Results, rounds: int, without: Sequence[str]) -> None:
+    """Run every contender once and compare their scores, then all of them in turn, round by round."""
+    _say(f"{size:,} models: making them")
+    arena = Arena(make_fleet(folder / str(size), size), _made(folder / f"out-{size}"))
+    contenders = arena.contenders(without)
+    reference, others = contenders[0], contenders[1:]
+    rows = arena.pickled_rows()
+    taken = results.taken[size] = {}
+    results.names |= {contender.key: contender.name for contender in contenders}
+    first = {reference.key: reference.take()}
+    assert reference.scores is not None
+    expected = reference.scores()
+    for contender in others:
+        _say(f"{size:,} models: {contender.name}")
+        first[contender.key] = contender.take()
+        if contender.scores is not None:
+            try:
+                worst = difference(expected, contender.scores(), rows)
+            except ValueError as error:
+                sys.exit(f"{size:,} models, {contender.name}: {error}")
+            results.largest_difference = max(results.largest_difference, worst)
+    # A larger fleet has pickles of a few devices only, to compare with: no way to score all of it.
+    timed = contenders if size <= PICKLED else others
+    for contender in timed:
+        taken[contender.key] = [first[contender.key]] if contender.is_slow else []
+    for number in range(rounds):
+        _say(f"{size:,} models: round {number + 1} of {rounds}")
+        for contender in timed:
+            if not contender.is_slow:
+                taken[contender.key].append(contender.take())
+
+
+def print_tables(results: Results) -> None:
+    """For people: the rows, then each figure beside its bound."""
+    print(f"Python {platform.python_version()}, {len(os.sched_getaffinity(0))} cores, {_versions()}")
+    print(f"largest difference of a score from scikit-learn's: {results.largest_difference:.1e}\n")
+    print("| models | contender | seconds | ms a model | peak GiB | rounds |")
+    print("|---:|---|---:|---:|---:|---:|")
+    for row in results.rows():
+        note = ""
+        if row["measured_on"] != row["models"]:
+            note = f", measured on {row['measured_on']} and extrapolated"
+        numbers = (
+            f"{row['seconds']:.3f} | {row['ms_per_model']:.4f} | {row['peak_gib']:.2f} | {row['rounds']}"
+        )
+        print(f"| {row['models']:,} | {row['name']}{note} | {numbers} |")
+    values, sizes = results.figures()
+    print("\n| figure | key | models | measured | bound | holds |")
+    print("|---|---|---:|---:|---:|---|")
+    for figure in FIGURES:
+        value = values[figure.key]
+        bound = f"{'≥' if figure.at_least else '≤'} {figure.bound:g}"
+        if value is None:
+            print(f"| {figure.words} | `{figure.key}` | | not measured | {bound} | |")
+        else:
+            holds = "yes" if figure.holds(value) else "**no**"
+            at = f"{sizes[figure.key]:,}"
+            print(f"| {figure.words} | `{figure.key}` | {at} | {value:.2f} | {bound} | {holds} |")
+
+
+def to_json(results: Results, left_out: Sequence[str]) -> str:
+    """One object: the figures by key, and all there is behind them."""
+    values, sizes = results.figures()
+    more = {
+        "measured_at": sizes,
+        "largest_difference": results.largest_difference,
+        "left_out": list(left_out),
+        "cores": len(os.sched_getaffinity(0)),
+        "versions": _versions(),
+        "rows": results.rows(),
+    }
+    return json.dumps(values | more, indent=2)
+
+
+def _versions() -> str:
+    names = ("scikit-learn", "numpy", "pyarrow", "joblib", "pyspark")
+    there = [name for name in names if find_spec(name.replace("scikit-learn", "sklearn"))]
+    return ", ".join(f"{name} {version(name)}" for name in there)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    sizes = parser.add_mutually_exclusive_group()
+    sizes.add_argument("--short", action="store_true", help="1,000 and 10,000 models only")
+    sizes.add_argument("--full", action="store_true", help="a million models too")
+    sizes.add_argument("--sizes", help="these numbers of models, such as 500,5000")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each contender is timed (5)")
+    parser.add_argument("--without", default="", help="contenders to leave out, such as spark,joblib_bundle")
+    parser.add_argument("--keep", type=Path, help="a folder for the fleets, kept and used again")
+    parser.add_argument("--json", action="store_true", help="print one object instead of tables")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = _read_arguments()
+    sizes = SHORT if arguments.short else (*DEFAULT, MILLION) if arguments.full else DEFAULT
+    if arguments.sizes:
+        sizes = tuple(int(text) for text in arguments.sizes.split(","))
+    without = [name for name in arguments.without.split(",") if name]
+    if "spark" not in without and (reason := why_no_spark()) is not None:
+        _say(f"Spark is left out: {reason}")
+        without.append("spark")
+    results = Results()
+    place: AbstractContextManager[str | Path] = (
+        nullcontext(_made(arguments.keep)) if arguments.keep else tempfile.TemporaryDirectory()
+    )
+    with place as folder:
+        for size in sizes:
+            rounds = min(arguments.rounds, ROUNDS_OF_A_MILLION) if size >= MILLION else arguments.rounds
+            measure(size, Path(folder).resolve(), results, rounds, without)
+    if arguments.json:
+        print(to_json(results, without))
+    else:
+        print_tables(results)
+
+
+if __name__ == "__main__":
+    main()
