@@ -43,9 +43,10 @@ def main() -> None:
     with threadpool_limits(1):
         results = {d: measure(arguments.models, d) for d in (1, 6, 16)}
     if arguments.json:
-        print(
-            json.dumps({"kernel_over_exp": {d: r["ours"] / r["exp"] for d, r in results.items()}, **results})
-        )
+        ratios = {d: r["ours"] / r["exp"] for d, r in results.items()}
+        # The worst of them is the one that has to hold.
+        figures = {"kernel_over_exp": max(ratios.values()), "kernel_over_exp_by_features": ratios}
+        print(json.dumps(figures | {"nanoseconds_by_features": results}))
         return
     print(f"compiled kernel: {'yes' if kernel_compiled.is_available() else 'no, NumPy scores'}\n")
     columns = [f"{name}, ns" for name in NAMES.values()]
