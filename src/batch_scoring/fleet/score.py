@@ -113,12 +113,8 @@ def fleet_status(windows: pa.Table, predictions: pa.Table, model: FleetModel | N
     device = places(windows["device"], everyone)
     is_anomaly = to_numpy(predictions["is_anomaly"])
     n_rows = np.bincount(device, minlength=n)
-    if model is None or predictions.num_rows == windows.num_rows:
-        # A window that has a prediction had nothing wrong with it.
-        n_bad = np.zeros(n, np.int64)
-    else:
-        finite = np.isfinite(feature_matrix(windows, model.info.features)).all(axis=1)
-        n_bad = np.bincount(device[~finite], minlength=n)
+    finite = np.isfinite(feature_matrix(windows, model.info.features)).all(axis=1) if model else True
+    n_bad = np.bincount(device[~np.broadcast_to(finite, device.size)], minlength=n)
     predicted = places(predictions["device"], everyone)
     has_model = to_numpy(pc.is_in(everyone, value_set=modelled))
     cases = [~has_model, n_rows == 0, n_bad > 0]

@@ -270,3 +270,15 @@ def test_a_prediction_is_there_once_for_each_window(tmp_path):
     table = work.predictions.table()
     assert table.group_by(["device", "window_start"]).aggregate([]).num_rows == table.num_rows == 10
     assert isinstance(table, pa.Table)
+
+
+def test_a_bad_window_is_told_though_there_are_as_many_predictions_as_windows(tmp_path):
+    work = Workspace(tmp_path, devices=("a",))
+    work.put(np.zeros((3, 1)))
+    work.champion()
+    work.score()
+    work.put(np.array([[np.nan], [0.0], [0.0]]))
+    # As of an earlier hour: the prediction of the third window stands, and the first window has none.
+    work.score(at="2026-01-05T00:10Z", max_failed_share=1.0)
+    assert set(work.rows()) == {("a", 1), ("a", 2)}
+    assert work.status.table()["status"].to_pylist() == ["bad_features"]
