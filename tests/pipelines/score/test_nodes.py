@@ -171,6 +171,7 @@ def test_one_device_alone_leaves_the_others_predictions_as_they_were(tmp_path):
     work.put(np.full((4, 1), 3.0))
     work.score(device="a")
     after = work.rows()
+    assert after.keys() == before.keys()
     assert [key for key in after if after[key] != before[key]] == [("a", 0), ("a", 1)]
     work.score()
     assert all(row["is_anomaly"] for row in work.rows().values())
