@@ -202,7 +202,7 @@ def write_models(fleet: Fleet, bases: Bases) -> None:
     """Publish the models as a promotion does, written a part at a time."""
     info = FleetInfo(SENSOR, DEFAULT_FEATURES, WINDOW_US / 1e6, {"scikit-learn": version("scikit-learn")})
     models = (FleetModel.build(part.models(), info) for part in parts(bases, fleet.n_models))
-    written = fleet.folder / "models.parquet"
+    written = fleet.folder / "models.arrow"
     model_file.write_models(written, info, models)
     publish(fleet.published, written, "1", "benchmark", f"benchmark-{RECIPE}")
     written.unlink(missing_ok=True)

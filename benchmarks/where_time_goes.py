@@ -38,7 +38,7 @@ PROJECT = Path(__file__).parents[1]
 ROUNDS = 5
 STEPS = {
     "start": "start Python and Kedro, read the configuration",
-    "models": "read the models and compare their checksums: Parquet to arrays",
+    "models": "read the models and compare their checksums",
     "windows": "read the windows",
     "ranges": "cut both into ranges of devices",
     "fingerprints": "fingerprint of every window",

@@ -25,7 +25,7 @@ _FILES = tempfile.TemporaryDirectory(prefix="batch_scoring_tests_")
 
 def in_file(model: FleetModel) -> FleetFile:
     """The models as the file that a training hands over."""
-    with tempfile.NamedTemporaryFile(dir=_FILES.name, suffix=".parquet", delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=_FILES.name, suffix=".arrow", delete=False) as file:
         write_models(file, model.info, [model])
     return FleetFile(Path(file.name))
 

@@ -20,7 +20,7 @@ BLOCK = 16_384
 
 def read_bytes(fleet: Fleet) -> None:
     """Read the files of models and windows from one end to the other."""
-    for path in (fleet.windows_file, *fleet.published.rglob("*.parquet")):
+    for path in (fleet.windows_file, *fleet.published.rglob("*.arrow")):
         with path.open("rb", buffering=0) as file:
             while file.read(PIECE):
                 pass

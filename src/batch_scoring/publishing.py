@@ -15,11 +15,11 @@ from typing import Any
 from batch_scoring.datasets.arrow_parquet import atomic_file
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.model import FleetModel
-from batch_scoring.fleet.model_file import FleetFile, footer_sha256, write_models
+from batch_scoring.fleet.model_file import FleetFile, write_models
 from batch_scoring.ids import from_path_segment, path_segment
 
 MANIFEST = "manifest.json"
-MANIFEST_FORMAT = 2
+MANIFEST_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Manifest:
         The MLflow run that made it.
     sha256 : str
         Of the table's bytes, in hex.
-    footer_sha256 : str
-        Of its Parquet footer: with the checksums of the pages, which are compared as they are read,
-        a scoring job knows what it reads without reading it twice.
+    contents_sha256 : str
+        Of its metadata and its checksums, which are compared with what they are of as it is read: so a
+        scoring job knows what it reads without reading it twice.
     file : str
         The table's name, beside the manifest.
     features : tuple of str
@@ -53,7 +53,7 @@ class Manifest:
     version: str
     run_id: str
     sha256: str
-    footer_sha256: str
+    contents_sha256: str
     file: str
     features: tuple[str, ...]
     window_seconds: float
@@ -128,8 +128,8 @@ def publish(
             version=version,
             run_id=run_id,
             sha256=digest,
-            footer_sha256=footer_sha256(source.path),
-            file=f"{digest[:16]}.parquet",
+            contents_sha256=source.contents_sha256,
+            file=f"{digest[:16]}.arrow",
             features=source.info.features,
             window_seconds=source.info.window_seconds,
             n_models=source.n_models,
@@ -190,13 +190,16 @@ def load_published(root: Path | str, sensor: str) -> PublishedModel:
     manifest = read_manifest(root, sensor)
     path = sensor_folder(root, sensor) / manifest.file
     try:
-        if footer_sha256(path) != manifest.footer_sha256:
-            raise _damaged(path, manifest, "its footer is another one")
-        return PublishedModel(manifest, FleetFile(path))
+        models = FleetFile(path)
     except FileNotFoundError:
         raise InputError(
             f"{path}: the published table of sensor {sensor!r} is missing; {_publish_again(manifest)}"
         ) from None
+    except InputError as error:
+        raise _damaged(path, manifest, str(error).removeprefix(f"{path}: ")) from error
+    if models.contents_sha256 != manifest.contents_sha256:
+        raise _damaged(path, manifest, "it holds other models")
+    return PublishedModel(manifest, models)
 
 
 def published_as(root: Path | str, sensor: str, version: str, run_id: str) -> Manifest | None:

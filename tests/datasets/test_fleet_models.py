@@ -32,7 +32,7 @@ def versions_of(dataset, sensor="vibration"):
 
 def published_tables(folder):
     return {
-        str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("published/*/*.parquet")
+        str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("published/*/*.arrow")
     }
 
 

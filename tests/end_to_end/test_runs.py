@@ -98,7 +98,7 @@ def test_a_run_killed_at_any_moment_and_repeated_ends_in_the_same_files(undistur
     # The tables published for scoring are the same; the manifest beside them names its MLflow run.
     published = ("06_models/published",)
     tables = [
-        {name: digest for name, digest in w.files(*published).items() if name.endswith(".parquet")}
+        {name: digest for name, digest in w.files(*published).items() if name.endswith(".arrow")}
         for w in (workspace, reference)
     ]
     assert tables[0] == tables[1]

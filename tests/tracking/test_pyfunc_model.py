@@ -138,7 +138,7 @@ def test_the_script_is_the_same_imported_as_run_from_the_folder(loaded):
     folder = Path(loaded.metadata.artifact_path.removeprefix("file://")) / "artifacts"
     scorer = pyfunc_model.FleetScorer()
     context = SimpleNamespace(
-        artifacts={"fleet": str(folder / "fleet.parquet"), "code": str(folder / "code")}
+        artifacts={"fleet": str(folder / "fleet.arrow"), "code": str(folder / "code")}
     )
     frame = make_windows(["ä", "7", "unknown"])
 

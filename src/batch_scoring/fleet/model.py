@@ -23,7 +23,7 @@ METADATA_KEY = b"batch_scoring"
 
 Float = NDArray[np.float64]
 
-# Without nulls, in lists or instead of them: Parquet need not say of each number that it is there.
+# Without nulls, in lists or instead of them.
 _FLOATS = pa.list_(pa.field("element", pa.float64(), nullable=False))
 
 MODELS = pa.schema(
@@ -155,17 +155,6 @@ class FleetModel:
         """
         table = table.select(MODELS.names).cast(MODELS).sort_by("device").combine_chunks()
         return cls(table.replace_schema_metadata(info.to_metadata()), info).checked()
-
-    @classmethod
-    def from_table(cls, table: pa.Table) -> FleetModel:
-        """Read a fleet model from a table that :meth:`build` made, such as one read from Parquet.
-
-        Raises
-        ------
-        InputError
-            When the table is no fleet model, or of a newer format than this code knows.
-        """
-        return cls(table.combine_chunks(), FleetInfo.of_schema(table.schema)).checked()
 
     @property
     def devices(self) -> pa.StringArray:

@@ -1,19 +1,22 @@
-"""The models of one sensor's devices in a Parquet file, written and read a range of devices at a time.
+"""The models of one sensor's devices in an Arrow file, written and read a range of devices at a time.
 
-A million models are gigabytes. Nothing here holds more of them than a few thousand.
+A million models are gigabytes. Nothing here holds more of them than a few thousand. Arrow's file is its
+memory written down, so reading one is copying it; each column of each part has a checksum of its own,
+which a Parquet page would have had.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import threading
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from batch_scoring.fleet.device_ranges import device_ranges
 from batch_scoring.fleet.errors import InputError
@@ -23,16 +26,17 @@ from batch_scoring.fleet.row_groups import in_row_groups
 
 # What a reader holds at a time: 32 MB of models over 6 features with 70 support vectors.
 ROW_GROUP_DEVICES = 8_192
-# Row groups unpacked at a time: it takes a third of a scoring job.
+# Parts read and compared with their checksums at a time.
 _READERS = 2
-# A Parquet file ends with the length of its footer and four letters.
-_FOOTER_END = 8
+_CHECKSUMS = "crc32"
+# An Arrow file begins with eight letters; a stream of messages follows, and a table of their places.
+_MAGIC = 8
 
 
 class FleetFile:
-    """A file of models, open for reading; only its footer has been read.
+    """A file of models, open for reading; only what describes its parts has been read.
 
-    Its pages have checksums, which are compared as they are read.
+    Every number that is read is compared with its checksum.
 
     Parameters
     ----------
@@ -44,28 +48,37 @@ class FleetFile:
     path : Path
     info : FleetInfo
     n_models : int
+    contents_sha256 : str
+        The digest of all that is not numbers, the numbers' checksums among it, in hex: it tells at once
+        what the file holds.
 
     Raises
     ------
     InputError
-        When it is not Parquet, not a fleet model, or of a newer format than this code knows.
+        When it is not an Arrow file, not a fleet model, or of a newer format than this code knows.
     FileNotFoundError
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self.n_models = 0
+        self._checksums: list[dict[str, int]] = []
         try:
-            file = self._open()
+            # Mapped, the numbers between the descriptions of the parts are not read.
+            with pa.memory_map(str(self.path)) as file, pa.ipc.open_file(file) as reader:
+                self.info = FleetInfo.of_schema(reader.schema)
+                for part in range(reader.num_record_batches):
+                    rows, metadata = reader.get_batch_with_custom_metadata(part)
+                    self.n_models += rows.num_rows
+                    self._checksums.append(json.loads(metadata[_CHECKSUMS]))
+                self.contents_sha256 = _digest_of_descriptions(file)
         except FileNotFoundError:
             raise
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{self.path}: this is not a fleet model: {error}") from error
-        self.info = FleetInfo.of_schema(file.schema_arrow)
-        self.n_models: int = file.metadata.num_rows
-        self._n_groups: int = file.num_row_groups
 
     def parts(self) -> Iterator[FleetModel]:
-        """The models, in the order of the devices, a row group at a time.
+        """The models, in the order of the devices, some thousand at a time.
 
         Raises
         ------
@@ -74,38 +87,45 @@ class FleetFile:
         """
         last = ""
         for rows in self.batches():
-            part = FleetModel(rows.combine_chunks(), self.info).checked()
+            part = FleetModel(rows, self.info).checked()
             if last and part.devices[0].as_py() <= last:
                 raise InputError(f"{self.path}: devices are not sorted or not unique at {last!r}")
             last = part.devices[-1].as_py()
             yield part
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """The rows as they are stored, a row group at a time; only these columns of schema MODELS.
+        """The rows as they are stored, some thousand at a time; only these columns of schema MODELS.
 
         Raises
         ------
         InputError
             When the file is damaged.
         """
+        names = MODELS.names if columns is None else list(columns)
+        options = pa.ipc.IpcReadOptions(
+            included_fields=[MODELS.names.index(name) for name in names], use_threads=False
+        )
         own = threading.local()
 
-        def read(group: int) -> pa.Table:
-            if not hasattr(own, "file"):
-                # An open Parquet file is one thread's.
-                own.file = self._open()
-            return own.file.read_row_group(group, columns, use_threads=False)
+        def read(part: int) -> pa.Table:
+            if not hasattr(own, "reader"):
+                # An open file is one thread's. Copied, not mapped: mapped pages would stay in memory.
+                own.reader = pa.ipc.open_file(pa.OSFile(str(self.path)), options=options)
+            rows = own.reader.get_batch(part)
+            for name in names:
+                if _checksum(rows[name]) != self._checksums[part][name]:
+                    raise pa.ArrowInvalid(f"the checksum of {name!r} in part {part} is another one")
+            return pa.Table.from_batches([rows]).select(names)
 
         try:
-            yield from computed(read, range(self._n_groups), min(_READERS, len(os.sched_getaffinity(0))))
-        except (pa.ArrowException, OSError) as error:
+            yield from computed(
+                read, range(len(self._checksums)), min(_READERS, len(os.sched_getaffinity(0)))
+            )
+        except (pa.ArrowException, OSError, KeyError) as error:
             raise InputError(
                 f"{self.path}: the file of models is damaged ({error}); publish its version again with "
                 "`kedro models promote`"
             ) from error
-
-    def _open(self) -> pq.ParquetFile:
-        return pq.ParquetFile(self.path, pre_buffer=False, page_checksum_verification=True)
 
     def sha256(self) -> str:
         """The digest of the file's bytes, in hex."""
@@ -125,16 +145,6 @@ class FleetFile:
         return FleetModel(pa.concat_tables([MODELS.empty_table(), *rows]).combine_chunks(), self.info)
 
 
-def footer_sha256(path: Path) -> str:
-    """The digest of a Parquet file's footer, in hex: of all that the checksums of its pages do not cover."""
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(size - _FOOTER_END, 0))
-        length = int.from_bytes(file.read(4), "little")
-        file.seek(max(size - _FOOTER_END - length, 0))
-        return hashlib.sha256(file.read()).hexdigest()
-
-
 def write_models(file: IO[bytes] | Path | str, info: FleetInfo, parts: Iterable[FleetModel]) -> None:
     """Write models part by part; the same models give the same bytes, however they were parted.
 
@@ -145,14 +155,37 @@ def write_models(file: IO[bytes] | Path | str, info: FleetInfo, parts: Iterable[
     parts : iterable of FleetModel
         In the order of the devices.
     """
-    # Numbers hardly repeat, so dictionaries would be tried in vain; LZ4 unpacks faster than a disk reads.
     schema = MODELS.with_metadata(info.to_metadata())
     tables = (part.table.select(MODELS.names).cast(MODELS).replace_schema_metadata(None) for part in parts)
-    with pq.ParquetWriter(
-        file, schema, compression="lz4", use_dictionary=["device"], write_page_checksum=True
-    ) as writer:
-        for rows in in_row_groups(tables, ROW_GROUP_DEVICES):
-            writer.write_table(rows)
+    # Not compressed: these numbers hardly repeat.
+    with pa.ipc.new_file(str(file) if isinstance(file, str | Path) else file, schema) as writer:
+        for table in in_row_groups(tables, ROW_GROUP_DEVICES):
+            (batch,) = table.to_batches()
+            # As a reader will have it: cut to its rows, and without what need not be stored.
+            rows = pa.ipc.read_record_batch(batch.serialize(), MODELS)
+            checksums = {name: _checksum(rows[name]) for name in rows.schema.names}
+            writer.write_batch(rows, custom_metadata={_CHECKSUMS: json.dumps(checksums)})
+
+
+def _digest_of_descriptions(file: pa.MemoryMappedFile) -> str:
+    """SHA-256 of the schema, of what says how the parts lie, and of the end, which says where."""
+    digest = hashlib.sha256()
+    file.seek(_MAGIC)
+    try:
+        while True:
+            digest.update(pa.ipc.read_message(file).metadata)
+    except EOFError:
+        digest.update(file.read())
+    return digest.hexdigest()
+
+
+def _checksum(column: pa.Array) -> int:
+    """CRC-32 of all that a column holds in memory, which is what is in the file."""
+    checksum = 0
+    for buffer in column.buffers():
+        if buffer is not None:
+            checksum = zlib.crc32(buffer, checksum)
+    return checksum
 
 
 def replace_models(former: FleetFile, newer: FleetFile) -> Iterator[FleetModel]:

@@ -204,7 +204,8 @@ def _everyone(devices: pa.ChunkedArray, modelled: pa.Array) -> pa.Array:
     """The devices of both, sorted, each once."""
     mine = pc.unique(devices)
     if mine.equals(modelled):
-        return modelled
+        # A status is kept for long, and the models' own devices would hold on to all of the models.
+        return mine
     everyone = pc.unique(pa.chunked_array([mine, modelled], pa.string()))
     return everyone.take(pc.array_sort_indices(everyone))
 

@@ -163,8 +163,8 @@ def _to_training(
     libraries = {"scikit-learn": ", ".join(sorted({model.library for model in models}))}
     info = FleetInfo(first.sensor, first.features, window_seconds, libraries)
     table = pa.Table.from_pylist([model.row() for model in models], schema=MODELS)
-    imported = _write(folder / "imported.parquet", info, [FleetModel.build(table, info)])
-    whole = _write(folder / "whole.parquet", info, replace_models(former, imported)) if former else imported
+    imported = _write(folder / "imported.arrow", info, [FleetModel.build(table, info)])
+    whole = _write(folder / "whole.arrow", info, replace_models(former, imported)) if former else imported
     return Training(
         models=whole,
         status=_status(models),

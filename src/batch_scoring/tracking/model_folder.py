@@ -12,7 +12,7 @@ from typing import Any
 from batch_scoring.fleet.model_file import FleetFile
 
 # Where the table lies in the folder.
-TABLE = "artifacts/fleet.parquet"
+TABLE = "artifacts/fleet.arrow"
 
 _PACKAGE = Path(__file__).parents[1]
 # What the logged code needs. Fixed, because MLflow takes ten seconds to guess.
@@ -40,12 +40,12 @@ def write_model_folder(folder: Path, models: FleetFile, logged_model: Any) -> Pa
 
     staged = folder / "staged"
     _copy_code(staged / "code")
-    _link_or_copy(models.path, staged / "fleet.parquet")
+    _link_or_copy(models.path, staged / "fleet.arrow")
     path = folder / "model"
     save_model(
         path,
         python_model=str(Path(__file__).with_name("pyfunc_model.py")),
-        artifacts={"fleet": str(staged / "fleet.parquet"), "code": str(staged / "code")},
+        artifacts={"fleet": str(staged / "fleet.arrow"), "code": str(staged / "code")},
         pip_requirements=[f"{name}=={version(name)}" for name in _LIBRARIES],
         signature=_signature(models.info.features),
         input_example=_example(models),

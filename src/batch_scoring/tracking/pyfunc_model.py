@@ -10,7 +10,6 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 RESULTS = ["score", "threshold", "is_anomaly", "severity", "top_feature"]
 
@@ -23,9 +22,9 @@ class FleetScorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         # Behind everything else, so that an installed batch_scoring is the one that is used.
         if context.artifacts["code"] not in sys.path:
             sys.path.append(context.artifacts["code"])
-        from batch_scoring.fleet.model import FleetModel
+        from batch_scoring.fleet.model_file import FleetFile
 
-        self.model = FleetModel.from_table(pq.read_table(context.artifacts["fleet"]))
+        self.model = FleetFile(context.artifacts["fleet"]).read()
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
         """Score windows.

@@ -81,7 +81,7 @@ def windows_of(first):
 def make_fleet(folder, n_devices):
     folder.mkdir()
     firsts = range(0, n_devices, PART)
-    scratch = folder / "models.parquet"
+    scratch = folder / "models.arrow"
     write_models(scratch, FleetInfo("s", DEFAULT_FEATURES, 300.0, {}), map(models_of, firsts))
     publish(folder / "m", FleetFile(scratch), "1", "run", "fingerprint")
     scratch.unlink()

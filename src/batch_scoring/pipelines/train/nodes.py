@@ -135,7 +135,7 @@ def _train_sensor(windows: TrainingWindows, previous: Any, work: _Work) -> tuple
     if models.n_models == 0:
         return None, status
     if devices is not None and previous is not None:
-        merged = work.scratch / "merged.parquet"
+        merged = work.scratch / "merged.arrow"
         write_models(merged, models.info, replace_models(previous.models, models))
         models = FleetFile(merged)
         if models.same_models(previous.models):
@@ -165,7 +165,7 @@ def _fit(windows: TrainingWindows, work: _Work) -> tuple[FleetFile, pa.Table]:
                 n_done += part.n_windows
                 progress(n_done)
 
-    path = work.scratch / "fitted.parquet"
+    path = work.scratch / "fitted.arrow"
     # Closed at once when the disk is full, say, and with it what still fits.
     with closing(parts()) as models_of_parts:
         write_models(path, info, models_of_parts)
