@@ -75,7 +75,7 @@ class ArrowParquetDataset(AbstractDataset[pa.Table | Stream, pq.ParquetFile]):
         texts = [field.name for field in stream.schema if pa.types.is_string(field.type)]
         with (
             atomic_file(self._path) as file,
-            pq.ParquetWriter(file, stream.schema, compression="zstd", use_dictionary=texts) as out,
+            pq.ParquetWriter(file.name, stream.schema, compression="zstd", use_dictionary=texts) as out,
         ):
             for rows in in_row_groups(stream.batches):
                 out.write_table(rows, row_group_size=rows.num_rows)

@@ -74,7 +74,7 @@ def predict(
         fingerprints = window_fingerprints(windows)
     X = feature_matrix(windows, model.info.features)
     known = places(windows["device"], model.devices)
-    can_be_scored = (known >= 0) & np.isfinite(X).all(axis=1)
+    can_be_scored = (known >= 0) & _are_finite(windows, model)
     # The kernel wants the rows of a model side by side; a stored partition has them so already.
     order = None if (known[1:] >= known[:-1]).all() else np.argsort(known, kind="stable")
     if order is not None or not can_be_scored.all():
@@ -113,12 +113,12 @@ def fleet_status(windows: pa.Table, predictions: pa.Table, model: FleetModel | N
     device = places(windows["device"], everyone)
     is_anomaly = to_numpy(predictions["is_anomaly"])
     n_rows = np.bincount(device, minlength=n)
-    finite = np.isfinite(feature_matrix(windows, model.info.features)).all(axis=1) if model else True
-    n_bad = np.bincount(device[~np.broadcast_to(finite, device.size)], minlength=n)
-    predicted = places(predictions["device"], everyone)
+    n_bad = np.bincount(device[~_are_finite(windows, model)], minlength=n) if model else np.zeros_like(n_rows)
+    # Mostly each window has its prediction, so that their devices need not be looked up again.
+    is_complete = predictions["device"].equals(windows["device"])
+    predicted = device if is_complete else places(predictions["device"], everyone)
     has_model = to_numpy(pc.is_in(everyone, value_set=modelled))
-    cases = [~has_model, n_rows == 0, n_bad > 0]
-    case = np.select(cases, [1, 2, 3], 0)
+    case = np.select([~has_model, n_rows == 0, n_bad > 0], [1, 2, 3], 0)
     sensor = model.info.sensor if model else windows["sensor"][0].as_py()
     columns = [
         everyone,
@@ -198,6 +198,14 @@ def _predictions(
         to_arrow(fingerprints),
     ]
     return pa.Table.from_arrays(columns, schema=PREDICTIONS)
+
+
+def _are_finite(windows: pa.Table, model: FleetModel) -> NDArray[np.bool_]:
+    """Which windows have all of the model's features; column by column, since rows are short."""
+    finite = np.ones(windows.num_rows, np.bool_)
+    for name in model.info.features:
+        finite &= np.isfinite(to_numpy(windows[name]))
+    return finite
 
 
 def _everyone(devices: pa.ChunkedArray, modelled: pa.Array) -> pa.Array:
