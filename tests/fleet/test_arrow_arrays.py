@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from batch_scoring.fleet.arrow_arrays import empty_table, repeated, strings, to_arrow, to_numpy
+from batch_scoring.fleet.arrow_arrays import are, empty_table, places, repeated, strings, to_arrow, to_numpy
 
 KINDS = st.sampled_from([np.float64, np.int32, np.int64, np.uint64, np.bool_])
 
@@ -47,6 +47,15 @@ def test_arrays_and_tables_without_rows():
     assert empty_table(schema).equals(schema.empty_table())
     assert repeated("x", 0).equals(pa.array([], pa.string()))
     assert repeated("x", 2).to_pylist() == ["x", "x"]
+
+
+def test_strings_are_compared_and_found_where_there_are_none():
+    nothing = pa.chunked_array([], pa.string())
+    assert are(nothing, "a").tolist() == []
+    assert places(nothing, strings(["a"])).tolist() == []
+    texts = pa.chunked_array([["a", "b"], ["a"]])
+    assert are(texts, "a").tolist() == [True, False, True]
+    assert are(texts, "").tolist() == [False] * 3
 
 
 def test_other_types_are_refused():

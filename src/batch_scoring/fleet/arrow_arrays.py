@@ -84,12 +84,20 @@ def places(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> NDArray[np.int
     return np.repeat(found, np.diff(to_numpy(runs.run_ends), prepend=0))
 
 
+def are(texts: pa.Array | pa.ChunkedArray, text: str) -> NDArray[np.bool_]:
+    """Which strings are this one, shape (n,). Arrow's ``equal`` imports pandas where there are none."""
+    found: NDArray[np.bool_] = to_numpy(pc.is_in(texts, value_set=strings([text])))
+    return found
+
+
 def empty_table(schema: pa.Schema) -> pa.Table:
     """A table without rows."""
     return pa.Table.from_batches([], schema=schema)
 
 
 def _nothing(kind: pa.DataType) -> pa.Array:
+    if pa.types.is_string(kind):
+        return strings([])
     return pa.Array.from_buffers(kind, 0, [None, None])
 
 

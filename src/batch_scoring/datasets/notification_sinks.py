@@ -1,0 +1,108 @@
+"""The sinks of notifications, made of their settings and of secrets that no setting holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+from kedro.io import AbstractDataset, DatasetError
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.notifying.settings import (
+    EventHubSettings,
+    FileSettings,
+    LogSettings,
+    SinkSettings,
+    WebhookSettings,
+    check_url,
+    read_sinks,
+)
+from batch_scoring.notifying.sinks import LogSink, OpenSinks, Sink, UnreachableError
+
+
+class NotificationSinks(AbstractDataset[None, OpenSinks]):
+    """``load`` gives a function that makes sinks of the setting ``incidents.notify.sinks``.
+
+    Nothing is connected to before there is something to send.
+
+    Parameters
+    ----------
+    credentials : dict of str to str, optional
+        Secrets by the names that the settings ``…_from`` give them. A name that is not among them is
+        one of an environment variable.
+    """
+
+    def __init__(
+        self, credentials: dict[str, str] | None = None, metadata: dict[str, Any] | None = None
+    ) -> None:
+        self._credentials = credentials or {}
+        self.metadata = metadata
+
+    def load(self) -> OpenSinks:
+        """The function; it raises InputError on settings that make no sense."""
+        return self._open
+
+    def save(self, data: None) -> NoReturn:
+        """There is nothing to be saved."""
+        raise DatasetError("sinks of notifications are made of settings, and cannot be saved")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"credentials": sorted(self._credentials)}
+
+    def _open(self, values: Iterable[Any]) -> list[Sink]:
+        return [self._sink(settings) for settings in read_sinks(values)]
+
+    def _sink(self, settings: SinkSettings) -> Sink:
+        match settings:
+            case LogSettings():
+                return LogSink(settings.name)
+            case FileSettings():
+                from batch_scoring.notifying.file import FileSink
+
+                return FileSink(settings.name, Path(settings.path))
+            case WebhookSettings():
+                return self._webhook(settings)
+            case EventHubSettings():
+                return self._event_hub(settings)
+
+    def _webhook(self, settings: WebhookSettings) -> Sink:
+        from batch_scoring.notifying.webhook import WebhookSink
+
+        return WebhookSink(
+            settings.name,
+            partial(self._url, settings),
+            partial(self._secret, settings.authorization_from),
+            settings.timeout.total_seconds(),
+            settings.attempts,
+        )
+
+    def _event_hub(self, settings: EventHubSettings) -> Sink:
+        from batch_scoring.notifying.event_hub import EventHubSink, azure_client, azure_event
+
+        def connect() -> Any:
+            return azure_client(
+                self._secret(settings.connection_from), settings.namespace, settings.event_hub
+            )
+
+        return EventHubSink(settings.name, connect, azure_event, settings.timeout.total_seconds())
+
+    def _url(self, settings: WebhookSettings) -> str:
+        if settings.url is not None:
+            return settings.url
+        url = self._secret(settings.url_from) or ""
+        try:
+            check_url(url)
+        except InputError as error:
+            raise UnreachableError(f"{settings.url_from}: {error}") from error
+        return url
+
+    def _secret(self, name: str | None) -> str | None:
+        if name is None:
+            return None
+        secret = self._credentials.get(name) or os.environ.get(name)
+        if not secret:
+            raise UnreachableError(f"{name} is neither among the credentials nor in the environment; set it")
+        return str(secret).strip()

@@ -1,0 +1,124 @@
+"""What has changed of incidents since it was last told: opened, closed, withdrawn."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from batch_scoring.fleet.arrow_arrays import are, empty_table, repeated, strings, to_arrow, to_numpy
+from batch_scoring.notifying.ledger import NOTIFICATIONS, OF_INCIDENT, Ledger, as_rows, microseconds
+
+Bool = NDArray[np.bool_]
+
+EVENTS = pa.schema([field for field in NOTIFICATIONS if field.name not in ("sink", "is_delivered")])
+
+_NEVER_TOLD = -1
+_CHANGES = ("opened", "closed", "withdrawn")
+_OPENED, _CLOSED, _WITHDRAWN = range(3)
+
+
+def with_changes(
+    ledger: Ledger, current: pa.Table, since: datetime, min_severity: float, sinks: Sequence[str]
+) -> Ledger:
+    """Add to the ledger what its incidents and new ones have become, and leave out what is over.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    current : pyarrow.Table
+        Schema INCIDENTS: those that ended at ``since`` or later, and those that the ledger knows
+        with what has taken the place of them, if there are any. Others do no harm.
+    since : datetime
+        UTC. A new incident that ended before is not told.
+    min_severity : float
+        A new incident whose peak is below is not told; it may grow.
+    sinks : sequence of str
+        Who is to be told.
+
+    Returns
+    -------
+    Ledger
+        An incident is ``opened`` once when it is new, also where it is over already, and again when
+        it was told as closed and goes on; it is ``closed`` once no window can extend it;
+        it is ``withdrawn`` when late readings, or another model, have made it another one or none.
+        ``merged_into`` names the incident of the same series that lies there now; that one is told
+        whatever its age. ``number`` counts the events of an incident, and with its id makes that of
+        the event.
+    """
+    told = ledger.last_told()
+    place = _places(current["incident_id"], told["incident_id"])
+    was, number = _told(told, place)
+    is_open = are(current["state"], "open")
+    gone = told.filter(to_arrow(_is_gone(told, current)))
+    merged_into = _successors(gone, current)
+
+    is_due = to_numpy(current["end"]) >= microseconds(since)
+    is_due &= to_numpy(current["peak_severity"]) >= min_severity
+    is_due |= to_numpy(pc.is_in(current["incident_id"], value_set=merged_into))
+    opens = np.where(was == _CLOSED, is_open, is_due & (was != _OPENED))
+    closes = ~is_open & (opens | (was == _OPENED))
+    none = repeated("", current.num_rows)
+    events = [
+        _events("opened", current, number + 1, none, opens),
+        _events("closed", current, number + 1 + opens, none, closes),
+        _events("withdrawn", gone, to_numpy(gone["number"]) + 1, merged_into, np.ones(gone.num_rows, bool)),
+    ]
+    return ledger.with_events(pa.concat_tables(events), sinks).from_then_on(since, sinks)
+
+
+def _places(ids: pa.ChunkedArray, among: pa.ChunkedArray) -> NDArray[np.int64]:
+    found = pc.index_in(ids, value_set=among)
+    return to_numpy(found, null=-1).astype(np.int64)
+
+
+def _told(told: pa.Table, place: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """What was told last of the incidents at these places, and the number of that event."""
+    change = to_numpy(pc.index_in(told["change"], value_set=strings(_CHANGES))).astype(np.int64)
+    # The last place, which -1 is, stands for an incident that was never told.
+    return np.append(change, _NEVER_TOLD)[place], np.append(to_numpy(told["number"]), 0)[place]
+
+
+def _is_gone(told: pa.Table, current: pa.Table) -> Bool:
+    is_there = to_numpy(pc.is_in(told["incident_id"], value_set=current["incident_id"]))
+    is_gone: Bool = ~(is_there | are(told["change"], "withdrawn"))
+    return is_gone
+
+
+def _successors(gone: pa.Table, current: pa.Table) -> pa.Array:
+    """Of each incident that is gone, the id of the first one of its series that overlaps it, or nothing."""
+    of_series: dict[tuple[str, str], list[tuple[datetime, datetime, str]]] = defaultdict(list)
+    same_devices = current.filter(pc.is_in(current["device"], value_set=gone["device"]))
+    for row in as_rows(same_devices):
+        of_series[row["sensor"], row["device"]].append((row["end"], row["start"], row["incident_id"]))
+    found = []
+    for row in as_rows(gone):
+        those = sorted(of_series[row["sensor"], row["device"]])
+        # They lie one after the other, so those that end later also start later.
+        first = bisect_left(those, row["start"], key=lambda one: one[0])
+        overlaps = first < len(those) and those[first][1] <= row["end"]
+        found.append(those[first][2] if overlaps else "")
+    return strings(found)
+
+
+def _events(
+    change: str, incidents: pa.Table, number: NDArray[np.int64], merged_into: pa.Array, chosen: Bool
+) -> pa.Table:
+    if not chosen.any():
+        return empty_table(EVENTS)
+    rows = incidents.filter(to_arrow(chosen))
+    names, numbers = rows["incident_id"].to_pylist(), np.asarray(number, np.int64)[chosen]
+    columns = {
+        "event_id": strings([f"{name}-{n}" for name, n in zip(names, numbers.tolist(), strict=True)]),
+        "change": repeated(change, rows.num_rows),
+        "number": to_arrow(numbers),
+        **{name: rows[name] for name in OF_INCIDENT},
+        "merged_into": merged_into.filter(to_arrow(chosen)),
+    }
+    return pa.Table.from_arrays([columns[name] for name in EVENTS.names], schema=EVENTS)

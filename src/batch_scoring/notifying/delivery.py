@@ -1,0 +1,85 @@
+"""Pending events sent to their sinks; what is acknowledged is written down, what is not waits."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+
+import pyarrow as pa
+
+from batch_scoring.fleet.arrow_arrays import to_arrow
+from batch_scoring.notifying.ledger import Ledger, messages
+from batch_scoring.notifying.sinks import BATCH, RefusedError, Sink, UnreachableError
+
+logger = logging.getLogger(__name__)
+
+Clock = Callable[[], float]
+
+
+def deliver(
+    ledger: Ledger, sinks: Sequence[Sink], time_limit_seconds: float, clock: Clock = time.monotonic
+) -> Iterator[Ledger]:
+    """Send what is pending; yield the ledger whenever some of it was acknowledged.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    sinks : sequence of Sink
+        One after the other. One that fails takes nothing from the others but its time.
+    time_limit_seconds : float
+        For each sink; it is looked at between two events.
+    clock : callable
+        Seconds that only grow.
+
+    Yields
+    ------
+    Ledger
+        To be stored at once: what was sent and is not stored as such is sent again, at most ``BATCH``
+        events a sink. What a sink did not acknowledge stays pending and is a warning.
+    """
+    for sink in sinks:
+        deadline = clock() + time_limit_seconds
+        waiting = ledger.pending(sink.name)
+        why = None
+        with closing(sink):
+            for begin in range(0, waiting.size, BATCH):
+                rows = waiting[begin : begin + BATCH]
+                acknowledged, why = _send(ledger.table.take(to_arrow(rows)), sink, deadline, clock)
+                if acknowledged:
+                    ledger = ledger.delivered(rows[acknowledged])
+                    yield ledger
+                if why is not None:
+                    break
+        n_left = ledger.pending(sink.name).size
+        if n_left:
+            logger.warning(
+                "%d of %d notifications did not reach sink %r, and will be sent again by the next run: %s",
+                n_left,
+                waiting.size,
+                sink.name,
+                why or "they were refused",
+            )
+
+
+def _send(rows: pa.Table, sink: Sink, deadline: float, clock: Clock) -> tuple[list[int], str | None]:
+    """Which of the rows were acknowledged, and why the sink gets no more of them in this run."""
+    acknowledged: list[int] = []
+    for place, message in enumerate(messages(rows)):
+        if clock() >= deadline:
+            return acknowledged, "incidents.notify.time_limit was up"
+        try:
+            sink.send(message)
+        except RefusedError as error:
+            logger.warning("sink %r refused %s: %s", sink.name, message["event_id"], error)
+        except UnreachableError as error:
+            return acknowledged, str(error)
+        except Exception as error:
+            # A sink may fail in ways that nobody thought of, but never take a run with it. No text: it
+            # may hold a secret.
+            logger.debug("sink %r", sink.name, exc_info=True)
+            return acknowledged, f"{type(error).__name__}, which was not expected"
+        else:
+            acknowledged.append(place)
+    return acknowledged, None

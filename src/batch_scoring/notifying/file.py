@@ -1,0 +1,74 @@
+"""Events at the end of a file, a line of JSON each, each once."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import IO
+
+from batch_scoring.notifying.sinks import BATCH, Message, UnreachableError, to_json
+
+# The lines that may have been written by a run that was killed before it could say so are among these.
+_TAIL_BYTES = 4_000_000
+_OURS = b'{"event_id": '
+
+
+class FileSink:
+    """A file of JSON lines. It is this sink's alone while events are written; others may read it.
+
+    Parameters
+    ----------
+    name : str
+    path : Path
+        The file and its folder are made when they are not there.
+    """
+
+    def __init__(self, name: str, path: Path) -> None:
+        self.name = name
+        self._path = path
+        self._file: IO[bytes] | None = None
+        self._there: set[str] = set()
+
+    def send(self, message: Message) -> None:
+        """Append the line and sync it to disk; nothing where it is there already."""
+        try:
+            if self._file is None:
+                self._open()
+            if self._file is not None and message["event_id"] not in self._there:
+                self._file.write(to_json(message) + b"\n")
+                self._file.flush()
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            self.close()
+            raise UnreachableError(f"{self._path}: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = self._path.open("a+b", buffering=0)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._there = _mend_and_read(file)
+        except BaseException:
+            file.close()
+            raise
+        self._file = file
+
+
+def _mend_and_read(file: IO[bytes]) -> set[str]:
+    """The ids of the last events; half a line, which a killed run left, is cut off."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _TAIL_BYTES))
+    *lines, rest = file.read().split(b"\n")
+    if rest.startswith(_OURS[: len(rest)]):
+        file.truncate(size - len(rest))
+    elif rest:
+        file.write(b"\n")
+    return {json.loads(line)["event_id"] for line in lines[-BATCH:] if line.startswith(_OURS)}

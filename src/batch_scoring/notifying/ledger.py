@@ -1,0 +1,177 @@
+"""What has been told to which sink, and what is still to be told: one row an event and sink."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from batch_scoring.datasets.arrow_parquet import Stream, footer_text
+from batch_scoring.fleet.arrow_arrays import are, empty_table, repeated, strings, to_arrow, to_numpy
+from batch_scoring.fleet.incidents import INCIDENTS
+
+# What an event tells of its incident, as it was when the change was noticed.
+OF_INCIDENT = tuple(name for name in INCIDENTS.names if name != "state")
+
+NOTIFICATIONS = pa.schema(
+    [
+        pa.field("event_id", pa.string()),
+        pa.field("change", pa.string()),
+        pa.field("number", pa.int64()),
+        *(INCIDENTS.field(name) for name in OF_INCIDENT),
+        pa.field("merged_into", pa.string()),
+        pa.field("sink", pa.string()),
+        pa.field("is_delivered", pa.bool_()),
+    ]
+)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_ORDER = [(name, "ascending") for name in ("start", "incident_id", "number", "sink")]
+
+
+def microseconds(moment: datetime) -> int:
+    """A time as Arrow stores it: microseconds since the epoch."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What sinks were told.
+
+    Attributes
+    ----------
+    table : pyarrow.Table
+        Schema NOTIFICATIONS, in the order in which events are sent.
+    since : datetime
+        Incidents that ended before, UTC, are not told any more, unless the ledger knows them.
+    """
+
+    table: pa.Table = field(default_factory=lambda: empty_table(NOTIFICATIONS))
+    since: datetime = EPOCH
+
+    @classmethod
+    def read(cls, file: pq.ParquetFile) -> Ledger:
+        """The ledger in a file; an empty one of a file without columns."""
+        if not file.schema_arrow.names:
+            return cls()
+        table = file.read().replace_schema_metadata().combine_chunks()
+        return cls(table, datetime.fromisoformat(footer_text(file, "since")))
+
+    def stream(self) -> Stream:
+        """As it is saved."""
+        return Stream(NOTIFICATIONS, iter([self.table]), {"since": self.since.isoformat()})
+
+    def last_told(self) -> pa.Table:
+        """The last event of each incident, one row an incident; schema NOTIFICATIONS."""
+        rows = np.flatnonzero(self._is_last())
+        _, first = np.unique(self._incident[rows], return_index=True)
+        return self.table.take(to_arrow(rows[first])).combine_chunks()
+
+    def pending(self, sink: str) -> NDArray[np.int64]:
+        """The rows that a sink has not acknowledged, in the order in which they are to be sent."""
+        of_sink = are(self.table["sink"], sink)
+        return np.flatnonzero(of_sink & ~to_numpy(self.table["is_delivered"]))
+
+    def delivered(self, rows: NDArray[np.int64]) -> Ledger:
+        """The ledger with some rows acknowledged."""
+        is_delivered = to_numpy(self.table["is_delivered"]).copy()
+        is_delivered[rows] = True
+        columns = [*self.table.columns[:-1], to_arrow(is_delivered)]
+        return Ledger(pa.Table.from_arrays(columns, schema=NOTIFICATIONS), self.since)
+
+    def with_events(self, events: pa.Table, sinks: Iterable[str]) -> Ledger:
+        """The ledger with new events, schema NOTIFICATIONS without the last two columns, for each sink."""
+        parts, n = [self.table], events.num_rows
+        for sink in sinks:
+            columns = [*events.columns, repeated(sink, n), to_arrow(np.zeros(n, bool))]
+            parts.append(pa.Table.from_arrays(columns, schema=NOTIFICATIONS))
+        return Ledger(pa.concat_tables(parts).sort_by(_ORDER).combine_chunks(), self.since)
+
+    def from_then_on(self, since: datetime, sinks: Collection[str]) -> Ledger:
+        """Without what no later run needs.
+
+        Kept are events that one of ``sinks`` still waits for, and of each incident the last event,
+        as long as it is open or ended at ``since`` or later.
+        """
+        end, is_open = to_numpy(self.table["end"]), are(self.table["change"], "opened")
+        is_recent = end >= microseconds(since)
+        is_owed = ~to_numpy(self.table["is_delivered"]) & to_numpy(
+            pc.is_in(self.table["sink"], value_set=strings(list(sinks)))
+        )
+        keep = is_owed | (self._is_last() & (is_recent | is_open))
+        return Ledger(self.table.filter(to_arrow(keep)).combine_chunks(), since)
+
+    @cached_property
+    def _incident(self) -> NDArray[np.int64]:
+        """The incident of each row, as a number."""
+        if self.table.num_rows == 0:
+            return np.zeros(0, np.int64)
+        encoded = self.table["incident_id"].combine_chunks().dictionary_encode()
+        return to_numpy(encoded.indices).astype(np.int64)
+
+    def _is_last(self) -> NDArray[np.bool_]:
+        number = to_numpy(self.table["number"])
+        newest = np.zeros(number.size, np.int64)
+        np.maximum.at(newest, self._incident, number)
+        is_last: NDArray[np.bool_] = number == newest[self._incident]
+        return is_last
+
+
+def as_rows(table: pa.Table) -> Iterator[dict[str, Any]]:
+    """The rows as dictionaries, times in UTC. Arrow's ``to_pylist`` imports pandas for the times."""
+    columns = [
+        [EPOCH + timedelta(microseconds=number) for number in to_numpy(column).tolist()]
+        if pa.types.is_timestamp(column.type)
+        else column.to_pylist()
+        for column in table.columns
+    ]
+    return (dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True))
+
+
+def messages(rows: pa.Table) -> list[dict[str, Any]]:
+    """Events as they are sent: plain JSON values.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        Schema NOTIFICATIONS.
+
+    Returns
+    -------
+    list of dict
+        All columns but the last two, and ``text``, a sentence. Times are ISO 8601 in UTC; a number
+        that is not finite is None, and so is ``merged_into`` where it is empty.
+    """
+    told = rows.select([name for name in NOTIFICATIONS.names if name not in ("sink", "is_delivered")])
+    return [_message(row) for row in as_rows(told)]
+
+
+def _message(row: dict[str, Any]) -> dict[str, Any]:
+    message = {name: _plain(value) for name, value in row.items()} | {
+        "merged_into": row["merged_into"] or None
+    }
+    merged = f" (now part of {message['merged_into']})" if message["merged_into"] else ""
+    severity = message["peak_severity"]
+    # Ids are anybody's text: quoted, a line break in one does not look like a line of ours.
+    text = (
+        f"incident {message['incident_id']} {message['change']}{merged}: device {message['device']!r}, "
+        f"sensor {message['sensor']!r}, {message['start']} to {message['end']}, severity "
+        f"{'beyond measure' if severity is None else format(severity, '.3g')}, {message['top_feature']}"
+    )
+    return message | {"text": text}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    return None if isinstance(value, float) and not math.isfinite(value) else value

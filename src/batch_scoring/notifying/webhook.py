@@ -1,0 +1,102 @@
+"""Events as HTTP POST requests, tried again where that may help."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from batch_scoring import __version__
+from batch_scoring.notifying.sinks import Message, RefusedError, UnreachableError, to_json
+
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 30.0
+# The receiver asks for patience; so do all answers from 500 on.
+_LATER = (408, 425, 429)
+# The address or the authorization is wrong, and will be for the next event too.
+_NEVER = (401, 403, 404, 405, 407, 410)
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """A redirected POST would go on as a GET, be answered with 200, and be lost."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+@dataclass
+class WebhookSink:
+    """A POST for each event, of JSON in UTF-8, with the event's id as ``Idempotency-Key``.
+
+    Attributes
+    ----------
+    name : str
+    url : callable
+        Gives the address. It may be secret: it is in no message.
+    authorization : callable
+        Gives the ``Authorization`` header, None for none.
+    timeout_seconds : float
+        For the connection and for each answer.
+    attempts : int
+        With pauses of 0.5, 2, 8 … seconds between them, or as long as the receiver asks for,
+        up to half a minute.
+    """
+
+    name: str
+    url: Callable[[], str]
+    authorization: Callable[[], str | None] = lambda: None
+    timeout_seconds: float = 10.0
+    attempts: int = 3
+    sleep: Callable[[float], None] = time.sleep
+
+    def send(self, message: Message) -> None:
+        """Post the event until it is answered with 2xx."""
+        request = self._request(message)
+        opener = build_opener(_NoRedirects)
+        why = ""
+        for attempt in range(1, self.attempts + 1):
+            pause = _FIRST_PAUSE_SECONDS * 4 ** (attempt - 1)
+            try:
+                with opener.open(request, timeout=self.timeout_seconds):
+                    return
+            except HTTPError as error:
+                why = f"it answered {error.code}"
+                _raise_unless_worth_repeating(error.code, why)
+                pause = max(pause, _asked_for(error.headers.get("Retry-After")))
+                error.close()
+            except (OSError, HTTPException) as error:
+                why = f"no answer ({type(error).__name__}: {getattr(error, 'reason', error)})"
+            if attempt < self.attempts:
+                self.sleep(min(pause, _LONGEST_PAUSE_SECONDS))
+        raise UnreachableError(f"{why}, {self.attempts} times")
+
+    def close(self) -> None:
+        """Nothing is kept open between events."""
+
+    def _request(self, message: Message) -> Request:
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": f"batch_scoring/{__version__}",
+            "Idempotency-Key": message["event_id"],
+        }
+        authorization = self.authorization()
+        if authorization:
+            headers["Authorization"] = authorization
+        return Request(self.url(), data=to_json(message), headers=headers, method="POST")
+
+
+def _raise_unless_worth_repeating(code: int, why: str) -> None:
+    if code in _LATER or code >= 500:
+        return
+    if code in _NEVER or code < 400:
+        raise UnreachableError(f"{why}; look at its address and authorization")
+    raise RefusedError(why)
+
+
+def _asked_for(header: str | None) -> float:
+    """The seconds of a Retry-After header; 0 where it is not there, or is a date."""
+    return float(header) if header is not None and header.isdigit() else 0.0

@@ -1,0 +1,44 @@
+"""Nodes of the ``incidents`` pipeline and the catalog entries they read and write."""
+
+from kedro.pipeline import Node, Pipeline
+
+from batch_scoring.pipelines.incidents.nodes import find_incidents, notify, rank_devices
+
+
+def create_pipeline(**_: object) -> Pipeline:
+    """Predictions into incidents, ranked by device and told to whom it concerns."""
+    return Pipeline(
+        [
+            Node(
+                func=find_incidents,
+                inputs=[
+                    "predictions",
+                    "previous_incidents",
+                    "previous_unfinished_incidents",
+                    "params:incidents",
+                    "params:device",
+                    "params:sensor",
+                ],
+                outputs=["incidents", "unfinished_incidents"],
+                name="find_incidents",
+            ),
+            Node(
+                func=rank_devices,
+                inputs=["incidents", "previous_device_incidents", "params:incidents"],
+                outputs="device_incidents",
+                name="rank_devices",
+            ),
+            Node(
+                func=notify,
+                inputs=[
+                    "incidents",
+                    "previous_notifications",
+                    "notification_sinks",
+                    "params:incidents",
+                    "params:at",
+                ],
+                outputs="notifications",
+                name="notify",
+            ),
+        ]
+    )

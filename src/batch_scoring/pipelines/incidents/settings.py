@@ -1,0 +1,48 @@
+"""What ``params:incidents`` may say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.fleet.incidents import JoinRules
+from batch_scoring.notifying.settings import read_sinks
+
+MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class NotifyParameters:
+    """``params:incidents``, the group ``notify``; see conf/base/parameters_incidents.yml."""
+
+    max_age: timedelta = timedelta(days=1)
+    min_severity: float = 0.0
+    time_limit: timedelta = timedelta(minutes=1)
+    sinks: tuple[dict[str, Any], ...] = ({"type": "log"},)
+
+    def __post_init__(self) -> None:
+        read_sinks(self.sinks)
+
+
+@dataclass(frozen=True)
+class IncidentParameters:
+    """``params:incidents``; see conf/base/parameters_incidents.yml."""
+
+    tolerated_gap: int = 2
+    min_windows: int = 1
+    cool_down: timedelta = timedelta(hours=1)
+    ranked_days: int = 30
+    notify: NotifyParameters = field(default_factory=NotifyParameters)
+
+    def __post_init__(self) -> None:
+        for name, least in (("tolerated_gap", 0), ("min_windows", 1), ("ranked_days", 1)):
+            value = getattr(self, name)
+            if value < least:
+                raise InputError(f"incidents.{name} is {value}; it must be at least {least}")
+
+    @property
+    def rules(self) -> JoinRules:
+        """When anomalous windows are one incident."""
+        return JoinRules(self.tolerated_gap, self.min_windows, self.cool_down // MICROSECOND)

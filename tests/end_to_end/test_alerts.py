@@ -1,0 +1,44 @@
+"""Whole runs that tell a webhook, whose receiver is killed in the middle and comes back later."""
+
+from collections import Counter
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.end_to_end.workspaces import SMALL_FLEET, Workspace
+from tests.notifying.conftest import receiver  # noqa: F401
+
+pytestmark = pytest.mark.slow
+
+# The native threshold flags a window in ten: enough to tell.
+NATIVE = "train.fit.threshold=native,train.fit.detector=one_class_svm"
+FLEET = f"{SMALL_FLEET.replace('2026-02-01', '2026-01-07')},{NATIVE}"
+
+
+def test_every_incident_of_the_last_day_arrives_though_the_receiver_dies(tmp_path, receiver):  # noqa: F811
+    hook = f"{{type: webhook, url: {receiver.url}, attempts: 1}}"
+    lines = tmp_path / "lines.jsonl"
+    sinks = f"incidents.notify.sinks=[{hook}, {{type: file, path: {lines}}}, {{type: log}}]"
+    workspace = Workspace(tmp_path / "data", f"{FLEET},{sinks}")
+    receiver.start(die_after=5)
+    output = workspace.run("simulate,ingest,aggregate,train,score,incidents")
+    assert len(receiver.events()) == 5
+    assert "did not reach sink 'webhook', and will be sent again by the next run" in output
+    before = workspace.files("07_model_output/incidents", "07_model_output/device_incidents.parquet")
+
+    receiver.start()
+    workspace.run("score,incidents")
+    arrived = Counter(event["event_id"] for event in receiver.events())
+    last_day = datetime(2026, 1, 6, tzinfo=UTC)
+    rows = [row for row in workspace.table("07_model_output/incidents").to_pylist() if row["end"] >= last_day]
+    assert len(rows) > 10
+    expected = {f"{row['incident_id']}-1" for row in rows}
+    expected |= {f"{row['incident_id']}-2" for row in rows if row["state"] == "closed"}
+    assert arrived.keys() == expected
+    assert sorted(arrived.values())[-2:] == [1, 2]
+    assert len(lines.read_text().splitlines()) == len(expected)
+    assert workspace.files("07_model_output/incidents", "07_model_output/device_incidents.parquet") == before
+
+    n_requests = len(receiver.requests())
+    workspace.run("score,incidents")
+    assert len(receiver.requests()) == n_requests

@@ -1,0 +1,153 @@
+"""Each change of an incident is an event once, and what nobody was told is not taken back."""
+
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch_scoring.notifying.changes import with_changes
+from batch_scoring.notifying.ledger import Ledger
+from tests.factories import START
+from tests.notifying.ledgers import make_incidents
+from tests.predictions import WINDOW
+
+SINKS = ["log", "hook"]
+
+
+def step(ledger, *rows, since=0, min_severity=0.0, sinks=SINKS):
+    """The ledger after a run that found these incidents, all of it delivered, and its new events in order."""
+    after = with_changes(ledger, make_incidents(*rows), START + since * WINDOW, min_severity, sinks)
+    known = set(ledger.table["event_id"].to_pylist())
+    new = [row for row in after.table.to_pylist() if row["event_id"] not in known]
+    assert {row["sink"] for row in new} <= set(sinks)
+    first = [row for row in new if row["sink"] == sinks[0]]
+    assert len(new) == len(first) * len(sinks)
+    for sink in sinks:
+        after = after.delivered(after.pending(sink))
+    return after, [
+        (row["event_id"], row["change"], *([row["merged_into"]] if row["merged_into"] else []))
+        for row in first
+    ]
+
+
+def test_an_incident_is_opened_and_closed_once():
+    ledger, new = step(Ledger(), ("a", 0, 1, "open"))
+    assert new == [("a@0-1", "opened")]
+    ledger, new = step(ledger, ("a", 0, 5, "open"))
+    assert new == []
+    ledger, new = step(ledger, ("a", 0, 5, "closed"))
+    assert new == [("a@0-2", "closed")]
+    assert step(ledger, ("a", 0, 5, "closed"))[1] == []
+
+
+def test_one_that_came_and_went_between_two_runs_is_both():
+    _, new = step(Ledger(), ("a", 0, 1, "closed"))
+    assert new == [("a@0-1", "opened"), ("a@0-2", "closed")]
+
+
+def test_an_event_tells_what_the_incident_was_when_it_changed():
+    after = with_changes(Ledger(), make_incidents(("a", 3, 5, "open", 7)), START, 0.0, ["log"])
+    row = after.table.to_pylist()[0]
+    assert (row["device"], row["sensor"], row["end"] - row["start"]) == ("a", "s", 2 * WINDOW)
+    assert (row["peak_severity"], row["n_windows"], row["is_delivered"]) == (7.0, 2, False)
+
+
+def test_one_that_goes_on_after_it_was_closed_is_opened_again():
+    ledger, _ = step(Ledger(), ("a", 0, 1, "closed"))
+    ledger, new = step(ledger, ("a", 0, 9, "open"))
+    assert new == [("a@0-3", "opened")]
+    assert step(ledger, ("a", 0, 9, "closed"))[1] == [("a@0-4", "closed")]
+
+
+def test_what_ended_long_ago_is_history_unless_it_was_told():
+    _, new = step(Ledger(), ("a", 0, 5, "closed"), ("b", 0, 6, "open"), since=6)
+    assert new == [("b@0-1", "opened")]
+    ledger, _ = step(Ledger(), ("a", 0, 5, "open"))
+    assert step(ledger, ("a", 0, 5, "closed"), since=6)[1] == [("a@0-2", "closed")]
+
+
+def test_a_mild_one_is_told_when_it_has_become_severe():
+    ledger, new = step(Ledger(), ("a", 0, 1, "open", 2), min_severity=3)
+    assert new == []
+    ledger, new = step(ledger, ("a", 0, 2, "open", 3), min_severity=3)
+    assert new == [("a@0-1", "opened")]
+    assert step(ledger, ("a", 0, 2, "closed", 1), min_severity=3)[1] == [("a@0-2", "closed")]
+
+
+def test_one_that_late_readings_have_undone_is_withdrawn_once():
+    ledger, _ = step(Ledger(), ("a", 0, 1, "closed"), ("b", 0, 1, "open"))
+    ledger, new = step(ledger, ("b", 0, 1, "open"))
+    assert new == [("a@0-3", "withdrawn")]
+    ledger, new = step(ledger, ("b", 0, 1, "open"))
+    assert new == []
+    assert step(ledger, ("a", 0, 1, "closed"), ("b", 0, 1, "open"))[1] == [
+        ("a@0-4", "opened"),
+        ("a@0-5", "closed"),
+    ]
+
+
+def test_a_withdrawn_one_names_what_lies_there_now_and_that_is_told_whatever_its_age():
+    ledger, _ = step(Ledger(), ("a", 4, 9, "open"), ("b", 4, 9, "open"))
+    ledger, new = step(ledger, ("a", 2, 5, "closed"), ("a", 7, 8, "closed"), ("b", 5, 9, "open"), since=20)
+    assert new == [
+        ("a@2-1", "opened"), ("a@2-2", "closed"),
+        ("a@4-2", "withdrawn", "a@2"), ("b@4-2", "withdrawn", "b@5"), ("b@5-1", "opened"),
+    ]  # fmt: skip
+
+
+def test_the_incident_of_another_device_takes_no_place():
+    ledger, _ = step(Ledger(), ("a", 0, 9, "open"))
+    assert step(ledger, ("b", 1, 9, "open"))[1][0] == ("a@0-2", "withdrawn")
+
+
+def test_the_ledger_forgets_what_is_over_and_told():
+    ledger, _ = step(Ledger(), ("a", 0, 5, "closed"), ("b", 0, 5, "open"))
+    assert len(ledger.table) == 6
+    ledger, _ = step(ledger, ("a", 0, 5, "closed"), ("b", 0, 5, "open"), since=6)
+    assert set(ledger.table["incident_id"].to_pylist()) == {"b@0"}
+
+
+def test_the_ledger_keeps_what_a_sink_still_waits_for():
+    waiting = with_changes(Ledger(), make_incidents(("a", 0, 5, "closed")), START, 0.0, SINKS)
+    for sink, left in (("log", 2), ("hook", 2)):
+        waiting = waiting.delivered(waiting.pending("log"))
+        later = with_changes(waiting, make_incidents(("a", 0, 5, "closed")), START + 6 * WINDOW, 0.0, SINKS)
+        assert len(later.pending("hook")) == left, sink
+    gone = with_changes(waiting, make_incidents(("a", 0, 5, "closed")), START + 6 * WINDOW, 0.0, ["log"])
+    assert len(gone.table) == 0
+
+
+def test_a_new_sink_is_told_what_comes_from_now_on():
+    ledger, _ = step(Ledger(), ("a", 0, 5, "open"), sinks=["log"])
+    ledger, new = step(ledger, ("a", 0, 5, "closed"), sinks=SINKS)
+    assert new == [("a@0-2", "closed")]
+
+
+ROW = st.tuples(st.sampled_from("ab"), st.integers(0, 3), st.sampled_from(["open", "closed"]))
+RUNS = st.lists(st.lists(ROW, unique_by=lambda row: row[:2], max_size=4), max_size=8)
+
+
+@given(RUNS)
+def test_events_lead_from_what_was_told_to_what_is(runs):
+    ledger, told = Ledger(), {}
+    for run in runs:
+        rows = [(device, 10 * start, 10 * start + 5, state) for device, start, state in run]
+        ledger, new = step(ledger, *rows)
+        for event_id, change, *_ in new:
+            incident, number = event_id.split("-")
+            states = told.setdefault(incident, ["withdrawn"])
+            assert int(number) == len(states)
+            assert (states[-1], change) in {
+                ("withdrawn", "opened"), ("opened", "closed"), ("closed", "opened"),
+                ("opened", "withdrawn"), ("closed", "withdrawn"),
+            }  # fmt: skip
+            states.append(change)
+        words = {"open": "opened", "closed": "closed"}
+        there = {f"{device}@{start}": words[state] for device, start, _, state in rows}
+        last = {incident: states[-1] for incident, states in told.items()}
+        assert {incident: change for incident, change in last.items() if change != "withdrawn"} == there
+
+
+def test_the_ledger_remembers_since_when():
+    ledger, _ = step(Ledger(), since=7)
+    assert ledger.since - START == 7 * timedelta(minutes=5)

@@ -1,0 +1,111 @@
+"""A webhook gets each event with its id, again where that may help, and is given up where it cannot."""
+
+import time
+
+import pytest
+
+from batch_scoring.notifying.sinks import RefusedError, UnreachableError
+from batch_scoring.notifying.webhook import WebhookSink
+from tests.notifying.events import make_message
+
+
+def make_sink(receiver, **more):
+    pauses = []
+    sink = WebhookSink("hook", lambda: receiver.url, sleep=pauses.append, **more)
+    return sink, pauses
+
+
+def test_an_event_is_json_with_its_id_as_the_key_that_tells_repetitions(receiver):
+    receiver.start()
+    sink, _ = make_sink(receiver, authorization=lambda: "Bearer secret")
+    message = make_message() | {"device": "Pumpe №7"}
+    sink.send(message)
+    (request,) = receiver.requests()
+    assert request["body"] == message
+    assert request["path"] == "/alerts"
+    headers = {name.lower(): value for name, value in request["headers"].items()}
+    assert headers["idempotency-key"] == message["event_id"]
+    assert headers["content-type"] == "application/json"
+    assert headers["authorization"] == "Bearer secret"
+
+
+def test_the_message_has_plain_values():
+    message = make_message()
+    assert message == {
+        "event_id": "pump-1@0-1",
+        "change": "opened",
+        "number": 1,
+        "incident_id": "pump-1@0",
+        "device": "pump-1",
+        "sensor": "s",
+        "start": "2026-01-05T00:00:00Z",
+        "end": "2026-01-05T00:05:00Z",
+        "n_windows": 1,
+        "peak_severity": 1.0,
+        "peak_at": "2026-01-05T00:00:00Z",
+        "top_feature": "std",
+        "model_version": "1",
+        "merged_into": None,
+        "text": "incident pump-1@0 opened: device 'pump-1', sensor 's', 2026-01-05T00:00:00Z to "
+        "2026-01-05T00:05:00Z, severity 1, std",
+    }
+
+
+@pytest.mark.parametrize("status", [500, 503, 429, 408])
+def test_an_answer_that_may_change_is_asked_for_again(receiver, status):
+    receiver.start(answers=[(status, {}, 0), (status, {}, 0)])
+    sink, pauses = make_sink(receiver)
+    sink.send(make_message())
+    assert len(receiver.requests()) == 3
+    assert pauses == [0.5, 2.0]
+
+
+def test_the_receiver_says_how_long_to_wait_up_to_a_limit(receiver):
+    receiver.start(answers=[(429, {"Retry-After": "7"}, 0), (503, {"Retry-After": "999"}, 0)])
+    sink, pauses = make_sink(receiver)
+    sink.send(make_message())
+    assert pauses == [7.0, 30.0]
+
+
+def test_so_many_attempts_and_no_more(receiver):
+    receiver.start(answers=[(500, {}, 0)] * 9)
+    sink, _ = make_sink(receiver, attempts=2)
+    with pytest.raises(UnreachableError, match="it answered 500, 2 times"):
+        sink.send(make_message())
+    assert len(receiver.requests()) == 2
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_refused_event_is_sent_once_a_run(receiver, status):
+    receiver.start(answers=[(status, {}, 0)])
+    sink, _ = make_sink(receiver)
+    with pytest.raises(RefusedError, match=f"it answered {status}"):
+        sink.send(make_message())
+    assert len(receiver.requests()) == 1
+    sink.send(make_message())
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 301, 303])
+def test_a_wrong_address_or_authorization_is_no_refusal_of_the_event(receiver, status):
+    # Followed, the redirect would end in a GET that is answered with 2xx by nobody who wants events.
+    receiver.start(answers=[(status, {"Location": receiver.url}, 0)])
+    sink, _ = make_sink(receiver)
+    with pytest.raises(UnreachableError, match=f"it answered {status}; look at its address"):
+        sink.send(make_message())
+    assert len(receiver.requests()) == 1
+
+
+def test_nobody_there(receiver):
+    sink, pauses = make_sink(receiver)
+    with pytest.raises(UnreachableError, match=r"no answer .*refused.*, 3 times"):
+        sink.send(make_message())
+    assert pauses == [0.5, 2.0]
+
+
+def test_one_who_does_not_answer_is_not_waited_for(receiver):
+    receiver.start(answers=[(204, {}, 5)])
+    sink, _ = make_sink(receiver, attempts=1, timeout_seconds=0.2)
+    began = time.monotonic()
+    with pytest.raises(UnreachableError, match="no answer"):
+        sink.send(make_message())
+    assert time.monotonic() - began < 3
