@@ -12,7 +12,7 @@ import pytest
 
 from batch_scoring import tracking
 from batch_scoring.tracking import TrainingRun, end_runs_of_the_dead, fail_open_runs, process_identity
-from batch_scoring.tracking.runs import flatten
+from batch_scoring.tracking.runs import create_run, flatten
 from tests.fleet_models import make_training
 
 
@@ -150,7 +150,7 @@ def test_the_run_of_a_killed_process_is_marked_and_its_children_too(store, monke
     with monkeypatch.context() as patch:
         patch.setattr(process_identity, "process", lambda: dead)
         killed = TrainingRun(store, 0)
-        child = killed._create("child", {"mlflow.parentRunId": killed.run_id})
+        child = create_run(store, "child", {"mlflow.parentRunId": killed.run_id})
         patch.setattr(process_identity, "host", lambda: "another host")
         elsewhere = TrainingRun(store, 0)
 

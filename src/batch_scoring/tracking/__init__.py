@@ -1,5 +1,6 @@
 """All that talks to MLflow: training runs, versions, aliases. MLflow is imported at its first use."""
 
+from batch_scoring.tracking.evaluations import log_evaluation
 from batch_scoring.tracking.promotion import complete_promotions, promote, promote_trained, rollback
 from batch_scoring.tracking.registering import register
 from batch_scoring.tracking.runs import TrainingRun, end_runs_of_the_dead, fail_open_runs
@@ -35,6 +36,7 @@ __all__ = [
     "list_sensors",
     "list_versions",
     "load_version",
+    "log_evaluation",
     "prepare",
     "promote",
     "promote_trained",

@@ -57,7 +57,7 @@ class TrainingRun:
         self._child_runs_up_to = child_runs_up_to
         self._parameters: dict[str, str] = {}
         self._tables: list[dict[str, str]] = []
-        self.run_id: str = self._create("train", {})
+        self.run_id: str = create_run(store, "train", {})
         _open_runs.append(self)
 
     def log(self, training: Training) -> None:
@@ -85,11 +85,6 @@ class TrainingRun:
             _open_runs.remove(self)
             self._store.client.set_terminated(self.run_id, status)
 
-    def _create(self, name: str, tags: dict[str, str]) -> str:
-        own = {_HOST: process_identity.host(), _PROCESS: process_identity.process()}
-        run = self._store.client.create_run(self._store.experiment_id, run_name=name, tags=own | tags)
-        return str(run.info.run_id)
-
     def _log_parameters(self, sensor: str, parameters: dict[str, Any]) -> None:
         # A run's parameter has one value; where sensors differ, the later one's bears its name.
         new = {}
@@ -98,11 +93,11 @@ class TrainingRun:
                 new[f"{key}/{plain_name(sensor)}"] = value
             else:
                 new[key] = value
-        self._log_batch(self.run_id, {}, new)
+        log_batch(self._store, self.run_id, {}, new)
 
     def _log_metrics(self, sensor: str, metrics: dict[str, float]) -> None:
         named = {f"{plain_name(sensor)}/{key}": value for key, value in metrics.items()}
-        self._log_batch(self.run_id, named, {})
+        log_batch(self._store, self.run_id, named, {})
 
     def _log_table(self, sensor: str, table: Path) -> None:
         """All devices as Parquet; for MLflow's page the first ones as JSON, those without a model before."""
@@ -119,22 +114,31 @@ class TrainingRun:
     def _log_child_runs(self, sensor: str, trained: pa.Table) -> None:
         for row in trained.to_pylist():
             tags = {_PARENT: self.run_id, "sensor": sensor, "device": row["device"]}
-            run_id = self._create(f"{sensor} / {row['device']}", tags)
+            run_id = create_run(self._store, f"{sensor} / {row['device']}", tags)
             numbers = {key: float(value) for key, value in row.items() if isinstance(value, (int, float))}
             texts = {key: value for key, value in row.items() if isinstance(value, str)}
-            self._log_batch(run_id, numbers, texts)
+            log_batch(self._store, run_id, numbers, texts)
             self._store.client.set_terminated(run_id, "FINISHED")
 
-    def _log_batch(self, run_id: str, metrics: dict[str, float], parameters: dict[str, str]) -> None:
-        from mlflow.entities import Metric, Param
 
-        now = int(time.time() * 1000)
-        finite = {key: value for key, value in metrics.items() if math.isfinite(value)}
-        self._store.client.log_batch(
-            run_id,
-            metrics=[Metric(key, value, now, 0) for key, value in finite.items()],
-            params=[Param(key, value[:6000]) for key, value in parameters.items()],
-        )
+def create_run(store: Store, name: str, tags: dict[str, str]) -> str:
+    """Create a run that tells which process it belongs to; its id."""
+    own = {_HOST: process_identity.host(), _PROCESS: process_identity.process()}
+    run = store.client.create_run(store.experiment_id, run_name=name, tags=own | tags)
+    return str(run.info.run_id)
+
+
+def log_batch(store: Store, run_id: str, metrics: dict[str, float], parameters: dict[str, str]) -> None:
+    """Log metrics, those that are finite, and parameters, cut where MLflow would refuse them."""
+    from mlflow.entities import Metric, Param
+
+    now = int(time.time() * 1000)
+    finite = {key: value for key, value in metrics.items() if math.isfinite(value)}
+    store.client.log_batch(
+        run_id,
+        metrics=[Metric(key, value, now, 0) for key, value in finite.items()],
+        params=[Param(key, value[:6000]) for key, value in parameters.items()],
+    )
 
 
 def fail_open_runs() -> None:

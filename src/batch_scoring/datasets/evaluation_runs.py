@@ -1,0 +1,53 @@
+"""Evaluations in MLflow: one run each, beside the runs of the trainings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kedro.io import AbstractDataset
+from kedro.io.core import DatasetError
+
+from batch_scoring import tracking
+from batch_scoring.evaluations import TrackedEvaluation
+
+
+class EvaluationRuns(AbstractDataset[TrackedEvaluation, None]):
+    """Write-only: ``save`` logs a :class:`TrackedEvaluation` as an MLflow run, once.
+
+    Parameters
+    ----------
+    path : str
+        Folder of the local MLflow database and its artifacts (``mlflow/``).
+    tracking_uri : str, optional
+        ``sqlite:///…`` or ``http…`` instead of that database. ``MLFLOW_TRACKING_URI`` in the
+        environment wins.
+    experiment : str
+        MLflow experiment of the runs.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        tracking_uri: str | None = None,
+        experiment: str = "batch_scoring",
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self.tracking_uri = tracking.effective_tracking_uri(
+            tracking_uri or f"sqlite:///{path}/mlflow/mlflow.db"
+        )
+        self._artifacts = f"{path}/mlflow/artifacts"
+        self._experiment = experiment
+        self.metadata = metadata
+
+    def load(self) -> None:
+        """Raise: nobody reads them but MLflow."""
+        raise DatasetError("evaluation runs are write only; look at them with `make mlflow`")
+
+    def save(self, data: TrackedEvaluation) -> None:
+        """Log the evaluation, unless a run has it already."""
+        store = tracking.connect(self.tracking_uri, self._artifacts, self._experiment)
+        tracking.end_runs_of_the_dead(store)
+        tracking.log_evaluation(store, data)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"tracking_uri": self.tracking_uri}

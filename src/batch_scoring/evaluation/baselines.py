@@ -1,0 +1,136 @@
+"""What any model must be held against: plain methods on the same windows, split and features."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from batch_scoring.evaluation.intervals import Bool, Int
+from batch_scoring.evaluation.sensor_windows import Float, SensorWindows, Verdict, excess
+
+DAY_US = 86_400_000_000
+
+# A MAD of 0 means that more than half of the values are one and the same.
+MAD_TO_SIGMA = 1.4826
+
+# A day with fewer windows than this share of it tells little of what is usual.
+MIN_SHARE_OF_DAY = 0.25
+
+
+@dataclass(frozen=True)
+class Series:
+    """The windows of one device and sensor whose features are finite, n of them, in the order of time.
+
+    Attributes
+    ----------
+    X : array of shape (n, d), float64
+    value : array of shape (n,), float64
+        The feature ``mean``, or the first one where there is no mean.
+    start, end : array of shape (n,), int64
+        Microseconds since the epoch.
+    is_train : array of shape (n,), bool
+        At least one of them is true.
+    seed : int
+        Of all that is drawn at random.
+    """
+
+    X: Float
+    value: Float
+    start: Int
+    end: Int
+    is_train: Bool
+    seed: int
+
+
+def robust_z(series: Series) -> Float:
+    """The largest distance of a feature from its training median, in training MADs.
+
+    A feature whose MAD is 0 is measured in its standard deviations.
+    """
+    train = series.X[series.is_train]
+    middle = np.median(train, axis=0)
+    spread = MAD_TO_SIGMA * np.median(np.abs(train - middle), axis=0)
+    spread = np.where(spread > 0, spread, np.maximum(train.std(axis=0), 1e-9))
+    distance: Float = np.abs((series.X - middle) / spread).max(axis=1)
+    return distance
+
+
+def isolation_forest(series: Series) -> Float:
+    """scikit-learn's IsolationForest, 100 trees, fitted on the training windows."""
+    from sklearn.ensemble import IsolationForest
+
+    forest = IsolationForest(n_estimators=100, random_state=series.seed).fit(series.X[series.is_train])
+    suspicion: Float = -forest.score_samples(series.X)
+    return suspicion
+
+
+def rolling_z(series: Series) -> Float:
+    """The distance of the value from the mean of the day before, in standard deviations of that day.
+
+    The day ends where the window begins. With less than a quarter of its windows nothing is usual
+    yet and nothing suspicious: 0.
+    """
+    value = series.value - np.median(series.value)
+    day = np.searchsorted(series.start, series.start - DAY_US)
+    now = np.arange(value.size)
+    count = now - day
+    total, squares = (np.concatenate([[0.0], np.cumsum(part)]) for part in (value, value**2))
+    size = np.maximum(count, 1)
+    mean = (total[now] - total[day]) / size
+    variance = np.maximum((squares[now] - squares[day]) / size - mean**2, 0.0)
+    # Differences of long sums are never quite 0.
+    floor = max(1e-6 * float(value[series.is_train].std()), 1e-9)
+    enough = count >= max(2.0, MIN_SHARE_OF_DAY * DAY_US / float(np.min(series.end - series.start)))
+    return np.where(enough, np.abs(value - mean) / np.maximum(np.sqrt(variance), floor), 0.0)
+
+
+def random(series: Series) -> Float:
+    """A number drawn from [0, 1): what chance is worth."""
+    return np.random.default_rng(series.seed).random(series.value.size)
+
+
+BASELINES: dict[str, Callable[[Series], Float]] = {
+    "robust_z": robust_z,
+    "isolation_forest": isolation_forest,
+    "rolling_z": rolling_z,
+    "random": random,
+}
+
+
+def verdict_of_baseline(name: str, windows: SensorWindows, false_alarm_rate: float, seed: int) -> Verdict:
+    """What a baseline says of the windows that the models have judged.
+
+    Its threshold flags ``false_alarm_rate`` of each device's training windows. Of windows without a
+    prediction it says nothing, so that all methods are judged on the same ones.
+
+    Parameters
+    ----------
+    name : str
+        One of ``BASELINES``.
+    windows : SensorWindows
+    false_alarm_rate : float
+    seed : int
+        Together with the names of sensor and device, of what is drawn at random.
+    """
+    over, alarm = np.full(windows.score.size, np.nan), np.zeros(windows.score.size, bool)
+    usable: Bool = np.asarray(np.isfinite(windows.X).all(axis=1))
+    value = windows.X[:, windows.features.index("mean") if "mean" in windows.features else 0]
+    for device, rows in zip(windows.devices, windows.rows_of_devices(), strict=True):
+        mine = rows.start + np.flatnonzero(usable[rows])
+        if not windows.is_train[mine].any():
+            continue
+        draw = zlib.crc32(f"{name}\n{windows.sensor}\n{device}".encode(), seed)
+        start, end = windows.timeline.start[mine], windows.timeline.end[mine]
+        suspicion = BASELINES[name](
+            Series(windows.X[mine], value[mine], start, end, windows.is_train[mine], draw)
+        )
+        train = suspicion[windows.is_train[mine]]
+        threshold = np.quantile(train, 1.0 - false_alarm_rate)
+        over[mine] = excess(suspicion, threshold, np.median(train))
+        alarm[mine] = suspicion > threshold
+    shown = windows.is_test & windows.is_predicted
+    over[~shown], alarm[~shown] = np.nan, False
+    return Verdict(over[windows.is_test], alarm[windows.is_test])

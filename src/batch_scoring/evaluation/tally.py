@@ -1,0 +1,120 @@
+"""The outcomes of all sensors gathered, and summed up by sensor, by device and over the fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from batch_scoring.evaluation.device_level import DeviceWindows
+from batch_scoring.evaluation.figures import SUMS
+from batch_scoring.evaluation.intervals import Bool, Int
+from batch_scoring.evaluation.judging import SWEEP, Outcome, Truth
+from batch_scoring.evaluation.sensor_windows import Float, Verdict
+
+
+@dataclass
+class MethodTally:
+    """What one method did on all sensors so far; lists have an entry a sensor.
+
+    Attributes
+    ----------
+    sums : list of dict of str to array of shape (n_devices of the sensor,)
+    pooled : list of dict of str to float
+    is_found : list of array of shape (n_events of the sensor,), bool
+    delay_seconds : list of array of the same shape
+    device_windows : DeviceWindows
+    is_device_event_found : array of shape (n_device_events,), bool
+    sweep_found, sweep_false_alerts : array of shape (len(SWEEP),)
+    """
+
+    is_device_event_found: Bool
+    sums: list[dict[str, Float]] = field(default_factory=list)
+    pooled: list[dict[str, float]] = field(default_factory=list)
+    is_found: list[Bool] = field(default_factory=list)
+    delay_seconds: list[Float] = field(default_factory=list)
+    device_windows: DeviceWindows = field(default_factory=DeviceWindows)
+    sweep_found: Float = field(default_factory=lambda: np.zeros(SWEEP.size))
+    sweep_false_alerts: Float = field(default_factory=lambda: np.zeros(SWEEP.size))
+
+
+class Tally:
+    """Outcomes of several methods on the same windows, added a sensor at a time.
+
+    Parameters
+    ----------
+    methods : sequence of str
+    event_devices : sequence of str
+        The device of each event of a device.
+
+    Attributes
+    ----------
+    methods : dict of str to MethodTally
+    sensors : list of str
+        Those added so far.
+    devices : dict of str to int
+        The number of each device, in the order they came.
+    series_device, series_sensor : list of array, int64
+        The numbers of device and sensor of each series, an entry a sensor.
+    event_series : list of array, int64
+        The series of each event, counted within its sensor.
+    """
+
+    def __init__(self, methods: Sequence[str], event_devices: Sequence[str]) -> None:
+        self._event_devices = list(event_devices)
+        self._is_seen = np.zeros(len(event_devices), bool)
+        self.methods = {name: MethodTally(np.zeros(len(event_devices), bool)) for name in methods}
+        self.sensors: list[str] = []
+        self.devices: dict[str, int] = {}
+        self.series_device: list[Int] = []
+        self.series_sensor: list[Int] = []
+
+    def add(
+        self,
+        sensor: str,
+        devices: Sequence[str],
+        truth: Truth,
+        outcomes: Mapping[str, tuple[Verdict, Outcome]],
+    ) -> None:
+        """Add the outcomes of all methods on one sensor."""
+        number = np.array([self.devices.setdefault(name, len(self.devices)) for name in devices], np.int64)
+        self.series_device.append(number)
+        self.series_sensor.append(np.full(number.size, len(self.sensors)))
+        self.sensors.append(sensor)
+        self._is_seen |= truth.device_spans.size > 0
+        for name, (verdict, outcome) in outcomes.items():
+            one = self.methods[name]
+            one.sums.append(outcome.sums)
+            one.pooled.append(outcome.pooled)
+            one.is_found.append(outcome.is_found)
+            one.delay_seconds.append(outcome.delay_seconds)
+            one.is_device_event_found |= outcome.is_device_event_found
+            one.sweep_found += outcome.sweep_found
+            one.sweep_false_alerts += outcome.sweep_false_alerts
+            one.device_windows.add(
+                number[truth.windows.series], truth.windows.start, truth.is_labelled_anywhere, verdict.excess
+            )
+
+    def of_series(self, method: str) -> dict[str, Float]:
+        """``figures.SUMS`` of each series, shape (n_series,)."""
+        return {name: np.concatenate([sums[name] for sums in self.methods[method].sums]) for name in SUMS}
+
+    def of_sensors(self, method: str) -> dict[str, Float]:
+        """``figures.SUMS`` of each sensor, shape (n_sensors,)."""
+        return _sum_by(self.of_series(method), np.concatenate(self.series_sensor), len(self.sensors))
+
+    def of_devices(self, method: str) -> dict[str, Float]:
+        """``figures.SUMS`` and ``figures.DEVICE_SUMS`` of each device, shape (n_devices,)."""
+        n, one = len(self.devices), self.methods[method]
+        sums = _sum_by(self.of_series(method), np.concatenate(self.series_device), n)
+        device = np.array([self.devices.get(name, -1) for name in self._event_devices], np.int64)
+        # Those of devices without windows are never seen.
+        events = {"device_events": self._is_seen, "device_events_found": one.is_device_event_found}
+        for name, rows in events.items():
+            sums[name] = np.bincount(device[rows], minlength=n).astype(np.float64)
+        return sums | one.device_windows.rankings(n)
+
+
+def _sum_by(sums: Mapping[str, Float], group: Int, n: int) -> dict[str, Float]:
+    return {name: np.bincount(group, values, n).astype(np.float64) for name, values in sums.items()}

@@ -1,0 +1,26 @@
+"""What one `evaluate` hands over to MLflow; how it gets there is the business of `tracking`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class TrackedEvaluation:
+    """One evaluation, ready to be logged as a run.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Digest of all that is in it. The same fingerprint is the same run.
+    metrics : dict of str to float
+        By the names that MLflow shows.
+    parameters : dict of str to str
+    files : dict of str to bytes
+        Artifacts by name.
+    """
+
+    fingerprint: str
+    metrics: dict[str, float] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)

@@ -1,0 +1,67 @@
+"""What people found out about alarms: which were false, and which told of something true."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.fleet.tables import TIMESTAMP
+from batch_scoring.written_rows import BEGIN, END, WrittenRow, read_rows
+
+FEEDBACK = pa.schema(
+    [
+        pa.field("device", pa.string()),
+        pa.field("sensor", pa.string()),
+        pa.field("start", TIMESTAMP),
+        pa.field("end", TIMESTAMP),
+        pa.field("verdict", pa.string()),
+        pa.field("note", pa.string()),
+    ]
+)
+
+FALSE_ALARM, TRUE_EVENT = "false_alarm", "true_event"
+
+
+def read_feedback(path: Path | str) -> pa.Table:
+    """Read a file of feedback: CSV, JSON lines or Parquet.
+
+    Its columns are ``device``, ``sensor``, ``start`` or ``first``, ``end`` or ``last`` as in
+    :func:`batch_scoring.labels.read_labels`, ``verdict`` (``false_alarm`` or ``true_event``) and, if
+    there is one, ``note``.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    pyarrow.Table
+        Schema ``FEEDBACK``: intervals ``[start, end)``, in the order of the file.
+
+    Raises
+    ------
+    InputError
+        Naming the file, the row and the column.
+    """
+    rows = [
+        (
+            *(row.text("device"), row.text("sensor")),
+            *row.interval(),
+            *(_verdict(row), row.optional_text("note")),
+        )
+        for row in read_rows(Path(path), [("device",), ("sensor",), BEGIN, END, ("verdict",)])
+    ]
+    columns = zip(*rows, strict=True) if rows else [[] for _ in FEEDBACK]
+    return pa.table([pa.array(c, f.type) for c, f in zip(columns, FEEDBACK, strict=True)], schema=FEEDBACK)
+
+
+def _verdict(row: WrittenRow) -> str:
+    verdict = row.text("verdict").strip().lower()
+    if verdict not in (FALSE_ALARM, TRUE_EVENT):
+        raise InputError(
+            f"{row.where}, column 'verdict': {row.values['verdict']!r} is not one of "
+            f"{FALSE_ALARM!r}, {TRUE_EVENT!r}"
+        )
+    return verdict

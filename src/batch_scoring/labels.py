@@ -1,0 +1,49 @@
+"""What was wrong, and when, as people or a simulator know it: the labels that `evaluate` believes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from batch_scoring.fleet.tables import TIMESTAMP
+from batch_scoring.written_rows import BEGIN, END, read_rows
+
+LABELS = pa.schema(
+    [
+        pa.field("device", pa.string()),
+        pa.field("sensor", pa.string()),
+        pa.field("kind", pa.string()),
+        pa.field("start", TIMESTAMP),
+        pa.field("end", TIMESTAMP),
+    ]
+)
+
+
+def read_labels(path: Path | str) -> pa.Table:
+    """Read a file of labels: CSV, JSON lines or Parquet.
+
+    Its columns are ``device``, ``sensor``, when it began (``start`` or ``first``, the same), when it
+    ended (``end``, the first moment after it, or ``last``, the last moment in it) and, if there is
+    one, ``kind``. Times without an offset are UTC. Other columns are left alone.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    pyarrow.Table
+        Schema ``LABELS``: intervals ``[start, end)``, in the order of the file.
+
+    Raises
+    ------
+    InputError
+        Naming the file, the row and the column.
+    """
+    rows = [
+        (row.text("device"), row.text("sensor"), row.optional_text("kind"), *row.interval())
+        for row in read_rows(Path(path), [("device",), ("sensor",), BEGIN, END])
+    ]
+    columns = zip(*rows, strict=True) if rows else [[] for _ in LABELS]
+    return pa.table([pa.array(c, f.type) for c, f in zip(columns, LABELS, strict=True)], schema=LABELS)

@@ -1,0 +1,120 @@
+"""What an evaluation rests on: the range, the windows and the labels that count, and those that cannot."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_scoring.evaluation.intervals import Int
+from batch_scoring.evaluation.sensor_windows import SensorWindows
+from batch_scoring.fleet.arrow_arrays import strings
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.labels import LABELS
+from batch_scoring.pipelines.evaluate.known_events import KnownEvents
+from batch_scoring.pipelines.evaluate.truth import SensorTruth
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Basis:
+    """What an evaluation rests on, gathered a sensor at a time.
+
+    Attributes
+    ----------
+    first, last : int
+        When the first judged window starts and the last one ends, µs since the epoch.
+    window_us : int
+        Length of a window.
+    n_windows, n_predicted, n_seen_in_training : int
+        Judged windows; those that have a prediction; those that the models learned from.
+    n_outside : int
+        Events outside what is judged.
+    unknown : list of pyarrow.Table
+        Schema ``LABELS``: events of series that have no window, ever.
+    events : list of pyarrow.Table
+        Schema ``LABELS``: those that count.
+    event_windows, event_missing : list of array
+        See ``SensorTruth.n_windows`` and ``n_missing``, of each of these events.
+    sensors : list of str
+    """
+
+    first: int = np.iinfo(np.int64).max
+    last: int = np.iinfo(np.int64).min
+    window_us: int = 0
+    n_windows: int = 0
+    n_predicted: int = 0
+    n_seen_in_training: int = 0
+    n_outside: int = 0
+    unknown: list[pa.Table] = field(default_factory=lambda: [LABELS.empty_table()])
+    events: list[pa.Table] = field(default_factory=lambda: [LABELS.empty_table()])
+    event_windows: list[Int] = field(default_factory=list)
+    event_missing: list[Int] = field(default_factory=list)
+    sensors: list[str] = field(default_factory=list)
+
+    def add(self, windows: SensorWindows, told: SensorTruth) -> int:
+        """Add what is judged of a sensor; the length of its windows in microseconds."""
+        test = windows.test
+        if test.start.size:
+            self.first, self.last = (
+                min(self.first, int(test.start.min())),
+                max(self.last, int(test.end.max())),
+            )
+        self.window_us = windows.window_us
+        self.n_windows += test.start.size
+        self.n_predicted += int(np.count_nonzero(told.truth.is_predicted))
+        self.n_seen_in_training += int(np.count_nonzero(windows.is_train & windows.is_test))
+        self.n_outside += told.n_outside
+        self.unknown.append(told.unknown)
+        self.events.append(told.events)
+        self.event_windows.append(told.n_windows)
+        self.event_missing.append(told.n_missing)
+        self.sensors.append(windows.sensor)
+        return self.window_us
+
+    def check(self, known: KnownEvents) -> None:
+        """Warn of labels that count nowhere; raise InputError where there is nothing to judge."""
+        if not self.n_predicted:
+            raise InputError(
+                "no window after the models' training ranges has a prediction; run "
+                "`kedro run --pipelines=score`, or name the range to judge with evaluate.from"
+            )
+        strange = known.series.filter(pc.invert(pc.is_in(known.series["sensor"], strings(self.sensors))))
+        self.unknown.append(strange)
+        rows = pa.concat_tables(self.unknown)
+        if rows.num_rows:
+            one = rows.slice(0, 1).to_pylist()[0]
+            logger.warning(
+                "%d labels are of devices and sensors without windows, first %r, %r: they count nowhere",
+                *(rows.num_rows, one["device"], one["sensor"]),
+            )
+        if self.n_seen_in_training:
+            logger.warning(
+                "%d of the judged windows were trained on: figures are too good", self.n_seen_in_training
+            )
+
+    def to_json(self, n_devices: int) -> dict[str, Any]:
+        """As part of the metrics."""
+        return {
+            "from": _iso(self.first),
+            "to": _iso(self.last),
+            "window_seconds": self.window_us / 1e6,
+            "devices": n_devices,
+            "sensors": len(self.sensors),
+            "windows": self.n_windows,
+            "windows_without_prediction": self.n_windows - self.n_predicted,
+            "windows_seen_in_training": self.n_seen_in_training,
+            "events": sum(table.num_rows for table in self.events),
+            "events_outside_range": self.n_outside,
+            "events_of_unknown_series": sum(table.num_rows for table in self.unknown),
+        }
+
+
+def _iso(microseconds: int) -> str:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)).isoformat()

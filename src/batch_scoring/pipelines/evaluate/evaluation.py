@@ -1,0 +1,141 @@
+"""All that an evaluation found, gathered once: tables, summary and figures only write it down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_scoring.evaluation.figures import RATIOS, intervals
+from batch_scoring.evaluation.judging import SWEEP, WEEK_US
+from batch_scoring.evaluation.sensor_windows import Float
+from batch_scoring.evaluation.tally import Tally
+from batch_scoring.pipelines.evaluate.basis import Basis
+from batch_scoring.pipelines.evaluate.settings import EvaluateParameters
+from batch_scoring.pipelines.evaluate.tables import event_table, figure_table
+
+MODELS = "fleet_models"
+# What the figures of the fleet are, beside those that have an interval.
+_MORE = (
+    "realised_over_target",
+    "pooled_roc_auc",
+    "pooled_pr_auc",
+    "delay_median_seconds",
+    "delay_p90_seconds",
+)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An evaluation.
+
+    Attributes
+    ----------
+    figures : pyarrow.Table
+        Schema ``tables.FIGURES``.
+    events : pyarrow.Table
+        Schema ``tables.EVENTS``.
+    metrics : dict
+        The figures over the fleet and all that they rest on; ready for JSON.
+    sweep : dict of str to array of shape (2, len(SWEEP))
+        By method: false alerts per sensor-week, and the share of events found, were the thresholds others.
+    """
+
+    figures: pa.Table
+    events: pa.Table
+    metrics: dict[str, Any]
+    sweep: dict[str, Float]
+
+
+def build_evaluation(tally: Tally, basis: Basis, target: float, settings: EvaluateParameters) -> Evaluation:
+    """Sum up what was gathered of all sensors."""
+    events = event_table(tally, basis.events, basis.event_windows, basis.event_missing)
+    of_devices = {method: tally.of_devices(method) for method in tally.methods}
+    figures = figure_table(tally, of_devices, events, target)
+    metrics = {
+        "judged": basis.to_json(len(tally.devices)),
+        "budget": {
+            "false_alarm_rate": target,
+            "false_windows_per_sensor_week": target * WEEK_US / basis.window_us,
+        },
+        **fleet_metrics(of_devices, figures, settings),
+        "kinds": kind_metrics(events),
+    }
+    return Evaluation(figures, events, metrics, sweeps(tally))
+
+
+def fleet_metrics(
+    of_devices: dict[str, dict[str, Float]], figures: pa.Table, settings: EvaluateParameters
+) -> dict[str, Any]:
+    """The figures over the fleet by method, each with its interval, and the lead of the models."""
+    draws = settings.bootstrap
+    of_methods, of_leads = intervals(of_devices, draws, settings.seed, MODELS)
+    rows = {row["method"]: row for row in figures.filter(pc.equal(figures["level"], "fleet")).to_pylist()}
+    methods = {}
+    for method, row in rows.items():
+        counts = {name: value for name, value in row.items() if isinstance(value, int)}
+        told = {name: {"value": row[name], **_ends(of_methods[method][name], draws)} for name in RATIOS}
+        methods[method] = {**counts, **told, **{name: {"value": row[name]} for name in _MORE}}
+    leads = {
+        method: {
+            name: {"value": _less(rows[MODELS][name], rows[method][name]), **_ends(ends, draws)}
+            for name, ends in own.items()
+        }
+        for method, own in of_leads.items()
+    }
+    return {"methods": methods, "leads": leads}
+
+
+def kind_metrics(events: pa.Table) -> list[dict[str, Any]]:
+    """How many events of each kind every method found; empty where no label names a kind."""
+    known = events.filter(pc.is_valid(events["kind"]))
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in known.to_pylist():
+        found.setdefault((row["kind"], row["method"]), []).append(row)
+    return [
+        {
+            "kind": kind,
+            "method": method,
+            "events": len(rows),
+            "events_found": sum(row["is_found"] for row in rows),
+            "event_recall": sum(row["is_found"] for row in rows) / len(rows),
+            "windows": sum(row["n_windows"] for row in rows),
+            "windows_missing": sum(row["n_missing"] for row in rows),
+            "delay_median_seconds": _median([row["delay_seconds"] for row in rows if row["is_found"]]),
+        }
+        for (kind, method), rows in sorted(found.items(), key=lambda item: item[0][0])
+    ]
+
+
+def sweeps(tally: Tally) -> dict[str, Float]:
+    """False alerts per sensor-week and the share of events found at each threshold of ``SWEEP``."""
+    curves = {}
+    for method, one in tally.methods.items():
+        sums = tally.of_series(method)
+        weeks, events = sums["sensor_weeks"].sum(), sums["events"].sum()
+        nothing = np.full(SWEEP.size, np.nan)
+        curves[method] = np.stack(
+            [
+                one.sweep_false_alerts / weeks if weeks else nothing,
+                one.sweep_found / events if events else nothing,
+            ]
+        )
+    return curves
+
+
+def _ends(ends: Float, draws: int) -> dict[str, float | None]:
+    if not draws:
+        return {}
+    low, high = (float(end) if np.isfinite(end) else None for end in ends)
+    return {"low": low, "high": high}
+
+
+def _less(left: float | None, right: float | None) -> float | None:
+    return None if left is None or right is None else left - right
+
+
+def _median(values: list[float]) -> float | None:
+    return float(np.median(values)) if values else None

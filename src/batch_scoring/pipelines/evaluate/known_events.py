@@ -1,0 +1,159 @@
+"""What is known to have been wrong: labels, simulated faults and feedback put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_scoring.evaluation.intervals import Int, joined, without
+from batch_scoring.feedback import FALSE_ALARM, TRUE_EVENT
+from batch_scoring.fleet.arrow_arrays import strings, to_arrow, to_numpy
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.ids import Selection
+from batch_scoring.labels import LABELS
+
+NO_KIND = ""
+
+
+@dataclass(frozen=True)
+class KnownEvents:
+    """Events of series and of devices.
+
+    Attributes
+    ----------
+    series : pyarrow.Table
+        Schema ``LABELS``, sorted by sensor, device and start; those of a series do not overlap.
+    devices : pyarrow.Table
+        device, start, end: the events of a device's sensors joined where they overlap or touch.
+    """
+
+    series: pa.Table
+    devices: pa.Table
+
+    def of_sensor(self, sensor: str) -> pa.Table:
+        """The events of one sensor."""
+        return self.series.filter(pc.equal(self.series["sensor"], sensor)).combine_chunks()
+
+
+def known_events(labels: pa.Table, faults: pa.Table, feedback: pa.Table, selection: Selection) -> KnownEvents:
+    """Put together what is known.
+
+    What feedback calls a true event is added; one that overlaps a label of its series becomes one
+    event with it. What it calls a false alarm is cut out of the labels: feedback has the last word.
+
+    Parameters
+    ----------
+    labels : pyarrow.Table
+        Schema ``LABELS``.
+    faults : pyarrow.Table
+        The same columns or none, as the simulator writes them.
+    feedback : pyarrow.Table
+        Schema ``FEEDBACK``.
+    selection : Selection
+        Events of other devices and sensors are left out.
+
+    Raises
+    ------
+    InputError
+        When nothing is known.
+    """
+    true, false = (feedback.filter(pc.equal(feedback["verdict"], v)) for v in (TRUE_EVENT, FALSE_ALARM))
+    true = true.append_column("kind", pa.nulls(true.num_rows, pa.string()))
+    parts = [part.select(LABELS.names).cast(LABELS) for part in (labels, faults, true) if part.num_columns]
+    everything = pa.concat_tables([LABELS.empty_table(), *parts])
+    if not everything.num_rows:
+        raise InputError(
+            "there are no labels to evaluate by; name a file of them with --params labels=FILE "
+            "(columns device, sensor, start, end), or simulate a fleet"
+        )
+    events = _select(everything, selection)
+    return _known(events, _select(false, selection))
+
+
+def _known(events: pa.Table, false_alarms: pa.Table) -> KnownEvents:
+    names = [
+        pc.unique(pa.chunked_array([*events[n].chunks, *false_alarms[n].chunks]))
+        for n in ("device", "sensor")
+    ]
+    names = [one.take(pc.array_sort_indices(one)) for one in names]
+    series = _series(events, names)
+    group = joined(series, *_times(events), touching=False)
+    # Rows of one group become one: from its first start to its last end, the kind that is named first.
+    order = np.lexsort((_times(events)[0], group))
+    first = _first_of_each(group[order])
+    start, end = (times[order] for times in _times(events))
+    merged_end = np.maximum.reduceat(end, first) if first.size else end
+    rows = order[_first_with_kind(events, order, group[order], first)]
+    row, series, start, end = without(
+        (rows, series[order][first], start[first], merged_end),
+        _series(false_alarms, names),
+        *_times(false_alarms),
+    )
+    table = pa.table(
+        [
+            events["device"].take(to_arrow(row)),
+            events["sensor"].take(to_arrow(row)),
+            events["kind"].take(to_arrow(row)),
+            to_arrow(start).cast(LABELS.field("start").type),
+            to_arrow(end).cast(LABELS.field("end").type),
+        ],
+        schema=LABELS,
+    )
+    by = [(name, "ascending") for name in ("sensor", "device", "start", "end")]
+    table = table.sort_by(by).combine_chunks()
+    return KnownEvents(table, _of_devices(table, names[0]))
+
+
+def _of_devices(events: pa.Table, devices: pa.Array) -> pa.Table:
+    device = _places(events["device"], devices)
+    start, end = _times(events)
+    group = joined(device, start, end, touching=True)
+    order = np.lexsort((start, group))
+    first = _first_of_each(group[order])
+    return pa.table(
+        [
+            devices.take(to_arrow(device[order][first])),
+            to_arrow(start[order][first]).cast(LABELS.field("start").type),
+            to_arrow(np.maximum.reduceat(end[order], first) if first.size else end).cast(
+                LABELS.field("end").type
+            ),
+        ],
+        names=["device", "start", "end"],
+    )
+
+
+def _select(table: pa.Table, selection: Selection) -> pa.Table:
+    for name, wanted in (("device", selection.devices), ("sensor", selection.sensors)):
+        if wanted is not None:
+            table = table.filter(pc.is_in(table[name], value_set=strings(sorted(wanted))))
+    return table.combine_chunks()
+
+
+def _series(table: pa.Table, names: Sequence[pa.Array]) -> Int:
+    device, sensor = (_places(table[n], known) for n, known in zip(("device", "sensor"), names, strict=True))
+    return sensor * len(names[0]) + device
+
+
+def _places(texts: pa.ChunkedArray, among: pa.Array) -> Int:
+    return to_numpy(pc.index_in(texts, value_set=among), null=-1).astype(np.int64)
+
+
+def _times(table: pa.Table) -> tuple[Int, Int]:
+    return to_numpy(table["start"]), to_numpy(table["end"])
+
+
+def _first_of_each(group: Int) -> Int:
+    return np.flatnonzero(np.diff(group, prepend=-1))
+
+
+def _first_with_kind(events: pa.Table, order: Int, group: Int, first: Int) -> Int:
+    """The place in ``order`` of each group's first row that names a kind, or of its first row."""
+    has_kind = to_numpy(pc.is_valid(events["kind"]))[order]
+    best = first.copy()
+    named = np.flatnonzero(has_kind)[::-1]
+    best[group[named]] = named
+    return best

@@ -1,0 +1,188 @@
+"""One sensor's windows and predictions, cut into what was learned from and what is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from batch_scoring.evaluation.intervals import Int, Timeline
+from batch_scoring.evaluation.sensor_windows import SensorWindows
+from batch_scoring.fleet.arrow_arrays import places, strings, to_numpy
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.fleet.tables import PREDICTIONS, feature_columns
+from batch_scoring.fleet.windows import feature_matrix
+from batch_scoring.ids import Selection
+from batch_scoring.pipelines.evaluate.settings import EvaluateParameters
+from batch_scoring.publishing import PublishedModel
+
+Openers = Iterable[Callable[[], pq.ParquetFile]]
+
+_PREDICTED = ["window_start", "device", "score", "threshold", "is_anomaly"]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NEVER = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True)
+class JudgedRange:
+    """Which windows of a sensor are judged.
+
+    Attributes
+    ----------
+    since : array of shape (n_devices,), int64
+        Windows of the device that start then or later, µs since the epoch.
+    until : int
+        Windows that start before.
+    """
+
+    since: Int
+    until: int
+
+
+def read_sensor(
+    sensor: str,
+    windows: Openers,
+    predictions: Openers,
+    published: PublishedModel | None,
+    fallback: int | None,
+    settings: EvaluateParameters,
+    selection: Selection,
+) -> tuple[SensorWindows, JudgedRange] | None:
+    """Read the windows of a sensor; None where there are none of the devices asked for.
+
+    Parameters
+    ----------
+    sensor : str
+    windows, predictions : iterable of callable
+        Each opens the file of a day.
+    published : PublishedModel or None
+        What the devices' models learned from is not judged, unless ``evaluate.from`` says so.
+    fallback : int or None
+        From when on the windows of devices without a model are judged, µs since the epoch, where
+        no device of the sensor has one.
+    settings : EvaluateParameters
+    selection : Selection
+
+    Raises
+    ------
+    InputError
+        When the days were aggregated differently, or no model tells what it learned from.
+    """
+    table = _concat(sensor, windows, selection)
+    if table is None:
+        return None
+    names = table["device"].unique()
+    names = names.take(pc.array_sort_indices(names))
+    device, start, end = (
+        places(table["device"], names),
+        *(to_numpy(table[n]) for n in ("window_start", "window_end")),
+    )
+    order = np.lexsort((start, device))
+    device, start, end = device[order], start[order], end[order]
+    features = published.manifest.features if published else tuple(feature_columns(table))
+    score, threshold, is_anomaly = _match(predictions, names, device, start)
+    trained_from, trained_to = _training(published, names)
+    judged = _judged(sensor, trained_to, fallback, settings, int(end.max()))
+    is_known = trained_to != _NEVER
+    learned_until = np.where(is_known, trained_to, judged.since if settings.from_ is not None else _NEVER)
+    has_model = trained_from != np.iinfo(np.int64).max
+    is_train = has_model[device] & (start >= trained_from[device]) & (end <= learned_until[device])
+    is_test = (start >= judged.since[device]) & (start < judged.until)
+    X = feature_matrix(table, features)[order]
+    timeline = Timeline(device, start, end)
+    return (
+        SensorWindows(
+            sensor, names.to_pylist(), features, timeline, X, is_train, is_test, score, threshold, is_anomaly
+        ),
+        judged,
+    )
+
+
+def latest_training(fleet_models: Mapping[str, Callable[[], PublishedModel]]) -> int | None:
+    """When the last training range of any model ends, µs since the epoch; None where no model tells."""
+    ends = [
+        pc.max(part["trained_to"]).cast(pa.int64()).as_py()
+        for load in fleet_models.values()
+        for part in load().models.batches(["trained_to"])
+    ]
+    return max((end for end in ends if end is not None), default=None)
+
+
+def _concat(sensor: str, files: Openers, selection: Selection) -> pa.Table | None:
+    tables: list[pa.Table] = []
+    for load in files:
+        rows = load().read().replace_schema_metadata(None)
+        if tables and rows.column_names != tables[0].column_names:
+            raise InputError(
+                f"sensor {sensor!r}: its days were aggregated with different features "
+                f"({tables[0].column_names[5:]} and {rows.column_names[5:]}); "
+                "run `kedro run --pipelines=aggregate`"
+            )
+        if selection.devices is not None:
+            rows = rows.filter(pc.is_in(rows["device"], value_set=strings(sorted(selection.devices))))
+        tables.append(rows)
+    table = pa.concat_tables(tables).combine_chunks() if tables else None
+    return table if table is not None and table.num_rows else None
+
+
+def _match(
+    predictions: Openers, names: pa.Array, device: Int, start: Int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Score, threshold and verdict of each window; NaN, NaN and false where there is no prediction."""
+    score, threshold = np.full((2, start.size), np.nan)
+    is_anomaly = np.zeros(start.size, bool)
+    starts = np.unique(start)
+    keys = device * starts.size + np.searchsorted(starts, start)
+    schema = pa.schema([PREDICTIONS.field(name) for name in _PREDICTED])
+    for load in predictions:
+        rows = load().read(columns=_PREDICTED).select(_PREDICTED).cast(schema)
+        its_device, its_start = places(rows["device"], names), to_numpy(rows["window_start"])
+        place = np.minimum(np.searchsorted(starts, its_start), starts.size - 1)
+        row = np.minimum(np.searchsorted(keys, its_device * starts.size + place), keys.size - 1)
+        is_there = (its_device >= 0) & (device[row] == its_device) & (start[row] == its_start)
+        row = row[is_there]
+        score[row], threshold[row] = (
+            to_numpy(rows[n], null=np.nan)[is_there] for n in ("score", "threshold")
+        )
+        is_anomaly[row] = to_numpy(rows["is_anomaly"])[is_there]
+    return score, threshold, is_anomaly
+
+
+def _training(published: PublishedModel | None, names: pa.Array) -> tuple[Int, Int]:
+    """When the training range of each device's model begins and ends.
+
+    Without a model it begins after all time; an end that is not known lies before all time.
+    """
+    begins, ends = np.full(len(names), np.iinfo(np.int64).max), np.full(len(names), _NEVER)
+    for part in published.models.batches(["device", "trained_from", "trained_to"]) if published else ():
+        device = places(part["device"], names)
+        known = device >= 0
+        begins[device[known]] = to_numpy(part["trained_from"], null=_NEVER)[known]
+        ends[device[known]] = to_numpy(part["trained_to"], null=_NEVER)[known]
+    return begins, ends
+
+
+def _judged(
+    sensor: str, trained_to: Int, fallback: int | None, settings: EvaluateParameters, last_end: int
+) -> JudgedRange:
+    until = last_end if settings.to is None else _microseconds(settings.to)
+    if settings.from_ is not None:
+        return JudgedRange(np.full(trained_to.size, _microseconds(settings.from_)), until)
+    latest = int(trained_to.max(initial=_NEVER))
+    if latest == _NEVER:
+        if fallback is None:
+            raise InputError(
+                f"sensor {sensor!r}: no model says what it was trained on; name the range to judge with "
+                "evaluate.from, or run `kedro run --pipelines=train,score` first"
+            )
+        latest = fallback
+    return JudgedRange(np.where(trained_to == _NEVER, latest, trained_to), until)
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)

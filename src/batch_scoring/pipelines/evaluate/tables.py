@@ -1,0 +1,176 @@
+"""An evaluation as tables: its figures at every level, and what became of every event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from batch_scoring.evaluation.figures import DEVICE_SUMS, RATIOS, SUMS, figures
+from batch_scoring.evaluation.intervals import Int
+from batch_scoring.evaluation.sensor_windows import Float
+from batch_scoring.evaluation.tally import Tally
+from batch_scoring.fleet.tables import TIMESTAMP
+
+_COUNTS = [name for name in (*SUMS, *DEVICE_SUMS) if name not in {*RATIOS, "sensor_weeks"}]
+POOLED = ("pooled_roc_auc", "pooled_pr_auc")
+DELAYS = {"delay_median_seconds": 0.5, "delay_p90_seconds": 0.9}
+
+FIGURES = pa.schema(
+    [
+        *(pa.field(name, pa.string()) for name in ("level", "method", "sensor", "device")),
+        *(pa.field(name, pa.int64()) for name in _COUNTS),
+        pa.field("sensor_weeks", pa.float64()),
+        *(pa.field(name, pa.float64()) for name in (*RATIOS, "realised_over_target", *POOLED, *DELAYS)),
+    ]
+)
+
+EVENTS = pa.schema(
+    [
+        *(pa.field(name, pa.string()) for name in ("method", "device", "sensor", "kind")),
+        pa.field("start", TIMESTAMP),
+        pa.field("end", TIMESTAMP),
+        pa.field("n_windows", pa.int64()),
+        pa.field("n_missing", pa.int64()),
+        pa.field("is_found", pa.bool_()),
+        pa.field("delay_seconds", pa.float64()),
+    ]
+)
+
+
+def event_table(
+    tally: Tally, events: Sequence[pa.Table], n_windows: Sequence[Int], n_missing: Sequence[Int]
+) -> pa.Table:
+    """What became of every event, one row a method and event.
+
+    Parameters
+    ----------
+    tally : Tally
+    events : sequence of pyarrow.Table
+        Schema ``LABELS``: the judged events of each sensor.
+    n_windows, n_missing : sequence of array
+        The judged windows of each of these events that have a prediction, and those that are not there.
+    """
+    together = pa.concat_tables(events).combine_chunks()
+    windows, missing = (np.concatenate([np.zeros(0, np.int64), *n]) for n in (n_windows, n_missing))
+    parts = []
+    for name, one in tally.methods.items():
+        delay = np.concatenate([np.zeros(0), *one.delay_seconds])
+        columns = {
+            "method": pa.array([name] * together.num_rows, pa.string()),
+            **{key: together[key] for key in ("device", "sensor", "kind", "start", "end")},
+            "n_windows": pa.array(windows),
+            "n_missing": pa.array(missing),
+            "is_found": pa.array(np.concatenate([np.zeros(0, bool), *one.is_found])),
+            "delay_seconds": _nullable(delay),
+        }
+        parts.append(pa.table([columns[key] for key in EVENTS.names], schema=EVENTS))
+    return pa.concat_tables(parts).combine_chunks()
+
+
+def figure_table(
+    tally: Tally, of_devices: Mapping[str, Mapping[str, Float]], events: pa.Table, target: float
+) -> pa.Table:
+    """The figures over the fleet, by sensor, by device and by series, one row a method each.
+
+    Parameters
+    ----------
+    tally : Tally
+    of_devices : mapping of str to mapping of str to array
+        ``Tally.of_devices`` by method.
+    events : pyarrow.Table
+        Schema ``EVENTS``.
+    target : float
+        The share of normal windows that may be flagged.
+
+    Returns
+    -------
+    pyarrow.Table
+        Schema ``FIGURES``. Figures that cannot be told, such as an AUC without both classes, are null.
+    """
+    devices = list(tally.devices)
+    series_device, series_sensor = (np.concatenate(n) for n in (tally.series_device, tally.series_sensor))
+    parts = []
+    for method in tally.methods:
+        pooled = {
+            name: np.array([of[name.removeprefix("pooled_")] for of in tally.methods[method].pooled])
+            for name in POOLED
+        }
+        fleet = {name: values.sum(keepdims=True) for name, values in of_devices[method].items()}
+        fleet_pooled = {name: _mean(values) for name, values in pooled.items()}
+        rows: list[
+            tuple[str, list[str | None], list[str | None], Mapping[str, Float], Mapping[str, Float]]
+        ] = [
+            ("fleet", [None], [None], fleet, fleet_pooled),
+            ("sensor", [*tally.sensors], [None] * len(tally.sensors), tally.of_sensors(method), pooled),
+            ("device", [None] * len(devices), [*devices], of_devices[method], {}),
+            (
+                "series",
+                [tally.sensors[i] for i in series_sensor],
+                [devices[i] for i in series_device],
+                tally.of_series(method),
+                {},
+            ),
+        ]
+        parts += [_rows(level, method, s, d, sums, more, events, target) for level, s, d, sums, more in rows]
+    order = {level: place for place, level in enumerate(("fleet", "sensor", "device", "series"))}
+    return pa.concat_tables(sorted(parts, key=lambda part: order[part["level"][0].as_py()])).combine_chunks()
+
+
+def _rows(
+    level: str,
+    method: str,
+    sensors: Sequence[str | None],
+    devices: Sequence[str | None],
+    sums: Mapping[str, Float],
+    pooled: Mapping[str, Float],
+    events: pa.Table,
+    target: float,
+) -> pa.Table:
+    told = figures(sums)
+    nothing = np.full(len(sensors), np.nan)
+    delays = _delays(events, method, sensors, devices)
+    columns = {
+        "level": [level] * len(sensors),
+        "method": [method] * len(sensors),
+        "sensor": sensors,
+        "device": devices,
+        **{name: _whole(sums.get(name), len(sensors)) for name in _COUNTS},
+        "sensor_weeks": sums["sensor_weeks"],
+        **{name: _nullable(told.get(name, nothing)) for name in RATIOS},
+        "realised_over_target": _nullable(told["false_alarm_rate"] / target),
+        **{name: _nullable(pooled.get(name, nothing)) for name in POOLED},
+        **{name: _nullable(values) for name, values in delays.items()},
+    }
+    return pa.table([pa.array(columns[f.name], f.type) for f in FIGURES], schema=FIGURES)
+
+
+def _delays(
+    events: pa.Table, method: str, sensors: Sequence[str | None], devices: Sequence[str | None]
+) -> dict[str, Float]:
+    """The quantiles of the delays of the events that were found, of each row; NaN where none was."""
+    keys = [(sensor, device) for sensor, device in zip(sensors, devices, strict=True)]
+    has_sensor, has_device = keys[0][0] is not None, keys[0][1] is not None
+    found: dict[tuple[str | None, str | None], list[float]] = {key: [] for key in keys}
+    columns = (events[name].to_pylist() for name in ("method", "sensor", "device", "delay_seconds"))
+    for its_method, sensor, device, delay in zip(*columns, strict=True):
+        if its_method == method and delay is not None:
+            found[sensor if has_sensor else None, device if has_device else None].append(delay)
+    return {
+        name: np.array([np.quantile(found[key], share) if found[key] else np.nan for key in keys])
+        for name, share in DELAYS.items()
+    }
+
+
+def _whole(values: Float | None, n: int) -> pa.Array:
+    return pa.nulls(n, pa.int64()) if values is None else pa.array(np.round(values).astype(np.int64))
+
+
+def _mean(values: Float) -> Float:
+    known = values[np.isfinite(values)]
+    return np.array([known.mean() if known.size else np.nan])
+
+
+def _nullable(values: Float) -> pa.Array:
+    return pa.array(values, pa.float64(), mask=~np.isfinite(values))

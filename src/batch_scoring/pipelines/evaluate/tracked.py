@@ -1,0 +1,55 @@
+"""An evaluation in the form that MLflow shows: flat metrics, parameters, files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from batch_scoring.evaluation.figures import RATIOS
+from batch_scoring.evaluations import TrackedEvaluation
+from batch_scoring.pipelines.evaluate.evaluation import Evaluation
+from batch_scoring.pipelines.evaluate.summary import write_summary
+
+_NUMBERS = (*RATIOS, "realised_over_target", "delay_median_seconds", "delay_p90_seconds")
+
+
+def tracked_evaluation(evaluation: Evaluation, drawn: dict[str, bytes]) -> TrackedEvaluation:
+    """Name the figures over the fleet ``<method>/<figure>``, and gather all files.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    drawn : dict of str to bytes
+        The figures as PNG, by the names of their files.
+    """
+    tables = {
+        "metrics.json": json.dumps(evaluation.metrics, indent=2, ensure_ascii=False).encode(),
+        "figures.parquet": _as_parquet(evaluation.figures),
+        "events.parquet": _as_parquet(evaluation.events),
+    }
+    digest = hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in tables.values())).hexdigest()
+    files = tables | {"evaluation.md": write_summary(evaluation).encode()} | drawn
+    return TrackedEvaluation(digest, _flat(evaluation.figures), _parameters(evaluation.metrics), files)
+
+
+def _flat(figures: pa.Table) -> dict[str, float]:
+    fleet = figures.filter(pc.equal(figures["level"], "fleet")).to_pylist()
+    return {
+        f"{row['method']}/{name}": row[name] for row in fleet for name in _NUMBERS if row[name] is not None
+    }
+
+
+def _parameters(metrics: dict[str, Any]) -> dict[str, str]:
+    judged = {f"judged.{name}": str(value) for name, value in metrics["judged"].items()}
+    return judged | {"false_alarm_rate": str(metrics["budget"]["false_alarm_rate"])}
+
+
+def _as_parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]

@@ -1,0 +1,84 @@
+"""The labels of one sensor held against what is judged of it: which count, and which cannot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from batch_scoring.evaluation.intervals import Int
+from batch_scoring.evaluation.judging import Events, Truth
+from batch_scoring.evaluation.sensor_windows import SensorWindows
+from batch_scoring.fleet.arrow_arrays import places, strings, to_arrow, to_numpy
+from batch_scoring.pipelines.evaluate.known_events import KnownEvents
+from batch_scoring.pipelines.evaluate.reading import JudgedRange
+
+
+@dataclass(frozen=True)
+class SensorTruth:
+    """What the labels say of one sensor.
+
+    Attributes
+    ----------
+    truth : Truth
+    events : pyarrow.Table
+        Schema ``LABELS``: the events that count, in the order of ``truth.events``.
+    n_windows, n_missing : array of shape (n_events,), int64
+        The judged windows of each that have a prediction, and how many more it would have, were all there.
+    n_outside : int
+        Events that lie outside what is judged.
+    unknown : pyarrow.Table
+        Schema ``LABELS``: events of devices that have no window of this sensor, ever.
+    """
+
+    truth: Truth
+    events: pa.Table
+    n_windows: Int
+    n_missing: Int
+    n_outside: int
+    unknown: pa.Table
+
+
+def truth_of(windows: SensorWindows, judged: JudgedRange, known: KnownEvents) -> SensorTruth:
+    """Hold what is known against the judged windows of a sensor.
+
+    An event counts when it overlaps the time that is judged of its device, whether there are
+    windows in it or not: silence is no excuse.
+    """
+    events = known.of_sensor(windows.sensor)
+    names = strings(windows.devices)
+    device, start, end = places(events["device"], names), to_numpy(events["start"]), to_numpy(events["end"])
+    is_known = device >= 0
+    since = judged.since[np.maximum(device, 0)]
+    counts = is_known & (end > since) & (start < judged.until)
+    own = Events(device[counts], start[counts], end[counts], np.maximum(start, since)[counts])
+    of_device = known.devices
+    devices = places(of_device["device"], names)
+    start, end = to_numpy(of_device["start"]), to_numpy(of_device["end"])
+    truth = Truth(
+        windows.test,
+        len(windows.devices),
+        windows.is_predicted[windows.is_test],
+        own,
+        Events(devices, start, end, start),
+    )
+    seen = np.concatenate([[0], np.cumsum(truth.is_predicted)])
+    n_windows = seen[truth.spans.last] - seen[truth.spans.first]
+    return SensorTruth(
+        truth,
+        events.filter(to_arrow(counts)),
+        n_windows,
+        _full(own, judged, windows.window_us) - n_windows,
+        int(np.count_nonzero(is_known & ~counts)),
+        events.filter(to_arrow(~is_known)),
+    )
+
+
+def _full(events: Events, judged: JudgedRange, window_us: int) -> Int:
+    """The windows that each event would overlap, had every window a reading; only those that are judged."""
+    judged_first = -(-judged.since[events.device] // window_us)
+    first = np.maximum(events.start // window_us, judged_first)
+    last = (np.minimum(events.end, judged.until) - 1) // window_us
+    n: Int = np.maximum(last - first + 1, 0)
+    return n

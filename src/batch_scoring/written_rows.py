@@ -1,0 +1,147 @@
+"""Rows that people write, in CSV, JSON lines or Parquet; a slip is told with its file, row and column."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.parameters import read_time
+
+FORMATS = (".csv", ".jsonl", ".ndjson", ".json", ".parquet", ".pq")
+
+# The columns that say when, and whether the second one lies in the interval.
+BEGIN, END = ("start", "first"), ("end", "last")
+
+
+@dataclass(frozen=True)
+class WrittenRow:
+    """One row and where it stands.
+
+    Attributes
+    ----------
+    where : str
+        The file and the row, for messages: the line of a text file, the row of a Parquet file, from 1.
+    values : mapping of str to Any
+        By column, names in lower case.
+    """
+
+    where: str
+    values: Mapping[str, Any]
+
+    def text(self, column: str) -> str:
+        """A text that must not be empty; numbers become text."""
+        value = self.values.get(column)
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)) or not str(value).strip():
+            raise InputError(f"{self.where}, column {column!r}: expected a text, got {value!r}")
+        return str(value)
+
+    def optional_text(self, column: str) -> str | None:
+        """A text, None where it is empty or there is no such column."""
+        value = self.values.get(column)
+        return None if value is None or not str(value).strip() else str(value)
+
+    def interval(self) -> tuple[datetime, datetime]:
+        """When it is about, half-open and UTC, of the columns ``start`` or ``first``, ``end`` or ``last``."""
+        begin = next(name for name in BEGIN if name in self.values)
+        stop = next(name for name in END if name in self.values)
+        start, end = (self._time(name) for name in (begin, stop))
+        if stop == "last":
+            end += timedelta(microseconds=1)
+        if end <= start:
+            raise InputError(
+                f"{self.where}, column {stop!r}: {self.values[stop]} is not after {begin!r}, "
+                f"{self.values[begin]}; `end` is the first moment after an event, `last` the last one in it"
+            )
+        return start, end
+
+    def _time(self, column: str) -> datetime:
+        value = self.values[column]
+        if value is None or isinstance(value, (int, float)):
+            raise InputError(f"{self.where}, column {column!r}: expected a time, got {value!r}")
+        return read_time(value, f"{self.where}, column {column!r}")
+
+
+def read_rows(path: Path, required: Sequence[tuple[str, ...]]) -> Iterator[WrittenRow]:
+    """Read the rows of a file.
+
+    Parameters
+    ----------
+    path : Path
+        Its ending says what it is: ``.csv`` with a header, ``.jsonl`` (one object a line) or ``.parquet``.
+    required : sequence of tuples of str
+        Of each tuple the file must have one column.
+
+    Raises
+    ------
+    InputError
+        When the file is not there, is none of these, cannot be read, or lacks a column.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        raise InputError(f"{path}: not a kind of file known here; its name must end in {', '.join(FORMATS)}")
+    try:
+        for where, values in _READERS.get(suffix, _read_json_lines)(path):
+            row = {str(name).strip().lower(): value for name, value in values.items()}
+            _require_columns(f"{path}: {where}", row, required)
+            yield WrittenRow(f"{path}: {where}", row)
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file") from None
+    except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
+        raise InputError(f"{path}: cannot be read as {suffix} ({error})") from error
+
+
+def _read_csv(path: Path) -> Iterator[tuple[str, dict[Any, Any]]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        for values in reader:
+            where = f"line {reader.line_num}"
+            if None in values or None in values.values():
+                raise InputError(
+                    f"{path}: {where} has {'more' if None in values else 'fewer'} fields than the header; "
+                    "put fields with a comma in double quotes"
+                )
+            yield where, values
+
+
+def _read_json_lines(path: Path) -> Iterator[tuple[str, dict[Any, Any]]]:
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                values = json.loads(line)
+            except ValueError as error:
+                raise InputError(f"{path}: line {number} is not JSON ({error})") from None
+            if not isinstance(values, dict):
+                raise InputError(f"{path}: line {number} is not a JSON object; write one object a line")
+            yield f"line {number}", values
+
+
+def _read_parquet(path: Path) -> Iterator[tuple[str, dict[Any, Any]]]:
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        number = 0
+        for batch in file.iter_batches():
+            for values in batch.to_pylist():
+                number += 1
+                yield f"row {number}", values
+
+
+_READERS = {".csv": _read_csv, ".parquet": _read_parquet, ".pq": _read_parquet}
+
+
+def _require_columns(where: str, row: Mapping[str, Any], required: Sequence[tuple[str, ...]]) -> None:
+    for names in required:
+        if not any(name in row for name in names):
+            raise InputError(
+                f"{where}: there is no column {' or '.join(map(repr, names))}; "
+                f"there are {', '.join(row) or 'none'}"
+            )

@@ -1,0 +1,179 @@
+"""A small fleet that has been scored, as the catalog hands it to ``evaluate``."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from batch_scoring.feedback import FEEDBACK
+from batch_scoring.fleet.model import MODELS
+from batch_scoring.fleet.tables import PREDICTIONS
+from batch_scoring.labels import LABELS
+from batch_scoring.pipelines.evaluate.evaluation import Evaluation
+from batch_scoring.pipelines.evaluate.nodes import judge_predictions
+from batch_scoring.publishing import PublishedModel, load_published, publish
+from tests.factories import START, make_model, make_windows
+
+HOUR = timedelta(hours=1)
+TRAINED = 24  # windows of an hour that the models learned from
+JUDGED = 24
+
+
+TRAINED_TO = START + TRAINED * HOUR
+
+
+def hour(n: float) -> datetime:
+    """So many hours after the end of the training range."""
+    return TRAINED_TO + n * HOUR
+
+
+@dataclass
+class SmallFleet:
+    """Devices with the same windows, one day to learn from and one to judge; faults stand out by far.
+
+    Attributes
+    ----------
+    folder : Path
+        Where models are published.
+    faults : dict of (device, sensor) to list of int
+        Judged windows in which the value is far off, and flagged.
+    trained_to : datetime or None
+        What the models say of when their training ended.
+    silent : dict of (device, sensor) to list of int
+        Judged windows that are not there.
+    unpredicted : set of str
+        Sensors without predictions or models.
+    without_model : set of str
+        Devices without predictions or models.
+    """
+
+    folder: Path
+    devices: tuple[str, ...] = ("a", "b")
+    sensors: tuple[str, ...] = ("s",)
+    faults: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    trained_to: datetime | None = TRAINED_TO
+    silent: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    unpredicted: frozenset[str] = frozenset()
+    without_model: frozenset[str] = frozenset()
+
+    def windows(self, sensor: str) -> pa.Table:
+        """The windows of a sensor."""
+        n = TRAINED + JUDGED
+        parts = []
+        for place, device in enumerate(self.devices):
+            X = np.random.default_rng([place, *sensor.encode()]).normal(size=(n, 2))
+            X[[TRAINED + i for i in self.faults.get((device, sensor), [])]] += 20
+            table = make_windows(X, [device] * n, sensor, ["mean", "std"], window_us=3_600_000_000)
+            gone = {TRAINED + i for i in self.silent.get((device, sensor), [])}
+            parts.append(table.filter(pa.array([i not in gone for i in range(n)])))
+        return pa.concat_tables(parts).combine_chunks()
+
+    def predictions(self, sensor: str) -> pa.Table:
+        """What the models said: the score is the mean below which a fault lies."""
+        windows = self.windows(sensor)
+        mean = windows["mean"].to_numpy()
+        columns = {name: windows[name] for name in ("window_start", "window_end", "device", "sensor")}
+        columns |= {"value": windows["mean"], "score": -mean, "threshold": np.full(mean.size, -10.0)}
+        columns |= {"is_anomaly": mean > 10, "severity": np.zeros(mean.size)}
+        columns |= {"top_feature": ["mean"] * mean.size, "model_version": ["1"] * mean.size}
+        columns |= {"window_fingerprint": np.arange(mean.size, dtype=np.uint64)}
+        is_there = pc.invert(pc.is_in(windows["device"], pa.array(sorted(self.without_model), pa.string())))
+        # What evaluate does not read is left out.
+        rest = {
+            field.name: pa.nulls(mean.size, field.type) for field in PREDICTIONS if field.name not in columns
+        }
+        return pa.table(columns | rest).select(PREDICTIONS.names).cast(PREDICTIONS).filter(is_there)
+
+    def published(self, sensor: str) -> Callable[[], PublishedModel]:
+        """Its models, that learned from the first day."""
+        model = make_model([d for d in self.devices if d not in self.without_model], sensor, ("mean", "std"))
+        rows = model.table.to_pylist()
+        for row in rows:
+            row |= {"trained_from": START, "trained_to": self.trained_to}
+        table = pa.Table.from_pylist(rows, schema=MODELS)
+        publish(self.folder, type(model).build(table, model.info), "1", "run", "print")
+        return lambda: load_published(self.folder, sensor)
+
+    def inputs(self) -> dict[str, Any]:
+        """The first inputs of the node."""
+        scored = [sensor for sensor in self.sensors if sensor not in self.unpredicted]
+        return {
+            "windows": partitions({sensor: self.windows(sensor) for sensor in self.sensors}),
+            "predictions": partitions({sensor: self.predictions(sensor) for sensor in scored}),
+            "fleet_models": {sensor: self.published(sensor) for sensor in scored},
+        }
+
+
+def partitions(tables: dict[str, pa.Table]) -> dict[str, Callable[[], pq.ParquetFile]]:
+    """Tables by sensor, each cut into one partition a day."""
+    found = {}
+    for sensor, table in tables.items():
+        days = [moment.date() for moment in table["window_start"].to_pylist()]
+        for day in sorted(set(days)):
+            rows = table.filter(pa.array([one == day for one in days]))
+            found[f"{sensor}/{day}"] = lambda rows=rows: parquet(rows)
+    return found
+
+
+def parquet(table: pa.Table) -> pq.ParquetFile:
+    """A table as a Parquet file."""
+    data = io.BytesIO()
+    pq.write_table(table, data)
+    return pq.ParquetFile(io.BytesIO(data.getvalue()))
+
+
+def labels(*rows: tuple[str, str, float, float] | tuple[str, str, float, float, str]) -> pa.Table:
+    """Device, sensor, start and end in hours after the training, kind."""
+    columns = ("device", "sensor", "start", "end", "kind")
+    read = [dict(zip(columns, row, strict=False)) for row in rows]
+    return pa.Table.from_pylist(
+        [row | {"start": hour(row["start"]), "end": hour(row["end"])} for row in read], schema=LABELS
+    )
+
+
+def feedback(*rows: tuple[str, str, float, float, str]) -> pa.Table:
+    """Device, sensor, start and end in hours after the training, verdict."""
+    columns = ("device", "sensor", "start", "end", "verdict")
+    read = [dict(zip(columns, row, strict=True)) for row in rows]
+    return pa.Table.from_pylist(
+        [row | {"start": hour(row["start"]), "end": hour(row["end"])} for row in read], schema=FEEDBACK
+    )
+
+
+def evaluate(
+    fleet: SmallFleet,
+    known: pa.Table | None = None,
+    told: pa.Table | None = None,
+    device: Any = None,
+    sensor: Any = None,
+    windows: dict[str, Any] | None = None,
+    **settings: Any,
+) -> Evaluation:
+    """Run the node; without intervals, and with the robust z-score alone, unless settings say otherwise."""
+    return judge_predictions(
+        **(fleet.inputs() | ({"windows": windows} if windows else {})),
+        labels=LABELS.empty_table() if known is None else known,
+        fault_labels=parquet(pa.table({})),
+        feedback=FEEDBACK.empty_table() if told is None else told,
+        parameters={"baselines": ["robust_z"], "bootstrap": 0} | settings,
+        train_parameters={"fit": {"false_alarm_rate": 0.05}},
+        device=device,
+        sensor=sensor,
+    )
+
+
+def figure(evaluation: Evaluation, name: str, level: str = "fleet", method: str = "fleet_models") -> Any:
+    """A figure of the table: one, or by sensor, device or both."""
+    rows = [r for r in evaluation.figures.to_pylist() if r["level"] == level and r["method"] == method]
+    if level == "fleet":
+        return rows[0][name]
+    return {tuple(x for x in (r["device"], r["sensor"]) if x is not None): r[name] for r in rows}

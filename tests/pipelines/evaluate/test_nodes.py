@@ -1,0 +1,240 @@
+"""A scored fleet with known faults is judged as a person would judge it."""
+
+import json
+
+import pyarrow.compute as pc
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+
+from batch_scoring.datasets.png_folder import PngFolder
+from batch_scoring.feedback import FEEDBACK
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.pipelines.evaluate.pipeline import TABLES, create_pipeline
+from tests.pipelines.evaluate.small_fleet import (
+    SmallFleet,
+    evaluate,
+    feedback,
+    figure,
+    hour,
+    labels,
+    parquet,
+    partitions,
+)
+
+HOURS = 3600.0
+
+
+def test_only_windows_after_the_training_are_judged(tmp_path):
+    found = evaluate(SmallFleet(tmp_path), labels(("a", "s", 3, 5), ("a", "s", -3, -1)))
+    judged = found.metrics["judged"]
+    assert (judged["from"], judged["to"]) == (hour(0).isoformat(), hour(24).isoformat())
+    assert (judged["windows"], judged["windows_seen_in_training"]) == (48, 0)
+    assert (judged["events"], judged["events_outside_range"]) == (1, 1)
+
+
+def test_the_range_can_be_named_and_windows_of_the_training_are_counted(tmp_path, caplog):
+    fleet, known = SmallFleet(tmp_path), labels(("a", "s", 3, 5))
+    found = evaluate(fleet, known, **{"from": hour(-2).isoformat(), "to": hour(4).isoformat()})
+    assert found.metrics["judged"]["windows"] == 12
+    assert found.metrics["judged"]["windows_seen_in_training"] == 4
+    assert "4 of the judged windows were trained on" in caplog.text
+
+
+def test_figures_are_told_by_series_by_device_by_sensor_and_over_the_fleet(tmp_path):
+    fleet = SmallFleet(tmp_path, sensors=("p", "s"), faults={("a", "s"): [3, 4, 9], ("b", "p"): [7]})
+    found = evaluate(fleet, labels(("a", "s", 3, 5), ("b", "p", 20, 21), ("a", "p", 20, 21)))
+    assert figure(found, "event_recall") == pytest.approx(1 / 3)
+    assert figure(found, "event_recall", "sensor") == {("p",): 0, ("s",): 1}
+    assert figure(found, "event_recall", "device") == {("a",): 0.5, ("b",): 0}
+    assert figure(found, "event_recall", "series") == {
+        ("a", "p"): 0,
+        ("b", "p"): 0,
+        ("a", "s"): 1,
+        ("b", "s"): None,
+    }
+    assert figure(found, "alert_precision") == pytest.approx(1 / 3)
+    assert figure(found, "roc_auc", "series")["a", "s"] > 0.95
+    assert figure(found, "roc_auc", "series")["b", "s"] is None
+    assert figure(found, "device_event_recall") == pytest.approx(1 / 3)
+    assert figure(found, "ranked_devices") == 2
+
+
+def test_false_alarms_are_held_against_the_budget_of_train(tmp_path):
+    fleet = SmallFleet(tmp_path, faults={("a", "s"): [3, 9, 10]})
+    found = evaluate(fleet, labels(("a", "s", 3, 5)))
+    assert found.metrics["budget"] == {"false_alarm_rate": 0.05, "false_windows_per_sensor_week": 0.05 * 168}
+    assert figure(found, "false_alarm_rate") == pytest.approx(2 / 46)
+    assert figure(found, "realised_over_target") == pytest.approx(2 / 46 / 0.05)
+    assert figure(found, "false_windows_per_sensor_week") == pytest.approx(2 / 46 * 168)
+    assert figure(found, "false_alerts_per_sensor_week") == pytest.approx(1 / 46 * 168)
+    assert evaluate(fleet, labels(("a", "s", 3, 5)), false_alarm_rate=0.01).metrics["budget"] == {
+        "false_alarm_rate": 0.01,
+        "false_windows_per_sensor_week": pytest.approx(1.68),
+    }
+
+
+def test_the_delay_is_told_in_quantiles_and_event_by_event(tmp_path):
+    fleet = SmallFleet(tmp_path, faults={("a", "s"): [3, 12], ("b", "s"): [1]})
+    found = evaluate(
+        fleet, labels(("a", "s", 3, 5), ("a", "s", 10, 14), ("b", "s", -5, 4), ("b", "s", 20, 21))
+    )
+    assert figure(found, "delay_median_seconds") == 2 * HOURS
+    assert figure(found, "delay_p90_seconds") == pytest.approx(2.8 * HOURS)
+    mine = found.events.filter(pc.equal(found.events["method"], "fleet_models")).to_pylist()
+    told = [(row["device"], row["is_found"], row["delay_seconds"]) for row in mine]
+    # What began before the judged range could be noticed from its start on.
+    expected = [("a", True, HOURS), ("a", True, 3 * HOURS), ("b", True, 2 * HOURS), ("b", False, None)]
+    assert told == expected
+
+
+def test_events_are_counted_by_kind_and_silence_is_told_apart(tmp_path):
+    fleet = SmallFleet(tmp_path, faults={("a", "s"): [3]}, silent={("b", "s"): [8, 9, 10]})
+    found = evaluate(
+        fleet, labels(("a", "s", 3, 5, "spike"), ("b", "s", 8, 11, "dropout"), ("b", "s", 20, 21))
+    )
+    kinds = {row["kind"]: row for row in found.metrics["kinds"] if row["method"] == "fleet_models"}
+    assert kinds.keys() == {"spike", "dropout"}
+    assert (kinds["spike"]["events_found"], kinds["spike"]["windows"]) == (1, 2)
+    assert (kinds["dropout"]["events_found"], kinds["dropout"]["event_recall"]) == (0, 0)
+    assert (kinds["dropout"]["windows"], kinds["dropout"]["windows_missing"]) == (0, 3)
+    assert figure(found, "events_without_windows") == 1
+    assert figure(found, "event_recall") == pytest.approx(1 / 3)
+
+
+def test_a_sensor_without_predictions_counts_its_events_as_missed(tmp_path):
+    fleet = SmallFleet(tmp_path, sensors=("p", "s"), faults={("a", "s"): [3]}, unpredicted=frozenset("p"))
+    found = evaluate(fleet, labels(("a", "s", 3, 5), ("a", "p", 3, 5)))
+    assert figure(found, "event_recall", "sensor") == {("p",): 0, ("s",): 1}
+    assert found.metrics["judged"]["windows_without_prediction"] == 48
+    assert figure(found, "window_recall") == pytest.approx(1 / 4)
+    # And for the baselines as well, which are judged on the same windows.
+    assert figure(found, "events_found", method="robust_z") == figure(found, "events_found")
+
+
+def test_a_device_without_a_model_is_judged_from_where_the_others_are(tmp_path):
+    fleet = SmallFleet(tmp_path, faults={("a", "s"): [3]}, without_model=frozenset("b"))
+    found = evaluate(fleet, labels(("a", "s", 3, 5), ("b", "s", 3, 5), ("b", "s", -3, -1)))
+    assert figure(found, "events", "device") == {("a",): 1, ("b",): 1}
+    assert figure(found, "windows_without_prediction", "device") == {("a",): 0, ("b",): 24}
+    assert figure(found, "event_recall") == 0.5
+
+
+def test_models_that_do_not_say_what_they_learned_from_need_a_range_to_judge(tmp_path):
+    fleet, known = SmallFleet(tmp_path, faults={("a", "s"): [3]}, trained_to=None), labels(("a", "s", 3, 5))
+    with pytest.raises(InputError, match="name the range to judge with evaluate"):
+        evaluate(fleet, known)
+    found = evaluate(fleet, known, **{"from": hour(0).isoformat()})
+    # The robust z-score learned from what lies before.
+    assert figure(found, "events_found", method="robust_z") == figure(found, "events_found") == 1
+    assert found.metrics["judged"]["windows_seen_in_training"] == 0
+
+
+def test_days_of_other_features_are_refused(tmp_path):
+    fleet = SmallFleet(tmp_path)
+    windows = fleet.windows("s")
+    former = partitions({"s": windows})
+    former |= partitions({"s": windows.drop_columns(["std"]).slice(windows.num_rows - 1)})
+    with pytest.raises(InputError, match=r"sensor 's': its days were aggregated with different features"):
+        evaluate(fleet, labels(("a", "s", 3, 5)), windows=former)
+
+
+def test_a_false_alarm_that_a_person_found_makes_a_labelled_window_normal(tmp_path):
+    fleet, known = (
+        SmallFleet(tmp_path, faults={("a", "s"): [3, 9]}),
+        labels(("a", "s", 3, 5), ("a", "s", 9, 10)),
+    )
+    assert figure(evaluate(fleet, known), "alert_precision") == 1
+    told = feedback(("a", "s", 9, 10, "false_alarm"), ("b", "s", 0, 1, "true_event"))
+    found = evaluate(fleet, known, told)
+    assert figure(found, "alert_precision") == 0.5
+    assert figure(found, "event_recall") == 0.5
+    assert figure(found, "events") == 2
+
+
+def test_labels_of_devices_and_sensors_without_windows_count_nowhere_and_are_told(tmp_path, caplog):
+    found = evaluate(SmallFleet(tmp_path), labels(("a", "s", 3, 5), ("zz", "s", 3, 5), ("a", "q", 3, 5)))
+    assert figure(found, "events") == 1
+    assert found.metrics["judged"]["events_of_unknown_series"] == 2
+    assert "2 labels are of devices and sensors without windows, first 'zz', 's'" in caplog.text
+
+
+def test_one_device_is_judged_alone(tmp_path):
+    fleet = SmallFleet(tmp_path, faults={("a", "s"): [3], ("b", "s"): [4]})
+    found = evaluate(fleet, labels(("a", "s", 3, 5), ("b", "s", 3, 5)), device="b")
+    assert figure(found, "events", "device") == {("b",): 1}
+    with pytest.raises(InputError, match="device 'c' is not among the 0 known"):
+        evaluate(fleet, labels(("a", "s", 3, 5)), device="c")
+    with pytest.raises(InputError, match="sensor 't' is not among the 1 known"):
+        evaluate(fleet, labels(("a", "s", 3, 5)), sensor="t")
+
+
+def test_where_nothing_can_be_judged_it_says_so(tmp_path):
+    known = labels(("a", "s", 3, 5))
+    with pytest.raises(InputError, match="no model says what it was trained on"):
+        evaluate(SmallFleet(tmp_path, unpredicted=frozenset("s")), known)
+    with pytest.raises(InputError, match="no window after the models' training ranges has a prediction"):
+        evaluate(SmallFleet(tmp_path), known, to=hour(-1).isoformat())
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"baselines": ["robustz"]}, "evaluate.baselines: 'robustz' is not known; known are 'robust_z'"),
+        ({"false_alarm_rate": 2.0}, r"evaluate.false_alarm_rate is 2.0; it must be in \(0, 1\)"),
+        ({"bootstrap": -1}, "must not be negative"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused(tmp_path, settings, says):
+    with pytest.raises(InputError, match=says):
+        evaluate(SmallFleet(tmp_path), labels(("a", "s", 3, 5)), **settings)
+
+
+def run(fleet, known, **settings):
+    inputs = fleet.inputs() | {
+        "labels": known,
+        "feedback": FEEDBACK.empty_table(),
+        "fault_labels": parquet(known),
+    }
+    inputs |= {"params:evaluate": settings, "params:train": {}, "params:device": None, "params:sensor": None}
+    datasets = {name: MemoryDataset(data, copy_mode="assign") for name, data in inputs.items()}
+    drawings = PngFolder(str(fleet.folder / "drawings"))
+    datasets |= {"evaluation": MemoryDataset(copy_mode="assign"), "evaluation_drawings": drawings}
+    outputs = SequentialRunner().run(create_pipeline(), DataCatalog(datasets))
+    return {name: dataset.load() for name, dataset in outputs.items()} | {"drawings": drawings.load()}
+
+
+def test_the_pipeline_writes_tables_a_page_drawings_and_a_run_the_same_each_time(tmp_path):
+    fleet = SmallFleet(tmp_path, faults={("a", "s"): [3, 9]})
+    known = labels(("a", "s", 3, 5, "spike"), ("b", "s", 3, 5, "drift"))
+    first, second = (run(fleet, known, bootstrap=20, baselines=["robust_z", "random"]) for _ in range(2))
+    assert first.keys() >= {*TABLES, "evaluation_run"}
+    assert first["drawings"].keys() == {
+        "methods.png",
+        "trade_off.png",
+        "delay.png",
+        "false_alarms.png",
+        "series.png",
+        "kinds.png",
+    }
+    assert all(drawing.startswith(b"\x89PNG") for drawing in first["drawings"].values())
+    assert json.loads(json.dumps(first["evaluation_metrics"])) == first["evaluation_metrics"]
+    assert first["drawings"] == second["drawings"]
+    assert first["evaluation_run"] == second["evaluation_run"]
+    assert first["evaluation_run"].metrics["fleet_models/event_recall"] == 0.5
+    assert first["evaluation_run"].parameters["judged.events"] == "2"
+    assert {*first["drawings"], "metrics.json", "evaluation.md"} < first["evaluation_run"].files.keys()
+
+
+def test_the_page_says_what_was_judged_and_what_was_found(tmp_path):
+    fleet = SmallFleet(tmp_path, faults={("a", "s"): [3, 9]})
+    page = run(fleet, labels(("a", "s", 3, 5, "level_shift"), ("b", "s", 3, 5, "drift")))[
+        "evaluation_summary"
+    ]
+    assert "48 of 2 devices and 1 sensors, 8.3% of them labelled, 0 without a prediction" in page
+    rows = [line for line in page.splitlines() if line.startswith("|")]
+    # The first table counts where a later one has a row of the same name.
+    lines = {line.split(" | ")[0].strip("| "): line for line in reversed(rows)}
+    assert lines["events found"].split(" | ")[1].startswith("0.500 [")
+    assert lines["level shift"].split(" | ")[1:5] == ["1", "2", "0", "1 (100%)"]
+    assert lines["delay of the events found, median"].split(" | ")[1] == "1 h"

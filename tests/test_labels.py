@@ -1,0 +1,105 @@
+"""Labels in any format are the same labels; a slip is told with its place."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from kedro.io.core import DatasetError
+
+from batch_scoring.datasets.written_files import LabelFile
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.labels import LABELS, read_labels
+
+TEN = datetime(2026, 1, 5, 10, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def written(tmp_path, text, name="labels.csv"):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path / name
+
+
+def rows(path):
+    table = read_labels(path)
+    assert table.schema == LABELS
+    return [tuple(row.values()) for row in table.to_pylist()]
+
+
+def test_end_is_the_first_moment_after_an_event_and_last_the_last_moment_in_it(tmp_path):
+    half_open = written(tmp_path, "device,sensor,start,end\n007,s,2026-01-05 10:00,2026-01-05T12:00+01:00\n")
+    assert rows(half_open) == [("007", "s", None, TEN, TEN + HOUR)]
+    closed = written(tmp_path, "device,sensor,first,last\n007,s,2026-01-05 10:00,2026-01-05 11:00\n")
+    assert rows(closed) == [("007", "s", None, TEN, TEN + HOUR + timedelta(microseconds=1))]
+
+
+def test_json_lines_and_parquet_are_read_as_csv_is(tmp_path):
+    one = {
+        "Device": "7",
+        "SENSOR": "a,b",
+        "kind": "drift",
+        "start": "2026-01-05T10:00Z",
+        "end": "2026-01-05T11:00Z",
+    }
+    expected = [("7", "a,b", "drift", TEN, TEN + HOUR)]
+    assert rows(written(tmp_path, json.dumps(one | {"Device": 7}) + "\n\n", "labels.jsonl")) == expected
+    pq.write_table(
+        pa.table({**{k: [v] for k, v in one.items()}, "start": [TEN], "end": [TEN + HOUR]}),
+        tmp_path / "l.parquet",
+    )
+    assert rows(tmp_path / "l.parquet") == expected
+    header, line = ",".join(one), '7,"a,b",drift,2026-01-05T10:00Z,2026-01-05T11:00Z'
+    assert rows(written(tmp_path, f"{header}\n{line}\n")) == expected
+
+
+HEADER = "device,sensor,start,end"
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "says"),
+    [
+        (
+            "device,sensor,begin,end",
+            "a,s,1,2",
+            "there is no column 'start' or 'first'; there are device, sensor, b",
+        ),
+        (HEADER, " ,s,2026-01-05,2026-01-06", "column 'device': expected a text"),
+        (HEADER, "a,s,2026-13-05,2026-01-06", "column 'start': '2026-13-05' is not a time"),
+        (HEADER, "a,s,2026-01-05,2026-01-05", "column 'end': 2026-01-05 is not after 'start'"),
+        (HEADER, "a,s,2026-01-05", "fewer fields than the header"),
+        (HEADER, "a,b,s,2026-01-05,2026-01-06", "more fields than the header"),
+    ],
+)
+def test_a_slip_is_told_with_file_row_and_column(tmp_path, header, line, says):
+    good = "a,s,2026-01-05,2026-01-06\n" if header == HEADER else ""
+    place = 3 if good else 2
+    with pytest.raises(InputError, match=rf"labels\.csv: line {place}\W.*{says}"):
+        read_labels(written(tmp_path, f"{header}\n{good}{line}\n"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("labels.jsonl", "{]\n", "line 1 is not JSON"),
+        ("labels.jsonl", "[1]\n", "line 1 is not a JSON object"),
+        (
+            "labels.jsonl",
+            '{"device": "a", "sensor": "s", "start": 5, "end": null}\n',
+            "column 'start': expected a time",
+        ),
+        ("labels.parquet", "no", "cannot be read as .parquet"),
+        ("labels.xlsx", "", "its name must end in .csv"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told(tmp_path, name, text, says):
+    with pytest.raises(InputError, match=says):
+        read_labels(written(tmp_path, text, name))
+
+
+def test_a_file_that_was_named_must_be_there_and_one_that_was_not_need_not(tmp_path):
+    assert LabelFile(otherwise=str(tmp_path / "no.csv")).load().equals(LABELS.empty_table())
+    with pytest.raises(DatasetError, match="there is no such file"):
+        LabelFile(str(tmp_path / "no.csv"), str(tmp_path / "no.csv")).load()
+    written(tmp_path, "device,sensor,start,end\n")
+    assert LabelFile(otherwise=str(tmp_path / "labels.csv")).load().equals(LABELS.empty_table())
