@@ -9,6 +9,7 @@ from batch_scoring.fleet.one_class_svm import FitParameters, fit_device
 from tests.factories import make_windows
 
 FEATURES = ["mean", "f1"]
+PLAIN = FitParameters(detector="one_class_svm")
 
 
 def a_fleet():
@@ -42,10 +43,10 @@ def test_every_device_is_in_the_status_and_the_good_ones_in_the_model():
 
 def test_each_model_is_the_one_its_device_gets_alone():
     parts, windows = a_fleet()
-    model, _ = fit_fleet(windows, FEATURES, FitParameters())
+    model, _ = fit_fleet(windows, FEATURES, PLAIN)
     rows = {row["device"]: row for row in model.table.to_pylist()}
     for name in ("good", "../../etc/x", "constant"):
-        alone = fit_device(parts[name], FitParameters())
+        alone = fit_device(parts[name], PLAIN)
         assert rows[name]["support_vectors"] == alone.support_vectors.ravel().tolist()
         assert (rows[name]["threshold"], rows[name]["rho"]) == (alone.threshold, alone.rho)
         assert rows[name]["n_train"] == len(parts[name])
@@ -68,7 +69,7 @@ def test_one_failing_fit_is_reported_and_the_others_go_on(monkeypatch):
         return fit_device(X, parameters)
 
     monkeypatch.setattr(fit, "fit_device", fails_for_one)
-    model, status = fit_fleet(windows, FEATURES, FitParameters())
+    model, status = fit_fleet(windows, FEATURES, PLAIN)
     row = next(row for row in status.to_pylist() if row["device"] == "good")
     assert (row["status"], row["message"]) == ("fit_failed", "FloatingPointError: no luck")
     assert "good" not in model.devices.to_pylist()

@@ -60,7 +60,7 @@ def test_fits_are_quadratic_up_to_what_is_trained_on():
     few, many, most = fit_seconds(np.array([1000, 2000, 9000]), PARAMETERS)
     assert 3 < many / few < 4
     assert most == many
-    native = fit_seconds(np.array([1000]), FitParameters(threshold="native"))[0]
+    native = fit_seconds(np.array([1000]), FitParameters(threshold="native", detector="one_class_svm"))[0]
     assert few == pytest.approx(6 * native)
 
 

@@ -72,7 +72,9 @@ def test_the_order_of_windows_is_kept_and_changes_no_score(seed):
 def test_predictions_are_the_kernels_scores_against_the_calibrated_threshold():
     rng = np.random.default_rng(0)
     windows = make_windows(rng.normal(size=(200, 2)), ["a"] * 100 + ["b"] * 100)
-    model, _ = fit_fleet(windows, ["mean", "f1"], FitParameters(false_alarm_rate=0.05))
+    model, _ = fit_fleet(
+        windows, ["mean", "f1"], FitParameters(false_alarm_rate=0.05, detector="one_class_svm")
+    )
     predictions, status = score_fleet(windows, model, "1")
     X = np.column_stack([windows[n].to_numpy() for n in ("mean", "f1")])
     scores = decision_function(model.arrays(), X, np.array([0, 100, 200]))

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from batch_scoring.fleet.arrow_arrays import places, repeated, strings, to_arrow, to_numpy
-from batch_scoring.fleet.model import MODELS, FleetInfo, FleetModel
+from batch_scoring.fleet.combined_fit import Detector, Series, fit_combined
+from batch_scoring.fleet.model import MODELS, SCHEMAS, FleetInfo, FleetModel
 from batch_scoring.fleet.one_class_svm import FitParameters, RbfModel, fit_device
 from batch_scoring.fleet.tables import STATUS
 from batch_scoring.fleet.windows import feature_matrix
@@ -21,7 +22,8 @@ from batch_scoring.fleet.windows import feature_matrix
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
-FitDevice = Callable[[Float, FitParameters], RbfModel]
+# The model, and what the combined detector has besides.
+FitDevice = Callable[[Series, FitParameters], tuple[RbfModel, Detector | None]]
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Fitted:
     Attributes
     ----------
     models : pyarrow.Table
-        Schema MODELS, a row for each device that could be fitted, sorted by device.
+        Schema MODELS, or COMBINED, a row for each device that could be fitted, sorted by device.
     status : pyarrow.Table
         Schema STATUS, one row for each device, sorted by device: ``ok``, ``constant``,
         ``too_few_windows``, ``bad_features`` (no finite window at all) or ``fit_failed``.
@@ -70,14 +72,14 @@ def fit_fleet(
     if fitted.models.num_rows == 0:
         return None, fitted.status
     length_us = windows["window_end"][0].value - windows["window_start"][0].value
-    info = fleet_info(windows["sensor"][0].as_py(), features, length_us)
+    info = fleet_info(windows["sensor"][0].as_py(), features, length_us, parameters.detector)
     return FleetModel.build(fitted.models, info), fitted.status
 
 
-def fleet_info(sensor: str, features: Sequence[str], window_us: int) -> FleetInfo:
+def fleet_info(sensor: str, features: Sequence[str], window_us: int, detector: str) -> FleetInfo:
     """What the models that are fitted here and now share."""
     libraries = {name: version(name) for name in ("numpy", "scikit-learn", "batch_scoring")}
-    return FleetInfo(sensor, tuple(features), window_us / 1e6, libraries)
+    return FleetInfo(sensor, tuple(features), window_us / 1e6, libraries, detector=detector)
 
 
 def fit_windows(
@@ -93,7 +95,7 @@ def fit_windows(
         The features to train on, in this order.
     parameters : FitParameters
     fit : callable, optional
-        What fits one device; default :func:`fit_device`.
+        What fits one device; default :func:`fit_series`.
 
     Raises
     ------
@@ -101,13 +103,24 @@ def fit_windows(
         When the windows lack one of the features.
     """
     devices, X, start, end = _sorted(windows, features)
-    fit_one = fit or fit_device
-    outcomes = [_fit(X, device, parameters, fit_one) for device in devices]
+    window_us = int(end[0] - start[0])
+    outcomes = [
+        _fit(Series(X[rows], start[rows], window_us, tuple(features)), parameters, fit or fit_series)
+        for device in devices
+        for rows in [device.usable]
+    ]
     status = _status_table(windows["sensor"][0].as_py(), devices, outcomes, parameters)
     done = [
         (device, model) for device, model in zip(devices, outcomes, strict=True) if not isinstance(model, str)
     ]
-    return Fitted(_model_table(done, start, end), status, windows.num_rows)
+    return Fitted(_model_table(done, start, end, parameters.detector), status, windows.num_rows)
+
+
+def fit_series(series: Series, parameters: FitParameters) -> tuple[RbfModel, Detector | None]:
+    """Fit one device with the detector of the parameters."""
+    if parameters.detector == "combined":
+        return fit_combined(series, parameters)
+    return fit_device(series.X, parameters), None
 
 
 def _sorted(windows: pa.Table, features: Sequence[str]) -> tuple[list[_Device], Float, Int, Int]:
@@ -130,32 +143,36 @@ def _sorted(windows: pa.Table, features: Sequence[str]) -> tuple[list[_Device], 
     return devices, X, start, end
 
 
-def _fit(X: Float, device: _Device, parameters: FitParameters, fit: FitDevice) -> RbfModel | str:
+_Outcome = tuple[RbfModel, Detector | None] | str
+
+
+def _fit(series: Series, parameters: FitParameters, fit: FitDevice) -> _Outcome:
     """The model, or why there is none."""
-    if device.usable.size < parameters.min_windows:
-        return "too_few_windows" if device.usable.size else "bad_features"
+    if len(series.X) < parameters.min_windows:
+        return "too_few_windows" if len(series.X) else "bad_features"
     from sklearn import config_context
 
     try:
         # What scikit-learn would check anew at every fit was checked here: its settings and the numbers.
         with config_context(assume_finite=True, skip_parameter_validation=True):
-            return fit(X[device.usable], parameters)
+            return fit(series, parameters)
     except Exception as error:  # whatever one device's data does, the others must be fitted
         return f"fit_failed: {type(error).__name__}: {error}"
 
 
 def _status_table(
-    sensor: str, devices: list[_Device], outcomes: list[RbfModel | str], parameters: FitParameters
+    sensor: str, devices: list[_Device], outcomes: list[_Outcome], parameters: FitParameters
 ) -> pa.Table:
     texts, messages, anomalies = [], [], np.zeros(len(devices), np.int64)
     usable = np.array([device.usable.size for device in devices], np.int64)
     for place, (device, outcome) in enumerate(zip(devices, outcomes, strict=True)):
         bad = device.n_windows - device.usable.size
         notes = [f"{bad} windows with a feature that is not finite were left out"] if bad else []
-        if isinstance(outcome, RbfModel):
-            status = "constant" if any(note.startswith("constant") for note in outcome.notes) else "ok"
-            anomalies[place] = round(outcome.train_flag_rate * device.usable.size)
-            notes += outcome.notes
+        if not isinstance(outcome, str):
+            model = outcome[0]
+            status = "constant" if any(note.startswith("constant") for note in model.notes) else "ok"
+            anomalies[place] = round(model.train_flag_rate * device.usable.size)
+            notes += model.notes
         else:
             status, _, reason = outcome.partition(": ")
             if status == "too_few_windows":
@@ -175,8 +192,12 @@ def _status_table(
     return pa.Table.from_arrays([columns[name] for name in STATUS.names], schema=STATUS)
 
 
-def _model_table(fitted: list[tuple[_Device, RbfModel]], start: Int, end: Int) -> pa.Table:
-    devices, models = [device for device, _ in fitted], [model for _, model in fitted]
+def _model_table(
+    fitted: list[tuple[_Device, tuple[RbfModel, Detector | None]]], start: Int, end: Int, detector: str
+) -> pa.Table:
+    devices, models = [device for device, _ in fitted], [model for _, (model, _) in fitted]
+    detectors = [one for _, (_, one) in fitted if one is not None]
+    schema = SCHEMAS[detector]
     first = np.array([device.usable[0] for device in devices], np.int64)
     last = np.array([device.usable[-1] for device in devices], np.int64)
     columns = {
@@ -189,7 +210,10 @@ def _model_table(fitted: list[tuple[_Device, RbfModel]], start: Int, end: Int) -
         columns[name] = to_arrow(np.array([getattr(model, name) for model in models], np.float64))
     for name in ("mean", "scale", "support_vectors", "dual_coef"):
         columns[name] = _lists([getattr(model, name).ravel() for model in models])
-    return pa.Table.from_arrays([columns[field.name].cast(field.type) for field in MODELS], schema=MODELS)
+    for field in list(schema)[len(MODELS) :]:
+        values = [getattr(one, field.name) for one in detectors]
+        columns[field.name] = strings(values) if pa.types.is_string(field.type) else _lists(values)
+    return pa.Table.from_arrays([columns[field.name].cast(field.type) for field in schema], schema=schema)
 
 
 def _lists(arrays: list[Float]) -> pa.Array:

@@ -12,14 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 import pyarrow as pa
 
+from batch_scoring.fleet.combined_fit import Series
 from batch_scoring.fleet.fit import Fitted, fit_windows
 from batch_scoring.fleet.fit_process import FitProcess
 from batch_scoring.fleet.fit_work import cut_work
-from batch_scoring.fleet.one_class_svm import FitParameters, Float, RbfModel
+from batch_scoring.fleet.one_class_svm import FitParameters
 from batch_scoring.fleet.overlap import computed, prefetched
 from batch_scoring.fleet.windows import feature_matrix
 
@@ -146,7 +147,7 @@ class FitWorkers:
         finally:
             self._idle.put(process)
 
-        def fail(X: Float, parameters: FitParameters) -> RbfModel:
+        def fail(series: Series, parameters: FitParameters) -> NoReturn:
             raise died
 
         return fit_windows(piece, features, parameters, fit=fail)

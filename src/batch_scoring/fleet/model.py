@@ -14,11 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.arrow_arrays import strings, to_numpy
+from batch_scoring.fleet.arrow_arrays import places, strings, to_numpy
+from batch_scoring.fleet.combined import CombinedModels, Curves, hours_of_models
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.tables import TIMESTAMP
+from batch_scoring.fleet.tail_curves import N_NUMBERS
+from batch_scoring.fleet.treatments import KINDS, Roles
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 METADATA_KEY = b"batch_scoring"
 
 Float = NDArray[np.float64]
@@ -44,6 +47,20 @@ MODELS = pa.schema(
     ]
 )
 
+# What the combined detector has besides; see `combined_fit.Detector`.
+COMBINED = pa.schema(
+    [
+        *MODELS,
+        pa.field("kind", pa.string()),
+        *(
+            pa.field(name, _FLOATS, nullable=False)
+            for name in ("center", "spread", "time_of_day", "distance_curve", "svm_curve", "curve")
+        ),
+    ]
+)
+
+SCHEMAS = {"one_class_svm": MODELS, "combined": COMBINED}
+
 
 @dataclass(frozen=True)
 class FleetInfo:
@@ -59,6 +76,8 @@ class FleetInfo:
     libraries : dict of str to str
         Versions of the libraries that fitted them.
     format_version : int
+    detector : str
+        What the scores are: see :func:`batch_scoring.fleet.score.score_fleet`.
     """
 
     sensor: str
@@ -66,6 +85,12 @@ class FleetInfo:
     window_seconds: float
     libraries: dict[str, str]
     format_version: int = FORMAT_VERSION
+    detector: str = "one_class_svm"
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the models: MODELS or COMBINED."""
+        return SCHEMAS[self.detector]
 
     def to_metadata(self) -> dict[bytes, bytes]:
         """As the metadata of an Arrow schema."""
@@ -75,6 +100,7 @@ class FleetInfo:
             "window_seconds": self.window_seconds,
             "libraries": dict(sorted(self.libraries.items())),
             "format_version": self.format_version,
+            "detector": self.detector,
         }
         return {METADATA_KEY: json.dumps(values).encode()}
 
@@ -131,7 +157,7 @@ class FleetModel:
     Attributes
     ----------
     table : pyarrow.Table
-        Schema :data:`MODELS`, one row a device, sorted by device (UTF-8 bytes), each device once.
+        Schema ``info.schema``, one row a device, sorted by device (UTF-8 bytes), each device once.
     info : FleetInfo
 
     Notes
@@ -153,7 +179,7 @@ class FleetModel:
         InputError
             When a device is there twice or the arrays of a model do not fit its features.
         """
-        table = table.select(MODELS.names).cast(MODELS).sort_by("device").combine_chunks()
+        table = table.select(info.schema.names).cast(info.schema).sort_by("device").combine_chunks()
         return cls(table.replace_schema_metadata(info.to_metadata()), info).checked()
 
     @property
@@ -179,6 +205,27 @@ class FleetModel:
             dual_coef=_values(self.table, "dual_coef"),
         )
 
+    def combined(self) -> tuple[CombinedModels, Curves]:
+        """What the combined detector knows, as arrays."""
+        d, table = len(self.info.features), self.table
+        n_levels = Roles.of(self.info.features).levels.size
+        season, of_hour = hours_of_models(
+            _values(table, "time_of_day"), _offsets(table, "time_of_day"), n_levels
+        )
+        models = CombinedModels(
+            kind=places(table["kind"], strings(KINDS)),
+            center=_values(table, "center").reshape(-1, d),
+            spread=_values(table, "spread").reshape(-1, d),
+            season=season,
+            of_hour=of_hour,
+        )
+        curves = Curves(
+            distance=_values(table, "distance_curve").reshape(-1, N_NUMBERS),
+            svm=_values(table, "svm_curve").reshape(-1, N_NUMBERS),
+            both=_values(table, "curve").reshape(-1, 4),
+        )
+        return models, curves
+
     def select(self, devices: Sequence[str] | frozenset[str]) -> FleetModel:
         """The models of these devices only; unknown ones are left out silently."""
         keep = pc.is_in(self.table["device"], value_set=strings(sorted(devices)))
@@ -192,7 +239,7 @@ class FleetModel:
         InputError
             When sensor, features or window length differ.
         """
-        for name in ("sensor", "features", "window_seconds"):
+        for name in ("sensor", "features", "window_seconds", "detector"):
             ours, theirs = getattr(self.info, name), getattr(newer.info, name)
             if ours != theirs:
                 raise InputError(
@@ -213,12 +260,20 @@ class FleetModel:
             are not sorted or not unique.
         """
         where = f"fleet model of sensor {self.info.sensor!r}"
-        names = [field.name for field in MODELS]
+        names = self.info.schema.names
         if self.table.column_names != names:
             raise InputError(f"{where}: columns are {self.table.column_names}, expected {names}")
         d = len(self.info.features)
         n_sv = self.n_support_vectors
         sizes = {"mean": d, "scale": d, "support_vectors": n_sv * d}
+        if self.info.detector == "combined":
+            sizes |= {
+                "center": d,
+                "spread": d,
+                "distance_curve": N_NUMBERS,
+                "svm_curve": N_NUMBERS,
+                "curve": 4,
+            }
         for name, expected in sizes.items():
             wrong = np.flatnonzero(np.diff(_offsets(self.table, name)) != expected)
             if wrong.size:

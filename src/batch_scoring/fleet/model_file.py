@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from batch_scoring.fleet.device_ranges import device_ranges
 from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.model import MODELS, FleetInfo, FleetModel
+from batch_scoring.fleet.model import FleetInfo, FleetModel
 from batch_scoring.fleet.overlap import computed
 from batch_scoring.fleet.row_groups import in_row_groups
 
@@ -94,16 +94,17 @@ class FleetFile:
             yield part
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """The rows as they are stored, some thousand at a time; only these columns of schema MODELS.
+        """The rows as they are stored, some thousand at a time; only these columns.
 
         Raises
         ------
         InputError
             When the file is damaged.
         """
-        names = MODELS.names if columns is None else list(columns)
+        schema = self.info.schema
+        names = schema.names if columns is None else list(columns)
         options = pa.ipc.IpcReadOptions(
-            included_fields=[MODELS.names.index(name) for name in names], use_threads=False
+            included_fields=[schema.names.index(name) for name in names], use_threads=False
         )
         own = threading.local()
 
@@ -136,13 +137,17 @@ class FleetFile:
         """Whether both hold the same rows, whatever is said of them in their metadata."""
         if self.n_models != other.n_models:
             return False
-        sources = [(MODELS, one.batches()) for one in (self, other)]
+        if self.info.schema != other.info.schema:
+            return False
+        sources = [(one.info.schema, one.batches()) for one in (self, other)]
         return all(ours.equals(theirs) for ours, theirs in device_ranges(sources))
 
     def read(self) -> FleetModel:
         """All models at once: for fleets that fit into memory."""
         rows = [part.table for part in self.parts()]
-        return FleetModel(pa.concat_tables([MODELS.empty_table(), *rows]).combine_chunks(), self.info)
+        return FleetModel(
+            pa.concat_tables([self.info.schema.empty_table(), *rows]).combine_chunks(), self.info
+        )
 
 
 def write_models(file: IO[bytes] | Path | str, info: FleetInfo, parts: Iterable[FleetModel]) -> None:
@@ -155,14 +160,16 @@ def write_models(file: IO[bytes] | Path | str, info: FleetInfo, parts: Iterable[
     parts : iterable of FleetModel
         In the order of the devices.
     """
-    schema = MODELS.with_metadata(info.to_metadata())
-    tables = (part.table.select(MODELS.names).cast(MODELS).replace_schema_metadata(None) for part in parts)
+    schema = info.schema
+    tables = (part.table.select(schema.names).cast(schema).replace_schema_metadata(None) for part in parts)
     # Not compressed: these numbers hardly repeat.
-    with pa.ipc.new_file(str(file) if isinstance(file, str | Path) else file, schema) as writer:
+    with pa.ipc.new_file(
+        str(file) if isinstance(file, str | Path) else file, schema.with_metadata(info.to_metadata())
+    ) as writer:
         for table in in_row_groups(tables, ROW_GROUP_DEVICES):
             (batch,) = table.to_batches()
             # As a reader will have it: cut to its rows, and without what need not be stored.
-            rows = pa.ipc.read_record_batch(batch.serialize(), MODELS)
+            rows = pa.ipc.read_record_batch(batch.serialize(), schema)
             checksums = {name: _checksum(rows[name]) for name in rows.schema.names}
             writer.write_batch(rows, custom_metadata={_CHECKSUMS: json.dumps(checksums)})
 
@@ -196,7 +203,7 @@ def replace_models(former: FleetFile, newer: FleetFile) -> Iterator[FleetModel]:
     InputError
         When sensor, features or window length differ.
     """
-    sources = [(MODELS, (part.table for part in one.parts())) for one in (former, newer)]
+    sources = [(one.info.schema, (part.table for part in one.parts())) for one in (former, newer)]
     for old, new in device_ranges(sources):
         kept, changed = (FleetModel(rows.replace_schema_metadata(None), newer.info) for rows in (old, new))
         yield FleetModel(kept.table, former.info).replace(changed)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch_scoring.fleet.errors import InputError
+from batch_scoring.fleet.solver import mean_and_scale, solve
 
 Float = NDArray[np.float64]
 
@@ -24,6 +25,9 @@ MIN_NU_TIMES_ROWS = 2.0
 # A constant series counts as unchanged within this share of its size: means of equal readings
 # differ in the last digits.
 CONSTANT_TOLERANCE = 1e-9
+
+DETECTORS = ("combined", "one_class_svm")
+_DEFAULT_RATE = 0.001
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,13 @@ class FitParameters:
         Width of the RBF; scikit-learn's.
     tol : float
         Tolerance of the solver; scikit-learn's.
+    detector : "combined" or "one_class_svm"
+        Combined judges a window by its distance from the median as well; see ``combined``.
     threshold : "calibrated" or "native"
         Native is the plain one-class SVM: an anomaly has a score below 0.
-    false_alarm_rate : float
-        Share of normal windows that a calibrated threshold may flag, in [0, 1).
+    false_alarm_rate : float or None
+        Share of normal windows that a calibrated threshold may flag, in [0, 1), and above 0 where the
+        detector is combined; None is one in a thousand.
     calibration_blocks : int
         The training range is cut into this many blocks of time, at least 2.
     calibrate_on : "every_block" or "newest_block"
@@ -55,8 +62,9 @@ class FitParameters:
     nu: float = 0.1
     gamma: Any = "scale"
     tol: float = 1e-3
+    detector: Literal["combined", "one_class_svm"] = "combined"
     threshold: Literal["calibrated", "native"] = "calibrated"
-    false_alarm_rate: float = 0.001
+    false_alarm_rate: float | None = None
     calibration_blocks: int = 5
     calibrate_on: Literal["every_block", "newest_block"] = "every_block"
     min_windows: int = 30
@@ -66,7 +74,15 @@ class FitParameters:
         checks = {
             "nu": (0 < self.nu <= 1, "in (0, 1]"),
             "tol": (self.tol > 0, "positive"),
-            "false_alarm_rate": (0 <= self.false_alarm_rate < 1, "in [0, 1)"),
+            "detector": (self.detector in DETECTORS, f"one of {', '.join(DETECTORS)}"),
+            "threshold": (
+                self.threshold == "calibrated" or self.detector == "one_class_svm",
+                "'calibrated', or train.fit.detector must be 'one_class_svm'",
+            ),
+            "false_alarm_rate": (
+                0 <= self.rate < 1 and (self.rate > 0 or self.detector == "one_class_svm"),
+                "in [0, 1), and above 0 for train.fit.detector 'combined'",
+            ),
             "calibration_blocks": (self.calibration_blocks >= 2, "at least 2"),
             "min_windows": (self.min_windows >= 2, "at least 2"),
             "max_train_windows": (self.max_train_windows >= self.min_windows, "at least min_windows"),
@@ -78,6 +94,11 @@ class FitParameters:
         for name, (holds, expected) in checks.items():
             if not holds:
                 raise InputError(f"train.fit.{name} is {getattr(self, name)!r}; it must be {expected}")
+
+    @property
+    def rate(self) -> float:
+        """The share of normal windows that may be flagged."""
+        return _DEFAULT_RATE if self.false_alarm_rate is None else self.false_alarm_rate
 
 
 @dataclass(frozen=True)
@@ -140,13 +161,13 @@ def fit_device(X: Float, parameters: FitParameters) -> RbfModel:
     rows = thin(len(X), parameters.max_train_windows)
     notes = () if rows.size == len(X) else (f"trained on {rows.size:,} of {len(X):,} windows",)
     train = X if rows.size == len(X) else X[rows]
-    is_constant = np.ptp(train, axis=0) <= _tolerance(train)
-    if is_constant.all():
+    unchanged = is_constant(train)
+    if unchanged.all():
         model = constant_model(train)
     else:
         model = fit_svm(train, parameters)
-        if is_constant.any():
-            note = f"{is_constant.sum()} of {is_constant.size} features do not change in training"
+        if unchanged.any():
+            note = f"{unchanged.sum()} of {unchanged.size} features do not change in training"
             model = replace(model, notes=(*model.notes, note))
         if parameters.threshold == "calibrated":
             model = calibrate(train, model, parameters)
@@ -170,28 +191,25 @@ def fit_svm(X: Float, parameters: FitParameters) -> RbfModel:
 
     ``nu`` is raised where ``nu · n`` is too small for the solver to move, and a note says so.
     """
-    from sklearn.preprocessing import StandardScaler
-    from sklearn.svm import OneClassSVM
-
-    scaler = StandardScaler().fit(X)
-    # The very bits of scaler.transform(X), without its checks of what was checked a line above.
-    Z = (X - scaler.mean_) / scaler.scale_
+    mean, scale = mean_and_scale(X)
+    Z = (X - mean) / scale
     nu, notes = parameters.nu, []
     if nu * len(X) < MIN_NU_TIMES_ROWS:
         nu = min(1.0, MIN_NU_TIMES_ROWS / len(X))
         notes.append(f"nu raised from {parameters.nu:g} to {nu:.3g}: {len(X)} windows are few for it")
-    svm = OneClassSVM(kernel="rbf", nu=nu, gamma=_gamma(Z, parameters.gamma), tol=parameters.tol).fit(Z)
-    rho = -float(svm.intercept_[0])
+    gamma = _gamma(Z, parameters.gamma)
+    svm = solve(Z, nu, gamma, parameters.tol)
+    rho = -svm.intercept
     if not (np.isfinite(rho) and rho > 0):
         raise ValueError(f"the fitted one-class SVM has no inside (rho = {rho:g})")
     return RbfModel(
-        mean=scaler.mean_,
-        scale=scaler.scale_,
-        gamma=float(svm.gamma),
+        mean=mean,
+        scale=scale,
+        gamma=gamma,
         nu=nu,
         rho=rho,
-        support_vectors=np.ascontiguousarray(svm.support_vectors_),
-        dual_coef=svm.dual_coef_[0],
+        support_vectors=np.ascontiguousarray(svm.support_vectors),
+        dual_coef=svm.dual_coef,
         notes=tuple(notes),
     )
 
@@ -206,7 +224,7 @@ def constant_model(X: Float) -> RbfModel:
     middle = X.mean(axis=0)
     return RbfModel(
         mean=middle,
-        scale=np.maximum(_tolerance(X), CONSTANT_TOLERANCE**2),
+        scale=np.maximum(tolerance(X), CONSTANT_TOLERANCE**2),
         gamma=float(np.log(2.0)),
         nu=1.0,
         rho=0.5,
@@ -238,12 +256,12 @@ def calibrate(X: Float, model: RbfModel, parameters: FitParameters) -> RbfModel:
             for part in [fit_svm(X[rest], parameters)]
         ]
     )
-    allowed = int(parameters.false_alarm_rate * ratios.size)
+    allowed = int(parameters.rate * ratios.size)
     threshold = float(np.sort(ratios)[allowed]) * model.rho
     notes = model.notes
-    if parameters.false_alarm_rate * ratios.size < 1:
+    if parameters.rate * ratios.size < 1:
         notes += (
-            f"{ratios.size} windows cannot resolve a false-alarm rate of {parameters.false_alarm_rate:g}; "
+            f"{ratios.size} windows cannot resolve a false-alarm rate of {parameters.rate:g}; "
             f"expect about {1 / (ratios.size + 1):.2g}",
         )
     return replace(model, threshold=threshold, notes=notes)
@@ -271,7 +289,13 @@ def _gamma(Z: Float, gamma: Any) -> float:
     return 1.0 / Z.shape[1] if gamma == "auto" else float(gamma)
 
 
-def _tolerance(X: Float) -> Float:
+def is_constant(X: Float) -> NDArray[np.bool_]:
+    """Which features do not change, shape (d,)."""
+    unchanged: NDArray[np.bool_] = np.ptp(X, axis=0) <= tolerance(X)
+    return unchanged
+
+
+def tolerance(X: Float) -> Float:
     """How far each feature may stray and still count as unchanged, shape (d,)."""
     size = np.abs(X).max(axis=0)
     return CONSTANT_TOLERANCE * np.maximum(size, size.max(initial=0.0))

@@ -52,6 +52,8 @@ PREDICTIONS = pa.schema(
         pa.field("is_anomaly", pa.bool_()),
         pa.field("severity", pa.float64()),
         pa.field("top_feature", pa.string()),
+        # Of anomalies, by the combined detector; empty otherwise.
+        pa.field("contributions", pa.map_(pa.string(), pa.float64())),
         pa.field("model_version", pa.string()),
         # Of the window as it was scored: a changed window is told from it, and is scored again.
         pa.field("window_fingerprint", pa.uint64()),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_scoring.datasets.arrow_parquet import Stream
+from batch_scoring.datasets.arrow_parquet import Stream, footer_text
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.fingerprints import table_digest
 from batch_scoring.fleet.score import score_fleet
@@ -244,6 +244,37 @@ def test_one_bad_device_among_many_is_no_reason_to_fail(tmp_path):
     work.champion()
     work.score()
     assert work.status.table()["status"].to_pylist() == ["ok", "bad_features", "ok"]
+
+
+def test_predictions_tell_by_a_digest_whether_incidents_may_have_changed(tmp_path):
+    work = Workspace(tmp_path)
+    X = np.zeros((10, 1))
+    X[2] = 2.0
+    work.put(X)
+    work.champion()
+    work.score()
+    digests = [footer_text(work.predictions.load()[KEY](), "digest")]
+    for row, value in [(2, 3.0), (4, 0.1)]:
+        X[row] = value
+        work.put(X)
+        work.score()
+        digests.append(footer_text(work.predictions.load()[KEY](), "digest"))
+    assert len(set(digests)) == 3
+    assert all(len(digest) == 64 for digest in digests)
+
+
+def test_predictions_of_a_version_without_a_digest_are_written_again_as_they_are(tmp_path):
+    work = Workspace(tmp_path)
+    work.put(np.zeros((4, 1)))
+    work.champion()
+    work.score()
+    before = work.predictions.table()
+    work.predictions.save({KEY: before.replace_schema_metadata()})
+    work.champion(version="2")
+    assert work.score() == [KEY]
+    assert work.predictions.table().equals(before)
+    assert footer_text(work.predictions.load()[KEY](), "digest")
+    assert work.score() == []
 
 
 def test_ids_that_do_not_exist_are_errors(tmp_path):

@@ -24,7 +24,7 @@ from batch_scoring.pipelines.train.nodes import train_models
 from tests.partitions import Store
 folder = Path(sys.argv[1])
 chunks = train_models(Store(folder / "windows").load(), {}, pq.ParquetFile(folder / "refused.parquet"), {},
-    {"share": 1.0, "fit": {"threshold": "native", "min_windows": 2}}, "2026-03-01T00:00Z", None, None)
+    {"share": 1.0, "fit": {"threshold": "native", "detector": "one_class_svm", "min_windows": 2}}, "2026-03-01T00:00Z", None, None)
 for status, training in chunks:
     for one in training.values():
         print(one.models.n_models)

@@ -48,7 +48,7 @@ class Workspace:
     def train(self, device=None, sensor=None, at=None, fit=None, **settings):
         """Run the node; trainings and statuses by sensor. The trainings come in force."""
         pq.write_table(pa.Table.from_pylist(self.refused, schema=REFUSED), self.folder / "refused.parquet")
-        fast = {"max_train_windows": 60, "threshold": "native"} | (fit or {})
+        fast = {"max_train_windows": 60, "threshold": "native", "detector": "one_class_svm"} | (fit or {})
         chunks = train_models(
             self.windows.load(),
             {name: (lambda version=version: version) for name, version in self.models.items()},

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from batch_scoring.datasets.arrow_parquet import Stream, footer_text
 from batch_scoring.fleet.arrow_arrays import to_arrow
 from batch_scoring.fleet.device_ranges import device_ranges, read_batches
+from batch_scoring.fleet.incidents import PredictionsDigest
 from batch_scoring.fleet.model import MODELS, FleetModel
 from batch_scoring.fleet.overlap import computed, prefetched
 from batch_scoring.fleet.tables import PREDICTIONS, STATUS
@@ -39,6 +40,8 @@ class Partition:
         """
         if self.predictions is None or self.status is None:
             return False
+        if not footer_text(self.predictions, "digest"):
+            return False  # of an earlier version of this project: written again, not scored again
         wanted = self._footer(published, has_open_windows=False)
         return all(footer_text(self.status, name) == value for name, value in wanted.items())
 
@@ -55,18 +58,22 @@ class Partition:
             While the predictions are read: when the models are damaged or do not fit the windows.
         """
         status: list[pa.Table] = []
+        footer: dict[str, str] = {}
         status_footer: dict[str, str] = {}
 
         def predictions() -> Iterator[pa.Table]:
+            digest = PredictionsDigest()
             has_open_windows = not scope.is_all
             for part in self._ranges(published, scope):
                 status.append(part.status)
                 has_open_windows |= part.has_open_windows
                 outcome.add(part)
+                digest.update(part.predictions)
                 yield part.predictions
+            footer["digest"] = digest.hexdigest()
             status_footer.update(self._footer(published, has_open_windows))
 
-        return Stream(PREDICTIONS, predictions()), Stream(STATUS, iter(status), status_footer)
+        return Stream(PREDICTIONS, predictions(), footer), Stream(STATUS, iter(status), status_footer)
 
     def _ranges(self, published: PublishedModel | None, scope: Scope) -> Iterator[ScoredRange]:
         version = published.manifest.version if published else ""
@@ -75,7 +82,7 @@ class Partition:
         sources = [
             (self.windows.schema_arrow, prefetched(read_batches(self.windows))),
             (PREDICTIONS, _as_now(read_batches(self.predictions))),
-            (MODELS, models),
+            (info.schema if info else MODELS, models),
         ]
 
         def work(tables: list[pa.Table]) -> ScoredRange:
@@ -97,8 +104,11 @@ class Partition:
 def _as_now(predictions: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """Predictions of any version of this project; those that cannot tell their window are made again."""
     for rows in predictions:
-        if "window_fingerprint" not in rows.column_names:
-            nothing = to_arrow(np.zeros(rows.num_rows, np.uint64))
-            yield rows.append_column("window_fingerprint", nothing).cast(PREDICTIONS)
+        if rows.column_names != PREDICTIONS.names:
+            named = {name: rows[name] for name in PREDICTIONS.names if name in rows.column_names}
+            named["window_fingerprint"] = to_arrow(np.zeros(rows.num_rows, np.uint64))
+            missing = [field for field in PREDICTIONS if field.name not in named]
+            named |= {field.name: pa.nulls(rows.num_rows, field.type) for field in missing}
+            yield pa.table([named[name] for name in PREDICTIONS.names], schema=PREDICTIONS)
         else:
             yield rows.cast(PREDICTIONS)

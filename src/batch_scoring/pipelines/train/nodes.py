@@ -100,7 +100,8 @@ def train_models(
             previous = previous_models[name]() if name in previous_models else None
             mine = find_windows(name, [windows[day] for day in days.values()], settings, now)
             with scratch_folder() as scratch:
-                work = _Work(settings, selection, workers, scratch)
+                settled = settings.for_windows(mine.window_us) if mine else settings
+                work = _Work(settled, selection, workers, scratch)
                 training, fitted = (
                     _train_sensor(mine, previous, work) if mine else (None, STATUS.empty_table())
                 )
@@ -149,7 +150,7 @@ def _train_sensor(windows: TrainingWindows, previous: Any, work: _Work) -> tuple
 def _fit(windows: TrainingWindows, work: _Work) -> tuple[FleetFile, pa.Table]:
     """The models of the devices asked for, in a file, and what became of each of them."""
     began = time.perf_counter()
-    info = fleet_info(windows.sensor, windows.features, windows.window_us)
+    info = fleet_info(windows.sensor, windows.features, windows.window_us, work.settings.fit.detector)
     statuses = [STATUS.empty_table()]
     n_total = windows.n_windows
     n_expected = n_total if work.selection.devices is None else 0

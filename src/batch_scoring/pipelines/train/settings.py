@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.one_class_svm import FitParameters
+
+_WEEK_US = 7 * 86_400 * 1_000_000
+# Windows of days or weeks: a budget of one a week would flag each of them.
+_MOST = 0.1
 
 
 @dataclass(frozen=True)
@@ -15,5 +20,20 @@ class TrainParameters:
     from_: datetime | None = None
     to: datetime | None = None
     share: float = 0.7
+    false_alarms_per_sensor_per_week: float = 1.0
     features: tuple[str, ...] | None = None
     fit: FitParameters = field(default_factory=FitParameters)
+
+    def __post_init__(self) -> None:
+        if not self.false_alarms_per_sensor_per_week > 0:
+            raise InputError(
+                "train.false_alarms_per_sensor_per_week is "
+                f"{self.false_alarms_per_sensor_per_week}; it must be positive"
+            )
+
+    def for_windows(self, window_us: int) -> TrainParameters:
+        """These, with the false-alarm rate that the budget comes to for windows of so many microseconds."""
+        if self.fit.false_alarm_rate is not None:
+            return self
+        rate = min(self.false_alarms_per_sensor_per_week * window_us / _WEEK_US, _MOST)
+        return replace(self, fit=replace(self.fit, false_alarm_rate=rate))

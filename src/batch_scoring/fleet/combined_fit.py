@@ -1,0 +1,236 @@
+"""One device: the combined detector fitted around its one-class SVM, and calibrated on windows held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batch_scoring.fleet.combined import CombinedModels, Curves, mix, rarity, treat
+from batch_scoring.fleet.one_class_svm import (
+    FitParameters,
+    RbfModel,
+    blocks,
+    constant_model,
+    fit_svm,
+    is_constant,
+    thin,
+    tolerance,
+)
+from batch_scoring.fleet.robust_z import center_and_spread
+from batch_scoring.fleet.tail_curves import N_KNOTS, decades, fit_curve
+from batch_scoring.fleet.treatments import (
+    CONSTANT,
+    COUNTER,
+    HOURS,
+    KINDS,
+    PLAIN,
+    Roles,
+    follows_time_of_day,
+    hour_levels,
+    hour_of,
+    is_counter,
+    without_count,
+)
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+Bool = NDArray[np.bool_]
+
+# Where blocks of time differ in how many windows are rare, the next one may, too: the margin is one
+# standard error over the blocks of the share of windows that are one in fifty.
+_MARGIN_AT = -np.log10(0.02)
+# A constant that moves by a billionth of itself is an anomaly; by all of itself, three decades worse.
+_DECADES_OF_CONSTANT = 3.0
+
+
+@dataclass(frozen=True)
+class Series:
+    """The training windows of one device.
+
+    Attributes
+    ----------
+    X : array of shape (n, d), float64
+        Finite features, in the order of time.
+    start_us : array of shape (n,), int64
+        When the windows start, in microseconds since the epoch.
+    window_us : int
+        Their length.
+    features : tuple of str
+        The names of the columns of X.
+    """
+
+    X: Float
+    start_us: Int
+    window_us: int
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Detector:
+    """What the combined detector knows of one device beside its SVM; the columns of a fleet model's row."""
+
+    kind: str
+    center: Float
+    spread: Float
+    time_of_day: Float
+    distance_curve: Float
+    svm_curve: Float
+    curve: Float
+
+
+def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, Detector]:
+    """Fit and calibrate one device.
+
+    Parameters
+    ----------
+    series : Series
+        At least ``parameters.min_windows`` windows.
+    parameters : FitParameters
+
+    Returns
+    -------
+    model : RbfModel
+        scikit-learn's, of the treated windows; its ``threshold`` is that of the rarity:
+        log10 of the share of windows that may be flagged. ``train_flag_rate`` is the share of the
+        training windows flagged by a model that has not seen them.
+    detector : Detector
+
+    Raises
+    ------
+    ValueError
+        When scikit-learn cannot fit, or fits a model without an inside.
+    """
+    rows = thin(len(series.X), parameters.max_train_windows)
+    notes: tuple[str, ...] = ()
+    if rows.size < len(series.X):
+        notes = (f"trained on {rows.size:,} of {len(series.X):,} windows",)
+    X, start_us = series.X[rows], series.start_us[rows]
+    roles = Roles.of(series.features)
+    if is_constant(X).all():
+        return _constant(X, roles, parameters, notes)
+    kind = COUNTER if is_counter(X, roles) else PLAIN
+    counted = X
+    if kind == COUNTER:
+        counted, is_orphan = without_count(X, roles)
+        X, counted, start_us = X[~is_orphan], counted[~is_orphan], start_us[~is_orphan]
+        notes += ("counter: its levels are taken from the window before",)
+    folds = list(blocks(len(X), parameters))
+    hours = hour_of(start_us)
+    seasonal = follows_time_of_day(counted[:, roles.levels], hours, folds)
+    if seasonal.any():
+        named = ", ".join(series.features[place] for place in roles.levels[seasonal])
+        notes += (f"time of day taken out of {named}",)
+    fits = _Fits(X, counted, start_us, hours, series.window_us, roles, kind, seasonal)
+    model = fit_svm(fits.treated(np.arange(len(X))), parameters)
+    ratio, z, counts = fits.held_out(folds, parameters)
+    curves, rare = _calibrate(ratio, z, counts)
+    rate = parameters.rate
+    if rate * rare.size < 1:
+        notes += (f"{rare.size} windows do not show one in {1 / rate:,.0f}: the threshold is extrapolated",)
+    whole = fits.model(np.arange(len(X)))
+    detector = Detector(
+        KINDS[kind],
+        whole.center[0],
+        whole.spread[0],
+        whole.of_hour.ravel(),
+        curves.distance[0],
+        curves.svm[0],
+        curves.both[0],
+    )
+    flagged = float(np.mean(rare > -np.log10(rate)))
+    notes += model.notes
+    return replace(model, threshold=np.log10(rate), train_flag_rate=flagged, notes=notes), detector
+
+
+@dataclass(frozen=True)
+class _Fits:
+    """The windows of a device, to be fitted whole and with each block of time left out."""
+
+    X: Float
+    counted: Float
+    start_us: Int
+    hours: Int
+    window_us: int
+    roles: Roles
+    kind: int
+    seasonal: Bool
+
+    def model(self, rows: Int) -> CombinedModels:
+        """Median, spread and hours of some rows."""
+        of_hour = self._of_hour(rows)
+        center, spread = center_and_spread(self._treated(rows, of_hour))
+        season = np.zeros(1, np.int64) if len(of_hour) else np.full(1, -1)
+        return CombinedModels(np.full(1, self.kind), center[None], spread[None], season, of_hour)
+
+    def treated(self, rows: Int) -> Float:
+        """The rows, treated by what they tell of themselves."""
+        return self._treated(rows, self._of_hour(rows))
+
+    def held_out(
+        self, folds: Sequence[tuple[slice, Int]], parameters: FitParameters
+    ) -> tuple[Float, Float, Int]:
+        """``score / rho`` and largest z of the rows held out, by a model of the others; rows of each fold."""
+        ratios, distances = [], []
+        for held_out, rest in folds:
+            model = self.model(rest)
+            svm = fit_svm(self._treated(rest, model.of_hour), parameters)
+            n = held_out.stop - held_out.start
+            freed, z = treat(
+                self.X[held_out], self.start_us[held_out], self.window_us, np.array([n]), model, self.roles
+            )
+            ratios.append(svm.score(freed) / svm.rho)
+            distances.append(z.max(axis=0))
+        counts = np.array([ratio.size for ratio in ratios], np.int64)
+        return np.concatenate(ratios), np.concatenate(distances)[None], counts
+
+    def _of_hour(self, rows: Int) -> Float:
+        if not self.seasonal.any():
+            return np.zeros((0, self.seasonal.size, HOURS))
+        levels = hour_levels(self.counted[np.ix_(rows, self.roles.levels)], self.hours[rows])
+        return np.where(self.seasonal[:, None], levels, 0.0)[None]
+
+    def _treated(self, rows: Int, of_hour: Float) -> Float:
+        freed = self.counted[rows]
+        if len(of_hour):
+            freed[:, self.roles.levels] -= of_hour[0][:, self.hours[rows]].T
+        return freed
+
+
+def _calibrate(ratio: Float, z: Float, counts: Int) -> tuple[Curves, Float]:
+    """The curves of a device, and how rare its held-out windows are by them."""
+    n = np.array([ratio.size], np.int64)
+    log_z = np.log1p(z[0])
+    distance, svm = fit_curve(log_z)[None], fit_curve(-ratio)[None]
+    mixed = mix(decades(distance, n, log_z), decades(svm, n, -ratio))
+    both = fit_curve(mixed)
+    begin, excess, top = both[N_KNOTS - 1], both[-2], both[-1]
+    curves = Curves(distance, svm, np.array([[begin, excess, top, 0.0]]))
+    rare = rarity(z, ratio, n, curves)
+    shares = np.add.reduceat(rare > _MARGIN_AT, np.cumsum(counts) - counts) / counts
+    margin = 0.0
+    if shares.size > 1 and shares.any():
+        margin = float(np.log10(1 + shares.std(ddof=1) / (shares.mean() * np.sqrt(shares.size))))
+    curves.both[0, 3] = margin
+    return curves, rare - margin
+
+
+def _constant(
+    X: Float, roles: Roles, parameters: FitParameters, notes: tuple[str, ...]
+) -> tuple[RbfModel, Detector]:
+    """A series that never changed: any other level is an anomaly, the worse the farther."""
+    model = constant_model(X)
+    at_once = -np.log10(parameters.rate)
+    watched = roles.levels if roles.levels.size else np.arange(X.shape[1])
+    # The step back to the constant is no news.
+    spread = np.full(X.shape[1], np.inf)
+    spread[watched] = np.maximum(tolerance(X), np.finfo(np.float64).tiny)[watched]
+    distance = np.append(np.linspace(0, np.log(2), N_KNOTS), [_DECADES_OF_CONSTANT, at_once])
+    # No score of an SVM comes near: -score / rho is 1 at most.
+    svm = np.append(np.linspace(2, 3, N_KNOTS), [1.0, 1.0])
+    begin = float(mix(np.array([at_once]), np.zeros(1))[0])
+    curve = np.array([begin, begin / at_once / np.log(10), at_once, 0.0])
+    detector = Detector(KINDS[CONSTANT], X.mean(axis=0), spread, np.zeros(0), distance, svm, curve)
+    return replace(model, threshold=-at_once, notes=notes + model.notes), detector

@@ -1,0 +1,91 @@
+"""How rare a value is among normal ones, in decades: the empirical body and an exponential tail.
+
+A decade is a factor of ten: 2.0 means that one normal value in a hundred is as large. Beyond the largest
+tenth the curve goes on as the tail of an exponential distribution, which excesses over a high threshold
+approach (peaks over threshold, Pickands 1975; a generalised Pareto distribution of shape 0, fitted by its
+mean). So a value that no training window came near to still has a number, and ten times rarer reads as
+one more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+
+# Knots of the body, evenly spaced in decades from 0 to where the tail begins; then its slope and beginning.
+N_KNOTS = 9
+N_NUMBERS = N_KNOTS + 2
+TAIL_SHARE = 0.1
+_LEAST_IN_TAIL = 20
+_SMALLEST = 1e-9
+
+
+def fit_curve(values: Float) -> Float:
+    """The curve of the values that normal windows have, the larger the rarer.
+
+    Parameters
+    ----------
+    values : array of shape (n,), float64
+        Of windows the model has not seen; n >= 2.
+
+    Returns
+    -------
+    array of shape (11,), float64
+        Nine knots, the mean excess over the last one, and how many decades that one is worth.
+    """
+    ordered = np.sort(values)
+    n = ordered.size
+    n_tail = max(int(np.ceil(TAIL_SHARE * n)), min(_LEAST_IN_TAIL, n // 2))
+    last = ordered[n - n_tail - 1]
+    excess = max(float(ordered[n - n_tail :].mean() - last), _SMALLEST)
+    decades_at_last = -np.log10(n_tail / n)
+    place = (1 - 10.0 ** (-decades_at_last * np.linspace(0, 1, N_KNOTS))) * (n - 1)
+    low = place.astype(np.int64)
+    knots = ordered[low] + (place - low) * (ordered[np.minimum(low + 1, n - 1)] - ordered[low])
+    knots[-1] = last
+    return np.concatenate([np.maximum.accumulate(np.minimum(knots, last)), [excess, decades_at_last]])
+
+
+def decades(curves: Float, counts: NDArray[np.int64], values: Float) -> Float:
+    """How rare each value is.
+
+    Parameters
+    ----------
+    curves : array of shape (m, 11), float64
+        Of :func:`fit_curve`.
+    counts : array of shape (m,), int64
+        How many of the values belong to each curve; they lie in the order of the curves.
+    values : array of shape (n,), float64
+
+    Returns
+    -------
+    array of shape (n,), float64
+        0 at the first knot and below; without an upper bound; never falls as the value grows.
+
+    Examples
+    --------
+    >>> curve = np.array([[0, 1, 2, 3, 4, 5, 6, 7, 8, np.log10(np.e), 1.0]])
+    >>> decades(curve, np.array([3]), np.array([-1.0, 4.0, 9.0])).round(12).tolist()
+    [0.0, 0.5, 2.0]
+    """
+
+    def spread(numbers: Any) -> Float:
+        return np.repeat(np.ascontiguousarray(numbers), counts)
+
+    top, excess, last = spread(curves[:, -1]), spread(curves[:, -2]), spread(curves[:, N_KNOTS - 1])
+    body = np.zeros(values.size)
+    lower = spread(curves[:, 0])
+    for knot in range(1, N_KNOTS):
+        upper = spread(curves[:, knot])
+        width = upper - lower
+        # Where two knots are one, whatever is beyond both has passed the step.
+        step = np.divide(values - lower, width, out=(values > lower).astype(np.float64), where=width > 0)
+        body += np.clip(step, 0.0, 1.0, out=step)
+        lower = upper
+    body *= top / (N_KNOTS - 1)
+    tail: Float = np.maximum(values - last, 0.0) / (excess * np.log(10))
+    return body + tail

@@ -1,0 +1,160 @@
+"""What kind of series a sensor makes, and its windows freed of what is regular: counts, the hour's level.
+
+The kind is told from training windows alone: *constant*, *counter* (rises all the time), or *plain*; and
+whether its level follows the time of day, which is kept only where it helps on windows held out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+Bool = NDArray[np.bool_]
+
+HOURS = 24
+_HOUR_US = 3_600_000_000
+LEVELS = ("mean", "min", "max")
+KINDS = ("plain", "counter", "constant")
+PLAIN, COUNTER, CONSTANT = range(3)
+
+# A counter rises from window to window nine times in ten and practically never falls.
+_RISES, _FALLS = 0.9, 0.01
+# The level of the hour is taken out where that leaves less than this share of the deviation.
+_WORTHWHILE = 0.9
+# An hour's level is drawn to that of the day, as by so many windows; fewer than three count for nothing.
+_SHRINKAGE, _LEAST_OF_AN_HOUR = 2.0, 3
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which columns have a meaning of their own; -1 where the features lack one.
+
+    Attributes
+    ----------
+    levels : array of int64
+        The features that are levels of the signal: mean, min, max.
+    mean, change, diff_mean : int
+    """
+
+    levels: Int
+    mean: int
+    change: int
+    diff_mean: int
+
+    @classmethod
+    def of(cls, features: Sequence[str]) -> Roles:
+        """Those of some features."""
+        place = {name: number for number, name in enumerate(features)}
+        mean, change, diff_mean = (place.get(name, -1) for name in ("mean", "change", "diff_mean"))
+        levels = [place[name] for name in LEVELS if name in place]
+        return cls(np.array(levels, np.int64), mean, change, diff_mean)
+
+    @property
+    def place_of_mean(self) -> int:
+        """Where the mean stands among the levels."""
+        return int(np.flatnonzero(self.levels == self.mean)[0])
+
+    @property
+    def know_the_window_before(self) -> bool:
+        """Whether the mean of the window before can be told."""
+        return self.mean >= 0 and self.diff_mean >= 0
+
+
+def hour_of(time_us: Int) -> Int:
+    """The hour of the day, UTC, of times in microseconds since the epoch."""
+    return (time_us // _HOUR_US) % HOURS
+
+
+def is_counter(X: Float, roles: Roles) -> bool:
+    """Whether the series only rises, or only falls, from window to window and within them.
+
+    Parameters
+    ----------
+    X : array of shape (n, d), float64
+        Training windows.
+    """
+    if not roles.know_the_window_before or roles.change < 0:
+        return False
+    step, change = X[:, roles.diff_mean], X[:, roles.change]
+    return any(
+        np.mean(sign * step > 0) >= _RISES
+        and np.mean(sign * step < 0) <= _FALLS
+        and np.mean(sign * change < 0) <= _FALLS
+        for sign in (1, -1)
+    )
+
+
+def without_count(X: Float, roles: Roles) -> tuple[Float, Bool]:
+    """The levels of a counter, counted from the mean of the window before.
+
+    Returns
+    -------
+    X : array of shape (n, d), float64
+    is_orphan : array of shape (n,), bool
+        Windows without one before them, whose levels mean nothing.
+    """
+    freed = X.copy()
+    freed[:, roles.levels] -= (X[:, roles.mean] - X[:, roles.diff_mean])[:, None]
+    return freed, (X[:, roles.diff_mean] == 0) & (X[:, roles.change] != 0)
+
+
+def hour_levels(levels: Float, hours: Int) -> Float:
+    """How far the median of each hour of the day lies from that of the day.
+
+    Parameters
+    ----------
+    levels : array of shape (n, L), float64
+    hours : array of shape (n,), int64
+
+    Returns
+    -------
+    array of shape (L, 24), float64
+        Shrunk towards 0 where an hour has few windows.
+    """
+    counts = np.bincount(hours, minlength=HOURS)
+    first = np.cumsum(counts) - counts
+    low = np.minimum(first + np.maximum(counts - 1, 0) // 2, hours.size - 1)
+    high = np.minimum(first + counts // 2, hours.size - 1)
+    weight = np.where(counts >= _LEAST_OF_AN_HOUR, counts / (counts + _SHRINKAGE), 0.0)
+    result = np.empty((levels.shape[1], HOURS))
+    for number, level in enumerate(levels.T):
+        ordered = level[np.lexsort((level, hours))]
+        result[number] = (0.5 * (ordered[low] + ordered[high]) - np.median(level)) * weight
+    return result
+
+
+def follows_time_of_day(levels: Float, hours: Int, folds: Sequence[tuple[slice, Int]]) -> Bool:
+    """For which levels the hour explains a good part of the deviation, on windows held out.
+
+    Parameters
+    ----------
+    levels : array of shape (n, L), float64
+    hours : array of shape (n,), int64
+    folds : sequence of (slice, array of int64)
+        The rows held out, and the rows the hours' levels are then taken from.
+
+    Returns
+    -------
+    array of shape (L,), bool
+    """
+    everything = slice(0, len(levels)), np.arange(len(levels))
+    # What does not help on the very windows it was taken from does not help on others.
+    if not _helps(levels, hours, [everything]).any():
+        return np.zeros(levels.shape[1], np.bool_)
+    return _helps(levels, hours, folds)
+
+
+def _helps(levels: Float, hours: Int, folds: Sequence[tuple[slice, Int]]) -> Bool:
+    left, whole = np.zeros(levels.shape[1]), np.zeros(levels.shape[1])
+    for held_out, rest in folds:
+        deviation = levels[held_out] - np.median(levels[rest], axis=0)
+        whole += np.abs(deviation).sum(axis=0)
+        of_hour = hour_levels(levels[rest], hours[rest])
+        left += np.abs(deviation - of_hour[:, hours[held_out]].T).sum(axis=0)
+    helps: Bool = left < _WORTHWHILE * whole
+    return helps
