@@ -7,8 +7,14 @@ import pytest
 import yaml
 from kedro.framework.cli.cli import KedroCLI
 
+from batch_scoring.feedback import FEEDBACK
 from batch_scoring.fleet import model, tables
+from batch_scoring.fleet.device_incidents import DEVICE_INCIDENTS
+from batch_scoring.fleet.incidents import INCIDENTS
 from batch_scoring.fleet.windows import _FEATURES, DEFAULT_FEATURES
+from batch_scoring.labels import LABELS
+from batch_scoring.notifying.ledger import NOTIFICATIONS
+from batch_scoring.pipelines.evaluate.tables import EVENTS, FIGURES
 from batch_scoring.pipelines.ingest.sql import REASONS
 from batch_scoring.pipelines.simulate.faults import FAULT_LABELS
 
@@ -114,9 +120,16 @@ def says(text, value):
         ("quarantine", tables.QUARANTINE),
         ("windows", tables.WINDOW_KEYS),
         ("predictions", tables.PREDICTIONS),
+        ("incidents", INCIDENTS),
+        ("device incidents", DEVICE_INCIDENTS),
+        ("notifications", NOTIFICATIONS),
         ("status", tables.STATUS),
         ("fleet model", model.MODELS),
         ("fault labels", FAULT_LABELS),
+        ("labels", LABELS),
+        ("feedback", FEEDBACK),
+        ("evaluation figures", FIGURES),
+        ("evaluation events", EVENTS),
     ],
 )
 def test_every_column_is_in_the_reference_of_tables_in_its_order(heading, schema):

@@ -18,9 +18,11 @@ GROUPS = {
     "aggregate": "batch_scoring.pipelines.aggregate.settings:AggregateParameters",
     "train": "batch_scoring.pipelines.train.settings:TrainParameters",
     "score": "batch_scoring.pipelines.score.nodes:ScoreParameters",
+    "incidents": "batch_scoring.pipelines.incidents.settings:IncidentParameters",
     "report": "batch_scoring.pipelines.report.contents:ReportParameters",
+    "evaluate": "batch_scoring.pipelines.evaluate.settings:EvaluateParameters",
 }
-OF_EVERY_RUN = ("device", "sensor", "at", "readings", "data")
+OF_EVERY_RUN = ("device", "sensor", "at", "readings", "labels", "feedback", "data")
 
 
 def check_settings(
