@@ -96,6 +96,15 @@ class Arena:
                     "ours_one_core", "(e) ours in process, 1 core", self._memory("e1", one), arrays("e1")
                 ),
                 Contender("ours", f"(e) ours in process, {n} cores", self._memory("e"), arrays("e")),
+                # Its scores are another detector's: there is nobody to compare them with.
+                Contender(
+                    "ours_combined_one_core", "(e) the same, combined detector, 1 core", self._combined(one)
+                ),
+                Contender(
+                    "cold_job_combined",
+                    f"(f) `kedro run`, combined detector, {n} cores",
+                    self._kedro(combined=True),
+                ),
             ]
         # The scores of a million models are compared at smaller sizes; here they would not fit into memory.
         scores = predictions if is_in_memory else None
@@ -135,6 +144,10 @@ class Arena:
         command = [*_OURS, "memory", str(self.fleet.folder), str(self.out / f"{name}.npz")]
         return lambda: _inner_time(command, cores=cores)
 
+    def _combined(self, cores: Sequence[int]) -> Callable[[], Taken]:
+        command = [*_OURS, "combined", str(self.fleet.combined.folder)]
+        return lambda: _inner_time(command, cores=cores)
+
     def _disk(self, cores: Sequence[int] | None = None) -> Callable[[], Taken]:
         def take() -> Taken:
             self.fleet.forget_scores()
@@ -142,12 +155,13 @@ class Arena:
 
         return take
 
-    def _kedro(self, cores: Sequence[int] | None = None) -> Callable[[], Taken]:
-        parameters = f"data={self.fleet.folder},at={AT}"
+    def _kedro(self, cores: Sequence[int] | None = None, combined: bool = False) -> Callable[[], Taken]:
+        fleet = self.fleet.combined if combined else self.fleet
+        parameters = f"data={fleet.folder},at={AT}"
         command = [sys.executable, "-m", "kedro", "run", "--pipelines=score", "--params", parameters]
 
         def take() -> Taken:
-            self.fleet.forget_scores()
+            fleet.forget_scores()
             finished = run(command, PROJECT, cores=cores)
             return Taken(finished.seconds, finished.peak_gib)
 

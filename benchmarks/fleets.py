@@ -51,7 +51,7 @@ PICKLED, COMPARED = 10_000, 500
 # Of the features, which move with the level: mean, min and max.
 HAS_LEVEL = np.array([1.0, 0, 1, 1, 0, 0])
 # To be raised when the same size is to be another fleet: kept folders are then made again.
-RECIPE = 1
+RECIPE = 2
 
 
 class Bases:
@@ -63,6 +63,7 @@ class Bases:
         self.pipelines: list[Pipeline] = [
             make_pipeline(StandardScaler(), OneClassSVM(nu=NU)).fit(X[:TRAIN]) for X in features
         ]
+        self.train = [X[:TRAIN] for X in features]
         self.unseen = np.stack([X[TRAIN:] for X in features])
         scalers, svms = zip(*([step for _, step in one.steps] for one in self.pipelines), strict=True)
         self.mean = np.array([scaler.mean_ for scaler in scalers])
@@ -103,7 +104,7 @@ class Part:
         return self.number % BASES
 
     @cached_property
-    def _unit_and_level(self) -> tuple[Float, Float]:
+    def unit_and_level(self) -> tuple[Float, Float]:
         random = np.random.default_rng([RECIPE, self.first, 0])
         unit = random.uniform(0.5, 2, (self.number.size, 1))
         return unit, random.uniform(-50, 50, (self.number.size, 1)) * HAS_LEVEL
@@ -115,7 +116,7 @@ class Part:
     def models(self) -> pa.Table:
         """The devices' models, schema MODELS."""
         n = self.number.size
-        unit, level = self._unit_and_level
+        unit, level = self.unit_and_level
         n_sv = self.bases.n_sv[self.base]
         offsets = np.concatenate([[0], np.cumsum(n_sv)])
         place = np.arange(offsets[-1]) + np.repeat(self.bases.sv_start[self.base] - offsets[:-1], n_sv)
@@ -144,7 +145,7 @@ class Part:
         """Twelve windows of each device that its base has not seen, one in a hundred of them strange."""
         random = np.random.default_rng([RECIPE, self.first, 2])
         n = self.number.size
-        unit, level = self._unit_and_level
+        unit, level = self.unit_and_level
         base = np.repeat(self.base, WINDOWS)
         window = np.tile(np.arange(WINDOWS), n)
         X = self.bases.unseen[base, np.repeat(random.integers(0, TEST - WINDOWS, n), WINDOWS) + window]

@@ -24,8 +24,9 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from contenders import PROCESSES, Arena, Taken, difference, why_no_spark
-from fleets import PICKLED, make_fleet
+from combined_fleet import write_combined
+from contenders import IN_MEMORY, PROCESSES, Arena, Taken, difference, why_no_spark
+from fleets import PICKLED, Bases, make_fleet
 
 SHORT, DEFAULT, MILLION = (1_000, 10_000), (1_000, 10_000, 100_000), 1_000_000
 # A job of a million models takes so long that fewer rounds tell enough.
@@ -47,8 +48,10 @@ class Figure:
 
 FIGURES = (
     Figure("sklearn_loop_over_ours", "scikit-learn's loop over ours, in process, 1 core (a / e)", 60, True),
+    Figure("sklearn_loop_over_combined", "the same with the combined detector", 60, True),
     Figure("spark_over_ours", "Spark's whole job over ours (c / f)", 10, True),
     Figure("cold_job_over_imports", "our whole job over its bare imports (f / floor)", 2.5, False),
+    Figure("cold_job_combined_over_imports", "the same with the combined detector", 2.5, False),
     Figure("growth_10x", "a million models over a hundred thousand (f / f)", 11, False),
     Figure("peak_rss_gib", "memory of the job of a million models, GiB (f)", 2, False),
     Figure("parallel_speedup", "one core over all cores, disk to disk in process (e / e)", 1.8, True),
@@ -87,7 +90,12 @@ class Results:
         tenth = self.taken.get(MILLION // 10, {}).get("cold_job")
         found = {
             "sklearn_loop_over_ours": (self.ratio(small, "sklearn_pickles", "ours_one_core"), small),
+            "sklearn_loop_over_combined": (
+                self.ratio(small, "sklearn_pickles", "ours_combined_one_core"),
+                small,
+            ),
             "spark_over_ours": (self.ratio(small, "spark", "cold_job"), small),
+            "cold_job_combined_over_imports": (self.ratio(small, "cold_job_combined", "imports"), small),
             "cold_job_over_imports": (self.ratio(small, "cold_job", "imports"), small),
             "growth_10x": (_seconds(million) / _seconds(tenth) if million and tenth else None, MILLION),
             "peak_rss_gib": (max(one.peak_gib for one in million) if million else None, MILLION),
@@ -122,7 +130,10 @@ def _seconds(taken: Sequence[Taken]) -> float:
 def measure(size: int, folder: Path, results: Results, rounds: int, without: Sequence[str]) -> None:
     """Run every contender once and compare their scores, then all of them in turn, round by round."""
     _say(f"{size:,} models: making them")
-    arena = Arena(make_fleet(folder / str(size), size), _made(folder / f"out-{size}"))
+    fleet = make_fleet(folder / str(size), size)
+    if size <= IN_MEMORY and not fleet.combined.folder.exists():
+        write_combined(fleet, Bases())
+    arena = Arena(fleet, _made(folder / f"out-{size}"))
     contenders = arena.contenders(without)
     reference, others = contenders[0], contenders[1:]
     rows = arena.pickled_rows()

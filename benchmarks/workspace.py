@@ -40,6 +40,11 @@ class Fleet:
         return self.folder / "06_models/published"
 
     @property
+    def combined(self) -> Fleet:
+        """The same windows, and the same models with the combined detector around them."""
+        return Fleet(self.folder / "combined", self.n_models, self.n_support_vectors)
+
+    @property
     def pickles(self) -> Path:
         """One pickle a device."""
         return self.folder / "pickles"

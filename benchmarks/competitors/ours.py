@@ -1,9 +1,11 @@
 """Ours in a process that has its imports behind it: to scores in memory, or from disk to disk.
 
     python -m competitors.ours memory FLEET OUT.npz
+    python -m competitors.ours combined FLEET
     python -m competitors.ours disk FLEET
 
-`memory` makes just what the loop over pickles makes, scores and labels. `disk` runs the `score`
+`memory` makes just what the loop over pickles makes, scores and labels; `combined` makes scores,
+labels, severities and contributions by the combined detector. `disk` runs the `score`
 pipeline between the datasets of the catalog, as `kedro run` does.
 """
 
@@ -53,6 +55,41 @@ def to_memory(fleet: Fleet, out: Path) -> None:
     save_scores(out, *print_repeated_time(score))
 
 
+def to_judgements(fleet: Fleet) -> None:
+    """From models and windows on disk to what the combined detector says of them, in memory, on one core."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from batch_scoring.fleet.arrow_arrays import places, to_numpy
+    from batch_scoring.fleet.detectors import judge
+    from batch_scoring.fleet.device_ranges import device_ranges, read_batches
+    from batch_scoring.fleet.model import FleetModel
+    from batch_scoring.fleet.windows import feature_matrix
+    from batch_scoring.publishing import load_published
+
+    def score() -> int:
+        models = load_published(fleet.published, SENSOR).models
+        windows = pq.ParquetFile(fleet.windows_file, pre_buffer=False)
+        features = models.info.features
+        schema = pa.schema(
+            [windows.schema_arrow.field(name) for name in ("window_start", "device", *features)]
+        )
+        sources = [
+            (schema, read_batches(windows, schema.names)),
+            (models.info.schema, (part.table for part in models.parts())),
+        ]
+        n_anomalies = 0
+        for rows, table in device_ranges(sources, {1}):
+            model = FleetModel(table, models.info)
+            of_row = places(rows["device"], model.devices)
+            start_us = to_numpy(rows["window_start"])
+            judged = judge(feature_matrix(rows, features), start_us, of_row, model, 1)
+            n_anomalies += int((judged.score < judged.threshold).sum())
+        return n_anomalies
+
+    print_repeated_time(score)
+
+
 def to_disk(fleet: Fleet) -> None:
     """From the files of models and windows to those of predictions and status."""
     from kedro.framework.project import pipelines
@@ -76,6 +113,8 @@ def main(where: str, fleet_folder: str, out: str = "") -> None:
     fleet = open_fleet(Path(fleet_folder))
     if where == "disk":
         to_disk(fleet)
+    elif where == "combined":
+        to_judgements(fleet)
     else:
         to_memory(fleet, Path(out))
 

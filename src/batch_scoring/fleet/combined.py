@@ -48,6 +48,12 @@ class CombinedModels:
     season: Int
     of_hour: Float
 
+    def part(self, some: slice) -> CombinedModels:
+        """Some of the models; no copies."""
+        return CombinedModels(
+            self.kind[some], self.center[some], self.spread[some], self.season[some], self.of_hour
+        )
+
 
 @dataclass(frozen=True)
 class Curves:
@@ -64,6 +70,10 @@ class Curves:
     distance: Float
     svm: Float
     both: Float
+
+    def part(self, some: slice) -> Curves:
+        """Those of some of the models; no copies."""
+        return Curves(self.distance[some], self.svm[some], self.both[some])
 
 
 def treat(

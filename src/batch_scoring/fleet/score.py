@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from batch_scoring.fleet.arrow_arrays import places, repeated, strings, to_arrow, to_numpy
-from batch_scoring.fleet.combined import contributions, rarity, treat
+from batch_scoring.fleet.detectors import Judged, judge
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.fingerprints import row_fingerprints
-from batch_scoring.fleet.kernel import score_rows
 from batch_scoring.fleet.model import FleetModel
 from batch_scoring.fleet.tables import PREDICTIONS, STATUS, feature_columns
-from batch_scoring.fleet.treatments import Roles
 from batch_scoring.fleet.windows import feature_matrix
 
 Float = NDArray[np.float64]
@@ -54,7 +49,7 @@ def score_fleet(
         ``score`` is log10 of how often a normal window is as unusual (an upper estimate),
         ``severity = max(0, threshold - score)`` counts decades beyond the threshold, and
         ``contributions`` of an anomaly says how many decades rare each feature alone would make it.
-        Of the one-class SVM, ``score`` is scikit-learn's and ``severity`` that of :func:`severity`.
+        Of the one-class SVM, ``score`` is scikit-learn's, and see ``detectors.severity``.
         ``top_feature`` is the farthest from its median, or from its mean, in spreads.
     status : pyarrow.Table
         Schema STATUS, one row for each device of the windows or of the model, sorted by device:
@@ -91,8 +86,7 @@ def predict(
         rows = rows[can_be_scored[rows]]
         X, known, fingerprints = X[rows], known[rows], fingerprints[rows]
         windows = windows.take(to_arrow(rows))
-    judge = _judge_combined if model.info.detector == "combined" else _judge_svm
-    judged = judge(windows, X, known, model, n_threads)
+    judged = judge(X, to_numpy(windows["window_start"]), known, model, n_threads)
     predictions = _predictions(windows, judged, model, model_version, fingerprints)
     if order is None:
         return predictions
@@ -147,27 +141,6 @@ def window_fingerprints(windows: pa.Table) -> UInt:
     return row_fingerprints(windows, columns)
 
 
-def severity(score: Float, threshold: Float, rho: Float) -> Float:
-    """How bad a score of the one-class SVM is: from 0 at the threshold to 1 far from all support vectors.
-
-    ``(threshold - score) / (threshold + rho)``, clipped to [0, 1]. ``score + rho`` is a sum of
-    kernel values with positive weights, so ``-rho`` is the lowest score there is.
-
-    Parameters
-    ----------
-    score, threshold, rho : arrays of one shape, float64
-
-    Examples
-    --------
-    >>> severity(np.array([0.2, -0.05, -0.1]), np.zeros(3), np.full(3, 0.1)).tolist()
-    [0.0, 0.5, 1.0]
-    """
-    room = threshold + rho
-    share = np.divide(threshold - score, room, out=np.zeros_like(score), where=room > 0)
-    clipped: Float = np.clip(share, 0.0, 1.0)
-    return clipped
-
-
 def _require_match(windows: pa.Table, model: FleetModel) -> None:
     if windows.num_rows == 0:
         return
@@ -183,72 +156,8 @@ def _require_match(windows: pa.Table, model: FleetModel) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """What a detector says of n windows."""
-
-    score: Float
-    threshold: Float
-    severity: Float
-    top: NDArray[np.int32] | Int
-    contributions: pa.Array
-
-
-def _judge_svm(windows: pa.Table, X: Float, known: Int, model: FleetModel, n_threads: int | None) -> _Judged:
-    counts = np.bincount(known, minlength=model.table.num_rows)
-    score, top = score_rows(model.arrays(), X, _offsets(counts), n_threads)
-    threshold, rho = (to_numpy(model.table[name])[known] for name in ("threshold", "rho"))
-    return _Judged(score, threshold, severity(score, threshold, rho), top, _no_contributions(known.size))
-
-
-def _judge_combined(
-    windows: pa.Table, X: Float, known: Int, model: FleetModel, n_threads: int | None
-) -> _Judged:
-    counts = np.bincount(known, minlength=model.table.num_rows)
-    models, curves = model.combined()
-    start_us, window_us = to_numpy(windows["window_start"]), round(model.info.window_seconds * 1e6)
-    treated, z = treat(X, start_us, window_us, counts, models, Roles.of(model.info.features))
-    svm, _ = score_rows(model.arrays(), treated, _offsets(counts), n_threads)
-    score = -rarity(z, svm / to_numpy(model.table["rho"])[known], counts, curves)
-    threshold = to_numpy(model.table["threshold"])[known]
-    flagged = score < threshold
-    parts = contributions(z[:, flagged], np.bincount(known[flagged], minlength=counts.size), curves)
-    return _Judged(
-        score,
-        threshold,
-        np.maximum(threshold - score, 0.0),
-        _largest(z),
-        _contributions(flagged, parts, model.info.features),
-    )
-
-
-def _largest(z: Float) -> Int:
-    """Which row of z has the largest number of each column; argmax takes five times as long."""
-    largest, place = z[0].copy(), np.zeros(z.shape[1], np.int64)
-    for row in range(1, len(z)):
-        place[z[row] > largest] = row
-        np.maximum(largest, z[row], out=largest)
-    return place
-
-
-def _offsets(counts: Int) -> Int:
-    return np.concatenate([[0], np.cumsum(counts)])
-
-
-def _contributions(flagged: NDArray[np.bool_], parts: Float, features: Sequence[str]) -> pa.Array:
-    """A map from feature to decades for each window; of those that are not flagged, an empty one."""
-    d = len(features)
-    offsets = _offsets(flagged * d).astype(np.int32)
-    names = strings(features).take(to_arrow(np.tile(np.arange(d), len(parts))))
-    return pa.MapArray.from_arrays(to_arrow(offsets), names, to_arrow(parts.ravel()))
-
-
-def _no_contributions(n: int) -> pa.Array:
-    return _contributions(np.zeros(n, np.bool_), np.zeros((0, 1)), [""])
-
-
 def _predictions(
-    windows: pa.Table, judged: _Judged, model: FleetModel, model_version: str, fingerprints: UInt
+    windows: pa.Table, judged: Judged, model: FleetModel, model_version: str, fingerprints: UInt
 ) -> pa.Table:
     n = windows.num_rows
     columns = [

@@ -76,16 +76,18 @@ def decades(curves: Float, counts: NDArray[np.int64], values: Float) -> Float:
     def spread(numbers: Any) -> Float:
         return np.repeat(np.ascontiguousarray(numbers), counts)
 
-    top, excess, last = spread(curves[:, -1]), spread(curves[:, -2]), spread(curves[:, N_KNOTS - 1])
+    knots, excess, top = curves[:, :N_KNOTS], curves[:, -2], curves[:, -1]
+    # Where two knots are one, whatever is beyond both has passed the step.
+    slopes = 1.0 / np.maximum(np.diff(knots, axis=1), np.finfo(np.float64).tiny)
     body = np.zeros(values.size)
-    lower = spread(curves[:, 0])
-    for knot in range(1, N_KNOTS):
-        upper = spread(curves[:, knot])
-        width = upper - lower
-        # Where two knots are one, whatever is beyond both has passed the step.
-        step = np.divide(values - lower, width, out=(values > lower).astype(np.float64), where=width > 0)
-        body += np.clip(step, 0.0, 1.0, out=step)
-        lower = upper
-    body *= top / (N_KNOTS - 1)
-    tail: Float = np.maximum(values - last, 0.0) / (excess * np.log(10))
-    return body + tail
+    with np.errstate(over="ignore"):
+        for knot in range(N_KNOTS - 1):
+            step = values - spread(knots[:, knot])
+            step *= spread(slopes[:, knot])
+            body += np.clip(step, 0.0, 1.0, out=step)
+    body *= spread(top / (N_KNOTS - 1))
+    tail = values - spread(knots[:, -1])
+    np.maximum(tail, 0.0, out=tail)
+    tail /= spread(excess * np.log(10))
+    body += tail
+    return body
