@@ -12,8 +12,9 @@ Bool = NDArray[np.bool_]
 
 # The standard deviation of a normal distribution in its median absolute deviations.
 _OF_NORMAL = 1.4826
-# A feature that mostly stands still has a deviation of 0; half of its standard deviation stands in.
-_OF_STD = 0.5
+# A feature that mostly stands still and moves in bursts has a deviation of 0 or nearly: half of its standard
+# deviation stands in, without the most extreme windows, of which a single one could be all of it.
+_OF_STD, _OUTSIDE = 0.5, 0.01
 _SMALLEST = 1e-12
 
 
@@ -24,10 +25,15 @@ def center_and_spread(X: Float) -> tuple[Float, Float]:
     ----------
     X : array of shape (n, d), float64
     """
-    by_feature = np.ascontiguousarray(X.T)
+    by_feature = np.sort(X.T, axis=1)
     center = _middle(by_feature)
-    deviation = _middle(np.abs(by_feature - center[:, None]))
-    spread = np.maximum(_OF_NORMAL * deviation, _OF_STD * by_feature.std(axis=1))
+    deviation = _middle(np.sort(np.abs(by_feature - center[:, None]), axis=1))
+    last = by_feature.shape[1] - 1
+    left_out = int(np.ceil(_OUTSIDE / 2 * last))
+    inner = by_feature[:, left_out : last + 1 - left_out].std(axis=1)
+    spread = np.maximum(_OF_NORMAL * deviation, _OF_STD * inner)
+    # Nothing but the most extreme windows moves.
+    spread = np.where(spread > 0, spread, X.std(axis=0))
     return center, np.maximum(spread, _SMALLEST)
 
 
@@ -48,8 +54,7 @@ def is_recovering(
     return result
 
 
-def _middle(rows: Float) -> Float:
-    ordered = np.sort(rows, axis=1)
+def _middle(ordered: Float) -> Float:
     n = ordered.shape[1]
     middle: Float = 0.5 * (ordered[:, (n - 1) // 2] + ordered[:, n // 2])
     return middle

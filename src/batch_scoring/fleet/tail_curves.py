@@ -1,10 +1,10 @@
 """How rare a value is among normal ones, in decades: the empirical body and an exponential tail.
 
 A decade is a factor of ten: 2.0 means that one normal value in a hundred is as large. Beyond the largest
-tenth the curve goes on as the tail of an exponential distribution, which excesses over a high threshold
-approach (peaks over threshold, Pickands 1975; a generalised Pareto distribution of shape 0, fitted by its
-mean). So a value that no training window came near to still has a number, and ten times rarer reads as
-one more.
+tenth, or the largest 75 values, the curve goes on as the tail of an exponential distribution, which excesses
+over a high threshold approach (peaks over threshold, Pickands 1975; a generalised Pareto distribution of
+shape 0, fitted by its mean). So a value that no training window came near to still has a number, and ten
+times rarer reads as one more.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ Float = NDArray[np.float64]
 N_KNOTS = 9
 N_NUMBERS = N_KNOTS + 2
 TAIL_SHARE = 0.1
-_LEAST_IN_TAIL = 20
+# Enough for its mean; with more windows the tail begins farther out, and less is extrapolated.
+_LEAST_IN_TAIL, _MOST_IN_TAIL = 20, 75
 _SMALLEST = 1e-9
 
 
@@ -39,7 +40,7 @@ def fit_curve(values: Float) -> Float:
     """
     ordered = np.sort(values)
     n = ordered.size
-    n_tail = max(int(np.ceil(TAIL_SHARE * n)), min(_LEAST_IN_TAIL, n // 2))
+    n_tail = max(min(int(np.ceil(TAIL_SHARE * n)), _MOST_IN_TAIL), min(_LEAST_IN_TAIL, n // 2))
     last = ordered[n - n_tail - 1]
     excess = max(float(ordered[n - n_tail :].mean() - last), _SMALLEST)
     decades_at_last = -np.log10(n_tail / n)

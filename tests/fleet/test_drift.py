@@ -1,0 +1,163 @@
+"""The drift table tells devices apart that are over budget, drifted, sparse, new or well."""
+
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch_scoring.fleet.drift import (
+    DRIFT,
+    EXPECTED_SHARES,
+    WATCHED,
+    DriftLimits,
+    ScoresDigest,
+    WatchedModels,
+    drift_table,
+    stability_index,
+)
+from batch_scoring.fleet.tables import PREDICTIONS, TIMESTAMP
+from tests.factories import MINUTE_US, START, START_US
+
+WINDOW_US = 5 * MINUTE_US
+N = 2000
+SPAN = (START_US, START_US + N * WINDOW_US)
+COMBINED = WatchedModels("1", is_combined=True)
+LONG_AGO = START - timedelta(days=9)
+
+
+def calm(n=N, seed=0):
+    """Rarities as calibration promises them."""
+    return -np.log10(np.random.default_rng(seed).uniform(size=n))
+
+
+def predictions(rarities, version="1", threshold=-3.0, first=0):
+    """Devices and the rarities of their windows, one after the other."""
+    parts = []
+    for device, rarity in rarities.items():
+        start = START_US + (first + np.arange(len(rarity))) * WINDOW_US
+        columns = {
+            "device": [device] * len(rarity),
+            "window_start": start,
+            "window_end": start + WINDOW_US,
+            "score": -np.asarray(rarity, float),
+            "threshold": np.full(len(rarity), threshold),
+            "is_anomaly": -np.asarray(rarity) < threshold,
+            "model_version": [version] * len(rarity),
+        }
+        schema = pa.schema([PREDICTIONS.field(name) for name in WATCHED])
+        table = pa.table({name: pa.array(columns[name]) for name in WATCHED}).cast(schema)
+        parts.append(table.filter(pa.array(~np.isnan(np.asarray(rarity, float)))))
+    return pa.concat_tables(parts)
+
+
+def models(trained_from):
+    rows = {"device": list(trained_from), "trained_from": list(trained_from.values())}
+    return pa.table(rows, schema=pa.schema([("device", pa.string()), ("trained_from", TIMESTAMP)]))
+
+
+def drift(table, trained_from=None, watched=COMBINED, span=SPAN, limits=None):
+    known = trained_from or dict.fromkeys(table["device"].unique().to_pylist(), LONG_AGO)
+    found = drift_table(table, models(known), "s", span, watched, limits or DriftLimits())
+    assert found.schema == DRIFT
+    return {row["device"]: row for row in found.to_pylist()}
+
+
+def test_windows_as_promised_are_well():
+    row = drift(predictions({"a": calm()}))["a"]
+    assert (row["status"], row["n_windows"], row["n_judged"], row["coverage"]) == ("ok", N, N, 1.0)
+    assert row["psi"] < 0.02
+    assert row["target_rate"] == pytest.approx(0.001)
+    assert (row["range_start"], row["range_end"]) == (START, START + timedelta(minutes=5 * N))
+
+
+def test_windows_rarer_than_promised_have_drifted():
+    assert drift(predictions({"a": np.minimum(calm() + 0.7, 2.9)}))["a"]["status"] == "drifted"
+
+
+def test_windows_less_rare_than_promised_are_no_drift():
+    row = drift(predictions({"a": calm() / 3}))["a"]
+    assert (row["status"], row["psi"]) == ("ok", 0.0)
+
+
+def test_many_alarms_are_over_budget_and_one_long_one_is_not():
+    often, once = calm(), np.minimum(calm(), 2.9)
+    often[::100] = 4.0
+    once[500:520] = 4.0
+    found = drift(predictions({"often": often, "once": once}))
+    assert (found["often"]["is_over_budget"], found["often"]["status"]) == (True, "over_budget")
+    assert (found["once"]["flag_rate"], found["once"]["n_alarms"]) == (0.01, 1)
+    assert found["once"]["is_over_budget"] is False
+
+
+def test_coverage_counts_from_when_the_device_was_there():
+    half = np.full(N, np.nan)
+    half[N // 2 :] = 0.5
+    table = predictions({"lost half": half, "new": half})
+    found = drift(table, {"lost half": LONG_AGO, "new": START, "gone": LONG_AGO})
+    assert (found["lost half"]["coverage"], found["lost half"]["status"]) == (0.5, "sparse")
+    assert (found["new"]["coverage"], found["new"]["status"]) == (1.0, "ok")
+    assert (found["gone"]["n_windows"], found["gone"]["coverage"], found["gone"]["status"]) == (0, 0, "sparse")
+    assert (found["gone"]["flag_rate"], found["gone"]["is_over_budget"]) == (None, None)
+
+
+def test_a_device_without_a_model_has_a_row():
+    assert drift(predictions({"a": calm(), "b": calm()}), {"a": LONG_AGO})["b"]["n_windows"] == N
+
+
+def test_windows_of_an_earlier_version_say_nothing_of_this_one():
+    early, late = predictions({"a": np.full(1950, 5.0)}), predictions({"a": calm(50)}, "2", first=1950)
+    row = drift(pa.concat_tables([early, late]), watched=WatchedModels("2", is_combined=True))["a"]
+    assert (row["n_windows"], row["n_judged"], row["psi"]) == (N, 50, None)
+    assert (row["status"], row["flag_rate"] < 0.1) == ("too_few_windows", True)
+
+
+def test_windows_outside_the_range_are_left_out():
+    cut = (SPAN[0] + 3 * WINDOW_US, SPAN[1] - 2 * WINDOW_US)
+    assert drift(predictions({"a": calm()}), span=cut)["a"]["n_windows"] == N - 5
+
+
+def test_scores_of_a_one_class_svm_promise_nothing():
+    row = drift(predictions({"a": calm()}), watched=WatchedModels("1", is_combined=False))["a"]
+    assert (row["psi"], row["target_rate"], row["is_over_budget"]) == (None, None, None)
+    assert row["flag_rate"] is not None
+
+
+def test_rows_may_come_in_any_order():
+    table = predictions({"a": calm(), "b": calm(seed=1)})
+    mixed = table.take(np.random.default_rng(0).permutation(table.num_rows))
+    assert drift(mixed) == drift(table)
+
+
+def test_no_windows_and_no_models_are_no_rows():
+    assert drift_table(predictions({"a": []}), models({}), "s", SPAN, COMBINED, DriftLimits()).num_rows == 0
+
+
+@given(st.lists(st.integers(0, 500), min_size=5, max_size=5))
+def test_the_index_is_finite_and_never_negative(counts):
+    index = stability_index(np.array([counts]))[0]
+    assert np.isfinite(index)
+    assert index >= 0
+
+
+def test_the_index_of_enough_shifted_windows_is_the_textbooks():
+    found = np.array([0.6, 0.2, 0.1, 0.06, 0.04])
+    textbook = ((found - EXPECTED_SHARES) * np.log(found / EXPECTED_SHARES)).sum()
+    assert stability_index((found * 1e7).astype(int)[None])[0] == pytest.approx(textbook, rel=1e-4)
+
+
+def digest(*parts):
+    found = ScoresDigest()
+    for part in parts:
+        found.update(part)
+    return found.hexdigest()
+
+
+def test_the_digest_of_scores_tells_scores_and_models_and_not_how_rows_were_cut():
+    one = pa.concat_tables([predictions({"a": calm(9)}), predictions({"b": calm(9)}, "2")])
+    assert digest(one.slice(0, 7), one.slice(7, 0), one.slice(7)) == digest(one)
+    other_score = pa.concat_tables([predictions({"a": calm(9, 1)}), predictions({"b": calm(9)}, "2")])
+    other_model = predictions({"a": calm(9), "b": calm(9)})
+    assert len({digest(one), digest(other_score), digest(other_model)}) == 3

@@ -1,0 +1,32 @@
+"""The median and the spread are those of the many, whatever a few windows did."""
+
+import numpy as np
+import pytest
+
+from batch_scoring.fleet.robust_z import center_and_spread
+
+NORMAL = np.random.default_rng(0).normal(5.0, 2.0, size=(4000, 2))
+
+
+def test_a_normal_distribution_has_its_own():
+    center, spread = center_and_spread(NORMAL)
+    np.testing.assert_allclose(center, 5.0, atol=0.1)
+    np.testing.assert_allclose(spread, 2.0, rtol=0.05)
+
+
+def test_wild_windows_in_training_change_next_to_nothing():
+    X = NORMAL.copy()
+    X[:15] = 1e6
+    center, spread = center_and_spread(X)
+    np.testing.assert_allclose(center, 5.0, atol=0.15)
+    np.testing.assert_allclose(spread, 2.0, rtol=0.1)
+
+
+def test_a_feature_that_mostly_stands_still_has_a_spread():
+    X = np.zeros((100, 3))
+    X[::10, 0] = [3.0] * 10
+    X[7, 1] = 3.0
+    _, spread = center_and_spread(X)
+    assert spread[0] == pytest.approx(0.5 * np.repeat([0.0, 3.0], [89, 9]).std())
+    assert spread[1] == pytest.approx(X[:, 1].std())
+    assert 0 < spread[2] <= 1e-12
