@@ -1,0 +1,84 @@
+"""Opens a container with the credentials there are; one client a container, whose connections are shared."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from azure.storage.blob import ContainerClient
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.storage.credentials import Credentials
+from batch_scoring.storage.location import Location, require_safe
+from batch_scoring.storage.retries import BoundedRetry, TooManyRequests
+from batch_scoring.storage.secrets_in_logs import hide_signatures
+
+# What is fetched or staged at a time, over so many connections.
+BLOCK_BYTES = 8 << 20
+CONNECTIONS = 4
+
+
+def open_container(location: Location, credentials: Credentials) -> ContainerClient:
+    """A client of the location's container; nothing is sent yet.
+
+    Raises
+    ------
+    InputError
+        When no account is named, or the credentials are of another account or cannot be read.
+    """
+    return _open(location.account_url, location.container, credentials)
+
+
+@cache
+def _open(account_url: str, container: str, credentials: Credentials) -> ContainerClient:
+    hide_signatures()
+    options: dict[str, Any] = {
+        "retry_policy": BoundedRetry(),
+        "per_retry_policies": [TooManyRequests()],
+        "max_single_put_size": BLOCK_BYTES,
+        "max_block_size": BLOCK_BYTES,
+        "max_single_get_size": BLOCK_BYTES,
+        "max_chunk_get_size": BLOCK_BYTES,
+        "connection_timeout": 10,
+        "read_timeout": 60,
+    }
+    if credentials.connection_string:
+        return _of_connection_string(account_url, container, credentials.connection_string, options)
+    url = account_url or credentials.account_url
+    if not url:
+        raise InputError(
+            f"abfs://{container}: no storage account is named; set AZURE_STORAGE_ACCOUNT or "
+            "AZURE_STORAGE_CONNECTION_STRING, or write https://ACCOUNT.blob.core.windows.net/CONTAINER/…"
+        )
+    require_safe(url)
+    return ContainerClient(url, container, credential=_credential(url, credentials), **options)
+
+
+def _of_connection_string(
+    account_url: str, container: str, text: str, options: dict[str, Any]
+) -> ContainerClient:
+    try:
+        client = ContainerClient.from_connection_string(text, container, **options)
+    except ValueError:
+        raise InputError(
+            f"{container}: the connection string cannot be read; it looks like "
+            "'DefaultEndpointsProtocol=https;AccountName=…;AccountKey=…;EndpointSuffix=core.windows.net'"
+        ) from None
+    found = client.primary_endpoint.partition("?")[0].rsplit("/", 1)[0]
+    require_safe(found)
+    if account_url and found != account_url:
+        raise InputError(f"{account_url}/{container}: the connection string is of another account, {found}")
+    return client
+
+
+def _credential(url: str, credentials: Credentials) -> Any:
+    if credentials.sas_token:
+        return credentials.sas_token.lstrip("?")
+    if credentials.account_key:
+        host = url.partition("://")[2]
+        # An emulator has the account's name in the path.
+        name = host.partition("/")[2] or host.partition(".")[0]
+        return {"account_name": name, "account_key": credentials.account_key}
+    from azure.identity import DefaultAzureCredential
+
+    return DefaultAzureCredential()
