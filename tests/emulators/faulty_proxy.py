@@ -28,7 +28,7 @@ class Fault:
     ----------
     kind : int or str
         A status to answer with; ``"reset"`` before the request is sent on, ``"lost answer"`` after
-        it, ``"truncated"`` for half a body, ``"slow"`` for a pause (``after`` is called first).
+        it, ``"truncated"`` for half a body, ``"pass"`` for nothing but what ``before`` does.
     times : int
         How many requests it befalls.
     applies : callable

@@ -81,6 +81,8 @@ def _code(error: AzureError) -> str:
 
 def _refused(error: AzureError, code: str, credentials: Credentials) -> str:
     response: Any = getattr(error, "response", None)
+    if response is None and credentials.has_key:
+        return "the account key cannot be read: it is no base64; copy it whole from the portal"
     if response is None:
         return (
             "nobody is signed in; run `az login`, give this machine a managed identity, or set "
@@ -93,16 +95,16 @@ def _refused(error: AzureError, code: str, credentials: Credentials) -> str:
             f"access is refused because this machine's clock is {abs(skew) // timedelta(minutes=1)} minutes "
             f"{ahead} the service's; set the clock"
         )
-    if credentials.sas_token or "sharedaccesssignature" in credentials.connection_string.lower():
+    if credentials.has_sas:
         return _refused_sas(credentials, code)
-    if code in ("AuthorizationPermissionMismatch", "AuthorizationFailure", "InsufficientAccountPermissions"):
+    if credentials.has_key:
         return (
-            f"access is refused ({code}); give this identity the role 'Storage Blob Data Contributor', and "
-            "let the account's network rules admit this machine"
+            f"the account key is refused ({code or 'not authorised'}); take the account's present key from "
+            "the portal, and see that its network rules admit this machine"
         )
     return (
-        f"the account key is refused ({code or 'not authorised'}); take the account's present key from the "
-        "portal or `az storage account keys list`"
+        f"access is refused ({code or 'not authorised'}); give this identity the role 'Storage Blob Data "
+        "Contributor', and see that the account's network rules admit this machine"
     )
 
 

@@ -10,7 +10,7 @@ from azure.storage.blob import ContainerClient
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.storage.credentials import Credentials
 from batch_scoring.storage.location import Location, require_safe
-from batch_scoring.storage.retries import BoundedRetry, TooManyRequests
+from batch_scoring.storage.retries import BoundedRetry, Transport
 from batch_scoring.storage.secrets_in_logs import hide_signatures
 
 # What is fetched or staged at a time, over so many connections.
@@ -34,13 +34,11 @@ def _open(account_url: str, container: str, credentials: Credentials) -> Contain
     hide_signatures()
     options: dict[str, Any] = {
         "retry_policy": BoundedRetry(),
-        "per_retry_policies": [TooManyRequests()],
+        "transport": Transport(connection_timeout=10, read_timeout=60),
         "max_single_put_size": BLOCK_BYTES,
         "max_block_size": BLOCK_BYTES,
         "max_single_get_size": BLOCK_BYTES,
         "max_chunk_get_size": BLOCK_BYTES,
-        "connection_timeout": 10,
-        "read_timeout": 60,
     }
     if credentials.connection_string:
         return _of_connection_string(account_url, container, credentials.connection_string, options)

@@ -69,6 +69,16 @@ class Credentials:
         return cls(**{name: str(value or "").strip() for name, value in values.items()})
 
     @property
+    def has_sas(self) -> bool:
+        """Whether access is shared by a signature."""
+        return bool(self.sas_token) or "sharedaccesssignature=" in self.connection_string.lower()
+
+    @property
+    def has_key(self) -> bool:
+        """Whether the account's key is at hand."""
+        return not self.has_sas and bool(self.account_key or self.connection_string)
+
+    @property
     def account_url(self) -> str:
         """Where the named account answers; empty where none is named."""
         if not self.account or "://" in self.account:

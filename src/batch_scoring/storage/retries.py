@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from azure.core.exceptions import HttpResponseError
-from azure.core.pipeline import PipelineRequest, PipelineResponse
-from azure.core.pipeline.policies import HTTPPolicy
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
+from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import ExponentialRetry
 
 RETRIES = 5
@@ -21,6 +20,14 @@ class BoundedRetry(ExponentialRetry):
         kinds = {f"retry_{kind}": RETRIES for kind in ("total", "connect", "read", "status")}
         super().__init__(**kinds)  # type: ignore[arg-type]
 
+    def increment(
+        self, settings: dict[str, Any], request: Any, response: Any = None, error: Any = None
+    ) -> bool:
+        """Count a failure; False where it makes no sense to try again: nobody signs in meanwhile."""
+        if isinstance(error, ClientAuthenticationError):
+            return False
+        return super().increment(settings, request, response, error)
+
     def get_backoff_time(self, settings: dict[str, Any]) -> float:
         """Seconds to wait before the next try; spread, so that jobs do not come back all at once."""
         import random
@@ -29,12 +36,12 @@ class BoundedRetry(ExponentialRetry):
         return wait * random.uniform(0.75, 1.25)
 
 
-class TooManyRequests(HTTPPolicy[Any, Any]):
-    """Makes 429 an error that the retry policy above it sees; the SDK takes it for an answer."""
+class Transport(RequestsTransport):  # type: ignore[misc]
+    """Makes 429 an error that the retry policy sees; the SDK takes it for an answer."""
 
-    def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
-        """Send the request on; raises HttpResponseError for 429."""
-        response = self.next.send(request)
-        if response.http_response.status_code == 429:
-            raise HttpResponseError(response=response.http_response)
+    def send(self, request: Any, **options: Any) -> Any:
+        """Send the request; raises HttpResponseError for 429."""
+        response = super().send(request, **options)
+        if response.status_code == 429:
+            raise HttpResponseError(response=response)
         return response
