@@ -14,6 +14,7 @@ from kedro.pipeline import Pipeline
 from batch_scoring.collector import collector
 from batch_scoring.settings_check import check_settings
 from batch_scoring.storage.credentials import use_kedro_credentials
+from batch_scoring.storage.secrets_in_logs import hide_credentials
 
 SUMMARY = "run_summary_text"
 
@@ -27,6 +28,9 @@ def _credentials(context: KedroContext) -> dict[str, Any]:
 
 class ProjectHooks:
     """Checks the settings first, prints the summary last; closes what an error has left open."""
+
+    def __init__(self) -> None:
+        hide_credentials()
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:

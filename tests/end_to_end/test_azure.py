@@ -1,4 +1,4 @@
-"""Whole runs with `--env=azure` over Azurite: the same predictions, killed or not, and no secret in any log."""
+"""Whole runs with `--env=azure` over Azurite: the same predictions, killed or not; no secret in a log."""
 
 import os
 import random
@@ -78,10 +78,10 @@ def test_blobs_hold_the_same_as_local_files_byte_for_byte(local, workspace):
     assert workspace.files(*DATA, "06_models/published") == before
 
 
-@pytest.mark.parametrize("trial", range(5))
+@pytest.mark.parametrize("trial", range(3))
 def test_a_run_killed_at_any_moment_and_repeated_ends_in_the_same_blobs(local, workspace, trial):
     process = workspace.start()
-    time.sleep(2 + 8 * (trial + random.random()) / 5)
+    time.sleep(2 + 8 * (trial + random.random()) / 3)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     workspace.run()
@@ -151,7 +151,7 @@ def test_no_secret_appears_in_any_log_at_debug_level(
         signature.replace("%2B", "+").replace("%2F", "/").replace("%3D", "="),
     ):
         assert secret not in output
-    assert not re.search(r"sig=[^…&\s]{8}|AccountKey=|SharedKey \w+:|Bearer \S{8}", output)
+    assert not re.search(r"sig=(?!REDACTED|…)|AccountKey=|SharedKey \w+:|Bearer \S{8}", output)
 
 
 def conf_with(folder: Path, values) -> Path:
@@ -168,7 +168,7 @@ def conf_with(folder: Path, values) -> Path:
 def test_a_job_that_scores_local_files_imports_neither_azure_nor_fsspec():
     program = (
         "import sys; from kedro.io import DataCatalog;"
-        "from batch_scoring.datasets import arrow_parquet, fleet_models, partitions, raw_readings, source_ledger;"
+        "from batch_scoring.datasets import arrow_parquet, fleet_models, partitions, raw_readings;"
         "fleet_models.FleetModels('/nowhere').load();"
         "partitions.ArrowPartitions('/nowhere').load();"
         "print([name for name in ('azure', 'fsspec', 'adlfs') if name in sys.modules])"

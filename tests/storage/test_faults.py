@@ -5,11 +5,12 @@ import re
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from batch_scoring.fleet.errors import InputError
-from batch_scoring.storage import open_folder, retries
+from batch_scoring.storage import blob_transfer, open_folder, retries
 from tests.emulators.azurite import ACCOUNT, new_key
 from tests.emulators.faulty_proxy import Fault
 
@@ -20,7 +21,8 @@ FOREVER = 10_000
 
 
 @pytest.fixture
-def folder(container, proxy):
+def folder(container, proxy, monkeypatch):
+    monkeypatch.setattr(blob_transfer, "SINGLE_PUT_BYTES", 1 << 20)
     return open_folder(f"abfs://{container}/there")
 
 
@@ -82,7 +84,7 @@ def test_a_lasting_trouble_is_one_sentence_after_bounded_retries(folder, proxy, 
     for use in (
         lambda: folder.read("a"),
         lambda: write(folder, "a", b"new"),
-        lambda: folder.put("a", __file__),
+        lambda: folder.put("a", Path(__file__)),
     ):
         before = fault.times
         with pytest.raises(InputError, match=said) as error:

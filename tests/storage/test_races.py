@@ -50,6 +50,27 @@ def test_who_writes_what_another_wrote_meanwhile_is_refused(folder):
         folder.delete("a")
 
 
+def test_what_another_run_wrote_since_it_was_listed_is_not_overwritten(folder, container):
+    write(folder, "a", b"former")
+    assert len(folder.entries()) == 1
+    in_another_process(container, "a", b"theirs")
+    in_another_process(container, "b", b"theirs")
+    for name in ("a", "b"):
+        with pytest.raises(InputError, match="another run has written this meanwhile"):
+            write(folder, name, b"mine")
+        with pytest.raises(InputError, match="another run has written this meanwhile"):
+            write(folder, name, b"mine")
+        assert folder.read(name)[0] == b"theirs"
+        write(folder, name, b"mine, of theirs")
+
+
+def in_another_process(container, name, data):
+    from azure.storage.blob import ContainerClient
+
+    client = ContainerClient.from_connection_string(os.environ["AZURE_STORAGE_CONNECTION_STRING"], container)
+    client.upload_blob(f"there/{name}", data, overwrite=True)
+
+
 def test_two_writers_of_many_blocks_at_once_never_mix(folder, monkeypatch):
     # Blocks are staged in turns: with names that all writers share, each would commit some of the other's.
     turns = threading.Barrier(2, timeout=60)
@@ -61,6 +82,7 @@ def test_two_writers_of_many_blocks_at_once_never_mix(folder, monkeypatch):
 
     monkeypatch.setattr(blob_transfer.BlobClient, "stage_block", staged_in_turns)
     monkeypatch.setattr(blob_transfer, "CONNECTIONS", 1)
+    monkeypatch.setattr(blob_transfer, "SINGLE_PUT_BYTES", MIB)
     whole = {letter: letter * (20 * MIB) for letter in (b"a", b"b")}
     refused = []
 

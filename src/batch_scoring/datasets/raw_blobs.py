@@ -34,7 +34,7 @@ class SourceBlob(SourceFile):
     def opened(self) -> Iterator[str]:
         """The path of a copy, which stays until the end of the run; errors name the blob instead."""
         try:
-            copy = str(self.folder.local_copy(self.entry.name, run_folder()))
+            copy = str(self.folder.local_copy(self.entry.name, run_folder(), self.entry))
         except FileNotFoundError:
             raise InputError(f"{self.path}: is gone since it was listed; run again") from None
         try:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from azure.core import MatchConditions
-from azure.storage.blob import BlobClient, ContainerClient
+from azure.storage.blob import BlobClient
 
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.storage.blob_errors import ChangedMeanwhileError, clear_errors
-from batch_scoring.storage.blob_service import BLOCK_BYTES, open_container
+from batch_scoring.storage.blob_service import BLOCK_BYTES, Container, open_container
 from batch_scoring.storage.blob_transfer import download, upload
 from batch_scoring.storage.credentials import Credentials
 from batch_scoring.storage.folder import Entry, Folder
@@ -48,13 +48,13 @@ class BlobFolder(Folder):
         return Credentials.find(self._given)
 
     @cached_property
-    def _container(self) -> ContainerClient:
+    def _container(self) -> Container:
         return open_container(self._location, self._credentials)
 
     @property
     def clock(self) -> str:  # type: ignore[override]
         """The account's."""
-        return self._container.primary_hostname
+        return self._container.client.primary_hostname
 
     def path(self, name: str = "") -> str:
         """The blob's URL."""
@@ -71,24 +71,28 @@ class BlobFolder(Folder):
         with self._clear_errors(""):
             found = [
                 _entry(blob.name.removeprefix(prefix), blob)
-                for blob in self._container.list_blobs(name_starts_with=prefix)
-                if blob.name.endswith(suffix)
+                for blob in self._container.client.list_blobs(name_starts_with=prefix)
             ]
-        return sorted(found, key=lambda entry: entry.name)
+        self._container.known.see_all(prefix, {f"{prefix}{one.name}": one.version for one in found})
+        return sorted((one for one in found if f"/{one.name}".endswith(suffix)), key=lambda entry: entry.name)
 
     def entry(self, name: str) -> Entry | None:
         """What is known of a blob."""
         try:
             with self._clear_errors(name):
-                return _entry(name, self._blob(name).get_blob_properties())
+                found = _entry(name, self._blob(name).get_blob_properties())
         except FileNotFoundError:
-            return None
+            found = None
+        self._see(name, found.version if found else None)
+        return found
 
     def read(self, name: str) -> tuple[bytes, str]:
         """A small blob's bytes and its ETag."""
         with self._clear_errors(name):
             found = self._blob(name).download_blob()
-            return found.readall(), _version(found.properties)
+            data, version = found.readall(), _version(found.properties.etag)
+        self._see(name, version)
+        return data, version
 
     def open_ranges(
         self, name: str, entry: Entry | None = None, footer: Callable[[], bytes] | None = None
@@ -107,9 +111,9 @@ class BlobFolder(Folder):
         footer = int.from_bytes(end[-_FOOTER_TAIL:-4], "little") + _FOOTER_TAIL
         return end if footer <= len(end) or footer > entry.size else self._read_end(entry, footer)
 
-    def local_copy(self, name: str, keep_in: Path | None = None) -> Path:
+    def local_copy(self, name: str, keep_in: Path | None = None, entry: Entry | None = None) -> Path:
         """A copy that is named after the blob's URL and ETag, fetched unless it is there already."""
-        entry = self.entry(name)
+        entry = entry or self.entry(name)
         if entry is None:
             raise FileNotFoundError(self.path(name))
         folder = keep_in or cache_folder()
@@ -128,16 +132,15 @@ class BlobFolder(Folder):
     @contextmanager
     def writing(self, name: str) -> Iterator[IO[bytes]]:
         """A local file that is uploaded, whole or not at all, when the block ends."""
-        former = self.entry(name)
+        former = self._known_version(name)
         with tempfile.NamedTemporaryFile(dir=run_folder()) as file:
             yield file
             file.flush()
-            self._upload(name, Path(file.name), former.version if former else None)
+            self._upload(name, Path(file.name), former)
 
     def put(self, name: str, path: Path) -> None:
         """Upload a local file."""
-        former = self.entry(name)
-        self._upload(name, path, former.version if former else None)
+        self._upload(name, path, self._known_version(name))
 
     def replace(self, name: str, data: bytes, former: str | None) -> None:
         """Upload bytes on the condition that nobody else has meanwhile."""
@@ -153,10 +156,11 @@ class BlobFolder(Folder):
                 self._blob(name).delete_blob()
         except FileNotFoundError:
             pass
+        self._see(name, None)
 
     def _blob(self, name: str) -> BlobClient:
         _require_inside(name)
-        return self._container.get_blob_client(self._location.joined(name).path)
+        return self._container.client.get_blob_client(self._location.joined(name).path)
 
     def _clear_errors(self, name: str) -> Any:
         return clear_errors(self.path(name), self._location.container, self._credentials)
@@ -177,20 +181,31 @@ class BlobFolder(Folder):
 
     def _fetch(self, entry: Entry, file: IO[bytes]) -> None:
         with self._unchanged(entry):
-            download(self._blob(entry.name), entry.size, file, _only_if(entry.version))
+            download(self._blob(entry.name), file, _only_if(entry.version))
         file.flush()
 
     def _upload(self, name: str, path: Path, former: str | None) -> None:
         try:
             with self._clear_errors(name):
-                upload(self._blob(name), path, _only_if(former))
+                self._see(name, _version(upload(self._blob(name), path, _only_if(former))))
         except ChangedMeanwhileError:
             # Perhaps by ourselves, and only the answer was lost; or by another run that made the same.
             if not self._holds(name, path):
+                self._see(name, former)  # what was looked at now is still not what was read
                 raise InputError(
                     f"{self.path(name)}: another run has written this meanwhile; let one run end before the "
                     "other begins, and run again"
                 ) from None
+
+    def _see(self, name: str, version: str | None) -> None:
+        self._container.known.see(self._location.joined(name).path, version)
+
+    def _known_version(self, name: str) -> str | None:
+        """The version that this process has read, else the one that is there."""
+        known, path = self._container.known, self._location.joined(name).path
+        if not known.knows(path):
+            self.entry(name)
+        return known.version(path)
 
     def _holds(self, name: str, path: Path) -> bool:
         """Whether a blob has just the bytes of a file."""
@@ -218,12 +233,12 @@ class BlobFolder(Folder):
 
 def _entry(name: str, blob: Any) -> Entry:
     changed = int(blob.last_modified.timestamp()) * 1_000_000_000
-    return Entry(name, blob.size, changed, _version(blob))
+    return Entry(name, blob.size, changed, _version(blob.etag))
 
 
-def _version(blob: Any) -> str:
+def _version(etag: str) -> str:
     """The ETag without its quotes, which a listing leaves out."""
-    return str(blob.etag).strip('"')
+    return etag.strip('"')
 
 
 def _only_if(version: str | None) -> dict[str, Any]:

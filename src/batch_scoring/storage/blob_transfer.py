@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
 from azure.storage.blob import BlobBlock, BlobClient
 
-from batch_scoring.storage.blob_service import BLOCK_BYTES, CONNECTIONS
+from batch_scoring.storage.blob_service import BLOCK_BYTES, CONNECTIONS, SINGLE_PUT_BYTES
 
 
-def download(blob: BlobClient, size: int, file: IO[bytes], condition: dict[str, Any]) -> None:
-    """Fetch a blob into a file, in ranges side by side.
+def download(blob: BlobClient, file: IO[bytes], condition: dict[str, Any]) -> None:
+    """Fetch a blob into a file, a large one in ranges side by side.
 
     Parameters
     ----------
     blob : azure.storage.blob.BlobClient
-    size : int
-        Its bytes, known from a listing.
     file : file open for writing, empty
     condition : dict
         ``etag`` and ``match_condition``: all ranges are of one version, or it fails.
     """
-
-    def fetch(start: int) -> None:
-        data = blob.download_blob(start, min(BLOCK_BYTES, size - start), **condition).readall()
-        os.pwrite(file.fileno(), data, start)
-
-    _side_by_side(fetch, range(0, size, BLOCK_BYTES))
+    blob.download_blob(max_concurrency=CONNECTIONS, **condition).readinto(file)
 
 
-def upload(blob: BlobClient, path: Path, condition: dict[str, Any]) -> None:
+def upload(blob: BlobClient, path: Path, condition: dict[str, Any]) -> str:
     """Store a file as a blob, whole or not at all.
 
     A small one goes with one request. The blocks of a larger one are staged side by side and committed
@@ -46,12 +40,17 @@ def upload(blob: BlobClient, path: Path, condition: dict[str, Any]) -> None:
     path : Path
     condition : dict
         ``etag`` and ``match_condition`` that must hold when it appears.
+
+    Returns
+    -------
+    str
+        Its new ETag.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
-        if size <= BLOCK_BYTES:
-            blob.upload_blob(file.read(), length=size, overwrite=True, **condition)
-            return
+        if size <= SINGLE_PUT_BYTES:
+            done = blob.upload_blob(file, length=size, overwrite=True, **condition)
+            return str(done["etag"])
         own = uuid.uuid4().hex
 
         def name(start: int) -> str:
@@ -61,14 +60,11 @@ def upload(blob: BlobClient, path: Path, condition: dict[str, Any]) -> None:
             blob.stage_block(name(start), os.pread(file.fileno(), BLOCK_BYTES, start))
 
         _side_by_side(stage, range(0, size, BLOCK_BYTES))
-        blob.commit_block_list([BlobBlock(name(start)) for start in range(0, size, BLOCK_BYTES)], **condition)
+        blocks = [BlobBlock(name(start)) for start in range(0, size, BLOCK_BYTES)]
+        return str(blob.commit_block_list(blocks, **condition)["etag"])
 
 
-def _side_by_side(work: Any, starts: range) -> None:
-    if len(starts) <= 1:
-        for start in starts:
-            work(start)
-        return
+def _side_by_side(work: Callable[[int], None], starts: range) -> None:
     with ThreadPoolExecutor(CONNECTIONS) as threads:
         futures = [threads.submit(work, start) for start in starts]
         try:

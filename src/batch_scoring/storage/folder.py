@@ -87,7 +87,7 @@ class Folder(ABC):
         """
 
     @abstractmethod
-    def local_copy(self, name: str, keep_in: Path | None = None) -> Path:
+    def local_copy(self, name: str, keep_in: Path | None = None, entry: Entry | None = None) -> Path:
         """The file itself where it is local, else a copy; raises FileNotFoundError.
 
         Parameters
@@ -95,6 +95,8 @@ class Folder(ABC):
         name : str
         keep_in : Path, optional
             Where copies lie; default: a cache of this machine. A copy of the same version is used again.
+        entry : Entry, optional
+            What a listing told of it: it is this version that is wanted.
         """
 
     @abstractmethod

@@ -52,7 +52,7 @@ class LocalFolder(Folder):
         """The path itself."""
         return self._place(name)
 
-    def local_copy(self, name: str, keep_in: Path | None = None) -> Path:
+    def local_copy(self, name: str, keep_in: Path | None = None, entry: Entry | None = None) -> Path:
         """The path itself; raises FileNotFoundError."""
         place = self._place(name)
         place.stat()
