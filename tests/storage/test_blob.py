@@ -9,7 +9,7 @@ BIG = bytes(range(256)) * (20 << 12)  # 20 MiB: several blocks
 
 @pytest.fixture(params=["local", "blob"])
 def folder(request, tmp_path, monkeypatch):
-    monkeypatch.setattr("batch_scoring.storage.blob_transfer.SINGLE_PUT_BYTES", 1 << 20)
+    monkeypatch.setattr("batch_scoring.storage.blob_service.SINGLE_PUT_BYTES", 1 << 20)
     if request.param == "local":
         return open_folder(tmp_path / "there")
     return open_folder(f"abfs://{request.getfixturevalue('container')}/there")

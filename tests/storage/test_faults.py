@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from batch_scoring.fleet.errors import InputError
-from batch_scoring.storage import blob_transfer, open_folder, retries
+from batch_scoring.storage import blob_service, open_folder, retries
 from tests.emulators.azurite import ACCOUNT, new_key
 from tests.emulators.faulty_proxy import Fault
 
@@ -22,7 +22,7 @@ FOREVER = 10_000
 
 @pytest.fixture
 def folder(container, proxy, monkeypatch):
-    monkeypatch.setattr(blob_transfer, "SINGLE_PUT_BYTES", 1 << 20)
+    monkeypatch.setattr(blob_service, "SINGLE_PUT_BYTES", 1 << 20)
     return open_folder(f"abfs://{container}/there")
 
 

@@ -8,10 +8,11 @@ import threading
 import time
 
 import pytest
+from azure.storage.blob._generated.operations import BlockBlobOperations
 
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.publishing import load_published, publish
-from batch_scoring.storage import blob_transfer, open_folder
+from batch_scoring.storage import blob, blob_service, open_folder
 from batch_scoring.storage.blob import BlobFolder
 from batch_scoring.storage.location import Location
 from tests.emulators.faulty_proxy import Fault
@@ -23,7 +24,8 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def folder(container):
+def folder(container, monkeypatch):
+    monkeypatch.setattr(blob_service, "SINGLE_PUT_BYTES", MIB)
     return open_folder(f"abfs://{container}/there")
 
 
@@ -74,15 +76,14 @@ def in_another_process(container, name, data):
 def test_two_writers_of_many_blocks_at_once_never_mix(folder, monkeypatch):
     # Blocks are staged in turns: with names that all writers share, each would commit some of the other's.
     turns = threading.Barrier(2, timeout=60)
-    stage = blob_transfer.BlobClient.stage_block
+    stage = BlockBlobOperations.stage_block
 
     def staged_in_turns(self, *arguments, **options):
         turns.wait()
         return stage(self, *arguments, **options)
 
-    monkeypatch.setattr(blob_transfer.BlobClient, "stage_block", staged_in_turns)
-    monkeypatch.setattr(blob_transfer, "CONNECTIONS", 1)
-    monkeypatch.setattr(blob_transfer, "SINGLE_PUT_BYTES", MIB)
+    monkeypatch.setattr(BlockBlobOperations, "stage_block", staged_in_turns)
+    monkeypatch.setattr(blob, "CONNECTIONS", 1)
     whole = {letter: letter * (20 * MIB) for letter in (b"a", b"b")}
     refused = []
 

@@ -16,8 +16,7 @@ from azure.storage.blob import BlobClient
 
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.storage.blob_errors import ChangedMeanwhileError, clear_errors
-from batch_scoring.storage.blob_service import BLOCK_BYTES, Container, open_container
-from batch_scoring.storage.blob_transfer import download, upload
+from batch_scoring.storage.blob_service import BLOCK_BYTES, CONNECTIONS, Container, open_container
 from batch_scoring.storage.credentials import Credentials
 from batch_scoring.storage.folder import Entry, Folder
 from batch_scoring.storage.location import Location
@@ -181,13 +180,24 @@ class BlobFolder(Folder):
 
     def _fetch(self, entry: Entry, file: IO[bytes]) -> None:
         with self._unchanged(entry):
-            download(self._blob(entry.name), file, _only_if(entry.version))
+            found = self._blob(entry.name).download_blob(
+                max_concurrency=CONNECTIONS, **_only_if(entry.version)
+            )
+            found.readinto(file)
         file.flush()
 
     def _upload(self, name: str, path: Path, former: str | None) -> None:
         try:
-            with self._clear_errors(name):
-                self._see(name, _version(upload(self._blob(name), path, _only_if(former))))
+            with self._clear_errors(name), path.open("rb") as file:
+                # The blocks of a large file have names of this call's own, and are committed together.
+                done = self._blob(name).upload_blob(
+                    file,
+                    length=path.stat().st_size,
+                    overwrite=True,
+                    max_concurrency=CONNECTIONS,
+                    **_only_if(former),
+                )
+                self._see(name, _version(done["etag"]))
         except ChangedMeanwhileError:
             # Perhaps by ourselves, and only the answer was lost; or by another run that made the same.
             if not self._holds(name, path):
