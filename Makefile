@@ -31,7 +31,7 @@ viz: $(VENV)/.run  ## look at the pipelines in Kedro-Viz, http://127.0.0.1:4141
 mlflow: $(VENV)/.run  ## look at runs and model versions in MLflow, http://127.0.0.1:5000
 	$(BIN)/mlflow server --host 127.0.0.1 --backend-store-uri sqlite:///$(DATA)/06_models/mlflow/mlflow.db
 
-test: $(VENV)/.dev system-packages  ## set up, then run every test
+test: $(VENV)/.dev system-packages .azurite/.ready  ## set up, then run every test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-quick: $(VENV)/.dev  ## the quick tests only, under a minute
@@ -59,7 +59,7 @@ lock:  ## choose the newest versions that fit and write requirements.lock
 	  --no-header --no-annotate --no-emit-index-url --upgrade --quiet --output-file requirements.lock
 
 clean:  ## remove the environment and everything computed, ./data too
-	rm -rf $(VENV) .viz build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .azurite .viz build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 	find data -mindepth 1 -not -name README.md -delete
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 	find src -name '*.so' -delete
@@ -70,6 +70,17 @@ system-packages:
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
 	  echo "no chromium and no right to install it: browser tests will be skipped"
 
+# The emulator of Blob Storage. Without Node.js its tests are skipped, outside of CI.
+AZURITE_VERSION := 3.37.0
+.azurite/.ready: Makefile
+	@command -v npm >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; } || \
+	  echo "no Node.js and no right to install it: tests of Blob Storage will be skipped"
+	@mkdir -p .azurite
+	@! command -v npm >/dev/null || grep -qs '"version": "$(AZURITE_VERSION)"' .azurite/node_modules/azurite/package.json || \
+	  npm install --prefix .azurite --no-audit --no-fund --no-package-lock --loglevel=error azurite@$(AZURITE_VERSION)
+	@touch $@
+
 # One stamp a set of extras, so that a changed lock or pyproject installs again.
 $(VENV)/.run $(VENV)/.dev $(VENV)/.bench: pyproject.toml requirements.lock $(wildcard src/batch_scoring/fleet/*.[ch])
 	@command -v cc >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
@@ -78,5 +89,5 @@ $(VENV)/.run $(VENV)/.dev $(VENV)/.bench: pyproject.toml requirements.lock $(wil
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=…")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
 	  echo "installing python3-venv"; apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
-	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[ingest,train,viz$(if $(filter %.dev,$@),$(comma)dev)$(if $(filter %.bench,$@),$(comma)bench)]"
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[ingest,train,viz$(if $(filter %.dev,$@),$(comma)azure$(comma)dev)$(if $(filter %.bench,$@),$(comma)bench)]"
 	@touch $@

@@ -5,18 +5,37 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from kedro.config import MissingConfigException
+from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from batch_scoring.collector import collector
 from batch_scoring.settings_check import check_settings
+from batch_scoring.storage.credentials import use_kedro_credentials
+from batch_scoring.storage.secrets_in_logs import hide_credentials
 
 SUMMARY = "run_summary_text"
 
 
+def _credentials(context: KedroContext) -> dict[str, Any]:
+    try:
+        return dict(context.config_loader["credentials"])
+    except MissingConfigException:
+        return {}
+
+
 class ProjectHooks:
     """Checks the settings first, prints the summary last; closes what an error has left open."""
+
+    def __init__(self) -> None:
+        hide_credentials()
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Tell the storage where Kedro's credentials are; they are read only for data in Blob Storage."""
+        use_kedro_credentials(lambda: _credentials(context))
 
     @hook_impl
     def before_pipeline_run(

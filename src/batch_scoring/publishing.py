@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batch_scoring.datasets.arrow_parquet import atomic_file
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.model import FleetModel
 from batch_scoring.fleet.model_file import FleetFile, write_models
 from batch_scoring.ids import from_path_segment, path_segment
+from batch_scoring.storage import Folder, open_folder
+
+Root = Folder | Path | str
 
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 3
@@ -71,10 +73,13 @@ class PublishedModel:
     manifest : Manifest
     models : FleetFile
         Opened; damage is told when the part that has it is read.
+    path : str
+        Where it is published; of a blob, ``models`` is a copy.
     """
 
     manifest: Manifest
     models: FleetFile
+    path: str = ""
 
     @property
     def model(self) -> FleetModel:
@@ -90,12 +95,12 @@ class PublishedModel:
             When it is not what was published.
         """
         if self.models.sha256() != self.manifest.sha256:
-            raise _damaged(self.models.path, self.manifest, "its SHA-256 is another one")
+            raise _damaged(self.path, self.manifest, "its SHA-256 is another one")
         return self
 
 
 def publish(
-    root: Path | str, models: FleetFile | FleetModel | Path, version: str, run_id: str, fingerprint: str
+    root: Root, models: FleetFile | FleetModel | Path, version: str, run_id: str, fingerprint: str
 ) -> Manifest:
     """Make these models the ones that are scored for their sensor.
 
@@ -105,7 +110,7 @@ def publish(
 
     Parameters
     ----------
-    root : path
+    root : Folder, path or URL
         The folder of all published models.
     models : FleetFile, path or FleetModel
         A file that :func:`write_models` wrote is copied as it is, without being held in memory.
@@ -119,7 +124,7 @@ def publish(
     Raises
     ------
     InputError
-        When the file is no fleet model.
+        When the file is no fleet model, or another run publishes the sensor at the same time.
     """
     with _in_file(models) as source:
         digest = source.sha256()
@@ -135,25 +140,34 @@ def publish(
             n_models=source.n_models,
             fingerprint=fingerprint,
         )
-        folder = sensor_folder(root, manifest.sensor)
-        _copy_unless_there(source, folder / manifest.file, digest)
+        folder = _folder(root, manifest.sensor)
+        _copy_unless_there(source, folder, manifest.file, digest)
     text = json.dumps(dataclasses.asdict(manifest), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    _write_unless_there(folder / MANIFEST, text.encode())
+    _write_unless_there(folder, MANIFEST, text.encode())
     return manifest
 
 
 def sensor_folder(root: Path | str, sensor: str) -> Path:
-    """Where the published model of a sensor lies."""
+    """Where the published model of a sensor lies, below a local folder."""
     return Path(root) / path_segment(sensor)
 
 
-def list_published(root: Path | str) -> list[str]:
+def _folder(root: Root, sensor: str) -> Folder:
+    return open_folder(root).below(path_segment(sensor))
+
+
+def list_published(root: Root) -> list[str]:
     """The sensors that have a published model, sorted as UTF-8 bytes."""
-    found = (from_path_segment(path.parent.name) for path in Path(root).glob(f"*/{MANIFEST}"))
-    return sorted(found, key=str.encode)
+    found = [entry.name.split("/") for entry in open_folder(root).entries(f"/{MANIFEST}")]
+    return sorted((from_path_segment(parts[0]) for parts in found if len(parts) == 2), key=str.encode)
 
 
-def read_manifest(root: Path | str, sensor: str) -> Manifest:
+def is_published(root: Root, manifest: Manifest) -> bool:
+    """Whether the table that a manifest names is there; it is not read."""
+    return _folder(root, manifest.sensor).entry(manifest.file) is not None
+
+
+def read_manifest(root: Root, sensor: str) -> Manifest:
     """Read which models of a sensor are to be scored.
 
     Raises
@@ -161,9 +175,10 @@ def read_manifest(root: Path | str, sensor: str) -> Manifest:
     InputError
         When nothing is published for the sensor, or the manifest cannot be read.
     """
-    path = sensor_folder(root, sensor) / MANIFEST
+    folder = _folder(root, sensor)
+    path = folder.path(MANIFEST)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(folder.read(MANIFEST)[0])
         manifest = _manifest_from_json(values, path)
     except FileNotFoundError:
         raise InputError(
@@ -178,7 +193,7 @@ def read_manifest(root: Path | str, sensor: str) -> Manifest:
     return manifest
 
 
-def load_published(root: Path | str, sensor: str) -> PublishedModel:
+def load_published(root: Root, sensor: str) -> PublishedModel:
     """Open the models of a sensor that are to be scored.
 
     Raises
@@ -188,21 +203,24 @@ def load_published(root: Path | str, sensor: str) -> PublishedModel:
         one than was published. Damage further inside is told by the models when they are read.
     """
     manifest = read_manifest(root, sensor)
-    path = sensor_folder(root, sensor) / manifest.file
+    folder = _folder(root, sensor)
+    path = folder.path(manifest.file)
     try:
-        models = FleetFile(path)
+        copy = folder.local_copy(manifest.file)
     except FileNotFoundError:
         raise InputError(
             f"{path}: the published table of sensor {sensor!r} is missing; {_publish_again(manifest)}"
         ) from None
+    try:
+        models = FleetFile(copy)
     except InputError as error:
-        raise _damaged(path, manifest, str(error).removeprefix(f"{path}: ")) from error
+        raise _damaged(path, manifest, str(error).removeprefix(f"{copy}: ")) from error
     if models.contents_sha256 != manifest.contents_sha256:
         raise _damaged(path, manifest, "it holds other models")
-    return PublishedModel(manifest, models)
+    return PublishedModel(manifest, models, path)
 
 
-def published_as(root: Path | str, sensor: str, version: str, run_id: str) -> Manifest | None:
+def published_as(root: Root, sensor: str, version: str, run_id: str) -> Manifest | None:
     """The manifest, when just this version of the sensor is published and whole; else None."""
     try:
         manifest = load_published(root, sensor).verify().manifest
@@ -211,7 +229,7 @@ def published_as(root: Path | str, sensor: str, version: str, run_id: str) -> Ma
     return manifest if (manifest.version, manifest.run_id) == (version, run_id) else None
 
 
-def _damaged(path: Path, manifest: Manifest, reason: str) -> InputError:
+def _damaged(path: str, manifest: Manifest, reason: str) -> InputError:
     return InputError(
         f"{path}: the published table of sensor {manifest.sensor!r} is damaged: {reason}; "
         + _publish_again(manifest)
@@ -234,26 +252,31 @@ def _in_file(models: FleetFile | FleetModel | Path) -> Iterator[FleetFile]:
         yield models if isinstance(models, FleetFile) else FleetFile(models)
 
 
-def _copy_unless_there(source: FleetFile, path: Path, digest: str) -> None:
+def _copy_unless_there(source: FleetFile, folder: Folder, name: str, digest: str) -> None:
     """Copy the file, unless a whole copy is there: a second publishing changes nothing."""
     try:
-        if FleetFile(path).sha256() == digest:
-            return
-    except (FileNotFoundError, InputError):
-        pass  # Not there, or so damaged that it cannot be opened.
-    with source.path.open("rb") as file, atomic_file(path) as copy:
-        shutil.copyfileobj(file, copy, 1 << 20)
-
-
-def _write_unless_there(path: Path, data: bytes) -> None:
-    """Write the file, unless it holds just these bytes."""
-    if path.is_file() and path.read_bytes() == data:
+        there = folder.local_copy(name)
+    except FileNotFoundError:
+        folder.put(name, source.path)
         return
-    with atomic_file(path) as file:
-        file.write(data)
+    with there.open("rb") as file:
+        is_whole = hashlib.file_digest(file, "sha256").hexdigest() == digest
+    if not is_whole:
+        folder.put(name, source.path)
 
 
-def _manifest_from_json(values: dict[str, Any], path: Path) -> Manifest:
+def _write_unless_there(folder: Folder, name: str, data: bytes) -> None:
+    """Write the file, unless it holds just these bytes; of two writers at once, one is refused."""
+    try:
+        there, version = folder.read(name)
+    except FileNotFoundError:
+        folder.replace(name, data, None)
+        return
+    if there != data:
+        folder.replace(name, data, version)
+
+
+def _manifest_from_json(values: dict[str, Any], path: str) -> Manifest:
     if values["format_version"] > MANIFEST_FORMAT:
         raise InputError(
             f"{path}: this manifest has format {values['format_version']}, newer than the "

@@ -8,6 +8,7 @@ from kedro.io import AbstractDataset
 from kedro.io.core import DatasetError
 
 from batch_scoring import tracking
+from batch_scoring.datasets.tracking_place import TrackingPlace
 from batch_scoring.evaluations import TrackedEvaluation
 
 
@@ -17,7 +18,8 @@ class EvaluationRuns(AbstractDataset[TrackedEvaluation, None]):
     Parameters
     ----------
     path : str
-        Folder of the local MLflow database and its artifacts (``mlflow/``).
+        Folder of the local MLflow database and its artifacts (``mlflow/``). Where it is a URL of Blob
+        Storage, there is no database: name a tracking server.
     tracking_uri : str, optional
         ``sqlite:///…`` or ``http…`` instead of that database. ``MLFLOW_TRACKING_URI`` in the
         environment wins.
@@ -32,10 +34,7 @@ class EvaluationRuns(AbstractDataset[TrackedEvaluation, None]):
         experiment: str = "batch_scoring",
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        self.tracking_uri = tracking.effective_tracking_uri(
-            tracking_uri or f"sqlite:///{path}/mlflow/mlflow.db"
-        )
-        self._artifacts = f"{path}/mlflow/artifacts"
+        self._place = TrackingPlace.beside(path, tracking_uri)
         self._experiment = experiment
         self.metadata = metadata
 
@@ -45,9 +44,9 @@ class EvaluationRuns(AbstractDataset[TrackedEvaluation, None]):
 
     def save(self, data: TrackedEvaluation) -> None:
         """Log the evaluation, unless a run has it already."""
-        store = tracking.connect(self.tracking_uri, self._artifacts, self._experiment)
+        store = tracking.connect(self._place.uri, self._place.artifacts, self._experiment)
         tracking.end_runs_of_the_dead(store)
         tracking.log_evaluation(store, data)
 
     def _describe(self) -> dict[str, Any]:
-        return {"tracking_uri": self.tracking_uri}
+        return {"tracking_uri": self._place.named}

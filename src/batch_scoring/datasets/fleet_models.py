@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset
 
 from batch_scoring import tracking
-from batch_scoring.datasets.published_models import PublishedModels
-from batch_scoring.publishing import PublishedModel
+from batch_scoring.datasets.tracking_place import TrackingPlace
+from batch_scoring.publishing import PublishedModel, list_published, load_published
+from batch_scoring.storage import join, open_folder
 from batch_scoring.training import Training
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class TrackedFleetModels(AbstractDataset[dict[str, Training], dict[str, Callable
     ----------
     path : str
         Folder of the local MLflow database, its artifacts (``mlflow/``) and the published models
-        (``published/``).
+        (``published/``). Where it is a URL of Blob Storage, there is no database: name a tracking server.
     tracking_uri : str, optional
         ``sqlite:///…`` or ``http…`` instead of that database. ``MLFLOW_TRACKING_URI`` in the
         environment wins.
@@ -46,6 +46,8 @@ class TrackedFleetModels(AbstractDataset[dict[str, Training], dict[str, Callable
         Whether a new version becomes the champion and is published at once.
     child_runs_up_to : int
         A sensor with at most so many trained devices gets a child run for each of them.
+    credentials : dict, optional
+        Of Blob Storage; default: the entry ``azure_storage`` of Kedro's, or the environment's.
     """
 
     def __init__(
@@ -56,12 +58,11 @@ class TrackedFleetModels(AbstractDataset[dict[str, Training], dict[str, Callable
         promote: bool = True,
         child_runs_up_to: int = 100,
         metadata: dict[str, Any] | None = None,
+        credentials: Mapping[str, Any] | None = None,
     ) -> None:
-        local = f"sqlite:///{path}/mlflow/mlflow.db"
-        self.tracking_uri = tracking.effective_tracking_uri(tracking_uri or local)
-        self.published = Path(path) / "published"
+        self._place = TrackingPlace.beside(path, tracking_uri)
+        self.published = open_folder(join(path, "published"), credentials)
         self.metadata = metadata
-        self._artifacts = f"{path}/mlflow/artifacts"
         self._experiment = experiment
         self.promote = promote
         self._child_runs_up_to = child_runs_up_to
@@ -70,12 +71,17 @@ class TrackedFleetModels(AbstractDataset[dict[str, Training], dict[str, Callable
         self._prepared: Future[None] | None = None
 
     @property
+    def tracking_uri(self) -> str:
+        """Where MLflow keeps runs and versions; raises InputError, see :class:`TrackingPlace`."""
+        return self._place.uri
+
+    @property
     def store(self) -> Store:
         """The MLflow store, opened (and created) at the first use."""
         if self._store is None:
             if self._prepared is not None:
                 wait([self._prepared])
-            self._store = tracking.connect(self.tracking_uri, self._artifacts, self._experiment)
+            self._store = tracking.connect(self.tracking_uri, self._place.artifacts, self._experiment)
             tracking.end_runs_of_the_dead(self._store)
         return self._store
 
@@ -127,7 +133,7 @@ class TrackedFleetModels(AbstractDataset[dict[str, Training], dict[str, Callable
         return bool(self.load())
 
     def _describe(self) -> dict[str, Any]:
-        return {"tracking_uri": self.tracking_uri, "published": str(self.published)}
+        return {"tracking_uri": self._place.named, "published": self.published.path()}
 
 
 class FleetModels(TrackedFleetModels):
@@ -139,4 +145,5 @@ class FleetModels(TrackedFleetModels):
 
     def load(self) -> dict[str, Callable[[], PublishedModel]]:  # type: ignore[override]
         """Tell the sensors that have a champion, each with a function that loads it."""
-        return PublishedModels(str(self.published)).load()
+        sensors = list_published(self.published)
+        return {sensor: partial(load_published, self.published, sensor) for sensor in sensors}

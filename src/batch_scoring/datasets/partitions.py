@@ -2,28 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from kedro_datasets.partitions import PartitionedDataset
+import pyarrow as pa
+import pyarrow.parquet as pq
+from kedro.io import AbstractDataset
 
-from batch_scoring.datasets.arrow_parquet import ArrowParquetDataset
+from batch_scoring.datasets.arrow_parquet import Stream, open_parquet, save_parquet
+from batch_scoring.storage import Entry, open_folder
+from batch_scoring.storage.read_ahead import open_ahead
+
+SUFFIX = ".parquet"
 
 
-class ArrowPartitions(PartitionedDataset):  # type: ignore[misc]
-    """kedro-datasets' PartitionedDataset over :class:`ArrowParquetDataset`; no partitions is no error.
+class ArrowPartitions(AbstractDataset[dict[str, pa.Table | Stream], dict[str, Callable[[], pq.ParquetFile]]]):
+    """The files of a folder as partitions, named by their paths in it; no partitions is no error.
 
     ``load`` gives ``{partition: function that opens the file}`` in the order of the names,
     ``save`` takes ``{partition: table or Stream}`` and replaces just these partitions, each of
     them atomically. A generator node may save many times.
+
+    Parameters
+    ----------
+    path : str
+        A local folder, or a URL of Blob Storage.
+    credentials : dict, optional
+        Of Blob Storage; default: the entry ``azure_storage`` of Kedro's, or the environment's.
     """
 
-    def __init__(self, path: str, metadata: dict[str, Any] | None = None) -> None:
-        super().__init__(
-            path=path, dataset={"type": ArrowParquetDataset}, filename_suffix=".parquet", metadata=metadata
-        )
+    def __init__(
+        self,
+        path: str,
+        metadata: dict[str, Any] | None = None,
+        credentials: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._folder = open_folder(path, credentials)
+        self.metadata = metadata
 
     def load(self) -> dict[str, Callable[[], Any]]:
         """Every partition there is, by name, unopened."""
-        self._invalidate_caches()
-        return dict(sorted(super().load().items())) if self._exists() else {}
+        return {key: opened for key, (_, opened) in self._partitions().items()}
+
+    def save(self, data: dict[str, pa.Table | Stream]) -> None:
+        """Write these partitions."""
+        for key, rows in sorted(data.items()):
+            save_parquet(self._folder, f"{key}{SUFFIX}", rows)
+
+    def _partitions(self) -> dict[str, tuple[Entry, Callable[[], pq.ParquetFile]]]:
+        """What is known of each partition, and a function that opens it."""
+        entries = {entry.name.removesuffix(SUFFIX): entry for entry in self._folder.entries(SUFFIX)}
+        keys = sorted(entries)
+        sources = open_ahead(self._folder, [entries[key] for key in keys])
+        openers = [self._opener(key, source) for key, source in zip(keys, sources, strict=True)]
+        return {key: (entries[key], opened) for key, opened in zip(keys, openers, strict=True)}
+
+    def _opener(self, key: str, source: Callable[[], Any]) -> Callable[[], pq.ParquetFile]:
+        return lambda: open_parquet(self._folder, f"{key}{SUFFIX}", source())
+
+    def _exists(self) -> bool:
+        return bool(self._folder.entries(SUFFIX))
+
+    def _describe(self) -> dict[str, Any]:
+        return {"path": self._folder.path()}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from kedro.io import AbstractDataset
 
-from batch_scoring.datasets.arrow_parquet import atomic_file
+from batch_scoring.storage import open_folder
 
 
 class PngFolder(AbstractDataset[dict[str, bytes], dict[str, bytes]]):
@@ -18,31 +18,38 @@ class PngFolder(AbstractDataset[dict[str, bytes], dict[str, bytes]]):
     Parameters
     ----------
     path : str
-        A local folder.
+        A local folder, or a URL of Blob Storage.
+    credentials : dict, optional
+        Of Blob Storage; default: the entry ``azure_storage`` of Kedro's, or the environment's.
     """
 
-    def __init__(self, path: str, metadata: dict[str, Any] | None = None) -> None:
-        self._path = Path(path)
+    def __init__(
+        self,
+        path: str,
+        metadata: dict[str, Any] | None = None,
+        credentials: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._folder = open_folder(path, credentials)
         self.metadata = metadata
 
     def load(self) -> dict[str, bytes]:
         """All drawings, by name."""
-        return {path.name: path.read_bytes() for path in self._files()}
+        return {name: self._folder.read(name)[0] for name in self._names()}
 
     def save(self, data: dict[str, bytes]) -> None:
         """Write these drawings, and remove others."""
         for name, drawing in sorted(data.items()):
-            with atomic_file(self._path / name) as file:
+            with self._folder.writing(name) as file:
                 file.write(drawing)
-        for former in self._files():
-            if former.name not in data:
-                former.unlink()
+        for former in self._names():
+            if former not in data:
+                self._folder.delete(former)
 
-    def _files(self) -> list[Path]:
-        return sorted(self._path.glob("*.png"))
+    def _names(self) -> list[str]:
+        return [entry.name for entry in self._folder.entries(".png") if "/" not in entry.name]
 
     def _exists(self) -> bool:
-        return bool(self._files())
+        return bool(self._names())
 
     def _describe(self) -> dict[str, Any]:
-        return {"path": str(self._path)}
+        return {"path": self._folder.path()}

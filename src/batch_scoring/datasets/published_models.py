@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, NoReturn
 
 from kedro.io import AbstractDataset
 from kedro.io.core import DatasetError
 
 from batch_scoring.publishing import PublishedModel, list_published, load_published
+from batch_scoring.storage import open_folder
 
 
 class PublishedModels(AbstractDataset[NoReturn, dict[str, Callable[[], PublishedModel]]]):
@@ -23,23 +23,31 @@ class PublishedModels(AbstractDataset[NoReturn, dict[str, Callable[[], Published
     Parameters
     ----------
     path : str
-        The folder that ``publishing.publish`` writes to.
+        The folder that ``publishing.publish`` writes to: local, or a URL of Blob Storage.
+    credentials : dict, optional
+        Of Blob Storage; default: the entry ``azure_storage`` of Kedro's, or the environment's.
     """
 
-    def __init__(self, path: str, metadata: dict[str, Any] | None = None) -> None:
-        self._path = Path(path)
+    def __init__(
+        self,
+        path: str,
+        metadata: dict[str, Any] | None = None,
+        credentials: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._folder = open_folder(path, credentials)
         self.metadata = metadata
 
     def load(self) -> dict[str, Callable[[], PublishedModel]]:
         """Tell the sensors there are, each with a function that loads its models."""
-        return {sensor: partial(load_published, self._path, sensor) for sensor in list_published(self._path)}
+        sensors = list_published(self._folder)
+        return {sensor: partial(load_published, self._folder, sensor) for sensor in sensors}
 
     def save(self, data: NoReturn) -> None:
         """Raise: models are published by promoting a version."""
         raise DatasetError("published_models is read only: models are published by promoting a version")
 
     def _exists(self) -> bool:
-        return bool(list_published(self._path))
+        return bool(list_published(self._folder))
 
     def _describe(self) -> dict[str, Any]:
-        return {"path": str(self._path)}
+        return {"path": self._folder.path()}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from kedro.io import AbstractDataset
 
-from batch_scoring.datasets.arrow_parquet import ArrowParquetDataset, Stream, atomic_file
+from batch_scoring.datasets.arrow_parquet import Stream, save_parquet
 from batch_scoring.fleet.errors import InputError
+from batch_scoring.storage import Folder, is_remote, open_folder
+from batch_scoring.storage.read_ahead import open_ahead
 
 # What the end of a file's name says about what is in it.
 FORMATS = {
@@ -45,17 +48,33 @@ class SourceFile:
     changed_ns : int
         When its bytes or its place last changed, nanoseconds since the epoch (the inode's change
         time, which a copy that keeps the old modification time still moves on).
+    clock : str
+        Whose time that is; ``"local"`` or a storage account.
     """
 
     name: str
     path: str
     size: int
     changed_ns: int
+    clock: str = "local"
 
     @property
     def format(self) -> str:
         """``"csv"``, ``"parquet"`` or ``"json"`` (one object a line, or one array)."""
-        return FORMATS[_format_suffix(self.path)]
+        return FORMATS[format_suffix(self.path)]
+
+    @contextmanager
+    def opened(self) -> Iterator[str]:
+        """The path of a local file with its bytes, for the time of the block."""
+        yield self.path
+
+    def has_changed(self) -> bool:
+        """Whether it is another file than the one that was listed, or gone."""
+        try:
+            status = Path(self.path).stat()
+        except OSError:
+            return True
+        return (status.st_size, changed_ns(status)) != (self.size, self.changed_ns)
 
 
 class RawReadings(AbstractDataset[dict[str, pa.Table | Stream], list[SourceFile]]):
@@ -68,11 +87,19 @@ class RawReadings(AbstractDataset[dict[str, pa.Table | Stream], list[SourceFile]
     Parameters
     ----------
     path : str
-        A local file, folder or glob (``**`` reaches into folders).
+        A file, folder or glob (``**`` reaches into folders): local, or a URL of Blob Storage.
+    credentials : dict, optional
+        Of Blob Storage; default: the entry ``azure_storage`` of Kedro's, or the environment's.
     """
 
-    def __init__(self, path: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        metadata: dict[str, Any] | None = None,
+        credentials: Mapping[str, Any] | None = None,
+    ) -> None:
         self._path = str(path)
+        self._credentials = credentials
         self.metadata = metadata
 
     def load(self) -> list[SourceFile]:
@@ -83,9 +110,10 @@ class RawReadings(AbstractDataset[dict[str, pa.Table | Stream], list[SourceFile]
         InputError
             When there is none.
         """
-        files = list_source_files(self._path)
+        files = self._list()
         if not files:
-            there = "has no files of readings" if Path(self._path).exists() else "is not there"
+            is_there = is_remote(self._path) or Path(self._path).exists()
+            there = "has no files of readings" if is_there else "is not there"
             kinds = ", ".join(FORMATS)
             raise InputError(
                 f"readings: {self._path!r} {there}; name a file, a folder or a glob of {kinds} "
@@ -95,14 +123,22 @@ class RawReadings(AbstractDataset[dict[str, pa.Table | Stream], list[SourceFile]
 
     def save(self, data: dict[str, pa.Table | Stream]) -> None:
         """Write each table to the file of its name."""
+        folder = open_folder(self._path, self._credentials)
         for name, rows in sorted(data.items()):
             if name.endswith(".csv"):
-                _write_csv(Path(self._path) / name, rows)
+                _write_csv(folder, name, rows)
             else:
-                ArrowParquetDataset(str(Path(self._path) / f"{name}.parquet")).save(rows)
+                save_parquet(folder, f"{name}.parquet", rows)
+
+    def _list(self) -> list[SourceFile]:
+        if not is_remote(self._path):
+            return list_source_files(self._path)
+        from batch_scoring.datasets.raw_blobs import list_source_blobs
+
+        return list_source_blobs(self._path, self._credentials)
 
     def _exists(self) -> bool:
-        return bool(list_source_files(self._path))
+        return bool(self._list())
 
     def _describe(self) -> dict[str, Any]:
         return {"path": self._path}
@@ -120,17 +156,23 @@ class SimulatedDays(AbstractDataset[None, dict[str, str]]):
         The folder that :class:`RawReadings` writes to.
     """
 
-    def __init__(self, path: str, metadata: dict[str, Any] | None = None) -> None:
-        self._path = Path(path)
+    def __init__(
+        self,
+        path: str,
+        metadata: dict[str, Any] | None = None,
+        credentials: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._folder = open_folder(path, credentials)
         self.metadata = metadata
 
     def load(self) -> dict[str, str]:
         """The digest of each simulated file."""
+        files = self._folder.entries(".parquet")
         digests = {}
-        for file in sorted(self._path.rglob("*.parquet")) if self._path.is_dir() else []:
-            digest = _simulation_digest(file)
+        for file, opened in zip(files, open_ahead(self._folder, files), strict=True):
+            digest = _simulation_digest(opened())
             if digest is not None:
-                digests[file.relative_to(self._path).with_suffix("").as_posix()] = digest
+                digests[file.name.removesuffix(".parquet")] = digest
         return digests
 
     def save(self, data: None) -> None:
@@ -141,7 +183,7 @@ class SimulatedDays(AbstractDataset[None, dict[str, str]]):
         return True
 
     def _describe(self) -> dict[str, Any]:
-        return {"path": str(self._path)}
+        return {"path": self._folder.path()}
 
 
 def list_source_files(path: str) -> list[SourceFile]:
@@ -161,7 +203,7 @@ def list_source_files(path: str) -> list[SourceFile]:
         root = _fixed_part(place)
         matches = map(Path, glob.iglob(path, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
         found = _visible(root, matches)
-    files = [_source_file(file, root) for file in found if _format_suffix(file.name) in FORMATS]
+    files = [_source_file(file, root) for file in found if format_suffix(file.name) in FORMATS]
     return sorted(files, key=lambda file: os.fsencode(file.name))
 
 
@@ -187,23 +229,24 @@ def changed_ns(status: os.stat_result) -> int:
     return max(status.st_ctime_ns, status.st_mtime_ns)
 
 
-def _format_suffix(name: str) -> str:
+def format_suffix(name: str) -> str:
+    """The end of a file's name that tells its format, in lower case and without ``.gz``."""
     return Path(name.lower().removesuffix(".gz")).suffix
 
 
-def _simulation_digest(file: Path) -> str | None:
+def _simulation_digest(source: Any) -> str | None:
     try:
-        metadata = pq.read_schema(file).metadata or {}
+        metadata = pq.read_schema(source).metadata or {}
     except (pa.ArrowInvalid, OSError):
         return None
     digest = metadata.get(b"simulation")
     return None if digest is None else digest.decode()
 
 
-def _write_csv(path: Path, data: pa.Table | Stream) -> None:
+def _write_csv(folder: Folder, name: str, data: pa.Table | Stream) -> None:
     from pyarrow import csv
 
     stream = data if isinstance(data, Stream) else Stream(data.schema, iter([data]))
-    with atomic_file(path) as file, csv.CSVWriter(file, stream.schema) as out:
+    with folder.writing(name) as file, csv.CSVWriter(file, stream.schema) as out:
         for batch in stream.batches:
             out.write(batch)

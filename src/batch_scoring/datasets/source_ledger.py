@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -23,10 +22,13 @@ class LedgerEntry:
     written_ns : int
         When the page was written, nanoseconds since the epoch. It is the file's own time and not
         in its bytes, so the same sources give the same ledger whenever they are ingested.
+    clock : str
+        Whose time that is; ``"local"`` or a storage account.
     """
 
     open: Callable[[], pq.ParquetFile]
     written_ns: int
+    clock: str = "local"
 
 
 class SourceLedger(ArrowPartitions):
@@ -35,6 +37,6 @@ class SourceLedger(ArrowPartitions):
     def load(self) -> dict[str, Any]:
         """The ledger's pages by partition."""
         return {
-            key: LedgerEntry(opened, Path(self._partition_to_path(key)).stat().st_mtime_ns)
-            for key, opened in super().load().items()
+            key: LedgerEntry(opened, entry.changed_ns, self._folder.clock)
+            for key, (entry, opened) in self._partitions().items()
         }

@@ -1,30 +1,72 @@
-"""kedro-datasets' text and JSON files, saved whole or not at all: somebody may be reading them."""
+"""kedro-datasets' text and JSON files, local or blobs, saved whole or not at all: somebody may read them."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.text import TextDataset
 
-from batch_scoring.datasets.arrow_parquet import atomic_file
+from batch_scoring.storage import open_file
+from batch_scoring.storage.machine import run_folder
 
 
-class WholeTextDataset(TextDataset):  # type: ignore[misc]
-    """A local text file in UTF-8."""
+class WholeFile:
+    """Put before a dataset of kedro-datasets that has one file, named ``filepath``, and no versions.
+
+    Parameters
+    ----------
+    filepath : str
+        A local path, or a URL of Blob Storage.
+    credentials : dict, optional
+        Of Blob Storage; default: the entry ``azure_storage`` of Kedro's, or the environment's.
+    arguments
+        Of the dataset.
+    """
+
+    def __init__(
+        self, *, filepath: str, credentials: Mapping[str, Any] | None = None, **arguments: Any
+    ) -> None:
+        self._folder, self._name = open_file(filepath, credentials)
+        # All that the dataset itself opens is a local file: this one, or for a time a blob's copy.
+        super().__init__(filepath=self._name, **arguments)  # type: ignore[call-arg]
+        self._written = ""
+
+    def save(self, data: Any) -> None:
+        """Have it written beside the file, then put in its place."""
+        with self._folder.writing(self._name) as file:
+            self._written = file.name
+            super().save(data)  # type: ignore[misc]
+
+    def _get_load_path(self) -> PurePosixPath:
+        return PurePosixPath(self._folder.local_copy(self._name, run_folder()))
+
+    def _get_save_path(self) -> PurePosixPath:
+        return PurePosixPath(self._written)
+
+    def _exists(self) -> bool:
+        return self._folder.entry(self._name) is not None
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._folder.path(self._name)}
+
+
+class WholeTextDataset(WholeFile, TextDataset):  # type: ignore[misc]
+    """A text file in UTF-8."""
 
     def save(self, data: str) -> None:
         """Write the text beside the file, then put it in its place."""
-        with atomic_file(Path(self._filepath)) as file:
+        with self._folder.writing(self._name) as file:
             file.write(data.encode())
 
 
-class WholeJSONDataset(JSONDataset):  # type: ignore[misc]
-    """A local JSON file in UTF-8."""
+class WholeJSONDataset(WholeFile, JSONDataset):  # type: ignore[misc]
+    """A JSON file in UTF-8."""
 
     def save(self, data: Any) -> None:
         """Write the JSON beside the file, then put it in its place."""
-        with atomic_file(Path(self._filepath)) as file:
+        with self._folder.writing(self._name) as file:
             file.write(json.dumps(data, **self._save_args).encode())

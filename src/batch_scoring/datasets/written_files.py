@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,7 +11,10 @@ from kedro.io import AbstractDataset
 from kedro.io.core import DatasetError
 
 from batch_scoring.feedback import FEEDBACK, read_feedback
+from batch_scoring.fleet.errors import InputError
 from batch_scoring.labels import LABELS, read_labels
+from batch_scoring.storage import open_file
+from batch_scoring.storage.machine import run_folder
 
 
 class WrittenFile(AbstractDataset[NoReturn, pa.Table]):
@@ -20,38 +23,61 @@ class WrittenFile(AbstractDataset[NoReturn, pa.Table]):
     Parameters
     ----------
     path : str, optional
-        A file that a person named: it must be there.
+        A file that a person named: it must be there. A local path, or a URL of Blob Storage.
     otherwise : str, optional
         Where to look when none was named; without a file there, the table has no rows.
+    credentials : dict, optional
+        Of Blob Storage; default: the entry ``azure_storage`` of Kedro's, or the environment's.
     """
 
     _schema: pa.Schema
     _read: Callable[[Path], pa.Table]
 
     def __init__(
-        self, path: str | None = None, otherwise: str | None = None, metadata: dict[str, Any] | None = None
+        self,
+        path: str | None = None,
+        otherwise: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        credentials: Mapping[str, Any] | None = None,
     ) -> None:
-        self._path = Path(path) if path is not None else None
-        self._otherwise = Path(otherwise) if otherwise is not None else None
+        self._path = path
+        self._otherwise = otherwise
+        self._credentials = credentials
         self.metadata = metadata
 
     def load(self) -> pa.Table:
         """All rows; raises InputError, naming the row and the column, where one makes no sense."""
         if self._path is not None:
-            return self._read(self._path)
-        if self._otherwise is not None and self._otherwise.exists():
-            return self._read(self._otherwise)
+            return self._rows(self._path)
+        if self._otherwise is not None and self._is_there(self._otherwise):
+            return self._rows(self._otherwise)
         return self._schema.empty_table()
 
     def save(self, data: NoReturn) -> None:
         """Raise: these files are written by people."""
         raise DatasetError(f"{type(self).__name__} is read only: people write these files")
 
+    def _rows(self, path: str) -> pa.Table:
+        folder, name = open_file(path, self._credentials)
+        try:
+            copy = folder.local_copy(name, run_folder())
+        except FileNotFoundError:
+            raise InputError(f"{path}: there is no such file") from None
+        try:
+            return self._read(copy)
+        except InputError as error:
+            # A blob's copy lies in a place that tells a person nothing.
+            raise InputError(str(error).replace(str(copy), folder.path(name))) from error
+
+    def _is_there(self, path: str) -> bool:
+        folder, name = open_file(path, self._credentials)
+        return folder.entry(name) is not None
+
     def _exists(self) -> bool:
-        return any(path is not None and path.exists() for path in (self._path, self._otherwise))
+        return any(path is not None and self._is_there(path) for path in (self._path, self._otherwise))
 
     def _describe(self) -> dict[str, Any]:
-        return {"path": str(self._path or self._otherwise)}
+        return {"path": self._path or self._otherwise}
 
 
 class LabelFile(WrittenFile):

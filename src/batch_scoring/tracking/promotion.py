@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.model_file import FleetFile
-from batch_scoring.publishing import Manifest, publish, published_as, read_manifest, sensor_folder
+from batch_scoring.publishing import Manifest, Root, is_published, publish, published_as, read_manifest
 from batch_scoring.tracking.names import registered_name
 from batch_scoring.tracking.store import Store
 from batch_scoring.tracking.versions import (
@@ -27,9 +26,7 @@ log = logging.getLogger(__name__)
 _PROMOTED = "promoted"
 
 
-def promote(
-    store: Store, published: Path | str, version: Version, models: FleetFile | None = None
-) -> Manifest:
+def promote(store: Store, published: Root, version: Version, models: FleetFile | None = None) -> Manifest:
     """Make a version the champion and publish it to the scoring jobs.
 
     Promoting the champion again publishes it again, and changes nothing else. A promotion that
@@ -38,7 +35,7 @@ def promote(
     Parameters
     ----------
     store : Store
-    published : path
+    published : Folder, path or URL
         The folder of the published models.
     version : Version
     models : FleetFile, optional
@@ -52,9 +49,7 @@ def promote(
     return _publish(store, published, version, models)
 
 
-def promote_trained(
-    store: Store, published: Path | str, version: Version, models: FleetFile | None = None
-) -> None:
+def promote_trained(store: Store, published: Root, version: Version, models: FleetFile | None = None) -> None:
     """Promote the version that a training ended in, unless that would undo a rollback.
 
     The newest version was promoted when it was made. When it is no champion now, somebody chose
@@ -69,7 +64,7 @@ def promote_trained(
     promote(store, published, version, models)
 
 
-def complete_promotions(store: Store, published: Path | str) -> None:
+def complete_promotions(store: Store, published: Root) -> None:
     """Make good what a run that was killed left undone.
 
     A sensor whose first version was never promoted gets its newest one as the champion; a
@@ -82,7 +77,7 @@ def complete_promotions(store: Store, published: Path | str) -> None:
             promote(store, published, newest_or_champion)
 
 
-def rollback(store: Store, published: Path | str, sensor: str) -> tuple[Version, Manifest]:
+def rollback(store: Store, published: Root, sensor: str) -> tuple[Version, Manifest]:
     """Make the champion before this one the champion again; a second rollback undoes the first.
 
     Raises
@@ -106,7 +101,7 @@ def rollback(store: Store, published: Path | str, sensor: str) -> tuple[Version,
     return target, _publish(store, published, target, None)
 
 
-def _publish(store: Store, published: Path | str, version: Version, models: FleetFile | None) -> Manifest:
+def _publish(store: Store, published: Root, version: Version, models: FleetFile | None) -> Manifest:
     there = published_as(published, version.sensor, version.version, version.run_id)
     if there is None:
         # Held here until it is published: a fetched copy of its models goes with it.
@@ -120,12 +115,12 @@ def _publish(store: Store, published: Path | str, version: Version, models: Flee
     return there
 
 
-def _published_version(published: Path | str, sensor: str) -> str | None:
+def _published_version(published: Root, sensor: str) -> str | None:
     try:
         manifest = read_manifest(published, sensor)
     except InputError:
         return None
-    return manifest.version if (sensor_folder(published, sensor) / manifest.file).is_file() else None
+    return manifest.version if is_published(published, manifest) else None
 
 
 def _set_alias(store: Store, version: Version, alias: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from batch_scoring.datasets.raw_readings import SourceFile, changed_ns
+from batch_scoring.datasets.raw_readings import SourceFile
 from batch_scoring.datasets.source_ledger import LedgerEntry
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.ids import MAX_SEGMENT_BYTES, Selection, path_segment
@@ -83,14 +83,14 @@ def choose_sources(
     for file in files:
         entry = ledger.get(source_key(file.name))
         if entry is None:
-            pending.append(PendingSource(file, content_digest(file.path), [selection]))
+            pending.append(PendingSource(file, _content(file), [selection]))
             continue
         page = entry.open().read().to_pylist()[0]
         earlier = _read_selections(page["selections"])
         is_done = page["settings"] == settings_digest and _covered(selection, earlier)
-        if is_done and _is_untouched(file, page["size"], entry.written_ns):
+        if is_done and _is_untouched(file, page["size"], entry):
             continue
-        content = content_digest(file.path)
+        content = _content(file)
         if is_done and page["content"] == content:
             continue
         pending.append(PendingSource(file, content, _joined(earlier, selection)))
@@ -137,20 +137,22 @@ def require_unchanged(file: SourceFile) -> None:
     InputError
         Naming the file.
     """
-    try:
-        status = Path(file.path).stat()
-        is_same = (status.st_size, changed_ns(status)) == (file.size, file.changed_ns)
-    except OSError:
-        is_same = False
-    if not is_same:
+    if file.has_changed():
         raise InputError(
             f"{file.path}: changed while it was being read; it is not recorded as ingested: "
             "run again when nothing writes to it"
         )
 
 
-def _is_untouched(file: SourceFile, size: int, written_ns: int) -> bool:
-    return size == file.size and file.changed_ns + _CLOCK_SLACK_NS < written_ns
+def _content(file: SourceFile) -> str:
+    with file.opened() as path:
+        return content_digest(path)
+
+
+def _is_untouched(file: SourceFile, size: int, page: LedgerEntry) -> bool:
+    # Two clocks may differ by more than the time between a page and a change.
+    is_older = file.clock == page.clock and file.changed_ns + _CLOCK_SLACK_NS < page.written_ns
+    return is_older and size == file.size
 
 
 def _covered(selection: Selection, earlier: Iterable[Selection]) -> bool:

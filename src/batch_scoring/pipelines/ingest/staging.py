@@ -120,14 +120,15 @@ class StagingArea:
         InputError
             When the file cannot be read or a column is missing.
         """
-        with _reading(source.path):
-            relation = raw_relation(self.connection, source.path, source.format, self.settings)
-        if relation is None:
-            logger.warning("%s is empty: no readings in it", source.path)
-            return 0
-        with self._open(source, relation):
-            judged = _judged_rows(relation, self.settings, latest, where)
-            copied = self.connection.execute(_copy_statement(judged, number, self.folder)).fetchall()
+        with source.opened() as path:
+            with _reading(path):
+                relation = raw_relation(self.connection, path, source.format, self.settings)
+            if relation is None:
+                logger.warning("%s is empty: no readings in it", source.path)
+                return 0
+            with self._open(path, relation):
+                judged = _judged_rows(relation, self.settings, latest, where)
+                copied = self.connection.execute(_copy_statement(judged, number, self.folder)).fetchall()
         require_unchanged(source)
         rows: int = copied[0][0]
         return rows
@@ -170,13 +171,18 @@ class StagingArea:
         """The devices or sensors (``kind``) that source files hold, staged or not."""
         known: set[str] = set()
         for source in sources:
-            with _reading(source.path):
-                relation = raw_relation(self.connection, source.path, source.format, self.settings)
-            if relation is not None:
-                with self._open(source, relation):
-                    ids = self.connection.execute(f"SELECT DISTINCT {kind} FROM ({relation.sql})").fetchall()
-                known.update(identifier for (identifier,) in ids if identifier)
+            with source.opened() as path:
+                known |= self._ids(kind, path, source.format)
         return known
+
+    def _ids(self, kind: str, path: str, file_format: str) -> set[str]:
+        with _reading(path):
+            relation = raw_relation(self.connection, path, file_format, self.settings)
+        if relation is None:
+            return set()
+        with self._open(path, relation):
+            found = self.connection.execute(f"SELECT DISTINCT {kind} FROM ({relation.sql})").fetchall()
+        return {identifier for (identifier,) in found if identifier}
 
     def refused_counts(self, number: int) -> dict[str, int]:
         """The refused rows of the source staged under a number, by reason."""
@@ -197,11 +203,11 @@ class StagingArea:
         return next((self.folder / below).rglob("*.parquet"), None) is not None
 
     @contextmanager
-    def _open(self, source: SourceFile, relation: RawRelation) -> Iterator[None]:
+    def _open(self, path: str, relation: RawRelation) -> Iterator[None]:
         if relation.lines is not None:
             self.connection.register("source_lines", relation.lines.open())
         try:
-            with _reading(source.path):
+            with _reading(path):
                 yield
         except InputError as error:
             cause = relation.lines.error if relation.lines is not None else None

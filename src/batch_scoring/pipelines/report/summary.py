@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from batch_scoring.pipelines.report.contents import Contents
 from batch_scoring.pipelines.report.known_faults import FoundFaults
+from batch_scoring.storage import is_remote
 
 SHOWN = 5
 LINE = 110
@@ -114,10 +115,12 @@ def write_summary(summary: dict[str, Any]) -> str:
     )
     data = summary["data"]
     make, kedro = ("", "") if data == "data" else (f" DATA={data}", f" --data {data}")
+    # A container holds no MLflow database: its server has a page of its own.
+    mlflow = [] if is_remote(data) else [(f"make mlflow{make}", "training runs and model versions")]
     look = [
         (f"{data}/{PAGE}", "the fleet on a page: open it in a browser"),
         (f"make viz{make}", "the pipelines and their figures, in Kedro-Viz"),
-        (f"make mlflow{make}", "training runs and model versions"),
+        *mlflow,
         (f"kedro models list{kedro}", "which version scores each sensor"),
     ]
     width = max(len(where) for where, _ in look) + 3

@@ -1,0 +1,62 @@
+"""Where MLflow keeps what a dataset logs: a database beside the data, or a server that was named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from batch_scoring import tracking
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.storage import is_remote, join
+
+
+@dataclass(frozen=True)
+class TrackingPlace:
+    """An MLflow store, not opened yet.
+
+    Attributes
+    ----------
+    path : str
+        Folder of the models: a local path, or a URL of Blob Storage.
+    named : str
+        ``sqlite:///…`` or ``http…``; empty when the data lies in Blob Storage and no server is named.
+    """
+
+    path: str
+    named: str
+
+    @classmethod
+    def beside(cls, path: str, tracking_uri: str | None = None) -> TrackingPlace:
+        """The store that is named in the environment, else ``tracking_uri``, else one in ``path``.
+
+        Parameters
+        ----------
+        path : str
+            Folder whose ``mlflow/`` has the database and its artifacts.
+        tracking_uri : str, optional
+            ``sqlite:///…`` or ``http…`` instead of that database.
+        """
+        database = "" if is_remote(path) else f"sqlite:///{join(path, 'mlflow')}/mlflow.db"
+        return cls(str(path), tracking.effective_tracking_uri(tracking_uri or database))
+
+    @property
+    def uri(self) -> str:
+        """Where MLflow keeps runs and versions.
+
+        Raises
+        ------
+        InputError
+            When the data lies in Blob Storage and no server is named.
+        """
+        if not self.named:
+            raise InputError(
+                f"{self.path}: an MLflow database cannot lie in Blob Storage; name a tracking server in "
+                "MLFLOW_TRACKING_URI"
+            )
+        return self.named
+
+    @property
+    def artifacts(self) -> str:
+        """Folder of a database's artifacts; a server has its own. With the data elsewhere, beside it."""
+        if not is_remote(self.path):
+            return join(self.path, "mlflow", "artifacts")
+        return f"{self.uri.removeprefix('sqlite:///').rpartition('/')[0]}/artifacts"

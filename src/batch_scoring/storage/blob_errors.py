@@ -1,0 +1,164 @@
+"""What Blob Storage answers, said so that a person can mend it: one sentence, no secret in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    IncompleteReadError,
+    ResourceNotFoundError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.storage.credentials import Credentials
+
+# The service refuses signatures older or newer than this.
+_MAX_SKEW = timedelta(minutes=15)
+_RUN_AGAIN = "nothing was half written: run again when that is mended"
+
+
+class ChangedMeanwhileError(Exception):
+    """A condition on a blob's version did not hold."""
+
+
+@contextmanager
+def clear_errors(where: str, container: str, credentials: Credentials) -> Iterator[None]:
+    """Raise what a person can mend instead of the SDK's errors.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the blob is not there.
+    ChangedMeanwhileError
+        When a condition on its version did not hold.
+    InputError
+        For everything else. The SDK's error is no cause of it: it may hold a signature.
+    """
+    try:
+        yield
+    except AzureError as error:
+        raise _said(error, where, container, credentials) from None
+
+
+def _said(error: AzureError, where: str, container: str, credentials: Credentials) -> Exception:
+    status, code = getattr(error, "status_code", None), _code(error)
+    if isinstance(error, ResourceNotFoundError) and code != "ContainerNotFound":
+        return FileNotFoundError(where)
+    # A staged block is gone when another writer has committed its own meanwhile.
+    if code in _CHANGED:
+        return ChangedMeanwhileError(where)
+    if code in ("ContainerNotFound", "ContainerBeingDeleted"):
+        return InputError(
+            f"{where}: there is no container {container!r} in this account; create it, or name another one "
+            "in `data`"
+        )
+    if isinstance(error, ClientAuthenticationError) or status in (401, 403):
+        return InputError(f"{where}: {_refused(error, code, credentials)}")
+    if status is not None:
+        return InputError(f"{where}: {_failed(status, code)}")
+    return InputError(f"{where}: {_unreachable(error)}")
+
+
+_CHANGED = ("ConditionNotMet", "BlobAlreadyExists", "InvalidBlockList", "InvalidBlobOrBlock")
+
+
+def _code(error: AzureError) -> str:
+    """The service's own name for what is wrong, such as ``ContainerNotFound``."""
+    code = getattr(error, "error_code", None)
+    if not code and isinstance(error, HttpResponseError) and error.response is not None:
+        code = getattr(error.response, "headers", {}).get("x-ms-error-code")
+    return str(getattr(code, "value", code) or "")
+
+
+def _refused(error: AzureError, code: str, credentials: Credentials) -> str:
+    response: Any = getattr(error, "response", None)
+    if response is None and credentials.has_key:
+        return "the account key cannot be read: it is no base64; copy it whole from the portal"
+    if response is None:
+        return (
+            "nobody is signed in; run `az login`, give this machine a managed identity, or set "
+            "AZURE_STORAGE_CONNECTION_STRING or AZURE_STORAGE_SAS_TOKEN"
+        )
+    skew = _clock_skew(response.headers.get("Date"))
+    if abs(skew) > _MAX_SKEW:
+        ahead = "ahead of" if skew > timedelta(0) else "behind"
+        return (
+            f"access is refused because this machine's clock is {abs(skew) // timedelta(minutes=1)} minutes "
+            f"{ahead} the service's; set the clock"
+        )
+    if credentials.has_sas:
+        return _refused_sas(credentials, code)
+    if credentials.has_key:
+        return (
+            f"the account key is refused ({code or 'not authorised'}); take the account's present key from "
+            "the portal, and see that its network rules admit this machine"
+        )
+    return (
+        f"access is refused ({code or 'not authorised'}); give this identity the role 'Storage Blob Data "
+        "Contributor', and see that the account's network rules admit this machine"
+    )
+
+
+def _refused_sas(credentials: Credentials, code: str) -> str:
+    starts, ends = (_time_of_sas(credentials, name) for name in ("st", "se"))
+    now = datetime.now(UTC)
+    if ends is not None and ends <= now:
+        return f"the SAS expired at {ends:%Y-%m-%dT%H:%M:%SZ}; ask for a new one"
+    if starts is not None and starts > now:
+        return f"the SAS is not valid before {starts:%Y-%m-%dT%H:%M:%SZ}; wait, or ask for another one"
+    return (
+        f"the SAS is refused ({code or 'not authorised'}); ask for one of this container that may read, add, "
+        "create, write, delete and list"
+    )
+
+
+def _time_of_sas(credentials: Credentials, name: str) -> datetime | None:
+    """When a SAS begins (``st``) or ends (``se``) to be valid; None where it does not say."""
+    from urllib.parse import parse_qs
+
+    text = credentials.sas_token or credentials.connection_string.partition("SharedAccessSignature=")[2]
+    found = parse_qs(text.lstrip("?").partition(";")[0]).get(name)
+    try:
+        moment = datetime.fromisoformat(found[0]) if found else None
+    except ValueError:
+        return None
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _clock_skew(date: str | None) -> timedelta:
+    """How far this machine's clock is ahead of the service's, as its answer's date tells."""
+    try:
+        return datetime.now(UTC) - parsedate_to_datetime(date) if date else timedelta(0)
+    except ValueError:
+        return timedelta(0)
+
+
+def _failed(status: int, code: str) -> str:
+    named = f"{status} {code}".strip()
+    if status in (429, 503):
+        return f"the storage is throttled ({named}) and stayed so for all retries; {_RUN_AGAIN}"
+    if status == 507 or code in ("InsufficientStorage", "AccountQuotaExceeded"):
+        return f"the storage is full ({named}); make room or raise its quota; {_RUN_AGAIN}"
+    if status >= 500:
+        return f"the storage fails ({named}) and did so for all retries; {_RUN_AGAIN}"
+    return f"the storage refuses this ({named}); see the service's error code in Azure's documentation"
+
+
+def _unreachable(error: AzureError) -> str:
+    if isinstance(error, ServiceRequestError):
+        return (
+            "the storage cannot be reached; see that the account's name is right, and that this machine's "
+            "network leads there"
+        )
+    if isinstance(error, ServiceResponseError | IncompleteReadError):
+        return f"the connection to the storage broke, and did so for all retries; {_RUN_AGAIN}"
+    return f"the storage could not be used ({type(error).__name__}); {_RUN_AGAIN}"

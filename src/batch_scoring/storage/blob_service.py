@@ -1,0 +1,110 @@
+"""Opens a container with the credentials there are; one client a container, whose connections are shared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from azure.storage.blob import ContainerClient
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.storage.credentials import Credentials
+from batch_scoring.storage.known_versions import KnownVersions
+from batch_scoring.storage.location import Location, require_safe
+from batch_scoring.storage.retries import BoundedRetry, Transport
+from batch_scoring.storage.secrets_in_logs import hide_signatures
+
+# What is fetched or staged at a time, over so many connections.
+BLOCK_BYTES = 8 << 20
+CONNECTIONS = 4
+# A file up to this size goes with one request, up or down.
+SINGLE_PUT_BYTES = 64 << 20
+SINGLE_GET_BYTES = 32 << 20
+# What is taken from a connection at a time; a transport's own 4 kB halve the speed.
+_READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container, open.
+
+    Attributes
+    ----------
+    client : azure.storage.blob.ContainerClient
+    known : KnownVersions
+        Of its blobs; shared by all folders of this process.
+    """
+
+    client: ContainerClient
+    known: KnownVersions
+
+
+def open_container(location: Location, credentials: Credentials) -> Container:
+    """The location's container; nothing is sent yet.
+
+    Raises
+    ------
+    InputError
+        When no account is named, or the credentials are of another account or cannot be read.
+    """
+    return _open(location.account_url, location.container, credentials)
+
+
+@cache
+def _open(account_url: str, container: str, credentials: Credentials) -> Container:
+    return Container(_client(account_url, container, credentials), KnownVersions())
+
+
+def _client(account_url: str, container: str, credentials: Credentials) -> ContainerClient:
+    hide_signatures()
+    options: dict[str, Any] = {
+        "retry_policy": BoundedRetry(),
+        "transport": Transport(
+            connection_timeout=10, read_timeout=60, connection_data_block_size=_READ_BYTES
+        ),
+        "max_single_put_size": SINGLE_PUT_BYTES,
+        "max_block_size": BLOCK_BYTES,
+        "max_single_get_size": SINGLE_GET_BYTES,
+        "max_chunk_get_size": BLOCK_BYTES,
+    }
+    if credentials.connection_string:
+        return _of_connection_string(account_url, container, credentials.connection_string, options)
+    url = account_url or credentials.account_url
+    if not url:
+        raise InputError(
+            f"abfs://{container}: no storage account is named; set AZURE_STORAGE_ACCOUNT or "
+            "AZURE_STORAGE_CONNECTION_STRING, or write https://ACCOUNT.blob.core.windows.net/CONTAINER/…"
+        )
+    require_safe(url)
+    return ContainerClient(url, container, credential=_credential(url, credentials), **options)
+
+
+def _of_connection_string(
+    account_url: str, container: str, text: str, options: dict[str, Any]
+) -> ContainerClient:
+    try:
+        client = ContainerClient.from_connection_string(text, container, **options)
+    except ValueError:
+        raise InputError(
+            f"{container}: the connection string cannot be read; it looks like "
+            "'DefaultEndpointsProtocol=https;AccountName=…;AccountKey=…;EndpointSuffix=core.windows.net'"
+        ) from None
+    found = client.primary_endpoint.partition("?")[0].rsplit("/", 1)[0]
+    require_safe(found)
+    if account_url and found != account_url:
+        raise InputError(f"{account_url}/{container}: the connection string is of another account, {found}")
+    return client
+
+
+def _credential(url: str, credentials: Credentials) -> Any:
+    if credentials.sas_token:
+        return credentials.sas_token.lstrip("?")
+    if credentials.account_key:
+        host = url.partition("://")[2]
+        # An emulator has the account's name in the path.
+        name = host.partition("/")[2] or host.partition(".")[0]
+        return {"account_name": name, "account_key": credentials.account_key}
+    from azure.identity import DefaultAzureCredential
+
+    return DefaultAzureCredential()

@@ -1,0 +1,86 @@
+"""Who we are to Blob Storage: Kedro credentials, else the environment, else the machine's own identity."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from batch_scoring.fleet.errors import InputError
+
+# The entry of Kedro's credentials.yml that is used where a dataset names none.
+KEDRO_ENTRY = "azure_storage"
+# The names that Azure's own command line reads.
+VARIABLES = {
+    "connection_string": "AZURE_STORAGE_CONNECTION_STRING",
+    "account": "AZURE_STORAGE_ACCOUNT",
+    "sas_token": "AZURE_STORAGE_SAS_TOKEN",
+    "account_key": "AZURE_STORAGE_KEY",
+}
+
+_kedro: list[Callable[[], Mapping[str, Any]]] = []
+
+
+def use_kedro_credentials(read: Callable[[], Mapping[str, Any]]) -> None:
+    """Tell how to read the project's ``credentials.yml``; it is read when a blob is first asked for."""
+    _kedro[:] = [read]
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What was given; the secrets are in no representation of it.
+
+    Attributes
+    ----------
+    account : str
+        An account's name or URL.
+    connection_string, sas_token, account_key : str
+        Secrets; without any of them ``DefaultAzureCredential`` is used.
+    """
+
+    account: str = ""
+    connection_string: str = field(default="", repr=False)
+    sas_token: str = field(default="", repr=False)
+    account_key: str = field(default="", repr=False)
+
+    @classmethod
+    def find(cls, given: Mapping[str, Any] | None) -> Credentials:
+        """What a dataset was given, else what Kedro has, else what the environment has.
+
+        Raises
+        ------
+        InputError
+            When there is an entry that means nothing here.
+        """
+        for values in (given, _kedro[0]().get(KEDRO_ENTRY) if _kedro else None):
+            if values:
+                return cls._read(values)
+        return cls._read({name: os.environ.get(variable, "") for name, variable in VARIABLES.items()})
+
+    @classmethod
+    def _read(cls, values: Mapping[str, Any]) -> Credentials:
+        unknown = sorted(values.keys() - VARIABLES.keys())
+        if unknown:
+            raise InputError(
+                f"credentials of Blob Storage: there is no entry {unknown[0]!r}; known are "
+                f"{', '.join(VARIABLES)}"
+            )
+        return cls(**{name: str(value or "").strip() for name, value in values.items()})
+
+    @property
+    def has_sas(self) -> bool:
+        """Whether access is shared by a signature."""
+        return bool(self.sas_token) or "sharedaccesssignature=" in self.connection_string.lower()
+
+    @property
+    def has_key(self) -> bool:
+        """Whether the account's key is at hand."""
+        return not self.has_sas and bool(self.account_key or self.connection_string)
+
+    @property
+    def account_url(self) -> str:
+        """Where the named account answers; empty where none is named."""
+        if not self.account or "://" in self.account:
+            return self.account.rstrip("/")
+        return f"https://{self.account}.blob.core.windows.net"

@@ -1,0 +1,100 @@
+"""A URL of a folder or file in Azure Blob Storage, taken apart: account, container, path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from urllib.parse import unquote, urlsplit
+
+from batch_scoring.fleet.errors import InputError
+
+SCHEMES = ("abfs", "abfss", "az", "https", "http")
+_FORMS = "abfs://container/path or https://account.blob.core.windows.net/container/path"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place in a container.
+
+    Attributes
+    ----------
+    account_url : str
+        Such as ``https://account.blob.core.windows.net``; empty where the credentials name the account.
+    container : str
+    path : str
+        Without ``/`` at either end; empty for the container itself.
+    """
+
+    account_url: str
+    container: str
+    path: str
+
+    @classmethod
+    def read(cls, url: str) -> Location:
+        """Take a URL apart.
+
+        Raises
+        ------
+        InputError
+            When it is none of a blob container, or has a SAS in it.
+
+        Examples
+        --------
+        >>> Location.read("abfs://fleet/data/")
+        Location(account_url='', container='fleet', path='data')
+        >>> Location.read("abfss://fleet@acme.dfs.core.windows.net/data").account_url
+        'https://acme.blob.core.windows.net'
+        >>> Location.read("https://acme.blob.core.windows.net/fleet/data").container
+        'fleet'
+        """
+        parts = urlsplit(url)
+        shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        if parts.query or parts.fragment:
+            raise InputError(
+                f"{shown}: a URL of data may hold no '?' or '#'; give a SAS in AZURE_STORAGE_SAS_TOKEN or in "
+                "Kedro's credentials, and leave it out of the URL"
+            )
+        if parts.scheme in ("https", "http"):
+            location = _of_web_address(parts.scheme, parts.netloc, unquote(parts.path))
+        else:
+            location = _of_file_system(parts.netloc, unquote(parts.path))
+        if not location.container:
+            raise InputError(f"{shown}: names no container; write {_FORMS}")
+        require_safe(location.account_url)
+        return location
+
+    def joined(self, name: str) -> Location:
+        """A place below this one."""
+        return replace(self, path="/".join(part for part in (self.path, name.strip("/")) if part))
+
+    def __str__(self) -> str:
+        start = f"{self.account_url}/" if self.account_url else "abfs://"
+        return f"{start}{self.container}/{self.path}".rstrip("/")
+
+
+def require_safe(account_url: str) -> None:
+    """Raise for an account that would be spoken to in clear text over a network.
+
+    Raises
+    ------
+    InputError
+    """
+    parts = urlsplit(account_url)
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise InputError(f"{account_url}: storage is spoken to with https, except on this machine")
+
+
+def _of_web_address(scheme: str, host: str, path: str) -> Location:
+    first, _, rest = path.strip("/").partition("/")
+    account = f"{scheme}://{host}"
+    if host.rpartition(":")[0] in _LOOPBACK or host in _LOOPBACK:
+        # An emulator has the account's name before the container's.
+        account = f"{account}/{first}"
+        first, _, rest = rest.partition("/")
+    return Location(account, first, rest.strip("/"))
+
+
+def _of_file_system(host: str, path: str) -> Location:
+    container, _, account = host.partition("@")
+    url = f"https://{account.replace('.dfs.', '.blob.', 1)}" if account else ""
+    return Location(url, container, path.strip("/"))

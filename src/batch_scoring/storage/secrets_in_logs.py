@@ -1,0 +1,42 @@
+"""Keeps secrets out of the log at DEBUG: urllib3 writes whole URLs, Kedro all of ``credentials.yml``."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+# What authorises in a URL with a shared access signature, and Kedro's line about its credentials.
+_IN_URLS = re.compile(r"((?:sig|sv|se|skoid|sktid)=)[^&\s\"']+", re.IGNORECASE)
+_IN_HOOKS = re.compile(r"(conf_creds: ).*")
+
+
+class Hide(logging.Filter):
+    """Puts ``…`` for what a pattern finds after its first group; every record is logged."""
+
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        super().__init__()
+        self.pattern = pattern
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change the record."""
+        message = record.getMessage()
+        shown = self.pattern.sub(r"\1…", message)
+        if shown != message:
+            record.msg, record.args = shown, None
+        return True
+
+
+def hide_signatures() -> None:
+    """Hide what authorises in the URLs that urllib3 logs."""
+    _hide("urllib3.connectionpool", _IN_URLS)
+
+
+def hide_credentials() -> None:
+    """Hide the credentials that Kedro logs with the arguments of its hooks."""
+    _hide("kedro.framework.hooks.manager", _IN_HOOKS)
+
+
+def _hide(logger: str, pattern: re.Pattern[str]) -> None:
+    filters = logging.getLogger(logger).filters
+    if not any(isinstance(one, Hide) and one.pattern is pattern for one in filters):
+        filters.append(Hide(pattern))

@@ -1,0 +1,218 @@
+"""The catalog's datasets over blobs: what they say of local files holds, and errors name the blob."""
+
+import gzip
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from batch_scoring.datasets.arrow_parquet import ArrowParquetDataset
+from batch_scoring.datasets.evaluation_runs import EvaluationRuns
+from batch_scoring.datasets.optional_parquet import OptionalParquetDataset
+from batch_scoring.datasets.partitions import ArrowPartitions
+from batch_scoring.datasets.png_folder import PngFolder
+from batch_scoring.datasets.published_models import PublishedModels
+from batch_scoring.datasets.raw_readings import RawReadings, SimulatedDays
+from batch_scoring.datasets.report_files import WholeCSVDataset, WholeFigureDataset
+from batch_scoring.datasets.source_ledger import SourceLedger
+from batch_scoring.datasets.whole_files import WholeJSONDataset, WholeTextDataset
+from batch_scoring.datasets.written_files import LabelFile
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.fleet.model_file import FleetFile
+from batch_scoring.ids import Selection
+from batch_scoring.pipelines.ingest.settings import read_settings
+from batch_scoring.pipelines.ingest.sources import choose_sources, ledger_page, require_unchanged, source_key
+from batch_scoring.publishing import load_published, publish, published_as
+from batch_scoring.storage import open_folder
+from tests.fleet_models import make_model
+
+pytestmark = pytest.mark.azurite
+
+TABLE = pa.table({"a": [1, 2, 3]})
+
+
+@pytest.fixture
+def root(container):
+    return f"abfs://{container}/data"
+
+
+def put(root, name, data):
+    with open_folder(root).writing(name) as file:
+        file.write(data)
+
+
+def names(path):
+    return [file.name for file in RawReadings(path).load()]
+
+
+def test_a_table_comes_back_and_its_bytes_are_those_of_a_local_file(root, tmp_path):
+    ArrowParquetDataset(f"{root}/x.parquet").save(TABLE)
+    ArrowParquetDataset(str(tmp_path / "x.parquet")).save(TABLE)
+    assert ArrowParquetDataset(f"{root}/x.parquet").load().read().equals(TABLE)
+    assert open_folder(root).read("x.parquet")[0] == (tmp_path / "x.parquet").read_bytes()
+    assert OptionalParquetDataset(f"{root}/y.parquet").load().read().num_rows == 0
+    with pytest.raises(Exception, match=r"data/y\.parquet: there is no such file yet"):
+        ArrowParquetDataset(f"{root}/y.parquet").load()
+
+
+def test_partitions_are_found_by_name_and_replaced_one_by_one(root):
+    dataset = ArrowPartitions(f"{root}/windows")
+    assert dataset.load() == {}
+    assert not dataset.exists()
+    dataset.save({"b/2": TABLE, "Pumpe №7%2FSüd/1": TABLE})
+    dataset.save({"b/2": TABLE.slice(1)})
+    rows = {key: load().metadata.num_rows for key, load in dataset.load().items()}
+    assert list(rows.items()) == [("Pumpe №7%2FSüd/1", 3), ("b/2", 2)]
+
+
+def test_raw_readings_are_a_blob_a_folder_or_a_glob(root):
+    for name in ("2026/a.csv", "2026/b/c.jsonl.gz", "d.parquet", ".hidden/e.csv", "notes.md"):
+        put(root, name, b"x")
+    assert names(root) == ["2026/a.csv", "2026/b/c.jsonl.gz", "d.parquet"]
+    assert names(f"{root}/2026/") == ["a.csv", "b/c.jsonl.gz"]
+    assert names(f"{root}/2026/a.csv") == ["a.csv"]
+    assert names(f"{root}/*.parquet") == ["d.parquet"]
+    assert names(f"{root}/**/*.[cj]s*") == ["2026/a.csv", "2026/b/c.jsonl.gz"]
+    with pytest.raises(Exception, match="has no files of readings; name a file"):
+        RawReadings(f"{root}/nothing").load()
+
+
+def test_simulated_days_are_told_by_their_footers(root):
+    made = TABLE.replace_schema_metadata({"simulation": "abc"})
+    RawReadings(root).save({"2026-01-05": made, "other": TABLE, "late.csv": TABLE})
+    assert SimulatedDays(root).load() == {"2026-01-05": "abc"}
+    assert names(root) == ["2026-01-05.parquet", "late.csv", "other.parquet"]
+
+
+def test_a_source_is_a_local_file_while_it_is_read_and_its_errors_name_the_blob(root):
+    put(root, "a.csv.gz", gzip.compress(b"timestamp,device,sensor,value\n"))
+    (source,) = RawReadings(root).load()
+    with source.opened() as path:
+        assert path.endswith("a.csv.gz")
+        assert gzip.decompress(Path(path).read_bytes()).startswith(b"timestamp")
+
+    def broken():
+        with source.opened() as path:
+            raise InputError(f"{path}: line 3 is not UTF-8")
+
+    with pytest.raises(InputError, match=r"^abfs://\w+/data/a\.csv\.gz: line 3 is not UTF-8$"):
+        broken()
+    put(root, "a.csv.gz", b"changed")
+    with pytest.raises(InputError, match=r"a\.csv\.gz: changed while it was being read"):
+        require_unchanged(source)
+
+
+def test_a_source_is_read_again_only_when_it_has_changed(root, tmp_path):
+    settings, everything = read_settings(None), Selection.read(None, None)
+    put(root, "raw/a.csv", b"timestamp,device,sensor,value\n")
+    sources = RawReadings(f"{root}/raw")
+    ledger = SourceLedger(f"{root}/ledger")
+    (pending,) = choose_sources(sources.load(), ledger.load(), settings.digest, everything)
+    ledger.save({source_key("a.csv"): ledger_page(pending, settings.digest, 0, 0)})
+    assert choose_sources(sources.load(), ledger.load(), settings.digest, everything) == []
+    put(root, "raw/a.csv", b"timestamp,device,sensor,valuX\n")
+    (again,) = choose_sources(sources.load(), ledger.load(), settings.digest, everything)
+    assert again.content != pending.content
+    # A local file of the same size is compared by its bytes: its time is of another clock.
+    (tmp_path / "a.csv").write_bytes(b"timestamp,device,sensor,valuY\n")
+    (local,) = choose_sources(RawReadings(str(tmp_path)).load(), ledger.load(), settings.digest, everything)
+    assert local.content not in (again.content, pending.content)
+
+
+def test_published_models_are_fetched_once_for_all_jobs_of_a_machine(root, proxy, tmp_path):
+    publish(root, make_model("vibration"), "1", "run", "fingerprint")
+    publish(root, make_model("air/flow"), "1", "run", "fingerprint")
+    proxy.requests.clear()
+    loaded = PublishedModels(root).load()
+    assert list(loaded) == ["air/flow", "vibration"]
+    assert loaded["vibration"]().model.table.equals(make_model("vibration").table)
+    again = PublishedModels(root).load()["vibration"]()
+    assert again.models.path.parent == tmp_path / "cache"
+    tables = [path for method, path, _ in proxy.requests if method == "GET" and ".arrow" in path]
+    assert len(tables) == 1
+    assert published_as(root, "vibration", "1", "run") == again.manifest
+
+
+def test_a_damaged_published_table_is_found_and_published_again(root):
+    manifest = publish(root, make_model("vibration"), "1", "run", "fingerprint")
+    name = f"vibration/{manifest.file}"
+    open_folder(root).delete(name)
+    with pytest.raises(
+        InputError, match=r"vibration/\w+\.arrow: the published table .* is missing; publish it"
+    ):
+        load_published(root, "vibration")
+    put(root, name, b"not a table")
+    with pytest.raises(
+        InputError, match=r"abfs.*vibration/\w+\.arrow: the published table .* is damaged: this is no"
+    ):
+        load_published(root, "vibration")
+    publish(root, make_model("vibration"), "1", "run", "fingerprint")
+    assert isinstance(load_published(root, "vibration").verify().models, FleetFile)
+
+
+def test_publishing_the_same_again_writes_nothing(root, proxy):
+    publish(root, make_model("vibration"), "1", "run", "fingerprint")
+    proxy.requests.clear()
+    publish(root, make_model("vibration"), "1", "run", "fingerprint")
+    assert [path for method, path, _ in proxy.requests if method == "PUT"] == []
+
+
+@pytest.mark.parametrize("where", ["local", "blob"])
+def test_pages_tables_and_figures_come_back(request, where, tmp_path):
+    import plotly.graph_objects as go
+
+    place = f"{request.getfixturevalue('root')}/report" if where == "blob" else str(tmp_path / "report")
+    frame, figure = pd.DataFrame({"a": [1, 2]}), go.Figure(go.Bar(x=["Süd"], y=[1]))
+    datasets = {
+        WholeTextDataset(filepath=f"{place}/t.html"): "Süd №7",
+        WholeJSONDataset(filepath=f"{place}/j.json", save_args={"ensure_ascii": False}): {"a": ["Süd"]},
+        WholeCSVDataset(filepath=f"{place}/c.csv", save_args={"index": False}): frame,
+        WholeFigureDataset(filepath=f"{place}/f.json"): figure,
+    }
+    for dataset, data in datasets.items():
+        assert not dataset.exists()
+        dataset.save(data)
+        assert dataset.exists()
+    text, data, table, drawn = (dataset.load() for dataset in datasets)
+    assert (text, data) == ("Süd №7", {"a": ["Süd"]})
+    assert table.equals(frame)
+    assert drawn == figure
+    assert "Süd" in list(datasets)[3].preview()["data"][0]["x"]
+    assert sorted(entry.name for entry in open_folder(place).entries()) == [
+        "c.csv",
+        "f.json",
+        "j.json",
+        "t.html",
+    ]
+
+
+def test_drawings_that_were_not_given_again_are_removed_and_other_blobs_stay(root):
+    drawings = PngFolder(f"{root}/evaluation")
+    drawings.save({"a.png": b"1", "b.png": b"2"})
+    put(root, "evaluation/notes.md", b"mine")
+    put(root, "evaluation/deeper/c.png", b"mine too")
+    drawings.save({"b.png": b"3"})
+    assert drawings.load() == {"b.png": b"3"}
+    assert [entry.name for entry in open_folder(root).entries()] == [
+        "evaluation/b.png",
+        "evaluation/deeper/c.png",
+        "evaluation/notes.md",
+    ]
+
+
+def test_labels_are_read_from_a_blob_and_their_errors_name_it(root):
+    labels = LabelFile(otherwise=f"{root}/labels.csv")
+    assert labels.load().num_rows == 0
+    put(root, "labels.csv", b"device,sensor,start,end\nd1,s1,2026-01-01,2026-01-02\n")
+    assert labels.load().num_rows == 1
+    put(root, "labels.csv", b"device,sensor,start,end\nd1,s1,2026-01-01,soon\n")
+    with pytest.raises(Exception, match=r"^[^ ]*/data/labels\.csv: line 2"):
+        labels.load()
+    with pytest.raises(Exception, match=r"none\.csv: there is no such file"):
+        LabelFile(f"{root}/none.csv").load()
+
+
+def test_an_evaluation_beside_data_in_blobs_asks_for_a_tracking_server(root, no_tracking_uri):
+    with pytest.raises(Exception, match="name a tracking server in MLFLOW_TRACKING_URI"):
+        EvaluationRuns(f"{root}/06_models").save(None)
