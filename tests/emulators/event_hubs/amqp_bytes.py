@@ -1,4 +1,4 @@
-"""Just enough of AMQP 1.0's encoding to take a message apart, annotate it and pad a frame, without decoding it.
+"""Just enough of AMQP 1.0's encoding to take a message apart, annotate it and pad a frame, undecoded.
 
 Section, type and frame layouts are those of the OASIS standard (amqp-core-types, -transport, -messaging).
 """

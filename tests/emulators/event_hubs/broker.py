@@ -1,4 +1,4 @@
-"""The AMQP side of the stand-in: who may open which link, events in, events out, and the faults on the way."""
+"""The AMQP side of the stand-in: who may open which link, events in, events out, and faults on the way."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ class Broker(Handshaker):
             )
             return _refuse(link, "amqp:link:stolen", text)
         if epoch is None and len(others) >= RECEIVERS_PER_GROUP:
-            text = "Exceeded the maximum number of allowed receivers per partition in a consumer group which is 5."
+            text = "Exceeded the maximum number of allowed receivers per partition, which is 5."
             return _refuse(link, "amqp:resource-limit-exceeded", text)
         if epoch is not None:
             for other in list(others):

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: read from a JSON file whenever that changes, so that a test can switch it at run time."""
+"""What goes wrong on purpose: read from a JSON file whenever that changes, so a test can switch it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The events of a partition: an append-only log on disk, flushed before an event is accepted, and its tail in memory."""
+"""The events of a partition: a log on disk, flushed before an event is accepted, and its tail in memory."""
 
 from __future__ import annotations
 
