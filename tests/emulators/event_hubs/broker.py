@@ -73,6 +73,7 @@ class ConnectionState:
         self.grants: dict[str, Grant] = {}
         self.answers: dict[str, Any] = {}
         self.events = 0
+        self.is_doomed = False
 
     def may_open(self, hub: str, now: float) -> bool:
         return any(grant.covers(hub, now) for grant in self.grants.values())
@@ -116,6 +117,10 @@ class Broker(Handshaker):
     def tick(self) -> None:
         """Do what time brings: tokens expire, slow partitions go on, retention forgets."""
         self._faults.refresh()
+        for connection, state in list(self._connections.items()):
+            if state.is_doomed:
+                state.is_doomed, state.events = False, 0
+                break_off(connection)
         for readers in list(self._readers.values()):
             for reader in list(readers):
                 if not self._state(reader.link.connection).may_open(reader.hub.name, self._now()):
@@ -287,10 +292,13 @@ class Broker(Handshaker):
     def _pump(self, reader: Reader) -> None:
         """Send a reader what its credit allows."""
         link, faults, now = reader.link, self._faults.now, time.monotonic()
-        if not link.state & Endpoint.LOCAL_ACTIVE or now < reader.quiet_until:
+        state = self._state(link.connection)
+        if not link.state & Endpoint.LOCAL_ACTIVE or now < reader.quiet_until or state.is_doomed:
             return
         pause = faults.slow_partitions.get(reader.partition.name, 0.0)
         allowed = min(link.credit, SLOW_PARTITION_EVENTS) if pause else link.credit
+        if faults.drop_after_events:
+            allowed = min(allowed, faults.drop_after_events - state.events)
         is_settled = link.remote_snd_settle_mode != Link.SND_UNSETTLED
         sent = 0
         while sent < allowed and (stored := reader.partition.at(reader.position)) is not None:
@@ -311,9 +319,8 @@ class Broker(Handshaker):
     def _carried(self, connection: Any, events: int) -> None:
         state, limit = self._state(connection), self._faults.now.drop_after_events
         state.events += events
-        if limit and state.events >= limit:
-            state.events = 0
-            break_off(connection)
+        # It is broken off with the next tick, when these have gone out.
+        state.is_doomed = bool(limit) and state.events >= limit
 
     # ---- requests ------------------------------------------------------------
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,8 @@ import pyarrow as pa
 from batch_scoring.fleet.arrow_arrays import strings, to_arrow
 from batch_scoring.fleet.tables import EVENTS
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+# What the service writes beside each event; as the SDK's properties read them, less their conversions.
+_SEQUENCE_NUMBER, _OFFSET, _ENQUEUED_TIME = b"x-opt-sequence-number", b"x-opt-offset", b"x-opt-enqueued-time"
 
 
 @dataclass
@@ -42,8 +41,8 @@ class PartitionBuffer:
     size: int = 0
     taken: int = 0
     _sequence_numbers: list[int] = field(default_factory=list)
-    _offsets: list[str] = field(default_factory=list)
-    _times: list[datetime] = field(default_factory=list)
+    _offsets: list[bytes] = field(default_factory=list)
+    _milliseconds: list[int] = field(default_factory=list)
     _bodies: list[bytes] = field(default_factory=list)
 
     @property
@@ -66,7 +65,8 @@ class PartitionBuffer:
         """
         kept = 0
         for event in events:
-            number = event.sequence_number
+            notes = event.raw_amqp_message.annotations
+            number = notes[_SEQUENCE_NUMBER]
             if number <= self.last:
                 continue
             if number > self.end:
@@ -80,8 +80,8 @@ class PartitionBuffer:
             self.expired += number - self.last - 1
             self.last = number
             self._sequence_numbers.append(number)
-            self._offsets.append(event.offset)
-            self._times.append(event.enqueued_time)
+            self._offsets.append(notes[_OFFSET])
+            self._milliseconds.append(notes[_ENQUEUED_TIME])
             self._bodies.append(body)
             self.size += len(body)
             kept += 1
@@ -93,15 +93,14 @@ class PartitionBuffer:
         if not self._bodies:
             return None
         numbers = np.array(self._sequence_numbers, np.int64)
-        times = np.array([(time - _EPOCH) // _MICROSECOND for time in self._times], np.int64)
         columns = [
             strings([self.partition]).take(to_arrow(np.zeros(len(numbers), np.int64))),
             to_arrow(numbers),
-            strings(self._offsets),
-            to_arrow(times).view(EVENTS.field("enqueued_time").type),
-            _binary(self._bodies),
+            _packed(self._offsets, pa.string()),
+            to_arrow(np.array(self._milliseconds, np.int64) * 1000).view(EVENTS.field("enqueued_time").type),
+            _packed(self._bodies, pa.binary()),
         ]
-        self._sequence_numbers, self._offsets, self._times, self._bodies = [], [], [], []
+        self._sequence_numbers, self._offsets, self._milliseconds, self._bodies = [], [], [], []
         self.size = 0
         return pa.Table.from_arrays(columns, schema=EVENTS)
 
@@ -127,8 +126,8 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
 
 
-def _binary(bodies: Sequence[bytes]) -> pa.Array:
-    offsets = np.zeros(len(bodies) + 1, np.int32)
-    np.cumsum([len(body) for body in bodies], out=offsets[1:])
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(bodies))]
-    return pa.Array.from_buffers(pa.binary(), len(bodies), buffers)
+def _packed(values: Sequence[bytes], kind: pa.DataType) -> pa.Array:
+    offsets = np.zeros(len(values) + 1, np.int32)
+    np.cumsum([len(value) for value in values], out=offsets[1:])
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(values))]
+    return pa.Array.from_buffers(kind, len(values), buffers)

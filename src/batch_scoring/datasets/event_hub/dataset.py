@@ -12,7 +12,7 @@ from kedro.io import AbstractDataset
 
 from batch_scoring.datasets.event_hub.address import DEFAULT_GROUP, Address, read_address
 from batch_scoring.datasets.event_hub.checkpoints import Checkpoints, Position, open_checkpoints
-from batch_scoring.datasets.raw_readings import list_source_files
+from batch_scoring.datasets.raw_readings import RawReadings
 
 
 class EventHub(AbstractDataset[None, Any]):
@@ -159,7 +159,8 @@ class LandedEvents(AbstractDataset[None, list[str]]):
 
     def load(self) -> list[str]:
         """The names, relative to the folder, with ``/``; sorted."""
-        return [file.name for file in list_source_files(self._path) if file.format == "events"]
+        files = RawReadings(self._path)
+        return [file.name for file in files.load() if file.format == "events"] if files.exists() else []
 
     def save(self, data: None) -> None:
         """Raise: ``RawReadings`` writes the files."""

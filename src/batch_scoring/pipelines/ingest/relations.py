@@ -202,7 +202,7 @@ def _json_fields(text: str, positions: dict[str, int], names: list[str]) -> str:
 def _first_json_field(text: str, names: list[str]) -> str:
     """The first of some fields of a JSON object that it has, as text; NULL when it has none."""
     found = [f"json_extract_string({text}, {literal(_json_path(name))})" for name in names]
-    return f"COALESCE({', '.join(found)}, NULL)"
+    return f"COALESCE({', '.join([*found, 'CAST(NULL AS VARCHAR)'])})"
 
 
 def _json_path(name: str) -> str:
