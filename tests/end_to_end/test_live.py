@@ -18,7 +18,7 @@ from tests.end_to_end.workspaces import SMALL_FLEET, Workspace
 pytestmark = pytest.mark.slow
 
 AT = "at=2026-02-01T00:00Z"
-KILLS = 6
+KILLS = 4
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proton import Condition, Delivery, Described, Endpoint, Link, Message, int32
+from proton import Condition, Delivery, Described, Endpoint, Link, Message, int32, symbol
 from proton._events import Handler
 from proton.handlers import Handshaker
 
@@ -266,7 +266,8 @@ class Broker(Handshaker):
         faults = self._faults.refresh()
         if faults.busy_sends > 0:
             faults.busy_sends -= 1
-            delivery.local.condition = Condition(_BUSY, _BUSY_TEXT)
+            # The SDK reads all three fields of the error; without an info Proton would send two.
+            delivery.local.condition = Condition(_BUSY, _BUSY_TEXT, {symbol("tracking-id"): "none"})
             return delivery.update(Delivery.REJECTED)
         key, messages = split_batch(transfer, message_format)
         partition = writer.partition or writer.hub.route(key)

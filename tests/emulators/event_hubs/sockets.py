@@ -11,6 +11,8 @@ from proton.handlers import IOHandler
 
 from tests.emulators.event_hubs.amqp_bytes import pad_frame
 
+SEND_SECONDS = 10.0
+
 
 class PaddingIO(IOHandler):
     """Writes each frame with all its fields; see :func:`pad_frame`."""
@@ -26,12 +28,13 @@ class PaddingIO(IOHandler):
             waiting += transport.peek(pending)
             transport.pop(pending)
         try:
-            # A reader that is slow makes the stand-in wait; it is there for one test at a time.
-            selectable._delegate.setblocking(True)
+            # A reader that is slow makes the stand-in wait, but not for ever.
+            selectable._delegate.settimeout(SEND_SECONDS)
             selectable._delegate.sendall(_take_frames(waiting))
-            selectable._delegate.setblocking(False)
         except OSError:
             transport.close_head()
+        finally:
+            selectable._delegate.setblocking(False)
         self.update(transport, selectable, selectable._reactor.now)
 
 
