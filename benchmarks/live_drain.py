@@ -99,9 +99,8 @@ def _ours(hubs: EventHubsProcess, events: int, folder: Path) -> float:
     from batch_scoring.datasets.raw_readings import RawReadings
     from batch_scoring.pipelines.receive.nodes import receive_events
 
-    source = EventHub(
-        str(folder / "checkpoints"), credentials={"connection_string": hubs.connection_string()}
-    )
+    credentials = {"connection_string": hubs.connection_string()}
+    source = EventHub(str(folder / "checkpoints"), credentials=credentials)
     landing = RawReadings(str(folder / "readings"))
     began = time.perf_counter()
     for files in receive_events(source.load(), [], None):

@@ -14,13 +14,13 @@ from batch_scoring.parameters import read_parameters, scheduled_time
 # The dataclass of each group ``params:<group>``; imported when a pipeline of the run reads the group.
 GROUPS = {
     "simulate": "batch_scoring.pipelines.simulate.simulation:Simulation",
-    "receive": "batch_scoring.pipelines.receive.settings:ReceiveParameters",
-    "publish": "batch_scoring.pipelines.publish.settings:PublishParameters",
     "ingest": "batch_scoring.pipelines.ingest.settings:IngestSettings",
     "aggregate": "batch_scoring.pipelines.aggregate.settings:AggregateParameters",
     "train": "batch_scoring.pipelines.train.settings:TrainParameters",
     "score": "batch_scoring.pipelines.score.nodes:ScoreParameters",
     "report": "batch_scoring.pipelines.report.contents:ReportParameters",
+    "receive": "batch_scoring.pipelines.receive.settings:ReceiveParameters",
+    "publish": "batch_scoring.pipelines.publish.settings:PublishParameters",
 }
 OF_EVERY_RUN = ("device", "sensor", "at", "readings", "data")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,23 @@ def dataset(hubs: EventHubsProcess, checkpoints: Path | str, **settings: Any) ->
 def drain(source: EventHub, landed: Mapping[str, int] | None = None, **limits: Any) -> pa.Table:
     """All that a drain gives."""
     return pa.concat_tables([EVENTS.empty_table(), *source.load().events(landed, **limits)])
+
+
+@contextmanager
+def logged(name: str, level: int) -> Iterator[list[str]]:
+    """All messages of a logger and those below it, whatever the logging was configured to."""
+    messages: list[str] = []
+    handler = logging.Handler(level)
+    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    try:
+        yield messages
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 def bodies_of(events: pa.Table) -> dict[str, list[str]]:

@@ -6,11 +6,13 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from azure.core.credentials import AccessToken
 
+from batch_scoring.datasets.event_hub import EventHub
 from batch_scoring.datasets.event_hub import drain as drain_module
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.tables import EVENTS
-from tests.datasets.event_hub.clients import bodies_of, dataset, drain, send, send_numbered
+from tests.datasets.event_hub.clients import bodies_of, dataset, drain, logged, send, send_numbered
 from tests.emulators.event_hubs.faults import Faults
 from tests.emulators.event_hubs.process import KEY, EventHubsProcess
 
@@ -155,7 +157,7 @@ def test_every_event_comes_once_through_a_broker_that_is_killed(event_hubs, tmp_
     assert bodies_of(events) == sent
 
 
-def test_events_that_retention_deleted_are_told(tmp_path, caplog):
+def test_events_that_retention_deleted_are_told(tmp_path):
     hubs = EventHubsProcess(tmp_path / "hubs", "telemetry:1", "--retention-events", "10").start()
     try:
         source = dataset(hubs, tmp_path)
@@ -163,12 +165,12 @@ def test_events_that_retention_deleted_are_told(tmp_path, caplog):
         drain(source)
         source.confirm()
         send(hubs, [str(n) for n in range(5, 40)], partition_id="0")
-        with caplog.at_level(logging.WARNING, "batch_scoring"):
+        with logged("batch_scoring.datasets.event_hub", logging.WARNING) as messages:
             events = drain(source)
     finally:
         hubs.kill()
     assert bodies_of(events) == {"0": [str(n) for n in range(30, 40)]}
-    assert ["25 events were deleted" in record.getMessage() for record in caplog.records] == [True]
+    assert ["25 events were deleted" in message for message in messages] == [True]
 
 
 def test_a_hub_that_was_made_anew_is_told(event_hubs, tmp_path):
@@ -246,11 +248,43 @@ def test_a_hub_that_cannot_be_reached_is_one_sentence(event_hubs, tmp_path, impa
         drain(dataset(event_hubs, tmp_path))
 
 
-def test_no_key_and_no_token_is_logged(event_hubs, tmp_path, caplog):
+class OneToken:
+    """What DefaultAzureCredential would be, with one token."""
+
+    def __init__(self, token):
+        self.token = token
+
+    async def get_token(self, *_, **__):
+        return AccessToken(self.token, int(time.time()) + 3600)
+
+
+def test_a_token_of_ones_own_identity_is_taken_and_a_wrong_one_refused(tmp_path, impatient, monkeypatch):
+    monkeypatch.delenv("EVENT_HUB_CONNECTION_STRING", raising=False)
+    hubs = EventHubsProcess(tmp_path / "hubs", "telemetry:1", "--bearer-token", "entra-token").start()
+
+    def source(token):
+        options = {
+            "credential": OneToken(token),
+            "fully_qualified_namespace": f"127.0.0.1:{hubs.port}",
+            "use_tls": False,
+        }
+        return EventHub(str(tmp_path), hub="telemetry", namespace="127.0.0.1", client_options=options)
+
+    try:
+        send(hubs, ["one"], partition_id="0")
+        assert bodies_of(drain(source("entra-token"))) == {"0": ["one"]}
+        with pytest.raises(InputError, match="refuses the key or token") as error:
+            drain(source("wrong-token"))
+    finally:
+        hubs.kill()
+    assert "wrong-token" not in str(error.value)
+
+
+def test_no_key_and_no_token_is_logged(event_hubs, tmp_path):
     send(event_hubs, ["one"], partition_id="0")
-    with caplog.at_level(logging.DEBUG):
+    with logged("azure", logging.DEBUG) as sdk, logged("batch_scoring", logging.DEBUG) as ours:
         drain(dataset(event_hubs, tmp_path))
-    assert len(caplog.text) > 1000
-    assert KEY not in caplog.text
-    assert "SharedAccessSignature" not in caplog.text
-    assert "sig=" not in caplog.text
+    assert len(sdk) > 20
+    assert ours
+    text = "\n".join(sdk + ours)
+    assert [secret for secret in (KEY, "SharedAccessSignature", "sig=") if secret in text] == []
