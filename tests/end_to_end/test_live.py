@@ -68,6 +68,14 @@ def test_a_second_run_finds_nothing_new_and_changes_nothing(event_hubs, live):
     assert live.files("01_raw", "02_intermediate/readings") == before
 
 
+def test_landed_files_may_be_deleted_as_the_checkpoints_know_how_far_they_went(event_hubs, live):
+    send(event_hubs, readings(0, 100), partition_id="0")
+    live.run("receive")
+    for file in live.folder.rglob("*.events.parquet"):
+        file.unlink()
+    assert "nothing new in event hub 'telemetry'" in live.run("receive")
+
+
 def test_every_accepted_event_is_one_reading_whoever_is_killed(event_hubs, live):
     """The run and the broker are killed (kill -9) at random moments while events flow."""
     chance = random.Random(7)
