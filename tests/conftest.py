@@ -4,6 +4,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.blob_storage import azurite, container, proxy  # noqa: F401
+from tests.emulators.event_hubs.process import event_hubs  # noqa: F401
 from tests.mlflow_stores import new_database, no_tracking_uri, open_dataset, store  # noqa: F401
 
 # Machines are noisy: an example may be slow without anything being wrong.

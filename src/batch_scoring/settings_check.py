@@ -21,6 +21,8 @@ GROUPS = {
     "incidents": "batch_scoring.pipelines.incidents.settings:IncidentParameters",
     "report": "batch_scoring.pipelines.report.contents:ReportParameters",
     "evaluate": "batch_scoring.pipelines.evaluate.settings:EvaluateParameters",
+    "receive": "batch_scoring.pipelines.receive.settings:ReceiveParameters",
+    "publish": "batch_scoring.pipelines.publish.settings:PublishParameters",
 }
 OF_EVERY_RUN = ("device", "sensor", "at", "readings", "labels", "feedback", "data")
 

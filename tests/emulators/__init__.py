@@ -1,1 +1,1 @@
-"""Stand-ins for services that nobody else emulates, and starters of emulators that others make."""
+"""Stand-ins for services that nobody else emulates, which speak the real protocols on loopback; starters of others."""

@@ -77,7 +77,7 @@ def _client(account_url: str, container: str, credentials: Credentials) -> Conta
             "AZURE_STORAGE_CONNECTION_STRING, or write https://ACCOUNT.blob.core.windows.net/CONTAINER/…"
         )
     require_safe(url)
-    return ContainerClient(url, container, credential=_credential(url, credentials), **options)
+    return ContainerClient(url, container, credential=credential_for(url, credentials), **options)
 
 
 def _of_connection_string(
@@ -97,7 +97,8 @@ def _of_connection_string(
     return client
 
 
-def _credential(url: str, credentials: Credentials) -> Any:
+def credential_for(url: str, credentials: Credentials) -> Any:
+    """What Azure's clients take as ``credential`` for an account's URL, where no connection string is given."""
     if credentials.sas_token:
         return credentials.sas_token.lstrip("?")
     if credentials.account_key:

@@ -1,0 +1,174 @@
+"""How far each partition has been read for good: in a local file, or in Blob storage as the SDK keeps it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from batch_scoring.datasets.event_hub.address import Address
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.ids import path_segment
+from batch_scoring.storage import is_remote
+from batch_scoring.storage.credentials import Credentials
+from batch_scoring.storage.local import atomic_file
+from batch_scoring.storage.location import Location, require_safe
+
+STORAGE_CONNECTION_STRING = "AZURE_STORAGE_CONNECTION_STRING"
+
+
+class Position(NamedTuple):
+    """The last event of a partition that has landed."""
+
+    sequence_number: int
+    offset: str
+
+
+class Checkpoints(Protocol):
+    """Where positions are kept; a position never moves back."""
+
+    def read(self) -> dict[str, Position]:
+        """The position of each partition that has one."""
+
+    def move(self, positions: Mapping[str, Position]) -> None:
+        """Move positions on."""
+
+
+def open_checkpoints(place: str, address: Address, credentials: Mapping[str, Any] | None) -> Checkpoints:
+    """The checkpoints of a hub and consumer group.
+
+    Parameters
+    ----------
+    place : str
+        A local folder, ``abfs://container`` or ``https://account.blob.core.windows.net/container``.
+        Of a URL only account and container count: the SDK has names of its own in it.
+    address : Address
+    credentials : mapping or None
+        ``storage_connection_string`` or ``storage_sas``; without them those of all data in Blob
+        Storage, see :mod:`batch_scoring.storage.credentials`.
+    """
+    if not is_remote(place):
+        return FileCheckpoints(Path(place), address)
+    return BlobCheckpoints(place, address, credentials or {})
+
+
+class FileCheckpoints:
+    """Positions in ``<folder>/<namespace>/<hub>/<group>.json``."""
+
+    def __init__(self, folder: Path, address: Address) -> None:
+        parts = [path_segment(part) for part in (address.namespace, address.hub, address.group)]
+        self._path = folder / parts[0] / parts[1] / f"{parts[2]}.json"
+
+    def read(self) -> dict[str, Position]:
+        """The positions; none where there is no file."""
+        try:
+            stored = json.loads(self._path.read_text(encoding="utf-8"))
+            return {name: Position(int(at["sequence_number"]), at["offset"]) for name, at in stored.items()}
+        except FileNotFoundError:
+            return {}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{self._path}: not readable checkpoints ({error}); delete the file: events that landed "
+                "already are known by their files"
+            ) from error
+
+    def move(self, positions: Mapping[str, Position]) -> None:
+        """Write the file anew, whole or not at all."""
+        stored = self.read()
+        moved = {**stored, **_ahead(positions, stored)}
+        if moved != stored:
+            text = json.dumps({name: moved[name]._asdict() for name in sorted(moved)}, indent=2) + "\n"
+            with atomic_file(self._path) as file:
+                file.write(text.encode())
+
+
+class BlobCheckpoints:
+    """Positions as ``azure-eventhub-checkpointstoreblob`` keeps them, so other consumers read them too."""
+
+    def __init__(self, url: str, address: Address, credentials: Mapping[str, Any]) -> None:
+        self._url, self._address = url, address
+        self._given = {
+            name: credentials[own]
+            for own, name in (("storage_connection_string", "connection_string"), ("storage_sas", "sas_token"))
+            if credentials.get(own)
+        }
+
+    def read(self) -> dict[str, Position]:
+        """The positions; the container is made where it is missing."""
+        with self._store() as store:
+            stored = store.list_checkpoints(self._address.namespace, self._address.hub, self._address.group)
+            return {
+                one["partition_id"]: Position(int(one["sequence_number"]), str(one["offset"]))
+                for one in stored
+            }
+
+    def move(self, positions: Mapping[str, Position]) -> None:
+        """Write the metadata of one blob a partition."""
+        ahead = _ahead(positions, self.read())
+        with self._store() as store:
+            for name, position in sorted(ahead.items()):
+                store.update_checkpoint(
+                    {
+                        "fully_qualified_namespace": self._address.namespace,
+                        "eventhub_name": self._address.hub,
+                        "consumer_group": self._address.group,
+                        "partition_id": name,
+                        **position._asdict(),
+                    }
+                )
+
+    @contextmanager
+    def _store(self) -> Iterator[Any]:
+        from azure.core.exceptions import AzureError
+        from azure.eventhub.extensions.checkpointstoreblob import BlobCheckpointStore
+        from azure.storage.blob import ContainerClient
+
+        try:
+            with self._open(ContainerClient) as container:
+                if not container.exists():
+                    container.create_container()
+            with self._open(BlobCheckpointStore) as store:
+                yield store
+        except AzureError as error:
+            raise self._sentence(error) from error
+
+    def _open(self, client: Any) -> Any:
+        from batch_scoring.storage.blob_service import credential_for
+
+        place, credentials = Location.read(self._url), Credentials.find(self._given)
+        # An emulator may not know the newest version; nothing newer is used here.
+        options = {"api_version": "2021-12-02", "retry_total": 4}
+        if credentials.connection_string:
+            return client.from_connection_string(credentials.connection_string, place.container, **options)
+        account = place.account_url or credentials.account_url
+        if not account:
+            raise InputError(
+                f"checkpoints {self._url}: no storage account is named; set AZURE_STORAGE_ACCOUNT or "
+                f"{STORAGE_CONNECTION_STRING}, or write https://ACCOUNT.blob.core.windows.net/CONTAINER"
+            )
+        require_safe(account)
+        return client(account, place.container, credential=credential_for(account, credentials), **options)
+
+    def _sentence(self, error: Exception) -> InputError:
+        status = getattr(error, "status_code", None)
+        code = getattr(error, "error_code", None) or type(error).__name__
+        advice = {
+            401: "sign in, or correct the key",
+            403: f"check {STORAGE_CONNECTION_STRING}, the SAS's end, the role and this machine's clock",
+            404: "create the container, or correct the name",
+            429: "the account is throttled: run again later",
+            503: "the account is throttled: run again later",
+        }.get(status or 0, "check the network and the account's name, and run again")
+        told = f"{status} {code}" if status else str(code)
+        return InputError(f"checkpoints {self._url}: the storage account answered {told}; {advice}")
+
+
+def _ahead(positions: Mapping[str, Position], stored: Mapping[str, Position]) -> dict[str, Position]:
+    """Those that are further than what is stored."""
+    return {
+        name: at
+        for name, at in positions.items()
+        if name not in stored or at.sequence_number > stored[name].sequence_number
+    }

@@ -1,0 +1,226 @@
+"""Catalog datasets of an event hub: to drain it with checkpoints, to publish, and to know what landed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+from kedro.io import AbstractDataset
+
+from batch_scoring.datasets.event_hub.address import DEFAULT_GROUP, Address, read_address
+from batch_scoring.datasets.event_hub.checkpoints import Checkpoints, Position, open_checkpoints
+from batch_scoring.datasets.raw_readings import RawReadings
+
+
+class EventHub(AbstractDataset[None, Any]):
+    """An event hub to drain.
+
+    ``load`` gives a :class:`HubReader`, which connects when it is asked for events. ``confirm``
+    moves the checkpoints behind the events that were read; Kedro calls it when the outputs of a
+    node with ``confirms`` are saved.
+
+    Parameters
+    ----------
+    checkpoints : str
+        A local folder, or a container: ``abfs://container``, ``https://account…/container``; a path
+        behind the container does not count.
+    hub, namespace : str, optional
+        Default: what the environment or the connection string names.
+    consumer_group : str
+        Give the project one of its own.
+    credentials : mapping, optional
+        ``connection_string``, ``storage_connection_string``, ``storage_sas``; Kedro fills it in
+        from ``credentials.yml``. Default: the environment, else ``DefaultAzureCredential``.
+    client_options : mapping, optional
+        For ``azure.eventhub.aio.EventHubConsumerClient``, such as ``http_proxy`` or ``transport_type``.
+    """
+
+    def __init__(
+        self,
+        checkpoints: str,
+        hub: str | None = None,
+        namespace: str | None = None,
+        consumer_group: str = DEFAULT_GROUP,
+        credentials: dict[str, Any] | None = None,
+        client_options: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._hub, self._namespace, self._group = hub, namespace, consumer_group
+        self._place, self._credentials = checkpoints, credentials
+        self._client_options = client_options or {}
+        self._reader: HubReader | None = None
+        self.metadata = metadata
+
+    def load(self) -> HubReader:
+        """The hub, not yet connected to.
+
+        Raises
+        ------
+        InputError
+            When no hub is named.
+        """
+        address = read_address(self._hub, self._namespace, self._group, self._credentials)
+        checkpoints = open_checkpoints(self._place, address, self._credentials)
+        self._reader = HubReader(address, checkpoints, self._client_options)
+        return self._reader
+
+    def save(self, data: None) -> None:
+        """Raise: :class:`PublishedEvents` publishes."""
+        raise NotImplementedError("EventHub is read only; PublishedEvents publishes")
+
+    def confirm(self) -> None:
+        """Move the checkpoints: all that was read since ``load`` is durably written."""
+        if self._reader is not None:
+            self._reader.confirm()
+
+    def _exists(self) -> bool:
+        return True
+
+    def _describe(self) -> dict[str, Any]:
+        return {"hub": self._hub, "namespace": self._namespace, "consumer_group": self._group}
+
+
+class HubReader:
+    """An event hub to be drained; see :meth:`events`."""
+
+    def __init__(
+        self, address: Address, checkpoints: Checkpoints, client_options: Mapping[str, Any] | None = None
+    ) -> None:
+        self.address = address
+        self._checkpoints = checkpoints
+        self._client_options = dict(client_options or {})
+        self._read: dict[str, Position] = {}
+
+    def events(
+        self,
+        landed: Mapping[str, int] | None = None,
+        max_events: int | None = None,
+        max_time: timedelta | None = None,
+    ) -> Iterator[pa.Table]:
+        """Read from the checkpoints to the end that is there now.
+
+        Parameters
+        ----------
+        landed : mapping of partition to int, optional
+            Sequence numbers up to which events have landed although no checkpoint says so yet: a
+            run was killed in between.
+        max_events : int, optional
+            Stop after so many.
+        max_time : timedelta, optional
+            Stop after so long.
+
+        Yields
+        ------
+        pyarrow.Table
+            Schema ``EVENTS``: events of one partition with ascending sequence numbers. The tables
+            of a partition come in order.
+
+        Raises
+        ------
+        InputError
+            When the hub cannot be read; after what could be read was yielded.
+        """
+        from batch_scoring.datasets.event_hub.drain import Drain, HandOn, Limits
+        from batch_scoring.datasets.event_hub.threads import iterate
+
+        after = {name: at.sequence_number for name, at in self._checkpoints.read().items()}
+        for name, number in (landed or {}).items():
+            after[name] = max(number, after.get(name, -1))
+        limits = Limits(max_events, max_time)
+
+        async def produce(hand_on: HandOn) -> None:
+            await Drain(self.address, after, limits, hand_on, self._client_options).run()
+
+        for table in iterate(produce):
+            yield table
+            last = table.slice(table.num_rows - 1).to_pylist()[0]
+            self._read[last["partition"]] = Position(last["sequence_number"], last["offset"])
+
+    def confirm(self) -> None:
+        """Move the checkpoints behind the events that were yielded."""
+        if self._read:
+            self._checkpoints.move(self._read)
+
+
+class LandedEvents(AbstractDataset[None, list[str]]):
+    """The names of the files of events that have landed; read only.
+
+    Parameters
+    ----------
+    path : str
+        As of :class:`~batch_scoring.datasets.raw_readings.RawReadings`, which writes them.
+    credentials : mapping, optional
+        Of Blob Storage; default: the entry ``azure_storage`` of Kedro's, or the environment's.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        metadata: dict[str, Any] | None = None,
+        credentials: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._path, self._credentials = str(path), credentials
+        self.metadata = metadata
+
+    def load(self) -> list[str]:
+        """The names, relative to the folder, with ``/``; sorted."""
+        files = RawReadings(self._path, credentials=self._credentials)
+        return [file.name for file in files.load() if file.format == "events"] if files.exists() else []
+
+    def save(self, data: None) -> None:
+        """Raise: ``RawReadings`` writes the files."""
+        raise NotImplementedError("LandedEvents is read only; RawReadings writes the files")
+
+    def _exists(self) -> bool:
+        return True
+
+    def _describe(self) -> dict[str, Any]:
+        return {"path": self._path}
+
+
+class PublishedEvents(AbstractDataset[Any, None]):
+    """An event hub to publish to; write only. ``save`` takes tables with ``device`` and ``body``.
+
+    Parameters
+    ----------
+    hub, namespace, credentials, client_options
+        As of :class:`EventHub`.
+    """
+
+    def __init__(
+        self,
+        hub: str | None = None,
+        namespace: str | None = None,
+        credentials: dict[str, Any] | None = None,
+        client_options: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._hub, self._namespace, self._credentials = hub, namespace, credentials
+        self._client_options = client_options or {}
+        self.metadata = metadata
+
+    @cached_property
+    def _address(self) -> Address:
+        return read_address(self._hub, self._namespace, DEFAULT_GROUP, self._credentials)
+
+    def load(self) -> None:
+        """Raise: :class:`EventHub` reads."""
+        raise NotImplementedError("PublishedEvents is write only; EventHub reads")
+
+    def save(self, data: pa.Table) -> None:
+        """Send each row as an event, with the device as partition key; returns when all are accepted.
+
+        Raises
+        ------
+        InputError
+            When the hub cannot be written to.
+        """
+        from batch_scoring.datasets.event_hub.publish import publish
+
+        publish(self._address, data, self._client_options)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"hub": self._hub, "namespace": self._namespace}

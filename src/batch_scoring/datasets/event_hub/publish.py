@@ -1,0 +1,104 @@
+"""Sending events in batches, one partition key a batch, each row not before it is due."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_scoring.datasets.arrow_parquet import Stream
+from batch_scoring.datasets.event_hub.address import Address
+from batch_scoring.datasets.event_hub.drain import PAUSES
+from batch_scoring.datasets.event_hub.failures import diagnose, sentence
+
+
+def publish(address: Address, data: pa.Table | Stream, client_options: Mapping[str, Any]) -> None:
+    """Send each row as an event; returns when the hub has accepted all.
+
+    Parameters
+    ----------
+    address : Address
+    data : table or Stream
+        ``device`` (string), ``body`` (binary) and ``due`` (float64, seconds after the start). The rows
+        of a table are sent together, when the last of them is due, device by device.
+    client_options : mapping
+        For ``azure.eventhub.EventHubProducerClient``.
+
+    Raises
+    ------
+    InputError
+        When the hub cannot be written to.
+    """
+    from azure.eventhub.exceptions import EventHubError
+
+    tables = data.batches if isinstance(data, Stream) else iter([data])
+    try:
+        with _producer(address, client_options) as producer:
+            _send_all(producer, tables)
+    except EventHubError as error:
+        raise sentence(error, address, "publishing") from error
+
+
+def _send_all(producer: Any, tables: Iterator[pa.Table | pa.RecordBatch]) -> None:
+    began = time.monotonic()
+    for table in tables:
+        if table.num_rows:
+            time.sleep(max(0.0, pc.max(table["due"]).as_py() - (time.monotonic() - began)))
+            for device, bodies in _by_device(table):
+                for batch in _batches(producer, device, bodies):
+                    _send(producer, batch)
+
+
+def _producer(address: Address, client_options: Mapping[str, Any]) -> Any:
+    from azure.eventhub import EventHubProducerClient
+
+    options = {"retry_total": 1, **client_options}
+    if address.connection_string:
+        return EventHubProducerClient.from_connection_string(
+            address.connection_string, eventhub_name=address.hub, **options
+        )
+    from azure.identity import DefaultAzureCredential
+
+    credential = options.pop("credential", None) or DefaultAzureCredential()
+    namespace = options.pop("fully_qualified_namespace", address.namespace)
+    return EventHubProducerClient(namespace, address.hub, credential, **options)
+
+
+def _by_device(table: pa.Table | pa.RecordBatch) -> Iterator[tuple[str, list[bytes]]]:
+    """The bodies of each device, in their order; devices in the order they are first seen."""
+    bodies: dict[str, list[bytes]] = {}
+    for device, body in zip(table["device"].to_pylist(), table["body"].to_pylist(), strict=True):
+        bodies.setdefault(device, []).append(body)
+    yield from bodies.items()
+
+
+def _batches(producer: Any, device: str, bodies: list[bytes]) -> Iterator[Any]:
+    from azure.eventhub import EventData
+
+    def new_batch() -> Any:
+        return producer.create_batch(partition_key=device or None)
+
+    batch = new_batch()
+    for body in bodies:
+        try:
+            batch.add(EventData(body))
+        except ValueError:  # full
+            yield batch
+            batch = new_batch()
+            batch.add(EventData(body))
+    yield batch
+
+
+def _send(producer: Any, batch: Any) -> None:
+    """Send a batch; again when that may help. Then some of it may be there twice, as with any sender."""
+    for pause in (*PAUSES, None):
+        try:
+            producer.send_batch(batch)
+            return
+        except Exception as error:
+            if pause is None or not diagnose(error).may_pass:
+                raise
+            time.sleep(pause)

@@ -1,0 +1,19 @@
+"""Nodes of the ``publish`` pipeline and the catalog entries they read and write."""
+
+from kedro.pipeline import Node, Pipeline
+
+from batch_scoring.pipelines.publish.nodes import publish_readings
+
+
+def create_pipeline(**_: object) -> Pipeline:
+    """The ``publish`` pipeline: a simulated fleet to an event hub."""
+    return Pipeline(
+        [
+            Node(
+                func=publish_readings,
+                inputs=["params:simulate", "params:publish", "params:device", "params:sensor"],
+                outputs="published_events",
+                name="publish_readings",
+            ),
+        ]
+    )

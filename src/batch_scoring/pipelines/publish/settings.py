@@ -1,0 +1,35 @@
+"""The settings of ``publish``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from batch_scoring.fleet.errors import InputError
+
+_SHARES = ("duplicate_share", "disorder_share", "malformed_share")
+
+
+@dataclass(frozen=True)
+class PublishParameters:
+    """See ``conf/base/parameters_publish.yml``.
+
+    Raises
+    ------
+    InputError
+        When a number makes no sense.
+    """
+
+    readings_per_second: float | None = None
+    readings_per_event: int = 1
+    duplicate_share: float = 0.0
+    disorder_share: float = 0.0
+    malformed_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.readings_per_second is not None and self.readings_per_second <= 0:
+            raise InputError("publish.readings_per_second: write a number above 0, or null for no limit")
+        if self.readings_per_event < 1:
+            raise InputError(f"publish.readings_per_event: {self.readings_per_event} is not 1 or more")
+        for name in _SHARES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"publish.{name}: {getattr(self, name)} is not between 0 and 1")

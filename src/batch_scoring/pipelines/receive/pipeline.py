@@ -1,0 +1,21 @@
+"""Nodes of the ``receive`` pipeline and the catalog entries they read and write."""
+
+from kedro.pipeline import Node, Pipeline
+
+from batch_scoring.pipelines.receive.nodes import receive_events
+
+
+def create_pipeline(**_: object) -> Pipeline:
+    """The ``receive`` pipeline: the events of a hub to raw readings."""
+    return Pipeline(
+        [
+            Node(
+                func=receive_events,
+                inputs=["event_hub", "previous_events", "params:receive"],
+                outputs="raw_readings",
+                name="receive_events",
+                # When the files are durably there, and not before, the checkpoint moves.
+                confirms="event_hub",
+            ),
+        ]
+    )

@@ -1,0 +1,107 @@
+"""Checkpoints: kept, never moved back, the same in a file and in Blob storage."""
+
+import importlib.util
+
+import pytest
+
+from batch_scoring.datasets.event_hub.address import Address, read_address
+from batch_scoring.datasets.event_hub.checkpoints import Position, open_checkpoints
+from batch_scoring.fleet.errors import InputError
+
+ADDRESS = Address("fleet.servicebus.windows.net", "telemetry", "$Default")
+
+
+@pytest.fixture(params=["file", pytest.param("blob", marks=pytest.mark.slow)])
+def checkpoints(request, tmp_path):
+    if request.param == "file":
+        return lambda address=ADDRESS: open_checkpoints(str(tmp_path), address, None)
+    if importlib.util.find_spec("tests.blob_storage") is None:
+        pytest.skip("no Azurite here")
+    place = f"abfs://{request.getfixturevalue('container')}"
+    return lambda address=ADDRESS: open_checkpoints(place, address, None)
+
+
+def test_positions_are_kept_for_each_group(checkpoints):
+    assert checkpoints().read() == {}
+    positions = {"0": Position(7, "4096"), "1": Position(0, "0")}
+    checkpoints().move(positions)
+    assert checkpoints().read() == positions
+    assert checkpoints(Address(ADDRESS.namespace, "telemetry", "other")).read() == {}
+
+
+def test_a_position_never_moves_back(checkpoints):
+    checkpoints().move({"0": Position(7, "4096")})
+    checkpoints().move({"0": Position(3, "100"), "1": Position(1, "10")})
+    assert checkpoints().read() == {"0": Position(7, "4096"), "1": Position(1, "10")}
+
+
+def test_a_broken_file_is_told_with_what_to_do(tmp_path):
+    store = open_checkpoints(str(tmp_path), ADDRESS, None)
+    store.move({"0": Position(7, "4096")})
+    file = next(tmp_path.rglob("*.json"))
+    file.write_text("{")
+    with pytest.raises(InputError, match="not readable checkpoints"):
+        store.read()
+
+
+def test_a_container_that_is_missing_is_made(request):
+    if importlib.util.find_spec("tests.blob_storage") is None:
+        pytest.skip("no Azurite here")
+    request.getfixturevalue("container")
+    store = open_checkpoints("abfs://made-for-checkpoints", ADDRESS, None)
+    store.move({"0": Position(1, "1")})
+    assert store.read() == {"0": Position(1, "1")}
+
+
+def test_a_wrong_storage_key_is_one_sentence_without_the_key(request, monkeypatch):
+    if importlib.util.find_spec("tests.blob_storage") is None:
+        pytest.skip("no Azurite here")
+    azurite = request.getfixturevalue("azurite")
+    wrong = "d3Jvbmc="
+    monkeypatch.setenv(
+        "AZURE_STORAGE_CONNECTION_STRING", azurite.connection_string().replace(azurite.key, wrong)
+    )
+    with pytest.raises(InputError, match="answered 403") as error:
+        open_checkpoints("abfs://checkpoints", ADDRESS, None).read()
+    assert wrong not in str(error.value)
+
+
+CONNECTION = (
+    "Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=listen;SharedAccessKey=s3cret=;"
+    "EntityPath=hub"
+)
+
+
+@pytest.fixture(autouse=True)
+def no_hub_named(monkeypatch):
+    for name in ("CONNECTION_STRING", "NAMESPACE", "NAME"):
+        monkeypatch.delenv(f"EVENT_HUB_{name}", raising=False)
+
+
+def test_credentials_win_over_the_environment(monkeypatch):
+    monkeypatch.setenv("EVENT_HUB_CONNECTION_STRING", CONNECTION.replace("ns.", "other."))
+    address = read_address(None, None, "g", {"connection_string": CONNECTION})
+    assert (address.namespace, address.hub, address.group) == ("ns.servicebus.windows.net", "hub", "g")
+    assert "s3cret" not in repr(address)
+
+
+def test_a_namespace_alone_is_for_signing_in_as_oneself(monkeypatch):
+    monkeypatch.setenv("EVENT_HUB_NAMESPACE", "ns.servicebus.windows.net")
+    monkeypatch.setenv("EVENT_HUB_NAME", "hub")
+    address = read_address(None, None, "$Default", None)
+    assert (address.namespace, address.hub) == ("ns.servicebus.windows.net", "hub")
+    assert address.connection_string is None
+
+
+@pytest.mark.parametrize(
+    ("credentials", "sentence"),
+    [
+        (None, "set EVENT_HUB_CONNECTION_STRING"),
+        ({"connection_string": "s3cret"}, "has no Endpoint=sb://"),
+        ({"connection_string": CONNECTION.replace("EntityPath=hub", "")}, "set EVENT_HUB_NAME"),
+    ],
+)
+def test_what_is_missing_is_said_without_the_secret(credentials, sentence):
+    with pytest.raises(InputError, match=sentence) as error:
+        read_address(None, None, "$Default", credentials)
+    assert "s3cret" not in str(error.value)

@@ -1,0 +1,94 @@
+"""The stand-in as a test uses it: started, killed, started again on the same port, given faults."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from tests.emulators.event_hubs.faults import Faults
+
+PROJECT = Path(__file__).parents[3]
+KEY = "a2V5IG9mIHRoZSBzdGFuZC1pbiBmb3IgdGVzdHM="
+
+
+class EventHubsProcess:
+    """A stand-in in a process of its own.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it keeps its events, its key and its faults.
+    hub : str
+        ``"name:partitions"``.
+    *more : str
+        More options of its command line.
+    """
+
+    def __init__(self, folder: Path, hub: str = "telemetry:4", *more: str) -> None:
+        self.folder, self.hub = folder, hub.partition(":")[0]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "key").write_text(KEY)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self._command = [
+            *(sys.executable, "-m", "tests.emulators.event_hubs", "--folder", str(folder)),
+            *("--port", str(self.port), "--hub", hub, "--key-file", str(folder / "key")),
+            *("--faults", str(folder / "faults.json"), *more),
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> EventHubsProcess:
+        """Start it, and wait until it listens."""
+        with (self.folder / "output.txt").open("ab") as output:
+            self._process = subprocess.Popen(self._command, cwd=PROJECT, stdout=output, stderr=output)
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return self
+            except OSError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise AssertionError((self.folder / "output.txt").read_text()) from None
+                time.sleep(0.05)
+
+    def kill(self) -> None:
+        """``kill -9``."""
+        if self._process is not None:
+            os.kill(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def inject(self, faults: Faults) -> None:
+        """Let these things go wrong from now on; ``Faults()`` ends it."""
+        path = self.folder / "faults.json"
+        beside = path.with_suffix(".partial")
+        beside.write_text(json.dumps(asdict(faults)))
+        beside.replace(path)
+
+    def connection_string(self, hub: str | None = None, key: str = KEY) -> str:
+        """What a client connects with."""
+        return (
+            f"Endpoint=sb://127.0.0.1:{self.port};SharedAccessKeyName=RootManageSharedAccessKey;"
+            f"SharedAccessKey={key};UseDevelopmentEmulator=true;EntityPath={hub or self.hub}"
+        )
+
+
+@pytest.fixture
+def event_hubs(tmp_path: Path) -> Iterator[EventHubsProcess]:
+    """A hub ``telemetry`` of four partitions, with the consumer group ``scoring`` beside ``$Default``."""
+    process = EventHubsProcess(tmp_path / "event_hubs", "telemetry:4", "--group", "scoring")
+    try:
+        yield process.start()
+    finally:
+        process.kill()
