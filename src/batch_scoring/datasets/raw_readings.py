@@ -27,6 +27,8 @@ FORMATS = {
     ".ndjson": "json",
     ".json": "json",
 }
+# Events of a hub, landed by the `receive` pipeline: a Parquet file all the same.
+EVENTS_SUFFIX = ".events.parquet"
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,9 @@ class SourceFile:
 
     @property
     def format(self) -> str:
-        """``"csv"``, ``"parquet"`` or ``"json"`` (one object a line, or one array)."""
+        """``"csv"``, ``"parquet"``, ``"events"`` or ``"json"`` (one object a line, or one array)."""
+        if self.path.endswith(EVENTS_SUFFIX):
+            return "events"
         return FORMATS[_format_suffix(self.path)]
 
 

@@ -30,6 +30,17 @@ QUARANTINE = pa.schema(
     ]
 )
 
+# Events of a hub as they landed; what is in the bodies is not looked into before `ingest`.
+EVENTS = pa.schema(
+    [
+        pa.field("partition", pa.string()),
+        pa.field("sequence_number", pa.int64()),
+        pa.field("offset", pa.string()),
+        pa.field("enqueued_time", TIMESTAMP),
+        pa.field("body", pa.binary()),
+    ]
+)
+
 WINDOW_KEYS = pa.schema(
     [
         pa.field("window_start", TIMESTAMP),

@@ -33,6 +33,22 @@ def match_columns(names: Sequence[str], settings: IngestSettings) -> dict[str, i
     return found
 
 
+def matching_names(names: Sequence[str], role: str, settings: IngestSettings) -> list[str]:
+    """All names that a role's column may have, best first: exactly spelled, then in any case.
+
+    Examples
+    --------
+    >>> matching_names(["Value", "time", "value", "val"], "value", IngestSettings())
+    ['value', 'Value', 'val']
+    """
+    found: dict[str, None] = {}
+    for wanted in settings.column_names(role):
+        exact = [name for name in names if name.strip() == wanted.strip()]
+        folded = [name for name in names if name.strip().casefold() == wanted.strip().casefold()]
+        found.update(dict.fromkeys([*sorted(exact), *sorted(folded)]))
+    return list(found)
+
+
 def require_columns(names: Sequence[str], settings: IngestSettings, file: str) -> dict[str, int]:
     """The position of each role's column.
 

@@ -107,7 +107,13 @@ def ingest_readings(
                 counts = _with_source(counts, rows, refused)
                 key = source_key(source.file.name)
                 page = ledger_page(source, chosen.digest, rows, sum(refused.values()))
-                yield {}, {key: area.quarantine(number, source.file.name)}, {key: page}, counts
+                is_event_file = source.file.format == "events"
+                quarantine = (
+                    area.event_quarantine(number, source.file)
+                    if is_event_file
+                    else area.quarantine(number, source.file.name)
+                )
+                yield {}, {key: quarantine}, {key: page}, counts
     else:
         require_known_ids(selection, previous_readings, previous_quarantine)
     _log_summary(counts, len(raw_readings))

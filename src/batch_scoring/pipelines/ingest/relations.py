@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from batch_scoring.fleet.errors import InputError
-from batch_scoring.pipelines.ingest.columns import require_columns, split_header
+from batch_scoring.pipelines.ingest.columns import matching_names, require_columns, split_header
+from batch_scoring.pipelines.ingest.event_records import event_records
 from batch_scoring.pipelines.ingest.lines import LINES, first_line, read_lines
 from batch_scoring.pipelines.ingest.settings import ROLES, IngestSettings
 from batch_scoring.pipelines.ingest.sql import escape_glob, identifier, literal
@@ -34,7 +35,7 @@ class RawRelation:
     timestamp_type, value_type : str
         The DuckDB types of ``raw_timestamp`` and ``raw_value``.
     lines : LineReader or None
-        What the query reads under the name ``source_lines``, when the file is text.
+        What the query reads under the name ``source_lines``, when the file is text or events.
     """
 
     sql: str
@@ -45,10 +46,9 @@ class RawRelation:
 
 @dataclass
 class LineReader:
-    """The lines of a file for DuckDB, which swallows the errors of what it reads; this keeps them."""
+    """The numbered lines of a file for DuckDB, which swallows the errors of what it reads; they are kept."""
 
-    path: str
-    first_row: int
+    batches: Callable[[], Iterator[pa.RecordBatch]]
     error: InputError | None = field(default=None, init=False)
 
     def open(self) -> pa.RecordBatchReader:
@@ -57,7 +57,7 @@ class LineReader:
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         try:
-            yield from read_lines(self.path, self.first_row)
+            yield from self.batches()
         except InputError as error:
             self.error = error
             raise
@@ -77,6 +77,8 @@ def raw_relation(
     """
     if file_format == "parquet":
         return _parquet_relation(connection, path, settings)
+    if file_format == "events":
+        return _events_relation(connection, path, settings)
     header = first_line(path)
     if header is None:
         return None
@@ -127,10 +129,39 @@ def _json_array_relation(
     return RawRelation(_select_fields(records, fields, len(ROLES), list(range(len(ROLES)))))
 
 
+def _events_relation(
+    connection: duckdb.DuckDBPyConnection, path: str, settings: IngestSettings
+) -> RawRelation:
+    """The relation of landed events; nothing in them is an error of the file.
+
+    Each record is read with the names that it has itself: senders differ, and which of them share
+    a file is chance.
+    """
+    lines = LineReader(lambda: event_records(path))
+    connection.register("event_lines", lines.open())
+    try:
+        keys = connection.execute(
+            "SELECT DISTINCT unnest(json_keys(line)) FROM event_lines "
+            "WHERE CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' END"
+        ).fetchall()
+    finally:
+        connection.unregister("event_lines")
+    names = {role: matching_names([key for (key,) in keys], role, settings) for role in ROLES}
+    fields = (
+        f"CASE WHEN json_valid(text) THEN CASE WHEN json_type(text) = 'OBJECT' "
+        f"THEN [{', '.join(_first_json_field('text', names[role]) for role in ROLES)}] END END"
+    )
+    records = "SELECT row, line AS text FROM source_lines"
+    return RawRelation(_select_fields(records, fields, len(ROLES), list(range(len(ROLES)))), lines=lines)
+
+
 def _line_relation(path: str, first_row: int, fields: str, width: int, positions: list[int]) -> RawRelation:
     """The relation of a file of lines; empty lines are no records."""
     records = r"SELECT row, rtrim(line, chr(13) || chr(10)) AS text FROM source_lines WHERE text <> ''"
-    return RawRelation(_select_fields(records, fields, width, positions), lines=LineReader(path, first_row))
+    return RawRelation(
+        _select_fields(records, fields, width, positions),
+        lines=LineReader(lambda: read_lines(path, first_row)),
+    )
 
 
 def _select_fields(records: str, fields: str, width: int, positions: list[int]) -> str:
@@ -161,12 +192,22 @@ def _csv_fields(text: str, delimiter: str) -> str:
 
 def _json_fields(text: str, positions: dict[str, int], names: list[str]) -> str:
     """The four fields of a JSON object as a list of texts, numbers as they are written."""
-    paths = [names[positions[role]].replace("\\", "\\\\").replace('"', '\\"') for role in ROLES]
-    listed = ", ".join(literal(f'$."{path}"') for path in paths)
+    listed = ", ".join(literal(_json_path(names[positions[role]])) for role in ROLES)
     return (
         f"CASE WHEN json_valid({text}) THEN CASE WHEN json_type({text}) = 'OBJECT' "
         f"THEN json_extract_string({text}, [{listed}]) END END"
     )
+
+
+def _first_json_field(text: str, names: list[str]) -> str:
+    """The first of some fields of a JSON object that it has, as text; NULL when it has none."""
+    found = [f"json_extract_string({text}, {literal(_json_path(name))})" for name in names]
+    return f"COALESCE({', '.join([*found, 'CAST(NULL AS VARCHAR)'])})"
+
+
+def _json_path(name: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'$."{escaped}"'
 
 
 def _first_lines(path: str) -> list[str]:

@@ -11,10 +11,13 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from batch_scoring.datasets.arrow_parquet import Stream
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.row_groups import ROW_GROUP_ROWS, in_row_groups
 from batch_scoring.fleet.tables import QUARANTINE
+from batch_scoring.pipelines.ingest.event_records import event_sources
 from batch_scoring.pipelines.ingest.relations import RawRelation, raw_relation
 from batch_scoring.pipelines.ingest.settings import IngestSettings
 from batch_scoring.pipelines.ingest.sources import require_unchanged
@@ -192,6 +195,18 @@ class StagingArea:
             f"FROM refused WHERE source = {number} ORDER BY row"
         ).to_arrow_reader(ROW_GROUP_ROWS)
         return Stream(QUARANTINE, (table.cast(QUARANTINE) for table in in_row_groups(rows)))
+
+    def event_quarantine(self, number: int, source: SourceFile) -> Stream:
+        """The same of landed events; each row's source tells partition, offset and sequence number too."""
+        stream = self.quarantine(number, source.name)
+
+        def with_events() -> Iterator[pa.Table]:
+            for table in stream.batches:
+                events = event_sources(source.path, table["row"].to_pylist())
+                texts = pa.array([f"{source.name}: {event}" for event in events], pa.string())
+                yield table.set_column(QUARANTINE.get_field_index("source"), "source", texts)
+
+        return Stream(QUARANTINE, with_events())
 
     def _has_rows(self, below: str = "") -> bool:
         return next((self.folder / below).rglob("*.parquet"), None) is not None

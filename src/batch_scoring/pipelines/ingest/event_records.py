@@ -1,0 +1,149 @@
+"""Landed events as numbered records of JSON text, and back from a record to the event it came in."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batch_scoring.pipelines.ingest.lines import LINES
+
+ROWS_A_BATCH = 20_000
+# Nobody packs more into a megabyte of event; what does is meant to fill our memory.
+MAX_UNPACKED_BYTES = 256 << 20
+
+_GZIP = b"\x1f\x8b"
+_SPACE = " \t\r\n"
+_decoder = json.JSONDecoder()
+
+
+def record_texts(body: bytes) -> list[str]:
+    r"""The records in the body of an event, each as it was written.
+
+    A body is a JSON object, an array of them, or one object a line, gzipped or not, in UTF-8. What
+    is none of these is one record that is no JSON, so that it comes to the quarantine as a whole.
+
+    Examples
+    --------
+    >>> record_texts(b'{"value": 1.50}')
+    ['{"value": 1.50}']
+    >>> record_texts(b'[{"value": 1}, {"value": 2}]')
+    ['{"value": 1}', '{"value": 2}']
+    >>> record_texts(bytes([123, 255]))
+    ['{\\xff']
+    """
+    if body.startswith(_GZIP):
+        try:
+            body = _unzip(body)
+        except (OSError, EOFError, zlib.error):
+            return [_as_text(body)]
+    try:
+        text = body.removeprefix(b"\xef\xbb\xbf").decode().strip(_SPACE)
+    except UnicodeDecodeError:
+        return [_as_text(body)]
+    if text.startswith("["):
+        return _array_items(text)
+    return _lines(text) if "\n" in text else [text]
+
+
+def event_records(path: str) -> Iterator[pa.RecordBatch]:
+    """The records of a file of landed events.
+
+    Yields
+    ------
+    pyarrow.RecordBatch
+        ``row`` (int64, counted from 1 over the file) and ``line`` (string).
+    """
+    row = 1
+    for events in pq.ParquetFile(path).iter_batches(ROWS_A_BATCH, columns=["body"]):
+        texts = [text for body in events.column("body").to_pylist() for text in record_texts(body)]
+        rows = np.arange(row, row + len(texts), dtype=np.int64)
+        row += len(texts)
+        yield pa.record_batch([pa.array(rows), pa.array(texts, pa.string())], schema=LINES)
+
+
+def event_sources(path: str, rows: Sequence[int]) -> list[str]:
+    """Which event each of some records came in.
+
+    Parameters
+    ----------
+    path : str
+        A file of landed events.
+    rows : sequence of int
+        Records, as :func:`event_records` numbers them.
+
+    Returns
+    -------
+    list of str
+        Such as ``partition 3, offset 4294967296, sequence number 17``.
+    """
+    named: dict[int, str] = {}
+    wanted, row = np.unique(np.asarray(rows, np.int64)), 1
+    for events in pq.ParquetFile(path).iter_batches(ROWS_A_BATCH):
+        counts = [len(record_texts(body)) for body in events.column("body").to_pylist()]
+        ends = row + np.cumsum(counts, dtype=np.int64)
+        here = wanted[(wanted >= row) & (wanted < ends[-1])]
+        found = np.searchsorted(ends, here, side="right")
+        for record, event in zip(here.tolist(), events.take(pa.array(found)).to_pylist(), strict=True):
+            named[record] = (
+                f"partition {event['partition']}, offset {event['offset']}, "
+                f"sequence number {event['sequence_number']}"
+            )
+        row = int(ends[-1])
+    return [named[record] for record in rows]
+
+
+def _unzip(body: bytes) -> bytes:
+    with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
+        unpacked = file.read(MAX_UNPACKED_BYTES + 1)
+    if len(unpacked) > MAX_UNPACKED_BYTES:
+        raise OSError("unpacks to more than anybody sends")
+    return unpacked
+
+
+def _array_items(text: str) -> list[str]:
+    """The items of a JSON array as they stand in the text; the text itself when it is no array."""
+    items, at = [], _skip_space(text, 1)
+    if text[at:] == "]":
+        return [text]  # nothing in it: worth a line in the quarantine
+    try:
+        while True:
+            _, end = _decoder.raw_decode(text, at)
+            items.append(text[at:end])
+            at = _skip_space(text, end)
+            if text[at:] == "]":
+                return items
+            if text[at] != ",":
+                return [text]
+            at = _skip_space(text, at + 1)
+    except (ValueError, IndexError, RecursionError):
+        return [text]
+
+
+def _lines(text: str) -> list[str]:
+    """One object a line, or one that was written over several."""
+    lines = [line.strip(_SPACE) for line in text.split("\n")]
+    try:
+        json.loads(text)
+    except ValueError:
+        return [line for line in lines if line]
+    except RecursionError:
+        pass
+    return [text]
+
+
+def _skip_space(text: str, at: int) -> int:
+    while at < len(text) and text[at] in _SPACE:
+        at += 1
+    return at
+
+
+def _as_text(body: bytes) -> str:
+    r"""Bytes as text from which they can be had back; ``\x`` is in no JSON."""
+    return body.decode("utf-8", "backslashreplace")
