@@ -31,9 +31,7 @@ def versions_of(dataset, sensor="vibration"):
 
 
 def published_tables(folder):
-    return {
-        str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("published/*/*.arrow")
-    }
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("published/*/*.arrow")}
 
 
 def statuses(dataset):
