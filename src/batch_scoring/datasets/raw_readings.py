@@ -88,7 +88,7 @@ class RawReadings(AbstractDataset[dict[str, pa.Table | Stream], list[SourceFile]
         InputError
             When there is none.
         """
-        files = list_source_files(self._path)
+        files = self._list()
         if not files:
             there = "has no files of readings" if Path(self._path).exists() else "is not there"
             kinds = ", ".join(FORMATS)
@@ -106,8 +106,11 @@ class RawReadings(AbstractDataset[dict[str, pa.Table | Stream], list[SourceFile]
             else:
                 ArrowParquetDataset(str(Path(self._path) / f"{name}.parquet")).save(rows)
 
+    def _list(self) -> list[SourceFile]:
+        return list_source_files(self._path)
+
     def _exists(self) -> bool:
-        return bool(list_source_files(self._path))
+        return bool(self._list())
 
     def _describe(self) -> dict[str, Any]:
         return {"path": self._path}

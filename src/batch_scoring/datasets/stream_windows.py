@@ -23,10 +23,7 @@ class StreamWindows(RawReadings):
         InputError
             When there is none.
         """
-        try:
-            found = [file for file in super().load() if file.format in ("parquet", "json")]
-        except InputError:
-            found = []
+        found = [file for file in self._list() if file.format in ("parquet", "json")]
         if not found:
             raise InputError(
                 f"stream_windows: {self._path!r} has no Parquet or JSON files; name the folder that the "

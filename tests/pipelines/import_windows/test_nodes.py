@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from kedro.io import DatasetError
 
 from batch_scoring.datasets.arrow_parquet import footer_text
 from batch_scoring.fleet.errors import InputError
@@ -186,5 +187,5 @@ def test_a_file_that_cannot_be_read_is_named(workspace: Workspace):
 
 
 def test_no_files_are_one_clear_sentence(workspace: Workspace):
-    with pytest.raises(InputError, match=r"stream_windows: '.*stream' has no Parquet or JSON files"):
+    with pytest.raises(DatasetError, match=r"stream_windows: '.*stream' has no Parquet or JSON files"):
         workspace.run()
