@@ -239,6 +239,10 @@ def _not(of: _Select, node: exp.Not) -> str:
     return f"(NOT {of.value(node.this)})"
 
 
+def _abs(of: _Select, node: exp.Abs) -> str:
+    return f"abs({of.value(node.this)})"
+
+
 def _negative(of: _Select, node: exp.Neg) -> str:
     return f"(-{of.value(node.this)})"
 
@@ -300,6 +304,7 @@ _HANDLERS: dict[type[exp.Expression], Callable[..., str]] = {
     exp.Literal: _constant,
     exp.Star: lambda of, node: "*",
     exp.Paren: _parentheses,
+    exp.Abs: _abs,
     exp.Not: _not,
     exp.Neg: _negative,
     exp.Is: _is_null,
@@ -312,8 +317,8 @@ _HANDLERS: dict[type[exp.Expression], Callable[..., str]] = {
     exp.Window: _window,
     exp.Anonymous: _function,
     **{kind: _binary(sign) for kind, sign in [
-        (exp.And, "AND"), (exp.Or, "OR"), (exp.EQ, "="), (exp.GT, ">"), (exp.GTE, ">="), (exp.LT, "<"),
-        (exp.LTE, "<="), (exp.Sub, "-"),
+        (exp.And, "AND"), (exp.Or, "OR"), (exp.EQ, "="), (exp.NEQ, "<>"), (exp.GT, ">"), (exp.GTE, ">="),
+        (exp.LT, "<"), (exp.LTE, "<="), (exp.Sub, "-"),
     ]},
     **{kind: _aggregate(name) for kind, name in [
         (exp.Avg, "avg"), (exp.Min, "min"), (exp.Max, "max"), (exp.Sum, "sum"), (exp.Count, "count"),

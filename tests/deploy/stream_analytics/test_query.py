@@ -93,6 +93,21 @@ def test_a_window_after_a_gap_has_no_window_before_it(limit_is_inclusive):
     assert made.sort_by("window_start")["diff_mean"].to_pylist() == [0.0, 3.0, 0.0]
 
 
+@pytest.mark.parametrize(
+    "unusable",
+    [
+        event(1, "x"),
+        event(1, None),
+        event(1, float("nan")),
+        event(1, float("inf")),
+        event(1, device=""),
+        event(1, sensor=""),
+    ],
+)
+def test_what_ingest_would_refuse_is_in_no_window(unusable):
+    assert Engine().windows([event(0), unusable])["count"].to_pylist() == [1]
+
+
 def test_values_that_are_no_numbers_or_out_of_range_are_left_out():
     query = WindowsQuery(ranges={"s": (-40, 150), "it's": (0, 1)})
     events = [

@@ -166,7 +166,6 @@ def test_a_feature_without_a_number_is_not_a_number(workspace: Workspace):
         ({"device": None}, "row 2 has no device"),
         ({"sensor": ""}, "row 2 has no sensor"),
         ({"count": 0}, "row 2 has no count"),
-        ({"sensor": "x" * 300}, "has too long a name"),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -177,6 +176,12 @@ def test_what_cannot_be_windows_of_this_workspace_is_refused_as_a_whole(workspac
     with pytest.raises(InputError, match=says):
         workspace.run()
     assert workspace.files() == {}
+
+
+def test_a_sensor_whose_name_is_no_file_name_does_not_keep_the_others_out(workspace: Workspace):
+    workspace.parquet("x.parquet", window(0), window(0, sensor="x" * 300))
+    assert workspace.run() == ["s/2026-01-05"]
+    assert workspace.run() == []
 
 
 def test_a_file_that_cannot_be_read_is_named(workspace: Workspace):

@@ -46,9 +46,9 @@ WITH reading AS (
     FROM {input}
         TIMESTAMP BY {timestamp} OVER {device}, {sensor}, PartitionId
         PARTITION BY PartitionId
-    WHERE {device} IS NOT NULL
-        AND {sensor} IS NOT NULL
-        AND TRY_CAST({value} AS float) IS NOT NULL{in_range}
+    WHERE CAST({device} AS nvarchar(max)) <> ''
+        AND CAST({sensor} AS nvarchar(max)) <> ''
+        AND ABS(TRY_CAST({value} AS float)) <= 1.7976931348623157E+308{in_range}
     GROUP BY {device}, {sensor}, PartitionId, System.Timestamp()
 ),
 summary AS (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from batch_scoring.pipelines.ingest.sql import escape_glob, identifier, literal,
 
 if TYPE_CHECKING:
     import duckdb
+
+logger = logging.getLogger(__name__)
 
 # What the footer of imported windows says they are made of.
 MADE_BY = "stream"
@@ -96,6 +99,7 @@ class StagedWindows:
                 f"SELECT {number}, row_number() OVER (), {listed} FROM {scan}"
             ).fetchall()
         self._require_sound(number, source.path)
+        self._leave_out_long_names(number, source.path)
         self.connection.execute(
             f"DELETE FROM staged_windows WHERE source = {number} AND count < {self.settings.min_readings}"
         )
@@ -215,13 +219,17 @@ class StagedWindows:
                 f"{path}: row {bad[0]} {bad[1]}; nothing was imported: render the job's query anew with "
                 "`kedro deploy stream-query`, and take away the files of the old one"
             )
+
+    def _leave_out_long_names(self, number: int, path: str) -> None:
+        """A sensor that cannot name a file: as in `ingest`, its rows do not keep the others out."""
         sensors = self.connection.execute(
             f"SELECT DISTINCT sensor FROM staged_windows WHERE source = {number}"
         ).fetchall()
         for (sensor,) in sensors:
             if len(path_segment(sensor)) > MAX_SEGMENT_BYTES:
-                raise InputError(
-                    f"{path}: the sensor {sensor[:40]!r}… has too long a name; give it a shorter one"
+                logger.warning("%s: sensor %.40r… is left out, its name is too long", path, sensor)
+                self.connection.execute(
+                    f"DELETE FROM staged_windows WHERE source = {number} AND sensor = {literal(sensor)}"
                 )
 
 
