@@ -77,6 +77,21 @@ def test_nothing_new_is_nothing_to_do_and_a_grown_file_is_read_again(workspace: 
     assert [number for number, *_ in workspace.means()] == [0, 1]
 
 
+def test_a_file_that_grows_while_it_is_read_is_read_again(workspace: Workspace):
+    workspace.json("x.json", window(0))
+    steps = workspace.steps()
+    next(steps)
+    workspace.json("x.json", window(0), window(1))
+    assert list(steps) == []
+    assert workspace.run() == ["s/2026-01-05"]
+    assert [number for number, *_ in workspace.means()] == [0, 1]
+
+
+def test_an_empty_file_has_no_windows(workspace: Workspace):
+    workspace.json("x.json")
+    assert workspace.run() == []
+
+
 def test_windows_stay_when_the_files_they_came_in_are_gone(workspace: Workspace):
     old = workspace.parquet("a.parquet", window(0, mean=1.0), window(1, mean=1.0))
     workspace.run()
@@ -132,6 +147,8 @@ def test_days_that_aggregate_made_stay(workspace: Workspace):
 
 def test_windows_with_fewer_readings_are_left_out(workspace: Workspace):
     workspace.parquet("x.parquet", window(0, count=2), window(1, count=3))
+    workspace.run()
+    assert [number for number, *_ in workspace.means()] == [0, 1]
     workspace.run(min_readings=3)
     assert [number for number, *_ in workspace.means()] == [1]
 

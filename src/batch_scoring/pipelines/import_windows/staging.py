@@ -157,7 +157,8 @@ class StagedWindows:
         self.connection.execute(
             f"INSERT INTO merged_windows SELECT window_start, window_end, device, {values} FROM stored "
             "ANTI JOIN merged_windows USING (device, window_start) "
-            f"WHERE epoch_us(window_end) - epoch_us(window_start) = {self._window_us}"
+            f"WHERE epoch_us(window_end) - epoch_us(window_start) = {self._window_us} "
+            f"AND count >= {self.settings.min_readings}"
         )
         self.connection.unregister("stored")
 
