@@ -51,8 +51,7 @@ def captured_events(path: str) -> Iterator[pa.RecordBatch]:
     InputError
         When the file is not whole, no Avro, or not what Capture writes.
     """
-    named = _PARTITION.search(Path(path).as_posix())
-    partition = named[1] if named else None
+    partition = capture_partition(path)
     numbers: list[int] = []
     offsets: list[str] = []
     bodies: list[bytes] = []
@@ -68,6 +67,18 @@ def captured_events(path: str) -> Iterator[pa.RecordBatch]:
             numbers, offsets, bodies, size = [], [], [], 0
     if bodies:
         yield _batch(partition, numbers, offsets, bodies)
+
+
+def capture_partition(path: str) -> str | None:
+    """The partition that the path of a captured file tells; None where Capture names files in another way.
+
+    Examples
+    --------
+    >>> capture_partition("namespace/hub/3/2026/01/05/00/05/00.avro")
+    '3'
+    """
+    named = _PARTITION.search(Path(path).as_posix())
+    return named[1] if named else None
 
 
 def _records(path: str) -> Iterator[dict[str, Any]]:

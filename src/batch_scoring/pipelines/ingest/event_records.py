@@ -69,7 +69,7 @@ def event_records(path: str) -> Iterator[pa.RecordBatch]:
         yield pa.record_batch([pa.array(rows), pa.array(texts, pa.string())], schema=LINES)
 
 
-def event_sources(path: str, rows: Sequence[int]) -> list[str]:
+def event_sources(path: str, rows: Sequence[int], partition: str | None = None) -> list[str]:
     """Which event each of some records came in.
 
     Parameters
@@ -78,12 +78,14 @@ def event_sources(path: str, rows: Sequence[int]) -> list[str]:
         A file of landed or captured events.
     rows : sequence of int
         Records, as :func:`event_records` numbers them.
+    partition : str, optional
+        Of a captured file, where something else than its path tells it.
 
     Returns
     -------
     list of str
         Such as ``partition 3, offset 4294967296, sequence number 17``; without the partition where
-        a captured file's path does not tell it.
+        nothing tells it.
     """
     named: dict[int, str] = {}
     wanted, row = np.unique(np.asarray(rows, np.int64)), 1
@@ -93,8 +95,9 @@ def event_sources(path: str, rows: Sequence[int]) -> list[str]:
         here = wanted[(wanted >= row) & (wanted < ends[-1])]
         found = np.searchsorted(ends, here, side="right")
         for record, event in zip(here.tolist(), events.take(pa.array(found)).to_pylist(), strict=True):
-            partition = "" if event["partition"] is None else f"partition {event['partition']}, "
-            named[record] = f"{partition}offset {event['offset']}, sequence number {event['sequence_number']}"
+            known = event["partition"] or partition
+            place = f"offset {event['offset']}, sequence number {event['sequence_number']}"
+            named[record] = f"partition {known}, {place}" if known else place
         row = int(ends[-1])
     return [named[record] for record in rows]
 
