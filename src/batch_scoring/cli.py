@@ -145,3 +145,4 @@ class LazyGroup(click.Group):
 run = _run_command()
 cli.add_command(run)
 cli.add_command(LazyGroup("models", "batch_scoring.models_cli", "List, promote, roll back, import models."))
+cli.add_command(LazyGroup("deploy", "batch_scoring.deploy.cli", "Print what is to be deployed."))

@@ -1,1 +1,1 @@
-"""Stand-ins for services that nobody else emulates, which speak the real protocols on loopback; starters of others."""
+"""Stand-ins for services, which speak the real protocols on loopback; starters of what others emulate."""

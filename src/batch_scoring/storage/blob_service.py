@@ -98,7 +98,7 @@ def _of_connection_string(
 
 
 def credential_for(url: str, credentials: Credentials) -> Any:
-    """What Azure's clients take as ``credential`` for an account's URL, where no connection string is given."""
+    """What Azure's clients take as ``credential`` for an account's URL; a connection string needs none."""
     if credentials.sas_token:
         return credentials.sas_token.lstrip("?")
     if credentials.account_key:

@@ -17,6 +17,8 @@ from batch_scoring.storage.local import atomic_file
 from batch_scoring.storage.location import Location, require_safe
 
 STORAGE_CONNECTION_STRING = "AZURE_STORAGE_CONNECTION_STRING"
+# What the credentials of a hub call those of its checkpoints.
+_OWN_NAMES = {"connection_string": "storage_connection_string", "sas_token": "storage_sas"}
 
 
 class Position(NamedTuple):
@@ -89,11 +91,7 @@ class BlobCheckpoints:
 
     def __init__(self, url: str, address: Address, credentials: Mapping[str, Any]) -> None:
         self._url, self._address = url, address
-        self._given = {
-            name: credentials[own]
-            for own, name in (("storage_connection_string", "connection_string"), ("storage_sas", "sas_token"))
-            if credentials.get(own)
-        }
+        self._given = {name: credentials[own] for name, own in _OWN_NAMES.items() if credentials.get(own)}
 
     def read(self) -> dict[str, Position]:
         """The positions; the container is made where it is missing."""

@@ -1,4 +1,4 @@
-"""Landed events as numbered records of JSON text, and back from a record to the event it came in."""
+"""Landed or captured events as numbered records of JSON text, and back from a record to its event."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batch_scoring.pipelines.ingest.capture import captured_events
 from batch_scoring.pipelines.ingest.lines import LINES
 
 ROWS_A_BATCH = 20_000
@@ -53,7 +54,7 @@ def record_texts(body: bytes) -> list[str]:
 
 
 def event_records(path: str) -> Iterator[pa.RecordBatch]:
-    """The records of a file of landed events.
+    """The records of a file of landed or captured events.
 
     Yields
     ------
@@ -61,42 +62,51 @@ def event_records(path: str) -> Iterator[pa.RecordBatch]:
         ``row`` (int64, counted from 1 over the file) and ``line`` (string).
     """
     row = 1
-    for events in pq.ParquetFile(path).iter_batches(ROWS_A_BATCH, columns=["body"]):
+    for events in _event_batches(path, ["body"]):
         texts = [text for body in events.column("body").to_pylist() for text in record_texts(body)]
         rows = np.arange(row, row + len(texts), dtype=np.int64)
         row += len(texts)
         yield pa.record_batch([pa.array(rows), pa.array(texts, pa.string())], schema=LINES)
 
 
-def event_sources(path: str, rows: Sequence[int]) -> list[str]:
+def event_sources(path: str, rows: Sequence[int], partition: str | None = None) -> list[str]:
     """Which event each of some records came in.
 
     Parameters
     ----------
     path : str
-        A file of landed events.
+        A file of landed or captured events.
     rows : sequence of int
         Records, as :func:`event_records` numbers them.
+    partition : str, optional
+        Of a captured file, where something else than its path tells it.
 
     Returns
     -------
     list of str
-        Such as ``partition 3, offset 4294967296, sequence number 17``.
+        Such as ``partition 3, offset 4294967296, sequence number 17``; without the partition where
+        nothing tells it.
     """
     named: dict[int, str] = {}
     wanted, row = np.unique(np.asarray(rows, np.int64)), 1
-    for events in pq.ParquetFile(path).iter_batches(ROWS_A_BATCH):
+    for events in _event_batches(path, ["partition", "sequence_number", "offset", "body"]):
         counts = [len(record_texts(body)) for body in events.column("body").to_pylist()]
         ends = row + np.cumsum(counts, dtype=np.int64)
         here = wanted[(wanted >= row) & (wanted < ends[-1])]
         found = np.searchsorted(ends, here, side="right")
         for record, event in zip(here.tolist(), events.take(pa.array(found)).to_pylist(), strict=True):
-            named[record] = (
-                f"partition {event['partition']}, offset {event['offset']}, "
-                f"sequence number {event['sequence_number']}"
-            )
+            known = event["partition"] or partition
+            place = f"offset {event['offset']}, sequence number {event['sequence_number']}"
+            named[record] = f"partition {known}, {place}" if known else place
         row = int(ends[-1])
     return [named[record] for record in rows]
+
+
+def _event_batches(path: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    if path.lower().endswith(".avro"):
+        return captured_events(path)
+    batches: Iterator[pa.RecordBatch] = pq.ParquetFile(path).iter_batches(ROWS_A_BATCH, columns=columns)
+    return batches
 
 
 def _unzip(body: bytes) -> bytes:

@@ -144,6 +144,8 @@ def _events_relation(
             "SELECT DISTINCT unnest(json_keys(line)) FROM event_lines "
             "WHERE CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' END"
         ).fetchall()
+    except Exception as error:
+        raise lines.error or error from None
     finally:
         connection.unregister("event_lines")
     names = {role: matching_names([key for (key,) in keys], role, settings) for role in ROLES}

@@ -17,6 +17,7 @@ from batch_scoring.datasets.arrow_parquet import Stream
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.row_groups import ROW_GROUP_ROWS, in_row_groups
 from batch_scoring.fleet.tables import QUARANTINE
+from batch_scoring.pipelines.ingest.capture import capture_partition
 from batch_scoring.pipelines.ingest.event_records import event_sources
 from batch_scoring.pipelines.ingest.relations import RawRelation, raw_relation
 from batch_scoring.pipelines.ingest.settings import IngestSettings
@@ -207,9 +208,10 @@ class StagingArea:
         stream = self.quarantine(number, source.name)
 
         def with_events() -> Iterator[pa.Table]:
+            partition = capture_partition(source.name) or capture_partition(source.path)
             for table in stream.batches:
                 with source.opened() as path:
-                    events = event_sources(path, table["row"].to_pylist())
+                    events = event_sources(path, table["row"].to_pylist(), partition)
                 texts = pa.array([f"{source.name}: {event}" for event in events], pa.string())
                 yield table.set_column(QUARANTINE.get_field_index("source"), "source", texts)
 

@@ -1,0 +1,72 @@
+"""`kedro deploy …`: what is to be deployed, printed for the project's own settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from batch_scoring.cli import OneLineErrors
+
+if TYPE_CHECKING:
+    from batch_scoring.deploy.stream_analytics import WindowsQuery
+    from batch_scoring.deploy.stream_analytics.job import Format
+
+_env = click.option("--env", "-e", metavar="ENV", help="Kedro configuration environment.")
+
+
+@click.group(name="deploy")
+def deploy() -> None:
+    """Print what is to be deployed."""
+
+
+@deploy.command("stream-query", cls=OneLineErrors)
+@_env
+def print_stream_query(env: str | None) -> None:
+    """Print the Stream Analytics query that makes the windows of `aggregate`."""
+    click.echo(str(_configured_query(env)), nl=False)
+
+
+@deploy.command("stream-job", cls=OneLineErrors)
+@_env
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["Parquet", "Json"]),
+    default="Parquet",
+    help="Of the windows.",
+)
+def print_stream_job(env: str | None, output_format: str) -> None:
+    """Print the ARM template of the Stream Analytics job, with its query."""
+    from batch_scoring.deploy.stream_analytics import job_template
+
+    template = job_template(_configured_query(env), cast("Format", output_format))
+    click.echo(json.dumps(template, indent=2, ensure_ascii=False))
+
+
+def _configured_query(env: str | None) -> WindowsQuery:
+    """The query of ``params:aggregate``, with the first name of each of ``ingest.columns`` and its ranges."""
+    from batch_scoring.deploy.stream_analytics import WindowsQuery
+    from batch_scoring.parameters import read_parameters
+    from batch_scoring.pipelines.aggregate.settings import AggregateParameters
+    from batch_scoring.pipelines.ingest.settings import ROLES, read_settings
+
+    parameters = _parameters(env)
+    aggregate = read_parameters(AggregateParameters, parameters.get("aggregate"), "aggregate")
+    ingest = read_settings(parameters.get("ingest"))
+    return WindowsQuery(
+        window=aggregate.window,
+        features=aggregate.features,
+        min_readings=aggregate.min_readings,
+        columns={role: ingest.column_names(role)[0] for role in ROLES},
+        ranges=ingest.ranges,
+    )
+
+
+def _parameters(env: str | None) -> Mapping[str, Any]:
+    from kedro.framework.session import KedroSession
+
+    with KedroSession.create(env=env) as session:
+        return cast("Mapping[str, Any]", cast(KedroSession, session).load_context().params)

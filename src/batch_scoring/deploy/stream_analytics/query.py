@@ -1,0 +1,226 @@
+"""The query of the Stream Analytics job: the windows of ``aggregate`` in the service's SQL, as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.fleet.windows import DEFAULT_FEATURES, feature_function
+
+INPUT, OUTPUT = "readings", "windows"
+ROLES = ("timestamp", "device", "sensor", "value")
+
+# What is computed of a window's readings, whose columns are ``value`` and ``measured``.
+_AGGREGATES = {
+    "mean": "AVG(value)",
+    # Of one reading it is 0 by definition, whatever the service makes of it.
+    "std": "CASE WHEN COUNT(*) > 1 THEN STDEVP(value) ELSE 0.0 END",
+    "min": "MIN(value)",
+    "max": "MAX(value)",
+    "sum": "SUM(value)",
+    "first": "TopOne(value) OVER (ORDER BY measured ASC)",
+    "last": "TopOne(value) OVER (ORDER BY measured DESC)",
+}
+# Features made of these: of which, and how.
+_DERIVED = {
+    "range": (("min", "max"), "[max] - [min]"),
+    "change": (("first", "last"), "[last] - [first]"),
+    "diff_mean": (("mean",), "CASE WHEN previous_end = {start} THEN [mean] - previous_mean ELSE 0.0 END"),
+}
+_UNITS = {"hour": timedelta(hours=1), "minute": timedelta(minutes=1), "second": timedelta(seconds=1)}
+
+_QUERY = """\
+-- The windows of `kedro run --pipelines=aggregate`, made of a stream by Azure Stream Analytics.
+WITH reading AS (
+    -- A reading that came more than once counts once, as it came first: rows of one device, sensor and
+    -- time are a snapshot window. OVER gives each device and sensor a clock of its own: what one sends
+    -- late is not late because of the others.
+    SELECT
+        {device}, {sensor}, PartitionId,
+        System.Timestamp() AS measured,
+        TopOne(TRY_CAST({value} AS float)) OVER (ORDER BY EventEnqueuedUtcTime ASC) AS value,
+        TopOne(EventProcessedUtcTime) OVER (ORDER BY EventProcessedUtcTime DESC) AS processed_time
+    FROM {input}
+        TIMESTAMP BY {timestamp} OVER {device}, {sensor}, PartitionId
+        PARTITION BY PartitionId
+    WHERE CAST({device} AS nvarchar(max)) <> ''
+        AND CAST({sensor} AS nvarchar(max)) <> ''
+        AND ABS(TRY_CAST({value} AS float)) <= 1.7976931348623157E+308{in_range}
+    GROUP BY {device}, {sensor}, PartitionId, System.Timestamp()
+),
+summary AS (
+    -- A tumbling window is (start, end] unless its offset says otherwise. Times have whole microseconds,
+    -- so a microsecond earlier it is [start, end); its timestamp is then a microsecond before its end.
+    SELECT
+        {device}, {sensor}, PartitionId,
+        DATEADD(microsecond, 1, System.Timestamp()) AS window_end,
+        TopOne(processed_time) OVER (ORDER BY processed_time DESC) AS processed_time,
+        COUNT(*) AS [count]{aggregates}
+    FROM reading
+        PARTITION BY PartitionId
+    GROUP BY {device}, {sensor}, PartitionId,
+        TumblingWindow({duration}, Offset(microsecond, -1))
+    HAVING COUNT(*) >= {min_readings}
+){followed}
+SELECT
+    {start} AS window_start,
+    window_end,
+    CAST({device} AS nvarchar(max)) AS device,
+    CAST({sensor} AS nvarchar(max)) AS sensor,
+    [count]{features},
+    processed_time,
+    CONCAT(
+        CAST({sensor} AS nvarchar(max)), '/', SUBSTRING(CAST({start} AS nvarchar(max)), 1, 10)
+    ) AS sensor_day
+INTO {output}
+FROM {last_step}
+    PARTITION BY PartitionId
+"""
+
+_FOLLOWED = """,
+followed AS (
+    -- The window before, if there is one: LAG looks back two windows, and the last step looks at its end.
+    SELECT
+        {device}, {sensor}, PartitionId,
+        window_end,
+        processed_time,
+        [count]{aggregated},
+        LAG(window_end)
+            OVER (PARTITION BY {device}, {sensor}, PartitionId LIMIT {two_durations}) AS previous_end,
+        LAG([mean])
+            OVER (PARTITION BY {device}, {sensor}, PartitionId LIMIT {two_durations}) AS previous_mean
+    FROM summary
+        PARTITION BY PartitionId
+)"""
+
+
+@dataclass(frozen=True)
+class WindowsQuery:
+    """What the query is to compute; ``str()`` of it is the query's text.
+
+    Attributes
+    ----------
+    window : timedelta
+        Whole seconds that divide a day: then it does not matter where the service counts from.
+    features : tuple of str
+        All that :func:`~batch_scoring.fleet.windows.feature_function` knows but ``slope``.
+    min_readings : int
+        Windows with fewer readings are left out.
+    columns : mapping of str to str
+        The names of the payload's fields with the roles ``timestamp device sensor value``; a role
+        that is not named has its own name.
+    ranges : mapping of str to (float, float)
+        The lowest and highest possible value of a sensor; readings outside are left out.
+
+    Raises
+    ------
+    InputError
+        On a window or a feature that the service cannot compute, or a name that cannot be quoted.
+
+    Examples
+    --------
+    >>> "TumblingWindow(Duration(minute, 5), Offset(microsecond, -1))" in str(WindowsQuery())
+    True
+    >>> WindowsQuery(features=("mean", "slope"))
+    Traceback (most recent call last):
+    batch_scoring.fleet.errors.InputError: aggregate.features: Stream Analytics cannot compute 'slope'; ...
+    """
+
+    window: timedelta = timedelta(minutes=5)
+    features: tuple[str, ...] = DEFAULT_FEATURES
+    min_readings: int = 1
+    columns: Mapping[str, str] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        second, day = timedelta(seconds=1), timedelta(days=1)
+        if self.window < second or self.window % second or day % self.window:
+            raise InputError(
+                f"aggregate.window: Stream Analytics cannot cut windows of {self.window}; choose whole "
+                "seconds that divide a day, or make the windows of readings with `aggregate`"
+            )
+        for name in self.features:
+            feature_function(name)
+            if name == "slope":
+                raise InputError(
+                    "aggregate.features: Stream Analytics cannot compute 'slope'; leave it out, "
+                    "or make the windows of readings with `aggregate`"
+                )
+        for role, name in self.columns.items():
+            if role not in ROLES or not name or "]" in name:
+                raise InputError(
+                    f"ingest.columns.{role}: {name!r} cannot name a field in the query; "
+                    f"name the fields of {', '.join(ROLES)}, without brackets"
+                )
+
+    def __str__(self) -> str:
+        """The text of the query."""
+        unit, number = _unit_and_number(self.window)
+        fields = {role: f"[{self.columns.get(role, role)}]" for role in ROLES}
+        start = f"DATEADD({unit}, -{number}, window_end)"
+        needs_previous = "diff_mean" in self.features
+        followed = _FOLLOWED.format(
+            **fields,
+            aggregated=_listed((f"[{name}]" for name in self._aggregated), 8),
+            two_durations=f"DURATION({unit}, {2 * number})",
+        )
+        return _QUERY.format(
+            **fields,
+            input=INPUT,
+            output=OUTPUT,
+            in_range=_in_range(fields["sensor"], fields["value"], self.ranges),
+            aggregates=_listed((f"{_aggregate(name)} AS [{name}]" for name in self._aggregated), 8),
+            duration=f"Duration({unit}, {number})",
+            min_readings=self.min_readings,
+            followed=followed if needs_previous else "",
+            start=start,
+            features=_listed((_feature(name, start) for name in self._columns), 4),
+            last_step="followed" if needs_previous else "summary",
+        )
+
+    @property
+    def _columns(self) -> list[str]:
+        """The features that are columns of their own; ``count`` is one anyway."""
+        return [name for name in dict.fromkeys(self.features) if name != "count"]
+
+    @property
+    def _aggregated(self) -> list[str]:
+        """What is to be computed of the readings, each once."""
+        parts = (_DERIVED[name][0] if name in _DERIVED else (name,) for name in self._columns)
+        return list(dict.fromkeys(part for made_of in parts for part in made_of))
+
+
+def _aggregate(name: str) -> str:
+    if match := re.fullmatch(r"p(\d{1,2})", name):
+        return f"PERCENTILE_CONT({int(match[1]) / 100!r}) OVER (ORDER BY value)"
+    return _AGGREGATES[name]
+
+
+def _feature(name: str, start: str) -> str:
+    return f"{_DERIVED[name][1].format(start=start)} AS [{name}]" if name in _DERIVED else f"[{name}]"
+
+
+def _in_range(sensor: str, value: str, ranges: Mapping[str, tuple[float, float]]) -> str:
+    number = f"TRY_CAST({value} AS float)"
+    return "".join(
+        f"\n        AND NOT (CAST({sensor} AS nvarchar(max)) = {_literal(name)} "
+        f"AND ({number} < {float(low)!r} OR {number} > {float(high)!r}))"
+        for name, (low, high) in sorted(ranges.items())
+    )
+
+
+def _listed(parts: Iterable[str], indent: int) -> str:
+    return "".join(f",\n{' ' * indent}{part}" for part in parts)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _unit_and_number(length: timedelta) -> tuple[str, int]:
+    """The largest unit of which a length of time is a whole number."""
+    unit = next(unit for unit, one in _UNITS.items() if not length % one)
+    return unit, length // _UNITS[unit]

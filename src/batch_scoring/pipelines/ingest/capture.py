@@ -1,0 +1,102 @@
+"""Avro files of Event Hubs Capture as batches of events, in bounded memory; bodies are not looked into."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.fleet.tables import EVENTS
+
+BATCH_EVENTS = 20_000
+BATCH_BYTES = 8 << 20
+
+CAPTURED = pa.schema([EVENTS.field(name) for name in ("partition", "sequence_number", "offset", "body")])
+
+# Of the file's fields those that are wanted: Avro skips the others unread.
+_WANTED = {
+    "type": "record",
+    "name": "EventData",
+    "namespace": "Microsoft.ServiceBus.Messaging",
+    "fields": [
+        {"name": "SequenceNumber", "type": "long"},
+        {"name": "Offset", "type": "string"},
+        {"name": "Body", "type": ["null", "bytes"]},
+    ],
+}
+# Capture's own naming: {Namespace}/{EventHub}/{PartitionId}/{Year}/{Month}/{Day}/{Hour}/{Minute}/{Second}.
+_PARTITION = re.compile(r"(?:^|/)([^/]+)/\d{4}/\d\d/\d\d/\d\d/\d\d/\d\d\.avro$", re.IGNORECASE)
+
+
+def captured_events(path: str) -> Iterator[pa.RecordBatch]:
+    """The events of a file of Event Hubs Capture.
+
+    Parameters
+    ----------
+    path : str
+        Where the file lies as Capture names it by default, its path tells the partition.
+
+    Yields
+    ------
+    pyarrow.RecordBatch
+        Schema ``CAPTURED``; ``partition`` is null where the path does not tell it. An event without
+        a body has an empty one.
+
+    Raises
+    ------
+    InputError
+        When the file is not whole, no Avro, or not what Capture writes.
+    """
+    partition = capture_partition(path)
+    numbers: list[int] = []
+    offsets: list[str] = []
+    bodies: list[bytes] = []
+    size = 0
+    for record in _records(path):
+        body = record["Body"] or b""
+        numbers.append(record["SequenceNumber"])
+        offsets.append(record["Offset"])
+        bodies.append(body)
+        size += len(body)
+        if len(bodies) >= BATCH_EVENTS or size >= BATCH_BYTES:
+            yield _batch(partition, numbers, offsets, bodies)
+            numbers, offsets, bodies, size = [], [], [], 0
+    if bodies:
+        yield _batch(partition, numbers, offsets, bodies)
+
+
+def capture_partition(path: str) -> str | None:
+    """The partition that the path of a captured file tells; None where Capture names files in another way.
+
+    Examples
+    --------
+    >>> capture_partition("namespace/hub/3/2026/01/05/00/05/00.avro")
+    '3'
+    """
+    named = _PARTITION.search(Path(path).as_posix())
+    return named[1] if named else None
+
+
+def _records(path: str) -> Iterator[dict[str, Any]]:
+    import fastavro
+
+    with Path(path).open("rb") as file:
+        try:
+            yield from fastavro.reader(file, reader_schema=_WANTED)  # type: ignore[misc]
+        except Exception as error:  # a broken file fails in a dozen ways
+            raise InputError(
+                f"{path}: not a whole Avro file of Event Hubs Capture ({type(error).__name__}: {error}); "
+                "nothing of it was ingested: copy it here again or take it away"
+            ) from error
+
+
+def _batch(
+    partition: str | None, numbers: list[int], offsets: list[str], bodies: list[bytes]
+) -> pa.RecordBatch:
+    columns = [[partition] * len(numbers), numbers, offsets, bodies]
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, CAPTURED, strict=True)]
+    return pa.record_batch(arrays, schema=CAPTURED)

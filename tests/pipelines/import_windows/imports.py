@@ -1,0 +1,105 @@
+"""Files of windows and runs of `import_windows` for tests, in a line each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batch_scoring.datasets.partitions import ArrowPartitions
+from batch_scoring.datasets.source_ledger import SourceLedger
+from batch_scoring.datasets.stream_windows import StreamWindows
+from batch_scoring.pipelines.import_windows.nodes import import_windows
+from tests.factories import START
+
+PARAMETERS = {"window": "5m", "features": ["mean", "max"]}
+
+
+def window(
+    number: int, device: str = "d1", sensor: str = "s", processed: int = 1, **columns: Any
+) -> dict[str, Any]:
+    """A row as the job writes it: the window so many after START."""
+    start = START + number * timedelta(minutes=5)
+    row = {
+        "window_start": start,
+        "window_end": start + timedelta(minutes=5),
+        "device": device,
+        "sensor": sensor,
+        "count": 5,
+        "mean": 1.0,
+        "max": 2.0,
+        "processed_time": START + timedelta(hours=processed),
+        "sensor_day": f"{sensor}/{start:%Y-%m-%d}",
+    }
+    return row | columns
+
+
+@dataclass
+class Workspace:
+    """A folder of files of windows, and the tables made of them."""
+
+    root: Path
+
+    @property
+    def windows(self) -> ArrowPartitions:
+        return ArrowPartitions(str(self.root / "windows"))
+
+    @property
+    def ledger(self) -> SourceLedger:
+        return SourceLedger(str(self.root / "ledger"))
+
+    def parquet(self, name: str, *rows: dict[str, Any]) -> Path:
+        return self.write(name, pa.Table.from_pylist(list(rows)))
+
+    def write(self, name: str, table: pa.Table) -> Path:
+        path = self.root / "stream" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, path)
+        return path
+
+    def json(self, name: str, *rows: dict[str, Any]) -> Path:
+        """Lines as the service writes them, times with seven digits."""
+        path = self.root / "stream" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(
+            "".join(json.dumps(row, default=lambda t: f"{t:%Y-%m-%dT%H:%M:%S.%f}0Z") + "\r\n" for row in rows)
+        )
+        return path
+
+    def run(self, **parameters: Any) -> list[str]:
+        """Import all; which partitions were written."""
+        return [key for written in self.steps(**parameters) for key in written]
+
+    def steps(self, **parameters: Any) -> Iterator[list[str]]:
+        """The same, stopping after each chunk that was saved."""
+        chunks = import_windows(
+            StreamWindows(str(self.root / "stream")).load(),
+            self.windows.load(),
+            self.ledger.load(),
+            PARAMETERS | parameters,
+            {"temp_directory": str(self.root / "scratch")},
+        )
+        for windows, ledger in chunks:
+            self.windows.save(windows)
+            self.ledger.save(ledger)
+            yield list(windows)
+
+    def table(self) -> pa.Table:
+        return pa.concat_tables([opened().read() for opened in self.windows.load().values()])
+
+    def means(self) -> list[tuple[int, str, float]]:
+        """(number of the window after START, device, mean) of every stored window."""
+        return [
+            ((row["window_start"] - START) // timedelta(minutes=5), row["device"], row["mean"])
+            for row in self.table().to_pylist()
+        ]
+
+    def files(self) -> dict[str, bytes]:
+        found = sorted(path for name in ("windows", "ledger") for path in (self.root / name).rglob("*"))
+        return {str(path.relative_to(self.root)): path.read_bytes() for path in found if path.is_file()}
