@@ -53,7 +53,7 @@ class BlobFolder(Folder):
     @property
     def clock(self) -> str:  # type: ignore[override]
         """The account's."""
-        return self._container.client.primary_hostname
+        return str(self._container.client.primary_hostname)
 
     def path(self, name: str = "") -> str:
         """The blob's URL."""

@@ -13,12 +13,12 @@ RETRIES = 5
 FIRST_WAIT_SECONDS = 0.8
 
 
-class BoundedRetry(ExponentialRetry):
+class BoundedRetry(ExponentialRetry):  # type: ignore[misc]
     """The SDK's policy (5xx, 408, broken connections) with shorter waits; its own first one is 18 s."""
 
     def __init__(self) -> None:
         kinds = {f"retry_{kind}": RETRIES for kind in ("total", "connect", "read", "status")}
-        super().__init__(**kinds)  # type: ignore[arg-type]
+        super().__init__(**kinds)
 
     def increment(
         self, settings: dict[str, Any], request: Any, response: Any = None, error: Any = None
@@ -26,7 +26,7 @@ class BoundedRetry(ExponentialRetry):
         """Count a failure; False where it makes no sense to try again: nobody signs in meanwhile."""
         if isinstance(error, ClientAuthenticationError):
             return False
-        return super().increment(settings, request, response, error)
+        return bool(super().increment(settings, request, response, error))
 
     def get_backoff_time(self, settings: dict[str, Any]) -> float:
         """Seconds to wait before the next try; spread, so that jobs do not come back all at once."""
