@@ -18,6 +18,7 @@ from batch_scoring.datasets.report_files import WholeCSVDataset, WholeFigureData
 from batch_scoring.datasets.source_ledger import SourceLedger
 from batch_scoring.datasets.whole_files import WholeJSONDataset, WholeTextDataset
 from batch_scoring.datasets.written_files import LabelFile
+from batch_scoring.evaluations import TrackedEvaluation
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.model_file import FleetFile
 from batch_scoring.ids import Selection
@@ -207,7 +208,7 @@ def test_labels_are_read_from_a_blob_and_their_errors_name_it(root):
     put(root, "labels.csv", b"device,sensor,start,end\nd1,s1,2026-01-01,2026-01-02\n")
     assert labels.load().num_rows == 1
     put(root, "labels.csv", b"device,sensor,start,end\nd1,s1,2026-01-01,soon\n")
-    with pytest.raises(Exception, match=r"^[^ ]*/data/labels\.csv: line 2"):
+    with pytest.raises(Exception, match=r"\n[^ ]*/data/labels\.csv: line 2"):
         labels.load()
     with pytest.raises(Exception, match=r"none\.csv: there is no such file"):
         LabelFile(f"{root}/none.csv").load()
@@ -215,4 +216,4 @@ def test_labels_are_read_from_a_blob_and_their_errors_name_it(root):
 
 def test_an_evaluation_beside_data_in_blobs_asks_for_a_tracking_server(root, no_tracking_uri):
     with pytest.raises(Exception, match="name a tracking server in MLFLOW_TRACKING_URI"):
-        EvaluationRuns(f"{root}/06_models").save(None)
+        EvaluationRuns(f"{root}/06_models").save(TrackedEvaluation("none"))
