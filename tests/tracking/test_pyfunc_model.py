@@ -137,9 +137,7 @@ def test_the_script_is_the_same_imported_as_run_from_the_folder(loaded):
     """MLflow runs its copy of the script; this one is the original."""
     folder = Path(loaded.metadata.artifact_path.removeprefix("file://")) / "artifacts"
     scorer = pyfunc_model.FleetScorer()
-    context = SimpleNamespace(
-        artifacts={"fleet": str(folder / "fleet.arrow"), "code": str(folder / "code")}
-    )
+    context = SimpleNamespace(artifacts={"fleet": str(folder / "fleet.arrow"), "code": str(folder / "code")})
     frame = make_windows(["ä", "7", "unknown"])
 
     scorer.load_context(context)
