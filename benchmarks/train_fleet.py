@@ -202,6 +202,8 @@ def train(folder: Path, cores: Sequence[int] | None = None) -> tuple[timed_proce
     for name in ("06_models", "07_model_output"):
         shutil.rmtree(folder / name, ignore_errors=True)
     parameters = f"data={folder},at=2026-02-01T00:00Z,train.share=1.0,train.fit.nu={NU}"
+    # The plain one, so that scores can be compared with scikit-learn's.
+    parameters += ",train.fit.detector=one_class_svm"
     command = [sys.executable, str(Path(__file__).absolute()), "--ours", "run", "--pipelines=train"]
     done = timed_process.run([*command, "--params", parameters], PROJECT, cores=cores, with_children=True)
     return done, json.loads(done.output.splitlines()[-1])["mlflow"]

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pyarrow as pa
 
 from batch_scoring.datasets.arrow_parquet import Stream
+from batch_scoring.fleet.drift import ScoresDigest
 from batch_scoring.fleet.incidents import PredictionsDigest
 from batch_scoring.fleet.tables import PREDICTIONS
 from batch_scoring.partition_keys import partition_key
@@ -56,10 +57,12 @@ def draw_days(
     for day in range(n_days):
         part = {device: text[day * per_day : (day + 1) * per_day] for device, text in series.items()}
         table = draw_predictions(part, sensor, first + day * WINDOWS_A_DAY)
-        digest = PredictionsDigest()
+        digest, scores = PredictionsDigest(), ScoresDigest()
         digest.update(table)
+        scores.update(table)
+        footer = {"digest": digest.hexdigest(), "scores": scores.hexdigest()}
         key = partition_key(sensor, (START + (first + day * WINDOWS_A_DAY) * WINDOW).date())
-        yield {key: Stream(PREDICTIONS, iter([table]), {"digest": digest.hexdigest()})}
+        yield {key: Stream(PREDICTIONS, iter([table]), footer)}
 
 
 def window_number(moment: object) -> int:

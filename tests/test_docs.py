@@ -10,6 +10,7 @@ from kedro.framework.cli.cli import KedroCLI
 from batch_scoring.feedback import FEEDBACK
 from batch_scoring.fleet import model, tables
 from batch_scoring.fleet.device_incidents import DEVICE_INCIDENTS
+from batch_scoring.fleet.drift import DRIFT
 from batch_scoring.fleet.incidents import INCIDENTS
 from batch_scoring.fleet.windows import _FEATURES, DEFAULT_FEATURES
 from batch_scoring.labels import LABELS
@@ -123,8 +124,9 @@ def says(text, value):
         ("incidents", INCIDENTS),
         ("device incidents", DEVICE_INCIDENTS),
         ("notifications", NOTIFICATIONS),
+        ("drift", DRIFT),
         ("status", tables.STATUS),
-        ("fleet model", model.MODELS),
+        ("fleet model", model.COMBINED),
         ("fault labels", FAULT_LABELS),
         ("labels", LABELS),
         ("feedback", FEEDBACK),

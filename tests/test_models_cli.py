@@ -6,8 +6,10 @@ import json
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from kedro.framework.startup import bootstrap_project
@@ -16,7 +18,9 @@ from batch_scoring.cli import cli
 from batch_scoring.datasets.fleet_models import TrackedFleetModels
 from batch_scoring.importing.pretrained import NATIVE_THRESHOLD
 from batch_scoring.publishing import load_published, read_manifest
+from tests.factories import make_windows
 from tests.fleet_models import make_training
+from tests.partitions import Store
 
 PROJECT = Path(__file__).parents[1]
 
@@ -144,6 +148,37 @@ def test_promote_and_rollback_change_what_is_scored(trained):
 
     assert rows(trained, "rollback", "vibration")["version"] == "2"
     assert champion(trained) == "2"
+
+
+@pytest.fixture
+def watched(trained):
+    """The same, with two days of windows after the training of both versions."""
+    start_us = int(datetime(2026, 1, 8, tzinfo=UTC).timestamp() * 1e6)
+    X = np.random.default_rng(0).normal(size=(2 * 288, 2))
+    table = make_windows(X, ["a"] * 288 + ["b"] * 288, "vibration", ["mean", "std"], start_us=start_us)
+    Store(trained / "03_primary/windows").save({"vibration/2026-01-08": table})
+    return trained
+
+
+def test_compare_judges_the_windows_after_the_training_of_both(watched):
+    found = rows(watched, "compare", "vibration")
+    assert [(row["version"], row["alias"], row["windows"]) for row in found["versions"]] == [
+        ("2", "champion", 576),
+        ("1", "previous", 576),
+    ]
+    assert found["lost_models"] == 0.0
+    assert found["verdict"].startswith(("promote: ", "refuse: "))
+    swapped = rows(watched, "compare", "vibration", "previous", "2")
+    assert [row["version"] for row in swapped["versions"]] == ["1", "2"]
+    assert swapped["versions"][1]["flagged"] == found["versions"][0]["flagged"]
+    lines = run(watched, "compare", "vibration").stdout.splitlines()
+    assert lines[0].split() == list(found["versions"][0])
+    assert lines[-1].startswith("verdict")
+
+
+def test_one_version_alone_cannot_be_compared(watched):
+    assert "'air/flow' has one version only" in run(watched, "compare", "air/flow").stderr
+    assert "has no version '9'" in run(watched, "compare", "vibration", "9").stderr
 
 
 def test_unknown_versions_are_one_line(trained):

@@ -12,6 +12,8 @@ import click
 from batch_scoring.cli import OneLineErrors
 
 if TYPE_CHECKING:
+    from kedro.framework.context import KedroContext
+
     from batch_scoring.datasets.fleet_models import TrackedFleetModels
     from batch_scoring.tracking import Version
 
@@ -93,6 +95,48 @@ def promote_model(sensor: str, version: str, data: str | None, env: str | None, 
     _say_champion(fleet_models, sensor, as_json)
 
 
+@_command("compare")
+@click.argument("sensor")
+@click.argument("challenger", required=False)
+@click.argument("champion", required=False)
+def compare_models(
+    sensor: str,
+    challenger: str | None,
+    champion: str | None,
+    data: str | None,
+    env: str | None,
+    as_json: bool,
+) -> None:
+    """Judge the windows that neither version of SENSOR was trained on with both.
+
+    CHALLENGER and CHAMPION are numbers or aliases; default: the newest version and the champion, or the
+    champion before it.
+    """
+    from batch_scoring import comparing
+    from batch_scoring.parameters import scheduled_time
+
+    context = _context(data, env)
+    catalog, parameters = context.catalog, context.params
+    store = catalog["fleet_models"].store
+    versions = comparing.choose_versions(store, sensor, challenger, champion)
+    found, verdict = comparing.compare_versions(
+        store,
+        catalog.load("windows"),
+        catalog.load("feedback"),
+        parameters,
+        versions,
+        scheduled_time(parameters.get("at")),
+    )
+    rows = comparing.comparison_rows(found, versions)
+    both = {name: getattr(found, name) for name in ("lost_models", "flag_agreement", "rank_stability")}
+    if as_json:
+        _print_fields({"versions": rows, **both, "verdict": verdict}, as_json)
+        return
+    _print_rows(rows, as_json, "")
+    click.echo()
+    _print_fields({**both, "verdict": verdict}, as_json)
+
+
 @_command("rollback")
 @click.argument("sensor")
 def rollback_model(sensor: str, data: str | None, env: str | None, as_json: bool) -> None:
@@ -161,11 +205,15 @@ def import_models(
 
 def _workspace(data: str | None, env: str | None) -> tuple[TrackedFleetModels, Mapping[str, Any]]:
     """The fleet models of the project's catalog, and its parameters."""
+    context = _context(data, env)
+    return context.catalog["fleet_models"], context.params
+
+
+def _context(data: str | None, env: str | None) -> KedroContext:
     from kedro.framework.session import KedroSession
 
     with KedroSession.create(env=env, runtime_params={"data": data} if data else None) as session:
-        context = cast(KedroSession, session).load_context()
-        return context.catalog["fleet_models"], context.params
+        return cast(KedroSession, session).load_context()
 
 
 def _version(fleet_models: TrackedFleetModels, text: str) -> Version:

@@ -3,7 +3,7 @@
 from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
 
-ORDER = ("simulate", "ingest", "aggregate", "train", "score", "incidents", "report")
+ORDER = ("simulate", "ingest", "aggregate", "train", "score", "incidents", "monitor", "report")
 
 
 def register_pipelines() -> dict[str, Pipeline]:

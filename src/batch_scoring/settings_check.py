@@ -19,6 +19,7 @@ GROUPS = {
     "train": "batch_scoring.pipelines.train.settings:TrainParameters",
     "score": "batch_scoring.pipelines.score.nodes:ScoreParameters",
     "incidents": "batch_scoring.pipelines.incidents.settings:IncidentParameters",
+    "monitor": "batch_scoring.pipelines.monitor.settings:MonitorParameters",
     "report": "batch_scoring.pipelines.report.contents:ReportParameters",
     "evaluate": "batch_scoring.pipelines.evaluate.settings:EvaluateParameters",
     "receive": "batch_scoring.pipelines.receive.settings:ReceiveParameters",

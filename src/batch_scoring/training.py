@@ -10,6 +10,30 @@ import pyarrow as pa
 from batch_scoring.fleet.model import FleetModel
 from batch_scoring.fleet.model_file import FleetFile
 
+PROMOTED, REFUSED, BY_HAND = "promoted", "refused", "by_hand"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a new version.
+
+    Attributes
+    ----------
+    verdict : str
+        ``promoted``: it is to be the champion; ``refused``: worse than the champion; ``by_hand``: only
+        a person may promote it.
+    reason : str
+    champion : str
+        The version it was compared with; empty where there was no comparison.
+    numbers : dict of str to float
+        Of the comparison.
+    """
+
+    verdict: str = PROMOTED
+    reason: str = ""
+    champion: str = ""
+    numbers: dict[str, float] = field(default_factory=dict)
+
 
 @dataclass(frozen=True)
 class Training:
@@ -29,6 +53,8 @@ class Training:
         The ``train`` parameters; may be nested.
     metrics : dict of str to float
         Numbers about the sensor's fleet as a whole.
+    decision : Decision
+        Whether the version is scored.
     """
 
     models: FleetFile
@@ -36,6 +62,7 @@ class Training:
     fingerprint: str
     parameters: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
+    decision: Decision = field(default_factory=Decision)
 
     @property
     def sensor(self) -> str:

@@ -11,7 +11,14 @@ import pytest
 
 from batch_scoring.pipelines.report.nodes import draw_page, summarise_run
 from tests.browser.browser import open_browser, open_page
-from tests.pipelines.report.fleet_factory import Fleet, gather, make_fleet, status_rows
+from tests.pipelines.report.fleet_factory import (
+    Fleet,
+    gather,
+    make_fleet,
+    prediction_partitions,
+    prediction_rows,
+    status_rows,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -106,13 +113,15 @@ def test_page_down_shows_the_other_devices(browser, page_file):
 def test_tab_reaches_every_control_in_the_order_of_the_page(browser, page_file):
     with report(browser, page_file) as page:
         seen = []
-        for _ in range(14):
+        for _ in range(30):
             page.keyboard.press("Tab")
             seen.append(page.evaluate(FOCUSED))
 
     wanted = [
         "skip",
         "theme",
+        "incident-filter",
+        "incident-state",
         "heat-sensor",
         "heat-filter",
         "heat-order",
@@ -205,10 +214,60 @@ def test_hostile_ids_are_shown_as_text(browser, page_file):
         for name in HOSTILE:
             page.select_option("#chart-device", label=name)
             assert title(page).startswith(f"{name} · ")
+        page.fill("#incident-filter", HOSTILE[3])
+        page.locator("#incident-list summary").first.click()
+        assert page.inner_text("#incident-list .who b >> nth=0") == HOSTILE[3]
         page.fill("#heat-filter", "<script>")
         assert page.locator("#heat tbody th").all_inner_texts() == [HOSTILE[0]]
         assert page.locator("script").count() == 2
         assert page.locator("img").count() == 0
+
+
+def test_the_worst_incident_opens_by_keyboard_and_leads_to_its_chart(browser, page_file):
+    with report(browser, page_file) as page:
+        first = page.locator("#incident-list > li").first
+        device = first.locator(".who b").inner_text()
+        first.locator("summary").focus()
+        page.keyboard.press("Enter")
+        rows = first.locator(".behind tbody tr")
+        assert rows.count() >= 1
+        assert rows.first.locator(".part").count() >= 1
+        sensor = rows.first.locator("th").inner_text()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+
+        assert title(page) == f"{device} · {sensor}"
+        assert page.evaluate("document.activeElement.id") == "chart"
+        assert page.locator("#chart .incident-stripe").count() >= 1
+
+
+def test_incidents_can_be_filtered_and_paged(browser, page_file):
+    with report(browser, page_file) as page:
+        ranks = page.locator("#incident-list .rank")
+        assert ranks.all_inner_texts() == [f"Rank\n{i}" for i in range(1, 11)]
+        page.click("#incident-pager button:has-text('Next')")
+        assert ranks.first.inner_text() == "Rank\n11"
+        page.fill("#incident-filter", "süd")
+        assert set(page.locator("#incident-list .who b").all_inner_texts()) == {"Pumpe №7/Süd"}
+        page.fill("#incident-filter", "nobody")
+        assert page.is_visible("#incidents-empty")
+
+
+def test_a_severity_has_no_upper_end_on_the_page(browser, tmp_path):
+    rows = prediction_rows("a", values=[1] * 60, anomalies=[4], severity=61.6)
+    with report(browser, write_page(Fleet(predictions=prediction_partitions(rows)), tmp_path)) as page:
+        assert page.inner_text("#incident-list .severity b") == "62"
+        assert "worst severity 62" in page.inner_text("#chart-note")
+
+
+def test_a_fleet_without_incidents_says_so(browser, tmp_path):
+    quiet = Fleet(predictions=prediction_partitions(prediction_rows("a")))
+    with report(browser, write_page(quiet, tmp_path)) as page:
+        assert page.inner_text("#incidents-note") == "No incidents: nothing to work through."
+        assert page.is_hidden("#incident-tools")
+    quiet.has_incidents = False
+    with report(browser, write_page(quiet, tmp_path)) as page:
+        assert page.inner_text("#incidents-note").startswith("Nobody has looked for incidents yet.")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -216,6 +275,8 @@ def test_a_phone_shows_the_page_without_scrolling_sideways(browser, page_file, s
     with report(browser, page_file, width=360, height=740, color_scheme=scheme) as page:
         widths = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
         assert widths[0] <= widths[1]
+        page.locator("#incident-list summary").first.click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= widths[1]
         page.locator("#heat td").last.click()
         assert page.evaluate("document.documentElement.scrollWidth") <= widths[1]
 
@@ -236,6 +297,7 @@ def test_dark_follows_the_system_and_the_button(browser, page_file):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_contrast_enough(browser, page_file, scheme):
     with report(browser, page_file, color_scheme=scheme) as page:
+        page.locator("#incident-list summary").first.click()
         worst = page.evaluate(CONTRAST)
     assert worst["ratio"] >= 4.5, worst
 
@@ -279,6 +341,7 @@ FOCUSED = "(({ id, className, tagName }) => id || className || tagName)(document
 
 def test_every_control_has_a_name_and_every_table_its_headers(browser, page_file):
     with report(browser, page_file) as page:
+        page.locator("#incident-list summary").first.click()
         nameless, headless = page.evaluate(NAMELESS), page.evaluate(HEADLESS)
         ids = page.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")
     assert nameless == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from concurrent.futures import wait
@@ -14,6 +15,7 @@ from batch_scoring.datasets.fleet_models import TrackedFleetModels
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.publishing import load_published
 from batch_scoring.tracking import list_versions, promotion, registering, runs
+from batch_scoring.training import BY_HAND, PROMOTED, REFUSED, Decision
 from tests.fleet_models import make_training
 
 SENSORS = ["vibration", "Pumpe №7/Süd", "../../etc/x"]
@@ -152,6 +154,86 @@ def test_training_with_the_parameters_of_long_ago_makes_that_version_the_champio
     train(open_dataset(), make_training(seed=0))
 
     assert versions_of(dataset) == [("2", ("previous",)), ("1", ("champion",))]
+
+
+REFUSAL = Decision(REFUSED, "it flags too much", "1", {"challenger_windows": 300.0, "lost_models": 0.5})
+FORBIDDEN = Decision(BY_HAND, "train.promote is never")
+
+
+def test_a_refused_version_is_registered_with_the_reason_and_the_champion_stays(open_dataset, tmp_path):
+    dataset = train(open_dataset(), make_training(), make_training(seed=1, decision=REFUSAL))
+
+    assert versions_of(dataset) == [("2", ()), ("1", ("champion",))]
+    assert load_published(tmp_path / "published", "vibration").manifest.version == "1"
+    tags = list_versions(dataset.store, "vibration")[0].tags
+    told = [tags[name] for name in ("verdict", "reason", "compared_with")]
+    assert told == ["refused", "it flags too much", "1"]
+    assert json.loads(tags["comparison"]) == REFUSAL.numbers
+
+
+def test_what_was_decided_is_known_to_the_next_training(open_dataset):
+    first, second = make_training(), make_training(seed=1, decision=REFUSAL)
+    dataset = train(open_dataset(), first, second)
+
+    found = dataset.load()["vibration"]()
+    assert (found.version, found.is_champion) == ("1", True)
+    assert found.decided == {second.fingerprint: ("2", REFUSED)}
+
+    third = make_training(seed=2, decision=FORBIDDEN)
+    train(dataset, third)
+    found = dataset.load()["vibration"]()
+    # The second was refused beside this very champion; the third is the newest.
+    assert found.decided == {second.fingerprint: ("2", REFUSED), third.fingerprint: ("3", BY_HAND)}
+
+    tracking.promote(dataset.store, dataset.published, list_versions(dataset.store, "vibration")[0])
+    assert dataset.load()["vibration"]().decided == {third.fingerprint: ("3", PROMOTED)}
+
+
+def test_a_rolled_back_version_is_settled(open_dataset):
+    dataset = train(open_dataset(), make_training(), make_training(seed=1))
+    tracking.rollback(dataset.store, dataset.published, "vibration")
+    found = dataset.load()["vibration"]()
+    assert (found.version, found.decided) == ("1", {make_training(seed=1).fingerprint: ("2", PROMOTED)})
+
+
+def test_a_first_version_that_only_a_person_may_promote_waits(open_dataset, tmp_path):
+    dataset = train(open_dataset(), make_training(decision=FORBIDDEN))
+    assert versions_of(dataset) == [("1", ())]
+    assert published_tables(tmp_path) == {}
+    assert not dataset.load()["vibration"]().is_champion
+
+
+def test_a_version_that_is_there_already_tells_a_later_decision(open_dataset):
+    dataset = train(open_dataset(), make_training(), make_training(seed=1, decision=FORBIDDEN))
+    not_worse = Decision(PROMOTED, "not worse than the champion", "1", {"lost_models": 0.0})
+    train(dataset, make_training(seed=1, decision=not_worse))
+    assert versions_of(dataset) == [("2", ("champion",)), ("1", ("previous",))]
+    tags = list_versions(dataset.store, "vibration")[0].tags
+    assert (tags["reason"], tags["compared_with"]) == ("not worse than the champion", "1")
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("step", ["create_model_version", "log_model_artifacts"])
+def test_a_refusal_killed_at_any_step_and_repeated_ends_the_same(open_dataset, monkeypatch, step, done):
+    train(open_dataset(child_runs_up_to=0), make_training())
+    dataset = open_dataset(child_runs_up_to=0)
+    real = getattr(dataset.store.client, step)
+
+    def killed(*args, **kwargs):
+        if done:
+            real(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    refused = make_training(seed=1, decision=REFUSAL)
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset.store.client, step, killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(dataset, refused)
+    again = open_dataset(child_runs_up_to=0)
+    train(again, *([] if refused.fingerprint in again.load()["vibration"]().decided else [refused]))
+    assert versions_of(again) == [("2", ()), ("1", ("champion",))]
+    assert list_versions(again.store, "vibration")[0].tags["verdict"] == "refused"
+    tracking.fail_open_runs()
 
 
 STEPS = [

@@ -14,7 +14,7 @@ SCORE = """
 import gc, inspect, json, sys
 searches, look = [], inspect.stack
 inspect.stack = lambda *_: searches.append(1) or look()
-sys.argv = ["kedro", "run", "--pipelines", "score,incidents", "--params", {params!r}]
+sys.argv = ["kedro", "run", "--pipelines", "score,incidents,monitor", "--params", {params!r}]
 from kedro.framework.cli.cli import main
 try:
     main()

@@ -25,6 +25,7 @@ WINDOW_US = 5 * MINUTE_US
 N = 2000
 SPAN = (START_US, START_US + N * WINDOW_US)
 COMBINED = WatchedModels("1", is_combined=True)
+NEW = START + timedelta(minutes=5 * N // 2)
 LONG_AGO = START - timedelta(days=9)
 
 
@@ -96,10 +97,14 @@ def test_coverage_counts_from_when_the_device_was_there():
     half = np.full(N, np.nan)
     half[N // 2 :] = 0.5
     table = predictions({"lost half": half, "new": half})
-    found = drift(table, {"lost half": LONG_AGO, "new": START, "gone": LONG_AGO})
+    found = drift(table, {"lost half": LONG_AGO, "new": NEW, "gone": LONG_AGO})
     assert (found["lost half"]["coverage"], found["lost half"]["status"]) == (0.5, "sparse")
     assert (found["new"]["coverage"], found["new"]["status"]) == (1.0, "ok")
-    assert (found["gone"]["n_windows"], found["gone"]["coverage"], found["gone"]["status"]) == (0, 0, "sparse")
+    assert (found["gone"]["n_windows"], found["gone"]["coverage"], found["gone"]["status"]) == (
+        0,
+        0,
+        "sparse",
+    )
     assert (found["gone"]["flag_rate"], found["gone"]["is_over_budget"]) == (None, None)
 
 

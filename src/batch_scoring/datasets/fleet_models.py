@@ -14,7 +14,7 @@ from batch_scoring import tracking
 from batch_scoring.datasets.tracking_place import TrackingPlace
 from batch_scoring.publishing import PublishedModel, list_published, load_published
 from batch_scoring.storage import join, open_folder
-from batch_scoring.training import Training
+from batch_scoring.training import PROMOTED, Training
 
 if TYPE_CHECKING:
     from batch_scoring.tracking import Store, TrackedVersion, TrainingRun
@@ -43,7 +43,8 @@ class TrackedFleetModels(AbstractDataset[dict[str, Training], dict[str, Callable
     experiment : str
         MLflow experiment of the training runs.
     promote : bool
-        Whether a new version becomes the champion and is published at once.
+        Whether a new version becomes the champion and is published at once, unless its training decided
+        otherwise.
     child_runs_up_to : int
         A sensor with at most so many trained devices gets a child run for each of them.
     credentials : dict, optional
@@ -108,7 +109,7 @@ class TrackedFleetModels(AbstractDataset[dict[str, Training], dict[str, Callable
             self._run = None
 
     def _load_sensor(self, sensor: str) -> TrackedVersion:
-        return tracking.load_version(self.store, tracking.resolve_version(self.store, sensor))
+        return tracking.load_in_force(self.store, sensor)
 
     def _save_training(self, training: Training) -> None:
         models = None
@@ -117,11 +118,14 @@ class TrackedFleetModels(AbstractDataset[dict[str, Training], dict[str, Callable
             run = self._open_run()
             run.log(training)
             models = training.models
-            version = tracking.register(self.store, run.run_id, models, training.fingerprint)
+            version = tracking.register(
+                self.store, run.run_id, models, training.fingerprint, training.decision
+            )
             log.info("sensor %r: %d models, version %s", version.sensor, models.n_models, version.version)
         else:
             log.info("sensor %r: nothing new, version %s stays", version.sensor, version.version)
-        if self.promote:
+        tracking.record_decision(self.store, version, training.decision)
+        if self.promote and training.decision.verdict == PROMOTED:
             tracking.promote_trained(self.store, self.published, version, models)
 
     def _open_run(self) -> TrainingRun:

@@ -39,6 +39,17 @@ def read_batches(
             held = []
 
 
+def read_pieces(file: pq.ParquetFile | None, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
+    """About so many rows at a time; less than a row group where those of many days would be too much."""
+    if file is None or rows >= BATCH_ROWS:
+        yield from read_batches(file, columns, rows)
+        return
+    # One row group at a time: with several, Arrow holds more than one.
+    for group in range(file.num_row_groups):
+        for batch in file.iter_batches(rows, row_groups=[group], columns=list(columns)):
+            yield pa.Table.from_batches([batch])
+
+
 def device_ranges(
     sources: Sequence[tuple[pa.Schema, Batches]], one_row_a_device: Container[int] = ()
 ) -> Iterator[list[pa.Table]]:

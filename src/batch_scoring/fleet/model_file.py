@@ -74,6 +74,8 @@ class FleetFile:
                 self.contents_sha256 = _digest_of_descriptions(file)
         except FileNotFoundError:
             raise
+        except InputError as error:
+            raise InputError(f"{self.path}: {error}") from error
         except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{self.path}: this is not a fleet model: {error}") from error
 

@@ -1,7 +1,13 @@
 """All that talks to MLflow: training runs, versions, aliases. MLflow is imported at its first use."""
 
 from batch_scoring.tracking.evaluations import log_evaluation
-from batch_scoring.tracking.promotion import complete_promotions, promote, promote_trained, rollback
+from batch_scoring.tracking.promotion import (
+    complete_promotions,
+    promote,
+    promote_trained,
+    record_decision,
+    rollback,
+)
 from batch_scoring.tracking.registering import register
 from batch_scoring.tracking.runs import TrainingRun, end_runs_of_the_dead, fail_open_runs
 from batch_scoring.tracking.store import Store, connect, effective_tracking_uri, is_new_store, prepare
@@ -14,6 +20,7 @@ from batch_scoring.tracking.versions import (
     find_version,
     list_sensors,
     list_versions,
+    load_in_force,
     load_version,
     resolve_version,
 )
@@ -35,11 +42,13 @@ __all__ = [
     "is_new_store",
     "list_sensors",
     "list_versions",
+    "load_in_force",
     "load_version",
     "log_evaluation",
     "prepare",
     "promote",
     "promote_trained",
+    "record_decision",
     "register",
     "resolve_version",
     "rollback",

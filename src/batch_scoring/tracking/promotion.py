@@ -8,10 +8,12 @@ from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.model_file import FleetFile
 from batch_scoring.publishing import Manifest, Root, is_published, publish, published_as, read_manifest
 from batch_scoring.tracking.names import registered_name
+from batch_scoring.tracking.registering import decision_tags
 from batch_scoring.tracking.store import Store
 from batch_scoring.tracking.versions import (
     CHAMPION,
     PREVIOUS,
+    VERDICT,
     Version,
     champion,
     list_champions,
@@ -19,11 +21,9 @@ from batch_scoring.tracking.versions import (
     load_version,
     resolve_version,
 )
+from batch_scoring.training import PROMOTED, Decision
 
 log = logging.getLogger(__name__)
-
-# On a version that was the champion once, so that a repeated `train` does not undo a rollback.
-_PROMOTED = "promoted"
 
 
 def promote(store: Store, published: Root, version: Version, models: FleetFile | None = None) -> Manifest:
@@ -58,23 +58,38 @@ def promote_trained(store: Store, published: Root, version: Version, models: Fle
     versions = list_versions(store, version.sensor)
     is_newest = versions[0].version == version.version
     chosen = next((one for one in versions if CHAMPION in one.aliases), version)
-    if is_newest and _PROMOTED in version.tags and chosen.version != version.version:
+    if is_newest and PROMOTED in version.tags and chosen.version != version.version:
         log.info("sensor %r: version %s stays the champion", chosen.sensor, chosen.version)
         version, models = chosen, None
     promote(store, published, version, models)
 
 
+def record_decision(store: Store, version: Version, decision: Decision) -> None:
+    """Have the version tell why it is scored or not, with the numbers; one just registered does already."""
+    if decision.verdict != PROMOTED:
+        log.info(
+            "sensor %r: version %s is not promoted (%s): %s; `kedro models promote` does it by hand",
+            *(version.sensor, version.version, decision.verdict.replace("_", " "), decision.reason),
+        )
+    name = registered_name(version.sensor)
+    for key, text in decision_tags(decision).items():
+        if version.tags.get(key) != text:
+            store.client.set_model_version_tag(name, version.version, key, text)
+
+
 def complete_promotions(store: Store, published: Root) -> None:
     """Make good what a run that was killed left undone.
 
-    A sensor whose first version was never promoted gets its newest one as the champion; a
-    champion that is not the version published is published.
+    A sensor whose first version was never promoted gets its newest one as the champion, unless only a
+    person may promote it; a champion that is not the version published is published.
     """
     for sensor, chosen in list_champions(store).items():
         if chosen is None or chosen != _published_version(published, sensor):
             versions = list_versions(store, sensor)
-            newest_or_champion = next((one for one in versions if CHAMPION in one.aliases), versions[0])
-            promote(store, published, newest_or_champion)
+            free = (one for one in versions if VERDICT not in one.tags)
+            newest_or_champion = next((one for one in versions if CHAMPION in one.aliases), next(free, None))
+            if newest_or_champion is not None:
+                promote(store, published, newest_or_champion)
 
 
 def rollback(store: Store, published: Root, sensor: str) -> tuple[Version, Manifest]:
@@ -109,9 +124,9 @@ def _publish(store: Store, published: Root, version: Version, models: FleetFile 
         models = models or tracked.models
         there = publish(published, models, version.version, version.run_id, version.fingerprint)
         log.info("sensor %r: version %s is published as the champion", version.sensor, version.version)
-    if _PROMOTED not in version.tags:
+    if PROMOTED not in version.tags:
         name = registered_name(version.sensor)
-        store.client.set_model_version_tag(name, version.version, _PROMOTED, "true")
+        store.client.set_model_version_tag(name, version.version, PROMOTED, "true")
     return there
 
 

@@ -32,7 +32,8 @@ class FleetScorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         Parameters
         ----------
         model_input : pandas.DataFrame
-            Columns ``device`` and the features; ``window_start`` is handed through.
+            Columns ``device`` and the features, and ``window_start``, which models that judge by the
+            time of day need; it is handed through.
 
         Returns
         -------
@@ -42,9 +43,10 @@ class FleetScorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         """
         from batch_scoring.fleet.score import score_fleet
 
-        predictions, _ = score_fleet(self._windows(model_input), self.model, "")
-        # The row number went in as the window's start, so it says where each prediction belongs.
-        rows = predictions["window_start"].cast(pa.int64()).to_numpy()
+        # The row number goes in as the window's fingerprint, so it says where each prediction belongs.
+        numbers = np.arange(len(model_input), dtype=np.uint64)
+        predictions, _ = score_fleet(self._windows(model_input), self.model, "", fingerprints=numbers)
+        rows = predictions["window_fingerprint"].to_numpy().astype(np.int64)
         scored = predictions.select(RESULTS).to_pandas().set_index(rows)
         keys = [name for name in ("device", "window_start") if name in model_input.columns]
         results = scored.reindex(np.arange(len(model_input))).set_index(model_input.index)
@@ -55,11 +57,11 @@ class FleetScorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         from batch_scoring.fleet.tables import TIMESTAMP, windows_schema
 
         n = len(frame)
-        row = np.arange(n, dtype=np.int64)
+        start = self._start_us(frame)
         length = round(self.model.info.window_seconds * 1e6)
         columns: dict[str, Any] = {
-            "window_start": pa.array(row).cast(TIMESTAMP),
-            "window_end": pa.array(row + length).cast(TIMESTAMP),
+            "window_start": pa.array(start).cast(TIMESTAMP),
+            "window_end": pa.array(start + length).cast(TIMESTAMP),
             "device": pa.array(frame["device"].astype(object), pa.string()),
             "sensor": pa.array([self.model.info.sensor], pa.string()).take(pa.array(np.zeros(n, np.int64))),
             "count": pa.array(np.ones(n, np.int32)),
@@ -68,6 +70,18 @@ class FleetScorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
             values = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
             columns[name] = pa.array(values.astype(np.int32) if name == "count" else values)
         return pa.table(columns).cast(windows_schema(self.model.info.features))
+
+    def _start_us(self, frame: pd.DataFrame) -> Any:
+        """When the windows start, in microseconds since the epoch; times without a zone are UTC."""
+        if "window_start" in frame.columns:
+            moments = pd.to_datetime(frame["window_start"], utc=True)
+            return moments.dt.as_unit("us").astype(np.int64).to_numpy()
+        if self.model.info.detector == "combined" and (self.model.combined()[0].season >= 0).any():
+            raise ValueError(
+                f"the models of sensor {self.model.info.sensor!r} judge by the time of day: "
+                "give the windows' start in a column window_start"
+            )
+        return np.zeros(len(frame), np.int64)
 
 
 mlflow.models.set_model(FleetScorer())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -14,13 +15,24 @@ from batch_scoring.fleet.model_file import FleetFile
 from batch_scoring.tracking.model_folder import write_model_folder
 from batch_scoring.tracking.names import plain_name, registered_name
 from batch_scoring.tracking.store import Store
-from batch_scoring.tracking.versions import OURS, Version, read_version
+from batch_scoring.tracking.versions import (
+    NUMBERS,
+    OPPONENT,
+    OURS,
+    REASON,
+    VERDICT,
+    Version,
+    read_version,
+)
+from batch_scoring.training import PROMOTED, Decision
 
 # What the tags of a version tell of its devices.
 _TOLD = pa.schema([MODELS.field(name) for name in ("trained_from", "trained_to", "train_flag_rate")])
 
 
-def register(store: Store, run_id: str, models: FleetFile, fingerprint: str) -> Version:
+def register(
+    store: Store, run_id: str, models: FleetFile, fingerprint: str, decision: Decision | None = None
+) -> Version:
     """Log a fleet model to a run and make it the newest version of its sensor.
 
     The version is created last, so one that exists has its artifacts.
@@ -38,9 +50,20 @@ def register(store: Store, run_id: str, models: FleetFile, fingerprint: str) -> 
         source=location,
         run_id=run_id,
         model_id=model_id,
-        tags=_version_tags(models, fingerprint),
+        tags=_version_tags(models, fingerprint) | (decision_tags(decision) if decision else {}),
     )
     return read_version(created, sensor, {})
+
+
+def decision_tags(decision: Decision) -> dict[str, str]:
+    """What the tags of a version tell of why it is scored or not; a promotion has a tag of its own."""
+    tags = {
+        VERDICT: decision.verdict if decision.verdict != PROMOTED else "",
+        REASON: decision.reason,
+        OPPONENT: decision.champion,
+        NUMBERS: json.dumps(decision.numbers, sort_keys=True) if decision.numbers else "",
+    }
+    return {name: text for name, text in tags.items() if text}
 
 
 def _upload(store: Store, run_id: str, models: FleetFile) -> tuple[str, str]:

@@ -18,12 +18,17 @@ from batch_scoring.scratch import scratch_folder
 from batch_scoring.tracking.model_folder import find_models
 from batch_scoring.tracking.names import registered_name, sensor_of
 from batch_scoring.tracking.store import Store
+from batch_scoring.training import PROMOTED
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
+
+# On a version: that it was the champion once, so that a repeated `train` does not undo a rollback; or
+# why it never was, with the version it was compared with and the numbers of the comparison.
+VERDICT, OPPONENT, REASON, NUMBERS = "verdict", "compared_with", "reason", "comparison"
 
 # On every registered model of ours: a tracking server may hold those of others.
 OURS = {"made_by": "batch_scoring"}
@@ -60,12 +65,21 @@ class TrackedVersion:
     Attributes
     ----------
     version, fingerprint : str
+    is_champion : bool
+    decided : dict of str to (str, str)
+        Of the sensor's versions of which it is known what becomes of them, by fingerprint: number and
+        verdict. The newest one's verdict stands whoever is the champion now; a refusal of an older one
+        only beside the champion it was compared with.
     models : FleetFile
         MLflow's own file where that can be read; else a copy, which is there as long as this object.
     """
 
-    def __init__(self, store: Store, version: Version) -> None:
+    def __init__(
+        self, store: Store, version: Version, decided: dict[str, tuple[str, str]] | None = None
+    ) -> None:
         self.version = version.version
+        self.is_champion = CHAMPION in version.aliases
+        self.decided = decided or {}
         self.fingerprint = version.fingerprint
         self._uri = store.uri
         self._source = version.source
@@ -148,6 +162,21 @@ def resolve_version(store: Store, sensor: str, wanted: str | None = None) -> Ver
 def load_version(store: Store, version: Version) -> TrackedVersion:
     """A version with its models."""
     return TrackedVersion(store, version)
+
+
+def load_in_force(store: Store, sensor: str) -> TrackedVersion:
+    """The champion with its models, or the newest version where there is none; and what is decided."""
+    versions = list_versions(store, sensor)
+    in_force = resolve_version(store, sensor)
+    newest = versions[0]
+    decided = {
+        one.fingerprint: (one.version, one.tags[VERDICT])
+        for one in versions
+        if VERDICT in one.tags and (one is newest or one.tags.get(OPPONENT) == in_force.version)
+    }
+    if PROMOTED in newest.tags:
+        decided[newest.fingerprint] = (newest.version, PROMOTED)
+    return TrackedVersion(store, in_force, decided)
 
 
 def read_version(found: ModelVersion, sensor: str, aliases: dict[str, str]) -> Version:

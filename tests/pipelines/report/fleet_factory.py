@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batch_scoring.fleet.device_incidents import roll_up
+from batch_scoring.fleet.incidents import (
+    INCIDENTS,
+    JUDGED,
+    UNFINISHED,
+    JoinRules,
+    incidents_table,
+    join_windows,
+)
 from batch_scoring.fleet.tables import PREDICTIONS, QUARANTINE, STATUS, TIMESTAMP
 from batch_scoring.ids import path_segment
 from batch_scoring.partition_keys import partition_key
@@ -20,6 +30,7 @@ from batch_scoring.pipelines.report.nodes import gather_contents
 START = datetime(2026, 1, 5, tzinfo=UTC)
 SENSORS = ("power", "pressure", "temperature", "vibration")
 KINDS = ("spike", "level_shift", "drift", "stuck_value", "noise_burst", "dropout")
+HOUR_US = 3_600_000_000
 Loaders = dict[str, Callable[[], pq.ParquetFile]]
 
 
@@ -42,6 +53,8 @@ def prediction_rows(
     start: datetime = START,
     window: timedelta = timedelta(minutes=5),
     version: str = "1",
+    severity: float = 0.75,
+    contributions: Mapping[str, float] = MappingProxyType({}),
 ) -> pa.Table:
     """Consecutive windows of one series; the numbered ones are anomalous, NaN leaves a window out."""
     kept = [i for i, value in enumerate(values) if not np.isnan(value)]
@@ -55,8 +68,9 @@ def prediction_rows(
         "score": [-0.5 if flag else 0.4 for flag in flags],
         "threshold": [-0.1] * len(kept),
         "is_anomaly": flags,
-        "severity": [0.75 if flag else 0.0 for flag in flags],
+        "severity": [severity if flag else 0.0 for flag in flags],
         "top_feature": ["mean"] * len(kept),
+        "contributions": [list(contributions.items()) if flag else [] for flag in flags],
         "model_version": [version] * len(kept),
         "window_fingerprint": list(kept),
     }
@@ -122,6 +136,7 @@ class Fleet:
     quarantine: dict[str, pa.Table] = field(default_factory=dict)
     sources: dict[str, pa.Table] = field(default_factory=dict)
     faults: pa.Table | None = None
+    has_incidents: bool = True
 
 
 def make_fleet(
@@ -179,7 +194,7 @@ def make_fleet(
                 )
                 continue
             flags = score < 0
-            severity = np.clip(-score / 1.5, 0, 1)
+            severity = np.maximum(-4 * score, 0)
             features = np.array(["mean", "std", "diff_mean", "change"])[rng.integers(0, 4, n)]
             columns.append(
                 pa.table(
@@ -194,6 +209,7 @@ def make_fleet(
                         flags[keep],
                         severity[keep],
                         pa.array(features[keep]),
+                        _contributions(flags[keep], features[keep], severity[keep]),
                         pa.array([str(1 + (sensor == "vibration"))] * int(keep.sum())),
                         np.flatnonzero(keep).astype(np.uint64),
                     ],
@@ -212,6 +228,33 @@ def make_fleet(
     fleet.sources = {"2026-01-05.parquet": pa.table({"source": ["2026-01-05.parquet"]})}
     fleet.faults = fault_rows(*faults)
     return fleet
+
+
+def _contributions(flags: np.ndarray, features: np.ndarray, severity: np.ndarray) -> pa.Array:
+    """Anomalies are as rare as their worst feature; the threshold is 0."""
+    rows = [
+        [(name, 4.0 * s), ("max", 0.1)] if flag else []
+        for flag, name, s in zip(flags, features, severity, strict=True)
+    ]
+    return pa.array(rows, PREDICTIONS.field("contributions").type)
+
+
+def incidents_of(predictions: dict[str, pa.Table]) -> dict[str, pa.Table]:
+    """The incidents of the predictions, each sensor's in the partition of its last day."""
+    days: dict[str, list[str]] = {}
+    for key in sorted(predictions):
+        days.setdefault(key.rpartition("/")[0], []).append(key)
+    order = [("device", "ascending"), ("window_start", "ascending")]
+    found = {}
+    for keys in days.values():
+        rows = pa.concat_tables([predictions[key] for key in keys]).sort_by(order)
+        windows = rows.select(list(JUDGED))
+        closed, going_on = join_windows(windows, UNFINISHED.empty_table(), JoinRules(2, 1, HOUR_US))
+        still = going_on.filter(going_on["is_incident"])
+        sensor = rows["sensor"][0].as_py()
+        parts = [incidents_table(closed, sensor, "closed"), incidents_table(still, sensor, "open")]
+        found[keys[-1]] = pa.concat_tables(parts)
+    return found
 
 
 def _lay_out(fleet: Fleet, sensor: str, rows: pa.Table, statuses: list[tuple], n_days: int) -> None:
@@ -241,9 +284,19 @@ def _lay_out(fleet: Fleet, sensor: str, rows: pa.Table, statuses: list[tuple], n
         )
 
 
+def device_incidents_of(incidents: dict[str, pa.Table]) -> pa.Table:
+    """The ranked list of these incidents."""
+    return roll_up(pa.concat_tables([INCIDENTS.empty_table(), *incidents.values()]), HOUR_US)
+
+
 def gather(fleet: Fleet, device: object = None, sensor: object = None, **parameters: object) -> Contents:
     """The contents of the report on a fleet."""
     faults = loaders({"faults": fault_rows() if fleet.faults is None else fleet.faults})["faults"]()
     partitions = (fleet.readings, fleet.readings, fleet.predictions, fleet.train_status, fleet.score_status)
     quarantine, sources = loaders(fleet.quarantine), loaders(fleet.sources)
-    return gather_contents(*map(loaders, partitions), quarantine, sources, faults, parameters, device, sensor)
+    incidents = incidents_of(fleet.predictions)
+    ranked = loaders({"ranked": device_incidents_of(incidents) if fleet.has_incidents else pa.table({})})[
+        "ranked"
+    ]()
+    tables = (*map(loaders, partitions), quarantine, sources, faults, loaders(incidents), ranked)
+    return gather_contents(*tables, parameters, device, sensor)

@@ -7,10 +7,13 @@ from kedro_datasets.text import TextDataset
 
 from batch_scoring.datasets.optional_parquet import OptionalParquetDataset
 from batch_scoring.fleet.errors import InputError
+from batch_scoring.pipelines.incidents import create_pipeline as incidents_pipeline
 from batch_scoring.pipelines.report.pipeline import FIGURES, create_pipeline
 from tests.pipelines.report.fleet_factory import (
     Fleet,
+    device_incidents_of,
     gather,
+    incidents_of,
     loaders,
     make_fleet,
     prediction_partitions,
@@ -22,10 +25,15 @@ from tests.pipelines.report.fleet_factory import (
 def run_report(fleet: Fleet, tmp_path, **parameters) -> dict:
     tables = ("readings", "predictions", "train_status", "score_status", "quarantine")
     inputs = {name: loaders(getattr(fleet, name)) for name in tables}
+    incidents = incidents_of(fleet.predictions)
+    inputs |= {"incidents": loaders(incidents)}
     inputs |= {"windows": inputs["readings"], "ingested_sources": fleet.sources}
     inputs |= {"params:report": parameters, "params:device": None, "params:sensor": None}
     datasets = {name: MemoryDataset(data, copy_mode="assign") for name, data in inputs.items()}
     datasets |= {"fault_labels": OptionalParquetDataset(str(tmp_path / "no.parquet"))}
+    device_incidents = OptionalParquetDataset(str(tmp_path / "device_incidents.parquet"))
+    device_incidents.save(device_incidents_of(incidents))
+    datasets |= {"device_incidents": device_incidents}
     datasets |= {"report_contents": MemoryDataset(copy_mode="assign")}
     datasets |= {"run_summary_text": TextDataset(filepath=str(tmp_path / "summary.txt"))}
     outputs = SequentialRunner().run(create_pipeline(), DataCatalog(datasets))
@@ -92,3 +100,9 @@ def test_an_unknown_setting_is_an_error():
         InputError, match=r"report\.max_device: there is no such setting; did you mean 'max_devices'"
     ):
         gather(Fleet(), max_device=3)
+
+
+def test_a_report_waits_for_the_incidents_of_the_same_run():
+    order = [node.name for node in (create_pipeline() + incidents_pipeline()).nodes]
+
+    assert order.index("gather_contents") > order.index("rank_devices")

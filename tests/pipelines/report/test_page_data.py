@@ -38,9 +38,15 @@ def test_a_chart_keeps_values_gaps_scores_and_anomalies():
     assert unpacked(chart["score"], "u2").tolist() == [65534, 65535, 0, 65534]
     assert (chart["low"], chart["high"]) == (-0.5, 0.4)
     assert unpacked(chart["anomalies"], "u4").tolist() == [2]
-    assert unpacked(chart["severity"], "u1").tolist() == [191]
+    assert unpacked(chart["severity"], "f4").tolist() == [0.75]
     assert chart["features"][unpacked(chart["feature"], "u1")[0]] == "mean"
     assert chart["threshold"] == [[0, -0.1]]
+
+
+def test_a_severity_far_beyond_the_threshold_is_not_cut_off():
+    chart = data_of(prediction_rows("a", anomalies=[1], severity=61.5))["charts"][0]
+
+    assert unpacked(chart["severity"], "f4").tolist() == [61.5]
 
 
 def test_a_series_that_starts_later_than_the_fleet_says_at_which_step():

@@ -57,6 +57,23 @@ def test_the_first_series_without_scores_are_named_and_the_others_counted():
     assert "and 4 more; in all 9 too_few_readings" in text
 
 
+def test_open_incidents_are_counted_and_the_first_of_the_list_is_named():
+    told = summary_of(small_fleet())
+
+    assert (told["incidents"]["devices"], told["incidents"]["open"]) == (1, 1)
+    assert told["incidents"]["first"]["device"] == "a"
+    text = write_summary(told)
+    assert "1  of devices, 1 of them open" in text
+    assert "first: device a, open, since 2026-01-05 00:10, 1 sensor, severity 0.75" in text
+
+
+def test_incidents_that_nobody_looked_for_are_not_told_as_none():
+    told = summary_of(small_fleet(has_incidents=False))
+
+    assert told["incidents"] is None
+    assert "Incidents" not in write_summary(told)
+
+
 def test_known_faults_are_told_by_kind_with_the_false_alarms():
     labels = fault_rows(("a", "vibration", "spike", START, START + timedelta(minutes=5)))
     told = summary_of(small_fleet(faults=labels))

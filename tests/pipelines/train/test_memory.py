@@ -20,11 +20,14 @@ CHILD = """
 import re, sys
 from pathlib import Path
 import pyarrow.parquet as pq
+from batch_scoring.feedback import FEEDBACK
 from batch_scoring.pipelines.train.nodes import train_models
 from tests.partitions import Store
 folder = Path(sys.argv[1])
 chunks = train_models(Store(folder / "windows").load(), {}, pq.ParquetFile(folder / "refused.parquet"), {},
-    {"share": 1.0, "fit": {"threshold": "native", "detector": "one_class_svm", "min_windows": 2}}, "2026-03-01T00:00Z", None, None)
+    FEEDBACK.empty_table(),
+    {"share": 1.0, "fit": {"threshold": "native", "detector": "one_class_svm", "min_windows": 2}},
+    "2026-03-01T00:00Z", None, None)
 for status, training in chunks:
     for one in training.values():
         print(one.models.n_models)

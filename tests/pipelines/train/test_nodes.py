@@ -1,6 +1,6 @@
 """Training takes the right windows, leaves alone what has not changed, and names every device."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from batch_scoring.feedback import FEEDBACK
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.model_file import FleetFile
 from batch_scoring.partition_keys import partition_key
@@ -27,6 +28,8 @@ class Version:
     models: FleetFile
     fingerprint: str
     version: str = "1"
+    is_champion: bool = True
+    decided: dict = field(default_factory=dict)
 
 
 class Workspace:
@@ -37,6 +40,7 @@ class Workspace:
         self.windows, self.status = Store(folder / "windows"), Store(folder / "status")
         self.models = {}
         self.refused = []
+        self.feedback = FEEDBACK.empty_table()
         rng = np.random.default_rng(0)
         for sensor in ("s", "t"):
             for day in range(days):
@@ -54,6 +58,7 @@ class Workspace:
             {name: (lambda version=version: version) for name, version in self.models.items()},
             pq.ParquetFile(self.folder / "refused.parquet"),
             self.status.load(),
+            self.feedback,
             {"fit": fast} | settings,
             at,
             device,

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batch_scoring.feedback import FEEDBACK
 from batch_scoring.fleet.fingerprints import table_digest
 from batch_scoring.fleet.one_class_svm import FitParameters
 from batch_scoring.pipelines.train import training_windows
@@ -80,10 +81,8 @@ def test_a_range_is_read_a_few_devices_at_a_time(tmp_path, monkeypatch):
 
 def test_an_unchanged_sensor_costs_footers_and_the_days_that_the_range_cuts(tmp_path, monkeypatch):
     read_files = []
-    real = training_windows.read_batches
-    monkeypatch.setattr(
-        training_windows, "read_batches", lambda f, *a: (read_files.append(f), real(f, *a))[1]
-    )
+    real = training_windows.read_pieces
+    monkeypatch.setattr(training_windows, "read_pieces", lambda f, *a: (read_files.append(f), real(f, *a))[1])
     files = write_days(tmp_path, days=4)
     assert find_windows("s", files, ALL, LATER).fingerprint(ALL)
     assert read_files == []
@@ -137,3 +136,62 @@ def test_which_devices_have_windows_is_looked_up(tmp_path):
 def test_no_window_that_has_ended_is_nothing(tmp_path):
     assert find_windows("s", write_days(tmp_path), ALL, START) is None
     assert find_windows("s", [], ALL, LATER) is None
+
+
+def test_a_range_is_the_last_so_long_before_the_end():
+    window = 5 * MINUTE_US
+    rolling = TrainParameters(range=timedelta(hours=1), hold_out=timedelta(minutes=12))
+    # The end lies on a window's edge, 12 minutes or more before the newest window's.
+    assert training_range(0, 100 * window, window, rolling) == (85 * window, 97 * window)
+    assert training_range(0, 200 * window, window, rolling) == (185 * window, 197 * window)
+    short = TrainParameters(range=timedelta(days=9), hold_out=timedelta(days=9))
+    assert training_range(0, 100 * window, window, short) == (0, window)
+    both = TrainParameters(from_=START, range=timedelta(minutes=10), to=START + timedelta(hours=1))
+    assert training_range(0, window, window, both) == (START_US + 10 * window, START_US + 12 * window)
+
+
+def feedback(*rows):
+    columns = zip(*[(*row, None) for row in rows], strict=True)
+    return pa.table([pa.array(c, f.type) for c, f in zip(columns, FEEDBACK, strict=True)], schema=FEEDBACK)
+
+
+def event(device="b", first=30, last=40, sensor="s", verdict="true_event"):
+    minutes = (START + timedelta(minutes=m) for m in (first, last))
+    return (device, sensor, *minutes, verdict)
+
+
+def test_windows_that_overlap_a_confirmed_event_are_not_read(tmp_path):
+    known = feedback(event(), event("a", 0, 3), event("nobody"), event("b", 1441, 1442))
+    found = find_windows("s", write_days(tmp_path, days=2), ALL, LATER, known)
+    rows = read(found)
+    every = read(find_windows("s", write_days(tmp_path, days=2), ALL, LATER))
+    gone = {(row["device"], row["window_start"]) for row in every.to_pylist()}
+    gone -= {(row["device"], row["window_start"]) for row in rows.to_pylist()}
+    minutes = {(device, int((at - START).total_seconds() / 60)) for device, at in gone}
+    assert minutes == {("b", 30), ("b", 35), ("a", 0), ("b", 1440)}
+    assert read(found, frozenset("a")).num_rows == 2 * 288 - 1
+
+
+def test_only_confirmed_events_of_the_sensor_in_the_range_are_part_of_the_fingerprint(tmp_path):
+    settings = TrainParameters(to=START + timedelta(days=1))
+    files = write_days(tmp_path)
+
+    def fingerprint(*rows):
+        known = feedback(*rows) if rows else None
+        return find_windows("s", files, settings, LATER, known).fingerprint(settings)
+
+    none = fingerprint()
+    assert fingerprint(event(verdict="false_alarm"), event(sensor="t"), event("b", 1440, 1445)) == none
+    assert fingerprint(event()) != none
+    assert fingerprint(event(), event("a")) == fingerprint(event("a"), event()) != fingerprint(event())
+
+
+def test_held_out_windows_are_those_that_start_later_and_are_no_events(tmp_path):
+    settings = TrainParameters(to=START + timedelta(days=1))
+    found = find_windows("s", write_days(tmp_path), settings, LATER, feedback(event("b", 1445, 1450)))
+    rest = found.held_out(found.last, ["mean"])
+    rows = read(rest)
+    assert rows.num_rows == 2 * 2 * 288 - 1
+    assert rows["window_start"].to_pylist()[0] == START + timedelta(days=1)
+    assert "f1" not in next(rest.ranges())[0].column_names
+    assert found.held_out(found.last + 9 * DAY_US, ["mean"]) is None

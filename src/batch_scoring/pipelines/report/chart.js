@@ -15,11 +15,12 @@ function unpackSeries(device, sensor) {
   const threshold = new Float64Array(score.length).fill(NaN);
   packed.threshold.forEach(([at, value], k) => threshold.fill(value, at, packed.threshold[k + 1]?.[0] ?? score.length));
   const anomalies = unpack(packed.anomalies, "u4");
-  const [severity, feature] = [unpack(packed.severity, "u1"), unpack(packed.feature, "u1")];
+  const [severity, feature] = [unpack(packed.severity, "f4"), unpack(packed.feature, "u1")];
   return {
     device, sensor, step: packed.step, start: data.start + packed.at * packed.step, value: unpack(packed.value, "f4"), score, threshold, anomalies,
-    details: new Map(Array.from(anomalies, (at, k) => [at, { severity: severity[k] / 255, feature: packed.features[feature[k]] }])),
+    details: new Map(Array.from(anomalies, (at, k) => [at, { severity: severity[k], feature: packed.features[feature[k]] }])),
     faults: data.faults.filter((fault) => fault[0] === device && fault[1] === sensor), cell: null,
+    incidents: data.incidents.marks.filter((mark) => mark[0] === device && mark[1] === sensor),
   };
 }
 
@@ -48,7 +49,7 @@ function openSeries(device, sensor, { scroll = false, from = null, to = null } =
 }
 
 function seriesWords(windows, anomalies, severity) {
-  const said = `${plural(windows, "window")}, ${count(anomalies)} anomalous (${percent(anomalies, windows)})${anomalies ? `, worst severity ${severity.toFixed(2)}` : ""}.`;
+  const said = `${plural(windows, "window")}, ${count(anomalies)} anomalous (${percent(anomalies, windows)})${anomalies ? `, worst severity ${severityWords(severity)}` : ""}.`;
   if (!chart.series) return `${said} Its chart is left out to keep this page small; report it alone with --params device=…`;
   const { step } = chart.series;
   return step === data.window ? said : `${said} Shown in ${eachOf(step)} steps: mean value, lowest score.`;
@@ -114,9 +115,11 @@ function windowWords(i) {
   if (!Number.isFinite(series.value[i]) && !Number.isFinite(series.score[i])) return `${when}: nothing scored, a gap.`;
   const numbers = `value ${number(series.value[i])}, score ${number(series.score[i])}, threshold ${number(series.threshold[i])}`;
   const found = series.details.get(i);
-  const verdict = found ? ` Anomaly, severity ${found.severity.toFixed(2)}${found.feature ? `; furthest from normal: ${found.feature}` : ""}.` : "";
+  const verdict = found ? ` Anomaly, severity ${severityWords(found.severity)}${found.feature ? `; furthest from normal: ${featureWords(found.feature)}` : ""}.` : "";
   const fault = series.faults.find(([, , , from, to]) => start < to && start + series.step > from);
-  return `${when}: ${numbers}.${verdict}${fault ? ` Known fault: ${fault[2].replaceAll("_", " ")}.` : ""}`;
+  const incident = series.incidents.find(([, , from, to]) => start < to && start + series.step > from);
+  const part = incident ? ` Incident since ${time(incident[2])}${incident[5] ? ", open" : ` until ${time(incident[3])}`}.` : "";
+  return `${when}: ${numbers}.${verdict}${part}${fault ? ` Known fault: ${fault[2].replaceAll("_", " ")}.` : ""}`;
 }
 
 function moveCursor(i) {
@@ -162,8 +165,8 @@ function listAnomalies() {
     { title: "Value", of: (i) => number(series.value[i]), number: true },
     { title: "Score", of: (i) => number(series.score[i]), number: true },
     { title: "Threshold", of: (i) => number(series.threshold[i]), number: true },
-    { title: "Severity", of: (i) => series.details.get(i).severity.toFixed(2), number: true },
-    { title: "Furthest from normal", of: (i) => series.details.get(i).feature || "–" },
+    { title: "Severity", of: (i) => severityWords(series.details.get(i).severity), number: true },
+    { title: "Furthest from normal", of: (i) => featureWords(series.details.get(i).feature) },
   ], shown);
 }
 
@@ -201,6 +204,7 @@ function drillDown() {
   chartPointer();
   const key = (shape, text) => make("span", {}, make("i", { class: shape }), text);
   $("chart-legend").append(key("line", "value"), key("line score", "score, lower is stranger"), key("line limit", "threshold"), key("dot", "anomaly"));
+  if (data.incidents.marks.length) $("chart-legend").append(key("stripe", "incident"));
   if (data.faults.length) $("chart-legend").append(key("shade", "known fault"));
   new ResizeObserver(redrawChart).observe($("chart"));
   const [device, sensor] = data.series[0];

@@ -110,6 +110,12 @@ function drawShades(group, series, frame, xOfTime, height) {
     const late = left > frame.right - 90;
     group.append(svg("text", { class: "fault-name", x: late ? Math.min(right, frame.right) - 3 : Math.max(left, frame.left) + 3, y: frame.middle - 6, "text-anchor": late ? "end" : "start" }, kind.replaceAll("_", " ")));
   }
+  // Incidents lie as stripes between the two panels; a short one stays wide enough to see.
+  for (const [, , start, end, , open] of series.incidents) {
+    const [left, right] = [xOfTime(start), open ? Math.max(xOfTime(end), frame.right) : xOfTime(end)];
+    if (right < frame.left || left > frame.right) continue;
+    group.append(svg("rect", { class: "incident-stripe", x: left, y: frame.middle + 3, width: Math.max(3, right - left), height: 5, rx: 1.5 }));
+  }
 }
 
 function drawAxes(root, frame, series, [from, to], xOfTime, y, valueLimits, scoreLimits) {

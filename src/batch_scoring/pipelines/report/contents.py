@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from batch_scoring.ids import Selection
 from batch_scoring.pipelines.report.fleet_view import FleetView, Partitions, select_partitions
+from batch_scoring.pipelines.report.incident_list import IncidentList
 from batch_scoring.pipelines.report.known_faults import FoundFaults
 from batch_scoring.pipelines.report.series import SeriesBlock, choose_resolution, read_series
 
@@ -23,6 +24,8 @@ class ReportParameters:
         The page holds so many devices, worst first.
     max_series : int
         So many series are drawn window by window, worst first; the others in longer steps.
+    max_incidents : int
+        The page lists so many incidents of devices, those that matter most.
     max_points : int
         The page holds so many points of all charts together; one takes about 8 bytes.
     max_status_rows : int
@@ -33,6 +36,7 @@ class ReportParameters:
 
     max_devices: int = 200
     max_series: int = 60
+    max_incidents: int = 200
     max_points: int = 450_000
     max_status_rows: int = 2000
     data: str = "data"
@@ -52,6 +56,7 @@ class Contents:
     statuses, not_scored, quarantine : pyarrow.Table
         See the functions of ``statuses``.
     found_faults : FoundFaults or None
+    incidents : IncidentList
     charts : list of SeriesBlock
         Worst series first.
     """
@@ -64,6 +69,7 @@ class Contents:
     not_scored: pa.Table
     quarantine: pa.Table
     found_faults: FoundFaults | None
+    incidents: IncidentList
     charts: list[SeriesBlock] = field(default_factory=list)
 
 

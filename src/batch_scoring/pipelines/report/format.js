@@ -29,6 +29,21 @@ function number(x) {
   return (size !== 0 && (size >= 1e6 || size < 1e-3) ? x.toExponential(2) : String(Number(x.toPrecision(4)))).replace("-", "−");
 }
 
+// A severity has no upper end: two decimals below 1, none from 10 on.
+const severityWords = (x) => (x === null || !Number.isFinite(x) ? "–" : x.toFixed(x < 1 ? 2 : x < 10 ? 1 : 0));
+
+const FEATURES = {
+  mean: "level (mean)", std: "spread (std)", min: "lowest value (min)", max: "highest value (max)", range: "width (range)",
+  first: "first value (first)", last: "last value (last)", change: "rise or fall (change)", slope: "slope", sum: "sum",
+  count: "number of readings (count)", diff_mean: "step (diff_mean)",
+};
+
+function featureWords(name) {
+  if (!name) return "–";
+  const percentile = /^p([0-9]{2})$/.exec(name);
+  return Object.hasOwn(FEATURES, name) ? FEATURES[name] : percentile ? `percentile ${Number(percentile[1])} (${name})` : name;
+}
+
 function day(seconds, withYear = true) {
   const t = new Date(seconds * 1000);
   return `${t.getUTCDate()} ${MONTHS[t.getUTCMonth()]}${withYear ? ` ${t.getUTCFullYear()}` : ""}`;

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batch_scoring.ids import Selection, require_known
@@ -14,9 +15,11 @@ from batch_scoring.pipelines.report.contents import (
     Contents,
     ReportParameters,
     count_rows,
+    page_series,
     read_charts,
 )
 from batch_scoring.pipelines.report.fleet_view import Partitions, view_fleet
+from batch_scoring.pipelines.report.incident_list import list_incidents
 from batch_scoring.pipelines.report.known_faults import match_faults
 from batch_scoring.pipelines.report.page import render_page
 from batch_scoring.pipelines.report.page_data import collect_page_data
@@ -35,6 +38,8 @@ def gather_contents(
     quarantine: Partitions,
     ingested_sources: Mapping[str, Any],
     fault_labels: pq.ParquetFile,
+    incidents: Partitions,
+    device_incidents: pq.ParquetFile,
     parameters: Mapping[str, Any],
     device: Any,
     sensor: Any,
@@ -49,6 +54,10 @@ def gather_contents(
         One entry a source file that was read.
     fault_labels : pyarrow.parquet.ParquetFile
         device, sensor, kind, start, end of known faults; without rows where none are known.
+    incidents : mapping of str to function
+        Partition name to a function that opens it, with the schema ``fleet.incidents.INCIDENTS``.
+    device_incidents : pyarrow.parquet.ParquetFile
+        Schema ``fleet.device_incidents.DEVICE_INCIDENTS``; without columns where nobody has looked for any.
     parameters : mapping
         ``params:report``, see :class:`ReportParameters`.
     device, sensor : str, list of str or None
@@ -67,6 +76,7 @@ def gather_contents(
         known = {*view.series[kind].to_pylist(), *statuses[kind].to_pylist()}
         if wanted is not None and wanted - known:
             require_known(kind, wanted, _all_ids(kind, predictions, train_status, score_status))
+    drawn = pc.unique(page_series(view, settings.max_devices)["device"])
     contents = Contents(
         view=view,
         n_readings=count_rows(readings, selection),
@@ -76,6 +86,9 @@ def gather_contents(
         not_scored=find_not_scored(statuses, view.series),
         quarantine=sum_quarantine(quarantine, selection),
         found_faults=match_faults(fault_labels.read(), view),
+        incidents=list_incidents(
+            device_incidents, incidents, predictions, drawn, selection, settings.max_incidents
+        ),
         charts=read_charts(predictions, view, settings),
     )
     logger.info("%d series of %d devices have predictions", view.series.num_rows, view.devices.num_rows)

@@ -20,6 +20,7 @@ function cards() {
     c.readings === null ? null : ["Readings", count(c.readings), `from ${plural(c.sources, "source")}`],
     ["Windows scored", count(c.scored), `${of}${duration(data.window).join(" ")}${duration(data.window)[0] === 1 ? "" : "s"} each`],
     ["Models", count(c.models), `${plural(data.n_devices, "device")}, ${plural(c.sensors, "sensor")}`],
+    data.incidents.known ? ["Open incidents", count(data.incidents.n_open), `of ${count(data.incidents.n)} of devices`, data.incidents.n_open > 0] : null,
     ["Anomalies", count(c.anomalies), `on ${plural(c.anomalous_devices, "device")}`, c.anomalies > 0],
     ["Anomaly share", percent(c.anomalies, c.scored), "of the scored windows"],
     ["Quarantined", count(c.quarantined), c.quarantined ? "refused readings" : "nothing was refused"],
@@ -33,9 +34,10 @@ theme();
 cards();
 if (data.start === null) {
   $("range").textContent = "Nothing has been scored yet. Run kedro run, then open this page again.";
-  for (const id of ["counts-panel", "map", "drill", "worst-panel"]) $(id).hidden = !(id === "counts-panel" && data.counts.readings);
+  for (const id of ["counts-panel", "incidents-panel", "map", "drill", "worst-panel"]) $(id).hidden = !(id === "counts-panel" && data.counts.readings);
 } else {
   $("range").textContent = `${time(data.start)} to ${time(data.end)} UTC, ${eachOf(data.window)} windows`;
+  incidentList();
   heatMap();
   drillDown();
 }

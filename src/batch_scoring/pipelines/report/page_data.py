@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from batch_scoring.pipelines.report.contents import Contents, ReportParameters, page_series
 from batch_scoring.pipelines.report.fleet_view import FleetView
+from batch_scoring.pipelines.report.incident_data import collect_incidents
 from batch_scoring.pipelines.report.known_faults import FoundFaults
 from batch_scoring.pipelines.report.series import SeriesBlock
 
@@ -21,6 +22,8 @@ MAX_HEAT_SERIES = 2000
 MAX_FAULTS = 2000
 MAX_VERSIONS = 50
 MISSING_SCORE = 65535
+# Stands for what JSON and a person cannot read.
+_MOST = 1e6
 
 
 def collect_page_data(contents: Contents, parameters: ReportParameters) -> dict[str, Any]:
@@ -56,6 +59,7 @@ def collect_page_data(contents: Contents, parameters: ReportParameters) -> dict[
         "series": _list_series(series, *names),
         "heat": _pack_heat(view, series),
         "charts": _list_charts(contents.charts, series),
+        "incidents": collect_incidents(contents.incidents, *names, parameters.max_incidents),
         "faults": _list_faults(contents.found_faults, *names),
         "known": _known_faults(contents.found_faults),
         "status": contents.statuses.slice(0, parameters.max_status_rows).to_pydict(),
@@ -197,7 +201,7 @@ def _pack_chart(block: SeriesBlock, row: int, series: int) -> dict[str, Any]:
         "high": high,
         "threshold": [[int(i), _finite(threshold[i])] for i in changes],
         "anomalies": pack(flags, "u4"),
-        "severity": pack(np.nan_to_num(block.severity[row, steps][flags]).clip(0, 1) * 255, "u1"),
+        "severity": pack(np.nan_to_num(block.severity[row, steps][flags]).clip(0, _MOST), "f4"),
         "feature": pack(block.top_feature[row, steps][flags] + 1, "u1"),
         "features": ["", *block.features[:254]],
     }

@@ -19,6 +19,8 @@ TABLES = [
     "quarantine",
     "ingested_sources",
     "fault_labels",
+    "incidents",
+    "device_incidents",
 ]
 FIGURES = ["fleet_heat_map", "worst_devices", "worst_series", "status_counts"]
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.pipelines.report.contents import Contents
+from batch_scoring.pipelines.report.incident_list import IncidentList
 from batch_scoring.pipelines.report.known_faults import FoundFaults
 from batch_scoring.storage import is_remote
 
@@ -58,6 +59,7 @@ def summarise(contents: Contents, data: str) -> dict[str, Any]:
             "devices": anomalous.num_rows,
             "worst": _worst(anomalous),
         },
+        "incidents": _incidents(contents.incidents),
         "quarantined": {"total": sum(quarantine.values()), "by_reason": quarantine},
         "not_scored": {
             "series": contents.not_scored.num_rows,
@@ -87,6 +89,19 @@ def _worst(anomalous: pa.Table) -> dict[str, Any] | None:
     return {"device": worst["device"], "windows": worst["n_anomalies"], "sensor": worst["worst_sensor"]}
 
 
+def _incidents(found: IncidentList) -> dict[str, Any] | None:
+    """None where nobody has looked for incidents."""
+    if not found.is_known:
+        return None
+    told = ["device", "start", "end", "state", "sensors", "n_windows", "peak_severity"]
+    first = found.devices.slice(0, 1).select(told).to_pylist()
+    return {
+        "devices": found.devices.num_rows,
+        "open": pc.sum(pc.equal(found.devices["state"], "open")).as_py() or 0,
+        "first": {**first[0], **{name: _iso(first[0][name]) for name in told[1:3]}} if first else None,
+    }
+
+
 def _faults(found: FoundFaults | None) -> dict[str, Any] | None:
     if found is None:
         return None
@@ -110,6 +125,7 @@ def write_summary(summary: dict[str, Any]) -> str:
     """
     lines = [_title(summary), ""]
     lines += _readings(summary) + _windows(summary) + _models(summary) + _anomalies(summary)
+    lines += _open_incidents(summary["incidents"])
     lines += (
         _quarantined(summary["quarantined"]) + _not_scored(summary) + _known_faults(summary["known_faults"])
     )
@@ -176,6 +192,19 @@ def _anomalies(summary: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _open_incidents(found: dict[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
+    lines = [_line("Incidents", found["devices"], f"of devices, {found['open']:,} of them open")]
+    first = found["first"]
+    if first:
+        start = datetime.fromisoformat(first["start"]).strftime("%Y-%m-%d %H:%M")
+        sensors, severity = _n(len(first["sensors"]), "sensor"), write_severity(first["peak_severity"])
+        text = f"first: device {printable(first['device'])}, {first['state']}, since {start}, {sensors}"
+        lines.append(_line("", None, f"{text}, severity {severity}"))
+    return lines
+
+
 def _quarantined(quarantined: dict[str, Any]) -> list[str]:
     reasons = [f"{count:,} {_words(reason)}" for reason, count in quarantined["by_reason"].items()]
     return [_line("Quarantined", quarantined["total"], _enumerate(reasons, "nothing was refused"))]
@@ -233,6 +262,17 @@ def read_length(seconds: float) -> str:
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:.0f} {unit}"
     return f"{timedelta(seconds=seconds).total_seconds():g} s"
+
+
+def write_severity(severity: float) -> str:
+    """A severity, which has no upper end, in two or three digits.
+
+    Examples
+    --------
+    >>> [write_severity(x) for x in (0.123, 2.345, 61.6)]
+    ['0.12', '2.3', '62']
+    """
+    return f"{severity:.{2 if severity < 1 else 1 if severity < 10 else 0}f}"
 
 
 def printable(text: str) -> str:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from batch_scoring.datasets.arrow_parquet import Stream, footer_text
 from batch_scoring.fleet.arrow_arrays import to_arrow
 from batch_scoring.fleet.device_ranges import device_ranges, read_batches
+from batch_scoring.fleet.drift import ScoresDigest
 from batch_scoring.fleet.incidents import PredictionsDigest
 from batch_scoring.fleet.model import MODELS, FleetModel
 from batch_scoring.fleet.overlap import computed, prefetched
@@ -40,7 +41,7 @@ class Partition:
         """
         if self.predictions is None or self.status is None:
             return False
-        if not footer_text(self.predictions, "digest"):
+        if not all(footer_text(self.predictions, name) for name in ("digest", "scores")):
             return False  # of an earlier version of this project: written again, not scored again
         wanted = self._footer(published, has_open_windows=False)
         return all(footer_text(self.status, name) == value for name, value in wanted.items())
@@ -62,15 +63,16 @@ class Partition:
         status_footer: dict[str, str] = {}
 
         def predictions() -> Iterator[pa.Table]:
-            digest = PredictionsDigest()
+            digest, scores = PredictionsDigest(), ScoresDigest()
             has_open_windows = not scope.is_all
             for part in self._ranges(published, scope):
                 status.append(part.status)
                 has_open_windows |= part.has_open_windows
                 outcome.add(part)
                 digest.update(part.predictions)
+                scores.update(part.predictions)
                 yield part.predictions
-            footer["digest"] = digest.hexdigest()
+            footer["digest"], footer["scores"] = digest.hexdigest(), scores.hexdigest()
             status_footer.update(self._footer(published, has_open_windows))
 
         return Stream(PREDICTIONS, predictions(), footer), Stream(STATUS, iter(status), status_footer)

@@ -23,12 +23,13 @@ from batch_scoring.fleet.tables import STATUS
 from batch_scoring.ids import Selection, path_segment, require_known
 from batch_scoring.parameters import read_parameters, scheduled_time
 from batch_scoring.partition_keys import by_sensor
+from batch_scoring.pipelines.train.challenge import challenge
 from batch_scoring.pipelines.train.outcome import fleet_metrics, new_status, with_mute_devices
 from batch_scoring.pipelines.train.progress import show_progress
 from batch_scoring.pipelines.train.settings import TrainParameters
 from batch_scoring.pipelines.train.training_windows import TrainingWindows, find_windows
 from batch_scoring.scratch import scratch_folder
-from batch_scoring.training import Training
+from batch_scoring.training import BY_HAND, PROMOTED, REFUSED, Training
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ def train_models(
     previous_models: Mapping[str, Callable[[], Any]],
     refused: pq.ParquetFile,
     previous_status: Partitions,
+    feedback: pa.Table,
     parameters: dict[str, Any],
     at: Any,
     device: Any,
@@ -57,6 +59,8 @@ def train_models(
         Readings refused by ingest, counted by device, sensor and reason.
     previous_status : partitions
         Schema STATUS, by sensor: the devices this run is not about keep their rows.
+    feedback : pyarrow.Table
+        Schema FEEDBACK: windows that overlap a true event are not trained on.
     parameters : dict
         See :class:`TrainParameters`.
     at
@@ -98,7 +102,7 @@ def train_models(
                 previous_status[key]().read().cast(STATUS) if key in previous_status else STATUS.empty_table()
             )
             previous = previous_models[name]() if name in previous_models else None
-            mine = find_windows(name, [windows[day] for day in days.values()], settings, now)
+            mine = find_windows(name, [windows[day] for day in days.values()], settings, now, feedback)
             with scratch_folder() as scratch:
                 settled = settings.for_windows(mine.window_us) if mine else settings
                 work = _Work(settled, selection, workers, scratch)
@@ -129,8 +133,8 @@ def _train_sensor(windows: TrainingWindows, previous: Any, work: _Work) -> tuple
     """The training, None where nothing is new; and the status of the devices that were fitted."""
     settings, devices = work.settings, work.selection.devices
     fingerprint = windows.fingerprint(settings)
-    if previous is not None and devices is None and previous.fingerprint == fingerprint:
-        logger.info("train: %s: unchanged since version %s", windows.sensor, previous.version)
+    sensor = windows.sensor
+    if previous is not None and devices is None and _is_settled(sensor, previous, fingerprint, settings):
         return None, STATUS.empty_table()
     models, status = _fit(windows, work)
     if models.n_models == 0:
@@ -143,8 +147,41 @@ def _train_sensor(windows: TrainingWindows, previous: Any, work: _Work) -> tuple
             return None, status
         made_of = f"{previous.fingerprint} {fingerprint} {sorted(devices)}"
         fingerprint = hashlib.sha256(made_of.encode()).hexdigest()
-    metrics = fleet_metrics(models, status)
-    return Training(models, status, fingerprint, _as_text(settings), metrics), status
+        if _is_settled(sensor, previous, fingerprint, settings):
+            return None, status
+    decision = challenge(windows, models, previous, settings, devices)
+    compared = {f"comparison/{name}": value for name, value in decision.numbers.items()}
+    metrics = {**fleet_metrics(models, status), **compared}
+    return Training(models, status, fingerprint, _as_text(settings), metrics, decision), status
+
+
+# Of earlier trainings from the same, what need not be decided again.
+_SETTLED = {
+    "always": {PROMOTED},
+    "if_not_worse": {PROMOTED, REFUSED},
+    "never": {PROMOTED, REFUSED, BY_HAND},
+}
+
+_NOT_SCORED = {
+    PROMOTED: "another one was chosen by hand",
+    REFUSED: "refused",
+    BY_HAND: "to be promoted by hand",
+}
+
+
+def _is_settled(sensor: str, previous: Any, fingerprint: str, settings: TrainParameters) -> bool:
+    """Whether a version was made of the same, and it is known what becomes of it."""
+    if previous.fingerprint == fingerprint:
+        logger.info("train: %s: unchanged since version %s", sensor, previous.version)
+        return True
+    version, verdict = previous.decided.get(fingerprint, ("", ""))
+    if verdict not in _SETTLED[settings.promote]:
+        return False
+    logger.info(
+        "train: %s: unchanged since version %s, which is not scored (%s); version %s stays the champion",
+        *(sensor, version, _NOT_SCORED[verdict], previous.version),
+    )
+    return True
 
 
 def _fit(windows: TrainingWindows, work: _Work) -> tuple[FleetFile, pa.Table]:
@@ -183,9 +220,14 @@ def _fit(windows: TrainingWindows, work: _Work) -> tuple[FleetFile, pa.Table]:
 
 def _as_text(settings: TrainParameters) -> dict[str, Any]:
     values = asdict(settings)
+    # How it is promoted is no part of what was trained, and is told by the version.
+    del values["promote"], values["promotion"]
+    share = f"first {settings.share:g} of the time"
+    held_out = f"{settings.hold_out} before the newest window" if settings.hold_out is not None else share
     return {
         "from": str(values.pop("from_") or "first window"),
-        "to": str(values.pop("to") or f"first {settings.share:g} of the time"),
+        "to": str(values.pop("to") or held_out),
+        **{name: str(value) for name in ("range", "hold_out") if (value := values.pop(name)) is not None},
         **values.pop("fit"),
         "features": " ".join(settings.features) if settings.features else "all",
     }

@@ -16,6 +16,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "previous_models",
                     "refused",
                     "previous_train_status",
+                    "feedback",
                     "params:train",
                     "params:at",
                     "params:device",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Literal
 
+from batch_scoring.fleet.comparison import PromotionLimits
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.one_class_svm import FitParameters
 
@@ -20,6 +22,10 @@ class TrainParameters:
     from_: datetime | None = None
     to: datetime | None = None
     share: float = 0.7
+    range: timedelta | None = None
+    hold_out: timedelta | None = None
+    promote: Literal["always", "if_not_worse", "never"] = "if_not_worse"
+    promotion: PromotionLimits = field(default_factory=PromotionLimits)
     false_alarms_per_sensor_per_week: float = 1.0
     features: tuple[str, ...] | None = None
     fit: FitParameters = field(default_factory=FitParameters)
@@ -30,6 +36,8 @@ class TrainParameters:
                 "train.false_alarms_per_sensor_per_week is "
                 f"{self.false_alarms_per_sensor_per_week}; it must be positive"
             )
+        if self.range is not None and self.range <= timedelta(0):
+            raise InputError("train.range is 0; it must be a length of time such as 28d, or null")
 
     def for_windows(self, window_us: int) -> TrainParameters:
         """These, with the false-alarm rate that the budget comes to for windows of so many microseconds."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,33 +15,25 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batch_scoring.datasets.arrow_parquet import footer_text
+from batch_scoring.feedback import FEEDBACK
 from batch_scoring.fleet.arrow_arrays import strings, to_arrow, to_numpy
-from batch_scoring.fleet.device_ranges import BATCH_ROWS, device_ranges, read_batches
+from batch_scoring.fleet.device_ranges import BATCH_ROWS, device_ranges, read_pieces
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.fingerprints import TableDigest
 from batch_scoring.fleet.tables import feature_columns
+from batch_scoring.pipelines.train.day_spans import (
+    MICROSECOND,
+    TIMES,
+    Day,
+    Span,
+    ended_span,
+    microseconds,
+    span_of,
+)
+from batch_scoring.pipelines.train.known_events import events_between, known_events, overlap
 from batch_scoring.pipelines.train.settings import TrainParameters
 
-_TIMES = ("window_start", "window_end")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class _Span:
-    """The first and last start and end of windows, in µs since the epoch, and how many windows there are."""
-
-    first_start: int
-    last_start: int
-    last_end: int
-    n_windows: int
-
-
-@dataclass(frozen=True)
-class _Day:
-    """One file of windows and what lies in it."""
-
-    file: pq.ParquetFile
-    span: _Span
+_FOREVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
@@ -60,6 +53,11 @@ class TrainingWindows:
         Their length.
     days : tuple
         The files that hold some of them.
+    known_events : pyarrow.Table
+        The columns ``device``, ``start`` and ``end`` of confirmed events, sorted: windows that overlap
+        one are no windows to learn from.
+    every_day : tuple
+        The files of the sensor, those outside the range too.
     """
 
     sensor: str
@@ -68,34 +66,56 @@ class TrainingWindows:
     last: int
     now: int
     window_us: int
-    days: tuple[_Day, ...]
+    days: tuple[Day, ...]
+    known_events: pa.Table
+    every_day: tuple[Day, ...] = ()
 
     @property
     def n_windows(self) -> int:
         """About how many there are: those outside the range are counted in the days that it cuts."""
         return sum(day.span.n_windows for day in self.days)
 
-    def ranges(self, devices: frozenset[str] | None = None) -> Iterator[list[pa.Table]]:
+    @property
+    def columns(self) -> list[str]:
+        """The names of all columns of the files."""
+        names: list[str] = self.days[0].file.schema_arrow.names
+        return names
+
+    def ranges(
+        self,
+        devices: frozenset[str] | None = None,
+        models: Sequence[tuple[pa.Schema, Iterable[pa.Table]]] = (),
+    ) -> Iterator[list[pa.Table]]:
         """Read them a range of devices at a time, one table a day.
 
         Parameters
         ----------
         devices : frozenset of str, optional
             Whose windows; default: all.
+        models : sequence of (schema, tables)
+            What to read side by side with them, one table each; each device once.
         """
         schema = self.days[0].file.schema_arrow.remove_metadata()
-        names = [name for name in schema.names if name in {*_TIMES, "device", "sensor", *self.features}]
+        names = [name for name in schema.names if name in {*TIMES, "device", "sensor", *self.features}]
         columns = pa.schema([schema.field(name) for name in names])
         # All days together are as many rows as one would be alone.
         batch_rows = max(BATCH_ROWS // len(self.days), 1_024)
         sources = [(columns, self._read(day, names, batch_rows, devices)) for day in self.days]
-        return device_ranges(sources)
+        n = len(sources)
+        return device_ranges([*sources, *models], range(n, n + len(models)))
+
+    def held_out(self, since: int, features: Iterable[str]) -> TrainingWindows | None:
+        """The windows that start at ``since`` or later, with these features; None where there is not one."""
+        days = tuple(day for day in self.every_day if day.span.last_start >= since)
+        if not days:
+            return None
+        return replace(self, first=since, last=_FOREVER, days=days, features=tuple(dict.fromkeys(features)))
 
     def devices_among(self, devices: frozenset[str]) -> set[str]:
         """Which of these devices have a window here."""
         found: set[str] = set()
         for day in self.days if devices else ():
-            for part in self._read(day, [*_TIMES, "device"], BATCH_ROWS, devices):
+            for part in self._read(day, [*TIMES, "device"], BATCH_ROWS, devices):
                 found.update(part["device"].unique().to_pylist())
         return found
 
@@ -107,18 +127,21 @@ class TrainingWindows:
         """
         from importlib.metadata import version
 
-        made_of = {
+        made_of: dict[str, Any] = {
             "windows": [digest for day in self.days if (digest := self._digest(day))],
             "features": list(self.features),
             "fit": asdict(settings.fit),
             "scikit-learn": version("scikit-learn"),
         }
+        events = events_between(self.known_events, self.first, self.last)
+        if events:
+            made_of["known_events"] = events
         return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
-    def _is_inside(self, span: _Span) -> bool:
+    def _is_inside(self, span: Span) -> bool:
         return self.first <= span.first_start and span.last_start < self.last and span.last_end <= self.now
 
-    def _digest(self, day: _Day) -> str:
+    def _digest(self, day: Day) -> str:
         """Of the rows inside the range; empty where there are none."""
         stored = footer_text(day.file, "digest")
         if stored and self._is_inside(day.span):
@@ -130,11 +153,11 @@ class TrainingWindows:
         return digest.hexdigest() if n_rows else ""
 
     def _read(
-        self, day: _Day, columns: Sequence[str], batch_rows: int, devices: frozenset[str] | None = None
+        self, day: Day, columns: Sequence[str], batch_rows: int, devices: frozenset[str] | None = None
     ) -> Iterator[pa.Table]:
         is_inside = self._is_inside(day.span)
         chosen = strings(sorted(devices)) if devices is not None else None
-        for batch in _read_some(day.file, columns, batch_rows):
+        for batch in read_pieces(day.file, columns, batch_rows):
             rows = batch.replace_schema_metadata(None)
             if not is_inside:
                 start, end = to_numpy(rows["window_start"]), to_numpy(rows["window_end"])
@@ -142,12 +165,18 @@ class TrainingWindows:
                 rows = rows.filter(to_arrow(keep))
             if chosen is not None:
                 rows = rows.filter(pc.is_in(rows["device"], value_set=chosen))
+            if self.known_events.num_rows and rows.num_rows:
+                rows = rows.filter(to_arrow(~overlap(rows, self.known_events)))
             if rows.num_rows:
                 yield rows
 
 
 def find_windows(
-    sensor: str, days: Iterable[Callable[[], pq.ParquetFile]], settings: TrainParameters, now: datetime
+    sensor: str,
+    days: Iterable[Callable[[], pq.ParquetFile]],
+    settings: TrainParameters,
+    now: datetime,
+    feedback: pa.Table | None = None,
 ) -> TrainingWindows | None:
     """Find the windows that a sensor is trained on; None where not one has ended.
 
@@ -159,20 +188,22 @@ def find_windows(
     settings : TrainParameters
     now : datetime
         UTC; windows that end later are not trained on.
+    feedback : pyarrow.Table, optional
+        Schema FEEDBACK: windows that overlap a true event are not trained on.
 
     Raises
     ------
     InputError
         When the days hold different features.
     """
-    now_us = _microseconds(now)
+    now_us = microseconds(now)
     found = [
-        (_Day(file, span), ended)
+        (Day(file, span), ended)
         for load in days
         for file in [load()]
-        for span in [_span(file)]
+        for span in [span_of(file)]
         if span
-        for ended in [_ended_span(file, span, now_us)]
+        for ended in [ended_span(file, span, now_us)]
         if ended
     ]
     if not found:
@@ -183,8 +214,19 @@ def find_windows(
     window_us = _window_us(found[0][0].file)
     first, last = training_range(first_start, last_end, window_us, settings)
     inside = tuple(day for day, _ in found if day.span.first_start < last and day.span.last_start >= first)
-    features = settings.features or tuple(feature_columns(found[0][0].file.schema_arrow))
-    return TrainingWindows(sensor, features, first, last, now_us, window_us, inside) if inside else None
+    if not inside:
+        return None
+    return TrainingWindows(
+        sensor,
+        settings.features or tuple(feature_columns(found[0][0].file.schema_arrow)),
+        first,
+        last,
+        now_us,
+        window_us,
+        inside,
+        known_events(feedback if feedback is not None else FEEDBACK.empty_table(), sensor),
+        tuple(day for day, _ in found),
+    )
 
 
 def training_range(
@@ -199,70 +241,26 @@ def training_range(
     window_us : int
         Length of a window.
     settings : TrainParameters
-        Without ``to``, the range ends after ``share`` of the time from the first window to the
-        last, on a window's edge.
+        Without ``to``, the range ends ``hold_out`` before the last window does; without that after
+        ``share`` of the time from the first window to the last; on a window's edge. With ``range``
+        it begins so long before its end, if that is later than ``from``.
     """
-    first = first_start if settings.from_ is None else _microseconds(settings.from_)
+    first = first_start if settings.from_ is None else microseconds(settings.from_)
     if settings.to is not None:
-        return first, _microseconds(settings.to)
-    n_windows = int((last_end - first) * settings.share / window_us)
-    return first, first + max(n_windows, 1) * window_us
-
-
-def _span(file: pq.ParquetFile) -> _Span | None:
-    """What the footer tells of a file's times, or else its rows; None of a file without rows."""
-    metadata = file.metadata
-    if metadata.num_rows == 0:
-        return None
-    place = {metadata.schema.column(i).name: i for i in range(metadata.num_columns)}
-    start, end = (
-        [metadata.row_group(group).column(place[name]).statistics for group in range(metadata.num_row_groups)]
-        for name in _TIMES
-    )
-    if not all(one is not None and one.has_min_max for one in (*start, *end)):
-        return _read_span(file, np.iinfo(np.int64).max)
-    return _Span(
-        min(_microseconds(one.min) for one in start),
-        max(_microseconds(one.max) for one in start),
-        max(_microseconds(one.max) for one in end),
-        metadata.num_rows,
-    )
-
-
-def _ended_span(file: pq.ParquetFile, span: _Span, now: int) -> _Span | None:
-    """Of the windows that have ended; None where none has."""
-    if span.last_end <= now:
-        return span
-    return _read_span(file, now) if span.first_start < now else None
-
-
-def _read_some(file: pq.ParquetFile, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
-    """About so many rows at a time; less than a row group where those of many days would be too much."""
-    if rows >= BATCH_ROWS:
-        yield from read_batches(file, columns, rows)
+        last = microseconds(settings.to)
     else:
-        # One row group at a time: with several, Arrow holds more than one.
-        for group in range(file.num_row_groups):
-            for batch in file.iter_batches(rows, row_groups=[group], columns=list(columns)):
-                yield pa.Table.from_batches([batch])
-
-
-def _read_span(file: pq.ParquetFile, now: int) -> _Span | None:
-    spans = []
-    for batch in read_batches(file, _TIMES):
-        start, end = (to_numpy(batch[name]) for name in _TIMES)
-        start, end = start[end <= now], end[end <= now]
-        if start.size:
-            spans.append((int(start.min()), int(start.max()), int(end.max()), start.size))
-    if not spans:
-        return None
-    first, last, last_end, n = zip(*spans, strict=True)
-    return _Span(min(first), max(last), max(last_end), sum(n))
+        kept = (last_end - first) * settings.share
+        if settings.hold_out is not None:
+            kept = last_end - first - settings.hold_out // MICROSECOND
+        last = first + max(int(kept / window_us), 1) * window_us
+    if settings.range is not None:
+        first = max(first, last - settings.range // MICROSECOND)
+    return first, last
 
 
 def _window_us(file: pq.ParquetFile) -> int:
-    first = next(file.iter_batches(1, columns=list(_TIMES)))
-    start, end = (to_numpy(first.column(name)) for name in _TIMES)
+    first = next(file.iter_batches(1, columns=list(TIMES)))
+    start, end = (to_numpy(first.column(name)) for name in TIMES)
     return int(end[0] - start[0])
 
 
@@ -274,7 +272,3 @@ def _require_same_columns(sensor: str, files: list[pq.ParquetFile]) -> None:
                 f"sensor {sensor!r}: its days were aggregated with different features "
                 f"({names[0][5:]} and {other[5:]}); run `kedro run --pipelines=aggregate`"
             )
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH) // timedelta(microseconds=1)

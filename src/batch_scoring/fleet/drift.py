@@ -1,0 +1,266 @@
+"""How far the windows of each device have moved from what its model promised: rates, coverage, stability."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from batch_scoring.fleet.arrow_arrays import places, repeated, strings, to_arrow, to_numpy
+from batch_scoring.fleet.flag_rate import begins_alarm, least_rate
+from batch_scoring.fleet.tables import TIMESTAMP
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+Bool = NDArray[np.bool_]
+
+DRIFT = pa.schema(
+    [
+        pa.field("device", pa.string()),
+        pa.field("sensor", pa.string()),
+        pa.field("range_start", TIMESTAMP),
+        pa.field("range_end", TIMESTAMP),
+        pa.field("n_windows", pa.int64()),
+        pa.field("coverage", pa.float64()),
+        pa.field("n_judged", pa.int64()),
+        pa.field("n_alarms", pa.int64()),
+        pa.field("flag_rate", pa.float64()),
+        pa.field("target_rate", pa.float64()),
+        pa.field("is_over_budget", pa.bool_()),
+        pa.field("psi", pa.float64()),
+        pa.field("status", pa.string()),
+    ]
+)
+
+# What of predictions it is made of.
+WATCHED = ("device", "window_start", "window_end", "score", "threshold", "is_anomaly", "model_version")
+
+# Bins of rarity in decades: where they begin, and the share of normal windows that calibration says
+# lies in each, since one in 10**k is rarer than k. Below one decade a rarity is a rank, not a promise.
+BIN_EDGES = np.array([1.0, 1.5, 2.0, 3.0])
+EXPECTED_SHARES = -np.diff(np.concatenate([[1.0], 10.0**-BIN_EDGES, [0.0]]))
+
+STATUSES = ("ok", "too_few_windows", "sparse", "drifted", "over_budget")
+
+
+class ScoresDigest:
+    """A digest of every score and of the model that gave it, over predictions that come in parts."""
+
+    def __init__(self) -> None:
+        self._scores = hashlib.sha256()
+
+    def update(self, part: pa.Table) -> None:
+        """Add the next rows, of schema PREDICTIONS."""
+        versions = pc.unique(part["model_version"])
+        named = [hashlib.sha256(text.encode()).digest()[:8] for text in versions.to_pylist()]
+        codes = np.frombuffer(b"".join(named), np.uint64)[places(part["model_version"], versions)]
+        bits = np.ascontiguousarray(to_numpy(part["score"])).view(np.uint64)
+        self._scores.update((bits ^ codes).data)
+
+    def hexdigest(self) -> str:
+        """64 hex digits; the same however the rows were cut into parts."""
+        return self._scores.hexdigest()
+
+
+@dataclass(frozen=True)
+class DriftLimits:
+    """When a device is called something else than ``ok``.
+
+    Attributes
+    ----------
+    max_psi : float
+        A larger population stability index is a drift.
+    min_coverage : float
+        A smaller share of the expected windows is sparse.
+    min_windows : int
+        With fewer windows of the model in force, no index is told.
+    """
+
+    max_psi: float = 0.25
+    min_coverage: float = 0.8
+    min_windows: int = 100
+
+
+@dataclass(frozen=True)
+class WatchedModels:
+    """The models in force, those of the devices of a range.
+
+    Attributes
+    ----------
+    version : str
+        Windows that another version scored are counted, and say nothing of these models.
+    is_combined : bool
+        Whether scores are decades of rarity.
+    """
+
+    version: str
+    is_combined: bool
+
+
+def drift_table(
+    predictions: pa.Table,
+    models: pa.Table,
+    sensor: str,
+    span: tuple[int, int],
+    watched: WatchedModels,
+    limits: DriftLimits,
+) -> pa.Table:
+    """One row for each device that has a window or a model.
+
+    Parameters
+    ----------
+    predictions : pyarrow.Table
+        The columns WATCHED of one sensor's predictions, each device's windows in any order.
+    models : pyarrow.Table
+        The columns ``device`` and ``trained_from`` of the models in force.
+    sensor : str
+    span : (int, int)
+        ``[start, end)`` of the windows to look at, µs since the epoch; others are left out.
+    watched : WatchedModels
+    limits : DriftLimits
+
+    Returns
+    -------
+    pyarrow.Table
+        Schema DRIFT, sorted by device. ``coverage`` is the share of the windows that would be there had
+        the device sent without a break: since the range began, or, where its model learned from nothing
+        earlier, since its first window. ``is_over_budget`` says that the flag rate is over the target
+        beyond chance: see :func:`~batch_scoring.fleet.flag_rate.least_rate`. ``psi`` holds the rarities
+        against what calibration promises; null for the one-class SVM, and for few windows.
+    """
+    names = _everyone(predictions["device"], models["device"])
+    rows = _rows(predictions, names, span)
+    n = len(names)
+    n_windows = np.bincount(rows.device, minlength=n)
+    judged = to_numpy(pc.is_in(rows.table["model_version"], value_set=strings([watched.version])))
+    device, flagged = rows.device[judged], to_numpy(rows.table["is_anomaly"])[judged]
+    n_judged, n_flagged = (np.bincount(some, minlength=n) for some in (device, device[flagged]))
+    n_alarms = np.bincount(device[begins_alarm(device, flagged)], minlength=n)
+    has_rate = n_judged > 0
+    rate = np.divide(n_flagged, n_judged, out=np.zeros(n), where=has_rate)
+    has_target = has_rate & watched.is_combined
+    has_psi = (n_judged >= limits.min_windows) & watched.is_combined
+    target, index = np.zeros(n), np.zeros(n)
+    if watched.is_combined:
+        # Of a device all thresholds of one version are one.
+        target[device] = 10.0 ** to_numpy(rows.table["threshold"])[judged]
+        index = stability_index(_bin_counts(-to_numpy(rows.table["score"])[judged], device, n))
+    is_over = has_target & (least_rate(n_flagged, n_alarms, n_judged) > target)
+    coverage = _coverage(rows, n_windows, _present_since(models, names, rows, span), span)
+    case = np.select(
+        [
+            is_over,
+            has_psi & (index > limits.max_psi),
+            coverage < limits.min_coverage,
+            n_judged < limits.min_windows,
+        ],
+        [4, 3, 2, 1],
+        0,
+    )
+    columns = [
+        names,
+        repeated(sensor, n),
+        *(to_arrow(np.full(n, edge)).view(TIMESTAMP) for edge in span),
+        to_arrow(n_windows),
+        to_arrow(coverage),
+        to_arrow(n_judged),
+        to_arrow(n_alarms),
+        _known(rate, has_rate),
+        _known(target, has_target),
+        _known(is_over, has_target),
+        _known(index, has_psi),
+        strings(STATUSES).take(to_arrow(case)),
+    ]
+    return pa.Table.from_arrays(columns, schema=DRIFT)
+
+
+def stability_index(counts: Int) -> Float:
+    """The population stability index of the counts of each device, shape (n,).
+
+    ``Σ (a - e) log(a / e)`` over the bins, ``a`` the share found and ``e`` the one expected. Rarities are
+    upper estimates: normal windows are rarer than k decades at most once in 10**k. So where fewer are,
+    as many as expected count as found, and only windows that are too rare too often make an index.
+    Half a window is added, spread as expected, so that an empty bin is no infinity. Below 0.1 is
+    called stable and above 0.25 shifted.
+
+    Parameters
+    ----------
+    counts : array of shape (n, 5), int64
+        Windows in each bin between BIN_EDGES.
+
+    Examples
+    --------
+    >>> calm, twice_as_rare, shifted = [1000, 0, 0, 0, 0], [800, 136, 44, 18, 2], [500, 200, 200, 50, 50]
+    >>> stability_index(np.array([calm, twice_as_rare, shifted])).round(2).tolist()
+    [0.0, 0.08, 1.03]
+    """
+    total = counts.sum(axis=1, keepdims=True) + 0.5
+    rarer = np.cumsum((counts + 0.5 * EXPECTED_SHARES)[:, :0:-1], axis=1)[:, ::-1] / total
+    rarer = np.maximum(rarer, 10.0**-BIN_EDGES)
+    ones = np.ones_like(total)
+    found = np.maximum(-np.diff(np.hstack([ones, rarer, 0 * ones])), 0.5 * EXPECTED_SHARES / total)
+    index: Float = ((found - EXPECTED_SHARES) * np.log(found / EXPECTED_SHARES)).sum(axis=1)
+    return np.maximum(index, 0.0)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Windows inside the range, sorted by device and start."""
+
+    table: pa.Table
+    device: Int
+    start: Int
+    length: int
+
+
+def _rows(predictions: pa.Table, names: pa.Array, span: tuple[int, int]) -> _Rows:
+    start, end = (to_numpy(predictions[name]) for name in ("window_start", "window_end"))
+    kept = np.flatnonzero((start >= span[0]) & (end <= span[1]))
+    device = places(predictions["device"], names)[kept]
+    order = np.lexsort((start[kept], device))
+    table = predictions.take(to_arrow(kept[order])).combine_chunks()
+    length = int((end - start)[kept[0]]) if kept.size else 0
+    return _Rows(table, device[order], start[kept[order]], length)
+
+
+def _everyone(devices: pa.ChunkedArray, modelled: pa.ChunkedArray) -> pa.Array:
+    chunks = [pc.unique(some) for some in (devices, modelled)]
+    names = pc.unique(pa.chunked_array(chunks, pa.string()))
+    return names.take(pc.array_sort_indices(names))
+
+
+def _present_since(models: pa.Table, names: pa.Array, rows: _Rows, span: tuple[int, int]) -> Int:
+    """When each device is expected to have begun to send, within the range."""
+    first = np.full(len(names), span[1])
+    begins = np.flatnonzero(np.diff(rows.device, prepend=-1))
+    first[rows.device[begins]] = rows.start[begins]
+    learned = np.full(len(names), np.iinfo(np.int64).max)
+    # An imported model says nothing of what it learned from, and its device was there before.
+    learned[places(models["device"], names)] = to_numpy(models["trained_from"], null=span[0])
+    return np.where(learned <= span[0], span[0], np.minimum(first, np.maximum(learned, span[0])))
+
+
+def _coverage(rows: _Rows, n_windows: Int, since: Int, span: tuple[int, int]) -> Float:
+    if rows.length == 0:
+        return np.zeros(n_windows.size)
+    n_expected = (span[1] - since) // rows.length
+    return np.minimum(np.divide(n_windows, n_expected, out=np.zeros(since.size), where=n_expected > 0), 1.0)
+
+
+def _bin_counts(rarity: Float, device: Int, n: int) -> Int:
+    n_bins = EXPECTED_SHARES.size
+    place = np.searchsorted(BIN_EDGES, rarity, "right")
+    return np.bincount(device * n_bins + place, minlength=n * n_bins).reshape(n, n_bins)
+
+
+def _known(values: Float | Bool, is_known: Bool) -> pa.Array:
+    """An Arrow array with nulls where nothing is known."""
+    array = to_arrow(values)
+    if is_known.all():
+        return array
+    mask = pa.py_buffer(np.packbits(is_known, bitorder="little"))
+    return pa.Array.from_buffers(array.type, values.size, [mask, array.buffers()[1]])

@@ -1,0 +1,5 @@
+"""The ``monitor`` pipeline."""
+
+from batch_scoring.pipelines.monitor.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

@@ -1,0 +1,26 @@
+"""Nodes of the ``monitor`` pipeline and the catalog entries they read and write."""
+
+from kedro.pipeline import Node, Pipeline
+
+from batch_scoring.pipelines.monitor.nodes import watch_drift
+
+
+def create_pipeline(**_: object) -> Pipeline:
+    """Recent predictions held against what the champions promised."""
+    return Pipeline(
+        [
+            Node(
+                func=watch_drift,
+                inputs=[
+                    "predictions",
+                    "fleet_models",
+                    "previous_drift",
+                    "params:monitor",
+                    "params:at",
+                    "params:sensor",
+                ],
+                outputs="drift",
+                name="watch_drift",
+            )
+        ]
+    )

@@ -1,0 +1,153 @@
+"""One sensor's predictions of the last days, read a range of devices at a time beside its models."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from batch_scoring.datasets.arrow_parquet import Stream, footer_text
+from batch_scoring.fleet.arrow_arrays import to_numpy
+from batch_scoring.fleet.device_ranges import BATCH_ROWS, device_ranges, read_batches, read_pieces
+from batch_scoring.fleet.drift import DRIFT, STATUSES, WATCHED, DriftLimits, WatchedModels, drift_table
+from batch_scoring.fleet.model import MODELS
+from batch_scoring.fleet.tables import PREDICTIONS
+from batch_scoring.pipelines.monitor.settings import MonitorParameters
+from batch_scoring.publishing import PublishedModel
+
+# To be counted up when the same inputs shall give another table.
+VERSION = 1
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WATCHED = pa.schema([PREDICTIONS.field(name) for name in WATCHED])
+_MODELS = pa.schema([MODELS.field(name) for name in ("device", "trained_from")])
+
+
+@dataclass(frozen=True)
+class Recent:
+    """The predictions of a sensor in a range; none of them is held.
+
+    Attributes
+    ----------
+    sensor : str
+    files : tuple of pyarrow.parquet.ParquetFile
+        Those that hold some of them.
+    published : PublishedModel or None
+        The champion.
+    span : (int, int)
+        ``[start, end)``, µs since the epoch.
+    limits : DriftLimits
+    counts : Counter
+        Devices by status; there when the stream has been read.
+    """
+
+    sensor: str
+    files: tuple[pq.ParquetFile, ...]
+    published: PublishedModel | None
+    span: tuple[int, int]
+    limits: DriftLimits
+    counts: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def find(
+        cls,
+        sensor: str,
+        files: Sequence[pq.ParquetFile],
+        published: PublishedModel | None,
+        settings: MonitorParameters,
+        until: int | None,
+    ) -> Recent | None:
+        """The predictions of the last ``monitor.range``; None where there is none at all."""
+        there = [(file, *_extent(file)) for file in files if file.metadata.num_rows]
+        ended = [one for one in there if until is None or one[1] < until]
+        if not ended:
+            return None
+        newest = max(last for _, _, last in ended)
+        end = newest if until is None else min(newest, until)
+        start = end - settings.range // timedelta(microseconds=1)
+        inside = tuple(file for file, first, last in ended if last > start and first < end)
+        return cls(sensor, inside, published, (start, end), settings.limits)
+
+    def inputs(self) -> str:
+        """A digest of all that the table is made of; empty where that is not known."""
+        digests = [[footer_text(file, name) for name in ("digest", "scores")] for file in self.files]
+        if not all(map(all, digests)):
+            return ""
+        made_of = {
+            "version": VERSION,
+            "span": self.span,
+            "limits": asdict(self.limits),
+            "predictions": digests,
+            "models": self.published.manifest.sha256 if self.published else "",
+            "model_version": self.published.manifest.version if self.published else "",
+        }
+        return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+
+    def stream(self, inputs: str) -> Stream:
+        """The table, computed while it is read; counts the devices on the way."""
+        footer = {"inputs": inputs}
+
+        def parts() -> Iterator[pa.Table]:
+            for part in self._parts():
+                for entry in pc.value_counts(part["status"]).to_pylist():
+                    self.counts[entry["values"]] += entry["counts"]
+                yield part
+            footer["statuses"] = json.dumps({name: self.counts[name] for name in STATUSES})
+
+        return Stream(DRIFT, parts(), footer)
+
+    @staticmethod
+    def counted(stored: pq.ParquetFile) -> dict[str, int]:
+        """The devices by status of a table that was written before."""
+        told: dict[str, int] = json.loads(footer_text(stored, "statuses") or "{}")
+        return {name: count for name, count in told.items() if count}
+
+    def _parts(self) -> Iterator[pa.Table]:
+        published = self.published
+        watched = WatchedModels(
+            published.manifest.version if published else "",
+            published is not None and published.models.info.detector == "combined",
+        )
+        models = published.models.batches(_MODELS.names) if published else iter(())
+        # All days together are as many rows as one would be alone.
+        rows = max(BATCH_ROWS // len(self.files), 1_024)
+        days = [(_WATCHED, _pieces(file, rows)) for file in self.files]
+        for *parts, its_models in device_ranges([*days, (_MODELS, models)], {len(days)}):
+            yield drift_table(
+                pa.concat_tables(parts), its_models, self.sensor, self.span, watched, self.limits
+            )
+
+
+def _pieces(file: pq.ParquetFile, rows: int) -> Iterator[pa.Table]:
+    return (part.select(list(WATCHED)) for part in read_pieces(file, WATCHED, rows))
+
+
+def microseconds(moment: datetime) -> int:
+    """Since the epoch."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _extent(file: pq.ParquetFile) -> tuple[int, int]:
+    """When the first window of a file starts and the last one ends: from the footer, or else the rows."""
+    metadata = file.metadata
+    place = {metadata.schema.column(i).name: i for i in range(metadata.num_columns)}
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    start, end = (
+        [group.column(place[name]).statistics for group in groups] for name in ("window_start", "window_end")
+    )
+    if all(one is not None and one.has_min_max for one in (*start, *end)):
+        # As they are stored, microseconds: made a time, they would import pandas.
+        return min(one.min_raw for one in start), max(one.max_raw for one in end)
+    first, last = np.iinfo(np.int64).max, np.iinfo(np.int64).min
+    for rows in read_batches(file, ("window_start", "window_end")):
+        first = min(first, int(to_numpy(rows["window_start"]).min()))
+        last = max(last, int(to_numpy(rows["window_end"]).max()))
+    return first, last

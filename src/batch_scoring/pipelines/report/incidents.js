@@ -1,0 +1,134 @@
+// The incidents: a list to work through from the top, each of which opens to what is behind it.
+const INCIDENTS_A_PAGE = 10;
+// Of one incident so many sensors at first; the others at a press.
+const SENSORS_AT_FIRST = 6;
+const SEVERITIES = [0.3, 1, 3];
+const incidents = data.incidents.rows.map(([device, start, end, open, sensors, nSensors, nIncidents, windows, severity, feature, of], i) => ({
+  rank: i + 1, device, start, end, open, sensors, nSensors, nIncidents, windows, severity, feature, of,
+}));
+
+// Colours of severity: like the map's, from faint to strong.
+const severityLevel = (x) => `h${2 + SEVERITIES.filter((level) => x >= level).length}`;
+
+// Severity has no upper end, so the bar's length goes by its logarithm; from 10 on it is full.
+function severityMark(x) {
+  const fill = make("i", { class: severityLevel(x) });
+  fill.style.width = `${Math.min(100, Math.max(4, (100 * Math.log1p(x)) / Math.log1p(10)))}%`;
+  return make("span", { class: "severity" }, make("span", { class: "unseen" }, "severity "), make("b", {}, severityWords(x)), make("span", { class: "bar", "aria-hidden": "true" }, fill));
+}
+
+const stateMark = (open) => make("span", { class: open ? "mark" : "mark over" }, open ? "open" : "closed");
+
+function sensorsWords({ sensors, nSensors }) {
+  const shown = sensors.slice(0, 3);
+  const more = nSensors - shown.length;
+  return nSensors === 1 ? shown[0] : `${count(nSensors)} sensors: ${shown.join(", ")}${more ? ` and ${count(more)} more` : ""}`;
+}
+
+// An open incident has no end yet, only a last window.
+function span(start, end, open) {
+  return open ? `since ${time(start)}, last ${day(start) === day(end) ? "" : `${day(end, false)} `}${clock(end)}` : stretch(start, end);
+}
+
+function contributionBars([, , , , , , , , , limit, parts]) {
+  if (!parts.length) return "–";
+  const longest = Math.max(limit ?? 0, ...parts.map((part) => part[1]));
+  return make("span", { class: "parts" }, ...parts.slice(0, 4).map(([feature, decades]) => {
+    const fill = make("i", { class: decades > (limit ?? 0) ? "beyond" : null });
+    fill.style.width = `${(100 * decades) / longest}%`;
+    const tick = make("s");
+    tick.style.left = `${(100 * (limit ?? 0)) / longest}%`;
+    return make("span", { class: "part" }, make("span", {}, feature ? featureWords(feature) : "all together"),
+      make("span", { class: "track", "aria-hidden": "true" }, fill, tick), make("span", { class: "n" }, severityWords(decades)));
+  }));
+}
+
+function incidentLink(device, sensor, start, end) {
+  const found = findSeries(device, sensor);
+  if (found === null) return sensor;
+  const show = () => openSeries(...found, { scroll: true, from: start, to: end });
+  return make("button", { type: "button", class: "link", onclick: show, "aria-label": `${sensor}: show in the chart` }, sensor);
+}
+
+// On a phone each row becomes a card, which takes a table's meaning away unless it is said.
+function sayTable(table) {
+  const roles = { TABLE: "table", THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TD: "cell" };
+  for (const element of [table, ...table.querySelectorAll("thead, tbody, tr, td, th")]) {
+    element.setAttribute("role", roles[element.tagName] ?? (element.scope === "row" ? "rowheader" : "columnheader"));
+  }
+}
+
+function incidentDetails(incident) {
+  const { of: rows, device } = incident;
+  if (!rows.length) return make("p", { class: "quiet behind" }, "What is behind it is left out to keep this page small; it is in the tables.");
+  const table = make("table", { "aria-label": `Incidents of ${device}` });
+  const why = rows.some((row) => row[10].length)
+    ? { title: "How rare at the peak, by feature", of: contributionBars }
+    : { title: "Furthest from normal", of: (r) => featureWords(r[6]) };
+  const columns = [
+    { title: "Sensor", of: (r) => incidentLink(device, r[0], r[1], r[2]) },
+    { title: "When (UTC)", of: (r) => make("span", {}, stretch(r[1], r[2]), ...(r[3] ? [" ", stateMark(true)] : [])), wide: true },
+    { title: "Severity", of: (r) => severityMark(r[5]) },
+    { title: "Windows", of: (r) => count(r[4]), number: true },
+    { title: "Peak", of: (r) => `${day(r[7], false)} ${clock(r[7])}`, number: true },
+    { title: "Value then", of: (r) => number(r[8]), number: true },
+    why,
+  ];
+  const fill = (n) => { fillTable(table, columns, rows.slice(0, n)); sayTable(table); };
+  fill(SENSORS_AT_FIRST);
+  const behind = make("div", { class: "behind" }, make("div", { class: "scroller" }, table));
+  if (rows.length > SENSORS_AT_FIRST) {
+    const all = () => { fill(rows.length); table.tBodies[0].rows[SENSORS_AT_FIRST].querySelector("button")?.focus(); more.remove(); };
+    const more = make("button", { type: "button", onclick: all }, `Show ${plural(rows.length - SENSORS_AT_FIRST, "milder incident")} more`);
+    behind.append(more);
+  }
+  const left = incident.nIncidents - rows.length;
+  if (left > 0) behind.append(make("p", { class: "hint" }, `${plural(left, "milder incident")} of its sensors left out.`));
+  return behind;
+}
+
+function incidentItem(incident) {
+  const part = (name, ...children) => make("span", { class: name }, ...children);
+  const lead = make("summary", {},
+    part("rank", make("span", { class: "unseen" }, "Rank "), incident.rank),
+    part("who", make("b", {}, incident.device), " ", stateMark(incident.open)),
+    part("when", span(incident.start, incident.end, incident.open)),
+    part("what", sensorsWords(incident)),
+    severityMark(incident.severity),
+    part("how", `${plural(incident.windows, "window")}; most unusual: ${featureWords(incident.feature)}`));
+  const item = make("details", { class: "incident" }, lead);
+  item.addEventListener("toggle", () => { if (item.open && item.children.length === 1) item.append(incidentDetails(incident)); });
+  return make("li", { value: incident.rank }, item);
+}
+
+function incidentsNote() {
+  const { n, n_open: open, n_single: single, since } = data.incidents;
+  const cut = n > incidents.length ? ` The first ${count(incidents.length)} are listed.` : "";
+  const alone = single ? ` ${count(single)} ${single === 1 ? "is" : "are"} a single window of one sensor.` : "";
+  return `${plural(n, "incident")} of devices since ${day(since)}, ${count(open)} open. Open ones come first, then those of most sensors and highest severity.${alone}${cut}`;
+}
+
+function incidentList() {
+  const found = data.incidents;
+  const say = (text) => { $("incidents-note").textContent = text; };
+  $("incident-tools").hidden = $("incident-hint").hidden = !incidents.length;
+  if (!found.known) return say("Nobody has looked for incidents yet. Run kedro run --pipelines=incidents,report.");
+  if (!incidents.length) return say("No incidents: nothing to work through.");
+  say(incidentsNote());
+  $("incident-hint").textContent = found.decades
+    ? "Severity counts decades beyond the threshold: 1 is ten times rarer than an alarm must be. Bars show how rare each feature alone would make the peak; the tick is where alarms begin."
+    : "Severity is 0 at the threshold and grows with the distance from what is normal.";
+  const draw = (page) => {
+    const text = $("incident-filter").value.trim().toLowerCase();
+    const state = $("incident-state").value;
+    const shown = incidents.filter((one) => (!state || one.open === (state === "open")) && [one.device, ...one.sensors].join("\n").toLowerCase().includes(text));
+    const nPages = Math.max(1, Math.ceil(shown.length / INCIDENTS_A_PAGE));
+    const at = Math.min(page, nPages - 1);
+    $("incident-list").replaceChildren(...shown.slice(at * INCIDENTS_A_PAGE, (at + 1) * INCIDENTS_A_PAGE).map(incidentItem));
+    $("incidents-empty").hidden = shown.length > 0;
+    fillPager($("incident-pager"), at, nPages, "incidents", draw);
+  };
+  $("incident-filter").addEventListener("input", () => draw(0));
+  $("incident-state").addEventListener("change", () => draw(0));
+  draw(0);
+}

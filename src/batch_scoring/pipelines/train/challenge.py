@@ -1,0 +1,144 @@
+"""Whether new models of a sensor may take the champion's place: both judge windows held out from training."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_scoring.fleet.arrow_arrays import strings, to_numpy
+from batch_scoring.fleet.comparison import Comparison, Contest, Figures, decide
+from batch_scoring.fleet.device_ranges import device_ranges
+from batch_scoring.fleet.model import MODELS, FleetModel
+from batch_scoring.fleet.model_file import FleetFile
+from batch_scoring.pipelines.train.settings import TrainParameters
+from batch_scoring.pipelines.train.training_windows import TrainingWindows
+from batch_scoring.training import BY_HAND, PROMOTED, REFUSED, Decision
+
+logger = logging.getLogger(__name__)
+
+_NEVER = np.iinfo(np.int64).min
+
+
+def challenge(
+    windows: TrainingWindows,
+    challenger: FleetFile,
+    previous: Any,
+    settings: TrainParameters,
+    devices: frozenset[str] | None,
+) -> Decision:
+    """Decide what becomes of new models.
+
+    Parameters
+    ----------
+    windows : TrainingWindows
+        What the challenger was trained on.
+    challenger : FleetFile
+    previous : TrackedVersion or None
+        The champion, or the newest version where there is none.
+    settings : TrainParameters
+        ``for_windows`` of these.
+    devices : frozenset of str or None
+        Which devices were trained; the models of the others are the champion's own.
+    """
+    if settings.promote == "never":
+        return Decision(BY_HAND, "train.promote is never")
+    if settings.promote == "always":
+        return Decision(PROMOTED, "train.promote is always")
+    if previous is None or not previous.is_champion:
+        return Decision(PROMOTED, "there is no champion yet")
+    found = compare(windows, challenger, previous.models, settings, devices)
+    is_promoted, reason = decide(found, settings.promotion)
+    logger.info("train: %s: %s; %s", windows.sensor, described(found), reason)
+    return Decision(PROMOTED if is_promoted else REFUSED, reason, previous.version, found.numbers())
+
+
+def compare(
+    windows: TrainingWindows,
+    challenger: FleetFile,
+    champion: FleetFile,
+    settings: TrainParameters,
+    devices: frozenset[str] | None = None,
+) -> Comparison:
+    """Have both judge the windows after the training of either; where there are none, count models.
+
+    A version for windows of another length, or over features that these windows lack, judges nothing.
+
+    Parameters
+    ----------
+    windows : TrainingWindows
+        Any of the sensor; confirmed events are left out.
+    challenger, champion : FleetFile
+    settings : TrainParameters
+        ``for_windows`` of these; what a one-class SVM of the challenger may flag.
+    devices : frozenset of str, optional
+        Compare on these only.
+    """
+    versions = (challenger, champion)
+    fits = [
+        round(one.info.window_seconds * 1e6) == windows.window_us
+        and {*one.info.features} <= {*windows.columns}
+        for one in versions
+    ]
+    judges = [one for one, does in zip(versions, fits, strict=True) if does]
+    since = max(_trained_to(one) for one in versions)
+    rest = windows.held_out(since, [name for one in judges for name in one.info.features])
+    if rest is None or not fits[0]:
+        return _counted(challenger, champion, devices)
+    contest = Contest((_target(challenger, settings), None))
+    sources = [(one.info.schema, (part.table for part in one.parts())) for one in judges]
+    for *days, ours, theirs in rest.ranges(devices, [*sources, *[_NO_MODELS] * (2 - len(judges))]):
+        held_out = pa.concat_tables(days)
+        if held_out.num_rows:
+            other = FleetModel(theirs, champion.info) if fits[1] else None
+            contest.add(held_out, FleetModel(ours, challenger.info), other)
+    found = contest.result()
+    return found if found.challenger.windows else _counted(challenger, champion, devices)
+
+
+def described(found: Comparison) -> str:
+    """In a line, for a log."""
+    texts = [f"{found.challenger.windows:,} held-out windows"]
+    for who, one in (("challenger", found.challenger), ("champion", found.champion)):
+        if one.flag_rate is not None:
+            over = "" if one.over_target is None else f" ({one.over_target:.2g} of its target)"
+            texts.append(f"the {who} flags {one.flag_rate:.3%}{over}")
+    if found.rank_stability is not None:
+        texts.append(f"rank correlation {found.rank_stability:.2f}")
+    return ", ".join(texts)
+
+
+_NO_MODELS: tuple[pa.Schema, tuple[pa.Table, ...]] = (pa.schema([MODELS.field("device")]), ())
+
+
+def _trained_to(models: FleetFile) -> int:
+    """Until when any of them has learned, µs since the epoch; before all time where none says so."""
+    ends = (to_numpy(part["trained_to"], null=_NEVER) for part in models.batches(["trained_to"]))
+    return max((int(end.max()) for end in ends if end.size), default=_NEVER)
+
+
+def _target(models: FleetFile, settings: TrainParameters) -> float | None:
+    """What a calibrated one-class SVM may flag; the combined detector's thresholds say it themselves."""
+    fit = settings.fit
+    is_same = fit.detector == models.info.detector == "one_class_svm"
+    return fit.false_alarm_rate if is_same and fit.threshold == "calibrated" else None
+
+
+def _counted(challenger: FleetFile, champion: FleetFile, devices: frozenset[str] | None) -> Comparison:
+    """How many models there are, where there is no window to judge."""
+    n = n_champion = n_lost = 0
+    schema = pa.schema([MODELS.field("device")])
+    chosen = strings(sorted(devices)) if devices is not None else None
+    sources = [(schema, one.batches(["device"])) for one in (challenger, champion)]
+    for both in device_ranges(sources, {0, 1}):
+        names = [part["device"] for part in both]
+        if chosen is not None:
+            names = [some.filter(pc.is_in(some, value_set=chosen)) for some in names]
+        ours, theirs = names
+        n, n_champion = n + len(ours), n_champion + len(theirs)
+        n_lost += len(theirs) - int(to_numpy(pc.is_in(theirs, value_set=ours.combine_chunks())).sum())
+    lost = n_lost / n_champion if n_champion else 0.0
+    return Comparison(Figures(n), Figures(n_champion), lost)

@@ -1,0 +1,79 @@
+"""What the footers of files of windows tell of the times in them, or else their rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from batch_scoring.fleet.arrow_arrays import to_numpy
+from batch_scoring.fleet.device_ranges import read_batches
+
+TIMES = ("window_start", "window_end")
+MICROSECOND = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Span:
+    """The first and last start and end of windows, in µs since the epoch, and how many windows there are."""
+
+    first_start: int
+    last_start: int
+    last_end: int
+    n_windows: int
+
+
+@dataclass(frozen=True)
+class Day:
+    """One file of windows and what lies in it."""
+
+    file: pq.ParquetFile
+    span: Span
+
+
+def span_of(file: pq.ParquetFile) -> Span | None:
+    """What the footer tells of a file's times, or else its rows; None of a file without rows."""
+    metadata = file.metadata
+    if metadata.num_rows == 0:
+        return None
+    place = {metadata.schema.column(i).name: i for i in range(metadata.num_columns)}
+    start, end = (
+        [metadata.row_group(group).column(place[name]).statistics for group in range(metadata.num_row_groups)]
+        for name in TIMES
+    )
+    if not all(one is not None and one.has_min_max for one in (*start, *end)):
+        return _read_span(file, np.iinfo(np.int64).max)
+    return Span(
+        min(microseconds(one.min) for one in start),
+        max(microseconds(one.max) for one in start),
+        max(microseconds(one.max) for one in end),
+        metadata.num_rows,
+    )
+
+
+def ended_span(file: pq.ParquetFile, span: Span, now: int) -> Span | None:
+    """Of the windows that have ended; None where none has."""
+    if span.last_end <= now:
+        return span
+    return _read_span(file, now) if span.first_start < now else None
+
+
+def _read_span(file: pq.ParquetFile, now: int) -> Span | None:
+    spans = []
+    for batch in read_batches(file, TIMES):
+        start, end = (to_numpy(batch[name]) for name in TIMES)
+        start, end = start[end <= now], end[end <= now]
+        if start.size:
+            spans.append((int(start.min()), int(start.max()), int(end.max()), start.size))
+    if not spans:
+        return None
+    first, last, last_end, n = zip(*spans, strict=True)
+    return Span(min(first), max(last), max(last_end), sum(n))
+
+
+def microseconds(moment: datetime) -> int:
+    """Since the epoch; a time without a zone is UTC."""
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH) // MICROSECOND

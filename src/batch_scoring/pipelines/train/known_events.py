@@ -1,0 +1,46 @@
+"""What people confirmed as true: windows that overlap it are none to learn from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from batch_scoring.evaluation.intervals import Timeline, overlapping
+from batch_scoring.feedback import FEEDBACK, TRUE_EVENT
+from batch_scoring.fleet.arrow_arrays import places, to_arrow, to_numpy
+from batch_scoring.pipelines.train.day_spans import TIMES
+
+EVENTS = pa.schema([FEEDBACK.field(name) for name in ("device", "start", "end")])
+_AS_NUMBERS = pa.schema([(name, pa.string() if name == "device" else pa.int64()) for name in EVENTS.names])
+
+
+def known_events(feedback: pa.Table, sensor: str) -> pa.Table:
+    """The confirmed events of a sensor, schema EVENTS, sorted; false alarms are windows to learn from."""
+    mine = pc.and_(pc.equal(feedback["sensor"], sensor), pc.equal(feedback["verdict"], TRUE_EVENT))
+    events = feedback.filter(mine).select(EVENTS.names)
+    return events.sort_by([(name, "ascending") for name in EVENTS.names]).combine_chunks()
+
+
+def events_between(events: pa.Table, first: int, last: int) -> list[dict[str, Any]]:
+    """Those that overlap ``[first, last)``, with their times in µs since the epoch."""
+    is_near = (to_numpy(events["start"]) < last) & (to_numpy(events["end"]) > first)
+    rows: list[dict[str, Any]] = events.filter(to_arrow(is_near)).cast(_AS_NUMBERS).to_pylist()
+    return rows
+
+
+def overlap(windows: pa.Table, events: pa.Table) -> NDArray[np.bool_]:
+    """Which windows, sorted by device and start, overlap an event of their device."""
+    names = pc.unique(events["device"])
+    place = places(windows["device"], names)
+    near = np.flatnonzero(place >= 0)
+    timeline = Timeline(place[near], *(to_numpy(windows[name])[near] for name in TIMES))
+    spans = overlapping(
+        timeline, places(events["device"], names), to_numpy(events["start"]), to_numpy(events["end"])
+    )
+    inside = np.zeros(windows.num_rows, np.bool_)
+    inside[near] = spans.cover(near.size)
+    return inside

@@ -1,0 +1,75 @@
+import json
+from datetime import timedelta
+
+import pytest
+
+from batch_scoring.pipelines.report.contents import ReportParameters
+from batch_scoring.pipelines.report.page import write_json
+from batch_scoring.pipelines.report.page_data import collect_page_data
+from tests.pipelines.report.fleet_factory import START, Fleet, gather, prediction_partitions, prediction_rows
+
+AT = START.timestamp()
+
+
+def data_of(*tables, has_incidents=True, **parameters):
+    fleet = Fleet(predictions=prediction_partitions(*tables), has_incidents=has_incidents)
+    return collect_page_data(gather(fleet, **parameters), ReportParameters(**parameters))["incidents"]
+
+
+def test_an_incident_says_who_when_how_bad_and_what_is_behind_it():
+    parts = {"std": 0.2, "mean": 3.0, "max": 0.0}
+    rows = prediction_rows("a", "power", [1] * 60, anomalies=[1, 2], severity=12.5, contributions=parts)
+    data = data_of(rows)
+
+    assert (data["known"], data["n"], data["n_open"], data["decades"]) == (True, 1, 0, True)
+    (row,) = data["rows"]
+    assert row[:10] == ["a", AT + 300, AT + 900, False, ["power"], 1, 1, 2, 12.5, "mean"]
+    told = [("mean", 3.0), ("std", 0.2)]
+    assert row[10] == [["power", AT + 300, AT + 900, False, 2, 12.5, "mean", AT + 300, 1.0, 0.1, told]]
+
+
+def test_what_no_feature_alone_explains_is_told_of_all_together():
+    rows = prediction_rows("a", anomalies=[1], contributions={"mean": 0.2, "std": 0.3})
+
+    assert data_of(rows)["rows"][0][10][0][-1] == [("", 0.5), ("std", 0.3), ("mean", 0.2)]
+
+
+def test_open_ones_and_single_windows_are_counted():
+    data = data_of(prediction_rows("a", values=[1] * 60, anomalies=[1]), prediction_rows("b", anomalies=[2]))
+
+    assert (data["n"], data["n_open"], data["n_single"]) == (2, 1, 2)
+    assert [row[3] for row in data["rows"]] == [True, False]
+
+
+def test_the_charts_marks_are_numbered_like_devices_and_sensors():
+    later = START + timedelta(hours=5)
+    data = data_of(
+        prediction_rows("a", "power", anomalies=[0]),
+        prediction_rows("b", "power", values=[1] * 6),
+        prediction_rows("a", "vibration", anomalies=[2], start=later),
+    )
+
+    assert data["marks"] == [
+        [0, 1, AT + 18600, AT + 18900, 0.75, True],
+        [0, 0, AT, AT + 300, 0.75, True],
+    ]
+
+
+def test_the_page_lists_so_many_and_counts_all():
+    data = data_of(*(prediction_rows(f"d{i}", anomalies=[1]) for i in range(5)), max_incidents=2)
+
+    assert (len(data["rows"]), data["n"]) == (2, 5)
+    assert all(len(row[10]) == 1 for row in data["rows"])
+
+
+def test_without_a_list_nothing_is_known():
+    data = data_of(prediction_rows("a", anomalies=[1]), has_incidents=False)
+
+    assert (data["known"], data["n"], data["rows"]) == (False, 0, [])
+
+
+@pytest.mark.parametrize("severity", [float("inf"), 1e300])
+def test_a_severity_without_measure_still_makes_json(severity):
+    data = data_of(prediction_rows("a", anomalies=[1], severity=severity))
+
+    assert json.loads(write_json(data))["n"] == 1

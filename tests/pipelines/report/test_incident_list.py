@@ -1,0 +1,103 @@
+from datetime import timedelta
+
+import pyarrow as pa
+import pytest
+
+from batch_scoring.pipelines.report import incident_list
+from tests.pipelines.report.fleet_factory import START, Fleet, gather, prediction_partitions, prediction_rows
+
+TEN = [1.0] * 10
+
+
+def listed(*tables: pa.Table, device=None, sensor=None, **fields):
+    fleet = Fleet(predictions=prediction_partitions(*tables), **fields)
+    return gather(fleet, device, sensor).incidents
+
+
+def test_incidents_of_a_device_come_worst_first_with_the_sensors_behind_them():
+    found = listed(
+        prediction_rows("a", "power", TEN, anomalies=[2]),
+        prediction_rows("b", "power", TEN, anomalies=[1, 2], severity=1.0),
+        prediction_rows("b", "vibration", TEN, anomalies=[3], severity=4.0),
+    )
+
+    assert found.devices["device"].to_pylist() == ["b", "a"]
+    rows = found.sensors.select(["of", "device", "sensor", "n_windows"]).to_pylist()
+    assert [tuple(row.values()) for row in rows] == [
+        (0, "b", "vibration", 1),
+        (0, "b", "power", 2),
+        (1, "a", "power", 1),
+    ]
+
+
+def test_an_incident_belongs_to_that_of_its_device_in_whose_time_it_lies():
+    later = START + timedelta(days=1)
+    found = listed(
+        prediction_rows("a", "power", TEN, anomalies=[2]),
+        prediction_rows("a", "power", TEN, anomalies=[5, 6], start=later),
+        prediction_rows("a", "vibration", TEN, anomalies=[5], start=later),
+    )
+
+    starts = found.devices["start"].to_pylist()
+    inside = [(starts[row["of"]] == row["start"], row["n_windows"]) for row in found.sensors.to_pylist()]
+    assert inside == [(True, 2), (True, 1), (True, 1)]
+
+
+def test_the_peak_is_the_most_severe_window_and_tells_what_made_it_rare():
+    mild = prediction_rows("a", values=[1, 2, 3, 4], anomalies=[1])
+    worst = prediction_rows(
+        "a",
+        values=[5, 6],
+        anomalies=[0],
+        start=START + timedelta(minutes=20),
+        severity=3.0,
+        contributions={"mean": 2.5, "std": 0.1},
+    )
+    (peak,) = listed(mild, worst).peaks
+
+    assert (peak.value, peak.score, peak.threshold) == (5.0, -0.5, -0.1)
+    assert peak.contributions == [("mean", 2.5), ("std", 0.1)]
+
+
+def test_predictions_without_contributions_still_make_a_list():
+    rows = prediction_partitions(prediction_rows("a", anomalies=[1]))
+    fleet = Fleet(predictions=rows)
+    found = gather(fleet).incidents
+    fleet.predictions = {key: table.drop_columns(["contributions"]) for key, table in rows.items()}
+
+    assert found.peaks[0].contributions == []
+    assert gather(fleet).incidents.peaks == found.peaks
+
+
+def test_an_incident_whose_prediction_is_gone_has_no_peak():
+    found = listed(prediction_rows("a", anomalies=[1]))
+
+    assert incident_list._read_peaks(found.sensors, {}) == [None]
+
+
+def test_a_workspace_that_nobody_looked_for_incidents_in_is_told_from_one_without_any():
+    rows = prediction_rows("a")
+
+    assert listed(rows).is_known
+    assert not listed(rows, has_incidents=False).is_known
+    assert listed(rows).devices.num_rows == 0
+
+
+@pytest.mark.parametrize(("asked", "devices"), [({"device": "b"}, ["b"]), ({"sensor": "power"}, ["a"])])
+def test_a_report_on_some_lists_theirs_only(asked, devices):
+    found = listed(
+        prediction_rows("a", "power", anomalies=[1]),
+        prediction_rows("b", "vibration", anomalies=[1]),
+        **asked,
+    )
+
+    assert found.devices["device"].to_pylist() == devices
+    assert found.sensors["device"].to_pylist() == devices
+
+
+def test_of_a_device_with_very_many_incidents_the_most_severe_are_kept(monkeypatch):
+    monkeypatch.setattr(incident_list, "MAX_OF_A_DEVICE_INCIDENT", 2)
+    tables = [prediction_rows("a", f"s{i}", anomalies=[1], severity=float(i)) for i in range(1, 6)]
+    found = listed(*tables, prediction_rows("b", "s1", anomalies=[1]))
+
+    assert found.sensors["sensor"].to_pylist() == ["s5", "s4", "s1"]
