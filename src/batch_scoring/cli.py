@@ -95,8 +95,9 @@ def _read_dotlist(ctx: click.Context, items: list[str]) -> dict[str, Any]:
 
 
 def _split_outside_quotes(text: str) -> list[str]:
-    """Split at the commas that are neither in quotes nor in brackets."""
-    items = re.findall(r"""(?:"[^"]*"|'[^']*'|\[(?:"[^"]*"|'[^']*'|[^\]"'])*\]|[^,])+""", text)
+    """Split at the commas that are neither in quotes nor in brackets or braces."""
+    in_brackets = r"""\[(?:"[^"]*"|'[^']*'|[^\]"'])*\]|\{(?:"[^"]*"|'[^']*'|[^}"'])*\}"""
+    items = re.findall(rf"""(?:"[^"]*"|'[^']*'|{in_brackets}|[^,])+""", text)
     return [item.strip() for item in items if item.strip()]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from batch_scoring.fleet.errors import InputError
@@ -42,6 +42,16 @@ def from_path_segment(segment: str) -> str:
     return unquote(segment)
 
 
+class Shard(NamedTuple):
+    """One of ``of`` parts of all devices, by a hash of their ids; the first one is part 1."""
+
+    part: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.part}/{self.of}"
+
+
 @dataclass(frozen=True)
 class Selection:
     """Which devices and sensors a run is about.
@@ -50,6 +60,8 @@ class Selection:
     ----------
     devices, sensors : frozenset of str or None
         The ids asked for; None means all of them.
+    shard : Shard or None
+        Only the devices of this part.
 
     Examples
     --------
@@ -61,16 +73,17 @@ class Selection:
 
     devices: frozenset[str] | None = None
     sensors: frozenset[str] | None = None
+    shard: Shard | None = None
 
     @classmethod
-    def read(cls, device: Any, sensor: Any) -> Selection:
-        """Read the parameters ``device`` and ``sensor``: one id, a list of ids, or None or "all"."""
-        return cls(_read_ids("device", device), _read_ids("sensor", sensor))
+    def read(cls, device: Any, sensor: Any, shard: Any = None) -> Selection:
+        """Read ``device`` and ``sensor`` (one id, a list, or None or "all" for all) and ``shard`` ("2/8")."""
+        return cls(_read_ids("device", device), _read_ids("sensor", sensor), _read_shard(shard))
 
     @property
     def is_all(self) -> bool:
         """Whether nothing is left out."""
-        return self.devices is None and self.sensors is None
+        return self == Selection()
 
     def has_device(self, device: str) -> bool:
         """Whether the run is about this device."""
@@ -91,6 +104,16 @@ def _read_ids(kind: str, value: Any) -> frozenset[str] | None:
         if isinstance(one, bool) or not isinstance(one, (str, int, float)):
             raise InputError(f"{kind}: {one!r} is not an id; write text or a number, quoted where it matters")
     return frozenset(str(one) for one in values)
+
+
+def _read_shard(value: Any) -> Shard | None:
+    if value is None:
+        return None
+    part, _, of = str(value).partition("/")
+    shard = Shard(int(part), int(of)) if part.isdecimal() and of.isdecimal() else Shard(0, 0)
+    if not 1 <= shard.part <= shard.of:
+        raise InputError(f"shard: {value!r} is none; write for instance 2/8, the second of eight")
+    return shard
 
 
 def require_known(kind: str, wanted: Iterable[str] | None, known: Iterable[str]) -> None:

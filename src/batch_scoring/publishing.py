@@ -142,9 +142,25 @@ def publish(
         )
         folder = _folder(root, manifest.sensor)
         _copy_unless_there(source, folder, manifest.file, digest)
-    text = json.dumps(dataclasses.asdict(manifest), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    _write_unless_there(folder, MANIFEST, text.encode())
+    text = _as_text(manifest)
+    _write_unless_there(folder, _pinned_file(_pin_name(manifest)), text)
+    _write_unless_there(folder, MANIFEST, text)
     return manifest
+
+
+def pin(root: Root, sensor: str) -> str:
+    """The name under which today's champion of a sensor can still be loaded when there is another one.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_manifest`.
+    """
+    manifest = read_manifest(root, sensor)
+    folder, name = _folder(root, sensor), _pin_name(manifest)
+    if folder.entry(_pinned_file(name)) is None:  # published by an earlier version of this project
+        _write_unless_there(folder, _pinned_file(name), _as_text(manifest))
+    return name
 
 
 def sensor_folder(root: Path | str, sensor: str) -> Path:
@@ -167,8 +183,15 @@ def is_published(root: Root, manifest: Manifest) -> bool:
     return _folder(root, manifest.sensor).entry(manifest.file) is not None
 
 
-def read_manifest(root: Root, sensor: str) -> Manifest:
+def read_manifest(root: Root, sensor: str, pinned: str = "") -> Manifest:
     """Read which models of a sensor are to be scored.
+
+    Parameters
+    ----------
+    root : Folder, path or URL
+    sensor : str
+    pinned : str
+        What :func:`pin` gave; empty for today's champion.
 
     Raises
     ------
@@ -176,9 +199,10 @@ def read_manifest(root: Root, sensor: str) -> Manifest:
         When nothing is published for the sensor, or the manifest cannot be read.
     """
     folder = _folder(root, sensor)
-    path = folder.path(MANIFEST)
+    name = _pinned_file(pinned) if pinned else MANIFEST
+    path = folder.path(name)
     try:
-        values = json.loads(folder.read(MANIFEST)[0])
+        values = json.loads(folder.read(name)[0])
         manifest = _manifest_from_json(values, path)
     except FileNotFoundError:
         raise InputError(
@@ -193,8 +217,8 @@ def read_manifest(root: Root, sensor: str) -> Manifest:
     return manifest
 
 
-def load_published(root: Root, sensor: str) -> PublishedModel:
-    """Open the models of a sensor that are to be scored.
+def load_published(root: Root, sensor: str, pinned: str = "") -> PublishedModel:
+    """Open the models of a sensor that are to be scored; ``pinned`` as of :func:`read_manifest`.
 
     Raises
     ------
@@ -202,7 +226,7 @@ def load_published(root: Root, sensor: str) -> PublishedModel:
         When nothing is published for the sensor, or its table is missing, no fleet model, or another
         one than was published. Damage further inside is told by the models when they are read.
     """
-    manifest = read_manifest(root, sensor)
+    manifest = read_manifest(root, sensor, pinned)
     folder = _folder(root, sensor)
     path = folder.path(manifest.file)
     try:
@@ -274,6 +298,19 @@ def _write_unless_there(folder: Folder, name: str, data: bytes) -> None:
         return
     if there != data:
         folder.replace(name, data, version)
+
+
+def _pin_name(manifest: Manifest) -> str:
+    return f"{manifest.sha256[:16]}-{manifest.version}-{manifest.run_id[:8]}"
+
+
+def _pinned_file(pin: str) -> str:
+    return f"{path_segment(pin)}.json"
+
+
+def _as_text(manifest: Manifest) -> bytes:
+    text = json.dumps(dataclasses.asdict(manifest), indent=2, sort_keys=True, ensure_ascii=False)
+    return f"{text}\n".encode()
 
 
 def _manifest_from_json(values: dict[str, Any], path: str) -> Manifest:

@@ -25,7 +25,7 @@ GROUPS = {
     "receive": "batch_scoring.pipelines.receive.settings:ReceiveParameters",
     "publish": "batch_scoring.pipelines.publish.settings:PublishParameters",
 }
-OF_EVERY_RUN = ("device", "sensor", "at", "readings", "labels", "feedback", "data")
+OF_EVERY_RUN = ("device", "sensor", "shard", "models", "at", "readings", "labels", "feedback", "data")
 
 
 def check_settings(
@@ -60,5 +60,7 @@ def check_settings(
             read_parameters(getattr(import_module(module), name), load(f"params:{group}"), group)
     if {"params:device", "params:sensor"} <= inputs:
         Selection.read(load("params:device"), load("params:sensor"))
+    if "params:shard" in inputs:
+        Selection.read(None, None, load("params:shard"))
     if "params:at" in inputs:
         scheduled_time(load("params:at"))

@@ -145,9 +145,23 @@ class FleetModels(TrackedFleetModels):
 
     ``save`` is that of :class:`TrackedFleetModels`. ``load`` gives what is published, as
     :class:`PublishedModels` does: a scoring job needs no tracking server and imports no MLflow.
+
+    Parameters
+    ----------
+    pinned : dict of str to str, optional
+        Of each sensor the published manifest to load, as :func:`batch_scoring.publishing.pin` names it;
+        sensors that are not in it have no models. Default: today's champions of all sensors.
+    **more
+        Of :class:`TrackedFleetModels`.
     """
+
+    def __init__(self, path: str, pinned: Mapping[str, str] | None = None, **more: Any) -> None:
+        super().__init__(path, **more)
+        self._pinned = pinned
 
     def load(self) -> dict[str, Callable[[], PublishedModel]]:  # type: ignore[override]
         """Tell the sensors that have a champion, each with a function that loads it."""
-        sensors = list_published(self.published)
-        return {sensor: partial(load_published, self.published, sensor) for sensor in sensors}
+        pins = self._pinned
+        if pins is None:
+            pins = dict.fromkeys(list_published(self.published), "")
+        return {sensor: partial(load_published, self.published, sensor, pin) for sensor, pin in pins.items()}

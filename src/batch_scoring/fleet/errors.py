@@ -6,3 +6,7 @@ class InputError(Exception):
 
     The command line shows it as that one line, without a traceback, and exits with 1.
     """
+
+
+class OvertakenError(InputError):
+    """Another run has written meanwhile what this one was about to write: running again makes it good."""

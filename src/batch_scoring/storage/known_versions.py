@@ -1,4 +1,4 @@
-"""The versions of blobs that this process has seen: what it replaces is what it has read, not what is there.
+"""The versions of files that this process has seen: what it replaces is what it has read, not what is there.
 
 A run reads a partition and writes it anew minutes later. Were its condition the version at the time of
 writing, what another run has written in between would be lost without a word.
@@ -10,28 +10,34 @@ from collections.abc import Iterable, Mapping
 
 
 class KnownVersions:
-    """Versions of a container's blobs by name, as they were last listed, read or written."""
+    """Versions of a place's files by name, as they were last listed, read or written."""
 
     def __init__(self) -> None:
         self._versions: dict[str, str | None] = {}
-        self._listed: set[str] = set()
+        self._listed: dict[str, set[str]] = {}
 
     def see(self, name: str, version: str | None) -> None:
-        """Remember a blob's version; None: it is not there."""
+        """Remember a file's version; None: it is not there."""
         self._versions[name] = version
 
-    def see_all(self, prefix: str, versions: Mapping[str, str]) -> None:
-        """Remember all blobs below a prefix that ends in ``/``; others are not there."""
-        self._versions = {name: one for name, one in self._versions.items() if not name.startswith(prefix)}
+    def see_all(self, prefix: str, versions: Mapping[str, str], suffix: str = "") -> None:
+        """Remember all files below a prefix that ends in ``/``, with a suffix; others are not there."""
+        self._versions = {
+            name: one
+            for name, one in self._versions.items()
+            if not (name.startswith(prefix) and name.endswith(suffix))
+        }
         self._versions.update(versions)
-        self._listed.add(prefix)
+        self._listed.setdefault(prefix, set()).add(suffix)
 
     def knows(self, name: str) -> bool:
-        """Whether it is known if the blob is there."""
-        return name in self._versions or any(prefix in self._listed for prefix in _folders(name))
+        """Whether it is known if the file is there."""
+        return name in self._versions or any(
+            name.endswith(suffix) for prefix in _folders(name) for suffix in self._listed.get(prefix, ())
+        )
 
     def version(self, name: str) -> str | None:
-        """The version that is known of a blob; None: it is not there."""
+        """The version that is known of a file; None: it is not there."""
         return self._versions.get(name)
 
 

@@ -10,8 +10,13 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.fleet.errors import OvertakenError
 from batch_scoring.storage.folder import Entry, Folder
+from batch_scoring.storage.known_versions import KnownVersions
+
+_BLOCK_BYTES = 1 << 20
+# Of the files that folders of this process have looked at, by absolute path.
+_known = KnownVersions()
 
 
 class LocalFolder(Folder):
@@ -35,27 +40,39 @@ class LocalFolder(Folder):
         root = str(self.root)
         paths = (f"{folder}/{file}" for folder, _, files in os.walk(root) for file in files)
         names = [path[len(root) + 1 :] for path in paths]
-        return [self._entry(self.root / name) for name in sorted(names) if f"/{name}".endswith(suffix)]
+        places = {name: self.root / name for name in sorted(names) if f"/{name}".endswith(suffix)}
+        found = {name: (place, place.stat()) for name, place in places.items()}
+        _known.see_all(
+            f"{self.root.absolute()}/",
+            {str(place.absolute()): _version(status) for place, status in found.values()},
+            suffix,
+        )
+        return [Entry(name, status.st_size, status.st_mtime_ns) for name, (_, status) in found.items()]
 
     def entry(self, name: str) -> Entry | None:
         """What is known of a file."""
         place = self._place(name)
+        _look(place)
         return self._entry(place) if place.is_file() else None
 
     def read(self, name: str) -> tuple[bytes, str]:
-        """The file's bytes; local files have no version."""
-        return self._place(name).read_bytes(), ""
+        """The file's bytes, and what :meth:`replace` knows it by."""
+        place = self._place(name)
+        version = _look(place)
+        return place.read_bytes(), version or ""
 
     def open_ranges(
         self, name: str, entry: Entry | None = None, footer: Callable[[], bytes] | None = None
     ) -> Path:
         """The path itself."""
+        _look(self._place(name))
         return self._place(name)
 
     def local_copy(self, name: str, keep_in: Path | None = None, entry: Entry | None = None) -> Path:
         """The path itself; raises FileNotFoundError."""
         place = self._place(name)
-        place.stat()
+        if _look(place) is None:
+            raise FileNotFoundError(place)
         return place
 
     def writing(self, name: str) -> AbstractContextManager[IO[bytes]]:
@@ -65,16 +82,18 @@ class LocalFolder(Folder):
     def put(self, name: str, path: Path) -> None:
         """Copy a file to this name."""
         with path.open("rb") as file, self.writing(name) as copy:
-            shutil.copyfileobj(file, copy, 1 << 20)
+            shutil.copyfileobj(file, copy, _BLOCK_BYTES)
 
     def replace(self, name: str, data: bytes, former: str | None) -> None:
-        """Write the bytes; the lock of :func:`atomic_file` keeps two writers apart."""
+        """Write the bytes, where the file is still the one that was read, or there still is none."""
+        _known.see(str(self._place(name).absolute()), former)
         with self.writing(name) as file:
             file.write(data)
 
     def delete(self, name: str) -> None:
         """Remove a file."""
         self._place(name).unlink(missing_ok=True)
+        _look(self._place(name))
 
     def _place(self, name: str) -> Path:
         if ".." in name.split("/"):
@@ -91,26 +110,76 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a file for writing that replaces ``path`` only when the block ends without an error.
 
     The file beside it has one name, so a run that was killed leaves nothing that the next one
-    does not clear away; its lock keeps two live runs from writing the same file.
+    does not clear away; its lock keeps two live runs from writing the same file. What is replaced is what
+    this process has looked at, if it has: what another run wrote in between is not lost without a word.
 
     Raises
     ------
-    InputError
-        When another run is writing this file now.
+    OvertakenError
+        When another run is writing this file now, or has written something else meanwhile.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.partial")
     with beside.open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not _is_open_at(beside, file):
+                raise BlockingIOError  # its owner has just put it in its place: it is not ours to empty
         except BlockingIOError:
-            raise InputError(f"{path}: another run is writing this file; wait for it to end") from None
+            raise OvertakenError(f"{path}: another run is writing this file; wait for it to end") from None
         file.truncate(0)
         try:
             yield file
             file.flush()
             os.fsync(file.fileno())
+            _require_unchanged(path, beside)
             beside.replace(path)
+            _look(path)
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
+
+
+def _is_open_at(path: Path, file: IO[bytes]) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
+
+
+def _look(place: Path) -> str | None:
+    """Remember which file is there; None: there is none."""
+    try:
+        version = _version(place.stat())
+    except (FileNotFoundError, NotADirectoryError):
+        version = None
+    _known.see(str(place.absolute()), version)
+    return version
+
+
+def _version(status: os.stat_result) -> str:
+    """Another one whenever a file is replaced, as all files here are."""
+    return f"{status.st_mtime_ns}-{status.st_size}-{status.st_ino}"
+
+
+def _require_unchanged(path: Path, beside: Path) -> None:
+    name = str(path.absolute())
+    if not _known.knows(name):
+        return
+    seen, now = _known.version(name), _look(path)
+    if now is not None and now != seen and not _same_bytes(path, beside):
+        _known.see(name, seen)  # what was looked at now is still not what was read
+        raise OvertakenError(
+            f"{path}: another run has written this meanwhile; let one run end before the other begins, "
+            "and run again"
+        )
+
+
+def _same_bytes(left: Path, right: Path) -> bool:
+    if left.stat().st_size != right.stat().st_size:
+        return False
+    with left.open("rb") as one, right.open("rb") as other:
+        while block := one.read(_BLOCK_BYTES):
+            if block != other.read(_BLOCK_BYTES):
+                return False
+    return True

@@ -44,6 +44,7 @@ def score_windows(
     at: Any,
     device: Any,
     sensor: Any,
+    shard: Any = None,
 ) -> Iterator[tuple[dict[str, Stream], dict[str, Stream]]]:
     """Yield the predictions and the status of every partition with work to do.
 
@@ -59,7 +60,7 @@ def score_windows(
         See :class:`ScoreParameters`.
     at
         The scheduled time of the run, UTC; None for now.
-    device, sensor
+    device, sensor, shard
         What the run is about.
 
     Yields
@@ -81,7 +82,7 @@ def score_windows(
     sensors = by_sensor(windows)
     if not sensors:
         raise InputError("there are no windows yet; run `kedro run --pipelines=aggregate` first")
-    selection = Selection.read(device, sensor)
+    selection = Selection.read(device, sensor, shard)
     require_known("sensor", selection.sensors, sensors)
     closed_at = scheduled_time(at) - settings.allowed_lateness
     scope = Scope(settings.from_, settings.to, closed_at, selection, settings.rescore)
@@ -97,7 +98,7 @@ def score_windows(
                 found.update(_devices(windows[key]()))
             files = (_open(partitions, key) for partitions in (previous_predictions, previous_status))
             partition = Partition(windows[key](), *files)
-            is_done = scope.is_all and not scope.rescore and partition.is_done(published)
+            is_done = not scope.rescore and partition.is_done(published)
             if is_done or not scope.has_day(day) or not scope.has_closed(partition.windows):
                 continue
             predictions, status = partition.score(published, scope, outcome)

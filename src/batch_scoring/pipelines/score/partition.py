@@ -43,7 +43,7 @@ class Partition:
             return False
         if not all(footer_text(self.predictions, name) for name in ("digest", "scores")):
             return False  # of an earlier version of this project: written again, not scored again
-        wanted = self._footer(published, has_open_windows=False)
+        wanted = self._footer(published, is_complete=True)
         return all(footer_text(self.status, name) == value for name, value in wanted.items())
 
     def score(
@@ -64,16 +64,16 @@ class Partition:
 
         def predictions() -> Iterator[pa.Table]:
             digest, scores = PredictionsDigest(), ScoresDigest()
-            has_open_windows = not scope.is_all
+            is_complete = True
             for part in self._ranges(published, scope):
                 status.append(part.status)
-                has_open_windows |= part.has_open_windows
+                is_complete &= part.is_complete
                 outcome.add(part)
                 digest.update(part.predictions)
                 scores.update(part.predictions)
                 yield part.predictions
             footer["digest"], footer["scores"] = digest.hexdigest(), scores.hexdigest()
-            status_footer.update(self._footer(published, has_open_windows))
+            status_footer.update(self._footer(published, is_complete))
 
         return Stream(PREDICTIONS, predictions(), footer), Stream(STATUS, iter(status), status_footer)
 
@@ -95,11 +95,11 @@ class Partition:
         ranges = prefetched(device_ranges(sources, {_MODELS}))
         return prefetched(computed(work, ranges, len(os.sched_getaffinity(0))))
 
-    def _footer(self, published: PublishedModel | None, has_open_windows: bool) -> dict[str, str]:
+    def _footer(self, published: PublishedModel | None, is_complete: bool) -> dict[str, str]:
         return {
             "windows": footer_text(self.windows, "digest"),
             "model": published.manifest.sha256 if published else "none",
-            "complete": "no" if has_open_windows else "yes",
+            "complete": "yes" if is_complete else "no",
         }
 
 

@@ -20,6 +20,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "params:at",
                     "params:device",
                     "params:sensor",
+                    "params:shard",
                 ],
                 outputs=["predictions", "score_status"],
                 name="score_windows",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from batch_scoring.fleet.arrow_arrays import to_arrow, to_numpy
@@ -33,15 +34,16 @@ class ScoredRange:
         Schema STATUS, of the range's closed windows and models.
     n_new, n_new_anomalies : int
         How many of the predictions are new.
-    has_open_windows : bool
-        Whether there are windows that are not closed yet.
+    is_complete : bool
+        Whether no later run with the same models has anything to score here: all windows are closed, and
+        those that this run was not about have their predictions.
     """
 
     predictions: pa.Table
     status: pa.Table
     n_new: int
     n_new_anomalies: int
-    has_open_windows: bool
+    is_complete: bool
 
 
 def score_range(
@@ -83,8 +85,16 @@ def score_range(
         fleet_status(seen, predictions, model) if has_status else STATUS.empty_table(),
         new.num_rows,
         int(np.count_nonzero(to_numpy(new["is_anomaly"]))),
-        not bool(closed.all()),
+        bool(closed.all()) and not _wants_prediction(windows, ~in_scope & ~is_scored, model),
     )
+
+
+def _wants_prediction(windows: pa.Table, rows: Bool, model: FleetModel | None) -> bool:
+    """Whether one of these rows is of a device with a model."""
+    if model is None or not rows.any():
+        return False
+    devices = windows["device"].filter(to_arrow(rows))
+    return bool(pc.any(pc.is_in(devices, value_set=model.table["device"].combine_chunks())).as_py())
 
 
 def _merge(earlier: pa.Table, new: pa.Table, standing: NDArray[np.uint64]) -> pa.Table:

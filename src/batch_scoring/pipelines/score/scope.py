@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from batch_scoring.fleet.arrow_arrays import strings, to_numpy
+from batch_scoring.fleet.fingerprints import row_fingerprints
 from batch_scoring.ids import Selection
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,11 +41,6 @@ class Scope:
     closed_at: datetime
     selection: Selection
     rescore: bool = False
-
-    @property
-    def is_all(self) -> bool:
-        """Whether every closed window is in it."""
-        return self.start is None and self.end is None and self.selection.devices is None
 
     def has_day(self, day: date) -> bool:
         """Whether a window that starts on this day (UTC) may be in it."""
@@ -76,6 +72,9 @@ class Scope:
         if self.selection.devices is not None:
             devices = strings(sorted(self.selection.devices))
             inside = inside & to_numpy(pc.is_in(windows["device"], value_set=devices))
+        if self.selection.shard is not None:
+            part, of = self.selection.shard
+            inside = inside & (row_fingerprints(windows, ["device"]) % np.uint64(of) == part - 1)
         return inside
 
 
