@@ -15,7 +15,8 @@ from kedro.framework.cli.project import run as kedro_run
 from omegaconf import OmegaConf
 
 from batch_scoring.collector import collector
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.exit_codes import FAILED, OVERTAKEN
+from batch_scoring.fleet.errors import InputError, OvertakenError
 
 ID_PARAMETERS = ("device", "sensor")
 
@@ -23,6 +24,18 @@ ID_PARAMETERS = ("device", "sensor")
 @click.group(name="batch_scoring")
 def cli() -> None:
     """Commands of the batch_scoring project."""
+
+
+class Failure(click.ClickException):
+    """Ends a command with one line."""
+
+    exit_code = FAILED
+
+
+class Overtaken(Failure):
+    """Ends a command that is to be run again."""
+
+    exit_code = OVERTAKEN
 
 
 class OneLineErrors(click.Command):
@@ -36,7 +49,7 @@ class OneLineErrors(click.Command):
             cause = mendable_cause(error)
             if cause is None:
                 raise
-            raise click.ClickException(str(cause)) from error
+            raise (Overtaken if isinstance(cause, OvertakenError) else Failure)(str(cause)) from error
 
 
 class RunCommand(OneLineErrors):
@@ -147,3 +160,4 @@ run = _run_command()
 cli.add_command(run)
 cli.add_command(LazyGroup("models", "batch_scoring.models_cli", "List, promote, roll back, import models."))
 cli.add_command(LazyGroup("deploy", "batch_scoring.deploy.cli", "Print what is to be deployed."))
+cli.add_command(LazyGroup("jobs", "batch_scoring.cluster.cli", "Jobs, one per sensor: submit, watch."))

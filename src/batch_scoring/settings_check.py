@@ -23,6 +23,7 @@ GROUPS = {
     "report": "batch_scoring.pipelines.report.contents:ReportParameters",
     "evaluate": "batch_scoring.pipelines.evaluate.settings:EvaluateParameters",
     "receive": "batch_scoring.pipelines.receive.settings:ReceiveParameters",
+    "jobs": "batch_scoring.cluster.settings:JobsParameters",
     "publish": "batch_scoring.pipelines.publish.settings:PublishParameters",
 }
 OF_EVERY_RUN = ("device", "sensor", "shard", "models", "at", "readings", "labels", "feedback", "data")

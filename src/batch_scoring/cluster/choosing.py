@@ -1,0 +1,29 @@
+"""Makes the engine that the settings name; imports only that one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from batch_scoring.cluster.backend import Backend
+from batch_scoring.cluster.settings import JobsParameters
+from batch_scoring.fleet.errors import InputError
+
+
+def open_backend(data: str, env: str | None, settings: JobsParameters, project: Path) -> Backend:
+    """The engine ``jobs.backend``; nothing is asked of it yet.
+
+    Parameters
+    ----------
+    data : str
+        The workspace.
+    env : str or None
+        Kedro's configuration environment, for the jobs too.
+    settings : JobsParameters
+    project : Path
+        The folder with ``conf/``.
+    """
+    if settings.backend == "local":
+        from batch_scoring.cluster.local import LocalBackend
+
+        return LocalBackend(data, env, settings, project)
+    raise InputError(f"jobs.backend: {settings.backend!r} is not there yet")

@@ -1,0 +1,152 @@
+"""What runs in a job: ``kedro run`` in a process of its own, its output and its times kept in the workspace.
+
+The process is a child, so that also one that is killed for its memory leaves a log and a reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from batch_scoring.cluster.jobs import State
+from batch_scoring.cluster.records import JobRecord, Records
+from batch_scoring.exit_codes import FAILED, OVERTAKEN
+from batch_scoring.fleet.errors import InputError
+
+# Where the run writes what took how long.
+TIMINGS_FILE = "BATCH_SCORING_TIMINGS"
+# Another shard of the sensor, or another hour, wrote the same file in between: after so many times something
+# else is wrong.
+MAX_OVERTAKEN = 30
+_LONGEST_PAUSE = 5.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one job; returns its exit code, see ``docs/reference/command-line.md``."""
+    options = _options(arguments)
+    try:
+        return execute(Records(options.data), options.run, options.job, options.arguments)
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return FAILED
+
+
+def execute(records: Records, run: str, name: str, arguments: Sequence[str]) -> int:
+    """Run ``kedro run`` with these arguments as a job.
+
+    A job that has succeeded already is not run again: engines start jobs a second time when they lose a
+    node, or are not sure. A run that another one was quicker than is repeated, as nothing of it is lost.
+
+    Parameters
+    ----------
+    records : Records
+    run, name : str
+    arguments : sequence of str
+        Of ``kedro run``.
+    """
+    earlier = records.record(run, name)
+    if earlier is not None and earlier.state is State.SUCCEEDED:
+        print(f"job {name} of {run} has succeeded already, at {earlier.ended}")
+        return 0
+    record = JobRecord(
+        *(run, name, State.RUNNING, earlier.attempt + 1 if earlier else 1),
+        started=datetime.now(UTC),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+    )
+    records.write_record(record)
+    with tempfile.TemporaryDirectory(prefix="batch_scoring_") as folder:
+        timings = Path(folder) / "timings.json"
+        for attempt in range(MAX_OVERTAKEN + 1):
+            code, output = _run(arguments, timings)
+            if code != OVERTAKEN or attempt == MAX_OVERTAKEN:
+                break
+            time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.1 * 2**attempt)))
+        known = json.loads(timings.read_text()) if timings.is_file() else {}
+    records.write_log(run, name, record.attempt, output)
+    records.write_record(_ended(record, code, output, known))
+    return code
+
+
+def _run(arguments: Sequence[str], timings: Path) -> tuple[int, bytes]:
+    """The exit code and the output of a run, which is passed on as it comes."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "batch_scoring", *arguments],
+        env=os.environ | {TIMINGS_FILE: str(timings), "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    lines = []
+    try:
+        assert child.stdout is not None
+        for line in child.stdout:
+            lines.append(line)
+            sys.stdout.buffer.write(line)
+            sys.stdout.buffer.flush()
+        code = child.wait()
+    finally:
+        child.kill()
+        signal.signal(signal.SIGTERM, before)
+    return (code if code >= 0 else 128 - code), b"".join(lines)
+
+
+def _ended(record: JobRecord, code: int, output: bytes, known: dict[str, Any]) -> JobRecord:
+    reason = "" if code == 0 else why(code, output.decode("utf-8", "replace"))
+    return replace(
+        record,
+        state=State.SUCCEEDED if code == 0 else State.FAILED,
+        exit_code=code,
+        reason=reason,
+        ended=datetime.now(UTC),
+        seconds=known.get("seconds", {}),
+        counts=known.get("counts", {}),
+    )
+
+
+def why(code: int, output: str) -> str:
+    r"""One sentence on why a run failed.
+
+    Examples
+    --------
+    >>> why(1, "…\\nError: sensor 'x' has no published model\\n"), why(137, "")
+    ("sensor 'x' has no published model", 'killed by SIGKILL, as for want of memory')
+    """
+    told = [line.removeprefix("Error: ") for line in output.splitlines() if line.startswith("Error: ")]
+    if told:
+        return told[-1]
+    if code > 128:
+        try:
+            name = signal.Signals(code - 128).name
+        except ValueError:
+            name = f"signal {code - 128}"
+        return f"killed by {name}" + (", as for want of memory" if name == "SIGKILL" else "")
+    lines = output.strip().splitlines()
+    return lines[-1].strip() if lines else f"ended with exit code {code} and no output"
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m batch_scoring.cluster.execute", description=__doc__)
+    parser.add_argument("--data", required=True, help="the workspace that keeps the log and the record")
+    parser.add_argument("--run", required=True, help="the scheduled run")
+    parser.add_argument("--job", required=True, help="the job's name")
+    parser.add_argument("arguments", nargs="*", help="after --: those of `kedro run`")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""What a job is, and what is known of one that was submitted: plain values."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from batch_scoring.ids import Shard
+
+# Where runs have their plans, logs and records, below the data.
+JOBS_FOLDER = "09_jobs"
+
+
+class State(StrEnum):
+    """Where a job is between its submission and its end."""
+
+    QUEUED = "queued"
+    PREPARING = "preparing"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """One shard of one scheduled run.
+
+    Attributes
+    ----------
+    run : str
+        The scheduled run, such as ``score-20261122t100000z``.
+    name : str
+        Unique in the run, and the same whoever plans it: letters, digits, ``-`` and ``_``, at most 64.
+    pipeline : str
+        ``score``, ``train`` or ``evaluate``.
+    at : datetime
+        The scheduled time, UTC.
+    sensors : tuple of str
+        At least one.
+    device : str or None
+        Only this device.
+    shard : Shard or None
+        Only these of the devices.
+    models : mapping of str to str
+        Of each sensor that has a champion, the pinned manifest to score with.
+    """
+
+    run: str
+    name: str
+    pipeline: str
+    at: datetime
+    sensors: tuple[str, ...]
+    device: str | None = None
+    shard: Shard | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
+
+    def params(self, data: str) -> str:
+        """The text of ``kedro run --params``, for a workspace.
+
+        Examples
+        --------
+        >>> from datetime import UTC
+        >>> at = datetime(2026, 1, 5, 10, tzinfo=UTC)
+        >>> spec = JobSpec("r", "n", "score", at, ("a,b",), models={"a,b": "x"})
+        >>> spec.params("data")
+        'data=data,at=2026-01-05T10:00:00Z,sensor=["a,b"],models={"a,b": "x"}'
+        """
+        items = {"data": data, "at": as_text(self.at), "sensor": json.dumps(self.sensors, ensure_ascii=False)}
+        if self.device is not None:
+            items["device"] = json.dumps([self.device], ensure_ascii=False)
+        if self.shard is not None:
+            items["shard"] = str(self.shard)
+        if self.pipeline == "score":
+            items["models"] = json.dumps(dict(self.models), ensure_ascii=False)
+        return ",".join(f"{name}={value}" for name, value in items.items())
+
+    def arguments(self, data: str, env: str | None = None) -> list[str]:
+        """What comes after ``python`` in the job's command line: :mod:`batch_scoring.cluster.execute`."""
+        return [
+            *("-m", "batch_scoring.cluster.execute", "--data", data, "--run", self.run, "--job", self.name),
+            *("--", f"--pipelines={self.pipeline}", f"--params={self.params(data)}"),
+            *([f"--env={env}"] if env else []),
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values; :meth:`from_json` reads them back."""
+        return dataclasses.asdict(self) | {
+            "at": as_text(self.at),
+            "sensors": list(self.sensors),
+            "shard": str(self.shard) if self.shard else None,
+            "models": dict(self.models),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> JobSpec:
+        """Read what :meth:`to_json` gave."""
+        shard = values["shard"] and Shard(*map(int, values["shard"].split("/")))
+        at, sensors = datetime.fromisoformat(values["at"]), tuple(values["sensors"])
+        return cls(**{**values, "at": at, "sensors": sensors, "shard": shard or None})
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """What an engine tells of a job.
+
+    Attributes
+    ----------
+    name : str
+    state : State
+    reason : str
+        Why it failed, one sentence; else empty.
+    exit_code : int or None
+    created, started, ended : datetime or None
+        UTC.
+    node : str
+        Where it runs or ran.
+    changed : datetime or None
+        When its state last changed, by the engine's clock.
+    """
+
+    name: str
+    state: State
+    reason: str = ""
+    exit_code: int | None = None
+    created: datetime | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    node: str = ""
+    changed: datetime | None = None
+
+
+@dataclass(frozen=True)
+class NodeCounts:
+    """The nodes of a cluster by what they do."""
+
+    idle: int = 0
+    running: int = 0
+    preparing: int = 0
+    unusable: int = 0
+    leaving: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.idle + self.running + self.preparing + self.unusable + self.leaving
+
+
+def as_text(moment: datetime) -> str:
+    """A time in UTC as ISO 8601, to the second where it has no fraction.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> as_text(datetime(2026, 1, 5, 10, tzinfo=UTC))
+    '2026-01-05T10:00:00Z'
+    """
+    return moment.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,199 @@
+"""The engine ``local``: processes on this machine, as many at once as it has cores."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from batch_scoring.cluster.jobs import JobSpec, JobStatus, NodeCounts, State
+from batch_scoring.cluster.records import JobRecord, Records
+from batch_scoring.cluster.settings import JobsParameters
+from batch_scoring.storage.machine import cache_folder
+
+# What a job that is told to end may still take to end by itself.
+_GRACE_SECONDS = 10.0
+
+
+class LocalBackend:
+    """Jobs as processes of this machine.
+
+    ``submit`` returns when all jobs have ended. Two schedulers on a machine share the jobs of a run: one
+    that another process is running is waited for, and not run again.
+
+    Parameters
+    ----------
+    data : str
+        The workspace.
+    env : str or None
+        Kedro's configuration environment.
+    settings : JobsParameters
+    project : Path
+        Where the jobs run: the folder with ``conf/``.
+    """
+
+    name = "local"
+
+    def __init__(self, data: str, env: str | None, settings: JobsParameters, project: Path) -> None:
+        self._data, self._env, self._settings, self._project = data, env, settings, project
+        self._records = Records(data)
+        self._created: dict[tuple[str, str], datetime] = {}
+        self._processes: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
+        self._stopping = threading.Event()
+
+    def ensure(self) -> None:
+        """A machine is there."""
+
+    def submit(self, run: str, specs: Sequence[JobSpec]) -> int:
+        """Run the jobs that have not succeeded yet, to their end, retries included."""
+        self._created |= {(run, spec.name): datetime.now(UTC) for spec in specs}
+        workers = self._settings.local.processes or len(os.sched_getaffinity(0))
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                return sum(pool.map(self._run_to_its_end, specs))
+            except BaseException:
+                self._stop()
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def statuses(self, run: str, since: datetime | None = None) -> list[JobStatus]:
+        """What the jobs wrote of themselves, and those of this process that wait."""
+        records = self._records.all_records(run)
+        waiting = {name for known, name in self._created if known == run} - records.keys()
+        queued = [JobStatus(name, State.QUEUED, created=self._created[run, name]) for name in waiting]
+        found = [*queued, *(status_of(record) for record in records.values())]
+        recent = [one for one in found if since is None or one.changed is None or one.changed >= since]
+        return sorted(recent, key=lambda one: one.name)
+
+    def nodes(self) -> NodeCounts | None:
+        """None: one machine."""
+        return None
+
+    def log(self, run: str, name: str) -> str | None:
+        """None: the job's log in the workspace is all there is."""
+        return None
+
+    def cancel(self, run: str, names: Sequence[str]) -> None:
+        """End the processes of these jobs, also those that another scheduler of this machine started."""
+        for name in names:
+            record = self._records.record(run, name)
+            if record is not None and is_alive(record):
+                with suppress(ProcessLookupError):
+                    os.kill(record.pid, signal.SIGTERM)
+
+    def retry(self, run: str, specs: Sequence[JobSpec]) -> None:
+        """Run them again."""
+        self.submit(run, specs)
+
+    def delete(self, run: str) -> None:
+        """Nothing is kept but the workspace's records."""
+
+    def _run_to_its_end(self, spec: JobSpec) -> bool:
+        """Whether the job was run here; else somebody had run it, or ran it meanwhile."""
+        with _lock(f"{self._records.path(spec.run)} {spec.name}") as lock:
+            earlier = self._records.record(spec.run, spec.name)
+            if earlier is not None and earlier.state is State.SUCCEEDED:
+                return False
+            for _ in range(1 + self._settings.retries):
+                if self._stopping.is_set() or self._attempt(spec, lock) in (
+                    0,
+                    -signal.SIGTERM,
+                    128 + signal.SIGTERM,
+                ):
+                    break
+            return True
+
+    def _attempt(self, spec: JobSpec, lock: int) -> int:
+        limit = self._settings.max_wall_time.total_seconds()
+        process = subprocess.Popen(
+            [sys.executable, *spec.arguments(self._data, self._env)],
+            cwd=self._project,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            pass_fds=[lock],  # the job goes on when its scheduler is killed, and is still the only one
+        )
+        self._processes[spec.run, spec.name] = process
+        try:
+            return process.wait(limit)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            self._note_end(spec, f"took longer than jobs.max_wall_time, {limit:,.0f} s")
+            return 1
+        finally:
+            del self._processes[spec.run, spec.name]
+            if (record := self._records.record(spec.run, spec.name)) is None or not record.state.is_final:
+                self._note_end(spec, f"the job's process ended with exit code {process.returncode}")
+
+    def _note_end(self, spec: JobSpec, reason: str) -> None:
+        """Write the end of a job that did not come to write it itself."""
+        now = datetime.now(UTC)
+        record = self._records.record(spec.run, spec.name) or JobRecord(
+            *(spec.run, spec.name, State.FAILED, 1), started=now
+        )
+        self._records.write_record(
+            replace(record, state=State.FAILED, exit_code=None, reason=reason, ended=now)
+        )
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        for process in list(self._processes.values()):
+            _end(process)
+
+
+def status_of(record: JobRecord) -> JobStatus:
+    """What a record says of a job; one whose process is gone has failed."""
+    state, reason = record.state, record.reason
+    if state is State.RUNNING and record.host == socket.gethostname() and not is_alive(record):
+        state, reason = State.FAILED, "its process is gone: it was killed, or the machine went down"
+    if record.exit_code == 128 + signal.SIGTERM:
+        state, reason = State.CANCELLED, "it was told to end"
+    times = (record.started, record.started, record.ended)
+    return JobStatus(
+        *(record.name, state, reason, record.exit_code, *times, record.host),
+        changed=record.ended or record.started,
+    )
+
+
+def is_alive(record: JobRecord) -> bool:
+    """Whether the process of a job of this machine is still running it."""
+    if record.host != socket.gethostname() or record.state is not State.RUNNING:
+        return False
+    try:
+        command = Path(f"/proc/{record.pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return record.name.encode() in command.split(b"\0")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a job's process group: politely, then not."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_GRACE_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@contextmanager
+def _lock(what: str) -> Iterator[int]:
+    """Keep other schedulers of this machine from running the same job."""
+    folder = cache_folder() / "jobs"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / hashlib.sha256(what.encode()).hexdigest()[:32]).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()

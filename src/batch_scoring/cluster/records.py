@@ -1,0 +1,177 @@
+"""Plans, logs and timing records of runs: the files of ``<data>/09_jobs/<run>/``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from batch_scoring.cluster.jobs import JOBS_FOLDER, JobSpec, State, as_text
+from batch_scoring.cluster.planning import run_time
+from batch_scoring.fleet.errors import InputError, OvertakenError
+from batch_scoring.storage import Folder, join, open_folder
+
+PLAN, SUBMITTED = "plan.json", "submitted.json"
+_READERS = 16  # of small files at once
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """How one attempt at a job went, as the job itself saw it.
+
+    Attributes
+    ----------
+    run, name : str
+    state : State
+        ``running`` in a record that a job wrote when it began; one that was killed leaves it so.
+    attempt : int
+        1 for the first one.
+    exit_code : int or None
+    reason : str
+        The last line that begins with ``Error:``, else how the process ended; empty when it succeeded.
+    started, ended : datetime or None
+        UTC.
+    host : str
+    pid : int
+    seconds : dict of str to float
+        What took how long: ``start``, ``read``, ``score``, ``write``, as far as they are known.
+    counts : dict of str to int
+        Such as the windows scored.
+    """
+
+    run: str
+    name: str
+    state: State
+    attempt: int
+    exit_code: int | None = None
+    reason: str = ""
+    started: datetime | None = None
+    ended: datetime | None = None
+    host: str = ""
+    pid: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        times = {
+            "started": self.started and as_text(self.started),
+            "ended": self.ended and as_text(self.ended),
+        }
+        return asdict(self) | {"state": str(self.state)} | times
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> JobRecord:
+        """Read what :meth:`to_json` gave."""
+        times = {name: values[name] and datetime.fromisoformat(values[name]) for name in ("started", "ended")}
+        return cls(**{**values, **times, "state": State(values["state"])})
+
+
+class Records:
+    """The files of all runs of a workspace.
+
+    Parameters
+    ----------
+    data : str
+        The workspace: a folder, or a URL of Blob Storage.
+    """
+
+    def __init__(self, data: str) -> None:
+        self.folder = open_folder(join(data, JOBS_FOLDER))
+
+    def keep_plan(self, run: str, specs: Sequence[JobSpec]) -> list[JobSpec]:
+        """Keep the plan of a run, unless somebody was quicker: then theirs is given back."""
+        text = json.dumps([spec.to_json() for spec in specs], indent=1, ensure_ascii=False) + "\n"
+        try:
+            self._run(run).replace(PLAN, text.encode(), None)
+        except OvertakenError:
+            there = self.plan(run)
+            if there is None:
+                raise
+            return there
+        return list(specs)
+
+    def plan(self, run: str) -> list[JobSpec] | None:
+        """The jobs of a run as they were planned; None: there is no plan."""
+        found = _read(self._run(run), PLAN)
+        return None if found is None else [JobSpec.from_json(one) for one in found]
+
+    def mark_submitted(self, run: str, backend: str) -> None:
+        """Remember that an engine has all jobs of a run."""
+        text = json.dumps({"backend": backend}) + "\n"
+        # Whoever was quicker said the same, or submitted it first elsewhere.
+        with suppress(OvertakenError):
+            self._run(run).replace(SUBMITTED, text.encode(), None)
+
+    def submitted_to(self, run: str) -> str | None:
+        """The engine that has all jobs of a run; None: not all of them are submitted."""
+        found = _read(self._run(run), SUBMITTED)
+        return None if found is None else str(found["backend"])
+
+    def runs(self, pipeline: str | None = None) -> list[str]:
+        """The runs that have a plan, oldest first."""
+        names = [entry.name.split("/")[0] for entry in self.folder.entries(f"/{PLAN}")]
+        wanted = [name for name in names if pipeline is None or name.rpartition("-")[0] == pipeline]
+        return sorted(wanted, key=lambda name: (run_time(name), name))
+
+    def record(self, run: str, name: str) -> JobRecord | None:
+        """What a job wrote last of itself; None: nothing yet."""
+        found = _read(self._run(run), f"{name}.json")
+        return None if found is None else JobRecord.from_json(found)
+
+    def all_records(self, run: str, names: Iterable[str] | None = None) -> dict[str, JobRecord]:
+        """Those of all jobs of a run that have one, or of these jobs, by name."""
+        folder = self._run(run)
+        if names is None:
+            there = [entry.name.removesuffix(".json") for entry in folder.entries(".json")]
+            names = [name for name in there if f"{name}.json" not in (PLAN, SUBMITTED)]
+        with ThreadPoolExecutor(_READERS) as pool:
+            found = pool.map(lambda name: (name, self.record(run, name)), names)
+            return {name: record for name, record in found if record is not None}
+
+    def write_record(self, record: JobRecord) -> None:
+        """Put a job's record in the place of the one before."""
+        text = json.dumps(record.to_json(), indent=1, ensure_ascii=False) + "\n"
+        folder, file = self._run(record.run), f"{record.name}.json"
+        folder.entry(file)  # whichever is there now is replaced: the last attempt counts
+        with folder.writing(file) as out:
+            out.write(text.encode())
+
+    def write_log(self, run: str, name: str, attempt: int, text: bytes) -> None:
+        """Keep what an attempt at a job has printed."""
+        folder, file = self._run(run), f"{name}.{attempt}.log"
+        folder.entry(file)
+        with folder.writing(file) as out:
+            out.write(text)
+
+    def log(self, run: str, name: str) -> str | None:
+        """What the last attempt that ended has printed; None: there is none."""
+        record = self.record(run, name)
+        for attempt in range(record.attempt if record else 0, 0, -1):
+            try:
+                return self._run(run).read(f"{name}.{attempt}.log")[0].decode("utf-8", "replace")
+            except FileNotFoundError:
+                continue
+        return None
+
+    def path(self, run: str, name: str = "") -> str:
+        """How a person would name a file of a run."""
+        return self._run(run).path(name)
+
+    def _run(self, run: str) -> Folder:
+        return self.folder.below(run)
+
+
+def _read(folder: Folder, name: str) -> Any:
+    try:
+        return json.loads(folder.read(name)[0])
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise InputError(
+            f"{folder.path(name)}: not readable ({error}); delete it and submit again"
+        ) from error

@@ -1,0 +1,153 @@
+"""What the hourly container does: find out which scheduled times are due, plan them, have them run."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from batch_scoring.cluster.backend import Backend
+from batch_scoring.cluster.jobs import JobSpec, JobStatus, State
+from batch_scoring.cluster.planning import due_times, plan_jobs, run_name, run_time
+from batch_scoring.cluster.records import Records
+from batch_scoring.cluster.settings import JobsParameters
+from batch_scoring.cluster.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_POLLS = 2.0
+_READERS = 16
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What became of a run that was due.
+
+    Attributes
+    ----------
+    run : str
+    specs : list of JobSpec
+        All its jobs.
+    new : int
+        Jobs that the engine did not have before.
+    """
+
+    run: str
+    specs: list[JobSpec]
+    new: int
+
+
+def due_runs(records: Records, pipeline: str, at: datetime, settings: JobsParameters) -> list[datetime]:
+    """The scheduled times to submit, oldest first; ``at`` is always the last.
+
+    Those that were missed since the last run, and those that were planned but not wholly submitted because
+    their scheduler was killed.
+    """
+    planned = [run_time(run) for run in records.runs(pipeline)]
+    before = [moment for moment in planned if moment < at]
+    due = due_times(at, settings.every, max(before, default=None), settings.catch_up)
+    recent = before[-settings.catch_up :] if settings.catch_up else []
+    half = [moment for moment in recent if records.submitted_to(run_name(pipeline, moment)) is None]
+    return sorted({*half, *due})
+
+
+def plan(
+    workspace: Workspace, records: Records, pipeline: str, at: datetime, settings: JobsParameters
+) -> list[JobSpec]:
+    """The jobs of one scheduled time: as they were planned before, or planned now and kept.
+
+    Of two schedulers at once one is quicker, and both go on with its plan; so all jobs of a run score with
+    the models that were the champions when it was planned.
+    """
+    run = run_name(pipeline, at)
+    there = records.plan(run)
+    if there is not None:
+        return there
+    sensors = workspace.sensors()
+    models = workspace.pinned_models(sensors) if pipeline == "score" else {}
+    per_device = settings.sharding.per == "device_sensor"
+    devices = (
+        {sensor: workspace.devices(sensor, models.get(sensor)) for sensor in sensors} if per_device else None
+    )
+    return records.keep_plan(run, plan_jobs(pipeline, at, sensors, settings.sharding, models, devices))
+
+
+def submit(
+    backend: Backend,
+    workspace: Workspace,
+    records: Records,
+    pipeline: str,
+    at: datetime,
+    settings: JobsParameters,
+) -> list[Submission]:
+    """Submit what is due at a scheduled time; doing it again, later or at once, changes nothing.
+
+    Raises
+    ------
+    InputError
+        When there is nothing to score, or the engine cannot be used.
+    """
+    backend.ensure()
+    done = []
+    for moment in due_runs(records, pipeline, at, settings):
+        run = run_name(pipeline, moment)
+        specs = plan(workspace, records, pipeline, moment, settings)
+        new = backend.submit(run, specs)
+        records.mark_submitted(run, backend.name)
+        log.info("%s: %d jobs, %d of them new, on %s", run, len(specs), new, backend.name)
+        done.append(Submission(run, specs, new))
+    return done
+
+
+def wait(
+    backend: Backend,
+    runs: Sequence[str],
+    seen: Callable[[str, list[JobStatus]], None] = lambda run, statuses: None,
+    pause: float = SECONDS_BETWEEN_POLLS,
+) -> dict[str, list[JobStatus]]:
+    """Wait until all jobs of these runs have ended; returns their last statuses by run.
+
+    Parameters
+    ----------
+    backend : Backend
+    runs : sequence of str
+    seen : callable
+        Told a run and all its statuses whenever it was looked at.
+    pause : float
+        Seconds between two looks.
+    """
+    ended: dict[str, list[JobStatus]] = {}
+    followers = {run: Follower(backend, run) for run in runs}
+    while True:
+        for run, follower in followers.items():
+            if run not in ended:
+                statuses = follower.look()
+                seen(run, statuses)
+                if statuses and all(one.state.is_final for one in statuses):
+                    ended[run] = statuses
+        if len(ended) == len(followers):
+            return ended
+        time.sleep(pause)
+
+
+class Follower:
+    """The statuses of a run's jobs, kept up to date by asking for what has changed only."""
+
+    def __init__(self, backend: Backend, run: str) -> None:
+        self._backend, self._run = backend, run
+        self._known: dict[str, JobStatus] = {}
+
+    def look(self) -> list[JobStatus]:
+        """All statuses now, by name."""
+        times = [one.changed for one in self._known.values() if one.changed is not None]
+        # With the newest change once more: others may have the same time.
+        for one in self._backend.statuses(self._run, max(times, default=None)):
+            self._known[one.name] = one
+        return [self._known[name] for name in sorted(self._known)]
+
+
+def failed(statuses: Sequence[JobStatus]) -> list[JobStatus]:
+    """Those that ended otherwise than they should."""
+    return [one for one in statuses if one.state.is_final and one.state is not State.SUCCEEDED]

@@ -1,0 +1,51 @@
+"""The settings of ``kedro jobs``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from batch_scoring.cluster.planning import Sharding
+from batch_scoring.fleet.errors import InputError
+
+BACKENDS = ("local", "dask", "batch_ai", "azure_batch")
+
+
+@dataclass(frozen=True)
+class LocalSettings:
+    """``jobs.local``; see ``conf/base/parameters_jobs.yml``."""
+
+    processes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.processes is not None and self.processes < 1:
+            raise InputError(f"jobs.local.processes: {self.processes} runs nothing; write 1 or more, or null")
+
+
+@dataclass(frozen=True)
+class JobsParameters:
+    """``params:jobs``; see ``conf/base/parameters_jobs.yml``.
+
+    Raises
+    ------
+    InputError
+        When a setting makes no sense.
+    """
+
+    backend: str = "local"
+    every: timedelta = timedelta(hours=1)
+    catch_up: int = 24
+    max_wall_time: timedelta = timedelta(minutes=50)
+    retries: int = 2
+    sharding: Sharding = field(default_factory=Sharding)
+    local: LocalSettings = field(default_factory=LocalSettings)
+
+    def __post_init__(self) -> None:
+        if self.backend not in BACKENDS:
+            raise InputError(f"jobs.backend: {self.backend!r} is unknown; write one of {', '.join(BACKENDS)}")
+        for name in ("every", "max_wall_time"):
+            if getattr(self, name) <= timedelta(0):
+                raise InputError(f"jobs.{name}: 0 s is no time; write for instance '1h'")
+        for name in ("catch_up", "retries"):
+            if getattr(self, name) < 0:
+                raise InputError(f"jobs.{name}: {getattr(self, name)} is below zero; write 0 or more")

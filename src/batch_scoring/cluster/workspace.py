@@ -1,0 +1,68 @@
+"""What planning has to know of a workspace: its sensors, their champions, their devices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow.compute as pc
+
+from batch_scoring.datasets.partitions import ArrowPartitions
+from batch_scoring.fleet.device_ranges import read_batches
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.partition_keys import by_sensor
+from batch_scoring.publishing import list_published, load_published, pin
+from batch_scoring.storage import join, open_folder
+
+_READERS = 16  # of manifests at once
+
+
+class Workspace:
+    """The data of a fleet.
+
+    Parameters
+    ----------
+    data : str
+        A folder, or a URL of Blob Storage.
+    """
+
+    def __init__(self, data: str) -> None:
+        self._published = open_folder(join(data, "06_models/published"))
+        self._windows = ArrowPartitions(join(data, "03_primary/windows"))
+
+    def sensors(self) -> list[str]:
+        """The sensors that have windows or published models, sorted as UTF-8 bytes.
+
+        Raises
+        ------
+        InputError
+            When there are none.
+        """
+        found = {*by_sensor(self._windows.load()), *list_published(self._published)}
+        if not found:
+            raise InputError(
+                f"{self._windows}: there are neither windows nor models yet; run "
+                "`kedro run --pipelines=ingest,aggregate,train` first"
+            )
+        return sorted(found, key=str.encode)
+
+    def pinned_models(self, sensors: Sequence[str]) -> dict[str, str]:
+        """Of each of these sensors that has a champion, the pinned manifest."""
+        there = set(list_published(self._published))
+        wanted = [sensor for sensor in sensors if sensor in there]
+        with ThreadPoolExecutor(_READERS) as pool:
+            return dict(
+                zip(wanted, pool.map(lambda sensor: pin(self._published, sensor), wanted), strict=True)
+            )
+
+    def devices(self, sensor: str, pinned: str | None) -> list[str]:
+        """The devices of a sensor that have windows or a model, sorted as UTF-8 bytes."""
+        found: set[str] = set()
+        windows = self._windows.load()
+        for key in by_sensor(windows).get(sensor, {}).values():
+            for batch in read_batches(windows[key](), ["device"]):
+                found.update(pc.unique(batch["device"]).to_pylist())
+        if pinned is not None:
+            for part in load_published(self._published, sensor, pinned).models.parts():
+                found.update(part.table["device"].to_pylist())
+        return sorted(found, key=str.encode)
