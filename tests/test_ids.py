@@ -46,6 +46,17 @@ def test_what_is_no_id_is_refused(value, says):
         Selection.read(value, None)
 
 
+def test_a_shard_is_read_and_written_alike():
+    assert str(Selection.read(None, None, "2/8").shard) == "2/8"
+    assert not Selection.read(None, None, "1/1").is_all
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "2", "a/b", "", "1/0", 2, 0.5, "-1/2"])
+def test_what_is_no_shard_is_refused(shard):
+    with pytest.raises(InputError, match="write for instance 2/8"):
+        Selection.read(None, None, shard)
+
+
 @pytest.mark.parametrize(
     ("wanted", "known", "says"),
     [

@@ -15,6 +15,7 @@ from batch_scoring.fleet.model_file import ROW_GROUP_DEVICES
 from batch_scoring.publishing import (
     list_published,
     load_published,
+    pin,
     publish,
     published_as,
     read_manifest,
@@ -57,7 +58,24 @@ def test_any_sensor_is_published_below_the_root_and_found_again(tmp_path, sensor
 
     assert list_published(root) == [sensor]
     assert load_published(root, sensor).model.info.sensor == sensor
-    assert [path.parent.parent for path in tmp_path.rglob("*.*") if path.is_file()] == [root] * 2
+    assert {path.parent.parent for path in tmp_path.rglob("*.*") if path.is_file()} == {root}
+
+
+def test_a_pinned_model_is_the_one_that_was_the_champion_then(tmp_path):
+    publish_one(tmp_path, "s", version="1")
+    pinned = pin(tmp_path, "s")
+    publish_one(tmp_path, "s", version="2")
+    assert load_published(tmp_path, "s").manifest.version == "2"
+    assert load_published(tmp_path, "s", pinned).manifest.version == "1"
+    assert pin(tmp_path, "s") != pinned
+    assert list_published(tmp_path) == ["s"]
+
+
+def test_what_an_earlier_version_of_the_project_published_can_be_pinned(tmp_path):
+    publish_one(tmp_path, "s")
+    for file in sensor_folder(tmp_path, "s").glob("*-*.json"):
+        file.unlink()
+    assert load_published(tmp_path, "s", pin(tmp_path, "s")).manifest.version == "1"
 
 
 def test_sensors_are_listed_in_the_order_of_their_bytes(tmp_path):

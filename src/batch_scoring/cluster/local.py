@@ -117,7 +117,7 @@ class LocalBackend:
     def _attempt(self, spec: JobSpec, lock: int) -> int:
         limit = self._settings.max_wall_time.total_seconds()
         process = subprocess.Popen(
-            [sys.executable, *spec.arguments(self._data, self._env)],
+            self._command(spec),
             cwd=self._project,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -136,6 +136,9 @@ class LocalBackend:
             del self._processes[spec.run, spec.name]
             if (record := self._records.record(spec.run, spec.name)) is None or not record.state.is_final:
                 self._note_end(spec, f"the job's process ended with exit code {process.returncode}")
+
+    def _command(self, spec: JobSpec) -> list[str]:
+        return [sys.executable, *spec.arguments(self._data, self._env)]
 
     def _note_end(self, spec: JobSpec, reason: str) -> None:
         """Write the end of a job that did not come to write it itself."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,6 +17,7 @@ from batch_scoring.fleet.errors import InputError, OvertakenError
 from batch_scoring.storage import Folder, join, open_folder
 
 PLAN, SUBMITTED = "plan.json", "submitted.json"
+_PAUSES = (0.02, 0.1, 0.5, 1.0, 2.0)
 _READERS = 16  # of small files at once
 
 
@@ -86,14 +88,18 @@ class Records:
     def keep_plan(self, run: str, specs: Sequence[JobSpec]) -> list[JobSpec]:
         """Keep the plan of a run, unless somebody was quicker: then theirs is given back."""
         text = json.dumps([spec.to_json() for spec in specs], indent=1, ensure_ascii=False) + "\n"
-        try:
-            self._run(run).replace(PLAN, text.encode(), None)
-        except OvertakenError:
-            there = self.plan(run)
-            if there is None:
-                raise
-            return there
-        return list(specs)
+        for pause in (*_PAUSES, None):
+            try:
+                self._run(run).replace(PLAN, text.encode(), None)
+                return list(specs)
+            except OvertakenError:
+                there = self.plan(run)
+                if there is not None:
+                    return there
+                if pause is None:
+                    raise
+                time.sleep(pause)  # somebody is just writing it
+        raise AssertionError
 
     def plan(self, run: str) -> list[JobSpec] | None:
         """The jobs of a run as they were planned; None: there is no plan."""

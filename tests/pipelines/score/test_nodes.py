@@ -43,7 +43,7 @@ class Workspace:
         model = make_model(devices or self.devices, threshold=threshold)
         publish(self.folder / "m", model, version, "run", f"f{version}")
 
-    def score(self, device=None, sensor=None, at="2026-02-01T00:00Z", save=2, **changes):
+    def score(self, device=None, sensor=None, at="2026-02-01T00:00Z", save=2, shard=None, **changes):
         """Run the node; which partitions of predictions it wrote. ``save`` ends it early, as a kill does."""
         models = {"s": lambda: load_published(self.folder / "m", "s")} if (self.folder / "m").exists() else {}
         written = []
@@ -56,6 +56,7 @@ class Workspace:
             at,
             device,
             sensor,
+            shard,
         ):
             stores = (self.predictions, self.status)
             for store, part in list(zip(stores, chunk, strict=True))[:save]:
@@ -174,6 +175,38 @@ def test_one_device_alone_leaves_the_others_predictions_as_they_were(tmp_path):
     assert after.keys() == before.keys()
     assert [key for key in after if after[key] != before[key]] == [("a", 0), ("a", 1)]
     work.score()
+    assert all(row["is_anomaly"] for row in work.rows().values())
+
+
+@pytest.mark.parametrize("of", [1, 3, 8])
+def test_shards_score_what_one_run_scores_and_the_last_one_leaves_nothing_to_do(tmp_path, of):
+    devices = [f"d{n:02d}" for n in range(20)]
+    sharded, whole = Workspace(tmp_path / "sharded", devices), Workspace(tmp_path / "whole", devices)
+    for work in (sharded, whole):
+        work.put(np.linspace(-2, 2, 60)[:, None])
+        work.champion(devices[:15])
+    counts = []
+    for part in range(1, of + 1):
+        sharded.score(shard=f"{part}/{of}")
+        counts.append(sharded.predictions.table().num_rows)
+    whole.score()
+    assert counts == sorted(counts)
+    assert counts[0] < counts[-1] or of == 1
+    assert sharded.predictions.table().equals(whole.predictions.table())
+    assert sharded.status.table().equals(whole.status.table())
+    assert sharded.score() == []
+    assert sharded.score(shard=f"1/{of}") == []
+
+
+def test_a_shard_looks_again_at_a_partition_with_windows_of_its_own(tmp_path):
+    work = Workspace(tmp_path, [f"d{n}" for n in range(9)])
+    work.put(np.zeros((18, 1)))
+    work.champion()
+    for part in (1, 2):
+        work.score(shard=f"{part}/2")
+    work.put(np.full((18, 1), 3.0))
+    assert work.score(shard="1/2") == [KEY]
+    assert work.score(shard="2/2") == [KEY]
     assert all(row["is_anomaly"] for row in work.rows().values())
 
 

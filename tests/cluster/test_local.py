@@ -1,0 +1,149 @@
+"""Jobs as processes of this machine: each runs to its end once, whoever is killed."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from batch_scoring.cluster.jobs import State
+from batch_scoring.cluster.planning import Sharding, plan_jobs
+from batch_scoring.cluster.records import Records
+from batch_scoring.cluster.settings import JobsParameters, LocalSettings
+from tests.cluster.quick_jobs import QuickJobs, executions
+
+AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
+SPECS = plan_jobs("score", AT, [f"s{n}" for n in range(6)], Sharding(), {})
+RUN = SPECS[0].run
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("BATCH_SCORING_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def data(tmp_path):
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data"
+
+
+def settings(**changes):
+    return JobsParameters(local=LocalSettings(processes=3), **changes)
+
+
+def states(engine):
+    return {one.name: one.state for one in engine.statuses(RUN)}
+
+
+def submit_in_another_process(data, how, specs=SPECS):
+    """Another scheduler of this machine; give it back."""
+    context = multiprocessing.get_context("fork")
+    child = context.Process(target=lambda: QuickJobs(data, settings(), how).submit(RUN, specs))
+    child.start()
+    return child
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_every_job_runs_once_and_a_second_submission_changes_nothing(data):
+    assert QuickJobs(data, settings()).submit(RUN, SPECS) == 6
+    assert sorted(executions(data)) == sorted(f"{RUN}/{spec.name}" for spec in SPECS)
+    again = QuickJobs(data, settings())
+    assert again.submit(RUN, SPECS) == 0
+    assert len(executions(data)) == 6
+    assert states(again) == dict.fromkeys([spec.name for spec in SPECS], State.SUCCEEDED)
+
+
+def test_two_schedulers_at_once_run_every_job_once(data):
+    children = [submit_in_another_process(data, "slow") for _ in range(2)]
+    for child in children:
+        child.join()
+    assert len(executions(data)) == 6
+
+
+@pytest.mark.parametrize("how", ["die once", "fail once"])
+def test_what_fails_once_is_run_again(data, how):
+    engine = QuickJobs(data, settings(), how)
+    engine.submit(RUN, SPECS)
+    assert set(states(engine).values()) == {State.SUCCEEDED}
+    assert len(executions(data)) == 12
+    assert Records(str(data)).record(RUN, SPECS[0].name).attempt == 2
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"), [("fail", "it failed"), ("die", "the job's process ended with exit code -9")]
+)
+def test_what_always_fails_is_tried_so_often_and_tells_why(data, how, reason):
+    engine = QuickJobs(data, settings(retries=1), how)
+    engine.submit(RUN, SPECS[:2])
+    assert len(executions(data)) == 4
+    assert {(one.state, one.reason) for one in engine.statuses(RUN)} == {(State.FAILED, reason)}
+    mended = QuickJobs(data, settings())
+    mended.retry(RUN, SPECS[:2])
+    assert set(states(mended).values()) == {State.SUCCEEDED}
+
+
+def test_a_job_that_takes_too_long_is_ended_and_does_not_stop_the_others(data):
+    engine = QuickJobs(data, settings(max_wall_time=timedelta(seconds=1), retries=0), "hang")
+    engine.submit(RUN, SPECS[:1])
+    (status,) = engine.statuses(RUN)
+    assert (status.state, status.reason) == (State.FAILED, "took longer than jobs.max_wall_time, 1 s")
+    assert not _alive(Records(str(data)).record(RUN, SPECS[0].name).pid)
+
+
+def test_a_scheduler_that_is_killed_leaves_its_jobs_which_no_other_runs_twice(data):
+    first = submit_in_another_process(data, "slow")
+    wait_for(lambda: executions(data))
+    first.kill()
+    first.join()
+    QuickJobs(data, settings(), "slow").submit(RUN, SPECS)
+    assert len(executions(data)) == len(set(executions(data))) == 6
+    assert set(states(QuickJobs(data, settings())).values()) == {State.SUCCEEDED}
+
+
+def test_a_job_of_another_scheduler_can_be_cancelled_and_is_not_tried_again(data):
+    child = submit_in_another_process(data, "hang", SPECS[:1])
+    wait_for(lambda: State.RUNNING in states(QuickJobs(data, settings())).values())
+    engine = QuickJobs(data, settings())
+    engine.cancel(RUN, [SPECS[0].name])
+    child.join(20)
+    assert child.exitcode == 0
+    assert states(engine)[SPECS[0].name] in (State.CANCELLED, State.FAILED)
+    assert len(executions(data)) == 1
+
+
+def test_a_job_whose_process_is_gone_is_told_as_failed(data):
+    child = submit_in_another_process(data, "hang", SPECS[:1])
+    wait_for(lambda: State.RUNNING in states(QuickJobs(data, settings())).values())
+    child.kill()
+    os.kill(Records(str(data)).record(RUN, SPECS[0].name).pid, signal.SIGKILL)
+    wait_for(lambda: State.FAILED in states(QuickJobs(data, settings())).values())
+    (status,) = QuickJobs(data, settings()).statuses(RUN)
+    assert status.reason.startswith("its process is gone")
+
+
+def test_an_interrupted_scheduler_ends_its_jobs(data):
+    engine = QuickJobs(data, settings(), "hang")
+    threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        engine.submit(RUN, SPECS[:2])
+    for spec in SPECS[:2]:
+        record = Records(str(data)).record(RUN, spec.name)
+        assert record is None or not _alive(record.pid)
+
+
+def _alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,159 @@
+"""An hour is submitted once, whoever does it and how often; missed hours are caught up in order."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from batch_scoring.cluster.jobs import State
+from batch_scoring.cluster.planning import run_name
+from batch_scoring.cluster.records import Records
+from batch_scoring.cluster.scheduler import Follower, due_runs, failed, plan, submit, wait
+from batch_scoring.cluster.settings import JobsParameters
+from batch_scoring.cluster.workspace import Workspace
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.publishing import publish
+from tests.cluster.engines import MemoryEngine
+from tests.fleet_models import make_model
+
+AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+SETTINGS = JobsParameters()
+
+
+class Fleet:
+    """A workspace with published models, and an engine."""
+
+    def __init__(self, data, sensors=("a", "b", "c/d")):
+        self.data, self.engine = str(data), MemoryEngine()
+        for sensor in sensors:
+            self.publish(sensor, "1")
+
+    def publish(self, sensor, version):
+        publish(f"{self.data}/06_models/published", make_model(sensor), version, "run", f"f{version}")
+
+    @property
+    def records(self):
+        return Records(self.data)
+
+    def submit(self, at=AT, settings=SETTINGS, engine=None):
+        place = Workspace(self.data)
+        return submit(engine or self.engine, place, self.records, "score", at, settings)
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    return Fleet(tmp_path)
+
+
+def test_there_is_one_job_a_sensor_and_it_has_the_champion_pinned(fleet):
+    (done,) = fleet.submit()
+    assert [spec.sensors for spec in done.specs] == [("a",), ("b",), ("c/d",)]
+    assert all(spec.models.keys() == set(spec.sensors) for spec in done.specs)
+    assert len(fleet.engine.jobs[done.run]) == done.new == 3
+
+
+def test_the_same_hour_again_changes_nothing_though_there_is_a_new_champion(fleet):
+    (first,) = fleet.submit()
+    fleet.publish("a", "2")
+    fleet.publish("new", "1")
+    (second,) = fleet.submit()
+    assert second.specs == first.specs
+    assert second.new == 0
+    (later,) = fleet.submit(AT + HOUR)
+    assert len(later.specs) == 4
+    assert later.specs[0].models != first.specs[0].models
+
+
+@pytest.mark.parametrize("trial", range(50))
+def test_two_schedulers_at_the_same_instant_make_one_set_of_jobs(fleet, trial):
+    together, done, errors = threading.Barrier(2), [], []
+
+    def schedule():
+        try:
+            together.wait()
+            done.extend(fleet.submit())
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=schedule) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert done[0].specs == done[1].specs
+    assert sum(one.new for one in done) == 3
+    assert len(fleet.engine.jobs[run_name("score", AT)]) == 3
+
+
+def test_missed_hours_are_submitted_first_oldest_first_with_a_limit(fleet):
+    fleet.submit(AT)
+    runs = [one.run for one in fleet.submit(AT + 5 * HOUR, JobsParameters(catch_up=2))]
+    assert runs == [run_name("score", AT + n * HOUR) for n in (3, 4, 5)]
+    assert [one.run for one in fleet.submit(AT + 6 * HOUR)] == [run_name("score", AT + 6 * HOUR)]
+
+
+def test_an_hour_is_not_missed_because_a_later_one_is_there(fleet):
+    fleet.submit(AT + HOUR)
+    assert [one.run for one in fleet.submit(AT)] == [run_name("score", AT)]
+
+
+def test_what_a_killed_scheduler_planned_is_submitted_by_the_next_one(fleet):
+    class KilledError(Exception):
+        pass
+
+    class Dying(MemoryEngine):
+        def submit(self, run, specs):
+            super().submit(run, specs[:1])
+            raise KilledError
+
+    dying = Dying()
+    with pytest.raises(KilledError):
+        fleet.submit(AT, engine=dying)
+    fleet.engine.jobs = dying.jobs
+    runs = fleet.submit(AT + HOUR)
+    assert [(one.run, one.new) for one in runs] == [
+        (run_name("score", AT), 2),
+        (run_name("score", AT + HOUR), 3),
+    ]
+    assert due_runs(fleet.records, "score", AT + HOUR, SETTINGS) == [AT + HOUR]
+
+
+def test_without_windows_and_models_the_steps_before_are_named(tmp_path):
+    with pytest.raises(InputError, match="there are neither windows nor models yet; run"):
+        Fleet(tmp_path, []).submit()
+
+
+def test_a_plan_that_cannot_be_read_is_named(fleet):
+    fleet.submit()
+    folder = fleet.records.folder.below(run_name("score", AT))
+    folder.read("plan.json")
+    folder.replace("plan.json", b"{", folder.read("plan.json")[1])
+    with pytest.raises(InputError, match=r"plan\.json: not readable"):
+        plan(Workspace(fleet.data), fleet.records, "score", AT, SETTINGS)
+
+
+def test_following_asks_for_what_has_changed_only(fleet):
+    (done,) = fleet.submit()
+    names = sorted(fleet.engine.jobs[done.run])
+    follower = Follower(fleet.engine, done.run)
+    assert [one.name for one in follower.look()] == names
+    fleet.engine.end(done.run, names[0])
+    assert [one.state for one in follower.look()] == [State.SUCCEEDED, State.QUEUED, State.QUEUED]
+    follower.look()
+    assert fleet.engine.told[2] == 1, "only the newest change is asked for again"
+
+
+def test_waiting_ends_when_all_have_ended_and_tells_who_failed(fleet):
+    (done,) = fleet.submit()
+    names = sorted(fleet.engine.jobs[done.run])
+
+    def end_one(run, statuses):
+        waiting = [one.name for one in statuses if not one.state.is_final]
+        if waiting:
+            state = State.FAILED if waiting[0] == names[1] else State.SUCCEEDED
+            fleet.engine.end(run, waiting[0], state, "why")
+
+    ended = wait(fleet.engine, [done.run], end_one, pause=0)
+    assert [(one.name, one.reason) for one in failed(ended[done.run])] == [(names[1], "why")]

@@ -1,0 +1,130 @@
+"""The same hour as jobs and as one run: the same predictions, however it is cut and whoever is killed."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pyarrow.compute as pc
+import pytest
+
+from batch_scoring.cluster.jobs import State
+from batch_scoring.cluster.records import Records
+from tests.end_to_end.workspaces import PROJECT, Workspace
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("jobs")]
+
+AT = "2026-01-07T00:00Z"
+SCORED = ("07_model_output/predictions", "07_model_output/status")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A fleet with models and nothing scored."""
+    workspace = Workspace(tmp_path_factory.mktemp("trained"))
+    workspace.run("simulate,ingest,aggregate,train")
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def scored(trained, tmp_path_factory):
+    """What one run scores."""
+    workspace = copy_of(trained, tmp_path_factory.mktemp("scored") / "data")
+    workspace.run("score", f"at={AT}")
+    assert workspace.table(SCORED[0]).num_rows > 1000
+    return workspace
+
+
+@pytest.fixture
+def workspace(trained, tmp_path, monkeypatch):
+    monkeypatch.setenv("BATCH_SCORING_CACHE", str(tmp_path / "cache"))
+    return copy_of(trained, tmp_path / "data")
+
+
+def copy_of(workspace, folder):
+    shutil.copytree(workspace.folder, folder)
+    return Workspace(folder)
+
+
+def submit(workspace, params="", at=AT):
+    """The command line of a scheduler."""
+    more = [f"--params={params}"] if params else []
+    command = [sys.executable, "-m", "kedro", "jobs", "submit", f"--data={workspace.folder}", f"--at={at}"]
+    return [*command, *more]
+
+
+def run(command, expect=0):
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("sharding", "jobs"),
+    [("", 2), ("shards_per_sensor=3", 6), ("per=device_sensor", 8), ("sensors_per_job=9", 1)],
+)
+def test_jobs_score_what_one_run_scores_however_the_hour_is_cut(workspace, scored, sharding, jobs):
+    params = f"jobs.sharding.{sharding},jobs.local.processes=4" if sharding else ""
+    assert f"{jobs} jobs, {jobs} new, on local" in run(submit(workspace, params))
+    assert workspace.table(SCORED[0]).equals(scored.table(SCORED[0]))
+    before = workspace.files(*SCORED)
+    assert f"{jobs} jobs, 0 new, on local" in run(submit(workspace, params))
+    assert workspace.files(*SCORED) == before
+    workspace.run("score", f"at={AT}")
+    assert workspace.files(*SCORED) == before, "a run after the jobs has nothing left to do"
+
+
+def test_a_scheduler_killed_at_any_moment_and_repeated_ends_in_the_same(workspace, scored):
+    params = "jobs.sharding.shards_per_sensor=2"
+    for seconds in (1.0, 2.0, 3.0, 4.0):
+        process = subprocess.Popen(submit(workspace, params), cwd=PROJECT, stdout=subprocess.DEVNULL)
+        time.sleep(seconds)
+        process.kill()
+        process.wait()
+    run(submit(workspace, params))
+    assert workspace.table(SCORED[0]).equals(scored.table(SCORED[0]))
+
+
+def test_killed_jobs_are_run_again_and_end_in_the_same(workspace, scored):
+    process = subprocess.Popen(
+        submit(workspace, "jobs.retries=3"), cwd=PROJECT, stdout=subprocess.PIPE, text=True
+    )
+    records, killed = Records(str(workspace.folder)), set()
+    deadline = time.monotonic() + 120
+    while process.poll() is None and len(killed) < 3 and time.monotonic() < deadline:
+        for name in records.runs("score"):
+            for record in records.all_records(name).values():
+                if record.state is State.RUNNING and record.pid not in killed and len(killed) < 3:
+                    killed.add(record.pid)
+                    os.kill(record.pid, signal.SIGKILL)
+        time.sleep(0.05)
+    process.communicate(timeout=200)
+    assert process.returncode == 0
+    assert len(killed) == 3
+    assert workspace.table(SCORED[0]).equals(scored.table(SCORED[0]))
+
+
+def test_a_sensor_without_models_fails_alone_and_is_told(workspace, scored):
+    for file in (workspace.folder / "06_models/published/vibration").iterdir():
+        file.unlink()
+    output = run(submit(workspace, "jobs.retries=0"), expect=1)
+    (line,) = [line for line in output.splitlines() if "/vibration-" in line]
+    assert " failed: " in line
+    assert "no published model" in line or "without a prediction" in line or "could not be scored" in line
+    there = workspace.table(SCORED[0])
+    assert there.equals(scored.table(SCORED[0]).filter(_is("temperature")))
+
+
+def test_hours_that_were_missed_are_caught_up_and_give_the_same(workspace, scored):
+    run(submit(workspace, at="2026-01-06T20:00Z"))
+    output = run(submit(workspace))
+    assert [line.split(":")[0][-7:] for line in output.splitlines() if "new, on local" in line] == [
+        f"{hour:02d}0000z" for hour in (21, 22, 23, 0)
+    ]
+    assert workspace.table(SCORED[0]).equals(scored.table(SCORED[0]))
+
+
+def _is(sensor):
+    return pc.field("sensor") == sensor

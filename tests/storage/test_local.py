@@ -1,0 +1,93 @@
+"""A local file is somebody's whole, and what another run wrote is not overwritten without a word."""
+
+import fcntl
+import multiprocessing
+
+import pytest
+
+from batch_scoring.fleet.errors import OvertakenError
+from batch_scoring.storage import open_folder
+from batch_scoring.storage.local import LocalFolder, atomic_file
+
+
+def in_another_process(path, data):
+    """Write a file as another run does."""
+    child = multiprocessing.get_context("fork").Process(target=_write, args=(path, data))
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+
+
+def _write(path, data):
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+def write(folder, name, data):
+    with folder.writing(name) as file:
+        file.write(data)
+
+
+@pytest.mark.parametrize("look", ["entries", "entry", "read", "open_ranges", "local_copy"])
+def test_what_another_run_wrote_since_it_was_looked_at_is_not_overwritten(tmp_path, look):
+    folder = LocalFolder(tmp_path)
+    write(folder, "a", b"former")
+    getattr(folder, look)(*(["a"] if look != "entries" else []))
+    in_another_process(tmp_path / "a", b"theirs")
+    for _ in range(2):
+        with pytest.raises(OvertakenError, match="another run has written this meanwhile"):
+            write(folder, "a", b"mine")
+        assert (tmp_path / "a").read_bytes() == b"theirs"
+    folder.entry("a")  # as the run that is repeated does
+    write(folder, "a", b"mine")
+    assert (tmp_path / "a").read_bytes() == b"mine"
+
+
+def test_a_file_that_a_listing_did_not_have_is_not_overwritten(tmp_path):
+    folder = LocalFolder(tmp_path)
+    folder.entries(".parquet")
+    in_another_process(tmp_path / "day/a.parquet", b"theirs")
+    in_another_process(tmp_path / "a.csv", b"theirs")
+    with pytest.raises(OvertakenError):
+        write(open_folder(tmp_path / "day"), "a.parquet", b"mine")
+    write(folder, "a.csv", b"mine")  # nobody looked for it: it does not depend on what was there
+
+
+def test_two_runs_that_write_the_same_are_at_peace(tmp_path):
+    folder = LocalFolder(tmp_path)
+    folder.entries()
+    in_another_process(tmp_path / "a", b"same")
+    write(folder, "a", b"same")
+
+
+def test_a_process_may_write_its_own_file_again(tmp_path):
+    folder = LocalFolder(tmp_path)
+    assert folder.entries() == []
+    for data in (b"one", b"two"):
+        write(folder, "a", data)
+    assert folder.read("a")[0] == b"two"
+
+
+def test_of_two_that_create_a_file_one_is_refused(tmp_path):
+    folder = LocalFolder(tmp_path)
+    folder.replace("plan", b"mine", None)
+    with pytest.raises(OvertakenError):
+        LocalFolder(tmp_path).replace("plan", b"theirs", None)
+    folder.replace("plan", b"mine", None)
+    assert folder.read("plan")[0] == b"mine"
+
+
+def test_a_file_that_was_put_in_its_place_meanwhile_is_not_emptied(tmp_path, monkeypatch):
+    """A second writer opened the file beside it while its owner was about to rename it."""
+    path, lock = tmp_path / "a", fcntl.flock
+
+    def late(file, how):
+        # The owner is done between our opening and our locking.
+        path.with_name(".a.partial").replace(path)
+        path.write_bytes(b"theirs, whole")
+        lock(file, how)
+
+    monkeypatch.setattr("batch_scoring.storage.local.fcntl.flock", late)
+    with pytest.raises(OvertakenError), atomic_file(path) as file:
+        file.write(b"mine")
+    assert path.read_bytes() == b"theirs, whole"
