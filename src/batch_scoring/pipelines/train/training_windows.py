@@ -111,6 +111,11 @@ class TrainingWindows:
             return None
         return replace(self, first=since, last=_FOREVER, days=days, features=tuple(dict.fromkeys(features)))
 
+    def heard(self, since: int) -> TrainingWindows | None:
+        """The same without features, and with confirmed events: a device in trouble is not silent."""
+        windows = self.held_out(since, ())
+        return windows and replace(windows, known_events=self.known_events.slice(0, 0))
+
     def devices_among(self, devices: frozenset[str]) -> set[str]:
         """Which of these devices have a window here."""
         found: set[str] = set()
