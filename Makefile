@@ -22,7 +22,7 @@ help:  ## show this list
 	@echo "  make run READINGS=readings.csv   the same with your own readings (file, folder or glob)"
 	@echo "  make run DATA=folder             in another workspace than ./data"
 
-run: $(VENV)/.run  ## set up, then simulate, ingest, aggregate, train, score, find incidents and report
+run: $(VENV)/.run  ## set up, then simulate, ingest, aggregate, train, score, find incidents, watch drift and report
 	$(BIN)/kedro run --params "$(PARAMS)"
 
 viz: $(VENV)/.run  ## look at the pipelines in Kedro-Viz, http://127.0.0.1:4141
