@@ -81,8 +81,23 @@ def test_a_daily_cycle_is_taken_and_noise_is_not():
     cycle = 3 * np.sin(hours / 24 * 2 * np.pi) + rng.normal(size=480)
     noise = rng.normal(size=480)
     walk = np.cumsum(rng.normal(size=480))
-    found = follows_time_of_day(np.column_stack([cycle, noise, walk]), hours, folds_of(480))
+    start_us = np.arange(480) * 3_600_000_000
+    found = follows_time_of_day(np.column_stack([cycle, noise, walk]), start_us, folds_of(480))
     assert found.tolist() == [True, False, False]
+
+
+def test_what_was_seen_on_one_day_only_is_no_time_of_day():
+    # A step every hour, which the hours explain as well as anything could.
+    rng = np.random.default_rng(6)
+    levels = (5.0 * (np.arange(480) // 12) + rng.normal(size=480))[:, None]
+    # Each hour in the two blocks that the others are judged by.
+    folds = [(slice(first, 480, 2), np.arange(1 - first, 480, 2)) for first in range(2)]
+    five_minutes = 300_000_000 * np.arange(480)
+    assert not follows_time_of_day(levels, five_minutes, folds).any()
+    daily = np.tile(levels[:288], (2, 1))
+    folds = [(slice(0, 288), np.arange(288, 576)), (slice(288, 576), np.arange(288))]
+    longer = 300_000_000 * np.arange(576) + 86_400_000_000 * (np.arange(576) >= 288)
+    assert follows_time_of_day(daily, longer, folds).all()
 
 
 def test_hours_are_those_of_utc():

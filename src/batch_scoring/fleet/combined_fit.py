@@ -119,7 +119,7 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, D
         notes += ("counter: its levels are taken from the window before",)
     folds = list(blocks(len(X), parameters))
     hours = hour_of(start_us)
-    seasonal = follows_time_of_day(counted[:, roles.levels], hours, folds)
+    seasonal = follows_time_of_day(counted[:, roles.levels], start_us, folds)
     if seasonal.any():
         named = ", ".join(series.features[place] for place in roles.levels[seasonal])
         notes += (f"time of day taken out of {named}",)
