@@ -87,17 +87,16 @@ def test_a_daily_cycle_is_taken_and_noise_is_not():
 
 
 def test_what_was_seen_on_one_day_only_is_no_time_of_day():
-    # A step every hour, which the hours explain as well as anything could.
+    # A step every hour: the hours explain it as well as anything could.
     rng = np.random.default_rng(6)
-    levels = (5.0 * (np.arange(480) // 12) + rng.normal(size=480))[:, None]
-    # Each hour in the two blocks that the others are judged by.
-    folds = [(slice(first, 480, 2), np.arange(1 - first, 480, 2)) for first in range(2)]
-    five_minutes = 300_000_000 * np.arange(480)
-    assert not follows_time_of_day(levels, five_minutes, folds).any()
-    daily = np.tile(levels[:288], (2, 1))
-    folds = [(slice(0, 288), np.arange(288, 576)), (slice(288, 576), np.arange(288))]
-    longer = 300_000_000 * np.arange(576) + 86_400_000_000 * (np.arange(576) >= 288)
-    assert follows_time_of_day(daily, longer, folds).all()
+    day = (5.0 * (np.arange(288) // 12) + rng.normal(size=288))[:, None]
+    start_us = 300_000_000 * np.arange(288)
+    alternate = [(slice(first, 288, 2), np.arange(1 - first, 288, 2)) for first in range(2)]
+    assert not follows_time_of_day(day, start_us, alternate).any()
+    # The same again two days later is one.
+    days = [(slice(0, 288), np.arange(288, 576)), (slice(288, 576), np.arange(288))]
+    later = np.append(start_us, start_us + 2 * 86_400_000_000)
+    assert follows_time_of_day(np.tile(day, (2, 1)), later, days).all()
 
 
 def test_hours_are_those_of_utc():
