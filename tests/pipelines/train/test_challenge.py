@@ -59,6 +59,12 @@ def test_one_that_is_not_worse_is_promoted_with_its_numbers(work):
     assert found.numbers["rank_stability"] > 0.8
 
 
+def test_what_the_champion_learned_from_is_not_held_out(work):
+    found = decision(work, share=0.3)
+    # All after the first half, which is the champion's.
+    assert found.numbers["challenger_windows"] == found.numbers["champion_windows"] == 2 * 288
+
+
 def test_one_that_flags_too_much_is_refused(work):
     # Trained on a quiet hour that tells nothing of the day after.
     noisy(work, 2, 0.2)
