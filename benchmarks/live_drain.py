@@ -1,11 +1,12 @@
 """Events drained into landing files beside a bare azure-eventhub receive loop, over one stand-in, in turn.
 
-Bare is what a plain program does: ``EventHubConsumerClient.receive_batch`` of ``azure.eventhub.aio`` over all
-partitions of the same hub at once, from their beginning, in batches as large and with as much prefetched as
-ours; of the events it only counts how many came, and its clock stops with the last one, before it closes. So
-it receives the same events with the same SDK, and does nothing with them. Ours is the ``receive`` pipeline without Kedro's start: asks each partition where it ends, receives,
-writes Parquet files, syncs them, moves the checkpoints, closes its connections. The numbers of the events
-that landed are compared before a time is told.
+Bare is what a plain program does: ``EventHubConsumerClient.receive_batch`` of ``azure.eventhub.aio`` over
+all partitions of the same hub at once, from their beginning, in batches as large and with as much prefetched
+as ours; of the events it only counts how many came, and its clock stops with the last one, before it closes.
+So it receives the same events with the same SDK, and does nothing with them. Ours is the ``receive`` pipeline
+without Kedro's start: asks each partition where it ends, receives, writes Parquet files, syncs them, moves
+the checkpoints, closes its connections. The numbers of the events that landed are compared before a time is
+told.
 
     python benchmarks/live_drain.py --events 200000 --rounds 3
 """

@@ -1,4 +1,4 @@
-"""``python -m tests.emulators.services``: an event hub and Blob Storage on this machine, for a person to play with.
+"""``python -m tests.emulators.services``: an event hub and Blob Storage on this machine, to play with.
 
 Both keep what they hold in a folder, and are there again at the next start. How to connect is written
 into a file that a shell reads: ``. data/services/environment``.
@@ -95,8 +95,8 @@ def _secret(path: Path) -> str:
 def _write_secret(path: Path, text: str) -> None:
     """Write a file that nobody else may read, whole or not at all."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
+    beside.touch(mode=0o600, exist_ok=False)
+    beside.write_text(text, encoding="utf-8")
     beside.replace(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,8 +12,10 @@ import pyarrow.compute as pc
 
 from batch_scoring.datasets.arrow_parquet import Stream
 from batch_scoring.datasets.event_hub.address import Address
-from batch_scoring.datasets.event_hub.drain import PAUSES
+from batch_scoring.datasets.event_hub.drain import PAUSES, SECONDS_BETWEEN_LINES
 from batch_scoring.datasets.event_hub.failures import diagnose, sentence
+
+logger = logging.getLogger(__name__)
 
 
 def publish(address: Address, data: pa.Table | Stream, client_options: Mapping[str, Any]) -> None:
@@ -37,19 +40,25 @@ def publish(address: Address, data: pa.Table | Stream, client_options: Mapping[s
     tables = data.batches if isinstance(data, Stream) else iter([data])
     try:
         with _producer(address, client_options) as producer:
-            _send_all(producer, tables)
+            _send_all(producer, tables, address)
     except EventHubError as error:
         raise sentence(error, address, "publishing") from error
 
 
-def _send_all(producer: Any, tables: Iterator[pa.Table | pa.RecordBatch]) -> None:
-    began = time.monotonic()
+def _send_all(producer: Any, tables: Iterator[pa.Table | pa.RecordBatch], address: Address) -> None:
+    began = told = time.monotonic()
+    sent = 0
     for table in tables:
         if table.num_rows:
             time.sleep(max(0.0, pc.max(table["due"]).as_py() - (time.monotonic() - began)))
             for device, bodies in _by_device(table):
                 for batch in _batches(producer, device, bodies):
                     _send(producer, batch)
+            sent += table.num_rows
+            if time.monotonic() - told >= SECONDS_BETWEEN_LINES:
+                told = time.monotonic()
+                logger.info("%s: %s events sent", address, f"{sent:,}")
+    logger.info("%s: all %s events sent in %.1f s", address, f"{sent:,}", time.monotonic() - began)
 
 
 def _producer(address: Address, client_options: Mapping[str, Any]) -> Any:
