@@ -47,10 +47,14 @@ def publish(address: Address, data: pa.Table | Stream, client_options: Mapping[s
 
 def _send_all(producer: Any, tables: Iterator[pa.Table | pa.RecordBatch], address: Address) -> None:
     began = told = time.monotonic()
-    sent = 0
+    sent, is_waiting = 0, False
     for table in tables:
         if table.num_rows:
-            time.sleep(max(0.0, pc.max(table["due"]).as_py() - (time.monotonic() - began)))
+            wait = pc.max(table["due"]).as_py() - (time.monotonic() - began)
+            if wait > 1 and not is_waiting:
+                is_waiting = True
+                logger.info("%s: %s events sent, from now on each when it is due", address, f"{sent:,}")
+            time.sleep(max(0.0, wait))
             for device, bodies in _by_device(table):
                 for batch in _batches(producer, device, bodies):
                     _send(producer, batch)
