@@ -25,7 +25,7 @@ def why_not_there() -> str | None:
     if shutil.which("node") is None:
         return "there is no Node.js on this machine"
     if not PROGRAM.is_file():
-        return f"Azurite is not installed in {HOME}; `make test` installs it"
+        return f"Azurite is not installed in {HOME}; `make services` and `make test` install it"
     return None
 
 
@@ -74,6 +74,10 @@ class Azurite:
                 self.port = int(found[1])
                 return self
         raise RuntimeError(f"Azurite did not start: {said}")
+
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self.process is not None and self.process.poll() is None
 
     def kill(self) -> None:
         """End it as a power cut would."""

@@ -7,6 +7,8 @@ import pytest
 from batch_scoring.datasets.event_hub.address import Address, read_address
 from batch_scoring.datasets.event_hub.checkpoints import Position, open_checkpoints
 from batch_scoring.fleet.errors import InputError
+from batch_scoring.storage.retries import RETRIES
+from tests.emulators.faulty_proxy import Fault
 
 ADDRESS = Address("fleet.servicebus.windows.net", "telemetry", "$Default")
 
@@ -61,9 +63,24 @@ def test_a_wrong_storage_key_is_one_sentence_without_the_key(request, monkeypatc
     monkeypatch.setenv(
         "AZURE_STORAGE_CONNECTION_STRING", azurite.connection_string().replace(azurite.key, wrong)
     )
-    with pytest.raises(InputError, match="answered 403") as error:
+    with pytest.raises(InputError, match="the account key is refused") as error:
         open_checkpoints("abfs://checkpoints", ADDRESS, None).read()
     assert wrong not in str(error.value)
+
+
+@pytest.mark.azurite
+def test_a_storage_that_stays_throttled_is_one_sentence_after_bounded_retries(proxy):
+    store = open_checkpoints("abfs://checkpoints-of-a-busy-account", ADDRESS, None)
+    store.move({"0": Position(1, "1")})
+    fault = Fault(503, times=10_000, applies=lambda method, path: "/checkpoint/" in path)
+    proxy.faults.append(fault)
+    with pytest.raises(
+        InputError, match=r"^checkpoints abfs://\S+: the storage is throttled \(503 ServerBusy\)"
+    ):
+        store.move({"0": Position(2, "2")})
+    assert 10_000 - fault.times == RETRIES + 1
+    proxy.faults.clear()
+    assert store.read() == {"0": Position(1, "1")}
 
 
 CONNECTION = (

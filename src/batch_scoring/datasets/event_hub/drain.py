@@ -152,7 +152,7 @@ class Drain:
             try:
                 return await ask()
             except Exception as error:
-                if pause is None or not diagnose(error).may_pass:
+                if pause is None or not diagnose(error).may_pass(self._address):
                     raise sentence(error, self._address, doing) from error
                 logger.info("%s, %s: %s; trying again", self._address, doing, diagnose(error).value)
                 await asyncio.sleep(pause)
@@ -167,7 +167,7 @@ class Drain:
             if error is None:
                 continue
             attempt = 0 if buffer.last > before else attempt + 1
-            if not diagnose(error).may_pass or attempt > len(PAUSES):
+            if not diagnose(error).may_pass(self._address) or attempt > len(PAUSES):
                 raise sentence(error, self._address, doing) from error
             logger.info("%s, %s: %s; connecting again", self._address, doing, diagnose(error).value)
             await asyncio.sleep(PAUSES[max(0, attempt - 1)])
