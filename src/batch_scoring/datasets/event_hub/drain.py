@@ -211,6 +211,9 @@ class Drain:
         try:
             await asyncio.wait({ended, receiving}, return_when=asyncio.FIRST_COMPLETED)
             error = ended.result() if ended.done() else receiving.exception()
+            if error is None:
+                # Written while this connection closes, and while others still receive.
+                await self._flush(buffer)
         finally:
             receiving.cancel()
             with suppress(asyncio.CancelledError, Exception):
