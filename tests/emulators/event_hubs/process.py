@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.emulators.event_hubs.faults import Faults
+from tests.emulators.ports import lasting_port
 
 PROJECT = Path(__file__).parents[3]
 KEY = "a2V5IG9mIHRoZSBzdGFuZC1pbiBmb3IgdGVzdHM="
@@ -38,9 +39,7 @@ class EventHubsProcess:
         self.folder, self.hub = folder, hub.partition(":")[0]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "key").write_text(KEY)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = lasting_port()
         self._command = [
             *(sys.executable, "-m", "tests.emulators.event_hubs", "--folder", str(folder)),
             *("--port", str(self.port), "--hub", hub, "--key-file", str(folder / "key")),
