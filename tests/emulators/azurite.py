@@ -84,6 +84,12 @@ class Azurite:
                 return self
         raise RuntimeError(f"Azurite did not start: {said}")
 
+    @property
+    def index(self) -> Path:
+        """Its index of blobs, replaced with every change when it is durable."""
+        assert self.folder is not None
+        return self.folder / "__azurite_db_blob__.json"
+
     def kill(self) -> None:
         """End it as a power cut would."""
         self._end(signal.SIGKILL)

@@ -1,9 +1,10 @@
 """``python -m tests.end_to_end.kills``: events flow while the run, the broker and the storage are killed.
 
 A sender publishes readings, each until the hub has accepted it. `kedro run --env=azure` receives, ingests
-and aggregates, again and again, as a timer would start it. At random moments one of the run, the stand-in
-for Event Hubs and Azurite is ended with `kill -9`. In the end every accepted reading must be in exactly
-one window; the exit code is 1 when it is not, or when a run ended with a traceback or not at all.
+and aggregates, again and again, as a timer would start it. At random moments, half of them while blobs
+are being written, one of the run, the stand-in for Event Hubs and Azurite is ended with `kill -9`. In the
+end every accepted reading must be in exactly one window; the exit code is 1 when it is not, or when a run
+ended with a traceback or not at all.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ EVENTS_A_ROUND = 500
 SENT_TWICE = 0.01
 # Runs take some seconds: most are left to end, and no moment of them is spared.
 SECONDS_BETWEEN_KILLS = (0.5, 9.0)
+# Most of a run is its start. So many kills wait until it writes, when a kill can do harm.
+SHARE_AT_WRITES = 0.5
+SECONDS_AFTER_A_WRITE = (0.0, 0.2)
+SECONDS_WITHOUT_A_WRITE = 20.0
 SECONDS_DOWN = (0.1, 2.5)
 SECONDS_BETWEEN_RUNS = 0.3
 SECONDS_OF_A_HANG = 600.0
@@ -141,9 +146,8 @@ class Runs(threading.Thread):
             self.said[_without_names(output.strip().rpartition("\n")[2])] += 1
         return process.returncode == 0
 
-    def kill(self, within: float) -> bool:
-        """Kill the run that is going on, if there is one after a moment; whether there was."""
-        time.sleep(within)
+    def kill(self) -> bool:
+        """Kill the run that is going on; False when there is none just now."""
         run = self._current
         if run is None or run.poll() is not None:
             return False
@@ -171,9 +175,11 @@ class Killer:
             self._began, self._wait = time.monotonic(), self._chance.uniform(*SECONDS_BETWEEN_KILLS)
             time.sleep(self._wait)
             victim = self._chance.choice(VICTIMS)
+            if self._chance.random() < SHARE_AT_WRITES:
+                self._wait_for_a_write()
             if victim == "run":
-                while not self._runs.kill(self._chance.uniform(0, 1)):
-                    pass
+                while not self._runs.kill():
+                    time.sleep(self._chance.uniform(0, 1))
             else:
                 self._servers[victim].kill()
                 time.sleep(self._chance.uniform(*SECONDS_DOWN))
@@ -181,6 +187,14 @@ class Killer:
             self.counts[victim] += 1
             print(f"\r{self.counts.total()} of {self._kills} kills", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
+
+    def _wait_for_a_write(self) -> None:
+        """Wait until a blob has just been written, and a moment more: while others are."""
+        index, deadline = self._servers["Azurite"].index, time.monotonic() + SECONDS_WITHOUT_A_WRITE
+        before = index.stat().st_mtime_ns
+        while index.stat().st_mtime_ns == before and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(self._chance.uniform(*SECONDS_AFTER_A_WRITE))
 
 
 @dataclass(frozen=True)
