@@ -1,12 +1,14 @@
 """Checkpoints: kept, never moved back, the same in a file and in Blob storage."""
 
 import importlib.util
+import time
 
 import pytest
 
 from batch_scoring.datasets.event_hub.address import Address, read_address
 from batch_scoring.datasets.event_hub.checkpoints import Position, open_checkpoints
 from batch_scoring.fleet.errors import InputError
+from tests.emulators.faulty_proxy import Fault
 
 ADDRESS = Address("fleet.servicebus.windows.net", "telemetry", "$Default")
 
@@ -64,6 +66,28 @@ def test_a_wrong_storage_key_is_one_sentence_without_the_key(request, monkeypatc
     with pytest.raises(InputError, match="answered 403") as error:
         open_checkpoints("abfs://checkpoints", ADDRESS, None).read()
     assert wrong not in str(error.value)
+
+
+@pytest.mark.slow
+@pytest.mark.azurite
+@pytest.mark.parametrize("kind", [503, 429, "reset", "lost answer"])
+def test_trouble_that_passes_is_waited_out_as_with_all_data_in_blobs(container, proxy, kind):
+    store = open_checkpoints(f"abfs://{container}", ADDRESS, None)
+    store.move({"0": Position(1, "1")})
+    proxy.faults.append(Fault(kind, 3, lambda method, path: "checkpoint" in path))
+    began = time.monotonic()
+    store.move({"0": Position(2, "2")})
+    assert time.monotonic() - began < 5  # the SDK's own policy waits for 18 s before it tries again
+    assert store.read() == {"0": Position(2, "2")}
+
+
+@pytest.mark.slow
+@pytest.mark.azurite
+@pytest.mark.parametrize("kind", [503, 429])
+def test_throttling_that_stays_ends_with_one_sentence(container, proxy, kind):
+    proxy.faults.append(Fault(kind, 10_000))
+    with pytest.raises(InputError, match=f"answered {kind} ServerBusy; the account is throttled"):
+        open_checkpoints(f"abfs://{container}", ADDRESS, None).read()
 
 
 CONNECTION = (

@@ -134,10 +134,13 @@ class BlobCheckpoints:
 
     def _open(self, client: Any) -> Any:
         from batch_scoring.storage.blob_service import credential_for
+        from batch_scoring.storage.retries import BoundedRetry, Transport
 
         place, credentials = Location.read(self._url), Credentials.find(self._given)
         # An emulator may not know the newest version; nothing newer is used here.
-        options = {"api_version": "2021-12-02", "retry_total": 4}
+        options: dict[str, Any] = {"api_version": "2021-12-02"}
+        # The SDK's own policy waits for 18 s before it tries again: a drain would stand still.
+        options |= {"retry_policy": BoundedRetry(), "transport": Transport()}
         if credentials.connection_string:
             return client.from_connection_string(credentials.connection_string, place.container, **options)
         account = place.account_url or credentials.account_url
@@ -152,6 +155,7 @@ class BlobCheckpoints:
     def _sentence(self, error: Exception) -> InputError:
         status = getattr(error, "status_code", None)
         code = getattr(error, "error_code", None) or type(error).__name__
+        code = getattr(code, "value", code)
         advice = {
             401: "sign in, or correct the key",
             403: f"check {STORAGE_CONNECTION_STRING}, the SAS's end, the role and this machine's clock",
