@@ -1,6 +1,7 @@
 """Checkpoints: kept, never moved back, the same in a file and in Blob storage."""
 
 import importlib.util
+import time
 
 import pytest
 
@@ -81,6 +82,19 @@ def test_a_storage_that_stays_throttled_is_one_sentence_after_bounded_retries(pr
     assert 10_000 - fault.times == RETRIES + 1
     proxy.faults.clear()
     assert store.read() == {"0": Position(1, "1")}
+
+
+@pytest.mark.slow
+@pytest.mark.azurite
+@pytest.mark.parametrize("kind", [503, 429, "reset", "lost answer"])
+def test_trouble_that_passes_is_waited_out_as_with_all_data_in_blobs(container, proxy, kind):
+    store = open_checkpoints(f"abfs://{container}", ADDRESS, None)
+    store.move({"0": Position(1, "1")})
+    proxy.faults.append(Fault(kind, 3, lambda method, path: "checkpoint" in path))
+    began = time.monotonic()
+    store.move({"0": Position(2, "2")})
+    assert time.monotonic() - began < 5  # the SDK's own policy waits for 18 s before it tries again
+    assert store.read() == {"0": Position(2, "2")}
 
 
 CONNECTION = (

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.emulators.event_hubs.faults import Faults
+from tests.emulators.ports import lasting_port
 
 PROJECT = Path(__file__).parents[3]
 KEY = "a2V5IG9mIHRoZSBzdGFuZC1pbiBmb3IgdGVzdHM="
@@ -45,7 +46,7 @@ class EventHubsProcess:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "key").touch(mode=0o600)
         (folder / "key").write_text(key)
-        self.port = port or _free_port()
+        self.port = port or lasting_port()
         self._command = [
             *(sys.executable, "-m", "tests.emulators.event_hubs", "--folder", str(folder)),
             *("--port", str(self.port), "--hub", hub, "--key-file", str(folder / "key")),
@@ -94,12 +95,6 @@ class EventHubsProcess:
             f"Endpoint=sb://127.0.0.1:{self.port};SharedAccessKeyName=RootManageSharedAccessKey;"
             f"SharedAccessKey={key or self._key};UseDevelopmentEmulator=true;EntityPath={hub or self.hub}"
         )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
