@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help run viz mlflow test test-quick lint bench lock clean
+.PHONY: help run viz mlflow services test test-quick lint bench lock clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ help:  ## show this list
 	@echo "  make run READINGS=readings.csv   the same with your own readings (file, folder or glob)"
 	@echo "  make run DATA=folder             in another workspace than ./data"
 
-run: $(VENV)/.run  ## set up, then simulate, ingest, aggregate, train, score, find incidents and report
+run: $(VENV)/.run  ## set up, then simulate, ingest, aggregate, train, score, find incidents, watch drift and report
 	$(BIN)/kedro run --params "$(PARAMS)"
 
 viz: $(VENV)/.run  ## look at the pipelines in Kedro-Viz, http://127.0.0.1:4141
@@ -30,6 +30,9 @@ viz: $(VENV)/.run  ## look at the pipelines in Kedro-Viz, http://127.0.0.1:4141
 
 mlflow: $(VENV)/.run  ## look at runs and model versions in MLflow, http://127.0.0.1:5000
 	$(BIN)/mlflow server --host 127.0.0.1 --backend-store-uri sqlite:///$(DATA)/06_models/mlflow/mlflow.db
+
+services: $(VENV)/.dev .azurite/.ready  ## an event hub and Blob Storage on this machine, until Ctrl-C; says how to connect
+	@$(BIN)/python -m tests.emulators.services
 
 test: $(VENV)/.dev system-packages .azurite/.ready  ## set up, then run every test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

@@ -1,10 +1,12 @@
 """Events drained into landing files beside a bare azure-eventhub receive loop, over one stand-in, in turn.
 
-Bare is what a plain program does: ``EventHubConsumerClient.receive_batch`` of ``azure.eventhub.aio`` over all
-partitions, with the SDK's own settings, counting events; its clock stops with the last event, before it
-closes. Ours is the ``receive`` pipeline without Kedro's start: asks each partition where it ends, receives,
-writes Parquet files, syncs them, moves the checkpoints, closes its connections. The numbers of the events
-that landed are compared before a time is told.
+Bare is what a plain program does: ``EventHubConsumerClient.receive_batch`` of ``azure.eventhub.aio`` over
+all partitions of the same hub at once, from their beginning, in batches as large and with as much prefetched
+as ours; of the events it only counts how many came, and its clock stops with the last one, before it closes.
+So it receives the same events with the same SDK, and does nothing with them. Ours is the ``receive`` pipeline
+without Kedro's start: asks each partition where it ends, receives, writes Parquet files, syncs them, moves
+the checkpoints, closes its connections. The numbers of the events that landed are compared before a time is
+told.
 
     python benchmarks/live_drain.py --events 200000 --rounds 3
 """
@@ -71,6 +73,8 @@ def _fill(hubs: EventHubsProcess, events: int) -> None:
 def _bare(hubs: EventHubsProcess, events: int) -> float:
     from azure.eventhub.aio import EventHubConsumerClient
 
+    from batch_scoring.datasets.event_hub.drain import PREFETCH
+
     async def receive() -> float:
         client = EventHubConsumerClient.from_connection_string(hubs.connection_string(), "$Default")
         came, whole = 0, asyncio.Event()
@@ -83,7 +87,11 @@ def _bare(hubs: EventHubsProcess, events: int) -> float:
 
         began = time.perf_counter()
         async with client:
-            receiving = asyncio.create_task(client.receive_batch(on_batch, starting_position="-1"))
+            receiving = asyncio.create_task(
+                client.receive_batch(
+                    on_batch, starting_position="-1", prefetch=PREFETCH, max_batch_size=PREFETCH
+                )
+            )
             await whole.wait()
             seconds = time.perf_counter() - began
             receiving.cancel()

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 import joblib
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
-from workspace import WINDOWS, Fleet, open_fleet
+from workspace import WINDOWS, Fleet
 
-from competitors.outcome import print_repeated_time, save_scores
+from competitors.outcome import score_repeatedly
 from competitors.sklearn_pickles import read_features
 
 
@@ -42,10 +41,5 @@ def score(fleet: Fleet) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     return scored, scored < 0
 
 
-def main(fleet_folder: str, out: str) -> None:
-    fleet = open_fleet(Path(fleet_folder))
-    save_scores(Path(out), *print_repeated_time(lambda: score(fleet)))
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    score_repeatedly(score, *sys.argv[1:])

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from workspace import Fleet
+
+    Scored = tuple[NDArray[np.float64], NDArray[np.bool_]]
 
 T = TypeVar("T")
 
@@ -23,6 +26,14 @@ def save_scores(out: Path, scores: NDArray[np.float64], is_anomaly: NDArray[np.b
     import numpy as np
 
     np.savez(out, scores=scores, is_anomaly=is_anomaly)
+
+
+def score_repeatedly(score: Callable[[Fleet], Scored], fleet_folder: str, out: str) -> None:
+    """Be a competitor: score the fleet again and again, tell how long that took, and keep the scores."""
+    from workspace import open_fleet
+
+    fleet = open_fleet(Path(fleet_folder))
+    save_scores(Path(out), *print_repeated_time(lambda: score(fleet)))
 
 
 def print_repeated_time(work: Callable[[], T]) -> T:

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from workspace import WINDOWS, Fleet, open_fleet
+from workspace import WINDOWS, Fleet
 
-from competitors.outcome import print_repeated_time, save_scores
+from competitors.outcome import score_repeatedly
 
 
 def read_features(windows_file: Path) -> NDArray[np.float64]:
@@ -40,10 +40,5 @@ def score(fleet: Fleet) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     return scored, scored < 0
 
 
-def main(fleet_folder: str, out: str) -> None:
-    fleet = open_fleet(Path(fleet_folder))
-    save_scores(Path(out), *print_repeated_time(lambda: score(fleet)))
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    score_repeatedly(score, *sys.argv[1:])

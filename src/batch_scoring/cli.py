@@ -1,4 +1,4 @@
-"""The project's own commands beside Kedro's: `kedro run` with ids kept as text, and `kedro models …`.
+"""The project's own commands beside Kedro's: `kedro run` with ids kept as text, `kedro report` and others.
 
 Kedro reads this module at every start, so nothing heavy is imported before a command runs.
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 import copy
 import re
 from importlib import import_module
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import click
 from kedro.framework.cli.project import run as kedro_run
@@ -156,8 +157,37 @@ class LazyGroup(click.Group):
         return group
 
 
+@click.command("report", cls=OneLineErrors)
+@click.option("--data", metavar="FOLDER", help="The folder of the data; default: the catalog's.")
+@click.option("--env", "-e", metavar="ENV", help="Kedro configuration environment.")
+@click.option(
+    "--to",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("data/report.html"),
+    show_default=True,
+    help="Where to put the copy.",
+)
+def report(data: str | None, env: str | None, to: Path) -> None:
+    """Copy the page of the last report to this machine."""
+    from kedro.framework.session import KedroSession
+
+    from batch_scoring.storage.local import atomic_file
+
+    with KedroSession.create(env=env, runtime_params={"data": data} if data else None) as session:
+        catalog = cast(KedroSession, session).load_context().catalog
+    where = catalog["report_page"]._describe()["filepath"]
+    if not catalog.exists("report_page"):
+        raise InputError(f"{where}: there is no page yet; make it with `kedro run --pipelines=report`")
+    page = catalog.load("report_page")
+    with atomic_file(to) as file:
+        file.write(page.encode())
+    click.echo(f"{where} is copied to {to}: open it in a browser")
+
+
 run = _run_command()
 cli.add_command(run)
+cli.add_command(report)
 cli.add_command(LazyGroup("models", "batch_scoring.models_cli", "List, promote, roll back, import models."))
 cli.add_command(LazyGroup("deploy", "batch_scoring.deploy.cli", "Print what is to be deployed."))
 cli.add_command(LazyGroup("jobs", "batch_scoring.cluster.cli", "Jobs, one per sensor: submit, watch."))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.tables import TIMESTAMP
-from batch_scoring.written_rows import BEGIN, END, WrittenRow, read_rows
+from batch_scoring.written_rows import BEGIN, END, WrittenRow, read_table
 
 FEEDBACK = pa.schema(
     [
@@ -31,10 +32,6 @@ def read_feedback(path: Path | str) -> pa.Table:
     :func:`batch_scoring.labels.read_labels`, ``verdict`` (``false_alarm`` or ``true_event``) and, if
     there is one, ``note``.
 
-    Parameters
-    ----------
-    path : path
-
     Returns
     -------
     pyarrow.Table
@@ -45,16 +42,13 @@ def read_feedback(path: Path | str) -> pa.Table:
     InputError
         Naming the file, the row and the column.
     """
-    rows = [
-        (
-            *(row.text("device"), row.text("sensor")),
-            *row.interval(),
-            *(_verdict(row), row.optional_text("note")),
-        )
-        for row in read_rows(Path(path), [("device",), ("sensor",), BEGIN, END, ("verdict",)])
-    ]
-    columns = zip(*rows, strict=True) if rows else [[] for _ in FEEDBACK]
-    return pa.table([pa.array(c, f.type) for c, f in zip(columns, FEEDBACK, strict=True)], schema=FEEDBACK)
+    required = [("device",), ("sensor",), BEGIN, END, ("verdict",)]
+    return read_table(Path(path), FEEDBACK, required, _finding)
+
+
+def _finding(row: WrittenRow) -> tuple[Any, ...]:
+    note = row.optional_text("note")
+    return row.text("device"), row.text("sensor"), *row.interval(), _verdict(row), note
 
 
 def _verdict(row: WrittenRow) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from batch_scoring.fleet.tables import TIMESTAMP
-from batch_scoring.written_rows import BEGIN, END, read_rows
+from batch_scoring.written_rows import BEGIN, END, WrittenRow, read_table
 
 LABELS = pa.schema(
     [
@@ -41,9 +42,8 @@ def read_labels(path: Path | str) -> pa.Table:
     InputError
         Naming the file, the row and the column.
     """
-    rows = [
-        (row.text("device"), row.text("sensor"), row.optional_text("kind"), *row.interval())
-        for row in read_rows(Path(path), [("device",), ("sensor",), BEGIN, END])
-    ]
-    columns = zip(*rows, strict=True) if rows else [[] for _ in LABELS]
-    return pa.table([pa.array(c, f.type) for c, f in zip(columns, LABELS, strict=True)], schema=LABELS)
+    return read_table(Path(path), LABELS, [("device",), ("sensor",), BEGIN, END], _label)
+
+
+def _label(row: WrittenRow) -> tuple[Any, ...]:
+    return row.text("device"), row.text("sensor"), row.optional_text("kind"), *row.interval()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -97,6 +97,32 @@ def read_rows(path: Path, required: Sequence[tuple[str, ...]]) -> Iterator[Writt
         raise InputError(f"{path}: there is no such file") from None
     except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
         raise InputError(f"{path}: cannot be read as {suffix} ({error})") from error
+
+
+def read_table(
+    path: Path,
+    schema: pa.Schema,
+    required: Sequence[tuple[str, ...]],
+    read: Callable[[WrittenRow], Sequence[Any]],
+) -> pa.Table:
+    """Read the rows of a file into a table, in the order of the file.
+
+    Parameters
+    ----------
+    path, required
+        See :func:`read_rows`.
+    schema : pyarrow.Schema
+    read : callable
+        The values of a row, in the order of the schema.
+
+    Raises
+    ------
+    InputError
+        Naming the file, the row and the column.
+    """
+    rows = [read(row) for row in read_rows(path, required)]
+    columns = zip(*rows, strict=True) if rows else [[] for _ in schema]
+    return pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
 
 
 def _read_csv(path: Path) -> Iterator[tuple[str, dict[Any, Any]]]:

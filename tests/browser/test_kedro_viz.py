@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from batch_scoring.pipeline_registry import ORDER
-from tests.browser.browser import keep_screenshot, open_browser, open_page, require_chromium
+from tests.browser.browser import keep_screenshot, open_page, require_chromium
 from tests.end_to_end.workspaces import Workspace
 from tests.kedro_viz_server import kedro_viz
 
@@ -32,12 +32,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     workspace.run(params="train.fit.detector=one_class_svm")
     with kedro_viz(workspace.folder, folder / "server.log") as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with open_browser() as browser:
-        yield browser
 
 
 @contextmanager

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from batch_scoring.datasets.fleet_models import TrackedFleetModels
 from batch_scoring.tracking.names import registered_name
-from tests.browser.browser import keep_screenshot, open_browser, open_page
+from tests.browser.browser import keep_screenshot, open_page
 from tests.fleet_models import make_training
 from tests.mlflow_server import mlflow_server
 
@@ -36,12 +35,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
     run_id = dataset.store.client.get_model_version_by_alias("vibration", "champion").run_id
     with mlflow_server(folder / "mlflow") as uri:
         yield uri, run_id
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with open_browser() as browser:
-        yield browser
 
 
 def test_the_models_page_shows_a_model_a_sensor_with_its_champion(trained, browser):

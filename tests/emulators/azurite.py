@@ -13,10 +13,13 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.emulators.ports import lasting_port
+
 PROJECT = Path(__file__).parents[2]
 # Where `make test` puts it; AZURITE names another folder with node_modules in it.
 HOME = Path(os.environ.get("AZURITE") or PROJECT / ".azurite")
 PROGRAM = HOME / "node_modules/azurite/dist/src/blob/main.js"
+DURABLE = Path(__file__).with_name("azurite_durable.js")
 ACCOUNT = "batchscoring"
 
 
@@ -25,7 +28,7 @@ def why_not_there() -> str | None:
     if shutil.which("node") is None:
         return "there is no Node.js on this machine"
     if not PROGRAM.is_file():
-        return f"Azurite is not installed in {HOME}; `make test` installs it"
+        return f"Azurite is not installed in {HOME}; `make services` and `make test` install it"
     return None
 
 
@@ -42,6 +45,9 @@ class Azurite:
     ----------
     folder : Path or None
         Where it keeps its blobs, so that they outlive it; None: in memory.
+    is_durable : bool
+        Whether it answers when a change is on disk, as the service does. By itself it writes what has
+        changed every five seconds, and :meth:`kill` loses what it has acknowledged since.
     key : str
         The account's key.
     port : int
@@ -49,6 +55,7 @@ class Azurite:
     """
 
     folder: Path | None = None
+    is_durable: bool = False
     key: str = field(default_factory=new_key)
     port: int = 0
     process: subprocess.Popen[str] | None = None
@@ -56,10 +63,12 @@ class Azurite:
     def start(self) -> Azurite:
         """Start it and wait until it listens."""
         place = ["--location", str(self.folder)] if self.folder else ["--inMemoryPersistence"]
+        first = ["-r", str(DURABLE)] if self.is_durable else []
+        self.port = self.port or lasting_port()
         self.process = subprocess.Popen(
             [
-                *("node", str(PROGRAM), "--blobHost", "127.0.0.1", "--blobPort", str(self.port), *place),
-                *("--skipApiVersionCheck", "--disableTelemetry", "--silent"),
+                *("node", *first, str(PROGRAM), *place, "--blobHost", "127.0.0.1"),
+                *("--blobPort", str(self.port), "--skipApiVersionCheck", "--disableTelemetry", "--silent"),
             ],
             env=os.environ | {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{self.key}"},
             stdout=subprocess.PIPE,
@@ -74,6 +83,16 @@ class Azurite:
                 self.port = int(found[1])
                 return self
         raise RuntimeError(f"Azurite did not start: {said}")
+
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def index(self) -> Path:
+        """Its index of blobs, replaced with every change when it is durable."""
+        assert self.folder is not None
+        return self.folder / "__azurite_db_blob__.json"
 
     def kill(self) -> None:
         """End it as a power cut would."""

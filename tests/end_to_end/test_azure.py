@@ -10,40 +10,14 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from batch_scoring.storage import open_folder
 from tests.emulators.azurite import ACCOUNT
 from tests.emulators.faulty_proxy import Fault
-from tests.end_to_end.workspaces import DATA, PROJECT, Workspace
+from tests.end_to_end.workspaces import DATA, PROJECT, BlobWorkspace, Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.azurite, pytest.mark.xdist_group("azurite_runs")]
-
-
-class BlobWorkspace(Workspace):
-    """A workspace in a container; MLflow's database is a local file."""
-
-    def command(self, pipelines="", params=""):
-        return [*super().command(pipelines, params), "--env", "azure"]
-
-    def table(self, name):
-        folder = open_folder(f"{self.folder}/{name}")
-        return pa.concat_tables(
-            [pq.read_table(folder.local_copy(entry.name)) for entry in folder.entries(".parquet")]
-        )
-
-    def files(self, *names):
-        import hashlib
-
-        return {
-            f"{name}/{entry.name}": hashlib.sha256(
-                open_folder(f"{self.folder}/{name}").read(entry.name)[0]
-            ).hexdigest()
-            for name in names
-            for entry in open_folder(f"{self.folder}/{name}").entries()
-        }
 
 
 @pytest.fixture(scope="module")

@@ -1,24 +1,23 @@
 """A live fleet: events through a hub to readings, with every process killed at random moments."""
 
 import json
-import os
-import random
-import signal
-import time
+from datetime import UTC, datetime
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from batch_scoring.fleet.tables import READINGS
+from batch_scoring.fleet.tables import PREDICTIONS, READINGS
 from tests.datasets.event_hub.clients import send
-from tests.emulators.event_hubs.faults import Faults
+from tests.emulators import azurite
 from tests.emulators.event_hubs.process import KEY
-from tests.end_to_end.workspaces import SMALL_FLEET, Workspace
+from tests.end_to_end.kills import kill_everything
+from tests.end_to_end.workspaces import SMALL_FLEET, BlobWorkspace, Workspace
 
 pytestmark = pytest.mark.slow
 
 AT = "at=2026-02-01T00:00Z"
-KILLS = 4
 
 
 @pytest.fixture
@@ -43,8 +42,9 @@ def readings(first, count):
     ]
 
 
-def values(workspace):
-    return sorted(workspace.table("02_intermediate/readings")["value"].to_pylist())
+def predictions(workspace):
+    order = [(name, "ascending") for name in ("sensor", "device", "window_start")]
+    return workspace.table("07_model_output/predictions").sort_by(order).combine_chunks()
 
 
 def test_what_a_fleet_publishes_becomes_the_readings_of_its_files(event_hubs, live, tmp_path):
@@ -76,27 +76,14 @@ def test_landed_files_may_be_deleted_as_the_checkpoints_know_how_far_they_went(e
     assert "nothing new in event hub 'telemetry'" in live.run("receive")
 
 
-def test_every_accepted_event_is_one_reading_whoever_is_killed(event_hubs, live):
-    """The run and the broker are killed (kill -9) at random moments while events flow."""
-    chance = random.Random(7)
-    event_hubs.inject(Faults(slow_partitions=dict.fromkeys("0123", 0.05)))
-    sent = 0
-    for kill in range(KILLS):
-        for partition in "0123":
-            send(event_hubs, readings(sent, 500), partition_id=partition)
-            sent += 500
-        run = live.start("receive,ingest", "receive.max_events=700" if kill % 3 == 0 else "")
-        time.sleep(chance.uniform(1.0, 6.0))
-        if kill % 2:
-            event_hubs.kill()
-            time.sleep(0.3)
-            event_hubs.start()
-            time.sleep(chance.uniform(0.0, 3.0))
-        if run.poll() is None:
-            os.killpg(run.pid, signal.SIGKILL)
-        run.communicate()
-    live.run("receive,ingest")
-    assert values(live) == [n + 0.5 for n in range(sent)]
+@pytest.mark.azurite
+def test_every_accepted_reading_is_in_one_window_whoever_is_killed(tmp_path):
+    """`python -m tests.end_to_end.kills`, small."""
+    if reason := azurite.why_not_there():
+        pytest.skip(reason)
+    result = kill_everything(kills=6, events=6000, seed=7, folder=tmp_path)
+    assert result.is_all_well, str(result)
+    assert result.accepted == result.found.in_windows == 6000
 
 
 def test_a_run_that_cannot_sign_in_ends_with_one_line_and_no_key(event_hubs, live, monkeypatch):
@@ -111,3 +98,70 @@ def test_a_run_that_cannot_sign_in_ends_with_one_line_and_no_key(event_hubs, liv
 def test_a_run_without_a_hub_says_what_to_set(live, monkeypatch):
     monkeypatch.delenv("EVENT_HUB_CONNECTION_STRING")
     assert "set EVENT_HUB_CONNECTION_STRING" in live.run("receive", expect=1)
+
+
+@pytest.fixture
+def blobs(event_hubs, container, tmp_path, monkeypatch):
+    """A workspace in a container that receives from the stand-in, whole runs of which are possible."""
+    (tmp_path / "mlflow").mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow/mlflow.db")
+    monkeypatch.setenv("EVENT_HUB_CONNECTION_STRING", event_hubs.connection_string())
+    return BlobWorkspace(f"abfs://{container}/live")
+
+
+@pytest.mark.azurite
+def test_predictions_of_what_a_fleet_publishes_are_those_of_its_files_value_for_value(blobs, tmp_path):
+    faults = "publish.duplicate_share=0.02,publish.disorder_share=0.05"
+    blobs.run("publish", faults)
+    blobs.run("receive,ingest,aggregate,train,score")
+    files = Workspace(tmp_path / "files")
+    files.run("simulate,ingest,aggregate,train,score")
+    ours, theirs = predictions(blobs), predictions(files)
+    assert ours.num_rows > 4000
+    assert ours.schema.names == PREDICTIONS.names
+    assert ours.equals(theirs)
+
+
+@pytest.mark.azurite
+@pytest.mark.parametrize(
+    ("features", "windows"),
+    [("mean,std,min,max,change", 1), ("mean,std,min,max,change,diff_mean", 2)],
+    ids=["only its own", "and the next, with diff_mean"],
+)
+def test_a_late_reading_from_the_hub_replaces_the_predictions_that_it_changes(
+    event_hubs, blobs, features, windows
+):
+    at = f"aggregate.features=[{features}],at=2026-01-07T00:00Z"
+    blobs.run("publish", at)
+    blobs.run("receive,ingest,aggregate,train,score", at)
+    before = predictions(blobs)
+    device = before["device"][-1].as_py()
+    late = datetime(2026, 1, 6, 22, 57, 30, tzinfo=UTC)  # an hour ago
+    reading = {"timestamp": late.isoformat(), "device": device, "sensor": "vibration", "value": 1234.5}
+    send(event_hubs, [json.dumps(reading)], partition_key=device)
+    output = blobs.run("receive,ingest,aggregate,score", at)
+    after = predictions(blobs)
+    assert f"score: {windows} windows scored" in output
+
+    same, key = before.schema.names[:4], [*before.schema.names[:4], "window_fingerprint"]
+    assert after.select(same).equals(before.select(same))
+    is_changed = [row not in before.select(key).to_pylist() for row in after.select(key).to_pylist()]
+    starts = [datetime(2026, 1, 6, 22, 55, tzinfo=UTC), datetime(2026, 1, 6, 23, 0, tzinfo=UTC)]
+    changed = after.filter(pa.array(is_changed))
+    assert changed["window_start"].to_pylist() == starts[:windows]
+    assert set(zip(changed["device"].to_pylist(), changed["sensor"].to_pylist(), strict=True)) == {
+        (device, "vibration")
+    }
+    is_same = pa.array([not one for one in is_changed])
+    assert after.filter(is_same).equals(before.filter(is_same))
+
+    old = before.filter(pa.array(is_changed))
+    assert changed["score"][0] != old["score"][0]
+    assert changed["is_anomaly"][0].as_py()
+    counts = blobs.table("03_primary/windows").filter(
+        (pc.field("device") == device)
+        & (pc.field("sensor") == "vibration")
+        & (pc.field("window_start") == pa.scalar(starts[0]))
+    )
+    assert counts["count"].to_pylist() == [6]
+    assert changed["value"][0].as_py() == pytest.approx((5 * old["value"][0].as_py() + 1234.5) / 6)

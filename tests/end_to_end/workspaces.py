@@ -12,6 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batch_scoring.storage import open_folder
+
 PROJECT = Path(__file__).parents[2]
 
 # Four devices, two days, every kind of trouble: a run takes seconds.
@@ -28,12 +30,12 @@ class Workspace:
     Attributes
     ----------
     folder : Path
-        What ``--params data=`` names.
+        What ``--params data=`` names; of :class:`BlobWorkspace` a URL.
     params : str
         More of ``--params``, for every run.
     """
 
-    folder: Path
+    folder: Path | str
     params: str = SMALL_FLEET
 
     def command(self, pipelines: str = "", params: str = "") -> list[str]:
@@ -80,7 +82,7 @@ class Workspace:
     def table(self, name: str) -> pa.Table:
         """All rows of a table such as ``07_model_output/predictions``."""
         return pa.concat_tables(
-            [pq.read_table(path) for path in sorted((self.folder / name).rglob("*.parquet"))]
+            [pq.read_table(path) for path in sorted(Path(self.folder, name).rglob("*.parquet"))]
         )
 
     def files(self, *names: str) -> dict[str, str]:
@@ -88,8 +90,32 @@ class Workspace:
         return {
             str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
             for name in names
-            for path in sorted((self.folder / name).rglob("*"))
+            for path in sorted(Path(self.folder, name).rglob("*"))
             if path.is_file()
+        }
+
+
+class BlobWorkspace(Workspace):
+    """A workspace in a container: ``folder`` is its URL as text, and all runs are of ``--env=azure``."""
+
+    def command(self, pipelines: str = "", params: str = "") -> list[str]:
+        """The ``kedro run`` command line."""
+        return [*super().command(pipelines, params), "--env", "azure"]
+
+    def table(self, name: str) -> pa.Table:
+        """All rows of a table such as ``07_model_output/predictions``."""
+        folder = open_folder(f"{self.folder}/{name}")
+        return pa.concat_tables(
+            [pq.read_table(folder.local_copy(entry.name)) for entry in folder.entries(".parquet")]
+        )
+
+    def files(self, *names: str) -> dict[str, str]:
+        """The SHA-256 of every blob below these folders, by relative path."""
+        folders = {name: open_folder(f"{self.folder}/{name}") for name in names}
+        return {
+            f"{name}/{entry.name}": hashlib.sha256(folder.read(entry.name)[0]).hexdigest()
+            for name, folder in folders.items()
+            for entry in folder.entries()
         }
 
 

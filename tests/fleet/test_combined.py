@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batch_scoring.fleet.combined import CombinedModels, treat
 from batch_scoring.fleet.fit import fit_fleet
 from batch_scoring.fleet.model import FleetModel
 from batch_scoring.fleet.one_class_svm import FitParameters
 from batch_scoring.fleet.score import score_fleet
+from batch_scoring.fleet.treatments import Roles
 from tests.factories import make_windows
 from tests.fleet.test_treatments import FEATURES, windows_of
 
@@ -157,3 +159,28 @@ def test_a_target_beyond_the_windows_is_extrapolated_and_said():
     )
     assert model.table["threshold"].to_pylist() == [-5.0]
     assert not any(scored(model, UNSEEN)["is_anomaly"])
+
+
+def test_a_jump_of_a_falling_counter_is_told_by_its_step_too():
+    rng = np.random.default_rng(9)
+    X = windows_of(1e6 - np.cumsum(rng.uniform(0.5, 1.5, 600 * 12)).reshape(600, 12))
+    model, _ = fitted(X[:400])
+    assert model.table["kind"].to_pylist() == ["counter"]
+    later = X[400:410].copy()
+    later[5, [0, 2, 3, 5]] -= 50
+    found = scored(model, later)
+    assert found["is_anomaly"] == [False] * 5 + [True] + [False] * 4
+    # Farther from its usual level than the window before, as a counter always is: that makes it no old news.
+    assert dict(found["contributions"][5])["diff_mean"] > 1
+
+
+def test_whether_the_window_before_was_unusual_is_told_by_its_own_hour():
+    levels = 10 * np.arange(24.0)
+    models = CombinedModels(
+        np.zeros(1, np.int64), np.zeros((1, 2)), np.ones((1, 2)), np.zeros(1, np.int64), levels[None, None]
+    )
+    # At 5 o'clock the mean is 2 above the 50 that is usual; at 4 it was the usual 40, or 43.
+    X = np.array([[52.0, 12.0], [52.0, 9.0]])
+    start_us, roles = np.full(2, 5 * HOUR_US), Roles.of(("mean", "diff_mean"))
+    _, z = treat(X, start_us, HOUR_US, np.array([2]), models, roles)
+    assert z.tolist() == [[2.0, 2.0], [12.0, 0.0]]

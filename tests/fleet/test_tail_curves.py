@@ -1,6 +1,7 @@
 """Rarity never falls as a value grows, and is what the share of larger values says."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -28,6 +29,12 @@ def test_a_tenth_is_one_decade_and_the_tail_goes_on():
     expected = np.array([0.5, 1.0, 2.0, 3.0, 9.0])
     # Of an exponential distribution, 10^-x of the values lie above x ln 10.
     np.testing.assert_allclose(rarity(curve, expected * np.log(10)), expected, rtol=0.06)
+
+
+def test_of_few_values_the_tail_has_twenty_or_half_of_them():
+    for n, n_tail in ((19, 9), (30, 15), (60, 20), (199, 20), (300, 30), (2000, 75)):
+        curve = fit_curve(np.arange(float(n)))
+        assert (curve[8], 10 ** -curve[10]) == (n - n_tail - 1, pytest.approx(n_tail / n))
 
 
 def test_each_value_is_judged_by_the_curve_it_belongs_to():

@@ -81,8 +81,22 @@ def test_a_daily_cycle_is_taken_and_noise_is_not():
     cycle = 3 * np.sin(hours / 24 * 2 * np.pi) + rng.normal(size=480)
     noise = rng.normal(size=480)
     walk = np.cumsum(rng.normal(size=480))
-    found = follows_time_of_day(np.column_stack([cycle, noise, walk]), hours, folds_of(480))
+    start_us = np.arange(480) * 3_600_000_000
+    found = follows_time_of_day(np.column_stack([cycle, noise, walk]), start_us, folds_of(480))
     assert found.tolist() == [True, False, False]
+
+
+def test_what_was_seen_on_one_day_only_is_no_time_of_day():
+    # A step every hour: the hours explain it as well as anything could.
+    rng = np.random.default_rng(6)
+    day = (5.0 * (np.arange(288) // 12) + rng.normal(size=288))[:, None]
+    start_us = 300_000_000 * np.arange(288)
+    alternate = [(slice(first, 288, 2), np.arange(1 - first, 288, 2)) for first in range(2)]
+    assert not follows_time_of_day(day, start_us, alternate).any()
+    # The same again two days later is one.
+    days = [(slice(0, 288), np.arange(288, 576)), (slice(288, 576), np.arange(288))]
+    later = np.append(start_us, start_us + 2 * 86_400_000_000)
+    assert follows_time_of_day(np.tile(day, (2, 1)), later, days).all()
 
 
 def test_hours_are_those_of_utc():

@@ -4,9 +4,11 @@ import time
 
 import pytest
 
+from batch_scoring.notifying.delivery import deliver
 from batch_scoring.notifying.sinks import RefusedError, UnreachableError
 from batch_scoring.notifying.webhook import WebhookSink
 from tests.notifying.events import make_message
+from tests.notifying.ledgers import ledger_of
 
 
 def make_sink(receiver, **more):
@@ -109,3 +111,18 @@ def test_one_who_does_not_answer_is_not_waited_for(receiver):
     with pytest.raises(UnreachableError, match="no answer"):
         sink.send(make_message())
     assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize(
+    ("path", "authorization"),
+    [("/s3cret\x7f", None), ("/s3cret№", None), ("/", "Bearer s3cret\nX-More: 1"), ("/", "Bearer s3cret№")],
+)
+def test_what_no_request_can_carry_is_told_without_the_secret_it_is_in(receiver, path, authorization, caplog):
+    receiver.start()
+    sink, pauses = make_sink(receiver, authorization=lambda: authorization)
+    sink.url = lambda: receiver.url.removesuffix("/alerts") + path
+    caplog.set_level("DEBUG")
+    assert list(deliver(ledger_of([("pump-1", 0, 1, 1)], sinks=["hook"]), [sink], 60.0)) == []
+    assert (receiver.requests(), pauses) == ([], [])
+    assert "character that no request can carry" in caplog.text
+    assert "s3cret" not in caplog.text

@@ -119,18 +119,18 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, D
         notes += ("counter: its levels are taken from the window before",)
     folds = list(blocks(len(X), parameters))
     hours = hour_of(start_us)
-    seasonal = follows_time_of_day(counted[:, roles.levels], hours, folds)
+    seasonal = follows_time_of_day(counted[:, roles.levels], start_us, folds)
     if seasonal.any():
         named = ", ".join(series.features[place] for place in roles.levels[seasonal])
         notes += (f"time of day taken out of {named}",)
     fits = _Fits(X, counted, start_us, hours, series.window_us, roles, kind, seasonal)
-    model = fit_svm(fits.treated(np.arange(len(X))), parameters)
+    whole, treated = fits.model(np.arange(len(X)))
+    model = fit_svm(treated, parameters)
     ratio, z, counts = fits.held_out(folds, parameters)
     curves, rare = _calibrate(ratio, z, counts)
     rate = parameters.rate
     if rate * rare.size < 1:
         notes += (f"{rare.size} windows do not show one in {1 / rate:,.0f}: the threshold is extrapolated",)
-    whole = fits.model(np.arange(len(X)))
     detector = Detector(
         KINDS[kind],
         whole.center[0],
@@ -158,16 +158,15 @@ class _Fits:
     kind: int
     seasonal: Bool
 
-    def model(self, rows: Int) -> CombinedModels:
-        """Median, spread and hours of some rows."""
+    def model(self, rows: Int) -> tuple[CombinedModels, Float]:
+        """Median, spread and hours of some rows, and the rows themselves, freed of these hours."""
         of_hour = self._of_hour(rows)
-        center, spread = center_and_spread(self._treated(rows, of_hour))
+        freed = self.counted[rows]
+        if len(of_hour):
+            freed[:, self.roles.levels] -= of_hour[0][:, self.hours[rows]].T
+        center, spread = center_and_spread(freed)
         season = np.zeros(1, np.int64) if len(of_hour) else np.full(1, -1)
-        return CombinedModels(np.full(1, self.kind), center[None], spread[None], season, of_hour)
-
-    def treated(self, rows: Int) -> Float:
-        """The rows, treated by what they tell of themselves."""
-        return self._treated(rows, self._of_hour(rows))
+        return CombinedModels(np.full(1, self.kind), center[None], spread[None], season, of_hour), freed
 
     def held_out(
         self, folds: Sequence[tuple[slice, Int]], parameters: FitParameters
@@ -175,8 +174,8 @@ class _Fits:
         """``score / rho`` and largest z of the rows held out, by a model of the others; rows of each fold."""
         ratios, distances = [], []
         for held_out, rest in folds:
-            model = self.model(rest)
-            svm = fit_svm(self._treated(rest, model.of_hour), parameters)
+            model, treated = self.model(rest)
+            svm = fit_svm(treated, parameters)
             n = held_out.stop - held_out.start
             freed, z = treat(
                 self.X[held_out], self.start_us[held_out], self.window_us, np.array([n]), model, self.roles
@@ -184,7 +183,7 @@ class _Fits:
             ratios.append(svm.score(freed) / svm.rho)
             distances.append(z.max(axis=0))
         counts = np.array([ratio.size for ratio in ratios], np.int64)
-        return np.concatenate(ratios), np.concatenate(distances)[None], counts
+        return np.concatenate(ratios), np.concatenate(distances), counts
 
     def _of_hour(self, rows: Int) -> Float:
         if not self.seasonal.any():
@@ -192,23 +191,17 @@ class _Fits:
         levels = hour_levels(self.counted[np.ix_(rows, self.roles.levels)], self.hours[rows])
         return np.where(self.seasonal[:, None], levels, 0.0)[None]
 
-    def _treated(self, rows: Int, of_hour: Float) -> Float:
-        freed = self.counted[rows]
-        if len(of_hour):
-            freed[:, self.roles.levels] -= of_hour[0][:, self.hours[rows]].T
-        return freed
-
 
 def _calibrate(ratio: Float, z: Float, counts: Int) -> tuple[Curves, Float]:
-    """The curves of a device, and how rare its held-out windows are by them."""
+    """The curves of a device, and how rare its held-out windows are by them; all of shape (n,) but counts."""
     n = np.array([ratio.size], np.int64)
-    log_z = np.log1p(z[0])
+    log_z = np.log1p(z)
     distance, svm = fit_curve(log_z)[None], fit_curve(-ratio)[None]
     mixed = mix(decades(distance, n, log_z), decades(svm, n, -ratio))
     both = fit_curve(mixed)
     begin, excess, top = both[N_KNOTS - 1], both[-2], both[-1]
     curves = Curves(distance, svm, np.array([[begin, excess, top, 0.0]]))
-    rare = rarity(z, ratio, n, curves)
+    rare = rarity(z[None], ratio, n, curves)
     shares = np.add.reduceat(rare > _MARGIN_AT, np.cumsum(counts) - counts) / counts
     margin = 0.0
     if shares.size > 1 and shares.any():

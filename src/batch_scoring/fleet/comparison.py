@@ -35,7 +35,8 @@ class PromotionLimits:
     max_over_champion : float
         … or so many times what the champion flags, by the target of each.
     max_lost_models : float
-        So large a share of the devices that the champion has a model of may be without one.
+        So large a share of the devices that send windows and have a model of the champion may be
+        without one.
     min_rank_stability : float
         Models of one kind order the windows of a device at least so much alike.
     """
@@ -93,7 +94,7 @@ class Comparison:
     ----------
     challenger, champion : Figures
     lost_models : float
-        The share of the champion's devices of which the challenger has no model.
+        The share of the champion's devices, those that send windows, of which the challenger has no model.
     flag_agreement : float or None
         Windows that both flag, of those that either flags.
     rank_stability : float or None
@@ -128,7 +129,8 @@ def decide(found: Comparison, limits: PromotionLimits) -> tuple[bool, str]:
     there is wants these models. That models are missing is told without windows.
     """
     if found.lost_models > limits.max_lost_models:
-        return False, f"{found.lost_models:.1%} of the champion's devices would be without a model"
+        share = f"{found.lost_models:.1%}"
+        return False, f"{share} of the champion's devices that send would be without a model"
     challenger, champion = found.challenger, found.champion
     if challenger.windows < limits.min_windows:
         return True, f"{challenger.windows} held-out windows are too few to compare on"

@@ -22,6 +22,11 @@ from batch_scoring.fleet.windows import feature_matrix
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
+# Raise it when fits of the same windows with the same settings change: in the combined detector, the
+# one-class SVM, its guards or calibration. It is part of what a training is told by, so that after an
+# upgrade every sensor is trained again instead of silently keeping models of the former fit.
+RECIPE = 1
+
 # The model, and what the combined detector has besides.
 FitDevice = Callable[[Series, FitParameters], tuple[RbfModel, Detector | None]]
 

@@ -26,6 +26,8 @@ PLAIN, COUNTER, CONSTANT = range(3)
 _RISES, _FALLS = 0.9, 0.01
 # The level of the hour is taken out where that leaves less than this share of the deviation.
 _WORTHWHILE = 0.9
+# An hour that was seen on one day only is that hour, and no time of the day.
+_LEAST_DAYS = 2
 # An hour's level is drawn to that of the day, as by so many windows; fewer than three count for nothing.
 _SHRINKAGE, _LEAST_OF_AN_HOUR = 2.0, 3
 
@@ -128,20 +130,25 @@ def hour_levels(levels: Float, hours: Int) -> Float:
     return result
 
 
-def follows_time_of_day(levels: Float, hours: Int, folds: Sequence[tuple[slice, Int]]) -> Bool:
+def follows_time_of_day(levels: Float, start_us: Int, folds: Sequence[tuple[slice, Int]]) -> Bool:
     """For which levels the hour explains a good part of the deviation, on windows held out.
 
     Parameters
     ----------
     levels : array of shape (n, L), float64
-    hours : array of shape (n,), int64
+    start_us : array of shape (n,), int64
+        When the windows start, in microseconds since the epoch, rising.
     folds : sequence of (slice, array of int64)
         The rows held out, and the rows the hours' levels are then taken from.
 
     Returns
     -------
     array of shape (L,), bool
+        None of less than two days.
     """
+    if start_us.size == 0 or start_us[-1] - start_us[0] < _LEAST_DAYS * HOURS * _HOUR_US:
+        return np.zeros(levels.shape[1], np.bool_)
+    hours = hour_of(start_us)
     everything = slice(0, len(levels)), np.arange(len(levels))
     # What does not help on the very windows it was taken from does not help on others.
     if not _helps(levels, hours, [everything]).any():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import HTTPException, InvalidURL
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -19,6 +19,8 @@ _LONGEST_PAUSE_SECONDS = 30.0
 _LATER = (408, 425, 429)
 # The address or the authorization is wrong, and will be for the next event too.
 _NEVER = (401, 403, 404, 405, 407, 410)
+# Instead of the error's own text, which holds the address or the header: they may be secret.
+_UNSENDABLE = "its address or authorization has a character that no request can carry, such as a line break"
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -68,8 +70,12 @@ class WebhookSink:
                 _raise_unless_worth_repeating(error.code, why)
                 pause = max(pause, _asked_for(error.headers.get("Retry-After")))
                 error.close()
+            except InvalidURL:
+                raise UnreachableError(_UNSENDABLE) from None
             except (OSError, HTTPException) as error:
                 why = f"no answer ({type(error).__name__}: {getattr(error, 'reason', error)})"
+            except ValueError:
+                raise UnreachableError(_UNSENDABLE) from None
             if attempt < self.attempts:
                 self.sleep(min(pause, _LONGEST_PAUSE_SECONDS))
         raise UnreachableError(f"{why}, {self.attempts} times")
@@ -99,4 +105,4 @@ def _raise_unless_worth_repeating(code: int, why: str) -> None:
 
 def _asked_for(header: str | None) -> float:
     """The seconds of a Retry-After header; 0 where it is not there, or is a date."""
-    return float(header) if header is not None and header.isdigit() else 0.0
+    return float(header) if header is not None and header.isdecimal() else 0.0

@@ -1,1 +1,1 @@
-"""The Kedro pipelines, in the order of the data: simulate, ingest, aggregate, train, score, report."""
+"""The Kedro pipelines, a folder each; which of them a run has, and in what order: ``pipeline_registry``."""

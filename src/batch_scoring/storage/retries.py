@@ -11,6 +11,7 @@ from azure.storage.blob import ExponentialRetry
 RETRIES = 5
 # Doubled each time: 0.8, 1.6, 3.2, 6.4 and 12.8 seconds.
 FIRST_WAIT_SECONDS = 0.8
+KEPT_CONNECTIONS = 64
 
 
 class BoundedRetry(ExponentialRetry):  # type: ignore[misc]
@@ -37,7 +38,15 @@ class BoundedRetry(ExponentialRetry):  # type: ignore[misc]
 
 
 class Transport(RequestsTransport):  # type: ignore[misc]
-    """Makes 429 an error that the retry policy sees; the SDK takes it for an answer."""
+    """Makes 429 an error that the retry policy sees; the SDK takes it for an answer.
+
+    It keeps as many connections as there may be threads; with fewer, urllib3 warns of each it closes.
+    """
+
+    def _init_session(self, session: Any) -> None:
+        super()._init_session(session)
+        for adapter in session.adapters.values():
+            adapter.init_poolmanager(KEPT_CONNECTIONS, KEPT_CONNECTIONS)
 
     def send(self, request: Any, **options: Any) -> Any:
         """Send the request; raises HttpResponseError for 429."""

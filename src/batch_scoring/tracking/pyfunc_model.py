@@ -33,19 +33,20 @@ class FleetScorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         ----------
         model_input : pandas.DataFrame
             Columns ``device`` and the features, and ``window_start``, which models that judge by the
-            time of day need; it is handed through.
+            time of day need; it is handed through. Times, or texts in ISO 8601; UTC where they have
+            no zone.
 
         Returns
         -------
         pandas.DataFrame
             The same rows in the same order; what could not be scored (a device without a model, a
-            feature that is not a number) has a missing score.
+            feature that is not a number, a time that is missing and needed) has a missing score.
         """
-        from batch_scoring.fleet.score import score_fleet
+        from batch_scoring.fleet.score import predict
 
         # The row number goes in as the window's fingerprint, so it says where each prediction belongs.
         numbers = np.arange(len(model_input), dtype=np.uint64)
-        predictions, _ = score_fleet(self._windows(model_input), self.model, "", fingerprints=numbers)
+        predictions = predict(self._windows(model_input), self.model, "", fingerprints=numbers)
         rows = predictions["window_fingerprint"].to_numpy().astype(np.int64)
         scored = predictions.select(RESULTS).to_pandas().set_index(rows)
         keys = [name for name in ("device", "window_start") if name in model_input.columns]
@@ -57,12 +58,13 @@ class FleetScorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         from batch_scoring.fleet.tables import TIMESTAMP, windows_schema
 
         n = len(frame)
-        start = self._start_us(frame)
+        start, is_known = self._start_us(frame)
         length = round(self.model.info.window_seconds * 1e6)
         columns: dict[str, Any] = {
             "window_start": pa.array(start).cast(TIMESTAMP),
             "window_end": pa.array(start + length).cast(TIMESTAMP),
-            "device": pa.array(frame["device"].astype(object), pa.string()),
+            # No device has the windows that no model can judge.
+            "device": pa.array(frame["device"].astype(object).where(is_known, None), pa.string()),
             "sensor": pa.array([self.model.info.sensor], pa.string()).take(pa.array(np.zeros(n, np.int64))),
             "count": pa.array(np.ones(n, np.int32)),
         }
@@ -71,17 +73,21 @@ class FleetScorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
             columns[name] = pa.array(values.astype(np.int32) if name == "count" else values)
         return pa.table(columns).cast(windows_schema(self.model.info.features))
 
-    def _start_us(self, frame: pd.DataFrame) -> Any:
-        """When the windows start, in microseconds since the epoch; times without a zone are UTC."""
+    def _start_us(self, frame: pd.DataFrame) -> tuple[Any, Any]:
+        """When the windows start, µs since the epoch, and for which that is known, or not needed."""
+        everything = np.ones(len(frame), np.bool_)
+        is_needed = self.model.info.detector == "combined" and (self.model.combined()[0].season >= 0).any()
         if "window_start" in frame.columns:
-            moments = pd.to_datetime(frame["window_start"], utc=True)
-            return moments.dt.as_unit("us").astype(np.int64).to_numpy()
-        if self.model.info.detector == "combined" and (self.model.combined()[0].season >= 0).any():
+            moments = pd.to_datetime(frame["window_start"], utc=True, format="ISO8601").dt.as_unit("us")
+            is_there = moments.notna().to_numpy()
+            start = moments.fillna(pd.Timestamp(0, tz="UTC")).astype(np.int64).to_numpy()
+            return start, is_there if is_needed else everything
+        if is_needed:
             raise ValueError(
                 f"the models of sensor {self.model.info.sensor!r} judge by the time of day: "
                 "give the windows' start in a column window_start"
             )
-        return np.zeros(len(frame), np.int64)
+        return np.zeros(len(frame), np.int64), everything
 
 
 mlflow.models.set_model(FleetScorer())

@@ -1,12 +1,15 @@
 """Checkpoints: kept, never moved back, the same in a file and in Blob storage."""
 
 import importlib.util
+import time
 
 import pytest
 
 from batch_scoring.datasets.event_hub.address import Address, read_address
 from batch_scoring.datasets.event_hub.checkpoints import Position, open_checkpoints
 from batch_scoring.fleet.errors import InputError
+from batch_scoring.storage.retries import RETRIES
+from tests.emulators.faulty_proxy import Fault
 
 ADDRESS = Address("fleet.servicebus.windows.net", "telemetry", "$Default")
 
@@ -61,9 +64,37 @@ def test_a_wrong_storage_key_is_one_sentence_without_the_key(request, monkeypatc
     monkeypatch.setenv(
         "AZURE_STORAGE_CONNECTION_STRING", azurite.connection_string().replace(azurite.key, wrong)
     )
-    with pytest.raises(InputError, match="answered 403") as error:
+    with pytest.raises(InputError, match="the account key is refused") as error:
         open_checkpoints("abfs://checkpoints", ADDRESS, None).read()
     assert wrong not in str(error.value)
+
+
+@pytest.mark.azurite
+def test_a_storage_that_stays_throttled_is_one_sentence_after_bounded_retries(proxy):
+    store = open_checkpoints("abfs://checkpoints-of-a-busy-account", ADDRESS, None)
+    store.move({"0": Position(1, "1")})
+    fault = Fault(503, times=10_000, applies=lambda method, path: "/checkpoint/" in path)
+    proxy.faults.append(fault)
+    with pytest.raises(
+        InputError, match=r"^checkpoints abfs://\S+: the storage is throttled \(503 ServerBusy\)"
+    ):
+        store.move({"0": Position(2, "2")})
+    assert 10_000 - fault.times == RETRIES + 1
+    proxy.faults.clear()
+    assert store.read() == {"0": Position(1, "1")}
+
+
+@pytest.mark.slow
+@pytest.mark.azurite
+@pytest.mark.parametrize("kind", [503, 429, "reset", "lost answer"])
+def test_trouble_that_passes_is_waited_out_as_with_all_data_in_blobs(container, proxy, kind):
+    store = open_checkpoints(f"abfs://{container}", ADDRESS, None)
+    store.move({"0": Position(1, "1")})
+    proxy.faults.append(Fault(kind, 3, lambda method, path: "checkpoint" in path))
+    began = time.monotonic()
+    store.move({"0": Position(2, "2")})
+    assert time.monotonic() - began < 5  # the SDK's own policy waits for 18 s before it tries again
+    assert store.read() == {"0": Position(2, "2")}
 
 
 CONNECTION = (

@@ -1,5 +1,6 @@
 """Publishing over real sockets: all events arrive, by device, and throttling is waited out."""
 
+import threading
 import time
 
 import pyarrow as pa
@@ -48,6 +49,15 @@ def test_what_does_not_fit_into_one_batch_goes_in_several(event_hubs, tmp_path):
 def test_throttling_is_waited_out(event_hubs, tmp_path):
     event_hubs.inject(Faults(busy_sends=2))
     published(event_hubs).save(events(devices=1, count=10))
+    assert drain(dataset(event_hubs, tmp_path)).num_rows == 10
+
+
+def test_a_hub_that_is_away_when_publishing_begins_is_waited_for(event_hubs, tmp_path):
+    event_hubs.kill()
+    starting = threading.Timer(4.0, event_hubs.start)
+    starting.start()
+    published(event_hubs).save(events(devices=1, count=10))
+    starting.join()
     assert drain(dataset(event_hubs, tmp_path)).num_rows == 10
 
 

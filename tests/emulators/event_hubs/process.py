@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.emulators.event_hubs.faults import Faults
+from tests.emulators.ports import lasting_port
 
 PROJECT = Path(__file__).parents[3]
 KEY = "a2V5IG9mIHRoZSBzdGFuZC1pbiBmb3IgdGVzdHM="
@@ -32,15 +33,20 @@ class EventHubsProcess:
         ``"name:partitions"``.
     *more : str
         More options of its command line.
+    key : str
+        The shared access key.
+    port : int
+        0 chooses a free one.
     """
 
-    def __init__(self, folder: Path, hub: str = "telemetry:4", *more: str) -> None:
-        self.folder, self.hub = folder, hub.partition(":")[0]
+    def __init__(
+        self, folder: Path, hub: str = "telemetry:4", *more: str, key: str = KEY, port: int = 0
+    ) -> None:
+        self.folder, self.hub, self._key = folder, hub.partition(":")[0], key
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "key").write_text(KEY)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        (folder / "key").touch(mode=0o600)
+        (folder / "key").write_text(key)
+        self.port = port or lasting_port()
         self._command = [
             *(sys.executable, "-m", "tests.emulators.event_hubs", "--folder", str(folder)),
             *("--port", str(self.port), "--hub", hub, "--key-file", str(folder / "key")),
@@ -51,7 +57,10 @@ class EventHubsProcess:
     def start(self) -> EventHubsProcess:
         """Start it, and wait until it listens."""
         with (self.folder / "output.txt").open("ab") as output:
-            self._process = subprocess.Popen(self._command, cwd=PROJECT, stdout=output, stderr=output)
+            # A session of its own: Ctrl-C is for whoever started it.
+            self._process = subprocess.Popen(
+                self._command, cwd=PROJECT, stdout=output, stderr=output, start_new_session=True
+            )
         deadline = time.monotonic() + 60
         while True:
             try:
@@ -69,6 +78,10 @@ class EventHubsProcess:
             self._process.wait()
             self._process = None
 
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def inject(self, faults: Faults) -> None:
         """Let these things go wrong from now on; ``Faults()`` ends it."""
         path = self.folder / "faults.json"
@@ -76,11 +89,11 @@ class EventHubsProcess:
         beside.write_text(json.dumps(asdict(faults)))
         beside.replace(path)
 
-    def connection_string(self, hub: str | None = None, key: str = KEY) -> str:
+    def connection_string(self, hub: str | None = None, key: str | None = None) -> str:
         """What a client connects with."""
         return (
             f"Endpoint=sb://127.0.0.1:{self.port};SharedAccessKeyName=RootManageSharedAccessKey;"
-            f"SharedAccessKey={key};UseDevelopmentEmulator=true;EntityPath={hub or self.hub}"
+            f"SharedAccessKey={key or self._key};UseDevelopmentEmulator=true;EntityPath={hub or self.hub}"
         )
 
 

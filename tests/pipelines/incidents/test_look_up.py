@@ -1,5 +1,7 @@
 """What a ledger asks for is found without reading the whole history."""
 
+import pytest
+
 from batch_scoring.notifying.ledger import Ledger
 from batch_scoring.pipelines.incidents.look_up import look_up
 from tests.factories import START
@@ -32,10 +34,16 @@ def read(work, ledger, since):
     return [window_number(row["start"]) for row in found.to_pylist()], opened
 
 
-def test_an_open_incident_of_long_ago_takes_the_last_day_only(tmp_path):
+@pytest.fixture
+def work(tmp_path):
+    """An incident of device a is still open."""
     work = Work(tmp_path)
     work.draw({"a": ".....1"})
     work.find(cool_down=0)
+    return work
+
+
+def test_an_open_incident_of_long_ago_takes_the_last_day_only(work):
     ledger = told(work, 6)
     work.draw({"b": ".1......................"}, day=1)
     work.find(cool_down=0)
@@ -43,10 +51,7 @@ def test_an_open_incident_of_long_ago_takes_the_last_day_only(tmp_path):
     assert read(work, Ledger(), 288 + 3) == ([289, 5], ["06", "07", "08", "09"])
 
 
-def test_one_that_closed_long_after_the_run_that_told_it_is_found(tmp_path):
-    work = Work(tmp_path)
-    work.draw({"a": ".....1"})
-    work.find(cool_down=0)
+def test_one_that_closed_long_after_the_run_that_told_it_is_found(work):
     ledger = told(work, 6)
     work.draw({"a": "........................"}, day=1)
     work.find(cool_down=0)

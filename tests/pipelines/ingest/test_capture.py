@@ -61,11 +61,6 @@ def write_capture(path: Path, *bodies: bytes | None, first: int = 100, codec: st
     return path
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
-
-
 @pytest.mark.parametrize("codec", ["null", "deflate", "snappy"])
 def test_every_form_of_body_is_read_with_the_column_mapping_of_files(
     store: Store, tmp_path: Path, codec: str

@@ -24,11 +24,6 @@ from tests.pipelines.ingest.ingestion import (
 ROW = ("2026-01-05T00:00:00.000000", "d", "s", 1.5)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
-
-
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_the_delimiter_is_found(store: Store, tmp_path: Path, delimiter: str):
     header = delimiter.join(["Value", "note", "TS", "Device", "Tag"])

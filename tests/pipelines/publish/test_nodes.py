@@ -1,7 +1,7 @@
 """What is published says what is simulated, with the faults of delivery that were asked for."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +17,11 @@ from batch_scoring.pipelines.simulate.simulation import Simulation
 
 FLEET = {"devices": 3, "days": 1, "sensors": ["power", "temperature"], "malformed_share": 0}
 
+AT = "2026-01-05T18:00Z"  # of the one day that the fleet has
+
 
 def rounds(device=None, sensor=None, **parameters):
-    return list(publish_readings(FLEET, parameters, device, sensor).batches)
+    return list(publish_readings(FLEET, parameters, device, sensor, AT).batches)
 
 
 def readings_in(tables):
@@ -111,3 +113,33 @@ def test_values_that_json_has_no_word_for_are_text_or_null():
 def test_a_setting_without_sense_is_told(setting, sentence):
     with pytest.raises(InputError, match=sentence):
         rounds(**setting)
+
+
+def test_in_real_time_what_is_past_is_due_at_once_and_the_rest_when_it_is_measured():
+    tables = rounds(real_time=True)
+    assert readings_in(tables) == simulated()
+    at, future = datetime.fromisoformat(AT), set()
+    for table in tables[:-1]:
+        (due,) = set(table["due"].to_pylist())
+        times = [time for time, *_ in readings_in([table])]
+        if due == 0:
+            assert max(times) <= at
+        else:
+            assert at + timedelta(seconds=due) == max(times) == min(times)
+            future.add(due)
+    assert future == {60.0 * minute for minute in range(1, 360)}
+
+
+def test_in_real_time_a_late_reading_is_due_with_those_it_came_with():
+    fleet = FLEET | {"days": 3, "devices": 20, "late_per_device_day": 1}
+    tables = list(publish_readings(fleet, {"real_time": True}, None, None, "2026-01-05T00:00Z").batches)
+    dues = [due for table in tables for due in table["due"].to_pylist()]
+    times = [time.timestamp() - 1767571200 for time, *_ in readings_in(tables)]
+    assert dues == sorted(dues)
+    assert all(due >= time for due, time in zip(dues, times, strict=True))
+    assert any(due > time + 3600 for due, time in zip(dues, times, strict=True))
+
+
+def test_real_time_and_a_rate_do_not_go_together():
+    with pytest.raises(InputError, match=r"publish\.real_time: .* set one of the two"):
+        rounds(real_time=True, readings_per_second=5)

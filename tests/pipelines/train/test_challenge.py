@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from batch_scoring.feedback import FEEDBACK
@@ -20,6 +21,15 @@ def noisy(work, day, scale, devices=("a", "b")):
     X = np.random.default_rng(day).normal(scale=scale, size=(288 * len(devices), 2))
     table = make_windows(X, [d for d in devices for _ in range(288)], "s", start_us=START_US + day * DAY_US)
     work.windows.save({partition_key("s", (START + timedelta(days=day)).date()): table})
+
+
+def cut(work, day, device, n):
+    """Of this device, keep the first windows of that day only."""
+    key = partition_key("s", (START + timedelta(days=day)).date())
+    table = work.windows.load()[key]().read().replace_schema_metadata(None)
+    mine = pc.equal(table["device"], device)
+    kept = pa.concat_tables([table.filter(pc.invert(mine)), table.filter(mine).slice(0, n)])
+    work.windows.save({key: kept})
 
 
 @pytest.fixture
@@ -47,6 +57,12 @@ def test_one_that_is_not_worse_is_promoted_with_its_numbers(work):
     assert found.numbers["challenger_windows"] == found.numbers["champion_windows"] == 2 * (576 - 345)
     assert found.numbers["challenger_target"] == pytest.approx(0.01)
     assert found.numbers["rank_stability"] > 0.8
+
+
+def test_what_the_champion_learned_from_is_not_held_out(work):
+    found = decision(work, share=0.3)
+    # All after the first half, which is the champion's.
+    assert found.numbers["challenger_windows"] == found.numbers["champion_windows"] == 2 * 288
 
 
 def test_one_that_flags_too_much_is_refused(work):
@@ -77,9 +93,28 @@ def test_lost_devices_are_a_reason_to_refuse(work):
 def test_without_held_out_windows_it_is_promoted_unless_models_are_missing(work):
     found = decision(work, share=1.0)
     assert (found.verdict, found.reason) == (PROMOTED, "0 held-out windows are too few to compare on")
+    noisy(work, 2, 1.0)
+    # Too few windows of b to learn from, but it sends.
+    cut(work, 2, "b", 29)
+    found = decision(work, **{"from": "2026-01-07T00:00Z"}, share=1.0)
+    assert (found.verdict, found.numbers["lost_models"]) == (REFUSED, 0.5)
+
+
+def test_a_device_that_fell_silent_loses_no_model(work):
     noisy(work, 2, 1.0, ["a"])
     found = decision(work, **{"from": "2026-01-07T00:00Z"}, share=1.0)
-    assert found.verdict == REFUSED
+    assert (found.numbers["challenger_models"], found.numbers["champion_models"]) == (1, 2)
+    assert (found.verdict, found.numbers["lost_models"]) == (PROMOTED, 0.0)
+
+
+def test_a_device_in_a_confirmed_event_is_not_silent(work):
+    noisy(work, 2, 1.0)
+    rows = [("b", "s", START + timedelta(days=2), START + timedelta(days=3), "true_event", "")]
+    columns = zip(*rows, strict=True)
+    arrays = [pa.array(c, f.type) for c, f in zip(columns, FEEDBACK, strict=True)]
+    work.feedback = pa.table(arrays, schema=FEEDBACK)
+    found = decision(work, **{"from": "2026-01-07T00:00Z"}, share=1.0)
+    assert (found.verdict, found.numbers["lost_models"]) == (REFUSED, 0.5)
 
 
 def test_confirmed_events_are_not_held_against_a_version(work):

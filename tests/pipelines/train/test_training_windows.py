@@ -113,6 +113,13 @@ def test_the_fingerprint_tells_range_features_and_fit(tmp_path, other):
     assert prints[0] != prints[1]
 
 
+def test_the_fingerprint_tells_another_recipe(tmp_path, monkeypatch):
+    windows = find_windows("s", write_days(tmp_path), ALL, LATER)
+    before = windows.fingerprint(ALL)
+    monkeypatch.setattr(training_windows, "RECIPE", training_windows.RECIPE + 1)
+    assert windows.fingerprint(ALL) != before
+
+
 def test_a_day_beside_the_range_changes_no_fingerprint(tmp_path):
     settings = TrainParameters(from_=START, to=START + timedelta(days=1))
     few, more = (find_windows("s", write_days(tmp_path, days=n), settings, LATER) for n in (1, 3))

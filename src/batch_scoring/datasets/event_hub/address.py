@@ -35,6 +35,11 @@ class Address:
     group: str = DEFAULT_GROUP
     connection_string: str | None = field(default=None, repr=False)
 
+    @property
+    def has_sas(self) -> bool:
+        """Whether it is a shared access signature that signs in, which nobody here can renew."""
+        return "sharedaccesssignature=" in (self.connection_string or "").lower()
+
     def __str__(self) -> str:
         return f"event hub {self.hub!r} of {self.namespace}"
 

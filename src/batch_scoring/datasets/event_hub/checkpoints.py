@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -119,25 +119,30 @@ class BlobCheckpoints:
 
     @contextmanager
     def _store(self) -> Iterator[Any]:
-        from azure.core.exceptions import AzureError
+        from azure.core.exceptions import ResourceExistsError
         from azure.eventhub.extensions.checkpointstoreblob import BlobCheckpointStore
         from azure.storage.blob import ContainerClient
 
-        try:
-            with self._open(ContainerClient) as container:
-                if not container.exists():
-                    container.create_container()
-            with self._open(BlobCheckpointStore) as store:
-                yield store
-        except AzureError as error:
-            raise self._sentence(error) from error
-
-    def _open(self, client: Any) -> Any:
-        from batch_scoring.storage.blob_service import credential_for
+        from batch_scoring.storage.blob_errors import clear_errors
 
         place, credentials = Location.read(self._url), Credentials.find(self._given)
-        # An emulator may not know the newest version; nothing newer is used here.
-        options = {"api_version": "2021-12-02", "retry_total": 4}
+        with clear_errors(f"checkpoints {self._url}", place.container, credentials):
+            with self._open(ContainerClient, place, credentials) as container:
+                if not container.exists():
+                    with suppress(ResourceExistsError):
+                        container.create_container()
+            with self._open(BlobCheckpointStore, place, credentials) as store:
+                yield store
+
+    def _open(self, client: Any, place: Location, credentials: Credentials) -> Any:
+        from batch_scoring.storage.blob_service import credential_for
+        from batch_scoring.storage.retries import BoundedRetry, Transport
+
+        options = {
+            "api_version": "2021-12-02",  # an emulator may not know the newest; nothing newer is used here
+            "retry_policy": BoundedRetry(),
+            "transport": Transport(connection_timeout=10, read_timeout=60),
+        }
         if credentials.connection_string:
             return client.from_connection_string(credentials.connection_string, place.container, **options)
         account = place.account_url or credentials.account_url
@@ -148,19 +153,6 @@ class BlobCheckpoints:
             )
         require_safe(account)
         return client(account, place.container, credential=credential_for(account, credentials), **options)
-
-    def _sentence(self, error: Exception) -> InputError:
-        status = getattr(error, "status_code", None)
-        code = getattr(error, "error_code", None) or type(error).__name__
-        advice = {
-            401: "sign in, or correct the key",
-            403: f"check {STORAGE_CONNECTION_STRING}, the SAS's end, the role and this machine's clock",
-            404: "create the container, or correct the name",
-            429: "the account is throttled: run again later",
-            503: "the account is throttled: run again later",
-        }.get(status or 0, "check the network and the account's name, and run again")
-        told = f"{status} {code}" if status else str(code)
-        return InputError(f"checkpoints {self._url}: the storage account answered {told}; {advice}")
 
 
 def _ahead(positions: Mapping[str, Position], stored: Mapping[str, Position]) -> dict[str, Position]:

@@ -152,7 +152,7 @@ class Drain:
             try:
                 return await ask()
             except Exception as error:
-                if pause is None or not diagnose(error).may_pass:
+                if pause is None or not diagnose(error).may_pass(self._address):
                     raise sentence(error, self._address, doing) from error
                 logger.info("%s, %s: %s; trying again", self._address, doing, diagnose(error).value)
                 await asyncio.sleep(pause)
@@ -167,7 +167,7 @@ class Drain:
             if error is None:
                 continue
             attempt = 0 if buffer.last > before else attempt + 1
-            if not diagnose(error).may_pass or attempt > len(PAUSES):
+            if not diagnose(error).may_pass(self._address) or attempt > len(PAUSES):
                 raise sentence(error, self._address, doing) from error
             logger.info("%s, %s: %s; connecting again", self._address, doing, diagnose(error).value)
             await asyncio.sleep(PAUSES[max(0, attempt - 1)])
@@ -211,6 +211,9 @@ class Drain:
         try:
             await asyncio.wait({ended, receiving}, return_when=asyncio.FIRST_COMPLETED)
             error = ended.result() if ended.done() else receiving.exception()
+            if error is None:
+                # Written while this connection closes, and while others still receive.
+                await self._flush(buffer)
         finally:
             receiving.cancel()
             with suppress(asyncio.CancelledError, Exception):

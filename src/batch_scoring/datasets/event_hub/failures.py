@@ -20,10 +20,9 @@ class Failure(Enum):
     QUOTA = "quota"
     LOST = "lost"
 
-    @property
-    def may_pass(self) -> bool:
-        """Whether trying again can help: a broken connection, a busy service, a token that ran out."""
-        return self in (Failure.BUSY, Failure.LOST, Failure.EXPIRED)
+    def may_pass(self, address: Address) -> bool:
+        """Whether trying again can help: a broken connection, a busy service, a token that is renewed."""
+        return self in (Failure.BUSY, Failure.LOST) or (self is Failure.EXPIRED and not address.has_sas)
 
 
 # What each is told by: texts of the service's conditions and descriptions, in the order to look.
@@ -56,10 +55,25 @@ def sentence(error: BaseException, address: Address, doing: str) -> InputError:
         What failed, such as ``"partition '3'"``.
     """
     failure = diagnose(error)
-    return InputError(f"{address}, {doing}: {_explain(failure, address, error)}")
+    if failure is Failure.NOT_FOUND:
+        explained = _missing(address, doing)
+    else:
+        explained = _explain(failure, address, error)
+    return InputError(f"{address}, {doing}: {explained}")
+
+
+def _missing(address: Address, doing: str) -> str:
+    if doing.startswith("partition"):  # the hub has told its partitions
+        return (
+            f"there is no consumer group {address.group!r} in this hub; create it, or correct "
+            "`consumer_group` of `event_hub` in the catalog"
+        )
+    return "there is no such hub in this namespace; create it, or correct its name"
 
 
 def _explain(failure: Failure, address: Address, error: BaseException) -> str:
+    if failure is Failure.EXPIRED and address.has_sas:
+        return "the SAS in the connection string is expired; ask for a new one"
     return {
         Failure.STOLEN: (
             f"another consumer of the group {address.group!r} took it over, so this run stops; what it "
@@ -70,7 +84,7 @@ def _explain(failure: Failure, address: Address, error: BaseException) -> str:
             "throughput units"
         ),
         Failure.EXPIRED: (
-            "the service takes the token for expired; check this machine's clock, or make a new SAS token"
+            "the service takes new tokens for expired; this machine's clock is behind the service's: set it"
         ),
         Failure.WRONG_KEY: (
             "the service refuses the key or token; copy the connection string of a policy with the "
@@ -80,17 +94,13 @@ def _explain(failure: Failure, address: Address, error: BaseException) -> str:
             "signing in worked, but the right is missing; grant the role 'Azure Event Hubs Data Receiver' "
             "(or, to publish, 'Data Sender')"
         ),
-        Failure.NOT_FOUND: (
-            f"there is no such hub, or no consumer group {address.group!r} in it; create it, or "
-            "correct the name"
-        ),
         Failure.QUOTA: (
             f"five receivers read the group {address.group!r} already, which is all the service allows; "
             "give this project a consumer group of its own"
         ),
         Failure.LOST: (
             f"the connection failed again and again ({type(error).__name__}); check the network and the "
-            "host name, and run again: it goes on where it stopped"
+            "host name, and run again: nothing is lost"
         ),
     }[failure]
 

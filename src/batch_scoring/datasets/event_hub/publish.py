@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.datasets.arrow_parquet import Stream
 from batch_scoring.datasets.event_hub.address import Address
-from batch_scoring.datasets.event_hub.drain import PAUSES
+from batch_scoring.datasets.event_hub.drain import PAUSES, SECONDS_BETWEEN_LINES
 from batch_scoring.datasets.event_hub.failures import diagnose, sentence
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 def publish(address: Address, data: pa.Table | Stream, client_options: Mapping[str, Any]) -> None:
@@ -37,19 +43,29 @@ def publish(address: Address, data: pa.Table | Stream, client_options: Mapping[s
     tables = data.batches if isinstance(data, Stream) else iter([data])
     try:
         with _producer(address, client_options) as producer:
-            _send_all(producer, tables)
+            _send_all(producer, tables, address)
     except EventHubError as error:
         raise sentence(error, address, "publishing") from error
 
 
-def _send_all(producer: Any, tables: Iterator[pa.Table | pa.RecordBatch]) -> None:
-    began = time.monotonic()
+def _send_all(producer: Any, tables: Iterator[pa.Table | pa.RecordBatch], address: Address) -> None:
+    began = told = time.monotonic()
+    sent, is_waiting = 0, False
     for table in tables:
         if table.num_rows:
-            time.sleep(max(0.0, pc.max(table["due"]).as_py() - (time.monotonic() - began)))
+            wait = pc.max(table["due"]).as_py() - (time.monotonic() - began)
+            if wait > 1 and not is_waiting:
+                is_waiting = True
+                logger.info("%s: %s events sent, from now on each when it is due", address, f"{sent:,}")
+            time.sleep(max(0.0, wait))
             for device, bodies in _by_device(table):
-                for batch in _batches(producer, device, bodies):
-                    _send(producer, batch)
+                for batch in _batches(producer, address, device, bodies):
+                    _patiently(partial(producer.send_batch, batch), address)
+            sent += table.num_rows
+            if time.monotonic() - told >= SECONDS_BETWEEN_LINES:
+                told = time.monotonic()
+                logger.info("%s: %s events sent", address, f"{sent:,}")
+    logger.info("%s: all %s events sent in %.1f s", address, f"{sent:,}", time.monotonic() - began)
 
 
 def _producer(address: Address, client_options: Mapping[str, Any]) -> Any:
@@ -75,11 +91,12 @@ def _by_device(table: pa.Table | pa.RecordBatch) -> Iterator[tuple[str, list[byt
     yield from bodies.items()
 
 
-def _batches(producer: Any, device: str, bodies: list[bytes]) -> Iterator[Any]:
+def _batches(producer: Any, address: Address, device: str, bodies: list[bytes]) -> Iterator[Any]:
     from azure.eventhub import EventData
 
     def new_batch() -> Any:
-        return producer.create_batch(partition_key=device or None)
+        # The first one of all connects.
+        return _patiently(lambda: producer.create_batch(partition_key=device or None), address)
 
     batch = new_batch()
     for body in bodies:
@@ -92,13 +109,14 @@ def _batches(producer: Any, device: str, bodies: list[bytes]) -> Iterator[Any]:
     yield batch
 
 
-def _send(producer: Any, batch: Any) -> None:
-    """Send a batch; again when that may help. Then some of it may be there twice, as with any sender."""
+def _patiently(attempt: Callable[[], T], address: Address) -> T:
+    """Try again when that may help. Of a batch that was sent again some may be there twice."""
     for pause in (*PAUSES, None):
         try:
-            producer.send_batch(batch)
-            return
+            return attempt()
         except Exception as error:
-            if pause is None or not diagnose(error).may_pass:
+            if pause is None or not diagnose(error).may_pass(address):
                 raise
+            logger.info("%s, publishing: %s; trying again", address, diagnose(error).value)
             time.sleep(pause)
+    raise AssertionError

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from batch_scoring.datasets.arrow_parquet import Stream
+from batch_scoring.fleet.arrow_arrays import to_numpy
 from batch_scoring.ids import Selection
-from batch_scoring.parameters import read_parameters
+from batch_scoring.parameters import read_parameters, scheduled_time
 from batch_scoring.pipelines.publish.bodies import EVENT, event_table
 from batch_scoring.pipelines.publish.settings import PublishParameters
 from batch_scoring.pipelines.simulate.fleet import Fleet, build_fleet, day_spans
@@ -26,7 +29,7 @@ _DELIVERY_FAULTS = 7  # the purpose of the random numbers drawn here; see Simula
 
 
 def publish_readings(
-    simulation: Mapping[str, Any], parameters: Mapping[str, Any], device: Any, sensor: Any
+    simulation: Mapping[str, Any], parameters: Mapping[str, Any], device: Any, sensor: Any, at: Any = None
 ) -> Stream:
     """Simulate a fleet, and send its readings as events.
 
@@ -38,6 +41,8 @@ def publish_readings(
         The group ``publish``; see :class:`~batch_scoring.pipelines.publish.settings.PublishParameters`.
     device, sensor
         What of the fleet; see :meth:`batch_scoring.ids.Selection.read`.
+    at
+        The parameter ``at``, or None for now: with ``real_time`` what is measured before it is past.
 
     Returns
     -------
@@ -52,27 +57,56 @@ def publish_readings(
     settings = read_parameters(PublishParameters, parameters, "publish")
     fleet = build_fleet(read_parameters(Simulation, simulation, "simulate"), Selection.read(device, sensor))
     log.info("publishing %d days of %d devices", fleet.simulation.days, len(fleet.devices))
-    return Stream(EVENT, _rounds(fleet, settings))
+    if settings.real_time:
+        return Stream(EVENT, _events(fleet, settings, _rounds_of_the_clock(fleet, scheduled_time(at))))
+    return Stream(EVENT, _events(fleet, settings, _rounds(fleet, settings.readings_per_second)))
 
 
-def _rounds(fleet: Fleet, settings: PublishParameters) -> Iterator[pa.Table]:
+def _events(
+    fleet: Fleet, settings: PublishParameters, rounds: Iterable[tuple[pa.Table, float]]
+) -> Iterator[pa.Table]:
     """The events of each round with the faults of their delivery; in the end what was held back."""
-    rate, sent, n = settings.readings_per_second, 0, 0
+    held = EVENT.empty_table()
+    for n, (readings, due) in enumerate(rounds):
+        events = event_table(readings, settings.readings_per_event, due)
+        generator = fleet.simulation.generator(_DELIVERY_FAULTS, n)
+        now, later = _disturb(events, settings, generator)
+        yield pa.concat_tables([now, _at(held, due)])
+        held = later
+    yield held
+
+
+def _rounds(fleet: Fleet, rate: float | None) -> Iterator[tuple[pa.Table, float]]:
+    """Readings that are sent together, and when, in seconds after the start; None: at once."""
     # A round is sent at its end: at a slow rate rounds are short, so that readings trickle.
     step = READINGS_A_ROUND if rate is None else int(min(READINGS_A_ROUND, max(1, rate)))
-    held = EVENT.empty_table()
+    sent = 0
     for day in range(fleet.simulation.days):
         for span in day_spans(fleet, day):
-            for start in range(0, span.num_rows, step):
-                readings = span.slice(start, step)
+            for readings in _slices(span, step):
                 sent += readings.num_rows
-                due = sent / rate if rate is not None else 0.0
-                events = event_table(readings, settings.readings_per_event, due)
-                generator = fleet.simulation.generator(_DELIVERY_FAULTS, n)
-                now, later = _disturb(events, settings, generator)
-                yield pa.concat_tables([now, _at(held, due)])
-                held, n = later, n + 1
-    yield held
+                yield readings, sent / rate if rate is not None else 0.0
+
+
+def _rounds_of_the_clock(fleet: Fleet, start: datetime) -> Iterator[tuple[pa.Table, float]]:
+    """The same by the fleet's own clock: what was measured before the start at once, the rest as it comes."""
+    begin, latest = round(start.timestamp() * 1e6), np.iinfo(np.int64).min
+    for day in range(fleet.simulation.days):
+        for span in day_spans(fleet, day):
+            # Readings that waited for a broken link are sent with those beside them.
+            times = np.append(latest, to_numpy(span["timestamp"]).astype(np.int64))
+            arrival = np.maximum.accumulate(times)[1:]
+            latest = arrival.max(initial=latest)
+            n_past = int(np.searchsorted(arrival, begin, side="right"))
+            for readings in _slices(span.slice(0, n_past), READINGS_A_ROUND):
+                yield readings, 0.0
+            cuts = n_past + np.flatnonzero(np.diff(arrival[n_past:], prepend=-1, append=-1))
+            for first, last in pairwise(cuts.tolist()):
+                yield span.slice(first, last - first), float(arrival[first] - begin) / 1e6
+
+
+def _slices(readings: pa.Table, step: int) -> Iterator[pa.Table]:
+    return (readings.slice(start, step) for start in range(0, readings.num_rows, step))
 
 
 def _disturb(

@@ -11,7 +11,7 @@ def create_pipeline(**_: object) -> Pipeline:
         [
             Node(
                 func=publish_readings,
-                inputs=["params:simulate", "params:publish", "params:device", "params:sensor"],
+                inputs=["params:simulate", "params:publish", "params:device", "params:sensor", "params:at"],
                 outputs="published_events",
                 name="publish_readings",
             ),

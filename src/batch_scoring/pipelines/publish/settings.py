@@ -20,6 +20,7 @@ class PublishParameters:
     """
 
     readings_per_second: float | None = None
+    real_time: bool = False
     readings_per_event: int = 1
     duplicate_share: float = 0.0
     disorder_share: float = 0.0
@@ -28,6 +29,11 @@ class PublishParameters:
     def __post_init__(self) -> None:
         if self.readings_per_second is not None and self.readings_per_second <= 0:
             raise InputError("publish.readings_per_second: write a number above 0, or null for no limit")
+        if self.readings_per_second is not None and self.real_time:
+            raise InputError(
+                "publish.real_time: what is sent when its time comes has no readings_per_second; "
+                "set one of the two"
+            )
         if self.readings_per_event < 1:
             raise InputError(f"publish.readings_per_event: {self.readings_per_event} is not 1 or more")
         for name in _SHARES:

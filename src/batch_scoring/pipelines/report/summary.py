@@ -134,7 +134,9 @@ def write_summary(summary: dict[str, Any]) -> str:
     # A container holds no MLflow database: its server has a page of its own.
     mlflow = [] if is_remote(data) else [(f"make mlflow{make}", "training runs and model versions")]
     look = [
-        (f"{data}/{PAGE}", "the fleet on a page: open it in a browser"),
+        (f"kedro report{kedro}", "copies the fleet's page to this machine, to open it in a browser")
+        if is_remote(data)
+        else (f"{data}/{PAGE}", "the fleet on a page: open it in a browser"),
         (f"make viz{make}", "the pipelines and their figures, in Kedro-Viz"),
         *mlflow,
         (f"kedro models list{kedro}", "which version scores each sensor"),

@@ -65,7 +65,8 @@ def compare(
 ) -> Comparison:
     """Have both judge the windows after the training of either; where there are none, count models.
 
-    A version for windows of another length, or over features that these windows lack, judges nothing.
+    Only devices that send windows can lose a model. A version for windows of another length, or over
+    features that these windows lack, judges nothing.
 
     Parameters
     ----------
@@ -87,7 +88,7 @@ def compare(
     since = max(_trained_to(one) for one in versions)
     rest = windows.held_out(since, [name for one in judges for name in one.info.features])
     if rest is None or not fits[0]:
-        return _counted(challenger, champion, devices)
+        return _counted(windows, challenger, champion, devices)
     contest = Contest((_target(challenger, settings), None))
     sources = [(one.info.schema, (part.table for part in one.parts())) for one in judges]
     for *days, ours, theirs in rest.ranges(devices, [*sources, *[_NO_MODELS] * (2 - len(judges))]):
@@ -96,7 +97,7 @@ def compare(
             other = FleetModel(theirs, champion.info) if fits[1] else None
             contest.add(held_out, FleetModel(ours, challenger.info), other)
     found = contest.result()
-    return found if found.challenger.windows else _counted(challenger, champion, devices)
+    return found if found.challenger.windows else _counted(windows, challenger, champion, devices)
 
 
 def described(found: Comparison) -> str:
@@ -120,6 +121,12 @@ def _trained_to(models: FleetFile) -> int:
     return max((int(end.max()) for end in ends if end.size), default=_NEVER)
 
 
+def _trained_from(models: FleetFile) -> int:
+    """Since when any of them has learned, µs since the epoch; before all time where one does not say so."""
+    begins = (to_numpy(part["trained_from"], null=_NEVER) for part in models.batches(["trained_from"]))
+    return min((int(begin.min()) for begin in begins if begin.size), default=_NEVER)
+
+
 def _target(models: FleetFile, settings: TrainParameters) -> float | None:
     """What a calibrated one-class SVM may flag; the combined detector's thresholds say it themselves."""
     fit = settings.fit
@@ -127,18 +134,24 @@ def _target(models: FleetFile, settings: TrainParameters) -> float | None:
     return fit.false_alarm_rate if is_same and fit.threshold == "calibrated" else None
 
 
-def _counted(challenger: FleetFile, champion: FleetFile, devices: frozenset[str] | None) -> Comparison:
-    """How many models there are, where there is no window to judge."""
-    n = n_champion = n_lost = 0
-    schema = pa.schema([MODELS.field("device")])
-    chosen = strings(sorted(devices)) if devices is not None else None
-    sources = [(schema, one.batches(["device"])) for one in (challenger, champion)]
-    for both in device_ranges(sources, {0, 1}):
-        names = [part["device"] for part in both]
-        if chosen is not None:
-            names = [some.filter(pc.is_in(some, value_set=chosen)) for some in names]
-        ours, theirs = names
-        n, n_champion = n + len(ours), n_champion + len(theirs)
-        n_lost += len(theirs) - int(to_numpy(pc.is_in(theirs, value_set=ours.combine_chunks())).sum())
-    lost = n_lost / n_champion if n_champion else 0.0
-    return Comparison(Figures(n), Figures(n_champion), lost)
+def _counted(
+    windows: TrainingWindows, challenger: FleetFile, champion: FleetFile, devices: frozenset[str] | None
+) -> Comparison:
+    """How many models there are, where there is no window to judge.
+
+    A device that sent nothing since the challenger's training began has fallen silent, and loses nothing.
+    """
+    n = n_champion = n_heard = n_lost = 0
+    sources = [(_NO_MODELS[0], one.batches(["device"])) for one in (challenger, champion)]
+    heard = windows.heard(_trained_from(challenger))
+    for *days, ours, theirs in heard.ranges(devices, sources) if heard else device_ranges(sources, {0, 1}):
+        names = [part["device"].combine_chunks() for part in (ours, theirs)]
+        if devices is not None:
+            names = [some.filter(pc.is_in(some, value_set=strings(sorted(devices)))) for some in names]
+        n, n_champion = n + len(names[0]), n_champion + len(names[1])
+        # Where no window is left that could tell who is silent, nobody is.
+        senders = pa.concat_tables(days)["device"].combine_chunks() if heard else names[1]
+        sending = names[1].filter(pc.is_in(names[1], value_set=senders))
+        n_heard += len(sending)
+        n_lost += len(sending) - int(to_numpy(pc.is_in(sending, value_set=names[0])).sum())
+    return Comparison(Figures(n), Figures(n_champion), n_lost / n_heard if n_heard else 0.0)

@@ -20,6 +20,7 @@ from batch_scoring.fleet.arrow_arrays import strings, to_arrow, to_numpy
 from batch_scoring.fleet.device_ranges import BATCH_ROWS, device_ranges, read_pieces
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.fingerprints import TableDigest
+from batch_scoring.fleet.fit import RECIPE
 from batch_scoring.fleet.tables import feature_columns
 from batch_scoring.pipelines.train.day_spans import (
     MICROSECOND,
@@ -111,6 +112,11 @@ class TrainingWindows:
             return None
         return replace(self, first=since, last=_FOREVER, days=days, features=tuple(dict.fromkeys(features)))
 
+    def heard(self, since: int) -> TrainingWindows | None:
+        """The same without features, and with confirmed events: a device in trouble is not silent."""
+        windows = self.held_out(since, ())
+        return windows and replace(windows, known_events=self.known_events.slice(0, 0))
+
     def devices_among(self, devices: frozenset[str]) -> set[str]:
         """Which of these devices have a window here."""
         found: set[str] = set()
@@ -120,7 +126,7 @@ class TrainingWindows:
         return found
 
     def fingerprint(self, settings: TrainParameters) -> str:
-        """Of what a whole sensor is trained from: the windows, the way of fitting, and the library.
+        """Of what a whole sensor is trained from: the windows, the settings, the recipe, and the library.
 
         Days that lie in the range as a whole have the digest of their rows in the footer; of the
         others, the rows are read for it.
@@ -131,6 +137,7 @@ class TrainingWindows:
             "windows": [digest for day in self.days if (digest := self._digest(day))],
             "features": list(self.features),
             "fit": asdict(settings.fit),
+            "recipe": RECIPE,
             "scikit-learn": version("scikit-learn"),
         }
         events = events_between(self.known_events, self.first, self.last)

@@ -1,0 +1,57 @@
+"""The list of incidents on the report page: opened, filtered, and led from to the chart."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.report_pages import report, title, write_page
+from tests.pipelines.report.fleet_factory import Fleet, prediction_partitions, prediction_rows
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def test_the_worst_incident_opens_by_keyboard_and_leads_to_its_chart(browser, page_file):
+    with report(browser, page_file) as page:
+        first = page.locator("#incident-list > li").first
+        device = first.locator(".who b").inner_text()
+        first.locator("summary").focus()
+        page.keyboard.press("Enter")
+        rows = first.locator(".behind tbody tr")
+        assert rows.count() >= 1
+        assert rows.first.locator(".part").count() >= 1
+        sensor = rows.first.locator("th").inner_text()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+
+        assert title(page) == f"{device} · {sensor}"
+        assert page.evaluate("document.activeElement.id") == "chart"
+        assert page.locator("#chart .incident-stripe").count() >= 1
+
+
+def test_incidents_can_be_filtered_and_paged(browser, page_file):
+    with report(browser, page_file) as page:
+        ranks = page.locator("#incident-list .rank")
+        assert ranks.all_inner_texts() == [f"Rank\n{i}" for i in range(1, 11)]
+        page.click("#incident-pager button:has-text('Next')")
+        assert ranks.first.inner_text() == "Rank\n11"
+        page.fill("#incident-filter", "süd")
+        assert set(page.locator("#incident-list .who b").all_inner_texts()) == {"Pumpe №7/Süd"}
+        page.fill("#incident-filter", "nobody")
+        assert page.is_visible("#incidents-empty")
+
+
+def test_a_severity_has_no_upper_end_on_the_page(browser, tmp_path):
+    rows = prediction_rows("a", values=[1] * 60, anomalies=[4], severity=61.6)
+    with report(browser, write_page(Fleet(predictions=prediction_partitions(rows)), tmp_path)) as page:
+        assert page.inner_text("#incident-list .severity b") == "62"
+        assert "worst severity 62" in page.inner_text("#chart-note")
+
+
+def test_a_fleet_without_incidents_says_so(browser, tmp_path):
+    quiet = Fleet(predictions=prediction_partitions(prediction_rows("a")))
+    with report(browser, write_page(quiet, tmp_path)) as page:
+        assert page.inner_text("#incidents-note") == "No incidents: nothing to work through."
+        assert page.is_hidden("#incident-tools")
+    quiet.has_incidents = False
+    with report(browser, write_page(quiet, tmp_path)) as page:
+        assert page.inner_text("#incidents-note").startswith("Nobody has looked for incidents yet.")

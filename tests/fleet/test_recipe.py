@@ -1,0 +1,75 @@
+"""What fits of some windows come to, held to the recipe's number: who changes the one raises the other."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from batch_scoring.fleet.fit import RECIPE, fit_fleet
+from batch_scoring.fleet.one_class_svm import FitParameters
+from tests.factories import make_windows
+from tests.fleet.test_treatments import FEATURES, windows_of
+
+HOUR_US = 3_600_000_000
+
+
+def a_fleet():
+    """A plain series, one that follows the time of day, a counter and a constant; 240 hours of each."""
+    rng = np.random.default_rng(8)
+    noise = rng.normal(size=(240, 12))
+    cycle = 10 * np.sin(np.arange(240) / 24 * 2 * np.pi)[:, None] + rng.normal(size=(240, 12))
+    counter = np.cumsum(rng.uniform(0.5, 1.5, 240 * 12)).reshape(240, 12)
+    series = {"plain": noise, "daily": cycle, "counter": counter, "constant": np.full((240, 12), 7.0)}
+    X = np.concatenate([windows_of(values) for values in series.values()])
+    devices = [name for name in series for _ in range(240)]
+    return make_windows(X, devices, features=list(FEATURES), window_us=HOUR_US)
+
+
+def summary(detector):
+    """One number for each column of numbers of a fleet's models: the sum of their sizes."""
+    model, _ = fit_fleet(a_fleet(), FEATURES, FitParameters(detector=detector, false_alarm_rate=0.01))
+    sums = {}
+    for field in model.info.schema:
+        column = model.table[field.name].combine_chunks()
+        values = column.flatten() if pa.types.is_list(field.type) else column
+        if pa.types.is_floating(values.type):
+            sizes = np.abs(values.to_numpy(zero_copy_only=False))
+            sums[field.name] = float(sizes[np.isfinite(sizes)].sum())
+    return sums
+
+
+# By recipe and detector.
+KNOWN = {
+    (1, "one_class_svm"): {
+        "nu": 1.3,
+        "gamma": 1.19315,
+        "rho": 9.9453,
+        "mean": 4394.22,
+        "scale": 2538.16,
+        "support_vectors": 794.547,
+        "dual_coef": 73,
+        "threshold": 3.64429,
+        "train_flag_rate": 0.00833333,
+    },
+    (1, "combined"): {
+        "nu": 1.3,
+        "gamma": 1.19315,
+        "rho": 9.74748,
+        "mean": 92.6737,
+        "scale": 15.5808,
+        "support_vectors": 839.12,
+        "dual_coef": 72.9,
+        "threshold": 8,
+        "train_flag_rate": 0.0125,
+        "center": 92.5986,
+        "spread": 17.7438,
+        "time_of_day": 381.392,
+        "distance_curve": 34.504,
+        "svm_curve": 30.7849,
+        "curve": 13.6117,
+    },
+}
+
+
+@pytest.mark.parametrize("detector", ["one_class_svm", "combined"])
+def test_fits_that_change_are_another_recipe(detector):
+    assert summary(detector) == pytest.approx(KNOWN[RECIPE, detector], rel=1e-3)
