@@ -7,8 +7,8 @@ told by Dask while it knows the job, and by the job's record in the workspace al
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,21 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batch_scoring.cluster.dask_connection import CONNECT_SECONDS, connect, why_it_failed
+from batch_scoring.cluster.dask_status import FORGOTTEN, status_from, stays
 from batch_scoring.cluster.dask_task import Job, run_job
 from batch_scoring.cluster.jobs import JobSpec, JobStatus, NodeCounts, State
-from batch_scoring.cluster.local import LocalBackend, status_of
+from batch_scoring.cluster.local import LocalBackend
 from batch_scoring.cluster.records import JobRecord, Records
 from batch_scoring.cluster.settings import JobsParameters
 from batch_scoring.storage import is_remote
 
 if TYPE_CHECKING:
     from distributed import Client
-
-_READERS = 16  # of records at once
-_LOST = (
-    "Dask does not know the job any more: its scheduler was restarted; "
-    "submit the run again, or `kedro jobs retry`"
-)
 
 
 class DaskBackend:
@@ -75,8 +70,8 @@ class DaskBackend:
             states = self._states(client, run, [spec.name for spec in specs])
             missing = [spec for spec in specs if states[spec.name] is None]
             done = self._records.all_records(run, [spec.name for spec in missing])
-            new = [spec for spec in missing if not _stays(done.get(spec.name))]
-            self._send(client, run, new, [name for name, state in states.items() if state is not None])
+            new = [spec for spec in missing if not stays(done.get(spec.name))]
+            self._send(client, run, new)
         if self._settings.dask.scheduler is None:
             self._wait(client, run)
         return len(new)
@@ -85,8 +80,7 @@ class DaskBackend:
         """What Dask knows of the jobs, and what they wrote of themselves."""
         if not self._can_ask:
             return self._local.statuses(run, since)
-        names = [spec.name for spec in self._records.plan(run) or []]
-        found = self._ask(self._client(), run, names)
+        found = self._ask(self._client(), run, self._planned(run))
         recent = [one for one in found if since is None or one.changed is None or one.changed >= since]
         return sorted(recent, key=lambda one: one.name)
 
@@ -116,7 +110,10 @@ class DaskBackend:
         live = [name for name in names if states[name] not in (None, "memory", "erred")]
         if not live:
             return
-        client.cancel(self._futures(client, run, live), force=True, reason="cancelled")
+        client.cancel(self._futures(client, run, live), force=True)
+        deadline = time.monotonic() + CONNECT_SECONDS
+        while any(self._states(client, run, live).values()) and time.monotonic() < deadline:
+            time.sleep(0.02)
         records = self._records.all_records(run, live)
         for name in live:
             if name not in records or not records[name].state.is_final:
@@ -133,9 +130,7 @@ class DaskBackend:
             if ended:
                 client.cancel(self._futures(client, run, ended), force=True)
             again = [spec for spec in specs if spec.name in ended or states[spec.name] is None]
-            self._send(client, run, again, states.keys() - {spec.name for spec in again})
-        for spec in specs:
-            self._final.pop((run, spec.name), None)
+            self._send(client, run, again)
         if self._settings.dask.scheduler is None:
             self._wait(client, run)
 
@@ -163,6 +158,10 @@ class DaskBackend:
             self._known = connect(self._settings)
         return self._known
 
+    def _planned(self, run: str) -> list[str]:
+        """The names of all jobs of a run."""
+        return [spec.name for spec in self._records.plan(run) or []]
+
     def _dataset(self, run: str) -> str:
         return f"{self._prefix}/{run}"
 
@@ -189,10 +188,16 @@ class DaskBackend:
 
         return [Future(self._key(run, name), client) for name in names]
 
-    def _send(self, client: Client, run: str, specs: Sequence[JobSpec], there: Iterable[str]) -> None:
+    def _send(self, client: Client, run: str, specs: Sequence[JobSpec]) -> None:
         """Have jobs run, and kept, with those that are there, when this process is gone."""
         if not specs:
             return
+        new = {spec.name for spec in specs}
+        self._final = {
+            job: status for job, status in self._final.items() if job[0] != run or job[1] not in new
+        }
+        states = self._states(client, run, [name for name in self._planned(run) if name not in new])
+        there = [name for name, state in states.items() if state is not None]
         futures = client.map(
             run_job,
             [self._job(spec) for spec in specs],
@@ -220,7 +225,7 @@ class DaskBackend:
 
     def _published(self, client: Client, run: str) -> dict[str, Any]:
         """The futures of a run by name, as Dask has kept them; these are told what becomes of the tasks."""
-        names = {self._key(run, spec.name): spec.name for spec in self._records.plan(run) or []}
+        names = {self._key(run, name): name for name in self._planned(run)}
         kept = client.get_dataset(self._dataset(run), default=[])
         return {names[future.key]: future for future in kept if future.key in names}
 
@@ -242,59 +247,24 @@ class DaskBackend:
         waiting = ("waiting", "queued", "no-worker", "released")
         records = self._records.all_records(run, [name for name in open_ if states[name] not in waiting])
         found = {}
-        with ThreadPoolExecutor(_READERS) as pool:
-            jobs = [(client, run, name, states[name], records.get(name)) for name in open_]
-            for status in pool.map(lambda job: self._status(*job), jobs):
-                if status is not None:
-                    found[status.name] = status
+        for name in open_:
+            reason = self._reason(client, run, name) if states[name] == "erred" else ""
+            status = status_from(name, states[name], records.get(name), reason)
+            if status is not None:
+                found[name] = status
         self._final |= {(run, name): one for name, one in found.items() if one.state.is_final}
         return [
             found.get(name) or self._final[run, name] for name in names if name in found or name not in open_
         ]
 
-    def _status(
-        self, client: Client, run: str, name: str, state: str | None, record: JobRecord | None
-    ) -> JobStatus | None:
-        """What a job's task and its record say together; None: nothing is known of it."""
-        if record is not None and record.state is State.SUCCEEDED:
-            return status_of(record)
-        if state is None:
-            return None if record is None else _gone(record)
-        if state == "memory":
-            if record is not None and record.state.is_final:
-                return status_of(record)
-            return JobStatus(name, State.SUCCEEDED, exit_code=0, changed=datetime.now(UTC))
-        if state == "erred":
-            reason, now = self._reason(client, run, name), datetime.now(UTC)
-            base = JobStatus(name, State.FAILED) if record is None else status_of(record)
-            return replace(base, state=State.FAILED, reason=reason, ended=base.ended or now, changed=now)
-        if state != "processing":
-            return JobStatus(name, State.QUEUED)
-        if record is not None and record.state is State.RUNNING:
-            started = record.started
-            return JobStatus(name, State.RUNNING, started=started, node=record.host, changed=started)
-        return JobStatus(name, State.PREPARING)
-
     def _reason(self, client: Client, run: str, name: str) -> str:
         if name not in self._erred.get(run, {}):
             self._erred[run] = self._published(client, run)
-        return why_it_failed(self._erred[run][name].exception(timeout=CONNECT_SECONDS))
+        future = self._erred[run].get(name)
+        return FORGOTTEN if future is None else why_it_failed(future.exception(timeout=CONNECT_SECONDS))
 
     def _note_cancelled(self, run: str, name: str, record: JobRecord | None) -> None:
         now = datetime.now(UTC)
         base = record or JobRecord(run, name, State.CANCELLED, 0)
         ended = replace(base, state=State.CANCELLED, reason="it was told to end", ended=now)
         self._records.write_record(ended)
-
-
-def _stays(record: JobRecord | None) -> bool:
-    """Whether a job that Dask does not have is not to be run again."""
-    return record is not None and status_of(record).state in (State.SUCCEEDED, State.CANCELLED)
-
-
-def _gone(record: JobRecord) -> JobStatus:
-    """What is to be said of a job that Dask does not have."""
-    status = status_of(record)
-    if status.state is State.RUNNING:
-        return replace(status, state=State.FAILED, reason=_LOST, changed=record.started)
-    return status

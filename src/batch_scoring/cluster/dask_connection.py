@@ -35,8 +35,8 @@ def connect(settings: JobsParameters) -> Client:
     logging.getLogger("distributed").setLevel(logging.WARNING)
     address = settings.dask.scheduler
     if address is None:
-        # Workers are told the level before they import anything.
-        with dask.config.set({"distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "warning"}):
+        # Workers of ours are quiet, also when they end: what became of a job is told by us.
+        with dask.config.set({"distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical"}):
             cluster = LocalCluster(
                 n_workers=settings.dask.workers or len(os.sched_getaffinity(0)),
                 threads_per_worker=settings.dask.threads,
