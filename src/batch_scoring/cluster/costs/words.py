@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from batch_scoring.cluster.costs.choices import Choice, Policy, Schedule
+from batch_scoring.cluster.costs.choices import Choice, Schedule
 
 _HEADINGS = ("cluster", "nodes", "a day", "a month", "slowest run", "idle", "")
 
@@ -102,15 +102,6 @@ def as_json(choices: Sequence[Choice], schedule: Schedule, currency: str) -> dic
         "cheapest": listed[0] if choices[0].is_in_time else None,
         "choices": listed,
     }
-
-
-def cheapest_of_each(choices: Sequence[Choice]) -> list[Choice]:
-    """The best of each policy, in the order of the policies."""
-    return [
-        next(choice for choice in choices if choice.policy is policy)
-        for policy in Policy
-        if any(choice.policy is policy for choice in choices)
-    ]
 
 
 def _row(choice: Choice) -> tuple[str, ...]:
