@@ -26,4 +26,8 @@ def open_backend(data: str, env: str | None, settings: JobsParameters, project: 
         from batch_scoring.cluster.local import LocalBackend
 
         return LocalBackend(data, env, settings, project)
+    if settings.backend == "dask":
+        from batch_scoring.cluster.dask import DaskBackend
+
+        return DaskBackend(data, env, settings, project)
     raise InputError(f"jobs.backend: {settings.backend!r} is not there yet")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from batch_scoring.cli import OneLineErrors
+from batch_scoring.cluster.plan_cli import plan
 from batch_scoring.exit_codes import FAILED
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ PIPELINES = ("score", "train", "evaluate")
 @click.group(name="jobs")
 def jobs() -> None:
     """Submit scoring and training as jobs, one per sensor; watch them."""
+
+
+jobs.add_command(plan)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from batch_scoring.cluster.costs.settings import CostSettings
+from batch_scoring.cluster.dask_settings import DaskSettings
 from batch_scoring.cluster.planning import Sharding
 from batch_scoring.fleet.errors import InputError
 
@@ -39,6 +41,8 @@ class JobsParameters:
     retries: int = 2
     sharding: Sharding = field(default_factory=Sharding)
     local: LocalSettings = field(default_factory=LocalSettings)
+    dask: DaskSettings = field(default_factory=DaskSettings)
+    costs: CostSettings = field(default_factory=CostSettings)
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:

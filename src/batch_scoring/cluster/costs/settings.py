@@ -1,0 +1,101 @@
+"""The settings of ``kedro jobs plan``: sizes of nodes and their prices, how nodes start and stop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.parameters import read_parameters
+
+WHERE = "jobs.costs"
+
+
+@dataclass(frozen=True)
+class NodeSize:
+    """A size of node that can be rented.
+
+    Attributes
+    ----------
+    name : str
+    tasks : int
+        Jobs that run on it at once.
+    dedicated, low_priority : float
+        Price of an hour. A low-priority node may be taken away at any time, which is not simulated.
+
+    Raises
+    ------
+    InputError
+        When it runs nothing, or its price is below zero.
+    """
+
+    name: str
+    tasks: int
+    dedicated: float
+    low_priority: float
+
+    def __post_init__(self) -> None:
+        if self.tasks < 1:
+            raise InputError(f"{WHERE}.nodes: {self.name!r} runs {self.tasks} tasks at once; write 1 or more")
+        for name in ("dedicated", "low_priority"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(
+                    f"{WHERE}.nodes: the price {name} of {self.name!r} is {getattr(self, name)}; "
+                    "write what an hour costs, 0 or more"
+                )
+
+
+def _usual_nodes() -> list[dict[str, Any]]:
+    return [
+        {"name": "2 cores", "tasks": 2, "dedicated": 0.096, "low_priority": 0.0192},
+        {"name": "8 cores", "tasks": 8, "dedicated": 0.384, "low_priority": 0.0768},
+    ]
+
+
+@dataclass(frozen=True)
+class CostSettings:
+    """``jobs.costs``; see ``conf/base/parameters_jobs.yml``.
+
+    Raises
+    ------
+    InputError
+        When a setting makes no sense.
+    """
+
+    nodes: list[dict[str, Any]] = field(default_factory=_usual_nodes)
+    low_priority: bool = False
+    currency: str = "USD"
+    deadline: timedelta | None = None
+    max_nodes: int = 100
+    node_start: timedelta = timedelta(minutes=4)
+    node_stop: timedelta = timedelta(minutes=1)
+    job_overhead: timedelta = timedelta(seconds=2)
+    autoscale_interval: timedelta = timedelta(minutes=5)
+    autoscale_offset: timedelta = timedelta(seconds=150)
+    idle_before_stop: timedelta = timedelta(minutes=5)
+
+    def __post_init__(self) -> None:
+        if not self.nodes:
+            raise InputError(f"{WHERE}.nodes: there is none; write at least one size of node")
+        names = [size.name for size in self.sizes]
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(f"{WHERE}.nodes: two sizes are called {name!r}; give each its own name")
+        if self.max_nodes < 1:
+            raise InputError(f"{WHERE}.max_nodes: {self.max_nodes} runs nothing; write 1 or more")
+        for name in ("autoscale_interval", "deadline"):
+            if getattr(self, name) is not None and getattr(self, name) <= timedelta(0):
+                raise InputError(f"{WHERE}.{name}: 0 s is no time; write for instance '5m'")
+
+    @property
+    def sizes(self) -> list[NodeSize]:
+        """The sizes of node."""
+        return [
+            read_parameters(NodeSize, values, f"{WHERE}.nodes: node {place}")
+            for place, values in enumerate(self.nodes, 1)
+        ]
+
+    def price(self, size: NodeSize) -> float:
+        """What an hour of a node costs."""
+        return size.low_priority if self.low_priority else size.dedicated

@@ -1,0 +1,116 @@
+"""The choices in words and numbers: a table for a person, an object for a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from batch_scoring.cluster.costs.choices import Choice, Schedule
+
+_HEADINGS = ("cluster", "nodes", "a day", "a month", "slowest run", "idle", "")
+
+
+def told(seconds: float) -> str:
+    """A length of time as a person says it.
+
+    Examples
+    --------
+    >>> told(2.5), told(150), told(3600), told(5400)
+    ('2.5 s', '2.5 min', '1 h', '1.5 h')
+    """
+    for length, unit in ((3600, "h"), (60, "min")):
+        if seconds >= length:
+            return f"{seconds / length:.1f}".removesuffix(".0") + f" {unit}"
+    return f"{seconds:.1f}".removesuffix(".0") + " s"
+
+
+def nodes_of(choice: Choice) -> str:
+    """How many nodes: ``3``, or ``0–3`` where they come and go."""
+    least, most = choice.cluster.min_nodes, choice.cluster.max_nodes
+    return str(most) if least == most else f"{least}–{most}"
+
+
+def name_of(choice: Choice) -> str:
+    """The policy and the size of its nodes."""
+    return f"{choice.policy}, {choice.size.name}"
+
+
+def verdict(choices: Sequence[Choice], currency: str) -> str:
+    """Which cluster to take; the choices are best first."""
+    best = choices[0]
+    if not best.is_in_time:
+        return (
+            f"None of them ends by {told(best.deadline)}; the quickest is {name_of(best)}, "
+            f"{nodes_of(best)} nodes. Allow more nodes (jobs.costs.max_nodes), or cut the work into more "
+            "jobs (jobs.sharding)."
+        )
+    return (
+        f"Cheapest that ends by {told(best.deadline)}: {name_of(best)}, {nodes_of(best)} nodes, "
+        f"{best.cost_per_day:,.2f} {currency} a day, {best.cost_per_month:,.2f} a month."
+    )
+
+
+def summary(schedule: Schedule, source: str) -> str:
+    """One line on what is simulated."""
+    work = sum(schedule.durations)
+    return (
+        f"{len(schedule.durations):,} jobs every {told(schedule.every)}, {told(work)} of work, "
+        f"the longest {told(max(schedule.durations))} ({source})"
+    )
+
+
+def as_table(choices: Sequence[Choice]) -> str:
+    """A table of these choices, in text."""
+    rows = [_HEADINGS, *(_row(choice) for choice in choices)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if place in (0, 6) else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def as_json(choices: Sequence[Choice], schedule: Schedule, currency: str) -> dict[str, Any]:
+    """All choices as plain values, best first; ``cheapest`` is null where none is in time."""
+    listed = [
+        {
+            "policy": str(choice.policy),
+            "node": choice.size.name,
+            "tasks_per_node": choice.cluster.tasks_per_node,
+            "min_nodes": choice.cluster.min_nodes,
+            "max_nodes": choice.cluster.max_nodes,
+            "price_per_node_hour": choice.price,
+            "node_hours_per_day": choice.day.node_hours,
+            "cost_per_day": choice.cost_per_day,
+            "cost_per_month": choice.cost_per_month,
+            "makespan_seconds": choice.day.makespan,
+            "makespan_seconds_of_runs": choice.day.makespans.tolist(),
+            "idle_share": choice.day.idle_share,
+            "in_time": choice.is_in_time,
+        }
+        for choice in choices
+    ]
+    return {
+        "jobs": len(schedule.durations),
+        "work_seconds": sum(schedule.durations),
+        "every_seconds": schedule.every,
+        "deadline_seconds": schedule.deadline,
+        "currency": currency,
+        "cheapest": listed[0] if choices[0].is_in_time else None,
+        "choices": listed,
+    }
+
+
+def _row(choice: Choice) -> tuple[str, ...]:
+    return (
+        name_of(choice),
+        nodes_of(choice),
+        f"{choice.cost_per_day:,.2f}",
+        f"{choice.cost_per_month:,.2f}",
+        told(choice.day.makespan),
+        f"{choice.day.idle_share:.0%}",
+        "" if choice.is_in_time else "too late" if choice.day.keeps_up else "falls behind",
+    )

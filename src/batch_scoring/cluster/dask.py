@@ -1,0 +1,270 @@
+"""The engine ``dask``: each job a task of a Dask cluster, of one's own machines or of this one.
+
+Dask has a job once, by its key, and runs it again elsewhere when it loses a worker. What became of a job is
+told by Dask while it knows the job, and by the job's record in the workspace always.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batch_scoring.cluster.dask_connection import CONNECT_SECONDS, connect, why_it_failed
+from batch_scoring.cluster.dask_status import FORGOTTEN, status_from, stays
+from batch_scoring.cluster.dask_task import Job, run_job
+from batch_scoring.cluster.jobs import JobSpec, JobStatus, NodeCounts, State
+from batch_scoring.cluster.local import LocalBackend
+from batch_scoring.cluster.records import JobRecord, Records
+from batch_scoring.cluster.settings import JobsParameters
+from batch_scoring.storage import is_remote
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+class DaskBackend:
+    """Jobs as tasks of Dask.
+
+    With an address of a scheduler ``submit`` returns at once, and other processes see the jobs. Without one,
+    workers are started on this machine, and ``submit`` returns when all jobs have ended.
+
+    Parameters
+    ----------
+    data : str
+        The workspace, for the workers too: a URL, or a folder that they see under the same path.
+    env : str or None
+        Kedro's configuration environment.
+    settings : JobsParameters
+    project : Path
+        The folder with ``conf/``, for workers on this machine.
+    """
+
+    name = "dask"
+
+    def __init__(self, data: str, env: str | None, settings: JobsParameters, project: Path) -> None:
+        self._data = data if is_remote(data) else str((project / data).resolve())
+        self._env, self._settings, self._project = env, settings, project
+        self._records = Records(self._data)
+        # Tells of the jobs of workers of another process of this machine, as they are its processes.
+        self._local = LocalBackend(self._data, env, settings, project)
+        self._known: Client | None = None
+        self._final: dict[tuple[str, str], JobStatus] = {}
+        self._erred: dict[str, dict[str, Any]] = {}
+        # Two workspaces may share a scheduler.
+        self._prefix = f"batch_scoring-{hashlib.sha256(self._data.encode()).hexdigest()[:8]}"
+
+    def ensure(self) -> None:
+        """Connect to the scheduler, or start workers on this machine."""
+        self._client()
+
+    def submit(self, run: str, specs: Sequence[JobSpec]) -> int:
+        """Have those jobs run that Dask does not have, and that have neither succeeded nor been cancelled."""
+        client = self._client()
+        with self._alone(client, run):
+            states = self._states(client, run, [spec.name for spec in specs])
+            missing = [spec for spec in specs if states[spec.name] is None]
+            done = self._records.all_records(run, [spec.name for spec in missing])
+            new = [spec for spec in missing if not stays(done.get(spec.name))]
+            self._send(client, run, new)
+        if self._settings.dask.scheduler is None:
+            self._wait(client, run)
+        return len(new)
+
+    def statuses(self, run: str, since: datetime | None = None) -> list[JobStatus]:
+        """What Dask knows of the jobs, and what they wrote of themselves."""
+        if not self._can_ask:
+            return self._local.statuses(run, since)
+        found = self._ask(self._client(), run, self._planned(run))
+        recent = [one for one in found if since is None or one.changed is None or one.changed >= since]
+        return sorted(recent, key=lambda one: one.name)
+
+    def nodes(self) -> NodeCounts | None:
+        """The workers; None before any are there."""
+        if not self._can_ask:
+            return None
+        busy = [len(keys) > 0 for keys in self._client().processing().values()]
+        return NodeCounts(idle=busy.count(False), running=busy.count(True))
+
+    def log(self, run: str, name: str) -> str | None:
+        """Why Dask could not run a job."""
+        if not self._can_ask:
+            return None
+        client = self._client()
+        if self._states(client, run, [name])[name] != "erred":
+            return None
+        return self._reason(client, run, name)
+
+    def cancel(self, run: str, names: Sequence[str]) -> None:
+        """Take these jobs from Dask; a worker that runs one ends it."""
+        if not self._can_ask:
+            self._local.cancel(run, names)
+            return
+        client = self._client()
+        states = self._states(client, run, names)
+        live = [name for name in names if states[name] not in (None, "memory", "erred")]
+        if not live:
+            return
+        client.cancel(self._futures(client, run, live), force=True)
+        deadline = time.monotonic() + CONNECT_SECONDS
+        while any(self._states(client, run, live).values()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        records = self._records.all_records(run, live)
+        for name in live:
+            if name not in records or not records[name].state.is_final:
+                self._note_cancelled(run, name, records.get(name))
+
+    def retry(self, run: str, specs: Sequence[JobSpec]) -> None:
+        """Run them again; Dask tries each as often as when it was new."""
+        client = self._client()
+        with self._alone(client, run):
+            self._erred.pop(run, None)
+            states = self._states(client, run, [spec.name for spec in specs])
+            # A task that has ended is dropped first: Dask would give back what became of it.
+            ended = [name for name, state in states.items() if state in ("erred", "memory")]
+            if ended:
+                client.cancel(self._futures(client, run, ended), force=True)
+            again = [spec for spec in specs if spec.name in ended or states[spec.name] is None]
+            self._send(client, run, again)
+        if self._settings.dask.scheduler is None:
+            self._wait(client, run)
+
+    def delete(self, run: str) -> None:
+        """Have Dask forget the run."""
+        if self._settings.dask.scheduler is not None:
+            self._client().unpublish_dataset(self._dataset(run))
+
+    def close(self) -> None:
+        """Leave the scheduler; workers of this process end."""
+        if self._known is not None:
+            cluster = self._known.cluster
+            self._known.close()
+            if cluster is not None:
+                cluster.close()
+            self._known = None
+
+    @property
+    def _can_ask(self) -> bool:
+        """Whether there is a scheduler to ask."""
+        return self._settings.dask.scheduler is not None or self._known is not None
+
+    def _client(self) -> Client:
+        if self._known is None:
+            self._known = connect(self._settings)
+        return self._known
+
+    def _planned(self, run: str) -> list[str]:
+        """The names of all jobs of a run."""
+        return [spec.name for spec in self._records.plan(run) or []]
+
+    def _dataset(self, run: str) -> str:
+        return f"{self._prefix}/{run}"
+
+    def _key(self, run: str, name: str) -> str:
+        return f"{self._prefix}/{run}/{name}"
+
+    @contextmanager
+    def _alone(self, client: Client, run: str) -> Iterator[None]:
+        """Keep other schedulers of ours from submitting the run at the same time."""
+        from distributed import Lock
+
+        with client.as_current(), Lock(f"{self._dataset(run)} submission"):
+            yield
+
+    def _states(self, client: Client, run: str, names: Sequence[str]) -> dict[str, str | None]:
+        """The states of these jobs' tasks by name; None: Dask has none."""
+        keys = {self._key(run, name): name for name in names}
+        found = client.sync(client.scheduler.get_task_status, keys=list(keys))
+        return {name: found[key] for key, name in keys.items()}
+
+    def _futures(self, client: Client, run: str, names: Iterable[str]) -> list[Any]:
+        """Names for tasks, to cancel or keep them; they are not told what becomes of these."""
+        from distributed import Future
+
+        return [Future(self._key(run, name), client) for name in names]
+
+    def _send(self, client: Client, run: str, specs: Sequence[JobSpec]) -> None:
+        """Have jobs run, and kept, with those that are there, when this process is gone."""
+        if not specs:
+            return
+        new = {spec.name for spec in specs}
+        self._final = {
+            job: status for job, status in self._final.items() if job[0] != run or job[1] not in new
+        }
+        states = self._states(client, run, [name for name in self._planned(run) if name not in new])
+        there = [name for name, state in states.items() if state is not None]
+        futures = client.map(
+            run_job,
+            [self._job(spec) for spec in specs],
+            key=[self._key(run, spec.name) for spec in specs],
+            retries=self._settings.retries,
+            pure=False,
+        )
+        everything = [*futures, *self._futures(client, run, there)]
+        client.publish_dataset(everything, name=self._dataset(run), override=True)
+
+    def _job(self, spec: JobSpec) -> Job:
+        is_here = self._settings.dask.scheduler is None
+        return Job(
+            self._data,
+            spec.run,
+            spec.name,
+            self._arguments(spec),
+            self._settings.max_wall_time.total_seconds(),
+            str(self._project) if is_here else self._settings.dask.project,
+            is_here,
+        )
+
+    def _arguments(self, spec: JobSpec) -> tuple[str, ...]:
+        return tuple(spec.arguments(self._data, self._env))
+
+    def _published(self, client: Client, run: str) -> dict[str, Any]:
+        """The futures of a run by name, as Dask has kept them; these are told what becomes of the tasks."""
+        names = {self._key(run, name): name for name in self._planned(run)}
+        kept = client.get_dataset(self._dataset(run), default=[])
+        return {names[future.key]: future for future in kept if future.key in names}
+
+    def _wait(self, client: Client, run: str) -> None:
+        """Wait for the jobs' end, and have Dask forget them: its workers end with this process."""
+        from distributed import wait
+
+        futures = self._published(client, run)
+        with client.as_current():
+            wait(list(futures.values()))
+        self._ask(client, run, list(futures))
+        client.cancel(list(futures.values()), force=True)
+        client.unpublish_dataset(self._dataset(run))
+
+    def _ask(self, client: Client, run: str, names: Sequence[str]) -> list[JobStatus]:
+        """The statuses of these jobs; the records are read of those only that may have changed."""
+        open_ = [name for name in names if (run, name) not in self._final]
+        states = self._states(client, run, open_)
+        waiting = ("waiting", "queued", "no-worker", "released")
+        records = self._records.all_records(run, [name for name in open_ if states[name] not in waiting])
+        found = {}
+        for name in open_:
+            reason = self._reason(client, run, name) if states[name] == "erred" else ""
+            status = status_from(name, states[name], records.get(name), reason)
+            if status is not None:
+                found[name] = status
+        self._final |= {(run, name): one for name, one in found.items() if one.state.is_final}
+        return [
+            found.get(name) or self._final[run, name] for name in names if name in found or name not in open_
+        ]
+
+    def _reason(self, client: Client, run: str, name: str) -> str:
+        if name not in self._erred.get(run, {}):
+            self._erred[run] = self._published(client, run)
+        future = self._erred[run].get(name)
+        return FORGOTTEN if future is None else why_it_failed(future.exception(timeout=CONNECT_SECONDS))
+
+    def _note_cancelled(self, run: str, name: str, record: JobRecord | None) -> None:
+        now = datetime.now(UTC)
+        base = record or JobRecord(run, name, State.CANCELLED, 0)
+        ended = replace(base, state=State.CANCELLED, reason="it was told to end", ended=now)
+        self._records.write_record(ended)

@@ -1,0 +1,34 @@
+"""The settings of the engine ``dask``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from batch_scoring.fleet.errors import InputError
+
+
+@dataclass(frozen=True)
+class DaskSettings:
+    """``jobs.dask``; see ``conf/base/parameters_jobs.yml``.
+
+    Raises
+    ------
+    InputError
+        When a setting makes no sense.
+    """
+
+    scheduler: str | None = None
+    workers: int | None = None
+    threads: int = 1
+    project: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.scheduler is not None and "://" not in self.scheduler:
+            raise InputError(
+                f"jobs.dask.scheduler: {self.scheduler!r} is no address; write for instance "
+                "'tcp://10.0.0.4:8786', or null for workers on this machine"
+            )
+        if self.workers is not None and self.workers < 1:
+            raise InputError(f"jobs.dask.workers: {self.workers} run nothing; write 1 or more, or null")
+        if self.threads < 1:
+            raise InputError(f"jobs.dask.threads: {self.threads} run nothing; write 1 or more")

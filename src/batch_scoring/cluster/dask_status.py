@@ -1,0 +1,59 @@
+"""What a task of Dask and a job's own record say together of a job; pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from batch_scoring.cluster.jobs import JobStatus, State
+from batch_scoring.cluster.local import status_of
+from batch_scoring.cluster.records import JobRecord
+
+FORGOTTEN = "Dask gave it up, and has forgotten why"
+_LOST = (
+    "Dask does not know the job any more: its scheduler was restarted; "
+    "submit the run again, or `kedro jobs retry`"
+)
+
+
+def status_from(name: str, task: str | None, record: JobRecord | None, reason: str = "") -> JobStatus | None:
+    """The status of a job; None: nothing is known of it.
+
+    Parameters
+    ----------
+    name : str
+    task : str or None
+        The state of its task, as Dask's scheduler calls it; None: there is none.
+    record : JobRecord or None
+    reason : str
+        Why the task failed.
+    """
+    if record is not None and record.state is State.SUCCEEDED:
+        return status_of(record)
+    if task is None:
+        return None if record is None else _without_task(record)
+    if task == "memory":
+        if record is not None and record.state.is_final:
+            return status_of(record)
+        return JobStatus(name, State.SUCCEEDED, exit_code=0, changed=datetime.now(UTC))
+    if task == "erred":
+        now = datetime.now(UTC)
+        base = JobStatus(name, State.FAILED) if record is None else status_of(record)
+        return replace(base, state=State.FAILED, reason=reason, ended=base.ended or now, changed=now)
+    if task != "processing":
+        return JobStatus(name, State.QUEUED)
+    if record is not None and record.state is State.RUNNING:
+        started = record.started
+        return JobStatus(name, State.RUNNING, started=started, node=record.host, changed=started)
+    # Of an attempt that has failed there may be a record; the next one is to come.
+    return JobStatus(name, State.PREPARING)
+
+
+def stays(record: JobRecord | None) -> bool:
+    """Whether a job that has no task is not to be run again."""
+    return record is not None and status_of(record).state in (State.SUCCEEDED, State.CANCELLED)
+
+
+def _without_task(record: JobRecord) -> JobStatus:
+    status = status_of(record)
+    return replace(status, state=State.FAILED, reason=_LOST) if record.state is State.RUNNING else status

@@ -1,0 +1,150 @@
+"""What a Dask worker does for a job: a process of its own, ended when it takes too long or is cancelled."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from batch_scoring.cluster.execute import why
+from batch_scoring.cluster.jobs import State
+from batch_scoring.cluster.records import JobRecord, Records
+
+_SECONDS_BETWEEN_LOOKS = 0.5
+# What a job that is told to end may still take to end by itself.
+_GRACE_SECONDS = 10.0
+_TOLD_TO_END = (-signal.SIGTERM, 128 + signal.SIGTERM)
+
+
+class JobError(Exception):
+    """A job has failed; one sentence says why."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker is told of a job; it has its credentials from its own environment.
+
+    Attributes
+    ----------
+    data : str
+        The workspace: a URL, or a folder that the worker sees under the same path.
+    run, name : str
+    arguments : tuple of str
+        Of ``python``.
+    max_seconds : float
+    project : str or None
+        Where it runs: the folder with ``conf/``; None: where the worker was started.
+    is_here : bool
+        Whether the worker is one of the submitting command; its jobs are cancelled by a signal.
+    """
+
+    data: str
+    run: str
+    name: str
+    arguments: tuple[str, ...]
+    max_seconds: float
+    project: str | None = None
+    is_here: bool = False
+
+
+def run_job(job: Job) -> str:
+    """Run a job to its end; returns the worker's address, also of one that was told to end.
+
+    Raises
+    ------
+    JobError
+        When it failed; Dask then tries again, as often as it was told.
+    """
+    from distributed import get_worker
+
+    worker = get_worker()
+    records = Records(job.data)
+    if records.plan(job.run) is None:
+        raise JobError(
+            f"worker {worker.address} finds no plan of {job.run} in {records.path(job.run)}; workers need "
+            "the same data: let `data` be a URL of Blob Storage, or a folder shared under the same path"
+        )
+    if job.project is not None and not Path(job.project).is_dir():
+        raise JobError(
+            f"worker {worker.address} has no folder {job.project}; set jobs.dask.project to the folder that "
+            "holds conf/ there, or to null for the one it was started in"
+        )
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "batch_scoring.cluster.tethered", *job.arguments],
+            cwd=job.project,
+            stdin=subprocess.PIPE,  # the tether, see there
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+        )
+        try:
+            _wait(process, time.monotonic() + job.max_seconds)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            reason = f"took longer than jobs.max_wall_time, {job.max_seconds:,.0f} s"
+            _note_end(records, job, reason)
+            raise JobError(reason) from None
+        finally:
+            _end(process)
+        was_cancelled = job.is_here and process.returncode in _TOLD_TO_END
+        if process.returncode != 0 and not was_cancelled:
+            raise JobError(_why(records, job, process.returncode, errors))
+    return str(worker.address)
+
+
+def _wait(process: subprocess.Popen[bytes], deadline: float) -> None:
+    """Wait for the end of a process; a job that was cancelled meanwhile is told to end."""
+    from distributed import get_worker
+    from distributed.worker import thread_state
+
+    tasks, key = get_worker().state.tasks, thread_state.key
+    while True:
+        try:
+            process.wait(_SECONDS_BETWEEN_LOOKS)
+            return
+        except subprocess.TimeoutExpired:
+            task = tasks.get(key)
+            if task is None or task.state == "cancelled":
+                _end(process)
+                return
+            if time.monotonic() > deadline:
+                raise
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a job's process group, politely and then not, where it has not ended."""
+    assert process.stdin is not None
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE_SECONDS)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    process.stdin.close()
+
+
+def _note_end(records: Records, job: Job, reason: str) -> None:
+    """Write why a job was ended, in the place of what it wrote itself when it was told to."""
+    now = datetime.now(UTC)
+    record = records.record(job.run, job.name) or JobRecord(job.run, job.name, State.FAILED, 1, started=now)
+    records.write_record(replace(record, state=State.FAILED, exit_code=None, reason=reason, ended=now))
+
+
+def _why(records: Records, job: Job, code: int, errors: IO[bytes]) -> str:
+    """One sentence on why a job failed: its own, else what its process printed last."""
+    record = records.record(job.run, job.name)
+    if record is not None and record.exit_code == code and record.reason:
+        return record.reason
+    errors.seek(0)
+    return why(128 - code if code < 0 else code, errors.read().decode("utf-8", "replace"))

@@ -1,0 +1,88 @@
+"""`kedro jobs plan`: what the schedule costs on which cluster, simulated."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from batch_scoring.cli import OneLineErrors
+
+if TYPE_CHECKING:
+    from batch_scoring.cluster.costs.choices import Schedule
+    from batch_scoring.cluster.settings import JobsParameters
+
+
+@click.command("plan", cls=OneLineErrors)
+@click.option("--data", metavar="FOLDER", help="The folder of the data; default: the catalog's.")
+@click.option("--env", "-e", metavar="ENV", help="Kedro configuration environment.")
+@click.option("--params", default="", metavar="KEY=VALUE,…", help="Other settings than those of the files.")
+@click.option("--pipeline", default="score", show_default=True, metavar="NAME", help="Whose jobs.")
+@click.option("--jobs", "count", type=click.IntRange(1), help="So many jobs a run, instead of measured ones.")
+@click.option("--minutes", type=click.FloatRange(0), help="What each of them takes.")
+@click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help="Draw a page, too.")
+@click.option("--json", "as_json", is_flag=True, help="All clusters that were simulated, for a machine.")
+def plan(
+    data: str | None,
+    env: str | None,
+    params: str,
+    pipeline: str,
+    count: int | None,
+    minutes: float | None,
+    html: str | None,
+    as_json: bool,
+) -> None:
+    """Simulate the schedule on clusters from zero, kept warm and fixed: cost, time, and the cheapest."""
+    from batch_scoring.cluster.costs import words
+    from batch_scoring.cluster.costs.choices import all_choices, short_list
+
+    if (count is None) != (minutes is None):
+        raise click.UsageError("--jobs and --minutes go together")
+    place, settings = _settings(data, env, params)
+    schedule, source = _schedule(settings, place, pipeline, count, minutes)
+    choices = all_choices(schedule, settings.costs)
+    currency = settings.costs.currency
+    if html is not None:
+        from batch_scoring.cluster.costs.page import draw_page
+
+        Path(html).write_text(draw_page(choices, schedule, settings.costs, source), encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps(words.as_json(choices, schedule, currency), indent=1, ensure_ascii=False))
+        return
+    click.echo(words.summary(schedule, source) + "\n")
+    click.echo(words.as_table(short_list(choices)) + "\n")
+    click.echo(words.verdict(choices, currency))
+
+
+def _settings(data: str | None, env: str | None, params: str) -> tuple[str, JobsParameters]:
+    """The workspace and the settings; no engine is asked."""
+    from batch_scoring.cluster.cli import _context
+    from batch_scoring.cluster.settings import JobsParameters
+    from batch_scoring.parameters import read_parameters
+
+    context = _context(data, env, params)
+    settings = read_parameters(JobsParameters, context.params.get("jobs"), "jobs")
+    return str(context.config_loader["globals"]["data"]) if data is None else data, settings
+
+
+def _schedule(
+    settings: JobsParameters, data: str, pipeline: str, count: int | None, minutes: float | None
+) -> tuple[Schedule, str]:
+    """What is to be simulated, and where its durations come from."""
+    from batch_scoring.cluster.costs.choices import Schedule
+
+    if count is not None and minutes is not None:
+        took, source = [60.0 * minutes] * count, "as given"
+    else:
+        from batch_scoring.cluster.costs.history import read_history
+        from batch_scoring.cluster.records import Records
+
+        history = read_history(Records(data), pipeline)
+        took = list(history.seconds.values())
+        source = f"medians of {history.measured:,} jobs of {history.runs:,} runs"
+    overhead = settings.costs.job_overhead.total_seconds()
+    deadline = settings.costs.deadline or settings.every
+    durations = tuple(seconds + overhead for seconds in took)
+    return Schedule(durations, settings.every.total_seconds(), deadline.total_seconds()), source

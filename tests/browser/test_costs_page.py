@@ -1,0 +1,44 @@
+"""The page of `kedro jobs plan` in a browser: nothing is fetched, nothing is cut off, light and dark."""
+
+from datetime import timedelta
+
+import pytest
+
+from batch_scoring.cluster.costs.choices import Schedule, all_choices
+from batch_scoring.cluster.costs.page import draw_page
+from batch_scoring.cluster.costs.settings import CostSettings
+from tests.browser.browser import keep_screenshot, open_browser, open_page
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory):
+    settings = CostSettings(currency="<EUR>", autoscale_offset=timedelta(0))
+    schedule = Schedule((122.0,) * 40, 3600.0, 1200.0)
+    page = draw_page(all_choices(schedule, settings), schedule, settings, "as given")
+    path = tmp_path_factory.mktemp("costs") / "costs.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_needs_nothing_and_shows_all(page_file, scheme, width):
+    with (
+        open_browser() as browser,
+        open_page(browser, page_file.as_uri(), width, color_scheme=scheme) as page,
+    ):
+        assert page.complaints == []
+        assert page.requests == [page_file.as_uri()]
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.locator(".mark title").count() > 10
+        assert page.locator(".mark .best").count() == 1
+        assert page.locator("figure").count() == 3
+        assert "<EUR> a month" in page.locator("section svg").nth(4).text_content()
+        ink, paper = page.evaluate(
+            "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
+        )
+        light = sum(map(int, paper[4:-1].split(","))) > sum(map(int, ink[4:-1].split(",")))
+        assert light == (scheme == "light")
+        keep_screenshot(page, f"costs-{scheme}-{width}")

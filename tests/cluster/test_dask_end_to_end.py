@@ -1,0 +1,112 @@
+"""A real hour on Dask workers, one of which is killed while it scores."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+pytest.importorskip("distributed")
+
+import psutil
+
+from batch_scoring.cluster import scheduler
+from batch_scoring.cluster.dask import DaskBackend
+from batch_scoring.cluster.dask_settings import DaskSettings
+from batch_scoring.cluster.jobs import State
+from batch_scoring.cluster.records import Records
+from batch_scoring.cluster.settings import JobsParameters
+from batch_scoring.cluster.workspace import Workspace as Data
+from tests.cluster.dask_cluster import DaskCluster, is_alive, two_hosts, wait_for
+from tests.end_to_end.workspaces import PROJECT, Workspace
+
+pytestmark = pytest.mark.slow
+
+AT = datetime(2026, 2, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    workspace = Workspace(tmp_path_factory.mktemp("trained"))
+    workspace.run("simulate,ingest,aggregate,train")
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def expected(trained, tmp_path_factory):
+    """The predictions of one `kedro run`."""
+    workspace = copy_of(trained, tmp_path_factory.mktemp("expected"))
+    workspace.run("score")
+    return workspace.files("07_model_output/predictions")
+
+
+def copy_of(workspace, folder):
+    shutil.copytree(workspace.folder, folder, dirs_exist_ok=True)
+    return Workspace(folder)
+
+
+@contextmanager
+def two_processes(folder):
+    cluster = DaskCluster(folder)
+    try:
+        cluster.add_worker()
+        cluster.add_worker()
+        yield cluster
+    finally:
+        cluster.close()
+
+
+def may_make_hosts():
+    return os.geteuid() == 0 and shutil.which("ip") is not None
+
+
+@pytest.mark.parametrize(
+    "open_cluster",
+    [
+        two_processes,
+        pytest.param(
+            two_hosts,
+            marks=pytest.mark.skipif(not may_make_hosts(), reason="network namespaces need root and ip"),
+        ),
+    ],
+)
+def test_a_worker_killed_while_it_scores_costs_nothing(trained, expected, tmp_path, open_cluster):
+    workspace = copy_of(trained, tmp_path / "data")
+    (tmp_path / "dask").mkdir()
+    with open_cluster(tmp_path / "dask") as cluster:
+        settings = JobsParameters(backend="dask", dask=DaskSettings(scheduler=cluster.address))
+        data = str(workspace.folder)
+        engine, records = DaskBackend(data, None, settings, PROJECT), Records(data)
+        try:
+            (done,) = scheduler.submit(engine, Data(data), records, "score", AT, settings)
+            killed = kill_the_worker_of_a_job(cluster, records, done.run)
+            ended = scheduler.wait(engine, [done.run], pause=0.2)
+        finally:
+            engine.close()
+    assert {one.state for one in ended[done.run]} == {State.SUCCEEDED}
+    attempts = {name: record.attempt for name, record in records.all_records(done.run).items()}
+    assert attempts[killed] == 2
+    assert workspace.files("07_model_output/predictions") == expected
+
+
+def kill_the_worker_of_a_job(cluster, records, run):
+    """Kill -9 the worker that runs a job, as soon as one does; the job's name."""
+
+    def running():
+        found = (record for record in records.all_records(run).values() if record.state is State.RUNNING)
+        return next(found, None)
+
+    wait_for(lambda: running() is not None)
+    record = running()
+    (worker,) = [one for one in cluster.workers if one.pid == psutil.Process(record.pid).ppid()]
+    os.kill(worker.pid, signal.SIGKILL)
+    wait_for(lambda: not is_alive(record.pid))
+    assert (
+        records.record(run, record.name).state is State.RUNNING
+        or records.record(run, record.name).attempt > 1
+    )
+    return record.name
