@@ -50,7 +50,7 @@ def submit_jobs(
     from batch_scoring.cluster.workspace import Workspace
 
     cluster = open_cluster(data, env, backend, params)
-    workspace = Workspace(cluster.data, lambda: open_context(cluster.data, env).catalog["fleet_models"])
+    workspace = Workspace(cluster.data, lambda: open_context(cluster.data, env).catalog["previous_models"])
     moment = _scheduled(at, cluster.settings)
     done = scheduler.submit(
         cluster.backend, workspace, cluster.records, pipeline, moment, cluster.settings, cluster.overrides

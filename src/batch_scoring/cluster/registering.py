@@ -20,30 +20,30 @@ if TYPE_CHECKING:
 _TURN = "registering/turn.json"
 
 
-def versions_in_force(fleet_models: TrackedFleetModels) -> dict[str, PreviousVersion]:
+def versions_in_force(tracked_models: TrackedFleetModels) -> dict[str, PreviousVersion]:
     """Of each sensor that has a version, the one that a training is compared with.
 
     A champion that is not what is published, as its promotion was killed half way, is published.
     """
     found = {}
-    for sensor, load in fleet_models.load().items():
+    for sensor, load in tracked_models.load().items():
         tracked: TrackedVersion = load()  # type: ignore[assignment]
-        pinned = _pinned(fleet_models, sensor, tracked) if tracked.is_champion else ""
+        pinned = _pinned(tracked_models, sensor, tracked) if tracked.is_champion else ""
         found[sensor] = PreviousVersion(
             tracked.version, tracked.fingerprint, tracked.is_champion, tracked.decided, pinned
         )
     return found
 
 
-def _pinned(fleet_models: TrackedFleetModels, sensor: str, champion: TrackedVersion) -> str:
+def _pinned(tracked_models: TrackedFleetModels, sensor: str, champion: TrackedVersion) -> str:
     try:
-        is_published = read_manifest(fleet_models.published, sensor).version == champion.version
+        is_published = read_manifest(tracked_models.published, sensor).version == champion.version
     except InputError:
         is_published = False
     if not is_published:
-        version = tracking.resolve_version(fleet_models.store, sensor, champion.version)
-        tracking.promote(fleet_models.store, fleet_models.published, version)
-    return pin(fleet_models.published, sensor)
+        version = tracking.resolve_version(tracked_models.store, sensor, champion.version)
+        tracking.promote(tracked_models.store, tracked_models.published, version)
+    return pin(tracked_models.published, sensor)
 
 
 def register(

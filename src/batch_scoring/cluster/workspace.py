@@ -30,12 +30,12 @@ class Workspace:
     ----------
     data : str
         A folder, or a URL of Blob Storage.
-    fleet_models : callable, optional
+    previous_models : callable, optional
         Opens the catalog's versions in MLflow; needed to plan trainings only.
     """
 
-    def __init__(self, data: str, fleet_models: Callable[[], TrackedFleetModels] | None = None) -> None:
-        self._data, self._fleet_models = data, fleet_models
+    def __init__(self, data: str, previous_models: Callable[[], TrackedFleetModels] | None = None) -> None:
+        self._data, self._previous_models = data, previous_models
         self._published = open_folder(join(data, "06_models/published"))
         self._windows = ArrowPartitions(join(data, "03_primary/windows"))
 
@@ -75,10 +75,10 @@ class Workspace:
         """Write down the versions in force for the training jobs of a run, which ask no tracking server."""
         from batch_scoring.cluster.registering import versions_in_force
 
-        assert self._fleet_models is not None, "planning a training needs the versions there are"
-        fleet_models = self._fleet_models
+        assert self._previous_models is not None, "planning a training needs the versions there are"
+        previous_models = self._previous_models
         staged = StagedTrainings(join(self._data, JOBS_FOLDER, run))
-        staged.keep_previous(lambda: versions_in_force(fleet_models()))
+        staged.keep_previous(lambda: versions_in_force(previous_models()))
 
     def pinned_models(self, sensors: Sequence[str]) -> dict[str, str]:
         """Of each of these sensors that has a champion, the pinned manifest."""
