@@ -19,6 +19,7 @@ import pyarrow as pa
 from batch_scoring.datasets.arrow_parquet import open_parquet, save_parquet
 from batch_scoring.fleet.errors import InputError, OvertakenError
 from batch_scoring.fleet.model_file import FleetFile
+from batch_scoring.fleet.stopwatch import stopwatch
 from batch_scoring.fleet.tables import STATUS
 from batch_scoring.ids import from_path_segment, path_segment
 from batch_scoring.publishing import Root, load_published
@@ -112,6 +113,10 @@ class StagedTrainings:
 
     def save(self, training: Training) -> None:
         """Stage a training; doing it again replaces it. What describes it comes last, so it is whole."""
+        with stopwatch.during("write"):
+            self._save(training)
+
+    def _save(self, training: Training) -> None:
         folder = self._of(training.sensor)
         name = training.models.sha256()[:16]
         if folder.entry(f"{name}.arrow") is None:

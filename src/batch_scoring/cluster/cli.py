@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cluster import watch_cli
+from batch_scoring.cluster import timings_cli, watch_cli
 from batch_scoring.cluster.ending import end_runs, register_run
 from batch_scoring.cluster.opening import command, open_cluster, open_context
 from batch_scoring.exit_codes import FAILED
@@ -25,6 +25,7 @@ def jobs() -> None:
 
 
 watch_cli.add_to(jobs)
+timings_cli.add_to(jobs)
 
 
 @command(jobs, "submit")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 
 from batch_scoring.cluster.backend import Backend
 from batch_scoring.cluster.jobs import JobSpec, JobStatus
 from batch_scoring.cluster.local import status_of
-from batch_scoring.cluster.records import Records
+from batch_scoring.cluster.records import PLAN, Records
 from batch_scoring.cluster.scheduler import Follower
 from batch_scoring.cluster.watching import View
 from batch_scoring.fleet.errors import InputError, OvertakenError
@@ -58,20 +59,26 @@ class RunLook:
         return [status_of(record) for record in self._records.all_records(self.run).values()]
 
 
+def planned_times(records: Records) -> dict[str, datetime]:
+    """When each run was planned, the newest first: one that is caught up is newer than its scheduled time."""
+    entries = [(entry.changed_ns, entry.name.split("/")[0]) for entry in records.folder.entries(f"/{PLAN}")]
+    return {run: datetime.fromtimestamp(changed / 1e9, UTC) for changed, run in sorted(entries, reverse=True)}
+
+
 def known_run(records: Records, name: str) -> str:
-    """The run that a person named; ``last`` is the newest.
+    """The run that a person named; ``last`` is the one that was planned last.
 
     Raises
     ------
     InputError
         When there is none of this name.
     """
-    runs = records.runs()
     if name == LAST:
-        if not runs:
-            raise InputError(f"{records.path('')}: there are no runs yet; `kedro jobs submit` makes one")
-        return runs[-1]
-    require_known("run", [name], runs)
+        newest = next(iter(planned_times(records)), None)
+        if newest is None:
+            raise InputError(f"{records.folder.path()}: there are no runs yet; `kedro jobs submit` makes one")
+        return newest
+    require_known("run", [name], records.runs())
     return name
 
 

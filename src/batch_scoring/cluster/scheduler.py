@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,8 +13,6 @@ from batch_scoring.cluster.planning import Sharding, due_times, plan_jobs, run_n
 from batch_scoring.cluster.records import Records
 from batch_scoring.cluster.settings import JobsParameters
 from batch_scoring.cluster.workspace import Workspace
-
-log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_POLLS = 2.0
 _READERS = 16
@@ -135,7 +132,6 @@ def submit(
         specs = plan(workspace, records, pipeline, moment, settings, overrides)
         new = backend.submit(run, specs)
         records.mark_submitted(run, backend.name)
-        log.info("%s: %d jobs, %d of them new, on %s", run, len(specs), new, backend.name)
         done.append(Submission(run, specs, new))
     return done
 

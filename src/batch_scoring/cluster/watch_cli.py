@@ -47,11 +47,13 @@ def list_runs(
 
 
 def _list_runs(cluster: Cluster, limit: int, as_json: bool) -> None:
-    from batch_scoring.cluster.planning import run_time
+    from itertools import islice
+
+    from batch_scoring.cluster.run_look import planned_times
     from batch_scoring.cluster.watching import counts_text, text_table, view_json
 
-    runs = cluster.records.runs()
-    views = [_look(cluster, run).view() for run in reversed(runs[-limit:])]
+    runs = planned_times(cluster.records)
+    views = [_look(cluster, run).view() for run in islice(runs, limit)]
     if as_json:
         click.echo(json.dumps([view_json(view) for view in views], indent=1, ensure_ascii=False))
         return
@@ -61,14 +63,14 @@ def _list_runs(cluster: Cluster, limit: int, as_json: bool) -> None:
     rows = [
         (
             view.run,
-            f"{run_time(view.run):%Y-%m-%d %H:%MZ}",
+            f"{runs[view.run]:%Y-%m-%d %H:%M:%SZ}",
             view.backend,
             f"{len(view.planned):,}",
             counts_text(view.counts),
         )
         for view in views
     ]
-    click.echo(text_table(("run", "scheduled", "backend", "jobs", "states"), rows, right=["jobs"]))
+    click.echo(text_table(("run", "planned", "backend", "jobs", "states"), rows, right=["jobs"]))
     if len(runs) > limit:
         click.echo(f"… and {len(runs) - limit:,} older ones; --limit shows more")
 

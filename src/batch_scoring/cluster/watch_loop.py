@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from batch_scoring.cluster.jobs import State, as_text
+from batch_scoring.cluster.jobs import JobStatus, State, as_text
 from batch_scoring.cluster.run_look import RunLook
 from batch_scoring.cluster.watch_screen import FAILED_SHOWN, LOG_LINES, screen
 from batch_scoring.cluster.watching import View, changed, job_line, last_lines, nodes_text, summary, view_json
@@ -149,13 +149,16 @@ class Screen:
 
     def see(self, before: View | None, view: View) -> None:
         """Draw it; of what failed, fetch the logs that are shown."""
-        shown = [job.name for job in view.failed[:FAILED_SHOWN]]
-        self._logs = {
-            name: self._logs.get(name) or last_lines(self._look.log(name), LOG_LINES) for name in shown
-        }
+        shown = view.failed[:FAILED_SHOWN]
+        self._logs = {one.name: self._logs.get(one.name) or self._last_lines(one) for one in shown}
         self._view = view
         if self._live is not None:
             self._live.refresh()
+
+    def _last_lines(self, job: JobStatus) -> list[str]:
+        """The end of its log, but for the line that is its reason."""
+        lines = last_lines(self._look.log(job.name), LOG_LINES + 1)
+        return [line for line in lines if not job.reason or job.reason not in line][-LOG_LINES:]
 
     def _draw(self) -> Group | str:
         if self._view is None:
