@@ -88,7 +88,7 @@ def split_params(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
         return value
     ids: dict[str, list[str]] = {}
     rest = []
-    for item in _split_outside_quotes(value):
+    for item in split_outside_quotes(value):
         key, equals, text = item.partition("=")
         if equals and key.strip() in ID_PARAMETERS:
             ids.setdefault(key.strip(), []).extend(_read_id_list(text))
@@ -108,7 +108,7 @@ def _read_dotlist(ctx: click.Context, items: list[str]) -> dict[str, Any]:
     return dict(params)
 
 
-def _split_outside_quotes(text: str) -> list[str]:
+def split_outside_quotes(text: str) -> list[str]:
     """Split at the commas that are neither in quotes nor in brackets or braces."""
     in_brackets = r"""\[(?:"[^"]*"|'[^']*'|[^\]"'])*\]|\{(?:"[^"]*"|'[^']*'|[^}"'])*\}"""
     items = re.findall(rf"""(?:"[^"]*"|'[^']*'|{in_brackets}|[^,])+""", text)
@@ -118,7 +118,7 @@ def _split_outside_quotes(text: str) -> list[str]:
 def _read_id_list(text: str) -> list[str]:
     text = text.strip()
     if text.startswith("[") and text.endswith("]"):
-        return [_unquote(item) for item in _split_outside_quotes(text[1:-1])]
+        return [_unquote(item) for item in split_outside_quotes(text[1:-1])]
     return [_unquote(text)]
 
 

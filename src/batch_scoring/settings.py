@@ -2,10 +2,11 @@
 
 from kedro.config import OmegaConfigLoader
 
+from batch_scoring import job_timings
 from batch_scoring.catalog import LightCatalog
 from batch_scoring.hooks import ProjectHooks
 
-HOOKS = (ProjectHooks(),)
+HOOKS = (ProjectHooks(), *job_timings.hooks())
 DATA_CATALOG_CLASS = LightCatalog
 CONFIG_LOADER_CLASS = OmegaConfigLoader
 CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}

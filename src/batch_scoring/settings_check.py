@@ -26,7 +26,18 @@ GROUPS = {
     "jobs": "batch_scoring.cluster.settings:JobsParameters",
     "publish": "batch_scoring.pipelines.publish.settings:PublishParameters",
 }
-OF_EVERY_RUN = ("device", "sensor", "shard", "models", "at", "readings", "labels", "feedback", "data")
+OF_EVERY_RUN = (
+    "device",
+    "sensor",
+    "shard",
+    "models",
+    "staged",
+    "at",
+    "readings",
+    "labels",
+    "feedback",
+    "data",
+)
 
 
 def check_settings(

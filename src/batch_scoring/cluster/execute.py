@@ -25,9 +25,8 @@ from batch_scoring.cluster.jobs import State
 from batch_scoring.cluster.records import JobRecord, Records
 from batch_scoring.exit_codes import FAILED, OVERTAKEN
 from batch_scoring.fleet.errors import InputError
+from batch_scoring.job_timings import TIMINGS_FILE
 
-# Where the run writes what took how long.
-TIMINGS_FILE = "BATCH_SCORING_TIMINGS"
 # Another shard of the sensor, or another hour, wrote the same file in between: after so many times something
 # else is wrong.
 MAX_OVERTAKEN = 30

@@ -54,6 +54,8 @@ class JobSpec:
         Only these of the devices.
     models : mapping of str to str
         Of each sensor that has a champion, the pinned manifest to score with.
+    overrides : str
+        Other settings than those of the files, as ``--params`` takes them.
     """
 
     run: str
@@ -64,6 +66,7 @@ class JobSpec:
     device: str | None = None
     shard: Shard | None = None
     models: Mapping[str, str] = field(default_factory=dict)
+    overrides: str = ""
 
     def params(self, data: str) -> str:
         """The text of ``kedro run --params``, for a workspace.
@@ -76,14 +79,19 @@ class JobSpec:
         >>> spec.params("data")
         'data=data,at=2026-01-05T10:00:00Z,sensor=["a,b"],models={"a,b": "x"}'
         """
-        items = {"data": data, "at": as_text(self.at), "sensor": json.dumps(self.sensors, ensure_ascii=False)}
+        items = {"data": data, "at": as_text(self.at)}
+        if self.pipeline != "evaluate":  # it is about all of them, which may be thousands
+            items["sensor"] = json.dumps(self.sensors, ensure_ascii=False)
         if self.device is not None:
             items["device"] = json.dumps([self.device], ensure_ascii=False)
         if self.shard is not None:
             items["shard"] = str(self.shard)
         if self.pipeline == "score":
             items["models"] = json.dumps(dict(self.models), ensure_ascii=False)
-        return ",".join(f"{name}={value}" for name, value in items.items())
+        if self.pipeline == "train":
+            items["staged"] = f"{data.rstrip('/')}/{JOBS_FOLDER}/{self.run}"
+        given = [f"{name}={value}" for name, value in items.items()]
+        return ",".join([self.overrides, *given] if self.overrides else given)
 
     def arguments(self, data: str, env: str | None = None) -> list[str]:
         """What comes after ``python`` in the job's command line: :mod:`batch_scoring.cluster.execute`."""
@@ -138,6 +146,21 @@ class JobStatus:
     ended: datetime | None = None
     node: str = ""
     changed: datetime | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values; :meth:`from_json` reads them back."""
+        values = dataclasses.asdict(self) | {"state": str(self.state)}
+        times = {name: values[name] and as_text(values[name]) for name in _TIMES}
+        return values | times
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> JobStatus:
+        """Read what :meth:`to_json` gave."""
+        times = {name: values[name] and datetime.fromisoformat(values[name]) for name in _TIMES}
+        return cls(**{**values, **times, "state": State(values["state"])})
+
+
+_TIMES = ("created", "started", "ended", "changed")
 
 
 @dataclass(frozen=True)

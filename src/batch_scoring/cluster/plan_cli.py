@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from batch_scoring.cli import OneLineErrors
+from batch_scoring.cluster.opening import open_cluster
 
 if TYPE_CHECKING:
     from batch_scoring.cluster.costs.choices import Schedule
@@ -40,7 +41,8 @@ def plan(
 
     if (count is None) != (minutes is None):
         raise click.UsageError("--jobs and --minutes go together")
-    place, settings = _settings(data, env, params)
+    cluster = open_cluster(data, env, None, params)
+    place, settings = cluster.data, cluster.settings
     schedule, source = _schedule(settings, place, pipeline, count, minutes)
     choices = all_choices(schedule, settings.costs)
     currency = settings.costs.currency
@@ -54,17 +56,6 @@ def plan(
     click.echo(words.summary(schedule, source) + "\n")
     click.echo(words.as_table(short_list(choices)) + "\n")
     click.echo(words.verdict(choices, currency))
-
-
-def _settings(data: str | None, env: str | None, params: str) -> tuple[str, JobsParameters]:
-    """The workspace and the settings; no engine is asked."""
-    from batch_scoring.cluster.cli import _context
-    from batch_scoring.cluster.settings import JobsParameters
-    from batch_scoring.parameters import read_parameters
-
-    context = _context(data, env, params)
-    settings = read_parameters(JobsParameters, context.params.get("jobs"), "jobs")
-    return str(context.config_loader["globals"]["data"]) if data is None else data, settings
 
 
 def _schedule(

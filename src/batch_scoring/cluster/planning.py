@@ -62,6 +62,11 @@ def run_name(pipeline: str, at: datetime) -> str:
     return f"{pipeline}-{at.astimezone(UTC):%Y%m%dt%H%M%Sz}"
 
 
+def run_pipeline(name: str) -> str:
+    """The pipeline in a run's name."""
+    return name.rpartition("-")[0]
+
+
 def run_time(name: str) -> datetime:
     """The scheduled time in a run's name."""
     return datetime.strptime(name.rpartition("-")[2], "%Y%m%dt%H%M%Sz").replace(tzinfo=UTC)

@@ -134,7 +134,7 @@ class Records:
         folder = self._run(run)
         if names is None:
             there = [entry.name.removesuffix(".json") for entry in folder.entries(".json")]
-            names = [name for name in there if f"{name}.json" not in (PLAN, SUBMITTED)]
+            names = [name for name in there if f"{name}.json" not in (PLAN, SUBMITTED) and "/" not in name]
         with ThreadPoolExecutor(_READERS) as pool:
             found = pool.map(lambda name: (name, self.record(run, name)), names)
             return {name: record for name, record in found if record is not None}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from batch_scoring.cluster.backend import Backend
 from batch_scoring.cluster.jobs import JobSpec, JobStatus, State
-from batch_scoring.cluster.planning import due_times, plan_jobs, run_name, run_time
+from batch_scoring.cluster.planning import Sharding, due_times, plan_jobs, run_name, run_time
 from batch_scoring.cluster.records import Records
 from batch_scoring.cluster.settings import JobsParameters
 from batch_scoring.cluster.workspace import Workspace
@@ -44,14 +44,21 @@ def due_runs(records: Records, pipeline: str, at: datetime, settings: JobsParame
     """
     planned = [run_time(run) for run in records.runs(pipeline)]
     before = [moment for moment in planned if moment < at]
-    due = due_times(at, settings.every, max(before, default=None), settings.catch_up)
-    recent = before[-settings.catch_up :] if settings.catch_up else []
+    # A training or an evaluation looks at all windows: the newest does the work of those that were missed.
+    catch_up = settings.catch_up if pipeline == "score" else 0
+    due = due_times(at, settings.every, max(before, default=None), catch_up)
+    recent = before[-catch_up:] if catch_up else []
     half = [moment for moment in recent if records.submitted_to(run_name(pipeline, moment)) is None]
     return sorted({*half, *due})
 
 
 def plan(
-    workspace: Workspace, records: Records, pipeline: str, at: datetime, settings: JobsParameters
+    workspace: Workspace,
+    records: Records,
+    pipeline: str,
+    at: datetime,
+    settings: JobsParameters,
+    overrides: str = "",
 ) -> list[JobSpec]:
     """The jobs of one scheduled time: as they were planned before, or planned now and kept.
 
@@ -62,13 +69,32 @@ def plan(
     there = records.plan(run)
     if there is not None:
         return there
+    planning = {"score": _plan_scoring, "train": _plan_training, "evaluate": _plan_evaluation}[pipeline]
+    planned = planning(workspace, at, settings)
+    return records.keep_plan(run, [replace(spec, overrides=overrides) for spec in planned])
+
+
+def _plan_training(workspace: Workspace, at: datetime, settings: JobsParameters) -> list[JobSpec]:
+    workspace.keep_previous_models(run_name("train", at))
+    # A version holds all devices of a sensor, so a sensor is never cut.
+    sharding = Sharding(sensors_per_job=settings.sharding.sensors_per_job)
+    return plan_jobs("train", at, workspace.sensors_with_windows(), sharding, {})
+
+
+def _plan_evaluation(workspace: Workspace, at: datetime, settings: JobsParameters) -> list[JobSpec]:
+    sensors = workspace.sensors_with_windows()
+    # Figures over the fleet need all sensors at once.
+    return plan_jobs("evaluate", at, sensors, Sharding(sensors_per_job=len(sensors)), {})
+
+
+def _plan_scoring(workspace: Workspace, at: datetime, settings: JobsParameters) -> list[JobSpec]:
     sensors = workspace.sensors()
-    models = workspace.pinned_models(sensors) if pipeline == "score" else {}
+    models = workspace.pinned_models(sensors)
     per_device = settings.sharding.per == "device_sensor"
     devices = (
         {sensor: workspace.devices(sensor, models.get(sensor)) for sensor in sensors} if per_device else None
     )
-    return records.keep_plan(run, plan_jobs(pipeline, at, sensors, settings.sharding, models, devices))
+    return plan_jobs("score", at, sensors, settings.sharding, models, devices)
 
 
 def submit(
@@ -78,8 +104,21 @@ def submit(
     pipeline: str,
     at: datetime,
     settings: JobsParameters,
+    overrides: str = "",
 ) -> list[Submission]:
     """Submit what is due at a scheduled time; doing it again, later or at once, changes nothing.
+
+    Parameters
+    ----------
+    backend : Backend
+    workspace : Workspace
+    records : Records
+    pipeline : str
+    at : datetime
+        UTC.
+    settings : JobsParameters
+    overrides : str
+        What ``--params`` of each job is to say too; of a run that is planned already, its plan counts.
 
     Raises
     ------
@@ -90,7 +129,7 @@ def submit(
     done = []
     for moment in due_runs(records, pipeline, at, settings):
         run = run_name(pipeline, moment)
-        specs = plan(workspace, records, pipeline, moment, settings)
+        specs = plan(workspace, records, pipeline, moment, settings, overrides)
         new = backend.submit(run, specs)
         records.mark_submitted(run, backend.name)
         done.append(Submission(run, specs, new))

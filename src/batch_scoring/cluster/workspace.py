@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
+from batch_scoring.cluster.jobs import JOBS_FOLDER
 from batch_scoring.datasets.partitions import ArrowPartitions
 from batch_scoring.fleet.device_ranges import read_batches
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.partition_keys import by_sensor
 from batch_scoring.publishing import list_published, load_published, pin
+from batch_scoring.staged_trainings import StagedTrainings
 from batch_scoring.storage import join, open_folder
+
+if TYPE_CHECKING:
+    from batch_scoring.datasets.fleet_models import TrackedFleetModels
 
 _READERS = 16  # of manifests at once
 
@@ -24,9 +30,12 @@ class Workspace:
     ----------
     data : str
         A folder, or a URL of Blob Storage.
+    previous_models : callable, optional
+        Opens the catalog's versions in MLflow; needed to plan trainings only.
     """
 
-    def __init__(self, data: str) -> None:
+    def __init__(self, data: str, previous_models: Callable[[], TrackedFleetModels] | None = None) -> None:
+        self._data, self._previous_models = data, previous_models
         self._published = open_folder(join(data, "06_models/published"))
         self._windows = ArrowPartitions(join(data, "03_primary/windows"))
 
@@ -45,6 +54,31 @@ class Workspace:
                 "`kedro run --pipelines=ingest,aggregate,train` first"
             )
         return sorted(found, key=str.encode)
+
+    def sensors_with_windows(self) -> list[str]:
+        """The sensors that can be trained, sorted as UTF-8 bytes.
+
+        Raises
+        ------
+        InputError
+            When there are none.
+        """
+        found = by_sensor(self._windows.load())
+        if not found:
+            raise InputError(
+                f"{self._windows}: there are no windows yet; run "
+                "`kedro run --pipelines=ingest,aggregate` first"
+            )
+        return sorted(found, key=str.encode)
+
+    def keep_previous_models(self, run: str) -> None:
+        """Write down the versions in force for the training jobs of a run, which ask no tracking server."""
+        from batch_scoring.cluster.registering import versions_in_force
+
+        assert self._previous_models is not None, "planning a training needs the versions there are"
+        previous_models = self._previous_models
+        staged = StagedTrainings(join(self._data, JOBS_FOLDER, run))
+        staged.keep_previous(lambda: versions_in_force(previous_models()))
 
     def pinned_models(self, sensors: Sequence[str]) -> dict[str, str]:
         """Of each of these sensors that has a champion, the pinned manifest."""

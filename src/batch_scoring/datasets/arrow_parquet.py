@@ -12,6 +12,7 @@ from kedro.io import AbstractDataset
 
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.row_groups import in_row_groups
+from batch_scoring.fleet.stopwatch import stopwatch
 from batch_scoring.storage import Folder, open_file
 from batch_scoring.storage.local import atomic_file
 
@@ -93,7 +94,8 @@ def open_parquet(folder: Folder, name: str, source: Any = None) -> pq.ParquetFil
     """
     try:
         # Buffered ahead, all that was read of a file would stay in memory until it is closed.
-        return pq.ParquetFile(folder.open_ranges(name) if source is None else source, pre_buffer=False)
+        with stopwatch.during("read"):
+            return pq.ParquetFile(folder.open_ranges(name) if source is None else source, pre_buffer=False)
     except FileNotFoundError:
         raise InputError(
             f"{folder.path(name)}: there is no such file yet; run the pipelines that come before this one "
@@ -116,11 +118,13 @@ def save_parquet(folder: Folder, name: str, data: pa.Table | Stream) -> None:
     stream = data if isinstance(data, Stream) else Stream(data.schema, iter([data]))
     # Numbers hardly repeat: a dictionary of them takes three times as long and a fifth more space.
     texts = [field.name for field in stream.schema if pa.types.is_string(field.type)]
+    batches = stopwatch.waiting("write", stream.batches)
     with (
+        stopwatch.during("write"),
         folder.writing(name) as file,
         pq.ParquetWriter(file.name, stream.schema, compression="zstd", use_dictionary=texts) as out,
     ):
-        for rows in in_row_groups(stream.batches):
+        for rows in in_row_groups(batches):
             out.write_table(rows, row_group_size=rows.num_rows)
         if stream.metadata:
             out.add_key_value_metadata(stream.metadata)

@@ -13,6 +13,7 @@ from kedro.io import AbstractDataset
 from batch_scoring import tracking
 from batch_scoring.datasets.tracking_place import TrackingPlace
 from batch_scoring.publishing import PublishedModel, list_published, load_published
+from batch_scoring.staged_trainings import PreviousVersion, StagedTrainings, loaders
 from batch_scoring.storage import join, open_folder
 from batch_scoring.training import PROMOTED, Training
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class TrackedFleetModels(AbstractDataset[dict[str, Training], dict[str, Callable[[], "TrackedVersion"]]]):
+class TrackedFleetModels(
+    AbstractDataset[dict[str, Training], dict[str, Callable[[], "TrackedVersion | PreviousVersion"]]]
+):
     """The fleet models in MLflow: one registered model a sensor, one version a training.
 
     ``load`` gives ``{sensor: function that loads the champion}``, or its newest version where
@@ -49,6 +52,9 @@ class TrackedFleetModels(AbstractDataset[dict[str, Training], dict[str, Callable
         A sensor with at most so many trained devices gets a child run for each of them.
     credentials : dict, optional
         Of Blob Storage; default: the entry ``azure_storage`` of Kedro's, or the environment's.
+    staged : str, optional
+        The folder of a run of jobs: trainings are laid down there and not registered, and the versions
+        before are those that were in force when the run was planned. No tracking server is needed.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class TrackedFleetModels(AbstractDataset[dict[str, Training], dict[str, Callable
         child_runs_up_to: int = 100,
         metadata: dict[str, Any] | None = None,
         credentials: Mapping[str, Any] | None = None,
+        staged: str | None = None,
     ) -> None:
         self._place = TrackingPlace.beside(path, tracking_uri)
         self.published = open_folder(join(path, "published"), credentials)
@@ -70,6 +77,7 @@ class TrackedFleetModels(AbstractDataset[dict[str, Training], dict[str, Callable
         self._store: Store | None = None
         self._run: TrainingRun | None = None
         self._prepared: Future[None] | None = None
+        self._staged = StagedTrainings(staged, credentials) if staged else None
 
     @property
     def tracking_uri(self) -> str:
@@ -86,14 +94,20 @@ class TrackedFleetModels(AbstractDataset[dict[str, Training], dict[str, Callable
             tracking.end_runs_of_the_dead(self._store)
         return self._store
 
-    def load(self) -> dict[str, Callable[[], TrackedVersion]]:
+    def load(self) -> dict[str, Callable[[], TrackedVersion | PreviousVersion]]:
         """Tell the sensors there are, each with a function that loads its champion."""
+        if self._staged is not None:
+            return {**loaders(self._staged.previous(self.published))}
         if tracking.is_new_store(self.tracking_uri):
             return {}
         return {sensor: partial(self._load_sensor, sensor) for sensor in tracking.list_sensors(self.store)}
 
     def save(self, data: dict[str, Training]) -> None:
         """Make a version of each training, the champion too where the dataset says ``promote``."""
+        if self._staged is not None:
+            for training in data.values():
+                self._staged.save(training)
+            return
         if not data and tracking.is_new_store(self.tracking_uri) and self._prepared is None:
             # `train` begins with this. Its fits leave time to make what its first version will need.
             self._prepared = tracking.prepare(self.tracking_uri)
@@ -102,6 +116,8 @@ class TrackedFleetModels(AbstractDataset[dict[str, Training], dict[str, Callable
 
     def confirm(self) -> None:
         """End the MLflow run of the saves before, and complete what a killed run left half promoted."""
+        if self._staged is not None:
+            return
         if self.promote and not tracking.is_new_store(self.tracking_uri):
             tracking.complete_promotions(self.store, self.published)
         if self._run is not None:

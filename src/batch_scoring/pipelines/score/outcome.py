@@ -8,6 +8,7 @@ from collections import Counter
 import pyarrow.compute as pc
 
 from batch_scoring.fleet.errors import InputError
+from batch_scoring.fleet.stopwatch import stopwatch
 from batch_scoring.pipelines.score.ranges import ScoredRange
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,9 @@ class Outcome:
         self.n_anomalies += part.n_new_anomalies
         for entry in pc.value_counts(part.status["status"]).to_pylist():
             self.statuses[entry["values"]] += entry["counts"]
+            stopwatch.count("devices", entry["counts"])
+            stopwatch.count("failed", entry["counts"] if entry["values"] in FAILED else 0)
+        stopwatch.count("windows", part.n_new)
 
     def finish(self, max_failed_share: float) -> None:
         """Say it in a line.

@@ -17,6 +17,7 @@ from batch_scoring.fleet.drift import ScoresDigest
 from batch_scoring.fleet.incidents import PredictionsDigest
 from batch_scoring.fleet.model import MODELS, FleetModel
 from batch_scoring.fleet.overlap import computed, prefetched
+from batch_scoring.fleet.stopwatch import stopwatch
 from batch_scoring.fleet.tables import PREDICTIONS, STATUS
 from batch_scoring.pipelines.score.outcome import Outcome
 from batch_scoring.pipelines.score.ranges import ScoredRange, score_range
@@ -82,9 +83,9 @@ class Partition:
         models: Iterable[pa.Table] = (part.table for part in published.models.parts()) if published else ()
         info = published.models.info if published else None
         sources = [
-            (self.windows.schema_arrow, prefetched(read_batches(self.windows))),
-            (PREDICTIONS, _as_now(read_batches(self.predictions))),
-            (info.schema if info else MODELS, models),
+            (self.windows.schema_arrow, prefetched(stopwatch.each("read", read_batches(self.windows)))),
+            (PREDICTIONS, _as_now(stopwatch.each("read", read_batches(self.predictions)))),
+            (info.schema if info else MODELS, stopwatch.each("read", models)),
         ]
 
         def work(tables: list[pa.Table]) -> ScoredRange:
@@ -93,7 +94,7 @@ class Partition:
 
         # Reading, scoring and writing go on at the same time; the results come in the order of the devices.
         ranges = prefetched(device_ranges(sources, {_MODELS}))
-        return prefetched(computed(work, ranges, len(os.sched_getaffinity(0))))
+        return prefetched(computed(stopwatch.timed("score", work), ranges, len(os.sched_getaffinity(0))))
 
     def _footer(self, published: PublishedModel | None, is_complete: bool) -> dict[str, str]:
         return {

@@ -19,6 +19,7 @@ from batch_scoring.fleet.fit import fleet_info
 from batch_scoring.fleet.fit_workers import FitWorkers
 from batch_scoring.fleet.model import FleetModel
 from batch_scoring.fleet.model_file import FleetFile, replace_models, write_models
+from batch_scoring.fleet.stopwatch import stopwatch
 from batch_scoring.fleet.tables import STATUS
 from batch_scoring.ids import Selection, path_segment, require_known
 from batch_scoring.parameters import read_parameters, scheduled_time
@@ -208,6 +209,10 @@ def _fit(windows: TrainingWindows, work: _Work) -> tuple[FleetFile, pa.Table]:
     with closing(parts()) as models_of_parts:
         write_models(path, info, models_of_parts)
     models, status = FleetFile(path), pa.concat_tables(statuses)
+    stopwatch.add("fit", time.perf_counter() - began)
+    stopwatch.count("windows", n_total)
+    stopwatch.count("devices", status.num_rows)
+    stopwatch.count("failed", status.num_rows - models.n_models)
     logger.info(
         "train: %s: %d of %d devices fitted in %.1f s",
         windows.sensor,

@@ -21,6 +21,7 @@ from batch_scoring.fleet.device_ranges import BATCH_ROWS, device_ranges, read_pi
 from batch_scoring.fleet.errors import InputError
 from batch_scoring.fleet.fingerprints import TableDigest
 from batch_scoring.fleet.fit import RECIPE
+from batch_scoring.fleet.stopwatch import stopwatch
 from batch_scoring.fleet.tables import feature_columns
 from batch_scoring.pipelines.train.day_spans import (
     MICROSECOND,
@@ -164,7 +165,7 @@ class TrainingWindows:
     ) -> Iterator[pa.Table]:
         is_inside = self._is_inside(day.span)
         chosen = strings(sorted(devices)) if devices is not None else None
-        for batch in read_pieces(day.file, columns, batch_rows):
+        for batch in stopwatch.each("read", read_pieces(day.file, columns, batch_rows)):
             rows = batch.replace_schema_metadata(None)
             if not is_inside:
                 start, end = to_numpy(rows["window_start"]), to_numpy(rows["window_end"])

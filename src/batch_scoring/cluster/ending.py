@@ -1,0 +1,59 @@
+"""What is done when a run's jobs have ended: say what failed, keep what the engine told, register models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from batch_scoring.exit_codes import FAILED
+
+if TYPE_CHECKING:
+    from batch_scoring.cluster.opening import Cluster
+    from batch_scoring.cluster.watching import View
+
+
+def end_runs(cluster: Cluster, runs: Sequence[str]) -> None:
+    """Wait until all jobs of these runs have ended, and end the command with 1 where one failed."""
+    from batch_scoring.cluster import scheduler
+    from batch_scoring.cluster.run_look import RunLook
+
+    n_failed = 0
+    for run in runs:
+        backend = cluster.engine_of(run)
+        scheduler.wait(backend, [run])
+        view = RunLook(cluster.records, backend, run).view()
+        end_run(cluster, view)
+        n_failed += len(view.failed)
+    if n_failed:
+        raise SystemExit(FAILED)
+
+
+def end_run(cluster: Cluster, view: View) -> None:
+    """Do what is to be done for a run that is over."""
+    from batch_scoring.cluster.planning import run_pipeline
+    from batch_scoring.cluster.run_look import keep_statuses
+
+    keep_statuses(cluster.records, view)
+    for job in view.failed:
+        click.echo(f"{view.run}/{job.name} {job.state}: {job.reason}", err=True)
+    if run_pipeline(view.run) == "train":
+        register_run(cluster, view.run)
+
+
+def register_run(cluster: Cluster, run: str) -> None:
+    """Make versions of what the training jobs of a run staged; doing it again makes nothing twice."""
+    from batch_scoring.cluster.jobs import JOBS_FOLDER
+    from batch_scoring.cluster.opening import open_context
+    from batch_scoring.cluster.registering import register
+    from batch_scoring.cluster.watching import number
+    from batch_scoring.staged_trainings import StagedTrainings
+    from batch_scoring.storage import join
+
+    fleet_models = open_context(cluster.data, cluster.env).catalog["fleet_models"]
+    staged = StagedTrainings(join(cluster.data, JOBS_FOLDER, run))
+    new = register(staged, fleet_models, click.echo)
+    click.echo(
+        f"{run}: {number(len(new), 'sensor')} registered, of {len(staged.sensors()):,} with new models"
+    )

@@ -1,0 +1,143 @@
+"""Opens what `kedro jobs` works on: the workspace, its settings, its records, and the engine of each run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from batch_scoring.cli import OneLineErrors
+
+if TYPE_CHECKING:
+    from kedro.framework.context import KedroContext
+
+    from batch_scoring.cluster.backend import Backend
+    from batch_scoring.cluster.records import Records
+    from batch_scoring.cluster.settings import JobsParameters
+
+
+_OF_THE_PLAN = ("at", "data", "sensor", "device", "shard", "models", "staged")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What the commands work on.
+
+    Attributes
+    ----------
+    data : str
+        The workspace.
+    settings : JobsParameters
+    env : str or None
+        Kedro's configuration environment.
+    project : Path
+        The folder with ``conf/``.
+    overrides : str
+        What ``--params`` said beside the settings of the jobs themselves; the jobs are given it.
+    """
+
+    data: str
+    settings: JobsParameters
+    env: str | None
+    project: Path
+    overrides: str = ""
+    _engines: dict[str, Backend] = field(default_factory=dict)
+
+    @cached_property
+    def records(self) -> Records:
+        """The files of the workspace's runs."""
+        from batch_scoring.cluster.records import Records
+
+        return Records(self.data)
+
+    @property
+    def backend(self) -> Backend:
+        """The engine of the settings."""
+        return self.engine(self.settings.backend)
+
+    def engine_of(self, run: str) -> Backend:
+        """The engine that a run was submitted to; that of the settings where nobody said so."""
+        return self.engine(self.records.submitted_to(run) or self.settings.backend)
+
+    def engine(self, name: str) -> Backend:
+        """An engine by its name; nothing is asked of it yet."""
+        from batch_scoring.cluster.choosing import open_backend
+
+        if name not in self._engines:
+            settings = replace(self.settings, backend=name)
+            self._engines[name] = open_backend(self.data, self.env, settings, self.project)
+        return self._engines[name]
+
+
+def command(group: click.Group, name: str) -> Callable[[Callable[..., None]], click.Command]:
+    """A command of a group, with the options that choose workspace and engine."""
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        for option in (
+            click.option("--data", metavar="FOLDER", help="The folder of the data; default: the catalog's."),
+            click.option("--env", "-e", metavar="ENV", help="Kedro configuration environment."),
+            click.option("--backend", metavar="NAME", help="The engine; default: jobs.backend."),
+        ):
+            function = option(function)
+        return group.command(name, cls=OneLineErrors)(function)
+
+    return decorate
+
+
+def open_cluster(data: str | None, env: str | None, backend: str | None, params: str = "") -> Cluster:
+    """Read the settings; no engine is asked yet."""
+    from batch_scoring.cluster.settings import JobsParameters
+    from batch_scoring.parameters import read_parameters
+
+    context = open_context(data, env, params)
+    settings = read_parameters(JobsParameters, context.params.get("jobs"), "jobs")
+    if backend is not None:
+        settings = replace(settings, backend=backend)
+    place = str(context.config_loader["globals"]["data"]) if data is None else data
+    return Cluster(place, settings, env, Path(context.project_path), overrides(params))
+
+
+def open_context(data: str | None, env: str | None, params: str = "") -> KedroContext:
+    """Kedro's context of the project in the current folder."""
+    from kedro.framework.session import KedroSession
+    from kedro.framework.startup import bootstrap_project
+
+    from batch_scoring.cli import split_params
+
+    runtime: dict[str, Any] = split_params(click.get_current_context(), click.Option(["--params"]), params)
+    if data is not None:
+        runtime["data"] = data
+    bootstrap_project(Path.cwd())
+    with KedroSession.create(env=env, runtime_params=runtime) as session:
+        return cast(KedroSession, session).load_context()
+
+
+def overrides(params: str) -> str:
+    """Of the text of ``--params`` what is meant for the jobs' pipelines, as it was written.
+
+    Raises
+    ------
+    InputError
+        When it says what the plan of the jobs says.
+
+    Examples
+    --------
+    >>> overrides("jobs.retries=0, train.range=28d,train.features=[mean,std]")
+    'train.range=28d,train.features=[mean,std]'
+    """
+    from batch_scoring.cli import split_outside_quotes
+    from batch_scoring.fleet.errors import InputError
+
+    items = [item for item in split_outside_quotes(params) if not item.startswith("jobs.")]
+    for item in items:
+        name = item.partition("=")[0].strip()
+        if name in _OF_THE_PLAN:
+            raise InputError(
+                f"--params {name}: the plan of the jobs says what each of them is about; leave it out"
+                + (", or use --at" if name == "at" else "")
+            )
+    return ",".join(items)

@@ -1,0 +1,122 @@
+"""Looks at a run: its plan, and what its engine tells of the jobs, or else they wrote themselves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from batch_scoring.cluster.backend import Backend
+from batch_scoring.cluster.jobs import JobSpec, JobStatus
+from batch_scoring.cluster.local import status_of
+from batch_scoring.cluster.records import PLAN, Records
+from batch_scoring.cluster.scheduler import Follower
+from batch_scoring.cluster.watching import View
+from batch_scoring.fleet.errors import InputError, OvertakenError
+from batch_scoring.ids import require_known
+
+LAST = "last"
+# Below the run: what an engine told when all jobs had ended; it may forget them.
+STATUSES = "engine/statuses.json"
+
+
+class RunLook:
+    """A run that is looked at again and again; only what has changed is asked for.
+
+    Parameters
+    ----------
+    records : Records
+    backend : Backend
+        The engine of the run.
+    run : str
+
+    Attributes
+    ----------
+    specs : dict of str to JobSpec
+        The plan, by name.
+    """
+
+    def __init__(self, records: Records, backend: Backend, run: str) -> None:
+        self.run, self.backend = run, backend
+        self._records = records
+        self.specs = {spec.name: spec for spec in records.plan(run) or ()}
+        self._follower = Follower(backend, run)
+
+    def view(self, with_nodes: bool = False) -> View:
+        """The run as it is now."""
+        statuses = self._follower.look() or kept_statuses(self._records, self.run) or self._recorded()
+        nodes = self.backend.nodes() if with_nodes else None
+        by_name = {one.name: one for one in statuses}
+        return View(self.run, self.backend.name, tuple(self.specs), by_name, nodes)
+
+    def log(self, name: str) -> str | None:
+        """What the last attempt at a job has printed; else what the engine kept of it."""
+        return self._records.log(self.run, name) or self.backend.log(self.run, name)
+
+    def _recorded(self) -> list[JobStatus]:
+        """What the jobs wrote, where the engine does not know the run."""
+        return [status_of(record) for record in self._records.all_records(self.run).values()]
+
+
+def planned_times(records: Records) -> dict[str, datetime]:
+    """When each run was planned, the newest first: one that is caught up is newer than its scheduled time."""
+    entries = [(entry.changed_ns, entry.name.split("/")[0]) for entry in records.folder.entries(f"/{PLAN}")]
+    return {run: datetime.fromtimestamp(changed / 1e9, UTC) for changed, run in sorted(entries, reverse=True)}
+
+
+def known_run(records: Records, name: str) -> str:
+    """The run that a person named; ``last`` is the one that was planned last.
+
+    Raises
+    ------
+    InputError
+        When there is none of this name.
+    """
+    if name == LAST:
+        newest = next(iter(planned_times(records)), None)
+        if newest is None:
+            raise InputError(f"{records.folder.path()}: there are no runs yet; `kedro jobs submit` makes one")
+        return newest
+    require_known("run", [name], records.runs())
+    return name
+
+
+def known_jobs(specs: Sequence[JobSpec], wanted: Sequence[str]) -> list[str]:
+    """The names of the jobs that a person named, each by its name or by one of its sensors.
+
+    Raises
+    ------
+    InputError
+        When there is none of this name.
+    """
+    by_sensor: dict[str, list[str]] = {}
+    for spec in specs:
+        for sensor in spec.sensors:
+            by_sensor.setdefault(sensor, []).append(spec.name)
+    names = {spec.name: [spec.name] for spec in specs}
+    called = by_sensor | names
+    require_known("job", wanted, called)
+    return list(dict.fromkeys(name for one in wanted for name in called[one]))
+
+
+def keep_statuses(records: Records, view: View) -> None:
+    """Keep what an engine told of a run whose jobs have ended, for when it has forgotten them."""
+    if not view.is_over:
+        return
+    values = [view.statuses[name].to_json() for name in sorted(view.statuses)]
+    folder = records.folder.below(view.run)
+    former = folder.read(STATUSES)[1] if folder.entry(STATUSES) else None
+    text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+    # Whoever was quicker was told the same.
+    with suppress(OvertakenError):
+        folder.replace(STATUSES, text.encode(), former)
+
+
+def kept_statuses(records: Records, run: str) -> list[JobStatus]:
+    """What :func:`keep_statuses` kept; nothing where nobody did."""
+    try:
+        text = records.folder.below(run).read(STATUSES)[0]
+    except FileNotFoundError:
+        return []
+    return [JobStatus.from_json(one) for one in json.loads(text)]

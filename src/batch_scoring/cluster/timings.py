@@ -1,0 +1,143 @@
+"""How long the jobs of a run took and with what, pure: statuses and records in, rows and percentiles out."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from batch_scoring.cluster.jobs import JobStatus
+from batch_scoring.cluster.records import JobRecord
+
+# In the order in which they come; from ``read`` on they go on at once.
+PHASES = ("queue", "pull", "start", "read", "score", "fit", "write", "total")
+COUNTS = ("windows", "devices", "failed")
+PERCENTILES = (50, 90, 100)
+
+
+@dataclass(frozen=True)
+class JobTimes:
+    """What is known of a job's times.
+
+    Attributes
+    ----------
+    run, name : str
+    state : str
+    attempt : int
+        Of the attempt that is told of.
+    seconds : dict of str to float
+        By phase: ``queue`` until the engine began with the job, ``pull`` until the job itself ran (nodes, and
+        images), ``start`` until its first node, then ``read``, ``score`` or ``fit``, and ``write``;
+        ``total`` from the job's first step to its end. What is not known is not there.
+    counts : dict of str to int
+    """
+
+    run: str
+    name: str
+    state: str
+    attempt: int
+    seconds: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return {
+            "run": self.run,
+            "job": self.name,
+            "state": self.state,
+            "attempt": self.attempt,
+            "seconds": self.seconds,
+            "counts": self.counts,
+        }
+
+
+def job_times(record: JobRecord, status: JobStatus | None) -> JobTimes:
+    """What the job wrote of itself, and how long it waited for that by the engine's clock.
+
+    Parameters
+    ----------
+    record : JobRecord
+    status : JobStatus or None
+        Of the engine, where it still knows the job.
+    """
+    seconds = dict(record.seconds)
+    if status is not None and status.created and status.started and status.created < status.started:
+        seconds["queue"] = (status.started - status.created).total_seconds()
+    if status is not None and status.started and record.started and status.started < record.started:
+        seconds["pull"] = (record.started - status.started).total_seconds()
+    if record.started and record.ended:
+        seconds["total"] = (record.ended - record.started).total_seconds()
+    rounded = {name: round(seconds[name], 3) for name in PHASES if name in seconds}
+    return JobTimes(record.run, record.name, str(record.state), record.attempt, rounded, dict(record.counts))
+
+
+def percentiles(jobs: Sequence[JobTimes]) -> dict[str, dict[str, float]]:
+    """Of each phase that is known of any job: its percentiles over the jobs, and their sum.
+
+    Examples
+    --------
+    >>> jobs = [JobTimes("r", str(n), "succeeded", 1, {"total": float(n)}) for n in range(1, 11)]
+    >>> percentiles(jobs)
+    {'total': {'p50': 5.0, 'p90': 9.0, 'p100': 10.0, 'sum': 55.0}}
+    """
+    found = {}
+    for phase in PHASES:
+        values = sorted(job.seconds[phase] for job in jobs if phase in job.seconds)
+        if values:
+            # The smallest value that so many of the jobs do not exceed.
+            ranks = {f"p{p}": values[max(-(-p * len(values) // 100) - 1, 0)] for p in PERCENTILES}
+            found[phase] = ranks | {"sum": round(sum(values), 3)}
+    return found
+
+
+def as_csv(jobs: Sequence[JobTimes]) -> str:
+    """A row a job, with all phases and counts; empty where one is not known."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("run", "job", "state", "attempt", *PHASES, *COUNTS))
+    for job in jobs:
+        numbers = [*_in_order(job.seconds, PHASES), *_in_order(job.counts, COUNTS)]
+        writer.writerow((job.run, job.name, job.state, job.attempt, *numbers))
+    return out.getvalue()
+
+
+def table_rows(
+    jobs: Sequence[JobTimes], found: Mapping[str, Mapping[str, float]]
+) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of a table: jobs, the slowest first, then the percentiles; known phases only."""
+    phases = list(found)
+    counts = [name for name in COUNTS if any(name in job.counts for job in jobs)]
+    slowest = sorted(jobs, key=lambda job: (-job.seconds.get("total", 0.0), job.name))
+    rows = [
+        [
+            job.name,
+            *(seconds_text(job.seconds.get(phase)) for phase in phases),
+            *("" if name not in job.counts else f"{job.counts[name]:,}" for name in counts),
+        ]
+        for job in slowest
+    ]
+    for name, label in (("p50", "median"), ("p90", "90 % within"), ("p100", "longest"), ("sum", "sum")):
+        rows.append([label, *(seconds_text(found[phase][name]) for phase in phases), *[""] * len(counts)])
+    if counts:
+        totals = [f"{sum(job.counts.get(name, 0) for job in jobs):,}" for name in counts]
+        rows[-1][-len(counts) :] = totals
+    return ["job", *phases, *counts], rows
+
+
+def seconds_text(seconds: float | None) -> str:
+    """Seconds with as many digits as matter; empty where they are not known.
+
+    Examples
+    --------
+    >>> seconds_text(0.0312), seconds_text(12.34), seconds_text(None)
+    ('0.03', '12.3', '')
+    """
+    if seconds is None:
+        return ""
+    return f"{seconds:.2f}" if seconds < 10 else f"{seconds:,.1f}"
+
+
+def _in_order(values: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
+    return [values.get(name, "") for name in names]

@@ -1,0 +1,105 @@
+"""`kedro jobs timings`: what the jobs of a run, or of the newest runs, took and with what."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import click
+
+from batch_scoring.cluster.opening import Cluster, command, open_cluster
+
+if TYPE_CHECKING:
+    from batch_scoring.cluster.timings import JobTimes
+
+_RUNS_TOLD = 24
+
+
+@click.group()
+def _commands() -> None:
+    """Holds the command until :func:`add_to` puts it into another group."""
+
+
+def add_to(group: click.Group) -> None:
+    """Have a group offer it."""
+    group.add_command(_commands.commands["timings"], "timings")
+
+
+@command(_commands, "timings")
+@click.argument("run", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: jobs, and percentiles of each run.")
+@click.option("--csv", "is_csv", is_flag=True, help="Print a row a job, for a spreadsheet.")
+def timings(
+    run: str | None, as_json: bool, is_csv: bool, data: str | None, env: str | None, backend: str | None
+) -> None:
+    """Tell what the jobs of RUN took: waiting, starting, reading, scoring, writing; seconds.
+
+    Without RUN: the newest runs, a line each. `read`, `score` and `write` go on at once, so their sum may be
+    more than `total`.
+    """
+    from batch_scoring.cluster.run_look import known_run, planned_times
+    from batch_scoring.cluster.timings import as_csv, percentiles
+
+    cluster = open_cluster(data, env, backend)
+    if run is not None:
+        names = [known_run(cluster.records, run)]
+    else:
+        names = list(islice(planned_times(cluster.records), _RUNS_TOLD))
+    found = {name: _job_times(cluster, name) for name in names}
+    if as_json:
+        told = {
+            name: {"jobs": [job.to_json() for job in jobs], "percentiles": percentiles(jobs)}
+            for name, jobs in found.items()
+        }
+        click.echo(json.dumps(told, indent=1, ensure_ascii=False))
+    elif is_csv:
+        click.echo(as_csv([job for jobs in found.values() for job in jobs]), nl=False)
+    elif run is not None:
+        _print_run(*found.popitem())
+    else:
+        _print_runs(found)
+
+
+def _print_run(run: str, jobs: list[JobTimes]) -> None:
+    from batch_scoring.cluster.timings import percentiles, table_rows
+    from batch_scoring.cluster.watching import text_table
+
+    if not jobs:
+        click.echo(f"{run}: no job has written its times yet")
+        return
+    head, rows = table_rows(jobs, percentiles(jobs))
+    table = text_table(head, rows, right=head[1:]).split("\n")
+    click.echo("\n".join([f"{run}, seconds", *table[: len(jobs) + 1], "", *table[len(jobs) + 1 :]]))
+
+
+def _print_runs(found: dict[str, list[JobTimes]]) -> None:
+    from batch_scoring.cluster.timings import PHASES, percentiles, seconds_text
+    from batch_scoring.cluster.watching import text_table
+
+    if not found:
+        click.echo("There are no runs yet; `kedro jobs submit` makes one.")
+        return
+    told = {run: percentiles(jobs) for run, jobs in found.items()}
+    phases = [phase for phase in PHASES if any(phase in one for one in told.values())]
+    rows = [
+        [
+            run,
+            f"{len(found[run]):,}",
+            *(seconds_text(one.get(phase, {}).get("p50")) for phase in phases),
+            seconds_text(one.get("total", {}).get("p100")),
+        ]
+        for run, one in told.items()
+    ]
+    head = ["run", "jobs", *phases, "longest"]
+    click.echo("medians over the jobs of a run, seconds\n" + text_table(head, rows, right=head[1:]))
+
+
+def _job_times(cluster: Cluster, run: str) -> list[JobTimes]:
+    """Of each job of a run that wrote a record; waiting times where the engine, or a watcher, tells them."""
+    from batch_scoring.cluster.run_look import RunLook
+    from batch_scoring.cluster.timings import job_times
+
+    view = RunLook(cluster.records, cluster.engine_of(run), run).view()
+    records = cluster.records.all_records(run)
+    return [job_times(records[name], view.statuses.get(name)) for name in view.planned if name in records]

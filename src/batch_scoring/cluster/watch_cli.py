@@ -1,0 +1,241 @@
+"""`kedro jobs list | watch | logs | cancel | retry | delete`: what a person does with jobs that there are."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from batch_scoring.cluster.opening import Cluster, command, open_cluster
+from batch_scoring.exit_codes import FAILED
+from batch_scoring.fleet.errors import InputError
+
+if TYPE_CHECKING:
+    from batch_scoring.cluster.run_look import RunLook
+
+_SECONDS_BETWEEN_LOOKS = 2.0
+_RUNS_LISTED = 20
+
+
+@click.group()
+def _commands() -> None:
+    """These commands; :func:`add_to` puts them into another group."""
+
+
+def add_to(group: click.Group) -> None:
+    """Have a group offer these commands."""
+    for name, one in _commands.commands.items():
+        group.add_command(one, name)
+
+
+@command(_commands, "list")
+@click.argument("run", required=False)
+@click.option("--limit", type=click.IntRange(1), default=_RUNS_LISTED, show_default=True, help="Newest runs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_runs(
+    run: str | None, limit: int, as_json: bool, data: str | None, env: str | None, backend: str | None
+) -> None:
+    """List the runs, newest first, or the jobs of RUN (its name, or `last`)."""
+    cluster = open_cluster(data, env, backend)
+    if run is not None:
+        _list_jobs(cluster, run, as_json)
+        return
+    _list_runs(cluster, limit, as_json)
+
+
+def _list_runs(cluster: Cluster, limit: int, as_json: bool) -> None:
+    from itertools import islice
+
+    from batch_scoring.cluster.run_look import planned_times
+    from batch_scoring.cluster.watching import counts_text, text_table, view_json
+
+    runs = planned_times(cluster.records)
+    views = [_look(cluster, run).view() for run in islice(runs, limit)]
+    if as_json:
+        click.echo(json.dumps([view_json(view) for view in views], indent=1, ensure_ascii=False))
+        return
+    if not views:
+        click.echo("There are no runs yet; `kedro jobs submit` makes one.")
+        return
+    rows = [
+        (
+            view.run,
+            f"{runs[view.run]:%Y-%m-%d %H:%M:%SZ}",
+            view.backend,
+            f"{len(view.planned):,}",
+            counts_text(view.counts),
+        )
+        for view in views
+    ]
+    click.echo(text_table(("run", "planned", "backend", "jobs", "states"), rows, right=["jobs"]))
+    if len(runs) > limit:
+        click.echo(f"… and {len(runs) - limit:,} older ones; --limit shows more")
+
+
+def _list_jobs(cluster: Cluster, run: str, as_json: bool) -> None:
+    from batch_scoring.cluster.watching import duration, seconds_of, summary, text_table
+
+    look = _look(cluster, run)
+    view, now = look.view(), datetime.now(UTC)
+    if as_json:
+        click.echo(
+            json.dumps([one.to_json() for one in view.statuses.values()], indent=1, ensure_ascii=False)
+        )
+        return
+    click.echo(summary(view))
+    rows = []
+    for name in view.planned:
+        job = view.statuses.get(name)
+        if job is None:
+            rows.append((name, "planned", "", "", "", ""))
+            continue
+        seconds = seconds_of(job, now)
+        took = "" if seconds is None else duration(seconds)
+        started = "" if job.started is None else f"{job.started:%H:%M:%S}"
+        rows.append((name, str(job.state), started, took, job.node, job.reason))
+    click.echo(text_table(("job", "state", "started", "took", "node", "reason"), rows, right=["took"]))
+
+
+@command(_commands, "watch")
+@click.argument("run", default="last", metavar="[RUN]")
+@click.option("--json", "as_json", is_flag=True, help="Print an object for each change, a line each.")
+@click.option("--every", type=click.FloatRange(0.1), default=_SECONDS_BETWEEN_LOOKS, metavar="SECONDS")
+def watch(
+    run: str, as_json: bool, every: float, data: str | None, env: str | None, backend: str | None
+) -> None:
+    """Watch a run, by default the newest, until all its jobs have ended; exit with 1 if one failed.
+
+    A table on a terminal; elsewhere a line for each change.
+    """
+    from batch_scoring.cluster.run_look import keep_statuses
+    from batch_scoring.cluster.watch_loop import JsonLines, Lines, Screen, Sight, follow
+
+    cluster = open_cluster(data, env, backend)
+    look = _look(cluster, run)
+    sight: Sight = JsonLines() if as_json else Screen(look) if sys.stdout.isatty() else Lines()
+    try:
+        view = follow(look, sight, every)
+    except KeyboardInterrupt:
+        click.echo(f"the jobs go on; `kedro jobs watch {look.run}` looks at them again", err=True)
+        raise SystemExit(130) from None
+    if not view.is_over:
+        raise InputError(
+            f"{look.run}: {len(view.unknown)} of {len(view.planned)} jobs were never submitted; "
+            f"`kedro jobs submit` with the same --at and --pipeline does it"
+        )
+    keep_statuses(cluster.records, view)
+    if view.failed:
+        raise SystemExit(FAILED)
+
+
+@command(_commands, "logs")
+@click.argument("run")
+@click.argument("job", nargs=-1)
+@click.option("--lines", type=click.IntRange(1), help="Only the last so many of each job.")
+def logs(
+    run: str,
+    job: tuple[str, ...],
+    lines: int | None,
+    data: str | None,
+    env: str | None,
+    backend: str | None,
+) -> None:
+    """Print what the last attempt at each JOB of RUN has printed; a JOB is named by its name or a sensor.
+
+    Without a JOB: those that failed, or all where none did.
+    """
+    from batch_scoring.cluster.run_look import known_jobs
+
+    look = _look(open_cluster(data, env, backend), run)
+    names = known_jobs(list(look.specs.values()), job) if job else [one.name for one in look.view().failed]
+    names = names or list(look.specs)
+    for place, name in enumerate(names):
+        if len(names) > 1:
+            click.echo(f"{'' if place == 0 else chr(10)}== {name}")
+        text = look.log(name)
+        if text is None:
+            click.echo(f"{name}: there is no log yet", err=True)
+        else:
+            shown = text.rstrip("\n").split("\n")
+            click.echo("\n".join(shown if lines is None else shown[-lines:]))
+
+
+@command(_commands, "cancel")
+@click.argument("run")
+@click.argument("job", nargs=-1)
+def cancel(run: str, job: tuple[str, ...], data: str | None, env: str | None, backend: str | None) -> None:
+    """End the jobs of RUN that have not ended, or only these."""
+    from batch_scoring.cluster.run_look import known_jobs
+    from batch_scoring.cluster.watching import number
+
+    look = _look(open_cluster(data, env, backend), run)
+    view = look.view()
+    names = known_jobs(list(look.specs.values()), job) if job else list(view.planned)
+    open_ = [name for name in names if name not in view.statuses or not view.statuses[name].state.is_final]
+    if open_:
+        look.backend.cancel(look.run, open_)
+    click.echo(f"{look.run}: {number(len(open_), 'job')} told to end, {len(names) - len(open_)} had ended")
+
+
+@command(_commands, "retry")
+@click.argument("run")
+@click.argument("job", nargs=-1)
+@click.option("--wait/--no-wait", "is_waiting", default=False, help="Wait, and exit with 1 if one failed.")
+@click.option("--params", default="", metavar="KEY=VALUE,…", help="Other settings of the jobs, `jobs.…`.")
+def retry(
+    run: str,
+    job: tuple[str, ...],
+    is_waiting: bool,
+    params: str,
+    data: str | None,
+    env: str | None,
+    backend: str | None,
+) -> None:
+    """Run the jobs of RUN that failed or were cancelled once more, or only these."""
+    from batch_scoring.cluster.ending import end_runs
+    from batch_scoring.cluster.run_look import known_jobs
+    from batch_scoring.cluster.watching import number
+
+    cluster = open_cluster(data, env, backend, params)
+    look = _look(cluster, run)
+    view = look.view()
+    wanted = known_jobs(list(look.specs.values()), job) if job else list(view.planned)
+    failed = {one.name for one in view.failed}
+    names = [name for name in wanted if name in failed]
+    if not names:
+        click.echo(f"{look.run}: none of {number(len(wanted), 'job')} has failed")
+        return
+    click.echo(f"{look.run}: {number(len(names), 'job')} run again on {look.backend.name}")
+    look.backend.retry(look.run, [look.specs[name] for name in names])
+    if is_waiting or look.backend.name == "local":
+        end_runs(cluster, [look.run])
+
+
+@command(_commands, "delete")
+@click.argument("run")
+def delete(run: str, data: str | None, env: str | None, backend: str | None) -> None:
+    """Have the engine forget RUN, whose jobs have ended; logs, records and timings stay in the workspace."""
+    from batch_scoring.cluster.run_look import keep_statuses
+
+    cluster = open_cluster(data, env, backend)
+    look = _look(cluster, run)
+    view = look.view()
+    if view.is_busy:
+        raise InputError(
+            f"{look.run}: jobs have not ended; wait, or end them with `kedro jobs cancel {look.run}`"
+        )
+    keep_statuses(cluster.records, view)
+    look.backend.delete(look.run)
+    click.echo(
+        f"{look.run}: {look.backend.name} has forgotten it; its logs are in {cluster.records.path(look.run)}"
+    )
+
+
+def _look(cluster: Cluster, run: str) -> RunLook:
+    from batch_scoring.cluster.run_look import RunLook, known_run
+
+    name = known_run(cluster.records, run)
+    return RunLook(cluster.records, cluster.engine_of(name), name)

@@ -1,0 +1,166 @@
+"""Looks at a run until all its jobs have ended; what it sees goes to a terminal, a log, or a machine."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+from batch_scoring.cluster.jobs import JobStatus, State, as_text
+from batch_scoring.cluster.run_look import RunLook
+from batch_scoring.cluster.watch_screen import FAILED_SHOWN, LOG_LINES, screen
+from batch_scoring.cluster.watching import View, changed, job_line, last_lines, nodes_text, summary, view_json
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.live import Live
+
+# A run of which nothing goes on, and yet not all is submitted, is given so long: the engine ``local`` takes
+# seconds from one job to the next.
+PATIENCE_SECONDS = 60.0
+
+
+class Sight(Protocol):
+    """Where it goes what is seen."""
+
+    def __enter__(self) -> Sight:
+        """Begin."""
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+
+    def see(self, before: View | None, view: View) -> None:
+        """Show what has changed since the look before; None: this is the first one."""
+
+
+def follow(
+    look: RunLook,
+    sight: Sight,
+    seconds: float,
+    pause: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> View:
+    """Watch a run to its end.
+
+    Parameters
+    ----------
+    look : RunLook
+    sight : Sight
+    seconds : float
+        Between two looks.
+    pause, clock : callable
+        Of the time that passes.
+
+    Returns
+    -------
+    View
+        The last one. It is not over when nothing went on for a minute and jobs are still only planned: their
+        scheduler is gone.
+    """
+    before: View | None = None
+    last_change = clock()
+    with sight:
+        while True:
+            view = look.view(with_nodes=True)
+            if before is None or changed(before, view) or view.is_busy:
+                last_change = clock()
+            sight.see(before, view)
+            if view.is_over or clock() - last_change > PATIENCE_SECONDS:
+                return view
+            before = view
+            pause(seconds)
+
+
+@dataclass
+class Lines:
+    """A line for each change, with the time."""
+
+    def __enter__(self) -> Lines:
+        """Nothing is to be prepared."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is to be put away."""
+
+    def see(self, before: View | None, view: View) -> None:
+        """First the whole and what has failed already, then what changes."""
+        now = datetime.now(UTC)
+        found = changed(before, view)
+        if before is None:
+            self._say(summary(view), now)
+            found = [one for one in found if one.state is State.FAILED]
+        for job in found:
+            self._say(job_line(job, now), now)
+        if view.nodes is not None and (before is None or before.nodes != view.nodes):
+            self._say(nodes_text(view.nodes), now)
+        if before is not None and view.is_over:
+            self._say(summary(view), now)
+
+    def _say(self, text: str, now: datetime) -> None:
+        click.echo(f"{as_text(now.replace(microsecond=0))} {text}")
+
+
+@dataclass
+class JsonLines:
+    """An object for each change, a line each: of a job ``{"job": …}``, of the run ``{"run": …}``."""
+
+    def __enter__(self) -> JsonLines:
+        """Nothing is to be prepared."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is to be put away."""
+
+    def see(self, before: View | None, view: View) -> None:
+        """Every job that has changed, at first all of them, then the whole."""
+        found = changed(before, view)
+        for job in found:
+            click.echo(json.dumps({"job": job.to_json()}, ensure_ascii=False))
+        if found or before is None or before.nodes != view.nodes:
+            click.echo(json.dumps({"run": view_json(view)}, ensure_ascii=False))
+
+
+class Screen:
+    """A table on the terminal, drawn anew as time goes by."""
+
+    def __init__(self, look: RunLook) -> None:
+        self._look = look
+        self._logs: dict[str, list[str]] = {}
+        self._live: Live | None = None
+        self._view: View | None = None
+
+    def __enter__(self) -> Screen:
+        """Begin to draw."""
+        from rich.live import Live
+
+        self._live = Live(get_renderable=self._draw, refresh_per_second=2)
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the last picture there."""
+        if self._live is not None:
+            self._live.stop()
+
+    def see(self, before: View | None, view: View) -> None:
+        """Draw it; of what failed, fetch the logs that are shown."""
+        shown = view.failed[:FAILED_SHOWN]
+        self._logs = {one.name: self._logs.get(one.name) or self._last_lines(one) for one in shown}
+        self._view = view
+        if self._live is not None:
+            self._live.refresh()
+
+    def _last_lines(self, job: JobStatus) -> list[str]:
+        """The end of its log, but for the line that is its reason."""
+        lines = last_lines(self._look.log(job.name), LOG_LINES + 1)
+        return [line for line in lines if not job.reason or job.reason not in line][-LOG_LINES:]
+
+    def _draw(self) -> Group | str:
+        if self._view is None:
+            return ""
+        return screen(self._view, self._logs, datetime.now(UTC))

@@ -1,0 +1,214 @@
+"""What a run's jobs come to, pure: statuses in; counts, changes and lines of text out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from batch_scoring.cluster.jobs import JobStatus, NodeCounts, State
+
+# A job that is in the plan, and that no engine has told of yet.
+PLANNED = "planned"
+_ORDER = (
+    *(State.RUNNING, State.PREPARING, State.QUEUED, PLANNED),
+    *(State.SUCCEEDED, State.FAILED, State.CANCELLED),
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """A run as it was at one look.
+
+    Attributes
+    ----------
+    run : str
+    backend : str
+        The engine's name.
+    planned : tuple of str
+        The names of all its jobs.
+    statuses : mapping of str to JobStatus
+        Of those that the engine knows.
+    nodes : NodeCounts or None
+    """
+
+    run: str
+    backend: str
+    planned: tuple[str, ...]
+    statuses: Mapping[str, JobStatus] = field(default_factory=dict)
+    nodes: NodeCounts | None = None
+
+    @property
+    def unknown(self) -> list[str]:
+        """Jobs that are only planned."""
+        return [name for name in self.planned if name not in self.statuses]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all jobs have ended."""
+        return not self.unknown and not self.is_busy
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a job that the engine knows has not ended."""
+        return any(not one.state.is_final for one in self.statuses.values())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Jobs by state, those that go on before those that have ended; states without a job left out."""
+        found: Counter[str] = Counter(str(one.state) for one in self.statuses.values())
+        found[PLANNED] = len(self.unknown)
+        return {str(state): found[state] for state in _ORDER if found[state]}
+
+    @property
+    def failed(self) -> list[JobStatus]:
+        """Those that ended otherwise than they should, the latest first."""
+        bad = [one for one in self.statuses.values() if one.state in (State.FAILED, State.CANCELLED)]
+        return sorted(bad, key=lambda one: (_seconds_since_epoch(one.ended), one.name), reverse=True)
+
+    def slowest(self, now: datetime, at_most: int) -> list[JobStatus]:
+        """The running jobs that have run for the longest time."""
+        running = [one for one in self.statuses.values() if one.state is State.RUNNING]
+        return sorted(running, key=lambda one: (-(seconds_of(one, now) or 0), one.name))[:at_most]
+
+
+def changed(before: View | None, now: View) -> list[JobStatus]:
+    """The jobs whose state is another one than at the look before, in the order in which they changed.
+
+    Examples
+    --------
+    >>> was = View("r", "local", ("a", "b"), {"a": JobStatus("a", State.RUNNING)})
+    >>> later = View("r", "local", ("a", "b"), {name: JobStatus(name, State.RUNNING) for name in "ab"})
+    >>> [one.name for one in changed(was, later)]
+    ['b']
+    """
+    former = before.statuses if before else {}
+    other = [
+        one
+        for name, one in now.statuses.items()
+        if name not in former or (former[name].state, former[name].node) != (one.state, one.node)
+    ]
+    return sorted(other, key=lambda one: (_seconds_since_epoch(one.changed), one.name))
+
+
+def seconds_of(job: JobStatus, now: datetime) -> float | None:
+    """How long a job has run, or ran; None where it has not begun or that is not known."""
+    if job.started is None:
+        return None
+    if job.ended is None and job.state.is_final:
+        return None
+    return max(((job.ended or now) - job.started).total_seconds(), 0.0)
+
+
+def summary(view: View) -> str:
+    """A run in a line.
+
+    Examples
+    --------
+    >>> summary(View("score-20261122t100000z", "local", ("a", "b"), {"a": JobStatus("a", State.RUNNING)}))
+    'score-20261122t100000z on local, 2 jobs: 1 running, 1 planned'
+    """
+    return f"{view.run} on {view.backend}, {number(len(view.planned), 'job')}: {counts_text(view.counts)}"
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Jobs by state in words."""
+    return ", ".join(f"{n:,} {state}" for state, n in counts.items()) or "none"
+
+
+def nodes_text(nodes: NodeCounts | None) -> str:
+    """The nodes of a cluster in words; empty where there is none.
+
+    Examples
+    --------
+    >>> nodes_text(NodeCounts(idle=1, preparing=2)), nodes_text(NodeCounts())
+    ('3 nodes: 1 idle, 2 preparing', 'no nodes')
+    """
+    if nodes is None:
+        return ""
+    if not nodes.total:
+        return "no nodes"
+    parts = ", ".join(f"{n:,} {what}" for what, n in asdict(nodes).items() if n)
+    return f"{number(nodes.total, 'node')}: {parts}"
+
+
+def job_line(job: JobStatus, now: datetime) -> str:
+    """A job in a line, for a log."""
+    seconds = seconds_of(job, now)
+    took = f" after {duration(seconds)}" if job.state.is_final and seconds is not None else ""
+    node = f" on {job.node}" if job.node and job.state is State.RUNNING else ""
+    reason = f": {job.reason}" if job.reason else ""
+    return f"{job.name} {job.state}{took}{node}{reason}"
+
+
+def view_json(view: View) -> dict[str, Any]:
+    """A run as plain values, without its jobs."""
+    return {
+        "run": view.run,
+        "backend": view.backend,
+        "jobs": len(view.planned),
+        "states": view.counts,
+        "nodes": asdict(view.nodes) if view.nodes else None,
+        "ended": view.is_over,
+    }
+
+
+def last_lines(text: str | None, at_most: int) -> list[str]:
+    """The end of a log, without empty lines."""
+    lines = [line.rstrip() for line in (text or "").splitlines() if line.strip()]
+    return lines[-at_most:]
+
+
+def duration(seconds: float) -> str:
+    """A length of time as a person would say it.
+
+    Examples
+    --------
+    >>> [duration(s) for s in (0.25, 7.36, 75, 3700, 90_000)]
+    ['0.25 s', '7.4 s', '1 m 15 s', '1 h 01 m', '1 d 01 h']
+    """
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
+    for unit, smaller, length, part in (("d", "h", 86_400, 3_600), ("h", "m", 3_600, 60), ("m", "s", 60, 1)):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit} {int(seconds % length // part):02d} {smaller}"
+    raise AssertionError
+
+
+def number(n: int, what: str) -> str:
+    """So many of something.
+
+    Examples
+    --------
+    >>> number(1, "job"), number(1200, "job")
+    ('1 job', '1,200 jobs')
+    """
+    return f"{n:,} {what}" + ("" if n == 1 else "s")
+
+
+def text_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
+    """Rows in columns as wide as they must be; those named in ``right`` end at the same place.
+
+    Examples
+    --------
+    >>> print(text_table(("job", "s"), [("a", "10"), ("bcde", "2")], ["s"]))
+    job    s
+    a     10
+    bcde   2
+    """
+    cells = [list(head), *map(list, rows)]
+    widths = [max(len(row[place]) for row in cells) for place in range(len(head))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if name in right else cell.ljust(width)
+            for cell, width, name in zip(row, widths, head, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+    return "\n".join(lines)
+
+
+def _seconds_since_epoch(moment: datetime | None) -> float:
+    return moment.timestamp() if moment is not None else 0.0

@@ -1,0 +1,208 @@
+"""Trainings between the jobs that made them and the one writer that registers them: files below a run.
+
+A job needs no tracking server: what it must know of the versions before was written down when the run was
+planned, and what it has trained lies here until all jobs have ended.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any
+
+import pyarrow as pa
+
+from batch_scoring.datasets.arrow_parquet import open_parquet, save_parquet
+from batch_scoring.fleet.errors import InputError, OvertakenError
+from batch_scoring.fleet.model_file import FleetFile
+from batch_scoring.fleet.stopwatch import stopwatch
+from batch_scoring.fleet.tables import STATUS
+from batch_scoring.ids import from_path_segment, path_segment
+from batch_scoring.publishing import Root, load_published
+from batch_scoring.storage import Folder, open_folder
+from batch_scoring.training import Decision, Training
+
+_STAGED, _PREVIOUS = "staged", "previous/versions.json"
+# Beside a sensor's table of models: what else a training is, and which version it has become.
+_TRAINING, _REGISTERED = "training.json", "registered.json"
+
+
+@dataclass(frozen=True)
+class PreviousVersion:
+    """The version of a sensor that was in force when a run was planned; ``train`` sees no difference.
+
+    Attributes
+    ----------
+    version, fingerprint : str
+    is_champion : bool
+    decided : dict of str to (str, str)
+        As of :class:`batch_scoring.tracking.TrackedVersion`.
+    pinned : str
+        The champion's manifest, as :func:`batch_scoring.publishing.pin` names it.
+    sensor : str
+    published : Folder, path or URL
+    """
+
+    version: str
+    fingerprint: str
+    is_champion: bool
+    decided: dict[str, tuple[str, str]] = field(default_factory=dict)
+    pinned: str = ""
+    sensor: str = ""
+    published: Root = ""
+
+    @cached_property
+    def models(self) -> FleetFile:
+        """The champion's, as they were published."""
+        return load_published(self.published, self.sensor, self.pinned).models
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values, without what the place tells."""
+        values = {name: getattr(self, name) for name in ("version", "fingerprint", "is_champion", "pinned")}
+        return values | {"decided": {name: list(told) for name, told in self.decided.items()}}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], sensor: str, published: Root) -> PreviousVersion:
+        """Read what :meth:`to_json` gave."""
+        decided = {name: (told[0], told[1]) for name, told in values["decided"].items()}
+        return cls(**{**values, "decided": decided}, sensor=sensor, published=published)
+
+
+class StagedTrainings:
+    """The trainings of a run of jobs.
+
+    Parameters
+    ----------
+    run : Folder, path or URL
+        The folder of the run.
+    """
+
+    def __init__(self, run: Root, credentials: Mapping[str, Any] | None = None) -> None:
+        self.run = open_folder(run, credentials)
+        self.folder = self.run.below(_STAGED)
+
+    def keep_previous(self, find: Callable[[], Mapping[str, PreviousVersion]]) -> None:
+        """Write down the versions in force, by sensor, unless somebody did: all jobs see the same."""
+        if self.run.entry(_PREVIOUS) is not None:
+            return
+        values = {sensor: one.to_json() for sensor, one in find().items()}
+        with suppress(OvertakenError):
+            self.run.replace(_PREVIOUS, _as_text(values), None)
+
+    def previous(self, published: Root) -> dict[str, PreviousVersion]:
+        """The versions that were in force when the run was planned, by sensor.
+
+        Raises
+        ------
+        InputError
+            When they were not written down.
+        """
+        found = _read(self.run, _PREVIOUS)
+        if found is None:
+            raise InputError(
+                f"{self.run.path(_PREVIOUS)}: there is no such file, so this is no run of training jobs; "
+                "`kedro jobs submit --pipeline train` plans one"
+            )
+        return {
+            sensor: PreviousVersion.from_json(values, sensor, published) for sensor, values in found.items()
+        }
+
+    def save(self, training: Training) -> None:
+        """Stage a training; doing it again replaces it. What describes it comes last, so it is whole."""
+        with stopwatch.during("write"):
+            self._save(training)
+
+    def _save(self, training: Training) -> None:
+        folder = self._of(training.sensor)
+        name = training.models.sha256()[:16]
+        if folder.entry(f"{name}.arrow") is None:
+            folder.put(f"{name}.arrow", training.models.path)
+        folder.entry(f"{name}.parquet")  # whichever is there is replaced
+        save_parquet(folder, f"{name}.parquet", training.status)
+        values = {
+            "sensor": training.sensor,
+            "files": name,
+            "fingerprint": training.fingerprint,
+            "parameters": training.parameters,
+            "metrics": training.metrics,
+            "decision": dataclasses.asdict(training.decision),
+        }
+        folder.entry(_TRAINING)
+        with folder.writing(_TRAINING) as file:
+            file.write(_as_text(values))
+
+    def sensors(self) -> list[str]:
+        """The sensors that have a staged training, sorted as UTF-8 bytes."""
+        found = [entry.name.split("/") for entry in self.folder.entries(f"/{_TRAINING}")]
+        return sorted((from_path_segment(parts[0]) for parts in found if len(parts) == 2), key=str.encode)
+
+    def load(self, sensor: str) -> Training:
+        """A staged training, opened.
+
+        Raises
+        ------
+        InputError
+            When its files are missing or damaged.
+        """
+        folder = self._of(sensor)
+        values = _read(folder, _TRAINING)
+        name = values["files"]
+        try:
+            models = FleetFile(folder.local_copy(f"{name}.arrow"))
+        except FileNotFoundError:
+            raise InputError(
+                f"{folder.path(name)}.arrow: the staged models of sensor {sensor!r} are missing; "
+                "`kedro jobs submit --pipeline train` for another time trains them again"
+            ) from None
+        status: pa.Table = open_parquet(folder, f"{name}.parquet").read().cast(STATUS)
+        return Training(
+            models,
+            status,
+            values["fingerprint"],
+            values["parameters"],
+            values["metrics"],
+            Decision(**values["decision"]),
+        )
+
+    def registered(self, sensor: str) -> str | None:
+        """The version that the staged training of a sensor has become; None: it has not been registered."""
+        folder = self._of(sensor)
+        done, staged = _read(folder, _REGISTERED), _read(folder, _TRAINING)
+        is_this = done is not None and staged is not None and done["fingerprint"] == staged["fingerprint"]
+        return done["version"] if is_this else None
+
+    def mark_registered(self, training: Training, version: str) -> None:
+        """Remember which version a staged training has become."""
+        folder = self._of(training.sensor)
+        folder.entry(_REGISTERED)
+        with folder.writing(_REGISTERED) as file:
+            file.write(_as_text({"fingerprint": training.fingerprint, "version": version}))
+
+    def _of(self, sensor: str) -> Folder:
+        return self.folder.below(path_segment(sensor))
+
+
+def loaders(found: Mapping[str, PreviousVersion]) -> dict[str, Callable[[], PreviousVersion]]:
+    """Each as a function that gives it, as the catalog entry does."""
+    return {sensor: partial(_itself, one) for sensor, one in found.items()}
+
+
+def _itself(one: PreviousVersion) -> PreviousVersion:
+    return one
+
+
+def _read(folder: Folder, name: str) -> Any:
+    try:
+        return json.loads(folder.read(name)[0])
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise InputError(f"{folder.path(name)}: not readable ({error}); submit the run again") from error
+
+
+def _as_text(values: Mapping[str, Any]) -> bytes:
+    return (json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
