@@ -81,7 +81,8 @@ def test_every_accepted_reading_is_in_one_window_whoever_is_killed(tmp_path):
     """`python -m tests.end_to_end.kills`, small."""
     if reason := azurite.why_not_there():
         pytest.skip(reason)
-    result = kill_everything(kills=6, events=6000, seed=7, folder=tmp_path)
+    # Of this seed the kills follow quickly, and each of the three is killed while blobs are being written.
+    result = kill_everything(kills=6, events=6000, seed=1217, folder=tmp_path)
     assert result.is_all_well, str(result)
     assert result.accepted == result.found.in_windows == 6000
 
@@ -143,19 +144,18 @@ def test_a_late_reading_from_the_hub_replaces_the_predictions_that_it_changes(
     after = predictions(blobs)
     assert f"score: {windows} windows scored" in output
 
-    same, key = before.schema.names[:4], [*before.schema.names[:4], "window_fingerprint"]
-    assert after.select(same).equals(before.select(same))
-    is_changed = [row not in before.select(key).to_pylist() for row in after.select(key).to_pylist()]
+    rows = ["window_start", "window_end", "device", "sensor"]
+    assert after.select(rows).equals(before.select(rows))
+    is_changed = pc.not_equal(after["window_fingerprint"], before["window_fingerprint"])
     starts = [datetime(2026, 1, 6, 22, 55, tzinfo=UTC), datetime(2026, 1, 6, 23, 0, tzinfo=UTC)]
-    changed = after.filter(pa.array(is_changed))
+    changed = after.filter(is_changed)
     assert changed["window_start"].to_pylist() == starts[:windows]
     assert set(zip(changed["device"].to_pylist(), changed["sensor"].to_pylist(), strict=True)) == {
         (device, "vibration")
     }
-    is_same = pa.array([not one for one in is_changed])
-    assert after.filter(is_same).equals(before.filter(is_same))
+    assert after.filter(pc.invert(is_changed)).equals(before.filter(pc.invert(is_changed)))
 
-    old = before.filter(pa.array(is_changed))
+    old = before.filter(is_changed)
     assert changed["score"][0] != old["score"][0]
     assert changed["is_anomaly"][0].as_py()
     counts = blobs.table("03_primary/windows").filter(
