@@ -62,8 +62,8 @@ above the line ends too late. Point at a mark to read it.</p>
 </section>
 <section>
 <h2>Nodes over {_RUNS_SHOWN} runs</h2>
-<p class="quiet">Of each policy the best cluster. What is paid for is drawn light, where jobs run dark;
-both as numbers of jobs that have room.</p>
+<p class="quiet">Of each policy the best cluster. The pale area is the room for jobs that is paid for,
+the full one the jobs that run.</p>
 <div class="curves">{curves}</div>
 </section>
 <section>
@@ -135,11 +135,11 @@ def _mark(choice: Choice, x: float, y: float, shape: int, is_best: bool, currenc
 
 
 def _shape(shape: int, x: float, y: float) -> str:
-    """A circle, a square, a diamond or a triangle around a point."""
+    """A circle, a square, a diamond or a triangle; so large that each shows behind the one before."""
     corners = {
-        1: [(-5, -5), (5, -5), (5, 5), (-5, 5)],
-        2: [(0, -7), (7, 0), (0, 7), (-7, 0)],
-        3: [(0, -6), (6, 5), (-6, 5)],
+        1: [(-6.5, -6.5), (6.5, -6.5), (6.5, 6.5), (-6.5, 6.5)],
+        2: [(0, -10), (10, 0), (0, 10), (-10, 0)],
+        3: [(0, -10), (10, 8), (-10, 8)],
     }.get(shape % 4)
     if corners is None:
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5.5"/>'
@@ -149,12 +149,12 @@ def _shape(shape: int, x: float, y: float) -> str:
 
 def _legend(choices: Sequence[Choice]) -> str:
     policies = "".join(
-        f'<span><svg class="key" viewBox="0 0 14 14" aria-hidden="true"><g class="mark {_COLOURS[policy]}">'
+        f'<span><svg class="key" viewBox="-3 -3 20 20" aria-hidden="true"><g class="mark {_COLOURS[policy]}">'
         f"{_shape(0, 7, 7)}</g></svg>{policy}</span>"
         for policy in Policy
     )
     sizes = "".join(
-        f'<span><svg class="key" viewBox="0 0 14 14" aria-hidden="true"><g class="mark plain">'
+        f'<span><svg class="key" viewBox="-3 -3 20 20" aria-hidden="true"><g class="mark plain">'
         f"{_shape(place, 7, 7)}</g></svg>{escape(size)}</span>"
         for place, size in enumerate(dict.fromkeys(choice.size.name for choice in choices))
     )
