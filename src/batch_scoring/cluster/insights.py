@@ -21,11 +21,12 @@ CONNECTION_STRING = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 # Starting Python with the exporter takes about two of them.
 SECONDS = 20.0
 _NETWORK_SECONDS = 5
-# The exporter would tell its maker how it is doing, and ask it for settings.
+# The exporter would tell its maker how it is doing, ask it for settings, and describe this machine.
 _QUIET = {
     "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
     "APPLICATIONINSIGHTS_SDKSTATS_DISABLED": "true",
     "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "true",
+    "APPLICATIONINSIGHTS_OPENTELEMETRY_RESOURCE_METRIC_DISABLED": "true",
 }
 
 
