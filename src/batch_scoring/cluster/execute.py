@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from batch_scoring.cluster import insights
 from batch_scoring.cluster.jobs import State
 from batch_scoring.cluster.records import JobRecord, Records
 from batch_scoring.exit_codes import FAILED, OVERTAKEN
@@ -76,7 +77,9 @@ def execute(records: Records, run: str, name: str, arguments: Sequence[str]) -> 
             time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.1 * 2**attempt)))
         known = json.loads(timings.read_text()) if timings.is_file() else {}
     records.write_log(run, name, record.attempt, output)
-    records.write_record(_ended(record, code, output, known))
+    ended = _ended(record, code, output, known)
+    records.write_record(ended)
+    insights.tell(ended)
     return code
 
 

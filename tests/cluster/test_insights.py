@@ -1,0 +1,144 @@
+"""Application Insights is told of every job, by the real exporter over a real socket, and stops none."""
+
+import gzip
+import json
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from batch_scoring.cluster import insights
+from batch_scoring.cluster.jobs import State
+from batch_scoring.cluster.records import JobRecord
+
+pytest.importorskip("azure.monitor.opentelemetry.exporter")
+
+KEY = "00000000-0000-0000-0000-00000000abcd"
+BEGAN = datetime(2026, 11, 22, 10, 0, 5, tzinfo=UTC)
+DONE = JobRecord(
+    *("score-20261122t100000z", "vibration-3e1fdb7e", State.SUCCEEDED, 2),
+    exit_code=0,
+    started=BEGAN,
+    ended=BEGAN + timedelta(seconds=90),
+    host="node-7",
+    seconds={"start": 1.5, "read": 20.0, "score": 60.25},
+    counts={"windows": 1000, "failed": 3},
+)
+FAILED = JobRecord(
+    *("score-20261122t100000z", "power-1a2b3c4d", State.FAILED, 1),
+    exit_code=1,
+    reason="sensor 'power' has no published model",
+    started=BEGAN,
+    ended=BEGAN + timedelta(seconds=4),
+)
+
+
+class Ingestion:
+    """An ingestion endpoint: takes what comes, or fails or dawdles."""
+
+    def __init__(self):
+        self.items, self.status, self.delay = [], 200, 0.0
+        ours = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.headers.get("Content-Encoding") == "gzip":
+                    body = gzip.decompress(body)
+                time.sleep(ours.delay)
+                items = json.loads(body)
+                if ours.status == 200:
+                    ours.items += [(self.path, item) for item in items]
+                answer = {"itemsReceived": len(items), "itemsAccepted": len(items), "errors": []}
+                text = json.dumps(answer).encode()
+                self.send_response(ours.status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def endpoint(monkeypatch):
+    ingestion = Ingestion()
+    text = f"InstrumentationKey={KEY};IngestionEndpoint={ingestion.address}"
+    monkeypatch.setenv(insights.CONNECTION_STRING, text)
+    yield ingestion
+    ingestion.server.shutdown()
+    ingestion.server.server_close()
+
+
+@pytest.mark.slow
+def test_a_job_that_succeeded_is_a_request_with_its_times(endpoint):
+    assert insights.tell(DONE)
+    ((path, item),) = endpoint.items
+    assert path.startswith("/v2") and path.endswith("/track")
+    assert (item["iKey"], item["time"]) == (KEY, "2026-11-22T10:00:05Z")
+    data = item["data"]["baseData"]
+    assert (item["data"]["baseType"], data["name"], data["success"]) == ("RequestData", "job score", True)
+    assert data["duration"] == "0.00:01:30.000"
+    assert data["measurements"] == {
+        **{"start_seconds": 1.5, "read_seconds": 20.0, "score_seconds": 60.25, "total_seconds": 90.0},
+        **{"windows": 1000.0, "failed": 3.0},
+    }
+    told = {"run": DONE.run, "job": DONE.name, "attempt": "2", "host": "node-7", "exit_code": "0"}
+    assert told.items() <= data["properties"].items()
+
+
+@pytest.mark.slow
+def test_a_job_that_failed_is_an_exception_too(endpoint):
+    assert insights.tell(FAILED)
+    kinds = {item["data"]["baseType"]: item["data"]["baseData"] for _, item in endpoint.items}
+    assert kinds["RequestData"]["success"] is False
+    (error,) = kinds["ExceptionData"]["exceptions"]
+    assert (error["typeName"], error["message"]) == ("JobFailed", FAILED.reason)
+    assert kinds["ExceptionData"]["properties"]["job"] == FAILED.name
+
+
+def test_without_a_connection_string_nothing_is_started(monkeypatch):
+    monkeypatch.delenv(insights.CONNECTION_STRING, raising=False)
+    monkeypatch.setattr(insights.subprocess, "run", lambda *_, **__: pytest.fail("a process was started"))
+    assert not insights.tell(DONE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trouble", ["refused", "error", "nobody", "nonsense"])
+def test_what_cannot_be_sent_is_given_up_in_seconds(endpoint, monkeypatch, trouble):
+    endpoint.status = {"refused": 400, "error": 503}.get(trouble, 200)
+    if trouble == "nobody":
+        monkeypatch.setenv(
+            insights.CONNECTION_STRING, f"InstrumentationKey={KEY};IngestionEndpoint=http://127.0.0.1:9"
+        )
+    if trouble == "nonsense":
+        monkeypatch.setenv(insights.CONNECTION_STRING, "nonsense")
+    began = time.monotonic()
+    assert not insights.tell(DONE)
+    assert time.monotonic() - began < insights.SECONDS
+
+
+@pytest.mark.slow
+def test_an_endpoint_that_does_not_answer_is_left(endpoint):
+    endpoint.delay = 30.0
+    began = time.monotonic()
+    assert not insights.tell(DONE, seconds=3.0)
+    assert time.monotonic() - began < 6.0
+
+
+def test_a_job_imports_nothing_of_it():
+    code = (
+        "import sys; import batch_scoring.cluster.execute; "
+        "print([name for name in sys.modules if name.startswith(('azure', 'opentelemetry'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
