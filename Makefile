@@ -31,7 +31,7 @@ viz: $(VENV)/.run  ## look at the pipelines in Kedro-Viz, http://127.0.0.1:4141
 mlflow: $(VENV)/.run  ## look at runs and model versions in MLflow, http://127.0.0.1:5000
 	$(BIN)/mlflow server --host 127.0.0.1 --backend-store-uri sqlite:///$(DATA)/06_models/mlflow/mlflow.db
 
-test: $(VENV)/.dev system-packages .azurite/.ready  ## set up, then run every test
+test: $(VENV)/.dev system-packages .azurite/.ready .oav/.ready  ## set up, then run every test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-quick: $(VENV)/.dev  ## the quick tests only, under a minute
@@ -59,7 +59,7 @@ lock:  ## choose the newest versions that fit and write requirements.lock
 	  --no-header --no-annotate --no-emit-index-url --upgrade --quiet --output-file requirements.lock
 
 clean:  ## remove the environment and everything computed, ./data too
-	rm -rf $(VENV) .azurite .viz build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .azurite .oav .viz build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 	find data -mindepth 1 -not -name README.md -delete
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 	find src -name '*.so' -delete
@@ -79,6 +79,14 @@ AZURITE_VERSION := 3.37.0
 	@mkdir -p .azurite
 	@! command -v npm >/dev/null || grep -qs '"version": "$(AZURITE_VERSION)"' .azurite/node_modules/azurite/package.json || \
 	  npm install --prefix .azurite --no-audit --no-fund --no-package-lock --loglevel=error azurite@$(AZURITE_VERSION)
+	@touch $@
+
+# Checks what clients and stand-ins say with Azure's published descriptions, where these are (AZURE_SPECS).
+OAV_VERSION := 4.0.3
+.oav/.ready: .azurite/.ready
+	@mkdir -p .oav
+	@! command -v npm >/dev/null || grep -qs '"version": "$(OAV_VERSION)"' .oav/node_modules/oav/package.json || \
+	  npm install --prefix .oav --no-audit --no-fund --no-package-lock --loglevel=error oav@$(OAV_VERSION)
 	@touch $@
 
 # One stamp a set of extras, so that a changed lock or pyproject installs again.
