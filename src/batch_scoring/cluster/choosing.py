@@ -26,4 +26,8 @@ def open_backend(data: str, env: str | None, settings: JobsParameters, project: 
         from batch_scoring.cluster.local import LocalBackend
 
         return LocalBackend(data, env, settings, project)
+    if settings.backend == "azure_batch":
+        from batch_scoring.cluster.azure_batch.backend import AzureBatchBackend
+
+        return AzureBatchBackend(data, env, settings)
     raise InputError(f"jobs.backend: {settings.backend!r} is not there yet")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
 from batch_scoring.cluster.planning import Sharding
 from batch_scoring.fleet.errors import InputError
 
@@ -39,6 +40,7 @@ class JobsParameters:
     retries: int = 2
     sharding: Sharding = field(default_factory=Sharding)
     local: LocalSettings = field(default_factory=LocalSettings)
+    azure_batch: AzureBatchSettings = field(default_factory=AzureBatchSettings)
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:

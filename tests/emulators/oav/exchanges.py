@@ -27,7 +27,7 @@ class Exchange:
         return urlsplit(self.target).path
 
     def for_oav(self, host: str, api_version: str | None = None) -> dict[str, Any]:
-        """As oav's LiveValidator wants it; with another version of the API in its place where one is given."""
+        """As oav's LiveValidator wants it; with another version of the API where one is given."""
         parts = urlsplit(self.target)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         if api_version is not None and "api-version" in query:
