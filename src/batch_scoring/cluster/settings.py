@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
+from batch_scoring.cluster.batch_ai.settings import BatchAISettings
 from batch_scoring.cluster.planning import Sharding
 from batch_scoring.fleet.errors import InputError
 
@@ -41,6 +42,7 @@ class JobsParameters:
     sharding: Sharding = field(default_factory=Sharding)
     local: LocalSettings = field(default_factory=LocalSettings)
     azure_batch: AzureBatchSettings = field(default_factory=AzureBatchSettings)
+    batch_ai: BatchAISettings = field(default_factory=BatchAISettings)
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:
