@@ -70,8 +70,7 @@ class BatchAIBackend:
         """Create the jobs that are not there yet, one request each, and see that the service has them."""
         self.resources.ensure_experiment(run)
         there = self._attempts(run)
-        missing = {spec.name: spec for spec in specs if spec.name not in there}
-        return self._create(run, missing)
+        return self._create(run, {spec.name: spec for spec in specs if spec.name not in there})
 
     def statuses(self, run: str, since: datetime | None = None) -> list[JobStatus]:
         """The run's jobs, each as its last attempt is; all are asked for, also with ``since``.
@@ -156,10 +155,22 @@ class BatchAIBackend:
         return f"cluster {self._settings.cluster.name!r}"
 
     def _create(self, run: str, specs: dict[str, JobSpec]) -> int:
-        """Create jobs under these names, and wait until the service has them; returns how many are new."""
-        new = self._each(specs, lambda name: self._create_one(run, name, specs[name]))
-        self._await_created(run, specs.keys())
-        return sum(new)
+        """Create jobs under these names until the service has them; returns how many are new.
+
+        Raises
+        ------
+        InputError
+            When one cannot be made, or is not there in time.
+        """
+        new: set[str] = set()
+        missing, give_up = dict(specs), time.monotonic() + _SECONDS_TO_CREATE
+        while missing:
+            accepted = self._each(missing, lambda name: self._create_one(run, name, specs[name]))
+            new |= {name for name, is_new in zip(missing, accepted, strict=True) if is_new}
+            missing = self._await_created(run, specs, give_up)
+            if missing:
+                self._pause(run, give_up)
+        return len(new)
 
     def _create_one(self, run: str, name: str, spec: JobSpec) -> bool:
         """Whether the job was not there yet."""
@@ -182,29 +193,27 @@ class BatchAIBackend:
         # 200: there already, and the same.
         return answers[-1] == 202
 
-    def _await_created(self, run: str, names: Iterable[str]) -> None:
-        """Wait until jobs that the service has accepted are there.
+    def _await_created(self, run: str, specs: dict[str, JobSpec], give_up: float) -> dict[str, JobSpec]:
+        """Wait until the service has made these jobs; returns those that it does not have after all."""
+        while True:
+            there = {job.name: job for job in self._list(run)}
+            states = {name: there[name].provisioning_state for name in specs.keys() & there.keys()}
+            for name, state in states.items():
+                if state == "failed":
+                    raise InputError(
+                        f"Batch AI, job {name!r}: could not be made; see that the cluster is there, delete "
+                        "the run and submit again"
+                    )
+            if set(states.values()) <= {"succeeded"}:
+                return {name: spec for name, spec in specs.items() if name not in there}
+            self._pause(run, give_up)
 
-        Raises
-        ------
-        InputError
-            When one could not be made, or is not there in time.
-        """
-        missing, give_up = set(names), time.monotonic() + _SECONDS_TO_CREATE
-        while missing:
-            for job in self._list(run):
-                if job.provisioning_state == "failed" and job.name in missing:
-                    reason = final_state(job)[1]
-                    raise InputError(f"Batch AI, job {job.name!r}: could not be made ({reason})")
-                if job.provisioning_state == "succeeded":
-                    missing.discard(job.name)
-            if missing and time.monotonic() > give_up:
-                raise InputError(
-                    f"Batch AI: {len(missing)} jobs of {run} were accepted but are not there after "
-                    f"{_SECONDS_TO_CREATE:,.0f} s, such as {min(missing)!r}; submit again"
-                )
-            if missing:
-                time.sleep(max(self._settings.poll_seconds, 0.05))
+    def _pause(self, run: str, give_up: float) -> None:
+        if time.monotonic() > give_up:
+            raise InputError(
+                f"Batch AI: not all jobs of {run} are made after {_SECONDS_TO_CREATE:,.0f} s; submit again"
+            )
+        time.sleep(max(self._settings.poll_seconds, 0.05))
 
     def _attempts(self, run: str) -> dict[str, Attempt]:
         """Of each job of a run the last attempt."""

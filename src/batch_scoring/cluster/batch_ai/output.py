@@ -22,7 +22,7 @@ def read_output(files: Sequence[models.File]) -> str | None:
 
 def _tail(file: models.File) -> str:
     """The end of a file that a job has printed; its address holds a signature and is in no message."""
-    size = (file.properties.content_length if file.properties is not None else None) or 0
+    size = file.content_length or 0
     if not size or not file.download_url.startswith(("https://", "http://")):
         return ""
     asked = urllib.request.Request(
