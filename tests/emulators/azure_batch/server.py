@@ -6,6 +6,7 @@ import base64
 import json
 import secrets
 import socket
+import sys
 import threading
 import uuid
 from collections import Counter
@@ -79,6 +80,11 @@ class AzureBatch:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     batch: AzureBatch
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that go away, or are sent away, are no errors."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

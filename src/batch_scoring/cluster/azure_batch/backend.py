@@ -267,8 +267,10 @@ class AzureBatchBackend:
         changed = None
         if since is not None:
             after = since - _OVERLAP
-            # A job that ended meanwhile may leave tasks behind that will never change any more.
-            just_ended = job.state == "completed" and job.state_transition_time >= after
+            # A job that was ended leaves tasks behind that will never change any more.
+            info = job.execution_info
+            was_ended = info is not None and info.termination_reason not in (None, "AllTasksCompleted")
+            just_ended = was_ended and job.state_transition_time >= after
             if not just_ended:
                 changed = f"stateTransitionTime ge DateTime'{after.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}'"
         return self._client.list_tasks(job.id, select=SELECTED, filter=changed, max_results=1000)

@@ -42,7 +42,7 @@ def task_status(task: BatchTask, job: BatchJob, max_wall_time: timedelta) -> Job
     ended = info.end_time if info else None
     node = (task.node_info.node_id if task.node_info else None) or ""
     code = info.exit_code if info else None
-    state, reason = _STATES.get(str(task.state), State.QUEUED), ""
+    state, reason = _STATES.get(task.state or "", State.QUEUED), ""
     if task.state == "completed":
         state, reason = _ended(task, max_wall_time)
     elif job.state == "completed":

@@ -73,7 +73,7 @@ def last_of_file(client: BatchClient, job_id: str, task_id: str, path: str) -> s
     """The end of a file in a task's folder; None: the task or its node is not there (any more)."""
     kept, size = b"", 0
     try:
-        # As it comes: asking for the size first costs a call more, and the SDK logs a traceback when it fails.
+        # As it comes: asking for the size first is a call more, whose failure the SDK logs with a traceback.
         for part in client.download_task_file(job_id, task_id, path):
             kept, size = (kept + part)[-LAST_BYTES:], size + len(part)
     except (ResourceNotFoundError, ResourceExistsError):
