@@ -374,5 +374,22 @@ class Nodes:
 
 
 def _kill_group(process: subprocess.Popen) -> None:
+    """Kill all of a job, as the end of a container does: also what has a process group of its own by now."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    while others := _of_session(process.pid):
+        for pid in others:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.001)
+
+
+def _of_session(session: int) -> list[int]:
+    """The processes of a session that are not dead yet."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, _, its_session, *_ = place.read_text().rpartition(")")[2].split()
+            if int(its_session) == session and state not in "ZX":
+                found.append(int(place.parent.name))
+    return found

@@ -99,7 +99,7 @@ class StandIn:
 
 
 def specs(count=3, run=RUN):
-    return [JobSpec(run, f"s{i}-0123456{i}", "score", AT, (f"s{i}",)) for i in range(count)]
+    return [JobSpec(run, f"s{i:02d}-0123abcd", "score", AT, (f"s{i:02d}",)) for i in range(count)]
 
 
 def wait(backend, run=RUN, seconds=30.0):

@@ -64,6 +64,11 @@ class Answers:
         with self._lock:
             self._waiting.append(_Wrong(fits, RefusedError(status, code, message, headers), times, after))
 
+    def clear(self) -> None:
+        """Answer rightly from now on."""
+        with self._lock:
+            self._waiting.clear()
+
     def take(self, method: str, path: str, after: bool) -> Answer | None:
         """The wrong answer for a request, if there is one."""
         with self._lock:

@@ -31,7 +31,8 @@ class BoundedRetry(RetryPolicy):  # type: ignore[misc]
     """Tries again what was throttled or failed, but does not sleep for as long as it is told at any price."""
 
     def __init__(self) -> None:
-        super().__init__(retry_total=RETRIES, retry_backoff_factor=FIRST_WAIT_SECONDS, retry_backoff_max=15)
+        kinds = {f"retry_{kind}": RETRIES for kind in ("total", "connect", "read", "status")}
+        super().__init__(retry_backoff_factor=FIRST_WAIT_SECONDS, retry_backoff_max=15, **kinds)
 
     def is_retry(self, settings: dict[str, Any], response: Any) -> bool:
         """Whether to try again; not when the service wants more patience than there is."""
@@ -91,9 +92,16 @@ class Resources:
             operations = self._client.file_servers
             self._ensure(
                 f"file server {name!r}",
-                lambda: operations.get(*self._place, name),
+                lambda: self._file_server(name),
                 lambda: operations.begin_create(*self._place, name, requests.file_server(self._settings)),
             )
+
+    def _file_server(self, name: str) -> models.FileServer:
+        """One of them. The SDK forgot ``get`` for this kind of resource, so they are listed."""
+        for there in self._client.file_servers.list_by_workspace(*self._place):
+            if there.name.lower() == name.lower():
+                return there
+        raise ResourceNotFoundError(f"there is no file server {name!r}")
 
     def ensure_cluster(self) -> None:
         """The cluster; one that is there gets the limits of the settings and stays as it is otherwise."""
