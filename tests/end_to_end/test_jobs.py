@@ -67,10 +67,11 @@ def run(command, expect=0):
 )
 def test_jobs_score_what_one_run_scores_however_the_hour_is_cut(workspace, scored, sharding, jobs):
     params = f"jobs.sharding.{sharding},jobs.local.processes=4" if sharding else ""
-    assert f"{jobs} jobs, {jobs} new, on local" in run(submit(workspace, params))
+    words = f"{jobs} job{'s' * (jobs > 1)}"
+    assert f"{words}, {jobs} new, on local" in run(submit(workspace, params))
     assert workspace.table(SCORED[0]).equals(scored.table(SCORED[0]))
     before = workspace.files(*SCORED)
-    assert f"{jobs} jobs, 0 new, on local" in run(submit(workspace, params))
+    assert f"{words}, 0 new, on local" in run(submit(workspace, params))
     assert workspace.files(*SCORED) == before
     workspace.run("score", f"at={AT}")
     assert workspace.files(*SCORED) == before, "a run after the jobs has nothing left to do"

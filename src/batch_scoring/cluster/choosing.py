@@ -30,4 +30,12 @@ def open_backend(data: str, env: str | None, settings: JobsParameters, project: 
         from batch_scoring.cluster.dask import DaskBackend
 
         return DaskBackend(data, env, settings, project)
+    if settings.backend == "azure_batch":
+        from batch_scoring.cluster.azure_batch.backend import AzureBatchBackend
+
+        return AzureBatchBackend(data, env, settings)
+    if settings.backend == "batch_ai":
+        from batch_scoring.cluster.batch_ai.backend import BatchAIBackend
+
+        return BatchAIBackend(data, env, settings)
     raise InputError(f"jobs.backend: {settings.backend!r} is not there yet")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
+from batch_scoring.cluster.batch_ai.settings import BatchAISettings
 from batch_scoring.cluster.costs.settings import CostSettings
 from batch_scoring.cluster.dask_settings import DaskSettings
 from batch_scoring.cluster.planning import Sharding
@@ -43,6 +45,8 @@ class JobsParameters:
     local: LocalSettings = field(default_factory=LocalSettings)
     dask: DaskSettings = field(default_factory=DaskSettings)
     costs: CostSettings = field(default_factory=CostSettings)
+    azure_batch: AzureBatchSettings = field(default_factory=AzureBatchSettings)
+    batch_ai: BatchAISettings = field(default_factory=BatchAISettings)
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:

@@ -1,0 +1,70 @@
+"""Opens the client of a Batch account: who we are, and how long we try."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from azure.batch import BatchClient
+from azure.core.credentials import AzureNamedKeyCredential
+from azure.core.pipeline.policies import RetryPolicy
+
+from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
+from batch_scoring.fleet.errors import InputError
+
+# The names that Azure's own command line reads.
+KEY_VARIABLE, ACCOUNT_VARIABLE = "AZURE_BATCH_ACCESS_KEY", "AZURE_BATCH_ACCOUNT"
+LONGEST_WAIT_SECONDS = 30.0
+RETRIES = 6
+
+
+class BoundedRetry(RetryPolicy):  # type: ignore[misc]
+    """The SDK's policy (429, 5xx, broken connections), which waits as it is told to, within bounds."""
+
+    def __init__(self) -> None:
+        super().__init__(retry_total=RETRIES, retry_status=RETRIES, retry_backoff_max=LONGEST_WAIT_SECONDS)
+
+    def get_retry_after(self, response: Any) -> float | None:
+        """Seconds that the service asked us to wait, at most :data:`LONGEST_WAIT_SECONDS`."""
+        asked = super().get_retry_after(response)
+        return None if asked is None else min(float(asked), LONGEST_WAIT_SECONDS)
+
+
+def open_client(settings: AzureBatchSettings, credential: Any = None) -> BatchClient:
+    """A client; nothing is sent yet.
+
+    Parameters
+    ----------
+    settings : AzureBatchSettings
+    credential : optional
+        By default a key of the account in AZURE_BATCH_ACCESS_KEY, else the machine's own identity.
+
+    Raises
+    ------
+    InputError
+        When a setting is missing.
+    """
+    settings.require_complete()
+    if credential is None:
+        credential = _credential(settings)
+    try:
+        return BatchClient(
+            str(settings.endpoint),
+            credential,
+            retry_policy=BoundedRetry(),
+            connection_timeout=10,
+            read_timeout=60,
+        )
+    except ValueError:
+        raise InputError(
+            f"{KEY_VARIABLE}: it holds no key; copy one from the account's page of keys"
+        ) from None
+
+
+def _credential(settings: AzureBatchSettings) -> Any:
+    key = os.environ.get(KEY_VARIABLE)
+    if key:
+        return AzureNamedKeyCredential(os.environ.get(ACCOUNT_VARIABLE) or settings.account, key)
+    from azure.identity import DefaultAzureCredential
+
+    return DefaultAzureCredential()

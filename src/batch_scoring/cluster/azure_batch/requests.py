@@ -1,0 +1,164 @@
+"""What is sent to Azure Batch, pure: settings and job specs in, the SDK's models out."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from batch_scoring.cluster.azure_batch.autoscale import autoscale_formula
+from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
+from batch_scoring.cluster.jobs import JOBS_FOLDER, JobSpec
+from batch_scoring.cluster.settings import JobsParameters
+from batch_scoring.storage import is_remote
+from batch_scoring.storage.location import Location
+
+if TYPE_CHECKING:
+    from azure.batch.models import (
+        BatchJobCreateOptions,
+        BatchPoolCreateOptions,
+        BatchTaskCreateOptions,
+        OutputFile,
+    )
+
+# A run that has found no nodes for so long is given up: its tasks are reported, not forgotten.
+LONGEST_RUN = timedelta(days=7)
+# What a node keeps of a task's folder; the output is uploaded when the task ends.
+RETENTION = timedelta(days=2)
+# "Not executable" and "not found", of the container's shell: the image is wrong for every task alike.
+BROKEN_IMAGE = (126, 127)
+OUTPUTS = ("stdout.txt", "stderr.txt")
+
+
+def pool_request(settings: AzureBatchSettings) -> BatchPoolCreateOptions:
+    """The pool: container nodes that scale themselves, the image there before the first task.
+
+    There is no start task: all that a job needs is in its image.
+    """
+    from azure.batch import models
+
+    publisher, offer, sku, version = settings.vm_image.split(":")
+    registries = None
+    if settings.registry:
+        identity = (
+            models.BatchNodeIdentityReference(resource_id=settings.identity) if settings.identity else None
+        )
+        registries = [
+            models.ContainerRegistryReference(registry_server=settings.registry, identity_reference=identity)
+        ]
+    machine = models.VirtualMachineConfiguration(
+        image_reference=models.BatchVmImageReference(
+            publisher=publisher, offer=offer, sku=sku, version=version
+        ),
+        node_agent_sku_id=settings.node_agent,
+        container_configuration=models.BatchContainerConfiguration(
+            type=models.ContainerType.DOCKER_COMPATIBLE,
+            container_image_names=[settings.image or ""],
+            container_registries=registries,
+        ),
+    )
+    return models.BatchPoolCreateOptions(
+        id=settings.pool,
+        vm_size=settings.vm_size,
+        virtual_machine_configuration=machine,
+        enable_auto_scale=True,
+        auto_scale_formula=autoscale_formula(settings),
+        auto_scale_evaluation_interval=settings.autoscale_interval,
+        task_slots_per_node=settings.tasks_per_node,
+        # Full nodes and empty ones, so that empty ones can leave.
+        task_scheduling_policy=models.BatchTaskSchedulingPolicy(node_fill_type=models.BatchNodeFillType.PACK),
+    )
+
+
+def job_request(job_id: str, jobs: JobsParameters) -> BatchJobCreateOptions:
+    """The Batch job of a scheduled run.
+
+    It does not end by itself yet: a job without tasks counts as done. :func:`finish_request` is sent when
+    all tasks are in.
+    """
+    from azure.batch import models
+
+    return models.BatchJobCreateOptions(
+        id=job_id,
+        pool_info=models.BatchPoolInfo(pool_id=jobs.azure_batch.pool),
+        constraints=models.BatchJobConstraints(
+            max_wall_clock_time=LONGEST_RUN, max_task_retry_count=jobs.retries
+        ),
+        all_tasks_complete_mode=models.BatchAllTasksCompleteMode.NO_ACTION,
+        task_failure_mode=models.BatchTaskFailureMode.PERFORM_EXIT_OPTIONS_JOB_ACTION,
+    )
+
+
+def task_request(
+    spec: JobSpec, data: str, env: str | None, jobs: JobsParameters, environment: Mapping[str, str]
+) -> BatchTaskCreateOptions:
+    """The task of a shard: ``kedro run`` in a container, within a time, tried again when it fails.
+
+    Parameters
+    ----------
+    spec : JobSpec
+    data : str
+        The workspace.
+    env : str or None
+        Kedro's configuration environment.
+    jobs : JobsParameters
+    environment : mapping of str to str
+        Variables of the job.
+    """
+    from azure.batch import models
+
+    # A failed shard leaves the others alone; a broken image ends them all, as all would fail.
+    going_on = models.ExitOptions(job_action=models.BatchJobActionKind.NONE)
+    ending = models.ExitOptions(job_action=models.BatchJobActionKind.TERMINATE)
+    return models.BatchTaskCreateOptions(
+        id=spec.name,
+        # No shell reads it: quoted, each argument comes through as it is.
+        command_line=shlex.join(["python", *spec.arguments(data, env)]),
+        container_settings=models.BatchTaskContainerSettings(
+            image_name=jobs.azure_batch.image or "",
+            working_directory=models.ContainerWorkingDirectory.CONTAINER_IMAGE_DEFAULT,
+            container_run_options="--rm",
+        ),
+        environment_settings=[
+            models.EnvironmentSetting(name=name, value=value) for name, value in sorted(environment.items())
+        ],
+        constraints=models.BatchTaskConstraints(
+            max_wall_clock_time=jobs.max_wall_time,
+            max_task_retry_count=jobs.retries,
+            retention_time=RETENTION,
+        ),
+        exit_conditions=models.ExitConditions(
+            exit_codes=[models.ExitCodeMapping(code=code, exit_options=ending) for code in BROKEN_IMAGE],
+            default=going_on,
+            pre_processing_error=going_on,
+            file_upload_error=going_on,
+        ),
+        output_files=_output_files(spec, data, jobs.azure_batch.identity) or None,
+    )
+
+
+def _output_files(spec: JobSpec, data: str, identity: str | None) -> list[OutputFile]:
+    """Standard output and error go beside the run's records; without an identity they stay on the node."""
+    from azure.batch import models
+
+    location = Location.read(data) if is_remote(data) else None
+    if location is None or not location.account_url or identity is None:
+        return []
+    folder = location.joined(f"{JOBS_FOLDER}/{spec.run}").path
+    return [
+        models.OutputFile(
+            file_pattern=f"../{name}",
+            destination=models.OutputFileDestination(
+                container=models.OutputFileBlobContainerDestination(
+                    container_url=f"{location.account_url}/{location.container}",
+                    path=f"{folder}/{spec.name}.{name}",
+                    identity_reference=models.BatchNodeIdentityReference(resource_id=identity),
+                )
+            ),
+            upload_options=models.OutputFileUploadConfiguration(
+                upload_condition=models.OutputFileUploadCondition.TASK_COMPLETION
+            ),
+        )
+        for name in OUTPUTS
+    ]

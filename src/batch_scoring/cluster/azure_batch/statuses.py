@@ -1,0 +1,89 @@
+"""What Azure Batch tells of tasks, jobs and nodes, as our own plain values; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from batch_scoring.cluster.jobs import JobStatus, NodeCounts, State
+
+if TYPE_CHECKING:
+    from azure.batch.models import BatchJob, BatchNodeCounts, BatchPoolNodeCounts, BatchTask
+
+# What is asked for of a task; more is not sent over the network.
+SELECTED = ["id", "state", "stateTransitionTime", "creationTime", "executionInfo", "nodeInfo"]
+_STATES = {"active": State.QUEUED, "preparing": State.PREPARING, "running": State.RUNNING}
+# A task that was ended from outside; by a person, or by the service for its time.
+ENDED_FROM_OUTSIDE = "TaskEnded"
+# So much of max_wall_time at least has a task run that was ended for it.
+_ALMOST = 0.98
+_WHY_A_JOB_ENDED = {
+    "MaxWallClockTimeExpiry": "the run found no nodes in time",
+    "UserTerminate": "the run was ended by somebody",
+    "TaskFailed": "another job of the run showed that the image is broken",
+}
+
+
+def task_status(task: BatchTask, job: BatchJob, max_wall_time: timedelta) -> JobStatus:
+    """How it is with a shard.
+
+    Parameters
+    ----------
+    task : BatchTask
+    job : BatchJob
+        A task that waits in a job that has ended will never run.
+    max_wall_time : timedelta
+        What the task was given.
+    """
+    info = task.execution_info
+    created, changed = task.creation_time, task.state_transition_time
+    started = info.start_time if info else None
+    ended = info.end_time if info else None
+    node = (task.node_info.node_id if task.node_info else None) or ""
+    code = info.exit_code if info else None
+    state, reason = _STATES.get(task.state or "", State.QUEUED), ""
+    if task.state == "completed":
+        state, reason = _ended(task, max_wall_time)
+    elif job.state == "completed":
+        told = (job.execution_info.termination_reason if job.execution_info else None) or "no reason given"
+        state = State.FAILED
+        reason = f"it never ran to its end: {_WHY_A_JOB_ENDED.get(told, 'the Batch job ended')} ({told})"
+        changed = ended = job.state_transition_time
+    return JobStatus(task.id, state, reason, code, created, started, ended, node, changed)
+
+
+def _ended(task: BatchTask, max_wall_time: timedelta) -> tuple[State, str]:
+    info = task.execution_info
+    if info is None or info.result == "success" or (info.failure_info is None and info.exit_code == 0):
+        return State.SUCCEEDED, ""
+    failure = info.failure_info
+    ran = info.end_time - info.start_time if info.start_time and info.end_time else timedelta(0)
+    name = failure.code if failure else ""
+    if ran >= max_wall_time * _ALMOST and name != "FailureExitCode":
+        return State.FAILED, f"took longer than jobs.max_wall_time, {max_wall_time.total_seconds():,.0f} s"
+    if name == ENDED_FROM_OUTSIDE:
+        return State.CANCELLED, "it was told to end"
+    if name == "FailureExitCode" or failure is None:
+        return State.FAILED, f"its container ended with exit code {info.exit_code}"
+    details = [f"{one.name}: {one.value}" for one in failure.details or []]
+    said = "; ".join([*(failure.message or "").strip().splitlines()[:1], *details])
+    return State.FAILED, f"{name}: {said}" if said else str(name)
+
+
+def node_counts(counts: Iterable[BatchPoolNodeCounts]) -> NodeCounts:
+    """The nodes of a pool, dedicated and low-priority together."""
+    kinds = [kind for one in counts for kind in (one.dedicated, one.low_priority) if kind is not None]
+    preparing = ("creating", "starting", "waiting_for_start_task", "rebooting", "reimaging", "upgrading_os")
+    unusable = ("unusable", "offline", "unknown", "start_task_failed", "preempted", "deallocated")
+    return NodeCounts(
+        idle=_sum(kinds, "idle"),
+        running=_sum(kinds, "running"),
+        preparing=_sum(kinds, *preparing),
+        unusable=_sum(kinds, *unusable),
+        leaving=_sum(kinds, "leaving_pool", "deallocating"),
+    )
+
+
+def _sum(kinds: Iterable[BatchNodeCounts], *names: str) -> int:
+    return sum(getattr(kind, name, None) or 0 for kind in kinds for name in names)

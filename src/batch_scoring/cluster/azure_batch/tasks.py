@@ -1,0 +1,83 @@
+"""Tasks by the hundred, and the ends of their files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from azure.batch import BatchClient, models
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+
+from batch_scoring.fleet.errors import InputError
+
+# The service takes no more at once.
+CHUNK = 100
+# What is read of the end of a file.
+LAST_BYTES = 64 << 10
+_SECONDS_BETWEEN = (0.5, 1.0, 2.0, 4.0)
+
+
+def add_tasks(client: BatchClient, job_id: str, tasks: Sequence[models.BatchTaskCreateOptions]) -> int:
+    """Add tasks to a job, a call a hundred; returns how many were not there before.
+
+    The SDK's own ``create_tasks`` asks a service that is down again for ever, and does not tell which tasks
+    were there; hence not that.
+
+    Raises
+    ------
+    azure.core.exceptions.HttpResponseError
+        When the service refuses a call.
+    InputError
+        When it refuses a task.
+    """
+    return sum(_add(client, job_id, tasks[first : first + CHUNK]) for first in range(0, len(tasks), CHUNK))
+
+
+def _add(client: BatchClient, job_id: str, tasks: Sequence[models.BatchTaskCreateOptions]) -> int:
+    new, waiting = 0, list(tasks)
+    for pause in (*_SECONDS_BETWEEN, None):
+        try:
+            added = client.create_task_collection(job_id, models.BatchTaskGroup(task_values=waiting))
+        except HttpResponseError as error:
+            if error.status_code != 413 or len(waiting) == 1:
+                raise
+            half = len(waiting) // 2
+            return new + _add(client, job_id, waiting[:half]) + _add(client, job_id, waiting[half:])
+        results = {one.task_id: one for one in added.result_values or []}
+        new += sum(one.status == models.BatchTaskAddStatus.SUCCESS for one in results.values())
+        _require_accepted(job_id, results.values())
+        # The service's own trouble with single tasks passes, or does not.
+        failed = {
+            name for name, one in results.items() if one.status == models.BatchTaskAddStatus.SERVER_ERROR
+        }
+        waiting = [task for task in waiting if task.id in failed]
+        if not waiting:
+            return new
+        if pause is not None:
+            time.sleep(pause)
+    raise InputError(
+        f"{job_id}: Azure Batch could not add {len(waiting)} tasks, such as {waiting[0].id}; submit again "
+        "later"
+    )
+
+
+def _require_accepted(job_id: str, results: object) -> None:
+    for one in results:  # type: ignore[attr-defined]
+        code = one.error.code if one.error is not None else ""
+        if one.status == models.BatchTaskAddStatus.CLIENT_ERROR and code != "TaskExists":
+            said = one.error.message.value if one.error is not None and one.error.message else ""
+            raise InputError(f"{job_id}: Azure Batch refused the task {one.task_id} ({code}: {said})")
+
+
+def last_of_file(client: BatchClient, job_id: str, task_id: str, path: str) -> str | None:
+    """The end of a file in a task's folder; None: the task or its node is not there (any more)."""
+    kept, size = b"", 0
+    try:
+        # As it comes: asking for the size first is a call more, whose failure the SDK logs with a traceback.
+        for part in client.download_task_file(job_id, task_id, path):
+            kept, size = (kept + part)[-LAST_BYTES:], size + len(part)
+    except (ResourceNotFoundError, ResourceExistsError):
+        return None
+    text = kept.decode("utf-8", "replace")
+    # The first line is half a line where the file is longer.
+    return text if size <= LAST_BYTES else text.partition("\n")[2]

@@ -1,0 +1,52 @@
+"""A job that was run again by a person is another job of the service: its name, and which attempt it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from azure.mgmt.batchai import models
+
+# Between a job's name and 2, 3, …; no job of a plan has it in its name.
+_MARK = "__"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A job of the service: the nth of a job of a run."""
+
+    name: str
+    number: int
+    job: models.Job
+
+    @classmethod
+    def of(cls, job: models.Job) -> Attempt:
+        """Which attempt at what a job of the service is."""
+        name, mark, number = job.name.rpartition(_MARK)
+        return cls(name, int(number), job) if mark and number.isdecimal() else cls(job.name, 1, job)
+
+    @property
+    def next_name(self) -> str:
+        """The name of the attempt after this one."""
+        return f"{self.name}{_MARK}{self.number + 1}"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self.job.execution_state in ("succeeded", "failed")
+
+    @property
+    def changed(self) -> datetime | None:
+        """When its state last changed, by the service's clock."""
+        moment: datetime | None = self.job.execution_state_transition_time or self.job.creation_time
+        return moment
+
+
+def last_attempts(jobs: Iterable[models.Job]) -> dict[str, Attempt]:
+    """Of each job of a run the last attempt, by the job's name."""
+    found: dict[str, Attempt] = {}
+    for attempt in map(Attempt.of, jobs):
+        if attempt.name not in found or found[attempt.name].number < attempt.number:
+            found[attempt.name] = attempt
+    return found

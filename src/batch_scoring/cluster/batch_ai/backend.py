@@ -1,0 +1,282 @@
+"""The engine ``batch_ai``: a run is an experiment, a shard is a job of it, in one container on one node."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any, TypeVar
+
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.mgmt.batchai import models
+
+from batch_scoring.cluster.batch_ai import requests
+from batch_scoring.cluster.batch_ai.attempts import Attempt, last_attempts
+from batch_scoring.cluster.batch_ai.failures import clear_errors, errors_of, final_state
+from batch_scoring.cluster.batch_ai.output import STDOUTERR, read_output
+from batch_scoring.cluster.batch_ai.service import Resources, connect
+from batch_scoring.cluster.jobs import JobSpec, JobStatus, NodeCounts, State
+from batch_scoring.cluster.records import Records
+from batch_scoring.cluster.settings import JobsParameters
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.storage import is_remote
+
+T = TypeVar("T")
+
+_SECONDS_TO_CREATE = 600.0
+_STATES = {"queued": State.QUEUED, "running": State.RUNNING, "terminating": State.RUNNING}
+
+
+class BatchAIBackend:
+    """Jobs as jobs of Batch AI.
+
+    The service knows no filter for jobs: every look at a run lists all its jobs, a thousand a request. It
+    runs a job again that lost its node; a job that fails is tried again by its own command line.
+
+    Parameters
+    ----------
+    data : str
+        The workspace.
+    env : str or None
+        Kedro's configuration environment.
+    settings : JobsParameters
+    credential : token credential, optional
+        Else ``DefaultAzureCredential``.
+    **options
+        Of the SDK's pipeline.
+    """
+
+    name = "batch_ai"
+
+    def __init__(
+        self, data: str, env: str | None, settings: JobsParameters, credential: Any = None, **options: Any
+    ) -> None:
+        self._env, self._jobs, self._settings = env, settings, settings.batch_ai
+        self._settings.check_complete()
+        self._data = _data_on_nodes(data, self._settings.data)
+        self._records = Records(data)
+        self._client = connect(self._settings, credential, **options)
+        self._place = (self._settings.resource_group, self._settings.workspace)
+        self.resources = Resources(self._client, self._settings)
+
+    def ensure(self) -> None:
+        """Have the workspace, the file server and the cluster there."""
+        self.resources.ensure_workspace()
+        self.resources.ensure_file_server()
+        self.resources.ensure_cluster()
+
+    def submit(self, run: str, specs: Sequence[JobSpec]) -> int:
+        """Create the jobs that are not there yet, one request each, and see that the service has them."""
+        self.resources.ensure_experiment(run)
+        there = self._attempts(run)
+        return self._create(run, {spec.name: spec for spec in specs if spec.name not in there})
+
+    def statuses(self, run: str, since: datetime | None = None) -> list[JobStatus]:
+        """The run's jobs, each as its last attempt is; all are asked for, also with ``since``.
+
+        Raises
+        ------
+        InputError
+            When no node can be started, so that the jobs would wait for ever.
+        """
+        attempts = self._attempts(run)
+        states = {one.job.execution_state for one in attempts.values()}
+        if "queued" in states and "running" not in states:
+            self._check_nodes_come()
+        changed = [
+            one
+            for one in attempts.values()
+            if since is None or (moment := one.changed) is None or moment >= since
+        ]
+        return [self._status(run, one) for one in sorted(changed, key=lambda one: one.name)]
+
+    def nodes(self) -> NodeCounts | None:
+        """The cluster's nodes; none when there is no cluster."""
+        with clear_errors(self._cluster, self._settings):
+            try:
+                cluster = self._client.clusters.get(*self._place, self._settings.cluster.name)
+            except ResourceNotFoundError:
+                return NodeCounts()
+        counts = cluster.node_state_counts or models.NodeStateCounts()
+        return NodeCounts(
+            idle=counts.idle_node_count or 0,
+            running=counts.running_node_count or 0,
+            preparing=counts.preparing_node_count or 0,
+            unusable=counts.unusable_node_count or 0,
+            leaving=counts.leaving_node_count or 0,
+        )
+
+    def log(self, run: str, name: str) -> str | None:
+        """What the service kept of the last attempt: its own log, and what the job has printed."""
+        attempt = self._attempts(run).get(name)
+        if attempt is None:
+            return None
+        options = models.JobsListOutputFilesOptions(outputdirectoryid=STDOUTERR)
+        with clear_errors(f"output of job {name!r}", self._settings):
+            try:
+                files = self._client.jobs.list_output_files(*self._place, run, attempt.job.name, options)
+                return read_output(list(files))
+            except ResourceNotFoundError:
+                return None
+
+    def cancel(self, run: str, names: Sequence[str]) -> None:
+        """Terminate the last attempts at these jobs."""
+        attempts = self._attempts(run)
+        going = [attempts[name] for name in names if name in attempts and not attempts[name].ended]
+        self._each((one.job.name for one in going), lambda name: self._terminate(run, name))
+
+    def retry(self, run: str, specs: Sequence[JobSpec]) -> None:
+        """Create a job more for each of these; those that have not ended go on.
+
+        Its name is that of the next attempt, so that two persons at once make one, and earlier attempts keep
+        their output.
+        """
+        attempts = self._attempts(run)
+        again = {}
+        for spec in specs:
+            before = attempts.get(spec.name)
+            if before is None:
+                again[spec.name] = spec
+            elif before.ended:
+                again[before.next_name] = spec
+        self._create(run, again)
+
+    def delete(self, run: str) -> None:
+        """Delete the experiment with all its jobs."""
+        with clear_errors(f"experiment {run!r}", self._settings):
+            try:
+                self._client.experiments.begin_delete(*self._place, run).wait()
+            except ResourceNotFoundError:
+                return
+
+    @property
+    def _cluster(self) -> str:
+        return f"cluster {self._settings.cluster.name!r}"
+
+    def _create(self, run: str, specs: dict[str, JobSpec]) -> int:
+        """Create jobs under these names until the service has them; returns how many are new.
+
+        Raises
+        ------
+        InputError
+            When one cannot be made, or is not there in time.
+        """
+        new: set[str] = set()
+        missing, give_up = dict(specs), time.monotonic() + _SECONDS_TO_CREATE
+        while missing:
+            accepted = self._each(missing, lambda name: self._create_one(run, name, specs[name]))
+            new |= {name for name, is_new in zip(missing, accepted, strict=True) if is_new}
+            missing = self._await_created(run, specs, give_up)
+            if missing:
+                self._pause(run, give_up)
+        return len(new)
+
+    def _create_one(self, run: str, name: str, spec: JobSpec) -> bool:
+        """Whether the job was not there yet."""
+        body = requests.job(
+            *(spec, self._settings, self._data, self._env),
+            *(self._jobs.max_wall_time, self._jobs.retries),
+        )
+        answers: list[int] = []
+        with clear_errors(f"job {name!r}", self._settings):
+            try:
+                self._client.jobs.begin_create(
+                    *(*self._place, run, name, body),
+                    polling=False,  # one listing later tells of all of them
+                    raw_response_hook=lambda answer: answers.append(answer.http_response.status_code),
+                )
+            except ResourceExistsError as conflict:
+                if "quota" in str(conflict.message).lower():
+                    raise
+                return False
+        # 200: there already, and the same.
+        return answers[-1] == 202
+
+    def _await_created(self, run: str, specs: dict[str, JobSpec], give_up: float) -> dict[str, JobSpec]:
+        """Wait until the service has made these jobs; returns those that it does not have after all."""
+        while True:
+            there = {job.name: job for job in self._list(run)}
+            states = {name: there[name].provisioning_state for name in specs.keys() & there.keys()}
+            for name, state in states.items():
+                if state == "failed":
+                    raise InputError(
+                        f"Batch AI, job {name!r}: could not be made; see that the cluster is there, delete "
+                        "the run and submit again"
+                    )
+            if set(states.values()) <= {"succeeded"}:
+                return {name: spec for name, spec in specs.items() if name not in there}
+            self._pause(run, give_up)
+
+    def _pause(self, run: str, give_up: float) -> None:
+        if time.monotonic() > give_up:
+            raise InputError(
+                f"Batch AI: not all jobs of {run} are made after {_SECONDS_TO_CREATE:,.0f} s; submit again"
+            )
+        time.sleep(max(self._settings.poll_seconds, 0.05))
+
+    def _attempts(self, run: str) -> dict[str, Attempt]:
+        """Of each job of a run the last attempt."""
+        return last_attempts(self._list(run))
+
+    def _list(self, run: str) -> list[models.Job]:
+        """All jobs of a run; none when there is no such experiment."""
+        with clear_errors(f"jobs of {run!r}", self._settings):
+            try:
+                return list(self._client.jobs.list_by_experiment(*self._place, run))
+            except ResourceNotFoundError:
+                return []
+
+    def _check_nodes_come(self) -> None:
+        with clear_errors(self._cluster, self._settings):
+            cluster = self._client.clusters.get(*self._place, self._settings.cluster.name)
+        told = errors_of(cluster.errors)
+        if told and not cluster.current_node_count:
+            raise InputError(
+                f"Batch AI, {self._cluster}: no node can be started ({told}); ask for more quota or lower "
+                "jobs.batch_ai.cluster.max_nodes, the jobs wait"
+            )
+
+    def _status(self, run: str, attempt: Attempt) -> JobStatus:
+        job, info = attempt.job, attempt.job.execution_info
+        state, reason = (
+            final_state(job) if attempt.ended else (_STATES.get(job.execution_state, State.QUEUED), "")
+        )
+        code = info.exit_code if info is not None else None
+        # The service knows the code only; the job itself has written why.
+        if state is State.FAILED and code is not None:
+            record = self._records.record(run, attempt.name)
+            if record is not None and record.state is State.FAILED and record.exit_code == code:
+                reason = record.reason or reason
+        return JobStatus(
+            *(attempt.name, state, reason, code, job.creation_time),
+            started=info.start_time if info is not None else None,
+            ended=info.end_time if info is not None else None,
+            changed=attempt.changed,
+        )
+
+    def _terminate(self, run: str, name: str) -> None:
+        with clear_errors(f"job {name!r}", self._settings):
+            try:
+                self._client.jobs.begin_terminate(*self._place, run, name, polling=False)
+            except (ResourceNotFoundError, ResourceExistsError):
+                return  # it is gone, or has ended meanwhile
+
+    def _each(self, names: Iterable[str], act: Callable[[str], T]) -> list[T]:
+        """Act on all of these, some at once; the first error ends it."""
+        with ThreadPoolExecutor(self._settings.at_once) as pool:
+            try:
+                return list(pool.map(act, names))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+
+def _data_on_nodes(data: str, told: str | None) -> str:
+    """The workspace as the nodes see it."""
+    if told is None and not is_remote(data):
+        raise InputError(
+            f"{data}: this folder is not on the nodes; write in jobs.batch_ai.data where they find it, such "
+            "as $AZ_BATCHAI_MOUNT_ROOT/fleet, or keep the data in Blob Storage"
+        )
+    return told or data

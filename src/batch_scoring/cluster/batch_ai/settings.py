@@ -1,0 +1,223 @@
+"""The settings of the engine ``batch_ai``; secrets are named by their place in Key Vault, never given."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from batch_scoring.cluster.batch_ai.volumes import MOUNT_ROOTS, Volume, read_volumes
+from batch_scoring.fleet.errors import InputError
+
+# What the service takes for the name of a workspace, a cluster, a file server or an experiment.
+_NAME = re.compile(r"[-\w]{1,64}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """``jobs.batch_ai.cluster``: the nodes.
+
+    Attributes
+    ----------
+    scale : str
+        ``auto`` between ``min_nodes`` and ``max_nodes`` by the jobs that wait, or ``manual``: always
+        ``max_nodes``.
+    image : str or None
+        ``publisher:offer:sku[:version]``; None: the service's own.
+    app_insights, app_insights_secret : str or None
+        Resource id of the Application Insights component that gets the nodes' performance counters, and the
+        secret with its instrumentation key.
+    """
+
+    name: str = "scoring"
+    vm_size: str = "STANDARD_D2_V2"
+    priority: str = "dedicated"
+    scale: str = "auto"
+    min_nodes: int = 0
+    max_nodes: int = 4
+    initial_nodes: int = 0
+    image: str | None = None
+    user: str = "scoring"
+    ssh_public_key: str | None = None
+    subnet: str | None = None
+    setup_command: str | None = None
+    app_insights: str | None = None
+    app_insights_secret: str | None = None
+
+    def __post_init__(self) -> None:
+        where = "jobs.batch_ai.cluster"
+        _check_name(f"{where}.name", self.name)
+        _one_of(f"{where}.priority", self.priority, ("dedicated", "lowpriority"))
+        _one_of(f"{where}.scale", self.scale, ("auto", "manual"))
+        if self.max_nodes < 1:
+            raise InputError(f"{where}.max_nodes: {self.max_nodes} runs nothing; write 1 or more")
+        for name in ("min_nodes", "initial_nodes"):
+            if not 0 <= getattr(self, name) <= self.max_nodes:
+                raise InputError(
+                    f"{where}.{name}: {getattr(self, name)} is not between 0 and max_nodes ({self.max_nodes})"
+                )
+        if self.image is not None and len(self.image.split(":")) not in (3, 4):
+            raise InputError(
+                f"{where}.image: {self.image!r} is no image; write publisher:offer:sku or "
+                "publisher:offer:sku:version"
+            )
+        if (self.app_insights is None) != (self.app_insights_secret is None):
+            raise InputError(f"{where}: app_insights and app_insights_secret go together; set both or none")
+
+
+@dataclass(frozen=True)
+class FileServerSettings:
+    """``jobs.batch_ai.file_server``: an NFS server of the service's own, made when ``name`` is set."""
+
+    name: str | None = None
+    vm_size: str = "STANDARD_D2_V2"
+    disks: int = 1
+    disk_gb: int = 128
+    disk_type: str = "Standard_LRS"
+    caching: str = "none"
+    subnet: str | None = None
+
+    def __post_init__(self) -> None:
+        where = "jobs.batch_ai.file_server"
+        if self.name is not None:
+            _check_name(f"{where}.name", self.name)
+        _one_of(f"{where}.disk_type", self.disk_type, ("Standard_LRS", "Premium_LRS"))
+        _one_of(f"{where}.caching", self.caching, ("none", "readonly", "readwrite"))
+        for name, count in (("disks", self.disks), ("disk_gb", self.disk_gb)):
+            if count < 1:
+                raise InputError(f"{where}.{name}: {count} is too few; write 1 or more")
+
+
+@dataclass(frozen=True)
+class ContainerSettings:
+    """``jobs.batch_ai.container``: what a job runs in, from Container Registry."""
+
+    image: str | None = None
+    registry: str | None = None
+    user: str | None = None
+    password_secret: str | None = None
+    shm_size: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.user is None) != (self.password_secret is None):
+            raise InputError(
+                "jobs.batch_ai.container: user and password_secret go together; set both, or none for a "
+                "registry that needs none"
+            )
+
+
+@dataclass(frozen=True)
+class BatchAISettings:
+    """``jobs.batch_ai``; see ``conf/base/parameters_jobs.yml``.
+
+    Attributes
+    ----------
+    key_vault : str or None
+        Resource id of the vault that holds every secret named here.
+    data : str or None
+        The workspace as the nodes see it, which may begin with ``$AZ_BATCHAI_MOUNT_ROOT/``; None: as here.
+    mounts : list of dict
+        See :func:`batch_scoring.cluster.batch_ai.volumes.read_volumes`.
+    logs : str or None
+        Where the service writes what jobs print: a folder on a mount.
+    environment, secrets : dict of str to str
+        Environment of the jobs; ``secrets`` gives of each variable the secret's name in the vault.
+    inputs, outputs : dict of str to str
+        Folders on mounts that jobs find as ``$AZ_BATCHAI_INPUT_<id>`` and ``$AZ_BATCHAI_OUTPUT_<id>``.
+    at_once : int
+        So many jobs are submitted at a time.
+    poll_seconds : int
+        Between two looks at something the service is making, where it names no time itself.
+
+    Raises
+    ------
+    InputError
+        When a setting makes no sense.
+    """
+
+    endpoint: str = "https://management.azure.com"
+    subscription: str | None = None
+    resource_group: str | None = None
+    location: str | None = None
+    workspace: str = "batch-scoring"
+    key_vault: str | None = None
+    data: str | None = None
+    logs: str | None = None
+    preparation: str | None = None
+    priority: str = "normal"
+    at_once: int = 8
+    poll_seconds: int = 5
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
+    container: ContainerSettings = field(default_factory=ContainerSettings)
+    file_server: FileServerSettings = field(default_factory=FileServerSettings)
+    mounts: list = field(default_factory=list)
+    environment: dict = field(default_factory=dict)
+    secrets: dict = field(default_factory=dict)
+    inputs: dict = field(default_factory=dict)
+    outputs: dict = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_name("jobs.batch_ai.workspace", self.workspace)
+        _one_of("jobs.batch_ai.priority", self.priority, ("low", "normal", "high"))
+        if not self.endpoint.startswith("https://"):
+            raise InputError(f"jobs.batch_ai.endpoint: {self.endpoint!r} does not begin with https://")
+        for name, least in (("at_once", 1), ("poll_seconds", 0)):
+            if getattr(self, name) < least:
+                raise InputError(
+                    f"jobs.batch_ai.{name}: {getattr(self, name)} is too little; write {least} or more"
+                )
+        read_volumes(self.mounts, self.file_server.name)
+
+    def volumes(self) -> list[Volume]:
+        """The mounts, read."""
+        return read_volumes(self.mounts, self.file_server.name)
+
+    def check_complete(self) -> None:
+        """See that everything is there that the service cannot do without.
+
+        Raises
+        ------
+        InputError
+            Naming the first setting that is missing.
+        """
+        needed = {
+            "subscription": self.subscription,
+            "resource_group": self.resource_group,
+            "location": self.location,
+            "container.image": self.container.image,
+            "cluster.ssh_public_key": self.cluster.ssh_public_key,
+            "logs": self.logs,
+        }
+        for name, value in needed.items():
+            if not value:
+                raise InputError(f"jobs.batch_ai.{name}: this setting is missing; Batch AI needs it")
+        if self._wants_secrets() and self.key_vault is None:
+            raise InputError(
+                "jobs.batch_ai.key_vault: this setting is missing; it is the resource id of the Key Vault "
+                "that holds the secrets which other settings name"
+            )
+        self._check_logs()
+
+    def _wants_secrets(self) -> bool:
+        named = (self.container.password_secret, self.cluster.app_insights_secret)
+        return bool(self.secrets) or any(named) or any(volume.key_secret for volume in self.volumes())
+
+    def _check_logs(self) -> None:
+        if self.cluster.setup_command is not None and str(self.logs).startswith(MOUNT_ROOTS["job"]):
+            raise InputError(
+                "jobs.batch_ai.logs: lies on a mount of the job, but cluster.setup_command logs there before "
+                "there is a job; name a mount of the cluster"
+            )
+        mounted = [f"{MOUNT_ROOTS[volume.of]}/{volume.path}" for volume in self.volumes()]
+        if not any(f"{self.logs}/".startswith(f"{place}/") for place in mounted):
+            known = ", ".join(mounted) or "none"
+            raise InputError(f"jobs.batch_ai.logs: {self.logs!r} lies on no mount; there are {known}")
+
+
+def _check_name(where: str, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{where}: {name!r} is no name; write 1 to 64 letters, digits, - and _")
+
+
+def _one_of(where: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise InputError(f"{where}: {value!r} is unknown; write one of {', '.join(known)}")

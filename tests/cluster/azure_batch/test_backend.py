@@ -1,0 +1,275 @@
+"""The engine with the real SDK, over real sockets, on the stand-in, whose jobs are real processes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+
+from batch_scoring.cluster import scheduler
+from batch_scoring.cluster.azure_batch import tasks
+from batch_scoring.cluster.azure_batch.autoscale import autoscale_formula
+from batch_scoring.cluster.jobs import State
+from batch_scoring.fleet.errors import InputError
+from tests.cluster.azure_batch.conftest import RUN, specs
+
+NAMES = ("a", "b", "c")
+
+
+def test_a_run_from_zero_nodes_and_back_to_zero(cluster):
+    engine = cluster.engine()
+    engine.ensure()
+    assert engine.nodes().total == 0
+    assert engine.submit(RUN, specs(*NAMES)) == 3
+    statuses = cluster.wait(engine)
+    assert {name: one.state for name, one in statuses.items()} == dict.fromkeys(NAMES, State.SUCCEEDED)
+    assert cluster.executions() == dict.fromkeys(NAMES, 1)
+    one = statuses["a"]
+    assert one.created < one.started < one.ended == one.changed
+    assert (one.node[:5], one.exit_code, one.reason) == ("node-", 0, "")
+    wanted = [target for _, target in cluster.server.account.pools["batch-scoring"].history]
+    assert 0 < max(wanted) <= 4
+    deadline = time.monotonic() + 10
+    while engine.nodes().total and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert engine.nodes().total == 0
+    assert cluster.server.account.jobs[RUN].state == "completed"
+
+
+def test_submitting_again_changes_nothing(cluster):
+    engine = cluster.engine()
+    engine.ensure()
+    engine.submit(RUN, specs(*NAMES))
+    assert cluster.engine().submit(RUN, specs(*NAMES)) == 0
+    cluster.wait(engine)
+    assert cluster.engine().submit(RUN, specs(*NAMES)) == 0
+    assert list(cluster.server.account.jobs) == [RUN]
+    assert cluster.executions() == dict.fromkeys(NAMES, 1)
+
+
+def test_schedulers_at_once_give_one_set_of_jobs(cluster):
+    names = [f"s{number}" for number in range(12)]
+    new = []
+
+    def schedule():
+        engine = cluster.engine()
+        engine.ensure()
+        new.append(engine.submit(RUN, specs(*names)))
+
+    threads = [threading.Thread(target=schedule) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    cluster.wait(cluster.engine())
+    assert sum(new) == 12
+    assert cluster.executions() == dict.fromkeys(names, 1)
+    assert len(cluster.server.account.pools) == 1
+
+
+def test_what_a_killed_scheduler_left_out_is_added(cluster):
+    engine = cluster.engine()
+    engine.ensure()
+    engine._create_job(RUN)
+    tasks.add_tasks(engine._client, RUN, engine._tasks(specs("a")))
+    assert cluster.engine().submit(RUN, specs(*NAMES)) == 2
+    cluster.wait(engine)
+    assert cluster.executions() == dict.fromkeys(NAMES, 1)
+    assert cluster.server.account.jobs[RUN].state == "completed"
+
+
+def test_what_is_missing_in_a_run_that_has_ended_goes_to_a_second_job(cluster):
+    engine = cluster.engine()
+    engine.ensure()
+    engine.submit(RUN, specs("a"))
+    cluster.wait(engine)
+    assert engine.submit(RUN, specs(*NAMES)) == 2
+    assert set(cluster.wait(engine)) == set(NAMES)
+    assert sorted(cluster.server.account.jobs) == [RUN, f"{RUN}-r2"]
+    assert cluster.executions() == dict.fromkeys(NAMES, 1)
+
+
+def test_only_what_has_changed_is_told(cluster, monkeypatch, how):
+    monkeypatch.setattr("batch_scoring.cluster.azure_batch.backend._OVERLAP", timedelta(0))
+    how["c"] = "slow"
+    engine = cluster.engine(azure_max_nodes=1)
+    engine.ensure()
+    engine.submit(RUN, specs(*NAMES))
+    follower, told = scheduler.Follower(engine, RUN), []
+    while not told or not all(one.state.is_final for one in follower._known.values()):
+        since = max((one.changed for one in follower._known.values()), default=None)
+        told.append(len(engine.statuses(RUN, since)))
+        follower.look()
+        time.sleep(0.05)
+    assert told[0] == 3
+    assert told[-1] <= 2
+    assert {one.state for one in follower.look()} == {State.SUCCEEDED}
+
+
+def test_a_shard_that_fails_is_tried_again_and_then_told_with_its_reason(cluster, how):
+    how |= {"a": "fail once", "b": "fail"}
+    engine = cluster.engine()
+    engine.ensure()
+    engine.submit(RUN, specs(*NAMES))
+    statuses = cluster.wait(engine)
+    assert [statuses[name].state for name in NAMES] == [State.SUCCEEDED, State.FAILED, State.SUCCEEDED]
+    assert statuses["b"].reason == "its container ended with exit code 1"
+    assert cluster.executions() == {"a": 2, "b": 2, "c": 1}
+
+
+def test_retry_of_a_run_that_has_ended(cluster, how):
+    how["b"] = "fail"
+    engine = cluster.engine(retries=0)
+    engine.ensure()
+    engine.submit(RUN, specs(*NAMES))
+    cluster.wait(engine)
+    how.clear()
+    engine.retry(RUN, specs(*NAMES))
+    assert {one.state for one in cluster.wait(engine).values()} == {State.SUCCEEDED}
+    assert cluster.executions() == {"a": 1, "b": 2, "c": 1}
+    assert [*cluster.server.account.jobs[f"{RUN}-r2"].tasks] == ["b"]
+
+
+def test_retry_while_others_still_run(cluster, how):
+    how |= {"a": "fail", "c": "hang"}
+    engine = cluster.engine(retries=0)
+    engine.ensure()
+    engine.submit(RUN, specs(*NAMES))
+    while not any(one.state is State.FAILED for one in engine.statuses(RUN)):
+        time.sleep(0.05)
+    how["a"] = ""
+    engine.retry(RUN, specs("a"))
+    while {one.state for one in engine.statuses(RUN) if one.name != "c"} != {State.SUCCEEDED}:
+        time.sleep(0.05)
+    assert list(cluster.server.account.jobs) == [RUN]
+    engine.cancel(RUN, ["c"])
+    assert cluster.wait(engine)["c"].state is State.CANCELLED
+
+
+def test_cancelling_ends_running_and_waiting_shards(cluster, how):
+    how[""] = "hang"
+    engine = cluster.engine(azure_max_nodes=1)
+    engine.ensure()
+    engine.submit(RUN, specs(*NAMES))
+    while not any(one.state is State.RUNNING for one in engine.statuses(RUN)):
+        time.sleep(0.05)
+    engine.cancel(RUN, NAMES)
+    statuses = cluster.wait(engine)
+    assert {one.state for one in statuses.values()} == {State.CANCELLED}
+    assert statuses["a"].reason == "it was told to end"
+    engine.cancel(RUN, NAMES)
+    engine.delete(RUN)
+    assert engine.statuses(RUN) == []
+
+
+def test_a_job_that_takes_too_long_is_ended_and_told(cluster, how):
+    how["a"] = "hang"
+    engine = cluster.engine(max_wall_time=timedelta(seconds=0.5))
+    engine.ensure()
+    engine.submit(RUN, specs("a", "b"))
+    statuses = cluster.wait(engine)
+    assert statuses["a"].state is State.FAILED
+    assert statuses["a"].reason.startswith("took longer than jobs.max_wall_time")
+    assert statuses["b"].state is State.SUCCEEDED
+
+
+def test_a_broken_image_ends_the_run_and_what_never_ran_is_told(cluster, how):
+    how |= {"a": "127"}
+    engine = cluster.engine(retries=0, azure_max_nodes=1)
+    engine.ensure()
+    engine.submit(RUN, specs(*NAMES))
+    statuses = cluster.wait(engine)
+    assert {one.state for one in statuses.values()} == {State.FAILED}
+    assert statuses["a"].reason == "its container ended with exit code 127"
+    assert "the image is broken" in statuses["c"].reason
+    assert cluster.executions() == {"a": 1}
+
+
+def test_the_log_comes_from_the_node(cluster, how):
+    how["a"] = "slow"
+    engine = cluster.engine(azure_min_nodes=1)
+    engine.ensure()
+    engine.submit(RUN, specs("a"))
+    cluster.wait(engine)
+    assert engine.log(RUN, "a") == "run 1 of a"
+    assert engine.log(RUN, "zzz") is None
+
+
+def test_the_log_comes_from_where_it_was_uploaded_when_the_node_is_gone(cluster, monkeypatch):
+    uploaded = {}
+    monkeypatch.setattr(
+        cluster.server.account, "_upload", lambda url, path, content: uploaded.update({path: content})
+    )
+    folder = cluster.data / "09_jobs" / RUN
+    folder.mkdir(parents=True)
+    engine = cluster.engine()
+    engine.ensure()
+    engine.submit(RUN, specs("a"))
+    cluster.wait(engine)
+    while engine.nodes().total:
+        time.sleep(0.05)
+    assert engine.log(RUN, "a") is None
+    (folder / "a.stdout.txt").write_text("as uploaded\n")
+    assert engine.log(RUN, "a") == "as uploaded\n"
+
+
+def test_another_formula_is_given_to_a_pool_that_is_there(cluster):
+    cluster.engine().ensure()
+    engine = cluster.engine(azure_max_nodes=7)
+    engine.ensure()
+    pool = cluster.server.account.pools["batch-scoring"]
+    assert pool.asked["autoScaleFormula"] == autoscale_formula(engine._settings)
+    calls = cluster.server.calls()["POST /pools/*/enableautoscale"]
+    engine.ensure()
+    assert (calls, cluster.server.calls()["POST /pools/*/enableautoscale"]) == (1, 1)
+    assert "$TargetDedicatedNodes=0" in engine.evaluate_formula()
+
+
+def test_a_pool_of_other_nodes_is_left_and_told(cluster, caplog):
+    cluster.engine().ensure()
+    with caplog.at_level(logging.WARNING):
+        cluster.engine(azure_vm_size="Standard_D8s_v3").ensure()
+    assert "Standard_D8s_v3" in caplog.text
+
+
+def test_calls_grow_with_the_chunks(cluster):
+    engine = cluster.engine(azure_max_nodes=1)
+    names = [f"s{number:04d}" for number in range(250)]
+    cluster.server.account.create_job({"id": "other", "poolInfo": {"poolId": "none"}})
+    engine.submit(RUN, specs(*names))
+    calls = cluster.server.calls()
+    assert calls == {
+        "POST /jobs": 1,
+        "POST /jobs/*/addtaskcollection": 3,
+        "PATCH /jobs/*": 1,
+    }
+    assert len(engine.statuses(RUN)) == 250
+
+
+def test_tasks_too_large_for_one_call_go_in_halves(cluster, monkeypatch):
+    monkeypatch.setattr("tests.emulators.azure_batch.server.LARGEST_BODY", 40_000)
+    names = [f"s{number:04d}" for number in range(60)]
+    assert cluster.engine().submit(RUN, specs(*names)) == 60
+    assert len(cluster.server.account.jobs[RUN].tasks) == 60
+
+
+def test_variables_are_handed_on_and_never_shown(cluster, monkeypatch, caplog):
+    monkeypatch.setenv("APPLICATIONINSIGHTS_CONNECTION_STRING", "InstrumentationKey=of-the-test")
+    with caplog.at_level(logging.DEBUG):
+        engine = cluster.engine(azure_environment={"AZURE_CLIENT_ID": "me"})
+        engine.submit(RUN, specs("a"))
+    task = cluster.server.account.jobs[RUN].tasks["a"]
+    assert task.environment == {
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=of-the-test",
+        "AZURE_CLIENT_ID": "me",
+    }
+    assert "of-the-test" not in caplog.text
+    assert cluster.server.key not in caplog.text
+
+
+def test_data_of_this_machine_is_of_no_use_to_nodes_elsewhere(cluster):
+    with pytest.raises(InputError, match="put the data in Blob Storage"):
+        cluster.engine(azure_endpoint="https://acme.westeurope.batch.azure.com")

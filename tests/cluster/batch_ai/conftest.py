@@ -1,0 +1,24 @@
+import pytest
+
+from batch_scoring.cluster.batch_ai import service
+from tests.cluster.batch_ai.stand_in import StandIn
+
+
+@pytest.fixture
+def make(tmp_path, monkeypatch):
+    """Makes the stand-in; retries wait for hardly a moment."""
+    monkeypatch.setattr(service, "FIRST_WAIT_SECONDS", 0.01)
+    made = []
+
+    def start(**more):
+        made.append(StandIn(tmp_path / f"stand-in-{len(made)}", **more))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def stand_in(make):
+    return make()

@@ -1,0 +1,42 @@
+"""An hour as jobs of Batch AI gives what one run gives: the true command line, jobs that really score."""
+
+import shutil
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from batch_scoring.cluster import scheduler
+from batch_scoring.cluster.jobs import State
+from batch_scoring.cluster.records import Records
+from batch_scoring.cluster.workspace import Workspace as Planned
+from tests.emulators.nodes import Fault
+from tests.end_to_end.workspaces import Workspace
+
+pytestmark = pytest.mark.slow
+PREDICTIONS = "07_model_output/predictions"
+
+
+def test_an_hour_as_jobs_gives_the_predictions_of_one_run(make, tmp_path):
+    fleet = Workspace(tmp_path / "fleet")
+    fleet.run("simulate,ingest,aggregate,train")
+    shutil.copytree(fleet.folder, tmp_path / "at-once")
+    at_once = Workspace(tmp_path / "at-once")
+    at_once.run("score", "at=2026-01-07T00:00Z")
+
+    stand_in = make()
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    environment["BATCH_SCORING_CACHE"] = str(tmp_path / "cache")
+    backend = stand_in.backend(data=str(fleet.folder), environment=environment)
+    stand_in.service.faults.add(Fault.NODE_LOST, seconds=1.0)
+    place, records = Planned(str(fleet.folder)), Records(str(fleet.folder))
+    at = datetime(2026, 1, 7, tzinfo=UTC)
+    (done,) = scheduler.submit(backend, place, records, "score", at, stand_in.settings())
+    ended = scheduler.wait(backend, [done.run], pause=0.2)[done.run]
+
+    assert [one.state for one in ended] == [State.SUCCEEDED] * len(done.specs), ended
+    assert len(ended) == len(place.sensors()) == 2
+    assert stand_in.service.faults.happened[Fault.NODE_LOST] == 1
+    assert fleet.table(PREDICTIONS).equals(at_once.table(PREDICTIONS))
+    assert all(records.log(done.run, one.name) for one in ended)
