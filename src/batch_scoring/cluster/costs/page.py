@@ -136,11 +136,12 @@ def _mark(choice: Choice, x: float, y: float, shape: int, is_best: bool, currenc
 
 def _shape(shape: int, x: float, y: float) -> str:
     """A circle, a square, a diamond or a triangle; so large that each shows behind the one before."""
-    corners = {
+    outlines: dict[int, list[tuple[float, float]]] = {
         1: [(-6.5, -6.5), (6.5, -6.5), (6.5, 6.5), (-6.5, 6.5)],
         2: [(0, -10), (10, 0), (0, 10), (-10, 0)],
         3: [(0, -10), (10, 8), (-10, 8)],
-    }.get(shape % 4)
+    }
+    corners = outlines.get(shape % 4)
     if corners is None:
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5.5"/>'
     points = " ".join(f"{x + right:.1f},{y + down:.1f}" for right, down in corners)
