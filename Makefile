@@ -100,5 +100,5 @@ $(VENV)/.run $(VENV)/.dev $(VENV)/.bench: pyproject.toml requirements.lock $(wil
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=…")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
 	  echo "installing python3-venv"; apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
-	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[ingest,train,viz$(if $(filter %.dev,$@),$(comma)azure$(comma)dev)$(if $(filter %.bench,$@),$(comma)bench)]"
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[ingest,train,viz$(if $(filter %.dev,$@),$(comma)azure$(comma)dask$(comma)dev)$(if $(filter %.bench,$@),$(comma)bench)]"
 	@touch $@
