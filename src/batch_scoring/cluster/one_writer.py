@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -17,6 +19,8 @@ from batch_scoring.tracking import process_identity
 
 # Who has not said for so long that it lives is gone, where it cannot be looked up.
 SILENCE = timedelta(minutes=10)
+# Of threads: what a process knows of a file's versions is common to them.
+_here: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 _SECONDS_BETWEEN_SIGNS = 30.0
 _SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -37,25 +41,38 @@ class OneWriter:
 
     def __init__(self, folder: Folder, name: str, pause: Callable[[float], None] = time.sleep) -> None:
         self._folder, self._name, self._pause = folder, name, pause
+        self._lock = _here[folder.path(name)]
         self._version: str | None = None
         self._signed = 0.0
 
     def __enter__(self) -> OneWriter:
         """Wait for the turn, and take it."""
+        self._lock.acquire()
+        try:
+            self._take()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the turn to others."""
+        try:
+            with suppress(OvertakenError):
+                self._write(is_over=True)
+        finally:
+            self._lock.release()
+
+    def _take(self) -> None:
         while True:
             there, self._version = self._read()
             if there is None or _is_over(there):
                 try:
                     self._write(is_over=False)
-                    return self
+                    return
                 except OvertakenError:
                     continue
             self._pause(_SECONDS_BETWEEN_LOOKS)
-
-    def __exit__(self, *_: object) -> None:
-        """Leave the turn to others."""
-        with suppress(OvertakenError):
-            self._write(is_over=True)
 
     def sign(self) -> None:
         """Say that this process lives; to be called between the steps of a long work.
