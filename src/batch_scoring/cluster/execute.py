@@ -125,7 +125,7 @@ def why(code: int, output: str) -> str:
 
     Examples
     --------
-    >>> why(1, "…\\nError: sensor 'x' has no published model\\n"), why(137, "")
+    >>> why(1, "…\nError: sensor 'x' has no published model\n"), why(137, "")
     ("sensor 'x' has no published model", 'killed by SIGKILL, as for want of memory')
     """
     told = [line.removeprefix("Error: ") for line in output.splitlines() if line.startswith("Error: ")]

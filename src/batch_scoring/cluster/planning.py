@@ -114,7 +114,7 @@ def job_name(sensors: Sequence[str], device: str | None = None, shard: Shard | N
     Examples
     --------
     >>> job_name(["Motor temp. (°C)"], shard=Shard(2, 8))
-    'Motor-temp-C-2of8-3e1fdb7e'
+    'Motor-temp-C-2of8-a305385c'
     """
     text = json.dumps([list(sensors), device, str(shard)], ensure_ascii=False)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
