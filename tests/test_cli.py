@@ -1,13 +1,18 @@
 """The command line keeps ids as they were written, and says what a person can mend in one line."""
 
+from pathlib import Path
+
 import click
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from kedro.framework.startup import bootstrap_project
 
 from batch_scoring.cli import OneLineErrors, cli, mendable_cause, run, split_params
 from batch_scoring.fleet.errors import InputError
+
+PROJECT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
@@ -75,3 +80,34 @@ def test_the_commands_are_listed():
     assert "run" in output
     assert "models" in output
     assert "rollback" in CliRunner().invoke(cli, ["models", "--help"]).output
+
+
+@pytest.fixture
+def small_workspace(tmp_path, monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    bootstrap_project(PROJECT)
+    return tmp_path / "data"
+
+
+def test_the_page_of_a_workspace_is_copied(small_workspace, tmp_path):
+    page = small_workspace / "08_reporting/report.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("<p>a page, ü</p>", encoding="utf-8")
+    copy = tmp_path / "there/copy.html"
+
+    done = CliRunner().invoke(cli, ["report", "--data", str(small_workspace), "--to", str(copy)])
+
+    assert done.exit_code == 0, done.output
+    assert copy.read_bytes() == page.read_bytes()
+    assert str(copy) in done.output
+
+
+def test_a_page_that_is_not_there_is_one_line(small_workspace, tmp_path):
+    copy = tmp_path / "copy.html"
+
+    done = CliRunner().invoke(cli, ["report", "--data", str(small_workspace), "--to", str(copy)])
+
+    assert done.exit_code == 1
+    assert "there is no page yet; make it with `kedro run --pipelines=report`" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not copy.exists()

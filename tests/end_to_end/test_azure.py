@@ -35,7 +35,7 @@ def workspace(container, monkeypatch, tmp_path):
     return BlobWorkspace(f"abfs://{container}/live")
 
 
-def test_blobs_hold_the_same_as_local_files_byte_for_byte(local, workspace):
+def test_blobs_hold_the_same_as_local_files_byte_for_byte(local, workspace, tmp_path):
     output = workspace.run()
     assert workspace.files(*DATA) == local.files(*DATA)
     order = [("sensor", "ascending"), ("device", "ascending"), ("window_start", "ascending")]
@@ -45,6 +45,9 @@ def test_blobs_hold_the_same_as_local_files_byte_for_byte(local, workspace):
     report = open_folder(f"{workspace.folder}/08_reporting")
     assert len(report.entries()) == len(list((local.folder / "08_reporting").iterdir()))
     assert str(workspace.folder) in output
+    copy = tmp_path / "copy/report.html"
+    workspace.kedro("report", "--env", "azure", "--data", workspace.folder, "--to", str(copy))
+    assert copy.read_bytes() == report.read("report.html")[0]
 
     before = workspace.files(*DATA, "06_models/published")
     output = workspace.run()

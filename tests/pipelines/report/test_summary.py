@@ -47,6 +47,13 @@ def test_the_text_names_what_a_person_asks_for():
     assert "Known faults" not in text
 
 
+def test_the_page_of_a_container_is_to_be_copied_first():
+    text = write_summary({**summary_of(small_fleet()), "data": "abfs://plant"})
+
+    assert "kedro report --data abfs://plant" in text
+    assert "report.html" not in text
+
+
 def test_the_first_series_without_scores_are_named_and_the_others_counted():
     rows = [(f"d{i}", "p", "train", "too_few_readings", 3, 0, "3 windows") for i in range(9)]
     text = write_summary(summary_of(small_fleet(train_status={"p": status_rows(*rows)})))
