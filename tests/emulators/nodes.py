@@ -345,14 +345,19 @@ class Nodes:
         self._dispatch()
 
     def _run_process(self, running: _Running, folder: Path) -> int | None:
-        work = running.work
+        work, start = running.work, self._runner
         if self.faults.take(Fault.STUCK, work.key) is not None:
-            sleeping = [sys.executable, "-c", "import time; time.sleep(1e6)"]
-            work = Work(work.key, sleeping, limit_seconds=work.limit_seconds)
+            sleeping = ["python", "-S", "-c", "import time; time.sleep(1e6)"]
+            work, start = Work(work.key, sleeping, limit_seconds=work.limit_seconds), run_process
         with self._lock:
             if running.end is not None:
                 return None
-            running.process = process = self._runner(work, folder)
+            try:
+                running.process = process = start(work, folder)
+            except OSError as error:
+                # As a container's shell says it of a program that is not in the image.
+                (folder / ERR).write_text(f"{error}\n")
+                return 127
         limit = None if work.limit_seconds is None else self.clock.real(work.limit_seconds)
         try:
             return process.wait(limit)

@@ -19,9 +19,12 @@ class Backend(Protocol):
     ----------
     name : str
         As ``jobs.backend`` names it.
+    submits_to_the_end : bool
+        Whether ``submit`` returns when the jobs have ended, since nobody else would run them.
     """
 
     name: str
+    submits_to_the_end: bool
 
     def ensure(self) -> None:
         """Have the cluster there; one that is there already is left as it is."""
@@ -29,7 +32,7 @@ class Backend(Protocol):
     def submit(self, run: str, specs: Sequence[JobSpec]) -> int:
         """Have these jobs run; returns how many were not there yet.
 
-        Returns when the engine has them; an engine of this process only, when they have ended.
+        Returns when the engine has them, or when they have ended, see ``submits_to_the_end``.
         """
 
     def statuses(self, run: str, since: datetime | None = None) -> list[JobStatus]:

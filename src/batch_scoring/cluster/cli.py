@@ -60,7 +60,7 @@ def submit_jobs(
     )
     for one in done:
         click.echo(f"{one.run}: {number(len(one.specs), 'job')}, {one.new} new, on {cluster.backend.name}")
-    if wait or cluster.backend.name == "local":
+    if wait or cluster.backend.submits_to_the_end:
         end_runs(cluster, [one.run for one in done])
 
 

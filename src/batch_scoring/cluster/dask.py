@@ -53,6 +53,8 @@ class DaskBackend:
         self._records = Records(self._data)
         # Tells of the jobs of workers of another process of this machine, as they are its processes.
         self._local = LocalBackend(self._data, env, settings, project)
+        # Workers of this command go with it.
+        self.submits_to_the_end = settings.dask.scheduler is None
         self._known: Client | None = None
         self._final: dict[tuple[str, str], JobStatus] = {}
         self._erred: dict[str, dict[str, Any]] = {}

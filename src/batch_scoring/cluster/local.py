@@ -44,6 +44,7 @@ class LocalBackend:
     """
 
     name = "local"
+    submits_to_the_end = True
 
     def __init__(self, data: str, env: str | None, settings: JobsParameters, project: Path) -> None:
         self._data, self._env, self._settings, self._project = data, env, settings, project

@@ -1,4 +1,4 @@
-"""Where the description at hand (2024-02-01.19.0) and what the SDK speaks (2025-06-01) differ, each explained.
+"""Where the description at hand (2024-02-01.19.0) and what the SDK speaks (2025-06-01) differ, explained.
 
 Both are additive: what is not named here must be as it is described.
 """

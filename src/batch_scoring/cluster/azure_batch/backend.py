@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -55,6 +56,7 @@ class AzureBatchBackend:
     """
 
     name = "azure_batch"
+    submits_to_the_end = False
 
     def __init__(self, data: str, env: str | None, settings: JobsParameters, credential: Any = None) -> None:
         settings.azure_batch.require_complete()
@@ -151,7 +153,9 @@ class AzureBatchBackend:
         """Delete the run's Batch jobs with their tasks."""
         with clear_errors(self._settings):
             for job in self._batch_jobs(run):
-                self._client.begin_delete_job(job.id, polling_interval=1).wait(60)
+                # Gone already: somebody was quicker, or the answer to the first try was lost.
+                with suppress(ResourceNotFoundError):
+                    self._client.begin_delete_job(job.id, polling_interval=1).wait(60)
 
     def evaluate_formula(self) -> str:
         """What the service makes of the formula now, such as ``$TargetDedicatedNodes=3;…``.

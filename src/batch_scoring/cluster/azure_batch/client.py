@@ -16,6 +16,7 @@ from batch_scoring.fleet.errors import InputError
 KEY_VARIABLE, ACCOUNT_VARIABLE = "AZURE_BATCH_ACCESS_KEY", "AZURE_BATCH_ACCOUNT"
 LONGEST_WAIT_SECONDS = 30.0
 RETRIES = 6
+_REPEATABLE = frozenset({"HEAD", "GET", "PUT", "DELETE", "POST", "PATCH"})
 
 
 class BoundedRetry(RetryPolicy):  # type: ignore[misc]
@@ -23,6 +24,12 @@ class BoundedRetry(RetryPolicy):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__(retry_total=RETRIES, retry_status=RETRIES, retry_backoff_max=LONGEST_WAIT_SECONDS)
+
+    def configure_retries(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Of every method: all that we ask for may be asked for twice, so a lost answer is no loss."""
+        options.setdefault("retry_on_methods", _REPEATABLE)
+        settings: dict[str, Any] = super().configure_retries(options)
+        return settings
 
     def get_retry_after(self, response: Any) -> float | None:
         """Seconds that the service asked us to wait, at most :data:`LONGEST_WAIT_SECONDS`."""

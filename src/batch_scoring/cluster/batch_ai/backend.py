@@ -48,6 +48,7 @@ class BatchAIBackend:
     """
 
     name = "batch_ai"
+    submits_to_the_end = False
 
     def __init__(
         self, data: str, env: str | None, settings: JobsParameters, credential: Any = None, **options: Any
