@@ -13,6 +13,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("jobs")]
 
 TRAIN = "train.fit.max_train_windows=200"
 AT, LATER = "2026-02-01T00:00Z", "2026-02-08T00:00Z"
+LABELS = (
+    "device,sensor,start,end\n"
+    "pump-01,vibration,2026-01-06T12:00Z,2026-01-06T15:00Z\n"
+    "pump-01,temperature,2026-01-06T20:00Z,2026-01-06T21:00Z\n"
+)
 RUN = "train-20260201t000000z"
 
 
@@ -70,9 +75,6 @@ def test_jobs_make_the_versions_that_one_run_makes_generation_after_generation(w
     assert champions(jobs).keys() == {"temperature", "vibration"}
     assert len(versions(jobs)) == 4
     assert "0 sensors registered, of 2 with new models" in output
-    register = ("jobs", "register", "last", "--data", str(jobs.folder))
-    assert "0 sensors registered" in jobs.kedro(*register)
-    assert versions(jobs) == versions(run)
 
 
 def test_a_decision_against_the_champion_is_the_same(workspaces):
@@ -120,7 +122,8 @@ def test_a_training_job_starts_no_tracking(workspaces):
 def test_an_evaluation_is_one_job_with_the_figures_of_one_run(workspaces):
     run, jobs = workspaces
     for one in workspaces:
-        one.run("train,score", TRAIN)
+        (one.folder / "01_raw/labels.csv").write_text(LABELS)
+        one.run("train,score")
     run.run("evaluate")
     assert "1 job, 1 new" in submit(jobs, pipeline="evaluate", params="")
     evaluation = "08_reporting/evaluation"
