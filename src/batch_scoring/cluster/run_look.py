@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from batch_scoring.cluster.backend import Backend
-from batch_scoring.cluster.jobs import JobSpec, JobStatus
+from batch_scoring.cluster.jobs import JobSpec, JobStatus, NodeCounts
 from batch_scoring.cluster.local import status_of
 from batch_scoring.cluster.records import PLAN, Records
 from batch_scoring.cluster.scheduler import Follower
@@ -45,8 +45,14 @@ class RunLook:
 
     def view(self, with_nodes: bool = False) -> View:
         """The run as it is now."""
-        statuses = self._follower.look() or kept_statuses(self._records, self.run) or self._recorded()
-        nodes = self.backend.nodes() if with_nodes else None
+        statuses = self._follower.look() or self._known()
+        return self._view(statuses, self.backend.nodes() if with_nodes else None)
+
+    def view_without_engine(self) -> View:
+        """The run as it was kept, or as the jobs wrote it; the engine is not asked."""
+        return self._view(self._known(), None)
+
+    def _view(self, statuses: Sequence[JobStatus], nodes: NodeCounts | None) -> View:
         by_name = {one.name: one for one in statuses}
         return View(self.run, self.backend.name, tuple(self.specs), by_name, nodes)
 
@@ -54,9 +60,10 @@ class RunLook:
         """What the last attempt at a job has printed; else what the engine kept of it."""
         return self._records.log(self.run, name) or self.backend.log(self.run, name)
 
-    def _recorded(self) -> list[JobStatus]:
-        """What the jobs wrote, where the engine does not know the run."""
-        return [status_of(record) for record in self._records.all_records(self.run).values()]
+    def _known(self) -> list[JobStatus]:
+        """What a watcher kept, or else the jobs wrote."""
+        kept = kept_statuses(self._records, self.run)
+        return kept or [status_of(record) for record in self._records.all_records(self.run).values()]
 
 
 def planned_times(records: Records) -> dict[str, datetime]:

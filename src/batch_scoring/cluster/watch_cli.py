@@ -15,6 +15,7 @@ from batch_scoring.fleet.errors import InputError
 
 if TYPE_CHECKING:
     from batch_scoring.cluster.run_look import RunLook
+    from batch_scoring.cluster.watching import View
 
 _SECONDS_BETWEEN_LOOKS = 2.0
 _RUNS_LISTED = 20
@@ -53,7 +54,7 @@ def _list_runs(cluster: Cluster, limit: int, as_json: bool) -> None:
     from batch_scoring.cluster.watching import counts_text, text_table, view_json
 
     runs = planned_times(cluster.records)
-    views = [_look(cluster, run).view() for run in islice(runs, limit)]
+    views = _views(cluster, list(islice(runs, limit)))
     if as_json:
         click.echo(json.dumps([view_json(view) for view in views], indent=1, ensure_ascii=False))
         return
@@ -73,6 +74,21 @@ def _list_runs(cluster: Cluster, limit: int, as_json: bool) -> None:
     click.echo(text_table(("run", "planned", "backend", "jobs", "states"), rows, right=["jobs"]))
     if len(runs) > limit:
         click.echo(f"… and {len(runs) - limit:,} older ones; --limit shows more")
+
+
+def _views(cluster: Cluster, runs: list[str]) -> list[View]:
+    """These runs; of an engine that cannot be reached, what is known without it."""
+    views, troubles = [], set()
+    for run in runs:
+        look = _look(cluster, run)
+        try:
+            views.append(look.view())
+        except InputError as error:
+            views.append(look.view_without_engine())
+            troubles.add(str(error))
+    for trouble in sorted(troubles):
+        click.echo(f"{trouble} (its runs are shown as they were last known)", err=True)
+    return views
 
 
 def _list_jobs(cluster: Cluster, run: str, as_json: bool) -> None:

@@ -1,0 +1,132 @@
+"""Training as jobs, registered once, is `kedro run --pipelines=train`: the same versions and decisions."""
+
+import json
+import shutil
+
+import pytest
+
+from batch_scoring.cluster.records import Records
+from batch_scoring.publishing import list_published, read_manifest
+from tests.end_to_end.workspaces import Workspace
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("jobs")]
+
+TRAIN = "train.fit.max_train_windows=200"
+AT, LATER = "2026-02-01T00:00Z", "2026-02-08T00:00Z"
+LABELS = (
+    "device,sensor,start,end\n"
+    "pump-01,vibration,2026-01-06T12:00Z,2026-01-06T15:00Z\n"
+    "pump-01,temperature,2026-01-06T20:00Z,2026-01-06T21:00Z\n"
+)
+RUN = "train-20260201t000000z"
+
+
+@pytest.fixture(scope="module")
+def windows(tmp_path_factory):
+    """A fleet with windows and no models."""
+    workspace = Workspace(tmp_path_factory.mktemp("windows"))
+    workspace.run("simulate,ingest,aggregate")
+    return workspace
+
+
+@pytest.fixture
+def workspaces(windows, tmp_path, monkeypatch):
+    """The same fleet twice: to train in one run, and as jobs."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("BATCH_SCORING_CACHE", str(tmp_path / "cache"))
+    both = [Workspace(tmp_path / name) for name in ("run", "jobs")]
+    for one in both:
+        shutil.copytree(windows.folder, one.folder)
+    return both
+
+
+def submit(workspace, at=AT, params=TRAIN, expect=0, pipeline="train"):
+    return workspace.kedro(
+        *("jobs", "submit", "--pipeline", pipeline, "--data", str(workspace.folder), "--at", at),
+        *("--params", params),
+        expect=expect,
+    )
+
+
+def champions(workspace):
+    """What is scored of each sensor, without what only MLflow could make the same."""
+    root = workspace.folder / "06_models/published"
+    found = [read_manifest(str(root), sensor) for sensor in list_published(str(root))]
+    return {
+        one.sensor: (one.version, one.sha256, one.contents_sha256, one.fingerprint, one.n_models)
+        for one in found
+    }
+
+
+def versions(workspace):
+    """The versions, and what became of each."""
+    told = json.loads(workspace.kedro("models", "list", "--data", str(workspace.folder), "--json"))
+    return [{name: value for name, value in one.items() if name != "run"} for one in told]
+
+
+def test_jobs_make_the_versions_that_one_run_makes_generation_after_generation(workspaces):
+    run, jobs = workspaces
+    for at, params in ((AT, TRAIN), (LATER, f"{TRAIN},train.share=0.6"), (LATER, f"{TRAIN},train.share=0.6")):
+        run.run("train", f"{params},at={at}")
+        output = submit(jobs, at, params)
+        assert champions(jobs) == champions(run)
+        assert versions(jobs) == versions(run)
+        assert jobs.files("07_model_output") == run.files("07_model_output")
+    assert champions(jobs).keys() == {"temperature", "vibration"}
+    assert len(versions(jobs)) == 4
+    assert "0 sensors registered, of 2 with new models" in output
+
+
+def test_a_decision_against_the_champion_is_the_same(workspaces):
+    run, jobs = workspaces
+    strict = f"{TRAIN},train.share=0.5,train.promotion.min_rank_stability=1,train.promotion.min_windows=1"
+    run.run("train", f"{TRAIN},at={AT}")
+    submit(jobs)
+    run.run("train", f"{strict},at={LATER}")
+    assert "refused" in submit(jobs, LATER, strict)
+    assert versions(jobs) == versions(run)
+    assert champions(jobs) == champions(run)
+
+
+def test_a_sensor_whose_job_failed_is_told_and_the_others_are_registered(workspaces):
+    _, jobs = workspaces
+    (day, *_) = sorted((jobs.folder / "03_primary/windows/vibration").iterdir())
+    whole = day.read_bytes()
+    day.write_bytes(whole[:-100])
+    output = submit(jobs, params=f"{TRAIN},jobs.retries=0", expect=1)
+    assert "/vibration-" in output
+    assert "1 sensor registered, of 1 with new models" in output
+    assert champions(jobs).keys() == {"temperature"}
+    day.write_bytes(whole)
+    output = jobs.kedro("jobs", "retry", "last", "--data", str(jobs.folder))
+    assert "1 job run again on local" in output
+    assert champions(jobs).keys() == {"temperature", "vibration"}
+    record = next(one for one in Records(str(jobs.folder)).all_records(RUN).values() if "vib" in one.name)
+    assert record.attempt == 2
+    assert record.counts["devices"] == 4
+    assert record.seconds.keys() == {"start", "read", "fit", "write"}
+
+
+def test_a_training_job_starts_no_tracking(workspaces):
+    """What is staged needs no MLflow; only the writer at the end opens it."""
+    _, jobs = workspaces
+    submit(jobs)
+    for log in (jobs.folder / "09_jobs").rglob("*.log"):
+        assert "version" not in log.read_text()
+    shutil.rmtree(jobs.folder / "06_models")
+    spec = Records(str(jobs.folder)).plan(RUN)[0]
+    jobs.run("train", f"{spec.params(str(jobs.folder))},{TRAIN}")
+    assert not (jobs.folder / "06_models").exists()
+
+
+def test_an_evaluation_is_one_job_with_the_figures_of_one_run(workspaces):
+    run, jobs = workspaces
+    for one in workspaces:
+        (one.folder / "01_raw/labels.csv").write_text(LABELS)
+        one.run("train,score")
+    run.run("evaluate")
+    assert "1 job, 1 new" in submit(jobs, pipeline="evaluate", params="")
+    evaluation = "08_reporting/evaluation"
+    metrics = [json.loads((one.folder / evaluation / "metrics.json").read_text()) for one in workspaces]
+    assert metrics[0] == metrics[1]
+    assert jobs.files(evaluation).keys() == run.files(evaluation).keys()
