@@ -126,6 +126,7 @@ def watch(
 
     A table on a terminal; elsewhere a line for each change.
     """
+    from batch_scoring.cluster.planning import run_pipeline
     from batch_scoring.cluster.run_look import keep_statuses
     from batch_scoring.cluster.watch_loop import JsonLines, Lines, Screen, Sight, follow
 
@@ -143,6 +144,8 @@ def watch(
             f"`kedro jobs submit` with the same --at and --pipeline does it"
         )
     keep_statuses(cluster.records, view)
+    if run_pipeline(look.run) == "train" and not as_json:
+        click.echo(f"`kedro jobs register {look.run}` makes versions of what is not registered yet")
     if view.failed:
         raise SystemExit(FAILED)
 
