@@ -1,6 +1,6 @@
 """Checks exchanges between clients and stand-ins with Azure's published descriptions, by oav."""
 
 from tests.emulators.oav.exchanges import Exchange, Recorder
-from tests.emulators.oav.validator import Validator, Violation, why_not_there
+from tests.emulators.oav.validator import Validator, Violation, require
 
-__all__ = ["Exchange", "Recorder", "Validator", "Violation", "why_not_there"]
+__all__ = ["Exchange", "Recorder", "Validator", "Violation", "require"]
