@@ -16,7 +16,6 @@ from batch_scoring.cluster.local import LocalBackend
 from batch_scoring.cluster.records import Records
 from batch_scoring.cluster.settings import JobsParameters
 from batch_scoring.cluster.workspace import Workspace as Data
-from tests.cluster.azure_batch.conftest import IDENTITY
 from tests.cluster.batch_ai.stand_in import StandIn
 from tests.cluster.dask_cluster import DaskCluster
 from tests.emulators.azure_batch import AzureBatch
@@ -97,7 +96,7 @@ def azure_batch(data, folder):
         patch.setenv("AZURE_BATCH_ACCESS_KEY", server.key)
         patch.setenv("AZURE_BATCH_ACCOUNT", ACCOUNT)
         service = AzureBatchSettings(
-            endpoint=server.endpoint, image="acme.azurecr.io/batch-scoring:1", identity=IDENTITY, max_nodes=2
+            endpoint=server.endpoint, image="acme.azurecr.io/batch-scoring:1", max_nodes=2
         )
         yield AzureBatchBackend(data, None, JobsParameters(backend="azure_batch", azure_batch=service))
         told(server.recorder.exchanges, "Azure Batch")

@@ -95,7 +95,7 @@ def cluster(tmp_path, monkeypatch, how):
         monkeypatch.setenv("AZURE_BATCH_ACCESS_KEY", server.key)
         monkeypatch.setenv("AZURE_BATCH_ACCOUNT", ACCOUNT)
         service = AzureBatchSettings(
-            endpoint=server.endpoint, image="acme.azurecr.io/batch-scoring:1", identity=IDENTITY, max_nodes=4
+            endpoint=server.endpoint, image="acme.azurecr.io/batch-scoring:1", max_nodes=4
         )
         settings = JobsParameters(
             backend="azure_batch", retries=1, max_wall_time=timedelta(seconds=20), azure_batch=service

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -129,6 +130,30 @@ def test_a_day_from_zero_and_back_to_zero():
     kept = a_day(AzureBatchSettings(min_nodes=1))
     assert min(kept) == 1
     assert sum(target > 1 for target in kept) == 14 * 3
+
+
+GUIDE = Path(__file__).parents[3] / "docs/how-to/run-on-a-cluster.md"
+POLICIES = {
+    "`min_nodes: 0`": AzureBatchSettings(),
+    "`max_nodes: 2`": AzureBatchSettings(max_nodes=2),
+    "`keep_warm: 15m`": AzureBatchSettings(keep_warm=timedelta(minutes=15)),
+    "`min_nodes: 1`": AzureBatchSettings(min_nodes=1),
+    "`min_nodes: 5, max_nodes: 5`": AzureBatchSettings(min_nodes=5, max_nodes=5),
+}
+
+
+def test_the_table_of_a_day_in_the_guide_is_what_the_formula_says():
+    rows = [
+        line.strip("| \n").split(" | ") for line in GUIDE.read_text().splitlines() if " node hours" in line
+    ]
+    told = {row[0]: row[1:] for row in rows}
+    expected = {}
+    for name, settings in POLICIES.items():
+        day = a_day(settings)
+        # Night, then 12:00 to 12:15, 12:15 to 12:30, 12:30 to 13:00.
+        shown = [day[0], day[145], day[148], day[151]]
+        expected[name] = [*(f"{target:.0f}" for target in shown), f"{sum(day) / 12:.1f} node hours"]
+    assert told == expected
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
 """What client and stand-in say to each other is what the service's published description says."""
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from batch_scoring.cluster.jobs import State
 from batch_scoring.fleet.errors import InputError
-from tests.cluster.azure_batch.conftest import RUN, specs
+from tests.cluster.azure_batch.conftest import IDENTITY, RUN, specs
 from tests.emulators.azure_batch.known_differences import (
     DESCRIBED_VERSION,
     DESCRIPTION,
@@ -81,7 +82,8 @@ def _tasks_with_output_files(self, wanted):
     from batch_scoring.cluster.azure_batch.requests import task_request
 
     data = "abfs://fleet@acme.dfs.core.windows.net/data"
-    return [task_request(spec, data, None, self._jobs, {"A": "1"}) for spec in wanted]
+    jobs = replace(self._jobs, azure_batch=replace(self._settings, identity=IDENTITY))
+    return [task_request(spec, data, None, jobs, {"A": "1"}) for spec in wanted]
 
 
 def test_every_exchange_is_as_the_description_says(oav, cluster, how, monkeypatch, capsys):

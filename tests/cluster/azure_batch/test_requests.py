@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from batch_scoring.cluster.azure_batch.management import pool_resource
 from batch_scoring.cluster.azure_batch.requests import job_request, pool_request, task_request
 from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
 from batch_scoring.cluster.jobs import JobSpec
@@ -27,7 +28,7 @@ def task(data=DATA, environment=None, **service):
     return spec, task_request(spec, data, "azure", jobs(**service), environment or {}).as_dict()
 
 
-def test_the_pool_pulls_the_image_with_its_identity_and_scales_itself():
+def test_the_pool_has_the_image_and_scales_itself():
     pool = pool_request(jobs(vm_size="Standard_D4s_v3", tasks_per_node=4).azure_batch).as_dict()
     assert (pool["id"], pool["vmSize"], pool["taskSlotsPerNode"]) == ("batch-scoring", "Standard_D4s_v3", 4)
     assert pool["virtualMachineConfiguration"] == {
@@ -41,9 +42,6 @@ def test_the_pool_pulls_the_image_with_its_identity_and_scales_itself():
         "containerConfiguration": {
             "type": "dockerCompatible",
             "containerImageNames": [IMAGE],
-            "containerRegistries": [
-                {"registryServer": "acme.azurecr.io", "identityReference": {"resourceId": IDENTITY}}
-            ],
         },
     }
     assert pool["enableAutoScale"] is True
@@ -100,9 +98,28 @@ def test_output_stays_on_the_node_without_an_identity_or_an_account():
     assert "outputFiles" not in task(data="/local/data")[1]
 
 
+def test_a_pool_with_an_identity_pulls_with_it_and_is_else_the_same():
+    settings = jobs(vm_size="Standard_D4s_v3", tasks_per_node=4).azure_batch
+    own, resource = pool_request(settings).as_dict(), pool_resource(settings).as_dict()
+    assert resource["identity"] == {"type": "UserAssigned", "userAssignedIdentities": {IDENTITY: {}}}
+    properties = resource["properties"]
+    machine = properties["deploymentConfiguration"]["virtualMachineConfiguration"]
+    containers = machine["containerConfiguration"]
+    assert containers.pop("containerRegistries") == [
+        {"registryServer": "acme.azurecr.io", "identityReference": {"resourceId": IDENTITY}}
+    ]
+    assert containers.pop("type").lower() == "dockercompatible"
+    del own["virtualMachineConfiguration"]["containerConfiguration"]["type"]
+    machine["nodeAgentSKUId"] = machine.pop("nodeAgentSkuId")
+    assert machine == own["virtualMachineConfiguration"]
+    assert properties["scaleSettings"]["autoScale"]["formula"] == own["autoScaleFormula"]
+    assert (properties["vmSize"], properties["taskSlotsPerNode"]) == ("Standard_D4s_v3", 4)
+
+
 def test_an_image_of_docker_hub_needs_no_registry():
-    pool = pool_request(jobs(image="library/python:3.11").azure_batch).as_dict()
-    assert "containerRegistries" not in pool["virtualMachineConfiguration"]["containerConfiguration"]
+    pool = pool_resource(jobs(image="library/python:3.11").azure_batch).as_dict()
+    machine = pool["properties"]["deploymentConfiguration"]["virtualMachineConfiguration"]
+    assert "containerRegistries" not in machine["containerConfiguration"]
 
 
 @pytest.mark.parametrize(

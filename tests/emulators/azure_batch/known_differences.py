@@ -9,6 +9,8 @@ from tests.emulators.oav import Violation
 
 DESCRIPTION = "batch/data-plane/Microsoft.Batch/stable/2024-02-01.19.0/*.json"
 DESCRIBED_VERSION = "2024-02-01.19.0"
+MANAGEMENT_DESCRIPTION = "batch/resource-manager/Microsoft.Batch/stable/2024-02-01/BatchManagement.json"
+DESCRIBED_MANAGEMENT_VERSION = "2024-02-01"
 HOST = "account.region.batch.azure.com"
 
 # (operation, side, code, ending of the path, why). Empty: no call of ours meets a difference.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -77,6 +78,9 @@ def answer(account: Account, request: Request) -> Answer:
 
 @_on("POST", "/pools")
 def _pool_add(account: Account, request: Request) -> Answer:
+    # Nodes have an identity when their pool was created through the management API.
+    if "identity" in request.body or "identityReference" in json.dumps(request.body):
+        raise BatchError(400, "InvalidPropertyValue", PropertyName="identityReference")
     account.create_pool(request.body)
     return Answer(201)
 

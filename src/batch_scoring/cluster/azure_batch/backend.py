@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -18,6 +18,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from batch_scoring.cluster.azure_batch.autoscale import autoscale_formula
 from batch_scoring.cluster.azure_batch.client import open_client
 from batch_scoring.cluster.azure_batch.errors import clear_errors, error_code
+from batch_scoring.cluster.azure_batch.management import create_pool
 from batch_scoring.cluster.azure_batch.requests import OUTPUTS, job_request, pool_request, task_request
 from batch_scoring.cluster.azure_batch.runs import job_ids_filter, next_job_id, of_run
 from batch_scoring.cluster.azure_batch.statuses import SELECTED, node_counts, task_status
@@ -53,12 +54,21 @@ class AzureBatchBackend:
     settings : JobsParameters
     credential : optional
         Of azure-identity or azure-core; by default the environment's.
+    management : mapping, optional
+        Options of the client that creates a pool with an identity.
     """
 
     name = "azure_batch"
     submits_to_the_end = False
 
-    def __init__(self, data: str, env: str | None, settings: JobsParameters, credential: Any = None) -> None:
+    def __init__(
+        self,
+        data: str,
+        env: str | None,
+        settings: JobsParameters,
+        credential: Any = None,
+        management: Mapping[str, Any] | None = None,
+    ) -> None:
         settings.azure_batch.require_complete()
         if not is_remote(data) and not settings.azure_batch.is_loopback:
             raise InputError(
@@ -66,7 +76,7 @@ class AzureBatchBackend:
                 "Blob Storage and name it in `data`, such as abfs://container@account.dfs.core.windows.net/fleet"
             )
         self._data, self._env, self._jobs, self._settings = data, env, settings, settings.azure_batch
-        self._credential = credential
+        self._credential, self._management = credential, management
 
     @cached_property
     def _client(self) -> BatchClient:
@@ -180,6 +190,9 @@ class AzureBatchBackend:
         return result.results or ""
 
     def _create_pool(self) -> None:
+        if self._settings.identity is not None:
+            create_pool(self._settings, self._management)
+            return
         try:
             self._client.create_pool(pool_request(self._settings))
         except ResourceExistsError as error:

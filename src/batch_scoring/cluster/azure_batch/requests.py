@@ -34,19 +34,12 @@ OUTPUTS = ("stdout.txt", "stderr.txt")
 def pool_request(settings: AzureBatchSettings) -> BatchPoolCreateOptions:
     """The pool: container nodes that scale themselves, the image there before the first task.
 
-    There is no start task: all that a job needs is in its image.
+    There is no start task: all that a job needs is in its image. Nodes have no identity, which a pool gets
+    through :mod:`.management` only; so the image's registry has to let everybody read.
     """
     from azure.batch import models
 
     publisher, offer, sku, version = settings.vm_image.split(":")
-    registries = None
-    if settings.registry:
-        identity = (
-            models.BatchNodeIdentityReference(resource_id=settings.identity) if settings.identity else None
-        )
-        registries = [
-            models.ContainerRegistryReference(registry_server=settings.registry, identity_reference=identity)
-        ]
     machine = models.VirtualMachineConfiguration(
         image_reference=models.BatchVmImageReference(
             publisher=publisher, offer=offer, sku=sku, version=version
@@ -55,7 +48,6 @@ def pool_request(settings: AzureBatchSettings) -> BatchPoolCreateOptions:
         container_configuration=models.BatchContainerConfiguration(
             type=models.ContainerType.DOCKER_COMPATIBLE,
             container_image_names=[settings.image or ""],
-            container_registries=registries,
         ),
     )
     return models.BatchPoolCreateOptions(

@@ -33,6 +33,7 @@ class AzureBatchSettings:
     pool: str = "batch-scoring"
     image: str | None = None
     identity: str | None = None
+    account_id: str | None = None
     vm_size: str = "Standard_D2s_v3"
     vm_image: str = "microsoft-dsvm:ubuntu-hpc:2204:latest"
     node_agent: str = "batch.node.ubuntu 22.04"

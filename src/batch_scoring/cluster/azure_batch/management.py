@@ -1,0 +1,101 @@
+"""Creates a pool whose nodes have an identity: the service takes that through Azure Resource Manager only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from batch_scoring.cluster.azure_batch.autoscale import autoscale_formula
+from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
+from batch_scoring.fleet.errors import InputError
+
+if TYPE_CHECKING:
+    from azure.mgmt.batch.models import Pool
+
+_ACCOUNT = re.compile(
+    r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/providers/Microsoft\.Batch/batchAccounts/([^/]+)",
+    re.IGNORECASE,
+)
+
+
+def pool_resource(settings: AzureBatchSettings) -> Pool:
+    """The pool as a resource: what :func:`.requests.pool_request` asks for, with the identity."""
+    from azure.mgmt.batch import models
+
+    publisher, offer, sku, version = settings.vm_image.split(":")
+    identity = models.ComputeNodeIdentityReference(resource_id=settings.identity)
+    registries = [models.ContainerRegistry(registry_server=settings.registry, identity_reference=identity)]
+    machine = models.VirtualMachineConfiguration(
+        image_reference=models.ImageReference(publisher=publisher, offer=offer, sku=sku, version=version),
+        node_agent_sku_id=settings.node_agent,
+        container_configuration=models.ContainerConfiguration(
+            type=models.ContainerType.DOCKER_COMPATIBLE,
+            container_image_names=[settings.image or ""],
+            container_registries=registries if settings.registry else None,
+        ),
+    )
+    scale = models.AutoScaleSettings(
+        formula=autoscale_formula(settings), evaluation_interval=settings.autoscale_interval
+    )
+    return models.Pool(
+        identity=models.BatchPoolIdentity(
+            type=models.PoolIdentityType.USER_ASSIGNED,
+            user_assigned_identities={settings.identity or "": models.UserAssignedIdentities()},
+        ),
+        properties=models.PoolProperties(
+            vm_size=settings.vm_size,
+            deployment_configuration=models.DeploymentConfiguration(virtual_machine_configuration=machine),
+            scale_settings=models.ScaleSettings(auto_scale=scale),
+            task_slots_per_node=settings.tasks_per_node,
+            task_scheduling_policy=models.TaskSchedulingPolicy(
+                node_fill_type=models.ComputeNodeFillType.PACK
+            ),
+        ),
+    )
+
+
+def create_pool(settings: AzureBatchSettings, options: Mapping[str, Any] | None = None) -> None:
+    """Create the pool, unless it is there.
+
+    Parameters
+    ----------
+    settings : AzureBatchSettings
+    options : mapping, optional
+        Of ``BatchManagementClient``; by default the machine's own identity and Azure's own endpoint.
+
+    Raises
+    ------
+    InputError
+        When ``account_id`` is missing or none.
+    azure.core.exceptions.AzureError
+        When the request fails.
+    """
+    from azure.core import MatchConditions
+    from azure.core.exceptions import HttpResponseError
+    from azure.mgmt.batch import BatchManagementClient
+
+    found = _ACCOUNT.fullmatch(settings.account_id or "")
+    if found is None:
+        raise InputError(
+            f"jobs.azure_batch.account_id: {settings.account_id!r} is no resource id of a Batch account; "
+            "nodes with an identity need it, write /subscriptions/…/resourceGroups/…/providers/"
+            "Microsoft.Batch/batchAccounts/NAME, or create the pool yourself"
+        )
+    subscription, group, account = found.groups()
+    given = dict(options or {})
+    if "credential" not in given:
+        from azure.identity import DefaultAzureCredential
+
+        given["credential"] = DefaultAzureCredential()
+    with BatchManagementClient(subscription_id=subscription, **given) as client:
+        try:
+            client.pool.create(
+                *(group, account, settings.pool, pool_resource(settings)),
+                etag="*",
+                match_condition=MatchConditions.IfMissing,
+            )
+        except HttpResponseError as error:
+            # 412: it is there, another scheduler was quicker.
+            if error.status_code != 412:
+                raise

@@ -1,0 +1,121 @@
+"""The one operation of Azure Resource Manager that is needed, over https: a pool as a resource."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from tests.emulators.azure_batch.account import Account
+from tests.emulators.azure_batch.errors import BatchError
+from tests.emulators.oav import Recorder
+
+TOKEN = "a-token-of-the-tests"
+ACCOUNT_ID = "/subscriptions/s/resourceGroups/fleet/providers/Microsoft.Batch/batchAccounts/batchscoring"
+_POOL = re.compile(re.escape(ACCOUNT_ID) + r"/pools/([^/?]+)")
+
+
+class Management:
+    """A server for the pools of an account.
+
+    Parameters
+    ----------
+    account : Account
+        The one whose data plane shows the pools, too.
+    certificate, key : Path
+    """
+
+    def __init__(self, account: Account, certificate: Path, key: Path) -> None:
+        self.account, self.recorder = account, Recorder()
+        self._files = certificate, key
+
+    def __enter__(self) -> Management:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self._server.daemon_threads = True
+        self._server.management = self
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*map(str, self._files))
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def endpoint(self) -> str:
+        return f"https://127.0.0.1:{self._server.server_address[1]}"
+
+
+def as_data_plane(name: str, resource: dict[str, Any]) -> dict[str, Any]:
+    """A resource as the data plane names its parts."""
+    properties = resource["properties"]
+    scale = properties["scaleSettings"]["autoScale"]
+    machine = dict(properties["deploymentConfiguration"]["virtualMachineConfiguration"])
+    machine["nodeAgentSKUId"] = machine.pop("nodeAgentSkuId")
+    return {
+        "id": name,
+        "vmSize": properties["vmSize"],
+        "virtualMachineConfiguration": machine,
+        "enableAutoScale": True,
+        "autoScaleFormula": scale["formula"],
+        "autoScaleEvaluationInterval": scale["evaluationInterval"],
+        "taskSlotsPerNode": properties["taskSlotsPerNode"],
+        "identity": {
+            "type": "UserAssigned",
+            "userAssignedIdentities": [
+                {"resourceId": one} for one in resource["identity"]["userAssignedIdentities"]
+            ],
+        },
+    }
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_PUT(self) -> None:
+        management = self.server.management
+        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        status, body = self._create(management.account, json.loads(sent))
+        content = json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(content))}
+        management.recorder.add("PUT", self.path, dict(self.headers), sent, status, headers, content)
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _create(self, account: Account, resource: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return 401, _error("AuthenticationFailed", "Authentication failed.")
+        found = _POOL.match(self.path)
+        if found is None:
+            return 404, _error("ResourceNotFound", "The Resource was not found.")
+        name = found[1]
+        try:
+            account.create_pool(as_data_plane(name, resource))
+        except BatchError as error:
+            # With If-None-Match: * a pool that is there is none to be created.
+            if error.code == "PoolExists" and self.headers.get("If-None-Match") == "*":
+                return 412, _error("PreconditionFailed", "The specified precondition failed.")
+            return error.status, _error(error.code, error.message)
+        known = {"provisioningState": "Succeeded", "allocationState": "Steady"}
+        found = resource | {
+            "id": f"{ACCOUNT_ID}/pools/{name}",
+            "name": name,
+            "type": "Microsoft.Batch/batchAccounts/pools",
+        }
+        return 200, found | {"properties": resource["properties"] | known}
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def _error(code: str, message: str) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message}}
