@@ -2,6 +2,7 @@
 
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from batch_scoring.cluster.scheduler import Follower, due_runs, failed, plan, su
 from batch_scoring.cluster.settings import JobsParameters
 from batch_scoring.cluster.workspace import Workspace
 from batch_scoring.fleet.errors import InputError
+from batch_scoring.partition_keys import partition_key
 from batch_scoring.publishing import publish
 from tests.cluster.engines import MemoryEngine
 from tests.fleet_models import make_model
@@ -22,7 +24,7 @@ SETTINGS = JobsParameters()
 
 
 class Fleet:
-    """A workspace with published models, and an engine."""
+    """A workspace with windows and published models, and an engine."""
 
     def __init__(self, data, sensors=("a", "b", "c/d")):
         self.data, self.engine = str(data), MemoryEngine()
@@ -30,6 +32,10 @@ class Fleet:
             self.publish(sensor, "1")
 
     def publish(self, sensor, version):
+        # Planning goes by the names of the partitions, and opens none.
+        partition = Path(self.data, "03_primary/windows", f"{partition_key(sensor, AT.date())}.parquet")
+        partition.parent.mkdir(parents=True, exist_ok=True)
+        partition.touch()
         publish(f"{self.data}/06_models/published", make_model(sensor), version, "run", f"f{version}")
 
     @property
@@ -120,8 +126,14 @@ def test_what_a_killed_scheduler_planned_is_submitted_by_the_next_one(fleet):
     assert due_runs(fleet.records, "score", AT + HOUR, SETTINGS) == [AT + HOUR]
 
 
+def test_a_sensor_without_windows_has_no_job(fleet):
+    publish(f"{fleet.data}/06_models/published", make_model("silent"), "1", "run", "f")
+    (done,) = fleet.submit()
+    assert [spec.sensors for spec in done.specs] == [("a",), ("b",), ("c/d",)]
+
+
 def test_without_windows_and_models_the_steps_before_are_named(tmp_path):
-    with pytest.raises(InputError, match="there are neither windows nor models yet; run"):
+    with pytest.raises(InputError, match="there are no windows yet; run"):
         Fleet(tmp_path, []).submit()
 
 

@@ -78,11 +78,11 @@ def _plan_training(workspace: Workspace, at: datetime, settings: JobsParameters)
     workspace.keep_previous_models(run_name("train", at))
     # A version holds all devices of a sensor, so a sensor is never cut.
     sharding = Sharding(sensors_per_job=settings.sharding.sensors_per_job)
-    return plan_jobs("train", at, workspace.sensors_with_windows(), sharding, {})
+    return plan_jobs("train", at, workspace.sensors(), sharding, {})
 
 
 def _plan_evaluation(workspace: Workspace, at: datetime, settings: JobsParameters) -> list[JobSpec]:
-    sensors = workspace.sensors_with_windows()
+    sensors = workspace.sensors()
     # Figures over the fleet need all sensors at once.
     return plan_jobs("evaluate", at, sensors, Sharding(sensors_per_job=len(sensors)), {})
 

@@ -40,23 +40,7 @@ class Workspace:
         self._windows = ArrowPartitions(join(data, "03_primary/windows"))
 
     def sensors(self) -> list[str]:
-        """The sensors that have windows or published models, sorted as UTF-8 bytes.
-
-        Raises
-        ------
-        InputError
-            When there are none.
-        """
-        found = {*by_sensor(self._windows.load()), *list_published(self._published)}
-        if not found:
-            raise InputError(
-                f"{self._windows}: there are neither windows nor models yet; run "
-                "`kedro run --pipelines=ingest,aggregate,train` first"
-            )
-        return sorted(found, key=str.encode)
-
-    def sensors_with_windows(self) -> list[str]:
-        """The sensors that can be trained, sorted as UTF-8 bytes.
+        """The sensors that have windows, sorted as UTF-8 bytes.
 
         Raises
         ------

@@ -17,6 +17,7 @@ from batch_scoring.storage.known_versions import KnownVersions
 _BLOCK_BYTES = 1 << 20
 # Of the files that folders of this process have looked at, by absolute path.
 _known = KnownVersions()
+_WHAT_WAS_SEEN = "what was seen"
 
 
 class LocalFolder(Folder):
@@ -86,8 +87,7 @@ class LocalFolder(Folder):
 
     def replace(self, name: str, data: bytes, former: str | None) -> None:
         """Write the bytes, where the file is still the one that was read, or there still is none."""
-        _known.see(str(self._place(name).absolute()), former)
-        with self.writing(name) as file:
+        with atomic_file(self._place(name), former) as file:
             file.write(data)
 
     def delete(self, name: str) -> None:
@@ -106,12 +106,13 @@ class LocalFolder(Folder):
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+def atomic_file(path: Path, former: str | None = _WHAT_WAS_SEEN) -> Iterator[IO[bytes]]:
     """Open a file for writing that replaces ``path`` only when the block ends without an error.
 
     The file beside it has one name, so a run that was killed leaves nothing that the next one
     does not clear away; its lock keeps two live runs from writing the same file. What is replaced is what
     this process has looked at, if it has: what another run wrote in between is not lost without a word.
+    Threads that race must name the version that they replace, ``former``; None: that there is no file.
 
     Raises
     ------
@@ -132,7 +133,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-            _require_unchanged(path, beside)
+            _require_unchanged(path, beside, former)
             beside.replace(path)
             _look(path)
         except BaseException:
@@ -162,11 +163,12 @@ def _version(status: os.stat_result) -> str:
     return f"{status.st_mtime_ns}-{status.st_size}-{status.st_ino}"
 
 
-def _require_unchanged(path: Path, beside: Path) -> None:
+def _require_unchanged(path: Path, beside: Path, former: str | None) -> None:
     name = str(path.absolute())
-    if not _known.knows(name):
+    if former == _WHAT_WAS_SEEN and not _known.knows(name):
         return
-    seen, now = _known.version(name), _look(path)
+    seen = _known.version(name) if former == _WHAT_WAS_SEEN else former
+    now = _look(path)
     if now is not None and now != seen and not _same_bytes(path, beside):
         _known.see(name, seen)  # what was looked at now is still not what was read
         raise OvertakenError(
