@@ -38,7 +38,7 @@ test: $(VENV)/.dev system-packages .azurite/.ready .oav/.ready  ## set up, then 
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-quick: $(VENV)/.dev  ## the quick tests only, under a minute
-	$(BIN)/python -m pytest -n 2 -m "not slow and not browser and not containers"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not browser and not containers and not azurite"
 
 lint: $(VENV)/.dev  ## style, types and import contracts
 	$(BIN)/ruff check .
