@@ -16,7 +16,8 @@ from batch_scoring.cluster.settings import JobsParameters, LocalSettings
 from tests.cluster.quick_jobs import QuickJobs, executions
 
 AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
-SPECS = plan_jobs("score", AT, [f"s{n}" for n in range(6)], Sharding(), {})
+MANY = plan_jobs("score", AT, [f"s{n:02d}" for n in range(20)], Sharding(), {})
+SPECS = MANY[:6]
 RUN = SPECS[0].run
 
 
@@ -70,34 +71,51 @@ def test_two_schedulers_at_once_run_every_job_once(data):
     assert len(executions(data)) == 6
 
 
+@pytest.mark.slow
+def test_two_schedulers_at_the_same_instant_run_every_job_once_fifty_times(tmp_path):
+    for trial in range(50):
+        data = tmp_path / f"{trial}"
+        data.mkdir()
+        children = [submit_in_another_process(data, "succeed", SPECS[:2]) for _ in range(2)]
+        for child in children:
+            child.join()
+        assert [child.exitcode for child in children] == [0, 0]
+        assert sorted(executions(data)) == sorted(f"{RUN}/{spec.name}" for spec in SPECS[:2])
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["die once", "fail once"])
 def test_what_fails_once_is_run_again(data, how):
     engine = QuickJobs(data, settings(), how)
-    engine.submit(RUN, SPECS)
-    assert set(states(engine).values()) == {State.SUCCEEDED}
-    assert len(executions(data)) == 12
-    assert Records(str(data)).record(RUN, SPECS[0].name).attempt == 2
+    engine.submit(RUN, MANY)
+    assert list(states(engine).values()) == [State.SUCCEEDED] * 20
+    assert len(executions(data)) == 40
+    assert {one.attempt for one in Records(str(data)).all_records(RUN).values()} == {2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "reason"), [("fail", "it failed"), ("die", "the job's process ended with exit code -9")]
 )
 def test_what_always_fails_is_tried_so_often_and_tells_why(data, how, reason):
     engine = QuickJobs(data, settings(retries=1), how)
-    engine.submit(RUN, SPECS[:2])
-    assert len(executions(data)) == 4
-    assert {(one.state, one.reason) for one in engine.statuses(RUN)} == {(State.FAILED, reason)}
+    engine.submit(RUN, MANY)
+    assert len(executions(data)) == 40
+    assert [(one.state, one.reason) for one in engine.statuses(RUN)] == [(State.FAILED, reason)] * 20
     mended = QuickJobs(data, settings())
-    mended.retry(RUN, SPECS[:2])
-    assert set(states(mended).values()) == {State.SUCCEEDED}
+    mended.retry(RUN, MANY[:2])
+    assert list(states(mended).values()).count(State.SUCCEEDED) == 2
 
 
-def test_a_job_that_takes_too_long_is_ended_and_does_not_stop_the_others(data):
+@pytest.mark.slow
+def test_jobs_that_take_too_long_are_ended_and_told(data):
     engine = QuickJobs(data, settings(max_wall_time=timedelta(seconds=1), retries=0), "hang")
-    engine.submit(RUN, SPECS[:1])
-    (status,) = engine.statuses(RUN)
-    assert (status.state, status.reason) == (State.FAILED, "took longer than jobs.max_wall_time, 1 s")
-    assert not _alive(Records(str(data)).record(RUN, SPECS[0].name).pid)
+    engine.submit(RUN, MANY)
+    told = {(one.state, one.reason) for one in engine.statuses(RUN)}
+    assert told == {(State.FAILED, "took longer than jobs.max_wall_time, 1 s")}
+    records = Records(str(data)).all_records(RUN)
+    assert len(records) == 20
+    assert not any(_alive(record.pid) for record in records.values())
 
 
 def test_a_scheduler_that_is_killed_leaves_its_jobs_which_no_other_runs_twice(data):
