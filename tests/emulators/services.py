@@ -53,7 +53,10 @@ def main() -> None:
         stack.callback(hubs.kill)  # it keeps every event it has accepted, however it ends
         hubs.start()
         storage = Azurite(
-            folder / "blobs", key=_secret(folder / "storage-key"), port=_port(options.blob_port)
+            folder / "blobs",
+            is_durable=True,
+            key=_secret(folder / "storage-key"),
+            port=_port(options.blob_port),
         )
         stack.callback(storage.stop)
         storage.start()
