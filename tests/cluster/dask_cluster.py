@@ -46,7 +46,9 @@ class DaskCluster:
             env=env,
         )
         self.workers.append(worker)
-        wait_for(lambda: "Registered to" in (self.folder / f"{name}.log").read_text())
+        log = self.folder / f"{name}.log"
+        wait_for(lambda: "Registered to" in log.read_text() or worker.poll() is not None, seconds=180)
+        assert worker.poll() is None, log.read_text()
         return worker
 
     def logs(self):

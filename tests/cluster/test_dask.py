@@ -18,7 +18,7 @@ from batch_scoring.fleet.errors import InputError
 from tests.cluster.dask_cluster import DaskCluster, is_alive, wait_for
 from tests.cluster.dask_jobs import QuickDask, executions
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dask")]
 
 AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 SPECS = plan_jobs("score", AT, [f"s{n}" for n in range(4)], Sharding(), {})

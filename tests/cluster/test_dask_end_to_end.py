@@ -24,7 +24,7 @@ from batch_scoring.cluster.workspace import Workspace as Data
 from tests.cluster.dask_cluster import DaskCluster, is_alive, two_hosts, wait_for
 from tests.end_to_end.workspaces import PROJECT, Workspace
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dask")]
 
 AT = datetime(2026, 2, 1, tzinfo=UTC)
 
