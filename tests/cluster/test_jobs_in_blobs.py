@@ -19,7 +19,7 @@ pytestmark = pytest.mark.azurite
 
 @pytest.fixture
 def root(container):
-    return f"{container}/data"
+    return f"abfs://{container}/data"
 
 
 def test_a_staged_training_comes_back_and_may_be_staged_again(root):
