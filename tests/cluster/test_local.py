@@ -15,6 +15,8 @@ from batch_scoring.cluster.records import Records
 from batch_scoring.cluster.settings import JobsParameters, LocalSettings
 from tests.cluster.quick_jobs import QuickJobs, executions
 
+pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
+
 AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 MANY = plan_jobs("score", AT, [f"s{n:02d}" for n in range(20)], Sharding(), {})
 SPECS = MANY[:6]

@@ -16,6 +16,8 @@ from batch_scoring.cluster.jobs import State
 from batch_scoring.fleet.errors import InputError
 from tests.cluster.azure_batch.conftest import RUN, specs
 
+pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
+
 NAMES = ("a", "b", "c")
 
 

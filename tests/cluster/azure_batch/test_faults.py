@@ -14,6 +14,8 @@ from batch_scoring.fleet.errors import InputError
 from tests.cluster.azure_batch.conftest import RUN, specs
 from tests.emulators.nodes import Fault
 
+pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
+
 TWENTY = [f"s{number:02d}" for number in range(20)]
 
 

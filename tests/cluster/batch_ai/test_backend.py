@@ -13,6 +13,8 @@ from batch_scoring.cluster.settings import JobsParameters
 from batch_scoring.fleet.errors import InputError
 from tests.cluster.batch_ai.stand_in import LOGS, RUN, specs, wait
 
+pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
+
 
 def until(condition, seconds=20.0):
     deadline = time.monotonic() + seconds

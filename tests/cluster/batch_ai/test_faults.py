@@ -13,6 +13,8 @@ from batch_scoring.fleet.errors import InputError
 from tests.cluster.batch_ai.stand_in import LOGS, RUN, specs, wait
 from tests.emulators.nodes import Clock, Fault
 
+pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
+
 TIMES = 20
 JOBS = f"/experiments/{RUN}/jobs/"
 

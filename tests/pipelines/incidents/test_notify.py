@@ -14,6 +14,8 @@ from tests.notifying.events import Recorder
 from tests.pipelines.incidents.work import Work
 from tests.predictions import WINDOW
 
+pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
+
 LATER = "2026-01-06T00:00Z"
 
 
