@@ -6,7 +6,6 @@ from pathlib import Path
 
 from batch_scoring.cluster.backend import Backend
 from batch_scoring.cluster.settings import JobsParameters
-from batch_scoring.fleet.errors import InputError
 
 
 def open_backend(data: str, env: str | None, settings: JobsParameters, project: Path) -> Backend:
@@ -34,8 +33,6 @@ def open_backend(data: str, env: str | None, settings: JobsParameters, project: 
         from batch_scoring.cluster.azure_batch.backend import AzureBatchBackend
 
         return AzureBatchBackend(data, env, settings)
-    if settings.backend == "batch_ai":
-        from batch_scoring.cluster.batch_ai.backend import BatchAIBackend
+    from batch_scoring.cluster.batch_ai.backend import BatchAIBackend
 
-        return BatchAIBackend(data, env, settings)
-    raise InputError(f"jobs.backend: {settings.backend!r} is not there yet")
+    return BatchAIBackend(data, env, settings)

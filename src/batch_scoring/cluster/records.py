@@ -143,9 +143,17 @@ class Records:
         """Put a job's record in the place of the one before."""
         text = json.dumps(record.to_json(), indent=1, ensure_ascii=False) + "\n"
         folder, file = self._run(record.run), f"{record.name}.json"
-        folder.entry(file)  # whichever is there now is replaced: the last attempt counts
-        with folder.writing(file) as out:
-            out.write(text.encode())
+        for pause in (*_PAUSES, None):
+            folder.entry(file)  # whichever is there now is replaced: the last attempt counts
+            try:
+                with folder.writing(file) as out:
+                    out.write(text.encode())
+                return
+            except OvertakenError:
+                # An engine that thought the job lost has it run twice at once; neither fails for its record.
+                if pause is None:
+                    raise
+                time.sleep(pause)
 
     def write_log(self, run: str, name: str, attempt: int, text: bytes) -> None:
         """Keep what an attempt at a job has printed."""

@@ -15,7 +15,6 @@ from batch_scoring.cluster.settings import JobsParameters
 from batch_scoring.cluster.workspace import Workspace
 
 SECONDS_BETWEEN_POLLS = 2.0
-_READERS = 16
 
 
 @dataclass(frozen=True)
