@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +60,19 @@ def test_a_job_that_has_succeeded_is_not_run_again(records, run_of):
     run_of("raise SystemExit(3)")
     assert execute(records, RUN, JOB, []) == 0
     assert records.record(RUN, JOB).attempt == 1
+
+
+def test_a_success_of_the_same_job_elsewhere_is_not_undone(records, run_of, tmp_path):
+    """An engine thought it lost, and ran it a second time."""
+    run_of("")
+    execute(records, RUN, "other", [])
+    theirs = replace(records.record(RUN, "other"), name=JOB)
+    records.write_record(theirs)
+    place = records.path(RUN, f"{JOB}.json")
+    Path(place).rename(tmp_path / "theirs")
+    run_of(f"import os; os.replace({str(tmp_path / 'theirs')!r}, {place!r}); raise SystemExit(1)")
+    assert execute(records, RUN, JOB, []) == 0
+    assert records.record(RUN, JOB) == theirs
 
 
 def test_a_job_that_failed_tells_why_and_may_be_run_again(records, run_of):

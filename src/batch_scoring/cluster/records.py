@@ -142,25 +142,28 @@ class Records:
     def write_record(self, record: JobRecord) -> None:
         """Put a job's record in the place of the one before."""
         text = json.dumps(record.to_json(), indent=1, ensure_ascii=False) + "\n"
-        folder, file = self._run(record.run), f"{record.name}.json"
-        for pause in (*_PAUSES, None):
-            folder.entry(file)  # whichever is there now is replaced: the last attempt counts
-            try:
-                with folder.writing(file) as out:
-                    out.write(text.encode())
-                return
-            except OvertakenError:
-                # An engine that thought the job lost has it run twice at once; neither fails for its record.
-                if pause is None:
-                    raise
-                time.sleep(pause)
+        self._put(record.run, f"{record.name}.json", text.encode())
 
     def write_log(self, run: str, name: str, attempt: int, text: bytes) -> None:
         """Keep what an attempt at a job has printed."""
-        folder, file = self._run(run), f"{name}.{attempt}.log"
-        folder.entry(file)
-        with folder.writing(file) as out:
-            out.write(text)
+        self._put(run, f"{name}.{attempt}.log", text)
+
+    def _put(self, run: str, file: str, text: bytes) -> None:
+        """Put a file in the place of whichever is there: the last one counts.
+
+        An engine that thought a job lost has it run twice at once; neither fails for what it notes here.
+        """
+        folder = self._run(run)
+        for pause in (*_PAUSES, None):
+            folder.entry(file)
+            try:
+                with folder.writing(file) as out:
+                    out.write(text)
+                return
+            except OvertakenError:
+                if pause is None:
+                    raise
+                time.sleep(pause)
 
     def log(self, run: str, name: str) -> str | None:
         """What the last attempt that ended has printed; None: there is none."""

@@ -229,7 +229,7 @@ def retry(
         return
     click.echo(f"{look.run}: {number(len(names), 'job')} run again on {look.backend.name}")
     look.backend.retry(look.run, [look.specs[name] for name in names])
-    if is_waiting or look.backend.name == "local":
+    if is_waiting or look.backend.submits_to_the_end:
         end_runs(cluster, [look.run])
 
 
