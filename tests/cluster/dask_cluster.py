@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+from distributed import Client
 
 PROJECT = Path(__file__).parents[2]
 
@@ -46,10 +47,13 @@ class DaskCluster:
             env=env,
         )
         self.workers.append(worker)
-        log = self.folder / f"{name}.log"
-        wait_for(lambda: "Registered to" in log.read_text() or worker.poll() is not None, seconds=180)
-        assert worker.poll() is None, log.read_text()
+        with Client(self.address, set_as_default=False) as client:
+            wait_for(lambda: len(client.scheduler_info(n_workers=-1)["workers"]) >= self.alive(), self.logs)
+        assert worker.poll() is None, self.logs()
         return worker
+
+    def alive(self):
+        return sum(worker.poll() is None for worker in self.workers)
 
     def logs(self):
         return "".join(path.read_text() for path in self.folder.glob("*.log"))
@@ -115,8 +119,8 @@ def is_alive(pid):
     return False
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, explain=str, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, explain()
         time.sleep(0.02)

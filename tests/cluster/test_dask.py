@@ -229,9 +229,11 @@ def test_credentials_do_not_travel(open_engine, cluster, monkeypatch):
 
 def test_workers_of_the_command_run_the_jobs_to_their_end(data):
     settings = JobsParameters(backend="dask", dask=DaskSettings(workers=2))
+    environment = dict(os.environ)
     engine = QuickDask(data, settings)
     try:
         assert engine.submit(RUN, SPECS) == len(SPECS)
+        assert dict(os.environ) == environment
         assert all_are(engine, State.SUCCEEDED)
     finally:
         engine.close()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from batch_scoring.cluster.dask_task import JobError
@@ -36,7 +37,8 @@ def connect(settings: JobsParameters) -> Client:
     address = settings.dask.scheduler
     if address is None:
         # Workers of ours are quiet, also when they end: what became of a job is told by us.
-        with dask.config.set({"distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical"}):
+        quiet = {"distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical"}
+        with dask.config.set(quiet), kept_environment():
             cluster = LocalCluster(
                 n_workers=settings.dask.workers or len(os.sched_getaffinity(0)),
                 threads_per_worker=settings.dask.threads,
@@ -53,6 +55,18 @@ def connect(settings: JobsParameters) -> Client:
                 "start one with `dask scheduler`, or write null for workers on this machine"
             ) from error
     raise InputError(f"jobs.dask.scheduler: {address!r} is no address that Dask understands")
+
+
+@contextmanager
+def kept_environment() -> Iterator[None]:
+    """Undo what Dask sets in the environment of this process for the workers that it starts."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def why_it_failed(error: BaseException | None) -> str:
