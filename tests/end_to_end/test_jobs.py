@@ -12,7 +12,7 @@ import pytest
 
 from batch_scoring.cluster.jobs import State
 from batch_scoring.cluster.records import Records
-from tests.end_to_end.workspaces import PROJECT, Workspace
+from tests.end_to_end.workspaces import PROJECT, SMALL_FLEET, Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("jobs")]
 
@@ -75,6 +75,20 @@ def test_jobs_score_what_one_run_scores_however_the_hour_is_cut(workspace, score
     assert workspace.files(*SCORED) == before
     workspace.run("score", f"at={AT}")
     assert workspace.files(*SCORED) == before, "a run after the jobs has nothing left to do"
+
+
+def test_pipelines_run_first_make_what_the_jobs_score(tmp_path):
+    workspace = Workspace(tmp_path / "data")
+    small_fleet = SMALL_FLEET.rpartition(",at=")[0]
+    command = [*submit(workspace, small_fleet), "--first=simulate,ingest,aggregate,train"]
+    assert "2 jobs, 2 new, on local" in run(command)
+    assert workspace.table(SCORED[0]).num_rows > 1000
+
+
+def test_nothing_is_submitted_when_what_runs_first_fails(workspace):
+    command = [*submit(workspace), "--first=receive"]
+    assert "set EVENT_HUB_CONNECTION_STRING" in run(command, expect=1).splitlines()[-1]
+    assert not (workspace.folder / "09_jobs").exists()
 
 
 def test_a_scheduler_killed_at_any_moment_and_repeated_ends_in_the_same(workspace, scored):

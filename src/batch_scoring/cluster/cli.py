@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +17,7 @@ from batch_scoring.exit_codes import FAILED
 from batch_scoring.fleet.errors import InputError
 
 if TYPE_CHECKING:
+    from batch_scoring.cluster.opening import Cluster
     from batch_scoring.cluster.settings import JobsParameters
 
 PIPELINES = ("score", "train", "evaluate")
@@ -33,11 +36,13 @@ timings_cli.add_to(jobs)
 @command(jobs, "submit")
 @click.option("--at", metavar="TIME", help="The scheduled time; default: the last full jobs.every.")
 @click.option("--pipeline", type=click.Choice(PIPELINES), default="score", show_default=True)
+@click.option("--first", metavar="PIPELINES", help="Run these here first, such as receive,ingest,aggregate.")
 @click.option("--wait/--no-wait", default=False, help="Wait for the jobs, and exit with 1 if one failed.")
 @click.option("--params", default="", metavar="KEY=VALUE,…", help="Other settings than those of the files.")
 def submit_jobs(
     at: str | None,
     pipeline: str,
+    first: str | None,
     wait: bool,
     params: str,
     data: str | None,
@@ -55,6 +60,8 @@ def submit_jobs(
     cluster = open_cluster(data, env, backend, params)
     workspace = Workspace(cluster.data, lambda: open_context(cluster.data, env).catalog["previous_models"])
     moment = _scheduled(at, cluster.settings)
+    if first is not None:
+        _run_first(first, cluster, moment)
     done = scheduler.submit(
         cluster.backend, workspace, cluster.records, pipeline, moment, cluster.settings, cluster.overrides
     )
@@ -62,6 +69,20 @@ def submit_jobs(
         click.echo(f"{one.run}: {number(len(one.specs), 'job')}, {one.new} new, on {cluster.backend.name}")
     if wait or cluster.backend.submits_to_the_end:
         end_runs(cluster, [one.run for one in done])
+
+
+def _run_first(pipelines: str, cluster: Cluster, at: datetime) -> None:
+    """Run pipelines in a process of their own; one that fails ends the command, and nothing is submitted."""
+    from batch_scoring.cluster.execute import run_pipelines
+    from batch_scoring.cluster.jobs import as_text
+
+    params = [f"data={cluster.data}", f"at={as_text(at)}", cluster.overrides]
+    env = [f"--env={cluster.env}"] if cluster.env else []
+    with tempfile.TemporaryDirectory(prefix="batch_scoring_") as folder:
+        arguments = [f"--pipelines={pipelines}", f"--params={','.join(filter(None, params))}", *env]
+        code, _ = run_pipelines(arguments, Path(folder) / "timings.json")
+    if code != 0:
+        raise SystemExit(code)
 
 
 @command(jobs, "register")

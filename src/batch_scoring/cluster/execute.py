@@ -70,11 +70,7 @@ def execute(records: Records, run: str, name: str, arguments: Sequence[str]) -> 
     records.write_record(record)
     with tempfile.TemporaryDirectory(prefix="batch_scoring_") as folder:
         timings = Path(folder) / "timings.json"
-        for attempt in range(MAX_OVERTAKEN + 1):
-            code, output = _run(arguments, timings)
-            if code != OVERTAKEN or attempt == MAX_OVERTAKEN:
-                break
-            time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.1 * 2**attempt)))
+        code, output = run_pipelines(arguments, timings)
         known = json.loads(timings.read_text()) if timings.is_file() else {}
     other = records.record(run, name)
     if code != 0 and other is not None and other.state is State.SUCCEEDED:
@@ -85,6 +81,31 @@ def execute(records: Records, run: str, name: str, arguments: Sequence[str]) -> 
     records.write_record(ended)
     insights.tell(ended)
     return code
+
+
+def run_pipelines(arguments: Sequence[str], timings: Path) -> tuple[int, bytes]:
+    """``kedro run`` in a process of its own, again while it is overtaken.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Of ``kedro run``.
+    timings : Path
+        Where the run is to write what it took.
+
+    Returns
+    -------
+    code : int
+        Of the exit; 128 and the signal's number where one ended it.
+    output : bytes
+        Of the last run, which was passed on as it came.
+    """
+    for attempt in range(MAX_OVERTAKEN + 1):
+        code, output = _run(arguments, timings)
+        if code != OVERTAKEN or attempt == MAX_OVERTAKEN:
+            break
+        time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.1 * 2**attempt)))
+    return code, output
 
 
 def _run(arguments: Sequence[str], timings: Path) -> tuple[int, bytes]:
