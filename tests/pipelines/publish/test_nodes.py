@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -48,6 +49,19 @@ def simulated():
 
 def test_events_are_the_simulated_readings_in_their_order():
     assert readings_in(rounds()) == simulated()
+
+
+def test_parts_of_the_time_are_together_all_of_it_in_the_order_of_coming():
+    cuts = [None, "2026-01-05T05:00Z", "2026-01-05T05:30Z", "2026-01-05T19:00Z", None]
+    parts = [readings_in(rounds(**{"from": since, "to": until})) for since, until in pairwise(cuts)]
+    assert all(parts)
+    assert [one for part in parts for one in part] == simulated()
+    assert max(time for time, *_ in parts[1]) < datetime(2026, 1, 5, 5, 30, tzinfo=UTC)
+
+
+def test_a_span_that_ends_before_it_begins_is_refused():
+    with pytest.raises(InputError, match="is not after"):
+        rounds(**{"from": "2026-01-05T05:00Z", "to": "2026-01-05T05:00Z"})
 
 
 def test_arrays_hold_readings_of_one_device_in_its_order():

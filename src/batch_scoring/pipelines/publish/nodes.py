@@ -57,9 +57,10 @@ def publish_readings(
     settings = read_parameters(PublishParameters, parameters, "publish")
     fleet = build_fleet(read_parameters(Simulation, simulation, "simulate"), Selection.read(device, sensor))
     log.info("publishing %d days of %d devices", fleet.simulation.days, len(fleet.devices))
+    spans = _spans(fleet, settings)
     if settings.real_time:
-        return Stream(EVENT, _events(fleet, settings, _rounds_of_the_clock(fleet, scheduled_time(at))))
-    return Stream(EVENT, _events(fleet, settings, _rounds(fleet, settings.readings_per_second)))
+        return Stream(EVENT, _events(fleet, settings, _rounds_of_the_clock(spans, scheduled_time(at))))
+    return Stream(EVENT, _events(fleet, settings, _rounds(spans, settings.readings_per_second)))
 
 
 def _events(
@@ -76,33 +77,48 @@ def _events(
     yield held
 
 
-def _rounds(fleet: Fleet, rate: float | None) -> Iterator[tuple[pa.Table, float]]:
-    """Readings that are sent together, and when, in seconds after the start; None: at once."""
-    # A round is sent at its end: at a slow rate rounds are short, so that readings trickle.
-    step = READINGS_A_ROUND if rate is None else int(min(READINGS_A_ROUND, max(1, rate)))
-    sent = 0
-    for day in range(fleet.simulation.days):
-        for span in day_spans(fleet, day):
-            for readings in _slices(span, step):
-                sent += readings.num_rows
-                yield readings, sent / rate if rate is not None else 0.0
-
-
-def _rounds_of_the_clock(fleet: Fleet, start: datetime) -> Iterator[tuple[pa.Table, float]]:
-    """The same by the fleet's own clock: what was measured before the start at once, the rest as it comes."""
-    begin, latest = round(start.timestamp() * 1e6), np.iinfo(np.int64).min
+def _spans(fleet: Fleet, settings: PublishParameters) -> Iterator[tuple[pa.Table, np.ndarray]]:
+    """The readings that are to be sent, with the microseconds since 1970 at which they come, ascending."""
+    latest = np.iinfo(np.int64).min
+    ends = [None if time is None else round(time.timestamp() * 1e6) for time in (settings.from_, settings.to)]
     for day in range(fleet.simulation.days):
         for span in day_spans(fleet, day):
             # Readings that waited for a broken link are sent with those beside them.
             times = np.append(latest, to_numpy(span["timestamp"]).astype(np.int64))
             arrival = np.maximum.accumulate(times)[1:]
             latest = arrival.max(initial=latest)
-            n_past = int(np.searchsorted(arrival, begin, side="right"))
-            for readings in _slices(span.slice(0, n_past), READINGS_A_ROUND):
-                yield readings, 0.0
-            cuts = n_past + np.flatnonzero(np.diff(arrival[n_past:], prepend=-1, append=-1))
-            for first, last in pairwise(cuts.tolist()):
-                yield span.slice(first, last - first), float(arrival[first] - begin) / 1e6
+            first, last = (
+                default if end is None else int(np.searchsorted(arrival, end))
+                for end, default in zip(ends, (0, len(arrival)), strict=True)
+            )
+            yield span.slice(first, max(0, last - first)), arrival[first:last]
+
+
+def _rounds(
+    spans: Iterable[tuple[pa.Table, np.ndarray]], rate: float | None
+) -> Iterator[tuple[pa.Table, float]]:
+    """Readings that are sent together, and when, in seconds after the start; None: at once."""
+    # A round is sent at its end: at a slow rate rounds are short, so that readings trickle.
+    step = READINGS_A_ROUND if rate is None else int(min(READINGS_A_ROUND, max(1, rate)))
+    sent = 0
+    for span, _ in spans:
+        for readings in _slices(span, step):
+            sent += readings.num_rows
+            yield readings, sent / rate if rate is not None else 0.0
+
+
+def _rounds_of_the_clock(
+    spans: Iterable[tuple[pa.Table, np.ndarray]], start: datetime
+) -> Iterator[tuple[pa.Table, float]]:
+    """The same by the fleet's own clock: what was measured before the start at once, the rest as it comes."""
+    begin = round(start.timestamp() * 1e6)
+    for span, arrival in spans:
+        n_past = int(np.searchsorted(arrival, begin, side="right"))
+        for readings in _slices(span.slice(0, n_past), READINGS_A_ROUND):
+            yield readings, 0.0
+        cuts = n_past + np.flatnonzero(np.diff(arrival[n_past:], prepend=-1, append=-1))
+        for first, last in pairwise(cuts.tolist()):
+            yield span.slice(first, last - first), float(arrival[first] - begin) / 1e6
 
 
 def _slices(readings: pa.Table, step: int) -> Iterator[pa.Table]:

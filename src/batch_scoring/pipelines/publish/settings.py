@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from batch_scoring.fleet.errors import InputError
 
@@ -19,6 +20,8 @@ class PublishParameters:
         When a number makes no sense.
     """
 
+    from_: datetime | None = None
+    to: datetime | None = None
     readings_per_second: float | None = None
     real_time: bool = False
     readings_per_event: int = 1
@@ -39,3 +42,5 @@ class PublishParameters:
         for name in _SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"publish.{name}: {getattr(self, name)} is not between 0 and 1")
+        if self.from_ is not None and self.to is not None and self.from_ >= self.to:
+            raise InputError(f"publish.to: {self.to} is not after publish.from, {self.from_}")
