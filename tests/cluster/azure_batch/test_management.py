@@ -15,7 +15,7 @@ from tests.emulators.azure_batch.known_differences import (
     is_known,
 )
 from tests.emulators.azure_batch.management import ACCOUNT_ID, TOKEN, Management
-from tests.emulators.batch_ai.certificates import make_certificate
+from tests.emulators.certificates import make_certificate
 from tests.emulators.oav import Validator, require
 
 

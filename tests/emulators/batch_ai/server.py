@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from azure.core.credentials import AccessToken
 
 from tests.emulators.batch_ai.answers import Answer
-from tests.emulators.batch_ai.certificates import make_certificate
 from tests.emulators.batch_ai.service import Service
+from tests.emulators.certificates import make_certificate
 from tests.emulators.oav.exchanges import Recorder
 
 _TOKEN = "token-of-the-tests"

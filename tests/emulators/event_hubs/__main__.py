@@ -32,6 +32,7 @@ def main() -> None:
         {KEY_NAME: options.key_file.read_text().strip() if options.key_file else EXAMPLE_KEY},
         set(options.bearer_token),
         FaultFile(options.faults),
+        options.identities,
     )
     container = Container(broker)
     container.global_handler = PaddingIO()
@@ -55,6 +56,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--group", action="append", default=[], help="a consumer group beside $Default")
     parser.add_argument("--key-file", type=Path, help="the shared access key; default: a well-known example")
     parser.add_argument("--bearer-token", action="append", default=[], help="an Entra token to accept")
+    parser.add_argument("--identities", action="store_true", help="accept tokens of any identity")
     parser.add_argument("--retention-events", type=int, help="events kept in each partition")
     parser.add_argument("--retention-seconds", type=float)
     parser.add_argument("--faults", type=Path, help="a JSON file of faults, read whenever it changes")

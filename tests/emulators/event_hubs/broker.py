@@ -19,7 +19,7 @@ from tests.emulators.event_hubs.hub import Hub, split_batch
 from tests.emulators.event_hubs.management import describe
 from tests.emulators.event_hubs.partition_log import PartitionLog
 from tests.emulators.event_hubs.sockets import break_off
-from tests.emulators.event_hubs.tokens import Grant, check_signature
+from tests.emulators.event_hubs.tokens import Grant, check_identity, check_signature
 
 SENDER_CREDIT = 1000
 MAX_MESSAGE_BYTES = 1 << 20
@@ -91,6 +91,8 @@ class Broker(Handshaker):
     bearer_tokens : set of str
         Entra tokens to accept; none are looked into.
     faults : FaultFile
+    takes_identities : bool
+        Whether every token that is for event hubs is accepted until it expires.
     """
 
     def __init__(
@@ -100,10 +102,12 @@ class Broker(Handshaker):
         keys: Mapping[str, str],
         bearer_tokens: set[str],
         faults: FaultFile,
+        takes_identities: bool = False,
     ) -> None:
         super().__init__()
         self._address, self._hubs, self._faults = address, {hub.name.lower(): hub for hub in hubs}, faults
         self._keys, self._bearer_tokens = keys, bearer_tokens
+        self._takes_identities = takes_identities
         self._readers: dict[tuple[str, str, str], list[Reader]] = defaultdict(list)
         self._connections: dict[Any, ConnectionState] = {}
         self._tags = map(str, itertools.count())
@@ -357,6 +361,8 @@ class Broker(Handshaker):
             grant = check_signature(str(token), self._keys, self._now())
         elif str(token) in self._bearer_tokens:
             grant = Grant(audience, float("inf"))
+        elif self._takes_identities:
+            grant = check_identity(str(token), audience, self._now())
         else:
             grant = "InvalidToken: The token was not issued by a trusted authority."
         if isinstance(grant, str):
