@@ -1,4 +1,4 @@
-"""One TLS port for many hosts: each connection goes on to the server that stands in for the host it asks for."""
+"""One TLS port for many hosts: a connection goes on to the server that stands in for the host it names."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The deployed system on one machine: real image, real template, real workflow, stand-ins for the services."""
+"""The deployed system on one machine: the real image, template and workflow on stand-ins for the services."""
