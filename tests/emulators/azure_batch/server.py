@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.emulators import identity
 from tests.emulators.azure_batch.account import Account
 from tests.emulators.azure_batch.errors import BatchError
 from tests.emulators.azure_batch.failures import Failures
@@ -24,6 +25,7 @@ from tests.emulators.oav import Recorder
 
 ACCOUNT = "batchscoring"
 API_VERSION = "2025-06-01"
+AUDIENCE = "https://batch.core.windows.net"
 LARGEST_BODY = 1 << 20
 JSON_TYPE = "application/json; odata=minimalmetadata"
 
@@ -116,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, sent: bytes) -> Answer:
         batch = self.server.batch
         headers = {name.lower(): value for name, value in self.headers.items()}
-        if not is_signed(self.command, self.path, headers, ACCOUNT, batch.key):
+        if not self._may(headers):
             raise BatchError(
                 401, "AuthenticationFailed", "Server failed to authenticate the request.\nRequestId:…"
             )
@@ -131,8 +133,20 @@ class _Handler(BaseHTTPRequestHandler):
             if headers.get("content-type", "").replace(" ", "") != JSON_TYPE.replace(" ", ""):
                 raise BatchError(415, "UnsupportedMediaType", headers.get("content-type", ""))
             body = json.loads(sent)
-        base = f"http://{headers['host']}"
+        # Whoever asks under another port came through TLS.
+        host = headers["host"]
+        base = f"http://{host}" if self.server.batch.endpoint.endswith(host) else f"https://{host}"
         return answer(batch.account, Request(self.command, parts.path, query, headers, body, base))
+
+    def _may(self, headers: dict[str, str]) -> bool:
+        """Whether whoever asks has a token of an identity, or the account's key."""
+        kind, _, token = headers.get("authorization", "").partition(" ")
+        if kind == "Bearer":
+            try:
+                return bool(identity.read(token, (AUDIENCE,)))
+            except identity.TokenError:
+                return False
+        return is_signed(self.command, self.path, headers, ACCOUNT, self.server.batch.key)
 
     def _send(self, sent: bytes, found: Answer, more: dict[str, str]) -> None:
         is_file = isinstance(found.body, bytes)

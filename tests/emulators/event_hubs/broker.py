@@ -362,7 +362,7 @@ class Broker(Handshaker):
         elif str(token) in self._bearer_tokens:
             grant = Grant(audience, float("inf"))
         elif self._takes_identities:
-            grant = check_identity(str(token), audience, self._now())
+            grant = check_identity(str(token), audience)
         else:
             grant = "InvalidToken: The token was not issued by a trusted authority."
         if isinstance(grant, str):
