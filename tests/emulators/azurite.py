@@ -52,25 +52,34 @@ class Azurite:
         The account's key.
     port : int
         Chosen at the first start, kept at the next.
+    account : str
+        Its only one.
+    tls : tuple of Path or None
+        Certificate and key: it speaks https, and takes tokens of identities beside the account's key.
     """
 
     folder: Path | None = None
     is_durable: bool = False
     key: str = field(default_factory=new_key)
     port: int = 0
+    account: str = ACCOUNT
+    tls: tuple[Path, Path] | None = None
     process: subprocess.Popen[str] | None = None
 
     def start(self) -> Azurite:
         """Start it and wait until it listens."""
         place = ["--location", str(self.folder)] if self.folder else ["--inMemoryPersistence"]
         first = ["-r", str(DURABLE)] if self.is_durable else []
+        secured = (
+            ["--cert", str(self.tls[0]), "--key", str(self.tls[1]), "--oauth", "basic"] if self.tls else []
+        )
         self.port = self.port or lasting_port()
         self.process = subprocess.Popen(
             [
-                *("node", *first, str(PROGRAM), *place, "--blobHost", "127.0.0.1"),
+                *("node", *first, str(PROGRAM), *place, *secured, "--blobHost", "127.0.0.1"),
                 *("--blobPort", str(self.port), "--skipApiVersionCheck", "--disableTelemetry", "--silent"),
             ],
-            env=os.environ | {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{self.key}"},
+            env=os.environ | {"AZURITE_ACCOUNTS": f"{self.account}:{self.key}"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -79,7 +88,7 @@ class Azurite:
         said = ""
         for line in self.process.stdout:
             said += line
-            if found := re.search(r"successfully listens on http://127\.0\.0\.1:(\d+)", line):
+            if found := re.search(r"successfully listens on https?://127\.0\.0\.1:(\d+)", line):
                 self.port = int(found[1])
                 return self
         raise RuntimeError(f"Azurite did not start: {said}")
@@ -121,12 +130,16 @@ class Azurite:
 
     def url(self, port: int | None = None) -> str:
         """The account's URL; through another port, such as a proxy's."""
-        return f"http://127.0.0.1:{port or self.port}/{ACCOUNT}"
+        return f"{self._scheme}://127.0.0.1:{port or self.port}/{self.account}"
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self.tls else "http"
 
     def connection_string(self, port: int | None = None) -> str:
         """With the account's key."""
         return (
-            f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={self.key};"
+            f"DefaultEndpointsProtocol={self._scheme};AccountName={self.account};AccountKey={self.key};"
             f"BlobEndpoint={self.url(port)};"
         )
 
