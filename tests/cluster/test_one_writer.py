@@ -11,7 +11,7 @@ import pytest
 
 from batch_scoring.cluster import one_writer
 from batch_scoring.cluster.one_writer import SILENCE, OneWriter
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.fleet.errors import InputError, OvertakenError
 from batch_scoring.storage import open_folder
 
 NAME = "a/turn.json"
@@ -99,6 +99,22 @@ def test_the_turn_of_a_machine_that_is_silent_is_taken_after_a_while(folder):
 def test_the_turn_is_left_when_the_work_fails(folder):
     with pytest.raises(ZeroDivisionError), OneWriter(folder, NAME, waited):
         _ = 1 / 0
+    with OneWriter(folder, NAME, waited):
+        pass
+
+
+def test_a_turn_is_left_although_another_one_is_just_trying_to_take_it(folder, monkeypatch):
+    turn = OneWriter(folder, NAME, lambda _: None)
+    replace, refusals = folder.replace, [OvertakenError("another run is writing this file now")] * 3
+
+    def refused_thrice(*arguments):
+        if refusals:
+            raise refusals.pop()
+        replace(*arguments)
+
+    with turn:
+        monkeypatch.setattr(folder, "replace", refused_thrice)
+    assert refusals == []
     with OneWriter(folder, NAME, waited):
         pass
 

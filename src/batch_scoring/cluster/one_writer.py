@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import threading
 import time
 from collections import defaultdict
@@ -23,6 +24,7 @@ SILENCE = timedelta(minutes=10)
 _here: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 _SECONDS_BETWEEN_SIGNS = 30.0
 _SECONDS_BETWEEN_LOOKS = 1.0
+_LONGEST_PAUSE_BEHIND_OTHERS = 0.05
 
 
 class OneWriter:
@@ -59,7 +61,7 @@ class OneWriter:
         """Leave the turn to others."""
         try:
             with suppress(OvertakenError):
-                self._write(is_over=True)
+                self._write_ours(is_over=True)
         finally:
             self._lock.release()
 
@@ -85,17 +87,30 @@ class OneWriter:
         if time.monotonic() - self._signed < _SECONDS_BETWEEN_SIGNS:
             return
         try:
-            self._write(is_over=False)
+            self._write_ours(is_over=False)
         except OvertakenError as error:
             raise InputError(
                 f"{self._folder.path(self._name)}: another process took over, as this one was silent for "
                 f"more than {SILENCE}; it goes on with what is left"
             ) from error
 
+    def _write_ours(self, is_over: bool) -> None:
+        """Write about a turn that we have; raises OvertakenError when we have it no more."""
+        while True:
+            try:
+                return self._write(is_over)
+            except OvertakenError:
+                # Somebody may only be trying, in vain: our turn is lost when the file says so.
+                there, self._version = self._read()
+                if there is None or there["over"] or _whose(there) != _we():
+                    raise
+                self._pause(random.uniform(0, _LONGEST_PAUSE_BEHIND_OTHERS))
+
     def _write(self, is_over: bool) -> None:
+        host, process = _we()
         values = {
-            "host": process_identity.host(),
-            "process": process_identity.process(),
+            "host": host,
+            "process": process,
             "pid": os.getpid(),
             "signed": as_text(datetime.now(UTC)),
             "over": is_over,
@@ -110,6 +125,14 @@ class OneWriter:
         except FileNotFoundError:
             return None, None
         return json.loads(text), version
+
+
+def _we() -> tuple[str, str]:
+    return process_identity.host(), process_identity.process()
+
+
+def _whose(there: dict[str, Any]) -> tuple[str, str]:
+    return there["host"], there["process"]
 
 
 def _is_over(there: dict[str, Any]) -> bool:
