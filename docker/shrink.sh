@@ -1,6 +1,6 @@
 #!/bin/sh
 # Removes what no run imports from a site-packages folder: headers, tests, stubs, sources of Cython, and
-# Arrow's servers (Flight) and plans (Substrait). tests/containers/test_image.py imports all that is left.
+# Arrow's servers (Flight). tests/containers/test_image.py imports what is left.
 set -eu
 cd "$1"
 
@@ -9,7 +9,7 @@ for package in numpy pandas pyarrow scipy sklearn matplotlib; do
 done
 find . -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.a' \) -delete
 rm -rf pyarrow/src _duckdb-stubs duckdb-stubs adbc_driver_duckdb
-rm -f pyarrow/*flight* pyarrow/*substrait* pyarrow/_pyarrow_cpp_tests*
+rm -f pyarrow/*flight* pyarrow/_pyarrow_cpp_tests*
 
 # Wheels hold no links: a library lies there under three names, and only one of them is asked for.
 for library in pyarrow/lib*.so.*.*.*; do
@@ -19,3 +19,8 @@ done
 
 # Names for linkers and debuggers. What was grafted into *.libs was patched already: it is left as it is.
 find . -type f -name '*.so*' -not -path './*.libs/*' -exec strip --strip-unneeded {} +
+
+if find pyarrow -name '*.so*' -exec ldd {} + | grep 'not found'; then
+    echo "shrink.sh: pyarrow needs these libraries; remove less" >&2
+    exit 1
+fi
