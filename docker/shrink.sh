@@ -1,6 +1,6 @@
 #!/bin/sh
 # Removes what no run imports from a site-packages folder: headers, tests, stubs, sources of Cython, and
-# Arrow's servers (Flight). tests/containers/test_image.py imports what is left.
+# Arrow's servers (Flight), templates of new projects. tests/containers/test_image.py imports what is left.
 set -eu
 cd "$1"
 
@@ -8,7 +8,7 @@ for package in numpy pandas pyarrow scipy sklearn matplotlib; do
     [ ! -d "$package" ] || find "$package" -type d \( -name tests -o -name include \) -prune -exec rm -rf {} +
 done
 find . -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.a' \) -delete
-rm -rf pyarrow/src _duckdb-stubs duckdb-stubs adbc_driver_duckdb
+rm -rf kedro/templates pyarrow/src _duckdb-stubs duckdb-stubs adbc_driver_duckdb
 rm -f pyarrow/*flight* pyarrow/_pyarrow_cpp_tests*
 
 # Wheels hold no links: a library lies there under three names, and only one of them is asked for.

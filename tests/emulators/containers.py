@@ -1,4 +1,4 @@
-"""Real containers without an engine's service: podman with all that it keeps in one folder, and its base image.
+"""Real containers on a bare machine: podman with all that it keeps in one folder, and its base image.
 
 The base image is made of Debian's packages and has the name that the Dockerfile asks for, as no registry of
 images can be reached from everywhere.
@@ -63,11 +63,14 @@ class Podman:
         self.folder.mkdir(parents=True, exist_ok=True)
         for name, text in _settings(self.folder).items():
             (self.folder / name).write_text(text)
+        logins = self.folder / "auth.json"
+        if not logins.exists():
+            logins.write_text("{}")
         self.environment = {
             "CONTAINERS_CONF": str(self.folder / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(self.folder / "storage.conf"),
             "CONTAINERS_REGISTRIES_CONF": str(self.folder / "registries.conf"),
-            "REGISTRY_AUTH_FILE": str(self.folder / "auth.json"),
+            "REGISTRY_AUTH_FILE": str(logins),
         }
         if self.authority is not None:
             self.trust(self.authority)

@@ -85,13 +85,9 @@ def find_engine(wanted: str | None = None) -> str:
 
 def build_command(engine: str, build: Build, more: Sequence[str] = ()) -> list[str]:
     """The command that builds, to be run in the project's folder."""
-    arguments = {
-        "BASE": build.base,
-        "EXTRAS": VARIANTS[build.variant],
-        "VERSION": build.version,
-        "REVISION": build.commit.revision,
-        "CREATED": build.commit.made,
-    }
+    arguments = {"BASE": build.base, "EXTRAS": VARIANTS[build.variant]}
+    # No arguments of the build: Podman 4 takes layers of its cache for those of other arguments.
+    labels = {"version": build.version, "revision": build.commit.revision, "created": build.commit.made}
     own = {
         "podman": [f"--timestamp={TIMESTAMP}"],
         "docker": [f"--build-arg=SOURCE_DATE_EPOCH={TIMESTAMP}"],
@@ -100,6 +96,7 @@ def build_command(engine: str, build: Build, more: Sequence[str] = ()) -> list[s
         *(engine, "build", "--file=docker/Dockerfile", f"--tag={build.name}"),
         *own[engine],
         *(f"--build-arg={name}={value}" for name, value in arguments.items()),
+        *(f"--label=org.opencontainers.image.{name}={value}" for name, value in labels.items()),
         *more,
         ".",
     ]
