@@ -34,7 +34,7 @@ mlflow: $(VENV)/.run  ## look at runs and model versions in MLflow, http://127.0
 services: $(VENV)/.dev .azurite/.ready  ## an event hub and Blob Storage on this machine, until Ctrl-C; says how to connect
 	@$(BIN)/python -m tests.emulators.services
 
-test: $(VENV)/.dev system-packages .azurite/.ready .oav/.ready  ## set up, then run every test
+test: $(VENV)/.dev system-packages .azurite/.ready .oav/.ready .containers/.ready  ## set up, then run every test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-quick: $(VENV)/.dev  ## the quick tests only, under a minute
@@ -62,7 +62,7 @@ lock:  ## choose the newest versions that fit and write requirements.lock
 	  --no-header --no-annotate --no-emit-index-url --upgrade --quiet --output-file requirements.lock
 
 clean:  ## remove the environment and everything computed, ./data too
-	rm -rf $(VENV) .azurite .oav .viz build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .azurite .oav .containers .viz build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 	find data -mindepth 1 -not -name README.md -delete
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 	find src -name '*.so' -delete
@@ -90,6 +90,23 @@ OAV_VERSION := 4.0.3
 	@mkdir -p .oav
 	@! command -v npm >/dev/null || grep -qs '"version": "$(OAV_VERSION)"' .oav/node_modules/oav/package.json || \
 	  npm install --prefix .oav --no-audit --no-fund --no-package-lock --loglevel=error oav@$(OAV_VERSION)
+	@touch $@
+
+# Real containers: podman, a registry, and a base image made of Debian's packages in place of python:3.12-slim.
+CONTAINER_PROGRAMS := podman runc docker-registry mmdebstrap
+.containers/.ready: Makefile
+	@command -v $(CONTAINER_PROGRAMS) >/dev/null && [ "$$(command -v $(CONTAINER_PROGRAMS) | wc -l)" = 4 ] || \
+	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(CONTAINER_PROGRAMS) >/dev/null; } || \
+	  echo "no podman and no right to install it: tests of containers will be skipped"
+	@mkdir -p .containers
+	@! command -v mmdebstrap >/dev/null || [ -s .containers/base.tar ] || [ "$$(id -u)" != 0 ] || { \
+	  mmdebstrap --quiet --variant=minbase --include=ca-certificates,netbase,tzdata,python3,python3-venv \
+	    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+	    --dpkgopt='path-exclude=/usr/share/locale/*' \
+	    --customize-hook='ln -sf /usr/bin/python3 "$$1/usr/local/bin/python"' \
+	    --customize-hook='rm -f "$$1/etc/resolv.conf" "$$1/etc/hostname"' bookworm .containers/unfinished.tar && \
+	  mv .containers/unfinished.tar .containers/base.tar; }
 	@touch $@
 
 # One stamp a set of extras, so that a changed lock or pyproject installs again.

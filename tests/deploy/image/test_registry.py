@@ -1,0 +1,116 @@
+"""Logging in to a registry, over TLS where it is a Container Registry."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from urllib.parse import parse_qs
+
+import pytest
+
+from batch_scoring.deploy.image.registry import SCOPE, TOKEN_USER, Login, exchange, login_for
+from batch_scoring.fleet.errors import InputError
+from tests.emulators.batch_ai.certificates import make_certificate
+from tests.secret_scan import secrets_in
+
+USER = {"CONTAINER_REGISTRY_USER": "me", "CONTAINER_REGISTRY_PASSWORD": "hunter2"}
+
+
+@pytest.fixture
+def service(tmp_path, monkeypatch):
+    """The exchange of tokens of a Container Registry."""
+    asked, answers = [], SimpleNamespace(status=200, body={"refresh_token": "the-refresh-token"})
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            asked.append((self.path, self.headers["Content-Type"], parse_qs(body)))
+            self.send_response(answers.status)
+            self.end_headers()
+            self.wfile.write(json.dumps(answers.body).encode())
+
+        def log_message(self, *_):
+            pass
+
+    certificate, key = make_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    yield SimpleNamespace(host=f"127.0.0.1:{server.server_port}", asked=asked, answers=answers)
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_token_is_exchanged_as_the_service_describes(service):
+    assert exchange(service.host, "entra-token") == "the-refresh-token"
+    ((path, kind, form),) = service.asked
+    assert (path, kind) == ("/oauth2/exchange", "application/x-www-form-urlencoded")
+    assert form == {
+        "grant_type": ["access_token"],
+        "service": [service.host],
+        "access_token": ["entra-token"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (401, {}, "give it the role AcrPush"),
+        (200, {}, "expected a token, got an answer with status 200"),
+        (500, [], "expected a token, got an answer with status 500"),
+    ],
+)
+def test_what_the_registry_refuses_is_one_sentence_without_the_token(service, status, body, told, caplog):
+    service.answers.status, service.answers.body = status, body
+    with caplog.at_level("DEBUG"), pytest.raises(InputError, match=told) as error:
+        exchange(service.host, "entra-token")
+    assert secrets_in((str(error.value) + caplog.text).encode(), ["entra-token"]) == set()
+
+
+def test_a_registry_that_is_not_there_is_one_sentence():
+    with pytest.raises(InputError, match="the registry does not answer"):
+        exchange("127.0.0.1:1", "entra-token")
+
+
+def test_an_azure_registry_is_logged_in_to_by_identity(monkeypatch):
+    scopes = []
+    credential = SimpleNamespace(get_token=lambda *s: scopes.extend(s) or SimpleNamespace(token="t"))
+    exchanged = []
+    monkeypatch.setattr(
+        "batch_scoring.deploy.image.registry.exchange", lambda *given: exchanged.append(given) or "refresh"
+    )
+    assert login_for("fleet.azurecr.io", {}, credential) == Login(TOKEN_USER, "refresh")
+    assert (scopes, exchanged) == ([SCOPE], [("fleet.azurecr.io", "t")])
+
+
+def test_no_identity_is_one_sentence():
+    from azure.core.exceptions import ClientAuthenticationError
+
+    def fail(*_):
+        raise ClientAuthenticationError("a long story")
+
+    with pytest.raises(InputError, match="run `az login`, or set CONTAINER_REGISTRY_USER"):
+        login_for("fleet.azurecr.io", {}, SimpleNamespace(get_token=fail))
+
+
+@pytest.mark.parametrize("registry", ["fleet.azurecr.io", "registry.example:5000"])
+def test_a_password_of_the_environment_comes_first(registry):
+    assert login_for(registry, USER) == Login("me", "hunter2")
+
+
+@pytest.mark.parametrize("registry", ["registry.example:5000", "azurecr.io.example", "evil-azurecr.io"])
+def test_another_registry_is_never_given_a_token(registry):
+    assert login_for(registry, {}) is None
+
+
+@pytest.mark.parametrize("name", USER)
+def test_half_a_login_is_refused(name):
+    missing = next(other for other in USER if other != name)
+    with pytest.raises(InputError, match=f"{missing}: it is not set"):
+        login_for("registry.example", {name: "x"})

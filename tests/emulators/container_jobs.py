@@ -1,0 +1,62 @@
+"""Jobs of the stand-ins for clusters in real containers: a runner for :mod:`tests.emulators.nodes`."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.emulators.containers import Podman, run_options
+from tests.emulators.nodes import ERR, OUT, KilledWith, Runner, Work
+
+
+class ContainerJob(KilledWith):
+    """The podman of a job. Its container belongs to another process, so killing podman is not enough."""
+
+    podman: Podman
+    container: str
+
+    def after_kill(self) -> None:
+        self.podman.run("rm", "--force", "--time=0", "--ignore", self.container)
+
+
+def container_runner(
+    podman: Podman,
+    image: str = "",
+    volumes: Mapping[Path, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    network: str = "host",
+) -> Runner:
+    """Run each job in a container, locked in.
+
+    Parameters
+    ----------
+    podman : Podman
+        Of the nodes. It has to know the registry's password, and pulls an image that it does not have.
+    image : str
+        Of jobs that name none.
+    volumes : mapping of Path to str, optional
+        Folders of this machine and where they are in the container.
+    environment : mapping of str to str, optional
+        Variables beside those of a job.
+    network : str
+    """
+
+    def start(work: Work, folder: Path) -> subprocess.Popen:
+        name = f"job-{folder.name}-{secrets.token_hex(4)}"
+        options = run_options(volumes or {}, {**(environment or {}), **work.environment}, network)
+        with (folder / OUT).open("wb") as out, (folder / ERR).open("wb") as err:
+            job = ContainerJob(
+                ["podman", "run", f"--name={name}", *options, work.image or image, *work.command],
+                env=podman.environment
+                | {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        job.podman, job.container = podman, name
+        return job
+
+    return start

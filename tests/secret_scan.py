@@ -1,0 +1,34 @@
+"""Looks for secrets in bytes: those that are known, and what looks like one of Azure's or of a key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+# Long enough that examples in the documentation of packages ("AccountKey=<key>", "…") are none.
+LOOKS = {
+    "account key": rb"(?:AccountKey|SharedAccessKey)=[A-Za-z0-9+/]{43,}=",
+    "shared access signature": rb"[?&;]sig=[A-Za-z0-9%+/]{43,}",
+    "private key": rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\r?\n[A-Za-z0-9+/=\r\n]{100,}",
+    "token": rb"\beyJ[A-Za-z0-9_-]{20,}\.eyJ[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}",
+    "password in a URL": rb"https?://[A-Za-z0-9._-]+:[^/@\s:'\"<>{}$%\\]{8,}@[a-z0-9-]+\.[a-z]",
+}
+# In the documentation of packages, and secrets of nobody.
+EXAMPLES = (b":password@", b":REDACTED@", b".eyJzb21lIjoicGF5bG9hZCJ9.")
+_PATTERN = re.compile(b"|".join(b"(%s)" % look for look in LOOKS.values()))
+
+
+def secrets_in(data: bytes, known: Iterable[str] = ()) -> set[str]:
+    """Which kinds of secrets there are; ``known`` ones are the kind "known".
+
+    Examples
+    --------
+    >>> secrets_in(b"the password is hunter2", ["hunter2"])
+    {'known'}
+    """
+    found = {"known"} if any(one.encode() in data for one in known) else set()
+    names = list(LOOKS)
+    for match in _PATTERN.finditer(data):
+        if not any(example in match.group() for example in EXAMPLES):
+            found.add(names[match.lastindex - 1])
+    return found
