@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,7 +15,9 @@ if TYPE_CHECKING:
     from batch_scoring.deploy.arm.removal import Survey
     from batch_scoring.deploy.wanted import Deployable
 
-_env = click.option("--env", "-e", metavar="ENV", default="azure", show_default=True, help="Kedro environment.")
+_env = click.option(
+    "--env", "-e", metavar="ENV", default="azure", show_default=True, help="Kedro environment."
+)
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _workflows = click.option(
     "--workflows",
@@ -182,6 +183,3 @@ def _wanted(deployable: Deployable, client: Client, workflows: str) -> Wanted:
 
 def _to_stderr(text: str) -> None:
     click.echo(text, err=True)
-
-
-_Say = Callable[[str], Any]

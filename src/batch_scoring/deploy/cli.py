@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from batch_scoring.cli import OneLineErrors
+from batch_scoring.deploy import arm_cli
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.stream_analytics import WindowsQuery
@@ -20,6 +21,9 @@ _env = click.option("--env", "-e", metavar="ENV", help="Kedro configuration envi
 @click.group(name="deploy")
 def deploy() -> None:
     """Print what is to be deployed."""
+
+
+arm_cli.add_to(deploy)
 
 
 @deploy.command("stream-query", cls=OneLineErrors)

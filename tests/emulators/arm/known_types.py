@@ -41,7 +41,7 @@ _VERSIONS = {
         ("2023-12-01", "2022-06-15", "2021-08-01"): ["scheduledQueryRules"],
     },
     "Microsoft.KeyVault": {("2023-07-01", "2022-07-01"): ["vaults", "vaults/secrets"]},
-    "Microsoft.Logic": {("2019-05-01",): ["workflows"]},
+    "Microsoft.Logic": {("2019-05-01",): ["workflows", "workflows/runs"]},
     "Microsoft.ManagedIdentity": {("2023-01-31", "2018-11-30"): ["userAssignedIdentities"]},
     "Microsoft.Network": {("2023-11-01", "2024-01-01"): ["virtualNetworks", "networkSecurityGroups"]},
     "Microsoft.OperationalInsights": {("2023-09-01", "2022-10-01"): ["workspaces"]},

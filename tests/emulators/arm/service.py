@@ -378,7 +378,8 @@ class Arm:
         if name not in self.deleted_vaults:
             raise RefusedError(404, "DeletedVaultNotFound", f"The deleted vault '{name}' was not found.")
         if method == "POST" and path.lower().endswith("/purge"):
-            return self._begin(path, lambda: Answer(200, self.deleted_vaults.pop(name, None) and None), host)
+            del self.deleted_vaults[name]
+            return self._begin(path, lambda: Answer(200), host)
         return Answer(200, {"name": name, "properties": {"vaultId": self.deleted_vaults[name]}})
 
     def _act(self, path: str, asked: dict[str, str]) -> Answer:

@@ -14,7 +14,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from batch_scoring.deploy.arm import stream_job, vault
 from batch_scoring.deploy.arm.client import Client, word
 from batch_scoring.deploy.arm.failures import clear_errors, explained, innermost
-from batch_scoring.deploy.arm.foretelling import foretell
+from batch_scoring.deploy.arm.foretelling import all_new, foretell
 from batch_scoring.deploy.arm.place import OWNER_TAG
 from batch_scoring.fleet.errors import InputError
 
@@ -94,8 +94,8 @@ def would(client: Client, wanted: Wanted, say: Say) -> None:
     place = client.place
     if client.group() is None:
         say(f"would create the resource group {place.resource_group!r} in {place.location}")
-        for one in wanted.template.get("resources", []):
-            say(f"would create {one['type']}")
+        for change in all_new(wanted.template):
+            say(f"would create {change.name}")
         return
     there = client.deployment()
     if there is not None and _state(there) not in ENDED:

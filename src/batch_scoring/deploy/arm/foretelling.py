@@ -113,3 +113,8 @@ def _properties(delta: Iterable[Any], above: str = "") -> Iterable[tuple[str, st
 def _text(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def all_new(template: Mapping[str, Any]) -> list[Change]:
+    """What there would be where there is no resource group yet, which nobody can be asked about."""
+    return [Change("Create", f"{one['type']} {one['name']}") for one in template.get("resources", [])]

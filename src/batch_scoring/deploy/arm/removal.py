@@ -153,7 +153,7 @@ def _delete(client: Client, one: Item, say: Callable[[str], None]) -> None:
         except ResourceNotFoundError:
             return  # with what it was a part of
     say(f"deleted: {one}")
-    if one.type.lower() == "microsoft.keyvault/vaults" and not vault.purge(client, one.name, say):
+    if one.type.lower() == "microsoft.keyvault/vaults" and not vault.purge(client, one.name):
         say(f"note: {one} is protected from purging; it goes by itself, and the next `up` takes it back")
 
 

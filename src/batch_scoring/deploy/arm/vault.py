@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from batch_scoring.deploy.arm.client import Client
 from batch_scoring.fleet.errors import InputError
 
 API_VERSION = "2023-07-01"
+_PATIENCE_SECONDS = 300.0
 
 
 def take_back(client: Client, name: str, say: Callable[[str], None]) -> None:
@@ -26,7 +28,7 @@ def take_back(client: Client, name: str, say: Callable[[str], None]) -> None:
         say(f"taken back: Key Vault {name}, which had been deleted")
 
 
-def purge(client: Client, name: str, say: Callable[[str], None]) -> bool:
+def purge(client: Client, name: str) -> bool:
     """Let a deleted vault go for good; False where it is protected, and goes by itself after its days."""
     if not _is_deleted(client, name):
         return True
@@ -34,6 +36,11 @@ def purge(client: Client, name: str, say: Callable[[str], None]) -> bool:
         client.ask("POST", f"{_deleted(client, name)}/purge", API_VERSION)
     except InputError:
         return False
+    give_up = time.monotonic() + _PATIENCE_SECONDS
+    while _is_deleted(client, name):
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(client.place.poll_seconds)
     return True
 
 
