@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from batch_scoring.cli import OneLineErrors
-from batch_scoring.deploy import arm_cli
+from batch_scoring.deploy import arm_cli, push_cli
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.stream_analytics import WindowsQuery
@@ -24,6 +24,7 @@ def deploy() -> None:
 
 
 arm_cli.add_to(deploy)
+push_cli.add_to(deploy)
 
 
 @deploy.command("stream-query", cls=OneLineErrors)
