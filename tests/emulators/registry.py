@@ -15,7 +15,7 @@ from pathlib import Path
 
 import bcrypt
 
-from tests.emulators.batch_ai.certificates import make_certificate
+from tests.emulators.certificates import make_certificate
 from tests.emulators.ports import lasting_port
 
 _SECONDS = 20.0

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from batch_scoring.cli import OneLineErrors
-from batch_scoring.deploy import image_cli
+<<<<<<< HEAD
+from batch_scoring.deploy import arm_cli, image_cli, push_cli
+||||||| 46173a2
+=======
+>>>>>>> wip-f-arm
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.stream_analytics import WindowsQuery
@@ -23,7 +27,13 @@ def deploy() -> None:
     """Print what is to be deployed."""
 
 
+<<<<<<< HEAD
 image_cli.add_to(deploy)
+||||||| 46173a2
+=======
+arm_cli.add_to(deploy)
+push_cli.add_to(deploy)
+>>>>>>> wip-f-arm
 
 
 @deploy.command("stream-query", cls=OneLineErrors)

@@ -228,7 +228,7 @@ class LogicApp:
 
 
 def _whole(actions: Mapping[str, Any], statuses: Mapping[str, str]) -> str:
-    """The status of a level: that of the actions that nothing runs after; of a skipped one, of those before."""
+    """The status of a level: that of its last actions; of a skipped one, of those before it."""
 
     def counts(name: str) -> str:
         if statuses[name] != "Skipped":

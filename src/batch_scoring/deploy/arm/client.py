@@ -1,0 +1,168 @@
+"""The Resource Manager's own clients, with bounded patience, and plain requests for all the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.core.pipeline.policies import RetryPolicy
+from azure.core.rest import HttpRequest
+from azure.mgmt.resource.deployments import DeploymentsMgmtClient
+from azure.mgmt.resource.resources import ResourceManagementClient
+
+from batch_scoring.deploy.arm.failures import clear_errors
+from batch_scoring.deploy.arm.place import Place
+
+RETRIES = 5
+# Doubled each time, so that five tries more take half a minute; what the service asks for goes before.
+FIRST_WAIT_SECONDS = 0.8
+# Whoever is asked to wait for longer ends with a sentence instead.
+LONGEST_WAIT_SECONDS = 60.0
+
+
+class BoundedRetry(RetryPolicy):  # type: ignore[misc]
+    """Tries again what was throttled or failed, but does not sleep for as long as it is told at any price."""
+
+    def __init__(self) -> None:
+        kinds = {f"retry_{kind}": RETRIES for kind in ("total", "connect", "read", "status")}
+        super().__init__(retry_backoff_factor=FIRST_WAIT_SECONDS, retry_backoff_max=15, **kinds)
+
+    def is_retry(self, settings: dict[str, Any], response: Any) -> bool:
+        """Whether to try again; not when the service wants more patience than there is."""
+        wait = self.get_retry_after(response)
+        if wait is not None and wait > LONGEST_WAIT_SECONDS:
+            return False
+        return bool(super().is_retry(settings, response))
+
+
+class Client:
+    """The clients of a place; nothing is asked yet.
+
+    Parameters
+    ----------
+    place : Place
+    credential : token credential, optional
+        Else ``DefaultAzureCredential``.
+    **options
+        Of the SDK's pipeline, such as ``connection_verify``.
+    """
+
+    def __init__(self, place: Place, credential: Any = None, **options: Any) -> None:
+        if credential is None:
+            from azure.identity import DefaultAzureCredential
+
+            credential = DefaultAzureCredential()
+        self.place, self._credential, self._options = place, credential, options
+
+    @cached_property
+    def deployments(self) -> DeploymentsMgmtClient:
+        """Of deployments and their operations."""
+        return self._open(DeploymentsMgmtClient)
+
+    @cached_property
+    def resources(self) -> ResourceManagementClient:
+        """Of groups, resources and providers."""
+        return self._open(ResourceManagementClient)
+
+    def _open(self, kind: Any) -> Any:
+        return kind(
+            self._credential,
+            self.place.subscription,
+            base_url=self.place.endpoint,
+            credential_scopes=[self.place.scope],
+            polling_interval=self.place.poll_seconds,
+            **({"retry_policy": BoundedRetry()} | self._options),
+        )
+
+    def ask(self, method: str, path: str, api_version: str, body: Any = None, **query: str) -> Any:
+        """Send a plain request; returns the JSON of the answer, None where there is none.
+
+        Raises
+        ------
+        FileNotFoundError
+            When there is nothing at the path.
+        InputError
+            When it is refused or fails.
+        """
+        asked = "".join(f"&{quote(name)}={quote(value)}" for name, value in query.items())
+        request = HttpRequest(method, f"{quote(path)}?api-version={api_version}{asked}", json=body)
+        with clear_errors(path, self.place):
+            response = self.resources.send_request(_at(self.place.endpoint, request))
+            if response.status_code == 404:
+                raise FileNotFoundError(path)
+            if response.status_code >= 400:
+                raise HttpResponseError(response=response)
+        return response.json() if response.content else None
+
+    def listed(self, path: str, api_version: str, **query: str) -> Iterator[dict[str, Any]]:
+        """All values of a listing, page by page; none where there is nothing at the path."""
+        try:
+            page = self.ask("GET", path, api_version, **query)
+        except FileNotFoundError:
+            return
+        while page is not None:
+            yield from page.get("value", [])
+            page = self._next(path, page.get("nextLink"))
+
+    def _next(self, path: str, link: str | None) -> Any:
+        if not link:
+            return None
+        with clear_errors(path, self.place):
+            response = self.resources.send_request(HttpRequest("GET", link))
+            response.raise_for_status()
+        return response.json()
+
+    def group(self) -> Any:
+        """The resource group; None: there is none."""
+        with clear_errors(f"resource group {self.place.resource_group!r}", self.place):
+            try:
+                return self.resources.resource_groups.get(self.place.resource_group)
+            except ResourceNotFoundError as error:
+                if _code(error) != "ResourceGroupNotFound":
+                    raise
+                return None
+
+    def deployment(self) -> Any:
+        """The deployment; None: there is none."""
+        with clear_errors(f"deployment {self.place.deployment!r}", self.place):
+            try:
+                return self.deployments.deployments.get(self.place.resource_group, self.place.deployment)
+            except ResourceNotFoundError as error:
+                if _code(error) not in ("DeploymentNotFound", "ResourceGroupNotFound"):
+                    raise
+                return None
+
+    def operations(self) -> list[Any]:
+        """What the deployment has done for its resources so far."""
+        with clear_errors(f"deployment {self.place.deployment!r}", self.place):
+            return list(
+                self.deployments.deployment_operations.list(self.place.resource_group, self.place.deployment)
+            )
+
+    def in_group(self) -> list[Any]:
+        """The resources of the group that are no parts of others."""
+        with clear_errors(f"resource group {self.place.resource_group!r}", self.place):
+            try:
+                found = self.resources.resources.list_by_resource_group(
+                    self.place.resource_group, expand="provisioningState"
+                )
+                return sorted(found, key=lambda one: (one.type.lower(), one.name.lower()))
+            except ResourceNotFoundError:
+                return []
+
+
+def word(value: Any) -> str:
+    """The text of a state, which the SDK knows or does not know; empty for None."""
+    return str(getattr(value, "value", value) or "")
+
+
+def _code(error: HttpResponseError) -> str:
+    return str(getattr(error.error, "code", "") or "")
+
+
+def _at(endpoint: str, request: HttpRequest) -> HttpRequest:
+    request.url = endpoint.rstrip("/") + request.url
+    return request

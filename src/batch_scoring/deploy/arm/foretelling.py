@@ -1,0 +1,120 @@
+"""What a deployment would change, as the Resource Manager foretells it, and how a person reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from batch_scoring.deploy.arm.client import Client, word
+from batch_scoring.deploy.arm.failures import clear_errors, explained, innermost
+from batch_scoring.fleet.errors import InputError
+
+_SIGNS = {"Create": "+", "Modify": "~", "Delete": "-", "NoChange": "=", "Deploy": "!", "Unsupported": "?"}
+_VERBS = {
+    "Create": "create",
+    "Modify": "change",
+    "Delete": "delete",
+    "NoChange": "leave as it is",
+    "Ignore": "leave alone",
+    "Deploy": "deploy again",
+}
+_LONGEST_VALUE = 100
+
+
+@dataclass(frozen=True)
+class Change:
+    """What becomes of a resource.
+
+    Attributes
+    ----------
+    kind : str
+        Create, Modify, Delete, NoChange, Ignore, Deploy or Unsupported.
+    name : str
+        Its type and name.
+    properties : tuple of (sign, path, before, after)
+    """
+
+    kind: str
+    name: str
+    properties: tuple[tuple[str, str, Any, Any], ...] = ()
+
+    @property
+    def verb(self) -> str:
+        """What is done to it."""
+        return _VERBS.get(self.kind, "not know what becomes of")
+
+    @property
+    def changes(self) -> bool:
+        """Whether it will be another one."""
+        return self.kind not in ("NoChange", "Ignore", "Unsupported")
+
+    def as_data(self) -> dict[str, Any]:
+        """For ``--json``."""
+        properties = [
+            {"path": path, "change": sign, "before": before, "after": after}
+            for sign, path, before, after in self.properties
+        ]
+        return {"change": self.kind, "resource": self.name, "properties": properties}
+
+
+def foretell(client: Client, properties: Mapping[str, Any]) -> list[Change]:
+    """Ask what the deployment would change.
+
+    Raises
+    ------
+    InputError
+        When it could not be made.
+    """
+    place = client.place
+    body = {"properties": {**properties, "whatIfSettings": {"resultFormat": "FullResourcePayloads"}}}
+    with clear_errors(f"deployment {place.deployment!r}", place):
+        found = client.deployments.deployments.begin_what_if(
+            place.resource_group, place.deployment, body
+        ).result()
+    if found.error is not None:
+        raise InputError(
+            f"deployment {place.deployment!r}: {explained(innermost(found.error.as_dict()), place)}"
+        )
+    changes = found.properties.changes if found.properties is not None else found.changes
+    return [_change(one) for one in changes or []]
+
+
+def lines(changes: Iterable[Change]) -> Iterable[str]:
+    """The changes as a person reads them, and how many there are of each kind."""
+    counts: dict[str, int] = {}
+    for change in changes:
+        counts[change.kind] = counts.get(change.kind, 0) + 1
+        yield f"{_SIGNS.get(change.kind, ' ')} {change.name}"
+        for sign, path, before, after in change.properties:
+            old, new = _text(before), _text(after)
+            shown = {"+": new, "-": old}.get(sign, f"{old} → {new}")
+            yield f"    {sign} {path}: {shown}"
+    told = ", ".join(f"{count} to {_VERBS.get(kind, kind.lower())}" for kind, count in counts.items())
+    yield told or "nothing in it"
+
+
+def _change(one: Any) -> Change:
+    name = str(one.resource_id).rpartition("/providers/")[2]
+    return Change(word(one.change_type), name, tuple(_properties(one.delta or [])))
+
+
+def _properties(delta: Iterable[Any], above: str = "") -> Iterable[tuple[str, str, Any, Any]]:
+    for one in delta:
+        path = f"{above}.{one.path}" if above else str(one.path)
+        if one.children:
+            yield from _properties(one.children, path)
+        else:
+            sign = {"Create": "+", "Delete": "-", "NoEffect": "="}.get(word(one.property_change_type), "~")
+            yield sign, path, one.before, one.after
+
+
+def _text(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def all_new(template: Mapping[str, Any]) -> list[Change]:
+    """What there would be where there is no resource group yet, which nobody can be asked about."""
+    return [Change("Create", f"{one['type']} {one['name']}") for one in template.get("resources", [])]

@@ -1,0 +1,116 @@
+"""How the deployment stands: itself, its resources, and the last runs of its workflows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from batch_scoring.deploy.arm import stream_job
+from batch_scoring.deploy.arm.client import Client, word
+from batch_scoring.deploy.arm.failures import explained, innermost
+
+_LOGIC_VERSION = "2019-05-01"
+_RUNS = 5
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was found.
+
+    Attributes
+    ----------
+    deployment : mapping or None
+        Its name, state, time and error.
+    resources : list of mapping
+        Type, name and state of each.
+    workflows : list of mapping
+        Name, state and last runs of each: name, state, start, end and error.
+    """
+
+    deployment: dict[str, Any] | None
+    resources: list[dict[str, Any]]
+    workflows: list[dict[str, Any]]
+
+    def as_data(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {"deployment": self.deployment, "resources": self.resources, "workflows": self.workflows}
+
+
+def look(client: Client) -> Look:
+    """Ask for everything; nothing is changed."""
+    if client.group() is None:
+        return Look(None, [], [])
+    found = client.in_group()
+    resources = [
+        {"type": one.type, "name": one.name, "state": word(one.provisioning_state) or "Succeeded"}
+        for one in found
+    ]
+    for one in resources:
+        if one["type"].lower() == "microsoft.streamanalytics/streamingjobs":
+            one["state"] = stream_job.state(client, one["name"]) or one["state"]
+    names = [one.name for one in found if one.type.lower() == "microsoft.logic/workflows"]
+    return Look(_deployment(client), resources, [_workflow(client, name) for name in names])
+
+
+def lines(found: Look) -> Iterable[str]:
+    """As a person reads it."""
+    if found.deployment is None:
+        yield "nothing is deployed; `kedro deploy up` does so"
+    else:
+        error = f": {found.deployment['error']}" if found.deployment["error"] else ""
+        about = f"{found.deployment['state']} at {found.deployment['time']}"
+        yield f"deployment {found.deployment['name']}: {about}{error}"
+    if found.resources:
+        yield ""
+        yield from _table(("resource", "name", "state"), [tuple(one.values()) for one in found.resources])
+    for one in found.workflows:
+        yield ""
+        yield f"workflow {one['name']}: {one['state']}" + ("" if one["runs"] else ", no run yet")
+        rows = [(run["start"], run["state"], run["end"] or "", run["error"] or "") for run in one["runs"]]
+        if rows:
+            yield from _table(("start", "state", "end", "error"), rows)
+    if found.deployment is not None:
+        yield ""
+        yield "jobs and nodes: `kedro jobs list --env azure`"
+
+
+def _deployment(client: Client) -> dict[str, Any] | None:
+    found = client.deployment()
+    if found is None:
+        return None
+    properties = found.properties
+    error = innermost(properties.error.as_dict()) if properties.error is not None else None
+    return {
+        "name": found.name,
+        "state": word(properties.provisioning_state),
+        "time": properties.timestamp.isoformat(timespec="seconds") if properties.timestamp else "",
+        "error": explained(error, client.place) if error else "",
+    }
+
+
+def _workflow(client: Client, name: str) -> dict[str, Any]:
+    path = f"{client.place.group_id}/providers/Microsoft.Logic/workflows/{name}"
+    about = client.ask("GET", path, _LOGIC_VERSION)
+    page = client.ask("GET", f"{path}/runs", _LOGIC_VERSION, **{"$top": str(_RUNS)})
+    runs = [_run(one) for one in page.get("value", [])[:_RUNS]]
+    return {"name": name, "state": about["properties"].get("state", ""), "runs": runs}
+
+
+def _run(one: dict[str, Any]) -> dict[str, Any]:
+    properties = one["properties"]
+    error = properties.get("error") or {}
+    return {
+        "name": one["name"],
+        "state": properties.get("status", ""),
+        "start": properties.get("startTime", ""),
+        "end": properties.get("endTime"),
+        "error": ": ".join(filter(None, (error.get("code"), error.get("message")))) or None,
+    }
+
+
+def _table(titles: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Iterable[str]:
+    cells = [titles, *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(titles))]
+    for row in cells:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -1,0 +1,50 @@
+"""Where a deployment lies: subscription, resource group and the address of the Resource Manager."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+PUBLIC = "https://management.azure.com"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# On the resource group: it was made by `kedro deploy up`, and may go with `down`.
+OWNER_TAG = "batch-scoring-deployment"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a deployment lies.
+
+    Attributes
+    ----------
+    subscription, resource_group, location : str
+    deployment : str
+        Its name, always the same, so that a second `up` finds the first.
+    endpoint : str
+        Of the Resource Manager.
+    poll_seconds : float
+        Between two looks at what takes long.
+    """
+
+    subscription: str
+    resource_group: str
+    location: str
+    deployment: str
+    endpoint: str = PUBLIC
+    poll_seconds: float = 5.0
+
+    @property
+    def group_id(self) -> str:
+        """The id of the resource group."""
+        return f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
+
+    @property
+    def deployment_id(self) -> str:
+        """The id of the deployment."""
+        return f"{self.group_id}/providers/Microsoft.Resources/deployments/{self.deployment}"
+
+    @property
+    def scope(self) -> str:
+        """For what tokens are asked for: a stand-in on this machine takes those of the public cloud."""
+        is_here = urlsplit(self.endpoint).hostname in _LOOPBACK
+        return f"{PUBLIC if is_here else self.endpoint.rstrip('/')}/.default"

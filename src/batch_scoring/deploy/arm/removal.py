@@ -1,0 +1,220 @@
+"""Takes the deployment down: what fires first, identities last; data stays unless it is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from azure.core.exceptions import ResourceNotFoundError
+
+from batch_scoring.deploy.arm import vault
+from batch_scoring.deploy.arm.client import Client, word
+from batch_scoring.deploy.arm.deployment import ENDED
+from batch_scoring.deploy.arm.failures import clear_errors
+from batch_scoring.deploy.arm.place import OWNER_TAG
+from batch_scoring.fleet.errors import InputError
+
+DATA_TYPES = ("microsoft.storage/storageaccounts",)
+# In this order: what starts containers, these, what feeds and computes, what is looked up.
+_ORDER = (
+    "microsoft.logic/workflows",
+    "microsoft.containerinstance/containergroups",
+    "microsoft.streamanalytics/streamingjobs",
+    "microsoft.batchai/workspaces",
+    "microsoft.batch/batchaccounts",
+    "microsoft.eventhub/namespaces",
+    "microsoft.containerregistry/registries",
+    "microsoft.insights/",
+    "microsoft.operationalinsights/workspaces",
+    "microsoft.keyvault/vaults",
+)
+_LAST = "microsoft.managedidentity/"
+# The groups that the workflows make; one is left where a workflow was deleted while it ran.
+_STRAY_PREFIXES = ("score-", "retrain-")
+_ROLES_VERSION = "2022-04-01"
+_IDENTITY_VERSION = "2023-01-31"
+
+
+@dataclass(frozen=True)
+class Item:
+    """A resource of the group."""
+
+    id: str
+    type: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.name}"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What :func:`remove` would do.
+
+    Attributes
+    ----------
+    going : tuple of Item
+        In this order.
+    kept : tuple of Item
+        Data.
+    foreign : tuple of Item
+        What somebody else has put into the group.
+    roles : tuple of str
+        Ids of role assignments that would be left, on what is kept, without those that they are for.
+    group_goes : bool
+        Whether nothing would be left in the group, and it is ours.
+    is_deployed : bool
+        Whether there is a record of the deployment.
+    """
+
+    going: tuple[Item, ...] = ()
+    kept: tuple[Item, ...] = ()
+    foreign: tuple[Item, ...] = ()
+    roles: tuple[str, ...] = ()
+    group_goes: bool = False
+    is_deployed: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.going or self.roles or self.group_goes or self.is_deployed)
+
+
+def survey(client: Client, deletes_data: bool = False) -> Survey:
+    """Look at what there is; nothing is changed.
+
+    Raises
+    ------
+    InputError
+        When the deployment is still running.
+    """
+    group = client.group()
+    if group is None:
+        return Survey()
+    deployment = client.deployment()
+    if deployment is not None and word(deployment.properties.provisioning_state) not in ENDED:
+        raise InputError(
+            f"deployment {client.place.deployment!r}: it is still running; wait until `kedro deploy status` "
+            "says that it has ended, and run `kedro deploy down` again"
+        )
+    is_ours = OWNER_TAG in (group.tags or {})
+    made = {key.lower() for key in _made(client)} if deployment is not None else set[str]()
+    everything = [Item(one.id, one.type, one.name) for one in client.in_group()]
+    ours = [one for one in everything if is_ours or one.id.lower() in made or _is_stray(one)]
+    kept = [one for one in ours if one.type.lower() in DATA_TYPES and not deletes_data]
+    going = sorted((one for one in ours if one not in kept), key=lambda one: (_rank(one), one.name))
+    foreign = [one for one in everything if one not in ours]
+    return Survey(
+        *(tuple(going), tuple(kept), tuple(foreign)),
+        tuple(_roles(client, going, kept, made)),
+        group_goes=is_ours and not kept and not foreign,
+        is_deployed=deployment is not None,
+    )
+
+
+def remove(client: Client, found: Survey, say: Callable[[str], None]) -> None:
+    """Delete what a survey found; to be run again where it was interrupted.
+
+    Raises
+    ------
+    InputError
+        When something cannot be deleted; what comes before it is gone then.
+    """
+    first = [one for one in found.going if not one.type.lower().startswith(_LAST)]
+    for one in first:
+        _delete(client, one, say)
+    # While the identities are still there to be known by.
+    for role in found.roles:
+        client.ask("DELETE", role, _ROLES_VERSION)
+        say(f"deleted: role assignment {role.rpartition('/')[2]}")
+    for one in found.going:
+        if one not in first:
+            _delete(client, one, say)
+    if found.group_goes:
+        with clear_errors(f"resource group {client.place.resource_group!r}", client.place):
+            client.resources.resource_groups.begin_delete(client.place.resource_group).wait()
+        say(f"deleted: resource group {client.place.resource_group}")
+    elif found.is_deployed:
+        # Last, as it is how an interrupted removal knows what is ours.
+        with clear_errors(f"deployment {client.place.deployment!r}", client.place):
+            client.deployments.deployments.begin_delete(
+                client.place.resource_group, client.place.deployment
+            ).wait()
+
+
+def _delete(client: Client, one: Item, say: Callable[[str], None]) -> None:
+    with clear_errors(str(one), client.place):
+        try:
+            client.resources.resources.begin_delete_by_id(
+                one.id, api_version=_api_version(client, one.type)
+            ).wait()
+        except ResourceNotFoundError:
+            return  # with what it was a part of
+    say(f"deleted: {one}")
+    if one.type.lower() == "microsoft.keyvault/vaults" and not vault.purge(client, one.name):
+        say(f"note: {one} is protected from purging; it goes by itself, and the next `up` takes it back")
+
+
+def _made(client: Client) -> Iterable[str]:
+    """Ids of what the deployment has made, or tried to."""
+    for one in client.operations():
+        target = one.properties.target_resource
+        if target is not None and target.id:
+            yield target.id
+
+
+def _is_stray(one: Item) -> bool:
+    is_group = one.type.lower() == "microsoft.containerinstance/containergroups"
+    return is_group and one.name.startswith(_STRAY_PREFIXES)
+
+
+def _rank(one: Item) -> int:
+    kind = one.type.lower()
+    if kind.startswith(_LAST):
+        return len(_ORDER) + 1
+    return next((number for number, start in enumerate(_ORDER) if kind.startswith(start)), len(_ORDER))
+
+
+def _roles(client: Client, going: list[Item], kept: list[Item], made: set[str]) -> Iterable[str]:
+    """Role assignments on what stays, made by the deployment or for an identity that goes."""
+    principals = set(_principals(client, going))
+    for scope in (client.place.group_id, *(one.id for one in kept)):
+        path = f"{scope}/providers/Microsoft.Authorization/roleAssignments"
+        for one in client.listed(path, _ROLES_VERSION, **{"$filter": "atScope()"}):
+            # The listing has those of the subscription above, too.
+            is_here = one["id"].lower().startswith(scope.lower() + "/providers/microsoft.authorization/")
+            if is_here and (one["id"].lower() in made or one["properties"]["principalId"] in principals):
+                yield one["id"]
+
+
+def _principals(client: Client, going: list[Item]) -> Iterable[str]:
+    """Whom role assignments name: the identities that go, and those that go with other resources."""
+    for one in going:
+        if one.type.lower().startswith(_LAST):
+            properties = client.ask("GET", one.id, _IDENTITY_VERSION)["properties"]
+            yield str(properties.get("principalId"))
+    goes = {one.id.lower() for one in going}
+    for listed in client.in_group():
+        if listed.id.lower() in goes and listed.identity is not None and listed.identity.principal_id:
+            yield str(listed.identity.principal_id)
+
+
+def _api_version(client: Client, kind: str) -> str:
+    """The newest published version of the API of a type."""
+    namespace, _, name = kind.partition("/")
+    found = _versions(client, namespace).get(name.lower(), [])
+    stable = [one for one in found if not one.endswith("preview")]
+    if not found:
+        raise InputError(
+            f"{kind}: the resource provider {namespace!r} tells no version for it; delete it by hand"
+        )
+    return max(stable or found)
+
+
+@cache
+def _versions(client: Client, namespace: str) -> dict[str, list[str]]:
+    with clear_errors(f"resource provider {namespace!r}", client.place):
+        kinds: list[Any] = client.resources.providers.get(namespace).resource_types or []
+    return {one.resource_type.lower(): list(one.api_versions or []) for one in kinds}

@@ -1,0 +1,71 @@
+"""Starts and stops the Stream Analytics job, which no template can; one that runs is left alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from batch_scoring.deploy.arm.client import Client
+from batch_scoring.fleet.errors import InputError
+
+API_VERSION = "2020-03-01"
+_PATIENCE_SECONDS = 900.0
+
+
+def start(client: Client, name: str, say: Callable[[str], None]) -> None:
+    """Start the job, from where its output ended, or from now on; wait until it runs.
+
+    Raises
+    ------
+    InputError
+        When it fails to start.
+    """
+    job = _job(client, name)
+    if job["jobState"] in ("Running", "Starting", "Restarting"):
+        return
+    # What came while it was stopped is made up for.
+    mode = "LastOutputEventTime" if job.get("lastOutputEventTime") else "JobStartTime"
+    client.ask("POST", f"{_path(client, name)}/start", API_VERSION, {"outputStartMode": mode})
+    _wait(client, name, ("Running", "Processing", "Idle"))
+    say(f"started: Stream Analytics job {name}")
+
+
+def stop(client: Client, name: str, say: Callable[[str], None]) -> None:
+    """Stop the job where there is one that runs: a running one cannot be changed."""
+    try:
+        job = _job(client, name)
+    except FileNotFoundError:
+        return
+    if job["jobState"] in ("Running", "Processing", "Idle", "Degraded", "Restarting"):
+        client.ask("POST", f"{_path(client, name)}/stop", API_VERSION)
+        _wait(client, name, ("Stopped",))
+        say(f"stopped: Stream Analytics job {name}, to be changed")
+
+
+def state(client: Client, name: str) -> str | None:
+    """Such as ``Running``; None: there is no such job."""
+    try:
+        return str(_job(client, name)["jobState"])
+    except FileNotFoundError:
+        return None
+
+
+def _job(client: Client, name: str) -> dict[str, Any]:
+    properties: dict[str, Any] = client.ask("GET", _path(client, name), API_VERSION)["properties"]
+    return {"jobState": "Created"} | properties
+
+
+def _path(client: Client, name: str) -> str:
+    return f"{client.place.group_id}/providers/Microsoft.StreamAnalytics/streamingjobs/{name}"
+
+
+def _wait(client: Client, name: str, states: tuple[str, ...]) -> None:
+    give_up = time.monotonic() + _PATIENCE_SECONDS
+    while (now := _job(client, name)["jobState"]) not in states:
+        if now == "Failed" or time.monotonic() > give_up:
+            raise InputError(
+                f"Stream Analytics job {name!r}: it is {now}, and not {states[0]}; see its activity log in "
+                "the portal, and run `kedro deploy up` again"
+            )
+        time.sleep(client.place.poll_seconds)

@@ -1,0 +1,65 @@
+"""Key Vaults that were deleted and are kept for a while: taken back by the next deployment, or purged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from batch_scoring.deploy.arm.client import Client
+from batch_scoring.fleet.errors import InputError
+
+API_VERSION = "2023-07-01"
+_PATIENCE_SECONDS = 300.0
+
+
+def take_back(client: Client, name: str, say: Callable[[str], None]) -> None:
+    """Bring a deleted vault back, as its name stays taken; nothing happens where there is none."""
+    if _is_deleted(client, name):
+        path = f"{client.place.group_id}/providers/Microsoft.KeyVault/vaults/{name}"
+        body = {
+            "location": client.place.location,
+            "properties": {
+                "createMode": "recover",
+                "tenantId": _tenant(client),
+                "sku": {"family": "A", "name": "standard"},
+            },
+        }
+        client.ask("PUT", path, API_VERSION, body)
+        say(f"taken back: Key Vault {name}, which had been deleted")
+
+
+def purge(client: Client, name: str) -> bool:
+    """Let a deleted vault go for good; False where it is protected, and goes by itself after its days."""
+    if not _is_deleted(client, name):
+        return True
+    try:
+        client.ask("POST", f"{_deleted(client, name)}/purge", API_VERSION)
+    except InputError:
+        return False
+    give_up = time.monotonic() + _PATIENCE_SECONDS
+    while _is_deleted(client, name):
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(client.place.poll_seconds)
+    return True
+
+
+def _is_deleted(client: Client, name: str) -> bool:
+    try:
+        client.ask("GET", _deleted(client, name), API_VERSION)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _deleted(client: Client, name: str) -> str:
+    place = client.place
+    return (
+        f"/subscriptions/{place.subscription}/providers/Microsoft.KeyVault/locations/{place.location}"
+        f"/deletedVaults/{name}"
+    )
+
+
+def _tenant(client: Client) -> str:
+    found = client.ask("GET", f"/subscriptions/{client.place.subscription}", "2022-12-01")
+    return str(found["tenantId"])

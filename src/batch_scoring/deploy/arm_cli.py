@@ -1,0 +1,185 @@
+"""`kedro deploy up`, `down`, `what-if` and `status`: the deployment, by Azure Resource Manager."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from batch_scoring.cli import OneLineErrors
+
+if TYPE_CHECKING:
+    from batch_scoring.deploy.arm.client import Client
+    from batch_scoring.deploy.arm.deployment import Wanted
+    from batch_scoring.deploy.arm.removal import Survey
+    from batch_scoring.deploy.wanted import Deployable
+
+_env = click.option(
+    "--env", "-e", metavar="ENV", default="azure", show_default=True, help="Kedro environment."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_workflows = click.option(
+    "--workflows",
+    type=click.Choice(["auto", "on", "off"]),
+    default="auto",
+    show_default=True,
+    help="Whether the workflows fire; auto: when the registry has the image.",
+)
+
+
+def add_to(group: click.Group) -> None:
+    """Have a group offer the commands."""
+    for command in (up, down, what_if, status):
+        group.add_command(command)
+
+
+@click.command("up", cls=OneLineErrors)
+@_env
+@_workflows
+@click.option("--dry-run", is_flag=True, help="Say what would be done; nothing is changed.")
+@_json
+def up(env: str, workflows: str, dry_run: bool, as_json: bool) -> None:
+    """Make everything in Azure as the settings say; what is there stays.
+
+    To be run again at any time: a deployment that is running is joined, one that failed goes on. The workflows
+    are switched on once the registry has the image.
+    """
+    from batch_scoring.deploy.arm import deployment
+
+    deployable = _deployable(env)
+    client = _client(deployable)
+    wanted = _wanted(deployable, client, workflows)
+    say = _to_stderr if as_json else click.echo
+    if dry_run:
+        deployment.would(client, wanted, say)
+        return
+    outputs = deployment.up(client, wanted, say)
+    if as_json:
+        click.echo(json.dumps(outputs, indent=2, ensure_ascii=False))
+        return
+    for name, value in outputs.items():
+        click.echo(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
+
+
+@click.command("what-if", cls=OneLineErrors)
+@_env
+@_workflows
+@_json
+def what_if(env: str, workflows: str, as_json: bool) -> None:
+    """Show what `up` would create, change and leave as it is."""
+    from batch_scoring.deploy.arm import foretelling
+
+    deployable = _deployable(env)
+    client = _client(deployable)
+    wanted = _wanted(deployable, client, workflows)
+    if client.group() is None:
+        changes = foretelling.all_new(wanted.template)
+    else:
+        changes = foretelling.foretell(client, wanted.properties)
+    if as_json:
+        click.echo(json.dumps([one.as_data() for one in changes], indent=2, ensure_ascii=False))
+        return
+    for line in foretelling.lines(changes):
+        click.echo(line)
+
+
+@click.command("status", cls=OneLineErrors)
+@_env
+@_json
+def status(env: str, as_json: bool) -> None:
+    """Show how the deployment stands, its resources, and the last runs of its workflows."""
+    from batch_scoring.deploy.arm import looking
+
+    found = looking.look(_client(_deployable(env)))
+    if as_json:
+        click.echo(json.dumps(found.as_data(), indent=2, ensure_ascii=False))
+        return
+    for line in looking.lines(found):
+        click.echo(line)
+
+
+@click.command("down", cls=OneLineErrors)
+@_env
+@click.option("--yes", "-y", is_flag=True, help="Do not ask whether to go on.")
+@click.option("--delete-data", is_flag=True, help="Delete the storage account, too; asks for its name.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done; nothing is changed.")
+def down(env: str, yes: bool, delete_data: bool, dry_run: bool) -> None:
+    """Delete everything in Azure but the data: readings, models and predictions stay.
+
+    To be run again where it was interrupted.
+    """
+    from batch_scoring.deploy.arm import removal
+
+    client = _client(_deployable(env))
+    found = removal.survey(client, delete_data)
+    _show(found, client.place.resource_group)
+    if found.is_empty or dry_run:
+        return
+    if not yes:
+        click.confirm("go on?", abort=True)
+    if delete_data:
+        _confirm_data(found)
+    removal.remove(client, found, click.echo)
+    left = removal.survey(client, delete_data)
+    kept = ", ".join(map(str, (*left.kept, *left.foreign))) or "nothing"
+    click.echo(f"left in resource group {client.place.resource_group}: {kept}")
+
+
+def _show(found: Survey, group: str) -> None:
+    if found.is_empty:
+        click.echo(f"nothing of the deployment is in resource group {group}")
+    for one in found.going:
+        click.echo(f"goes: {one}")
+    if found.roles:
+        click.echo(f"goes: {len(found.roles)} role assignments on what stays")
+    if found.group_goes:
+        click.echo(f"goes: resource group {group}")
+    for one in found.kept:
+        click.echo(f"stays: {one}, with all data")
+    for one in found.foreign:
+        click.echo(f"stays: {one}, which `up` did not make")
+
+
+def _confirm_data(found: Survey) -> None:
+    """Have the name of each storage account typed."""
+    from batch_scoring.deploy.arm.removal import DATA_TYPES
+    from batch_scoring.fleet.errors import InputError
+
+    for one in found.going:
+        if one.type.lower() in DATA_TYPES:
+            click.echo(f"{one} goes with all readings, models and predictions, for good")
+            typed = click.prompt("type its name", default="", show_default=False)
+            if typed.strip() != one.name:
+                raise InputError(f"{one}: {typed.strip()!r} is not its name; nothing was deleted")
+
+
+def _deployable(env: str) -> Deployable:
+    from batch_scoring.deploy.wanted import read
+
+    return read(env)
+
+
+def _client(deployable: Deployable) -> Client:
+    from batch_scoring.deploy.arm.client import Client
+    from batch_scoring.storage.secrets_in_logs import hide_signatures
+
+    hide_signatures()
+    return Client(deployable.place)
+
+
+def _wanted(deployable: Deployable, client: Client, workflows: str) -> Wanted:
+    """What is to be deployed; where it is not said, the workflows fire if there is an image."""
+    if workflows != "auto":
+        return deployable.wanted(workflows == "on")
+    there, why = deployable.has_image(client)
+    if not there:
+        _to_stderr(
+            f"workflows: off, as {why}; run `kedro deploy image build` and `kedro deploy image push "
+            f"--registry {deployable.registry}`, and then `kedro deploy up` again"
+        )
+    return deployable.wanted(there)
+
+
+def _to_stderr(text: str) -> None:
+    click.echo(text, err=True)

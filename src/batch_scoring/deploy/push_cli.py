@@ -1,0 +1,134 @@
+"""`kedro deploy models push` and `data push`: what was made on this machine, copied into the cloud's container."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from batch_scoring.cli import OneLineErrors
+
+if TYPE_CHECKING:
+    from batch_scoring.deploy.pushing import Counts, Push, Step
+
+_SAY_EVERY = 100
+
+
+@click.group()
+def models() -> None:
+    """The models that the cloud scores with."""
+
+
+@click.group()
+def data() -> None:
+    """Readings and windows that the cloud begins with."""
+
+
+def add_to(group: click.Group) -> None:
+    """Have a group offer the commands."""
+    group.add_command(models)
+    group.add_command(data)
+
+
+def _options(function: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option(
+            "--env", "-e", metavar="ENV", default="azure", show_default=True, help="Kedro environment."
+        ),
+        click.option(
+            "--from", "source", metavar="FOLDER", default="data", show_default=True, help="Workspace."
+        ),
+        click.option("--to", metavar="URL", help="Default: the container of the deployment."),
+        click.option("--force", is_flag=True, help="Copy over what was changed there meanwhile."),
+        click.option("--dry-run", is_flag=True, help="Say what would be copied; nothing is changed."),
+    ):
+        function = option(function)
+    return function
+
+
+@models.command("push", cls=OneLineErrors)
+@_options
+def push_models(env: str, source: str, to: str | None, force: bool, dry_run: bool) -> None:
+    """Copy the published models of a workspace; only what is missing or changed.
+
+    A model that the cloud has published meanwhile stays, and the command exits with 1.
+    """
+    from batch_scoring.deploy.pushing import files_of_models
+    from batch_scoring.storage.local import LocalFolder
+
+    groups = files_of_models(LocalFolder(source))
+    _push(_opened(env, source, to, force), groups, dry_run)
+
+
+@data.command("push", cls=OneLineErrors)
+@_options
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    type=click.Choice(["readings", "windows"]),
+    help="What to copy, more than once for more; default: both.",
+)
+def push_data(
+    env: str, source: str, to: str | None, force: bool, dry_run: bool, layers: tuple[str, ...]
+) -> None:
+    """Copy readings and windows of a workspace; only what is missing or changed.
+
+    What the cloud has written meanwhile stays, and the command exits with 1.
+    """
+    from batch_scoring.deploy.pushing import LAYERS, files_of_layers
+    from batch_scoring.storage.local import LocalFolder
+
+    groups = files_of_layers(LocalFolder(source), layers or tuple(LAYERS))
+    _push(_opened(env, source, to, force), groups, dry_run)
+
+
+def _opened(env: str, source: str, to: str | None, force: bool) -> Push:
+    from batch_scoring.deploy.pushing import Push
+    from batch_scoring.storage import open_folder
+    from batch_scoring.storage.local import LocalFolder
+
+    if to is None:
+        from batch_scoring.deploy.wanted import read
+
+        to = read(env).data_url
+    return Push(LocalFolder(source), open_folder(to), force)
+
+
+def _push(push: Push, groups: list[list[str]], dry_run: bool) -> None:
+    from batch_scoring.deploy.pushing import count
+    from batch_scoring.fleet.errors import InputError
+
+    planned = push.plan(groups)
+    wanted = count(planned)
+    if dry_run:
+        for step in (step for group in planned for step in group if step.kind != "same"):
+            click.echo(f"{'would copy' if step.kind == 'copy' else 'would keep theirs'}: {step.name}")
+        click.echo(f"would be {_said(wanted)}")
+        return
+    done = push.run(planned, _Progress(wanted.copied))
+    click.echo(_said(done))
+    if done.kept:
+        more = f" and {len(done.kept) - 1} more" if len(done.kept) > 1 else ""
+        raise InputError(
+            f"{done.kept[0]}{more}: changed there meanwhile, and kept; look at which is right, and use --force to "
+            "copy over it"
+        )
+
+
+class _Progress:
+    """Says how far it is, every hundred files."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._done = total, 0
+
+    def __call__(self, step: Step) -> None:
+        self._done += step.kind == "copy"
+        if step.kind == "copy" and self._done % _SAY_EVERY == 0:
+            click.echo(f"{self._done:,} of {self._total:,} files", err=True)
+
+
+def _said(counts: Counts) -> str:
+    copied = f"copied: {counts.copied:,} files, {counts.copied_bytes:,} bytes"
+    return f"{copied}; there already: {counts.same:,}; changed there and kept: {len(counts.kept):,}"

@@ -1,0 +1,117 @@
+"""What the project's settings want deployed, and where: what the commands hand to the Resource Manager."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from batch_scoring.deploy.arm.place import Place
+from batch_scoring.deploy.names import Names, names_of
+from batch_scoring.deploy.settings import DeployParameters, read_settings
+from batch_scoring.fleet.errors import InputError
+
+if TYPE_CHECKING:
+    from batch_scoring.deploy.arm.client import Client
+    from batch_scoring.deploy.arm.deployment import Wanted
+
+_REGISTRY_VERSION = "2023-07-01"
+
+
+@dataclass(frozen=True)
+class Deployable:
+    """A deployment's settings with what follows from them.
+
+    Attributes
+    ----------
+    settings : DeployParameters
+    names : Names
+    parameters : mapping
+        All of the project's.
+    place : Place
+    """
+
+    settings: DeployParameters
+    names: Names
+    parameters: Mapping[str, Any]
+    place: Place
+
+    @property
+    def registry(self) -> str:
+        """The registry's host."""
+        return f"{self.names.registry}.azurecr.io"
+
+    @property
+    def tag(self) -> str:
+        """Of the image: as it is set, else of the version and the commit."""
+        if self.settings.image.tag is not None:
+            return self.settings.image.tag
+        from batch_scoring import __version__
+        from batch_scoring.deploy.image.commit import read_commit
+
+        return str(read_commit(Path.cwd()).tag(__version__))
+
+    @property
+    def data_url(self) -> str:
+        """The container of the data."""
+        return f"https://{self.names.storage_account}.blob.core.windows.net/{self.settings.storage.container}"
+
+    def has_image(self, client: Client) -> tuple[bool, str]:
+        """Whether the registry has the image, and why not."""
+        path = f"{self.place.group_id}/providers/Microsoft.ContainerRegistry/registries/{self.names.registry}"
+        try:
+            host = client.ask("GET", path, _REGISTRY_VERSION)["properties"]["loginServer"]
+        except FileNotFoundError:
+            return False, "there is no registry yet"
+        from batch_scoring.deploy.image.registry import login_for
+        from batch_scoring.deploy.image_there import is_there
+
+        name = f"{host}/{self.settings.image.repository}:{self.tag}"
+        try:
+            login = login_for(host)
+            given = None if login is None else (login.user, login.password)
+            there = is_there(host, self.settings.image.repository, self.tag, given)
+        except InputError as error:
+            return False, str(error)
+        return there, f"{name} is not in the registry"
+
+    def wanted(self, workflows_fire: bool) -> Wanted:
+        """What is to be deployed."""
+        from batch_scoring.deploy.arm.deployment import Wanted
+        from batch_scoring.deploy.template import build_parameters, build_template
+
+        return Wanted(
+            build_template(),
+            build_parameters(self.settings, self.names, self.parameters, self.tag, workflows_fire),
+            stream_job=self.names.stream_job if self.settings.stream_analytics.enabled else None,
+            key_vault=self.names.key_vault,
+        )
+
+
+def read(env: str | None) -> Deployable:
+    """Of a Kedro environment.
+
+    Raises
+    ------
+    InputError
+        When a setting makes no sense, or no subscription is set.
+    """
+    parameters = _parameters(env)
+    settings = read_settings(parameters)
+    names = names_of(settings)
+    place = Place(
+        settings.require_subscription(),
+        names.resource_group,
+        settings.location,
+        settings.name,
+        settings.arm_endpoint,
+    )
+    return Deployable(settings, names, parameters, place)
+
+
+def _parameters(env: str | None) -> Mapping[str, Any]:
+    from kedro.framework.session import KedroSession
+
+    with KedroSession.create(env=env) as session:
+        return cast("Mapping[str, Any]", cast(KedroSession, session).load_context().params)
