@@ -1,0 +1,151 @@
+"""The names of all resources, made of the deployment's name, kept to Azure's rules; asks nothing of Azure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
+
+from batch_scoring.deploy.settings import DeployParameters
+from batch_scoring.fleet.errors import InputError
+
+# Of each name Azure's pattern, and the same in words.
+_HYPHENS = (
+    r"[A-Za-z](-?[A-Za-z0-9])*",
+    "letters, digits and single '-' between them, a letter first",
+)
+_LOOSE = (r"[A-Za-z0-9][\w.-]*", "letters, digits, '-', '_' and '.', a letter or digit first")
+_ID = (r"[\w-]+", "letters, digits, '-' and '_'")
+_LOWER = (r"[a-z0-9]+", "lower-case letters and digits only")
+_RULES: dict[str, tuple[int, int, tuple[str, str]]] = {
+    "resource_group": (
+        1,
+        90,
+        (r"[\w.()-]*[\w()-]", "letters, digits, '-_.()', no '.' last"),
+    ),
+    "storage_account": (3, 24, _LOWER),
+    "key_vault": (3, 24, _HYPHENS),
+    "identity": (3, 128, (r"[A-Za-z0-9][\w-]*", "letters, digits, '-' and '_', a letter or digit first")),
+    "registry": (5, 50, (r"[A-Za-z0-9]+", "letters and digits only")),
+    "event_hub_namespace": (6, 50, _HYPHENS),
+    "event_hub": (1, 256, _LOOSE),
+    "consumer_group": (1, 50, _LOOSE),
+    "stream_job": (3, 63, _ID),
+    "batch_account": (3, 24, _LOWER),
+    "pool": (1, 64, _ID),
+    "batch_ai_workspace": (1, 64, _ID),
+    "log_workspace": (4, 63, (r"[A-Za-z0-9](-?[A-Za-z0-9])*", "letters, digits and single '-' between them")),
+    "insights": (1, 255, _LOOSE),
+    "score_workflow": (1, 43, _LOOSE),
+    "retrain_workflow": (1, 43, _LOOSE),
+}
+
+
+@dataclass(frozen=True)
+class Names:
+    """What everything is called.
+
+    Attributes
+    ----------
+    identity : str
+        Of the scheduler's container; it submits jobs and receives events.
+    jobs_identity : str
+        Of the nodes; it reads and writes data.
+    workflow_identity : str
+        Of the workflows; it starts and deletes containers and sees no data.
+    consumer_group : str
+        Of the pipeline ``receive``; the Stream Analytics job has ``stream_consumer_group`` for itself.
+    pool : str
+        Of Azure Batch, or the cluster of Batch AI.
+    """
+
+    resource_group: str
+    storage_account: str
+    key_vault: str
+    identity: str
+    jobs_identity: str
+    workflow_identity: str
+    registry: str
+    event_hub_namespace: str
+    event_hub: str
+    consumer_group: str
+    stream_consumer_group: str
+    stream_job: str
+    batch_account: str
+    pool: str
+    batch_ai_workspace: str
+    log_workspace: str
+    insights: str
+    score_workflow: str
+    retrain_workflow: str
+
+
+def names_of(settings: DeployParameters) -> Names:
+    """Make the names of a deployment.
+
+    Those that nobody else on earth may have end in six digits of a digest of subscription, resource group and
+    name: the same settings give the same names.
+
+    Raises
+    ------
+    InputError
+        When a name is against Azure's rules, or ``deploy.names`` has one that is none.
+
+    Examples
+    --------
+    >>> names_of(DeployParameters(name="plant-7")).storage_account
+    'stplant7...'
+    """
+    name, group = settings.name, settings.resource_group or f"rg-{settings.name}"
+    digest = _digest(settings.subscription or "", group, name)
+    letters = name.replace("-", "")
+    made = Names(
+        resource_group=group,
+        storage_account=f"st{letters}{digest}",
+        key_vault=f"kv-{name}-{digest}",
+        identity=f"id-{name}-scheduler",
+        jobs_identity=f"id-{name}-jobs",
+        workflow_identity=f"id-{name}-workflow",
+        registry=f"cr{letters}{digest}",
+        event_hub_namespace=f"evhns-{name}-{digest}",
+        event_hub="readings",
+        consumer_group="batch-scoring",
+        stream_consumer_group="stream-analytics",
+        stream_job=f"asa-{name}",
+        batch_account=f"ba{letters}{digest}",
+        pool=name,
+        batch_ai_workspace=f"bai-{name}",
+        log_workspace=f"log-{name}",
+        insights=f"appi-{name}",
+        score_workflow=f"logic-{name}-score",
+        retrain_workflow=f"logic-{name}-retrain",
+    )
+    return _checked(replace(made, **_given(settings.names)))
+
+
+def _digest(*parts: str) -> str:
+    # Azure does not tell upper from lower case in them.
+    return hashlib.sha256("/".join(parts).lower().encode()).hexdigest()[:6]
+
+
+def _given(names: dict[str, object]) -> dict[str, str]:
+    known = [field.name for field in fields(Names) if field.name != "resource_group"]
+    for key, value in names.items():
+        if key not in known:
+            close = get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(known)}"
+            raise InputError(f"deploy.names.{key}: there is no such resource; {hint}")
+        if not isinstance(value, str):
+            raise InputError(f"deploy.names.{key}: expected text, got {value!r}")
+    return {key: str(value) for key, value in names.items()}
+
+
+def _checked(names: Names) -> Names:
+    for key, name in asdict(names).items():
+        rule = next(rule for rule in (key, key.partition("_")[2]) if rule in _RULES)
+        least, most, (pattern, words) = _RULES[rule]
+        if not least <= len(name) <= most or not re.fullmatch(pattern, name, re.ASCII):
+            where = "deploy.resource_group" if key == "resource_group" else f"deploy.names.{key}"
+            raise InputError(f"{where}: {name!r} is no name for it; write {least} to {most} {words}")
+    return names

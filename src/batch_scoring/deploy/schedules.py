@@ -1,0 +1,64 @@
+"""Lengths of time as Azure writes them, pure: a workflow's recurrence, ISO 8601."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from batch_scoring.fleet.errors import InputError
+
+_UNITS = (
+    ("Week", timedelta(weeks=1)),
+    ("Day", timedelta(days=1)),
+    ("Hour", timedelta(hours=1)),
+    ("Minute", timedelta(minutes=1)),
+)
+
+
+def recurrence(every: timedelta, where: str) -> dict[str, Any]:
+    """A length of time as Logic Apps counts it, in the longest unit that it is whole in.
+
+    Raises
+    ------
+    InputError
+        When it is not whole minutes, or longer than the service counts.
+
+    Examples
+    --------
+    >>> recurrence(timedelta(hours=36), "deploy.schedule.every")
+    {'frequency': 'Hour', 'interval': 36}
+    """
+    # The service counts to 500 days, and to 71 weeks, which is less.
+    if every < timedelta(minutes=1) or every % timedelta(minutes=1) or every > timedelta(days=497):
+        raise InputError(
+            f"{where}: a workflow cannot begin every {short_text(every)}; write whole minutes, hours or days "
+            "up to 497d, such as '1h'"
+        )
+    unit, length = next((unit, length) for unit, length in _UNITS if not every % length)
+    return {"frequency": unit, "interval": every // length}
+
+
+def iso_duration(length: timedelta) -> str:
+    """A length of time as ISO 8601 writes it, without units longer than a day.
+
+    Examples
+    --------
+    >>> iso_duration(timedelta(minutes=55)), iso_duration(timedelta(days=1, hours=2))
+    ('PT55M', 'P1DT2H')
+    """
+    hours, rest = divmod(length.seconds, 3600)
+    minutes, seconds = divmod(rest, 60)
+    days = f"{length.days}D" if length.days else ""
+    time = "".join(f"{n}{unit}" for n, unit in ((hours, "H"), (minutes, "M"), (seconds, "S")) if n)
+    return f"P{days}" + (f"T{time}" if time else "" if days else "T0S")
+
+
+def short_text(length: timedelta) -> str:
+    """A length of time as settings write it.
+
+    Examples
+    --------
+    >>> short_text(timedelta(minutes=90))
+    '1h30m'
+    """
+    return iso_duration(length).removeprefix("P").replace("T", "").lower()
