@@ -168,6 +168,8 @@ class NodeSettings:
         Of Azure Batch.
     user, ssh_public_key : str
         Of Batch AI, which insists on a way in.
+    registry_user : str or None
+        Batch AI: who pulls the image; the password is the vault's secret ``registry-password``.
     file_server : bool
         Batch AI: an NFS server of the service's own beside the cluster.
     """
@@ -183,6 +185,7 @@ class NodeSettings:
     node_agent: str = "batch.node.ubuntu 22.04"
     user: str = "scoring"
     ssh_public_key: str | None = None
+    registry_user: str | None = None
     file_server: bool = False
 
     def __post_init__(self) -> None:
