@@ -199,6 +199,16 @@ class NodeSettings:
                 f"deploy.nodes: min_nodes {self.min_nodes} and max_nodes {self.max_nodes} leave no room; "
                 "write 0 <= min_nodes <= max_nodes and max_nodes >= 1"
             )
+        if self.vm_image.count(":") != 3:
+            raise InputError(
+                f"deploy.nodes.vm_image: {self.vm_image!r} is none; write publisher:offer:sku:version"
+            )
+        require_between("deploy.nodes.tasks_per_node", self.tasks_per_node, 1, 256, "Azure Batch takes")
+        if not timedelta(minutes=5) <= self.autoscale_interval <= timedelta(hours=168):
+            raise InputError(
+                f"deploy.nodes.autoscale_interval: {short_text(self.autoscale_interval)} cannot be; Azure "
+                "Batch takes 5m to 168h"
+            )
         key = self.ssh_public_key
         if key is not None and not re.match(r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp\d+) \S+", key):
             raise InputError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -189,7 +188,7 @@ def _in_log_alerts(length: timedelta) -> str:
     return f"P{length.days}D" if length.days else f"PT{math.ceil(length.total_seconds() / 60)}M"
 
 
-def _batch_ai(settings: DeployParameters, names: Names) -> Mapping[str, Any]:
+def _batch_ai(settings: DeployParameters, names: Names) -> dict[str, Any]:
     nodes = settings.nodes
     container = {}
     if nodes.registry_user is not None:
