@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from batch_scoring.cli import OneLineErrors
+from batch_scoring.deploy import template_cli
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.stream_analytics import WindowsQuery
@@ -19,7 +20,10 @@ _env = click.option("--env", "-e", metavar="ENV", help="Kedro configuration envi
 
 @click.group(name="deploy")
 def deploy() -> None:
-    """Print what is to be deployed."""
+    """Write and check what is to be deployed."""
+
+
+template_cli.add_to(deploy)
 
 
 @deploy.command("stream-query", cls=OneLineErrors)
@@ -47,22 +51,9 @@ def print_stream_job(env: str | None, output_format: str) -> None:
 
 
 def _configured_query(env: str | None) -> WindowsQuery:
-    """The query of ``params:aggregate``, with the first name of each of ``ingest.columns`` and its ranges."""
-    from batch_scoring.deploy.stream_analytics import WindowsQuery
-    from batch_scoring.parameters import read_parameters
-    from batch_scoring.pipelines.aggregate.settings import AggregateParameters
-    from batch_scoring.pipelines.ingest.settings import ROLES, read_settings
+    from batch_scoring.deploy.stream_analytics.configured import configured_query
 
-    parameters = _parameters(env)
-    aggregate = read_parameters(AggregateParameters, parameters.get("aggregate"), "aggregate")
-    ingest = read_settings(parameters.get("ingest"))
-    return WindowsQuery(
-        window=aggregate.window,
-        features=aggregate.features,
-        min_readings=aggregate.min_readings,
-        columns={role: ingest.column_names(role)[0] for role in ROLES},
-        ranges=ingest.ranges,
-    )
+    return configured_query(_parameters(env))
 
 
 def _parameters(env: str | None) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Reads the expressions of templates, pure: text in, a tree out; what a tree comes to is in ``evaluation``."""
+"""Reads the expressions of templates, pure: a text in, a tree out; see ``evaluation``."""
 
 from __future__ import annotations
 

@@ -20,7 +20,9 @@ _LOOKS_BACK = tuple(timedelta(minutes=m) for m in (15, 30, 45)) + tuple(
 )
 
 
-def build_parameters(settings: DeployParameters, names: Names, image: str) -> dict[str, Any]:
+def build_parameters(
+    settings: DeployParameters, names: Names, image: str, workflows_enabled: bool = True
+) -> dict[str, Any]:
     """A parameters file for :func:`.build_template`.
 
     Parameters
@@ -30,12 +32,15 @@ def build_parameters(settings: DeployParameters, names: Names, image: str) -> di
     image : str
         Repository and tag in the deployment's registry, such as ``batch-scoring:1.0.0``; the image that
         trains has ``-train`` behind it.
+    workflows_enabled : bool
+        False: they are there, and do not begin by themselves, as long as there is no image.
     """
     values = {
         **_of_names(settings, names),
         **_of_settings(settings),
         **_of_nodes(settings, names),
         **_of_schedule(settings),
+        "workflowsEnabled": workflows_enabled,
         "image": image,
         "trainImage": f"{image}-train",
     }

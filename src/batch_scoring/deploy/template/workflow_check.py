@@ -9,9 +9,7 @@ from typing import Any
 
 _SCHEMA = "https://schema.management.azure.com/providers/Microsoft.Logic/schemas/2016-06-01/workflowdefinition.json#"
 _STATES = ("Succeeded", "Failed", "Skipped", "TimedOut")
-# Where actions lie in other actions.
-_BRANCHES = ("actions",)
-_TYPES = {
+_TYPES: dict[str, Any] = {
     "string": str,
     "securestring": str,
     "int": int,
