@@ -2,13 +2,20 @@
 
 from kedro.config import OmegaConfigLoader
 
-from batch_scoring import job_timings
+from batch_scoring import environment, job_timings
 from batch_scoring.catalog import LightCatalog
 from batch_scoring.hooks import ProjectHooks
 
 HOOKS = (ProjectHooks(), *job_timings.hooks())
 DATA_CATALOG_CLASS = LightCatalog
 CONFIG_LOADER_CLASS = OmegaConfigLoader
-CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}
+CONFIG_LOADER_ARGS = {
+    "base_env": "base",
+    "default_run_env": "local",
+    # Containers are told where they are by variables. Kedro's own oc.env is for credentials alone.
+    "custom_resolvers": {"environment": environment.variable, "environment_json": environment.group},
+    # A group of settings in conf/azure says what is different there, and the rest is as in conf/base.
+    "merge_strategy": {"parameters": "soft"},
+}
 # Kedro-Viz measures every dataset that is loaded or saved, and imports pandas for it; telemetry calls home.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-viz", "kedro-telemetry")

@@ -9,11 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from batch_scoring.cli import OneLineErrors
-<<<<<<< HEAD
-from batch_scoring.deploy import arm_cli, image_cli, push_cli
-||||||| 46173a2
-=======
->>>>>>> wip-f-arm
+from batch_scoring.deploy import arm_cli, image_cli, push_cli, template_cli
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.stream_analytics import WindowsQuery
@@ -24,16 +20,11 @@ _env = click.option("--env", "-e", metavar="ENV", help="Kedro configuration envi
 
 @click.group(name="deploy")
 def deploy() -> None:
-    """Print what is to be deployed."""
+    """Deploy to Azure: image, template, models and data; or write and check what would be deployed."""
 
 
-<<<<<<< HEAD
-image_cli.add_to(deploy)
-||||||| 46173a2
-=======
-arm_cli.add_to(deploy)
-push_cli.add_to(deploy)
->>>>>>> wip-f-arm
+for part in (image_cli, template_cli, arm_cli, push_cli):
+    part.add_to(deploy)
 
 
 @deploy.command("stream-query", cls=OneLineErrors)
@@ -61,22 +52,9 @@ def print_stream_job(env: str | None, output_format: str) -> None:
 
 
 def _configured_query(env: str | None) -> WindowsQuery:
-    """The query of ``params:aggregate``, with the first name of each of ``ingest.columns`` and its ranges."""
-    from batch_scoring.deploy.stream_analytics import WindowsQuery
-    from batch_scoring.parameters import read_parameters
-    from batch_scoring.pipelines.aggregate.settings import AggregateParameters
-    from batch_scoring.pipelines.ingest.settings import ROLES, read_settings
+    from batch_scoring.deploy.stream_analytics.configured import configured_query
 
-    parameters = _parameters(env)
-    aggregate = read_parameters(AggregateParameters, parameters.get("aggregate"), "aggregate")
-    ingest = read_settings(parameters.get("ingest"))
-    return WindowsQuery(
-        window=aggregate.window,
-        features=aggregate.features,
-        min_readings=aggregate.min_readings,
-        columns={role: ingest.column_names(role)[0] for role in ROLES},
-        ranges=ingest.ranges,
-    )
+    return configured_query(_parameters(env))
 
 
 def _parameters(env: str | None) -> Mapping[str, Any]:

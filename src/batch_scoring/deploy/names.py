@@ -141,11 +141,30 @@ def _given(names: dict[str, object]) -> dict[str, str]:
     return {key: str(value) for key, value in names.items()}
 
 
+def name_fault(rule: str, name: str) -> str | None:
+    """What is wrong with a name, or None.
+
+    Parameters
+    ----------
+    rule : str
+        A field of :class:`Names`; those of identities and consumer groups share one.
+    name : str
+
+    Examples
+    --------
+    >>> name_fault("storage_account", "Plant_7")
+    "'Plant_7' is no name for it; write 3 to 24 lower-case letters and digits only"
+    """
+    key = next(key for key in (rule, rule.partition("_")[2]) if key in _RULES)
+    least, most, (pattern, words) = _RULES[key]
+    if least <= len(name) <= most and re.fullmatch(pattern, name, re.ASCII):
+        return None
+    return f"{name!r} is no name for it; write {least} to {most} {words}"
+
+
 def _checked(names: Names) -> Names:
     for key, name in asdict(names).items():
-        rule = next(rule for rule in (key, key.partition("_")[2]) if rule in _RULES)
-        least, most, (pattern, words) = _RULES[rule]
-        if not least <= len(name) <= most or not re.fullmatch(pattern, name, re.ASCII):
+        if (fault := name_fault(key, name)) is not None:
             where = "deploy.resource_group" if key == "resource_group" else f"deploy.names.{key}"
-            raise InputError(f"{where}: {name!r} is no name for it; write {least} to {most} {words}")
+            raise InputError(f"{where}: {fault}")
     return names

@@ -168,6 +168,8 @@ class NodeSettings:
         Of Azure Batch.
     user, ssh_public_key : str
         Of Batch AI, which insists on a way in.
+    registry_user : str or None
+        Batch AI: who pulls the image; the password is the vault's secret ``registry-password``.
     file_server : bool
         Batch AI: an NFS server of the service's own beside the cluster.
     """
@@ -183,6 +185,7 @@ class NodeSettings:
     node_agent: str = "batch.node.ubuntu 22.04"
     user: str = "scoring"
     ssh_public_key: str | None = None
+    registry_user: str | None = None
     file_server: bool = False
 
     def __post_init__(self) -> None:
@@ -195,6 +198,16 @@ class NodeSettings:
             raise InputError(
                 f"deploy.nodes: min_nodes {self.min_nodes} and max_nodes {self.max_nodes} leave no room; "
                 "write 0 <= min_nodes <= max_nodes and max_nodes >= 1"
+            )
+        if self.vm_image.count(":") != 3:
+            raise InputError(
+                f"deploy.nodes.vm_image: {self.vm_image!r} is none; write publisher:offer:sku:version"
+            )
+        require_between("deploy.nodes.tasks_per_node", self.tasks_per_node, 1, 256, "Azure Batch takes")
+        if not timedelta(minutes=5) <= self.autoscale_interval <= timedelta(hours=168):
+            raise InputError(
+                f"deploy.nodes.autoscale_interval: {short_text(self.autoscale_interval)} cannot be; Azure "
+                "Batch takes 5m to 168h"
             )
         key = self.ssh_public_key
         if key is not None and not re.match(r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp\d+) \S+", key):

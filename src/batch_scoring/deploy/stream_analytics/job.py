@@ -1,4 +1,4 @@
-"""The Stream Analytics job as an ARM template: input, output, query, and what becomes of late events.
+"""The Stream Analytics job of the deployment's template, filled in, and as a template of its own.
 
 It reaches the event hub and the container by its own identity; no key is in it or asked for.
 """
@@ -6,13 +6,13 @@ It reaches the event hub and the container by its own identity; no key is in it 
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from typing import Any, Literal
 
 from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 
 Format = Literal["Parquet", "Json"]
 
+_TYPE = "Microsoft.StreamAnalytics/streamingjobs"
 _SERIALIZATIONS: dict[Format, dict[str, Any]] = {
     "Parquet": {"type": "Parquet", "properties": {}},
     "Json": {"type": "Json", "properties": {"encoding": "UTF8", "format": "LineSeparated"}},
@@ -20,7 +20,7 @@ _SERIALIZATIONS: dict[Format, dict[str, Any]] = {
 
 
 def job_template(query: WindowsQuery, output_format: Format = "Parquet") -> dict[str, Any]:
-    """The template of a job that runs a query.
+    """The template of a job that runs a query, where event hub and container are there already.
 
     Parameters
     ----------
@@ -31,7 +31,8 @@ def job_template(query: WindowsQuery, output_format: Format = "Parquet") -> dict
     Returns
     -------
     dict
-        ``job.json`` of this package with the query and the format in their places.
+        The job of the deployment's template and the parameters that it has, with the query and the format
+        in their places.
 
     Examples
     --------
@@ -39,8 +40,30 @@ def job_template(query: WindowsQuery, output_format: Format = "Parquet") -> dict
     >>> template["resources"][0]["properties"]["eventsOutOfOrderPolicy"]
     'Drop'
     """
-    template: dict[str, Any] = json.loads(files(__package__).joinpath("job.json").read_text("utf-8"))
-    properties = template["resources"][0]["properties"]
+    from batch_scoring.deploy.template.source import read_template
+
+    whole = read_template()
+    job = next(one for one in whole["resources"] if one["type"] == _TYPE)
+    # By itself it depends on nothing, and there is no reason to leave it out.
+    job = {key: value for key, value in job.items() if key not in ("condition", "dependsOn")}
+    fill_in(job, query, output_format)
+    text = json.dumps(job)
+    used = {name: one for name, one in whole["parameters"].items() if f"parameters('{name}')" in text}
+    principal = (
+        f"[reference(resourceId('{_TYPE}', parameters('streamJob')), '{job['apiVersion']}', 'full')"
+        ".identity.principalId]"
+    )
+    return {
+        "$schema": whole["$schema"],
+        "contentVersion": whole["contentVersion"],
+        "parameters": used,
+        "resources": [job],
+        "outputs": {"principalId": {"type": "string", "value": principal}},
+    }
+
+
+def fill_in(job: dict[str, Any], query: WindowsQuery, output_format: Format = "Parquet") -> None:
+    """Put the query and the format into the job of a template."""
+    properties = job["properties"]
     properties["transformation"]["properties"]["query"] = str(query)
     properties["outputs"][0]["properties"]["serialization"] = _SERIALIZATIONS[output_format]
-    return template

@@ -1,0 +1,84 @@
+"""Puts into the template what comes from elsewhere: query, workflow definitions, container; pure."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from batch_scoring.deploy.stream_analytics.job import Format, fill_in
+from batch_scoring.deploy.stream_analytics.query import WindowsQuery
+from batch_scoring.deploy.template.source import read_container_group, read_template
+
+# The workflows of the template, by the pipeline that they run.
+PIPELINES = ("score", "train")
+
+
+def build_template(
+    query: WindowsQuery,
+    definition: Callable[[str], Mapping[str, Any]],
+    output_format: Format = "Parquet",
+) -> dict[str, Any]:
+    """The template, ready to be deployed.
+
+    Parameters
+    ----------
+    query : WindowsQuery
+        Of the Stream Analytics job.
+    definition : callable
+        Gives of a pipeline, ``score`` or ``train``, the definition of the workflow that runs it.
+    output_format : "Parquet" or "Json"
+        Of the windows that the job writes.
+    """
+    template = read_template()
+    fill_in(resource_of_type(template, "Microsoft.StreamAnalytics/streamingjobs"), query, output_format)
+    for workflow in _workflows(template):
+        given = workflow["properties"]["parameters"]
+        pipeline = given["pipeline"]["value"]
+        workflow["properties"]["definition"] = copy.deepcopy(dict(definition(pipeline)))
+        given["containerGroup"]["value"] = container_group(pipeline)
+    return template
+
+
+def container_group(pipeline: str) -> dict[str, Any]:
+    """The body of the container group whose scheduler submits the jobs of a pipeline.
+
+    Training has an image of its own, and takes the windows that are there.
+    """
+    group = read_container_group()
+    if pipeline == "train":
+        group = _replaced(group, "parameters('image')", "parameters('trainImage')")
+        variables = group["properties"]["containers"][0]["properties"]["environmentVariables"]
+        group["properties"]["containers"][0]["properties"]["environmentVariables"] = [
+            one for one in variables if one["name"] != "SCHEDULE_FIRST"
+        ]
+    return group
+
+
+def resource_of_type(template: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """The only resource of a type.
+
+    Raises
+    ------
+    KeyError
+        When there is none, or more than one.
+    """
+    found = [one for one in template["resources"] if one["type"] == kind]
+    if len(found) != 1:
+        raise KeyError(f"{len(found)} resources of type {kind}")
+    only: dict[str, Any] = found[0]
+    return only
+
+
+def _workflows(template: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [one for one in template["resources"] if one["type"] == "Microsoft.Logic/workflows"]
+
+
+def _replaced(value: Any, old: str, new: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(old, new)
+    if isinstance(value, list):
+        return [_replaced(one, old, new) for one in value]
+    if isinstance(value, dict):
+        return {_replaced(key, old, new): _replaced(one, old, new) for key, one in value.items()}
+    return value

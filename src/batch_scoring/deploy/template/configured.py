@@ -1,0 +1,83 @@
+"""The template and its parameters of a project's own settings."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batch_scoring.deploy.names import Names, names_of
+from batch_scoring.deploy.settings import DeployParameters, read_settings
+from batch_scoring.deploy.template.build import build_template
+from batch_scoring.deploy.template.parameters import build_parameters
+
+
+@dataclass(frozen=True)
+class Configured:
+    """What the settings make of the template.
+
+    Attributes
+    ----------
+    settings : DeployParameters
+    names : Names
+    template, parameters : dict
+        Both as files of the Azure Resource Manager.
+    """
+
+    settings: DeployParameters
+    names: Names
+    template: dict[str, Any]
+    parameters: dict[str, Any]
+
+    @classmethod
+    def read(
+        cls, project_parameters: Mapping[str, Any], tag: str | None = None, workflows_enabled: bool = True
+    ) -> Configured:
+        """Make it of all parameters of a project.
+
+        Parameters
+        ----------
+        project_parameters : mapping
+        tag : str, optional
+            Of the image, in place of ``deploy.image.tag``.
+        workflows_enabled : bool
+            Whether the workflows begin by themselves.
+
+        Raises
+        ------
+        InputError
+            When a setting makes no sense.
+        """
+        settings = read_settings(project_parameters)
+        names = names_of(settings)
+        image = f"{settings.image.repository}:{tag or settings.image.tag or version_and_commit()}"
+        return cls(
+            settings,
+            names,
+            template_of(project_parameters),
+            build_parameters(settings, names, image, workflows_enabled),
+        )
+
+
+def template_of(project_parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The template with the query of the settings and the shipped workflows."""
+    from batch_scoring.deploy.stream_analytics.configured import configured_query
+    from batch_scoring.deploy.workflow.definition import workflow_definition
+
+    return build_template(configured_query(project_parameters), workflow_definition)
+
+
+def version_and_commit(project: Path | None = None) -> str:
+    """The tag of an image that is made of this tree of files; the version alone where there is no history."""
+    from batch_scoring import __version__
+
+    found = subprocess.run(
+        ["git", "rev-parse", "--short=7", "HEAD"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return "-".join(filter(None, (__version__.replace("+", "-"), found.stdout.strip())))

@@ -1,0 +1,228 @@
+"""The template's parameters for given settings, pure; no secret is among them."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from typing import Any
+
+from batch_scoring.cluster.azure_batch.autoscale import autoscale_formula
+from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
+from batch_scoring.deploy.names import Names
+from batch_scoring.deploy.schedules import iso_duration, recurrence, short_text
+from batch_scoring.deploy.settings import DeployParameters
+
+SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentParameters.json#"
+BATCH_AI_LOGS = "batch-ai-logs"
+# What a log alert can look back, in hours beside its minutes.
+_LOOKS_BACK = tuple(timedelta(minutes=m) for m in (15, 30, 45)) + tuple(
+    timedelta(hours=h) for h in (1, 2, 3, 4, 5, 6, 24, 48)
+)
+
+
+def build_parameters(
+    settings: DeployParameters, names: Names, image: str, workflows_enabled: bool = True
+) -> dict[str, Any]:
+    """A parameters file for :func:`.build_template`.
+
+    Parameters
+    ----------
+    settings : DeployParameters
+    names : Names
+    image : str
+        Repository and tag in the deployment's registry, such as ``batch-scoring:1.0.0``; the image that
+        trains has ``-train`` behind it.
+    workflows_enabled : bool
+        False: they are there, and do not begin by themselves, as long as there is no image.
+    """
+    values = {
+        **_of_names(settings, names),
+        **_of_settings(settings),
+        **_of_nodes(settings, names),
+        **_of_schedule(settings),
+        "workflowsEnabled": workflows_enabled,
+        "image": image,
+        "trainImage": f"{image}-train",
+    }
+    return {
+        "$schema": SCHEMA,
+        "contentVersion": "1.0.0.0",
+        "parameters": {name: {"value": value} for name, value in values.items()},
+    }
+
+
+def first_pipelines(settings: DeployParameters) -> tuple[str, ...]:
+    """What the scheduler runs before it submits: it brings in what devices have sent.
+
+    Examples
+    --------
+    >>> first_pipelines(DeployParameters())
+    ('import_windows',)
+    """
+    if settings.schedule.first is not None:
+        return settings.schedule.first
+    return ("import_windows",) if settings.stream_analytics.enabled else ("receive", "ingest", "aggregate")
+
+
+def jobs_settings(settings: DeployParameters, names: Names) -> dict[str, Any]:
+    """The settings ``jobs`` of the deployed scheduler, without what only Azure knows."""
+    nodes = settings.nodes
+    engine: dict[str, Any] = {
+        "pool": names.pool,
+        "vm_size": nodes.vm_size,
+        "vm_image": nodes.vm_image,
+        "node_agent": nodes.node_agent,
+        "low_priority": nodes.low_priority,
+        "min_nodes": nodes.min_nodes,
+        "max_nodes": nodes.max_nodes,
+        "tasks_per_node": nodes.tasks_per_node,
+        "keep_warm": short_text(nodes.keep_warm),
+        "autoscale_interval": short_text(nodes.autoscale_interval),
+    }
+    if settings.compute == "batch_ai":
+        engine = _batch_ai(settings, names)
+    return {
+        "backend": settings.compute,
+        "every": short_text(settings.schedule.every),
+        settings.compute: engine,
+    }
+
+
+def missing_after(every: timedelta) -> timedelta | None:
+    """How far an alert looks back for a run that succeeded: two periods, or what is next; None: too far.
+
+    Examples
+    --------
+    >>> missing_after(timedelta(hours=1)), missing_after(timedelta(days=7))
+    (datetime.timedelta(seconds=7200), None)
+    """
+    return next((length for length in _LOOKS_BACK if length >= 2 * every), None)
+
+
+def _of_names(settings: DeployParameters, names: Names) -> dict[str, str]:
+    return {
+        "storageAccount": names.storage_account,
+        "container": settings.storage.container,
+        "keyVault": names.key_vault,
+        "schedulerIdentity": names.identity,
+        "jobsIdentity": names.jobs_identity,
+        "workflowIdentity": names.workflow_identity,
+        "registry": names.registry,
+        "eventHubNamespace": names.event_hub_namespace,
+        "eventHubName": names.event_hub,
+        "consumerGroup": names.consumer_group,
+        "streamConsumerGroup": names.stream_consumer_group,
+        "streamJob": names.stream_job,
+        "batchAccount": names.batch_account,
+        "pool": names.pool,
+        "batchAiWorkspace": names.batch_ai_workspace,
+        "logWorkspace": names.log_workspace,
+        "insights": names.insights,
+        "scoreWorkflow": names.score_workflow,
+        "retrainWorkflow": names.retrain_workflow,
+    }
+
+
+def _of_settings(settings: DeployParameters) -> dict[str, Any]:
+    return {
+        "location": settings.location,
+        "tags": {"project": "batch-scoring", "deployment": settings.name},
+        "softDeleteDays": settings.storage.soft_delete_days,
+        "coolAfterDays": settings.storage.archive_after_days or 0,
+        "deleteLogsAfterDays": settings.storage.delete_logs_after_days or 0,
+        "partitions": settings.event_hub.partitions,
+        "retentionDays": settings.event_hub.retention_days,
+        "throughputUnits": settings.event_hub.throughput_units,
+        "captureEnabled": settings.event_hub.capture,
+        "streamAnalyticsEnabled": settings.stream_analytics.enabled,
+        "streamingUnits": settings.stream_analytics.streaming_units,
+        "logRetentionDays": settings.log_retention_days,
+        "alertEmail": settings.alerts.email or "",
+        "trackingUri": settings.tracking_uri or "",
+    }
+
+
+def _of_nodes(settings: DeployParameters, names: Names) -> dict[str, Any]:
+    nodes = settings.nodes
+    publisher, offer, sku, version = nodes.vm_image.split(":")
+    return {
+        "compute": settings.compute,
+        "jobs": jobs_settings(settings, names),
+        "vmSize": nodes.vm_size,
+        "tasksPerNode": nodes.tasks_per_node,
+        "lowPriority": nodes.low_priority,
+        "minNodes": nodes.min_nodes,
+        "maxNodes": nodes.max_nodes,
+        "vmImage": {"publisher": publisher, "offer": offer, "sku": sku, "version": version},
+        "nodeAgent": nodes.node_agent,
+        # The scheduler makes the same of the same settings, and so leaves the pool alone.
+        "autoscaleFormula": autoscale_formula(
+            AzureBatchSettings(
+                pool=names.pool,
+                low_priority=nodes.low_priority,
+                min_nodes=nodes.min_nodes,
+                max_nodes=nodes.max_nodes,
+                tasks_per_node=nodes.tasks_per_node,
+                keep_warm=nodes.keep_warm,
+            )
+        ),
+        "autoscaleInterval": iso_duration(nodes.autoscale_interval),
+        "batchAiFileServer": nodes.file_server,
+        "nodeUser": nodes.user,
+        "nodeSshPublicKey": nodes.ssh_public_key or "",
+    }
+
+
+def _of_schedule(settings: DeployParameters) -> dict[str, Any]:
+    look_back = missing_after(settings.schedule.every)
+    return {
+        # Templates know no numbers with a point; json() reads them there.
+        "schedulerCpu": f"{settings.scheduler.cpu:g}",
+        "schedulerMemoryGb": f"{settings.scheduler.memory_gb:g}",
+        "schedulerFirst": ",".join(first_pipelines(settings)),
+        "scoreRecurrence": recurrence(settings.schedule.every, "deploy.schedule.every"),
+        "scoreWaitLimit": iso_duration(settings.schedule.wait),
+        "scoreMissingAfter": "" if look_back is None else _in_log_alerts(look_back),
+        "retrainEnabled": settings.retrain.enabled,
+        "retrainRecurrence": recurrence(settings.retrain.every, "deploy.retrain.every"),
+        "retrainWaitLimit": iso_duration(settings.retrain.wait),
+    }
+
+
+def _in_log_alerts(length: timedelta) -> str:
+    return f"P{length.days}D" if length.days else f"PT{math.ceil(length.total_seconds() / 60)}M"
+
+
+def _batch_ai(settings: DeployParameters, names: Names) -> dict[str, Any]:
+    nodes = settings.nodes
+    container = {}
+    if nodes.registry_user is not None:
+        container = {"user": nodes.registry_user, "password_secret": "registry-password"}
+    return {
+        "endpoint": settings.arm_endpoint,
+        "location": settings.location,
+        "workspace": names.batch_ai_workspace,
+        "logs": "$AZ_BATCHAI_MOUNT_ROOT/logs",
+        "mounts": [
+            {
+                "kind": "blob",
+                "path": "logs",
+                "account": names.storage_account,
+                "container": BATCH_AI_LOGS,
+                "key_secret": "storage-key",
+            }
+        ],
+        "secrets": {"AZURE_STORAGE_CONNECTION_STRING": "storage-connection"},
+        "container": container,
+        "file_server": {"name": "files", "vm_size": nodes.vm_size} if nodes.file_server else {},
+        "cluster": {
+            "name": names.pool,
+            "vm_size": nodes.vm_size,
+            "priority": "lowpriority" if nodes.low_priority else "dedicated",
+            "min_nodes": nodes.min_nodes,
+            "max_nodes": nodes.max_nodes,
+            "initial_nodes": nodes.min_nodes,
+            "user": nodes.user,
+            "ssh_public_key": nodes.ssh_public_key,
+        },
+    }

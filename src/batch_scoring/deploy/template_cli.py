@@ -1,0 +1,120 @@
+"""`kedro deploy template` and `check`: the template written to be read, and looked through without Azure."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from batch_scoring.cli import OneLineErrors
+
+if TYPE_CHECKING:
+    from batch_scoring.deploy.template.check import Report
+    from batch_scoring.deploy.template.configured import Configured
+
+_env = click.option("--env", "-e", metavar="ENV", help="Kedro configuration environment.")
+_params = click.option("--params", default="", metavar="KEY=VALUE,…", help="Settings for this command.")
+_tag = click.option("--tag", metavar="TAG", help="Of the image; default: deploy.image.tag.")
+
+
+def add_to(group: click.Group) -> None:
+    """Have a group offer the commands."""
+    group.add_command(write)
+    group.add_command(check)
+
+
+@click.command("template", cls=OneLineErrors)
+@_env
+@_params
+@_tag
+@click.option(
+    *("--output", "-o"),
+    metavar="FOLDER",
+    default="build/deploy",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the two files go.",
+)
+def write(env: str | None, params: str, tag: str | None, output: Path) -> None:
+    """Write the ARM template and its parameters, as `up` would send them."""
+    configured = _configured(env, params, tag)
+    _require_faultless(_report(configured))
+    output.mkdir(parents=True, exist_ok=True)
+    for name, content in (
+        ("azuredeploy.json", configured.template),
+        ("azuredeploy.parameters.json", configured.parameters),
+    ):
+        path = output / name
+        path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        click.echo(path)
+    group = configured.names.resource_group
+    click.echo(
+        f"az deployment group create --resource-group {group} --template-file {output}/azuredeploy.json"
+    )
+    click.echo(f"  --parameters @{output}/azuredeploy.parameters.json")
+    _note(configured)
+
+
+@click.command("check", cls=OneLineErrors)
+@_env
+@_params
+@_tag
+def check(env: str | None, params: str, tag: str | None) -> None:
+    """Look through settings, template and workflows without Azure; one line a resource, one a fault.
+
+    Where AZURE_SPECS names a folder with Azure's published descriptions, resources are held against them.
+    """
+    configured = _configured(env, params, tag)
+    report = _report(configured)
+    for one in report.resources:
+        click.echo(one.line)
+    specs = os.environ.get("AZURE_SPECS")
+    if specs:
+        from batch_scoring.deploy.template.known_differences import unknown_faults
+
+        report.faults += unknown_faults(report, Path(specs))
+    _require_faultless(report)
+    deployed = sum(one.is_deployed for one in report.resources)
+    click.echo(f"{deployed} resources, no fault")
+    _note(configured)
+
+
+def _configured(env: str | None, params: str, tag: str | None) -> Configured:
+    from batch_scoring.cluster.opening import open_context
+    from batch_scoring.deploy.template.configured import Configured
+
+    parameters: dict[str, Any] = open_context(None, env, params).params
+    return Configured.read(parameters, tag)
+
+
+def _report(configured: Configured) -> Report:
+    from batch_scoring.deploy.template.check import check_template
+
+    return check_template(
+        configured.template,
+        configured.parameters,
+        configured.names.resource_group,
+        configured.settings.location,
+    )
+
+
+def _require_faultless(report: Report) -> None:
+    if report.faults:
+        for fault in report.faults:
+            click.echo(f"Error: {fault}", err=True)
+        raise SystemExit(1)
+
+
+def _note(configured: Configured) -> None:
+    """What is no fault and yet to be known."""
+    settings = configured.settings
+    if settings.retrain.enabled and settings.tracking_uri is None:
+        click.echo("note: retraining needs an MLflow server; name one in deploy.tracking_uri", err=True)
+    if settings.subscription is None:
+        click.echo(
+            "note: deploy.subscription is not set, and names change with it; set it before you deploy",
+            err=True,
+        )
