@@ -13,7 +13,7 @@ import pytest
 
 from batch_scoring.deploy.image.registry import SCOPE, TOKEN_USER, Login, exchange, login_for
 from batch_scoring.fleet.errors import InputError
-from tests.emulators.batch_ai.certificates import make_certificate
+from tests.emulators.certificates import make_certificate
 from tests.secret_scan import secrets_in
 
 USER = {"CONTAINER_REGISTRY_USER": "me", "CONTAINER_REGISTRY_PASSWORD": "hunter2"}
