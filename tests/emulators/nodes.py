@@ -375,18 +375,18 @@ class Nodes:
             return process.wait()
         finally:
             # Whatever the job started and left behind goes with it.
-            _kill(process)
+            kill(process)
 
     def _end(self, running: _Running, end: End) -> None:
         running.end = running.end or end
         if running.process is not None:
-            _kill(running.process)
+            kill(running.process)
 
     def _turn(self, node: Node, state: str) -> None:
         node.state, node.since = state, self.clock.now()
 
 
-def _kill(process: subprocess.Popen) -> None:
+def kill(process: subprocess.Popen) -> None:
     """Kill all of a job, wherever it is."""
     has_ended = process.returncode is not None
     _kill_group(process)

@@ -85,6 +85,11 @@ def test_pipelines_run_first_make_what_the_jobs_score(tmp_path):
     assert workspace.table(SCORED[0]).num_rows > 1000
 
 
+def test_a_scheduler_that_is_late_means_the_hour_it_was_started_for(workspace):
+    said = run([*submit(workspace, at="2026-01-07T00:00:07.1234567Z"), "--floor"])
+    assert "score-20260107t000000z: 2 jobs, 2 new" in said
+
+
 def test_nothing_is_submitted_when_what_runs_first_fails(workspace):
     command = [*submit(workspace), "--first=receive"]
     assert "set EVENT_HUB_CONNECTION_STRING" in run(command, expect=1).splitlines()[-1]

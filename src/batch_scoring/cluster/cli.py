@@ -35,12 +35,14 @@ timings_cli.add_to(jobs)
 
 @command(jobs, "submit")
 @click.option("--at", metavar="TIME", help="The scheduled time; default: the last full jobs.every.")
+@click.option("--floor", is_flag=True, help="Mean the last full jobs.every that is not after --at.")
 @click.option("--pipeline", type=click.Choice(PIPELINES), default="score", show_default=True)
 @click.option("--first", metavar="PIPELINES", help="Run these here first, such as receive,ingest,aggregate.")
 @click.option("--wait/--no-wait", default=False, help="Wait for the jobs, and exit with 1 if one failed.")
 @click.option("--params", default="", metavar="KEY=VALUE,…", help="Other settings than those of the files.")
 def submit_jobs(
     at: str | None,
+    floor: bool,
     pipeline: str,
     first: str | None,
     wait: bool,
@@ -59,7 +61,7 @@ def submit_jobs(
 
     cluster = open_cluster(data, env, backend, params)
     workspace = Workspace(cluster.data, lambda: open_context(cluster.data, env).catalog["previous_models"])
-    moment = _scheduled(at, cluster.settings)
+    moment = _scheduled(at, floor, cluster.settings)
     if first is not None:
         _run_first(first, cluster, moment)
     done = scheduler.submit(
@@ -106,11 +108,12 @@ def register_models(run: str, data: str | None, env: str | None, backend: str | 
         raise SystemExit(FAILED)
 
 
-def _scheduled(at: str | None, settings: JobsParameters) -> datetime:
+def _scheduled(at: str | None, floor: bool, settings: JobsParameters) -> datetime:
     """The scheduled time that is meant, UTC; by default the last full one."""
     from batch_scoring.parameters import scheduled_time
 
-    if at is not None:
-        return scheduled_time(at)
-    now, every = datetime.now(UTC).timestamp(), settings.every.total_seconds()
-    return datetime.fromtimestamp(now // every * every, UTC)
+    moment = scheduled_time(at)
+    if at is not None and not floor:
+        return moment
+    every = settings.every.total_seconds()
+    return datetime.fromtimestamp(moment.timestamp() // every * every, UTC)

@@ -24,7 +24,7 @@ class Group:
         For what it prints.
     runner : Runner
     faults : Faults
-        ``IMAGE`` leaves it waiting for its image, ``STUCK`` has it never end, ``NODE_LOST`` kills it.
+        ``IMAGE`` leaves it waiting for its image, ``NODE_LOST`` kills it.
     """
 
     def __init__(
@@ -100,8 +100,6 @@ class Group:
             for one in container.get("environmentVariables", [])
         }
         work = Work(self.id, container.get("command", []), variables, image=container["image"])
-        if self._faults.take(Fault.STUCK, self.id) is not None:
-            work = Work(self.id, ["python", "-S", "-c", "import time; time.sleep(1e6)"], {}, image=work.image)
         with self._lock:
             if self._is_deleted:
                 return

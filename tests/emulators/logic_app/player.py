@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -190,6 +190,8 @@ class LogicApp:
         A certificate to trust.
     clock : Clock, optional
         The service's; pauses pass as fast as it does.
+    token : callable
+        The token of an identity, by its resource id and the audience.
 
     Raises
     ------
@@ -202,12 +204,13 @@ class LogicApp:
         parameters: Mapping[str, Any],
         authority: Path | None = None,
         clock: Clock | None = None,
+        token: Callable[[str, str], str] = lambda identity, audience: issue(audience),
     ) -> None:
         check(definition, parameters)
         self.definition = definition
         self.parameters = {name: one["value"] for name, one in parameters.items()}
         self.clock, self.runs = clock or Clock(), list[Run]()
-        self.sender = Sender(authority, lambda identity, audience: issue(audience), self.sleep)
+        self.sender = Sender(authority, token, self.sleep)
         (trigger,) = definition["triggers"].values()
         concurrency = trigger.get("runtimeConfiguration", {}).get("concurrency", {})
         self._turns = threading.Semaphore(concurrency.get("runs", 25))
