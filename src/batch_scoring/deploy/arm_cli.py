@@ -42,8 +42,8 @@ def add_to(group: click.Group) -> None:
 def up(env: str, workflows: str, dry_run: bool, as_json: bool) -> None:
     """Make everything in Azure as the settings say; what is there stays.
 
-    To be run again at any time: a deployment that is running is joined, one that failed goes on. The workflows
-    are switched on once the registry has the image.
+    To be run again at any time: a deployment that is running is joined, one that failed goes on. The
+    workflows are switched on once the registry has the image.
     """
     from batch_scoring.deploy.arm import deployment
 
@@ -131,8 +131,8 @@ def _show(found: Survey, group: str) -> None:
         click.echo(f"nothing of the deployment is in resource group {group}")
     for one in found.going:
         click.echo(f"goes: {one}")
-    if found.roles:
-        click.echo(f"goes: {len(found.roles)} role assignments on what stays")
+    for extension in found.extensions:
+        click.echo(f"goes: {extension.rpartition('/providers/')[2]}, which is of no use any more")
     if found.group_goes:
         click.echo(f"goes: resource group {group}")
     for one in found.kept:

@@ -50,13 +50,13 @@ def is_there(registry: str, repository: str, tag: str, login: tuple[str, str] | 
                 answer = session.head(url, timeout=_SECONDS)
         except requests.RequestException as error:
             raise InputError(
-                f"{registry}: the registry does not answer ({type(error).__name__}); see that it is there, and "
-                "that its firewall lets this machine in"
+                f"{registry}: the registry does not answer ({type(error).__name__}); see that it is there, "
+                "and that its firewall lets this machine in"
             ) from None
     if answer.status_code not in (200, 404):
         raise InputError(
-            f"{registry}: the registry does not tell what it has ({answer.status_code}); give this identity the "
-            "role 'AcrPull'"
+            f"{registry}: the registry does not tell what it has ({answer.status_code}); give this identity "
+            "the role 'AcrPull'"
         )
     return bool(answer.status_code == 200)
 

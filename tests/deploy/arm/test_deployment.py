@@ -182,7 +182,7 @@ def test_what_a_person_can_mend_is_one_sentence(client, arm, said, status, code,
 
 def test_a_provider_that_is_not_registered_is_named(client, arm, said):
     arm.unregistered.add("microsoft.keyvault")
-    with pytest.raises(InputError, match="az provider register --namespace Microsoft.KeyVault"):
+    with pytest.raises(InputError, match=r"az provider register --namespace Microsoft\.KeyVault"):
         up(client, WANTED, said.append)
 
 

@@ -94,7 +94,7 @@ def test_a_role_whose_identity_is_gone_already_goes_too(deployed, arm):
     arm.resources.delete(
         f"{deployed.place.group_id}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-fleet"
     )
-    assert len(survey(deployed).roles) == 1
+    assert len(survey(deployed).extensions) == 1
 
 
 def test_somebody_elses_role_on_the_data_stays(deployed, arm):
@@ -121,14 +121,14 @@ def test_while_it_is_being_deployed_nothing_is_taken_down(client, arm):
 def test_what_cannot_be_deleted_is_told(deployed, arm):
     arm.answers.add(409, "ScopeLocked", "There is a lock.", method="DELETE", part="streamingjobs", times=1)
     with pytest.raises(
-        InputError, match="streamingjobs asa-fleet: ScopeLocked: There is a lock; a lock protects"
+        InputError, match=r"streamingjobs asa-fleet: ScopeLocked: There is a lock; a lock protects"
     ):
         remove(deployed, survey(deployed), print)
 
 
 def test_a_deletion_that_ends_failed_is_told(deployed, arm):
     arm.fail_operation("streamingjobs", "InternalServerError", "It did not work.")
-    with pytest.raises(InputError, match="InternalServerError.*It did not work"):
+    with pytest.raises(InputError, match=r"InternalServerError.*It did not work"):
         remove(deployed, survey(deployed), print)
     assert "streamingjobs" in left(arm)
 

@@ -29,7 +29,7 @@ class Operation:
     state: str = "Running"
     status: int = 201
     error: dict[str, Any] | None = None
-    id: str = field(default_factory=lambda: f"{uuid.uuid4().hex[:16]}".upper())
+    id: str = field(default_factory=lambda: uuid.uuid4().hex.upper())
     time: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
 
     def describe(self, deployment: str) -> dict[str, Any]:

@@ -123,6 +123,10 @@ def told_by_provider(place: Place, body: dict[str, Any], where: Where) -> dict[s
             "accessEndpoint": f"https://{name}.logic.azure.com",
         },
         "microsoft.streamanalytics/streamingjobs": {"jobState": "Created", "jobId": id_for("job", place.id)},
+        "microsoft.keyvault/vaults/secrets": {
+            "secretUri": f"https://{place.names[0]}.vault.azure.net/secrets/{name}",
+            "secretUriWithVersion": f"https://{place.names[0]}.vault.azure.net/secrets/{name}/1",
+        },
     }
     return told.get(place.type.lower(), {})
 

@@ -135,6 +135,8 @@ class Resources:
         told = dict(one.told)
         identity = told.pop("identity", None)
         properties = _without_secrets(one.sent.get("properties", {})) | told
+        if one.place.type.lower() == "microsoft.keyvault/vaults/secrets":
+            properties.pop("value", None)
         if not is_at_once(one.place.type):
             properties["provisioningState"] = one.state
         described = {"id": one.place.id, "name": one.place.names[-1], "type": one.place.type}

@@ -17,7 +17,7 @@ from tests.emulators.arm.deployments import ENDED, Deployment, referring
 from tests.emulators.arm.expressions import TemplateError
 from tests.emulators.arm.functions import Where
 from tests.emulators.arm.ids import Place, group_of
-from tests.emulators.arm.known_types import KNOWN, NAMESPACES, listed
+from tests.emulators.arm.known_types import KNOWN, NAMESPACES, is_at_once, listed
 from tests.emulators.arm.resources import Resource, Resources
 from tests.emulators.arm.templates import Plan, plan
 from tests.emulators.arm.what_if import foretell
@@ -61,6 +61,8 @@ class Arm:
         What a provider needs to make or delete a resource.
     resource_manager : str
         What templates are told as its address.
+    storage_key : str, optional
+        What ``listKeys`` of a storage account gives to templates, and to nobody else; without it nothing.
 
     Attributes
     ----------
@@ -80,6 +82,7 @@ class Arm:
         subscription: str = SUBSCRIPTION,
         making_seconds: float = 0.02,
         resource_manager: str = "https://management.azure.com/",
+        storage_key: str | None = None,
     ) -> None:
         self.subscription, self.making_seconds = subscription, making_seconds
         self.answers, self.recorder = Answers(), Recorder()
@@ -89,6 +92,7 @@ class Arm:
         self.unregistered: set[str] = set()
         self.deleted_vaults: dict[str, str] = {}
         self._resource_manager, self._lock = resource_manager, threading.RLock()
+        self._storage_key = storage_key
         self._mounts: dict[str, Mounted] = {}
         self._later: dict[str, _Later] = {}
         self._failing_operations: list[tuple[str, dict[str, str]]] = []
@@ -362,7 +366,7 @@ class Arm:
         found = self.resources.find(place.id)
         if found is None:
             return Answer(204)
-        if place.type.lower().startswith("microsoft.authorization"):
+        if is_at_once(place.type):
             described = self._described(found)
             self.resources.delete(place.id)
             return Answer(200, described)
@@ -461,7 +465,17 @@ class Arm:
         properties = body.get("properties") or {}
         if properties.get("mode", "").lower() != "incremental":
             raise TemplateError("Only deployments in the mode 'Incremental' are known here.")
-        return plan(properties.get("template"), properties.get("parameters"), self.where(own))
+        planned = plan(properties.get("template"), properties.get("parameters"), self.where(own))
+        planned.functions["listkeys"] = self._keys
+        return planned
+
+    def _keys(self, target: str, api_version: str) -> dict[str, Any]:
+        """What only Batch AI's nodes need, which know no identities."""
+        if self._storage_key is None:
+            raise TemplateError(f"The keys of {target!r} are not given out: use identities.")
+        if self.resources.find(target) is None:
+            raise TemplateError(f"ResourceNotFound: the resource {target!r} was not found.")
+        return {"keys": [{"keyName": "key1", "value": self._storage_key, "permissions": "FULL"}]}
 
     def _deploy(self, own: str, there: Deployment | None, body: dict[str, Any], host: str) -> Answer:
         if there is not None and there.state not in ENDED:

@@ -40,7 +40,7 @@ def foretell(plan: Plan, resources: Resources, functions: dict[str, Function]) -
 def _resolved(value: Any, functions: dict[str, Function]) -> Any:
     """With the expressions that cannot be evaluated yet left as they are."""
     if isinstance(value, dict):
-        return {key: _resolved(one, functions) for key, one in value.items()}
+        return {_resolved(key, functions): _resolved(one, functions) for key, one in value.items()}
     if isinstance(value, list):
         return [_resolved(one, functions) for one in value]
     try:

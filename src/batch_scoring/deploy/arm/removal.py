@@ -34,6 +34,7 @@ _LAST = "microsoft.managedidentity/"
 # The groups that the workflows make; one is left where a workflow was deleted while it ran.
 _STRAY_PREFIXES = ("score-", "retrain-")
 _ROLES_VERSION = "2022-04-01"
+_DIAGNOSTICS_VERSION = "2021-05-01-preview"
 _IDENTITY_VERSION = "2023-01-31"
 
 
@@ -61,8 +62,9 @@ class Survey:
         Data.
     foreign : tuple of Item
         What somebody else has put into the group.
-    roles : tuple of str
-        Ids of role assignments that would be left, on what is kept, without those that they are for.
+    extensions : tuple of str
+        Ids of what would be left on what is kept, and is of no use there: assignments of roles to those who
+        go, roles of our own, and settings that send logs to where nobody takes them.
     group_goes : bool
         Whether nothing would be left in the group, and it is ours.
     is_deployed : bool
@@ -72,14 +74,14 @@ class Survey:
     going: tuple[Item, ...] = ()
     kept: tuple[Item, ...] = ()
     foreign: tuple[Item, ...] = ()
-    roles: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()
     group_goes: bool = False
     is_deployed: bool = False
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.going or self.roles or self.group_goes or self.is_deployed)
+        return not (self.going or self.extensions or self.group_goes or self.is_deployed)
 
 
 def survey(client: Client, deletes_data: bool = False) -> Survey:
@@ -108,7 +110,7 @@ def survey(client: Client, deletes_data: bool = False) -> Survey:
     foreign = [one for one in everything if one not in ours]
     return Survey(
         *(tuple(going), tuple(kept), tuple(foreign)),
-        tuple(_roles(client, going, kept, made)),
+        (*_roles(client, going, kept, made), *_present(client, _diagnostics(kept, made))),
         group_goes=is_ours and not kept and not foreign,
         is_deployed=deployment is not None,
     )
@@ -126,9 +128,9 @@ def remove(client: Client, found: Survey, say: Callable[[str], None]) -> None:
     for one in first:
         _delete(client, one, say)
     # While the identities are still there to be known by.
-    for role in found.roles:
-        client.ask("DELETE", role, _ROLES_VERSION)
-        say(f"deleted: role assignment {role.rpartition('/')[2]}")
+    for extension in found.extensions:
+        client.ask("DELETE", extension, _version_of(extension))
+        say(f"deleted: {extension.rpartition('/providers/')[2]}")
     for one in found.going:
         if one not in first:
             _delete(client, one, say)
@@ -170,6 +172,20 @@ def _is_stray(one: Item) -> bool:
     return is_group and one.name.startswith(_STRAY_PREFIXES)
 
 
+def _version_of(extension: str) -> str:
+    is_role = "/microsoft.authorization/" in extension.lower()
+    return _ROLES_VERSION if is_role else _DIAGNOSTICS_VERSION
+
+
+def _present(client: Client, ids: Iterable[str]) -> Iterable[str]:
+    for one in sorted(ids):
+        try:
+            client.ask("GET", one, _version_of(one))
+        except FileNotFoundError:
+            continue
+        yield one
+
+
 def _rank(one: Item) -> int:
     kind = one.type.lower()
     if kind.startswith(_LAST):
@@ -178,15 +194,31 @@ def _rank(one: Item) -> int:
 
 
 def _roles(client: Client, going: list[Item], kept: list[Item], made: set[str]) -> Iterable[str]:
-    """Role assignments on what stays, made by the deployment or for an identity that goes."""
-    principals = set(_principals(client, going))
-    for scope in (client.place.group_id, *(one.id for one in kept)):
-        path = f"{scope}/providers/Microsoft.Authorization/roleAssignments"
-        for one in client.listed(path, _ROLES_VERSION, **{"$filter": "atScope()"}):
-            # The listing has those of the subscription above, too.
-            is_here = one["id"].lower().startswith(scope.lower() + "/providers/microsoft.authorization/")
-            if is_here and (one["id"].lower() in made or one["properties"]["principalId"] in principals):
-                yield one["id"]
+    """Assignments on what stays, made by the deployment or for an identity that goes; then our own roles."""
+    principals, group = set(_principals(client, going)), client.place.group_id.lower()
+    stays = tuple(f"{one.id.lower()}/" for one in kept)
+    path = f"{client.place.group_id}/providers/Microsoft.Authorization"
+    for one in client.listed(f"{path}/roleAssignments", _ROLES_VERSION):
+        key = one["id"].lower()
+        # The listing has those above the group, too; and those on what goes, which go with it.
+        is_here = key.startswith((f"{group}/providers/microsoft.authorization/", *stays))
+        if is_here and (key in made or one["properties"]["principalId"] in principals):
+            yield one["id"]
+    # Roles of our own, which nothing refers to any more.
+    for one in client.listed(
+        f"{path}/roleDefinitions", _ROLES_VERSION, **{"$filter": "type eq 'CustomRole'"}
+    ):
+        guid = one["id"].lower().rpartition("/")[2]
+        if any(key.endswith(f"/roledefinitions/{guid}") for key in made):
+            yield one["id"]
+
+
+def _diagnostics(kept: list[Item], made: set[str]) -> Iterable[str]:
+    """Where what is kept sends logs to: a workspace that goes."""
+    stays = tuple(f"{one.id.lower()}/" for one in kept)
+    return (
+        key for key in made if key.startswith(stays) and "/providers/microsoft.insights/diagnostic" in key
+    )
 
 
 def _principals(client: Client, going: list[Item]) -> Iterable[str]:

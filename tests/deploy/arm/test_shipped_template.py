@@ -1,0 +1,73 @@
+"""The shipped template on the stand-in: deployed, deployed again, described rightly, and taken down to the data."""
+
+from __future__ import annotations
+
+import pytest
+
+from batch_scoring.deploy.arm.deployment import Wanted, up
+from batch_scoring.deploy.arm.removal import remove, survey
+from batch_scoring.deploy.names import names_of
+from batch_scoring.deploy.setting_groups import NodeSettings
+from batch_scoring.deploy.settings import DeployParameters
+from batch_scoring.deploy.stream_analytics import WindowsQuery
+from tests.emulators.arm.service import SUBSCRIPTION
+from tests.emulators.oav import Validator, require
+
+shipped = pytest.importorskip("batch_scoring.deploy.template", reason="the template is on another branch")
+KEY = "the-key-of-the-tests"
+DESCRIBED = {
+    "Microsoft.Batch": "batch/resource-manager/**/2024-02-01/*.json",
+    "Microsoft.BatchAI": "batchai/resource-manager/**/2018-05-01/*.json",
+    "Microsoft.ContainerRegistry": "containerregistry/resource-manager/**/2023-07-01/*.json",
+    "Microsoft.EventHub": "eventhub/resource-manager/**/2024-01-01/*.json",
+    "Microsoft.Logic": "logic/resource-manager/**/2019-05-01/*.json",
+    "Microsoft.StreamAnalytics": "streamanalytics/resource-manager/**/2020-03-01/*.json",
+}
+
+
+def wanted(compute):
+    nodes = NodeSettings(ssh_public_key="ssh-rsa AAAA")
+    settings = DeployParameters(name="fleet", subscription=SUBSCRIPTION, compute=compute, nodes=nodes)
+    names = names_of(settings)
+    return Wanted(
+        shipped.build_template(WindowsQuery(), lambda pipeline: {}),
+        shipped.build_parameters(settings, names, "batch-scoring:1")["parameters"],
+        names.stream_job,
+        names.key_vault,
+    )
+
+
+@pytest.fixture(params=["azure_batch", "batch_ai"])
+def compute(request, arm):
+    arm._storage_key = KEY  # Batch AI's nodes know no identities
+    return request.param
+
+
+@pytest.mark.slow
+def test_it_comes_up_stays_and_goes_down_to_the_data(client, arm, server, compute):
+    outputs = up(client, wanted(compute), print)
+    assert outputs["data"].startswith("https://stfleet")
+    before, said = list(arm.resources.changes), []
+    assert up(client, wanted(compute), said.append) == outputs
+    assert arm.resources.changes == before
+    assert said == ["everything is as the template says; nothing to do"]
+    remove(client, survey(client), print)
+    left = {one.place.type.split("/")[0] for one in arm.resources.within("/subscriptions")}
+    assert left == {"storageAccounts"} or left == {"Microsoft.Storage"}
+    assert survey(client).is_empty
+    told = [str(one.response_body) for one in server.recorder.exchanges]
+    assert not any(KEY in one for one in told)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("namespace", DESCRIBED)
+def test_what_is_sent_to_providers_is_as_it_is_described(client, arm, namespace):
+    require(DESCRIBED[namespace])
+    arm._storage_key = KEY
+    up(client, wanted("batch_ai" if namespace == "Microsoft.BatchAI" else "azure_batch"), print)
+    exchanges = [
+        one for one in arm.recorder.exchanges if one.path.split("/providers/")[-1].startswith(f"{namespace}/")
+    ]
+    assert exchanges
+    with Validator(DESCRIBED[namespace], "management.azure.com") as validator:
+        assert [str(one) for one in validator.violations(exchanges)] == []
