@@ -1,0 +1,33 @@
+"""Which published description each type of resource is held against."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+# Where nothing is published in AZURE_SPECS: the models of Microsoft's clients.
+MODELS = {
+    "Microsoft.Storage/storageAccounts": "storage.models:StorageAccountCreateParameters",
+    "Microsoft.Storage/storageAccounts/blobServices": "storage.models:BlobServiceProperties",
+    "Microsoft.Storage/storageAccounts/blobServices/containers": "storage.models:BlobContainer",
+    "Microsoft.Storage/storageAccounts/managementPolicies": "storage.models:ManagementPolicy",
+    "Microsoft.KeyVault/vaults": "keyvault.models:VaultCreateOrUpdateParameters",
+    "Microsoft.KeyVault/vaults/secrets": "keyvault.models:SecretCreateOrUpdateParameters",
+    "Microsoft.ManagedIdentity/userAssignedIdentities": "msi.models:Identity",
+    "Microsoft.OperationalInsights/workspaces": "loganalytics.models:Workspace",
+    "Microsoft.Insights/components": "applicationinsights.v2020_02_02.models:ApplicationInsightsComponent",
+    "Microsoft.Insights/diagnosticSettings": "monitor.v2021_05_01_preview.models:DiagnosticSettingsResource",
+    "Microsoft.Insights/actionGroups": "monitor.v2023_01_01.models:ActionGroupResource",
+    "Microsoft.Insights/metricAlerts": "monitor.v2018_03_01.models:MetricAlertResource",
+    "Microsoft.Insights/scheduledQueryRules": "monitor.v2022_08_01_preview.models:ScheduledQueryRuleResource",
+    "Microsoft.Authorization/roleAssignments": (
+        "authorization.v2022_04_01.models:RoleAssignmentCreateParameters"
+    ),
+    "Microsoft.Authorization/roleDefinitions": "authorization.v2022_04_01.models:RoleDefinition",
+}
+
+
+def model(kind: str) -> type:
+    """The model of a type's request."""
+    module, _, name = MODELS[kind].partition(":")
+    found: type = getattr(import_module(f"azure.mgmt.{module}"), name)
+    return found
