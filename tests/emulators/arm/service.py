@@ -17,7 +17,7 @@ from tests.emulators.arm.deployments import ENDED, Deployment, referring
 from tests.emulators.arm.expressions import TemplateError
 from tests.emulators.arm.functions import Where
 from tests.emulators.arm.ids import Place, group_of
-from tests.emulators.arm.known_types import KNOWN, NAMESPACES, is_at_once, listed
+from tests.emulators.arm.known_types import KNOWN, NAMESPACES, is_at_once, listed, status_of_new
 from tests.emulators.arm.resources import Resource, Resources
 from tests.emulators.arm.templates import Plan, plan
 from tests.emulators.arm.what_if import foretell
@@ -339,16 +339,14 @@ class Arm:
         return Answer(200, self._described(found))
 
     def _put(self, place: Place, body: dict[str, Any]) -> Answer:
-        made, is_new = self.resources.put(place, body, self.where(place.id))
         if place.type.lower() == "microsoft.keyvault/vaults":
-            if self.deleted_vaults.pop(place.names[0].lower(), None) and (
-                body.get("properties", {}).get("createMode") != "recover"
-            ):
-                self.resources.delete(place.id)
-                self.deleted_vaults[place.names[0].lower()] = place.id
+            name, recovers = place.names[0].lower(), body.get("properties", {}).get("createMode") == "recover"
+            if name in self.deleted_vaults and not recovers:
                 message = "A vault with the same name already exists in deleted state."
                 raise RefusedError(409, "ConflictError", message)
-        return Answer(201 if is_new else 200, self._described(made))
+            self.deleted_vaults.pop(name, None)
+        made, is_new = self.resources.put(place, body, self.where(place.id))
+        return Answer(status_of_new(place.type) if is_new else 200, self._described(made))
 
     def _described(self, one: Resource) -> dict[str, Any]:
         described = self.resources.describe(one)
