@@ -44,7 +44,7 @@ def wanted(compute):
 
 @pytest.fixture(params=["azure_batch", "batch_ai"])
 def compute(request, arm):
-    arm._storage_key = KEY  # Batch AI's nodes know no identities
+    arm._deployments.storage_key = KEY  # Batch AI's nodes know no identities
     return request.param
 
 
@@ -68,7 +68,7 @@ def test_it_comes_up_stays_and_goes_down_to_the_data(client, arm, server, comput
 @pytest.mark.parametrize("namespace", DESCRIBED)
 def test_what_is_sent_to_providers_is_as_it_is_described(client, arm, namespace):
     require(DESCRIBED[namespace])
-    arm._storage_key = KEY
+    arm._deployments.storage_key = KEY
     up(client, wanted("batch_ai" if namespace == "Microsoft.BatchAI" else "azure_batch"), print)
     exchanges = [
         one for one in arm.recorder.exchanges if one.path.split("/providers/")[-1].startswith(f"{namespace}/")

@@ -121,8 +121,7 @@ class Resources:
 
     def note(self, place: Place, body: dict[str, Any]) -> None:
         """Keep that a resource of another stand-in is there."""
-        if place.id.lower() not in self._by_key:
-            self._by_key[place.id.lower()] = Resource(place, body, {}, 0.0)
+        self._by_key[place.id.lower()] = Resource(place, body, {}, 0.0)
 
     def forget(self, path: str) -> None:
         """Keep that a resource of another stand-in, and all in it, is gone."""
