@@ -112,8 +112,8 @@ def _push(push: Push, groups: list[list[str]], dry_run: bool) -> None:
     if done.kept:
         more = f" and {len(done.kept) - 1} more" if len(done.kept) > 1 else ""
         raise InputError(
-            f"{done.kept[0]}{more}: changed there meanwhile, and kept; look at which is right, and use --force "
-            "to copy over it"
+            f"{done.kept[0]}{more}: changed there meanwhile, and kept; look at which is right, and use "
+            "--force to copy over it"
         )
 
 

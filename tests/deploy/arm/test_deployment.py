@@ -225,7 +225,7 @@ def test_nothing_secret_is_logged(client, said, caplog):
 
 
 def test_a_group_in_another_region_is_no_place_for_it(client, arm, said):
-    from tests.emulators.arm.service import Group
+    from tests.emulators.arm.groups import Group
 
     arm.groups["rg-fleet"] = Group("rg-fleet", "northeurope", {})
     with pytest.raises(InputError, match=r"deploy\.location: 'westeurope' is set, .* lies in 'northeurope'"):

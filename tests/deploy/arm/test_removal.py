@@ -65,7 +65,7 @@ def test_containers_that_a_workflow_left_go_too(deployed, arm):
 
 
 def test_what_others_put_into_their_own_group_stays(client, arm):
-    from tests.emulators.arm.service import Group
+    from tests.emulators.arm.groups import Group
 
     arm.groups["rg-fleet"] = Group("rg-fleet", "westeurope", {})
     put(client, "Microsoft.ContainerRegistry/registries", "2023-07-01", "theirs")

@@ -41,9 +41,7 @@ def parameters(endpoint, group_id, pipeline="score", **environment):
         "properties": {
             "osType": "Linux",
             "restartPolicy": "Never",
-            "imageRegistryCredentials": [
-                {"server": SERVER, "identity": f"{group_id}/x/id-scheduler"}
-            ],
+            "imageRegistryCredentials": [{"server": SERVER, "identity": f"{group_id}/x/id-scheduler"}],
             "containers": [
                 {
                     "name": "scheduler",

@@ -21,6 +21,10 @@ ENDED = ("Succeeded", "Failed", "Canceled")
 _TIMEOUT = 60.0
 
 
+def _new_id() -> str:
+    return uuid.uuid4().hex.upper()
+
+
 @dataclass
 class Operation:
     """What was done for a resource, and how it went."""
@@ -29,7 +33,7 @@ class Operation:
     state: str = "Running"
     status: int = 201
     error: dict[str, Any] | None = None
-    id: str = field(default_factory=lambda: uuid.uuid4().hex.upper())
+    id: str = field(default_factory=_new_id)
     time: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
 
     def describe(self, deployment: str) -> dict[str, Any]:

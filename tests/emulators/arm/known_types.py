@@ -67,7 +67,12 @@ KNOWN: dict[str, tuple[str, ...]] = {
 }
 NAMESPACES = tuple(_VERSIONS)
 # They tell no provisioning state, and are there with the answer.
-AT_ONCE = ("microsoft.authorization", "microsoft.insights/diagnosticsettings", "microsoft.managedidentity")
+AT_ONCE = (
+    *("microsoft.authorization", "microsoft.insights/diagnosticsettings", "microsoft.managedidentity"),
+    *("microsoft.eventhub/namespaces/eventhubs", "microsoft.batch/batchaccounts/pools"),
+)
+# They answer 200 to the first request, too.
+_NEVER_CREATED = ("microsoft.batch/", "microsoft.batchai/", "microsoft.eventhub/namespaces/")
 
 
 def listed(namespace: str) -> dict[str, tuple[str, ...]]:
@@ -79,6 +84,16 @@ def listed(namespace: str) -> dict[str, tuple[str, ...]]:
 def is_at_once(kind: str) -> bool:
     """Whether a resource of this type is there as soon as the provider answers."""
     return kind.lower().startswith(AT_ONCE)
+
+
+def status_of_new(kind: str) -> int:
+    """What a provider answers when it makes a resource."""
+    return 200 if kind.lower().startswith(_NEVER_CREATED) else 201
+
+
+def state_of(kind: str, state: str) -> str:
+    """A provisioning state as the provider spells it."""
+    return state.lower() if kind.lower().startswith("microsoft.batchai/") else state
 
 
 def id_for(*words: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.emulators.arm.functions import Where
 from tests.emulators.arm.ids import Place
-from tests.emulators.arm.known_types import KNOWN, identity_of, is_at_once, told_by_provider
+from tests.emulators.arm.known_types import KNOWN, identity_of, is_at_once, state_of, told_by_provider
 from tests.emulators.arm.roles import require_new_assignment
 from tests.emulators.batch_ai.answers import RefusedError
 
@@ -121,8 +121,7 @@ class Resources:
 
     def note(self, place: Place, body: dict[str, Any]) -> None:
         """Keep that a resource of another stand-in is there."""
-        if place.id.lower() not in self._by_key:
-            self._by_key[place.id.lower()] = Resource(place, body, {}, 0.0)
+        self._by_key[place.id.lower()] = Resource(place, body, {}, 0.0)
 
     def forget(self, path: str) -> None:
         """Keep that a resource of another stand-in, and all in it, is gone."""
@@ -134,11 +133,11 @@ class Resources:
         """As it is answered; secrets that came with it are not."""
         told = dict(one.told)
         identity = told.pop("identity", None)
-        properties = _without_secrets(one.sent.get("properties", {})) | told
+        properties = without_secrets(one.sent.get("properties", {})) | told
         if one.place.type.lower() == "microsoft.keyvault/vaults/secrets":
             properties.pop("value", None)
         if not is_at_once(one.place.type):
-            properties["provisioningState"] = one.state
+            properties["provisioningState"] = state_of(one.place.type, one.state)
         described = {"id": one.place.id, "name": one.place.names[-1], "type": one.place.type}
         described |= {key: value for key, value in one.sent.items() if key != "properties"}
         if identity is not None:
@@ -162,11 +161,11 @@ def _kept(former: Resource) -> dict[str, Any]:
     return {key: value for key, value in former.told.items() if key in ("jobState",)}
 
 
-def _without_secrets(value: Any) -> Any:
+def without_secrets(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            key: _without_secrets(one)
+            key: without_secrets(one)
             for key, one in value.items()
             if not any(word in key.lower() for word in ("password", "sharedaccesspolicykey", "securevalue"))
         }
-    return [_without_secrets(one) for one in value] if isinstance(value, list) else value
+    return [without_secrets(one) for one in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""A template with its parameters becomes a plan: the resources there are to be, in the order of their wants."""
+"""A template with its parameters becomes a plan: the resources that there are to be, and their wants."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tests.emulators.arm.expressions import TemplateError, calls, evaluate, is_e
 from tests.emulators.arm.functions import Function, Where, plain_functions
 from tests.emulators.arm.ids import resource_id
 from tests.emulators.arm.known_types import KNOWN
+from tests.emulators.arm.template_parameters import getter, read_parameters
 
 _SCHEMA = "schema.management.azure.com/schemas/2019-04-01/deploymenttemplate.json#"
 _KEYS = {"$schema", "contentVersion", "metadata", "parameters", "variables", "resources", "outputs"}
@@ -37,15 +38,6 @@ _BODY_KEYS = {
     "plan",
     "managedBy",
     "extendedLocation",
-}
-_TYPES = {
-    "string": str,
-    "securestring": str,
-    "int": int,
-    "bool": bool,
-    "object": dict,
-    "secureobject": dict,
-    "array": list,
 }
 
 
@@ -105,8 +97,8 @@ def plan(template: Any, given: Mapping[str, Any] | None, where: Where) -> Plan:
     if not template.get("contentVersion"):
         raise TemplateError("The template has no contentVersion.")
     functions = plain_functions(where)
-    parameters = _parameters(template.get("parameters", {}), given or {}, functions)
-    functions["parameters"] = _getter("parameters", parameters)
+    parameters = read_parameters(template.get("parameters", {}), given or {}, functions)
+    functions["parameters"] = getter("parameters", parameters)
     functions["variables"] = _variables(template.get("variables", {}), functions)
     resources = _resources(template.get("resources", []), functions, where)
     keys = [one.id.lower() for one in resources]
@@ -116,69 +108,6 @@ def plan(template: Any, given: Mapping[str, Any] | None, where: Where) -> Plan:
     found = Plan(resources, template.get("outputs", {}), functions, parameters, where)
     _require_wants(found)
     return found
-
-
-def _parameters(
-    declared: Mapping[str, Any], given: Mapping[str, Any], functions: Mapping[str, Function]
-) -> dict[str, Any]:
-    names = {name.lower() for name in declared}
-    if unknown := [name for name in given if name.lower() not in names]:
-        known = ", ".join(sorted(declared))
-        raise TemplateError(
-            f"The template parameters {', '.join(unknown)!r} in the parameters file are not valid; they are "
-            f"not present in the original template. Known are {known}."
-        )
-    values = {name.lower(): _given_value(name, one) for name, one in given.items()}
-    found: dict[str, Any] = {}
-    for name, about in declared.items():
-        if about.get("type", "").lower() not in _TYPES:
-            raise TemplateError(f"The template parameter {name!r} has no known type.")
-        if name.lower() in values:
-            value = values[name.lower()]
-        elif "defaultValue" in about:
-            value = resolve(about["defaultValue"], {**functions, "parameters": _getter("parameters", found)})
-        else:
-            raise TemplateError(f"The value for the template parameter {name!r} is not provided.")
-        found[name] = _checked(name, about, value)
-    return found
-
-
-def _given_value(name: str, given: Any) -> Any:
-    if not isinstance(given, dict) or set(given) != {"value"}:
-        raise TemplateError(f"The parameter {name!r} must be given as an object with 'value'.")
-    return given["value"]
-
-
-def _checked(name: str, about: Mapping[str, Any], value: Any) -> Any:
-    kind = _TYPES[about["type"].lower()]
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise TemplateError(
-            f"The provided value for the template parameter {name!r} is not valid: expected {about['type']}, "
-            f"got {type(value).__name__}."
-        )
-    if "allowedValues" in about and value not in about["allowedValues"]:
-        allowed = ", ".join(map(str, about["allowedValues"]))
-        raise TemplateError(
-            f"The provided value for the template parameter {name!r} is not valid: {value!r} is not part of "
-            f"the allowed value(s) {allowed!r}."
-        )
-    measures = {"minLength": (1, len), "maxLength": (-1, len), "minValue": (1, int), "maxValue": (-1, int)}
-    for limit, (sign, measure) in measures.items():
-        if limit in about and sign * measure(value) < sign * about[limit]:
-            raise TemplateError(
-                f"The value of the template parameter {name!r} breaks {limit} {about[limit]}."
-            )
-    return value
-
-
-def _getter(what: str, values: Mapping[str, Any]) -> Function:
-    def get(name: str) -> Any:
-        for known, value in values.items():
-            if known.lower() == name.lower():
-                return value
-        raise TemplateError(f"The template {what[:-1]} {name!r} is not found.")
-
-    return get
 
 
 def _variables(declared: Mapping[str, Any], functions: dict[str, Function]) -> Function:
@@ -216,7 +145,7 @@ def _resources(
 def _flat(
     listed: list[dict[str, Any]], functions: Mapping[str, Function], above: dict[str, Any] | None = None
 ) -> Any:
-    """Resources, and those nested in them with whole types and names, and the want of what they are nested in."""
+    """Resources, and those nested in them: with whole types and names, and wanting what they are in."""
     for raw in listed:
         one = dict(raw)
         if above is not None:
@@ -264,7 +193,7 @@ def _planned(raw: dict[str, Any], functions: Mapping[str, Function], where: Wher
 
 
 def _names(found: list[Planned]) -> dict[str, str]:
-    """How a resource may be named by another one: key of it by id, type/name, and name where that is one's only."""
+    """Keys of resources by what others may name them: id, type/name, and a name that only one has."""
     names: dict[str, list[str]] = {}
     for one in found:
         words = one.id.split("/providers/")[-1]
@@ -294,7 +223,7 @@ def _wants(
 
 
 def _require_wants(plan: Plan) -> None:
-    """Raise where only luck would make a resource after the one that it needs: its parent, scope or reference."""
+    """Raise where only luck would make a resource after its parent, its scope or what it refers to."""
     known = plan.by_key()
     for one in plan.resources:
         parts = [one.id.rsplit("/", 2)[0].lower(), one.id.rsplit("/providers/", 1)[0].lower()]

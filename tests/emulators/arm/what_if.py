@@ -25,7 +25,7 @@ def foretell(plan: Plan, resources: Resources, functions: dict[str, Function]) -
             before = {key: after[key] for key in ("id", "type", "name", "apiVersion")} | there.sent
             delta = list(_delta(before, after))
             change |= {"before": before, "changeType": "Modify" if delta else "NoChange", "delta": delta}
-        found.append(change)
+        found.append(_without_values(change) if one.type.lower().endswith("vaults/secrets") else change)
     planned = plan.by_key()
     others = [one for one in resources.within(plan.where.group_id) if len(one.place.names) == 1]
     for other in others:
@@ -35,6 +35,17 @@ def foretell(plan: Plan, resources: Resources, functions: dict[str, Function]) -
                 {"resourceId": other.place.id, "changeType": "Ignore", "before": before, "after": before}
             )
     return found
+
+
+def _without_values(change: dict[str, Any]) -> dict[str, Any]:
+    """A change of a secret, which shows no secret."""
+    for side in ("before", "after"):
+        if side in change:
+            properties = {key: one for key, one in change[side]["properties"].items() if key != "value"}
+            change[side] = change[side] | {"properties": properties}
+    if "delta" in change:
+        change["delta"] = [one for one in change["delta"] if one["path"] != "properties.value"]
+    return change
 
 
 def _resolved(value: Any, functions: dict[str, Function]) -> Any:

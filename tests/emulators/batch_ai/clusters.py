@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tests.emulators.nodes import Clock, Faults, Nodes, Work
+from tests.emulators.nodes import Clock, Faults, Nodes, Runner, Work, run_process
 
 
 class Cluster:
@@ -24,10 +24,16 @@ class Cluster:
     """
 
     def __init__(
-        self, folder: Path, properties: dict[str, Any], start_seconds: float, faults: Faults, clock: Clock
+        self,
+        folder: Path,
+        properties: dict[str, Any],
+        start_seconds: float,
+        faults: Faults,
+        clock: Clock,
+        runner: Runner = run_process,
     ) -> None:
         self.mount_root = folder / "mounts"
-        self._nodes = Nodes(folder / "starts", start_seconds, faults, clock=clock)
+        self._nodes = Nodes(folder / "starts", start_seconds, faults, clock=clock, runner=runner)
         self._lock, self._clock = threading.Lock(), clock
         self._jobs: set[str] = set()
         self._target = 0

@@ -58,7 +58,8 @@ class Run:
         command = self._asked["customToolkitSettings"]["commandLine"]
         if (before := self._asked.get("jobPreparation")) is not None:
             command = f"{{ {before['commandLine']}\n}} && {{ {command}\n}}"
-        image = self._asked["containerSettings"]["imageSourceRegistry"]["image"]
+        source = self._asked["containerSettings"]["imageSourceRegistry"]
+        image = "/".join(filter(None, (source.get("serverUrl"), source["image"])))
         work = Work(
             *(self.id.lower(), ["bash", "-c", command], environment, self._started, self._ended),
             limit_seconds=limit,

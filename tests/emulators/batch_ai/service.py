@@ -17,7 +17,7 @@ from tests.emulators.batch_ai.mounting import CannotMountError, Mounter
 from tests.emulators.batch_ai.resources import PROVIDER, REQUIRED, Path, Resource, Resources, without_secrets
 from tests.emulators.batch_ai.runs import Run
 from tests.emulators.batch_ai.storage import AzuriteStorage, FolderStorage
-from tests.emulators.nodes import Clock, Faults
+from tests.emulators.nodes import Clock, Faults, Runner, run_process
 
 VERSION = "2018-05-01"
 _TYPES = {
@@ -46,6 +46,8 @@ class Service:
         Whether a job that has lost its node is run again.
     quota : int or None
         Nodes that a cluster can have at most, whatever it asks for.
+    runner : Runner
+        Starts the process of a job; another one may start containers.
     """
 
     def __init__(
@@ -61,15 +63,17 @@ class Service:
         quota: int | None = None,
         page: int = 1000,
         clock: Clock | None = None,
+        runner: Runner = run_process,
     ) -> None:
         self.storage, self.faults, self.answers = storage, Faults(), Answers()
         self.clock = clock or Clock()
         self.clusters: dict[str, Cluster] = {}
         self.runs: dict[str, Run] = {}
+        self._runner = runner
         self.requeues, self.quota, self._page = requeues, quota, page
         self._folder, self._start_seconds = folder, start_seconds
         self._autoscale_seconds, self._making_seconds = autoscale_seconds, making_seconds
-        self._mounter = Mounter(storage, vault or {})
+        self._mounter = Mounter(storage, {} if vault is None else vault)
         self._resources, self._lock, self._agenda = Resources(), threading.RLock(), Agenda()
         # Of each long-running operation that has ended the id of its result.
         self._operations: dict[str, str | None] = {}
@@ -171,7 +175,7 @@ class Service:
         id, properties = resource.path.id.lower(), resource.properties
         if resource.path.kind == "clusters":
             folder = self._folder / uuid.uuid4().hex
-            cluster = Cluster(folder, properties, self._start_seconds, self.faults, self.clock)
+            cluster = Cluster(folder, properties, self._start_seconds, self.faults, self.clock, self._runner)
             cluster.quota = self.quota
             setup = properties.get("nodeSetup") or {}
             try:

@@ -46,7 +46,8 @@ class Run:
 
     def __init__(self, app: LogicApp, scheduled: datetime) -> None:
         self.name = f"0858{uuid.uuid4().int % 10**18:018d}{uuid.uuid4().hex[:10].upper()}CU12"
-        self.scheduled, self.began, self.ended = scheduled, datetime.now(UTC), None
+        self.scheduled, self.began = scheduled, datetime.now(UTC)
+        self.ended: datetime | None = None
         self.status, self.error = "Waiting", {}
         self.actions: dict[str, ActionRecord] = {}
         self._app, self._variables = app, dict[str, Any]()
@@ -58,6 +59,26 @@ class Run:
         if not self._done.wait(seconds):
             raise TimeoutError(f"run {self.name} is {self.status}; {self.actions}")
         return self
+
+    def describe(self, workflow: str) -> dict[str, Any]:
+        """As the service lists it, below the id of the workflow."""
+        properties = {
+            "startTime": _as_text(self.began),
+            "endTime": self.ended and _as_text(self.ended),
+            "status": self.status,
+            "error": self.error or None,
+            "trigger": {
+                "name": "Scheduled",
+                "scheduledTime": _as_text(self.scheduled),
+                "status": "Succeeded",
+            },
+        }
+        return {
+            "id": f"{workflow}/runs/{self.name}",
+            "name": self.name,
+            "type": "Microsoft.Logic/workflows/runs",
+            "properties": {name: value for name, value in properties.items() if value is not None},
+        }
 
     def play(self) -> None:
         self.status, self.began = "Running", datetime.now(UTC)

@@ -97,7 +97,10 @@ def lines(changes: Iterable[Change]) -> Iterable[str]:
 
 def _change(one: Any) -> Change:
     name = str(one.resource_id).rpartition("/providers/")[2]
-    return Change(word(one.change_type), name, tuple(_properties(one.delta or [])))
+    properties = _properties(one.delta or [])
+    if "/secrets/" in name.lower():
+        properties = ((sign, path, "…", "…") for sign, path, _, _ in properties)
+    return Change(word(one.change_type), name, tuple(properties))
 
 
 def _properties(delta: Iterable[Any], above: str = "") -> Iterable[tuple[str, str, Any, Any]]:

@@ -1,0 +1,75 @@
+"""Whether a registry has an image, asked of one that wants a password and one that wants a token."""
+
+from __future__ import annotations
+
+import base64
+import http.server
+import json
+import ssl
+import threading
+
+import pytest
+
+from batch_scoring.deploy.image_there import is_there
+from batch_scoring.fleet.errors import InputError
+from tests.emulators.certificates import make_certificate
+
+LOGIN = ("somebody", "a-password")
+BASIC = "Basic " + base64.b64encode(":".join(LOGIN).encode()).decode()
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        fits = self.headers.get("Authorization") == BASIC and "scope=repository" in self.path
+        self._say(200 if fits else 401, body={"access_token": "a-token"} if fits else {})
+
+    def do_HEAD(self):
+        wanted, realm = self.server.kind, f"https://{self.headers['Host']}/oauth2/token"
+        if self.headers.get("Authorization") != (BASIC if wanted == "Basic" else "Bearer a-token"):
+            scope = "repository:batch-scoring:pull"
+            self._say(401, {"WWW-Authenticate": f'{wanted} realm="{realm}",service="s",scope="{scope}"'})
+        else:
+            self._say(200 if self.path == "/v2/batch-scoring/manifests/1.0" else 404)
+
+    def _say(self, status, headers=(), body=None):
+        content = b"" if body is None else json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in {**dict(headers), "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(params=["Basic", "Bearer"])
+def registry(request, tmp_path, monkeypatch):
+    certificate, key = make_certificate(tmp_path)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server.kind = request.param
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(("tag", "there"), [("1.0", True), ("2.0", False)])
+def test_an_image_is_found_by_its_tag(registry, tag, there):
+    assert is_there(registry, "batch-scoring", tag, LOGIN) is there
+
+
+@pytest.mark.parametrize("login", [None, ("somebody", "a-wrong-one")])
+def test_a_registry_that_does_not_know_us_is_told(registry, login):
+    with pytest.raises(InputError, match="does not tell what it has") as told:
+        is_there(registry, "batch-scoring", "1.0", login)
+    assert "a-wrong-one" not in str(told.value)
+
+
+def test_a_registry_that_is_not_there_is_told():
+    with pytest.raises(InputError, match="the registry does not answer"):
+        is_there("127.0.0.1:1", "batch-scoring", "1.0", None)

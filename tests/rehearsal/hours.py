@@ -1,0 +1,62 @@
+"""The three hours of the rehearsal: one as it should be, one with a lost node, one that fires twice."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from batch_scoring.cluster.jobs import State
+from batch_scoring.cluster.records import JobRecord, Records
+from tests.emulators.logic_app import LogicApp, Run
+
+_PATIENCE_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Hour:
+    """What came of one scheduled time."""
+
+    at: datetime
+    runs: tuple[Run, ...]
+    records: tuple[JobRecord, ...]
+
+    @property
+    def note(self) -> str:
+        """In words."""
+        jobs, attempts = len(self.records), sum(one.attempt for one in self.records)
+        states = ", ".join(sorted({run.status for run in self.runs}))
+        fired = f"{len(self.runs)} runs of the workflow" if len(self.runs) > 1 else "the workflow"
+        slowest = max((one.ended - one.started).total_seconds() for one in self.records)
+        return f"{fired}: {states}; {jobs} jobs, {attempts} starts, the slowest {slowest:.1f} s"
+
+
+def play(app: LogicApp, records: Records, at: datetime, run: str, times: int = 1) -> Hour:
+    """Have the workflow fire so many times for an hour, and wait for the end of all."""
+    runs = tuple(app.fire(at) for _ in range(times))
+    for one in runs:
+        one.wait(_PATIENCE_SECONDS)
+    failed = [one for one in runs if one.status != "Succeeded"]
+    if failed:
+        raise RuntimeError(f"the workflow of {at:%H:%M} failed: {failed[0].error}")
+    found = records.all_records(run)
+    if not found or any(one.state is not State.SUCCEEDED for one in found.values()):
+        raise RuntimeError(f"{run}: {found}")
+    return Hour(at, runs, tuple(found.values()))
+
+
+def lose_a_node_when(is_at_work: Callable[[], bool], lose: Callable[[], bool]) -> threading.Thread:
+    """Lose a node as soon as one works; the thread ends when that is done."""
+
+    def watch() -> None:
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < until:
+            if is_at_work() and lose():
+                return
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    return thread

@@ -1,0 +1,214 @@
+"""What happens in the rehearsal's own network: ``python -m tests.rehearsal.inside FOLDER ENGINE``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from batch_scoring.cluster.jobs import State
+from batch_scoring.cluster.planning import run_name
+from batch_scoring.cluster.records import Records
+from batch_scoring.deploy.names import Names, names_of
+from batch_scoring.deploy.settings import DeployParameters, read_settings
+from tests.emulators import containers
+from tests.emulators.arm.service import SUBSCRIPTION
+from tests.end_to_end.workspaces import Workspace
+from tests.rehearsal import fleet
+from tests.rehearsal.__main__ import TAG
+from tests.rehearsal.hours import lose_a_node_when, play
+from tests.rehearsal.services import Services
+from tests.rehearsal.timeline import Timeline
+
+SETTINGS: dict[str, Any] = {
+    "name": "rehearse",
+    "subscription": SUBSCRIPTION,
+    "image": {"tag": TAG},
+    "stream_analytics": {"enabled": False},  # nobody stands in for it: readings are received
+    "nodes": {"max_nodes": 2, "ssh_public_key": "ssh-ed25519 AAAA rehearsal"},
+    "retrain": {"enabled": False},
+}
+
+
+@dataclass
+class Rehearsal:
+    """One engine's.
+
+    Attributes
+    ----------
+    folder : Path
+        Of this engine.
+    settings : DeployParameters
+    project : Path
+        A copy of the project's configuration with these settings, in which commands run.
+    """
+
+    folder: Path
+    settings: DeployParameters
+    project: Path
+    services: Services
+    timeline: Timeline = field(default_factory=Timeline)
+
+    @property
+    def names(self) -> Names:
+        return names_of(self.settings)
+
+    @property
+    def data(self) -> str:
+        """The workspace in the cloud."""
+        account, container = self.names.storage_account, self.settings.storage.container
+        return f"https://{account}.blob.core.windows.net/{container}"
+
+    def kedro(self, *arguments: str, **environment: str) -> str:
+        """Run a command as a person who is signed in; returns what it printed."""
+        hub = f"{self.names.event_hub_namespace}.servicebus.windows.net"
+        variables = {
+            "BATCH_SCORING_DATA": self.data,
+            "EVENT_HUB_NAMESPACE": hub,
+            "EVENT_HUB_NAME": self.names.event_hub,
+            "DO_NOT_TRACK": "1",
+            **environment,
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "kedro", *arguments],
+            cwd=self.project,
+            env=os.environ | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"kedro {' '.join(arguments)}\n{done.stdout}{done.stderr}")
+        return done.stdout + done.stderr
+
+    def play(self) -> int:
+        """All of it; the number of things that are wrong."""
+        step = self.timeline.step
+        with step("a local run trains on two days"):
+            trained = fleet.train(self.folder / "local/data")
+        with step("the same local run over all readings") as notes:
+            expected = fleet.score_locally(trained, self.folder / "local/expected")
+            notes.append(f"{expected.num_rows:,} predictions")
+        with self.services:
+            self.deploy(trained)
+            self.hours()
+            wrong = self.compare(expected)
+            wrong += self.take_down()
+        return wrong
+
+    def deploy(self, trained: Workspace) -> None:
+        step, services = self.timeline.step, self.services
+        with step("kedro deploy up") as notes:
+            self.kedro("deploy", "up", "--workflows=off")
+            notes.append(f"{len(services.arm.resources.changes)} resources")
+        with step("kedro deploy image push"):
+            login = {
+                "CONTAINER_REGISTRY_USER": services.registry.user,
+                "CONTAINER_REGISTRY_PASSWORD": services.registry.password,
+            }
+            builder = containers.Podman(containers.HOME / "builder")
+            builder.trust(services.authority)
+            host = f"{self.names.registry}.azurecr.io"
+            self.kedro(
+                "deploy",
+                "image",
+                "push",
+                f"--tag={TAG}",
+                f"--registry={host}",
+                **login,
+                **builder.environment,
+            )
+            services.podman.login(host, services.registry.user, services.registry.password)
+        with step("kedro deploy up, now with workflows") as notes:
+            self.kedro("deploy", "up", "--workflows=on")
+            notes.append(f"workflows: {', '.join(services.workflows)}")
+        with step("kedro deploy models push, data push"):
+            source = f"--from={trained.folder}"
+            self.kedro("deploy", "models", "push", source)
+            self.kedro("deploy", "data", "push", source)
+
+    def hours(self) -> None:
+        app = self.services.workflows[self.names.score_workflow]
+        records = Records(self.data)
+        for n, (span, at) in enumerate(zip(fleet.spans()[1:], fleet.HOURS, strict=True)):
+            with self.timeline.step(f"readings until {at:%H:%M} are published"):
+                self.kedro("run", "--env=azure", "--pipelines=publish", "--params", fleet.publishing(span))
+            run = run_name("score", at)
+            lost = self._lose_a_node(records, run) if n == 1 else None
+            with self.timeline.step(f"hour {at:%H:%M}" + (", a node is lost" if lost else "")) as notes:
+                hour = play(app, records, at, run, times=2 if n == 2 else 1)
+                notes.append(hour.note)
+            if lost is not None:
+                lost.join(1)
+                if lost.is_alive() or all(one.attempt == 1 for one in hour.records):
+                    raise RuntimeError("no node was lost while it worked")
+
+    def _lose_a_node(self, records: Records, run: str) -> threading.Thread:
+        """Of whichever engine, while a job is at work in its container."""
+
+        def is_at_work() -> bool:
+            return any(one.state is State.RUNNING for one in records.all_records(run).values())
+
+        return lose_a_node_when(is_at_work, self.services.lose_node)
+
+    def compare(self, expected) -> int:
+        from tests.end_to_end.workspaces import BlobWorkspace
+
+        with self.timeline.step("predictions are compared") as notes:
+            found = fleet.in_order(BlobWorkspace(self.data).table(fleet.PREDICTIONS))
+            twice, same = fleet.doubled(found), found.equals(expected)
+            notes.append(
+                f"{found.num_rows:,} predictions, {twice} twice, "
+                + ("equal to those of the local run" if same else "NOT those of the local run")
+            )
+        return int(bool(twice)) + int(not same)
+
+    def take_down(self) -> int:
+        with self.timeline.step("kedro deploy down") as notes:
+            said = self.kedro("deploy", "down", "--yes").strip().splitlines()[-1]
+            notes.append(said)
+        group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{self.names.resource_group}"
+        left = {one.place.namespace for one in self.services.arm.resources.within(group)}
+        return int(left != {"Microsoft.Storage"}) + len(self.services.podman.containers())
+
+
+def main() -> int:
+    root, engine = Path(sys.argv[1]), sys.argv[2]
+    folder = root / engine
+    own = {"deploy": {**SETTINGS, "compute": engine}}
+    settings = read_settings(own)
+    project = _project(folder / "project", own)
+    nodes = containers.Podman(containers.HOME / "nodes")
+    services = Services(folder, names_of(settings), settings.location, nodes, _authorities_of_the_image())
+    wrong = Rehearsal(folder, settings, project, services).play()
+    print("all is well" if not wrong else f"{wrong} things are wrong")
+    return int(bool(wrong))
+
+
+def _authorities_of_the_image() -> str:
+    """The file in the image that its packages read."""
+    where = "import certifi; print(certifi.where())"
+    builder = containers.Podman(containers.HOME / "builder")
+    image = f"localhost/batch-scoring:{TAG}"
+    return builder.run("run", "--rm", "--network=none", image, "python", "-c", where).stdout.strip()
+
+
+def _project(folder: Path, settings: dict[str, Any]) -> Path:
+    """The project's configuration with these settings of a deployment."""
+    for name in ("conf", "docker"):
+        shutil.copytree(containers.PROJECT / name, folder / name)
+    for name in ("pyproject.toml", "src"):
+        (folder / name).symlink_to(containers.PROJECT / name)
+    (folder / "conf/azure/parameters_deploy.yml").write_text(yaml.safe_dump(settings))
+    return folder
+
+
+if __name__ == "__main__":
+    sys.exit(main())
