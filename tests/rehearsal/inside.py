@@ -202,10 +202,9 @@ def _authorities_of_the_image() -> str:
 
 def _project(folder: Path, settings: dict[str, Any]) -> Path:
     """The project's configuration with these settings of a deployment."""
-    for name in ("conf", "docker"):
+    for name in ("conf", "src"):
         shutil.copytree(containers.PROJECT / name, folder / name)
-    for name in ("pyproject.toml", "src"):
-        (folder / name).symlink_to(containers.PROJECT / name)
+    shutil.copy(containers.PROJECT / "pyproject.toml", folder)
     (folder / "conf/azure/parameters_deploy.yml").write_text(yaml.safe_dump(settings))
     return folder
 

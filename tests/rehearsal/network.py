@@ -16,6 +16,7 @@ from pathlib import Path
 import certifi
 
 INSIDE = "BATCH_SCORING_REHEARSAL"  # set in the environment of a process that is inside
+_AUTHORITIES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 # Where a machine in Azure asks for the tokens of its identity.
 IDENTITY_ADDRESS = "169.254.169.254"
 
@@ -67,6 +68,7 @@ def furnish(folder: Path, hosts: Sequence[str], authority: Path) -> Path:
     trusted = folder / "authorities.pem"
     trusted.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + authority.read_bytes())
     _run("mount", "--bind", str(trusted), certifi.where())
+    os.environ |= dict.fromkeys(_AUTHORITIES, str(trusted))  # a machine may name another file there
     return trusted
 
 
