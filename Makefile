@@ -34,7 +34,7 @@ mlflow: $(VENV)/.run  ## look at runs and model versions in MLflow, http://127.0
 services: $(VENV)/.dev .azurite/.ready  ## an event hub and Blob Storage on this machine, until Ctrl-C; says how to connect
 	@$(BIN)/python -m tests.emulators.services
 
-test: $(VENV)/.dev system-packages .azurite/.ready .oav/.ready .containers/.ready  ## set up, then run every test
+test: $(VENV)/.dev system-packages .azurite/.ready .oav/.ready .containers/.ready .checkov/.ready  ## set up, then run every test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-quick: $(VENV)/.dev  ## the quick tests only, under a minute
@@ -62,7 +62,7 @@ lock:  ## choose the newest versions that fit and write requirements.lock
 	  --no-header --no-annotate --no-emit-index-url --upgrade --quiet --output-file requirements.lock
 
 clean:  ## remove the environment and everything computed, ./data too
-	rm -rf $(VENV) .azurite .oav .containers .viz build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .azurite .oav .containers .checkov .viz build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 	find data -mindepth 1 -not -name README.md -delete
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 	find src -name '*.so' -delete
@@ -107,6 +107,13 @@ CONTAINER_PROGRAMS := podman runc docker-registry mmdebstrap
 	    --customize-hook='ln -sf /usr/bin/python3 "$$1/usr/local/bin/python"' \
 	    --customize-hook='rm -f "$$1/etc/resolv.conf" "$$1/etc/hostname"' bookworm .containers/unfinished.tar && \
 	  mv .containers/unfinished.tar .containers/base.tar; }
+	@touch $@
+
+# Looks through the deployment's template; its many pins are none of ours, hence an environment of its own.
+CHECKOV_VERSION := 3.3.30
+.checkov/.ready: Makefile
+	@$(PYTHON) -m venv .checkov
+	.checkov/bin/pip install --quiet checkov==$(CHECKOV_VERSION)
 	@touch $@
 
 # One stamp a set of extras, so that a changed lock or pyproject installs again.

@@ -71,7 +71,7 @@ def test_every_page_of_the_documentation_is_in_its_index():
 
 
 # Mappings whose keys are data and no settings of ours.
-FREE_KEYS = {"ingest.ranges", "jobs.azure_batch.environment"} | {
+FREE_KEYS = {"ingest.ranges", "jobs.azure_batch.environment", "deploy.names"} | {
     f"jobs.batch_ai.{name}" for name in ("environment", "secrets", "inputs", "outputs")
 }
 

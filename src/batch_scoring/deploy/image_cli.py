@@ -12,6 +12,7 @@ import click
 from batch_scoring.cli import OneLineErrors
 
 if TYPE_CHECKING:
+    from batch_scoring.deploy.settings import DeployParameters
     from batch_scoring.deploy.image.engine import Build
 
 
@@ -69,7 +70,7 @@ def build(
 
 
 @_command("push")
-@click.option("--registry", metavar="HOST", required=True, help="Such as fleet.azurecr.io.")
+@click.option("--registry", metavar="HOST", help="Such as fleet.azurecr.io; default: the deployment's.")
 @_more
 def push(
     env: str | None,
@@ -77,7 +78,7 @@ def push(
     tag: str | None,
     engine: str | None,
     dry_run: bool,
-    registry: str,
+    registry: str | None,
     more: Sequence[str],
 ) -> None:
     """Push the image to a registry, and print its digest there.
@@ -91,6 +92,7 @@ def push(
     from batch_scoring.deploy.image.registry import login_for
 
     local = _build(env, variant, tag).name
+    registry = registry or _registry(env)
     remote = name_in(registry, local)
     if dry_run:
         _print_push(_engine(engine, dry_run), local, remote, more)
@@ -132,22 +134,29 @@ def _build(env: str | None, variant: str, tag: str | None) -> Build:
     from batch_scoring.deploy.image.commit import read_commit
     from batch_scoring.deploy.image.engine import Build, image_name
 
-    settings = _settings(env)
+    settings = _settings(env).image
     settings = settings if tag is None else replace(settings, tag=tag)
     commit = read_commit(Path.cwd())
     name = image_name(settings.repository, settings.tag or commit.tag(__version__), variant)
     return Build(name, settings.base, variant, __version__, commit)
 
 
-def _settings(env: str | None) -> Any:
+def _registry(env: str | None) -> str:
+    """The host of the deployment's registry."""
+    from batch_scoring.deploy.names import names_of
+
+    settings = _settings(env)
+    settings.require_subscription()  # names change with it
+    return f"{names_of(settings).registry}.azurecr.io"
+
+
+def _settings(env: str | None) -> DeployParameters:
     from kedro.framework.session import KedroSession
 
-    from batch_scoring.deploy.image.settings import ImageSettings
-    from batch_scoring.parameters import read_parameters
+    from batch_scoring.deploy.settings import read_settings
 
     with KedroSession.create(env=env) as session:
-        deploy = cast(KedroSession, session).load_context().params.get("deploy") or {}
-    return read_parameters(ImageSettings, deploy.get("image"), "deploy.image")
+        return read_settings(cast(KedroSession, session).load_context().params)
 
 
 def _engine(wanted: str | None, dry_run: bool) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 
 from batch_scoring.fleet.errors import InputError
 
+# The service's units, and how many of each it counts.
 _UNITS = (
-    ("Week", timedelta(weeks=1)),
-    ("Day", timedelta(days=1)),
-    ("Hour", timedelta(hours=1)),
-    ("Minute", timedelta(minutes=1)),
+    ("Week", timedelta(weeks=1), 71),
+    ("Day", timedelta(days=1), 500),
+    ("Hour", timedelta(hours=1), 12000),
+    ("Minute", timedelta(minutes=1), 72000),
 )
 
 
@@ -28,14 +29,13 @@ def recurrence(every: timedelta, where: str) -> dict[str, Any]:
     >>> recurrence(timedelta(hours=36), "deploy.schedule.every")
     {'frequency': 'Hour', 'interval': 36}
     """
-    # The service counts to 500 days, and to 71 weeks, which is less.
-    if every < timedelta(minutes=1) or every % timedelta(minutes=1) or every > timedelta(days=497):
-        raise InputError(
-            f"{where}: a workflow cannot begin every {short_text(every)}; write whole minutes, hours or days "
-            "up to 497d, such as '1h'"
-        )
-    unit, length = next((unit, length) for unit, length in _UNITS if not every % length)
-    return {"frequency": unit, "interval": every // length}
+    for unit, length, most in _UNITS:
+        if every > timedelta(0) and not every % length and every // length <= most:
+            return {"frequency": unit, "interval": every // length}
+    raise InputError(
+        f"{where}: a workflow cannot begin every {short_text(every)}; write whole minutes, hours or days, "
+        "such as '1h', at most 500d"
+    )
 
 
 def iso_duration(length: timedelta) -> str:

@@ -11,35 +11,6 @@ from batch_scoring.fleet.errors import InputError
 
 
 @dataclass(frozen=True)
-class ImageSettings:
-    """``deploy.image``: the container image of the jobs and the scheduler.
-
-    Attributes
-    ----------
-    tag : str or None
-        None: the package's version and the commit it is built from.
-    base : str
-        The image it is built on.
-    """
-
-    repository: str = "batch-scoring"
-    tag: str | None = None
-    base: str = "docker.io/library/python:3.12-slim"
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z0-9]+([._/-][a-z0-9]+)*", self.repository):
-            raise InputError(
-                f"deploy.image.repository: {self.repository!r} is none; write lower-case letters, digits and "
-                "single '-', '_', '.' or '/' between them, such as 'batch-scoring'"
-            )
-        if self.tag is not None and not re.fullmatch(r"\w[\w.-]{0,127}", self.tag, re.ASCII):
-            raise InputError(
-                f"deploy.image.tag: {self.tag!r} is none; write at most 128 letters, digits, '.', '_' or "
-                "'-', or null for the version and commit"
-            )
-
-
-@dataclass(frozen=True)
 class ScheduleSettings:
     """``deploy.schedule``: when scoring is scheduled, and how long its workflow waits for it.
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from batch_scoring.deploy.image.settings import ImageSettings
 from batch_scoring.deploy.setting_groups import (
     AlertSettings,
     EventHubSettings,
-    ImageSettings,
     NodeSettings,
     RetrainSettings,
     SchedulerSettings,

@@ -79,29 +79,15 @@ class Deployable:
     def wanted(self, workflows_fire: bool) -> Wanted:
         """What is to be deployed."""
         from batch_scoring.deploy.arm.deployment import Wanted
-        from batch_scoring.deploy.stream_analytics.configured import configured_query
-        from batch_scoring.deploy.template import build_parameters, build_template
-        from batch_scoring.deploy.workflow.definition import workflow_definition
+        from batch_scoring.deploy.template.configured import Configured
 
-        template = build_template(configured_query(self.parameters), workflow_definition)
-        image = f"{self.settings.image.repository}:{self.tag}"
+        configured = Configured.read(self.parameters, self.tag, workflows_fire)
         return Wanted(
-            template if workflows_fire else with_resting_workflows(template),
-            build_parameters(self.settings, self.names, image)["parameters"],
+            configured.template,
+            configured.parameters["parameters"],
             stream_job=self.names.stream_job if self.settings.stream_analytics.enabled else None,
             key_vault=self.names.key_vault,
         )
-
-
-def with_resting_workflows(template: Mapping[str, Any]) -> dict[str, Any]:
-    """The template with workflows that do not fire: until there is an image they could only fail."""
-    resources = [
-        one | {"properties": one["properties"] | {"state": "Disabled"}}
-        if one["type"] == "Microsoft.Logic/workflows"
-        else one
-        for one in template["resources"]
-    ]
-    return {**template, "resources": resources}
 
 
 def read(env: str | None) -> Deployable:

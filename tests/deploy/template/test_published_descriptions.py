@@ -74,6 +74,8 @@ def test_what_is_unknown_to_a_description_is_found_wherever_it_is(chosen):
     unnoticed = []
     for resource in deployed(chosen):
         for path in objects_in(body_of(resource)):
+            if resource["type"] == "Microsoft.Logic/workflows" and path[:1] == ("identity",):
+                continue  # unknown as a whole, see KNOWN_DIFFERENCES
             changed = copy.deepcopy(resource)
             at(changed, path)["nonsense"] = {"a": [1]}
             if len(all_faults(changed)[1]) <= len(all_faults(resource)[1]):

@@ -99,6 +99,7 @@ class Service:
     def _answer(self, method: str, path: str, query: dict[str, list[str]], body: Any, host: str) -> Answer:
         if query.get("api-version") != [VERSION]:
             raise RefusedError(400, "InvalidApiVersionParameter", f"The api-version must be {VERSION}.")
+        self._subscription = path.split("/")[2] if path.startswith("/subscriptions/") else ""
         if "/operationresults/" in path:
             return self._operation(path, host)
         if path.lower() == f"/providers/{PROVIDER}/operations".lower():
@@ -282,7 +283,8 @@ class Service:
             self._operations[number] = result
 
         self._later(self._making_seconds, end)
-        place = f"/subscriptions/s/providers/{PROVIDER}/locations/eastus/operationresults/{number}"
+        above = f"/subscriptions/{self._subscription}/providers/{PROVIDER}"
+        place = f"{above}/locations/eastus/operationresults/{number}"
         return Answer(
             202, None, {"Location": f"https://{host}{place}?api-version={VERSION}", "Retry-After": "0"}
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +51,7 @@ class Configured:
         """
         settings = read_settings(project_parameters)
         names = names_of(settings)
-        image = f"{settings.image.repository}:{tag or settings.image.tag or version_and_commit()}"
+        image = f"{settings.image.repository}:{tag or settings.image.tag or _version_and_commit()}"
         return cls(
             settings,
             names,
@@ -69,15 +68,9 @@ def template_of(project_parameters: Mapping[str, Any]) -> dict[str, Any]:
     return build_template(configured_query(project_parameters), workflow_definition)
 
 
-def version_and_commit(project: Path | None = None) -> str:
-    """The tag of an image that is made of this tree of files; the version alone where there is no history."""
+def _version_and_commit() -> str:
+    """The tag of an image that is made of this tree of files."""
     from batch_scoring import __version__
+    from batch_scoring.deploy.image.commit import read_commit
 
-    found = subprocess.run(
-        ["git", "rev-parse", "--short=7", "HEAD"],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return "-".join(filter(None, (__version__.replace("+", "-"), found.stdout.strip())))
+    return read_commit(Path.cwd()).tag(__version__)

@@ -183,7 +183,8 @@ def _of_schedule(settings: DeployParameters) -> dict[str, Any]:
         "scoreRecurrence": recurrence(settings.schedule.every, "deploy.schedule.every"),
         "scoreWaitLimit": iso_duration(settings.schedule.wait),
         "scoreMissingAfter": "" if look_back is None else _in_log_alerts(look_back),
-        "retrainEnabled": settings.retrain.enabled,
+        # Versions of models are kept by an MLflow server: without one there is nothing to retrain into.
+        "retrainEnabled": settings.retrain.enabled and settings.tracking_uri is not None,
         "retrainRecurrence": recurrence(settings.retrain.every, "deploy.retrain.every"),
         "retrainWaitLimit": iso_duration(settings.retrain.wait),
     }

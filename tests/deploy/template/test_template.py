@@ -1,0 +1,226 @@
+"""What the template promises: nothing is open that holds data, nobody may do more than is needed, no key."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from batch_scoring.cluster.azure_batch.autoscale import autoscale_formula
+from batch_scoring.cluster.azure_batch.backend import AzureBatchBackend
+from batch_scoring.cluster.settings import JobsParameters
+from batch_scoring.deploy.names import names_of
+from batch_scoring.deploy.stream_analytics import WindowsQuery, job_template
+from batch_scoring.deploy.template import build_template, resource_of_type
+from batch_scoring.deploy.template.evaluation import Place
+from batch_scoring.deploy.template.source import read_template
+from batch_scoring.parameters import read_parameters
+from tests.deploy.template.stub_workflow import workflow_definition
+from tests.deploy.template.templates import EVERYTHING, deployed, of_type, parameters, settings_of, template
+
+BUILT_IN = {
+    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
+    "7f951dda-4ed3-4680-a7ca-43fe172d538d": "AcrPull",
+    "a638d3c7-ab3a-418d-83e6-5f17a39d4fde": "Azure Event Hubs Data Receiver",
+    "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
+    "f1a07417-d97a-45cb-824c-7a7467783830": "Managed Identity Operator",
+    "48e5e92e-a480-4e71-aa9c-2778f4c13781": "Azure Batch Job Submitter",
+    "11076f67-66f6-4be0-8f6b-f0609fd05cc9": "Azure Batch Account Reader",
+}
+
+
+def only(resources, kind):
+    (one,) = of_type(resources, kind)
+    return one
+
+
+@pytest.mark.parametrize("chosen", EVERYTHING)
+def test_what_holds_data_is_closed_to_the_public_and_keeps_what_was_deleted(chosen):
+    resources = deployed(chosen)
+    account = only(resources, "Microsoft.Storage/storageAccounts")["properties"]
+    assert account["allowBlobPublicAccess"] is False and account["minimumTlsVersion"] == "TLS1_2"
+    assert account["supportsHttpsTrafficOnly"] is True
+    # Only nodes of 2018 have no identity.
+    assert account["allowSharedKeyAccess"] is (chosen == "batch_ai")
+    for container in of_type(resources, "Microsoft.Storage/storageAccounts/blobServices/containers"):
+        assert container["properties"]["publicAccess"] == "None"
+    blobs = only(resources, "Microsoft.Storage/storageAccounts/blobServices")["properties"]
+    assert (
+        blobs["deleteRetentionPolicy"]
+        == blobs["containerDeleteRetentionPolicy"]
+        == {"enabled": True, "days": 7}
+    )
+    vault = only(resources, "Microsoft.KeyVault/vaults")["properties"]
+    assert vault["enablePurgeProtection"] and vault["enableSoftDelete"] and vault["enableRbacAuthorization"]
+    assert "accessPolicies" not in vault
+    hub = only(resources, "Microsoft.EventHub/namespaces")["properties"]
+    assert hub["disableLocalAuth"] is True and hub["minimumTlsVersion"] == "1.2"
+    assert (
+        only(resources, "Microsoft.ContainerRegistry/registries")["properties"]["adminUserEnabled"] is False
+    )
+
+
+def rights(chosen):
+    """Who may do what, and where: readable."""
+    resources = deployed(chosen)
+    custom = {
+        one["name"]: one["properties"]["roleName"].partition(" (")[0]
+        for one in of_type(resources, "Microsoft.Authorization/roleDefinitions")
+    }
+    return {
+        (
+            one["properties"]["description"].partition(" ")[2].split()[0],
+            (BUILT_IN | custom)[one["properties"]["roleDefinitionId"].rpartition("/")[2]],
+            one.get("scope", "/resource group").rpartition("/")[2],
+        )
+        for one in of_type(resources, "Microsoft.Authorization/roleAssignments")
+    }
+
+
+def test_with_azure_batch_everybody_may_do_what_is_listed_and_nothing_else():
+    names = names_of(settings_of())
+    assert {(role, scope) for _, role, scope in rights("azure_batch")} == {
+        ("Storage Blob Data Contributor", "batch-scoring"),
+        ("AcrPull", names.registry),
+        ("Azure Event Hubs Data Receiver", "readings"),
+        ("Key Vault Secrets User", names.key_vault),
+        ("Azure Batch Job Submitter", names.batch_account),
+        ("Azure Batch Account Reader", names.batch_account),
+        ("Batch scoring: start containers", "resource group"),
+        ("Managed Identity Operator", names.identity),
+    }
+
+
+def test_the_role_of_the_workflows_is_exactly_container_groups():
+    roles = of_type(deployed("azure_batch"), "Microsoft.Authorization/roleDefinitions")
+    (role,) = roles
+    (permissions,) = role["properties"]["permissions"]
+    assert sorted(permissions) == ["actions"]
+    assert permissions["actions"] == [
+        "Microsoft.ContainerInstance/containerGroups/read",
+        "Microsoft.ContainerInstance/containerGroups/write",
+        "Microsoft.ContainerInstance/containerGroups/delete",
+        "Microsoft.ContainerInstance/containerGroups/containers/logs/read",
+    ]
+    (scope,) = role["properties"]["assignableScopes"]
+    assert scope.endswith("/resourceGroups/rg-batchscore")
+
+
+def test_the_identity_of_the_workflows_sees_no_data():
+    whole = read_template()
+    granted = [
+        one.get("scope", "group")
+        for one in of_type(whole["resources"], "Microsoft.Authorization/roleAssignments")
+        if "workflowIdentityId" in one["properties"]["principalId"]
+    ]
+    assert granted == ["group", "[variables('schedulerIdentityId')]"]
+
+
+def test_the_names_of_role_assignments_are_the_same_whenever_they_are_deployed():
+    first, second = ([one["name"] for one in deployed("azure_batch")] for _ in range(2))
+    assert first == second
+    text = json.dumps(read_template())
+    assert "newGuid" not in text and "utcNow" not in text
+
+
+@pytest.mark.parametrize("compute", ["azure_batch", "batch_ai"])
+def test_the_schedulers_container_is_told_settings_that_the_jobs_take(compute):
+    settings = settings_of(**EVERYTHING[compute])
+    first, second = of_type(deployed(compute), "Microsoft.Logic/workflows")
+    score, train = (
+        {
+            one["name"]: one["value"]
+            for one in workflow["properties"]["parameters"]["containerGroup"]["value"]["properties"][
+                "containers"
+            ][0]["properties"]["environmentVariables"]
+        }
+        for workflow in (first, second)
+    )
+    jobs = read_parameters(JobsParameters, json.loads(score["BATCH_SCORING_JOBS"]), "jobs")
+    assert jobs.backend == compute and jobs.every == settings.schedule.every
+    if compute == "batch_ai":
+        jobs.batch_ai.check_complete()
+        assert jobs.batch_ai.container.image == "batch-scoring:1.0.0"
+        assert jobs.batch_ai.container.user == "puller"
+        assert jobs.batch_ai.secrets == {"AZURE_STORAGE_CONNECTION_STRING": "storage-connection"}
+    else:
+        jobs.azure_batch.require_complete()
+        AzureBatchBackend("https://a.blob.core.windows.net/b", "azure", jobs)
+        assert jobs.azure_batch.pool == names_of(settings).pool
+        assert jobs.azure_batch.image.endswith("/batch-scoring:1.0.0")
+        assert jobs.azure_batch.environment["AZURE_CLIENT_ID"]
+        trained = read_parameters(JobsParameters, json.loads(train["BATCH_SCORING_JOBS"]), "jobs")
+        assert trained.azure_batch.image.endswith("/batch-scoring:1.0.0-train")
+    assert score["SCHEDULE_FIRST"] == "import_windows" and "SCHEDULE_FIRST" not in train
+    assert score["MLFLOW_TRACKING_URI"] == (settings.tracking_uri or "")
+
+
+@pytest.mark.parametrize("nodes", [{}, {"low_priority": True, "keep_warm": "15m", "tasks_per_node": 4}])
+def test_the_pool_has_the_formula_that_the_scheduler_would_give_it(nodes):
+    given = parameters(settings_of(nodes=nodes))["parameters"]
+    jobs = read_parameters(JobsParameters, given["jobs"]["value"], "jobs")
+    assert given["autoscaleFormula"]["value"] == autoscale_formula(jobs.azure_batch)
+    assert given["autoscaleInterval"]["value"] == "PT5M"
+
+
+def test_workflows_are_off_where_they_are_to_be_off():
+    def states(enabled, **settings):
+        given = parameters(settings_of(**settings), enabled)["parameters"]
+        whole = template()
+        values = {name: one.get("defaultValue") for name, one in whole["parameters"].items()}
+        values |= {name: one["value"] for name, one in given.items()}
+        place = Place("rg", "westeurope", values, whole["variables"])
+        return [
+            place.value(one["properties"]["state"])
+            for one in of_type(whole["resources"], "Microsoft.Logic/workflows")
+        ]
+
+    assert states(True) == ["Enabled", "Enabled"]
+    assert states(True, retrain={"enabled": False}) == ["Enabled", "Disabled"]
+    assert states(False) == ["Disabled", "Disabled"]
+
+
+def test_a_missing_run_is_told_after_two_periods_and_a_failed_one_at_once():
+    resources = deployed("azure_batch")
+    missing = only(resources, "Microsoft.Insights/scheduledQueryRules")["properties"]
+    assert missing["windowSize"] == "PT120M"
+    (criterion,) = missing["criteria"]["allOf"]
+    assert (criterion["operator"], criterion["threshold"]) == ("LessThan", 1)
+    assert 'resource_workflowName_s == "logic-batchscore-score"' in criterion["query"]
+    assert "Succeeded" in criterion["query"]
+    failed = of_type(resources, "Microsoft.Insights/metricAlerts")
+    assert [one["properties"]["criteria"]["allOf"][0]["metricName"] for one in failed] == ["RunsFailed"] * 2
+    group = only(resources, "Microsoft.Insights/actionGroups")
+    assert group["properties"]["emailReceivers"][0]["emailAddress"] == "ops@example.com"
+    for alert in failed:
+        assert alert["properties"]["actions"] != []
+    # Nobody to be told: the alerts stay, without an action.
+    assert of_type(deployed("plain"), "Microsoft.Insights/actionGroups") == []
+    assert of_type(deployed("plain"), "Microsoft.Insights/scheduledQueryRules") == []
+
+
+@pytest.mark.parametrize("chosen", EVERYTHING)
+def test_no_key_is_asked_for_but_by_nodes_without_an_identity(chosen):
+    whole = read_template()
+    asking = [one["type"] for one in whole["resources"] if "listKeys" in json.dumps(one)]
+    assert asking == ["Microsoft.KeyVault/vaults/secrets"] * 2
+    assert len(of_type(deployed(chosen), "Microsoft.KeyVault/vaults/secrets")) == (
+        2 if chosen == "batch_ai" else 0
+    )
+    assert not re.search(r"(?i)secure", " ".join(one["type"] for one in whole["parameters"].values()))
+
+
+def test_the_stream_job_alone_is_the_job_of_the_whole():
+    query = WindowsQuery(min_readings=2)
+    alone = resource_of_type(job_template(query), "Microsoft.StreamAnalytics/streamingjobs")
+    whole = resource_of_type(
+        build_template(query, workflow_definition), "Microsoft.StreamAnalytics/streamingjobs"
+    )
+    assert {**alone, "condition": whole["condition"], "dependsOn": whole["dependsOn"]} == whole
+    assert str(query) == whole["properties"]["transformation"]["properties"]["query"]
+
+
+def test_every_parameter_is_described():
+    for name, one in read_template()["parameters"].items():
+        assert one["metadata"]["description"].endswith("."), name

@@ -1,0 +1,129 @@
+"""A wrong setting is one clear sentence; the shipped ones are those of the code."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from kedro.framework.startup import bootstrap_project
+
+from batch_scoring.cli import cli
+from batch_scoring.deploy.names import names_of
+from batch_scoring.deploy.schedules import iso_duration, recurrence
+from batch_scoring.deploy.settings import DeployParameters, read_settings
+from batch_scoring.fleet.errors import InputError
+
+PROJECT = Path(__file__).parents[2]
+
+# What is set below `deploy`, and what is said: the setting, what it is, and what to write.
+WRONG = {
+    "name=Plant_Seven": "name: 'Plant_Seven' cannot begin every resource's name; write 2 to 14",
+    "name=a-name-far-too-long-for-a-storage-account": "name: 'a-name-far-too-long-for",
+    "subscripton=abc": "subscripton: there is no such setting; did you mean 'subscription'?",
+    "subscription=my-subscription": "subscription: 'my-subscription' is no id of a subscription",
+    "location=West Europe": "location: 'West Europe' is no name of a region; write it as",
+    "compute=kubernetes": "compute: 'kubernetes' is unknown; write one of azure_batch, batch_ai",
+    "compute=batch_ai": "nodes.ssh_public_key: this setting is missing; Batch AI makes no nodes",
+    "schedule.every=90s": "schedule.every: a workflow cannot begin every 1m30s; write whole minutes",
+    "schedule.wait=2h": "schedule.wait: 2h is not between 0 and deploy.schedule.every (1h)",
+    "retrain.wait=8d": "retrain.wait: 8d is not between 0 and deploy.retrain.every (7d); one",
+    "scheduler.memory_gb=64": "scheduler.memory_gb: 64 cannot be; Container Instances gives a",
+    "image.repository=Acme/Scoring": "image.repository: 'Acme/Scoring' is none; write lower-case",
+    "image.tag=v 1": "image.tag: 'v 1' is none; write at most 128 letters",
+    "event_hub.partitions=64": "event_hub.partitions: 64 cannot be; the Standard tier takes 1 to 32",
+    "event_hub.capture=yes please": "event_hub.capture: expected true or false, got 'yes please'",
+    "stream_analytics.streaming_units=4": "stream_analytics.streaming_units: 4 cannot be; write 1, 3",
+    "storage.container=Data": "storage.container: 'Data' is none; write 3 to 63 lower-case letters",
+    "storage.soft_delete_days=0": "storage.soft_delete_days: 0 cannot be; Blob Storage takes 1",
+    "nodes.min_nodes=20": "nodes: min_nodes 20 and max_nodes 10 leave no room; write 0 <= min_nodes",
+    "nodes.ssh_public_key=secret": "nodes.ssh_public_key: this is no public key; write one line",
+    "nodes.vm_image=ubuntu": "nodes.vm_image: 'ubuntu' is none; write publisher:offer:sku:version",
+    "alerts.email=me": "alerts.email: 'me' is no address; write one such as 'ops@example.com'",
+    "arm_endpoint=http://management.azure.com": "arm_endpoint: this is no address; write https://HOST",
+    "tracking_uri=https://me:pw@host": "tracking_uri: this is no address; write https://HOST",
+    "log_retention_days=7": "log_retention_days: 7 cannot be; Log Analytics takes 30 to 730",
+    "resource_group=rg.": "resource_group: 'rg.' is no name for it; write 1 to 90 letters",
+    "names.registri=acme": "names.registri: there is no such resource; did you mean 'registry'?",
+    "names.registry=acme-registry": "names.registry: 'acme-registry' is no name for it; write 5",
+    "names.storage_account=aNameThatIsTooLongForOneStorageAccount": "names.storage_account: 'aName",
+}
+
+
+@pytest.mark.parametrize(("wrong", "said"), WRONG.items())
+def test_a_wrong_setting_is_one_sentence(wrong, said):
+    key, _, value = wrong.partition("=")
+    values: dict = {}
+    *groups, name = key.split(".")
+    inner = values
+    for group in groups:
+        inner = inner.setdefault(group, {})
+    inner[name] = yaml.safe_load(value)
+    with pytest.raises(InputError) as error:
+        names_of(read_settings({"deploy": values}))
+    assert str(error.value).startswith(f"deploy.{said}")
+    assert "\n" not in str(error.value) and "pw" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "command", [["check"], ["template", "--output", "written"]], ids=["check", "template"]
+)
+@pytest.mark.parametrize("wrong", [*WRONG][:10])
+def test_a_wrong_setting_ends_the_command_with_one_line_and_nothing_is_made(
+    command, wrong, monkeypatch, tmp_path
+):
+    bootstrap_project(PROJECT)
+    monkeypatch.chdir(PROJECT)
+    command = [str(tmp_path / one) if one == "written" else one for one in command]
+    done = CliRunner().invoke(cli, ["deploy", *command, "--params", f"deploy.{wrong}"])
+    assert done.exit_code == 1
+    assert done.output.startswith(f"Error: deploy.{WRONG[wrong]}")
+    assert done.output.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_shipped_settings_are_those_of_the_code():
+    shipped = yaml.safe_load((PROJECT / "conf/base/parameters_deploy.yml").read_text("utf-8"))
+    assert read_settings(shipped) == DeployParameters()
+    azure = yaml.safe_load((PROJECT / "conf/azure/parameters_deploy.yml").read_text("utf-8"))
+    assert read_settings(azure) == DeployParameters()
+
+
+def test_whoever_speaks_to_azure_needs_a_subscription():
+    with pytest.raises(InputError, match=r"deploy\.subscription: this setting is missing; write the 'id'"):
+        DeployParameters().require_subscription()
+
+
+LENGTHS = {
+    "Week": timedelta(weeks=1),
+    "Day": timedelta(days=1),
+    "Hour": timedelta(hours=1),
+    "Minute": timedelta(minutes=1),
+}
+LONGEST = {"Week": 71, "Day": 500, "Hour": 12000, "Minute": 72000}
+
+
+@given(st.integers(1, 2000), st.sampled_from([1, 60, 1440, 10080]))
+def test_a_recurrence_is_as_long_as_it_was_set_and_within_what_the_service_counts(count, minutes):
+    every = timedelta(minutes=count * minutes)
+    try:
+        found = recurrence(every, "deploy.schedule.every")
+    except InputError:
+        assert every > timedelta(days=50)
+        return
+    assert LENGTHS[found["frequency"]] * found["interval"] == every
+    assert found["interval"] <= LONGEST[found["frequency"]]
+
+
+@given(st.integers(0, 10**7))
+def test_a_length_of_time_in_iso_8601_is_as_long(seconds):
+    text = iso_duration(timedelta(seconds=seconds))
+    parts = re.fullmatch(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", text)
+    days, hours, minutes, rest = (int(one or 0) for one in parts.groups())
+    assert timedelta(days=days, hours=hours, minutes=minutes, seconds=rest) == timedelta(seconds=seconds)
+    assert not text.endswith(("P", "T"))

@@ -1,0 +1,98 @@
+"""`kedro deploy template` and `check` as a person types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from click.testing import CliRunner
+from kedro.framework.startup import bootstrap_project
+
+from batch_scoring.cli import cli
+from tests.deploy.template.templates import workflow_definition
+
+PROJECT = Path(__file__).parents[2]
+SPECS = os.environ.get("AZURE_SPECS", "")
+SUBSCRIPTION = "deploy.subscription=00000000-0000-0000-0000-00000000000a"
+
+
+@pytest.fixture
+def run(monkeypatch):
+    module = ModuleType("batch_scoring.deploy.workflow.definition")
+    module.workflow_definition = workflow_definition
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    bootstrap_project(PROJECT)
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.delenv("AZURE_SPECS", raising=False)
+    return lambda *arguments: CliRunner().invoke(cli, ["deploy", *arguments])
+
+
+def test_both_files_are_written_and_are_what_is_deployed(run, tmp_path):
+    done = run(
+        "template", "-o", str(tmp_path / "out"), "--env", "azure", "--params", SUBSCRIPTION, "--tag", "1.2.3"
+    )
+    assert done.exit_code == 0, done.output
+    template = json.loads((tmp_path / "out/azuredeploy.json").read_text("utf-8"))
+    given = json.loads((tmp_path / "out/azuredeploy.parameters.json").read_text("utf-8"))
+    assert template["parameters"].keys() >= given["parameters"].keys()
+    assert given["parameters"]["image"]["value"] == "batch-scoring:1.2.3"
+    assert given["parameters"]["trainImage"]["value"] == "batch-scoring:1.2.3-train"
+    assert "az deployment group create --resource-group rg-batchscore" in done.output
+
+
+def test_written_twice_they_are_the_same(run, tmp_path):
+    for folder in ("a", "b"):
+        assert run("template", "-o", str(tmp_path / folder)).exit_code == 0
+    for name in ("azuredeploy.json", "azuredeploy.parameters.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_a_check_has_a_line_for_each_resource(run):
+    done = run("check", "--params", f"{SUBSCRIPTION},deploy.retrain.enabled=false")
+    assert done.exit_code == 0, done.output
+    lines = done.output.splitlines()
+    assert lines[0].startswith("Microsoft.Storage/storageAccounts stbatchscore")
+    assert "Microsoft.Insights/actionGroups alerts  (left out)" in lines
+    assert lines[-1] == f"{sum('(left out)' not in line for line in lines[:-1])} resources, no fault"
+
+
+def test_what_is_no_fault_and_yet_to_be_known_is_said(run):
+    said = run("check").output
+    assert "note: retraining needs an MLflow server; name one in deploy.tracking_uri" in said
+    assert "note: deploy.subscription is not set" in said
+
+
+def test_a_fault_in_a_workflow_is_one_sentence_and_nothing_is_written(run, monkeypatch, tmp_path):
+    def broken(pipeline):
+        definition = workflow_definition(pipeline)
+        definition["parameters"].pop("waitLimit")
+        return definition
+
+    monkeypatch.setattr(
+        sys.modules["batch_scoring.deploy.workflow.definition"], "workflow_definition", broken
+    )
+    done = run("template", "-o", str(tmp_path / "out"))
+    assert done.exit_code == 1
+    said = "parameter 'waitLimit' is given and unknown to the definition"
+    assert f"Error: Microsoft.Logic/workflows logic-batchscore-score: {said}\n" in done.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_settings_that_no_query_can_compute_end_it_with_one_line(run):
+    done = run("check", "--params", "aggregate.window=7m")
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: aggregate.window: Stream Analytics cannot cut windows of 0:07:00;")
+
+
+@pytest.mark.skipif(not SPECS, reason="AZURE_SPECS is not set")
+def test_where_published_descriptions_are_resources_are_held_against_them(run, monkeypatch):
+    monkeypatch.setenv("AZURE_SPECS", SPECS)
+    assert run("check").exit_code == 0
+    monkeypatch.setattr("batch_scoring.deploy.template.known_differences.KNOWN_DIFFERENCES", ())
+    done = run("check")
+    assert done.exit_code == 1
+    assert "Error: Microsoft.Logic/workflows logic-batchscore-score: identity: it is unknown\n" in done.output
