@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help run viz mlflow services test test-quick lint bench lock clean
+.PHONY: help run viz mlflow services rehearse test test-quick lint bench lock clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ mlflow: $(VENV)/.run  ## look at runs and model versions in MLflow, http://127.0
 
 services: $(VENV)/.dev .azurite/.ready  ## an event hub and Blob Storage on this machine, until Ctrl-C; says how to connect
 	@$(BIN)/python -m tests.emulators.services
+
+rehearse: $(VENV)/.dev system-packages .azurite/.ready .containers/.ready  ## the deployed system on this machine: image, template, workflow, containers, three hours
+	@$(BIN)/python -m tests.rehearsal
 
 test: $(VENV)/.dev system-packages .azurite/.ready .oav/.ready .containers/.ready .checkov/.ready  ## set up, then run every test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

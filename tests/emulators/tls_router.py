@@ -47,6 +47,7 @@ class TlsRouter:
         self._context.load_cert_chain(certificate, key)
         self._context.sni_callback = self._note
         self._loop = asyncio.new_event_loop()
+        self._serving: set[Any] = set()  # the loop itself does not keep its tasks alive
         self._server: asyncio.Server | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -81,6 +82,8 @@ class TlsRouter:
         return None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        self._serving.add(task)
         target = self.targets[self._hosts[writer.get_extra_info("ssl_object")]]
         context = None if target.authority is None else ssl.create_default_context(cafile=target.authority)
         with suppress(OSError, asyncio.CancelledError):
@@ -92,6 +95,7 @@ class TlsRouter:
             finally:
                 to_writer.close()
         writer.close()
+        self._serving.discard(task)
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -47,16 +47,14 @@ def play(app: LogicApp, records: Records, at: datetime, run: str, times: int = 1
     return Hour(at, runs, tuple(found.values()))
 
 
-def lose_a_node_when(is_at_work: Callable[[], bool], lose: Callable[[], bool]) -> threading.Thread:
-    """Lose a node as soon as one works; the thread ends when that is done."""
+def in_the_background(act: Callable[[], bool]) -> threading.Thread:
+    """Try something until it is done; the thread ends then."""
 
-    def watch() -> None:
+    def keep_trying() -> None:
         until = time.monotonic() + _PATIENCE_SECONDS
-        while time.monotonic() < until:
-            if is_at_work() and lose():
-                return
+        while time.monotonic() < until and not act():
             time.sleep(0.01)
 
-    thread = threading.Thread(target=watch, daemon=True)
+    thread = threading.Thread(target=keep_trying, daemon=True)
     thread.start()
     return thread

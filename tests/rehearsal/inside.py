@@ -23,9 +23,10 @@ from tests.emulators.arm.service import SUBSCRIPTION
 from tests.end_to_end.workspaces import Workspace
 from tests.rehearsal import fleet
 from tests.rehearsal.__main__ import TAG
-from tests.rehearsal.hours import lose_a_node_when, play
+from tests.rehearsal.hours import in_the_background, play
 from tests.rehearsal.services import Services
 from tests.rehearsal.timeline import Timeline
+from tests.secret_scan import secrets_in
 
 SETTINGS: dict[str, Any] = {
     "name": "rehearse",
@@ -100,6 +101,7 @@ class Rehearsal:
             self.deploy(trained)
             self.hours()
             wrong = self.compare(expected)
+            wrong += self.look_for_secrets()
             wrong += self.take_down()
         return wrong
 
@@ -153,10 +155,11 @@ class Rehearsal:
     def _lose_a_node(self, records: Records, run: str) -> threading.Thread:
         """Of whichever engine, while a job is at work in its container."""
 
-        def is_at_work() -> bool:
-            return any(one.state is State.RUNNING for one in records.all_records(run).values())
+        def lose() -> bool:
+            at_work = [one for one in records.all_records(run).values() if one.state is State.RUNNING]
+            return bool(at_work) and self.services.lose_node(at_work[0].name)
 
-        return lose_a_node_when(is_at_work, self.services.lose_node)
+        return in_the_background(lose)
 
     def compare(self, expected) -> int:
         from tests.end_to_end.workspaces import BlobWorkspace
@@ -169,6 +172,18 @@ class Rehearsal:
                 + ("equal to those of the local run" if same else "NOT those of the local run")
             )
         return int(bool(twice)) + int(not same)
+
+    def look_for_secrets(self) -> int:
+        with self.timeline.step("logs, requests and run histories are searched for secrets") as notes:
+            traces = list(self.services.traces())
+            planted = [("planted", f"log in with {self.services.secrets()[0]}".encode())]
+            found = [
+                name
+                for name, text in traces + planted
+                if secrets_in(text, self.services.secrets()) - {"token"}
+            ]
+            notes.append(f"{len(traces):,} texts, {', '.join(found)} found")
+        return int(found != ["planted"])
 
     def take_down(self) -> int:
         with self.timeline.step("kedro deploy down") as notes:

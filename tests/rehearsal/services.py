@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from batch_scoring.deploy.names import Names
 from tests.emulators.arm import Arm, ArmServer
 from tests.emulators.azure_batch.management import as_data_plane
 from tests.emulators.azure_batch.server import AzureBatch
-from tests.emulators.azurite import Azurite
+from tests.emulators.azurite import Azurite, new_key
 from tests.emulators.batch_ai.answers import Answer
 from tests.emulators.batch_ai.service import Service as BatchAI
 from tests.emulators.batch_ai.storage import AzuriteStorage
@@ -78,12 +78,14 @@ class Services:
         self.storage = enter(Azurite(account=names.storage_account, tls=tls))
         self._identities = enter(IdentityServer(address=(IDENTITY_ADDRESS, 80)))
         groups = ("--group", names.consumer_group, "--group", names.stream_consumer_group)
-        hubs = EventHubsProcess(folder / "hubs", f"{names.event_hub}:4", "--identities", *groups)
+        self._hubs_key = new_key()
+        hub_options = (f"{names.event_hub}:4", "--identities", *groups)
+        hubs = EventHubsProcess(folder / "hubs", *hub_options, key=self._hubs_key)
         self._stack.callback(hubs.kill)
         hubs.start()
         self.registry = enter(Registry(folder / "registry"))
         self._start_compute()
-        manager = self._start_manager()
+        self._manager = manager = self._start_manager()
         targets = {
             hosts[0]: Target(manager.port, manager.certificate),
             blobs: Target(self.storage.port, tls[0]),
@@ -97,13 +99,34 @@ class Services:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def lose_node(self) -> bool:
-        """Lose a node that works, of whichever engine; False: there is none."""
-        if any(cluster.preempt() for cluster in self.batch_ai.clusters.values()):
+    def secrets(self) -> list[str]:
+        """What nobody may find anywhere: keys and passwords of these services."""
+        return [self.storage.key, self.registry.password, self._hubs_key, self.batch.key]
+
+    def traces(self) -> Iterator[tuple[str, bytes]]:
+        """All that a person could look into: what containers printed, what services were asked and told.
+
+        But for the vault's secrets, which are there to be handed on to nodes without an identity.
+        """
+        for place in ("groups", "batch", "batch-ai"):
+            for file in sorted((self.folder / place).rglob("*")):
+                if file.is_file():
+                    yield str(file.relative_to(self.folder)), file.read_bytes()
+        recorders = (self._manager.recorder, self.batch.recorder, self.arm.recorder)
+        for one in (exchange for recorder in recorders for exchange in recorder.exchanges):
+            if "/vaults/" not in one.path:
+                yield f"{one.method} {one.path}", repr(one).encode()
+        for name, app in self.workflows.items():
+            for run in app.runs:
+                yield f"{name}, run {run.name}", repr([vars(one) for one in run.actions.values()]).encode()
+
+    def lose_node(self, job: str) -> bool:
+        """Lose the node that works at a job, of whichever engine; False: there is none."""
+        if any(cluster.preempt(job) for cluster in self.batch_ai.clusters.values()):
             return True
         for pool in self.batch.account.pools.values():
             for node in pool.nodes.nodes():
-                if node.running:
+                if any(job in key for key in node.running):
                     pool.nodes.kill(node.id)
                     return True
         return False
@@ -145,6 +168,7 @@ class Services:
 
     def _start_manager(self) -> ArmServer:
         self.arm = Arm(storage_key=self.storage.key)
+        self.arm.later.ask_again_after = 1
         self.arm.mount("Microsoft.ContainerInstance", self.containers.answer)
         self.arm.mount("Microsoft.BatchAI", self.batch_ai.answer)
         self.arm.mount("Microsoft.Logic", self._answer_of_runs)

@@ -26,6 +26,7 @@ class Later:
     def __init__(self, subscription: str, seconds: float) -> None:
         self._subscription, self._seconds = subscription, seconds
         self._operations: dict[str, _Operation] = {}
+        self.ask_again_after = 0  # seconds; 0 leaves it to the client
         self.failing: list[tuple[str, dict[str, str]]] = []
 
     def begin(self, path: str, act: Callable[[], Answer], host: str) -> Answer:
@@ -53,4 +54,4 @@ class Later:
 
     def _not_yet(self, path: str, host: str) -> Answer:
         url = f"https://{host}{path}?api-version=2025-04-01"
-        return Answer(202, None, {"Location": url, "Retry-After": "0"})
+        return Answer(202, None, {"Location": url, "Retry-After": str(self.ask_again_after)})

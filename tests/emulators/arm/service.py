@@ -68,7 +68,7 @@ class Arm:
         self.deleted_vaults: dict[str, str] = {}
         self._resource_manager, self._lock = resource_manager, threading.RLock()
         self._mounts: dict[str, Mounted] = {}
-        self._later = Later(subscription, making_seconds)
+        self.later = self._later = Later(subscription, making_seconds)
         self._groups = Groups(subscription, self.resources, self._later, self._empty)
         self._deployments = Deployments(
             *(self.resources, self._later, self.where, self._ask, self._existing, storage_key)

@@ -67,10 +67,10 @@ class Cluster:
                 wanted = len(self._jobs)
             self._resize(min(auto["maximumNodeCount"], max(auto["minimumNodeCount"], wanted)))
 
-    def preempt(self) -> bool:
-        """Take away a node that works; False: there is none."""
+    def preempt(self, job: str = "") -> bool:
+        """Take away a node that works, at a job with this in its id; False: there is none."""
         for node in self._nodes.nodes():
-            if node.running:
+            if any(job in str(key) for key in node.running):
                 self._nodes.kill(node.id)
                 return True
         return False

@@ -1,0 +1,36 @@
+"""The rehearsal as a test: what `make rehearse` does, for each engine."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.emulators import azurite, containers
+from tests.rehearsal import network
+from tests.rehearsal.__main__ import ENGINES
+
+
+@pytest.mark.containers
+@pytest.mark.slow
+@pytest.mark.xdist_group("containers")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_three_hours_on_the_deployed_system_give_what_one_local_run_gives(engine):
+    if reason := containers.why_not_there() or network.why_not() or azurite.why_not_there():
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.rehearsal", "--engine", engine],
+        cwd=containers.PROJECT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4,896 predictions, 0 twice, equal to those of the local run" in done.stdout
+    assert "3 starts" in done.stdout, "a job ran again after its node was lost"
+    assert "2 runs of the workflow: Succeeded; 2 jobs, 2 starts" in done.stdout
