@@ -5,15 +5,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from batch_scoring.cli import OneLineErrors
 
 if TYPE_CHECKING:
-    from batch_scoring.deploy.settings import DeployParameters
     from batch_scoring.deploy.image.engine import Build
+    from batch_scoring.deploy.settings import DeployParameters
 
 
 @click.group()

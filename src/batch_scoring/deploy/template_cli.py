@@ -112,7 +112,9 @@ def _note(configured: Configured) -> None:
     """What is no fault and yet to be known."""
     settings = configured.settings
     if settings.retrain.enabled and settings.tracking_uri is None:
-        click.echo("note: retraining is off; it needs an MLflow server, to be named in deploy.tracking_uri", err=True)
+        click.echo(
+            "note: retraining is off; it needs an MLflow server, to be named in deploy.tracking_uri", err=True
+        )
     if settings.subscription is None:
         click.echo(
             "note: deploy.subscription is not set, and names change with it; set it before you deploy",
