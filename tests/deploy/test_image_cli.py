@@ -54,8 +54,9 @@ def test_without_an_engine_the_error_is_one_line(run, monkeypatch):
 
 def test_settings_name_image_and_base(run, monkeypatch):
     from batch_scoring.deploy.image.settings import ImageSettings
+    from batch_scoring.deploy.settings import DeployParameters
 
-    settings = ImageSettings("plant/scoring", "7", "registry.example/python:3.13")
+    settings = DeployParameters(image=ImageSettings("plant/scoring", "7", "registry.example/python:3.13"))
     monkeypatch.setattr("batch_scoring.deploy.image_cli._settings", lambda env: settings)
     said = run("build", "--dry-run").output
     assert "--tag=localhost/plant/scoring:7 " in said

@@ -7,7 +7,6 @@ import shutil
 import pytest
 import yaml
 
-from tests.emulators import azurite
 from tests.emulators.arm import Arm, ArmServer
 from tests.emulators.arm.service import SUBSCRIPTION
 from tests.emulators.identity import IdentityServer
@@ -16,18 +15,9 @@ from tests.end_to_end.workspaces import PROJECT, Workspace
 NOTEBOOK = PROJECT / "notebooks/create_resources.ipynb"
 
 
-@pytest.fixture
-def storage():
-    if reason := azurite.why_not_there():
-        pytest.skip(reason)
-    with azurite.Azurite() as running:
-        yield running
-
-
 @pytest.mark.slow
-@pytest.mark.azurite
 @pytest.mark.xdist_group("notebook")
-def test_as_it_stands_it_shows_everything_and_changes_nothing(tmp_path, storage):
+def test_as_it_stands_it_shows_everything_and_changes_nothing(tmp_path):
     import nbformat
     from nbclient import NotebookClient
 
@@ -48,7 +38,6 @@ def test_as_it_stands_it_shows_everything_and_changes_nothing(tmp_path, storage)
             **machine.environment,
             "REQUESTS_CA_BUNDLE": str(server.certificate),
             "BATCH_SCORING_PROJECT": str(project),
-            "AZURE_STORAGE_CONNECTION_STRING": storage.connection_string(),
             "DO_NOT_TRACK": "1",
         }
         notebook = nbformat.read(NOTEBOOK, as_version=4)
@@ -60,6 +49,7 @@ def test_as_it_stands_it_shows_everything_and_changes_nothing(tmp_path, storage)
     assert any("would create the resource group 'rg-plant7'" in one for one in said)
     assert any("--file=docker/Dockerfile" in one for one in said)
     assert any("would copy: 06_models/published/temperature" in one for one in said)
+    assert not (project / "build").exists()
     assert any("nothing of the deployment is in resource group rg-plant7" in one for one in said)
 
 

@@ -62,14 +62,14 @@ def test_a_check_has_a_line_for_each_resource(run):
 
 def test_what_is_no_fault_and_yet_to_be_known_is_said(run):
     said = run("check").output
-    assert "note: retraining needs an MLflow server; name one in deploy.tracking_uri" in said
+    assert "note: retraining is off; it needs an MLflow server" in said
     assert "note: deploy.subscription is not set" in said
 
 
 def test_a_fault_in_a_workflow_is_one_sentence_and_nothing_is_written(run, monkeypatch, tmp_path):
     def broken(pipeline):
         definition = workflow_definition(pipeline)
-        definition["parameters"].pop("waitLimit")
+        definition["parameters"].pop("groupPrefix")
         return definition
 
     monkeypatch.setattr(
@@ -77,7 +77,7 @@ def test_a_fault_in_a_workflow_is_one_sentence_and_nothing_is_written(run, monke
     )
     done = run("template", "-o", str(tmp_path / "out"))
     assert done.exit_code == 1
-    said = "parameter 'waitLimit' is given and unknown to the definition"
+    said = "parameter 'groupPrefix' is given and unknown to the definition"
     assert f"Error: Microsoft.Logic/workflows logic-batchscore-score: {said}\n" in done.output
     assert not (tmp_path / "out").exists()
 

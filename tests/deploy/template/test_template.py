@@ -176,9 +176,11 @@ def test_workflows_are_off_where_they_are_to_be_off():
             for one in of_type(whole["resources"], "Microsoft.Logic/workflows")
         ]
 
-    assert states(True) == ["Enabled", "Enabled"]
-    assert states(True, retrain={"enabled": False}) == ["Enabled", "Disabled"]
-    assert states(False) == ["Disabled", "Disabled"]
+    server = {"tracking_uri": "https://mlflow.example"}
+    assert states(True, **server) == ["Enabled", "Enabled"]
+    assert states(True, **server, retrain={"enabled": False}) == ["Enabled", "Disabled"]
+    assert states(True) == ["Enabled", "Disabled"], "without a server there is nothing to retrain into"
+    assert states(False, **server) == ["Disabled", "Disabled"]
 
 
 def test_a_missing_run_is_told_after_two_periods_and_a_failed_one_at_once():
