@@ -96,11 +96,12 @@ OAV_VERSION := 4.0.3
 	@touch $@
 
 # Real containers: podman, a registry, and a base image made of Debian's packages in place of python:3.12-slim.
-CONTAINER_PROGRAMS := podman runc docker-registry mmdebstrap
+CONTAINER_PROGRAMS := podman runc docker-registry mmdebstrap ip
+CONTAINER_PACKAGES := podman runc docker-registry mmdebstrap iproute2
 .containers/.ready: Makefile
-	@command -v $(CONTAINER_PROGRAMS) >/dev/null && [ "$$(command -v $(CONTAINER_PROGRAMS) | wc -l)" = 4 ] || \
+	@command -v $(CONTAINER_PROGRAMS) >/dev/null && [ "$$(command -v $(CONTAINER_PROGRAMS) | wc -l)" = 5 ] || \
 	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(CONTAINER_PROGRAMS) >/dev/null; } || \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(CONTAINER_PACKAGES) >/dev/null; } || \
 	  echo "no podman and no right to install it: tests of containers will be skipped"
 	@mkdir -p .containers
 	@! command -v mmdebstrap >/dev/null || [ -s .containers/base.tar ] || [ "$$(id -u)" != 0 ] || { \
