@@ -1,13 +1,13 @@
 import pytest
 
-from batch_scoring.cluster.batch_ai import service
+from batch_scoring.cluster import resource_manager
 from tests.cluster.batch_ai.stand_in import StandIn
 
 
 @pytest.fixture
 def make(tmp_path, monkeypatch):
     """Makes the stand-in; retries wait for hardly a moment."""
-    monkeypatch.setattr(service, "FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(resource_manager, "FIRST_WAIT_SECONDS", 0.01)
     made = []
 
     def start(**more):
