@@ -189,5 +189,7 @@ run = _run_command()
 cli.add_command(run)
 cli.add_command(report)
 cli.add_command(LazyGroup("models", "batch_scoring.models_cli", "List, promote, roll back, import models."))
-cli.add_command(LazyGroup("deploy", "batch_scoring.deploy.cli", "Deploy to Azure: image, template, models, data."))
+cli.add_command(
+    LazyGroup("deploy", "batch_scoring.deploy.cli", "Deploy to Azure: image, template, models, data.")
+)
 cli.add_command(LazyGroup("jobs", "batch_scoring.cluster.cli", "Jobs, one per sensor: submit, watch."))
