@@ -10,10 +10,11 @@ from batch_scoring.deploy.names import names_of
 from batch_scoring.deploy.setting_groups import NodeSettings
 from batch_scoring.deploy.settings import DeployParameters
 from batch_scoring.deploy.stream_analytics import WindowsQuery
+from batch_scoring.deploy.template import build_parameters, build_template
+from batch_scoring.deploy.workflow import workflow_definition
 from tests.emulators.arm.service import SUBSCRIPTION
 from tests.emulators.oav import Validator, require
 
-shipped = pytest.importorskip("batch_scoring.deploy.template", reason="the template is on another branch")
 KEY = "the-key-of-the-tests"
 DESCRIBED = {
     "Microsoft.Batch": "batch/resource-manager/**/2024-02-01/*.json",
@@ -35,8 +36,8 @@ def wanted(compute):
     settings = DeployParameters(name="fleet", subscription=SUBSCRIPTION, compute=compute, nodes=nodes)
     names = names_of(settings)
     return Wanted(
-        shipped.build_template(WindowsQuery(), lambda pipeline: {}),
-        shipped.build_parameters(settings, names, "batch-scoring:1")["parameters"],
+        build_template(WindowsQuery(), workflow_definition),
+        build_parameters(settings, names, "batch-scoring:1")["parameters"],
         names.stream_job,
         names.key_vault,
     )

@@ -9,7 +9,7 @@ import pytest
 from batch_scoring.deploy.names import names_of
 from batch_scoring.deploy.template.check import check_template
 from batch_scoring.deploy.template.workflow_check import workflow_faults
-from tests.deploy.template.stub_workflow import workflow_definition
+from tests.deploy.template.small_workflow import workflow_definition
 from tests.deploy.template.templates import EVERYTHING, of_type, parameters, report_of, settings_of, template
 
 

@@ -15,8 +15,8 @@ from batch_scoring.deploy.stream_analytics import WindowsQuery, job_template
 from batch_scoring.deploy.template import build_template, resource_of_type
 from batch_scoring.deploy.template.evaluation import Place
 from batch_scoring.deploy.template.source import read_template
+from batch_scoring.deploy.workflow import workflow_definition
 from batch_scoring.parameters import read_parameters
-from tests.deploy.template.stub_workflow import workflow_definition
 from tests.deploy.template.templates import EVERYTHING, deployed, of_type, parameters, settings_of, template
 
 BUILT_IN = {

@@ -1,4 +1,4 @@
-"""A small workflow of the agreed parameters, for tests of the template that are not about the workflow."""
+"""A small workflow whose parts can be broken one by one, for tests of what looks through workflows."""
 
 from __future__ import annotations
 
