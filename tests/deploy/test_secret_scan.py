@@ -30,8 +30,16 @@ def test_a_planted_secret_is_found_and_not_repeated(what, secret):
     assert not any(secret[-12:] in one for one in found)
 
 
-@pytest.mark.parametrize("what", SECRETS)
-@pytest.mark.parametrize("place", ["container", "workflow", "parameter"])
+@pytest.mark.parametrize(
+    ("place", "what"),
+    [
+        (place, what)
+        for place in ("container", "workflow", "parameter")
+        for what in SECRETS
+        # A password is known by the name of its property, which a parameter's value has not.
+        if (place, what) != ("parameter", "a password")
+    ],
+)
 def test_a_secret_planted_in_the_template_is_found(what, place):
     whole, given = template(), parameters(settings_of())
     if place == "parameter":
@@ -42,8 +50,6 @@ def test_a_secret_planted_in_the_template_is_found(what, place):
         inner = group["properties"] if place == "container" else workflow["properties"]["definition"]
         inner["x"] = {"password": "correct-horse"} if what == "a password" else SECRETS[what]
     text = json.dumps([whole, given], indent=1)
-    if place == "parameter" and what == "a password":
-        pytest.skip("a password is known by its name")
     assert [one for one in secrets_in(text) if one.endswith(what) or what == "a token"]
 
 

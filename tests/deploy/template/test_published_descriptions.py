@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
-from pathlib import Path
 
 import pytest
 from jsonschema import Draft4Validator
@@ -26,9 +24,9 @@ from tests.deploy.template.templates import (
     settings_of,
     template,
 )
+from tests.emulators.oav.validator import SPECS
 
-SPECS = Path(os.environ.get("AZURE_SPECS", ""))
-specs = pytest.mark.skipif(not os.environ.get("AZURE_SPECS"), reason="AZURE_SPECS is not set")
+specs = pytest.mark.skipif(not SPECS.is_dir(), reason=f"there are no published descriptions in {SPECS}")
 # Of the schemas of templates those that are of the version that we use.
 ARM_SCHEMAS = ("Microsoft.BatchAI", "Microsoft.StreamAnalytics")
 # Parts of a Stream Analytics job that no value can satisfy by that schema: what their kinds have in common
