@@ -20,6 +20,8 @@ from tests.emulators.arm.service import SUBSCRIPTION
 from tests.emulators.batch_ai.answers import Answer
 from tests.emulators.identity import IdentityServer
 
+pytestmark = pytest.mark.slow  # a server each
+
 PROJECT = Path(__file__).parents[2]
 
 

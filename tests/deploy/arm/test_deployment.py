@@ -8,6 +8,8 @@ from batch_scoring.deploy.arm.deployment import Wanted, up, would
 from batch_scoring.fleet.errors import InputError
 from tests.deploy.arm.templates import ACCOUNT, STREAM_JOB, VAULT, parameters, template
 
+pytestmark = pytest.mark.slow  # a server each
+
 WANTED = Wanted(template(), parameters(), stream_job=STREAM_JOB, key_vault=VAULT)
 
 

@@ -9,6 +9,8 @@ from batch_scoring.deploy.arm.removal import remove, survey
 from batch_scoring.fleet.errors import InputError
 from tests.deploy.arm.templates import ACCOUNT, STREAM_JOB, VAULT, parameters, template
 
+pytestmark = pytest.mark.slow  # a server each
+
 WANTED = Wanted(template(), parameters(), STREAM_JOB, VAULT)
 
 

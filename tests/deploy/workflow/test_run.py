@@ -10,6 +10,8 @@ import pytest
 from tests.deploy.workflow.deployed import HOUR, deployed
 from tests.emulators.nodes import ERR, OUT, Fault
 
+pytestmark = pytest.mark.slow  # a server each
+
 
 def scripted(script):
     """A runner: the container prints its command and then does what the shell is told."""
