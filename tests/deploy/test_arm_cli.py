@@ -30,7 +30,7 @@ def run(server, monkeypatch):  # noqa: F811
     bootstrap_project(PROJECT)
     monkeypatch.chdir(PROJECT)
     deploy = {"name": "fleet", "subscription": SUBSCRIPTION, "arm_endpoint": server.url}
-    monkeypatch.setattr("batch_scoring.deploy.wanted._parameters", lambda env: {"deploy": deploy})
+    monkeypatch.setattr("batch_scoring.deploy.wanted.project_parameters", lambda env: {"deploy": deploy})
     monkeypatch.setattr(
         Deployable,
         "wanted",
@@ -143,7 +143,9 @@ def test_data_goes_only_when_its_name_is_typed(run, server, arm):  # noqa: F811
 
 
 def test_without_a_subscription_nothing_is_asked(run, monkeypatch, server):  # noqa: F811
-    monkeypatch.setattr("batch_scoring.deploy.wanted._parameters", lambda env: {"deploy": {"name": "fleet"}})
+    monkeypatch.setattr(
+        "batch_scoring.deploy.wanted.project_parameters", lambda env: {"deploy": {"name": "fleet"}}
+    )
     done = run("up")
     assert done.exit_code == 1 and done.output.count("\n") == 1
     assert done.output.startswith("Error: deploy.subscription: this setting is missing")

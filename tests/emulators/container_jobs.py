@@ -5,7 +5,10 @@ from __future__ import annotations
 import secrets
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from tests.emulators.containers import Podman, run_options
 from tests.emulators.nodes import ERR, OUT, KilledWith, Runner, Work
@@ -19,6 +22,12 @@ class ContainerJob(KilledWith):
 
     def after_kill(self) -> None:
         self.podman.run("rm", "--force", "--time=0", "--ignore", self.container)
+        # Killed while it was making one, podman knows nothing of it, but its monitor waits for the start.
+        for monitor in psutil.process_iter(["name", "cmdline"]):
+            if monitor.info["name"] == "conmon" and self.container in (monitor.info["cmdline"] or ()):
+                with suppress(psutil.NoSuchProcess):
+                    for process in [*monitor.children(recursive=True), monitor]:
+                        process.kill()
 
 
 def container_runner(

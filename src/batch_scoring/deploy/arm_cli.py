@@ -175,8 +175,8 @@ def _wanted(deployable: Deployable, client: Client, workflows: str) -> Wanted:
     there, why = deployable.has_image(client)
     if not there:
         _to_stderr(
-            f"workflows: off, as {why}; run `kedro deploy image build` and `kedro deploy image push "
-            f"--registry {deployable.registry}`, and then `kedro deploy up` again"
+            f"workflows: off, as {why}; run `kedro deploy image build` and `kedro deploy image push`, "
+            "and then `kedro deploy up` again"
         )
     return deployable.wanted(there)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from batch_scoring.cli import OneLineErrors
 from batch_scoring.deploy import arm_cli, image_cli, push_cli, template_cli
+from batch_scoring.deploy.project import project_parameters
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.stream_analytics import WindowsQuery
@@ -54,11 +54,4 @@ def print_stream_job(env: str | None, output_format: str) -> None:
 def _configured_query(env: str | None) -> WindowsQuery:
     from batch_scoring.deploy.stream_analytics.configured import configured_query
 
-    return configured_query(_parameters(env))
-
-
-def _parameters(env: str | None) -> Mapping[str, Any]:
-    from kedro.framework.session import KedroSession
-
-    with KedroSession.create(env=env) as session:
-        return cast("Mapping[str, Any]", cast(KedroSession, session).load_context().params)
+    return configured_query(project_parameters(env))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import click
 
 from batch_scoring.cli import OneLineErrors
+from batch_scoring.deploy.project import project_parameters
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.image.engine import Build
@@ -32,7 +33,9 @@ def _command(name: str) -> Callable[[Callable[..., None]], click.Command]:
     def decorate(function: Callable[..., None]) -> click.Command:
         variants = click.Choice(["score", "train"])
         for option in (
-            click.option("--env", "-e", metavar="ENV", help="Kedro configuration environment."),
+            click.option(
+                "--env", "-e", metavar="ENV", default="azure", show_default=True, help="Kedro environment."
+            ),
             click.option(
                 *("--variant",), type=variants, default="score", show_default=True, help="What it can do."
             ),
@@ -128,17 +131,13 @@ def sbom(env: str | None, variant: str, tag: str | None, engine: str | None, dry
 
 def _build(env: str | None, variant: str, tag: str | None) -> Build:
     """The image that the settings and the tree of files name."""
-    from dataclasses import replace
-
     from batch_scoring import __version__
-    from batch_scoring.deploy.image.commit import read_commit
+    from batch_scoring.deploy.image.commit import image_tag, read_commit
     from batch_scoring.deploy.image.engine import Build, image_name
 
     settings = _settings(env).image
-    settings = settings if tag is None else replace(settings, tag=tag)
-    commit = read_commit(Path.cwd())
-    name = image_name(settings.repository, settings.tag or commit.tag(__version__), variant)
-    return Build(name, settings.base, variant, __version__, commit)
+    name = image_name(settings.repository, image_tag(tag or settings.tag), variant)
+    return Build(name, settings.base, variant, __version__, read_commit(Path.cwd()))
 
 
 def _registry(env: str | None) -> str:
@@ -147,16 +146,13 @@ def _registry(env: str | None) -> str:
 
     settings = _settings(env)
     settings.require_subscription()  # names change with it
-    return f"{names_of(settings).registry}.azurecr.io"
+    return names_of(settings).registry_host
 
 
 def _settings(env: str | None) -> DeployParameters:
-    from kedro.framework.session import KedroSession
-
     from batch_scoring.deploy.settings import read_settings
 
-    with KedroSession.create(env=env) as session:
-        return read_settings(cast(KedroSession, session).load_context().params)
+    return read_settings(project_parameters(env))
 
 
 def _engine(wanted: str | None, dry_run: bool) -> str:

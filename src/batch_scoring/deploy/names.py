@@ -80,6 +80,11 @@ class Names:
     score_workflow: str
     retrain_workflow: str
 
+    @property
+    def registry_host(self) -> str:
+        """Where images are pushed to."""
+        return f"{self.registry}.azurecr.io"
+
 
 def names_of(settings: DeployParameters) -> Names:
     """Make the names of a deployment.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from batch_scoring.deploy.arm.place import Place
+from batch_scoring.deploy.image.commit import image_tag
 from batch_scoring.deploy.names import Names, names_of
+from batch_scoring.deploy.project import project_parameters
 from batch_scoring.deploy.settings import DeployParameters, read_settings
 from batch_scoring.fleet.errors import InputError
 
@@ -38,19 +39,9 @@ class Deployable:
     place: Place
 
     @property
-    def registry(self) -> str:
-        """The registry's host."""
-        return f"{self.names.registry}.azurecr.io"
-
-    @property
     def tag(self) -> str:
-        """Of the image: as it is set, else of the version and the commit."""
-        if self.settings.image.tag is not None:
-            return self.settings.image.tag
-        from batch_scoring import __version__
-        from batch_scoring.deploy.image.commit import read_commit
-
-        return str(read_commit(Path.cwd()).tag(__version__))
+        """Of the image."""
+        return image_tag(self.settings.image.tag)
 
     @property
     def data_url(self) -> str:
@@ -98,7 +89,7 @@ def read(env: str | None) -> Deployable:
     InputError
         When a setting makes no sense, or no subscription is set.
     """
-    parameters = _parameters(env)
+    parameters = project_parameters(env)
     settings = read_settings(parameters)
     names = names_of(settings)
     place = Place(
@@ -109,10 +100,3 @@ def read(env: str | None) -> Deployable:
         settings.arm_endpoint,
     )
     return Deployable(settings, names, parameters, place)
-
-
-def _parameters(env: str | None) -> Mapping[str, Any]:
-    from kedro.framework.session import KedroSession
-
-    with KedroSession.create(env=env) as session:
-        return cast("Mapping[str, Any]", cast(KedroSession, session).load_context().params)

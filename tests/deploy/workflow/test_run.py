@@ -89,6 +89,15 @@ def test_a_group_that_cannot_be_made_fails_the_run_with_the_reason(app):
     assert app.containers.started == []
 
 
+def test_a_group_that_was_made_without_anybody_being_told_is_deleted(tmp_path):
+    with deployed(tmp_path, scripted("sleep 1000")) as app:
+        app.containers.answers.add(0, method="PUT", times=1000, after=True)
+        run = app.run()
+        assert run.status == "Failed"
+        assert len(app.containers.started) == 1
+        assert app.containers.groups == {}
+
+
 def test_a_group_that_somebody_deletes_ends_the_wait(tmp_path):
     with deployed(tmp_path, scripted("sleep 100")) as app:
         run = app.app.fire(HOUR)
@@ -148,7 +157,8 @@ CALLS = [("PUT", ""), ("GET", ""), ("GET", "/logs"), ("DELETE", "")]
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize(("method", "part"), CALLS)
-@pytest.mark.parametrize("times", [1, 3])
+# Six times is more than the service tries a look again.
+@pytest.mark.parametrize("times", [1, 6])
 def test_whichever_call_fails_for_a_while_the_hour_is_done_once(app, method, part, fault, times):
     app.containers.answers.add(**FAULTS[fault], method=method, part=part, times=times)
     run = app.run()

@@ -68,10 +68,10 @@ class Arm:
         self.deleted_vaults: dict[str, str] = {}
         self._resource_manager, self._lock = resource_manager, threading.RLock()
         self._mounts: dict[str, Mounted] = {}
-        self.later = self._later = Later(subscription, making_seconds)
-        self._groups = Groups(subscription, self.resources, self._later, self._empty)
+        self.later = Later(subscription, making_seconds)
+        self._groups = Groups(subscription, self.resources, self.later, self._empty)
         self._deployments = Deployments(
-            *(self.resources, self._later, self.where, self._ask, self._existing, storage_key)
+            *(self.resources, self.later, self.where, self._ask, self._existing, storage_key)
         )
         self.groups, self.deployments = self._groups.by_name, self._deployments.by_key
 
@@ -81,7 +81,7 @@ class Arm:
 
     def fail_operation(self, part: str, code: str, message: str) -> None:
         """Let the next long-running operation on a path with this in it end as failed."""
-        self._later.failing.append((part.lower(), {"code": code, "message": message}))
+        self.later.failing.append((part.lower(), {"code": code, "message": message}))
 
     def close(self) -> None:
         self._deployments.close()
@@ -129,7 +129,7 @@ class Arm:
         place = Place.read(path)
         if OPERATIONS in path.lower():
             with self._lock:
-                return self._later.answer(path, host)
+                return self.later.answer(path, host)
         if place is not None and place.namespace.lower() in self._mounts:
             answer = self._mounted(method, place, path, query, body, host)
             if answer is not None:
@@ -273,7 +273,7 @@ class Arm:
             described = self._described(found)
             self.resources.delete(place.id)
             return Answer(200, described)
-        return self._later.begin(place.id, lambda: self._delete_now(place), host)
+        return self.later.begin(place.id, lambda: self._delete_now(place), host)
 
     def _delete_now(self, place: Place) -> Answer:
         if self.resources.delete(place.id) and place.type.lower() == "microsoft.keyvault/vaults":
@@ -286,7 +286,7 @@ class Arm:
             raise RefusedError(404, "DeletedVaultNotFound", f"The deleted vault '{name}' was not found.")
         if method == "POST" and path.lower().endswith("/purge"):
             del self.deleted_vaults[name]
-            return self._later.begin(path, lambda: Answer(200), host)
+            return self.later.begin(path, lambda: Answer(200), host)
         return Answer(200, {"name": name, "properties": {"vaultId": self.deleted_vaults[name]}})
 
     def _act(self, path: str, asked: dict[str, str]) -> Answer:

@@ -13,7 +13,6 @@ from tests.emulators.container_instances.group import Group
 from tests.emulators.nodes import Faults, Runner, run_process
 
 VERSION = "2023-05-01"
-NAMESPACE = "Microsoft.ContainerInstance"
 _PATH = re.compile(
     r"(?P<id>/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.ContainerInstance/containerGroups)"
     r"(?:/(?P<name>[^/]+)(?:/containers/(?P<container>[^/]+)/logs)?)?",

@@ -39,11 +39,6 @@ class Place:
         return f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
 
     @property
-    def deployment_id(self) -> str:
-        """The id of the deployment."""
-        return f"{self.group_id}/providers/Microsoft.Resources/deployments/{self.deployment}"
-
-    @property
     def scope(self) -> str:
         """For what tokens are asked for: a stand-in on this machine takes those of the public cloud."""
         is_here = urlsplit(self.endpoint).hostname in _LOOPBACK

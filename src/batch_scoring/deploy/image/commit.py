@@ -46,6 +46,13 @@ class Commit:
         return "-".join(filter(None, parts))
 
 
+def image_tag(given: str | None) -> str:
+    """The tag of the image of this tree of files: as it is given, else the version and the commit."""
+    from batch_scoring import __version__
+
+    return given or read_commit(Path.cwd()).tag(__version__)
+
+
 def read_commit(project: Path) -> Commit:
     """The commit of a folder; one without a hash where git or a history is missing."""
     head = _git(project, "log", "-1", "--format=%H %cI")

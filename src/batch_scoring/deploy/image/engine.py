@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,8 +152,14 @@ def digest_in(output: str, remote: str) -> str:
     raise InputError(f"{remote}: the registry told no digest; push it again")
 
 
-def run(command: Sequence[str], *, cwd: Path | None = None, password: str | None = None) -> None:
-    """Run a command and let it print.
+def run(
+    command: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    password: str | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Run a command and let it print; ``environment`` comes to that of this process.
 
     Raises
     ------
@@ -160,7 +167,8 @@ def run(command: Sequence[str], *, cwd: Path | None = None, password: str | None
         When it fails; it has said why by then.
     """
     sys.stdout.flush()
-    done = subprocess.run(command, cwd=cwd, input=password, text=True, check=False)
+    variables = os.environ | dict(environment or {})
+    done = subprocess.run(command, cwd=cwd, env=variables, input=password, text=True, check=False)
     _check(command, done.returncode)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import tempfile
@@ -35,8 +34,7 @@ def write_sbom(engine: str, name: str, to: Path) -> None:
         archive = Path(folder) / "image.tar"
         run(save_command(engine, name, archive))
         # No word to syft's makers on whether there is a newer one.
-        os.environ["SYFT_CHECK_FOR_APP_UPDATE"] = "false"
-        run(syft_command(syft, archive, name, to))
+        run(syft_command(syft, archive, name, to), environment={"SYFT_CHECK_FOR_APP_UPDATE": "false"})
 
 
 def save_command(engine: str, name: str, archive: Path) -> list[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from batch_scoring.deploy.image.commit import image_tag
 from batch_scoring.deploy.names import Names, names_of
 from batch_scoring.deploy.settings import DeployParameters, read_settings
 from batch_scoring.deploy.template.build import build_template
@@ -51,7 +51,7 @@ class Configured:
         """
         settings = read_settings(project_parameters)
         names = names_of(settings)
-        image = f"{settings.image.repository}:{tag or settings.image.tag or _version_and_commit()}"
+        image = f"{settings.image.repository}:{image_tag(tag or settings.image.tag)}"
         return cls(
             settings,
             names,
@@ -66,11 +66,3 @@ def template_of(project_parameters: Mapping[str, Any]) -> dict[str, Any]:
     from batch_scoring.deploy.workflow.definition import workflow_definition
 
     return build_template(configured_query(project_parameters), workflow_definition)
-
-
-def _version_and_commit() -> str:
-    """The tag of an image that is made of this tree of files."""
-    from batch_scoring import __version__
-    from batch_scoring.deploy.image.commit import read_commit
-
-    return read_commit(Path.cwd()).tag(__version__)

@@ -1,0 +1,14 @@
+"""The parameters of the project in the current folder, which all commands of ``kedro deploy`` begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+
+def project_parameters(env: str | None) -> Mapping[str, Any]:
+    """All of them, as a Kedro environment has them."""
+    from kedro.framework.session import KedroSession
+
+    with KedroSession.create(env=env) as session:
+        return cast("Mapping[str, Any]", cast(KedroSession, session).load_context().params)
