@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from tests.deploy.workflow.deployed import HOUR, deployed
+from tests.emulators.container_instances.group import Group
 from tests.emulators.nodes import ERR, OUT, Fault
 
 pytestmark = pytest.mark.slow  # a server each
@@ -52,6 +53,20 @@ def test_a_scheduler_that_fails_fails_the_run_with_its_exit_code_and_last_lines(
         assert "container: Failed, exit code: 3" in run.error["message"]
         assert "Error: no windows" in run.error["message"]
         assert app.containers.groups == {}
+
+
+def test_an_exit_code_counts_whatever_the_state_of_the_group_says(tmp_path, monkeypatch):
+    tell = Group.describe
+
+    def as_if_well(group):
+        told = tell(group)
+        if group.ended is not None:
+            told["properties"]["instanceView"]["state"] = "Succeeded"
+        return told
+
+    monkeypatch.setattr(Group, "describe", as_if_well)
+    with deployed(tmp_path, scripted("exit 3")) as app:
+        assert "container: Succeeded, exit code: 3" in app.run().error["message"]
 
 
 def test_a_scheduler_that_never_ends_is_ended_after_the_wait(tmp_path):
@@ -109,6 +124,7 @@ def test_a_group_that_somebody_deletes_ends_the_wait(tmp_path):
         run.wait(60)
         assert run.status == "Failed"
         assert "container: Gone" in run.error["message"]
+        assert statuses(run)["Wait_for_its_end"] == "Succeeded", "it waited on for what is not there"
 
 
 def test_a_group_that_cannot_be_deleted_yet_is_asked_for_again(app):
