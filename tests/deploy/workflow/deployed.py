@@ -84,8 +84,11 @@ class Deployed:
 
 
 @contextmanager
-def deployed(folder: Path, runner: Runner = run_process, wait="PT10M", speed=2000.0, **environment):
-    """The services' time passes fast, so that pauses of seconds take milliseconds."""
+def deployed(folder: Path, runner: Runner = run_process, wait="PT6H", speed=500.0, **environment):
+    """The services' time passes fast, so that pauses of seconds take milliseconds.
+
+    Limits pass as fast, which a slow machine must not reach: six hours are 43 seconds here.
+    """
     with ExitStack() as stack:
         arm = Arm()
         containers = ContainerInstances(folder / "groups", runner)
