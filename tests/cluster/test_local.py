@@ -141,6 +141,22 @@ def test_a_job_of_another_scheduler_can_be_cancelled_and_is_not_tried_again(data
     assert len(executions(data)) == 1
 
 
+def test_jobs_that_another_scheduler_has_yet_to_start_can_be_cancelled_and_submitted_again(data):
+    child = submit_in_another_process(data, "hang")
+    wait_for(lambda: list(states(QuickJobs(data, settings())).values()).count(State.RUNNING) == 3)
+    waiting = {spec.name for spec in SPECS} - states(QuickJobs(data, settings())).keys()
+    # Those that wait first, or a place that becomes free would be theirs.
+    QuickJobs(data, settings()).cancel(RUN, sorted(waiting) + [spec.name for spec in SPECS])
+    child.join(20)
+    assert child.exitcode == 0
+    assert len(executions(data)) == 3
+    assert {name: states(QuickJobs(data, settings()))[name] for name in waiting} == dict.fromkeys(
+        waiting, State.CANCELLED
+    )
+    assert QuickJobs(data, settings()).submit(RUN, SPECS) == 6
+    assert set(states(QuickJobs(data, settings())).values()) == {State.SUCCEEDED}
+
+
 def test_a_job_whose_process_is_gone_is_told_as_failed(data):
     child = submit_in_another_process(data, "hang", SPECS[:1])
     wait_for(lambda: State.RUNNING in states(QuickJobs(data, settings())).values())

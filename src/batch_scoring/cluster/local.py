@@ -24,6 +24,7 @@ from batch_scoring.storage.machine import cache_folder
 
 # What a job that is told to end may still take to end by itself.
 _GRACE_SECONDS = 10.0
+_CANCELLED = "it was told to end"
 
 
 class LocalBackend:
@@ -86,12 +87,16 @@ class LocalBackend:
         return None
 
     def cancel(self, run: str, names: Sequence[str]) -> None:
-        """End the processes of these jobs, also those that another scheduler of this machine started."""
+        """End these jobs, also those that another scheduler of this machine started or has yet to start."""
         for name in names:
             record = self._records.record(run, name)
             if record is not None and is_alive(record):
                 with suppress(ProcessLookupError):
                     os.kill(record.pid, signal.SIGTERM)
+            elif record is None:
+                now = datetime.now(UTC)
+                told = JobRecord(run, name, State.CANCELLED, 0, reason=_CANCELLED, ended=now)
+                self._records.write_record(told)
 
     def retry(self, run: str, specs: Sequence[JobSpec]) -> None:
         """Run them again."""
@@ -104,7 +109,10 @@ class LocalBackend:
         """Whether the job was run here; else somebody had run it, or ran it meanwhile."""
         with _lock(f"{self._records.path(spec.run)} {spec.name}") as lock:
             earlier = self._records.record(spec.run, spec.name)
-            if earlier is not None and earlier.state is State.SUCCEEDED:
+            if earlier is not None and (
+                earlier.state is State.SUCCEEDED
+                or self._was_cancelled_since(self._created[spec.run, spec.name], earlier)
+            ):
                 return False
             for _ in range(1 + self._settings.retries):
                 if self._stopping.is_set() or self._attempt(spec, lock) in (
@@ -114,6 +122,10 @@ class LocalBackend:
                 ):
                     break
             return True
+
+    @staticmethod
+    def _was_cancelled_since(submitted: datetime, record: JobRecord) -> bool:
+        return record.state is State.CANCELLED and record.ended is not None and record.ended >= submitted
 
     def _attempt(self, spec: JobSpec, lock: int) -> int:
         limit = self._settings.max_wall_time.total_seconds()
@@ -163,7 +175,7 @@ def status_of(record: JobRecord) -> JobStatus:
     if state is State.RUNNING and record.host == socket.gethostname() and not is_alive(record):
         state, reason = State.FAILED, "its process is gone: it was killed, or the machine went down"
     if record.exit_code == 128 + signal.SIGTERM:
-        state, reason = State.CANCELLED, "it was told to end"
+        state, reason = State.CANCELLED, _CANCELLED
     times = (record.started, record.started, record.ended)
     return JobStatus(
         *(record.name, state, reason, record.exit_code, *times, record.host),
