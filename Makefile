@@ -76,24 +76,19 @@ system-packages:
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
 	  echo "no chromium and no right to install it: browser tests will be skipped"
 
-# The emulator of Blob Storage. Without Node.js its tests are skipped, outside of CI.
-AZURITE_VERSION := 3.37.0
-.azurite/.ready: Makefile
+# The emulator of Blob Storage, and what checks clients and stand-ins with Azure's published descriptions, where
+# these are (AZURE_SPECS). Without Node.js their tests are skipped, outside of CI. All versions are locked: a newer
+# package below them need not run on Debian's Node.js. A newer lock: change package.json, and in that folder
+#   npm install --package-lock-only --omit-lockfile-registry-resolved
+.azurite/.ready .oav/.ready: .%/.ready: tests/emulators/npm/%/package.json tests/emulators/npm/%/package-lock.json
 	@command -v npm >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; } || \
-	  echo "no Node.js and no right to install it: tests of Blob Storage will be skipped"
-	@mkdir -p .azurite
-	@! command -v npm >/dev/null || grep -qs '"version": "$(AZURITE_VERSION)"' .azurite/node_modules/azurite/package.json || \
-	  npm install --prefix .azurite --no-audit --no-fund --no-package-lock --loglevel=error azurite@$(AZURITE_VERSION)
+	  echo "no Node.js and no right to install it: tests with $* will be skipped"
+	@mkdir -p .$*
+	@cp $^ .$*/
+	@! command -v npm >/dev/null || npm ci --prefix .$* --no-audit --no-fund --loglevel=error
 	@touch $@
-
-# Checks what clients and stand-ins say with Azure's published descriptions, where these are (AZURE_SPECS).
-OAV_VERSION := 4.0.3
-.oav/.ready: .azurite/.ready
-	@mkdir -p .oav
-	@! command -v npm >/dev/null || grep -qs '"version": "$(OAV_VERSION)"' .oav/node_modules/oav/package.json || \
-	  npm install --prefix .oav --no-audit --no-fund --no-package-lock --loglevel=error oav@$(OAV_VERSION)
-	@touch $@
+.oav/.ready: | .azurite/.ready  # both may want to install Node.js
 
 # Real containers: podman, a registry, and a base image made of Debian's packages in place of python:3.12-slim.
 CONTAINER_PROGRAMS := podman runc docker-registry mmdebstrap ip
@@ -114,10 +109,9 @@ CONTAINER_PACKAGES := podman runc docker-registry mmdebstrap iproute2
 	@touch $@
 
 # Looks through the deployment's template; its many pins are none of ours, hence an environment of its own.
-CHECKOV_VERSION := 3.3.30
-.checkov/.ready: Makefile
+.checkov/.ready: tests/deploy/template/checkov.lock
 	@$(PYTHON) -m venv .checkov
-	.checkov/bin/pip install --quiet checkov==$(CHECKOV_VERSION)
+	.checkov/bin/pip install --quiet --constraint $< checkov
 	@touch $@
 
 # One stamp a set of extras, so that a changed lock or pyproject installs again.
