@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.emulators.containers import Podman, run_options
+from tests.emulators.containers import HARDENED, Podman, run_options
 from tests.emulators.nodes import ERR, OUT, KilledWith, Runner, Work
 
 
@@ -37,7 +37,7 @@ def container_runner(
     environment: Mapping[str, str] | None = None,
     network: str = "host",
 ) -> Runner:
-    """Run each job in a container, locked in.
+    """Run each job in a container, with the options that it asks for, else locked in.
 
     Parameters
     ----------
@@ -54,7 +54,8 @@ def container_runner(
 
     def start(work: Work, folder: Path) -> subprocess.Popen:
         name = f"job-{folder.name}-{secrets.token_hex(4)}"
-        options = run_options(volumes or {}, {**(environment or {}), **work.environment}, network)
+        variables = {**(environment or {}), **work.environment}
+        options = run_options(volumes or {}, variables, network, work.options or HARDENED)
         with (folder / OUT).open("wb") as out, (folder / ERR).open("wb") as err:
             job = ContainerJob(
                 ["podman", "run", f"--name={name}", *options, work.image or image, *work.command],

@@ -138,11 +138,14 @@ def build_options() -> list[str]:
 
 
 def run_options(
-    volumes: Mapping[Path, str], environment: Mapping[str, str], network: str = "host"
+    volumes: Mapping[Path, str],
+    environment: Mapping[str, str],
+    network: str = "host",
+    locked_in: Sequence[str] = HARDENED,
 ) -> Sequence[str]:
     """Options of ``podman run`` for a job: locked in, with these folders and variables."""
     return [
-        *HARDENED,
+        *locked_in,
         *("--rm", f"--network={network}"),
         *(f"--volume={here}:{there}" for here, there in volumes.items()),
         *(f"--env={name}={value}" for name, value in environment.items()),

@@ -113,6 +113,7 @@ class Work:
     on_end: Callable[[Outcome], None] = lambda outcome: None
     limit_seconds: float | None = None
     image: str = ""
+    options: Sequence[str] = ()  # of the container; none: those of the runner
 
 
 class KilledWith(subprocess.Popen):

@@ -66,7 +66,8 @@ def test_a_task_runs_in_the_image_within_its_time_with_its_retries():
     assert request["containerSettings"] == {
         "imageName": IMAGE,
         "workingDirectory": "containerImageDefault",
-        "containerRunOptions": "--rm",
+        "containerRunOptions": "--rm --read-only --tmpfs=/tmp --cap-drop=ALL "
+        "--security-opt=no-new-privileges",
     }
     constraints = request["constraints"]
     assert (seconds_of(constraints["maxWallClockTime"]), constraints["maxTaskRetryCount"]) == (3000, 2)

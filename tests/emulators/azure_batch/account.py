@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -182,6 +183,7 @@ class Account:
             return
         task.starts += 1
         given = {"AZ_BATCH_JOB_ID": job.id, "AZ_BATCH_TASK_ID": task.id, "AZ_BATCH_POOL_ID": job.pool}
+        container = task.asked.get("containerSettings", {})
         pool.nodes.add(
             Work(
                 self._key(job, task),
@@ -190,7 +192,8 @@ class Account:
                 on_start=lambda node, folder: self._started(job, task, node, folder),
                 on_end=lambda outcome: self._ended(job, task, outcome),
                 limit_seconds=task.limit_seconds,
-                image=task.asked.get("containerSettings", {}).get("imageName", ""),
+                image=container.get("imageName", ""),
+                options=shlex.split(container.get("containerRunOptions", "")),
             )
         )
 

@@ -28,6 +28,8 @@ LONGEST_RUN = timedelta(days=7)
 RETENTION = timedelta(days=2)
 # "Not executable" and "not found", of the container's shell: the image is wrong for every task alike.
 BROKEN_IMAGE = (126, 127)
+# Of `docker create`. A job writes to its workspace in Blob Storage and to /tmp, and needs no right.
+LOCKED_IN = "--rm --read-only --tmpfs=/tmp --cap-drop=ALL --security-opt=no-new-privileges"
 OUTPUTS = ("stdout.txt", "stderr.txt")
 
 
@@ -110,7 +112,7 @@ def task_request(
         container_settings=models.BatchTaskContainerSettings(
             image_name=jobs.azure_batch.image or "",
             working_directory=models.ContainerWorkingDirectory.CONTAINER_IMAGE_DEFAULT,
-            container_run_options="--rm",
+            container_run_options=LOCKED_IN,
         ),
         environment_settings=[
             models.EnvironmentSetting(name=name, value=value) for name, value in sorted(environment.items())
