@@ -64,7 +64,7 @@ def test_outputs_can_be_had_as_json(run):
 
 
 def test_workflows_fire_when_the_image_is_there(run, arm, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(Deployable, "has_image", lambda self, client: (True, ""))
+    monkeypatch.setattr(Deployable, "has_images", lambda self, client: (True, ""))
     run("up")
     assert workflow_state(arm) == "Enabled"
 

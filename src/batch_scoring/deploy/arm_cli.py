@@ -169,14 +169,14 @@ def _client(deployable: Deployable) -> Client:
 
 
 def _wanted(deployable: Deployable, client: Client, workflows: str) -> Wanted:
-    """What is to be deployed; where it is not said, the workflows fire if there is an image."""
+    """What is to be deployed; where it is not said, the workflows fire if their images are there."""
     if workflows != "auto":
         return deployable.wanted(workflows == "on")
-    there, why = deployable.has_image(client)
+    there, why = deployable.has_images(client)
     if not there:
         _to_stderr(
-            f"workflows: off, as {why}; run `kedro deploy image build` and `kedro deploy image push`, "
-            "and then `kedro deploy up` again"
+            f"workflows: off, as {why}; run `kedro deploy image build` and `kedro deploy image push`, with "
+            "--variant=train for a tag that ends in -train, and then `kedro deploy up` again"
         )
     return deployable.wanted(there)
 

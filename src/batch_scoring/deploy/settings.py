@@ -103,6 +103,11 @@ class DeployParameters:
         if self.tracking_uri is not None:
             _require_url("deploy.tracking_uri", self.tracking_uri, ("https", "http"))
 
+    @property
+    def is_retraining(self) -> bool:
+        """Whether models are trained anew; not without an MLflow server, which keeps their versions."""
+        return self.retrain.enabled and self.tracking_uri is not None
+
     def require_subscription(self) -> str:
         """The subscription, which whatever speaks to Azure needs.
 

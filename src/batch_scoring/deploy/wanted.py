@@ -48,24 +48,28 @@ class Deployable:
         """The container of the data."""
         return f"https://{self.names.storage_account}.blob.core.windows.net/{self.settings.storage.container}"
 
-    def has_image(self, client: Client) -> tuple[bool, str]:
-        """Whether the registry has the image, and why not."""
+    def has_images(self, client: Client) -> tuple[bool, str]:
+        """Whether the registry has the images that the workflows start, and why not."""
         path = f"{self.place.group_id}/providers/Microsoft.ContainerRegistry/registries/{self.names.registry}"
         try:
             host = client.ask("GET", path, _REGISTRY_VERSION)["properties"]["loginServer"]
         except FileNotFoundError:
             return False, "there is no registry yet"
+        from batch_scoring.deploy.image.engine import variant_tag
         from batch_scoring.deploy.image.registry import login_for
         from batch_scoring.deploy.image_there import is_there
 
-        name = f"{host}/{self.settings.image.repository}:{self.tag}"
+        repository = self.settings.image.repository
+        variants = ("score", "train") if self.settings.is_retraining else ("score",)
         try:
             login = login_for(host)
             given = None if login is None else (login.user, login.password)
-            there = is_there(host, self.settings.image.repository, self.tag, given)
+            for tag in (variant_tag(self.tag, variant) for variant in variants):
+                if not is_there(host, repository, tag, given):
+                    return False, f"{host}/{repository}:{tag} is not in the registry"
         except InputError as error:
             return False, str(error)
-        return there, f"{name} is not in the registry"
+        return True, ""
 
     def wanted(self, workflows_fire: bool) -> Wanted:
         """What is to be deployed."""

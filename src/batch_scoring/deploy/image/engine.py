@@ -53,7 +53,18 @@ def image_name(repository: str, tag: str, variant: str) -> str:
     >>> image_name("batch-scoring", "0.1.0-abc", "score"), image_name("batch-scoring", "0.1.0-abc", "train")
     ('localhost/batch-scoring:0.1.0-abc', 'localhost/batch-scoring:0.1.0-abc-train')
     """
-    return f"localhost/{repository}:{tag}" + ("" if variant == "score" else f"-{variant}")
+    return f"localhost/{repository}:{variant_tag(tag, variant)}"
+
+
+def variant_tag(tag: str, variant: str) -> str:
+    """The tag of a variant of the image.
+
+    Examples
+    --------
+    >>> variant_tag("0.1.0-abc", "score"), variant_tag("0.1.0-abc", "train")
+    ('0.1.0-abc', '0.1.0-abc-train')
+    """
+    return tag if variant == "score" else f"{tag}-{variant}"
 
 
 def name_in(registry: str, local: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from batch_scoring.cluster.azure_batch.autoscale import autoscale_formula
 from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
+from batch_scoring.deploy.image.engine import variant_tag
 from batch_scoring.deploy.names import Names
 from batch_scoring.deploy.schedules import iso_duration, recurrence, short_text
 from batch_scoring.deploy.settings import DeployParameters
@@ -42,7 +43,7 @@ def build_parameters(
         **_of_schedule(settings),
         "workflowsEnabled": workflows_enabled,
         "image": image,
-        "trainImage": f"{image}-train",
+        "trainImage": variant_tag(image, "train"),
     }
     return {
         "$schema": SCHEMA,
@@ -183,8 +184,7 @@ def _of_schedule(settings: DeployParameters) -> dict[str, Any]:
         "scoreRecurrence": recurrence(settings.schedule.every, "deploy.schedule.every"),
         "scoreWaitLimit": iso_duration(settings.schedule.wait),
         "scoreMissingAfter": "" if look_back is None else _in_log_alerts(look_back),
-        # Versions of models are kept by an MLflow server: without one there is nothing to retrain into.
-        "retrainEnabled": settings.retrain.enabled and settings.tracking_uri is not None,
+        "retrainEnabled": settings.is_retraining,
         "retrainRecurrence": recurrence(settings.retrain.every, "deploy.retrain.every"),
         "retrainWaitLimit": iso_duration(settings.retrain.wait),
     }
