@@ -1,0 +1,112 @@
+"""What the planner reckons, held against the stand-in for Azure Batch running the shipped formula."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from batch_scoring.cluster.azure_batch.requests import pool_request
+from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
+from batch_scoring.cluster.costs.simulation import Cluster, Timing, simulate
+from tests.emulators.azure_batch.account import Account
+from tests.emulators.nodes import Clock
+
+pytestmark = pytest.mark.slow  # its time is real, if sixty times as fast
+
+SPEED = 60.0
+NODE_START, INTERVAL, SAMPLE = 240.0, 300.0, 30.0
+# The second run comes between two looks: its nodes are those of the first, or new ones, but never by a hair.
+RUNS, EVERY = 2, 750.0
+# What is late on a busy machine, in seconds of the service.
+SLACK = 30.0
+# Seconds of each job, jobs at once on a node, fewest and most nodes.
+CASES = [
+    ([120.0] * 5, 1, 0, 5),
+    ([120.0] * 5, 1, 1, 3),
+    ([60.0, 120.0, 180.0, 240.0], 2, 0, 2),
+]
+
+
+class Watched:
+    """A pool on which the schedule really ran: when its nodes were there, when its jobs ended."""
+
+    def __init__(self, folder, jobs, tasks, least, most):
+        clock = Clock(SPEED)
+        account = Account(folder, clock=clock, start_seconds=NODE_START, sample_seconds=SAMPLE)
+        self._began, self._clock, self._done = clock.now(), clock, threading.Event()
+        settings = AzureBatchSettings(
+            endpoint="https://acme.westeurope.batch.azure.com",
+            image="acme.azurecr.io/batch-scoring:1",
+            tasks_per_node=tasks,
+            min_nodes=least,
+            max_nodes=most,
+        )
+        try:
+            account.create_pool(pool_request(settings).as_dict())
+            (self._pool,) = account.pools.values()
+            self._nodes = [(0.0, 0)]
+            threading.Thread(target=self._count, daemon=True).start()
+            self._wait_until(INTERVAL)  # the fewest nodes are there
+            self.begun = self._now()
+            came = [self._submit(account, run, jobs) for run in range(RUNS)]
+            self._wait_until(self.begun + RUNS * EVERY + INTERVAL)
+            self.makespans = [self._makespan(account.jobs[f"score-{run}"], at) for run, at in enumerate(came)]
+        finally:
+            self._done.set()
+            for pool in account.pools.values():
+                pool.close()
+
+    @property
+    def first_look(self):
+        """When the formula was first looked at after the first jobs had been sampled."""
+        looks = [(time - self._began).total_seconds() - self.begun for time, _ in self._pool.history]
+        return min(look for look in looks if look > SAMPLE)
+
+    def node_seconds(self, begin, end):
+        """Of all nodes together, starting ones too, within these times after the first jobs came."""
+        times, counts = (np.array(column, float) for column in zip(*self._nodes, strict=True))
+        edges = np.clip(np.append(times, self._now()) - self.begun, begin, end)
+        return float((np.diff(edges) * counts).sum())
+
+    def _submit(self, account, run, jobs):
+        came = self.begun + run * EVERY
+        self._wait_until(came)
+        account.create_job({"id": f"score-{run}", "poolInfo": {"poolId": self._pool.asked["id"]}})
+        commands = [f"sleep {self._clock.real(seconds)}" for seconds in jobs]
+        asked = [{"id": f"job-{n}", "commandLine": one} for n, one in enumerate(commands)]
+        account.add_tasks(f"score-{run}", asked)
+        return came
+
+    def _makespan(self, job, came):
+        assert {task.info.get("exitCode") for task in job.tasks.values()} == {0}
+        return (max(task.since for task in job.tasks.values()) - self._began).total_seconds() - came
+
+    def _count(self):
+        while not self._done.wait(0.01):
+            count = self._pool.nodes.counts().total()
+            if count != self._nodes[-1][1]:
+                self._nodes.append((self._now(), count))
+
+    def _now(self):
+        return (self._clock.now() - self._began).total_seconds()
+
+    def _wait_until(self, moment):
+        time.sleep(max(0.0, self._clock.real(moment - self._now())))
+
+
+def test_the_planner_foretells_makespans_and_paid_nodes(tmp_path):
+    """All of them at the same time, as they only wait."""
+    with ThreadPoolExecutor(len(CASES)) as pool:
+        places = [tmp_path / str(number) for number in range(len(CASES))]
+        watched = list(pool.map(lambda place, case: Watched(place, *case), places, CASES))
+    for (jobs, tasks, least, most), real in zip(CASES, watched, strict=True):
+        timing = Timing(NODE_START, 0.0, INTERVAL, autoscale_offset=real.first_look)
+        foretold = simulate(jobs, EVERY, RUNS, Cluster(tasks, least, most), timing)
+        end = RUNS * EVERY
+        paid = float((np.clip(foretold.node_to, 0, end) - np.clip(foretold.node_from, 0, end)).sum())
+        told = f"{jobs} on {least} to {most} nodes: {real.makespans}, foretold {foretold.makespans.tolist()}"
+        print(f"{told}; {real.node_seconds(0, end):.0f} node seconds, foretold {paid:.0f}")
+        assert real.makespans == pytest.approx(foretold.makespans, abs=SLACK)
+        assert real.node_seconds(0, end) == pytest.approx(paid, rel=0.05)
