@@ -145,6 +145,7 @@ def test_a_damaged_table_is_told_and_not_scored(tmp_path):
     assert published_as(tmp_path, "vibration", "1", "run") is None
 
 
+@pytest.mark.slow
 def test_no_bit_of_a_table_can_turn_without_being_told_where_it_matters(tmp_path):
     model = make_model(devices=[f"d{i:02}" for i in range(20)], seed=3)
     manifest = publish(tmp_path, model, "1", "run", "f")

@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
-from distributed import Client
 
 PROJECT = Path(__file__).parents[2]
 
@@ -47,6 +46,8 @@ class DaskCluster:
             env=env,
         )
         self.workers.append(worker)
+        from distributed import Client
+
         with Client(self.address, set_as_default=False) as client:
             wait_for(lambda: len(client.scheduler_info(n_workers=-1)["workers"]) >= self.alive(), self.logs)
         assert worker.poll() is None, self.logs()

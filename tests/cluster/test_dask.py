@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-pytest.importorskip("distributed")
-
 from batch_scoring.cluster.dask_settings import DaskSettings
 from batch_scoring.cluster.jobs import NodeCounts, State
 from batch_scoring.cluster.planning import Sharding, plan_jobs

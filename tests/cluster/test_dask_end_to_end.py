@@ -8,11 +8,8 @@ import signal
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-import pytest
-
-pytest.importorskip("distributed")
-
 import psutil
+import pytest
 
 from batch_scoring.cluster import scheduler
 from batch_scoring.cluster.dask import DaskBackend

@@ -42,6 +42,7 @@ for _ in range(5):
 """
 
 
+@pytest.mark.slow
 def test_processes_have_it_one_after_the_other(folder):
     command = [sys.executable, "-c", WORK, folder.path()]
     processes = [subprocess.Popen(command) for _ in range(4)]

@@ -17,6 +17,8 @@ from batch_scoring.cluster.records import JobRecord
 from batch_scoring.fleet.errors import InputError
 from tests.cluster.runs import AT, Runs
 
+pytestmark = pytest.mark.slow  # each command reads the configuration anew
+
 PROJECT = Path(__file__).parents[2]
 RUN = "score-20261122t100000z"
 NOW = datetime.now(UTC)

@@ -61,6 +61,7 @@ print("mlflow" in sys.modules)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_database_is_being_made_as_soon_as_a_training_begins(tmp_path, no_tracking_uri):
     dataset = TrackedFleetModels(f"{tmp_path}/new")
     dataset.save({})

@@ -5,6 +5,8 @@ import pytest
 
 from tests.emulators.nodes import OUT, End, Fault, Faults, Nodes, Work, run_process
 
+pytestmark = pytest.mark.slow  # processes
+
 
 @pytest.fixture
 def faults():

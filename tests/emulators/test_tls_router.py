@@ -10,6 +10,8 @@ import pytest
 from tests.emulators.certificates import make_certificate
 from tests.emulators.tls_router import Target, TlsRouter
 
+pytestmark = pytest.mark.slow  # a server each
+
 BODY = b"x" * 1_000_000
 
 

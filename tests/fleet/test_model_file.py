@@ -42,6 +42,7 @@ def test_models_come_back_as_they_were_and_their_bytes_do_not_tell_the_parts(dev
     assert written(model, list(again.parts())) == data
 
 
+@pytest.mark.slow
 def test_a_file_tells_what_it_holds_and_is_read_in_parts():
     n = 3 * ROW_GROUP_DEVICES
     model = make_model(devices=[f"d{i:05}" for i in range(n)])

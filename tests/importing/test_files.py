@@ -9,7 +9,6 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-import skops.io
 from sklearn.ensemble import IsolationForest
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -19,6 +18,8 @@ from batch_scoring.fleet.errors import InputError
 from batch_scoring.importing import read_pretrained, to_trainings
 from tests.real_data import REFERENCE
 
+pytestmark = pytest.mark.slow  # skops takes two seconds to import
+
 
 def make_pipe(d=1, **svm):
     X = np.random.default_rng(0).normal(5, 2, size=(60, d))
@@ -26,6 +27,8 @@ def make_pipe(d=1, **svm):
 
 
 def save(path: Path, estimator) -> Path:
+    import skops.io
+
     skops.io.dump(estimator, path)
     return path
 

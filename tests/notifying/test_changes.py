@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -127,6 +128,7 @@ ROW = st.tuples(st.sampled_from("ab"), st.integers(0, 3), st.sampled_from(["open
 RUNS = st.lists(st.lists(ROW, unique_by=lambda row: row[:2], max_size=4), max_size=8)
 
 
+@pytest.mark.slow
 @given(RUNS)
 def test_events_lead_from_what_was_told_to_what_is(runs):
     ledger, told = Ledger(), {}

@@ -7,7 +7,7 @@ from batch_scoring.storage import open_file, open_folder
 BIG = bytes(range(256)) * (20 << 12)  # 20 MiB: several blocks
 
 
-@pytest.fixture(params=["local", "blob"])
+@pytest.fixture(params=["local", pytest.param("blob", marks=pytest.mark.azurite)])
 def folder(request, tmp_path, monkeypatch):
     monkeypatch.setattr("batch_scoring.storage.blob_service.SINGLE_PUT_BYTES", 1 << 20)
     if request.param == "local":
@@ -68,6 +68,7 @@ def test_what_is_not_there_is_not_there(folder):
         folder.entry("../a")
 
 
+@pytest.mark.azurite
 def test_a_file_is_opened_by_its_own_url(container):
     folder, name = open_file(f"abfs://{container}/x/y.txt")
     write(folder, name, b"1")

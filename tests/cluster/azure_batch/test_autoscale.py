@@ -142,6 +142,7 @@ POLICIES = {
 }
 
 
+@pytest.mark.slow
 def test_the_table_of_a_day_in_the_guide_is_what_the_formula_says():
     rows = [
         line.strip("| \n").split(" | ") for line in GUIDE.read_text().splitlines() if " node hours" in line

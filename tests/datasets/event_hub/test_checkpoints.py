@@ -1,6 +1,5 @@
 """Checkpoints: kept, never moved back, the same in a file and in Blob storage."""
 
-import importlib.util
 import time
 
 import pytest
@@ -14,12 +13,10 @@ from tests.emulators.faulty_proxy import Fault
 ADDRESS = Address("fleet.servicebus.windows.net", "telemetry", "$Default")
 
 
-@pytest.fixture(params=["file", pytest.param("blob", marks=pytest.mark.slow)])
+@pytest.fixture(params=["file", pytest.param("blob", marks=pytest.mark.azurite)])
 def checkpoints(request, tmp_path):
     if request.param == "file":
         return lambda address=ADDRESS: open_checkpoints(str(tmp_path), address, None)
-    if importlib.util.find_spec("tests.blob_storage") is None:
-        pytest.skip("no Azurite here")
     place = f"abfs://{request.getfixturevalue('container')}"
     return lambda address=ADDRESS: open_checkpoints(place, address, None)
 
@@ -47,19 +44,15 @@ def test_a_broken_file_is_told_with_what_to_do(tmp_path):
         store.read()
 
 
-def test_a_container_that_is_missing_is_made(request):
-    if importlib.util.find_spec("tests.blob_storage") is None:
-        pytest.skip("no Azurite here")
-    request.getfixturevalue("container")
+@pytest.mark.azurite
+def test_a_container_that_is_missing_is_made(container):
     store = open_checkpoints("abfs://made-for-checkpoints", ADDRESS, None)
     store.move({"0": Position(1, "1")})
     assert store.read() == {"0": Position(1, "1")}
 
 
-def test_a_wrong_storage_key_is_one_sentence_without_the_key(request, monkeypatch):
-    if importlib.util.find_spec("tests.blob_storage") is None:
-        pytest.skip("no Azurite here")
-    azurite = request.getfixturevalue("azurite")
+@pytest.mark.azurite
+def test_a_wrong_storage_key_is_one_sentence_without_the_key(azurite, monkeypatch):
     wrong = "d3Jvbmc="
     monkeypatch.setenv(
         "AZURE_STORAGE_CONNECTION_STRING", azurite.connection_string().replace(azurite.key, wrong)

@@ -16,6 +16,8 @@ from batch_scoring.fleet.errors import InputError
 from tests.emulators.certificates import make_certificate
 from tests.secret_scan import secrets_in
 
+pytestmark = pytest.mark.slow  # a server each
+
 USER = {"CONTAINER_REGISTRY_USER": "me", "CONTAINER_REGISTRY_PASSWORD": "hunter2"}
 
 

@@ -93,6 +93,7 @@ def test_the_first_window_of_a_day_knows_the_last_of_the_day_before(tmp_path):
     assert work.windows.table()["diff_mean"].to_pylist() == [0, 4]
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.sampled_from("ab"), st.integers(0, 4 * 1440), st.integers(-9, 9)),

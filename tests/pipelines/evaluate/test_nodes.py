@@ -204,6 +204,7 @@ def run(fleet, known, **settings):
     return {name: dataset.load() for name, dataset in outputs.items()} | {"drawings": drawings.load()}
 
 
+@pytest.mark.slow
 def test_the_pipeline_writes_tables_a_page_drawings_and_a_run_the_same_each_time(tmp_path):
     fleet = SmallFleet(tmp_path, faults={("a", "s"): [3, 9]})
     known = labels(("a", "s", 3, 5, "spike"), ("b", "s", 3, 5, "drift"))
@@ -226,6 +227,7 @@ def test_the_pipeline_writes_tables_a_page_drawings_and_a_run_the_same_each_time
     assert {*first["drawings"], "metrics.json", "evaluation.md"} < first["evaluation_run"].files.keys()
 
 
+@pytest.mark.slow
 def test_the_page_says_what_was_judged_and_what_was_found(tmp_path):
     fleet = SmallFleet(tmp_path, faults={("a", "s"): [3, 9]})
     page = run(fleet, labels(("a", "s", 3, 5, "level_shift"), ("b", "s", 3, 5, "drift")))[

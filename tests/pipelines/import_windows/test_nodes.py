@@ -101,6 +101,7 @@ def test_windows_stay_when_the_files_they_came_in_are_gone(workspace: Workspace)
     assert workspace.means() == [(0, "d1", 1.0), (1, "d1", 2.0)]
 
 
+@pytest.mark.slow
 def test_files_imported_at_once_or_one_by_one_give_the_same_windows(tmp_path: Path):
     random_rows = random.Random(7)
     rows = [
@@ -118,6 +119,7 @@ def test_files_imported_at_once_or_one_by_one_give_the_same_windows(tmp_path: Pa
     assert one_by_one.files() == at_once.files()
 
 
+@pytest.mark.slow
 def test_a_run_killed_anywhere_and_repeated_ends_in_the_same_bytes(tmp_path: Path):
     def filled(name: str) -> Workspace:
         workspace = Workspace(tmp_path / name)

@@ -114,6 +114,7 @@ HISTORY = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(HISTORY, st.sampled_from([{"cool_down": 0}, {"min_windows": 2, **OVERNIGHT}]))
 @settings(max_examples=25)
 def test_the_files_depend_on_the_predictions_and_not_on_their_history(tmp_path_factory, history, how):

@@ -37,6 +37,7 @@ def test_the_folder_of_a_live_run_and_other_files_are_left_alone(tmp_path: Path)
     assert {entry.name for entry in tmp_path.iterdir()} == {"mine", f"{PREFIX}without_lock"}
 
 
+@pytest.mark.slow
 def test_many_runs_at_once_do_not_clear_each_others_folders_away(tmp_path: Path):
     def run(_: int) -> bool:
         with scratch_folder(str(tmp_path)) as folder:

@@ -145,7 +145,7 @@ def test_in_real_time_what_is_past_is_due_at_once_and_the_rest_when_it_is_measur
 
 
 def test_in_real_time_a_late_reading_is_due_with_those_it_came_with():
-    fleet = FLEET | {"days": 3, "devices": 20, "late_per_device_day": 1}
+    fleet = FLEET | {"days": 2, "devices": 5, "late_per_device_day": 1}
     tables = list(publish_readings(fleet, {"real_time": True}, None, None, "2026-01-05T00:00Z").batches)
     dues = [due for table in tables for due in table["due"].to_pylist()]
     times = [time.timestamp() - 1767571200 for time, *_ in readings_in(tables)]
