@@ -41,7 +41,7 @@ def main(data, run, job, how):
     begun = JobRecord(run, job, State.RUNNING, attempt, started=datetime.now(UTC), host=os.uname().nodename)
     begun = replace(begun, pid=os.getpid())
     records.write_record(begun)
-    if how == "hang":
+    if how == "hang" or (how == "hang once" and attempt == 1):
         time.sleep(600)
     failed = how == "fail" or (how == "fail once" and attempt == 1)
     state, code, reason = (State.FAILED, 1, f"it failed, {job}") if failed else (State.SUCCEEDED, 0, "")

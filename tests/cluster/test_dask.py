@@ -19,8 +19,10 @@ from tests.cluster.dask_jobs import QuickDask, executions
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dask")]
 
 AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
-SPECS = plan_jobs("score", AT, [f"s{n}" for n in range(4)], Sharding(), {})
+MANY = plan_jobs("score", AT, [f"s{n:02d}" for n in range(20)], Sharding(), {})
+SPECS = MANY[:4]
 RUN, NAMES = SPECS[0].run, sorted(spec.name for spec in SPECS)
+ALL_NAMES = sorted(spec.name for spec in MANY)
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +53,11 @@ def open_engine(cluster, data):
 
     yield open_one
     for engine in opened:
-        engine.cancel(RUN, NAMES)
+        engine.cancel(RUN, ALL_NAMES)
         engine.close()
 
 
-def planned(folder, specs=SPECS):
+def planned(folder, specs=MANY):
     folder.mkdir()
     Records(str(folder)).keep_plan(RUN, specs)
     return folder
@@ -65,9 +67,9 @@ def states(engine):
     return {one.name: one.state for one in engine.statuses(RUN)}
 
 
-def all_are(engine, *wanted):
+def all_are(engine, *wanted, specs=SPECS):
     found = states(engine)
-    return len(found) == len(SPECS) and set(found.values()) <= set(wanted)
+    return len(found) == len(specs) and set(found.values()) <= set(wanted)
 
 
 def test_every_job_runs_once_and_another_command_sees_it(open_engine, data):
@@ -80,7 +82,7 @@ def test_every_job_runs_once_and_another_command_sees_it(open_engine, data):
     wait_for(lambda: other.nodes() == NodeCounts(idle=2))
 
 
-@pytest.mark.parametrize("trial", range(5))
+@pytest.mark.parametrize("trial", range(50))
 def test_of_two_schedulers_at_the_same_instant_there_is_one_set_of_jobs(open_engine, data, trial):
     engines = [open_engine(), open_engine()]
     for engine in engines:
@@ -94,35 +96,37 @@ def test_of_two_schedulers_at_the_same_instant_there_is_one_set_of_jobs(open_eng
 
 def test_a_job_that_fails_is_tried_again_and_then_told_with_its_reason(open_engine, data):
     engine = open_engine("fail", retries=2)
-    engine.submit(RUN, SPECS)
-    wait_for(lambda: all_are(engine, State.FAILED))
-    assert executions(data) == sorted(NAMES * 3)
+    engine.submit(RUN, MANY)
+    wait_for(lambda: all_are(engine, State.FAILED, specs=MANY))
+    assert executions(data) == sorted(ALL_NAMES * 3)
     assert {one.name: one.reason for one in engine.statuses(RUN)} == {
-        name: f"it failed, {name}" for name in NAMES
+        name: f"it failed, {name}" for name in ALL_NAMES
     }
     assert engine.log(RUN, NAMES[0]) == f"it failed, {NAMES[0]}"
     other = open_engine()
-    assert other.submit(RUN, SPECS) == 0
-    other.retry(RUN, SPECS[:1])
-    wait_for(lambda: states(other)[SPECS[0].name] is State.SUCCEEDED)
-    assert len(executions(data)) == 3 * len(SPECS) + 1
+    assert other.submit(RUN, MANY) == 0
+    other.retry(RUN, MANY[:1])
+    wait_for(lambda: states(other)[MANY[0].name] is State.SUCCEEDED)
+    assert len(executions(data)) == 3 * len(MANY) + 1
 
 
-def test_a_job_that_fails_once_ends_well(open_engine):
+def test_a_job_that_fails_once_ends_well(open_engine, data):
     engine = open_engine("fail once")
-    engine.submit(RUN, SPECS)
-    wait_for(lambda: all_are(engine, State.SUCCEEDED))
+    engine.submit(RUN, MANY)
+    wait_for(lambda: all_are(engine, State.SUCCEEDED, specs=MANY))
+    assert executions(data) == sorted(ALL_NAMES * 2)
 
 
 def test_a_job_that_takes_too_long_is_ended(open_engine, data):
     engine = open_engine("hang", retries=0, max_wall_time=timedelta(seconds=1))
-    engine.submit(RUN, SPECS[:1])
-    wait_for(lambda: set(states(engine).values()) == {State.FAILED})
-    (status,) = engine.statuses(RUN)
-    assert status.reason == "took longer than jobs.max_wall_time, 1 s"
-    record = Records(str(data)).record(RUN, SPECS[0].name)
-    assert (record.state, record.reason) == (State.FAILED, status.reason)
-    assert not is_alive(record.pid)
+    engine.submit(RUN, MANY)
+    wait_for(lambda: all_are(engine, State.FAILED, specs=MANY))
+    assert {one.reason for one in engine.statuses(RUN)} == {"took longer than jobs.max_wall_time, 1 s"}
+    records = Records(str(data)).all_records(RUN).values()
+    assert {(one.state, one.reason) for one in records} == {
+        (State.FAILED, "took longer than jobs.max_wall_time, 1 s")
+    }
+    assert not any(is_alive(one.pid) for one in records)
 
 
 def test_cancelled_jobs_end_and_stay_so_until_they_are_tried_again(open_engine, data):
@@ -156,6 +160,26 @@ def test_a_job_of_a_killed_worker_ends_with_it_and_runs_elsewhere(tmp_path, data
         small.add_worker()
         wait_for(lambda: records.record(RUN, SPECS[0].name).attempt == 2)
         assert set(states(engine).values()) == {State.RUNNING}
+    finally:
+        engine.close()
+        small.close()
+
+
+def test_twenty_workers_are_lost_and_every_job_ends_once(tmp_path, data):
+    """Each job hangs at first, so that its worker is killed under it; what had ended is not run again."""
+    small = DaskCluster(tmp_path)
+    try:
+        settings = JobsParameters(backend="dask", dask=DaskSettings(scheduler=small.address))
+        engine, records = QuickDask(data, settings, "hang once"), Records(str(data))
+        worker = small.add_worker()
+        engine.submit(RUN, MANY)
+        for lost in range(1, 1 + len(MANY)):
+            wait_for(lambda lost=lost: len(records.all_records(RUN)) >= lost)
+            worker.kill()
+            worker.wait()
+            worker = small.add_worker()
+        wait_for(lambda: all_are(engine, State.SUCCEEDED, specs=MANY))
+        assert executions(data) == sorted(ALL_NAMES * 2)
     finally:
         engine.close()
         small.close()

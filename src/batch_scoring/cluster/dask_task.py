@@ -77,6 +77,10 @@ def run_job(job: Job) -> str:
             f"worker {worker.address} has no folder {job.project}; set jobs.dask.project to the folder that "
             "holds conf/ there, or to null for the one it was started in"
         )
+    earlier = records.record(job.run, job.name)
+    if earlier is not None and earlier.state is State.SUCCEEDED:
+        # Dask runs again what ended on a worker that it has lost since: its result was there.
+        return str(worker.address)
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "batch_scoring.cluster.tethered", *job.arguments],
