@@ -32,6 +32,7 @@ OF_EVERY_RUN = (
     "shard",
     "models",
     "staged",
+    "judged",
     "at",
     "readings",
     "labels",

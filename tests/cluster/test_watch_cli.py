@@ -193,8 +193,8 @@ def test_settings_that_the_plan_gives_the_jobs_are_refused(runs, jobs):
         assert f"--params {name.partition('=')[0]}: the plan of the jobs says" in output
 
 
-def test_only_trainings_have_something_to_register(runs, jobs):
+def test_scoring_has_nothing_to_put_together(runs, jobs):
     runs.submit()
-    assert "is no run of training jobs" in jobs("register", RUN, expect=1)
+    assert "there is nothing to put together" in jobs("register", RUN, expect=1)
     (train,) = {spec.run for spec in runs.submit("train")}
     assert "jobs have not ended" in jobs("register", train, expect=1)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from batch_scoring.cluster import timings_cli, watch_cli
-from batch_scoring.cluster.ending import end_runs, register_run
+from batch_scoring.cluster.ending import end_runs, finish_run
 from batch_scoring.cluster.opening import command, open_cluster, open_context
 from batch_scoring.cluster.plan_cli import plan
 from batch_scoring.exit_codes import FAILED
@@ -53,7 +51,8 @@ def submit_jobs(
 ) -> None:
     """Submit the jobs of a scheduled time, and of those that were missed; doing it again changes nothing.
 
-    What training jobs have made is registered when all have ended: here with --wait, else by `register`.
+    What jobs that train or evaluate have made is put together when all have ended: here with --wait, else by
+    `register`.
     """
     from batch_scoring.cluster import scheduler
     from batch_scoring.cluster.watching import number
@@ -75,14 +74,10 @@ def submit_jobs(
 
 def _run_first(pipelines: str, cluster: Cluster, at: datetime) -> None:
     """Run pipelines in a process of their own; one that fails ends the command, and nothing is submitted."""
-    from batch_scoring.cluster.execute import run_pipelines
+    from batch_scoring.cluster.execute import run_here
     from batch_scoring.cluster.jobs import as_text
 
-    params = [f"data={cluster.data}", f"at={as_text(at)}", cluster.overrides]
-    env = [f"--env={cluster.env}"] if cluster.env else []
-    with tempfile.TemporaryDirectory(prefix="batch_scoring_") as folder:
-        arguments = [f"--pipelines={pipelines}", f"--params={','.join(filter(None, params))}", *env]
-        code, _ = run_pipelines(arguments, Path(folder) / "timings.json")
+    code = run_here(pipelines, [f"data={cluster.data}", f"at={as_text(at)}", cluster.overrides], cluster.env)
     if code != 0:
         raise SystemExit(code)
 
@@ -90,20 +85,23 @@ def _run_first(pipelines: str, cluster: Cluster, at: datetime) -> None:
 @command(jobs, "register")
 @click.argument("run")
 def register_models(run: str, data: str | None, env: str | None, backend: str | None) -> None:
-    """Make versions in MLflow of what the training jobs of RUN have made; doing it again changes nothing."""
+    """Put together what the jobs of RUN have made; doing it again changes nothing.
+
+    Of trainings: versions in MLflow. Of an evaluation whose jobs have all succeeded: the figures.
+    """
     from batch_scoring.cluster.planning import run_pipeline
     from batch_scoring.cluster.run_look import RunLook, known_run
 
     cluster = open_cluster(data, env, backend)
     name = known_run(cluster.records, run)
-    if run_pipeline(name) != "train":
-        raise InputError(f"{name}: this is no run of training jobs; only those have models to register")
+    if run_pipeline(name) == "score":
+        raise InputError(f"{name}: its jobs have written their predictions; there is nothing to put together")
     view = RunLook(cluster.records, cluster.engine_of(name), name).view()
     if not view.is_over:
         raise InputError(f"{name}: jobs have not ended; wait with `kedro jobs watch {name}`, then register")
     for job in view.failed:
         click.echo(f"{name}/{job.name} {job.state}: {job.reason}", err=True)
-    register_run(cluster, name)
+    finish_run(cluster, view)
     if view.failed:
         raise SystemExit(FAILED)
 

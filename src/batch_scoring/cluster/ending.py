@@ -1,4 +1,4 @@
-"""What is done when a run's jobs have ended: say what failed, keep what the engine told, register models."""
+"""What is done when a run's jobs have ended: say what failed, put together what was made."""
 
 from __future__ import annotations
 
@@ -32,14 +32,23 @@ def end_runs(cluster: Cluster, runs: Sequence[str]) -> None:
 
 def end_run(cluster: Cluster, view: View) -> None:
     """Do what is to be done for a run that is over."""
-    from batch_scoring.cluster.planning import run_pipeline
     from batch_scoring.cluster.run_look import keep_statuses
 
     keep_statuses(cluster.records, view)
     for job in view.failed:
         click.echo(f"{view.run}/{job.name} {job.state}: {job.reason}", err=True)
-    if run_pipeline(view.run) == "train":
+    finish_run(cluster, view)
+
+
+def finish_run(cluster: Cluster, view: View) -> None:
+    """Put together what the jobs of a run have made; doing it again makes nothing twice."""
+    from batch_scoring.cluster.planning import run_pipeline
+
+    pipeline = run_pipeline(view.run)
+    if pipeline == "train":
         register_run(cluster, view.run)
+    elif pipeline == "evaluate" and not view.failed:
+        sum_up_run(cluster, view.run)
 
 
 def register_run(cluster: Cluster, run: str) -> None:
@@ -57,3 +66,15 @@ def register_run(cluster: Cluster, run: str) -> None:
     click.echo(
         f"{run}: {number(len(new), 'sensor')} registered, of {len(staged.sensors()):,} with new models"
     )
+
+
+def sum_up_run(cluster: Cluster, run: str) -> None:
+    """Sum up what the jobs of an evaluation have judged, and end the command where that fails."""
+    from batch_scoring.cluster.execute import run_here
+    from batch_scoring.cluster.jobs import run_folder
+
+    (overrides,) = {spec.overrides for spec in cluster.records.plan(run) or []}
+    params = [overrides, f"data={cluster.data}", f"judged={run_folder(cluster.data, run)}"]
+    code = run_here("sum_up", params, cluster.env)
+    if code != 0:
+        raise SystemExit(code)

@@ -108,6 +108,24 @@ def run_pipelines(arguments: Sequence[str], timings: Path) -> tuple[int, bytes]:
     return code, output
 
 
+def run_here(pipelines: str, params: Sequence[str], env: str | None) -> int:
+    """Run pipelines in a process of their own, beside the jobs; returns the exit code.
+
+    Parameters
+    ----------
+    pipelines : str
+        Separated by commas.
+    params : sequence of str
+        ``KEY=VALUE`` each; empty ones are left out.
+    env : str or None
+        Kedro's configuration environment.
+    """
+    chosen = [f"--env={env}"] if env else []
+    with tempfile.TemporaryDirectory(prefix="batch_scoring_") as folder:
+        arguments = [f"--pipelines={pipelines}", f"--params={','.join(filter(None, params))}", *chosen]
+        return run_pipelines(arguments, Path(folder) / "timings.json")[0]
+
+
 def _run(arguments: Sequence[str], timings: Path) -> tuple[int, bytes]:
     """The exit code and the output of a run, which is passed on as it comes."""
     child = subprocess.Popen(

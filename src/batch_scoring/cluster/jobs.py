@@ -14,6 +14,10 @@ from batch_scoring.ids import Shard
 
 # Where runs have their plans, logs and records, below the data.
 JOBS_FOLDER = "09_jobs"
+# Where what jobs made is to lie until all have ended, as a parameter of `kedro run`.
+_LAID_DOWN = {"train": "staged", "evaluate": "judged"}
+# The jobs of an evaluation do their share of it; the figures over the fleet need all of them.
+_IN_JOBS = {"evaluate": "judge"}
 
 
 class State(StrEnum):
@@ -80,24 +84,28 @@ class JobSpec:
         'data=data,at=2026-01-05T10:00:00Z,sensor=["a,b"],models={"a,b": "x"}'
         """
         items = {"data": data, "at": as_text(self.at)}
-        if self.pipeline != "evaluate":  # it is about all of them, which may be thousands
-            items["sensor"] = json.dumps(self.sensors, ensure_ascii=False)
+        items["sensor"] = json.dumps(self.sensors, ensure_ascii=False)
         if self.device is not None:
             items["device"] = json.dumps([self.device], ensure_ascii=False)
         if self.shard is not None:
             items["shard"] = str(self.shard)
         if self.pipeline == "score":
             items["models"] = json.dumps(dict(self.models), ensure_ascii=False)
-        if self.pipeline == "train":
-            items["staged"] = f"{data.rstrip('/')}/{JOBS_FOLDER}/{self.run}"
+        if self.pipeline in _LAID_DOWN:
+            items[_LAID_DOWN[self.pipeline]] = run_folder(data, self.run)
         given = [f"{name}={value}" for name, value in items.items()]
         return ",".join([self.overrides, *given] if self.overrides else given)
 
     def arguments(self, data: str, env: str | None = None) -> list[str]:
         """What comes after ``python`` in the job's command line: :mod:`batch_scoring.cluster.execute`."""
+        pipeline = _IN_JOBS.get(self.pipeline, self.pipeline)
         return [
             *("-m", "batch_scoring.cluster.execute", "--data", data, "--run", self.run, "--job", self.name),
-            *("--", f"--pipelines={self.pipeline}", f"--params={self.params(data)}"),
+            *(
+                "--",
+                f"--pipelines={pipeline}",
+                f"--params={self.params(data)}",
+            ),
             *([f"--env={env}"] if env else []),
         ]
 
@@ -189,3 +197,14 @@ def as_text(moment: datetime) -> str:
     '2026-01-05T10:00:00Z'
     """
     return moment.isoformat().replace("+00:00", "Z")
+
+
+def run_folder(data: str, run: str) -> str:
+    """Where a run keeps its files.
+
+    Examples
+    --------
+    >>> run_folder("data", "score-20261122t100000z")
+    'data/09_jobs/score-20261122t100000z'
+    """
+    return f"{data.rstrip('/')}/{JOBS_FOLDER}/{run}"

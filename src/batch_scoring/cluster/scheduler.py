@@ -81,9 +81,8 @@ def _plan_training(workspace: Workspace, at: datetime, settings: JobsParameters)
 
 
 def _plan_evaluation(workspace: Workspace, at: datetime, settings: JobsParameters) -> list[JobSpec]:
-    sensors = workspace.sensors()
-    # Figures over the fleet need all sensors at once.
-    return plan_jobs("evaluate", at, sensors, Sharding(sensors_per_job=len(sensors)), {})
+    sharding = Sharding(sensors_per_job=settings.sharding.sensors_per_job)
+    return plan_jobs("evaluate", at, workspace.sensors(), sharding, {})
 
 
 def _plan_scoring(workspace: Workspace, at: datetime, settings: JobsParameters) -> list[JobSpec]:

@@ -144,8 +144,8 @@ def watch(
             f"`kedro jobs submit` with the same --at and --pipeline does it"
         )
     keep_statuses(cluster.records, view)
-    if run_pipeline(look.run) == "train" and not as_json:
-        click.echo(f"`kedro jobs register {look.run}` makes versions of what is not registered yet")
+    if run_pipeline(look.run) != "score" and not as_json:
+        click.echo(f"`kedro jobs register {look.run}` puts together what is not put together yet")
     if view.failed:
         raise SystemExit(FAILED)
 

@@ -14,6 +14,57 @@ from batch_scoring.evaluation.judging import SWEEP, Outcome, Truth
 from batch_scoring.evaluation.sensor_windows import Float, Verdict
 
 
+@dataclass(frozen=True)
+class SensorOutcomes:
+    """What all methods did on one sensor with n judged windows, and what the fleet's figures need of these.
+
+    Attributes
+    ----------
+    sensor : str
+    devices : list of str
+        Their places are the numbers in ``series``.
+    series, start : array of shape (n,), int64
+        The device's number, and µs since the epoch.
+    is_labelled_anywhere : array of shape (n,), bool
+        Whether a label of any sensor of the device overlaps the window.
+    is_device_event_seen : array of shape (n_device_events,), bool
+        Whether the sensor has a window in the event.
+    outcomes : dict of str to Outcome
+        By method.
+    excess : dict of str to array of shape (n,), float64
+        See :class:`.Verdict`.
+    """
+
+    sensor: str
+    devices: list[str]
+    series: Int
+    start: Int
+    is_labelled_anywhere: Bool
+    is_device_event_seen: Bool
+    outcomes: dict[str, Outcome]
+    excess: dict[str, Float]
+
+    @classmethod
+    def gather(
+        cls,
+        sensor: str,
+        devices: Sequence[str],
+        truth: Truth,
+        outcomes: Mapping[str, tuple[Verdict, Outcome]],
+    ) -> SensorOutcomes:
+        """Of what each method said and how it fared."""
+        return cls(
+            sensor,
+            list(devices),
+            truth.windows.series,
+            truth.windows.start,
+            truth.is_labelled_anywhere,
+            truth.device_spans.size > 0,
+            {name: outcome for name, (_, outcome) in outcomes.items()},
+            {name: verdict.excess for name, (verdict, _) in outcomes.items()},
+        )
+
+
 @dataclass
 class MethodTally:
     """What one method did on all sensors so far; lists have an entry a sensor.
@@ -70,20 +121,15 @@ class Tally:
         self.series_device: list[Int] = []
         self.series_sensor: list[Int] = []
 
-    def add(
-        self,
-        sensor: str,
-        devices: Sequence[str],
-        truth: Truth,
-        outcomes: Mapping[str, tuple[Verdict, Outcome]],
-    ) -> None:
+    def add(self, found: SensorOutcomes) -> None:
         """Add the outcomes of all methods on one sensor."""
-        number = np.array([self.devices.setdefault(name, len(self.devices)) for name in devices], np.int64)
+        numbers = [self.devices.setdefault(name, len(self.devices)) for name in found.devices]
+        number = np.array(numbers, np.int64)
         self.series_device.append(number)
         self.series_sensor.append(np.full(number.size, len(self.sensors)))
-        self.sensors.append(sensor)
-        self._is_seen |= truth.device_spans.size > 0
-        for name, (verdict, outcome) in outcomes.items():
+        self.sensors.append(found.sensor)
+        self._is_seen |= found.is_device_event_seen
+        for name, outcome in found.outcomes.items():
             one = self.methods[name]
             one.sums.append(outcome.sums)
             one.pooled.append(outcome.pooled)
@@ -93,7 +139,7 @@ class Tally:
             one.sweep_found += outcome.sweep_found
             one.sweep_false_alerts += outcome.sweep_false_alerts
             one.device_windows.add(
-                number[truth.windows.series], truth.windows.start, truth.is_labelled_anywhere, verdict.excess
+                number[found.series], found.start, found.is_labelled_anywhere, found.excess[name]
             )
 
     def of_series(self, method: str) -> dict[str, Float]:

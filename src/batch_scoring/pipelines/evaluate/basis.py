@@ -58,25 +58,34 @@ class Basis:
     event_missing: list[Int] = field(default_factory=list)
     sensors: list[str] = field(default_factory=list)
 
-    def add(self, windows: SensorWindows, told: SensorTruth) -> int:
-        """Add what is judged of a sensor; the length of its windows in microseconds."""
+    @classmethod
+    def of_sensor(cls, windows: SensorWindows, told: SensorTruth) -> Basis:
+        """That of what is judged of one sensor."""
         test = windows.test
+        basis = cls(
+            window_us=windows.window_us,
+            n_windows=test.start.size,
+            n_predicted=int(np.count_nonzero(told.truth.is_predicted)),
+            n_seen_in_training=int(np.count_nonzero(windows.is_train & windows.is_test)),
+            n_outside=told.n_outside,
+            unknown=[told.unknown],
+            events=[told.events],
+            event_windows=[told.n_windows],
+            event_missing=[told.n_missing],
+            sensors=[windows.sensor],
+        )
         if test.start.size:
-            self.first, self.last = (
-                min(self.first, int(test.start.min())),
-                max(self.last, int(test.end.max())),
-            )
-        self.window_us = windows.window_us
-        self.n_windows += test.start.size
-        self.n_predicted += int(np.count_nonzero(told.truth.is_predicted))
-        self.n_seen_in_training += int(np.count_nonzero(windows.is_train & windows.is_test))
-        self.n_outside += told.n_outside
-        self.unknown.append(told.unknown)
-        self.events.append(told.events)
-        self.event_windows.append(told.n_windows)
-        self.event_missing.append(told.n_missing)
-        self.sensors.append(windows.sensor)
-        return self.window_us
+            basis.first, basis.last = int(test.start.min()), int(test.end.max())
+        return basis
+
+    def add(self, other: Basis) -> None:
+        """Add that of other sensors."""
+        self.first, self.last = min(self.first, other.first), max(self.last, other.last)
+        self.window_us = other.window_us
+        for name in ("n_windows", "n_predicted", "n_seen_in_training", "n_outside"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ("unknown", "events", "event_windows", "event_missing", "sensors"):
+            getattr(self, name).extend(getattr(other, name))
 
     def check(self, known: KnownEvents) -> None:
         """Warn of labels that count nowhere; raise InputError where there is nothing to judge."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +36,15 @@ class KnownEvents:
 
     series: pa.Table
     devices: pa.Table
+
+    @cached_property
+    def digest(self) -> str:
+        """Of all of it: whether what was judged at different times rests on the same."""
+        said = hashlib.sha256()
+        for table in (self.series, self.devices):
+            for column in table.columns:
+                said.update(json.dumps(column.cast(pa.string()).to_pylist()).encode())
+        return said.hexdigest()
 
     def of_sensor(self, sensor: str) -> pa.Table:
         """The events of one sensor."""

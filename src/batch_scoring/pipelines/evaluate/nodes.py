@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,15 +15,16 @@ import pyarrow.parquet as pq
 from batch_scoring.evaluation.baselines import verdict_of_baseline
 from batch_scoring.evaluation.judging import judge
 from batch_scoring.evaluation.sensor_windows import SensorWindows, Verdict, verdict_of_models
-from batch_scoring.evaluation.tally import Tally
+from batch_scoring.evaluation.tally import SensorOutcomes, Tally
 from batch_scoring.evaluations import TrackedEvaluation
 from batch_scoring.fleet.errors import InputError
-from batch_scoring.ids import Selection, require_known
+from batch_scoring.ids import Selection, from_path_segment, path_segment, require_known
 from batch_scoring.parameters import read_parameters
 from batch_scoring.partition_keys import by_sensor
 from batch_scoring.pipelines.evaluate.basis import Basis
 from batch_scoring.pipelines.evaluate.evaluation import MODELS, Evaluation, build_evaluation
-from batch_scoring.pipelines.evaluate.known_events import known_events
+from batch_scoring.pipelines.evaluate.judged import JudgedSensor, rests_on
+from batch_scoring.pipelines.evaluate.known_events import KnownEvents, known_events
 from batch_scoring.pipelines.evaluate.reading import latest_training, read_sensor
 from batch_scoring.pipelines.evaluate.settings import EvaluateParameters, target_rate
 from batch_scoring.pipelines.evaluate.summary import write_summary
@@ -32,12 +36,13 @@ from batch_scoring.publishing import PublishedModel
 logger = logging.getLogger(__name__)
 
 Partitions = Mapping[str, Callable[[], pq.ParquetFile]]
+Models = Mapping[str, Callable[[], PublishedModel]]
 
 
 def judge_predictions(
     windows: Partitions,
     predictions: Partitions,
-    fleet_models: Mapping[str, Callable[[], PublishedModel]],
+    fleet_models: Models,
     labels: pa.Table,
     fault_labels: pq.ParquetFile,
     feedback: pa.Table,
@@ -72,17 +77,128 @@ def judge_predictions(
     InputError
         When there are no windows, no labels, or nothing to judge.
     """
-    settings = read_parameters(EvaluateParameters, parameters, "evaluate")
-    train = read_parameters(TrainParameters, train_parameters, "train")
+    setup = _Setup.read(parameters, train_parameters)
     selection = Selection.read(device, sensor)
+    known = known_events(labels, fault_labels.read(), feedback, selection)
+    judged = _judge(windows, predictions, fleet_models, known, setup, selection)
+    return _sum_up(judged, known, setup, selection)
+
+
+def judge_sensors(
+    windows: Partitions,
+    predictions: Partitions,
+    fleet_models: Models,
+    labels: pa.Table,
+    fault_labels: pq.ParquetFile,
+    feedback: pa.Table,
+    parameters: dict[str, Any],
+    train_parameters: dict[str, Any],
+    device: Any,
+    sensor: Any,
+) -> Iterator[dict[str, bytes]]:
+    """The first half of :func:`judge_predictions`, for some of the sensors: what a job does.
+
+    Parameters
+    ----------
+    windows, predictions, fleet_models, labels, fault_labels, feedback, parameters, train_parameters
+        Of the whole fleet, as there.
+    device
+        Of which devices the evaluation is.
+    sensor
+        The sensors that are judged here.
+
+    Yields
+    ------
+    dict of str to bytes
+        A sensor's :class:`JudgedSensor` by the name of its file.
+
+    Raises
+    ------
+    InputError
+        As there.
+    """
+    setup = _Setup.read(parameters, train_parameters)
+    # Faults of a device may show in the labels of sensors that others judge.
+    known = known_events(labels, fault_labels.read(), feedback, Selection.read(device, None))
+    selection = Selection.read(device, sensor)
+    for one in _judge(windows, predictions, fleet_models, known, setup, selection):
+        yield {f"{path_segment(one.outcomes.sensor)}.judged": one.to_bytes()}
+
+
+def sum_up_judgements(
+    judged_sensors: Mapping[str, bytes],
+    labels: pa.Table,
+    fault_labels: pq.ParquetFile,
+    feedback: pa.Table,
+    parameters: dict[str, Any],
+    train_parameters: dict[str, Any],
+    device: Any,
+) -> Evaluation:
+    """The second half of :func:`judge_predictions`, when the jobs have judged all sensors.
+
+    Parameters
+    ----------
+    judged_sensors : mapping of str to bytes
+        What :func:`judge_sensors` gave, of all sensors.
+    labels, fault_labels, feedback, parameters, train_parameters, device
+        As there.
+
+    Raises
+    ------
+    InputError
+        When settings or labels are others now, a file is damaged, or there is nothing to judge.
+    """
+    setup = _Setup.read(parameters, train_parameters)
+    selection = Selection.read(device, None)
+    known = known_events(labels, fault_labels.read(), feedback, selection)
+    names = sorted(judged_sensors, key=lambda name: from_path_segment(Path(name).stem).encode())
+    judged = (_read(judged_sensors[name], known, setup) for name in names)
+    return _sum_up(judged, known, setup, selection)
+
+
+def _read(data: bytes, known: KnownEvents, setup: _Setup) -> JudgedSensor:
+    one = JudgedSensor.from_bytes(data)
+    if one.rests_on != rests_on(setup.evaluate, known, setup.rate(one.basis.window_us)):
+        raise InputError(
+            f"sensor {one.outcomes.sensor!r} was judged by other settings or labels than those there are "
+            "now; submit the evaluation for another time"
+        )
+    return one
+
+
+@dataclass(frozen=True)
+class _Setup:
+    """The settings that an evaluation looks at."""
+
+    evaluate: EvaluateParameters
+    train: TrainParameters
+
+    @classmethod
+    def read(cls, parameters: dict[str, Any], train_parameters: dict[str, Any]) -> _Setup:
+        return cls(
+            read_parameters(EvaluateParameters, parameters, "evaluate"),
+            read_parameters(TrainParameters, train_parameters, "train"),
+        )
+
+    def rate(self, window_us: int) -> float:
+        return target_rate(self.evaluate, self.train, window_us)
+
+
+def _judge(
+    windows: Partitions,
+    predictions: Partitions,
+    fleet_models: Models,
+    known: KnownEvents,
+    setup: _Setup,
+    selection: Selection,
+) -> Iterator[JudgedSensor]:
+    """The sensors asked for that have windows, one after the other."""
     sensors, predicted = by_sensor(windows), by_sensor(predictions)
     if not sensors:
         raise InputError("there are no windows yet; run `kedro run --pipelines=aggregate` first")
     require_known("sensor", selection.sensors, sensors)
-    known = known_events(labels, fault_labels.read(), feedback, selection)
-    fallback = latest_training(fleet_models) if settings.from_ is None else None
-    tally = Tally([MODELS, *settings.baselines], known.devices["device"].to_pylist())
-    basis = Basis()
+    # It opens the models of all sensors; most evaluations need it of none.
+    fallback = cache(partial(latest_training, fleet_models))
     for name, days in sensors.items():
         if not selection.has_sensor(name):
             continue
@@ -92,21 +208,36 @@ def judge_predictions(
             [predictions[key] for key in predicted.get(name, {}).values()],
             fleet_models[name]() if name in fleet_models else None,
             fallback,
-            settings,
+            setup.evaluate,
             selection,
         )
         if read is None:
             continue
         mine, judged = read
         told = truth_of(mine, judged, known)
-        rate = target_rate(settings, train, basis.add(mine, told))
-        verdicts = _verdicts(mine, settings, rate)
+        rate = setup.rate(mine.window_us)
+        verdicts = _verdicts(mine, setup.evaluate, rate)
         outcomes = {method: (verdict, judge(told.truth, verdict)) for method, verdict in verdicts.items()}
-        tally.add(name, mine.devices, told.truth, outcomes)
         logger.info("evaluate: %s: %d windows, %d events", name, mine.is_test.sum(), told.events.num_rows)
+        yield JudgedSensor(
+            SensorOutcomes.gather(name, mine.devices, told.truth, outcomes),
+            Basis.of_sensor(mine, told),
+            rests_on(setup.evaluate, known, rate),
+        )
+
+
+def _sum_up(
+    judged: Iterable[JudgedSensor], known: KnownEvents, setup: _Setup, selection: Selection
+) -> Evaluation:
+    """The figures over the fleet; a sensor's windows are let go when it has been added."""
+    tally = Tally([MODELS, *setup.evaluate.baselines], known.devices["device"].to_pylist())
+    basis = Basis()
+    for one in judged:
+        tally.add(one.outcomes)
+        basis.add(one.basis)
     require_known("device", selection.devices, tally.devices)
     basis.check(known)
-    return build_evaluation(tally, basis, target_rate(settings, train, basis.window_us), settings)
+    return build_evaluation(tally, basis, setup.rate(basis.window_us), setup.evaluate)
 
 
 def _verdicts(windows: SensorWindows, settings: EvaluateParameters, rate: float) -> dict[str, Verdict]:

@@ -49,7 +49,7 @@ def read_sensor(
     windows: Openers,
     predictions: Openers,
     published: PublishedModel | None,
-    fallback: int | None,
+    fallback: Callable[[], int | None],
     settings: EvaluateParameters,
     selection: Selection,
 ) -> tuple[SensorWindows, JudgedRange] | None:
@@ -62,9 +62,9 @@ def read_sensor(
         Each opens the file of a day.
     published : PublishedModel or None
         What the devices' models learned from is not judged, unless ``evaluate.from`` says so.
-    fallback : int or None
-        From when on the windows of devices without a model are judged, µs since the epoch, where
-        no device of the sensor has one.
+    fallback : callable
+        Tells from when on the windows of devices without a model are judged, µs since the epoch, where
+        no device of the sensor has one; None: nobody knows.
     settings : EvaluateParameters
     selection : Selection
 
@@ -168,19 +168,24 @@ def _training(published: PublishedModel | None, names: pa.Array) -> tuple[Int, I
 
 
 def _judged(
-    sensor: str, trained_to: Int, fallback: int | None, settings: EvaluateParameters, last_end: int
+    sensor: str,
+    trained_to: Int,
+    fallback: Callable[[], int | None],
+    settings: EvaluateParameters,
+    last_end: int,
 ) -> JudgedRange:
     until = last_end if settings.to is None else _microseconds(settings.to)
     if settings.from_ is not None:
         return JudgedRange(np.full(trained_to.size, _microseconds(settings.from_)), until)
     latest = int(trained_to.max(initial=_NEVER))
     if latest == _NEVER:
-        if fallback is None:
+        known = fallback()
+        if known is None:
             raise InputError(
                 f"sensor {sensor!r}: no model says what it was trained on; name the range to judge with "
                 "evaluate.from, or run `kedro run --pipelines=train,score` first"
             )
-        latest = fallback
+        latest = known
     return JudgedRange(np.where(trained_to == _NEVER, latest, trained_to), until)
 
 

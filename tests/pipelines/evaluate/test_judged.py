@@ -1,0 +1,104 @@
+"""Judged by sensor and summed up, as jobs do it, an evaluation is what it is in one run."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kedro.io.core import DatasetError
+
+from batch_scoring.datasets.judged_sensors import JudgedSensors
+from batch_scoring.feedback import FEEDBACK
+from batch_scoring.fleet.errors import InputError
+from batch_scoring.pipelines.evaluate.judged import JudgedSensor
+from batch_scoring.pipelines.evaluate.nodes import judge_predictions, judge_sensors, sum_up_judgements
+from tests.pipelines.evaluate.small_fleet import SmallFleet, labels, parquet
+
+SENSORS = ("air/flow", "p", "ü")
+KNOWN = labels(("a", "air/flow", 3, 5, "spike"), ("b", "p", 10, 12), ("c", "p", 1, 2), ("a", "gone", 3, 9))
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    faults = {("a", "air/flow"): [3, 4, 9], ("b", "p"): [7, 10]}
+    return SmallFleet(tmp_path, devices=("a", "b", "ç"), sensors=SENSORS, faults=faults)
+
+
+def settings(known=KNOWN, device=None, **changes):
+    return {
+        "labels": known,
+        "fault_labels": parquet(pa.table({})),
+        "feedback": FEEDBACK.empty_table(),
+        "parameters": {"baselines": ["robust_z"], "bootstrap": 20} | changes,
+        "train_parameters": {"fit": {"false_alarm_rate": 0.05}},
+        "device": device,
+    }
+
+
+def judge(fleet, sensors, **given):
+    judged = {}
+    for found in judge_sensors(**fleet.inputs(), **settings(**given), sensor=sensors):
+        judged |= found
+    return judged
+
+
+@pytest.mark.parametrize("device", [None, ["a", "ç"]])
+def test_the_figures_are_those_of_one_run(fleet, device):
+    judged = {}
+    for share in (["ü"], ["air/flow", "p"]):  # in any order, in any number of jobs
+        judged |= judge(fleet, share, device=device)
+    summed = sum_up_judgements(judged, **settings(device=device))
+    whole = judge_predictions(**fleet.inputs(), **settings(device=device), sensor=None)
+    assert summed.metrics == whole.metrics
+    assert summed.figures.equals(whole.figures)
+    assert summed.events.equals(whole.events)
+    assert summed.sweep.keys() == whole.sweep.keys()
+    for method, curve in whole.sweep.items():
+        np.testing.assert_array_equal(summed.sweep[method], curve)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        settings(known=labels(("a", "air/flow", 3, 6))),
+        settings(baselines=[]),
+        settings(false_alarm_rate=0.2),
+        settings() | {"train_parameters": {"fit": {"false_alarm_rate": 0.1}}},
+    ],
+)
+def test_what_was_judged_by_other_settings_or_labels_is_refused(fleet, other):
+    with pytest.raises(InputError, match=r"'p' was judged by other settings or labels"):
+        sum_up_judgements(judge(fleet, ["p"]), **other)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    fleet = SmallFleet(tmp_path_factory.mktemp("fleet"))
+    (one,) = judge(fleet, None, known=labels(("a", "s", 1, 2))).values()
+    return one
+
+
+def test_a_file_reads_back_and_the_same_judgement_is_the_same_file(good):
+    assert JudgedSensor.from_bytes(good).to_bytes() == good
+
+
+@given(data=st.data())
+def test_a_damaged_file_is_told(good, data):
+    place = data.draw(st.integers(0, len(good) - 1))
+    turned = bytes([good[place] ^ data.draw(st.integers(1, 255))])
+    for bad in (good[:place], good[:place] + turned + good[place + 1 :]):
+        with pytest.raises(InputError, match="is damaged"):
+            JudgedSensor.from_bytes(bad)
+
+
+def test_the_files_of_a_run_are_replaced_and_others_stay(tmp_path):
+    JudgedSensors(str(tmp_path)).save({"a.judged": b"1", "b.judged": b"2"})
+    JudgedSensors(str(tmp_path)).save({"b.judged": b"3"})
+    assert JudgedSensors(str(tmp_path)).load() == {"a.judged": b"1", "b.judged": b"3"}
+
+
+def test_without_a_run_or_without_files_that_is_told(tmp_path):
+    with pytest.raises(DatasetError, match="no sensor has been judged"):
+        JudgedSensors(str(tmp_path)).load()
+    with pytest.raises(DatasetError, match="kedro run --pipelines=evaluate"):
+        JudgedSensors().load()
