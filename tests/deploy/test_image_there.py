@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import http.server
 import json
-import ssl
-import threading
 
 import pytest
 
 from batch_scoring.deploy.image_there import is_there
 from batch_scoring.fleet.errors import InputError
 from tests.emulators.certificates import make_certificate
+from tests.emulators.tls_server import TlsServer
 
 LOGIN = ("somebody", "a-password")
 BASIC = "Basic " + base64.b64encode(":".join(LOGIN).encode()).decode()
@@ -45,17 +44,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(params=["Basic", "Bearer"])
 def registry(request, tmp_path, monkeypatch):
-    certificate, key = make_certificate(tmp_path)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server = TlsServer(_Handler, make_certificate(tmp_path))
     server.kind = request.param
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.certificate))
     yield f"127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    server.close()
 
 
 @pytest.mark.parametrize(("tag", "there"), [("1.0", True), ("2.0", False)])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import ssl
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import SimpleNamespace
 from urllib.parse import parse_qs
 
@@ -14,6 +12,7 @@ import pytest
 from batch_scoring.deploy.image.registry import SCOPE, TOKEN_USER, Login, exchange, login_for
 from batch_scoring.fleet.errors import InputError
 from tests.emulators.certificates import make_certificate
+from tests.emulators.tls_server import TlsServer
 from tests.secret_scan import secrets_in
 
 pytestmark = pytest.mark.slow  # a server each
@@ -37,16 +36,10 @@ def service(tmp_path, monkeypatch):
         def log_message(self, *_):
             pass
 
-    certificate, key = make_certificate(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    server = TlsServer(Handler, make_certificate(tmp_path))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.certificate))
     yield SimpleNamespace(host=f"127.0.0.1:{server.server_port}", asked=asked, answers=answers)
-    server.shutdown()
-    server.server_close()
+    server.close()
 
 
 def test_a_token_is_exchanged_as_the_service_describes(service):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import ssl
-import threading
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +15,7 @@ from tests.emulators.batch_ai.answers import Answer
 from tests.emulators.certificates import make_certificate
 from tests.emulators.identity import TokenError, issue, read
 from tests.emulators.oav import Recorder
+from tests.emulators.tls_server import TlsServer
 
 AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
 SCOPE = "https://management.azure.com/.default"
@@ -44,29 +43,17 @@ class ArmServer:
 
     def __init__(self, arm: Arm, folder: Path, port: int = 0) -> None:
         self.arm, self.recorder = arm, Recorder()
-        self.certificate, key = make_certificate(folder)
         server = self
 
         class Handler(_Handler):
             owner = server
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._server.daemon_threads = True
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate, key)
-        # The handshake is the handler's, in a thread of its own.
-        self._server.socket = context.wrap_socket(
-            self._server.socket, server_side=True, do_handshake_on_connect=False
+        self._server = TlsServer(Handler, make_certificate(folder), port)
+        self.certificate, self.port, self.url = (
+            self._server.certificate,
+            self._server.server_port,
+            self._server.url,
         )
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_port)
-
-    @property
-    def url(self) -> str:
-        return f"https://127.0.0.1:{self.port}"
 
     @property
     def writes(self) -> list[str]:
@@ -79,8 +66,7 @@ class ArmServer:
         ]
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
         self.arm.close()
 
     def __enter__(self) -> ArmServer:

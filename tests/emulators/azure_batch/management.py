@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import ssl
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 from tests.emulators.azure_batch.account import Account
 from tests.emulators.azure_batch.errors import BatchError
 from tests.emulators.oav import Recorder
+from tests.emulators.tls_server import TlsServer
 
 TOKEN = "a-token-of-the-tests"
 ACCOUNT_ID = "/subscriptions/s/resourceGroups/fleet/providers/Microsoft.Batch/batchAccounts/batchscoring"
@@ -34,22 +33,16 @@ class Management:
         self._files = certificate, key
 
     def __enter__(self) -> Management:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.daemon_threads = True
+        self._server = TlsServer(_Handler, self._files)
         self._server.management = self
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*map(str, self._files))
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
     @property
     def endpoint(self) -> str:
-        return f"https://127.0.0.1:{self._server.server_address[1]}"
+        return self._server.url
 
 
 def as_data_plane(name: str, resource: dict[str, Any]) -> dict[str, Any]:

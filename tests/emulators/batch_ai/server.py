@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import ssl
-import threading
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +14,7 @@ from tests.emulators.batch_ai.answers import Answer
 from tests.emulators.batch_ai.service import Service
 from tests.emulators.certificates import make_certificate
 from tests.emulators.oav.exchanges import Recorder
+from tests.emulators.tls_server import TlsServer
 
 _TOKEN = "token-of-the-tests"
 
@@ -33,29 +32,16 @@ class BatchAIServer:
 
     def __init__(self, service: Service, folder: Path) -> None:
         self.service, self.recorder, self.requests = service, Recorder(), 0
-        self.certificate, key = make_certificate(folder)
         server = self
 
         class Handler(_Handler):
             owner = server
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate, key)
-        # The handshake is the handler's, in a thread of its own.
-        self._server.socket = context.wrap_socket(
-            self._server.socket, server_side=True, do_handshake_on_connect=False
-        )
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"https://127.0.0.1:{self._server.server_port}"
+        self._server = TlsServer(Handler, make_certificate(folder))
+        self.certificate, self.url = self._server.certificate, self._server.url
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
         self.service.close()
 
 
