@@ -23,7 +23,7 @@ PIPELINES = ("score", "train", "evaluate")
 
 @click.group(name="jobs")
 def jobs() -> None:
-    """Submit scoring and training as jobs, one per sensor; watch them."""
+    """Submit scoring, training and evaluation as jobs, one per sensor; watch them."""
 
 
 jobs.add_command(plan)

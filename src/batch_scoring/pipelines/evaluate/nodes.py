@@ -152,11 +152,11 @@ def sum_up_judgements(
     selection = Selection.read(device, None)
     known = known_events(labels, fault_labels.read(), feedback, selection)
     names = sorted(judged_sensors, key=lambda name: from_path_segment(Path(name).stem).encode())
-    judged = (_read(judged_sensors[name], known, setup) for name in names)
+    judged = (_read_judged(judged_sensors[name], known, setup) for name in names)
     return _sum_up(judged, known, setup, selection)
 
 
-def _read(data: bytes, known: KnownEvents, setup: _Setup) -> JudgedSensor:
+def _read_judged(data: bytes, known: KnownEvents, setup: _Setup) -> JudgedSensor:
     one = JudgedSensor.from_bytes(data)
     if one.rests_on != rests_on(setup.evaluate, known, setup.rate(one.basis.window_us)):
         raise InputError(
