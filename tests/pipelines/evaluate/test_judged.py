@@ -82,6 +82,15 @@ def test_a_file_reads_back_and_the_same_judgement_is_the_same_file(good):
     assert JudgedSensor.from_bytes(good).to_bytes() == good
 
 
+def test_a_file_of_another_format_is_told(good, monkeypatch):
+    read = JudgedSensor.from_bytes(good)
+    monkeypatch.setattr("batch_scoring.pipelines.evaluate.judged._FORMAT", 2)
+    newer = read.to_bytes()
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="sensor 's' has format 2, not 1"):
+        JudgedSensor.from_bytes(newer)
+
+
 @given(data=st.data())
 def test_a_damaged_file_is_told(good, data):
     place = data.draw(st.integers(0, len(good) - 1))
