@@ -188,7 +188,7 @@ def test_times_are_a_table_a_spreadsheet_or_json(runs, jobs):
 
 
 def test_settings_that_the_plan_gives_the_jobs_are_refused(runs, jobs):
-    for name in ("at=2026-01-01", "sensor=a", "models={}", "staged=x"):
+    for name in ("at=2026-01-01", "sensor=a", "models={}", "staged=x", "judged=x"):
         output = jobs("submit", "--params", name, expect=1)
         assert f"--params {name.partition('=')[0]}: the plan of the jobs says" in output
 
@@ -198,3 +198,22 @@ def test_scoring_has_nothing_to_put_together(runs, jobs):
     assert "there is nothing to put together" in jobs("register", RUN, expect=1)
     (train,) = {spec.run for spec in runs.submit("train")}
     assert "jobs have not ended" in jobs("register", train, expect=1)
+
+
+def test_an_evaluation_is_summed_up_when_all_of_its_jobs_have_succeeded(runs, jobs, monkeypatch):
+    summed = []
+    monkeypatch.setattr(
+        "batch_scoring.cluster.execute.run_here", lambda *given: summed.append(given) or len(summed) - 1
+    )
+    specs = runs.submit("evaluate")
+    for spec in specs[1:]:
+        end(runs, spec)
+    fail(runs, specs[0], "sensor 'a': no model says what it was trained on")
+    assert "no model says what it was trained on" in jobs("register", specs[0].run, expect=1)
+    assert summed == []
+    end(runs, specs[0])
+    jobs("register", specs[0].run)
+    assert summed == [
+        ("sum_up", ["", f"data={runs.data}", f"judged={runs.data}/09_jobs/{specs[0].run}"], None)
+    ]
+    jobs("register", specs[0].run, expect=1)  # summing up fails

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from batch_scoring.cluster.settings import JobsParameters
 
 
-_OF_THE_PLAN = ("at", "data", "sensor", "device", "shard", "models", "staged")
+_OF_THE_PLAN = ("at", "data", "sensor", "device", "shard", "models", "staged", "judged")
 
 
 @dataclass(frozen=True)
