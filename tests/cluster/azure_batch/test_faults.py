@@ -57,7 +57,9 @@ def test_nodes_are_lost_or_preempted_under_every_job(cluster, how):
     assert cluster.server.faults.happened[Fault.NODE_LOST] == 20
     require_scored_or_reported(cluster, statuses)
     assert cluster.scored() == set(TWENTY)
-    assert all(count >= 2 for count in cluster.executions().values())
+    # Whether a job had come to anything before its node was lost is another matter.
+    tasks = cluster.server.account.jobs[RUN].tasks.values()
+    assert {task.info["requeueCount"] for task in tasks} == {1}
 
 
 def test_the_image_cannot_be_pulled_for_every_job(cluster):

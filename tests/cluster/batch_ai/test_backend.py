@@ -16,7 +16,7 @@ from tests.cluster.batch_ai.stand_in import LOGS, RUN, specs, wait
 pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
 
 
-def until(condition, seconds=20.0):
+def until(condition, seconds=60.0):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
