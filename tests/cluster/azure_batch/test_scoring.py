@@ -35,7 +35,7 @@ def test_an_hour_as_tasks_gives_the_predictions_of_one_run(tmp_path):
     with AzureBatch(
         tmp_path / "nodes", sample_seconds=0.1, evaluate_seconds=0.3, start_seconds=0.2
     ) as server:
-        server.faults.add(Fault.NODE_LOST, seconds=1.0)
+        server.faults.add(Fault.NODE_LOST, seconds=0.3)  # sooner than a job can end
         first = submit(server, fleet.folder, tmp_path, "--wait")
         again = submit(server, fleet.folder, tmp_path, "--wait")
         assert "score-20260107t000000z: 2 jobs, 2 new, on azure_batch" in first

@@ -29,7 +29,7 @@ def test_an_hour_as_jobs_gives_the_predictions_of_one_run(make, tmp_path):
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
     environment["BATCH_SCORING_CACHE"] = str(tmp_path / "cache")
     backend = stand_in.backend(data=str(fleet.folder), environment=environment)
-    stand_in.service.faults.add(Fault.NODE_LOST, seconds=1.0)
+    stand_in.service.faults.add(Fault.NODE_LOST, seconds=0.3)  # sooner than a job can end
     place, records = Planned(str(fleet.folder)), Records(str(fleet.folder))
     at = datetime(2026, 1, 7, tzinfo=UTC)
     (done,) = scheduler.submit(backend, place, records, "score", at, stand_in.settings())
