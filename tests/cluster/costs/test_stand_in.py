@@ -13,26 +13,28 @@ from batch_scoring.cluster.costs.simulation import Cluster, Timing, simulate
 from tests.emulators.azure_batch.account import Account
 from tests.emulators.nodes import Clock
 
-pytestmark = pytest.mark.slow  # its time is real, if sixty times as fast
+pytestmark = pytest.mark.slow  # its time is real, if forty times as fast
 
-SPEED = 60.0
+SPEED = 40.0
 NODE_START, INTERVAL, SAMPLE = 240.0, 300.0, 30.0
-# The second run comes between two looks: its nodes are those of the first, or new ones, but never by a hair.
-RUNS, EVERY = 2, 750.0
+RUNS = 2
 # What is late on a busy machine, in seconds of the service.
 SLACK = 30.0
-# Seconds of each job, jobs at once on a node, fewest and most nodes.
+# Seconds of each job, seconds between the runs, jobs at once on a node, fewest and most nodes. The formula
+# reads a sample of up to 30 s ago: whatever changes the number of nodes it asks for comes SLACK sooner still,
+# and of two places for a job one is free by SLACK before the other. So nothing is decided by a hair.
 CASES = [
-    ([120.0] * 5, 1, 0, 5),
-    ([120.0] * 5, 1, 1, 3),
-    ([60.0, 120.0, 180.0, 240.0], 2, 0, 2),
+    ([120.0] * 5, 700.0, 1, 0, 5),
+    ([120.0] * 5, 740.0, 1, 1, 3),
+    ([60.0, 120.0, 100.0, 280.0], 700.0, 2, 0, 2),
 ]
 
 
 class Watched:
     """A pool on which the schedule really ran: when its nodes were there, when its jobs ended."""
 
-    def __init__(self, folder, jobs, tasks, least, most):
+    def __init__(self, folder, jobs, every, tasks, least, most):
+        self._every = every
         clock = Clock(SPEED)
         account = Account(folder, clock=clock, start_seconds=NODE_START, sample_seconds=SAMPLE)
         self._began, self._clock, self._done = clock.now(), clock, threading.Event()
@@ -51,7 +53,7 @@ class Watched:
             self._wait_until(INTERVAL)  # the fewest nodes are there
             self.begun = self._now()
             came = [self._submit(account, run, jobs) for run in range(RUNS)]
-            self._wait_until(self.begun + RUNS * EVERY + INTERVAL)
+            self._wait_until(self.begun + RUNS * every + INTERVAL)
             self.makespans = [self._makespan(account.jobs[f"score-{run}"], at) for run, at in enumerate(came)]
         finally:
             self._done.set()
@@ -71,7 +73,7 @@ class Watched:
         return float((np.diff(edges) * counts).sum())
 
     def _submit(self, account, run, jobs):
-        came = self.begun + run * EVERY
+        came = self.begun + run * self._every
         self._wait_until(came)
         account.create_job({"id": f"score-{run}", "poolInfo": {"poolId": self._pool.asked["id"]}})
         commands = [f"sleep {self._clock.real(seconds)}" for seconds in jobs]
@@ -101,10 +103,10 @@ def test_the_planner_foretells_makespans_and_paid_nodes(tmp_path):
     with ThreadPoolExecutor(len(CASES)) as pool:
         places = [tmp_path / str(number) for number in range(len(CASES))]
         watched = list(pool.map(lambda place, case: Watched(place, *case), places, CASES))
-    for (jobs, tasks, least, most), real in zip(CASES, watched, strict=True):
+    for (jobs, every, tasks, least, most), real in zip(CASES, watched, strict=True):
         timing = Timing(NODE_START, 0.0, INTERVAL, autoscale_offset=real.first_look)
-        foretold = simulate(jobs, EVERY, RUNS, Cluster(tasks, least, most), timing)
-        end = RUNS * EVERY
+        foretold = simulate(jobs, every, RUNS, Cluster(tasks, least, most), timing)
+        end = RUNS * every
         paid = float((np.clip(foretold.node_to, 0, end) - np.clip(foretold.node_from, 0, end)).sum())
         told = f"{jobs} on {least} to {most} nodes: {real.makespans}, foretold {foretold.makespans.tolist()}"
         print(f"{told}; {real.node_seconds(0, end):.0f} node seconds, foretold {paid:.0f}")
