@@ -4,9 +4,12 @@ from datetime import timedelta
 
 import pytest
 
+from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
 from batch_scoring.cluster.costs.choices import Schedule, all_choices
+from batch_scoring.cluster.costs.configured import configured_cluster
 from batch_scoring.cluster.costs.page import draw_page
 from batch_scoring.cluster.costs.settings import CostSettings
+from batch_scoring.cluster.settings import JobsParameters
 from tests.browser.browser import keep_screenshot, open_browser, open_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -16,7 +19,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 def page_file(tmp_path_factory):
     settings = CostSettings(currency="<EUR>", autoscale_offset=timedelta(0))
     schedule = Schedule((122.0,) * 40, 3600.0, 1200.0)
-    page = draw_page(all_choices(schedule, settings), schedule, settings, "as given")
+    pool = AzureBatchSettings(min_nodes=1, max_nodes=8, tasks_per_node=2)
+    jobs = JobsParameters(backend="azure_batch", azure_batch=pool, costs=settings)
+    configured = configured_cluster(jobs).choice(schedule, settings)
+    choices = all_choices(schedule, settings)
+    page = draw_page(choices, schedule, settings, "as given", ["Take <this>.", "Not that."], configured)
     path = tmp_path_factory.mktemp("costs") / "costs.html"
     path.write_text(page, encoding="utf-8")
     return path
@@ -34,7 +41,10 @@ def test_the_page_needs_nothing_and_shows_all(page_file, scheme, width):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert page.locator(".mark title").count() > 10
         assert page.locator(".mark .best").count() == 1
-        assert page.locator("figure").count() == 3
+        assert page.locator(".mark .own").count() == 1
+        assert page.locator(".verdict").all_text_contents() == ["Take <this>.", "Not that."]
+        assert page.locator("figure").count() == 4
+        assert page.locator("tbody tr").last.locator("th").text_content() == "as configured, 2 cores"
         assert "<EUR> a month" in page.locator("svg[role=img]").first.text_content()
         ink, paper = page.evaluate(
             "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"

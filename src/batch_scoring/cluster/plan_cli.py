@@ -38,6 +38,7 @@ def plan(
     """Simulate the schedule on clusters from zero, kept warm and fixed: cost, time, and the cheapest."""
     from batch_scoring.cluster.costs import words
     from batch_scoring.cluster.costs.choices import all_choices, short_list
+    from batch_scoring.cluster.costs.configured import configured_cluster
 
     if (count is None) != (minutes is None):
         raise click.UsageError("--jobs and --minutes go together")
@@ -45,17 +46,27 @@ def plan(
     place, settings = cluster.data, cluster.settings
     schedule, source = _schedule(settings, place, pipeline, count, minutes)
     choices = all_choices(schedule, settings.costs)
+    engine = configured_cluster(settings)
+    configured = engine.choice(schedule, settings.costs) if engine else None
     currency = settings.costs.currency
+    verdict = [words.verdict(choices, currency)]
+    if engine and configured:
+        verdict.append(words.beside(configured, choices[0], engine.where, currency))
+    elif engine:
+        verdict.append(words.unpriced(engine.where, engine.vm_size))
     if html is not None:
         from batch_scoring.cluster.costs.page import draw_page
 
-        Path(html).write_text(draw_page(choices, schedule, settings.costs, source), encoding="utf-8")
+        text = draw_page(choices, schedule, settings.costs, source, verdict, configured)
+        Path(html).write_text(text, encoding="utf-8")
     if as_json:
-        click.echo(json.dumps(words.as_json(choices, schedule, currency), indent=1, ensure_ascii=False))
+        click.echo(
+            json.dumps(words.as_json(choices, schedule, currency, configured), indent=1, ensure_ascii=False)
+        )
         return
     click.echo(words.summary(schedule, source) + "\n")
-    click.echo(words.as_table(short_list(choices)) + "\n")
-    click.echo(words.verdict(choices, currency))
+    click.echo(words.as_table([*short_list(choices), *([configured] if configured else [])]) + "\n")
+    click.echo("\n".join(verdict))
 
 
 def _schedule(

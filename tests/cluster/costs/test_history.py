@@ -71,3 +71,22 @@ def test_the_command_names_the_cheapest_of_given_jobs(tmp_path):
     )
     assert "<svg" in page.read_text(encoding="utf-8")
     assert CliRunner().invoke(plan, ["--jobs", "5"]).exit_code == 2
+
+
+def test_the_command_holds_the_cluster_of_the_settings_against_the_cheapest(tmp_path):
+    page = tmp_path / "costs.html"
+    pool = "jobs.backend=azure_batch,jobs.azure_batch.min_nodes=3,jobs.azure_batch.max_nodes=3"
+    given = ("--jobs", "5", "--minutes", "2", "--params", pool)
+    lines = run_plan(*given, "--html", str(page)).splitlines()
+    assert [line.split("  ")[0] for line in lines if line.startswith("as configured")] == [
+        "as configured, 2 cores"
+    ]
+    assert lines[-1].startswith("As configured (jobs.azure_batch): 3 nodes, 6.91 USD a day")
+    assert lines[-1] in page.read_text(encoding="utf-8")
+    told = json.loads(run_plan(*given, "--json"))
+    assert (told["configured"]["policy"], told["configured"]["cost_per_day"]) == (
+        "fixed",
+        pytest.approx(3 * 24 * 0.096),
+    )
+    unknown = pool + ",jobs.azure_batch.vm_size=Standard_X"
+    assert run_plan("--jobs", "5", "--minutes", "2", "--params", unknown).endswith("vm_size Standard_X.\n")

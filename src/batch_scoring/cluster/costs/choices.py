@@ -39,13 +39,14 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Choice:
-    """A cluster, and a day of the schedule on it."""
+    """A cluster, and a day of the schedule on it; ``is_configured`` where it is the one of the settings."""
 
     size: NodeSize
     cluster: Cluster
     price: float
     deadline: float
     day: Day
+    is_configured: bool = False
 
     @property
     def policy(self) -> Policy:

@@ -16,13 +16,23 @@ from batch_scoring.cluster.costs.settings import CostSettings
 _WIDTH, _HEIGHT = 720, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 20, 22, 46
 _COLOURS = {Policy.FROM_ZERO: "zero", Policy.KEEP_WARM: "warm", Policy.FIXED: "fixed"}
+_RADII = {"best": 11, "own": 15}  # of the rings; both show where the configured cluster is the best
 _RUNS_SHOWN = 2
 _STEPS = 480  # of a curve of nodes
+_OWN_RING = ", the dashed one around the cluster of your settings"
+_OWN_CURVE = " and the cluster of your settings"
 # Steps of an axis of time, seconds.
 _ROUND = (1, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 
 
-def draw_page(choices: Sequence[Choice], schedule: Schedule, settings: CostSettings, source: str) -> str:
+def draw_page(
+    choices: Sequence[Choice],
+    schedule: Schedule,
+    settings: CostSettings,
+    source: str,
+    verdict: Sequence[str],
+    configured: Choice | None = None,
+) -> str:
     """The whole page, HTML.
 
     Parameters
@@ -33,10 +43,15 @@ def draw_page(choices: Sequence[Choice], schedule: Schedule, settings: CostSetti
     settings : CostSettings
     source : str
         Where the durations come from.
+    verdict : sequence of str
+        What to say at the top, a sentence each.
+    configured : Choice or None
+        The cluster of the settings, where they describe one.
     """
     price = "low-priority" if settings.low_priority else "dedicated"
-    listed = cheapest_of_each(choices)
-    curves = "".join(_curve(choice, schedule) for choice in listed)
+    own = [configured] if configured else []
+    curves = "".join(_curve(choice, schedule) for choice in [*cheapest_of_each(choices), *own])
+    sentences = "".join(f'<p class="verdict">{escape(sentence)}</p>\n' for sentence in verdict)
     style = files("batch_scoring.cluster.costs").joinpath("page.css").read_text(encoding="utf-8")
     return f"""<!doctype html>
 <html lang="en">
@@ -51,24 +66,24 @@ def draw_page(choices: Sequence[Choice], schedule: Schedule, settings: CostSetti
 <header>
 <h1>What the schedule costs</h1>
 <p class="quiet">{escape(words.summary(schedule, source))}. Prices of {price} nodes.</p>
-<p class="verdict">{escape(words.verdict(choices, settings.currency))}</p>
-</header>
+{sentences}</header>
 <section>
 <h2>Cost and time</h2>
 <p class="quiet">Each mark is a cluster that was simulated for a day. Cheap is left, quick is low; what is
-above the line ends too late. Point at a mark to read it.</p>
-{_legend(choices)}
-{_scatter(choices, schedule, settings.currency)}
+above the line ends too late. The ring is around the best{_OWN_RING if own else ""}. Point at a mark to read
+it.</p>
+{_legend([*choices, *own])}
+{_scatter([*choices, *own], schedule, settings.currency)}
 </section>
 <section>
 <h2>Nodes over {_RUNS_SHOWN} runs</h2>
-<p class="quiet">Of each policy the best cluster. The pale area is the room for jobs that is paid for,
-the full one the jobs that run.</p>
+<p class="quiet">Of each policy the best cluster{_OWN_CURVE if own else ""}. The pale area is the
+room for jobs that is paid for, the full one the jobs that run.</p>
 <div class="curves">{curves}</div>
 </section>
 <section>
 <h2>The best of each kind</h2>
-{_table(short_list(choices), settings.currency)}
+{_table([*short_list(choices), *own], settings.currency)}
 </section>
 </body>
 </html>
@@ -111,7 +126,8 @@ def _scatter(choices: Sequence[Choice], schedule: Schedule, currency: str) -> st
     # The best is drawn last, on top of those that cost the same.
     for choice in reversed(choices):
         place = x(choice.cost_per_month), y(_span(choice))
-        parts.append(_mark(choice, *place, shapes[choice.size.name], choice is choices[0], currency))
+        ring = "best" if choice is choices[0] else "own" if choice.is_configured else None
+        parts.append(_mark(choice, *place, shapes[choice.size.name], ring, currency))
     label = "Cost of a month and time of the slowest run, of every cluster that was simulated"
     return _svg(_WIDTH, _HEIGHT, label, "".join(parts))
 
@@ -121,16 +137,16 @@ def _span(choice: Choice) -> float:
     return float(choice.day.makespans[0] if not choice.day.keeps_up else choice.day.makespan)
 
 
-def _mark(choice: Choice, x: float, y: float, shape: int, is_best: bool, currency: str) -> str:
+def _mark(choice: Choice, x: float, y: float, shape: int, ring: str | None, currency: str) -> str:
     told = (
         f"{words.name_of(choice)}, {words.nodes_of(choice)} nodes: {choice.cost_per_month:,.2f} {currency} "
         f"a month, slowest run {words.told(choice.day.makespan)}, {choice.day.idle_share:.0%} idle"
     )
-    ring = f'<circle class="best" cx="{x:.1f}" cy="{y:.1f}" r="11"/>' if is_best else ""
+    circle = f'<circle class="{ring}" cx="{x:.1f}" cy="{y:.1f}" r="{_RADII[ring]}"/>' if ring else ""
     late = "" if choice.is_in_time else " late"
     return (
         f'<g class="mark {_COLOURS[choice.policy]}{late}"><title>{escape(told)}</title>'
-        f"{ring}{_shape(shape, x, y)}</g>"
+        f"{circle}{_shape(shape, x, y)}</g>"
     )
 
 

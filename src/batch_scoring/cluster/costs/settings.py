@@ -23,6 +23,8 @@ class NodeSize:
         Jobs that run on it at once.
     dedicated, low_priority : float
         Price of an hour. A low-priority node may be taken away at any time, which is not simulated.
+    vm_size : str or None
+        What the cloud calls it; by it the nodes of a configured cluster find their price.
 
     Raises
     ------
@@ -34,6 +36,7 @@ class NodeSize:
     tasks: int
     dedicated: float
     low_priority: float
+    vm_size: str | None = None
 
     def __post_init__(self) -> None:
         if self.tasks < 1:
@@ -47,9 +50,13 @@ class NodeSize:
 
 
 def _usual_nodes() -> list[dict[str, Any]]:
+    prices = [
+        ("2 cores", "Standard_D2s_v3", 2, 0.096, 0.0192),
+        ("8 cores", "Standard_D8s_v3", 8, 0.384, 0.0768),
+    ]
     return [
-        {"name": "2 cores", "tasks": 2, "dedicated": 0.096, "low_priority": 0.0192},
-        {"name": "8 cores", "tasks": 8, "dedicated": 0.384, "low_priority": 0.0768},
+        dict(zip(("name", "vm_size", "tasks", "dedicated", "low_priority"), values, strict=True))
+        for values in prices
     ]
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from batch_scoring.cluster.costs.choices import Choice, Schedule
 
 _HEADINGS = ("cluster", "nodes", "a day", "a month", "slowest run", "idle", "")
+# Of a price, what is shown.
+_SMALLEST = 0.005
 
 
 def told(seconds: float) -> str:
@@ -32,7 +34,7 @@ def nodes_of(choice: Choice) -> str:
 
 def name_of(choice: Choice) -> str:
     """The policy and the size of its nodes."""
-    return f"{choice.policy}, {choice.size.name}"
+    return f"{'as configured' if choice.is_configured else choice.policy}, {choice.size.name}"
 
 
 def verdict(choices: Sequence[Choice], currency: str) -> str:
@@ -47,6 +49,32 @@ def verdict(choices: Sequence[Choice], currency: str) -> str:
     return (
         f"Cheapest that ends by {told(best.deadline)}: {name_of(best)}, {nodes_of(best)} nodes, "
         f"{best.cost_per_day:,.2f} {currency} a day, {best.cost_per_month:,.2f} a month."
+    )
+
+
+def beside(configured: Choice, best: Choice, where: str, currency: str) -> str:
+    """How the configured cluster does beside the best one; ``where`` names its settings."""
+    lead = (
+        f"As configured ({where}): {nodes_of(configured)} nodes, "
+        f"{configured.cost_per_day:,.2f} {currency} a day, {configured.cost_per_month:,.2f} a month"
+    )
+    if not configured.day.keeps_up:
+        return f"{lead}, and it falls behind."
+    if not configured.is_in_time:
+        return f"{lead}, and it is too late: the slowest run takes {told(configured.day.makespan)}."
+    if not best.is_in_time:
+        return f"{lead}, and it is in time."
+    more = configured.cost_per_month - best.cost_per_month
+    if abs(more) < _SMALLEST:
+        return f"{lead}, as cheap as that."
+    return f"{lead}, {abs(more):,.2f} {'more' if more > 0 else 'less'} than that."
+
+
+def unpriced(where: str, vm_size: str) -> str:
+    """Why the configured cluster is not simulated, and what to do."""
+    return (
+        f"The nodes of {where} are not simulated, as nobody said what they cost: give a size of node in "
+        f"jobs.costs.nodes the vm_size {vm_size}."
     )
 
 
@@ -73,26 +101,11 @@ def as_table(choices: Sequence[Choice]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def as_json(choices: Sequence[Choice], schedule: Schedule, currency: str) -> dict[str, Any]:
+def as_json(
+    choices: Sequence[Choice], schedule: Schedule, currency: str, configured: Choice | None = None
+) -> dict[str, Any]:
     """All choices as plain values, best first; ``cheapest`` is null where none is in time."""
-    listed = [
-        {
-            "policy": str(choice.policy),
-            "node": choice.size.name,
-            "tasks_per_node": choice.cluster.tasks_per_node,
-            "min_nodes": choice.cluster.min_nodes,
-            "max_nodes": choice.cluster.max_nodes,
-            "price_per_node_hour": choice.price,
-            "node_hours_per_day": choice.day.node_hours,
-            "cost_per_day": choice.cost_per_day,
-            "cost_per_month": choice.cost_per_month,
-            "makespan_seconds": choice.day.makespan,
-            "makespan_seconds_of_runs": choice.day.makespans.tolist(),
-            "idle_share": choice.day.idle_share,
-            "in_time": choice.is_in_time,
-        }
-        for choice in choices
-    ]
+    listed = [_values(choice) for choice in choices]
     return {
         "jobs": len(schedule.durations),
         "work_seconds": sum(schedule.durations),
@@ -100,7 +113,26 @@ def as_json(choices: Sequence[Choice], schedule: Schedule, currency: str) -> dic
         "deadline_seconds": schedule.deadline,
         "currency": currency,
         "cheapest": listed[0] if choices[0].is_in_time else None,
+        "configured": _values(configured) if configured else None,
         "choices": listed,
+    }
+
+
+def _values(choice: Choice) -> dict[str, Any]:
+    return {
+        "policy": str(choice.policy),
+        "node": choice.size.name,
+        "tasks_per_node": choice.cluster.tasks_per_node,
+        "min_nodes": choice.cluster.min_nodes,
+        "max_nodes": choice.cluster.max_nodes,
+        "price_per_node_hour": choice.price,
+        "node_hours_per_day": choice.day.node_hours,
+        "cost_per_day": choice.cost_per_day,
+        "cost_per_month": choice.cost_per_month,
+        "makespan_seconds": choice.day.makespan,
+        "makespan_seconds_of_runs": choice.day.makespans.tolist(),
+        "idle_share": choice.day.idle_share,
+        "in_time": choice.is_in_time,
     }
 
 

@@ -1,0 +1,73 @@
+"""The cluster that an engine's settings describe, simulated like those that `kedro jobs plan` proposes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from batch_scoring.cluster.costs.choices import Choice, Schedule, timing_of
+from batch_scoring.cluster.costs.figures import simulate_day
+from batch_scoring.cluster.costs.settings import CostSettings, NodeSize
+from batch_scoring.cluster.costs.simulation import Cluster, Timing
+from batch_scoring.cluster.settings import JobsParameters
+
+
+@dataclass(frozen=True)
+class Configured:
+    """What the settings of an engine say of its nodes.
+
+    Attributes
+    ----------
+    where : str
+        These settings, such as ``jobs.azure_batch``.
+    vm_size : str
+    low_priority : bool
+    cluster : Cluster
+    timing : Timing
+        What the engine's settings do not say is as in ``jobs.costs``.
+    """
+
+    where: str
+    vm_size: str
+    low_priority: bool
+    cluster: Cluster
+    timing: Timing
+
+    def size_in(self, costs: CostSettings) -> NodeSize | None:
+        """The size of node with its price; None where ``jobs.costs.nodes`` names none of this VM size."""
+        wanted = self.vm_size.casefold()
+        return next((one for one in costs.sizes if (one.vm_size or "").casefold() == wanted), None)
+
+    def choice(self, schedule: Schedule, costs: CostSettings) -> Choice | None:
+        """Simulate a day of the schedule; None where the price is unknown."""
+        size = self.size_in(costs)
+        if size is None:
+            return None
+        price = size.low_priority if self.low_priority else size.dedicated
+        day = simulate_day(schedule.durations, schedule.every, self.cluster, self.timing)
+        return Choice(size, self.cluster, price, schedule.deadline, day, is_configured=True)
+
+
+def configured_cluster(settings: JobsParameters) -> Configured | None:
+    """The nodes of the engine ``jobs.backend``; None where it rents none.
+
+    Azure Batch looks at its queue every ``autoscale_interval``, and stops nodes ``keep_warm`` after their
+    last task. Batch AI runs one job at once on a node; when it looks and when it stops nodes is its own
+    affair, so that is as in ``jobs.costs``.
+    """
+    timing = timing_of(settings.costs)
+    if settings.backend == "azure_batch":
+        pool = settings.azure_batch
+        timing = replace(
+            timing,
+            autoscale_interval=pool.autoscale_interval.total_seconds(),
+            idle_before_stop=pool.keep_warm.total_seconds(),
+        )
+        cluster = Cluster(pool.tasks_per_node, pool.min_nodes, pool.max_nodes)
+        return Configured("jobs.azure_batch", pool.vm_size, pool.low_priority, cluster, timing)
+    if settings.backend == "batch_ai":
+        nodes = settings.batch_ai.cluster
+        least = nodes.max_nodes if nodes.scale == "manual" else nodes.min_nodes
+        is_cheap = nodes.priority == "lowpriority"
+        cluster = Cluster(1, least, nodes.max_nodes)
+        return Configured("jobs.batch_ai.cluster", nodes.vm_size, is_cheap, cluster, timing)
+    return None
