@@ -23,7 +23,8 @@ FIGURES = {
     "parallel_speedup_cold_job",
 }
 
-pytestmark = pytest.mark.slow
+# In one process, so that the benchmark is run once for all of these tests.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("score_fleet")]
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

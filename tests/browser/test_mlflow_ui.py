@@ -13,7 +13,7 @@ from tests.browser.browser import keep_screenshot, open_page
 from tests.fleet_models import make_training
 from tests.mlflow_server import mlflow_server
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("mlflow_ui")]
 
 # MLflow's pages show themselves in pieces on a busy machine.
 PATIENCE_MS = 60_000
