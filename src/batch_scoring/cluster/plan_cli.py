@@ -51,9 +51,9 @@ def plan(
     currency = settings.costs.currency
     verdict = [words.verdict(choices, currency)]
     if engine and configured:
-        verdict.append(words.beside(configured, choices[0], engine.where, currency))
+        verdict.append(words.beside(engine, configured, choices[0], currency))
     elif engine:
-        verdict.append(words.unpriced(engine.where, engine.vm_size))
+        verdict.append(words.unpriced(engine))
     if html is not None:
         from batch_scoring.cluster.costs.page import draw_page
 

@@ -1,5 +1,6 @@
 """The cluster of the settings, simulated beside those that the planner proposes."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from batch_scoring.cluster.batch_ai.settings import BatchAISettings, ClusterSett
 from batch_scoring.cluster.costs import words
 from batch_scoring.cluster.costs.choices import Schedule, all_choices
 from batch_scoring.cluster.costs.configured import configured_cluster
+from batch_scoring.cluster.costs.page import draw_page
 from batch_scoring.cluster.costs.settings import CostSettings
 from batch_scoring.cluster.costs.simulation import Cluster
 from batch_scoring.cluster.settings import JobsParameters
@@ -27,9 +29,13 @@ COSTS = CostSettings(
 FIVE_OF_TWO_MINUTES = Schedule((120.0,) * 5, 3600.0, 3600.0)
 
 
-def simulated(schedule=FIVE_OF_TWO_MINUTES, costs=COSTS, **pool):
-    settings = JobsParameters(backend="azure_batch", azure_batch=AzureBatchSettings(**pool), costs=costs)
-    return configured_cluster(settings).choice(schedule, costs)
+def engine_of(**pool):
+    settings = JobsParameters(backend="azure_batch", azure_batch=AzureBatchSettings(**pool), costs=COSTS)
+    return configured_cluster(settings)
+
+
+def simulated(schedule=FIVE_OF_TWO_MINUTES, **pool):
+    return engine_of(**pool).choice(schedule, COSTS)
 
 
 def figures(choice):
@@ -83,25 +89,41 @@ def test_an_engine_that_rents_no_nodes_has_no_cluster(backend):
 def test_a_size_without_a_price_is_said():
     engine = configured_cluster(JobsParameters(backend="batch_ai", costs=COSTS))
     assert engine.choice(FIVE_OF_TWO_MINUTES, COSTS) is None
-    sentence = words.unpriced(engine.where, engine.vm_size)
+    sentence = words.unpriced(engine)
     assert "jobs.batch_ai.cluster" in sentence and sentence.endswith("the vm_size STANDARD_D2_V2.")
 
 
 def test_it_is_held_against_the_cheapest():
     best = all_choices(FIVE_OF_TWO_MINUTES, COSTS)[0]
 
-    def said(choice, beside=best):
-        return words.beside(choice, beside, "jobs.azure_batch", "EUR")
+    def said(schedule=FIVE_OF_TWO_MINUTES, beside=best, **pool):
+        engine = engine_of(**pool)
+        return words.beside(engine, engine.choice(schedule, COSTS), beside, "EUR")
 
     # The best is one node with two jobs at once, from :04 to :10, gone at :11.
     assert figures(best) == pytest.approx((11, 10))
     # 55 cents an hour are 44 more, 730 hours a month; a node with one job at a tenth of the price 9.4 less.
-    assert said(simulated(max_nodes=10)).startswith("As configured (jobs.azure_batch): 0–10 nodes, 13.20 EUR")
-    assert said(simulated(max_nodes=10)).endswith("a month, 321.20 more than that.")
-    assert said(simulated(max_nodes=1, low_priority=True)).endswith("a month, 68.62 less than that.")
-    assert said(best).endswith("a month, as cheap as that.")
+    ten = said(max_nodes=10)
+    assert ten.startswith(
+        "As configured (jobs.azure_batch): 0–10 dedicated nodes, 13.20 EUR a day, 401.50 a month"
+    )
+    assert ten.endswith(", 321.20 more than that.")
+    cheap = said(max_nodes=1, low_priority=True)
+    assert "0–1 low-priority nodes" in cheap and cheap.endswith(", 68.62 less than that.")
+    assert said(max_nodes=1, tasks_per_node=2).endswith(", as cheap as that.")
     hurried = Schedule((120.0,) * 5, 3600.0, 300.0)
-    assert said(simulated(hurried, max_nodes=10)).endswith("too late: the slowest run takes 6 min.")
-    assert said(simulated(Schedule((3000.0,) * 5, 3600.0, 3600.0), max_nodes=2)).endswith("it falls behind.")
-    too_late = replace(best, deadline=60.0)
-    assert said(simulated(max_nodes=10), beside=too_late).endswith("and it is in time.")
+    assert said(hurried, max_nodes=10).endswith("too late: the slowest run takes 6 min.")
+    assert said(Schedule((3000.0,) * 5, 3600.0, 3600.0), max_nodes=2).endswith("it falls behind.")
+    assert said(max_nodes=10, beside=replace(best, deadline=60.0)).endswith("and it is in time.")
+
+
+def test_one_that_takes_hours_longer_leaves_the_others_where_they_are_on_the_page():
+    schedule = Schedule((600.0,) * 40, 3600.0, 3600.0)
+    choices = all_choices(schedule, COSTS)
+    slow = simulated(schedule, max_nodes=1)
+    assert slow.day.makespan > 5 * choices[0].day.makespan
+    alone, beside = (draw_page(choices, schedule, COSTS, "as given", [], own) for own in (None, slow))
+    (height,) = re.findall(r'class="best" cx="[\d.]+" cy="([\d.]+)"', alone)
+    assert re.findall(r'class="best" cx="[\d.]+" cy="([\d.]+)"', beside) == [height]
+    (edge,) = re.findall(r'class="own" cx="[\d.]+" cy="([\d.]+)"', beside)
+    assert 0 < float(edge) < float(height)

@@ -81,7 +81,7 @@ def test_the_command_holds_the_cluster_of_the_settings_against_the_cheapest(tmp_
     assert [line.split("  ")[0] for line in lines if line.startswith("as configured")] == [
         "as configured, 2 cores"
     ]
-    assert lines[-1].startswith("As configured (jobs.azure_batch): 3 nodes, 6.91 USD a day")
+    assert lines[-1].startswith("As configured (jobs.azure_batch): 3 dedicated nodes, 6.91 USD a day")
     assert lines[-1] in page.read_text(encoding="utf-8")
     told = json.loads(run_plan(*given, "--json"))
     assert (told["configured"]["policy"], told["configured"]["cost_per_day"]) == (

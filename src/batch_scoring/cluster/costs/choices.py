@@ -100,7 +100,7 @@ def all_choices(schedule: Schedule, settings: CostSettings) -> list[Choice]:
         Choice(
             size,
             cluster,
-            settings.price(size),
+            size.price(settings.low_priority),
             schedule.deadline,
             simulate_day(schedule.durations, schedule.every, cluster, timing),
         )

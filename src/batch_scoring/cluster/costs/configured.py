@@ -42,7 +42,7 @@ class Configured:
         size = self.size_in(costs)
         if size is None:
             return None
-        price = size.low_priority if self.low_priority else size.dedicated
+        price = size.price(self.low_priority)
         day = simulate_day(schedule.durations, schedule.every, self.cluster, self.timing)
         return Choice(size, self.cluster, price, schedule.deadline, day, is_configured=True)
 

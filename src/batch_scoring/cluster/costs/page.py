@@ -19,7 +19,9 @@ _COLOURS = {Policy.FROM_ZERO: "zero", Policy.KEEP_WARM: "warm", Policy.FIXED: "f
 _RADII = {"best": 11, "own": 15}  # of the rings; both show where the configured cluster is the best
 _RUNS_SHOWN = 2
 _STEPS = 480  # of a curve of nodes
-_OWN_RING = ", the dashed one around the cluster of your settings"
+_OWN_RING = (
+    ", the dashed one around the cluster of your settings, at the upper edge where it takes longer still"
+)
 _OWN_CURVE = " and the cluster of your settings"
 # Steps of an axis of time, seconds.
 _ROUND = (1, 5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
@@ -99,7 +101,9 @@ def cheapest_of_each(choices: Sequence[Choice]) -> list[Choice]:
 def _scatter(choices: Sequence[Choice], schedule: Schedule, currency: str) -> str:
     costs = [choice.cost_per_month for choice in choices]
     low, high = _decades(min(costs), max(costs))
-    top = 1.1 * max(schedule.deadline if choices[0].is_in_time else 0.0, *(_span(one) for one in choices))
+    # A configured cluster that takes hours longer would leave no room to tell the others apart.
+    spans = [_span(one) for one in choices if not one.is_configured]
+    top = 1.1 * max(schedule.deadline if choices[0].is_in_time else 0.0, *spans)
     shapes = {size: place for place, size in enumerate(dict.fromkeys(one.size.name for one in choices))}
 
     def x(cost: float) -> float:
@@ -125,7 +129,7 @@ def _scatter(choices: Sequence[Choice], schedule: Schedule, currency: str) -> st
         )
     # The best is drawn last, on top of those that cost the same.
     for choice in reversed(choices):
-        place = x(choice.cost_per_month), y(_span(choice))
+        place = x(choice.cost_per_month), y(min(_span(choice), top))
         ring = "best" if choice is choices[0] else "own" if choice.is_configured else None
         parts.append(_mark(choice, *place, shapes[choice.size.name], ring, currency))
     label = "Cost of a month and time of the slowest run, of every cluster that was simulated"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -48,16 +48,20 @@ class NodeSize:
                     "write what an hour costs, 0 or more"
                 )
 
+    def price(self, low_priority: bool) -> float:
+        """What an hour of it costs."""
+        return self.low_priority if low_priority else self.dedicated
+
+
+# As in conf/base/parameters_jobs.yml.
+_USUAL_SIZES = (
+    NodeSize("2 cores", 2, 0.096, 0.0192, "Standard_D2s_v3"),
+    NodeSize("8 cores", 8, 0.384, 0.0768, "Standard_D8s_v3"),
+)
+
 
 def _usual_nodes() -> list[dict[str, Any]]:
-    prices = [
-        ("2 cores", "Standard_D2s_v3", 2, 0.096, 0.0192),
-        ("8 cores", "Standard_D8s_v3", 8, 0.384, 0.0768),
-    ]
-    return [
-        dict(zip(("name", "vm_size", "tasks", "dedicated", "low_priority"), values, strict=True))
-        for values in prices
-    ]
+    return [asdict(size) for size in _USUAL_SIZES]
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,3 @@ class CostSettings:
             read_parameters(NodeSize, values, f"{WHERE}.nodes: node {place}")
             for place, values in enumerate(self.nodes, 1)
         ]
-
-    def price(self, size: NodeSize) -> float:
-        """What an hour of a node costs."""
-        return size.low_priority if self.low_priority else size.dedicated

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from batch_scoring.cluster.costs.choices import Choice, Schedule
+from batch_scoring.cluster.costs.configured import Configured
 
 _HEADINGS = ("cluster", "nodes", "a day", "a month", "slowest run", "idle", "")
-# Of a price, what is shown.
-_SMALLEST = 0.005
+# Two costs that differ by less are shown as the same.
+_NO_DIFFERENCE = 0.005
 
 
 def told(seconds: float) -> str:
@@ -52,10 +53,11 @@ def verdict(choices: Sequence[Choice], currency: str) -> str:
     )
 
 
-def beside(configured: Choice, best: Choice, where: str, currency: str) -> str:
-    """How the configured cluster does beside the best one; ``where`` names its settings."""
+def beside(engine: Configured, configured: Choice, best: Choice, currency: str) -> str:
+    """How the configured cluster does beside the best one."""
+    kind = "low-priority" if engine.low_priority else "dedicated"
     lead = (
-        f"As configured ({where}): {nodes_of(configured)} nodes, "
+        f"As configured ({engine.where}): {nodes_of(configured)} {kind} nodes, "
         f"{configured.cost_per_day:,.2f} {currency} a day, {configured.cost_per_month:,.2f} a month"
     )
     if not configured.day.keeps_up:
@@ -65,16 +67,16 @@ def beside(configured: Choice, best: Choice, where: str, currency: str) -> str:
     if not best.is_in_time:
         return f"{lead}, and it is in time."
     more = configured.cost_per_month - best.cost_per_month
-    if abs(more) < _SMALLEST:
+    if abs(more) < _NO_DIFFERENCE:
         return f"{lead}, as cheap as that."
     return f"{lead}, {abs(more):,.2f} {'more' if more > 0 else 'less'} than that."
 
 
-def unpriced(where: str, vm_size: str) -> str:
+def unpriced(engine: Configured) -> str:
     """Why the configured cluster is not simulated, and what to do."""
     return (
-        f"The nodes of {where} are not simulated, as nobody said what they cost: give a size of node in "
-        f"jobs.costs.nodes the vm_size {vm_size}."
+        f"The nodes of {engine.where} are not simulated, as nobody said what they cost: give a size of node "
+        f"in jobs.costs.nodes the vm_size {engine.vm_size}."
     )
 
 
@@ -104,7 +106,10 @@ def as_table(choices: Sequence[Choice]) -> str:
 def as_json(
     choices: Sequence[Choice], schedule: Schedule, currency: str, configured: Choice | None = None
 ) -> dict[str, Any]:
-    """All choices as plain values, best first; ``cheapest`` is null where none is in time."""
+    """All choices as plain values, best first; ``cheapest`` is null where none is in time.
+
+    ``configured`` is null where the engine rents no nodes, or nobody said what they cost.
+    """
     listed = [_values(choice) for choice in choices]
     return {
         "jobs": len(schedule.durations),
