@@ -10,7 +10,8 @@ import pytest
 
 from tests.emulators.container_jobs import container_runner
 from tests.emulators.containers import HOME, Podman
-from tests.emulators.nodes import ERR, OUT, End, Nodes, Work
+from tests.emulators.nodes import Nodes
+from tests.emulators.work import ERR, OUT, End, Work
 
 pytestmark = [pytest.mark.containers, pytest.mark.slow, pytest.mark.xdist_group("containers")]
 

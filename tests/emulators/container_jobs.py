@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from tests.emulators.containers import HARDENED, Podman, run_options
-from tests.emulators.nodes import ERR, OUT, KilledWith, Runner, Work
+from tests.emulators.work import ERR, OUT, KilledWith, Runner, Work
 
 
 class ContainerJob(KilledWith):

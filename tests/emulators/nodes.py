@@ -1,148 +1,18 @@
-"""A pool of nodes that really run jobs, as processes of this machine: what the stand-ins for clusters share.
-
-The container image of a job is stood in for by this Python environment and the project's folder.
-"""
+"""A pool of nodes that run jobs: what the stand-ins for clusters share."""
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
-import sys
 import threading
-import time
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from datetime import datetime
 from pathlib import Path
 
-PROJECT = Path(__file__).parents[2]
-OUT, ERR = "stdout.txt", "stderr.txt"
-
-
-class Clock:
-    """The service's time: it begins now, and passes ``speed`` times as fast as ours."""
-
-    def __init__(self, speed: float = 1.0) -> None:
-        self.speed = speed
-        self._began, self._zero = datetime.now(UTC), time.monotonic()
-
-    def now(self) -> datetime:
-        return self._began + timedelta(seconds=(time.monotonic() - self._zero) * self.speed)
-
-    def real(self, seconds: float) -> float:
-        """How long so many of the service's seconds take here."""
-        return seconds / self.speed
-
-
-class Fault(StrEnum):
-    """What can befall a job or a node."""
-
-    IMAGE = "image pull failure"
-    STUCK = "stuck job"
-    NODE_LOST = "node lost"
-    SLOW_START = "slow start"
-
-
-class Faults:
-    """Faults on demand, each for the next jobs (or nodes) that it fits."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: list[tuple[Fault, Callable[[Hashable], bool], float, int]] = []
-        self.happened: Counter[Fault] = Counter()
-
-    def add(
-        self,
-        fault: Fault,
-        times: int = 1,
-        seconds: float = 0.0,
-        fits: Callable[[Hashable], bool] = lambda key: True,
-    ) -> None:
-        """``seconds`` after the job's start a node is lost; by so many more a slow one starts."""
-        with self._lock:
-            self._waiting.append((fault, fits, seconds, times))
-
-    def take(self, fault: Fault, key: Hashable) -> float | None:
-        """The seconds of the first one of this kind that fits, which is used up; else None."""
-        with self._lock:
-            for index, (kind, fits, seconds, times) in enumerate(self._waiting):
-                if kind is fault and fits(key):
-                    self._waiting[index : index + 1] = [(kind, fits, seconds, times - 1)] if times > 1 else []
-                    self.happened[fault] += 1
-                    return seconds
-        return None
-
-
-class End(StrEnum):
-    """How a job ended."""
-
-    EXITED = "exited"
-    NODE_LOST = "node lost"
-    IMAGE = "image pull failure"
-    TOO_LONG = "took too long"
-    CANCELLED = "cancelled"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The end of one start of a job; ``exit_code`` is None where no process came to an end by itself."""
-
-    key: Hashable
-    node: str
-    end: End
-    exit_code: int | None
-    folder: Path | None
-
-
-@dataclass(frozen=True)
-class Work:
-    """A job to be started once. The callbacks come from other threads, without any lock held.
-
-    ``on_start(node, folder)`` comes before the process; ``folder`` will hold stdout.txt and stderr.txt.
-    ``on_end(outcome)`` comes exactly once for each work, also for one that was never started.
-    """
-
-    key: Hashable
-    command: Sequence[str]
-    environment: Mapping[str, str] = field(default_factory=dict)
-    on_start: Callable[[str, Path], None] = lambda node, folder: None
-    on_end: Callable[[Outcome], None] = lambda outcome: None
-    limit_seconds: float | None = None
-    image: str = ""
-    options: Sequence[str] = ()  # of the container; none: those of the runner
-
-
-class KilledWith(subprocess.Popen):
-    """The process of a job that goes on elsewhere, as a container does, when the process is killed."""
-
-    def after_kill(self) -> None:
-        """End the job itself."""
-        raise NotImplementedError
-
-
-Runner = Callable[[Work, Path], subprocess.Popen]
-
-
-def run_process(work: Work, folder: Path) -> subprocess.Popen:
-    """Start a job as a process group of its own, with the environment it asks for and no more."""
-    first, *others = work.command
-    environment = {
-        name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME", "LANG") if name in os.environ
-    }
-    with (folder / OUT).open("wb") as out, (folder / ERR).open("wb") as err:
-        return subprocess.Popen(
-            [sys.executable if first in ("python", "python3") else first, *others],
-            cwd=PROJECT,
-            env=environment | dict(work.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            start_new_session=True,
-        )
+from tests.emulators.clock import Clock
+from tests.emulators.node_faults import Fault, Faults
+from tests.emulators.work import ERR, End, Outcome, Runner, Work, kill, run_process
 
 
 @dataclass
@@ -385,33 +255,3 @@ class Nodes:
 
     def _turn(self, node: Node, state: str) -> None:
         node.state, node.since = state, self.clock.now()
-
-
-def kill(process: subprocess.Popen) -> None:
-    """Kill all of a job, wherever it is."""
-    has_ended = process.returncode is not None
-    _kill_group(process)
-    if isinstance(process, KilledWith) and not has_ended:
-        process.after_kill()
-
-
-def _kill_group(process: subprocess.Popen) -> None:
-    """Kill all of a job, as the end of a container does: also what has a process group of its own by now."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    while others := _of_session(process.pid):
-        for pid in others:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.001)
-
-
-def _of_session(session: int) -> list[int]:
-    """The processes of a session that are not dead yet."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            state, _, _, its_session, *_ = place.read_text().rpartition(")")[2].split()
-            if int(its_session) == session and state not in "ZX":
-                found.append(int(place.parent.name))
-    return found

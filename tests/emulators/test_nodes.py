@@ -3,7 +3,9 @@ import time
 
 import pytest
 
-from tests.emulators.nodes import OUT, End, Fault, Faults, Nodes, Work, run_process
+from tests.emulators.node_faults import Fault, Faults
+from tests.emulators.nodes import Nodes
+from tests.emulators.work import OUT, End, Work, run_process
 
 pytestmark = pytest.mark.slow  # processes
 

@@ -18,15 +18,16 @@ from tests.emulators.batch_ai.answers import Answer
 from tests.emulators.batch_ai.service import Service as BatchAI
 from tests.emulators.batch_ai.storage import AzuriteStorage
 from tests.emulators.certificates import make_certificate
+from tests.emulators.clock import Clock
 from tests.emulators.container_instances import ContainerInstances
 from tests.emulators.container_jobs import container_runner
 from tests.emulators.containers import Podman
 from tests.emulators.event_hubs.process import EventHubsProcess
 from tests.emulators.identity import Identity, IdentityServer
 from tests.emulators.logic_app import LogicApp
-from tests.emulators.nodes import Clock, Runner, Work
 from tests.emulators.registry import Registry
 from tests.emulators.tls_router import Target, TlsRouter
+from tests.emulators.work import Runner, Work
 from tests.rehearsal.network import IDENTITY_ADDRESS, furnish
 
 HTTPS, AMQPS = 443, 5671

@@ -16,7 +16,7 @@ from batch_scoring.cluster.jobs import JobSpec
 from batch_scoring.cluster.settings import JobsParameters
 from tests.emulators.azure_batch import AzureBatch
 from tests.emulators.azure_batch.server import ACCOUNT
-from tests.emulators.nodes import run_process
+from tests.emulators.work import run_process
 
 AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
 RUN = "score-20260105t100000z"

@@ -16,7 +16,7 @@ from tests.emulators.azure_batch.known_differences import (
     HOST,
     is_known,
 )
-from tests.emulators.nodes import Fault
+from tests.emulators.node_faults import Fault
 from tests.emulators.oav import Exchange, Validator, require
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ from batch_scoring.cluster.azure_batch import client
 from batch_scoring.cluster.jobs import State
 from batch_scoring.fleet.errors import InputError
 from tests.cluster.azure_batch.conftest import RUN, specs
-from tests.emulators.nodes import Fault
+from tests.emulators.node_faults import Fault
 
 pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
 

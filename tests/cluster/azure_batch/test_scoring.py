@@ -18,7 +18,7 @@ from batch_scoring.cluster.settings import JobsParameters
 from tests.cluster.azure_batch.conftest import RUN, specs
 from tests.emulators.azure_batch import AzureBatch
 from tests.emulators.azure_batch.server import ACCOUNT
-from tests.emulators.nodes import Fault
+from tests.emulators.node_faults import Fault
 from tests.end_to_end.workspaces import PROJECT, Workspace
 
 pytestmark = pytest.mark.slow

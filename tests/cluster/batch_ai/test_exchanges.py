@@ -7,7 +7,7 @@ from azure.mgmt.batchai import models
 from batch_scoring.cluster.batch_ai.settings import FileServerSettings
 from batch_scoring.cluster.jobs import State
 from tests.cluster.batch_ai.stand_in import LOGS, RUN, VAULT, specs, wait
-from tests.emulators.nodes import Fault
+from tests.emulators.node_faults import Fault
 from tests.emulators.oav import Exchange, Validator, require
 
 DESCRIPTION = "batchai/resource-manager/Microsoft.BatchAI/stable/2018-05-01/*.json"

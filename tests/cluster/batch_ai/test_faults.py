@@ -11,7 +11,8 @@ from batch_scoring.cluster.batch_ai.backend import BatchAIBackend
 from batch_scoring.cluster.jobs import State
 from batch_scoring.fleet.errors import InputError
 from tests.cluster.batch_ai.stand_in import LOGS, RUN, specs, wait
-from tests.emulators.nodes import Clock, Fault
+from tests.emulators.clock import Clock
+from tests.emulators.node_faults import Fault
 
 pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
 

@@ -11,7 +11,7 @@ from batch_scoring.cluster import scheduler
 from batch_scoring.cluster.jobs import State
 from batch_scoring.cluster.records import Records
 from batch_scoring.cluster.workspace import Workspace as Planned
-from tests.emulators.nodes import Fault
+from tests.emulators.node_faults import Fault
 from tests.end_to_end.workspaces import Workspace
 
 pytestmark = pytest.mark.slow

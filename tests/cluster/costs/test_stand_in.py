@@ -16,7 +16,7 @@ from batch_scoring.cluster.costs.settings import CostSettings
 from batch_scoring.cluster.costs.simulation import simulate
 from batch_scoring.cluster.settings import JobsParameters
 from tests.emulators.azure_batch.account import Account
-from tests.emulators.nodes import Clock
+from tests.emulators.clock import Clock
 
 pytestmark = pytest.mark.slow  # its time is real, if forty times as fast
 

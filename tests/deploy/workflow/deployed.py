@@ -11,10 +11,11 @@ from pathlib import Path
 from batch_scoring.deploy.workflow import workflow_definition
 from tests.emulators.arm import Arm, ArmServer
 from tests.emulators.arm.server import AUDIENCES
+from tests.emulators.clock import Clock
 from tests.emulators.container_instances import ContainerInstances
 from tests.emulators.identity import issue
 from tests.emulators.logic_app import LogicApp
-from tests.emulators.nodes import Clock, Runner, run_process
+from tests.emulators.work import Runner, run_process
 
 HOUR = datetime(2026, 1, 7, 10, tzinfo=UTC)
 GROUP = "rg-fleet"

@@ -9,7 +9,8 @@ import pytest
 
 from tests.deploy.workflow.deployed import HOUR, deployed
 from tests.emulators.container_instances.group import Group
-from tests.emulators.nodes import ERR, OUT, Fault
+from tests.emulators.node_faults import Fault
+from tests.emulators.work import ERR, OUT
 
 pytestmark = pytest.mark.slow  # a server each
 

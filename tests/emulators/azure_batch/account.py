@@ -11,7 +11,9 @@ from typing import Any
 from tests.emulators.azure_batch.errors import BatchError, conflict, missing
 from tests.emulators.azure_batch.job import Job, Task
 from tests.emulators.azure_batch.pool import Pool
-from tests.emulators.nodes import Clock, End, Faults, Outcome, Runner, Work, run_process
+from tests.emulators.clock import Clock
+from tests.emulators.node_faults import Faults
+from tests.emulators.work import End, Outcome, Runner, Work, run_process
 
 MOST_TASKS_AT_ONCE = 100
 Upload = Callable[[str, str, bytes], None]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.emulators.azure_batch.times import as_text, seconds_of
-from tests.emulators.nodes import End, Outcome
+from tests.emulators.work import End, Outcome
 
 # What the service says of tasks that failed, by how they ended.
 FAILURES = {

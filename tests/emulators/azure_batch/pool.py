@@ -11,7 +11,10 @@ from typing import Any
 from tests.emulators.azure_batch import formula
 from tests.emulators.azure_batch.errors import BatchError
 from tests.emulators.azure_batch.times import as_text, seconds_of
-from tests.emulators.nodes import Clock, Faults, Nodes, Runner
+from tests.emulators.clock import Clock
+from tests.emulators.node_faults import Faults
+from tests.emulators.nodes import Nodes
+from tests.emulators.work import Runner
 
 _NODE_STATES = [
     "creating",

@@ -7,7 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tests.emulators.nodes import Clock, Faults, Nodes, Runner, Work, run_process
+from tests.emulators.clock import Clock
+from tests.emulators.node_faults import Faults
+from tests.emulators.nodes import Nodes
+from tests.emulators.work import Runner, Work, run_process
 
 
 class Cluster:

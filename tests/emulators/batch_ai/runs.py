@@ -13,7 +13,8 @@ from typing import Any
 
 from tests.emulators.batch_ai.clusters import Cluster
 from tests.emulators.batch_ai.mounting import CannotMountError, Mounter
-from tests.emulators.nodes import ERR, OUT, Clock, End, Outcome, Work
+from tests.emulators.clock import Clock
+from tests.emulators.work import ERR, OUT, End, Outcome, Work
 
 # How a start of a job that came to no exit code is reported. The service's codes are in no published list;
 # FailedStartingContainer is what its users have quoted.

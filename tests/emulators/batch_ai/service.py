@@ -17,7 +17,9 @@ from tests.emulators.batch_ai.mounting import CannotMountError, Mounter
 from tests.emulators.batch_ai.resources import PROVIDER, REQUIRED, Path, Resource, Resources, without_secrets
 from tests.emulators.batch_ai.runs import Run
 from tests.emulators.batch_ai.storage import AzuriteStorage, FolderStorage
-from tests.emulators.nodes import Clock, Faults, Runner, run_process
+from tests.emulators.clock import Clock
+from tests.emulators.node_faults import Faults
+from tests.emulators.work import Runner, run_process
 
 VERSION = "2018-05-01"
 _TYPES = {

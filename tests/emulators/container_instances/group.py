@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.emulators.nodes import ERR, OUT, Fault, Faults, Runner, Work, kill
+from tests.emulators.node_faults import Fault, Faults
+from tests.emulators.work import ERR, OUT, Runner, Work, kill
 
 
 class Group:

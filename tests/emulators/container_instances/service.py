@@ -10,7 +10,8 @@ from urllib.parse import parse_qs
 
 from tests.emulators.batch_ai.answers import Answer, Answers, RefusedError
 from tests.emulators.container_instances.group import Group
-from tests.emulators.nodes import Faults, Runner, run_process
+from tests.emulators.node_faults import Faults
+from tests.emulators.work import Runner, run_process
 
 VERSION = "2023-05-01"
 _PATH = re.compile(

@@ -7,15 +7,23 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from proton import Condition, Delivery, Described, Endpoint, Link, Message, int32, symbol
+from proton import Condition, Delivery, Endpoint, Link, Message, int32, symbol
 from proton._events import Handler
 from proton.handlers import Handshaker
 
 from tests.emulators.event_hubs.faults import FaultFile
 from tests.emulators.event_hubs.hub import Hub, split_batch
+from tests.emulators.event_hubs.links import (
+    ConnectionState,
+    Node,
+    Reader,
+    Writer,
+    epoch_of,
+    position_of,
+    refuse,
+)
 from tests.emulators.event_hubs.management import describe
 from tests.emulators.event_hubs.partition_log import PartitionLog
 from tests.emulators.event_hubs.sockets import break_off
@@ -28,55 +36,8 @@ SLOW_PARTITION_EVENTS = 100
 TICK_SECONDS = 0.1
 
 _ADDRESS = re.compile(r"([^/]+)(?:/ConsumerGroups/([^/]+))?(?:/Partitions/([^/]+))?/?", re.IGNORECASE)
-_SELECTOR = re.compile(r"amqp\.annotation\.x-opt-(offset|sequence-number|enqueued-time) (>=?) '(.*)'")
 _BUSY = "com.microsoft:server-busy"
 _BUSY_TEXT = "The request was terminated because the namespace is being throttled. Error code : 50002."
-
-
-@dataclass(eq=False)
-class Reader:
-    """A receiving client: where it is in a partition, on behalf of a consumer group."""
-
-    link: Any
-    hub: Hub
-    partition: PartitionLog
-    group: str
-    epoch: int | None
-    position: int
-    since_redelivery: int = 0
-    quiet_until: float = 0.0
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        return self.hub.name, self.group, self.partition.name
-
-
-@dataclass(frozen=True)
-class Writer:
-    """A sending client: to a hub, or to one partition of it."""
-
-    hub: Hub
-    partition: PartitionLog | None
-
-
-@dataclass(frozen=True)
-class Node:
-    """One end of a request and response pair: ``$cbs`` or ``$management``."""
-
-    name: str
-
-
-class ConnectionState:
-    """What the broker keeps of a connection: tokens, the links that answer, and events carried."""
-
-    def __init__(self) -> None:
-        self.grants: dict[str, Grant] = {}
-        self.answers: dict[str, Any] = {}
-        self.events = 0
-        self.is_doomed = False
-
-    def may_open(self, hub: str, now: float) -> bool:
-        return any(grant.covers(hub, now) for grant in self.grants.values())
 
 
 class Broker(Handshaker):
@@ -130,7 +91,7 @@ class Broker(Handshaker):
                 if not self._state(reader.link.connection).may_open(reader.hub.name, self._now()):
                     self._forget(reader.link)
                     text = "ExpiredToken: The token is expired. The link is closed."
-                    _refuse(reader.link, "amqp:unauthorized-access", text)
+                    refuse(reader.link, "amqp:unauthorized-access", text)
                 else:
                     self._pump(reader)
         for hub in self._hubs.values():
@@ -174,16 +135,16 @@ class Broker(Handshaker):
         if not self._state(link.connection).may_open(name, self._now()):
             claim = "Send" if link.is_receiver else "Listen"
             text = f"Unauthorized access. '{claim}' claim(s) are required. Resource: '{address}'."
-            return _refuse(link, "amqp:unauthorized-access", text)
+            return refuse(link, "amqp:unauthorized-access", text)
         hub = self._hubs.get(name.lower())
         if hub is None or (link.is_sender and (group or "").lower() not in hub.groups):
-            return _refuse(link, "amqp:not-found", f"The messaging entity '{address}' could not be found.")
+            return refuse(link, "amqp:not-found", f"The messaging entity '{address}' could not be found.")
         partition = hub.partition(partition_name)
         if partition is None and (partition_name is not None or link.is_sender):
             text = (
                 f"The specified partition is invalid. It should be between 0 and {len(hub.partitions) - 1}."
             )
-            return _refuse(link, "com.microsoft:argument-out-of-range", text)
+            return refuse(link, "com.microsoft:argument-out-of-range", text)
         if link.is_receiver:
             link.role = Writer(hub, partition)
             link.open()
@@ -196,9 +157,9 @@ class Broker(Handshaker):
         faults = self._faults.refresh()
         if faults.busy_receivers > 0:
             faults.busy_receivers -= 1
-            return _refuse(link, _BUSY, _BUSY_TEXT)
-        epoch = _epoch(link)
-        reader = Reader(link, hub, partition, group, epoch, _position(link, partition))
+            return refuse(link, _BUSY, _BUSY_TEXT)
+        epoch = epoch_of(link)
+        reader = Reader(link, hub, partition, group, epoch, position_of(link, partition))
         others = self._readers[reader.key]
         highest = max((other.epoch for other in others if other.epoch is not None), default=None)
         if highest is not None and (epoch is None or epoch < highest):
@@ -206,10 +167,10 @@ class Broker(Handshaker):
                 f"At least one receiver for the endpoint is created with epoch of '{highest}', "
                 f"and so receiver with epoch '{epoch}' is not allowed."
             )
-            return _refuse(link, "amqp:link:stolen", text)
+            return refuse(link, "amqp:link:stolen", text)
         if epoch is None and len(others) >= RECEIVERS_PER_GROUP:
             text = "Exceeded the maximum number of allowed receivers per partition, which is 5."
-            return _refuse(link, "amqp:resource-limit-exceeded", text)
+            return refuse(link, "amqp:resource-limit-exceeded", text)
         if epoch is not None:
             for other in list(others):
                 others.remove(other)
@@ -217,7 +178,7 @@ class Broker(Handshaker):
                     f"New receiver with higher epoch of '{epoch}' is created hence current receiver "
                     f"with epoch '{other.epoch}' is getting disconnected."
                 )
-                _refuse(other.link, "amqp:link:stolen", text)
+                refuse(other.link, "amqp:link:stolen", text)
         others.append(reader)
         link.role = reader
         link.open()
@@ -383,33 +344,3 @@ class _Tick(Handler):
     def on_timer_task(self, event: Any) -> None:
         self._broker.tick()
         event.container.schedule(TICK_SECONDS, self)
-
-
-def _epoch(link: Any) -> int | None:
-    properties = link.remote_properties or {}
-    epochs = (int(value) for name, value in properties.items() if str(name) == "com.microsoft:epoch")
-    return next(epochs, None)
-
-
-def _position(link: Any, partition: PartitionLog) -> int:
-    """Where the selector filter of a receiver lets it begin; the oldest event without a filter."""
-    filters = link.remote_source.filter
-    filters.rewind()
-    selector = None
-    while filters.next():
-        for value in (filters.get_object() or {}).values():
-            selector = str(value.value if isinstance(value, Described) else value)
-    if selector is None:
-        return partition.first_sequence
-    found = _SELECTOR.fullmatch(selector)
-    assert found, f"a selector this stand-in does not know: {selector}"
-    field, operator, value = found.groups()
-    return partition.find(field, value, inclusive=operator == ">=")
-
-
-def _refuse(link: Any, condition: str, text: str) -> None:
-    """Close a link with an error, as the service does: opened first when it was not yet."""
-    if not link.state & Endpoint.LOCAL_ACTIVE:
-        link.open()
-    link.condition = Condition(condition, text)
-    link.close()

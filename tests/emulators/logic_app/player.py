@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.emulators.clock import Clock
 from tests.emulators.identity import issue
 from tests.emulators.logic_app.definition import check
 from tests.emulators.logic_app.expressions import PURE, ExpressionError, evaluate
 from tests.emulators.logic_app.http_action import Sender, seconds_of
-from tests.emulators.nodes import Clock
 
 _UNITS = {"Second": 1, "Minute": 60, "Hour": 3600, "Day": 86400}
 
