@@ -115,7 +115,7 @@ CONTAINER_PACKAGES := podman runc docker-registry mmdebstrap iproute2
 	@touch $@
 
 # One stamp a set of extras, so that a changed lock or pyproject installs again.
-$(VENV)/.run $(VENV)/.dev $(VENV)/.bench: pyproject.toml requirements.lock $(wildcard src/batch_scoring/fleet/*.[ch])
+$(VENV)/.run $(VENV)/.dev $(VENV)/.bench: pyproject.toml requirements.lock $(wildcard src/batch_scoring/detection/kernel/*.[ch])
 	@command -v cc >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null; } || \
 	  echo "no C compiler and no right to install one: NumPy will score, several times slower"

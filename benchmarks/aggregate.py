@@ -28,10 +28,10 @@ import numpy as np
 import out_of_core
 import pyarrow as pa
 
-from batch_scoring.fleet.device_ranges import BATCH_ROWS, device_ranges
-from batch_scoring.fleet.overlap import computed
-from batch_scoring.fleet.tables import READINGS
-from batch_scoring.fleet.windows import aggregate_readings
+from batch_scoring.core.prefetch import computed
+from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges
+from batch_scoring.tables.schemas import READINGS
+from batch_scoring.windows.features import aggregate_readings
 
 WINDOW_US = 300_000_000
 INTERVAL_US = 60_000_000

@@ -113,12 +113,12 @@ def on(engine: str, address: str | None = None) -> Callable[[Path], float]:
     """A function that scores a workspace by an engine, one job at a time, and tells the seconds."""
 
     def score(data: Path) -> float:
-        from batch_scoring.cluster import scheduler
-        from batch_scoring.cluster.choosing import open_backend
-        from batch_scoring.cluster.dask_settings import DaskSettings
-        from batch_scoring.cluster.records import Records
-        from batch_scoring.cluster.settings import JobsParameters, LocalSettings
-        from batch_scoring.cluster.workspace import Workspace
+        from batch_scoring.jobs import scheduler
+        from batch_scoring.jobs.backends import open_backend
+        from batch_scoring.jobs.backends.dask.settings import DaskSettings
+        from batch_scoring.jobs.records import Records
+        from batch_scoring.jobs.settings import JobsParameters, LocalSettings
+        from batch_scoring.jobs.workspace import Workspace
 
         settings = JobsParameters(
             backend=engine, local=LocalSettings(processes=1), dask=DaskSettings(scheduler=address)

@@ -11,12 +11,12 @@ import pyarrow as pa
 from fleets import FIRST_WINDOW_US, RECIPE, TRAIN, WINDOW_US, Bases, Part, lists, parts
 from workspace import SENSOR, Fleet
 
-from batch_scoring.fleet import model_file
-from batch_scoring.fleet.combined_fit import Detector, Series, fit_combined
-from batch_scoring.fleet.model import FleetInfo, FleetModel
-from batch_scoring.fleet.one_class_svm import FitParameters
-from batch_scoring.fleet.windows import DEFAULT_FEATURES
-from batch_scoring.publishing import publish
+from batch_scoring.detection import model_file
+from batch_scoring.detection.detectors.combined_fit import Detector, Series, fit_combined
+from batch_scoring.detection.detectors.one_class_svm import FitParameters
+from batch_scoring.detection.model import FleetInfo, FleetModel
+from batch_scoring.registry.published import publish
+from batch_scoring.windows.features import DEFAULT_FEATURES
 
 PARAMETERS = FitParameters(detector="combined", false_alarm_rate=0.01)
 

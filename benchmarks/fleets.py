@@ -28,14 +28,14 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 from workspace import PARTITION, SENSOR, WINDOWS, Fleet, open_fleet
 
-from batch_scoring.datasets.arrow_parquet import Stream
 from batch_scoring.datasets.partitions import ArrowPartitions
-from batch_scoring.fleet import model_file
-from batch_scoring.fleet.fingerprints import row_fingerprints
-from batch_scoring.fleet.model import MODELS, FleetInfo, FleetModel
-from batch_scoring.fleet.tables import windows_schema
-from batch_scoring.fleet.windows import DEFAULT_FEATURES
-from batch_scoring.publishing import publish
+from batch_scoring.detection import model_file
+from batch_scoring.detection.model import FleetInfo, FleetModel
+from batch_scoring.registry.published import publish
+from batch_scoring.tables.fingerprints import row_fingerprints
+from batch_scoring.tables.schemas import MODELS, windows_schema
+from batch_scoring.tables.streams import Stream
+from batch_scoring.windows.features import DEFAULT_FEATURES
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]

@@ -19,9 +19,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 from threadpoolctl import threadpool_limits
 
-from batch_scoring.fleet import kernel_compiled, kernel_numpy
-from batch_scoring.fleet.kernel import score_rows
-from batch_scoring.fleet.model import RbfModels
+from batch_scoring.detection.kernel import compiled as kernel_compiled
+from batch_scoring.detection.kernel import in_numpy, score_rows
+from batch_scoring.detection.kernel.rbf_models import RbfModels
 
 WINDOWS, TRAIN, ROUNDS = 12, 600, 7
 NAMES = {
@@ -79,7 +79,7 @@ def measure(n_models: int, d: int) -> dict[str, float]:
         return score_rows(models, X, offsets, n_threads)[0]
 
     def numpy() -> np.ndarray:
-        return score_rows(models, X, offsets, 1, kernel_numpy.score_models)[0]
+        return score_rows(models, X, offsets, 1, in_numpy.score_models)[0]
 
     expected = sklearn()
     for scores in (ours(1), ours(2), numpy()):

@@ -73,7 +73,7 @@ def _fill(hubs: EventHubsProcess, events: int) -> None:
 def _bare(hubs: EventHubsProcess, events: int) -> float:
     from azure.eventhub.aio import EventHubConsumerClient
 
-    from batch_scoring.datasets.event_hub.drain import PREFETCH
+    from batch_scoring.event_hub.drain import PREFETCH
 
     async def receive() -> float:
         client = EventHubConsumerClient.from_connection_string(hubs.connection_string(), "$Default")

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from timed_process import run
 
-from batch_scoring.datasets.arrow_parquet import Stream
 from batch_scoring.datasets.partitions import ArrowPartitions
-from batch_scoring.fleet.tables import READINGS
+from batch_scoring.tables.schemas import READINGS
+from batch_scoring.tables.streams import Stream
 
 PROJECT = Path(__file__).resolve().parents[1]
 DAY = date(2026, 1, 5)

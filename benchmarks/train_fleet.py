@@ -72,10 +72,10 @@ def name_of(device: int) -> str:
 
 def write_windows(folder: Path, devices: int) -> None:
     """The windows as `aggregate` leaves them, day by day, and no refused readings."""
-    from batch_scoring.datasets.arrow_parquet import Stream
     from batch_scoring.datasets.partitions import ArrowPartitions
-    from batch_scoring.fleet.fingerprints import TableDigest
-    from batch_scoring.fleet.tables import windows_schema
+    from batch_scoring.tables.fingerprints import TableDigest
+    from batch_scoring.tables.schemas import windows_schema
+    from batch_scoring.tables.streams import Stream
 
     schema = windows_schema(FEATURES)
 
@@ -170,8 +170,8 @@ def run_ours(arguments: Sequence[str]) -> None:
     """`kedro run` with a clock on what goes to MLflow, which it prints at its end."""
     from kedro.framework.cli import main
 
-    from batch_scoring import tracking
     from batch_scoring.datasets.fleet_models import TrackedFleetModels
+    from batch_scoring.registry import tracking
 
     spent = {"mlflow": 0.0}
 
@@ -215,8 +215,8 @@ def require_equal(folder: Path, devices: int) -> None:
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import OneClassSVM
 
-    from batch_scoring.fleet.kernel import decision_function
-    from batch_scoring.publishing import load_published
+    from batch_scoring.detection.kernel import decision_function
+    from batch_scoring.registry.published import load_published
 
     model = load_published(folder / "06_models/published", SENSOR).verify().model
     if model.devices.to_pylist() != [name_of(device) for device in range(devices)]:

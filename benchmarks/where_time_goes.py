@@ -27,12 +27,13 @@ import pyarrow.parquet as pq
 from fleets import make_fleet
 from workspace import SENSOR, WINDOWS, Fleet
 
-from batch_scoring.datasets.arrow_parquet import ArrowParquetDataset, Stream
-from batch_scoring.fleet import model_file, score
-from batch_scoring.fleet.device_ranges import device_ranges, read_batches
-from batch_scoring.fleet.model import MODELS, FleetModel
-from batch_scoring.fleet.tables import PREDICTIONS
-from batch_scoring.publishing import PublishedModel, load_published
+from batch_scoring.datasets.parquet import ArrowParquetDataset
+from batch_scoring.detection import model_file, score
+from batch_scoring.detection.model import FleetModel
+from batch_scoring.registry.published import PublishedModel, load_published
+from batch_scoring.tables.device_ranges import device_ranges, read_batches
+from batch_scoring.tables.schemas import MODELS, PREDICTIONS
+from batch_scoring.tables.streams import Stream
 
 PROJECT = Path(__file__).parents[1]
 ROUNDS = 5

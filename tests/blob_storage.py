@@ -37,9 +37,9 @@ def container(azurite: Azurite, monkeypatch: pytest.MonkeyPatch, tmp_path) -> st
 @pytest.fixture
 def proxy(azurite: Azurite, container: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyProxy]:
     """A proxy through which the environment's connection string leads; retries wait for hardly a moment."""
-    from batch_scoring.storage import retries
+    from batch_scoring.storage import blob_retry
 
-    monkeypatch.setattr(retries, "FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(blob_retry, "FIRST_WAIT_SECONDS", 0.01)
     with faulty_proxy(azurite.port) as running:
         monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", azurite.connection_string(running.port))
         yield running

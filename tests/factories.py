@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.model import MODELS, FleetInfo, FleetModel
-from batch_scoring.fleet.tables import READINGS, windows_schema
+from batch_scoring.detection.model import FleetInfo, FleetModel
+from batch_scoring.tables.schemas import MODELS, READINGS, windows_schema
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 MINUTE_US = 60_000_000

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.fleet.model import MODELS, FleetInfo, FleetModel
-from batch_scoring.fleet.model_file import FleetFile, write_models
-from batch_scoring.fleet.tables import STATUS
-from batch_scoring.training import Training
+from batch_scoring.detection.model import FleetInfo, FleetModel
+from batch_scoring.detection.model_file import FleetFile, write_models
+from batch_scoring.tables.schemas import MODELS, STATUS
+from batch_scoring.training.result import Training
 
 FEATURES = ("mean", "std")
 

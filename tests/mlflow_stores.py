@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from batch_scoring.datasets.fleet_models import TrackedFleetModels
-from batch_scoring.tracking import Store, connect
+from batch_scoring.registry.tracking import Store, connect
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,10 @@ from datetime import timedelta
 
 import pyarrow as pa
 
-from batch_scoring.datasets.arrow_parquet import Stream
-from batch_scoring.fleet.drift import ScoresDigest
-from batch_scoring.fleet.incidents import PredictionsDigest
-from batch_scoring.fleet.tables import PREDICTIONS
-from batch_scoring.partition_keys import partition_key
+from batch_scoring.scoring.digests import PredictionsDigest, ScoresDigest
+from batch_scoring.tables.partitions import partition_key
+from batch_scoring.tables.schemas import PREDICTIONS
+from batch_scoring.tables.streams import Stream
 from tests.factories import START
 
 WINDOW = timedelta(minutes=5)

@@ -7,17 +7,10 @@ import pytest
 import yaml
 from kedro.framework.cli.cli import KedroCLI
 
-from batch_scoring.feedback import FEEDBACK
-from batch_scoring.fleet import model, tables
-from batch_scoring.fleet.device_incidents import DEVICE_INCIDENTS
-from batch_scoring.fleet.drift import DRIFT
-from batch_scoring.fleet.incidents import INCIDENTS
-from batch_scoring.fleet.windows import _FEATURES, DEFAULT_FEATURES
-from batch_scoring.labels import LABELS
-from batch_scoring.notifying.ledger import NOTIFICATIONS
-from batch_scoring.pipelines.evaluate.tables import EVENTS, FIGURES
-from batch_scoring.pipelines.ingest.sql import REASONS
-from batch_scoring.pipelines.simulate.faults import FAULT_LABELS
+from batch_scoring.evaluation.tables import FIGURES
+from batch_scoring.ingestion.sql import REASONS
+from batch_scoring.tables import schemas
+from batch_scoring.windows.features import _FEATURES, DEFAULT_FEATURES
 
 PROJECT = Path(__file__).parents[1]
 REFERENCE = PROJECT / "docs/reference"
@@ -119,21 +112,21 @@ def says(text, value):
 @pytest.mark.parametrize(
     ("heading", "schema"),
     [
-        ("readings", tables.READINGS),
-        ("quarantine", tables.QUARANTINE),
-        ("windows", tables.WINDOW_KEYS),
-        ("predictions", tables.PREDICTIONS),
-        ("incidents", INCIDENTS),
-        ("device incidents", DEVICE_INCIDENTS),
-        ("notifications", NOTIFICATIONS),
-        ("drift", DRIFT),
-        ("status", tables.STATUS),
-        ("fleet model", model.COMBINED),
-        ("fault labels", FAULT_LABELS),
-        ("labels", LABELS),
-        ("feedback", FEEDBACK),
+        ("readings", schemas.READINGS),
+        ("quarantine", schemas.QUARANTINE),
+        ("windows", schemas.WINDOW_KEYS),
+        ("predictions", schemas.PREDICTIONS),
+        ("incidents", schemas.INCIDENTS),
+        ("device incidents", schemas.DEVICE_INCIDENTS),
+        ("notifications", schemas.NOTIFICATIONS),
+        ("drift", schemas.DRIFT),
+        ("status", schemas.STATUS),
+        ("fleet model", schemas.COMBINED),
+        ("fault labels", schemas.FAULT_LABELS),
+        ("labels", schemas.LABELS),
+        ("feedback", schemas.FEEDBACK),
         ("evaluation figures", FIGURES),
-        ("evaluation events", EVENTS),
+        ("evaluation events", schemas.EVALUATED_EVENTS),
     ],
 )
 def test_every_column_is_in_the_reference_of_tables_in_its_order(heading, schema):

@@ -27,12 +27,13 @@ def to_memory(fleet: Fleet, out: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from batch_scoring.fleet.arrow_arrays import places, to_numpy
-    from batch_scoring.fleet.device_ranges import device_ranges, read_batches
-    from batch_scoring.fleet.kernel import decision_function
-    from batch_scoring.fleet.model import MODELS, FleetModel
-    from batch_scoring.fleet.windows import feature_matrix
-    from batch_scoring.publishing import load_published
+    from batch_scoring.detection.kernel import decision_function
+    from batch_scoring.detection.model import FleetModel
+    from batch_scoring.registry.published import load_published
+    from batch_scoring.tables.arrow_arrays import places, to_numpy
+    from batch_scoring.tables.device_ranges import device_ranges, read_batches
+    from batch_scoring.tables.schemas import MODELS
+    from batch_scoring.windows.features import feature_matrix
 
     def score() -> tuple[np.ndarray, np.ndarray]:
         models = load_published(fleet.published, SENSOR).models
@@ -60,12 +61,12 @@ def to_judgements(fleet: Fleet) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from batch_scoring.fleet.arrow_arrays import places, to_numpy
-    from batch_scoring.fleet.detectors import judge
-    from batch_scoring.fleet.device_ranges import device_ranges, read_batches
-    from batch_scoring.fleet.model import FleetModel
-    from batch_scoring.fleet.windows import feature_matrix
-    from batch_scoring.publishing import load_published
+    from batch_scoring.detection.model import FleetModel
+    from batch_scoring.detection.window_scores import judge
+    from batch_scoring.registry.published import load_published
+    from batch_scoring.tables.arrow_arrays import places, to_numpy
+    from batch_scoring.tables.device_ranges import device_ranges, read_batches
+    from batch_scoring.windows.features import feature_matrix
 
     def score() -> int:
         models = load_published(fleet.published, SENSOR).models

@@ -10,7 +10,7 @@ def main() -> None:
     """Run the packaged project with the arguments of ``kedro run``."""
     from kedro.framework.project import configure_project
 
-    from batch_scoring.cli import run
+    from batch_scoring.cli.run import run
 
     configure_project(Path(__file__).parent.name)
     run(sys.argv[1:])

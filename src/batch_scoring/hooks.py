@@ -11,10 +11,10 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
-from batch_scoring.collector import collector
-from batch_scoring.settings_check import check_settings
-from batch_scoring.storage.credentials import use_kedro_credentials
-from batch_scoring.storage.secrets_in_logs import hide_credentials
+from batch_scoring.cloud.credentials import use_kedro_credentials
+from batch_scoring.cloud.secrets_in_logs import hide_credentials
+from batch_scoring.core.garbage import collector
+from batch_scoring.pipelines.check_settings import check_settings
 
 SUMMARY = "run_summary_text"
 
@@ -54,6 +54,6 @@ class ProjectHooks:
     @hook_impl
     def on_pipeline_error(self, **_: Any) -> None:
         """End MLflow runs as failed; a run that never came to MLflow does not import it."""
-        tracking = sys.modules.get("batch_scoring.tracking")
+        tracking = sys.modules.get("batch_scoring.registry.tracking")
         if tracking is not None:
             tracking.fail_open_runs()

@@ -2,11 +2,12 @@
 
 from kedro.config import OmegaConfigLoader
 
-from batch_scoring import environment, job_timings
-from batch_scoring.catalog import LightCatalog
+from batch_scoring.core import environment
+from batch_scoring.datasets.light_catalog import LightCatalog
 from batch_scoring.hooks import ProjectHooks
+from batch_scoring.jobs import timing_hook
 
-HOOKS = (ProjectHooks(), *job_timings.hooks())
+HOOKS = (ProjectHooks(), *timing_hook.hooks())
 DATA_CATALOG_CLASS = LightCatalog
 CONFIG_LOADER_CLASS = OmegaConfigLoader
 CONFIG_LOADER_ARGS = {

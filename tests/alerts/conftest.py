@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.notifying.receiver import Receiver
+from tests.alerts.receiver import Receiver
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from batch_scoring.notifying.ledger import messages
-from batch_scoring.notifying.sinks import Message
-from tests.notifying.ledgers import ledger_of
+from batch_scoring.alerts.ledger import messages
+from batch_scoring.alerts.sinks.base import Message
+from tests.alerts.ledgers import ledger_of
 
 
 def make_message(number: int = 1, device: str = "pump-1") -> Message:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from batch_scoring.fleet.incidents import INCIDENTS
-from batch_scoring.notifying.changes import EVENTS
-from batch_scoring.notifying.ledger import Ledger
+from batch_scoring.alerts.changes import EVENTS
+from batch_scoring.alerts.ledger import Ledger
+from batch_scoring.tables.schemas import INCIDENTS
 from tests.factories import START
 from tests.predictions import WINDOW
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.notifying.changes import with_changes
-from batch_scoring.notifying.ledger import Ledger
+from batch_scoring.alerts.changes import with_changes
+from batch_scoring.alerts.ledger import Ledger
+from tests.alerts.ledgers import make_incidents
 from tests.factories import START
-from tests.notifying.ledgers import make_incidents
 from tests.predictions import WINDOW
 
 SINKS = ["log", "hook"]

@@ -2,10 +2,10 @@
 
 import pytest
 
-from batch_scoring.notifying.delivery import deliver
-from batch_scoring.notifying.sinks import BATCH, RefusedError, UnreachableError
-from tests.notifying.events import Recorder
-from tests.notifying.ledgers import ledger_of
+from batch_scoring.alerts.delivery import deliver
+from batch_scoring.alerts.sinks.base import BATCH, RefusedError, UnreachableError
+from tests.alerts.events import Recorder
+from tests.alerts.ledgers import ledger_of
 
 THREE = [("a", 0, 1, 1), ("a", 0, 1, 2), ("b", 5, 6, 1)]
 IDS = ["a@0-1", "a@0-2", "b@5-1"]

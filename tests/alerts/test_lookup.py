@@ -2,8 +2,8 @@
 
 import pytest
 
-from batch_scoring.notifying.ledger import Ledger
-from batch_scoring.pipelines.incidents.look_up import look_up
+from batch_scoring.alerts.ledger import Ledger
+from batch_scoring.alerts.lookup import look_up
 from tests.factories import START
 from tests.pipelines.incidents.work import Work
 from tests.predictions import WINDOW, window_number

@@ -4,14 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.notifying.settings import (
+from batch_scoring.alerts.settings import (
     EventHubSettings,
     FileSettings,
     LogSettings,
     WebhookSettings,
     read_sinks,
 )
+from batch_scoring.core.errors import InputError
 
 
 def test_each_type_has_its_settings():

@@ -9,7 +9,7 @@ from typing import Any
 
 from batch_scoring.pipelines.report.nodes import draw_page, summarise_run
 from tests.browser.browser import open_page
-from tests.pipelines.report.fleet_factory import Fleet, gather, make_fleet, status_rows
+from tests.reporting.fleet_factory import Fleet, gather, make_fleet, status_rows
 
 HOSTILE = (
     "<script>alert(1)</script>",

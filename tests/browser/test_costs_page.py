@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
-from batch_scoring.cluster.costs.choices import Schedule, all_choices
-from batch_scoring.cluster.costs.configured import configured_cluster
-from batch_scoring.cluster.costs.page import draw_page
-from batch_scoring.cluster.costs.settings import CostSettings
-from batch_scoring.cluster.settings import JobsParameters
+from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
+from batch_scoring.jobs.costs.choices import Schedule, all_choices
+from batch_scoring.jobs.costs.configured import configured_cluster
+from batch_scoring.jobs.costs.page import draw_page
+from batch_scoring.jobs.costs.settings import CostSettings
+from batch_scoring.jobs.settings import JobsParameters
 from tests.browser.browser import keep_screenshot, open_browser, open_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from batch_scoring.datasets.fleet_models import TrackedFleetModels
-from batch_scoring.tracking.names import registered_name
+from batch_scoring.registry.tracking.names import registered_name
 from tests.browser.browser import keep_screenshot, open_page
 from tests.fleet_models import make_training
 from tests.mlflow_server import mlflow_server

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.browser.report_pages import report, title, write_page
-from tests.pipelines.report.fleet_factory import Fleet, prediction_partitions, prediction_rows
+from tests.reporting.fleet_factory import Fleet, prediction_partitions, prediction_rows
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

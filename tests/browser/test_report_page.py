@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.browser.report_pages import HOSTILE, report, title, write_page
-from tests.pipelines.report.fleet_factory import Fleet
+from tests.reporting.fleet_factory import Fleet
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kedro.framework.startup import bootstrap_project
 
-from batch_scoring.cli import OneLineErrors, cli, mendable_cause, run, split_params
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.cli import cli
+from batch_scoring.cli.command import OneLineErrors, mendable_cause
+from batch_scoring.cli.run import run
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.run_params import split_params
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_the_template_has_the_query_and_the_format_in_it(run, chosen):
 
 def test_settings_that_the_service_cannot_compute_are_one_line(run, monkeypatch):
     monkeypatch.setattr(
-        "batch_scoring.deploy.cli.project_parameters", lambda env: {"aggregate": {"window": "7m"}}
+        "batch_scoring.cli.deploy.project_parameters", lambda env: {"aggregate": {"window": "7m"}}
     )
     done = run("stream-query")
     assert done.exit_code == 1
@@ -47,6 +47,6 @@ def test_settings_that_the_service_cannot_compute_are_one_line(run, monkeypatch)
 def test_the_names_of_the_fields_are_the_first_configured(run, monkeypatch):
     columns = {"device": ["machine", "Device"], "value": "v"}
     monkeypatch.setattr(
-        "batch_scoring.deploy.cli.project_parameters", lambda env: {"ingest": {"columns": columns}}
+        "batch_scoring.cli.deploy.project_parameters", lambda env: {"ingest": {"columns": columns}}
     )
     assert run("stream-query").output == str(WindowsQuery(columns={"device": "machine", "value": "v"}))

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from kedro.framework.startup import bootstrap_project
 
 from batch_scoring.cli import cli
-from batch_scoring.deploy.arm.deployment import Wanted
 from batch_scoring.deploy.arm.place import Place
-from batch_scoring.deploy.wanted import Deployable
+from batch_scoring.deploy.arm.up import Wanted
+from batch_scoring.deploy.plan import Deployable
 from tests.deploy.arm.conftest import arm, server  # noqa: F401
 from tests.deploy.arm.templates import ACCOUNT, STREAM_JOB, VAULT, parameters, template
 from tests.emulators.arm.service import SUBSCRIPTION
@@ -30,13 +30,13 @@ def run(server, monkeypatch):  # noqa: F811
     bootstrap_project(PROJECT)
     monkeypatch.chdir(PROJECT)
     deploy = {"name": "fleet", "subscription": SUBSCRIPTION, "arm_endpoint": server.url}
-    monkeypatch.setattr("batch_scoring.deploy.wanted.project_parameters", lambda env: {"deploy": deploy})
+    monkeypatch.setattr("batch_scoring.deploy.plan.project_parameters", lambda env: {"deploy": deploy})
     monkeypatch.setattr(
         Deployable,
         "wanted",
         lambda self, fire: Wanted(template(), parameters(enabled=fire), STREAM_JOB, VAULT),
     )
-    monkeypatch.setattr("batch_scoring.deploy.wanted.Place", partial(Place, poll_seconds=0.01))
+    monkeypatch.setattr("batch_scoring.deploy.plan.Place", partial(Place, poll_seconds=0.01))
     # Who we are, and whom we trust, comes the way that it comes in Azure.
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.certificate))
     with IdentityServer() as identity:
@@ -144,7 +144,7 @@ def test_data_goes_only_when_its_name_is_typed(run, server, arm):  # noqa: F811
 
 def test_without_a_subscription_nothing_is_asked(run, monkeypatch, server):  # noqa: F811
     monkeypatch.setattr(
-        "batch_scoring.deploy.wanted.project_parameters", lambda env: {"deploy": {"name": "fleet"}}
+        "batch_scoring.deploy.plan.project_parameters", lambda env: {"deploy": {"name": "fleet"}}
     )
     done = run("up")
     assert done.exit_code == 1 and done.output.count("\n") == 1

@@ -57,7 +57,7 @@ def test_settings_name_image_and_base(run, monkeypatch):
     from batch_scoring.deploy.settings import DeployParameters
 
     settings = DeployParameters(image=ImageSettings("plant/scoring", "7", "registry.example/python:3.13"))
-    monkeypatch.setattr("batch_scoring.deploy.image_cli._settings", lambda env: settings)
+    monkeypatch.setattr("batch_scoring.cli.deploy_image._settings", lambda env: settings)
     said = run("build", "--dry-run").output
     assert "--tag=localhost/plant/scoring:7 " in said
     assert "--build-arg=BASE=registry.example/python:3.13 " in said

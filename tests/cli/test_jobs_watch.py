@@ -11,11 +11,11 @@ from click.testing import CliRunner
 from kedro.framework.startup import bootstrap_project
 
 from batch_scoring.cli import cli
-from batch_scoring.cluster import choosing
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.records import JobRecord
-from batch_scoring.fleet.errors import InputError
-from tests.cluster.runs import AT, Runs
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs import backends
+from batch_scoring.jobs.records import JobRecord
+from batch_scoring.jobs.specs import State
+from tests.jobs.runs import AT, Runs
 
 pytestmark = pytest.mark.slow  # each command reads the configuration anew
 
@@ -30,7 +30,7 @@ def runs(tmp_path, monkeypatch):
     monkeypatch.chdir(PROJECT)
     made = Runs(tmp_path / "data")
     made.engine.name = "dask"
-    monkeypatch.setattr(choosing, "open_backend", lambda *_: made.engine)
+    monkeypatch.setattr(backends, "open_backend", lambda *_: made.engine)
     return made
 
 
@@ -203,7 +203,7 @@ def test_scoring_has_nothing_to_put_together(runs, jobs):
 def test_an_evaluation_is_summed_up_when_all_of_its_jobs_have_succeeded(runs, jobs, monkeypatch):
     summed = []
     monkeypatch.setattr(
-        "batch_scoring.cluster.execute.run_here", lambda *given: summed.append(given) or len(summed) - 1
+        "batch_scoring.jobs.run_job.run_here", lambda *given: summed.append(given) or len(summed) - 1
     )
     specs = runs.submit("evaluate")
     for spec in specs[1:]:

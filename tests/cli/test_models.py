@@ -16,13 +16,13 @@ from kedro.framework.startup import bootstrap_project
 
 from batch_scoring.cli import cli
 from batch_scoring.datasets.fleet_models import TrackedFleetModels
-from batch_scoring.importing.pretrained import NATIVE_THRESHOLD
-from batch_scoring.publishing import load_published, read_manifest
+from batch_scoring.registry.pretrained.models import NATIVE_THRESHOLD
+from batch_scoring.registry.published import load_published, read_manifest
 from tests.factories import make_windows
 from tests.fleet_models import make_training
 from tests.partitions import Store
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 
 ENTRY = {
     "device": "a",
@@ -241,7 +241,7 @@ from batch_scoring.cli import cli
 try:
     cli(["--help"])
 except SystemExit:
-    print([n for n in ("batch_scoring.models_cli", "mlflow", "sklearn", "duckdb") if n in sys.modules])
+    print([n for n in ("batch_scoring.cli.models", "mlflow", "sklearn", "duckdb") if n in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "models" in done.stdout

@@ -9,10 +9,10 @@ import pytest
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
-from batch_scoring import environment
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core import environment
+from batch_scoring.core.errors import InputError
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from batch_scoring.cli import RunCommand, run
-from batch_scoring.collector import collector
+from batch_scoring.cli.run import RunCommand, run
+from batch_scoring.core.garbage import collector
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.ids import Selection, from_path_segment, path_segment, require_known
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import Selection, from_path_segment, path_segment, require_known
 
 
 @given(st.text(min_size=1))

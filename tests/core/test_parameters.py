@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.parameters import read_duration, read_parameters, read_time, scheduled_time
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import read_duration, read_parameters, read_time, scheduled_time
 
 
 @dataclass(frozen=True)

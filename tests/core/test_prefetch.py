@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.fleet.overlap import computed, prefetched
+from batch_scoring.core.prefetch import computed, prefetched
 
 NUMBERS = st.lists(st.integers(), max_size=20)
 

@@ -6,12 +6,12 @@ import os
 import subprocess
 import sys
 
-from batch_scoring.tracking import process_identity
-from batch_scoring.tracking.process_identity import host, is_alive, process
+from batch_scoring.core import processes
+from batch_scoring.core.processes import host, is_alive, process
 
 
 def test_this_process_is_alive_and_one_that_ended_is_not():
-    code = "from batch_scoring.tracking.process_identity import *; print(process())"
+    code = "from batch_scoring.core.processes import *; print(process())"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert is_alive(process())
@@ -38,7 +38,7 @@ def test_a_run_without_a_process_has_no_living_one():
 
 
 def test_without_proc_the_id_alone_decides(monkeypatch, tmp_path):
-    monkeypatch.setattr(process_identity, "_PROC", tmp_path)
+    monkeypatch.setattr(processes, "_PROC", tmp_path)
 
     assert process() == f"{os.getpid()} "
     assert is_alive(process())

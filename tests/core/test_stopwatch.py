@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from batch_scoring.fleet.stopwatch import Stopwatch
+from batch_scoring.core.stopwatch import Stopwatch
 
 
 @pytest.fixture

@@ -3,11 +3,12 @@
 import pytest
 from kedro.io import DatasetError
 
-from batch_scoring.datasets.notification_sinks import NotificationSinks
-from batch_scoring.notifying.event_hub import EventHubSink
-from batch_scoring.notifying.file import FileSink
-from batch_scoring.notifying.sinks import LogSink, UnreachableError
-from batch_scoring.notifying.webhook import WebhookSink
+from batch_scoring.alerts.sinks.base import UnreachableError
+from batch_scoring.alerts.sinks.event_hub import EventHubSink
+from batch_scoring.alerts.sinks.file import FileSink
+from batch_scoring.alerts.sinks.log import LogSink
+from batch_scoring.alerts.sinks.webhook import WebhookSink
+from batch_scoring.datasets.alert_sinks import NotificationSinks
 
 HOOK = {"type": "webhook", "url_from": "HOOK_URL", "authorization_from": "HOOK_TOKEN", "timeout": "2s"}
 

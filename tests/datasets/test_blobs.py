@@ -7,24 +7,24 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from batch_scoring.datasets.arrow_parquet import ArrowParquetDataset
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import Selection
+from batch_scoring.datasets.annotations import LabelFile
+from batch_scoring.datasets.byte_files import PngFolder
 from batch_scoring.datasets.evaluation_runs import EvaluationRuns
+from batch_scoring.datasets.fleet_models import FleetModels
 from batch_scoring.datasets.optional_parquet import OptionalParquetDataset
+from batch_scoring.datasets.parquet import ArrowParquetDataset
 from batch_scoring.datasets.partitions import ArrowPartitions
-from batch_scoring.datasets.png_folder import PngFolder
-from batch_scoring.datasets.published_models import PublishedModels
 from batch_scoring.datasets.raw_readings import RawReadings, SimulatedDays
 from batch_scoring.datasets.report_files import WholeCSVDataset, WholeFigureDataset
 from batch_scoring.datasets.source_ledger import SourceLedger
 from batch_scoring.datasets.whole_files import WholeJSONDataset, WholeTextDataset
-from batch_scoring.datasets.written_files import LabelFile
-from batch_scoring.evaluations import TrackedEvaluation
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.model_file import FleetFile
-from batch_scoring.ids import Selection
-from batch_scoring.pipelines.ingest.settings import read_settings
-from batch_scoring.pipelines.ingest.sources import choose_sources, ledger_page, require_unchanged, source_key
-from batch_scoring.publishing import load_published, publish, published_as
+from batch_scoring.detection.model_file import FleetFile
+from batch_scoring.ingestion.ledger import choose_sources, ledger_page, require_unchanged, source_key
+from batch_scoring.ingestion.settings import read_settings
+from batch_scoring.registry.evaluation import TrackedEvaluation
+from batch_scoring.registry.published import load_published, publish, published_as
 from batch_scoring.storage import open_folder
 from tests.fleet_models import make_model
 
@@ -122,17 +122,17 @@ def test_a_source_is_read_again_only_when_it_has_changed(root, tmp_path):
 
 
 def test_published_models_are_fetched_once_for_all_jobs_of_a_machine(root, proxy, tmp_path):
-    publish(root, make_model("vibration"), "1", "run", "fingerprint")
-    publish(root, make_model("air/flow"), "1", "run", "fingerprint")
+    publish(f"{root}/published", make_model("vibration"), "1", "run", "fingerprint")
+    publish(f"{root}/published", make_model("air/flow"), "1", "run", "fingerprint")
     proxy.requests.clear()
-    loaded = PublishedModels(root).load()
+    loaded = FleetModels(root).load()
     assert list(loaded) == ["air/flow", "vibration"]
     assert loaded["vibration"]().model.table.equals(make_model("vibration").table)
-    again = PublishedModels(root).load()["vibration"]()
+    again = FleetModels(root).load()["vibration"]()
     assert again.models.path.parent == tmp_path / "cache"
     tables = [path for method, path, _ in proxy.requests if method == "GET" and ".arrow" in path]
     assert len(tables) == 1
-    assert published_as(root, "vibration", "1", "run") == again.manifest
+    assert published_as(f"{root}/published", "vibration", "1", "run") == again.manifest
 
 
 def test_a_damaged_published_table_is_found_and_published_again(root):

@@ -1,4 +1,4 @@
-from batch_scoring.datasets.png_folder import PngFolder
+from batch_scoring.datasets.byte_files import PngFolder
 
 
 def test_a_folder_holds_the_drawings_it_was_given_last_and_keeps_other_files(tmp_path):

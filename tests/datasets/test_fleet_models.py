@@ -10,12 +10,12 @@ from concurrent.futures import wait
 import pytest
 from kedro.io.core import DatasetError
 
-from batch_scoring import tracking
+from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.fleet_models import TrackedFleetModels
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.publishing import load_published
-from batch_scoring.tracking import list_versions, promotion, registering, runs
-from batch_scoring.training import BY_HAND, PROMOTED, REFUSED, Decision
+from batch_scoring.registry import tracking
+from batch_scoring.registry.published import load_published
+from batch_scoring.registry.tracking import list_versions, promotion, register, runs
+from batch_scoring.training.result import BY_HAND, PROMOTED, REFUSED, Decision
 from tests.fleet_models import make_training
 
 SENSORS = ["vibration", "Pumpe №7/Süd", "../../etc/x"]
@@ -239,7 +239,7 @@ def test_a_refusal_killed_at_any_step_and_repeated_ends_the_same(open_dataset, m
 
 STEPS = [
     (runs.TrainingRun, "log"),
-    (registering, "_upload"),
+    (register, "_upload"),
     ("client", "create_model_version"),
     ("client", "log_model_artifacts"),
     ("client", "set_registered_model_alias"),

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from batch_scoring.catalog import LightCatalog
+from batch_scoring.datasets.light_catalog import LightCatalog
 
 
 def test_plain_values_are_copied_and_others_kept_in_kedros_way():

@@ -5,10 +5,11 @@ import fcntl
 import pyarrow as pa
 import pytest
 
-from batch_scoring.datasets.arrow_parquet import ArrowParquetDataset, Stream, atomic_file, footer_text
+from batch_scoring.core.errors import InputError
+from batch_scoring.datasets.parquet import ArrowParquetDataset, atomic_file
 from batch_scoring.datasets.partitions import ArrowPartitions
 from batch_scoring.datasets.whole_files import WholeJSONDataset, WholeTextDataset
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.tables.streams import Stream, footer_text
 
 TABLE = pa.table({"a": [1, 2, 3]})
 

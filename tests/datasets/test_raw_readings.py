@@ -9,9 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from kedro.io import DatasetError
 
-from batch_scoring.datasets.arrow_parquet import Stream
-from batch_scoring.datasets.raw_readings import RawReadings, SimulatedDays, list_source_files
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
+from batch_scoring.datasets.raw_readings import RawReadings, SimulatedDays
+from batch_scoring.ingestion.source_files import list_source_files
+from batch_scoring.tables.streams import Stream
 
 
 def make_files(root: Path, *names: str) -> Path:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.names import Names, names_of
 from batch_scoring.deploy.settings import DeployParameters
-from batch_scoring.fleet.errors import InputError
 
 GLOBAL = ("storage_account", "key_vault", "registry", "event_hub_namespace", "batch_account")
 # As Azure's documentation has them, written down here once more.

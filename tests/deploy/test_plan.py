@@ -2,7 +2,7 @@
 
 import pytest
 
-from batch_scoring.deploy.wanted import Deployable, read
+from batch_scoring.deploy.plan import Deployable, read
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 
@@ -30,9 +30,9 @@ def test_workflows_fire_only_when_every_image_that_they_start_is_there(monkeypat
         "tracking_uri": tracking_uri,
         "image": {"tag": "1"},
     }
-    monkeypatch.setattr("batch_scoring.deploy.wanted.project_parameters", lambda env: {"deploy": deploy})
+    monkeypatch.setattr("batch_scoring.deploy.plan.project_parameters", lambda env: {"deploy": deploy})
     monkeypatch.setattr("batch_scoring.deploy.image.registry.login_for", lambda host: None)
     monkeypatch.setattr(
-        "batch_scoring.deploy.image_there.is_there", lambda host, repository, tag, login: tag in tags
+        "batch_scoring.deploy.image.exists.is_there", lambda host, repository, tag, login: tag in tags
     )
     assert Deployable.has_images(read(None), Registries()) == (not why, why)

@@ -9,9 +9,9 @@ from click.testing import CliRunner
 from kedro.framework.startup import bootstrap_project
 
 from batch_scoring.cli import cli
-from batch_scoring.deploy.pushing import Push, files_of_layers, files_of_models
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.publishing import list_published, load_published, publish
+from batch_scoring.core.errors import InputError
+from batch_scoring.deploy.push import Push, files_of_layers, files_of_models
+from batch_scoring.registry.published import list_published, load_published, publish
 from batch_scoring.storage import open_folder
 from batch_scoring.storage.local import LocalFolder
 from tests.fleet_models import make_model

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from kedro.framework.startup import bootstrap_project
 
 from batch_scoring.cli import cli
+from batch_scoring.core.errors import InputError
+from batch_scoring.deploy.durations import iso_duration, recurrence
 from batch_scoring.deploy.names import names_of
-from batch_scoring.deploy.schedules import iso_duration, recurrence
 from batch_scoring.deploy.settings import DeployParameters, read_settings
-from batch_scoring.fleet.errors import InputError
 
 PROJECT = Path(__file__).parents[2]
 

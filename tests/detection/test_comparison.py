@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from scipy.stats import spearmanr
 
-from batch_scoring.fleet.comparison import (
+from batch_scoring.detection.comparison import (
     Comparison,
     Contest,
     Figures,

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from batch_scoring.fleet import fit
-from batch_scoring.fleet.fit import fit_fleet
-from batch_scoring.fleet.one_class_svm import FitParameters, fit_device
+from batch_scoring.detection import fit
+from batch_scoring.detection.detectors.one_class_svm import FitParameters, fit_device
+from batch_scoring.detection.fit import fit_fleet
 from tests.factories import make_windows
 
 FEATURES = ["mean", "f1"]

@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from batch_scoring.fleet.fit import RECIPE, fit_fleet
-from batch_scoring.fleet.one_class_svm import FitParameters
+from batch_scoring.detection.detectors.one_class_svm import FitParameters
+from batch_scoring.detection.fit import RECIPE, fit_fleet
+from tests.detection.detectors.test_preprocessing import FEATURES, windows_of
 from tests.factories import make_windows
-from tests.fleet.test_treatments import FEATURES, windows_of
 
 HOUR_US = 3_600_000_000
 

@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from batch_scoring.fleet import fit_process
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.fit import fit_windows
-from batch_scoring.fleet.fit_workers import FitWorkers
-from batch_scoring.fleet.one_class_svm import FitParameters
+from batch_scoring.core.errors import InputError
+from batch_scoring.detection import fit_process
+from batch_scoring.detection.detectors.one_class_svm import FitParameters
+from batch_scoring.detection.fit import fit_windows
+from batch_scoring.detection.fit_workers import FitWorkers
 from tests.factories import DAY_US, START_US, make_windows
 
 FEATURES = ["mean", "f1"]
@@ -100,7 +100,7 @@ def test_devices_whose_process_dies_twice_have_failed_and_the_run_goes_on(monkey
 def test_processes_end_with_a_parent_that_is_killed():
     code = """
 import sys, time
-from batch_scoring.fleet.fit_process import FitProcess
+from batch_scoring.detection.fit_process import FitProcess
 print(FitProcess()._process.pid, flush=True)
 time.sleep(60)
 """

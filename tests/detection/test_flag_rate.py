@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.fleet.flag_rate import begins_alarm, least_rate
+from batch_scoring.detection.flag_rate import begins_alarm, least_rate
 
 # The exact one-sided 99 % lower bounds of a Poisson mean (chi-square quantiles by two).
 EXACT = {1: 0.01005, 2: 0.14855, 5: 1.2791, 10: 4.1302, 30: 18.742, 100: 78.215}

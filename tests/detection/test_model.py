@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.model import METADATA_KEY, FleetInfo, FleetModel
+from batch_scoring.core.errors import InputError
+from batch_scoring.detection.model import METADATA_KEY, FleetInfo, FleetModel
 from tests.factories import make_model
 
 

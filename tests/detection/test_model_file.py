@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.model import FleetModel
-from batch_scoring.fleet.model_file import ROW_GROUP_DEVICES, FleetFile, replace_models, write_models
+from batch_scoring.core.errors import InputError
+from batch_scoring.detection.model import FleetModel
+from batch_scoring.detection.model_file import ROW_GROUP_DEVICES, FleetFile, replace_models, write_models
 from tests.fleet_models import in_file, make_model
 
 

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_scoring.fleet.detectors import severity
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.fit import fit_fleet
-from batch_scoring.fleet.kernel import decision_function
-from batch_scoring.fleet.one_class_svm import FitParameters
-from batch_scoring.fleet.score import fleet_status, score_fleet
-from batch_scoring.fleet.tables import PREDICTIONS, STATUS
+from batch_scoring.core.errors import InputError
+from batch_scoring.detection.detectors.one_class_svm import FitParameters
+from batch_scoring.detection.fit import fit_fleet
+from batch_scoring.detection.kernel import decision_function
+from batch_scoring.detection.score import fleet_status, score_fleet
+from batch_scoring.detection.window_scores import severity
+from batch_scoring.tables.schemas import PREDICTIONS, STATUS
 from tests.factories import make_model, make_windows
 
 

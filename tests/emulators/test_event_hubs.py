@@ -12,11 +12,11 @@ import pytest
 from azure.eventhub import EventData, EventHubConsumerClient, EventHubProducerClient, aio
 from azure.eventhub.exceptions import EventHubError
 
-from tests.datasets.event_hub.clients import send
 from tests.emulators.event_hubs.faults import Faults
 from tests.emulators.event_hubs.partition_log import PartitionLog
 from tests.emulators.event_hubs.process import KEY
 from tests.emulators.event_hubs.tokens import check_signature
+from tests.event_hub.clients import send
 
 MESSAGE = b"\x00\x53\x75\xa0\x01x"  # one data section
 

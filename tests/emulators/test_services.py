@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.datasets.event_hub.clients import bodies_of
 from tests.emulators.azurite import why_not_there
+from tests.event_hub.clients import bodies_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.azurite]
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.alerts.conftest import receiver  # noqa: F401
 from tests.end_to_end.workspaces import SMALL_FLEET, Workspace
-from tests.notifying.conftest import receiver  # noqa: F401
 
 pytestmark = pytest.mark.slow
 

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from batch_scoring.cluster import scheduler
-from batch_scoring.cluster.azure_batch.backend import AzureBatchBackend
-from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.local import LocalBackend
-from batch_scoring.cluster.records import Records
-from batch_scoring.cluster.settings import JobsParameters
-from batch_scoring.cluster.workspace import Workspace as Data
-from tests.cluster.batch_ai.stand_in import StandIn
-from tests.cluster.dask_cluster import DaskCluster
+from batch_scoring.jobs import scheduler
+from batch_scoring.jobs.backends.azure_batch.backend import AzureBatchBackend
+from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
+from batch_scoring.jobs.backends.local import LocalBackend
+from batch_scoring.jobs.records import Records
+from batch_scoring.jobs.settings import JobsParameters
+from batch_scoring.jobs.specs import State
+from batch_scoring.jobs.workspace import Workspace as Data
 from tests.emulators.azure_batch import AzureBatch
 from tests.emulators.azure_batch.server import ACCOUNT
 from tests.end_to_end.workspaces import PROJECT, Workspace
+from tests.jobs.backends.batch_ai.stand_in import StandIn
+from tests.jobs.backends.dask.dask_cluster import DaskCluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("engines")]
 
@@ -61,8 +61,8 @@ def local(data, folder):
 
 @contextmanager
 def dask(data, folder):
-    from batch_scoring.cluster.dask import DaskBackend
-    from batch_scoring.cluster.dask_settings import DaskSettings
+    from batch_scoring.jobs.backends.dask.backend import DaskBackend
+    from batch_scoring.jobs.backends.dask.settings import DaskSettings
 
     cluster = DaskCluster(folder)
     try:

@@ -10,8 +10,8 @@ import time
 import pyarrow.compute as pc
 import pytest
 
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.records import Records
+from batch_scoring.jobs.records import Records
+from batch_scoring.jobs.specs import State
 from tests.end_to_end.workspaces import PROJECT, SMALL_FLEET, Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("jobs")]

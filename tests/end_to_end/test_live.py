@@ -8,12 +8,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from batch_scoring.fleet.tables import PREDICTIONS, READINGS
-from tests.datasets.event_hub.clients import send
+from batch_scoring.tables.schemas import PREDICTIONS, READINGS
 from tests.emulators import azurite
 from tests.emulators.event_hubs.process import KEY
 from tests.end_to_end.kills import kill_everything
 from tests.end_to_end.workspaces import SMALL_FLEET, BlobWorkspace, Workspace
+from tests.event_hub.clients import send
 
 pytestmark = pytest.mark.slow
 

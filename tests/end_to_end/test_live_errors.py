@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.datasets.event_hub.clients import send
 from tests.emulators.event_hubs.faults import Faults
 from tests.emulators.event_hubs.process import KEY, EventHubsProcess
 from tests.emulators.faulty_proxy import Fault, faulty_proxy
 from tests.end_to_end.workspaces import PROJECT, Workspace
+from tests.event_hub.clients import send
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live_errors")]
 

@@ -37,7 +37,7 @@ def project(tmp_path, monkeypatch):
     shutil.copytree(PROJECT / "conf", source)
     catalog = source / "base/catalog.yml"
     for dataset in ("EventHub", "PublishedEvents"):
-        entry = f"type: batch_scoring.datasets.event_hub.{dataset}\n"
+        entry = f"type: batch_scoring.event_hub.{dataset}\n"
         options = "  client_options: {logging_enable: true}\n"
         text = catalog.read_text()
         assert entry in text

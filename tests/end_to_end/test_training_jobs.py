@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from batch_scoring.cluster.records import Records
-from batch_scoring.publishing import list_published, read_manifest
+from batch_scoring.jobs.records import Records
+from batch_scoring.registry.published import list_published, read_manifest
 from tests.end_to_end.workspaces import Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("jobs")]

@@ -14,13 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batch_scoring.feedback import FEEDBACK
-from batch_scoring.fleet.model import MODELS
-from batch_scoring.fleet.tables import PREDICTIONS
-from batch_scoring.labels import LABELS
-from batch_scoring.pipelines.evaluate.evaluation import Evaluation
+from batch_scoring.evaluation.findings import Evaluation
 from batch_scoring.pipelines.evaluate.nodes import judge_predictions
-from batch_scoring.publishing import PublishedModel, load_published, publish
+from batch_scoring.registry.published import PublishedModel, load_published, publish
+from batch_scoring.tables.schemas import FEEDBACK, LABELS, MODELS, PREDICTIONS
 from tests.factories import START, make_model, make_windows
 
 HOUR = timedelta(hours=1)

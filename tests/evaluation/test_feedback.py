@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from batch_scoring.datasets.written_files import FeedbackFile
-from batch_scoring.feedback import FEEDBACK, read_feedback
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
+from batch_scoring.datasets.annotations import FeedbackFile
+from batch_scoring.evaluation.feedback import read_feedback
+from batch_scoring.tables.schemas import FEEDBACK
 
 
 def test_verdicts_and_notes_are_read(tmp_path):

@@ -3,13 +3,11 @@
 import pyarrow as pa
 import pytest
 
-from batch_scoring.feedback import FEEDBACK
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.ids import Selection
-from batch_scoring.labels import LABELS
-from batch_scoring.pipelines.evaluate.known_events import known_events
-from batch_scoring.pipelines.simulate.faults import FAULT_LABELS
-from tests.pipelines.evaluate.small_fleet import feedback, hour, labels
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import Selection
+from batch_scoring.evaluation.known_events import known_events
+from batch_scoring.tables.schemas import FAULT_LABELS, FEEDBACK, LABELS
+from tests.evaluation.small_fleet import feedback, hour, labels
 
 NO_FAULTS = pa.table({})
 

@@ -8,9 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 from kedro.io.core import DatasetError
 
-from batch_scoring.datasets.written_files import LabelFile
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.labels import LABELS, read_labels
+from batch_scoring.core.errors import InputError
+from batch_scoring.datasets.annotations import LabelFile
+from batch_scoring.evaluation.labels import read_labels
+from batch_scoring.tables.schemas import LABELS
 
 TEN = datetime(2026, 1, 5, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)

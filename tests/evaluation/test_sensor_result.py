@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kedro.io.core import DatasetError
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.judged_sensors import JudgedSensors
-from batch_scoring.feedback import FEEDBACK
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.pipelines.evaluate.judged import JudgedSensor
+from batch_scoring.evaluation.sensor_result import JudgedSensor
 from batch_scoring.pipelines.evaluate.nodes import judge_predictions, judge_sensors, sum_up_judgements
-from tests.pipelines.evaluate.small_fleet import SmallFleet, labels, parquet
+from batch_scoring.tables.schemas import FEEDBACK
+from tests.evaluation.small_fleet import SmallFleet, labels, parquet
 
 SENSORS = ("air/flow", "p", "ü")
 KNOWN = labels(("a", "air/flow", 3, 5, "spike"), ("b", "p", 10, 12), ("c", "p", 1, 2), ("a", "gone", 3, 9))
@@ -84,7 +84,7 @@ def test_a_file_reads_back_and_the_same_judgement_is_the_same_file(good):
 
 def test_a_file_of_another_format_is_told(good, monkeypatch):
     read = JudgedSensor.from_bytes(good)
-    monkeypatch.setattr("batch_scoring.pipelines.evaluate.judged._FORMAT", 2)
+    monkeypatch.setattr("batch_scoring.evaluation.sensor_result._FORMAT", 2)
     newer = read.to_bytes()
     monkeypatch.undo()
     with pytest.raises(InputError, match="sensor 's' has format 2, not 1"):

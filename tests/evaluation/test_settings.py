@@ -2,8 +2,8 @@
 
 import pytest
 
-from batch_scoring.pipelines.evaluate.settings import EvaluateParameters, target_rate
-from batch_scoring.pipelines.train.settings import TrainParameters
+from batch_scoring.evaluation.settings import EvaluateParameters, target_rate
+from batch_scoring.training.settings import TrainParameters
 
 HOUR = 3_600_000_000
 

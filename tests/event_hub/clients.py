@@ -12,7 +12,7 @@ import pyarrow as pa
 from azure.eventhub import EventData, EventHubProducerClient
 
 from batch_scoring.datasets.event_hub import EventHub
-from batch_scoring.fleet.tables import EVENTS
+from batch_scoring.tables.schemas import EVENTS
 from tests.emulators.event_hubs.process import EventHubsProcess
 
 

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from azure.core.credentials import AccessToken
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.event_hub import EventHub
-from batch_scoring.datasets.event_hub import drain as drain_module
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.tables import EVENTS
-from tests.datasets.event_hub.clients import bodies_of, dataset, drain, logged, send, send_numbered
+from batch_scoring.event_hub import drain as drain_module
+from batch_scoring.tables.schemas import EVENTS
 from tests.emulators.event_hubs.faults import Faults
 from tests.emulators.event_hubs.process import KEY, EventHubsProcess
+from tests.event_hub.clients import bodies_of, dataset, drain, logged, send, send_numbered
 
 pytestmark = pytest.mark.slow
 
@@ -165,7 +165,7 @@ def test_events_that_retention_deleted_are_told(tmp_path):
         drain(source)
         source.confirm()
         send(hubs, [str(n) for n in range(5, 40)], partition_id="0")
-        with logged("batch_scoring.datasets.event_hub", logging.WARNING) as messages:
+        with logged("batch_scoring.event_hub", logging.WARNING) as messages:
             events = drain(source)
     finally:
         hubs.kill()

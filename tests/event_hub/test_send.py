@@ -8,11 +8,11 @@ import pytest
 from kedro.io import DatasetError
 
 from batch_scoring.datasets.event_hub import PublishedEvents
-from batch_scoring.datasets.event_hub import publish as publish_module
-from batch_scoring.pipelines.publish.bodies import EVENT
-from tests.datasets.event_hub.clients import bodies_of, dataset, drain
+from batch_scoring.event_hub import send as publish_module
+from batch_scoring.simulation.events import EVENT
 from tests.emulators.event_hubs.faults import Faults
 from tests.emulators.event_hubs.process import KEY
+from tests.event_hub.clients import bodies_of, dataset, drain
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.fleet.device_incidents import DEVICE_INCIDENTS, roll_up
-from batch_scoring.fleet.incidents import INCIDENTS
+from batch_scoring.incidents.devices import roll_up
+from batch_scoring.tables.schemas import DEVICE_INCIDENTS, INCIDENTS
 from tests.factories import MINUTE_US, START
 from tests.predictions import WINDOW, window_number
 

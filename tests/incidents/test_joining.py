@@ -8,16 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.fleet.incidents import (
-    INCIDENTS,
-    JUDGED,
-    UNFINISHED,
-    JoinRules,
-    PredictionsDigest,
-    hex_digits,
-    incidents_table,
-    join_windows,
-)
+from batch_scoring.incidents.joining import JoinRules, hex_digits, incidents_table, join_windows
+from batch_scoring.scoring.digests import PredictionsDigest
+from batch_scoring.tables.schemas import INCIDENTS, JUDGED, UNFINISHED
 from tests.factories import MINUTE_US
 from tests.predictions import draw_predictions, window_number
 

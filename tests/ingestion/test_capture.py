@@ -11,9 +11,9 @@ from typing import Any
 import fastavro
 import pytest
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.pipelines.ingest import capture
-from batch_scoring.pipelines.ingest.capture import captured_events
+from batch_scoring.core.errors import InputError
+from batch_scoring.ingestion import capture
+from batch_scoring.ingestion.capture import captured_events
 from tests.pipelines.ingest.ingestion import Store
 
 # As the service's documentation gives it.

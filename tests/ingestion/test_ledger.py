@@ -8,15 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.datasets.raw_readings import SourceFile, list_source_files
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.ids import MAX_SEGMENT_BYTES, Selection
-from batch_scoring.pipelines.ingest.sources import (
-    choose_sources,
-    content_digest,
-    require_unchanged,
-    source_key,
-)
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import MAX_SEGMENT_BYTES, Selection
+from batch_scoring.ingestion.ledger import choose_sources, content_digest, require_unchanged, source_key
+from batch_scoring.ingestion.source_files import SourceFile, list_source_files
 
 
 @given(st.text(min_size=1, max_size=300), st.text(min_size=1, max_size=300))

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batch_scoring.pipelines.ingest.lines import first_line, read_lines
+from batch_scoring.ingestion.lines import first_line, read_lines
 
 TEXT = st.text(st.sampled_from("aä€😀\n\r,"), max_size=40)
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.pipelines.ingest.settings import IngestSettings, read_settings
+from batch_scoring.core.errors import InputError
+from batch_scoring.ingestion.settings import IngestSettings, read_settings
 
 
 def test_the_defaults_of_the_project_are_those_of_the_code():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime
 
-from batch_scoring.cluster.jobs import JobStatus, NodeCounts, State
+from batch_scoring.jobs.specs import JobStatus, NodeCounts, State
 
 
 class MemoryEngine:

@@ -1,6 +1,6 @@
 """Jobs of the engine ``local`` that do next to nothing, so that hundreds of them can be run.
 
-``python -m tests.cluster.quick_jobs DATA RUN JOB HOW`` is one of them; every execution is a line in
+``python -m tests.jobs.quick_jobs DATA RUN JOB HOW`` is one of them; every execution is a line in
 ``DATA/executions``.
 """
 
@@ -13,9 +13,9 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.local import LocalBackend
-from batch_scoring.cluster.records import JobRecord, Records
+from batch_scoring.jobs.backends.local import LocalBackend
+from batch_scoring.jobs.records import JobRecord, Records
+from batch_scoring.jobs.specs import State
 
 PROJECT = Path(__file__).parents[2]
 
@@ -30,7 +30,7 @@ class QuickJobs(LocalBackend):
         self.how = how
 
     def _command(self, spec):
-        return [sys.executable, "-m", "tests.cluster.quick_jobs", self._data, spec.run, spec.name, self.how]
+        return [sys.executable, "-m", "tests.jobs.quick_jobs", self._data, spec.run, spec.name, self.how]
 
 
 def executions(data):

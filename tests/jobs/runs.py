@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 
-from batch_scoring.cluster.jobs import JobSpec
-from batch_scoring.cluster.planning import Sharding, plan_jobs
-from batch_scoring.cluster.records import Records
-from batch_scoring.cluster.run_look import RunLook
-from tests.cluster.engines import MemoryEngine
+from batch_scoring.jobs.planning import Sharding, plan_jobs
+from batch_scoring.jobs.records import Records
+from batch_scoring.jobs.run_view import RunLook
+from batch_scoring.jobs.specs import JobSpec
+from tests.jobs.engines import MemoryEngine
 
 AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 

@@ -5,14 +5,14 @@ import sys
 
 import pytest
 
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.one_writer import OneWriter
-from batch_scoring.cluster.run_look import keep_statuses
-from batch_scoring.staged_trainings import PreviousVersion, StagedTrainings
+from batch_scoring.jobs.lease import OneWriter
+from batch_scoring.jobs.run_view import keep_statuses
+from batch_scoring.jobs.specs import State
+from batch_scoring.registry.staged import PreviousVersion, StagedTrainings
 from batch_scoring.storage import open_folder
-from tests.cluster.runs import Runs
-from tests.cluster.test_one_writer import NAME, WaitedError, taken, waited
 from tests.fleet_models import make_training
+from tests.jobs.runs import Runs
+from tests.jobs.test_lease import NAME, WaitedError, taken, waited
 
 pytestmark = pytest.mark.azurite
 
@@ -42,7 +42,7 @@ def test_a_staged_training_comes_back_and_may_be_staged_again(root):
 def test_a_turn_in_a_container_is_one_processs_at_a_time(root):
     folder = open_folder(root)
     code = (
-        "import sys; from batch_scoring.cluster.one_writer import OneWriter;"
+        "import sys; from batch_scoring.jobs.lease import OneWriter;"
         "from batch_scoring.storage import open_folder;"
         f"OneWriter(open_folder(sys.argv[1]), {NAME!r}).__enter__(); print('in', flush=True); input()"
     )

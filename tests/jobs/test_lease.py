@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from batch_scoring.cluster import one_writer
-from batch_scoring.cluster.one_writer import SILENCE, OneWriter
-from batch_scoring.fleet.errors import InputError, OvertakenError
+from batch_scoring.core.errors import InputError, OvertakenError
+from batch_scoring.jobs import lease
+from batch_scoring.jobs.lease import SILENCE, OneWriter
 from batch_scoring.storage import open_folder
 
 NAME = "a/turn.json"
@@ -32,7 +32,7 @@ def taken(folder, host="another machine", signed=None, process="1 1", over=False
 WORK = """
 import sys, time
 from pathlib import Path
-from batch_scoring.cluster.one_writer import OneWriter
+from batch_scoring.jobs.lease import OneWriter
 from batch_scoring.storage import open_folder
 for _ in range(5):
     with OneWriter(open_folder(sys.argv[1]), "a/turn.json", lambda _: time.sleep(0.01)):
@@ -83,7 +83,7 @@ def test_somebody_elses_turn_is_waited_for(folder):
 
 
 def test_the_turn_of_a_process_of_this_machine_that_is_gone_is_taken_at_once(folder):
-    taken(folder, host=one_writer.process_identity.host(), process="999999 never")
+    taken(folder, host=lease.process_identity.host(), process="999999 never")
     with OneWriter(folder, NAME, waited):
         pass
 
@@ -121,7 +121,7 @@ def test_a_turn_is_left_although_another_one_is_just_trying_to_take_it(folder, m
 
 
 def test_who_was_silent_for_too_long_is_told(folder, monkeypatch):
-    monkeypatch.setattr(one_writer, "_SECONDS_BETWEEN_SIGNS", 0.0)
+    monkeypatch.setattr(lease, "_SECONDS_BETWEEN_SIGNS", 0.0)
     with OneWriter(folder, NAME, waited) as turn:
         turn.sign()
         taken(folder)

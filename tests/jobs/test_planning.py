@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.cluster.jobs import JobSpec
-from batch_scoring.cluster.planning import Sharding, due_times, job_name, plan_jobs, run_name, run_time
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.fingerprints import row_fingerprints
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.planning import Sharding, due_times, job_name, plan_jobs, run_name, run_time
+from batch_scoring.jobs.specs import JobSpec
+from batch_scoring.tables.fingerprints import row_fingerprints
 
 AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -60,7 +60,7 @@ def test_a_job_comes_back_from_its_json(devices, sharding):
 def test_ids_survive_the_command_line(name):
     import click
 
-    from batch_scoring.cli import split_params
+    from batch_scoring.core.run_params import split_params
 
     job = JobSpec("r", "n", "score", AT, (name, "b"), device=name, models={name: "x-1", "b": "y"})
     read = split_params(click.Context(click.Command("run")), None, job.params("abfs://c/data"))

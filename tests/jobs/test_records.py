@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from batch_scoring.cluster import records as records_module
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.records import JobRecord, Records
-from batch_scoring.fleet.errors import OvertakenError
+from batch_scoring.core.errors import OvertakenError
+from batch_scoring.jobs import records as records_module
+from batch_scoring.jobs.records import JobRecord, Records
+from batch_scoring.jobs.specs import State
 
 RECORD = JobRecord("score-20260105t100000z", "a-1", State.RUNNING, 1)
 

@@ -6,15 +6,15 @@ from dataclasses import replace
 import pytest
 from kedro.io.core import DatasetError
 
-from batch_scoring import tracking
-from batch_scoring.cluster import registering
-from batch_scoring.cluster.registering import register, versions_in_force
+from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.fleet_models import FleetModels
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.publishing import load_published, read_manifest
-from batch_scoring.staged_trainings import StagedTrainings
-from batch_scoring.tracking import list_versions
-from batch_scoring.training import BY_HAND, REFUSED, Decision
+from batch_scoring.jobs import register as registering
+from batch_scoring.jobs.register import register, versions_in_force
+from batch_scoring.registry import tracking
+from batch_scoring.registry.published import load_published, read_manifest
+from batch_scoring.registry.staged import StagedTrainings
+from batch_scoring.registry.tracking import list_versions
+from batch_scoring.training.result import BY_HAND, REFUSED, Decision
 from tests.fleet_models import make_training
 
 SENSORS = ["vibration", "Pumpe №7/Süd", "../../etc/x", "turn"]

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from batch_scoring.cluster import execute as execute_module
-from batch_scoring.cluster.execute import execute, main, why
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.records import Records
+from batch_scoring.jobs import run_job as execute_module
+from batch_scoring.jobs.records import Records
+from batch_scoring.jobs.run_job import execute, main, why
+from batch_scoring.jobs.specs import State
 
 RUN, JOB = "score-20260105t100000z", "temperature-1"
 

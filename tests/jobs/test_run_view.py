@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.records import JobRecord
-from batch_scoring.cluster.run_look import keep_statuses, known_jobs, known_run, planned_times
-from batch_scoring.fleet.errors import InputError
-from tests.cluster.runs import AT, Runs
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.records import JobRecord
+from batch_scoring.jobs.run_view import keep_statuses, known_jobs, known_run, planned_times
+from batch_scoring.jobs.specs import State
+from tests.jobs.runs import AT, Runs
 
 NOW = datetime.now(UTC)
 

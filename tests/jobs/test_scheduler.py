@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.planning import run_name
-from batch_scoring.cluster.records import Records
-from batch_scoring.cluster.scheduler import Follower, due_runs, failed, plan, submit, wait
-from batch_scoring.cluster.settings import JobsParameters
-from batch_scoring.cluster.workspace import Workspace
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.partition_keys import partition_key
-from batch_scoring.publishing import publish
-from tests.cluster.engines import MemoryEngine
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.planning import run_name
+from batch_scoring.jobs.records import Records
+from batch_scoring.jobs.scheduler import Follower, due_runs, failed, plan, submit, wait
+from batch_scoring.jobs.settings import JobsParameters
+from batch_scoring.jobs.specs import State
+from batch_scoring.jobs.workspace import Workspace
+from batch_scoring.registry.published import publish
+from batch_scoring.tables.partitions import partition_key
 from tests.fleet_models import make_model
+from tests.jobs.engines import MemoryEngine
 
 AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)

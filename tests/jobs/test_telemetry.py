@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from batch_scoring.cluster import insights
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.records import JobRecord
+from batch_scoring.jobs import telemetry
+from batch_scoring.jobs.records import JobRecord
+from batch_scoring.jobs.specs import State
 
 pytest.importorskip("azure.monitor.opentelemetry.exporter")
 
@@ -73,7 +73,7 @@ class Ingestion:
 def endpoint(monkeypatch):
     ingestion = Ingestion()
     text = f"InstrumentationKey={KEY};IngestionEndpoint={ingestion.address}"
-    monkeypatch.setenv(insights.CONNECTION_STRING, text)
+    monkeypatch.setenv(telemetry.CONNECTION_STRING, text)
     yield ingestion
     ingestion.server.shutdown()
     ingestion.server.server_close()
@@ -81,7 +81,7 @@ def endpoint(monkeypatch):
 
 @pytest.mark.slow
 def test_a_job_that_succeeded_is_a_request_with_its_times(endpoint):
-    assert insights.tell(DONE)
+    assert telemetry.tell(DONE)
     ((path, item),) = endpoint.items
     assert path.startswith("/v2") and path.endswith("/track")
     assert (item["iKey"], item["time"]) == (KEY, "2026-11-22T10:00:05Z")
@@ -98,7 +98,7 @@ def test_a_job_that_succeeded_is_a_request_with_its_times(endpoint):
 
 @pytest.mark.slow
 def test_a_job_that_failed_is_an_exception_too(endpoint):
-    assert insights.tell(FAILED)
+    assert telemetry.tell(FAILED)
     kinds = {item["data"]["baseType"]: item["data"]["baseData"] for _, item in endpoint.items}
     assert kinds["RequestData"]["success"] is False
     (error,) = kinds["ExceptionData"]["exceptions"]
@@ -107,9 +107,9 @@ def test_a_job_that_failed_is_an_exception_too(endpoint):
 
 
 def test_without_a_connection_string_nothing_is_started(monkeypatch):
-    monkeypatch.delenv(insights.CONNECTION_STRING, raising=False)
-    monkeypatch.setattr(insights.subprocess, "run", lambda *_, **__: pytest.fail("a process was started"))
-    assert not insights.tell(DONE)
+    monkeypatch.delenv(telemetry.CONNECTION_STRING, raising=False)
+    monkeypatch.setattr(telemetry.subprocess, "run", lambda *_, **__: pytest.fail("a process was started"))
+    assert not telemetry.tell(DONE)
 
 
 @pytest.mark.slow
@@ -118,26 +118,26 @@ def test_what_cannot_be_sent_is_given_up_in_seconds(endpoint, monkeypatch, troub
     endpoint.status = {"refused": 400, "error": 503}.get(trouble, 200)
     if trouble == "nobody":
         monkeypatch.setenv(
-            insights.CONNECTION_STRING, f"InstrumentationKey={KEY};IngestionEndpoint=http://127.0.0.1:9"
+            telemetry.CONNECTION_STRING, f"InstrumentationKey={KEY};IngestionEndpoint=http://127.0.0.1:9"
         )
     if trouble == "nonsense":
-        monkeypatch.setenv(insights.CONNECTION_STRING, "nonsense")
+        monkeypatch.setenv(telemetry.CONNECTION_STRING, "nonsense")
     began = time.monotonic()
-    assert not insights.tell(DONE)
-    assert time.monotonic() - began < insights.SECONDS
+    assert not telemetry.tell(DONE)
+    assert time.monotonic() - began < telemetry.SECONDS
 
 
 @pytest.mark.slow
 def test_an_endpoint_that_does_not_answer_is_left(endpoint):
     endpoint.delay = 30.0
     began = time.monotonic()
-    assert not insights.tell(DONE, seconds=3.0)
+    assert not telemetry.tell(DONE, seconds=3.0)
     assert time.monotonic() - began < 6.0
 
 
 def test_a_job_imports_nothing_of_it():
     code = (
-        "import sys; import batch_scoring.cluster.execute; "
+        "import sys; import batch_scoring.jobs.run_job; "
         "print([name for name in sys.modules if name.startswith(('azure', 'opentelemetry'))])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,17 +7,17 @@ import time
 
 import pytest
 
-from batch_scoring import job_timings
-from batch_scoring.fleet import stopwatch as module
-from batch_scoring.fleet.stopwatch import Stopwatch
-from batch_scoring.job_timings import JobTimings, hooks, seconds_since_process_start
+from batch_scoring.core import stopwatch as module
+from batch_scoring.core.stopwatch import Stopwatch
+from batch_scoring.jobs import timing_hook
+from batch_scoring.jobs.timing_hook import JobTimings, hooks, seconds_since_process_start
 
 
 @pytest.fixture
 def watch(monkeypatch):
     one = Stopwatch()
     monkeypatch.setattr(module, "stopwatch", one)
-    monkeypatch.setattr(job_timings, "stopwatch", one)
+    monkeypatch.setattr(timing_hook, "stopwatch", one)
     return one
 
 
@@ -58,7 +58,7 @@ def test_a_run_that_fails_before_its_first_node_tells_so_much(watch, tmp_path):
 
 
 def test_a_process_knows_how_long_it_is_there():
-    code = "import time; time.sleep(0.3); from batch_scoring.job_timings import *;"
+    code = "import time; time.sleep(0.3); from batch_scoring.jobs.timing_hook import *;"
     code += "print(seconds_since_process_start())"
     began = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

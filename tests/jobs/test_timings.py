@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.cluster.jobs import JobStatus, State
-from batch_scoring.cluster.records import JobRecord
-from batch_scoring.cluster.timings import COUNTS, PHASES, JobTimes, as_csv, job_times, percentiles, table_rows
+from batch_scoring.jobs.records import JobRecord
+from batch_scoring.jobs.specs import JobStatus, State
+from batch_scoring.jobs.timings import COUNTS, PHASES, JobTimes, as_csv, job_times, percentiles, table_rows
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 RUN = "score-20261122t100000z"

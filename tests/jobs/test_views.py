@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
 
-from batch_scoring.cluster.jobs import JobStatus, NodeCounts, State
-from batch_scoring.cluster.watch_screen import FAILED_SHOWN, RUNNING_SHOWN, screen
-from batch_scoring.cluster.watching import View, changed, job_line, last_lines, summary, view_json
+from batch_scoring.core.text import last_lines
+from batch_scoring.jobs.specs import JobStatus, NodeCounts, State
+from batch_scoring.jobs.views import View, changed, job_line, summary, view_json
+from batch_scoring.jobs.watch_screen import FAILED_SHOWN, RUNNING_SHOWN, screen
 
 NOW = datetime(2026, 11, 22, 10, 5, tzinfo=UTC)
 RUN = "score-20261122t100000z"

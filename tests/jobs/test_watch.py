@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from batch_scoring.cluster.jobs import NodeCounts, State
-from batch_scoring.cluster.watch_loop import PATIENCE_SECONDS, JsonLines, Lines, Screen, follow
-from tests.cluster.runs import Runs
+from batch_scoring.jobs.specs import NodeCounts, State
+from batch_scoring.jobs.watch import PATIENCE_SECONDS, JsonLines, Lines, Screen, follow
+from tests.jobs.runs import Runs
 
 
 class Clock:

@@ -8,17 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.fleet.drift import (
-    DRIFT,
+from batch_scoring.monitoring.drift import (
     EXPECTED_SHARES,
-    WATCHED,
     DriftLimits,
-    ScoresDigest,
     WatchedModels,
     drift_table,
     stability_index,
 )
-from batch_scoring.fleet.tables import PREDICTIONS, TIMESTAMP
+from batch_scoring.scoring.digests import ScoresDigest
+from batch_scoring.tables.schemas import DRIFT, PREDICTIONS, TIMESTAMP, WATCHED
 from tests.factories import MINUTE_US, START, START_US
 
 WINDOW_US = 5 * MINUTE_US

@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from batch_scoring import publishing
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.model_file import ROW_GROUP_DEVICES
-from batch_scoring.publishing import (
+from batch_scoring.core.errors import InputError
+from batch_scoring.detection.model_file import ROW_GROUP_DEVICES
+from batch_scoring.registry import published as publishing
+from batch_scoring.registry.published import (
     list_published,
     load_published,
     pin,

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.records import JobRecord, Records
+from batch_scoring.jobs.records import JobRecord, Records
+from batch_scoring.jobs.specs import State
 from tests.emulators.logic_app import LogicApp, Run
 
 _PATIENCE_SECONDS = 300.0

@@ -13,11 +13,11 @@ from typing import Any
 
 import yaml
 
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.planning import run_name
-from batch_scoring.cluster.records import Records
 from batch_scoring.deploy.names import Names, names_of
 from batch_scoring.deploy.settings import DeployParameters, read_settings
+from batch_scoring.jobs.planning import run_name
+from batch_scoring.jobs.records import Records
+from batch_scoring.jobs.specs import State
 from tests.emulators import containers
 from tests.emulators.arm.service import SUBSCRIPTION
 from tests.end_to_end.workspaces import Workspace

@@ -12,20 +12,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scoring.fleet.device_incidents import roll_up
-from batch_scoring.fleet.incidents import (
+from batch_scoring.core.ids import path_segment
+from batch_scoring.incidents.devices import roll_up
+from batch_scoring.incidents.joining import JoinRules, incidents_table, join_windows
+from batch_scoring.pipelines.report.nodes import gather_contents
+from batch_scoring.reporting.contents import Contents
+from batch_scoring.tables.partitions import partition_key
+from batch_scoring.tables.schemas import (
     INCIDENTS,
     JUDGED,
+    PREDICTIONS,
+    QUARANTINE,
+    STATUS,
+    TIMESTAMP,
     UNFINISHED,
-    JoinRules,
-    incidents_table,
-    join_windows,
 )
-from batch_scoring.fleet.tables import PREDICTIONS, QUARANTINE, STATUS, TIMESTAMP
-from batch_scoring.ids import path_segment
-from batch_scoring.partition_keys import partition_key
-from batch_scoring.pipelines.report.contents import Contents
-from batch_scoring.pipelines.report.nodes import gather_contents
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 SENSORS = ("power", "pressure", "temperature", "vibration")

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from batch_scoring.pipelines.report import figures
-from tests.pipelines.report.fleet_factory import (
+from batch_scoring.reporting import figures
+from tests.reporting.fleet_factory import (
     Fleet,
     gather,
     make_fleet,

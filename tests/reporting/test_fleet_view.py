@@ -4,9 +4,9 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_scoring.ids import Selection
-from batch_scoring.pipelines.report.fleet_view import EVERYTHING, choose_length, view_fleet
-from tests.pipelines.report.fleet_factory import START, loaders, prediction_partitions, prediction_rows
+from batch_scoring.core.ids import Selection
+from batch_scoring.reporting.fleet_view import EVERYTHING, choose_length, view_fleet
+from tests.reporting.fleet_factory import START, loaders, prediction_partitions, prediction_rows
 
 
 def view(*tables: pa.Table, selection: Selection = EVERYTHING):

@@ -3,8 +3,8 @@ from datetime import timedelta
 import pyarrow as pa
 import pytest
 
-from batch_scoring.pipelines.report import incident_list
-from tests.pipelines.report.fleet_factory import START, Fleet, gather, prediction_partitions, prediction_rows
+from batch_scoring.reporting import incident_list
+from tests.reporting.fleet_factory import START, Fleet, gather, prediction_partitions, prediction_rows
 
 TEN = [1.0] * 10
 

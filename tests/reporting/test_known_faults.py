@@ -2,15 +2,9 @@ from datetime import timedelta
 
 import pytest
 
-from batch_scoring.pipelines.report.fleet_view import view_fleet
-from batch_scoring.pipelines.report.known_faults import match_faults
-from tests.pipelines.report.fleet_factory import (
-    START,
-    fault_rows,
-    loaders,
-    prediction_partitions,
-    prediction_rows,
-)
+from batch_scoring.reporting.fleet_view import view_fleet
+from batch_scoring.reporting.known_faults import match_faults
+from tests.reporting.fleet_factory import START, fault_rows, loaders, prediction_partitions, prediction_rows
 
 MINUTE = timedelta(minutes=1)
 

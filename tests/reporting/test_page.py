@@ -6,7 +6,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.pipelines.report.page import render_page, write_json
+from batch_scoring.reporting.page import render_page, write_json
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

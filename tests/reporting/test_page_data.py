@@ -5,10 +5,10 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from batch_scoring.pipelines.report.contents import ReportParameters
-from batch_scoring.pipelines.report.page import write_json
-from batch_scoring.pipelines.report.page_data import collect_page_data
-from tests.pipelines.report.fleet_factory import (
+from batch_scoring.reporting.contents import ReportParameters
+from batch_scoring.reporting.page import write_json
+from batch_scoring.reporting.page_data import collect_page_data
+from tests.reporting.fleet_factory import (
     START,
     Fleet,
     fault_rows,

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.pipelines.report.series import choose_resolution, read_series
-from tests.pipelines.report.fleet_factory import START, loaders, prediction_partitions, prediction_rows
+from batch_scoring.reporting.series import choose_resolution, read_series
+from tests.reporting.fleet_factory import START, loaders, prediction_partitions, prediction_rows
 
 WINDOW = timedelta(minutes=5)
 NAN = float("nan")

@@ -1,7 +1,7 @@
-from batch_scoring.ids import Selection
-from batch_scoring.pipelines.report.fleet_view import view_fleet
-from batch_scoring.pipelines.report.statuses import find_not_scored, sum_quarantine, sum_statuses
-from tests.pipelines.report.fleet_factory import (
+from batch_scoring.core.ids import Selection
+from batch_scoring.reporting.fleet_view import view_fleet
+from batch_scoring.reporting.statuses import find_not_scored, sum_quarantine, sum_statuses
+from tests.reporting.fleet_factory import (
     loaders,
     prediction_partitions,
     prediction_rows,

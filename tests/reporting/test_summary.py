@@ -1,7 +1,7 @@
 from datetime import timedelta
 
-from batch_scoring.pipelines.report.summary import summarise, write_summary
-from tests.pipelines.report.fleet_factory import (
+from batch_scoring.reporting.summary import summarise, write_summary
+from tests.reporting.fleet_factory import (
     START,
     Fleet,
     fault_rows,

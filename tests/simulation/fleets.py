@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.pipelines.simulate.fleet import MALFORMED_VALUES
-from batch_scoring.pipelines.simulate.simulation import FaultRates, Simulation
+from batch_scoring.simulation.fleet import MALFORMED_VALUES
+from batch_scoring.simulation.settings import FaultRates, Simulation
 
 NO_FAULTS = FaultRates(0, 0, 0, 0, 0, 0)
 

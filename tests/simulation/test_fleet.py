@@ -7,26 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.tables import READINGS
-from batch_scoring.ids import Selection
-from batch_scoring.pipelines.simulate import fleet as fleet_module
-from batch_scoring.pipelines.simulate.faults import FAULT_LABELS
-from batch_scoring.pipelines.simulate.fleet import (
-    build_fleet,
-    day_spans,
-    day_table,
-    fault_table,
-    simulate_fleet,
-)
-from batch_scoring.pipelines.simulate.outages import gap_mask, late_of_day
-from tests.pipelines.simulate.fleets import (
-    NO_FAULTS,
-    a_quiet_simulation,
-    a_simulation,
-    is_malformed,
-    readings_of,
-)
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import Selection
+from batch_scoring.simulation import fleet as fleet_module
+from batch_scoring.simulation.fleet import build_fleet, day_spans, day_table, fault_table, simulate_fleet
+from batch_scoring.simulation.outages import gap_mask, late_of_day
+from batch_scoring.tables.schemas import FAULT_LABELS, READINGS
+from tests.simulation.fleets import NO_FAULTS, a_quiet_simulation, a_simulation, is_malformed, readings_of
 
 simulations = st.builds(
     a_simulation,

@@ -1,8 +1,8 @@
 import numpy as np
 
-from batch_scoring.pipelines.simulate.fleet import build_fleet
-from batch_scoring.pipelines.simulate.physics import as_read, load_at
-from tests.pipelines.simulate.fleets import a_simulation
+from batch_scoring.simulation.fleet import build_fleet
+from batch_scoring.simulation.physics import as_read, load_at
+from tests.simulation.fleets import a_simulation
 
 
 def test_a_sensor_reads_at_its_resolution_and_not_below_its_least():

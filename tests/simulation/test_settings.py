@@ -4,16 +4,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.ids import Selection
-from batch_scoring.parameters import read_parameters
-from batch_scoring.pipelines.simulate.physics import SENSOR_KINDS
-from batch_scoring.pipelines.simulate.simulation import FaultRates, Simulation, simulation_digest
-from tests.pipelines.simulate.fleets import a_simulation
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import Selection
+from batch_scoring.core.parameters import read_parameters
+from batch_scoring.simulation.physics import SENSOR_KINDS
+from batch_scoring.simulation.settings import FaultRates, Simulation, simulation_digest
+from tests.simulation.fleets import a_simulation
 
 
 def test_the_configured_defaults_are_those_of_the_code():
-    text = (Path(__file__).parents[3] / "conf/base/parameters_simulate.yml").read_text()
+    text = (Path(__file__).parents[2] / "conf/base/parameters_simulate.yml").read_text()
     assert read_parameters(Simulation, yaml.safe_load(text)["simulate"], "simulate") == Simulation()
     assert set(Simulation().sensors) == set(SENSOR_KINDS)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.storage import blob_service, open_folder, retries
+from batch_scoring.core.errors import InputError
+from batch_scoring.storage import blob_retry, blob_service, open_folder
 from tests.emulators.azurite import ACCOUNT, new_key
 from tests.emulators.faulty_proxy import Fault
 
@@ -89,7 +89,7 @@ def test_a_lasting_trouble_is_one_sentence_after_bounded_retries(folder, proxy, 
         before = fault.times
         with pytest.raises(InputError, match=said) as error:
             use()
-        assert before - fault.times <= retries.RETRIES + 1
+        assert before - fault.times <= blob_retry.RETRIES + 1
         assert "\n" not in str(error.value)
         assert error.value.__cause__ is None
     proxy.faults.clear()
@@ -99,7 +99,9 @@ def test_a_lasting_trouble_is_one_sentence_after_bounded_retries(folder, proxy, 
 
 
 def test_a_wait_doubles_and_all_of_them_last_less_than_half_a_minute():
-    waits = [retries.BoundedRetry().get_backoff_time({"count": n}) for n in range(1, retries.RETRIES + 1)]
+    waits = [
+        blob_retry.BoundedRetry().get_backoff_time({"count": n}) for n in range(1, blob_retry.RETRIES + 1)
+    ]
     assert all(later > earlier for earlier, later in pairwise(waits))
     assert 0.6 <= waits[0] <= 1
     assert sum(waits) < 32
@@ -176,7 +178,7 @@ def test_a_missing_container_is_named_when_writing(azurite, container):
 
 
 def test_a_storage_that_cannot_be_reached_is_told(monkeypatch, container):
-    monkeypatch.setattr(retries, "FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(blob_retry, "FIRST_WAIT_SECONDS", 0.01)
     said = refused(monkeypatch, container, ACCOUNT="http://127.0.0.1:9/nobody", KEY=new_key())
     assert "the storage cannot be reached" in said
 

@@ -3,10 +3,10 @@
 import pyarrow as pa
 import pytest
 
-from batch_scoring.datasets.arrow_parquet import Stream, footer_text
+from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.partitions import ArrowPartitions
-from batch_scoring.fleet.errors import InputError
 from batch_scoring.storage.ranged_file import RangedFile
+from batch_scoring.tables.streams import Stream, footer_text
 from tests.emulators.faulty_proxy import Fault
 
 pytestmark = pytest.mark.azurite

@@ -5,7 +5,7 @@ import multiprocessing
 
 import pytest
 
-from batch_scoring.fleet.errors import OvertakenError
+from batch_scoring.core.errors import OvertakenError
 from batch_scoring.storage import open_folder
 from batch_scoring.storage.local import LocalFolder, atomic_file
 

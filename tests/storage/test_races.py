@@ -10,8 +10,8 @@ import time
 import pytest
 from azure.storage.blob._generated.operations import BlockBlobOperations
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.publishing import load_published, publish
+from batch_scoring.core.errors import InputError
+from batch_scoring.registry.published import load_published, publish
 from batch_scoring.storage import blob, blob_service, open_folder
 from batch_scoring.storage.blob import BlobFolder
 from batch_scoring.storage.location import Location

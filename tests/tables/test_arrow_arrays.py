@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from batch_scoring.fleet.arrow_arrays import are, empty_table, places, repeated, strings, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import (
+    are,
+    empty_table,
+    places,
+    repeated,
+    strings,
+    to_arrow,
+    to_numpy,
+)
 
 KINDS = st.sampled_from([np.float64, np.int32, np.int64, np.uint64, np.bool_])
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.fleet.device_ranges import device_ranges
+from batch_scoring.tables.device_ranges import device_ranges
 
 SCHEMA = pa.schema([("device", pa.string()), ("row", pa.int64())])
 DEVICES = st.lists(st.sampled_from(["a", "b", "ba", "é", "z", "№", "😀"]), max_size=12)

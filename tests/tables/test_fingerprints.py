@@ -8,7 +8,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.fleet.fingerprints import TableDigest, row_fingerprints, table_digest
+from batch_scoring.tables.fingerprints import TableDigest, row_fingerprints, table_digest
 
 ROWS = st.lists(st.tuples(st.text(max_size=5), st.floats(allow_nan=False), st.integers(0, 3)), max_size=30)
 
@@ -62,9 +62,9 @@ def test_the_columns_asked_for_are_the_ones_that_count():
 
 def test_a_table_without_rows_has_no_fingerprints_and_imports_no_pandas():
     program = (
-        "import sys; from batch_scoring.fleet.arrow_arrays import empty_table;"
-        "from batch_scoring.fleet.fingerprints import row_fingerprints;"
-        "from batch_scoring.fleet.tables import PREDICTIONS;"
+        "import sys; from batch_scoring.tables.arrow_arrays import empty_table;"
+        "from batch_scoring.tables.fingerprints import row_fingerprints;"
+        "from batch_scoring.tables.schemas import PREDICTIONS;"
         "prints = row_fingerprints(empty_table(PREDICTIONS), ['device', 'window_start']);"
         "print(prints.size, 'pandas' in sys.modules)"
     )

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.evaluation.intervals import Spans, Timeline, joined, overlapping, runs, without
+from batch_scoring.tables.intervals import Spans, Timeline, joined, overlapping, runs, without
 
 STEP = 10
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.fleet.tables import READINGS
-from batch_scoring.pipelines.ingest.row_digest import RowDigest
+from batch_scoring.tables.fingerprints import RowDigest
+from batch_scoring.tables.schemas import READINGS
 
 ROWS = st.lists(
     st.tuples(st.integers(0, 9), st.sampled_from(["", "a", "ab", "ü"]), st.floats(0, 1)), max_size=20

@@ -6,7 +6,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.fleet.row_groups import in_row_groups
+from batch_scoring.tables.row_groups import in_row_groups
 
 ROWS = st.lists(st.tuples(st.sampled_from(["", "a", "ab", "ü"]), st.none() | st.floats(0, 1)), max_size=20)
 SCHEMA = pa.schema([("device", pa.string()), ("value", pa.float64())])

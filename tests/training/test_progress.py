@@ -3,7 +3,7 @@
 import io
 import logging
 
-from batch_scoring.pipelines.train import progress
+from batch_scoring.training import progress
 
 
 def test_elsewhere_lines_come_now_and_then_and_not_at_the_end(monkeypatch, caplog):

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from batch_scoring.feedback import FEEDBACK
-from batch_scoring.partition_keys import partition_key
-from batch_scoring.training import BY_HAND, PROMOTED, REFUSED
+from batch_scoring.tables.partitions import partition_key
+from batch_scoring.tables.schemas import FEEDBACK
+from batch_scoring.training.result import BY_HAND, PROMOTED, REFUSED
 from tests.factories import DAY_US, START, START_US, make_windows
 from tests.pipelines.train.test_nodes import Workspace
 

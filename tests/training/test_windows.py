@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.feedback import FEEDBACK
-from batch_scoring.fleet.fingerprints import table_digest
-from batch_scoring.fleet.one_class_svm import FitParameters
-from batch_scoring.pipelines.train import training_windows
-from batch_scoring.pipelines.train.settings import TrainParameters
-from batch_scoring.pipelines.train.training_windows import find_windows, training_range
+from batch_scoring.detection.detectors.one_class_svm import FitParameters
+from batch_scoring.tables.fingerprints import table_digest
+from batch_scoring.tables.schemas import FEEDBACK
+from batch_scoring.training import windows as training_windows
+from batch_scoring.training.settings import TrainParameters
+from batch_scoring.training.windows import find_windows, training_range
 from tests.factories import DAY_US, MINUTE_US, START, START_US, make_windows
 
 LATER = datetime(2026, 3, 1, tzinfo=UTC)

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.fleet.tables import READINGS
-from batch_scoring.fleet.windows import aggregate_readings
-from batch_scoring.pipelines.aggregate import streaming
-from batch_scoring.pipelines.aggregate.days import WindowDay
-from batch_scoring.pipelines.aggregate.settings import AggregateParameters
+from batch_scoring.tables.schemas import READINGS
+from batch_scoring.windows import aggregation
+from batch_scoring.windows.days import WindowDay
+from batch_scoring.windows.features import aggregate_readings
+from batch_scoring.windows.settings import AggregateParameters
 from tests.factories import DAY_US, MINUTE_US, START, START_US, make_readings
 
 SETTINGS = AggregateParameters(window=timedelta(minutes=5), features=("mean", "last", "diff_mean"))
@@ -48,10 +48,10 @@ def whole_windows(readings: pa.Table) -> pa.Table:
 def test_the_windows_do_not_depend_on_how_the_devices_were_cut(rows, batch_rows, devices):
     today, before = (readings_of(r for r in rows if (r[1] >= 0) == now) for now in (True, False))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(streaming, "BATCH_ROWS", batch_rows)
+        patch.setattr(aggregation, "BATCH_ROWS", batch_rows)
         chosen = frozenset(devices) if devices else None
         files = [file_of(before), file_of(today)]
-        tables = list(streaming.day_windows(files, "s", TODAY, SETTINGS, chosen))
+        tables = list(aggregation.day_windows(files, "s", TODAY, SETTINGS, chosen))
     assert all(table.num_rows for table in tables)
     whole = whole_windows(readings_of(row for row in rows if devices is None or row[0] in devices))
     assert pa.concat_tables([whole.slice(0, 0), *tables]).equals(whole)
@@ -70,7 +70,7 @@ def test_of_some_devices_only_the_row_groups_that_may_hold_them_are_read():
             return self._file.iter_batches(*args, row_groups=row_groups, **kwargs)
 
     file = Watched(file_of(readings_of((name, minute, 1) for name in "abcd" for minute in (0, 1, 2))))
-    windows = pa.concat_tables(streaming.day_windows([file], "s", TODAY, SETTINGS, frozenset("bd")))
+    windows = pa.concat_tables(aggregation.day_windows([file], "s", TODAY, SETTINGS, frozenset("bd")))
     assert windows["device"].to_pylist() == ["b", "d"]
     assert file.read == [1, 3]
 
@@ -81,9 +81,9 @@ def test_some_devices_windows_take_the_place_of_their_stored_ones(old, new, devi
     mine = mine.filter(pa.array([device in devices for device in mine["device"].to_pylist()], pa.bool_()))
     file = file_of(stored)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(streaming, "BATCH_ROWS", batch_rows)
-        merged = list(streaming.merge_windows(file, mine, frozenset(devices)))
-        found = streaming.read_windows(file, frozenset(devices)).to_pylist()
+        patch.setattr(aggregation, "BATCH_ROWS", batch_rows)
+        merged = list(aggregation.merge_windows(file, mine, frozenset(devices)))
+        found = aggregation.read_windows(file, frozenset(devices)).to_pylist()
     assert found == [row for row in stored.to_pylist() if row["device"] in devices]
     others = [row for row in stored.to_pylist() if row["device"] not in devices]
     expected = sorted(others + mine.to_pylist(), key=lambda w: (w["device"].encode(), w["window_start"]))
@@ -93,7 +93,7 @@ def test_some_devices_windows_take_the_place_of_their_stored_ones(old, new, devi
 def test_the_footer_is_complete_when_the_windows_have_been_read():
     windows = whole_windows(make_readings([0, 5], [1, 2]))
     streams = [
-        streaming.windows_stream(windows.schema, tables, "made of these")
+        aggregation.windows_stream(windows.schema, tables, "made of these")
         for tables in ([windows], [windows.slice(0, 1), windows.slice(1)], [windows.slice(1)])
     ]
     assert "digest" not in streams[0].metadata
@@ -109,7 +109,7 @@ def test_a_reading_at_the_edge_of_the_day_is_of_one_day_only():
     means = [
         [
             mean
-            for table in streaming.day_windows([file], "s", day, SETTINGS)
+            for table in aggregation.day_windows([file], "s", day, SETTINGS)
             for mean in table["mean"].to_pylist()
         ]
         for day in (TODAY, tomorrow)

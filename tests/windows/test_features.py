@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.tables import READINGS, windows_schema
-from batch_scoring.fleet.windows import aggregate_readings, feature_matrix
+from batch_scoring.core.errors import InputError
+from batch_scoring.tables.schemas import READINGS, windows_schema
+from batch_scoring.windows.features import aggregate_readings, feature_matrix
 from tests.factories import MINUTE_US, START_US, make_readings, make_windows
 
 EVERY = [

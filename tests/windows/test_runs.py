@@ -7,8 +7,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.fleet.runs import cut_runs, without_short_runs
-from batch_scoring.fleet.tables import READINGS
+from batch_scoring.tables.schemas import READINGS
+from batch_scoring.windows.runs import cut_runs, without_short_runs
 from tests.factories import make_readings
 
 ROWS = st.lists(

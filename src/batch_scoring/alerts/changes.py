@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.arrow_arrays import are, empty_table, repeated, strings, to_arrow, to_numpy
-from batch_scoring.notifying.ledger import NOTIFICATIONS, OF_INCIDENT, Ledger, as_rows, microseconds
+from batch_scoring.alerts.ledger import Ledger, as_rows
+from batch_scoring.core.moments import microseconds
+from batch_scoring.tables.arrow_arrays import are, empty_table, repeated, strings, to_arrow, to_numpy
+from batch_scoring.tables.schemas import NOTIFICATIONS, OF_INCIDENT
 
 Bool = NDArray[np.bool_]
 

@@ -9,9 +9,9 @@ from contextlib import closing
 
 import pyarrow as pa
 
-from batch_scoring.fleet.arrow_arrays import to_arrow
-from batch_scoring.notifying.ledger import Ledger, messages
-from batch_scoring.notifying.sinks import BATCH, RefusedError, Sink, UnreachableError
+from batch_scoring.alerts.ledger import Ledger, messages
+from batch_scoring.alerts.sinks.base import BATCH, RefusedError, Sink, UnreachableError
+from batch_scoring.tables.arrow_arrays import to_arrow
 
 logger = logging.getLogger(__name__)
 

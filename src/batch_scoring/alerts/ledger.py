@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -15,33 +15,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from batch_scoring.datasets.arrow_parquet import Stream, footer_text
-from batch_scoring.fleet.arrow_arrays import are, empty_table, repeated, strings, to_arrow, to_numpy
-from batch_scoring.fleet.incidents import INCIDENTS
-
-# What an event tells of its incident, as it was when the change was noticed.
-OF_INCIDENT = tuple(name for name in INCIDENTS.names if name != "state")
-
-NOTIFICATIONS = pa.schema(
-    [
-        pa.field("event_id", pa.string()),
-        pa.field("change", pa.string()),
-        pa.field("number", pa.int64()),
-        *(INCIDENTS.field(name) for name in OF_INCIDENT),
-        pa.field("merged_into", pa.string()),
-        pa.field("sink", pa.string()),
-        pa.field("is_delivered", pa.bool_()),
-    ]
-)
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from batch_scoring.core.moments import EPOCH, microseconds
+from batch_scoring.tables.arrow_arrays import are, empty_table, repeated, strings, to_arrow, to_numpy
+from batch_scoring.tables.schemas import NOTIFICATIONS
+from batch_scoring.tables.streams import Stream, footer_text
 
 _ORDER = [(name, "ascending") for name in ("start", "incident_id", "number", "sink")]
-
-
-def microseconds(moment: datetime) -> int:
-    """A time as Arrow stores it: microseconds since the epoch."""
-    return (moment - EPOCH) // timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.fleet.arrow_arrays import are, empty_table, to_arrow, to_numpy
-from batch_scoring.fleet.incidents import INCIDENTS
-from batch_scoring.notifying.ledger import Ledger, as_rows
-from batch_scoring.partition_keys import by_sensor
-from batch_scoring.pipelines.incidents.sensor_days import Partitions
+from batch_scoring.alerts.ledger import Ledger, as_rows
+from batch_scoring.incidents.daily import Partitions
+from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
+from batch_scoring.tables.partitions import by_sensor
+from batch_scoring.tables.schemas import INCIDENTS
 
 
 def look_up(incidents: Partitions, ledger: Ledger, since: datetime) -> pa.Table:

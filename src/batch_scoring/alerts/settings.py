@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.parameters import read_parameters
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import read_parameters
 
 WHERE = "incidents.notify.sinks"
 

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from batch_scoring.cli import OneLineErrors
-from batch_scoring.deploy import arm_cli, image_cli, push_cli, template_cli
+from batch_scoring.cli.command import ENV, OneLineErrors
+from batch_scoring.cli.deploy_arm import down, status, up, what_if
+from batch_scoring.cli.deploy_image import image
+from batch_scoring.cli.deploy_push import data, models
+from batch_scoring.cli.deploy_template import check, write
 from batch_scoring.deploy.project import project_parameters
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.stream_analytics import WindowsQuery
     from batch_scoring.deploy.stream_analytics.job import Format
-
-_env = click.option("--env", "-e", metavar="ENV", help="Kedro configuration environment.")
 
 
 @click.group(name="deploy")
@@ -23,19 +24,19 @@ def deploy() -> None:
     """Deploy to Azure: image, template, models and data; or write and check what would be deployed."""
 
 
-for part in (image_cli, template_cli, arm_cli, push_cli):
-    part.add_to(deploy)
+for part in (image, write, check, up, down, what_if, status, models, data):
+    deploy.add_command(part)
 
 
 @deploy.command("stream-query", cls=OneLineErrors)
-@_env
+@ENV
 def print_stream_query(env: str | None) -> None:
     """Print the Stream Analytics query that makes the windows of `aggregate`."""
     click.echo(str(_configured_query(env)), nl=False)
 
 
 @deploy.command("stream-job", cls=OneLineErrors)
-@_env
+@ENV
 @click.option(
     "--format",
     "output_format",

@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli import OneLineErrors
+from batch_scoring.cli.command import AZURE_ENV, JSON, OneLineErrors
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.arm.client import Client
-    from batch_scoring.deploy.arm.deployment import Wanted
-    from batch_scoring.deploy.arm.removal import Survey
-    from batch_scoring.deploy.wanted import Deployable
+    from batch_scoring.deploy.arm.down import Survey
+    from batch_scoring.deploy.arm.up import Wanted
+    from batch_scoring.deploy.plan import Deployable
 
-_env = click.option(
-    "--env", "-e", metavar="ENV", default="azure", show_default=True, help="Kedro environment."
-)
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _workflows = click.option(
     "--workflows",
     type=click.Choice(["auto", "on", "off"]),
@@ -28,24 +24,18 @@ _workflows = click.option(
 )
 
 
-def add_to(group: click.Group) -> None:
-    """Have a group offer the commands."""
-    for command in (up, down, what_if, status):
-        group.add_command(command)
-
-
 @click.command("up", cls=OneLineErrors)
-@_env
+@AZURE_ENV
 @_workflows
 @click.option("--dry-run", is_flag=True, help="Say what would be done; nothing is changed.")
-@_json
+@JSON
 def up(env: str, workflows: str, dry_run: bool, as_json: bool) -> None:
     """Make everything in Azure as the settings say; what is there stays.
 
     To be run again at any time: a deployment that is running is joined, one that failed goes on. The
     workflows are switched on once the registry has the image.
     """
-    from batch_scoring.deploy.arm import deployment
+    from batch_scoring.deploy.arm import up as deployment
 
     deployable = _deployable(env)
     client = _client(deployable)
@@ -63,12 +53,12 @@ def up(env: str, workflows: str, dry_run: bool, as_json: bool) -> None:
 
 
 @click.command("what-if", cls=OneLineErrors)
-@_env
+@AZURE_ENV
 @_workflows
-@_json
+@JSON
 def what_if(env: str, workflows: str, as_json: bool) -> None:
     """Show what `up` would create, change and leave as it is."""
-    from batch_scoring.deploy.arm import foretelling
+    from batch_scoring.deploy.arm import what_if as foretelling
 
     deployable = _deployable(env)
     client = _client(deployable)
@@ -85,11 +75,11 @@ def what_if(env: str, workflows: str, as_json: bool) -> None:
 
 
 @click.command("status", cls=OneLineErrors)
-@_env
-@_json
+@AZURE_ENV
+@JSON
 def status(env: str, as_json: bool) -> None:
     """Show how the deployment stands, its resources, and the last runs of its workflows."""
-    from batch_scoring.deploy.arm import looking
+    from batch_scoring.deploy.arm import status as looking
 
     found = looking.look(_client(_deployable(env)))
     if as_json:
@@ -100,7 +90,7 @@ def status(env: str, as_json: bool) -> None:
 
 
 @click.command("down", cls=OneLineErrors)
-@_env
+@AZURE_ENV
 @click.option("--yes", "-y", is_flag=True, help="Do not ask whether to go on.")
 @click.option("--delete-data", is_flag=True, help="Delete the storage account, too; asks for its name.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; nothing is changed.")
@@ -109,7 +99,7 @@ def down(env: str, yes: bool, delete_data: bool, dry_run: bool) -> None:
 
     To be run again where it was interrupted.
     """
-    from batch_scoring.deploy.arm import removal
+    from batch_scoring.deploy.arm import down as removal
 
     client = _client(_deployable(env))
     found = removal.survey(client, delete_data)
@@ -143,8 +133,8 @@ def _show(found: Survey, group: str) -> None:
 
 def _confirm_data(found: Survey) -> None:
     """Have the name of each storage account typed."""
-    from batch_scoring.deploy.arm.removal import DATA_TYPES
-    from batch_scoring.fleet.errors import InputError
+    from batch_scoring.core.errors import InputError
+    from batch_scoring.deploy.arm.down import DATA_TYPES
 
     for one in found.going:
         if one.type.lower() in DATA_TYPES:
@@ -155,14 +145,14 @@ def _confirm_data(found: Survey) -> None:
 
 
 def _deployable(env: str) -> Deployable:
-    from batch_scoring.deploy.wanted import read
+    from batch_scoring.deploy.plan import read
 
     return read(env)
 
 
 def _client(deployable: Deployable) -> Client:
+    from batch_scoring.cloud.secrets_in_logs import hide_signatures
     from batch_scoring.deploy.arm.client import Client
-    from batch_scoring.storage.secrets_in_logs import hide_signatures
 
     hide_signatures()
     return Client(deployable.place)

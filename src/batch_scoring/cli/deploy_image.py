@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli import OneLineErrors
+from batch_scoring.cli.command import AZURE_ENV, OneLineErrors
 from batch_scoring.deploy.project import project_parameters
 
 if TYPE_CHECKING:
@@ -22,20 +22,13 @@ def image() -> None:
     """Build, push and describe the container image of jobs and scheduler."""
 
 
-def add_to(group: click.Group) -> None:
-    """Have a group offer it."""
-    group.add_command(image, "image")
-
-
 def _command(name: str) -> Callable[[Callable[..., None]], click.Command]:
     """A command of the group, with the options that say which image is meant."""
 
     def decorate(function: Callable[..., None]) -> click.Command:
         variants = click.Choice(["score", "train"])
         for option in (
-            click.option(
-                "--env", "-e", metavar="ENV", default="azure", show_default=True, help="Kedro environment."
-            ),
+            AZURE_ENV,
             click.option(
                 *("--variant",), type=variants, default="score", show_default=True, help="What it can do."
             ),
@@ -91,7 +84,7 @@ def push(
     push.
     """
     from batch_scoring.deploy.image.engine import find_engine, name_in
-    from batch_scoring.deploy.image.pushing import push as push_image
+    from batch_scoring.deploy.image.push import push as push_image
     from batch_scoring.deploy.image.registry import login_for
 
     local = _build(env, variant, tag).name
@@ -157,8 +150,8 @@ def _settings(env: str | None) -> DeployParameters:
 
 def _engine(wanted: str | None, dry_run: bool) -> str:
     """The engine whose commands are printed, which need not be there."""
+    from batch_scoring.core.errors import InputError
     from batch_scoring.deploy.image.engine import find_engine
-    from batch_scoring.fleet.errors import InputError
 
     try:
         return find_engine(wanted)

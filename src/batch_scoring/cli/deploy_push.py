@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli import OneLineErrors
+from batch_scoring.cli.command import AZURE_ENV, OneLineErrors
 
 if TYPE_CHECKING:
-    from batch_scoring.deploy.pushing import Counts, Push, Step
+    from batch_scoring.deploy.push import Counts, Push, Step
 
 _SAY_EVERY = 100
 
@@ -25,17 +25,9 @@ def data() -> None:
     """Readings and windows that the cloud begins with."""
 
 
-def add_to(group: click.Group) -> None:
-    """Have a group offer the commands."""
-    group.add_command(models)
-    group.add_command(data)
-
-
 def _options(function: Callable[..., None]) -> Callable[..., None]:
     for option in (
-        click.option(
-            "--env", "-e", metavar="ENV", default="azure", show_default=True, help="Kedro environment."
-        ),
+        AZURE_ENV,
         click.option(
             "--from", "source", metavar="FOLDER", default="data", show_default=True, help="Workspace."
         ),
@@ -54,7 +46,7 @@ def push_models(env: str, source: str, to: str | None, force: bool, dry_run: boo
 
     A model that the cloud has published meanwhile stays, and the command exits with 1.
     """
-    from batch_scoring.deploy.pushing import files_of_models
+    from batch_scoring.deploy.push import files_of_models
     from batch_scoring.storage.local import LocalFolder
 
     groups = files_of_models(LocalFolder(source))
@@ -77,7 +69,7 @@ def push_data(
 
     What the cloud has written meanwhile stays, and the command exits with 1.
     """
-    from batch_scoring.deploy.pushing import LAYERS, files_of_layers
+    from batch_scoring.deploy.push import LAYERS, files_of_layers
     from batch_scoring.storage.local import LocalFolder
 
     groups = files_of_layers(LocalFolder(source), layers or tuple(LAYERS))
@@ -85,20 +77,20 @@ def push_data(
 
 
 def _opened(env: str, source: str, to: str | None, force: bool) -> Push:
-    from batch_scoring.deploy.pushing import Push
+    from batch_scoring.deploy.push import Push
     from batch_scoring.storage import open_folder
     from batch_scoring.storage.local import LocalFolder
 
     if to is None:
-        from batch_scoring.deploy.wanted import read
+        from batch_scoring.deploy.plan import read
 
         to = read(env).data_url
     return Push(LocalFolder(source), open_folder(to), force)
 
 
 def _push(push: Push, groups: list[list[str]], dry_run: bool) -> None:
-    from batch_scoring.deploy.pushing import count
-    from batch_scoring.fleet.errors import InputError
+    from batch_scoring.core.errors import InputError
+    from batch_scoring.deploy.push import count
 
     planned = push.plan(groups)
     wanted = count(planned)

@@ -9,25 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batch_scoring.cli import OneLineErrors
+from batch_scoring.cli.command import ENV, OneLineErrors
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.template.check import Report
     from batch_scoring.deploy.template.configured import Configured
 
-_env = click.option("--env", "-e", metavar="ENV", help="Kedro configuration environment.")
 _params = click.option("--params", default="", metavar="KEY=VALUE,…", help="Settings for this command.")
 _tag = click.option("--tag", metavar="TAG", help="Of the image; default: deploy.image.tag.")
 
 
-def add_to(group: click.Group) -> None:
-    """Have a group offer the commands."""
-    group.add_command(write)
-    group.add_command(check)
-
-
 @click.command("template", cls=OneLineErrors)
-@_env
+@ENV
 @_params
 @_tag
 @click.option(
@@ -59,7 +52,7 @@ def write(env: str | None, params: str, tag: str | None, output: Path) -> None:
 
 
 @click.command("check", cls=OneLineErrors)
-@_env
+@ENV
 @_params
 @_tag
 def check(env: str | None, params: str, tag: str | None) -> None:
@@ -83,8 +76,8 @@ def check(env: str | None, params: str, tag: str | None) -> None:
 
 
 def _configured(env: str | None, params: str, tag: str | None) -> Configured:
-    from batch_scoring.cluster.opening import open_context
     from batch_scoring.deploy.template.configured import Configured
+    from batch_scoring.jobs.context import open_context
 
     parameters: dict[str, Any] = open_context(None, env, params).params
     return Configured.read(parameters, tag)

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cluster import timings_cli, watch_cli
-from batch_scoring.cluster.ending import end_runs, finish_run
-from batch_scoring.cluster.opening import command, open_cluster, open_context
-from batch_scoring.cluster.plan_cli import plan
-from batch_scoring.exit_codes import FAILED
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.cli.command import BACKEND, DATA, ENV, command
+from batch_scoring.cli.jobs_plan import plan
+from batch_scoring.cli.jobs_timings import timings
+from batch_scoring.cli.jobs_watch import cancel, delete, list_runs, logs, retry, watch
+from batch_scoring.core.errors import FAILED, InputError
+from batch_scoring.jobs.context import open_cluster, open_context
+from batch_scoring.jobs.finish import end_runs, finish_run
 
 if TYPE_CHECKING:
-    from batch_scoring.cluster.opening import Cluster
-    from batch_scoring.cluster.settings import JobsParameters
+    from batch_scoring.jobs.context import Cluster
+    from batch_scoring.jobs.settings import JobsParameters
 
 PIPELINES = ("score", "train", "evaluate")
 
@@ -26,12 +27,7 @@ def jobs() -> None:
     """Submit scoring, training and evaluation as jobs, one per sensor; watch them."""
 
 
-jobs.add_command(plan)
-watch_cli.add_to(jobs)
-timings_cli.add_to(jobs)
-
-
-@command(jobs, "submit")
+@command("submit", DATA, ENV, BACKEND)
 @click.option("--at", metavar="TIME", help="The scheduled time; default: the last full jobs.every.")
 @click.option("--floor", is_flag=True, help="Mean the last full jobs.every that is not after --at.")
 @click.option("--pipeline", type=click.Choice(PIPELINES), default="score", show_default=True)
@@ -54,9 +50,9 @@ def submit_jobs(
     What jobs that train or evaluate have made is put together when all have ended: here with --wait, else by
     `register`.
     """
-    from batch_scoring.cluster import scheduler
-    from batch_scoring.cluster.watching import number
-    from batch_scoring.cluster.workspace import Workspace
+    from batch_scoring.core.text import number
+    from batch_scoring.jobs import scheduler
+    from batch_scoring.jobs.workspace import Workspace
 
     cluster = open_cluster(data, env, backend, params)
     workspace = Workspace(cluster.data, lambda: open_context(cluster.data, env).catalog["previous_models"])
@@ -74,23 +70,23 @@ def submit_jobs(
 
 def _run_first(pipelines: str, cluster: Cluster, at: datetime) -> None:
     """Run pipelines in a process of their own; one that fails ends the command, and nothing is submitted."""
-    from batch_scoring.cluster.execute import run_here
-    from batch_scoring.cluster.jobs import as_text
+    from batch_scoring.core.moments import as_text
+    from batch_scoring.jobs.run_job import run_here
 
     code = run_here(pipelines, [f"data={cluster.data}", f"at={as_text(at)}", cluster.overrides], cluster.env)
     if code != 0:
         raise SystemExit(code)
 
 
-@command(jobs, "register")
+@command("register", DATA, ENV, BACKEND)
 @click.argument("run")
 def register_models(run: str, data: str | None, env: str | None, backend: str | None) -> None:
     """Put together what the jobs of RUN have made; doing it again changes nothing.
 
     Of trainings: versions in MLflow. Of an evaluation whose jobs have all succeeded: the figures.
     """
-    from batch_scoring.cluster.planning import run_pipeline
-    from batch_scoring.cluster.run_look import RunLook, known_run
+    from batch_scoring.jobs.planning import run_pipeline
+    from batch_scoring.jobs.run_view import RunLook, known_run
 
     cluster = open_cluster(data, env, backend)
     name = known_run(cluster.records, run)
@@ -108,10 +104,14 @@ def register_models(run: str, data: str | None, env: str | None, backend: str | 
 
 def _scheduled(at: str | None, floor: bool, settings: JobsParameters) -> datetime:
     """The scheduled time that is meant, UTC; by default the last full one."""
-    from batch_scoring.parameters import scheduled_time
+    from batch_scoring.core.parameters import scheduled_time
 
     moment = scheduled_time(at)
     if at is not None and not floor:
         return moment
     every = settings.every.total_seconds()
     return datetime.fromtimestamp(moment.timestamp() // every * every, UTC)
+
+
+for one in (submit_jobs, register_models, plan, timings, list_runs, watch, logs, cancel, retry, delete):
+    jobs.add_command(one)

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli import OneLineErrors
-from batch_scoring.cluster.opening import open_cluster
+from batch_scoring.cli.command import DATA, ENV, OneLineErrors
+from batch_scoring.jobs.context import open_cluster
 
 if TYPE_CHECKING:
-    from batch_scoring.cluster.costs.choices import Schedule
-    from batch_scoring.cluster.settings import JobsParameters
+    from batch_scoring.jobs.costs.choices import Schedule
+    from batch_scoring.jobs.settings import JobsParameters
 
 
 @click.command("plan", cls=OneLineErrors)
-@click.option("--data", metavar="FOLDER", help="The folder of the data; default: the catalog's.")
-@click.option("--env", "-e", metavar="ENV", help="Kedro configuration environment.")
+@DATA
+@ENV
 @click.option("--params", default="", metavar="KEY=VALUE,…", help="Other settings than those of the files.")
 @click.option("--pipeline", default="score", show_default=True, metavar="NAME", help="Whose jobs.")
 @click.option("--jobs", "count", type=click.IntRange(1), help="So many jobs a run, instead of measured ones.")
@@ -36,9 +36,9 @@ def plan(
     as_json: bool,
 ) -> None:
     """Simulate the schedule on clusters from zero, kept warm and fixed: cost, time, and the cheapest."""
-    from batch_scoring.cluster.costs import words
-    from batch_scoring.cluster.costs.choices import all_choices, short_list
-    from batch_scoring.cluster.costs.configured import configured_cluster
+    from batch_scoring.jobs.costs import words
+    from batch_scoring.jobs.costs.choices import all_choices, short_list
+    from batch_scoring.jobs.costs.configured import configured_cluster
 
     if (count is None) != (minutes is None):
         raise click.UsageError("--jobs and --minutes go together")
@@ -55,7 +55,7 @@ def plan(
     elif engine:
         verdict.append(words.unpriced(engine))
     if html is not None:
-        from batch_scoring.cluster.costs.page import draw_page
+        from batch_scoring.jobs.costs.page import draw_page
 
         text = draw_page(choices, schedule, settings.costs, source, verdict, configured)
         Path(html).write_text(text, encoding="utf-8")
@@ -73,13 +73,13 @@ def _schedule(
     settings: JobsParameters, data: str, pipeline: str, count: int | None, minutes: float | None
 ) -> tuple[Schedule, str]:
     """What is to be simulated, and where its durations come from."""
-    from batch_scoring.cluster.costs.choices import Schedule
+    from batch_scoring.jobs.costs.choices import Schedule
 
     if count is not None and minutes is not None:
         took, source = [60.0 * minutes] * count, "as given"
     else:
-        from batch_scoring.cluster.costs.history import read_history
-        from batch_scoring.cluster.records import Records
+        from batch_scoring.jobs.costs.history import read_history
+        from batch_scoring.jobs.records import Records
 
         history = read_history(Records(data), pipeline)
         took = list(history.seconds.values())

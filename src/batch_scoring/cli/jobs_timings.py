@@ -8,25 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cluster.opening import Cluster, command, open_cluster
+from batch_scoring.cli.command import BACKEND, DATA, ENV, command
+from batch_scoring.jobs.context import Cluster, open_cluster
 
 if TYPE_CHECKING:
-    from batch_scoring.cluster.timings import JobTimes
+    from batch_scoring.jobs.timings import JobTimes
 
 _RUNS_TOLD = 24
 
 
-@click.group()
-def _commands() -> None:
-    """Holds the command until :func:`add_to` puts it into another group."""
-
-
-def add_to(group: click.Group) -> None:
-    """Have a group offer it."""
-    group.add_command(_commands.commands["timings"], "timings")
-
-
-@command(_commands, "timings")
+@command("timings", DATA, ENV, BACKEND)
 @click.argument("run", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: jobs, and percentiles of each run.")
 @click.option("--csv", "is_csv", is_flag=True, help="Print a row a job, for a spreadsheet.")
@@ -38,8 +29,8 @@ def timings(
     Without RUN: the newest runs, a line each. `read`, `score` and `write` go on at once, so their sum may be
     more than `total`.
     """
-    from batch_scoring.cluster.run_look import known_run, planned_times
-    from batch_scoring.cluster.timings import as_csv, percentiles
+    from batch_scoring.jobs.run_view import known_run, planned_times
+    from batch_scoring.jobs.timings import as_csv, percentiles
 
     cluster = open_cluster(data, env, backend)
     if run is not None:
@@ -62,8 +53,8 @@ def timings(
 
 
 def _print_run(run: str, jobs: list[JobTimes]) -> None:
-    from batch_scoring.cluster.timings import percentiles, table_rows
-    from batch_scoring.cluster.watching import text_table
+    from batch_scoring.core.text import text_table
+    from batch_scoring.jobs.timings import percentiles, table_rows
 
     if not jobs:
         click.echo(f"{run}: no job has written its times yet")
@@ -74,8 +65,8 @@ def _print_run(run: str, jobs: list[JobTimes]) -> None:
 
 
 def _print_runs(found: dict[str, list[JobTimes]]) -> None:
-    from batch_scoring.cluster.timings import PHASES, percentiles, seconds_text
-    from batch_scoring.cluster.watching import text_table
+    from batch_scoring.core.text import text_table
+    from batch_scoring.jobs.timings import PHASES, percentiles, seconds_text
 
     if not found:
         click.echo("There are no runs yet; `kedro jobs submit` makes one.")
@@ -97,8 +88,8 @@ def _print_runs(found: dict[str, list[JobTimes]]) -> None:
 
 def _job_times(cluster: Cluster, run: str) -> list[JobTimes]:
     """Of each job of a run that wrote a record; waiting times where the engine, or a watcher, tells them."""
-    from batch_scoring.cluster.run_look import RunLook
-    from batch_scoring.cluster.timings import job_times
+    from batch_scoring.jobs.run_view import RunLook
+    from batch_scoring.jobs.timings import job_times
 
     view = RunLook(cluster.records, cluster.engine_of(run), run).view()
     records = cluster.records.all_records(run)

@@ -9,33 +9,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cluster.opening import Cluster, command, open_cluster
-from batch_scoring.exit_codes import FAILED
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.cli.command import BACKEND, DATA, ENV, JSON, command
+from batch_scoring.core.errors import FAILED, InputError
+from batch_scoring.jobs.context import Cluster, open_cluster
 
 if TYPE_CHECKING:
-    from batch_scoring.cluster.run_look import RunLook
-    from batch_scoring.cluster.watching import View
+    from batch_scoring.jobs.run_view import RunLook
+    from batch_scoring.jobs.views import View
 
 _SECONDS_BETWEEN_LOOKS = 2.0
 _RUNS_LISTED = 20
 
 
-@click.group()
-def _commands() -> None:
-    """These commands; :func:`add_to` puts them into another group."""
-
-
-def add_to(group: click.Group) -> None:
-    """Have a group offer these commands."""
-    for name, one in _commands.commands.items():
-        group.add_command(one, name)
-
-
-@command(_commands, "list")
+@command("list", DATA, ENV, BACKEND)
 @click.argument("run", required=False)
 @click.option("--limit", type=click.IntRange(1), default=_RUNS_LISTED, show_default=True, help="Newest runs.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON
 def list_runs(
     run: str | None, limit: int, as_json: bool, data: str | None, env: str | None, backend: str | None
 ) -> None:
@@ -50,8 +39,9 @@ def list_runs(
 def _list_runs(cluster: Cluster, limit: int, as_json: bool) -> None:
     from itertools import islice
 
-    from batch_scoring.cluster.run_look import planned_times
-    from batch_scoring.cluster.watching import counts_text, text_table, view_json
+    from batch_scoring.core.text import text_table
+    from batch_scoring.jobs.run_view import planned_times
+    from batch_scoring.jobs.views import counts_text, view_json
 
     runs = planned_times(cluster.records)
     views = _views(cluster, list(islice(runs, limit)))
@@ -92,7 +82,8 @@ def _views(cluster: Cluster, runs: list[str]) -> list[View]:
 
 
 def _list_jobs(cluster: Cluster, run: str, as_json: bool) -> None:
-    from batch_scoring.cluster.watching import duration, seconds_of, summary, text_table
+    from batch_scoring.core.text import duration, text_table
+    from batch_scoring.jobs.views import seconds_of, summary
 
     look = _look(cluster, run)
     view, now = look.view(), datetime.now(UTC)
@@ -115,7 +106,7 @@ def _list_jobs(cluster: Cluster, run: str, as_json: bool) -> None:
     click.echo(text_table(("job", "state", "started", "took", "node", "reason"), rows, right=["took"]))
 
 
-@command(_commands, "watch")
+@command("watch", DATA, ENV, BACKEND)
 @click.argument("run", default="last", metavar="[RUN]")
 @click.option("--json", "as_json", is_flag=True, help="Print an object for each change, a line each.")
 @click.option("--every", type=click.FloatRange(0.1), default=_SECONDS_BETWEEN_LOOKS, metavar="SECONDS")
@@ -126,9 +117,9 @@ def watch(
 
     A table on a terminal; elsewhere a line for each change.
     """
-    from batch_scoring.cluster.planning import run_pipeline
-    from batch_scoring.cluster.run_look import keep_statuses
-    from batch_scoring.cluster.watch_loop import JsonLines, Lines, Screen, Sight, follow
+    from batch_scoring.jobs.planning import run_pipeline
+    from batch_scoring.jobs.run_view import keep_statuses
+    from batch_scoring.jobs.watch import JsonLines, Lines, Screen, Sight, follow
 
     cluster = open_cluster(data, env, backend)
     look = _look(cluster, run)
@@ -150,7 +141,7 @@ def watch(
         raise SystemExit(FAILED)
 
 
-@command(_commands, "logs")
+@command("logs", DATA, ENV, BACKEND)
 @click.argument("run")
 @click.argument("job", nargs=-1)
 @click.option("--lines", type=click.IntRange(1), help="Only the last so many of each job.")
@@ -166,7 +157,7 @@ def logs(
 
     Without a JOB: those that failed, or all where none did.
     """
-    from batch_scoring.cluster.run_look import known_jobs
+    from batch_scoring.jobs.run_view import known_jobs
 
     look = _look(open_cluster(data, env, backend), run)
     names = known_jobs(list(look.specs.values()), job) if job else [one.name for one in look.view().failed]
@@ -182,13 +173,13 @@ def logs(
             click.echo("\n".join(shown if lines is None else shown[-lines:]))
 
 
-@command(_commands, "cancel")
+@command("cancel", DATA, ENV, BACKEND)
 @click.argument("run")
 @click.argument("job", nargs=-1)
 def cancel(run: str, job: tuple[str, ...], data: str | None, env: str | None, backend: str | None) -> None:
     """End the jobs of RUN that have not ended, or only these."""
-    from batch_scoring.cluster.run_look import known_jobs
-    from batch_scoring.cluster.watching import number
+    from batch_scoring.core.text import number
+    from batch_scoring.jobs.run_view import known_jobs
 
     look = _look(open_cluster(data, env, backend), run)
     view = look.view()
@@ -199,7 +190,7 @@ def cancel(run: str, job: tuple[str, ...], data: str | None, env: str | None, ba
     click.echo(f"{look.run}: {number(len(open_), 'job')} told to end, {len(names) - len(open_)} had ended")
 
 
-@command(_commands, "retry")
+@command("retry", DATA, ENV, BACKEND)
 @click.argument("run")
 @click.argument("job", nargs=-1)
 @click.option("--wait/--no-wait", "is_waiting", default=False, help="Wait, and exit with 1 if one failed.")
@@ -214,9 +205,9 @@ def retry(
     backend: str | None,
 ) -> None:
     """Run the jobs of RUN that failed or were cancelled once more, or only these."""
-    from batch_scoring.cluster.ending import end_runs
-    from batch_scoring.cluster.run_look import known_jobs
-    from batch_scoring.cluster.watching import number
+    from batch_scoring.core.text import number
+    from batch_scoring.jobs.finish import end_runs
+    from batch_scoring.jobs.run_view import known_jobs
 
     cluster = open_cluster(data, env, backend, params)
     look = _look(cluster, run)
@@ -233,11 +224,11 @@ def retry(
         end_runs(cluster, [look.run])
 
 
-@command(_commands, "delete")
+@command("delete", DATA, ENV, BACKEND)
 @click.argument("run")
 def delete(run: str, data: str | None, env: str | None, backend: str | None) -> None:
     """Have the engine forget RUN, whose jobs have ended; logs, records and timings stay in the workspace."""
-    from batch_scoring.cluster.run_look import keep_statuses
+    from batch_scoring.jobs.run_view import keep_statuses
 
     cluster = open_cluster(data, env, backend)
     look = _look(cluster, run)
@@ -254,7 +245,7 @@ def delete(run: str, data: str | None, env: str | None, backend: str | None) -> 
 
 
 def _look(cluster: Cluster, run: str) -> RunLook:
-    from batch_scoring.cluster.run_look import RunLook, known_run
+    from batch_scoring.jobs.run_view import RunLook, known_run
 
     name = known_run(cluster.records, run)
     return RunLook(cluster.records, cluster.engine_of(name), name)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from batch_scoring.cli import OneLineErrors
+from batch_scoring.cli.command import DATA, ENV, JSON, command
+from batch_scoring.core.text import align
 
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
 
     from batch_scoring.datasets.fleet_models import TrackedFleetModels
-    from batch_scoring.tracking import Version
+    from batch_scoring.registry.tracking import Version
 
 Row = dict[str, Any]
 
@@ -25,27 +26,12 @@ def models() -> None:
     """List, promote, roll back, import models."""
 
 
-def _command(name: str) -> Callable[[Callable[..., None]], click.Command]:
-    """A command of the group, with the options that choose the workspace."""
-
-    def decorate(function: Callable[..., None]) -> click.Command:
-        for option in (
-            click.option("--data", metavar="FOLDER", help="The folder of the data; default: the catalog's."),
-            click.option("--env", "-e", metavar="ENV", help="Kedro configuration environment."),
-            click.option("--json", "as_json", is_flag=True, help="Print JSON."),
-        ):
-            function = option(function)
-        return models.command(name, cls=OneLineErrors)(function)
-
-    return decorate
-
-
-@_command("list")
+@command("list", DATA, ENV, JSON)
 @click.option("--sensor", metavar="SENSOR", help="Only this sensor.")
 def list_models(sensor: str | None, data: str | None, env: str | None, as_json: bool) -> None:
     """List the versions of every sensor, newest first."""
-    from batch_scoring import tracking
-    from batch_scoring.ids import require_known
+    from batch_scoring.core.ids import require_known
+    from batch_scoring.registry import tracking
 
     fleet_models, _ = _workspace(data, env)
     if tracking.is_new_store(fleet_models.tracking_uri):
@@ -59,13 +45,13 @@ def list_models(sensor: str | None, data: str | None, env: str | None, as_json: 
     _print_rows(rows, as_json, "There are no models yet; run `kedro run --pipelines=train`.")
 
 
-@_command("show")
+@command("show", DATA, ENV, JSON)
 @click.argument("sensor", metavar="SENSOR[@VERSION]")
 @click.option("--device", metavar="DEVICE", help="The numbers of one device's model.")
 def show_model(sensor: str, device: str | None, data: str | None, env: str | None, as_json: bool) -> None:
     """Show the models of a version; of the champion, when no version or alias is named."""
-    from batch_scoring import tracking
-    from batch_scoring.tracking.device_table import device_tables, model_numbers
+    from batch_scoring.registry import tracking
+    from batch_scoring.registry.tracking.device_table import device_tables, model_numbers
 
     fleet_models, _ = _workspace(data, env)
     version = _version(fleet_models, sensor)
@@ -82,12 +68,12 @@ def show_model(sensor: str, device: str | None, data: str | None, env: str | Non
     _print_rows(rows, as_json, "It has no models.")
 
 
-@_command("promote")
+@command("promote", DATA, ENV, JSON)
 @click.argument("sensor")
 @click.argument("version")
 def promote_model(sensor: str, version: str, data: str | None, env: str | None, as_json: bool) -> None:
     """Make VERSION (a number or an alias) of SENSOR the one that is scored."""
-    from batch_scoring import tracking
+    from batch_scoring.registry import tracking
 
     fleet_models, _ = _workspace(data, env)
     chosen = tracking.resolve_version(fleet_models.store, sensor, version)
@@ -95,7 +81,7 @@ def promote_model(sensor: str, version: str, data: str | None, env: str | None, 
     _say_champion(fleet_models, sensor, as_json)
 
 
-@_command("compare")
+@command("compare", DATA, ENV, JSON)
 @click.argument("sensor")
 @click.argument("challenger", required=False)
 @click.argument("champion", required=False)
@@ -112,8 +98,8 @@ def compare_models(
     CHALLENGER and CHAMPION are numbers or aliases; default: the newest version and the champion, or the
     champion before it.
     """
-    from batch_scoring import comparing
-    from batch_scoring.parameters import scheduled_time
+    from batch_scoring.core.parameters import scheduled_time
+    from batch_scoring.registry import compare as comparing
 
     context = _context(data, env)
     catalog, parameters = context.catalog, context.params
@@ -137,18 +123,18 @@ def compare_models(
     _print_fields({**both, "verdict": verdict}, as_json)
 
 
-@_command("rollback")
+@command("rollback", DATA, ENV, JSON)
 @click.argument("sensor")
 def rollback_model(sensor: str, data: str | None, env: str | None, as_json: bool) -> None:
     """Score SENSOR with the champion before this one again; a second time undoes it."""
-    from batch_scoring import tracking
+    from batch_scoring.registry import tracking
 
     fleet_models, _ = _workspace(data, env)
     tracking.rollback(fleet_models.store, fleet_models.published, sensor)
     _say_champion(fleet_models, sensor, as_json)
 
 
-@_command("import")
+@command("import", DATA, ENV, JSON)
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--sensor", metavar="SENSOR", help="The model's sensor, or which models of the file.")
 @click.option("--device", metavar="DEVICE", help="The model's device, or which models of the file.")
@@ -176,10 +162,10 @@ def import_models(
 
     PATH is a file or a folder: the open form (.json), skops (.skops), or pickles.
     """
-    from batch_scoring import tracking
-    from batch_scoring.importing import read_pretrained, to_trainings
-    from batch_scoring.parameters import read_duration
-    from batch_scoring.scratch import scratch_folder
+    from batch_scoring.core.parameters import read_duration
+    from batch_scoring.core.scratch import scratch_folder
+    from batch_scoring.registry import tracking
+    from batch_scoring.registry.pretrained import read_pretrained, to_trainings
 
     fleet_models, parameters = _workspace(data, env)
     names = tuple(name.strip() for name in features.split(",")) if features else None
@@ -218,7 +204,7 @@ def _context(data: str | None, env: str | None) -> KedroContext:
 
 def _version(fleet_models: TrackedFleetModels, text: str) -> Version:
     """The version that ``SENSOR`` or ``SENSOR@VERSION`` names; a sensor may hold an ``@`` itself."""
-    from batch_scoring import tracking
+    from batch_scoring.registry import tracking
 
     sensor, at, wanted = text.rpartition("@")
     if not at or text in tracking.list_sensors(fleet_models.store):
@@ -227,7 +213,7 @@ def _version(fleet_models: TrackedFleetModels, text: str) -> Version:
 
 
 def _say_champion(fleet_models: TrackedFleetModels, sensor: str, as_json: bool) -> None:
-    from batch_scoring import tracking
+    from batch_scoring.registry import tracking
 
     version = tracking.resolve_version(fleet_models.store, sensor)
     if as_json:
@@ -273,22 +259,6 @@ def _print_fields(fields: Row, as_json: bool) -> None:
             click.echo(line)
 
 
-def align(rows: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of text whose columns stand below each other.
-
-    Examples
-    --------
-    >>> align([["sensor", "version"], ["vibration", "2"]])
-    ['sensor     version', 'vibration  2']
-    """
-    table = list(rows)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return [
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
-    ]
-
-
 def _text(value: Any) -> str:
     if value is None or value == "":
         return "–"
@@ -297,3 +267,7 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_text, value))
     return value.strftime("%Y-%m-%dT%H:%MZ") if hasattr(value, "strftime") else str(value)
+
+
+for one in (list_models, show_model, promote_model, compare_models, rollback_model, import_models):
+    models.add_command(one)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
 
 # The entry of Kedro's credentials.yml that is used where a dataset names none.
 KEDRO_ENTRY = "azure_storage"

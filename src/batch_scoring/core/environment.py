@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
 
 
 def variable(name: str, default: str | None = None) -> str | None:

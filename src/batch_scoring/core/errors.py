@@ -10,3 +10,8 @@ class InputError(Exception):
 
 class OvertakenError(InputError):
     """Another run has written meanwhile what this one was about to write: running again makes it good."""
+
+
+FAILED = 1
+# Another run was quicker: run it again, nothing is lost (EX_TEMPFAIL of sysexits.h).
+OVERTAKEN = 75

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
 
 # A path segment may have 255 bytes on every file system we know; the rest is for suffixes.
 MAX_SEGMENT_BYTES = 200
@@ -137,7 +137,7 @@ def require_known(kind: str, wanted: Iterable[str] | None, known: Iterable[str])
     --------
     >>> require_known("sensor", ["vibraton"], ["vibration", "power"])
     Traceback (most recent call last):
-    batch_scoring.fleet.errors.InputError: sensor 'vibraton' is not among the 2 known; did you mean ...
+    batch_scoring.core.errors.InputError: sensor 'vibraton' is not among the 2 known; did you mean ...
     """
     if wanted is None:
         return

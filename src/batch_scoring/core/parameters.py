@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
 
 T = TypeVar("T")
 

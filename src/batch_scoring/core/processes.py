@@ -1,9 +1,12 @@
-"""Which process started a run, so that a later one can tell whether it still lives."""
+"""Processes: identify one so that a later process can see whether it still lives, and end a group."""
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -45,3 +48,15 @@ def _started(pid: int) -> str:
         return f"{(_PROC / 'sys/kernel/random/boot_id').read_text().strip()} {fields[19]}"
     except OSError:
         return ""
+
+
+def end_group(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
+    """End the process group that a process leads: by SIGTERM, and by SIGKILL after a time of grace."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(grace_seconds)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

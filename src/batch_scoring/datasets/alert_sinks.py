@@ -10,8 +10,7 @@ from typing import Any, NoReturn
 
 from kedro.io import AbstractDataset, DatasetError
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.notifying.settings import (
+from batch_scoring.alerts.settings import (
     EventHubSettings,
     FileSettings,
     LogSettings,
@@ -20,7 +19,9 @@ from batch_scoring.notifying.settings import (
     check_url,
     read_sinks,
 )
-from batch_scoring.notifying.sinks import LogSink, OpenSinks, Sink, UnreachableError
+from batch_scoring.alerts.sinks.base import OpenSinks, Sink, UnreachableError
+from batch_scoring.alerts.sinks.log import LogSink
+from batch_scoring.core.errors import InputError
 
 
 class NotificationSinks(AbstractDataset[None, OpenSinks]):
@@ -60,7 +61,7 @@ class NotificationSinks(AbstractDataset[None, OpenSinks]):
             case LogSettings():
                 return LogSink(settings.name)
             case FileSettings():
-                from batch_scoring.notifying.file import FileSink
+                from batch_scoring.alerts.sinks.file import FileSink
 
                 return FileSink(settings.name, Path(settings.path))
             case WebhookSettings():
@@ -69,7 +70,7 @@ class NotificationSinks(AbstractDataset[None, OpenSinks]):
                 return self._event_hub(settings)
 
     def _webhook(self, settings: WebhookSettings) -> Sink:
-        from batch_scoring.notifying.webhook import WebhookSink
+        from batch_scoring.alerts.sinks.webhook import WebhookSink
 
         return WebhookSink(
             settings.name,
@@ -80,7 +81,7 @@ class NotificationSinks(AbstractDataset[None, OpenSinks]):
         )
 
     def _event_hub(self, settings: EventHubSettings) -> Sink:
-        from batch_scoring.notifying.event_hub import EventHubSink, azure_client, azure_event
+        from batch_scoring.alerts.sinks.event_hub import EventHubSink, azure_client, azure_event
 
         def connect() -> Any:
             return azure_client(

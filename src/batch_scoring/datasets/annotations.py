@@ -10,11 +10,12 @@ import pyarrow as pa
 from kedro.io import AbstractDataset
 from kedro.io.core import DatasetError
 
-from batch_scoring.feedback import FEEDBACK, read_feedback
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.labels import LABELS, read_labels
+from batch_scoring.core.errors import InputError
+from batch_scoring.evaluation.feedback import read_feedback
+from batch_scoring.evaluation.labels import read_labels
 from batch_scoring.storage import open_file
-from batch_scoring.storage.machine import run_folder
+from batch_scoring.storage.cache import run_folder
+from batch_scoring.tables.schemas import FEEDBACK, LABELS
 
 
 class WrittenFile(AbstractDataset[NoReturn, pa.Table]):

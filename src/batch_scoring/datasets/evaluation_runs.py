@@ -7,9 +7,9 @@ from typing import Any
 from kedro.io import AbstractDataset
 from kedro.io.core import DatasetError
 
-from batch_scoring import tracking
 from batch_scoring.datasets.tracking_place import TrackingPlace
-from batch_scoring.evaluations import TrackedEvaluation
+from batch_scoring.registry import tracking
+from batch_scoring.registry.evaluation import TrackedEvaluation
 
 
 class EvaluationRuns(AbstractDataset[TrackedEvaluation, None]):

@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 from kedro.io import AbstractDataset
 
-from batch_scoring.datasets.event_hub.address import DEFAULT_GROUP, Address, read_address
-from batch_scoring.datasets.event_hub.checkpoints import Checkpoints, Position, open_checkpoints
 from batch_scoring.datasets.raw_readings import RawReadings
+from batch_scoring.event_hub.address import DEFAULT_GROUP, Address, read_address
+from batch_scoring.event_hub.checkpoints import Checkpoints, Position, open_checkpoints
 
 
 class EventHub(AbstractDataset[None, Any]):
@@ -123,8 +123,8 @@ class HubReader:
         InputError
             When the hub cannot be read; after what could be read was yielded.
         """
-        from batch_scoring.datasets.event_hub.drain import Drain, HandOn, Limits
-        from batch_scoring.datasets.event_hub.threads import iterate
+        from batch_scoring.event_hub.drain import Drain, HandOn, Limits
+        from batch_scoring.event_hub.sync import iterate
 
         after = {name: at.sequence_number for name, at in self._checkpoints.read().items()}
         for name, number in (landed or {}).items():
@@ -218,7 +218,7 @@ class PublishedEvents(AbstractDataset[Any, None]):
         InputError
             When the hub cannot be written to.
         """
-        from batch_scoring.datasets.event_hub.publish import publish
+        from batch_scoring.event_hub.send import publish
 
         publish(self._address, data, self._client_options)
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset
 
-from batch_scoring import tracking
 from batch_scoring.datasets.tracking_place import TrackingPlace
-from batch_scoring.publishing import PublishedModel, list_published, load_published
-from batch_scoring.staged_trainings import PreviousVersion, StagedTrainings, loaders
+from batch_scoring.registry import tracking
+from batch_scoring.registry.published import PublishedModel, list_published, load_published
+from batch_scoring.registry.staged import PreviousVersion, StagedTrainings, loaders
 from batch_scoring.storage import join, open_folder
-from batch_scoring.training import PROMOTED, Training
+from batch_scoring.training.result import PROMOTED, Training
 
 if TYPE_CHECKING:
-    from batch_scoring.tracking import Store, TrackedVersion, TrainingRun
+    from batch_scoring.registry.tracking import Store, TrackedVersion, TrainingRun
 
 log = logging.getLogger(__name__)
 
@@ -159,14 +159,14 @@ class TrackedFleetModels(
 class FleetModels(TrackedFleetModels):
     """The fleet models as the pipelines pass them on: `train` saves versions, `score` loads champions.
 
-    ``save`` is that of :class:`TrackedFleetModels`. ``load`` gives what is published, as
-    :class:`PublishedModels` does: a scoring job needs no tracking server and imports no MLflow.
+    ``save`` is that of :class:`TrackedFleetModels`. ``load`` gives what is published: a
+    scoring job needs no tracking server and imports no MLflow.
 
     Parameters
     ----------
     pinned : dict of str to str, optional
-        Of each sensor the published manifest to load, as :func:`batch_scoring.publishing.pin` names it;
-        sensors that are not in it have no models. Default: today's champions of all sensors.
+        Of each sensor the published manifest to load, as :func:`~batch_scoring.registry.published.pin`
+        names it; sensors that are not in it have no models. Default: today's champions of all sensors.
     **more
         Of :class:`TrackedFleetModels`.
     """

@@ -7,7 +7,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
 from batch_scoring.storage import open_folder
 
 _FOLDER = "judged"

@@ -7,7 +7,7 @@ import io
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scoring.datasets.arrow_parquet import ArrowParquetDataset
+from batch_scoring.datasets.parquet import ArrowParquetDataset
 
 
 class OptionalParquetDataset(ArrowParquetDataset):

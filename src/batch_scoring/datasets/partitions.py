@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from kedro.io import AbstractDataset
 
-from batch_scoring.datasets.arrow_parquet import Stream, open_parquet, save_parquet
 from batch_scoring.storage import Entry, open_folder
+from batch_scoring.storage.parquet import open_parquet, save_parquet
 from batch_scoring.storage.read_ahead import open_ahead
+from batch_scoring.tables.streams import Stream
 
 SUFFIX = ".parquet"
 

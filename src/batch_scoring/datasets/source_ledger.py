@@ -2,33 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from batch_scoring.datasets.partitions import ArrowPartitions
-
-
-@dataclass(frozen=True)
-class LedgerEntry:
-    """A source file's page in the ledger.
-
-    Attributes
-    ----------
-    open : callable
-        Opens the page, a Parquet file of one row.
-    written_ns : int
-        When the page was written, nanoseconds since the epoch. It is the file's own time and not
-        in its bytes, so the same sources give the same ledger whenever they are ingested.
-    clock : str
-        Whose time that is; ``"local"`` or a storage account.
-    """
-
-    open: Callable[[], pq.ParquetFile]
-    written_ns: int
-    clock: str = "local"
+from batch_scoring.ingestion.ledger import LedgerEntry
 
 
 class SourceLedger(ArrowPartitions):

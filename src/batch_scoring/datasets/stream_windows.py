@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from batch_scoring.datasets.raw_readings import RawReadings, SourceFile
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
+from batch_scoring.datasets.raw_readings import RawReadings
+from batch_scoring.ingestion.source_files import SourceFile
 
 
 class StreamWindows(RawReadings):

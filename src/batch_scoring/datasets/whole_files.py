@@ -11,7 +11,7 @@ from kedro_datasets.json import JSONDataset
 from kedro_datasets.text import TextDataset
 
 from batch_scoring.storage import open_file
-from batch_scoring.storage.machine import run_folder
+from batch_scoring.storage.cache import run_folder
 
 
 class WholeFile:

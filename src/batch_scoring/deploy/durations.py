@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
 
 # The service's units, and how many of each it counts.
 _UNITS = (

@@ -7,8 +7,8 @@ import re
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.settings import DeployParameters
-from batch_scoring.fleet.errors import InputError
 
 # Of each name Azure's pattern, and the same in words.
 _HYPHENS = (

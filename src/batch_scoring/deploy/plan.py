@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.arm.place import Place
 from batch_scoring.deploy.image.commit import image_tag
 from batch_scoring.deploy.names import Names, names_of
 from batch_scoring.deploy.project import project_parameters
 from batch_scoring.deploy.settings import DeployParameters, read_settings
-from batch_scoring.fleet.errors import InputError
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.arm.client import Client
-    from batch_scoring.deploy.arm.deployment import Wanted
+    from batch_scoring.deploy.arm.up import Wanted
 
 _REGISTRY_VERSION = "2023-07-01"
 
@@ -56,8 +56,8 @@ class Deployable:
         except FileNotFoundError:
             return False, "there is no registry yet"
         from batch_scoring.deploy.image.engine import variant_tag
+        from batch_scoring.deploy.image.exists import is_there
         from batch_scoring.deploy.image.registry import login_for
-        from batch_scoring.deploy.image_there import is_there
 
         repository = self.settings.image.repository
         variants = ("score", "train") if self.settings.is_retraining else ("score",)
@@ -73,7 +73,7 @@ class Deployable:
 
     def wanted(self, workflows_fire: bool) -> Wanted:
         """What is to be deployed."""
-        from batch_scoring.deploy.arm.deployment import Wanted
+        from batch_scoring.deploy.arm.up import Wanted
         from batch_scoring.deploy.template.configured import Configured
 
         configured = Configured.read(self.parameters, self.tag, workflows_fire)

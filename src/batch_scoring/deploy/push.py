@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.publishing import MANIFEST, list_published, load_published, sensor_folder
+from batch_scoring.core.errors import InputError
+from batch_scoring.registry.published import MANIFEST, list_published, load_published, sensor_folder
 from batch_scoring.storage.folder import Entry, Folder
 from batch_scoring.storage.local import LocalFolder
 

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 
-from batch_scoring.deploy.schedules import recurrence, short_text
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
+from batch_scoring.deploy.durations import recurrence, short_text
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import read_parameters
 from batch_scoring.deploy.image.settings import ImageSettings
 from batch_scoring.deploy.setting_groups import (
     AlertSettings,
@@ -20,8 +22,6 @@ from batch_scoring.deploy.setting_groups import (
     StreamAnalyticsSettings,
     require_between,
 )
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.parameters import read_parameters
 
 COMPUTES = ("azure_batch", "batch_ai")
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.arrow_arrays import places, to_arrow, to_numpy
-from batch_scoring.fleet.flag_rate import begins_alarm, least_rate
-from batch_scoring.fleet.model import FleetModel
-from batch_scoring.fleet.score import predict
+from batch_scoring.detection.flag_rate import begins_alarm, least_rate
+from batch_scoring.detection.model import FleetModel
+from batch_scoring.detection.score import predict
+from batch_scoring.tables.arrow_arrays import places, to_arrow, to_numpy
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]

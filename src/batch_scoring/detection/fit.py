@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.arrow_arrays import places, repeated, strings, to_arrow, to_numpy
-from batch_scoring.fleet.combined_fit import Detector, Series, fit_combined
-from batch_scoring.fleet.model import MODELS, SCHEMAS, FleetInfo, FleetModel
-from batch_scoring.fleet.one_class_svm import FitParameters, RbfModel, fit_device
-from batch_scoring.fleet.tables import STATUS
-from batch_scoring.fleet.windows import feature_matrix
+from batch_scoring.detection.detectors.combined_fit import Detector, Series, fit_combined
+from batch_scoring.detection.detectors.one_class_svm import FitParameters, RbfModel, fit_device
+from batch_scoring.detection.model import SCHEMAS, FleetInfo, FleetModel
+from batch_scoring.tables.arrow_arrays import places, repeated, strings, to_arrow, to_numpy
+from batch_scoring.tables.schemas import MODELS, STATUS
+from batch_scoring.windows.features import feature_matrix
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]

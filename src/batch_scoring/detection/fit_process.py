@@ -18,8 +18,8 @@ from typing import IO
 
 import pyarrow as pa
 
-from batch_scoring.fleet.fit import Fitted, fit_windows
-from batch_scoring.fleet.one_class_svm import FitParameters
+from batch_scoring.detection.detectors.one_class_svm import FitParameters
+from batch_scoring.detection.fit import Fitted, fit_windows
 
 _JOB = b"fit"
 # Each core has a process of its own; more threads would only stand in each other's way.

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.arrow_arrays import to_numpy
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.one_class_svm import FitParameters
+from batch_scoring.core.errors import InputError
+from batch_scoring.detection.detectors.one_class_svm import FitParameters
+from batch_scoring.tables.arrow_arrays import to_numpy
 
 Int = NDArray[np.int64]
 

@@ -16,13 +16,13 @@ from typing import NoReturn, Self
 
 import pyarrow as pa
 
-from batch_scoring.fleet.combined_fit import Series
-from batch_scoring.fleet.fit import Fitted, fit_windows
-from batch_scoring.fleet.fit_process import FitProcess
-from batch_scoring.fleet.fit_work import cut_work
-from batch_scoring.fleet.one_class_svm import FitParameters
-from batch_scoring.fleet.overlap import computed, prefetched
-from batch_scoring.fleet.windows import feature_matrix
+from batch_scoring.core.prefetch import computed, prefetched
+from batch_scoring.detection.detectors.combined_fit import Series
+from batch_scoring.detection.detectors.one_class_svm import FitParameters
+from batch_scoring.detection.fit import Fitted, fit_windows
+from batch_scoring.detection.fit_process import FitProcess
+from batch_scoring.detection.fit_work import cut_work
+from batch_scoring.windows.features import feature_matrix
 
 logger = logging.getLogger(__name__)
 

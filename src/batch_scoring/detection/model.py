@@ -14,50 +14,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.arrow_arrays import places, strings, to_numpy
-from batch_scoring.fleet.combined import CombinedModels, Curves, hours_of_models
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.tables import TIMESTAMP
-from batch_scoring.fleet.tail_curves import N_NUMBERS
-from batch_scoring.fleet.treatments import KINDS, Roles
+from batch_scoring.core.errors import InputError
+from batch_scoring.detection.detectors.combined import CombinedModels, Curves, hours_of_models
+from batch_scoring.detection.detectors.preprocessing import KINDS, Roles
+from batch_scoring.detection.detectors.tail_curves import N_NUMBERS
+from batch_scoring.detection.kernel.rbf_models import RbfModels
+from batch_scoring.tables.arrow_arrays import places, strings, to_numpy
+from batch_scoring.tables.schemas import COMBINED, MODELS
 
 FORMAT_VERSION = 2
 METADATA_KEY = b"batch_scoring"
 
 Float = NDArray[np.float64]
 
-# Without nulls, in lists or instead of them.
-_FLOATS = pa.list_(pa.field("element", pa.float64(), nullable=False))
-
-MODELS = pa.schema(
-    [
-        pa.field("device", pa.string()),
-        pa.field("n_train", pa.int64()),
-        pa.field("trained_from", TIMESTAMP),
-        pa.field("trained_to", TIMESTAMP),
-        pa.field("nu", pa.float64()),
-        pa.field("gamma", pa.float64()),
-        pa.field("rho", pa.float64()),
-        pa.field("mean", _FLOATS, nullable=False),
-        pa.field("scale", _FLOATS, nullable=False),
-        pa.field("support_vectors", _FLOATS, nullable=False),
-        pa.field("dual_coef", _FLOATS, nullable=False),
-        pa.field("threshold", pa.float64()),
-        pa.field("train_flag_rate", pa.float64()),
-    ]
-)
-
-# What the combined detector has besides; see `combined_fit.Detector`.
-COMBINED = pa.schema(
-    [
-        *MODELS,
-        pa.field("kind", pa.string()),
-        *(
-            pa.field(name, _FLOATS, nullable=False)
-            for name in ("center", "spread", "time_of_day", "distance_curve", "svm_curve", "curve")
-        ),
-    ]
-)
 
 SCHEMAS = {"one_class_svm": MODELS, "combined": COMBINED}
 
@@ -77,7 +46,7 @@ class FleetInfo:
         Versions of the libraries that fitted them.
     format_version : int
     detector : str
-        What the scores are: see :func:`batch_scoring.fleet.score.score_fleet`.
+        What the scores are: see :func:`batch_scoring.detection.score.score_fleet`.
     """
 
     sensor: str
@@ -123,31 +92,6 @@ class FleetInfo:
                 f"newer than the {FORMAT_VERSION} known here; upgrade batch_scoring"
             )
         return cls(**{**values, "features": tuple(values["features"])})
-
-
-@dataclass(frozen=True)
-class RbfModels:
-    """The numbers of D models over d features, ragged in their support vectors; no copies of the table's.
-
-    Attributes
-    ----------
-    mean, scale : array of shape (D, d), float64
-        ``z = (x - mean) / scale``.
-    gamma, rho : array of shape (D,), float64
-    sv_offsets : array of shape (D + 1,), int64
-        Model i owns the support vectors ``sv_offsets[i]:sv_offsets[i + 1]``.
-    support_vectors : array of shape (V, d), float64
-        All support vectors, in scaled units.
-    dual_coef : array of shape (V,), float64
-    """
-
-    mean: Float
-    scale: Float
-    gamma: Float
-    rho: Float
-    sv_offsets: NDArray[np.int64]
-    support_vectors: Float
-    dual_coef: Float
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ from typing import IO
 
 import pyarrow as pa
 
-from batch_scoring.fleet.device_ranges import device_ranges
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.model import FleetInfo, FleetModel
-from batch_scoring.fleet.overlap import computed
-from batch_scoring.fleet.row_groups import in_row_groups
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.prefetch import computed
+from batch_scoring.detection.model import FleetInfo, FleetModel
+from batch_scoring.tables.device_ranges import device_ranges
+from batch_scoring.tables.row_groups import in_row_groups
 
 # What a reader holds at a time: 32 MB of models over 6 features with 70 support vectors.
 ROW_GROUP_DEVICES = 8_192

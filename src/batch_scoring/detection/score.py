@@ -7,13 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.arrow_arrays import places, repeated, strings, to_arrow, to_numpy
-from batch_scoring.fleet.detectors import Judged, judge
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.fingerprints import row_fingerprints
-from batch_scoring.fleet.model import FleetModel
-from batch_scoring.fleet.tables import PREDICTIONS, STATUS, feature_columns
-from batch_scoring.fleet.windows import feature_matrix
+from batch_scoring.core.errors import InputError
+from batch_scoring.detection.model import FleetModel
+from batch_scoring.detection.window_scores import Judged, judge
+from batch_scoring.tables.arrow_arrays import places, repeated, strings, to_arrow, to_numpy
+from batch_scoring.tables.fingerprints import row_fingerprints
+from batch_scoring.tables.schemas import PREDICTIONS, STATUS, feature_columns
+from batch_scoring.windows.features import feature_matrix
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]

@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.parameters import read_time
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import read_time
 
 FORMATS = (".csv", ".jsonl", ".ndjson", ".json", ".parquet", ".pq")
 

@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.evaluation.intervals import Int
-from batch_scoring.evaluation.sensor_windows import SensorWindows
-from batch_scoring.fleet.arrow_arrays import strings
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.labels import LABELS
-from batch_scoring.pipelines.evaluate.known_events import KnownEvents
-from batch_scoring.pipelines.evaluate.truth import SensorTruth
+from batch_scoring.core.errors import InputError
+from batch_scoring.evaluation.known_events import KnownEvents
+from batch_scoring.evaluation.metrics.sensor_windows import SensorWindows
+from batch_scoring.evaluation.truth import SensorTruth
+from batch_scoring.tables.arrow_arrays import strings
+from batch_scoring.tables.intervals import Int
+from batch_scoring.tables.schemas import LABELS
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.compute as pc
 
-from batch_scoring.pipelines.evaluate.evaluation import MODELS, Evaluation
+from batch_scoring.evaluation.findings import MODELS, Evaluation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,30 +7,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.tables import TIMESTAMP
-from batch_scoring.written_rows import BEGIN, END, WrittenRow, read_table
-
-FEEDBACK = pa.schema(
-    [
-        pa.field("device", pa.string()),
-        pa.field("sensor", pa.string()),
-        pa.field("start", TIMESTAMP),
-        pa.field("end", TIMESTAMP),
-        pa.field("verdict", pa.string()),
-        pa.field("note", pa.string()),
-    ]
-)
-
-FALSE_ALARM, TRUE_EVENT = "false_alarm", "true_event"
+from batch_scoring.core.errors import InputError
+from batch_scoring.evaluation.annotation_files import BEGIN, END, WrittenRow, read_table
+from batch_scoring.tables.schemas import FALSE_ALARM, FEEDBACK, TRUE_EVENT
 
 
 def read_feedback(path: Path | str) -> pa.Table:
     """Read a file of feedback: CSV, JSON lines or Parquet.
 
     Its columns are ``device``, ``sensor``, ``start`` or ``first``, ``end`` or ``last`` as in
-    :func:`batch_scoring.labels.read_labels`, ``verdict`` (``false_alarm`` or ``true_event``) and, if
-    there is one, ``note``.
+    :func:`batch_scoring.evaluation.labels.read_labels`, ``verdict`` (``false_alarm`` or ``true_event``)
+    and, if there is one, ``note``.
 
     Returns
     -------

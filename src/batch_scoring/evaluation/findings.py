@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.evaluation.figures import RATIOS, intervals
-from batch_scoring.evaluation.judging import SWEEP, WEEK_US
-from batch_scoring.evaluation.sensor_windows import Float
-from batch_scoring.evaluation.tally import Tally
-from batch_scoring.pipelines.evaluate.basis import Basis
-from batch_scoring.pipelines.evaluate.settings import EvaluateParameters
-from batch_scoring.pipelines.evaluate.tables import event_table, figure_table
+from batch_scoring.evaluation.basis import Basis
+from batch_scoring.evaluation.metrics.figures import RATIOS, intervals
+from batch_scoring.evaluation.metrics.matching import SWEEP, WEEK_US
+from batch_scoring.evaluation.metrics.sensor_windows import Float
+from batch_scoring.evaluation.metrics.tally import Tally
+from batch_scoring.evaluation.settings import EvaluateParameters
+from batch_scoring.evaluation.tables import event_table, figure_table
 
 MODELS = "fleet_models"
 # What the figures of the fleet are, beside those that have an interval.
@@ -37,7 +37,7 @@ class Evaluation:
     figures : pyarrow.Table
         Schema ``tables.FIGURES``.
     events : pyarrow.Table
-        Schema ``tables.EVENTS``.
+        Schema ``EVALUATED_EVENTS``.
     metrics : dict
         The figures over the fleet and all that they rest on; ready for JSON.
     sweep : dict of str to array of shape (2, len(SWEEP))

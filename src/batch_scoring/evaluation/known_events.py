@@ -12,12 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.evaluation.intervals import Int, joined, without
-from batch_scoring.feedback import FALSE_ALARM, TRUE_EVENT
-from batch_scoring.fleet.arrow_arrays import strings, to_arrow, to_numpy
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.ids import Selection
-from batch_scoring.labels import LABELS
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import Selection
+from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
+from batch_scoring.tables.intervals import Int, joined, without
+from batch_scoring.tables.schemas import FALSE_ALARM, LABELS, TRUE_EVENT
 
 NO_KIND = ""
 

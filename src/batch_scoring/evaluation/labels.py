@@ -7,18 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from batch_scoring.fleet.tables import TIMESTAMP
-from batch_scoring.written_rows import BEGIN, END, WrittenRow, read_table
-
-LABELS = pa.schema(
-    [
-        pa.field("device", pa.string()),
-        pa.field("sensor", pa.string()),
-        pa.field("kind", pa.string()),
-        pa.field("start", TIMESTAMP),
-        pa.field("end", TIMESTAMP),
-    ]
-)
+from batch_scoring.evaluation.annotation_files import BEGIN, END, WrittenRow, read_table
+from batch_scoring.tables.schemas import LABELS
 
 
 def read_labels(path: Path | str) -> pa.Table:

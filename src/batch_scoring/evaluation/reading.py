@@ -11,15 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batch_scoring.evaluation.intervals import Int, Timeline
-from batch_scoring.evaluation.sensor_windows import SensorWindows
-from batch_scoring.fleet.arrow_arrays import places, strings, to_numpy
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.tables import PREDICTIONS, feature_columns
-from batch_scoring.fleet.windows import feature_matrix
-from batch_scoring.ids import Selection
-from batch_scoring.pipelines.evaluate.settings import EvaluateParameters
-from batch_scoring.publishing import PublishedModel
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import Selection
+from batch_scoring.evaluation.metrics.sensor_windows import SensorWindows
+from batch_scoring.evaluation.settings import EvaluateParameters
+from batch_scoring.registry.published import PublishedModel
+from batch_scoring.tables.arrow_arrays import places, strings, to_numpy
+from batch_scoring.tables.intervals import Int, Timeline
+from batch_scoring.tables.schemas import PREDICTIONS, feature_columns
+from batch_scoring.windows.features import feature_matrix
 
 Openers = Iterable[Callable[[], pq.ParquetFile]]
 

@@ -11,12 +11,12 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.evaluation.judging import Outcome
-from batch_scoring.evaluation.tally import SensorOutcomes
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.pipelines.evaluate.basis import Basis
-from batch_scoring.pipelines.evaluate.known_events import KnownEvents
-from batch_scoring.pipelines.evaluate.settings import EvaluateParameters
+from batch_scoring.core.errors import InputError
+from batch_scoring.evaluation.basis import Basis
+from batch_scoring.evaluation.known_events import KnownEvents
+from batch_scoring.evaluation.metrics.matching import Outcome
+from batch_scoring.evaluation.metrics.tally import SensorOutcomes
+from batch_scoring.evaluation.settings import EvaluateParameters
 
 _FORMAT = 1
 _DIGEST_BYTES = 32
@@ -137,7 +137,7 @@ def _as_stream(tables: list[pa.Table]) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, tables[0].schema) as stream:
         stream.write_table(pa.concat_tables(tables))
-    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+    return sink.getvalue().to_pybytes()
 
 
 def _table(data: Any) -> pa.Table:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from batch_scoring.evaluation.baselines import BASELINES
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.pipelines.train.settings import TrainParameters
+from batch_scoring.core.errors import InputError
+from batch_scoring.evaluation.metrics.baselines import BASELINES
+from batch_scoring.training.settings import TrainParameters
 
 MIN_RATE = 1e-6
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from batch_scoring.pipelines.evaluate.evaluation import MODELS, Evaluation
+from batch_scoring.evaluation.findings import MODELS, Evaluation
 
 MAX_SENSORS = 60
 

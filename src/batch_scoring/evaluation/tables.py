@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.evaluation.figures import DEVICE_SUMS, RATIOS, SUMS, figures
-from batch_scoring.evaluation.intervals import Int
-from batch_scoring.evaluation.sensor_windows import Float
-from batch_scoring.evaluation.tally import Tally
-from batch_scoring.fleet.tables import TIMESTAMP
+from batch_scoring.evaluation.metrics.figures import DEVICE_SUMS, RATIOS, SUMS, figures
+from batch_scoring.evaluation.metrics.sensor_windows import Float
+from batch_scoring.evaluation.metrics.tally import Tally
+from batch_scoring.tables.intervals import Int
+from batch_scoring.tables.schemas import EVALUATED_EVENTS
 
 _COUNTS = [name for name in (*SUMS, *DEVICE_SUMS) if name not in {*RATIOS, "sensor_weeks"}]
 POOLED = ("pooled_roc_auc", "pooled_pr_auc")
@@ -23,18 +23,6 @@ FIGURES = pa.schema(
         *(pa.field(name, pa.int64()) for name in _COUNTS),
         pa.field("sensor_weeks", pa.float64()),
         *(pa.field(name, pa.float64()) for name in (*RATIOS, "realised_over_target", *POOLED, *DELAYS)),
-    ]
-)
-
-EVENTS = pa.schema(
-    [
-        *(pa.field(name, pa.string()) for name in ("method", "device", "sensor", "kind")),
-        pa.field("start", TIMESTAMP),
-        pa.field("end", TIMESTAMP),
-        pa.field("n_windows", pa.int64()),
-        pa.field("n_missing", pa.int64()),
-        pa.field("is_found", pa.bool_()),
-        pa.field("delay_seconds", pa.float64()),
     ]
 )
 
@@ -65,7 +53,7 @@ def event_table(
             "is_found": pa.array(np.concatenate([np.zeros(0, bool), *one.is_found])),
             "delay_seconds": _nullable(delay),
         }
-        parts.append(pa.table([columns[key] for key in EVENTS.names], schema=EVENTS))
+        parts.append(pa.table([columns[key] for key in EVALUATED_EVENTS.names], schema=EVALUATED_EVENTS))
     return pa.concat_tables(parts).combine_chunks()
 
 
@@ -80,7 +68,7 @@ def figure_table(
     of_devices : mapping of str to mapping of str to array
         ``Tally.of_devices`` by method.
     events : pyarrow.Table
-        Schema ``EVENTS``.
+        Schema ``EVALUATED_EVENTS``.
     target : float
         The share of normal windows that may be flagged.
 

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batch_scoring.evaluation.figures import RATIOS
-from batch_scoring.evaluations import TrackedEvaluation
-from batch_scoring.pipelines.evaluate.evaluation import Evaluation
-from batch_scoring.pipelines.evaluate.summary import write_summary
+from batch_scoring.evaluation.findings import Evaluation
+from batch_scoring.evaluation.metrics.figures import RATIOS
+from batch_scoring.evaluation.summary import write_summary
+from batch_scoring.registry.evaluation import TrackedEvaluation
 
 _NUMBERS = (*RATIOS, "realised_over_target", "delay_median_seconds", "delay_p90_seconds")
 
@@ -52,4 +52,4 @@ def _parameters(metrics: dict[str, Any]) -> dict[str, str]:
 def _as_parquet(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+    return sink.getvalue().to_pybytes()

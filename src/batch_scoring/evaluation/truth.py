@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.evaluation.intervals import Int
-from batch_scoring.evaluation.judging import Events, Truth
-from batch_scoring.evaluation.sensor_windows import SensorWindows
-from batch_scoring.fleet.arrow_arrays import places, strings, to_arrow, to_numpy
-from batch_scoring.pipelines.evaluate.known_events import KnownEvents
-from batch_scoring.pipelines.evaluate.reading import JudgedRange
+from batch_scoring.evaluation.known_events import KnownEvents
+from batch_scoring.evaluation.metrics.matching import Events, Truth
+from batch_scoring.evaluation.metrics.sensor_windows import SensorWindows
+from batch_scoring.evaluation.reading import JudgedRange
+from batch_scoring.tables.arrow_arrays import places, strings, to_arrow, to_numpy
+from batch_scoring.tables.intervals import Int
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
 
 CONNECTION_STRING = "EVENT_HUB_CONNECTION_STRING"
 NAMESPACE = "EVENT_HUB_NAMESPACE"

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.fleet.arrow_arrays import strings, to_arrow
-from batch_scoring.fleet.tables import EVENTS
+from batch_scoring.tables.arrow_arrays import strings, to_arrow
+from batch_scoring.tables.schemas import EVENTS
 
 # What the service writes beside each event; as the SDK's properties read them, less their conversions.
 _SEQUENCE_NUMBER, _OFFSET, _ENQUEUED_TIME = b"x-opt-sequence-number", b"x-opt-offset", b"x-opt-enqueued-time"

@@ -8,11 +8,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from batch_scoring.datasets.event_hub.address import Address
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.ids import path_segment
+from batch_scoring.cloud.credentials import Credentials
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import path_segment
+from batch_scoring.event_hub.address import Address
 from batch_scoring.storage import is_remote
-from batch_scoring.storage.credentials import Credentials
 from batch_scoring.storage.local import atomic_file
 from batch_scoring.storage.location import Location, require_safe
 
@@ -49,7 +49,7 @@ def open_checkpoints(place: str, address: Address, credentials: Mapping[str, Any
     address : Address
     credentials : mapping or None
         ``storage_connection_string`` or ``storage_sas``; without them those of all data in Blob
-        Storage, see :mod:`batch_scoring.storage.credentials`.
+        Storage, see :mod:`batch_scoring.cloud.credentials`.
     """
     if not is_remote(place):
         return FileCheckpoints(Path(place), address)
@@ -135,8 +135,8 @@ class BlobCheckpoints:
                 yield store
 
     def _open(self, client: Any, place: Location, credentials: Credentials) -> Any:
+        from batch_scoring.storage.blob_retry import BoundedRetry, Transport
         from batch_scoring.storage.blob_service import credential_for
-        from batch_scoring.storage.retries import BoundedRetry, Transport
 
         options = {
             "api_version": "2021-12-02",  # an emulator may not know the newest; nothing newer is used here

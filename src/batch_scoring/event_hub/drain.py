@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from batch_scoring.datasets.event_hub.address import Address
-from batch_scoring.datasets.event_hub.batches import PartitionBuffer, largest
-from batch_scoring.datasets.event_hub.failures import diagnose, sentence
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
+from batch_scoring.event_hub.address import Address
+from batch_scoring.event_hub.batches import PartitionBuffer, largest
+from batch_scoring.event_hub.errors import diagnose, sentence
 
 logger = logging.getLogger(__name__)
 

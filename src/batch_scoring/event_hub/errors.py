@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
-from batch_scoring.datasets.event_hub.address import Address
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
+from batch_scoring.event_hub.address import Address
 
 
 class Failure(Enum):

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.datasets.arrow_parquet import Stream
-from batch_scoring.datasets.event_hub.address import Address
-from batch_scoring.datasets.event_hub.drain import PAUSES, SECONDS_BETWEEN_LINES
-from batch_scoring.datasets.event_hub.failures import diagnose, sentence
+from batch_scoring.event_hub.address import Address
+from batch_scoring.event_hub.drain import PAUSES, SECONDS_BETWEEN_LINES
+from batch_scoring.event_hub.errors import diagnose, sentence
+from batch_scoring.tables.streams import Stream
 
 logger = logging.getLogger(__name__)
 

@@ -12,20 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batch_scoring.datasets.arrow_parquet import Stream, footer_text
-from batch_scoring.fleet.arrow_arrays import empty_table, to_arrow, to_numpy
-from batch_scoring.fleet.device_ranges import device_ranges, read_batches
-from batch_scoring.fleet.fingerprints import table_digest
-from batch_scoring.fleet.incidents import (
-    INCIDENTS,
-    JUDGED,
-    UNFINISHED,
-    JoinRules,
-    incidents_table,
-    join_windows,
-)
-from batch_scoring.fleet.overlap import prefetched
-from batch_scoring.fleet.tables import PREDICTIONS
+from batch_scoring.core.prefetch import prefetched
+from batch_scoring.incidents.joining import JoinRules, incidents_table, join_windows
+from batch_scoring.tables.arrow_arrays import empty_table, to_arrow, to_numpy
+from batch_scoring.tables.device_ranges import device_ranges, read_batches
+from batch_scoring.tables.fingerprints import table_digest
+from batch_scoring.tables.schemas import INCIDENTS, JUDGED, PREDICTIONS, UNFINISHED
+from batch_scoring.tables.streams import Stream, footer_text
 
 Partitions = Mapping[str, Callable[[], pq.ParquetFile]]
 

@@ -7,31 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.arrow_arrays import are, empty_table, strings, to_arrow, to_numpy
-from batch_scoring.fleet.fingerprints import row_fingerprints
-from batch_scoring.fleet.incidents import hex_digits
-from batch_scoring.fleet.tables import TIMESTAMP
+from batch_scoring.incidents.joining import hex_digits
+from batch_scoring.tables.arrow_arrays import are, empty_table, strings, to_arrow, to_numpy
+from batch_scoring.tables.fingerprints import row_fingerprints
+from batch_scoring.tables.schemas import DEVICE_INCIDENTS, TIMESTAMP
 
 Int = NDArray[np.int64]
 Float = NDArray[np.float64]
-
-DEVICE_INCIDENTS = pa.schema(
-    [
-        pa.field("device_incident_id", pa.string()),
-        pa.field("device", pa.string()),
-        pa.field("start", TIMESTAMP),
-        pa.field("end", TIMESTAMP),
-        pa.field("state", pa.string()),
-        pa.field("priority", pa.float64()),
-        pa.field("n_sensors", pa.int64()),
-        pa.field("sensors", pa.list_(pa.string())),
-        pa.field("n_incidents", pa.int64()),
-        pa.field("n_windows", pa.int64()),
-        pa.field("peak_severity", pa.float64()),
-        pa.field("peak_at", TIMESTAMP),
-        pa.field("top_feature", pa.string()),
-    ]
-)
 
 
 def roll_up(incidents: pa.Table, slack_us: int) -> pa.Table:

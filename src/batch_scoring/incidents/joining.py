@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,43 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.arrow_arrays import places, repeated, to_arrow, to_numpy
-from batch_scoring.fleet.fingerprints import row_fingerprints
-from batch_scoring.fleet.tables import TIMESTAMP
+from batch_scoring.tables.arrow_arrays import places, repeated, to_arrow, to_numpy
+from batch_scoring.tables.fingerprints import row_fingerprints
+from batch_scoring.tables.schemas import INCIDENTS, TIMESTAMP, UNFINISHED
 
 Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
-
-INCIDENTS = pa.schema(
-    [
-        pa.field("incident_id", pa.string()),
-        pa.field("device", pa.string()),
-        pa.field("sensor", pa.string()),
-        pa.field("start", TIMESTAMP),
-        pa.field("end", TIMESTAMP),
-        pa.field("state", pa.string()),
-        pa.field("n_windows", pa.int64()),
-        pa.field("peak_severity", pa.float64()),
-        pa.field("peak_at", TIMESTAMP),
-        pa.field("top_feature", pa.string()),
-        pa.field("model_version", pa.string()),
-    ]
-)
-
-# What the windows of a stretch of time hand on to the next: of each device the incident that may go on,
-# or the anomalous windows that are not enough for one yet.
-UNFINISHED = pa.schema(
-    [
-        pa.field("device", pa.string()),
-        *(INCIDENTS.field(name) for name in ("start", "end", "n_windows", "peak_severity", "peak_at")),
-        *(INCIDENTS.field(name) for name in ("top_feature", "model_version")),
-        pa.field("is_incident", pa.bool_()),
-        pa.field("seen_until", TIMESTAMP),
-    ]
-)
-
-# What of predictions makes incidents.
-JUDGED = ("device", "window_start", "window_end", "is_anomaly", "severity", "top_feature", "model_version")
 
 
 @dataclass(frozen=True)
@@ -67,28 +35,6 @@ class JoinRules:
     tolerated_gap: int = 2
     min_windows: int = 1
     cool_down_us: int = 0
-
-
-class PredictionsDigest:
-    """A digest of all that incidents are made of, over predictions that come in parts.
-
-    Which windows there are, and JUDGED of the anomalies. All columns of all rows would take longer
-    than their scores.
-    """
-
-    def __init__(self) -> None:
-        self._windows, self._anomalies = hashlib.sha256(), hashlib.sha256()
-
-    def update(self, part: pa.Table) -> None:
-        """Add the next rows, of schema PREDICTIONS."""
-        self._windows.update(np.ascontiguousarray(to_numpy(part["window_fingerprint"])).data)
-        anomalies = part.select(list(JUDGED)).filter(part["is_anomaly"])
-        self._anomalies.update(row_fingerprints(anomalies, JUDGED).data)
-
-    def hexdigest(self) -> str:
-        """64 hex digits; the same however the rows were cut into parts."""
-        both = self._windows.digest() + self._anomalies.digest()
-        return hashlib.sha256(both).hexdigest()
 
 
 def join_windows(windows: pa.Table, unfinished: pa.Table, rules: JoinRules) -> tuple[pa.Table, pa.Table]:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.tables import EVENTS
+from batch_scoring.core.errors import InputError
+from batch_scoring.tables.schemas import EVENTS
 
 BATCH_EVENTS = 20_000
 BATCH_BYTES = 8 << 20

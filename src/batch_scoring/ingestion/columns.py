@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.pipelines.ingest.settings import ROLES, IngestSettings
+from batch_scoring.core.errors import InputError
+from batch_scoring.ingestion.settings import ROLES, IngestSettings
 
 DELIMITERS = (",", ";", "\t", "|")
 

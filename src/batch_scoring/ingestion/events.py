@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scoring.pipelines.ingest.capture import captured_events
-from batch_scoring.pipelines.ingest.lines import LINES
+from batch_scoring.ingestion.capture import captured_events
+from batch_scoring.ingestion.lines import LINES
 
 ROWS_A_BATCH = 20_000
 # Nobody packs more into a megabyte of event; what does is meant to fill our memory.

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 import pyarrow.parquet as pq
 
-from batch_scoring.fleet.row_groups import ROW_GROUP_ROWS
-from batch_scoring.ids import Selection, require_known
-from batch_scoring.partition_keys import split_partition_key
+from batch_scoring.core.ids import Selection, require_known
+from batch_scoring.tables.partitions import split_partition_key
+from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 
 Partitions = Mapping[str, Callable[[], pq.ParquetFile]]
 IdSearch = Callable[[str], set[str]]

@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from batch_scoring.datasets.raw_readings import SourceFile
-from batch_scoring.datasets.source_ledger import LedgerEntry
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.ids import MAX_SEGMENT_BYTES, Selection, path_segment
-from batch_scoring.pipelines.ingest.sql import text_list
-
-LEDGER = pa.schema(
-    [
-        pa.field("source", pa.string()),
-        pa.field("size", pa.int64()),
-        pa.field("content", pa.string()),
-        pa.field("settings", pa.string()),
-        pa.field("selections", pa.string()),
-        pa.field("rows", pa.int64()),
-        pa.field("accepted", pa.int64()),
-        pa.field("refused", pa.int64()),
-    ]
-)
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import MAX_SEGMENT_BYTES, Selection, path_segment
+from batch_scoring.ingestion.source_files import SourceFile
+from batch_scoring.ingestion.sql import text_list
+from batch_scoring.tables.schemas import LEDGER
 
 # A file may change within the tick of a clock in which its ledger page is written.
 _CLOCK_SLACK_NS = 2_000_000_000
@@ -193,3 +181,23 @@ def _read_selections(text: str) -> list[Selection]:
         return None if ids is None else frozenset(ids)
 
     return [Selection(selected(devices), selected(sensors)) for devices, sensors in json.loads(text)]
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """A source file's page in the ledger.
+
+    Attributes
+    ----------
+    open : callable
+        Opens the page, a Parquet file of one row.
+    written_ns : int
+        When the page was written, nanoseconds since the epoch. It is the file's own time and not
+        in its bytes, so the same sources give the same ledger whenever they are ingested.
+    clock : str
+        Whose time that is; ``"local"`` or a storage account.
+    """
+
+    open: Callable[[], pq.ParquetFile]
+    written_ns: int
+    clock: str = "local"

@@ -10,7 +10,7 @@ from typing import IO, Any, cast
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
 
 BLOCK_BYTES = 8 << 20
 # Nobody writes a reading of a megabyte: this is a file without line ends, or not text at all.

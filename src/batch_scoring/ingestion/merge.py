@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scoring.datasets.arrow_parquet import Stream
-from batch_scoring.fleet.row_groups import ROW_GROUP_ROWS, in_row_groups
-from batch_scoring.fleet.tables import READINGS
-from batch_scoring.pipelines.ingest.row_digest import RowDigest
-from batch_scoring.pipelines.ingest.sql import literal
+from batch_scoring.ingestion.sql import literal
+from batch_scoring.tables.fingerprints import RowDigest
+from batch_scoring.tables.row_groups import ROW_GROUP_ROWS, in_row_groups
+from batch_scoring.tables.schemas import READINGS
+from batch_scoring.tables.streams import Stream
 
 if TYPE_CHECKING:
     import duckdb
 
-    from batch_scoring.pipelines.ingest.staging import StagedPartition
+    from batch_scoring.ingestion.staging import StagedPartition
 
 # Two readings of one device, sensor and time cannot both be kept. Who wins does not depend on how
 # the rows were spread over files and runs: what is stored stays, else the first in the order of

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.pipelines.ingest.columns import matching_names, require_columns, split_header
-from batch_scoring.pipelines.ingest.event_records import event_records
-from batch_scoring.pipelines.ingest.lines import LINES, first_line, read_lines
-from batch_scoring.pipelines.ingest.settings import ROLES, IngestSettings
-from batch_scoring.pipelines.ingest.sql import escape_glob, identifier, literal
+from batch_scoring.core.errors import InputError
+from batch_scoring.ingestion.columns import matching_names, require_columns, split_header
+from batch_scoring.ingestion.events import event_records
+from batch_scoring.ingestion.lines import LINES, first_line, read_lines
+from batch_scoring.ingestion.settings import ROLES, IngestSettings
+from batch_scoring.ingestion.sql import escape_glob, identifier, literal
 
 if TYPE_CHECKING:
     import duckdb

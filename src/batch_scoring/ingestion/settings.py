@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.parameters import read_parameters
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import read_parameters
 
 ROLES = ("timestamp", "device", "sensor", "value")
 

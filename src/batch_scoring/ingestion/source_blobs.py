@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from batch_scoring.datasets.raw_readings import FORMATS, SourceFile, format_suffix
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
+from batch_scoring.ingestion.source_files import FORMATS, SourceFile, format_suffix
 from batch_scoring.storage import Entry, Folder, open_file, open_folder
-from batch_scoring.storage.machine import run_folder
+from batch_scoring.storage.cache import run_folder
 
 _MAGIC = re.compile(r"[*\[]")
 

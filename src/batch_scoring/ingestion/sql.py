@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from batch_scoring.ids import MAX_SEGMENT_BYTES
+from batch_scoring.core.ids import MAX_SEGMENT_BYTES
 
 # The reasons of a refused row, in the order they are looked for; a row has the first that holds.
 # "duplicate" and "conflict" are found later, beside the other readings of the same partition.

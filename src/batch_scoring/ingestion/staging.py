@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from batch_scoring.datasets.arrow_parquet import Stream
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.row_groups import ROW_GROUP_ROWS, in_row_groups
-from batch_scoring.fleet.tables import QUARANTINE
-from batch_scoring.pipelines.ingest.capture import capture_partition
-from batch_scoring.pipelines.ingest.event_records import event_sources
-from batch_scoring.pipelines.ingest.relations import RawRelation, raw_relation
-from batch_scoring.pipelines.ingest.settings import IngestSettings
-from batch_scoring.pipelines.ingest.sources import require_unchanged
-from batch_scoring.pipelines.ingest.sql import escape_glob, literal, reason_of, timestamp_of, value_of
-from batch_scoring.scratch import scratch_folder
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.scratch import scratch_folder
+from batch_scoring.ingestion.capture import capture_partition
+from batch_scoring.ingestion.events import event_sources
+from batch_scoring.ingestion.ledger import require_unchanged
+from batch_scoring.ingestion.relations import RawRelation, raw_relation
+from batch_scoring.ingestion.settings import IngestSettings
+from batch_scoring.ingestion.sql import escape_glob, literal, reason_of, timestamp_of, value_of
+from batch_scoring.tables.row_groups import ROW_GROUP_ROWS, in_row_groups
+from batch_scoring.tables.schemas import QUARANTINE
+from batch_scoring.tables.streams import Stream
 
 if TYPE_CHECKING:
     import duckdb
 
-    from batch_scoring.datasets.raw_readings import SourceFile
+    from batch_scoring.ingestion.source_files import SourceFile
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,14 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from batch_scoring.cli import OneLineErrors
-
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
 
-    from batch_scoring.cluster.backend import Backend
-    from batch_scoring.cluster.records import Records
-    from batch_scoring.cluster.settings import JobsParameters
+    from batch_scoring.jobs.backends.base import Backend
+    from batch_scoring.jobs.records import Records
+    from batch_scoring.jobs.settings import JobsParameters
 
 
 _OF_THE_PLAN = ("at", "data", "sensor", "device", "shard", "models", "staged", "judged")
@@ -50,7 +47,7 @@ class Cluster:
     @cached_property
     def records(self) -> Records:
         """The files of the workspace's runs."""
-        from batch_scoring.cluster.records import Records
+        from batch_scoring.jobs.records import Records
 
         return Records(self.data)
 
@@ -65,7 +62,7 @@ class Cluster:
 
     def engine(self, name: str) -> Backend:
         """An engine by its name; nothing is asked of it yet."""
-        from batch_scoring.cluster.choosing import open_backend
+        from batch_scoring.jobs.backends import open_backend
 
         if name not in self._engines:
             settings = replace(self.settings, backend=name)
@@ -73,25 +70,10 @@ class Cluster:
         return self._engines[name]
 
 
-def command(group: click.Group, name: str) -> Callable[[Callable[..., None]], click.Command]:
-    """A command of a group, with the options that choose workspace and engine."""
-
-    def decorate(function: Callable[..., None]) -> click.Command:
-        for option in (
-            click.option("--data", metavar="FOLDER", help="The folder of the data; default: the catalog's."),
-            click.option("--env", "-e", metavar="ENV", help="Kedro configuration environment."),
-            click.option("--backend", metavar="NAME", help="The engine; default: jobs.backend."),
-        ):
-            function = option(function)
-        return group.command(name, cls=OneLineErrors)(function)
-
-    return decorate
-
-
 def open_cluster(data: str | None, env: str | None, backend: str | None, params: str = "") -> Cluster:
     """Read the settings; no engine is asked yet."""
-    from batch_scoring.cluster.settings import JobsParameters
-    from batch_scoring.parameters import read_parameters
+    from batch_scoring.core.parameters import read_parameters
+    from batch_scoring.jobs.settings import JobsParameters
 
     context = open_context(data, env, params)
     settings = read_parameters(JobsParameters, context.params.get("jobs"), "jobs")
@@ -106,7 +88,7 @@ def open_context(data: str | None, env: str | None, params: str = "") -> KedroCo
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
 
-    from batch_scoring.cli import split_params
+    from batch_scoring.core.run_params import split_params
 
     runtime: dict[str, Any] = split_params(click.get_current_context(), click.Option(["--params"]), params)
     if data is not None:
@@ -129,8 +111,8 @@ def overrides(params: str) -> str:
     >>> overrides("jobs.retries=0, train.range=28d,train.features=[mean,std]")
     'train.range=28d,train.features=[mean,std]'
     """
-    from batch_scoring.cli import split_outside_quotes
-    from batch_scoring.fleet.errors import InputError
+    from batch_scoring.core.errors import InputError
+    from batch_scoring.core.run_params import split_outside_quotes
 
     items = [item for item in split_outside_quotes(params) if not item.startswith("jobs.")]
     for item in items:

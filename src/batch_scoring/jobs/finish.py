@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.exit_codes import FAILED
+from batch_scoring.core.errors import FAILED
 
 if TYPE_CHECKING:
-    from batch_scoring.cluster.opening import Cluster
-    from batch_scoring.cluster.watching import View
+    from batch_scoring.jobs.context import Cluster
+    from batch_scoring.jobs.views import View
 
 
 def end_runs(cluster: Cluster, runs: Sequence[str]) -> None:
     """Wait until all jobs of these runs have ended, and end the command with 1 where one failed."""
-    from batch_scoring.cluster import scheduler
-    from batch_scoring.cluster.run_look import RunLook
+    from batch_scoring.jobs import scheduler
+    from batch_scoring.jobs.run_view import RunLook
 
     n_failed = 0
     for run in runs:
@@ -32,7 +32,7 @@ def end_runs(cluster: Cluster, runs: Sequence[str]) -> None:
 
 def end_run(cluster: Cluster, view: View) -> None:
     """Do what is to be done for a run that is over."""
-    from batch_scoring.cluster.run_look import keep_statuses
+    from batch_scoring.jobs.run_view import keep_statuses
 
     keep_statuses(cluster.records, view)
     for job in view.failed:
@@ -42,7 +42,7 @@ def end_run(cluster: Cluster, view: View) -> None:
 
 def finish_run(cluster: Cluster, view: View) -> None:
     """Put together what the jobs of a run have made; doing it again makes nothing twice."""
-    from batch_scoring.cluster.planning import run_pipeline
+    from batch_scoring.jobs.planning import run_pipeline
 
     pipeline = run_pipeline(view.run)
     if pipeline == "train":
@@ -53,11 +53,11 @@ def finish_run(cluster: Cluster, view: View) -> None:
 
 def register_run(cluster: Cluster, run: str) -> None:
     """Make versions of what the training jobs of a run staged; doing it again makes nothing twice."""
-    from batch_scoring.cluster.jobs import JOBS_FOLDER
-    from batch_scoring.cluster.opening import open_context
-    from batch_scoring.cluster.registering import register
-    from batch_scoring.cluster.watching import number
-    from batch_scoring.staged_trainings import StagedTrainings
+    from batch_scoring.core.text import number
+    from batch_scoring.jobs.context import open_context
+    from batch_scoring.jobs.register import register
+    from batch_scoring.jobs.specs import JOBS_FOLDER
+    from batch_scoring.registry.staged import StagedTrainings
     from batch_scoring.storage import join
 
     fleet_models = open_context(cluster.data, cluster.env).catalog["fleet_models"]
@@ -70,8 +70,8 @@ def register_run(cluster: Cluster, run: str) -> None:
 
 def sum_up_run(cluster: Cluster, run: str) -> None:
     """Sum up what the jobs of an evaluation have judged, and end the command where that fails."""
-    from batch_scoring.cluster.execute import run_here
-    from batch_scoring.cluster.jobs import run_folder
+    from batch_scoring.jobs.run_job import run_here
+    from batch_scoring.jobs.specs import run_folder
 
     (overrides,) = {spec.overrides for spec in cluster.records.plan(run) or []}
     params = [overrides, f"data={cluster.data}", f"judged={run_folder(cluster.data, run)}"]

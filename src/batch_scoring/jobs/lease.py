@@ -13,10 +13,10 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from batch_scoring.cluster.jobs import as_text
-from batch_scoring.fleet.errors import InputError, OvertakenError
+from batch_scoring.core import processes as process_identity
+from batch_scoring.core.errors import InputError, OvertakenError
+from batch_scoring.core.moments import as_text
 from batch_scoring.storage import Folder
-from batch_scoring.tracking import process_identity
 
 # Who has not said for so long that it lives is gone, where it cannot be looked up.
 SILENCE = timedelta(minutes=10)

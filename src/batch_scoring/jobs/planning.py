@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from batch_scoring.cluster.jobs import JobSpec
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.ids import Shard
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import Shard
+from batch_scoring.jobs.specs import JobSpec
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from batch_scoring.cluster.jobs import JOBS_FOLDER, JobSpec, State, as_text
-from batch_scoring.cluster.planning import run_time
-from batch_scoring.fleet.errors import InputError, OvertakenError
+from batch_scoring.core.errors import InputError, OvertakenError
+from batch_scoring.core.moments import as_text
+from batch_scoring.jobs.planning import run_time
+from batch_scoring.jobs.specs import JOBS_FOLDER, JobSpec, State
 from batch_scoring.storage import Folder, join, open_folder
 
 PLAN, SUBMITTED = "plan.json", "submitted.json"

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from batch_scoring import tracking
-from batch_scoring.cluster.one_writer import OneWriter
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.publishing import pin, read_manifest
-from batch_scoring.staged_trainings import PreviousVersion, StagedTrainings
-from batch_scoring.training import BY_HAND, PROMOTED, Decision, Training
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.lease import OneWriter
+from batch_scoring.registry import tracking
+from batch_scoring.registry.published import pin, read_manifest
+from batch_scoring.registry.staged import PreviousVersion, StagedTrainings
+from batch_scoring.training.result import BY_HAND, PROMOTED, Decision, Training
 
 if TYPE_CHECKING:
     from batch_scoring.datasets.fleet_models import TrackedFleetModels
-    from batch_scoring.tracking import TrackedVersion, Version
+    from batch_scoring.registry.tracking import TrackedVersion, Version
 
 _TURN = "registering/turn.json"
 

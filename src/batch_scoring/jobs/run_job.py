@@ -21,12 +21,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from batch_scoring.cluster import insights
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.records import JobRecord, Records
-from batch_scoring.exit_codes import FAILED, OVERTAKEN
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.job_timings import TIMINGS_FILE
+from batch_scoring.core.errors import FAILED, OVERTAKEN, InputError
+from batch_scoring.jobs import telemetry
+from batch_scoring.jobs.records import JobRecord, Records
+from batch_scoring.jobs.specs import State
+from batch_scoring.jobs.timing_hook import TIMINGS_FILE
 
 # Another shard of the sensor, or another hour, wrote the same file in between: after so many times something
 # else is wrong.
@@ -79,7 +78,7 @@ def execute(records: Records, run: str, name: str, arguments: Sequence[str]) -> 
     records.write_log(run, name, record.attempt, output)
     ended = _ended(record, code, output, known)
     records.write_record(ended)
-    insights.tell(ended)
+    telemetry.tell(ended)
     return code
 
 
@@ -185,7 +184,7 @@ def why(code: int, output: str) -> str:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m batch_scoring.cluster.execute", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m batch_scoring.jobs.run_job", description=__doc__)
     parser.add_argument("--data", required=True, help="the workspace that keeps the log and the record")
     parser.add_argument("--run", required=True, help="the scheduled run")
     parser.add_argument("--job", required=True, help="the job's name")

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from batch_scoring.cluster.backend import Backend
-from batch_scoring.cluster.jobs import JobSpec, JobStatus, NodeCounts
-from batch_scoring.cluster.local import status_of
-from batch_scoring.cluster.records import PLAN, Records
-from batch_scoring.cluster.scheduler import Follower
-from batch_scoring.cluster.watching import View
-from batch_scoring.fleet.errors import InputError, OvertakenError
-from batch_scoring.ids import require_known
+from batch_scoring.core.errors import InputError, OvertakenError
+from batch_scoring.core.ids import require_known
+from batch_scoring.jobs.backends.base import Backend
+from batch_scoring.jobs.local_processes import status_of
+from batch_scoring.jobs.records import PLAN, Records
+from batch_scoring.jobs.scheduler import Follower
+from batch_scoring.jobs.specs import JobSpec, JobStatus, NodeCounts
+from batch_scoring.jobs.views import View
 
 LAST = "last"
 # Below the run: what an engine told when all jobs had ended; it may forget them.

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from batch_scoring.cluster.backend import Backend
-from batch_scoring.cluster.jobs import JobSpec, JobStatus, State
-from batch_scoring.cluster.planning import Sharding, due_times, plan_jobs, run_name, run_time
-from batch_scoring.cluster.records import Records
-from batch_scoring.cluster.settings import JobsParameters
-from batch_scoring.cluster.workspace import Workspace
+from batch_scoring.jobs.backends.base import Backend
+from batch_scoring.jobs.planning import Sharding, due_times, plan_jobs, run_name, run_time
+from batch_scoring.jobs.records import Records
+from batch_scoring.jobs.settings import JobsParameters
+from batch_scoring.jobs.specs import JobSpec, JobStatus, State
+from batch_scoring.jobs.workspace import Workspace
 
 SECONDS_BETWEEN_POLLS = 2.0
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
-from batch_scoring.cluster.batch_ai.settings import BatchAISettings
-from batch_scoring.cluster.costs.settings import CostSettings
-from batch_scoring.cluster.dask_settings import DaskSettings
-from batch_scoring.cluster.planning import Sharding
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
+from batch_scoring.jobs.backends.batch_ai.settings import BatchAISettings
+from batch_scoring.jobs.backends.dask.settings import DaskSettings
+from batch_scoring.jobs.costs.settings import CostSettings
+from batch_scoring.jobs.planning import Sharding
 
 BACKENDS = ("local", "dask", "batch_ai", "azure_batch")
 

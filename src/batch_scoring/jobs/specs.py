@@ -10,7 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from batch_scoring.ids import Shard
+from batch_scoring.core.ids import Shard
+from batch_scoring.core.moments import as_text
 
 # Where runs have their plans, logs and records, below the data.
 JOBS_FOLDER = "09_jobs"
@@ -97,10 +98,10 @@ class JobSpec:
         return ",".join([self.overrides, *given] if self.overrides else given)
 
     def arguments(self, data: str, env: str | None = None) -> list[str]:
-        """What comes after ``python`` in the job's command line: :mod:`batch_scoring.cluster.execute`."""
+        """What comes after ``python`` in the job's command line: :mod:`batch_scoring.jobs.run_job`."""
         pipeline = _IN_JOBS.get(self.pipeline, self.pipeline)
         return [
-            *("-m", "batch_scoring.cluster.execute", "--data", data, "--run", self.run, "--job", self.name),
+            *("-m", "batch_scoring.jobs.run_job", "--data", data, "--run", self.run, "--job", self.name),
             *(
                 "--",
                 f"--pipelines={pipeline}",
@@ -185,18 +186,6 @@ class NodeCounts:
     def total(self) -> int:
         """All of them."""
         return self.idle + self.running + self.preparing + self.unusable + self.leaving
-
-
-def as_text(moment: datetime) -> str:
-    """A time in UTC as ISO 8601, to the second where it has no fraction.
-
-    Examples
-    --------
-    >>> from datetime import UTC
-    >>> as_text(datetime(2026, 1, 5, 10, tzinfo=UTC))
-    '2026-01-05T10:00:00Z'
-    """
-    return moment.isoformat().replace("+00:00", "Z")
 
 
 def run_folder(data: str, run: str) -> str:

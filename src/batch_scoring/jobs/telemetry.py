@@ -14,8 +14,8 @@ import sys
 from datetime import datetime
 from typing import Any
 
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.records import JobRecord
+from batch_scoring.jobs.records import JobRecord
+from batch_scoring.jobs.specs import State
 
 CONNECTION_STRING = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 # Starting Python with the exporter takes about two of them.
@@ -44,7 +44,7 @@ def tell(record: JobRecord, seconds: float = SECONDS) -> bool:
         return False
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "batch_scoring.cluster.insights"],
+            [sys.executable, "-m", "batch_scoring.jobs.telemetry"],
             input=json.dumps(record.to_json()),
             env=os.environ | _QUIET,
             stdout=subprocess.DEVNULL,

@@ -15,7 +15,7 @@ from typing import Any
 
 from kedro.framework.hooks import hook_impl
 
-from batch_scoring.fleet.stopwatch import stopwatch
+from batch_scoring.core.stopwatch import stopwatch
 
 TIMINGS_FILE = "BATCH_SCORING_TIMINGS"
 

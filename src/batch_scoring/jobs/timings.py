@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from batch_scoring.cluster.jobs import JobStatus
-from batch_scoring.cluster.records import JobRecord
+from batch_scoring.jobs.records import JobRecord
+from batch_scoring.jobs.specs import JobStatus
 
 # In the order in which they come; from ``read`` on they go on at once.
 PHASES = ("queue", "pull", "start", "read", "score", "fit", "write", "total")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from batch_scoring.cluster.jobs import JobStatus, NodeCounts, State
+from batch_scoring.core.text import duration, number
+from batch_scoring.jobs.specs import JobStatus, NodeCounts, State
 
 # A job that is in the plan, and that no engine has told of yet.
 PLANNED = "planned"
@@ -153,61 +154,6 @@ def view_json(view: View) -> dict[str, Any]:
         "nodes": asdict(view.nodes) if view.nodes else None,
         "ended": view.is_over,
     }
-
-
-def last_lines(text: str | None, at_most: int) -> list[str]:
-    """The end of a log, without empty lines."""
-    lines = [line.rstrip() for line in (text or "").splitlines() if line.strip()]
-    return lines[-at_most:]
-
-
-def duration(seconds: float) -> str:
-    """A length of time as a person would say it.
-
-    Examples
-    --------
-    >>> [duration(s) for s in (0.25, 7.36, 75, 3700, 90_000)]
-    ['0.25 s', '7.4 s', '1 m 15 s', '1 h 01 m', '1 d 01 h']
-    """
-    if seconds < 60:
-        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
-    for unit, smaller, length, part in (("d", "h", 86_400, 3_600), ("h", "m", 3_600, 60), ("m", "s", 60, 1)):
-        if seconds >= length:
-            return f"{int(seconds // length)} {unit} {int(seconds % length // part):02d} {smaller}"
-    raise AssertionError
-
-
-def number(n: int, what: str) -> str:
-    """So many of something.
-
-    Examples
-    --------
-    >>> number(1, "job"), number(1200, "job")
-    ('1 job', '1,200 jobs')
-    """
-    return f"{n:,} {what}" + ("" if n == 1 else "s")
-
-
-def text_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
-    """Rows in columns as wide as they must be; those named in ``right`` end at the same place.
-
-    Examples
-    --------
-    >>> print(text_table(("job", "s"), [("a", "10"), ("bcde", "2")], ["s"]))
-    job    s
-    a     10
-    bcde   2
-    """
-    cells = [list(head), *map(list, rows)]
-    widths = [max(len(row[place]) for row in cells) for place in range(len(head))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if name in right else cell.ljust(width)
-            for cell, width, name in zip(row, widths, head, strict=True)
-        ).rstrip()
-        for row in cells
-    ]
-    return "\n".join(lines)
 
 
 def _seconds_since_epoch(moment: datetime | None) -> float:

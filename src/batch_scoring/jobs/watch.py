@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from batch_scoring.cluster.jobs import JobStatus, State, as_text
-from batch_scoring.cluster.run_look import RunLook
-from batch_scoring.cluster.watch_screen import FAILED_SHOWN, LOG_LINES, screen
-from batch_scoring.cluster.watching import View, changed, job_line, last_lines, nodes_text, summary, view_json
+from batch_scoring.core.moments import as_text
+from batch_scoring.core.text import last_lines
+from batch_scoring.jobs.run_view import RunLook
+from batch_scoring.jobs.specs import JobStatus, State
+from batch_scoring.jobs.views import View, changed, job_line, nodes_text, summary, view_json
+from batch_scoring.jobs.watch_screen import FAILED_SHOWN, LOG_LINES, screen
 
 if TYPE_CHECKING:
     from rich.console import Group

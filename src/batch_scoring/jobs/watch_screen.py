@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from batch_scoring.cluster.jobs import JobStatus, State
-from batch_scoring.cluster.watching import View, duration, nodes_text, number, seconds_of
+from batch_scoring.core.text import duration, number
+from batch_scoring.jobs.specs import JobStatus, State
+from batch_scoring.jobs.views import View, nodes_text, seconds_of
 
 if TYPE_CHECKING:
     from rich.console import Group

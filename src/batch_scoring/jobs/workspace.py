@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
-from batch_scoring.cluster.jobs import JOBS_FOLDER
+from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.partitions import ArrowPartitions
-from batch_scoring.fleet.device_ranges import read_batches
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.partition_keys import by_sensor
-from batch_scoring.publishing import list_published, load_published, pin
-from batch_scoring.staged_trainings import StagedTrainings
+from batch_scoring.jobs.specs import JOBS_FOLDER
+from batch_scoring.registry.published import list_published, load_published, pin
+from batch_scoring.registry.staged import StagedTrainings
 from batch_scoring.storage import join, open_folder
+from batch_scoring.tables.device_ranges import read_batches
+from batch_scoring.tables.partitions import by_sensor
 
 if TYPE_CHECKING:
     from batch_scoring.datasets.fleet_models import TrackedFleetModels
@@ -57,7 +57,7 @@ class Workspace:
 
     def keep_previous_models(self, run: str) -> None:
         """Write down the versions in force for the training jobs of a run, which ask no tracking server."""
-        from batch_scoring.cluster.registering import versions_in_force
+        from batch_scoring.jobs.register import versions_in_force
 
         assert self._previous_models is not None, "planning a training needs the versions there are"
         previous_models = self._previous_models

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,34 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.arrow_arrays import places, repeated, strings, to_arrow, to_numpy
-from batch_scoring.fleet.flag_rate import begins_alarm, least_rate
-from batch_scoring.fleet.tables import TIMESTAMP
+from batch_scoring.detection.flag_rate import begins_alarm, least_rate
+from batch_scoring.tables.arrow_arrays import places, repeated, strings, to_arrow, to_numpy
+from batch_scoring.tables.schemas import DRIFT, TIMESTAMP
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
-DRIFT = pa.schema(
-    [
-        pa.field("device", pa.string()),
-        pa.field("sensor", pa.string()),
-        pa.field("range_start", TIMESTAMP),
-        pa.field("range_end", TIMESTAMP),
-        pa.field("n_windows", pa.int64()),
-        pa.field("coverage", pa.float64()),
-        pa.field("n_judged", pa.int64()),
-        pa.field("n_alarms", pa.int64()),
-        pa.field("flag_rate", pa.float64()),
-        pa.field("target_rate", pa.float64()),
-        pa.field("is_over_budget", pa.bool_()),
-        pa.field("psi", pa.float64()),
-        pa.field("status", pa.string()),
-    ]
-)
-
-# What of predictions it is made of.
-WATCHED = ("device", "window_start", "window_end", "score", "threshold", "is_anomaly", "model_version")
 
 # Bins of rarity in decades: where they begin, and the share of normal windows that calibration says
 # lies in each, since one in 10**k is rarer than k. Below one decade a rarity is a rank, not a promise.
@@ -45,25 +24,6 @@ BIN_EDGES = np.array([1.0, 1.5, 2.0, 3.0])
 EXPECTED_SHARES = -np.diff(np.concatenate([[1.0], 10.0**-BIN_EDGES, [0.0]]))
 
 STATUSES = ("ok", "too_few_windows", "sparse", "drifted", "over_budget")
-
-
-class ScoresDigest:
-    """A digest of every score and of the model that gave it, over predictions that come in parts."""
-
-    def __init__(self) -> None:
-        self._scores = hashlib.sha256()
-
-    def update(self, part: pa.Table) -> None:
-        """Add the next rows, of schema PREDICTIONS."""
-        versions = pc.unique(part["model_version"])
-        named = [hashlib.sha256(text.encode()).digest()[:8] for text in versions.to_pylist()]
-        codes = np.frombuffer(b"".join(named), np.uint64)[places(part["model_version"], versions)]
-        bits = np.ascontiguousarray(to_numpy(part["score"])).view(np.uint64)
-        self._scores.update((bits ^ codes).data)
-
-    def hexdigest(self) -> str:
-        """64 hex digits; the same however the rows were cut into parts."""
-        return self._scores.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -129,7 +89,7 @@ def drift_table(
         Schema DRIFT, sorted by device. ``coverage`` is the share of the windows that would be there had
         the device sent without a break: since the range began, or, where its model learned from nothing
         earlier, since its first window. ``is_over_budget`` says that the flag rate is over the target
-        beyond chance: see :func:`~batch_scoring.fleet.flag_rate.least_rate`. ``psi`` holds the rarities
+        beyond chance: see :func:`~batch_scoring.detection.flag_rate.least_rate`. ``psi`` holds the rarities
         against what calibration promises; null for the one-class SVM, and for few windows.
     """
     names = _everyone(predictions["device"], models["device"])

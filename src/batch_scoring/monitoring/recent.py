@@ -14,14 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batch_scoring.datasets.arrow_parquet import Stream, footer_text
-from batch_scoring.fleet.arrow_arrays import to_numpy
-from batch_scoring.fleet.device_ranges import BATCH_ROWS, device_ranges, read_batches, read_pieces
-from batch_scoring.fleet.drift import DRIFT, STATUSES, WATCHED, DriftLimits, WatchedModels, drift_table
-from batch_scoring.fleet.model import MODELS
-from batch_scoring.fleet.tables import PREDICTIONS
-from batch_scoring.pipelines.monitor.settings import MonitorParameters
-from batch_scoring.publishing import PublishedModel
+from batch_scoring.monitoring.drift import STATUSES, DriftLimits, WatchedModels, drift_table
+from batch_scoring.monitoring.settings import MonitorParameters
+from batch_scoring.registry.published import PublishedModel
+from batch_scoring.tables.arrow_arrays import to_numpy
+from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges, read_batches, read_pieces
+from batch_scoring.tables.schemas import DRIFT, MODELS, PREDICTIONS, WATCHED
+from batch_scoring.tables.streams import Stream, footer_text
 
 # To be counted up when the same inputs shall give another table.
 VERSION = 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from batch_scoring.fleet.drift import DriftLimits
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
+from batch_scoring.monitoring.drift import DriftLimits
 
 
 @dataclass(frozen=True)

@@ -7,23 +7,23 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.ids import Selection
-from batch_scoring.parameters import read_parameters, scheduled_time
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import Selection
+from batch_scoring.core.parameters import read_parameters, scheduled_time
 
 # The dataclass of each group ``params:<group>``; imported when a pipeline of the run reads the group.
 GROUPS = {
-    "simulate": "batch_scoring.pipelines.simulate.simulation:Simulation",
-    "ingest": "batch_scoring.pipelines.ingest.settings:IngestSettings",
-    "aggregate": "batch_scoring.pipelines.aggregate.settings:AggregateParameters",
-    "train": "batch_scoring.pipelines.train.settings:TrainParameters",
+    "simulate": "batch_scoring.simulation.settings:Simulation",
+    "ingest": "batch_scoring.ingestion.settings:IngestSettings",
+    "aggregate": "batch_scoring.windows.settings:AggregateParameters",
+    "train": "batch_scoring.training.settings:TrainParameters",
     "score": "batch_scoring.pipelines.score.nodes:ScoreParameters",
     "incidents": "batch_scoring.pipelines.incidents.settings:IncidentParameters",
-    "monitor": "batch_scoring.pipelines.monitor.settings:MonitorParameters",
-    "report": "batch_scoring.pipelines.report.contents:ReportParameters",
-    "evaluate": "batch_scoring.pipelines.evaluate.settings:EvaluateParameters",
+    "monitor": "batch_scoring.monitoring.settings:MonitorParameters",
+    "report": "batch_scoring.reporting.contents:ReportParameters",
+    "evaluate": "batch_scoring.evaluation.settings:EvaluateParameters",
     "receive": "batch_scoring.pipelines.receive.settings:ReceiveParameters",
-    "jobs": "batch_scoring.cluster.settings:JobsParameters",
+    "jobs": "batch_scoring.jobs.settings:JobsParameters",
     "publish": "batch_scoring.pipelines.publish.settings:PublishParameters",
 }
 OF_EVERY_RUN = (

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scoring.fleet.comparison import Comparison, Figures, decide
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.ids import require_known
-from batch_scoring.parameters import read_parameters
-from batch_scoring.partition_keys import by_sensor
-from batch_scoring.pipelines.train.challenge import compare
-from batch_scoring.pipelines.train.settings import TrainParameters
-from batch_scoring.pipelines.train.training_windows import find_windows
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import require_known
+from batch_scoring.core.parameters import read_parameters
+from batch_scoring.detection.comparison import Comparison, Figures, decide
+from batch_scoring.tables.partitions import by_sensor
+from batch_scoring.training.promotion import compare
+from batch_scoring.training.settings import TrainParameters
+from batch_scoring.training.windows import find_windows
 
 if TYPE_CHECKING:
-    from batch_scoring.tracking import Store, Version
+    from batch_scoring.registry.tracking import Store, Version
 
 Partitions = Mapping[str, Callable[[], pq.ParquetFile]]
 Row = dict[str, Any]
@@ -35,7 +35,7 @@ def choose_versions(
     InputError
         When there is no such version, or only one.
     """
-    from batch_scoring import tracking
+    from batch_scoring.registry import tracking
 
     ours = tracking.resolve_version(store, sensor, challenger)
     if challenger is None:
@@ -69,7 +69,7 @@ def compare_versions(
     InputError
         When the sensor has no windows.
     """
-    from batch_scoring import tracking
+    from batch_scoring.registry import tracking
 
     sensor = versions[0].sensor
     days = by_sensor(windows)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.model import FleetModel
-from batch_scoring.fleet.model_file import FleetFile, write_models
-from batch_scoring.ids import from_path_segment, path_segment
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import from_path_segment, path_segment
+from batch_scoring.detection.model import FleetModel
+from batch_scoring.detection.model_file import FleetFile, write_models
 from batch_scoring.storage import Folder, open_folder
 
 Root = Folder | Path | str

@@ -16,15 +16,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from batch_scoring.datasets.arrow_parquet import open_parquet, save_parquet
-from batch_scoring.fleet.errors import InputError, OvertakenError
-from batch_scoring.fleet.model_file import FleetFile
-from batch_scoring.fleet.stopwatch import stopwatch
-from batch_scoring.fleet.tables import STATUS
-from batch_scoring.ids import from_path_segment, path_segment
-from batch_scoring.publishing import Root, load_published
+from batch_scoring.core.errors import InputError, OvertakenError
+from batch_scoring.core.ids import from_path_segment, path_segment
+from batch_scoring.core.stopwatch import stopwatch
+from batch_scoring.detection.model_file import FleetFile
+from batch_scoring.registry.published import Root, load_published
 from batch_scoring.storage import Folder, open_folder
-from batch_scoring.training import Decision, Training
+from batch_scoring.storage.parquet import open_parquet, save_parquet
+from batch_scoring.tables.schemas import STATUS
+from batch_scoring.training.result import Decision, Training
 
 _STAGED, _PREVIOUS = "staged", "previous/versions.json"
 # Beside a sensor's table of models: what else a training is, and which version it has become.
@@ -40,9 +40,9 @@ class PreviousVersion:
     version, fingerprint : str
     is_champion : bool
     decided : dict of str to (str, str)
-        As of :class:`batch_scoring.tracking.TrackedVersion`.
+        As of :class:`batch_scoring.registry.tracking.TrackedVersion`.
     pinned : str
-        The champion's manifest, as :func:`batch_scoring.publishing.pin` names it.
+        The champion's manifest, as :func:`batch_scoring.registry.published.pin` names it.
     sensor : str
     published : Folder, path or URL
     """

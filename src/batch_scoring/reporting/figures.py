@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.pipelines.report.contents import Contents
-from batch_scoring.pipelines.report.fleet_view import FleetView
+from batch_scoring.reporting.contents import Contents
+from batch_scoring.reporting.fleet_view import FleetView
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

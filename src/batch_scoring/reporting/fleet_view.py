@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batch_scoring.fleet.tables import PREDICTIONS, TIMESTAMP
-from batch_scoring.ids import Selection
-from batch_scoring.partition_keys import split_partition_key
+from batch_scoring.core.ids import Selection
+from batch_scoring.tables.partitions import split_partition_key
+from batch_scoring.tables.schemas import PREDICTIONS, TIMESTAMP
 
 Partitions = Mapping[str, Callable[[], pq.ParquetFile]]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.pipelines.report.incident_list import IncidentList, Peak
+from batch_scoring.reporting.incident_list import IncidentList, Peak
 
 MAX_SENSORS_NAMED = 8
 MAX_MARKS = 5000

@@ -11,11 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batch_scoring.fleet.device_incidents import DEVICE_INCIDENTS
-from batch_scoring.fleet.incidents import INCIDENTS
-from batch_scoring.ids import Selection
-from batch_scoring.partition_keys import partition_key, split_partition_key
-from batch_scoring.pipelines.report.fleet_view import Partitions, select_devices
+from batch_scoring.core.ids import Selection
+from batch_scoring.reporting.fleet_view import Partitions, select_devices
+from batch_scoring.tables.partitions import partition_key, split_partition_key
+from batch_scoring.tables.schemas import DEVICE_INCIDENTS, INCIDENTS
 
 # A device with a hundred sensors may have thousands of incidents in one bad night.
 MAX_OF_A_DEVICE_INCIDENT = 40

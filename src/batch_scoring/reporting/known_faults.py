@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.fleet.tables import TIMESTAMP
-from batch_scoring.pipelines.report.fleet_view import FleetView
+from batch_scoring.reporting.fleet_view import FleetView
+from batch_scoring.tables.schemas import TIMESTAMP
 
 FAULTS = pa.schema(
     [

@@ -55,7 +55,7 @@ def write_json(data: Any) -> str:
 
 
 def _template(name: str) -> str:
-    return (files(__package__) / name).read_text(encoding="utf-8")
+    return (files(__package__) / "assets" / name).read_text(encoding="utf-8")
 
 
 def _digest(text: str) -> str:

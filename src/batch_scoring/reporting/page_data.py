@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.pipelines.report.contents import Contents, ReportParameters, page_series
-from batch_scoring.pipelines.report.fleet_view import FleetView
-from batch_scoring.pipelines.report.incident_data import collect_incidents
-from batch_scoring.pipelines.report.known_faults import FoundFaults
-from batch_scoring.pipelines.report.series import SeriesBlock
+from batch_scoring.reporting.contents import Contents, ReportParameters, page_series
+from batch_scoring.reporting.fleet_view import FleetView
+from batch_scoring.reporting.incident_data import collect_incidents
+from batch_scoring.reporting.known_faults import FoundFaults
+from batch_scoring.reporting.series import SeriesBlock
 
 # A device may have a thousand sensors: the heat map's counts are bounded too, at 4 bytes each.
 MAX_HEAT_SERIES = 2000

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.fleet.tables import PREDICTIONS
-from batch_scoring.ids import Selection
-from batch_scoring.pipelines.report.fleet_view import Partitions, choose_length, select_partitions
+from batch_scoring.core.ids import Selection
+from batch_scoring.reporting.fleet_view import Partitions, choose_length, select_partitions
+from batch_scoring.tables.schemas import PREDICTIONS
 
 Floats = npt.NDArray[np.float64]
 

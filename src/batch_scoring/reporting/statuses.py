@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batch_scoring.fleet.tables import QUARANTINE, STATUS
-from batch_scoring.ids import Selection
-from batch_scoring.pipelines.report.fleet_view import EVERYTHING, select_devices
+from batch_scoring.core.ids import Selection
+from batch_scoring.reporting.fleet_view import EVERYTHING, select_devices
+from batch_scoring.tables.schemas import QUARANTINE, STATUS
 
 Loaders = Mapping[str, Callable[[], pq.ParquetFile]]
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import textwrap
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.pipelines.report.contents import Contents
-from batch_scoring.pipelines.report.incident_list import IncidentList
-from batch_scoring.pipelines.report.known_faults import FoundFaults
+from batch_scoring.core.text import printable, read_length
+from batch_scoring.reporting.contents import Contents
+from batch_scoring.reporting.incident_list import IncidentList
+from batch_scoring.reporting.known_faults import FoundFaults
 from batch_scoring.storage import is_remote
 
 SHOWN = 5
@@ -252,20 +253,6 @@ def _wrap(items: list[str]) -> list[str]:
     return [_INDENT + line.replace("\u00a0", " ") for line in lines]
 
 
-def read_length(seconds: float) -> str:
-    """A length of time in words.
-
-    Examples
-    --------
-    >>> read_length(300), read_length(5400), read_length(86400)
-    ('5 min', '90 min', '1 d')
-    """
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{timedelta(seconds=seconds).total_seconds():g} s"
-
-
 def write_severity(severity: float) -> str:
     """A severity, which has no upper end, in two or three digits.
 
@@ -275,11 +262,6 @@ def write_severity(severity: float) -> str:
     ['0.12', '2.3', '62']
     """
     return f"{severity:.{2 if severity < 1 else 1 if severity < 10 else 0}f}"
-
-
-def printable(text: str) -> str:
-    """A text without characters that would move a terminal's cursor."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _words(name: str) -> str:

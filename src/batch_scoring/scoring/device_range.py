@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.arrow_arrays import to_arrow, to_numpy
-from batch_scoring.fleet.fingerprints import row_fingerprints
-from batch_scoring.fleet.model import FleetModel
-from batch_scoring.fleet.score import fleet_status, predict, window_fingerprints
-from batch_scoring.fleet.tables import PREDICTIONS, STATUS
-from batch_scoring.pipelines.score.scope import Scope
+from batch_scoring.detection.model import FleetModel
+from batch_scoring.detection.score import fleet_status, predict, window_fingerprints
+from batch_scoring.scoring.scope import Scope
+from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
+from batch_scoring.tables.fingerprints import row_fingerprints
+from batch_scoring.tables.schemas import PREDICTIONS, STATUS
 
 Bool = NDArray[np.bool_]
 

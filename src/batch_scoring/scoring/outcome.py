@@ -7,9 +7,9 @@ from collections import Counter
 
 import pyarrow.compute as pc
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.stopwatch import stopwatch
-from batch_scoring.pipelines.score.ranges import ScoredRange
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.stopwatch import stopwatch
+from batch_scoring.scoring.device_range import ScoredRange
 
 logger = logging.getLogger(__name__)
 

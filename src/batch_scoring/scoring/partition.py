@@ -10,19 +10,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scoring.datasets.arrow_parquet import Stream, footer_text
-from batch_scoring.fleet.arrow_arrays import to_arrow
-from batch_scoring.fleet.device_ranges import device_ranges, read_batches
-from batch_scoring.fleet.drift import ScoresDigest
-from batch_scoring.fleet.incidents import PredictionsDigest
-from batch_scoring.fleet.model import MODELS, FleetModel
-from batch_scoring.fleet.overlap import computed, prefetched
-from batch_scoring.fleet.stopwatch import stopwatch
-from batch_scoring.fleet.tables import PREDICTIONS, STATUS
-from batch_scoring.pipelines.score.outcome import Outcome
-from batch_scoring.pipelines.score.ranges import ScoredRange, score_range
-from batch_scoring.pipelines.score.scope import Scope
-from batch_scoring.publishing import PublishedModel
+from batch_scoring.core.prefetch import computed, prefetched
+from batch_scoring.core.stopwatch import stopwatch
+from batch_scoring.detection.model import FleetModel
+from batch_scoring.registry.published import PublishedModel
+from batch_scoring.scoring.device_range import ScoredRange, score_range
+from batch_scoring.scoring.digests import PredictionsDigest, ScoresDigest
+from batch_scoring.scoring.outcome import Outcome
+from batch_scoring.scoring.scope import Scope
+from batch_scoring.tables.arrow_arrays import to_arrow
+from batch_scoring.tables.device_ranges import device_ranges, read_batches
+from batch_scoring.tables.schemas import MODELS, PREDICTIONS, STATUS
+from batch_scoring.tables.streams import Stream, footer_text
 
 _WINDOWS, _EARLIER, _MODELS = range(3)
 

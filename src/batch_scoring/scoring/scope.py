@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.arrow_arrays import strings, to_numpy
-from batch_scoring.fleet.fingerprints import row_fingerprints
-from batch_scoring.ids import Selection
+from batch_scoring.core.ids import Selection
+from batch_scoring.tables.arrow_arrays import strings, to_numpy
+from batch_scoring.tables.fingerprints import row_fingerprints
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

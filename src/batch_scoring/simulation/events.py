@@ -33,7 +33,7 @@ def event_table(readings: pa.Table, readings_per_event: int, due: float) -> pa.T
     Examples
     --------
     >>> from datetime import UTC, datetime
-    >>> from batch_scoring.fleet.tables import READINGS
+    >>> from batch_scoring.tables.schemas import READINGS
     >>> at = datetime(2026, 1, 5, tzinfo=UTC)
     >>> one = pa.table([[at], ["d1"], ["power"], [1.5]], schema=READINGS)
     >>> event_table(one, 1, 0.0)["body"][0].as_py()

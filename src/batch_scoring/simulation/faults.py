@@ -10,20 +10,9 @@ from functools import lru_cache
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.fleet.tables import TIMESTAMP
-from batch_scoring.pipelines.simulate.physics import Machines, as_read, normal_range, signal_at
-from batch_scoring.pipelines.simulate.simulation import FaultRates, Simulation
-
-FAULT_LABELS = pa.schema(
-    [
-        pa.field("device", pa.string()),
-        pa.field("sensor", pa.string()),
-        pa.field("kind", pa.string()),
-        pa.field("start", TIMESTAMP),
-        pa.field("end", TIMESTAMP),
-        pa.field("size", pa.float64()),
-    ]
-)
+from batch_scoring.simulation.physics import Machines, as_read, normal_range, signal_at
+from batch_scoring.simulation.settings import FaultRates, Simulation
+from batch_scoring.tables.schemas import FAULT_LABELS, TIMESTAMP
 
 KINDS = tuple(field.name for field in dataclasses.fields(FaultRates))
 SPIKE, LEVEL_SHIFT, DRIFT, STUCK_VALUE, NOISE_BURST, DROPOUT = range(len(KINDS))

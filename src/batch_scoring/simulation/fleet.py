@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.fleet.tables import READINGS, TIMESTAMP
-from batch_scoring.ids import Selection
-from batch_scoring.pipelines.simulate.faults import (
+from batch_scoring.core.ids import Selection
+from batch_scoring.simulation.faults import (
     DROPOUT,
     Breakage,
     break_values,
@@ -18,18 +17,10 @@ from batch_scoring.pipelines.simulate.faults import (
     label_table,
     plan_breakage,
 )
-from batch_scoring.pipelines.simulate.outages import (
-    gap_mask,
-    late_of_day,
-    late_slices,
-    outage_mask,
-)
-from batch_scoring.pipelines.simulate.physics import Machines, as_read, draw_machines, signal_at
-from batch_scoring.pipelines.simulate.simulation import (
-    Simulation,
-    selected_indices,
-    simulation_digest,
-)
+from batch_scoring.simulation.outages import gap_mask, late_of_day, late_slices, outage_mask
+from batch_scoring.simulation.physics import Machines, as_read, draw_machines, signal_at
+from batch_scoring.simulation.settings import Simulation, selected_indices, simulation_digest
+from batch_scoring.tables.schemas import READINGS, TIMESTAMP
 
 WHOLE_FLEET = Selection()
 
@@ -115,7 +106,7 @@ def simulate_fleet(simulation: Simulation, selection: Selection = WHOLE_FLEET) -
 
 
 def fault_table(fleet: Fleet) -> pa.Table:
-    """The labels of the fleet's faults; see :func:`~batch_scoring.pipelines.simulate.faults.label_table`."""
+    """The labels of the fleet's faults; see :func:`~batch_scoring.simulation.faults.label_table`."""
     return label_table(fleet.simulation, fleet.breakage.faults)
 
 

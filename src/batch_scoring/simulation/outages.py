@@ -8,8 +8,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from batch_scoring.pipelines.simulate.faults import Faults, schedule_faults
-from batch_scoring.pipelines.simulate.simulation import Simulation
+from batch_scoring.simulation.faults import Faults, schedule_faults
+from batch_scoring.simulation.settings import Simulation
 
 GAP_HOURS = (5 / 60, 6.0)  # shortest and longest; drawn evenly on a logarithmic scale
 LATE_BEGINS_BEFORE_MIDNIGHT_HOURS = 4

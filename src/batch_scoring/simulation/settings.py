@@ -12,9 +12,9 @@ from functools import cached_property
 
 import numpy as np
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.ids import Selection, require_known
-from batch_scoring.pipelines.simulate.physics import SENSOR_KINDS, SensorPhysics
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import Selection, require_known
+from batch_scoring.simulation.physics import SENSOR_KINDS, SensorPhysics
 
 DAY = timedelta(days=1)
 

@@ -14,13 +14,13 @@ from typing import IO, Any
 from azure.core import MatchConditions
 from azure.storage.blob import BlobClient
 
-from batch_scoring.fleet.errors import OvertakenError
+from batch_scoring.cloud.credentials import Credentials
+from batch_scoring.core.errors import OvertakenError
 from batch_scoring.storage.blob_errors import ChangedMeanwhileError, clear_errors
 from batch_scoring.storage.blob_service import BLOCK_BYTES, CONNECTIONS, Container, open_container
-from batch_scoring.storage.credentials import Credentials
+from batch_scoring.storage.cache import cache_folder, forget_unused, run_folder
 from batch_scoring.storage.folder import Entry, Folder
 from batch_scoring.storage.location import Location
-from batch_scoring.storage.machine import cache_folder, forget_unused, run_folder
 from batch_scoring.storage.ranged_file import RangedFile
 
 # Enough for the footer of some eighty row groups.

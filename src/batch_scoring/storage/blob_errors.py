@@ -18,8 +18,8 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.storage.credentials import Credentials
+from batch_scoring.cloud.credentials import Credentials
+from batch_scoring.core.errors import InputError
 
 # The service refuses signatures older or newer than this.
 _MAX_SKEW = timedelta(minutes=15)

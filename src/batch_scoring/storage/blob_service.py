@@ -8,12 +8,12 @@ from typing import Any
 
 from azure.storage.blob import ContainerClient
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.storage.credentials import Credentials
+from batch_scoring.cloud.credentials import Credentials
+from batch_scoring.cloud.secrets_in_logs import hide_signatures
+from batch_scoring.core.errors import InputError
+from batch_scoring.storage.blob_retry import BoundedRetry, Transport
 from batch_scoring.storage.known_versions import KnownVersions
 from batch_scoring.storage.location import Location, require_safe
-from batch_scoring.storage.retries import BoundedRetry, Transport
-from batch_scoring.storage.secrets_in_logs import hide_signatures
 
 # What is fetched or staged at a time, over so many connections.
 BLOCK_BYTES = 8 << 20

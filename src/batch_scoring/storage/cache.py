@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
-from batch_scoring.scratch import scratch_folder
+from batch_scoring.core.scratch import scratch_folder
 
 CACHE_VARIABLE = "BATCH_SCORING_CACHE"
 KEEP_DAYS = 7

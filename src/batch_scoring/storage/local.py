@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 
-from batch_scoring.fleet.errors import OvertakenError
+from batch_scoring.core.errors import OvertakenError
 from batch_scoring.storage.folder import Entry, Folder
 from batch_scoring.storage.known_versions import KnownVersions
 

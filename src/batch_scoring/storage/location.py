@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
 
 SCHEMES = ("abfs", "abfss", "az", "https", "http")
 _FORMS = "abfs://container/path or https://account.blob.core.windows.net/container/path"

@@ -45,7 +45,7 @@ def open_folder(path: Folder | Path | str, credentials: Credentials | None = Non
         A local path, ``abfs://container/path`` or ``https://account…/container/path``. A folder that
         is open already is given back.
     credentials : mapping, optional
-        See :mod:`batch_scoring.storage.credentials`; for URLs only.
+        See :mod:`batch_scoring.cloud.credentials`; for URLs only.
 
     Raises
     ------

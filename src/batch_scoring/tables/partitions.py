@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-from batch_scoring.ids import from_path_segment, path_segment
+from batch_scoring.core.ids import from_path_segment, path_segment
 
 
 def partition_key(sensor: str, day: date) -> str:

@@ -107,3 +107,193 @@ def windows_schema(features: list[str] | tuple[str, ...]) -> pa.Schema:
     fields = list(WINDOW_KEYS)
     fields += [pa.field(name, pa.float64()) for name in features if name != "count"]
     return pa.schema(fields)
+
+
+FEEDBACK = pa.schema(
+    [
+        pa.field("device", pa.string()),
+        pa.field("sensor", pa.string()),
+        pa.field("start", TIMESTAMP),
+        pa.field("end", TIMESTAMP),
+        pa.field("verdict", pa.string()),
+        pa.field("note", pa.string()),
+    ]
+)
+FALSE_ALARM, TRUE_EVENT = "false_alarm", "true_event"
+
+
+LABELS = pa.schema(
+    [
+        pa.field("device", pa.string()),
+        pa.field("sensor", pa.string()),
+        pa.field("kind", pa.string()),
+        pa.field("start", TIMESTAMP),
+        pa.field("end", TIMESTAMP),
+    ]
+)
+
+
+INCIDENTS = pa.schema(
+    [
+        pa.field("incident_id", pa.string()),
+        pa.field("device", pa.string()),
+        pa.field("sensor", pa.string()),
+        pa.field("start", TIMESTAMP),
+        pa.field("end", TIMESTAMP),
+        pa.field("state", pa.string()),
+        pa.field("n_windows", pa.int64()),
+        pa.field("peak_severity", pa.float64()),
+        pa.field("peak_at", TIMESTAMP),
+        pa.field("top_feature", pa.string()),
+        pa.field("model_version", pa.string()),
+    ]
+)
+# What the windows of a stretch of time hand on to the next: of each device the incident that may go on,
+# or the anomalous windows that are not enough for one yet.
+UNFINISHED = pa.schema(
+    [
+        pa.field("device", pa.string()),
+        *(INCIDENTS.field(name) for name in ("start", "end", "n_windows", "peak_severity", "peak_at")),
+        *(INCIDENTS.field(name) for name in ("top_feature", "model_version")),
+        pa.field("is_incident", pa.bool_()),
+        pa.field("seen_until", TIMESTAMP),
+    ]
+)
+# What of predictions makes incidents.
+JUDGED = ("device", "window_start", "window_end", "is_anomaly", "severity", "top_feature", "model_version")
+
+
+EVALUATED_EVENTS = pa.schema(
+    [
+        *(pa.field(name, pa.string()) for name in ("method", "device", "sensor", "kind")),
+        pa.field("start", TIMESTAMP),
+        pa.field("end", TIMESTAMP),
+        pa.field("n_windows", pa.int64()),
+        pa.field("n_missing", pa.int64()),
+        pa.field("is_found", pa.bool_()),
+        pa.field("delay_seconds", pa.float64()),
+    ]
+)
+
+
+DEVICE_INCIDENTS = pa.schema(
+    [
+        pa.field("device_incident_id", pa.string()),
+        pa.field("device", pa.string()),
+        pa.field("start", TIMESTAMP),
+        pa.field("end", TIMESTAMP),
+        pa.field("state", pa.string()),
+        pa.field("priority", pa.float64()),
+        pa.field("n_sensors", pa.int64()),
+        pa.field("sensors", pa.list_(pa.string())),
+        pa.field("n_incidents", pa.int64()),
+        pa.field("n_windows", pa.int64()),
+        pa.field("peak_severity", pa.float64()),
+        pa.field("peak_at", TIMESTAMP),
+        pa.field("top_feature", pa.string()),
+    ]
+)
+
+
+DRIFT = pa.schema(
+    [
+        pa.field("device", pa.string()),
+        pa.field("sensor", pa.string()),
+        pa.field("range_start", TIMESTAMP),
+        pa.field("range_end", TIMESTAMP),
+        pa.field("n_windows", pa.int64()),
+        pa.field("coverage", pa.float64()),
+        pa.field("n_judged", pa.int64()),
+        pa.field("n_alarms", pa.int64()),
+        pa.field("flag_rate", pa.float64()),
+        pa.field("target_rate", pa.float64()),
+        pa.field("is_over_budget", pa.bool_()),
+        pa.field("psi", pa.float64()),
+        pa.field("status", pa.string()),
+    ]
+)
+# What of predictions it is made of.
+WATCHED = ("device", "window_start", "window_end", "score", "threshold", "is_anomaly", "model_version")
+
+
+# What an event tells of its incident, as it was when the change was noticed.
+OF_INCIDENT = tuple(name for name in INCIDENTS.names if name != "state")
+NOTIFICATIONS = pa.schema(
+    [
+        pa.field("event_id", pa.string()),
+        pa.field("change", pa.string()),
+        pa.field("number", pa.int64()),
+        *(INCIDENTS.field(name) for name in OF_INCIDENT),
+        pa.field("merged_into", pa.string()),
+        pa.field("sink", pa.string()),
+        pa.field("is_delivered", pa.bool_()),
+    ]
+)
+
+
+LEDGER = pa.schema(
+    [
+        pa.field("source", pa.string()),
+        pa.field("size", pa.int64()),
+        pa.field("content", pa.string()),
+        pa.field("settings", pa.string()),
+        pa.field("selections", pa.string()),
+        pa.field("rows", pa.int64()),
+        pa.field("accepted", pa.int64()),
+        pa.field("refused", pa.int64()),
+    ]
+)
+
+
+REFUSED_DEVICES = pa.schema(
+    [
+        pa.field("device", pa.string()),
+        pa.field("sensor", pa.string()),
+        pa.field("reason", pa.string()),
+        pa.field("count", pa.int64()),
+    ]
+)
+
+
+FAULT_LABELS = pa.schema(
+    [
+        pa.field("device", pa.string()),
+        pa.field("sensor", pa.string()),
+        pa.field("kind", pa.string()),
+        pa.field("start", TIMESTAMP),
+        pa.field("end", TIMESTAMP),
+        pa.field("size", pa.float64()),
+    ]
+)
+
+
+# Without nulls, in lists or instead of them.
+_FLOATS = pa.list_(pa.field("element", pa.float64(), nullable=False))
+MODELS = pa.schema(
+    [
+        pa.field("device", pa.string()),
+        pa.field("n_train", pa.int64()),
+        pa.field("trained_from", TIMESTAMP),
+        pa.field("trained_to", TIMESTAMP),
+        pa.field("nu", pa.float64()),
+        pa.field("gamma", pa.float64()),
+        pa.field("rho", pa.float64()),
+        pa.field("mean", _FLOATS, nullable=False),
+        pa.field("scale", _FLOATS, nullable=False),
+        pa.field("support_vectors", _FLOATS, nullable=False),
+        pa.field("dual_coef", _FLOATS, nullable=False),
+        pa.field("threshold", pa.float64()),
+        pa.field("train_flag_rate", pa.float64()),
+    ]
+)
+# What the combined detector has besides; see `combined_fit.Detector`.
+COMBINED = pa.schema(
+    [
+        *MODELS,
+        pa.field("kind", pa.string()),
+        *(
+            pa.field(name, _FLOATS, nullable=False)
+            for name in ("center", "spread", "time_of_day", "distance_curve", "svm_curve", "curve")
+        ),
+    ]
+)

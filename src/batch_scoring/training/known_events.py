@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from batch_scoring.evaluation.intervals import Timeline, overlapping
-from batch_scoring.feedback import FEEDBACK, TRUE_EVENT
-from batch_scoring.fleet.arrow_arrays import places, to_arrow, to_numpy
-from batch_scoring.pipelines.train.day_spans import TIMES
+from batch_scoring.tables.arrow_arrays import places, to_arrow, to_numpy
+from batch_scoring.tables.intervals import Timeline, overlapping
+from batch_scoring.tables.schemas import FEEDBACK, TRUE_EVENT
+from batch_scoring.training.spans import TIMES
 
 EVENTS = pa.schema([FEEDBACK.field(name) for name in ("device", "start", "end")])
 _AS_NUMBERS = pa.schema([(name, pa.string() if name == "device" else pa.int64()) for name in EVENTS.names])

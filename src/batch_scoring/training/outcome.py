@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.fleet.arrow_arrays import strings, to_numpy
-from batch_scoring.fleet.model_file import FleetFile
-from batch_scoring.fleet.tables import STATUS
-from batch_scoring.ids import Selection
-from batch_scoring.pipelines.train.training_windows import TrainingWindows
+from batch_scoring.core.ids import Selection
+from batch_scoring.detection.model_file import FleetFile
+from batch_scoring.tables.arrow_arrays import strings, to_numpy
+from batch_scoring.tables.schemas import STATUS
+from batch_scoring.training.windows import TrainingWindows
 
 
 def new_status(known: pa.Table, fitted: pa.Table, selection: Selection) -> pa.Table:

@@ -9,14 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.fleet.arrow_arrays import strings, to_numpy
-from batch_scoring.fleet.comparison import Comparison, Contest, Figures, decide
-from batch_scoring.fleet.device_ranges import device_ranges
-from batch_scoring.fleet.model import MODELS, FleetModel
-from batch_scoring.fleet.model_file import FleetFile
-from batch_scoring.pipelines.train.settings import TrainParameters
-from batch_scoring.pipelines.train.training_windows import TrainingWindows
-from batch_scoring.training import BY_HAND, PROMOTED, REFUSED, Decision
+from batch_scoring.detection.comparison import Comparison, Contest, Figures, decide
+from batch_scoring.detection.model import FleetModel
+from batch_scoring.detection.model_file import FleetFile
+from batch_scoring.tables.arrow_arrays import strings, to_numpy
+from batch_scoring.tables.device_ranges import device_ranges
+from batch_scoring.tables.schemas import MODELS
+from batch_scoring.training.result import BY_HAND, PROMOTED, REFUSED, Decision
+from batch_scoring.training.settings import TrainParameters
+from batch_scoring.training.windows import TrainingWindows
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from batch_scoring.fleet.model import FleetModel
-from batch_scoring.fleet.model_file import FleetFile
+from batch_scoring.detection.model import FleetModel
+from batch_scoring.detection.model_file import FleetFile
 
 PROMOTED, REFUSED, BY_HAND = "promoted", "refused", "by_hand"
 

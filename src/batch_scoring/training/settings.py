@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from batch_scoring.fleet.comparison import PromotionLimits
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.one_class_svm import FitParameters
+from batch_scoring.core.errors import InputError
+from batch_scoring.detection.comparison import PromotionLimits
+from batch_scoring.detection.detectors.one_class_svm import FitParameters
 
 _WEEK_US = 7 * 86_400 * 1_000_000
 # Windows of days or weeks: a budget of one a week would flag each of them.

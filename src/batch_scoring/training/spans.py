@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow.parquet as pq
 
-from batch_scoring.fleet.arrow_arrays import to_numpy
-from batch_scoring.fleet.device_ranges import read_batches
+from batch_scoring.tables.arrow_arrays import to_numpy
+from batch_scoring.tables.device_ranges import read_batches
 
 TIMES = ("window_start", "window_end")
 MICROSECOND = timedelta(microseconds=1)

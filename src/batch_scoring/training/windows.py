@@ -14,26 +14,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batch_scoring.datasets.arrow_parquet import footer_text
-from batch_scoring.feedback import FEEDBACK
-from batch_scoring.fleet.arrow_arrays import strings, to_arrow, to_numpy
-from batch_scoring.fleet.device_ranges import BATCH_ROWS, device_ranges, read_pieces
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.fingerprints import TableDigest
-from batch_scoring.fleet.fit import RECIPE
-from batch_scoring.fleet.stopwatch import stopwatch
-from batch_scoring.fleet.tables import feature_columns
-from batch_scoring.pipelines.train.day_spans import (
-    MICROSECOND,
-    TIMES,
-    Day,
-    Span,
-    ended_span,
-    microseconds,
-    span_of,
-)
-from batch_scoring.pipelines.train.known_events import events_between, known_events, overlap
-from batch_scoring.pipelines.train.settings import TrainParameters
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.stopwatch import stopwatch
+from batch_scoring.detection.fit import RECIPE
+from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
+from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges, read_pieces
+from batch_scoring.tables.fingerprints import TableDigest
+from batch_scoring.tables.schemas import FEEDBACK, feature_columns
+from batch_scoring.tables.streams import footer_text
+from batch_scoring.training.known_events import events_between, known_events, overlap
+from batch_scoring.training.settings import TrainParameters
+from batch_scoring.training.spans import MICROSECOND, TIMES, Day, Span, ended_span, microseconds, span_of
 
 _FOREVER = np.iinfo(np.int64).max
 

@@ -11,15 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batch_scoring.datasets.arrow_parquet import Stream
-from batch_scoring.fleet.arrow_arrays import empty_table, strings, to_arrow, to_numpy
-from batch_scoring.fleet.device_ranges import BATCH_ROWS, device_ranges
-from batch_scoring.fleet.fingerprints import TableDigest
-from batch_scoring.fleet.overlap import computed, prefetched
-from batch_scoring.fleet.tables import READINGS
-from batch_scoring.fleet.windows import aggregate_readings
-from batch_scoring.pipelines.aggregate.days import MICROSECOND, WindowDay
-from batch_scoring.pipelines.aggregate.settings import AggregateParameters
+from batch_scoring.core.prefetch import computed, prefetched
+from batch_scoring.tables.arrow_arrays import empty_table, strings, to_arrow, to_numpy
+from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges
+from batch_scoring.tables.fingerprints import TableDigest
+from batch_scoring.tables.schemas import READINGS
+from batch_scoring.tables.streams import Stream
+from batch_scoring.windows.days import MICROSECOND, WindowDay
+from batch_scoring.windows.features import aggregate_readings
+from batch_scoring.windows.settings import AggregateParameters
 
 Devices = frozenset[str] | None
 

@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.fleet.arrow_arrays import repeated, to_arrow, to_numpy
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.runs import Float, Runs, cut_runs, without_short_runs
-from batch_scoring.fleet.tables import windows_schema
+from batch_scoring.core.errors import InputError
+from batch_scoring.tables.arrow_arrays import repeated, to_arrow, to_numpy
+from batch_scoring.tables.schemas import windows_schema
+from batch_scoring.windows.runs import Float, Runs, cut_runs, without_short_runs
 
 DEFAULT_FEATURES = ("mean", "std", "min", "max", "change", "diff_mean")
 
@@ -148,7 +148,7 @@ def aggregate_readings(
 
     Examples
     --------
-    >>> from batch_scoring.fleet.tables import READINGS
+    >>> from batch_scoring.tables.schemas import READINGS
     >>> readings = pa.Table.from_pydict(
     ...     {"timestamp": [0, 1_000_000, 5_000_000], "device": ["a"] * 3, "sensor": ["s"] * 3,
     ...      "value": [1.0, 3.0, 7.0]}, schema=READINGS)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.arrow_arrays import to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]

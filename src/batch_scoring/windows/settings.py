@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from batch_scoring.fleet.windows import DEFAULT_FEATURES
+from batch_scoring.windows.features import DEFAULT_FEATURES
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 import logging
 
-from batch_scoring.notifying.ledger import messages
-from batch_scoring.notifying.sinks import LogSink, to_json
-from tests.notifying.events import make_message
-from tests.notifying.ledgers import ledger_of
+from batch_scoring.alerts.ledger import messages
+from batch_scoring.alerts.sinks.base import to_json
+from batch_scoring.alerts.sinks.log import LogSink
+from tests.alerts.events import make_message
+from tests.alerts.ledgers import ledger_of
 
 
 def test_opening_is_a_warning_and_closing_is_not(caplog):

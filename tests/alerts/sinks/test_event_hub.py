@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from batch_scoring.notifying.event_hub import EventHubSink, azure_client
-from batch_scoring.notifying.sinks import RefusedError, UnreachableError
-from tests.notifying.events import make_message
+from batch_scoring.alerts.sinks.base import RefusedError, UnreachableError
+from batch_scoring.alerts.sinks.event_hub import EventHubSink, azure_client
+from tests.alerts.events import make_message
 
 
 class Event:

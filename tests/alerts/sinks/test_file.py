@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from batch_scoring.notifying.file import FileSink
-from batch_scoring.notifying.sinks import BATCH, UnreachableError
-from tests.notifying.events import make_message
+from batch_scoring.alerts.sinks.base import BATCH, UnreachableError
+from batch_scoring.alerts.sinks.file import FileSink
+from tests.alerts.events import make_message
 
 
 def send(path, *numbers):

@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from batch_scoring.notifying.delivery import deliver
-from batch_scoring.notifying.sinks import RefusedError, UnreachableError
-from batch_scoring.notifying.webhook import WebhookSink
-from tests.notifying.events import make_message
-from tests.notifying.ledgers import ledger_of
+from batch_scoring.alerts.delivery import deliver
+from batch_scoring.alerts.sinks.base import RefusedError, UnreachableError
+from batch_scoring.alerts.sinks.webhook import WebhookSink
+from tests.alerts.events import make_message
+from tests.alerts.ledgers import ledger_of
 
 
 def make_sink(receiver, **more):

@@ -11,7 +11,7 @@ from tests.emulators.arm.service import Arm
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    monkeypatch.setattr("batch_scoring.cluster.resource_manager.FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("batch_scoring.cloud.retry.FIRST_WAIT_SECONDS", 0.01)
     with ArmServer(Arm(making_seconds=0.005), tmp_path / "tls") as running:
         yield running
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from batch_scoring.deploy.arm.deployment import Wanted, up
-from batch_scoring.deploy.arm.removal import remove, survey
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
+from batch_scoring.deploy.arm.down import remove, survey
+from batch_scoring.deploy.arm.up import Wanted, up
 from tests.deploy.arm.templates import ACCOUNT, STREAM_JOB, VAULT, parameters, template
 
 pytestmark = pytest.mark.slow  # a server each

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batch_scoring.deploy.arm.deployment import Wanted, up
+from batch_scoring.deploy.arm.up import Wanted, up
 from tests.deploy.arm.templates import STREAM_JOB, VAULT, parameters, template
 from tests.emulators.oav import Validator, require
 

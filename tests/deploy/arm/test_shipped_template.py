@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from batch_scoring.deploy.arm.deployment import Wanted, up
-from batch_scoring.deploy.arm.removal import remove, survey
+from batch_scoring.deploy.arm.down import remove, survey
+from batch_scoring.deploy.arm.up import Wanted, up
 from batch_scoring.deploy.names import names_of
 from batch_scoring.deploy.setting_groups import NodeSettings
 from batch_scoring.deploy.settings import DeployParameters

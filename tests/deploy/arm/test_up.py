@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from batch_scoring.deploy.arm.deployment import Wanted, up, would
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
+from batch_scoring.deploy.arm.up import Wanted, up, would
 from tests.deploy.arm.templates import ACCOUNT, STREAM_JOB, VAULT, parameters, template
 
 pytestmark = pytest.mark.slow  # a server each

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.image.commit import Commit, read_commit
 from batch_scoring.deploy.image.engine import (
     VARIANTS,
@@ -14,11 +15,10 @@ from batch_scoring.deploy.image.engine import (
     push_commands,
     run,
 )
-from batch_scoring.deploy.image.pushing import push
+from batch_scoring.deploy.image.push import push
 from batch_scoring.deploy.image.registry import Login
 from batch_scoring.deploy.image.sbom import find_syft, write_sbom
 from batch_scoring.deploy.image.settings import ImageSettings
-from batch_scoring.fleet.errors import InputError
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 

@@ -36,7 +36,7 @@ def entrypoint(tmp_path):
 @pytest.mark.parametrize("called", [["entrypoint", "score"], ["score"]])
 def test_score_runs_a_job(entrypoint, called):
     job = ["--data=a b", "--", "--pipelines=score"]
-    assert entrypoint(*called, *job) == ["python", "-m", "batch_scoring.cluster.execute", *job]
+    assert entrypoint(*called, *job) == ["python", "-m", "batch_scoring.jobs.run_job", *job]
 
 
 @pytest.mark.parametrize("called", [["entrypoint", "schedule"], ["schedule"]])

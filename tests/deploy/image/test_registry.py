@@ -9,8 +9,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.image.registry import SCOPE, TOKEN_USER, Login, exchange, login_for
-from batch_scoring.fleet.errors import InputError
 from tests.emulators.certificates import make_certificate
 from tests.emulators.tls_server import TlsServer
 from tests.secret_scan import secrets_in

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scoring.deploy.stream_analytics import WindowsQuery
-from batch_scoring.fleet.tables import READINGS, windows_schema
-from batch_scoring.fleet.windows import aggregate_readings
+from batch_scoring.tables.schemas import READINGS, windows_schema
+from batch_scoring.windows.features import aggregate_readings
 from tests.deploy.stream_analytics.stream_sql import to_duckdb
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

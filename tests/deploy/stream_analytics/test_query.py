@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot.errors import ParseError
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.stream_analytics import WindowsQuery
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.windows import _FEATURES
+from batch_scoring.windows.features import _FEATURES
 from tests.deploy.stream_analytics.stream_sql import UnknownSyntaxError, to_duckdb
 from tests.deploy.stream_analytics.streams import Engine, Event, aggregated, assert_same_windows
 from tests.factories import START_US

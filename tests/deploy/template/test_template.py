@@ -7,16 +7,16 @@ import re
 
 import pytest
 
-from batch_scoring.cluster.azure_batch.autoscale import autoscale_formula
-from batch_scoring.cluster.azure_batch.backend import AzureBatchBackend
-from batch_scoring.cluster.settings import JobsParameters
+from batch_scoring.core.parameters import read_parameters
 from batch_scoring.deploy.names import names_of
 from batch_scoring.deploy.stream_analytics import WindowsQuery, job_template
 from batch_scoring.deploy.template import build_template, resource_of_type
 from batch_scoring.deploy.template.evaluation import Place
 from batch_scoring.deploy.template.source import read_template
 from batch_scoring.deploy.workflow import workflow_definition
-from batch_scoring.parameters import read_parameters
+from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
+from batch_scoring.jobs.backends.azure_batch.backend import AzureBatchBackend
+from batch_scoring.jobs.settings import JobsParameters
 from tests.deploy.template.templates import EVERYTHING, deployed, of_type, parameters, settings_of, template
 
 BUILT_IN = {

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_scoring.fleet.combined import CombinedModels, treat
-from batch_scoring.fleet.fit import fit_fleet
-from batch_scoring.fleet.model import FleetModel
-from batch_scoring.fleet.one_class_svm import FitParameters
-from batch_scoring.fleet.score import score_fleet
-from batch_scoring.fleet.treatments import Roles
+from batch_scoring.detection.detectors.combined import CombinedModels, treat
+from batch_scoring.detection.detectors.one_class_svm import FitParameters
+from batch_scoring.detection.detectors.preprocessing import Roles
+from batch_scoring.detection.fit import fit_fleet
+from batch_scoring.detection.model import FleetModel
+from batch_scoring.detection.score import score_fleet
+from tests.detection.detectors.test_preprocessing import FEATURES, windows_of
 from tests.factories import make_windows
-from tests.fleet.test_treatments import FEATURES, windows_of
 
 HOUR_US = 3_600_000_000
 PARAMETERS = FitParameters(false_alarm_rate=0.01)

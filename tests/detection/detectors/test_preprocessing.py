@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from batch_scoring.fleet.treatments import (
+from batch_scoring.detection.detectors.preprocessing import (
     Roles,
     follows_time_of_day,
     hour_levels,

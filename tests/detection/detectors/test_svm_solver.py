@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.preprocessing import StandardScaler
 
-from batch_scoring.fleet import solver
-from batch_scoring.fleet.solver import mean_and_scale, solve, solve_publicly
+from batch_scoring.detection.detectors import svm_solver
+from batch_scoring.detection.detectors.svm_solver import mean_and_scale, solve, solve_publicly
 
 
 @given(
@@ -42,12 +42,12 @@ def test_the_scale_is_that_of_scikit_learns_scaler(X, is_first_constant):
 
 
 def test_the_solver_of_the_locked_scikit_learn_can_be_called_directly():
-    assert solver._solver() is not None
+    assert svm_solver._solver() is not None
 
 
 def test_without_it_the_estimator_is_fitted(monkeypatch):
     Z = np.random.default_rng(0).normal(size=(50, 2))
     expected = solve(Z, 0.1, 0.5, 1e-3)
-    monkeypatch.setattr(solver, "_solver", lambda: None)
+    monkeypatch.setattr(svm_solver, "_solver", lambda: None)
     for ours, theirs in zip(solve(Z, 0.1, 0.5, 1e-3), expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)

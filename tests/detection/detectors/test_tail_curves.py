@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from batch_scoring.fleet.tail_curves import decades, fit_curve
+from batch_scoring.detection.detectors.tail_curves import decades, fit_curve
 
 FINITE = st.floats(-1e6, 1e6)
 

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
-from batch_scoring.fleet import kernel_compiled, kernel_numpy
-from batch_scoring.fleet.kernel import decision_function, score_rows
-from batch_scoring.fleet.model import RbfModels
+from batch_scoring.detection.kernel import compiled as kernel_compiled
+from batch_scoring.detection.kernel import decision_function, in_numpy, score_rows
+from batch_scoring.detection.kernel.rbf_models import RbfModels
 
-KERNELS = [kernel_numpy.score_models, kernel_compiled.score_models]
+KERNELS = [in_numpy.score_models, kernel_compiled.score_models]
 both_kernels = pytest.mark.parametrize("kernel", KERNELS, ids=["numpy", "compiled"])
 
 
@@ -103,7 +103,7 @@ def test_a_library_that_was_not_built_is_not_called(monkeypatch):
     monkeypatch.setattr(kernel_compiled, "_library", lambda: None)
     assert not kernel_compiled.is_available()
     models, X, offsets = ragged(np.random.default_rng(5), [3, 4], [2, 2], 2)
-    expected = score_rows(models, X, offsets, kernel=kernel_numpy.score_models)[0]
+    expected = score_rows(models, X, offsets, kernel=in_numpy.score_models)[0]
     np.testing.assert_array_equal(decision_function(models, X, offsets), expected)
     with pytest.raises(RuntimeError, match="not built"):
         score_rows(models, X, offsets, kernel=kernel_compiled.score_models)
@@ -146,9 +146,9 @@ def test_a_window_has_the_same_score_to_the_last_bit_in_any_company(kernel, seed
 @pytest.mark.parametrize("pairs", [1, 64, 10**9])
 def test_the_size_of_a_batch_changes_no_score(pairs, monkeypatch):
     models, X, offsets = ragged(np.random.default_rng(1), [3, 0, 50, 7], [5, 4, 33, 1], 4)
-    numpy = kernel_numpy.score_models
+    numpy = in_numpy.score_models
     expected, _ = score_rows(models, X, offsets, kernel=numpy)
-    monkeypatch.setattr(kernel_numpy, "BATCH_PAIRS", pairs)
+    monkeypatch.setattr(in_numpy, "BATCH_PAIRS", pairs)
     np.testing.assert_array_equal(score_rows(models, X, offsets, kernel=numpy)[0], expected)
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from batch_scoring.evaluation.baselines import BASELINES, Series, rolling_z, verdict_of_baseline
-from batch_scoring.evaluation.intervals import Timeline
-from batch_scoring.evaluation.sensor_windows import SensorWindows, excess, verdict_of_models
+from batch_scoring.evaluation.metrics.baselines import BASELINES, Series, rolling_z, verdict_of_baseline
+from batch_scoring.evaluation.metrics.sensor_windows import SensorWindows, excess, verdict_of_models
+from batch_scoring.tables.intervals import Timeline
 
 HOUR = 3_600_000_000
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from batch_scoring.evaluation.device_level import DeviceWindows, device_score
+from batch_scoring.evaluation.metrics.device_level import DeviceWindows, device_score
 
 
 def test_the_mean_of_the_three_worst_sensors_is_the_score_whatever_their_order():

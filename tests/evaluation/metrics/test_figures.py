@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from batch_scoring.evaluation.figures import DEVICE_SUMS, SUMS, figures, intervals
+from batch_scoring.evaluation.metrics.figures import DEVICE_SUMS, SUMS, figures, intervals
 
 
 def rows(n, **values):

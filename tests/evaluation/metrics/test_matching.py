@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from batch_scoring.evaluation.figures import SUMS, figures
-from batch_scoring.evaluation.judging import SWEEP, judge, rank
-from tests.evaluation.worlds import events, truth, verdict
+from batch_scoring.evaluation.metrics.figures import SUMS, figures
+from batch_scoring.evaluation.metrics.matching import SWEEP, judge, rank
+from tests.evaluation.metrics.worlds import events, truth, verdict
 
 
 def judged(drawn, *labels, device_labels=None):

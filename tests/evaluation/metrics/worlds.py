@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from batch_scoring.evaluation.intervals import Timeline
-from batch_scoring.evaluation.judging import Events, Truth
-from batch_scoring.evaluation.sensor_windows import Verdict
+from batch_scoring.evaluation.metrics.matching import Events, Truth
+from batch_scoring.evaluation.metrics.sensor_windows import Verdict
+from batch_scoring.tables.intervals import Timeline
 
 STEP = 3_600_000_000
 

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.planning import Sharding, plan_jobs
-from batch_scoring.cluster.records import Records
-from batch_scoring.cluster.settings import JobsParameters, LocalSettings
-from tests.cluster.quick_jobs import QuickJobs, executions
+from batch_scoring.jobs.planning import Sharding, plan_jobs
+from batch_scoring.jobs.records import Records
+from batch_scoring.jobs.settings import JobsParameters, LocalSettings
+from batch_scoring.jobs.specs import State
+from tests.jobs.quick_jobs import QuickJobs, executions
 
 pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
 

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from batch_scoring.cluster.costs import words
-from batch_scoring.cluster.costs.choices import Policy, Schedule, all_choices, fewest_nodes, short_list
-from batch_scoring.cluster.costs.settings import CostSettings
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.costs import words
+from batch_scoring.jobs.costs.choices import Policy, Schedule, all_choices, fewest_nodes, short_list
+from batch_scoring.jobs.costs.settings import CostSettings
 
 # A node runs one job at once and costs a cent a minute. It takes 4 minutes to start and one to stop.
 # Autoscaling looks at :00, :05, :10, … and stops what is idle then.

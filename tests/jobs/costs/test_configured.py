@@ -6,15 +6,15 @@ from datetime import timedelta
 
 import pytest
 
-from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
-from batch_scoring.cluster.batch_ai.settings import BatchAISettings, ClusterSettings
-from batch_scoring.cluster.costs import words
-from batch_scoring.cluster.costs.choices import Schedule, all_choices
-from batch_scoring.cluster.costs.configured import configured_cluster
-from batch_scoring.cluster.costs.page import draw_page
-from batch_scoring.cluster.costs.settings import CostSettings
-from batch_scoring.cluster.costs.simulation import Cluster
-from batch_scoring.cluster.settings import JobsParameters
+from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
+from batch_scoring.jobs.backends.batch_ai.settings import BatchAISettings, ClusterSettings
+from batch_scoring.jobs.costs import words
+from batch_scoring.jobs.costs.choices import Schedule, all_choices
+from batch_scoring.jobs.costs.configured import configured_cluster
+from batch_scoring.jobs.costs.page import draw_page
+from batch_scoring.jobs.costs.settings import CostSettings
+from batch_scoring.jobs.costs.simulation import Cluster
+from batch_scoring.jobs.settings import JobsParameters
 
 # A node costs a cent a minute, a tenth of it where it may be taken away. It takes 4 minutes to start and one
 # to stop. Autoscaling looks at :00, :05, :10, … and what is idle is stopped at once, unless kept warm.

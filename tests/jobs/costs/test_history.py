@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from click.testing import CliRunner
 
-from batch_scoring.cluster.costs.history import read_history
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.plan_cli import plan
-from batch_scoring.cluster.planning import Sharding, plan_jobs
-from batch_scoring.cluster.records import JobRecord, Records
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.cli.jobs_plan import plan
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.costs.history import read_history
+from batch_scoring.jobs.planning import Sharding, plan_jobs
+from batch_scoring.jobs.records import JobRecord, Records
+from batch_scoring.jobs.specs import State
 
 AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 

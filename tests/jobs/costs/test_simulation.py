@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_scoring.cluster.costs.figures import simulate_day
-from batch_scoring.cluster.costs.simulation import Cluster, Timing, simulate
+from batch_scoring.jobs.costs.figures import simulate_day
+from batch_scoring.jobs.costs.simulation import Cluster, Timing, simulate
 
 EVERY = 3600.0
 durations = st.lists(st.integers(1, 900).map(float), min_size=1, max_size=12)

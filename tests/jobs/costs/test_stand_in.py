@@ -9,12 +9,12 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from batch_scoring.cluster.azure_batch.requests import pool_request
-from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
-from batch_scoring.cluster.costs.configured import configured_cluster
-from batch_scoring.cluster.costs.settings import CostSettings
-from batch_scoring.cluster.costs.simulation import simulate
-from batch_scoring.cluster.settings import JobsParameters
+from batch_scoring.jobs.backends.azure_batch.requests import pool_request
+from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
+from batch_scoring.jobs.costs.configured import configured_cluster
+from batch_scoring.jobs.costs.settings import CostSettings
+from batch_scoring.jobs.costs.simulation import simulate
+from batch_scoring.jobs.settings import JobsParameters
 from tests.emulators.azure_batch.account import Account
 from tests.emulators.clock import Clock
 

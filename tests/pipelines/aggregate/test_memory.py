@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from batch_scoring.datasets.arrow_parquet import Stream
-from batch_scoring.fleet.tables import READINGS
-from batch_scoring.partition_keys import partition_key
+from batch_scoring.tables.partitions import partition_key
+from batch_scoring.tables.schemas import READINGS
+from batch_scoring.tables.streams import Stream
 from tests.factories import DAY_US, MINUTE_US, START_US
 from tests.partitions import Store
 

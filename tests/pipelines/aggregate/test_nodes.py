@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_scoring.datasets.arrow_parquet import Stream
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.fingerprints import table_digest
-from batch_scoring.fleet.tables import READINGS
-from batch_scoring.fleet.windows import aggregate_readings
-from batch_scoring.partition_keys import partition_key
+from batch_scoring.core.errors import InputError
 from batch_scoring.pipelines.aggregate.nodes import aggregate_windows
+from batch_scoring.tables.fingerprints import table_digest
+from batch_scoring.tables.partitions import partition_key
+from batch_scoring.tables.schemas import READINGS
+from batch_scoring.tables.streams import Stream
+from batch_scoring.windows.features import aggregate_readings
 from tests.factories import DAY_US, MINUTE_US, make_readings
 from tests.partitions import Store
 

@@ -7,11 +7,11 @@ import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from batch_scoring.datasets.png_folder import PngFolder
-from batch_scoring.feedback import FEEDBACK
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
+from batch_scoring.datasets.byte_files import PngFolder
 from batch_scoring.pipelines.evaluate.pipeline import TABLES, create_pipeline
-from tests.pipelines.evaluate.small_fleet import (
+from batch_scoring.tables.schemas import FEEDBACK
+from tests.evaluation.small_fleet import (
     SmallFleet,
     evaluate,
     feedback,

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 import pytest
 from kedro.io import DatasetError
 
-from batch_scoring.datasets.arrow_parquet import footer_text
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.fingerprints import table_digest
-from batch_scoring.fleet.tables import windows_schema
+from batch_scoring.core.errors import InputError
+from batch_scoring.tables.fingerprints import table_digest
+from batch_scoring.tables.schemas import windows_schema
+from batch_scoring.tables.streams import footer_text
 from tests.factories import START
 from tests.pipelines.import_windows.imports import Workspace, window
 

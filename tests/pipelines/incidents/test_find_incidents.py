@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.incidents import INCIDENTS, UNFINISHED
+from batch_scoring.core.errors import InputError
+from batch_scoring.tables.schemas import INCIDENTS, UNFINISHED
 from tests.pipelines.incidents.work import PER_DAY, Work
 from tests.predictions import draw_predictions
 

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from batch_scoring.datasets.arrow_parquet import Stream
-from batch_scoring.fleet.incidents import PredictionsDigest
-from batch_scoring.fleet.tables import PREDICTIONS
+from batch_scoring.scoring.digests import PredictionsDigest
+from batch_scoring.tables.schemas import PREDICTIONS
+from batch_scoring.tables.streams import Stream
 from tests.factories import MINUTE_US, START_US
 from tests.partitions import Store
 

@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 
-from batch_scoring.notifying.webhook import WebhookSink
+from batch_scoring.alerts.sinks.webhook import WebhookSink
+from tests.alerts.conftest import receiver  # noqa: F401
+from tests.alerts.events import Recorder
 from tests.factories import START
-from tests.notifying.conftest import receiver  # noqa: F401
-from tests.notifying.events import Recorder
 from tests.pipelines.incidents.work import Work
 from tests.predictions import WINDOW
 

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from batch_scoring.datasets.partitions import ArrowPartitions
 from batch_scoring.datasets.raw_readings import RawReadings
 from batch_scoring.datasets.source_ledger import SourceLedger
-from batch_scoring.fleet.tables import QUARANTINE, READINGS
 from batch_scoring.pipelines.ingest.nodes import ingest_readings
+from batch_scoring.tables.schemas import QUARANTINE, READINGS
 
 AT = "2026-02-01T00:00Z"
 HEADER = "timestamp,device,sensor,value"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.fleet.tables import EVENTS
-from batch_scoring.pipelines.ingest.event_records import event_records, event_sources, record_texts
+from batch_scoring.ingestion.events import event_records, event_sources, record_texts
+from batch_scoring.tables.schemas import EVENTS
 from tests.factories import START
 from tests.pipelines.ingest.ingestion import Store
 

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
 from tests.pipelines.ingest.ingestion import (
     Store,
     row,

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
 from tests.pipelines.ingest.ingestion import (
     Store,
     row,

@@ -7,7 +7,7 @@ from pathlib import Path
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from batch_scoring.datasets.arrow_parquet import ArrowParquetDataset
+from batch_scoring.datasets.parquet import ArrowParquetDataset
 from batch_scoring.datasets.raw_readings import RawReadings
 from batch_scoring.pipelines.ingest import create_pipeline
 from tests.pipelines.ingest.ingestion import AT, Store, row, write_csv

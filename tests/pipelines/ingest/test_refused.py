@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from batch_scoring.pipelines.ingest.nodes import REFUSED_DEVICES, count_refused_devices
+from batch_scoring.pipelines.ingest.nodes import count_refused_devices
+from batch_scoring.tables.schemas import REFUSED_DEVICES
 from tests.pipelines.ingest.ingestion import (
     Store,
     row,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
 from tests.pipelines.ingest.ingestion import (
     Store,
     row,

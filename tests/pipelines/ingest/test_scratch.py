@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.pipelines.ingest.settings import read_settings
-from batch_scoring.pipelines.ingest.staging import staging_area
-from batch_scoring.scratch import PREFIX, scratch_folder
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.scratch import PREFIX, scratch_folder
+from batch_scoring.ingestion.settings import read_settings
+from batch_scoring.ingestion.staging import staging_area
 
 
 def test_the_folder_is_gone_after_the_block(tmp_path: Path):

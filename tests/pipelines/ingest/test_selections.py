@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
 from tests.pipelines.ingest.ingestion import (
     Store,
     row,

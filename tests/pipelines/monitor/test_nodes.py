@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import pyarrow.parquet as pq
 import pytest
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.model_file import FleetFile
-from batch_scoring.pipelines.monitor import recent
+from batch_scoring.core.errors import InputError
+from batch_scoring.detection.model_file import FleetFile
+from batch_scoring.monitoring import recent
 from batch_scoring.pipelines.monitor.nodes import watch_drift
 from tests.factories import make_model
 from tests.fleet_models import in_file

@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.tables import READINGS
-from batch_scoring.pipelines.ingest.event_records import record_texts
-from batch_scoring.pipelines.publish.bodies import event_table
+from batch_scoring.core.errors import InputError
+from batch_scoring.ingestion.events import record_texts
 from batch_scoring.pipelines.publish.nodes import publish_readings
-from batch_scoring.pipelines.simulate.fleet import simulate_fleet
-from batch_scoring.pipelines.simulate.simulation import Simulation
+from batch_scoring.simulation.events import event_table
+from batch_scoring.simulation.fleet import simulate_fleet
+from batch_scoring.simulation.settings import Simulation
+from batch_scoring.tables.schemas import READINGS
 
 FLEET = {"devices": 3, "days": 1, "sensors": ["power", "temperature"], "malformed_share": 0}
 

@@ -6,11 +6,12 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pytest
 
-from batch_scoring.datasets.event_hub.address import Address
-from batch_scoring.datasets.event_hub.batches import PartitionBuffer
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.tables import EVENTS
-from batch_scoring.pipelines.receive.nodes import landed_positions, receive_events
+from batch_scoring.core.errors import InputError
+from batch_scoring.event_hub.address import Address
+from batch_scoring.event_hub.batches import PartitionBuffer
+from batch_scoring.ingestion.landed_events import landed_positions
+from batch_scoring.pipelines.receive.nodes import receive_events
+from batch_scoring.tables.schemas import EVENTS
 
 CAME = datetime(2026, 1, 5, 23, 59, tzinfo=UTC)
 

@@ -5,11 +5,11 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro_datasets.text import TextDataset
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.optional_parquet import OptionalParquetDataset
-from batch_scoring.fleet.errors import InputError
 from batch_scoring.pipelines.incidents import create_pipeline as incidents_pipeline
 from batch_scoring.pipelines.report.pipeline import FIGURES, create_pipeline
-from tests.pipelines.report.fleet_factory import (
+from tests.reporting.fleet_factory import (
     Fleet,
     device_incidents_of,
     gather,

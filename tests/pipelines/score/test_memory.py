@@ -7,13 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from batch_scoring.datasets.arrow_parquet import Stream
-from batch_scoring.fleet.fingerprints import TableDigest
-from batch_scoring.fleet.model import MODELS, FleetInfo, FleetModel
-from batch_scoring.fleet.model_file import FleetFile, write_models
-from batch_scoring.fleet.tables import windows_schema
-from batch_scoring.fleet.windows import DEFAULT_FEATURES
-from batch_scoring.publishing import publish
+from batch_scoring.detection.model import FleetInfo, FleetModel
+from batch_scoring.detection.model_file import FleetFile, write_models
+from batch_scoring.registry.published import publish
+from batch_scoring.tables.fingerprints import TableDigest
+from batch_scoring.tables.schemas import MODELS, windows_schema
+from batch_scoring.tables.streams import Stream
+from batch_scoring.windows.features import DEFAULT_FEATURES
 from tests.factories import MINUTE_US, START_US
 from tests.partitions import Store
 
@@ -25,7 +25,7 @@ PROGRAM = """
 import re, sys
 from pathlib import Path
 from batch_scoring.pipelines.score.nodes import score_windows
-from batch_scoring.publishing import load_published
+from batch_scoring.registry.published import load_published
 from tests.partitions import Store
 
 folder = Path(sys.argv[1])

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_scoring.datasets.arrow_parquet import Stream, footer_text
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.fingerprints import table_digest
-from batch_scoring.fleet.score import score_fleet
-from batch_scoring.partition_keys import partition_key
+from batch_scoring.core.errors import InputError
+from batch_scoring.detection.score import score_fleet
 from batch_scoring.pipelines.score.nodes import score_windows
-from batch_scoring.publishing import load_published, publish
+from batch_scoring.registry.published import load_published, publish
+from batch_scoring.tables.fingerprints import table_digest
+from batch_scoring.tables.partitions import partition_key
+from batch_scoring.tables.streams import Stream, footer_text
 from tests.factories import START, make_model, make_windows
 from tests.partitions import Store
 

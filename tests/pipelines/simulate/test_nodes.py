@@ -5,14 +5,14 @@ import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from batch_scoring.datasets.arrow_parquet import Stream
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.ids import Selection
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import Selection
 from batch_scoring.pipelines.simulate import create_pipeline
-from batch_scoring.pipelines.simulate.fleet import build_fleet, day_table
 from batch_scoring.pipelines.simulate.nodes import label_faults, simulate_readings
-from batch_scoring.pipelines.simulate.simulation import simulation_digest
-from tests.pipelines.simulate.fleets import a_simulation
+from batch_scoring.simulation.fleet import build_fleet, day_table
+from batch_scoring.simulation.settings import simulation_digest
+from batch_scoring.tables.streams import Stream
+from tests.simulation.fleets import a_simulation
 
 SETTINGS = {
     "devices": 3,

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batch_scoring.fleet.fingerprints import table_digest
-from batch_scoring.fleet.row_groups import in_row_groups
+from batch_scoring.tables.fingerprints import table_digest
+from batch_scoring.tables.row_groups import in_row_groups
 from tests.factories import DAY_US, START_US, make_windows
 
 # Constant windows are fitted at once, so the rows are what costs.
@@ -20,7 +20,7 @@ CHILD = """
 import re, sys
 from pathlib import Path
 import pyarrow.parquet as pq
-from batch_scoring.feedback import FEEDBACK
+from batch_scoring.evaluation.feedback import FEEDBACK
 from batch_scoring.pipelines.train.nodes import train_models
 from tests.partitions import Store
 folder = Path(sys.argv[1])

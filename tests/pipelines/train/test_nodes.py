@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batch_scoring.feedback import FEEDBACK
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.model_file import FleetFile
-from batch_scoring.partition_keys import partition_key
+from batch_scoring.core.errors import InputError
+from batch_scoring.detection.model_file import FleetFile
 from batch_scoring.pipelines.train.nodes import train_models
 from batch_scoring.pipelines.train.pipeline import create_pipeline
+from batch_scoring.tables.partitions import partition_key
+from batch_scoring.tables.schemas import FEEDBACK
 from tests.factories import DAY_US, START, START_US, make_windows
 from tests.fleet_models import in_file
 from tests.partitions import Store

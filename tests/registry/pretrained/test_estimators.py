@@ -12,11 +12,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import OneClassSVM
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.kernel import decision_function
-from batch_scoring.importing import estimators, to_trainings
-from batch_scoring.importing.estimators import from_estimator
-from batch_scoring.scratch import scratch_folder
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.scratch import scratch_folder
+from batch_scoring.detection.kernel import decision_function
+from batch_scoring.registry.pretrained import estimators, to_trainings
+from batch_scoring.registry.pretrained.estimators import from_estimator
 
 NAMES = ("mean", "std", "min", "max")
 

@@ -14,8 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.importing import read_pretrained, to_trainings
+from batch_scoring.core.errors import InputError
+from batch_scoring.registry.pretrained import read_pretrained, to_trainings
 from tests.real_data import REFERENCE
 
 pytestmark = pytest.mark.slow  # skops takes two seconds to import

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.kernel import decision_function
-from batch_scoring.importing import read_pretrained, to_trainings
+from batch_scoring.core.errors import InputError
+from batch_scoring.detection.kernel import decision_function
+from batch_scoring.registry.pretrained import read_pretrained, to_trainings
 from tests.real_data import REFERENCE
 
 ENTRY = {

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.importing import PretrainedModel, to_trainings
+from batch_scoring.core.errors import InputError
+from batch_scoring.registry.pretrained import PretrainedModel, to_trainings
 from tests.fleet_models import in_file, make_model
 
 

@@ -8,8 +8,8 @@ from itertools import chain
 import pyarrow as pa
 import pytest
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.tracking.device_table import (
+from batch_scoring.core.errors import InputError
+from batch_scoring.registry.tracking.device_table import (
     device_tables,
     first_devices,
     model_numbers,

@@ -6,8 +6,8 @@ import pytest
 from kedro.io.core import DatasetError
 
 from batch_scoring.datasets.evaluation_runs import EvaluationRuns
-from batch_scoring.evaluations import TrackedEvaluation
-from batch_scoring.tracking import log_evaluation
+from batch_scoring.registry.evaluation import TrackedEvaluation
+from batch_scoring.registry.tracking import log_evaluation
 
 ONE = TrackedEvaluation(
     "f1",

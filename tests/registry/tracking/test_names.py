@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.tracking.names import plain_name, registered_name, sensor_of
+from batch_scoring.registry.tracking.names import plain_name, registered_name, sensor_of
 
 SENSORS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from batch_scoring import tracking
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.publishing import load_published, publish, read_manifest
-from batch_scoring.tracking import (
+from batch_scoring.core.errors import InputError
+from batch_scoring.registry import tracking
+from batch_scoring.registry.published import load_published, publish, read_manifest
+from batch_scoring.registry.tracking import (
     TrainingRun,
     complete_promotions,
     list_versions,

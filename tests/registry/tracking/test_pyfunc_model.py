@@ -15,9 +15,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from batch_scoring.fleet.score import score_fleet
-from batch_scoring.fleet.tables import windows_schema
-from batch_scoring.tracking import TrainingRun, pyfunc_model, register
+from batch_scoring.detection.score import score_fleet
+from batch_scoring.registry.tracking import TrainingRun, pyfunc_model, register
+from batch_scoring.tables.schemas import windows_schema
 from tests.fleet_models import FEATURES, in_file, make_model
 
 MODEL = make_model(devices=["7", "007", "ä"])

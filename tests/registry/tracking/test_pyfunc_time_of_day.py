@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from batch_scoring.fleet.fit import fit_fleet
-from batch_scoring.fleet.one_class_svm import FitParameters
-from batch_scoring.fleet.score import score_fleet
-from batch_scoring.tracking import TrainingRun, pyfunc_model, register
+from batch_scoring.detection.detectors.one_class_svm import FitParameters
+from batch_scoring.detection.fit import fit_fleet
+from batch_scoring.detection.score import score_fleet
+from batch_scoring.registry.tracking import TrainingRun, pyfunc_model, register
+from tests.detection.detectors.test_preprocessing import FEATURES, windows_of
 from tests.factories import make_windows
-from tests.fleet.test_treatments import FEATURES, windows_of
 from tests.fleet_models import in_file
 
 HOUR_US = 3_600_000_000

@@ -10,9 +10,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from batch_scoring import tracking
-from batch_scoring.tracking import TrainingRun, end_runs_of_the_dead, fail_open_runs, process_identity
-from batch_scoring.tracking.runs import create_run, flatten
+from batch_scoring.core import processes
+from batch_scoring.registry import tracking
+from batch_scoring.registry.tracking import TrainingRun, end_runs_of_the_dead, fail_open_runs
+from batch_scoring.registry.tracking.runs import create_run, flatten
 from tests.fleet_models import make_training
 
 
@@ -141,17 +142,17 @@ def test_a_run_that_cannot_be_ended_does_not_hide_the_first_error(store, monkeyp
 
 def test_the_run_of_a_killed_process_is_marked_and_its_children_too(store, monkeypatch):
     dead = subprocess.run(
-        [sys.executable, "-c", "from batch_scoring.tracking.process_identity import *; print(process())"],
+        [sys.executable, "-c", "from batch_scoring.core.processes import *; print(process())"],
         capture_output=True,
         text=True,
         check=True,
     ).stdout.strip()
     alive = TrainingRun(store, 0)
     with monkeypatch.context() as patch:
-        patch.setattr(process_identity, "process", lambda: dead)
+        patch.setattr(processes, "process", lambda: dead)
         killed = TrainingRun(store, 0)
         child = create_run(store, "child", {"mlflow.parentRunId": killed.run_id})
-        patch.setattr(process_identity, "host", lambda: "another host")
+        patch.setattr(processes, "host", lambda: "another host")
         elsewhere = TrainingRun(store, 0)
 
     end_runs_of_the_dead(store)

@@ -6,9 +6,9 @@ import shutil
 
 import pytest
 
-from batch_scoring import tracking
 from batch_scoring.datasets.fleet_models import TrackedFleetModels
-from batch_scoring.publishing import load_published
+from batch_scoring.registry import tracking
+from batch_scoring.registry.published import load_published
 from tests.fleet_models import make_model, make_training
 from tests.mlflow_server import mlflow_server
 

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.tracking import connect, effective_tracking_uri, is_new_store
+from batch_scoring.core.errors import InputError
+from batch_scoring.registry.tracking import connect, effective_tracking_uri, is_new_store
 
 
 def test_the_experiment_is_made_once_with_its_artifacts_beside(store, tmp_path):
@@ -71,7 +71,7 @@ def test_mlflow_keeps_quiet(store):
 def test_a_database_whose_making_was_killed_is_made_anew(tmp_path):
     folder = tmp_path / "new"
     uri = f"sqlite:///{folder}/mlflow.db"
-    program = f"from batch_scoring.tracking import connect; connect({uri!r}, 'a', 'batch_scoring')"
+    program = f"from batch_scoring.registry.tracking import connect; connect({uri!r}, 'a', 'batch_scoring')"
     making = subprocess.Popen([sys.executable, "-c", program])
     # MLflow makes its tables in dozens of migrations; kill it between them.
     while not (folder / ".mlflow.db.partial").exists():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.tracking import (
+from batch_scoring.core.errors import InputError
+from batch_scoring.registry.tracking import (
     TrainingRun,
     champion,
     find_version,

@@ -34,7 +34,7 @@ class Sink(Protocol):
         Parameters
         ----------
         message : dict
-            See :func:`~batch_scoring.notifying.ledger.messages`.
+            See :func:`~batch_scoring.alerts.ledger.messages`.
 
         Raises
         ------
@@ -52,18 +52,3 @@ OpenSinks = Callable[[Iterable[Any]], list[Sink]]
 def to_json(message: Message) -> bytes:
     """An event in one line, as it goes over a wire."""
     return json.dumps(message, ensure_ascii=False, allow_nan=False).encode()
-
-
-class LogSink:
-    """A line of the log; a warning where an incident opens."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def send(self, message: Message) -> None:
-        """Write the line."""
-        level = logging.WARNING if message["change"] == "opened" else logging.INFO
-        logger.log(level, "%s", message["text"])
-
-    def close(self) -> None:
-        """Nothing to let go of."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from batch_scoring.notifying.sinks import Message, RefusedError, UnreachableError, to_json
+from batch_scoring.alerts.sinks.base import Message, RefusedError, UnreachableError, to_json
 
 # What Event Hubs accepts.
 _LONGEST_KEY = 128

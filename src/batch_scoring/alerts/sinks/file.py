@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import IO
 
-from batch_scoring.notifying.sinks import BATCH, Message, UnreachableError, to_json
+from batch_scoring.alerts.sinks.base import BATCH, Message, UnreachableError, to_json
 
 # The lines that may have been written by a run that was killed before it could say so are among these.
 _TAIL_BYTES = 4_000_000

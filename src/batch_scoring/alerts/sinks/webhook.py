@@ -11,7 +11,7 @@ from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from batch_scoring import __version__
-from batch_scoring.notifying.sinks import Message, RefusedError, UnreachableError, to_json
+from batch_scoring.alerts.sinks.base import Message, RefusedError, UnreachableError, to_json
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0

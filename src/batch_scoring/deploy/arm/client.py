@@ -12,8 +12,8 @@ from azure.core.rest import HttpRequest
 from azure.mgmt.resource.deployments import DeploymentsMgmtClient
 from azure.mgmt.resource.resources import ResourceManagementClient
 
-from batch_scoring.cluster.resource_manager import BoundedRetry
-from batch_scoring.deploy.arm.failures import clear_errors
+from batch_scoring.cloud.retry import BoundedRetry
+from batch_scoring.deploy.arm.errors import clear_errors
 from batch_scoring.deploy.arm.place import Place
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from azure.core.exceptions import ResourceNotFoundError
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.arm import vault
 from batch_scoring.deploy.arm.client import Client, word
-from batch_scoring.deploy.arm.deployment import ENDED
-from batch_scoring.deploy.arm.failures import clear_errors
+from batch_scoring.deploy.arm.errors import clear_errors
 from batch_scoring.deploy.arm.place import OWNER_TAG
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.deploy.arm.up import ENDED
 
 DATA_TYPES = ("microsoft.storage/storageaccounts",)
 # In this order: what starts containers, these, what feeds and computes, what is looked up.

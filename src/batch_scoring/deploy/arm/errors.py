@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.arm.place import Place
-from batch_scoring.fleet.errors import InputError
 
 _LONGEST_MESSAGE = 400
 _RUN_AGAIN = "run the command again: what is done already stays"

@@ -8,7 +8,7 @@ from typing import Any
 
 from batch_scoring.deploy.arm import stream_job
 from batch_scoring.deploy.arm.client import Client, word
-from batch_scoring.deploy.arm.failures import explained, innermost
+from batch_scoring.deploy.arm.errors import explained, innermost
 
 _LOGIC_VERSION = "2019-05-01"
 _RUNS = 5

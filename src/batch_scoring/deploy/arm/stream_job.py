@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.arm.client import Client
-from batch_scoring.fleet.errors import InputError
 
 API_VERSION = "2020-03-01"
 _PATIENCE_SECONDS = 900.0

@@ -11,12 +11,12 @@ from typing import Any
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.arm import stream_job, vault
 from batch_scoring.deploy.arm.client import Client, word
-from batch_scoring.deploy.arm.failures import clear_errors, explained, innermost
-from batch_scoring.deploy.arm.foretelling import all_new, foretell
+from batch_scoring.deploy.arm.errors import clear_errors, explained, innermost
 from batch_scoring.deploy.arm.place import OWNER_TAG
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.deploy.arm.what_if import all_new, foretell
 
 ENDED = ("Succeeded", "Failed", "Canceled")
 # On the deployment: of the template and the parameters that it was made from.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.arm.client import Client
-from batch_scoring.fleet.errors import InputError
 
 API_VERSION = "2023-07-01"
 _PATIENCE_SECONDS = 300.0

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.arm.client import Client, word
-from batch_scoring.deploy.arm.failures import clear_errors, explained, innermost
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.deploy.arm.errors import clear_errors, explained, innermost
 
 _SIGNS = {"Create": "+", "Modify": "~", "Delete": "-", "NoChange": "=", "Deploy": "!", "Unsupported": "?"}
 _VERBS = {

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.image.commit import Commit
-from batch_scoring.fleet.errors import InputError
 
 ENGINES = ("podman", "docker")
 # Of all files and layers, so that what did not change keeps its digest. Tools for archives know no older one.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
 
 if TYPE_CHECKING:
     import requests

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
 
 USER_VARIABLE, PASSWORD_VARIABLE = "CONTAINER_REGISTRY_USER", "CONTAINER_REGISTRY_PASSWORD"
 # Whoever comes with a token instead of a password has this name.

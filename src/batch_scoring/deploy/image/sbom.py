@@ -7,8 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.image.engine import run
-from batch_scoring.fleet.errors import InputError
 
 
 def write_sbom(engine: str, name: str, to: Path) -> None:

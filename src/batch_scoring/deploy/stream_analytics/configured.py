@@ -16,9 +16,9 @@ def configured_query(parameters: Mapping[str, Any]) -> WindowsQuery:
     InputError
         When a setting makes no sense, or the service cannot compute it.
     """
-    from batch_scoring.parameters import read_parameters
-    from batch_scoring.pipelines.aggregate.settings import AggregateParameters
-    from batch_scoring.pipelines.ingest.settings import ROLES, read_settings
+    from batch_scoring.core.parameters import read_parameters
+    from batch_scoring.ingestion.settings import ROLES, read_settings
+    from batch_scoring.windows.settings import AggregateParameters
 
     aggregate = read_parameters(AggregateParameters, parameters.get("aggregate"), "aggregate")
     ingest = read_settings(parameters.get("ingest"))

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.windows import DEFAULT_FEATURES, feature_function
+from batch_scoring.core.errors import InputError
+from batch_scoring.windows.features import DEFAULT_FEATURES, feature_function
 
 INPUT, OUTPUT = "readings", "windows"
 ROLES = ("timestamp", "device", "sensor", "value")
@@ -106,7 +106,7 @@ class WindowsQuery:
     window : timedelta
         Whole seconds that divide a day: then it does not matter where the service counts from.
     features : tuple of str
-        All that :func:`~batch_scoring.fleet.windows.feature_function` knows but ``slope``.
+        All that :func:`~batch_scoring.windows.features.feature_function` knows but ``slope``.
     min_readings : int
         Windows with fewer readings are left out.
     columns : mapping of str to str
@@ -126,7 +126,7 @@ class WindowsQuery:
     True
     >>> WindowsQuery(features=("mean", "slope"))
     Traceback (most recent call last):
-    batch_scoring.fleet.errors.InputError: aggregate.features: Stream Analytics cannot compute 'slope'; ...
+    batch_scoring.core.errors.InputError: aggregate.features: Stream Analytics cannot compute 'slope'; ...
     """
 
     window: timedelta = timedelta(minutes=5)

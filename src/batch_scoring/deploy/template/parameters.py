@@ -6,12 +6,12 @@ import math
 from datetime import timedelta
 from typing import Any
 
-from batch_scoring.cluster.azure_batch.autoscale import autoscale_formula
-from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
+from batch_scoring.deploy.durations import iso_duration, recurrence, short_text
 from batch_scoring.deploy.image.engine import variant_tag
 from batch_scoring.deploy.names import Names
-from batch_scoring.deploy.schedules import iso_duration, recurrence, short_text
 from batch_scoring.deploy.settings import DeployParameters
+from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
+from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
 
 SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentParameters.json#"
 BATCH_AI_LOGS = "batch-ai-logs"

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.robust_z import is_recovering
-from batch_scoring.fleet.tail_curves import decades
-from batch_scoring.fleet.treatments import COUNTER, HOURS, Roles, hour_of, without_count
+from batch_scoring.detection.detectors.preprocessing import COUNTER, HOURS, Roles, hour_of, without_count
+from batch_scoring.detection.detectors.robust_z import is_recovering
+from batch_scoring.detection.detectors.tail_curves import decades
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.combined import CombinedModels, Curves, mix, rarity, treat
-from batch_scoring.fleet.one_class_svm import (
+from batch_scoring.detection.detectors.combined import CombinedModels, Curves, mix, rarity, treat
+from batch_scoring.detection.detectors.one_class_svm import (
     FitParameters,
     RbfModel,
     blocks,
@@ -19,9 +19,7 @@ from batch_scoring.fleet.one_class_svm import (
     thin,
     tolerance,
 )
-from batch_scoring.fleet.robust_z import center_and_spread
-from batch_scoring.fleet.tail_curves import N_KNOTS, decades, fit_curve
-from batch_scoring.fleet.treatments import (
+from batch_scoring.detection.detectors.preprocessing import (
     CONSTANT,
     COUNTER,
     HOURS,
@@ -34,6 +32,8 @@ from batch_scoring.fleet.treatments import (
     is_counter,
     without_count,
 )
+from batch_scoring.detection.detectors.robust_z import center_and_spread
+from batch_scoring.detection.detectors.tail_curves import N_KNOTS, decades, fit_curve
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]

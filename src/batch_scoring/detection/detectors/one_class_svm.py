@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.solver import mean_and_scale, solve
+from batch_scoring.core.errors import InputError
+from batch_scoring.detection.detectors.svm_solver import mean_and_scale, solve
 
 Float = NDArray[np.float64]
 

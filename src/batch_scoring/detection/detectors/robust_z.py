@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.treatments import Roles
+from batch_scoring.detection.detectors.preprocessing import Roles
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]

@@ -15,8 +15,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from batch_scoring.fleet import kernel_compiled, kernel_numpy
-from batch_scoring.fleet.model import RbfModels
+from batch_scoring.detection.kernel import compiled, in_numpy
+from batch_scoring.detection.kernel.rbf_models import RbfModels
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -70,7 +70,7 @@ def score_rows(
     Parameters
     ----------
     kernel : callable, optional
-        ``kernel_numpy.score_models`` or ``kernel_compiled.score_models``; default: the better one.
+        ``in_numpy.score_models`` or ``compiled.score_models``; default: the better one.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def score_rows(
         The feature with the largest ``|(x - mean) / scale|``.
     """
     scores, top_features = np.empty(len(X)), np.empty(len(X), np.int32)
-    kernel = kernel or (kernel_compiled if kernel_compiled.is_available() else kernel_numpy).score_models
+    kernel = kernel or (compiled if compiled.is_available() else in_numpy).score_models
     n_threads = n_threads or len(os.sched_getaffinity(0))
     parts = _equal_parts(models, row_offsets, 1 if n_threads == 1 else n_threads * PARTS_PER_THREAD)
 

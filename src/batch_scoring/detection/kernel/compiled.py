@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.model import RbfModels
+from batch_scoring.detection.kernel.rbf_models import RbfModels
 
 # Vectors of at most so many bits are used; smaller ones give the same bits more slowly.
 WIDEST = 512
@@ -57,7 +57,7 @@ def score_models(
     top_features: NDArray[np.int32],
     bits: int = WIDEST,
 ) -> None:
-    """Score the rows of a range of models; see :func:`batch_scoring.fleet.kernel.score_rows`.
+    """Score the rows of a range of models; see :func:`batch_scoring.detection.kernel.score_rows`.
 
     Raises
     ------

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.model import RbfModels
+from batch_scoring.detection.kernel.rbf_models import RbfModels
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -45,7 +45,7 @@ def score_models(
     scores: Float,
     top_features: NDArray[np.int32],
 ) -> None:
-    """Score the rows of a range of models; see :func:`batch_scoring.fleet.kernel.score_rows`."""
+    """Score the rows of a range of models; see :func:`batch_scoring.detection.kernel.score_rows`."""
     first, last, _ = part.indices(models.gamma.size)
     rows = slice(row_offsets[first], row_offsets[last])
     n_rows = np.diff(row_offsets[first : last + 1])

@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from batch_scoring.evaluation.intervals import Bool, Int, Spans, Timeline, overlapping, runs, slices
-from batch_scoring.evaluation.sensor_windows import Float, Verdict
+from batch_scoring.evaluation.metrics.sensor_windows import Float, Verdict
+from batch_scoring.tables.intervals import Bool, Int, Spans, Timeline, overlapping, runs, slices
 
 WEEK_US = 7 * 86_400_000_000
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from batch_scoring.evaluation.intervals import Bool, Timeline, slices
+from batch_scoring.tables.intervals import Bool, Timeline, slices
 
 Float = NDArray[np.float64]
 

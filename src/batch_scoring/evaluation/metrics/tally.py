@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from batch_scoring.evaluation.device_level import DeviceWindows
-from batch_scoring.evaluation.figures import SUMS
-from batch_scoring.evaluation.intervals import Bool, Int
-from batch_scoring.evaluation.judging import SWEEP, Outcome, Truth
-from batch_scoring.evaluation.sensor_windows import Float, Verdict
+from batch_scoring.evaluation.metrics.device_level import DeviceWindows
+from batch_scoring.evaluation.metrics.figures import SUMS
+from batch_scoring.evaluation.metrics.matching import SWEEP, Outcome, Truth
+from batch_scoring.evaluation.metrics.sensor_windows import Float, Verdict
+from batch_scoring.tables.intervals import Bool, Int
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from batch_scoring.cluster.backend import Backend
-from batch_scoring.cluster.settings import JobsParameters
+from batch_scoring.jobs.backends.base import Backend
+from batch_scoring.jobs.settings import JobsParameters
 
 
 def open_backend(data: str, env: str | None, settings: JobsParameters, project: Path) -> Backend:
@@ -22,17 +22,17 @@ def open_backend(data: str, env: str | None, settings: JobsParameters, project: 
         The folder with ``conf/``.
     """
     if settings.backend == "local":
-        from batch_scoring.cluster.local import LocalBackend
+        from batch_scoring.jobs.backends.local import LocalBackend
 
         return LocalBackend(data, env, settings, project)
     if settings.backend == "dask":
-        from batch_scoring.cluster.dask import DaskBackend
+        from batch_scoring.jobs.backends.dask.backend import DaskBackend
 
         return DaskBackend(data, env, settings, project)
     if settings.backend == "azure_batch":
-        from batch_scoring.cluster.azure_batch.backend import AzureBatchBackend
+        from batch_scoring.jobs.backends.azure_batch.backend import AzureBatchBackend
 
         return AzureBatchBackend(data, env, settings)
-    from batch_scoring.cluster.batch_ai.backend import BatchAIBackend
+    from batch_scoring.jobs.backends.batch_ai.backend import BatchAIBackend
 
     return BatchAIBackend(data, env, settings)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from batch_scoring.cluster.jobs import JobSpec, JobStatus, NodeCounts
+from batch_scoring.jobs.specs import JobSpec, JobStatus, NodeCounts
 
 
 class Backend(Protocol):

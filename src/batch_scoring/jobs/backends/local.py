@@ -6,25 +6,25 @@ import fcntl
 import hashlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from batch_scoring.cluster.jobs import JobSpec, JobStatus, NodeCounts, State
-from batch_scoring.cluster.records import JobRecord, Records
-from batch_scoring.cluster.settings import JobsParameters
-from batch_scoring.storage.machine import cache_folder
+from batch_scoring.core.processes import end_group
+from batch_scoring.jobs.local_processes import cancel_processes, recent, recorded_statuses
+from batch_scoring.jobs.records import JobRecord, Records
+from batch_scoring.jobs.settings import JobsParameters
+from batch_scoring.jobs.specs import JobSpec, JobStatus, NodeCounts, State
+from batch_scoring.storage.cache import cache_folder
 
 # What a job that is told to end may still take to end by itself.
 _GRACE_SECONDS = 10.0
-_CANCELLED = "it was told to end"
 
 
 class LocalBackend:
@@ -71,12 +71,10 @@ class LocalBackend:
 
     def statuses(self, run: str, since: datetime | None = None) -> list[JobStatus]:
         """What the jobs wrote of themselves, and those of this process that wait."""
-        records = self._records.all_records(run)
-        waiting = {name for known, name in self._created if known == run} - records.keys()
+        known = recorded_statuses(self._records, run)
+        waiting = {name for of, name in self._created if of == run} - {one.name for one in known}
         queued = [JobStatus(name, State.QUEUED, created=self._created[run, name]) for name in waiting]
-        found = [*queued, *(status_of(record) for record in records.values())]
-        recent = [one for one in found if since is None or one.changed is None or one.changed >= since]
-        return sorted(recent, key=lambda one: one.name)
+        return recent([*queued, *known], since)
 
     def nodes(self) -> NodeCounts | None:
         """None: one machine."""
@@ -88,15 +86,7 @@ class LocalBackend:
 
     def cancel(self, run: str, names: Sequence[str]) -> None:
         """End these jobs, also those that another scheduler of this machine started or has yet to start."""
-        for name in names:
-            record = self._records.record(run, name)
-            if record is not None and is_alive(record):
-                with suppress(ProcessLookupError):
-                    os.kill(record.pid, signal.SIGTERM)
-            elif record is None:
-                now = datetime.now(UTC)
-                told = JobRecord(run, name, State.CANCELLED, 0, reason=_CANCELLED, ended=now)
-                self._records.write_record(told)
+        cancel_processes(self._records, run, names)
 
     def retry(self, run: str, specs: Sequence[JobSpec]) -> None:
         """Run them again."""
@@ -142,7 +132,7 @@ class LocalBackend:
         try:
             return process.wait(limit)
         except subprocess.TimeoutExpired:
-            _end(process)
+            end_group(process, _GRACE_SECONDS)
             self._note_end(spec, f"took longer than jobs.max_wall_time, {limit:,.0f} s")
             return 1
         finally:
@@ -166,43 +156,7 @@ class LocalBackend:
     def _stop(self) -> None:
         self._stopping.set()
         for process in list(self._processes.values()):
-            _end(process)
-
-
-def status_of(record: JobRecord) -> JobStatus:
-    """What a record says of a job; one whose process is gone has failed."""
-    state, reason = record.state, record.reason
-    if state is State.RUNNING and record.host == socket.gethostname() and not is_alive(record):
-        state, reason = State.FAILED, "its process is gone: it was killed, or the machine went down"
-    if record.exit_code == 128 + signal.SIGTERM:
-        state, reason = State.CANCELLED, _CANCELLED
-    times = (record.started, record.started, record.ended)
-    return JobStatus(
-        *(record.name, state, reason, record.exit_code, *times, record.host),
-        changed=record.ended or record.started,
-    )
-
-
-def is_alive(record: JobRecord) -> bool:
-    """Whether the process of a job of this machine is still running it."""
-    if record.host != socket.gethostname() or record.state is not State.RUNNING:
-        return False
-    try:
-        command = Path(f"/proc/{record.pid}/cmdline").read_bytes()
-    except OSError:
-        return False
-    return record.name.encode() in command.split(b"\0")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a job's process group: politely, then not."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(_GRACE_SECONDS)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+            end_group(process, _GRACE_SECONDS)
 
 
 @contextmanager

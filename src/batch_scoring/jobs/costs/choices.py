@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
-from batch_scoring.cluster.costs.figures import DAY, HOUR, HOURS_PER_MONTH, Day, simulate_day
-from batch_scoring.cluster.costs.settings import CostSettings, NodeSize
-from batch_scoring.cluster.costs.simulation import Cluster, Timing, simulate
+from batch_scoring.jobs.costs.figures import DAY, HOUR, HOURS_PER_MONTH, Day, simulate_day
+from batch_scoring.jobs.costs.settings import CostSettings, NodeSize
+from batch_scoring.jobs.costs.simulation import Cluster, Timing, simulate
 
 
 class Policy(StrEnum):

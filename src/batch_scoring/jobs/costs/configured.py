@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from batch_scoring.cluster.costs.choices import Choice, Schedule, timing_of
-from batch_scoring.cluster.costs.figures import simulate_day
-from batch_scoring.cluster.costs.settings import CostSettings, NodeSize
-from batch_scoring.cluster.costs.simulation import Cluster, Timing
-from batch_scoring.cluster.settings import JobsParameters
+from batch_scoring.jobs.costs.choices import Choice, Schedule, timing_of
+from batch_scoring.jobs.costs.figures import simulate_day
+from batch_scoring.jobs.costs.settings import CostSettings, NodeSize
+from batch_scoring.jobs.costs.simulation import Cluster, Timing
+from batch_scoring.jobs.settings import JobsParameters
 
 
 @dataclass(frozen=True)

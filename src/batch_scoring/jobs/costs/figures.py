@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from batch_scoring.cluster.costs.simulation import Cluster, Seconds, Simulation, Timing, simulate
+from batch_scoring.jobs.costs.simulation import Cluster, Seconds, Simulation, Timing, simulate
 
 HOUR, DAY = 3600.0, 86400.0
 # As the price lists of the clouds count a month.

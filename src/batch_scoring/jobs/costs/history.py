@@ -6,9 +6,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from statistics import median
 
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.records import Records
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.records import Records
+from batch_scoring.jobs.specs import State
 
 # A day of an hourly schedule.
 _RUNS = 24

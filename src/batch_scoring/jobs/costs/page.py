@@ -9,9 +9,9 @@ from math import log10
 
 import numpy as np
 
-from batch_scoring.cluster.costs import words
-from batch_scoring.cluster.costs.choices import Choice, Policy, Schedule, short_list
-from batch_scoring.cluster.costs.settings import CostSettings
+from batch_scoring.jobs.costs import words
+from batch_scoring.jobs.costs.choices import Choice, Policy, Schedule, short_list
+from batch_scoring.jobs.costs.settings import CostSettings
 
 _WIDTH, _HEIGHT = 720, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 20, 22, 46
@@ -54,7 +54,7 @@ def draw_page(
     own = [configured] if configured else []
     curves = "".join(_curve(choice, schedule) for choice in [*cheapest_of_each(choices), *own])
     sentences = "".join(f'<p class="verdict">{escape(sentence)}</p>\n' for sentence in verdict)
-    style = files("batch_scoring.cluster.costs").joinpath("page.css").read_text(encoding="utf-8")
+    style = files("batch_scoring.jobs.costs").joinpath("page.css").read_text(encoding="utf-8")
     return f"""<!doctype html>
 <html lang="en">
 <head>

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from batch_scoring.cluster.costs.choices import Choice, Schedule
-from batch_scoring.cluster.costs.configured import Configured
+from batch_scoring.jobs.costs.choices import Choice, Schedule
+from batch_scoring.jobs.costs.configured import Configured
 
 _HEADINGS = ("cluster", "nodes", "a day", "a month", "slowest run", "idle", "")
 # Two costs that differ by less are shown as the same.

@@ -14,17 +14,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batch_scoring.datasets.arrow_parquet import Stream, footer_text
-from batch_scoring.fleet.arrow_arrays import empty_table
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.fingerprints import table_digest
-from batch_scoring.fleet.tables import windows_schema
-from batch_scoring.ids import Selection, require_known
-from batch_scoring.parameters import read_parameters
-from batch_scoring.partition_keys import by_sensor, partition_key
-from batch_scoring.pipelines.aggregate.days import MICROSECOND, WindowDay, window_days
-from batch_scoring.pipelines.aggregate.settings import AggregateParameters
-from batch_scoring.pipelines.aggregate.streaming import (
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import Selection, require_known
+from batch_scoring.core.parameters import read_parameters
+from batch_scoring.tables.arrow_arrays import empty_table
+from batch_scoring.tables.fingerprints import table_digest
+from batch_scoring.tables.partitions import by_sensor, partition_key
+from batch_scoring.tables.schemas import windows_schema
+from batch_scoring.tables.streams import Stream, footer_text
+from batch_scoring.windows.aggregation import (
     all_devices,
     day_windows,
     merge_windows,
@@ -32,6 +30,8 @@ from batch_scoring.pipelines.aggregate.streaming import (
     starting,
     windows_stream,
 )
+from batch_scoring.windows.days import MICROSECOND, WindowDay, window_days
+from batch_scoring.windows.settings import AggregateParameters
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def aggregate_windows(
     previous_windows : partitions
         What earlier runs made; the footer says from which readings and settings.
     parameters : dict
-        See :class:`~batch_scoring.pipelines.aggregate.settings.AggregateParameters`.
+        See :class:`~batch_scoring.windows.settings.AggregateParameters`.
     device, sensor
         What the run is about; windows of other devices stay as they are.
 

@@ -12,26 +12,26 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scoring.evaluation.baselines import verdict_of_baseline
-from batch_scoring.evaluation.judging import judge
-from batch_scoring.evaluation.sensor_windows import SensorWindows, Verdict, verdict_of_models
-from batch_scoring.evaluation.tally import SensorOutcomes, Tally
-from batch_scoring.evaluations import TrackedEvaluation
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.ids import Selection, from_path_segment, path_segment, require_known
-from batch_scoring.parameters import read_parameters
-from batch_scoring.partition_keys import by_sensor
-from batch_scoring.pipelines.evaluate.basis import Basis
-from batch_scoring.pipelines.evaluate.evaluation import MODELS, Evaluation, build_evaluation
-from batch_scoring.pipelines.evaluate.judged import JudgedSensor, rests_on
-from batch_scoring.pipelines.evaluate.known_events import KnownEvents, known_events
-from batch_scoring.pipelines.evaluate.reading import latest_training, read_sensor
-from batch_scoring.pipelines.evaluate.settings import EvaluateParameters, target_rate
-from batch_scoring.pipelines.evaluate.summary import write_summary
-from batch_scoring.pipelines.evaluate.tracked import tracked_evaluation
-from batch_scoring.pipelines.evaluate.truth import truth_of
-from batch_scoring.pipelines.train.settings import TrainParameters
-from batch_scoring.publishing import PublishedModel
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import Selection, from_path_segment, path_segment, require_known
+from batch_scoring.core.parameters import read_parameters
+from batch_scoring.evaluation.basis import Basis
+from batch_scoring.evaluation.findings import MODELS, Evaluation, build_evaluation
+from batch_scoring.evaluation.known_events import KnownEvents, known_events
+from batch_scoring.evaluation.metrics.baselines import verdict_of_baseline
+from batch_scoring.evaluation.metrics.matching import judge
+from batch_scoring.evaluation.metrics.sensor_windows import SensorWindows, Verdict, verdict_of_models
+from batch_scoring.evaluation.metrics.tally import SensorOutcomes, Tally
+from batch_scoring.evaluation.reading import latest_training, read_sensor
+from batch_scoring.evaluation.sensor_result import JudgedSensor, rests_on
+from batch_scoring.evaluation.settings import EvaluateParameters, target_rate
+from batch_scoring.evaluation.summary import write_summary
+from batch_scoring.evaluation.tracked import tracked_evaluation
+from batch_scoring.evaluation.truth import truth_of
+from batch_scoring.registry.evaluation import TrackedEvaluation
+from batch_scoring.registry.published import PublishedModel
+from batch_scoring.tables.partitions import by_sensor
+from batch_scoring.training.settings import TrainParameters
 
 logger = logging.getLogger(__name__)
 
@@ -254,7 +254,7 @@ def tabulate_evaluation(evaluation: Evaluation) -> tuple[dict[str, Any], pa.Tabl
 
 def draw_evaluation(evaluation: Evaluation) -> dict[str, bytes]:
     """The figures as PNG, by the names of their files."""
-    from batch_scoring.pipelines.evaluate.drawing import draw_figures
+    from batch_scoring.evaluation.drawing import draw_figures
 
     return draw_figures(evaluation)
 

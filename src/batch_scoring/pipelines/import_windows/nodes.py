@@ -12,25 +12,25 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scoring.datasets.arrow_parquet import Stream, footer_text
-from batch_scoring.datasets.raw_readings import SourceFile
-from batch_scoring.datasets.source_ledger import LedgerEntry
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.ids import Selection
-from batch_scoring.parameters import read_parameters
-from batch_scoring.partition_keys import partition_key
-from batch_scoring.pipelines.aggregate.days import MICROSECOND
-from batch_scoring.pipelines.aggregate.settings import AggregateParameters
-from batch_scoring.pipelines.import_windows.staging import MADE_BY, StagedWindows
-from batch_scoring.pipelines.ingest.settings import read_settings
-from batch_scoring.pipelines.ingest.sources import (
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import Selection
+from batch_scoring.core.parameters import read_parameters
+from batch_scoring.ingestion.ledger import (
+    LedgerEntry,
     PendingSource,
     choose_sources,
     ledger_page,
     require_unchanged,
     source_key,
 )
-from batch_scoring.pipelines.ingest.staging import staging_area
+from batch_scoring.ingestion.settings import read_settings
+from batch_scoring.ingestion.source_files import SourceFile
+from batch_scoring.ingestion.staging import staging_area
+from batch_scoring.ingestion.stream_windows import MADE_BY, StagedWindows
+from batch_scoring.tables.partitions import partition_key
+from batch_scoring.tables.streams import Stream, footer_text
+from batch_scoring.windows.days import MICROSECOND
+from batch_scoring.windows.settings import AggregateParameters
 
 logger = logging.getLogger(__name__)
 

@@ -14,21 +14,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batch_scoring.datasets.arrow_parquet import Stream, footer_text
-from batch_scoring.fleet.arrow_arrays import are, empty_table, to_arrow, to_numpy
-from batch_scoring.fleet.device_incidents import DEVICE_INCIDENTS, roll_up
-from batch_scoring.fleet.device_ranges import read_batches
-from batch_scoring.fleet.incidents import INCIDENTS
-from batch_scoring.ids import Selection, require_known
-from batch_scoring.notifying.changes import with_changes
-from batch_scoring.notifying.delivery import deliver
-from batch_scoring.notifying.ledger import Ledger, microseconds
-from batch_scoring.notifying.sinks import OpenSinks
-from batch_scoring.parameters import read_parameters, scheduled_time
-from batch_scoring.partition_keys import by_sensor, split_partition_key
-from batch_scoring.pipelines.incidents.look_up import look_up
-from batch_scoring.pipelines.incidents.sensor_days import NOTHING, HandedOn, Partitions, SensorDay, handed_on
+from batch_scoring.alerts.changes import with_changes
+from batch_scoring.alerts.delivery import deliver
+from batch_scoring.alerts.ledger import Ledger
+from batch_scoring.alerts.lookup import look_up
+from batch_scoring.alerts.sinks.base import OpenSinks
+from batch_scoring.core.ids import Selection, require_known
+from batch_scoring.core.moments import microseconds
+from batch_scoring.core.parameters import read_parameters, scheduled_time
+from batch_scoring.incidents.daily import NOTHING, HandedOn, Partitions, SensorDay, handed_on
+from batch_scoring.incidents.devices import roll_up
 from batch_scoring.pipelines.incidents.settings import IncidentParameters
+from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
+from batch_scoring.tables.device_ranges import read_batches
+from batch_scoring.tables.partitions import by_sensor, split_partition_key
+from batch_scoring.tables.schemas import DEVICE_INCIDENTS, INCIDENTS
+from batch_scoring.tables.streams import Stream, footer_text
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ def rank_devices(
     ------
     Stream
         Schema DEVICE_INCIDENTS, of what ended in the newest days, what matters most first; see
-        :func:`~batch_scoring.fleet.device_incidents.roll_up`.
+        :func:`~batch_scoring.incidents.devices.roll_up`.
     """
     settings = read_parameters(IncidentParameters, parameters, "incidents")
     files, first = _newest(incidents, settings.ranked_days)

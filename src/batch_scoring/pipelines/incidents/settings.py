@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.incidents import JoinRules
-from batch_scoring.notifying.settings import read_sinks
+from batch_scoring.alerts.settings import read_sinks
+from batch_scoring.core.errors import InputError
+from batch_scoring.incidents.joining import JoinRules
 
 MICROSECOND = timedelta(microseconds=1)
 

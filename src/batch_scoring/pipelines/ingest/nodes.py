@@ -10,36 +10,28 @@ from typing import Any
 
 import pyarrow as pa
 
-from batch_scoring.datasets.arrow_parquet import Stream
-from batch_scoring.datasets.raw_readings import SourceFile
-from batch_scoring.datasets.source_ledger import LedgerEntry
-from batch_scoring.fleet.row_groups import ROW_GROUP_ROWS
-from batch_scoring.ids import Selection
-from batch_scoring.parameters import scheduled_time
-from batch_scoring.partition_keys import partition_key
-from batch_scoring.pipelines.ingest.known_ids import Partitions, require_known_ids
-from batch_scoring.pipelines.ingest.merge import MergedPartition, merge_partition
-from batch_scoring.pipelines.ingest.settings import read_settings
-from batch_scoring.pipelines.ingest.sources import (
+from batch_scoring.core.ids import Selection
+from batch_scoring.core.parameters import scheduled_time
+from batch_scoring.ingestion.known_ids import Partitions, require_known_ids
+from batch_scoring.ingestion.ledger import (
+    LedgerEntry,
     choose_sources,
     ledger_page,
     require_unchanged,
     source_key,
 )
-from batch_scoring.pipelines.ingest.staging import StagingArea, staging_area
+from batch_scoring.ingestion.merge import MergedPartition, merge_partition
+from batch_scoring.ingestion.settings import read_settings
+from batch_scoring.ingestion.source_files import SourceFile
+from batch_scoring.ingestion.staging import StagingArea, staging_area
+from batch_scoring.tables.partitions import partition_key
+from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
+from batch_scoring.tables.schemas import REFUSED_DEVICES
+from batch_scoring.tables.streams import Stream
 
 logger = logging.getLogger(__name__)
 
 Chunk = tuple[dict[str, Stream], dict[str, Stream], dict[str, pa.Table], dict[str, Any]]
-
-REFUSED_DEVICES = pa.schema(
-    [
-        pa.field("device", pa.string()),
-        pa.field("sensor", pa.string()),
-        pa.field("reason", pa.string()),
-        pa.field("count", pa.int64()),
-    ]
-)
 
 
 def ingest_readings(
@@ -61,7 +53,7 @@ def ingest_readings(
     previous_readings, previous_quarantine : mapping of partition to function that opens it
     previous_ingested_sources : mapping of partition to LedgerEntry
     settings : mapping
-        ``params:ingest``, see :class:`~batch_scoring.pipelines.ingest.settings.IngestSettings`.
+        ``params:ingest``, see :class:`~batch_scoring.ingestion.settings.IngestSettings`.
     device, sensor
         ``params:device`` and ``params:sensor``.
     at

@@ -9,13 +9,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from batch_scoring.datasets.arrow_parquet import Stream, footer_text
-from batch_scoring.ids import Selection, path_segment, require_known
-from batch_scoring.parameters import read_parameters, read_time
-from batch_scoring.partition_keys import by_sensor
-from batch_scoring.pipelines.monitor.recent import Recent, microseconds
-from batch_scoring.pipelines.monitor.settings import MonitorParameters
-from batch_scoring.publishing import PublishedModel
+from batch_scoring.core.ids import Selection, path_segment, require_known
+from batch_scoring.core.parameters import read_parameters, read_time
+from batch_scoring.monitoring.recent import Recent, microseconds
+from batch_scoring.monitoring.settings import MonitorParameters
+from batch_scoring.registry.published import PublishedModel
+from batch_scoring.tables.partitions import by_sensor
+from batch_scoring.tables.streams import Stream, footer_text
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def watch_drift(
     previous_drift : partitions
         What an earlier run wrote, by sensor, of schema DRIFT.
     parameters : dict
-        See :class:`~batch_scoring.pipelines.monitor.settings.MonitorParameters`.
+        See :class:`~batch_scoring.monitoring.settings.MonitorParameters`.
     at
         The scheduled time, UTC: the range ends then, or with the sensor's newest window if that is
         earlier. None for the newest window.

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.datasets.arrow_parquet import Stream
-from batch_scoring.fleet.arrow_arrays import to_numpy
-from batch_scoring.ids import Selection
-from batch_scoring.parameters import read_parameters, scheduled_time
-from batch_scoring.pipelines.publish.bodies import EVENT, event_table
+from batch_scoring.core.ids import Selection
+from batch_scoring.core.parameters import read_parameters, scheduled_time
 from batch_scoring.pipelines.publish.settings import PublishParameters
-from batch_scoring.pipelines.simulate.fleet import Fleet, build_fleet, day_spans
-from batch_scoring.pipelines.simulate.simulation import Simulation
+from batch_scoring.simulation.events import EVENT, event_table
+from batch_scoring.simulation.fleet import Fleet, build_fleet, day_spans
+from batch_scoring.simulation.settings import Simulation
+from batch_scoring.tables.arrow_arrays import to_numpy
+from batch_scoring.tables.streams import Stream
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def publish_readings(
     parameters : mapping
         The group ``publish``; see :class:`~batch_scoring.pipelines.publish.settings.PublishParameters`.
     device, sensor
-        What of the fleet; see :meth:`batch_scoring.ids.Selection.read`.
+        What of the fleet; see :meth:`batch_scoring.core.ids.Selection.read`.
     at
         The parameter ``at``, or None for now: with ``real_time`` what is measured before it is past.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
 
 _SHARES = ("duplicate_share", "disorder_share", "malformed_share")
 

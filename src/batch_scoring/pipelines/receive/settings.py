@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -9,22 +9,22 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batch_scoring.ids import Selection, require_known
-from batch_scoring.parameters import read_parameters
-from batch_scoring.pipelines.report.contents import (
+from batch_scoring.core.ids import Selection, require_known
+from batch_scoring.core.parameters import read_parameters
+from batch_scoring.reporting.contents import (
     Contents,
     ReportParameters,
     count_rows,
     page_series,
     read_charts,
 )
-from batch_scoring.pipelines.report.fleet_view import Partitions, view_fleet
-from batch_scoring.pipelines.report.incident_list import list_incidents
-from batch_scoring.pipelines.report.known_faults import match_faults
-from batch_scoring.pipelines.report.page import render_page
-from batch_scoring.pipelines.report.page_data import collect_page_data
-from batch_scoring.pipelines.report.statuses import find_not_scored, sum_quarantine, sum_statuses
-from batch_scoring.pipelines.report.summary import summarise, write_summary
+from batch_scoring.reporting.fleet_view import Partitions, view_fleet
+from batch_scoring.reporting.incident_list import list_incidents
+from batch_scoring.reporting.known_faults import match_faults
+from batch_scoring.reporting.page import render_page
+from batch_scoring.reporting.page_data import collect_page_data
+from batch_scoring.reporting.statuses import find_not_scored, sum_quarantine, sum_statuses
+from batch_scoring.reporting.summary import summarise, write_summary
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ def draw_page(contents: Contents, summary_text: str, parameters: Mapping[str, An
 
 def draw_figures(contents: Contents) -> dict[str, Any]:
     """The Plotly figures that Kedro-Viz shows, by the names of their catalog entries."""
-    from batch_scoring.pipelines.report import figures
+    from batch_scoring.reporting import figures
 
     return {
         "fleet_heat_map": figures.draw_heat_map(contents.view),

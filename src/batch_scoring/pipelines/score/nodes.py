@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batch_scoring.datasets.arrow_parquet import Stream
-from batch_scoring.fleet.device_ranges import read_batches
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.ids import Selection, require_known
-from batch_scoring.parameters import read_parameters, scheduled_time
-from batch_scoring.partition_keys import by_sensor
-from batch_scoring.pipelines.score.outcome import Outcome
-from batch_scoring.pipelines.score.partition import Partition
-from batch_scoring.pipelines.score.scope import Scope
-from batch_scoring.publishing import PublishedModel
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import Selection, require_known
+from batch_scoring.core.parameters import read_parameters, scheduled_time
+from batch_scoring.registry.published import PublishedModel
+from batch_scoring.scoring.outcome import Outcome
+from batch_scoring.scoring.partition import Partition
+from batch_scoring.scoring.scope import Scope
+from batch_scoring.scoring.settings import ScoreParameters
+from batch_scoring.tables.device_ranges import read_batches
+from batch_scoring.tables.partitions import by_sensor
+from batch_scoring.tables.streams import Stream
 
 Partitions = Mapping[str, Callable[[], pq.ParquetFile]]
-
-
-@dataclass(frozen=True)
-class ScoreParameters:
-    """``params:score``; see conf/base/parameters_score.yml."""
-
-    from_: datetime | None = None
-    to: datetime | None = None
-    allowed_lateness: timedelta = timedelta(0)
-    rescore: bool = False
-    max_failed_share: float = 0.5
 
 
 def score_windows(

@@ -8,12 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from batch_scoring.datasets.arrow_parquet import Stream
-from batch_scoring.ids import Selection
-from batch_scoring.parameters import read_parameters
-from batch_scoring.pipelines.simulate.faults import FAULT_LABELS
-from batch_scoring.pipelines.simulate.fleet import WHOLE_FLEET, build_fleet, day_spans, fault_table
-from batch_scoring.pipelines.simulate.simulation import Simulation, simulation_digest
+from batch_scoring.core.ids import Selection
+from batch_scoring.core.parameters import read_parameters
+from batch_scoring.simulation.fleet import WHOLE_FLEET, build_fleet, day_spans, fault_table
+from batch_scoring.simulation.settings import Simulation, simulation_digest
+from batch_scoring.tables.schemas import FAULT_LABELS
+from batch_scoring.tables.streams import Stream
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +30,9 @@ def simulate_readings(
     Parameters
     ----------
     parameters : mapping
-        The group ``simulate``; see :class:`~batch_scoring.pipelines.simulate.simulation.Simulation`.
+        The group ``simulate``; see :class:`~batch_scoring.simulation.settings.Simulation`.
     device, sensor
-        What to simulate of the fleet; see :meth:`batch_scoring.ids.Selection.read`.
+        What to simulate of the fleet; see :meth:`batch_scoring.core.ids.Selection.read`.
     readings : str or None
         Where a person's own readings are; then nothing is simulated.
     previous_simulation : mapping of str to str

@@ -14,23 +14,23 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.fit import fleet_info
-from batch_scoring.fleet.fit_workers import FitWorkers
-from batch_scoring.fleet.model import FleetModel
-from batch_scoring.fleet.model_file import FleetFile, replace_models, write_models
-from batch_scoring.fleet.stopwatch import stopwatch
-from batch_scoring.fleet.tables import STATUS
-from batch_scoring.ids import Selection, path_segment, require_known
-from batch_scoring.parameters import read_parameters, scheduled_time
-from batch_scoring.partition_keys import by_sensor
-from batch_scoring.pipelines.train.challenge import challenge
-from batch_scoring.pipelines.train.outcome import fleet_metrics, new_status, with_mute_devices
-from batch_scoring.pipelines.train.progress import show_progress
-from batch_scoring.pipelines.train.settings import TrainParameters
-from batch_scoring.pipelines.train.training_windows import TrainingWindows, find_windows
-from batch_scoring.scratch import scratch_folder
-from batch_scoring.training import BY_HAND, PROMOTED, REFUSED, Training
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import Selection, path_segment, require_known
+from batch_scoring.core.parameters import read_parameters, scheduled_time
+from batch_scoring.core.scratch import scratch_folder
+from batch_scoring.core.stopwatch import stopwatch
+from batch_scoring.detection.fit import fleet_info
+from batch_scoring.detection.fit_workers import FitWorkers
+from batch_scoring.detection.model import FleetModel
+from batch_scoring.detection.model_file import FleetFile, replace_models, write_models
+from batch_scoring.tables.partitions import by_sensor
+from batch_scoring.tables.schemas import STATUS
+from batch_scoring.training.outcome import fleet_metrics, new_status, with_mute_devices
+from batch_scoring.training.progress import show_progress
+from batch_scoring.training.promotion import challenge
+from batch_scoring.training.result import BY_HAND, PROMOTED, REFUSED, Training
+from batch_scoring.training.settings import TrainParameters
+from batch_scoring.training.windows import TrainingWindows, find_windows
 
 logger = logging.getLogger(__name__)
 

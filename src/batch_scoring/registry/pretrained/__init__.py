@@ -1,6 +1,6 @@
 """Pre-trained models from elsewhere as fleet models: the open JSON form, skops files, trusted pickles."""
 
-from batch_scoring.importing.files import read_pretrained
-from batch_scoring.importing.pretrained import PretrainedModel, to_trainings
+from batch_scoring.registry.pretrained.files import read_pretrained
+from batch_scoring.registry.pretrained.models import PretrainedModel, to_trainings
 
 __all__ = ["PretrainedModel", "read_pretrained", "to_trainings"]

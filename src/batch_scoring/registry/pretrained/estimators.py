@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.kernel import decision_function
-from batch_scoring.fleet.model import MODELS, FleetInfo, FleetModel
-from batch_scoring.importing.open_form import FEATURE_OF_READINGS
-from batch_scoring.importing.pretrained import PretrainedModel
+from batch_scoring.core.errors import InputError
+from batch_scoring.detection.kernel import decision_function
+from batch_scoring.detection.model import FleetInfo, FleetModel
+from batch_scoring.registry.pretrained.json_form import FEATURE_OF_READINGS
+from batch_scoring.registry.pretrained.models import PretrainedModel
+from batch_scoring.tables.schemas import MODELS
 
 Float = NDArray[np.float64]
 

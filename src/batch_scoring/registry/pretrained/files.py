@@ -9,11 +9,11 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.ids import from_path_segment
-from batch_scoring.importing.estimators import from_estimator
-from batch_scoring.importing.open_form import read_open_form
-from batch_scoring.importing.pretrained import PretrainedModel
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import from_path_segment
+from batch_scoring.registry.pretrained.estimators import from_estimator
+from batch_scoring.registry.pretrained.json_form import read_open_form
+from batch_scoring.registry.pretrained.models import PretrainedModel
 
 # All that a fitted scaler and one-class SVM are made of. skops keeps a longer list of what it
 # trusts, and had holes in it (GHSA-w582-9x45-8mpx); a file with anything else is not opened.

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.importing.pretrained import PretrainedModel
+from batch_scoring.core.errors import InputError
+from batch_scoring.registry.pretrained.models import PretrainedModel
 
 # A model of raw readings scores windows that hold one reading: their mean is the reading.
 FEATURE_OF_READINGS = {"value": "mean"}

@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.model import MODELS, FleetInfo, FleetModel
-from batch_scoring.fleet.model_file import FleetFile, replace_models, write_models
-from batch_scoring.fleet.tables import STATUS
-from batch_scoring.ids import path_segment
-from batch_scoring.training import Training
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import path_segment
+from batch_scoring.detection.model import FleetInfo, FleetModel
+from batch_scoring.detection.model_file import FleetFile, replace_models, write_models
+from batch_scoring.tables.schemas import MODELS, STATUS
+from batch_scoring.training.result import Training
 
 Float = NDArray[np.float64]
 

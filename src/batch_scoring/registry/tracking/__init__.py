@@ -1,17 +1,23 @@
 """All that talks to MLflow: training runs, versions, aliases. MLflow is imported at its first use."""
 
-from batch_scoring.tracking.evaluations import log_evaluation
-from batch_scoring.tracking.promotion import (
+from batch_scoring.registry.tracking.evaluations import log_evaluation
+from batch_scoring.registry.tracking.promotion import (
     complete_promotions,
     promote,
     promote_trained,
     record_decision,
     rollback,
 )
-from batch_scoring.tracking.registering import register
-from batch_scoring.tracking.runs import TrainingRun, end_runs_of_the_dead, fail_open_runs
-from batch_scoring.tracking.store import Store, connect, effective_tracking_uri, is_new_store, prepare
-from batch_scoring.tracking.versions import (
+from batch_scoring.registry.tracking.register import register
+from batch_scoring.registry.tracking.runs import TrainingRun, end_runs_of_the_dead, fail_open_runs
+from batch_scoring.registry.tracking.store import (
+    Store,
+    connect,
+    effective_tracking_uri,
+    is_new_store,
+    prepare,
+)
+from batch_scoring.registry.tracking.versions import (
     CHAMPION,
     PREVIOUS,
     TrackedVersion,

@@ -11,11 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batch_scoring.fleet.device_ranges import device_ranges
-from batch_scoring.fleet.model import MODELS
-from batch_scoring.fleet.model_file import FleetFile
-from batch_scoring.fleet.tables import STATUS
-from batch_scoring.ids import require_known
+from batch_scoring.core.ids import require_known
+from batch_scoring.detection.model_file import FleetFile
+from batch_scoring.tables.device_ranges import device_ranges
+from batch_scoring.tables.schemas import MODELS, STATUS
 
 _NUMBERS = ["n_train", "trained_from", "trained_to", "nu", "gamma", "rho", "threshold", "train_flag_rate"]
 _TOLD = pa.schema(

@@ -6,9 +6,9 @@ import logging
 import tempfile
 from pathlib import Path
 
-from batch_scoring.evaluations import TrackedEvaluation
-from batch_scoring.tracking.runs import create_run, log_batch
-from batch_scoring.tracking.store import Store
+from batch_scoring.registry.evaluation import TrackedEvaluation
+from batch_scoring.registry.tracking.runs import create_run, log_batch
+from batch_scoring.registry.tracking.store import Store
 
 log = logging.getLogger(__name__)
 

@@ -9,12 +9,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from batch_scoring.fleet.model_file import FleetFile
+from batch_scoring.detection.model_file import FleetFile
 
 # Where the table lies in the folder.
 TABLE = "artifacts/fleet.arrow"
 
-_PACKAGE = Path(__file__).parents[1]
+_PACKAGE = Path(__file__).parents[2]
+# What scores a fleet model, and nothing else: packages that import no other one of ours.
+_CODE = ("core", "tables", "windows", "detection")
 # What the logged code needs. Fixed, because MLflow takes ten seconds to guess.
 _LIBRARIES = ("mlflow", "numpy", "pandas", "pyarrow")
 
@@ -98,7 +100,8 @@ def _copy_code(target: Path) -> None:
     package.mkdir(parents=True)
     shutil.copy(_PACKAGE / "__init__.py", package)
     ignored = shutil.ignore_patterns("__pycache__", "*.pyc", "*.nbi", "*.nbc")
-    shutil.copytree(_PACKAGE / "fleet", package / "fleet", ignore=ignored)
+    for name in _CODE:
+        shutil.copytree(_PACKAGE / name, package / name, ignore=ignored)
 
 
 def _signature(features: tuple[str, ...]) -> Any:

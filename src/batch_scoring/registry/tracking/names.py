@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from batch_scoring.ids import from_path_segment, path_segment
+from batch_scoring.core.ids import from_path_segment, path_segment
 
 
 def registered_name(sensor: str) -> str:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import logging
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.model_file import FleetFile
-from batch_scoring.publishing import Manifest, Root, is_published, publish, published_as, read_manifest
-from batch_scoring.tracking.names import registered_name
-from batch_scoring.tracking.registering import decision_tags
-from batch_scoring.tracking.store import Store
-from batch_scoring.tracking.versions import (
+from batch_scoring.core.errors import InputError
+from batch_scoring.detection.model_file import FleetFile
+from batch_scoring.registry.published import (
+    Manifest,
+    Root,
+    is_published,
+    publish,
+    published_as,
+    read_manifest,
+)
+from batch_scoring.registry.tracking.names import registered_name
+from batch_scoring.registry.tracking.register import decision_tags
+from batch_scoring.registry.tracking.store import Store
+from batch_scoring.registry.tracking.versions import (
     CHAMPION,
     PREVIOUS,
     VERDICT,
@@ -21,7 +28,7 @@ from batch_scoring.tracking.versions import (
     load_version,
     resolve_version,
 )
-from batch_scoring.training import PROMOTED, Decision
+from batch_scoring.training.result import PROMOTED, Decision
 
 log = logging.getLogger(__name__)
 

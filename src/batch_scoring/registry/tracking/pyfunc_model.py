@@ -1,6 +1,6 @@
 """The script that MLflow runs to load a fleet model: models from code, nothing pickled.
 
-It stands alone: ``batch_scoring.fleet`` is the installed one, or else the copy logged with the model.
+It stands alone: ``batch_scoring.detection`` is the installed one, or else the copy logged with the model.
 """
 
 import sys
@@ -22,7 +22,7 @@ class FleetScorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         # Behind everything else, so that an installed batch_scoring is the one that is used.
         if context.artifacts["code"] not in sys.path:
             sys.path.append(context.artifacts["code"])
-        from batch_scoring.fleet.model_file import FleetFile
+        from batch_scoring.detection.model_file import FleetFile
 
         self.model = FleetFile(context.artifacts["fleet"]).read()
 
@@ -42,7 +42,7 @@ class FleetScorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
             The same rows in the same order; what could not be scored (a device without a model, a
             feature that is not a number, a time that is missing and needed) has a missing score.
         """
-        from batch_scoring.fleet.score import predict
+        from batch_scoring.detection.score import predict
 
         # The row number goes in as the window's fingerprint, so it says where each prediction belongs.
         numbers = np.arange(len(model_input), dtype=np.uint64)
@@ -55,7 +55,7 @@ class FleetScorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         return pd.concat([model_input[keys], results], axis=1)
 
     def _windows(self, frame: pd.DataFrame) -> pa.Table:
-        from batch_scoring.fleet.tables import TIMESTAMP, windows_schema
+        from batch_scoring.tables.schemas import TIMESTAMP, windows_schema
 
         n = len(frame)
         start, is_known = self._start_us(frame)

@@ -9,13 +9,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.model import MODELS
-from batch_scoring.fleet.model_file import FleetFile
-from batch_scoring.tracking.model_folder import write_model_folder
-from batch_scoring.tracking.names import plain_name, registered_name
-from batch_scoring.tracking.store import Store
-from batch_scoring.tracking.versions import (
+from batch_scoring.core.errors import InputError
+from batch_scoring.detection.model_file import FleetFile
+from batch_scoring.registry.tracking.model_folder import write_model_folder
+from batch_scoring.registry.tracking.names import plain_name, registered_name
+from batch_scoring.registry.tracking.store import Store
+from batch_scoring.registry.tracking.versions import (
     NUMBERS,
     OPPONENT,
     OURS,
@@ -24,7 +23,8 @@ from batch_scoring.tracking.versions import (
     Version,
     read_version,
 )
-from batch_scoring.training import PROMOTED, Decision
+from batch_scoring.tables.schemas import MODELS
+from batch_scoring.training.result import PROMOTED, Decision
 
 # What the tags of a version tell of its devices.
 _TOLD = pa.schema([MODELS.field(name) for name in ("trained_from", "trained_to", "train_flag_rate")])

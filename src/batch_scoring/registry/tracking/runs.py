@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batch_scoring.tracking import process_identity
-from batch_scoring.tracking.device_table import first_devices, to_split_json, write_device_table
-from batch_scoring.tracking.names import plain_name
-from batch_scoring.tracking.store import Store
-from batch_scoring.training import Training
+from batch_scoring.core import processes
+from batch_scoring.registry.tracking.device_table import first_devices, to_split_json, write_device_table
+from batch_scoring.registry.tracking.names import plain_name
+from batch_scoring.registry.tracking.store import Store
+from batch_scoring.training.result import Training
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class TrainingRun:
 
 def create_run(store: Store, name: str, tags: dict[str, str]) -> str:
     """Create a run that tells which process it belongs to; its id."""
-    own = {_HOST: process_identity.host(), _PROCESS: process_identity.process()}
+    own = {_HOST: processes.host(), _PROCESS: processes.process()}
     run = store.client.create_run(store.experiment_id, run_name=name, tags=own | tags)
     return str(run.info.run_id)
 
@@ -172,9 +172,9 @@ atexit.register(fail_open_runs)
 
 def end_runs_of_the_dead(store: Store) -> None:
     """Mark as ``KILLED`` the runs that a process of this host left running when it died."""
-    condition = f"attributes.status = 'RUNNING' and tags.`{_HOST}` = '{process_identity.host()}'"
+    condition = f"attributes.status = 'RUNNING' and tags.`{_HOST}` = '{processes.host()}'"
     for run in store.client.search_runs([store.experiment_id], condition, max_results=1000):
-        if not process_identity.is_alive(run.data.tags.get(_PROCESS, "")):
+        if not processes.is_alive(run.data.tags.get(_PROCESS, "")):
             store.client.set_terminated(run.info.run_id, "KILLED")
             if _PARENT not in run.data.tags:
                 log.info("MLflow run %s: its process is gone; marked as killed", run.info.run_id)

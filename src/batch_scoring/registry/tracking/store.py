@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.fleet.model import FleetModel
-from batch_scoring.fleet.model_file import FleetFile
-from batch_scoring.ids import require_known
-from batch_scoring.scratch import scratch_folder
-from batch_scoring.tracking.model_folder import find_models
-from batch_scoring.tracking.names import registered_name, sensor_of
-from batch_scoring.tracking.store import Store
-from batch_scoring.training import PROMOTED
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import require_known
+from batch_scoring.core.scratch import scratch_folder
+from batch_scoring.detection.model import FleetModel
+from batch_scoring.detection.model_file import FleetFile
+from batch_scoring.registry.tracking.model_folder import find_models
+from batch_scoring.registry.tracking.names import registered_name, sensor_of
+from batch_scoring.registry.tracking.store import Store
+from batch_scoring.training.result import PROMOTED
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from batch_scoring.cluster import scheduler
-from batch_scoring.cluster.azure_batch.backend import AzureBatchBackend
-from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
-from batch_scoring.cluster.jobs import JobSpec
-from batch_scoring.cluster.settings import JobsParameters
+from batch_scoring.jobs import scheduler
+from batch_scoring.jobs.backends.azure_batch.backend import AzureBatchBackend
+from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
+from batch_scoring.jobs.settings import JobsParameters
+from batch_scoring.jobs.specs import JobSpec
 from tests.emulators.azure_batch import AzureBatch
 from tests.emulators.azure_batch.server import ACCOUNT
 from tests.emulators.work import run_process

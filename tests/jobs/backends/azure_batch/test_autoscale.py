@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.cluster.azure_batch.autoscale import autoscale_formula
-from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
+from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
+from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
 from tests.emulators.azure_batch.formula import FormulaError, Samples, evaluate
 
 NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -132,7 +132,7 @@ def test_a_day_from_zero_and_back_to_zero():
     assert sum(target > 1 for target in kept) == 14 * 3
 
 
-GUIDE = Path(__file__).parents[3] / "docs/how-to/run-on-a-cluster.md"
+GUIDE = Path(__file__).parents[4] / "docs/how-to/run-on-a-cluster.md"
 POLICIES = {
     "`min_nodes: 0`": AzureBatchSettings(),
     "`max_nodes: 2`": AzureBatchSettings(max_nodes=2),

@@ -9,12 +9,12 @@ from datetime import timedelta
 
 import pytest
 
-from batch_scoring.cluster import scheduler
-from batch_scoring.cluster.azure_batch import tasks
-from batch_scoring.cluster.azure_batch.autoscale import autoscale_formula
-from batch_scoring.cluster.jobs import State
-from batch_scoring.fleet.errors import InputError
-from tests.cluster.azure_batch.conftest import RUN, specs
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs import scheduler
+from batch_scoring.jobs.backends.azure_batch import tasks
+from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
+from batch_scoring.jobs.specs import State
+from tests.jobs.backends.azure_batch.conftest import RUN, specs
 
 pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
 
@@ -95,7 +95,7 @@ def test_what_is_missing_in_a_run_that_has_ended_goes_to_a_second_job(cluster):
 
 
 def test_only_what_has_changed_is_told(cluster, monkeypatch, how):
-    monkeypatch.setattr("batch_scoring.cluster.azure_batch.backend._OVERLAP", timedelta(0))
+    monkeypatch.setattr("batch_scoring.jobs.backends.azure_batch.backend._OVERLAP", timedelta(0))
     how["c"] = "slow"
     engine = cluster.engine(azure_max_nodes=1)
     engine.ensure()
@@ -161,7 +161,7 @@ def test_cancelling_ends_running_and_waiting_shards(cluster, how):
     engine.cancel(RUN, NAMES)
     statuses = cluster.wait(engine)
     assert {one.state for one in statuses.values()} == {State.CANCELLED}
-    assert statuses["a"].reason == "it was told to end"
+    assert statuses["a"].reason == "cancelled"
     engine.cancel(RUN, NAMES)
     engine.delete(RUN)
     assert engine.statuses(RUN) == []

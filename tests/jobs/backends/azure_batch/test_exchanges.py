@@ -6,9 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from batch_scoring.cluster.jobs import State
-from batch_scoring.fleet.errors import InputError
-from tests.cluster.azure_batch.conftest import IDENTITY, RUN, specs
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.specs import State
 from tests.emulators.azure_batch.known_differences import (
     DESCRIBED_VERSION,
     DESCRIPTION,
@@ -18,6 +17,7 @@ from tests.emulators.azure_batch.known_differences import (
 )
 from tests.emulators.node_faults import Fault
 from tests.emulators.oav import Exchange, Validator, require
+from tests.jobs.backends.azure_batch.conftest import IDENTITY, RUN, specs
 
 pytestmark = pytest.mark.slow
 KIND = {"content-type": "application/json; odata=minimalmetadata"}
@@ -35,7 +35,7 @@ def everything(cluster, how, monkeypatch):
     monkeypatch.setenv("APPLICATIONINSIGHTS_CONNECTION_STRING", "InstrumentationKey=of-the-test")
     # Output files are part of a task when the data is in Blob Storage.
     monkeypatch.setattr(
-        "batch_scoring.cluster.azure_batch.backend.AzureBatchBackend._tasks", _tasks_with_output_files
+        "batch_scoring.jobs.backends.azure_batch.backend.AzureBatchBackend._tasks", _tasks_with_output_files
     )
     how |= {"a": "fail once", "b": "fail", "c": "hang", "d": "slow"}
     server = cluster.server
@@ -79,7 +79,7 @@ def everything(cluster, how, monkeypatch):
 
 
 def _tasks_with_output_files(self, wanted):
-    from batch_scoring.cluster.azure_batch.requests import task_request
+    from batch_scoring.jobs.backends.azure_batch.requests import task_request
 
     data = "abfs://fleet@acme.dfs.core.windows.net/data"
     jobs = replace(self._jobs, azure_batch=replace(self._settings, identity=IDENTITY))

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from batch_scoring.cluster.azure_batch import client
-from batch_scoring.cluster.jobs import State
-from batch_scoring.fleet.errors import InputError
-from tests.cluster.azure_batch.conftest import RUN, specs
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.backends.azure_batch import client
+from batch_scoring.jobs.specs import State
 from tests.emulators.node_faults import Fault
+from tests.jobs.backends.azure_batch.conftest import RUN, specs
 
 pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
 

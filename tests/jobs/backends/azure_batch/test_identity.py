@@ -3,8 +3,8 @@
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
-from batch_scoring.cluster.azure_batch.client import open_client
-from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
+from batch_scoring.jobs.backends.azure_batch.client import open_client
+from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
 from tests.emulators import identity
 from tests.emulators.azure_batch.server import AzureBatch
 from tests.emulators.certificates import make_certificate

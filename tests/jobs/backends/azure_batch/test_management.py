@@ -6,9 +6,8 @@ from dataclasses import replace
 import pytest
 from azure.core.credentials import AccessToken
 
-from batch_scoring.cluster.azure_batch.backend import AzureBatchBackend
-from batch_scoring.fleet.errors import InputError
-from tests.cluster.azure_batch.conftest import IDENTITY
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.backends.azure_batch.backend import AzureBatchBackend
 from tests.emulators.azure_batch.known_differences import (
     DESCRIBED_MANAGEMENT_VERSION,
     MANAGEMENT_DESCRIPTION,
@@ -17,6 +16,7 @@ from tests.emulators.azure_batch.known_differences import (
 from tests.emulators.azure_batch.management import ACCOUNT_ID, TOKEN, Management
 from tests.emulators.certificates import make_certificate
 from tests.emulators.oav import Validator, require
+from tests.jobs.backends.azure_batch.conftest import IDENTITY
 
 
 class Credential:

@@ -3,15 +3,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from batch_scoring.cluster.azure_batch.management import pool_resource
-from batch_scoring.cluster.azure_batch.requests import job_request, pool_request, task_request
-from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
-from batch_scoring.cluster.jobs import JobSpec
-from batch_scoring.cluster.settings import JobsParameters
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.parameters import read_parameters
-from tests.cluster.azure_batch.conftest import IDENTITY
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import read_parameters
+from batch_scoring.jobs.backends.azure_batch.management import pool_resource
+from batch_scoring.jobs.backends.azure_batch.requests import job_request, pool_request, task_request
+from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
+from batch_scoring.jobs.settings import JobsParameters
+from batch_scoring.jobs.specs import JobSpec
 from tests.emulators.azure_batch.times import seconds_of
+from tests.jobs.backends.azure_batch.conftest import IDENTITY
 
 IMAGE = "acme.azurecr.io/batch-scoring:1.2.0"
 DATA = "abfs://fleet@acme.dfs.core.windows.net/data"

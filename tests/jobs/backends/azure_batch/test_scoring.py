@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from batch_scoring.cluster.azure_batch.backend import AzureBatchBackend
-from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.records import Records
-from batch_scoring.cluster.settings import JobsParameters
-from tests.cluster.azure_batch.conftest import RUN, specs
+from batch_scoring.jobs.backends.azure_batch.backend import AzureBatchBackend
+from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
+from batch_scoring.jobs.records import Records
+from batch_scoring.jobs.settings import JobsParameters
+from batch_scoring.jobs.specs import State
 from tests.emulators.azure_batch import AzureBatch
 from tests.emulators.azure_batch.server import ACCOUNT
 from tests.emulators.node_faults import Fault
 from tests.end_to_end.workspaces import PROJECT, Workspace
+from tests.jobs.backends.azure_batch.conftest import RUN, specs
 
 pytestmark = pytest.mark.slow
 PREDICTIONS = "07_model_output/predictions"
@@ -115,7 +115,7 @@ def test_calls_grow_linearly_to_five_thousand_sensors(tmp_path, monkeypatch, cap
             changed = [one for one in statuses if one.state is State.QUEUED][:3]
             time.sleep(0.01)
             engine.cancel(RUN, [one.name for one in changed])
-            monkeypatch.setattr("batch_scoring.cluster.azure_batch.backend._OVERLAP", timedelta(0))
+            monkeypatch.setattr("batch_scoring.jobs.backends.azure_batch.backend._OVERLAP", timedelta(0))
             newest = max(one.changed for one in statuses) + timedelta(microseconds=1)
             assert sorted(one.name for one in engine.statuses(RUN, newest)) == [one.name for one in changed]
             counts[size] = (server.calls()["POST /jobs/*/addtaskcollection"], listing, submitted)
@@ -130,8 +130,8 @@ def settings(server):
 
 
 def test_nothing_of_azure_is_imported_before_the_engine_is_chosen():
-    code = "import sys, batch_scoring.cluster.cli as _, batch_scoring.cluster.choosing as _\n"
-    code += "import batch_scoring.cluster.execute\n"
+    code = "import sys, batch_scoring.cli.jobs as _, batch_scoring.jobs.backends as _\n"
+    code += "import batch_scoring.jobs.run_job\n"
     code += "print([name for name in sys.modules if name.split('.')[0] == 'azure'])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(PROJECT)

@@ -1,13 +1,13 @@
 import pytest
 
-from batch_scoring.cluster import resource_manager
-from tests.cluster.batch_ai.stand_in import StandIn
+from batch_scoring.cloud import retry
+from tests.jobs.backends.batch_ai.stand_in import StandIn
 
 
 @pytest.fixture
 def make(tmp_path, monkeypatch):
     """Makes the stand-in; retries wait for hardly a moment."""
-    monkeypatch.setattr(resource_manager, "FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(retry, "FIRST_WAIT_SECONDS", 0.01)
     made = []
 
     def start(**more):

@@ -1,7 +1,7 @@
 """A backend at work with the stand-in for Batch AI, and jobs that do next to nothing.
 
 The jobs' command line is the true one; only its ``python`` is a script of a few lines, found first on the
-PATH. It does what :mod:`batch_scoring.cluster.execute` promises: a job that has succeeded is not run again.
+PATH. It does what :mod:`batch_scoring.jobs.run_job` promises: a job that has succeeded is not run again.
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from batch_scoring.cluster.batch_ai.backend import BatchAIBackend
-from batch_scoring.cluster.batch_ai.settings import BatchAISettings, ClusterSettings, ContainerSettings
-from batch_scoring.cluster.jobs import JobSpec
-from batch_scoring.cluster.planning import run_name
-from batch_scoring.cluster.settings import JobsParameters
+from batch_scoring.jobs.backends.batch_ai.backend import BatchAIBackend
+from batch_scoring.jobs.backends.batch_ai.settings import (
+    BatchAISettings,
+    ClusterSettings,
+    ContainerSettings,
+)
+from batch_scoring.jobs.planning import run_name
+from batch_scoring.jobs.settings import JobsParameters
+from batch_scoring.jobs.specs import JobSpec
 from tests.emulators.batch_ai import BatchAIServer, FolderStorage, Service
 from tests.emulators.batch_ai.server import Credential
 

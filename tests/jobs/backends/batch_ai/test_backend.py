@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from batch_scoring.cluster.batch_ai.settings import FileServerSettings
-from batch_scoring.cluster.choosing import open_backend
-from batch_scoring.cluster.jobs import NodeCounts, State
-from batch_scoring.cluster.records import JobRecord, Records
-from batch_scoring.cluster.settings import JobsParameters
-from batch_scoring.fleet.errors import InputError
-from tests.cluster.batch_ai.stand_in import LOGS, RUN, specs, wait
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.backends import open_backend
+from batch_scoring.jobs.backends.batch_ai.settings import FileServerSettings
+from batch_scoring.jobs.records import JobRecord, Records
+from batch_scoring.jobs.settings import JobsParameters
+from batch_scoring.jobs.specs import NodeCounts, State
+from tests.jobs.backends.batch_ai.stand_in import LOGS, RUN, specs, wait
 
 pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
 

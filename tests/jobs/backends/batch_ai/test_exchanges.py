@@ -4,11 +4,11 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.mgmt.batchai import models
 
-from batch_scoring.cluster.batch_ai.settings import FileServerSettings
-from batch_scoring.cluster.jobs import State
-from tests.cluster.batch_ai.stand_in import LOGS, RUN, VAULT, specs, wait
+from batch_scoring.jobs.backends.batch_ai.settings import FileServerSettings
+from batch_scoring.jobs.specs import State
 from tests.emulators.node_faults import Fault
 from tests.emulators.oav import Exchange, Validator, require
+from tests.jobs.backends.batch_ai.stand_in import LOGS, RUN, VAULT, specs, wait
 
 DESCRIPTION = "batchai/resource-manager/Microsoft.BatchAI/stable/2018-05-01/*.json"
 pytestmark = pytest.mark.slow

@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
-from batch_scoring.cluster.batch_ai.backend import BatchAIBackend
-from batch_scoring.cluster.jobs import State
-from batch_scoring.fleet.errors import InputError
-from tests.cluster.batch_ai.stand_in import LOGS, RUN, specs, wait
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.backends.batch_ai.backend import BatchAIBackend
+from batch_scoring.jobs.specs import State
 from tests.emulators.clock import Clock
 from tests.emulators.node_faults import Fault
+from tests.jobs.backends.batch_ai.stand_in import LOGS, RUN, specs, wait
 
 pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
 

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.cluster.batch_ai import requests
-from batch_scoring.cluster.batch_ai.settings import (
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import Shard
+from batch_scoring.jobs.backends.batch_ai import requests
+from batch_scoring.jobs.backends.batch_ai.settings import (
     BatchAISettings,
     ClusterSettings,
     ContainerSettings,
     FileServerSettings,
 )
-from batch_scoring.cluster.jobs import JobSpec
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.ids import Shard
+from batch_scoring.jobs.specs import JobSpec
 
 AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 SPEC = JobSpec("score-1", "a-1", "score", AT, ("a",), models={"a": "m"})

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from batch_scoring.cluster import scheduler
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.records import Records
-from batch_scoring.cluster.workspace import Workspace as Planned
+from batch_scoring.jobs import scheduler
+from batch_scoring.jobs.records import Records
+from batch_scoring.jobs.specs import State
+from batch_scoring.jobs.workspace import Workspace as Planned
 from tests.emulators.node_faults import Fault
 from tests.end_to_end.workspaces import Workspace
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[4]
 
 
 class DaskCluster:

@@ -9,10 +9,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from batch_scoring.cluster.dask import DaskBackend
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.records import JobRecord, Records
-from tests.cluster.dask_cluster import PROJECT
+from batch_scoring.jobs.backends.dask.backend import DaskBackend
+from batch_scoring.jobs.records import JobRecord, Records
+from batch_scoring.jobs.specs import State
+from tests.jobs.backends.dask.dask_cluster import PROJECT
 
 
 class QuickDask(DaskBackend):
@@ -23,7 +23,7 @@ class QuickDask(DaskBackend):
         self.how = how
 
     def _arguments(self, spec):
-        return ("-m", "tests.cluster.dask_jobs", self._data, spec.run, spec.name, self.how)
+        return ("-m", "tests.jobs.backends.dask.dask_jobs", self._data, spec.run, spec.name, self.how)
 
 
 def executions(data):

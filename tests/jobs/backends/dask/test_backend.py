@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from batch_scoring.cluster.dask_settings import DaskSettings
-from batch_scoring.cluster.jobs import NodeCounts, State
-from batch_scoring.cluster.planning import Sharding, plan_jobs
-from batch_scoring.cluster.records import Records
-from batch_scoring.cluster.settings import JobsParameters
-from batch_scoring.fleet.errors import InputError
-from tests.cluster.dask_cluster import DaskCluster, is_alive, wait_for
-from tests.cluster.dask_jobs import QuickDask, executions
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.backends.dask.settings import DaskSettings
+from batch_scoring.jobs.planning import Sharding, plan_jobs
+from batch_scoring.jobs.records import Records
+from batch_scoring.jobs.settings import JobsParameters
+from batch_scoring.jobs.specs import NodeCounts, State
+from tests.jobs.backends.dask.dask_cluster import DaskCluster, is_alive, wait_for
+from tests.jobs.backends.dask.dask_jobs import QuickDask, executions
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dask")]
 
@@ -264,7 +264,7 @@ def test_workers_of_the_command_run_the_jobs_to_their_end(data):
 
 
 def test_nobody_at_the_address_is_one_sentence(data, monkeypatch):
-    monkeypatch.setattr("batch_scoring.cluster.dask_connection.CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr("batch_scoring.jobs.backends.dask.connection.CONNECT_SECONDS", 1.0)
     settings = JobsParameters(backend="dask", dask=DaskSettings(scheduler="tcp://127.0.0.1:1"))
     with pytest.raises(InputError, match=r"nobody answers at tcp://127.0.0.1:1 within 1 s"):
         QuickDask(data, settings).ensure()

@@ -11,15 +11,15 @@ from datetime import UTC, datetime
 import psutil
 import pytest
 
-from batch_scoring.cluster import scheduler
-from batch_scoring.cluster.dask import DaskBackend
-from batch_scoring.cluster.dask_settings import DaskSettings
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.records import Records
-from batch_scoring.cluster.settings import JobsParameters
-from batch_scoring.cluster.workspace import Workspace as Data
-from tests.cluster.dask_cluster import DaskCluster, is_alive, two_hosts, wait_for
+from batch_scoring.jobs import scheduler
+from batch_scoring.jobs.backends.dask.backend import DaskBackend
+from batch_scoring.jobs.backends.dask.settings import DaskSettings
+from batch_scoring.jobs.records import Records
+from batch_scoring.jobs.settings import JobsParameters
+from batch_scoring.jobs.specs import State
+from batch_scoring.jobs.workspace import Workspace as Data
 from tests.end_to_end.workspaces import PROJECT, Workspace
+from tests.jobs.backends.dask.dask_cluster import DaskCluster, is_alive, two_hosts, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dask")]
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from batch_scoring.cluster.dask_status import status_from, stays
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.records import JobRecord
+from batch_scoring.jobs.backends.dask.statuses import status_from, stays
+from batch_scoring.jobs.records import JobRecord
+from batch_scoring.jobs.specs import State
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
+from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
 
 # The service samples its variables every 30 seconds; samples come late, so one minute may have none.
 _FRESH_MINUTES = 2

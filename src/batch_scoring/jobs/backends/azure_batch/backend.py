@@ -15,18 +15,23 @@ from typing import Any
 from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from batch_scoring.cluster.azure_batch.autoscale import autoscale_formula
-from batch_scoring.cluster.azure_batch.client import open_client
-from batch_scoring.cluster.azure_batch.errors import clear_errors, error_code
-from batch_scoring.cluster.azure_batch.management import create_pool
-from batch_scoring.cluster.azure_batch.requests import OUTPUTS, job_request, pool_request, task_request
-from batch_scoring.cluster.azure_batch.runs import job_ids_filter, next_job_id, of_run
-from batch_scoring.cluster.azure_batch.statuses import SELECTED, node_counts, task_status
-from batch_scoring.cluster.azure_batch.tasks import add_tasks, last_of_file
-from batch_scoring.cluster.jobs import JobSpec, JobStatus, NodeCounts, State
-from batch_scoring.cluster.records import Records
-from batch_scoring.cluster.settings import JobsParameters
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
+from batch_scoring.jobs.backends.azure_batch.client import open_client
+from batch_scoring.jobs.backends.azure_batch.errors import clear_errors, error_code
+from batch_scoring.jobs.backends.azure_batch.management import create_pool
+from batch_scoring.jobs.backends.azure_batch.requests import (
+    OUTPUTS,
+    job_request,
+    pool_request,
+    task_request,
+)
+from batch_scoring.jobs.backends.azure_batch.runs import job_ids_filter, next_job_id, of_run
+from batch_scoring.jobs.backends.azure_batch.statuses import SELECTED, node_counts, task_status
+from batch_scoring.jobs.backends.azure_batch.tasks import add_tasks, last_of_file
+from batch_scoring.jobs.records import Records
+from batch_scoring.jobs.settings import JobsParameters
+from batch_scoring.jobs.specs import JobSpec, JobStatus, NodeCounts, State
 from batch_scoring.storage import is_remote
 
 log = logging.getLogger(__name__)

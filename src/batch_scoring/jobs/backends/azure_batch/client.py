@@ -9,8 +9,8 @@ from azure.batch import BatchClient
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.pipeline.policies import RetryPolicy
 
-from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
 
 # The names that Azure's own command line reads.
 KEY_VARIABLE, ACCOUNT_VARIABLE = "AZURE_BATCH_ACCESS_KEY", "AZURE_BATCH_ACCOUNT"

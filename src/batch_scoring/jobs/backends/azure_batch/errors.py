@@ -13,8 +13,8 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
-from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
 
 # The service's names for what is used up, and what may be asked for.
 _QUOTAS = {

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from batch_scoring.cluster.azure_batch.autoscale import autoscale_formula
-from batch_scoring.cluster.azure_batch.settings import AzureBatchSettings
-from batch_scoring.cluster.jobs import JOBS_FOLDER, JobSpec
-from batch_scoring.cluster.settings import JobsParameters
+from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
+from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
+from batch_scoring.jobs.settings import JobsParameters
+from batch_scoring.jobs.specs import JOBS_FOLDER, JobSpec
 from batch_scoring.storage import is_remote
 from batch_scoring.storage.location import Location
 

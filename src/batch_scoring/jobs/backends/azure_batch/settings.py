@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
 
 # The service takes no shorter and no longer interval between two evaluations of the formula.
 _SHORTEST, _LONGEST = timedelta(minutes=5), timedelta(hours=168)

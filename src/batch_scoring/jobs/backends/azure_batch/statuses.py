@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from batch_scoring.cluster.jobs import JobStatus, NodeCounts, State
+from batch_scoring.jobs.specs import JobStatus, NodeCounts, State
 
 if TYPE_CHECKING:
     from azure.batch.models import BatchJob, BatchNodeCounts, BatchPoolNodeCounts, BatchTask
@@ -63,7 +63,7 @@ def _ended(task: BatchTask, max_wall_time: timedelta) -> tuple[State, str]:
     if ran >= max_wall_time * _ALMOST and name != "FailureExitCode":
         return State.FAILED, f"took longer than jobs.max_wall_time, {max_wall_time.total_seconds():,.0f} s"
     if name == ENDED_FROM_OUTSIDE:
-        return State.CANCELLED, "it was told to end"
+        return State.CANCELLED, "cancelled"
     if name == "FailureExitCode" or failure is None:
         return State.FAILED, f"its container ended with exit code {info.exit_code}"
     details = [f"{one.name}: {one.value}" for one in failure.details or []]

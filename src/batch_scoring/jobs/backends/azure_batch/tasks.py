@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from azure.batch import BatchClient, models
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
 
 # The service takes no more at once.
 CHUNK = 100

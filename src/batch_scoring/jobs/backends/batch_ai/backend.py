@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.mgmt.batchai import models
 
-from batch_scoring.cluster.batch_ai import requests
-from batch_scoring.cluster.batch_ai.attempts import Attempt, last_attempts
-from batch_scoring.cluster.batch_ai.failures import clear_errors, errors_of, final_state
-from batch_scoring.cluster.batch_ai.output import STDOUTERR, read_output
-from batch_scoring.cluster.batch_ai.service import Resources, connect
-from batch_scoring.cluster.jobs import JobSpec, JobStatus, NodeCounts, State
-from batch_scoring.cluster.records import Records
-from batch_scoring.cluster.settings import JobsParameters
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.backends.batch_ai import requests
+from batch_scoring.jobs.backends.batch_ai.attempts import Attempt, last_attempts
+from batch_scoring.jobs.backends.batch_ai.client import Resources, connect
+from batch_scoring.jobs.backends.batch_ai.errors import clear_errors, errors_of, final_state
+from batch_scoring.jobs.backends.batch_ai.output import STDOUTERR, read_output
+from batch_scoring.jobs.records import Records
+from batch_scoring.jobs.settings import JobsParameters
+from batch_scoring.jobs.specs import JobSpec, JobStatus, NodeCounts, State
 from batch_scoring.storage import is_remote
 
 T = TypeVar("T")

@@ -10,11 +10,11 @@ from typing import Any
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.mgmt.batchai import BatchAI, models
 
-from batch_scoring.cluster.batch_ai import requests
-from batch_scoring.cluster.batch_ai.failures import clear_errors, errors_of
-from batch_scoring.cluster.batch_ai.settings import BatchAISettings
-from batch_scoring.cluster.resource_manager import BoundedRetry
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.cloud.retry import BoundedRetry
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.backends.batch_ai import requests
+from batch_scoring.jobs.backends.batch_ai.errors import clear_errors, errors_of
+from batch_scoring.jobs.backends.batch_ai.settings import BatchAISettings
 
 log = logging.getLogger(__name__)
 

@@ -15,10 +15,10 @@ from azure.core.exceptions import (
 )
 from azure.mgmt.batchai import models
 
-from batch_scoring.cluster.batch_ai.requests import TIMED_OUT
-from batch_scoring.cluster.batch_ai.settings import BatchAISettings
-from batch_scoring.cluster.jobs import State
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.backends.batch_ai.requests import TIMED_OUT
+from batch_scoring.jobs.backends.batch_ai.settings import BatchAISettings
+from batch_scoring.jobs.specs import State
 
 _AGAIN = "nothing is lost: submit again"
 
@@ -117,7 +117,7 @@ def final_state(job: models.Job) -> tuple[State, str]:
     told = errors_of(info.errors if info is not None else None)
     words = told.lower()
     if "terminat" in words and "wall" not in words:
-        return State.CANCELLED, "it was told to end"
+        return State.CANCELLED, "cancelled"
     if "wall" in words or code == TIMED_OUT:
         return State.FAILED, "took longer than jobs.max_wall_time"
     if "container" in words or "image" in words:

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 from azure.mgmt.batchai import models
 
-from batch_scoring.cluster.batch_ai.settings import BatchAISettings, ClusterSettings
-from batch_scoring.cluster.batch_ai.volumes import MOUNT_ROOTS, Volume
-from batch_scoring.cluster.jobs import JobSpec
+from batch_scoring.jobs.backends.batch_ai.settings import BatchAISettings, ClusterSettings
+from batch_scoring.jobs.backends.batch_ai.volumes import MOUNT_ROOTS, Volume
+from batch_scoring.jobs.specs import JobSpec
 
 # Kept back from a job that is told to end, until it is killed.
 _GRACE_SECONDS = 10
@@ -152,8 +152,8 @@ def command_line(spec: JobSpec, data: str, env: str | None, max_wall_time: timed
     --------
     >>> from datetime import UTC, datetime
     >>> spec = JobSpec("r", "n", "score", datetime(2026, 1, 5, tzinfo=UTC), ("a",))
-    >>> command_line(spec, "$AZ_BATCHAI_MOUNT_ROOT/fleet", None, timedelta(minutes=1), 2)[:96]
-    'for try in 1 2 3; do timeout -k 10 60 python -m batch_scoring.cluster.execute --data \'\'"$AZ_BATC'
+    >>> command_line(spec, "$AZ_BATCHAI_MOUNT_ROOT/fleet", None, timedelta(minutes=1), 2)[:79]
+    'for try in 1 2 3; do timeout -k 10 60 python -m batch_scoring.jobs.run_job --data'
     """
     arguments = shlex.join(spec.arguments(_DATA, env)).replace(_DATA, _in_single_quotes(data))
     seconds = f"{max_wall_time.total_seconds():g}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from batch_scoring.cluster.batch_ai.volumes import MOUNT_ROOTS, Volume, read_volumes
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.backends.batch_ai.volumes import MOUNT_ROOTS, Volume, read_volumes
 
 # What the service takes for the name of a workspace, a cluster, a file server or an experiment.
 _NAME = re.compile(r"[-\w]{1,64}", re.ASCII)
@@ -116,7 +116,7 @@ class BatchAISettings:
     data : str or None
         The workspace as the nodes see it, which may begin with ``$AZ_BATCHAI_MOUNT_ROOT/``; None: as here.
     mounts : list of dict
-        See :func:`batch_scoring.cluster.batch_ai.volumes.read_volumes`.
+        See :func:`batch_scoring.jobs.backends.batch_ai.volumes.read_volumes`.
     logs : str or None
         Where the service writes what jobs print: a folder on a mount.
     environment, secrets : dict of str to str

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from batch_scoring.fleet.errors import InputError
-from batch_scoring.parameters import read_parameters
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import read_parameters
 
 # Where the service mounts what belongs to the cluster, and what belongs to a job.
 MOUNT_ROOTS = {"cluster": "$AZ_BATCHAI_MOUNT_ROOT", "job": "$AZ_BATCHAI_JOB_MOUNT_ROOT"}

@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batch_scoring.cluster.dask_connection import CONNECT_SECONDS, connect, why_it_failed
-from batch_scoring.cluster.dask_status import FORGOTTEN, status_from, stays
-from batch_scoring.cluster.dask_task import Job, run_job
-from batch_scoring.cluster.jobs import JobSpec, JobStatus, NodeCounts, State
-from batch_scoring.cluster.local import LocalBackend
-from batch_scoring.cluster.records import JobRecord, Records
-from batch_scoring.cluster.settings import JobsParameters
+from batch_scoring.jobs.backends.dask.connection import CONNECT_SECONDS, connect, why_it_failed
+from batch_scoring.jobs.backends.dask.statuses import FORGOTTEN, status_from, stays
+from batch_scoring.jobs.backends.dask.task import Job, run_job
+from batch_scoring.jobs.local_processes import cancel_processes, recent, recorded_statuses
+from batch_scoring.jobs.records import JobRecord, Records
+from batch_scoring.jobs.settings import JobsParameters
+from batch_scoring.jobs.specs import JobSpec, JobStatus, NodeCounts, State
 from batch_scoring.storage import is_remote
 
 if TYPE_CHECKING:
@@ -51,8 +51,6 @@ class DaskBackend:
         self._data = data if is_remote(data) else str((project / data).resolve())
         self._env, self._settings, self._project = env, settings, project
         self._records = Records(self._data)
-        # Tells of the jobs of workers of another process of this machine, as they are its processes.
-        self._local = LocalBackend(self._data, env, settings, project)
         # Workers of this command go with it.
         self.submits_to_the_end = settings.dask.scheduler is None
         self._known: Client | None = None
@@ -81,10 +79,10 @@ class DaskBackend:
     def statuses(self, run: str, since: datetime | None = None) -> list[JobStatus]:
         """What Dask knows of the jobs, and what they wrote of themselves."""
         if not self._can_ask:
-            return self._local.statuses(run, since)
+            # Workers of another process of this machine: what they run are its processes.
+            return recent(recorded_statuses(self._records, run), since)
         found = self._ask(self._client(), run, self._planned(run))
-        recent = [one for one in found if since is None or one.changed is None or one.changed >= since]
-        return sorted(recent, key=lambda one: one.name)
+        return recent(found, since)
 
     def nodes(self) -> NodeCounts | None:
         """The workers; None before any are there."""
@@ -105,7 +103,7 @@ class DaskBackend:
     def cancel(self, run: str, names: Sequence[str]) -> None:
         """Take these jobs from Dask; a worker that runs one ends it."""
         if not self._can_ask:
-            self._local.cancel(run, names)
+            cancel_processes(self._records, run, names)
             return
         client = self._client()
         states = self._states(client, run, names)
@@ -268,5 +266,5 @@ class DaskBackend:
     def _note_cancelled(self, run: str, name: str, record: JobRecord | None) -> None:
         now = datetime.now(UTC)
         base = record or JobRecord(run, name, State.CANCELLED, 0)
-        ended = replace(base, state=State.CANCELLED, reason="it was told to end", ended=now)
+        ended = replace(base, state=State.CANCELLED, reason="cancelled", ended=now)
         self._records.write_record(ended)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from batch_scoring.cluster.dask_task import JobError
-from batch_scoring.cluster.settings import JobsParameters
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.backends.dask.task import JobError
+from batch_scoring.jobs.settings import JobsParameters
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from batch_scoring.fleet.errors import InputError
+from batch_scoring.core.errors import InputError
 
 
 @dataclass(frozen=True)

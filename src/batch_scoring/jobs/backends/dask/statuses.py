@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from batch_scoring.cluster.jobs import JobStatus, State
-from batch_scoring.cluster.local import status_of
-from batch_scoring.cluster.records import JobRecord
+from batch_scoring.jobs.local_processes import status_of
+from batch_scoring.jobs.records import JobRecord
+from batch_scoring.jobs.specs import JobStatus, State
 
 FORGOTTEN = "Dask gave it up, and has forgotten why"
 _LOST = (

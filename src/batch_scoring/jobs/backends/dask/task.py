@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from batch_scoring.cluster.execute import why
-from batch_scoring.cluster.jobs import State
-from batch_scoring.cluster.records import JobRecord, Records
+from batch_scoring.core.processes import end_group
+from batch_scoring.jobs.records import JobRecord, Records
+from batch_scoring.jobs.run_job import why
+from batch_scoring.jobs.specs import State
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 # What a job that is told to end may still take to end by itself.
@@ -83,7 +82,7 @@ def run_job(job: Job) -> str:
         return str(worker.address)
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "batch_scoring.cluster.tethered", *job.arguments],
+            [sys.executable, "-m", "batch_scoring.jobs.tether", *job.arguments],
             cwd=job.project,
             stdin=subprocess.PIPE,  # the tether, see there
             stdout=subprocess.DEVNULL,
@@ -125,16 +124,9 @@ def _wait(process: subprocess.Popen[bytes], deadline: float) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a job's process group, politely and then not, where it has not ended."""
+    """End a job's process group, and let go of its tether."""
     assert process.stdin is not None
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_SECONDS)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    end_group(process, _GRACE_SECONDS)
     process.stdin.close()
 
 

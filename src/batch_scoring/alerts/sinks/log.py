@@ -1,0 +1,22 @@
+"""The plainest sink: a line of the log."""
+
+from __future__ import annotations
+
+import logging
+
+from batch_scoring.alerts.sinks.base import Message, logger
+
+
+class LogSink:
+    """A line of the log; a warning where an incident opens."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def send(self, message: Message) -> None:
+        """Write the line."""
+        level = logging.WARNING if message["change"] == "opened" else logging.INFO
+        logger.log(level, "%s", message["text"])
+
+    def close(self) -> None:
+        """Nothing to let go of."""

@@ -1,0 +1,94 @@
+"""What the commands share: errors in one line, and groups that are imported when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import click
+
+from batch_scoring.core.errors import FAILED, OVERTAKEN, InputError, OvertakenError
+
+
+class Failure(click.ClickException):
+    """Ends a command with one line."""
+
+    exit_code = FAILED
+
+
+class Overtaken(Failure):
+    """Ends a command that is to be run again."""
+
+    exit_code = OVERTAKEN
+
+
+class OneLineErrors(click.Command):
+    """A command that shows what a person can mend as one line instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; exit with 1 and one line when a person can mend what went wrong."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            cause = mendable_cause(error)
+            if cause is None:
+                raise
+            raise (Overtaken if isinstance(cause, OvertakenError) else Failure)(str(cause)) from error
+
+
+def mendable_cause(error: BaseException | None) -> InputError | None:
+    """The InputError that an exception is or was raised from; Kedro wraps those of datasets."""
+    while error is not None and not isinstance(error, InputError):
+        error = error.__cause__
+    return error
+
+
+class LazyGroup(click.Group):
+    """A group of commands whose module is imported when one of them is asked for."""
+
+    def __init__(self, name: str, module: str, help: str) -> None:
+        super().__init__(name, help=help)
+        self._module = module
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands."""
+        return self._group().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Find a command by its name."""
+        return self._group().get_command(ctx, cmd_name)
+
+    def _group(self) -> click.Group:
+        group: click.Group = getattr(import_module(self._module), self.name or "")
+        return group
+
+
+Option = Callable[[Callable[..., None]], Callable[..., None]]
+
+DATA = click.option("--data", metavar="FOLDER", help="The folder of the data; default: the catalog's.")
+ENV = click.option("--env", "-e", metavar="ENV", help="Kedro configuration environment.")
+AZURE_ENV = click.option(
+    "--env", "-e", metavar="ENV", default="azure", show_default=True, help="Kedro environment."
+)
+BACKEND = click.option("--backend", metavar="NAME", help="The engine; default: jobs.backend.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def command(name: str, *options: Option) -> Callable[[Callable[..., None]], click.Command]:
+    """Make a command that shows what a person can mend as one line.
+
+    Parameters
+    ----------
+    name : str
+        What a person types.
+    *options
+        Options that other commands have, too, such as :data:`ENV`.
+    """
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        for option in options:
+            function = option(function)
+        return click.command(name, cls=OneLineErrors)(function)
+
+    return decorate

@@ -1,0 +1,38 @@
+"""`kedro run`, with ids kept as text and errors in one line."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import click
+from kedro.framework.cli.project import run as kedro_run
+
+from batch_scoring.cli.command import OneLineErrors
+from batch_scoring.core.garbage import collector
+from batch_scoring.core.run_params import split_params
+
+
+class RunCommand(OneLineErrors):
+    """`kedro run`: the garbage collector rests until the first node, see ``hooks``."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Start with the collector at rest; leave it awake, whatever happens."""
+        collector.rest()
+        try:
+            return super().invoke(ctx)
+        finally:
+            collector.wake()
+
+
+def _run_command() -> click.Command:
+    command = copy.copy(kedro_run)
+    command.params = [copy.copy(option) for option in kedro_run.params]
+    for option in command.params:
+        if option.name == "params":
+            option.callback = split_params
+    command.__class__ = RunCommand
+    return command
+
+
+run = _run_command()

@@ -1,0 +1,1 @@
+"""What every Azure client shares: credentials, retries, no secrets in logs."""

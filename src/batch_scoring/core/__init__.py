@@ -1,0 +1,1 @@
+"""Errors, ids, moments, parameters and text: what every other package may use."""

@@ -1,0 +1,66 @@
+"""Read ``--params``: ids keep their text, everything else is read as Kedro reads it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+from omegaconf import OmegaConf
+
+ID_PARAMETERS = ("device", "sensor")
+
+
+def split_params(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Read ``--params``; ids keep their text, everything else is read as Kedro reads it.
+
+    Kedro reads ``device=007`` as the number 7. Here ``device=007``, ``device=7`` and ``device=7.0``
+    are three ids. ``device=[7,8]`` and ``device=7,device=8`` are lists; quotes protect
+    commas and brackets in an id. Other parameters may be lists too, which Kedro would cut apart.
+
+    Examples
+    --------
+    >>> split_params(None, None, 'device=007,sensor=["a,b",c]')
+    {'device': '007', 'sensor': ['a,b', 'c']}
+    """
+    if isinstance(value, dict):
+        return value
+    ids: dict[str, list[str]] = {}
+    rest = []
+    for item in split_outside_quotes(value):
+        key, equals, text = item.partition("=")
+        if equals and key.strip() in ID_PARAMETERS:
+            ids.setdefault(key.strip(), []).extend(_read_id_list(text))
+        else:
+            rest.append(item)
+    selected = {key: texts[0] if len(texts) == 1 else texts for key, texts in ids.items()}
+    return _read_dotlist(ctx, rest) | selected
+
+
+def _read_dotlist(ctx: click.Context, items: list[str]) -> dict[str, Any]:
+    """Read ``key.subkey=value`` items, values as YAML, as Kedro does."""
+    for item in items:
+        key, equals, _ = item.partition("=")
+        if not equals or not key.strip():
+            ctx.fail(f"--params: {item!r} is not key=value; items are separated by commas")
+    params: Any = OmegaConf.to_container(OmegaConf.from_dotlist(items))
+    return dict(params)
+
+
+def split_outside_quotes(text: str) -> list[str]:
+    """Split at the commas that are neither in quotes nor in brackets or braces."""
+    in_brackets = r"""\[(?:"[^"]*"|'[^']*'|[^\]"'])*\]|\{(?:"[^"]*"|'[^']*'|[^}"'])*\}"""
+    items = re.findall(rf"""(?:"[^"]*"|'[^']*'|{in_brackets}|[^,])+""", text)
+    return [item.strip() for item in items if item.strip()]
+
+
+def _read_id_list(text: str) -> list[str]:
+    text = text.strip()
+    if text.startswith("[") and text.endswith("]"):
+        return [_unquote(item) for item in split_outside_quotes(text[1:-1])]
+    return [_unquote(text)]
+
+
+def _unquote(text: str) -> str:
+    text = text.strip()
+    return text[1:-1] if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'" else text

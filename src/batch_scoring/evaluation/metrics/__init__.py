@@ -1,0 +1,1 @@
+"""Compare verdicts with known events: arrays in, figures out."""

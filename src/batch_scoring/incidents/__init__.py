@@ -1,0 +1,1 @@
+"""Join anomalous windows to incidents, and rank those of devices."""

@@ -1,0 +1,1 @@
+"""Turn files and events into clean readings."""

@@ -1,0 +1,65 @@
+"""Jobs that are processes of this machine, as their records show them: whichever engine started them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from batch_scoring.jobs.records import JobRecord, Records
+from batch_scoring.jobs.specs import JobStatus, State
+
+_CANCELLED = "cancelled"
+
+
+def status_of(record: JobRecord) -> JobStatus:
+    """What a record says of a job; one whose process is gone has failed."""
+    state, reason = record.state, record.reason
+    if state is State.RUNNING and record.host == socket.gethostname() and not is_alive(record):
+        state, reason = State.FAILED, "its process is gone: it was killed, or the machine went down"
+    if record.exit_code == 128 + signal.SIGTERM:
+        state, reason = State.CANCELLED, _CANCELLED
+    times = (record.started, record.started, record.ended)
+    return JobStatus(
+        *(record.name, state, reason, record.exit_code, *times, record.host),
+        changed=record.ended or record.started,
+    )
+
+
+def is_alive(record: JobRecord) -> bool:
+    """Whether the process of a job of this machine is still running it."""
+    if record.host != socket.gethostname() or record.state is not State.RUNNING:
+        return False
+    try:
+        command = Path(f"/proc/{record.pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return record.name.encode() in command.split(b"\0")
+
+
+def recorded_statuses(records: Records, run: str) -> list[JobStatus]:
+    """The status of each job of a run that has written a record."""
+    return [status_of(record) for record in records.all_records(run).values()]
+
+
+def cancel_processes(records: Records, run: str, names: Sequence[str]) -> None:
+    """End these jobs, also those that another scheduler of this machine started or has yet to start."""
+    for name in names:
+        record = records.record(run, name)
+        if record is not None and is_alive(record):
+            with suppress(ProcessLookupError):
+                os.kill(record.pid, signal.SIGTERM)
+        elif record is None:
+            now = datetime.now(UTC)
+            cancelled = JobRecord(run, name, State.CANCELLED, 0, reason=_CANCELLED, ended=now)
+            records.write_record(cancelled)
+
+
+def recent(statuses: Sequence[JobStatus], since: datetime | None) -> list[JobStatus]:
+    """Those that may have changed since a moment, by name."""
+    kept = [one for one in statuses if since is None or one.changed is None or one.changed >= since]
+    return sorted(kept, key=lambda one: one.name)

@@ -1,0 +1,1 @@
+"""Versions of models: published, staged, tracked and imported."""

@@ -1,0 +1,1 @@
+"""Find the windows that need a score, and score a partition."""

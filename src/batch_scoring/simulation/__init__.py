@@ -1,0 +1,1 @@
+"""Simulate a fleet of devices with labelled faults."""

@@ -1,0 +1,56 @@
+"""How often and how long Blob Storage is asked again: five times, within half a minute."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
+from azure.core.pipeline.transport import RequestsTransport
+from azure.storage.blob import ExponentialRetry
+
+RETRIES = 5
+# Doubled each time: 0.8, 1.6, 3.2, 6.4 and 12.8 seconds.
+FIRST_WAIT_SECONDS = 0.8
+KEPT_CONNECTIONS = 64
+
+
+class BoundedRetry(ExponentialRetry):  # type: ignore[misc]
+    """The SDK's policy (5xx, 408, broken connections) with shorter waits; its own first one is 18 s."""
+
+    def __init__(self) -> None:
+        kinds = {f"retry_{kind}": RETRIES for kind in ("total", "connect", "read", "status")}
+        super().__init__(**kinds)
+
+    def increment(
+        self, settings: dict[str, Any], request: Any, response: Any = None, error: Any = None
+    ) -> bool:
+        """Count a failure; False where it makes no sense to try again: nobody signs in meanwhile."""
+        if isinstance(error, ClientAuthenticationError):
+            return False
+        return bool(super().increment(settings, request, response, error))
+
+    def get_backoff_time(self, settings: dict[str, Any]) -> float:
+        """Seconds to wait before the next try; spread, so that jobs do not come back all at once."""
+        import random
+
+        wait: float = FIRST_WAIT_SECONDS * 2 ** (settings["count"] - 1)
+        return wait * random.uniform(0.75, 1.25)
+
+
+class Transport(RequestsTransport):  # type: ignore[misc]
+    """Makes 429 an error that the retry policy sees; the SDK takes it for an answer.
+
+    It keeps as many connections as there may be threads; with fewer, urllib3 warns of each it closes.
+    """
+
+    def _init_session(self, session: Any) -> None:
+        super()._init_session(session)
+        for adapter in session.adapters.values():
+            adapter.init_poolmanager(KEPT_CONNECTIONS, KEPT_CONNECTIONS)
+
+    def send(self, request: Any, **options: Any) -> Any:
+        """Send the request; raises HttpResponseError for 429."""
+        response = super().send(request, **options)
+        if response.status_code == 429:
+            raise HttpResponseError(response=response)
+        return response

@@ -1,0 +1,67 @@
+"""Open Parquet files lazily; save them whole or not at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.stopwatch import stopwatch
+from batch_scoring.storage import Folder
+from batch_scoring.tables.row_groups import in_row_groups
+from batch_scoring.tables.streams import Stream
+
+
+def open_parquet(folder: Folder, name: str, source: Any = None) -> pq.ParquetFile:
+    """Open a Parquet file; only its footer is read.
+
+    Parameters
+    ----------
+    folder : Folder
+    name : str
+    source : path or file, optional
+        What ``folder.open_ranges`` gave for it.
+
+    Raises
+    ------
+    InputError
+        When it is not there or no Parquet.
+    """
+    try:
+        # Buffered ahead, all that was read of a file would stay in memory until it is closed.
+        with stopwatch.during("read"):
+            return pq.ParquetFile(folder.open_ranges(name) if source is None else source, pre_buffer=False)
+    except FileNotFoundError:
+        raise InputError(
+            f"{folder.path(name)}: there is no such file yet; run the pipelines that come before this one "
+            "first"
+        ) from None
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            f"{folder.path(name)}: not a readable Parquet file ({error}); delete it and run again"
+        ) from error
+
+
+def save_parquet(folder: Folder, name: str, data: pa.Table | Stream) -> None:
+    """Write rows as a Parquet file that appears whole or not at all.
+
+    Raises
+    ------
+    InputError
+        When another run is writing it.
+    """
+    stream = data if isinstance(data, Stream) else Stream(data.schema, iter([data]))
+    # Numbers hardly repeat: a dictionary of them takes three times as long and a fifth more space.
+    texts = [field.name for field in stream.schema if pa.types.is_string(field.type)]
+    batches = stopwatch.waiting("write", stream.batches)
+    with (
+        stopwatch.during("write"),
+        folder.writing(name) as file,
+        pq.ParquetWriter(file.name, stream.schema, compression="zstd", use_dictionary=texts) as out,
+    ):
+        for rows in in_row_groups(batches):
+            out.write_table(rows, row_group_size=rows.num_rows)
+        if stream.metadata:
+            out.add_key_value_metadata(stream.metadata)

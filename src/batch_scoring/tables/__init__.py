@@ -1,0 +1,1 @@
+"""Schemas of the stored tables, and what turns them into arrays."""

@@ -1,0 +1,1 @@
+"""Choose the windows to train on, and promote what is better."""

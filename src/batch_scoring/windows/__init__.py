@@ -1,0 +1,1 @@
+"""Group readings into windows and compute their features."""
