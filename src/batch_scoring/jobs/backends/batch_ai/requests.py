@@ -152,8 +152,8 @@ def command_line(spec: JobSpec, data: str, env: str | None, max_wall_time: timed
     --------
     >>> from datetime import UTC, datetime
     >>> spec = JobSpec("r", "n", "score", datetime(2026, 1, 5, tzinfo=UTC), ("a",))
-    >>> command_line(spec, "$AZ_BATCHAI_MOUNT_ROOT/fleet", None, timedelta(minutes=1), 2)[:79]
-    'for try in 1 2 3; do timeout -k 10 60 python -m batch_scoring.jobs.run_job --data'
+    >>> command_line(spec, "$AZ_BATCHAI_MOUNT_ROOT/fleet", None, timedelta(minutes=1), 2)[:75]
+    'for try in 1 2 3; do timeout -k 10 60 python -m batch_scoring.jobs.run_job '
     """
     arguments = shlex.join(spec.arguments(_DATA, env)).replace(_DATA, _in_single_quotes(data))
     seconds = f"{max_wall_time.total_seconds():g}"
