@@ -14,7 +14,7 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.fleet_models import TrackedFleetModels
 from batch_scoring.registry import tracking
 from batch_scoring.registry.published import load_published
-from batch_scoring.registry.tracking import list_versions, promotion, register, runs
+from batch_scoring.registry.tracking import list_versions, promotion, registration, runs
 from batch_scoring.training.result import BY_HAND, PROMOTED, REFUSED, Decision
 from tests.fleet_models import make_training
 
@@ -239,7 +239,7 @@ def test_a_refusal_killed_at_any_step_and_repeated_ends_the_same(open_dataset, m
 
 STEPS = [
     (runs.TrainingRun, "log"),
-    (register, "_upload"),
+    (registration, "_upload"),
     ("client", "create_model_version"),
     ("client", "log_model_artifacts"),
     ("client", "set_registered_model_alias"),
@@ -316,3 +316,33 @@ def test_a_registered_model_of_somebody_else_is_left_alone(open_dataset):
     assert "that batch_scoring did not make" in str(raised.value.__cause__)
     assert dataset.load() == {}
     tracking.fail_open_runs()
+
+
+@pytest.mark.parametrize("_", range(2))
+def test_two_runs_of_the_same_training_at_once_make_one_version(open_dataset, tmp_path, _):
+    code = f"""
+from batch_scoring.datasets.fleet_models import TrackedFleetModels
+from tests.fleet_models import make_training
+dataset = TrackedFleetModels({str(tmp_path)!r})
+dataset.store
+input()
+dataset.save({{"vibration": make_training("vibration")}})
+dataset.confirm()
+"""
+    runs = [subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) for _ in range(2)]
+    for run in runs:
+        assert run.stdin is not None
+        run.stdin.write(b"\n")
+        run.stdin.close()
+    assert [run.wait() for run in runs] == [0, 0]
+    assert versions_of(open_dataset()) == [("1", ("champion",))]
+
+
+def test_on_a_server_the_first_of_two_equal_versions_stays(open_dataset, monkeypatch):
+    first = train(open_dataset(), make_training("vibration"))
+    (kept,) = list_versions(first.store, "vibration")
+    # As if the other run had looked before the first one registered: a server has no lock to wait for.
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking, "find_version", lambda *_: None)
+        train(open_dataset(), make_training("vibration"))
+    assert [one.version for one in list_versions(first.store, "vibration")] == [kept.version]

@@ -12,7 +12,12 @@ from kedro.io import AbstractDataset
 
 from batch_scoring.datasets.tracking_place import TrackingPlace
 from batch_scoring.registry import tracking
-from batch_scoring.registry.published import PublishedModel, list_published, load_published
+from batch_scoring.registry.published import (
+    PublishedModel,
+    list_published,
+    load_published,
+    warn_of_interrupted_promotions,
+)
 from batch_scoring.registry.staged import PreviousVersion, StagedTrainings, loaders
 from batch_scoring.storage import join, open_folder
 from batch_scoring.training.result import PROMOTED, Training
@@ -129,17 +134,18 @@ class TrackedFleetModels(
 
     def _save_training(self, training: Training) -> None:
         models = None
-        version = tracking.find_version(self.store, training.sensor, training.fingerprint)
-        if version is None:
-            run = self._open_run()
-            run.log(training)
-            models = training.models
-            version = tracking.register(
-                self.store, run.run_id, models, training.fingerprint, training.decision
-            )
-            log.info("sensor %r: %d models, version %s", version.sensor, models.n_models, version.version)
-        else:
-            log.info("sensor %r: nothing new, version %s stays", version.sensor, version.version)
+        with tracking.exclusive(self.store.uri):  # of two runs with the same training, one makes the version
+            version = tracking.find_version(self.store, training.sensor, training.fingerprint)
+            if version is None:
+                run = self._open_run()
+                run.log(training)
+                models = training.models
+                version = tracking.register(
+                    self.store, run.run_id, models, training.fingerprint, training.decision
+                )
+                log.info("sensor %r: %d models, version %s", version.sensor, models.n_models, version.version)
+            else:
+                log.info("sensor %r: nothing new, version %s stays", version.sensor, version.version)
         tracking.record_decision(self.store, version, training.decision)
         if self.promote and training.decision.verdict == PROMOTED:
             tracking.promote_trained(self.store, self.published, version, models)
@@ -180,4 +186,5 @@ class FleetModels(TrackedFleetModels):
         pins = self._pinned
         if pins is None:
             pins = dict.fromkeys(list_published(self.published), "")
+            warn_of_interrupted_promotions(self.published)
         return {sensor: partial(load_published, self.published, sensor, pin) for sensor, pin in pins.items()}

@@ -45,13 +45,11 @@ class TrackingPlace:
         Raises
         ------
         InputError
-            When the data lies in Blob Storage and no server is named.
+            When the data lies in Blob Storage and no server is named, or the database is gone while the
+            models that it numbered are there.
         """
-        if not self.named:
-            raise InputError(
-                f"{self.path}: an MLflow database cannot lie in Blob Storage; name a tracking server in "
-                "MLFLOW_TRACKING_URI"
-            )
+        self._require_named()
+        tracking.require_intact(self.named, self.artifacts)
         return self.named
 
     @property
@@ -59,4 +57,12 @@ class TrackingPlace:
         """Folder of a database's artifacts; a server has its own. With the data elsewhere, beside it."""
         if not is_remote(self.path):
             return join(self.path, "mlflow", "artifacts")
-        return f"{self.uri.removeprefix('sqlite:///').rpartition('/')[0]}/artifacts"
+        self._require_named()
+        return f"{self.named.removeprefix('sqlite:///').rpartition('/')[0]}/artifacts"
+
+    def _require_named(self) -> None:
+        if not self.named:
+            raise InputError(
+                f"{self.path}: an MLflow database cannot lie in Blob Storage; name a tracking server in "
+                "MLFLOW_TRACKING_URI"
+            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +19,13 @@ from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.model_file import FleetFile, write_models
 from batch_scoring.storage import Folder, open_folder
 
+log = logging.getLogger(__name__)
+
 Root = Folder | Path | str
 
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 3
+PROMOTION = "promotion.json"
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,24 @@ class Manifest:
     n_models: int
     fingerprint: str
     format_version: int = MANIFEST_FORMAT
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A change of champion that has begun; kept beside the manifest until it is complete.
+
+    Attributes
+    ----------
+    version : str
+        What becomes the champion.
+    previous : str
+        The champion before it; empty where there was none.
+    is_rollback : bool
+    """
+
+    version: str
+    previous: str
+    is_rollback: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,7 +164,7 @@ def publish(
         )
         folder = _folder(root, manifest.sensor)
         _copy_unless_there(source, folder, manifest.file, digest)
-    text = _as_text(manifest)
+    text = _json_bytes(manifest)
     _write_unless_there(folder, _pinned_file(_pin_name(manifest)), text)
     _write_unless_there(folder, MANIFEST, text)
     return manifest
@@ -159,7 +181,7 @@ def pin(root: Root, sensor: str) -> str:
     manifest = read_manifest(root, sensor)
     folder, name = _folder(root, sensor), _pin_name(manifest)
     if folder.entry(_pinned_file(name)) is None:  # published by an earlier version of this project
-        _write_unless_there(folder, _pinned_file(name), _as_text(manifest))
+        _write_unless_there(folder, _pinned_file(name), _json_bytes(manifest))
     return name
 
 
@@ -176,6 +198,49 @@ def list_published(root: Root) -> list[str]:
     """The sensors that have a published model, sorted as UTF-8 bytes."""
     found = [entry.name.split("/") for entry in open_folder(root).entries(f"/{MANIFEST}")]
     return sorted((from_path_segment(parts[0]) for parts in found if len(parts) == 2), key=str.encode)
+
+
+def warn_of_interrupted_promotions(root: Root) -> None:
+    """Log a warning for each sensor whose champion was being changed when the process died."""
+    found = [entry.name.split("/") for entry in open_folder(root).entries(f"/{PROMOTION}")]
+    for sensor in sorted((from_path_segment(parts[0]) for parts in found if len(parts) == 2), key=str.encode):
+        begun = read_promotion(root, sensor)
+        if begun is not None:
+            command = f"rollback {sensor}" if begun.is_rollback else f"promote {sensor} {begun.version}"
+            log.warning(
+                "sensor %r: the change of champion to version %s was interrupted; repeat `kedro models %s`",
+                *(sensor, begun.version, command),
+            )
+
+
+def read_promotion(root: Root, sensor: str) -> Promotion | None:
+    """Read the change of champion that has begun and is not complete.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read.
+    """
+    folder = _folder(root, sensor)
+    try:
+        return Promotion(**json.loads(folder.read(PROMOTION)[0]))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"{folder.path(PROMOTION)}: not readable ({error}); delete it, then name the version to score in "
+            f"`kedro models promote {sensor}`"
+        ) from error
+
+
+def begin_promotion(root: Root, sensor: str, promotion: Promotion) -> None:
+    """Write down a change of champion before its first step, so that one that is killed can be completed."""
+    _write_unless_there(_folder(root, sensor), PROMOTION, _json_bytes(promotion))
+
+
+def end_promotion(root: Root, sensor: str) -> None:
+    """Forget a change of champion that is complete."""
+    _folder(root, sensor).delete(PROMOTION)
 
 
 def is_published(root: Root, manifest: Manifest) -> bool:
@@ -308,8 +373,8 @@ def _pinned_file(pin: str) -> str:
     return f"{path_segment(pin)}.json"
 
 
-def _as_text(manifest: Manifest) -> bytes:
-    text = json.dumps(dataclasses.asdict(manifest), indent=2, sort_keys=True, ensure_ascii=False)
+def _json_bytes(values: Manifest | Promotion) -> bytes:
+    text = json.dumps(dataclasses.asdict(values), indent=2, sort_keys=True, ensure_ascii=False)
     return f"{text}\n".encode()
 
 

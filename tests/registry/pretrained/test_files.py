@@ -138,3 +138,37 @@ def test_a_path_that_is_not_there_or_holds_nothing_is_told(tmp_path):
         read_pretrained(tmp_path / "nothing")
     with pytest.raises(InputError, match="holds no model"):
         read_pretrained(tmp_path)
+
+
+def rewritten(source, target, change):
+    """A copy of a skops file with other contents: ``change(name, bytes)`` of each entry."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, change(name, old.read(name)))
+    return target
+
+
+def huge(name, data):
+    return data if name == "schema.json" else bytes(300_000_000)
+
+
+def deep(name, data):
+    return b"[" * 100_000 if name == "schema.json" else data
+
+
+def lying(name, data):
+    """An array that claims to have 1.6 TB."""
+    if name == "schema.json":
+        return data
+    head = b"{'descr': '<f8', 'fortran_order': False, 'shape': (200000000000,), }"
+    head += b" " * (64 - (11 + len(head)) % 64) + b"\n"
+    return np.lib.format.magic(1, 0) + len(head).to_bytes(2, "little") + head + bytes(10)
+
+
+@pytest.mark.parametrize("change", [huge, deep, lying])
+def test_a_skops_file_that_would_exhaust_the_machine_is_refused(tmp_path, change):
+    good = save(tmp_path / "good.skops", make_pipe())
+    path = rewritten(good, tmp_path / "model_a_temp.skops", change)
+
+    with pytest.raises(InputError, match="model_a_temp"):
+        read_pretrained(path)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from itertools import count
+
 import pytest
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.datasets.fleet_models import FleetModels
+from batch_scoring.registry import published as published_module
 from batch_scoring.registry import tracking
-from batch_scoring.registry.published import load_published, publish, read_manifest
+from batch_scoring.registry.published import load_published, publish, read_manifest, read_promotion
 from batch_scoring.registry.tracking import (
     TrainingRun,
     complete_promotions,
@@ -15,6 +20,7 @@ from batch_scoring.registry.tracking import (
     register,
     rollback,
 )
+from batch_scoring.registry.tracking import promotion as promotion_module
 from tests.fleet_models import in_file, make_model
 
 
@@ -72,26 +78,92 @@ def test_rollback_goes_to_the_champion_before_and_a_second_one_undoes_it(store, 
     assert read_manifest(published, "vibration").version == "3"
 
 
-@pytest.mark.parametrize("calls", [0, 1, 2])
-def test_a_rollback_killed_half_way_goes_the_same_way_when_repeated(store, published, monkeypatch, calls):
+class Killed(BaseException):
+    """Stands for the end of the process: nothing after it runs."""
+
+
+# Every step of a change of champion: the intent, two aliases, the table, two manifests, the end.
+STEPS = [
+    (promotion_module, "begin_promotion"),
+    (promotion_module, "_set_alias"),
+    (promotion_module, "publish"),
+    (promotion_module, "end_promotion"),
+    (published_module, "_copy_unless_there"),
+    (published_module, "_write_unless_there"),
+]
+
+
+@contextmanager
+def killed_at(step, when):
+    """Die before or after the nth call of any of the steps that write."""
+    calls = count()
+
+    def dying(real):
+        def call(*args, **more):
+            n = next(calls)
+            if n == step and when == "before":
+                raise Killed
+            result = real(*args, **more)
+            if n == step:
+                raise Killed
+            return result
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in STEPS:
+            patch.setattr(module, name, dying(getattr(module, name)))
+        try:
+            yield
+        except Killed:
+            return
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", range(10))
+def test_a_rollback_killed_at_any_step_goes_the_same_way_when_repeated(store, published, step, when):
     for version in make_versions(store, 2):
         promote(store, published, version)
-    real, done = store.client.set_registered_model_alias, []
-
-    def killed(*args):
-        if len(done) == calls:
-            raise KeyboardInterrupt
-        done.append(args)
-        real(*args)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store.client, "set_registered_model_alias", killed)
-        if calls < 2:
-            with pytest.raises(KeyboardInterrupt):
-                rollback(store, published, "vibration")
-    if calls < 2:
+    with killed_at(step, when):
         rollback(store, published, "vibration")
-        assert read_manifest(published, "vibration").version == "1"
+    if aliases(store) != {"1": ("champion",), "2": ("previous",)} or read_promotion(published, "vibration"):
+        rollback(store, published, "vibration")
+
+    assert aliases(store) == {"1": ("champion",), "2": ("previous",)}
+    assert read_manifest(published, "vibration").version == "1"
+    assert read_promotion(published, "vibration") is None
+
+
+@pytest.mark.parametrize("step", range(0, 10, 2))
+def test_what_a_killed_change_left_is_completed_by_whatever_comes_next(store, published, step):
+    versions = make_versions(store, 3)
+    for version in versions[:2]:
+        promote(store, published, version)
+    with killed_at(step, "after"):
+        rollback(store, published, "vibration")
+    begun = read_promotion(published, "vibration") is not None
+    complete_promotions(store, published)
+    assert read_promotion(published, "vibration") is None
+    assert read_manifest(published, "vibration").version == "1"
+    assert aliases(store) == {"1": ("champion",), "2": ("previous",)}, f"step {step}, begun {begun}"
+
+    with killed_at(step, "after"):
+        promote(store, published, versions[2])
+    promote(store, published, versions[2])
+    assert aliases(store) == {"1": ("previous",), "3": ("champion",)}
+    assert read_manifest(published, "vibration").version == "3"
+
+
+def test_an_interrupted_change_of_champion_is_named_where_models_are_scored(store, published, caplog):
+    for version in make_versions(store, 2):
+        promote(store, published, version)
+    with killed_at(1, "after"):
+        rollback(store, published, "vibration")
+
+    assert set(FleetModels(str(published.parent)).load()) == {"vibration"}
+
+    assert "'vibration'" in caplog.text
+    assert "kedro models rollback vibration" in caplog.text
 
 
 def test_a_rollback_without_a_former_champion_says_what_to_do(store, published):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -50,7 +52,7 @@ def test_a_server_that_is_not_there_is_told_at_once():
 
 def test_a_local_database_is_new_until_it_exists(tmp_path):
     assert is_new_store(f"sqlite:///{tmp_path}/mlflow.db")
-    (tmp_path / "mlflow.db").touch()
+    (tmp_path / "mlflow.db").write_bytes(b"something")
     assert not is_new_store(f"sqlite:///{tmp_path}/mlflow.db")
     assert not is_new_store("http://127.0.0.1:1")
 
@@ -81,4 +83,44 @@ def test_a_database_whose_making_was_killed_is_made_anew(tmp_path):
     making.wait()
     assert is_new_store(uri)
     subprocess.run([sys.executable, "-c", program], check=True)
-    assert [path.name for path in folder.iterdir()] == ["mlflow.db"]
+    assert {path.name for path in folder.iterdir()} == {"mlflow.db", ".mlflow.db.lock"}
+
+
+@pytest.mark.slow
+def test_two_processes_that_make_the_same_database_both_get_it(tmp_path):
+    uri = f"sqlite:///{tmp_path}/new/mlflow.db"
+    program = f"from batch_scoring.registry.tracking import connect; connect({uri!r}, 'a', 'batch_scoring')"
+    making = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(2)]
+    assert [process.wait() for process in making] == [0, 0]
+
+
+@pytest.mark.parametrize("left", [None, b""])
+def test_a_database_that_is_gone_is_not_begun_again_beside_its_models(store, tmp_path, left):
+    path, artifacts = tmp_path / "mlflow/mlflow.db", tmp_path / "mlflow/artifacts"
+    (artifacts / "1").mkdir(parents=True)
+    path.unlink()
+    if left is not None:
+        path.write_bytes(left)
+
+    with pytest.raises(InputError, match=str(path)) as refused:
+        connect(store.uri, str(artifacts), "batch_scoring")
+
+    assert str(artifacts) in str(refused.value)
+    (artifacts / "1").rmdir()
+    assert connect(store.uri, str(artifacts), "batch_scoring").experiment_id
+
+
+@pytest.mark.parametrize("content", [b"not a database at all", b"SQLite format 3\0" + b"\xff" * 4080])
+def test_a_damaged_database_is_one_sentence(tmp_path, content):
+    path = tmp_path / "mlflow.db"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=str(path)):
+        connect(f"sqlite:///{path}", str(tmp_path / "artifacts"), "batch_scoring")
+
+
+def test_a_database_of_an_older_mlflow_names_the_command_that_upgrades_it(new_database, tmp_path):
+    path = shutil.copy(new_database, tmp_path / "old.db")
+    with sqlite3.connect(path) as database:
+        database.execute("update alembic_version set version_num = '97727af70f4d'")
+    with pytest.raises(InputError, match="mlflow db upgrade"):
+        connect(f"sqlite:///{path}", str(tmp_path / "artifacts"), "batch_scoring")

@@ -33,6 +33,8 @@ SKOPS_TYPES = frozenset(
         "sklearn.svm._classes.OneClassSVM",
     }
 )
+# A scaler and an SVM of 50,000 support vectors over 100 features have 40 MB.
+_LARGEST_SKOPS_BYTES = 256_000_000
 _SKOPS_LOADERS = frozenset(
     {"DictNode", "JsonNode", "ListNode", "NdArrayNode", "ObjectNode", "TupleNode", "TypeNode"}
 )
@@ -112,8 +114,15 @@ def _load_skops(file: Path) -> Any:
         raise InputError(f"{file}: skops is not installed; pip install 'batch_scoring[train]'") from None
     try:
         with zipfile.ZipFile(file) as parts:
+            # zipfile reads no more of an entry than the directory says.
+            unpacked = sum(part.file_size for part in parts.infolist())
+            if unpacked > _LARGEST_SKOPS_BYTES:
+                raise InputError(
+                    f"{file}: unpacks to {unpacked:,} bytes, expected at most {_LARGEST_SKOPS_BYTES:,} for a "
+                    "StandardScaler and a OneClassSVM; it is not opened"
+                )
             unknown = sorted(_unknown_types(json.loads(parts.read("schema.json"))))
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+    except (zipfile.BadZipFile, KeyError, ValueError, RecursionError, NotImplementedError) as error:
         raise InputError(f"{file}: not a skops file ({error})") from error
     if unknown:
         raise InputError(

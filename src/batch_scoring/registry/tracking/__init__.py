@@ -8,14 +8,16 @@ from batch_scoring.registry.tracking.promotion import (
     record_decision,
     rollback,
 )
-from batch_scoring.registry.tracking.register import register
+from batch_scoring.registry.tracking.registration import register
 from batch_scoring.registry.tracking.runs import TrainingRun, end_runs_of_the_dead, fail_open_runs
 from batch_scoring.registry.tracking.store import (
     Store,
     connect,
     effective_tracking_uri,
+    exclusive,
     is_new_store,
     prepare,
+    require_intact,
 )
 from batch_scoring.registry.tracking.versions import (
     CHAMPION,
@@ -43,6 +45,7 @@ __all__ = [
     "connect",
     "effective_tracking_uri",
     "end_runs_of_the_dead",
+    "exclusive",
     "fail_open_runs",
     "find_version",
     "is_new_store",
@@ -56,6 +59,7 @@ __all__ = [
     "promote_trained",
     "record_decision",
     "register",
+    "require_intact",
     "resolve_version",
     "rollback",
 ]

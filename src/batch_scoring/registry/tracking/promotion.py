@@ -8,15 +8,19 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.detection.model_file import FleetFile
 from batch_scoring.registry.published import (
     Manifest,
+    Promotion,
     Root,
+    begin_promotion,
+    end_promotion,
     is_published,
     publish,
     published_as,
     read_manifest,
+    read_promotion,
 )
 from batch_scoring.registry.tracking.names import registered_name
-from batch_scoring.registry.tracking.register import decision_tags
-from batch_scoring.registry.tracking.store import Store
+from batch_scoring.registry.tracking.registration import decision_tags
+from batch_scoring.registry.tracking.store import Store, exclusive
 from batch_scoring.registry.tracking.versions import (
     CHAMPION,
     PREVIOUS,
@@ -36,8 +40,8 @@ log = logging.getLogger(__name__)
 def promote(store: Store, published: Root, version: Version, models: FleetFile | None = None) -> Manifest:
     """Make a version the champion and publish it to the scoring jobs.
 
-    Promoting the champion again publishes it again, and changes nothing else. A promotion that
-    was killed is completed by repeating it.
+    Promoting the champion again publishes it again, and changes nothing else. A promotion or rollback
+    that was killed before is completed first.
 
     Parameters
     ----------
@@ -48,12 +52,9 @@ def promote(store: Store, published: Root, version: Version, models: FleetFile |
     models : FleetFile, optional
         Its models, where they are at hand.
     """
-    former = champion(store, version.sensor)
-    if former is None or former.version != version.version:
-        if former is not None:
-            _set_alias(store, former, PREVIOUS)
-        _set_alias(store, version, CHAMPION)
-    return _publish(store, published, version, models)
+    with exclusive(store.uri):
+        _complete(store, published, version.sensor)
+        return _promote(store, published, version, models)
 
 
 def promote_trained(store: Store, published: Root, version: Version, models: FleetFile | None = None) -> None:
@@ -62,13 +63,15 @@ def promote_trained(store: Store, published: Root, version: Version, models: Fle
     The newest version was promoted when it was made. When it is no champion now, somebody chose
     another one, and training from the same data again is no reason to overrule that.
     """
-    versions = list_versions(store, version.sensor)
-    is_newest = versions[0].version == version.version
-    chosen = next((one for one in versions if CHAMPION in one.aliases), version)
-    if is_newest and PROMOTED in version.tags and chosen.version != version.version:
-        log.info("sensor %r: version %s stays the champion", chosen.sensor, chosen.version)
-        version, models = chosen, None
-    promote(store, published, version, models)
+    with exclusive(store.uri):
+        _complete(store, published, version.sensor)
+        versions = list_versions(store, version.sensor)
+        is_newest = versions[0].version == version.version
+        chosen = next((one for one in versions if CHAMPION in one.aliases), version)
+        if is_newest and PROMOTED in version.tags and chosen.version != version.version:
+            log.info("sensor %r: version %s stays the champion", chosen.sensor, chosen.version)
+            version, models = chosen, None
+        _promote(store, published, version, models)
 
 
 def record_decision(store: Store, version: Version, decision: Decision) -> None:
@@ -90,13 +93,18 @@ def complete_promotions(store: Store, published: Root) -> None:
     A sensor whose first version was never promoted gets its newest one as the champion, unless only a
     person may promote it; a champion that is not the version published is published.
     """
-    for sensor, chosen in list_champions(store).items():
-        if chosen is None or chosen != _published_version(published, sensor):
-            versions = list_versions(store, sensor)
-            free = (one for one in versions if VERDICT not in one.tags)
-            newest_or_champion = next((one for one in versions if CHAMPION in one.aliases), next(free, None))
-            if newest_or_champion is not None:
-                promote(store, published, newest_or_champion)
+    with exclusive(store.uri):
+        for sensor in list_champions(store):
+            _complete(store, published, sensor)
+        for sensor, chosen in list_champions(store).items():
+            if chosen is None or chosen != _published_version(published, sensor):
+                versions = list_versions(store, sensor)
+                free = (one for one in versions if VERDICT not in one.tags)
+                newest_or_champion = next(
+                    (one for one in versions if CHAMPION in one.aliases), next(free, None)
+                )
+                if newest_or_champion is not None:
+                    _promote(store, published, newest_or_champion)
 
 
 def rollback(store: Store, published: Root, sensor: str) -> tuple[Version, Manifest]:
@@ -107,20 +115,62 @@ def rollback(store: Store, published: Root, sensor: str) -> tuple[Version, Manif
     InputError
         When the sensor is unknown or there was no champion before.
     """
-    former = resolve_version(store, sensor)
-    versions = list_versions(store, sensor)
-    target = next((version for version in versions if PREVIOUS in version.aliases), None)
-    if target is None:
-        numbers = ", ".join(version.version for version in versions)
-        raise InputError(
-            f"sensor {sensor!r} has no previous champion to go back to; name one of its versions "
-            f"({numbers}) in `kedro models promote`"
-        )
-    # In this order a rollback that was killed half way goes the same way when it is repeated.
-    _set_alias(store, target, CHAMPION)
-    if former.version != target.version:
+    with exclusive(store.uri):
+        completed = _complete(store, published, sensor)
+        if completed is not None and completed[0].is_rollback:
+            return completed[1:]
+        former = resolve_version(store, sensor)
+        versions = list_versions(store, sensor)
+        target = next((version for version in versions if PREVIOUS in version.aliases), None)
+        if target is None:
+            numbers = ", ".join(version.version for version in versions)
+            raise InputError(
+                f"sensor {sensor!r} has no previous champion to go back to; name one of its versions "
+                f"({numbers}) in `kedro models promote`"
+            )
+        return target, _change(store, published, target, former, is_rollback=True)
+
+
+def _promote(store: Store, published: Root, version: Version, models: FleetFile | None = None) -> Manifest:
+    former = champion(store, version.sensor)
+    if former is not None and former.version == version.version:
+        return _publish(store, published, version, models)
+    return _change(store, published, version, former, models)
+
+
+def _change(
+    store: Store,
+    published: Root,
+    target: Version,
+    former: Version | None,
+    models: FleetFile | None = None,
+    is_rollback: bool = False,
+) -> Manifest:
+    """Change the champion in MLflow and where jobs read; the intent goes first, so it can be completed."""
+    previous = former.version if former is not None else ""
+    begin_promotion(published, target.sensor, Promotion(target.version, previous, is_rollback))
+    if former is not None:
         _set_alias(store, former, PREVIOUS)
-    return target, _publish(store, published, target, None)
+    _set_alias(store, target, CHAMPION)
+    manifest = _publish(store, published, target, models)
+    end_promotion(published, target.sensor)
+    return manifest
+
+
+def _complete(store: Store, published: Root, sensor: str) -> tuple[Promotion, Version, Manifest] | None:
+    """Complete a change of champion that was killed half way; None where there is none."""
+    begun = read_promotion(published, sensor)
+    if begun is None:
+        return None
+    versions = {version.version: version for version in list_versions(store, sensor)}
+    if begun.version not in versions:
+        end_promotion(published, sensor)  # somebody has deleted the version since
+        return None
+    target, former = versions[begun.version], versions.get(begun.previous)
+    manifest = _change(store, published, target, former, is_rollback=begun.is_rollback)
+    what = "rollback" if begun.is_rollback else "promotion"
+    log.info("sensor %r: the interrupted %s to version %s is completed", sensor, what, target.version)
+    return begun, target, manifest
 
 
 def _publish(store: Store, published: Root, version: Version, models: FleetFile | None) -> Manifest:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +17,10 @@ from batch_scoring.core.errors import InputError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+log = logging.getLogger(__name__)
+
 _SQLITE = "sqlite:///"
+_SQLITE_HEADER = b"SQLite format 3\0"
 
 
 @dataclass(frozen=True)
@@ -40,14 +46,67 @@ def effective_tracking_uri(configured: str) -> str:
 
 
 def is_new_store(uri: str) -> bool:
-    """Whether this is a local database that does not exist yet; told without importing MLflow."""
-    return uri.startswith(_SQLITE) and not Path(uri.removeprefix(_SQLITE)).exists()
+    """Whether this is a local database that does not exist yet; answered without importing MLflow."""
+    path = _database(uri)
+    return path is not None and not (path.exists() and path.stat().st_size)
+
+
+def require_intact(uri: str, artifacts: str) -> None:
+    """Refuse a local database that is gone while the models it numbered are there.
+
+    A new one would begin again at version 1, and "version 1" would mean two models.
+
+    Parameters
+    ----------
+    uri, artifacts : str
+        As of :func:`connect`.
+
+    Raises
+    ------
+    InputError
+        When the database is missing, empty or no database.
+    """
+    path = _database(uri)
+    if path is None:
+        return
+    if is_new_store(uri):
+        if Path(artifacts).is_dir() and any(Path(artifacts).iterdir()):
+            state = "is empty" if path.exists() else "is missing"
+            raise InputError(
+                f"{path}: the MLflow database {state}, but models that it numbered are in {artifacts}; "
+                "restore it from a backup, or move that folder away to begin again at version 1"
+            )
+        return
+    with path.open("rb") as file:
+        header = file.read(len(_SQLITE_HEADER))
+    if header != _SQLITE_HEADER:
+        raise InputError(f"{path}: not an SQLite database; restore MLflow's database from a backup")
+
+
+@contextmanager
+def exclusive(uri: str) -> Iterator[None]:
+    """Hold the lock of a local database: creation, registration and promotion are for one run at a time.
+
+    A tracking server has no lock to hold; there the lowest of two equal versions stays, see ``register``.
+    """
+    path = _database(uri)
+    if path is None:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("waiting for another run that changes the models in %s", path)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def prepare(uri: str) -> Future[None]:
     """Begin to import MLflow and to create a local database, in a thread: seconds in which others work.
 
-    What fails there fails again, and is told, in :func:`connect`.
+    What fails there fails again, and is reported, in :func:`connect`.
     """
     # Not in the thread: scikit-learn, fitting meanwhile, would look into a module imported by half.
     import pandas  # noqa: F401
@@ -56,8 +115,7 @@ def prepare(uri: str) -> Future[None]:
         _quiet()
         import mlflow  # noqa: F401
 
-        if is_new_store(uri):
-            _create_database(Path(uri.removeprefix(_SQLITE)))
+        _create_database(uri)
 
     thread = ThreadPoolExecutor(1, "mlflow")
     begun = thread.submit(begin)
@@ -80,35 +138,57 @@ def connect(uri: str, artifacts: str, experiment: str) -> Store:
     Raises
     ------
     InputError
-        When the server does not answer, or the experiment was deleted.
+        When the server does not answer, the database cannot be opened, or the experiment was deleted.
     """
     _quiet()
     is_remote = uri.startswith(("http://", "https://"))
     if is_remote:
         _require_reachable(uri)
-    elif is_new_store(uri):
-        _create_database(Path(uri.removeprefix(_SQLITE)))
+    else:
+        require_intact(uri, artifacts)
+        _create_database(uri)
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
-    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     location = None if is_remote else Path(artifacts).absolute().as_uri()
-    return Store(client, uri, _experiment_id(client, experiment, location))
+    try:
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        return Store(client, uri, _experiment_id(client, experiment, location))
+    except (MlflowException, SQLAlchemyError) as error:
+        if is_remote:
+            raise
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"{_database(uri)}: MLflow cannot open its database ({reason}); restore it from a backup, or, "
+            f"where it is of an older MLflow, run `mlflow db upgrade {uri}`"
+        ) from error
 
 
-def _create_database(path: Path) -> None:
-    """Make the database beside its place and put it there when it is whole.
+def _database(uri: str) -> Path | None:
+    """The file of a local database; None of a server."""
+    return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
+
+
+def _create_database(uri: str) -> None:
+    """Make a local database that does not exist: beside its place, and put there when it is whole.
 
     MLflow builds it in dozens of migrations; killed between two of them, it could never be
     opened again.
     """
+    path = _database(uri)
+    if path is None or not is_new_store(uri):
+        return
     from mlflow import MlflowClient
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.partial")
-    for left_over in path.parent.glob(f"{beside.name}*"):
-        left_over.unlink()
-    MlflowClient(tracking_uri=f"{_SQLITE}{beside}").search_experiments(max_results=1)
-    beside.replace(path)
+    with exclusive(uri):
+        if not is_new_store(uri):  # another run made it meanwhile
+            return
+        beside = path.with_name(f".{path.name}.partial")
+        for left_over in path.parent.glob(f"{beside.name}*"):
+            left_over.unlink()
+        MlflowClient(tracking_uri=f"{_SQLITE}{beside}").search_experiments(max_results=1)
+        beside.replace(path)
 
 
 def _experiment_id(client: MlflowClient, name: str, location: str | None) -> str:

@@ -21,6 +21,7 @@ from batch_scoring.registry.tracking.versions import (
     REASON,
     VERDICT,
     Version,
+    list_versions,
     read_version,
 )
 from batch_scoring.tables.schemas import MODELS
@@ -52,7 +53,21 @@ def register(
         model_id=model_id,
         tags=_version_tags(models, fingerprint) | (decision_tags(decision) if decision else {}),
     )
-    return read_version(created, sensor, {})
+    return _first_of_equals(store, read_version(created, sensor, {}))
+
+
+def _first_of_equals(store: Store, created: Version) -> Version:
+    """The version to keep where another run registered the same training meanwhile: the one that was first.
+
+    A local database has a lock against that (``exclusive``), a tracking server has none.
+    """
+    versions = list_versions(store, created.sensor)
+    equal = [one for one in versions if one.fingerprint == created.fingerprint]
+    first = min(equal, key=lambda one: int(one.version), default=created)
+    if int(first.version) >= int(created.version):
+        return created
+    store.client.delete_model_version(registered_name(created.sensor), created.version)
+    return first
 
 
 def decision_tags(decision: Decision) -> dict[str, str]:
