@@ -201,6 +201,28 @@ def test_a_broken_manifest_is_told(tmp_path, text):
         read_manifest(tmp_path, "vibration")
 
 
+@pytest.mark.parametrize("entry", ["version", "run_id", "file", "n_models", "own_sha256"])
+def test_a_manifest_that_was_altered_is_not_believed(tmp_path, entry):
+    publish_one(tmp_path)
+    path = sensor_folder(tmp_path, "vibration") / "manifest.json"
+    values = json.loads(path.read_text())
+    values[entry] = 99 if entry == "n_models" else "99"
+    path.write_text(json.dumps(values))
+
+    with pytest.raises(InputError, match="manifest.json.*own_sha256"):
+        read_manifest(tmp_path, "vibration")
+
+
+def test_a_manifest_of_an_earlier_version_of_the_project_is_read(tmp_path):
+    publish_one(tmp_path)
+    path = sensor_folder(tmp_path, "vibration") / "manifest.json"
+    values = json.loads(path.read_text())
+    del values["own_sha256"]
+    path.write_text(json.dumps(values))
+
+    assert read_manifest(tmp_path, "vibration").version == values["version"]
+
+
 def test_a_manifest_of_another_sensor_or_a_newer_format_is_refused(tmp_path):
     publish_one(tmp_path)
     path = sensor_folder(tmp_path, "vibration") / "manifest.json"

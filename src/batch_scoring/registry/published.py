@@ -53,6 +53,8 @@ class Manifest:
     fingerprint : str
         Digest of what the version was trained from.
     format_version : int
+    own_sha256 : str
+        Of all other entries, so that an edited manifest is noticed; empty in manifests of earlier versions.
     """
 
     sensor: str
@@ -66,6 +68,13 @@ class Manifest:
     n_models: int
     fingerprint: str
     format_version: int = MANIFEST_FORMAT
+    own_sha256: str = ""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all entries but ``own_sha256``, 64 hex digits."""
+        values = dataclasses.asdict(self) | {"own_sha256": ""}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -162,6 +171,7 @@ def publish(
             n_models=source.n_models,
             fingerprint=fingerprint,
         )
+        manifest = dataclasses.replace(manifest, own_sha256=manifest.digest)
         folder = _folder(root, manifest.sensor)
         _copy_unless_there(source, folder, manifest.file, digest)
     text = _json_bytes(manifest)
@@ -384,4 +394,10 @@ def _manifest_from_json(values: dict[str, Any], path: str) -> Manifest:
             f"{path}: this manifest has format {values['format_version']}, newer than the "
             f"{MANIFEST_FORMAT} known here; upgrade batch_scoring"
         )
-    return Manifest(**{**values, "features": tuple(values["features"])})
+    manifest = Manifest(**{**values, "features": tuple(values["features"])})
+    if manifest.own_sha256 not in ("", manifest.digest):
+        raise InputError(
+            f"{path}: this manifest was altered after it was published: its entries do not match own_sha256; "
+            f"publish a version again with `kedro models promote {manifest.sensor}`"
+        )
+    return manifest
