@@ -209,7 +209,7 @@ def test_a_manifest_that_was_altered_is_not_believed(tmp_path, entry):
     values[entry] = 99 if entry == "n_models" else "99"
     path.write_text(json.dumps(values))
 
-    with pytest.raises(InputError, match="manifest.json.*own_sha256"):
+    with pytest.raises(InputError, match=r"manifest\.json.*own_sha256"):
         read_manifest(tmp_path, "vibration")
 
 
@@ -228,7 +228,8 @@ def test_a_manifest_of_another_sensor_or_a_newer_format_is_refused(tmp_path):
     path = sensor_folder(tmp_path, "vibration") / "manifest.json"
     values = json.loads(path.read_text())
 
-    path.write_text(json.dumps(values | {"sensor": "noise"}))
+    publish(tmp_path, make_model("noise"), "1", "run", "fingerprint")
+    path.write_bytes((sensor_folder(tmp_path, "noise") / "manifest.json").read_bytes())
     with pytest.raises(InputError, match="is of sensor 'noise', expected 'vibration'"):
         read_manifest(tmp_path, "vibration")
 
