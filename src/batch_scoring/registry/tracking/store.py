@@ -40,14 +40,14 @@ def effective_tracking_uri(configured: str) -> str:
 
 
 def is_new_store(uri: str) -> bool:
-    """Whether this is a local database that does not exist yet; told without importing MLflow."""
+    """Whether this is a local database that does not exist yet; answered without importing MLflow."""
     return uri.startswith(_SQLITE) and not Path(uri.removeprefix(_SQLITE)).exists()
 
 
 def prepare(uri: str) -> Future[None]:
     """Begin to import MLflow and to create a local database, in a thread: seconds in which others work.
 
-    What fails there fails again, and is told, in :func:`connect`.
+    What fails there fails again, and is reported, in :func:`connect`.
     """
     # Not in the thread: scikit-learn, fitting meanwhile, would look into a module imported by half.
     import pandas  # noqa: F401
