@@ -13,7 +13,7 @@ CONFIG_LOADER_CLASS = OmegaConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
-    # Containers are told where they are by variables. Kedro's own oc.env is for credentials alone.
+    # Containers read their place from variables. Kedro's own oc.env is for credentials alone.
     "custom_resolvers": {"environment": environment.variable, "environment_json": environment.group},
     # A group of settings in conf/azure says what is different there, and the rest is as in conf/base.
     "merge_strategy": {"parameters": "soft"},

@@ -137,8 +137,8 @@ def test_logs_are_those_of_what_failed_unless_a_job_is_named(runs, jobs):
 def test_cancelling_ends_what_has_not_ended(runs, jobs):
     specs = runs.submit()
     end(runs, specs[0])
-    assert jobs("cancel", RUN, "b") == f"{RUN}: 1 job told to end, 0 had ended\n"
-    assert jobs("cancel", RUN) == f"{RUN}: 1 job told to end, 2 had ended\n"
+    assert jobs("cancel", RUN, "b") == f"{RUN}: 1 job cancelled, 0 had ended\n"
+    assert jobs("cancel", RUN) == f"{RUN}: 1 job cancelled, 2 had ended\n"
     states = [runs.engine.jobs[RUN][spec.name].state for spec in specs]
     assert states == [State.SUCCEEDED, State.CANCELLED, State.CANCELLED]
 

@@ -1,4 +1,4 @@
-"""What has changed of incidents since it was last told: opened, closed, withdrawn."""
+"""Find what has changed since the last notification: incidents opened, closed, withdrawn."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Bool = NDArray[np.bool_]
 
 EVENTS = pa.schema([field for field in NOTIFICATIONS if field.name not in ("sink", "is_delivered")])
 
-_NEVER_TOLD = -1
+_NEVER_NOTIFIED = -1
 _CHANGES = ("opened", "closed", "withdrawn")
 _OPENED, _CLOSED, _WITHDRAWN = range(3)
 
@@ -35,30 +35,30 @@ def with_changes(
     ----------
     ledger : Ledger
     current : pyarrow.Table
-        Schema INCIDENTS: those that ended at ``since`` or later, and those that the ledger knows
+        Schema INCIDENTS: ended at ``since`` or later, or known to the ledger
         with what has taken the place of them, if there are any. Others do no harm.
     since : datetime
-        UTC. A new incident that ended before is not told.
+        UTC. A new incident that ended before is not notified.
     min_severity : float
-        A new incident whose peak is below is not told; it may grow.
+        A new incident whose peak is below is not notified; it may grow.
     sinks : sequence of str
-        Who is to be told.
+        The sinks to notify.
 
     Returns
     -------
     Ledger
         An incident is ``opened`` once when it is new, also where it is over already, and again when
-        it was told as closed and goes on; it is ``closed`` once no window can extend it;
+        it was notified as closed and goes on; it is ``closed`` once no window can extend it;
         it is ``withdrawn`` when late readings, or another model, have made it another one or none.
-        ``merged_into`` names the incident of the same series that lies there now; that one is told
+        ``merged_into`` names the incident of the same series that lies there now; that one is notified
         whatever its age. ``number`` counts the events of an incident, and with its id makes that of
         the event.
     """
-    told = ledger.last_told()
-    place = _places(current["incident_id"], told["incident_id"])
-    was, number = _told(told, place)
+    notified = ledger.last_notified()
+    place = _places(current["incident_id"], notified["incident_id"])
+    was, number = _last_change(notified, place)
     is_open = are(current["state"], "open")
-    gone = told.filter(to_arrow(_is_gone(told, current)))
+    gone = notified.filter(to_arrow(_is_gone(notified, current)))
     merged_into = _successors(gone, current)
 
     is_due = to_numpy(current["end"]) >= microseconds(since)
@@ -72,7 +72,7 @@ def with_changes(
         _events("closed", current, number + 1 + opens, none, closes),
         _events("withdrawn", gone, to_numpy(gone["number"]) + 1, merged_into, np.ones(gone.num_rows, bool)),
     ]
-    return ledger.with_events(pa.concat_tables(events), sinks).from_then_on(since, sinks)
+    return ledger.with_events(pa.concat_tables(events), sinks).pruned(since, sinks)
 
 
 def _places(ids: pa.ChunkedArray, among: pa.ChunkedArray) -> NDArray[np.int64]:
@@ -80,16 +80,16 @@ def _places(ids: pa.ChunkedArray, among: pa.ChunkedArray) -> NDArray[np.int64]:
     return to_numpy(found, null=-1).astype(np.int64)
 
 
-def _told(told: pa.Table, place: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """What was told last of the incidents at these places, and the number of that event."""
-    change = to_numpy(pc.index_in(told["change"], value_set=strings(_CHANGES))).astype(np.int64)
-    # The last place, which -1 is, stands for an incident that was never told.
-    return np.append(change, _NEVER_TOLD)[place], np.append(to_numpy(told["number"]), 0)[place]
+def _last_change(notified: pa.Table, place: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The last change notified of the incidents at these places, and the number of that event."""
+    change = to_numpy(pc.index_in(notified["change"], value_set=strings(_CHANGES))).astype(np.int64)
+    # The last place, which -1 is, stands for an incident that was never notified.
+    return np.append(change, _NEVER_NOTIFIED)[place], np.append(to_numpy(notified["number"]), 0)[place]
 
 
-def _is_gone(told: pa.Table, current: pa.Table) -> Bool:
-    is_there = to_numpy(pc.is_in(told["incident_id"], value_set=current["incident_id"]))
-    is_gone: Bool = ~(is_there | are(told["change"], "withdrawn"))
+def _is_gone(notified: pa.Table, current: pa.Table) -> Bool:
+    is_there = to_numpy(pc.is_in(notified["incident_id"], value_set=current["incident_id"]))
+    is_gone: Bool = ~(is_there | are(notified["change"], "withdrawn"))
     return is_gone
 
 

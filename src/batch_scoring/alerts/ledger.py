@@ -1,4 +1,4 @@
-"""What has been told to which sink, and what is still to be told: one row an event and sink."""
+"""Record which events were sent to which sink, and which are due: one row an event and sink."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _ORDER = [(name, "ascending") for name in ("start", "incident_id", "number", "si
 
 @dataclass(frozen=True)
 class Ledger:
-    """What sinks were told.
+    """The events that were sent, or are due, at each sink.
 
     Attributes
     ----------
     table : pyarrow.Table
         Schema NOTIFICATIONS, in the order in which events are sent.
     since : datetime
-        Incidents that ended before, UTC, are not told any more, unless the ledger knows them.
+        Incidents that ended before, UTC, are not notified, unless the ledger knows them.
     """
 
     table: pa.Table = field(default_factory=lambda: empty_table(NOTIFICATIONS))
@@ -50,7 +50,7 @@ class Ledger:
         """As it is saved."""
         return Stream(NOTIFICATIONS, iter([self.table]), {"since": self.since.isoformat()})
 
-    def last_told(self) -> pa.Table:
+    def last_notified(self) -> pa.Table:
         """The last event of each incident, one row an incident; schema NOTIFICATIONS."""
         rows = np.flatnonzero(self._is_last())
         _, first = np.unique(self._incident[rows], return_index=True)
@@ -76,7 +76,7 @@ class Ledger:
             parts.append(pa.Table.from_arrays(columns, schema=NOTIFICATIONS))
         return Ledger(pa.concat_tables(parts).sort_by(_ORDER).combine_chunks(), self.since)
 
-    def from_then_on(self, since: datetime, sinks: Collection[str]) -> Ledger:
+    def pruned(self, since: datetime, sinks: Collection[str]) -> Ledger:
         """Without what no later run needs.
 
         Kept are events that one of ``sinks`` still waits for, and of each incident the last event,
@@ -131,8 +131,8 @@ def messages(rows: pa.Table) -> list[dict[str, Any]]:
         All columns but the last two, and ``text``, a sentence. Times are ISO 8601 in UTC; a number
         that is not finite is None, and so is ``merged_into`` where it is empty.
     """
-    told = rows.select([name for name in NOTIFICATIONS.names if name not in ("sink", "is_delivered")])
-    return [_message(row) for row in as_rows(told)]
+    events = rows.select([name for name in NOTIFICATIONS.names if name not in ("sink", "is_delivered")])
+    return [_message(row) for row in as_rows(events)]
 
 
 def _message(row: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from batch_scoring.tables.schemas import INCIDENTS
 
 
 def look_up(incidents: Partitions, ledger: Ledger, since: datetime) -> pa.Table:
-    """Read the incidents that ended lately, and those that were told before.
+    """Read the incidents that ended lately, and the incidents notified before.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def look_up(incidents: Partitions, ledger: Ledger, since: datetime) -> pa.Table:
     -------
     pyarrow.Table
         Schema INCIDENTS: all that ended at ``since`` or later, all that the ledger knows and that are
-        still there, and of those that are not what lies there instead. And some others.
+        still there, and what lies in the place of the others. It may have more rows.
     """
     sensors = by_sensor(incidents)
     recent = {
@@ -41,9 +41,9 @@ def look_up(incidents: Partitions, ledger: Ledger, since: datetime) -> pa.Table:
         if day >= since.date() or day == max(days)
     }
     found = _read(incidents, recent)
-    told = ledger.last_told()
-    is_found = to_numpy(pc.is_in(told["incident_id"], value_set=found["incident_id"]))
-    missing = told.filter(to_arrow(~(is_found | are(told["change"], "withdrawn"))))
+    notified = ledger.last_notified()
+    is_found = to_numpy(pc.is_in(notified["incident_id"], value_set=found["incident_id"]))
+    missing = notified.filter(to_arrow(~(is_found | are(notified["change"], "withdrawn"))))
     if missing.num_rows == 0:
         return found
     older = {

@@ -45,7 +45,7 @@ def submit_jobs(
     env: str | None,
     backend: str | None,
 ) -> None:
-    """Submit the jobs of a scheduled time, and of those that were missed; doing it again changes nothing.
+    """Submit the jobs of a scheduled time and of missed times; submitting again changes nothing.
 
     What jobs that train or evaluate have made is put together when all have ended: here with --wait, else by
     `register`.

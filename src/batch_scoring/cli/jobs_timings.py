@@ -14,7 +14,7 @@ from batch_scoring.jobs.context import Cluster, open_cluster
 if TYPE_CHECKING:
     from batch_scoring.jobs.timings import JobTimes
 
-_RUNS_TOLD = 24
+_RUNS_LISTED = 24
 
 
 @command("timings", DATA, ENV, BACKEND)
@@ -24,7 +24,7 @@ _RUNS_TOLD = 24
 def timings(
     run: str | None, as_json: bool, is_csv: bool, data: str | None, env: str | None, backend: str | None
 ) -> None:
-    """Tell what the jobs of RUN took: waiting, starting, reading, scoring, writing; seconds.
+    """Report what the jobs of RUN took, in seconds: waiting, starting, reading, scoring, writing.
 
     Without RUN: the newest runs, a line each. `read`, `score` and `write` go on at once, so their sum may be
     more than `total`.
@@ -36,14 +36,14 @@ def timings(
     if run is not None:
         names = [known_run(cluster.records, run)]
     else:
-        names = list(islice(planned_times(cluster.records), _RUNS_TOLD))
+        names = list(islice(planned_times(cluster.records), _RUNS_LISTED))
     found = {name: _job_times(cluster, name) for name in names}
     if as_json:
-        told = {
+        timings_by_run = {
             name: {"jobs": [job.to_json() for job in jobs], "percentiles": percentiles(jobs)}
             for name, jobs in found.items()
         }
-        click.echo(json.dumps(told, indent=1, ensure_ascii=False))
+        click.echo(json.dumps(timings_by_run, indent=1, ensure_ascii=False))
     elif is_csv:
         click.echo(as_csv([job for jobs in found.values() for job in jobs]), nl=False)
     elif run is not None:
@@ -71,8 +71,8 @@ def _print_runs(found: dict[str, list[JobTimes]]) -> None:
     if not found:
         click.echo("There are no runs yet; `kedro jobs submit` makes one.")
         return
-    told = {run: percentiles(jobs) for run, jobs in found.items()}
-    phases = [phase for phase in PHASES if any(phase in one for one in told.values())]
+    of_runs = {run: percentiles(jobs) for run, jobs in found.items()}
+    phases = [phase for phase in PHASES if any(phase in one for one in of_runs.values())]
     rows = [
         [
             run,
@@ -80,14 +80,14 @@ def _print_runs(found: dict[str, list[JobTimes]]) -> None:
             *(seconds_text(one.get(phase, {}).get("p50")) for phase in phases),
             seconds_text(one.get("total", {}).get("p100")),
         ]
-        for run, one in told.items()
+        for run, one in of_runs.items()
     ]
     head = ["run", "jobs", *phases, "longest"]
     click.echo("medians over the jobs of a run, seconds\n" + text_table(head, rows, right=head[1:]))
 
 
 def _job_times(cluster: Cluster, run: str) -> list[JobTimes]:
-    """Of each job of a run that wrote a record; waiting times where the engine, or a watcher, tells them."""
+    """Of each job of a run that wrote a record; waiting times where the engine or a watcher recorded them."""
     from batch_scoring.jobs.run_view import RunLook
     from batch_scoring.jobs.timings import job_times
 

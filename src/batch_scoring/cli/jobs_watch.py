@@ -144,7 +144,7 @@ def watch(
 @command("logs", DATA, ENV, BACKEND)
 @click.argument("run")
 @click.argument("job", nargs=-1)
-@click.option("--lines", type=click.IntRange(1), help="Only the last so many of each job.")
+@click.option("--lines", type=click.IntRange(1), help="Only the last N lines of each job.")
 def logs(
     run: str,
     job: tuple[str, ...],
@@ -155,7 +155,7 @@ def logs(
 ) -> None:
     """Print what the last attempt at each JOB of RUN has printed; a JOB is named by its name or a sensor.
 
-    Without a JOB: those that failed, or all where none did.
+    Without a JOB: the failed ones, or all where none failed.
     """
     from batch_scoring.jobs.run_view import known_jobs
 
@@ -187,7 +187,7 @@ def cancel(run: str, job: tuple[str, ...], data: str | None, env: str | None, ba
     open_ = [name for name in names if name not in view.statuses or not view.statuses[name].state.is_final]
     if open_:
         look.backend.cancel(look.run, open_)
-    click.echo(f"{look.run}: {number(len(open_), 'job')} told to end, {len(names) - len(open_)} had ended")
+    click.echo(f"{look.run}: {number(len(open_), 'job')} cancelled, {len(names) - len(open_)} had ended")
 
 
 @command("retry", DATA, ENV, BACKEND)

@@ -1,4 +1,4 @@
-"""What configuration reads from the environment: of containers, which are told there where they are.
+"""Read configuration from environment variables, where containers find their place.
 
 Kedro reads this module at every start, so it imports nothing heavy.
 """

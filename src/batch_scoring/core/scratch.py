@@ -15,7 +15,7 @@ PREFIX = "batch_scoring_scratch_"
 
 @contextmanager
 def scratch_folder(parent: str | None = None) -> Iterator[Path]:
-    """Make a folder for the time of the block, and clear away those that killed runs left.
+    """Make a folder for the time of the block, and remove folders that killed runs left.
 
     Parameters
     ----------

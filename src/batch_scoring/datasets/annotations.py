@@ -67,7 +67,7 @@ class WrittenFile(AbstractDataset[NoReturn, pa.Table]):
         try:
             return self._read(copy)
         except InputError as error:
-            # A blob's copy lies in a place that tells a person nothing.
+            # The path of a blob's copy means nothing to a person.
             raise InputError(str(error).replace(str(copy), folder.path(name))) from error
 
     def _is_there(self, path: str) -> bool:

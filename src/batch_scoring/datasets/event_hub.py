@@ -108,9 +108,9 @@ class HubReader:
             Sequence numbers up to which events have landed although no checkpoint says so yet: a
             run was killed in between.
         max_events : int, optional
-            Stop after so many.
+            Maximum number of events.
         max_time : timedelta, optional
-            Stop after so long.
+            Maximum duration.
 
         Yields
         ------

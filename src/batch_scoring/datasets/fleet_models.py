@@ -54,12 +54,12 @@ class TrackedFleetModels(
         Whether a new version becomes the champion and is published at once, unless its training decided
         otherwise.
     child_runs_up_to : int
-        A sensor with at most so many trained devices gets a child run for each of them.
+        A sensor with at most this many trained devices gets a child run for each of them.
     credentials : dict, optional
         Of Blob Storage; default: the entry ``azure_storage`` of Kedro's, or the environment's.
     staged : str, optional
         The folder of a run of jobs: trainings are laid down there and not registered, and the versions
-        before are those that were in force when the run was planned. No tracking server is needed.
+        before are the champions when the run was planned. No tracking server is needed.
     """
 
     def __init__(

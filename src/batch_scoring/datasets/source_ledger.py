@@ -9,7 +9,7 @@ from batch_scoring.ingestion.ledger import LedgerEntry
 
 
 class SourceLedger(ArrowPartitions):
-    """:class:`ArrowPartitions` that tells besides when each partition was written."""
+    """:class:`ArrowPartitions` that also gives the time when each partition was written."""
 
     def load(self) -> dict[str, Any]:
         """The ledger's pages by partition."""

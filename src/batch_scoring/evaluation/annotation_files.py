@@ -1,4 +1,4 @@
-"""Rows that people write, in CSV, JSON lines or Parquet; a slip is told with its file, row and column."""
+"""Read user-supplied annotations (CSV, JSON lines, Parquet); errors name file, row and column."""
 
 from __future__ import annotations
 

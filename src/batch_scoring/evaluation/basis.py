@@ -1,4 +1,4 @@
-"""What an evaluation rests on: the range, the windows and the labels that count, and those that cannot."""
+"""Record what an evaluation rests on: the range, the windows, the labels that count and the others."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Basis:
     window_us : int
         Length of a window.
     n_windows, n_predicted, n_seen_in_training : int
-        Judged windows; those that have a prediction; those that the models learned from.
+        Evaluated windows; windows with a prediction; windows the models were trained on.
     n_outside : int
         Events outside what is judged.
     unknown : list of pyarrow.Table
         Schema ``LABELS``: events of series that have no window, ever.
     events : list of pyarrow.Table
-        Schema ``LABELS``: those that count.
+        Schema ``LABELS``: the labels that count.
     event_windows, event_missing : list of array
         See ``SensorTruth.n_windows`` and ``n_missing``, of each of these events.
     sensors : list of str
@@ -59,19 +59,19 @@ class Basis:
     sensors: list[str] = field(default_factory=list)
 
     @classmethod
-    def of_sensor(cls, windows: SensorWindows, told: SensorTruth) -> Basis:
+    def of_sensor(cls, windows: SensorWindows, truth: SensorTruth) -> Basis:
         """That of what is judged of one sensor."""
         test = windows.test
         basis = cls(
             window_us=windows.window_us,
             n_windows=test.start.size,
-            n_predicted=int(np.count_nonzero(told.truth.is_predicted)),
+            n_predicted=int(np.count_nonzero(truth.truth.is_predicted)),
             n_seen_in_training=int(np.count_nonzero(windows.is_train & windows.is_test)),
-            n_outside=told.n_outside,
-            unknown=[told.unknown],
-            events=[told.events],
-            event_windows=[told.n_windows],
-            event_missing=[told.n_missing],
+            n_outside=truth.n_outside,
+            unknown=[truth.unknown],
+            events=[truth.events],
+            event_windows=[truth.n_windows],
+            event_missing=[truth.n_missing],
             sensors=[windows.sensor],
         )
         if test.start.size:

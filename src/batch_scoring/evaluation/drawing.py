@@ -53,15 +53,17 @@ def _draw_methods(evaluation: Evaluation) -> Figure:
     figure, panels = _figure(2, 3, (10.5, 1.6 + 0.62 * len(methods)))
     for axes, (name, title) in zip(panels, PANELS.items(), strict=True):
         for place, method in enumerate(methods):
-            told = evaluation.metrics["methods"][method][name]
-            if told["value"] is None:
+            ratio = evaluation.metrics["methods"][method][name]
+            if ratio["value"] is None:
                 continue
-            if told.get("low") is not None:
-                axes.plot([told["low"], told["high"]], [place, place], color=_colour(method), lw=2, alpha=0.5)
-            axes.plot(told["value"], place, "o", color=_colour(method), ms=6)
+            if ratio.get("low") is not None:
+                axes.plot(
+                    [ratio["low"], ratio["high"]], [place, place], color=_colour(method), lw=2, alpha=0.5
+                )
+            axes.plot(ratio["value"], place, "o", color=_colour(method), ms=6)
             axes.annotate(
-                f"{told['value']:.3g}",
-                (told["value"], place),
+                f"{ratio['value']:.3g}",
+                (ratio["value"], place),
                 xytext=(0, 5),
                 textcoords="offset points",
                 ha="center",
@@ -81,8 +83,8 @@ def _draw_trade_off(evaluation: Evaluation) -> Figure:
     for method, (false, found) in evaluation.sweep.items():
         shown = (false > 0) & np.isfinite(found)
         axes.plot(false[shown], found[shown], color=_colour(method), lw=2 if method == MODELS else 1.3)
-        told = evaluation.metrics["methods"][method]
-        point = told["false_alerts_per_sensor_week"]["value"], told["event_recall"]["value"]
+        ratio = evaluation.metrics["methods"][method]
+        point = ratio["false_alerts_per_sensor_week"]["value"], ratio["event_recall"]["value"]
         if all(point):
             axes.plot(*point, "o", color=_colour(method), ms=7, label=_words(method))
     budget = evaluation.metrics["budget"]["false_windows_per_sensor_week"]

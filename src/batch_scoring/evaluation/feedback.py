@@ -1,4 +1,4 @@
-"""What people found out about alarms: which were false, and which told of something true."""
+"""Read feedback on alarms: which were false, and which were true events."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from batch_scoring.evaluation.settings import EvaluateParameters
 from batch_scoring.evaluation.tables import event_table, figure_table
 
 MODELS = "fleet_models"
-# What the figures of the fleet are, beside those that have an interval.
+# The figures of the fleet that have no interval.
 _MORE = (
     "realised_over_target",
     "pooled_roc_auc",
@@ -77,8 +77,8 @@ def fleet_metrics(
     methods = {}
     for method, row in rows.items():
         counts = {name: value for name, value in row.items() if isinstance(value, int)}
-        told = {name: {"value": row[name], **_ends(of_methods[method][name], draws)} for name in RATIOS}
-        methods[method] = {**counts, **told, **{name: {"value": row[name]} for name in _MORE}}
+        of_method = {name: {"value": row[name], **_ends(of_methods[method][name], draws)} for name in RATIOS}
+        methods[method] = {**counts, **of_method, **{name: {"value": row[name]} for name in _MORE}}
     leads = {
         method: {
             name: {"value": _less(rows[MODELS][name], rows[method][name]), **_ends(ends, draws)}

@@ -71,7 +71,7 @@ def read_sensor(
     Raises
     ------
     InputError
-        When the days were aggregated differently, or no model tells what it learned from.
+        When the days were aggregated differently, or no model records its training range.
     """
     table = _concat(sensor, windows, selection)
     if table is None:
@@ -104,7 +104,7 @@ def read_sensor(
 
 
 def latest_training(fleet_models: Mapping[str, Callable[[], PublishedModel]]) -> int | None:
-    """When the last training range of any model ends, µs since the epoch; None where no model tells."""
+    """When the last training range of any model ends, µs since the epoch; None where no model records one."""
     ends = [
         pc.max(part["trained_to"]).cast(pa.int64()).as_py()
         for load in fleet_models.values()

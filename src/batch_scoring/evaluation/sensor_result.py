@@ -107,10 +107,10 @@ def rests_on(settings: EvaluateParameters, known: KnownEvents, rate: float) -> s
 
 def _outcomes(head: dict[str, Any], arrays: dict[str, Any]) -> SensorOutcomes:
     outcomes, excess = {}, {}
-    for number, (name, told) in enumerate(head["methods"].items()):
-        sums = {one: arrays[f"{number}.sums.{place}"] for place, one in enumerate(told["sums"])}
+    for number, (name, values) in enumerate(head["methods"].items()):
+        sums = {one: arrays[f"{number}.sums.{place}"] for place, one in enumerate(values["sums"])}
         rest = {field: arrays[f"{number}.{field}"] for field in _OUTCOME_ARRAYS}
-        outcomes[name] = Outcome(sums=sums, pooled=told["pooled"], **rest)
+        outcomes[name] = Outcome(sums=sums, pooled=values["pooled"], **rest)
         excess[name] = arrays[f"{number}.excess"]
     own = {name: arrays[name] for name in _ARRAYS}
     return SensorOutcomes(

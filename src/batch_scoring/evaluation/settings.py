@@ -47,7 +47,7 @@ def target_rate(settings: EvaluateParameters, train: TrainParameters, window_us:
         Where it names no rate, that of ``train`` counts.
     train : TrainParameters
     window_us : int
-        Length of a window, for budgets that are told by time.
+        Length of a window, for budgets per unit of time.
     """
     if settings.false_alarm_rate is not None:
         return settings.false_alarm_rate

@@ -142,11 +142,11 @@ def _sensors(evaluation: Evaluation) -> list[str]:
     return ["## By sensor", "", *_table(header, cells), *more]
 
 
-def _cell(name: str, told: dict[str, float | None], signed: bool = False) -> str:
-    text = _value(name, told["value"], signed)
-    if told.get("low") is None or told["value"] is None:
+def _cell(name: str, figure: dict[str, float | None], signed: bool = False) -> str:
+    text = _value(name, figure["value"], signed)
+    if figure.get("low") is None or figure["value"] is None:
         return text
-    return f"{text} [{_value(name, told['low'], signed)}, {_value(name, told['high'], signed)}]"
+    return f"{text} [{_value(name, figure['low'], signed)}, {_value(name, figure['high'], signed)}]"
 
 
 def _value(name: str, value: float | None, signed: bool = False) -> str:

@@ -38,7 +38,7 @@ def event_table(
     events : sequence of pyarrow.Table
         Schema ``LABELS``: the judged events of each sensor.
     n_windows, n_missing : sequence of array
-        The judged windows of each of these events that have a prediction, and those that are not there.
+        Of each event: its evaluated windows with a prediction, and its missing windows.
     """
     together = pa.concat_tables(events).combine_chunks()
     windows, missing = (np.concatenate([np.zeros(0, np.int64), *n]) for n in (n_windows, n_missing))
@@ -75,7 +75,7 @@ def figure_table(
     Returns
     -------
     pyarrow.Table
-        Schema ``FIGURES``. Figures that cannot be told, such as an AUC without both classes, are null.
+        Schema ``FIGURES``. Undefined figures, such as an AUC without both classes, are null.
     """
     devices = list(tally.devices)
     series_device, series_sensor = (np.concatenate(n) for n in (tally.series_device, tally.series_sensor))
@@ -116,7 +116,7 @@ def _rows(
     events: pa.Table,
     target: float,
 ) -> pa.Table:
-    told = figures(sums)
+    ratios = figures(sums)
     nothing = np.full(len(sensors), np.nan)
     delays = _delays(events, method, sensors, devices)
     columns = {
@@ -126,8 +126,8 @@ def _rows(
         "device": devices,
         **{name: _whole(sums.get(name), len(sensors)) for name in _COUNTS},
         "sensor_weeks": sums["sensor_weeks"],
-        **{name: _nullable(told.get(name, nothing)) for name in RATIOS},
-        "realised_over_target": _nullable(told["false_alarm_rate"] / target),
+        **{name: _nullable(ratios.get(name, nothing)) for name in RATIOS},
+        "realised_over_target": _nullable(ratios["false_alarm_rate"] / target),
         **{name: _nullable(pooled.get(name, nothing)) for name in POOLED},
         **{name: _nullable(values) for name, values in delays.items()},
     }

@@ -76,7 +76,7 @@ def truth_of(windows: SensorWindows, judged: JudgedRange, known: KnownEvents) ->
 
 
 def _full(events: Events, judged: JudgedRange, window_us: int) -> Int:
-    """The windows that each event would overlap, had every window a reading; only those that are judged."""
+    """The windows that each event would overlap, had every window a reading; evaluated windows only."""
     judged_first = -(-judged.since[events.device] // window_us)
     first = np.maximum(events.start // window_us, judged_first)
     last = (np.minimum(events.end, judged.until) - 1) // window_us

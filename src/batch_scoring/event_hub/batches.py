@@ -61,7 +61,7 @@ class PartitionBuffer:
         events : sequence of azure.eventhub.EventData
             In the order received.
         room : int
-            Keep at most so many.
+            Maximum number of rows to keep.
         """
         kept = 0
         for event in events:

@@ -32,7 +32,7 @@ SECONDS_BETWEEN_LINES = 10.0
 PAUSES = (0.5, 1, 2, 4, 8, 15, 15)
 STALLED_SECONDS = 15.0
 GIVE_UP_SECONDS = 120.0
-# Every drain has this epoch: of two, the later one is given the partition, and the earlier one is told.
+# Every drain has this epoch: of two, the later one gets the partition, and the earlier one gets an error.
 OWNER_LEVEL = 0
 
 
@@ -276,7 +276,7 @@ class Drain:
 
 
 async def _all_or_first_error(tasks: list[asyncio.Task[None]], limit: timedelta | None) -> None:
-    """Wait for all tasks, until one fails, or for so long; none is running afterwards."""
+    """Wait for all tasks, until one fails, or until the time is over; none is running afterwards."""
     if not tasks:
         return
     timeout = limit.total_seconds() if limit is not None else None

@@ -25,7 +25,7 @@ class Failure(Enum):
         return self in (Failure.BUSY, Failure.LOST) or (self is Failure.EXPIRED and not address.has_sas)
 
 
-# What each is told by: texts of the service's conditions and descriptions, in the order to look.
+# What each is recognised by: texts of the service's conditions and descriptions, in the order to look.
 _SIGNS = (
     (Failure.STOLEN, ("link:stolen", "receiver with higher epoch", "with epoch")),
     (Failure.BUSY, ("server-busy", "throttled")),
@@ -63,7 +63,7 @@ def sentence(error: BaseException, address: Address, doing: str) -> InputError:
 
 
 def _missing(address: Address, doing: str) -> str:
-    if doing.startswith("partition"):  # the hub has told its partitions
+    if doing.startswith("partition"):  # the hub has listed its partitions
         return (
             f"there is no consumer group {address.group!r} in this hub; create it, or correct "
             "`consumer_group` of `event_hub` in the catalog"

@@ -49,7 +49,7 @@ def publish(address: Address, data: pa.Table | Stream, client_options: Mapping[s
 
 
 def _send_all(producer: Any, tables: Iterator[pa.Table | pa.RecordBatch], address: Address) -> None:
-    began = told = time.monotonic()
+    began = logged = time.monotonic()
     sent, is_waiting = 0, False
     for table in tables:
         if table.num_rows:
@@ -62,8 +62,8 @@ def _send_all(producer: Any, tables: Iterator[pa.Table | pa.RecordBatch], addres
                 for batch in _batches(producer, address, device, bodies):
                     _patiently(partial(producer.send_batch, batch), address)
             sent += table.num_rows
-            if time.monotonic() - told >= SECONDS_BETWEEN_LINES:
-                told = time.monotonic()
+            if time.monotonic() - logged >= SECONDS_BETWEEN_LINES:
+                logged = time.monotonic()
                 logger.info("%s: %s events sent", address, f"{sent:,}")
     logger.info("%s: all %s events sent in %.1f s", address, f"{sent:,}", time.monotonic() - began)
 

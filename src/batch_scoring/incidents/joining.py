@@ -75,8 +75,8 @@ def join_windows(windows: pa.Table, unfinished: pa.Table, rules: JoinRules) -> t
     reach = np.where(is_incident, np.maximum(gap, rules.cool_down_us), gap)
     is_last = np.append(device[1:] != device[:-1], True)
     goes_on = is_last & ((length[device] == 0) | (seen[device] - end <= reach))
-    told = joined.set_column(UNFINISHED.get_field_index("seen_until"), "seen_until", _times(seen[device]))
-    return told.filter(to_arrow(is_incident & ~goes_on)), told.filter(to_arrow(goes_on))
+    known = joined.set_column(UNFINISHED.get_field_index("seen_until"), "seen_until", _times(seen[device]))
+    return known.filter(to_arrow(is_incident & ~goes_on)), known.filter(to_arrow(goes_on))
 
 
 def incidents_table(runs: pa.Table, sensor: str, state: str) -> pa.Table:

@@ -17,7 +17,7 @@ BATCH_BYTES = 8 << 20
 
 CAPTURED = pa.schema([EVENTS.field(name) for name in ("partition", "sequence_number", "offset", "body")])
 
-# Of the file's fields those that are wanted: Avro skips the others unread.
+# The fields that are read: Avro skips the others.
 _WANTED = {
     "type": "record",
     "name": "EventData",
@@ -38,12 +38,12 @@ def captured_events(path: str) -> Iterator[pa.RecordBatch]:
     Parameters
     ----------
     path : str
-        Where the file lies as Capture names it by default, its path tells the partition.
+        Where the file lies as Capture names it by default, its path names the partition.
 
     Yields
     ------
     pyarrow.RecordBatch
-        Schema ``CAPTURED``; ``partition`` is null where the path does not tell it. An event without
+        Schema ``CAPTURED``; ``partition`` is null where the path does not name it. An event without
         a body has an empty one.
 
     Raises
@@ -70,7 +70,7 @@ def captured_events(path: str) -> Iterator[pa.RecordBatch]:
 
 
 def capture_partition(path: str) -> str | None:
-    """The partition that the path of a captured file tells; None where Capture names files in another way.
+    """The partition in the path of a captured file; None where Capture names files in another way.
 
     Examples
     --------

@@ -79,13 +79,13 @@ def event_sources(path: str, rows: Sequence[int], partition: str | None = None) 
     rows : sequence of int
         Records, as :func:`event_records` numbers them.
     partition : str, optional
-        Of a captured file, where something else than its path tells it.
+        Of a captured file, where its path does not name it.
 
     Returns
     -------
     list of str
         Such as ``partition 3, offset 4294967296, sequence number 17``; without the partition where
-        nothing tells it.
+        nothing names it.
     """
     named: dict[int, str] = {}
     wanted, row = np.unique(np.asarray(rows, np.int64)), 1

@@ -63,7 +63,7 @@ def choose_sources(
 ) -> list[PendingSource]:
     """The files that hold something the readings may not have.
 
-    A file is left out when its ledger page tells of the same bytes, the same settings, and a
+    A file is left out when its ledger page records the same bytes, the same settings, and a
     selection that covers this one. Bytes are only compared when the file was touched since the
     page was written.
     """
@@ -86,7 +86,7 @@ def choose_sources(
 
 
 def ledger_page(source: PendingSource, settings_digest: str, rows: int, refused: int) -> pa.Table:
-    """What the ledger keeps of a source file; it tells nothing of when and in how many runs it was read."""
+    """Make the ledger row of a source file; when and in how many runs it was read leaves no trace in it."""
     page = {
         "source": source.file.name,
         "size": source.file.size,

@@ -116,5 +116,5 @@ def changed_ns(status: os.stat_result) -> int:
 
 
 def format_suffix(name: str) -> str:
-    """The end of a file's name that tells its format, in lower case and without ``.gz``."""
+    """The end of a file's name that gives its format, in lower case and without ``.gz``."""
     return Path(name.lower().removesuffix(".gz")).suffix

@@ -161,7 +161,7 @@ def _in_zone(naive: str, timezone: str) -> str:
 
 
 def _epoch(number: str) -> str:
-    """Seconds, milli-, micro- or nanoseconds since 1970, told apart by size (all are after 1973)."""
+    """Seconds, milli-, micro- or nanoseconds since 1970, distinguished by size (all are after 1973)."""
     return (
         f"timezone('UTC', make_timestamp(CASE WHEN abs({number}) < 100000000000 THEN {number} * 1000000 "
         f"WHEN abs({number}) < 100000000000000 THEN {number} * 1000 "

@@ -204,7 +204,7 @@ class StagingArea:
         return Stream(QUARANTINE, (table.cast(QUARANTINE) for table in in_row_groups(rows)))
 
     def event_quarantine(self, number: int, source: SourceFile) -> Stream:
-        """The same of landed events; each row's source tells partition, offset and sequence number too."""
+        """The same of landed events; each row's source names partition, offset and sequence number too."""
         stream = self.quarantine(number, source.name)
 
         def with_events() -> Iterator[pa.Table]:
@@ -261,7 +261,7 @@ def _judged_rows(relation: RawRelation, settings: IngestSettings, latest: dateti
     timestamp = timestamp_of("raw_timestamp", relation.timestamp_type, settings.timezone)
     value = value_of("raw_value", relation.value_type)
     parsed = f"SELECT *, {timestamp} AS timestamp, {value} AS value FROM ({relation.sql}) WHERE {where}"
-    # The raw text of a clean row is kept only where it cannot be told from the typed value.
+    # The raw text of a clean row is kept only where the typed value does not give it back.
     raw_timestamp = _kept_text("raw_timestamp", relation.timestamp_type)
     raw_value = _kept_text("raw_value", relation.value_type)
     return (

@@ -37,7 +37,7 @@ class DriftLimits:
     min_coverage : float
         A smaller share of the expected windows is sparse.
     min_windows : int
-        With fewer windows of the model in force, no index is told.
+        Minimum number of windows of the champion for an index.
     """
 
     max_psi: float = 0.25

@@ -106,8 +106,8 @@ class Recent:
     @staticmethod
     def counted(stored: pq.ParquetFile) -> dict[str, int]:
         """The devices by status of a table that was written before."""
-        told: dict[str, int] = json.loads(footer_text(stored, "statuses") or "{}")
-        return {name: count for name, count in told.items() if count}
+        counts: dict[str, int] = json.loads(footer_text(stored, "statuses") or "{}")
+        return {name: count for name, count in counts.items() if count}
 
     def _parts(self) -> Iterator[pa.Table]:
         published = self.published

@@ -103,7 +103,7 @@ class PublishedModel:
     ----------
     manifest : Manifest
     models : FleetFile
-        Opened; damage is told when the part that has it is read.
+        Opened; damage is reported when the damaged part is read.
     path : str
         Where it is published; of a blob, ``models`` is a copy.
     """
@@ -299,7 +299,7 @@ def load_published(root: Root, sensor: str, pinned: str = "") -> PublishedModel:
     ------
     InputError
         When nothing is published for the sensor, or its table is missing, no fleet model, or another
-        one than was published. Damage further inside is told by the models when they are read.
+        one than was published. Damage further inside is reported when the models are read.
     """
     manifest = read_manifest(root, sensor, pinned)
     folder = _folder(root, sensor)

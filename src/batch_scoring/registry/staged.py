@@ -61,14 +61,14 @@ class PreviousVersion:
         return load_published(self.published, self.sensor, self.pinned).models
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values, without what the place tells."""
+        """As plain values, without what the place says already."""
         values = {name: getattr(self, name) for name in ("version", "fingerprint", "is_champion", "pinned")}
-        return values | {"decided": {name: list(told) for name, told in self.decided.items()}}
+        return values | {"decided": {name: list(pair) for name, pair in self.decided.items()}}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], sensor: str, published: Root) -> PreviousVersion:
         """Read what :meth:`to_json` gave."""
-        decided = {name: (told[0], told[1]) for name, told in values["decided"].items()}
+        decided = {name: (pair[0], pair[1]) for name, pair in values["decided"].items()}
         return cls(**{**values, "decided": decided}, sensor=sensor, published=published)
 
 

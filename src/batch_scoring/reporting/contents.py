@@ -21,15 +21,15 @@ class ReportParameters:
     Attributes
     ----------
     max_devices : int
-        The page holds so many devices, worst first.
+        Maximum number of devices on the page, worst first.
     max_series : int
         So many series are drawn window by window, worst first; the others in longer steps.
     max_incidents : int
-        The page lists so many incidents of devices, those that matter most.
+        Maximum number of device incidents on the page, by priority.
     max_points : int
-        The page holds so many points of all charts together; one takes about 8 bytes.
+        Maximum number of points of all charts together; one takes about 8 bytes.
     max_status_rows : int
-        The page holds so many rows of the status table; what is not ok comes first.
+        Maximum number of rows of the status table; what is not ok comes first.
     data : str
         The folder of the workspace, for the summary's last lines.
     """

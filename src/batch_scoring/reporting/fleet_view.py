@@ -78,7 +78,7 @@ class FleetView:
 
 
 def choose_length(span_seconds: float, at_most: int, at_least_seconds: float) -> int:
-    """The shortest round length, in seconds, that divides a span into at most so many pieces.
+    """The shortest round length, in seconds, that divides a span into at most a number of pieces.
 
     Examples
     --------

@@ -28,7 +28,7 @@ def collect_incidents(
     devices, sensors : pyarrow.Array of string
         Those that the page numbers; the marks of charts are of these.
     at_most : int
-        The list has so many incidents of devices.
+        Maximum number of device incidents in the list.
 
     Returns
     -------

@@ -33,7 +33,7 @@ class Peak:
         In the sensor's unit.
     score, threshold : float or None
     contributions : list of (str, float)
-        How many decades rare each feature alone would make it; empty where the detector does not tell.
+        Decades that each feature alone would give it; empty where the detector has none.
     """
 
     value: float | None
@@ -88,7 +88,7 @@ def list_incidents(
     selection : Selection
         The devices and sensors to report.
     max_incidents : int
-        The sensors' incidents are read for so many incidents of devices.
+        Maximum number of device incidents; the sensors' incidents are read for these.
 
     Returns
     -------
@@ -160,7 +160,7 @@ def _read_peaks(sensors: pa.Table, predictions: Partitions) -> list[Peak | None]
 
 def _peaks_of_day(file: pq.ParquetFile, wanted: list[dict[str, object]]) -> dict[tuple[object, object], Peak]:
     """The windows of some devices and starts; a few more may be among them."""
-    # Predictions of an earlier version do not tell contributions.
+    # Predictions of an earlier version have no contributions.
     there = set(file.schema_arrow.names)
     table = file.read(columns=[name for name in _PEAK if name in there])
     is_wanted = pc.and_(

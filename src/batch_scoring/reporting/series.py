@@ -179,7 +179,7 @@ def choose_resolution(
     span, window : timedelta
         The whole range of time, and one window.
     max_series : int
-        At most so many series are drawn window by window.
+        Maximum number of series drawn window by window.
     max_points : int
         Two thirds of the points go to these, one third to the others.
 

@@ -94,12 +94,12 @@ def _incidents(found: IncidentList) -> dict[str, Any] | None:
     """None where nobody has looked for incidents."""
     if not found.is_known:
         return None
-    told = ["device", "start", "end", "state", "sensors", "n_windows", "peak_severity"]
-    first = found.devices.slice(0, 1).select(told).to_pylist()
+    columns = ["device", "start", "end", "state", "sensors", "n_windows", "peak_severity"]
+    first = found.devices.slice(0, 1).select(columns).to_pylist()
     return {
         "devices": found.devices.num_rows,
         "open": pc.sum(pc.equal(found.devices["state"], "open")).as_py() or 0,
-        "first": {**first[0], **{name: _iso(first[0][name]) for name in told[1:3]}} if first else None,
+        "first": {**first[0], **{name: _iso(first[0][name]) for name in columns[1:3]}} if first else None,
     }
 
 

@@ -36,7 +36,7 @@ class ScoredRange:
         How many of the predictions are new.
     is_complete : bool
         Whether no later run with the same models has anything to score here: all windows are closed, and
-        those that this run was not about have their predictions.
+        devices outside the selection keep their predictions.
     """
 
     predictions: pa.Table

@@ -104,7 +104,7 @@ class Partition:
 
 
 def _as_now(predictions: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Predictions of any version of this project; those that cannot tell their window are made again."""
+    """Predictions of any version of this project; rows without a window fingerprint are scored again."""
     for rows in predictions:
         if rows.column_names != PREDICTIONS.names:
             named = {name: rows[name] for name in PREDICTIONS.names if name in rows.column_names}

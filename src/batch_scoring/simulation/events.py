@@ -21,7 +21,7 @@ def event_table(readings: pa.Table, readings_per_event: int, due: float) -> pa.T
     readings : pyarrow.Table
         Schema ``READINGS``, in order of arrival.
     readings_per_event : int
-        1: a JSON object each. More: arrays of at most so many objects of one device.
+        1: a JSON object each. More: arrays of at most this many objects of one device.
     due : float
         When to send them, in seconds after the start.
 

@@ -59,7 +59,7 @@ class Fleet:
 
     @property
     def schema(self) -> pa.Schema:
-        """Of a day's table; the metadata ``simulation`` tells what the table was made of."""
+        """Of a day's table; the metadata ``simulation`` is a digest of what the table was made from."""
         return READINGS.with_metadata({"simulation": simulation_digest(self.simulation, self.selection)})
 
 

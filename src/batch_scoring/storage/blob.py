@@ -96,7 +96,7 @@ class BlobFolder(Folder):
     def open_ranges(
         self, name: str, entry: Entry | None = None, footer: Callable[[], bytes] | None = None
     ) -> RangedFile:
-        """A file of which the footer is fetched first, and the whole, in parallel, when rows are read."""
+        """Open a file whose footer is fetched first, and the whole, in parallel, when rows are read."""
         known = entry or self.entry(name)
         if known is None:
             raise FileNotFoundError(self.path(name))

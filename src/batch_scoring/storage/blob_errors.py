@@ -135,7 +135,7 @@ def _time_of_sas(credentials: Credentials, name: str) -> datetime | None:
 
 
 def _clock_skew(date: str | None) -> timedelta:
-    """How far this machine's clock is ahead of the service's, as its answer's date tells."""
+    """How far this machine's clock is ahead of the service's, by the date of its answer."""
     try:
         return datetime.now(UTC) - parsedate_to_datetime(date) if date else timedelta(0)
     except ValueError:

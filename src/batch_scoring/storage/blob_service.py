@@ -15,7 +15,7 @@ from batch_scoring.storage.blob_retry import BoundedRetry, Transport
 from batch_scoring.storage.known_versions import KnownVersions
 from batch_scoring.storage.location import Location, require_safe
 
-# What is fetched or staged at a time, over so many connections.
+# Bytes fetched or staged at a time, and the number of connections.
 BLOCK_BYTES = 8 << 20
 CONNECTIONS = 4
 # A file up to this size goes with one request, up or down.

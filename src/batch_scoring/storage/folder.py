@@ -12,7 +12,7 @@ from typing import IO, Any
 
 @dataclass(frozen=True)
 class Entry:
-    """A file of a folder, as a listing tells it.
+    """A file of a folder, as listed.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Folder(ABC):
     Attributes
     ----------
     clock : str
-        Whose clock tells when files changed; times of two clocks cannot be compared.
+        The clock of the change times; times of two clocks cannot be compared.
     """
 
     clock: str
@@ -76,14 +76,14 @@ class Folder(ABC):
         ----------
         name : str
         entry : Entry, optional
-            What a listing told of it.
+            Its entry in a listing.
         footer : callable, optional
             Gives a blob's end, where that is on its way.
 
         Raises
         ------
         FileNotFoundError
-            A local file's absence is told by who opens the path.
+            The absence of a local file is reported when the path is opened.
         """
 
     @abstractmethod
@@ -96,7 +96,7 @@ class Folder(ABC):
         keep_in : Path, optional
             Where copies lie; default: a cache of this machine. A copy of the same version is used again.
         entry : Entry, optional
-            What a listing told of it: it is this version that is wanted.
+            Its entry in a listing: this version is read.
         """
 
     @abstractmethod

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 
 class RangedFile(io.RawIOBase):
-    """A seekable file of which the end is in memory; the rest is fetched, all at once, when it is read.
+    """A seekable file whose end is in memory; the rest is fetched, all at once, when it is read.
 
     Parameters
     ----------

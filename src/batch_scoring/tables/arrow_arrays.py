@@ -73,7 +73,7 @@ def repeated(text: str, n: int) -> pa.Array:
 
 
 def places(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> NDArray[np.int64]:
-    """Where each string stands among distinct ones, shape (n,); -1 for those that are not there.
+    """Where each string stands among distinct ones, shape (n,); -1 where it is missing.
 
     Quick where equal strings lie together, as the rows of a device do: each run is looked up once.
     """

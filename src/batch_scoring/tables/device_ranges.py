@@ -40,7 +40,7 @@ def read_batches(
 
 
 def read_pieces(file: pq.ParquetFile | None, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
-    """About so many rows at a time; less than a row group where those of many days would be too much."""
+    """Read about a number of rows at a time; less than a row group where many days would be too much."""
     if file is None or rows >= BATCH_ROWS:
         yield from read_batches(file, columns, rows)
         return

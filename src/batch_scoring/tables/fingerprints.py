@@ -1,4 +1,4 @@
-"""Fingerprints of rows and tables: what tells a changed window from one that was scored already.
+"""Fingerprints of rows and tables: they show which windows have changed since they were scored.
 
 Not for security: against accident only.
 """

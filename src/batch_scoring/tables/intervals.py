@@ -156,7 +156,7 @@ def without(
     Returns
     -------
     tuple of arrays
-        The same; intervals of which nothing is left are gone.
+        The same, without intervals that became empty.
     """
     row, series, start, end = intervals
     for one, begin, stop in zip(cut_series.tolist(), cut_start.tolist(), cut_end.tolist(), strict=True):

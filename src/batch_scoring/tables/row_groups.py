@@ -26,7 +26,7 @@ def in_row_groups(
     ------
     pyarrow.Table
         The same rows in the same order, ``rows`` in each table and the rest in the last one; each
-        column one chunk, so that nothing made of a table tells how its rows came. No rows, no tables.
+        column one chunk, so that nothing made of a table depends on how its rows came. No rows, no tables.
     """
     held: list[pa.Table] = []
     n_held = 0

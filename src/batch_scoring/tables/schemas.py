@@ -66,7 +66,7 @@ PREDICTIONS = pa.schema(
         # Of anomalies, by the combined detector; empty otherwise.
         pa.field("contributions", pa.map_(pa.string(), pa.float64())),
         pa.field("model_version", pa.string()),
-        # Of the window as it was scored: a changed window is told from it, and is scored again.
+        # Of the window as it was scored: it shows that a window has changed and is to be scored again.
         pa.field("window_fingerprint", pa.uint64()),
     ]
 )
@@ -216,7 +216,7 @@ DRIFT = pa.schema(
 WATCHED = ("device", "window_start", "window_end", "score", "threshold", "is_anomaly", "model_version")
 
 
-# What an event tells of its incident, as it was when the change was noticed.
+# The columns of an event that describe its incident, as it was when the change was found.
 OF_INCIDENT = tuple(name for name in INCIDENTS.names if name != "state")
 NOTIFICATIONS = pa.schema(
     [

@@ -44,7 +44,7 @@ def with_mute_devices(
     known: pa.Table,
     windows: TrainingWindows | None,
 ) -> pa.Table:
-    """Add the devices of which not one reading was good enough to make a window.
+    """Add the devices without a single window: all of their readings were refused.
 
     Parameters
     ----------

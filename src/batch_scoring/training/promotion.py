@@ -150,7 +150,7 @@ def _counted(
         if devices is not None:
             names = [some.filter(pc.is_in(some, value_set=strings(sorted(devices)))) for some in names]
         n, n_champion = n + len(names[0]), n_champion + len(names[1])
-        # Where no window is left that could tell who is silent, nobody is.
+        # Without any window left, no device can be called silent.
         senders = pa.concat_tables(days)["device"].combine_chunks() if heard else names[1]
         sending = names[1].filter(pc.is_in(names[1], value_set=senders))
         n_heard += len(sending)

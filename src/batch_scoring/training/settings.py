@@ -40,7 +40,7 @@ class TrainParameters:
             raise InputError("train.range is 0; it must be a length of time such as 28d, or null")
 
     def for_windows(self, window_us: int) -> TrainParameters:
-        """These, with the false-alarm rate that the budget comes to for windows of so many microseconds."""
+        """Return these settings with the false-alarm rate of the budget; window length in microseconds."""
         if self.fit.false_alarm_rate is not None:
             return self
         rate = min(self.false_alarms_per_sensor_per_week * window_us / _WEEK_US, _MOST)

@@ -1,4 +1,4 @@
-"""What the footers of files of windows tell of the times in them, or else their rows."""
+"""Read the span of times of a file of windows from its footer, or else from its rows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Day:
 
 
 def span_of(file: pq.ParquetFile) -> Span | None:
-    """What the footer tells of a file's times, or else its rows; None of a file without rows."""
+    """Read a file's span of times from its footer, or else from its rows; None for a file without rows."""
     metadata = file.metadata
     if metadata.num_rows == 0:
         return None

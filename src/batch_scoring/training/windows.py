@@ -242,7 +242,7 @@ def training_range(
     settings : TrainParameters
         Without ``to``, the range ends ``hold_out`` before the last window does; without that after
         ``share`` of the time from the first window to the last; on a window's edge. With ``range``
-        it begins so long before its end, if that is later than ``from``.
+        it begins this long before its end, if that is later than ``from``.
     """
     first = first_start if settings.from_ is None else microseconds(settings.from_)
     if settings.to is not None:

@@ -16,7 +16,7 @@ DAY_US = 86_400_000_000
 # A MAD of 0 means that more than half of the values are one and the same.
 MAD_TO_SIGMA = 1.4826
 
-# A day with fewer windows than this share of it tells little of what is usual.
+# A day with fewer windows than this share of it says little about what is usual.
 MIN_SHARE_OF_DAY = 0.25
 
 

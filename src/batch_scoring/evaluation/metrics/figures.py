@@ -90,7 +90,7 @@ def intervals(
         How many fleets.
     seed : int
     against : str
-        The method whose lead over the others is told.
+        The method whose lead over the others is reported.
 
     Returns
     -------

@@ -22,7 +22,7 @@ def create_pipeline(**_: object) -> Pipeline:
                 outputs=["windows", "imported_windows"],
                 name="import_windows",
             ),
-            # As in `ingest`: `train` asks for the count, whoever made the windows.
+            # As in `ingest`: `train` asks for the count, wherever the windows come from.
             Node(
                 func=count_refused_devices,
                 inputs="quarantine",

@@ -1,4 +1,4 @@
-"""Predictions into incidents, incidents into a ranked list of devices, and changes told to sinks."""
+"""Join predictions to incidents, rank the incidents of devices, and send changes to the sinks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def find_incidents(
     device: Any,
     sensor: Any,
 ) -> Iterator[tuple[dict[str, Stream], dict[str, Stream]]]:
-    """Yield the incidents of every sensor and day of which something has changed.
+    """Yield the incidents of every sensor and day where something has changed.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def find_incidents(
     ------
     incidents : dict of str to Stream
         One partition: the incidents that the windows of that day closed, and on a sensor's last day
-        those that are open.
+        the open ones.
     unfinished : dict of str to Stream
         What that day hands on to the next; to be read after the incidents.
 
@@ -174,7 +174,7 @@ def notify(
     for delivered in deliver(ledger, sinks, settings.time_limit.total_seconds()):
         ledger = delivered
         yield ledger.stream()
-    tidy = ledger.from_then_on(since, [sink.name for sink in sinks])
+    tidy = ledger.pruned(since, [sink.name for sink in sinks])
     if tidy != ledger:
         yield tidy.stream()
 

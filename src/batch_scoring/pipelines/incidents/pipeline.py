@@ -6,7 +6,7 @@ from batch_scoring.pipelines.incidents.nodes import find_incidents, notify, rank
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """Predictions into incidents, ranked by device and told to whom it concerns."""
+    """Join predictions to incidents, ranked by device and sent to the alert sinks."""
     return Pipeline(
         [
             Node(

@@ -30,7 +30,7 @@ def watch_drift(
     at: Any,
     sensor: Any,
 ) -> Iterator[dict[str, Stream]]:
-    """Yield the drift of every sensor of which something has changed.
+    """Yield the drift of every sensor where something has changed.
 
     Parameters
     ----------

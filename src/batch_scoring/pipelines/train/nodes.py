@@ -225,7 +225,7 @@ def _fit(windows: TrainingWindows, work: _Work) -> tuple[FleetFile, pa.Table]:
 
 def _as_text(settings: TrainParameters) -> dict[str, Any]:
     values = asdict(settings)
-    # How it is promoted is no part of what was trained, and is told by the version.
+    # How it is promoted is no part of what was trained; the version records it.
     del values["promote"], values["promotion"]
     share = f"first {settings.share:g} of the time"
     held_out = f"{settings.hold_out} before the newest window" if settings.hold_out is not None else share

@@ -101,8 +101,8 @@ def _whose(file: Path, device: str | None, sensor: str | None) -> tuple[str, str
     parts = re.fullmatch(rf"model_([^_]+)_([^_]+?){endings}", file.name)
     if parts is None:
         raise InputError(
-            f"{file}: its name does not tell whose model it is; name it model_<device>_<sensor>, or say "
-            "--device and --sensor"
+            f"{file}: its name is not valid; expected model_<device>_<sensor>, such as model_7_vibration, or "
+            "the options --device and --sensor"
         )
     return device or from_path_segment(parts[1]), sensor or from_path_segment(parts[2])
 

@@ -17,10 +17,10 @@ from batch_scoring.tables.device_ranges import device_ranges
 from batch_scoring.tables.schemas import MODELS, STATUS
 
 _NUMBERS = ["n_train", "trained_from", "trained_to", "nu", "gamma", "rho", "threshold", "train_flag_rate"]
-_TOLD = pa.schema(
+_MODEL_COLUMNS = pa.schema(
     [MODELS.field("device"), *(MODELS.field(name) for name in _NUMBERS), ("n_support_vectors", pa.int64())]
 )
-_SAID = pa.schema([STATUS.field(name) for name in ("device", "status", "n_windows", "message")])
+_STATUS_COLUMNS = pa.schema([STATUS.field(name) for name in ("device", "status", "n_windows", "message")])
 # A table without a status leaves these columns out.
 _COLUMNS = ["device", "status", "n_windows", *_NUMBERS, "n_support_vectors", "message"]
 
@@ -47,8 +47,8 @@ def device_tables(models: FleetFile, status: pa.Table | None) -> Iterator[pa.Tab
     if status is None:
         yield from numbers
         return
-    said = status.select(_SAID.names).sort_by("device").to_batches(max_chunksize=8_192)
-    for own, outcome in device_ranges([(_TOLD, numbers), (_SAID, said)]):
+    said = status.select(_STATUS_COLUMNS.names).sort_by("device").to_batches(max_chunksize=8_192)
+    for own, outcome in device_ranges([(_MODEL_COLUMNS, numbers), (_STATUS_COLUMNS, said)]):
         joined = own.join(outcome, "device", join_type="full outer", use_threads=False).sort_by("device")
         text = pc.fill_null(joined["status"], "carried over")
         place = joined.schema.get_field_index("status")
@@ -88,7 +88,7 @@ def model_numbers(models: FleetFile, device: str) -> dict[str, Any]:
     Raises
     ------
     InputError
-        When the device has no model; names those that look like it.
+        When the device has no model; suggests near ones.
 
     Examples
     --------
@@ -119,7 +119,7 @@ def to_split_json(table: pa.Table) -> str:
 def _told(batch: pa.Table) -> pa.Table:
     columns = [batch[name] for name in ("device", *_NUMBERS)]
     n_vectors = pc.list_value_length(batch["dual_coef"]).cast(pa.int64())
-    return pa.Table.from_arrays([*columns, n_vectors], schema=_TOLD)
+    return pa.Table.from_arrays([*columns, n_vectors], schema=_MODEL_COLUMNS)
 
 
 def _row(models: FleetFile, device: str) -> dict[str, Any]:

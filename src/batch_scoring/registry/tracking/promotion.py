@@ -75,7 +75,7 @@ def promote_trained(store: Store, published: Root, version: Version, models: Fle
 
 
 def record_decision(store: Store, version: Version, decision: Decision) -> None:
-    """Have the version tell why it is scored or not, with the numbers; one just registered does already."""
+    """Record why a version is scored or not, with the numbers; a new version has the record already."""
     if decision.verdict != PROMOTED:
         log.info(
             "sensor %r: version %s is not promoted (%s): %s; `kedro models promote` does it by hand",

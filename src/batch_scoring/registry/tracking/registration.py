@@ -27,8 +27,8 @@ from batch_scoring.registry.tracking.versions import (
 from batch_scoring.tables.schemas import MODELS
 from batch_scoring.training.result import PROMOTED, Decision
 
-# What the tags of a version tell of its devices.
-_TOLD = pa.schema([MODELS.field(name) for name in ("trained_from", "trained_to", "train_flag_rate")])
+# The columns that the tags of a version summarise.
+_SUMMARISED = pa.schema([MODELS.field(name) for name in ("trained_from", "trained_to", "train_flag_rate")])
 
 
 def register(
@@ -71,7 +71,7 @@ def _first_of_equals(store: Store, created: Version) -> Version:
 
 
 def decision_tags(decision: Decision) -> dict[str, str]:
-    """What the tags of a version tell of why it is scored or not; a promotion has a tag of its own."""
+    """The tags that record why a version is scored or not; a promotion has a tag of its own."""
     tags = {
         VERDICT: decision.verdict if decision.verdict != PROMOTED else "",
         REASON: decision.reason,
@@ -115,7 +115,7 @@ def _ensure_registered_model(store: Store, sensor: str) -> None:
 
 def _version_tags(models: FleetFile, fingerprint: str) -> dict[str, str]:
     # Three numbers a device can be held.
-    table = pa.concat_tables([_TOLD.empty_table(), *models.batches(_TOLD.names)])
+    table = pa.concat_tables([_SUMMARISED.empty_table(), *models.batches(_SUMMARISED.names)])
     rate = pc.mean(pc.drop_null(table["train_flag_rate"])).as_py()
     first = pc.min(table["trained_from"]).as_py()
     last = pc.max(table["trained_to"]).as_py()

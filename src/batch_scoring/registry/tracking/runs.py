@@ -45,7 +45,7 @@ class TrainingRun:
     ----------
     store : Store
     child_runs_up_to : int
-        A sensor with at most so many trained devices gets a child run for each of them.
+        A sensor with at most this many trained devices gets a child run for each of them.
 
     Attributes
     ----------
@@ -122,14 +122,14 @@ class TrainingRun:
 
 
 def create_run(store: Store, name: str, tags: dict[str, str]) -> str:
-    """Create a run that tells which process it belongs to; its id."""
+    """Create a run that records the process it belongs to, and return its id."""
     own = {_HOST: processes.host(), _PROCESS: processes.process()}
     run = store.client.create_run(store.experiment_id, run_name=name, tags=own | tags)
     return str(run.info.run_id)
 
 
 def log_batch(store: Store, run_id: str, metrics: dict[str, float], parameters: dict[str, str]) -> None:
-    """Log metrics, those that are finite, and parameters, cut where MLflow would refuse them."""
+    """Log finite metrics, and parameters cut to the length that MLflow accepts."""
     from mlflow.entities import Metric, Param
 
     now = int(time.time() * 1000)

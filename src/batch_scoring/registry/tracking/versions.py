@@ -67,8 +67,8 @@ class TrackedVersion:
     version, fingerprint : str
     is_champion : bool
     decided : dict of str to (str, str)
-        Of the sensor's versions of which it is known what becomes of them, by fingerprint: number and
-        verdict. The newest one's verdict stands whoever is the champion now; a refusal of an older one
+        The sensor's versions with a verdict, by fingerprint: number and verdict. The newest one's
+        verdict stands whichever is the champion now; a refusal of an older one
         only beside the champion it was compared with.
     models : FleetFile
         MLflow's own file where that can be read; else a copy, which is there as long as this object.
@@ -143,7 +143,7 @@ def resolve_version(store: Store, sensor: str, wanted: str | None = None) -> Ver
     Raises
     ------
     InputError
-        When there is no such sensor or version; names those that look like it.
+        When there is no such sensor or version; suggests near ones.
     """
     versions = list_versions(store, sensor)
     if not versions:
@@ -191,7 +191,7 @@ def _search(store: Store, sensor: str, condition: str) -> list[Version]:
     found = list(_pages(store.client.search_model_versions, condition))
     if not found:
         return []
-    # A search does not tell the aliases.
+    # A search does not return the aliases.
     aliases = store.client.get_registered_model(registered_name(sensor)).aliases
     newest_first = sorted(found, key=lambda one: int(one.version), reverse=True)
     return [read_version(one, sensor, aliases) for one in newest_first]

@@ -1,6 +1,6 @@
 // The incidents: a list to work through from the top, each of which opens to what is behind it.
 const INCIDENTS_A_PAGE = 10;
-// Of one incident so many sensors at first; the others at a press.
+// Sensors of an incident shown at first; a press shows the others.
 const SENSORS_AT_FIRST = 6;
 const SEVERITIES = [0.3, 1, 3];
 const incidents = data.incidents.rows.map(([device, start, end, open, sensors, nSensors, nIncidents, windows, severity, feature, of], i) => ({

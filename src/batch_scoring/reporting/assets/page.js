@@ -3,13 +3,13 @@ function theme() {
   const button = $("theme");
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => (document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
-  const tell = () => {
+  const label = () => {
     $("theme-name").textContent = isDark() ? "Light" : "Dark";
     button.setAttribute("aria-label", `${$("theme-name").textContent} colours`);
   };
-  button.addEventListener("click", () => { document.documentElement.dataset.theme = isDark() ? "light" : "dark"; tell(); });
-  dark.addEventListener("change", tell);
-  tell();
+  button.addEventListener("click", () => { document.documentElement.dataset.theme = isDark() ? "light" : "dark"; label(); });
+  dark.addEventListener("change", label);
+  label();
 }
 
 function cards() {
