@@ -13,10 +13,13 @@ from kedro.pipeline import Pipeline
 
 from batch_scoring.cloud.credentials import use_kedro_credentials
 from batch_scoring.cloud.secrets_in_logs import hide_credentials
+from batch_scoring.core.errors import InputError
 from batch_scoring.core.garbage import collector
 from batch_scoring.pipelines.check_settings import check_settings
 
 SUMMARY = "run_summary_text"
+# Counts of a step, with sentences on what keeps the run as a whole from having done its work.
+COUNTS = ("ingest_counts", "score_counts")
 
 
 def _credentials(context: KedroContext) -> dict[str, Any]:
@@ -47,9 +50,19 @@ class ProjectHooks:
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
-        """Print what a person wants to know, when the run has made a report."""
-        if SUMMARY in pipeline.all_outputs():
+        """Print the summary, when the run has made a report; then raise what a step fell short of.
+
+        Raises
+        ------
+        InputError
+            After the last node, so that incidents and alerts of what was scored are not held up.
+        """
+        made = pipeline.all_outputs()
+        if SUMMARY in made:
             print(f"\n{catalog.load(SUMMARY)}")
+        shortfalls = [text for name in COUNTS if name in made for text in catalog.load(name)["shortfalls"]]
+        if shortfalls:
+            raise InputError("; ".join(shortfalls))
 
     @hook_impl
     def on_pipeline_error(self, **_: Any) -> None:

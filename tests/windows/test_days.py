@@ -48,3 +48,10 @@ def test_every_reading_is_in_one_windows_day_that_reads_its_file(minutes, minute
     holding = [one for one in spans if one.first_us <= time_us < one.end_us]
     assert len(holding) == 1
     assert holding[0].sources({day: "here"}) == ["here"]
+
+
+@pytest.mark.parametrize("window", [timedelta(minutes=5), timedelta(hours=7), timedelta(days=3)])
+def test_the_first_day_of_the_calendar_has_no_day_before(window):
+    assert window_days([date.min], window) == [date.min]
+    first = WindowDay.of(date.min, window, ["mean", "diff_mean"])
+    assert first.sources({date.min: "a"}) == ["a"]

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -59,13 +60,17 @@ def source_key(name: str) -> str:
 
 
 def choose_sources(
-    files: Sequence[SourceFile], ledger: Mapping[str, LedgerEntry], settings_digest: str, selection: Selection
+    files: Sequence[SourceFile],
+    ledger: Mapping[str, LedgerEntry],
+    settings_digest: str,
+    selection: Selection,
+    latest: datetime | None = None,
 ) -> list[PendingSource]:
     """The files that hold something the readings may not have.
 
     A file is left out when its ledger page records the same bytes, the same settings, and a
-    selection that covers this one. Bytes are only compared when the file was touched since the
-    page was written.
+    selection that covers this one, and none of its readings was refused as "future_timestamp" that is not
+    after ``latest`` any more. Bytes are only compared when the file was touched since the page was written.
     """
     pending = []
     for file in files:
@@ -75,7 +80,9 @@ def choose_sources(
             continue
         page = entry.open().read().to_pylist()[0]
         earlier = _read_selections(page["selections"])
-        is_done = page["settings"] == settings_digest and _covered(selection, earlier)
+        first_future = page.get("first_future")
+        is_due = None not in (first_future, latest) and first_future <= latest
+        is_done = page["settings"] == settings_digest and _covered(selection, earlier) and not is_due
         if is_done and _is_untouched(file, page["size"], entry):
             continue
         content = _content(file)
@@ -85,7 +92,9 @@ def choose_sources(
     return pending
 
 
-def ledger_page(source: PendingSource, settings_digest: str, rows: int, refused: int) -> pa.Table:
+def ledger_page(
+    source: PendingSource, settings_digest: str, rows: int, refused: int, first_future: datetime | None = None
+) -> pa.Table:
     """Make the ledger row of a source file; when and in how many runs it was read leaves no trace in it."""
     page = {
         "source": source.file.name,
@@ -96,6 +105,7 @@ def ledger_page(source: PendingSource, settings_digest: str, rows: int, refused:
         "rows": rows,
         "accepted": rows - refused,
         "refused": refused,
+        "first_future": first_future,
     }
     return pa.Table.from_pylist([page], schema=LEDGER)
 

@@ -8,11 +8,13 @@ import math
 import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.parameters import read_parameters
+
+MIN_TIME = datetime(1990, 1, 1, tzinfo=UTC)
 
 ROLES = ("timestamp", "device", "sensor", "value")
 
@@ -34,6 +36,8 @@ class IngestSettings:
         The possible names of each of the four columns, best first.
     timezone : str
         The IANA time zone of times without an offset.
+    min_time : datetime
+        Readings before it have an implausible time: a clock that was never set. UTC.
     max_future : timedelta
         How much later than the run's time a reading may be.
     ranges : dict of str to [float, float]
@@ -46,6 +50,7 @@ class IngestSettings:
 
     columns: dict[str, Any] = field(default_factory=lambda: dict(DEFAULT_COLUMNS))
     timezone: str = "UTC"
+    min_time: datetime = MIN_TIME
     max_future: timedelta = timedelta(hours=1)
     ranges: dict[str, Any] = field(default_factory=dict)
     memory_limit: str = "1GB"
@@ -54,12 +59,14 @@ class IngestSettings:
     @property
     def digest(self) -> str:
         """A fingerprint of what decides which rows are taken and how; 64 hex digits."""
-        deciding = {
+        deciding: dict[str, Any] = {
             "columns": {role: self.column_names(role) for role in ROLES},
             "timezone": self.timezone,
             "max_future": self.max_future.total_seconds(),
             "ranges": {sensor: [float(low), float(high)] for sensor, (low, high) in self.ranges.items()},
         }
+        if self.min_time != MIN_TIME:  # sources read by earlier versions need not be read again
+            deciding["min_time"] = self.min_time.isoformat()
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
     def column_names(self, role: str) -> list[str]:

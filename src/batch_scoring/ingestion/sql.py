@@ -16,6 +16,7 @@ REASONS = (
     "missing_sensor",
     "missing_value",
     "bad_timestamp",
+    "implausible_time",
     "future_timestamp",
     "sensor_id_too_long",
     "not_a_number",
@@ -95,7 +96,7 @@ def value_of(column: str, sql_type: str) -> str:
     return f"TRY_CAST({column} AS DOUBLE)"
 
 
-def reason_of(latest: datetime, ranges: Mapping[str, tuple[float, float]]) -> str:
+def reason_of(earliest: datetime, latest: datetime, ranges: Mapping[str, tuple[float, float]]) -> str:
     """The expression that says why a parsed row is refused; NULL when it is not.
 
     It reads the columns ``malformed, raw_timestamp, device, sensor, raw_value, timestamp, value``.
@@ -112,6 +113,7 @@ def reason_of(latest: datetime, ranges: Mapping[str, tuple[float, float]]) -> st
         "missing_value": _is_missing("raw_value"),
         "bad_timestamp": f"timestamp IS NULL OR timestamp < TIMESTAMPTZ '{_FIRST_TIME}' "
         f"OR timestamp > TIMESTAMPTZ '{_LAST_TIME}'",
+        "implausible_time": f"timestamp < TIMESTAMPTZ {literal(earliest.isoformat())}",
         "future_timestamp": f"timestamp > TIMESTAMPTZ {literal(latest.isoformat())}",
         "sensor_id_too_long": _is_too_long("sensor"),
         "not_a_number": "value IS NULL OR isnan(value)",

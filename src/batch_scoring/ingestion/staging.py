@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -195,6 +195,16 @@ class StagingArea:
         )
         return dict(counted.fetchall())
 
+    def first_future(self, number: int) -> datetime | None:
+        """The earliest reading of a source refused as ``future_timestamp``, UTC; None without one."""
+        if not self._has_rows("bucket=0"):
+            return None
+        found: tuple[datetime | None] = self.connection.execute(
+            f"SELECT timezone('UTC', min(timestamp)) FROM {_scan(self.folder / 'bucket=0')} "
+            f"WHERE source = {number} AND reason = 'future_timestamp'"
+        ).fetchall()[0]
+        return None if found[0] is None else found[0].replace(tzinfo=UTC)
+
     def quarantine(self, number: int, name: str) -> Stream:
         """The refused rows of the source staged under a number, with the source's name, by row."""
         rows = self.connection.sql(
@@ -267,7 +277,7 @@ def _judged_rows(relation: RawRelation, settings: IngestSettings, latest: dateti
     return (
         f"SELECT row, timestamp, device, sensor, value, reason, {raw_timestamp} AS raw_timestamp, "
         f"COALESCE(malformed, {raw_value}) AS raw_value FROM ("
-        f"SELECT *, {reason_of(latest, settings.ranges)} AS reason FROM ({parsed}))"
+        f"SELECT *, {reason_of(settings.min_time, latest, settings.ranges)} AS reason FROM ({parsed}))"
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from typing import Any
 
 import pyarrow.compute as pc
 
-from batch_scoring.core.errors import InputError
 from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.scoring.device_range import ScoredRange
 
@@ -35,13 +35,14 @@ class Outcome:
             stopwatch.count("failed", entry["counts"] if entry["values"] in FAILED else 0)
         stopwatch.count("windows", part.n_new)
 
-    def finish(self, max_failed_share: float) -> None:
-        """Say it in a line.
+    def finish(self, max_failed_share: float) -> dict[str, Any]:
+        """Log the outcome in a line.
 
-        Raises
-        ------
-        InputError
-            When more than ``max_failed_share`` of the devices' days could not be scored.
+        Returns
+        -------
+        dict
+            ``windows``, ``anomalies``, ``statuses`` (status to device-sensor days), and ``shortfalls``: a
+            sentence where more than ``max_failed_share`` of the devices' days could not be scored.
         """
         not_ok = [(text, n) for text, n in sorted(self.statuses.items()) if text != "ok"]
         named = ", ".join(f"{n:,} {text}" for text, n in not_ok) or "none"
@@ -52,9 +53,16 @@ class Outcome:
             named,
         )
         failed, total = sum(self.statuses[text] for text in FAILED), self.statuses.total()
+        shortfalls = []
         if failed > max_failed_share * total:
-            raise InputError(
+            shortfalls.append(
                 f"{failed:,} of {total:,} device-sensor days could not be scored ({named}), "
                 f"more than score.max_failed_share ({max_failed_share:g}); see the status table, and train "
                 "where models are missing"
             )
+        return {
+            "windows": self.n_scored,
+            "anomalies": self.n_anomalies,
+            "statuses": dict(sorted(self.statuses.items())),
+            "shortfalls": shortfalls,
+        }

@@ -241,6 +241,8 @@ LEDGER = pa.schema(
         pa.field("rows", pa.int64()),
         pa.field("accepted", pa.int64()),
         pa.field("refused", pa.int64()),
+        # The earliest reading refused as "future_timestamp": then the source is read again.
+        pa.field("first_future", TIMESTAMP),
     ]
 )
 

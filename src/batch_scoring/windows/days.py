@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 DAY = timedelta(days=1)
 MICROSECOND = timedelta(microseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_US = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MICROSECOND  # of the calendar: year 1
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class WindowDay:
 
     def sources(self, days: Mapping[date, str]) -> list[str]:
         """The partitions, out of these by day, that may hold readings of these windows, in order."""
-        from_day = (EPOCH + self.read_from_us * MICROSECOND).date()
+        from_day = (EPOCH + max(self.read_from_us, _FIRST_US) * MICROSECOND).date()
         to_day = (EPOCH + (self.end_us - 1) * MICROSECOND).date()
         return [key for day, key in sorted(days.items()) if from_day <= day <= to_day]
 
@@ -46,4 +47,4 @@ class WindowDay:
 def window_days(days: Iterable[date], window: timedelta) -> list[date]:
     """The days in which windows of these days' readings start: with windows across midnight, also before."""
     reach = -(-window // DAY) if DAY % window else 0
-    return sorted({day - n * DAY for day in days for n in range(reach + 1)})
+    return sorted({day - n * DAY for day in days for n in range(reach + 1) if day - date.min >= n * DAY})

@@ -39,6 +39,7 @@ def test_kedro_saves_readings_quarantine_ledger_counts_and_refused_devices(tmp_p
         "stored": 2,
         "already_stored": 0,
         "refused": {"not_a_number": 1},
+        "shortfalls": [],
     }
     assert [r[2] for r in store.readings()] == ["s", "t"]
     assert store.reasons() == [(4, "not_a_number")]

@@ -31,6 +31,8 @@ def test_every_reason_is_found_and_the_raw_text_kept(store: Store, tmp_path: Pat
         "infinity,d,s,1": "bad_timestamp",
         "99999-01-01,d,s,1": "bad_timestamp",
         "2099-02-01T01:00:01Z,d,s,1": "future_timestamp",
+        "0001-01-01T00:00:00,d,s,1": "implausible_time",
+        "1989-12-31T23:59:59.999999Z,d,s,1": "implausible_time",
         f"{time},d,{too_long},1": "sensor_id_too_long",
         f"{time},d,{'x' * 201},1": "sensor_id_too_long",
         f"{time},d,.{'x' * 198},1": "sensor_id_too_long",
@@ -153,3 +155,38 @@ def test_refused_rows_are_counted_by_device_sensor_and_reason(store: Store, tmp_
 
 def test_nothing_refused_is_an_empty_table():
     assert count_refused_devices({}).schema == REFUSED_DEVICES
+
+
+def test_the_earliest_plausible_time_is_a_setting(store: Store, tmp_path: Path):
+    source = write_csv(tmp_path / "a.csv", "1950-01-01T00:00:00Z,d,s,1", "1949-12-31T23:59:59Z,d,s,1")
+    store.ingest(source, min_time="1950-01-01")
+    assert store.reasons() == [(3, "implausible_time")]
+
+
+def test_readings_refused_as_future_are_stored_when_their_time_has_come(store: Store, tmp_path: Path):
+    source = write_csv(tmp_path / "a.csv", row(0), "2099-01-01T10:00Z,d1,s,2", "2099-01-01T11:00Z,d1,s,3")
+    list(store.ingest_stepwise(source))
+    assert store.reasons() == [(3, "future_timestamp"), (4, "future_timestamp")]
+    before = store.files()
+    assert store.ingest(source)["sources"] == 0, "not read again while the times are still to come"
+    assert store.files() == before
+
+    counts = list(store.ingest_stepwise(source, at="2099-01-01T09:30Z"))[-1]
+    assert (counts["stored"], counts["already_stored"]) == (1, 1)
+    assert store.reasons() == [(4, "future_timestamp")]
+    counts = list(store.ingest_stepwise(source, at="2099-01-01T10:30Z"))[-1]
+    assert (counts["stored"], counts["already_stored"]) == (1, 2)
+    assert store.reasons() == []
+    assert [value for *_, value in store.readings()] == [1.0, 2.0, 3.0]
+
+
+def test_a_file_nearly_all_in_the_future_ends_the_run_with_its_name_after_the_others(
+    store: Store, tmp_path: Path
+):
+    write_csv(tmp_path / "raw" / "clock.csv", *(f"2099-01-01T10:{m:02}Z,d1,s,1" for m in range(20)))
+    write_csv(tmp_path / "raw" / "good.csv", row(0), row(1), "2099-01-01T10:00Z,d1,s,1")
+    counts = store.ingest(tmp_path / "raw")
+    (shortfall,) = counts["shortfalls"]
+    assert "clock.csv" in shortfall
+    assert "20 of 20" in shortfall
+    assert len(store.readings()) == 2

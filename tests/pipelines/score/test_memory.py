@@ -33,7 +33,7 @@ windows, predictions, status = (Store(folder / name) for name in "wps")
 
 models = {"s": lambda: load_published(folder / "m", "s")}
 stored = (predictions.load(), status.load())
-for new, told in score_windows(windows.load(), models, *stored, {}, "2026-02-01T00:00Z", None, None):
+for new, told, _ in score_windows(windows.load(), models, *stored, {}, "2026-02-01T00:00Z", None, None):
     predictions.save(new)
     status.save(told)
 # Not ru_maxrss, which starts with the memory of the process that started this one.

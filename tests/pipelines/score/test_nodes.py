@@ -59,9 +59,10 @@ class Workspace:
             shard,
         ):
             stores = (self.predictions, self.status)
-            for store, part in list(zip(stores, chunk, strict=True))[:save]:
+            for store, part in list(zip(stores, chunk[:2], strict=True))[:save]:
                 store.save(part)
             written += sorted(chunk[0])
+            self.counts = chunk[2]
         return written
 
     def rows(self):
@@ -263,13 +264,16 @@ def test_lost_predictions_are_made_again(tmp_path):
     assert len(work.rows()) == 4
 
 
-def test_without_a_model_the_run_says_so_and_fails_after_its_status_is_written(tmp_path):
+def test_without_a_model_the_status_is_written_and_the_counts_say_what_the_run_fell_short_of(tmp_path):
     work = Workspace(tmp_path)
     work.put(np.zeros((4, 1)))
-    with pytest.raises(InputError, match=r"2 of 2 device-sensor days could not be scored \(2 no_model\)"):
-        work.score()
+    work.score()
     assert work.status.table()["status"].to_pylist() == ["no_model", "no_model"]
+    (shortfall,) = work.counts["shortfalls"]
+    assert "2 of 2" in shortfall
+    assert "2 no_model" in shortfall
     work.score(max_failed_share=1.0)
+    assert work.counts["shortfalls"] == []
 
 
 def test_one_bad_device_among_many_is_no_reason_to_fail(tmp_path):

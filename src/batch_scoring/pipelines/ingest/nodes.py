@@ -31,6 +31,9 @@ from batch_scoring.tables.streams import Stream
 
 logger = logging.getLogger(__name__)
 
+# A file with more than this share of its readings in the future says that a clock is wrong.
+_MOSTLY = 0.9
+
 Chunk = tuple[dict[str, Stream], dict[str, Stream], dict[str, pa.Table], dict[str, Any]]
 
 
@@ -71,7 +74,8 @@ def ingest_readings(
         The ledger page of a source file; last, so that a killed run is repeated.
     ingest_counts : dict
         Running totals: ``sources``, ``rows``, ``stored``, ``already_stored`` and ``refused``, a
-        dict of reason to rows. ``rows`` is the sum of the others.
+        dict of reason to rows. ``rows`` is the sum of the others. ``shortfalls``: sentences that end the
+        whole run with an error after its last node.
 
     Raises
     ------
@@ -82,7 +86,7 @@ def ingest_readings(
     selection = Selection.read(device, sensor)
     # A run that starts late for its scheduled time finds later readings, and they are no error.
     latest = max(scheduled_time(at), datetime.now(UTC)) + chosen.max_future
-    pending = choose_sources(raw_readings, previous_ingested_sources, chosen.digest, selection)
+    pending = choose_sources(raw_readings, previous_ingested_sources, chosen.digest, selection, latest)
     counts = _no_counts(len(pending))
     if pending:
         with staging_area(chosen) as area:
@@ -98,7 +102,10 @@ def ingest_readings(
                 refused = area.refused_counts(number)
                 counts = _with_source(counts, rows, refused)
                 key = source_key(source.file.name)
-                page = ledger_page(source, chosen.digest, rows, sum(refused.values()))
+                first_future = area.first_future(number) if refused.get("future_timestamp") else None
+                if refused.get("future_timestamp", 0) > _MOSTLY * rows:
+                    counts = _with_shortfall(counts, source.file.path, refused, rows, latest)
+                page = ledger_page(source, chosen.digest, rows, sum(refused.values()), first_future)
                 is_event_file = source.file.format == "events"
                 quarantine = (
                     area.event_quarantine(number, source.file)
@@ -157,7 +164,7 @@ def _sum_counts(rows: pa.Table) -> pa.Table:
 
 
 def _no_counts(sources: int) -> dict[str, Any]:
-    return {"sources": sources, "rows": 0, "stored": 0, "already_stored": 0, "refused": {}}
+    return {"sources": sources, "rows": 0, "stored": 0, "already_stored": 0, "refused": {}, "shortfalls": []}
 
 
 def _with_partition(counts: dict[str, Any], merged: MergedPartition) -> dict[str, Any]:
@@ -170,6 +177,17 @@ def _with_partition(counts: dict[str, Any], merged: MergedPartition) -> dict[str
 def _with_source(counts: dict[str, Any], rows: int, refused: dict[str, int]) -> dict[str, Any]:
     total = Counter(counts["refused"]) + Counter(refused)
     return counts | {"rows": counts["rows"] + rows, "refused": dict(sorted(total.items()))}
+
+
+def _with_shortfall(
+    counts: dict[str, Any], path: str, refused: dict[str, int], rows: int, latest: datetime
+) -> dict[str, Any]:
+    text = (
+        f"{path}: {refused['future_timestamp']:,} of {rows:,} readings are later than "
+        f"{latest:%Y-%m-%d %H:%M} UTC, which is now and ingest.max_future; set this machine's clock, or "
+        "raise ingest.max_future; they are read again when their time has come"
+    )
+    return counts | {"shortfalls": [*counts["shortfalls"], text]}
 
 
 def _log_summary(counts: dict[str, Any], n_files: int) -> None:

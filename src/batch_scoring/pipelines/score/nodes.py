@@ -33,7 +33,7 @@ def score_windows(
     device: Any,
     sensor: Any,
     shard: Any = None,
-) -> Iterator[tuple[dict[str, Stream], dict[str, Stream]]]:
+) -> Iterator[tuple[dict[str, Stream], dict[str, Stream], dict[str, Any]]]:
     """Yield the predictions and the status of every partition with work to do.
 
     Parameters
@@ -58,13 +58,15 @@ def score_windows(
     status : dict of str to Stream
         Schema STATUS, the devices of that partition; to be read after its predictions. Saved last,
         so that a run killed before it looks at the partition again.
+    score_counts : dict
+        See :meth:`Outcome.finish`; empty until the last chunk. Its ``shortfalls`` end the whole run with an
+        error after its last node: what was scored goes on to incidents and their alerts first.
 
     Raises
     ------
     InputError
         When there are no windows, a device or sensor asked for has none, a model is damaged or does
-        not fit its windows, or, after all that could be scored was yielded, more than
-        ``max_failed_share`` of the devices could not.
+        not fit its windows.
     """
     settings = read_parameters(ScoreParameters, parameters, "score")
     sensors = by_sensor(windows)
@@ -76,7 +78,7 @@ def score_windows(
     scope = Scope(settings.from_, settings.to, closed_at, selection, settings.rescore)
     outcome = Outcome()
     found: set[str] = set()
-    yield {}, {}
+    yield {}, {}, {}
     for name, days in sensors.items():
         if not selection.has_sensor(name):
             continue
@@ -90,9 +92,9 @@ def score_windows(
             if is_done or not scope.has_day(day) or not scope.has_closed(partition.windows):
                 continue
             predictions, status = partition.score(published, scope, outcome)
-            yield {key: predictions}, {key: status}
+            yield {key: predictions}, {key: status}, {}
     require_known("device", selection.devices, found)
-    outcome.finish(settings.max_failed_share)
+    yield {}, {}, outcome.finish(settings.max_failed_share)
 
 
 def _devices(windows: pq.ParquetFile) -> Iterator[str]:

@@ -22,7 +22,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "params:sensor",
                     "params:shard",
                 ],
-                outputs=["predictions", "score_status"],
+                outputs=["predictions", "score_status", "score_counts"],
                 name="score_windows",
             )
         ]

@@ -1,0 +1,29 @@
+"""What happens around a run."""
+
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Node, Pipeline
+
+from batch_scoring.core.errors import InputError
+from batch_scoring.hooks import ProjectHooks
+
+
+def after_run(**outputs):
+    pipeline = Pipeline([Node(lambda: None, None, name, name=name) for name in outputs])
+    catalog = DataCatalog({name: MemoryDataset(value) for name, value in outputs.items()})
+    ProjectHooks().after_pipeline_run(pipeline, catalog)
+
+
+def test_what_steps_fell_short_of_ends_the_run_after_its_last_node():
+    with pytest.raises(InputError, match=r"a\.csv.*7 of 10"):
+        after_run(ingest_counts={"shortfalls": ["a.csv"]}, score_counts={"shortfalls": ["7 of 10"]})
+
+
+def test_the_summary_is_printed_before_the_run_ends_with_an_error(capsys):
+    with pytest.raises(InputError, match="7 of 10"):
+        after_run(run_summary_text="the summary", score_counts={"shortfalls": ["7 of 10"]})
+    assert "the summary" in capsys.readouterr().out
+
+
+def test_a_run_that_did_all_of_its_work_ends_well():
+    after_run(ingest_counts={"shortfalls": []}, score_counts={"shortfalls": []}, other=1)
