@@ -7,14 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from batch_scoring.tables.arrays import Bool, Int, UInt
 from batch_scoring.tables.arrow_arrays import places, repeated, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import INCIDENTS, TIMESTAMP, UNFINISHED
-
-Int = NDArray[np.int64]
-Bool = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -103,7 +100,7 @@ def incidents_table(runs: pa.Table, sensor: str, state: str) -> pa.Table:
     return pa.Table.from_arrays([columns[name] for name in INCIDENTS.names], schema=INCIDENTS)
 
 
-def hex_digits(numbers: NDArray[np.uint64]) -> pa.Array:
+def hex_digits(numbers: UInt) -> pa.Array:
     """Each number as 16 hexadecimal digits.
 
     Examples

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import zoneinfo
 from collections.abc import Mapping
@@ -11,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from batch_scoring.core.digests import digest_of
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.parameters import read_parameters
 
@@ -60,7 +59,7 @@ class IngestSettings:
             "max_future": self.max_future.total_seconds(),
             "ranges": {sensor: [float(low), float(high)] for sensor, (low, high) in self.ranges.items()},
         }
-        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+        return digest_of(deciding)
 
     def column_names(self, role: str) -> list[str]:
         """The possible names of the column with this role."""

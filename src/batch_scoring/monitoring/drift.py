@@ -7,16 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from batch_scoring.detection.flag_rate import begins_alarm, least_rate
+from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import places, repeated, strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import DRIFT, TIMESTAMP
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-Bool = NDArray[np.bool_]
-
 
 # Bins of rarity in decades: where they begin, and the share of normal windows that calibration says
 # lies in each, since one in 10**k is rarer than k. Below one decade a rarity is a rank, not a promise.
