@@ -74,6 +74,12 @@ def repeated(text: str, n: int) -> pa.Array:
     return strings([text]).take(to_arrow(np.zeros(n, np.int64)))
 
 
+def distinct(*texts: pa.ChunkedArray) -> pa.Array:
+    """List the strings of several arrays, each once, sorted as UTF-8 bytes."""
+    found = pc.unique(pa.chunked_array([pc.unique(some) for some in texts], pa.string()))
+    return found.take(pc.array_sort_indices(found))
+
+
 def places(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Int:
     """Where each string stands among distinct ones, shape (n,); -1 for those that are not there.
 
