@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
+
+
+def file_sha256(path: Path | str) -> str:
+    """Compute the SHA-256 of a file, a piece at a time; 64 hex digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest_of(values: Any) -> str:

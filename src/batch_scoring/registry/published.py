@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import tempfile
 from collections.abc import Iterator
@@ -12,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from batch_scoring.core.digests import file_sha256
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import from_path_segment, path_segment
 from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.model_file import FleetFile, write_models
 from batch_scoring.storage import Folder, open_folder
+from batch_scoring.storage.json_files import json_bytes
 
 Root = Folder | Path | str
 
@@ -283,9 +284,7 @@ def _copy_unless_there(source: FleetFile, folder: Folder, name: str, digest: str
     except FileNotFoundError:
         folder.put(name, source.path)
         return
-    with there.open("rb") as file:
-        is_whole = hashlib.file_digest(file, "sha256").hexdigest() == digest
-    if not is_whole:
+    if file_sha256(there) != digest:
         folder.put(name, source.path)
 
 
@@ -309,8 +308,7 @@ def _pinned_file(pin: str) -> str:
 
 
 def _as_text(manifest: Manifest) -> bytes:
-    text = json.dumps(dataclasses.asdict(manifest), indent=2, sort_keys=True, ensure_ascii=False)
-    return f"{text}\n".encode()
+    return json_bytes(dataclasses.asdict(manifest), indent=2, sort_keys=True)
 
 
 def _manifest_from_json(values: dict[str, Any], path: str) -> Manifest:
