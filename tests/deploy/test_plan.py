@@ -33,6 +33,6 @@ def test_workflows_fire_only_when_every_image_that_they_start_is_there(monkeypat
     monkeypatch.setattr("batch_scoring.deploy.plan.project_parameters", lambda env: {"deploy": deploy})
     monkeypatch.setattr("batch_scoring.deploy.image.registry.login_for", lambda host: None)
     monkeypatch.setattr(
-        "batch_scoring.deploy.image.exists.is_there", lambda host, repository, tag, login: tag in tags
+        "batch_scoring.deploy.image.registry.is_there", lambda host, repository, tag, login: tag in tags
     )
     assert Deployable.has_images(read(None), Registries()) == (not why, why)

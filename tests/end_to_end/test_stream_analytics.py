@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from batch_scoring.core.moments import EPOCH, MICROSECOND
 from batch_scoring.deploy.stream_analytics import WindowsQuery
-from batch_scoring.windows.days import EPOCH, MICROSECOND
 from tests.deploy.stream_analytics.streams import Engine, Event, assert_same_windows
 from tests.end_to_end.workspaces import PROJECT, SMALL_FLEET, Workspace
 

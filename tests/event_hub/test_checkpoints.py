@@ -4,10 +4,10 @@ import time
 
 import pytest
 
+from batch_scoring.cloud.retry import RETRIES
 from batch_scoring.core.errors import InputError
 from batch_scoring.event_hub.address import Address, read_address
 from batch_scoring.event_hub.checkpoints import Position, open_checkpoints
-from batch_scoring.storage.blob_retry import RETRIES
 from tests.emulators.faulty_proxy import Fault
 
 ADDRESS = Address("fleet.servicebus.windows.net", "telemetry", "$Default")

@@ -8,7 +8,7 @@ from rich.console import Console
 from batch_scoring.core.text import last_lines
 from batch_scoring.jobs.specs import JobStatus, NodeCounts, State
 from batch_scoring.jobs.views import View, changed, job_line, summary, view_json
-from batch_scoring.jobs.watch_screen import FAILED_SHOWN, RUNNING_SHOWN, screen
+from batch_scoring.jobs.watch import FAILED_SHOWN, RUNNING_SHOWN, screen
 
 NOW = datetime(2026, 11, 22, 10, 5, tzinfo=UTC)
 RUN = "score-20261122t100000z"

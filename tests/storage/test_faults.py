@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from batch_scoring.cloud.retry import RETRIES
 from batch_scoring.core.errors import InputError
 from batch_scoring.storage import blob_retry, blob_service, open_folder
 from tests.emulators.azurite import ACCOUNT, new_key
@@ -89,7 +90,7 @@ def test_a_lasting_trouble_is_one_sentence_after_bounded_retries(folder, proxy, 
         before = fault.times
         with pytest.raises(InputError, match=said) as error:
             use()
-        assert before - fault.times <= blob_retry.RETRIES + 1
+        assert before - fault.times <= RETRIES + 1
         assert "\n" not in str(error.value)
         assert error.value.__cause__ is None
     proxy.faults.clear()
@@ -99,9 +100,7 @@ def test_a_lasting_trouble_is_one_sentence_after_bounded_retries(folder, proxy, 
 
 
 def test_a_wait_doubles_and_all_of_them_last_less_than_half_a_minute():
-    waits = [
-        blob_retry.BoundedRetry().get_backoff_time({"count": n}) for n in range(1, blob_retry.RETRIES + 1)
-    ]
+    waits = [blob_retry.BoundedRetry().get_backoff_time({"count": n}) for n in range(1, RETRIES + 1)]
     assert all(later > earlier for earlier, later in pairwise(waits))
     assert 0.6 <= waits[0] <= 1
     assert sum(waits) < 32

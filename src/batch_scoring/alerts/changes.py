@@ -10,14 +10,12 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from batch_scoring.alerts.ledger import Ledger, as_rows
 from batch_scoring.core.moments import microseconds
+from batch_scoring.tables.arrays import Bool, Int
 from batch_scoring.tables.arrow_arrays import are, empty_table, repeated, strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import NOTIFICATIONS, OF_INCIDENT
-
-Bool = NDArray[np.bool_]
 
 EVENTS = pa.schema([field for field in NOTIFICATIONS if field.name not in ("sink", "is_delivered")])
 
@@ -75,12 +73,12 @@ def with_changes(
     return ledger.with_events(pa.concat_tables(events), sinks).pruned(since, sinks)
 
 
-def _places(ids: pa.ChunkedArray, among: pa.ChunkedArray) -> NDArray[np.int64]:
+def _places(ids: pa.ChunkedArray, among: pa.ChunkedArray) -> Int:
     found = pc.index_in(ids, value_set=among)
     return to_numpy(found, null=-1).astype(np.int64)
 
 
-def _last_change(notified: pa.Table, place: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _last_change(notified: pa.Table, place: Int) -> tuple[Int, Int]:
     """The last change notified of the incidents at these places, and the number of that event."""
     change = to_numpy(pc.index_in(notified["change"], value_set=strings(_CHANGES))).astype(np.int64)
     # The last place, which -1 is, stands for an incident that was never notified.
@@ -109,9 +107,7 @@ def _successors(gone: pa.Table, current: pa.Table) -> pa.Array:
     return strings(found)
 
 
-def _events(
-    change: str, incidents: pa.Table, number: NDArray[np.int64], merged_into: pa.Array, chosen: Bool
-) -> pa.Table:
+def _events(change: str, incidents: pa.Table, number: Int, merged_into: pa.Array, chosen: Bool) -> pa.Table:
     if not chosen.any():
         return empty_table(EVENTS)
     rows = incidents.filter(to_arrow(chosen))

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from batch_scoring.core.moments import EPOCH, microseconds
+from batch_scoring.core.moments import EPOCH, as_text, microseconds
+from batch_scoring.tables.arrays import Bool, Int
 from batch_scoring.tables.arrow_arrays import are, empty_table, repeated, strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import NOTIFICATIONS
 from batch_scoring.tables.streams import Stream, footer_text
@@ -56,12 +56,12 @@ class Ledger:
         _, first = np.unique(self._incident[rows], return_index=True)
         return self.table.take(to_arrow(rows[first])).combine_chunks()
 
-    def pending(self, sink: str) -> NDArray[np.int64]:
+    def pending(self, sink: str) -> Int:
         """The rows that a sink has not acknowledged, in the order in which they are to be sent."""
         of_sink = are(self.table["sink"], sink)
         return np.flatnonzero(of_sink & ~to_numpy(self.table["is_delivered"]))
 
-    def delivered(self, rows: NDArray[np.int64]) -> Ledger:
+    def delivered(self, rows: Int) -> Ledger:
         """The ledger with some rows acknowledged."""
         is_delivered = to_numpy(self.table["is_delivered"]).copy()
         is_delivered[rows] = True
@@ -91,18 +91,18 @@ class Ledger:
         return Ledger(self.table.filter(to_arrow(keep)).combine_chunks(), since)
 
     @cached_property
-    def _incident(self) -> NDArray[np.int64]:
+    def _incident(self) -> Int:
         """The incident of each row, as a number."""
         if self.table.num_rows == 0:
             return np.zeros(0, np.int64)
         encoded = self.table["incident_id"].combine_chunks().dictionary_encode()
         return to_numpy(encoded.indices).astype(np.int64)
 
-    def _is_last(self) -> NDArray[np.bool_]:
+    def _is_last(self) -> Bool:
         number = to_numpy(self.table["number"])
         newest = np.zeros(number.size, np.int64)
         np.maximum.at(newest, self._incident, number)
-        is_last: NDArray[np.bool_] = number == newest[self._incident]
+        is_last: Bool = number == newest[self._incident]
         return is_last
 
 
@@ -152,5 +152,5 @@ def _message(row: dict[str, Any]) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
+        return as_text(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -84,8 +84,8 @@ def push(
     push.
     """
     from batch_scoring.deploy.image.engine import find_engine, name_in
-    from batch_scoring.deploy.image.push import push as push_image
     from batch_scoring.deploy.image.registry import login_for
+    from batch_scoring.deploy.image.registry import push as push_image
 
     local = _build(env, variant, tag).name
     registry = registry or _registry(env)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 
 def microseconds(moment: datetime) -> int:
-    """A time as Arrow stores it: microseconds since the epoch."""
-    return (moment - EPOCH) // timedelta(microseconds=1)
+    """Convert a time to microseconds since the epoch, as Arrow stores it; a time without a zone is UTC."""
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - EPOCH) // MICROSECOND
 
 
 def as_text(moment: datetime) -> str:

@@ -50,7 +50,7 @@ def _started(pid: int) -> str:
         return ""
 
 
-def end_group(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
+def end_group(process: subprocess.Popen[bytes], grace_seconds: float = 10.0) -> None:
     """End the process group that a process leads: by SIGTERM, and by SIGKILL after a time of grace."""
     if process.poll() is None:
         with suppress(ProcessLookupError):

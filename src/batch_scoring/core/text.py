@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 
 
@@ -49,16 +49,7 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequen
     a     10
     bcde   2
     """
-    cells = [list(head), *map(list, rows)]
-    widths = [max(len(row[place]) for row in cells) for place in range(len(head))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if name in right else cell.ljust(width)
-            for cell, width, name in zip(row, widths, head, strict=True)
-        ).rstrip()
-        for row in cells
-    ]
-    return "\n".join(lines)
+    return "\n".join(align([head, *rows], [place for place, name in enumerate(head) if name in right]))
 
 
 def read_length(seconds: float) -> str:
@@ -80,8 +71,8 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def align(rows: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of text whose columns stand below each other.
+def align(rows: Iterable[Sequence[str]], right: Collection[int] = ()) -> list[str]:
+    """Lines of text whose columns stand below each other, those at the places ``right`` flush right.
 
     Examples
     --------
@@ -91,6 +82,9 @@ def align(rows: Iterable[Sequence[str]]) -> list[str]:
     table = list(rows)
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return [
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(
+            text.rjust(width) if place in right else text.ljust(width)
+            for place, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
         for row in table
     ]

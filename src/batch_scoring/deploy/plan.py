@@ -56,8 +56,7 @@ class Deployable:
         except FileNotFoundError:
             return False, "there is no registry yet"
         from batch_scoring.deploy.image.engine import variant_tag
-        from batch_scoring.deploy.image.exists import is_there
-        from batch_scoring.deploy.image.registry import login_for
+        from batch_scoring.deploy.image.registry import is_there, login_for
 
         repository = self.settings.image.repository
         variants = ("score", "train") if self.settings.is_retraining else ("score",)

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from batch_scoring.core.digests import file_sha256
 from batch_scoring.core.errors import InputError
 from batch_scoring.registry.published import MANIFEST, list_published, load_published, sensor_folder
 from batch_scoring.storage.folder import Entry, Folder
@@ -26,7 +27,6 @@ LEDGERS = ".pushed"
 _AT_ONCE = 8
 # So many files are lost to the ledger at most when a push is killed; they are compared by their bytes then.
 _SAVE_EVERY = 50
-_BLOCK_BYTES = 1 << 20
 
 Kind = Literal["copy", "same", "kept"]
 
@@ -155,7 +155,7 @@ class Push:
             status.st_size,
             status.st_mtime_ns,
         )
-        sha256 = known.sha256 if known is not None and is_known else _sha256(path)
+        sha256 = known.sha256 if known is not None and is_known else file_sha256(path)
         kind: Kind = "copy"
         if there is not None:
             is_ours = known is not None and known.version == _version(there)
@@ -231,11 +231,3 @@ def count(planned: list[list[Step]]) -> Counts:
 
 def _version(entry: Entry) -> str:
     return entry.version or f"{entry.size}-{entry.changed_ns}"
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()

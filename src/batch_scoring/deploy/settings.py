@@ -5,26 +5,220 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.parameters import read_parameters
+from batch_scoring.deploy.durations import recurrence, short_text
 from batch_scoring.deploy.image.settings import ImageSettings
-from batch_scoring.deploy.setting_groups import (
-    AlertSettings,
-    EventHubSettings,
-    NodeSettings,
-    RetrainSettings,
-    SchedulerSettings,
-    ScheduleSettings,
-    StorageSettings,
-    StreamAnalyticsSettings,
-    require_between,
-)
 
 COMPUTES = ("azure_batch", "batch_ai")
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class ScheduleSettings:
+    """``deploy.schedule``: when scoring is scheduled, and how long its workflow waits for it.
+
+    Attributes
+    ----------
+    first : tuple of str or None
+        Pipelines that the scheduler runs before it submits; None: those that bring in what has come.
+    """
+
+    every: timedelta = timedelta(hours=1)
+    wait: timedelta = timedelta(minutes=55)
+    first: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        recurrence(self.every, "deploy.schedule.every")
+        if not timedelta(0) < self.wait < self.every:
+            raise InputError(
+                f"deploy.schedule.wait: {short_text(self.wait)} is not between 0 and deploy.schedule.every "
+                f"({short_text(self.every)}); one run has to end before the next begins"
+            )
+
+
+@dataclass(frozen=True)
+class RetrainSettings:
+    """``deploy.retrain``: when all models are trained anew."""
+
+    every: timedelta = timedelta(days=7)
+    wait: timedelta = timedelta(hours=6)
+    enabled: bool = True
+
+    def __post_init__(self) -> None:
+        recurrence(self.every, "deploy.retrain.every")
+        if not timedelta(0) < self.wait < self.every:
+            raise InputError(
+                f"deploy.retrain.wait: {short_text(self.wait)} is not between 0 and deploy.retrain.every "
+                f"({short_text(self.every)}); one training has to end before the next begins"
+            )
+
+
+@dataclass(frozen=True)
+class SchedulerSettings:
+    """``deploy.scheduler``: size of the container that submits jobs and waits for them."""
+
+    cpu: float = 1.0
+    memory_gb: float = 2.0
+
+    def __post_init__(self) -> None:
+        # What Container Instances gives a group in every region.
+        require_between("deploy.scheduler.cpu", self.cpu, 0.1, 4, "Container Instances gives a container")
+        require_between(
+            "deploy.scheduler.memory_gb", self.memory_gb, 0.5, 16, "Container Instances gives a container"
+        )
+
+
+@dataclass(frozen=True)
+class EventHubSettings:
+    """``deploy.event_hub``: where devices send their readings."""
+
+    partitions: int = 4
+    retention_days: int = 1
+    throughput_units: int = 1
+    capture: bool = False
+
+    def __post_init__(self) -> None:
+        tier = "the Standard tier takes"
+        require_between("deploy.event_hub.partitions", self.partitions, 1, 32, tier)
+        require_between("deploy.event_hub.retention_days", self.retention_days, 1, 7, tier)
+        require_between("deploy.event_hub.throughput_units", self.throughput_units, 1, 40, tier)
+
+
+@dataclass(frozen=True)
+class StreamAnalyticsSettings:
+    """``deploy.stream_analytics``: the job that makes windows of readings."""
+
+    enabled: bool = True
+    streaming_units: int = 3
+
+    def __post_init__(self) -> None:
+        units = self.streaming_units
+        if units not in (1, 3) and not (units > 0 and units % 6 == 0):
+            raise InputError(
+                f"deploy.stream_analytics.streaming_units: {units} cannot be; write 1, 3 or a multiple of 6"
+            )
+
+
+@dataclass(frozen=True)
+class StorageSettings:
+    """``deploy.storage``: the container with all data, and what is kept how long.
+
+    Attributes
+    ----------
+    archive_after_days : int or None
+        Files of ``01_raw`` and ``02_intermediate`` that were not changed for so long cost less to keep and
+        more to read; None: never.
+    delete_logs_after_days : int or None
+        Records of runs, ``09_jobs``; None: never.
+    """
+
+    container: str = "batch-scoring"
+    soft_delete_days: int = 7
+    archive_after_days: int | None = 30
+    delete_logs_after_days: int | None = 90
+
+    def __post_init__(self) -> None:
+        name = self.container
+        if not re.fullmatch(r"[a-z0-9](-?[a-z0-9]){2,62}", name) or len(name) > 63:
+            raise InputError(
+                f"deploy.storage.container: {name!r} is none; write 3 to 63 lower-case letters, digits and "
+                "single '-' between them"
+            )
+        require_between(
+            "deploy.storage.soft_delete_days", self.soft_delete_days, 1, 365, "Blob Storage takes"
+        )
+        for key in ("archive_after_days", "delete_logs_after_days"):
+            if getattr(self, key) is not None:
+                require_between(f"deploy.storage.{key}", getattr(self, key), 1, 99999, "Blob Storage takes")
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """``deploy.nodes``: the machines that score; those of either compute.
+
+    Attributes
+    ----------
+    vm_image, node_agent : str
+        Of Azure Batch.
+    user, ssh_public_key : str
+        Of Batch AI, which insists on a way in.
+    registry_user : str or None
+        Batch AI: who pulls the image; the password is the vault's secret ``registry-password``.
+    file_server : bool
+        Batch AI: an NFS server of the service's own beside the cluster.
+    """
+
+    vm_size: str = "Standard_D2s_v3"
+    min_nodes: int = 0
+    max_nodes: int = 10
+    tasks_per_node: int = 1
+    low_priority: bool = False
+    keep_warm: timedelta = timedelta(0)
+    autoscale_interval: timedelta = timedelta(minutes=5)
+    vm_image: str = "microsoft-dsvm:ubuntu-hpc:2204:latest"
+    node_agent: str = "batch.node.ubuntu 22.04"
+    user: str = "scoring"
+    ssh_public_key: str | None = None
+    registry_user: str | None = None
+    file_server: bool = False
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w{1,64}", self.vm_size, re.ASCII):
+            raise InputError(
+                f"deploy.nodes.vm_size: {self.vm_size!r} is no size of machine; write one such as "
+                "'Standard_D2s_v3'"
+            )
+        if self.max_nodes < 1 or not 0 <= self.min_nodes <= self.max_nodes:
+            raise InputError(
+                f"deploy.nodes: min_nodes {self.min_nodes} and max_nodes {self.max_nodes} leave no room; "
+                "write 0 <= min_nodes <= max_nodes and max_nodes >= 1"
+            )
+        if self.vm_image.count(":") != 3:
+            raise InputError(
+                f"deploy.nodes.vm_image: {self.vm_image!r} is none; write publisher:offer:sku:version"
+            )
+        require_between("deploy.nodes.tasks_per_node", self.tasks_per_node, 1, 256, "Azure Batch takes")
+        if not timedelta(minutes=5) <= self.autoscale_interval <= timedelta(hours=168):
+            raise InputError(
+                f"deploy.nodes.autoscale_interval: {short_text(self.autoscale_interval)} cannot be; Azure "
+                "Batch takes 5m to 168h"
+            )
+        key = self.ssh_public_key
+        if key is not None and not re.match(r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp\d+) \S+", key):
+            raise InputError(
+                "deploy.nodes.ssh_public_key: this is no public key; write one line such as "
+                "'ssh-ed25519 AAAA… me', the content of a .pub file and never of the private one"
+            )
+
+
+@dataclass(frozen=True)
+class AlertSettings:
+    """``deploy.alerts``: who is told of a failed or a missing run; None: the portal only."""
+
+    email: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.email is not None and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", self.email):
+            raise InputError(
+                f"deploy.alerts.email: {self.email!r} is no address; write one such as 'ops@example.com', or "
+                "null for none"
+            )
+
+
+def require_between(where: str, value: float, least: float, most: float, who: str) -> None:
+    """Raise for a number that a service would not take.
+
+    Raises
+    ------
+    InputError
+    """
+    if not least <= value <= most:
+        raise InputError(f"{where}: {value:g} cannot be; {who} {least:g} to {most:g}")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.moments import EPOCH
 from batch_scoring.evaluation.known_events import KnownEvents
 from batch_scoring.evaluation.metrics.sensor_windows import SensorWindows
 from batch_scoring.evaluation.truth import SensorTruth
+from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import strings
-from batch_scoring.tables.intervals import Int
 from batch_scoring.tables.schemas import LABELS
 
 logger = logging.getLogger(__name__)
@@ -126,4 +127,4 @@ class Basis:
 
 
 def _iso(microseconds: int) -> str:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)).isoformat()
+    return (EPOCH + timedelta(microseconds=microseconds)).isoformat()

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from batch_scoring.evaluation.basis import Basis
 from batch_scoring.evaluation.metrics.figures import RATIOS, intervals
 from batch_scoring.evaluation.metrics.matching import SWEEP, WEEK_US
-from batch_scoring.evaluation.metrics.sensor_windows import Float
 from batch_scoring.evaluation.metrics.tally import Tally
 from batch_scoring.evaluation.settings import EvaluateParameters
 from batch_scoring.evaluation.tables import event_table, figure_table
+from batch_scoring.tables.arrays import Float
 
 MODELS = "fleet_models"
 # The figures of the fleet that have no interval.

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
+from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
-from batch_scoring.tables.intervals import Int, joined, without
+from batch_scoring.tables.intervals import joined, without
 from batch_scoring.tables.schemas import FALSE_ALARM, LABELS, TRUE_EVENT
 
 NO_KIND = ""

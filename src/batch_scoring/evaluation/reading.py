@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -13,18 +12,19 @@ import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
+from batch_scoring.core.moments import microseconds
 from batch_scoring.evaluation.metrics.sensor_windows import SensorWindows
 from batch_scoring.evaluation.settings import EvaluateParameters
 from batch_scoring.registry.published import PublishedModel
+from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import places, strings, to_numpy
-from batch_scoring.tables.intervals import Int, Timeline
+from batch_scoring.tables.intervals import Timeline
 from batch_scoring.tables.schemas import PREDICTIONS, feature_columns
 from batch_scoring.windows.features import feature_matrix
 
 Openers = Iterable[Callable[[], pq.ParquetFile]]
 
 _PREDICTED = ["window_start", "device", "score", "threshold", "is_anomaly"]
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NEVER = np.iinfo(np.int64).min
 
 
@@ -174,9 +174,9 @@ def _judged(
     settings: EvaluateParameters,
     last_end: int,
 ) -> JudgedRange:
-    until = last_end if settings.to is None else _microseconds(settings.to)
+    until = last_end if settings.to is None else microseconds(settings.to)
     if settings.from_ is not None:
-        return JudgedRange(np.full(trained_to.size, _microseconds(settings.from_)), until)
+        return JudgedRange(np.full(trained_to.size, microseconds(settings.from_)), until)
     latest = int(trained_to.max(initial=_NEVER))
     if latest == _NEVER:
         known = fallback()
@@ -187,7 +187,3 @@ def _judged(
             )
         latest = known
     return JudgedRange(np.where(trained_to == _NEVER, latest, trained_to), until)
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)

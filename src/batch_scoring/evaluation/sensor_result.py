@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
+from batch_scoring.core.digests import digest_of
 from batch_scoring.core.errors import InputError
 from batch_scoring.evaluation.basis import Basis
 from batch_scoring.evaluation.known_events import KnownEvents
@@ -101,8 +102,7 @@ def rests_on(settings: EvaluateParameters, known: KnownEvents, rate: float) -> s
         See :func:`.target_rate`.
     """
     values = {field.name: str(getattr(settings, field.name)) for field in fields(settings)}
-    text = json.dumps([values, known.digest, rate], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest_of([values, known.digest, rate])
 
 
 def _outcomes(head: dict[str, Any], arrays: dict[str, Any]) -> SensorOutcomes:

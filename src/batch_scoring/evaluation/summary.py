@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from batch_scoring.core.text import printable
 from batch_scoring.evaluation.findings import MODELS, Evaluation
 
 MAX_SENSORS = 60
@@ -175,4 +176,4 @@ def _words(name: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text).replace("|", "\\|")
+    return printable(text).replace("|", "\\|")

@@ -8,9 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scoring.evaluation.metrics.figures import DEVICE_SUMS, RATIOS, SUMS, figures
-from batch_scoring.evaluation.metrics.sensor_windows import Float
 from batch_scoring.evaluation.metrics.tally import Tally
-from batch_scoring.tables.intervals import Int
+from batch_scoring.tables.arrays import Float, Int
 from batch_scoring.tables.schemas import EVALUATED_EVENTS
 
 _COUNTS = [name for name in (*SUMS, *DEVICE_SUMS) if name not in {*RATIOS, "sensor_weeks"}]

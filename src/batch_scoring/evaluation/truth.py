@@ -11,8 +11,8 @@ from batch_scoring.evaluation.known_events import KnownEvents
 from batch_scoring.evaluation.metrics.matching import Events, Truth
 from batch_scoring.evaluation.metrics.sensor_windows import SensorWindows
 from batch_scoring.evaluation.reading import JudgedRange
+from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import places, strings, to_arrow, to_numpy
-from batch_scoring.tables.intervals import Int
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
@@ -12,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batch_scoring.core.digests import digest_of
 from batch_scoring.core.prefetch import prefetched
 from batch_scoring.incidents.joining import JoinRules, incidents_table, join_windows
 from batch_scoring.tables.arrow_arrays import empty_table, to_arrow, to_numpy
@@ -114,7 +113,7 @@ class SensorDay:
             "before": before.digest,
             "is_last": self.is_last,
         }
-        return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+        return digest_of(made_of)
 
     def _ranges(self, before: HandedOn) -> Iterator[list[pa.Table]]:
         batches = map(_what_matters, prefetched(read_batches(self.predictions, JUDGED)))

@@ -5,15 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from batch_scoring.incidents.joining import hex_digits
+from batch_scoring.tables.arrays import Float, Int
 from batch_scoring.tables.arrow_arrays import are, empty_table, strings, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import DEVICE_INCIDENTS, TIMESTAMP
-
-Int = NDArray[np.int64]
-Float = NDArray[np.float64]
 
 
 def roll_up(incidents: pa.Table, slack_us: int) -> pa.Table:

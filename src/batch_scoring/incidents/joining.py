@@ -6,15 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from batch_scoring.tables.arrow_arrays import places, repeated, to_arrow, to_numpy
+from batch_scoring.tables.arrays import Bool, Int, UInt
+from batch_scoring.tables.arrow_arrays import distinct, places, repeated, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import INCIDENTS, TIMESTAMP, UNFINISHED
-
-Int = NDArray[np.int64]
-Bool = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ def join_windows(windows: pa.Table, unfinished: pa.Table, rules: JoinRules) -> t
         Schema UNFINISHED, at most one row a device: what the next windows may extend. A device
         without windows keeps its row: nobody has seen it recover.
     """
-    everyone = _everyone(windows["device"], unfinished["device"])
+    everyone = distinct(windows["device"], unfinished["device"])
     pieces = _in_order(pa.concat_tables([unfinished, _pieces(windows)]), everyone)
     if pieces.num_rows == 0:
         return pieces, pieces
@@ -103,7 +99,7 @@ def incidents_table(runs: pa.Table, sensor: str, state: str) -> pa.Table:
     return pa.Table.from_arrays([columns[name] for name in INCIDENTS.names], schema=INCIDENTS)
 
 
-def hex_digits(numbers: NDArray[np.uint64]) -> pa.Array:
+def hex_digits(numbers: UInt) -> pa.Array:
     """Each number as 16 hexadecimal digits.
 
     Examples
@@ -117,13 +113,6 @@ def hex_digits(numbers: NDArray[np.uint64]) -> pa.Array:
     offsets = np.arange(numbers.size + 1, dtype=np.int32) * 16
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(digits))]
     return pa.Array.from_buffers(pa.string(), numbers.size, buffers)
-
-
-def _everyone(*devices: pa.ChunkedArray) -> pa.Array:
-    """The devices of all of them, sorted, each once."""
-    chunks = [pc.unique(some) for some in devices]
-    names = pc.unique(pa.chunked_array(chunks, pa.string()))
-    return names.take(pc.array_sort_indices(names))
 
 
 def _pieces(windows: pa.Table) -> pa.Table:

@@ -7,11 +7,11 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batch_scoring.core.digests import file_sha256
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import MAX_SEGMENT_BYTES, Selection, path_segment
 from batch_scoring.ingestion.source_files import SourceFile
@@ -119,8 +119,7 @@ def content_digest(path: str) -> str:
         When the file cannot be opened.
     """
     try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError as error:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}); mend that or take the file away"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import zoneinfo
 from collections.abc import Mapping
@@ -11,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from batch_scoring.core.digests import digest_of
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.parameters import read_parameters
 
@@ -67,7 +66,7 @@ class IngestSettings:
         }
         if self.min_time != MIN_TIME:  # sources read by earlier versions need not be read again
             deciding["min_time"] = self.min_time.isoformat()
-        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+        return digest_of(deciding)
 
     def column_names(self, role: str) -> list[str]:
         """The possible names of the column with this role."""

@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import MAX_SEGMENT_BYTES, path_segment
+from batch_scoring.core.moments import MICROSECOND
 from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.sql import escape_glob, identifier, literal, timestamp_of
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS, in_row_groups
 from batch_scoring.tables.schemas import windows_schema
 from batch_scoring.tables.streams import Stream
 from batch_scoring.windows.aggregation import windows_stream
-from batch_scoring.windows.days import MICROSECOND
 from batch_scoring.windows.features import feature_function
 from batch_scoring.windows.settings import AggregateParameters
 

@@ -7,18 +7,20 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
-from batch_scoring.core.errors import InputError, OvertakenError
+from batch_scoring.core.errors import OvertakenError
 from batch_scoring.core.moments import as_text
 from batch_scoring.jobs.planning import run_time
 from batch_scoring.jobs.specs import JOBS_FOLDER, JobSpec, State
 from batch_scoring.storage import Folder, join, open_folder
+from batch_scoring.storage.json_files import json_bytes, read_json
 
 PLAN, SUBMITTED = "plan.json", "submitted.json"
 _PAUSES = (0.02, 0.1, 0.5, 1.0, 2.0)
+_MEND = "delete it and submit again"
 _READERS = 16  # of small files at once
 
 
@@ -88,10 +90,10 @@ class Records:
 
     def keep_plan(self, run: str, specs: Sequence[JobSpec]) -> list[JobSpec]:
         """Keep the plan of a run, unless somebody was quicker: then theirs is given back."""
-        text = json.dumps([spec.to_json() for spec in specs], indent=1, ensure_ascii=False) + "\n"
+        text = json_bytes([spec.to_json() for spec in specs])
         for pause in (*_PAUSES, None):
             try:
-                self._run(run).replace(PLAN, text.encode(), None)
+                self._run(run).replace(PLAN, text, None)
                 return list(specs)
             except OvertakenError:
                 there = self.plan(run)
@@ -104,7 +106,7 @@ class Records:
 
     def plan(self, run: str) -> list[JobSpec] | None:
         """The jobs of a run as they were planned; None: there is no plan."""
-        found = _read(self._run(run), PLAN)
+        found = read_json(self._run(run), PLAN, _MEND)
         return None if found is None else [JobSpec.from_json(one) for one in found]
 
     def mark_submitted(self, run: str, backend: str) -> None:
@@ -116,7 +118,7 @@ class Records:
 
     def submitted_to(self, run: str) -> str | None:
         """The engine that has all jobs of a run; None: not all of them are submitted."""
-        found = _read(self._run(run), SUBMITTED)
+        found = read_json(self._run(run), SUBMITTED, _MEND)
         return None if found is None else str(found["backend"])
 
     def runs(self, pipeline: str | None = None) -> list[str]:
@@ -127,7 +129,7 @@ class Records:
 
     def record(self, run: str, name: str) -> JobRecord | None:
         """What a job wrote last of itself; None: nothing yet."""
-        found = _read(self._run(run), f"{name}.json")
+        found = read_json(self._run(run), f"{name}.json", _MEND)
         return None if found is None else JobRecord.from_json(found)
 
     def all_records(self, run: str, names: Iterable[str] | None = None) -> dict[str, JobRecord]:
@@ -142,8 +144,13 @@ class Records:
 
     def write_record(self, record: JobRecord) -> None:
         """Put a job's record in the place of the one before."""
-        text = json.dumps(record.to_json(), indent=1, ensure_ascii=False) + "\n"
-        self._put(record.run, f"{record.name}.json", text.encode())
+        self._put(record.run, f"{record.name}.json", json_bytes(record.to_json()))
+
+    def write_failure(self, run: str, name: str, reason: str) -> None:
+        """Record that a job was ended from outside, in the place of what it wrote itself, if anything."""
+        now = datetime.now(UTC)
+        record = self.record(run, name) or JobRecord(run, name, State.FAILED, 1, started=now)
+        self.write_record(replace(record, state=State.FAILED, exit_code=None, reason=reason, ended=now))
 
     def write_log(self, run: str, name: str, attempt: int, text: bytes) -> None:
         """Keep what an attempt at a job has printed."""
@@ -182,14 +189,3 @@ class Records:
 
     def _run(self, run: str) -> Folder:
         return self.folder.below(run)
-
-
-def _read(folder: Folder, name: str) -> Any:
-    try:
-        return json.loads(folder.read(name)[0])
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise InputError(
-            f"{folder.path(name)}: not readable ({error}); delete it and submit again"
-        ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from batch_scoring.jobs.records import PLAN, Records
 from batch_scoring.jobs.scheduler import Follower
 from batch_scoring.jobs.specs import JobSpec, JobStatus, NodeCounts
 from batch_scoring.jobs.views import View
+from batch_scoring.storage.json_files import json_bytes, read_json
 
 LAST = "last"
 # Below the run: what an engine told when all jobs had ended; it may forget them.
@@ -114,16 +114,12 @@ def keep_statuses(records: Records, view: View) -> None:
     values = [view.statuses[name].to_json() for name in sorted(view.statuses)]
     folder = records.folder.below(view.run)
     former = folder.read(STATUSES)[1] if folder.entry(STATUSES) else None
-    text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
     # Whoever was quicker was told the same.
     with suppress(OvertakenError):
-        folder.replace(STATUSES, text.encode(), former)
+        folder.replace(STATUSES, json_bytes(values), former)
 
 
 def kept_statuses(records: Records, run: str) -> list[JobStatus]:
     """What :func:`keep_statuses` kept; nothing where nobody did."""
-    try:
-        text = records.folder.below(run).read(STATUSES)[0]
-    except FileNotFoundError:
-        return []
-    return [JobStatus.from_json(one) for one in json.loads(text)]
+    found = read_json(records.folder.below(run), STATUSES, "delete it and look at the run again")
+    return [JobStatus.from_json(one) for one in found or []]

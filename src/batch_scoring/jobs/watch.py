@@ -1,10 +1,10 @@
-"""Looks at a run until all its jobs have ended; what it sees goes to a terminal, a log, or a machine."""
+"""Looks at a run until all its jobs have ended; it is shown on a terminal, in a log, or to a machine."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
@@ -12,19 +12,30 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from batch_scoring.core.moments import as_text
-from batch_scoring.core.text import last_lines
+from batch_scoring.core.text import duration, last_lines, number
 from batch_scoring.jobs.run_view import RunLook
 from batch_scoring.jobs.specs import JobStatus, State
-from batch_scoring.jobs.views import View, changed, job_line, nodes_text, summary, view_json
-from batch_scoring.jobs.watch_screen import FAILED_SHOWN, LOG_LINES, screen
+from batch_scoring.jobs.views import View, changed, job_line, nodes_text, seconds_of, summary, view_json
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.live import Live
+    from rich.table import Table
+    from rich.text import Text
 
 # A run of which nothing goes on, and yet not all is submitted, is given so long: the engine ``local`` takes
 # seconds from one job to the next.
 PATIENCE_SECONDS = 60.0
+# What fits on a small terminal.
+RUNNING_SHOWN, FAILED_SHOWN, LOG_LINES = 8, 5, 3
+_BAR = 30
+_COLOURS = {
+    State.SUCCEEDED: "green",
+    State.FAILED: "red",
+    State.CANCELLED: "yellow",
+    State.RUNNING: "cyan",
+    State.PREPARING: "blue",
+}
 
 
 class Sight(Protocol):
@@ -166,3 +177,75 @@ class Screen:
         if self._view is None:
             return ""
         return screen(self._view, self._logs, datetime.now(UTC))
+
+
+def screen(view: View, logs: Mapping[str, Sequence[str]], now: datetime) -> Group:
+    """All that is to be seen of a run at once.
+
+    Parameters
+    ----------
+    view : View
+    logs : mapping of str to sequence of str
+        The last log lines of jobs that failed.
+    now : datetime
+        UTC; what is running is timed by it.
+    """
+    from rich.console import Group
+    from rich.text import Text
+
+    head = Text.assemble((view.run, "bold"), f" on {view.backend}, {number(len(view.planned), 'job')}")
+    parts: list[Text | Table] = [head]
+    if view.nodes is not None:
+        parts.append(Text(nodes_text(view.nodes)))
+    parts.append(_progress(view))
+    running = view.slowest(now, RUNNING_SHOWN)
+    if running:
+        parts += [Text(), _running(running, view.counts.get(State.RUNNING, 0), now)]
+    failed = view.failed
+    if failed:
+        parts += [Text(), *_failed(failed, logs)]
+    return Group(*parts)
+
+
+def _progress(view: View) -> Text:
+    """A bar of the jobs by what became of them, and their counts."""
+    from rich.text import Text
+
+    line, total, told = Text(), max(len(view.planned), 1), 0
+    ends = (State.SUCCEEDED, State.FAILED, State.CANCELLED, State.RUNNING, State.PREPARING)
+    done = 0
+    for state in ends:
+        done += view.counts.get(state, 0)
+        cells = min(round(done / total * _BAR), _BAR)
+        line.append("█" * (cells - told), _COLOURS[state])
+        told = cells
+    line.append("░" * (_BAR - told), "dim")
+    for state_name, n in view.counts.items():
+        colour = _COLOURS.get(State(state_name), "") if state_name in list(State) else ""
+        line.append(f"  {n:,} {state_name}", colour)
+    return line
+
+
+def _running(jobs: Sequence[JobStatus], total: int, now: datetime) -> Table:
+    from rich.table import Table
+
+    more = f" (the slowest of {total:,})" if total > len(jobs) else ""
+    table = Table(f"running{more}", "for", "on", box=None, pad_edge=False, header_style="dim")
+    table.columns[1].justify = "right"
+    for job in jobs:
+        seconds = seconds_of(job, now)
+        table.add_row(job.name, "" if seconds is None else duration(seconds), job.node)
+    return table
+
+
+def _failed(jobs: Sequence[JobStatus], logs: Mapping[str, Sequence[str]]) -> list[Text]:
+    from rich.text import Text
+
+    more = f" (the latest {FAILED_SHOWN} of {len(jobs):,})" if len(jobs) > FAILED_SHOWN else ""
+    lines = [Text(f"failed{more}", "dim")]
+    for job in jobs[:FAILED_SHOWN]:
+        lines.append(Text.assemble((job.name, _COLOURS[job.state]), f"  {job.reason}"))
+        lines += [
+            Text(f"  {line}", "dim", overflow="ellipsis", no_wrap=True) for line in logs.get(job.name, ())
+        ]
+    return lines

@@ -7,16 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from batch_scoring.detection.flag_rate import begins_alarm, least_rate
-from batch_scoring.tables.arrow_arrays import places, repeated, strings, to_arrow, to_numpy
+from batch_scoring.tables.arrays import Bool, Float, Int
+from batch_scoring.tables.arrow_arrays import distinct, places, repeated, strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import DRIFT, TIMESTAMP
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-Bool = NDArray[np.bool_]
-
 
 # Bins of rarity in decades: where they begin, and the share of normal windows that calibration says
 # lies in each, since one in 10**k is rarer than k. Below one decade a rarity is a rank, not a promise.
@@ -92,7 +87,7 @@ def drift_table(
         beyond chance: see :func:`~batch_scoring.detection.flag_rate.least_rate`. ``psi`` holds the rarities
         against what calibration promises; null for the one-class SVM, and for few windows.
     """
-    names = _everyone(predictions["device"], models["device"])
+    names = distinct(predictions["device"], models["device"])
     rows = _rows(predictions, names, span)
     n = len(names)
     n_windows = np.bincount(rows.device, minlength=n)
@@ -185,12 +180,6 @@ def _rows(predictions: pa.Table, names: pa.Array, span: tuple[int, int]) -> _Row
     table = predictions.take(to_arrow(kept[order])).combine_chunks()
     length = int((end - start)[kept[0]]) if kept.size else 0
     return _Rows(table, device[order], start[kept[order]], length)
-
-
-def _everyone(devices: pa.ChunkedArray, modelled: pa.ChunkedArray) -> pa.Array:
-    chunks = [pc.unique(some) for some in (devices, modelled)]
-    names = pc.unique(pa.chunked_array(chunks, pa.string()))
-    return names.take(pc.array_sort_indices(names))
 
 
 def _present_since(models: pa.Table, names: pa.Array, rows: _Rows, span: tuple[int, int]) -> Int:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batch_scoring.core.digests import digest_of
 from batch_scoring.monitoring.drift import STATUSES, DriftLimits, WatchedModels, drift_table
 from batch_scoring.monitoring.settings import MonitorParameters
 from batch_scoring.registry.published import PublishedModel
@@ -25,7 +25,6 @@ from batch_scoring.tables.streams import Stream, footer_text
 # To be counted up when the same inputs shall give another table.
 VERSION = 1
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WATCHED = pa.schema([PREDICTIONS.field(name) for name in WATCHED])
 _MODELS = pa.schema([MODELS.field(name) for name in ("device", "trained_from")])
 
@@ -88,7 +87,7 @@ class Recent:
             "models": self.published.manifest.sha256 if self.published else "",
             "model_version": self.published.manifest.version if self.published else "",
         }
-        return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+        return digest_of(made_of)
 
     def stream(self, inputs: str) -> Stream:
         """The table, computed while it is read; counts the devices on the way."""
@@ -127,11 +126,6 @@ class Recent:
 
 def _pieces(file: pq.ParquetFile, rows: int) -> Iterator[pa.Table]:
     return (part.select(list(WATCHED)) for part in read_pieces(file, WATCHED, rows))
-
-
-def microseconds(moment: datetime) -> int:
-    """Since the epoch."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def _extent(file: pq.ParquetFile) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import logging
 import tempfile
@@ -13,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from batch_scoring.core.digests import digest_of, file_sha256
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import from_path_segment, path_segment
 from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.model_file import FleetFile, write_models
 from batch_scoring.storage import Folder, open_folder
+from batch_scoring.storage.json_files import json_bytes
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +74,7 @@ class Manifest:
     @property
     def digest(self) -> str:
         """SHA-256 of all entries but ``own_sha256``, 64 hex digits."""
-        values = dataclasses.asdict(self) | {"own_sha256": ""}
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+        return digest_of(dataclasses.asdict(self) | {"own_sha256": ""})
 
 
 @dataclass(frozen=True)
@@ -358,9 +358,7 @@ def _copy_unless_there(source: FleetFile, folder: Folder, name: str, digest: str
     except FileNotFoundError:
         folder.put(name, source.path)
         return
-    with there.open("rb") as file:
-        is_whole = hashlib.file_digest(file, "sha256").hexdigest() == digest
-    if not is_whole:
+    if file_sha256(there) != digest:
         folder.put(name, source.path)
 
 
@@ -384,8 +382,7 @@ def _pinned_file(pin: str) -> str:
 
 
 def _json_bytes(values: Manifest | Promotion) -> bytes:
-    text = json.dumps(dataclasses.asdict(values), indent=2, sort_keys=True, ensure_ascii=False)
-    return f"{text}\n".encode()
+    return json_bytes(dataclasses.asdict(values), indent=2, sort_keys=True)
 
 
 def _manifest_from_json(values: dict[str, Any], path: str) -> Manifest:

@@ -7,7 +7,6 @@ planned, and what it has trained lies here until all jobs have ended.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.detection.model_file import FleetFile
 from batch_scoring.registry.published import Root, load_published
 from batch_scoring.storage import Folder, open_folder
+from batch_scoring.storage.json_files import json_bytes, read_json
 from batch_scoring.storage.parquet import open_parquet, save_parquet
 from batch_scoring.tables.schemas import STATUS
 from batch_scoring.training.result import Decision, Training
@@ -29,6 +29,7 @@ from batch_scoring.training.result import Decision, Training
 _STAGED, _PREVIOUS = "staged", "previous/versions.json"
 # Beside a sensor's table of models: what else a training is, and which version it has become.
 _TRAINING, _REGISTERED = "training.json", "registered.json"
+_MEND = "submit the run again"
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class StagedTrainings:
             return
         values = {sensor: one.to_json() for sensor, one in find().items()}
         with suppress(OvertakenError):
-            self.run.replace(_PREVIOUS, _as_text(values), None)
+            self.run.replace(_PREVIOUS, json_bytes(values, sort_keys=True), None)
 
     def previous(self, published: Root) -> dict[str, PreviousVersion]:
         """The versions that were in force when the run was planned, by sensor.
@@ -101,7 +102,7 @@ class StagedTrainings:
         InputError
             When they were not written down.
         """
-        found = _read(self.run, _PREVIOUS)
+        found = read_json(self.run, _PREVIOUS, _MEND)
         if found is None:
             raise InputError(
                 f"{self.run.path(_PREVIOUS)}: there is no such file, so this is no run of training jobs; "
@@ -133,7 +134,7 @@ class StagedTrainings:
         }
         folder.entry(_TRAINING)
         with folder.writing(_TRAINING) as file:
-            file.write(_as_text(values))
+            file.write(json_bytes(values, sort_keys=True))
 
     def sensors(self) -> list[str]:
         """The sensors that have a staged training, sorted as UTF-8 bytes."""
@@ -149,7 +150,7 @@ class StagedTrainings:
             When its files are missing or damaged.
         """
         folder = self._of(sensor)
-        values = _read(folder, _TRAINING)
+        values = read_json(folder, _TRAINING, _MEND)
         name = values["files"]
         try:
             models = FleetFile(folder.local_copy(f"{name}.arrow"))
@@ -171,7 +172,7 @@ class StagedTrainings:
     def registered(self, sensor: str) -> str | None:
         """The version that the staged training of a sensor has become; None: it has not been registered."""
         folder = self._of(sensor)
-        done, staged = _read(folder, _REGISTERED), _read(folder, _TRAINING)
+        done, staged = read_json(folder, _REGISTERED, _MEND), read_json(folder, _TRAINING, _MEND)
         is_this = done is not None and staged is not None and done["fingerprint"] == staged["fingerprint"]
         return done["version"] if is_this else None
 
@@ -180,7 +181,7 @@ class StagedTrainings:
         folder = self._of(training.sensor)
         folder.entry(_REGISTERED)
         with folder.writing(_REGISTERED) as file:
-            file.write(_as_text({"fingerprint": training.fingerprint, "version": version}))
+            file.write(json_bytes({"fingerprint": training.fingerprint, "version": version}, sort_keys=True))
 
     def _of(self, sensor: str) -> Folder:
         return self.folder.below(path_segment(sensor))
@@ -193,16 +194,3 @@ def loaders(found: Mapping[str, PreviousVersion]) -> dict[str, Callable[[], Prev
 
 def _itself(one: PreviousVersion) -> PreviousVersion:
     return one
-
-
-def _read(folder: Folder, name: str) -> Any:
-    try:
-        return json.loads(folder.read(name)[0])
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise InputError(f"{folder.path(name)}: not readable ({error}); submit the run again") from error
-
-
-def _as_text(values: Mapping[str, Any]) -> bytes:
-    return (json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()

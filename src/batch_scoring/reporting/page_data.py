@@ -16,6 +16,7 @@ from batch_scoring.reporting.fleet_view import FleetView
 from batch_scoring.reporting.incident_data import collect_incidents
 from batch_scoring.reporting.known_faults import FoundFaults
 from batch_scoring.reporting.series import SeriesBlock
+from batch_scoring.tables.arrays import Float
 
 # A device may have a thousand sensors: the heat map's counts are bounded too, at 4 bytes each.
 MAX_HEAT_SERIES = 2000
@@ -207,7 +208,7 @@ def _pack_chart(block: SeriesBlock, row: int, series: int) -> dict[str, Any]:
     }
 
 
-def _range(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+def _range(values: Float) -> tuple[float, float]:
     finite = values[np.isfinite(values)]
     return (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
 

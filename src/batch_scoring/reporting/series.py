@@ -14,9 +14,8 @@ import pyarrow.compute as pc
 
 from batch_scoring.core.ids import Selection
 from batch_scoring.reporting.fleet_view import Partitions, choose_length, select_partitions
+from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.schemas import PREDICTIONS
-
-Floats = npt.NDArray[np.float64]
 
 COARSE_SECONDS = 3600
 # A chart is about this many pixels wide.
@@ -48,12 +47,12 @@ class SeriesBlock:
     series: list[tuple[str, str]]
     start: datetime
     step: timedelta
-    value: Floats
-    score: Floats
-    threshold: Floats
-    severity: Floats
-    is_anomaly: npt.NDArray[np.bool_]
-    top_feature: npt.NDArray[np.int64]
+    value: Float
+    score: Float
+    threshold: Float
+    severity: Float
+    is_anomaly: Bool
+    top_feature: Int
     features: list[str]
 
 
@@ -108,9 +107,7 @@ def read_series(
     )
 
 
-def _read_rows(
-    predictions: Partitions, wanted: Sequence[tuple[str, str]]
-) -> tuple[pa.Table, npt.NDArray[np.int64]]:
+def _read_rows(predictions: Partitions, wanted: Sequence[tuple[str, str]]) -> tuple[pa.Table, Int]:
     """The windows of the wanted series, and for each its position in ``wanted``."""
     by_sensor: dict[str, list[int]] = {}
     for position, (_, sensor) in enumerate(wanted):
@@ -129,23 +126,21 @@ def _read_rows(
     return pa.concat_tables(tables), np.concatenate(positions).astype(np.int64)
 
 
-def _mean(place: npt.NDArray[np.int64], values: Floats, size: int) -> Floats:
+def _mean(place: Int, values: Float, size: int) -> Float:
     finite = np.isfinite(values)
     sums = np.bincount(place[finite], values[finite], size)
     counts = np.bincount(place[finite], minlength=size)
-    mean: Floats = np.divide(sums, counts, out=np.full(size, np.nan), where=counts > 0)
+    mean: Float = np.divide(sums, counts, out=np.full(size, np.nan), where=counts > 0)
     return mean
 
 
-def _extreme(ufunc: np.ufunc, place: npt.NDArray[np.int64], values: Floats, size: int) -> Floats:
+def _extreme(ufunc: np.ufunc, place: Int, values: Float, size: int) -> Float:
     out = np.full(size, np.nan)
     ufunc.at(out, place, values)
     return out
 
 
-def _last(
-    place: npt.NDArray[np.int64], values: npt.NDArray[Any], size: int, missing: float
-) -> npt.NDArray[Any]:
+def _last(place: Int, values: npt.NDArray[Any], size: int, missing: float) -> npt.NDArray[Any]:
     out = np.full(size, missing, values.dtype)
     out[place] = values
     return out

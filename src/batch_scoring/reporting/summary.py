@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.core.text import printable, read_length
+from batch_scoring.core.text import number, printable, read_length
 from batch_scoring.reporting.contents import Contents
 from batch_scoring.reporting.incident_list import IncidentList
 from batch_scoring.reporting.known_faults import FoundFaults
@@ -153,14 +153,14 @@ def _title(summary: dict[str, Any]) -> str:
     start, end = (
         datetime.fromisoformat(summary[name]).strftime("%Y-%m-%d %H:%M") for name in ("start", "end")
     )
-    fleet = f"{_n(summary['devices'], 'device')}, {_n(summary['sensors'], 'sensor')}"
+    fleet = f"{number(summary['devices'], 'device')}, {number(summary['sensors'], 'sensor')}"
     return f"Fleet report: {fleet}, {start} to {end} UTC"
 
 
 def _readings(summary: dict[str, Any]) -> list[str]:
     if summary["readings"] is None:
         return []
-    return [_line("Readings", summary["readings"], f"stored, from {_n(summary['sources'], 'source')}")]
+    return [_line("Readings", summary["readings"], f"stored, from {number(summary['sources'], 'source')}")]
 
 
 def _windows(summary: dict[str, Any]) -> list[str]:
@@ -182,16 +182,13 @@ def _anomalies(summary: dict[str, Any]) -> list[str]:
     found = summary["anomalies"]
     if not found["windows"]:
         return [_line("Anomalies", 0, "")]
-    text = f"windows ({found['share']:.2%}) on {found['devices']:,} of {_n(summary['devices'], 'device')}"
+    text = f"windows ({found['share']:.2%}) on {found['devices']:,} of {number(summary['devices'], 'device')}"
     lines = [_line("Anomalies", found["windows"], text)]
     if found["worst"]:
         worst = found["worst"]
         device, sensor = printable(worst["device"]), printable(worst["sensor"])
-        lines.append(
-            _line(
-                "", None, f"worst: device {device}, {_n(worst['windows'], 'window')}, most on sensor {sensor}"
-            )
-        )
+        text = f"worst: device {device}, {number(worst['windows'], 'window')}, most on sensor {sensor}"
+        lines.append(_line("", None, text))
     return lines
 
 
@@ -202,7 +199,7 @@ def _open_incidents(found: dict[str, Any] | None) -> list[str]:
     first = found["first"]
     if first:
         start = datetime.fromisoformat(first["start"]).strftime("%Y-%m-%d %H:%M")
-        sensors, severity = _n(len(first["sensors"]), "sensor"), write_severity(first["peak_severity"])
+        sensors, severity = number(len(first["sensors"]), "sensor"), write_severity(first["peak_severity"])
         text = f"first: device {printable(first['device'])}, {first['state']}, since {start}, {sensors}"
         lines.append(_line("", None, f"{text}, severity {severity}"))
     return lines
@@ -269,8 +266,8 @@ def _words(name: str) -> str:
 
 
 def _line(name: str, count: int | None, text: str) -> str:
-    number = "" if count is None else f"{count:,}"
-    return _shorten(f"{name:<13}{number:>13}  {text}")
+    shown = "" if count is None else f"{count:,}"
+    return _shorten(f"{name:<13}{shown:>13}  {text}")
 
 
 def _shorten(line: str) -> str:
@@ -280,7 +277,3 @@ def _shorten(line: str) -> str:
 def _enumerate(items: list[str], otherwise: str) -> str:
     more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
     return (", ".join(items[:SHOWN]) or otherwise) + more
-
-
-def _n(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.score import fleet_status, predict, window_fingerprints
 from batch_scoring.scoring.scope import Scope
+from batch_scoring.tables.arrays import Bool, UInt
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import PREDICTIONS, STATUS
-
-Bool = NDArray[np.bool_]
 
 KEY = ("device", "window_start", "window_end")
 
@@ -97,7 +95,7 @@ def _wants_prediction(windows: pa.Table, rows: Bool, model: FleetModel | None) -
     return bool(pc.any(pc.is_in(devices, value_set=model.table["device"].combine_chunks())).as_py())
 
 
-def _merge(earlier: pa.Table, new: pa.Table, standing: NDArray[np.uint64]) -> pa.Table:
+def _merge(earlier: pa.Table, new: pa.Table, standing: UInt) -> pa.Table:
     """The new predictions, and the earlier ones of the standing windows that have no new one."""
     keys = row_fingerprints(earlier, KEY)
     keep = np.isin(keys, standing) & ~np.isin(keys, row_fingerprints(new, KEY))

@@ -9,15 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from batch_scoring.core.ids import Selection
+from batch_scoring.core.moments import microseconds
+from batch_scoring.tables.arrays import Bool
 from batch_scoring.tables.arrow_arrays import strings, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-Bool = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -54,21 +51,21 @@ class Scope:
         column = windows.schema_arrow.get_field_index("window_end")
         groups = (windows.metadata.row_group(i) for i in range(windows.num_row_groups))
         statistics = [group.column(column).statistics for group in groups]
-        closed_at = _microseconds(self.closed_at)
+        closed_at = microseconds(self.closed_at)
         return any(one is None or not one.has_min_max or one.min_raw <= closed_at for one in statistics)
 
     def closed(self, windows: pa.Table) -> Bool:
         """Which windows are closed, shape (n,)."""
-        return to_numpy(windows["window_end"]) <= _microseconds(self.closed_at)
+        return to_numpy(windows["window_end"]) <= microseconds(self.closed_at)
 
     def mask(self, windows: pa.Table) -> Bool:
         """Which windows are in it, shape (n,)."""
         inside = self.closed(windows)
         start = to_numpy(windows["window_start"])
         if self.start is not None:
-            inside = inside & (start >= _microseconds(self.start))
+            inside = inside & (start >= microseconds(self.start))
         if self.end is not None:
-            inside = inside & (start < _microseconds(self.end))
+            inside = inside & (start < microseconds(self.end))
         if self.selection.devices is not None:
             devices = strings(sorted(self.selection.devices))
             inside = inside & to_numpy(pc.is_in(windows["device"], value_set=devices))
@@ -76,7 +73,3 @@ class Scope:
             part, of = self.selection.shard
             inside = inside & (row_fingerprints(windows, ["device"]) % np.uint64(of) == part - 1)
         return inside
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - EPOCH) // timedelta(microseconds=1)

@@ -14,6 +14,7 @@ import numpy as np
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection, require_known
+from batch_scoring.core.moments import MICROSECOND, microseconds
 from batch_scoring.simulation.physics import SENSOR_KINDS, SensorPhysics
 
 DAY = timedelta(days=1)
@@ -139,9 +140,7 @@ class Simulation:
 
     def microseconds(self, grid: np.ndarray) -> np.ndarray:
         """Times of grid cells (int64, 0 is ``start``) in microseconds since 1970-01-01T00:00Z."""
-        epoch = datetime(1970, 1, 1, tzinfo=UTC)
-        first = (self.start - epoch) // timedelta(microseconds=1)
-        return first + grid * (self.interval // timedelta(microseconds=1))
+        return microseconds(self.start) + grid * (self.interval // MICROSECOND)
 
     def generator(self, *purpose: int) -> np.random.Generator:
         """A random generator of its own for each purpose, so that any day can be made alone."""

@@ -8,9 +8,8 @@ from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import ExponentialRetry
 
-RETRIES = 5
-# Doubled each time: 0.8, 1.6, 3.2, 6.4 and 12.8 seconds.
-FIRST_WAIT_SECONDS = 0.8
+from batch_scoring.cloud.retry import FIRST_WAIT_SECONDS, KINDS
+
 KEPT_CONNECTIONS = 64
 
 
@@ -18,8 +17,7 @@ class BoundedRetry(ExponentialRetry):  # type: ignore[misc]
     """The SDK's policy (5xx, 408, broken connections) with shorter waits; its own first one is 18 s."""
 
     def __init__(self) -> None:
-        kinds = {f"retry_{kind}": RETRIES for kind in ("total", "connect", "read", "status")}
-        super().__init__(**kinds)
+        super().__init__(**KINDS)
 
     def increment(
         self, settings: dict[str, Any], request: Any, response: Any = None, error: Any = None
@@ -33,6 +31,7 @@ class BoundedRetry(ExponentialRetry):  # type: ignore[misc]
         """Seconds to wait before the next try; spread, so that jobs do not come back all at once."""
         import random
 
+        # 0.8, 1.6, 3.2, 6.4 and 12.8 seconds.
         wait: float = FIRST_WAIT_SECONDS * 2 ** (settings["count"] - 1)
         return wait * random.uniform(0.75, 1.25)
 

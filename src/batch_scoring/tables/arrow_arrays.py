@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from batch_scoring.tables.arrays import Bool, Int
+
 _FIXED_WIDTH = {
     pa.float64(): np.float64,
     pa.int32(): np.int32,
@@ -72,7 +74,13 @@ def repeated(text: str, n: int) -> pa.Array:
     return strings([text]).take(to_arrow(np.zeros(n, np.int64)))
 
 
-def places(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> NDArray[np.int64]:
+def distinct(*texts: pa.ChunkedArray) -> pa.Array:
+    """List the strings of several arrays, each once, sorted as UTF-8 bytes."""
+    found = pc.unique(pa.chunked_array([pc.unique(some) for some in texts], pa.string()))
+    return found.take(pc.array_sort_indices(found))
+
+
+def places(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Int:
     """Where each string stands among distinct ones, shape (n,); -1 where it is missing.
 
     Quick where equal strings lie together, as the rows of a device do: each run is looked up once.
@@ -84,9 +92,9 @@ def places(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> NDArray[np.int
     return np.repeat(found, np.diff(to_numpy(runs.run_ends), prepend=0))
 
 
-def are(texts: pa.Array | pa.ChunkedArray, text: str) -> NDArray[np.bool_]:
+def are(texts: pa.Array | pa.ChunkedArray, text: str) -> Bool:
     """Which strings are this one, shape (n,). Arrow's ``equal`` imports pandas where there are none."""
-    found: NDArray[np.bool_] = to_numpy(pc.is_in(texts, value_set=strings([text])))
+    found: Bool = to_numpy(pc.is_in(texts, value_set=strings([text])))
     return found
 
 
@@ -101,7 +109,7 @@ def _nothing(kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, 0, [None, None])
 
 
-def _bits(buffer: pa.Buffer, offset: int, n: int) -> NDArray[np.bool_]:
+def _bits(buffer: pa.Buffer, offset: int, n: int) -> Bool:
     if n == 0:
         return np.zeros(0, np.bool_)
     bits = np.unpackbits(np.frombuffer(buffer, np.uint8), count=offset + n, bitorder="little")

@@ -10,11 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from batch_scoring.tables.arrays import UInt
 from batch_scoring.tables.arrow_arrays import to_numpy
-
-UInt = NDArray[np.uint64]
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 

@@ -7,10 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Int = NDArray[np.int64]
-Bool = NDArray[np.bool_]
+from batch_scoring.tables.arrays import Bool, Int
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from batch_scoring.tables.arrays import Bool
 from batch_scoring.tables.arrow_arrays import places, to_arrow, to_numpy
 from batch_scoring.tables.intervals import Timeline, overlapping
 from batch_scoring.tables.schemas import FEEDBACK, TRUE_EVENT
@@ -32,7 +32,7 @@ def events_between(events: pa.Table, first: int, last: int) -> list[dict[str, An
     return rows
 
 
-def overlap(windows: pa.Table, events: pa.Table) -> NDArray[np.bool_]:
+def overlap(windows: pa.Table, events: pa.Table) -> Bool:
     """Which windows, sorted by device and start, overlap an event of their device."""
     names = pc.unique(events["device"])
     place = places(windows["device"], names)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow.parquet as pq
 
+from batch_scoring.core.moments import microseconds
 from batch_scoring.tables.arrow_arrays import to_numpy
 from batch_scoring.tables.device_ranges import read_batches
 
 TIMES = ("window_start", "window_end")
-MICROSECOND = timedelta(microseconds=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,3 @@ def _read_span(file: pq.ParquetFile, now: int) -> Span | None:
         return None
     first, last, last_end, n = zip(*spans, strict=True)
     return Span(min(first), max(last), max(last_end), sum(n))
-
-
-def microseconds(moment: datetime) -> int:
-    """Since the epoch; a time without a zone is UTC."""
-    return (moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH) // MICROSECOND

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -14,7 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batch_scoring.core.digests import digest_of
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.moments import MICROSECOND, microseconds
 from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.detection.fit import RECIPE
 from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
@@ -24,7 +24,7 @@ from batch_scoring.tables.schemas import FEEDBACK, feature_columns
 from batch_scoring.tables.streams import footer_text
 from batch_scoring.training.known_events import events_between, known_events, overlap
 from batch_scoring.training.settings import TrainParameters
-from batch_scoring.training.spans import MICROSECOND, TIMES, Day, Span, ended_span, microseconds, span_of
+from batch_scoring.training.spans import TIMES, Day, Span, ended_span, span_of
 
 _FOREVER = np.iinfo(np.int64).max
 
@@ -135,7 +135,7 @@ class TrainingWindows:
         events = events_between(self.known_events, self.first, self.last)
         if events:
             made_of["known_events"] = events
-        return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+        return digest_of(made_of)
 
     def _is_inside(self, span: Span) -> bool:
         return self.first <= span.first_start and span.last_start < self.last and span.last_end <= self.now

@@ -11,13 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batch_scoring.core.moments import MICROSECOND
 from batch_scoring.core.prefetch import computed, prefetched
 from batch_scoring.tables.arrow_arrays import empty_table, strings, to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges
 from batch_scoring.tables.fingerprints import TableDigest
 from batch_scoring.tables.schemas import READINGS
 from batch_scoring.tables.streams import Stream
-from batch_scoring.windows.days import MICROSECOND, WindowDay
+from batch_scoring.windows.days import WindowDay
 from batch_scoring.windows.features import aggregate_readings
 from batch_scoring.windows.settings import AggregateParameters
 

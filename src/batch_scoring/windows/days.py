@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
+
 DAY = timedelta(days=1)
-MICROSECOND = timedelta(microseconds=1)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST_US = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MICROSECOND  # of the calendar: year 1
+_FIRST_US = microseconds(datetime.min.replace(tzinfo=UTC))  # of the calendar: year 1
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class WindowDay:
     def of(cls, day: date, window: timedelta, features: Iterable[str]) -> WindowDay:
         """The windows of a day; features that look at the window before need its readings too."""
         window_us = window // MICROSECOND
-        midnight = (datetime(day.year, day.month, day.day, tzinfo=UTC) - EPOCH) // MICROSECOND
+        midnight = microseconds(datetime(day.year, day.month, day.day, tzinfo=UTC))
         first = -(-midnight // window_us) * window_us
         end = -(-(midnight + DAY // MICROSECOND) // window_us) * window_us
         return cls(first, end, first - window_us if "diff_mean" in features else first)

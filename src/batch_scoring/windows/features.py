@@ -14,9 +14,10 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.tables.arrays import Float
 from batch_scoring.tables.arrow_arrays import repeated, to_arrow, to_numpy
 from batch_scoring.tables.schemas import windows_schema
-from batch_scoring.windows.runs import Float, Runs, cut_runs, without_short_runs
+from batch_scoring.windows.runs import Runs, cut_runs, without_short_runs
 
 DEFAULT_FEATURES = ("mean", "std", "min", "max", "change", "diff_mean")
 

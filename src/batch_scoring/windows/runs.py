@@ -8,12 +8,9 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from batch_scoring.tables.arrays import Float, Int
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 # Readings of a run from which on NumPy's reduceat is the faster way to its extremes.
 LONG = 16

@@ -7,8 +7,7 @@ import pytest
 from batch_scoring.deploy.arm.down import remove, survey
 from batch_scoring.deploy.arm.up import Wanted, up
 from batch_scoring.deploy.names import names_of
-from batch_scoring.deploy.setting_groups import NodeSettings
-from batch_scoring.deploy.settings import DeployParameters
+from batch_scoring.deploy.settings import DeployParameters, NodeSettings
 from batch_scoring.deploy.stream_analytics import WindowsQuery
 from batch_scoring.deploy.template import build_parameters, build_template
 from batch_scoring.deploy.workflow import workflow_definition

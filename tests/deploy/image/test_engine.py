@@ -15,8 +15,7 @@ from batch_scoring.deploy.image.engine import (
     push_commands,
     run,
 )
-from batch_scoring.deploy.image.push import push
-from batch_scoring.deploy.image.registry import Login
+from batch_scoring.deploy.image.registry import Login, push
 from batch_scoring.deploy.image.sbom import find_syft, write_sbom
 from batch_scoring.deploy.image.settings import ImageSettings
 

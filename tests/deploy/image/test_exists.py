@@ -9,7 +9,7 @@ import json
 import pytest
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.deploy.image.exists import is_there
+from batch_scoring.deploy.image.registry import is_there
 from tests.emulators.certificates import make_certificate
 from tests.emulators.tls_server import TlsServer
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from batch_scoring.core.text import align
 from batch_scoring.deploy.arm import stream_job
 from batch_scoring.deploy.arm.client import Client, word
 from batch_scoring.deploy.arm.errors import explained, innermost
@@ -63,13 +64,14 @@ def lines(found: Look) -> Iterable[str]:
         yield f"deployment {found.deployment['name']}: {about}{error}"
     if found.resources:
         yield ""
-        yield from _table(("resource", "name", "state"), [tuple(one.values()) for one in found.resources])
+        rows = [[str(value) for value in one.values()] for one in found.resources]
+        yield from align([("resource", "name", "state"), *rows])
     for one in found.workflows:
         yield ""
         yield f"workflow {one['name']}: {one['state']}" + ("" if one["runs"] else ", no run yet")
-        rows = [(run["start"], run["state"], run["end"] or "", run["error"] or "") for run in one["runs"]]
+        rows = [[run[name] or "" for name in ("start", "state", "end", "error")] for run in one["runs"]]
         if rows:
-            yield from _table(("start", "state", "end", "error"), rows)
+            yield from align([("start", "state", "end", "error"), *rows])
     if found.deployment is not None:
         yield ""
         yield "jobs and nodes: `kedro jobs list --env azure`"
@@ -107,10 +109,3 @@ def _run(one: dict[str, Any]) -> dict[str, Any]:
         "end": properties.get("endTime"),
         "error": ": ".join(filter(None, (error.get("code"), error.get("message")))) or None,
     }
-
-
-def _table(titles: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Iterable[str]:
-    cells = [titles, *([str(cell) for cell in row] for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(titles))]
-    for row in cells:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +9,7 @@ from typing import Any
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
+from batch_scoring.core.digests import digest_of
 from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.arm import stream_job, vault
 from batch_scoring.deploy.arm.client import Client, word
@@ -50,8 +49,7 @@ class Wanted:
     @property
     def digest(self) -> str:
         """Another one whenever template or parameters are."""
-        text = json.dumps([self.template, self.parameters], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return digest_of([self.template, self.parameters])[:32]
 
     @property
     def properties(self) -> dict[str, Any]:

@@ -1,14 +1,23 @@
-"""Who we are to a registry: a user and password of the environment, else the identity that Azure knows."""
+"""A container registry: log in to it, push an image, and see whether it has one.
+
+The login is a user and password of the environment, else the identity that Azure knows.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.deploy.image.engine import digest_in, login_command, output_of, push_commands, run
+
+if TYPE_CHECKING:
+    import requests
 
 USER_VARIABLE, PASSWORD_VARIABLE = "CONTAINER_REGISTRY_USER", "CONTAINER_REGISTRY_PASSWORD"
 # Whoever comes with a token instead of a password has this name.
@@ -16,6 +25,15 @@ TOKEN_USER = "00000000-0000-0000-0000-000000000000"
 SCOPE = "https://containerregistry.azure.net/.default"
 _AZURE = re.compile(r"[a-z0-9-]+\.azurecr\.(io|cn|us)", re.IGNORECASE)
 _SECONDS = 30
+_KINDS = ", ".join(
+    f"application/vnd.{kind}+json"
+    for kind in (
+        "docker.distribution.manifest.v2",
+        "docker.distribution.manifest.list.v2",
+        "oci.image.manifest.v1",
+        "oci.image.index.v1",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -95,3 +113,82 @@ def _identity_token(registry: str, credential: Any) -> str:
             f"{registry}: there is no identity to log in with; run `az login`, "
             f"or set {USER_VARIABLE} and {PASSWORD_VARIABLE}"
         ) from None
+
+
+def push(engine: str, local: str, remote: str, login: Login | None, more: Sequence[str] = ()) -> str:
+    """Push an image of this machine; returns its digest in the registry.
+
+    Parameters
+    ----------
+    engine : str
+        ``podman`` or ``docker``.
+    local, remote : str
+        Its names here and there.
+    login : Login or None
+        None: as the engine is logged in already.
+    more : sequence of str
+        Other options for the engine, of both login and push.
+    """
+    # Neither token nor password is left on this machine.
+    with tempfile.TemporaryDirectory(prefix="batch_scoring_") as name:
+        folder = Path(name)
+        if login is not None:
+            registry = remote.partition("/")[0]
+            run(login_command(engine, folder, registry, login.user, more), password=login.password)
+        *commands, tell = push_commands(engine, folder, local, remote, logged_in=login is not None, more=more)
+        for command in commands:
+            run(command)
+        return digest_in(output_of(tell), remote)
+
+
+def is_there(registry: str, repository: str, tag: str, login: tuple[str, str] | None) -> bool:
+    """Whether the image is there.
+
+    Parameters
+    ----------
+    registry : str
+        Its host, with a port where it has one.
+    repository, tag : str
+    login : tuple of str and str, optional
+        User and password.
+
+    Raises
+    ------
+    InputError
+        When the registry does not answer, or refuses to tell.
+    """
+    import requests
+
+    url = f"https://{registry}/v2/{repository}/manifests/{tag}"
+    with requests.Session() as session:
+        session.headers["Accept"] = _KINDS
+        try:
+            answer = session.head(url, timeout=_SECONDS)
+            if answer.status_code == 401:
+                authorise(session, answer.headers.get("WWW-Authenticate", ""), login)
+                answer = session.head(url, timeout=_SECONDS)
+        except requests.RequestException as error:
+            raise InputError(
+                f"{registry}: the registry does not answer ({type(error).__name__}); see that it is there, "
+                "and that its firewall lets this machine in"
+            ) from None
+    if answer.status_code not in (200, 404):
+        raise InputError(
+            f"{registry}: the registry does not tell what it has ({answer.status_code}); give this identity "
+            "the role 'AcrPull'"
+        )
+    return bool(answer.status_code == 200)
+
+
+def authorise(session: requests.Session, challenge: str, login: tuple[str, str] | None) -> None:
+    """Do what a challenge asks for: the login itself, or a token that is had for it."""
+    kind, _, rest = challenge.partition(" ")
+    if kind.lower() == "basic" and login is not None:
+        session.auth = login
+    elif kind.lower() == "bearer":
+        fields: dict[str, Any] = dict(re.findall(r'(\w+)="([^"]*)"', rest))
+        realm = fields.pop("realm", "")
+        if realm.startswith("https://"):
+            answer = session.get(realm, params=fields, auth=login, timeout=_SECONDS)
+            token = answer.json() if answer.ok else {}
+            session.headers["Authorization"] = f"Bearer {token.get('access_token') or token.get('token', '')}"

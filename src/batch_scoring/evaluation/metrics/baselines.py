@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from batch_scoring.evaluation.metrics.sensor_windows import Float, SensorWindows, Verdict, excess
-from batch_scoring.tables.intervals import Bool, Int
+from batch_scoring.evaluation.metrics.sensor_windows import SensorWindows, Verdict, excess
+from batch_scoring.tables.arrays import Bool, Float, Int
 
 DAY_US = 86_400_000_000
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from batch_scoring.evaluation.metrics.matching import rank
-from batch_scoring.evaluation.metrics.sensor_windows import Float
-from batch_scoring.tables.intervals import Bool, Int, slices
+from batch_scoring.tables.arrays import Bool, Float, Int
+from batch_scoring.tables.intervals import slices
 
 # A fault of a device shows in a few of its sensors; a mean over all of them would hide it.
 WORST_SENSORS = 3

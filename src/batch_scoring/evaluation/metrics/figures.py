@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from batch_scoring.evaluation.metrics.sensor_windows import Float
+from batch_scoring.tables.arrays import Float
 
 # What adds up over series. An AUC is a sum too: over the ranked series, each counted once.
 SUMS = (

@@ -7,8 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from batch_scoring.evaluation.metrics.sensor_windows import Float, Verdict
-from batch_scoring.tables.intervals import Bool, Int, Spans, Timeline, overlapping, runs, slices
+from batch_scoring.evaluation.metrics.sensor_windows import Verdict
+from batch_scoring.tables.arrays import Bool, Float, Int
+from batch_scoring.tables.intervals import Spans, Timeline, overlapping, runs, slices
 
 WEEK_US = 7 * 86_400_000_000
 

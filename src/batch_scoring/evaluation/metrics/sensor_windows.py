@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from batch_scoring.tables.intervals import Bool, Timeline, slices
-
-Float = NDArray[np.float64]
+from batch_scoring.tables.arrays import Bool, Float
+from batch_scoring.tables.intervals import Timeline, slices
 
 
 @dataclass(frozen=True)

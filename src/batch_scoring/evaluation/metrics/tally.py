@@ -10,8 +10,8 @@ import numpy as np
 from batch_scoring.evaluation.metrics.device_level import DeviceWindows
 from batch_scoring.evaluation.metrics.figures import SUMS
 from batch_scoring.evaluation.metrics.matching import SWEEP, Outcome, Truth
-from batch_scoring.evaluation.metrics.sensor_windows import Float, Verdict
-from batch_scoring.tables.intervals import Bool, Int
+from batch_scoring.evaluation.metrics.sensor_windows import Verdict
+from batch_scoring.tables.arrays import Bool, Float, Int
 
 
 @dataclass(frozen=True)

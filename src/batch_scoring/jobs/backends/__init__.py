@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batch_scoring.jobs.backends.base import Backend
-from batch_scoring.jobs.settings import JobsParameters
+
+if TYPE_CHECKING:
+    # It reads the settings of each engine, which lie in this package.
+    from batch_scoring.jobs.settings import JobsParameters
 
 
 def open_backend(data: str, env: str | None, settings: JobsParameters, project: Path) -> Backend:

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,9 +21,6 @@ from batch_scoring.jobs.records import JobRecord, Records
 from batch_scoring.jobs.settings import JobsParameters
 from batch_scoring.jobs.specs import JobSpec, JobStatus, NodeCounts, State
 from batch_scoring.storage.cache import cache_folder
-
-# What a job that is told to end may still take to end by itself.
-_GRACE_SECONDS = 10.0
 
 
 class LocalBackend:
@@ -128,35 +124,28 @@ class LocalBackend:
             start_new_session=True,
             pass_fds=[lock],  # the job goes on when its scheduler is killed, and is still the only one
         )
-        self._processes[spec.run, spec.name] = process
+        which = spec.run, spec.name
+        self._processes[which] = process
         try:
             return process.wait(limit)
         except subprocess.TimeoutExpired:
-            end_group(process, _GRACE_SECONDS)
-            self._note_end(spec, f"took longer than jobs.max_wall_time, {limit:,.0f} s")
+            end_group(process)
+            self._records.write_failure(*which, f"took longer than jobs.max_wall_time, {limit:,.0f} s")
             return 1
         finally:
-            del self._processes[spec.run, spec.name]
-            if (record := self._records.record(spec.run, spec.name)) is None or not record.state.is_final:
-                self._note_end(spec, f"the job's process ended with exit code {process.returncode}")
+            del self._processes[which]
+            if (record := self._records.record(*which)) is None or not record.state.is_final:
+                self._records.write_failure(
+                    *which, f"the job's process ended with exit code {process.returncode}"
+                )
 
     def _command(self, spec: JobSpec) -> list[str]:
         return [sys.executable, *spec.arguments(self._data, self._env)]
 
-    def _note_end(self, spec: JobSpec, reason: str) -> None:
-        """Write the end of a job that did not come to write it itself."""
-        now = datetime.now(UTC)
-        record = self._records.record(spec.run, spec.name) or JobRecord(
-            *(spec.run, spec.name, State.FAILED, 1), started=now
-        )
-        self._records.write_record(
-            replace(record, state=State.FAILED, exit_code=None, reason=reason, ended=now)
-        )
-
     def _stop(self) -> None:
         self._stopping.set()
         for process in list(self._processes.values()):
-            end_group(process, _GRACE_SECONDS)
+            end_group(process)
 
 
 @contextmanager

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
-Seconds = NDArray[np.float64]
+from batch_scoring.tables.arrays import Float, Int
+
+Seconds = Float
 _FOREVER = float("inf")
 
 
@@ -79,9 +80,9 @@ class Simulation:
     """
 
     scheduled: Seconds
-    job_run: NDArray[np.int64]
-    job: NDArray[np.int64]
-    job_node: NDArray[np.int64]
+    job_run: Int
+    job: Int
+    job_node: Int
     job_start: Seconds
     job_end: Seconds
     node_from: Seconds
@@ -94,11 +95,11 @@ class Simulation:
         np.maximum.at(last, self.job_run, self.job_end)
         return last - self.scheduled
 
-    def paid_nodes(self, times: Seconds) -> NDArray[np.int64]:
+    def paid_nodes(self, times: Seconds) -> Int:
         """How many nodes are paid for at these times."""
         return _at_once(self.node_from, self.node_to, times)
 
-    def running_jobs(self, times: Seconds) -> NDArray[np.int64]:
+    def running_jobs(self, times: Seconds) -> Int:
         """How many jobs run at these times."""
         return _at_once(self.job_start, self.job_end, times)
 
@@ -259,6 +260,6 @@ class _World:
         heapq.heappush(self.events, (node.paid_to, _What.NODE_GONE, 0))
 
 
-def _at_once(begin: Seconds, end: Seconds, times: Seconds) -> NDArray[np.int64]:
+def _at_once(begin: Seconds, end: Seconds, times: Seconds) -> Int:
     begun = np.searchsorted(np.sort(begin), times, side="right")
     return (begun - np.searchsorted(np.sort(end), times, side="right")).astype(np.int64)

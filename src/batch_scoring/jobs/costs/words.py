@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from batch_scoring.core.text import text_table
 from batch_scoring.jobs.costs.choices import Choice, Schedule
 from batch_scoring.jobs.costs.configured import Configured
 
 _HEADINGS = ("cluster", "nodes", "a day", "a month", "slowest run", "idle", "")
+_NUMBERS = _HEADINGS[1:-1]
 # Two costs that differ by less are shown as the same.
 _NO_DIFFERENCE = 0.005
 
@@ -91,16 +93,7 @@ def summary(schedule: Schedule, source: str) -> str:
 
 def as_table(choices: Sequence[Choice]) -> str:
     """A table of these choices, in text."""
-    rows = [_HEADINGS, *(_row(choice) for choice in choices)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if place in (0, 6) else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-    return "\n".join(line.rstrip() for line in lines)
+    return text_table(_HEADINGS, [_row(choice) for choice in choices], _NUMBERS)
 
 
 def as_json(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,8 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batch_scoring.core.digests import digest_of
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection, require_known
+from batch_scoring.core.moments import MICROSECOND
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.tables.arrow_arrays import empty_table
 from batch_scoring.tables.fingerprints import table_digest
@@ -30,7 +30,7 @@ from batch_scoring.windows.aggregation import (
     starting,
     windows_stream,
 )
-from batch_scoring.windows.days import MICROSECOND, WindowDay, window_days
+from batch_scoring.windows.days import WindowDay, window_days
 from batch_scoring.windows.settings import AggregateParameters
 
 logger = logging.getLogger(__name__)
@@ -159,4 +159,4 @@ def _inputs_digest(files: Mapping[str, pq.ParquetFile], settings: AggregateParam
         "min_readings": settings.min_readings,
         "readings": {key: footer_text(file, "digest") for key, file in files.items()},
     }
-    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+    return digest_of(made_of)

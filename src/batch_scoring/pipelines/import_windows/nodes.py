@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,8 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batch_scoring.core.digests import digest_of
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
+from batch_scoring.core.moments import MICROSECOND
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.ingestion.ledger import (
     LedgerEntry,
@@ -29,7 +30,6 @@ from batch_scoring.ingestion.staging import staging_area
 from batch_scoring.ingestion.stream_windows import MADE_BY, StagedWindows
 from batch_scoring.tables.partitions import partition_key
 from batch_scoring.tables.streams import Stream, footer_text
-from batch_scoring.windows.days import MICROSECOND
 from batch_scoring.windows.settings import AggregateParameters
 
 logger = logging.getLogger(__name__)
@@ -162,4 +162,4 @@ def _partitions(entry: LedgerEntry) -> set[tuple[str, date]]:
 
 def _settings_digest(settings: AggregateParameters) -> str:
     deciding = [settings.window // MICROSECOND, list(settings.features), settings.min_readings]
-    return hashlib.sha256(json.dumps(deciding).encode()).hexdigest()
+    return digest_of(deciding)

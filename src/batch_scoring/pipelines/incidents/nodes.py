@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -19,6 +17,7 @@ from batch_scoring.alerts.delivery import deliver
 from batch_scoring.alerts.ledger import Ledger
 from batch_scoring.alerts.lookup import look_up
 from batch_scoring.alerts.sinks.base import OpenSinks
+from batch_scoring.core.digests import digest_of
 from batch_scoring.core.ids import Selection, require_known
 from batch_scoring.core.moments import microseconds
 from batch_scoring.core.parameters import read_parameters, scheduled_time
@@ -123,7 +122,7 @@ def rank_devices(
         "slack_us": slack_us,
         "files": {key: footer_text(file, "inputs") for key, file in files.items()},
     }
-    inputs = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+    inputs = digest_of(made_of)
     if footer_text(previous, "inputs") == inputs:
         return
     rows = pa.concat_tables([empty_table(INCIDENTS), *(file.read() for file in files.values())])

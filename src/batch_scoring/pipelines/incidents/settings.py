@@ -8,9 +8,8 @@ from typing import Any
 
 from batch_scoring.alerts.settings import read_sinks
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.moments import MICROSECOND
 from batch_scoring.incidents.joining import JoinRules
-
-MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)

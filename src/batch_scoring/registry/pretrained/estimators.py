@@ -6,16 +6,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.detection.kernel import decision_function
 from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.registry.pretrained.json_form import FEATURE_OF_READINGS
 from batch_scoring.registry.pretrained.models import PretrainedModel
+from batch_scoring.tables.arrays import Float
 from batch_scoring.tables.schemas import MODELS
-
-Float = NDArray[np.float64]
 
 AGREEMENT = 1e-9
 _N_CHECKED = 256

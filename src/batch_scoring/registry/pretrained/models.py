@@ -11,16 +11,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import path_segment
 from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.detection.model_file import FleetFile, replace_models, write_models
+from batch_scoring.tables.arrays import Float
 from batch_scoring.tables.schemas import MODELS, STATUS
 from batch_scoring.training.result import Training
-
-Float = NDArray[np.float64]
 
 # libsvm calls a decision of exactly 0 an anomaly; ours begins below the threshold. The smallest
 # normal number, because some libraries turn smaller ones into 0. It decides 3 of the 11,837

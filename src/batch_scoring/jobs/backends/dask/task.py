@@ -7,19 +7,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from batch_scoring.core.processes import end_group
-from batch_scoring.jobs.records import JobRecord, Records
+from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.run_job import why
 from batch_scoring.jobs.specs import State
 
 _SECONDS_BETWEEN_LOOKS = 0.5
-# What a job that is told to end may still take to end by itself.
-_GRACE_SECONDS = 10.0
 _TOLD_TO_END = (-signal.SIGTERM, 128 + signal.SIGTERM)
 
 
@@ -94,7 +91,7 @@ def run_job(job: Job) -> str:
         except subprocess.TimeoutExpired:
             _end(process)
             reason = f"took longer than jobs.max_wall_time, {job.max_seconds:,.0f} s"
-            _note_end(records, job, reason)
+            records.write_failure(job.run, job.name, reason)
             raise JobError(reason) from None
         finally:
             _end(process)
@@ -126,15 +123,8 @@ def _wait(process: subprocess.Popen[bytes], deadline: float) -> None:
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End a job's process group, and let go of its tether."""
     assert process.stdin is not None
-    end_group(process, _GRACE_SECONDS)
+    end_group(process)
     process.stdin.close()
-
-
-def _note_end(records: Records, job: Job, reason: str) -> None:
-    """Write why a job was ended, in the place of what it wrote itself when it was told to."""
-    now = datetime.now(UTC)
-    record = records.record(job.run, job.name) or JobRecord(job.run, job.name, State.FAILED, 1, started=now)
-    records.write_record(replace(record, state=State.FAILED, exit_code=None, reason=reason, ended=now))
 
 
 def _why(records: Records, job: Job, code: int, errors: IO[bytes]) -> str:

@@ -1,0 +1,27 @@
+"""Digests of settings and inputs: whether a result is still up to date."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+
+def file_sha256(path: Path | str) -> str:
+    """Compute the SHA-256 of a file, a piece at a time; 64 hex digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of(values: Any) -> str:
+    """Compute the SHA-256 of values as JSON with sorted keys; 64 hex digits.
+
+    Stored results are compared with it: another way to write the JSON computes all of them anew.
+
+    Examples
+    --------
+    >>> digest_of({"b": 1, "a": "ä"}) == digest_of({"a": "ä", "b": 1})
+    True
+    """
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
