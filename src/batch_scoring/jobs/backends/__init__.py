@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batch_scoring.jobs.backends.base import Backend
-from batch_scoring.jobs.settings import JobsParameters
+
+if TYPE_CHECKING:
+    from batch_scoring.jobs.settings import JobsParameters  # which imports the engines' settings below us
 
 
 def open_backend(data: str, env: str | None, settings: JobsParameters, project: Path) -> Backend:
