@@ -214,6 +214,9 @@ def test_an_evaluation_is_summed_up_when_all_of_its_jobs_have_succeeded(runs, jo
     end(runs, specs[0])
     jobs("register", specs[0].run)
     assert summed == [
-        ("sum_up", ["", f"data={runs.data}", f"judged={runs.data}/09_jobs/{specs[0].run}"], None)
+        (
+            *("evaluate", ["", f"data={runs.data}", f"judged={runs.data}/09_jobs/{specs[0].run}"], None),
+            "--from-inputs=judged_sensors",
+        )
     ]
     jobs("register", specs[0].run, expect=1)  # summing up fails

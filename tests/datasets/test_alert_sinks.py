@@ -30,7 +30,7 @@ def test_each_type_becomes_its_sink(tmp_path):
 def test_credentials_come_before_the_environment(monkeypatch):
     monkeypatch.setenv("HOOK_URL", "https://environment/")
     monkeypatch.setenv("HOOK_TOKEN", "of the environment\n")
-    (sink,) = NotificationSinks({"HOOK_URL": "https://credentials/"}).load()([HOOK])
+    (sink,) = NotificationSinks(credentials={"HOOK_URL": "https://credentials/"}).load()([HOOK])
     assert (sink.url(), sink.authorization()) == ("https://credentials/", "of the environment")
     (plain,) = NotificationSinks().load()([{"type": "webhook", "url": "https://settings/"}])
     assert (plain.url(), plain.authorization()) == ("https://settings/", None)
@@ -52,8 +52,8 @@ def test_a_secret_address_that_is_none_is_not_repeated(monkeypatch):
 
 
 def test_a_description_names_secrets_and_does_not_tell_them():
-    dataset = NotificationSinks({"HOOK_TOKEN": "s3cret"})
+    dataset = NotificationSinks(credentials={"HOOK_TOKEN": "s3cret"})
     assert "HOOK_TOKEN" in str(dataset)
     assert "s3cret" not in str(dataset)
-    with pytest.raises(DatasetError, match="cannot be saved"):
+    with pytest.raises(DatasetError, match="NotificationSinks is read only"):
         dataset.save("x")

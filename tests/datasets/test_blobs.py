@@ -11,13 +11,11 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.datasets.annotations import LabelFile
 from batch_scoring.datasets.byte_files import PngFolder
-from batch_scoring.datasets.evaluation_runs import EvaluationRuns
-from batch_scoring.datasets.fleet_models import FleetModels
-from batch_scoring.datasets.optional_parquet import OptionalParquetDataset
-from batch_scoring.datasets.parquet import ArrowParquetDataset
+from batch_scoring.datasets.fleet_models import EvaluationRuns, FleetModels
+from batch_scoring.datasets.parquet import ArrowParquetDataset, OptionalParquetDataset
 from batch_scoring.datasets.partitions import ArrowPartitions
 from batch_scoring.datasets.raw_readings import RawReadings, SimulatedDays
-from batch_scoring.datasets.report_files import WholeCSVDataset, WholeFigureDataset
+from batch_scoring.datasets.report_files import WholeCSVDataset
 from batch_scoring.datasets.source_ledger import SourceLedger
 from batch_scoring.datasets.whole_files import WholeJSONDataset, WholeTextDataset
 from batch_scoring.detection.model_file import FleetFile
@@ -160,29 +158,23 @@ def test_publishing_the_same_again_writes_nothing(root, proxy):
 
 
 @pytest.mark.parametrize("where", ["local", "blob"])
-def test_pages_tables_and_figures_come_back(request, where, tmp_path):
-    import plotly.graph_objects as go
-
+def test_pages_and_tables_come_back(request, where, tmp_path):
     place = f"{request.getfixturevalue('root')}/report" if where == "blob" else str(tmp_path / "report")
-    frame, figure = pd.DataFrame({"a": [1, 2]}), go.Figure(go.Bar(x=["Süd"], y=[1]))
+    frame = pd.DataFrame({"a": [1, 2]})
     datasets = {
         WholeTextDataset(filepath=f"{place}/t.html"): "Süd №7",
         WholeJSONDataset(filepath=f"{place}/j.json", save_args={"ensure_ascii": False}): {"a": ["Süd"]},
         WholeCSVDataset(filepath=f"{place}/c.csv", save_args={"index": False}): frame,
-        WholeFigureDataset(filepath=f"{place}/f.json"): figure,
     }
     for dataset, data in datasets.items():
         assert not dataset.exists()
         dataset.save(data)
         assert dataset.exists()
-    text, data, table, drawn = (dataset.load() for dataset in datasets)
+    text, data, table = (dataset.load() for dataset in datasets)
     assert (text, data) == ("Süd №7", {"a": ["Süd"]})
     assert table.equals(frame)
-    assert drawn == figure
-    assert "Süd" in list(datasets)[3].preview()["data"][0]["x"]
     assert sorted(entry.name for entry in open_folder(place).entries()) == [
         "c.csv",
-        "f.json",
         "j.json",
         "t.html",
     ]

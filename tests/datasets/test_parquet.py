@@ -6,9 +6,10 @@ import pyarrow as pa
 import pytest
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.datasets.parquet import ArrowParquetDataset, atomic_file
+from batch_scoring.datasets.parquet import ArrowParquetDataset, OptionalParquetDataset
 from batch_scoring.datasets.partitions import ArrowPartitions
 from batch_scoring.datasets.whole_files import WholeJSONDataset, WholeTextDataset
+from batch_scoring.storage.local import atomic_file
 from batch_scoring.tables.streams import Stream, footer_text
 
 TABLE = pa.table({"a": [1, 2, 3]})
@@ -116,3 +117,14 @@ def test_texts_and_json_are_whole_files_too(tmp_path):
         data.save({"a": object()})
     assert data.load() == {"a": [1]}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["j", "t"]
+
+
+def test_a_file_that_is_not_there_is_a_table_without_rows(tmp_path):
+    assert OptionalParquetDataset(str(tmp_path / "no.parquet")).load().read().num_rows == 0
+
+
+def test_a_file_that_is_there_is_read(tmp_path):
+    dataset = OptionalParquetDataset(str(tmp_path / "labels.parquet"))
+    dataset.save(pa.table({"device": ["a"]}))
+
+    assert dataset.load().read().to_pylist() == [{"device": "a"}]

@@ -72,7 +72,7 @@ def test_nothing_found_is_an_error_that_names_the_path(tmp_path: Path):
         RawReadings(str(tmp_path / "nowhere")).load()
     assert isinstance(raised.value.__cause__, InputError) or isinstance(raised.value, InputError)
     assert f"'{tmp_path}/nowhere' is not there" in str(raised.value)
-    with pytest.raises(Exception, match="has no files of readings"):
+    with pytest.raises(DatasetError, match="has no files of readings"):
         RawReadings(str(tmp_path)).load()
     assert not RawReadings(str(tmp_path)).exists()
 
@@ -115,5 +115,5 @@ def test_simulated_days_are_read_only(tmp_path: Path):
     dataset = SimulatedDays(str(tmp_path))
     assert dataset.exists()
     assert str(tmp_path) in str(dataset)
-    with pytest.raises(Exception, match="read only"):
+    with pytest.raises(DatasetError, match="read only"):
         dataset.save({})  # type: ignore[arg-type]

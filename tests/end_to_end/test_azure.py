@@ -145,7 +145,7 @@ def conf_with(folder: Path, values) -> Path:
 def test_a_job_that_scores_local_files_imports_neither_azure_nor_fsspec():
     program = (
         "import sys; from kedro.io import DataCatalog;"
-        "from batch_scoring.datasets import arrow_parquet, fleet_models, partitions, raw_readings;"
+        "from batch_scoring.datasets import fleet_models, parquet, partitions, raw_readings;"
         "fleet_models.FleetModels('/nowhere').load();"
         "partitions.ArrowPartitions('/nowhere').load();"
         "print([name for name in ('azure', 'fsspec', 'adlfs') if name in sys.modules])"

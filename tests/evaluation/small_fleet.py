@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batch_scoring.evaluation.findings import Evaluation
-from batch_scoring.pipelines.evaluate.nodes import judge_predictions
+from batch_scoring.pipelines.evaluate.nodes import aggregate_figures, match_events
 from batch_scoring.registry.published import PublishedModel, load_published, publish
 from batch_scoring.tables.schemas import FEEDBACK, LABELS, MODELS, PREDICTIONS
 from tests.factories import START, make_model, make_windows
@@ -155,17 +155,21 @@ def evaluate(
     windows: dict[str, Any] | None = None,
     **settings: Any,
 ) -> Evaluation:
-    """Run the node; without intervals, and with the robust z-score alone, unless settings say otherwise."""
-    return judge_predictions(
-        **(fleet.inputs() | ({"windows": windows} if windows else {})),
-        labels=LABELS.empty_table() if known is None else known,
-        fault_labels=parquet(pa.table({})),
-        feedback=FEEDBACK.empty_table() if told is None else told,
-        parameters={"baselines": ["robust_z"], "bootstrap": 0} | settings,
-        train_parameters={"fit": {"false_alarm_rate": 0.05}},
-        device=device,
-        sensor=sensor,
-    )
+    """Run both nodes; without intervals, and with the robust z-score alone, unless settings say otherwise."""
+    of_both = {
+        "labels": LABELS.empty_table() if known is None else known,
+        "fault_labels": parquet(pa.table({})),
+        "feedback": FEEDBACK.empty_table() if told is None else told,
+        "parameters": {"baselines": ["robust_z"], "bootstrap": 0} | settings,
+        "train_parameters": {"fit": {"false_alarm_rate": 0.05}},
+        "device": device,
+        "sensor": sensor,
+    }
+    inputs = fleet.inputs() | ({"windows": windows} if windows else {})
+    judged: dict[str, bytes] = {}
+    for found in match_events(**inputs, **of_both, judged=None):
+        judged |= found
+    return aggregate_figures(judged, **of_both)
 
 
 def figure(evaluation: Evaluation, name: str, level: str = "fleet", method: str = "fleet_models") -> Any:

@@ -5,12 +5,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kedro.io.core import DatasetError
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.datasets.judged_sensors import JudgedSensors
 from batch_scoring.evaluation.sensor_result import JudgedSensor
-from batch_scoring.pipelines.evaluate.nodes import judge_predictions, judge_sensors, sum_up_judgements
+from batch_scoring.pipelines.evaluate.nodes import aggregate_figures, match_events
 from batch_scoring.tables.schemas import FEEDBACK
 from tests.evaluation.small_fleet import SmallFleet, labels, parquet
 
@@ -35,9 +33,9 @@ def settings(known=KNOWN, device=None, **changes):
     }
 
 
-def judge(fleet, sensors, **given):
+def match(fleet, sensors, run="a run", **given):
     judged = {}
-    for found in judge_sensors(**fleet.inputs(), **settings(**given), sensor=sensors):
+    for found in match_events(**fleet.inputs(), **settings(**given), sensor=sensors, judged=run):
         judged |= found
     return judged
 
@@ -46,9 +44,11 @@ def judge(fleet, sensors, **given):
 def test_the_figures_are_those_of_one_run(fleet, device):
     judged = {}
     for share in (["ü"], ["air/flow", "p"]):  # in any order, in any number of jobs
-        judged |= judge(fleet, share, device=device)
-    summed = sum_up_judgements(judged, **settings(device=device))
-    whole = judge_predictions(**fleet.inputs(), **settings(device=device), sensor=None)
+        judged |= match(fleet, share, device=device)
+    summed = aggregate_figures(judged, **settings(device=device), sensor=None)
+    at_once = match(fleet, None, run=None, device=device)
+    assert at_once == judged
+    whole = aggregate_figures(at_once, **settings(device=device), sensor=None)
     assert summed.metrics == whole.metrics
     assert summed.figures.equals(whole.figures)
     assert summed.events.equals(whole.events)
@@ -68,13 +68,13 @@ def test_the_figures_are_those_of_one_run(fleet, device):
 )
 def test_what_was_judged_by_other_settings_or_labels_is_refused(fleet, other):
     with pytest.raises(InputError, match=r"'p' was judged by other settings or labels"):
-        sum_up_judgements(judge(fleet, ["p"]), **other)
+        aggregate_figures(match(fleet, ["p"]), **other, sensor=None)
 
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
     fleet = SmallFleet(tmp_path_factory.mktemp("fleet"))
-    (one,) = judge(fleet, None, known=labels(("a", "s", 1, 2))).values()
+    (one,) = match(fleet, None, known=labels(("a", "s", 1, 2))).values()
     return one
 
 
@@ -98,16 +98,3 @@ def test_a_damaged_file_is_told(good, data):
     for bad in (good[:place], good[:place] + turned + good[place + 1 :]):
         with pytest.raises(InputError, match="is damaged"):
             JudgedSensor.from_bytes(bad)
-
-
-def test_the_files_of_a_run_are_replaced_and_others_stay(tmp_path):
-    JudgedSensors(str(tmp_path)).save({"a.judged": b"1", "b.judged": b"2"})
-    JudgedSensors(str(tmp_path)).save({"b.judged": b"3"})
-    assert JudgedSensors(str(tmp_path)).load() == {"a.judged": b"1", "b.judged": b"3"}
-
-
-def test_without_a_run_or_without_files_that_is_told(tmp_path):
-    with pytest.raises(DatasetError, match="no sensor has been judged"):
-        JudgedSensors(str(tmp_path)).load()
-    with pytest.raises(DatasetError, match="kedro run --pipelines=evaluate"):
-        JudgedSensors().load()

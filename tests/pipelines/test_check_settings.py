@@ -13,7 +13,7 @@ def check(values=None, runtime=None):
 
 
 def test_every_pipeline_has_its_group():
-    assert set(GROUPS) == {*ORDER, "evaluate", "receive", "publish", "jobs"}
+    assert set(GROUPS) == {*ORDER, "evaluate", "receive", "publish"}
 
 
 def test_defaults_and_known_settings_pass():

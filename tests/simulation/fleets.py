@@ -1,5 +1,6 @@
 """Small simulated fleets for tests, and what to ask of their tables."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.simulation.fleet import MALFORMED_VALUES
+from batch_scoring.core.ids import Selection
+from batch_scoring.simulation.fleet import MALFORMED_VALUES, WHOLE_FLEET, build_fleet, day_table
 from batch_scoring.simulation.settings import FaultRates, Simulation
 
 NO_FAULTS = FaultRates(0, 0, 0, 0, 0, 0)
@@ -37,6 +39,12 @@ def a_quiet_simulation(**settings: Any) -> Simulation:
         "malformed_share": 0,
     }
     return a_simulation(**(quiet | settings))
+
+
+def simulate_fleet(simulation: Simulation, selection: Selection = WHOLE_FLEET) -> Iterator[pa.Table]:
+    """What arrives on each day, in order of arrival: timestamp, device, sensor, value."""
+    fleet = build_fleet(simulation, selection)
+    return (day_table(fleet, day) for day in range(simulation.days))
 
 
 def readings_of(table: pa.Table, device: str, sensor: str) -> pa.Table:

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch_scoring.simulation.faults import KINDS
-from batch_scoring.simulation.fleet import build_fleet, fault_table, simulate_fleet
+from batch_scoring.simulation.fleet import build_fleet, fault_table
 from batch_scoring.simulation.settings import FaultRates
-from tests.simulation.fleets import NO_FAULTS, a_quiet_simulation, a_simulation, during
+from tests.simulation.fleets import NO_FAULTS, a_quiet_simulation, a_simulation, during, simulate_fleet
 
 rates = st.sampled_from([0, 0.5, 1, 4])
 simulations = st.builds(

@@ -10,10 +10,17 @@ from hypothesis import strategies as st
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.simulation import fleet as fleet_module
-from batch_scoring.simulation.fleet import build_fleet, day_spans, day_table, fault_table, simulate_fleet
+from batch_scoring.simulation.fleet import build_fleet, day_spans, day_table, fault_table
 from batch_scoring.simulation.outages import gap_mask, late_of_day
 from batch_scoring.tables.schemas import FAULT_LABELS, READINGS
-from tests.simulation.fleets import NO_FAULTS, a_quiet_simulation, a_simulation, is_malformed, readings_of
+from tests.simulation.fleets import (
+    NO_FAULTS,
+    a_quiet_simulation,
+    a_simulation,
+    is_malformed,
+    readings_of,
+    simulate_fleet,
+)
 
 simulations = st.builds(
     a_simulation,

@@ -3,9 +3,8 @@ from datetime import timedelta
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.simulation.fleet import simulate_fleet
 from batch_scoring.simulation.outages import gaps_of_day, late_of_day
-from tests.simulation.fleets import a_quiet_simulation, readings_of
+from tests.simulation.fleets import a_quiet_simulation, readings_of, simulate_fleet
 
 
 def test_a_gap_goes_on_after_midnight_and_ends_when_it_should():

@@ -12,7 +12,7 @@ from batch_scoring.cli.deploy_arm import down, status, up, what_if
 from batch_scoring.cli.deploy_image import image
 from batch_scoring.cli.deploy_push import data, models
 from batch_scoring.cli.deploy_template import check, write
-from batch_scoring.deploy.project import project_parameters
+from batch_scoring.deploy.settings import project_parameters
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.stream_analytics import WindowsQuery

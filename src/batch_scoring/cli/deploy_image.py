@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from batch_scoring.cli.command import AZURE_ENV, OneLineErrors
-from batch_scoring.deploy.project import project_parameters
+from batch_scoring.deploy.settings import project_parameters
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.image.engine import Build

@@ -80,11 +80,6 @@ class Selection:
         """Read ``device`` and ``sensor`` (one id, a list, or None or "all" for all) and ``shard`` ("2/8")."""
         return cls(_read_ids("device", device), _read_ids("sensor", sensor), _read_shard(shard))
 
-    @property
-    def is_all(self) -> bool:
-        """Whether nothing is left out."""
-        return self == Selection()
-
     def has_device(self, device: str) -> bool:
         """Whether the run is about this device."""
         return self.devices is None or device in self.devices

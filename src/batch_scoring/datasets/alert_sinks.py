@@ -6,9 +6,7 @@ import os
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
-
-from kedro.io import AbstractDataset, DatasetError
+from typing import Any
 
 from batch_scoring.alerts.settings import (
     EventHubSettings,
@@ -22,9 +20,10 @@ from batch_scoring.alerts.settings import (
 from batch_scoring.alerts.sinks.base import OpenSinks, Sink, UnreachableError
 from batch_scoring.alerts.sinks.log import LogSink
 from batch_scoring.core.errors import InputError
+from batch_scoring.datasets.own import OwnDataset
 
 
-class NotificationSinks(AbstractDataset[None, OpenSinks]):
+class NotificationSinks(OwnDataset[None, OpenSinks]):
     """``load`` gives a function that makes sinks of the setting ``incidents.notify.sinks``.
 
     Nothing is connected to before there is something to send.
@@ -36,22 +35,12 @@ class NotificationSinks(AbstractDataset[None, OpenSinks]):
         one of an environment variable.
     """
 
-    def __init__(
-        self, credentials: dict[str, str] | None = None, metadata: dict[str, Any] | None = None
-    ) -> None:
-        self._credentials = credentials or {}
-        self.metadata = metadata
-
     def load(self) -> OpenSinks:
         """The function; it raises InputError on settings that make no sense."""
         return self._open
 
-    def save(self, data: None) -> NoReturn:
-        """There is nothing to be saved."""
-        raise DatasetError("sinks of notifications are made of settings, and cannot be saved")
-
     def _describe(self) -> dict[str, Any]:
-        return {"credentials": sorted(self._credentials)}
+        return {"credentials": sorted(self._credentials or {})}
 
     def _open(self, values: Iterable[Any]) -> list[Sink]:
         return [self._sink(settings) for settings in read_sinks(values)]
@@ -103,7 +92,7 @@ class NotificationSinks(AbstractDataset[None, OpenSinks]):
     def _secret(self, name: str | None) -> str | None:
         if name is None:
             return None
-        secret = self._credentials.get(name) or os.environ.get(name)
+        secret = (self._credentials or {}).get(name) or os.environ.get(name)
         if not secret:
             raise UnreachableError(f"{name} is neither among the credentials nor in the environment; set it")
         return str(secret).strip()

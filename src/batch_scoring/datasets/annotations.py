@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pyarrow as pa
-from kedro.io import AbstractDataset
-from kedro.io.core import DatasetError
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.datasets.own import OwnDataset
 from batch_scoring.evaluation.feedback import read_feedback
 from batch_scoring.evaluation.labels import read_labels
 from batch_scoring.storage import open_file
@@ -18,7 +17,7 @@ from batch_scoring.storage.cache import run_folder
 from batch_scoring.tables.schemas import FEEDBACK, LABELS
 
 
-class WrittenFile(AbstractDataset[NoReturn, pa.Table]):
+class WrittenFile(OwnDataset[NoReturn, pa.Table]):
     """A table in CSV, JSON lines or Parquet.
 
     Parameters
@@ -27,24 +26,17 @@ class WrittenFile(AbstractDataset[NoReturn, pa.Table]):
         A file that a person named: it must be there. A local path, or a URL of Blob Storage.
     otherwise : str, optional
         Where to look when none was named; without a file there, the table has no rows.
-    credentials : dict, optional
-        Of Blob Storage; default: the entry ``azure_storage`` of Kedro's, or the environment's.
+    **more
+        Of :class:`.OwnDataset`.
     """
 
     _schema: pa.Schema
     _read: Callable[[Path], pa.Table]
 
-    def __init__(
-        self,
-        path: str | None = None,
-        otherwise: str | None = None,
-        metadata: dict[str, Any] | None = None,
-        credentials: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, path: str | None = None, otherwise: str | None = None, **more: Any) -> None:
+        super().__init__(**more)
         self._path = path
         self._otherwise = otherwise
-        self._credentials = credentials
-        self.metadata = metadata
 
     def load(self) -> pa.Table:
         """All rows; raises InputError, naming the row and the column, where one makes no sense."""
@@ -53,10 +45,6 @@ class WrittenFile(AbstractDataset[NoReturn, pa.Table]):
         if self._otherwise is not None and self._is_there(self._otherwise):
             return self._rows(self._otherwise)
         return self._schema.empty_table()
-
-    def save(self, data: NoReturn) -> None:
-        """Raise: these files are written by people."""
-        raise DatasetError(f"{type(self).__name__} is read only: people write these files")
 
     def _rows(self, path: str) -> pa.Table:
         folder, name = open_file(path, self._credentials)

@@ -1,36 +1,19 @@
-"""Drawings in a folder, one PNG each, and none that is out of date."""
+"""Files of bytes in a folder: drawings, and what the jobs of an evaluation found."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from kedro.io import AbstractDataset
-
+from batch_scoring.core.errors import InputError
+from batch_scoring.datasets.own import FolderDataset, OwnDataset
 from batch_scoring.storage import open_folder
 
 
-class PngFolder(AbstractDataset[dict[str, bytes], dict[str, bytes]]):
+class PngFolder(FolderDataset[dict[str, bytes], dict[str, bytes]]):
     """The PNG files of a folder as ``{name: bytes}``; other files in it are left alone.
 
     ``save`` writes each file whole or not at all, and removes the PNG files that it was not given.
-
-    Parameters
-    ----------
-    path : str
-        A local folder, or a URL of Blob Storage.
-    credentials : dict, optional
-        Of Blob Storage; default: the entry ``azure_storage`` of Kedro's, or the environment's.
     """
-
-    def __init__(
-        self,
-        path: str,
-        metadata: dict[str, Any] | None = None,
-        credentials: Mapping[str, Any] | None = None,
-    ) -> None:
-        self._folder = open_folder(path, credentials)
-        self.metadata = metadata
 
     def load(self) -> dict[str, bytes]:
         """All drawings, by name."""
@@ -51,5 +34,53 @@ class PngFolder(AbstractDataset[dict[str, bytes], dict[str, bytes]]):
     def _exists(self) -> bool:
         return bool(self._names())
 
+
+class JudgedSensors(OwnDataset[dict[str, bytes], dict[str, bytes]]):
+    """Each sensor's share of an evaluation as ``{name: bytes}``: files of a run of jobs, else in memory.
+
+    ``save`` may be called many times; it replaces the files that it is given, each whole or not at all, and
+    leaves the others, which other jobs made.
+
+    Parameters
+    ----------
+    run : str, optional
+        The folder of a run of jobs. Without one, what is saved lives as long as the Kedro run.
+    **more
+        Of :class:`.OwnDataset`.
+    """
+
+    def __init__(self, run: str | None = None, **more: Any) -> None:
+        super().__init__(**more)
+        self._folder = open_folder(run, self._credentials).below("judged") if run else None
+        self._kept: dict[str, bytes] = {}
+
+    def load(self) -> dict[str, bytes]:
+        """All sensors.
+
+        Raises
+        ------
+        InputError
+            When the jobs have not saved any.
+        """
+        if self._folder is None:
+            return self._kept
+        names = [entry.name for entry in self._folder.entries(".judged")]
+        if not names:
+            raise InputError(f"{self._folder.path()}: no sensor has been evaluated; submit the run again")
+        return {name: self._folder.read(name)[0] for name in names}
+
+    def save(self, data: dict[str, bytes]) -> None:
+        """Write these."""
+        if self._folder is None:
+            self._kept = self._kept | data
+            return
+        for name, content in data.items():
+            self._folder.entry(name)  # whichever is there is replaced
+            with self._folder.writing(name) as file:
+                file.write(content)
+
+    def _release(self) -> None:
+        self._kept = {}
+
     def _describe(self) -> dict[str, Any]:
-        return {"path": self._folder.path()}
+        return {"path": self._folder.path() if self._folder is not None else None}

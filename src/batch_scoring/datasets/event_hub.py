@@ -8,14 +8,14 @@ from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
-from kedro.io import AbstractDataset
 
+from batch_scoring.datasets.own import OwnDataset
 from batch_scoring.datasets.raw_readings import RawReadings
 from batch_scoring.event_hub.address import DEFAULT_GROUP, Address, read_address
 from batch_scoring.event_hub.checkpoints import Checkpoints, Position, open_checkpoints
 
 
-class EventHub(AbstractDataset[None, Any]):
+class EventHub(OwnDataset[None, Any]):
     """An event hub to drain.
 
     ``load`` gives a :class:`HubReader`, which connects when it is asked for events. ``confirm``
@@ -44,15 +44,14 @@ class EventHub(AbstractDataset[None, Any]):
         hub: str | None = None,
         namespace: str | None = None,
         consumer_group: str = DEFAULT_GROUP,
-        credentials: dict[str, Any] | None = None,
         client_options: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
+        **more: Any,
     ) -> None:
+        super().__init__(**more)
         self._hub, self._namespace, self._group = hub, namespace, consumer_group
-        self._place, self._credentials = checkpoints, credentials
+        self._place = checkpoints
         self._client_options = client_options or {}
         self._reader: HubReader | None = None
-        self.metadata = metadata
 
     def load(self) -> HubReader:
         """The hub, not yet connected to.
@@ -66,10 +65,6 @@ class EventHub(AbstractDataset[None, Any]):
         checkpoints = open_checkpoints(self._place, address, self._credentials)
         self._reader = HubReader(address, checkpoints, self._client_options)
         return self._reader
-
-    def save(self, data: None) -> None:
-        """Raise: :class:`PublishedEvents` publishes."""
-        raise NotImplementedError("EventHub is read only; PublishedEvents publishes")
 
     def confirm(self) -> None:
         """Move the checkpoints: all that was read since ``load`` is durably written."""
@@ -145,43 +140,18 @@ class HubReader:
             self._checkpoints.move(self._read)
 
 
-class LandedEvents(AbstractDataset[None, list[str]]):
-    """The names of the files of events that have landed; read only.
+class LandedEvents(RawReadings):
+    """The names of the files of events that have landed; the arguments are those of :class:`.RawReadings`."""
 
-    Parameters
-    ----------
-    path : str
-        As of :class:`~batch_scoring.datasets.raw_readings.RawReadings`, which writes them.
-    credentials : mapping, optional
-        Of Blob Storage; default: the entry ``azure_storage`` of Kedro's, or the environment's.
-    """
-
-    def __init__(
-        self,
-        path: str,
-        metadata: dict[str, Any] | None = None,
-        credentials: Mapping[str, Any] | None = None,
-    ) -> None:
-        self._path, self._credentials = str(path), credentials
-        self.metadata = metadata
-
-    def load(self) -> list[str]:
+    def load(self) -> list[str]:  # type: ignore[override]
         """The names, relative to the folder, with ``/``; sorted."""
-        files = RawReadings(self._path, credentials=self._credentials)
-        return [file.name for file in files.load() if file.format == "events"] if files.exists() else []
-
-    def save(self, data: None) -> None:
-        """Raise: ``RawReadings`` writes the files."""
-        raise NotImplementedError("LandedEvents is read only; RawReadings writes the files")
+        return [file.name for file in self._list() if file.format == "events"]
 
     def _exists(self) -> bool:
         return True
 
-    def _describe(self) -> dict[str, Any]:
-        return {"path": self._path}
 
-
-class PublishedEvents(AbstractDataset[Any, None]):
+class PublishedEvents(OwnDataset[Any, None]):
     """An event hub to publish to; write only. ``save`` takes tables with ``device`` and ``body``.
 
     Parameters
@@ -194,21 +164,16 @@ class PublishedEvents(AbstractDataset[Any, None]):
         self,
         hub: str | None = None,
         namespace: str | None = None,
-        credentials: dict[str, Any] | None = None,
         client_options: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
+        **more: Any,
     ) -> None:
-        self._hub, self._namespace, self._credentials = hub, namespace, credentials
+        super().__init__(**more)
+        self._hub, self._namespace = hub, namespace
         self._client_options = client_options or {}
-        self.metadata = metadata
 
     @cached_property
     def _address(self) -> Address:
         return read_address(self._hub, self._namespace, DEFAULT_GROUP, self._credentials)
-
-    def load(self) -> None:
-        """Raise: :class:`EventHub` reads."""
-        raise NotImplementedError("PublishedEvents is write only; EventHub reads")
 
     def save(self, data: pa.Table) -> None:
         """Send each row as an event, with the device as partition key; returns when all are accepted.

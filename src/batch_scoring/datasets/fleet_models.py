@@ -8,10 +8,10 @@ from concurrent.futures import Future, wait
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kedro.io import AbstractDataset
-
+from batch_scoring.datasets.own import OwnDataset
 from batch_scoring.datasets.tracking_place import TrackingPlace
 from batch_scoring.registry import tracking
+from batch_scoring.registry.evaluation import TrackedEvaluation
 from batch_scoring.registry.published import (
     PublishedModel,
     list_published,
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class TrackedFleetModels(
-    AbstractDataset[dict[str, Training], dict[str, Callable[[], "TrackedVersion | PreviousVersion"]]]
+    OwnDataset[dict[str, Training], dict[str, Callable[[], "TrackedVersion | PreviousVersion"]]]
 ):
     """The fleet models in MLflow: one registered model a sensor, one version a training.
 
@@ -55,11 +55,11 @@ class TrackedFleetModels(
         otherwise.
     child_runs_up_to : int
         A sensor with at most this many trained devices gets a child run for each of them.
-    credentials : dict, optional
-        Of Blob Storage; default: the entry ``azure_storage`` of Kedro's, or the environment's.
     staged : str, optional
         The folder of a run of jobs: trainings are laid down there and not registered, and the versions
         before are the champions when the run was planned. No tracking server is needed.
+    **more
+        Of :class:`.OwnDataset`.
     """
 
     def __init__(
@@ -69,20 +69,19 @@ class TrackedFleetModels(
         experiment: str = "batch_scoring",
         promote: bool = True,
         child_runs_up_to: int = 100,
-        metadata: dict[str, Any] | None = None,
-        credentials: Mapping[str, Any] | None = None,
         staged: str | None = None,
+        **more: Any,
     ) -> None:
+        super().__init__(**more)
         self._place = TrackingPlace.beside(path, tracking_uri)
-        self.published = open_folder(join(path, "published"), credentials)
-        self.metadata = metadata
+        self.published = open_folder(join(path, "published"), self._credentials)
         self._experiment = experiment
         self.promote = promote
         self._child_runs_up_to = child_runs_up_to
         self._store: Store | None = None
         self._run: TrainingRun | None = None
         self._prepared: Future[None] | None = None
-        self._staged = StagedTrainings(staged, credentials) if staged else None
+        self._staged = StagedTrainings(staged, self._credentials) if staged else None
 
     @property
     def tracking_uri(self) -> str:
@@ -188,3 +187,31 @@ class FleetModels(TrackedFleetModels):
             pins = dict.fromkeys(list_published(self.published), "")
             warn_of_interrupted_promotions(self.published)
         return {sensor: partial(load_published, self.published, sensor, pin) for sensor, pin in pins.items()}
+
+
+class EvaluationRuns(OwnDataset[TrackedEvaluation, None]):
+    """Write-only: ``save`` logs a :class:`TrackedEvaluation` as an MLflow run, once.
+
+    Parameters
+    ----------
+    path, tracking_uri, experiment
+        As of :class:`TrackedFleetModels`, beside whose runs it is.
+    **more
+        Of :class:`.OwnDataset`.
+    """
+
+    def __init__(
+        self, path: str, tracking_uri: str | None = None, experiment: str = "batch_scoring", **more: Any
+    ) -> None:
+        super().__init__(**more)
+        self._place = TrackingPlace.beside(path, tracking_uri)
+        self._experiment = experiment
+
+    def save(self, data: TrackedEvaluation) -> None:
+        """Log the evaluation, unless a run has it already."""
+        store = tracking.connect(self._place.uri, self._place.artifacts, self._experiment)
+        tracking.end_runs_of_the_dead(store)
+        tracking.log_evaluation(store, data)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"tracking_uri": self._place.named}

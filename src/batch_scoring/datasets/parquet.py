@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from kedro.io import AbstractDataset
 
+from batch_scoring.datasets.own import OwnDataset
 from batch_scoring.storage import open_file
-from batch_scoring.storage.local import atomic_file
 from batch_scoring.storage.parquet import open_parquet, save_parquet
-from batch_scoring.tables.streams import Stream, footer_text
-
-__all__ = ["ArrowParquetDataset", "Stream", "atomic_file", "footer_text", "open_parquet", "save_parquet"]
+from batch_scoring.tables.streams import Stream
 
 
-class ArrowParquetDataset(AbstractDataset[pa.Table | Stream, pq.ParquetFile]):
+class ArrowParquetDataset(OwnDataset[pa.Table | Stream, pq.ParquetFile]):
     """A Parquet file that appears whole or not at all.
 
     ``load`` opens the file and reads only its footer: ``file.schema_arrow.metadata`` and
@@ -29,18 +26,13 @@ class ArrowParquetDataset(AbstractDataset[pa.Table | Stream, pq.ParquetFile]):
     ----------
     filepath : str
         A local path, or a URL of Blob Storage.
-    credentials : dict, optional
-        Of Blob Storage; default: the entry ``azure_storage`` of Kedro's, or the environment's.
+    **more
+        Of :class:`.OwnDataset`.
     """
 
-    def __init__(
-        self,
-        filepath: str,
-        metadata: dict[str, Any] | None = None,
-        credentials: Mapping[str, Any] | None = None,
-    ) -> None:
-        self._folder, self._name = open_file(filepath, credentials)
-        self.metadata = metadata
+    def __init__(self, filepath: str, **more: Any) -> None:
+        super().__init__(**more)
+        self._folder, self._name = open_file(filepath, self._credentials)
 
     def load(self) -> pq.ParquetFile:
         """Open the file; raises InputError when it is not there or no Parquet."""
@@ -55,3 +47,15 @@ class ArrowParquetDataset(AbstractDataset[pa.Table | Stream, pq.ParquetFile]):
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._folder.path(self._name)}
+
+
+class OptionalParquetDataset(ArrowParquetDataset):
+    """An :class:`ArrowParquetDataset` that only some projects have; without a file there are no rows."""
+
+    def load(self) -> pq.ParquetFile:
+        """Open the file; where there is none, one without rows and columns."""
+        if self._exists():
+            return super().load()
+        nothing = io.BytesIO()
+        pq.write_table(pa.table({}), nothing)
+        return pq.ParquetFile(io.BytesIO(nothing.getvalue()))

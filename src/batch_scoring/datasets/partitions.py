@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from kedro.io import AbstractDataset
 
-from batch_scoring.storage import Entry, open_folder
+from batch_scoring.datasets.own import FolderDataset
+from batch_scoring.storage import Entry
 from batch_scoring.storage.parquet import open_parquet, save_parquet
 from batch_scoring.storage.read_ahead import open_ahead
 from batch_scoring.tables.streams import Stream
@@ -17,29 +17,13 @@ from batch_scoring.tables.streams import Stream
 SUFFIX = ".parquet"
 
 
-class ArrowPartitions(AbstractDataset[dict[str, pa.Table | Stream], dict[str, Callable[[], pq.ParquetFile]]]):
+class ArrowPartitions(FolderDataset[dict[str, pa.Table | Stream], dict[str, Callable[[], pq.ParquetFile]]]):
     """The files of a folder as partitions, named by their paths in it; no partitions is no error.
 
     ``load`` gives ``{partition: function that opens the file}`` in the order of the names,
     ``save`` takes ``{partition: table or Stream}`` and replaces just these partitions, each of
     them atomically. A generator node may save many times.
-
-    Parameters
-    ----------
-    path : str
-        A local folder, or a URL of Blob Storage.
-    credentials : dict, optional
-        Of Blob Storage; default: the entry ``azure_storage`` of Kedro's, or the environment's.
     """
-
-    def __init__(
-        self,
-        path: str,
-        metadata: dict[str, Any] | None = None,
-        credentials: Mapping[str, Any] | None = None,
-    ) -> None:
-        self._folder = open_folder(path, credentials)
-        self.metadata = metadata
 
     def load(self) -> dict[str, Callable[[], Any]]:
         """Every partition there is, by name, unopened."""
@@ -63,6 +47,3 @@ class ArrowPartitions(AbstractDataset[dict[str, pa.Table | Stream], dict[str, Ca
 
     def _exists(self) -> bool:
         return bool(self._folder.entries(SUFFIX))
-
-    def _describe(self) -> dict[str, Any]:
-        return {"path": self._folder.path()}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from kedro.io import AbstractDataset
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.datasets.own import FolderDataset, OwnDataset
 from batch_scoring.ingestion.source_files import FORMATS, SourceFile, list_source_files
 from batch_scoring.storage import Folder, is_remote, open_folder
 from batch_scoring.storage.parquet import save_parquet
@@ -18,7 +17,7 @@ from batch_scoring.storage.read_ahead import open_ahead
 from batch_scoring.tables.streams import Stream
 
 
-class RawReadings(AbstractDataset[dict[str, pa.Table | Stream], list[SourceFile]]):
+class RawReadings(OwnDataset[dict[str, pa.Table | Stream], list[SourceFile]]):
     """One file, a folder with all below it, or a glob of CSV, Parquet and JSON files, also gzipped.
 
     ``load`` lists the files by name and reads none of them; hidden files and files of other kinds are
@@ -29,19 +28,13 @@ class RawReadings(AbstractDataset[dict[str, pa.Table | Stream], list[SourceFile]
     ----------
     path : str
         A file, folder or glob (``**`` reaches into folders): local, or a URL of Blob Storage.
-    credentials : dict, optional
-        Of Blob Storage; default: the entry ``azure_storage`` of Kedro's, or the environment's.
+    **more
+        Of :class:`.OwnDataset`.
     """
 
-    def __init__(
-        self,
-        path: str,
-        metadata: dict[str, Any] | None = None,
-        credentials: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, path: str, **more: Any) -> None:
+        super().__init__(**more)
         self._path = str(path)
-        self._credentials = credentials
-        self.metadata = metadata
 
     def load(self) -> list[SourceFile]:
         """List the source files.
@@ -85,26 +78,36 @@ class RawReadings(AbstractDataset[dict[str, pa.Table | Stream], list[SourceFile]
         return {"path": self._path}
 
 
-class SimulatedDays(AbstractDataset[None, dict[str, str]]):
+class StreamWindows(RawReadings):
+    """Windows that a Stream Analytics job writes: Parquet files, and JSON files with an object a line.
+
+    ``load`` lists them and reads none; the arguments are those of :class:`RawReadings`.
+    """
+
+    def load(self) -> list[SourceFile]:
+        """List the files.
+
+        Raises
+        ------
+        InputError
+            When there is none.
+        """
+        found = [file for file in self._list() if file.format in ("parquet", "json")]
+        if not found:
+            raise InputError(
+                f"stream_windows: {self._path!r} has no Parquet or JSON files; name the folder that the "
+                "Stream Analytics job writes to, or wait for its first windows"
+            )
+        return found
+
+
+class SimulatedDays(FolderDataset[None, dict[str, str]]):
     """Which simulated files are there, and from what they were made.
 
     ``load`` gives ``{name: digest}`` from the schema metadata key ``simulation`` of the Parquet
-    files in the folder; files without it, or that cannot be read, are as good as absent.
-
-    Parameters
-    ----------
-    path : str
-        The folder that :class:`RawReadings` writes to.
+    files in the folder that :class:`RawReadings` writes to; files without it, or that cannot be read, are
+    as good as absent.
     """
-
-    def __init__(
-        self,
-        path: str,
-        metadata: dict[str, Any] | None = None,
-        credentials: Mapping[str, Any] | None = None,
-    ) -> None:
-        self._folder = open_folder(path, credentials)
-        self.metadata = metadata
 
     def load(self) -> dict[str, str]:
         """The digest of each simulated file."""
@@ -116,15 +119,8 @@ class SimulatedDays(AbstractDataset[None, dict[str, str]]):
                 digests[file.name.removesuffix(".parquet")] = digest
         return digests
 
-    def save(self, data: None) -> None:
-        """Raise: :class:`RawReadings` writes the files."""
-        raise NotImplementedError("SimulatedDays is read only; RawReadings writes the files")
-
     def _exists(self) -> bool:
         return True
-
-    def _describe(self) -> dict[str, Any]:
-        return {"path": self._folder.path()}
 
 
 def _simulation_digest(source: Any) -> str | None:

@@ -10,8 +10,7 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.arm.place import Place
 from batch_scoring.deploy.image.commit import image_tag
 from batch_scoring.deploy.names import Names, names_of
-from batch_scoring.deploy.project import project_parameters
-from batch_scoring.deploy.settings import DeployParameters, read_settings
+from batch_scoring.deploy.settings import DeployParameters, project_parameters, read_settings
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.arm.client import Client

@@ -48,7 +48,7 @@ def finish_run(cluster: Cluster, view: View) -> None:
     if pipeline == "train":
         register_run(cluster, view.run)
     elif pipeline == "evaluate" and not view.failed:
-        sum_up_run(cluster, view.run)
+        finish_evaluation(cluster, view.run)
 
 
 def register_run(cluster: Cluster, run: str) -> None:
@@ -68,13 +68,13 @@ def register_run(cluster: Cluster, run: str) -> None:
     )
 
 
-def sum_up_run(cluster: Cluster, run: str) -> None:
-    """Sum up what the jobs of an evaluation have judged, and end the command where that fails."""
+def finish_evaluation(cluster: Cluster, run: str) -> None:
+    """Aggregate what the jobs of an evaluation found, and end the command where that fails."""
     from batch_scoring.jobs.run_job import run_here
-    from batch_scoring.jobs.specs import run_folder
+    from batch_scoring.jobs.specs import SHARE_OF_EVALUATION, run_folder
 
     (overrides,) = {spec.overrides for spec in cluster.records.plan(run) or []}
     params = [overrides, f"data={cluster.data}", f"judged={run_folder(cluster.data, run)}"]
-    code = run_here("sum_up", params, cluster.env)
+    code = run_here("evaluate", params, cluster.env, f"--from-inputs={SHARE_OF_EVALUATION}")
     if code != 0:
         raise SystemExit(code)

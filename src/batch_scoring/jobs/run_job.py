@@ -107,7 +107,7 @@ def run_pipelines(arguments: Sequence[str], timings: Path) -> tuple[int, bytes]:
     return code, output
 
 
-def run_here(pipelines: str, params: Sequence[str], env: str | None) -> int:
+def run_here(pipelines: str, params: Sequence[str], env: str | None, *more: str) -> int:
     """Run pipelines in a process of their own, beside the jobs; returns the exit code.
 
     Parameters
@@ -118,8 +118,10 @@ def run_here(pipelines: str, params: Sequence[str], env: str | None) -> int:
         ``KEY=VALUE`` each; empty ones are left out.
     env : str or None
         Kedro's configuration environment.
+    *more : str
+        Other arguments of ``kedro run``.
     """
-    chosen = [f"--env={env}"] if env else []
+    chosen = [*more, f"--env={env}"] if env else more
     with tempfile.TemporaryDirectory(prefix="batch_scoring_") as folder:
         arguments = [f"--pipelines={pipelines}", f"--params={','.join(filter(None, params))}", *chosen]
         return run_pipelines(arguments, Path(folder) / "timings.json")[0]

@@ -17,8 +17,8 @@ from batch_scoring.core.moments import as_text
 JOBS_FOLDER = "09_jobs"
 # Where what jobs made is to lie until all have ended, as a parameter of `kedro run`.
 _LAID_DOWN = {"train": "staged", "evaluate": "judged"}
-# The jobs of an evaluation do their share of it; the figures over the fleet need all of them.
-_IN_JOBS = {"evaluate": "judge"}
+# The jobs of an evaluation end there; the figures over the fleet need all of them.
+SHARE_OF_EVALUATION = "judged_sensors"
 
 
 class State(StrEnum):
@@ -99,14 +99,10 @@ class JobSpec:
 
     def arguments(self, data: str, env: str | None = None) -> list[str]:
         """What comes after ``python`` in the job's command line: :mod:`batch_scoring.jobs.run_job`."""
-        pipeline = _IN_JOBS.get(self.pipeline, self.pipeline)
+        sliced = [f"--to-outputs={SHARE_OF_EVALUATION}"] if self.pipeline == "evaluate" else []
         return [
             *("-m", "batch_scoring.jobs.run_job", "--data", data, "--run", self.run, "--job", self.name),
-            *(
-                "--",
-                f"--pipelines={pipeline}",
-                f"--params={self.params(data)}",
-            ),
+            *("--", f"--pipelines={self.pipeline}", *sliced, f"--params={self.params(data)}"),
             *([f"--env={env}"] if env else []),
         ]
 

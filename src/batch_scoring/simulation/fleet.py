@@ -87,24 +87,6 @@ def build_fleet(simulation: Simulation, selection: Selection = WHOLE_FLEET) -> F
     return Fleet(simulation, selection, devices, sensors, machines, breakage)
 
 
-def simulate_fleet(simulation: Simulation, selection: Selection = WHOLE_FLEET) -> Iterator[pa.Table]:
-    """Simulate a fleet day by day.
-
-    Yields
-    ------
-    pyarrow.Table
-        What arrived on each day (UTC), in order of arrival: timestamp, device, sensor, value.
-
-    Raises
-    ------
-    InputError
-        When a selected device or sensor is not simulated.
-    """
-    fleet = build_fleet(simulation, selection)
-    for day in range(simulation.days):
-        yield day_table(fleet, day)
-
-
 def fault_table(fleet: Fleet) -> pa.Table:
     """The labels of the fleet's faults; see :func:`~batch_scoring.simulation.faults.label_table`."""
     return label_table(fleet.simulation, fleet.breakage.faults)

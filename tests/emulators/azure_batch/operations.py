@@ -96,11 +96,6 @@ def _pool_enable(account: Account, request: Request, pool: str) -> Answer:
     return Answer(200)
 
 
-@_on("POST", "/pools/{pool}/evaluateautoscale")
-def _pool_evaluate(account: Account, request: Request, pool: str) -> Answer:
-    return Answer(200, account.pool(pool).evaluate(request.body["autoScaleFormula"]))
-
-
 @_on("GET", "/nodecounts")
 def _node_counts(account: Account, request: Request) -> Answer:
     keep = matches(request.query.get("$filter"), ["poolId"])

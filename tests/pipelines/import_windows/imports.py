@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batch_scoring.datasets.partitions import ArrowPartitions
+from batch_scoring.datasets.raw_readings import StreamWindows
 from batch_scoring.datasets.source_ledger import SourceLedger
-from batch_scoring.datasets.stream_windows import StreamWindows
 from batch_scoring.pipelines.import_windows.nodes import import_windows
 from tests.factories import START
 

@@ -8,8 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scoring.datasets.optional_parquet import OptionalParquetDataset
-from batch_scoring.datasets.parquet import ArrowParquetDataset
+from batch_scoring.datasets.parquet import ArrowParquetDataset, OptionalParquetDataset
 from batch_scoring.pipelines.incidents.nodes import find_incidents, notify, rank_devices
 from tests.partitions import Store
 from tests.predictions import draw_days, window_number

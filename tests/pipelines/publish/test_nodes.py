@@ -12,9 +12,9 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.ingestion.events import record_texts
 from batch_scoring.pipelines.publish.nodes import publish_readings
 from batch_scoring.simulation.events import event_table
-from batch_scoring.simulation.fleet import simulate_fleet
 from batch_scoring.simulation.settings import Simulation
 from batch_scoring.tables.schemas import READINGS
+from tests.simulation.fleets import simulate_fleet
 
 FLEET = {"devices": 3, "days": 1, "sensors": ["power", "temperature"], "malformed_share": 0}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from kedro.io.core import DatasetError
 
-from batch_scoring.datasets.evaluation_runs import EvaluationRuns
+from batch_scoring.datasets.fleet_models import EvaluationRuns
 from batch_scoring.registry.evaluation import TrackedEvaluation
 from batch_scoring.registry.tracking import log_evaluation
 

@@ -1,9 +1,9 @@
-"""The steps of ``evaluate``: judge the predictions and the baselines, then write it down in every form."""
+"""Nodes of ``evaluate``: match predictions and baselines with events, aggregate, write it down."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -39,7 +39,7 @@ Partitions = Mapping[str, Callable[[], pq.ParquetFile]]
 Models = Mapping[str, Callable[[], PublishedModel]]
 
 
-def judge_predictions(
+def match_events(
     windows: Partitions,
     predictions: Partitions,
     fleet_models: Models,
@@ -50,19 +50,20 @@ def judge_predictions(
     train_parameters: dict[str, Any],
     device: Any,
     sensor: Any,
-) -> Evaluation:
-    """Hold the predictions, and the baselines on the same windows, against what is known.
+    judged: str | None,
+) -> Iterator[dict[str, bytes]]:
+    """Match the predictions, and the baselines on the same windows, with known events, sensor by sensor.
 
     Parameters
     ----------
     windows, predictions : partitions
         Schemas ``windows_schema(features)`` and PREDICTIONS, by sensor and day.
     fleet_models : mapping of str to callable
-        The champions: what they learned from is not judged.
+        The champions: the windows that they learned from do not count.
     labels : pyarrow.Table
         Schema ``LABELS``.
     fault_labels : pyarrow.parquet.ParquetFile
-        What the simulator broke; without rows and columns where nothing was simulated.
+        Faults that the simulator injected; without rows and columns where nothing was simulated.
     feedback : pyarrow.Table
         Schema ``FEEDBACK``.
     parameters : dict
@@ -71,41 +72,9 @@ def judge_predictions(
         ``params:train``; the budget of false alarms is there.
     device, sensor
         What the run is about.
-
-    Raises
-    ------
-    InputError
-        When there are no windows, no labels, or nothing to judge.
-    """
-    setup = _Setup.read(parameters, train_parameters)
-    selection = Selection.read(device, sensor)
-    known = known_events(labels, fault_labels.read(), feedback, selection)
-    judged = _judge(windows, predictions, fleet_models, known, setup, selection)
-    return _sum_up(judged, known, setup, selection)
-
-
-def judge_sensors(
-    windows: Partitions,
-    predictions: Partitions,
-    fleet_models: Models,
-    labels: pa.Table,
-    fault_labels: pq.ParquetFile,
-    feedback: pa.Table,
-    parameters: dict[str, Any],
-    train_parameters: dict[str, Any],
-    device: Any,
-    sensor: Any,
-) -> Iterator[dict[str, bytes]]:
-    """The first half of :func:`judge_predictions`, for some of the sensors: what a job does.
-
-    Parameters
-    ----------
-    windows, predictions, fleet_models, labels, fault_labels, feedback, parameters, train_parameters
-        Of the whole fleet, as there.
-    device
-        Of which devices the evaluation is.
-    sensor
-        The sensors that are judged here.
+    judged : str or None
+        Folder of a run of jobs. Then ``sensor`` names only this job's share, and labels of all sensors
+        count, as faults of a device may show in the labels of sensors that other jobs match.
 
     Yields
     ------
@@ -115,17 +84,17 @@ def judge_sensors(
     Raises
     ------
     InputError
-        As there.
+        When there are no windows or no labels.
     """
     setup = _Setup.read(parameters, train_parameters)
-    # Faults of a device may show in the labels of sensors that others judge.
-    known = known_events(labels, fault_labels.read(), feedback, Selection.read(device, None))
     selection = Selection.read(device, sensor)
-    for one in _judge(windows, predictions, fleet_models, known, setup, selection):
+    evaluated = selection if judged is None else Selection.read(device, None)
+    known = known_events(labels, fault_labels.read(), feedback, evaluated)
+    for one in _match(windows, predictions, fleet_models, known, setup, selection):
         yield {f"{path_segment(one.outcomes.sensor)}.judged": one.to_bytes()}
 
 
-def sum_up_judgements(
+def aggregate_figures(
     judged_sensors: Mapping[str, bytes],
     labels: pa.Table,
     fault_labels: pq.ParquetFile,
@@ -133,27 +102,35 @@ def sum_up_judgements(
     parameters: dict[str, Any],
     train_parameters: dict[str, Any],
     device: Any,
+    sensor: Any,
 ) -> Evaluation:
-    """The second half of :func:`judge_predictions`, when the jobs have judged all sensors.
+    """Aggregate what :func:`match_events` found of all sensors into figures over the fleet.
 
     Parameters
     ----------
     judged_sensors : mapping of str to bytes
-        What :func:`judge_sensors` gave, of all sensors.
-    labels, fault_labels, feedback, parameters, train_parameters, device
-        As there.
+        Of this run, or of all jobs of a run of jobs.
+    labels, fault_labels, feedback, parameters, train_parameters, device, sensor
+        As of :func:`match_events`.
 
     Raises
     ------
     InputError
-        When settings or labels are others now, a file is damaged, or there is nothing to judge.
+        When settings or labels have changed since, a file is damaged, or no window counts.
     """
     setup = _Setup.read(parameters, train_parameters)
-    selection = Selection.read(device, None)
+    selection = Selection.read(device, sensor)
     known = known_events(labels, fault_labels.read(), feedback, selection)
-    names = sorted(judged_sensors, key=lambda name: from_path_segment(Path(name).stem).encode())
-    judged = (_read_judged(judged_sensors[name], known, setup) for name in names)
-    return _sum_up(judged, known, setup, selection)
+    tally = Tally([MODELS, *setup.evaluate.baselines], known.devices["device"].to_pylist())
+    basis = Basis()
+    # A sensor's windows are let go when it has been added.
+    for name in sorted(judged_sensors, key=lambda name: from_path_segment(Path(name).stem).encode()):
+        one = _read_judged(judged_sensors[name], known, setup)
+        tally.add(one.outcomes)
+        basis.add(one.basis)
+    require_known("device", selection.devices, tally.devices)
+    basis.check(known)
+    return build_evaluation(tally, basis, setup.rate(basis.window_us), setup.evaluate)
 
 
 def _read_judged(data: bytes, known: KnownEvents, setup: _Setup) -> JudgedSensor:
@@ -184,7 +161,7 @@ class _Setup:
         return target_rate(self.evaluate, self.train, window_us)
 
 
-def _judge(
+def _match(
     windows: Partitions,
     predictions: Partitions,
     fleet_models: Models,
@@ -224,20 +201,6 @@ def _judge(
             Basis.of_sensor(mine, told),
             rests_on(setup.evaluate, known, rate),
         )
-
-
-def _sum_up(
-    judged: Iterable[JudgedSensor], known: KnownEvents, setup: _Setup, selection: Selection
-) -> Evaluation:
-    """The figures over the fleet; a sensor's windows are let go when it has been added."""
-    tally = Tally([MODELS, *setup.evaluate.baselines], known.devices["device"].to_pylist())
-    basis = Basis()
-    for one in judged:
-        tally.add(one.outcomes)
-        basis.add(one.basis)
-    require_known("device", selection.devices, tally.devices)
-    basis.check(known)
-    return build_evaluation(tally, basis, setup.rate(basis.window_us), setup.evaluate)
 
 
 def _verdicts(windows: SensorWindows, settings: EvaluateParameters, rate: float) -> dict[str, Verdict]:

@@ -3,34 +3,38 @@
 from kedro.pipeline import Node, Pipeline
 
 from batch_scoring.pipelines.evaluate.nodes import (
+    aggregate_figures,
     draw_evaluation,
-    judge_predictions,
+    match_events,
     tabulate_evaluation,
     track_evaluation,
 )
 
 TABLES = ["evaluation_metrics", "evaluation_figures", "evaluation_events", "evaluation_summary"]
-
-
-PREDICTED = ["windows", "predictions", "fleet_models"]
-KNOWN = ["labels", "fault_labels", "feedback", "params:evaluate", "params:train", "params:device"]
+KNOWN = ["labels", "fault_labels", "feedback", "params:evaluate", "params:train"]
+SELECTED = ["params:device", "params:sensor"]
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """Predictions and labels into figures, in tables, drawn, and in MLflow."""
-    judging = Node(
-        func=judge_predictions,
-        inputs=[*PREDICTED, *KNOWN, "params:sensor"],
-        outputs="evaluation",
-        name="judge_predictions",
-    )
-    return Pipeline([judging]) + writing_down()
+    """Predictions and labels into figures, in tables, drawn, and in MLflow.
 
-
-def writing_down() -> Pipeline:
-    """What is done with the figures, whoever has come by them."""
+    Each job of an evaluation runs ``--to-outputs=judged_sensors``, the end of them all
+    ``--from-inputs=judged_sensors``.
+    """
     return Pipeline(
         [
+            Node(
+                func=match_events,
+                inputs=["windows", "predictions", "fleet_models", *KNOWN, *SELECTED, "params:judged"],
+                outputs="judged_sensors",
+                name="match_events",
+            ),
+            Node(
+                func=aggregate_figures,
+                inputs=["judged_sensors", *KNOWN, *SELECTED],
+                outputs="evaluation",
+                name="aggregate_figures",
+            ),
             Node(func=tabulate_evaluation, inputs="evaluation", outputs=TABLES, name="tabulate_evaluation"),
             Node(
                 func=draw_evaluation,

@@ -1,4 +1,4 @@
-"""The steps of ``report``: gather what there is to say, then write it as page, figures, table, summary."""
+"""The steps of ``report``: gather what there is to say, then write it as page, table, summary."""
 
 from __future__ import annotations
 
@@ -108,18 +108,6 @@ def draw_page(contents: Contents, summary_text: str, parameters: Mapping[str, An
     html = render_page(collect_page_data(contents, settings), summary_text)
     logger.info("report: the page has %.1f MB, in %s", len(html.encode()) / 1e6, settings.data)
     return html
-
-
-def draw_figures(contents: Contents) -> dict[str, Any]:
-    """The Plotly figures that Kedro-Viz shows, by the names of their catalog entries."""
-    from batch_scoring.reporting import figures
-
-    return {
-        "fleet_heat_map": figures.draw_heat_map(contents.view),
-        "worst_devices": figures.draw_worst_devices(contents.view),
-        "worst_series": figures.draw_worst_series(contents),
-        "status_counts": figures.draw_status_counts(contents.statuses),
-    }
 
 
 def tabulate_status(contents: Contents) -> Any:

@@ -3,7 +3,6 @@
 from kedro.pipeline import Node, Pipeline
 
 from batch_scoring.pipelines.report.nodes import (
-    draw_figures,
     draw_page,
     gather_contents,
     summarise_run,
@@ -22,7 +21,6 @@ TABLES = [
     "incidents",
     "device_incidents",
 ]
-FIGURES = ["fleet_heat_map", "worst_devices", "worst_series", "status_counts"]
 
 
 def create_pipeline(**_: object) -> Pipeline:
@@ -46,12 +44,6 @@ def create_pipeline(**_: object) -> Pipeline:
                 inputs=["report_contents", "run_summary_text", "params:report"],
                 outputs="report_page",
                 name="draw_page",
-            ),
-            Node(
-                func=draw_figures,
-                inputs="report_contents",
-                outputs={name: name for name in FIGURES},
-                name="draw_figures",
             ),
             Node(
                 func=tabulate_status, inputs="report_contents", outputs="status_table", name="tabulate_status"

@@ -227,7 +227,6 @@ def test_another_formula_is_given_to_a_pool_that_is_there(cluster):
     calls = cluster.server.calls()["POST /pools/*/enableautoscale"]
     engine.ensure()
     assert (calls, cluster.server.calls()["POST /pools/*/enableautoscale"]) == (1, 1)
-    assert "$TargetDedicatedNodes=0" in engine.evaluate_formula()
 
 
 def test_a_pool_of_other_nodes_is_left_and_told(cluster, caplog):

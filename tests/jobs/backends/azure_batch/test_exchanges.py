@@ -41,14 +41,11 @@ def everything(cluster, how, monkeypatch):
     server = cluster.server
     server.failures.refuse(429, "TooManyRequests", retry_after=0.01)
     server.failures.refuse(503, "ServerBusy", fits=lambda method, path: method == "PATCH")
-    with pytest.raises(InputError):
-        cluster.engine().evaluate_formula()
     cluster.engine(azure_low_priority=True).ensure()
     engine = cluster.engine(
         azure_keep_warm=timedelta(minutes=5), azure_tasks_per_node=2, azure_environment={"A": "1"}
     )
     engine.ensure()
-    engine.evaluate_formula()
     server.faults.add(Fault.IMAGE, fits=lambda key: key[1] == "e")
     server.faults.add(Fault.NODE_LOST, seconds=0.1, fits=lambda key: key[1:] == ("d", 1))
     engine.submit(RUN, specs(*"abcdef"))

@@ -267,17 +267,14 @@ def test_a_job_finds_its_mounts_its_folders_and_its_data(stand_in):
     assert len(list(stand_in.storage.folder.glob("file-servers/**/there"))) == 1
 
 
-def test_what_lies_around_the_jobs_can_be_seen_and_removed(stand_in):
+def test_without_a_cluster_there_are_no_nodes_and_without_a_workspace_no_jobs(stand_in):
     backend = stand_in.backend(cluster={"scale": "manual", "max_nodes": 1})
     backend.ensure()
     until(lambda: backend.nodes().idle == 1)
-    (login,) = backend.resources.logins()
-    assert (login.ip_address, login.port) == ("10.0.0.4", 50000)
-    used = {one.name.value: (one.current_value, one.limit) for one in backend.resources.usages()}
-    assert used["Clusters"] == (1, 20)
-    backend.resources.delete_cluster()
+    client, place = backend._client, ("rg", "batch-scoring")
+    client.clusters.begin_delete(*place, "scoring").wait()
     assert backend.nodes() == NodeCounts()
-    backend.resources.delete_workspace()
+    client.workspaces.begin_delete(*place).wait()
     assert backend.statuses(RUN) == []
 
 

@@ -55,19 +55,20 @@ def everything(stand_in):
     backend.retry(RUN, specs(2))
     wait(backend)
     stand_in.backend(cluster={"max_nodes": 2}).ensure()
-    backend.resources.usages()
-    backend.resources.logins()
     the_rest(backend, stand_in)
     backend.delete(RUN)
     backend.delete(RUN)
-    backend.resources.delete_cluster()
-    backend.resources.delete_workspace()
+    client, place = backend._client, ("rg", "batch-scoring")
+    client.clusters.begin_delete(*place, "scoring").wait()
+    client.workspaces.begin_delete(*place).wait()
 
 
 def the_rest(backend, stand_in):
     """Operations that the engine itself has no use for."""
     client, place = backend._client, ("rg", "batch-scoring")
     list(client.operations.list())
+    list(client.usages.list("eastus"))
+    list(client.clusters.list_remote_login_information(*place, "scoring"))
     list(client.workspaces.list())
     list(client.workspaces.list_by_resource_group("rg"))
     client.workspaces.update(*place, models.WorkspaceUpdateParameters(tags={"a": "b"}))

@@ -172,28 +172,6 @@ class AzureBatchBackend:
                 with suppress(ResourceNotFoundError):
                     self._client.begin_delete_job(job.id, polling_interval=1).wait(60)
 
-    def evaluate_formula(self) -> str:
-        """What the service makes of the formula now, such as ``$TargetDedicatedNodes=3;…``.
-
-        Raises
-        ------
-        InputError
-            When the service cannot evaluate it.
-        """
-        with clear_errors(self._settings):
-            result = self._client.evaluate_pool_auto_scale(
-                self._settings.pool,
-                models.BatchPoolEvaluateAutoScaleOptions(
-                    auto_scale_formula=autoscale_formula(self._settings)
-                ),
-            )
-        if result.error is not None:
-            raise InputError(
-                f"Azure Batch pool {self._settings.pool}: its formula cannot be evaluated "
-                f"({result.error.code}: {result.error.message}); look at jobs.azure_batch"
-            )
-        return result.results or ""
-
     def _create_pool(self) -> None:
         if self._settings.identity is not None:
             create_pool(self._settings, self._management)

@@ -107,29 +107,6 @@ class Resources:
             lambda: operations.begin_create(*self._place, run),
         )
 
-    def usages(self) -> list[models.Usage]:
-        """How much of each quota is used in the region."""
-        with clear_errors("usages", self._settings):
-            return list(self._client.usages.list(self._settings.location))
-
-    def delete_cluster(self) -> None:
-        """Delete the cluster; jobs that wait for it go on waiting for the next of its name."""
-        with clear_errors(f"cluster {self._settings.cluster.name!r}", self._settings):
-            self._client.clusters.begin_delete(*self._place, self._settings.cluster.name).wait()
-
-    def delete_workspace(self) -> None:
-        """Delete the workspace and everything in it."""
-        with clear_errors(f"workspace {self._settings.workspace!r}", self._settings):
-            self._client.workspaces.begin_delete(*self._place).wait()
-
-    def logins(self) -> list[models.RemoteLoginInformation]:
-        """Addresses and ports at which the nodes answer to SSH."""
-        with clear_errors(f"cluster {self._settings.cluster.name!r}", self._settings):
-            found = self._client.clusters.list_remote_login_information(
-                *self._place, self._settings.cluster.name
-            )
-            return list(found)
-
     def _ensure(self, what: str, get: Callable[[], Any], create: Callable[[], Any]) -> Any:
         """What is there, or was made here or meanwhile by somebody else."""
         give_up = time.monotonic() + _MAKING_SECONDS

@@ -1,0 +1,58 @@
+"""What the project's own datasets share: metadata, credentials, and errors on the way that is closed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+from kedro.io import AbstractDataset, DatasetError
+
+from batch_scoring.storage import open_folder
+
+Saved = TypeVar("Saved")
+Loaded = TypeVar("Loaded")
+
+
+class OwnDataset(AbstractDataset[Saved, Loaded], Generic[Saved, Loaded]):
+    """A dataset that neither loads nor saves; a subclass says how, and may do one of them only.
+
+    Parameters
+    ----------
+    metadata : dict, optional
+        For Kedro-Viz and other tools; of no effect here.
+    credentials : dict, optional
+        Of Blob Storage; default: the entry ``azure_storage`` of Kedro's, or the environment's.
+    """
+
+    def __init__(
+        self, *, metadata: dict[str, Any] | None = None, credentials: Mapping[str, Any] | None = None
+    ) -> None:
+        self.metadata = metadata
+        self._credentials = credentials
+
+    def load(self) -> Any:
+        """Raise: there is nothing to read."""
+        raise DatasetError(f"{type(self).__name__} is write only")
+
+    def save(self, data: Any) -> None:
+        """Raise: the project does not write it."""
+        raise DatasetError(f"{type(self).__name__} is read only")
+
+
+class FolderDataset(OwnDataset[Saved, Loaded]):
+    """A dataset in a folder.
+
+    Parameters
+    ----------
+    path : str
+        A local folder, or a URL of Blob Storage.
+    **more
+        Of :class:`OwnDataset`.
+    """
+
+    def __init__(self, path: str, **more: Any) -> None:
+        super().__init__(**more)
+        self._folder = open_folder(path, self._credentials)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"path": self._folder.path()}
