@@ -23,11 +23,11 @@ from batch_scoring.registry.tracking.versions import (
     Version,
     read_version,
 )
-from batch_scoring.tables.schemas import MODELS
+from batch_scoring.tables.schemas import MODEL_KEYS
 from batch_scoring.training.result import PROMOTED, Decision
 
 # What the tags of a version tell of its devices.
-_TOLD = pa.schema([MODELS.field(name) for name in ("trained_from", "trained_to", "train_flag_rate")])
+_TOLD = pa.schema([MODEL_KEYS.field(name) for name in ("trained_from", "trained_to", "train_flag_rate")])
 
 
 def register(
