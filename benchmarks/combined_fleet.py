@@ -12,8 +12,8 @@ from fleets import FIRST_WINDOW_US, RECIPE, TRAIN, WINDOW_US, Bases, Part, lists
 from workspace import SENSOR, Fleet
 
 from batch_scoring.detection import model_file
-from batch_scoring.detection.detectors.combined_fit import Detector, Series, fit_combined
-from batch_scoring.detection.detectors.one_class_svm import FitParameters
+from batch_scoring.detection.detectors.base import FitParameters, Series
+from batch_scoring.detection.detectors.combined_fit import CombinedColumns, fit_combined
 from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.registry.published import publish
 from batch_scoring.windows.features import DEFAULT_FEATURES
@@ -46,7 +46,7 @@ def _models(bases: Bases, n_models: int, info: FleetInfo) -> Iterator[FleetModel
         yield FleetModel.build(_table(part, detectors), info)
 
 
-def _table(part: Part, detectors: list[Detector]) -> pa.Table:
+def _table(part: Part, detectors: list[CombinedColumns]) -> pa.Table:
     table = part.models()
     unit, level = part.unit_and_level
     mine = [detectors[base] for base in part.base.tolist()]

@@ -215,6 +215,7 @@ def require_equal(folder: Path, devices: int) -> None:
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import OneClassSVM
 
+    from batch_scoring.detection.detectors.one_class_svm import rbf_models
     from batch_scoring.detection.kernel import decision_function
     from batch_scoring.registry.published import load_published
 
@@ -224,8 +225,8 @@ def require_equal(folder: Path, devices: int) -> None:
     for device in np.linspace(0, devices - 1, COMPARED).astype(int).tolist():
         X = make_part(device, device + 1)[0]
         theirs = make_pipeline(StandardScaler(), OneClassSVM(nu=NU)).fit(X).decision_function(X)
-        arrays = model.select([name_of(device)]).arrays()
-        ours = decision_function(arrays, X, np.array([0, len(X)]))
+        rows = model.select([name_of(device)]).rows
+        ours = decision_function(rbf_models(rows), X, np.array([0, len(X)]))
         difference = np.abs(ours - theirs).max()
         if not difference <= 1e-9:
             sys.exit(f"ours: {name_of(device)} differs from scikit-learn by {difference:.1e}")

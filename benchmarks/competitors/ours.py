@@ -27,6 +27,7 @@ def to_memory(fleet: Fleet, out: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from batch_scoring.detection.detectors.one_class_svm import rbf_models
     from batch_scoring.detection.kernel import decision_function
     from batch_scoring.detection.model import FleetModel
     from batch_scoring.registry.published import load_published
@@ -49,7 +50,7 @@ def to_memory(fleet: Fleet, out: Path) -> None:
             model = FleetModel(table, models.info)
             of_row = places(rows["device"], model.devices)
             offsets = np.concatenate([[0], np.cumsum(np.bincount(of_row, minlength=table.num_rows))])
-            scores.append(decision_function(model.arrays(), feature_matrix(rows, features), offsets))
+            scores.append(decision_function(rbf_models(model.rows), feature_matrix(rows, features), offsets))
             labels.append(scores[-1] < to_numpy(table["threshold"])[of_row])
         return np.concatenate(scores), np.concatenate(labels)
 
@@ -57,12 +58,11 @@ def to_memory(fleet: Fleet, out: Path) -> None:
 
 
 def to_judgements(fleet: Fleet) -> None:
-    """From models and windows on disk to what the combined detector says of them, in memory, on one core."""
+    """From models and windows on disk to the scores of the combined detector, in memory, on one core."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     from batch_scoring.detection.model import FleetModel
-    from batch_scoring.detection.window_scores import judge
     from batch_scoring.registry.published import load_published
     from batch_scoring.tables.arrow_arrays import places, to_numpy
     from batch_scoring.tables.device_ranges import device_ranges, read_batches
@@ -84,8 +84,10 @@ def to_judgements(fleet: Fleet) -> None:
             model = FleetModel(table, models.info)
             of_row = places(rows["device"], model.devices)
             start_us = to_numpy(rows["window_start"])
-            judged = judge(feature_matrix(rows, features), start_us, of_row, model, 1)
-            n_anomalies += int((judged.score < judged.threshold).sum())
+            scores = model.detector.score_windows(
+                feature_matrix(rows, features), start_us, of_row, model.rows, 1
+            )
+            n_anomalies += int((scores.score < scores.threshold).sum())
         return n_anomalies
 
     print_repeated_time(score)

@@ -8,8 +8,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from batch_scoring.detection.comparison import (
+    ChampionChallenger,
     Comparison,
-    Contest,
     Figures,
     PromotionLimits,
     decide,
@@ -89,9 +89,9 @@ def compare(values, challenger, champion):
     windows = make_windows(np.concatenate(list(values.values()))[:, None], names)
     # Out of order, as several days beside each other are.
     halves = [windows.slice(10), windows.slice(0, 10)]
-    contest = Contest((0.01, 0.02))
-    contest.add(pa.concat_tables(halves), challenger, champion)
-    return contest.result()
+    versions = ChampionChallenger((0.01, 0.02))
+    versions.add(pa.concat_tables(halves), challenger, champion)
+    return versions.result()
 
 
 def test_both_judge_the_same_windows():

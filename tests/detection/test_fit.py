@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from batch_scoring.detection import fit
-from batch_scoring.detection.detectors.one_class_svm import FitParameters, fit_device
+from batch_scoring.detection.detectors.base import FitParameters
+from batch_scoring.detection.detectors.one_class_svm import OneClassSvm, fit_device
 from batch_scoring.detection.fit import fit_fleet
 from tests.factories import make_windows
 
@@ -63,12 +63,12 @@ def test_threads_and_order_change_nothing():
 def test_one_failing_fit_is_reported_and_the_others_go_on(monkeypatch):
     parts, windows = a_fleet()
 
-    def fails_for_one(X, parameters):
-        if X[0, 0] == parts["good"][0, 0]:
+    def fails_for_one(self, series, parameters):
+        if series.X[0, 0] == parts["good"][0, 0]:
             raise FloatingPointError("no luck")
-        return fit_device(X, parameters)
+        return fit_device(series.X, parameters).as_fitted()
 
-    monkeypatch.setattr(fit, "fit_device", fails_for_one)
+    monkeypatch.setattr(OneClassSvm, "fit", fails_for_one)
     model, status = fit_fleet(windows, FEATURES, PLAIN)
     row = next(row for row in status.to_pylist() if row["device"] == "good")
     assert (row["status"], row["message"]) == ("fit_failed", "FloatingPointError: no luck")

@@ -1,11 +1,11 @@
-"""What fits of some windows come to, held to the recipe's number: who changes the one raises the other."""
+"""What fits of some windows come to, held to FIT_VERSION: who changes the one raises the other."""
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from batch_scoring.detection.detectors.one_class_svm import FitParameters
-from batch_scoring.detection.fit import RECIPE, fit_fleet
+from batch_scoring.detection.detectors.base import FitParameters
+from batch_scoring.detection.fit import FIT_VERSION, fit_fleet
 from tests.detection.detectors.test_preprocessing import FEATURES, windows_of
 from tests.factories import make_windows
 
@@ -37,7 +37,7 @@ def summary(detector):
     return sums
 
 
-# By recipe and detector.
+# By version of the fit and detector.
 KNOWN = {
     (1, "one_class_svm"): {
         "nu": 1.3,
@@ -71,5 +71,5 @@ KNOWN = {
 
 
 @pytest.mark.parametrize("detector", ["one_class_svm", "combined"])
-def test_fits_that_change_are_another_recipe(detector):
-    assert summary(detector) == pytest.approx(KNOWN[RECIPE, detector], rel=1e-3)
+def test_fits_that_change_are_another_version(detector):
+    assert summary(detector) == pytest.approx(KNOWN[FIT_VERSION, detector], rel=1e-3)

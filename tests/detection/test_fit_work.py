@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.detection.detectors.one_class_svm import FitParameters
+from batch_scoring.detection.detectors.base import FitParameters
 from batch_scoring.detection.fit_work import cut_work, fit_seconds
 from tests.factories import START_US, make_windows
 

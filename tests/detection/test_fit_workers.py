@@ -14,7 +14,7 @@ import pytest
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.detection import fit_process
-from batch_scoring.detection.detectors.one_class_svm import FitParameters
+from batch_scoring.detection.detectors.base import FitParameters
 from batch_scoring.detection.fit import fit_windows
 from batch_scoring.detection.fit_workers import FitWorkers
 from tests.factories import DAY_US, START_US, make_windows

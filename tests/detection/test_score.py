@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.detection.detectors.one_class_svm import FitParameters
+from batch_scoring.detection.detectors.base import FitParameters
+from batch_scoring.detection.detectors.one_class_svm import rbf_models, severity
 from batch_scoring.detection.fit import fit_fleet
 from batch_scoring.detection.kernel import decision_function
 from batch_scoring.detection.score import fleet_status, score_fleet
-from batch_scoring.detection.window_scores import severity
 from batch_scoring.tables.schemas import PREDICTIONS, STATUS
 from tests.factories import make_model, make_windows
 
@@ -78,7 +78,7 @@ def test_predictions_are_the_kernels_scores_against_the_calibrated_threshold():
     )
     predictions, status = score_fleet(windows, model, "1")
     X = np.column_stack([windows[n].to_numpy() for n in ("mean", "f1")])
-    scores = decision_function(model.arrays(), X, np.array([0, 100, 200]))
+    scores = decision_function(rbf_models(model.rows), X, np.array([0, 100, 200]))
     np.testing.assert_allclose(predictions["score"].to_numpy(), scores, rtol=0, atol=1e-12)
     thresholds = np.repeat(model.table["threshold"].to_numpy(), 100)
     np.testing.assert_array_equal(predictions["is_anomaly"].to_numpy(), scores < thresholds)

@@ -22,33 +22,33 @@ from tests.factories import MINUTE_US, START, START_US
 WINDOW_US = 5 * MINUTE_US
 N = 2000
 SPAN = (START_US, START_US + N * WINDOW_US)
-COMBINED = WatchedModels("1", is_combined=True)
+CALIBRATED = WatchedModels("1", states_tail_probability=True)
 NEW = START + timedelta(minutes=5 * N // 2)
 LONG_AGO = START - timedelta(days=9)
 
 
 def calm(n=N, seed=0):
-    """Rarities as calibration promises them."""
+    """Decades as calibration promises them."""
     return -np.log10(np.random.default_rng(seed).uniform(size=n))
 
 
-def predictions(rarities, version="1", threshold=-3.0, first=0):
-    """Devices and the rarities of their windows, one after the other."""
+def predictions(scores, version="1", threshold=-3.0, first=0):
+    """Devices and the decades of their windows, one after the other."""
     parts = []
-    for device, rarity in rarities.items():
-        start = START_US + (first + np.arange(len(rarity))) * WINDOW_US
+    for device, decades in scores.items():
+        start = START_US + (first + np.arange(len(decades))) * WINDOW_US
         columns = {
-            "device": [device] * len(rarity),
+            "device": [device] * len(decades),
             "window_start": start,
             "window_end": start + WINDOW_US,
-            "score": -np.asarray(rarity, float),
-            "threshold": np.full(len(rarity), threshold),
-            "is_anomaly": -np.asarray(rarity) < threshold,
-            "model_version": [version] * len(rarity),
+            "score": -np.asarray(decades, float),
+            "threshold": np.full(len(decades), threshold),
+            "is_anomaly": -np.asarray(decades) < threshold,
+            "model_version": [version] * len(decades),
         }
         schema = pa.schema([PREDICTIONS.field(name) for name in WATCHED])
         table = pa.table({name: pa.array(columns[name]) for name in WATCHED}).cast(schema)
-        parts.append(table.filter(pa.array(~np.isnan(np.asarray(rarity, float)))))
+        parts.append(table.filter(pa.array(~np.isnan(np.asarray(decades, float)))))
     return pa.concat_tables(parts)
 
 
@@ -57,7 +57,7 @@ def models(trained_from):
     return pa.table(rows, schema=pa.schema([("device", pa.string()), ("trained_from", TIMESTAMP)]))
 
 
-def drift(table, trained_from=None, watched=COMBINED, span=SPAN, limits=None):
+def drift(table, trained_from=None, watched=CALIBRATED, span=SPAN, limits=None):
     known = trained_from or dict.fromkeys(table["device"].unique().to_pylist(), LONG_AGO)
     found = drift_table(table, models(known), "s", span, watched, limits or DriftLimits())
     assert found.schema == DRIFT
@@ -112,7 +112,8 @@ def test_a_device_without_a_model_has_a_row():
 
 def test_windows_of_an_earlier_version_say_nothing_of_this_one():
     early, late = predictions({"a": np.full(1950, 5.0)}), predictions({"a": calm(50)}, "2", first=1950)
-    row = drift(pa.concat_tables([early, late]), watched=WatchedModels("2", is_combined=True))["a"]
+    newer = WatchedModels("2", states_tail_probability=True)
+    row = drift(pa.concat_tables([early, late]), watched=newer)["a"]
     assert (row["n_windows"], row["n_judged"], row["psi"]) == (N, 50, None)
     assert (row["status"], row["flag_rate"] < 0.1) == ("too_few_windows", True)
 
@@ -123,7 +124,7 @@ def test_windows_outside_the_range_are_left_out():
 
 
 def test_scores_of_a_one_class_svm_promise_nothing():
-    row = drift(predictions({"a": calm()}), watched=WatchedModels("1", is_combined=False))["a"]
+    row = drift(predictions({"a": calm()}), watched=WatchedModels("1", states_tail_probability=False))["a"]
     assert (row["psi"], row["target_rate"], row["is_over_budget"]) == (None, None, None)
     assert row["flag_rate"] is not None
 
@@ -135,7 +136,7 @@ def test_rows_may_come_in_any_order():
 
 
 def test_no_windows_and_no_models_are_no_rows():
-    assert drift_table(predictions({"a": []}), models({}), "s", SPAN, COMBINED, DriftLimits()).num_rows == 0
+    assert drift_table(predictions({"a": []}), models({}), "s", SPAN, CALIBRATED, DriftLimits()).num_rows == 0
 
 
 @given(st.lists(st.integers(0, 500), min_size=5, max_size=5))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.detection.detectors.one_class_svm import FitParameters
+from batch_scoring.detection.detectors.base import FitParameters
 from batch_scoring.tables.fingerprints import table_digest
 from batch_scoring.tables.schemas import FEEDBACK
 from batch_scoring.training import windows as training_windows
@@ -113,10 +113,10 @@ def test_the_fingerprint_tells_range_features_and_fit(tmp_path, other):
     assert prints[0] != prints[1]
 
 
-def test_the_fingerprint_tells_another_recipe(tmp_path, monkeypatch):
+def test_another_version_of_the_fit_is_another_fingerprint(tmp_path, monkeypatch):
     windows = find_windows("s", write_days(tmp_path), ALL, LATER)
     before = windows.fingerprint(ALL)
-    monkeypatch.setattr(training_windows, "RECIPE", training_windows.RECIPE + 1)
+    monkeypatch.setattr(training_windows, "FIT_VERSION", training_windows.FIT_VERSION + 1)
     assert windows.fingerprint(ALL) != before
 
 

@@ -146,20 +146,20 @@ def decide(found: Comparison, limits: PromotionLimits) -> tuple[bool, str]:
     return True, "not worse than the champion"
 
 
-class Contest:
-    """Scores windows with both versions, a range of devices at a time, and adds up what they say.
+class ChampionChallenger:
+    """Scores windows with both versions, a range of devices at a time, and adds up the outcome.
 
     Parameters
     ----------
     targets : (float or None, float or None)
-        The share that challenger and champion may flag, where their thresholds do not say it: those
-        of the combined detector do.
+        The share that challenger and champion may flag, where their detectors do not state it with
+        each threshold.
     """
 
     def __init__(self, targets: tuple[float | None, float | None] = (None, None)) -> None:
         self._targets = targets
         self._counts = np.zeros((2, 4), np.int64)
-        self._sum_of_targets = np.zeros(2)
+        self._sum_of_targets: list[float | None] = [None, None]
         self._n_lost = self._n_both_flag = self._n_either_flags = 0
         self._rank_sum, self._n_ranked = 0.0, 0
         self._details: list[tuple[str, tuple[str, ...]]] = [("", ()), ("", ())]
@@ -220,14 +220,15 @@ class Contest:
         alarms = np.count_nonzero(begins_alarm(device, flags))
         self._counts[who] += [np.count_nonzero(has_model), flags.size, np.count_nonzero(flags), alarms]
         self._details[who] = (model.info.detector, model.info.features)
-        if model.info.detector == "combined":
-            self._sum_of_targets[who] += float((10.0 ** to_numpy(predictions["threshold"])).sum())
+        if model.detector.states_tail_probability:
+            stated = float((10.0 ** to_numpy(predictions["threshold"])).sum())
+            self._sum_of_targets[who] = (self._sum_of_targets[who] or 0.0) + stated
 
     def _figures(self, who: int) -> Figures:
         models, windows, flagged, alarms = self._counts[who].tolist()
-        target = self._targets[who]
-        if self._details[who][0] == "combined" and windows:
-            target = float(self._sum_of_targets[who]) / windows
+        target, stated = self._targets[who], self._sum_of_targets[who]
+        if stated is not None and windows:
+            target = stated / windows
         return Figures(models, windows, flagged, alarms, target)
 
 

@@ -6,29 +6,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from batch_scoring.detection.detectors.combined_fit import Detector, Series, fit_combined
-from batch_scoring.detection.detectors.one_class_svm import FitParameters, RbfModel, fit_device
-from batch_scoring.detection.model import SCHEMAS, FleetInfo, FleetModel
+from batch_scoring.detection.detectors import DETECTORS
+from batch_scoring.detection.detectors.base import FitParameters, FittedModel, Series
+from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.tables.arrow_arrays import places, repeated, strings, to_arrow, to_numpy
-from batch_scoring.tables.schemas import MODELS, STATUS
+from batch_scoring.tables.schemas import MODEL_KEYS, STATUS
 from batch_scoring.windows.features import feature_matrix
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
-# Raise it when fits of the same windows with the same settings change: in the combined detector, the
-# one-class SVM, its guards or calibration. It is part of what a training is told by, so that after an
-# upgrade every sensor is trained again instead of silently keeping models of the former fit.
-RECIPE = 1
+# Raise it when fits of the same windows with the same settings change: in a detector, its guards or its
+# calibration. It is part of the fingerprint of a training, so that after an upgrade every sensor is trained
+# again instead of silently keeping models of the former fit.
+FIT_VERSION = 1
 
-# The model, and what the combined detector has besides.
-FitDevice = Callable[[Series, FitParameters], tuple[RbfModel, Detector | None]]
+FitDevice = Callable[[Series, FitParameters], FittedModel]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Fitted:
     Attributes
     ----------
     models : pyarrow.Table
-        Schema MODELS, or COMBINED, a row for each device that could be fitted, sorted by device.
+        The detector's schema, a row for each device that could be fitted, sorted by device.
     status : pyarrow.Table
         Schema STATUS, one row for each device, sorted by device: ``ok``, ``constant``,
         ``too_few_windows``, ``bad_features`` (no finite window at all) or ``fit_failed``.
@@ -100,7 +100,7 @@ def fit_windows(
         The features to train on, in this order.
     parameters : FitParameters
     fit : callable, optional
-        What fits one device; default :func:`fit_series`.
+        Fits one device; default that of the parameters' detector.
 
     Raises
     ------
@@ -109,8 +109,9 @@ def fit_windows(
     """
     devices, X, start, end = _sorted(windows, features)
     window_us = int(end[0] - start[0])
+    detector = DETECTORS[parameters.detector]
     outcomes = [
-        _fit(Series(X[rows], start[rows], window_us, tuple(features)), parameters, fit or fit_series)
+        _fit(Series(X[rows], start[rows], window_us, tuple(features)), parameters, fit or detector.fit)
         for device in devices
         for rows in [device.usable]
     ]
@@ -118,14 +119,7 @@ def fit_windows(
     done = [
         (device, model) for device, model in zip(devices, outcomes, strict=True) if not isinstance(model, str)
     ]
-    return Fitted(_model_table(done, start, end, parameters.detector), status, windows.num_rows)
-
-
-def fit_series(series: Series, parameters: FitParameters) -> tuple[RbfModel, Detector | None]:
-    """Fit one device with the detector of the parameters."""
-    if parameters.detector == "combined":
-        return fit_combined(series, parameters)
-    return fit_device(series.X, parameters), None
+    return Fitted(_model_table(done, start, end, detector.schema), status, windows.num_rows)
 
 
 def _sorted(windows: pa.Table, features: Sequence[str]) -> tuple[list[_Device], Float, Int, Int]:
@@ -148,7 +142,7 @@ def _sorted(windows: pa.Table, features: Sequence[str]) -> tuple[list[_Device], 
     return devices, X, start, end
 
 
-_Outcome = tuple[RbfModel, Detector | None] | str
+_Outcome = FittedModel | str
 
 
 def _fit(series: Series, parameters: FitParameters, fit: FitDevice) -> _Outcome:
@@ -174,10 +168,9 @@ def _status_table(
         bad = device.n_windows - device.usable.size
         notes = [f"{bad} windows with a feature that is not finite were left out"] if bad else []
         if not isinstance(outcome, str):
-            model = outcome[0]
-            status = "constant" if any(note.startswith("constant") for note in model.notes) else "ok"
-            anomalies[place] = round(model.train_flag_rate * device.usable.size)
-            notes += model.notes
+            status = "constant" if outcome.is_constant else "ok"
+            anomalies[place] = round(outcome.train_flag_rate * device.usable.size)
+            notes += outcome.notes
         else:
             status, _, reason = outcome.partition(": ")
             if status == "too_few_windows":
@@ -198,11 +191,9 @@ def _status_table(
 
 
 def _model_table(
-    fitted: list[tuple[_Device, tuple[RbfModel, Detector | None]]], start: Int, end: Int, detector: str
+    fitted: list[tuple[_Device, FittedModel]], start: Int, end: Int, schema: pa.Schema
 ) -> pa.Table:
-    devices, models = [device for device, _ in fitted], [model for _, (model, _) in fitted]
-    detectors = [one for _, (_, one) in fitted if one is not None]
-    schema = SCHEMAS[detector]
+    devices, models = [device for device, _ in fitted], [model for _, model in fitted]
     first = np.array([device.usable[0] for device in devices], np.int64)
     last = np.array([device.usable[-1] for device in devices], np.int64)
     columns = {
@@ -210,19 +201,21 @@ def _model_table(
         "n_train": to_arrow(np.array([device.usable.size for device in devices], np.int64)),
         "trained_from": to_arrow(start[first]),
         "trained_to": to_arrow(end[last]),
+        "threshold": to_arrow(np.array([model.threshold for model in models], np.float64)),
+        "train_flag_rate": to_arrow(np.array([model.train_flag_rate for model in models], np.float64)),
     }
-    for name in ("nu", "gamma", "rho", "threshold", "train_flag_rate"):
-        columns[name] = to_arrow(np.array([getattr(model, name) for model in models], np.float64))
-    for name in ("mean", "scale", "support_vectors", "dual_coef"):
-        columns[name] = _lists([getattr(model, name).ravel() for model in models])
-    for field in list(schema)[len(MODELS) :]:
-        values = [getattr(one, field.name) for one in detectors]
-        columns[field.name] = strings(values) if pa.types.is_string(field.type) else _lists(values)
+    for field in schema:
+        if field.name not in MODEL_KEYS.names:
+            columns[field.name] = _column([model.columns[field.name] for model in models], field.type)
     return pa.Table.from_arrays([columns[field.name].cast(field.type) for field in schema], schema=schema)
 
 
-def _lists(arrays: list[Float]) -> pa.Array:
+def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_string(kind):
+        return strings(values)
+    if not pa.types.is_list(kind):
+        return to_arrow(np.array(values, np.float64))
+    arrays = [np.ravel(value) for value in values]
     offsets = np.zeros(len(arrays) + 1, np.int32)
     np.cumsum([array.size for array in arrays], out=offsets[1:])
-    values = np.concatenate([np.zeros(0), *arrays])
-    return pa.ListArray.from_arrays(to_arrow(offsets), to_arrow(values))
+    return pa.ListArray.from_arrays(to_arrow(offsets), to_arrow(np.concatenate([np.zeros(0), *arrays])))

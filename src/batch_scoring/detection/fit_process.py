@@ -18,7 +18,7 @@ from typing import IO
 
 import pyarrow as pa
 
-from batch_scoring.detection.detectors.one_class_svm import FitParameters
+from batch_scoring.detection.detectors.base import FitParameters
 from batch_scoring.detection.fit import Fitted, fit_windows
 
 _JOB = b"fit"

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.detection.detectors.one_class_svm import FitParameters
+from batch_scoring.detection.detectors.base import FitParameters
 from batch_scoring.tables.arrow_arrays import to_numpy
 
 Int = NDArray[np.int64]

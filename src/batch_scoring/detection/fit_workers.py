@@ -17,8 +17,7 @@ from typing import NoReturn, Self
 import pyarrow as pa
 
 from batch_scoring.core.prefetch import computed, prefetched
-from batch_scoring.detection.detectors.combined_fit import Series
-from batch_scoring.detection.detectors.one_class_svm import FitParameters
+from batch_scoring.detection.detectors.base import FitParameters, Series
 from batch_scoring.detection.fit import Fitted, fit_windows
 from batch_scoring.detection.fit_process import FitProcess
 from batch_scoring.detection.fit_work import cut_work

@@ -12,23 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.detection.detectors.combined import CombinedModels, Curves, hours_of_models
-from batch_scoring.detection.detectors.preprocessing import KINDS, Roles
-from batch_scoring.detection.detectors.tail_curves import N_NUMBERS
-from batch_scoring.detection.kernel.rbf_models import RbfModels
-from batch_scoring.tables.arrow_arrays import places, strings, to_numpy
-from batch_scoring.tables.schemas import COMBINED, MODELS
+from batch_scoring.core.ids import require_known
+from batch_scoring.detection.detectors import DETECTORS, Detector
+from batch_scoring.detection.detectors.base import ModelRows
+from batch_scoring.tables.arrow_arrays import strings
 
 FORMAT_VERSION = 2
 METADATA_KEY = b"batch_scoring"
-
-Float = NDArray[np.float64]
-
-
-SCHEMAS = {"one_class_svm": MODELS, "combined": COMBINED}
 
 
 @dataclass(frozen=True)
@@ -46,7 +38,12 @@ class FleetInfo:
         Versions of the libraries that fitted them.
     format_version : int
     detector : str
-        What the scores are: see :func:`batch_scoring.detection.score.score_fleet`.
+        A name in ``DETECTORS``: what the scores are, see :func:`batch_scoring.detection.score.score_fleet`.
+
+    Raises
+    ------
+    InputError
+        When there is no such detector.
     """
 
     sensor: str
@@ -54,12 +51,16 @@ class FleetInfo:
     window_seconds: float
     libraries: dict[str, str]
     format_version: int = FORMAT_VERSION
+    # What a table holds that names none.
     detector: str = "one_class_svm"
+
+    def __post_init__(self) -> None:
+        require_known("detector", [self.detector], DETECTORS)
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns of the models: MODELS or COMBINED."""
-        return SCHEMAS[self.detector]
+        """The columns of the models: those of their detector."""
+        return DETECTORS[self.detector].schema
 
     def to_metadata(self) -> dict[bytes, bytes]:
         """As the metadata of an Arrow schema."""
@@ -103,12 +104,6 @@ class FleetModel:
     table : pyarrow.Table
         Schema ``info.schema``, one row a device, sorted by device (UTF-8 bytes), each device once.
     info : FleetInfo
-
-    Notes
-    -----
-    The score is scikit-learn's ``decision_function``:
-    ``score = Σ dual_coef · exp(-gamma · ‖z - sv‖²) - rho``, the lower, the more abnormal. A window
-    is an anomaly when ``score < threshold``; ``threshold = 0`` is the plain one-class SVM.
     """
 
     table: pa.Table
@@ -129,46 +124,18 @@ class FleetModel:
     @property
     def devices(self) -> pa.StringArray:
         """The devices, sorted; one model each."""
-        return _array(self.table, "device")
+        column = self.table["device"]
+        return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
     @property
-    def n_support_vectors(self) -> NDArray[np.int64]:
-        """Support vectors of each model, shape (D,)."""
-        return np.diff(_offsets(self.table, "dual_coef"))
+    def detector(self) -> Detector:
+        """What fitted the models, and scores with them."""
+        return DETECTORS[self.info.detector]
 
-    def arrays(self) -> RbfModels:
-        """The models as flat arrays for the kernel."""
-        d = len(self.info.features)
-        return RbfModels(
-            mean=_values(self.table, "mean").reshape(-1, d),
-            scale=_values(self.table, "scale").reshape(-1, d),
-            gamma=to_numpy(self.table["gamma"]),
-            rho=to_numpy(self.table["rho"]),
-            sv_offsets=_offsets(self.table, "dual_coef"),
-            support_vectors=_values(self.table, "support_vectors").reshape(-1, d),
-            dual_coef=_values(self.table, "dual_coef"),
-        )
-
-    def combined(self) -> tuple[CombinedModels, Curves]:
-        """What the combined detector knows, as arrays."""
-        d, table = len(self.info.features), self.table
-        n_levels = Roles.of(self.info.features).levels.size
-        season, of_hour = hours_of_models(
-            _values(table, "time_of_day"), _offsets(table, "time_of_day"), n_levels
-        )
-        models = CombinedModels(
-            kind=places(table["kind"], strings(KINDS)),
-            center=_values(table, "center").reshape(-1, d),
-            spread=_values(table, "spread").reshape(-1, d),
-            season=season,
-            of_hour=of_hour,
-        )
-        curves = Curves(
-            distance=_values(table, "distance_curve").reshape(-1, N_NUMBERS),
-            svm=_values(table, "svm_curve").reshape(-1, N_NUMBERS),
-            both=_values(table, "curve").reshape(-1, 4),
-        )
-        return models, curves
+    @property
+    def rows(self) -> ModelRows:
+        """The models as their detector takes them."""
+        return ModelRows(self.table, self.info.features, round(self.info.window_seconds * 1e6))
 
     def select(self, devices: Sequence[str] | frozenset[str]) -> FleetModel:
         """The models of these devices only; unknown ones are left out silently."""
@@ -203,23 +170,12 @@ class FleetModel:
             When columns are missing, the arrays of a model do not fit its features, or the devices
             are not sorted or not unique.
         """
-        where = f"fleet model of sensor {self.info.sensor!r}"
+        where, d = f"fleet model of sensor {self.info.sensor!r}", len(self.info.features)
         names = self.info.schema.names
         if self.table.column_names != names:
             raise InputError(f"{where}: columns are {self.table.column_names}, expected {names}")
-        d = len(self.info.features)
-        n_sv = self.n_support_vectors
-        sizes = {"mean": d, "scale": d, "support_vectors": n_sv * d}
-        if self.info.detector == "combined":
-            sizes |= {
-                "center": d,
-                "spread": d,
-                "distance_curve": N_NUMBERS,
-                "svm_curve": N_NUMBERS,
-                "curve": 4,
-            }
-        for name, expected in sizes.items():
-            wrong = np.flatnonzero(np.diff(_offsets(self.table, name)) != expected)
+        for name, expected in self.detector.list_sizes(self.rows).items():
+            wrong = np.flatnonzero(np.diff(self.rows.offsets(name)) != expected)
             if wrong.size:
                 device = self.devices[int(wrong[0])].as_py()
                 raise InputError(f"{where}: {name} of device {device!r} does not fit its {d} features")
@@ -227,18 +183,3 @@ class FleetModel:
         if len(order) > 1 and not pc.all(pc.less(order[:-1], order[1:])).as_py():
             raise InputError(f"{where}: devices are not sorted or not unique")
         return self
-
-
-def _array(table: pa.Table, name: str) -> pa.Array:
-    column = table[name]
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
-def _offsets(table: pa.Table, name: str) -> NDArray[np.int64]:
-    offsets = to_numpy(_array(table, name).offsets).astype(np.int64)
-    return offsets - offsets[0] if offsets.size else np.zeros(1, np.int64)
-
-
-def _values(table: pa.Table, name: str) -> Float:
-    # flatten() honours the offsets of a sliced array, .values would not.
-    return to_numpy(_array(table, name).flatten())

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.detection.detectors.base import Scores
 from batch_scoring.detection.model import FleetModel
-from batch_scoring.detection.window_scores import Judged, judge
 from batch_scoring.tables.arrow_arrays import places, repeated, strings, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import PREDICTIONS, STATUS, feature_columns
@@ -48,8 +50,8 @@ def score_fleet(
         ``is_anomaly`` is ``score < threshold``, whatever the detector. Of the combined detector,
         ``score`` is log10 of how often a normal window is as unusual (an upper estimate),
         ``severity = max(0, threshold - score)`` counts decades beyond the threshold, and
-        ``contributions`` of an anomaly says how many decades rare each feature alone would make it.
-        Of the one-class SVM, ``score`` is scikit-learn's, and see ``detectors.severity``.
+        ``contributions`` of an anomaly says how many decades each feature alone would make.
+        Of the one-class SVM, ``score`` is scikit-learn's, and see ``one_class_svm.severity``.
         ``top_feature`` is the farthest from its median, or from its mean, in spreads.
     status : pyarrow.Table
         Schema STATUS, one row for each device of the windows or of the model, sorted by device:
@@ -86,8 +88,8 @@ def predict(
         rows = rows[can_be_scored[rows]]
         X, known, fingerprints = X[rows], known[rows], fingerprints[rows]
         windows = windows.take(to_arrow(rows))
-    judged = judge(X, to_numpy(windows["window_start"]), known, model, n_threads)
-    predictions = _predictions(windows, judged, model, model_version, fingerprints)
+    scores = model.detector.score_windows(X, to_numpy(windows["window_start"]), known, model.rows, n_threads)
+    predictions = _predictions(windows, scores, model, model_version, fingerprints)
     if order is None:
         return predictions
     return predictions.take(to_arrow(np.argsort(rows, kind="stable")))
@@ -157,22 +159,34 @@ def _require_match(windows: pa.Table, model: FleetModel) -> None:
 
 
 def _predictions(
-    windows: pa.Table, judged: Judged, model: FleetModel, model_version: str, fingerprints: UInt
+    windows: pa.Table, scores: Scores, model: FleetModel, model_version: str, fingerprints: UInt
 ) -> pa.Table:
     n = windows.num_rows
+    is_anomaly = scores.score < scores.threshold
     columns = [
         *(windows[name] for name in ("window_start", "window_end", "device", "sensor")),
         windows["mean"] if "mean" in windows.column_names else pa.nulls(n, pa.float64()),
-        to_arrow(judged.score),
-        to_arrow(judged.threshold),
-        to_arrow(judged.score < judged.threshold),
-        to_arrow(judged.severity),
-        strings(model.info.features).take(to_arrow(judged.top)),
-        judged.contributions,
+        to_arrow(scores.score),
+        to_arrow(scores.threshold),
+        to_arrow(is_anomaly),
+        to_arrow(scores.severity),
+        strings(model.info.features).take(to_arrow(scores.top)),
+        _contributions(is_anomaly, scores.contributions, model.info.features),
         repeated(model_version, n),
         to_arrow(fingerprints),
     ]
     return pa.Table.from_arrays(columns, schema=PREDICTIONS)
+
+
+def _contributions(is_anomaly: NDArray[np.bool_], parts: Float | None, features: Sequence[str]) -> pa.Array:
+    """A map from feature to decades for each window; an empty one of windows that are no anomalies."""
+    if parts is None:
+        parts, is_anomaly = np.zeros((0, len(features))), np.zeros_like(is_anomaly)
+    d = len(features)
+    offsets = np.zeros(is_anomaly.size + 1, np.int32)
+    np.cumsum(is_anomaly * d, out=offsets[1:])
+    names = strings(features).take(to_arrow(np.tile(np.arange(d), len(parts))))
+    return pa.MapArray.from_arrays(to_arrow(offsets), names, to_arrow(parts.ravel()))
 
 
 def _are_finite(windows: pa.Table, model: FleetModel) -> NDArray[np.bool_]:

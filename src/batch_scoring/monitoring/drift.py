@@ -13,8 +13,8 @@ from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import distinct, places, repeated, strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import DRIFT, TIMESTAMP
 
-# Bins of rarity in decades: where they begin, and the share of normal windows that calibration says
-# lies in each, since one in 10**k is rarer than k. Below one decade a rarity is a rank, not a promise.
+# Bins of −log10 of the tail probability, in decades: where they begin, and the share of normal windows that
+# calibration expects in each, since one in 10**k is beyond k. Below one decade it is a rank, not a promise.
 BIN_EDGES = np.array([1.0, 1.5, 2.0, 3.0])
 EXPECTED_SHARES = -np.diff(np.concatenate([[1.0], 10.0**-BIN_EDGES, [0.0]]))
 
@@ -48,12 +48,12 @@ class WatchedModels:
     ----------
     version : str
         Windows that another version scored are counted, and say nothing of these models.
-    is_combined : bool
-        Whether scores are decades of rarity.
+    states_tail_probability : bool
+        Whether scores are log10 of a tail probability, as ``Detector.states_tail_probability``.
     """
 
     version: str
-    is_combined: bool
+    states_tail_probability: bool
 
 
 def drift_table(
@@ -84,8 +84,8 @@ def drift_table(
         Schema DRIFT, sorted by device. ``coverage`` is the share of the windows that would be there had
         the device sent without a break: since the range began, or, where its model learned from nothing
         earlier, since its first window. ``is_over_budget`` says that the flag rate is over the target
-        beyond chance: see :func:`~batch_scoring.detection.flag_rate.least_rate`. ``psi`` holds the rarities
-        against what calibration promises; null for the one-class SVM, and for few windows.
+        beyond chance: see :func:`~batch_scoring.detection.flag_rate.least_rate`. ``psi`` holds the scores
+        against what calibration promises; null where scores are no tail probabilities, and for few windows.
     """
     names = distinct(predictions["device"], models["device"])
     rows = _rows(predictions, names, span)
@@ -97,10 +97,10 @@ def drift_table(
     n_alarms = np.bincount(device[begins_alarm(device, flagged)], minlength=n)
     has_rate = n_judged > 0
     rate = np.divide(n_flagged, n_judged, out=np.zeros(n), where=has_rate)
-    has_target = has_rate & watched.is_combined
-    has_psi = (n_judged >= limits.min_windows) & watched.is_combined
+    has_target = has_rate & watched.states_tail_probability
+    has_psi = (n_judged >= limits.min_windows) & watched.states_tail_probability
     target, index = np.zeros(n), np.zeros(n)
-    if watched.is_combined:
+    if watched.states_tail_probability:
         # Of a device all thresholds of one version are one.
         target[device] = 10.0 ** to_numpy(rows.table["threshold"])[judged]
         index = stability_index(_bin_counts(-to_numpy(rows.table["score"])[judged], device, n))
@@ -136,9 +136,9 @@ def drift_table(
 def stability_index(counts: Int) -> Float:
     """The population stability index of the counts of each device, shape (n,).
 
-    ``Σ (a - e) log(a / e)`` over the bins, ``a`` the share found and ``e`` the one expected. Rarities are
-    upper estimates: normal windows are rarer than k decades at most once in 10**k. So where fewer are,
-    as many as expected count as found, and only windows that are too rare too often make an index.
+    ``Σ (a - e) log(a / e)`` over the bins, ``a`` the share found and ``e`` the one expected. Scores are
+    upper estimates: normal windows lie beyond k decades at most once in 10**k. So where fewer are,
+    as many as expected count as found, and only too many windows far out make an index.
     Half a window is added, spread as expected, so that an empty bin is no infinity. Below 0.1 is
     called stable and above 0.25 shifted.
 
@@ -200,9 +200,9 @@ def _coverage(rows: _Rows, n_windows: Int, since: Int, span: tuple[int, int]) ->
     return np.minimum(np.divide(n_windows, n_expected, out=np.zeros(since.size), where=n_expected > 0), 1.0)
 
 
-def _bin_counts(rarity: Float, device: Int, n: int) -> Int:
+def _bin_counts(decades: Float, device: Int, n: int) -> Int:
     n_bins = EXPECTED_SHARES.size
-    place = np.searchsorted(BIN_EDGES, rarity, "right")
+    place = np.searchsorted(BIN_EDGES, decades, "right")
     return np.bincount(device * n_bins + place, minlength=n * n_bins).reshape(n, n_bins)
 
 

@@ -14,19 +14,20 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batch_scoring.core.digests import digest_of
+from batch_scoring.detection.detectors import DETECTORS
 from batch_scoring.monitoring.drift import STATUSES, DriftLimits, WatchedModels, drift_table
 from batch_scoring.monitoring.settings import MonitorParameters
 from batch_scoring.registry.published import PublishedModel
 from batch_scoring.tables.arrow_arrays import to_numpy
 from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges, read_batches, read_pieces
-from batch_scoring.tables.schemas import DRIFT, MODELS, PREDICTIONS, WATCHED
+from batch_scoring.tables.schemas import DRIFT, MODEL_KEYS, PREDICTIONS, WATCHED
 from batch_scoring.tables.streams import Stream, footer_text
 
 # To be counted up when the same inputs shall give another table.
 VERSION = 1
 
 _WATCHED = pa.schema([PREDICTIONS.field(name) for name in WATCHED])
-_MODELS = pa.schema([MODELS.field(name) for name in ("device", "trained_from")])
+_MODELS = pa.schema([MODEL_KEYS.field(name) for name in ("device", "trained_from")])
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Recent:
         published = self.published
         watched = WatchedModels(
             published.manifest.version if published else "",
-            published is not None and published.models.info.detector == "combined",
+            published is not None and DETECTORS[published.models.info.detector].states_tail_probability,
         )
         models = published.models.batches(_MODELS.names) if published else iter(())
         # All days together are as many rows as one would be alone.

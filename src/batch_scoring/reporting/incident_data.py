@@ -36,7 +36,7 @@ def collect_incidents(
         ``rows`` are device, start, end, open, sensors, how many, incidents, windows, severity, feature,
         and ``of``: the sensors' incidents, each sensor, start, end, open, windows, severity, feature,
         when its peak was, the value then, how rare an alarm must be, and how rare the peak was by feature.
-        Times are seconds since the epoch, rarities are decades.
+        Times are seconds since the epoch, scores are decades.
     """
     behind: dict[int, list[list[Any]]] = {}
     for row, peak in zip(found.sensors.to_pylist(), found.peaks, strict=True):

@@ -288,7 +288,14 @@ MODELS = pa.schema(
         pa.field("train_flag_rate", pa.float64()),
     ]
 )
-# What the combined detector has besides; see `combined_fit.Detector`.
+# What every model's row has, whatever its detector.
+MODEL_KEYS = pa.schema(
+    [
+        MODELS.field(name)
+        for name in ("device", "n_train", "trained_from", "trained_to", "threshold", "train_flag_rate")
+    ]
+)
+# What the combined detector has besides; see `combined_fit.CombinedColumns`.
 COMBINED = pa.schema(
     [
         *MODELS,

@@ -89,14 +89,15 @@ def fleet_metrics(models: FleetFile, status: pa.Table) -> dict[str, float]:
     failed = pc.sum(pc.invert(pc.is_in(status["status"], value_set=strings(["ok", "constant"])))).as_py()
     n_windows = n_vectors = 0
     rate = 0.0
-    for batch in models.batches(["n_train", "train_flag_rate", "dual_coef"]):
+    has_vectors = "dual_coef" in models.info.schema.names
+    for batch in models.batches(["n_train", "train_flag_rate", *(["dual_coef"] if has_vectors else [])]):
         n_windows += int(to_numpy(batch["n_train"]).sum())
-        n_vectors += pc.sum(pc.list_value_length(batch["dual_coef"])).as_py()
+        n_vectors += pc.sum(pc.list_value_length(batch["dual_coef"])).as_py() if has_vectors else 0
         rate += float(np.nansum(to_numpy(batch["train_flag_rate"], null=np.nan)))
-    return {
+    metrics = {
         "models": float(models.n_models),
         "devices_without_model": float(failed or 0),
-        "support_vectors_per_model": n_vectors / models.n_models,
         "train_flag_rate": rate / models.n_models,
         "training_windows": float(n_windows),
     }
+    return metrics | ({"support_vectors_per_model": n_vectors / models.n_models} if has_vectors else {})

@@ -1,4 +1,4 @@
-"""Whether new models of a sensor may take the champion's place: both judge windows held out from training."""
+"""Whether new models of a sensor may take the champion's place: both score windows held out from training."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.detection.comparison import Comparison, Contest, Figures, decide
+from batch_scoring.detection.comparison import ChampionChallenger, Comparison, Figures, decide
+from batch_scoring.detection.detectors import DETECTORS
 from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.model_file import FleetFile
 from batch_scoring.tables.arrow_arrays import strings, to_numpy
 from batch_scoring.tables.device_ranges import device_ranges
-from batch_scoring.tables.schemas import MODELS
+from batch_scoring.tables.schemas import MODEL_KEYS
 from batch_scoring.training.result import BY_HAND, PROMOTED, REFUSED, Decision
 from batch_scoring.training.settings import TrainParameters
 from batch_scoring.training.windows import TrainingWindows
@@ -64,10 +65,10 @@ def compare(
     settings: TrainParameters,
     devices: frozenset[str] | None = None,
 ) -> Comparison:
-    """Have both judge the windows after the training of either; where there are none, count models.
+    """Score with both the windows after the training of either; where there are none, count models.
 
     Only devices that send windows can lose a model. A version for windows of another length, or over
-    features that these windows lack, judges nothing.
+    features that these windows lack, scores nothing.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ def compare(
         Any of the sensor; confirmed events are left out.
     challenger, champion : FleetFile
     settings : TrainParameters
-        ``for_windows`` of these; what a one-class SVM of the challenger may flag.
+        ``for_windows`` of these; the rate that the challenger was calibrated for.
     devices : frozenset of str, optional
         Compare on these only.
     """
@@ -85,19 +86,19 @@ def compare(
         and {*one.info.features} <= {*windows.columns}
         for one in versions
     ]
-    judges = [one for one, does in zip(versions, fits, strict=True) if does]
+    scorers = [one for one, does in zip(versions, fits, strict=True) if does]
     since = max(_trained_to(one) for one in versions)
-    rest = windows.held_out(since, [name for one in judges for name in one.info.features])
+    rest = windows.held_out(since, [name for one in scorers for name in one.info.features])
     if rest is None or not fits[0]:
         return _counted(windows, challenger, champion, devices)
-    contest = Contest((_target(challenger, settings), None))
-    sources = [(one.info.schema, (part.table for part in one.parts())) for one in judges]
-    for *days, ours, theirs in rest.ranges(devices, [*sources, *[_NO_MODELS] * (2 - len(judges))]):
+    both = ChampionChallenger((_target(challenger, settings), None))
+    sources = [(one.info.schema, (part.table for part in one.parts())) for one in scorers]
+    for *days, ours, theirs in rest.ranges(devices, [*sources, *[_NO_MODELS] * (2 - len(scorers))]):
         held_out = pa.concat_tables(days)
         if held_out.num_rows:
             other = FleetModel(theirs, champion.info) if fits[1] else None
-            contest.add(held_out, FleetModel(ours, challenger.info), other)
-    found = contest.result()
+            both.add(held_out, FleetModel(ours, challenger.info), other)
+    found = both.result()
     return found if found.challenger.windows else _counted(windows, challenger, champion, devices)
 
 
@@ -113,7 +114,7 @@ def described(found: Comparison) -> str:
     return ", ".join(texts)
 
 
-_NO_MODELS: tuple[pa.Schema, tuple[pa.Table, ...]] = (pa.schema([MODELS.field("device")]), ())
+_NO_MODELS: tuple[pa.Schema, tuple[pa.Table, ...]] = (pa.schema([MODEL_KEYS.field("device")]), ())
 
 
 def _trained_to(models: FleetFile) -> int:
@@ -129,16 +130,17 @@ def _trained_from(models: FleetFile) -> int:
 
 
 def _target(models: FleetFile, settings: TrainParameters) -> float | None:
-    """What a calibrated one-class SVM may flag; the combined detector's thresholds say it themselves."""
+    """The calibrated rate, where the models are of the detector it was set for and do not state their own."""
     fit = settings.fit
-    is_same = fit.detector == models.info.detector == "one_class_svm"
-    return fit.false_alarm_rate if is_same and fit.threshold == "calibrated" else None
+    states_its_own = DETECTORS[models.info.detector].states_tail_probability
+    is_set = fit.detector == models.info.detector and fit.threshold == "calibrated" and not states_its_own
+    return fit.false_alarm_rate if is_set else None
 
 
 def _counted(
     windows: TrainingWindows, challenger: FleetFile, champion: FleetFile, devices: frozenset[str] | None
 ) -> Comparison:
-    """How many models there are, where there is no window to judge.
+    """How many models there are, where there is no window to score.
 
     A device that sent nothing since the challenger's training began has fallen silent, and loses nothing.
     """

@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import require_known
 from batch_scoring.detection.comparison import PromotionLimits
-from batch_scoring.detection.detectors.one_class_svm import FitParameters
+from batch_scoring.detection.detectors import DETECTORS
+from batch_scoring.detection.detectors.base import FitParameters
 
 _WEEK_US = 7 * 86_400 * 1_000_000
 # Windows of days or weeks: a budget of one a week would flag each of them.
@@ -38,6 +40,8 @@ class TrainParameters:
             )
         if self.range is not None and self.range <= timedelta(0):
             raise InputError("train.range is 0; it must be a length of time such as 28d, or null")
+        require_known("train.fit.detector", [self.fit.detector], DETECTORS)
+        DETECTORS[self.fit.detector].check(self.fit)
 
     def for_windows(self, window_us: int) -> TrainParameters:
         """Return these settings with the false-alarm rate of the budget; window length in microseconds."""

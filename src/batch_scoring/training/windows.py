@@ -16,7 +16,7 @@ from batch_scoring.core.digests import digest_of
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.moments import MICROSECOND, microseconds
 from batch_scoring.core.stopwatch import stopwatch
-from batch_scoring.detection.fit import RECIPE
+from batch_scoring.detection.fit import FIT_VERSION
 from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges, read_pieces
 from batch_scoring.tables.fingerprints import TableDigest
@@ -129,7 +129,7 @@ class TrainingWindows:
             "windows": [digest for day in self.days if (digest := self._digest(day))],
             "features": list(self.features),
             "fit": asdict(settings.fit),
-            "recipe": RECIPE,
+            "recipe": FIT_VERSION,
             "scikit-learn": version("scikit-learn"),
         }
         events = events_between(self.known_events, self.first, self.last)

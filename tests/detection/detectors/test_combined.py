@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batch_scoring.detection.detectors.combined import CombinedModels, treat
-from batch_scoring.detection.detectors.one_class_svm import FitParameters
+from batch_scoring.detection.detectors.base import FitParameters
+from batch_scoring.detection.detectors.combined_tails import CombinedModels, treat
 from batch_scoring.detection.detectors.preprocessing import Roles
 from batch_scoring.detection.fit import fit_fleet
 from batch_scoring.detection.model import FleetModel
@@ -63,7 +63,7 @@ def test_ten_times_worse_reads_worse_without_an_end(of_noise, size, column, sign
     assert found["top_feature"] == [FEATURES[column]] * 2
 
 
-def test_contributions_name_what_is_unusual_and_the_largest_is_the_rarity_itself(of_noise):
+def test_contributions_name_what_is_unusual_and_the_largest_is_the_score_itself(of_noise):
     X = np.repeat(NOISE[:1], 2, axis=0)
     X[1, 1] += 50
     found = scored(of_noise, X)

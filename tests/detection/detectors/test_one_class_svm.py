@@ -9,7 +9,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.detection.detectors.one_class_svm import FitParameters, blocks, fit_device, fit_svm, thin
+from batch_scoring.detection.detectors.base import FitParameters
+from batch_scoring.detection.detectors.one_class_svm import blocks, fit_device, fit_svm, thin
 
 NATIVE = FitParameters(threshold="native", detector="one_class_svm")
 

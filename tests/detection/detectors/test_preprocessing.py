@@ -36,7 +36,7 @@ def folds_of(n):
 def test_features_are_found_by_their_names():
     assert (ROLES.levels.tolist(), ROLES.mean, ROLES.change, ROLES.diff_mean) == ([0, 2, 3], 0, 4, 5)
     other = Roles.of(("std", "mean"))
-    assert (other.levels.tolist(), other.place_of_mean, other.know_the_window_before) == ([1], 0, False)
+    assert (other.levels.tolist(), other.place_of_mean, other.has_previous_mean) == ([1], 0, False)
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -14,6 +14,7 @@ from sklearn.svm import OneClassSVM
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.scratch import scratch_folder
+from batch_scoring.detection.detectors.one_class_svm import rbf_models
 from batch_scoring.detection.kernel import decision_function
 from batch_scoring.registry.pretrained import estimators, to_trainings
 from batch_scoring.registry.pretrained.estimators import from_estimator
@@ -45,9 +46,9 @@ def test_scores_of_an_imported_model_are_scikit_learns(d, nu, gamma, scaler, see
     model = import_it(estimator, NAMES[:d])
 
     with scratch_folder() as scratch:
-        arrays = to_trainings([model], 300.0, {}, scratch)["vibration"].model.arrays()
+        fleet = to_trainings([model], 300.0, {}, scratch)["vibration"].model
     X = rows(d, seed=seed + 1)
-    ours = decision_function(arrays, X, np.array([0, len(X)]))
+    ours = decision_function(rbf_models(fleet.rows), X, np.array([0, len(X)]))
     np.testing.assert_allclose(
         ours, estimator.decision_function(X).ravel(), rtol=0, atol=1e-9 * abs(model.intercept)
     )

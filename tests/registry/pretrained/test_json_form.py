@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.detection.detectors.one_class_svm import rbf_models
 from batch_scoring.detection.kernel import decision_function
 from batch_scoring.registry.pretrained import read_pretrained, to_trainings
 from tests.real_data import REFERENCE
@@ -52,7 +53,7 @@ def test_a_score_of_exactly_zero_is_an_anomaly_as_in_libsvm(tmp_path):
     (model,) = read_pretrained(write(tmp_path, support_vectors=[[0.0]], dual_coef=[0.025], intercept=-0.025))
     fleet = to_trainings([model], 5.0, {}, tmp_path)["7"].model
 
-    scores = decision_function(fleet.arrays(), np.array([[12.0]]), np.array([0, 1]))
+    scores = decision_function(rbf_models(fleet.rows), np.array([[12.0]]), np.array([0, 1]))
 
     assert scores[0] == 0.0
     assert scores[0] < fleet.table["threshold"][0].as_py()
@@ -106,7 +107,7 @@ def test_the_references_models_give_the_references_labels_on_its_data(tmp_path):
             rows = [row for row in expected if (row["Device"], row["Tag"]) == (device, sensor)]
             model = training.model.select([device])
             values = np.array([[float(row["Val"])] for row in rows])
-            scores = decision_function(model.arrays(), values, np.array([0, len(rows)]))
+            scores = decision_function(rbf_models(model.rows), values, np.array([0, len(rows)]))
             labels = scores < model.table["threshold"][0].as_py()
             differing += int((labels != [row["Prediction"] == "1" for row in rows]).sum())
             largest = max(largest, float(np.abs(scores - [float(row["Decision"]) for row in rows]).max()))

@@ -1,1 +1,94 @@
-"""Detectors: what makes a window rare, one module each."""
+"""Detectors, one module each: what one can do, and which there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from batch_scoring.detection.detectors.base import FitParameters, FittedModel, ModelRows, Scores, Series
+from batch_scoring.detection.detectors.combined import Combined
+from batch_scoring.detection.detectors.one_class_svm import OneClassSvm
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+
+
+class Detector(Protocol):
+    """Fits one model a device, and scores windows of many devices with the rows of their models.
+
+    Implemented by one class without state in a module of this package, and registered in ``DETECTORS``;
+    ``docs/how-to/add-a-detector.md`` walks through one. Called by ``detection.fit`` (a series in, a row
+    out), ``detection.score`` (rows and windows in, scores out) and ``detection.model`` (whether the rows
+    fit the features). Promotion, monitoring and the model logged in MLflow ask it what its scores mean;
+    nothing outside this package compares its name.
+
+    The cut is here because a row of numbers is all that lasts from a training to the scoring of a million
+    devices elsewhere. So nothing passes but arrays and Arrow columns: no fitted estimators, no pickles, no
+    files, no clock, no random state, no names of devices. And ``score_windows`` must score a window from
+    that window and its model's row alone: the same bits whatever other windows and models come with it,
+    since each shard and each late reading is scored in other company. Only ``fit`` may import scikit-learn.
+
+    Attributes
+    ----------
+    name : str
+        As ``train.fit.detector`` says it; written into every fleet model, so it never changes.
+    schema : pyarrow.Schema
+        The columns of a model's row: ``tables.schemas.MODEL_KEYS`` and its own.
+    states_tail_probability : bool
+        Whether score and threshold are log10 of the share of normal windows that are as unusual. Then
+        drift and promotion take the expected rate of each model from its threshold.
+    """
+
+    name: str
+    schema: pa.Schema
+    states_tail_probability: bool
+
+    def check(self, parameters: FitParameters) -> None:
+        """Raise InputError, naming the setting, where the detector cannot fit with these parameters."""
+
+    def fit(self, series: Series, parameters: FitParameters) -> FittedModel:
+        """Fit and calibrate one device.
+
+        Parameters
+        ----------
+        series : Series
+            At least ``parameters.min_windows`` windows.
+        parameters : FitParameters
+
+        Raises
+        ------
+        Exception
+            Any: the device's status is then ``fit_failed`` with its text, and the others go on.
+        """
+
+    def list_sizes(self, models: ModelRows) -> Mapping[str, int | Int]:
+        """The expected length of each list column, of all models or of each, shape (m,)."""
+
+    def needs_time_of_day(self, models: ModelRows) -> bool:
+        """Whether any of these models scores a window by the hour in which it starts."""
+
+    def score_windows(
+        self, X: Float, start_us: Int, known: Int, models: ModelRows, n_threads: int | None = None
+    ) -> Scores:
+        """Score windows.
+
+        Parameters
+        ----------
+        X : array of shape (n, d), float64
+            The models' features, finite, those of a model side by side, in the order of the models.
+        start_us : array of shape (n,), int64
+            When the windows start, in microseconds since the epoch.
+        known : array of shape (n,), int64
+            The model of each window, as its row in ``models``.
+        models : ModelRows
+        n_threads : int, optional
+            Default: the cores this process may use.
+        """
+
+
+_ALL: tuple[Detector, ...] = (Combined(), OneClassSvm())
+DETECTORS: dict[str, Detector] = {detector.name: detector for detector in _ALL}

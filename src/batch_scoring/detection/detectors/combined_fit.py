@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from batch_scoring.detection.detectors.combined import CombinedModels, Curves, mix, rarity, treat
+from batch_scoring.detection.detectors.base import FitParameters, Series
+from batch_scoring.detection.detectors.combined_tails import CombinedModels, Curves, mix, tail_decades, treat
 from batch_scoring.detection.detectors.one_class_svm import (
-    FitParameters,
     RbfModel,
     blocks,
     constant_model,
@@ -47,30 +47,8 @@ _DECADES_OF_CONSTANT = 3.0
 
 
 @dataclass(frozen=True)
-class Series:
-    """The training windows of one device.
-
-    Attributes
-    ----------
-    X : array of shape (n, d), float64
-        Finite features, in the order of time.
-    start_us : array of shape (n,), int64
-        When the windows start, in microseconds since the epoch.
-    window_us : int
-        Their length.
-    features : tuple of str
-        The names of the columns of X.
-    """
-
-    X: Float
-    start_us: Int
-    window_us: int
-    features: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Detector:
-    """What the combined detector knows of one device beside its SVM; the columns of a fleet model's row."""
+class CombinedColumns:
+    """The columns of a fleet model's row that the combined detector adds to those of its SVM."""
 
     kind: str
     center: Float
@@ -81,7 +59,7 @@ class Detector:
     curve: Float
 
 
-def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, Detector]:
+def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, CombinedColumns]:
     """Fit and calibrate one device.
 
     Parameters
@@ -93,10 +71,10 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, D
     Returns
     -------
     model : RbfModel
-        scikit-learn's, of the treated windows; its ``threshold`` is that of the rarity:
-        log10 of the share of windows that may be flagged. ``train_flag_rate`` is the share of the
+        scikit-learn's, of the treated windows; its ``threshold`` is log10 of the share of
+        windows that may be flagged. ``train_flag_rate`` is the share of the
         training windows flagged by a model that has not seen them.
-    detector : Detector
+    own : CombinedColumns
 
     Raises
     ------
@@ -131,7 +109,7 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, D
     rate = parameters.rate
     if rate * rare.size < 1:
         notes += (f"{rare.size} windows do not show one in {1 / rate:,.0f}: the threshold is extrapolated",)
-    detector = Detector(
+    own = CombinedColumns(
         KINDS[kind],
         whole.center[0],
         whole.spread[0],
@@ -142,7 +120,7 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, D
     )
     flagged = float(np.mean(rare > -np.log10(rate)))
     notes += model.notes
-    return replace(model, threshold=np.log10(rate), train_flag_rate=flagged, notes=notes), detector
+    return replace(model, threshold=np.log10(rate), train_flag_rate=flagged, notes=notes), own
 
 
 @dataclass(frozen=True)
@@ -193,7 +171,7 @@ class _Fits:
 
 
 def _calibrate(ratio: Float, z: Float, counts: Int) -> tuple[Curves, Float]:
-    """The curves of a device, and how rare its held-out windows are by them; all of shape (n,) but counts."""
+    """The curves of a device, and the decades of its held-out windows; all of shape (n,) but counts."""
     n = np.array([ratio.size], np.int64)
     log_z = np.log1p(z)
     distance, svm = fit_curve(log_z)[None], fit_curve(-ratio)[None]
@@ -201,7 +179,7 @@ def _calibrate(ratio: Float, z: Float, counts: Int) -> tuple[Curves, Float]:
     both = fit_curve(mixed)
     begin, excess, top = both[N_KNOTS - 1], both[-2], both[-1]
     curves = Curves(distance, svm, np.array([[begin, excess, top, 0.0]]))
-    rare = rarity(z[None], ratio, n, curves)
+    rare = tail_decades(z[None], ratio, n, curves)
     shares = np.add.reduceat(rare > _MARGIN_AT, np.cumsum(counts) - counts) / counts
     margin = 0.0
     if shares.size > 1 and shares.any():
@@ -212,7 +190,7 @@ def _calibrate(ratio: Float, z: Float, counts: Int) -> tuple[Curves, Float]:
 
 def _constant(
     X: Float, roles: Roles, parameters: FitParameters, notes: tuple[str, ...]
-) -> tuple[RbfModel, Detector]:
+) -> tuple[RbfModel, CombinedColumns]:
     """A series that never changed: any other level is an anomaly, the worse the farther."""
     model = constant_model(X)
     at_once = -np.log10(parameters.rate)
@@ -225,5 +203,5 @@ def _constant(
     svm = np.append(np.linspace(2, 3, N_KNOTS), [1.0, 1.0])
     begin = float(mix(np.array([at_once]), np.zeros(1))[0])
     curve = np.array([begin, begin / at_once / np.log(10), at_once, 0.0])
-    detector = Detector(KINDS[CONSTANT], X.mean(axis=0), spread, np.zeros(0), distance, svm, curve)
-    return replace(model, threshold=-at_once, notes=notes + model.notes), detector
+    own = CombinedColumns(KINDS[CONSTANT], X.mean(axis=0), spread, np.zeros(0), distance, svm, curve)
+    return replace(model, threshold=-at_once, notes=notes + model.notes), own

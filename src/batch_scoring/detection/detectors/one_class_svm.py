@@ -1,22 +1,33 @@
-"""One device: scikit-learn's StandardScaler and OneClassSVM, fitted, guarded and calibrated.
+"""The one-class SVM: scikit-learn's StandardScaler and OneClassSVM, fitted, guarded and calibrated.
 
-What is fitted is exactly scikit-learn's. Around it stand guards for data a one-class SVM cannot
-handle, and a threshold that keeps to a false-alarm rate on data the model has not seen.
+What is fitted, device by device, is exactly scikit-learn's. Around it stand guards for data a one-class SVM
+cannot handle, and a threshold that keeps to a false-alarm rate on data the model has not seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batch_scoring.core.errors import InputError
+from batch_scoring.detection.detectors.base import (
+    FitParameters,
+    FittedModel,
+    ModelRows,
+    Scores,
+    Series,
+    row_offsets,
+)
 from batch_scoring.detection.detectors.svm_solver import mean_and_scale, solve
+from batch_scoring.detection.kernel import score_rows
+from batch_scoring.detection.kernel.rbf_models import RbfModels
+from batch_scoring.tables.schemas import MODELS
 
 Float = NDArray[np.float64]
+Int = NDArray[np.int64]
 
 # Below this the solver has less than two whole support vectors to move and stops where it starts:
 # with nu = 1e-4 on 299 rows it flagged every reading of 4 of the 15 sensors of the 2018 reference.
@@ -25,80 +36,6 @@ MIN_NU_TIMES_ROWS = 2.0
 # A constant series counts as unchanged within this share of its size: means of equal readings
 # differ in the last digits.
 CONSTANT_TOLERANCE = 1e-9
-
-DETECTORS = ("combined", "one_class_svm")
-_DEFAULT_RATE = 0.001
-
-
-@dataclass(frozen=True)
-class FitParameters:
-    """How the models are fitted.
-
-    Attributes
-    ----------
-    nu : float
-        Share of the training windows that may lie outside, in (0, 1]; scikit-learn's.
-    gamma : "scale", "auto" or float
-        Width of the RBF; scikit-learn's.
-    tol : float
-        Tolerance of the solver; scikit-learn's.
-    detector : "combined" or "one_class_svm"
-        Combined judges a window by its distance from the median as well; see ``combined``.
-    threshold : "calibrated" or "native"
-        Native is the plain one-class SVM: an anomaly has a score below 0.
-    false_alarm_rate : float or None
-        Share of normal windows that a calibrated threshold may flag, in [0, 1), and above 0 where the
-        detector is combined; None is one in a thousand.
-    calibration_blocks : int
-        The training range is cut into this many blocks of time, at least 2.
-    calibrate_on : "every_block" or "newest_block"
-        Score every block by a model of the others, or only the newest one.
-    min_windows : int
-        Devices with fewer training windows get no model; at least 2.
-    max_train_windows : int
-        Longer series are thinned evenly in time: the solver is quadratic.
-    """
-
-    nu: float = 0.1
-    gamma: Any = "scale"
-    tol: float = 1e-3
-    detector: Literal["combined", "one_class_svm"] = "combined"
-    threshold: Literal["calibrated", "native"] = "calibrated"
-    false_alarm_rate: float | None = None
-    calibration_blocks: int = 5
-    calibrate_on: Literal["every_block", "newest_block"] = "every_block"
-    min_windows: int = 30
-    max_train_windows: int = 2000
-
-    def __post_init__(self) -> None:
-        checks = {
-            "nu": (0 < self.nu <= 1, "in (0, 1]"),
-            "tol": (self.tol > 0, "positive"),
-            "detector": (self.detector in DETECTORS, f"one of {', '.join(DETECTORS)}"),
-            "threshold": (
-                self.threshold == "calibrated" or self.detector == "one_class_svm",
-                "'calibrated', or train.fit.detector must be 'one_class_svm'",
-            ),
-            "false_alarm_rate": (
-                0 <= self.rate < 1 and (self.rate > 0 or self.detector == "one_class_svm"),
-                "in [0, 1), and above 0 for train.fit.detector 'combined'",
-            ),
-            "calibration_blocks": (self.calibration_blocks >= 2, "at least 2"),
-            "min_windows": (self.min_windows >= 2, "at least 2"),
-            "max_train_windows": (self.max_train_windows >= self.min_windows, "at least min_windows"),
-            "gamma": (
-                self.gamma in ("scale", "auto") or (_is_number(self.gamma) and self.gamma > 0),
-                "'scale', 'auto' or a positive number",
-            ),
-        }
-        for name, (holds, expected) in checks.items():
-            if not holds:
-                raise InputError(f"train.fit.{name} is {getattr(self, name)!r}; it must be {expected}")
-
-    @property
-    def rate(self) -> float:
-        """The share of normal windows that may be flagged."""
-        return _DEFAULT_RATE if self.false_alarm_rate is None else self.false_alarm_rate
 
 
 @dataclass(frozen=True)
@@ -114,6 +51,8 @@ class RbfModel:
     dual_coef : array of shape (n_sv,), float64
     notes : tuple of str
         What a person should know of this fit.
+    is_constant : bool
+        Whether the series never changed in training.
     """
 
     mean: Float
@@ -126,6 +65,7 @@ class RbfModel:
     threshold: float = 0.0
     train_flag_rate: float = 0.0
     notes: tuple[str, ...] = ()
+    is_constant: bool = False
 
     def score(self, X: Float) -> Float:
         """scikit-learn's decision function of raw features X of shape (n, d); lower is more abnormal."""
@@ -138,6 +78,84 @@ class RbfModel:
         distance *= -self.gamma
         scores: Float = np.exp(distance, out=distance) @ self.dual_coef - self.rho
         return scores
+
+    def as_fitted(self, own: Mapping[str, Any] | None = None) -> FittedModel:
+        """The model as a row, with the columns that another detector adds."""
+        names = ("mean", "scale", "gamma", "nu", "rho", "support_vectors", "dual_coef")
+        columns = {name: getattr(self, name) for name in names} | dict(own or {})
+        return FittedModel(columns, self.threshold, self.train_flag_rate, self.notes, self.is_constant)
+
+
+class OneClassSvm:
+    """Scores are scikit-learn's ``decision_function``; see :func:`severity`."""
+
+    name = "one_class_svm"
+    schema = MODELS
+    states_tail_probability = False
+
+    def check(self, parameters: FitParameters) -> None:
+        """Accept all parameters."""
+
+    def fit(self, series: Series, parameters: FitParameters) -> FittedModel:
+        """Fit, calibrate and check the model of one device."""
+        return fit_device(series.X, parameters).as_fitted()
+
+    def list_sizes(self, models: ModelRows) -> Mapping[str, int | Int]:
+        """Those of mean, scale and support vectors."""
+        return svm_list_sizes(models)
+
+    def needs_time_of_day(self, models: ModelRows) -> bool:
+        """Never."""
+        return False
+
+    def score_windows(
+        self, X: Float, start_us: Int, known: Int, models: ModelRows, n_threads: int | None = None
+    ) -> Scores:
+        """Score windows by scikit-learn's decision function; see ``Detector.score_windows``."""
+        score, top = score_rows(rbf_models(models), X, row_offsets(known, models.table.num_rows), n_threads)
+        threshold, rho = (models.numbers(name)[known] for name in ("threshold", "rho"))
+        return Scores(score, threshold, severity(score, threshold, rho), top)
+
+
+def rbf_models(models: ModelRows) -> RbfModels:
+    """The columns of the one-class SVM as flat arrays for the kernel."""
+    d = len(models.features)
+    return RbfModels(
+        mean=models.values("mean").reshape(-1, d),
+        scale=models.values("scale").reshape(-1, d),
+        gamma=models.numbers("gamma"),
+        rho=models.numbers("rho"),
+        sv_offsets=models.offsets("dual_coef"),
+        support_vectors=models.values("support_vectors").reshape(-1, d),
+        dual_coef=models.values("dual_coef"),
+    )
+
+
+def svm_list_sizes(models: ModelRows) -> dict[str, int | Int]:
+    """The lengths of the one-class SVM's lists; a support vector has one number a feature."""
+    d = len(models.features)
+    return {"mean": d, "scale": d, "support_vectors": np.diff(models.offsets("dual_coef")) * d}
+
+
+def severity(score: Float, threshold: Float, rho: Float) -> Float:
+    """How bad a score is: from 0 at the threshold to 1 far from all support vectors.
+
+    ``(threshold - score) / (threshold + rho)``, clipped to [0, 1]. ``score + rho`` is a sum of
+    kernel values with positive weights, so ``-rho`` is the lowest score there is.
+
+    Parameters
+    ----------
+    score, threshold, rho : arrays of one shape, float64
+
+    Examples
+    --------
+    >>> severity(np.array([0.2, -0.05, -0.1]), np.zeros(3), np.full(3, 0.1)).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    room = threshold + rho
+    share = np.divide(threshold - score, room, out=np.zeros_like(score), where=room > 0)
+    clipped: Float = np.clip(share, 0.0, 1.0)
+    return clipped
 
 
 def fit_device(X: Float, parameters: FitParameters) -> RbfModel:
@@ -231,6 +249,7 @@ def constant_model(X: Float) -> RbfModel:
         support_vectors=np.zeros((1, X.shape[1])),
         dual_coef=np.ones(1),
         notes=("constant in training: any other value is an anomaly",),
+        is_constant=True,
     )
 
 
@@ -299,7 +318,3 @@ def tolerance(X: Float) -> Float:
     """How far each feature may stray and still count as unchanged, shape (d,)."""
     size = np.abs(X).max(axis=0)
     return CONSTANT_TOLERANCE * np.maximum(size, size.max(initial=0.0))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,7 +1,7 @@
-"""What kind of series a sensor makes, and its windows freed of what is regular: counts, the hour's level.
+"""Differences counters and removes hour-of-day seasonality.
 
-The kind is told from training windows alone: *constant*, *counter* (rises all the time), or *plain*; and
-whether its level follows the time of day, which is kept only where it helps on windows held out.
+The kind of a series follows from its training windows alone: *constant*, *counter* (rises all the time), or
+*plain*; and whether its level follows the time of day, which is kept only where it helps on windows held out.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class Roles:
         return int(np.flatnonzero(self.levels == self.mean)[0])
 
     @property
-    def know_the_window_before(self) -> bool:
-        """Whether the mean of the window before can be told."""
+    def has_previous_mean(self) -> bool:
+        """Whether the features give the mean of the window before."""
         return self.mean >= 0 and self.diff_mean >= 0
 
 
@@ -80,7 +80,7 @@ def is_counter(X: Float, roles: Roles) -> bool:
     X : array of shape (n, d), float64
         Training windows.
     """
-    if not roles.know_the_window_before or roles.change < 0:
+    if not roles.has_previous_mean or roles.change < 0:
         return False
     step, change = X[:, roles.diff_mean], X[:, roles.change]
     return any(

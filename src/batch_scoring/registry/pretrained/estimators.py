@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.detection.detectors.one_class_svm import rbf_models
 from batch_scoring.detection.kernel import decision_function
 from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.registry.pretrained.json_form import FEATURE_OF_READINGS
@@ -111,7 +112,7 @@ def _require_agreement(model: PretrainedModel, estimator: Any) -> None:
     table = pa.Table.from_pylist([model.row()], schema=MODELS)
     fleet = FleetModel.build(table, FleetInfo(model.sensor, model.features, 1.0, {}))
     points = _points(model)
-    ours = decision_function(fleet.arrays(), points, np.array([0, len(points)]))
+    ours = decision_function(rbf_models(fleet.rows), points, np.array([0, len(points)]))
     theirs = np.asarray(estimator.decision_function(points)).ravel()
     difference = np.abs(ours - theirs) / np.maximum(np.abs(theirs), abs(model.intercept))
     if not (difference <= AGREEMENT).all():

@@ -14,15 +14,11 @@ import pyarrow.parquet as pq
 from batch_scoring.core.ids import require_known
 from batch_scoring.detection.model_file import FleetFile
 from batch_scoring.tables.device_ranges import device_ranges
-from batch_scoring.tables.schemas import MODELS, STATUS
+from batch_scoring.tables.schemas import STATUS
 
-_NUMBERS = ["n_train", "trained_from", "trained_to", "nu", "gamma", "rho", "threshold", "train_flag_rate"]
-_MODEL_COLUMNS = pa.schema(
-    [MODELS.field("device"), *(MODELS.field(name) for name in _NUMBERS), ("n_support_vectors", pa.int64())]
-)
 _STATUS_COLUMNS = pa.schema([STATUS.field(name) for name in ("device", "status", "n_windows", "message")])
-# A table without a status leaves these columns out.
-_COLUMNS = ["device", "status", "n_windows", *_NUMBERS, "n_support_vectors", "message"]
+# Columns of models' rows that are shown by their length.
+_LENGTHS = {"dual_coef": "n_support_vectors"}
 
 
 def device_tables(models: FleetFile, status: pa.Table | None) -> Iterator[pa.Table]:
@@ -43,16 +39,22 @@ def device_tables(models: FleetFile, status: pa.Table | None) -> Iterator[pa.Tab
         ``status`` is ``carried over`` for the devices that were not trained this time. Without
         ``status``, its columns are left out.
     """
-    numbers = (_told(batch) for batch in models.batches(["device", *_NUMBERS, "dual_coef"]))
+    schema = models.info.schema
+    lengths = [name for name in _LENGTHS if name in schema.names]
+    names = ["device", *_numbers(schema)]
+    shown = pa.schema([*map(schema.field, names), *((_LENGTHS[name], pa.int64()) for name in lengths)])
+    numbers = (_shown(batch, names, lengths, shown) for batch in models.batches([*names, *lengths]))
     if status is None:
         yield from numbers
         return
-    said = status.select(_STATUS_COLUMNS.names).sort_by("device").to_batches(max_chunksize=8_192)
-    for own, outcome in device_ranges([(_MODEL_COLUMNS, numbers), (_STATUS_COLUMNS, said)]):
+    outcomes = status.select(_STATUS_COLUMNS.names).sort_by("device").to_batches(max_chunksize=8_192)
+    # A table without a status leaves its columns out.
+    columns = ["device", "status", "n_windows", *shown.names[1:], "message"]
+    for own, outcome in device_ranges([(shown, numbers), (_STATUS_COLUMNS, outcomes)]):
         joined = own.join(outcome, "device", join_type="full outer", use_threads=False).sort_by("device")
         text = pc.fill_null(joined["status"], "carried over")
         place = joined.schema.get_field_index("status")
-        yield joined.set_column(place, "status", text).select(_COLUMNS).combine_chunks()
+        yield joined.set_column(place, "status", text).select(columns).combine_chunks()
 
 
 def write_device_table(path: Path, models: FleetFile, status: pa.Table) -> None:
@@ -76,7 +78,7 @@ def first_devices(path: Path, at_most: int) -> pa.Table:
     without, others = (file.schema_arrow.empty_table() for _ in range(2))
     for batch in file.iter_batches():
         rows = pa.Table.from_batches([batch])
-        has_model = pc.is_valid(rows["n_support_vectors"])
+        has_model = pc.is_valid(rows["threshold"])
         without = pa.concat_tables([without, rows.filter(pc.invert(has_model))]).slice(0, at_most)
         others = pa.concat_tables([others, rows.filter(has_model)]).slice(0, at_most)
     return pa.concat_tables([without, others]).slice(0, at_most)
@@ -100,9 +102,11 @@ def model_numbers(models: FleetFile, device: str) -> dict[str, Any]:
     require_known("device", [device], known)
     row = _row(models, device)
     d = len(models.info.features)
-    numbers: dict[str, Any] = {"device": device} | {name: row[name] for name in _NUMBERS}
+    numbers: dict[str, Any] = {"device": device} | {name: row[name] for name in _numbers(models.info.schema)}
     for place, feature in enumerate(models.info.features):
-        numbers |= {f"mean of {feature}": row["mean"][place], f"scale of {feature}": row["scale"][place]}
+        numbers |= {f"{name} of {feature}": row[name][place] for name in ("mean", "scale") if name in row}
+    if "support_vectors" not in row:
+        return numbers
     vectors = [
         row["support_vectors"][first : first + d] for first in range(0, len(row["support_vectors"]), d)
     ]
@@ -116,10 +120,17 @@ def to_split_json(table: pa.Table) -> str:
     return json.dumps({"columns": table.column_names, "data": rows}, ensure_ascii=False, allow_nan=False)
 
 
-def _told(batch: pa.Table) -> pa.Table:
-    columns = [batch[name] for name in ("device", *_NUMBERS)]
-    n_vectors = pc.list_value_length(batch["dual_coef"]).cast(pa.int64())
-    return pa.Table.from_arrays([*columns, n_vectors], schema=_MODEL_COLUMNS)
+def _numbers(schema: pa.Schema) -> list[str]:
+    """The columns of a model's row that hold one number or time."""
+    return [
+        field.name for field in schema if not (pa.types.is_list(field.type) or pa.types.is_string(field.type))
+    ]
+
+
+def _shown(batch: pa.Table, names: list[str], lengths: list[str], schema: pa.Schema) -> pa.Table:
+    columns = [batch[name] for name in names]
+    columns += [pc.list_value_length(batch[name]).cast(pa.int64()) for name in lengths]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def _row(models: FleetFile, device: str) -> dict[str, Any]:

@@ -123,11 +123,12 @@ def _signature(features: tuple[str, ...]) -> Any:
 
 
 def _example(models: FleetFile) -> Any:
-    """Up to three devices at their training mean."""
+    """Up to three devices at their training mean, or at 0 where the models do not keep it."""
     import pandas as pd
 
-    first = [row for rows in islice(models.batches(["device", "mean"]), 1) for row in rows[:3].to_pylist()]
-    means = [row["mean"] for row in first]
+    names = [name for name in ("device", "mean") if name in models.info.schema.names]
+    first = [row for rows in islice(models.batches(names), 1) for row in rows[:3].to_pylist()]
+    means = [row.get("mean", [0.0] * len(models.info.features)) for row in first]
     columns: dict[str, Any] = {"device": [row["device"] for row in first] or ["a device"]}
     for place, name in enumerate(models.info.features):
         columns[name] = [mean[place] for mean in means] or [0.0]

@@ -76,7 +76,7 @@ class FleetScorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     def _start_us(self, frame: pd.DataFrame) -> tuple[Any, Any]:
         """When the windows start, µs since the epoch, and for which that is known, or not needed."""
         everything = np.ones(len(frame), np.bool_)
-        is_needed = self.model.info.detector == "combined" and (self.model.combined()[0].season >= 0).any()
+        is_needed = self.model.detector.needs_time_of_day(self.model.rows)
         if "window_start" in frame.columns:
             moments = pd.to_datetime(frame["window_start"], utc=True, format="ISO8601").dt.as_unit("us")
             is_there = moments.notna().to_numpy()

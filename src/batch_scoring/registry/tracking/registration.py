@@ -24,11 +24,13 @@ from batch_scoring.registry.tracking.versions import (
     list_versions,
     read_version,
 )
-from batch_scoring.tables.schemas import MODELS
+from batch_scoring.tables.schemas import MODEL_KEYS
 from batch_scoring.training.result import PROMOTED, Decision
 
 # The columns that the tags of a version summarise.
-_SUMMARISED = pa.schema([MODELS.field(name) for name in ("trained_from", "trained_to", "train_flag_rate")])
+_SUMMARISED = pa.schema(
+    [MODEL_KEYS.field(name) for name in ("trained_from", "trained_to", "train_flag_rate")]
+)
 
 
 def register(

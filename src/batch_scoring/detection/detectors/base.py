@@ -1,0 +1,229 @@
+"""What passes between a detector and the rest: training windows, settings, fitted models, rows, scores.
+
+Plain arrays and Arrow columns; no detector's own numbers have a meaning here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from batch_scoring.core.errors import InputError
+from batch_scoring.tables.arrow_arrays import to_numpy
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+
+_DEFAULT_RATE = 0.001
+
+
+@dataclass(frozen=True)
+class FitParameters:
+    """How the models are fitted.
+
+    Attributes
+    ----------
+    nu : float
+        Share of the training windows that may lie outside, in (0, 1]; scikit-learn's.
+    gamma : "scale", "auto" or float
+        Width of the RBF; scikit-learn's.
+    tol : float
+        Tolerance of the solver; scikit-learn's.
+    detector : str
+        A name in ``DETECTORS``; each detector checks the settings that it cannot fit with.
+    threshold : "calibrated" or "native"
+        Native is the plain one-class SVM: an anomaly has a score below 0.
+    false_alarm_rate : float or None
+        Share of normal windows that a calibrated threshold may flag, in [0, 1); None is one in a thousand.
+    calibration_blocks : int
+        The training range is cut into this many blocks of time, at least 2.
+    calibrate_on : "every_block" or "newest_block"
+        Score every block by a model of the others, or only the newest one.
+    min_windows : int
+        Devices with fewer training windows get no model; at least 2.
+    max_train_windows : int
+        Longer series are thinned evenly in time: the solver is quadratic.
+    """
+
+    nu: float = 0.1
+    gamma: Any = "scale"
+    tol: float = 1e-3
+    detector: str = "combined"
+    threshold: Literal["calibrated", "native"] = "calibrated"
+    false_alarm_rate: float | None = None
+    calibration_blocks: int = 5
+    calibrate_on: Literal["every_block", "newest_block"] = "every_block"
+    min_windows: int = 30
+    max_train_windows: int = 2000
+
+    def __post_init__(self) -> None:
+        self.require(
+            {
+                "nu": (0 < self.nu <= 1, "in (0, 1]"),
+                "tol": (self.tol > 0, "positive"),
+                "false_alarm_rate": (0 <= self.rate < 1, "in [0, 1)"),
+                "calibration_blocks": (self.calibration_blocks >= 2, "at least 2"),
+                "min_windows": (self.min_windows >= 2, "at least 2"),
+                "max_train_windows": (self.max_train_windows >= self.min_windows, "at least min_windows"),
+                "gamma": (
+                    self.gamma in ("scale", "auto") or (_is_number(self.gamma) and self.gamma > 0),
+                    "'scale', 'auto' or a positive number",
+                ),
+            }
+        )
+
+    def require(self, checks: Mapping[str, tuple[bool, str]]) -> None:
+        """Raise unless each of these settings holds.
+
+        Parameters
+        ----------
+        checks : mapping of str to (bool, str)
+            By name of the setting: whether it holds, and what is expected of it.
+
+        Raises
+        ------
+        InputError
+            Naming the first one that does not hold.
+        """
+        for name, (holds, expected) in checks.items():
+            if not holds:
+                raise InputError(f"train.fit.{name} is {getattr(self, name)!r}; it must be {expected}")
+
+    @property
+    def rate(self) -> float:
+        """The share of normal windows that may be flagged."""
+        return _DEFAULT_RATE if self.false_alarm_rate is None else self.false_alarm_rate
+
+
+@dataclass(frozen=True)
+class Series:
+    """The training windows of one device.
+
+    Attributes
+    ----------
+    X : array of shape (n, d), float64
+        Finite features, in the order of time.
+    start_us : array of shape (n,), int64
+        When the windows start, in microseconds since the epoch.
+    window_us : int
+        Their length.
+    features : tuple of str
+        The names of the columns of X.
+    """
+
+    X: Float
+    start_us: Int
+    window_us: int
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """One device's model, as it becomes a row of the fleet model's table.
+
+    Attributes
+    ----------
+    columns : mapping of str to float, str or array of float64
+        The columns of the detector's schema that are not in ``MODEL_KEYS``; arrays of any shape become
+        lists, row by row.
+    threshold : float
+        A window is an anomaly when ``score < threshold``.
+    train_flag_rate : float
+        The share of the training windows that are flagged, 0 to 1.
+    notes : tuple of str
+        What a person should know of this fit; written into the status table.
+    is_constant : bool
+        Whether the series never changed in training: the status is ``constant``.
+    """
+
+    columns: Mapping[str, float | str | Float]
+    threshold: float
+    train_flag_rate: float
+    notes: tuple[str, ...] = ()
+    is_constant: bool = False
+
+
+@dataclass(frozen=True)
+class ModelRows:
+    """The models of m devices, as a detector scores with them.
+
+    Attributes
+    ----------
+    table : pyarrow.Table
+        The detector's schema, one row a device.
+    features : tuple of str
+        The d features, in the order of the columns of every model's arrays.
+    window_us : int
+        Length of the windows.
+    """
+
+    table: pa.Table
+    features: tuple[str, ...]
+    window_us: int
+
+    def numbers(self, name: str) -> Any:
+        """A column of numbers, shape (m,)."""
+        return to_numpy(self.table[name])
+
+    def values(self, name: str) -> Float:
+        """The lists of a column end to end, float64."""
+        # flatten() honours the offsets of a sliced array, .values would not.
+        return to_numpy(self._array(name).flatten())
+
+    def offsets(self, name: str) -> Int:
+        """Where the list of each model begins in :meth:`values`, and where the last one ends, (m + 1,)."""
+        offsets = to_numpy(self._array(name).offsets).astype(np.int64)
+        return offsets - offsets[0] if offsets.size else np.zeros(1, np.int64)
+
+    def _array(self, name: str) -> pa.Array:
+        column = self.table[name]
+        return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of n windows over d features; see :func:`batch_scoring.detection.score.score_fleet`.
+
+    Attributes
+    ----------
+    score, threshold, severity : array of shape (n,), float64
+        The lower the score, the more abnormal; an anomaly is below its threshold. Severity is 0 at the
+        threshold and grows with the distance from it.
+    top : array of shape (n,), int32 or int64
+        The position of the most unusual feature.
+    contributions : array of shape (n_anomalies, d), float64, or None
+        Of each anomaly, in the order of the windows, the score that each feature alone would have made,
+        in decades; None from a detector that cannot say.
+    """
+
+    score: Float
+    threshold: Float
+    severity: Float
+    top: NDArray[np.int32] | Int
+    contributions: Float | None = None
+
+
+def row_offsets(known: Int, n_models: int) -> Int:
+    """Where the windows of each model begin, and where those of the last one end, shape (n_models + 1,).
+
+    Parameters
+    ----------
+    known : array of shape (n,), int64
+        The model of each window, in the order of the models.
+    n_models : int
+
+    Examples
+    --------
+    >>> row_offsets(np.array([0, 0, 2]), 3).tolist()
+    [0, 2, 2, 3]
+    """
+    return np.concatenate([[0], np.cumsum(np.bincount(known, minlength=n_models))])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
