@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import json
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from batch_scoring.storage import open_folder
 
@@ -93,6 +102,85 @@ class Workspace:
             for path in sorted(Path(self.folder, name).rglob("*"))
             if path.is_file()
         }
+
+    def copy_to(self, folder: Path) -> Workspace:
+        """Copy a workspace of local files, such that runs of the copy leave this one alone."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        database = folder / "06_models/mlflow/mlflow.db"
+        if database.exists():
+            with closing(sqlite3.connect(database)) as connection, connection:
+                for table, column in _ARTIFACT_PLACES:
+                    update = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"
+                    connection.execute(update, (f"{self.folder}/", f"{folder}/"))
+        return replace(self, folder=folder)
+
+
+# Where an MLflow database holds absolute paths.
+_ARTIFACT_PLACES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+
+
+class Made(NamedTuple):
+    """A finished workspace. Copy it to change it.
+
+    Attributes
+    ----------
+    workspace : Workspace
+    seconds : float
+        Duration of the run that made it.
+    output : str
+        What that run printed.
+    """
+
+    workspace: Workspace
+    seconds: float
+    output: str
+
+
+_PIPELINES = {"windows": "simulate,ingest,aggregate", "trained": "train", "whole": ""}
+
+
+@pytest.fixture(scope="session")
+def small_fleet(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Made]:
+    """Workspaces of the small fleet by how far they got: ``windows``, ``trained`` or ``whole``.
+
+    Each is made once a session, by the first worker that needs it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "small_fleet"
+    shared.mkdir(exist_ok=True)
+
+    def get(stage: str) -> Made:
+        workspace, log = Workspace(shared / stage), shared / f"{stage}.json"
+        with (shared / f"{stage}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not log.exists():
+                shutil.rmtree(workspace.folder, ignore_errors=True)
+                if stage == "trained":
+                    get("windows").workspace.copy_to(workspace.folder)
+                began = time.monotonic()
+                output = workspace.run(_PIPELINES[stage])
+                log.write_text(json.dumps({"seconds": time.monotonic() - began, "output": output}))
+        return Made(workspace, **json.loads(log.read_text()))
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def trained(small_fleet: Callable[[str], Made]) -> Workspace:
+    """The small fleet with models and nothing scored. Not to be changed."""
+    return small_fleet("trained").workspace
+
+
+@pytest.fixture(scope="session")
+def whole(small_fleet: Callable[[str], Made]) -> Workspace:
+    """The small fleet after one ``kedro run``. Not to be changed."""
+    return small_fleet("whole").workspace
 
 
 class BlobWorkspace(Workspace):
