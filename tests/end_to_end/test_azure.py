@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,12 +18,13 @@ from tests.emulators.azurite import ACCOUNT
 from tests.emulators.faulty_proxy import Fault
 from tests.end_to_end.workspaces import DATA, PROJECT, BlobWorkspace
 
-pytestmark = [pytest.mark.slow, pytest.mark.azurite, pytest.mark.xdist_group("azurite_runs")]
+pytestmark = [pytest.mark.slow, pytest.mark.azurite]
 
 
 @pytest.fixture
-def workspace(container, monkeypatch, tmp_path):
+def workspace(container, new_database, monkeypatch, tmp_path):
     (tmp_path / "mlflow").mkdir()
+    shutil.copy(new_database, tmp_path / "mlflow/mlflow.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow/mlflow.db")
     return BlobWorkspace(f"abfs://{container}/live")
 
@@ -124,8 +126,6 @@ def test_no_secret_appears_in_any_log_at_debug_level(
 
 def conf_with(folder: Path, values) -> Path:
     """A copy of the project's configuration with credentials."""
-    import shutil
-
     import yaml
 
     shutil.copytree(PROJECT / "conf", folder)
@@ -136,7 +136,7 @@ def conf_with(folder: Path, values) -> Path:
 def test_a_job_that_scores_local_files_imports_neither_azure_nor_fsspec():
     program = (
         "import sys; from kedro.io import DataCatalog;"
-        "from batch_scoring.datasets import arrow_parquet, fleet_models, partitions, raw_readings;"
+        "from batch_scoring.datasets import parquet, fleet_models, partitions, raw_readings;"
         "fleet_models.FleetModels('/nowhere').load();"
         "partitions.ArrowPartitions('/nowhere').load();"
         "print([name for name in ('azure', 'fsspec', 'adlfs') if name in sys.modules])"

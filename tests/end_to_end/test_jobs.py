@@ -13,7 +13,7 @@ from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.specs import State
 from tests.end_to_end.workspaces import PROJECT, SMALL_FLEET, Workspace
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("jobs")]
+pytestmark = pytest.mark.slow
 
 AT = "2026-01-07T00:00Z"
 SCORED = ("07_model_output/predictions", "07_model_output/status")

@@ -1,6 +1,7 @@
 """A live fleet: events through a hub to readings, with every process killed at random moments."""
 
 import json
+import shutil
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -100,9 +101,10 @@ def test_a_run_without_a_hub_says_what_to_set(live, monkeypatch):
 
 
 @pytest.fixture
-def blobs(event_hubs, container, tmp_path, monkeypatch):
+def blobs(event_hubs, container, new_database, tmp_path, monkeypatch):
     """A workspace in a container that receives from the stand-in, whole runs of which are possible."""
     (tmp_path / "mlflow").mkdir()
+    shutil.copy(new_database, tmp_path / "mlflow/mlflow.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow/mlflow.db")
     monkeypatch.setenv("EVENT_HUB_CONNECTION_STRING", event_hubs.connection_string())
     return BlobWorkspace(f"abfs://{container}/live")

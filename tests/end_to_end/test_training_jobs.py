@@ -8,7 +8,7 @@ import pytest
 from batch_scoring.jobs.records import Records
 from batch_scoring.registry.published import list_published, read_manifest
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("jobs")]
+pytestmark = pytest.mark.slow
 
 TRAIN = "train.fit.max_train_windows=200"
 AT, LATER = "2026-02-01T00:00Z", "2026-02-08T00:00Z"

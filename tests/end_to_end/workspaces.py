@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -11,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from batch_scoring.storage import open_folder
+from tests.end_to_end.warm_kedro import warm_kedro
+from tests.made_once import made_once
 
 PROJECT = Path(__file__).parents[2]
 
@@ -69,24 +70,17 @@ class Workspace:
 
     def run(self, pipelines: str = "", params: str = "", expect: int = 0) -> str:
         """Run ``kedro run`` to its end; what it printed."""
-        process = self.start(pipelines, params)
-        output, _ = process.communicate(timeout=300)
-        assert process.returncode == expect, output
-        return output
+        return self._kedro(self.command(pipelines, params)[3:], expect)
 
     def kedro(self, *arguments: str, expect: int = 0) -> str:
         """Run another kedro command; what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "kedro", *arguments],
-            cwd=PROJECT,
-            env=os.environ | {"DO_NOT_TRACK": "1"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == expect, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        return self._kedro(arguments, expect)
+
+    @staticmethod
+    def _kedro(arguments: Sequence[str], expect: int) -> str:
+        code, output = warm_kedro().run(arguments)
+        assert code == expect, output
+        return output
 
     def table(self, name: str) -> pa.Table:
         """All rows of a table such as ``07_model_output/predictions``."""
@@ -146,27 +140,27 @@ _PIPELINES = {"windows": "simulate,ingest,aggregate", "trained": "train", "whole
 
 
 @pytest.fixture(scope="session")
-def small_fleet(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Made]:
+def small_fleet(tmp_path_factory: pytest.TempPathFactory, new_database: Path) -> Callable[[str], Made]:
     """Workspaces of the small fleet by how far they got: ``windows``, ``trained`` or ``whole``.
 
-    Each is made once a session, by the first worker that needs it.
+    The first two have an MLflow database from the beginning; a whole run creates its own.
     """
-    base = tmp_path_factory.getbasetemp()
-    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "small_fleet"
-    shared.mkdir(exist_ok=True)
+
+    def make(folder: Path) -> None:
+        stage, workspace = folder.name, Workspace(folder / "data")
+        if stage == "windows":
+            (workspace.folder / "06_models/mlflow").mkdir(parents=True)
+            shutil.copy(new_database, workspace.folder / "06_models/mlflow/mlflow.db")
+        if stage == "trained":
+            get("windows").workspace.copy_to(workspace.folder)
+        began = time.monotonic()
+        output = workspace.run(_PIPELINES[stage])
+        log = {"seconds": time.monotonic() - began, "output": output}
+        (folder / "log.json").write_text(json.dumps(log))
 
     def get(stage: str) -> Made:
-        workspace, log = Workspace(shared / stage), shared / f"{stage}.json"
-        with (shared / f"{stage}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not log.exists():
-                shutil.rmtree(workspace.folder, ignore_errors=True)
-                if stage == "trained":
-                    get("windows").workspace.copy_to(workspace.folder)
-                began = time.monotonic()
-                output = workspace.run(_PIPELINES[stage])
-                log.write_text(json.dumps({"seconds": time.monotonic() - began, "output": output}))
-        return Made(workspace, **json.loads(log.read_text()))
+        folder = made_once(tmp_path_factory, stage, make)
+        return Made(Workspace(folder / "data"), **json.loads((folder / "log.json").read_text()))
 
     return get
 
