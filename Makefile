@@ -12,9 +12,15 @@ PARAMS := data=$(DATA)$(if $(READINGS),$(comma)readings=$(READINGS))$(if $(EXTRA
 export DO_NOT_TRACK := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
+# Tests start hundreds of processes: each would compile the sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Installs packages of Debian where it may, one call at a time.
+apt = { [ "$$(id -u)" = 0 ] && flock $(or $(TMPDIR),/tmp)/batch_scoring.apt sh -c "apt-get update -qq && \
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1) >/dev/null"; }
 
 .DEFAULT_GOAL := help
-.PHONY: help run viz mlflow services rehearse test test-quick lint bench lock clean
+.PHONY: help run viz mlflow services rehearse test test-quick test-long lint bench lock clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,11 +43,23 @@ services: $(VENV)/.dev .azurite/.ready  ## an event hub and Blob Storage on this
 rehearse: $(VENV)/.dev system-packages .azurite/.ready .containers/.ready  ## the deployed system on this machine: image, template, workflow, containers, three hours
 	@$(BIN)/python -m tests.rehearsal
 
-test: $(VENV)/.dev system-packages .azurite/.ready .oav/.ready .containers/.ready .checkov/.ready  ## set up, then run every test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+# More workers than cores: many tests wait for servers and processes.
+WORKERS ?= $(shell echo $$((2 * $$(nproc))))
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+test:  ## set up, then run every test, ten minutes
+	@$(MAKE) --no-print-directory -j 3 test-setup
+	$(PYTEST)
+
+test-long:  ## the same with fifty trials of each race and kill, and more random examples
+	@$(MAKE) --no-print-directory -j 3 test-setup
+	$(PYTEST) --trials 50 --hypothesis-profile=long
+
+.PHONY: test-setup
+test-setup: $(VENV)/.dev system-packages .azurite/.ready .oav/.ready .containers/.ready .checkov/.ready
 
 test-quick: $(VENV)/.dev  ## the quick tests only, under a minute
-	$(BIN)/python -m pytest -n 2 -m "not slow and not browser and not containers and not azurite"
+	$(BIN)/python -m pytest -n auto -m "not slow and not browser and not containers and not azurite"
 
 lint: $(VENV)/.dev  ## style, types and import contracts
 	$(BIN)/ruff check .
@@ -50,8 +68,7 @@ lint: $(VENV)/.dev  ## style, types and import contracts
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.bench  ## the benchmarks' short form, ten minutes; results are ratios measured side by side
-	@command -v java >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless >/dev/null; } || \
+	@command -v java >/dev/null || $(call apt,openjdk-17-jre-headless) || \
 	  echo "no Java and no right to install it: Spark will not take part"
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/kernel.py
@@ -72,8 +89,7 @@ clean:  ## remove the environment and everything computed, ./data too
 
 .PHONY: system-packages
 system-packages:
-	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
+	@command -v chromium >/dev/null || $(call apt,chromium fonts-dejavu-core) || \
 	  echo "no chromium and no right to install it: browser tests will be skipped"
 
 # The emulator of Blob Storage, and what checks clients and stand-ins with Azure's published descriptions, where
@@ -81,8 +97,7 @@ system-packages:
 # package below them need not run on Debian's Node.js. A newer lock: change package.json, and in that folder
 #   npm install --package-lock-only --omit-lockfile-registry-resolved
 .azurite/.ready .oav/.ready: .%/.ready: tests/emulators/npm/%/package.json tests/emulators/npm/%/package-lock.json
-	@command -v npm >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; } || \
+	@command -v npm >/dev/null || $(call apt,nodejs npm) || \
 	  echo "no Node.js and no right to install it: tests with $* will be skipped"
 	@mkdir -p .$*
 	@cp $^ .$*/
@@ -95,8 +110,7 @@ CONTAINER_PROGRAMS := podman runc docker-registry mmdebstrap ip
 CONTAINER_PACKAGES := podman runc docker-registry mmdebstrap iproute2
 .containers/.ready: Makefile
 	@command -v $(CONTAINER_PROGRAMS) >/dev/null && [ "$$(command -v $(CONTAINER_PROGRAMS) | wc -l)" = 5 ] || \
-	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(CONTAINER_PACKAGES) >/dev/null; } || \
+	  $(call apt,$(CONTAINER_PACKAGES)) || \
 	  echo "no podman and no right to install it: tests of containers will be skipped"
 	@mkdir -p .containers
 	@! command -v mmdebstrap >/dev/null || [ -s .containers/base.tar ] || [ "$$(id -u)" != 0 ] || { \
@@ -116,8 +130,7 @@ CONTAINER_PACKAGES := podman runc docker-registry mmdebstrap iproute2
 
 # One stamp a set of extras, so that a changed lock or pyproject installs again.
 $(VENV)/.run $(VENV)/.dev $(VENV)/.bench: pyproject.toml requirements.lock $(wildcard src/batch_scoring/detection/kernel/*.[ch])
-	@command -v cc >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null; } || \
+	@command -v cc >/dev/null || $(call apt,gcc libc6-dev) || \
 	  echo "no C compiler and no right to install one: NumPy will score, several times slower"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=…")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \

@@ -5,11 +5,33 @@ from hypothesis import HealthCheck, settings
 
 from tests.blob_storage import azurite, container, proxy  # noqa: F401
 from tests.emulators.event_hubs.process import event_hubs  # noqa: F401
+from tests.end_to_end.workspaces import small_fleet, trained, whole  # noqa: F401
 from tests.mlflow_stores import new_database, no_tracking_uri, open_dataset, store  # noqa: F401
 
-# Machines are noisy: an example may be slow without anything being wrong.
-settings.register_profile("batch_scoring", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("batch_scoring")
+# `pytest --hypothesis-profile=long` tries more. Machines are noisy: an example may be slow without anything
+# being wrong.
+for profile, examples in (("ci", 25), ("long", 200)):
+    settings.register_profile(
+        profile, max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+settings.load_profile("ci")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that says how often races and random kills are tried."""
+    parser.addoption("--trials", type=int, default=2, help="repetitions of races and kills (default 2)")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Repeat a test that has an argument ``trial`` as often as ``--trials`` says."""
+    if "trial" in metafunc.fixturenames:
+        metafunc.parametrize("trial", range(metafunc.config.getoption("trials")))
+
+
+@pytest.fixture(scope="session")
+def trials(request: pytest.FixtureRequest) -> int:
+    """Return how often a test repeats a race, a kill or a fault."""
+    return request.config.getoption("trials")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

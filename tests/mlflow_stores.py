@@ -10,14 +10,17 @@ import pytest
 
 from batch_scoring.datasets.fleet_models import TrackedFleetModels
 from batch_scoring.registry.tracking import Store, connect
+from tests.made_once import made_once
 
 
 @pytest.fixture(scope="session")
 def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow database with its tables and nothing else in it."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    connect(f"sqlite:///{folder}/template.db", str(folder / "artifacts"), "Default")
-    return folder / "template.db"
+
+    def make(folder: Path) -> None:
+        connect(f"sqlite:///{folder}/template.db", str(folder / "artifacts"), "Default")
+
+    return made_once(tmp_path_factory, "mlflow", make) / "template.db"
 
 
 @pytest.fixture

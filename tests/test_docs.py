@@ -1,6 +1,7 @@
 """The documentation keeps to the code: links, parameters, columns and commands are those there are."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -189,8 +190,14 @@ def exists(command):
     return is_kedro_command(names)
 
 
+@cache
+def kedro():
+    """The commands of the project; to find them takes a second."""
+    return KedroCLI(PROJECT)
+
+
 def is_kedro_command(names):
-    group = KedroCLI(PROJECT)
+    group = kedro()
     for name in names:
         if not hasattr(group, "get_command"):
             return True  # an argument, such as a sensor

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import textwrap
 
@@ -14,7 +13,7 @@ from packaging.requirements import Requirement
 from batch_scoring import __version__
 from tests.containers.layers import files_of
 from tests.emulators.containers import BASE, HARDENED, PROJECT, build_options
-from tests.end_to_end.workspaces import SMALL_FLEET, Workspace
+from tests.end_to_end.workspaces import SMALL_FLEET
 from tests.secret_scan import secrets_in
 
 pytestmark = [pytest.mark.containers, pytest.mark.slow, pytest.mark.xdist_group("containers")]
@@ -65,10 +64,8 @@ def in_python(run):
     return run_code
 
 
-def test_it_scores_to_the_bytes_that_a_run_outside_makes(run, tmp_path):
-    outside = Workspace(tmp_path / "outside")
-    outside.run("simulate,ingest,aggregate,train")
-    inside = Workspace(shutil.copytree(tmp_path / "outside", tmp_path / "inside"))
+def test_it_scores_to_the_bytes_that_a_run_outside_makes(run, trained, tmp_path):
+    outside, inside = (trained.copy_to(tmp_path / name) for name in ("outside", "inside"))
     subprocess.run(["chown", "-R", "10001:10001", str(inside.folder)], check=True)
     outside.run("score")
     arguments = ["--pipelines=score", f"--params=data=/data,{SMALL_FLEET}"]

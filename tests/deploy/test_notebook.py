@@ -10,14 +10,14 @@ import yaml
 from tests.emulators.arm import Arm, ArmServer
 from tests.emulators.arm.service import SUBSCRIPTION
 from tests.emulators.identity import IdentityServer
-from tests.end_to_end.workspaces import PROJECT, Workspace
+from tests.end_to_end.workspaces import PROJECT
 
 NOTEBOOK = PROJECT / "notebooks/create_resources.ipynb"
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("notebook")
-def test_as_it_stands_it_shows_everything_and_changes_nothing(tmp_path):
+def test_as_it_stands_it_shows_everything_and_changes_nothing(tmp_path, trained):
     import nbformat
     from nbclient import NotebookClient
 
@@ -25,7 +25,7 @@ def test_as_it_stands_it_shows_everything_and_changes_nothing(tmp_path):
     for name in ("conf", "src"):
         shutil.copytree(PROJECT / name, project / name)
     shutil.copy(PROJECT / "pyproject.toml", project)
-    Workspace(project / "data").run("simulate,ingest,aggregate,train")
+    trained.copy_to(project / "data")
     with ArmServer(Arm(), tmp_path / "arm") as server, IdentityServer() as machine:
         settings = {
             "name": "plant7",

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.core.errors import InputError
@@ -54,7 +54,6 @@ def test_a_sensor_without_any_model_has_a_status_all_the_same():
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=20, deadline=None)
 def test_the_order_of_windows_is_kept_and_changes_no_score(seed):
     rng = np.random.default_rng(seed)
     names = [f"d{i}" for i in range(5)]

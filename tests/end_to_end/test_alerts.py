@@ -15,13 +15,18 @@ NATIVE = "train.fit.threshold=native,train.fit.detector=one_class_svm"
 FLEET = f"{SMALL_FLEET.replace('2026-02-01', '2026-01-07')},{NATIVE}"
 
 
-def test_every_incident_of_the_last_day_arrives_though_the_receiver_dies(tmp_path, receiver):  # noqa: F811
+def test_every_incident_of_the_last_day_arrives_though_the_receiver_dies(
+    tmp_path,
+    small_fleet,
+    receiver,  # noqa: F811
+):
     hook = f"{{type: webhook, url: {receiver.url}, attempts: 1}}"
     lines = tmp_path / "lines.jsonl"
     sinks = f"incidents.notify.sinks=[{hook}, {{type: file, path: {lines}}}, {{type: log}}]"
+    small_fleet("windows").workspace.copy_to(tmp_path / "data")
     workspace = Workspace(tmp_path / "data", f"{FLEET},{sinks}")
     receiver.start(die_after=5)
-    output = workspace.run("simulate,ingest,aggregate,train,score,incidents")
+    output = workspace.run("train,score,incidents")
     assert len(receiver.events()) == 5
     assert "did not reach sink 'webhook', and will be sent again by the next run" in output
     before = workspace.files("07_model_output/incidents", "07_model_output/device_incidents.parquet")

@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,35 +16,28 @@ import pytest
 from batch_scoring.storage import open_folder
 from tests.emulators.azurite import ACCOUNT
 from tests.emulators.faulty_proxy import Fault
-from tests.end_to_end.workspaces import DATA, PROJECT, BlobWorkspace, Workspace
+from tests.end_to_end.workspaces import DATA, PROJECT, BlobWorkspace
 
-pytestmark = [pytest.mark.slow, pytest.mark.azurite, pytest.mark.xdist_group("azurite_runs")]
-
-
-@pytest.fixture(scope="module")
-def local(tmp_path_factory):
-    """The same run from local files."""
-    workspace = Workspace(tmp_path_factory.mktemp("local"))
-    workspace.run()
-    return workspace
+pytestmark = [pytest.mark.slow, pytest.mark.azurite]
 
 
 @pytest.fixture
-def workspace(container, monkeypatch, tmp_path):
+def workspace(container, new_database, monkeypatch, tmp_path):
     (tmp_path / "mlflow").mkdir()
+    shutil.copy(new_database, tmp_path / "mlflow/mlflow.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow/mlflow.db")
     return BlobWorkspace(f"abfs://{container}/live")
 
 
-def test_blobs_hold_the_same_as_local_files_byte_for_byte(local, workspace, tmp_path):
+def test_blobs_hold_the_same_as_local_files_byte_for_byte(whole, workspace, tmp_path):
     output = workspace.run()
-    assert workspace.files(*DATA) == local.files(*DATA)
+    assert workspace.files(*DATA) == whole.files(*DATA)
     order = [("sensor", "ascending"), ("device", "ascending"), ("window_start", "ascending")]
-    ours, theirs = (one.table("07_model_output/predictions").sort_by(order) for one in (workspace, local))
+    ours, theirs = (one.table("07_model_output/predictions").sort_by(order) for one in (workspace, whole))
     assert ours.equals(theirs)
     assert ours.num_rows > 4000
     report = open_folder(f"{workspace.folder}/08_reporting")
-    assert len(report.entries()) == len(list((local.folder / "08_reporting").iterdir()))
+    assert len(report.entries()) == len(list((whole.folder / "08_reporting").iterdir()))
     assert str(workspace.folder) in output
     copy = tmp_path / "copy/report.html"
     workspace.kedro("report", "--env", "azure", "--data", workspace.folder, "--to", str(copy))
@@ -55,18 +49,17 @@ def test_blobs_hold_the_same_as_local_files_byte_for_byte(local, workspace, tmp_
     assert workspace.files(*DATA, "06_models/published") == before
 
 
-@pytest.mark.parametrize("trial", range(3))
-def test_a_run_killed_at_any_moment_and_repeated_ends_in_the_same_blobs(local, workspace, trial):
+def test_a_run_killed_at_any_moment_and_repeated_ends_in_the_same_blobs(whole, workspace, trial, trials):
     process = workspace.start()
-    time.sleep(2 + 8 * (trial + random.random()) / 3)
+    time.sleep(2 + 8 * (trial + random.random()) / trials)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     workspace.run()
-    assert workspace.files(*DATA) == local.files(*DATA)
+    assert workspace.files(*DATA) == whole.files(*DATA)
 
 
 def test_a_run_in_trouble_ends_with_one_line_and_a_later_run_picks_up(
-    local, workspace, proxy, azurite, monkeypatch
+    whole, workspace, proxy, azurite, monkeypatch
 ):
     # The storage fills up when the first windows are written.
     proxy.faults.append(Fault(507, 10_000, lambda method, path: method == "PUT" and "03_primary" in path))
@@ -76,7 +69,7 @@ def test_a_run_in_trouble_ends_with_one_line_and_a_later_run_picks_up(
     assert "Traceback" not in output
     proxy.faults.clear()
     workspace.run()
-    assert workspace.files(*DATA) == local.files(*DATA)
+    assert workspace.files(*DATA) == whole.files(*DATA)
 
 
 def test_scoring_needs_no_tracking_server_and_refuses_to_train_without_one(workspace, monkeypatch):
@@ -133,8 +126,6 @@ def test_no_secret_appears_in_any_log_at_debug_level(
 
 def conf_with(folder: Path, values) -> Path:
     """A copy of the project's configuration with credentials."""
-    import shutil
-
     import yaml
 
     shutil.copytree(PROJECT / "conf", folder)

@@ -1,7 +1,6 @@
 """The same hour as jobs and as one run: the same predictions, however it is cut and whoever is killed."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,24 +13,16 @@ from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.specs import State
 from tests.end_to_end.workspaces import PROJECT, SMALL_FLEET, Workspace
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("jobs")]
+pytestmark = pytest.mark.slow
 
 AT = "2026-01-07T00:00Z"
 SCORED = ("07_model_output/predictions", "07_model_output/status")
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A fleet with models and nothing scored."""
-    workspace = Workspace(tmp_path_factory.mktemp("trained"))
-    workspace.run("simulate,ingest,aggregate,train")
-    return workspace
-
-
-@pytest.fixture(scope="module")
 def scored(trained, tmp_path_factory):
     """What one run scores."""
-    workspace = copy_of(trained, tmp_path_factory.mktemp("scored") / "data")
+    workspace = trained.copy_to(tmp_path_factory.mktemp("scored") / "data")
     workspace.run("score", f"at={AT}")
     assert workspace.table(SCORED[0]).num_rows > 1000
     return workspace
@@ -40,12 +31,7 @@ def scored(trained, tmp_path_factory):
 @pytest.fixture
 def workspace(trained, tmp_path, monkeypatch):
     monkeypatch.setenv("BATCH_SCORING_CACHE", str(tmp_path / "cache"))
-    return copy_of(trained, tmp_path / "data")
-
-
-def copy_of(workspace, folder):
-    shutil.copytree(workspace.folder, folder)
-    return Workspace(folder)
+    return trained.copy_to(tmp_path / "data")
 
 
 def submit(workspace, params="", at=AT):

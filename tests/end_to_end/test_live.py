@@ -1,6 +1,7 @@
 """A live fleet: events through a hub to readings, with every process killed at random moments."""
 
 import json
+import shutil
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -47,13 +48,11 @@ def predictions(workspace):
     return workspace.table("07_model_output/predictions").sort_by(order).combine_chunks()
 
 
-def test_what_a_fleet_publishes_becomes_the_readings_of_its_files(event_hubs, live, tmp_path):
+def test_what_a_fleet_publishes_becomes_the_readings_of_its_files(event_hubs, live, whole):
     faults = "publish.duplicate_share=0.02,publish.disorder_share=0.05,publish.readings_per_event=7"
     live.run("publish", f"{SMALL_FLEET},{faults}")
     live.run("receive,ingest", SMALL_FLEET)
-    files = Workspace(tmp_path / "files", SMALL_FLEET)
-    files.run("simulate,ingest")
-    folders = [workspace.folder / "02_intermediate/readings" for workspace in (live, files)]
+    folders = [workspace.folder / "02_intermediate/readings" for workspace in (live, whole)]
     tables = [pq.read_table(folder) for folder in folders]
     assert tables[0].num_rows > 10_000
     assert tables[0].equals(tables[1])
@@ -102,22 +101,21 @@ def test_a_run_without_a_hub_says_what_to_set(live, monkeypatch):
 
 
 @pytest.fixture
-def blobs(event_hubs, container, tmp_path, monkeypatch):
+def blobs(event_hubs, container, new_database, tmp_path, monkeypatch):
     """A workspace in a container that receives from the stand-in, whole runs of which are possible."""
     (tmp_path / "mlflow").mkdir()
+    shutil.copy(new_database, tmp_path / "mlflow/mlflow.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow/mlflow.db")
     monkeypatch.setenv("EVENT_HUB_CONNECTION_STRING", event_hubs.connection_string())
     return BlobWorkspace(f"abfs://{container}/live")
 
 
 @pytest.mark.azurite
-def test_predictions_of_what_a_fleet_publishes_are_those_of_its_files_value_for_value(blobs, tmp_path):
+def test_predictions_of_what_a_fleet_publishes_are_those_of_its_files_value_for_value(blobs, whole):
     faults = "publish.duplicate_share=0.02,publish.disorder_share=0.05"
     blobs.run("publish", faults)
     blobs.run("receive,ingest,aggregate,train,score")
-    files = Workspace(tmp_path / "files")
-    files.run("simulate,ingest,aggregate,train,score")
-    ours, theirs = predictions(blobs), predictions(files)
+    ours, theirs = predictions(blobs), predictions(whole)
     assert ours.num_rows > 4000
     assert ours.schema.names == PREDICTIONS.names
     assert ours.equals(theirs)

@@ -13,7 +13,7 @@ from tests.emulators.event_hubs.__main__ import KEY_NAME
 from tests.emulators.event_hubs.process import KEY
 from tests.end_to_end.workspaces import PROJECT, SMALL_FLEET, BlobWorkspace
 
-pytestmark = [pytest.mark.slow, pytest.mark.azurite, pytest.mark.xdist_group("azurite_runs")]
+pytestmark = [pytest.mark.slow, pytest.mark.azurite]
 
 WRONG_KEY = "bm90IHRoZSBrZXkgb2YgdGhpcyBodWI="
 DEBUG_LOGGING = {
@@ -37,7 +37,7 @@ def project(tmp_path, monkeypatch):
     shutil.copytree(PROJECT / "conf", source)
     catalog = source / "base/catalog.yml"
     for dataset in ("EventHub", "PublishedEvents"):
-        entry = f"type: batch_scoring.event_hub.{dataset}\n"
+        entry = f"type: batch_scoring.datasets.event_hub.{dataset}\n"
         options = "  client_options: {logging_enable: true}\n"
         text = catalog.read_text()
         assert entry in text

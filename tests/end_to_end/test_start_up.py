@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.end_to_end.workspaces import PROJECT, Workspace
+from tests.end_to_end.workspaces import PROJECT
 
 HEAVY = ["sklearn", "mlflow", "pandas", "duckdb", "scipy", "plotly", "matplotlib", "azure"]
 
@@ -28,9 +28,8 @@ json.dump(found, open({out!r}, "w"))
 
 
 @pytest.mark.slow
-def test_scoring_loads_neither_scikit_learn_nor_mlflow_nor_pandas_and_does_not_search(tmp_path):
-    workspace = Workspace(tmp_path / "data")
-    workspace.run("simulate,ingest,aggregate,train")
+def test_scoring_loads_neither_scikit_learn_nor_mlflow_nor_pandas_and_does_not_search(trained, tmp_path):
+    workspace = trained.copy_to(tmp_path / "data")
     out = tmp_path / "modules.json"
     program = SCORE.format(params=f"data={workspace.folder},{workspace.params}", heavy=HEAVY, out=str(out))
     done = subprocess.run(

@@ -44,22 +44,20 @@ def land(windows: pa.Table, folder: Path) -> None:
             pq.write_table(part, path / "0_1.parquet")
 
 
-def test_windows_of_the_job_give_the_predictions_of_ingested_readings(tmp_path: Path):
-    ingested = Workspace(tmp_path / "ingested")
-    ingested.run("simulate,ingest,aggregate,train,score")
+def test_windows_of_the_job_give_the_predictions_of_ingested_readings(tmp_path: Path, whole: Workspace):
     ranges = yaml.safe_load((PROJECT / "conf/base/parameters_ingest.yml").read_text())["ingest"]["ranges"]
-    events = sent(ingested.folder / "01_raw/readings")
+    events = sent(whole.folder / "01_raw/readings")
     streamed = Workspace(tmp_path / "streamed", SMALL_FLEET.split("simulate.sensors")[1].split("],")[1])
     land(Engine(WindowsQuery(ranges=ranges)).windows(events), streamed.folder / "01_raw/stream_windows")
 
     output = streamed.run("import_windows,train,score,report")
 
-    made, wanted = streamed.table("03_primary/windows"), ingested.table("03_primary/windows")
+    made, wanted = streamed.table("03_primary/windows"), whole.table("03_primary/windows")
     assert_same_windows(made, wanted, scale=float(np.nanmax(np.abs(wanted["max"].to_numpy()))))
     keys = ["sensor", "device", "window_start"]
     predictions = [
         one.table("07_model_output/predictions").sort_by([(k, "ascending") for k in keys])
-        for one in (streamed, ingested)
+        for one in (streamed, whole)
     ]
     for name in (*keys, "is_anomaly"):
         assert predictions[0][name].to_pylist() == predictions[1][name].to_pylist()

@@ -7,9 +7,8 @@ import pytest
 
 from batch_scoring.jobs.records import Records
 from batch_scoring.registry.published import list_published, read_manifest
-from tests.end_to_end.workspaces import Workspace
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("jobs")]
+pytestmark = pytest.mark.slow
 
 TRAIN = "train.fit.max_train_windows=200"
 AT, LATER = "2026-02-01T00:00Z", "2026-02-08T00:00Z"
@@ -21,23 +20,13 @@ LABELS = (
 RUN = "train-20260201t000000z"
 
 
-@pytest.fixture(scope="module")
-def windows(tmp_path_factory):
-    """A fleet with windows and no models."""
-    workspace = Workspace(tmp_path_factory.mktemp("windows"))
-    workspace.run("simulate,ingest,aggregate")
-    return workspace
-
-
 @pytest.fixture
-def workspaces(windows, tmp_path, monkeypatch):
+def workspaces(small_fleet, tmp_path, monkeypatch):
     """The same fleet twice: to train in one run, and as jobs."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("BATCH_SCORING_CACHE", str(tmp_path / "cache"))
-    both = [Workspace(tmp_path / name) for name in ("run", "jobs")]
-    for one in both:
-        shutil.copytree(windows.folder, one.folder)
-    return both
+    windows = small_fleet("windows").workspace
+    return [windows.copy_to(tmp_path / name) for name in ("run", "jobs")]
 
 
 def submit(workspace, at=AT, params=TRAIN, expect=0, pipeline="train"):

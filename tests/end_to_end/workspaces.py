@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from batch_scoring.storage import open_folder
+from tests.end_to_end.warm_kedro import warm_kedro
+from tests.made_once import made_once
 
 PROJECT = Path(__file__).parents[2]
 
@@ -60,24 +70,17 @@ class Workspace:
 
     def run(self, pipelines: str = "", params: str = "", expect: int = 0) -> str:
         """Run ``kedro run`` to its end; what it printed."""
-        process = self.start(pipelines, params)
-        output, _ = process.communicate(timeout=300)
-        assert process.returncode == expect, output
-        return output
+        return self._kedro(self.command(pipelines, params)[3:], expect)
 
     def kedro(self, *arguments: str, expect: int = 0) -> str:
         """Run another kedro command; what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "kedro", *arguments],
-            cwd=PROJECT,
-            env=os.environ | {"DO_NOT_TRACK": "1"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == expect, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        return self._kedro(arguments, expect)
+
+    @staticmethod
+    def _kedro(arguments: Sequence[str], expect: int) -> str:
+        code, output = warm_kedro().run(arguments)
+        assert code == expect, output
+        return output
 
     def table(self, name: str) -> pa.Table:
         """All rows of a table such as ``07_model_output/predictions``."""
@@ -93,6 +96,85 @@ class Workspace:
             for path in sorted(Path(self.folder, name).rglob("*"))
             if path.is_file()
         }
+
+    def copy_to(self, folder: Path) -> Workspace:
+        """Copy a workspace of local files, such that runs of the copy leave this one alone."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        database = folder / "06_models/mlflow/mlflow.db"
+        if database.exists():
+            with closing(sqlite3.connect(database)) as connection, connection:
+                for table, column in _ARTIFACT_PLACES:
+                    update = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"
+                    connection.execute(update, (f"{self.folder}/", f"{folder}/"))
+        return replace(self, folder=folder)
+
+
+# Where an MLflow database holds absolute paths.
+_ARTIFACT_PLACES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+
+
+class Made(NamedTuple):
+    """A finished workspace. Copy it to change it.
+
+    Attributes
+    ----------
+    workspace : Workspace
+    seconds : float
+        Duration of the run that made it.
+    output : str
+        What that run printed.
+    """
+
+    workspace: Workspace
+    seconds: float
+    output: str
+
+
+_PIPELINES = {"windows": "simulate,ingest,aggregate", "trained": "train", "whole": ""}
+
+
+@pytest.fixture(scope="session")
+def small_fleet(tmp_path_factory: pytest.TempPathFactory, new_database: Path) -> Callable[[str], Made]:
+    """Workspaces of the small fleet by how far they got: ``windows``, ``trained`` or ``whole``.
+
+    The first two have an MLflow database from the beginning; a whole run creates its own.
+    """
+
+    def make(folder: Path) -> None:
+        stage, workspace = folder.name, Workspace(folder / "data")
+        if stage == "windows":
+            (workspace.folder / "06_models/mlflow").mkdir(parents=True)
+            shutil.copy(new_database, workspace.folder / "06_models/mlflow/mlflow.db")
+        if stage == "trained":
+            get("windows").workspace.copy_to(workspace.folder)
+        began = time.monotonic()
+        output = workspace.run(_PIPELINES[stage])
+        log = {"seconds": time.monotonic() - began, "output": output}
+        (folder / "log.json").write_text(json.dumps(log))
+
+    def get(stage: str) -> Made:
+        folder = made_once(tmp_path_factory, stage, make)
+        return Made(Workspace(folder / "data"), **json.loads((folder / "log.json").read_text()))
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def trained(small_fleet: Callable[[str], Made]) -> Workspace:
+    """The small fleet with models and nothing scored. Not to be changed."""
+    return small_fleet("trained").workspace
+
+
+@pytest.fixture(scope="session")
+def whole(small_fleet: Callable[[str], Made]) -> Workspace:
+    """The small fleet after one ``kedro run``. Not to be changed."""
+    return small_fleet("whole").workspace
 
 
 class BlobWorkspace(Workspace):

@@ -71,7 +71,6 @@ def test_the_same_hour_again_changes_nothing_though_there_is_a_new_champion(flee
     assert later.specs[0].models != first.specs[0].models
 
 
-@pytest.mark.parametrize("trial", range(50))
 def test_two_schedulers_at_the_same_instant_make_one_set_of_jobs(fleet, trial):
     together, done, errors = threading.Barrier(2), [], []
 

@@ -15,7 +15,11 @@ from batch_scoring.jobs import telemetry
 from batch_scoring.jobs.records import JobRecord
 from batch_scoring.jobs.specs import State
 
-pytest.importorskip("azure.monitor.opentelemetry.exporter")
+
+@pytest.fixture(scope="module", autouse=True)
+def exporter():
+    pytest.importorskip("azure.monitor.opentelemetry.exporter")
+
 
 KEY = "00000000-0000-0000-0000-00000000abcd"
 BEGAN = datetime(2026, 11, 22, 10, 0, 5, tzinfo=UTC)

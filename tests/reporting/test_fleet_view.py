@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.core.ids import Selection
@@ -100,7 +100,6 @@ def test_a_chosen_length_is_long_enough(span, at_most, at_least):
     assert span / length <= at_most or length >= 7168 * 86400
 
 
-@settings(max_examples=20, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from("abc"), st.sampled_from(["p", "q"]), st.integers(0, 3), st.booleans()),

@@ -4,7 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.simulation.faults import KINDS
@@ -25,10 +25,8 @@ simulations = st.builds(
     faults_in_last_share=st.sampled_from([0, 0.01, 0.3, 1]),
     faults_per_device=st.builds(FaultRates, rates, rates, rates, rates, rates, rates),
 )
-few = settings(max_examples=60, deadline=None)
 
 
-@few
 @given(simulations)
 def test_faults_lie_in_the_last_share_of_the_time_and_do_not_overlap(simulation):
     labels = fault_table(build_fleet(simulation)).to_pylist()
@@ -41,7 +39,6 @@ def test_faults_lie_in_the_last_share_of_the_time_and_do_not_overlap(simulation)
         assert not same or fault["end"] <= following["start"]
 
 
-@few
 @given(simulations)
 def test_dropouts_have_no_readings_and_stuck_values_are_constant_and_no_gap_hides_a_fault(simulation):
     table = pa.concat_tables(simulate_fleet(simulation))

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.core.errors import InputError
@@ -33,10 +33,8 @@ simulations = st.builds(
     duplicate_share=st.sampled_from([0, 0.05, 1]),
     malformed_share=st.sampled_from([0, 0.05]),
 )
-few = settings(max_examples=40, deadline=None)
 
 
-@few
 @given(simulations, st.data())
 def test_a_day_alone_is_that_day_of_the_whole(simulation, data):
     day = data.draw(st.integers(0, simulation.days - 1))
@@ -45,7 +43,6 @@ def test_a_day_alone_is_that_day_of_the_whole(simulation, data):
     assert same(day_table(build_fleet(simulation), day), whole[day])
 
 
-@few
 @given(simulations)
 def test_every_expected_reading_arrives_once_but_those_in_gaps_and_dropouts_and_duplicates(simulation):
     fleet = build_fleet(simulation)
@@ -67,7 +64,6 @@ def test_every_expected_reading_arrives_once_but_those_in_gaps_and_dropouts_and_
     assert pc.max(times["count_all"]).as_py() in ((2,) if simulation.duplicate_share == 1 else (1, 2, None))
 
 
-@few
 @given(simulations)
 def test_a_duplicate_follows_its_reading_and_is_exactly_the_same(simulation):
     table = pa.concat_tables(simulate_fleet(simulation))
@@ -76,7 +72,6 @@ def test_a_duplicate_follows_its_reading_and_is_exactly_the_same(simulation):
     assert same(table.take(repeated), table.take(repeated - 1))
 
 
-@few
 @given(simulations)
 def test_readings_arrive_in_order_but_the_late_ones_which_come_on_the_next_day(simulation):
     for day, table in enumerate(simulate_fleet(simulation)):
@@ -116,7 +111,6 @@ def test_late_readings_wait_until_the_link_is_back():
     assert first.num_rows + second.num_rows == 3 * 2 * 2880
 
 
-@few
 @given(simulations, st.data())
 def test_a_selection_is_the_same_rows_of_the_whole(simulation, data):
     device = data.draw(st.sampled_from(simulation.device_names))
@@ -128,7 +122,6 @@ def test_a_selection_is_the_same_rows_of_the_whole(simulation, data):
         assert same(part, whole.filter(mask))
 
 
-@few
 @given(simulations, st.integers(1, 3000))
 def test_the_length_of_a_span_changes_nothing(simulation, span_readings):
     whole = day_table(build_fleet(simulation), simulation.days - 1)

@@ -152,17 +152,19 @@ while True:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [1000, 20 * MIB])
-def test_a_killed_writer_leaves_a_whole_file_and_no_scratch(container, folder, size, tmp_path, monkeypatch):
+def test_a_killed_writer_leaves_a_whole_file_and_no_scratch(
+    container, folder, size, tmp_path, monkeypatch, trials
+):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
     write(folder, "x", b"\0" * size)
-    for trial in range(6):
+    for trial in range(trials):
         process = subprocess.Popen(
             [sys.executable, "-c", WRITER, f"abfs://{container}/there", str(size)],
             stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
         process.stdout.readline()
-        time.sleep(0.05 * trial)
+        time.sleep(0.3 * trial / trials)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
         data = folder.read("x")[0]

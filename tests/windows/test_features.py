@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.core.errors import InputError
@@ -64,7 +64,6 @@ def slowly(readings: pa.Table) -> pd.DataFrame:
 
 
 @given(readings())
-@settings(deadline=None)
 def test_every_feature_is_what_it_says(table):
     windows = aggregate_readings(table, FIVE, EVERY)
     assert windows.schema == windows_schema(EVERY)
@@ -78,7 +77,6 @@ def test_every_feature_is_what_it_says(table):
 
 
 @given(readings(), st.randoms())
-@settings(deadline=None)
 def test_the_order_of_readings_does_not_matter(table, random):
     order = list(range(table.num_rows))
     random.shuffle(order)

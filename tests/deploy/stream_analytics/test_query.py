@@ -6,7 +6,7 @@ from datetime import timedelta
 from importlib.resources import files
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlglot.errors import ParseError
 
@@ -43,7 +43,6 @@ def streams(draw: st.DrawFn) -> tuple[list[Event], timedelta]:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
 @given(streams(), st.booleans(), st.integers(1, 3))
 def test_the_executed_query_makes_the_windows_of_aggregate(stream, inclusive, min_readings):
     events, window = stream
@@ -54,7 +53,6 @@ def test_the_executed_query_makes_the_windows_of_aggregate(stream, inclusive, mi
 
 
 @pytest.mark.slow
-@settings(max_examples=20, deadline=None)
 @given(streams(), st.sets(st.sampled_from(ALL_FEATURES), min_size=1))
 def test_any_choice_of_features_is_made_in_its_order(stream, chosen):
     query = WindowsQuery(stream[1], tuple(sorted(chosen)))

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.detection.detectors.base import FitParameters
@@ -52,7 +52,6 @@ def test_about_as_many_normal_windows_are_flagged_as_were_asked_for():
 
 
 @given(st.floats(5, 1e12), st.sampled_from([0, 2, 3]), st.sampled_from([-1, 1]))
-@settings(max_examples=40, deadline=None)
 def test_ten_times_worse_reads_worse_without_an_end(of_noise, size, column, sign):
     X = np.repeat(NOISE[:1], 2, axis=0)
     X[0, column] += sign * size

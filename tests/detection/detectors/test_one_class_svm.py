@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -21,7 +21,6 @@ NATIVE = FitParameters(threshold="native", detector="one_class_svm")
     st.integers(1, 8),
     st.sampled_from(["scale", "auto", 0.3]),
 )
-@settings(max_examples=25, deadline=None)
 def test_the_model_is_scikit_learns(seed, n, d, gamma):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, d)) * 10.0 ** rng.uniform(-3, 3, d)
@@ -59,7 +58,6 @@ def test_a_constant_zero_is_a_constant_too():
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.01, 0.05, 0.2]))
-@settings(max_examples=15, deadline=None)
 def test_the_calibrated_threshold_keeps_to_its_rate_on_held_out_blocks(seed, rate):
     X = np.random.default_rng(seed).normal(size=(200, 2))
     parameters = FitParameters(false_alarm_rate=rate, detector="one_class_svm")

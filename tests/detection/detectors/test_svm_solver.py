@@ -1,7 +1,7 @@
 """The solver called directly finds what scikit-learn's estimator finds, to the bit."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.preprocessing import StandardScaler
@@ -17,7 +17,6 @@ from batch_scoring.detection.detectors.svm_solver import mean_and_scale, solve, 
     st.floats(0.1, 0.9),
     st.floats(1e-3, 10.0),
 )
-@settings(max_examples=50, deadline=None)
 def test_the_numbers_are_those_of_the_estimator(seed, n, d, nu, gamma):
     Z = np.random.default_rng(seed).normal(size=(n, d)).round(1)
     for ours, theirs in zip(solve(Z, nu, gamma, 1e-3), solve_publicly(Z, nu, gamma, 1e-3), strict=True):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
@@ -53,7 +53,6 @@ def test_this_machine_has_the_compiled_kernel():
 
 
 @both_kernels
-@settings(max_examples=60, deadline=None)
 @given(fleets(), st.integers(1, 3))
 def test_scores_and_labels_are_those_of_scikit_learn(kernel, fleet, n_threads):
     fitted, rows = fleet
@@ -88,7 +87,6 @@ def ragged(rng, n_sv, n_rows, d):
 
 @pytest.mark.skipif(not kernel_compiled.is_available(512), reason="this processor has no AVX-512")
 @given(st.integers(0, 2**32 - 1), st.integers(1, 16))
-@settings(max_examples=40, deadline=None)
 def test_processors_with_narrow_and_wide_vectors_give_the_same_bits(seed, d):
     rng = np.random.default_rng(seed)
     models, X, offsets = ragged(rng, rng.integers(0, 200, 12).tolist(), rng.integers(0, 15, 12).tolist(), d)
@@ -120,7 +118,6 @@ def test_a_processor_without_fitting_vectors_is_told():
 
 @both_kernels
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=30, deadline=None)
 def test_a_window_has_the_same_score_to_the_last_bit_in_any_company(kernel, seed):
     rng = np.random.default_rng(seed)
     n_sv, n_rows = rng.integers(0, 700, 20).tolist(), rng.integers(0, 40, 20).tolist()

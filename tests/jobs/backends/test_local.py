@@ -74,8 +74,8 @@ def test_two_schedulers_at_once_run_every_job_once(data):
 
 
 @pytest.mark.slow
-def test_two_schedulers_at_the_same_instant_run_every_job_once_fifty_times(tmp_path):
-    for trial in range(50):
+def test_two_schedulers_at_the_same_instant_run_every_job_once(tmp_path, trials):
+    for trial in range(trials):
         data = tmp_path / f"{trial}"
         data.mkdir()
         children = [submit_in_another_process(data, "succeed", SPECS[:2]) for _ in range(2)]

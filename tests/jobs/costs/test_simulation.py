@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.jobs.costs.figures import simulate_day
@@ -30,7 +30,6 @@ def fixed(nodes, tasks=1):
     return Cluster(tasks, nodes, nodes)
 
 
-@settings(max_examples=60, deadline=None)
 @given(durations, clusters(), timings, st.integers(1, 4))
 def test_every_job_of_every_run_runs_once_for_as_long_as_it_takes(jobs, cluster, timing, runs):
     done = simulate(jobs, EVERY, runs, cluster, timing)
@@ -40,7 +39,6 @@ def test_every_job_of_every_run_runs_once_for_as_long_as_it_takes(jobs, cluster,
     assert (done.job_start >= done.scheduled[done.job_run]).all()
 
 
-@settings(max_examples=60, deadline=None)
 @given(durations, clusters(), timings, st.integers(1, 4))
 def test_jobs_run_only_on_nodes_that_are_there_and_have_room(jobs, cluster, timing, runs):
     done = simulate(jobs, EVERY, runs, cluster, timing)
@@ -61,7 +59,6 @@ def test_jobs_run_only_on_nodes_that_are_there_and_have_room(jobs, cluster, timi
     )
 
 
-@settings(max_examples=60, deadline=None)
 @given(durations, clusters(), timings)
 def test_a_run_takes_as_long_as_its_longest_job_and_as_its_work_needs(jobs, cluster, timing):
     makespan = simulate(jobs, EVERY, 1, cluster, timing).makespans[0]
@@ -69,7 +66,6 @@ def test_a_run_takes_as_long_as_its_longest_job_and_as_its_work_needs(jobs, clus
     assert makespan >= sum(jobs) / (cluster.max_nodes * cluster.tasks_per_node) - 1e-6
 
 
-@settings(max_examples=60, deadline=None)
 @given(durations, st.integers(1, 3), timings)
 def test_more_nodes_never_lengthen_a_run(jobs, tasks, timing):
     for of in (lambda nodes: fixed(nodes, tasks), lambda nodes: Cluster(tasks, 0, nodes)):
@@ -77,14 +73,12 @@ def test_more_nodes_never_lengthen_a_run(jobs, tasks, timing):
         assert spans == sorted(spans, reverse=True)
 
 
-@settings(max_examples=40, deadline=None)
 @given(durations, st.integers(1, 6), timings, st.floats(0, 10))
 def test_a_fixed_cluster_costs_nodes_times_hours_times_price(jobs, nodes, timing, price):
     day = simulate_day(jobs, EVERY, fixed(nodes), timing)
     assert day.cost(price) == pytest.approx(nodes * 24 * price)
 
 
-@settings(max_examples=60, deadline=None)
 @given(durations, clusters(), timings, st.floats(0, 10))
 def test_nothing_costs_less_than_nothing_and_shares_are_shares(jobs, cluster, timing, price):
     day = simulate_day(jobs, EVERY, cluster, timing)
@@ -93,7 +87,6 @@ def test_nothing_costs_less_than_nothing_and_shares_are_shares(jobs, cluster, ti
     assert day.node_hours <= cluster.max_nodes * 24 + 1e-9
 
 
-@settings(max_examples=60, deadline=None)
 @given(durations, st.integers(1, 6), st.integers(1, 3), timings)
 def test_a_cluster_from_zero_idles_no_more_than_a_fixed_one(jobs, nodes, tasks, timing):
     scaled = simulate_day(jobs, EVERY, Cluster(tasks, 0, nodes), timing)

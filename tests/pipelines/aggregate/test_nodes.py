@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.core.errors import InputError
@@ -104,7 +104,6 @@ def test_the_first_window_of_a_day_knows_the_last_of_the_day_before(tmp_path):
     st.sampled_from(["5m", "7m", "1h", "36h"]),
     st.integers(1, 3),
 )
-@settings(max_examples=30, deadline=None)
 def test_partitions_hold_the_windows_of_the_whole_however_the_readings_arrive(
     tmp_path_factory, rows, window, batches
 ):

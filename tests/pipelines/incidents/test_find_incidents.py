@@ -2,7 +2,7 @@
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.core.errors import InputError
@@ -116,7 +116,6 @@ HISTORY = st.lists(
 
 @pytest.mark.slow
 @given(HISTORY, st.sampled_from([{"cool_down": 0}, {"min_windows": 2, **OVERNIGHT}]))
-@settings(max_examples=25)
 def test_the_files_depend_on_the_predictions_and_not_on_their_history(tmp_path_factory, history, how):
     grown, anew = Work(tmp_path_factory.mktemp("grown")), Work(tmp_path_factory.mktemp("anew"))
     days: dict[int, dict[str, str]] = {}

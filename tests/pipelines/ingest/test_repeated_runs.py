@@ -146,7 +146,7 @@ def files_and_runs(draw: st.DrawFn) -> tuple[list[list[str]], list[int]]:
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(case=files_and_runs())
 def test_files_and_runs_may_be_cut_anyhow(case: tuple[list[list[str]], list[int]], tmp_path: Path):
     files, runs = case

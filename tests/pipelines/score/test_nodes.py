@@ -5,7 +5,7 @@ from datetime import timedelta
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.core.errors import InputError
@@ -241,7 +241,6 @@ def test_a_run_killed_between_its_files_ends_the_same_when_repeated(tmp_path, sa
 
 @pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, 5), st.floats(-3, 3)), min_size=1, max_size=8))
-@settings(max_examples=25, deadline=None)
 def test_whatever_changes_the_predictions_are_those_of_the_windows(tmp_path_factory, changes):
     work = Workspace(tmp_path_factory.mktemp("work"))
     work.champion()

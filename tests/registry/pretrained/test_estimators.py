@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from sklearn.pipeline import make_pipeline
@@ -30,7 +30,6 @@ def import_it(estimator, features=None):
     return from_estimator(estimator, "7", "vibration", features, "the file")
 
 
-@settings(deadline=None, max_examples=25)
 @given(
     d=st.integers(1, 4),
     nu=st.floats(0.05, 0.9),

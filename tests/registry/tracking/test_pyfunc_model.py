@@ -9,14 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
-import mlflow
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
 from batch_scoring.detection.score import score_fleet
-from batch_scoring.registry.tracking import TrainingRun, pyfunc_model, register
+from batch_scoring.registry.tracking import TrainingRun, register
 from batch_scoring.tables.schemas import windows_schema
 from tests.fleet_models import FEATURES, in_file, make_model
 
@@ -25,6 +24,8 @@ MODEL = make_model(devices=["7", "007", "ä"])
 
 @pytest.fixture
 def loaded(store):
+    import mlflow
+
     run = TrainingRun(store, 0)
     version = register(store, run.run_id, in_file(MODEL), "f")
     run.end("FINISHED")
@@ -91,9 +92,11 @@ def test_no_rows_give_no_predictions(loaded):
 
 
 def test_a_missing_feature_and_a_device_that_is_a_number_are_refused(loaded):
-    with pytest.raises(mlflow.exceptions.MlflowException, match="missing inputs"):
+    from mlflow.exceptions import MlflowException
+
+    with pytest.raises(MlflowException, match="missing inputs"):
         loaded.predict(make_windows(["7"]).drop(columns="std"))
-    with pytest.raises(mlflow.exceptions.MlflowException, match="device"):
+    with pytest.raises(MlflowException, match="device"):
         loaded.predict(make_windows([7]))
 
 
@@ -136,7 +139,9 @@ print(json.dumps(model.predict(frame)["score"].tolist()))
 def test_the_script_is_the_same_imported_as_run_from_the_folder(loaded):
     """MLflow runs its copy of the script; this one is the original."""
     folder = Path(loaded.metadata.artifact_path.removeprefix("file://")) / "artifacts"
-    scorer = pyfunc_model.FleetScorer()
+    from batch_scoring.registry.tracking.pyfunc_model import FleetScorer
+
+    scorer = FleetScorer()
     context = SimpleNamespace(artifacts={"fleet": str(folder / "fleet.arrow"), "code": str(folder / "code")})
     frame = make_windows(["ä", "7", "unknown"])
 

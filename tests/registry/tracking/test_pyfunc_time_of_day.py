@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cache
 
-import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from batch_scoring.detection.detectors.base import FitParameters
 from batch_scoring.detection.fit import fit_fleet
 from batch_scoring.detection.score import score_fleet
-from batch_scoring.registry.tracking import TrainingRun, pyfunc_model, register
+from batch_scoring.registry.tracking import TrainingRun, register
 from tests.detection.detectors.test_preprocessing import FEATURES, windows_of
 from tests.factories import make_windows
 from tests.fleet_models import in_file
@@ -36,7 +35,9 @@ class Scorer:
     """The script itself, which MLflow runs to load a model."""
 
     def __init__(self) -> None:
-        self._scorer = pyfunc_model.FleetScorer()
+        from batch_scoring.registry.tracking.pyfunc_model import FleetScorer
+
+        self._scorer = FleetScorer()
         self._scorer.model = fleet()[1]
 
     def predict(self, frame):
@@ -98,6 +99,8 @@ def test_mlflow_lets_times_and_texts_through(store):
     run = TrainingRun(store, 0)
     version = register(store, run.run_id, in_file(fleet()[1]), "f")
     run.end("FINISHED")
+    import mlflow
+
     from_mlflow = mlflow.pyfunc.load_model(version.source)
     frame = as_frame(fleet()[0].slice(6, 10))
     expected = Scorer().predict(frame)["score"].tolist()

@@ -1,7 +1,6 @@
 """An hour as tasks of Azure Batch gives what one run gives: the true commands, jobs that really score."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -18,18 +17,15 @@ from batch_scoring.jobs.specs import State
 from tests.emulators.azure_batch import AzureBatch
 from tests.emulators.azure_batch.server import ACCOUNT
 from tests.emulators.node_faults import Fault
-from tests.end_to_end.workspaces import PROJECT, Workspace
+from tests.end_to_end.workspaces import PROJECT
 from tests.jobs.backends.azure_batch.conftest import RUN, specs
 
 pytestmark = pytest.mark.slow
 PREDICTIONS = "07_model_output/predictions"
 
 
-def test_an_hour_as_tasks_gives_the_predictions_of_one_run(tmp_path):
-    fleet = Workspace(tmp_path / "fleet")
-    fleet.run("simulate,ingest,aggregate,train")
-    shutil.copytree(fleet.folder, tmp_path / "at-once")
-    at_once = Workspace(tmp_path / "at-once")
+def test_an_hour_as_tasks_gives_the_predictions_of_one_run(tmp_path, trained):
+    fleet, at_once = (trained.copy_to(tmp_path / name) for name in ("fleet", "at-once"))
     at_once.run("score", "at=2026-01-07T00:00Z")
 
     with AzureBatch(

@@ -97,9 +97,9 @@ def test_a_run_whose_scheduler_was_killed_half_way_gets_the_jobs_that_it_lacks(s
 
 
 @pytest.mark.slow
-def test_two_schedulers_at_once_make_one_set_of_jobs_fifty_times(stand_in):
+def test_two_schedulers_at_once_make_one_set_of_jobs(stand_in, trials):
     barrier, new = threading.Barrier(2), []
-    runs = [f"score-202611{day:02d}t{hour:02d}0000z" for day in (1, 2, 3) for hour in range(24)][:50]
+    runs = [f"score-202611{day:02d}t{hour:02d}0000z" for day in (1, 2, 3) for hour in range(24)][:trials]
 
     def schedule():
         backend = stand_in.backend()
@@ -113,12 +113,12 @@ def test_two_schedulers_at_once_make_one_set_of_jobs_fifty_times(stand_in):
         thread.start()
     for thread in threads:
         thread.join()
-    assert sum(new) == 50 * 3
+    assert sum(new) == trials * 3
     for run in runs:
         assert len(wait(stand_in.backend(), run)) == 3
     # Of each name the first job has scored it, all later hours find that.
     assert sorted(stand_in.lines("scorings")) == [spec.name for spec in specs(3)]
-    assert len(stand_in.service.runs) == 150
+    assert len(stand_in.service.runs) == trials * 3
     assert all(run.starts == 1 for run in stand_in.service.runs.values())
 
 

@@ -1,6 +1,5 @@
 """An hour as jobs of Batch AI gives what one run gives: the true command line, jobs that really score."""
 
-import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,17 +11,13 @@ from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.specs import State
 from batch_scoring.jobs.workspace import Workspace as Planned
 from tests.emulators.node_faults import Fault
-from tests.end_to_end.workspaces import Workspace
 
 pytestmark = pytest.mark.slow
 PREDICTIONS = "07_model_output/predictions"
 
 
-def test_an_hour_as_jobs_gives_the_predictions_of_one_run(make, tmp_path):
-    fleet = Workspace(tmp_path / "fleet")
-    fleet.run("simulate,ingest,aggregate,train")
-    shutil.copytree(fleet.folder, tmp_path / "at-once")
-    at_once = Workspace(tmp_path / "at-once")
+def test_an_hour_as_jobs_gives_the_predictions_of_one_run(make, tmp_path, trained):
+    fleet, at_once = (trained.copy_to(tmp_path / name) for name in ("fleet", "at-once"))
     at_once.run("score", "at=2026-01-07T00:00Z")
 
     stand_in = make()

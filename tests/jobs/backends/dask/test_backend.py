@@ -82,7 +82,6 @@ def test_every_job_runs_once_and_another_command_sees_it(open_engine, data):
     wait_for(lambda: other.nodes() == NodeCounts(idle=2))
 
 
-@pytest.mark.parametrize("trial", range(50))
 def test_of_two_schedulers_at_the_same_instant_there_is_one_set_of_jobs(open_engine, data, trial):
     engines = [open_engine(), open_engine()]
     for engine in engines:

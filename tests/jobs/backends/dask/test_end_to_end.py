@@ -18,7 +18,7 @@ from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.settings import JobsParameters
 from batch_scoring.jobs.specs import State
 from batch_scoring.jobs.workspace import Workspace as Data
-from tests.end_to_end.workspaces import PROJECT, Workspace
+from tests.end_to_end.workspaces import PROJECT
 from tests.jobs.backends.dask.dask_cluster import DaskCluster, is_alive, two_hosts, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dask")]
@@ -27,23 +27,11 @@ AT = datetime(2026, 2, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    workspace = Workspace(tmp_path_factory.mktemp("trained"))
-    workspace.run("simulate,ingest,aggregate,train")
-    return workspace
-
-
-@pytest.fixture(scope="module")
 def expected(trained, tmp_path_factory):
     """The predictions of one `kedro run`."""
-    workspace = copy_of(trained, tmp_path_factory.mktemp("expected"))
+    workspace = trained.copy_to(tmp_path_factory.mktemp("expected"))
     workspace.run("score")
     return workspace.files("07_model_output/predictions")
-
-
-def copy_of(workspace, folder):
-    shutil.copytree(workspace.folder, folder, dirs_exist_ok=True)
-    return Workspace(folder)
 
 
 @contextmanager
@@ -72,7 +60,7 @@ def may_make_hosts():
     ],
 )
 def test_a_worker_killed_while_it_scores_costs_nothing(trained, expected, tmp_path, open_cluster):
-    workspace = copy_of(trained, tmp_path / "data")
+    workspace = trained.copy_to(tmp_path / "data")
     (tmp_path / "dask").mkdir()
     with open_cluster(tmp_path / "dask") as cluster:
         settings = JobsParameters(backend="dask", dask=DaskSettings(scheduler=cluster.address))
