@@ -18,6 +18,8 @@ from batch_scoring.detection.score import score_fleet
 from batch_scoring.registry.tracking import TrainingRun, register
 from batch_scoring.tables.schemas import windows_schema
 from tests.fleet_models import FEATURES, in_file, make_model
+from tests.registry.tracking.test_pyfunc_time_of_day import as_frame
+from tests.registry.tracking.test_pyfunc_time_of_day import fleet as seasonal_fleet
 
 MODEL = make_model(devices=["7", "007", "ä"])
 
@@ -107,16 +109,20 @@ def test_signature_example_and_requirements_are_there(loaded):
 
 
 @pytest.mark.slow
-def test_it_predicts_in_a_process_that_knows_nothing_of_the_project(store, tmp_path):
+@pytest.mark.parametrize("detector", ["one_class_svm", "combined"])
+def test_it_predicts_in_a_process_that_knows_nothing_of_the_project(detector, store, tmp_path):
+    windows, model = {"one_class_svm": (None, MODEL), "combined": seasonal_fleet()}[detector]
+    frame = make_windows(["7", "ä"]) if windows is None else as_frame(windows)
+    expected = score_directly(frame) if windows is None else score_fleet(windows, model, "1")[0]
     run = TrainingRun(store, 0)
-    register(store, run.run_id, in_file(MODEL), "f")
+    register(store, run.run_id, in_file(model), "f")
     run.end("FINISHED")
-    store.client.set_registered_model_alias("vibration", "champion", "1")
-    frame = make_windows(["7", "ä"])
+    store.client.set_registered_model_alias(model.info.sensor, "champion", "1")
+    frame.to_parquet(tmp_path / "windows.parquet")
     code = f"""
-import sys
+import os, sys
 # The project is installed in place for development; here it is not.
-sys.path = [path for path in sys.path if not path.startswith({str(Path.cwd())!r}) or "site-packages" in path]
+sys.path = [p for p in sys.path if "site-packages" in p or not os.path.exists(p + "/batch_scoring")]
 sys.meta_path = [finder for finder in sys.meta_path if "editable" not in repr(finder)]
 try:
     import batch_scoring
@@ -126,14 +132,13 @@ else:
     sys.exit(f"the project is importable: {{batch_scoring.__file__}}")
 import json, mlflow, pandas as pd
 mlflow.set_tracking_uri({store.uri!r})
-model = mlflow.pyfunc.load_model("models:/vibration@champion")
-frame = pd.DataFrame(json.loads({json.dumps(frame.to_dict("list"))!r}))
-print(json.dumps(model.predict(frame)["score"].tolist()))
+model = mlflow.pyfunc.load_model("models:/{model.info.sensor}@champion")
+print(json.dumps(model.predict(pd.read_parquet("windows.parquet"))["score"].tolist()))
 """
     command = [sys.executable, "-I", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == score_directly(frame)["score"].to_pylist()
+    assert json.loads(done.stdout.splitlines()[-1]) == expected["score"].to_pylist()
 
 
 def test_the_script_is_the_same_imported_as_run_from_the_folder(loaded):
