@@ -14,15 +14,13 @@ import pyarrow.parquet as pq
 from batch_scoring.core.ids import require_known
 from batch_scoring.detection.model_file import FleetFile
 from batch_scoring.tables.device_ranges import device_ranges
-from batch_scoring.tables.schemas import MODELS, STATUS
+from batch_scoring.tables.schemas import MODELS, STATUS, TRAINED_DEVICES
 
-_NUMBERS = ["n_train", "trained_from", "trained_to", "nu", "gamma", "rho", "threshold", "train_flag_rate"]
-_TOLD = pa.schema(
-    [MODELS.field("device"), *(MODELS.field(name) for name in _NUMBERS), ("n_support_vectors", pa.int64())]
-)
+_NUMBERS = [name for name in TRAINED_DEVICES.names if name in MODELS.names and name != "device"]
+_TOLD = pa.schema([TRAINED_DEVICES.field(name) for name in ("device", *_NUMBERS, "n_support_vectors")])
 _SAID = pa.schema([STATUS.field(name) for name in ("device", "status", "n_windows", "message")])
 # A table without a status leaves these columns out.
-_COLUMNS = ["device", "status", "n_windows", *_NUMBERS, "n_support_vectors", "message"]
+_COLUMNS = TRAINED_DEVICES.names
 
 
 def device_tables(models: FleetFile, status: pa.Table | None) -> Iterator[pa.Table]:
