@@ -1,6 +1,7 @@
 """The documentation keeps to the code: links, parameters, columns and commands are those there are."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,47 @@ def test_every_page_of_the_documentation_is_in_its_index():
     }
     there = {str(page.relative_to(PROJECT / "docs")) for page in PAGES if PROJECT / "docs" in page.parents}
     assert there - listed == {"index.md"}
+
+
+SOURCE = PROJECT / "src/batch_scoring"
+ROOTS = [PROJECT, SOURCE, PROJECT / "conf/base", PROJECT / "tests"]
+# What a page has its reader write, and what every pipeline has.
+ELSEWHERE = re.compile(r"conf/local/|outages|credentials\.yml|^(nodes|pipeline)\.py$")
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, PROJECT / "benchmarks/README.md"], ids=lambda page: str(page.relative_to(PROJECT))
+)
+def test_every_file_and_module_that_a_page_names_exists(page):
+    text = page.read_text(encoding="utf-8")
+    files = re.findall(r"(?<![\w/.<>*-])((?:[\w.-]+/)*[\w-]+\.(?:py|c|h|toml|yml|asaql|ipynb))\b", text)
+    modules = re.findall(r"\b((?:batch_scoring|tests)(?:\.[a-z]\w*)+)", text)
+    missing = [name for name in files if not any((root / name).exists() for root in [page.parent, *ROOTS])]
+    missing += [name for name in modules if not is_module_or_name(name)]
+    assert [name for name in missing if not ELSEWHERE.search(name)] == []
+
+
+def is_module_or_name(dotted):
+    """Whether there is such a module, or a module that has the last part as a name."""
+    path = Path(*dotted.split("."))
+    root = PROJECT / "src" if path.parts[0] == "batch_scoring" else PROJECT
+    if (root / path).is_dir() or (root / path).with_suffix(".py").is_file():
+        return True
+    parents = [(root / path.parent).with_suffix(".py"), root / path.parent / "__init__.py"]
+    return any(re.search(rf"\b{path.name}\b", file.read_text()) for file in parents if file.is_file())
+
+
+def test_the_rooms_of_the_architecture_are_the_layers_from_top_to_bottom():
+    text = section((PROJECT / "docs/explanation/architecture.md").read_text(encoding="utf-8"), "Rooms")
+    contracts = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    (layers,) = [one["layers"] for one in contracts["tool"]["importlinter"]["contracts"] if "layers" in one]
+    assert re.findall(r"^\| `(\w+)/` \|", text, re.MULTILINE) == re.findall(r"\w+", " ".join(layers))
+
+
+def test_every_folder_that_the_architecture_names_exists():
+    text = (PROJECT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
+    folders = re.findall(r"`((?:\w+/)+)`", text)
+    assert [name for name in folders if not any(SOURCE.glob(f"**/{name}"))] == []
 
 
 # Mappings whose keys are data and no settings of ours.
