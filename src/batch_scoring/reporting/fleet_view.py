@@ -110,7 +110,7 @@ def view_fleet(predictions: Partitions, selection: Selection = EVERYTHING) -> Fl
     Parameters
     ----------
     predictions : mapping of str to function
-        Partition name to a function that opens it, with the schema ``fleet.tables.PREDICTIONS``.
+        Partition name to a function that opens it, with the schema ``PREDICTIONS``.
     selection : Selection
         The devices and sensors to report; the default is all.
 

@@ -28,7 +28,7 @@ def sum_statuses(train: Partitions, score: Partitions, selection: Selection = EV
     Parameters
     ----------
     train, score : mapping of str to function
-        Partition name to a function that opens it, with the schema ``fleet.tables.STATUS``.
+        Partition name to a function that opens it, with the schema ``STATUS``.
     selection : Selection
 
     Returns
@@ -86,7 +86,7 @@ def sum_quarantine(quarantine: Partitions, selection: Selection = EVERYTHING) ->
     Parameters
     ----------
     quarantine : mapping of str to function
-        Partition name to a function that opens it, with the schema ``fleet.tables.QUARANTINE``.
+        Partition name to a function that opens it, with the schema ``QUARANTINE``.
     selection : Selection
 
     Returns
