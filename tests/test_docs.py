@@ -1,6 +1,7 @@
 """The documentation keeps to the code: links, parameters, columns and commands are those there are."""
 
 import re
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -8,10 +9,10 @@ import pytest
 import yaml
 from kedro.framework.cli.cli import KedroCLI
 
-from batch_scoring.evaluation.tables import FIGURES
 from batch_scoring.ingestion.sql import REASONS
-from batch_scoring.tables import schemas
+from batch_scoring.tables.schemas import COLUMNS
 from batch_scoring.windows.features import _FEATURES, DEFAULT_FEATURES
+from tests import table_reference
 
 PROJECT = Path(__file__).parents[1]
 REFERENCE = PROJECT / "docs/reference"
@@ -64,6 +65,47 @@ def test_every_page_of_the_documentation_is_in_its_index():
     assert there - listed == {"index.md"}
 
 
+SOURCE = PROJECT / "src/batch_scoring"
+ROOTS = [PROJECT, SOURCE, PROJECT / "conf/base", PROJECT / "tests"]
+# What a page has its reader write, and what every pipeline has.
+ELSEWHERE = re.compile(r"conf/local/|outages|credentials\.yml|^(nodes|pipeline)\.py$")
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, PROJECT / "benchmarks/README.md"], ids=lambda page: str(page.relative_to(PROJECT))
+)
+def test_every_file_and_module_that_a_page_names_exists(page):
+    text = page.read_text(encoding="utf-8")
+    files = re.findall(r"(?<![\w/.<>*-])((?:[\w.-]+/)*[\w-]+\.(?:py|c|h|toml|yml|asaql|ipynb))\b", text)
+    modules = re.findall(r"\b((?:batch_scoring|tests)(?:\.[a-z]\w*)+)", text)
+    missing = [name for name in files if not any((root / name).exists() for root in [page.parent, *ROOTS])]
+    missing += [name for name in modules if not is_module_or_name(name)]
+    assert [name for name in missing if not ELSEWHERE.search(name)] == []
+
+
+def is_module_or_name(dotted):
+    """Whether there is such a module, or a module that has the last part as a name."""
+    path = Path(*dotted.split("."))
+    root = PROJECT / "src" if path.parts[0] == "batch_scoring" else PROJECT
+    if (root / path).is_dir() or (root / path).with_suffix(".py").is_file():
+        return True
+    parents = [(root / path.parent).with_suffix(".py"), root / path.parent / "__init__.py"]
+    return any(re.search(rf"\b{path.name}\b", file.read_text()) for file in parents if file.is_file())
+
+
+def test_the_rooms_of_the_architecture_are_the_layers_from_top_to_bottom():
+    text = section((PROJECT / "docs/explanation/architecture.md").read_text(encoding="utf-8"), "Rooms")
+    contracts = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    (layers,) = [one["layers"] for one in contracts["tool"]["importlinter"]["contracts"] if "layers" in one]
+    assert re.findall(r"^\| `(\w+)/` \|", text, re.MULTILINE) == re.findall(r"\w+", " ".join(layers))
+
+
+def test_every_folder_that_the_architecture_names_exists():
+    text = (PROJECT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
+    folders = re.findall(r"`((?:\w+/)+)`", text)
+    assert [name for name in folders if not any(SOURCE.glob(f"**/{name}"))] == []
+
+
 # Mappings whose keys are data and no settings of ours.
 FREE_KEYS = {"ingest.ranges", "jobs.azure_batch.environment", "deploy.names"} | {
     f"jobs.batch_ai.{name}" for name in ("environment", "secrets", "inputs", "outputs")
@@ -110,30 +152,11 @@ def says(text, value):
     return yaml.safe_load(text) == value or text == str(value)
 
 
-@pytest.mark.parametrize(
-    ("heading", "schema"),
-    [
-        ("readings", schemas.READINGS),
-        ("quarantine", schemas.QUARANTINE),
-        ("windows", schemas.WINDOW_KEYS),
-        ("predictions", schemas.PREDICTIONS),
-        ("incidents", schemas.INCIDENTS),
-        ("device incidents", schemas.DEVICE_INCIDENTS),
-        ("notifications", schemas.NOTIFICATIONS),
-        ("drift", schemas.DRIFT),
-        ("status", schemas.STATUS),
-        ("fleet model", schemas.COMBINED),
-        ("fault labels", schemas.FAULT_LABELS),
-        ("labels", schemas.LABELS),
-        ("feedback", schemas.FEEDBACK),
-        ("evaluation figures", FIGURES),
-        ("evaluation events", schemas.EVALUATED_EVENTS),
-    ],
-)
-def test_every_column_is_in_the_reference_of_tables_in_its_order(heading, schema):
-    text = section((REFERENCE / "tables.md").read_text(encoding="utf-8"), heading)
-    named = [name for cell in table_cells(text) for name in re.findall(r"`(\w+)`", cell)]
-    assert named[: len(schema.names)] == schema.names
+def test_the_reference_of_tables_has_every_column_of_the_schemas_in_order():
+    text = table_reference.PAGE.read_text(encoding="utf-8")
+    assert table_reference.written_from_schemas(text) == text, "run python -m tests.table_reference"
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert [heading for heading in headings if heading in COLUMNS] == list(COLUMNS)
 
 
 def test_every_feature_is_in_the_reference_of_tables():

@@ -9,9 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.alerts.ledger import Ledger, as_rows
-from batch_scoring.incidents.daily import Partitions
 from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
-from batch_scoring.tables.partitions import by_sensor
+from batch_scoring.tables.partitions import Partitions, by_sensor
 from batch_scoring.tables.schemas import INCIDENTS
 
 

@@ -35,7 +35,7 @@ class Evaluation:
     Attributes
     ----------
     figures : pyarrow.Table
-        Schema ``tables.FIGURES``.
+        Schema ``FIGURES``.
     events : pyarrow.Table
         Schema ``EVALUATED_EVENTS``.
     metrics : dict

@@ -7,23 +7,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.evaluation.metrics.figures import DEVICE_SUMS, RATIOS, SUMS, figures
+from batch_scoring.evaluation.metrics.figures import RATIOS, figures
 from batch_scoring.evaluation.metrics.tally import Tally
 from batch_scoring.tables.arrays import Float, Int
-from batch_scoring.tables.schemas import EVALUATED_EVENTS
+from batch_scoring.tables.schemas import EVALUATED_EVENTS, FIGURES
 
-_COUNTS = [name for name in (*SUMS, *DEVICE_SUMS) if name not in {*RATIOS, "sensor_weeks"}]
-POOLED = ("pooled_roc_auc", "pooled_pr_auc")
+_COUNTS = [field.name for field in FIGURES if field.type == pa.int64()]
+POOLED = [name for name in FIGURES.names if name.startswith("pooled_")]
 DELAYS = {"delay_median_seconds": 0.5, "delay_p90_seconds": 0.9}
-
-FIGURES = pa.schema(
-    [
-        *(pa.field(name, pa.string()) for name in ("level", "method", "sensor", "device")),
-        *(pa.field(name, pa.int64()) for name in _COUNTS),
-        pa.field("sensor_weeks", pa.float64()),
-        *(pa.field(name, pa.float64()) for name in (*RATIOS, "realised_over_target", *POOLED, *DELAYS)),
-    ]
-)
 
 
 def event_table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -18,8 +18,6 @@ from batch_scoring.tables.device_ranges import device_ranges, read_batches
 from batch_scoring.tables.fingerprints import table_digest
 from batch_scoring.tables.schemas import INCIDENTS, JUDGED, PREDICTIONS, UNFINISHED
 from batch_scoring.tables.streams import Stream, footer_text
-
-Partitions = Mapping[str, Callable[[], pq.ParquetFile]]
 
 # Of the predictions that are read. To be counted up when the same predictions shall make other incidents.
 _JUDGED = pa.schema([PREDICTIONS.field(name) for name in JUDGED])

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
-import pyarrow.parquet as pq
+from collections.abc import Callable
 
 from batch_scoring.core.ids import Selection, require_known
-from batch_scoring.tables.partitions import split_partition_key
+from batch_scoring.tables.partitions import Partitions, split_partition_key
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 
-Partitions = Mapping[str, Callable[[], pq.ParquetFile]]
 IdSearch = Callable[[str], set[str]]
 
 

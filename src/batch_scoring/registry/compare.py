@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import require_known
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.detection.comparison import Comparison, Figures, decide
-from batch_scoring.tables.partitions import by_sensor
+from batch_scoring.tables.partitions import Partitions, by_sensor
 from batch_scoring.training.promotion import compare
 from batch_scoring.training.settings import TrainParameters
 from batch_scoring.training.windows import find_windows
@@ -21,7 +20,6 @@ from batch_scoring.training.windows import find_windows
 if TYPE_CHECKING:
     from batch_scoring.registry.tracking import Store, Version
 
-Partitions = Mapping[str, Callable[[], pq.ParquetFile]]
 Row = dict[str, Any]
 
 

@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.core.ids import Selection
-from batch_scoring.reporting.fleet_view import FleetView, Partitions, select_partitions
+from batch_scoring.reporting.fleet_view import FleetView, select_partitions
 from batch_scoring.reporting.incident_list import IncidentList
 from batch_scoring.reporting.known_faults import FoundFaults
 from batch_scoring.reporting.series import SeriesBlock, choose_resolution, read_series
+from batch_scoring.tables.partitions import Partitions
 
 
 @dataclass(frozen=True)

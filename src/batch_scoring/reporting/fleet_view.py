@@ -5,7 +5,7 @@ It reads one partition at a time, so that a fleet larger than the memory can be 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,10 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batch_scoring.core.ids import Selection
-from batch_scoring.tables.partitions import split_partition_key
+from batch_scoring.tables.partitions import Partitions, split_partition_key
 from batch_scoring.tables.schemas import PREDICTIONS, TIMESTAMP
-
-Partitions = Mapping[str, Callable[[], pq.ParquetFile]]
 
 EVERYTHING = Selection()
 
@@ -112,7 +110,7 @@ def view_fleet(predictions: Partitions, selection: Selection = EVERYTHING) -> Fl
     Parameters
     ----------
     predictions : mapping of str to function
-        Partition name to a function that opens it, with the schema ``fleet.tables.PREDICTIONS``.
+        Partition name to a function that opens it, with the schema ``PREDICTIONS``.
     selection : Selection
         The devices and sensors to report; the default is all.
 

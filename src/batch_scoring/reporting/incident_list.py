@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batch_scoring.core.ids import Selection
-from batch_scoring.reporting.fleet_view import Partitions, select_devices
-from batch_scoring.tables.partitions import partition_key, split_partition_key
+from batch_scoring.reporting.fleet_view import select_devices
+from batch_scoring.tables.partitions import Partitions, partition_key, split_partition_key
 from batch_scoring.tables.schemas import DEVICE_INCIDENTS, INCIDENTS
 
 # A device with a hundred sensors may have thousands of incidents in one bad night.

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.core.ids import Selection
-from batch_scoring.reporting.fleet_view import Partitions, choose_length, select_partitions
+from batch_scoring.reporting.fleet_view import choose_length, select_partitions
 from batch_scoring.tables.arrays import Bool, Float, Int
+from batch_scoring.tables.partitions import Partitions
 from batch_scoring.tables.schemas import PREDICTIONS
 
 COARSE_SECONDS = 3600

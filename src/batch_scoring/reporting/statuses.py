@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from batch_scoring.core.ids import Selection
 from batch_scoring.reporting.fleet_view import EVERYTHING, select_devices
+from batch_scoring.tables.partitions import Partitions
 from batch_scoring.tables.schemas import QUARANTINE, STATUS
-
-Loaders = Mapping[str, Callable[[], pq.ParquetFile]]
 
 _KEYS = ["device", "sensor", "stage", "status"]
 _EXAMPLE = ["source", "row", "timestamp", "device", "sensor", "value"]
@@ -26,13 +22,13 @@ def select_rows(table: pa.Table, selection: Selection) -> pa.Table:
     return table.filter(pc.is_in(table["sensor"], pa.array(sorted(selection.sensors), pa.string())))
 
 
-def sum_statuses(train: Loaders, score: Loaders, selection: Selection = EVERYTHING) -> pa.Table:
+def sum_statuses(train: Partitions, score: Partitions, selection: Selection = EVERYTHING) -> pa.Table:
     """Sum the status tables up over the days.
 
     Parameters
     ----------
     train, score : mapping of str to function
-        Partition name to a function that opens it, with the schema ``fleet.tables.STATUS``.
+        Partition name to a function that opens it, with the schema ``STATUS``.
     selection : Selection
 
     Returns
@@ -84,13 +80,13 @@ def find_not_scored(statuses: pa.Table, series: pa.Table) -> pa.Table:
     return first.rename_columns(["device", "sensor", "stage", "status", "message"])
 
 
-def sum_quarantine(quarantine: Loaders, selection: Selection = EVERYTHING) -> pa.Table:
+def sum_quarantine(quarantine: Partitions, selection: Selection = EVERYTHING) -> pa.Table:
     """Count the refused measurements by reason.
 
     Parameters
     ----------
     quarantine : mapping of str to function
-        Partition name to a function that opens it, with the schema ``fleet.tables.QUARANTINE``.
+        Partition name to a function that opens it, with the schema ``QUARANTINE``.
     selection : Selection
 
     Returns

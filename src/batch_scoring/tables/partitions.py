@@ -1,11 +1,16 @@
-"""The name of a partition, made of what it holds: a sensor and a day (UTC)."""
+"""Partitions of a stored table: one file a sensor and day (UTC), named after both."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 
+import pyarrow.parquet as pq
+
 from batch_scoring.core.ids import from_path_segment, path_segment
+
+# Name of a partition, such as "vibration/2026-01-05", to a function that opens its file.
+Partitions = Mapping[str, Callable[[], pq.ParquetFile]]
 
 
 def partition_key(sensor: str, day: date) -> str:

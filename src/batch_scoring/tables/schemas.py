@@ -1,97 +1,190 @@
-"""The data contracts: the Arrow schema of every table that passes between pipelines.
+"""The stored tables, column by column: name, type, unit and meaning, in the order of the pipeline.
+
+Each table is an Arrow schema here and a section of ``docs/reference/tables.md``, which
+``python -m tests.table_reference`` writes from this module.
 
 Times are UTC, timezone-aware, in microseconds. Windows are half-open, ``[window_start, window_end)``,
-and aligned to the epoch. Devices and sensors are strings of any characters.
+and aligned to the epoch. Devices and sensors are strings of any characters. A column is null only
+where its meaning says when.
 """
+
+from typing import NamedTuple
 
 import pyarrow as pa
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
+# Without nulls, in lists or instead of them.
+_FLOATS = pa.list_(pa.field("element", pa.float64(), nullable=False))
 
-READINGS = pa.schema(
-    [
-        pa.field("timestamp", TIMESTAMP),
-        pa.field("device", pa.string()),
-        pa.field("sensor", pa.string()),
-        pa.field("value", pa.float64()),
-    ]
+
+class Column(NamedTuple):
+    """A column of a stored table.
+
+    Attributes
+    ----------
+    name : str
+    type : pyarrow.DataType
+    unit : str
+        Empty where the value has none.
+    meaning : str
+        Sign, range and when it is null, in Markdown.
+    nullable : bool
+        Whether the Arrow field says so. Not the unit or the meaning: those would change the files.
+    """
+
+    name: str
+    type: pa.DataType
+    unit: str
+    meaning: str
+    nullable: bool = True
+
+
+# The columns of each table by its heading in the reference.
+COLUMNS: dict[str, tuple[Column, ...]] = {}
+
+
+def _table(heading: str, *columns: Column) -> pa.Schema:
+    """Describe a table under its heading and return its schema."""
+    COLUMNS[heading] = columns
+    return pa.schema([pa.field(one.name, one.type, nullable=one.nullable) for one in columns])
+
+
+def _columns_of(heading: str, *names: str) -> list[Column]:
+    """Columns of a table above, all of them where none is named."""
+    columns = {one.name: one for one in COLUMNS[heading]}
+    return [columns[name] for name in names or columns]
+
+
+_DEVICE = Column("device", pa.string(), "", "id of the device")
+_SENSOR = Column("sensor", pa.string(), "", "name of the sensor")
+_WINDOW_START = Column("window_start", TIMESTAMP, "UTC", "first moment of the window")
+_WINDOW_END = Column("window_end", TIMESTAMP, "UTC", "first moment after the window")
+
+
+# --- Readings ---
+
+# Events of a hub as they landed; `ingest` is the first to open their bodies.
+EVENTS = _table(
+    "events",
+    Column("partition", pa.string(), "", "id of the hub's partition"),
+    Column(
+        "sequence_number", pa.int64(), "", "number the service gave the event; ascending in its partition"
+    ),
+    Column("offset", pa.string(), "", "place in the partition"),
+    Column("enqueued_time", TIMESTAMP, "UTC", "when the service accepted it"),
+    Column("body", pa.binary(), "", "what the device sent, undecoded"),
+)
+
+READINGS = _table(
+    "readings",
+    Column("timestamp", TIMESTAMP, "UTC", "when it was measured"),
+    _DEVICE,
+    _SENSOR,
+    Column("value", pa.float64(), "the sensor's", "measured value; always finite"),
 )
 
 # The raw text of the refused fields, so that nothing of a refused measurement is lost.
-QUARANTINE = pa.schema(
-    [
-        pa.field("timestamp", pa.string()),
-        pa.field("device", pa.string()),
-        pa.field("sensor", pa.string()),
-        pa.field("value", pa.string()),
-        pa.field("source", pa.string()),
-        pa.field("row", pa.int64()),
-        pa.field("reason", pa.string()),
-    ]
+QUARANTINE = _table(
+    "quarantine",
+    Column("timestamp", pa.string(), "", "raw text; null where the row has none"),
+    Column("device", pa.string(), "", "raw text; null where the row has none"),
+    Column("sensor", pa.string(), "", "raw text; null where the row has none"),
+    Column(
+        "value", pa.string(), "", "raw text, null where the row has none; the whole row where it is malformed"
+    ),
+    Column(
+        "source",
+        pa.string(),
+        "",
+        "source file, relative to the folder that was read; of an event, landed or captured, followed by "
+        "`: partition 3, offset 4096, sequence number 17`",
+    ),
+    Column(
+        "row",
+        pa.int64(),
+        "",
+        "from 1: line of a text file, record of a JSON array, row of a Parquet file, "
+        "or reading of a file of events",
+    ),
+    Column("reason", pa.string(), "", "why it was refused, such as `out_of_range`"),
 )
 
-# Events of a hub as they landed; what is in the bodies is not looked into before `ingest`.
-EVENTS = pa.schema(
-    [
-        pa.field("partition", pa.string()),
-        pa.field("sequence_number", pa.int64()),
-        pa.field("offset", pa.string()),
-        pa.field("enqueued_time", TIMESTAMP),
-        pa.field("body", pa.binary()),
-    ]
+REFUSED_DEVICES = _table(
+    "refused",
+    _DEVICE,
+    _SENSOR,
+    Column("reason", pa.string(), "", "as in the quarantine"),
+    Column("count", pa.int64(), "rows", "refused rows"),
 )
 
-WINDOW_KEYS = pa.schema(
-    [
-        pa.field("window_start", TIMESTAMP),
-        pa.field("window_end", TIMESTAMP),
-        pa.field("device", pa.string()),
-        pa.field("sensor", pa.string()),
-        pa.field("count", pa.int32()),
-    ]
+LEDGER = _table(
+    "ingested sources",
+    Column("source", pa.string(), "", "source file, relative to the folder that was read"),
+    Column("size", pa.int64(), "bytes", "size of the file"),
+    Column("content", pa.string(), "", "SHA-256 of the file, 64 hexadecimal digits"),
+    Column("settings", pa.string(), "", "digest of the settings it was read with"),
+    Column("selections", pa.string(), "", "devices and sensors taken from it, as JSON"),
+    Column("rows", pa.int64(), "rows", "rows of the file in those selections"),
+    Column("accepted", pa.int64(), "rows", "accepted rows"),
+    Column("refused", pa.int64(), "rows", "refused rows; `rows` = `accepted` + `refused`"),
+    Column(
+        "first_future",
+        TIMESTAMP,
+        "UTC",
+        "earliest reading refused as `future_timestamp`, at which the source is read again; null without one",
+    ),
 )
 
-PREDICTIONS = pa.schema(
-    [
-        pa.field("window_start", TIMESTAMP),
-        pa.field("window_end", TIMESTAMP),
-        pa.field("device", pa.string()),
-        pa.field("sensor", pa.string()),
-        pa.field("value", pa.float64()),
-        pa.field("score", pa.float64()),
-        pa.field("threshold", pa.float64()),
-        pa.field("is_anomaly", pa.bool_()),
-        pa.field("severity", pa.float64()),
-        pa.field("top_feature", pa.string()),
-        # Of anomalies, by the combined detector; empty otherwise.
-        pa.field("contributions", pa.map_(pa.string(), pa.float64())),
-        pa.field("model_version", pa.string()),
-        # Of the window as it was scored: it shows that a window has changed and is to be scored again.
-        pa.field("window_fingerprint", pa.uint64()),
-    ]
+IMPORTED_WINDOWS = _table(
+    "imported windows",
+    *_columns_of("ingested sources"),
+    Column("partitions", pa.string(), "", "sensors and days of its windows, as JSON"),
 )
 
-STATUS = pa.schema(
-    [
-        pa.field("device", pa.string()),
-        pa.field("sensor", pa.string()),
-        pa.field("stage", pa.string()),
-        pa.field("status", pa.string()),
-        pa.field("n_windows", pa.int64()),
-        pa.field("n_anomalies", pa.int64()),
-        pa.field("message", pa.string()),
-    ]
+# What the simulator broke.
+FAULT_LABELS = _table(
+    "fault labels",
+    _DEVICE,
+    _SENSOR,
+    Column(
+        "kind",
+        pa.string(),
+        "",
+        "`spike`, `level_shift`, `drift`, `stuck_value`, `noise_burst` or `dropout`",
+    ),
+    Column("start", TIMESTAMP, "UTC", "first moment of the fault"),
+    Column("end", TIMESTAMP, "UTC", "first moment after it"),
+    Column(
+        "size",
+        pa.float64(),
+        "sigmas",
+        "of the noise for spikes and noise bursts, of the sensor's spread over a week for shifts and drifts; "
+        "null for the others",
+    ),
+)
+
+
+# --- Windows ---
+
+# The key columns; `windows_schema` adds one column a feature.
+WINDOW_KEYS = _table(
+    "windows",
+    _WINDOW_START,
+    _WINDOW_END,
+    _DEVICE,
+    _SENSOR,
+    Column("count", pa.int32(), "readings", "readings in the window"),
 )
 
 
 def feature_columns(windows: pa.Table | pa.Schema) -> list[str]:
-    """The columns of a windows table that are no keys: its features but ``count``, in order."""
+    """Name the feature columns of a windows table but ``count``, in order."""
     names = windows.column_names if isinstance(windows, pa.Table) else windows.names
     return [name for name in names if name not in WINDOW_KEYS.names]
 
 
 def windows_schema(features: list[str] | tuple[str, ...]) -> pa.Schema:
-    """The schema of a windows table: the keys, ``count``, then one float64 column a feature.
+    """Build the schema of a windows table: the keys, ``count``, then one float64 column a feature.
 
     Parameters
     ----------
@@ -109,185 +202,48 @@ def windows_schema(features: list[str] | tuple[str, ...]) -> pa.Schema:
     return pa.schema(fields)
 
 
-FEEDBACK = pa.schema(
-    [
-        pa.field("device", pa.string()),
-        pa.field("sensor", pa.string()),
-        pa.field("start", TIMESTAMP),
-        pa.field("end", TIMESTAMP),
-        pa.field("verdict", pa.string()),
-        pa.field("note", pa.string()),
-    ]
-)
-FALSE_ALARM, TRUE_EVENT = "false_alarm", "true_event"
+# --- Models ---
 
-
-LABELS = pa.schema(
-    [
-        pa.field("device", pa.string()),
-        pa.field("sensor", pa.string()),
-        pa.field("kind", pa.string()),
-        pa.field("start", TIMESTAMP),
-        pa.field("end", TIMESTAMP),
-    ]
-)
-
-
-INCIDENTS = pa.schema(
-    [
-        pa.field("incident_id", pa.string()),
-        pa.field("device", pa.string()),
-        pa.field("sensor", pa.string()),
-        pa.field("start", TIMESTAMP),
-        pa.field("end", TIMESTAMP),
-        pa.field("state", pa.string()),
-        pa.field("n_windows", pa.int64()),
-        pa.field("peak_severity", pa.float64()),
-        pa.field("peak_at", TIMESTAMP),
-        pa.field("top_feature", pa.string()),
-        pa.field("model_version", pa.string()),
-    ]
-)
-# What the windows of a stretch of time hand on to the next: of each device the incident that may go on,
-# or the anomalous windows that are not enough for one yet.
-UNFINISHED = pa.schema(
-    [
-        pa.field("device", pa.string()),
-        *(INCIDENTS.field(name) for name in ("start", "end", "n_windows", "peak_severity", "peak_at")),
-        *(INCIDENTS.field(name) for name in ("top_feature", "model_version")),
-        pa.field("is_incident", pa.bool_()),
-        pa.field("seen_until", TIMESTAMP),
-    ]
-)
-# What of predictions makes incidents.
-JUDGED = ("device", "window_start", "window_end", "is_anomaly", "severity", "top_feature", "model_version")
-
-
-EVALUATED_EVENTS = pa.schema(
-    [
-        *(pa.field(name, pa.string()) for name in ("method", "device", "sensor", "kind")),
-        pa.field("start", TIMESTAMP),
-        pa.field("end", TIMESTAMP),
-        pa.field("n_windows", pa.int64()),
-        pa.field("n_missing", pa.int64()),
-        pa.field("is_found", pa.bool_()),
-        pa.field("delay_seconds", pa.float64()),
-    ]
+MODELS = _table(
+    "fleet model",
+    _DEVICE._replace(meaning="id of the device; sorted, each once"),
+    Column("n_train", pa.int64(), "windows", "usable training windows"),
+    Column(
+        "trained_from", TIMESTAMP, "UTC", "start of the first training window; null for an imported model"
+    ),
+    Column("trained_to", TIMESTAMP, "UTC", "end of the last training window; null for an imported model"),
+    Column("nu", pa.float64(), "", "the one-class SVM's nu, after the guard"),
+    Column("gamma", pa.float64(), "", "width of the RBF kernel, as a number"),
+    Column("rho", pa.float64(), "", "offset: scikit-learn's `-intercept_`"),
+    Column(
+        "mean", _FLOATS, "the feature's", "one number a feature, subtracted before scoring", nullable=False
+    ),
+    Column(
+        "scale", _FLOATS, "the feature's", "one number a feature, divided by before scoring", nullable=False
+    ),
+    Column(
+        "support_vectors",
+        _FLOATS,
+        "scaled",
+        "one vector after the other, one number a feature",
+        nullable=False,
+    ),
+    Column("dual_coef", _FLOATS, "", "one number a support vector", nullable=False),
+    Column(
+        "threshold",
+        pa.float64(),
+        "",
+        "an anomaly scores below it; 0 is the plain one-class SVM's, of the combined detector decades",
+    ),
+    Column(
+        "train_flag_rate",
+        pa.float64(),
+        "0 to 1",
+        "share of the training windows that score below the threshold, of the combined detector by models "
+        "fitted without them; null for an imported model",
+    ),
 )
 
-
-DEVICE_INCIDENTS = pa.schema(
-    [
-        pa.field("device_incident_id", pa.string()),
-        pa.field("device", pa.string()),
-        pa.field("start", TIMESTAMP),
-        pa.field("end", TIMESTAMP),
-        pa.field("state", pa.string()),
-        pa.field("priority", pa.float64()),
-        pa.field("n_sensors", pa.int64()),
-        pa.field("sensors", pa.list_(pa.string())),
-        pa.field("n_incidents", pa.int64()),
-        pa.field("n_windows", pa.int64()),
-        pa.field("peak_severity", pa.float64()),
-        pa.field("peak_at", TIMESTAMP),
-        pa.field("top_feature", pa.string()),
-    ]
-)
-
-
-DRIFT = pa.schema(
-    [
-        pa.field("device", pa.string()),
-        pa.field("sensor", pa.string()),
-        pa.field("range_start", TIMESTAMP),
-        pa.field("range_end", TIMESTAMP),
-        pa.field("n_windows", pa.int64()),
-        pa.field("coverage", pa.float64()),
-        pa.field("n_judged", pa.int64()),
-        pa.field("n_alarms", pa.int64()),
-        pa.field("flag_rate", pa.float64()),
-        pa.field("target_rate", pa.float64()),
-        pa.field("is_over_budget", pa.bool_()),
-        pa.field("psi", pa.float64()),
-        pa.field("status", pa.string()),
-    ]
-)
-# What of predictions it is made of.
-WATCHED = ("device", "window_start", "window_end", "score", "threshold", "is_anomaly", "model_version")
-
-
-# The columns of an event that describe its incident, as it was when the change was found.
-OF_INCIDENT = tuple(name for name in INCIDENTS.names if name != "state")
-NOTIFICATIONS = pa.schema(
-    [
-        pa.field("event_id", pa.string()),
-        pa.field("change", pa.string()),
-        pa.field("number", pa.int64()),
-        *(INCIDENTS.field(name) for name in OF_INCIDENT),
-        pa.field("merged_into", pa.string()),
-        pa.field("sink", pa.string()),
-        pa.field("is_delivered", pa.bool_()),
-    ]
-)
-
-
-LEDGER = pa.schema(
-    [
-        pa.field("source", pa.string()),
-        pa.field("size", pa.int64()),
-        pa.field("content", pa.string()),
-        pa.field("settings", pa.string()),
-        pa.field("selections", pa.string()),
-        pa.field("rows", pa.int64()),
-        pa.field("accepted", pa.int64()),
-        pa.field("refused", pa.int64()),
-        # The earliest reading refused as "future_timestamp": then the source is read again.
-        pa.field("first_future", TIMESTAMP),
-    ]
-)
-
-
-REFUSED_DEVICES = pa.schema(
-    [
-        pa.field("device", pa.string()),
-        pa.field("sensor", pa.string()),
-        pa.field("reason", pa.string()),
-        pa.field("count", pa.int64()),
-    ]
-)
-
-
-FAULT_LABELS = pa.schema(
-    [
-        pa.field("device", pa.string()),
-        pa.field("sensor", pa.string()),
-        pa.field("kind", pa.string()),
-        pa.field("start", TIMESTAMP),
-        pa.field("end", TIMESTAMP),
-        pa.field("size", pa.float64()),
-    ]
-)
-
-
-# Without nulls, in lists or instead of them.
-_FLOATS = pa.list_(pa.field("element", pa.float64(), nullable=False))
-MODELS = pa.schema(
-    [
-        pa.field("device", pa.string()),
-        pa.field("n_train", pa.int64()),
-        pa.field("trained_from", TIMESTAMP),
-        pa.field("trained_to", TIMESTAMP),
-        pa.field("nu", pa.float64()),
-        pa.field("gamma", pa.float64()),
-        pa.field("rho", pa.float64()),
-        pa.field("mean", _FLOATS, nullable=False),
-        pa.field("scale", _FLOATS, nullable=False),
-        pa.field("support_vectors", _FLOATS, nullable=False),
-        pa.field("dual_coef", _FLOATS, nullable=False),
-        pa.field("threshold", pa.float64()),
-        pa.field("train_flag_rate", pa.float64()),
-    ]
-)
 # What every model's row has, whatever its detector.
 MODEL_KEYS = pa.schema(
     [
@@ -295,14 +251,418 @@ MODEL_KEYS = pa.schema(
         for name in ("device", "n_train", "trained_from", "trained_to", "threshold", "train_flag_rate")
     ]
 )
-# What the combined detector has besides; see `combined_fit.CombinedColumns`.
-COMBINED = pa.schema(
-    [
-        *MODELS,
-        pa.field("kind", pa.string()),
-        *(
-            pa.field(name, _FLOATS, nullable=False)
-            for name in ("center", "spread", "time_of_day", "distance_curve", "svm_curve", "curve")
-        ),
-    ]
+
+# What the combined detector adds. Its SVM is fitted to preprocessed windows.
+COMBINED = _table(
+    "fleet model of the combined detector",
+    *_columns_of("fleet model"),
+    Column("kind", pa.string(), "", "`plain`, `counter` or `constant`"),
+    Column("center", _FLOATS, "the feature's", "median of each preprocessed feature", nullable=False),
+    Column(
+        "spread", _FLOATS, "the feature's", "one step away from the median, of each feature", nullable=False
+    ),
+    Column(
+        "time_of_day",
+        _FLOATS,
+        "the sensor's",
+        "24 numbers, one an hour of the day (UTC), for each of the levels `mean`, `min` and `max` among the "
+        "features: what the hour adds. Empty where the time of day plays no part",
+        nullable=False,
+    ),
+    Column(
+        "distance_curve",
+        _FLOATS,
+        "decades",
+        "11 numbers: tail probability of the largest `log(1 + z)` of a window",
+        nullable=False,
+    ),
+    Column("svm_curve", _FLOATS, "decades", "11 numbers: tail probability of `−score / rho`", nullable=False),
+    Column(
+        "curve",
+        _FLOATS,
+        "",
+        "of both together: where the tail begins, its mean excess, the decades there, and the margin",
+        nullable=False,
+    ),
+)
+
+STATUS = _table(
+    "status",
+    _DEVICE,
+    _SENSOR,
+    Column("stage", pa.string(), "", "`train` or `score`"),
+    Column("status", pa.string(), "", "such as `ok` or `too_few_windows`"),
+    Column(
+        "n_windows", pa.int64(), "windows", "train: usable training windows; score: predictions of that day"
+    ),
+    Column("n_anomalies", pa.int64(), "windows", "anomalous ones among them; null for an imported model"),
+    Column("message", pa.string(), "", "what a person should know; empty when there is nothing"),
+)
+
+# All that a training knows of its devices but the support vectors; an artifact of the run in MLflow.
+# A device without a model has nulls in the model's columns, a device that was not trained in those of the
+# status.
+TRAINED_DEVICES = _table(
+    "trained devices",
+    _DEVICE,
+    Column(
+        "status", pa.string(), "", "as in status; `carried over` for a device that was not trained this time"
+    ),
+    Column(
+        "n_windows", pa.int64(), "windows", "usable training windows; null for a device that was not trained"
+    ),
+    *(
+        one._replace(meaning=f"{one.meaning.split('; null')[0]}; null without a model")
+        for one in _columns_of(
+            "fleet model",
+            *("n_train", "trained_from", "trained_to", "nu", "gamma", "rho", "threshold", "train_flag_rate"),
+        )
+    ),
+    Column("n_support_vectors", pa.int64(), "vectors", "support vectors; null without a model"),
+    Column("message", pa.string(), "", "as in status; null for a device that was not trained"),
+)
+
+
+# --- Predictions ---
+
+PREDICTIONS = _table(
+    "predictions",
+    _WINDOW_START,
+    _WINDOW_END,
+    _DEVICE,
+    _SENSOR,
+    Column(
+        "value",
+        pa.float64(),
+        "the sensor's",
+        "mean of the window; null when `mean` is not among the features of the windows",
+    ),
+    Column(
+        "score",
+        pa.float64(),
+        "decades",
+        "the lower, the more abnormal. Combined detector: log10 of the largest share of normal windows that "
+        "are as unusual; −3 is one in a thousand. One-class SVM: its decision function, without a unit",
+    ),
+    Column(
+        "threshold",
+        pa.float64(),
+        "decades",
+        "threshold of the model; of the combined detector log10 of the share of normal windows that may be "
+        "flagged",
+    ),
+    Column("is_anomaly", pa.bool_(), "", "`score < threshold`"),
+    Column(
+        "severity",
+        pa.float64(),
+        "decades",
+        "0 at the threshold or above it. Combined detector: `threshold − score`, without an upper end; 1 is "
+        "ten"
+        "times rarer than an anomaly must be. One-class SVM: 0 to 1, where 1 is far from all support vectors",
+    ),
+    Column(
+        "top_feature",
+        pa.string(),
+        "",
+        "feature farthest from its median, in spreads; of the one-class SVM from its mean, in standard "
+        "deviations",
+    ),
+    Column(
+        "contributions",
+        pa.map_(pa.string(), pa.float64()),
+        "decades",
+        "of an anomaly, by the combined detector: how rare the window would be if only this feature were "
+        "unusual. Empty otherwise",
+    ),
+    Column("model_version", pa.string(), "", "version of the sensor's models that scored it"),
+    Column(
+        "window_fingerprint",
+        pa.uint64(),
+        "",
+        "64-bit fingerprint of the window as it was scored; the next run scores a window again when its "
+        "fingerprint differs",
+    ),
+)
+
+
+# --- Incidents and alerts ---
+
+INCIDENTS = _table(
+    "incidents",
+    Column(
+        "incident_id",
+        pa.string(),
+        "",
+        "16 hexadecimal digits, made of sensor, device and start: it stays while the incident grows",
+    ),
+    _DEVICE,
+    _SENSOR,
+    Column("start", TIMESTAMP, "UTC", "start of the first anomalous window"),
+    Column("end", TIMESTAMP, "UTC", "end of the last anomalous window so far"),
+    Column(
+        "state",
+        pa.string(),
+        "",
+        "`open` while the next window of the series could extend it, else `closed`. The incident of a device "
+        "that falls silent stays open: nobody has seen it recover",
+    ),
+    Column("n_windows", pa.int64(), "windows", "anomalous windows"),
+    Column("peak_severity", pa.float64(), "decades", "largest severity of a window; see predictions"),
+    Column("peak_at", TIMESTAMP, "UTC", "start of the first window of that severity"),
+    Column("top_feature", pa.string(), "", "of that window"),
+    Column("model_version", pa.string(), "", "of that window"),
+)
+# The columns of predictions that make incidents.
+JUDGED = ("device", "window_start", "window_end", "is_anomaly", "severity", "top_feature", "model_version")
+
+# What the windows of one day hand on to the next: of each device the incident that may go on, or the
+# anomalous windows that are too few for one yet.
+UNFINISHED = _table(
+    "unfinished incidents",
+    _DEVICE,
+    *_columns_of("incidents", "start", "end", "n_windows", "peak_severity", "peak_at"),
+    *_columns_of("incidents", "top_feature", "model_version"),
+    Column("is_incident", pa.bool_(), "", "whether it has `incidents.min_windows` anomalous windows"),
+    Column("seen_until", TIMESTAMP, "UTC", "end of the device's last window"),
+)
+
+DEVICE_INCIDENTS = _table(
+    "device incidents",
+    Column("device_incident_id", pa.string(), "", "16 hexadecimal digits, made of device and start"),
+    _DEVICE,
+    Column("start", TIMESTAMP, "UTC", "start of the first incident"),
+    Column("end", TIMESTAMP, "UTC", "end of the last incident so far"),
+    Column("state", pa.string(), "", "`open` while one of its incidents is, else `closed`"),
+    Column(
+        "priority",
+        pa.float64(),
+        "",
+        "sum over the sensors of `1 + log2(1 + peak severity)`, 1 or more: several sensors at once count more"
+        "than one, and a severity counts by its order of magnitude",
+    ),
+    Column("n_sensors", pa.int64(), "sensors", "sensors with an incident"),
+    Column("sensors", pa.list_(pa.string()), "", "those sensors, the most severe first"),
+    Column("n_incidents", pa.int64(), "incidents", "incidents of all sensors"),
+    Column("n_windows", pa.int64(), "windows", "anomalous windows of all sensors"),
+    Column("peak_severity", pa.float64(), "decades", "largest severity of a window"),
+    Column("peak_at", TIMESTAMP, "UTC", "start of the first window of that severity"),
+    Column("top_feature", pa.string(), "", "of that window"),
+)
+
+# The columns of an incident that an event repeats, as they were when the change was noticed.
+OF_INCIDENT = tuple(name for name in INCIDENTS.names if name != "state")
+NOTIFICATIONS = _table(
+    "notifications",
+    Column("event_id", pa.string(), "", "`incident_id` and `number`; a receiver knows repetitions by it"),
+    Column("change", pa.string(), "", "`opened`, `closed` or `withdrawn`"),
+    Column("number", pa.int64(), "", "counts the events of an incident from 1"),
+    *_columns_of("incidents", *OF_INCIDENT),
+    Column(
+        "merged_into",
+        pa.string(),
+        "",
+        "of a withdrawn incident: id of the incident that lies there now; else empty",
+    ),
+    Column("sink", pa.string(), "", "name of the sink"),
+    Column("is_delivered", pa.bool_(), "", "whether the sink has acknowledged it"),
+)
+
+
+# --- Drift ---
+
+DRIFT = _table(
+    "drift",
+    _DEVICE,
+    _SENSOR,
+    Column("range_start", TIMESTAMP, "UTC", "first moment of the monitored range"),
+    Column("range_end", TIMESTAMP, "UTC", "first moment after it"),
+    Column("n_windows", pa.int64(), "windows", "predictions in the range"),
+    Column(
+        "coverage",
+        pa.float64(),
+        "0 to 1",
+        "`n_windows` by the number there would be had the device sent without a break: since the range began,"
+        "or since its first window where its model learned from nothing before the range",
+    ),
+    Column(
+        "n_judged",
+        pa.int64(),
+        "windows",
+        "those scored by the champion; the columns below are of these",
+    ),
+    Column("n_alarms", pa.int64(), "alarms", "runs of neighbouring anomalous windows"),
+    Column("flag_rate", pa.float64(), "0 to 1", "share of anomalous windows; null without windows"),
+    Column(
+        "target_rate",
+        pa.float64(),
+        "0 to 1",
+        "share of normal windows that may be flagged; null for the one-class SVM, whose thresholds do not "
+        "give it",
+    ),
+    Column(
+        "is_over_budget",
+        pa.bool_(),
+        "",
+        "whether the flag rate is over the target, 99 % sure; null where there is no target. Alarms are "
+        "counted"
+        "as independent, not windows: one long event is no proof",
+    ),
+    Column(
+        "psi",
+        pa.float64(),
+        "",
+        "population stability index of the scores against what calibration promises: one normal window in "
+        "10^k"
+        "is rarer than k decades, at most. Bins begin at 1, 1.5, 2 and 3 decades. Only too many rare windows "
+        "count, too few do not. Null for the one-class SVM, and for few windows",
+    ),
+    Column(
+        "status",
+        pa.string(),
+        "",
+        "the first that holds: `over_budget`, `drifted`, `sparse`, `too_few_windows` (for an index) or `ok`",
+    ),
+)
+# The columns of predictions that make it.
+WATCHED = ("device", "window_start", "window_end", "score", "threshold", "is_anomaly", "model_version")
+
+
+# --- Evaluation ---
+
+LABELS = _table(
+    "labels",
+    _DEVICE,
+    _SENSOR,
+    Column("kind", pa.string(), "", "kind of fault; null where the file does not say"),
+    Column("start", TIMESTAMP, "UTC", "first moment of the fault"),
+    Column("end", TIMESTAMP, "UTC", "first moment after it"),
+)
+
+FEEDBACK = _table(
+    "feedback",
+    _DEVICE,
+    _SENSOR,
+    Column("start", TIMESTAMP, "UTC", "first moment the verdict is about"),
+    Column("end", TIMESTAMP, "UTC", "first moment after it"),
+    Column("verdict", pa.string(), "", "`false_alarm` or `true_event`"),
+    Column("note", pa.string(), "", "what the person wrote; null where there is none"),
+)
+FALSE_ALARM, TRUE_EVENT = "false_alarm", "true_event"
+
+_METHOD = Column("method", pa.string(), "", "`fleet_models` or a baseline")
+
+
+def _n(name: str, unit: str, meaning: str) -> Column:
+    return Column(name, pa.int64(), unit, meaning)
+
+
+def _x(name: str, unit: str, meaning: str) -> Column:
+    return Column(name, pa.float64(), unit, meaning)
+
+
+# A label counts for its sensor; `_any_sensor` counts the labels of all sensors of the device. Of sensors
+# and series, the figures about whole devices are null; so is a figure without anything to divide by.
+FIGURES = _table(
+    "evaluation figures",
+    Column("level", pa.string(), "", "`fleet`, `sensor`, `device` or `series` (a device and sensor)"),
+    _METHOD,
+    _SENSOR._replace(meaning="name of the sensor; null at the levels `fleet` and `device`"),
+    _DEVICE._replace(meaning="id of the device; null at the levels `fleet` and `sensor`"),
+    _n("series", "series", "series with evaluated windows"),
+    _n("windows", "windows", "evaluated windows"),
+    _n(
+        "windows_without_prediction",
+        "windows",
+        "evaluated windows without a prediction; they are never anomalous",
+    ),
+    _n("labelled_windows", "windows", "windows that overlap a label"),
+    _n("normal_windows", "windows", "windows with a prediction and no label"),
+    _n("anomalous_windows", "windows", "windows flagged by the method"),
+    _n("true_windows", "windows", "anomalous windows that overlap a label of the sensor"),
+    _n("true_windows_any_sensor", "windows", "anomalous windows that overlap a label of the device"),
+    _n("false_windows", "windows", "anomalous windows that overlap no label of the sensor"),
+    _n("events", "events", "labelled events"),
+    _n("events_found", "events", "events with an anomalous window"),
+    _n(
+        "events_without_windows",
+        "events",
+        "events without a window that has a prediction; no method can find them",
+    ),
+    _n("alerts", "alerts", "runs of neighbouring anomalous windows of a series"),
+    _n("right_alerts", "alerts", "alerts that overlap a label of the sensor"),
+    _n("right_alerts_any_sensor", "alerts", "alerts that overlap a label of the device"),
+    _n("ranked_series", "series", "series with windows of both classes"),
+    _n("ranked_devices", "devices", "devices with windows of both classes; null for sensors and series"),
+    _n("device_events", "events", "events of devices; null for sensors and series"),
+    _n("device_events_found", "events", "found events of devices; null for sensors and series"),
+    _x("sensor_weeks", "weeks", "length of all normal windows"),
+    _x("roc_auc", "0 to 1", "area under the ROC curve, mean over the ranked series; null without one"),
+    _x("pr_auc", "0 to 1", "average precision, mean over the ranked series; null without one"),
+    _x("best_f1", "0 to 1", "best F1 of any threshold, mean over the ranked series; null without one"),
+    _x("event_recall", "0 to 1", "`events_found` by `events`; null without events"),
+    _x("alert_precision", "0 to 1", "`right_alerts` by `alerts`; null without alerts"),
+    _x("alert_precision_any_sensor", "0 to 1", "`right_alerts_any_sensor` by `alerts`; null without alerts"),
+    _x("window_recall", "0 to 1", "`true_windows` by `labelled_windows`; null without labels"),
+    _x("window_precision", "0 to 1", "`true_windows` by `anomalous_windows`; null without anomalies"),
+    _x(
+        "window_precision_any_sensor",
+        "0 to 1",
+        "`true_windows_any_sensor` by `anomalous_windows`; null without anomalies",
+    ),
+    _x("false_alarm_rate", "0 to 1", "`false_windows` by `normal_windows`; null without normal windows"),
+    _x(
+        "false_windows_per_sensor_week",
+        "per week",
+        "`false_windows` by `sensor_weeks`; null without normal windows",
+    ),
+    _x(
+        "false_alerts_per_sensor_week",
+        "per week",
+        "`alerts` less `right_alerts`, by `sensor_weeks`; null without normal windows",
+    ),
+    _x(
+        "device_roc_auc",
+        "0 to 1",
+        "`roc_auc` of devices, mean over the ranked ones; null for sensors and series",
+    ),
+    _x(
+        "device_pr_auc",
+        "0 to 1",
+        "`pr_auc` of devices, mean over the ranked ones; null for sensors and series",
+    ),
+    _x(
+        "device_event_recall",
+        "0 to 1",
+        "`device_events_found` by `device_events`; null for sensors and series",
+    ),
+    _x(
+        "realised_over_target",
+        "",
+        "`false_alarm_rate` by the budget; 1 is on target; null without normal windows",
+    ),
+    _x(
+        "pooled_roc_auc",
+        "0 to 1",
+        "`roc_auc` of the windows of all devices of a sensor in one ranking; over the fleet, mean of the "
+        "sensors;"
+        "null for devices and series",
+    ),
+    _x("pooled_pr_auc", "0 to 1", "`pr_auc` in the same way; null for devices and series"),
+    _x("delay_median_seconds", "s", "median delay of the found events; null without one"),
+    _x("delay_p90_seconds", "s", "90th percentile of the delays of the found events; null without one"),
+)
+
+EVALUATED_EVENTS = _table(
+    "evaluation events",
+    _METHOD,
+    *_columns_of("labels"),
+    _n("n_windows", "windows", "evaluated windows in it that have a prediction"),
+    _n("n_missing", "windows", "further windows there would be, were no reading missing"),
+    Column("is_found", pa.bool_(), "", "whether one of its windows is anomalous"),
+    _x(
+        "delay_seconds",
+        "s",
+        "from its start, or that of the evaluated range, to the end of its first anomalous window; null "
+        "where it was not found",
+    ),
 )

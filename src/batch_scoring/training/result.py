@@ -45,7 +45,7 @@ class Training:
         The whole new version; the rows of devices that were not retrained are carried over. A file
         in a scratch folder: it is there until the next training is asked for.
     status : pyarrow.Table
-        Schema ``tables.STATUS``, one row for each device that the training was about, whether it
+        Schema ``STATUS``, one row for each device that the training was about, whether it
         got a model or not.
     fingerprint : str
         Digest of what the version was trained from. The same fingerprint is the same version.

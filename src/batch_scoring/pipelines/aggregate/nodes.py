@@ -19,7 +19,7 @@ from batch_scoring.core.moments import MICROSECOND
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.tables.arrow_arrays import empty_table
 from batch_scoring.tables.fingerprints import table_digest
-from batch_scoring.tables.partitions import by_sensor, partition_key
+from batch_scoring.tables.partitions import Partitions, by_sensor, partition_key
 from batch_scoring.tables.schemas import windows_schema
 from batch_scoring.tables.streams import Stream, footer_text
 from batch_scoring.windows.aggregation import (
@@ -34,8 +34,6 @@ from batch_scoring.windows.days import WindowDay, window_days
 from batch_scoring.windows.settings import AggregateParameters
 
 logger = logging.getLogger(__name__)
-
-Partitions = Mapping[str, Callable[[], pq.ParquetFile]]
 
 
 def aggregate_windows(

@@ -30,12 +30,11 @@ from batch_scoring.evaluation.tracked import tracked_evaluation
 from batch_scoring.evaluation.truth import truth_of
 from batch_scoring.registry.evaluation import TrackedEvaluation
 from batch_scoring.registry.published import PublishedModel
-from batch_scoring.tables.partitions import by_sensor
+from batch_scoring.tables.partitions import Partitions, by_sensor
 from batch_scoring.training.settings import TrainParameters
 
 logger = logging.getLogger(__name__)
 
-Partitions = Mapping[str, Callable[[], pq.ParquetFile]]
 Models = Mapping[str, Callable[[], PublishedModel]]
 
 

@@ -28,13 +28,13 @@ from batch_scoring.ingestion.settings import read_settings
 from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.staging import staging_area
 from batch_scoring.ingestion.stream_windows import MADE_BY, StagedWindows
-from batch_scoring.tables.partitions import partition_key
+from batch_scoring.tables.partitions import Partitions, partition_key
+from batch_scoring.tables.schemas import IMPORTED_WINDOWS
 from batch_scoring.tables.streams import Stream, footer_text
 from batch_scoring.windows.settings import AggregateParameters
 
 logger = logging.getLogger(__name__)
 
-Partitions = Mapping[str, Callable[[], pq.ParquetFile]]
 Chunk = tuple[dict[str, Stream], dict[str, pa.Table]]
 
 
@@ -152,7 +152,7 @@ def _has_changed(file: SourceFile) -> bool:
 def _page(source: PendingSource, digest: str, rows: int, partitions: set[tuple[str, date]]) -> pa.Table:
     listed = json.dumps([[sensor, day.isoformat()] for sensor, day in sorted(partitions)], ensure_ascii=False)
     page = ledger_page(source, digest, rows, 0)
-    return page.append_column(pa.field("partitions", pa.string()), pa.array([listed], pa.string()))
+    return page.append_column(IMPORTED_WINDOWS.field("partitions"), pa.array([listed], pa.string()))
 
 
 def _partitions(entry: LedgerEntry) -> set[tuple[str, date]]:

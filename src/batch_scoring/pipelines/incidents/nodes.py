@@ -21,12 +21,12 @@ from batch_scoring.core.digests import digest_of
 from batch_scoring.core.ids import Selection, require_known
 from batch_scoring.core.moments import microseconds
 from batch_scoring.core.parameters import read_parameters, scheduled_time
-from batch_scoring.incidents.daily import NOTHING, HandedOn, Partitions, SensorDay, handed_on
+from batch_scoring.incidents.daily import NOTHING, HandedOn, SensorDay, handed_on
 from batch_scoring.incidents.devices import roll_up
 from batch_scoring.pipelines.incidents.settings import IncidentParameters
 from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import read_batches
-from batch_scoring.tables.partitions import by_sensor, split_partition_key
+from batch_scoring.tables.partitions import Partitions, by_sensor, split_partition_key
 from batch_scoring.tables.schemas import DEVICE_INCIDENTS, INCIDENTS
 from batch_scoring.tables.streams import Stream, footer_text
 

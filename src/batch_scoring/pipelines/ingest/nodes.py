@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.parameters import scheduled_time
-from batch_scoring.ingestion.known_ids import Partitions, require_known_ids
+from batch_scoring.ingestion.known_ids import require_known_ids
 from batch_scoring.ingestion.ledger import (
     LedgerEntry,
     choose_sources,
@@ -24,7 +24,7 @@ from batch_scoring.ingestion.merge import MergedPartition, merge_partition
 from batch_scoring.ingestion.settings import read_settings
 from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.staging import StagingArea, staging_area
-from batch_scoring.tables.partitions import partition_key
+from batch_scoring.tables.partitions import Partitions, partition_key
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 from batch_scoring.tables.schemas import REFUSED_DEVICES
 from batch_scoring.tables.streams import Stream

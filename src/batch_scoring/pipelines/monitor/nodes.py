@@ -7,20 +7,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from batch_scoring.core.ids import Selection, path_segment, require_known
 from batch_scoring.core.moments import microseconds
 from batch_scoring.core.parameters import read_parameters, read_time
 from batch_scoring.monitoring.recent import Recent
 from batch_scoring.monitoring.settings import MonitorParameters
 from batch_scoring.registry.published import PublishedModel
-from batch_scoring.tables.partitions import by_sensor
+from batch_scoring.tables.partitions import Partitions, by_sensor
 from batch_scoring.tables.streams import Stream, footer_text
 
 logger = logging.getLogger(__name__)
-
-Partitions = Mapping[str, Callable[[], pq.ParquetFile]]
 
 
 def watch_drift(

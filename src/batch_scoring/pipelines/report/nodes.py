@@ -18,13 +18,14 @@ from batch_scoring.reporting.contents import (
     page_series,
     read_charts,
 )
-from batch_scoring.reporting.fleet_view import Partitions, view_fleet
+from batch_scoring.reporting.fleet_view import view_fleet
 from batch_scoring.reporting.incident_list import list_incidents
 from batch_scoring.reporting.known_faults import match_faults
 from batch_scoring.reporting.page import render_page
 from batch_scoring.reporting.page_data import collect_page_data
 from batch_scoring.reporting.statuses import find_not_scored, sum_quarantine, sum_statuses
 from batch_scoring.reporting.summary import summarise, write_summary
+from batch_scoring.tables.partitions import Partitions
 
 logger = logging.getLogger(__name__)
 

@@ -17,10 +17,8 @@ from batch_scoring.scoring.partition import Partition
 from batch_scoring.scoring.scope import Scope
 from batch_scoring.scoring.settings import ScoreParameters
 from batch_scoring.tables.device_ranges import read_batches
-from batch_scoring.tables.partitions import by_sensor
+from batch_scoring.tables.partitions import Partitions, by_sensor
 from batch_scoring.tables.streams import Stream
-
-Partitions = Mapping[str, Callable[[], pq.ParquetFile]]
 
 
 def score_windows(

@@ -23,7 +23,7 @@ from batch_scoring.detection.fit import fleet_info
 from batch_scoring.detection.fit_workers import FitWorkers
 from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.model_file import FleetFile, replace_models, write_models
-from batch_scoring.tables.partitions import by_sensor
+from batch_scoring.tables.partitions import Partitions, by_sensor
 from batch_scoring.tables.schemas import STATUS
 from batch_scoring.training.outcome import fleet_metrics, new_status, with_mute_devices
 from batch_scoring.training.progress import show_progress
@@ -33,8 +33,6 @@ from batch_scoring.training.settings import TrainParameters
 from batch_scoring.training.windows import TrainingWindows, find_windows
 
 logger = logging.getLogger(__name__)
-
-Partitions = Mapping[str, Callable[[], pq.ParquetFile]]
 
 
 def train_models(

@@ -29,7 +29,7 @@ def device_tables(models: FleetFile, status: pa.Table | None) -> Iterator[pa.Tab
     models : FleetFile
         The new version.
     status : pyarrow.Table, optional
-        Schema ``tables.STATUS``, of the devices that were trained; None where
+        Schema ``STATUS``, of the devices that were trained; None where
         nothing is known of that.
 
     Yields
