@@ -45,7 +45,7 @@ class EvaluationRuns(AbstractDataset[TrackedEvaluation, None]):
     def save(self, data: TrackedEvaluation) -> None:
         """Log the evaluation, unless a run has it already."""
         store = tracking.connect(self._place.uri, self._place.artifacts, self._experiment)
-        tracking.end_runs_of_the_dead(store)
+        tracking.close_orphaned_runs(store)
         tracking.log_evaluation(store, data)
 
     def _describe(self) -> dict[str, Any]:

@@ -91,7 +91,7 @@ class TrackedFleetModels(
             if self._prepared is not None:
                 wait([self._prepared])
             self._store = tracking.connect(self.tracking_uri, self._place.artifacts, self._experiment)
-            tracking.end_runs_of_the_dead(self._store)
+            tracking.close_orphaned_runs(self._store)
         return self._store
 
     def load(self) -> dict[str, Callable[[], TrackedVersion | PreviousVersion]]:

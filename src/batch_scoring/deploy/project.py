@@ -1,4 +1,4 @@
-"""The parameters of the project in the current folder, which all commands of ``kedro deploy`` begin with."""
+"""Read the parameters of the project in the current folder, for all commands of ``kedro deploy``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, cast
 
 
 def project_parameters(env: str | None) -> Mapping[str, Any]:
-    """All of them, as a Kedro environment has them."""
+    """Read all parameters of a Kedro environment."""
     from kedro.framework.session import KedroSession
 
     with KedroSession.create(env=env) as session:

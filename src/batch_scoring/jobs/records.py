@@ -1,4 +1,4 @@
-"""Plans, logs and timing records of runs: the files of ``<data>/09_jobs/<run>/``."""
+"""Store plans, logs and records of runs in ``<data>/09_jobs/<run>/``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from batch_scoring.core.errors import InputError, OvertakenError
+from batch_scoring.core.errors import ConflictError, InputError
 from batch_scoring.core.moments import as_text
 from batch_scoring.jobs.planning import run_time
 from batch_scoring.jobs.specs import JOBS_FOLDER, JobSpec, State
@@ -24,13 +24,13 @@ _READERS = 16  # of small files at once
 
 @dataclass(frozen=True)
 class JobRecord:
-    """How one attempt at a job went, as the job itself saw it.
+    """Outcome of one attempt at a job, as recorded by the job itself.
 
     Attributes
     ----------
     run, name : str
     state : State
-        ``running`` in a record that a job wrote when it began; one that was killed leaves it so.
+        ``running`` in the record written at the start; a killed job leaves it so.
     attempt : int
         1 for the first one.
     exit_code : int or None
@@ -41,7 +41,7 @@ class JobRecord:
     host : str
     pid : int
     seconds : dict of str to float
-        What took how long: ``start``, ``read``, ``score``, ``write``, as far as they are known.
+        Known durations of ``start``, ``read``, ``score`` and ``write``.
     counts : dict of str to int
         Such as the windows scored.
     """
@@ -60,7 +60,7 @@ class JobRecord:
     counts: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """Return plain values for JSON."""
         times = {
             "started": self.started and as_text(self.started),
             "ended": self.ended and as_text(self.ended),
@@ -69,13 +69,13 @@ class JobRecord:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> JobRecord:
-        """Read what :meth:`to_json` gave."""
+        """Read the values of :meth:`to_json`."""
         times = {name: values[name] and datetime.fromisoformat(values[name]) for name in ("started", "ended")}
         return cls(**{**values, **times, "state": State(values["state"])})
 
 
 class Records:
-    """The files of all runs of a workspace.
+    """Files of all runs of a workspace.
 
     Parameters
     ----------
@@ -87,51 +87,51 @@ class Records:
         self.folder = open_folder(join(data, JOBS_FOLDER))
 
     def keep_plan(self, run: str, specs: Sequence[JobSpec]) -> list[JobSpec]:
-        """Keep the plan of a run, unless somebody was quicker: then theirs is given back."""
+        """Store the plan of a run, or return the plan that another scheduler stored first."""
         text = json.dumps([spec.to_json() for spec in specs], indent=1, ensure_ascii=False) + "\n"
         for pause in (*_PAUSES, None):
             try:
                 self._run(run).replace(PLAN, text.encode(), None)
                 return list(specs)
-            except OvertakenError:
+            except ConflictError:
                 there = self.plan(run)
                 if there is not None:
                     return there
                 if pause is None:
                     raise
-                time.sleep(pause)  # somebody is just writing it
+                time.sleep(pause)  # another scheduler is just writing it
         raise AssertionError
 
     def plan(self, run: str) -> list[JobSpec] | None:
-        """The jobs of a run as they were planned; None: there is no plan."""
+        """Read the planned jobs of a run; None without a plan."""
         found = _read(self._run(run), PLAN)
         return None if found is None else [JobSpec.from_json(one) for one in found]
 
     def mark_submitted(self, run: str, backend: str) -> None:
-        """Remember that an engine has all jobs of a run."""
+        """Record that an engine has all jobs of a run."""
         text = json.dumps({"backend": backend}) + "\n"
-        # Whoever was quicker said the same, or submitted it first elsewhere.
-        with suppress(OvertakenError):
+        # A scheduler that was first recorded the same, or submitted the run elsewhere.
+        with suppress(ConflictError):
             self._run(run).replace(SUBMITTED, text.encode(), None)
 
     def submitted_to(self, run: str) -> str | None:
-        """The engine that has all jobs of a run; None: not all of them are submitted."""
+        """Read which engine has all jobs of a run; None while not all are submitted."""
         found = _read(self._run(run), SUBMITTED)
         return None if found is None else str(found["backend"])
 
     def runs(self, pipeline: str | None = None) -> list[str]:
-        """The runs that have a plan, oldest first."""
+        """List the runs with a plan, oldest first."""
         names = [entry.name.split("/")[0] for entry in self.folder.entries(f"/{PLAN}")]
         wanted = [name for name in names if pipeline is None or name.rpartition("-")[0] == pipeline]
         return sorted(wanted, key=lambda name: (run_time(name), name))
 
     def record(self, run: str, name: str) -> JobRecord | None:
-        """What a job wrote last of itself; None: nothing yet."""
+        """Read the last record of a job; None before its first."""
         found = _read(self._run(run), f"{name}.json")
         return None if found is None else JobRecord.from_json(found)
 
     def all_records(self, run: str, names: Iterable[str] | None = None) -> dict[str, JobRecord]:
-        """Those of all jobs of a run that have one, or of these jobs, by name."""
+        """Read the records of these jobs, or of all jobs of a run, by name."""
         folder = self._run(run)
         if names is None:
             there = [entry.name.removesuffix(".json") for entry in folder.entries(".json")]
@@ -141,18 +141,18 @@ class Records:
             return {name: record for name, record in found if record is not None}
 
     def write_record(self, record: JobRecord) -> None:
-        """Put a job's record in the place of the one before."""
+        """Replace a job's record."""
         text = json.dumps(record.to_json(), indent=1, ensure_ascii=False) + "\n"
         self._put(record.run, f"{record.name}.json", text.encode())
 
     def write_log(self, run: str, name: str, attempt: int, text: bytes) -> None:
-        """Keep what an attempt at a job has printed."""
+        """Store the output of an attempt at a job."""
         self._put(run, f"{name}.{attempt}.log", text)
 
     def _put(self, run: str, file: str, text: bytes) -> None:
-        """Put a file in the place of whichever is there: the last one counts.
+        """Replace a file, whatever is there: the last writer wins.
 
-        An engine that thought a job lost has it run twice at once; neither fails for what it notes here.
+        An engine that took a job for lost may run it twice at once; neither attempt fails over its record.
         """
         folder = self._run(run)
         for pause in (*_PAUSES, None):
@@ -161,13 +161,13 @@ class Records:
                 with folder.writing(file) as out:
                     out.write(text)
                 return
-            except OvertakenError:
+            except ConflictError:
                 if pause is None:
                     raise
                 time.sleep(pause)
 
     def log(self, run: str, name: str) -> str | None:
-        """What the last attempt that ended has printed; None: there is none."""
+        """Read the output of the last attempt that ended; None before that."""
         record = self.record(run, name)
         for attempt in range(record.attempt if record else 0, 0, -1):
             try:
@@ -177,7 +177,7 @@ class Records:
         return None
 
     def path(self, run: str, name: str = "") -> str:
-        """How a person would name a file of a run."""
+        """Return the path or URL of a run's file, for messages."""
         return self._run(run).path(name)
 
     def _run(self, run: str) -> Folder:

@@ -1,4 +1,4 @@
-"""Whether a registry has an image, asked as container engines ask; nothing is fetched."""
+"""Check whether a registry has an image, as container engines do; nothing is fetched."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KINDS = ", ".join(
 
 
 def is_there(registry: str, repository: str, tag: str, login: tuple[str, str] | None) -> bool:
-    """Whether the image is there.
+    """Return whether the image is in the registry.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def is_there(registry: str, repository: str, tag: str, login: tuple[str, str] | 
     Raises
     ------
     InputError
-        When the registry does not answer, or refuses to tell.
+        When the registry does not answer, or refuses access.
     """
     import requests
 
@@ -50,19 +50,19 @@ def is_there(registry: str, repository: str, tag: str, login: tuple[str, str] | 
                 answer = session.head(url, timeout=_SECONDS)
         except requests.RequestException as error:
             raise InputError(
-                f"{registry}: the registry does not answer ({type(error).__name__}); see that it is there, "
+                f"{registry}: the registry does not answer ({type(error).__name__}); check that it exists, "
                 "and that its firewall lets this machine in"
             ) from None
     if answer.status_code not in (200, 404):
         raise InputError(
-            f"{registry}: the registry does not tell what it has ({answer.status_code}); give this identity "
+            f"{registry}: the registry refuses access ({answer.status_code}); give this identity "
             "the role 'AcrPull'"
         )
     return bool(answer.status_code == 200)
 
 
 def authorise(session: requests.Session, challenge: str, login: tuple[str, str] | None) -> None:
-    """Do what a challenge asks for: the login itself, or a token that is had for it."""
+    """Answer a challenge with the login itself, or with a token in exchange for it."""
     kind, _, rest = challenge.partition(" ")
     if kind.lower() == "basic" and login is not None:
         session.auth = login

@@ -1,4 +1,4 @@
-"""Pushes an image: logs in for this once, pushes, and says by which digest the image is known."""
+"""Push an image: log in for this once, push, and report the image's digest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from batch_scoring.deploy.image.registry import Login
 
 
 def push(engine: str, local: str, remote: str, login: Login | None, more: Sequence[str] = ()) -> str:
-    """Push an image of this machine; returns its digest in the registry.
+    """Push an image of this machine; return its digest in the registry.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def push(engine: str, local: str, remote: str, login: Login | None, more: Sequen
         if login is not None:
             registry = remote.partition("/")[0]
             run(login_command(engine, folder, registry, login.user, more), password=login.password)
-        *commands, tell = push_commands(engine, folder, local, remote, logged_in=login is not None, more=more)
+        *commands, show = push_commands(engine, folder, local, remote, logged_in=login is not None, more=more)
         for command in commands:
             run(command)
-        return digest_in(output_of(tell), remote)
+        return digest_in(output_of(show), remote)

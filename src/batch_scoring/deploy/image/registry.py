@@ -1,4 +1,4 @@
-"""Who we are to a registry: a user and password of the environment, else the identity that Azure knows."""
+"""Find the login of a registry: user and password of the environment, else an identity of Azure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from batch_scoring.core.errors import InputError
 
 USER_VARIABLE, PASSWORD_VARIABLE = "CONTAINER_REGISTRY_USER", "CONTAINER_REGISTRY_PASSWORD"
-# Whoever comes with a token instead of a password has this name.
+# The user name that goes with a token instead of a password.
 TOKEN_USER = "00000000-0000-0000-0000-000000000000"
 SCOPE = "https://containerregistry.azure.net/.default"
 _AZURE = re.compile(r"[a-z0-9-]+\.azurecr\.(io|cn|us)", re.IGNORECASE)
@@ -29,7 +29,7 @@ class Login:
 def login_for(
     registry: str, environment: Mapping[str, str] = os.environ, credential: Any = None
 ) -> Login | None:
-    """How to log in to a registry; None: as the engine is logged in already.
+    """Find the login of a registry; None: as the engine is logged in already.
 
     Parameters
     ----------
@@ -42,12 +42,12 @@ def login_for(
     Raises
     ------
     InputError
-        When half of a login is given, when there is no identity, or when the registry does not take it.
+        When only half of a login is given, when there is no identity, or when the registry refuses it.
     """
     user, password = (environment.get(name, "") for name in (USER_VARIABLE, PASSWORD_VARIABLE))
     if bool(user) != bool(password):
         missing = PASSWORD_VARIABLE if user else USER_VARIABLE
-        raise InputError(f"{missing}: it is not set, and half a login is none; set it, or unset the other")
+        raise InputError(f"{missing}: this variable is not set, but the other one is; set both or none")
     if user:
         return Login(user, password)
     if not _AZURE.fullmatch(registry):
@@ -56,7 +56,7 @@ def login_for(
 
 
 def exchange(registry: str, token: str) -> str:
-    """The registry's own refresh token, which does as a password, for a token of Microsoft Entra."""
+    """Exchange a token of Microsoft Entra for the registry's refresh token, which serves as a password."""
     import requests
 
     form = {"grant_type": "access_token", "service": registry, "access_token": token}
@@ -65,11 +65,11 @@ def exchange(registry: str, token: str) -> str:
     except requests.RequestException as error:
         raise InputError(
             f"{registry}: the registry does not answer ({type(error).__name__}); "
-            "see whether it is there with `az acr list`, or whether its firewall lets you in"
+            "check that it exists with `az acr list`, and that its firewall lets you in"
         ) from None
     if answer.status_code in (401, 403):
         raise InputError(
-            f"{registry}: the registry knows your identity not or does not let it in ({answer.status_code}); "
+            f"{registry}: the registry does not accept your identity ({answer.status_code}); "
             "give it the role AcrPush"
         )
     try:
@@ -77,7 +77,7 @@ def exchange(registry: str, token: str) -> str:
     except (ValueError, KeyError, TypeError):
         raise InputError(
             f"{registry}: expected a token, got an answer with status {answer.status_code}; "
-            "see whether that is a Container Registry"
+            "check that it is a Container Registry"
         ) from None
 
 

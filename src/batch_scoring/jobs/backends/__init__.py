@@ -1,4 +1,4 @@
-"""Makes the engine that the settings name; imports only that one."""
+"""Open the engine that the settings name, importing only that one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from batch_scoring.jobs.settings import JobsParameters
 
 
 def open_backend(data: str, env: str | None, settings: JobsParameters, project: Path) -> Backend:
-    """The engine ``jobs.backend``; nothing is asked of it yet.
+    """Open the engine ``jobs.backend``, without connecting.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from batch_scoring.registry.tracking.promotion import (
     rollback,
 )
 from batch_scoring.registry.tracking.register import register
-from batch_scoring.registry.tracking.runs import TrainingRun, end_runs_of_the_dead, fail_open_runs
+from batch_scoring.registry.tracking.runs import TrainingRun, close_orphaned_runs, fail_open_runs
 from batch_scoring.registry.tracking.store import (
     Store,
     connect,
@@ -39,10 +39,10 @@ __all__ = [
     "TrainingRun",
     "Version",
     "champion",
+    "close_orphaned_runs",
     "complete_promotions",
     "connect",
     "effective_tracking_uri",
-    "end_runs_of_the_dead",
     "fail_open_runs",
     "find_version",
     "is_new_store",
