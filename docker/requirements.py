@@ -1,4 +1,4 @@
-"""Prints what the project needs with some of its extras, one requirement a line, without the project itself.
+"""Print the project's requirements with some of its extras, one per line, without the project itself.
 
 Used in the image's builder: dependencies are installed before the source is there, so they are a layer that
 stays when the source changes.
@@ -10,11 +10,11 @@ from pathlib import Path
 
 
 def requirements(project: dict, extras: list[str]) -> list[str]:
-    """The dependencies of a ``[project]`` table and of these extras of it."""
+    """List the dependencies of a ``[project]`` table and of these extras."""
     optional = project["optional-dependencies"]
     unknown = [extra for extra in extras if extra not in optional]
     if unknown:
-        raise SystemExit(f"EXTRAS: {', '.join(unknown)} is unknown; write some of {','.join(optional)}")
+        raise SystemExit(f"EXTRAS: {', '.join(unknown)} is not valid; expected some of {','.join(optional)}")
     return [*project["dependencies"], *(one for extra in extras for one in optional[extra])]
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kedro.framework.startup import bootstrap_project
 
 from batch_scoring.cli import cli
-from batch_scoring.cli.command import OneLineErrors, mendable_cause
+from batch_scoring.cli.command import UserErrorCommand, user_error_of
 from batch_scoring.cli.run import run
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.run_params import split_params
@@ -55,7 +55,7 @@ def test_an_item_without_a_key_or_value_is_refused(text):
 
 
 def fails_with(error):
-    @click.command(cls=OneLineErrors)
+    @click.command(cls=UserErrorCommand)
     def command():
         raise error
 
@@ -74,8 +74,8 @@ def test_a_bug_keeps_its_traceback():
 def test_the_cause_is_found_below_kedros_own_errors():
     wrapped = RuntimeError("while saving")
     wrapped.__cause__ = InputError("file x")
-    assert str(mendable_cause(wrapped)) == "file x"
-    assert mendable_cause(RuntimeError("other")) is None
+    assert str(user_error_of(wrapped)) == "file x"
+    assert user_error_of(RuntimeError("other")) is None
 
 
 def test_the_commands_are_listed():

@@ -12,8 +12,8 @@ from kedro.framework.startup import bootstrap_project
 
 from batch_scoring.cli import cli
 from batch_scoring.deploy.arm.place import Place
-from batch_scoring.deploy.arm.up import Wanted
-from batch_scoring.deploy.plan import Deployable
+from batch_scoring.deploy.arm.up import DeploymentRequest
+from batch_scoring.deploy.plan import DeploymentPlan
 from tests.deploy.arm.conftest import arm, server  # noqa: F401
 from tests.deploy.arm.templates import ACCOUNT, STREAM_JOB, VAULT, parameters, template
 from tests.emulators.arm.service import SUBSCRIPTION
@@ -32,9 +32,9 @@ def run(server, monkeypatch):  # noqa: F811
     deploy = {"name": "fleet", "subscription": SUBSCRIPTION, "arm_endpoint": server.url}
     monkeypatch.setattr("batch_scoring.deploy.plan.project_parameters", lambda env: {"deploy": deploy})
     monkeypatch.setattr(
-        Deployable,
-        "wanted",
-        lambda self, fire: Wanted(template(), parameters(enabled=fire), STREAM_JOB, VAULT),
+        DeploymentPlan,
+        "request",
+        lambda self, fire: DeploymentRequest(template(), parameters(enabled=fire), STREAM_JOB, VAULT),
     )
     monkeypatch.setattr("batch_scoring.deploy.plan.Place", partial(Place, poll_seconds=0.01))
     # Who we are, and whom we trust, comes the way that it comes in Azure.
@@ -64,7 +64,7 @@ def test_outputs_can_be_had_as_json(run):
 
 
 def test_workflows_fire_when_the_image_is_there(run, arm, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(Deployable, "has_images", lambda self, client: (True, ""))
+    monkeypatch.setattr(DeploymentPlan, "has_images", lambda self, client: (True, ""))
     run("up")
     assert workflow_state(arm) == "Enabled"
 

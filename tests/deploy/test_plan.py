@@ -2,7 +2,7 @@
 
 import pytest
 
-from batch_scoring.deploy.plan import Deployable, read
+from batch_scoring.deploy.plan import DeploymentPlan, read
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 
@@ -35,4 +35,4 @@ def test_workflows_fire_only_when_every_image_that_they_start_is_there(monkeypat
     monkeypatch.setattr(
         "batch_scoring.deploy.image.registry.is_there", lambda host, repository, tag, login: tag in tags
     )
-    assert Deployable.has_images(read(None), Registries()) == (not why, why)
+    assert DeploymentPlan.has_images(read(None), Registries()) == (not why, why)

@@ -12,7 +12,7 @@ class MemoryEngine:
     """Keeps jobs and changes their states when it is told."""
 
     name = "memory"
-    submits_to_the_end = False
+    blocks_until_done = False
 
     def __init__(self):
         self.jobs, self.calls, self.told = {}, [], []

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from batch_scoring.jobs.planning import Sharding, plan_jobs
 from batch_scoring.jobs.records import Records
-from batch_scoring.jobs.run_view import RunLook
+from batch_scoring.jobs.run_view import RunMonitor
 from batch_scoring.jobs.specs import JobSpec
 from tests.jobs.engines import MemoryEngine
 
@@ -26,5 +26,5 @@ class Runs:
             self.records.mark_submitted(specs[0].run, self.engine.name)
         return specs
 
-    def look(self, run) -> RunLook:
-        return RunLook(self.records, self.engine, run)
+    def monitor(self, run) -> RunMonitor:
+        return RunMonitor(self.records, self.engine, run)

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from batch_scoring.jobs.lease import OneWriter
-from batch_scoring.jobs.run_view import keep_statuses
+from batch_scoring.jobs.lease import Lease
+from batch_scoring.jobs.run_view import store_statuses
 from batch_scoring.jobs.specs import State
 from batch_scoring.registry.staged import PreviousVersion, StagedTrainings
 from batch_scoring.storage import open_folder
@@ -42,20 +42,20 @@ def test_a_staged_training_comes_back_and_may_be_staged_again(root):
 def test_a_turn_in_a_container_is_one_processs_at_a_time(root):
     folder = open_folder(root)
     code = (
-        "import sys; from batch_scoring.jobs.lease import OneWriter;"
+        "import sys; from batch_scoring.jobs.lease import Lease;"
         "from batch_scoring.storage import open_folder;"
-        f"OneWriter(open_folder(sys.argv[1]), {NAME!r}).__enter__(); print('in', flush=True); input()"
+        f"Lease(open_folder(sys.argv[1]), {NAME!r}).__enter__(); print('in', flush=True); input()"
     )
     command = [sys.executable, "-c", code, root]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "in\n"
-        with pytest.raises(WaitedError), OneWriter(folder, NAME, waited):
+        with pytest.raises(WaitedError), Lease(folder, NAME, waited):
             pass
         other.kill()
-    with OneWriter(folder, NAME, waited):
+    with Lease(folder, NAME, waited):
         pass
     taken(folder)
-    with pytest.raises(WaitedError), OneWriter(folder, NAME, waited):
+    with pytest.raises(WaitedError), Lease(folder, NAME, waited):
         pass
 
 
@@ -64,8 +64,8 @@ def test_a_run_is_known_when_its_engine_has_forgotten_it(root):
     specs = runs.submit()
     for spec in specs:
         runs.engine.end(spec.run, spec.name, State.SUCCEEDED)
-    before = runs.look(specs[0].run).view()
-    keep_statuses(runs.records, before)
-    keep_statuses(runs.records, before)
+    before = runs.monitor(specs[0].run).view()
+    store_statuses(runs.records, before)
+    store_statuses(runs.records, before)
     runs.engine.delete(specs[0].run)
-    assert Runs(root).look(specs[0].run).view().counts == {"succeeded": 3}
+    assert Runs(root).monitor(specs[0].run).view().counts == {"succeeded": 3}

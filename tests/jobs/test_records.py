@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from batch_scoring.core.errors import OvertakenError
+from batch_scoring.core.errors import ConflictError
 from batch_scoring.jobs import records as records_module
 from batch_scoring.jobs.records import JobRecord, Records
 from batch_scoring.jobs.specs import State
@@ -21,7 +21,7 @@ def test_a_job_that_runs_twice_at_once_does_not_fail_for_its_record(tmp_path, mo
     def writing(folder, name):
         if len(refused) < 2:
             refused.append(name)
-            raise OvertakenError("another run is writing this file")
+            raise ConflictError("another run is writing this file")
         return look(folder, name)
 
     monkeypatch.setattr(type(records.folder), "writing", writing)
@@ -30,5 +30,5 @@ def test_a_job_that_runs_twice_at_once_does_not_fail_for_its_record(tmp_path, mo
     assert records.record(RECORD.run, RECORD.name) == other
     refused.clear()
     monkeypatch.setattr(records_module, "_PAUSES", ())
-    with pytest.raises(OvertakenError):
+    with pytest.raises(ConflictError):
         records.write_record(RECORD)

@@ -119,7 +119,7 @@ def test_a_writer_killed_after_any_sensor_is_completed_by_the_next(open_dataset,
 def test_two_writers_at_once_make_one_set_of_versions(open_dataset, run, monkeypatch):
     dataset = open_dataset()
     staged = run("r1", dataset, *(make_training(sensor) for sensor in SENSORS))
-    monkeypatch.setattr(registering, "OneWriter", quick_writer)
+    monkeypatch.setattr(registering, "Lease", quick_writer)
     done, errors = [], []
 
     def write():
@@ -142,7 +142,7 @@ def quick_writer(folder, name):
     return registering_writer(folder, name, lambda _: threading.Event().wait(0.02))
 
 
-registering_writer = registering.OneWriter
+registering_writer = registering.Lease
 
 
 def test_a_champion_that_came_meanwhile_is_not_overruled(open_dataset, run):

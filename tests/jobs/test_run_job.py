@@ -102,7 +102,7 @@ def test_a_run_that_another_was_quicker_than_is_repeated(records, run_of, tmp_pa
     assert execute(records, RUN, JOB, []) == 0
     assert count.read_text() == "xxxx"
     run_of("raise SystemExit(75)")
-    monkeypatch.setattr(execute_module, "MAX_OVERTAKEN", 2)
+    monkeypatch.setattr(execute_module, "MAX_CONFLICTS", 2)
     assert execute(records, RUN, "another", []) == 75
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.jobs.records import JobRecord
-from batch_scoring.jobs.run_view import keep_statuses, known_jobs, known_run, planned_times
+from batch_scoring.jobs.run_view import known_jobs, known_run, planned_times, store_statuses
 from batch_scoring.jobs.specs import State
 from tests.jobs.runs import AT, Runs
 
@@ -52,20 +52,20 @@ def test_a_job_is_named_by_its_name_or_its_sensor(runs):
 def test_what_the_engine_told_is_kept_for_when_it_has_forgotten_it(runs):
     specs = runs.submit()
     run = specs[0].run
-    keep_statuses(runs.records, runs.look(run).view())
+    store_statuses(runs.records, runs.monitor(run).view())
     end_all(runs, specs, State.FAILED)
-    before = runs.look(run).view()
-    keep_statuses(runs.records, before)
+    before = runs.monitor(run).view()
+    store_statuses(runs.records, before)
     runs.engine.delete(run)
-    assert runs.look(run).view() == before
+    assert runs.monitor(run).view() == before
     assert before.failed[0].reason == "why"
 
 
 def test_a_run_that_has_not_ended_is_not_kept(runs):
     specs = runs.submit()
-    keep_statuses(runs.records, runs.look(specs[0].run).view())
+    store_statuses(runs.records, runs.monitor(specs[0].run).view())
     runs.engine.delete(specs[0].run)
-    assert runs.look(specs[0].run).view().counts == {"planned": 3}
+    assert runs.monitor(specs[0].run).view().counts == {"planned": 3}
 
 
 def test_what_the_jobs_wrote_counts_where_nobody_kept_anything(runs):
@@ -74,16 +74,16 @@ def test_what_the_jobs_wrote_counts_where_nobody_kept_anything(runs):
     runs.records.write_record(
         JobRecord(run, specs[0].name, State.SUCCEEDED, 1, exit_code=0, started=NOW, ended=NOW)
     )
-    assert runs.look(run).view().counts == {"planned": 2, "succeeded": 1}
+    assert runs.monitor(run).view().counts == {"planned": 2, "succeeded": 1}
 
 
 def test_the_log_of_a_job_is_its_own_or_else_the_engines(runs):
     specs = runs.submit()
     run, name = specs[0].run, specs[0].name
-    look = runs.look(run)
+    monitor = runs.monitor(run)
     runs.engine.log = lambda run, name: "the image is not there"
-    assert look.log(name) == "the image is not there"
+    assert monitor.log(name) == "the image is not there"
     runs.records.write_record(JobRecord(run, name, State.FAILED, 2))
     runs.records.write_log(run, name, 1, b"first")
     runs.records.write_log(run, name, 2, b"second")
-    assert look.log(name) == "second"
+    assert monitor.log(name) == "second"

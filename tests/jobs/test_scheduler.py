@@ -149,10 +149,10 @@ def test_following_asks_for_what_has_changed_only(fleet):
     (done,) = fleet.submit()
     names = sorted(fleet.engine.jobs[done.run])
     follower = Follower(fleet.engine, done.run)
-    assert [one.name for one in follower.look()] == names
+    assert [one.name for one in follower.poll()] == names
     fleet.engine.end(done.run, names[0])
-    assert [one.state for one in follower.look()] == [State.SUCCEEDED, State.QUEUED, State.QUEUED]
-    follower.look()
+    assert [one.state for one in follower.poll()] == [State.SUCCEEDED, State.QUEUED, State.QUEUED]
+    follower.poll()
     assert fleet.engine.told[2] == 1, "only the newest change is asked for again"
 
 

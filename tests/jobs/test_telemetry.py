@@ -85,7 +85,7 @@ def endpoint(monkeypatch):
 
 @pytest.mark.slow
 def test_a_job_that_succeeded_is_a_request_with_its_times(endpoint):
-    assert telemetry.tell(DONE)
+    assert telemetry.report(DONE)
     ((path, item),) = endpoint.items
     assert path.startswith("/v2") and path.endswith("/track")
     assert (item["iKey"], item["time"]) == (KEY, "2026-11-22T10:00:05Z")
@@ -102,7 +102,7 @@ def test_a_job_that_succeeded_is_a_request_with_its_times(endpoint):
 
 @pytest.mark.slow
 def test_a_job_that_failed_is_an_exception_too(endpoint):
-    assert telemetry.tell(FAILED)
+    assert telemetry.report(FAILED)
     kinds = {item["data"]["baseType"]: item["data"]["baseData"] for _, item in endpoint.items}
     assert kinds["RequestData"]["success"] is False
     (error,) = kinds["ExceptionData"]["exceptions"]
@@ -113,7 +113,7 @@ def test_a_job_that_failed_is_an_exception_too(endpoint):
 def test_without_a_connection_string_nothing_is_started(monkeypatch):
     monkeypatch.delenv(telemetry.CONNECTION_STRING, raising=False)
     monkeypatch.setattr(telemetry.subprocess, "run", lambda *_, **__: pytest.fail("a process was started"))
-    assert not telemetry.tell(DONE)
+    assert not telemetry.report(DONE)
 
 
 @pytest.mark.slow
@@ -127,7 +127,7 @@ def test_what_cannot_be_sent_is_given_up_in_seconds(endpoint, monkeypatch, troub
     if trouble == "nonsense":
         monkeypatch.setenv(telemetry.CONNECTION_STRING, "nonsense")
     began = time.monotonic()
-    assert not telemetry.tell(DONE)
+    assert not telemetry.report(DONE)
     assert time.monotonic() - began < telemetry.SECONDS
 
 
@@ -135,7 +135,7 @@ def test_what_cannot_be_sent_is_given_up_in_seconds(endpoint, monkeypatch, troub
 def test_an_endpoint_that_does_not_answer_is_left(endpoint):
     endpoint.delay = 30.0
     began = time.monotonic()
-    assert not telemetry.tell(DONE, seconds=3.0)
+    assert not telemetry.report(DONE, seconds=3.0)
     assert time.monotonic() - began < 6.0
 
 

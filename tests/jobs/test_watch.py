@@ -29,12 +29,12 @@ def runs(tmp_path):
     return Runs(tmp_path)
 
 
-def watched(runs, sight, *events, is_submitted=True):
+def watched(runs, display, *events, is_submitted=True):
     specs = runs.submit(is_submitted=is_submitted)
     run, names = specs[0].run, [spec.name for spec in specs]
     clock = Clock(*(lambda event=event: event(run, names) for event in events))
-    look = runs.look(run)
-    return names, follow(look, sight(look), 2.0, clock.pause, clock), clock
+    monitor = runs.monitor(run)
+    return names, follow(monitor, display(monitor), 2.0, clock.pause, clock), clock
 
 
 def end(place, state=State.SUCCEEDED, reason=""):
@@ -43,7 +43,7 @@ def end(place, state=State.SUCCEEDED, reason=""):
 
 def test_each_change_is_a_line_and_the_end_is_told(runs, capsys):
     steps = [end(0), end(1, State.FAILED, "no model"), end(2)]
-    names, view, _ = watched(runs, lambda look: Lines(), *(step(runs) for step in steps))
+    names, view, _ = watched(runs, lambda monitor: Lines(), *(step(runs) for step in steps))
     lines = [line.partition(" ")[2] for line in capsys.readouterr().out.splitlines()]
     assert lines == [
         "score-20261122t100000z on memory, 3 jobs: 3 queued",
@@ -59,7 +59,7 @@ def test_each_change_is_a_line_and_the_end_is_told(runs, capsys):
 
 def test_machines_get_an_object_for_each_change(runs, capsys):
     steps = [end(0), end(1), end(2)]
-    names, _, _ = watched(runs, lambda look: JsonLines(), *(step(runs) for step in steps))
+    names, _, _ = watched(runs, lambda monitor: JsonLines(), *(step(runs) for step in steps))
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     jobs = [(one["job"]["name"], one["job"]["state"]) for one in told if "job" in one]
     assert jobs == [*((name, "queued") for name in names), *((name, "succeeded") for name in names)]
@@ -70,7 +70,7 @@ def test_machines_get_an_object_for_each_change(runs, capsys):
 def test_only_what_has_changed_is_asked_for(tmp_path):
     runs = Runs(tmp_path, [f"s{n:04d}" for n in range(500)])
     steps = [end(n)(runs) for n in range(500)]
-    watched(runs, lambda look: Lines(), *steps)
+    watched(runs, lambda monitor: Lines(), *steps)
     assert runs.engine.told[0] == 500
     assert sum(runs.engine.told[1:]) < 4 * 500, "the newest change is asked for again, and no more"
 
@@ -79,12 +79,12 @@ def test_nodes_that_come_and_go_are_told(runs, capsys):
     def more_nodes(run, names):
         runs.engine.nodes = lambda: NodeCounts(running=2, preparing=1)
 
-    watched(runs, lambda look: Lines(), more_nodes, *(end(n)(runs) for n in range(3)))
+    watched(runs, lambda monitor: Lines(), more_nodes, *(end(n)(runs) for n in range(3)))
     assert "3 nodes: 2 running, 1 preparing" in capsys.readouterr().out
 
 
 def test_a_run_that_nobody_goes_on_submitting_is_left_after_a_minute(runs):
-    _, view, clock = watched(runs, lambda look: Lines(), is_submitted=False)
+    _, view, clock = watched(runs, lambda monitor: Lines(), is_submitted=False)
     assert not view.is_over
     assert len(view.unknown) == 3
     assert PATIENCE_SECONDS < clock.now < PATIENCE_SECONDS + 5

@@ -5,7 +5,7 @@ import multiprocessing
 
 import pytest
 
-from batch_scoring.core.errors import OvertakenError
+from batch_scoring.core.errors import ConflictError
 from batch_scoring.storage import open_folder
 from batch_scoring.storage.local import LocalFolder, atomic_file
 
@@ -35,7 +35,7 @@ def test_what_another_run_wrote_since_it_was_looked_at_is_not_overwritten(tmp_pa
     getattr(folder, look)(*(["a"] if look != "entries" else []))
     in_another_process(tmp_path / "a", b"theirs")
     for _ in range(2):
-        with pytest.raises(OvertakenError, match="another run has written this meanwhile"):
+        with pytest.raises(ConflictError, match="another run has written this meanwhile"):
             write(folder, "a", b"mine")
         assert (tmp_path / "a").read_bytes() == b"theirs"
     folder.entry("a")  # as the run that is repeated does
@@ -48,7 +48,7 @@ def test_a_file_that_a_listing_did_not_have_is_not_overwritten(tmp_path):
     folder.entries(".parquet")
     in_another_process(tmp_path / "day/a.parquet", b"theirs")
     in_another_process(tmp_path / "a.csv", b"theirs")
-    with pytest.raises(OvertakenError):
+    with pytest.raises(ConflictError):
         write(open_folder(tmp_path / "day"), "a.parquet", b"mine")
     write(folder, "a.csv", b"mine")  # nobody looked for it: it does not depend on what was there
 
@@ -71,7 +71,7 @@ def test_a_process_may_write_its_own_file_again(tmp_path):
 def test_of_two_that_create_a_file_one_is_refused(tmp_path):
     folder = LocalFolder(tmp_path)
     folder.replace("plan", b"mine", None)
-    with pytest.raises(OvertakenError):
+    with pytest.raises(ConflictError):
         LocalFolder(tmp_path).replace("plan", b"theirs", None)
     folder.replace("plan", b"mine", None)
     assert folder.read("plan")[0] == b"mine"
@@ -88,6 +88,6 @@ def test_a_file_that_was_put_in_its_place_meanwhile_is_not_emptied(tmp_path, mon
         lock(file, how)
 
     monkeypatch.setattr("batch_scoring.storage.local.fcntl.flock", late)
-    with pytest.raises(OvertakenError), atomic_file(path) as file:
+    with pytest.raises(ConflictError), atomic_file(path) as file:
         file.write(b"mine")
     assert path.read_bytes() == b"theirs, whole"

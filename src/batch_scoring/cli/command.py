@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from batch_scoring.core.errors import FAILED, OVERTAKEN, InputError, OvertakenError
+from batch_scoring.core.errors import CONFLICT, FAILED, ConflictError, InputError
 
 
 class Failure(click.ClickException):
@@ -17,13 +17,13 @@ class Failure(click.ClickException):
     exit_code = FAILED
 
 
-class Overtaken(Failure):
+class Conflict(Failure):
     """Ends a command that is to be run again."""
 
-    exit_code = OVERTAKEN
+    exit_code = CONFLICT
 
 
-class OneLineErrors(click.Command):
+class UserErrorCommand(click.Command):
     """A command that shows what a person can mend as one line instead of a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -31,13 +31,13 @@ class OneLineErrors(click.Command):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            cause = mendable_cause(error)
+            cause = user_error_of(error)
             if cause is None:
                 raise
-            raise (Overtaken if isinstance(cause, OvertakenError) else Failure)(str(cause)) from error
+            raise (Conflict if isinstance(cause, ConflictError) else Failure)(str(cause)) from error
 
 
-def mendable_cause(error: BaseException | None) -> InputError | None:
+def user_error_of(error: BaseException | None) -> InputError | None:
     """The InputError that an exception is or was raised from; Kedro wraps those of datasets."""
     while error is not None and not isinstance(error, InputError):
         error = error.__cause__
@@ -89,6 +89,6 @@ def command(name: str, *options: Option) -> Callable[[Callable[..., None]], clic
     def decorate(function: Callable[..., None]) -> click.Command:
         for option in options:
             function = option(function)
-        return click.command(name, cls=OneLineErrors)(function)
+        return click.command(name, cls=UserErrorCommand)(function)
 
     return decorate

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from batch_scoring.cli.command import ENV, OneLineErrors
+from batch_scoring.cli.command import ENV, UserErrorCommand
 from batch_scoring.cli.deploy_arm import down, status, up, what_if
 from batch_scoring.cli.deploy_image import image
 from batch_scoring.cli.deploy_push import data, models
@@ -28,14 +28,14 @@ for part in (image, write, check, up, down, what_if, status, models, data):
     deploy.add_command(part)
 
 
-@deploy.command("stream-query", cls=OneLineErrors)
+@deploy.command("stream-query", cls=UserErrorCommand)
 @ENV
 def print_stream_query(env: str | None) -> None:
     """Print the Stream Analytics query that makes the windows of `aggregate`."""
     click.echo(str(_configured_query(env)), nl=False)
 
 
-@deploy.command("stream-job", cls=OneLineErrors)
+@deploy.command("stream-job", cls=UserErrorCommand)
 @ENV
 @click.option(
     "--format",

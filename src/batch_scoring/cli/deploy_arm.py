@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli.command import AZURE_ENV, JSON, OneLineErrors
+from batch_scoring.cli.command import AZURE_ENV, JSON, UserErrorCommand
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.arm.client import Client
     from batch_scoring.deploy.arm.down import Survey
-    from batch_scoring.deploy.arm.up import Wanted
-    from batch_scoring.deploy.plan import Deployable
+    from batch_scoring.deploy.arm.up import DeploymentRequest
+    from batch_scoring.deploy.plan import DeploymentPlan
 
 _workflows = click.option(
     "--workflows",
@@ -24,7 +24,7 @@ _workflows = click.option(
 )
 
 
-@click.command("up", cls=OneLineErrors)
+@click.command("up", cls=UserErrorCommand)
 @AZURE_ENV
 @_workflows
 @click.option("--dry-run", is_flag=True, help="Say what would be done; nothing is changed.")
@@ -37,14 +37,14 @@ def up(env: str, workflows: str, dry_run: bool, as_json: bool) -> None:
     """
     from batch_scoring.deploy.arm import up as deployment
 
-    deployable = _deployable(env)
-    client = _client(deployable)
-    wanted = _wanted(deployable, client, workflows)
+    plan = _plan(env)
+    client = _client(plan)
+    request = _request(plan, client, workflows)
     say = _to_stderr if as_json else click.echo
     if dry_run:
-        deployment.would(client, wanted, say)
+        deployment.would(client, request, say)
         return
-    outputs = deployment.up(client, wanted, say)
+    outputs = deployment.up(client, request, say)
     if as_json:
         click.echo(json.dumps(outputs, indent=2, ensure_ascii=False))
         return
@@ -52,44 +52,44 @@ def up(env: str, workflows: str, dry_run: bool, as_json: bool) -> None:
         click.echo(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
 
 
-@click.command("what-if", cls=OneLineErrors)
+@click.command("what-if", cls=UserErrorCommand)
 @AZURE_ENV
 @_workflows
 @JSON
 def what_if(env: str, workflows: str, as_json: bool) -> None:
     """Show what `up` would create, change and leave as it is."""
-    from batch_scoring.deploy.arm import what_if as foretelling
+    from batch_scoring.deploy.arm import what_if as prediction
 
-    deployable = _deployable(env)
-    client = _client(deployable)
-    wanted = _wanted(deployable, client, workflows)
+    plan = _plan(env)
+    client = _client(plan)
+    request = _request(plan, client, workflows)
     if client.group() is None:
-        changes = foretelling.all_new(wanted.template)
+        changes = prediction.all_new(request.template)
     else:
-        changes = foretelling.foretell(client, wanted.properties)
+        changes = prediction.predict(client, request.properties)
     if as_json:
         click.echo(json.dumps([one.as_data() for one in changes], indent=2, ensure_ascii=False))
         return
-    for line in foretelling.lines(changes):
+    for line in prediction.lines(changes):
         click.echo(line)
 
 
-@click.command("status", cls=OneLineErrors)
+@click.command("status", cls=UserErrorCommand)
 @AZURE_ENV
 @JSON
 def status(env: str, as_json: bool) -> None:
     """Show how the deployment stands, its resources, and the last runs of its workflows."""
-    from batch_scoring.deploy.arm import status as looking
+    from batch_scoring.deploy.arm import status as reading
 
-    found = looking.look(_client(_deployable(env)))
+    found = reading.read_status(_client(_plan(env)))
     if as_json:
         click.echo(json.dumps(found.as_data(), indent=2, ensure_ascii=False))
         return
-    for line in looking.lines(found):
+    for line in reading.lines(found):
         click.echo(line)
 
 
-@click.command("down", cls=OneLineErrors)
+@click.command("down", cls=UserErrorCommand)
 @AZURE_ENV
 @click.option("--yes", "-y", is_flag=True, help="Do not ask whether to go on.")
 @click.option("--delete-data", is_flag=True, help="Delete the storage account, too; asks for its name.")
@@ -101,7 +101,7 @@ def down(env: str, yes: bool, delete_data: bool, dry_run: bool) -> None:
     """
     from batch_scoring.deploy.arm import down as removal
 
-    client = _client(_deployable(env))
+    client = _client(_plan(env))
     found = removal.survey(client, delete_data)
     _show(found, client.place.resource_group)
     if found.is_empty or dry_run:
@@ -144,31 +144,31 @@ def _confirm_data(found: Survey) -> None:
                 raise InputError(f"{one}: {typed.strip()!r} is not its name; nothing was deleted")
 
 
-def _deployable(env: str) -> Deployable:
+def _plan(env: str) -> DeploymentPlan:
     from batch_scoring.deploy.plan import read
 
     return read(env)
 
 
-def _client(deployable: Deployable) -> Client:
+def _client(plan: DeploymentPlan) -> Client:
     from batch_scoring.cloud.secrets_in_logs import hide_signatures
     from batch_scoring.deploy.arm.client import Client
 
     hide_signatures()
-    return Client(deployable.place)
+    return Client(plan.place)
 
 
-def _wanted(deployable: Deployable, client: Client, workflows: str) -> Wanted:
+def _request(plan: DeploymentPlan, client: Client, workflows: str) -> DeploymentRequest:
     """What is to be deployed; where it is not said, the workflows fire if their images are there."""
     if workflows != "auto":
-        return deployable.wanted(workflows == "on")
-    there, why = deployable.has_images(client)
+        return plan.request(workflows == "on")
+    there, why = plan.has_images(client)
     if not there:
         _to_stderr(
             f"workflows: off, as {why}; run `kedro deploy image build` and `kedro deploy image push`, with "
             "--variant=train for a tag that ends in -train, and then `kedro deploy up` again"
         )
-    return deployable.wanted(there)
+    return plan.request(there)
 
 
 def _to_stderr(text: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli.command import AZURE_ENV, OneLineErrors
+from batch_scoring.cli.command import AZURE_ENV, UserErrorCommand
 from batch_scoring.deploy.settings import project_parameters
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _command(name: str) -> Callable[[Callable[..., None]], click.Command]:
             click.option("--dry-run", is_flag=True, help="Print the commands only."),
         ):
             function = option(function)
-        return image.command(name, cls=OneLineErrors)(function)
+        return image.command(name, cls=UserErrorCommand)(function)
 
     return decorate
 

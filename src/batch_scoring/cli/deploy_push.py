@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli.command import AZURE_ENV, OneLineErrors
+from batch_scoring.cli.command import AZURE_ENV, UserErrorCommand
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.push import Counts, Push, Step
@@ -39,7 +39,7 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
     return function
 
 
-@models.command("push", cls=OneLineErrors)
+@models.command("push", cls=UserErrorCommand)
 @_options
 def push_models(env: str, source: str, to: str | None, force: bool, dry_run: bool) -> None:
     """Copy the published models of a workspace; only what is missing or changed.
@@ -53,7 +53,7 @@ def push_models(env: str, source: str, to: str | None, force: bool, dry_run: boo
     _push(_opened(env, source, to, force), groups, dry_run)
 
 
-@data.command("push", cls=OneLineErrors)
+@data.command("push", cls=UserErrorCommand)
 @_options
 @click.option(
     "--layer",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batch_scoring.cli.command import ENV, OneLineErrors
+from batch_scoring.cli.command import ENV, UserErrorCommand
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.template.check import Report
@@ -19,7 +19,7 @@ _params = click.option("--params", default="", metavar="KEY=VALUE,…", help="Se
 _tag = click.option("--tag", metavar="TAG", help="Of the image; default: deploy.image.tag.")
 
 
-@click.command("template", cls=OneLineErrors)
+@click.command("template", cls=UserErrorCommand)
 @ENV
 @_params
 @_tag
@@ -51,7 +51,7 @@ def write(env: str | None, params: str, tag: str | None, output: Path) -> None:
     _note(configured)
 
 
-@click.command("check", cls=OneLineErrors)
+@click.command("check", cls=UserErrorCommand)
 @ENV
 @_params
 @_tag

@@ -64,7 +64,7 @@ def submit_jobs(
     )
     for one in done:
         click.echo(f"{one.run}: {number(len(one.specs), 'job')}, {one.new} new, on {cluster.backend.name}")
-    if wait or cluster.backend.submits_to_the_end:
+    if wait or cluster.backend.blocks_until_done:
         end_runs(cluster, [one.run for one in done])
 
 
@@ -86,13 +86,13 @@ def register_models(run: str, data: str | None, env: str | None, backend: str | 
     Of trainings: versions in MLflow. Of an evaluation whose jobs have all succeeded: the figures.
     """
     from batch_scoring.jobs.planning import run_pipeline
-    from batch_scoring.jobs.run_view import RunLook, known_run
+    from batch_scoring.jobs.run_view import RunMonitor, known_run
 
     cluster = open_cluster(data, env, backend)
     name = known_run(cluster.records, run)
     if run_pipeline(name) == "score":
         raise InputError(f"{name}: its jobs have written their predictions; there is nothing to put together")
-    view = RunLook(cluster.records, cluster.engine_of(name), name).view()
+    view = RunMonitor(cluster.records, cluster.engine_of(name), name).view()
     if not view.is_over:
         raise InputError(f"{name}: jobs have not ended; wait with `kedro jobs watch {name}`, then register")
     for job in view.failed:

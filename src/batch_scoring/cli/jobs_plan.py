@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli.command import DATA, ENV, OneLineErrors
+from batch_scoring.cli.command import DATA, ENV, UserErrorCommand
 from batch_scoring.jobs.context import open_cluster
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from batch_scoring.jobs.settings import JobsParameters
 
 
-@click.command("plan", cls=OneLineErrors)
+@click.command("plan", cls=UserErrorCommand)
 @DATA
 @ENV
 @click.option("--params", default="", metavar="KEY=VALUE,…", help="Other settings than those of the files.")

@@ -88,9 +88,9 @@ def _print_runs(found: dict[str, list[JobTimes]]) -> None:
 
 def _job_times(cluster: Cluster, run: str) -> list[JobTimes]:
     """Of each job of a run that wrote a record; waiting times where the engine or a watcher recorded them."""
-    from batch_scoring.jobs.run_view import RunLook
+    from batch_scoring.jobs.run_view import RunMonitor
     from batch_scoring.jobs.timings import job_times
 
-    view = RunLook(cluster.records, cluster.engine_of(run), run).view()
+    view = RunMonitor(cluster.records, cluster.engine_of(run), run).view()
     records = cluster.records.all_records(run)
     return [job_times(records[name], view.statuses.get(name)) for name in view.planned if name in records]

@@ -14,7 +14,7 @@ from batch_scoring.core.errors import FAILED, InputError
 from batch_scoring.jobs.context import Cluster, open_cluster
 
 if TYPE_CHECKING:
-    from batch_scoring.jobs.run_view import RunLook
+    from batch_scoring.jobs.run_view import RunMonitor
     from batch_scoring.jobs.views import View
 
 _SECONDS_BETWEEN_LOOKS = 2.0
@@ -118,14 +118,14 @@ def watch(
     A table on a terminal; elsewhere a line for each change.
     """
     from batch_scoring.jobs.planning import run_pipeline
-    from batch_scoring.jobs.run_view import keep_statuses
-    from batch_scoring.jobs.watch import JsonLines, Lines, Screen, Sight, follow
+    from batch_scoring.jobs.run_view import store_statuses
+    from batch_scoring.jobs.watch import Display, JsonLines, Lines, Screen, follow
 
     cluster = open_cluster(data, env, backend)
     look = _look(cluster, run)
-    sight: Sight = JsonLines() if as_json else Screen(look) if sys.stdout.isatty() else Lines()
+    display: Display = JsonLines() if as_json else Screen(look) if sys.stdout.isatty() else Lines()
     try:
-        view = follow(look, sight, every)
+        view = follow(look, display, every)
     except KeyboardInterrupt:
         click.echo(f"the jobs go on; `kedro jobs watch {look.run}` looks at them again", err=True)
         raise SystemExit(130) from None
@@ -134,7 +134,7 @@ def watch(
             f"{look.run}: {len(view.unknown)} of {len(view.planned)} jobs were never submitted; "
             f"`kedro jobs submit` with the same --at and --pipeline does it"
         )
-    keep_statuses(cluster.records, view)
+    store_statuses(cluster.records, view)
     if run_pipeline(look.run) != "score" and not as_json:
         click.echo(f"`kedro jobs register {look.run}` puts together what is not put together yet")
     if view.failed:
@@ -220,7 +220,7 @@ def retry(
         return
     click.echo(f"{look.run}: {number(len(names), 'job')} run again on {look.backend.name}")
     look.backend.retry(look.run, [look.specs[name] for name in names])
-    if is_waiting or look.backend.submits_to_the_end:
+    if is_waiting or look.backend.blocks_until_done:
         end_runs(cluster, [look.run])
 
 
@@ -228,7 +228,7 @@ def retry(
 @click.argument("run")
 def delete(run: str, data: str | None, env: str | None, backend: str | None) -> None:
     """Have the engine forget RUN, whose jobs have ended; logs, records and timings stay in the workspace."""
-    from batch_scoring.jobs.run_view import keep_statuses
+    from batch_scoring.jobs.run_view import store_statuses
 
     cluster = open_cluster(data, env, backend)
     look = _look(cluster, run)
@@ -237,15 +237,15 @@ def delete(run: str, data: str | None, env: str | None, backend: str | None) -> 
         raise InputError(
             f"{look.run}: jobs have not ended; wait, or end them with `kedro jobs cancel {look.run}`"
         )
-    keep_statuses(cluster.records, view)
+    store_statuses(cluster.records, view)
     look.backend.delete(look.run)
     click.echo(
         f"{look.run}: {look.backend.name} has forgotten it; its logs are in {cluster.records.path(look.run)}"
     )
 
 
-def _look(cluster: Cluster, run: str) -> RunLook:
-    from batch_scoring.jobs.run_view import RunLook, known_run
+def _look(cluster: Cluster, run: str) -> RunMonitor:
+    from batch_scoring.jobs.run_view import RunMonitor, known_run
 
     name = known_run(cluster.records, run)
-    return RunLook(cluster.records, cluster.engine_of(name), name)
+    return RunMonitor(cluster.records, cluster.engine_of(name), name)

@@ -7,11 +7,11 @@ from typing import cast
 
 import click
 
-from batch_scoring.cli.command import DATA, ENV, OneLineErrors
+from batch_scoring.cli.command import DATA, ENV, UserErrorCommand
 from batch_scoring.core.errors import InputError
 
 
-@click.command("report", cls=OneLineErrors)
+@click.command("report", cls=UserErrorCommand)
 @DATA
 @ENV
 @click.option(

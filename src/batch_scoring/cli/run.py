@@ -8,12 +8,12 @@ from typing import Any
 import click
 from kedro.framework.cli.project import run as kedro_run
 
-from batch_scoring.cli.command import OneLineErrors
+from batch_scoring.cli.command import UserErrorCommand
 from batch_scoring.core.garbage import collector
 from batch_scoring.core.run_params import split_params
 
 
-class RunCommand(OneLineErrors):
+class RunCommand(UserErrorCommand):
     """`kedro run`: the garbage collector rests until the first node, see ``hooks``."""
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -1,4 +1,4 @@
-"""Who we are to Blob Storage: Kedro credentials, else the environment, else the machine's own identity."""
+"""Find the credentials of Blob Storage: Kedro's, else the environment's, else the machine's identity."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _kedro: list[Callable[[], Mapping[str, Any]]] = []
 
 
 def use_kedro_credentials(read: Callable[[], Mapping[str, Any]]) -> None:
-    """Tell how to read the project's ``credentials.yml``; it is read when a blob is first asked for."""
+    """Register how to read the project's ``credentials.yml``; it is read when the first blob is opened."""
     _kedro[:] = [read]
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What was given; the secrets are in no representation of it.
+    """Credentials of Blob Storage; the secrets are in no representation.
 
     Attributes
     ----------
@@ -46,12 +46,12 @@ class Credentials:
 
     @classmethod
     def find(cls, given: Mapping[str, Any] | None) -> Credentials:
-        """What a dataset was given, else what Kedro has, else what the environment has.
+        """Find the credentials: a dataset's own, else Kedro's, else the environment's.
 
         Raises
         ------
         InputError
-            When there is an entry that means nothing here.
+            When an entry is unknown.
         """
         for values in (given, _kedro[0]().get(KEDRO_ENTRY) if _kedro else None):
             if values:
@@ -63,7 +63,7 @@ class Credentials:
         unknown = sorted(values.keys() - VARIABLES.keys())
         if unknown:
             raise InputError(
-                f"credentials of Blob Storage: there is no entry {unknown[0]!r}; known are "
+                f"credentials of Blob Storage: entry {unknown[0]!r} is not valid; expected "
                 f"{', '.join(VARIABLES)}"
             )
         return cls(**{name: str(value or "").strip() for name, value in values.items()})
@@ -75,12 +75,12 @@ class Credentials:
 
     @property
     def has_key(self) -> bool:
-        """Whether the account's key is at hand."""
+        """Whether the account's key is given."""
         return not self.has_sas and bool(self.account_key or self.connection_string)
 
     @property
     def account_url(self) -> str:
-        """Where the named account answers; empty where none is named."""
+        """URL of the named account; empty where none is named."""
         if not self.account or "://" in self.account:
             return self.account.rstrip("/")
         return f"https://{self.account}.blob.core.windows.net"

@@ -1,4 +1,4 @@
-"""Keeps secrets out of the log at DEBUG: urllib3 writes whole URLs, Kedro all of ``credentials.yml``."""
+"""Keep secrets out of the log at DEBUG: urllib3 writes whole URLs, Kedro all of ``credentials.yml``."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _IN_HOOKS = re.compile(r"(conf_creds: ).*")
 
 
 class Hide(logging.Filter):
-    """Puts ``…`` for what a pattern finds after its first group; every record is logged."""
+    """Filter that replaces what a pattern finds after its first group by ``…``; every record is logged."""
 
     def __init__(self, pattern: re.Pattern[str]) -> None:
         super().__init__()
         self.pattern = pattern
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Change the record."""
+        """Redact the record."""
         message = record.getMessage()
         shown = self.pattern.sub(r"\1…", message)
         if shown != message:
@@ -27,7 +27,7 @@ class Hide(logging.Filter):
 
 
 def hide_signatures() -> None:
-    """Hide what authorises in the URLs that urllib3 logs."""
+    """Hide signatures in the URLs that urllib3 logs."""
     _hide("urllib3.connectionpool", _IN_URLS)
 
 

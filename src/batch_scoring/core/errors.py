@@ -8,10 +8,10 @@ class InputError(Exception):
     """
 
 
-class OvertakenError(InputError):
-    """Another run has written meanwhile what this one was about to write: running again makes it good."""
+class ConflictError(InputError):
+    """Another run wrote the same file first; nothing is lost, and the run can be repeated."""
 
 
 FAILED = 1
-# Another run was quicker: run it again, nothing is lost (EX_TEMPFAIL of sysexits.h).
-OVERTAKEN = 75
+# Another run wrote first: repeat the run, nothing is lost (EX_TEMPFAIL of sysexits.h).
+CONFLICT = 75

@@ -107,7 +107,7 @@ def _read_shard(value: Any) -> Shard | None:
     part, _, of = str(value).partition("/")
     shard = Shard(int(part), int(of)) if part.isdecimal() and of.isdecimal() else Shard(0, 0)
     if not 1 <= shard.part <= shard.of:
-        raise InputError(f"shard: {value!r} is none; write for instance 2/8, the second of eight")
+        raise InputError(f"shard: {value!r} is not valid; expected N/M with 1 ≤ N ≤ M, such as 2/8")
     return shard
 
 

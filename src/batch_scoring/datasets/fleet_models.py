@@ -95,7 +95,7 @@ class TrackedFleetModels(
             if self._prepared is not None:
                 wait([self._prepared])
             self._store = tracking.connect(self.tracking_uri, self._place.artifacts, self._experiment)
-            tracking.end_runs_of_the_dead(self._store)
+            tracking.close_orphaned_runs(self._store)
         return self._store
 
     def load(self) -> dict[str, Callable[[], TrackedVersion | PreviousVersion]]:
@@ -210,7 +210,7 @@ class EvaluationRuns(OwnDataset[TrackedEvaluation, None]):
     def save(self, data: TrackedEvaluation) -> None:
         """Log the evaluation, unless a run has it already."""
         store = tracking.connect(self._place.uri, self._place.artifacts, self._experiment)
-        tracking.end_runs_of_the_dead(store)
+        tracking.close_orphaned_runs(store)
         tracking.log_evaluation(store, data)
 
     def _describe(self) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""What runs in the cloud beside the pipelines, as text to be deployed: nothing here is imported by a run."""
+"""Deploy to Azure: image, template, workflows and stream query; nothing here is imported by a run."""

@@ -1,4 +1,4 @@
-"""Lengths of time as Azure writes them, pure: a workflow's recurrence, ISO 8601."""
+"""Format durations as Azure writes them, pure: a workflow's recurrence, ISO 8601."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from batch_scoring.core.errors import InputError
 
-# The service's units, and how many of each it counts.
+# The service's units, and its maximum of each.
 _UNITS = (
     ("Week", timedelta(weeks=1), 71),
     ("Day", timedelta(days=1), 500),
@@ -17,12 +17,12 @@ _UNITS = (
 
 
 def recurrence(every: timedelta, where: str) -> dict[str, Any]:
-    """A length of time as Logic Apps counts it, in the longest unit that it is whole in.
+    """Format a duration as a recurrence of Logic Apps, in the longest unit that divides it.
 
     Raises
     ------
     InputError
-        When it is not whole minutes, or longer than the service counts.
+        When it is not whole minutes, or longer than the service allows.
 
     Examples
     --------
@@ -33,13 +33,13 @@ def recurrence(every: timedelta, where: str) -> dict[str, Any]:
         if every > timedelta(0) and not every % length and every // length <= most:
             return {"frequency": unit, "interval": every // length}
     raise InputError(
-        f"{where}: a workflow cannot begin every {short_text(every)}; write whole minutes, hours or days, "
+        f"{where}: {short_text(every)} is not valid; expected whole minutes, hours or days, "
         "such as '1h', at most 500d"
     )
 
 
 def iso_duration(length: timedelta) -> str:
-    """A length of time as ISO 8601 writes it, without units longer than a day.
+    """Format a duration as ISO 8601, without units longer than a day.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def iso_duration(length: timedelta) -> str:
 
 
 def short_text(length: timedelta) -> str:
-    """A length of time as settings write it.
+    """Format a duration as settings write it.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The names of all resources, made of the deployment's name, kept to Azure's rules; asks nothing of Azure."""
+"""Derive the names of all resources from the deployment's name, by Azure's rules; calls nothing of Azure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.settings import DeployParameters
 
-# Of each name Azure's pattern, and the same in words.
+# Azure's pattern of each name, and the same in words.
 _HYPHENS = (
     r"[A-Za-z](-?[A-Za-z0-9])*",
     "letters, digits and single '-' between them, a letter first",
@@ -44,7 +44,7 @@ _RULES: dict[str, tuple[int, int, tuple[str, str]]] = {
 
 @dataclass(frozen=True)
 class Names:
-    """What everything is called.
+    """Names of all resources.
 
     Attributes
     ----------
@@ -82,20 +82,20 @@ class Names:
 
     @property
     def registry_host(self) -> str:
-        """Where images are pushed to."""
+        """Host of the registry of images."""
         return f"{self.registry}.azurecr.io"
 
 
 def names_of(settings: DeployParameters) -> Names:
-    """Make the names of a deployment.
+    """Derive the names of a deployment.
 
-    Those that nobody else on earth may have end in six digits of a digest of subscription, resource group and
-    name: the same settings give the same names.
+    Globally unique names end in six digits of a digest of subscription, resource group and name: the same
+    settings give the same names.
 
     Raises
     ------
     InputError
-        When a name is against Azure's rules, or ``deploy.names`` has one that is none.
+        When a name breaks Azure's rules, or ``deploy.names`` has an unknown resource.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def names_of(settings: DeployParameters) -> Names:
 
 
 def _digest(*parts: str) -> str:
-    # Azure does not tell upper from lower case in them.
+    # Azure ignores their case.
     return hashlib.sha256("/".join(parts).lower().encode()).hexdigest()[:6]
 
 
@@ -147,7 +147,7 @@ def _given(names: dict[str, object]) -> dict[str, str]:
 
 
 def name_fault(rule: str, name: str) -> str | None:
-    """What is wrong with a name, or None.
+    """Return what is wrong with a name, or None.
 
     Parameters
     ----------
@@ -158,13 +158,13 @@ def name_fault(rule: str, name: str) -> str | None:
     Examples
     --------
     >>> name_fault("storage_account", "Plant_7")
-    "'Plant_7' is no name for it; write 3 to 24 lower-case letters and digits only"
+    "'Plant_7' is not valid; expected 3 to 24 lower-case letters and digits only"
     """
     key = next(key for key in (rule, rule.partition("_")[2]) if key in _RULES)
     least, most, (pattern, words) = _RULES[key]
     if least <= len(name) <= most and re.fullmatch(pattern, name, re.ASCII):
         return None
-    return f"{name!r} is no name for it; write {least} to {most} {words}"
+    return f"{name!r} is not valid; expected {least} to {most} {words}"
 
 
 def _checked(names: Names) -> Names:

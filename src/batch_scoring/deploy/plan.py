@@ -1,4 +1,4 @@
-"""What the project's settings want deployed, and where: what the commands hand to the Resource Manager."""
+"""Plan a deployment from the project's settings: its names, its place, and the request for it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from batch_scoring.deploy.settings import DeployParameters, project_parameters, 
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.arm.client import Client
-    from batch_scoring.deploy.arm.up import Wanted
+    from batch_scoring.deploy.arm.up import DeploymentRequest
 
 _REGISTRY_VERSION = "2023-07-01"
 
 
 @dataclass(frozen=True)
-class Deployable:
-    """A deployment's settings with what follows from them.
+class DeploymentPlan:
+    """A deployment's settings, and everything derived from them.
 
     Attributes
     ----------
@@ -39,16 +39,16 @@ class Deployable:
 
     @property
     def tag(self) -> str:
-        """Of the image."""
+        """Tag of the image."""
         return image_tag(self.settings.image.tag)
 
     @property
     def data_url(self) -> str:
-        """The container of the data."""
+        """URL of the data's container."""
         return f"https://{self.names.storage_account}.blob.core.windows.net/{self.settings.storage.container}"
 
     def has_images(self, client: Client) -> tuple[bool, str]:
-        """Whether the registry has the images that the workflows start, and why not."""
+        """Return whether the registry has the images that the workflows start, and why not."""
         path = f"{self.place.group_id}/providers/Microsoft.ContainerRegistry/registries/{self.names.registry}"
         try:
             host = client.ask("GET", path, _REGISTRY_VERSION)["properties"]["loginServer"]
@@ -69,13 +69,13 @@ class Deployable:
             return False, str(error)
         return True, ""
 
-    def wanted(self, workflows_fire: bool) -> Wanted:
-        """What is to be deployed."""
-        from batch_scoring.deploy.arm.up import Wanted
+    def request(self, workflows_fire: bool) -> DeploymentRequest:
+        """Build the request for the deployment."""
+        from batch_scoring.deploy.arm.up import DeploymentRequest
         from batch_scoring.deploy.template.configured import Configured
 
         configured = Configured.read(self.parameters, self.tag, workflows_fire)
-        return Wanted(
+        return DeploymentRequest(
             configured.template,
             configured.parameters["parameters"],
             stream_job=self.names.stream_job if self.settings.stream_analytics.enabled else None,
@@ -83,13 +83,13 @@ class Deployable:
         )
 
 
-def read(env: str | None) -> Deployable:
-    """Of a Kedro environment.
+def read(env: str | None) -> DeploymentPlan:
+    """Read the plan of a Kedro environment.
 
     Raises
     ------
     InputError
-        When a setting makes no sense, or no subscription is set.
+        When a setting is not valid, or no subscription is set.
     """
     parameters = project_parameters(env)
     settings = read_settings(parameters)
@@ -101,4 +101,4 @@ def read(env: str | None) -> Deployable:
         settings.name,
         settings.arm_endpoint,
     )
-    return Deployable(settings, names, parameters, place)
+    return DeploymentPlan(settings, names, parameters, place)

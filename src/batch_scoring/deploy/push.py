@@ -1,7 +1,7 @@
-"""Copies files of a workspace into another one: only what is missing or changed, never over what is newer.
+"""Copy files of a workspace to another one: only missing or changed ones, never over newer ones.
 
-What was pushed where, and which version that became, is kept beside the workspace's own files. So a second
-push knows what is there without fetching it, and tells what somebody else has written there since.
+A ledger beside the workspace's own files records what was pushed where, and as which version. So a second
+push knows what is there without fetching it, and detects what others have written there since.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PUBLISHED = "06_models/published"
 LAYERS = {"readings": "02_intermediate/readings", "windows": "03_primary/windows"}
 LEDGERS = ".pushed"
 _AT_ONCE = 8
-# So many files are lost to the ledger at most when a push is killed; they are compared by their bytes then.
+# The most files that the ledger loses when a push is killed; these are then compared by their bytes.
 _SAVE_EVERY = 50
 
 Kind = Literal["copy", "same", "kept"]
@@ -33,7 +33,7 @@ Kind = Literal["copy", "same", "kept"]
 
 @dataclass(frozen=True)
 class Pushed:
-    """What the ledger knows of a file: what it was here, and what it became there."""
+    """Ledger entry of a file: its content here, and its version at the target."""
 
     sha256: str
     size: int
@@ -43,7 +43,7 @@ class Pushed:
 
 @dataclass(frozen=True)
 class Step:
-    """What is to be done with a file; ``kept`` is one that was changed there meanwhile."""
+    """Action for a file; ``kept`` is one that was changed at the target meanwhile."""
 
     kind: Kind
     name: str
@@ -53,7 +53,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Counts:
-    """What a push did, or would do."""
+    """Counts of what a push did, or would do."""
 
     copied: int = 0
     copied_bytes: int = 0
@@ -62,7 +62,7 @@ class Counts:
 
 
 def files_of_models(workspace: LocalFolder) -> list[list[str]]:
-    """Files of the champions, whole and undamaged: all tables, and then the manifests that name them.
+    """List the champions' files, checked: all tables, and then the manifests that name them.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def files_of_models(workspace: LocalFolder) -> list[list[str]]:
 
 
 def files_of_layers(workspace: LocalFolder, layers: Iterable[str]) -> list[list[str]]:
-    """Files of some layers.
+    """List the files of some layers.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def files_of_layers(workspace: LocalFolder, layers: Iterable[str]) -> list[list[
 
 
 class Push:
-    """A push of files, in groups one after the other, so that what names others comes after them.
+    """Push of files in groups, one after the other, so that a file follows the files it names.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ class Push:
     target : Folder
         The other one.
     force : bool
-        Whether to copy over what was changed there meanwhile.
+        Whether to overwrite files that were changed at the target meanwhile.
     """
 
     def __init__(self, source: LocalFolder, target: Folder, force: bool = False) -> None:
@@ -123,8 +123,8 @@ class Push:
         self._lock = threading.Lock()
 
     def plan(self, groups: list[list[str]]) -> list[list[Step]]:
-        """What is to be done; nothing is changed."""
-        # Listed below each folder that is meant, and not all of what else is there.
+        """Plan the steps without changing anything."""
+        # Only the folders in question are listed.
         tops = {"/".join(name.split("/")[:2]) for group in groups for name in group}
         there = {
             f"{top}/{one.name}": one for top in sorted(tops) for one in self._target.below(top).entries()
@@ -132,7 +132,7 @@ class Push:
         return [[self._step(name, there.get(name)) for name in group] for group in groups]
 
     def run(self, planned: list[list[Step]], progress: Callable[[Step], None]) -> Counts:
-        """Do it; what another writer does meanwhile is never lost.
+        """Run the steps; what another writer does meanwhile is never lost.
 
         Raises
         ------
@@ -187,7 +187,7 @@ class Push:
 
 
 class Ledger:
-    """What was pushed from a workspace to one target."""
+    """Files pushed from a workspace to one target."""
 
     def __init__(self, workspace: Path, target: Folder) -> None:
         digest = hashlib.sha256(target.path().encode()).hexdigest()[:16]
@@ -201,18 +201,18 @@ class Ledger:
         self._target = target.path()
 
     def get(self, name: str) -> Pushed | None:
-        """What is known of a file."""
+        """Return the entry of a file."""
         return self._files.get(name)
 
     def set(self, name: str, pushed: Pushed) -> None:
-        """Keep what a file became; written to disk every now and then."""
+        """Record a pushed file; written to disk every now and then."""
         self._files[name] = pushed
         self._unsaved += 1
         if self._unsaved >= _SAVE_EVERY:
             self.save()
 
     def save(self) -> None:
-        """Write it to disk where there is something new."""
+        """Write new entries to disk."""
         if self._unsaved:
             files = {name: asdict(one) for name, one in sorted(self._files.items())}
             text = json.dumps({"target": self._target, "files": files}, indent=1)
@@ -222,7 +222,7 @@ class Ledger:
 
 
 def count(planned: list[list[Step]]) -> Counts:
-    """How many files there are of each kind."""
+    """Count the files of each kind."""
     steps = [step for group in planned for step in group]
     copied = [step.size for step in steps if step.kind == "copy"]
     kept = tuple(step.name for step in steps if step.kind == "kept")

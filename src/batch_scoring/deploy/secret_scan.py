@@ -1,4 +1,4 @@
-"""Finds what looks like a secret in a text, pure; says what and where, never the secret itself."""
+"""Find likely secrets in a text, pure; reports kind and line, never the secret itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COMPILED = {what: re.compile(pattern) for what, pattern in _PATTERNS.items()}
 
 
 def secrets_in(text: str) -> list[str]:
-    """What a text seems to hold, one sentence for each find, with the line and no part of the secret.
+    """List the likely secrets in a text, one sentence each, with the line and no part of the secret.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The settings of ``kedro deploy``: what is deployed, where, and how big; asks nothing of Azure."""
+"""The settings of ``kedro deploy``: what is deployed, where, and how big; calls nothing of Azure."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ class DeployParameters:
     Attributes
     ----------
     name : str
-        Of the deployment; every resource's name is made of it, see :mod:`.names`.
+        Of the deployment; all resource names are derived from it, see :mod:`.names`.
     subscription, resource_group : str or None
         None: not known yet, which only offline commands accept; the group is ``rg-<name>`` then.
     compute : str
@@ -238,14 +238,14 @@ class DeployParameters:
     log_retention_days : int
         Of the workspace with the services' own logs.
     names : dict of str to str
-        Names of resources in place of those that are made, by the fields of :class:`.names.Names`.
+        Names that replace the derived ones, by the fields of :class:`.names.Names`.
     arm_endpoint : str
         Where Azure Resource Manager answers.
 
     Raises
     ------
     InputError
-        When a setting makes no sense.
+        When a setting is not valid.
     """
 
     name: str = "batchscore"
@@ -270,27 +270,27 @@ class DeployParameters:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z](-?[a-z0-9]){1,13}", self.name) or len(self.name) > 14:
             raise InputError(
-                f"deploy.name: {self.name!r} cannot begin every resource's name; write 2 to 14 lower-case "
+                f"deploy.name: {self.name!r} is not valid; expected 2 to 14 lower-case "
                 "letters, digits and single '-' between them, a letter first"
             )
         if self.subscription is not None and not _GUID.fullmatch(self.subscription):
             raise InputError(
-                f"deploy.subscription: {self.subscription!r} is no id of a subscription; write the 'id' that "
+                f"deploy.subscription: {self.subscription!r} is not valid; expected the 'id' that "
                 "`az account show` prints"
             )
         if not re.fullmatch(r"[a-z0-9]+", self.location):
             raise InputError(
-                f"deploy.location: {self.location!r} is no name of a region; write it as "
-                "`az account list-locations` does, such as 'westeurope'"
+                f"deploy.location: {self.location!r} is not valid; expected a region of "
+                "`az account list-locations`, such as 'westeurope'"
             )
         if self.compute not in COMPUTES:
             raise InputError(
-                f"deploy.compute: {self.compute!r} is unknown; write one of {', '.join(COMPUTES)}"
+                f"deploy.compute: {self.compute!r} is not valid; expected one of {', '.join(COMPUTES)}"
             )
         if self.compute == "batch_ai" and self.nodes.ssh_public_key is None:
             raise InputError(
-                "deploy.nodes.ssh_public_key: this setting is missing; Batch AI makes no nodes without one, "
-                "write the content of a .pub file"
+                "deploy.nodes.ssh_public_key: this setting is missing; Batch AI creates no nodes without it, "
+                "expected the content of a .pub file"
             )
         require_between("deploy.log_retention_days", self.log_retention_days, 30, 730, "Log Analytics takes")
         _require_url("deploy.arm_endpoint", self.arm_endpoint, ("https",))
@@ -299,11 +299,11 @@ class DeployParameters:
 
     @property
     def is_retraining(self) -> bool:
-        """Whether models are trained anew; not without an MLflow server, which keeps their versions."""
+        """Whether models are retrained; not without an MLflow server, which keeps their versions."""
         return self.retrain.enabled and self.tracking_uri is not None
 
     def require_subscription(self) -> str:
-        """The subscription, which whatever speaks to Azure needs.
+        """Return the subscription, which every call of Azure needs.
 
         Raises
         ------
@@ -318,12 +318,12 @@ class DeployParameters:
 
 
 def read_settings(parameters: Mapping[str, Any]) -> DeployParameters:
-    """The group ``deploy`` of a project's parameters.
+    """Read the group ``deploy`` of a project's parameters.
 
     Raises
     ------
     InputError
-        Naming the first setting that does not exist or makes no sense.
+        Naming the first setting that is unknown or not valid.
     """
     return read_parameters(DeployParameters, parameters.get("deploy"), "deploy")
 
@@ -332,7 +332,7 @@ def _require_url(where: str, url: str, schemes: tuple[str, ...]) -> None:
     parts = urlsplit(url)
     if parts.scheme not in schemes or not parts.hostname or "@" in parts.netloc or parts.query:
         raise InputError(
-            f"{where}: this is no address; write {' or '.join(f'{s}://HOST' for s in schemes)}, without a "
+            f"{where}: this is not valid; expected {' or '.join(f'{s}://HOST' for s in schemes)}, without a "
             "password in it"
         )
 

@@ -1,1 +1,1 @@
-"""Jobs, one per sensor, on an engine that exists already: this machine, Dask, Batch AI or Azure Batch."""
+"""Run one job per sensor on an existing engine: this machine, Dask, Batch AI or Azure Batch."""

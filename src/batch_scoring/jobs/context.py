@@ -1,4 +1,4 @@
-"""Opens what `kedro jobs` works on: the workspace, its settings, its records, and the engine of each run."""
+"""Open the context of `kedro jobs`: workspace, settings, records, and the engine of each run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OF_THE_PLAN = ("at", "data", "sensor", "device", "shard", "models", "staged", "
 
 @dataclass(frozen=True)
 class Cluster:
-    """What the commands work on.
+    """Context of the commands: a workspace with its settings, records and engines.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Cluster:
     project : Path
         The folder with ``conf/``.
     overrides : str
-        What ``--params`` said beside the settings of the jobs themselves; the jobs are given it.
+        Parameters of ``--params`` other than ``jobs.*``; passed on to the jobs.
     """
 
     data: str
@@ -57,11 +57,11 @@ class Cluster:
         return self.engine(self.settings.backend)
 
     def engine_of(self, run: str) -> Backend:
-        """The engine that a run was submitted to; that of the settings where nobody said so."""
+        """Return the engine that a run was submitted to; without a record that of the settings."""
         return self.engine(self.records.submitted_to(run) or self.settings.backend)
 
     def engine(self, name: str) -> Backend:
-        """An engine by its name; nothing is asked of it yet."""
+        """Return an engine by its name, without connecting."""
         from batch_scoring.jobs.backends import open_backend
 
         if name not in self._engines:
@@ -71,7 +71,7 @@ class Cluster:
 
 
 def open_cluster(data: str | None, env: str | None, backend: str | None, params: str = "") -> Cluster:
-    """Read the settings; no engine is asked yet."""
+    """Read the settings, without connecting to an engine."""
     from batch_scoring.core.parameters import read_parameters
     from batch_scoring.jobs.settings import JobsParameters
 
@@ -84,7 +84,7 @@ def open_cluster(data: str | None, env: str | None, backend: str | None, params:
 
 
 def open_context(data: str | None, env: str | None, params: str = "") -> KedroContext:
-    """Kedro's context of the project in the current folder."""
+    """Load Kedro's context of the project in the current folder."""
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
 
@@ -99,12 +99,12 @@ def open_context(data: str | None, env: str | None, params: str = "") -> KedroCo
 
 
 def overrides(params: str) -> str:
-    """Of the text of ``--params`` what is meant for the jobs' pipelines, as it was written.
+    """Return the part of ``--params`` that is meant for the jobs' pipelines, as written.
 
     Raises
     ------
     InputError
-        When it says what the plan of the jobs says.
+        When it sets a parameter that the plan sets.
 
     Examples
     --------
@@ -119,7 +119,7 @@ def overrides(params: str) -> str:
         name = item.partition("=")[0].strip()
         if name in _OF_THE_PLAN:
             raise InputError(
-                f"--params {name}: the plan of the jobs says what each of them is about; leave it out"
+                f"--params {name}: this parameter is set for each job by the plan; leave it out"
                 + (", or use --at" if name == "at" else "")
             )
     return ",".join(items)

@@ -1,4 +1,4 @@
-"""What is done when a run's jobs have ended: say what failed, put together what was made."""
+"""Finish a run whose jobs have ended: report failures, and merge or register the results."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def end_runs(cluster: Cluster, runs: Sequence[str]) -> None:
-    """Wait until all jobs of these runs have ended, and end the command with 1 where one failed."""
+    """Wait until all jobs of these runs have ended; exit with 1 where one failed."""
     from batch_scoring.jobs import scheduler
-    from batch_scoring.jobs.run_view import RunLook
+    from batch_scoring.jobs.run_view import RunMonitor
 
     n_failed = 0
     for run in runs:
         backend = cluster.engine_of(run)
         scheduler.wait(backend, [run])
-        view = RunLook(cluster.records, backend, run).view()
+        view = RunMonitor(cluster.records, backend, run).view()
         end_run(cluster, view)
         n_failed += len(view.failed)
     if n_failed:
@@ -31,17 +31,17 @@ def end_runs(cluster: Cluster, runs: Sequence[str]) -> None:
 
 
 def end_run(cluster: Cluster, view: View) -> None:
-    """Do what is to be done for a run that is over."""
-    from batch_scoring.jobs.run_view import keep_statuses
+    """Report the failed jobs of a run that is over, and finish the run."""
+    from batch_scoring.jobs.run_view import store_statuses
 
-    keep_statuses(cluster.records, view)
+    store_statuses(cluster.records, view)
     for job in view.failed:
         click.echo(f"{view.run}/{job.name} {job.state}: {job.reason}", err=True)
     finish_run(cluster, view)
 
 
 def finish_run(cluster: Cluster, view: View) -> None:
-    """Put together what the jobs of a run have made; doing it again makes nothing twice."""
+    """Merge or register the results of a run's jobs; idempotent."""
     from batch_scoring.jobs.planning import run_pipeline
 
     pipeline = run_pipeline(view.run)
@@ -52,7 +52,7 @@ def finish_run(cluster: Cluster, view: View) -> None:
 
 
 def register_run(cluster: Cluster, run: str) -> None:
-    """Make versions of what the training jobs of a run staged; doing it again makes nothing twice."""
+    """Register the trainings that a run's jobs staged; idempotent."""
     from batch_scoring.core.text import number
     from batch_scoring.jobs.context import open_context
     from batch_scoring.jobs.register import register

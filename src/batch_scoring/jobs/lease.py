@@ -1,4 +1,4 @@
-"""Of several processes, on any machines, one at a time does something: a file says who, and that it lives."""
+"""Lease for work that one process at a time may do, on any machine: a file names the holder."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from batch_scoring.core import processes as process_identity
-from batch_scoring.core.errors import InputError, OvertakenError
+from batch_scoring.core.errors import ConflictError, InputError
 from batch_scoring.core.moments import as_text
 from batch_scoring.storage import Folder
 
-# Who has not said for so long that it lives is gone, where it cannot be looked up.
-SILENCE = timedelta(minutes=10)
-# Of threads: what a process knows of a file's versions is common to them.
+# A holder on another machine that has not renewed its lease for this long is gone.
+TTL = timedelta(minutes=10)
+# Locks between threads, which share what the process knows of a file's versions.
 _here: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-_SECONDS_BETWEEN_SIGNS = 30.0
+_SECONDS_BETWEEN_RENEWALS = 30.0
 _SECONDS_BETWEEN_LOOKS = 1.0
 _LONGEST_PAUSE_BEHIND_OTHERS = 0.05
 
 
-class OneWriter:
-    """A turn at something: a block in which no other process has it.
+class Lease:
+    """Exclusive lease, held for a ``with`` block.
 
-    One that was killed is succeeded: at once on the same machine, else after ten minutes of silence.
+    A killed process loses its lease: at once on the same machine, else ten minutes after the last renewal.
 
     Parameters
     ----------
@@ -38,17 +38,17 @@ class OneWriter:
     name : str
         Of the file.
     pause : callable
-        Waits so many seconds.
+        Waits the given seconds.
     """
 
     def __init__(self, folder: Folder, name: str, pause: Callable[[float], None] = time.sleep) -> None:
         self._folder, self._name, self._pause = folder, name, pause
         self._lock = _here[folder.path(name)]
         self._version: str | None = None
-        self._signed = 0.0
+        self._renewed = 0.0
 
-    def __enter__(self) -> OneWriter:
-        """Wait for the turn, and take it."""
+    def __enter__(self) -> Lease:
+        """Wait for the lease, and take it."""
         self._lock.acquire()
         try:
             self._take()
@@ -58,10 +58,10 @@ class OneWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the turn to others."""
+        """Release the lease."""
         try:
-            with suppress(OvertakenError):
-                self._write_ours(is_over=True)
+            with suppress(ConflictError):
+                self._write_held(is_over=True)
         finally:
             self._lock.release()
 
@@ -72,35 +72,35 @@ class OneWriter:
                 try:
                     self._write(is_over=False)
                     return
-                except OvertakenError:
+                except ConflictError:
                     continue
             self._pause(_SECONDS_BETWEEN_LOOKS)
 
-    def sign(self) -> None:
-        """Say that this process lives; to be called between the steps of a long work.
+    def renew(self) -> None:
+        """Renew the lease; call this between the steps of long work.
 
         Raises
         ------
         InputError
-            When another process has taken over, for this one was silent for too long.
+            When another process has taken over the lease, which had expired.
         """
-        if time.monotonic() - self._signed < _SECONDS_BETWEEN_SIGNS:
+        if time.monotonic() - self._renewed < _SECONDS_BETWEEN_RENEWALS:
             return
         try:
-            self._write_ours(is_over=False)
-        except OvertakenError as error:
+            self._write_held(is_over=False)
+        except ConflictError as error:
             raise InputError(
-                f"{self._folder.path(self._name)}: another process took over, as this one was silent for "
-                f"more than {SILENCE}; it goes on with what is left"
+                f"{self._folder.path(self._name)}: another process took over this lease, which was not "
+                f"renewed for more than {TTL}; the other process does the rest"
             ) from error
 
-    def _write_ours(self, is_over: bool) -> None:
-        """Write about a turn that we have; raises OvertakenError when we have it no more."""
+    def _write_held(self, is_over: bool) -> None:
+        """Write the lease that we hold; raise ConflictError where we no longer hold it."""
         while True:
             try:
                 return self._write(is_over)
-            except OvertakenError:
-                # Somebody may only be trying, in vain: our turn is lost when the file says so.
+            except ConflictError:
+                # Another process may only be trying: the lease is lost when the file says so.
                 there, self._version = self._read()
                 if there is None or there["over"] or _whose(there) != _we():
                     raise
@@ -116,7 +116,7 @@ class OneWriter:
             "over": is_over,
         }
         self._folder.replace(self._name, (json.dumps(values) + "\n").encode(), self._version)
-        self._signed = time.monotonic()
+        self._renewed = time.monotonic()
         self._version = self._read()[1]
 
     def _read(self) -> tuple[dict[str, Any] | None, str | None]:
@@ -136,9 +136,9 @@ def _whose(there: dict[str, Any]) -> tuple[str, str]:
 
 
 def _is_over(there: dict[str, Any]) -> bool:
-    """Whether who took the turn has ended it, or is gone."""
+    """Return whether the holder has released the lease, or is gone."""
     if there["over"]:
         return True
     if there["host"] == process_identity.host():
         return not process_identity.is_alive(there["process"])
-    return datetime.now(UTC) - datetime.fromisoformat(there["signed"]) > SILENCE
+    return datetime.now(UTC) - datetime.fromisoformat(there["signed"]) > TTL

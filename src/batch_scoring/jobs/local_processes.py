@@ -1,4 +1,4 @@
-"""Jobs that are processes of this machine, as their records show them: whichever engine started them."""
+"""Report and cancel jobs that run as processes of this machine, whichever engine started them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CANCELLED = "cancelled"
 
 
 def status_of(record: JobRecord) -> JobStatus:
-    """What a record says of a job; one whose process is gone has failed."""
+    """Return the status in a job's record; a job whose process is gone has failed."""
     state, reason = record.state, record.reason
     if state is State.RUNNING and record.host == socket.gethostname() and not is_alive(record):
         state, reason = State.FAILED, "its process is gone: it was killed, or the machine went down"
@@ -31,7 +31,7 @@ def status_of(record: JobRecord) -> JobStatus:
 
 
 def is_alive(record: JobRecord) -> bool:
-    """Whether the process of a job of this machine is still running it."""
+    """Return whether a job's process still runs on this machine."""
     if record.host != socket.gethostname() or record.state is not State.RUNNING:
         return False
     try:
@@ -42,12 +42,12 @@ def is_alive(record: JobRecord) -> bool:
 
 
 def recorded_statuses(records: Records, run: str) -> list[JobStatus]:
-    """The status of each job of a run that has written a record."""
+    """Return the status of each job of a run with a record."""
     return [status_of(record) for record in records.all_records(run).values()]
 
 
 def cancel_processes(records: Records, run: str, names: Sequence[str]) -> None:
-    """End these jobs, also those that another scheduler of this machine started or has yet to start."""
+    """Cancel these jobs, also where another scheduler of this machine started them or has yet to."""
     for name in names:
         record = records.record(run, name)
         if record is not None and is_alive(record):
@@ -60,6 +60,6 @@ def cancel_processes(records: Records, run: str, names: Sequence[str]) -> None:
 
 
 def recent(statuses: Sequence[JobStatus], since: datetime | None) -> list[JobStatus]:
-    """Those that may have changed since a moment, by name."""
+    """Keep the statuses that may have changed since a time, sorted by name."""
     kept = [one for one in statuses if since is None or one.changed is None or one.changed >= since]
     return sorted(kept, key=lambda one: one.name)

@@ -1,4 +1,4 @@
-"""Planning, pure: sensors, devices and a scheduled time in, jobs with names of their own out."""
+"""Plan the jobs of a run, pure: sensors, devices and a scheduled time in, named jobs out."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class Sharding:
 
     def __post_init__(self) -> None:
         if self.per not in ("sensor", "device_sensor"):
-            raise InputError(f"jobs.sharding.per: {self.per!r} is unknown; write sensor or device_sensor")
+            raise InputError(f"jobs.sharding.per: {self.per!r} is not valid; write sensor or device_sensor")
         counts = {"shards_per_sensor": self.shards_per_sensor, "sensors_per_job": self.sensors_per_job}
         for name, count in counts.items():
             if count < 1:
-                raise InputError(f"jobs.sharding.{name}: {count} is no number of them; write 1 or more")
+                raise InputError(f"jobs.sharding.{name}: must be 1 or more, got {count}")
         if (self.per == "device_sensor") + (self.shards_per_sensor > 1) + (self.sensors_per_job > 1) > 1:
             raise InputError(
                 "jobs.sharding: per=device_sensor, shards_per_sensor and sensors_per_job exclude each other; "
@@ -52,7 +52,7 @@ class Sharding:
 
 
 def run_name(pipeline: str, at: datetime) -> str:
-    """The name of a scheduled run; names of one pipeline sort as their times do.
+    """Name a scheduled run; names of one pipeline sort by time.
 
     Examples
     --------
@@ -63,12 +63,12 @@ def run_name(pipeline: str, at: datetime) -> str:
 
 
 def run_pipeline(name: str) -> str:
-    """The pipeline in a run's name."""
+    """Return the pipeline in a run's name."""
     return name.rpartition("-")[0]
 
 
 def run_time(name: str) -> datetime:
-    """The scheduled time in a run's name."""
+    """Return the scheduled time in a run's name."""
     return datetime.strptime(name.rpartition("-")[2], "%Y%m%dt%H%M%Sz").replace(tzinfo=UTC)
 
 
@@ -80,7 +80,7 @@ def plan_jobs(
     models: Mapping[str, str],
     devices: Mapping[str, Sequence[str]] | None = None,
 ) -> list[JobSpec]:
-    """The jobs of a scheduled run; every device of every sensor is in exactly one.
+    """Plan the jobs of a scheduled run; every device of every sensor is in exactly one.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def plan_jobs(
 
 
 def job_name(sensors: Sequence[str], device: str | None = None, shard: Shard | None = None) -> str:
-    """A job's name: something to read, and a digest that tells ids apart which look alike.
+    """Name a job: readable text, and a digest that distinguishes similar ids.
 
     Examples
     --------
@@ -125,7 +125,7 @@ def job_name(sensors: Sequence[str], device: str | None = None, shard: Shard | N
 
 
 def due_times(at: datetime, every: timedelta, last: datetime | None, at_most: int) -> list[datetime]:
-    """The scheduled times up to ``at`` that have no run yet, oldest first.
+    """List the scheduled times up to ``at`` without a run, oldest first.
 
     Parameters
     ----------
@@ -134,9 +134,9 @@ def due_times(at: datetime, every: timedelta, last: datetime | None, at_most: in
     every : timedelta
         Between two scheduled times.
     last : datetime or None
-        The newest time before ``at`` that has a run; None: there is none, so nothing was missed.
+        The newest time before ``at`` with a run; None where there is none, so nothing was missed.
     at_most : int
-        At most so many that were missed, the newest ones; the first of them does the older ones' work too.
+        Maximum number of missed times, the newest; the first of them does the older ones' work too.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Plans, logs and timing records of runs: the files of ``<data>/09_jobs/<run>/``."""
+"""Store plans, logs and records of runs in ``<data>/09_jobs/<run>/``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from batch_scoring.core.errors import OvertakenError
+from batch_scoring.core.errors import ConflictError
 from batch_scoring.core.moments import as_text
 from batch_scoring.jobs.planning import run_time
 from batch_scoring.jobs.specs import JOBS_FOLDER, JobSpec, State
@@ -26,13 +26,13 @@ _READERS = 16  # of small files at once
 
 @dataclass(frozen=True)
 class JobRecord:
-    """How one attempt at a job went, as the job itself saw it.
+    """Outcome of one attempt at a job, as recorded by the job itself.
 
     Attributes
     ----------
     run, name : str
     state : State
-        ``running`` in a record that a job wrote when it began; one that was killed leaves it so.
+        ``running`` in the record written at the start; a killed job leaves it so.
     attempt : int
         1 for the first one.
     exit_code : int or None
@@ -43,7 +43,7 @@ class JobRecord:
     host : str
     pid : int
     seconds : dict of str to float
-        What took how long: ``start``, ``read``, ``score``, ``write``, as far as they are known.
+        Known durations of ``start``, ``read``, ``score`` and ``write``.
     counts : dict of str to int
         Such as the windows scored.
     """
@@ -62,7 +62,7 @@ class JobRecord:
     counts: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """Return plain values for JSON."""
         times = {
             "started": self.started and as_text(self.started),
             "ended": self.ended and as_text(self.ended),
@@ -71,13 +71,13 @@ class JobRecord:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> JobRecord:
-        """Read what :meth:`to_json` gave."""
+        """Read the values of :meth:`to_json`."""
         times = {name: values[name] and datetime.fromisoformat(values[name]) for name in ("started", "ended")}
         return cls(**{**values, **times, "state": State(values["state"])})
 
 
 class Records:
-    """The files of all runs of a workspace.
+    """Files of all runs of a workspace.
 
     Parameters
     ----------
@@ -95,13 +95,13 @@ class Records:
             try:
                 self._run(run).replace(PLAN, text, None)
                 return list(specs)
-            except OvertakenError:
+            except ConflictError:
                 there = self.plan(run)
                 if there is not None:
                     return there
                 if pause is None:
                     raise
-                time.sleep(pause)  # somebody is just writing it
+                time.sleep(pause)  # another scheduler is just writing it
         raise AssertionError
 
     def plan(self, run: str) -> list[JobSpec] | None:
@@ -110,10 +110,10 @@ class Records:
         return None if found is None else [JobSpec.from_json(one) for one in found]
 
     def mark_submitted(self, run: str, backend: str) -> None:
-        """Remember that an engine has all jobs of a run."""
+        """Record that an engine has all jobs of a run."""
         text = json.dumps({"backend": backend}) + "\n"
-        # Whoever was quicker said the same, or submitted it first elsewhere.
-        with suppress(OvertakenError):
+        # A scheduler that was first recorded the same, or submitted the run elsewhere.
+        with suppress(ConflictError):
             self._run(run).replace(SUBMITTED, text.encode(), None)
 
     def submitted_to(self, run: str) -> str | None:
@@ -122,7 +122,7 @@ class Records:
         return None if found is None else str(found["backend"])
 
     def runs(self, pipeline: str | None = None) -> list[str]:
-        """The runs that have a plan, oldest first."""
+        """List the runs with a plan, oldest first."""
         names = [entry.name.split("/")[0] for entry in self.folder.entries(f"/{PLAN}")]
         wanted = [name for name in names if pipeline is None or name.rpartition("-")[0] == pipeline]
         return sorted(wanted, key=lambda name: (run_time(name), name))
@@ -133,7 +133,7 @@ class Records:
         return None if found is None else JobRecord.from_json(found)
 
     def all_records(self, run: str, names: Iterable[str] | None = None) -> dict[str, JobRecord]:
-        """Those of all jobs of a run that have one, or of these jobs, by name."""
+        """Read the records of these jobs, or of all jobs of a run, by name."""
         folder = self._run(run)
         if names is None:
             there = [entry.name.removesuffix(".json") for entry in folder.entries(".json")]
@@ -153,13 +153,13 @@ class Records:
         self.write_record(replace(record, state=State.FAILED, exit_code=None, reason=reason, ended=now))
 
     def write_log(self, run: str, name: str, attempt: int, text: bytes) -> None:
-        """Keep what an attempt at a job has printed."""
+        """Store the output of an attempt at a job."""
         self._put(run, f"{name}.{attempt}.log", text)
 
     def _put(self, run: str, file: str, text: bytes) -> None:
-        """Put a file in the place of whichever is there: the last one counts.
+        """Replace a file, whatever is there: the last writer wins.
 
-        An engine that thought a job lost has it run twice at once; neither fails for what it notes here.
+        An engine that took a job for lost may run it twice at once; neither attempt fails over its record.
         """
         folder = self._run(run)
         for pause in (*_PAUSES, None):
@@ -168,13 +168,13 @@ class Records:
                 with folder.writing(file) as out:
                     out.write(text)
                 return
-            except OvertakenError:
+            except ConflictError:
                 if pause is None:
                     raise
                 time.sleep(pause)
 
     def log(self, run: str, name: str) -> str | None:
-        """What the last attempt that ended has printed; None: there is none."""
+        """Read the output of the last attempt that ended; None before that."""
         record = self.record(run, name)
         for attempt in range(record.attempt if record else 0, 0, -1):
             try:
@@ -184,7 +184,7 @@ class Records:
         return None
 
     def path(self, run: str, name: str = "") -> str:
-        """How a person would name a file of a run."""
+        """Return the path or URL of a run's file, for messages."""
         return self._run(run).path(name)
 
     def _run(self, run: str) -> Folder:

@@ -1,4 +1,4 @@
-"""Makes versions of what training jobs staged: once, by one writer, when the jobs have ended."""
+"""Register the trainings that jobs staged: once, under a lease, when the jobs have ended."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.jobs.lease import OneWriter
+from batch_scoring.jobs.lease import Lease
 from batch_scoring.registry import tracking
 from batch_scoring.registry.published import pin, read_manifest
 from batch_scoring.registry.staged import PreviousVersion, StagedTrainings
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from batch_scoring.datasets.fleet_models import TrackedFleetModels
     from batch_scoring.registry.tracking import TrackedVersion, Version
 
-_TURN = "registering/turn.json"
+_LEASE = "registering/turn.json"
 
 
 def versions_in_force(tracked_models: TrackedFleetModels) -> dict[str, PreviousVersion]:
-    """Of each sensor that has a version, the one that a training is compared with.
+    """Find for each registered sensor the version that a training is compared with.
 
-    A champion that is not what is published, as its promotion was killed half way, is published.
+    A champion whose promotion was killed half way is published first.
     """
     found = {}
     for sensor, load in tracked_models.load().items():
@@ -49,26 +49,25 @@ def _pinned(tracked_models: TrackedFleetModels, sensor: str, champion: TrackedVe
 def register(
     staged: StagedTrainings,
     fleet_models: TrackedFleetModels,
-    told: Callable[[str], None] = lambda line: None,
+    on_registered: Callable[[str], None] = lambda line: None,
 ) -> list[str]:
-    """Make a version of each staged training that has none, and promote it where it was decided so.
+    """Register a version of each staged training without one, and promote it where that was decided.
 
-    Doing it again, after a kill too, makes nothing twice: the same fingerprint is the same version, and a
-    training that has been registered is left alone, whatever was promoted since. Of several processes at
-    once, one does it and the others wait.
+    Idempotent, also after a kill: the same fingerprint is the same version, and a registered training is
+    left alone, whatever was promoted since. Of concurrent processes one registers and the others wait.
 
     Parameters
     ----------
     staged : StagedTrainings
     fleet_models : TrackedFleetModels
         The catalog entry of the workspace.
-    told : callable
+    on_registered : callable
         Called with a line about each sensor when it is registered.
 
     Returns
     -------
     list of str
-        The sensors that were registered now.
+        The sensors registered by this call.
 
     Raises
     ------
@@ -79,18 +78,18 @@ def register(
     sensors = staged.sensors()
     if not sensors:
         return done
-    with OneWriter(staged.run, _TURN) as turn:
+    with Lease(staged.run, _LEASE) as lease:
         before = staged.previous(fleet_models.published)
         for sensor in sensors:
             if staged.registered(sensor) is not None:
                 continue
-            turn.sign()
+            lease.renew()
             training = _still_decided(staged.load(sensor), before.get(sensor), fleet_models)
             fleet_models.save({sensor: training})
             version = tracking.find_version(fleet_models.store, sensor, training.fingerprint)
             assert version is not None, "it was just registered"
             staged.mark_registered(training, version.version)
-            told(version_line(version))
+            on_registered(version_line(version))
             done.append(sensor)
         fleet_models.confirm()
     return done
@@ -99,7 +98,7 @@ def register(
 def _still_decided(
     training: Training, before: PreviousVersion | None, fleet_models: TrackedFleetModels
 ) -> Training:
-    """The training; only a person promotes it when it was compared with another champion than today's."""
+    """Leave the promotion to a person where the champion has changed since the comparison."""
     if training.decision.verdict != PROMOTED or tracking.is_new_store(fleet_models.tracking_uri):
         return training
     now = tracking.champion(fleet_models.store, training.sensor)
@@ -118,7 +117,7 @@ def _still_decided(
 
 
 def version_line(version: Version) -> str:
-    """A version that was registered, in a line."""
+    """Describe a registered version in one line."""
     verdict = version.tags.get("verdict", PROMOTED).replace("_", " ")
     why = f": {version.tags['reason']}" if version.tags.get("reason") else ""
     models = version.tags.get("n_models", "?")

@@ -1,6 +1,6 @@
-"""What runs in a job: ``kedro run`` in a process of its own, its output and its times kept in the workspace.
+"""Run a job: ``kedro run`` in a child process, its output and times recorded in the workspace.
 
-The process is a child, so that also one that is killed for its memory leaves a log and a reason.
+A child that is killed for its memory still leaves a log and a reason.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from batch_scoring.core.errors import FAILED, OVERTAKEN, InputError
+from batch_scoring.core.errors import CONFLICT, FAILED, InputError
 from batch_scoring.jobs import telemetry
 from batch_scoring.jobs.records import JobRecord, Records
 from batch_scoring.jobs.specs import State
 from batch_scoring.jobs.timing_hook import TIMINGS_FILE
 
-# Another shard of the sensor, or another hour, wrote the same file in between: after so many times something
+# Retries where another shard of the sensor, or another hour, wrote the same file first; beyond that something
 # else is wrong.
-MAX_OVERTAKEN = 30
+MAX_CONFLICTS = 30
 _LONGEST_PAUSE = 5.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one job; returns its exit code, see ``docs/reference/command-line.md``."""
+    """Run one job; return its exit code, see ``docs/reference/command-line.md``."""
     options = _options(arguments)
     try:
         return execute(Records(options.data), options.run, options.job, options.arguments)
@@ -47,7 +47,7 @@ def execute(records: Records, run: str, name: str, arguments: Sequence[str]) -> 
     """Run ``kedro run`` with these arguments as a job.
 
     A job that has succeeded already is not run again: engines start jobs a second time when they lose a
-    node, or are not sure. A run that another one was quicker than is repeated, as nothing of it is lost.
+    node, or are not sure. A run that lost a write conflict is repeated, as nothing of it is lost.
 
     Parameters
     ----------
@@ -73,35 +73,35 @@ def execute(records: Records, run: str, name: str, arguments: Sequence[str]) -> 
         known = json.loads(timings.read_text()) if timings.is_file() else {}
     other = records.record(run, name)
     if code != 0 and other is not None and other.state is State.SUCCEEDED:
-        print(f"job {name} of {run} has succeeded meanwhile, run by {other.host}")
+        print(f"job {name} of {run} has succeeded meanwhile, on {other.host}")
         return 0
     records.write_log(run, name, record.attempt, output)
     ended = _ended(record, code, output, known)
     records.write_record(ended)
-    telemetry.tell(ended)
+    telemetry.report(ended)
     return code
 
 
 def run_pipelines(arguments: Sequence[str], timings: Path) -> tuple[int, bytes]:
-    """``kedro run`` in a process of its own, again while it is overtaken.
+    """Run ``kedro run`` in a child process, and repeat it after write conflicts.
 
     Parameters
     ----------
     arguments : sequence of str
         Of ``kedro run``.
     timings : Path
-        Where the run is to write what it took.
+        The file for the run's timings.
 
     Returns
     -------
     code : int
-        Of the exit; 128 and the signal's number where one ended it.
+        Exit code; 128 plus the signal's number where one ended it.
     output : bytes
-        Of the last run, which was passed on as it came.
+        Of the last run, which is also passed on as it comes.
     """
-    for attempt in range(MAX_OVERTAKEN + 1):
+    for attempt in range(MAX_CONFLICTS + 1):
         code, output = _run(arguments, timings)
-        if code != OVERTAKEN or attempt == MAX_OVERTAKEN:
+        if code != CONFLICT or attempt == MAX_CONFLICTS:
             break
         time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.1 * 2**attempt)))
     return code, output
@@ -128,7 +128,7 @@ def run_here(pipelines: str, params: Sequence[str], env: str | None, *more: str)
 
 
 def _run(arguments: Sequence[str], timings: Path) -> tuple[int, bytes]:
-    """The exit code and the output of a run, which is passed on as it comes."""
+    """Run once; return the exit code and the output, which is passed on as it comes."""
     child = subprocess.Popen(
         [sys.executable, "-m", "batch_scoring", *arguments],
         env=os.environ | {TIMINGS_FILE: str(timings), "PYTHONUNBUFFERED": "1"},
@@ -165,22 +165,22 @@ def _ended(record: JobRecord, code: int, output: bytes, known: dict[str, Any]) -
 
 
 def why(code: int, output: str) -> str:
-    r"""One sentence on why a run failed.
+    r"""Explain in one sentence why a run failed.
 
     Examples
     --------
     >>> why(1, "…\nError: sensor 'x' has no published model\n"), why(137, "")
-    ("sensor 'x' has no published model", 'killed by SIGKILL, as for want of memory')
+    ("sensor 'x' has no published model", 'killed by SIGKILL (probably out of memory)')
     """
-    told = [line.removeprefix("Error: ") for line in output.splitlines() if line.startswith("Error: ")]
-    if told:
-        return told[-1]
+    errors = [line.removeprefix("Error: ") for line in output.splitlines() if line.startswith("Error: ")]
+    if errors:
+        return errors[-1]
     if code > 128:
         try:
             name = signal.Signals(code - 128).name
         except ValueError:
             name = f"signal {code - 128}"
-        return f"killed by {name}" + (", as for want of memory" if name == "SIGKILL" else "")
+        return f"killed by {name}" + (" (probably out of memory)" if name == "SIGKILL" else "")
     lines = output.strip().splitlines()
     return lines[-1].strip() if lines else f"ended with exit code {code} and no output"
 
@@ -190,7 +190,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", required=True, help="the workspace that keeps the log and the record")
     parser.add_argument("--run", required=True, help="the scheduled run")
     parser.add_argument("--job", required=True, help="the job's name")
-    parser.add_argument("arguments", nargs="*", help="after --: those of `kedro run`")
+    parser.add_argument("arguments", nargs="*", help="after --: the options of `kedro run`")
     return parser.parse_args(arguments)
 
 

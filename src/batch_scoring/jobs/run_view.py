@@ -1,4 +1,4 @@
-"""Looks at a run: its plan, and what its engine tells of the jobs, or else they wrote themselves."""
+"""Monitor a run: its plan, and the jobs' statuses from the engine, or else from their own records."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from batch_scoring.core.errors import InputError, OvertakenError
+from batch_scoring.core.errors import ConflictError, InputError
 from batch_scoring.core.ids import require_known
 from batch_scoring.jobs.backends.base import Backend
 from batch_scoring.jobs.local_processes import status_of
@@ -17,12 +17,12 @@ from batch_scoring.jobs.views import View
 from batch_scoring.storage.json_files import json_bytes, read_json
 
 LAST = "last"
-# Below the run: what an engine told when all jobs had ended; it may forget them.
+# Below the run: the engine's last statuses, stored when all jobs had ended; it may forget them.
 STATUSES = "engine/statuses.json"
 
 
-class RunLook:
-    """A run that is looked at again and again; only what has changed is asked for.
+class RunMonitor:
+    """Monitor of a run that is polled repeatedly; only changes are requested.
 
     Parameters
     ----------
@@ -44,12 +44,12 @@ class RunLook:
         self._follower = Follower(backend, run)
 
     def view(self, with_nodes: bool = False) -> View:
-        """The run as it is now."""
-        statuses = self._follower.look() or self._known()
+        """Return the run as it is now."""
+        statuses = self._follower.poll() or self._known()
         return self._view(statuses, self.backend.nodes() if with_nodes else None)
 
     def view_without_engine(self) -> View:
-        """The run as it was kept, or as the jobs wrote it; the engine is not asked."""
+        """Return the run from stored statuses or records, without asking the engine."""
         return self._view(self._known(), None)
 
     def _view(self, statuses: Sequence[JobStatus], nodes: NodeCounts | None) -> View:
@@ -57,28 +57,28 @@ class RunLook:
         return View(self.run, self.backend.name, tuple(self.specs), by_name, nodes)
 
     def log(self, name: str) -> str | None:
-        """What the last attempt at a job has printed; else what the engine kept of it."""
+        """Read the output of a job's last attempt, else the output that the engine kept."""
         return self._records.log(self.run, name) or self.backend.log(self.run, name)
 
     def _known(self) -> list[JobStatus]:
-        """What a watcher kept, or else the jobs wrote."""
-        kept = kept_statuses(self._records, self.run)
+        """Return the stored statuses, or else those of the jobs' records."""
+        kept = stored_statuses(self._records, self.run)
         return kept or [status_of(record) for record in self._records.all_records(self.run).values()]
 
 
 def planned_times(records: Records) -> dict[str, datetime]:
-    """When each run was planned, the newest first: one that is caught up is newer than its scheduled time."""
+    """Return when each run was planned, newest first; a missed run is planned after its scheduled time."""
     entries = [(entry.changed_ns, entry.name.split("/")[0]) for entry in records.folder.entries(f"/{PLAN}")]
     return {run: datetime.fromtimestamp(changed / 1e9, UTC) for changed, run in sorted(entries, reverse=True)}
 
 
 def known_run(records: Records, name: str) -> str:
-    """The run that a person named; ``last`` is the one that was planned last.
+    """Find a run by name; ``last`` is the one planned last.
 
     Raises
     ------
     InputError
-        When there is none of this name.
+        When nothing has this name.
     """
     if name == LAST:
         newest = next(iter(planned_times(records)), None)
@@ -90,12 +90,12 @@ def known_run(records: Records, name: str) -> str:
 
 
 def known_jobs(specs: Sequence[JobSpec], wanted: Sequence[str]) -> list[str]:
-    """The names of the jobs that a person named, each by its name or by one of its sensors.
+    """Find jobs by their names or by one of their sensors.
 
     Raises
     ------
     InputError
-        When there is none of this name.
+        When nothing has this name.
     """
     by_sensor: dict[str, list[str]] = {}
     for spec in specs:
@@ -107,19 +107,19 @@ def known_jobs(specs: Sequence[JobSpec], wanted: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(name for one in wanted for name in called[one]))
 
 
-def keep_statuses(records: Records, view: View) -> None:
-    """Keep what an engine told of a run whose jobs have ended, for when it has forgotten them."""
+def store_statuses(records: Records, view: View) -> None:
+    """Store the statuses of a run whose jobs have ended, as the engine may forget them."""
     if not view.is_over:
         return
     values = [view.statuses[name].to_json() for name in sorted(view.statuses)]
     folder = records.folder.below(view.run)
     former = folder.read(STATUSES)[1] if folder.entry(STATUSES) else None
     # Whoever was quicker was told the same.
-    with suppress(OvertakenError):
+    with suppress(ConflictError):
         folder.replace(STATUSES, json_bytes(values), former)
 
 
-def kept_statuses(records: Records, run: str) -> list[JobStatus]:
-    """What :func:`keep_statuses` kept; nothing where nobody did."""
+def stored_statuses(records: Records, run: str) -> list[JobStatus]:
+    """What :func:`store_statuses` kept; nothing where nobody did."""
     found = read_json(records.folder.below(run), STATUSES, "delete it and look at the run again")
     return [JobStatus.from_json(one) for one in found or []]

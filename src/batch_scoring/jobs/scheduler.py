@@ -1,4 +1,4 @@
-"""What the hourly container does: find out which scheduled times are due, plan them, have them run."""
+"""Schedule runs, as the hourly container does: find the due times, plan and submit them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECONDS_BETWEEN_POLLS = 2.0
 
 @dataclass(frozen=True)
 class Submission:
-    """What became of a run that was due.
+    """Result of submitting a due run.
 
     Attributes
     ----------
@@ -36,14 +36,14 @@ class Submission:
 
 
 def due_runs(records: Records, pipeline: str, at: datetime, settings: JobsParameters) -> list[datetime]:
-    """The scheduled times to submit, oldest first; ``at`` is always the last.
+    """List the scheduled times to submit, oldest first; ``at`` is always the last.
 
-    Those that were missed since the last run, and those that were planned but not wholly submitted because
-    their scheduler was killed.
+    Times missed since the last run, and planned ones not fully submitted because their scheduler was
+    killed.
     """
     planned = [run_time(run) for run in records.runs(pipeline)]
     before = [moment for moment in planned if moment < at]
-    # A training or an evaluation looks at all windows: the newest does the work of those that were missed.
+    # A training or an evaluation reads all windows: the newest does the work of the missed ones.
     catch_up = settings.catch_up if pipeline == "score" else 0
     due = due_times(at, settings.every, max(before, default=None), catch_up)
     recent = before[-catch_up:] if catch_up else []
@@ -59,10 +59,10 @@ def plan(
     settings: JobsParameters,
     overrides: str = "",
 ) -> list[JobSpec]:
-    """The jobs of one scheduled time: as they were planned before, or planned now and kept.
+    """Plan the jobs of one scheduled time, or read the plan that is stored.
 
-    Of two schedulers at once one is quicker, and both go on with its plan; so all jobs of a run score with
-    the models that were the champions when it was planned.
+    Of two concurrent schedulers the first stores its plan and both use it, so all jobs of a run score with
+    the champions at the time of planning.
     """
     run = run_name(pipeline, at)
     there = records.plan(run)
@@ -104,7 +104,7 @@ def submit(
     settings: JobsParameters,
     overrides: str = "",
 ) -> list[Submission]:
-    """Submit what is due at a scheduled time; doing it again, later or at once, changes nothing.
+    """Submit the runs due at a scheduled time; idempotent, also with concurrent schedulers.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def submit(
         UTC.
     settings : JobsParameters
     overrides : str
-        What ``--params`` of each job is to say too; of a run that is planned already, its plan counts.
+        Added to ``--params`` of each job; a run that is planned already keeps its plan.
 
     Raises
     ------
@@ -137,27 +137,27 @@ def submit(
 def wait(
     backend: Backend,
     runs: Sequence[str],
-    seen: Callable[[str, list[JobStatus]], None] = lambda run, statuses: None,
+    on_poll: Callable[[str, list[JobStatus]], None] = lambda run, statuses: None,
     pause: float = SECONDS_BETWEEN_POLLS,
 ) -> dict[str, list[JobStatus]]:
-    """Wait until all jobs of these runs have ended; returns their last statuses by run.
+    """Wait until all jobs of these runs have ended; return their last statuses by run.
 
     Parameters
     ----------
     backend : Backend
     runs : sequence of str
-    seen : callable
-        Told a run and all its statuses whenever it was looked at.
+    on_poll : callable
+        Called with a run and all its statuses after each poll.
     pause : float
-        Seconds between two looks.
+        Seconds between two polls.
     """
     ended: dict[str, list[JobStatus]] = {}
     followers = {run: Follower(backend, run) for run in runs}
     while True:
         for run, follower in followers.items():
             if run not in ended:
-                statuses = follower.look()
-                seen(run, statuses)
+                statuses = follower.poll()
+                on_poll(run, statuses)
                 if statuses and all(one.state.is_final for one in statuses):
                     ended[run] = statuses
         if len(ended) == len(followers):
@@ -166,21 +166,21 @@ def wait(
 
 
 class Follower:
-    """The statuses of a run's jobs, kept up to date by asking for what has changed only."""
+    """Statuses of a run's jobs, kept up to date by polling for changes only."""
 
     def __init__(self, backend: Backend, run: str) -> None:
         self._backend, self._run = backend, run
         self._known: dict[str, JobStatus] = {}
 
-    def look(self) -> list[JobStatus]:
-        """All statuses now, by name."""
+    def poll(self) -> list[JobStatus]:
+        """Poll the engine; return all statuses by name."""
         times = [one.changed for one in self._known.values() if one.changed is not None]
-        # With the newest change once more: others may have the same time.
+        # The newest change is requested again: others may have the same time.
         for one in self._backend.statuses(self._run, max(times, default=None)):
             self._known[one.name] = one
         return [self._known[name] for name in sorted(self._known)]
 
 
 def failed(statuses: Sequence[JobStatus]) -> list[JobStatus]:
-    """Those that ended otherwise than they should."""
+    """Return the failed and cancelled jobs."""
     return [one for one in statuses if one.state.is_final and one.state is not State.SUCCEEDED]

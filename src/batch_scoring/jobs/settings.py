@@ -23,7 +23,7 @@ class LocalSettings:
 
     def __post_init__(self) -> None:
         if self.processes is not None and self.processes < 1:
-            raise InputError(f"jobs.local.processes: {self.processes} runs nothing; write 1 or more, or null")
+            raise InputError(f"jobs.local.processes: must be 1 or more, or null; got {self.processes}")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class JobsParameters:
     Raises
     ------
     InputError
-        When a setting makes no sense.
+        When a setting is not valid.
     """
 
     backend: str = "local"
@@ -50,10 +50,12 @@ class JobsParameters:
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:
-            raise InputError(f"jobs.backend: {self.backend!r} is unknown; write one of {', '.join(BACKENDS)}")
+            raise InputError(
+                f"jobs.backend: {self.backend!r} is not valid; expected one of {', '.join(BACKENDS)}"
+            )
         for name in ("every", "max_wall_time"):
             if getattr(self, name) <= timedelta(0):
-                raise InputError(f"jobs.{name}: 0 s is no time; write for instance '1h'")
+                raise InputError(f"jobs.{name}: must be longer than 0 s, such as '1h'")
         for name in ("catch_up", "retries"):
             if getattr(self, name) < 0:
-                raise InputError(f"jobs.{name}: {getattr(self, name)} is below zero; write 0 or more")
+                raise InputError(f"jobs.{name}: must be 0 or more, got {getattr(self, name)}")

@@ -1,4 +1,4 @@
-"""What a job is, and what is known of one that was submitted: plain values."""
+"""Describe jobs and their statuses as plain values."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 from batch_scoring.core.ids import Shard
 from batch_scoring.core.moments import as_text
 
-# Where runs have their plans, logs and records, below the data.
+# The folder of the runs' plans, logs and records, below the data.
 JOBS_FOLDER = "09_jobs"
-# Where what jobs made is to lie until all have ended, as a parameter of `kedro run`.
+# The parameter of `kedro run` that names the folder of results until all jobs have ended.
 _LAID_DOWN = {"train": "staged", "evaluate": "judged"}
 # The jobs of an evaluation end there; the figures over the fleet need all of them.
 SHARE_OF_EVALUATION = "judged_sensors"
@@ -33,7 +33,7 @@ class State(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more happens by itself."""
+        """Whether the job has ended."""
         return self in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
 
 
@@ -46,7 +46,7 @@ class JobSpec:
     run : str
         The scheduled run, such as ``score-20261122t100000z``.
     name : str
-        Unique in the run, and the same whoever plans it: letters, digits, ``-`` and ``_``, at most 64.
+        Unique in the run, and the same for every planner: letters, digits, ``-`` and ``_``, at most 64.
     pipeline : str
         ``score``, ``train`` or ``evaluate``.
     at : datetime
@@ -56,11 +56,11 @@ class JobSpec:
     device : str or None
         Only this device.
     shard : Shard or None
-        Only these of the devices.
+        Only the devices of this shard.
     models : mapping of str to str
-        Of each sensor that has a champion, the pinned manifest to score with.
+        The pinned manifest to score with, for each sensor with a champion.
     overrides : str
-        Other settings than those of the files, as ``--params`` takes them.
+        Settings that override the files', as ``--params`` takes them.
     """
 
     run: str
@@ -74,7 +74,7 @@ class JobSpec:
     overrides: str = ""
 
     def params(self, data: str) -> str:
-        """The text of ``kedro run --params``, for a workspace.
+        """Format ``kedro run --params`` for a workspace.
 
         Examples
         --------
@@ -107,7 +107,7 @@ class JobSpec:
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values; :meth:`from_json` reads them back."""
+        """Return plain values; :meth:`from_json` reads them."""
         return dataclasses.asdict(self) | {
             "at": as_text(self.at),
             "sensors": list(self.sensors),
@@ -117,7 +117,7 @@ class JobSpec:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> JobSpec:
-        """Read what :meth:`to_json` gave."""
+        """Read the values of :meth:`to_json`."""
         shard = values["shard"] and Shard(*map(int, values["shard"].split("/")))
         at, sensors = datetime.fromisoformat(values["at"]), tuple(values["sensors"])
         return cls(**{**values, "at": at, "sensors": sensors, "shard": shard or None})
@@ -125,7 +125,7 @@ class JobSpec:
 
 @dataclass(frozen=True)
 class JobStatus:
-    """What an engine tells of a job.
+    """Status of a job, as reported by an engine.
 
     Attributes
     ----------
@@ -153,14 +153,14 @@ class JobStatus:
     changed: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values; :meth:`from_json` reads them back."""
+        """Return plain values; :meth:`from_json` reads them."""
         values = dataclasses.asdict(self) | {"state": str(self.state)}
         times = {name: values[name] and as_text(values[name]) for name in _TIMES}
         return values | times
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> JobStatus:
-        """Read what :meth:`to_json` gave."""
+        """Read the values of :meth:`to_json`."""
         times = {name: values[name] and datetime.fromisoformat(values[name]) for name in _TIMES}
         return cls(**{**values, **times, "state": State(values["state"])})
 
@@ -170,7 +170,7 @@ _TIMES = ("created", "started", "ended", "changed")
 
 @dataclass(frozen=True)
 class NodeCounts:
-    """The nodes of a cluster by what they do."""
+    """Nodes of a cluster by state."""
 
     idle: int = 0
     running: int = 0
@@ -180,12 +180,12 @@ class NodeCounts:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The number of all nodes."""
         return self.idle + self.running + self.preparing + self.unusable + self.leaving
 
 
 def run_folder(data: str, run: str) -> str:
-    """Where a run keeps its files.
+    """Return the folder of a run's files.
 
     Examples
     --------

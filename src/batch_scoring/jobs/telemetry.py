@@ -1,8 +1,8 @@
-"""Tells Application Insights how a job went: a request with its times, and an exception where it failed.
+"""Report a job to Application Insights: a request with its times, and an exception where it failed.
 
-Only where ``APPLICATIONINSIGHTS_CONNECTION_STRING`` is set. It is sent by a process of its own that has
-seconds for it, so a job is neither stopped nor held up by what cannot be sent. That process is this module:
-it reads the record of the job from its input.
+Only where ``APPLICATIONINSIGHTS_CONNECTION_STRING`` is set. A child process sends it within a timeout, so a
+job neither fails nor waits for telemetry that cannot be sent. That process is this module: it reads the
+job's record from standard input.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from batch_scoring.jobs.records import JobRecord
 from batch_scoring.jobs.specs import State
 
 CONNECTION_STRING = "APPLICATIONINSIGHTS_CONNECTION_STRING"
-# Starting Python with the exporter takes about two of them.
+# Starting Python with the exporter takes about two seconds.
 SECONDS = 20.0
 _NETWORK_SECONDS = 5
-# The exporter would tell its maker how it is doing, ask it for settings, and describe this machine.
+# By default the exporter sends statistics to its maker, fetches settings, and describes this machine.
 _QUIET = {
     "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
     "APPLICATIONINSIGHTS_SDKSTATS_DISABLED": "true",
@@ -30,15 +30,15 @@ _QUIET = {
 }
 
 
-def tell(record: JobRecord, seconds: float = SECONDS) -> bool:
-    """Send what a job wrote of itself, where a connection string is set; whether it was sent.
+def report(record: JobRecord, seconds: float = SECONDS) -> bool:
+    """Report a job where a connection string is set; return whether it was sent.
 
     Parameters
     ----------
     record : JobRecord
         Of a job that has ended.
     seconds : float
-        What it may take.
+        Timeout of the sending process.
     """
     if not os.environ.get(CONNECTION_STRING):
         return False
@@ -59,7 +59,7 @@ def tell(record: JobRecord, seconds: float = SECONDS) -> bool:
 
 
 def send(record: JobRecord, connection_string: str) -> bool:
-    """Send it from this process; whether it was taken."""
+    """Send a record from this process; return whether it was accepted."""
     from azure.core.pipeline.policies import RetryPolicy
     from azure.monitor.opentelemetry.exporter import AzureMonitorTraceExporter
     from opentelemetry.sdk.resources import Resource
@@ -67,14 +67,14 @@ def send(record: JobRecord, connection_string: str) -> bool:
     from opentelemetry.sdk.trace.export import SpanExportResult
     from opentelemetry.trace import SpanKind, Status, StatusCode, set_tracer_provider
 
-    # Kept on disk for a later try, it would stay on a node that is gone in an hour.
+    # A retry stored on disk would stay on a node that is gone in an hour.
     exporter = AzureMonitorTraceExporter(
         connection_string=connection_string,
         disable_offline_storage=True,
         retry_policy=RetryPolicy(retry_total=2, timeout=_NETWORK_SECONDS),
         read_timeout=_NETWORK_SECONDS,
     )
-    # Of this resource only; the usual one asks the machine what it is.
+    # This resource only; the default one queries the machine.
     provider = TracerProvider(resource=Resource({"service.name": "batch_scoring"}), shutdown_on_exit=False)
     set_tracer_provider(provider)
     pipeline = record.run.rpartition("-")[0]
@@ -88,14 +88,14 @@ def send(record: JobRecord, connection_string: str) -> bool:
         span.set_status(Status(StatusCode.OK))
     else:
         span.set_status(Status(StatusCode.ERROR, record.reason))
-        told = {"exception.type": "JobFailed", "exception.message": record.reason or "no reason was given"}
-        span.add_event("exception", properties(record) | told, timestamp=_nanoseconds(record.ended))
+        event = {"exception.type": "JobFailed", "exception.message": record.reason or "no reason was given"}
+        span.add_event("exception", properties(record) | event, timestamp=_nanoseconds(record.ended))
     span.end(_nanoseconds(record.ended))
     return exporter.export([span]) is SpanExportResult.SUCCESS
 
 
 def properties(record: JobRecord) -> dict[str, str]:
-    """What is told of a job in words."""
+    """Return the text properties reported of a job."""
     return {
         "run": record.run,
         "job": record.name,
@@ -107,7 +107,7 @@ def properties(record: JobRecord) -> dict[str, str]:
 
 
 def measurements(record: JobRecord) -> dict[str, float]:
-    """What is told of a job in numbers.
+    """Return the numbers reported of a job.
 
     Examples
     --------
@@ -125,13 +125,13 @@ def _nanoseconds(moment: datetime | None) -> int | None:
 
 
 def main() -> int:
-    """Send the record that comes from the input; 0 where it was taken."""
+    """Send the record read from standard input; return 0 where it was accepted."""
     values: dict[str, Any] = json.load(sys.stdin)
     return 0 if send(JobRecord.from_json(values), os.environ[CONNECTION_STRING]) else 1
 
 
 if __name__ == "__main__":
-    # Not through the interpreter's end: threads of the exporter would be waited for.
+    # Skips the interpreter's shutdown, which would wait for the exporter's threads.
     code = main()
     sys.stdout.flush()
     os._exit(code)

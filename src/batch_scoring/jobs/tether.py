@@ -1,8 +1,8 @@
-"""Runs a module as a program that ends with whoever started it: ``python -m …tethered -m MODULE ARGUMENTS``.
+"""Kill the job when its parent dies: ``python -m batch_scoring.jobs.tether -m MODULE ARGUMENTS``.
 
-Its standard input is the tether: a pipe that nobody writes to. When the other end is gone, in whatever way,
-the whole process group is killed; so a job does not go on while its engine has it run elsewhere. To be
-started as the leader of a process group.
+Standard input is the tether: a pipe that nobody writes to. When its other end is gone, in whatever way, the
+whole process group is killed; so a job does not go on while its engine reruns it elsewhere. Must be started
+as the leader of a process group.
 """
 
 from __future__ import annotations

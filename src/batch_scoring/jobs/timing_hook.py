@@ -1,8 +1,8 @@
-"""What a job's ``kedro run`` took, by what it did, in the file that ``BATCH_SCORING_TIMINGS`` names.
+"""Record how long a job's ``kedro run`` took, by step, in the file that ``BATCH_SCORING_TIMINGS`` names.
 
 ``start`` is the time from the start of the process to its first node. ``read``, ``score`` (of a training
-``fit``) and ``write`` are the times spent in each; they go on at once in threads of their own, so their sum
-may be more than the whole. Without the variable nothing here is registered with Kedro.
+``fit``) and ``write`` are the times spent in each; they overlap in threads of their own, so their sum may
+exceed the total. Without the variable no hook is registered.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TIMINGS_FILE = "BATCH_SCORING_TIMINGS"
 
 
 class JobTimings:
-    """Writes the file when the run ends, also when it fails.
+    """Hook that writes the timings when the run ends, also when it fails.
 
     Parameters
     ----------
@@ -37,48 +37,48 @@ class JobTimings:
 
     @hook_impl
     def before_node_run(self) -> None:
-        """Note how long it took to come here."""
+        """Record the start-up time."""
         if self._start is None:
             self._start = seconds_since_process_start()
 
     @hook_impl
     def before_dataset_loaded(self, dataset_name: str) -> None:
-        """Note when an input is asked for."""
+        """Start the clock of an input."""
         self._loading[dataset_name] = time.perf_counter()
 
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str) -> None:
-        """Listing files and opening models is reading, too."""
+        """Add the time of an input to ``read``; listing files and opening models count too."""
         stopwatch.add("read", time.perf_counter() - self._loading.pop(dataset_name, time.perf_counter()))
 
     @hook_impl
     def after_pipeline_run(self) -> None:
-        """Write what it took."""
+        """Write the timings."""
         self._write()
 
     @hook_impl
     def on_pipeline_error(self) -> None:
-        """Write what it took until then."""
+        """Write the timings up to the failure."""
         self._write()
 
     def _write(self) -> None:
         seconds = {} if self._start is None else {"start": self._start}
         seconds |= stopwatch.seconds
-        told = {
+        timings = {
             "seconds": {name: round(value, 3) for name, value in seconds.items()},
             "counts": stopwatch.counts,
         }
-        self._path.write_text(json.dumps(told), encoding="utf-8")
+        self._path.write_text(json.dumps(timings), encoding="utf-8")
 
 
 def hooks() -> tuple[Any, ...]:
-    """The hooks, where the variable is set."""
+    """Return the hook where the variable is set."""
     path = os.environ.get(TIMINGS_FILE)
     return (JobTimings(path),) if path else ()
 
 
 def seconds_since_process_start() -> float | None:
-    """How long this process has been there, to a hundredth; None where the system does not tell."""
+    """Return the age of this process in seconds, to a hundredth; None where the system does not report it."""
     try:
         # The name of the program is in parentheses and may hold spaces and parentheses itself.
         fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()

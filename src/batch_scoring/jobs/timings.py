@@ -1,4 +1,4 @@
-"""How long the jobs of a run took and with what, pure: statuses and records in, rows and percentiles out."""
+"""Summarise the durations of a run's jobs, pure: statuses and records in, rows and percentiles out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from batch_scoring.jobs.records import JobRecord
 from batch_scoring.jobs.specs import JobStatus
 
-# In the order in which they come; from ``read`` on they go on at once.
+# In the order of their starts; from ``read`` on they overlap.
 PHASES = ("queue", "pull", "start", "read", "score", "fit", "write", "total")
 COUNTS = ("windows", "devices", "failed")
 PERCENTILES = (50, 90, 100)
@@ -19,18 +19,18 @@ PERCENTILES = (50, 90, 100)
 
 @dataclass(frozen=True)
 class JobTimes:
-    """What is known of a job's times.
+    """Known durations of a job.
 
     Attributes
     ----------
     run, name : str
     state : str
     attempt : int
-        Of the attempt that is told of.
+        The reported attempt.
     seconds : dict of str to float
         By phase: ``queue`` until the engine began with the job, ``pull`` until the job itself ran (nodes, and
         images), ``start`` until its first node, then ``read``, ``score`` or ``fit``, and ``write``;
-        ``total`` from the job's first step to its end. What is not known is not there.
+        ``total`` from the job's first step to its end. Unknown phases are left out.
     counts : dict of str to int
     """
 
@@ -42,7 +42,7 @@ class JobTimes:
     counts: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """Return plain values for JSON."""
         return {
             "run": self.run,
             "job": self.name,
@@ -54,7 +54,7 @@ class JobTimes:
 
 
 def job_times(record: JobRecord, status: JobStatus | None) -> JobTimes:
-    """What the job wrote of itself, and how long it waited for that by the engine's clock.
+    """Combine a job's own record with its waiting time by the engine's clock.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def job_times(record: JobRecord, status: JobStatus | None) -> JobTimes:
 
 
 def percentiles(jobs: Sequence[JobTimes]) -> dict[str, dict[str, float]]:
-    """Of each phase that is known of any job: its percentiles over the jobs, and their sum.
+    """Compute the percentiles of each known phase over the jobs, and its sum.
 
     Examples
     --------
@@ -86,14 +86,14 @@ def percentiles(jobs: Sequence[JobTimes]) -> dict[str, dict[str, float]]:
     for phase in PHASES:
         values = sorted(job.seconds[phase] for job in jobs if phase in job.seconds)
         if values:
-            # The smallest value that so many of the jobs do not exceed.
+            # The smallest value that this share of the jobs does not exceed.
             ranks = {f"p{p}": values[max(-(-p * len(values) // 100) - 1, 0)] for p in PERCENTILES}
             found[phase] = ranks | {"sum": round(sum(values), 3)}
     return found
 
 
 def as_csv(jobs: Sequence[JobTimes]) -> str:
-    """A row a job, with all phases and counts; empty where one is not known."""
+    """Format one row per job, with all phases and counts; unknown ones are empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(("run", "job", "state", "attempt", *PHASES, *COUNTS))
@@ -106,7 +106,7 @@ def as_csv(jobs: Sequence[JobTimes]) -> str:
 def table_rows(
     jobs: Sequence[JobTimes], found: Mapping[str, Mapping[str, float]]
 ) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of a table: jobs, the slowest first, then the percentiles; known phases only."""
+    """Build the head and rows of a table: jobs, slowest first, then percentiles; known phases only."""
     phases = list(found)
     counts = [name for name in COUNTS if any(name in job.counts for job in jobs)]
     slowest = sorted(jobs, key=lambda job: (-job.seconds.get("total", 0.0), job.name))
@@ -127,7 +127,7 @@ def table_rows(
 
 
 def seconds_text(seconds: float | None) -> str:
-    """Seconds with as many digits as matter; empty where they are not known.
+    """Format seconds with the digits that matter; empty where unknown.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a run's jobs come to, pure: statuses in; counts, changes and lines of text out."""
+"""Summarise a run's jobs, pure: statuses in; counts, changes and lines of text out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from batch_scoring.core.text import duration, number
 from batch_scoring.jobs.specs import JobStatus, NodeCounts, State
 
-# A job that is in the plan, and that no engine has told of yet.
+# A planned job that no engine has reported yet.
 PLANNED = "planned"
 _ORDER = (
     *(State.RUNNING, State.PREPARING, State.QUEUED, PLANNED),
@@ -21,7 +21,7 @@ _ORDER = (
 
 @dataclass(frozen=True)
 class View:
-    """A run as it was at one look.
+    """A run at one poll.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class View:
     planned : tuple of str
         The names of all its jobs.
     statuses : mapping of str to JobStatus
-        Of those that the engine knows.
+        Of the jobs that the engine knows.
     nodes : NodeCounts or None
     """
 
@@ -58,25 +58,25 @@ class View:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Jobs by state, those that go on before those that have ended; states without a job left out."""
+        """Jobs by state, unfinished before finished; states without a job are left out."""
         found: Counter[str] = Counter(str(one.state) for one in self.statuses.values())
         found[PLANNED] = len(self.unknown)
         return {str(state): found[state] for state in _ORDER if found[state]}
 
     @property
     def failed(self) -> list[JobStatus]:
-        """Those that ended otherwise than they should, the latest first."""
+        """Failed and cancelled jobs, latest first."""
         bad = [one for one in self.statuses.values() if one.state in (State.FAILED, State.CANCELLED)]
         return sorted(bad, key=lambda one: (_seconds_since_epoch(one.ended), one.name), reverse=True)
 
     def slowest(self, now: datetime, at_most: int) -> list[JobStatus]:
-        """The running jobs that have run for the longest time."""
+        """Return the running jobs, longest first, at most ``at_most``."""
         running = [one for one in self.statuses.values() if one.state is State.RUNNING]
         return sorted(running, key=lambda one: (-(seconds_of(one, now) or 0), one.name))[:at_most]
 
 
 def changed(before: View | None, now: View) -> list[JobStatus]:
-    """The jobs whose state is another one than at the look before, in the order in which they changed.
+    """List the jobs whose state has changed since the view before, in the order of the changes.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def changed(before: View | None, now: View) -> list[JobStatus]:
 
 
 def seconds_of(job: JobStatus, now: datetime) -> float | None:
-    """How long a job has run, or ran; None where it has not begun or that is not known."""
+    """Return a job's running time in seconds; None where it has not begun or is unknown."""
     if job.started is None:
         return None
     if job.ended is None and job.state.is_final:
@@ -104,7 +104,7 @@ def seconds_of(job: JobStatus, now: datetime) -> float | None:
 
 
 def summary(view: View) -> str:
-    """A run in a line.
+    """Summarise a run in one line.
 
     Examples
     --------
@@ -115,12 +115,12 @@ def summary(view: View) -> str:
 
 
 def counts_text(counts: Mapping[str, int]) -> str:
-    """Jobs by state in words."""
+    """Format job counts by state."""
     return ", ".join(f"{n:,} {state}" for state, n in counts.items()) or "none"
 
 
 def nodes_text(nodes: NodeCounts | None) -> str:
-    """The nodes of a cluster in words; empty where there is none.
+    """Format the node counts of a cluster; empty without a cluster.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def nodes_text(nodes: NodeCounts | None) -> str:
 
 
 def job_line(job: JobStatus, now: datetime) -> str:
-    """A job in a line, for a log."""
+    """Describe a job in one line, for a log."""
     seconds = seconds_of(job, now)
     took = f" after {duration(seconds)}" if job.state.is_final and seconds is not None else ""
     node = f" on {job.node}" if job.node and job.state is State.RUNNING else ""
@@ -145,7 +145,7 @@ def job_line(job: JobStatus, now: datetime) -> str:
 
 
 def view_json(view: View) -> dict[str, Any]:
-    """A run as plain values, without its jobs."""
+    """Return a run as plain values, without its jobs."""
     return {
         "run": view.run,
         "backend": view.backend,

@@ -13,7 +13,7 @@ import click
 
 from batch_scoring.core.moments import as_text
 from batch_scoring.core.text import duration, last_lines, number
-from batch_scoring.jobs.run_view import RunLook
+from batch_scoring.jobs.run_view import RunMonitor
 from batch_scoring.jobs.specs import JobStatus, State
 from batch_scoring.jobs.views import View, changed, job_line, nodes_text, seconds_of, summary, view_json
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-# A run of which nothing goes on, and yet not all is submitted, is given so long: the engine ``local`` takes
-# seconds from one job to the next.
+# How long a run with unsubmitted jobs may stand still: the engine ``local`` takes seconds from one job to
+# the next.
 PATIENCE_SECONDS = 60.0
 # What fits on a small terminal.
 RUNNING_SHOWN, FAILED_SHOWN, LOG_LINES = 8, 5, 3
@@ -38,22 +38,22 @@ _COLOURS = {
 }
 
 
-class Sight(Protocol):
-    """Where it goes what is seen."""
+class Display(Protocol):
+    """Shows the progress of a run."""
 
-    def __enter__(self) -> Sight:
+    def __enter__(self) -> Display:
         """Begin."""
 
     def __exit__(self, *_: object) -> None:
         """End."""
 
-    def see(self, before: View | None, view: View) -> None:
-        """Show what has changed since the look before; None: this is the first one."""
+    def show(self, before: View | None, view: View) -> None:
+        """Show the changes since the view before; None for the first one."""
 
 
 def follow(
-    look: RunLook,
-    sight: Sight,
+    monitor: RunMonitor,
+    display: Display,
     seconds: float,
     pause: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
@@ -62,27 +62,27 @@ def follow(
 
     Parameters
     ----------
-    look : RunLook
-    sight : Sight
+    monitor : RunMonitor
+    display : Display
     seconds : float
-        Between two looks.
+        Between two polls.
     pause, clock : callable
         Of the time that passes.
 
     Returns
     -------
     View
-        The last one. It is not over when nothing went on for a minute and jobs are still only planned: their
+        The last one. It is not over when nothing happened for a minute and jobs are still only planned: their
         scheduler is gone.
     """
     before: View | None = None
     last_change = clock()
-    with sight:
+    with display:
         while True:
-            view = look.view(with_nodes=True)
+            view = monitor.view(with_nodes=True)
             if before is None or changed(before, view) or view.is_busy:
                 last_change = clock()
-            sight.see(before, view)
+            display.show(before, view)
             if view.is_over or clock() - last_change > PATIENCE_SECONDS:
                 return view
             before = view
@@ -91,17 +91,17 @@ def follow(
 
 @dataclass
 class Lines:
-    """A line for each change, with the time."""
+    """One line per change, with the time."""
 
     def __enter__(self) -> Lines:
-        """Nothing is to be prepared."""
+        """Prepare nothing."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is to be put away."""
+        """Clean up nothing."""
 
-    def see(self, before: View | None, view: View) -> None:
-        """First the whole and what has failed already, then what changes."""
+    def show(self, before: View | None, view: View) -> None:
+        """Print the run and its failed jobs at first, then each change."""
         now = datetime.now(UTC)
         found = changed(before, view)
         if before is None:
@@ -120,17 +120,17 @@ class Lines:
 
 @dataclass
 class JsonLines:
-    """An object for each change, a line each: of a job ``{"job": …}``, of the run ``{"run": …}``."""
+    """One JSON object per change and line: ``{"job": …}`` or ``{"run": …}``."""
 
     def __enter__(self) -> JsonLines:
-        """Nothing is to be prepared."""
+        """Prepare nothing."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is to be put away."""
+        """Clean up nothing."""
 
-    def see(self, before: View | None, view: View) -> None:
-        """Every job that has changed, at first all of them, then the whole."""
+    def show(self, before: View | None, view: View) -> None:
+        """Print each changed job, at first all jobs, then the run."""
         found = changed(before, view)
         for job in found:
             click.echo(json.dumps({"job": job.to_json()}, ensure_ascii=False))
@@ -139,16 +139,16 @@ class JsonLines:
 
 
 class Screen:
-    """A table on the terminal, drawn anew as time goes by."""
+    """A live table on the terminal."""
 
-    def __init__(self, look: RunLook) -> None:
-        self._look = look
+    def __init__(self, monitor: RunMonitor) -> None:
+        self._monitor = monitor
         self._logs: dict[str, list[str]] = {}
         self._live: Live | None = None
         self._view: View | None = None
 
     def __enter__(self) -> Screen:
-        """Begin to draw."""
+        """Start drawing."""
         from rich.live import Live
 
         self._live = Live(get_renderable=self._draw, refresh_per_second=2)
@@ -156,12 +156,12 @@ class Screen:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the last picture there."""
+        """Leave the last table on the terminal."""
         if self._live is not None:
             self._live.stop()
 
-    def see(self, before: View | None, view: View) -> None:
-        """Draw it; of what failed, fetch the logs that are shown."""
+    def show(self, before: View | None, view: View) -> None:
+        """Draw the run, with the last log lines of failed jobs."""
         shown = view.failed[:FAILED_SHOWN]
         self._logs = {one.name: self._logs.get(one.name) or self._last_lines(one) for one in shown}
         self._view = view
@@ -169,8 +169,8 @@ class Screen:
             self._live.refresh()
 
     def _last_lines(self, job: JobStatus) -> list[str]:
-        """The end of its log, but for the line that is its reason."""
-        lines = last_lines(self._look.log(job.name), LOG_LINES + 1)
+        """Read the end of a job's log, without the line that is its reason."""
+        lines = last_lines(self._monitor.log(job.name), LOG_LINES + 1)
         return [line for line in lines if not job.reason or job.reason not in line][-LOG_LINES:]
 
     def _draw(self) -> Group | str:

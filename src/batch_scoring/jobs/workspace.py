@@ -1,4 +1,4 @@
-"""What planning has to know of a workspace: its sensors, their champions, their devices."""
+"""Read what planning needs of a workspace: its sensors, their champions and devices."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Workspace:
         self._windows = ArrowPartitions(join(data, "03_primary/windows"))
 
     def sensors(self) -> list[str]:
-        """The sensors that have windows, sorted as UTF-8 bytes.
+        """List the sensors with windows, sorted as UTF-8 bytes.
 
         Raises
         ------
@@ -56,7 +56,7 @@ class Workspace:
         return sorted(found, key=str.encode)
 
     def keep_previous_models(self, run: str) -> None:
-        """Write down the versions in force for the training jobs of a run, which ask no tracking server."""
+        """Store the current versions for the training jobs of a run, which ask no tracking server."""
         from batch_scoring.jobs.register import versions_in_force
 
         assert self._previous_models is not None, "planning a training needs the versions there are"
@@ -65,7 +65,7 @@ class Workspace:
         staged.keep_previous(lambda: versions_in_force(previous_models()))
 
     def pinned_models(self, sensors: Sequence[str]) -> dict[str, str]:
-        """Of each of these sensors that has a champion, the pinned manifest."""
+        """Return the pinned manifest of each of these sensors with a champion."""
         there = set(list_published(self._published))
         wanted = [sensor for sensor in sensors if sensor in there]
         with ThreadPoolExecutor(_READERS) as pool:
@@ -74,7 +74,7 @@ class Workspace:
             )
 
     def devices(self, sensor: str, pinned: str | None) -> list[str]:
-        """The devices of a sensor that have windows or a model, sorted as UTF-8 bytes."""
+        """List a sensor's devices with windows or a model, sorted as UTF-8 bytes."""
         found: set[str] = set()
         windows = self._windows.load()
         for key in by_sensor(windows).get(sensor, {}).values():

@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from batch_scoring.core.errors import InputError, OvertakenError
+from batch_scoring.core.errors import ConflictError, InputError
 from batch_scoring.core.ids import from_path_segment, path_segment
 from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.detection.model_file import FleetFile
@@ -91,7 +91,7 @@ class StagedTrainings:
         if self.run.entry(_PREVIOUS) is not None:
             return
         values = {sensor: one.to_json() for sensor, one in find().items()}
-        with suppress(OvertakenError):
+        with suppress(ConflictError):
             self.run.replace(_PREVIOUS, json_bytes(values, sort_keys=True), None)
 
     def previous(self, published: Root) -> dict[str, PreviousVersion]:

@@ -15,7 +15,7 @@ from azure.core import MatchConditions
 from azure.storage.blob import BlobClient
 
 from batch_scoring.cloud.credentials import Credentials
-from batch_scoring.core.errors import OvertakenError
+from batch_scoring.core.errors import ConflictError
 from batch_scoring.storage.blob_errors import ChangedMeanwhileError, clear_errors
 from batch_scoring.storage.blob_service import BLOCK_BYTES, CONNECTIONS, Container, open_container
 from batch_scoring.storage.cache import cache_folder, forget_unused, run_folder
@@ -202,7 +202,7 @@ class BlobFolder(Folder):
             # Perhaps by ourselves, and only the answer was lost; or by another run that made the same.
             if not self._holds(name, path):
                 self._see(name, former)  # what was looked at now is still not what was read
-                raise OvertakenError(
+                raise ConflictError(
                     f"{self.path(name)}: another run has written this meanwhile; let one run end before the "
                     "other begins, and run again"
                 ) from None
@@ -235,7 +235,7 @@ class BlobFolder(Folder):
             with self._clear_errors(entry.name):
                 yield
         except ChangedMeanwhileError:
-            raise OvertakenError(
+            raise ConflictError(
                 f"{self.path(entry.name)}: changed while it was being read; let one run end before the other "
                 "begins, and run again"
             ) from None

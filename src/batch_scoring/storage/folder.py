@@ -103,7 +103,7 @@ class Folder(ABC):
     def writing(self, name: str) -> AbstractContextManager[IO[bytes]]:
         """Open a local file, named ``.name``, that takes this name when the block ends without an error.
 
-        Raises OvertakenError when another run is writing, or has meanwhile written, something else there.
+        Raises ConflictError when another run is writing, or has meanwhile written, something else there.
         """
 
     @abstractmethod
@@ -114,7 +114,7 @@ class Folder(ABC):
     def replace(self, name: str, data: bytes, former: str | None) -> None:
         """Store bytes where the file's version still is ``former``; None: where there is no file.
 
-        Raises OvertakenError when another run was quicker and wrote something else.
+        Raises ConflictError when another run was quicker and wrote something else.
         """
 
     @abstractmethod

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 
-from batch_scoring.core.errors import OvertakenError
+from batch_scoring.core.errors import ConflictError
 from batch_scoring.storage.folder import Entry, Folder
 from batch_scoring.storage.known_versions import KnownVersions
 
@@ -116,7 +116,7 @@ def atomic_file(path: Path, former: str | None = _WHAT_WAS_SEEN) -> Iterator[IO[
 
     Raises
     ------
-    OvertakenError
+    ConflictError
         When another run is writing this file now, or has written something else meanwhile.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,7 @@ def atomic_file(path: Path, former: str | None = _WHAT_WAS_SEEN) -> Iterator[IO[
             if not _is_open_at(beside, file):
                 raise BlockingIOError  # its owner has just put it in its place: it is not ours to empty
         except BlockingIOError:
-            raise OvertakenError(f"{path}: another run is writing this file; wait for it to end") from None
+            raise ConflictError(f"{path}: another run is writing this file; wait for it to end") from None
         file.truncate(0)
         try:
             yield file
@@ -171,7 +171,7 @@ def _require_unchanged(path: Path, beside: Path, former: str | None) -> None:
     now = _look(path)
     if now is not None and now != seen and not _same_bytes(path, beside):
         _known.see(name, seen)  # what was looked at now is still not what was read
-        raise OvertakenError(
+        raise ConflictError(
             f"{path}: another run has written this meanwhile; let one run end before the other begins, "
             "and run again"
         )

@@ -6,12 +6,12 @@ import pytest
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.arm.down import remove, survey
-from batch_scoring.deploy.arm.up import Wanted, up
+from batch_scoring.deploy.arm.up import DeploymentRequest, up
 from tests.deploy.arm.templates import ACCOUNT, STREAM_JOB, VAULT, parameters, template
 
 pytestmark = pytest.mark.slow  # a server each
 
-WANTED = Wanted(template(), parameters(), STREAM_JOB, VAULT)
+WANTED = DeploymentRequest(template(), parameters(), STREAM_JOB, VAULT)
 
 
 @pytest.fixture

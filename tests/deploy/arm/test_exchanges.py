@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batch_scoring.deploy.arm.up import Wanted, up
+from batch_scoring.deploy.arm.up import DeploymentRequest, up
 from tests.deploy.arm.templates import STREAM_JOB, VAULT, parameters, template
 from tests.emulators.oav import Validator, require
 
@@ -19,7 +19,7 @@ _PATTERNS = {
 def test_what_is_sent_and_answered_is_as_it_is_described(client, server, namespace):
     pattern = _PATTERNS[namespace]
     require(pattern)
-    up(client, Wanted(template(), parameters(), STREAM_JOB, VAULT), print)
+    up(client, DeploymentRequest(template(), parameters(), STREAM_JOB, VAULT), print)
     recorded = [*server.arm.recorder.exchanges, *server.recorder.exchanges]
     exchanges = [one for one in recorded if f"/providers/{namespace}/" in one.path]
     assert exchanges

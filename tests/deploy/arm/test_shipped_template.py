@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batch_scoring.deploy.arm.down import remove, survey
-from batch_scoring.deploy.arm.up import Wanted, up
+from batch_scoring.deploy.arm.up import DeploymentRequest, up
 from batch_scoring.deploy.names import names_of
 from batch_scoring.deploy.settings import DeployParameters, NodeSettings
 from batch_scoring.deploy.stream_analytics import WindowsQuery
@@ -34,7 +34,7 @@ def wanted(compute):
     nodes = NodeSettings(ssh_public_key="ssh-rsa AAAA")
     settings = DeployParameters(name="fleet", subscription=SUBSCRIPTION, compute=compute, nodes=nodes)
     names = names_of(settings)
-    return Wanted(
+    return DeploymentRequest(
         build_template(WindowsQuery(), workflow_definition),
         build_parameters(settings, names, "batch-scoring:1")["parameters"],
         names.stream_job,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.deploy.arm.up import Wanted, up, would
+from batch_scoring.deploy.arm.up import DeploymentRequest, up, would
 from tests.deploy.arm.templates import ACCOUNT, STREAM_JOB, VAULT, parameters, template
 
 pytestmark = pytest.mark.slow  # a server each
 
-WANTED = Wanted(template(), parameters(), stream_job=STREAM_JOB, key_vault=VAULT)
+WANTED = DeploymentRequest(template(), parameters(), stream_job=STREAM_JOB, key_vault=VAULT)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_what_somebody_deleted_is_made_again(client, arm, said):
 def test_a_running_stream_job_is_stopped_to_be_changed_and_started_again(client, arm, said):
     up(client, WANTED, said.append)
     said.clear()
-    up(client, Wanted(template(), parameters(enabled=True), STREAM_JOB), said.append)
+    up(client, DeploymentRequest(template(), parameters(enabled=True), STREAM_JOB), said.append)
     assert said[0] == f"stopped: Stream Analytics job {STREAM_JOB}, to be changed"
     assert said[-1] == f"started: Stream Analytics job {STREAM_JOB}"
 
@@ -69,7 +69,7 @@ def test_a_dry_run_changes_nothing(client, server, said):
     up(client, WANTED, said.append)
     before = list(server.writes)
     said.clear()
-    would(client, Wanted(template(), parameters(enabled=True)), said.append)
+    would(client, DeploymentRequest(template(), parameters(enabled=True)), said.append)
     assert server.writes == before
     assert "would change Microsoft.Logic/workflows/logic-fleet-score" in said
 
@@ -98,7 +98,7 @@ def test_another_template_is_deployed_after_the_one_that_runs(client, arm, said)
             WANTED,
             lambda line: (_ for _ in ()).throw(KeyboardInterrupt) if "rg-" not in line else None,
         )
-    up(client, Wanted(template(), parameters(enabled=True)), said.append)
+    up(client, DeploymentRequest(template(), parameters(enabled=True)), said.append)
     assert said[0] == "joining the deployment 'fleet', which is running"
     workflow = arm.resources.get(
         f"{client.place.group_id}/providers/Microsoft.Logic/workflows/logic-fleet-score"
@@ -159,7 +159,7 @@ def test_a_resource_that_cannot_be_made_is_told_and_tried_again(client, arm, sai
 )
 def test_a_template_that_is_refused_makes_nothing(client, arm, said, changes, code, mend):
     with pytest.raises(InputError) as told:
-        up(client, Wanted(template(**changes), parameters()), said.append)
+        up(client, DeploymentRequest(template(**changes), parameters()), said.append)
     assert code in str(told.value) and mend in str(told.value)
     assert arm.resources.within("/subscriptions") == []
 

@@ -1,4 +1,4 @@
-"""What is asked about deployments: to check, foretell, begin, look at, cancel and forget them."""
+"""What is asked about deployments: to check, predict, begin, look at, cancel and forget them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.emulators.arm.ids import Place
 from tests.emulators.arm.later import Later
 from tests.emulators.arm.resources import Resources
 from tests.emulators.arm.templates import Plan, plan
-from tests.emulators.arm.what_if import foretell
+from tests.emulators.arm.what_if import predict
 from tests.emulators.batch_ai.answers import Answer, RefusedError
 
 _TYPE = "microsoft.resources/deployments"
@@ -126,5 +126,5 @@ class Deployments:
 
     def _what_if(self, planned: Plan) -> Answer:
         functions = planned.functions | {"reference": referring(planned, self._existing)}
-        changes = foretell(planned, self._resources, functions)
+        changes = predict(planned, self._resources, functions)
         return Answer(200, {"status": "Succeeded", "properties": {"changes": changes}})

@@ -11,7 +11,7 @@ from tests.emulators.arm.resources import Resources
 from tests.emulators.arm.templates import Plan
 
 
-def foretell(plan: Plan, resources: Resources, functions: dict[str, Function]) -> list[dict[str, Any]]:
+def predict(plan: Plan, resources: Resources, functions: dict[str, Function]) -> list[dict[str, Any]]:
     """A change of each resource of the plan, and of those of the group that it leaves alone."""
     found = []
     for one in plan.resources:

@@ -12,7 +12,7 @@ import pytest
 
 from batch_scoring.core import processes
 from batch_scoring.registry import tracking
-from batch_scoring.registry.tracking import TrainingRun, end_runs_of_the_dead, fail_open_runs
+from batch_scoring.registry.tracking import TrainingRun, close_orphaned_runs, fail_open_runs
 from batch_scoring.registry.tracking.runs import create_run, flatten
 from tests.fleet_models import make_training
 
@@ -155,7 +155,7 @@ def test_the_run_of_a_killed_process_is_marked_and_its_children_too(store, monke
         patch.setattr(processes, "host", lambda: "another host")
         elsewhere = TrainingRun(store, 0)
 
-    end_runs_of_the_dead(store)
+    close_orphaned_runs(store)
 
     assert [status_of(store, run.run_id) for run in (alive, killed, elsewhere)] == [
         "RUNNING",

@@ -1,1 +1,1 @@
-"""Azure Resource Manager: the deployment is made, looked at, foretold and taken down."""
+"""Azure Resource Manager: up, status, what-if and down of the deployment."""

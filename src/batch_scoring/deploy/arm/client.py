@@ -1,4 +1,4 @@
-"""The Resource Manager's own clients, with bounded patience, and plain requests for all the rest."""
+"""Open clients of the Resource Manager with a retry policy, and send plain requests for the rest."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from batch_scoring.deploy.arm.place import Place
 
 
 class Client:
-    """The clients of a place; nothing is asked yet.
+    """The clients of a place; nothing is sent yet.
 
     Parameters
     ----------
     place : Place
     credential : token credential, optional
-        Else ``DefaultAzureCredential``.
+        Default: ``DefaultAzureCredential``.
     **options
         Of the SDK's pipeline, such as ``connection_verify``.
     """
@@ -38,12 +38,12 @@ class Client:
 
     @cached_property
     def deployments(self) -> DeploymentsMgmtClient:
-        """Of deployments and their operations."""
+        """Client of deployments and their operations."""
         return self._open(DeploymentsMgmtClient)
 
     @cached_property
     def resources(self) -> ResourceManagementClient:
-        """Of groups, resources and providers."""
+        """Client of groups, resources and providers."""
         return self._open(ResourceManagementClient)
 
     def _open(self, kind: Any) -> Any:
@@ -57,12 +57,12 @@ class Client:
         )
 
     def ask(self, method: str, path: str, api_version: str, body: Any = None, **query: str) -> Any:
-        """Send a plain request; returns the JSON of the answer, None where there is none.
+        """Send a plain request; return the JSON of the answer, None where there is none.
 
         Raises
         ------
         FileNotFoundError
-            When there is nothing at the path.
+            When the path does not exist.
         InputError
             When it is refused or fails.
         """
@@ -77,7 +77,7 @@ class Client:
         return response.json() if response.content else None
 
     def listed(self, path: str, api_version: str, **query: str) -> Iterator[dict[str, Any]]:
-        """All values of a listing, page by page; none where there is nothing at the path."""
+        """Yield all values of a listing, page by page; none where the path does not exist."""
         try:
             page = self.ask("GET", path, api_version, **query)
         except FileNotFoundError:
@@ -95,7 +95,7 @@ class Client:
         return response.json()
 
     def group(self) -> Any:
-        """The resource group; None: there is none."""
+        """Read the resource group; None without one."""
         with clear_errors(f"resource group {self.place.resource_group!r}", self.place):
             try:
                 return self.resources.resource_groups.get(self.place.resource_group)
@@ -105,7 +105,7 @@ class Client:
                 return None
 
     def deployment(self) -> Any:
-        """The deployment; None: there is none."""
+        """Read the deployment; None without one."""
         with clear_errors(f"deployment {self.place.deployment!r}", self.place):
             try:
                 return self.deployments.deployments.get(self.place.resource_group, self.place.deployment)
@@ -115,14 +115,14 @@ class Client:
                 return None
 
     def operations(self) -> list[Any]:
-        """What the deployment has done for its resources so far."""
+        """List the operations of the deployment so far."""
         with clear_errors(f"deployment {self.place.deployment!r}", self.place):
             return list(
                 self.deployments.deployment_operations.list(self.place.resource_group, self.place.deployment)
             )
 
     def in_group(self) -> list[Any]:
-        """The resources of the group that are no parts of others."""
+        """List the resources of the group that are not parts of others."""
         with clear_errors(f"resource group {self.place.resource_group!r}", self.place):
             try:
                 found = self.resources.resources.list_by_resource_group(
@@ -134,7 +134,7 @@ class Client:
 
 
 def word(value: Any) -> str:
-    """The text of a state, which the SDK knows or does not know; empty for None."""
+    """Return the text of a state, known to the SDK or not; empty for None."""
     return str(getattr(value, "value", value) or "")
 
 

@@ -1,4 +1,4 @@
-"""Takes the deployment down: what fires first, identities last; data stays unless it is named."""
+"""Take the deployment down: triggers first, identities last; data stays unless it is named."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from batch_scoring.deploy.arm.place import OWNER_TAG
 from batch_scoring.deploy.arm.up import ENDED
 
 DATA_TYPES = ("microsoft.storage/storageaccounts",)
-# In this order: what starts containers, these, what feeds and computes, what is looked up.
+# In this order: what starts containers, the containers, what feeds and computes, what others refer to.
 _ORDER = (
     "microsoft.logic/workflows",
     "microsoft.containerinstance/containergroups",
@@ -31,7 +31,7 @@ _ORDER = (
     "microsoft.keyvault/vaults",
 )
 _LAST = "microsoft.managedidentity/"
-# The groups that the workflows make; one is left where a workflow was deleted while it ran.
+# The groups that the workflows create; one is left where a workflow was deleted while it ran.
 _STRAY_PREFIXES = ("score-", "retrain-")
 _ROLES_VERSION = "2022-04-01"
 _DIAGNOSTICS_VERSION = "2021-05-01-preview"
@@ -61,10 +61,10 @@ class Survey:
     kept : tuple of Item
         Data.
     foreign : tuple of Item
-        What somebody else has put into the group.
+        Resources that others have put into the group.
     extensions : tuple of str
-        Ids of what would be left on what is kept, and is of no use there: assignments of roles to those who
-        go, roles of our own, and settings that send logs to where nobody takes them.
+        Ids of useless leftovers on kept resources: role assignments of deleted identities, our own roles,
+        and settings that send logs to a deleted workspace.
     group_goes : bool
         Whether nothing would be left in the group, and it is ours.
     is_deployed : bool
@@ -85,7 +85,7 @@ class Survey:
 
 
 def survey(client: Client, deletes_data: bool = False) -> Survey:
-    """Look at what there is; nothing is changed.
+    """Survey what there is without changing anything.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def survey(client: Client, deletes_data: bool = False) -> Survey:
     if deployment is not None and word(deployment.properties.provisioning_state) not in ENDED:
         raise InputError(
             f"deployment {client.place.deployment!r}: it is still running; wait until `kedro deploy status` "
-            "says that it has ended, and run `kedro deploy down` again"
+            "shows that it has ended, and run `kedro deploy down` again"
         )
     is_ours = OWNER_TAG in (group.tags or {})
     made = {key.lower() for key in _made(client)} if deployment is not None else set[str]()
@@ -117,17 +117,17 @@ def survey(client: Client, deletes_data: bool = False) -> Survey:
 
 
 def remove(client: Client, found: Survey, say: Callable[[str], None]) -> None:
-    """Delete what a survey found; to be run again where it was interrupted.
+    """Delete what a survey found; safe to run again where it was interrupted.
 
     Raises
     ------
     InputError
-        When something cannot be deleted; what comes before it is gone then.
+        When something cannot be deleted; everything before it is gone by then.
     """
     first = [one for one in found.going if not one.type.lower().startswith(_LAST)]
     for one in first:
         _delete(client, one, say)
-    # While the identities are still there to be known by.
+    # Before the identities, by which a removal finds them.
     for extension in found.extensions:
         client.ask("DELETE", extension, _version_of(extension))
         say(f"deleted: {extension.rpartition('/providers/')[2]}")
@@ -153,14 +153,14 @@ def _delete(client: Client, one: Item, say: Callable[[str], None]) -> None:
                 one.id, api_version=_api_version(client, one.type)
             ).wait()
         except ResourceNotFoundError:
-            return  # with what it was a part of
+            return  # deleted with its parent
     say(f"deleted: {one}")
     if one.type.lower() == "microsoft.keyvault/vaults" and not vault.purge(client, one.name):
-        say(f"note: {one} is protected from purging; it goes by itself, and the next `up` takes it back")
+        say(f"note: {one} is protected from purging; it expires by itself, and the next `up` recovers it")
 
 
 def _made(client: Client) -> Iterable[str]:
-    """Ids of what the deployment has made, or tried to."""
+    """Yield the ids of what the deployment has created, or tried to."""
     for one in client.operations():
         target = one.properties.target_resource
         if target is not None and target.id:
@@ -194,13 +194,13 @@ def _rank(one: Item) -> int:
 
 
 def _roles(client: Client, going: list[Item], kept: list[Item], made: set[str]) -> Iterable[str]:
-    """Assignments on what stays, made by the deployment or for an identity that goes; then our own roles."""
+    """Yield role assignments on kept resources, ours or of deleted identities; then our own roles."""
     principals, group = set(_principals(client, going)), client.place.group_id.lower()
     stays = tuple(f"{one.id.lower()}/" for one in kept)
     path = f"{client.place.group_id}/providers/Microsoft.Authorization"
     for one in client.listed(f"{path}/roleAssignments", _ROLES_VERSION):
         key = one["id"].lower()
-        # The listing has those above the group, too; and those on what goes, which go with it.
+        # The listing also has assignments above the group, and on deleted resources, which go with these.
         is_here = key.startswith((f"{group}/providers/microsoft.authorization/", *stays))
         if is_here and (key in made or one["properties"]["principalId"] in principals):
             yield one["id"]
@@ -214,7 +214,7 @@ def _roles(client: Client, going: list[Item], kept: list[Item], made: set[str]) 
 
 
 def _diagnostics(kept: list[Item], made: set[str]) -> Iterable[str]:
-    """Where what is kept sends logs to: a workspace that goes."""
+    """Return the settings that send logs of kept resources to a deleted workspace."""
     stays = tuple(f"{one.id.lower()}/" for one in kept)
     return (
         key for key in made if key.startswith(stays) and "/providers/microsoft.insights/diagnostic" in key
@@ -222,7 +222,7 @@ def _diagnostics(kept: list[Item], made: set[str]) -> Iterable[str]:
 
 
 def _principals(client: Client, going: list[Item]) -> Iterable[str]:
-    """Whom role assignments name: the identities that go, and those that go with other resources."""
+    """Yield the principals of deleted identities, and of identities deleted with other resources."""
     for one in going:
         if one.type.lower().startswith(_LAST):
             properties = client.ask("GET", one.id, _IDENTITY_VERSION)["properties"]
@@ -234,13 +234,13 @@ def _principals(client: Client, going: list[Item]) -> Iterable[str]:
 
 
 def _api_version(client: Client, kind: str) -> str:
-    """The newest published version of the API of a type."""
+    """Return the newest published API version of a type."""
     namespace, _, name = kind.partition("/")
     found = _versions(client, namespace).get(name.lower(), [])
     stable = [one for one in found if not one.endswith("preview")]
     if not found:
         raise InputError(
-            f"{kind}: the resource provider {namespace!r} tells no version for it; delete it by hand"
+            f"{kind}: the resource provider {namespace!r} reports no API version for it; delete it by hand"
         )
     return max(stable or found)
 

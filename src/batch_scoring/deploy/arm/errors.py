@@ -1,4 +1,4 @@
-"""What the Resource Manager answers, said so that a person can mend it: one sentence, with what to do."""
+"""Translate errors of the Resource Manager into one actionable sentence."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from batch_scoring.deploy.arm.place import Place
 
 _LONGEST_MESSAGE = 400
 _RUN_AGAIN = "run the command again: what is done already stays"
-# The service's name for what is wrong, and what a person does about it. {place}: where; {resource}: of what.
+# The service's error codes, and what to do about them.
 _MENDS: tuple[tuple[str, str], ...] = (
     (
         r"^(SubscriptionNotFound|InvalidSubscriptionId|SubscriptionNotRegistered)$",
-        "the subscription {subscription!r} is none that this sign-in sees; `az account list` shows those "
-        "that it does: set `deploy.subscription`, or sign in to its directory with `az login --tenant …`",
+        "this sign-in does not see the subscription {subscription!r}; `az account list` shows the ones it "
+        "does: set `deploy.subscription`, or sign in to its directory with `az login --tenant …`",
     ),
     (
         r"^(InvalidAuthenticationTokenTenant|InvalidAuthenticationTokenAudience)$",
@@ -49,28 +49,28 @@ _MENDS: tuple[tuple[str, str], ...] = (
     ),
     (
         r"^RequestDisallowedByPolicy$",
-        "a policy of the organisation forbids this; ask whoever keeps it for an exemption",
+        "a policy of the organisation forbids this; ask the policy's owner for an exemption",
     ),
     (
         r"^(ScopeLocked|.*Lock.*)$",
-        "a lock protects it; take the lock away in the portal (Locks) if it may go",
+        "a lock protects it; remove the lock in the portal (Locks) if it may go",
     ),
     (
         r"^(StorageAccountAlreadyTaken|VaultAlreadyExists|AlreadyInUse|NameUnavailable|NamespaceUnavailable)$",
-        "the name is taken by somebody else; set another `deploy.name`",
+        "the name is taken; set another `deploy.name`",
     ),
-    (r"^RoleAssignmentExists$", "the role was given by hand already; delete that assignment, and run again"),
+    (r"^RoleAssignmentExists$", "the role was assigned by hand; delete that assignment, and run again"),
     (
         r"^(TooManyRequests|SubscriptionRequestsThrottled)$",
-        "the service is throttled; wait a minute, and run again",
+        "requests are throttled; wait a minute, and run again",
     ),
-    (r"^(InvalidTemplate|InvalidTemplateDeployment)$", "run `kedro deploy check`, and mend what it finds"),
+    (r"^(InvalidTemplate|InvalidTemplateDeployment)$", "run `kedro deploy check`, and fix what it finds"),
 )
 
 
 @contextmanager
 def clear_errors(where: str, place: Place) -> Iterator[None]:
-    """Raise what a person can mend instead of the SDK's errors.
+    """Raise InputError with an actionable sentence in place of the SDK's errors.
 
     Raises
     ------
@@ -85,35 +85,33 @@ def clear_errors(where: str, place: Place) -> Iterator[None]:
 
 
 def sentence(error: Any, where: str, place: Place) -> str:
-    """What is wrong and what to do."""
+    """Explain what is wrong and what to do."""
     from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError, ServiceResponseError
 
     response = getattr(error, "response", None)
     if isinstance(error, ClientAuthenticationError) and response is None:
-        return (
-            f"{where}: nobody is signed in to Azure; run `az login`, or give this machine a managed identity"
-        )
+        return f"{where}: not signed in to Azure; run `az login`, or give this machine a managed identity"
     if isinstance(error, ServiceRequestError):
-        return f"{where}: {place.endpoint} cannot be reached; see that this machine's network leads there"
+        return f"{where}: {place.endpoint} cannot be reached; check this machine's network"
     if isinstance(error, ServiceResponseError):
-        return f"{where}: the connection to {place.endpoint} broke, and did so for all retries; {_RUN_AGAIN}"
-    told = innermost(_body(error))
+        return f"{where}: the connection to {place.endpoint} broke on all retries; {_RUN_AGAIN}"
+    cause = innermost(_body(error))
     status = getattr(error, "status_code", None)
-    if not told.get("code"):
+    if not cause.get("code"):
         if status == 429:
-            told = {"code": "TooManyRequests", "message": "the request was throttled"}
+            cause = {"code": "TooManyRequests", "message": "the request was throttled"}
         elif status and status >= 500:
-            told = {"code": f"{status}", "message": f"the service failed for all retries; {_RUN_AGAIN}"}
+            cause = {"code": f"{status}", "message": f"the service failed on all retries; {_RUN_AGAIN}"}
         else:
-            told = {
+            cause = {
                 "code": str(status or type(error).__name__),
                 "message": str(getattr(error, "reason", "") or ""),
             }
-    return f"{where}: {explained(told, place)}"
+    return f"{where}: {explained(cause, place)}"
 
 
 def innermost(error: Mapping[str, Any]) -> dict[str, str]:
-    """The cause that the most can be told of: errors of deployments wrap others; ``{code, message, target}``.
+    """Return the innermost error of a deployment's nested errors, as ``{code, message, target}``.
 
     Examples
     --------
@@ -128,9 +126,9 @@ def innermost(error: Mapping[str, Any]) -> dict[str, str]:
     return found | ({"code": nested[1], "message": nested[2]} if nested else {})
 
 
-def explained(told: Mapping[str, str], place: Place) -> str:
-    """Code, message and target in one sentence, with what to do where that is known."""
-    code, message = told["code"], _one_line(told["message"])
+def explained(cause: Mapping[str, str], place: Place) -> str:
+    """Format code, message and target as one sentence, with what to do where that is known."""
+    code, message = cause["code"], _one_line(cause["message"])
     namespace = re.search(r"[Nn]amespace '([^']+)'", message)
     mend = next((text for pattern, text in _MENDS if re.search(pattern, code)), "")
     mend = mend.format(
@@ -139,12 +137,12 @@ def explained(told: Mapping[str, str], place: Place) -> str:
         location=place.location,
         namespace=namespace[1] if namespace else "NAMESPACE",
     )
-    target = f" ({_short(told['target'])})" if told.get("target") else ""
+    target = f" ({_short(cause['target'])})" if cause.get("target") else ""
     return f"{code}{target}: {message}" + (f"; {mend}" if mend else "")
 
 
 def _body(error: Any) -> Mapping[str, Any]:
-    """The error as the service told it."""
+    """Read the error in the service's answer."""
     import json
 
     try:
@@ -161,5 +159,5 @@ def _one_line(message: str) -> str:
 
 
 def _short(target: str) -> str:
-    """The type and name of a resource's id."""
+    """Return the type and name in a resource's id."""
     return target.rpartition("/providers/")[2] or target

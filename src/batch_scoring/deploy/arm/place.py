@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 PUBLIC = "https://management.azure.com"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-# On the resource group: it was made by `kedro deploy up`, and may go with `down`.
+# Tag of a resource group that `kedro deploy up` created, and `down` may delete.
 OWNER_TAG = "batch-scoring-deployment"
 
 
@@ -23,7 +23,7 @@ class Place:
     endpoint : str
         Of the Resource Manager.
     poll_seconds : float
-        Between two looks at what takes long.
+        Between two polls of a long operation.
     """
 
     subscription: str
@@ -40,6 +40,6 @@ class Place:
 
     @property
     def scope(self) -> str:
-        """For what tokens are asked for: a stand-in on this machine takes those of the public cloud."""
+        """Scope of tokens; a stand-in on this machine takes tokens of the public cloud."""
         is_here = urlsplit(self.endpoint).hostname in _LOOPBACK
         return f"{PUBLIC if is_here else self.endpoint.rstrip('/')}/.default"

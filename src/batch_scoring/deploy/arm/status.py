@@ -1,4 +1,4 @@
-"""How the deployment stands: itself, its resources, and the last runs of its workflows."""
+"""Report the status of the deployment, its resources, and the last runs of its workflows."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _RUNS = 5
 
 
 @dataclass(frozen=True)
-class Look:
-    """What was found.
+class DeploymentStatus:
+    """Status of a deployment.
 
     Attributes
     ----------
@@ -34,14 +34,14 @@ class Look:
     workflows: list[dict[str, Any]]
 
     def as_data(self) -> dict[str, Any]:
-        """For ``--json``."""
+        """Return plain values for ``--json``."""
         return {"deployment": self.deployment, "resources": self.resources, "workflows": self.workflows}
 
 
-def look(client: Client) -> Look:
-    """Ask for everything; nothing is changed."""
+def read_status(client: Client) -> DeploymentStatus:
+    """Read the status of everything."""
     if client.group() is None:
-        return Look(None, [], [])
+        return DeploymentStatus(None, [], [])
     found = client.in_group()
     resources = [
         {"type": one.type, "name": one.name, "state": word(one.provisioning_state) or "Succeeded"}
@@ -51,13 +51,13 @@ def look(client: Client) -> Look:
         if one["type"].lower() == "microsoft.streamanalytics/streamingjobs":
             one["state"] = stream_job.state(client, one["name"]) or one["state"]
     names = [one.name for one in found if one.type.lower() == "microsoft.logic/workflows"]
-    return Look(_deployment(client), resources, [_workflow(client, name) for name in names])
+    return DeploymentStatus(_deployment(client), resources, [_workflow(client, name) for name in names])
 
 
-def lines(found: Look) -> Iterable[str]:
-    """As a person reads it."""
+def lines(found: DeploymentStatus) -> Iterable[str]:
+    """Format the status for a person."""
     if found.deployment is None:
-        yield "nothing is deployed; `kedro deploy up` does so"
+        yield "nothing is deployed; run `kedro deploy up`"
     else:
         error = f": {found.deployment['error']}" if found.deployment["error"] else ""
         about = f"{found.deployment['state']} at {found.deployment['time']}"

@@ -1,4 +1,4 @@
-"""Starts and stops the Stream Analytics job, which no template can; one that runs is left alone."""
+"""Start and stop the Stream Analytics job, which a template cannot do; a running one is left alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def start(client: Client, name: str, say: Callable[[str], None]) -> None:
     job = _job(client, name)
     if job["jobState"] in ("Running", "Starting", "Restarting"):
         return
-    # What came while it was stopped is made up for.
+    # It catches up on events that arrived while it was stopped.
     mode = "LastOutputEventTime" if job.get("lastOutputEventTime") else "JobStartTime"
     client.ask("POST", f"{_path(client, name)}/start", API_VERSION, {"outputStartMode": mode})
     _wait(client, name, ("Running", "Processing", "Idle"))
@@ -32,7 +32,7 @@ def start(client: Client, name: str, say: Callable[[str], None]) -> None:
 
 
 def stop(client: Client, name: str, say: Callable[[str], None]) -> None:
-    """Stop the job where there is one that runs: a running one cannot be changed."""
+    """Stop the job where it runs: a running one cannot be changed."""
     try:
         job = _job(client, name)
     except FileNotFoundError:
@@ -44,7 +44,7 @@ def stop(client: Client, name: str, say: Callable[[str], None]) -> None:
 
 
 def state(client: Client, name: str) -> str | None:
-    """Such as ``Running``; None: there is no such job."""
+    """Return the job's state, such as ``Running``; None without a job."""
     try:
         return str(_job(client, name)["jobState"])
     except FileNotFoundError:

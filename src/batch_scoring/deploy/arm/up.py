@@ -1,4 +1,4 @@
-"""Makes the deployment: the group, a check, the template, and waiting for it; to be run again at any time."""
+"""Deploy: create the group, check and submit the template, and wait; safe to run again at any time."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from batch_scoring.deploy.arm import stream_job, vault
 from batch_scoring.deploy.arm.client import Client, word
 from batch_scoring.deploy.arm.errors import clear_errors, explained, innermost
 from batch_scoring.deploy.arm.place import OWNER_TAG
-from batch_scoring.deploy.arm.what_if import all_new, foretell
+from batch_scoring.deploy.arm.what_if import all_new, predict
 
 ENDED = ("Succeeded", "Failed", "Canceled")
-# On the deployment: of the template and the parameters that it was made from.
+# Tag of the deployment with the digest of its template and parameters.
 DIGEST_TAG = "batch-scoring-digest"
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is to be deployed.
+class DeploymentRequest:
+    """Request for a deployment.
 
     Attributes
     ----------
@@ -33,9 +33,9 @@ class Wanted:
     parameters : mapping
         As the Resource Manager takes them: ``{name: {"value": …}}``.
     stream_job : str or None
-        The Stream Analytics job that is to run afterwards.
+        The Stream Analytics job to start afterwards.
     key_vault : str or None
-        The vault that is taken back where it was deleted.
+        The vault to recover where it was deleted.
     tags : mapping
         Of the resource group.
     """
@@ -53,90 +53,90 @@ class Wanted:
 
     @property
     def properties(self) -> dict[str, Any]:
-        """Of the deployment."""
+        """Properties of the deployment."""
         return {"mode": "Incremental", "template": dict(self.template), "parameters": dict(self.parameters)}
 
 
-def up(client: Client, wanted: Wanted, say: Say) -> dict[str, Any]:
-    """Make everything as the template says; returns the outputs.
+def up(client: Client, request: DeploymentRequest, say: Say) -> dict[str, Any]:
+    """Deploy the template; return the outputs.
 
-    What is there already stays; a deployment that runs is joined, one that failed is tried again.
+    Existing resources stay; a running deployment is joined, a failed one is tried again.
 
     Raises
     ------
     InputError
-        When it cannot be made; a sentence for each resource was said before.
+        When the deployment fails; each failed resource is reported before.
     """
-    is_new = _ensure_group(client, wanted, say)
+    is_new = _ensure_group(client, request, say)
     running = None if is_new else client.deployment()
     if running is not None and _state(running) not in ENDED:
         say(f"joining the deployment {client.place.deployment!r}, which is running")
         ended = follow(client, say)
-        if _digest(ended) == wanted.digest:
-            return _finished(client, wanted, ended, say)
-    _validate(client, wanted)
+        if _digest(ended) == request.digest:
+            return _finished(client, request, ended, say)
+    _validate(client, request)
     there = None if is_new else client.deployment()
-    if there is not None and _is_as_wanted(client, wanted, there):
+    if there is not None and _is_as_wanted(client, request, there):
         say("everything is as the template says; nothing to do")
-        return _finished(client, wanted, there, say)
-    if not is_new and wanted.stream_job:
-        stream_job.stop(client, wanted.stream_job, say)
-    if wanted.key_vault:
-        vault.take_back(client, wanted.key_vault, say)
-    _begin(client, wanted, say)
-    return _finished(client, wanted, follow(client, say), say)
+        return _finished(client, request, there, say)
+    if not is_new and request.stream_job:
+        stream_job.stop(client, request.stream_job, say)
+    if request.key_vault:
+        vault.recover(client, request.key_vault, say)
+    _begin(client, request, say)
+    return _finished(client, request, follow(client, say), say)
 
 
-def would(client: Client, wanted: Wanted, say: Say) -> None:
-    """Say what :func:`up` would do; nothing is changed."""
+def would(client: Client, request: DeploymentRequest, say: Say) -> None:
+    """Report what :func:`up` would do, without changing anything."""
     place = client.place
     if client.group() is None:
         say(f"would create the resource group {place.resource_group!r} in {place.location}")
-        for change in all_new(wanted.template):
+        for change in all_new(request.template):
             say(f"would create {change.name}")
         return
     there = client.deployment()
     if there is not None and _state(there) not in ENDED:
         say(f"would join the deployment {place.deployment!r}, which is running")
         return
-    for change in foretell(client, wanted.properties):
+    for change in predict(client, request.properties):
         say(f"would {change.verb} {change.name}")
-    if wanted.stream_job:
-        say(f"would see that the Stream Analytics job {wanted.stream_job} runs")
+    if request.stream_job:
+        say(f"would start the Stream Analytics job {request.stream_job} unless it runs")
 
 
 def follow(client: Client, say: Say) -> Any:
-    """Wait for the end of the deployment, and say of each resource when it is there."""
-    told: set[str] = set()
+    """Wait for the end of the deployment, and report each resource when it is ready."""
+    reported: set[str] = set()
     while True:
         found = client.deployment()
         if found is None:
             raise InputError(
                 f"deployment {client.place.deployment!r}: it was deleted while it ran; run the command again"
             )
-        for line in _news(client.operations(), told):
+        for line in _news(client.operations(), reported):
             say(line)
         if _state(found) in ENDED:
             return found
         time.sleep(client.place.poll_seconds)
 
 
-def _news(operations: list[Any], told: set[str]) -> list[str]:
+def _news(operations: list[Any], reported: set[str]) -> list[str]:
     lines = []
     for one in operations:
         target = one.properties.target_resource
         if (
             word(one.properties.provisioning_state) == "Succeeded"
             and target is not None
-            and target.id not in told
+            and target.id not in reported
         ):
-            told.add(target.id)
+            reported.add(target.id)
             lines.append(f"ready: {target.resource_type} {target.resource_name}")
     return lines
 
 
-def _ensure_group(client: Client, wanted: Wanted, say: Say) -> bool:
-    """Whether the group was made here."""
+def _ensure_group(client: Client, request: DeploymentRequest, say: Say) -> bool:
+    """Create the resource group unless it exists; return whether it is new."""
     place, there = client.place, client.group()
     if there is not None:
         if there.location.replace(" ", "").lower() != place.location.replace(" ", "").lower():
@@ -145,7 +145,7 @@ def _ensure_group(client: Client, wanted: Wanted, say: Say) -> bool:
                 f"lies in {there.location!r}; set that, or another `deploy.resource_group`"
             )
         return False
-    tags = {**wanted.tags, OWNER_TAG: place.deployment}
+    tags = {**request.tags, OWNER_TAG: place.deployment}
     with clear_errors(f"resource group {place.resource_group!r}", place):
         client.resources.resource_groups.create_or_update(
             place.resource_group, {"location": place.location, "tags": tags}
@@ -154,26 +154,26 @@ def _ensure_group(client: Client, wanted: Wanted, say: Say) -> bool:
     return True
 
 
-def _validate(client: Client, wanted: Wanted) -> None:
+def _validate(client: Client, request: DeploymentRequest) -> None:
     place = client.place
     with clear_errors(f"deployment {place.deployment!r}", place):
         found = client.deployments.deployments.begin_validate(
-            place.resource_group, place.deployment, {"properties": wanted.properties}
+            place.resource_group, place.deployment, {"properties": request.properties}
         ).result()
     if found.error is not None:
-        told = innermost(found.error.as_dict())
-        raise InputError(f"deployment {place.deployment!r}: {explained(told, place)}")
+        cause = innermost(found.error.as_dict())
+        raise InputError(f"deployment {place.deployment!r}: {explained(cause, place)}")
 
 
-def _is_as_wanted(client: Client, wanted: Wanted, there: Any) -> bool:
-    if _state(there) != "Succeeded" or _digest(there) != wanted.digest:
+def _is_as_wanted(client: Client, request: DeploymentRequest, there: Any) -> bool:
+    if _state(there) != "Succeeded" or _digest(there) != request.digest:
         return False
-    return not any(change.changes for change in foretell(client, wanted.properties))
+    return not any(change.changes for change in predict(client, request.properties))
 
 
-def _begin(client: Client, wanted: Wanted, say: Say) -> None:
+def _begin(client: Client, request: DeploymentRequest, say: Say) -> None:
     place = client.place
-    body = {"properties": wanted.properties, "tags": {DIGEST_TAG: wanted.digest}}
+    body = {"properties": request.properties, "tags": {DIGEST_TAG: request.digest}}
     with clear_errors(f"deployment {place.deployment!r}", place):
         try:
             client.deployments.deployments.begin_create_or_update(
@@ -182,7 +182,7 @@ def _begin(client: Client, wanted: Wanted, say: Say) -> None:
         except ResourceExistsError as error:
             if not _is_active(error):
                 raise
-            # By ourselves, when only the answer was lost; or by somebody else, just now.
+            # Started by us, when only the answer was lost; or by another command, just now.
             say(f"joining the deployment {place.deployment!r}, which is running")
 
 
@@ -190,11 +190,11 @@ def _is_active(error: HttpResponseError) -> bool:
     return getattr(error.error, "code", "") == "DeploymentActive"
 
 
-def _finished(client: Client, wanted: Wanted, ended: Any, say: Say) -> dict[str, Any]:
+def _finished(client: Client, request: DeploymentRequest, ended: Any, say: Say) -> dict[str, Any]:
     if _state(ended) != "Succeeded":
         raise _failure(client, ended, say)
-    if wanted.stream_job:
-        stream_job.start(client, wanted.stream_job, say)
+    if request.stream_job:
+        stream_job.start(client, request.stream_job, say)
     return {name: one["value"] for name, one in (ended.properties.outputs or {}).items()}
 
 
@@ -205,14 +205,10 @@ def _failure(client: Client, ended: Any, say: Say) -> InputError:
             failed.append(_failed_operation(one, client))
             say(f"failed: {failed[-1]}")
     error = ended.properties.error
-    first = (
-        failed[0]
-        if failed
-        else (explained(innermost(error.as_dict()), place) if error else "no more is told")
-    )
-    count = f"{len(failed)} resources could not be made, the first" if len(failed) > 1 else "it failed"
+    first = failed[0] if failed else (explained(innermost(error.as_dict()), place) if error else "no details")
+    count = f"{len(failed)} resources could not be created, the first" if len(failed) > 1 else "it failed"
     if _state(ended) == "Canceled":
-        count = "it was cancelled by somebody; run `kedro deploy up` again"
+        count = "it was cancelled; run `kedro deploy up` again"
     return InputError(
         f"deployment {place.deployment!r}: {count}: {first}; `kedro deploy up` goes on from here"
     )
@@ -222,9 +218,9 @@ def _failed_operation(one: Any, client: Client) -> str:
     message = one.properties.status_message
     error = message.error.as_dict() if message is not None and message.error is not None else {}
     target = one.properties.target_resource
-    told = innermost(error)
-    told["target"] = target.id if target is not None else told["target"]
-    return explained(told, client.place)
+    cause = innermost(error)
+    cause["target"] = target.id if target is not None else cause["target"]
+    return explained(cause, client.place)
 
 
 def _state(deployment: Any) -> str:

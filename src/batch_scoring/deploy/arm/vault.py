@@ -1,4 +1,4 @@
-"""Key Vaults that were deleted and are kept for a while: taken back by the next deployment, or purged."""
+"""Recover or purge deleted Key Vaults, which Azure keeps for a while."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ API_VERSION = "2023-07-01"
 _PATIENCE_SECONDS = 300.0
 
 
-def take_back(client: Client, name: str, say: Callable[[str], None]) -> None:
-    """Bring a deleted vault back, as its name stays taken; nothing happens where there is none."""
+def recover(client: Client, name: str, say: Callable[[str], None]) -> None:
+    """Recover a deleted vault, as its name stays taken; do nothing where there is none."""
     if _is_deleted(client, name):
         path = f"{client.place.group_id}/providers/Microsoft.KeyVault/vaults/{name}"
         body = {
@@ -25,11 +25,11 @@ def take_back(client: Client, name: str, say: Callable[[str], None]) -> None:
             },
         }
         client.ask("PUT", path, API_VERSION, body)
-        say(f"taken back: Key Vault {name}, which had been deleted")
+        say(f"recovered: Key Vault {name}, which had been deleted")
 
 
 def purge(client: Client, name: str) -> bool:
-    """Let a deleted vault go for good; False where it is protected, and goes by itself after its days."""
+    """Purge a deleted vault; return False where it is protected, and expires by itself after its days."""
     if not _is_deleted(client, name):
         return True
     try:

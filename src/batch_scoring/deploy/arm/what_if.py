@@ -1,4 +1,4 @@
-"""What a deployment would change, as the Resource Manager foretells it, and how a person reads it."""
+"""Predict what a deployment would change, by what-if of the Resource Manager, and format it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LONGEST_VALUE = 100
 
 @dataclass(frozen=True)
 class Change:
-    """What becomes of a resource.
+    """Predicted change of a resource.
 
     Attributes
     ----------
@@ -42,16 +42,16 @@ class Change:
 
     @property
     def verb(self) -> str:
-        """What is done to it."""
-        return _VERBS.get(self.kind, "not know what becomes of")
+        """Verb of the change."""
+        return _VERBS.get(self.kind, "make unknown changes to")
 
     @property
     def changes(self) -> bool:
-        """Whether it will be another one."""
+        """Whether the resource changes."""
         return self.kind not in ("NoChange", "Ignore", "Unsupported")
 
     def as_data(self) -> dict[str, Any]:
-        """For ``--json``."""
+        """Return plain values for ``--json``."""
         properties = [
             {"path": path, "change": sign, "before": before, "after": after}
             for sign, path, before, after in self.properties
@@ -59,13 +59,13 @@ class Change:
         return {"change": self.kind, "resource": self.name, "properties": properties}
 
 
-def foretell(client: Client, properties: Mapping[str, Any]) -> list[Change]:
-    """Ask what the deployment would change.
+def predict(client: Client, properties: Mapping[str, Any]) -> list[Change]:
+    """Predict what the deployment would change.
 
     Raises
     ------
     InputError
-        When it could not be made.
+        When the deployment would fail.
     """
     place = client.place
     body = {"properties": {**properties, "whatIfSettings": {"resultFormat": "FullResourcePayloads"}}}
@@ -82,7 +82,7 @@ def foretell(client: Client, properties: Mapping[str, Any]) -> list[Change]:
 
 
 def lines(changes: Iterable[Change]) -> Iterable[str]:
-    """The changes as a person reads them, and how many there are of each kind."""
+    """Format the changes, and their number of each kind."""
     counts: dict[str, int] = {}
     for change in changes:
         counts[change.kind] = counts.get(change.kind, 0) + 1
@@ -91,8 +91,8 @@ def lines(changes: Iterable[Change]) -> Iterable[str]:
             old, new = _text(before), _text(after)
             shown = {"+": new, "-": old}.get(sign, f"{old} → {new}")
             yield f"    {sign} {path}: {shown}"
-    told = ", ".join(f"{count} to {_VERBS.get(kind, kind.lower())}" for kind, count in counts.items())
-    yield told or "nothing in it"
+    text = ", ".join(f"{count} to {_VERBS.get(kind, kind.lower())}" for kind, count in counts.items())
+    yield text or "nothing in it"
 
 
 def _change(one: Any) -> Change:
@@ -119,5 +119,5 @@ def _text(value: Any) -> str:
 
 
 def all_new(template: Mapping[str, Any]) -> list[Change]:
-    """What there would be where there is no resource group yet, which nobody can be asked about."""
+    """List all resources as new, where there is no resource group yet to ask about."""
     return [Change("Create", f"{one['type']} {one['name']}") for one in template.get("resources", [])]

@@ -1,4 +1,4 @@
-"""Which commit an image is made of, as the tree of files says it."""
+"""Read the commit that an image is built from, from the tree of files."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Commit:
 
     @property
     def revision(self) -> str:
-        """For a label: the hash, and whether that is all of it."""
+        """Hash for a label, marked where files differ from it."""
         return (self.id or "unknown") + ("-dirty" if self.dirty else "")
 
     def tag(self, version: str) -> str:
-        """The tag of an image of this commit.
+        """Return the tag of an image of this commit.
 
         Examples
         --------
@@ -47,14 +47,14 @@ class Commit:
 
 
 def image_tag(given: str | None) -> str:
-    """The tag of the image of this tree of files: as it is given, else the version and the commit."""
+    """Return the given tag, else one of the version and the commit of this tree of files."""
     from batch_scoring import __version__
 
     return given or read_commit(Path.cwd()).tag(__version__)
 
 
 def read_commit(project: Path) -> Commit:
-    """The commit of a folder; one without a hash where git or a history is missing."""
+    """Read the commit of a folder; without a hash where git or a history is missing."""
     head = _git(project, "log", "-1", "--format=%H %cI")
     if not head:
         return Commit()

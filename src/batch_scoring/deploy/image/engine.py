@@ -1,4 +1,4 @@
-"""The command lines of podman and docker, and running them; what differs between the two is here alone."""
+"""Build and run the command lines of podman and docker; what differs between the two is here alone."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.image.commit import Commit
 
 ENGINES = ("podman", "docker")
-# Of all files and layers, so that what did not change keeps its digest. Tools for archives know no older one.
+# Of all files and layers, so that unchanged ones keep their digest. Archive tools support no older one.
 TIMESTAMP = 315532800  # 1980-01-01T00:00:00Z
-# What is installed beside the core: to score and to submit an hour; to train and to submit that.
+# Extras installed beside the core: to score and schedule scoring; to train and schedule training.
 VARIANTS = {"score": "azure,ingest", "train": "azure,ingest,train"}
 
 
 @dataclass(frozen=True)
 class Build:
-    """What is built.
+    """An image to build.
 
     Attributes
     ----------
     name : str
         ``localhost/REPOSITORY:TAG``.
     base : str
-        The image that it is built on.
+        The base image.
     variant : str
         One of ``VARIANTS``.
     version : str
@@ -46,7 +46,7 @@ class Build:
 
 
 def image_name(repository: str, tag: str, variant: str) -> str:
-    """What the image is called on this machine.
+    """Return the name of the image on this machine.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def image_name(repository: str, tag: str, variant: str) -> str:
 
 
 def variant_tag(tag: str, variant: str) -> str:
-    """The tag of a variant of the image.
+    """Return the tag of a variant of the image.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def variant_tag(tag: str, variant: str) -> str:
 
 
 def name_in(registry: str, local: str) -> str:
-    """What an image of this machine is called in a registry.
+    """Return the name of an image of this machine in a registry.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def name_in(registry: str, local: str) -> str:
 
 
 def find_engine(wanted: str | None = None) -> str:
-    """Podman or docker, whichever is there.
+    """Find podman or docker.
 
     Raises
     ------
@@ -90,15 +90,15 @@ def find_engine(wanted: str | None = None) -> str:
         if shutil.which(name):
             return name
     raise InputError(
-        f"there is no {wanted or 'podman and no docker'} on this machine's PATH; "
+        f"{wanted or 'podman or docker'}: not found on this machine's PATH; "
         "install one of them, for instance with: apt-get install podman"
     )
 
 
 def build_command(engine: str, build: Build, more: Sequence[str] = ()) -> list[str]:
-    """The command that builds, to be run in the project's folder."""
+    """Build the command line that builds an image, to be run in the project's folder."""
     arguments = {"BASE": build.base, "EXTRAS": VARIANTS[build.variant]}
-    # No arguments of the build: Podman 4 takes layers of its cache for those of other arguments.
+    # Not as build arguments: Podman 4 reuses cached layers of other arguments.
     labels = {"version": build.version, "revision": build.commit.revision, "created": build.commit.made}
     own = {
         "podman": [f"--timestamp={TIMESTAMP}"],
@@ -115,7 +115,7 @@ def build_command(engine: str, build: Build, more: Sequence[str] = ()) -> list[s
 
 
 def login_command(engine: str, folder: Path, registry: str, user: str, more: Sequence[str] = ()) -> list[str]:
-    """The command that logs in; the password comes through its input, and stays in ``folder``."""
+    """Build the login command; the password comes through its input, and stays in ``folder``."""
     return [
         *_with_logins_in(engine, folder, "login"),
         *(f"--username={user}", "--password-stdin", *more, registry),
@@ -125,13 +125,13 @@ def login_command(engine: str, folder: Path, registry: str, user: str, more: Seq
 def push_commands(
     engine: str, folder: Path, local: str, remote: str, *, logged_in: bool, more: Sequence[str] = ()
 ) -> list[list[str]]:
-    """The commands that give the image its name in the registry, push it, and print its digest there.
+    """Build the commands that tag the image for the registry, push it, and print its digest there.
 
     Parameters
     ----------
     engine, local, remote : str
     folder : Path
-        For what is needed between the commands.
+        For files that the commands share.
     logged_in : bool
         With :func:`login_command`, in that folder; else the engine's own logins count.
     more : sequence of str
@@ -140,14 +140,14 @@ def push_commands(
     push = _with_logins_in(engine, folder, "push") if logged_in else [engine, "push"]
     tag = [engine, "tag", local, remote]
     if engine == "podman":
-        # What it keeps itself is the digest of the layers before they were compressed.
-        told = str(folder / "digest")
-        return [tag, [*push, f"--digestfile={told}", *more, remote], ["cat", told]]
+        # Podman itself stores the digest of the uncompressed layers.
+        digest = str(folder / "digest")
+        return [tag, [*push, f"--digestfile={digest}", *more, remote], ["cat", digest]]
     return [tag, [*push, *more, remote], ["docker", "inspect", "--format={{json .RepoDigests}}", remote]]
 
 
 def digest_in(output: str, remote: str) -> str:
-    """The digest of an image in its registry, of what the last of :func:`push_commands` prints.
+    """Read the digest of an image in its registry from the output of the last of :func:`push_commands`.
 
     Examples
     --------
@@ -160,7 +160,7 @@ def digest_in(output: str, remote: str) -> str:
     for name in json.loads(output):
         if name.partition("@")[0] == repository:
             return str(name.partition("@")[2])
-    raise InputError(f"{remote}: the registry told no digest; push it again")
+    raise InputError(f"{remote}: the registry returned no digest; push it again")
 
 
 def run(
@@ -170,12 +170,12 @@ def run(
     password: str | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> None:
-    """Run a command and let it print; ``environment`` comes to that of this process.
+    """Run a command with its output shown; ``environment`` is added to that of this process.
 
     Raises
     ------
     InputError
-        When it fails; it has said why by then.
+        When it fails; its output shows why.
     """
     sys.stdout.flush()
     variables = os.environ | dict(environment or {})
@@ -184,7 +184,7 @@ def run(
 
 
 def output_of(command: Sequence[str]) -> str:
-    """What a command prints."""
+    """Return the output of a command."""
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     _check(command, done.returncode)
     return done.stdout
@@ -192,9 +192,7 @@ def output_of(command: Sequence[str]) -> str:
 
 def _check(command: Sequence[str], code: int) -> None:
     if code != 0:
-        raise InputError(
-            f"`{command[0]} … {command[-1]}` ended with exit code {code}; see what it said above"
-        )
+        raise InputError(f"`{command[0]} … {command[-1]}` ended with exit code {code}; see its output above")
 
 
 def _with_logins_in(engine: str, folder: Path, action: str) -> list[str]:

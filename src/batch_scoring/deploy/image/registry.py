@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import requests
 
 USER_VARIABLE, PASSWORD_VARIABLE = "CONTAINER_REGISTRY_USER", "CONTAINER_REGISTRY_PASSWORD"
-# Whoever comes with a token instead of a password has this name.
+# The user name that goes with a token instead of a password.
 TOKEN_USER = "00000000-0000-0000-0000-000000000000"
 SCOPE = "https://containerregistry.azure.net/.default"
 _AZURE = re.compile(r"[a-z0-9-]+\.azurecr\.(io|cn|us)", re.IGNORECASE)
@@ -47,7 +47,7 @@ class Login:
 def login_for(
     registry: str, environment: Mapping[str, str] = os.environ, credential: Any = None
 ) -> Login | None:
-    """How to log in to a registry; None: as the engine is logged in already.
+    """Find the login of a registry; None: as the engine is logged in already.
 
     Parameters
     ----------
@@ -60,12 +60,12 @@ def login_for(
     Raises
     ------
     InputError
-        When half of a login is given, when there is no identity, or when the registry does not take it.
+        When only half of a login is given, when there is no identity, or when the registry refuses it.
     """
     user, password = (environment.get(name, "") for name in (USER_VARIABLE, PASSWORD_VARIABLE))
     if bool(user) != bool(password):
         missing = PASSWORD_VARIABLE if user else USER_VARIABLE
-        raise InputError(f"{missing}: it is not set, and half a login is none; set it, or unset the other")
+        raise InputError(f"{missing}: this variable is not set, but the other one is; set both or none")
     if user:
         return Login(user, password)
     if not _AZURE.fullmatch(registry):
@@ -74,7 +74,7 @@ def login_for(
 
 
 def exchange(registry: str, token: str) -> str:
-    """The registry's own refresh token, which does as a password, for a token of Microsoft Entra."""
+    """Exchange a token of Microsoft Entra for the registry's refresh token, which serves as a password."""
     import requests
 
     form = {"grant_type": "access_token", "service": registry, "access_token": token}
@@ -83,11 +83,11 @@ def exchange(registry: str, token: str) -> str:
     except requests.RequestException as error:
         raise InputError(
             f"{registry}: the registry does not answer ({type(error).__name__}); "
-            "see whether it is there with `az acr list`, or whether its firewall lets you in"
+            "check that it exists with `az acr list`, and that its firewall lets you in"
         ) from None
     if answer.status_code in (401, 403):
         raise InputError(
-            f"{registry}: the registry knows your identity not or does not let it in ({answer.status_code}); "
+            f"{registry}: the registry does not accept your identity ({answer.status_code}); "
             "give it the role AcrPush"
         )
     try:
@@ -95,7 +95,7 @@ def exchange(registry: str, token: str) -> str:
     except (ValueError, KeyError, TypeError):
         raise InputError(
             f"{registry}: expected a token, got an answer with status {answer.status_code}; "
-            "see whether that is a Container Registry"
+            "check that it is a Container Registry"
         ) from None
 
 

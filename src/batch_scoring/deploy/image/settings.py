@@ -1,4 +1,4 @@
-"""The settings ``deploy.image``: what the image is called, and what it is built on."""
+"""The settings ``deploy.image``: name and base of the image."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class ImageSettings:
     tag : str or None
         None: the package's version and the commit.
     base : str
-        The image that it is built on, with Python in it.
+        The base image, with Python in it.
 
     Raises
     ------
     InputError
-        When a registry would not take a name.
+        When a name is not valid.
     """
 
     repository: str = "batch-scoring"
@@ -37,11 +37,11 @@ class ImageSettings:
     def __post_init__(self) -> None:
         if not _REPOSITORY.fullmatch(self.repository):
             raise InputError(
-                f"deploy.image.repository: {self.repository!r} is no name of an image; "
-                "write small letters and digits, separated by one of . _ - /"
+                f"deploy.image.repository: {self.repository!r} is not valid; "
+                "expected lower-case letters and digits, separated by one of . _ - /"
             )
         if self.tag is not None and not _TAG.fullmatch(self.tag):
             raise InputError(
-                f"deploy.image.tag: {self.tag!r} is no tag; write at most 128 letters, digits, . _ and -, "
-                "of which the first is a letter or digit"
+                f"deploy.image.tag: {self.tag!r} is not valid; expected 1 to 128 letters, digits, . _ and -, "
+                "no . or - first"
             )

@@ -1,4 +1,4 @@
-"""The query of a project's own settings, so that the stream's windows are those of ``aggregate``."""
+"""Build the query from a project's own settings, so that the stream's windows are those of ``aggregate``."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 
 
 def configured_query(parameters: Mapping[str, Any]) -> WindowsQuery:
-    """The query of ``params:aggregate``, with the first name of each of ``ingest.columns`` and its ranges.
+    """Build the query of ``params:aggregate``, with the ranges and first column names of ``ingest``.
 
     Raises
     ------
     InputError
-        When a setting makes no sense, or the service cannot compute it.
+        When a setting is not valid, or the service cannot compute it.
     """
     from batch_scoring.core.parameters import read_parameters
     from batch_scoring.ingestion.settings import ROLES, read_settings

@@ -1,6 +1,6 @@
-"""The Stream Analytics job of the deployment's template, filled in, and as a template of its own.
+"""Fill in the Stream Analytics job of the deployment's template, and build a template of the job alone.
 
-It reaches the event hub and the container by its own identity; no key is in it or asked for.
+The job reaches the event hub and the container by its own identity; it needs no key.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SERIALIZATIONS: dict[Format, dict[str, Any]] = {
 
 
 def job_template(query: WindowsQuery, output_format: Format = "Parquet") -> dict[str, Any]:
-    """The template of a job that runs a query, where event hub and container are there already.
+    """Build the template of a job that runs a query, for an existing event hub and container.
 
     Parameters
     ----------
@@ -31,8 +31,7 @@ def job_template(query: WindowsQuery, output_format: Format = "Parquet") -> dict
     Returns
     -------
     dict
-        The job of the deployment's template and the parameters that it has, with the query and the format
-        in their places.
+        The job of the deployment's template and its parameters, with the query and the format filled in.
 
     Examples
     --------
@@ -44,7 +43,7 @@ def job_template(query: WindowsQuery, output_format: Format = "Parquet") -> dict
 
     whole = read_template()
     job = next(one for one in whole["resources"] if one["type"] == _TYPE)
-    # By itself it depends on nothing, and there is no reason to leave it out.
+    # Alone it has no dependencies and no condition.
     job = {key: value for key, value in job.items() if key not in ("condition", "dependsOn")}
     fill_in(job, query, output_format)
     text = json.dumps(job)

@@ -1,4 +1,4 @@
-"""The query of the Stream Analytics job: the windows of ``aggregate`` in the service's SQL, as text."""
+"""Build the query of the Stream Analytics job: the windows of ``aggregate`` in the service's SQL, as text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROLES = ("timestamp", "device", "sensor", "value")
 # What is computed of a window's readings, whose columns are ``value`` and ``measured``.
 _AGGREGATES = {
     "mean": "AVG(value)",
-    # Of one reading it is 0 by definition, whatever the service makes of it.
+    # For one reading it is 0 by definition, whatever the service computes.
     "std": "CASE WHEN COUNT(*) > 1 THEN STDEVP(value) ELSE 0.0 END",
     "min": "MIN(value)",
     "max": "MAX(value)",
@@ -24,7 +24,7 @@ _AGGREGATES = {
     "first": "TopOne(value) OVER (ORDER BY measured ASC)",
     "last": "TopOne(value) OVER (ORDER BY measured DESC)",
 }
-# Features made of these: of which, and how.
+# Derived features: from which, and how.
 _DERIVED = {
     "range": (("min", "max"), "[max] - [min]"),
     "change": (("first", "last"), "[last] - [first]"),
@@ -99,7 +99,7 @@ followed AS (
 
 @dataclass(frozen=True)
 class WindowsQuery:
-    """What the query is to compute; ``str()`` of it is the query's text.
+    """Query for windows; ``str()`` of it is the query's text.
 
     Attributes
     ----------
@@ -188,7 +188,7 @@ class WindowsQuery:
 
     @property
     def _aggregated(self) -> list[str]:
-        """What is to be computed of the readings, each once."""
+        """What to compute from the readings, each once."""
         parts = (_DERIVED[name][0] if name in _DERIVED else (name,) for name in self._columns)
         return list(dict.fromkeys(part for made_of in parts for part in made_of))
 
@@ -221,6 +221,6 @@ def _literal(text: str) -> str:
 
 
 def _unit_and_number(length: timedelta) -> tuple[str, int]:
-    """The largest unit of which a length of time is a whole number."""
+    """Find the largest unit that divides a duration."""
     unit = next(unit for unit, one in _UNITS.items() if not length % one)
     return unit, length // _UNITS[unit]

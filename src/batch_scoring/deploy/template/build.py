@@ -1,4 +1,4 @@
-"""Puts into the template what comes from elsewhere: query, workflow definitions, container; pure."""
+"""Fill the template with what comes from elsewhere: query, workflow definitions, container; pure."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def build_template(
     definition: Callable[[str], Mapping[str, Any]],
     output_format: Format = "Parquet",
 ) -> dict[str, Any]:
-    """The template, ready to be deployed.
+    """Build the template, ready to be deployed.
 
     Parameters
     ----------
     query : WindowsQuery
         Of the Stream Analytics job.
     definition : callable
-        Gives of a pipeline, ``score`` or ``train``, the definition of the workflow that runs it.
+        Returns the definition of the workflow that runs a pipeline, ``score`` or ``train``.
     output_format : "Parquet" or "Json"
         Of the windows that the job writes.
     """
@@ -41,9 +41,9 @@ def build_template(
 
 
 def container_group(pipeline: str) -> dict[str, Any]:
-    """The body of the container group whose scheduler submits the jobs of a pipeline.
+    """Build the body of the container group whose scheduler submits the jobs of a pipeline.
 
-    Training has an image of its own, and takes the windows that are there.
+    Training has an image of its own, and uses the existing windows.
     """
     group = read_container_group()
     if pipeline == "train":
@@ -56,7 +56,7 @@ def container_group(pipeline: str) -> dict[str, Any]:
 
 
 def resource_of_type(template: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """The only resource of a type.
+    """Find the only resource of a type.
 
     Raises
     ------

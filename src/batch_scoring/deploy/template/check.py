@@ -1,4 +1,4 @@
-"""Checks a template and its parameters without Azure, pure: what would fail there fails here, in words."""
+"""Check a template and its parameters without Azure, pure; each fault is one sentence."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from batch_scoring.deploy.template.workflow_check import workflow_faults
 
 _SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
 _TYPES: dict[str, Any] = {"string": str, "int": int, "bool": bool, "object": Mapping, "array": list}
-# Which of our names' rules holds for the last name of a type.
+# The rule of our names for the last name of a type.
 _RULES = {
     "Microsoft.Storage/storageAccounts": "storage_account",
     "Microsoft.KeyVault/vaults": "key_vault",
@@ -53,9 +53,9 @@ class Checked:
     body : dict
         With every expression evaluated; what only Azure knows is open.
     is_deployed : bool
-        What its condition comes to.
+        The value of its condition.
     referred : set of str
-        Ids of resources that it asks for what only Azure knows.
+        Ids of resources whose runtime values it reads.
     """
 
     id: str
@@ -65,14 +65,14 @@ class Checked:
 
     @property
     def line(self) -> str:
-        """For people: type and name, and whether it is left out."""
+        """Type and name for messages, and whether it is left out."""
         left_out = "" if self.is_deployed else "  (left out)"
         return f"{self.body['type']} {self.body['name']}{left_out}"
 
 
 @dataclass
 class Report:
-    """What came of a check.
+    """Result of a check.
 
     Attributes
     ----------
@@ -126,7 +126,7 @@ def _of_given(template: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator
         yield f"template: its $schema is {template.get('$schema')!r}, not {_SCHEMA}"
     for name in given:
         if name not in known:
-            yield f"parameter {name!r}: it is given, and the template does not know it"
+            yield f"parameter {name!r}: it is given, and is not in the template"
     for name, one in known.items():
         if name not in given:
             if "defaultValue" not in one:
@@ -152,7 +152,7 @@ def _of_value(name: str, rule: Mapping[str, Any], value: Any) -> Iterator[str]:
 
 
 def _of_texts(template: Mapping[str, Any]) -> Iterator[str]:
-    """Every expression parses; every parameter and variable that is there is used."""
+    """Check that every expression parses, and that every parameter and variable is used."""
     used: set[tuple[str, str]] = set()
     for where, text in _expressions(template, ""):
         try:
@@ -252,7 +252,7 @@ def _of_dependencies(one: Checked, by_id: Mapping[str, Checked]) -> Iterator[str
 
 
 def _before(one: Checked, by_id: Mapping[str, Checked]) -> set[str]:
-    """Ids of all that is there before a resource."""
+    """Return the ids of everything that is deployed before a resource."""
     found: set[str] = set()
     waiting = [target.lower() for target in one.body.get("dependsOn", [])]
     while waiting:

@@ -1,4 +1,4 @@
-"""The template and its parameters of a project's own settings."""
+"""Build the template and its parameters from a project's own settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from batch_scoring.deploy.template.parameters import build_parameters
 
 @dataclass(frozen=True)
 class Configured:
-    """What the settings make of the template.
+    """Settings, and the template and parameters derived from them.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Configured:
     def read(
         cls, project_parameters: Mapping[str, Any], tag: str | None = None, workflows_enabled: bool = True
     ) -> Configured:
-        """Make it of all parameters of a project.
+        """Build it from all parameters of a project.
 
         Parameters
         ----------
@@ -42,12 +42,12 @@ class Configured:
         tag : str, optional
             Of the image, in place of ``deploy.image.tag``.
         workflows_enabled : bool
-            Whether the workflows begin by themselves.
+            Whether the workflows are enabled.
 
         Raises
         ------
         InputError
-            When a setting makes no sense.
+            When a setting is not valid.
         """
         settings = read_settings(project_parameters)
         names = names_of(settings)
@@ -61,7 +61,7 @@ class Configured:
 
 
 def template_of(project_parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The template with the query of the settings and the shipped workflows."""
+    """Build the template with the query of the settings and the shipped workflows."""
     from batch_scoring.deploy.stream_analytics.configured import configured_query
     from batch_scoring.deploy.workflow.definition import workflow_definition
 

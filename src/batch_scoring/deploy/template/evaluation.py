@@ -1,6 +1,6 @@
-"""What a template's expressions come to, offline: what only Azure knows stays open, and is named.
+"""Evaluate a template's expressions offline: what only Azure knows stays open, and is named.
 
-It knows the functions that the template uses, and no others.
+Only the functions that the template uses are known.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from batch_scoring.deploy.template.expressions import (
 )
 
 _SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
-# A stand-in for what Azure will tell, long enough for any rule about length.
+# A placeholder for a value from Azure, long enough for any rule about length.
 _OPEN = "00000000-0000-0000-0000-00000000open"
 
 
@@ -31,14 +31,14 @@ class Open(str):
 
 @dataclass
 class Place:
-    """Where a template would be deployed to, and what it is given.
+    """Target of a template, and its parameters.
 
     Attributes
     ----------
     parameters, variables : mapping
         Values; variables as the template has them.
     referred : list of str
-        Ids of the resources that were asked for what only Azure knows; grows.
+        Ids of the resources whose runtime values were read; grows.
     """
 
     resource_group: str
@@ -54,7 +54,7 @@ class Place:
         return f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
 
     def value(self, thing: Any) -> Any:
-        """A part of a template with every expression in it evaluated; what comes to null is left out.
+        """Evaluate every expression in a part of a template; nulls are left out.
 
         Raises
         ------
@@ -78,7 +78,7 @@ class Place:
             return self._part(self._evaluate(node.of), self._evaluate(node.key))
         name = node.name.lower()
         if name == "if":
-            # Only what is chosen is looked at, as Azure does.
+            # Only the chosen branch is evaluated, as in Azure.
             condition, yes, no = self._three(node.arguments)
             return self._evaluate(yes if self._evaluate(condition) else no)
         function = _FUNCTIONS.get(name)
@@ -109,7 +109,7 @@ class Place:
             raise ExpressionError(f"there is nothing named {key!r} in what comes before it") from None
 
     def named(self, kind: str, values: Mapping[str, Any], name: str) -> Any:
-        """A parameter or a variable.
+        """Look up a parameter or a variable.
 
         Raises
         ------
@@ -121,12 +121,12 @@ class Place:
 
 
 def resource_id(scope: str, kind: str, *names: str) -> str:
-    """The id of a resource below a scope.
+    """Build the id of a resource below a scope.
 
     Raises
     ------
     ValueError
-        When type and names do not go together.
+        When type and names do not match.
 
     Examples
     --------
@@ -206,7 +206,7 @@ FUNCTIONS: dict[str, _Function] = {
     "createObject": lambda _, *parts: dict(zip(parts[::2], parts[1::2], strict=True)),
     "createArray": lambda _, *parts: list(parts),
 }
-# Azure does not tell upper from lower case in their names.
+# Azure ignores the case of their names.
 _FUNCTIONS = {name.lower(): function for name, function in FUNCTIONS.items()}
 # What only Azure knows; not for variables, names and conditions.
 OF_AZURE = ("reference", "listkeys")

@@ -1,4 +1,4 @@
-"""Reads the expressions of templates, pure: a text in, a tree out; see ``evaluation``."""
+"""Parse the expressions of templates, pure: a text in, a tree out; see ``evaluation``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TOKEN = re.compile(
 
 
 class ExpressionError(ValueError):
-    """A text that is no expression; says what is wrong with it."""
+    """A text is not a valid expression; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ Node = Constant | Call | Access
 
 
 def is_expression(value: Any) -> bool:
-    """Whether a value of a template is evaluated; ``[[`` begins a text with a bracket.
+    """Return whether a value of a template is evaluated; ``[[`` begins a text with a bracket.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def is_expression(value: Any) -> bool:
 
 
 def parse(text: str) -> Node:
-    """Read an expression, with its brackets.
+    """Parse an expression, with its brackets.
 
     Raises
     ------
@@ -68,12 +68,12 @@ def parse(text: str) -> Node:
     tokens = list(_tokens(text[1:-1]))
     node, rest = _node(tokens)
     if rest:
-        raise ExpressionError(f"{rest[0][1]!r} is too much")
+        raise ExpressionError(f"{rest[0][1]!r} is unexpected")
     return node
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """A tree and all of its parts."""
+    """Yield a tree and all of its parts."""
     yield node
     parts = (
         node.arguments if isinstance(node, Call) else (node.of, node.key) if isinstance(node, Access) else ()
@@ -108,7 +108,7 @@ def _node(tokens: _Tokens) -> tuple[Node, _Tokens]:
         arguments, rest = _arguments(rest[1:])
         node = Call(text, arguments)
     else:
-        raise ExpressionError(f"{text!r} is no function, text or number")
+        raise ExpressionError(f"{text!r} is not a function, text or number")
     return _accesses(node, rest)
 
 

@@ -1,4 +1,4 @@
-"""Where our template knows better than a published description, each with its reason; all else is a fault."""
+"""List the accepted differences from published descriptions, each with its reason; all others are faults."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from batch_scoring.deploy.template.swagger import body_of, described, faults
 if TYPE_CHECKING:
     from batch_scoring.deploy.template.check import Checked, Report
 
-# Type of resource, what is said of it, and why that does not count.
+# Type of resource, the fault, and why it is accepted.
 KNOWN_DIFFERENCES = (
     (
         "Microsoft.Logic/workflows",
@@ -29,12 +29,12 @@ KNOWN_DIFFERENCES = (
 
 
 def is_known(kind: str, fault: str) -> bool:
-    """Whether a fault of a type of resource is none, for a reason given above."""
+    """Return whether a fault of a type of resource is accepted, for a reason given above."""
     return any(kind == one and re.fullmatch(pattern, fault) for one, pattern, _ in KNOWN_DIFFERENCES)
 
 
 def unknown_faults(report: Report, specs: Path) -> Iterator[str]:
-    """What is wrong with a template's resources by the published descriptions, where there is one.
+    """Yield what is wrong with a template's resources by the published descriptions, where there is one.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def unknown_faults(report: Report, specs: Path) -> Iterator[str]:
 
 
 def swagger_faults(one: Checked, specs: Path) -> list[str] | None:
-    """Of one resource; None: no description of it is there."""
+    """List the faults of one resource; None without a description."""
     kind = one.body["type"]
     found = described(specs, kind, one.body["apiVersion"])
     if found is None:

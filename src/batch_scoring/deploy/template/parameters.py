@@ -1,4 +1,4 @@
-"""The template's parameters for given settings, pure; no secret is among them."""
+"""Build the template's parameters for given settings, pure; no secret is among them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
 
 SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentParameters.json#"
 BATCH_AI_LOGS = "batch-ai-logs"
-# What a log alert can look back, in hours beside its minutes.
+# How far a log alert can look back, in hours beside its minutes.
 _LOOKS_BACK = tuple(timedelta(minutes=m) for m in (15, 30, 45)) + tuple(
     timedelta(hours=h) for h in (1, 2, 3, 4, 5, 6, 24, 48)
 )
@@ -24,7 +24,7 @@ _LOOKS_BACK = tuple(timedelta(minutes=m) for m in (15, 30, 45)) + tuple(
 def build_parameters(
     settings: DeployParameters, names: Names, image: str, workflows_enabled: bool = True
 ) -> dict[str, Any]:
-    """A parameters file for :func:`.build_template`.
+    """Build a parameters file for :func:`.build_template`.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def build_parameters(
         Repository and tag in the deployment's registry, such as ``batch-scoring:1.0.0``; the image that
         trains has ``-train`` behind it.
     workflows_enabled : bool
-        False: they are there, and do not begin by themselves, as long as there is no image.
+        False: they exist and are disabled, until there is an image.
     """
     values = {
         **_of_names(settings, names),
@@ -53,7 +53,7 @@ def build_parameters(
 
 
 def first_pipelines(settings: DeployParameters) -> tuple[str, ...]:
-    """What the scheduler runs before it submits: it brings in what devices have sent.
+    """Return the pipelines that the scheduler runs before it submits: they bring in what devices have sent.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def first_pipelines(settings: DeployParameters) -> tuple[str, ...]:
 
 
 def jobs_settings(settings: DeployParameters, names: Names) -> dict[str, Any]:
-    """The settings ``jobs`` of the deployed scheduler, without what only Azure knows."""
+    """Build the settings ``jobs`` of the deployed scheduler, without what only Azure knows."""
     nodes = settings.nodes
     engine: dict[str, Any] = {
         "pool": names.pool,
@@ -90,7 +90,7 @@ def jobs_settings(settings: DeployParameters, names: Names) -> dict[str, Any]:
 
 
 def missing_after(every: timedelta) -> timedelta | None:
-    """How far an alert looks back for a run that succeeded: two periods, or what is next; None: too far.
+    """Return how far an alert looks back for a successful run: two periods, or the next step; None: too far.
 
     Examples
     --------
@@ -156,7 +156,7 @@ def _of_nodes(settings: DeployParameters, names: Names) -> dict[str, Any]:
         "maxNodes": nodes.max_nodes,
         "vmImage": {"publisher": publisher, "offer": offer, "sku": sku, "version": version},
         "nodeAgent": nodes.node_agent,
-        # The scheduler makes the same of the same settings, and so leaves the pool alone.
+        # The scheduler derives the same formula from the same settings, and so leaves the pool alone.
         "autoscaleFormula": autoscale_formula(
             AzureBatchSettings(
                 pool=names.pool,
@@ -177,7 +177,7 @@ def _of_nodes(settings: DeployParameters, names: Names) -> dict[str, Any]:
 def _of_schedule(settings: DeployParameters) -> dict[str, Any]:
     look_back = missing_after(settings.schedule.every)
     return {
-        # Templates know no numbers with a point; json() reads them there.
+        # Templates have no decimal numbers; json() parses them there.
         "schedulerCpu": f"{settings.scheduler.cpu:g}",
         "schedulerMemoryGb": f"{settings.scheduler.memory_gb:g}",
         "schedulerFirst": ",".join(first_pipelines(settings)),

@@ -1,4 +1,4 @@
-"""Reads the template as it is kept: without the query, the workflows' definitions and the container."""
+"""Read the template as stored: without the query, the workflows' definitions and the container."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 
 def read_template() -> dict[str, Any]:
-    """What ``azuredeploy.json`` holds."""
+    """Read ``azuredeploy.json``."""
     return _read("azuredeploy.json")
 
 
 def read_container_group() -> dict[str, Any]:
-    """What ``container_group.json`` holds: the body of the scheduler's container group, without a command."""
+    """Read ``container_group.json``: the body of the scheduler's container group, without a command."""
     return _read("container_group.json")
 
 

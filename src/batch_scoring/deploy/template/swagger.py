@@ -1,6 +1,6 @@
-"""Holds a resource against Azure's published description of its request, strictly: nothing may be unknown.
+"""Check a resource against Azure's published description of its request, strictly: nothing may be unknown.
 
-The descriptions are no part of the project; ``AZURE_SPECS`` names a folder with them.
+The descriptions are not part of the project; ``AZURE_SPECS`` names a folder with them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-# Of each namespace where its descriptions lie, by version.
+# The folder of each namespace's descriptions, by version.
 _FOLDERS = {
     "Microsoft.Batch": "batch/resource-manager/Microsoft.Batch/stable",
     "Microsoft.BatchAI": "batchai/resource-manager/Microsoft.BatchAI/stable",
@@ -22,13 +22,13 @@ _FOLDERS = {
     "Microsoft.Logic": "logic/resource-manager/Microsoft.Logic/stable",
     "Microsoft.StreamAnalytics": "streamanalytics/resource-manager/Microsoft.StreamAnalytics/stable",
 }
-# What a template says beside the body of the request.
+# Keys of a template that are not in the body of the request.
 _OF_TEMPLATES = ("type", "apiVersion", "name", "dependsOn", "condition", "scope", "metadata", "comments")
 _NO_SCHEMA: Mapping[str, Any] = {}
 
 
 def described(specs: Path, kind: str, version: str) -> tuple[str, Mapping[str, Any], Path] | None:
-    """The description of the request that puts a resource.
+    """Find the description of the request that puts a resource.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def described(specs: Path, kind: str, version: str) -> tuple[str, Mapping[str, A
     Returns
     -------
     (str, mapping, Path) or None
-        What to call it, the schema of the body, and the file that it is in; None: nothing is published here.
+        Its name, the schema of the body, and the file of both; None without a description.
     """
     namespace, *types = kind.split("/")
     folder = specs / "specification" / _FOLDERS.get(namespace, "none") / version
@@ -61,12 +61,12 @@ def described(specs: Path, kind: str, version: str) -> tuple[str, Mapping[str, A
 
 
 def body_of(resource: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a resource in a template what its request holds."""
+    """Return the body of the request for a resource in a template."""
     return {key: value for key, value in resource.items() if key not in _OF_TEMPLATES}
 
 
 def faults(value: Any, schema: Mapping[str, Any], file: Path, where: str = "") -> Iterator[str]:
-    """What is wrong with a value, one sentence each.
+    """Yield what is wrong with a value, one sentence each.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ _Part = tuple[Mapping[str, Any], Path]
 
 
 def _properties(schema: Mapping[str, Any], file: Path) -> tuple[dict[str, _Part], set[str], _Part | None]:
-    """Properties of a schema and of what it is made of, which are required, and what any other may be."""
+    """Return the properties of a schema and its parts, the required ones, and the schema of all others."""
     found: dict[str, _Part] = {}
     required: set[str] = set(schema.get("required", ()))
     further: _Part | None = None
@@ -166,13 +166,13 @@ def _properties(schema: Mapping[str, Any], file: Path) -> tuple[dict[str, _Part]
 
 
 def _resolved_keeping(schema: Mapping[str, Any], file: Path) -> _Part:
-    """A property's schema; whether only the service sets it is told beside a reference, too."""
+    """Resolve a property's schema; ``readOnly`` beside a reference is kept."""
     resolved, resolved_file = _resolved(schema, file)
     return ({**resolved, "readOnly": True} if schema.get("readOnly") else resolved), resolved_file
 
 
 def _subtype(value: Mapping[str, Any], schema: Mapping[str, Any], file: Path) -> _Part:
-    """The kind of object that a value says it is."""
+    """Return the schema of the subtype that a value names."""
     name = schema.get("discriminator")
     if name is None or name not in value:
         return schema, file

@@ -1,4 +1,4 @@
-"""Sees that a workflow's definition hangs together, pure: what its actions wait for and speak of is there."""
+"""Check that a workflow's definition is consistent, pure: what its actions wait for and refer to exists."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TYPES: dict[str, Any] = {
 
 
 def workflow_faults(definition: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a definition and the parameters it is given, one sentence each.
+    """List what is wrong with a definition and its given parameters, one sentence each.
 
     Parameters
     ----------
@@ -44,16 +44,14 @@ def workflow_faults(definition: Mapping[str, Any], given: Mapping[str, Any]) -> 
 
 
 def actions_of(definition: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """All actions by their names, however deep."""
+    """Return all actions by name, at any depth."""
     return {
         name: action for group in _groups(definition.get("actions", {})) for name, action in group.items()
     }
 
 
 def _of_parameters(known: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
-    faults = [
-        f"parameter {name!r} is given and unknown to the definition" for name in given if name not in known
-    ]
+    faults = [f"parameter {name!r} is given and not in the definition" for name in given if name not in known]
     for name, one in known.items():
         if name not in given:
             if "defaultValue" not in one:
@@ -63,12 +61,12 @@ def _of_parameters(known: Mapping[str, Any], given: Mapping[str, Any]) -> list[s
         if expected is None:
             faults.append(f"parameter {name!r} of the definition has the unknown type {one.get('type')!r}")
         elif not isinstance(given[name].get("value"), expected):
-            faults.append(f"parameter {name!r} is to be of type {one['type']}, and is not")
+            faults.append(f"parameter {name!r} is not of type {one['type']}")
     return faults
 
 
 def _groups(actions: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Actions that run beside each other: the outermost, then those within each of them."""
+    """Yield groups of actions that run beside each other: the outermost, then the inner ones."""
     yield actions
     for action in actions.values():
         for inner in _inner(action):
@@ -93,7 +91,7 @@ def _of_order(actions: Mapping[str, Any]) -> list[str]:
                 if before not in group:
                     faults.append(f"action {name!r} runs after {before!r}, which is not beside it")
                 faults += [
-                    f"action {name!r} runs after the state {state!r}, which there is not"
+                    f"action {name!r} runs after the unknown state {state!r}"
                     for state in states
                     if state.lower() not in {one.lower() for one in _STATES}
                 ]
@@ -129,7 +127,7 @@ def _of_expressions(definition: Mapping[str, Any]) -> list[str]:
     for function, name in sorted(set(re.findall(r"\b(\w+)\('([^']*)'\)", text))):
         kind = "actions" if function in ("body", "outputs", "result") else function
         if kind in known and name not in known[kind]:
-            faults.append(f"an expression asks for {function}({name!r}), and there is none")
+            faults.append(f"an expression refers to {function}({name!r}), which does not exist")
     for expression in re.findall(r"\"(@[^\"\\]*(?:\\.[^\"\\]*)*)\"", text):
         bare = re.sub(r"'(?:[^']|'')*'", "''", expression)
         if bare.count("(") != bare.count(")") or bare.count("[") != bare.count("]"):

@@ -1,4 +1,4 @@
-"""The definition of the workflow that runs a scheduler container, for each of the pipelines that have one."""
+"""Build the definition of the workflow that runs a scheduler container, for each scheduled pipeline."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 from importlib.resources import files
 from typing import Any
 
-# Of the template's parameters how often the workflow of a pipeline runs, and how long it waits for its end.
-# They are put in by the template itself: Logic Apps wants both literally.
+# The template's parameters for a workflow's recurrence and its wait limit. The template itself inserts them:
+# Logic Apps takes both only as literals.
 _PARAMETERS = {
     "score": ("scoreRecurrence", "scoreWaitLimit"),
     "train": ("retrainRecurrence", "retrainWaitLimit"),
@@ -15,7 +15,7 @@ _PARAMETERS = {
 
 
 def workflow_definition(pipeline: str) -> dict[str, Any]:
-    """``run_scheduler.json`` for a pipeline, as a part of the ARM template.
+    """Fill in ``run_scheduler.json`` for a pipeline, as a part of the ARM template.
 
     Parameters
     ----------

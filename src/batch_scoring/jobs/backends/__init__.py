@@ -1,4 +1,4 @@
-"""Makes the engine that the settings name; imports only that one."""
+"""Open the engine that the settings name, importing only that one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def open_backend(data: str, env: str | None, settings: JobsParameters, project: Path) -> Backend:
-    """The engine ``jobs.backend``; nothing is asked of it yet.
+    """Open the engine ``jobs.backend``, without connecting.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What every engine that runs jobs can do."""
+"""Protocol of the engines that run jobs."""
 
 from __future__ import annotations
 
@@ -12,49 +12,49 @@ from batch_scoring.jobs.specs import JobSpec, JobStatus, NodeCounts
 class Backend(Protocol):
     """An engine. Every method raises InputError, one sentence, when the engine cannot be used.
 
-    A job is known by its run and its name. Submitting one that is there already changes nothing, also
-    when two schedulers do it at once.
+    A job is identified by its run and name. Submitting an existing one changes nothing, also when two
+    schedulers do so at once.
 
     Attributes
     ----------
     name : str
         As ``jobs.backend`` names it.
-    submits_to_the_end : bool
+    blocks_until_done : bool
         Whether ``submit`` returns when the jobs have ended, since nobody else would run them.
     """
 
     name: str
-    submits_to_the_end: bool
+    blocks_until_done: bool
 
     def ensure(self) -> None:
-        """Have the cluster there; one that is there already is left as it is."""
+        """Create the cluster unless it exists."""
 
     def submit(self, run: str, specs: Sequence[JobSpec]) -> int:
-        """Have these jobs run; returns how many were not there yet.
+        """Submit these jobs; return how many are new.
 
-        Returns when the engine has them, or when they have ended, see ``submits_to_the_end``.
+        Returns when the engine has them, or when they have ended, see ``blocks_until_done``.
         """
 
     def statuses(self, run: str, since: datetime | None = None) -> list[JobStatus]:
-        """The run's jobs by name; with ``since`` at least those that changed after that time.
+        """Return the statuses of a run's jobs by name; with ``since`` at least those changed after that time.
 
-        No jobs when the engine does not know the run.
+        Empty when the engine does not know the run.
         """
 
     def nodes(self) -> NodeCounts | None:
-        """The cluster's nodes; None where the engine has none of its own."""
+        """Count the cluster's nodes; None where the engine has none of its own."""
 
     def log(self, run: str, name: str) -> str | None:
-        """What the engine kept of a job's output; None: nothing.
+        """Return the output of a job that the engine kept; None without.
 
-        The job's own log lies in the workspace; this is for jobs that came not that far.
+        A job's own log lies in the workspace; this is for jobs that failed before they could write it.
         """
 
     def cancel(self, run: str, names: Sequence[str]) -> None:
-        """End these jobs where they have not ended."""
+        """Cancel these jobs where they have not ended."""
 
     def retry(self, run: str, specs: Sequence[JobSpec]) -> None:
-        """Run these jobs once more; they have ended."""
+        """Run these ended jobs again."""
 
     def delete(self, run: str) -> None:
-        """Forget a run whose jobs have ended; its logs and records in the workspace stay."""
+        """Delete a run whose jobs have ended; its logs and records in the workspace stay."""

@@ -26,8 +26,8 @@ from batch_scoring.storage.cache import cache_folder
 class LocalBackend:
     """Jobs as processes of this machine.
 
-    ``submit`` returns when all jobs have ended. Two schedulers on a machine share the jobs of a run: one
-    that another process is running is waited for, and not run again.
+    ``submit`` returns when all jobs have ended. Two schedulers on a machine share the jobs of a run: a job
+    that another process runs is awaited, and not run again.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class LocalBackend:
     """
 
     name = "local"
-    submits_to_the_end = True
+    blocks_until_done = True
 
     def __init__(self, data: str, env: str | None, settings: JobsParameters, project: Path) -> None:
         self._data, self._env, self._settings, self._project = data, env, settings, project
@@ -51,10 +51,10 @@ class LocalBackend:
         self._stopping = threading.Event()
 
     def ensure(self) -> None:
-        """A machine is there."""
+        """Do nothing: the machine is there."""
 
     def submit(self, run: str, specs: Sequence[JobSpec]) -> int:
-        """Run the jobs that have not succeeded yet, to their end, retries included."""
+        """Run the jobs that have not succeeded yet until they end, retries included."""
         self._created |= {(run, spec.name): datetime.now(UTC) for spec in specs}
         workers = self._settings.local.processes or len(os.sched_getaffinity(0))
         with ThreadPoolExecutor(workers) as pool:
@@ -66,33 +66,33 @@ class LocalBackend:
                 raise
 
     def statuses(self, run: str, since: datetime | None = None) -> list[JobStatus]:
-        """What the jobs wrote of themselves, and those of this process that wait."""
+        """Return the recorded statuses, and the queued jobs of this process."""
         known = recorded_statuses(self._records, run)
         waiting = {name for of, name in self._created if of == run} - {one.name for one in known}
         queued = [JobStatus(name, State.QUEUED, created=self._created[run, name]) for name in waiting]
         return recent([*queued, *known], since)
 
     def nodes(self) -> NodeCounts | None:
-        """None: one machine."""
+        """Return None: the engine is one machine."""
         return None
 
     def log(self, run: str, name: str) -> str | None:
-        """None: the job's log in the workspace is all there is."""
+        """Return None: the only log is the one in the workspace."""
         return None
 
     def cancel(self, run: str, names: Sequence[str]) -> None:
-        """End these jobs, also those that another scheduler of this machine started or has yet to start."""
+        """Cancel these jobs, also where another scheduler of this machine started them or has yet to."""
         cancel_processes(self._records, run, names)
 
     def retry(self, run: str, specs: Sequence[JobSpec]) -> None:
-        """Run them again."""
+        """Run these jobs again."""
         self.submit(run, specs)
 
     def delete(self, run: str) -> None:
-        """Nothing is kept but the workspace's records."""
+        """Do nothing: the workspace has the only files of a run."""
 
     def _run_to_its_end(self, spec: JobSpec) -> bool:
-        """Whether the job was run here; else somebody had run it, or ran it meanwhile."""
+        """Run a job to its end; return False where another process ran it, or it was cancelled."""
         with _lock(f"{self._records.path(spec.run)} {spec.name}") as lock:
             earlier = self._records.record(spec.run, spec.name)
             if earlier is not None and (

@@ -1,1 +1,1 @@
-"""What a schedule costs on which cluster: a simulator of jobs and nodes. Knows no engine and runs no job."""
+"""Simulate what a schedule costs on which cluster, without an engine and without running a job."""

@@ -1,4 +1,4 @@
-"""The clusters a schedule can run on, each simulated, and the cheapest that meets the deadline."""
+"""Simulate the clusters a schedule can run on, and rank them: the cheapest that meets the deadline first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from batch_scoring.jobs.costs.simulation import Cluster, Timing, simulate
 
 
 class Policy(StrEnum):
-    """When nodes are there."""
+    """When nodes are kept."""
 
     FROM_ZERO = "from zero"
     KEEP_WARM = "keep warm"
@@ -22,14 +22,14 @@ class Policy(StrEnum):
 
 @dataclass(frozen=True)
 class Schedule:
-    """What is to be run.
+    """Jobs of a run, their interval and deadline.
 
     Attributes
     ----------
     durations : tuple of float
-        Seconds of each job of a run, with what an engine adds to it.
+        Seconds of each job of a run, including the engine's overhead.
     every, deadline : float
-        Seconds between two scheduled times, and from a scheduled time until all its jobs are to have ended.
+        Seconds between two scheduled times, and from a scheduled time until all its jobs must have ended.
     """
 
     durations: tuple[float, ...]
@@ -39,7 +39,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Choice:
-    """A cluster, and a day of the schedule on it; ``is_configured`` where it is the one of the settings."""
+    """A cluster and a day of the schedule on it; ``is_configured`` for the cluster of the settings."""
 
     size: NodeSize
     cluster: Cluster
@@ -50,7 +50,7 @@ class Choice:
 
     @property
     def policy(self) -> Policy:
-        """When its nodes are there."""
+        """When its nodes are kept."""
         if self.cluster.is_fixed:
             return Policy.FIXED
         return Policy.KEEP_WARM if self.cluster.min_nodes else Policy.FROM_ZERO
@@ -72,14 +72,14 @@ class Choice:
 
     @property
     def rank(self) -> tuple[bool, float, float]:
-        """The lower, the better: in time, cheap, quick; of those too late, quick first."""
+        """Sort key, lower is better: in time, then cost, then makespan; late ones by makespan, then cost."""
         if self.is_in_time:
             return False, self.cost_per_day, self.day.makespan
         return True, self.day.makespan, self.cost_per_day
 
 
 def timing_of(settings: CostSettings) -> Timing:
-    """How the settings say that nodes and autoscaling behave."""
+    """Read the timing of nodes and autoscaling from the settings."""
     return Timing(
         settings.node_start.total_seconds(),
         settings.node_stop.total_seconds(),
@@ -90,10 +90,10 @@ def timing_of(settings: CostSettings) -> Timing:
 
 
 def all_choices(schedule: Schedule, settings: CostSettings) -> list[Choice]:
-    """Simulate the clusters that come into question, best first.
+    """Simulate the candidate clusters, best first.
 
-    Of each size of node: the fewest that meet the deadline, as many as there are jobs for, and 1, 2, 4, …
-    in between. None of them, 1, 2, 4, …, or all of them stay between two runs.
+    For each node size: the fewest nodes that meet the deadline, as many as the jobs can use, and 1, 2, 4, …
+    in between. Zero, 1, 2, 4, …, or all of them stay between two runs.
     """
     timing = timing_of(settings)
     found = [
@@ -111,7 +111,7 @@ def all_choices(schedule: Schedule, settings: CostSettings) -> list[Choice]:
 
 
 def short_list(choices: Sequence[Choice]) -> list[Choice]:
-    """Of each size of node and policy the best, in the order of the choices."""
+    """Keep the best choice of each node size and policy, in the order of the choices."""
     best: dict[tuple[str, Policy], Choice] = {}
     for choice in choices:
         best.setdefault((choice.size.name, choice.policy), choice)
@@ -119,7 +119,7 @@ def short_list(choices: Sequence[Choice]) -> list[Choice]:
 
 
 def fewest_nodes(schedule: Schedule, tasks: int, at_most: int, delay: float = 0.0) -> int:
-    """The fewest nodes that end a run by the deadline; ``at_most`` where none do.
+    """Find the fewest nodes that end a run by the deadline; ``at_most`` where none do.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def fewest_nodes(schedule: Schedule, tasks: int, at_most: int, delay: float = 0.
         Jobs at once on a node.
     at_most : int
     delay : float
-        Seconds from the scheduled time until the nodes are there.
+        Seconds from the scheduled time until the nodes are ready.
     """
     low, high = 1, at_most
     while low < high:
@@ -147,7 +147,7 @@ def _clusters(schedule: Schedule, size: NodeSize, max_nodes: int, timing: Timing
     powers = [2**power for power in range(useful.bit_length())]
     delay = timing.autoscale_offset + timing.node_start
     enough, enough_later = (fewest_nodes(schedule, size.tasks, useful, wait) for wait in (0.0, delay))
-    # With fewer than are enough when all of them stay no run is in time, whatever the policy.
+    # With fewer nodes than suffice when all of them stay, no run is in time, whatever the policy.
     counts = {enough, enough_later, useful, *(count for count in powers if count > enough)}
     for most in sorted(counts):
         for least in (0, *(count for count in powers if count < most), most):

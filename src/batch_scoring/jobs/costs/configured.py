@@ -1,4 +1,4 @@
-"""The cluster that an engine's settings describe, simulated like those that `kedro jobs plan` proposes."""
+"""Simulate the cluster of an engine's settings like the candidates of `kedro jobs plan`."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from batch_scoring.jobs.settings import JobsParameters
 
 @dataclass(frozen=True)
 class Configured:
-    """What the settings of an engine say of its nodes.
+    """Nodes as an engine's settings describe them.
 
     Attributes
     ----------
     where : str
-        These settings, such as ``jobs.azure_batch``.
+        The settings, such as ``jobs.azure_batch``.
     vm_size : str
     low_priority : bool
     cluster : Cluster
     timing : Timing
-        What the engine's settings do not say is as in ``jobs.costs``.
+        What the engine's settings leave open comes from ``jobs.costs``.
     """
 
     where: str
@@ -33,7 +33,7 @@ class Configured:
     timing: Timing
 
     def size_in(self, costs: CostSettings) -> NodeSize | None:
-        """The size of node with its price; None where ``jobs.costs.nodes`` names none of this VM size."""
+        """Find the node size with its price; None where ``jobs.costs.nodes`` has none of this VM size."""
         wanted = self.vm_size.casefold()
         return next((one for one in costs.sizes if (one.vm_size or "").casefold() == wanted), None)
 
@@ -48,11 +48,11 @@ class Configured:
 
 
 def configured_cluster(settings: JobsParameters) -> Configured | None:
-    """The nodes of the engine ``jobs.backend``; None where it rents none.
+    """Read the nodes of the engine ``jobs.backend``; None where it rents none.
 
-    Azure Batch looks at its queue every ``autoscale_interval``, and stops nodes ``keep_warm`` after their
-    last task. Batch AI runs one job at once on a node; when it looks and when it stops nodes is its own
-    affair, so that is as in ``jobs.costs``.
+    Azure Batch evaluates its formula every ``autoscale_interval``, and stops nodes ``keep_warm`` after their
+    last task. Batch AI runs one job at once on a node; its autoscaling has no settings, so its timing comes
+    from ``jobs.costs``.
     """
     timing = timing_of(settings.costs)
     if settings.backend == "azure_batch":

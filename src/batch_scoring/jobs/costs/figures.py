@@ -1,4 +1,4 @@
-"""A day in the life of a cluster in figures: what it costs, how long its runs take, how much of it idles."""
+"""Compute the figures of a cluster's day: cost, duration of its runs, idle share."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from batch_scoring.jobs.costs.simulation import Cluster, Seconds, Simulation, Ti
 HOUR, DAY = 3600.0, 86400.0
 # As the price lists of the clouds count a month.
 HOURS_PER_MONTH = 730.0
-# So many runs come before the day, so that it begins as it ends: with nodes or jobs left from the last run.
+# Runs simulated before the day, so that it begins as it ends: with nodes or jobs left from the last run.
 _RUNS_BEFORE = 6
 
 
 @dataclass(frozen=True)
 class Day:
-    """A day of a schedule on a cluster; of a schedule rarer than that, the time between two runs.
+    """A simulated day of a schedule on a cluster; the time between two runs where these are rarer than daily.
 
     Attributes
     ----------
@@ -29,10 +29,10 @@ class Day:
     node_hours : float
         Paid within 24 hours.
     idle_share : float
-        Of the time of the paid nodes' places for jobs, the share in which no job ran; starting and
-        stopping count as idle. 0 where no node was paid.
+        Share of the paid slot time in which no job ran; starting and stopping count as idle. 0 where no
+        node was paid.
     makespans : array, float64
-        Of each of the day's runs, the seconds from its scheduled time to the end of its last job.
+        Seconds from the scheduled time of each of the day's runs to the end of its last job.
     keeps_up : bool
         Whether all nodes together can do a run's work before the next one's is due.
     """
@@ -47,11 +47,11 @@ class Day:
 
     @property
     def makespan(self) -> float:
-        """Of the slowest run, seconds."""
+        """Seconds of the slowest run."""
         return float(self.makespans.max())
 
     def cost(self, price: float) -> float:
-        """Of 24 hours, for a price of a node's hour."""
+        """Return the cost of 24 hours at a price per node-hour."""
         return self.node_hours * price
 
 
@@ -85,5 +85,5 @@ def simulate_day(durations: Sequence[float], every: float, cluster: Cluster, tim
 
 
 def _within(begin: Seconds, end: Seconds, first: float, last: float) -> float:
-    """The seconds of these spans that lie between two times."""
+    """Sum the seconds of these spans between two times."""
     return float(np.maximum(0.0, np.minimum(end, last) - np.maximum(begin, first)).sum())

@@ -1,4 +1,4 @@
-"""How long the jobs of past runs took, from their records."""
+"""Read how long the jobs of past runs took from their records."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _RUNS = 24
 
 @dataclass(frozen=True)
 class History:
-    """What the records say.
+    """Durations of past jobs.
 
     Attributes
     ----------
     seconds : dict of str to float
-        Of each job of the newest run, the median over the runs that it has succeeded in; of one that never
-        has, the median of the others.
+        For each job of the newest run, the median over the runs in which it succeeded; for a job that never
+        has, the median of the other jobs.
     runs : int
-        The runs that were read.
+        Number of runs read.
     measured : int
-        Jobs of these runs that have succeeded.
+        Number of successful jobs in these runs.
     """
 
     seconds: dict[str, float]
@@ -50,8 +50,8 @@ def read_history(records: Records, pipeline: str) -> History:
                 took[name].append((record.ended - record.started).total_seconds())
     if not took:
         raise InputError(
-            f"{records.folder.path('')}: no job of {pipeline!r} has succeeded yet, so nobody knows how long "
-            "they take; run `kedro jobs submit` first, or say it with --jobs and --minutes"
+            f"{records.folder.path('')}: no job of {pipeline!r} has succeeded yet, so durations are unknown; "
+            "run `kedro jobs submit` first, or give --jobs and --minutes"
         )
     medians = {name: median(seconds) for name, seconds in took.items()}
     typical = median(medians.values())

@@ -1,4 +1,4 @@
-"""The choices as a page of its own: cost against time, and the nodes of a few runs. No script, no network."""
+"""Draw the choices as an HTML page: cost against time, and the nodes of a few runs; no script, no network."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def draw_page(
     verdict: Sequence[str],
     configured: Choice | None = None,
 ) -> str:
-    """The whole page, HTML.
+    """Draw the whole page as HTML.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def draw_page(
     source : str
         Where the durations come from.
     verdict : sequence of str
-        What to say at the top, a sentence each.
+        Sentences at the top.
     configured : Choice or None
         The cluster of the settings, where they describe one.
     """
@@ -71,16 +71,16 @@ def draw_page(
 {sentences}</header>
 <section>
 <h2>Cost and time</h2>
-<p class="quiet">Each mark is a cluster that was simulated for a day. Cheap is left, quick is low; what is
-above the line ends too late. The ring is around the best{_OWN_RING if own else ""}. Point at a mark to read
-it.</p>
+<p class="quiet">Each mark is a cluster, simulated for a day. Further left is cheaper, lower is faster; marks
+above the line miss the deadline. The ring is around the best{_OWN_RING if own else ""}. Point at a mark to
+read it.</p>
 {_legend([*choices, *own])}
 {_scatter([*choices, *own], schedule, settings.currency)}
 </section>
 <section>
 <h2>Nodes over {_RUNS_SHOWN} runs</h2>
-<p class="quiet">Of each policy the best cluster{_OWN_CURVE if own else ""}. The pale area is the
-room for jobs that is paid for, the full one the jobs that run.</p>
+<p class="quiet">The best cluster of each policy{_OWN_CURVE if own else ""}. The pale area is the
+capacity that is paid for, the full one the running jobs.</p>
 <div class="curves">{curves}</div>
 </section>
 <section>
@@ -93,7 +93,7 @@ room for jobs that is paid for, the full one the jobs that run.</p>
 
 
 def cheapest_of_each(choices: Sequence[Choice]) -> list[Choice]:
-    """The best of each policy, in the order of the policies."""
+    """Keep the best choice of each policy, in the order of the policies."""
     found = {policy: [choice for choice in choices if choice.policy is policy] for policy in Policy}
     return [of_policy[0] for of_policy in found.values() if of_policy]
 
@@ -101,7 +101,7 @@ def cheapest_of_each(choices: Sequence[Choice]) -> list[Choice]:
 def _scatter(choices: Sequence[Choice], schedule: Schedule, currency: str) -> str:
     costs = [choice.cost_per_month for choice in choices]
     low, high = _decades(min(costs), max(costs))
-    # A configured cluster that takes hours longer would leave no room to tell the others apart.
+    # A configured cluster that takes hours longer would leave no room to distinguish the others.
     spans = [_span(one) for one in choices if not one.is_configured]
     top = 1.1 * max(schedule.deadline if choices[0].is_in_time else 0.0, *spans)
     shapes = {size: place for place, size in enumerate(dict.fromkeys(one.size.name for one in choices))}
@@ -117,7 +117,7 @@ def _scatter(choices: Sequence[Choice], schedule: Schedule, currency: str) -> st
         _ticks_y(top, y),
         *(_tick_x(10.0**power, x(10.0**power)) for power in range(low, high + 1)),
         f'<text class="axis" x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 6}" text-anchor="middle">'
-        f"{escape(currency)} a month, each step ten times as much</text>",
+        f"{escape(currency)} a month, logarithmic</text>",
         f'<text class="axis" x="{_LEFT}" y="12">slowest run</text>',
     ]
     if schedule.deadline <= top:
@@ -125,37 +125,37 @@ def _scatter(choices: Sequence[Choice], schedule: Schedule, currency: str) -> st
         parts.append(
             f'<line class="deadline" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{line:.1f}" y2="{line:.1f}"/>'
             f'<text class="deadline-text" x="{_WIDTH - _RIGHT}" y="{line - 5:.1f}" text-anchor="end">'
-            f"deadline {words.told(schedule.deadline)}</text>"
+            f"deadline {words.duration_text(schedule.deadline)}</text>"
         )
     # The best is drawn last, on top of those that cost the same.
     for choice in reversed(choices):
         place = x(choice.cost_per_month), y(min(_span(choice), top))
         ring = "best" if choice is choices[0] else "own" if choice.is_configured else None
         parts.append(_mark(choice, *place, shapes[choice.size.name], ring, currency))
-    label = "Cost of a month and time of the slowest run, of every cluster that was simulated"
+    label = "Monthly cost and time of the slowest run of every simulated cluster"
     return _svg(_WIDTH, _HEIGHT, label, "".join(parts))
 
 
 def _span(choice: Choice) -> float:
-    """The seconds to draw: of one that falls behind, what its first run of the day took."""
+    """Return the seconds to draw; for a cluster that falls behind, those of the day's first run."""
     return float(choice.day.makespans[0] if not choice.day.keeps_up else choice.day.makespan)
 
 
 def _mark(choice: Choice, x: float, y: float, shape: int, ring: str | None, currency: str) -> str:
-    told = (
+    text = (
         f"{words.name_of(choice)}, {words.nodes_of(choice)} nodes: {choice.cost_per_month:,.2f} {currency} "
-        f"a month, slowest run {words.told(choice.day.makespan)}, {choice.day.idle_share:.0%} idle"
+        f"a month, slowest run {words.duration_text(choice.day.makespan)}, {choice.day.idle_share:.0%} idle"
     )
     circle = f'<circle class="{ring}" cx="{x:.1f}" cy="{y:.1f}" r="{_RADII[ring]}"/>' if ring else ""
     late = "" if choice.is_in_time else " late"
     return (
-        f'<g class="mark {_COLOURS[choice.policy]}{late}"><title>{escape(told)}</title>'
+        f'<g class="mark {_COLOURS[choice.policy]}{late}"><title>{escape(text)}</title>'
         f"{circle}{_shape(shape, x, y)}</g>"
     )
 
 
 def _shape(shape: int, x: float, y: float) -> str:
-    """A circle, a square, a diamond or a triangle; so large that each shows behind the one before."""
+    """Draw a circle, square, diamond or triangle, each large enough to show behind the one before."""
     outlines: dict[int, list[tuple[float, float]]] = {
         1: [(-6.5, -6.5), (6.5, -6.5), (6.5, 6.5), (-6.5, 6.5)],
         2: [(0, -10), (10, 0), (0, 10), (-10, 0)],
@@ -183,7 +183,7 @@ def _legend(choices: Sequence[Choice]) -> str:
 
 
 def _curve(choice: Choice, schedule: Schedule) -> str:
-    """Paid and used room of a cluster over the first runs of its day."""
+    """Draw the paid and used capacity of a cluster over the first runs of its day."""
     width, height, left, bottom = 720, 130, 64, 24
     length = min(_RUNS_SHOWN * schedule.every, choice.day.end - choice.day.begin)
     times = np.linspace(0.0, length, _STEPS + 1)
@@ -204,10 +204,10 @@ def _curve(choice: Choice, schedule: Schedule) -> str:
 
     ticks = "".join(
         f'<text class="axis" x="{x(seconds):.1f}" y="{height - 6}" text-anchor="middle">'
-        f"{words.told(seconds) if seconds else '0'}</text>"
+        f"{words.duration_text(seconds) if seconds else '0'}</text>"
         for seconds in np.linspace(0.0, length, 5)
     )
-    label = f"{words.name_of(choice)}, {words.nodes_of(choice)} nodes: room for jobs that is paid and used"
+    label = f"{words.name_of(choice)}, {words.nodes_of(choice)} nodes: paid and used capacity"
     drawn = (
         f'<text class="axis" x="{left - 8}" y="{y(most) + 4:.1f}" text-anchor="end">{most}</text>'
         f'<text class="axis" x="{left - 8}" y="{y(0) + 4:.1f}" text-anchor="end">0</text>'
@@ -227,7 +227,7 @@ def _table(choices: Sequence[Choice], currency: str) -> str:
         "<tr>"
         f"<th scope='row'>{escape(words.name_of(choice))}</th><td>{words.nodes_of(choice)}</td>"
         f"<td>{choice.cost_per_day:,.2f}</td><td>{choice.cost_per_month:,.2f}</td>"
-        f"<td>{words.told(choice.day.makespan)}</td><td>{choice.day.idle_share:.0%}</td>"
+        f"<td>{words.duration_text(choice.day.makespan)}</td><td>{choice.day.idle_share:.0%}</td>"
         f"<td>{'yes' if choice.is_in_time else 'no'}</td></tr>"
         for choice in choices
     )
@@ -239,7 +239,7 @@ def _table(choices: Sequence[Choice], currency: str) -> str:
 
 
 def _decades(low: float, high: float) -> tuple[int, int]:
-    """Powers of ten around these costs; costs of zero are drawn at the left."""
+    """Return the powers of ten around these costs; costs of zero are drawn at the left."""
     if high <= 0:
         return 0, 1
     first = int(np.floor(log10(low))) if low > 0 else int(np.floor(log10(high))) - 2
@@ -258,7 +258,7 @@ def _ticks_y(top: float, y: Callable[[float], float]) -> str:
     return "".join(
         f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(at):.1f}" y2="{y(at):.1f}"/>'
         f'<text class="axis" x="{_LEFT - 8}" y="{y(at) + 4:.1f}" text-anchor="end">'
-        f"{words.told(at) if at else '0'}</text>"
+        f"{words.duration_text(at) if at else '0'}</text>"
         for at in np.arange(0.0, top, step)
     )
 

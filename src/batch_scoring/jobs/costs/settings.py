@@ -14,7 +14,7 @@ WHERE = "jobs.costs"
 
 @dataclass(frozen=True)
 class NodeSize:
-    """A size of node that can be rented.
+    """A node size on offer.
 
     Attributes
     ----------
@@ -24,12 +24,12 @@ class NodeSize:
     dedicated, low_priority : float
         Price of an hour. A low-priority node may be taken away at any time, which is not simulated.
     vm_size : str or None
-        What the cloud calls it; by it the nodes of a configured cluster find their price.
+        The cloud's name of it, by which a configured cluster finds its price.
 
     Raises
     ------
     InputError
-        When it runs nothing, or its price is below zero.
+        When ``tasks`` is below 1, or a price below zero.
     """
 
     name: str
@@ -40,16 +40,16 @@ class NodeSize:
 
     def __post_init__(self) -> None:
         if self.tasks < 1:
-            raise InputError(f"{WHERE}.nodes: {self.name!r} runs {self.tasks} tasks at once; write 1 or more")
+            raise InputError(f"{WHERE}.nodes: tasks of {self.name!r} must be 1 or more, got {self.tasks}")
         for name in ("dedicated", "low_priority"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(
-                    f"{WHERE}.nodes: the price {name} of {self.name!r} is {getattr(self, name)}; "
-                    "write what an hour costs, 0 or more"
+                    f"{WHERE}.nodes: {name} of {self.name!r} must be a price per hour, 0 or more; "
+                    f"got {getattr(self, name)}"
                 )
 
     def price(self, low_priority: bool) -> float:
-        """What an hour of it costs."""
+        """Return the price per hour."""
         return self.low_priority if low_priority else self.dedicated
 
 
@@ -71,7 +71,7 @@ class CostSettings:
     Raises
     ------
     InputError
-        When a setting makes no sense.
+        When a setting is not valid.
     """
 
     nodes: list[dict[str, Any]] = field(default_factory=_usual_nodes)
@@ -88,20 +88,20 @@ class CostSettings:
 
     def __post_init__(self) -> None:
         if not self.nodes:
-            raise InputError(f"{WHERE}.nodes: there is none; write at least one size of node")
+            raise InputError(f"{WHERE}.nodes: the list is empty; expected at least one node size")
         names = [size.name for size in self.sizes]
         for name in names:
             if names.count(name) > 1:
                 raise InputError(f"{WHERE}.nodes: two sizes are called {name!r}; give each its own name")
         if self.max_nodes < 1:
-            raise InputError(f"{WHERE}.max_nodes: {self.max_nodes} runs nothing; write 1 or more")
+            raise InputError(f"{WHERE}.max_nodes: must be 1 or more, got {self.max_nodes}")
         for name in ("autoscale_interval", "deadline"):
             if getattr(self, name) is not None and getattr(self, name) <= timedelta(0):
-                raise InputError(f"{WHERE}.{name}: 0 s is no time; write for instance '5m'")
+                raise InputError(f"{WHERE}.{name}: must be longer than 0 s, such as '5m'")
 
     @property
     def sizes(self) -> list[NodeSize]:
-        """The sizes of node."""
+        """The node sizes."""
         return [
             read_parameters(NodeSize, values, f"{WHERE}.nodes: node {place}")
             for place, values in enumerate(self.nodes, 1)

@@ -1,6 +1,6 @@
-"""Simulates a cluster: jobs come every so often, nodes start, run them in turn, idle and stop.
+"""Simulate a cluster: jobs arrive on schedule, nodes start, run them in turn, idle and stop.
 
-It is not about money. Times are seconds; 0 is the first scheduled time.
+Prices play no part. Times are seconds; 0 is the first scheduled time.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ _FOREVER = float("inf")
 
 @dataclass(frozen=True)
 class Timing:
-    """How nodes and autoscaling behave; all in seconds.
+    """Timing of nodes and autoscaling, in seconds.
 
     Attributes
     ----------
     node_start : float
-        From the decision to have a node until it takes jobs: allocation, boot, start task, image pull.
+        From the decision to start a node until it takes jobs: allocation, boot, start task, image pull.
     node_stop : float
         From the decision to stop a node until it is no longer paid.
     autoscale_interval : float
-        Between two looks at the queue; above 0.
+        Between two autoscale evaluations; above 0.
     autoscale_offset : float
-        When the first look comes; the scheduled times are 0, ``every``, …
+        Time of the first evaluation; the scheduled times are 0, ``every``, …
     idle_before_stop : float
-        A node is stopped at the first look at which it has been idle for so long.
+        A node is stopped at the first evaluation at which it has been idle for this time.
     """
 
     node_start: float
@@ -46,10 +46,10 @@ class Timing:
 
 @dataclass(frozen=True)
 class Cluster:
-    """So many nodes, each running so many jobs at once.
+    """Limits on the number of nodes, and the number of jobs at once on each.
 
-    ``min_nodes`` are there all the time; with ``min_nodes == max_nodes`` nothing is scaled. Nodes that are
-    stopping count among ``max_nodes``.
+    ``min_nodes`` always run; with ``min_nodes == max_nodes`` nothing is scaled. Stopping nodes count among
+    ``max_nodes``.
     """
 
     tasks_per_node: int
@@ -64,19 +64,19 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Simulation:
-    """What happened.
+    """Course of a simulation.
 
     Attributes
     ----------
     scheduled : array of shape (runs,), float64
-        When each run's jobs came.
+        When each run's jobs arrived.
     job_run, job_node : array of shape (runs * jobs,), int64
-        Of each job that was run, in the order of its start, the run it is of and the node it ran on.
+        Run and node of each job, in the order of the starts.
     job : array of shape (runs * jobs,), int64
-        Its place among the run's jobs.
+        Position of each job among its run's jobs.
     job_start, job_end : array of shape (runs * jobs,), float64
     node_from, node_to : array of shape (nodes,), float64
-        From when to when each node is paid for; infinite at the end for those that stay.
+        Start and end of each node's paid time; the end is infinite for nodes that stay.
     """
 
     scheduled: Seconds
@@ -90,7 +90,7 @@ class Simulation:
 
     @property
     def makespans(self) -> Seconds:
-        """Of each run, the seconds from its scheduled time to the end of its last job."""
+        """Seconds from each run's scheduled time to the end of its last job."""
         last = self.scheduled.copy()
         np.maximum.at(last, self.job_run, self.job_end)
         return last - self.scheduled
@@ -107,9 +107,9 @@ class Simulation:
 def simulate(
     durations: Sequence[float], every: float, runs: int, cluster: Cluster, timing: Timing
 ) -> Simulation:
-    """Run the same jobs at ``runs`` scheduled times, until all have ended and all extra nodes are gone.
+    """Simulate the same jobs at ``runs`` scheduled times, until all have ended and all extra nodes are gone.
 
-    Jobs start in the order in which they came, on the oldest node that has room.
+    Jobs start in the order of arrival, on the oldest node with a free slot.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def simulate(
 
 
 class _What(IntEnum):
-    """Events; of those at the same time the first named comes first."""
+    """Events; simultaneous ones are handled in this order."""
 
     JOB_ENDED = 0
     NODE_READY = 1
@@ -171,7 +171,7 @@ class _World:
     stopping: int = 0
 
     def run(self) -> None:
-        """Let time pass until nothing more happens."""
+        """Handle events until none is left."""
         self.to_come = self.runs
         for _ in range(self.cluster.min_nodes):
             self._have_node(0.0, is_ready=True)
@@ -230,7 +230,7 @@ class _World:
             heapq.heappush(self.events, (end, _What.JOB_ENDED, number))
 
     def _look(self, now: float, times: int) -> None:
-        """What autoscaling does: as many nodes as the jobs that have not ended need."""
+        """Scale to as many nodes as the unfinished jobs need."""
         pending = len(self.queue) + self.running
         least, most = self.cluster.min_nodes, self.cluster.max_nodes
         wanted = min(most, max(least, -(-pending // self.cluster.tasks_per_node)))
@@ -244,7 +244,7 @@ class _World:
             heapq.heappush(self.events, (later, _What.LOOK, times + 1))
 
     def _idle_nodes(self, now: float) -> list[_Node]:
-        """Those that have been idle for long enough, the longest idle first."""
+        """Return the nodes that have been idle long enough, longest first."""
         before = now - self.timing.idle_before_stop
         idle = [
             node

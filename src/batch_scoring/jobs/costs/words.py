@@ -1,4 +1,4 @@
-"""The choices in words and numbers: a table for a person, an object for a machine."""
+"""Format the choices as a text table and as JSON."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _NUMBERS = _HEADINGS[1:-1]
 _NO_DIFFERENCE = 0.005
 
 
-def told(seconds: float) -> str:
-    """A length of time as a person says it.
+def duration_text(seconds: float) -> str:
+    """Format a duration for a person.
 
     Examples
     --------
-    >>> told(2.5), told(150), told(3600), told(5400)
+    >>> duration_text(2.5), duration_text(150), duration_text(3600), duration_text(5400)
     ('2.5 s', '2.5 min', '1 h', '1.5 h')
     """
     for length, unit in ((3600, "h"), (60, "min")):
@@ -30,33 +30,33 @@ def told(seconds: float) -> str:
 
 
 def nodes_of(choice: Choice) -> str:
-    """How many nodes: ``3``, or ``0–3`` where they come and go."""
+    """Format the number of nodes: ``3``, or ``0–3`` where it scales."""
     least, most = choice.cluster.min_nodes, choice.cluster.max_nodes
     return str(most) if least == most else f"{least}–{most}"
 
 
 def name_of(choice: Choice) -> str:
-    """The policy and the size of its nodes."""
+    """Name a choice by its policy and node size."""
     return f"{'as configured' if choice.is_configured else choice.policy}, {choice.size.name}"
 
 
 def verdict(choices: Sequence[Choice], currency: str) -> str:
-    """Which cluster to take; the choices are best first."""
+    """Recommend a cluster; the choices are best first."""
     best = choices[0]
     if not best.is_in_time:
         return (
-            f"None of them ends by {told(best.deadline)}; the quickest is {name_of(best)}, "
-            f"{nodes_of(best)} nodes. Allow more nodes (jobs.costs.max_nodes), or cut the work into more "
+            f"No cluster ends by {duration_text(best.deadline)}; the fastest is {name_of(best)}, "
+            f"{nodes_of(best)} nodes. Allow more nodes (jobs.costs.max_nodes), or split the work into more "
             "jobs (jobs.sharding)."
         )
     return (
-        f"Cheapest that ends by {told(best.deadline)}: {name_of(best)}, {nodes_of(best)} nodes, "
+        f"Cheapest that ends by {duration_text(best.deadline)}: {name_of(best)}, {nodes_of(best)} nodes, "
         f"{best.cost_per_day:,.2f} {currency} a day, {best.cost_per_month:,.2f} a month."
     )
 
 
 def beside(engine: Configured, configured: Choice, best: Choice, currency: str) -> str:
-    """How the configured cluster does beside the best one."""
+    """Compare the configured cluster with the best one."""
     kind = "low-priority" if engine.low_priority else "dedicated"
     lead = (
         f"As configured ({engine.where}): {nodes_of(configured)} {kind} nodes, "
@@ -65,7 +65,7 @@ def beside(engine: Configured, configured: Choice, best: Choice, currency: str) 
     if not configured.day.keeps_up:
         return f"{lead}, and it falls behind."
     if not configured.is_in_time:
-        return f"{lead}, and it is too late: the slowest run takes {told(configured.day.makespan)}."
+        return f"{lead}, and it is too late: the slowest run takes {duration_text(configured.day.makespan)}."
     if not best.is_in_time:
         return f"{lead}, and it is in time."
     more = configured.cost_per_month - best.cost_per_month
@@ -75,19 +75,19 @@ def beside(engine: Configured, configured: Choice, best: Choice, currency: str) 
 
 
 def unpriced(engine: Configured) -> str:
-    """Why the configured cluster is not simulated, and what to do."""
+    """Explain why the configured cluster is not simulated, and what to do."""
     return (
-        f"The nodes of {engine.where} are not simulated, as nobody said what they cost: give a size of node "
-        f"in jobs.costs.nodes the vm_size {engine.vm_size}."
+        f"The nodes of {engine.where} are not simulated, as their price is unknown: give a node size in "
+        f"jobs.costs.nodes the vm_size {engine.vm_size}."
     )
 
 
 def summary(schedule: Schedule, source: str) -> str:
-    """One line on what is simulated."""
+    """Describe the simulated schedule in one line."""
     work = sum(schedule.durations)
     return (
-        f"{len(schedule.durations):,} jobs every {told(schedule.every)}, {told(work)} of work, "
-        f"the longest {told(max(schedule.durations))} ({source})"
+        f"{len(schedule.durations):,} jobs every {duration_text(schedule.every)}, "
+        f"{duration_text(work)} of work, the longest {duration_text(max(schedule.durations))} ({source})"
     )
 
 
@@ -99,9 +99,9 @@ def as_table(choices: Sequence[Choice]) -> str:
 def as_json(
     choices: Sequence[Choice], schedule: Schedule, currency: str, configured: Choice | None = None
 ) -> dict[str, Any]:
-    """All choices as plain values, best first; ``cheapest`` is null where none is in time.
+    """Return all choices as plain values, best first; ``cheapest`` is null where none is in time.
 
-    ``configured`` is null where the engine rents no nodes, or nobody said what they cost.
+    ``configured`` is null where the engine rents no nodes, or their price is unknown.
     """
     listed = [_values(choice) for choice in choices]
     return {
@@ -140,7 +140,7 @@ def _row(choice: Choice) -> tuple[str, ...]:
         nodes_of(choice),
         f"{choice.cost_per_day:,.2f}",
         f"{choice.cost_per_month:,.2f}",
-        told(choice.day.makespan),
+        duration_text(choice.day.makespan),
         f"{choice.day.idle_share:.0%}",
         "" if choice.is_in_time else "too late" if choice.day.keeps_up else "falls behind",
     )

@@ -9,7 +9,7 @@ from batch_scoring.registry.tracking.promotion import (
     rollback,
 )
 from batch_scoring.registry.tracking.registration import register
-from batch_scoring.registry.tracking.runs import TrainingRun, end_runs_of_the_dead, fail_open_runs
+from batch_scoring.registry.tracking.runs import TrainingRun, close_orphaned_runs, fail_open_runs
 from batch_scoring.registry.tracking.store import (
     Store,
     connect,
@@ -41,10 +41,10 @@ __all__ = [
     "TrainingRun",
     "Version",
     "champion",
+    "close_orphaned_runs",
     "complete_promotions",
     "connect",
     "effective_tracking_uri",
-    "end_runs_of_the_dead",
     "exclusive",
     "fail_open_runs",
     "find_version",

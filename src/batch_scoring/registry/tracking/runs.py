@@ -170,7 +170,7 @@ def _environment(name: str, value: str) -> Iterator[None]:
 atexit.register(fail_open_runs)
 
 
-def end_runs_of_the_dead(store: Store) -> None:
+def close_orphaned_runs(store: Store) -> None:
     """Mark as ``KILLED`` the runs that a process of this host left running when it died."""
     condition = f"attributes.status = 'RUNNING' and tags.`{_HOST}` = '{processes.host()}'"
     for run in store.client.search_runs([store.experiment_id], condition, max_results=1000):

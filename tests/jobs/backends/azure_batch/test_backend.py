@@ -104,11 +104,11 @@ def test_only_what_has_changed_is_told(cluster, monkeypatch, how):
     while not told or not all(one.state.is_final for one in follower._known.values()):
         since = max((one.changed for one in follower._known.values()), default=None)
         told.append(len(engine.statuses(RUN, since)))
-        follower.look()
+        follower.poll()
         time.sleep(0.05)
     assert told[0] == 3
     assert told[-1] <= 2
-    assert {one.state for one in follower.look()} == {State.SUCCEEDED}
+    assert {one.state for one in follower.poll()} == {State.SUCCEEDED}
 
 
 def test_a_shard_that_fails_is_tried_again_and_then_told_with_its_reason(cluster, how):

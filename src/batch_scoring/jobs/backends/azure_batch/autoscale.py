@@ -1,4 +1,4 @@
-"""The pool's autoscale formula, pure: nodes for the tasks there are, between a minimum and a maximum."""
+"""Build the pool's autoscale formula, pure: nodes for the current tasks, between a minimum and a maximum."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _FRESH_MINUTES = 2
 
 
 def autoscale_formula(settings: AzureBatchSettings) -> str:
-    """The formula of the pool, for the service's own language.
+    """Build the formula of the pool, in the service's own language.
 
-    It asks for a node for every ``tasks_per_node`` tasks that wait or run, as of the newest sample. Nodes
-    stay for ``keep_warm`` after the last task. Without a fresh sample everything stays as it is. A node
-    leaves when its tasks have ended.
+    It requests a node for every ``tasks_per_node`` waiting or running tasks of the newest sample. Nodes
+    stay for ``keep_warm`` after the last task. Without a fresh sample nothing changes. A node leaves when
+    its tasks have ended.
 
     Parameters
     ----------

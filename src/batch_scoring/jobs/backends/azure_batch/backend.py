@@ -1,4 +1,4 @@
-"""The engine itself: calls on an Azure Batch account, each safe to be made twice."""
+"""The engine ``azure_batch``: idempotent calls on an Azure Batch account."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ from batch_scoring.storage import is_remote
 
 log = logging.getLogger(__name__)
 
-# What says that a job takes no tasks any more.
+# Error codes of a job that takes no more tasks.
 _JOB_ENDED = ("JobCompleted", "JobTerminating", "JobDisabled")
-# Nodes and service have clocks of their own; what changed in these last seconds is asked for once more.
+# Clocks of nodes and service differ; changes of these last seconds are requested again.
 _OVERLAP = timedelta(seconds=5)
 _CALLS = 8  # at once, where there is one for each task
 _ATTEMPTS = 5
@@ -47,8 +47,8 @@ _ATTEMPTS = 5
 class AzureBatchBackend:
     """One Batch job per scheduled run, one task per shard, on a pool that scales itself.
 
-    A Batch job ends when its tasks have, and takes no more then. So what is tried again later goes to a
-    second job of the run, ``<run>-r2``, and so on; of a task that is in several the newest counts.
+    A Batch job ends with its tasks, and takes no more then. So later retries go to a second job of the
+    run, ``<run>-r2``, and so on; for a task in several jobs the newest counts.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class AzureBatchBackend:
     """
 
     name = "azure_batch"
-    submits_to_the_end = False
+    blocks_until_done = False
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class AzureBatchBackend:
         return open_client(self._settings, self._credential)
 
     def ensure(self) -> None:
-        """Have the pool there, with the formula of the settings; another VM size is told, not changed."""
+        """Create the pool, or update its formula; another VM size is logged, not changed."""
         with clear_errors(self._settings):
             try:
                 pool = self._client.get_pool(self._settings.pool)
@@ -105,7 +105,7 @@ class AzureBatchBackend:
             )
 
     def submit(self, run: str, specs: Sequence[JobSpec]) -> int:
-        """Have all shards of a run as tasks; those that are there stay as they are."""
+        """Add all shards of a run as tasks; existing tasks stay as they are."""
         with clear_errors(self._settings):
             if self._create_job(run):
                 new = add_tasks(self._client, run, self._tasks(specs))
@@ -114,7 +114,7 @@ class AzureBatchBackend:
             return self._submit_missing(run, specs)
 
     def statuses(self, run: str, since: datetime | None = None) -> list[JobStatus]:
-        """One call for the run's Batch jobs, and one a thousand tasks that have changed."""
+        """Read the statuses: one call for the run's Batch jobs, and one per thousand changed tasks."""
         found: dict[str, JobStatus] = {}
         with clear_errors(self._settings):
             for job in self._batch_jobs(run):
@@ -123,14 +123,14 @@ class AzureBatchBackend:
         return [self._with_own_reason(run, found[name]) for name in sorted(found)]
 
     def nodes(self) -> NodeCounts | None:
-        """The pool's nodes."""
+        """Count the pool's nodes."""
         with clear_errors(self._settings):
             return node_counts(
                 self._client.list_pool_node_counts(filter=f"poolId eq '{self._settings.pool}'")
             )
 
     def log(self, run: str, name: str) -> str | None:
-        """The ends of standard output and error: from the node, else as they were uploaded."""
+        """Read the ends of standard output and error: from the node, else from the upload."""
         with clear_errors(self._settings):
             for job in reversed(self._batch_jobs(run)):
                 ends = [last_of_file(self._client, job.id, name, file) for file in OUTPUTS]
@@ -146,14 +146,14 @@ class AzureBatchBackend:
         return "\n".join(uploaded) if uploaded else None
 
     def cancel(self, run: str, names: Sequence[str]) -> None:
-        """End these tasks; those that have ended stay as they are."""
+        """Terminate these tasks; ended ones stay as they are."""
         with clear_errors(self._settings), ThreadPoolExecutor(_CALLS) as pool:
             for job in self._batch_jobs(run):
                 if job.state not in ("completed", "terminating", "deleting"):
                     list(pool.map(lambda name, job_id=job.id: self._terminate(job_id, name), names))
 
     def retry(self, run: str, specs: Sequence[JobSpec]) -> None:
-        """Run these once more: in the run's Batch job while that is active, else in another one."""
+        """Run these jobs again: in the run's Batch job while that is active, else in another one."""
         with clear_errors(self._settings):
             failed = {one.name for one in self.statuses(run) if one.state in (State.FAILED, State.CANCELLED)}
             again = [spec for spec in specs if spec.name in failed]
@@ -168,7 +168,7 @@ class AzureBatchBackend:
         """Delete the run's Batch jobs with their tasks."""
         with clear_errors(self._settings):
             for job in self._batch_jobs(run):
-                # Gone already: somebody was quicker, or the answer to the first try was lost.
+                # Gone already: deleted by another process, or the answer to the first try was lost.
                 with suppress(ResourceNotFoundError):
                     self._client.begin_delete_job(job.id, polling_interval=1).wait(60)
 
@@ -197,7 +197,7 @@ class AzureBatchBackend:
                 raise
 
     def _create_job(self, job_id: str) -> bool:
-        """Whether the job was not there before."""
+        """Create a Batch job; return whether it is new."""
         try:
             self._client.create_job(job_request(job_id, self._jobs))
         except ResourceExistsError as error:
@@ -207,7 +207,7 @@ class AzureBatchBackend:
         return True
 
     def _submit_missing(self, run: str, specs: Sequence[JobSpec]) -> int:
-        """Add those that no Batch job of the run has; a scheduler may have been killed half way."""
+        """Add the tasks missing from the run's Batch jobs; a scheduler may have been killed half way."""
         new = 0
         for _ in range(_ATTEMPTS):
             jobs = self._batch_jobs(run)
@@ -230,7 +230,7 @@ class AzureBatchBackend:
                 continue
             self._end_with_tasks(job_id)
         raise InputError(
-            f"{run}: its Batch jobs ended {_ATTEMPTS} times while tasks were added; see who ends them, then "
+            f"{run}: its Batch jobs ended {_ATTEMPTS} times while tasks were added; find out why, then "
             "submit again"
         )
 
@@ -243,7 +243,7 @@ class AzureBatchBackend:
         self._end_with_tasks(job_id)
 
     def _end_with_tasks(self, job_id: str) -> None:
-        """Let the job end when its tasks have: jobs that have ended count to no quota."""
+        """Let the job end with its tasks: ended jobs count towards no quota."""
         options = models.BatchJobUpdateOptions(
             all_tasks_complete_mode=models.BatchAllTasksCompleteMode.TERMINATE_JOB
         )
@@ -276,7 +276,7 @@ class AzureBatchBackend:
         return self._client.list_tasks(job.id, select=SELECTED, filter=changed, max_results=1000)
 
     def _with_own_reason(self, run: str, status: JobStatus) -> JobStatus:
-        """A job that came to write down why it failed says it better than its exit code."""
+        """Prefer the reason in a failed job's record to its exit code."""
         if status.state is not State.FAILED or status.exit_code is None:
             return status
         record = Records(self._data).record(run, status.name)
@@ -291,12 +291,12 @@ class AzureBatchBackend:
             return  # it has ended already, or is in another job of the run
 
     def _reactivate(self, job_id: str, name: str) -> bool:
-        """Whether the job has the task, which waits again now."""
+        """Queue a task again; return whether the job has it."""
         try:
             self._client.reactivate_task(job_id, name)
         except ResourceNotFoundError:
             return False
         except ResourceExistsError as error:
-            # Else it waits or runs already: somebody was quicker.
+            # Else it waits or runs already, reactivated by another process.
             return error_code(error) not in _JOB_ENDED
         return True

@@ -1,4 +1,4 @@
-"""Opens the client of a Batch account: who we are, and how long we try."""
+"""Open the client of a Batch account: credentials and retry policy."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _REPEATABLE = frozenset({"HEAD", "GET", "PUT", "DELETE", "POST", "PATCH"})
 
 
 class BoundedRetry(RetryPolicy):  # type: ignore[misc]
-    """The SDK's policy (429, 5xx, broken connections), which waits as it is told to, within bounds."""
+    """The SDK's policy (429, 5xx, broken connections), waiting as the service asks, within bounds."""
 
     def __init__(self) -> None:
         super().__init__(retry_total=RETRIES, retry_status=RETRIES, retry_backoff_max=LONGEST_WAIT_SECONDS)
 
     def configure_retries(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Of every method: all that we ask for may be asked for twice, so a lost answer is no loss."""
+        """Retry every method: all our requests are idempotent, so a lost answer does no harm."""
         options.setdefault("retry_on_methods", _REPEATABLE)
         settings: dict[str, Any] = super().configure_retries(options)
         return settings
 
     def get_retry_after(self, response: Any) -> float | None:
-        """Seconds that the service asked us to wait, at most :data:`LONGEST_WAIT_SECONDS`."""
+        """Return the seconds that the service asked us to wait, at most :data:`LONGEST_WAIT_SECONDS`."""
         asked = super().get_retry_after(response)
         return None if asked is None else min(float(asked), LONGEST_WAIT_SECONDS)
 
 
 def open_client(settings: AzureBatchSettings, credential: Any = None) -> BatchClient:
-    """A client; nothing is sent yet.
+    """Open a client, without sending a request.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def open_client(settings: AzureBatchSettings, credential: Any = None) -> BatchCl
         )
     except ValueError:
         raise InputError(
-            f"{KEY_VARIABLE}: it holds no key; copy one from the account's page of keys"
+            f"{KEY_VARIABLE}: is not a valid key; copy one from the account's page of keys"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""What Azure Batch answers, said so that a person can mend it: one sentence, no secret in it."""
+"""Translate errors of Azure Batch into one actionable sentence without secrets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from azure.core.exceptions import (
 from batch_scoring.core.errors import InputError
 from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
 
-# The service's names for what is used up, and what may be asked for.
+# The service's error codes of exhausted quotas, and the names of these.
 _QUOTAS = {
     "ActiveJobAndScheduleQuotaReached": "active jobs",
     "PoolQuotaReached": "pools",
@@ -25,31 +25,31 @@ _QUOTAS = {
     "AccountLowPriorityCoreQuotaReached": "low-priority cores",
     "AccountSpotCoreQuotaReached": "Spot cores",
 }
-_SUBMIT_AGAIN = "submit again when that is mended: nothing is run twice"
+_SUBMIT_AGAIN = "submit again when that is fixed: nothing is run twice"
 
 
 def error_code(error: BaseException) -> str:
-    """The service's own name for what is wrong, such as ``JobExists``; empty where it gave none."""
+    """Return the service's error code, such as ``JobExists``; empty without one."""
     model = getattr(error, "model", None)
     return str(getattr(model, "code", None) or getattr(getattr(error, "error", None), "code", None) or "")
 
 
 @contextmanager
 def clear_errors(settings: AzureBatchSettings) -> Iterator[None]:
-    """Raise what a person can mend instead of the SDK's errors.
+    """Raise InputError with an actionable sentence in place of the SDK's errors.
 
     Raises
     ------
     InputError
-        The SDK's error is no cause of it: it may hold a header with a signature.
+        Not chained to the SDK's error, which may hold a header with a signature.
     """
     try:
         yield
     except AzureError as error:
-        raise InputError(f"Azure Batch {settings.endpoint}: {_said(error, settings)}") from None
+        raise InputError(f"Azure Batch {settings.endpoint}: {_sentence(error, settings)}") from None
 
 
-def _said(error: AzureError, settings: AzureBatchSettings) -> str:
+def _sentence(error: AzureError, settings: AzureBatchSettings) -> str:
     status, code = getattr(error, "status_code", None), error_code(error)
     if code in _QUOTAS:
         return (
@@ -62,30 +62,28 @@ def _said(error: AzureError, settings: AzureBatchSettings) -> str:
             "jobs.azure_batch.pool"
         )
     if code in ("PoolBeingDeleted", "JobBeingDeleted"):
-        return f"what is asked for is being deleted ({code}); wait until it is gone, then submit again"
+        return f"the pool or job is being deleted ({code}); wait until it is gone, then submit again"
     if isinstance(error, ClientAuthenticationError) or status == 401 or code == "AuthenticationFailed":
         return (
-            f"it refused who we are ({code or 'no sign-in'}); sign in with `az login`, or set "
-            "AZURE_BATCH_ACCESS_KEY to a key of this account, and look at this machine's clock"
+            f"authentication failed ({code or 'no sign-in'}); sign in with `az login`, or set "
+            "AZURE_BATCH_ACCESS_KEY to a key of this account, and check this machine's clock"
         )
     if status == 403:
         return (
-            f"who we are may not do this ({code}); give it the role 'Azure Batch Data Contributor' on the "
-            "account"
+            f"this identity lacks a permission ({code}); give it the role 'Azure Batch Data Contributor' "
+            "on the account"
         )
     if status == 429:
-        return f"it is busy and asked us to wait longer than we do ({code}); submit again in some minutes"
+        return f"it throttles requests for longer than we wait ({code}); submit again in some minutes"
     if isinstance(error, HttpResponseError) and status is not None:
         return f"it answered {status} {code}: {_text(error)}; {_SUBMIT_AGAIN}"
     if isinstance(error, (ServiceRequestError, ServiceResponseError)):
-        return (
-            f"it cannot be reached; look at jobs.azure_batch.endpoint and the network, then {_SUBMIT_AGAIN}"
-        )
+        return f"it cannot be reached; check jobs.azure_batch.endpoint and the network, then {_SUBMIT_AGAIN}"
     return f"the request failed ({type(error).__name__}); {_SUBMIT_AGAIN}"
 
 
 def _text(error: HttpResponseError) -> str:
-    """The service's message in one line, with the reasons it gives for wrong values."""
+    """Return the service's message in one line, with the reasons it gives for wrong values."""
     model = getattr(error, "model", None)
     message = getattr(getattr(model, "message", None), "value", None) or error.reason or ""
     # The service appends ids of the request in lines of their own.

@@ -1,4 +1,4 @@
-"""Creates a pool whose nodes have an identity: the service takes that through Azure Resource Manager only."""
+"""Create a pool whose nodes have an identity, which only Azure Resource Manager can give it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ACCOUNT = re.compile(
 
 
 def pool_resource(settings: AzureBatchSettings) -> Pool:
-    """The pool as a resource: what :func:`.requests.pool_request` asks for, with the identity."""
+    """Build the pool of :func:`.requests.pool_request` as a resource, with the identity."""
     from azure.mgmt.batch import models
 
     publisher, offer, sku, version = settings.vm_image.split(":")
@@ -56,7 +56,7 @@ def pool_resource(settings: AzureBatchSettings) -> Pool:
 
 
 def create_pool(settings: AzureBatchSettings, options: Mapping[str, Any] | None = None) -> None:
-    """Create the pool, unless it is there.
+    """Create the pool unless it exists.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def create_pool(settings: AzureBatchSettings, options: Mapping[str, Any] | None 
     Raises
     ------
     InputError
-        When ``account_id`` is missing or none.
+        When ``account_id`` is missing or not valid.
     azure.core.exceptions.AzureError
         When the request fails.
     """
@@ -78,9 +78,9 @@ def create_pool(settings: AzureBatchSettings, options: Mapping[str, Any] | None 
     found = _ACCOUNT.fullmatch(settings.account_id or "")
     if found is None:
         raise InputError(
-            f"jobs.azure_batch.account_id: {settings.account_id!r} is no resource id of a Batch account; "
-            "nodes with an identity need it, write /subscriptions/…/resourceGroups/…/providers/"
-            "Microsoft.Batch/batchAccounts/NAME, or create the pool yourself"
+            f"jobs.azure_batch.account_id: {settings.account_id!r} is not valid; nodes with an identity need "
+            "the account's resource id, such as /subscriptions/…/resourceGroups/…/providers/"
+            "Microsoft.Batch/batchAccounts/NAME; set it, or create the pool yourself"
         )
     subscription, group, account = found.groups()
     given = dict(options or {})
@@ -96,6 +96,6 @@ def create_pool(settings: AzureBatchSettings, options: Mapping[str, Any] | None 
                 match_condition=MatchConditions.IfMissing,
             )
         except HttpResponseError as error:
-            # 412: it is there, another scheduler was quicker.
+            # 412: it exists, another scheduler was first.
             if error.status_code != 412:
                 raise

@@ -1,4 +1,4 @@
-"""What is sent to Azure Batch, pure: settings and job specs in, the SDK's models out."""
+"""Build the requests to Azure Batch, pure: settings and job specs in, the SDK's models out."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
         OutputFile,
     )
 
-# A run that has found no nodes for so long is given up: its tasks are reported, not forgotten.
+# A run that finds no nodes for this long is given up: its tasks are reported as failed.
 LONGEST_RUN = timedelta(days=7)
-# What a node keeps of a task's folder; the output is uploaded when the task ends.
+# How long a node keeps a task's folder; the output is uploaded when the task ends.
 RETENTION = timedelta(days=2)
 # "Not executable" and "not found", of the container's shell: the image is wrong for every task alike.
 BROKEN_IMAGE = (126, 127)
-# Of `docker create`. A job writes to its workspace in Blob Storage and to /tmp, and needs no right.
+# Of `docker create`. A job writes to its workspace in Blob Storage and to /tmp, and needs no privilege.
 LOCKED_IN = "--rm --read-only --tmpfs=/tmp --cap-drop=ALL --security-opt=no-new-privileges"
 OUTPUTS = ("stdout.txt", "stderr.txt")
 
 
 def pool_request(settings: AzureBatchSettings) -> BatchPoolCreateOptions:
-    """The pool: container nodes that scale themselves, the image there before the first task.
+    """Build the pool: autoscaled container nodes that pull the image before the first task.
 
     There is no start task: all that a job needs is in its image. Nodes have no identity, which a pool gets
-    through :mod:`.management` only; so the image's registry has to let everybody read.
+    only through :mod:`.management`; so the image's registry has to allow anonymous pulls.
     """
     from azure.batch import models
 
@@ -66,7 +66,7 @@ def pool_request(settings: AzureBatchSettings) -> BatchPoolCreateOptions:
 
 
 def job_request(job_id: str, jobs: JobsParameters) -> BatchJobCreateOptions:
-    """The Batch job of a scheduled run.
+    """Build the Batch job of a scheduled run.
 
     It does not end by itself yet: a job without tasks counts as done. :func:`finish_request` is sent when
     all tasks are in.
@@ -87,7 +87,7 @@ def job_request(job_id: str, jobs: JobsParameters) -> BatchJobCreateOptions:
 def task_request(
     spec: JobSpec, data: str, env: str | None, jobs: JobsParameters, environment: Mapping[str, str]
 ) -> BatchTaskCreateOptions:
-    """The task of a shard: ``kedro run`` in a container, within a time, tried again when it fails.
+    """Build the task of a shard: ``kedro run`` in a container, with a time limit and retries.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def task_request(
 
 
 def _output_files(spec: JobSpec, data: str, identity: str | None) -> list[OutputFile]:
-    """Standard output and error go beside the run's records; without an identity they stay on the node."""
+    """Upload standard output and error beside the run's records; without identity they stay on the node."""
     from azure.batch import models
 
     location = Location.read(data) if is_remote(data) else None

@@ -1,4 +1,4 @@
-"""Which Batch jobs belong to a scheduled run: ``<run>``, ``<run>-r2``, ``<run>-r3``, …; pure."""
+"""Find the Batch jobs of a scheduled run: ``<run>``, ``<run>-r2``, ``<run>-r3``, …; pure."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 def job_ids_filter(run: str) -> str:
-    """The service's filter that lets them through; it may let others through, too."""
+    """Build the service's filter for the Batch jobs of a run; it may match others, too."""
     return f"startswith(id,'{run}')"
 
 
 def of_run(run: str, jobs: Iterable[BatchJob]) -> list[BatchJob]:
-    """Those of a run, oldest first."""
+    """Keep the Batch jobs of a run, oldest first."""
     return sorted((job for job in jobs if _number(run, job.id)), key=lambda job: _number(run, job.id))
 
 
 def next_job_id(run: str, there: Sequence[str]) -> str:
-    """The id of another Batch job of a run.
+    """Return the id of the next Batch job of a run.
 
     Examples
     --------
@@ -33,6 +33,6 @@ def next_job_id(run: str, there: Sequence[str]) -> str:
 
 
 def _number(run: str, job_id: str) -> int:
-    """1 for the first one; 0 for one of another run."""
+    """Return a Batch job's number in its run, from 1; 0 for a job of another run."""
     found = re.fullmatch(rf"{re.escape(run)}(?:-r(\d+))?", job_id)
     return 0 if found is None else int(found[1] or 1)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from batch_scoring.core.errors import InputError
 
-# The service takes no shorter and no longer interval between two evaluations of the formula.
+# The service's limits of the interval between two evaluations of the formula.
 _SHORTEST, _LONGEST = timedelta(minutes=5), timedelta(hours=168)
 # The service's own limits of an id, and of slots on a node.
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -26,7 +26,7 @@ class AzureBatchSettings:
     Raises
     ------
     InputError
-        When a setting makes no sense.
+        When a setting is not valid.
     """
 
     endpoint: str | None = None
@@ -49,29 +49,28 @@ class AzureBatchSettings:
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.pool):
             raise InputError(
-                f"{_WHERE}.pool: {self.pool!r} is no id; write 1 to 64 letters, digits, '-' or '_'"
+                f"{_WHERE}.pool: {self.pool!r} is not valid; expected 1 to 64 letters, digits, '-' or '_'"
             )
         if self.vm_image.count(":") != 3:
             raise InputError(
-                f"{_WHERE}.vm_image: {self.vm_image!r} is none; write publisher:offer:sku:version"
+                f"{_WHERE}.vm_image: {self.vm_image!r} is not valid; expected publisher:offer:sku:version"
             )
         if not 0 <= self.min_nodes <= self.max_nodes or self.max_nodes < 1:
             raise InputError(
-                f"{_WHERE}: min_nodes {self.min_nodes} and max_nodes {self.max_nodes} leave no room; write "
+                f"{_WHERE}: min_nodes {self.min_nodes}, max_nodes {self.max_nodes} are not valid; expected "
                 "0 <= min_nodes <= max_nodes and max_nodes >= 1"
             )
         if not 1 <= self.tasks_per_node <= _MOST_SLOTS:
             raise InputError(
-                f"{_WHERE}.tasks_per_node: {self.tasks_per_node} cannot be; write 1 to {_MOST_SLOTS}"
+                f"{_WHERE}.tasks_per_node: {self.tasks_per_node} is not valid; expected 1 to {_MOST_SLOTS}"
             )
         if not _SHORTEST <= self.autoscale_interval <= _LONGEST:
             raise InputError(
-                f"{_WHERE}.autoscale_interval: {self.autoscale_interval} cannot be; the service takes 5m "
-                "to 168h"
+                f"{_WHERE}.autoscale_interval: {self.autoscale_interval} is not valid; expected 5m to 168h"
             )
 
     def require_complete(self) -> None:
-        """Raise for what has no default and is needed to use the service.
+        """Check that all required settings are set.
 
         Raises
         ------
@@ -84,17 +83,18 @@ class AzureBatchSettings:
                 "image": "REGISTRY.azurecr.io/batch-scoring:1.0.0",
             }
             raise InputError(
-                f"{_WHERE}.{missing[0]}: it is missing; write for instance {examples[missing[0]]}"
+                f"{_WHERE}.{missing[0]}: this setting is missing; write one such as {examples[missing[0]]}"
             )
         parts = urlsplit(self.endpoint or "")
         if parts.scheme != "https" and not self.is_loopback:
             raise InputError(
-                f"{_WHERE}.endpoint: {self.endpoint!r} is none; write https://ACCOUNT.REGION.batch.azure.com"
+                f"{_WHERE}.endpoint: {self.endpoint!r} is not valid; expected "
+                "https://ACCOUNT.REGION.batch.azure.com"
             )
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the service is stood in for on this machine."""
+        """Whether the endpoint is a stand-in on this machine."""
         return urlsplit(self.endpoint or "").hostname in _LOOPBACK
 
     @property
@@ -104,7 +104,7 @@ class AzureBatchSettings:
 
     @property
     def registry(self) -> str:
-        """The server of the image's registry; empty for Docker Hub.
+        """Server of the image's registry; empty for Docker Hub.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""What Azure Batch tells of tasks, jobs and nodes, as our own plain values; pure."""
+"""Convert tasks, jobs and nodes of Azure Batch to our own plain values; pure."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from batch_scoring.jobs.specs import JobStatus, NodeCounts, State
 if TYPE_CHECKING:
     from azure.batch.models import BatchJob, BatchNodeCounts, BatchPoolNodeCounts, BatchTask
 
-# What is asked for of a task; more is not sent over the network.
+# The requested fields of a task; others are not sent over the network.
 SELECTED = ["id", "state", "stateTransitionTime", "creationTime", "executionInfo", "nodeInfo"]
 _STATES = {"active": State.QUEUED, "preparing": State.PREPARING, "running": State.RUNNING}
-# A task that was ended from outside; by a person, or by the service for its time.
+# A task that was ended from outside: by a person, or by the service at its time limit.
 ENDED_FROM_OUTSIDE = "TaskEnded"
-# So much of max_wall_time at least has a task run that was ended for it.
+# A task that was ended at its time limit has run at least this share of max_wall_time.
 _ALMOST = 0.98
 _WHY_A_JOB_ENDED = {
     "MaxWallClockTimeExpiry": "the run found no nodes in time",
-    "UserTerminate": "the run was ended by somebody",
+    "UserTerminate": "the run was terminated by a user",
     "TaskFailed": "another job of the run showed that the image is broken",
 }
 
 
 def task_status(task: BatchTask, job: BatchJob, max_wall_time: timedelta) -> JobStatus:
-    """How it is with a shard.
+    """Return the status of a shard.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def task_status(task: BatchTask, job: BatchJob, max_wall_time: timedelta) -> Job
     job : BatchJob
         A task that waits in a job that has ended will never run.
     max_wall_time : timedelta
-        What the task was given.
+        The task's time limit.
     """
     info = task.execution_info
     created, changed = task.creation_time, task.state_transition_time
@@ -46,9 +46,9 @@ def task_status(task: BatchTask, job: BatchJob, max_wall_time: timedelta) -> Job
     if task.state == "completed":
         state, reason = _ended(task, max_wall_time)
     elif job.state == "completed":
-        told = (job.execution_info.termination_reason if job.execution_info else None) or "no reason given"
+        cause = (job.execution_info.termination_reason if job.execution_info else None) or "no reason given"
         state = State.FAILED
-        reason = f"it never ran to its end: {_WHY_A_JOB_ENDED.get(told, 'the Batch job ended')} ({told})"
+        reason = f"it did not finish: {_WHY_A_JOB_ENDED.get(cause, 'the Batch job ended')} ({cause})"
         changed = ended = job.state_transition_time
     return JobStatus(task.id, state, reason, code, created, started, ended, node, changed)
 
@@ -67,12 +67,12 @@ def _ended(task: BatchTask, max_wall_time: timedelta) -> tuple[State, str]:
     if name == "FailureExitCode" or failure is None:
         return State.FAILED, f"its container ended with exit code {info.exit_code}"
     details = [f"{one.name}: {one.value}" for one in failure.details or []]
-    said = "; ".join([*(failure.message or "").strip().splitlines()[:1], *details])
-    return State.FAILED, f"{name}: {said}" if said else str(name)
+    text = "; ".join([*(failure.message or "").strip().splitlines()[:1], *details])
+    return State.FAILED, f"{name}: {text}" if text else str(name)
 
 
 def node_counts(counts: Iterable[BatchPoolNodeCounts]) -> NodeCounts:
-    """The nodes of a pool, dedicated and low-priority together."""
+    """Count the nodes of a pool, dedicated and low-priority together."""
     kinds = [kind for one in counts for kind in (one.dedicated, one.low_priority) if kind is not None]
     preparing = ("creating", "starting", "waiting_for_start_task", "rebooting", "reimaging", "upgrading_os")
     unusable = ("unusable", "offline", "unknown", "start_task_failed", "preempted", "deallocated")

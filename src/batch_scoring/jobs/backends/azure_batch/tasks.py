@@ -1,4 +1,4 @@
-"""Tasks by the hundred, and the ends of their files."""
+"""Add tasks by the hundred, and read the ends of their files."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from batch_scoring.core.errors import InputError
 
 # The service takes no more at once.
 CHUNK = 100
-# What is read of the end of a file.
+# Bytes read from the end of a file.
 LAST_BYTES = 64 << 10
 _SECONDS_BETWEEN = (0.5, 1.0, 2.0, 4.0)
 
 
 def add_tasks(client: BatchClient, job_id: str, tasks: Sequence[models.BatchTaskCreateOptions]) -> int:
-    """Add tasks to a job, a call a hundred; returns how many were not there before.
+    """Add tasks to a job, a hundred per call; return how many are new.
 
-    The SDK's own ``create_tasks`` asks a service that is down again for ever, and does not tell which tasks
-    were there; hence not that.
+    The SDK's own ``create_tasks`` retries for ever while the service is down, and does not report which
+    tasks existed.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def _add(client: BatchClient, job_id: str, tasks: Sequence[models.BatchTaskCreat
         results = {one.task_id: one for one in added.result_values or []}
         new += sum(one.status == models.BatchTaskAddStatus.SUCCESS for one in results.values())
         _require_accepted(job_id, results.values())
-        # The service's own trouble with single tasks passes, or does not.
+        # Server errors of single tasks may pass.
         failed = {
             name for name, one in results.items() if one.status == models.BatchTaskAddStatus.SERVER_ERROR
         }
@@ -65,12 +65,12 @@ def _require_accepted(job_id: str, results: object) -> None:
     for one in results:  # type: ignore[attr-defined]
         code = one.error.code if one.error is not None else ""
         if one.status == models.BatchTaskAddStatus.CLIENT_ERROR and code != "TaskExists":
-            said = one.error.message.value if one.error is not None and one.error.message else ""
-            raise InputError(f"{job_id}: Azure Batch refused the task {one.task_id} ({code}: {said})")
+            text = one.error.message.value if one.error is not None and one.error.message else ""
+            raise InputError(f"{job_id}: Azure Batch refused the task {one.task_id} ({code}: {text})")
 
 
 def last_of_file(client: BatchClient, job_id: str, task_id: str, path: str) -> str | None:
-    """The end of a file in a task's folder; None: the task or its node is not there (any more)."""
+    """Read the end of a file in a task's folder; None where the task or its node is gone."""
     kept, size = b"", 0
     try:
         # As it comes: asking for the size first is a call more, whose failure the SDK logs with a traceback.

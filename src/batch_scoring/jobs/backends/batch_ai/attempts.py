@@ -1,4 +1,4 @@
-"""A job that was run again by a person is another job of the service: its name, and which attempt it is."""
+"""Name the attempts at a job: a retried job is a new job of the service."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MARK = "__"
 
 @dataclass(frozen=True)
 class Attempt:
-    """A job of the service: the nth of a job of a run."""
+    """A job of the service: one attempt at a job of a run."""
 
     name: str
     number: int
@@ -22,7 +22,7 @@ class Attempt:
 
     @classmethod
     def of(cls, job: models.Job) -> Attempt:
-        """Which attempt at what a job of the service is."""
+        """Read job and attempt from the name of a job of the service."""
         name, mark, number = job.name.rpartition(_MARK)
         return cls(name, int(number), job) if mark and number.isdecimal() else cls(job.name, 1, job)
 
@@ -33,7 +33,7 @@ class Attempt:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more happens by itself."""
+        """Whether the job has ended."""
         return self.job.execution_state in ("succeeded", "failed")
 
     @property
@@ -44,7 +44,7 @@ class Attempt:
 
 
 def last_attempts(jobs: Iterable[models.Job]) -> dict[str, Attempt]:
-    """Of each job of a run the last attempt, by the job's name."""
+    """Return the last attempt at each job of a run, by the job's name."""
     found: dict[str, Attempt] = {}
     for attempt in map(Attempt.of, jobs):
         if attempt.name not in found or found[attempt.name].number < attempt.number:

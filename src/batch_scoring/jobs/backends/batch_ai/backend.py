@@ -31,8 +31,8 @@ _STATES = {"queued": State.QUEUED, "running": State.RUNNING, "terminating": Stat
 class BatchAIBackend:
     """Jobs as jobs of Batch AI.
 
-    The service knows no filter for jobs: every look at a run lists all its jobs, a thousand a request. It
-    runs a job again that lost its node; a job that fails is tried again by its own command line.
+    The service has no filter for jobs: every poll lists all jobs of a run, a thousand per request. It
+    reruns a job that lost its node; a job that fails is retried by its own command line.
 
     Parameters
     ----------
@@ -42,13 +42,13 @@ class BatchAIBackend:
         Kedro's configuration environment.
     settings : JobsParameters
     credential : token credential, optional
-        Else ``DefaultAzureCredential``.
+        Default: ``DefaultAzureCredential``.
     **options
         Of the SDK's pipeline.
     """
 
     name = "batch_ai"
-    submits_to_the_end = False
+    blocks_until_done = False
 
     def __init__(
         self, data: str, env: str | None, settings: JobsParameters, credential: Any = None, **options: Any
@@ -62,24 +62,24 @@ class BatchAIBackend:
         self.resources = Resources(self._client, self._settings)
 
     def ensure(self) -> None:
-        """Have the workspace, the file server and the cluster there."""
+        """Create the workspace, the file server and the cluster unless they exist."""
         self.resources.ensure_workspace()
         self.resources.ensure_file_server()
         self.resources.ensure_cluster()
 
     def submit(self, run: str, specs: Sequence[JobSpec]) -> int:
-        """Create the jobs that are not there yet, one request each, and see that the service has them."""
+        """Create the missing jobs, one request each, and wait until the service has them."""
         self.resources.ensure_experiment(run)
         there = self._attempts(run)
         return self._create(run, {spec.name: spec for spec in specs if spec.name not in there})
 
     def statuses(self, run: str, since: datetime | None = None) -> list[JobStatus]:
-        """The run's jobs, each as its last attempt is; all are asked for, also with ``since``.
+        """Return the status of each job's last attempt; all are requested, also with ``since``.
 
         Raises
         ------
         InputError
-            When no node can be started, so that the jobs would wait for ever.
+            When no node can be started, so that the jobs would never run.
         """
         attempts = self._attempts(run)
         states = {one.job.execution_state for one in attempts.values()}
@@ -93,7 +93,7 @@ class BatchAIBackend:
         return [self._status(run, one) for one in sorted(changed, key=lambda one: one.name)]
 
     def nodes(self) -> NodeCounts | None:
-        """The cluster's nodes; none when there is no cluster."""
+        """Count the cluster's nodes; none without a cluster."""
         with clear_errors(self._cluster, self._settings):
             try:
                 cluster = self._client.clusters.get(*self._place, self._settings.cluster.name)
@@ -109,7 +109,7 @@ class BatchAIBackend:
         )
 
     def log(self, run: str, name: str) -> str | None:
-        """What the service kept of the last attempt: its own log, and what the job has printed."""
+        """Return the service's log and the output of the last attempt."""
         attempt = self._attempts(run).get(name)
         if attempt is None:
             return None
@@ -128,9 +128,9 @@ class BatchAIBackend:
         self._each((one.job.name for one in going), lambda name: self._terminate(run, name))
 
     def retry(self, run: str, specs: Sequence[JobSpec]) -> None:
-        """Create a job more for each of these; those that have not ended go on.
+        """Create the next attempt at each of these jobs; unfinished ones go on.
 
-        Its name is that of the next attempt, so that two persons at once make one, and earlier attempts keep
+        The attempt's number is part of its name, so two retries at once create one, and earlier attempts keep
         their output.
         """
         attempts = self._attempts(run)
@@ -156,12 +156,12 @@ class BatchAIBackend:
         return f"cluster {self._settings.cluster.name!r}"
 
     def _create(self, run: str, specs: dict[str, JobSpec]) -> int:
-        """Create jobs under these names until the service has them; returns how many are new.
+        """Create jobs under these names until the service has them; return how many are new.
 
         Raises
         ------
         InputError
-            When one cannot be made, or is not there in time.
+            When one cannot be created, or not in time.
         """
         new: set[str] = set()
         missing, give_up = dict(specs), time.monotonic() + _SECONDS_TO_CREATE
@@ -174,7 +174,7 @@ class BatchAIBackend:
         return len(new)
 
     def _create_one(self, run: str, name: str, spec: JobSpec) -> bool:
-        """Whether the job was not there yet."""
+        """Create a job; return whether it is new."""
         body = requests.job(
             *(spec, self._settings, self._data, self._env),
             *(self._jobs.max_wall_time, self._jobs.retries),
@@ -184,7 +184,7 @@ class BatchAIBackend:
             try:
                 self._client.jobs.begin_create(
                     *(*self._place, run, name, body),
-                    polling=False,  # one listing later tells of all of them
+                    polling=False,  # one listing later covers all of them
                     raw_response_hook=lambda answer: answers.append(answer.http_response.status_code),
                 )
             except ResourceExistsError as conflict:
@@ -195,14 +195,14 @@ class BatchAIBackend:
         return answers[-1] == 202
 
     def _await_created(self, run: str, specs: dict[str, JobSpec], give_up: float) -> dict[str, JobSpec]:
-        """Wait until the service has made these jobs; returns those that it does not have after all."""
+        """Wait until the service has created these jobs; return the missing ones."""
         while True:
             there = {job.name: job for job in self._list(run)}
             states = {name: there[name].provisioning_state for name in specs.keys() & there.keys()}
             for name, state in states.items():
                 if state == "failed":
                     raise InputError(
-                        f"Batch AI, job {name!r}: could not be made; see that the cluster is there, delete "
+                        f"Batch AI, job {name!r}: could not be created; check the cluster, delete "
                         "the run and submit again"
                     )
             if set(states.values()) <= {"succeeded"}:
@@ -212,16 +212,16 @@ class BatchAIBackend:
     def _pause(self, run: str, give_up: float) -> None:
         if time.monotonic() > give_up:
             raise InputError(
-                f"Batch AI: not all jobs of {run} are made after {_SECONDS_TO_CREATE:,.0f} s; submit again"
+                f"Batch AI: not all jobs of {run} exist after {_SECONDS_TO_CREATE:,.0f} s; submit again"
             )
         time.sleep(max(self._settings.poll_seconds, 0.05))
 
     def _attempts(self, run: str) -> dict[str, Attempt]:
-        """Of each job of a run the last attempt."""
+        """Return the last attempt at each job of a run."""
         return last_attempts(self._list(run))
 
     def _list(self, run: str) -> list[models.Job]:
-        """All jobs of a run; none when there is no such experiment."""
+        """List all jobs of a run; empty without its experiment."""
         with clear_errors(f"jobs of {run!r}", self._settings):
             try:
                 return list(self._client.jobs.list_by_experiment(*self._place, run))
@@ -231,11 +231,11 @@ class BatchAIBackend:
     def _check_nodes_come(self) -> None:
         with clear_errors(self._cluster, self._settings):
             cluster = self._client.clusters.get(*self._place, self._settings.cluster.name)
-        told = errors_of(cluster.errors)
-        if told and not cluster.current_node_count:
+        reported = errors_of(cluster.errors)
+        if reported and not cluster.current_node_count:
             raise InputError(
-                f"Batch AI, {self._cluster}: no node can be started ({told}); ask for more quota or lower "
-                "jobs.batch_ai.cluster.max_nodes, the jobs wait"
+                f"Batch AI, {self._cluster}: no node can be started ({reported}), and jobs wait; ask for "
+                "more quota, or lower jobs.batch_ai.cluster.max_nodes"
             )
 
     def _status(self, run: str, attempt: Attempt) -> JobStatus:
@@ -244,7 +244,7 @@ class BatchAIBackend:
             final_state(job) if attempt.ended else (_STATES.get(job.execution_state, State.QUEUED), "")
         )
         code = info.exit_code if info is not None else None
-        # The service knows the code only; the job itself has written why.
+        # The service knows only the exit code; the job's record has the reason.
         if state is State.FAILED and code is not None:
             record = self._records.record(run, attempt.name)
             if record is not None and record.state is State.FAILED and record.exit_code == code:
@@ -264,7 +264,7 @@ class BatchAIBackend:
                 return  # it is gone, or has ended meanwhile
 
     def _each(self, names: Iterable[str], act: Callable[[str], T]) -> list[T]:
-        """Act on all of these, some at once; the first error ends it."""
+        """Act on all names, some at once; the first error stops it."""
         with ThreadPoolExecutor(self._settings.at_once) as pool:
             try:
                 return list(pool.map(act, names))
@@ -273,11 +273,11 @@ class BatchAIBackend:
                 raise
 
 
-def _data_on_nodes(data: str, told: str | None) -> str:
-    """The workspace as the nodes see it."""
-    if told is None and not is_remote(data):
+def _data_on_nodes(data: str, given: str | None) -> str:
+    """Return the workspace as the nodes see it."""
+    if given is None and not is_remote(data):
         raise InputError(
-            f"{data}: this folder is not on the nodes; write in jobs.batch_ai.data where they find it, such "
-            "as $AZ_BATCHAI_MOUNT_ROOT/fleet, or keep the data in Blob Storage"
+            f"{data}: this folder is not on the nodes; set jobs.batch_ai.data to its path there, such as "
+            "$AZ_BATCHAI_MOUNT_ROOT/fleet, or keep the data in Blob Storage"
         )
-    return told or data
+    return given or data

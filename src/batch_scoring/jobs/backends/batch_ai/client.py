@@ -1,4 +1,4 @@
-"""The client of Batch AI with bounded patience, and the making of what jobs need: workspace to experiment."""
+"""Create the client of Batch AI with its retry policy, and the resources that jobs need."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from batch_scoring.jobs.backends.batch_ai.settings import BatchAISettings
 
 log = logging.getLogger(__name__)
 
-# Until something that another scheduler is making must be there.
+# Timeout for a resource that another scheduler is creating.
 _MAKING_SECONDS = 900.0
 
 
 def connect(settings: BatchAISettings, credential: Any = None, **options: Any) -> BatchAI:
-    """A client; nothing is asked yet.
+    """Create a client, without sending a request.
 
     Parameters
     ----------
     settings : BatchAISettings
     credential : token credential, optional
-        Else ``DefaultAzureCredential``.
+        Default: ``DefaultAzureCredential``.
     **options
         Of the SDK's pipeline.
     """
@@ -47,9 +47,9 @@ def connect(settings: BatchAISettings, credential: Any = None, **options: Any) -
 
 
 class Resources:
-    """What there has to be before jobs, made where it is not there yet.
+    """Resources that jobs need, created where missing.
 
-    Two schedulers may do so at once: the one that is told of a conflict waits for what the other one makes.
+    Two schedulers may do so at once: the one that gets a conflict waits for the other's resource.
     """
 
     def __init__(self, client: BatchAI, settings: BatchAISettings) -> None:
@@ -57,7 +57,7 @@ class Resources:
         self._place = (settings.resource_group, settings.workspace)
 
     def ensure_workspace(self) -> None:
-        """The workspace."""
+        """Create the workspace unless it exists."""
         operations = self._client.workspaces
         self._ensure(
             f"workspace {self._settings.workspace!r}",
@@ -66,7 +66,7 @@ class Resources:
         )
 
     def ensure_file_server(self) -> None:
-        """The file server, if there is to be one."""
+        """Create the configured file server unless it exists."""
         name = self._settings.file_server.name
         if name is not None:
             operations = self._client.file_servers
@@ -77,14 +77,14 @@ class Resources:
             )
 
     def _file_server(self, name: str) -> models.FileServer:
-        """One of them. The SDK forgot ``get`` for this kind of resource, so they are listed."""
+        """Find a file server in the listing, as the SDK has no ``get`` for them."""
         for there in self._client.file_servers.list_by_workspace(*self._place):
             if there.name.lower() == name.lower():
                 return there
         raise ResourceNotFoundError(f"there is no file server {name!r}")
 
     def ensure_cluster(self) -> None:
-        """The cluster; one that is there gets the limits of the settings and stays as it is otherwise."""
+        """Create the cluster, or set the scaling of an existing one to the settings."""
         name, operations = self._settings.cluster.name, self._client.clusters
         there = self._ensure(
             f"cluster {name!r}",
@@ -95,11 +95,11 @@ class Resources:
         if not requests.same_scale(there.scale_settings, wanted):
             with clear_errors(f"cluster {name!r}", self._settings):
                 operations.update(*self._place, name, models.ClusterUpdateParameters(scale_settings=wanted))
-        if told := errors_of(there.errors):
-            log.warning("Batch AI, cluster %r: %s", name, told)
+        if reported := errors_of(there.errors):
+            log.warning("Batch AI, cluster %r: %s", name, reported)
 
     def ensure_experiment(self, run: str) -> None:
-        """The experiment that holds the jobs of a run."""
+        """Create the experiment that holds the jobs of a run unless it exists."""
         operations = self._client.experiments
         self._ensure(
             f"experiment {run!r}",
@@ -108,7 +108,7 @@ class Resources:
         )
 
     def _ensure(self, what: str, get: Callable[[], Any], create: Callable[[], Any]) -> Any:
-        """What is there, or was made here or meanwhile by somebody else."""
+        """Return the resource, after creating it or waiting for another scheduler's."""
         give_up = time.monotonic() + _MAKING_SECONDS
         with clear_errors(what, self._settings):
             while time.monotonic() < give_up:
@@ -125,7 +125,7 @@ class Resources:
         )
 
     def _create(self, create: Callable[[], Any]) -> None:
-        """Make it, or find that somebody else is making it."""
+        """Create it, or find that another scheduler is creating it."""
         try:
             create().wait()
         except ResourceExistsError as conflict:
@@ -135,6 +135,6 @@ class Resources:
 
     def _checked(self, what: str, there: Any) -> Any:
         if there.provisioning_state == "failed":
-            told = errors_of(getattr(there, "errors", None)) or "no more is told"
-            raise InputError(f"Batch AI, {what}: could not be made ({told}); delete it and submit again")
+            reported = errors_of(getattr(there, "errors", None)) or "no details"
+            raise InputError(f"Batch AI, {what}: creation failed ({reported}); delete it and submit again")
         return there

@@ -1,4 +1,4 @@
-"""What Batch AI answers and reports, said so that a person can mend it: one sentence, no secret in it."""
+"""Translate errors of Batch AI into one actionable sentence without secrets."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _AGAIN = "nothing is lost: submit again"
 
 @contextmanager
 def clear_errors(what: str, settings: BatchAISettings) -> Iterator[None]:
-    """Raise what a person can mend instead of the SDK's errors.
+    """Raise InputError with an actionable sentence in place of the SDK's errors.
 
     Parameters
     ----------
     what : str
-        What is being done, such as ``cluster scoring``.
+        Subject of the request, such as ``cluster scoring``.
     settings : BatchAISettings
 
     Raises
     ------
     InputError
-        For every error of the SDK; it is no cause, as requests may hold more than is anybody's business.
+        For every error of the SDK, which is not chained, as its request may hold secrets.
     """
     try:
         yield
@@ -48,17 +48,17 @@ def _sentence(error: AzureError, settings: BatchAISettings) -> str:
     if isinstance(error, HttpResponseError) and error.status_code is not None:
         return _answer(error, settings)
     if isinstance(error, ClientAuthenticationError):
-        return "nobody is signed in; run `az login`, or give this machine a managed identity"
+        return "not signed in; run `az login`, or give this machine a managed identity"
     if isinstance(error, (ServiceRequestError, ServiceResponseError)):
         return (
-            f"{settings.endpoint} does not answer; see that it is the right jobs.batch_ai.endpoint (the "
+            f"{settings.endpoint} does not answer; check jobs.batch_ai.endpoint (the "
             f"service in Azure was retired in 2019) and {_AGAIN}"
         )
     return f"{_short(error.message)}; {_AGAIN}"
 
 
 def _answer(error: HttpResponseError, settings: BatchAISettings) -> str:
-    """A sentence for a status of HTTP."""
+    """Explain an HTTP status."""
     status, code, message = error.status_code, code_of(error), message_of(error)
     if "quota" in f"{code} {message}".lower():
         return (
@@ -66,7 +66,7 @@ def _answer(error: HttpResponseError, settings: BatchAISettings) -> str:
             "lower jobs.batch_ai.cluster.max_nodes"
         )
     if status == 401:
-        return f"the sign-in is refused ({code}); run `az login`, and see that it is the right tenant"
+        return f"the sign-in is refused ({code}); run `az login`, and check the tenant"
     if status == 403:
         return (
             f"access is refused ({code}); this identity needs the role Contributor on the resource group "
@@ -74,63 +74,63 @@ def _answer(error: HttpResponseError, settings: BatchAISettings) -> str:
         )
     if status == 404:
         return (
-            f"is not there ({code}: {message}); see jobs.batch_ai.subscription, resource_group and workspace"
+            f"not found ({code}: {message}); check jobs.batch_ai.subscription, resource_group and workspace"
         )
     if status == 429:
         wait = error.response.headers.get("Retry-After") if error.response is not None else None
-        told = f", and asks for {wait} s of patience" if wait else ""
-        return f"the service has too many requests{told}; {_AGAIN} then, or lower jobs.batch_ai.at_once"
+        after = f" after {wait} s" if wait else ""
+        return f"the service throttles requests; {_AGAIN}{after}, or lower jobs.batch_ai.at_once"
     if status is not None and status >= 500:
-        return f"the service failed ({status} {code}), also when it was asked again; {_AGAIN} later"
-    return f"the service refused it ({status} {code}: {message})"
+        return f"the service failed ({status} {code}), also on retries; {_AGAIN} later"
+    return f"the service refused the request ({status} {code}: {message})"
 
 
 def code_of(error: HttpResponseError) -> str:
-    """The service's own name for what is wrong."""
+    """Return the service's error code."""
     return str(getattr(error.error, "code", None) or error.reason or error.status_code)
 
 
 def message_of(error: HttpResponseError) -> str:
-    """What the service says about it."""
-    return _short(str(getattr(error.error, "message", None) or error.reason or "no more is told"))
+    """Return the service's message."""
+    return _short(str(getattr(error.error, "message", None) or error.reason or "no details"))
 
 
 def errors_of(errors: Sequence[models.BatchAIError] | None) -> str:
-    """What the service reports of a cluster or a job; empty when there is nothing."""
+    """Format the errors of a cluster or a job; empty without any."""
     return "; ".join(f"{one.code}: {_short(str(one.message))}{_details(one)}" for one in errors or ())
 
 
 def _details(one: models.BatchAIError) -> str:
-    told = ", ".join(f"{pair.name} {pair.value}" for pair in one.details or ())
-    return f" ({_short(told)})" if told else ""
+    reported = ", ".join(f"{pair.name} {pair.value}" for pair in one.details or ())
+    return f" ({_short(reported)})" if reported else ""
 
 
 def final_state(job: models.Job) -> tuple[State, str]:
-    """How a job ended and why, as far as the service knows.
+    """Return how a job ended and why, as far as the service knows.
 
-    Its codes are in no published list, so they are recognised by their words.
+    Its codes are not published, so they are recognised by keywords.
     """
     if job.execution_state == "succeeded":
         return State.SUCCEEDED, ""
     info: Any = job.execution_info
     code = None if info is None else info.exit_code
-    told = errors_of(info.errors if info is not None else None)
-    words = told.lower()
+    reported = errors_of(info.errors if info is not None else None)
+    words = reported.lower()
     if "terminat" in words and "wall" not in words:
         return State.CANCELLED, "cancelled"
     if "wall" in words or code == TIMED_OUT:
         return State.FAILED, "took longer than jobs.max_wall_time"
     if "container" in words or "image" in words:
         return State.FAILED, (
-            f"the container did not start ({told}); see jobs.batch_ai.container and the registry's access"
+            f"the container did not start ({reported}); see jobs.batch_ai.container and the registry's access"
         )
     if "node" in words or "preempt" in words:
-        return State.FAILED, f"its node was lost ({told}); retry the job"
-    if told:
-        return State.FAILED, told
+        return State.FAILED, f"its node was lost ({reported}); retry the job"
+    if reported:
+        return State.FAILED, reported
     return State.FAILED, f"ended with exit code {code}"
 
 
 def _short(text: str) -> str:
-    """On one line, without the end of a sentence, and not endless."""
+    """Shorten a text to one line without a final period."""
     return " ".join(text.split())[:300].rstrip(".")

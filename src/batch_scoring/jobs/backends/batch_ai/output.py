@@ -1,4 +1,4 @@
-"""Reads what the service has kept of a job's output, by the signed addresses that it gives."""
+"""Read a job's output from the signed URLs that the service gives."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Sequence
 
 from azure.mgmt.batchai import models
 
-# The directory that holds what a job has printed, by the service's name for it.
+# The service's name of the directory with a job's output.
 STDOUTERR = "stdouterr"
-# Of each file so much is shown, from its end.
+# Shown from the end of each file.
 _MOST_BYTES = 64 * 1024
 
 
 def read_output(files: Sequence[models.File]) -> str | None:
-    """The ends of a job's files below each other, each under its name; None: there is none."""
+    """Read the ends of a job's files, each under its name; None without files."""
     there = sorted((file for file in files if file.file_type == "file"), key=lambda file: file.name)
     return "\n".join(f"== {file.name}\n{_tail(file)}" for file in there) or None
 
 
 def _tail(file: models.File) -> str:
-    """The end of a file that a job has printed; its address holds a signature and is in no message."""
+    """Read the end of an output file; its URL holds a signature and stays out of messages."""
     size = file.content_length or 0
     if not size or not file.download_url.startswith(("https://", "http://")):
         return ""
@@ -33,4 +33,4 @@ def _tail(file: models.File) -> str:
             return str(answer.read().decode("utf-8", "replace"))
     except (urllib.error.URLError, TimeoutError) as error:
         why = error.code if isinstance(error, urllib.error.HTTPError) else "no answer"
-        return f"(cannot be read: {why}; see that this machine may read the account of jobs.batch_ai.logs)"
+        return f"(cannot be read: {why}; check that this machine may read the account of jobs.batch_ai.logs)"

@@ -1,4 +1,4 @@
-"""The bodies of the requests to Batch AI, made from settings and jobs; pure: nothing is sent."""
+"""Build the request bodies of Batch AI from settings and jobs; pure."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from batch_scoring.jobs.backends.batch_ai.settings import BatchAISettings, Clust
 from batch_scoring.jobs.backends.batch_ai.volumes import MOUNT_ROOTS, Volume
 from batch_scoring.jobs.specs import JobSpec
 
-# Kept back from a job that is told to end, until it is killed.
+# Seconds from SIGTERM to SIGKILL.
 _GRACE_SECONDS = 10
-# How `timeout` says that it had to end something.
+# Exit code of `timeout` when it ended the command.
 TIMED_OUT = 124
-# Stands for the data in a command that is not yet quoted; ids in it are JSON, which has no such character.
+# Placeholder of the data in a command before quoting; ids in it are JSON, which has no such character.
 _DATA = "\0"
 
 
 def workspace(settings: BatchAISettings) -> models.WorkspaceCreateParameters:
-    """The workspace."""
+    """Build the workspace."""
     return models.WorkspaceCreateParameters(location=settings.location, tags={"made-by": "batch_scoring"})
 
 
 def file_server(settings: BatchAISettings) -> models.FileServerCreateParameters:
-    """The NFS server that the service makes and nodes mount."""
+    """Build the NFS server that nodes mount."""
     wanted = settings.file_server
     return models.FileServerCreateParameters(
         vm_size=wanted.vm_size,
@@ -42,7 +42,7 @@ def file_server(settings: BatchAISettings) -> models.FileServerCreateParameters:
 
 
 def cluster(settings: BatchAISettings) -> models.ClusterCreateParameters:
-    """The cluster with all that its nodes mount."""
+    """Build the cluster with everything its nodes mount."""
     wanted = settings.cluster
     return models.ClusterCreateParameters(
         vm_size=wanted.vm_size,
@@ -56,7 +56,7 @@ def cluster(settings: BatchAISettings) -> models.ClusterCreateParameters:
 
 
 def scale(wanted: ClusterSettings) -> models.ScaleSettings:
-    """By the jobs that wait, or a number of nodes that stays."""
+    """Build the scaling: by waiting jobs, or a fixed number of nodes."""
     if wanted.scale == "manual":
         # Jobs of nodes that leave are run again on others: each is safe to run twice.
         return models.ScaleSettings(
@@ -74,7 +74,7 @@ def scale(wanted: ClusterSettings) -> models.ScaleSettings:
 
 
 def same_scale(there: models.ScaleSettings | None, wanted: models.ScaleSettings) -> bool:
-    """Whether a cluster scales as it should; its initial nodes are of no matter once it is there."""
+    """Return whether a cluster scales as wanted; initial nodes matter only at its creation."""
     if there is None:
         return False
     if wanted.manual is not None:
@@ -94,7 +94,7 @@ def job(
     max_wall_time: timedelta,
     retries: int,
 ) -> models.JobCreateParameters:
-    """One shard of a run, in one container on one node.
+    """Build the job of one shard: one container on one node.
 
     Parameters
     ----------
@@ -105,9 +105,9 @@ def job(
     env : str or None
         Kedro's configuration environment.
     max_wall_time : timedelta
-        Of one try.
+        Of one attempt.
     retries : int
-        So many tries more when one fails.
+        Number of attempts after the first one fails.
     """
     return models.JobCreateParameters(
         scheduling_priority=settings.priority,
@@ -138,13 +138,13 @@ def job(
             )
             for name, secret in settings.secrets.items()
         ],
-        # All tries, and as long again for the container to come.
+        # All attempts, and as long again for the container to start.
         constraints=models.JobBasePropertiesConstraints(max_wall_clock_time=(retries + 2) * max_wall_time),
     )
 
 
 def command_line(spec: JobSpec, data: str, env: str | None, max_wall_time: timedelta, retries: int) -> str:
-    r"""What the container's shell runs.
+    r"""Build the command line of the container's shell.
 
     The service runs a job again when it loses the node, but not when the job fails; hence the loop.
 
@@ -163,7 +163,7 @@ def command_line(spec: JobSpec, data: str, env: str | None, max_wall_time: timed
 
 
 def resource_id(settings: BatchAISettings, *below: str) -> str:
-    """The id of something in the workspace."""
+    """Return the id of a resource in the workspace."""
     place = (
         f"/subscriptions/{settings.subscription}/resourceGroups/{settings.resource_group}"
         f"/providers/Microsoft.BatchAI/workspaces/{settings.workspace}"
@@ -172,7 +172,7 @@ def resource_id(settings: BatchAISettings, *below: str) -> str:
 
 
 def _in_single_quotes(data: str) -> str:
-    """The data's place for the inside of single quotes; only the variable of a mount's root is expanded."""
+    """Quote the data's path for single quotes; only the variable of a mount root is expanded."""
     for root in MOUNT_ROOTS.values():
         if data == root or data.startswith(f"{root}/"):
             return f"'\"{root}\"'" + data.removeprefix(root).replace("'", "'\"'\"'")
@@ -218,7 +218,7 @@ def _node_setup(settings: BatchAISettings) -> models.NodeSetup:
 
 
 def _mounts(settings: BatchAISettings, of: str) -> models.MountVolumes | None:
-    """The volumes of the cluster, or those of a job."""
+    """Build the volumes of the cluster or of a job."""
     volumes = [one for one in settings.volumes() if one.of == of]
     by_kind: Mapping[str, Sequence[Volume]] = {
         kind: [one for one in volumes if one.kind == kind] for kind in ("blob", "files", "file_server")

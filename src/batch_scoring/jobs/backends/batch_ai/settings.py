@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from batch_scoring.core.errors import InputError
 from batch_scoring.jobs.backends.batch_ai.volumes import MOUNT_ROOTS, Volume, read_volumes
 
-# What the service takes for the name of a workspace, a cluster, a file server or an experiment.
+# The service's rule for the names of workspaces, clusters, file servers and experiments.
 _NAME = re.compile(r"[-\w]{1,64}", re.ASCII)
 
 
@@ -49,7 +49,7 @@ class ClusterSettings:
         _one_of(f"{where}.priority", self.priority, ("dedicated", "lowpriority"))
         _one_of(f"{where}.scale", self.scale, ("auto", "manual"))
         if self.max_nodes < 1:
-            raise InputError(f"{where}.max_nodes: {self.max_nodes} runs nothing; write 1 or more")
+            raise InputError(f"{where}.max_nodes: must be 1 or more, got {self.max_nodes}")
         for name in ("min_nodes", "initial_nodes"):
             if not 0 <= getattr(self, name) <= self.max_nodes:
                 raise InputError(
@@ -57,7 +57,7 @@ class ClusterSettings:
                 )
         if self.image is not None and len(self.image.split(":")) not in (3, 4):
             raise InputError(
-                f"{where}.image: {self.image!r} is no image; write publisher:offer:sku or "
+                f"{where}.image: {self.image!r} is not valid; expected publisher:offer:sku or "
                 "publisher:offer:sku:version"
             )
         if (self.app_insights is None) != (self.app_insights_secret is None):
@@ -84,7 +84,7 @@ class FileServerSettings:
         _one_of(f"{where}.caching", self.caching, ("none", "readonly", "readwrite"))
         for name, count in (("disks", self.disks), ("disk_gb", self.disk_gb)):
             if count < 1:
-                raise InputError(f"{where}.{name}: {count} is too few; write 1 or more")
+                raise InputError(f"{where}.{name}: must be 1 or more, got {count}")
 
 
 @dataclass(frozen=True)
@@ -124,14 +124,14 @@ class BatchAISettings:
     inputs, outputs : dict of str to str
         Folders on mounts that jobs find as ``$AZ_BATCHAI_INPUT_<id>`` and ``$AZ_BATCHAI_OUTPUT_<id>``.
     at_once : int
-        So many jobs are submitted at a time.
+        Number of jobs submitted at a time.
     poll_seconds : int
-        Between two looks at something the service is making, where it names no time itself.
+        Between two polls of a resource that the service is creating, where it names no interval itself.
 
     Raises
     ------
     InputError
-        When a setting makes no sense.
+        When a setting is not valid.
     """
 
     endpoint: str = "https://management.azure.com"
@@ -162,9 +162,7 @@ class BatchAISettings:
             raise InputError(f"jobs.batch_ai.endpoint: {self.endpoint!r} does not begin with https://")
         for name, least in (("at_once", 1), ("poll_seconds", 0)):
             if getattr(self, name) < least:
-                raise InputError(
-                    f"jobs.batch_ai.{name}: {getattr(self, name)} is too little; write {least} or more"
-                )
+                raise InputError(f"jobs.batch_ai.{name}: must be {least} or more, got {getattr(self, name)}")
         read_volumes(self.mounts, self.file_server.name)
 
     def volumes(self) -> list[Volume]:
@@ -172,7 +170,7 @@ class BatchAISettings:
         return read_volumes(self.mounts, self.file_server.name)
 
     def check_complete(self) -> None:
-        """See that everything is there that the service cannot do without.
+        """Check that all required settings are set.
 
         Raises
         ------
@@ -210,14 +208,14 @@ class BatchAISettings:
         mounted = [f"{MOUNT_ROOTS[volume.of]}/{volume.path}" for volume in self.volumes()]
         if not any(f"{self.logs}/".startswith(f"{place}/") for place in mounted):
             known = ", ".join(mounted) or "none"
-            raise InputError(f"jobs.batch_ai.logs: {self.logs!r} lies on no mount; there are {known}")
+            raise InputError(f"jobs.batch_ai.logs: {self.logs!r} is not on a mount; mounts are: {known}")
 
 
 def _check_name(where: str, name: str) -> None:
     if not _NAME.fullmatch(name):
-        raise InputError(f"{where}: {name!r} is no name; write 1 to 64 letters, digits, - and _")
+        raise InputError(f"{where}: {name!r} is not valid; expected 1 to 64 letters, digits, - and _")
 
 
 def _one_of(where: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise InputError(f"{where}: {value!r} is unknown; write one of {', '.join(known)}")
+        raise InputError(f"{where}: {value!r} is not valid; expected one of {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""What is mounted on nodes or into jobs: containers, shares, file servers and anything ``mount`` knows."""
+"""Read the mounts of nodes and jobs: containers, shares, file servers and anything ``mount`` knows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from batch_scoring.core.parameters import read_parameters
 
 # Where the service mounts what belongs to the cluster, and what belongs to a job.
 MOUNT_ROOTS = {"cluster": "$AZ_BATCHAI_MOUNT_ROOT", "job": "$AZ_BATCHAI_JOB_MOUNT_ROOT"}
-# Of each kind what it needs, besides the path.
+# Required settings of each kind, besides the path.
 _NEEDS = {
     "blob": ("account", "container", "key_secret"),
     "files": ("account", "share", "key_secret"),
@@ -57,7 +57,7 @@ class Volume:
     command: str | None = None
 
     def mount_command(self) -> str:
-        """Of an unmanaged file system; the service appends the path."""
+        """Return the mount command of an unmanaged file system; the service appends the path."""
         if self.kind == "command":
             return str(self.command)
         program = {"nfs": "nfs", "gluster": "glusterfs", "lustre": "lustre"}[self.kind]
@@ -78,7 +78,7 @@ def read_volumes(mounts: Sequence[Any], file_server: str | None) -> list[Volume]
     Raises
     ------
     InputError
-        Naming the mount that makes no sense.
+        Naming the mount that is not valid.
 
     Examples
     --------
@@ -91,18 +91,18 @@ def read_volumes(mounts: Sequence[Any], file_server: str | None) -> list[Volume]
         volume = read_parameters(Volume, one if isinstance(one, Mapping) else None, where)
         _check(volume, where, file_server)
         if any(volume.path == other.path and volume.of == other.of for other in read):
-            raise InputError(f"{where}.path: {volume.path!r} is taken by a mount before it; write another")
+            raise InputError(f"{where}.path: {volume.path!r} is used by an earlier mount; choose another")
         read.append(volume)
     return read
 
 
 def _check(volume: Volume, where: str, file_server: str | None) -> None:
     if volume.kind not in _NEEDS:
-        raise InputError(f"{where}.kind: {volume.kind!r} is unknown; write one of {', '.join(_NEEDS)}")
+        raise InputError(f"{where}.kind: {volume.kind!r} is not valid; expected one of {', '.join(_NEEDS)}")
     if volume.of not in MOUNT_ROOTS:
-        raise InputError(f"{where}.of: {volume.of!r} is unknown; write cluster or job")
+        raise InputError(f"{where}.of: {volume.of!r} is not valid; expected cluster or job")
     if not volume.path or volume.path.startswith("/") or ".." in volume.path.split("/"):
-        raise InputError(f"{where}.path: {volume.path!r} is no folder below the mount root")
+        raise InputError(f"{where}.path: {volume.path!r} is not valid; expected a path below the mount root")
     for name in _NEEDS[volume.kind]:
         if getattr(volume, name) is None:
             raise InputError(

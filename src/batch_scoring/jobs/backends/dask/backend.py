@@ -1,7 +1,7 @@
 """The engine ``dask``: each job a task of a Dask cluster, of one's own machines or of this one.
 
-Dask has a job once, by its key, and runs it again elsewhere when it loses a worker. What became of a job is
-told by Dask while it knows the job, and by the job's record in the workspace always.
+Dask holds a job once, by its key, and reruns it elsewhere when it loses a worker. Dask reports the outcome of
+a job while it knows the job; the job's record in the workspace always does.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class DaskBackend:
         self._data = data if is_remote(data) else str((project / data).resolve())
         self._env, self._settings, self._project = env, settings, project
         self._records = Records(self._data)
-        # Workers of this command go with it.
-        self.submits_to_the_end = settings.dask.scheduler is None
+        # Workers of this command end with it.
+        self.blocks_until_done = settings.dask.scheduler is None
         self._known: Client | None = None
         self._final: dict[tuple[str, str], JobStatus] = {}
         self._erred: dict[str, dict[str, Any]] = {}
@@ -68,7 +68,7 @@ class DaskBackend:
         self._client()
 
     def submit(self, run: str, specs: Sequence[JobSpec]) -> int:
-        """Have those jobs run that Dask does not have, and that have neither succeeded nor been cancelled."""
+        """Submit the jobs that Dask lacks and that have neither succeeded nor been cancelled."""
         client = self._client()
         with self._alone(client, run):
             states = self._states(client, run, [spec.name for spec in specs])
@@ -81,7 +81,7 @@ class DaskBackend:
         return len(new)
 
     def statuses(self, run: str, since: datetime | None = None) -> list[JobStatus]:
-        """What Dask knows of the jobs, and what they wrote of themselves."""
+        """Return the jobs' statuses from Dask and from their records."""
         if not self._can_ask:
             # Workers of another process of this machine: what they run are its processes.
             return recent(recorded_statuses(self._records, run), since)
@@ -89,14 +89,14 @@ class DaskBackend:
         return recent(found, since)
 
     def nodes(self) -> NodeCounts | None:
-        """The workers; None before any are there."""
+        """Count the workers; None before there are any."""
         if not self._can_ask:
             return None
         busy = [len(keys) > 0 for keys in self._client().processing().values()]
         return NodeCounts(idle=busy.count(False), running=busy.count(True))
 
     def log(self, run: str, name: str) -> str | None:
-        """Why Dask could not run a job."""
+        """Return why Dask could not run a job."""
         if not self._can_ask:
             return None
         client = self._client()
@@ -105,7 +105,7 @@ class DaskBackend:
         return self._reason(client, run, name)
 
     def cancel(self, run: str, names: Sequence[str]) -> None:
-        """Take these jobs from Dask; a worker that runs one ends it."""
+        """Cancel these jobs in Dask; a worker that runs one ends it."""
         if not self._can_ask:
             cancel_processes(self._records, run, names)
             return
@@ -124,12 +124,12 @@ class DaskBackend:
                 self._note_cancelled(run, name, records.get(name))
 
     def retry(self, run: str, specs: Sequence[JobSpec]) -> None:
-        """Run them again; Dask tries each as often as when it was new."""
+        """Run these jobs again, with all of Dask's retries."""
         client = self._client()
         with self._alone(client, run):
             self._erred.pop(run, None)
             states = self._states(client, run, [spec.name for spec in specs])
-            # A task that has ended is dropped first: Dask would give back what became of it.
+            # An ended task is dropped first: Dask would return its old result.
             ended = [name for name, state in states.items() if state in ("erred", "memory")]
             if ended:
                 client.cancel(self._futures(client, run, ended), force=True)
@@ -139,12 +139,12 @@ class DaskBackend:
             self._wait(client, run)
 
     def delete(self, run: str) -> None:
-        """Have Dask forget the run."""
+        """Remove the run from Dask."""
         if self._settings.dask.scheduler is not None:
             self._client().unpublish_dataset(self._dataset(run))
 
     def close(self) -> None:
-        """Leave the scheduler; workers of this process end."""
+        """Disconnect from the scheduler; workers of this process end."""
         if self._known is not None:
             cluster = self._known.cluster
             self._known.close()
@@ -163,7 +163,7 @@ class DaskBackend:
         return self._known
 
     def _planned(self, run: str) -> list[str]:
-        """The names of all jobs of a run."""
+        """Read the names of all jobs of a run."""
         return [spec.name for spec in self._records.plan(run) or []]
 
     def _dataset(self, run: str) -> str:
@@ -181,19 +181,19 @@ class DaskBackend:
             yield
 
     def _states(self, client: Client, run: str, names: Sequence[str]) -> dict[str, str | None]:
-        """The states of these jobs' tasks by name; None: Dask has none."""
+        """Return the states of these jobs' tasks by name; None where Dask has none."""
         keys = {self._key(run, name): name for name in names}
         found = client.sync(client.scheduler.get_task_status, keys=list(keys))
         return {name: found[key] for key, name in keys.items()}
 
     def _futures(self, client: Client, run: str, names: Iterable[str]) -> list[Any]:
-        """Names for tasks, to cancel or keep them; they are not told what becomes of these."""
+        """Make handles to cancel or keep tasks; they do not follow the tasks' states."""
         from distributed import Future
 
         return [Future(self._key(run, name), client) for name in names]
 
     def _send(self, client: Client, run: str, specs: Sequence[JobSpec]) -> None:
-        """Have jobs run, and kept, with those that are there, when this process is gone."""
+        """Submit jobs, and publish them with the existing ones to outlive this process."""
         if not specs:
             return
         new = {spec.name for spec in specs}
@@ -228,13 +228,13 @@ class DaskBackend:
         return tuple(spec.arguments(self._data, self._env))
 
     def _published(self, client: Client, run: str) -> dict[str, Any]:
-        """The futures of a run by name, as Dask has kept them; these are told what becomes of the tasks."""
+        """Return the published futures of a run by name; these follow the tasks' states."""
         names = {self._key(run, name): name for name in self._planned(run)}
         kept = client.get_dataset(self._dataset(run), default=[])
         return {names[future.key]: future for future in kept if future.key in names}
 
     def _wait(self, client: Client, run: str) -> None:
-        """Wait for the jobs' end, and have Dask forget them: its workers end with this process."""
+        """Wait for the jobs, and remove them from Dask, whose workers end with this process."""
         from distributed import wait
 
         futures = self._published(client, run)
@@ -245,7 +245,7 @@ class DaskBackend:
         client.unpublish_dataset(self._dataset(run))
 
     def _ask(self, client: Client, run: str, names: Sequence[str]) -> list[JobStatus]:
-        """The statuses of these jobs; the records are read of those only that may have changed."""
+        """Return the statuses of these jobs; only records that may have changed are read."""
         open_ = [name for name in names if (run, name) not in self._final]
         states = self._states(client, run, open_)
         waiting = ("waiting", "queued", "no-worker", "released")

@@ -14,7 +14,7 @@ class DaskSettings:
     Raises
     ------
     InputError
-        When a setting makes no sense.
+        When a setting is not valid.
     """
 
     scheduler: str | None = None
@@ -25,10 +25,10 @@ class DaskSettings:
     def __post_init__(self) -> None:
         if self.scheduler is not None and "://" not in self.scheduler:
             raise InputError(
-                f"jobs.dask.scheduler: {self.scheduler!r} is no address; write for instance "
+                f"jobs.dask.scheduler: {self.scheduler!r} is not valid; expected an address such as "
                 "'tcp://10.0.0.4:8786', or null for workers on this machine"
             )
         if self.workers is not None and self.workers < 1:
-            raise InputError(f"jobs.dask.workers: {self.workers} run nothing; write 1 or more, or null")
+            raise InputError(f"jobs.dask.workers: must be 1 or more, or null; got {self.workers}")
         if self.threads < 1:
-            raise InputError(f"jobs.dask.threads: {self.threads} run nothing; write 1 or more")
+            raise InputError(f"jobs.dask.threads: must be 1 or more, got {self.threads}")

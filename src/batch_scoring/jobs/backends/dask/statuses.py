@@ -1,4 +1,4 @@
-"""What a task of Dask and a job's own record say together of a job; pure."""
+"""Derive a job's status from its Dask task and its own record; pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from batch_scoring.jobs.local_processes import status_of
 from batch_scoring.jobs.records import JobRecord
 from batch_scoring.jobs.specs import JobStatus, State
 
-FORGOTTEN = "Dask gave it up, and has forgotten why"
+FORGOTTEN = "Dask gave up the job, and no longer knows why"
 _LOST = (
     "Dask does not know the job any more: its scheduler was restarted; "
     "submit the run again, or `kedro jobs retry`"
@@ -17,13 +17,13 @@ _LOST = (
 
 
 def status_from(name: str, task: str | None, record: JobRecord | None, reason: str = "") -> JobStatus | None:
-    """The status of a job; None: nothing is known of it.
+    """Return the status of a job; None where nothing is known.
 
     Parameters
     ----------
     name : str
     task : str or None
-        The state of its task, as Dask's scheduler calls it; None: there is none.
+        The state of its task, as Dask's scheduler calls it; None without a task.
     record : JobRecord or None
     reason : str
         Why the task failed.
@@ -45,12 +45,12 @@ def status_from(name: str, task: str | None, record: JobRecord | None, reason: s
     if record is not None and record.state is State.RUNNING:
         started = record.started
         return JobStatus(name, State.RUNNING, started=started, node=record.host, changed=started)
-    # Of an attempt that has failed there may be a record; the next one is to come.
+    # The record may be of a failed attempt; the next one is about to start.
     return JobStatus(name, State.PREPARING)
 
 
 def stays(record: JobRecord | None) -> bool:
-    """Whether a job that has no task is not to be run again."""
+    """Return whether a job without a task stays as it is, and is not run again."""
     return record is not None and status_of(record).state in (State.SUCCEEDED, State.CANCELLED)
 
 

@@ -1,4 +1,4 @@
-"""What a Dask worker does for a job: a process of its own, ended when it takes too long or is cancelled."""
+"""Run a job on a Dask worker: a child process, ended at its time limit or when cancelled."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from batch_scoring.jobs.run_job import why
 from batch_scoring.jobs.specs import State
 
 _SECONDS_BETWEEN_LOOKS = 0.5
-_TOLD_TO_END = (-signal.SIGTERM, 128 + signal.SIGTERM)
+_TERMINATED = (-signal.SIGTERM, 128 + signal.SIGTERM)
 
 
 class JobError(Exception):
@@ -26,7 +26,7 @@ class JobError(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is told of a job; it has its credentials from its own environment.
+    """Job as sent to a worker, which takes credentials from its own environment.
 
     Attributes
     ----------
@@ -52,12 +52,12 @@ class Job:
 
 
 def run_job(job: Job) -> str:
-    """Run a job to its end; returns the worker's address, also of one that was told to end.
+    """Run a job to its end; return the worker's address, also where the job was cancelled.
 
     Raises
     ------
     JobError
-        When it failed; Dask then tries again, as often as it was told.
+        When it failed; Dask then retries as configured.
     """
     from distributed import get_worker
 
@@ -75,7 +75,7 @@ def run_job(job: Job) -> str:
         )
     earlier = records.record(job.run, job.name)
     if earlier is not None and earlier.state is State.SUCCEEDED:
-        # Dask runs again what ended on a worker that it has lost since: its result was there.
+        # Dask reruns a job whose result was on a worker that it has lost since.
         return str(worker.address)
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
@@ -95,14 +95,14 @@ def run_job(job: Job) -> str:
             raise JobError(reason) from None
         finally:
             _end(process)
-        was_cancelled = job.is_here and process.returncode in _TOLD_TO_END
+        was_cancelled = job.is_here and process.returncode in _TERMINATED
         if process.returncode != 0 and not was_cancelled:
             raise JobError(_why(records, job, process.returncode, errors))
     return str(worker.address)
 
 
 def _wait(process: subprocess.Popen[bytes], deadline: float) -> None:
-    """Wait for the end of a process; a job that was cancelled meanwhile is told to end."""
+    """Wait for a process; end it where its job was cancelled meanwhile."""
     from distributed import get_worker
     from distributed.worker import thread_state
 
@@ -121,14 +121,14 @@ def _wait(process: subprocess.Popen[bytes], deadline: float) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a job's process group, and let go of its tether."""
+    """End a job's process group, and close its tether."""
     assert process.stdin is not None
     end_group(process)
     process.stdin.close()
 
 
 def _why(records: Records, job: Job, code: int, errors: IO[bytes]) -> str:
-    """One sentence on why a job failed: its own, else what its process printed last."""
+    """Explain why a job failed: its recorded reason, else the last line of its output."""
     record = records.record(job.run, job.name)
     if record is not None and record.exit_code == code and record.reason:
         return record.reason
