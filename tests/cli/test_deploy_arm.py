@@ -112,7 +112,7 @@ def test_status_shows_the_last_runs(run, arm):  # noqa: F811
 
 
 def test_status_without_a_deployment_says_so(run):
-    assert run("status").stdout == "nothing is deployed; `kedro deploy up` does so\n"
+    assert run("status").stdout == "nothing is deployed; run `kedro deploy up`\n"
 
 
 def test_a_refusal_deletes_nothing(run, server):  # noqa: F811

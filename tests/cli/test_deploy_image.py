@@ -48,7 +48,7 @@ def test_without_an_engine_the_error_is_one_line(run, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     done = run("build")
     assert done.exit_code == 1
-    assert done.output.startswith("Error: there is no podman and no docker")
+    assert done.output.startswith("Error: podman or docker: ")
     assert done.output.count("\n") == 1
 
 

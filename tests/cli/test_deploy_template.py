@@ -76,7 +76,7 @@ def test_a_fault_in_a_workflow_is_one_sentence_and_nothing_is_written(run, monke
     )
     done = run("template", "-o", str(tmp_path / "out"))
     assert done.exit_code == 1
-    said = "parameter 'groupPrefix' is given and unknown to the definition"
+    said = "parameter 'groupPrefix' is given and not in the definition"
     assert f"Error: Microsoft.Logic/workflows logic-batchscore-score: {said}\n" in done.output
     assert not (tmp_path / "out").exists()
 

@@ -52,7 +52,7 @@ def test_a_shard_is_read_and_written_alike():
 
 @pytest.mark.parametrize("shard", ["0/2", "3/2", "2", "a/b", "", "1/0", 2, 0.5, "-1/2"])
 def test_what_is_no_shard_is_refused(shard):
-    with pytest.raises(InputError, match="write for instance 2/8"):
+    with pytest.raises(InputError, match="such as 2/8"):
         Selection.read(None, None, shard)
 
 

@@ -64,5 +64,5 @@ def test_a_name_may_be_given_in_place_of_the_one_that_is_made():
 
 @pytest.mark.parametrize("key", sorted(set(Names.__dataclass_fields__) - {"resource_group"}))
 def test_a_given_name_against_the_rules_is_refused(key):
-    with pytest.raises(InputError, match=rf"deploy\.names\.{key}: '.*' is no name for it; write "):
+    with pytest.raises(InputError, match=rf"deploy\.names\.{key}: '.*' is not valid; expected "):
         names_of(DeployParameters(names={key: "no name!"}))

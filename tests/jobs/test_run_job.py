@@ -88,7 +88,7 @@ def test_a_job_that_failed_tells_why_and_may_be_run_again(records, run_of):
 def test_a_run_killed_for_its_memory_leaves_a_reason(records, run_of):
     run_of("import os, signal; print('begun', flush=True); os.kill(os.getpid(), signal.SIGKILL)")
     assert execute(records, RUN, JOB, []) == 137
-    assert records.record(RUN, JOB).reason == "killed by SIGKILL, as for want of memory"
+    assert records.record(RUN, JOB).reason == "killed by SIGKILL (probably out of memory)"
     assert records.log(RUN, JOB) == "begun\n"
 
 

@@ -136,7 +136,7 @@ def test_a_resource_that_cannot_be_made_is_told_and_tried_again(client, arm, sai
     with pytest.raises(InputError) as told:
         up(client, WANTED, said.append)
     assert str(told.value).startswith(
-        "deployment 'fleet': 2 resources could not be made, the first: BadRequest ("
+        "deployment 'fleet': 2 resources could not be created, the first: BadRequest ("
     )
     failed = [line for line in said if line.startswith("failed: ")]
     assert failed[0] == f"failed: BadRequest (Microsoft.StreamAnalytics/streamingjobs/{STREAM_JOB}): Not so"
@@ -197,7 +197,7 @@ def test_somebody_who_is_not_signed_in_is_told_so(open_client, place, server):
         def get_token(self, *_, **__):
             raise ClientAuthenticationError("DefaultAzureCredential failed to retrieve a token")
 
-    with pytest.raises(InputError, match="nobody is signed in to Azure; run `az login`"):
+    with pytest.raises(InputError, match="not signed in to Azure; run `az login`"):
         up(Client(place, Nobody(), connection_verify=str(server.certificate)), WANTED, print)
 
 
@@ -216,7 +216,7 @@ def test_a_vault_that_was_deleted_is_taken_back(client, arm, said):
     arm.resources.delete(path)
     arm.deleted_vaults[VAULT] = path
     up(client, WANTED, said.append)
-    assert f"taken back: Key Vault {VAULT}, which had been deleted" in said
+    assert f"recovered: Key Vault {VAULT}, which had been deleted" in said
 
 
 def test_nothing_secret_is_logged(client, said, caplog):

@@ -71,9 +71,9 @@ def test_podman_is_taken_before_docker_and_docker_where_it_is_alone(programs):
     assert (find_engine(), find_engine("docker")) == ("podman", "docker")
 
 
-@pytest.mark.parametrize(("wanted", "told"), [(None, "no podman and no docker"), ("docker", "no docker")])
+@pytest.mark.parametrize(("wanted", "told"), [(None, "podman or docker"), ("docker", "docker")])
 def test_no_engine_is_an_error_that_says_how_to_get_one(programs, wanted, told):
-    with pytest.raises(InputError, match=f"there is {told}.*apt-get install podman"):
+    with pytest.raises(InputError, match=f"{told}: .*apt-get install podman"):
         find_engine(wanted)
 
 
@@ -107,7 +107,7 @@ def test_who_is_logged_in_already_needs_no_other_login(engine):
 
 
 def test_a_registry_that_tells_no_digest_is_an_error():
-    with pytest.raises(InputError, match="told no digest"):
+    with pytest.raises(InputError, match=r"r\.io/a:1"):
         digest_in("[]", "r.io/a:1")
 
 
@@ -128,9 +128,9 @@ def test_a_list_of_packages_needs_syft(programs, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ({"repository": "Batch-Scoring"}, "deploy.image.repository: 'Batch-Scoring' is no name"),
+        ({"repository": "Batch-Scoring"}, "deploy.image.repository: 'Batch-Scoring'"),
         ({"repository": "a//b"}, "deploy.image.repository"),
-        ({"tag": "1.0+local"}, "deploy.image.tag: '1.0\\+local' is no tag"),
+        ({"tag": "1.0+local"}, "deploy.image.tag: '1.0\\+local'"),
         ({"tag": "x" * 129}, "deploy.image.tag"),
     ],
 )

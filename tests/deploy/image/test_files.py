@@ -88,7 +88,7 @@ def test_requirements_are_the_core_and_the_extras_that_are_asked_for(tmp_path, e
 
 def test_an_unknown_extra_is_refused(tmp_path):
     done = requirements(tmp_path, "b,g")
-    assert (done.returncode, done.stderr) == (1, "EXTRAS: g is unknown; write some of b,d\n")
+    assert (done.returncode, done.stderr) == (1, "EXTRAS: g is not valid; expected some of b,d\n")
 
 
 def test_hadolint_finds_nothing_in_the_dockerfile():

@@ -127,7 +127,7 @@ BROKEN = {
     ),
     "a name that azure does not take": (
         set_in((STORAGE, "name"), "No_Account"),
-        "Microsoft.Storage/storageAccounts No_Account: 'No_Account' is no name for it; write 3 to 24",
+        "Microsoft.Storage/storageAccounts No_Account: 'No_Account' is not valid; expected 3 to 24",
     ),
     "a workflow that waits for nothing": (
         set_in(
@@ -158,7 +158,7 @@ GIVEN = {
     ),
     "unknown": (
         lambda given: given.update(colour={"value": 1}),
-        "parameter 'colour': it is given, and the template",
+        "parameter 'colour': it is given, and is not in",
     ),
     "of another type": (
         lambda given: given.update(partitions={"value": "4"}),
@@ -208,10 +208,10 @@ def broken_workflow(change):
     [
         (lambda d, g: None, None),
         (lambda d, g: g.pop("pipeline"), "parameter 'pipeline' of the definition is not given"),
-        (lambda d, g: g.update(x={"value": 1}), "parameter 'x' is given and unknown to the definition"),
+        (lambda d, g: g.update(x={"value": 1}), "parameter 'x' is given and not in the definition"),
         (
             lambda d, g: g.update(pipeline={"value": 1}),
-            "parameter 'pipeline' is to be of type String, and is not",
+            "parameter 'pipeline' is not of type String",
         ),
         (lambda d, g: d.pop("triggers"), "the definition has no triggers"),
         (
@@ -220,7 +220,7 @@ def broken_workflow(change):
         ),
         (
             lambda d, g: d["actions"]["wait"].update(runAfter={"name": ["Well"]}),
-            "action 'wait' runs after the state 'Well', which there is not",
+            "action 'wait' runs after the unknown state 'Well'",
         ),
         (
             lambda d, g: d["actions"]["name"].update(runAfter={"wait": ["Succeeded"]}),
@@ -228,11 +228,11 @@ def broken_workflow(change):
         ),
         (
             lambda d, g: d["actions"]["name"].update(inputs="@body('nothing')"),
-            "an expression asks for body('nothing'), and there is none",
+            "an expression refers to body('nothing'), which does not exist",
         ),
         (
             lambda d, g: d["actions"]["name"].update(inputs="@variables('x')"),
-            "an expression asks for variables('x'), and there is none",
+            "an expression refers to variables('x'), which does not exist",
         ),
         (
             lambda d, g: d["actions"]["name"].update(inputs="@concat(parameters('pipeline')"),

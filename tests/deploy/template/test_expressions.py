@@ -62,9 +62,9 @@ def test_what_only_azure_knows_stays_open_and_is_named():
     ("text", "said"),
     [
         ("[concat('a']", "a '\\)' is missing"),
-        ("[concat('a'))]", "is too much"),
+        ("[concat('a'))]", "is unexpected"),
         ("[]", "ends too early"),
-        ("[a]", "is no function"),
+        ("[a]", "is not a function"),
         ("[concat(#)]", "cannot be read"),
         ("[concat('a').]", "no name follows"),
         ("[concat('a')[1]", "a '\\]' is missing"),

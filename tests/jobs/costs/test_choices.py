@@ -78,7 +78,7 @@ def test_a_deadline_shorter_than_a_job_nothing_meets():
     choices = five_jobs_of_two_minutes(1)
     assert not any(choice.is_in_time for choice in choices)
     assert choices[0].day.makespan == 120
-    assert words.verdict(choices, "USD").startswith("None of them ends by 1 min; the quickest is fixed, one")
+    assert words.verdict(choices, "USD").startswith("No cluster ends by 1 min; the fastest is fixed, one")
     schedule = Schedule((120.0,) * 5, 3600.0, 60.0)
     assert words.as_json(choices, schedule, "USD")["cheapest"] is None
 
@@ -129,7 +129,7 @@ def test_the_fewest_nodes_in_time_are_found():
         ({"nodes": [{"name": "a", "tasks": 1, "dedicated": -1, "low_priority": 1}]}, "price dedicated"),
         ({"nodes": [{"name": "a", "task": 1, "dedicated": 1, "low_priority": 1}]}, "did you mean 'tasks'"),
         ({"nodes": CENT_A_MINUTE * 2}, "two sizes are called 'one'"),
-        ({"max_nodes": 0}, "max_nodes: 0 runs nothing"),
+        ({"max_nodes": 0}, "max_nodes: must be 1 or more, got 0"),
         ({"autoscale_interval": timedelta(0)}, "autoscale_interval: 0 s"),
     ],
 )

@@ -126,10 +126,10 @@ def test_an_image_of_docker_hub_needs_no_registry():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"min_nodes": 5, "max_nodes": 4}, "min_nodes 5 and max_nodes 4"),
-        ({"autoscale_interval": "1m"}, "takes 5m to 168h"),
-        ({"tasks_per_node": 0}, "write 1 to 256"),
-        ({"pool": "a pool"}, "is no id"),
+        ({"min_nodes": 5, "max_nodes": 4}, "min_nodes 5, max_nodes 4"),
+        ({"autoscale_interval": "1m"}, "expected 5m to 168h"),
+        ({"tasks_per_node": 0}, "expected 1 to 256"),
+        ({"pool": "a pool"}, "pool: 'a pool'"),
         ({"vm_image": "ubuntu"}, "publisher:offer:sku:version"),
     ],
 )
@@ -141,9 +141,9 @@ def test_settings_that_make_no_sense_are_refused(settings, said):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"endpoint": None}, "endpoint: it is missing"),
-        ({"image": None}, "image: it is missing"),
-        ({"endpoint": "http://acme.westeurope.batch.azure.com"}, "write https://"),
+        ({"endpoint": None}, "endpoint: this setting is missing"),
+        ({"image": None}, "image: this setting is missing"),
+        ({"endpoint": "http://acme.westeurope.batch.azure.com"}, "expected https://"),
     ],
 )
 def test_the_service_is_not_used_with_half_of_the_settings(settings, said):

@@ -165,7 +165,7 @@ def test_a_secret_that_the_vault_does_not_have_is_reported(stand_in):
     [
         ((403, "AuthorizationFailed"), "needs the role Contributor on the resource group 'rg'"),
         ((401, "ExpiredToken"), "the sign-in is refused (ExpiredToken)"),
-        ((400, "BadRequest"), "the service refused it (400 BadRequest: An injected fault)"),
+        ((400, "BadRequest"), "the service refused the request (400 BadRequest: An injected fault)"),
         ((409, "ClusterQuotaExceeded", "The quota of clusters is reached."), "the quota is reached"),
     ],
 )
@@ -183,7 +183,7 @@ def test_a_service_that_wants_an_hour_of_patience_is_not_waited_for(stand_in):
     backend.ensure()
     stand_in.service.answers.add(429, "TooManyRequests", times=100, part="/jobs", retry_after=3600)
     began = time.monotonic()
-    with pytest.raises(InputError, match=r"asks for 3600 s of patience; nothing is lost: submit again"):
+    with pytest.raises(InputError, match=r"submit again after 3600 s"):
         backend.submit(RUN, specs(3))
     assert time.monotonic() - began < 60
     stand_in.service.answers.clear()
@@ -194,20 +194,20 @@ def test_a_service_that_wants_an_hour_of_patience_is_not_waited_for(stand_in):
 
 def test_a_service_that_fails_for_good_is_told(stand_in):
     stand_in.service.answers.add(503, "ServerBusy", times=1000)
-    with pytest.raises(InputError, match=r"the service failed \(503 ServerBusy\), also when it was asked"):
+    with pytest.raises(InputError, match=r"the service failed \(503 ServerBusy\), also on retries"):
         stand_in.backend().ensure()
 
 
 def test_a_workspace_that_is_gone_is_told(stand_in):
     backend = stand_in.backend()
-    with pytest.raises(InputError, match=r"is not there \(ParentResourceNotFound: .*workspace"):
+    with pytest.raises(InputError, match=r"not found \(ParentResourceNotFound: .*workspace"):
         backend.submit(RUN, specs(1))
 
 
 def test_a_cluster_that_is_gone_is_told_at_the_first_job(stand_in):
     backend = stand_in.backend()
     backend.resources.ensure_workspace()
-    with pytest.raises(InputError, match=r"job 's00-0123abcd': is not there \(ClusterNotFound"):
+    with pytest.raises(InputError, match=r"job 's00-0123abcd': not found \(ClusterNotFound"):
         backend.submit(RUN, specs(1))
 
 
@@ -216,7 +216,7 @@ def test_an_endpoint_that_nobody_answers_at_is_told(stand_in):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     backend = stand_in.backend(endpoint=f"https://127.0.0.1:{port}")
-    with pytest.raises(InputError, match=r"does not answer; see .* retired in 2019"):
+    with pytest.raises(InputError, match=r"does not answer; .* retired in 2019"):
         backend.ensure()
 
 
@@ -226,5 +226,5 @@ def test_somebody_who_is_not_signed_in_is_told_how(stand_in):
             raise ClientAuthenticationError("DefaultAzureCredential failed to retrieve a token")
 
     backend = BatchAIBackend(str(stand_in.data), None, stand_in.settings(), credential=Nobody())
-    with pytest.raises(InputError, match=r"nobody is signed in; run `az login`"):
+    with pytest.raises(InputError, match=r"not signed in; run `az login`"):
         backend.ensure()

@@ -52,7 +52,7 @@ def _sentence(error: AzureError, settings: BatchAISettings) -> str:
     if isinstance(error, (ServiceRequestError, ServiceResponseError)):
         return (
             f"{settings.endpoint} does not answer; check jobs.batch_ai.endpoint (the "
-            f"service in Azure was retired in 2019) and {_AGAIN}"
+            f"service in Azure was retired in 2019); {_AGAIN}"
         )
     return f"{_short(error.message)}; {_AGAIN}"
 
