@@ -196,7 +196,8 @@ def run(fleet, known, **settings):
         "feedback": FEEDBACK.empty_table(),
         "fault_labels": parquet(known),
     }
-    inputs |= {"params:evaluate": settings, "params:train": {}, "params:device": None, "params:sensor": None}
+    inputs |= {"params:evaluate": settings, "params:train": {}}
+    inputs |= {"params:device": None, "params:sensor": None, "params:judged": None}
     datasets = {name: MemoryDataset(data, copy_mode="assign") for name, data in inputs.items()}
     drawings = PngFolder(str(fleet.folder / "drawings"))
     datasets |= {"evaluation": MemoryDataset(copy_mode="assign"), "evaluation_drawings": drawings}
