@@ -25,7 +25,7 @@ class ScheduleSettings:
     Attributes
     ----------
     first : tuple of str or None
-        Pipelines that the scheduler runs before it submits; None: those that bring in what has come.
+        Pipelines that the scheduler runs before it submits; None: chosen by how readings arrive.
     """
 
     every: timedelta = timedelta(hours=1)
@@ -43,7 +43,7 @@ class ScheduleSettings:
 
 @dataclass(frozen=True)
 class RetrainSettings:
-    """``deploy.retrain``: when all models are trained anew."""
+    """``deploy.retrain``: when all models are retrained."""
 
     every: timedelta = timedelta(days=7)
     wait: timedelta = timedelta(hours=6)
@@ -66,7 +66,7 @@ class SchedulerSettings:
     memory_gb: float = 2.0
 
     def __post_init__(self) -> None:
-        # What Container Instances gives a group in every region.
+        # The limits of Container Instances in every region.
         require_between("deploy.scheduler.cpu", self.cpu, 0.1, 4, "Container Instances gives a container")
         require_between(
             "deploy.scheduler.memory_gb", self.memory_gb, 0.5, 16, "Container Instances gives a container"
@@ -100,19 +100,20 @@ class StreamAnalyticsSettings:
         units = self.streaming_units
         if units not in (1, 3) and not (units > 0 and units % 6 == 0):
             raise InputError(
-                f"deploy.stream_analytics.streaming_units: {units} cannot be; write 1, 3 or a multiple of 6"
+                f"deploy.stream_analytics.streaming_units: {units} is not valid; "
+                "expected 1, 3 or a multiple of 6"
             )
 
 
 @dataclass(frozen=True)
 class StorageSettings:
-    """``deploy.storage``: the container with all data, and what is kept how long.
+    """``deploy.storage``: the container with all data, and how long data is kept.
 
     Attributes
     ----------
     archive_after_days : int or None
-        Files of ``01_raw`` and ``02_intermediate`` that were not changed for so long cost less to keep and
-        more to read; None: never.
+        Days after which unchanged files of ``01_raw`` and ``02_intermediate`` move to a tier that costs
+        less to keep and more to read; None: never.
     delete_logs_after_days : int or None
         Records of runs, ``09_jobs``; None: never.
     """
@@ -126,8 +127,8 @@ class StorageSettings:
         name = self.container
         if not re.fullmatch(r"[a-z0-9](-?[a-z0-9]){2,62}", name) or len(name) > 63:
             raise InputError(
-                f"deploy.storage.container: {name!r} is none; write 3 to 63 lower-case letters, digits and "
-                "single '-' between them"
+                f"deploy.storage.container: {name!r} is not valid; expected 3 to 63 lower-case letters, "
+                "digits and single '-' between them"
             )
         require_between(
             "deploy.storage.soft_delete_days", self.soft_delete_days, 1, 365, "Blob Storage takes"
@@ -139,16 +140,16 @@ class StorageSettings:
 
 @dataclass(frozen=True)
 class NodeSettings:
-    """``deploy.nodes``: the machines that score; those of either compute.
+    """``deploy.nodes``: the machines that score, of either compute.
 
     Attributes
     ----------
     vm_image, node_agent : str
         Of Azure Batch.
     user, ssh_public_key : str
-        Of Batch AI, which insists on a way in.
+        Of Batch AI, which requires a login.
     registry_user : str or None
-        Batch AI: who pulls the image; the password is the vault's secret ``registry-password``.
+        Batch AI: the user that pulls the image; the password is the vault's secret ``registry-password``.
     file_server : bool
         Batch AI: an NFS server of the service's own beside the cluster.
     """
@@ -170,55 +171,55 @@ class NodeSettings:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\w{1,64}", self.vm_size, re.ASCII):
             raise InputError(
-                f"deploy.nodes.vm_size: {self.vm_size!r} is no size of machine; write one such as "
+                f"deploy.nodes.vm_size: {self.vm_size!r} is not valid; expected a machine size such as "
                 "'Standard_D2s_v3'"
             )
         if self.max_nodes < 1 or not 0 <= self.min_nodes <= self.max_nodes:
             raise InputError(
-                f"deploy.nodes: min_nodes {self.min_nodes} and max_nodes {self.max_nodes} leave no room; "
-                "write 0 <= min_nodes <= max_nodes and max_nodes >= 1"
+                f"deploy.nodes: min_nodes {self.min_nodes}, max_nodes {self.max_nodes} are not valid; "
+                "expected 0 <= min_nodes <= max_nodes and max_nodes >= 1"
             )
         if self.vm_image.count(":") != 3:
             raise InputError(
-                f"deploy.nodes.vm_image: {self.vm_image!r} is none; write publisher:offer:sku:version"
+                f"deploy.nodes.vm_image: {self.vm_image!r} is not valid; expected publisher:offer:sku:version"
             )
         require_between("deploy.nodes.tasks_per_node", self.tasks_per_node, 1, 256, "Azure Batch takes")
         if not timedelta(minutes=5) <= self.autoscale_interval <= timedelta(hours=168):
             raise InputError(
-                f"deploy.nodes.autoscale_interval: {short_text(self.autoscale_interval)} cannot be; Azure "
+                f"deploy.nodes.autoscale_interval: {short_text(self.autoscale_interval)} is not valid; Azure "
                 "Batch takes 5m to 168h"
             )
         key = self.ssh_public_key
         if key is not None and not re.match(r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp\d+) \S+", key):
             raise InputError(
-                "deploy.nodes.ssh_public_key: this is no public key; write one line such as "
+                "deploy.nodes.ssh_public_key: this is not a valid public key; expected one line such as "
                 "'ssh-ed25519 AAAA… me', the content of a .pub file and never of the private one"
             )
 
 
 @dataclass(frozen=True)
 class AlertSettings:
-    """``deploy.alerts``: who is told of a failed or a missing run; None: the portal only."""
+    """``deploy.alerts``: who is notified of a failed or a missing run; None: the portal only."""
 
     email: str | None = None
 
     def __post_init__(self) -> None:
         if self.email is not None and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", self.email):
             raise InputError(
-                f"deploy.alerts.email: {self.email!r} is no address; write one such as 'ops@example.com', or "
-                "null for none"
+                f"deploy.alerts.email: {self.email!r} is not valid; expected one such as 'ops@example.com', "
+                "or null for none"
             )
 
 
 def require_between(where: str, value: float, least: float, most: float, who: str) -> None:
-    """Raise for a number that a service would not take.
+    """Check that a number is within a service's limits.
 
     Raises
     ------
     InputError
     """
     if not least <= value <= most:
-        raise InputError(f"{where}: {value:g} cannot be; {who} {least:g} to {most:g}")
+        raise InputError(f"{where}: {value:g} is not valid; {who} {least:g} to {most:g}")
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ class Records:
         self.folder = open_folder(join(data, JOBS_FOLDER))
 
     def keep_plan(self, run: str, specs: Sequence[JobSpec]) -> list[JobSpec]:
-        """Keep the plan of a run, unless somebody was quicker: then theirs is given back."""
+        """Store the plan of a run, or return the plan that another scheduler stored first."""
         text = json_bytes([spec.to_json() for spec in specs])
         for pause in (*_PAUSES, None):
             try:
@@ -105,7 +105,7 @@ class Records:
         raise AssertionError
 
     def plan(self, run: str) -> list[JobSpec] | None:
-        """The jobs of a run as they were planned; None: there is no plan."""
+        """Read the planned jobs of a run; None without a plan."""
         found = read_json(self._run(run), PLAN, _MEND)
         return None if found is None else [JobSpec.from_json(one) for one in found]
 
@@ -117,7 +117,7 @@ class Records:
             self._run(run).replace(SUBMITTED, text.encode(), None)
 
     def submitted_to(self, run: str) -> str | None:
-        """The engine that has all jobs of a run; None: not all of them are submitted."""
+        """Read which engine has all jobs of a run; None while not all are submitted."""
         found = read_json(self._run(run), SUBMITTED, _MEND)
         return None if found is None else str(found["backend"])
 
@@ -128,7 +128,7 @@ class Records:
         return sorted(wanted, key=lambda name: (run_time(name), name))
 
     def record(self, run: str, name: str) -> JobRecord | None:
-        """What a job wrote last of itself; None: nothing yet."""
+        """Read the last record of a job; None before its first."""
         found = read_json(self._run(run), f"{name}.json", _MEND)
         return None if found is None else JobRecord.from_json(found)
 
@@ -143,7 +143,7 @@ class Records:
             return {name: record for name, record in found if record is not None}
 
     def write_record(self, record: JobRecord) -> None:
-        """Put a job's record in the place of the one before."""
+        """Replace a job's record."""
         self._put(record.run, f"{record.name}.json", json_bytes(record.to_json()))
 
     def write_failure(self, run: str, name: str, reason: str) -> None:

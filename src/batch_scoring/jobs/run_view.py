@@ -114,7 +114,7 @@ def store_statuses(records: Records, view: View) -> None:
     values = [view.statuses[name].to_json() for name in sorted(view.statuses)]
     folder = records.folder.below(view.run)
     former = folder.read(STATUSES)[1] if folder.entry(STATUSES) else None
-    # Whoever was quicker was told the same.
+    # A watcher that was first got the same statuses.
     with suppress(ConflictError):
         folder.replace(STATUSES, json_bytes(values), former)
 

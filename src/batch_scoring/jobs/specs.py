@@ -98,7 +98,7 @@ class JobSpec:
         return ",".join([self.overrides, *given] if self.overrides else given)
 
     def arguments(self, data: str, env: str | None = None) -> list[str]:
-        """What comes after ``python`` in the job's command line: :mod:`batch_scoring.jobs.run_job`."""
+        """Return the arguments of ``python`` in the job's command line: :mod:`batch_scoring.jobs.run_job`."""
         sliced = [f"--to-outputs={SHARE_OF_EVALUATION}"] if self.pipeline == "evaluate" else []
         return [
             *("-m", "batch_scoring.jobs.run_job", "--data", data, "--run", self.run, "--job", self.name),

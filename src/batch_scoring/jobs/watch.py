@@ -180,15 +180,15 @@ class Screen:
 
 
 def screen(view: View, logs: Mapping[str, Sequence[str]], now: datetime) -> Group:
-    """All that is to be seen of a run at once.
+    """Compose the screen of a run.
 
     Parameters
     ----------
     view : View
     logs : mapping of str to sequence of str
-        The last log lines of jobs that failed.
+        The last log lines of failed jobs.
     now : datetime
-        UTC; what is running is timed by it.
+        UTC; running jobs are timed by it.
     """
     from rich.console import Group
     from rich.text import Text
@@ -208,18 +208,18 @@ def screen(view: View, logs: Mapping[str, Sequence[str]], now: datetime) -> Grou
 
 
 def _progress(view: View) -> Text:
-    """A bar of the jobs by what became of them, and their counts."""
+    """Draw the jobs by state as a bar, with their counts."""
     from rich.text import Text
 
-    line, total, told = Text(), max(len(view.planned), 1), 0
+    line, total, drawn = Text(), max(len(view.planned), 1), 0
     ends = (State.SUCCEEDED, State.FAILED, State.CANCELLED, State.RUNNING, State.PREPARING)
     done = 0
     for state in ends:
         done += view.counts.get(state, 0)
         cells = min(round(done / total * _BAR), _BAR)
-        line.append("█" * (cells - told), _COLOURS[state])
-        told = cells
-    line.append("░" * (_BAR - told), "dim")
+        line.append("█" * (cells - drawn), _COLOURS[state])
+        drawn = cells
+    line.append("░" * (_BAR - drawn), "dim")
     for state_name, n in view.counts.items():
         colour = _COLOURS.get(State(state_name), "") if state_name in list(State) else ""
         line.append(f"  {n:,} {state_name}", colour)

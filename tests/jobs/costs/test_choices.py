@@ -124,13 +124,13 @@ def test_the_fewest_nodes_in_time_are_found():
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"nodes": []}, "write at least one size of node"),
-        ({"nodes": [{"name": "a", "tasks": 0, "dedicated": 1, "low_priority": 1}]}, "runs 0 tasks"),
-        ({"nodes": [{"name": "a", "tasks": 1, "dedicated": -1, "low_priority": 1}]}, "price dedicated"),
+        ({"nodes": []}, "nodes: "),
+        ({"nodes": [{"name": "a", "tasks": 0, "dedicated": 1, "low_priority": 1}]}, "tasks of 'a'"),
+        ({"nodes": [{"name": "a", "tasks": 1, "dedicated": -1, "low_priority": 1}]}, "dedicated of 'a'"),
         ({"nodes": [{"name": "a", "task": 1, "dedicated": 1, "low_priority": 1}]}, "did you mean 'tasks'"),
         ({"nodes": CENT_A_MINUTE * 2}, "two sizes are called 'one'"),
         ({"max_nodes": 0}, "max_nodes: must be 1 or more, got 0"),
-        ({"autoscale_interval": timedelta(0)}, "autoscale_interval: 0 s"),
+        ({"autoscale_interval": timedelta(0)}, "autoscale_interval: "),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(changes, told):

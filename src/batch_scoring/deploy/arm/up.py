@@ -48,7 +48,7 @@ class DeploymentRequest:
 
     @property
     def digest(self) -> str:
-        """Another one whenever template or parameters are."""
+        """Digest of template and parameters."""
         return digest_of([self.template, self.parameters])[:32]
 
     @property

@@ -116,7 +116,7 @@ def _identity_token(registry: str, credential: Any) -> str:
 
 
 def push(engine: str, local: str, remote: str, login: Login | None, more: Sequence[str] = ()) -> str:
-    """Push an image of this machine; returns its digest in the registry.
+    """Push an image of this machine; return its digest in the registry.
 
     Parameters
     ----------
@@ -135,14 +135,14 @@ def push(engine: str, local: str, remote: str, login: Login | None, more: Sequen
         if login is not None:
             registry = remote.partition("/")[0]
             run(login_command(engine, folder, registry, login.user, more), password=login.password)
-        *commands, tell = push_commands(engine, folder, local, remote, logged_in=login is not None, more=more)
+        *commands, show = push_commands(engine, folder, local, remote, logged_in=login is not None, more=more)
         for command in commands:
             run(command)
-        return digest_in(output_of(tell), remote)
+        return digest_in(output_of(show), remote)
 
 
 def is_there(registry: str, repository: str, tag: str, login: tuple[str, str] | None) -> bool:
-    """Whether the image is there.
+    """Return whether the image is in the registry.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def is_there(registry: str, repository: str, tag: str, login: tuple[str, str] | 
     Raises
     ------
     InputError
-        When the registry does not answer, or refuses to tell.
+        When the registry does not answer, or refuses access.
     """
     import requests
 
@@ -169,19 +169,19 @@ def is_there(registry: str, repository: str, tag: str, login: tuple[str, str] | 
                 answer = session.head(url, timeout=_SECONDS)
         except requests.RequestException as error:
             raise InputError(
-                f"{registry}: the registry does not answer ({type(error).__name__}); see that it is there, "
+                f"{registry}: the registry does not answer ({type(error).__name__}); check that it exists, "
                 "and that its firewall lets this machine in"
             ) from None
     if answer.status_code not in (200, 404):
         raise InputError(
-            f"{registry}: the registry does not tell what it has ({answer.status_code}); give this identity "
+            f"{registry}: the registry refuses access ({answer.status_code}); give this identity "
             "the role 'AcrPull'"
         )
     return bool(answer.status_code == 200)
 
 
 def authorise(session: requests.Session, challenge: str, login: tuple[str, str] | None) -> None:
-    """Do what a challenge asks for: the login itself, or a token that is had for it."""
+    """Answer a challenge with the login itself, or with a token in exchange for it."""
     kind, _, rest = challenge.partition(" ")
     if kind.lower() == "basic" and login is not None:
         session.auth = login

@@ -275,12 +275,12 @@ class DaskBackend:
 
 
 def connect(settings: JobsParameters) -> Client:
-    """A client of the scheduler, or of workers of this process.
+    """Connect a client to the scheduler, or to workers of this process.
 
     Raises
     ------
     InputError
-        When Dask is not installed, or nobody answers.
+        When Dask is not installed, or the scheduler does not answer.
     """
     try:
         import dask.config
@@ -292,7 +292,7 @@ def connect(settings: JobsParameters) -> Client:
     logging.getLogger("distributed").setLevel(logging.WARNING)
     address = settings.dask.scheduler
     if address is None:
-        # Workers of ours are quiet, also when they end: what became of a job is told by us.
+        # Our workers log nothing, also when they end: we report each job's outcome.
         quiet = {"distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical"}
         with dask.config.set(quiet), kept_environment():
             cluster = LocalCluster(
@@ -307,15 +307,15 @@ def connect(settings: JobsParameters) -> Client:
             return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except OSError as error:
             raise InputError(
-                f"jobs.dask.scheduler: nobody answers at {address} within {CONNECT_SECONDS:.0f} s; "
+                f"jobs.dask.scheduler: no answer from {address} within {CONNECT_SECONDS:.0f} s; "
                 "start one with `dask scheduler`, or write null for workers on this machine"
             ) from error
-    raise InputError(f"jobs.dask.scheduler: {address!r} is no address that Dask understands")
+    raise InputError(f"jobs.dask.scheduler: {address!r} is not a valid address of a Dask scheduler")
 
 
 @contextmanager
 def kept_environment() -> Iterator[None]:
-    """Undo what Dask sets in the environment of this process for the workers that it starts."""
+    """Restore the environment variables that Dask sets for the workers it starts."""
     before = dict(os.environ)
     try:
         yield
@@ -326,9 +326,9 @@ def kept_environment() -> Iterator[None]:
 
 
 def why_it_failed(error: BaseException | None) -> str:
-    """One sentence on why Dask gave up a job."""
+    """Explain in one sentence why Dask gave up a job."""
     from distributed.scheduler import KilledWorker
 
     if isinstance(error, KilledWorker):
-        return "the workers that ran it died, one after the other; see whether they have memory enough"
+        return "the workers that ran it died, one after the other; check that they have enough memory"
     return str(error) if isinstance(error, JobError) else f"{type(error).__name__}: {error}"
