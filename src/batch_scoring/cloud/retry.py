@@ -1,4 +1,4 @@
-"""How often Azure is asked again, and the retry policy of Azure Resource Manager clients."""
+"""Limits of retries of Azure clients, and the retry policy of Azure Resource Manager clients."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from azure.core.pipeline.policies import RetryPolicy
 
 RETRIES = 5
 KINDS = {f"retry_{kind}": RETRIES for kind in ("total", "connect", "read", "status")}
-# Doubled each time, so that five tries more take half a minute; what the service asks for goes before.
+# Doubled each time, so five retries take half a minute; a wait that the service asks for takes precedence.
 FIRST_WAIT_SECONDS = 0.8
 # A longer wait asked for by the service ends with an error instead.
 LONGEST_WAIT_SECONDS = 60.0

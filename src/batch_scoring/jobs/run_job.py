@@ -108,7 +108,7 @@ def run_pipelines(arguments: Sequence[str], timings: Path) -> tuple[int, bytes]:
 
 
 def run_here(pipelines: str, params: Sequence[str], env: str | None, *more: str) -> int:
-    """Run pipelines in a process of their own, beside the jobs; returns the exit code.
+    """Run pipelines in a child process, beside the jobs; return the exit code.
 
     Parameters
     ----------

@@ -120,6 +120,6 @@ def store_statuses(records: Records, view: View) -> None:
 
 
 def stored_statuses(records: Records, run: str) -> list[JobStatus]:
-    """What :func:`store_statuses` kept; nothing where nobody did."""
+    """Read the statuses of :func:`store_statuses`; empty where none are stored."""
     found = read_json(records.folder.below(run), STATUSES, "delete it and look at the run again")
     return [JobStatus.from_json(one) for one in found or []]

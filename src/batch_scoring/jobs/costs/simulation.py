@@ -96,11 +96,11 @@ class Simulation:
         return last - self.scheduled
 
     def paid_nodes(self, times: Seconds) -> Int:
-        """How many nodes are paid for at these times."""
+        """Count the nodes paid for at these times."""
         return _at_once(self.node_from, self.node_to, times)
 
     def running_jobs(self, times: Seconds) -> Int:
-        """How many jobs run at these times."""
+        """Count the jobs that run at these times."""
         return _at_once(self.job_start, self.job_end, times)
 
 

@@ -92,7 +92,7 @@ def summary(schedule: Schedule, source: str) -> str:
 
 
 def as_table(choices: Sequence[Choice]) -> str:
-    """A table of these choices, in text."""
+    """Format these choices as a text table."""
     return text_table(_HEADINGS, [_row(choice) for choice in choices], _NUMBERS)
 
 

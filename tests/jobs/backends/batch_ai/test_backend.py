@@ -279,7 +279,7 @@ def test_without_a_cluster_there_are_no_nodes_and_without_a_workspace_no_jobs(st
 
 
 def test_data_of_this_machine_is_not_on_the_nodes(stand_in):
-    with pytest.raises(InputError, match=r"this folder is not on the nodes; write in jobs.batch_ai.data"):
+    with pytest.raises(InputError, match=r"this folder is not on the nodes; set jobs.batch_ai.data"):
         stand_in.backend(data=None)
 
 
