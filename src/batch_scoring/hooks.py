@@ -15,7 +15,7 @@ from batch_scoring.cloud.credentials import use_kedro_credentials
 from batch_scoring.cloud.secrets_in_logs import hide_credentials
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.garbage import collector
-from batch_scoring.pipelines.check_settings import check_settings
+from batch_scoring.settings_check import check_settings
 
 SUMMARY = "run_summary_text"
 # Counts of a step, with sentences on what keeps the run as a whole from having done its work.

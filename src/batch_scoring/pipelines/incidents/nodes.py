@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from batch_scoring.alerts.changes import with_changes
 from batch_scoring.alerts.delivery import deliver
+from batch_scoring.alerts.incident_settings import IncidentParameters
 from batch_scoring.alerts.ledger import Ledger
 from batch_scoring.alerts.lookup import look_up
 from batch_scoring.alerts.sinks.base import OpenSinks
@@ -23,7 +24,6 @@ from batch_scoring.core.moments import microseconds
 from batch_scoring.core.parameters import read_parameters, scheduled_time
 from batch_scoring.incidents.daily import NOTHING, HandedOn, SensorDay, handed_on
 from batch_scoring.incidents.devices import roll_up
-from batch_scoring.pipelines.incidents.settings import IncidentParameters
 from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import read_batches
 from batch_scoring.tables.partitions import Partitions, by_sensor, split_partition_key
@@ -50,7 +50,7 @@ def find_incidents(
     previous_incidents, previous_unfinished : partitions
         What earlier runs made, of schemas INCIDENTS and UNFINISHED.
     parameters : dict
-        See :class:`~batch_scoring.pipelines.incidents.settings.IncidentParameters`.
+        See :class:`~batch_scoring.alerts.incident_settings.IncidentParameters`.
     device, sensor
         What the run is about. The incidents of the other devices of a sensor come out as they were.
 
@@ -106,7 +106,7 @@ def rank_devices(
     previous : pyarrow.parquet.ParquetFile
         The list as it is; without rows and columns where there is none.
     parameters : dict
-        See :class:`~batch_scoring.pipelines.incidents.settings.IncidentParameters`.
+        See :class:`~batch_scoring.alerts.incident_settings.IncidentParameters`.
 
     Yields
     ------
@@ -151,7 +151,7 @@ def notify(
     open_sinks : callable
         Makes the sinks of their settings.
     parameters : dict
-        See :class:`~batch_scoring.pipelines.incidents.settings.IncidentParameters`.
+        See :class:`~batch_scoring.alerts.incident_settings.IncidentParameters`.
     at
         The scheduled time of the run, UTC; None for now.
 

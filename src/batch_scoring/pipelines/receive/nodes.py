@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from batch_scoring.core.parameters import read_parameters
+from batch_scoring.event_hub.receive_settings import ReceiveParameters
 from batch_scoring.ingestion.landed_events import hub_folder, landed_name, landed_positions
-from batch_scoring.pipelines.receive.settings import ReceiveParameters
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def receive_events(
     previous_events : list of str
         The names of the files that have landed already.
     parameters : mapping
-        The group ``receive``; see :class:`~batch_scoring.pipelines.receive.settings.ReceiveParameters`.
+        The group ``receive``; see :class:`~batch_scoring.event_hub.receive_settings.ReceiveParameters`.
 
     Yields
     ------

@@ -19,12 +19,12 @@ GROUPS = {
     "aggregate": "batch_scoring.windows.settings:AggregateParameters",
     "train": "batch_scoring.training.settings:TrainParameters",
     "score": "batch_scoring.scoring.settings:ScoreParameters",
-    "incidents": "batch_scoring.pipelines.incidents.settings:IncidentParameters",
+    "incidents": "batch_scoring.alerts.incident_settings:IncidentParameters",
     "monitor": "batch_scoring.monitoring.settings:MonitorParameters",
     "report": "batch_scoring.reporting.contents:ReportParameters",
     "evaluate": "batch_scoring.evaluation.settings:EvaluateParameters",
-    "receive": "batch_scoring.pipelines.receive.settings:ReceiveParameters",
-    "publish": "batch_scoring.pipelines.publish.settings:PublishParameters",
+    "receive": "batch_scoring.event_hub.receive_settings:ReceiveParameters",
+    "publish": "batch_scoring.event_hub.publish_settings:PublishParameters",
 }
 # What else --params may name; `jobs` is read by `kedro jobs` alone.
 OTHERS = ["device", "sensor", "shard", "models", "staged", "judged", "at", "readings", "labels", "feedback"]

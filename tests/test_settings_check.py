@@ -4,7 +4,7 @@ import pytest
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.pipeline_registry import ORDER
-from batch_scoring.pipelines.check_settings import GROUPS, check_settings
+from batch_scoring.settings_check import GROUPS, check_settings
 
 
 def check(values=None, runtime=None):
