@@ -1,5 +1,6 @@
 """Whole runs that tell a webhook, whose receiver is killed in the middle and comes back later."""
 
+import shutil
 from collections import Counter
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ from tests.end_to_end.workspaces import SMALL_FLEET, Workspace
 pytestmark = pytest.mark.slow
 
 # The native threshold flags a window in ten: enough to tell.
+SENSORS = ("temperature", "vibration")
 NATIVE = "train.fit.threshold=native,train.fit.detector=one_class_svm"
 FLEET = f"{SMALL_FLEET.replace('2026-02-01', '2026-01-07')},{NATIVE}"
 
@@ -47,3 +49,27 @@ def test_every_incident_of_the_last_day_arrives_though_the_receiver_dies(
     n_requests = len(receiver.requests())
     workspace.run("score,incidents")
     assert len(receiver.requests()) == n_requests
+
+
+def test_new_devices_without_models_hold_up_no_alert_of_the_others(tmp_path, small_fleet):
+    small_fleet("windows").workspace.copy_to(tmp_path / "data")
+    lines = tmp_path / "lines.jsonl"
+    sinks = f"incidents.notify.sinks=[{{type: file, path: {lines}}}]"
+    workspace = Workspace(tmp_path / "data", f"{FLEET},{sinks}")
+    workspace.run("train,score,incidents")
+    expected = sorted(lines.read_text().splitlines())
+    assert len(expected) > 10
+
+    # The same hour once more, as it would have been with many new devices: the first alerts of the good ones.
+    lines.unlink()
+    for name in ("predictions", "status/score", "incidents", "unfinished_incidents"):
+        shutil.rmtree(tmp_path / "data/07_model_output" / name)
+    for name in ("notifications", "device_incidents"):
+        (tmp_path / f"data/07_model_output/{name}.parquet").unlink()
+    more = [f"2026-01-06T12:{m:02}:00Z,new-{n},{s},1" for n in range(20) for s in SENSORS for m in range(10)]
+    readings = tmp_path / "data/01_raw/readings/new.csv"
+    readings.write_text("timestamp,device,sensor,value\n" + "\n".join(more) + "\n")
+    output = workspace.run("ingest,aggregate,score,incidents", expect=1)
+
+    assert "score.max_failed_share" in output.strip().splitlines()[-1]
+    assert sorted(lines.read_text().splitlines()) == expected
