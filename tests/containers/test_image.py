@@ -187,7 +187,7 @@ def test_byte_code_is_there_for_all_that_a_job_imports(in_python):
 
 
 def test_the_kernel_is_compiled_and_no_compiler_is_left(run, in_python):
-    kernel = "import json; from batch_scoring.detection import kernel_compiled as kernel"
+    kernel = "import json; from batch_scoring.detection.kernel import compiled as kernel"
     assert in_python(f"{kernel}; print(json.dumps(kernel.is_available()))") is True
     found = run("sh", "-c", "command -v gcc cc c++ ld as make pip || true")
     assert [name for name in found.split() if "/opt/venv" in name or "pip" not in name] == []

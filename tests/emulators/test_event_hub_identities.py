@@ -22,6 +22,7 @@ from tests.emulators.tls_router import Target, TlsRouter
         ("nonsense", "is no JSON web token"),
         ("a.b.c", "is no JSON web token"),
     ],
+    ids=["expired", "for another", "nonsense", "three parts"],  # a token is another one in each worker
 )
 def test_a_token_that_opens_nothing_is_told_why(given, why):
     assert why in check_identity(given, "sb://h/hub")

@@ -56,6 +56,7 @@ def test_without_the_header_there_is_no_token(identity):
         (issue(STORAGE, life_seconds=-1), "has expired"),
         ("nonsense", "is no JSON web token"),
     ],
+    ids=["for another", "expired", "nonsense"],  # a token is another one in each worker
 )
 def test_a_token_for_another_or_of_the_past_is_refused(token, why):
     with pytest.raises(TokenError, match=why):
