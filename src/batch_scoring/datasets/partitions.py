@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from batch_scoring.datasets.own import FolderDataset
 from batch_scoring.storage import Entry
-from batch_scoring.storage.parquet import open_parquet, save_parquet
+from batch_scoring.storage.parquet import REMAKE, open_parquet, save_parquet
 from batch_scoring.storage.read_ahead import open_ahead
 from batch_scoring.tables.streams import Stream
 
@@ -23,7 +23,21 @@ class ArrowPartitions(FolderDataset[dict[str, pa.Table | Stream], dict[str, Call
     ``load`` gives ``{partition: function that opens the file}`` in the order of the names,
     ``save`` takes ``{partition: table or Stream}`` and replaces just these partitions, each of
     them atomically. A generator node may save many times.
+
+    Parameters
+    ----------
+    path : str
+        A local folder, or a URL of Blob Storage.
+    if_damaged : str
+        What a person is to do with a file that cannot be read. Most tables are made again from the table
+        before; readings are not, since their sources count as read.
+    **more
+        Of :class:`.OwnDataset`.
     """
+
+    def __init__(self, path: str, if_damaged: str = REMAKE, **more: Any) -> None:
+        super().__init__(path, **more)
+        self._if_damaged = if_damaged
 
     def load(self) -> dict[str, Callable[[], Any]]:
         """Every partition there is, by name, unopened."""
@@ -43,7 +57,7 @@ class ArrowPartitions(FolderDataset[dict[str, pa.Table | Stream], dict[str, Call
         return {key: (entries[key], opened) for key, opened in zip(keys, openers, strict=True)}
 
     def _opener(self, key: str, source: Callable[[], Any]) -> Callable[[], pq.ParquetFile]:
-        return lambda: open_parquet(self._folder, f"{key}{SUFFIX}", source())
+        return lambda: open_parquet(self._folder, f"{key}{SUFFIX}", source(), self._if_damaged)
 
     def _exists(self) -> bool:
         return bool(self._folder.entries(SUFFIX))

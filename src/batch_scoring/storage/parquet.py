@@ -14,7 +14,10 @@ from batch_scoring.tables.row_groups import in_row_groups
 from batch_scoring.tables.streams import Stream
 
 
-def open_parquet(folder: Folder, name: str, source: Any = None) -> pq.ParquetFile:
+REMAKE = "delete it and run again"
+
+
+def open_parquet(folder: Folder, name: str, source: Any = None, if_damaged: str = REMAKE) -> pq.ParquetFile:
     """Open a Parquet file; only its footer is read.
 
     Parameters
@@ -23,6 +26,8 @@ def open_parquet(folder: Folder, name: str, source: Any = None) -> pq.ParquetFil
     name : str
     source : path or file, optional
         What ``folder.open_ranges`` gave for it.
+    if_damaged : str
+        What a person is to do with a file that is no Parquet.
 
     Raises
     ------
@@ -40,7 +45,7 @@ def open_parquet(folder: Folder, name: str, source: Any = None) -> pq.ParquetFil
         ) from None
     except (pa.ArrowException, OSError) as error:
         raise InputError(
-            f"{folder.path(name)}: not a readable Parquet file ({error}); delete it and run again"
+            f"{folder.path(name)}: not a readable Parquet file ({error}); {if_damaged}"
         ) from error
 
 
