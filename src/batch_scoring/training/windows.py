@@ -118,7 +118,7 @@ class TrainingWindows:
         return found
 
     def fingerprint(self, settings: TrainParameters) -> str:
-        """Of what a whole sensor is trained from: the windows, the settings, the recipe, and the library.
+        """Of what a whole sensor is trained from: the windows, the settings, ``FIT_VERSION`` and the library.
 
         Days that lie in the range as a whole have the digest of their rows in the footer; of the
         others, the rows are read for it.
