@@ -10,8 +10,12 @@ def main() -> None:
     """Run the packaged project with the arguments of ``kedro run``."""
     from kedro.framework.project import configure_project
 
+    from batch_scoring import __version__
     from batch_scoring.cli.run import run
 
+    if sys.argv[1:] == ["--version"]:
+        print(f"batch-scoring {__version__}")
+        return
     configure_project(Path(__file__).parent.name)
     run(sys.argv[1:])
 

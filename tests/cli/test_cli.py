@@ -1,5 +1,7 @@
 """The command line keeps ids as they were written, and says what a person can mend in one line."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -8,7 +10,9 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from kedro.framework.startup import bootstrap_project
+from kedro.io.core import DatasetError
 
+from batch_scoring import __version__
 from batch_scoring.cli import cli
 from batch_scoring.cli.command import UserErrorCommand, user_error_of
 from batch_scoring.cli.run import run
@@ -29,6 +33,9 @@ PROJECT = Path(__file__).parents[2]
         ("device=[7, '8,9', x]", {"device": ["7", "8,9", "x"]}),
         ('device="[odd], id",sensor=s', {"device": "[odd], id", "sensor": "s"}),
         ("device=a=b", {"device": "a=b"}),
+        ("device=a:b", {"device": "a:b"}),
+        ("device:a=b,sensor: c:d", {"device": "a=b", "sensor": "c:d"}),
+        ("train.share:0.5,at:2026-01-05T10:00Z", {"train": {"share": 0.5}, "at": "2026-01-05T10:00Z"}),
         ("train.share=0.5,train.fit.nu=1e-2", {"train": {"share": 0.5, "fit": {"nu": 0.01}}}),
         ("aggregate.features=[mean,std]", {"aggregate": {"features": ["mean", "std"]}}),
         ("at=2026-01-05T00:00Z,data=/tmp/x", {"at": "2026-01-05T00:00Z", "data": "/tmp/x"}),
@@ -50,8 +57,54 @@ def test_any_quoted_id_comes_through(identifier):
 
 @pytest.mark.parametrize("text", ["share", "=5"])
 def test_an_item_without_a_key_or_value_is_refused(text):
-    with pytest.raises(click.UsageError, match="is not key=value"):
+    with pytest.raises(click.UsageError, match=repr(text)):
         split_params(click.Context(run), None, text)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--env=nope"], ["--env", "'nope'", "azure"]),
+        (["--pipelines=scor"], ["--pipelines", "'scor'", "score"]),
+        (["--pipeline=scor"], ["--pipelines", "'scor'", "score"]),
+        (["--nodes=drw_page"], ["--nodes", "'drw_page'", "draw_page"]),
+        (["--from-nodes=nope"], ["--from-nodes", "'nope'", "draw_page"]),
+        (["--to-nodes=nope"], ["--to-nodes", "'nope'", "draw_page"]),
+        (["--from-inputs=reding"], ["--from-inputs", "'reding'", "readings"]),
+        (["--to-outputs=report_pag"], ["--to-outputs", "'report_pag'", "report_page"]),
+        (["--tags=nope"], ["--tags", "'nope'"]),
+        (["--namespaces=nope"], ["--namespaces", "'nope'"]),
+        (["--runner=ThredRunner"], ["--runner", "'ThredRunner'", "ThreadRunner"]),
+        (["--load-versions=nope:1"], ["--load-versions", "nope"]),
+        (["--from-nodes=draw_page", "--to-nodes=gather_contents"], ["--from-nodes", "--to-nodes"]),
+    ],
+)
+def test_an_option_that_kedro_refuses_is_one_line_that_names_it(tmp_path, monkeypatch, options, named):
+    monkeypatch.chdir(PROJECT)
+    bootstrap_project(PROJECT)
+    chosen = [] if any("pipeline" in option for option in options) else ["--pipelines=report"]
+    done = CliRunner().invoke(run, [*chosen, *options, "--params", f"data={tmp_path}"])
+    assert done.exit_code == 1, done.output
+    (line,) = [line for line in done.output.splitlines() if line.startswith("Error: ")]
+    assert [name for name in named if name not in line] == []
+    assert "Traceback" not in done.output
+
+
+def test_the_version_is_printed():
+    command = [sys.executable, "-m", "batch_scoring", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["batch-scoring", __version__]
+
+
+def test_a_library_of_an_extra_that_is_missing_is_named_with_the_extra():
+    @click.command(cls=UserErrorCommand)
+    def command():
+        raise DatasetError("cannot load") from ModuleNotFoundError("No module", name="mlflow.entities")
+
+    done = CliRunner().invoke(command)
+    assert done.exit_code == 1
+    assert "mlflow" in done.output
+    assert "batch_scoring[train]" in done.output
 
 
 def fails_with(error):

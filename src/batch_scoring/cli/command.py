@@ -31,10 +31,34 @@ class UserErrorCommand(click.Command):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            cause = user_error_of(error)
+            cause = user_error_of(error) or missing_extra(error) or self.explain(error, ctx.params)
             if cause is None:
                 raise
             raise (Conflict if isinstance(cause, ConflictError) else Failure)(str(cause)) from error
+
+    def explain(self, error: Exception, options: dict[str, Any]) -> InputError | None:
+        """Find what a person can mend behind an error of another library; None for nothing."""
+        return None
+
+
+# The extra that brings a library, by its package.
+_EXTRAS = {
+    "ingest": ("duckdb", "fastavro", "pytz"),
+    "train": ("matplotlib", "mlflow", "pandas", "sklearn", "skops", "threadpoolctl"),
+    "azure": ("azure", "aiohttp", "msrest", "opentelemetry"),
+    "dask": ("dask", "distributed"),
+}
+
+
+def missing_extra(error: BaseException | None) -> InputError | None:
+    """Name the extra to install where a library of one is missing."""
+    while error is not None and not isinstance(error, ModuleNotFoundError):
+        error = error.__cause__ or error.__context__
+    package = ((error.name if error is not None else None) or "").partition(".")[0]
+    for extra, packages in _EXTRAS.items():
+        if package in packages:
+            return InputError(f"{package} is not installed; pip install 'batch_scoring[{extra}]'")
+    return None
 
 
 def user_error_of(error: BaseException | None) -> InputError | None:

@@ -9,6 +9,7 @@ import click
 from kedro.framework.cli.project import run as kedro_run
 
 from batch_scoring.cli.command import UserErrorCommand
+from batch_scoring.core.errors import InputError
 from batch_scoring.core.garbage import collector
 from batch_scoring.core.run_params import split_params
 
@@ -23,6 +24,12 @@ class RunCommand(UserErrorCommand):
             return super().invoke(ctx)
         finally:
             collector.wake()
+
+    def explain(self, error: Exception, options: dict[str, Any]) -> InputError | None:
+        """Name the option that Kedro refused."""
+        from batch_scoring.cli.run_options import explain
+
+        return explain(error, options)
 
 
 def _run_command() -> click.Command:

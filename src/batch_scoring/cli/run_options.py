@@ -10,7 +10,8 @@ from typing import Any
 
 from batch_scoring.core.errors import InputError
 
-_NODES = ("nodes", "from_nodes", "to_nodes")
+_NODES = ("node_names", "from_nodes", "to_nodes")
+_OPTIONS = {"node_names": "--nodes"}
 _DATASETS = ("from_inputs", "to_outputs")
 
 
@@ -59,7 +60,7 @@ def _unknown_part(options: Mapping[str, Any]) -> InputError | None:
         "namespaces": {node.namespace for node in nodes},
     }
     found = (_unknown(option, options.get(option) or [], names) for option, names in known.items())
-    given = [f"--{option.replace('_', '-')}" for option in known if options.get(option)]
+    given = [_option(name) for name in known if options.get(name)]
     nothing = InputError(f"{' and '.join(given)}: together they leave no node to run") if given else None
     return next(filter(None, found), nothing)
 
@@ -71,9 +72,13 @@ def _unknown(option: str, given: Iterable[str | None], known: Iterable[str | Non
             continue
         close = difflib.get_close_matches(name, names, n=3)
         hint = f"did you mean {', '.join(close)}?" if close else f"expected one of {', '.join(names)}"
-        hint = hint if names else f"nothing in this run has {option}"
-        return InputError(f"--{option.replace('_', '-')}: {name!r} is not valid; {hint}")
+        hint = hint if names else f"no node of this run has {option}"
+        return InputError(f"{_option(option)}: {name!r} is not valid; {hint}")
     return None
+
+
+def _option(name: str) -> str:
+    return _OPTIONS.get(name) or f"--{name.replace('_', '-')}"
 
 
 def _unknown_environment(options: Mapping[str, Any]) -> InputError | None:

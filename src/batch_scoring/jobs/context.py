@@ -112,11 +112,11 @@ def overrides(params: str) -> str:
     'train.range=28d,train.features=[mean,std]'
     """
     from batch_scoring.core.errors import InputError
-    from batch_scoring.core.run_params import split_outside_quotes
+    from batch_scoring.core.run_params import name_and_value, split_outside_quotes
 
     items = [item for item in split_outside_quotes(params) if not item.startswith("jobs.")]
     for item in items:
-        name = item.partition("=")[0].strip()
+        name, _ = name_and_value(item)
         if name in _OF_THE_PLAN:
             raise InputError(
                 f"--params {name}: this parameter is set for each job by the plan; leave it out"

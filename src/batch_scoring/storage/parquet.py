@@ -13,7 +13,6 @@ from batch_scoring.storage import Folder
 from batch_scoring.tables.row_groups import in_row_groups
 from batch_scoring.tables.streams import Stream
 
-
 REMAKE = "delete it and run again"
 
 
