@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import click
 from kedro.framework.cli.project import run as kedro_run
 
-from batch_scoring.cli.command import UserErrorCommand
+from batch_scoring.cli.command import Failure, UserErrorCommand
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.garbage import collector
 from batch_scoring.core.run_params import split_params
@@ -19,6 +20,7 @@ class RunCommand(UserErrorCommand):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Start with the collector at rest; leave it awake, whatever happens."""
+        refuse_unsupported(ctx.params)
         collector.rest()
         try:
             return super().invoke(ctx)
@@ -30,6 +32,23 @@ class RunCommand(UserErrorCommand):
         from batch_scoring.cli.run_options import explain
 
         return explain(error, options)
+
+
+def refuse_unsupported(options: Mapping[str, Any]) -> None:
+    """Refuse what Kedro offers and steps that stream their tables cannot do.
+
+    Raises
+    ------
+    Failure
+        Naming the option and what to use instead.
+    """
+    if options.get("runner") == "ParallelRunner":
+        raise Failure(
+            "--runner: ParallelRunner is not supported: steps hand tables on in memory and use all cores "
+            "themselves; leave it out, or use ThreadRunner"
+        )
+    if options.get("is_async"):
+        raise Failure("--async: not supported, since steps yield their tables piece by piece; leave it out")
 
 
 def _run_command() -> click.Command:

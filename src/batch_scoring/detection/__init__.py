@@ -1,4 +1,4 @@
-"""The heart: many small models as arrays. Arrays and Arrow tables in, arrays and Arrow tables out.
+"""Fit, score and compare the models of a sensor: arrays and Arrow tables in, arrays and Arrow tables out.
 
-Nothing here reads or writes files, and nothing here knows of Kedro, MLflow, Azure or pandas.
+Only ``model_file.py`` touches files; nothing here imports Kedro, MLflow, Azure or pandas.
 """

@@ -1,1 +1,1 @@
-"""How well anomalies match labels: arrays in, figures out. No Kedro, no MLflow, no files."""
+"""Compare predictions with labels: annotations of people, figures, findings and drawings."""

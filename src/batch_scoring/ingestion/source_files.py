@@ -1,4 +1,4 @@
-"""List the files of raw readings; their rows are read elsewhere."""
+"""List the files of raw readings. A new format: its suffix in ``FORMATS`` here, its rows in ``relations.py``."""
 
 from __future__ import annotations
 

@@ -325,6 +325,8 @@ TRAINED_DEVICES = _table(
 
 # --- Predictions ---
 
+# Filled by `detection.score._predictions`; a detector's own numbers come through `detectors.base.Scores`. Days
+# that are scored already gain a new column when they are scored again.
 PREDICTIONS = _table(
     "predictions",
     _WINDOW_START,
@@ -357,7 +359,7 @@ PREDICTIONS = _table(
         pa.float64(),
         "decades",
         "0 at the threshold or above it. Combined detector: `threshold − score`, without an upper end; 1 is "
-        "ten"
+        "ten "
         "times rarer than an anomaly must be. One-class SVM: 0 to 1, where 1 is far from all support vectors",
     ),
     Column(
@@ -437,7 +439,7 @@ DEVICE_INCIDENTS = _table(
         "priority",
         pa.float64(),
         "",
-        "sum over the sensors of `1 + log2(1 + peak severity)`, 1 or more: several sensors at once count more"
+        "sum over the sensors of `1 + log2(1 + peak severity)`, 1 or more: several sensors at once count more "
         "than one, and a severity counts by its order of magnitude",
     ),
     Column("n_sensors", pa.int64(), "sensors", "sensors with an incident"),
@@ -481,7 +483,7 @@ DRIFT = _table(
         "coverage",
         pa.float64(),
         "0 to 1",
-        "`n_windows` by the number there would be had the device sent without a break: since the range began,"
+        "`n_windows` by the number there would be had the device sent without a break: since the range began, "
         "or since its first window where its model learned from nothing before the range",
     ),
     Column(
@@ -504,7 +506,7 @@ DRIFT = _table(
         pa.bool_(),
         "",
         "whether the flag rate is over the target, 99 % sure; null where there is no target. Alarms are "
-        "counted"
+        "counted "
         "as independent, not windows: one long event is no proof",
     ),
     Column(
@@ -512,7 +514,7 @@ DRIFT = _table(
         pa.float64(),
         "",
         "population stability index of the scores against what calibration promises: one normal window in "
-        "10^k"
+        "10^k "
         "is rarer than k decades, at most. Bins begin at 1, 1.5, 2 and 3 decades. Only too many rare windows "
         "count, too few do not. Null for the one-class SVM, and for few windows",
     ),
@@ -644,7 +646,7 @@ FIGURES = _table(
         "pooled_roc_auc",
         "0 to 1",
         "`roc_auc` of the windows of all devices of a sensor in one ranking; over the fleet, mean of the "
-        "sensors;"
+        "sensors; "
         "null for devices and series",
     ),
     _x("pooled_pr_auc", "0 to 1", "`pr_auc` in the same way; null for devices and series"),

@@ -1,4 +1,4 @@
-"""What a sink is, and the plainest one: a line of the log."""
+"""What a sink does, and what it may raise."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.jobs.backends.base import Backend
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ def open_backend(data: str, env: str | None, settings: JobsParameters, project: 
     settings : JobsParameters
     project : Path
         The folder with ``conf/``.
+
+    Raises
+    ------
+    InputError
+        When there is no such engine.
     """
     if settings.backend == "local":
         from batch_scoring.jobs.backends.local import LocalBackend
@@ -37,6 +43,8 @@ def open_backend(data: str, env: str | None, settings: JobsParameters, project: 
         from batch_scoring.jobs.backends.azure_batch.backend import AzureBatchBackend
 
         return AzureBatchBackend(data, env, settings)
-    from batch_scoring.jobs.backends.batch_ai.backend import BatchAIBackend
+    if settings.backend == "batch_ai":
+        from batch_scoring.jobs.backends.batch_ai.backend import BatchAIBackend
 
-    return BatchAIBackend(data, env, settings)
+        return BatchAIBackend(data, env, settings)
+    raise InputError(f"jobs.backend: {settings.backend!r} is not valid; see docs/reference/parameters.md")
