@@ -31,6 +31,7 @@ from batch_scoring.training.promotion import challenge
 from batch_scoring.training.result import BY_HAND, PROMOTED, REFUSED, Training
 from batch_scoring.training.settings import TrainParameters
 from batch_scoring.training.windows import TrainingWindows, find_windows
+from batch_scoring.windows.aggregation import all_devices
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def train_models(
     Raises
     ------
     InputError
-        When there are no windows, or a device or sensor asked for has none.
+        When there are no windows, or a device or sensor asked for has none to train on.
     """
     settings = read_parameters(TrainParameters, parameters, "train")
     if not 0 < settings.share <= 1:
@@ -115,7 +116,14 @@ def train_models(
                 status = with_mute_devices(status, name, counts, selection, known, unread)
                 # The status first: once its version is there, a training is not repeated.
                 yield ({} if status.equals(known) else {key: status}), ({name: training} if training else {})
-    require_known("device", selection.devices, found)
+    if without := (selection.devices or frozenset()) - found:
+        chosen = (days for name, days in sensors.items() if selection.has_sensor(name))
+        there = all_devices(windows[day]() for days in chosen for day in days.values())
+        require_known("device", selection.devices, there)
+        raise InputError(
+            f"device {min(without)!r} has no window to train on before `at` and between train.from and "
+            "train.to; change these, or leave the device out"
+        )
 
 
 @dataclass(frozen=True)
