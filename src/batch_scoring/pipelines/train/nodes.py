@@ -179,13 +179,14 @@ _NOT_SCORED = {
 def _is_settled(sensor: str, previous: Any, fingerprint: str, settings: TrainParameters) -> bool:
     """Whether a version was made of the same, and it is known what becomes of it."""
     if previous.fingerprint == fingerprint:
-        logger.info("train: %s: unchanged since version %s", sensor, previous.version)
+        logger.info("train: sensor %r: unchanged since version %s", sensor, previous.version)
         return True
     version, verdict = previous.decided.get(fingerprint, ("", ""))
     if verdict not in _SETTLED[settings.promote]:
         return False
     logger.info(
-        "train: %s: unchanged since version %s, which is not scored (%s); version %s stays the champion",
+        "train: sensor %r: unchanged since version %s, which is not scored (%s); "
+        "version %s stays the champion",
         *(sensor, version, _NOT_SCORED[verdict], previous.version),
     )
     return True
@@ -220,7 +221,7 @@ def _fit(windows: TrainingWindows, work: _Work) -> tuple[FleetFile, pa.Table]:
     stopwatch.count("devices", status.num_rows)
     stopwatch.count("failed", status.num_rows - models.n_models)
     logger.info(
-        "train: %s: %d of %d devices fitted in %.1f s",
+        "train: sensor %r: %d of %d devices fitted in %.1f s",
         windows.sensor,
         models.n_models,
         status.num_rows,
