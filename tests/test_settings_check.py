@@ -3,8 +3,8 @@
 import pytest
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.pipeline_registry import ORDER
 from batch_scoring.settings_check import GROUPS, check_settings
+from tests.doc_pages import PROJECT
 
 
 def check(values=None, runtime=None):
@@ -12,8 +12,10 @@ def check(values=None, runtime=None):
     check_settings(values, values.__getitem__, runtime or {})
 
 
-def test_every_pipeline_has_its_group():
-    assert set(GROUPS) == {*ORDER, "evaluate", "receive", "publish"}
+def test_every_pipeline_with_settings_has_its_group():
+    folders = {path.parent.name for path in (PROJECT / "src/batch_scoring/pipelines").glob("*/pipeline.py")}
+    files = (PROJECT / "conf/base").glob("parameters_*.yml")
+    assert set(GROUPS) == folders & {path.stem.removeprefix("parameters_") for path in files}
 
 
 def test_defaults_and_known_settings_pass():

@@ -26,6 +26,44 @@ found = dict(code=code, loaded=loaded, searches=len(searches), awake=awake, froz
 json.dump(found, open({out!r}, "w"))
 """
 
+# As if they were not installed: neither their modules nor their distributions, which name plugins, are found.
+WITHOUT_DRAWING = """
+import sys
+from importlib import metadata
+
+missing = ("plotly", "matplotlib", "kedro_viz")
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in missing:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+every = metadata.distributions
+metadata.distributions = lambda **how: (d for d in every(**how) if d.name.replace("-", "_") not in missing)
+from kedro.framework.cli.cli import main
+main()
+"""
+
+
+@pytest.mark.slow
+def test_the_report_is_made_and_copied_without_plotly_matplotlib_and_kedro_viz(whole, tmp_path):
+    workspace, page = whole.copy_to(tmp_path / "data"), tmp_path / "page.html"
+    made = workspace.folder / "08_reporting/report.html"
+    expected = made.read_text().replace(str(whole.folder), str(workspace.folder))
+    made.unlink()
+    report = workspace.command("report")[3:]
+    for command in (report, ["report", "--data", str(workspace.folder), "--to", str(page)]):
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT_DRAWING, *command],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert page.read_text() == made.read_text() == expected
+
 
 @pytest.mark.slow
 def test_scoring_loads_neither_scikit_learn_nor_mlflow_nor_pandas_and_does_not_search(trained, tmp_path):

@@ -1,11 +1,22 @@
 """The error a person can mend: bad input, a bad setting, a missing model. Bugs raise something else."""
 
+from batch_scoring.core.text import printable
+
 
 class InputError(Exception):
     """One sentence that names the thing, its value, what was expected and what to do.
 
-    The command line shows it as that one line, without a traceback, and exits with 1.
+    The command line shows it as that one line, without a traceback, and exits with 1. Line breaks in ids,
+    paths and reasons that libraries give are escaped.
+
+    Examples
+    --------
+    >>> len(str(InputError("a" + chr(10) + "b.csv: this file is empty")).splitlines())
+    1
     """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(printable(sentence))
 
 
 class ConflictError(InputError):

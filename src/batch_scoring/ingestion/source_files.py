@@ -1,4 +1,4 @@
-"""List the files of raw readings. A new format: its suffix in ``FORMATS`` here, its rows in ``relations.py``."""
+"""List the files of raw readings. A new format: its suffix in ``FORMATS``, its rows in ``relations``."""
 
 from __future__ import annotations
 

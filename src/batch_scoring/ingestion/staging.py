@@ -128,7 +128,7 @@ class StagingArea:
             with _reading(path):
                 relation = raw_relation(self.connection, path, source.format, self.settings)
             if relation is None:
-                logger.warning("%s is empty: no readings in it", source.path)
+                logger.warning("%r is empty: no readings in it", source.path)
                 return 0
             with self._open(path, relation):
                 judged = _judged_rows(relation, self.settings, latest, where)

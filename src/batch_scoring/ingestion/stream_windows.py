@@ -228,7 +228,7 @@ class StagedWindows:
         ).fetchall()
         for (sensor,) in sensors:
             if len(path_segment(sensor)) > MAX_SEGMENT_BYTES:
-                logger.warning("%s: sensor %.40r… is left out, its name is too long", path, sensor)
+                logger.warning("%r: sensor %.40r… is left out, its name is too long", path, sensor)
                 self.connection.execute(
                     f"DELETE FROM staged_windows WHERE source = {number} AND sensor = {literal(sensor)}"
                 )

@@ -1,1 +1,1 @@
-"""Find the windows that need a score, a range of devices at a time; the score itself is ``detection/score.py``."""
+"""Find the windows that need a score, by ranges of devices; the score itself is ``detection/score.py``."""

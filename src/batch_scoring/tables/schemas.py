@@ -325,8 +325,8 @@ TRAINED_DEVICES = _table(
 
 # --- Predictions ---
 
-# Filled by `detection.score._predictions`; a detector's own numbers come through `detectors.base.Scores`. Days
-# that are scored already gain a new column when they are scored again.
+# Filled by `detection.score._predictions`; a detector's own numbers come through `detectors.base.Scores`.
+# Days that are scored already gain a new column when they are scored again.
 PREDICTIONS = _table(
     "predictions",
     _WINDOW_START,
@@ -439,8 +439,8 @@ DEVICE_INCIDENTS = _table(
         "priority",
         pa.float64(),
         "",
-        "sum over the sensors of `1 + log2(1 + peak severity)`, 1 or more: several sensors at once count more "
-        "than one, and a severity counts by its order of magnitude",
+        "sum over the sensors of `1 + log2(1 + peak severity)`, 1 or more: several sensors at once count "
+        "more than one, and a severity counts by its order of magnitude",
     ),
     Column("n_sensors", pa.int64(), "sensors", "sensors with an incident"),
     Column("sensors", pa.list_(pa.string()), "", "those sensors, the most severe first"),
@@ -483,8 +483,8 @@ DRIFT = _table(
         "coverage",
         pa.float64(),
         "0 to 1",
-        "`n_windows` by the number there would be had the device sent without a break: since the range began, "
-        "or since its first window where its model learned from nothing before the range",
+        "`n_windows` by the number there would be had the device sent without a break: since the range "
+        "began, or since its first window where its model learned from nothing before the range",
     ),
     Column(
         "n_judged",

@@ -14,13 +14,13 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextmanager
-def show_progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
+def show_progress(sensor: str, total: int) -> Iterator[Callable[[int], None]]:
     """Give a function to call with the number of windows done.
 
     Parameters
     ----------
-    name : str
-        What is trained, for the person who watches.
+    sensor : str
+        Whose models are trained.
     total : int
         Windows to train on, at most.
     """
@@ -30,7 +30,7 @@ def show_progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
 
         columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(f"training {name}", total=total)
+            task = bar.add_task(f"training {sensor!r}", total=total)
             yield lambda done: bar.update(task, completed=done)
         return
     last_line = time.monotonic()
@@ -39,6 +39,6 @@ def show_progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
         nonlocal last_line
         if done < total and time.monotonic() - last_line >= SECONDS_BETWEEN_LINES:
             last_line = time.monotonic()
-            logger.info("train: %s: %d of %d windows", name, done, total)
+            logger.info("train: sensor %r: %d of %d windows", sensor, done, total)
 
     yield line

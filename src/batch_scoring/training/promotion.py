@@ -54,7 +54,7 @@ def challenge(
         return Decision(PROMOTED, "there is no champion yet")
     found = compare(windows, challenger, previous.models, settings, devices)
     is_promoted, reason = decide(found, settings.promotion)
-    logger.info("train: %s: %s; %s", windows.sensor, described(found), reason)
+    logger.info("train: sensor %r: %s; %s", windows.sensor, described(found), reason)
     return Decision(PROMOTED if is_promoted else REFUSED, reason, previous.version, found.numbers())
 
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from importlib.resources import files
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlglot.errors import ParseError
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.stream_analytics import WindowsQuery
-from batch_scoring.windows.features import _FEATURES
+from batch_scoring.deploy.stream_analytics.configured import configured_query
+from batch_scoring.windows import features
+from batch_scoring.windows.features import aggregate_readings
 from tests.deploy.stream_analytics.stream_sql import UnknownSyntaxError, to_duckdb
 from tests.deploy.stream_analytics.streams import Engine, Event, aggregated, assert_same_windows
-from tests.factories import START_US
+from tests.doc_pages import code_blocks, read_page
+from tests.factories import DAY_US, START_US, make_readings
 
-ALL_FEATURES = (*(name for name in _FEATURES if name != "slope"), "p05", "p50", "p99")
+ALL_FEATURES = (
+    *("mean", "std", "min", "max", "range", "first", "last", "change", "sum", "count", "diff_mean"),
+    *("p05", "p50", "p99"),
+)
 SECOND = 1_000_000
 WINDOWS = (timedelta(minutes=5), timedelta(seconds=1), timedelta(hours=6), timedelta(days=1))
 
@@ -151,6 +159,19 @@ def test_windows_that_do_not_divide_a_day_are_refused(minutes):
 def test_what_the_service_cannot_do_is_refused_in_one_sentence(given, says):
     with pytest.raises(InputError, match=says):
         WindowsQuery(**given)
+
+
+def test_a_feature_added_as_the_page_says_is_computed_and_named_by_the_query(monkeypatch):
+    page = read_page("how-to/add-a-feature.md")
+    (function,), (command,) = code_blocks(page, "python"), code_blocks(page, "console")
+    name, written = re.search(r'`"(\w+)": (\w+)`', page).groups()
+    exec(function, vars(features))
+    monkeypatch.setitem(features._FEATURES, name, vars(features).pop(written))
+    chosen = yaml.safe_load(re.search(r"aggregate\.features=(\[.*?\])", command)[1])
+    readings = make_readings([0, 1, 2], [1.0, 3.0, 7.0])
+    assert aggregate_readings(readings, DAY_US, chosen)[name].to_pylist() == [3.0]
+    with pytest.raises(InputError, match=rf"cannot compute '{name}'.*diff_mean"):
+        configured_query({"aggregate": {"features": chosen}})
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,18 @@ def test_ids_that_do_not_exist_are_errors(tmp_path):
         work.train(device="c")
 
 
+def test_an_unknown_device_is_answered_with_the_near_names_of_all_devices(tmp_path):
+    work = Workspace(tmp_path, devices=("pump-1", "pump-2", "fan-1"))
+    with pytest.raises(InputError, match=r"'pump-3' is not among the 3 known.*'pump-1'"):
+        work.train(device="pump-3")
+
+
+def test_a_device_whose_windows_are_all_outside_the_range_is_named(tmp_path):
+    work = Workspace(tmp_path)
+    with pytest.raises(InputError, match=r"device 'a' has no window to train on.*train\.from"):
+        work.train(device="a", to=START.isoformat())
+
+
 def test_without_windows_the_step_before_is_named(tmp_path):
     with pytest.raises(InputError, match="--pipelines=aggregate"):
         Workspace(tmp_path, days=0).train()

@@ -30,6 +30,8 @@ _DERIVED = {
     "change": (("first", "last"), "[last] - [first]"),
     "diff_mean": (("mean",), "CASE WHEN previous_end = {start} THEN [mean] - previous_mean ELSE 0.0 END"),
 }
+_KNOWN = (*_AGGREGATES, *_DERIVED, "count")
+_PERCENTILE = re.compile(r"p(\d{1,2})")
 _UNITS = {"hour": timedelta(hours=1), "minute": timedelta(minutes=1), "second": timedelta(seconds=1)}
 
 _QUERY = """\
@@ -106,7 +108,8 @@ class WindowsQuery:
     window : timedelta
         Whole seconds that divide a day: then it does not matter where the service counts from.
     features : tuple of str
-        All that :func:`~batch_scoring.windows.features.feature_function` knows but ``slope``.
+        Of :func:`~batch_scoring.windows.features.feature_function`; not ``slope``, nor features added
+        to the project.
     min_readings : int
         Windows with fewer readings are left out.
     columns : mapping of str to str
@@ -144,10 +147,11 @@ class WindowsQuery:
             )
         for name in self.features:
             feature_function(name)
-            if name == "slope":
+            if name not in _KNOWN and not _PERCENTILE.fullmatch(name):
                 raise InputError(
-                    "aggregate.features: Stream Analytics cannot compute 'slope'; leave it out, "
-                    "or make the windows of readings with `aggregate`"
+                    f"aggregate.features: Stream Analytics cannot compute {name!r}; its query knows "
+                    f"{', '.join(_KNOWN)} and p01 … p99: leave the feature out, or make the windows of "
+                    "readings with `aggregate`"
                 )
         for role, name in self.columns.items():
             if role not in ROLES or not name or "]" in name:
@@ -194,7 +198,7 @@ class WindowsQuery:
 
 
 def _aggregate(name: str) -> str:
-    if match := re.fullmatch(r"p(\d{1,2})", name):
+    if match := _PERCENTILE.fullmatch(name):
         return f"PERCENTILE_CONT({int(match[1]) / 100!r}) OVER (ORDER BY value)"
     return _AGGREGATES[name]
 

@@ -194,7 +194,9 @@ def _match(
         rate = setup.rate(mine.window_us)
         verdicts = _verdicts(mine, setup.evaluate, rate)
         outcomes = {method: (verdict, judge(told.truth, verdict)) for method, verdict in verdicts.items()}
-        logger.info("evaluate: %s: %d windows, %d events", name, mine.is_test.sum(), told.events.num_rows)
+        logger.info(
+            "evaluate: sensor %r: %d windows, %d events", name, mine.is_test.sum(), told.events.num_rows
+        )
         yield JudgedSensor(
             SensorOutcomes.gather(name, mine.devices, told.truth, outcomes),
             Basis.of_sensor(mine, told),

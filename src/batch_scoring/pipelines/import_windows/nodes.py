@@ -116,7 +116,7 @@ def _partition(
     stored = opened() if opened is not None else None
     if stored is not None and footer_text(stored, "inputs") != MADE_BY:
         logger.warning(
-            "import_windows: the windows of %s on %s were made of readings by `aggregate` and stay",
+            "import_windows: the windows of sensor %r on %s were made of readings by `aggregate` and stay",
             sensor,
             day,
         )
@@ -144,7 +144,7 @@ def _has_changed(file: SourceFile) -> bool:
     try:
         require_unchanged(file)
     except InputError:
-        logger.info("import_windows: %s is still being written", file.path)
+        logger.info("import_windows: %r is still being written", file.path)
         return True
     return False
 

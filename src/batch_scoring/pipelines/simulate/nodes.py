@@ -49,7 +49,7 @@ def simulate_readings(
         When a setting makes no sense or a selected id is not simulated.
     """
     if readings is not None:
-        log.info("nothing is simulated: the readings come from %s", readings)
+        log.info("nothing is simulated: the readings come from %r", readings)
         yield {}
         return
     simulation, selection = _read(parameters, device, sensor)
@@ -104,7 +104,7 @@ def _warn_of_others(days: list[str], previous: Mapping[str, str], there: set[str
     others = [day for day, digest in sorted(previous.items()) if day not in days or digest not in there]
     if others:
         log.warning(
-            "%d days were simulated with other settings (first %s); what was ingested of them stays: "
+            "%d days were simulated with other settings (first %r); what was ingested of them stays: "
             "start with an empty data folder unless you want both",
             *(len(others), others[0]),
         )

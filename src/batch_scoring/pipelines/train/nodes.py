@@ -31,6 +31,7 @@ from batch_scoring.training.promotion import challenge
 from batch_scoring.training.result import BY_HAND, PROMOTED, REFUSED, Training
 from batch_scoring.training.settings import TrainParameters
 from batch_scoring.training.windows import TrainingWindows, find_windows
+from batch_scoring.windows.aggregation import all_devices
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def train_models(
     Raises
     ------
     InputError
-        When there are no windows, or a device or sensor asked for has none.
+        When there are no windows, or a device or sensor asked for has none to train on.
     """
     settings = read_parameters(TrainParameters, parameters, "train")
     if not 0 < settings.share <= 1:
@@ -115,7 +116,14 @@ def train_models(
                 status = with_mute_devices(status, name, counts, selection, known, unread)
                 # The status first: once its version is there, a training is not repeated.
                 yield ({} if status.equals(known) else {key: status}), ({name: training} if training else {})
-    require_known("device", selection.devices, found)
+    if without := (selection.devices or frozenset()) - found:
+        chosen = (days for name, days in sensors.items() if selection.has_sensor(name))
+        there = all_devices(windows[day]() for days in chosen for day in days.values())
+        require_known("device", selection.devices, there)
+        raise InputError(
+            f"device {min(without)!r} has no window to train on before `at` and between train.from and "
+            "train.to; change these, or leave the device out"
+        )
 
 
 @dataclass(frozen=True)
@@ -171,13 +179,14 @@ _NOT_SCORED = {
 def _is_settled(sensor: str, previous: Any, fingerprint: str, settings: TrainParameters) -> bool:
     """Whether a version was made of the same, and it is known what becomes of it."""
     if previous.fingerprint == fingerprint:
-        logger.info("train: %s: unchanged since version %s", sensor, previous.version)
+        logger.info("train: sensor %r: unchanged since version %s", sensor, previous.version)
         return True
     version, verdict = previous.decided.get(fingerprint, ("", ""))
     if verdict not in _SETTLED[settings.promote]:
         return False
     logger.info(
-        "train: %s: unchanged since version %s, which is not scored (%s); version %s stays the champion",
+        "train: sensor %r: unchanged since version %s, which is not scored (%s); "
+        "version %s stays the champion",
         *(sensor, version, _NOT_SCORED[verdict], previous.version),
     )
     return True
@@ -212,7 +221,7 @@ def _fit(windows: TrainingWindows, work: _Work) -> tuple[FleetFile, pa.Table]:
     stopwatch.count("devices", status.num_rows)
     stopwatch.count("failed", status.num_rows - models.n_models)
     logger.info(
-        "train: %s: %d of %d devices fitted in %.1f s",
+        "train: sensor %r: %d of %d devices fitted in %.1f s",
         windows.sensor,
         models.n_models,
         status.num_rows,
