@@ -21,6 +21,6 @@ def test_on_a_terminal_there_is_a_bar(monkeypatch):
 
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
-    with progress.show_progress("power", 2) as show:
+    with progress.show_progress("po\nwer", 2) as show:
         show(2)
-    assert "training power" in terminal.getvalue()
+    assert r"training 'po\nwer'" in terminal.getvalue()
