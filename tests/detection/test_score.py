@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 from batch_scoring.core.errors import InputError
 from batch_scoring.detection.detectors.base import FitParameters
 from batch_scoring.detection.detectors.one_class_svm import rbf_models, severity
-from batch_scoring.detection.fit import fit_fleet
 from batch_scoring.detection.kernel import decision_function
 from batch_scoring.detection.score import fleet_status, score_fleet
 from batch_scoring.tables.schemas import PREDICTIONS, STATUS
-from tests.factories import make_model, make_windows
+from tests.factories import fit_fleet, make_model, make_windows
 
 
 def statuses(status):

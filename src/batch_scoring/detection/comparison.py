@@ -7,16 +7,12 @@ from dataclasses import dataclass, fields
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from batch_scoring.detection.flag_rate import begins_alarm, least_rate
 from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.score import predict
+from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import places, to_arrow, to_numpy
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-Bool = NDArray[np.bool_]
 
 # A device with fewer windows says nothing of how its scores are ordered.
 _LEAST_TO_RANK = 20

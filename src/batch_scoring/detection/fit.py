@@ -11,17 +11,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from batch_scoring.detection.detectors import DETECTORS
 from batch_scoring.detection.detectors.base import FitParameters, FittedModel, Series
-from batch_scoring.detection.model import FleetInfo, FleetModel
+from batch_scoring.detection.model import FleetInfo
+from batch_scoring.tables.arrays import Float, Int
 from batch_scoring.tables.arrow_arrays import places, repeated, strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import MODEL_KEYS, STATUS
 from batch_scoring.windows.features import feature_matrix
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 # Raise it when fits of the same windows with the same settings change: in a detector, its guards or its
 # calibration. It is part of the fingerprint of a training, so that after an upgrade every sensor is trained
@@ -59,26 +56,6 @@ class _Device:
     name: str
     n_windows: int
     usable: Int
-
-
-def fit_fleet(
-    windows: pa.Table, features: Sequence[str], parameters: FitParameters
-) -> tuple[FleetModel | None, pa.Table]:
-    """Fit one model a device, for fleets that fit into memory; see :func:`fit_windows`.
-
-    Returns
-    -------
-    model : FleetModel or None
-        None when no device could be fitted.
-    status : pyarrow.Table
-        Schema STATUS.
-    """
-    fitted = fit_windows(windows, features, parameters)
-    if fitted.models.num_rows == 0:
-        return None, fitted.status
-    length_us = windows["window_end"][0].value - windows["window_start"][0].value
-    info = fleet_info(windows["sensor"][0].as_py(), features, length_us, parameters.detector)
-    return FleetModel.build(fitted.models, info), fitted.status
 
 
 def fleet_info(sensor: str, features: Sequence[str], window_us: int, detector: str) -> FleetInfo:

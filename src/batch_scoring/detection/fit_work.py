@@ -8,13 +8,11 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.detection.detectors.base import FitParameters
+from batch_scoring.tables.arrays import Float, Int
 from batch_scoring.tables.arrow_arrays import to_numpy
-
-Int = NDArray[np.int64]
 
 # One fit takes about so long: scikit-learn's Python, and libsvm's pairs of rows. Measured, see decision 0008.
 SECONDS_PER_FIT = 0.7e-3
@@ -24,7 +22,7 @@ SECONDS_PER_PAIR = 4e-9
 PIECE_SECONDS = 0.25
 
 
-def fit_seconds(n_windows: Int, parameters: FitParameters) -> NDArray[np.float64]:
+def fit_seconds(n_windows: Int, parameters: FitParameters) -> Float:
     """About how long the fits of devices take on one core, shape (n,), quadratic in their windows."""
     rows = np.minimum(n_windows, parameters.max_train_windows).astype(np.float64)
     n_fits = 1

@@ -9,11 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-Bool = NDArray[np.bool_]
+from batch_scoring.tables.arrays import Bool, Float, Int
 
 # One-sided: of a hundred devices within their budget, one is called over it by chance.
 CONFIDENCE = 0.99

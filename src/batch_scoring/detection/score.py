@@ -7,19 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.detection.detectors.base import Scores
 from batch_scoring.detection.model import FleetModel
+from batch_scoring.tables.arrays import Bool, Float, Int, UInt
 from batch_scoring.tables.arrow_arrays import places, repeated, strings, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import PREDICTIONS, STATUS, feature_columns
 from batch_scoring.windows.features import feature_matrix
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-UInt = NDArray[np.uint64]
 
 
 def score_fleet(
@@ -178,7 +174,7 @@ def _predictions(
     return pa.Table.from_arrays(columns, schema=PREDICTIONS)
 
 
-def _contributions(is_anomaly: NDArray[np.bool_], parts: Float | None, features: Sequence[str]) -> pa.Array:
+def _contributions(is_anomaly: Bool, parts: Float | None, features: Sequence[str]) -> pa.Array:
     """A map from feature to decades for each window; an empty one of windows that are no anomalies."""
     if parts is None:
         parts, is_anomaly = np.zeros((0, len(features))), np.zeros_like(is_anomaly)
@@ -189,7 +185,7 @@ def _contributions(is_anomaly: NDArray[np.bool_], parts: Float | None, features:
     return pa.MapArray.from_arrays(to_arrow(offsets), names, to_arrow(parts.ravel()))
 
 
-def _are_finite(windows: pa.Table, model: FleetModel) -> NDArray[np.bool_]:
+def _are_finite(windows: pa.Table, model: FleetModel) -> Bool:
     """Which windows have all of the model's features; column by column, since rows are short."""
     finite = np.ones(windows.num_rows, np.bool_)
     for name in model.info.features:

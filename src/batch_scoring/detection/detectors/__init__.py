@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from batch_scoring.detection.detectors.base import FitParameters, FittedModel, ModelRows, Scores, Series
 from batch_scoring.detection.detectors.combined import Combined
 from batch_scoring.detection.detectors.one_class_svm import OneClassSvm
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
+from batch_scoring.tables.arrays import Float, Int
 
 
 class Detector(Protocol):

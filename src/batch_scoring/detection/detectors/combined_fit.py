@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from batch_scoring.detection.detectors.base import FitParameters, Series
 from batch_scoring.detection.detectors.combined_tails import CombinedModels, Curves, mix, tail_decades, treat
@@ -34,10 +33,7 @@ from batch_scoring.detection.detectors.preprocessing import (
 )
 from batch_scoring.detection.detectors.robust_z import center_and_spread
 from batch_scoring.detection.detectors.tail_curves import N_KNOTS, decades, fit_curve
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-Bool = NDArray[np.bool_]
+from batch_scoring.tables.arrays import Bool, Float, Int
 
 # Where blocks of time differ in how many windows are rare, the next one may, too: the margin is one
 # standard error over the blocks of the share of windows that are one in fifty.

@@ -9,15 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from batch_scoring.detection.detectors.preprocessing import COUNTER, HOURS, Roles, hour_of, without_count
 from batch_scoring.detection.detectors.robust_z import is_recovering
 from batch_scoring.detection.detectors.tail_curves import decades
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-Bool = NDArray[np.bool_]
+from batch_scoring.tables.arrays import Float, Int
 
 # An SVM's score has a lower end, so its tail is no tail: it counts up to one window in ten (at nu 0.1).
 SVM_DECADES = 1.0

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from batch_scoring.detection.detectors.base import (
     FitParameters,
@@ -24,10 +23,8 @@ from batch_scoring.detection.detectors.base import (
 from batch_scoring.detection.detectors.svm_solver import mean_and_scale, solve
 from batch_scoring.detection.kernel import score_rows
 from batch_scoring.detection.kernel.rbf_models import RbfModels
+from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.schemas import MODELS
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 # Below this the solver has less than two whole support vectors to move and stops where it starts:
 # with nu = 1e-4 on 299 rows it flagged every reading of 4 of the 15 sensors of the 2018 reference.
@@ -193,7 +190,7 @@ def fit_device(X: Float, parameters: FitParameters) -> RbfModel:
     return replace(model, train_flag_rate=flagged, notes=notes + model.notes)
 
 
-def thin(n: int, at_most: int) -> NDArray[np.int64]:
+def thin(n: int, at_most: int) -> Int:
     """Indices of at most so many of n rows, spread evenly and always the same ones.
 
     Examples
@@ -286,7 +283,7 @@ def calibrate(X: Float, model: RbfModel, parameters: FitParameters) -> RbfModel:
     return replace(model, threshold=threshold, notes=notes)
 
 
-def blocks(n: int, parameters: FitParameters) -> Iterator[tuple[slice, NDArray[np.int64]]]:
+def blocks(n: int, parameters: FitParameters) -> Iterator[tuple[slice, Int]]:
     """The rows held out and the rows to train on, for each held-out block of time.
 
     Examples
@@ -308,9 +305,9 @@ def _gamma(Z: Float, gamma: Any) -> float:
     return 1.0 / Z.shape[1] if gamma == "auto" else float(gamma)
 
 
-def is_constant(X: Float) -> NDArray[np.bool_]:
+def is_constant(X: Float) -> Bool:
     """Which features do not change, shape (d,)."""
-    unchanged: NDArray[np.bool_] = np.ptp(X, axis=0) <= tolerance(X)
+    unchanged: Bool = np.ptp(X, axis=0) <= tolerance(X)
     return unchanged
 
 

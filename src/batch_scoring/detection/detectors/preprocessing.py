@@ -10,11 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-Bool = NDArray[np.bool_]
+from batch_scoring.tables.arrays import Bool, Float, Int
 
 HOURS = 24
 _HOUR_US = 3_600_000_000

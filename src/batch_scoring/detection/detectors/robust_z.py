@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from batch_scoring.detection.detectors.preprocessing import Roles
-
-Float = NDArray[np.float64]
-Bool = NDArray[np.bool_]
+from batch_scoring.tables.arrays import Bool, Float
 
 # The standard deviation of a normal distribution in its median absolute deviations.
 _OF_NORMAL = 1.4826

@@ -12,9 +12,8 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+from batch_scoring.tables.arrays import Float
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+from batch_scoring.tables.arrays import Float, Int
 
 # Knots of the body, evenly spaced in decades from 0 to where the tail begins; then its slope and beginning.
 N_KNOTS = 9
@@ -51,7 +50,7 @@ def fit_curve(values: Float) -> Float:
     return np.concatenate([np.maximum.accumulate(np.minimum(knots, last)), [excess, decades_at_last]])
 
 
-def decades(curves: Float, counts: NDArray[np.int64], values: Float) -> Float:
+def decades(curves: Float, counts: Int, values: Float) -> Float:
     """How rare each value is.
 
     Parameters

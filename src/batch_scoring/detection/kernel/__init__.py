@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from batch_scoring.detection.kernel import compiled, in_numpy
 from batch_scoring.detection.kernel.rbf_models import RbfModels
+from batch_scoring.tables.arrays import Float, Int
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 # Scores the rows of the models first ... last - 1 into the two arrays.
 Kernel = Callable[[RbfModels, Float, Int, slice, Float, NDArray[np.int32]], None]
 

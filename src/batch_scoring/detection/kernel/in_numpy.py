@@ -18,9 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch_scoring.detection.kernel.rbf_models import RbfModels
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
+from batch_scoring.tables.arrays import Bool, Float, Int
 
 # Windows of one model that go through together; more share each support vector's way to the cache.
 BLOCK_ROWS = 16
@@ -171,7 +169,7 @@ def _exponent_by_differences(z: Float, s: Float, gamma: Float) -> Float:
     return distance
 
 
-def _padded(start: Int, size: Int, width: int) -> tuple[Int, NDArray[np.bool_]]:
+def _padded(start: Int, size: Int, width: int) -> tuple[Int, Bool]:
     """Indices of each run, padded with its first to the width; and which of them are no padding."""
     step = np.arange(width)
     inside = step < size[:, None]

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-Float = NDArray[np.float64]
+from batch_scoring.tables.arrays import Float, Int
 
 
 @dataclass(frozen=True)
@@ -30,6 +27,6 @@ class RbfModels:
     scale: Float
     gamma: Float
     rho: Float
-    sv_offsets: NDArray[np.int64]
+    sv_offsets: Int
     support_vectors: Float
     dual_coef: Float
