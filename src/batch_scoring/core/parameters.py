@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.text import read_length
 
 T = TypeVar("T")
 
@@ -64,6 +65,36 @@ def read_parameters(cls: type[T], values: Mapping[str, Any] | None, where: str) 
         if required and field.name not in read:
             raise InputError(f"{where}.{name}: this setting is missing")
     return cls(**read)
+
+
+def require(settings: Any, where: str, checks: Mapping[str, tuple[bool, str]]) -> None:
+    """Raise unless every checked setting is valid.
+
+    Parameters
+    ----------
+    settings : object
+        Its attributes are the values.
+    where : str
+        The name of the group, for messages, such as ``"train.fit"``.
+    checks : mapping of str to (bool, str)
+        By setting: whether its value is valid, and what is expected.
+
+    Raises
+    ------
+    InputError
+        Naming the first setting that is not valid.
+
+    Examples
+    --------
+    >>> require(timedelta(1), "train", {"days": (False, "7 or more")})
+    Traceback (most recent call last):
+    batch_scoring.core.errors.InputError: train.days: 1 is not valid; expected 7 or more
+    """
+    for name, (is_valid, expected) in checks.items():
+        if not is_valid:
+            value = getattr(settings, name)
+            shown = read_length(value.total_seconds()) if isinstance(value, timedelta) else repr(value)
+            raise InputError(f"{where}.{name}: {shown} is not valid; expected {expected}")
 
 
 def read_duration(value: Any, where: str) -> timedelta:

@@ -13,11 +13,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import require
+from batch_scoring.tables.arrays import Float, Int
 from batch_scoring.tables.arrow_arrays import to_numpy
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 _DEFAULT_RATE = 0.001
 
@@ -62,37 +60,19 @@ class FitParameters:
     max_train_windows: int = 2000
 
     def __post_init__(self) -> None:
-        self.require(
-            {
-                "nu": (0 < self.nu <= 1, "in (0, 1]"),
-                "tol": (self.tol > 0, "positive"),
-                "false_alarm_rate": (0 <= self.rate < 1, "in [0, 1)"),
-                "calibration_blocks": (self.calibration_blocks >= 2, "at least 2"),
-                "min_windows": (self.min_windows >= 2, "at least 2"),
-                "max_train_windows": (self.max_train_windows >= self.min_windows, "at least min_windows"),
-                "gamma": (
-                    self.gamma in ("scale", "auto") or (_is_number(self.gamma) and self.gamma > 0),
-                    "'scale', 'auto' or a positive number",
-                ),
-            }
-        )
-
-    def require(self, checks: Mapping[str, tuple[bool, str]]) -> None:
-        """Raise unless each of these settings holds.
-
-        Parameters
-        ----------
-        checks : mapping of str to (bool, str)
-            By name of the setting: whether it holds, and what is expected of it.
-
-        Raises
-        ------
-        InputError
-            Naming the first one that does not hold.
-        """
-        for name, (holds, expected) in checks.items():
-            if not holds:
-                raise InputError(f"train.fit.{name} is {getattr(self, name)!r}; it must be {expected}")
+        checks = {
+            "nu": (0 < self.nu <= 1, "a number in (0, 1]"),
+            "tol": (self.tol > 0, "a positive number"),
+            "false_alarm_rate": (0 <= self.rate < 1, "a number in [0, 1)"),
+            "calibration_blocks": (self.calibration_blocks >= 2, "2 or more"),
+            "min_windows": (self.min_windows >= 2, "2 or more"),
+            "max_train_windows": (self.max_train_windows >= self.min_windows, "min_windows or more"),
+            "gamma": (
+                self.gamma in ("scale", "auto") or (_is_number(self.gamma) and self.gamma > 0),
+                "'scale', 'auto' or a positive number",
+            ),
+        }
+        require(self, "train.fit", checks)
 
     @property
     def rate(self) -> float:

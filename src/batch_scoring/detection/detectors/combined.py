@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from batch_scoring.core.parameters import require
 from batch_scoring.detection.detectors.base import (
     FitParameters,
     FittedModel,
@@ -33,11 +33,9 @@ from batch_scoring.detection.detectors.one_class_svm import rbf_models, svm_list
 from batch_scoring.detection.detectors.preprocessing import KINDS, Roles
 from batch_scoring.detection.detectors.tail_curves import N_NUMBERS
 from batch_scoring.detection.kernel import score_rows
+from batch_scoring.tables.arrays import Float, Int
 from batch_scoring.tables.arrow_arrays import places, strings
 from batch_scoring.tables.schemas import COMBINED
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 # Scoring 20,000 models' dozen windows beside the SVM: 34 ms so many at a time, up to 8,192 alike; 50 ms all
 # at once, which a cache does not hold; 58 ms by 128.
@@ -53,18 +51,17 @@ class Combined:
 
     def check(self, parameters: FitParameters) -> None:
         """Require a calibrated threshold and a rate above 0: a threshold is the rate's logarithm."""
-        parameters.require(
-            {
-                "threshold": (
-                    parameters.threshold == "calibrated",
-                    "'calibrated', or train.fit.detector must be 'one_class_svm'",
-                ),
-                "false_alarm_rate": (
-                    parameters.rate > 0,
-                    f"in [0, 1), and above 0 for train.fit.detector {self.name!r}",
-                ),
-            }
-        )
+        checks = {
+            "threshold": (
+                parameters.threshold == "calibrated",
+                "'calibrated', or train.fit.detector 'one_class_svm'",
+            ),
+            "false_alarm_rate": (
+                parameters.rate > 0,
+                f"a number above 0 and below 1 for train.fit.detector {self.name!r}",
+            ),
+        }
+        require(parameters, "train.fit", checks)
 
     def fit(self, series: Series, parameters: FitParameters) -> FittedModel:
         """Fit and calibrate the one-class SVM and the distance from the median of one device."""
