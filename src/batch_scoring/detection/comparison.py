@@ -12,7 +12,7 @@ from batch_scoring.detection.flag_rate import begins_alarm, least_rate
 from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.score import predict
 from batch_scoring.tables.arrays import Bool, Float, Int
-from batch_scoring.tables.arrow_arrays import places, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import positions, to_arrow, to_numpy
 
 # A device with fewer windows says nothing of how its scores are ordered.
 _LEAST_TO_RANK = 20
@@ -171,16 +171,16 @@ class ChampionChallenger:
             The models of these devices. None for a champion that cannot score these windows.
         """
         names = pc.unique(windows["device"])
-        order = np.lexsort((to_numpy(windows["window_start"]), places(windows["device"], names)))
+        order = np.lexsort((to_numpy(windows["window_start"]), positions(windows["device"], names)))
         windows = windows.take(to_arrow(order)).combine_chunks()
-        device = places(windows["device"], names)
+        device = positions(windows["device"], names)
         row_of = np.arange(windows.num_rows, dtype=np.uint64)
         modelled, judged = [], []
         for who, model in enumerate((challenger, champion)):
             scores, flags = np.full(device.size, np.nan), np.zeros(device.size, np.bool_)
             has_model = np.zeros(len(names), np.bool_)
             if model is not None:
-                place = places(model.devices, names)
+                place = positions(model.devices, names)
                 has_model[place[place >= 0]] = True
                 # The fingerprint of a prediction is here the row it is of.
                 predictions = predict(windows, model, "", fingerprints=row_of)

@@ -16,7 +16,7 @@ from batch_scoring.detection.detectors import DETECTORS
 from batch_scoring.detection.detectors.base import FitParameters, FittedModel, Series
 from batch_scoring.detection.model import FleetInfo
 from batch_scoring.tables.arrays import Float, Int
-from batch_scoring.tables.arrow_arrays import places, repeated, strings, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import constant, positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import MODEL_KEYS, STATUS
 from batch_scoring.windows.features import feature_matrix
 
@@ -104,7 +104,7 @@ def _sorted(windows: pa.Table, features: Sequence[str]) -> tuple[list[_Device], 
     names = windows["device"].unique()
     names = names.take(pc.array_sort_indices(names))
     place, start, end = (
-        places(windows["device"], names),
+        positions(windows["device"], names),
         *(to_numpy(windows[n]) for n in ("window_start", "window_end")),
     )
     X = feature_matrix(windows, features)
@@ -157,8 +157,8 @@ def _status_table(
         messages.append("; ".join(notes))
     columns = {
         "device": strings([device.name for device in devices]),
-        "sensor": repeated(sensor, len(devices)),
-        "stage": repeated("train", len(devices)),
+        "sensor": constant(sensor, len(devices)),
+        "stage": constant("train", len(devices)),
         "status": strings(texts),
         "n_windows": to_arrow(usable),
         "n_anomalies": to_arrow(anomalies),

@@ -12,7 +12,7 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.detection.detectors.base import Scores
 from batch_scoring.detection.model import FleetModel
 from batch_scoring.tables.arrays import Bool, Float, Int, UInt
-from batch_scoring.tables.arrow_arrays import places, repeated, strings, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import constant, positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import PREDICTIONS, STATUS, feature_columns
 from batch_scoring.windows.features import feature_matrix
@@ -75,7 +75,7 @@ def predict(
     if fingerprints is None:
         fingerprints = window_fingerprints(windows)
     X = feature_matrix(windows, model.info.features)
-    known = places(windows["device"], model.devices)
+    known = positions(windows["device"], model.devices)
     can_be_scored = (known >= 0) & _are_finite(windows, model)
     # The kernel wants the rows of a model side by side; a stored partition has them so already.
     order = None if (known[1:] >= known[:-1]).all() else np.argsort(known, kind="stable")
@@ -111,20 +111,20 @@ def fleet_status(windows: pa.Table, predictions: pa.Table, model: FleetModel | N
     modelled = model.devices if model else strings([])
     everyone = _everyone(windows["device"], modelled)
     n = len(everyone)
-    device = places(windows["device"], everyone)
+    device = positions(windows["device"], everyone)
     is_anomaly = to_numpy(predictions["is_anomaly"])
     n_rows = np.bincount(device, minlength=n)
     n_bad = np.bincount(device[~_are_finite(windows, model)], minlength=n) if model else np.zeros_like(n_rows)
     # Mostly each window has its prediction, so that their devices need not be looked up again.
     is_complete = predictions["device"].equals(windows["device"])
-    predicted = device if is_complete else places(predictions["device"], everyone)
+    predicted = device if is_complete else positions(predictions["device"], everyone)
     has_model = to_numpy(pc.is_in(everyone, value_set=modelled))
     case = np.select([~has_model, n_rows == 0, n_bad > 0], [1, 2, 3], 0)
     sensor = model.info.sensor if model else windows["sensor"][0].as_py()
     columns = [
         everyone,
-        repeated(sensor, n),
-        repeated("score", n),
+        constant(sensor, n),
+        constant("score", n),
         strings(["ok", "no_model", "no_data", "bad_features"]).take(to_arrow(case)),
         to_arrow(np.bincount(predicted, minlength=n)),
         to_arrow(np.bincount(predicted[is_anomaly], minlength=n)),
@@ -168,7 +168,7 @@ def _predictions(
         to_arrow(scores.severity),
         strings(model.info.features).take(to_arrow(scores.top)),
         _contributions(is_anomaly, scores.contributions, model.info.features),
-        repeated(model_version, n),
+        constant(model_version, n),
         to_arrow(fingerprints),
     ]
     return pa.Table.from_arrays(columns, schema=PREDICTIONS)
@@ -205,7 +205,7 @@ def _everyone(devices: pa.ChunkedArray, modelled: pa.Array) -> pa.Array:
 
 def _messages(case: Int, n_rows: Int, n_bad: Int) -> pa.Array:
     if not case.any():
-        return repeated("", case.size)
+        return constant("", case.size)
     texts = [
         "",
         "{} windows, but no model of this device; train it",

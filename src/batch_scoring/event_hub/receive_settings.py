@@ -26,7 +26,7 @@ class ReceiveParameters:
             "max_events": (self.max_events is None or self.max_events >= 1, "1 or more, or null"),
             "max_time": (
                 self.max_time is None or self.max_time > timedelta(0),
-                "a length of time, such as '10m', or null",
+                "a duration, such as '10m', or null",
             ),
         }
         require(self, "receive", checks)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scoring.tables.arrays import Bool, Int, UInt
-from batch_scoring.tables.arrow_arrays import distinct, places, repeated, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import constant, distinct, positions, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import INCIDENTS, TIMESTAMP, UNFINISHED
 
@@ -63,8 +63,8 @@ def join_windows(windows: pa.Table, unfinished: pa.Table, rules: JoinRules) -> t
     if pieces.num_rows == 0:
         return pieces, pieces
     seen, length = _last_windows(windows, unfinished, everyone)
-    joined = _join(pieces, places(pieces["device"], everyone), rules)
-    device, end = places(joined["device"], everyone), to_numpy(joined["end"])
+    joined = _join(pieces, positions(pieces["device"], everyone), rules)
+    device, end = positions(joined["device"], everyone), to_numpy(joined["end"])
     is_incident = to_numpy(joined["is_incident"])
 
     gap = rules.tolerated_gap * length[device]
@@ -93,7 +93,7 @@ def incidents_table(runs: pa.Table, sensor: str, state: str) -> pa.Table:
     """
     n = runs.num_rows
     columns = {name: runs[name] for name in INCIDENTS.names if name in UNFINISHED.names}
-    columns |= {"sensor": repeated(sensor, n), "state": repeated(state, n)}
+    columns |= {"sensor": constant(sensor, n), "state": constant(state, n)}
     key = pa.table({name: columns[name] for name in ("sensor", "device", "start")})
     columns["incident_id"] = hex_digits(row_fingerprints(key, key.column_names))
     return pa.Table.from_arrays([columns[name] for name in INCIDENTS.names], schema=INCIDENTS)
@@ -136,16 +136,16 @@ def _pieces(windows: pa.Table) -> pa.Table:
 
 
 def _in_order(pieces: pa.Table, everyone: pa.Array) -> pa.Table:
-    order = np.lexsort((to_numpy(pieces["start"]), places(pieces["device"], everyone)))
+    order = np.lexsort((to_numpy(pieces["start"]), positions(pieces["device"], everyone)))
     return pieces.take(to_arrow(order)).combine_chunks()
 
 
 def _last_windows(windows: pa.Table, unfinished: pa.Table, everyone: pa.Array) -> tuple[Int, Int]:
     """Until when each device is known, and how long its last window is: 0 where it has none."""
     seen, length = np.zeros(len(everyone), np.int64), np.zeros(len(everyone), np.int64)
-    seen[places(unfinished["device"], everyone)] = to_numpy(unfinished["seen_until"])
+    seen[positions(unfinished["device"], everyone)] = to_numpy(unfinished["seen_until"])
     device, start, end = (
-        places(windows["device"], everyone),
+        positions(windows["device"], everyone),
         to_numpy(windows["window_start"]),
         to_numpy(windows["window_end"]),
     )

@@ -51,8 +51,8 @@ class JobsParameters:
     def __post_init__(self) -> None:
         checks = {
             "backend": (self.backend in BACKENDS, f"one of {', '.join(BACKENDS)}"),
-            "every": (self.every > timedelta(0), "a length of time, such as '1h'"),
-            "max_wall_time": (self.max_wall_time > timedelta(0), "a length of time, such as '50m'"),
+            "every": (self.every > timedelta(0), "a duration, such as '1h'"),
+            "max_wall_time": (self.max_wall_time > timedelta(0), "a duration, such as '50m'"),
             "catch_up": (self.catch_up >= 0, "0 or more"),
             "retries": (self.retries >= 0, "0 or more"),
         }

@@ -20,7 +20,7 @@ class MonitorParameters:
 
     def __post_init__(self) -> None:
         checks = {
-            "range": (self.range > timedelta(0), "a length of time, such as '7d'"),
+            "range": (self.range > timedelta(0), "a duration, such as '7d'"),
             "min_coverage": (0 <= self.min_coverage <= 1, "a number from 0 to 1"),
         }
         require(self, "monitor", checks)

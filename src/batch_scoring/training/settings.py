@@ -40,7 +40,7 @@ class TrainParameters:
             ),
             "range": (
                 self.range is None or self.range > timedelta(0),
-                "a length of time, such as '28d', or null",
+                "a duration, such as '28d', or null",
             ),
         }
         require(self, "train", checks)

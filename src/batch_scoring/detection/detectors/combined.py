@@ -34,7 +34,7 @@ from batch_scoring.detection.detectors.preprocessing import KINDS, Roles
 from batch_scoring.detection.detectors.tail_curves import N_NUMBERS
 from batch_scoring.detection.kernel import score_rows
 from batch_scoring.tables.arrays import Float, Int
-from batch_scoring.tables.arrow_arrays import places, strings
+from batch_scoring.tables.arrow_arrays import positions, strings
 from batch_scoring.tables.schemas import COMBINED
 
 # Scoring 20,000 models' dozen windows beside the SVM: 34 ms so many at a time, up to 8,192 alike; 50 ms all
@@ -119,7 +119,7 @@ def combined_arrays(models: ModelRows) -> tuple[CombinedModels, Curves]:
     d, n_levels = len(models.features), Roles.of(models.features).levels.size
     season, of_hour = hours_of_models(models.values("time_of_day"), models.offsets("time_of_day"), n_levels)
     combined = CombinedModels(
-        kind=places(models.table["kind"], strings(KINDS)),
+        kind=positions(models.table["kind"], strings(KINDS)),
         center=models.values("center").reshape(-1, d),
         spread=models.values("spread").reshape(-1, d),
         season=season,
