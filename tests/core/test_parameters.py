@@ -61,7 +61,7 @@ def test_every_type_is_read_and_the_rest_has_its_default():
         ({"name": "x", "table": 1}, "s.table: expected a dict, got 1"),
         ({"name": "x", "window": "5 parsecs"}, "s.window: '5 parsecs' is not"),
         ({"name": "x", "window": -5}, "s.window: -5 is not"),
-        ({"name": "x", "from": "noon"}, "s.from: 'noon' is not a time"),
+        ({"name": "x", "from": "noon"}, "s.from: 'noon' is not a valid time"),
         ({"name": "x", "inner": {"mu": 1}}, "s.inner.mu: there is no such setting; known are: nu"),
         ({"name": "x", "inner": 5}, "s.inner: expected a group of settings, got 5"),
     ],

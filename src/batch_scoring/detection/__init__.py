@@ -1,4 +1,4 @@
-"""The heart: many small models as arrays. Arrays and Arrow tables in, arrays and Arrow tables out.
+"""Fit and score many small models as arrays: arrays and Arrow tables in and out.
 
-Nothing here reads or writes files, and nothing here knows of Kedro, MLflow, Azure or pandas.
+Only ``model_file`` accesses files; nothing here depends on Kedro, MLflow, Azure or pandas.
 """

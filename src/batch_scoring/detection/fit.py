@@ -1,4 +1,4 @@
-"""Fit the models of many devices, one after the other; one bad device never stops the others."""
+"""Fit the models of many devices in turn; a failure of one device never stops the others."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ FitDevice = Callable[[Series, FitParameters], FittedModel]
 
 @dataclass(frozen=True)
 class Fitted:
-    """What became of some devices.
+    """Models and status of some devices.
 
     Attributes
     ----------
     models : pyarrow.Table
-        The detector's schema, a row for each device that could be fitted, sorted by device.
+        The detector's schema, a row for each fitted device, sorted by device.
     status : pyarrow.Table
         Schema STATUS, one row for each device, sorted by device: ``ok``, ``constant``,
         ``too_few_windows``, ``bad_features`` (no finite window at all) or ``fit_failed``.
@@ -51,7 +51,7 @@ class Fitted:
 
 @dataclass(frozen=True)
 class _Device:
-    """One device's part of the sorted windows: how many there are, and which of them can be used."""
+    """One device's part of the sorted windows: their number, and the usable rows."""
 
     name: str
     n_windows: int
@@ -59,7 +59,7 @@ class _Device:
 
 
 def fleet_info(sensor: str, features: Sequence[str], window_us: int, detector: str) -> FleetInfo:
-    """What the models that are fitted here and now share."""
+    """Build the info shared by all models fitted now."""
     libraries = {name: version(name) for name in ("numpy", "scikit-learn", "batch_scoring")}
     return FleetInfo(sensor, tuple(features), window_us / 1e6, libraries, detector=detector)
 
@@ -77,7 +77,7 @@ def fit_windows(
         The features to train on, in this order.
     parameters : FitParameters
     fit : callable, optional
-        Fits one device; default that of the parameters' detector.
+        Fits one device; default: the parameters' detector.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def fit_windows(
 
 
 def _sorted(windows: pa.Table, features: Sequence[str]) -> tuple[list[_Device], Float, Int, Int]:
-    """The devices in order, and features, start and end of all windows, sorted by device and start."""
+    """Return the sorted devices, and features, start and end of windows sorted by device and start."""
     names = windows["device"].unique()
     names = names.take(pc.array_sort_indices(names))
     place, start, end = (
@@ -123,16 +123,16 @@ _Outcome = FittedModel | str
 
 
 def _fit(series: Series, parameters: FitParameters, fit: FitDevice) -> _Outcome:
-    """The model, or why there is none."""
+    """Fit one device; return its model, or the reason for its absence."""
     if len(series.X) < parameters.min_windows:
         return "too_few_windows" if len(series.X) else "bad_features"
     from sklearn import config_context
 
     try:
-        # What scikit-learn would check anew at every fit was checked here: its settings and the numbers.
+        # Settings and numbers have been checked, so scikit-learn need not check them at every fit.
         with config_context(assume_finite=True, skip_parameter_validation=True):
             return fit(series, parameters)
-    except Exception as error:  # whatever one device's data does, the others must be fitted
+    except Exception as error:  # any failure of one device must not stop the others
         return f"fit_failed: {type(error).__name__}: {error}"
 
 

@@ -1,4 +1,4 @@
-"""The numbers of many one-class SVMs as flat arrays."""
+"""Parameters of many one-class SVMs as flat arrays."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from batch_scoring.tables.arrays import Float, Int
 
 @dataclass(frozen=True)
 class RbfModels:
-    """The numbers of D models over d features, ragged in their support vectors; no copies of the table's.
+    """Parameters of D models over d features, ragged in their support vectors; views of the table.
 
     Attributes
     ----------
