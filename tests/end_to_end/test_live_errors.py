@@ -165,7 +165,7 @@ def test_a_signature_of_ones_own_that_expired_is_told_at_once(event_hubs, tmp_pa
     command = workspace.command("receive")
     process = start(command, EVENT_HUB_CONNECTION_STRING=f"{address};SharedAccessSignature={token}")
     error = error_of(process)
-    assert "the SAS in the connection string is expired; ask for a new one" in error
+    assert "the SAS in the connection string is expired" in error
     assert "sig" not in error
     assert time.monotonic() - began < 30
 

@@ -40,7 +40,7 @@ def test_a_broken_file_is_told_with_what_to_do(tmp_path):
     store.move({"0": Position(7, "4096")})
     file = next(tmp_path.rglob("*.json"))
     file.write_text("{")
-    with pytest.raises(InputError, match="not readable checkpoints"):
+    with pytest.raises(InputError, match="not valid checkpoints"):
         store.read()
 
 

@@ -73,7 +73,7 @@ def _missing(address: Address, doing: str) -> str:
 
 def _explain(failure: Failure, address: Address, error: BaseException) -> str:
     if failure is Failure.EXPIRED and address.has_sas:
-        return "the SAS in the connection string has expired; request a new one"
+        return "the SAS in the connection string is expired; request a new one"
     return {
         Failure.STOLEN: (
             f"another consumer of the group {address.group!r} took it over, so this run stops; events it "
@@ -83,7 +83,9 @@ def _explain(failure: Failure, address: Address, error: BaseException) -> str:
             "the service is throttling (server-busy) and did not recover; run again later, or buy more "
             "throughput units"
         ),
-        Failure.EXPIRED: ("the service rejects new tokens as expired; this machine's clock is slow: set it"),
+        Failure.EXPIRED: (
+            "the service rejects new tokens as expired; this machine's clock is behind the service's: set it"
+        ),
         Failure.WRONG_KEY: (
             "the service refuses the key or token; copy the connection string again, of a policy with the "
             "right to listen (or, to publish, to send)"

@@ -203,7 +203,7 @@ class BlobFolder(Folder):
             if not self._holds(name, path):
                 self._see(name, former)  # this check does not count as reading the new version
                 raise ConflictError(
-                    f"{self.path(name)}: another run has written this file meanwhile; run again after the "
+                    f"{self.path(name)}: another run has written this meanwhile; run again after the "
                     "other run has ended"
                 ) from None
 

@@ -82,7 +82,7 @@ def _code(error: AzureError) -> str:
 def _refused(error: AzureError, code: str, credentials: Credentials) -> str:
     response: Any = getattr(error, "response", None)
     if response is None and credentials.has_key:
-        return "the account key is not valid; expected base64: copy the whole key from the portal"
+        return "the account key cannot be read; expected base64: copy the whole key from the portal"
     if response is None:
         return (
             "not signed in; run `az login`, give this machine a managed identity, or set "
@@ -145,11 +145,11 @@ def _clock_skew(date: str | None) -> timedelta:
 def _failed(status: int, code: str) -> str:
     named = f"{status} {code}".strip()
     if status in (429, 503):
-        return f"the storage throttled all retries ({named}); {_RUN_AGAIN}"
+        return f"the storage is throttled ({named}) after all retries; {_RUN_AGAIN}"
     if status == 507 or code in ("InsufficientStorage", "AccountQuotaExceeded"):
         return f"the storage is full ({named}); make room or raise its quota; {_RUN_AGAIN}"
     if status >= 500:
-        return f"the storage failed in all retries ({named}); {_RUN_AGAIN}"
+        return f"the storage fails ({named}) after all retries; {_RUN_AGAIN}"
     return f"the storage refuses this request ({named}); look up the error code in Azure's documentation"
 
 

@@ -172,7 +172,7 @@ def _require_unchanged(path: Path, beside: Path, former: str | None) -> None:
     if now is not None and now != seen and not _same_bytes(path, beside):
         _known.see(name, seen)  # this check does not count as reading the new version
         raise ConflictError(
-            f"{path}: another run has written this file meanwhile; run again after the other run has ended"
+            f"{path}: another run has written this meanwhile; run again after the other run has ended"
         )
 
 
