@@ -121,7 +121,7 @@ def test_a_namespace_alone_is_for_signing_in_as_oneself(monkeypatch):
     ("credentials", "sentence"),
     [
         (None, "set EVENT_HUB_CONNECTION_STRING"),
-        ({"connection_string": "s3cret"}, "has no Endpoint=sb://"),
+        ({"connection_string": "s3cret"}, "expected Endpoint=sb://"),
         ({"connection_string": CONNECTION.replace("EntityPath=hub", "")}, "set EVENT_HUB_NAME"),
     ],
 )

@@ -206,8 +206,8 @@ def test_of_two_drains_the_later_one_gets_the_partitions_and_the_earlier_one_say
     ("hub", "key", "group", "sentence"),
     [
         ("telemetry", "d3Jvbmc=", "$Default", "the service refuses the key or token"),
-        ("nowhere", KEY, "$Default", "there is no such hub"),
-        ("telemetry", KEY, "nobody", "no consumer group 'nobody'"),
+        ("nowhere", KEY, "$Default", "this hub does not exist"),
+        ("telemetry", KEY, "nobody", "consumer group 'nobody'"),
     ],
 )
 def test_what_is_wrong_is_one_sentence_without_the_key(event_hubs, tmp_path, hub, key, group, sentence):
