@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from batch_scoring.detection.detectors.base import FitParameters
+from batch_scoring.detection.fit import fit_windows, fleet_info
 from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.tables.schemas import MODELS, READINGS, windows_schema
 
@@ -77,3 +80,15 @@ def make_model(
         "train_flag_rate": [0.01] * n,
     }
     return FleetModel.build(pa.table(columns, schema=MODELS), FleetInfo(sensor, features, 300.0, {}))
+
+
+def fit_fleet(
+    windows: pa.Table, features: Sequence[str], parameters: FitParameters
+) -> tuple[FleetModel | None, pa.Table]:
+    """Fit one model a device; the model is None when no device could be fitted."""
+    fitted = fit_windows(windows, features, parameters)
+    if fitted.models.num_rows == 0:
+        return None, fitted.status
+    length_us = windows["window_end"][0].value - windows["window_start"][0].value
+    info = fleet_info(windows["sensor"][0].as_py(), features, length_us, parameters.detector)
+    return FleetModel.build(fitted.models, info), fitted.status

@@ -37,7 +37,7 @@ def test_a_typo_in_any_group_is_found(group):
         ({}, {"trian": {}}, "did you mean 'train'"),
         ({}, {"zzz": 1}, "known are simulate, ingest"),
         ({"params:device": [], "params:sensor": None}, {}, "device: the list is empty"),
-        ({"params:at": "noon"}, {}, "at: 'noon' is not a time"),
+        ({"params:at": "noon"}, {}, "at: 'noon' is not a valid time"),
     ],
 )
 def test_what_every_run_has_is_checked_too(values, runtime, says):

@@ -61,8 +61,8 @@ def test_what_is_no_shard_is_refused(shard):
     [
         ("7", ["007", "7.0", "8"], "did you mean '007', '7.0'?"),
         ("pump-7", ["pump-07", "fan-1"], "did you mean 'pump-07'?"),
-        ("x", ["pump-07", "fan-1"], "there are for instance 'fan-1', 'pump-07'"),
-        ("x", [], "there are none yet"),
+        ("x", ["pump-07", "fan-1"], "such as 'fan-1', 'pump-07'"),
+        ("x", [], "none exists yet"),
     ],
 )
 def test_an_unknown_id_is_an_error_that_suggests_near_ones(wanted, known, says):

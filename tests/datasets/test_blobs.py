@@ -51,7 +51,7 @@ def test_a_table_comes_back_and_its_bytes_are_those_of_a_local_file(root, tmp_pa
     assert ArrowParquetDataset(f"{root}/x.parquet").load().read().equals(TABLE)
     assert open_folder(root).read("x.parquet")[0] == (tmp_path / "x.parquet").read_bytes()
     assert OptionalParquetDataset(f"{root}/y.parquet").load().read().num_rows == 0
-    with pytest.raises(Exception, match=r"data/y\.parquet: there is no such file yet"):
+    with pytest.raises(Exception, match=r"data/y\.parquet: this file does not exist yet"):
         ArrowParquetDataset(f"{root}/y.parquet").load()
 
 

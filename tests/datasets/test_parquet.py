@@ -86,7 +86,7 @@ def test_two_runs_do_not_write_one_file_at_once(tmp_path):
 
 
 def test_missing_and_broken_files_are_named(tmp_path):
-    with pytest.raises(Exception, match="there is no such file yet"):
+    with pytest.raises(Exception, match="this file does not exist yet"):
         ArrowParquetDataset(str(tmp_path / "none")).load()
     (tmp_path / "broken").write_bytes(b"PAR1 and no more")
     with pytest.raises(Exception, match="broken: not a readable Parquet file"):

@@ -5,8 +5,7 @@ import pytest
 
 from batch_scoring.detection.detectors.base import FitParameters
 from batch_scoring.detection.detectors.one_class_svm import OneClassSvm, fit_device
-from batch_scoring.detection.fit import fit_fleet
-from tests.factories import make_windows
+from tests.factories import fit_fleet, make_windows
 
 FEATURES = ["mean", "f1"]
 PLAIN = FitParameters(detector="one_class_svm")

@@ -5,9 +5,9 @@ import pyarrow as pa
 import pytest
 
 from batch_scoring.detection.detectors.base import FitParameters
-from batch_scoring.detection.fit import FIT_VERSION, fit_fleet
+from batch_scoring.detection.fit import FIT_VERSION
 from tests.detection.detectors.test_preprocessing import FEATURES, windows_of
-from tests.factories import make_windows
+from tests.factories import fit_fleet, make_windows
 
 HOUR_US = 3_600_000_000
 

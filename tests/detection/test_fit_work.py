@@ -71,5 +71,5 @@ def test_no_rows_are_no_work():
 
 def test_windows_that_are_not_sorted_by_device_are_told():
     windows = make_windows(np.zeros((3, 1)), ["b", "a", "b"])
-    with pytest.raises(InputError, match="sensor 's': its windows are not sorted by device"):
+    with pytest.raises(InputError, match="sensor 's': windows are not sorted by device"):
         list(cut_work([windows], PARAMETERS))

@@ -71,7 +71,7 @@ def test_replaced_models_are_the_newer_ones_and_the_others_keep_their_rows(old, 
 
 
 def test_models_over_other_features_cannot_replace():
-    with pytest.raises(InputError, match="models over features"):
+    with pytest.raises(InputError, match="models with features"):
         list(replace_models(in_file(make_model()), in_file(make_model(features=("mean",)))))
 
 

@@ -88,8 +88,8 @@ def with_group(folder, name):
             "$Default",
             "the service refuses the key or token; copy the connection string",
         ),
-        ("nowhere", KEY, "$Default", "there is no such hub in this namespace; create it"),
-        ("telemetry", KEY, "nobody", "there is no consumer group 'nobody' in this hub; create it"),
+        ("nowhere", KEY, "$Default", "this hub does not exist in its namespace; create it"),
+        ("telemetry", KEY, "nobody", "consumer group 'nobody' does not exist in this hub; create it"),
     ],
     ids=["wrong key", "missing hub", "missing consumer group"],
 )
@@ -140,7 +140,7 @@ def test_what_may_pass_is_waited_for_most_of_a_minute_and_the_next_run_goes_on(f
     running = {name: run(name) for name in troubled_hubs}
     errors = {name: error_of(process) for name, process in running.items()}
     assert 45 < time.monotonic() - began < MOST_SECONDS
-    assert "asking for its partitions: the connection failed again and again" in errors["away"]
+    assert "listing partitions: the connection failed" in errors["away"]
     assert "partition '" in errors["busy"]
     assert "the service is throttling (server-busy) and did not recover" in errors["busy"]
     assert "this machine's clock is behind the service's: set it" in errors["clock"]
@@ -165,7 +165,7 @@ def test_a_signature_of_ones_own_that_expired_is_told_at_once(event_hubs, tmp_pa
     command = workspace.command("receive")
     process = start(command, EVENT_HUB_CONNECTION_STRING=f"{address};SharedAccessSignature={token}")
     error = error_of(process)
-    assert "the SAS in the connection string is expired; ask for a new one" in error
+    assert "the SAS in the connection string is expired" in error
     assert "sig" not in error
     assert time.monotonic() - began < 30
 

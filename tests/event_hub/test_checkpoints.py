@@ -40,7 +40,7 @@ def test_a_broken_file_is_told_with_what_to_do(tmp_path):
     store.move({"0": Position(7, "4096")})
     file = next(tmp_path.rglob("*.json"))
     file.write_text("{")
-    with pytest.raises(InputError, match="not readable checkpoints"):
+    with pytest.raises(InputError, match="not valid checkpoints"):
         store.read()
 
 
@@ -121,7 +121,7 @@ def test_a_namespace_alone_is_for_signing_in_as_oneself(monkeypatch):
     ("credentials", "sentence"),
     [
         (None, "set EVENT_HUB_CONNECTION_STRING"),
-        ({"connection_string": "s3cret"}, "has no Endpoint=sb://"),
+        ({"connection_string": "s3cret"}, "expected Endpoint=sb://"),
         ({"connection_string": CONNECTION.replace("EntityPath=hub", "")}, "set EVENT_HUB_NAME"),
     ],
 )

@@ -176,7 +176,7 @@ def test_events_that_retention_deleted_are_told(tmp_path):
 def test_a_hub_that_was_made_anew_is_told(event_hubs, tmp_path):
     send(event_hubs, ["one"], partition_id="0")
     with pytest.raises(
-        InputError, match="read up to sequence number 9, but ends at 0: the hub was made anew"
+        InputError, match="read up to sequence number 9, but ends at 0: the hub was recreated"
     ):
         drain(dataset(event_hubs, tmp_path), landed={"0": 9})
 
@@ -206,8 +206,8 @@ def test_of_two_drains_the_later_one_gets_the_partitions_and_the_earlier_one_say
     ("hub", "key", "group", "sentence"),
     [
         ("telemetry", "d3Jvbmc=", "$Default", "the service refuses the key or token"),
-        ("nowhere", KEY, "$Default", "there is no such hub"),
-        ("telemetry", KEY, "nobody", "no consumer group 'nobody'"),
+        ("nowhere", KEY, "$Default", "this hub does not exist"),
+        ("telemetry", KEY, "nobody", "consumer group 'nobody'"),
     ],
 )
 def test_what_is_wrong_is_one_sentence_without_the_key(event_hubs, tmp_path, hub, key, group, sentence):
@@ -231,7 +231,7 @@ def test_what_is_wrong_is_one_sentence_without_the_key(event_hubs, tmp_path, hub
         (Faults(busy_receivers=1000), "throttling"),
         (
             Faults(clock_ahead_seconds=86400 * 365),
-            "takes new tokens for expired; this machine.s clock is behind",
+            "rejects new tokens as expired; this machine.s clock is behind",
         ),
     ],
 )
@@ -247,7 +247,7 @@ def test_what_does_not_pass_is_given_up_with_one_sentence(event_hubs, tmp_path, 
 
 def test_a_hub_that_cannot_be_reached_is_one_sentence(event_hubs, tmp_path, impatient):
     event_hubs.kill()
-    with pytest.raises(InputError, match="the connection failed again and again"):
+    with pytest.raises(InputError, match="the connection failed"):
         drain(dataset(event_hubs, tmp_path))
 
 

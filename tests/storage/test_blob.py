@@ -64,7 +64,7 @@ def test_what_is_not_there_is_not_there(folder):
     write(folder, "a", b"x")
     folder.delete("a")
     assert folder.entry("a") is None
-    with pytest.raises(ValueError, match="leads out"):
+    with pytest.raises(ValueError, match="is outside its folder"):
         folder.entry("../a")
 
 

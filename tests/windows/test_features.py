@@ -109,12 +109,12 @@ def test_no_readings_make_no_windows():
 
 
 def test_an_unknown_feature_is_named():
-    with pytest.raises(InputError, match=r"'median' is not known; known are mean, .*p99"):
+    with pytest.raises(InputError, match=r"'median'.* mean, .*p99"):
         aggregate_readings(make_readings([0], [1]), FIVE, ["median"])
 
 
 def test_windows_must_have_a_length():
-    with pytest.raises(InputError, match="longer than nothing"):
+    with pytest.raises(InputError, match=r"aggregate\.window"):
         aggregate_readings(make_readings([0], [1]), 0)
 
 

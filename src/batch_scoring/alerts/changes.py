@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from batch_scoring.alerts.ledger import Ledger, as_rows
 from batch_scoring.core.moments import microseconds
 from batch_scoring.tables.arrays import Bool, Int
-from batch_scoring.tables.arrow_arrays import are, empty_table, repeated, strings, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import are, constant, empty_table, strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import NOTIFICATIONS, OF_INCIDENT
 
 EVENTS = pa.schema([field for field in NOTIFICATIONS if field.name not in ("sink", "is_delivered")])
@@ -64,7 +64,7 @@ def with_changes(
     is_due |= to_numpy(pc.is_in(current["incident_id"], value_set=merged_into))
     opens = np.where(was == _CLOSED, is_open, is_due & (was != _OPENED))
     closes = ~is_open & (opens | (was == _OPENED))
-    none = repeated("", current.num_rows)
+    none = constant("", current.num_rows)
     events = [
         _events("opened", current, number + 1, none, opens),
         _events("closed", current, number + 1 + opens, none, closes),
@@ -114,7 +114,7 @@ def _events(change: str, incidents: pa.Table, number: Int, merged_into: pa.Array
     names, numbers = rows["incident_id"].to_pylist(), np.asarray(number, np.int64)[chosen]
     columns = {
         "event_id": strings([f"{name}-{n}" for name, n in zip(names, numbers.tolist(), strict=True)]),
-        "change": repeated(change, rows.num_rows),
+        "change": constant(change, rows.num_rows),
         "number": to_arrow(numbers),
         **{name: rows[name] for name in OF_INCIDENT},
         "merged_into": merged_into.filter(to_arrow(chosen)),

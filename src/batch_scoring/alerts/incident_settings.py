@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from batch_scoring.alerts.settings import read_sinks
-from batch_scoring.core.errors import InputError
 from batch_scoring.core.moments import MICROSECOND
+from batch_scoring.core.parameters import require
 from batch_scoring.incidents.joining import JoinRules
 
 
@@ -36,10 +36,9 @@ class IncidentParameters:
     notify: NotifyParameters = field(default_factory=NotifyParameters)
 
     def __post_init__(self) -> None:
-        for name, least in (("tolerated_gap", 0), ("min_windows", 1), ("ranked_days", 1)):
-            value = getattr(self, name)
-            if value < least:
-                raise InputError(f"incidents.{name} is {value}; it must be at least {least}")
+        least = {"tolerated_gap": 0, "min_windows": 1, "ranked_days": 1}
+        checks = {name: (getattr(self, name) >= n, f"{n} or more") for name, n in least.items()}
+        require(self, "incidents", checks)
 
     @property
     def rules(self) -> JoinRules:

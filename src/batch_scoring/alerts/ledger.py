@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from batch_scoring.core.moments import EPOCH, as_text, microseconds
 from batch_scoring.tables.arrays import Bool, Int
-from batch_scoring.tables.arrow_arrays import are, empty_table, repeated, strings, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import are, constant, empty_table, strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import NOTIFICATIONS
 from batch_scoring.tables.streams import Stream, footer_text
 
@@ -72,7 +72,7 @@ class Ledger:
         """The ledger with new events, schema NOTIFICATIONS without the last two columns, for each sink."""
         parts, n = [self.table], events.num_rows
         for sink in sinks:
-            columns = [*events.columns, repeated(sink, n), to_arrow(np.zeros(n, bool))]
+            columns = [*events.columns, constant(sink, n), to_arrow(np.zeros(n, bool))]
             parts.append(pa.Table.from_arrays(columns, schema=NOTIFICATIONS))
         return Ledger(pa.concat_tables(parts).sort_by(_ORDER).combine_chunks(), self.since)
 

@@ -1,1 +1,1 @@
-"""Errors, ids, moments, parameters and text: what every other package may use."""
+"""Errors, ids, times, parameters and text, for every other package."""

@@ -1,4 +1,4 @@
-"""Digests of settings and inputs: whether a result is still up to date."""
+"""Digests of settings and inputs, which show whether a result is still up to date."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def file_sha256(path: Path | str) -> str:
-    """Compute the SHA-256 of a file, a piece at a time; 64 hex digits."""
+    """Compute the SHA-256 of a file, block by block; 64 hex digits."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -17,7 +17,7 @@ def file_sha256(path: Path | str) -> str:
 def digest_of(values: Any) -> str:
     """Compute the SHA-256 of values as JSON with sorted keys; 64 hex digits.
 
-    Stored results are compared with it: another way to write the JSON computes all of them anew.
+    Stored results are compared with it: a change of the JSON's form would recompute all of them.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Read configuration from environment variables, where containers find their place.
+"""Read configuration from environment variables, as containers receive it.
 
 Kedro reads this module at every start, so it imports nothing heavy.
 """
@@ -12,20 +12,20 @@ from batch_scoring.core.errors import InputError
 
 
 def variable(name: str, default: str | None = None) -> str | None:
-    """The text of a variable; ``${environment:NAME,default}`` in a file below ``conf/``.
+    """Return a variable's text; ``${environment:NAME,default}`` in a file below ``conf/``.
 
-    One that is empty counts as not set.
+    An empty variable counts as not set.
     """
     return os.environ.get(name) or default
 
 
 def group(name: str) -> dict[str, Any]:
-    """The settings that a variable holds as a JSON object; ``${environment_json:NAME}``, empty if not set.
+    """Read settings from a variable with a JSON object; ``${environment_json:NAME}``, empty if not set.
 
     Raises
     ------
     InputError
-        When it is none.
+        When it is not a JSON object.
     """
     import json
 
@@ -37,5 +37,5 @@ def group(name: str) -> dict[str, Any]:
     except ValueError:
         read = None
     if not isinstance(read, dict):
-        raise InputError(f"{name}: this variable holds no JSON object; unset it, or write it as in {{}}")
+        raise InputError(f"{name}: not a valid JSON object; expected one such as {{}}, or no value")
     return read

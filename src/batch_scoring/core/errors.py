@@ -1,13 +1,13 @@
-"""The error a person can mend: bad input, a bad setting, a missing model. Bugs raise something else."""
+"""Errors that a user can correct: bad input, a bad setting, a missing model. Bugs raise other errors."""
 
 from batch_scoring.core.text import printable
 
 
 class InputError(Exception):
-    """One sentence that names the thing, its value, what was expected and what to do.
+    """An error in one sentence: the setting or file, its value, what was expected and what to do.
 
-    The command line shows it as that one line, without a traceback, and exits with 1. Line breaks in ids,
-    paths and reasons that libraries give are escaped.
+    The command line shows this line without a traceback and exits with 1. Line breaks in ids, paths and
+    reasons that libraries give are escaped.
 
     Examples
     --------
@@ -20,7 +20,7 @@ class InputError(Exception):
 
 
 class ConflictError(InputError):
-    """Another run wrote the same file first; nothing is lost, and the run can be repeated."""
+    """Another run wrote the same file first; nothing is lost, run again."""
 
 
 FAILED = 1

@@ -1,4 +1,4 @@
-"""Devices and sensors as strings: their text, their place in a path, and which of them a run is about."""
+"""Ids of devices and sensors: as path segments, and selected for a run."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from urllib.parse import quote, unquote
 
 from batch_scoring.core.errors import InputError
 
-# A path segment may have 255 bytes on every file system we know; the rest is for suffixes.
+# Common file systems allow 255 bytes a path segment; the rest is for suffixes.
 MAX_SEGMENT_BYTES = 200
 
 
 def path_segment(identifier: str) -> str:
-    """Write an id so that it is one harmless path segment; :func:`from_path_segment` reads it back.
+    """Encode an id as one safe path segment; :func:`from_path_segment` decodes it.
 
     Everything but letters, digits, ``-``, ``.``, ``_`` and ``~`` is percent-encoded. A leading
     dot or underscore is encoded too: such names are hidden files to Arrow and to shells.
@@ -32,7 +32,7 @@ def path_segment(identifier: str) -> str:
 
 
 def from_path_segment(segment: str) -> str:
-    """The id that :func:`path_segment` wrote.
+    """Decode an id that :func:`path_segment` encoded.
 
     Examples
     --------
@@ -54,12 +54,12 @@ class Shard(NamedTuple):
 
 @dataclass(frozen=True)
 class Selection:
-    """Which devices and sensors a run is about.
+    """The devices and sensors of a run.
 
     Attributes
     ----------
     devices, sensors : frozenset of str or None
-        The ids asked for; None means all of them.
+        The selected ids; None means all of them.
     shard : Shard or None
         Only the devices of this part.
 
@@ -81,11 +81,11 @@ class Selection:
         return cls(_read_ids("device", device), _read_ids("sensor", sensor), _read_shard(shard))
 
     def has_device(self, device: str) -> bool:
-        """Whether the run is about this device."""
+        """Whether the run includes this device."""
         return self.devices is None or device in self.devices
 
     def has_sensor(self, sensor: str) -> bool:
-        """Whether the run is about this sensor."""
+        """Whether the run includes this sensor."""
         return self.sensors is None or sensor in self.sensors
 
 
@@ -94,10 +94,10 @@ def _read_ids(kind: str, value: Any) -> frozenset[str] | None:
         return None
     values = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
     if not values:
-        raise InputError(f"{kind}: the list is empty; name at least one {kind}, or leave it out for all")
+        raise InputError(f"{kind}: the list is empty; expected at least one {kind}, or leave it out for all")
     for one in values:
         if isinstance(one, bool) or not isinstance(one, (str, int, float)):
-            raise InputError(f"{kind}: {one!r} is not an id; write text or a number, quoted where it matters")
+            raise InputError(f"{kind}: {one!r} is not a valid id; expected text or a number, such as '007'")
     return frozenset(str(one) for one in values)
 
 
@@ -112,21 +112,21 @@ def _read_shard(value: Any) -> Shard | None:
 
 
 def require_known(kind: str, wanted: Iterable[str] | None, known: Iterable[str]) -> None:
-    """Raise unless every id that a person asked for exists.
+    """Raise unless every requested id exists.
 
     Parameters
     ----------
     kind : str
         ``"device"`` or ``"sensor"``, for the message.
     wanted : iterable of str or None
-        The ids asked for; None asks for all and is always fine.
+        The requested ids; None requests all and is always valid.
     known : iterable of str
-        The ids there are.
+        All ids.
 
     Raises
     ------
     InputError
-        Naming the first unknown id and up to three that look like it.
+        Naming the first unknown id and up to three similar ones.
 
     Examples
     --------
@@ -139,7 +139,7 @@ def require_known(kind: str, wanted: Iterable[str] | None, known: Iterable[str])
     there = set(known)
     for identifier in sorted(set(wanted) - there):
         close = difflib.get_close_matches(identifier, sorted(there), n=3, cutoff=0.5)
-        # '7', '007' and '7.0' are three ids; the other spellings of a number are the likeliest slip.
+        # '7', '007' and '7.0' are three ids; other spellings of the same number are the likeliest mistake.
         close = [k for k in sorted(there) if _same_number(k, identifier)][:3] or close
         hint = f"did you mean {', '.join(map(repr, close))}?" if close else _examples(there)
         raise InputError(f"{kind} {identifier!r} is not among the {len(there)} known; {hint}")
@@ -153,6 +153,4 @@ def _same_number(left: str, right: str) -> bool:
 
 
 def _examples(known: set[str]) -> str:
-    return (
-        f"there are for instance {', '.join(map(repr, sorted(known)[:3]))}" if known else "there are none yet"
-    )
+    return f"expected one such as {', '.join(map(repr, sorted(known)[:3]))}" if known else "none exists yet"

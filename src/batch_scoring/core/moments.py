@@ -1,4 +1,4 @@
-"""Moments as text and as numbers: UTC, microseconds since the epoch."""
+"""Convert times to text and to microseconds since the epoch, UTC."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def microseconds(moment: datetime) -> int:
 
 
 def as_text(moment: datetime) -> str:
-    """A time in UTC as ISO 8601, to the second where it has no fraction.
+    """Format a time in UTC as ISO 8601, to the second where it has no fraction.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Configuration read once into typed, frozen objects; a typo in a key is an error with a suggestion."""
+"""Read configuration into typed, frozen objects; a misspelt key is an error with a suggestion."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.text import read_length
 
 T = TypeVar("T")
 
@@ -48,7 +49,7 @@ def read_parameters(cls: type[T], values: Mapping[str, Any] | None, where: str) 
     if not isinstance(values, Mapping):
         raise InputError(f"{where}: expected a group of settings, got {values!r}")
     hints = typing.get_type_hints(cls)
-    # A setting named like a Python keyword ("from") is a field with an underscore behind it.
+    # A setting named like a Python keyword ("from") is a field with a trailing underscore.
     fields = {f.name.rstrip("_"): f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in values:
         if key not in fields:
@@ -64,6 +65,36 @@ def read_parameters(cls: type[T], values: Mapping[str, Any] | None, where: str) 
         if required and field.name not in read:
             raise InputError(f"{where}.{name}: this setting is missing")
     return cls(**read)
+
+
+def require(settings: Any, where: str, checks: Mapping[str, tuple[bool, str]]) -> None:
+    """Raise unless every checked setting is valid.
+
+    Parameters
+    ----------
+    settings : object
+        Its attributes are the values.
+    where : str
+        The name of the group, for messages, such as ``"train.fit"``.
+    checks : mapping of str to (bool, str)
+        By setting: whether its value is valid, and what is expected.
+
+    Raises
+    ------
+    InputError
+        Naming the first setting that is not valid.
+
+    Examples
+    --------
+    >>> require(timedelta(1), "train", {"days": (False, "7 or more")})
+    Traceback (most recent call last):
+    batch_scoring.core.errors.InputError: train.days: 1 is not valid; expected 7 or more
+    """
+    for name, (is_valid, expected) in checks.items():
+        if not is_valid:
+            value = getattr(settings, name)
+            shown = read_length(value.total_seconds()) if isinstance(value, timedelta) else repr(value)
+            raise InputError(f"{where}.{name}: {shown} is not valid; expected {expected}")
 
 
 def read_duration(value: Any, where: str) -> timedelta:
@@ -82,7 +113,7 @@ def read_duration(value: Any, where: str) -> timedelta:
     parts = re.findall(r"(\d+(?:\.\d+)?)\s*(min|[smhdw])", text)
     if not parts or "".join(a + b for a, b in parts) != re.sub(r"\s", "", text):
         raise InputError(
-            f"{where}: {value!r} is not a length of time; write for instance '5m', '1h' or '14d'"
+            f"{where}: {value!r} is not a valid duration; expected one such as '5m', '1h' or '14d'"
         )
     return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
 
@@ -99,13 +130,13 @@ def read_time(value: Any, where: str) -> datetime:
         time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
     except ValueError:
         raise InputError(
-            f"{where}: {value!r} is not a time; write for instance '2026-01-05T00:00Z'"
+            f"{where}: {value!r} is not a valid time; expected ISO 8601, such as '2026-01-05T00:00Z'"
         ) from None
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def scheduled_time(at: Any) -> datetime:
-    """The time a run is about, UTC: the parameter ``at``, or now when it was not given."""
+    """Return a run's scheduled time, UTC: the parameter ``at``, or now where it is not given."""
     return datetime.now(UTC) if at is None else read_time(at, "at")
 
 
@@ -119,7 +150,7 @@ def _read(hint: Any, value: Any, where: str) -> Any:
     if origin is typing.Literal:
         if value not in typing.get_args(hint):
             allowed = ", ".join(map(repr, typing.get_args(hint)))
-            raise InputError(f"{where}: {value!r} is not one of {allowed}")
+            raise InputError(f"{where}: {value!r} is not valid; expected one of {allowed}")
         return value
     if hint is Any:
         return value

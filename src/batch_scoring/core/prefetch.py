@@ -1,4 +1,4 @@
-"""Reading, computing and writing at the same time, in order and with few items in memory."""
+"""Read, compute and write in parallel, in order and with few items in memory."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ R = TypeVar("R")
 
 
 class _End:
-    """Stands for: there are no more items."""
+    """Marks the end of the items."""
 
 
 _END: Final = _End()
 
 
 def prefetched(items: Iterable[T], depth: int = 1) -> Iterator[T]:
-    """Pass items on while a thread already makes the next ones.
+    """Yield items while a thread prepares the next ones.
 
     Parameters
     ----------
     items : iterable
         Read in one thread of its own, which is not the caller's.
     depth : int
-        How many items are made ahead of the one in use, at most.
+        Maximum number of items prepared ahead of the one in use.
 
     Yields
     ------
     item
-        The same items in the same order. Where making one raises an error, it is raised here, in
-        its place. When the caller stops early, so does the thread, after the item it is at, and
-        ``items`` is closed.
+        The same items in the same order. An error in making one is raised here in its place.
+        When the caller stops early, the thread stops after its current item and ``items`` is
+        closed.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def prefetched(items: Iterable[T], depth: int = 1) -> Iterator[T]:
         while not isinstance(item := ahead.popleft().result(), _End):
             ahead.append(thread.submit(next, iterator, _END))
             yield item
-            # Held here while the next one is awaited, it would be one item more in memory.
+            # Kept while the next one is awaited, it would be one more item in memory.
             del item
     finally:
         thread.shutdown(wait=True, cancel_futures=True)
@@ -55,12 +55,12 @@ def prefetched(items: Iterable[T], depth: int = 1) -> Iterator[T]:
 
 
 def computed(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
-    """Apply a function to items in several threads, the results in the order of the items.
+    """Apply a function to items in several threads; yield results in the order of the items.
 
     Parameters
     ----------
     function : callable
-        Runs in the threads; its results must not depend on which others run at the time.
+        Runs in the threads; its results must not depend on concurrent calls.
     items : iterable
         Read in the caller's thread, at most ``workers`` items ahead of the result in use.
     workers : int
@@ -70,7 +70,7 @@ def computed(function: Callable[[T], R], items: Iterable[T], workers: int) -> It
     ------
     result
         As ``map`` does. An error of the function is raised in place of its result. When the
-        caller stops early, what has begun is finished and what has not is dropped.
+        caller stops early, running calls finish and pending ones are dropped.
 
     Examples
     --------
@@ -94,6 +94,6 @@ def computed(function: Callable[[T], R], items: Iterable[T], workers: int) -> It
 
 
 def _close(iterator: Iterator[T]) -> None:
-    """End a generator now rather than when nobody holds it any more."""
+    """Close a generator now rather than at its garbage collection."""
     if isinstance(iterator, Generator):
         iterator.close()

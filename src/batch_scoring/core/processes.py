@@ -1,4 +1,4 @@
-"""Processes: identify one so that a later process can see whether it still lives, and end a group."""
+"""Identify a process so that a later one can check whether it is alive; end process groups."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PROC = Path("/proc")
 
 
 def host() -> str:
-    """The machine's name and process namespace: two containers of one name are two hosts."""
+    """Return the machine's name and process namespace: two containers of one name are two hosts."""
     try:
         namespace = str((_PROC / "self/ns/pid").readlink())
     except OSError:
@@ -22,12 +22,12 @@ def host() -> str:
 
 
 def process() -> str:
-    """The current process: its id, and when it started, for ids are used again."""
+    """Identify the current process: its id and start time, since ids are reused."""
     return f"{os.getpid()} {_started(os.getpid())}"
 
 
 def is_alive(text: str) -> bool:
-    """Whether the process that :func:`process` described, on this host, still runs."""
+    """Whether the process identified by :func:`process` on this host is still running."""
     pid, _, started = text.partition(" ")
     if not pid.isdigit():
         return False
@@ -36,14 +36,14 @@ def is_alive(text: str) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # Somebody else's, but there.
+        pass  # Another user's, but alive.
     return _started(int(pid)) == started
 
 
 def _started(pid: int) -> str:
-    """The boot and the clock tick at which a process started; empty where there is no /proc."""
+    """Return the boot id and clock tick of a process's start; empty where there is no /proc."""
     try:
-        # The name of the program is in parentheses and may hold spaces and parentheses itself.
+        # The program name is in parentheses and may contain spaces and parentheses.
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
         return f"{(_PROC / 'sys/kernel/random/boot_id').read_text().strip()} {fields[19]}"
     except OSError:
@@ -51,7 +51,7 @@ def _started(pid: int) -> str:
 
 
 def end_group(process: subprocess.Popen[bytes], grace_seconds: float = 10.0) -> None:
-    """End the process group that a process leads: by SIGTERM, and by SIGKILL after a time of grace."""
+    """End the process group that a process leads: SIGTERM, then SIGKILL after a grace period."""
     if process.poll() is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""A temporary folder that is gone when its run ends, and at the next run when that one was killed."""
+"""Temporary folders, removed when their run ends, or by the next run if it was killed."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ PREFIX = "batch_scoring_scratch_"
 
 @contextmanager
 def scratch_folder(parent: str | None = None) -> Iterator[Path]:
-    """Make a folder for the time of the block, and remove folders that killed runs left.
+    """Create a folder for the duration of the block, and remove folders left by killed runs.
 
     Parameters
     ----------
     parent : str, optional
-        Where; default: the system's place for temporary files. It is made when it is not there.
+        Parent folder, created if missing; default: the system's temporary folder.
     """
     place = Path(parent or tempfile.gettempdir())
     place.mkdir(parents=True, exist_ok=True)
     _clear_abandoned(place)
-    # Under its own name only when it is locked: until then another run would take it for abandoned.
+    # Renamed only once it is locked: until then another run would treat it as abandoned.
     hidden = Path(tempfile.mkdtemp(prefix=f".{PREFIX}", dir=place))
     with (hidden / "lock").open("w") as lock:
-        # The lock ends with the process, however that ends.
+        # The lock is released with the process, however that ends.
         _is_free(lock)
         folder = hidden.rename(place / hidden.name.removeprefix("."))
         try:
@@ -44,11 +44,11 @@ def _clear_abandoned(place: Path) -> None:
                 if _is_free(lock):
                     shutil.rmtree(folder, ignore_errors=True)
         except OSError:
-            continue  # another user's, or just being made or cleared away
+            continue  # another user's, or being created or removed now
 
 
 def _is_free(lock: IO[str]) -> bool:
-    """Take the lock if nobody has it."""
+    """Take the lock if it is free."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

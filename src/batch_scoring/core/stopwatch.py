@@ -1,4 +1,4 @@
-"""Adds up what a run spends on reading, scoring and writing; until it is switched on it does nothing."""
+"""Measure the time a run spends on reading, scoring and writing; does nothing until it is started."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ R = TypeVar("R")
 class Stopwatch:
     """Seconds and counts of a process, by name, from all of its threads.
 
-    Reading, scoring and writing go on at the same time, each in threads of its own. What is added up is the
-    time spent in each, so the sum may be more than the time that has passed.
+    Reading, scoring and writing run at the same time in threads of their own. The time spent in each
+    is added up, so the sum may exceed the elapsed time.
 
     Attributes
     ----------
@@ -42,34 +42,34 @@ class Stopwatch:
         self._own = threading.local()
 
     def start(self) -> None:
-        """Begin to add up."""
+        """Start measuring."""
         self.is_on = True
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Seconds by what they were spent on."""
+        """Seconds by activity."""
         return dict(self._seconds)
 
     @property
     def counts(self) -> dict[str, int]:
-        """Numbers of things, such as windows."""
+        """Counts by name, such as windows."""
         return dict(self._counts)
 
     def add(self, what: str, seconds: float) -> None:
-        """Add seconds."""
+        """Add seconds to an activity."""
         if self.is_on:
             with self._lock:
                 self._seconds[what] += seconds  # type: ignore[assignment]
 
     def count(self, what: str, n: int) -> None:
-        """Add to a number of things."""
+        """Add n to a count."""
         if self.is_on:
             with self._lock:
                 self._counts[what] += n
 
     @contextmanager
     def during(self, what: str) -> Iterator[None]:
-        """Add the time that a block takes; one inside another, in the same thread, counts once."""
+        """Add the duration of a block; blocks nested in one thread count once."""
         inside: set[str] = self._own.__dict__.setdefault("inside", set())
         if not self.is_on or what in inside:
             yield
@@ -83,7 +83,7 @@ class Stopwatch:
             inside.discard(what)
 
     def timed(self, what: str, function: Callable[[T], R]) -> Callable[[T], R]:
-        """The function, with the time of each call added."""
+        """Wrap a function so that the duration of each call is added."""
         if not self.is_on:
             return function
 
@@ -94,11 +94,11 @@ class Stopwatch:
         return call
 
     def each(self, what: str, items: Iterable[T]) -> Iterable[T]:
-        """The items, with the time that making each of them takes added."""
+        """Yield the items, adding the time taken to make each of them."""
         return self._each(what, items) if self.is_on else items
 
     def waiting(self, what: str, items: Iterable[T]) -> Iterable[T]:
-        """The items, with the time that is waited for each of them taken away from a block around them."""
+        """Yield the items, subtracting the time waited for each from the enclosing block."""
         return self._waiting(what, items) if self.is_on else items
 
     def _each(self, what: str, items: Iterable[T]) -> Iterator[T]:

@@ -1,4 +1,4 @@
-"""Text for people: durations, counts and tables in columns."""
+"""Format text for users: durations, counts and tables in columns."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from datetime import timedelta
 
 
 def last_lines(text: str | None, at_most: int) -> list[str]:
-    """The end of a log, without empty lines."""
+    """Return the last lines of a log, without empty ones."""
     lines = [line.rstrip() for line in (text or "").splitlines() if line.strip()]
     return lines[-at_most:]
 
 
 def duration(seconds: float) -> str:
-    """A length of time as a person would say it.
+    """Format a duration with two units, for progress lines.
 
     Examples
     --------
@@ -29,7 +29,7 @@ def duration(seconds: float) -> str:
 
 
 def number(n: int, what: str) -> str:
-    """So many of something.
+    """Format a count with its noun.
 
     Examples
     --------
@@ -40,7 +40,7 @@ def number(n: int, what: str) -> str:
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
-    """Rows in columns as wide as they must be; those named in ``right`` end at the same place.
+    """Format rows in aligned columns; columns named in ``right`` are right-aligned.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequen
 
 
 def read_length(seconds: float) -> str:
-    """A length of time in words.
+    """Format a duration in its largest whole unit, such as ``5 min``.
 
     Examples
     --------
@@ -67,12 +67,12 @@ def read_length(seconds: float) -> str:
 
 
 def printable(text: str) -> str:
-    """A text without characters that would move a terminal's cursor."""
+    """Escape characters that would move a terminal's cursor."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def align(rows: Iterable[Sequence[str]], right: Collection[int] = ()) -> list[str]:
-    """Lines of text whose columns stand below each other, those at the places ``right`` flush right.
+    """Format rows as lines with aligned columns; columns at positions ``right`` are right-aligned.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Two versions of a sensor's models on the same windows: their budgets, and how far they agree."""
+"""Compare two versions of a sensor's models on the same windows: flag rates and agreement."""
 
 from __future__ import annotations
 
@@ -7,38 +7,33 @@ from dataclasses import dataclass, fields
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from batch_scoring.detection.flag_rate import begins_alarm, least_rate
 from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.score import predict
-from batch_scoring.tables.arrow_arrays import places, to_arrow, to_numpy
+from batch_scoring.tables.arrays import Bool, Float, Int
+from batch_scoring.tables.arrow_arrays import positions, to_arrow, to_numpy
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-Bool = NDArray[np.bool_]
-
-# A device with fewer windows says nothing of how its scores are ordered.
+# With fewer windows, a device's rank correlation means nothing.
 _LEAST_TO_RANK = 20
 
 
 @dataclass(frozen=True)
 class PromotionLimits:
-    """When a challenger is not worse than the champion; see ``train.promotion``.
+    """Limits within which a challenger counts as not worse than the champion; see ``train.promotion``.
 
     Attributes
     ----------
     min_windows : int
-        With fewer held-out windows the flags say nothing.
+        Minimum number of held-out windows for comparing flags.
     max_over_target : float
-        The challenger may flag so many times its target …
+        Maximum flag rate of the challenger in multiples of its target …
     max_over_champion : float
-        … or so many times what the champion flags, by the target of each.
+        … or of the champion's multiple of its own target, whichever is larger.
     max_lost_models : float
-        So large a share of the devices that send windows and have a model of the champion may be
-        without one.
+        Maximum share of the devices with windows and a champion's model that may have no challenger's.
     min_rank_stability : float
-        Models of one kind order the windows of a device at least so much alike.
+        Minimum rank correlation of the scores of a device, for models of one detector.
     """
 
     min_windows: int = 100
@@ -50,16 +45,16 @@ class PromotionLimits:
 
 @dataclass(frozen=True)
 class Figures:
-    """What one version does with the windows it has models for.
+    """Flag counts of one version on the windows that it can score.
 
     Attributes
     ----------
     models : int
-        Devices with a model, of those that have windows; of all, where there are no windows.
+        Devices with windows and a model; all devices with a model, where there are no windows.
     windows, flagged, alarms : int
-        Windows that were judged, anomalous ones, and the runs these come in.
+        Scored windows, flagged ones, and runs of flagged ones.
     target : float or None
-        The share of normal windows that it may flag; None where it does not say.
+        Share of normal windows that it may flag; None if unknown.
     """
 
     models: int = 0
@@ -70,17 +65,17 @@ class Figures:
 
     @property
     def flag_rate(self) -> float | None:
-        """The share of the windows that it flags."""
+        """Share of the windows that are flagged."""
         return self.flagged / self.windows if self.windows else None
 
     @property
     def over_target(self) -> float | None:
-        """How many times its target that is."""
+        """Flag rate in multiples of the target."""
         return self.flag_rate / self.target if self.target and self.flag_rate is not None else None
 
     @property
     def surely_over_target(self) -> float | None:
-        """The same, at least: 99 % sure that it is no chance."""
+        """Lower 99 % confidence bound of :attr:`over_target`."""
         if not self.target or not self.windows:
             return None
         return float(least_rate(self.flagged, self.alarms, self.windows)) / self.target
@@ -88,19 +83,19 @@ class Figures:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A challenger beside the champion.
+    """Comparison of a challenger with the champion.
 
     Attributes
     ----------
     challenger, champion : Figures
     lost_models : float
-        The share of the champion's devices, those that send windows, of which the challenger has no model.
+        Share of the champion's devices with windows for which the challenger has no model.
     flag_agreement : float or None
-        Windows that both flag, of those that either flags.
+        Windows flagged by both, as a share of those flagged by either.
     rank_stability : float or None
-        Spearman's correlation of the scores, mean over the devices.
+        Mean over the devices of Spearman's correlation of the scores.
     is_alike : bool
-        Whether both are of one detector over the same features.
+        Whether both use the same detector and features.
     """
 
     challenger: Figures
@@ -111,26 +106,26 @@ class Comparison:
     is_alike: bool = True
 
     def numbers(self) -> dict[str, float]:
-        """All of it that is known, by name."""
-        told: dict[str, float | None] = {}
+        """Return all known figures by name."""
+        figures: dict[str, float | None] = {}
         for who in ("challenger", "champion"):
             one: Figures = getattr(self, who)
-            told |= {f"{who}_{each.name}": getattr(one, each.name) for each in fields(one)}
-            told |= {f"{who}_{name}": getattr(one, name) for name in ("flag_rate", "over_target")}
-        told["challenger_surely_over_target"] = self.challenger.surely_over_target
-        told |= {n: getattr(self, n) for n in ("lost_models", "flag_agreement", "rank_stability")}
-        return {name: float(value) for name, value in told.items() if value is not None}
+            figures |= {f"{who}_{each.name}": getattr(one, each.name) for each in fields(one)}
+            figures |= {f"{who}_{name}": getattr(one, name) for name in ("flag_rate", "over_target")}
+        figures["challenger_surely_over_target"] = self.challenger.surely_over_target
+        figures |= {n: getattr(self, n) for n in ("lost_models", "flag_agreement", "rank_stability")}
+        return {name: float(value) for name, value in figures.items() if value is not None}
 
 
 def decide(found: Comparison, limits: PromotionLimits) -> tuple[bool, str]:
-    """Whether the challenger may take the champion's place, and why.
+    """Decide whether the challenger replaces the champion, and give the reason.
 
-    Too few held-out windows cannot tell that it is worse, so they promote it: whoever trains on all
-    there is wants these models. That models are missing is told without windows.
+    Too few held-out windows cannot show that it is worse, so it is promoted: training on all windows
+    asks for these models. Missing models are detected without windows.
     """
     if found.lost_models > limits.max_lost_models:
         share = f"{found.lost_models:.1%}"
-        return False, f"{share} of the champion's devices that send would be without a model"
+        return False, f"{share} of the champion's devices with windows would lose their model"
     challenger, champion = found.challenger, found.champion
     if challenger.windows < limits.min_windows:
         return True, f"{challenger.windows} held-out windows are too few to compare on"
@@ -139,21 +134,21 @@ def decide(found: Comparison, limits: PromotionLimits) -> tuple[bool, str]:
         limit = max(limit, limits.max_over_champion * (champion.over_target or 0.0))
         if surely > limit:
             over = f"{challenger.over_target:.2g} times its target, at least {surely:.2g}"
-            return False, f"it flags {over}; {limit:.2g} would be allowed"
+            return False, f"it flags {over}; the limit is {limit:.2g}"
     stability = found.rank_stability
     if found.is_alike and stability is not None and stability < limits.min_rank_stability:
-        return False, f"it orders the windows otherwise than the champion (rank correlation {stability:.2f})"
+        return False, f"it ranks the windows differently from the champion (rank correlation {stability:.2f})"
     return True, "not worse than the champion"
 
 
 class ChampionChallenger:
-    """Scores windows with both versions, a range of devices at a time, and adds up the outcome.
+    """Scores windows with both versions, one range of devices at a time, and adds up the figures.
 
     Parameters
     ----------
     targets : (float or None, float or None)
-        The share that challenger and champion may flag, where their detectors do not state it with
-        each threshold.
+        Shares that challenger and champion may flag, unless their detectors derive them from each
+        threshold.
     """
 
     def __init__(self, targets: tuple[float | None, float | None] = (None, None)) -> None:
@@ -170,31 +165,31 @@ class ChampionChallenger:
         Parameters
         ----------
         windows : pyarrow.Table
-            All of these devices, in any order, with the features of both versions.
+            All windows of these devices, in any order, with the features of both versions.
         challenger, champion : FleetModel
             The models of these devices. None for a champion that cannot score these windows.
         """
         names = pc.unique(windows["device"])
-        order = np.lexsort((to_numpy(windows["window_start"]), places(windows["device"], names)))
+        order = np.lexsort((to_numpy(windows["window_start"]), positions(windows["device"], names)))
         windows = windows.take(to_arrow(order)).combine_chunks()
-        device = places(windows["device"], names)
+        device = positions(windows["device"], names)
         row_of = np.arange(windows.num_rows, dtype=np.uint64)
-        modelled, judged = [], []
+        modelled, scored = [], []
         for who, model in enumerate((challenger, champion)):
             scores, flags = np.full(device.size, np.nan), np.zeros(device.size, np.bool_)
             has_model = np.zeros(len(names), np.bool_)
             if model is not None:
-                place = places(model.devices, names)
+                place = positions(model.devices, names)
                 has_model[place[place >= 0]] = True
-                # The fingerprint of a prediction is here the row it is of.
+                # The fingerprint carries the row of each prediction's window.
                 predictions = predict(windows, model, "", fingerprints=row_of)
                 rows = to_numpy(predictions["window_fingerprint"]).astype(np.int64)
                 scores[rows], flags[rows] = (to_numpy(predictions[n]) for n in ("score", "is_anomaly"))
                 self._count(who, model, predictions, device[rows], flags[rows], has_model)
             modelled.append(has_model)
-            judged.append((scores, flags))
+            scored.append((scores, flags))
         self._n_lost += int(np.count_nonzero(modelled[1] & ~modelled[0]))
-        (ours, our_flags), (theirs, their_flags) = judged
+        (ours, our_flags), (theirs, their_flags) = scored
         both = np.isfinite(ours) & np.isfinite(theirs)
         self._n_both_flag += int(np.count_nonzero(our_flags & their_flags & both))
         self._n_either_flags += int(np.count_nonzero((our_flags | their_flags) & both))
@@ -203,7 +198,7 @@ class ChampionChallenger:
         self._n_ranked += correlations.size
 
     def result(self) -> Comparison:
-        """What the windows added so far say."""
+        """Return the comparison over the windows added so far."""
         n_champion = int(self._counts[1, 0])
         return Comparison(
             self._figures(0),
@@ -233,7 +228,7 @@ class ChampionChallenger:
 
 
 def rank_correlations(device: Int, one: Float, other: Float) -> Float:
-    """Spearman's correlation of two numbers, of each device with at least 20 windows whose numbers differ.
+    """Compute Spearman's correlation for each device with at least 20 windows and distinct values.
 
     Parameters
     ----------
@@ -262,7 +257,7 @@ def rank_correlations(device: Int, one: Float, other: Float) -> Float:
 
 
 def _centered_ranks(device: Int, n: Int, values: Float) -> Float:
-    """The rank of each value in its device, equal values sharing theirs, less the device's mean rank."""
+    """Rank each value within its device, ties averaged, minus the device's mean rank."""
     order = np.lexsort((values, device))
     sorted_values, sorted_device = values[order], device[order]
     is_new = np.append(True, (np.diff(sorted_values) != 0) | (np.diff(sorted_device) != 0))

@@ -1,4 +1,4 @@
-"""Fit the models of many devices, one after the other; one bad device never stops the others."""
+"""Fit the models of many devices in turn; a failure of one device never stops the others."""
 
 from __future__ import annotations
 
@@ -11,17 +11,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from batch_scoring.detection.detectors import DETECTORS
 from batch_scoring.detection.detectors.base import FitParameters, FittedModel, Series
-from batch_scoring.detection.model import FleetInfo, FleetModel
-from batch_scoring.tables.arrow_arrays import places, repeated, strings, to_arrow, to_numpy
+from batch_scoring.detection.model import FleetInfo
+from batch_scoring.tables.arrays import Float, Int
+from batch_scoring.tables.arrow_arrays import constant, positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import MODEL_KEYS, STATUS
 from batch_scoring.windows.features import feature_matrix
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 # Raise it when fits of the same windows with the same settings change: in a detector, its guards or its
 # calibration. It is part of the fingerprint of a training, so that after an upgrade every sensor is trained
@@ -33,12 +30,12 @@ FitDevice = Callable[[Series, FitParameters], FittedModel]
 
 @dataclass(frozen=True)
 class Fitted:
-    """What became of some devices.
+    """Models and status of some devices.
 
     Attributes
     ----------
     models : pyarrow.Table
-        The detector's schema, a row for each device that could be fitted, sorted by device.
+        The detector's schema, a row for each fitted device, sorted by device.
     status : pyarrow.Table
         Schema STATUS, one row for each device, sorted by device: ``ok``, ``constant``,
         ``too_few_windows``, ``bad_features`` (no finite window at all) or ``fit_failed``.
@@ -54,35 +51,15 @@ class Fitted:
 
 @dataclass(frozen=True)
 class _Device:
-    """One device's part of the sorted windows: how many there are, and which of them can be used."""
+    """One device's part of the sorted windows: their number, and the usable rows."""
 
     name: str
     n_windows: int
     usable: Int
 
 
-def fit_fleet(
-    windows: pa.Table, features: Sequence[str], parameters: FitParameters
-) -> tuple[FleetModel | None, pa.Table]:
-    """Fit one model a device, for fleets that fit into memory; see :func:`fit_windows`.
-
-    Returns
-    -------
-    model : FleetModel or None
-        None when no device could be fitted.
-    status : pyarrow.Table
-        Schema STATUS.
-    """
-    fitted = fit_windows(windows, features, parameters)
-    if fitted.models.num_rows == 0:
-        return None, fitted.status
-    length_us = windows["window_end"][0].value - windows["window_start"][0].value
-    info = fleet_info(windows["sensor"][0].as_py(), features, length_us, parameters.detector)
-    return FleetModel.build(fitted.models, info), fitted.status
-
-
 def fleet_info(sensor: str, features: Sequence[str], window_us: int, detector: str) -> FleetInfo:
-    """What the models that are fitted here and now share."""
+    """Build the info shared by all models fitted now."""
     libraries = {name: version(name) for name in ("numpy", "scikit-learn", "batch_scoring")}
     return FleetInfo(sensor, tuple(features), window_us / 1e6, libraries, detector=detector)
 
@@ -100,7 +77,7 @@ def fit_windows(
         The features to train on, in this order.
     parameters : FitParameters
     fit : callable, optional
-        Fits one device; default that of the parameters' detector.
+        Fits one device; default: the parameters' detector.
 
     Raises
     ------
@@ -123,11 +100,11 @@ def fit_windows(
 
 
 def _sorted(windows: pa.Table, features: Sequence[str]) -> tuple[list[_Device], Float, Int, Int]:
-    """The devices in order, and features, start and end of all windows, sorted by device and start."""
+    """Return the sorted devices, and features, start and end of windows sorted by device and start."""
     names = windows["device"].unique()
     names = names.take(pc.array_sort_indices(names))
     place, start, end = (
-        places(windows["device"], names),
+        positions(windows["device"], names),
         *(to_numpy(windows[n]) for n in ("window_start", "window_end")),
     )
     X = feature_matrix(windows, features)
@@ -146,16 +123,16 @@ _Outcome = FittedModel | str
 
 
 def _fit(series: Series, parameters: FitParameters, fit: FitDevice) -> _Outcome:
-    """The model, or why there is none."""
+    """Fit one device; return its model, or the reason for its absence."""
     if len(series.X) < parameters.min_windows:
         return "too_few_windows" if len(series.X) else "bad_features"
     from sklearn import config_context
 
     try:
-        # What scikit-learn would check anew at every fit was checked here: its settings and the numbers.
+        # Settings and numbers have been checked, so scikit-learn need not check them at every fit.
         with config_context(assume_finite=True, skip_parameter_validation=True):
             return fit(series, parameters)
-    except Exception as error:  # whatever one device's data does, the others must be fitted
+    except Exception as error:  # any failure of one device must not stop the others
         return f"fit_failed: {type(error).__name__}: {error}"
 
 
@@ -180,8 +157,8 @@ def _status_table(
         messages.append("; ".join(notes))
     columns = {
         "device": strings([device.name for device in devices]),
-        "sensor": repeated(sensor, len(devices)),
-        "stage": repeated("train", len(devices)),
+        "sensor": constant(sensor, len(devices)),
+        "stage": constant("train", len(devices)),
         "status": strings(texts),
         "n_windows": to_arrow(usable),
         "n_anomalies": to_arrow(anomalies),

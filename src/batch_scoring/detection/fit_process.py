@@ -1,7 +1,7 @@
-"""A process that fits the devices it is sent; and, in the other process, the handle of such a one.
+"""Fit devices in a child process, and the parent's handle of it.
 
-Tables travel through pipes as Arrow lays them out: nothing is pickled, and nothing of the parent is
-imported or inherited. The process ends with its input, so it outlives no parent, however that ends.
+Tables pass through pipes in Arrow's IPC format: nothing is pickled, and nothing of the parent is
+imported or inherited. The process ends with its input, so it never outlives its parent.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from batch_scoring.detection.detectors.base import FitParameters
 from batch_scoring.detection.fit import Fitted, fit_windows
 
 _JOB = b"fit"
-# Each core has a process of its own; more threads would only stand in each other's way.
+# Each core has its own process; more threads would compete for it.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 class FitProcess:
-    """A running process that fits; one piece of work at a time."""
+    """A running process that fits one piece of work at a time."""
 
     def __init__(self) -> None:
         package = str(Path(__file__).parents[2])
@@ -40,12 +40,12 @@ class FitProcess:
         )
 
     def fit(self, windows: pa.Table, features: Sequence[str], parameters: FitParameters) -> Fitted:
-        """What :func:`fit_windows` returns.
+        """Fit windows in the process, as :func:`fit_windows` does.
 
         Raises
         ------
         ChildProcessError
-            When the process has died, say because there was no memory left.
+            When the process has died, such as when out of memory.
         """
         source, target = self._process.stdout, self._process.stdin
         assert source is not None
@@ -61,17 +61,17 @@ class FitProcess:
         return Fitted(models, status, windows.num_rows)
 
     def end(self) -> None:
-        """End the process now, whatever it does."""
+        """Kill the process."""
         self._process.kill()
         self._process.communicate()
 
 
 def main() -> None:
-    """Fit what comes in until there is no more."""
+    """Fit incoming tables until the input ends."""
     # Ctrl-C on a terminal reaches every process of the run; the parent ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     target = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    # Whatever prints must not write between the tables.
+    # Printed text must not get between the tables.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     while (windows := _receive(sys.stdin.buffer)) is not None:
         features, parameters = json.loads(windows.schema.metadata[_JOB])
@@ -91,7 +91,7 @@ def _send(target: IO[bytes], table: pa.Table) -> None:
 
 
 def _receive(source: IO[bytes]) -> pa.Table | None:
-    """The next table; None where the other side has ended."""
+    """Receive the next table; None once the other side has ended."""
     size = int.from_bytes(source.read(8), "little")
     data = source.read(size)
     if size == 0 or len(data) < size:
@@ -106,6 +106,6 @@ def _cause(exit_code: int) -> str:
 
 
 if __name__ == "__main__":
-    # SIGPIPE as everywhere: a process whose parent has gone has nothing to say.
+    # Default SIGPIPE: the process ends silently once its parent is gone.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     main()

@@ -1,4 +1,4 @@
-"""Cut the fitting of a range of devices into pieces of about the same work."""
+"""Split the fitting of a range of devices into pieces of about equal work."""
 
 from __future__ import annotations
 
@@ -8,24 +8,22 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.detection.detectors.base import FitParameters
+from batch_scoring.tables.arrays import Float, Int
 from batch_scoring.tables.arrow_arrays import to_numpy
 
-Int = NDArray[np.int64]
-
-# One fit takes about so long: scikit-learn's Python, and libsvm's pairs of rows. Measured, see decision 0008.
+# Duration of a fit: scikit-learn's Python, and libsvm's pairs of rows. Measured, see decision 0008.
 SECONDS_PER_FIT = 0.7e-3
 SECONDS_PER_PAIR = 4e-9
 
-# What a core is given at a time: long beside the handing over, short beside the waiting at the end.
+# Work of a piece: long compared with its transfer, short compared with the wait at the end.
 PIECE_SECONDS = 0.25
 
 
-def fit_seconds(n_windows: Int, parameters: FitParameters) -> NDArray[np.float64]:
-    """About how long the fits of devices take on one core, shape (n,), quadratic in their windows."""
+def fit_seconds(n_windows: Int, parameters: FitParameters) -> Float:
+    """Estimate the duration of each device's fits on one core, shape (n,), quadratic in its windows."""
     rows = np.minimum(n_windows, parameters.max_train_windows).astype(np.float64)
     n_fits = 1
     if parameters.threshold == "calibrated":
@@ -36,7 +34,7 @@ def fit_seconds(n_windows: Int, parameters: FitParameters) -> NDArray[np.float64
 def cut_work(
     parts: Sequence[pa.Table], parameters: FitParameters, seconds: float = PIECE_SECONDS
 ) -> Iterator[tuple[pa.Table, float]]:
-    """Cut the windows of a range of devices into pieces that take about the same time to fit.
+    """Split the windows of a range of devices into pieces of about equal fitting time.
 
     Parameters
     ----------
@@ -44,12 +42,12 @@ def cut_work(
         Windows of one sensor, such as one table a day, each sorted by device.
     parameters : FitParameters
     seconds : float
-        Work of a piece. A device is never cut, so a piece may take longer.
+        Work of a piece. Devices are never split, so a piece may take longer.
 
     Yields
     ------
     piece : pyarrow.Table
-        All windows of some devices, part by part. The pieces are in the order of the devices.
+        All windows of some devices, part by part; pieces are in the order of the devices.
     seconds : float
         Estimated.
 
@@ -70,7 +68,7 @@ def cut_work(
     for part, place, end in zip(parts, found, ends, strict=True):
         if (np.diff(place) <= 0).any():
             raise InputError(
-                f"sensor {part['sensor'][0].as_py()!r}: its windows are not sorted by device; "
+                f"sensor {part['sensor'][0].as_py()!r}: windows are not sorted by device; "
                 "delete them and run `kedro run --pipelines=aggregate`"
             )
         n_windows[place] += np.diff(end, prepend=0)
@@ -86,7 +84,7 @@ def cut_work(
 
 
 def _between(part: pa.Table, place: Int, end: Int, first: int, after: int) -> pa.Table:
-    """The rows of a part of the devices from one place up to another."""
+    """Slice a part's rows of the devices at positions ``first`` up to ``after``."""
     run_first, run_after = np.searchsorted(place, [first, after])
     bounds = np.concatenate([[0], end])
     return part.slice(int(bounds[run_first]), int(bounds[run_after] - bounds[run_first]))

@@ -1,7 +1,7 @@
-"""Fit on all cores: in threads while there is little to fit, in processes where that is worth their start.
+"""Fit on all cores: in threads for little work, in processes where their start pays off.
 
-Fits of a few hundred windows are half Python, so threads are hardly quicker than one of them; a
-process takes a second and a half to import scikit-learn. What is fitted is the same, to the bit.
+Fits of a few hundred windows are half Python, so several threads are hardly faster than one; a
+process takes 1.5 s to import scikit-learn. The fitted models are the same, to the bit.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from batch_scoring.windows.features import feature_matrix
 
 logger = logging.getLogger(__name__)
 
-# Work that is left to threads: on two cores they take as long for it as processes with their start.
+# Work left to threads: on two cores processes, including their start, take as long.
 WORTH_PROCESSES_SECONDS = 4.0
 
 
 class FitWorkers:
-    """What fits devices; ends its processes when the ``with`` block is left, however that happens.
+    """Fits devices on all cores; ends its processes when the ``with`` block is left.
 
     Parameters
     ----------
     n : int, optional
-        Devices that are fitted at a time. Default: the cores this process may use.
+        Devices fitted at a time. Default: the cores this process may use.
     worth_processes : float
-        Seconds of estimated work, over all calls of :meth:`fit`, from which on processes do it.
+        Seconds of estimated work, over all calls of :meth:`fit`, above which processes are used.
     """
 
     def __init__(self, n: int | None = None, worth_processes: float = WORTH_PROCESSES_SECONDS) -> None:
@@ -61,18 +61,18 @@ class FitWorkers:
         Parameters
         ----------
         ranges : iterable of sequences of pyarrow.Table
-            Windows of one sensor, a range of devices at a time: tables sorted by device, such as
-            one a day. Read in a thread, ahead of the fits.
+            Windows of one sensor, one range of devices at a time: tables sorted by device, such as
+            one a day. Read ahead in a thread.
         features : sequence of str
         parameters : FitParameters
         n_windows : int
-            About how many there are in all, where that is known.
+            Approximate total number of windows, where known.
 
         Yields
         ------
         Fitted
-            Of some devices, which are in order over all that is yielded. The same however many workers
-            there are, but for where one part ends and the next begins.
+            Models and status of some devices, in order over all results. Independent of the number
+            of workers, except for the bounds of the parts.
 
         Raises
         ------
@@ -113,7 +113,7 @@ class FitWorkers:
         self._processes.clear()
 
     def _expect(self, seconds: float, seconds_to_come: float) -> None:
-        """Get ready for so much work, and so much altogether of which it is a part."""
+        """Prepare for work of this duration, as part of ``seconds_to_come``."""
         is_much = self._estimated + seconds_to_come > self._worth_processes
         self._estimated += seconds
         if self._n > 1 and is_much and not self._processes:
@@ -124,7 +124,7 @@ class FitWorkers:
             self._stay_on_one_thread()
 
     def _stay_on_one_thread(self) -> None:
-        """Have each fit in this process use one core, as in the others: other sums would be other bits."""
+        """Limit fits in this process to one core, as in the others, so that sums give the same bits."""
         from sklearn import svm  # noqa: F401  # loads the libraries whose threads are limited
         from threadpoolctl import threadpool_limits
 
@@ -136,7 +136,7 @@ class FitWorkers:
         try:
             return process.fit(piece, features, parameters)
         except ChildProcessError as first:
-            logger.warning("train: %s; its devices are tried once more", first)
+            logger.warning("train: %s; retrying its devices once", first)
             process = self._replace(process)
             try:
                 return process.fit(piece, features, parameters)

@@ -1,7 +1,7 @@
-"""How often windows are flagged, and what that says of how often they will be: flags come in alarms.
+"""Estimate a lower bound of the flag rate from alarms, that is, runs of flagged windows.
 
-One disturbance flags many neighbouring windows, so windows are no independent draws. Alarms, runs of
-flagged windows, nearly are: their number is taken for a Poisson variable, the windows of each for its size.
+One disturbance flags many adjacent windows, so windows are not independent. Alarms nearly are: their
+number is treated as a Poisson variable, and the windows of each as its size.
 """
 
 from __future__ import annotations
@@ -9,19 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-Bool = NDArray[np.bool_]
+from batch_scoring.tables.arrays import Bool, Float, Int
 
-# One-sided: of a hundred devices within their budget, one is called over it by chance.
+# One-sided: one in a hundred devices within its budget is reported as over it by chance.
 CONFIDENCE = 0.99
 _Z = 2.3263478740408408
 
 
 def begins_alarm(device: Int, is_flagged: Bool) -> Bool:
-    """Which windows begin a run of flagged ones, shape (n,).
+    """Mark the windows that begin a run of flagged ones, shape (n,).
 
     Parameters
     ----------
@@ -40,18 +37,18 @@ def begins_alarm(device: Int, is_flagged: Bool) -> Bool:
 
 
 def least_rate(n_flagged: Any, n_alarms: Any, n_windows: Any) -> Float:
-    """The lowest share of flagged windows that so many alarms go with; a lower bound, 99 % sure.
+    """Compute the lower 99 % confidence bound of the flag rate.
 
     Parameters
     ----------
     n_flagged, n_alarms, n_windows : arrays of one shape, int64
-        Flagged windows, the runs they come in, and all windows. Without a window the bound is 0.
+        Flagged windows, their runs, and all windows. Without windows the bound is 0.
 
     Returns
     -------
     array of the same shape, float64
         The flag rate, times the lower bound of a Poisson variable's mean by its value: Wilson and
-        Hilferty's cube (1931) in place of the chi-square quantile, a little low for one or two alarms.
+        Hilferty's cube (1931) approximates the chi-square quantile, a little low for one or two alarms.
 
     Examples
     --------

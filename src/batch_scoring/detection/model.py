@@ -1,6 +1,6 @@
-"""The models of one sensor's devices as one Arrow table: no pickles, one row a device, ragged lists.
+"""Models of one sensor's devices as one Arrow table: no pickles, one row a device, ragged lists.
 
-Arrow stores a list column as offsets and values, which is just what the kernel reads.
+Arrow stores a list column as offsets and values, the layout that the kernel reads.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ METADATA_KEY = b"batch_scoring"
 
 @dataclass(frozen=True)
 class FleetInfo:
-    """What all models of a fleet share; kept in the table's metadata.
+    """Properties shared by all models of a sensor; kept in the table's metadata.
 
     Attributes
     ----------
@@ -38,12 +38,12 @@ class FleetInfo:
         Versions of the libraries that fitted them.
     format_version : int
     detector : str
-        A name in ``DETECTORS``: what the scores are, see :func:`batch_scoring.detection.score.score_fleet`.
+        A name in ``DETECTORS``; defines the scores, see :func:`batch_scoring.detection.score.score_fleet`.
 
     Raises
     ------
     InputError
-        When there is no such detector.
+        When the detector is not known.
     """
 
     sensor: str
@@ -51,7 +51,7 @@ class FleetInfo:
     window_seconds: float
     libraries: dict[str, str]
     format_version: int = FORMAT_VERSION
-    # What a table holds that names none.
+    # Tables without a detector were fitted by this one.
     detector: str = "one_class_svm"
 
     def __post_init__(self) -> None:
@@ -59,11 +59,11 @@ class FleetInfo:
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns of the models: those of their detector."""
+        """Schema of the models' table, given by their detector."""
         return DETECTORS[self.detector].schema
 
     def to_metadata(self) -> dict[bytes, bytes]:
-        """As the metadata of an Arrow schema."""
+        """Encode as the metadata of an Arrow schema."""
         values = {
             "sensor": self.sensor,
             "features": list(self.features),
@@ -76,12 +76,12 @@ class FleetInfo:
 
     @classmethod
     def of_schema(cls, schema: pa.Schema) -> FleetInfo:
-        """Read it from the metadata of a schema.
+        """Decode from the metadata of a schema.
 
         Raises
         ------
         InputError
-            When the table is no fleet model, or of a newer format than this code knows.
+            When the table is not a fleet model, or its format is newer than supported.
         """
         text = (schema.metadata or {}).get(METADATA_KEY)
         if text is None:
@@ -90,7 +90,7 @@ class FleetInfo:
         if values["format_version"] > FORMAT_VERSION:
             raise InputError(
                 f"this fleet model has format {values['format_version']}, "
-                f"newer than the {FORMAT_VERSION} known here; upgrade batch_scoring"
+                f"newer than the supported {FORMAT_VERSION}; upgrade batch_scoring"
             )
         return cls(**{**values, "features": tuple(values["features"])})
 
@@ -123,27 +123,27 @@ class FleetModel:
 
     @property
     def devices(self) -> pa.StringArray:
-        """The devices, sorted; one model each."""
+        """Sorted devices, one model each."""
         column = self.table["device"]
         return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
     @property
     def detector(self) -> Detector:
-        """What fitted the models, and scores with them."""
+        """The detector that fitted the models and scores with them."""
         return DETECTORS[self.info.detector]
 
     @property
     def rows(self) -> ModelRows:
-        """The models as their detector takes them."""
+        """The models in the form that their detector expects."""
         return ModelRows(self.table, self.info.features, round(self.info.window_seconds * 1e6))
 
     def select(self, devices: Sequence[str] | frozenset[str]) -> FleetModel:
-        """The models of these devices only; unknown ones are left out silently."""
+        """Select the models of these devices; unknown ones are ignored."""
         keep = pc.is_in(self.table["device"], value_set=strings(sorted(devices)))
         return FleetModel(self.table.filter(keep).combine_chunks(), self.info)
 
     def replace(self, newer: FleetModel) -> FleetModel:
-        """These models with the rows of ``newer`` put in the place of their devices', or added.
+        """Return these models with the rows of ``newer`` replacing their devices' rows, or added.
 
         Raises
         ------
@@ -154,15 +154,15 @@ class FleetModel:
             ours, theirs = getattr(self.info, name), getattr(newer.info, name)
             if ours != theirs:
                 raise InputError(
-                    f"sensor {self.info.sensor!r}: models over {name} {theirs!r} cannot join those over "
-                    f"{ours!r}; train all devices of the sensor"
+                    f"sensor {self.info.sensor!r}: models with {name} {theirs!r} cannot be merged with "
+                    f"models with {ours!r}; train all devices of the sensor"
                 )
         keep = pc.invert(pc.is_in(self.table["device"], value_set=newer.devices))
         rows = pa.concat_tables([self.table.filter(keep), newer.table])
         return FleetModel.build(rows, newer.info)
 
     def checked(self) -> FleetModel:
-        """The model itself, when its table is what it should be.
+        """Check the table; return the model itself.
 
         Raises
         ------
@@ -178,7 +178,7 @@ class FleetModel:
             wrong = np.flatnonzero(np.diff(self.rows.offsets(name)) != expected)
             if wrong.size:
                 device = self.devices[int(wrong[0])].as_py()
-                raise InputError(f"{where}: {name} of device {device!r} does not fit its {d} features")
+                raise InputError(f"{where}: {name} of device {device!r} does not match its {d} features")
         order = self.devices
         if len(order) > 1 and not pc.all(pc.less(order[:-1], order[1:])).as_py():
             raise InputError(f"{where}: devices are not sorted or not unique")

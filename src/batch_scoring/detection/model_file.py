@@ -1,8 +1,8 @@
-"""The models of one sensor's devices in an Arrow file, written and read a range of devices at a time.
+"""Read and write models of one sensor's devices in an Arrow file, one range of devices at a time.
 
-A million models are gigabytes. Nothing here holds more of them than a few thousand. Arrow's file is its
-memory written down, so reading one is copying it; each column of each part has a checksum of its own,
-which a Parquet page would have had.
+A million models are gigabytes; at most a few thousand are in memory. An Arrow file has the layout of
+Arrow's memory, so reading is copying; each column of each part has its own checksum, as Parquet pages
+would have.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.tables.device_ranges import device_ranges
 from batch_scoring.tables.row_groups import in_row_groups
 
-# What a reader holds at a time: 32 MB of models over 6 features with 70 support vectors.
+# Devices of a part: 32 MB of models with 6 features and 70 support vectors.
 ROW_GROUP_DEVICES = 8_192
-# Parts read and compared with their checksums at a time.
+# Parts read and checked at a time.
 _READERS = 2
 _CHECKSUMS = "crc32"
-# An Arrow file begins with eight letters; a stream of messages follows, and a table of their places.
+# An Arrow file begins with eight magic bytes, followed by messages and a table of their offsets.
 _MAGIC = 8
 
 
 class FleetFile:
-    """A file of models, open for reading; only what describes its parts has been read.
+    """A file of models, open for reading; only the metadata of its parts has been read.
 
-    Every number that is read is compared with its checksum.
+    All data read is checked against its checksums.
 
     Parameters
     ----------
     path : path
-        What :func:`write_models` wrote.
+        A file written by :func:`write_models`.
 
     Attributes
     ----------
@@ -49,13 +49,13 @@ class FleetFile:
     info : FleetInfo
     n_models : int
     contents_sha256 : str
-        The digest of all that is not numbers, the numbers' checksums among it, in hex: it tells at once
-        what the file holds.
+        SHA-256 of the metadata, including the checksums of the data, in hex: identifies the contents
+        without reading them.
 
     Raises
     ------
     InputError
-        When it is not an Arrow file, not a fleet model, or of a newer format than this code knows.
+        When it is not an Arrow file or fleet model, or its format is newer than supported.
     FileNotFoundError
     """
 
@@ -64,7 +64,7 @@ class FleetFile:
         self.n_models = 0
         self._checksums: list[dict[str, int]] = []
         try:
-            # Mapped, the numbers between the descriptions of the parts are not read.
+            # With memory mapping, the data between the metadata of the parts is not read.
             with pa.memory_map(str(self.path)) as file, pa.ipc.open_file(file) as reader:
                 self.info = FleetInfo.of_schema(reader.schema)
                 for part in range(reader.num_record_batches):
@@ -80,7 +80,7 @@ class FleetFile:
             raise InputError(f"{self.path}: this is not a fleet model: {error}") from error
 
     def parts(self) -> Iterator[FleetModel]:
-        """The models, in the order of the devices, some thousand at a time.
+        """Yield the models in the order of the devices, a few thousand at a time.
 
         Raises
         ------
@@ -96,7 +96,7 @@ class FleetFile:
             yield part
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """The rows as they are stored, some thousand at a time; only these columns.
+        """Yield the stored rows, a few thousand at a time; only these columns.
 
         Raises
         ------
@@ -112,12 +112,12 @@ class FleetFile:
 
         def read(part: int) -> pa.Table:
             if not hasattr(own, "reader"):
-                # An open file is one thread's. Copied, not mapped: mapped pages would stay in memory.
+                # One open file a thread. Copied, not mapped: mapped pages would stay in memory.
                 own.reader = pa.ipc.open_file(pa.OSFile(str(self.path)), options=options)
             rows = own.reader.get_batch(part)
             for name in names:
                 if _checksum(rows[name]) != self._checksums[part][name]:
-                    raise pa.ArrowInvalid(f"the checksum of {name!r} in part {part} is another one")
+                    raise pa.ArrowInvalid(f"column {name!r} in part {part} does not match its checksum")
             return pa.Table.from_batches([rows]).select(names)
 
         try:
@@ -131,12 +131,12 @@ class FleetFile:
             ) from error
 
     def sha256(self) -> str:
-        """The digest of the file's bytes, in hex."""
+        """Compute the SHA-256 of the file's bytes, in hex."""
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def same_models(self, other: FleetFile) -> bool:
-        """Whether both hold the same rows, whatever is said of them in their metadata."""
+        """Whether both contain the same rows, regardless of their metadata."""
         if self.n_models != other.n_models:
             return False
         if self.info.schema != other.info.schema:
@@ -145,7 +145,7 @@ class FleetFile:
         return all(ours.equals(theirs) for ours, theirs in device_ranges(sources))
 
     def read(self) -> FleetModel:
-        """All models at once: for fleets that fit into memory."""
+        """Read all models at once, if they fit into memory."""
         rows = [part.table for part in self.parts()]
         return FleetModel(
             pa.concat_tables([self.info.schema.empty_table(), *rows]).combine_chunks(), self.info
@@ -153,7 +153,7 @@ class FleetFile:
 
 
 def write_models(file: IO[bytes] | Path | str, info: FleetInfo, parts: Iterable[FleetModel]) -> None:
-    """Write models part by part; the same models give the same bytes, however they were parted.
+    """Write models part by part; the same models give the same bytes, however they are split.
 
     Parameters
     ----------
@@ -170,14 +170,14 @@ def write_models(file: IO[bytes] | Path | str, info: FleetInfo, parts: Iterable[
     ) as writer:
         for table in in_row_groups(tables, ROW_GROUP_DEVICES):
             (batch,) = table.to_batches()
-            # As a reader will have it: cut to its rows, and without what need not be stored.
+            # As a reader gets it: sliced to its rows, without unneeded buffers.
             rows = pa.ipc.read_record_batch(batch.serialize(), schema)
             checksums = {name: _checksum(rows[name]) for name in rows.schema.names}
             writer.write_batch(rows, custom_metadata={_CHECKSUMS: json.dumps(checksums)})
 
 
 def _digest_of_descriptions(file: pa.MemoryMappedFile) -> str:
-    """SHA-256 of the schema, of what says how the parts lie, and of the end, which says where."""
+    """Compute the SHA-256 of the schema, the metadata of the parts, and the footer."""
     digest = hashlib.sha256()
     file.seek(_MAGIC)
     try:
@@ -189,7 +189,7 @@ def _digest_of_descriptions(file: pa.MemoryMappedFile) -> str:
 
 
 def _checksum(column: pa.Array) -> int:
-    """CRC-32 of all that a column holds in memory, which is what is in the file."""
+    """Compute the CRC-32 of a column's buffers, which are the bytes in the file."""
     checksum = 0
     for buffer in column.buffers():
         if buffer is not None:
@@ -198,7 +198,7 @@ def _checksum(column: pa.Array) -> int:
 
 
 def replace_models(former: FleetFile, newer: FleetFile) -> Iterator[FleetModel]:
-    """The models of a file with those of another put in the place of their devices', or added.
+    """Yield a file's models with those of another replacing their devices', or added.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Windows and a fleet model in, predictions and a status table out."""
+"""Score windows with a sensor's models: predictions and a status table."""
 
 from __future__ import annotations
 
@@ -7,19 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.detection.detectors.base import Scores
 from batch_scoring.detection.model import FleetModel
-from batch_scoring.tables.arrow_arrays import places, repeated, strings, to_arrow, to_numpy
+from batch_scoring.tables.arrays import Bool, Float, Int, UInt
+from batch_scoring.tables.arrow_arrays import constant, positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import PREDICTIONS, STATUS, feature_columns
 from batch_scoring.windows.features import feature_matrix
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-UInt = NDArray[np.uint64]
 
 
 def score_fleet(
@@ -37,22 +33,22 @@ def score_fleet(
         Schema ``windows_schema(features)`` with at least the model's features; one sensor, any order.
     model : FleetModel
     model_version : str
-        Written into every prediction.
+        Recorded in every prediction.
     n_threads : int, optional
         Default: the cores this process may use.
     fingerprints : array of shape (n,), uint64, optional
-        :func:`window_fingerprints` of these windows, where they are at hand.
+        :func:`window_fingerprints` of these windows, if already computed.
 
     Returns
     -------
     predictions : pyarrow.Table
-        Schema PREDICTIONS, in the order of ``windows``, without the windows that cannot be scored.
+        Schema PREDICTIONS, in the order of ``windows``, without unscorable windows.
         ``is_anomaly`` is ``score < threshold``, whatever the detector. Of the combined detector,
-        ``score`` is log10 of how often a normal window is as unusual (an upper estimate),
-        ``severity = max(0, threshold - score)`` counts decades beyond the threshold, and
-        ``contributions`` of an anomaly says how many decades each feature alone would make.
+        ``score`` is log10 of the tail probability of the window (an upper estimate),
+        ``severity = max(0, threshold - score)`` is in decades beyond the threshold, and
+        ``contributions`` of an anomaly are the decades that each feature alone would give.
         Of the one-class SVM, ``score`` is scikit-learn's, and see ``one_class_svm.severity``.
-        ``top_feature`` is the farthest from its median, or from its mean, in spreads.
+        ``top_feature`` is the feature farthest from its median, or from its mean, in spreads.
     status : pyarrow.Table
         Schema STATUS, one row for each device of the windows or of the model, sorted by device:
         ``ok``, ``no_model``, ``no_data``, or ``bad_features`` when a window of the device has a
@@ -61,7 +57,7 @@ def score_fleet(
     Raises
     ------
     InputError
-        When the windows are of another sensor or length than the model's, or lack a feature.
+        When sensor or length of the windows differ from the model's, or a feature is missing.
     """
     predictions = predict(windows, model, model_version, n_threads, fingerprints)
     return predictions, fleet_status(windows, predictions, model)
@@ -74,14 +70,14 @@ def predict(
     n_threads: int | None = None,
     fingerprints: UInt | None = None,
 ) -> pa.Table:
-    """The predictions of :func:`score_fleet` alone."""
+    """Compute only the predictions of :func:`score_fleet`."""
     _require_match(windows, model)
     if fingerprints is None:
         fingerprints = window_fingerprints(windows)
     X = feature_matrix(windows, model.info.features)
-    known = places(windows["device"], model.devices)
+    known = positions(windows["device"], model.devices)
     can_be_scored = (known >= 0) & _are_finite(windows, model)
-    # The kernel wants the rows of a model side by side; a stored partition has them so already.
+    # The kernel needs the rows of a model adjacent, as they are in a stored partition.
     order = None if (known[1:] >= known[:-1]).all() else np.argsort(known, kind="stable")
     if order is not None or not can_be_scored.all():
         rows = np.arange(known.size) if order is None else order
@@ -96,7 +92,7 @@ def predict(
 
 
 def fleet_status(windows: pa.Table, predictions: pa.Table, model: FleetModel | None) -> pa.Table:
-    """What became of each device of the windows or of the model.
+    """Build the status of each device of the windows or of the model.
 
     Parameters
     ----------
@@ -115,20 +111,20 @@ def fleet_status(windows: pa.Table, predictions: pa.Table, model: FleetModel | N
     modelled = model.devices if model else strings([])
     everyone = _everyone(windows["device"], modelled)
     n = len(everyone)
-    device = places(windows["device"], everyone)
+    device = positions(windows["device"], everyone)
     is_anomaly = to_numpy(predictions["is_anomaly"])
     n_rows = np.bincount(device, minlength=n)
     n_bad = np.bincount(device[~_are_finite(windows, model)], minlength=n) if model else np.zeros_like(n_rows)
-    # Mostly each window has its prediction, so that their devices need not be looked up again.
+    # Mostly each window has a prediction, so the devices need not be looked up again.
     is_complete = predictions["device"].equals(windows["device"])
-    predicted = device if is_complete else places(predictions["device"], everyone)
+    predicted = device if is_complete else positions(predictions["device"], everyone)
     has_model = to_numpy(pc.is_in(everyone, value_set=modelled))
     case = np.select([~has_model, n_rows == 0, n_bad > 0], [1, 2, 3], 0)
     sensor = model.info.sensor if model else windows["sensor"][0].as_py()
     columns = [
         everyone,
-        repeated(sensor, n),
-        repeated("score", n),
+        constant(sensor, n),
+        constant("score", n),
         strings(["ok", "no_model", "no_data", "bad_features"]).take(to_arrow(case)),
         to_arrow(np.bincount(predicted, minlength=n)),
         to_arrow(np.bincount(predicted[is_anomaly], minlength=n)),
@@ -138,7 +134,7 @@ def fleet_status(windows: pa.Table, predictions: pa.Table, model: FleetModel | N
 
 
 def window_fingerprints(windows: pa.Table) -> UInt:
-    """A fingerprint of all that each window is and holds, shape (n,): another one is another window."""
+    """Compute a fingerprint of each window's keys and values, shape (n,); it changes with the window."""
     columns = ["device", "window_start", "window_end", "count", *feature_columns(windows)]
     return row_fingerprints(windows, columns)
 
@@ -148,7 +144,7 @@ def _require_match(windows: pa.Table, model: FleetModel) -> None:
         return
     sensor = windows["sensor"][0].as_py()
     if sensor != model.info.sensor:
-        raise InputError(f"the windows are of sensor {sensor!r}, the model is of {model.info.sensor!r}")
+        raise InputError(f"the windows are of sensor {sensor!r}, the model of {model.info.sensor!r}")
     first = windows.slice(0, 1)
     length = int((to_numpy(first["window_end"]) - to_numpy(first["window_start"]))[0]) / 1e6
     if length != model.info.window_seconds:
@@ -172,14 +168,14 @@ def _predictions(
         to_arrow(scores.severity),
         strings(model.info.features).take(to_arrow(scores.top)),
         _contributions(is_anomaly, scores.contributions, model.info.features),
-        repeated(model_version, n),
+        constant(model_version, n),
         to_arrow(fingerprints),
     ]
     return pa.Table.from_arrays(columns, schema=PREDICTIONS)
 
 
-def _contributions(is_anomaly: NDArray[np.bool_], parts: Float | None, features: Sequence[str]) -> pa.Array:
-    """A map from feature to decades for each window; an empty one of windows that are no anomalies."""
+def _contributions(is_anomaly: Bool, parts: Float | None, features: Sequence[str]) -> pa.Array:
+    """Build a map from feature to decades for each window; empty for normal windows."""
     if parts is None:
         parts, is_anomaly = np.zeros((0, len(features))), np.zeros_like(is_anomaly)
     d = len(features)
@@ -189,8 +185,8 @@ def _contributions(is_anomaly: NDArray[np.bool_], parts: Float | None, features:
     return pa.MapArray.from_arrays(to_arrow(offsets), names, to_arrow(parts.ravel()))
 
 
-def _are_finite(windows: pa.Table, model: FleetModel) -> NDArray[np.bool_]:
-    """Which windows have all of the model's features; column by column, since rows are short."""
+def _are_finite(windows: pa.Table, model: FleetModel) -> Bool:
+    """Mark the windows with finite features of the model; column by column, since rows are short."""
     finite = np.ones(windows.num_rows, np.bool_)
     for name in model.info.features:
         finite &= np.isfinite(to_numpy(windows[name]))
@@ -198,10 +194,10 @@ def _are_finite(windows: pa.Table, model: FleetModel) -> NDArray[np.bool_]:
 
 
 def _everyone(devices: pa.ChunkedArray, modelled: pa.Array) -> pa.Array:
-    """The devices of both, sorted, each once."""
+    """Return the distinct devices of both, sorted."""
     mine = pc.unique(devices)
     if mine.equals(modelled):
-        # A status is kept for long, and the models' own devices would hold on to all of the models.
+        # A status is kept long, and the models' own devices would keep all models in memory.
         return mine
     everyone = pc.unique(pa.chunked_array([mine, modelled], pa.string()))
     return everyone.take(pc.array_sort_indices(everyone))
@@ -209,7 +205,7 @@ def _everyone(devices: pa.ChunkedArray, modelled: pa.Array) -> pa.Array:
 
 def _messages(case: Int, n_rows: Int, n_bad: Int) -> pa.Array:
     if not case.any():
-        return repeated("", case.size)
+        return constant("", case.size)
     texts = [
         "",
         "{} windows, but no model of this device; train it",

@@ -17,7 +17,7 @@ from batch_scoring.evaluation.metrics.sensor_windows import SensorWindows
 from batch_scoring.evaluation.settings import EvaluateParameters
 from batch_scoring.registry.published import PublishedModel
 from batch_scoring.tables.arrays import Int
-from batch_scoring.tables.arrow_arrays import places, strings, to_numpy
+from batch_scoring.tables.arrow_arrays import positions, strings, to_numpy
 from batch_scoring.tables.intervals import Timeline
 from batch_scoring.tables.schemas import PREDICTIONS, feature_columns
 from batch_scoring.windows.features import feature_matrix
@@ -79,7 +79,7 @@ def read_sensor(
     names = table["device"].unique()
     names = names.take(pc.array_sort_indices(names))
     device, start, end = (
-        places(table["device"], names),
+        positions(table["device"], names),
         *(to_numpy(table[n]) for n in ("window_start", "window_end")),
     )
     order = np.lexsort((start, device))
@@ -141,7 +141,7 @@ def _match(
     schema = pa.schema([PREDICTIONS.field(name) for name in _PREDICTED])
     for load in predictions:
         rows = load().read(columns=_PREDICTED).select(_PREDICTED).cast(schema)
-        its_device, its_start = places(rows["device"], names), to_numpy(rows["window_start"])
+        its_device, its_start = positions(rows["device"], names), to_numpy(rows["window_start"])
         place = np.minimum(np.searchsorted(starts, its_start), starts.size - 1)
         row = np.minimum(np.searchsorted(keys, its_device * starts.size + place), keys.size - 1)
         is_there = (its_device >= 0) & (device[row] == its_device) & (start[row] == its_start)
@@ -160,7 +160,7 @@ def _training(published: PublishedModel | None, names: pa.Array) -> tuple[Int, I
     """
     begins, ends = np.full(len(names), np.iinfo(np.int64).max), np.full(len(names), _NEVER)
     for part in published.models.batches(["device", "trained_from", "trained_to"]) if published else ():
-        device = places(part["device"], names)
+        device = positions(part["device"], names)
         known = device >= 0
         begins[device[known]] = to_numpy(part["trained_from"], null=_NEVER)[known]
         ends[device[known]] = to_numpy(part["trained_to"], null=_NEVER)[known]

@@ -12,7 +12,7 @@ from batch_scoring.evaluation.metrics.matching import Events, Truth
 from batch_scoring.evaluation.metrics.sensor_windows import SensorWindows
 from batch_scoring.evaluation.reading import JudgedRange
 from batch_scoring.tables.arrays import Int
-from batch_scoring.tables.arrow_arrays import places, strings, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import positions, strings, to_arrow, to_numpy
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,17 @@ def truth_of(windows: SensorWindows, judged: JudgedRange, known: KnownEvents) ->
     """
     events = known.of_sensor(windows.sensor)
     names = strings(windows.devices)
-    device, start, end = places(events["device"], names), to_numpy(events["start"]), to_numpy(events["end"])
+    device, start, end = (
+        positions(events["device"], names),
+        to_numpy(events["start"]),
+        to_numpy(events["end"]),
+    )
     is_known = device >= 0
     since = judged.since[np.maximum(device, 0)]
     counts = is_known & (end > since) & (start < judged.until)
     own = Events(device[counts], start[counts], end[counts], np.maximum(start, since)[counts])
     of_device = known.devices
-    devices = places(of_device["device"], names)
+    devices = positions(of_device["device"], names)
     start, end = to_numpy(of_device["start"]), to_numpy(of_device["end"])
     truth = Truth(
         windows.test,

@@ -1,4 +1,4 @@
-"""Which event hub, and by what right: from catalog, credentials and environment; opens nothing."""
+"""Read an event hub's address and credentials from catalog, credentials and environment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULT_GROUP = "$Default"
 
 @dataclass(frozen=True)
 class Address:
-    """An event hub, the consumer group to read on behalf of, and how to sign in.
+    """An event hub, the consumer group to read as, and how to sign in.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Address:
     group : str
         The consumer group.
     connection_string : str or None
-        Secret: never shown. None signs in with ``DefaultAzureCredential``.
+        Secret, never shown. None signs in with ``DefaultAzureCredential``.
     """
 
     namespace: str
@@ -37,7 +37,7 @@ class Address:
 
     @property
     def has_sas(self) -> bool:
-        """Whether it is a shared access signature that signs in, which nobody here can renew."""
+        """Whether it signs in with a shared access signature, which cannot be renewed here."""
         return "sharedaccesssignature=" in (self.connection_string or "").lower()
 
     def __str__(self) -> str:
@@ -47,12 +47,12 @@ class Address:
 def read_address(
     hub: str | None, namespace: str | None, group: str, credentials: Mapping[str, Any] | None
 ) -> Address:
-    """Find out which event hub is meant.
+    """Read the address of an event hub.
 
     Parameters
     ----------
     hub, namespace : str or None
-        Of the catalog entry. None takes ``EVENT_HUB_NAME`` and ``EVENT_HUB_NAMESPACE`` from the
+        From the catalog entry. None takes ``EVENT_HUB_NAME`` and ``EVENT_HUB_NAMESPACE`` from the
         environment, else what the connection string names.
     group : str
         The consumer group.
@@ -62,7 +62,7 @@ def read_address(
     Raises
     ------
     InputError
-        When no hub is named, or the connection string is none.
+        When no hub is named, or the connection string is not valid.
     """
     connection_string = (credentials or {}).get("connection_string") or os.environ.get(CONNECTION_STRING)
     hub, namespace = hub or os.environ.get(HUB), namespace or os.environ.get(NAMESPACE)
@@ -72,12 +72,12 @@ def read_address(
         hub = hub or parts.get("entitypath")
     if not namespace:
         raise InputError(
-            f"event hub: no namespace is named; set {CONNECTION_STRING} to a connection string, or "
+            f"event hub: the namespace is missing; set {CONNECTION_STRING} to a connection string, or "
             f"{NAMESPACE} to a host name such as fleet.servicebus.windows.net to sign in as yourself"
         )
     if not hub:
         raise InputError(
-            f"event hub: no hub of {namespace} is named; set {HUB}, or add EntityPath=… to the "
+            f"event hub: the hub of {namespace} is missing; set {HUB}, or add EntityPath=… to the "
             "connection string"
         )
     return Address(namespace, hub, group, connection_string)
@@ -88,7 +88,7 @@ def _parts(connection_string: str) -> dict[str, str]:
     parts = {name.strip().lower(): value.strip() for name, _, value in pairs}
     if "://" not in parts.get("endpoint", ""):
         raise InputError(
-            "event hub: the connection string has no Endpoint=sb://…; copy it from the portal's "
-            "'Shared access policies'"
+            "event hub: the connection string is not valid; expected Endpoint=sb://…: copy it from the "
+            "portal's 'Shared access policies'"
         )
     return parts

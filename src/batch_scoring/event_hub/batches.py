@@ -1,4 +1,4 @@
-"""Received events gathered into Arrow tables of one partition each, in bounded memory."""
+"""Collect received events into Arrow tables, one partition each, in bounded memory."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ import pyarrow as pa
 from batch_scoring.tables.arrow_arrays import strings, to_arrow
 from batch_scoring.tables.schemas import EVENTS
 
-# What the service writes beside each event; as the SDK's properties read them, less their conversions.
+# Annotations that the service adds to each event, without the conversions of the SDK's properties.
 _SEQUENCE_NUMBER, _OFFSET, _ENQUEUED_TIME = b"x-opt-sequence-number", b"x-opt-offset", b"x-opt-enqueued-time"
 
 
 @dataclass
 class PartitionBuffer:
-    """Events of a partition that have been received and not yet handed on.
+    """Events of a partition that have been received and not yet passed on.
 
     Attributes
     ----------
     partition : str
     last : int
-        The sequence number of the last event taken, or, before the first, where to begin after.
+        Sequence number of the last event taken; before the first one, that of the event to start after.
     end : int
-        The last event wanted.
+        Sequence number of the last event to read.
     expired : int
-        Events between ``last`` and the next one received that retention had deleted.
+        Events deleted by retention before they were received.
     size : int
         Bytes of the bodies held.
     """
@@ -47,14 +47,13 @@ class PartitionBuffer:
 
     @property
     def is_done(self) -> bool:
-        """Whether all that was wanted has been received."""
+        """Whether all events up to the end have been received."""
         return self.last >= self.end
 
     def take(self, events: Sequence[Any], room: int) -> int:
-        """Keep the events that are new and wanted; returns how many.
+        """Keep the new events up to the end; returns their number.
 
-        The client repeats events after it has connected anew: what has a number that was seen is
-        left out.
+        The client repeats events after reconnecting; events already received are skipped.
 
         Parameters
         ----------
@@ -70,7 +69,7 @@ class PartitionBuffer:
             if number <= self.last:
                 continue
             if number > self.end:
-                # The end was deleted by retention: the partition has gone on without it.
+                # Retention has deleted the end; the partition continues after it.
                 self.expired += self.end - self.last
                 self.last = self.end
                 break
@@ -89,7 +88,7 @@ class PartitionBuffer:
         return kept
 
     def empty(self) -> pa.Table | None:
-        """The events held, as a table with the schema ``EVENTS``, and hold none; None when there are none."""
+        """Remove and return the events as a table with the schema ``EVENTS``; None when there are none."""
         if not self._bodies:
             return None
         numbers = np.array(self._sequence_numbers, np.int64)
@@ -106,12 +105,12 @@ class PartitionBuffer:
 
 
 def largest(buffers: Mapping[str, PartitionBuffer]) -> PartitionBuffer:
-    """The buffer that holds most."""
+    """Return the largest buffer."""
     return max(buffers.values(), key=lambda buffer: buffer.size)
 
 
 def body_of(event: Any) -> bytes:
-    """The bytes of an event; a body that is an AMQP value or sequence becomes JSON."""
+    """Return an event's bytes; an AMQP value or sequence becomes JSON."""
     try:
         return b"".join(event.body)
     except TypeError:

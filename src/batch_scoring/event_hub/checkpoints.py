@@ -1,4 +1,4 @@
-"""How far each partition has been read for good: in a local file, or in Blob storage as the SDK keeps it."""
+"""Checkpoints of partitions, in a local file or, in the SDK's format, in Blob Storage."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from batch_scoring.storage.local import atomic_file
 from batch_scoring.storage.location import Location, require_safe
 
 STORAGE_CONNECTION_STRING = "AZURE_STORAGE_CONNECTION_STRING"
-# What the credentials of a hub call those of its checkpoints.
+# Names of the checkpoint store's credentials among those of a hub.
 _OWN_NAMES = {"connection_string": "storage_connection_string", "sas_token": "storage_sas"}
 
 
 class Position(NamedTuple):
-    """The last event of a partition that has landed."""
+    """The last landed event of a partition."""
 
     sequence_number: int
     offset: str
 
 
 class Checkpoints(Protocol):
-    """Where positions are kept; a position never moves back."""
+    """A store of positions, which never move back."""
 
     def read(self) -> dict[str, Position]:
-        """The position of each partition that has one."""
+        """Read the stored positions by partition."""
 
     def move(self, positions: Mapping[str, Position]) -> None:
-        """Move positions on."""
+        """Advance positions."""
 
 
 def open_checkpoints(place: str, address: Address, credentials: Mapping[str, Any] | None) -> Checkpoints:
-    """The checkpoints of a hub and consumer group.
+    """Open the checkpoints of a hub and consumer group.
 
     Parameters
     ----------
     place : str
         A local folder, ``abfs://container`` or ``https://account.blob.core.windows.net/container``.
-        Of a URL only account and container count: the SDK has names of its own in it.
+        Only a URL's account and container are used: the SDK names the blobs.
     address : Address
     credentials : mapping or None
-        ``storage_connection_string`` or ``storage_sas``; without them those of all data in Blob
+        ``storage_connection_string`` or ``storage_sas``; default: those of the data in Blob
         Storage, see :mod:`batch_scoring.cloud.credentials`.
     """
     if not is_remote(place):
@@ -64,7 +64,7 @@ class FileCheckpoints:
         self._path = folder / parts[0] / parts[1] / f"{parts[2]}.json"
 
     def read(self) -> dict[str, Position]:
-        """The positions; none where there is no file."""
+        """Read the positions; empty without a file."""
         try:
             stored = json.loads(self._path.read_text(encoding="utf-8"))
             return {name: Position(int(at["sequence_number"]), at["offset"]) for name, at in stored.items()}
@@ -72,12 +72,12 @@ class FileCheckpoints:
             return {}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
-                f"{self._path}: not readable checkpoints ({error}); delete the file: events that landed "
-                "already are known by their files"
+                f"{self._path}: not valid checkpoints ({error}); delete the file: events that have "
+                "landed are recognised by their files"
             ) from error
 
     def move(self, positions: Mapping[str, Position]) -> None:
-        """Write the file anew, whole or not at all."""
+        """Rewrite the file, whole or not at all."""
         stored = self.read()
         moved = {**stored, **_ahead(positions, stored)}
         if moved != stored:
@@ -87,14 +87,14 @@ class FileCheckpoints:
 
 
 class BlobCheckpoints:
-    """Positions as ``azure-eventhub-checkpointstoreblob`` keeps them, so other consumers read them too."""
+    """Positions in the format of ``azure-eventhub-checkpointstoreblob``, readable by other consumers."""
 
     def __init__(self, url: str, address: Address, credentials: Mapping[str, Any]) -> None:
         self._url, self._address = url, address
         self._given = {name: credentials[own] for name, own in _OWN_NAMES.items() if credentials.get(own)}
 
     def read(self) -> dict[str, Position]:
-        """The positions; the container is made where it is missing."""
+        """Read the positions; creates the container if it is missing."""
         with self._store() as store:
             stored = store.list_checkpoints(self._address.namespace, self._address.hub, self._address.group)
             return {
@@ -103,7 +103,7 @@ class BlobCheckpoints:
             }
 
     def move(self, positions: Mapping[str, Position]) -> None:
-        """Write the metadata of one blob a partition."""
+        """Write the metadata of each partition's blob."""
         ahead = _ahead(positions, self.read())
         with self._store() as store:
             for name, position in sorted(ahead.items()):
@@ -139,7 +139,7 @@ class BlobCheckpoints:
         from batch_scoring.storage.blob_service import credential_for
 
         options = {
-            "api_version": "2021-12-02",  # an emulator may not know the newest; nothing newer is used here
+            "api_version": "2021-12-02",  # emulators may not support the newest; nothing newer is used here
             "retry_policy": BoundedRetry(),
             "transport": Transport(connection_timeout=10, read_timeout=60),
         }
@@ -148,7 +148,7 @@ class BlobCheckpoints:
         account = place.account_url or credentials.account_url
         if not account:
             raise InputError(
-                f"checkpoints {self._url}: no storage account is named; set AZURE_STORAGE_ACCOUNT or "
+                f"checkpoints {self._url}: the storage account is missing; set AZURE_STORAGE_ACCOUNT or "
                 f"{STORAGE_CONNECTION_STRING}, or write https://ACCOUNT.blob.core.windows.net/CONTAINER"
             )
         require_safe(account)
@@ -156,7 +156,7 @@ class BlobCheckpoints:
 
 
 def _ahead(positions: Mapping[str, Position], stored: Mapping[str, Position]) -> dict[str, Position]:
-    """Those that are further than what is stored."""
+    """Select the positions ahead of the stored ones."""
     return {
         name: at
         for name, at in positions.items()

@@ -1,4 +1,4 @@
-"""Draining an event hub: all partitions at once, from where each was left to its end as the drain began."""
+"""Drain an event hub: all partitions at once, from their checkpoints to their ends at the start."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 HandOn = Callable[[pa.Table], Awaitable[None]]
 
-# Held back until so much has come together; a partition's file is at most as large, before compression.
+# Bytes buffered before writing; also the maximum size of a partition's file before compression.
 BUFFER_BYTES = 64 << 20
 PREFETCH = 3000
 SECONDS_BETWEEN_LINES = 10.0
-# Tries without any progress, and the pauses between them: a broker that restarts is back by then.
+# Pauses between attempts without progress; long enough for a broker to restart.
 PAUSES = (0.5, 1, 2, 4, 8, 15, 15)
 STALLED_SECONDS = 15.0
 GIVE_UP_SECONDS = 120.0
-# Every drain has this epoch: of two, the later one gets the partition, and the earlier one gets an error.
+# All drains share this epoch: of two, the later one gets the partition and the earlier one an error.
 OWNER_LEVEL = 0
 
 
 @dataclass(frozen=True)
 class Limits:
-    """When to stop before the end; None does not."""
+    """Limits that stop a drain early; None: no limit."""
 
     events: int | None = None
     time: timedelta | None = None
@@ -51,10 +51,10 @@ class Drain:
     ----------
     address : Address
     after : mapping of partition to int
-        The last sequence number that is not wanted any more.
+        Sequence number of the last event already read.
     limits : Limits
     hand_on : async function
-        Takes a table of events of one partition; returns when there is room for more.
+        Receives a table of events of one partition; returns once there is room for more.
     client_options : mapping
         For the client of azure-eventhub.
     """
@@ -75,35 +75,35 @@ class Drain:
         self._taken = 0
 
     async def run(self) -> None:
-        """Drain, and hand all events on, of each partition in order.
+        """Read all events and pass them on, in order within each partition.
 
         Raises
         ------
         InputError
-            When the hub cannot be read, or another consumer takes a partition over. What was
-            received until then has been handed on.
+            When the hub cannot be read, or another consumer takes a partition over. Events
+            received until then have been passed on.
         """
         async with AsyncExitStack() as stack:
             client = await self._open(stack)
             await self._look(client)
             pending = [buffer for buffer in self._buffers.values() if not buffer.is_done]
             tasks = [asyncio.create_task(self._read_partition(client, buffer)) for buffer in pending]
-            progress = asyncio.create_task(self._tell())
+            progress = asyncio.create_task(self._log_progress())
             try:
                 await _all_or_first_error(tasks, self._limits.time)
             finally:
                 progress.cancel()
                 await self._flush_all()
-        self._tell_end()
+        self._log_end()
 
     async def _open(self, stack: AsyncExitStack) -> Any:
         import certifi
         from azure.eventhub.aio import EventHubConsumerClient
 
-        # The pauses between tries are made here, where progress is known; the SDK tries once more at once.
+        # Retries are paced here, where progress is known; the SDK retries once, immediately.
         options = {"retry_total": 1, "retry_backoff_factor": 0.2, **self._client_options}
         if not options.keys() & {"ssl_context", "connection_verify"}:
-            # Else every connection reads the certificates of all authorities, 40 ms each.
+            # Otherwise each connection loads all CA certificates, which takes 40 ms.
             options["ssl_context"] = ssl.create_default_context(cafile=certifi.where())
         address = self._address
         if address.connection_string:
@@ -121,8 +121,8 @@ class Drain:
         return await stack.enter_async_context(client)
 
     async def _look(self, client: Any) -> None:
-        """Find out where each partition begins and ends now."""
-        partitions = await self._patiently(client.get_partition_ids, "asking for its partitions")
+        """Look up where each partition begins and ends now."""
+        partitions = await self._patiently(client.get_partition_ids, "listing partitions")
         about = await asyncio.gather(*(self._properties(client, partition) for partition in partitions))
         for partition, found in zip(partitions, about, strict=True):
             first, end = found["beginning_sequence_number"], found["last_enqueued_sequence_number"]
@@ -130,12 +130,12 @@ class Drain:
             if start > end:
                 raise InputError(
                     f"{self._address}, partition {partition!r}: was read up to sequence number {start:,}, "
-                    f"but ends at {end:,}: the hub was made anew; delete its checkpoints and move its landed "
-                    "files away to read it from its beginning"
+                    f"but ends at {end:,}: the hub was recreated; to read it from its beginning, delete its "
+                    "checkpoints and move its landed files away"
                 )
             buffer = PartitionBuffer(partition, start, end)
             if partition not in self._after and not found["is_empty"]:
-                # What was deleted before this project ever looked is not missed.
+                # Events deleted before the first drain do not count as lost.
                 buffer.last = first - 1
             elif found["is_empty"] and end > start:
                 buffer.expired, buffer.last = end - start, end
@@ -159,7 +159,7 @@ class Drain:
         raise AssertionError
 
     async def _read_partition(self, client: Any, buffer: PartitionBuffer) -> None:
-        """Receive until the partition's end, connecting anew when that breaks."""
+        """Receive until the partition's end, reconnecting after failures."""
         doing, attempt = f"partition {buffer.partition!r}", 0
         while not buffer.is_done:
             before = buffer.last
@@ -173,7 +173,7 @@ class Drain:
             await asyncio.sleep(PAUSES[max(0, attempt - 1)])
 
     async def _receive(self, client: Any, buffer: PartitionBuffer) -> BaseException | None:
-        """Receive over one connection; returns why it ended, None at the partition's end."""
+        """Receive over one connection; returns the error that ended it, None at the partition's end."""
         ended: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
         heard = time.monotonic()
 
@@ -223,7 +223,7 @@ class Drain:
         return error
 
     async def _wake(self, client: Any, buffer: PartitionBuffer, silent: float) -> None:
-        """See why a partition delivers nothing: what it had may be gone, or it may be broken."""
+        """Check why a partition delivers nothing: its events may be deleted, or it may be broken."""
         found = await self._properties(client, buffer.partition)
         if found["is_empty"] or found["beginning_sequence_number"] > buffer.end:
             buffer.expired += buffer.end - buffer.last
@@ -231,7 +231,7 @@ class Drain:
         elif silent > GIVE_UP_SECONDS:
             raise InputError(
                 f"{self._address}, partition {buffer.partition!r}: delivered nothing for {silent:.0f} s, "
-                f"with {buffer.end - buffer.last:,} events to come; run again, it goes on where it stopped"
+                f"with {buffer.end - buffer.last:,} events left; run again to continue"
             )
 
     async def _take(self, buffer: PartitionBuffer, events: list[Any]) -> None:
@@ -253,19 +253,19 @@ class Drain:
         for buffer in self._buffers.values():
             await self._flush(buffer)
 
-    async def _tell(self) -> None:
+    async def _log_progress(self) -> None:
         total = self._taken + sum(buffer.end - buffer.last for buffer in self._buffers.values())
         while True:
             await asyncio.sleep(SECONDS_BETWEEN_LINES)
             rate = self._taken / (time.monotonic() - self._began)
             logger.info("%s: %s of %s events, %.0f/s", self._address, *_thousands(self._taken, total), rate)
 
-    def _tell_end(self) -> None:
+    def _log_end(self) -> None:
         expired = {one.partition: one.expired for one in self._buffers.values() if one.expired}
         for partition, count in sorted(expired.items()):
             logger.warning(
                 "%s, partition %r: %s events were deleted by the hub's retention before they were read; "
-                "run more often, or keep events for longer",
+                "run more often, or increase the retention",
                 *(self._address, partition, f"{count:,}"),
             )
         seconds = time.monotonic() - self._began
@@ -276,7 +276,7 @@ class Drain:
 
 
 async def _all_or_first_error(tasks: list[asyncio.Task[None]], limit: timedelta | None) -> None:
-    """Wait for all tasks, until one fails, or until the time is over; none is running afterwards."""
+    """Wait until all tasks end, one fails, or the time limit passes; none is running afterwards."""
     if not tasks:
         return
     timeout = limit.total_seconds() if limit is not None else None

@@ -1,4 +1,4 @@
-"""What the service says when something is wrong, as one sentence a person can act on; never with a secret."""
+"""Translate errors of Event Hubs into one actionable sentence without secrets."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Failure(Enum):
     LOST = "lost"
 
     def may_pass(self, address: Address) -> bool:
-        """Whether trying again can help: a broken connection, a busy service, a token that is renewed."""
+        """Whether a retry can help: broken connection, busy service, renewable token."""
         return self in (Failure.BUSY, Failure.LOST) or (self is Failure.EXPIRED and not address.has_sas)
 
 
-# What each is recognised by: texts of the service's conditions and descriptions, in the order to look.
+# Texts in the service's conditions and descriptions that identify each failure, by precedence.
 _SIGNS = (
     (Failure.STOLEN, ("link:stolen", "receiver with higher epoch", "with epoch")),
     (Failure.BUSY, ("server-busy", "throttled")),
@@ -38,21 +38,21 @@ _SIGNS = (
 
 
 def diagnose(error: BaseException) -> Failure:
-    """Why an operation failed; ``LOST`` when the service said nothing that is known."""
-    text = " ".join(_said(error)).lower()
+    """Classify a failure; ``LOST`` if the service's error is not recognised."""
+    text = " ".join(_texts(error)).lower()
     return next((failure for failure, signs in _SIGNS if any(sign in text for sign in signs)), Failure.LOST)
 
 
 def sentence(error: BaseException, address: Address, doing: str) -> InputError:
-    """The sentence for a failed operation.
+    """Build the error for a failed operation.
 
     Parameters
     ----------
     error : exception
-        Of azure-eventhub.
+        An error of azure-eventhub.
     address : Address
     doing : str
-        What failed, such as ``"partition '3'"``.
+        The operation, such as ``"partition '3'"``.
     """
     failure = diagnose(error)
     if failure is Failure.NOT_FOUND:
@@ -65,33 +65,33 @@ def sentence(error: BaseException, address: Address, doing: str) -> InputError:
 def _missing(address: Address, doing: str) -> str:
     if doing.startswith("partition"):  # the hub has listed its partitions
         return (
-            f"there is no consumer group {address.group!r} in this hub; create it, or correct "
+            f"consumer group {address.group!r} does not exist in this hub; create it, or correct "
             "`consumer_group` of `event_hub` in the catalog"
         )
-    return "there is no such hub in this namespace; create it, or correct its name"
+    return "this hub does not exist in its namespace; create it, or correct its name"
 
 
 def _explain(failure: Failure, address: Address, error: BaseException) -> str:
     if failure is Failure.EXPIRED and address.has_sas:
-        return "the SAS in the connection string is expired; ask for a new one"
+        return "the SAS in the connection string is expired; request a new one"
     return {
         Failure.STOLEN: (
-            f"another consumer of the group {address.group!r} took it over, so this run stops; what it "
-            "landed is kept: let one run at a time drain a group, or give each its own consumer group"
+            f"another consumer of the group {address.group!r} took it over, so this run stops; events it "
+            "landed are kept: drain a group with one run at a time, or use separate consumer groups"
         ),
         Failure.BUSY: (
             "the service is throttling (server-busy) and did not recover; run again later, or buy more "
             "throughput units"
         ),
         Failure.EXPIRED: (
-            "the service takes new tokens for expired; this machine's clock is behind the service's: set it"
+            "the service rejects new tokens as expired; this machine's clock is behind the service's: set it"
         ),
         Failure.WRONG_KEY: (
-            "the service refuses the key or token; copy the connection string of a policy with the "
-            "right to listen (or, to publish, to send) again"
+            "the service refuses the key or token; copy the connection string again, of a policy with the "
+            "right to listen (or, to publish, to send)"
         ),
         Failure.UNAUTHORIZED: (
-            "signing in worked, but the right is missing; grant the role 'Azure Event Hubs Data Receiver' "
+            "the sign-in worked, but a role is missing; grant the role 'Azure Event Hubs Data Receiver' "
             "(or, to publish, 'Data Sender')"
         ),
         Failure.QUOTA: (
@@ -99,20 +99,20 @@ def _explain(failure: Failure, address: Address, error: BaseException) -> str:
             "give this project a consumer group of its own"
         ),
         Failure.LOST: (
-            f"the connection failed again and again ({type(error).__name__}); check the network and the "
+            f"the connection failed in all retries ({type(error).__name__}); check the network and the "
             "host name, and run again: nothing is lost"
         ),
     }[failure]
 
 
-def _said(error: BaseException | None) -> list[str]:
-    """All that an error and its causes say."""
+def _texts(error: BaseException | None) -> list[str]:
+    """Collect the texts of an error and its causes."""
     texts, seen = [], set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         texts += [str(error), str(getattr(error, "condition", "")), str(getattr(error, "error", ""))]
         details = getattr(error, "details", None)
         if isinstance(details, BaseException):
-            texts += _said(details)
+            texts += _texts(details)
         error = error.__cause__ or error.__context__
     return texts

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import require
 
 _SHARES = ("duplicate_share", "disorder_share", "malformed_share")
 
@@ -17,7 +18,7 @@ class PublishParameters:
     Raises
     ------
     InputError
-        When a number makes no sense.
+        When a setting is not valid.
     """
 
     from_: datetime | None = None
@@ -30,17 +31,14 @@ class PublishParameters:
     malformed_share: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.readings_per_second is not None and self.readings_per_second <= 0:
-            raise InputError("publish.readings_per_second: write a number above 0, or null for no limit")
-        if self.readings_per_second is not None and self.real_time:
-            raise InputError(
-                "publish.real_time: what is sent when its time comes has no readings_per_second; "
-                "set one of the two"
-            )
-        if self.readings_per_event < 1:
-            raise InputError(f"publish.readings_per_event: {self.readings_per_event} is not 1 or more")
-        for name in _SHARES:
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"publish.{name}: {getattr(self, name)} is not between 0 and 1")
+        rate = self.readings_per_second
+        checks = {
+            "readings_per_second": (rate is None or rate > 0, "a number above 0, or null for no limit"),
+            "readings_per_event": (self.readings_per_event >= 1, "1 or more"),
+            **{name: (0 <= getattr(self, name) <= 1, "a number from 0 to 1") for name in _SHARES},
+        }
+        require(self, "publish", checks)
+        if rate is not None and self.real_time:
+            raise InputError("publish.real_time and publish.readings_per_second exclude each other; set one")
         if self.from_ is not None and self.to is not None and self.from_ >= self.to:
             raise InputError(f"publish.to: {self.to} is not after publish.from, {self.from_}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import require
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,11 @@ class ReceiveParameters:
     max_time: timedelta | None = None
 
     def __post_init__(self) -> None:
-        if self.max_events is not None and self.max_events < 1:
-            raise InputError(f"receive.max_events: {self.max_events} is no limit; write 1 or more, or null")
-        if self.max_time is not None and self.max_time <= timedelta(0):
-            raise InputError("receive.max_time: 0 s is no limit; write for instance '10m', or null")
+        checks = {
+            "max_events": (self.max_events is None or self.max_events >= 1, "1 or more, or null"),
+            "max_time": (
+                self.max_time is None or self.max_time > timedelta(0),
+                "a duration, such as '10m', or null",
+            ),
+        }
+        require(self, "receive", checks)

@@ -1,4 +1,4 @@
-"""Sending events in batches, one partition key a batch, each row not before it is due."""
+"""Send events in batches of one partition key, each row not before it is due."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def publish(address: Address, data: pa.Table | Stream, client_options: Mapping[str, Any]) -> None:
-    """Send each row as an event; returns when the hub has accepted all.
+    """Send each row as an event; returns once the hub has accepted all.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def publish(address: Address, data: pa.Table | Stream, client_options: Mapping[s
     Raises
     ------
     InputError
-        When the hub cannot be written to.
+        When events cannot be sent.
     """
     from azure.eventhub.exceptions import EventHubError
 
@@ -56,7 +56,7 @@ def _send_all(producer: Any, tables: Iterator[pa.Table | pa.RecordBatch], addres
             wait = pc.max(table["due"]).as_py() - (time.monotonic() - began)
             if wait > 1 and not is_waiting:
                 is_waiting = True
-                logger.info("%s: %s events sent, from now on each when it is due", address, f"{sent:,}")
+                logger.info("%s: %s events sent, the following ones when they are due", address, f"{sent:,}")
             time.sleep(max(0.0, wait))
             for device, bodies in _by_device(table):
                 for batch in _batches(producer, address, device, bodies):
@@ -84,7 +84,7 @@ def _producer(address: Address, client_options: Mapping[str, Any]) -> Any:
 
 
 def _by_device(table: pa.Table | pa.RecordBatch) -> Iterator[tuple[str, list[bytes]]]:
-    """The bodies of each device, in their order; devices in the order they are first seen."""
+    """Group bodies by device, in order; devices in order of their first row."""
     bodies: dict[str, list[bytes]] = {}
     for device, body in zip(table["device"].to_pylist(), table["body"].to_pylist(), strict=True):
         bodies.setdefault(device, []).append(body)
@@ -95,7 +95,7 @@ def _batches(producer: Any, address: Address, device: str, bodies: list[bytes]) 
     from azure.eventhub import EventData
 
     def new_batch() -> Any:
-        # The first one of all connects.
+        # The first call connects.
         return _patiently(lambda: producer.create_batch(partition_key=device or None), address)
 
     batch = new_batch()
@@ -110,7 +110,7 @@ def _batches(producer: Any, address: Address, device: str, bodies: list[bytes]) 
 
 
 def _patiently(attempt: Callable[[], T], address: Address) -> T:
-    """Try again when that may help. Of a batch that was sent again some may be there twice."""
+    """Retry where it can help; events of a retried batch may be duplicated."""
     for pause in (*PAUSES, None):
         try:
             return attempt()

@@ -1,4 +1,4 @@
-"""An async producer of tables as an ordinary iterator, with room for a few tables and no more."""
+"""Iterate over an async producer of tables, with a bounded buffer."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _POLL_SECONDS = 0.02
 
 
 def iterate(produce: Callable[[HandOn], Awaitable[None]]) -> Iterator[pa.Table]:
-    """Run an async function in a thread of its own and yield what it hands on.
+    """Run an async function in a thread of its own and yield the tables it passes on.
 
-    A thread, because connections want their heartbeats while a table is being written, and because
-    a notebook runs an event loop already. When the tables are not asked for, the producer waits;
-    when the iterator is closed, the producer is cancelled.
+    A thread, because connections need heartbeats while a table is being written, and because a
+    notebook already runs an event loop. The producer waits while no table is requested; closing
+    the iterator cancels it.
 
     Parameters
     ----------
     produce : async function
-        Gets a function to hand a table on with.
+        Called with a function that passes a table on.
     """
     tables: queue.Queue[pa.Table | None] = queue.Queue(ROOM)
     closed = threading.Event()
     failed: list[BaseException] = []
 
     async def hand_on(table: pa.Table) -> None:
-        # Only this thread puts, so what is not full stays so.
+        # Only this thread puts tables, so a queue that is not full stays so.
         while tables.full() and not closed.is_set():
             await asyncio.sleep(_POLL_SECONDS)
         if not closed.is_set():

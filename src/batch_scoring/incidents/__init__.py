@@ -1,1 +1,1 @@
-"""Join anomalous windows to incidents, and rank those of devices."""
+"""Join anomalous windows to incidents, and rank the incidents of devices."""

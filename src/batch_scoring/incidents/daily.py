@@ -1,4 +1,4 @@
-"""A sensor's incidents day by day: each day is made of its predictions and what the day before handed on."""
+"""Find a sensor's incidents day by day, from its predictions and the open runs of the day before."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ from batch_scoring.tables.fingerprints import table_digest
 from batch_scoring.tables.schemas import INCIDENTS, JUDGED, PREDICTIONS, UNFINISHED
 from batch_scoring.tables.streams import Stream, footer_text
 
-# Of the predictions that are read. To be counted up when the same predictions shall make other incidents.
+# Columns of the predictions that are read.
 _JUDGED = pa.schema([PREDICTIONS.field(name) for name in JUDGED])
+# Raise it when the same predictions shall give other incidents.
 VERSION = 1
 
 
 @dataclass(frozen=True)
 class HandedOn:
-    """What a day leaves unfinished: a digest, and when asked for the rows, schema UNFINISHED."""
+    """The runs a day leaves unfinished: their digest, and a function for the rows, schema UNFINISHED."""
 
     digest: str
     rows: Callable[[], pa.Table]
 
     @classmethod
     def of(cls, rows: pa.Table) -> HandedOn:
-        """Rows at hand."""
+        """Wrap rows in memory."""
         return cls(table_digest(rows), lambda: rows)
 
 
@@ -42,13 +43,13 @@ NOTHING = HandedOn.of(empty_table(UNFINISHED))
 
 @dataclass(frozen=True)
 class SensorDay:
-    """The files of one sensor and day; all but the predictions are of an earlier run, and any may be missing.
+    """Files of one sensor and day; any may be missing, and all but the predictions are of an earlier run.
 
     Attributes
     ----------
     sensor : str
     is_last : bool
-        Whether the sensor has no later day. The incidents that are open then are in this day's file.
+        Whether the sensor has no later day. This day's file then contains the open incidents.
     predictions, incidents, unfinished : pyarrow.parquet.ParquetFile or None
     """
 
@@ -59,7 +60,7 @@ class SensorDay:
     unfinished: pq.ParquetFile | None
 
     def stored(self, before: HandedOn, rules: JoinRules) -> HandedOn | None:
-        """What the day hands on, if all that is stored of it is made of these inputs; reads footers only."""
+        """Return what the day handed on if its stored files are of these inputs; reads footers only."""
         if self.incidents is None or self.unfinished is None or self.predictions_digest == "":
             return None
         made_of = self._made_of(before, rules)
@@ -68,9 +69,9 @@ class SensorDay:
         return HandedOn(footer_text(self.unfinished, "digest"), self.unfinished.read)
 
     def join(self, before: HandedOn, rules: JoinRules) -> tuple[Stream, Stream, list[pa.Table]]:
-        """The day's incidents, what it leaves unfinished, and a list that holds the latter's rows as well.
+        """Return the day's incidents, its unfinished runs, and a list that collects the latter's rows.
 
-        The incidents must be read first, to their end. Only devices with an anomaly at the day's end
+        The incidents must be read first and completely. Only devices with an anomaly at the day's end
         are held in memory.
         """
         made_of = {"inputs": self._made_of(before, rules)}
@@ -81,7 +82,7 @@ class SensorDay:
             for windows, earlier in self._ranges(before):
                 closed, going_on = join_windows(windows, earlier, rules)
                 unfinished.append(going_on)
-                yield self._told(closed, going_on)
+                yield self._reported(closed, going_on)
             unfinished_footer["digest"] = table_digest(handed_on(unfinished))
 
         return (
@@ -90,7 +91,7 @@ class SensorDay:
             unfinished,
         )
 
-    def _told(self, closed: pa.Table, going_on: pa.Table) -> pa.Table:
+    def _reported(self, closed: pa.Table, going_on: pa.Table) -> pa.Table:
         rows = incidents_table(closed, self.sensor, "closed")
         if not self.is_last:
             return rows
@@ -100,7 +101,7 @@ class SensorDay:
 
     @property
     def predictions_digest(self) -> str:
-        """Empty where it is not known."""
+        """Digest of the predictions; empty if unknown."""
         return footer_text(self.predictions, "digest") if self.predictions is not None else "none"
 
     def _made_of(self, before: HandedOn, rules: JoinRules) -> str:
@@ -119,12 +120,12 @@ class SensorDay:
 
 
 def handed_on(unfinished: list[pa.Table]) -> pa.Table:
-    """The rows that :meth:`SensorDay.join` found unfinished."""
+    """Concatenate the rows that :meth:`SensorDay.join` left unfinished."""
     return pa.concat_tables([empty_table(UNFINISHED), *unfinished]).combine_chunks()
 
 
 def _what_matters(predictions: pa.Table) -> pa.Table:
-    """The anomalies, and each device's last window: until then it was seen."""
+    """Select the anomalies and each device's last window, which shows until when it was observed."""
     if predictions.num_rows == 0:
         return predictions
     device = predictions["device"].combine_chunks()

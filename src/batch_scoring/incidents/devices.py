@@ -1,4 +1,4 @@
-"""Incidents of several sensors of a device at once, as one incident of the device, ranked."""
+"""Join simultaneous incidents of a device's sensors to ranked incidents of the device."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from batch_scoring.tables.schemas import DEVICE_INCIDENTS, TIMESTAMP
 
 
 def roll_up(incidents: pa.Table, slack_us: int) -> pa.Table:
-    """Join the incidents of each device that overlap in time, and put what matters most first.
+    """Join the incidents of each device that overlap in time, ranked by state and priority.
 
     Parameters
     ----------
     incidents : pyarrow.Table
         Schema INCIDENTS, of any sensors and devices, in any order.
     slack_us : int
-        Incidents that lie no further apart than this, microseconds, count as overlapping.
+        Incidents at most this far apart, microseconds, count as overlapping.
 
     Returns
     -------
     pyarrow.Table
         Schema DEVICE_INCIDENTS. Open ones come first, then by falling priority, then the newest
-        first. ``sensors`` has the most severe one first. It is open while one of its incidents is.
+        first. ``sensors`` lists the most severe first. It is open while one of its incidents is.
         ``priority`` is the sum over its sensors of ``1 + log2(1 + peak severity)``: every sensor
         counts, and a severity counts by its size, not by its scale.
     """
@@ -42,8 +42,8 @@ def roll_up(incidents: pa.Table, slack_us: int) -> pa.Table:
 
 
 def _groups(device: Int, start: Int, end: Int, slack_us: int) -> Int:
-    """The group of each incident, counted from 0; they are sorted by device and start."""
-    # As places in the order of all times, shifted so that those of a device come after the device before.
+    """Number the group of each incident from 0; incidents are sorted by device and start."""
+    # Ranks among all times, shifted so that each device's follow those of the device before.
     places = np.unique(np.concatenate([start, end + slack_us]), return_inverse=True)[1]
     shift = device * places.size
     start, until = places[: start.size] + shift, places[start.size :] + shift
@@ -74,7 +74,7 @@ def _summed(incidents: pa.Table, member_of: Int, first: Int) -> pa.Table:
 
 
 def _sensors(incidents: pa.Table, member_of: Int, n_groups: int) -> tuple[pa.Array, Int, Float]:
-    """Of each group its sensors, the most severe first, how many they are, and the priority."""
+    """Return each group's sensors, the most severe first, their number, and its priority."""
     encoded = incidents["sensor"].combine_chunks().dictionary_encode()
     sensor = to_numpy(encoded.indices).astype(np.int64)
     severity = to_numpy(incidents["peak_severity"])
@@ -92,7 +92,7 @@ def _sensors(incidents: pa.Table, member_of: Int, n_groups: int) -> tuple[pa.Arr
 
 
 def _worst_rows(incidents: pa.Table, member_of: Int) -> Int:
-    """Of each group the incident of the largest severity, the first of them."""
+    """Find the first incident of the largest severity in each group."""
     order = np.lexsort((-to_numpy(incidents["peak_severity"]), member_of))
     return order[np.flatnonzero(np.diff(member_of[order], prepend=-1))]
 

@@ -1,4 +1,4 @@
-"""Anomalous windows of one sensor's devices joined to incidents, one stretch of time after the other."""
+"""Join anomalous windows of one sensor's devices to incidents, one period after the other."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scoring.tables.arrays import Bool, Int, UInt
-from batch_scoring.tables.arrow_arrays import distinct, places, repeated, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import constant, distinct, positions, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import INCIDENTS, TIMESTAMP, UNFINISHED
 
@@ -20,12 +20,12 @@ class JoinRules:
     Attributes
     ----------
     tolerated_gap : int
-        So many windows without an anomaly, or missing, may lie between two anomalous windows of a run.
+        Maximum number of normal or missing windows between two anomalous windows of a run.
     min_windows : int
-        A run of fewer anomalous windows begins no incident.
+        Minimum number of anomalous windows of a run that begins an incident.
     cool_down_us : int
-        Any anomalous window that begins so soon after an incident's end goes on with it, microseconds.
-        Never shorter in effect than the tolerated gap.
+        An anomalous window within this time after an incident's end extends it, microseconds. Never
+        shorter in effect than the tolerated gap.
     """
 
     tolerated_gap: int = 2
@@ -34,16 +34,16 @@ class JoinRules:
 
 
 def join_windows(windows: pa.Table, unfinished: pa.Table, rules: JoinRules) -> tuple[pa.Table, pa.Table]:
-    """Join anomalous windows, and what the windows before them left unfinished, to incidents.
+    """Join anomalous windows and the unfinished runs before them to incidents.
 
-    Windows may be given all at once or stretch by stretch, each with what the one before it handed
-    on: the incidents are the same.
+    Windows may be passed at once or period by period, each with the unfinished runs of the one
+    before: the incidents are the same.
 
     Parameters
     ----------
     windows : pyarrow.Table
         The columns JUDGED of predictions of one sensor, sorted by device and window_start. Of the
-        windows that are no anomalies only the last one of each device matters.
+        normal windows only the last one of each device matters.
     unfinished : pyarrow.Table
         Schema UNFINISHED, sorted by device; of earlier windows only.
     rules : JoinRules
@@ -51,20 +51,20 @@ def join_windows(windows: pa.Table, unfinished: pa.Table, rules: JoinRules) -> t
     Returns
     -------
     closed : pyarrow.Table
-        Schema UNFINISHED, sorted by device and start: the incidents that no later window can extend.
+        Schema UNFINISHED, sorted by device and start: incidents that no later window can extend.
         ``start`` is the start of the first anomalous window, ``end`` the end of the last one;
         severity, feature and model are those of the first window of the largest severity.
     unfinished : pyarrow.Table
-        Schema UNFINISHED, at most one row a device: what the next windows may extend. A device
-        without windows keeps its row: nobody has seen it recover.
+        Schema UNFINISHED, at most one row a device: runs that the next windows may extend. A
+        device without windows keeps its row: it has not been observed to recover.
     """
     everyone = distinct(windows["device"], unfinished["device"])
     pieces = _in_order(pa.concat_tables([unfinished, _pieces(windows)]), everyone)
     if pieces.num_rows == 0:
         return pieces, pieces
     seen, length = _last_windows(windows, unfinished, everyone)
-    joined = _join(pieces, places(pieces["device"], everyone), rules)
-    device, end = places(joined["device"], everyone), to_numpy(joined["end"])
+    joined = _join(pieces, positions(pieces["device"], everyone), rules)
+    device, end = positions(joined["device"], everyone), to_numpy(joined["end"])
     is_incident = to_numpy(joined["is_incident"])
 
     gap = rules.tolerated_gap * length[device]
@@ -76,7 +76,7 @@ def join_windows(windows: pa.Table, unfinished: pa.Table, rules: JoinRules) -> t
 
 
 def incidents_table(runs: pa.Table, sensor: str, state: str) -> pa.Table:
-    """Incidents as a person reads them.
+    """Build the table of incidents.
 
     Parameters
     ----------
@@ -89,11 +89,12 @@ def incidents_table(runs: pa.Table, sensor: str, state: str) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        Schema INCIDENTS. The id is made of sensor, device and start, and so stays while it grows.
+        Schema INCIDENTS. The id is derived from sensor, device and start, so it stays the same
+        as the incident grows.
     """
     n = runs.num_rows
     columns = {name: runs[name] for name in INCIDENTS.names if name in UNFINISHED.names}
-    columns |= {"sensor": repeated(sensor, n), "state": repeated(state, n)}
+    columns |= {"sensor": constant(sensor, n), "state": constant(state, n)}
     key = pa.table({name: columns[name] for name in ("sensor", "device", "start")})
     columns["incident_id"] = hex_digits(row_fingerprints(key, key.column_names))
     return pa.Table.from_arrays([columns[name] for name in INCIDENTS.names], schema=INCIDENTS)
@@ -116,7 +117,7 @@ def hex_digits(numbers: UInt) -> pa.Array:
 
 
 def _pieces(windows: pa.Table) -> pa.Table:
-    """Each anomalous window as a row of UNFINISHED."""
+    """Turn each anomalous window into a row of UNFINISHED."""
     rows = windows.filter(windows["is_anomaly"])
     n = rows.num_rows
     columns = [
@@ -124,7 +125,7 @@ def _pieces(windows: pa.Table) -> pa.Table:
         rows["window_start"],
         rows["window_end"],
         to_arrow(np.ones(n, np.int64)),
-        # Not a number is no severity, and could be no peak.
+        # NaN is not a valid severity and could not be a peak.
         to_arrow(np.nan_to_num(to_numpy(rows["severity"], null=0.0), nan=0.0, posinf=np.inf)),
         rows["window_start"],
         rows["top_feature"],
@@ -136,16 +137,16 @@ def _pieces(windows: pa.Table) -> pa.Table:
 
 
 def _in_order(pieces: pa.Table, everyone: pa.Array) -> pa.Table:
-    order = np.lexsort((to_numpy(pieces["start"]), places(pieces["device"], everyone)))
+    order = np.lexsort((to_numpy(pieces["start"]), positions(pieces["device"], everyone)))
     return pieces.take(to_arrow(order)).combine_chunks()
 
 
 def _last_windows(windows: pa.Table, unfinished: pa.Table, everyone: pa.Array) -> tuple[Int, Int]:
-    """Until when each device is known, and how long its last window is: 0 where it has none."""
+    """Return until when each device was observed, and the length of its last window, 0 if none."""
     seen, length = np.zeros(len(everyone), np.int64), np.zeros(len(everyone), np.int64)
-    seen[places(unfinished["device"], everyone)] = to_numpy(unfinished["seen_until"])
+    seen[positions(unfinished["device"], everyone)] = to_numpy(unfinished["seen_until"])
     device, start, end = (
-        places(windows["device"], everyone),
+        positions(windows["device"], everyone),
         to_numpy(windows["window_start"]),
         to_numpy(windows["window_end"]),
     )
@@ -155,7 +156,7 @@ def _last_windows(windows: pa.Table, unfinished: pa.Table, everyone: pa.Array) -
 
 
 def _join(pieces: pa.Table, device: Int, rules: JoinRules) -> pa.Table:
-    """Join pieces, sorted by device and start; the last run of a device also where it is no incident yet."""
+    """Join pieces sorted by device and start; keeps a device's last run even if not yet an incident."""
     start, end = to_numpy(pieces["start"]), to_numpy(pieces["end"])
     gap = rules.tolerated_gap * (end - start)
     is_first = np.append(True, device[1:] != device[:-1])
@@ -179,10 +180,10 @@ def _join(pieces: pa.Table, device: Int, rules: JoinRules) -> pa.Table:
 def _from_first_long_run(
     pieces: pa.Table, begins_run: Bool, begins_cluster: Bool, min_windows: int
 ) -> tuple[Bool, Bool]:
-    """Which pieces count, shape (n,), and which clusters are incidents, shape (number of clusters,).
+    """Mark the pieces to keep, shape (n,), and the clusters that are incidents, (n_clusters,).
 
-    A cluster is what the cool-down would join. Its incident begins with its first run that is long
-    enough; where it has none, only its last run can still become one.
+    A cluster is what the cool-down would join. Its incident begins with its first long enough
+    run; without one, only its last run can still become an incident.
     """
     run_start = np.flatnonzero(begins_run)
     n_windows = np.add.reduceat(to_numpy(pieces["n_windows"]), run_start)
@@ -197,7 +198,7 @@ def _from_first_long_run(
 
 
 def _peaks(pieces: pa.Table, first: Int) -> Int:
-    """Of each group of rows, by its first one, the first row of the largest severity."""
+    """Find the first row of the largest severity in each group, given the groups' first rows."""
     severity = to_numpy(pieces["peak_severity"])
     largest = np.repeat(np.maximum.reduceat(severity, first), np.diff(first, append=severity.size))
     candidates = np.flatnonzero(severity == largest)

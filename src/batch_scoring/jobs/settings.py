@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import require
 from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
 from batch_scoring.jobs.backends.batch_ai.settings import BatchAISettings
 from batch_scoring.jobs.backends.dask.settings import DaskSettings
@@ -22,8 +22,8 @@ class LocalSettings:
     processes: int | None = None
 
     def __post_init__(self) -> None:
-        if self.processes is not None and self.processes < 1:
-            raise InputError(f"jobs.local.processes: must be 1 or more, or null; got {self.processes}")
+        is_valid = self.processes is None or self.processes >= 1
+        require(self, "jobs.local", {"processes": (is_valid, "1 or more, or null")})
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,11 @@ class JobsParameters:
     batch_ai: BatchAISettings = field(default_factory=BatchAISettings)
 
     def __post_init__(self) -> None:
-        if self.backend not in BACKENDS:
-            raise InputError(
-                f"jobs.backend: {self.backend!r} is not valid; expected one of {', '.join(BACKENDS)}"
-            )
-        for name in ("every", "max_wall_time"):
-            if getattr(self, name) <= timedelta(0):
-                raise InputError(f"jobs.{name}: must be longer than 0 s, such as '1h'")
-        for name in ("catch_up", "retries"):
-            if getattr(self, name) < 0:
-                raise InputError(f"jobs.{name}: must be 0 or more, got {getattr(self, name)}")
+        checks = {
+            "backend": (self.backend in BACKENDS, f"one of {', '.join(BACKENDS)}"),
+            "every": (self.every > timedelta(0), "a duration, such as '1h'"),
+            "max_wall_time": (self.max_wall_time > timedelta(0), "a duration, such as '50m'"),
+            "catch_up": (self.catch_up >= 0, "0 or more"),
+            "retries": (self.retries >= 0, "0 or more"),
+        }
+        require(self, "jobs", checks)

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from batch_scoring.detection.flag_rate import begins_alarm, least_rate
 from batch_scoring.tables.arrays import Bool, Float, Int
-from batch_scoring.tables.arrow_arrays import distinct, places, repeated, strings, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import constant, distinct, positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import DRIFT, TIMESTAMP
 
 # Bins of −log10 of the tail probability, in decades: where they begin, and the share of normal windows that
@@ -118,7 +118,7 @@ def drift_table(
     )
     columns = [
         names,
-        repeated(sensor, n),
+        constant(sensor, n),
         *(to_arrow(np.full(n, edge)).view(TIMESTAMP) for edge in span),
         to_arrow(n_windows),
         to_arrow(coverage),
@@ -175,7 +175,7 @@ class _Rows:
 def _rows(predictions: pa.Table, names: pa.Array, span: tuple[int, int]) -> _Rows:
     start, end = (to_numpy(predictions[name]) for name in ("window_start", "window_end"))
     kept = np.flatnonzero((start >= span[0]) & (end <= span[1]))
-    device = places(predictions["device"], names)[kept]
+    device = positions(predictions["device"], names)[kept]
     order = np.lexsort((start[kept], device))
     table = predictions.take(to_arrow(kept[order])).combine_chunks()
     length = int((end - start)[kept[0]]) if kept.size else 0
@@ -189,7 +189,7 @@ def _present_since(models: pa.Table, names: pa.Array, rows: _Rows, span: tuple[i
     first[rows.device[begins]] = rows.start[begins]
     learned = np.full(len(names), np.iinfo(np.int64).max)
     # An imported model says nothing of what it learned from, and its device was there before.
-    learned[places(models["device"], names)] = to_numpy(models["trained_from"], null=span[0])
+    learned[positions(models["device"], names)] = to_numpy(models["trained_from"], null=span[0])
     return np.where(learned <= span[0], span[0], np.minimum(first, np.maximum(learned, span[0])))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import require
 from batch_scoring.monitoring.drift import DriftLimits
 
 
@@ -19,10 +19,11 @@ class MonitorParameters:
     min_windows: int = 100
 
     def __post_init__(self) -> None:
-        if self.range <= timedelta(0):
-            raise InputError("monitor.range is 0; it must be a length of time, such as 7d")
-        if not 0 <= self.min_coverage <= 1:
-            raise InputError(f"monitor.min_coverage is {self.min_coverage}; it must be in [0, 1]")
+        checks = {
+            "range": (self.range > timedelta(0), "a duration, such as '7d'"),
+            "min_coverage": (0 <= self.min_coverage <= 1, "a number from 0 to 1"),
+        }
+        require(self, "monitor", checks)
 
     @property
     def limits(self) -> DriftLimits:

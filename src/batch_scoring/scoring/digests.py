@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.tables.arrow_arrays import places, to_numpy
+from batch_scoring.tables.arrow_arrays import positions, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import JUDGED
 
@@ -45,7 +45,7 @@ class ScoresDigest:
         """Add the next rows, of schema PREDICTIONS."""
         versions = pc.unique(part["model_version"])
         named = [hashlib.sha256(text.encode()).digest()[:8] for text in versions.to_pylist()]
-        codes = np.frombuffer(b"".join(named), np.uint64)[places(part["model_version"], versions)]
+        codes = np.frombuffer(b"".join(named), np.uint64)[positions(part["model_version"], versions)]
         bits = np.ascontiguousarray(to_numpy(part["score"])).view(np.uint64)
         self._scores.update((bits ^ codes).data)
 

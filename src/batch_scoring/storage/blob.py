@@ -23,7 +23,7 @@ from batch_scoring.storage.folder import Entry, Folder
 from batch_scoring.storage.location import Location
 from batch_scoring.storage.ranged_file import RangedFile
 
-# Enough for the footer of some eighty row groups.
+# Fits the footer of about eighty row groups.
 _END_BYTES = 64 << 10
 _FOOTER_TAIL = 8
 
@@ -35,7 +35,7 @@ class BlobFolder(Folder):
     ----------
     location : Location
     credentials : mapping, optional
-        See :class:`Credentials`; without them Kedro's, the environment's, or the machine's identity.
+        See :class:`Credentials`; default: Kedro's, the environment's, or the machine's identity.
     """
 
     def __init__(self, location: Location, credentials: Mapping[str, Any] | None = None) -> None:
@@ -52,7 +52,7 @@ class BlobFolder(Folder):
 
     @property
     def clock(self) -> str:  # type: ignore[override]
-        """The account's."""
+        """The storage account's clock."""
         return str(self._container.client.primary_hostname)
 
     def path(self, name: str = "") -> str:
@@ -65,7 +65,7 @@ class BlobFolder(Folder):
         return BlobFolder(self._location.joined(name), self._given)
 
     def entries(self, suffix: str = "") -> list[Entry]:
-        """All blobs at any depth with this suffix: one request for every 5,000 blobs."""
+        """List blobs at any depth with this suffix: one request for every 5,000 blobs."""
         prefix = f"{self._location.path}/" if self._location.path else ""
         with self._clear_errors(""):
             found = [
@@ -76,7 +76,7 @@ class BlobFolder(Folder):
         return sorted((one for one in found if f"/{one.name}".endswith(suffix)), key=lambda entry: entry.name)
 
     def entry(self, name: str) -> Entry | None:
-        """What is known of a blob."""
+        """Return a blob's properties; None if it does not exist."""
         try:
             with self._clear_errors(name):
                 found = _entry(name, self._blob(name).get_blob_properties())
@@ -86,7 +86,7 @@ class BlobFolder(Folder):
         return found
 
     def read(self, name: str) -> tuple[bytes, str]:
-        """A small blob's bytes and its ETag."""
+        """Read a small blob's bytes and its ETag."""
         with self._clear_errors(name):
             found = self._blob(name).download_blob()
             data, version = found.readall(), _version(found.properties.etag)
@@ -96,7 +96,7 @@ class BlobFolder(Folder):
     def open_ranges(
         self, name: str, entry: Entry | None = None, footer: Callable[[], bytes] | None = None
     ) -> RangedFile:
-        """Open a file whose footer is fetched first, and the whole, in parallel, when rows are read."""
+        """Open a file; its footer is fetched first, the whole file, in parallel, once rows are read."""
         known = entry or self.entry(name)
         if known is None:
             raise FileNotFoundError(self.path(name))
@@ -105,13 +105,13 @@ class BlobFolder(Folder):
         )
 
     def read_footer(self, entry: Entry) -> bytes:
-        """The end of a Parquet file, its whole footer in it."""
+        """Fetch the end of a Parquet file with its whole footer."""
         end = self._read_end(entry, _END_BYTES)
         footer = int.from_bytes(end[-_FOOTER_TAIL:-4], "little") + _FOOTER_TAIL
         return end if footer <= len(end) or footer > entry.size else self._read_end(entry, footer)
 
     def local_copy(self, name: str, keep_in: Path | None = None, entry: Entry | None = None) -> Path:
-        """A copy that is named after the blob's URL and ETag, fetched unless it is there already."""
+        """Return a copy named after the blob's URL and ETag, fetched unless it exists."""
         entry = entry or self.entry(name)
         if entry is None:
             raise FileNotFoundError(self.path(name))
@@ -124,13 +124,13 @@ class BlobFolder(Folder):
         forget_unused(folder)
         with tempfile.NamedTemporaryFile(dir=run_folder(), delete=False) as file:
             self._fetch(entry, file)
-        # Renamed where both are on one disk, else copied beside its place first.
+        # Renamed on the same disk, else copied next to its target first.
         _move(Path(file.name), copy)
         return copy
 
     @contextmanager
     def writing(self, name: str) -> Iterator[IO[bytes]]:
-        """A local file that is uploaded, whole or not at all, when the block ends."""
+        """Open a local file that is uploaded, whole or not at all, when the block ends."""
         former = self._known_version(name)
         with tempfile.NamedTemporaryFile(dir=run_folder()) as file:
             yield file
@@ -142,7 +142,7 @@ class BlobFolder(Folder):
         self._upload(name, path, self._known_version(name))
 
     def replace(self, name: str, data: bytes, former: str | None) -> None:
-        """Upload bytes on the condition that nobody else has meanwhile."""
+        """Upload bytes unless another run has written the blob meanwhile."""
         with tempfile.NamedTemporaryFile(dir=run_folder()) as file:
             file.write(data)
             file.flush()
@@ -189,7 +189,7 @@ class BlobFolder(Folder):
     def _upload(self, name: str, path: Path, former: str | None) -> None:
         try:
             with self._clear_errors(name), path.open("rb") as file:
-                # The blocks of a large file have names of this call's own, and are committed together.
+                # The blocks of a large file have names unique to this call and are committed together.
                 done = self._blob(name).upload_blob(
                     file,
                     length=path.stat().st_size,
@@ -199,26 +199,26 @@ class BlobFolder(Folder):
                 )
                 self._see(name, _version(done["etag"]))
         except ChangedMeanwhileError:
-            # Perhaps by ourselves, and only the answer was lost; or by another run that made the same.
+            # Perhaps by this call, with its response lost; or by another run with the same bytes.
             if not self._holds(name, path):
-                self._see(name, former)  # what was looked at now is still not what was read
+                self._see(name, former)  # this check does not count as reading the new version
                 raise ConflictError(
-                    f"{self.path(name)}: another run has written this meanwhile; let one run end before the "
-                    "other begins, and run again"
+                    f"{self.path(name)}: another run has written this meanwhile; run again after the "
+                    "other run has ended"
                 ) from None
 
     def _see(self, name: str, version: str | None) -> None:
         self._container.known.see(self._location.joined(name).path, version)
 
     def _known_version(self, name: str) -> str | None:
-        """The version that this process has read, else the one that is there."""
+        """Return the version that this process has read, else the current one."""
         known, path = self._container.known, self._location.joined(name).path
         if not known.knows(path):
             self.entry(name)
         return known.version(path)
 
     def _holds(self, name: str, path: Path) -> bool:
-        """Whether a blob has just the bytes of a file."""
+        """Whether a blob has the same bytes as a file."""
         entry = self.entry(name)
         if entry is None or entry.size != path.stat().st_size:
             return False
@@ -236,8 +236,8 @@ class BlobFolder(Folder):
                 yield
         except ChangedMeanwhileError:
             raise ConflictError(
-                f"{self.path(entry.name)}: changed while it was being read; let one run end before the other "
-                "begins, and run again"
+                f"{self.path(entry.name)}: changed while it was being read; run again after the other run "
+                "has ended"
             ) from None
 
 
@@ -247,12 +247,12 @@ def _entry(name: str, blob: Any) -> Entry:
 
 
 def _version(etag: str) -> str:
-    """The ETag without its quotes, which a listing leaves out."""
+    """Strip the ETag's quotes, which listings omit."""
     return etag.strip('"')
 
 
 def _only_if(version: str | None) -> dict[str, Any]:
-    """The condition that a blob has this version still; None: that there is none."""
+    """Build the condition that a blob still has this version; None: that it does not exist."""
     if version is None:
         return {"match_condition": MatchConditions.IfMissing}
     return {"etag": f'"{version}"', "match_condition": MatchConditions.IfNotModified}
@@ -260,7 +260,7 @@ def _only_if(version: str | None) -> dict[str, Any]:
 
 def _require_inside(name: str) -> None:
     if ".." in name.split("/"):
-        raise ValueError(f"{name!r} leads out of its folder")
+        raise ValueError(f"{name!r} is outside its folder")
 
 
 def _move(source: Path, target: Path) -> None:

@@ -1,4 +1,4 @@
-"""What Blob Storage answers, said so that a person can mend it: one sentence, no secret in it."""
+"""Translate errors of Blob Storage into one actionable sentence without secrets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from batch_scoring.core.errors import InputError
 
 # The service refuses signatures older or newer than this.
 _MAX_SKEW = timedelta(minutes=15)
-_RUN_AGAIN = "nothing was half written: run again when that is mended"
+_RUN_AGAIN = "no file was half written: run again once this is fixed"
 
 
 class ChangedMeanwhileError(Exception):
@@ -32,33 +32,33 @@ class ChangedMeanwhileError(Exception):
 
 @contextmanager
 def clear_errors(where: str, container: str, credentials: Credentials) -> Iterator[None]:
-    """Raise what a person can mend instead of the SDK's errors.
+    """Replace the SDK's errors by ones that a user can act on.
 
     Raises
     ------
     FileNotFoundError
-        When the blob is not there.
+        When the blob does not exist.
     ChangedMeanwhileError
         When a condition on its version did not hold.
     InputError
-        For everything else. The SDK's error is no cause of it: it may hold a signature.
+        Otherwise. The SDK's error is not chained: it may contain a signature.
     """
     try:
         yield
     except AzureError as error:
-        raise _said(error, where, container, credentials) from None
+        raise _translated(error, where, container, credentials) from None
 
 
-def _said(error: AzureError, where: str, container: str, credentials: Credentials) -> Exception:
+def _translated(error: AzureError, where: str, container: str, credentials: Credentials) -> Exception:
     status, code = getattr(error, "status_code", None), _code(error)
     if isinstance(error, ResourceNotFoundError) and code != "ContainerNotFound":
         return FileNotFoundError(where)
-    # A staged block is gone when another writer has committed its own meanwhile.
+    # A staged block is gone once another writer has committed its own.
     if code in _CHANGED:
         return ChangedMeanwhileError(where)
     if code in ("ContainerNotFound", "ContainerBeingDeleted"):
         return InputError(
-            f"{where}: there is no container {container!r} in this account; create it, or name another one "
+            f"{where}: container {container!r} does not exist in this account; create it, or set another one "
             "in `data`"
         )
     if isinstance(error, ClientAuthenticationError) or status in (401, 403):
@@ -72,7 +72,7 @@ _CHANGED = ("ConditionNotMet", "BlobAlreadyExists", "InvalidBlockList", "Invalid
 
 
 def _code(error: AzureError) -> str:
-    """The service's own name for what is wrong, such as ``ContainerNotFound``."""
+    """Return the service's error code, such as ``ContainerNotFound``."""
     code = getattr(error, "error_code", None)
     if not code and isinstance(error, HttpResponseError) and error.response is not None:
         code = getattr(error.response, "headers", {}).get("x-ms-error-code")
@@ -82,10 +82,10 @@ def _code(error: AzureError) -> str:
 def _refused(error: AzureError, code: str, credentials: Credentials) -> str:
     response: Any = getattr(error, "response", None)
     if response is None and credentials.has_key:
-        return "the account key cannot be read: it is no base64; copy it whole from the portal"
+        return "the account key cannot be read; expected base64: copy the whole key from the portal"
     if response is None:
         return (
-            "nobody is signed in; run `az login`, give this machine a managed identity, or set "
+            "not signed in; run `az login`, give this machine a managed identity, or set "
             "AZURE_STORAGE_CONNECTION_STRING or AZURE_STORAGE_SAS_TOKEN"
         )
     skew = _clock_skew(response.headers.get("Date"))
@@ -99,12 +99,12 @@ def _refused(error: AzureError, code: str, credentials: Credentials) -> str:
         return _refused_sas(credentials, code)
     if credentials.has_key:
         return (
-            f"the account key is refused ({code or 'not authorised'}); take the account's present key from "
-            "the portal, and see that its network rules admit this machine"
+            f"the account key is refused ({code or 'not authorised'}); copy the account's current key "
+            "from the portal, and check that its network rules admit this machine"
         )
     return (
         f"access is refused ({code or 'not authorised'}); give this identity the role 'Storage Blob Data "
-        "Contributor', and see that the account's network rules admit this machine"
+        "Contributor', and check that the account's network rules admit this machine"
     )
 
 
@@ -112,17 +112,17 @@ def _refused_sas(credentials: Credentials, code: str) -> str:
     starts, ends = (_time_of_sas(credentials, name) for name in ("st", "se"))
     now = datetime.now(UTC)
     if ends is not None and ends <= now:
-        return f"the SAS expired at {ends:%Y-%m-%dT%H:%M:%SZ}; ask for a new one"
+        return f"the SAS expired at {ends:%Y-%m-%dT%H:%M:%SZ}; request a new one"
     if starts is not None and starts > now:
-        return f"the SAS is not valid before {starts:%Y-%m-%dT%H:%M:%SZ}; wait, or ask for another one"
+        return f"the SAS is not valid before {starts:%Y-%m-%dT%H:%M:%SZ}; wait, or request another one"
     return (
-        f"the SAS is refused ({code or 'not authorised'}); ask for one of this container that may read, add, "
-        "create, write, delete and list"
+        f"the SAS is refused ({code or 'not authorised'}); request one for this container that may read, "
+        "add, create, write, delete and list"
     )
 
 
 def _time_of_sas(credentials: Credentials, name: str) -> datetime | None:
-    """When a SAS begins (``st``) or ends (``se``) to be valid; None where it does not say."""
+    """Read when a SAS becomes valid (``st``) or expires (``se``); None where it is not given."""
     from urllib.parse import parse_qs
 
     text = credentials.sas_token or credentials.connection_string.partition("SharedAccessSignature=")[2]
@@ -135,7 +135,7 @@ def _time_of_sas(credentials: Credentials, name: str) -> datetime | None:
 
 
 def _clock_skew(date: str | None) -> timedelta:
-    """How far this machine's clock is ahead of the service's, by the date of its answer."""
+    """Measure how far this machine's clock is ahead of the service's, from a response's date."""
     try:
         return datetime.now(UTC) - parsedate_to_datetime(date) if date else timedelta(0)
     except ValueError:
@@ -145,20 +145,17 @@ def _clock_skew(date: str | None) -> timedelta:
 def _failed(status: int, code: str) -> str:
     named = f"{status} {code}".strip()
     if status in (429, 503):
-        return f"the storage is throttled ({named}) and stayed so for all retries; {_RUN_AGAIN}"
+        return f"the storage is throttled ({named}) after all retries; {_RUN_AGAIN}"
     if status == 507 or code in ("InsufficientStorage", "AccountQuotaExceeded"):
         return f"the storage is full ({named}); make room or raise its quota; {_RUN_AGAIN}"
     if status >= 500:
-        return f"the storage fails ({named}) and did so for all retries; {_RUN_AGAIN}"
-    return f"the storage refuses this ({named}); see the service's error code in Azure's documentation"
+        return f"the storage fails ({named}) after all retries; {_RUN_AGAIN}"
+    return f"the storage refuses this request ({named}); look up the error code in Azure's documentation"
 
 
 def _unreachable(error: AzureError) -> str:
     if isinstance(error, ServiceRequestError):
-        return (
-            "the storage cannot be reached; see that the account's name is right, and that this machine's "
-            "network leads there"
-        )
+        return "the storage cannot be reached; check the account's name and this machine's network"
     if isinstance(error, ServiceResponseError | IncompleteReadError):
-        return f"the connection to the storage broke, and did so for all retries; {_RUN_AGAIN}"
+        return f"the connection to the storage broke in all retries; {_RUN_AGAIN}"
     return f"the storage could not be used ({type(error).__name__}); {_RUN_AGAIN}"

@@ -1,4 +1,4 @@
-"""How often and how long Blob Storage is asked again: five times, within half a minute."""
+"""Retry policy of Blob Storage: five retries within half a minute."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class BoundedRetry(ExponentialRetry):  # type: ignore[misc]
     def increment(
         self, settings: dict[str, Any], request: Any, response: Any = None, error: Any = None
     ) -> bool:
-        """Count a failure; False where it makes no sense to try again: nobody signs in meanwhile."""
+        """Count a failure; False where a retry cannot help, as without a sign-in."""
         if isinstance(error, ClientAuthenticationError):
             return False
         return bool(super().increment(settings, request, response, error))
 
     def get_backoff_time(self, settings: dict[str, Any]) -> float:
-        """Seconds to wait before the next try; spread, so that jobs do not come back all at once."""
+        """Return the seconds to wait before the next retry, with jitter so that jobs do not retry at once."""
         import random
 
         # 0.8, 1.6, 3.2, 6.4 and 12.8 seconds.
@@ -37,9 +37,9 @@ class BoundedRetry(ExponentialRetry):  # type: ignore[misc]
 
 
 class Transport(RequestsTransport):  # type: ignore[misc]
-    """Makes 429 an error that the retry policy sees; the SDK takes it for an answer.
+    """Raises 429 as an error for the retry policy; the SDK would return it as a response.
 
-    It keeps as many connections as there may be threads; with fewer, urllib3 warns of each it closes.
+    It keeps one connection for each possible thread; with fewer, urllib3 warns of each closed one.
     """
 
     def _init_session(self, session: Any) -> None:

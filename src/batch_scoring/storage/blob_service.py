@@ -1,4 +1,4 @@
-"""Opens a container with the credentials there are; one client a container, whose connections are shared."""
+"""Open containers with the available credentials; one client, with shared connections, each."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from batch_scoring.storage.blob_retry import BoundedRetry, Transport
 from batch_scoring.storage.known_versions import KnownVersions
 from batch_scoring.storage.location import Location, require_safe
 
-# Bytes fetched or staged at a time, and the number of connections.
+# Bytes of each fetched or staged block, and the number of connections.
 BLOCK_BYTES = 8 << 20
 CONNECTIONS = 4
-# A file up to this size goes with one request, up or down.
+# A file up to this size is transferred in one request.
 SINGLE_PUT_BYTES = 64 << 20
 SINGLE_GET_BYTES = 32 << 20
-# What is taken from a connection at a time; a transport's own 4 kB halve the speed.
+# Bytes read from a connection at a time; the transport's default of 4 kB halves the speed.
 _READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class Container:
-    """A container, open.
+    """An open container.
 
     Attributes
     ----------
     client : azure.storage.blob.ContainerClient
     known : KnownVersions
-        Of its blobs; shared by all folders of this process.
+        Versions of its blobs; shared by all folders of this process.
     """
 
     client: ContainerClient
@@ -41,12 +41,12 @@ class Container:
 
 
 def open_container(location: Location, credentials: Credentials) -> Container:
-    """The location's container; nothing is sent yet.
+    """Open the location's container; no request is sent yet.
 
     Raises
     ------
     InputError
-        When no account is named, or the credentials are of another account or cannot be read.
+        When no account is named, or the credentials are not valid or of another account.
     """
     return _open(location.account_url, location.container, credentials)
 
@@ -73,7 +73,7 @@ def _client(account_url: str, container: str, credentials: Credentials) -> Conta
     url = account_url or credentials.account_url
     if not url:
         raise InputError(
-            f"abfs://{container}: no storage account is named; set AZURE_STORAGE_ACCOUNT or "
+            f"abfs://{container}: the storage account is missing; set AZURE_STORAGE_ACCOUNT or "
             "AZURE_STORAGE_CONNECTION_STRING, or write https://ACCOUNT.blob.core.windows.net/CONTAINER/…"
         )
     require_safe(url)
@@ -87,23 +87,23 @@ def _of_connection_string(
         client = ContainerClient.from_connection_string(text, container, **options)
     except ValueError:
         raise InputError(
-            f"{container}: the connection string cannot be read; it looks like "
+            f"{container}: the connection string is not valid; expected "
             "'DefaultEndpointsProtocol=https;AccountName=…;AccountKey=…;EndpointSuffix=core.windows.net'"
         ) from None
     found = client.primary_endpoint.partition("?")[0].rsplit("/", 1)[0]
     require_safe(found)
     if account_url and found != account_url:
-        raise InputError(f"{account_url}/{container}: the connection string is of another account, {found}")
+        raise InputError(f"{account_url}/{container}: the connection string is for another account, {found}")
     return client
 
 
 def credential_for(url: str, credentials: Credentials) -> Any:
-    """What Azure's clients take as ``credential`` for an account's URL; a connection string needs none."""
+    """Build the ``credential`` of Azure's clients for an account's URL; connection strings need none."""
     if credentials.sas_token:
         return credentials.sas_token.lstrip("?")
     if credentials.account_key:
         host = url.partition("://")[2]
-        # An emulator has the account's name in the path.
+        # An emulator's URL has the account in its path.
         name = host.partition("/")[2] or host.partition(".")[0]
         return {"account_name": name, "account_key": credentials.account_key}
     from azure.identity import DefaultAzureCredential

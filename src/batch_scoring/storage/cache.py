@@ -1,4 +1,4 @@
-"""Places for copies on this machine: a cache that outlives the run, and a scratch folder that does not."""
+"""Folders for copies on this machine: a cache that outlives the run, and a scratch folder."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ KEEP_DAYS = 7
 
 
 def cache_folder() -> Path:
-    """Where fetched copies of published models lie: ``$BATCH_SCORING_CACHE`` or ``~/.cache/batch_scoring``.
+    """Return the cache of published models: ``$BATCH_SCORING_CACHE`` or ``~/.cache/batch_scoring``.
 
-    Where that cannot be written, a folder that goes with the run. Nobody else may write in it: what is
-    scored is read from there.
+    If it is not writable, a folder that is removed with the run. Only this user may write to it, since
+    models are read from it.
     """
     wanted = os.environ.get(CACHE_VARIABLE)
     place = Path(wanted) if wanted else Path.home() / ".cache" / "batch_scoring"
@@ -33,18 +33,18 @@ def cache_folder() -> Path:
 
 @cache
 def run_folder() -> Path:
-    """A scratch folder of this process; gone at its end, or at the next run where it was killed."""
+    """Return this process's scratch folder; removed at its end, or by the next run if it was killed."""
     stack = ExitStack()
     atexit.register(stack.close)
     return stack.enter_context(scratch_folder(tempfile.gettempdir()))
 
 
 def forget_unused(folder: Path) -> None:
-    """Remove copies that no run has used for a week."""
+    """Remove copies that have not been used for a week."""
     oldest = time.time() - KEEP_DAYS * 86_400
     for copy in folder.iterdir():
         try:
             if copy.stat().st_mtime < oldest:
                 copy.unlink()
         except OSError:
-            continue  # another run was quicker
+            continue  # another run has removed it

@@ -1,4 +1,4 @@
-"""What a folder of files can do, wherever it lies: every file in it appears whole or not at all."""
+"""Interface of local and remote folders; every file appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import IO, Any
 
 @dataclass(frozen=True)
 class Entry:
-    """A file of a folder, as listed.
+    """A listed file of a folder.
 
     Attributes
     ----------
@@ -21,9 +21,9 @@ class Entry:
     size : int
         Bytes.
     changed_ns : int
-        When it last changed, nanoseconds since the epoch, by the clock named in ``Folder.clock``.
+        Time of the last change, nanoseconds since the epoch, by the clock named in ``Folder.clock``.
     version : str
-        Another one whenever the file has changed (a blob's ETag); empty for local files.
+        Changes with the file (a blob's ETag); empty for local files.
     """
 
     name: str
@@ -36,41 +36,41 @@ class Folder(ABC):
     """A folder of files named by ``/``-separated paths relative to it.
 
     Every method raises ``InputError``, one sentence, when the storage cannot be reached, refuses the
-    credentials or fails for good. ``FileNotFoundError`` is raised only for a file that is not there.
+    credentials or fails after all retries. ``FileNotFoundError`` is raised only for a missing file.
 
     Attributes
     ----------
     clock : str
-        The clock of the change times; times of two clocks cannot be compared.
+        Clock of the change times; times of different clocks cannot be compared.
     """
 
     clock: str
 
     @abstractmethod
     def path(self, name: str = "") -> str:
-        """How a person would name a file of the folder; never with a secret in it."""
+        """Return a file's full path or URL, without secrets."""
 
     @abstractmethod
     def below(self, name: str) -> Folder:
-        """A folder inside this one; it need not be there."""
+        """Return a folder inside this one; it need not exist."""
 
     @abstractmethod
     def entries(self, suffix: str = "") -> list[Entry]:
-        """All files at any depth whose names end in ``suffix``, sorted by name; none of no folder."""
+        """List files at any depth whose names end in ``suffix``, sorted; empty if the folder is missing."""
 
     @abstractmethod
     def entry(self, name: str) -> Entry | None:
-        """What is known of a file; None when it is not there."""
+        """Return a file's entry; None if it does not exist."""
 
     @abstractmethod
     def read(self, name: str) -> tuple[bytes, str]:
-        """A small file's bytes and its version; raises FileNotFoundError."""
+        """Read a small file's bytes and its version; raises FileNotFoundError."""
 
     @abstractmethod
     def open_ranges(
         self, name: str, entry: Entry | None = None, footer: Callable[[], bytes] | None = None
     ) -> Any:
-        """What ``pyarrow.parquet.ParquetFile`` opens; of a blob only the end is fetched for a footer.
+        """Return what ``pyarrow.parquet.ParquetFile`` opens; a blob's footer fetches only its end.
 
         Parameters
         ----------
@@ -78,45 +78,45 @@ class Folder(ABC):
         entry : Entry, optional
             Its entry in a listing.
         footer : callable, optional
-            Gives a blob's end, where that is on its way.
+            Returns a blob's end, where it is being fetched already.
 
         Raises
         ------
         FileNotFoundError
-            The absence of a local file is reported when the path is opened.
+            For a local file only when the path is opened.
         """
 
     @abstractmethod
     def local_copy(self, name: str, keep_in: Path | None = None, entry: Entry | None = None) -> Path:
-        """The file itself where it is local, else a copy; raises FileNotFoundError.
+        """Return the path of a local file, or of a local copy; raises FileNotFoundError.
 
         Parameters
         ----------
         name : str
         keep_in : Path, optional
-            Where copies lie; default: a cache of this machine. A copy of the same version is used again.
+            Folder of copies; default: this machine's cache. A copy of the same version is reused.
         entry : Entry, optional
-            Its entry in a listing: this version is read.
+            Its entry in a listing; this version is read.
         """
 
     @abstractmethod
     def writing(self, name: str) -> AbstractContextManager[IO[bytes]]:
-        """Open a local file, named ``.name``, that takes this name when the block ends without an error.
+        """Open a local file whose ``.name`` can be written to; stored when the block ends without an error.
 
-        Raises ConflictError when another run is writing, or has meanwhile written, something else there.
+        Raises ConflictError when another run is writing the file, or has written other bytes meanwhile.
         """
 
     @abstractmethod
     def put(self, name: str, path: Path) -> None:
-        """Store a copy of a local file under a name."""
+        """Store a copy of a local file under this name."""
 
     @abstractmethod
     def replace(self, name: str, data: bytes, former: str | None) -> None:
-        """Store bytes where the file's version still is ``former``; None: where there is no file.
+        """Store bytes if the file's version is still ``former``; None: if there is no file.
 
-        Raises ConflictError when another run was quicker and wrote something else.
+        Raises ConflictError when another run has written other bytes first.
         """
 
     @abstractmethod
     def delete(self, name: str) -> None:
-        """Remove a file; nothing happens when it is not there."""
+        """Remove a file if it exists."""

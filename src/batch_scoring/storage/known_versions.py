@@ -1,7 +1,7 @@
-"""The versions of files that this process has seen: what it replaces is what it has read, not what is there.
+"""Remember the versions of files that this process has read, as the condition for replacing them.
 
-A run reads a partition and writes it anew minutes later. Were its condition the version at the time of
-writing, what another run has written in between would be lost without a word.
+A run reads a partition and rewrites it minutes later. If its condition were the version at the time of
+writing, what another run wrote in between would be silently lost.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from collections.abc import Iterable, Mapping
 
 
 class KnownVersions:
-    """Versions of a place's files by name, as they were last listed, read or written."""
+    """Versions of files by name, as last listed, read or written."""
 
     def __init__(self) -> None:
         self._versions: dict[str, str | None] = {}
         self._listed: dict[str, set[str]] = {}
 
     def see(self, name: str, version: str | None) -> None:
-        """Remember a file's version; None: it is not there."""
+        """Remember a file's version; None: it does not exist."""
         self._versions[name] = version
 
     def see_all(self, prefix: str, versions: Mapping[str, str], suffix: str = "") -> None:
-        """Remember all files below a prefix that ends in ``/``, with a suffix; others are not there."""
+        """Remember all files below a prefix ending in ``/``, with a suffix; others do not exist."""
         self._versions = {
             name: one
             for name, one in self._versions.items()
@@ -31,18 +31,18 @@ class KnownVersions:
         self._listed.setdefault(prefix, set()).add(suffix)
 
     def knows(self, name: str) -> bool:
-        """Whether it is known if the file is there."""
+        """Whether it is known if the file exists."""
         return name in self._versions or any(
             name.endswith(suffix) for prefix in _folders(name) for suffix in self._listed.get(prefix, ())
         )
 
     def version(self, name: str) -> str | None:
-        """The version that is known of a file; None: it is not there."""
+        """Return the known version of a file; None: it does not exist."""
         return self._versions.get(name)
 
 
 def _folders(name: str) -> Iterable[str]:
-    """Every prefix of a name that ends in ``/``, and the container's.
+    """Yield every prefix of a name that ends in ``/``, and the empty one.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A folder of this machine's file system."""
+"""Folders of the local file system."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from batch_scoring.storage.folder import Entry, Folder
 from batch_scoring.storage.known_versions import KnownVersions
 
 _BLOCK_BYTES = 1 << 20
-# Of the files that folders of this process have looked at, by absolute path.
+# Versions of the files that this process has read, by absolute path.
 _known = KnownVersions()
 _WHAT_WAS_SEEN = "what was seen"
 
@@ -37,7 +37,7 @@ class LocalFolder(Folder):
         return LocalFolder(self._place(name))
 
     def entries(self, suffix: str = "") -> list[Entry]:
-        """All files at any depth with this suffix."""
+        """List files at any depth with this suffix."""
         root = str(self.root)
         paths = (f"{folder}/{file}" for folder, _, files in os.walk(root) for file in files)
         names = [path[len(root) + 1 :] for path in paths]
@@ -51,13 +51,13 @@ class LocalFolder(Folder):
         return [Entry(name, status.st_size, status.st_mtime_ns) for name, (_, status) in found.items()]
 
     def entry(self, name: str) -> Entry | None:
-        """What is known of a file."""
+        """Return a file's entry; None if it does not exist."""
         place = self._place(name)
         _look(place)
         return self._entry(place) if place.is_file() else None
 
     def read(self, name: str) -> tuple[bytes, str]:
-        """The file's bytes, and what :meth:`replace` knows it by."""
+        """Read the file's bytes and its version, for :meth:`replace`."""
         place = self._place(name)
         version = _look(place)
         return place.read_bytes(), version or ""
@@ -86,7 +86,7 @@ class LocalFolder(Folder):
             shutil.copyfileobj(file, copy, _BLOCK_BYTES)
 
     def replace(self, name: str, data: bytes, former: str | None) -> None:
-        """Write the bytes, where the file is still the one that was read, or there still is none."""
+        """Write the bytes if the file still has this version, or still does not exist."""
         with atomic_file(self._place(name), former) as file:
             file.write(data)
 
@@ -97,7 +97,7 @@ class LocalFolder(Folder):
 
     def _place(self, name: str) -> Path:
         if ".." in name.split("/"):
-            raise ValueError(f"{name!r} leads out of its folder")
+            raise ValueError(f"{name!r} is outside its folder")
         return self.root / name
 
     def _entry(self, place: Path) -> Entry:
@@ -109,15 +109,15 @@ class LocalFolder(Folder):
 def atomic_file(path: Path, former: str | None = _WHAT_WAS_SEEN) -> Iterator[IO[bytes]]:
     """Open a file for writing that replaces ``path`` only when the block ends without an error.
 
-    The file beside it has one name, so a run that was killed leaves nothing that the next one
-    does not clear away; its lock keeps two live runs from writing the same file. What is replaced is what
-    this process has looked at, if it has: what another run wrote in between is not lost without a word.
-    Threads that race must name the version that they replace, ``former``; None: that there is no file.
+    The partial file next to it has a fixed name, so the next run reuses what a killed one left; its lock
+    keeps two runs from writing the same file. A version that this process has read is replaced only
+    if it is unchanged, so what another run wrote in between is not silently lost. Racing threads must
+    pass the version that they replace, ``former``; None: that there is no file.
 
     Raises
     ------
     ConflictError
-        When another run is writing this file now, or has written something else meanwhile.
+        When another run is writing this file, or has written other bytes meanwhile.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.partial")
@@ -125,7 +125,7 @@ def atomic_file(path: Path, former: str | None = _WHAT_WAS_SEEN) -> Iterator[IO[
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not _is_open_at(beside, file):
-                raise BlockingIOError  # its owner has just put it in its place: it is not ours to empty
+                raise BlockingIOError  # its owner has just renamed it; do not truncate it
         except BlockingIOError:
             raise ConflictError(f"{path}: another run is writing this file; wait for it to end") from None
         file.truncate(0)
@@ -149,7 +149,7 @@ def _is_open_at(path: Path, file: IO[bytes]) -> bool:
 
 
 def _look(place: Path) -> str | None:
-    """Remember which file is there; None: there is none."""
+    """Remember the file's current version; None: it does not exist."""
     try:
         version = _version(place.stat())
     except (FileNotFoundError, NotADirectoryError):
@@ -159,7 +159,7 @@ def _look(place: Path) -> str | None:
 
 
 def _version(status: os.stat_result) -> str:
-    """Another one whenever a file is replaced, as all files here are."""
+    """Build a version that changes whenever a file is replaced, as all files here are."""
     return f"{status.st_mtime_ns}-{status.st_size}-{status.st_ino}"
 
 
@@ -170,10 +170,9 @@ def _require_unchanged(path: Path, beside: Path, former: str | None) -> None:
     seen = _known.version(name) if former == _WHAT_WAS_SEEN else former
     now = _look(path)
     if now is not None and now != seen and not _same_bytes(path, beside):
-        _known.see(name, seen)  # what was looked at now is still not what was read
+        _known.see(name, seen)  # this check does not count as reading the new version
         raise ConflictError(
-            f"{path}: another run has written this meanwhile; let one run end before the other begins, "
-            "and run again"
+            f"{path}: another run has written this meanwhile; run again after the other run has ended"
         )
 
 

@@ -1,4 +1,4 @@
-"""A URL of a folder or file in Azure Blob Storage, taken apart: account, container, path."""
+"""Parse URLs of Azure Blob Storage into account, container and path."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True)
 class Location:
-    """A place in a container.
+    """A path in a container.
 
     Attributes
     ----------
@@ -31,12 +31,12 @@ class Location:
 
     @classmethod
     def read(cls, url: str) -> Location:
-        """Take a URL apart.
+        """Parse a URL.
 
         Raises
         ------
         InputError
-            When it is none of a blob container, or has a SAS in it.
+            When it is not a valid URL of a blob container, or contains a SAS.
 
         Examples
         --------
@@ -51,20 +51,20 @@ class Location:
         shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         if parts.query or parts.fragment:
             raise InputError(
-                f"{shown}: a URL of data may hold no '?' or '#'; give a SAS in AZURE_STORAGE_SAS_TOKEN or in "
-                "Kedro's credentials, and leave it out of the URL"
+                f"{shown}: a URL of data must not contain '?' or '#'; put a SAS into AZURE_STORAGE_SAS_TOKEN "
+                "or Kedro's credentials, not into the URL"
             )
         if parts.scheme in ("https", "http"):
             location = _of_web_address(parts.scheme, parts.netloc, unquote(parts.path))
         else:
             location = _of_file_system(parts.netloc, unquote(parts.path))
         if not location.container:
-            raise InputError(f"{shown}: names no container; write {_FORMS}")
+            raise InputError(f"{shown}: the container is missing; expected {_FORMS}")
         require_safe(location.account_url)
         return location
 
     def joined(self, name: str) -> Location:
-        """A place below this one."""
+        """Return a path below this one."""
         return replace(self, path="/".join(part for part in (self.path, name.strip("/")) if part))
 
     def __str__(self) -> str:
@@ -73,7 +73,7 @@ class Location:
 
 
 def require_safe(account_url: str) -> None:
-    """Raise for an account that would be spoken to in clear text over a network.
+    """Raise for an account that would be accessed unencrypted over a network.
 
     Raises
     ------
@@ -81,14 +81,14 @@ def require_safe(account_url: str) -> None:
     """
     parts = urlsplit(account_url)
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-        raise InputError(f"{account_url}: storage is spoken to with https, except on this machine")
+        raise InputError(f"{account_url}: not valid; expected https, except on this machine")
 
 
 def _of_web_address(scheme: str, host: str, path: str) -> Location:
     first, _, rest = path.strip("/").partition("/")
     account = f"{scheme}://{host}"
     if host.rpartition(":")[0] in _LOOPBACK or host in _LOOPBACK:
-        # An emulator has the account's name before the container's.
+        # An emulator's URL has the account before the container.
         account = f"{account}/{first}"
         first, _, rest = rest.partition("/")
     return Location(account, first, rest.strip("/"))

@@ -1,4 +1,4 @@
-"""Opens a folder or a file given as a local path or as a URL; only a URL imports Azure's client."""
+"""Open a folder or file by local path or URL; only a URL imports Azure's client."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def is_remote(path: Path | str) -> bool:
 
 
 def join(path: Path | str, *names: str) -> str:
-    """A path or URL with names below it.
+    """Join names to a path or URL.
 
     Examples
     --------
@@ -37,20 +37,20 @@ def join(path: Path | str, *names: str) -> str:
 
 
 def open_folder(path: Folder | Path | str, credentials: Credentials | None = None) -> Folder:
-    """Open a folder; nothing is read, and it need not be there.
+    """Open a folder; nothing is read, and it need not exist.
 
     Parameters
     ----------
     path : str or Path
-        A local path, ``abfs://container/path`` or ``https://account…/container/path``. A folder that
-        is open already is given back.
+        A local path, ``abfs://container/path`` or ``https://account…/container/path``. An open
+        folder is returned as it is.
     credentials : mapping, optional
         See :mod:`batch_scoring.cloud.credentials`; for URLs only.
 
     Raises
     ------
     InputError
-        When a URL makes no sense.
+        When a URL is not valid.
     """
     if isinstance(path, Folder):
         return path
@@ -63,7 +63,7 @@ def open_folder(path: Folder | Path | str, credentials: Credentials | None = Non
 
 
 def open_file(path: Path | str, credentials: Credentials | None = None) -> tuple[Folder, str]:
-    """The folder of a file, and the file's name in it."""
+    """Open the folder of a file; return it and the file's name in it."""
     if is_remote(path):
         folder, _, name = str(path).rpartition("/")
         return open_folder(folder, credentials), name

@@ -24,23 +24,22 @@ def open_parquet(folder: Folder, name: str, source: Any = None, if_damaged: str 
     folder : Folder
     name : str
     source : path or file, optional
-        What ``folder.open_ranges`` gave for it.
+        What ``folder.open_ranges`` returned for it.
     if_damaged : str
         What a person is to do with a file that is no Parquet.
 
     Raises
     ------
     InputError
-        When it is not there or no Parquet.
+        When it does not exist or is not valid Parquet.
     """
     try:
-        # Buffered ahead, all that was read of a file would stay in memory until it is closed.
+        # With pre-buffering, everything read of a file would stay in memory until it is closed.
         with stopwatch.during("read"):
             return pq.ParquetFile(folder.open_ranges(name) if source is None else source, pre_buffer=False)
     except FileNotFoundError:
         raise InputError(
-            f"{folder.path(name)}: there is no such file yet; run the pipelines that come before this one "
-            "first"
+            f"{folder.path(name)}: this file does not exist yet; run the preceding pipelines first"
         ) from None
     except (pa.ArrowException, OSError) as error:
         raise InputError(
@@ -57,7 +56,7 @@ def save_parquet(folder: Folder, name: str, data: pa.Table | Stream) -> None:
         When another run is writing it.
     """
     stream = data if isinstance(data, Stream) else Stream(data.schema, iter([data]))
-    # Numbers hardly repeat: a dictionary of them takes three times as long and a fifth more space.
+    # Numbers hardly repeat: dictionary encoding takes three times as long and a fifth more space.
     texts = [field.name for field in stream.schema if pa.types.is_string(field.type)]
     batches = stopwatch.waiting("write", stream.batches)
     with (

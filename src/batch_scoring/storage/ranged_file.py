@@ -1,4 +1,4 @@
-"""A file elsewhere, read from its end first: a footer costs its own bytes, rows fetch the whole file once."""
+"""Read a remote file from its end: a footer costs its own bytes, rows fetch the whole file once."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import IO, Any
 
 
 class RangedFile(io.RawIOBase):
-    """A seekable file whose end is in memory; the rest is fetched, all at once, when it is read.
+    """A seekable file whose end is in memory; the whole file is fetched once the rest is read.
 
     Parameters
     ----------
     size : int
-        Bytes of the whole.
+        Bytes of the file.
     fetch_end : callable
-        Gives the last bytes, as many as it thinks fit; asked at the first use.
+        Returns the last bytes, of any length; called at the first use.
     fetch_whole : callable
-        Gives an open local file with all bytes; asked at most once.
+        Returns an open local file with all bytes; called at most once.
     """
 
     def __init__(
@@ -42,21 +42,21 @@ class RangedFile(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move; nothing is fetched."""
+        """Set the position; nothing is fetched."""
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
         self._position = start + offset
         return self._position
 
     def tell(self) -> int:
-        """Where the next read begins."""
+        """Return the position of the next read."""
         return self._position
 
     def size(self) -> int:
-        """Bytes of the whole."""
+        """Return the bytes of the file."""
         return self._size
 
     def read(self, size: int | None = -1) -> bytes:
-        """Read on."""
+        """Read from the position on."""
         rest = self._size - self._position
         wanted = max(rest if size is None or size < 0 else min(size, rest), 0)
         data = self._read_at(self._position, wanted) if wanted else b""
@@ -64,13 +64,13 @@ class RangedFile(io.RawIOBase):
         return data
 
     def readinto(self, buffer: Any) -> int:
-        """Read on, into a buffer."""
+        """Read from the position on into a buffer."""
         data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
     def close(self) -> None:
-        """Give up the local copy."""
+        """Close the local copy."""
         if self._whole is not None:
             self._whole.close()
         super().close()
@@ -86,5 +86,5 @@ class RangedFile(io.RawIOBase):
                 self._whole = self._fetch_whole()
         data = os.pread(self._whole.fileno(), size, position)
         if len(data) != size:
-            raise OSError(f"{size} bytes wanted at {position}, {len(data)} there")
+            raise OSError(f"expected {size} bytes at {position}, got {len(data)}")
         return data

@@ -1,4 +1,4 @@
-"""Opens many Parquet files one after the other; of blobs, the footers of the next ones are on their way."""
+"""Open many Parquet files in turn, prefetching the footers of the next blobs."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from batch_scoring.storage.folder import Entry, Folder
 if TYPE_CHECKING:
     from batch_scoring.storage.blob import BlobFolder
 
-# Footers fetched at a time, and how far ahead of the file that is opened: 64 kB each.
+# Footers fetched at a time, and prefetched ahead of the opened file: 64 kB each.
 _CONNECTIONS = 8
 _AHEAD = 32
 
 
 def open_ahead(folder: Folder, entries: Sequence[Entry]) -> list[Callable[[], Any]]:
-    """For each file a function that gives what ``pyarrow.parquet.ParquetFile`` opens.
+    """Return for each file a function that opens it for ``pyarrow.parquet.ParquetFile``.
 
     Parameters
     ----------
     folder : Folder
     entries : sequence of Entry
-        In the order in which they will probably be opened.
+        In the order in which they are expected to be opened.
     """
     if not entries or not entries[0].version:
         return [partial(folder.open_ranges, entry.name, entry) for entry in entries]
@@ -34,7 +34,7 @@ def open_ahead(folder: Folder, entries: Sequence[Entry]) -> list[Callable[[], An
 
 
 class _Footers:
-    """The footers of many blobs, fetched some at a time."""
+    """Footers of many blobs, fetched a few at a time."""
 
     def __init__(self, folder: BlobFolder, entries: Sequence[Entry]) -> None:
         self._folder = folder
@@ -46,9 +46,9 @@ class _Footers:
         self._threads = ThreadPoolExecutor(_CONNECTIONS, "footers")
 
     def open(self, place: int) -> Any:
-        """The file of one blob; a second time its footer is fetched anew."""
+        """Open one blob; opening it again fetches its footer again."""
         with self._lock:
-            # A run about one sensor opens few files: look further ahead only as more are opened.
+            # A run for one sensor opens few files: prefetch further only as more are opened.
             self._n_opened += 1
             end = min(place + min(2 * self._n_opened, _AHEAD), len(self._entries))
             for ahead in {place, *range(max(place, self._furthest + 1), end)} - self._asked.keys():

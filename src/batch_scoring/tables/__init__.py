@@ -1,1 +1,1 @@
-"""Schemas of the stored tables, and what turns them into arrays."""
+"""Schemas of the stored tables, and their conversion to arrays."""

@@ -1,4 +1,4 @@
-"""Types of NumPy arrays by what they hold; docstrings give their shapes."""
+"""Types of NumPy arrays by dtype; docstrings give their shapes."""
 
 import numpy as np
 from numpy.typing import NDArray

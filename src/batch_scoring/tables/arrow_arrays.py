@@ -1,7 +1,7 @@
-"""NumPy arrays from Arrow and back, by their buffers: no copy, and no import of pandas.
+"""Convert between NumPy and Arrow by their buffers: no copy, and no import of pandas.
 
-Arrow's own ``to_numpy`` and ``pa.array`` import pandas wherever it is installed, to ask whether
-their argument is one of its types. That is half a second of every scoring job.
+Arrow's own ``to_numpy`` and ``pa.array`` import pandas wherever it is installed, to check whether
+their argument is one of its types: half a second of every scoring job.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ _FIXED_WIDTH = {
 
 
 def to_numpy(array: pa.Array | pa.ChunkedArray, null: Any = None) -> NDArray[Any]:
-    """The values of an Arrow array, shape (n,).
+    """Convert an Arrow array to NumPy, shape (n,).
 
     Parameters
     ----------
     array : pyarrow.Array or ChunkedArray
-        Of booleans, float64, int32, int64, uint64, or timestamps, which become int64 as they are.
+        Booleans, float64, int32, int64, uint64, or timestamps, which become int64.
     null : number, optional
-        What stands for nulls. Without it, what lies in the buffer at their place.
+        Replaces nulls. Without it, nulls keep whatever value their buffer holds.
     """
     if isinstance(array, pa.ChunkedArray):
-        # An array without any chunk would be made by pa.array.
+        # Without a chunk, Arrow would call pa.array.
         array = array.combine_chunks() if array.num_chunks else _nothing(array.type)
     if pa.types.is_boolean(array.type):
         return _bits(array.buffers()[1], array.offset, len(array))
     width = _FIXED_WIDTH.get(array.type, np.int64)
     if not pa.types.is_timestamp(array.type) and array.type not in _FIXED_WIDTH:
-        raise TypeError(f"no NumPy array of Arrow's {array.type}")
+        raise TypeError(f"Arrow type {array.type} is not supported; expected booleans, numbers or timestamps")
     if len(array) == 0:
         return np.zeros(0, width)
     values: NDArray[Any] = np.frombuffer(array.buffers()[1], width)[array.offset :][: len(array)]
@@ -52,7 +52,7 @@ def to_numpy(array: pa.Array | pa.ChunkedArray, null: Any = None) -> NDArray[Any
 
 
 def to_arrow(values: NDArray[Any]) -> pa.Array:
-    """An Arrow array of booleans, float64, int32, int64 or uint64, of shape (n,)."""
+    """Convert booleans, float64, int32, int64 or uint64 of shape (n,) to Arrow."""
     if values.dtype == np.bool_:
         bits = np.packbits(values, bitorder="little")
         return pa.Array.from_buffers(pa.bool_(), values.size, [None, pa.py_buffer(bits)])
@@ -61,7 +61,7 @@ def to_arrow(values: NDArray[Any]) -> pa.Array:
 
 
 def strings(texts: Sequence[str]) -> pa.Array:
-    """An Arrow array of strings."""
+    """Build an Arrow array of strings."""
     encoded = [text.encode() for text in texts]
     offsets = np.zeros(len(encoded) + 1, np.int32)
     np.cumsum([len(data) for data in encoded], out=offsets[1:])
@@ -69,21 +69,21 @@ def strings(texts: Sequence[str]) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), len(encoded), buffers)
 
 
-def repeated(text: str, n: int) -> pa.Array:
-    """A string n times."""
+def constant(text: str, n: int) -> pa.Array:
+    """Build an Arrow array of one string, n times."""
     return strings([text]).take(to_arrow(np.zeros(n, np.int64)))
 
 
 def distinct(*texts: pa.ChunkedArray) -> pa.Array:
-    """List the strings of several arrays, each once, sorted as UTF-8 bytes."""
+    """Return the distinct strings of several arrays, sorted as UTF-8 bytes."""
     found = pc.unique(pa.chunked_array([pc.unique(some) for some in texts], pa.string()))
     return found.take(pc.array_sort_indices(found))
 
 
-def places(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Int:
-    """Where each string stands among distinct ones, shape (n,); -1 where it is missing.
+def positions(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Int:
+    """Look up each string's position among distinct ones, shape (n,); -1 where it is missing.
 
-    Quick where equal strings lie together, as the rows of a device do: each run is looked up once.
+    Fast where equal strings are adjacent, as the rows of a device are: each run is looked up once.
     """
     if isinstance(texts, pa.ChunkedArray):
         texts = texts.combine_chunks() if texts.num_chunks else _nothing(texts.type)
@@ -93,13 +93,13 @@ def places(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Int:
 
 
 def are(texts: pa.Array | pa.ChunkedArray, text: str) -> Bool:
-    """Which strings are this one, shape (n,). Arrow's ``equal`` imports pandas where there are none."""
+    """Compare strings with one text, shape (n,). Arrow's ``equal`` imports pandas for empty arrays."""
     found: Bool = to_numpy(pc.is_in(texts, value_set=strings([text])))
     return found
 
 
 def empty_table(schema: pa.Schema) -> pa.Table:
-    """A table without rows."""
+    """Build a table without rows."""
     return pa.Table.from_batches([], schema=schema)
 
 

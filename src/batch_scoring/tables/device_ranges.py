@@ -1,6 +1,6 @@
-"""Tables too large to hold, all sorted by device, read side by side: a range of devices at a time.
+"""Read large tables sorted by device in parallel, one range of devices at a time.
 
-A fleet's windows, models and earlier predictions lie in files of their own, each sorted by device.
+Windows, models and earlier predictions are in files of their own, each sorted by device.
 Read in step, only the rows of a few thousand devices are in memory, however large the fleet.
 """
 
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 Batches = Iterable[pa.RecordBatch | pa.Table]
 
-# Rows that are read from a file of windows, readings or predictions at a time.
+# Rows read at a time from a file of windows, readings or predictions.
 BATCH_ROWS = 131_072
 
 
@@ -24,7 +24,7 @@ def read_batches(
     columns: Sequence[str] | None = None,
     batch_rows: int = BATCH_ROWS,
 ) -> Iterator[pa.Table]:
-    """Read a file some whole row groups at a time, at least ``batch_rows`` rows; of no file, nothing.
+    """Read a file in batches of whole row groups, at least ``batch_rows`` rows; None yields nothing.
 
     Row group by row group: several at once, or ``iter_batches``, take three times the memory.
     """
@@ -40,7 +40,7 @@ def read_batches(
 
 
 def read_pieces(file: pq.ParquetFile | None, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
-    """Read about a number of rows at a time; less than a row group where many days would be too much."""
+    """Read batches of about ``rows`` rows, less than a row group where many files are open."""
     if file is None or rows >= BATCH_ROWS:
         yield from read_batches(file, columns, rows)
         return
@@ -53,22 +53,22 @@ def read_pieces(file: pq.ParquetFile | None, columns: Sequence[str], rows: int) 
 def device_ranges(
     sources: Sequence[tuple[pa.Schema, Batches]], one_row_a_device: Container[int] = ()
 ) -> Iterator[list[pa.Table]]:
-    """Cut tables that are sorted by device into ranges of devices, the same ranges in all of them.
+    """Split tables sorted by device into the same ranges of devices.
 
     Parameters
     ----------
     sources : sequence of (schema, batches)
-        Each with a column ``device``, sorted by it (UTF-8 bytes). Any of them may be empty, and
-        a device may be in some of them only.
+        Each sorted by its column ``device`` (UTF-8 bytes). Any may be empty, and a device may be
+        missing in some.
     one_row_a_device : container of int
-        The places of those sources that have each device once, such as models: no batch of theirs
-        is ever joined to another one, which would copy it.
+        Positions of sources with one row a device, such as models: their batches are never
+        concatenated, which would copy them.
 
     Yields
     ------
     list of pyarrow.Table
-        One table a source: all its rows of the range, in order, as one chunk. Every row of every
-        source is in one range; the ranges are in order of the devices. A range holds about a batch.
+        One table a source: its rows of the range, in order, as one chunk. Each row is in exactly one
+        range; ranges are in order of the devices and hold about one batch.
 
     Examples
     --------
@@ -101,12 +101,12 @@ def device_ranges(
                 buffer.read()
 
 
-# Up to which device, and whether with all of its rows or without it.
+# Last device, and whether its rows are included.
 _Bound = tuple[str, bool]
 
 
 class _Buffer:
-    """The rows of one source that have been read and not yet given away."""
+    """Rows of one source that have been read and not yet yielded."""
 
     def __init__(
         self, schema: pa.Schema, batches: Iterator[pa.RecordBatch | pa.Table], has_one_row_a_device: bool
@@ -118,12 +118,12 @@ class _Buffer:
         self.is_at_end = False
 
     def fill(self) -> None:
-        """Read on, where there is nothing left."""
+        """Read the next batch if the buffer is empty."""
         if not self._parts:
             self.read()
 
     def read(self) -> None:
-        """Read the next batch that has a row."""
+        """Read the next non-empty batch."""
         for batch in self._batches:
             part = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
             if part.num_rows:
@@ -133,15 +133,15 @@ class _Buffer:
 
     @property
     def bound(self) -> _Bound:
-        """How far the rows are complete: the last device of a batch may go on in the next one."""
+        """Bound of the complete rows: the last device of a batch may continue in the next one."""
         return _last_device(self._parts[-1]), self._has_one_row_a_device
 
     def is_stuck_at(self, bound: _Bound | None) -> bool:
-        """Whether there are rows left that only the next batch can complete."""
+        """Whether rows remain that only the next batch can complete."""
         return bool(self._parts) and self.bound == bound
 
     def take_until(self, bound: _Bound | None) -> pa.Table:
-        """Give away the rows up to the bound; all, where there is none."""
+        """Remove and return the rows up to the bound; all rows if it is None."""
         taken, kept = (self._parts, []) if bound is None else self._split(*bound)
         self._parts = kept
         if not taken:

@@ -1,6 +1,6 @@
-"""Fingerprints of rows and tables: they show which windows have changed since they were scored.
+"""Fingerprints of rows and tables, which show the windows that changed since they were scored.
 
-Not for security: against accident only.
+They detect accidental changes only; they are not cryptographic.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 def row_fingerprints(table: pa.Table, columns: Sequence[str]) -> UInt:
-    """A 64-bit fingerprint of each row over some columns, shape (n,).
+    """Compute a 64-bit fingerprint of each row over some columns, shape (n,).
 
-    Two different rows share one with a chance of about n² / 2⁶⁴ over n rows.
+    Among n rows two different ones share a fingerprint with a probability of about n² / 2⁶⁴.
 
     Parameters
     ----------
     table : pyarrow.Table
-        The columns are strings, floats, integers or timestamps without nulls.
+        Columns of strings, floats, integers or timestamps without nulls.
     columns : sequence of str
-        In the order that counts.
+        Their order matters.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def row_fingerprints(table: pa.Table, columns: Sequence[str]) -> UInt:
     """
     result = np.zeros(table.num_rows, np.uint64)
     if result.size == 0:
-        # Arrow makes an array of no chunks with pa.array, which imports pandas.
+        # For no chunks Arrow calls pa.array, which imports pandas.
         return result
     with np.errstate(over="ignore"):
         for name in columns:
@@ -47,7 +47,7 @@ def row_fingerprints(table: pa.Table, columns: Sequence[str]) -> UInt:
 
 
 class TableDigest:
-    """The :func:`table_digest` of a table that comes in parts."""
+    """Compute the :func:`table_digest` of a table part by part."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
@@ -57,19 +57,19 @@ class TableDigest:
         self._digest.update(row_fingerprints(part, part.column_names).data)
 
     def hexdigest(self) -> str:
-        """64 hex digits; the same however the rows were cut into parts."""
+        """Return 64 hex digits, independent of how the rows were split into parts."""
         return self._digest.hexdigest()
 
 
 def table_digest(table: pa.Table) -> str:
-    """A SHA-256 over all rows of a table, in their order."""
+    """Compute the SHA-256 over all rows of a table, in order."""
     digest = TableDigest()
     digest.update(table)
     return digest.hexdigest()
 
 
 def _mix(x: UInt) -> UInt:
-    """The finaliser of SplitMix64 (Steele, Lea & Flood 2014): every bit of x reaches every bit."""
+    """Apply the finaliser of SplitMix64 (Steele, Lea & Flood 2014): each bit of x affects all bits."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
@@ -80,14 +80,14 @@ def _column_bits(column: pa.Array) -> UInt:
         encoded = column.dictionary_encode()
         return _string_bits(encoded.dictionary)[to_numpy(encoded.indices)]
     if pa.types.is_floating(column.type):
-        # + 0.0 makes one of the two zeros, which compare as equal.
+        # + 0.0 turns -0.0 into 0.0, as both compare equal.
         bits: UInt = (to_numpy(column.cast(pa.float64())) + 0.0).view(np.uint64)
         return bits
     return to_numpy(column.cast(pa.int64())).view(np.uint64)
 
 
 def _string_bits(strings: pa.Array) -> UInt:
-    """A polynomial in an odd number over the bytes of each string, and its length."""
+    """Hash each string: a polynomial in an odd number over its bytes, and its length."""
     offsets = np.frombuffer(strings.buffers()[1], np.int32)[strings.offset :][: len(strings) + 1]
     size = np.diff(offsets)
     total = int(size.sum())
@@ -117,7 +117,7 @@ class RowDigest:
             parts = {
                 "time": batch["timestamp"].cast(pa.int64()).to_numpy(),
                 "device": text,
-                # Without the lengths "ab" + "c" would be "a" + "bc".
+                # Without the lengths "ab" + "c" would equal "a" + "bc".
                 "device_lengths": lengths,
                 "value": batch["value"].to_numpy(),
             }
@@ -127,12 +127,12 @@ class RowDigest:
                 self._parts["sensor"] = hashlib.sha256(batch["sensor"][0].as_py().encode())
 
     def hexdigest(self) -> str:
-        """64 hex digits."""
+        """Return 64 hex digits."""
         return hashlib.sha256(b"".join(part.digest() for part in self._parts.values())).hexdigest()
 
 
 def _string_buffers(texts: pa.Array) -> tuple[np.ndarray, pa.Buffer]:
-    """The lengths (int32) and the UTF-8 bytes of the texts, one behind the other."""
+    """Return the lengths (int32) and the concatenated UTF-8 bytes of the texts."""
     _, offsets_buffer, text = texts.buffers()
     offsets = np.frombuffer(offsets_buffer, np.int32)[texts.offset : texts.offset + len(texts) + 1]
     return np.diff(offsets), text[int(offsets[0]) : int(offsets[-1])]

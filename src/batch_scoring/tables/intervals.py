@@ -1,4 +1,4 @@
-"""Windows held against labelled intervals of time: which overlap which, by binary search."""
+"""Match windows with labelled time intervals by overlap, using binary search."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from batch_scoring.tables.arrays import Bool, Int
 
 @dataclass(frozen=True)
 class Timeline:
-    """Windows of many series, n of them, sorted by series and start; those of one series do not overlap.
+    """Windows of many series (n in all), sorted by series and start; no overlaps within a series.
 
     Attributes
     ----------
@@ -30,12 +30,12 @@ class Timeline:
 
 @dataclass(frozen=True)
 class Spans:
-    """Stretches of a timeline, m of them: rows ``first[i]`` up to, not including, ``last[i]``.
+    """Row ranges of a timeline, m of them: rows ``first[i]`` up to, not including, ``last[i]``.
 
     Attributes
     ----------
     first, last : array of shape (m,), int64
-        Equal where a stretch has no row.
+        Equal where a range is empty.
     """
 
     first: Int
@@ -43,11 +43,11 @@ class Spans:
 
     @property
     def size(self) -> Int:
-        """Rows of each stretch, shape (m,)."""
+        """Rows of each range, shape (m,)."""
         return self.last - self.first
 
     def cover(self, n: int) -> Bool:
-        """Which of n rows lie in one of the stretches, shape (n,)."""
+        """Mark the rows, of n, that lie in any range, shape (n,)."""
         change = np.zeros(n + 1, np.int64)
         np.add.at(change, self.first, 1)
         np.add.at(change, self.last, -1)
@@ -55,27 +55,27 @@ class Spans:
         return inside
 
     def have(self, flags: Bool) -> Bool:
-        """Which stretches have a flagged row, shape (m,)."""
+        """Mark the ranges with a flagged row, shape (m,)."""
         before = np.concatenate([[0], np.cumsum(flags)])
         found: Bool = before[self.last] > before[self.first]
         return found
 
     def first_flagged(self, flags: Bool) -> Int:
-        """The first flagged row of each stretch, shape (m,); -1 where there is none."""
+        """Find the first flagged row of each range, shape (m,); -1 where there is none."""
         rows = np.append(np.flatnonzero(flags), flags.size)
         following = rows[np.searchsorted(rows[:-1], self.first)]
         return np.where(following < self.last, following, -1)
 
 
 def overlapping(windows: Timeline, series: Int, start: Int, end: Int) -> Spans:
-    """The windows that each interval overlaps.
+    """Find the windows that each interval overlaps.
 
     Parameters
     ----------
     windows : Timeline
     series, start, end : array of shape (m,), int64
-        Intervals ``[start, end)`` of a series, in any order. Of a series without windows, or of
-        number -1, the stretch is empty; so it is of an empty interval.
+        Intervals ``[start, end)`` of a series, in any order. The range is empty for an empty
+        interval, a series without windows, or series -1.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def overlapping(windows: Timeline, series: Int, start: Int, end: Int) -> Spans:
     >>> spans.first.tolist(), spans.last.tolist()
     ([0, 1], [2, 1])
     """
-    # Times become places among the windows' edges: series and place make one small number.
+    # Times become positions among the windows' edges: series and position make one small number.
     edges = np.unique(np.concatenate([windows.start, windows.end]))
     n = edges.size + 1
     ends = windows.series * n + np.searchsorted(edges, windows.end)
@@ -95,13 +95,13 @@ def overlapping(windows: Timeline, series: Int, start: Int, end: Int) -> Spans:
 
 
 def slices(series: Int, n_series: int) -> list[slice]:
-    """The rows of each series, numbered from 0, where they are sorted by series."""
+    """Return the rows of each series, numbered from 0; rows are sorted by series."""
     edges = np.searchsorted(series, np.arange(n_series + 1)).tolist()
     return [slice(first, last) for first, last in pairwise(edges)]
 
 
 def runs(windows: Timeline, flags: Bool) -> Spans:
-    """The runs of neighbouring flagged windows: each begins where the one before it ends."""
+    """Find runs of adjacent flagged windows: each begins where the one before it ends."""
     follows = np.zeros(flags.size, bool)
     follows[1:] = (windows.series[1:] == windows.series[:-1]) & (windows.start[1:] == windows.end[:-1])
     flagged_before = np.zeros(flags.size, bool)
@@ -113,14 +113,14 @@ def runs(windows: Timeline, flags: Bool) -> Spans:
 
 
 def joined(series: Int, start: Int, end: Int, touching: bool) -> Int:
-    """Number intervals so that those of one series which overlap, directly or by others, have one number.
+    """Number intervals so that overlapping ones of a series, directly or by others, share a number.
 
     Parameters
     ----------
     series, start, end : array of shape (m,), int64
         Intervals ``[start, end)``, in any order.
     touching : bool
-        Whether one that begins where another ends is joined to it.
+        Whether an interval that begins where another ends is joined to it.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def joined(series: Int, start: Int, end: Int, touching: bool) -> Int:
     """
     order = np.lexsort((end, start, series))
     series, start, end = series[order], start[order], end[order]
-    # The latest end so far within the series: that of a later series is always the larger number.
+    # The latest end so far in the series; a later series always has larger numbers.
     ends, place = np.unique(end, return_inverse=True)
     latest = np.maximum.accumulate(series * ends.size + place)
     before = ends[latest[:-1] - series[:-1] * ends.size] if end.size else end
@@ -142,19 +142,19 @@ def joined(series: Int, start: Int, end: Int, touching: bool) -> Int:
 def without(
     intervals: tuple[Any, Int, Int, Int], cut_series: Int, cut_start: Int, cut_end: Int
 ) -> tuple[Any, Int, Int, Int]:
-    """Intervals less others: what is cut in the middle becomes two.
+    """Subtract intervals from others; an interval cut in the middle becomes two.
 
     Parameters
     ----------
     intervals : tuple of arrays of shape (m,)
-        Rows of anything that goes with them, series, start, end.
+        Data rows of the intervals, series, start, end.
     cut_series, cut_start, cut_end : array of shape (k,), int64
-        What is taken away, few.
+        The intervals to subtract, few.
 
     Returns
     -------
     tuple of arrays
-        The same, without intervals that became empty.
+        The remaining intervals, without empty ones.
     """
     row, series, start, end = intervals
     for one, begin, stop in zip(cut_series.tolist(), cut_start.tolist(), cut_end.tolist(), strict=True):

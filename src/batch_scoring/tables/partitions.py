@@ -14,7 +14,7 @@ Partitions = Mapping[str, Callable[[], pq.ParquetFile]]
 
 
 def partition_key(sensor: str, day: date) -> str:
-    """Name the partition of a sensor's rows of one day.
+    """Name the partition of a sensor and day.
 
     Examples
     --------
@@ -25,7 +25,7 @@ def partition_key(sensor: str, day: date) -> str:
 
 
 def split_partition_key(key: str) -> tuple[str, date]:
-    """The sensor and the day of a partition's name.
+    """Split a partition's name into sensor and day.
 
     Examples
     --------
@@ -37,7 +37,7 @@ def split_partition_key(key: str) -> tuple[str, date]:
 
 
 def by_sensor(keys: Iterable[str]) -> dict[str, dict[date, str]]:
-    """The partitions of each sensor by day, both in order.
+    """Group partitions by sensor and day, both in order.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Rows cut into row groups of one size, however they came in batches."""
+"""Regroup rows into row groups of one size."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-# Rows of a device lie together; a row group is what a step holds in memory at a time.
+# Rows of a device are adjacent; a step holds one row group in memory at a time.
 ROW_GROUP_ROWS = 131_072
 
 
 def in_row_groups(
     batches: Iterable[pa.RecordBatch | pa.Table], rows: int = ROW_GROUP_ROWS
 ) -> Iterator[pa.Table]:
-    """Cut rows into tables of one size.
+    """Regroup batches into tables of one size.
 
     Parameters
     ----------
     batches : iterable of pyarrow.RecordBatch or pyarrow.Table
-        Of one schema and any sizes, empty ones too.
+        Of one schema and any size, including empty.
     rows : int
-        Rows of a table.
+        Rows in each table.
 
     Yields
     ------
     pyarrow.Table
         The same rows in the same order, ``rows`` in each table and the rest in the last one; each
-        column one chunk, so that nothing made of a table depends on how its rows came. No rows, no tables.
+        column is one chunk, so results do not depend on the batches. Without rows, no tables.
     """
     held: list[pa.Table] = []
     n_held = 0

@@ -18,8 +18,8 @@ class Stream:
     schema : pyarrow.Schema
     batches : iterator of pyarrow.RecordBatch or pyarrow.Table
     metadata : dict of str to str
-        Written into the file's footer when the batches have been read, so a producer may still
-        fill it in while it yields them.
+        Written into the file's footer after the batches, so a producer may fill it while it
+        yields them.
     """
 
     schema: pa.Schema
@@ -28,6 +28,6 @@ class Stream:
 
 
 def footer_text(file: pq.ParquetFile, name: str) -> str:
-    """An entry of a file's footer, such as :class:`Stream` metadata; empty where there is none."""
+    """Read an entry of a file's footer, such as :class:`Stream` metadata; empty if missing."""
     text: bytes = (file.metadata.metadata or {}).get(name.encode(), b"")
     return text.decode()

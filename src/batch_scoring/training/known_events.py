@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.tables.arrays import Bool
-from batch_scoring.tables.arrow_arrays import places, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import positions, to_arrow, to_numpy
 from batch_scoring.tables.intervals import Timeline, overlapping
 from batch_scoring.tables.schemas import FEEDBACK, TRUE_EVENT
 from batch_scoring.training.spans import TIMES
@@ -35,11 +35,11 @@ def events_between(events: pa.Table, first: int, last: int) -> list[dict[str, An
 def overlap(windows: pa.Table, events: pa.Table) -> Bool:
     """Which windows, sorted by device and start, overlap an event of their device."""
     names = pc.unique(events["device"])
-    place = places(windows["device"], names)
+    place = positions(windows["device"], names)
     near = np.flatnonzero(place >= 0)
     timeline = Timeline(place[near], *(to_numpy(windows[name])[near] for name in TIMES))
     spans = overlapping(
-        timeline, places(events["device"], names), to_numpy(events["start"]), to_numpy(events["end"])
+        timeline, positions(events["device"], names), to_numpy(events["start"]), to_numpy(events["end"])
     )
     inside = np.zeros(windows.num_rows, np.bool_)
     inside[near] = spans.cover(near.size)

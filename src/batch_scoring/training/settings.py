@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import require_known
+from batch_scoring.core.parameters import require
 from batch_scoring.detection.comparison import PromotionLimits
 from batch_scoring.detection.detectors import DETECTORS
 from batch_scoring.detection.detectors.base import FitParameters
@@ -33,13 +33,17 @@ class TrainParameters:
     fit: FitParameters = field(default_factory=FitParameters)
 
     def __post_init__(self) -> None:
-        if not self.false_alarms_per_sensor_per_week > 0:
-            raise InputError(
-                "train.false_alarms_per_sensor_per_week is "
-                f"{self.false_alarms_per_sensor_per_week}; it must be positive"
-            )
-        if self.range is not None and self.range <= timedelta(0):
-            raise InputError("train.range is 0; it must be a length of time such as 28d, or null")
+        checks = {
+            "false_alarms_per_sensor_per_week": (
+                self.false_alarms_per_sensor_per_week > 0,
+                "a positive number",
+            ),
+            "range": (
+                self.range is None or self.range > timedelta(0),
+                "a duration, such as '28d', or null",
+            ),
+        }
+        require(self, "train", checks)
         require_known("train.fit.detector", [self.fit.detector], DETECTORS)
         DETECTORS[self.fit.detector].check(self.fit)
 

@@ -1,4 +1,4 @@
-"""The windows of a sensor and day as a stream: a range of devices is in memory at a time."""
+"""Aggregate the windows of a sensor and day as a stream, one range of devices at a time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def day_windows(
     settings: AggregateParameters,
     devices: Devices = None,
 ) -> Iterator[pa.Table]:
-    """Compute the windows of a sensor that start on a day, a range of devices after the other.
+    """Compute a sensor's windows that start on a day, one range of devices at a time.
 
     Parameters
     ----------
@@ -44,13 +44,13 @@ def day_windows(
     day : WindowDay
     settings : AggregateParameters
     devices : frozenset of str, optional
-        Whose windows; None for all.
+        Devices to aggregate; None for all.
 
     Yields
     ------
     pyarrow.Table
-        Never without rows. All of them together are sorted by device, then window_start, and do
-        not depend on how the devices were cut into ranges.
+        Never empty. Concatenated, they are sorted by device, then window_start, and do not depend
+        on the ranges of devices.
     """
     window_us = settings.window // MICROSECOND
 
@@ -65,26 +65,26 @@ def day_windows(
 
 
 def read_windows(file: pq.ParquetFile, devices: frozenset[str]) -> pa.Table:
-    """The stored windows of some devices, few enough to be held."""
+    """Read the stored windows of a few devices."""
     groups = _row_groups(file, "device", sorted(devices))
     parts = (_of_devices(batch, devices) for batch in _read_batches(file, groups))
     return pa.concat_tables([empty_table(file.schema_arrow), *parts])
 
 
 def merge_windows(stored: pq.ParquetFile, mine: pa.Table, devices: frozenset[str]) -> Iterator[pa.Table]:
-    """Put some devices' windows in the place of their stored ones, a range of devices after the other.
+    """Replace the stored windows of some devices, one range of devices at a time.
 
     Parameters
     ----------
     stored : pyarrow.parquet.ParquetFile
     mine : pyarrow.Table
-        All windows there are of ``devices``, of the stored file's columns.
+        All windows of ``devices``, with the stored file's columns.
     devices : frozenset of str
 
     Yields
     ------
     pyarrow.Table
-        Schema of ``mine``; all of them together are sorted by device, then window_start.
+        Schema of ``mine``; concatenated, they are sorted by device, then window_start.
     """
     others = (
         _of_devices(batch, devices, others=True).cast(mine.schema)
@@ -95,7 +95,7 @@ def merge_windows(stored: pq.ParquetFile, mine: pa.Table, devices: frozenset[str
 
 
 def windows_stream(schema: pa.Schema, tables: Iterable[pa.Table], inputs: str) -> Stream:
-    """The windows as they are saved, with what they are made of and their digest in the footer."""
+    """Build the stream of windows to save, with digests of inputs and rows in the footer."""
     footer = {"inputs": inputs}
 
     def digested() -> Iterator[pa.Table]:
@@ -109,13 +109,13 @@ def windows_stream(schema: pa.Schema, tables: Iterable[pa.Table], inputs: str) -
 
 
 def starting(tables: Iterator[pa.Table]) -> Iterator[pa.Table] | None:
-    """The same tables, the first one made already; None when there are none."""
+    """Return the tables with the first one computed; None when there are none."""
     first = next(tables, None)
     return None if first is None else chain([first], tables)
 
 
 def all_devices(files: Iterable[pq.ParquetFile]) -> set[str]:
-    """The devices of files of readings."""
+    """Collect the devices in files of readings."""
     found: set[str] = set()
     for file in files:
         for batch in file.iter_batches(BATCH_ROWS, columns=["device"]):
@@ -140,7 +140,7 @@ def _read_batches(
 
 
 def _row_groups(file: pq.ParquetFile, column: str, wanted: Sequence[str]) -> list[int]:
-    """The row groups that may hold one of the wanted texts, by the bounds in the file's footer."""
+    """Select row groups that may hold a wanted text, by the bounds in the file's footer."""
     place = file.schema_arrow.get_field_index(column)
     bounds = [file.metadata.row_group(n).column(place).statistics for n in range(file.num_row_groups)]
     return [

@@ -1,4 +1,4 @@
-"""Which windows start on a day, and in which days' files their readings lie."""
+"""Find the windows that start on a day, and the daily files with their readings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class WindowDay:
     first_us, end_us : int
         The start of the first window and the end of the last one, microseconds since the epoch.
     read_from_us : int
-        From here on readings matter: ``first_us``, or the window before it when its mean is needed.
+        Start of the readings needed: ``first_us``, or the window before it when its mean is needed.
     """
 
     first_us: int
@@ -30,7 +30,7 @@ class WindowDay:
 
     @classmethod
     def of(cls, day: date, window: timedelta, features: Iterable[str]) -> WindowDay:
-        """The windows of a day; features that look at the window before need its readings too."""
+        """Return the windows of a day; some features also need the readings of the window before."""
         window_us = window // MICROSECOND
         midnight = microseconds(datetime(day.year, day.month, day.day, tzinfo=UTC))
         first = -(-midnight // window_us) * window_us
@@ -38,13 +38,13 @@ class WindowDay:
         return cls(first, end, first - window_us if "diff_mean" in features else first)
 
     def sources(self, days: Mapping[date, str]) -> list[str]:
-        """The partitions, out of these by day, that may hold readings of these windows, in order."""
+        """Select the partitions, given by day, that may hold readings of these windows, in order."""
         from_day = (EPOCH + max(self.read_from_us, _FIRST_US) * MICROSECOND).date()
         to_day = (EPOCH + (self.end_us - 1) * MICROSECOND).date()
         return [key for day, key in sorted(days.items()) if from_day <= day <= to_day]
 
 
 def window_days(days: Iterable[date], window: timedelta) -> list[date]:
-    """The days in which windows of these days' readings start: with windows across midnight, also before."""
+    """Return the days on which windows of these readings start; earlier ones for windows across midnight."""
     reach = -(-window // DAY) if DAY % window else 0
     return sorted({day - n * DAY for day in days for n in range(reach + 1) if day - date.min >= n * DAY})

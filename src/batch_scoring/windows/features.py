@@ -1,8 +1,8 @@
-"""Tumbling windows and their features: from the sorted readings of one sensor to one row a window.
+"""Compute tumbling windows and their features from the sorted readings of one sensor.
 
-Every feature is a reduction over runs of neighbouring rows, so a fleet of any size takes a handful
-of passes over its arrays. The sums run in the order of the rows: the same readings give the same
-bits, whatever the machine's number of cores.
+Every feature is a reduction over runs of adjacent rows: a few passes over the arrays, whatever the
+number of devices. Sums follow the order of the rows, so the same readings give the same bits on any
+number of cores.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.tables.arrays import Float
-from batch_scoring.tables.arrow_arrays import repeated, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import constant, to_arrow, to_numpy
 from batch_scoring.tables.schemas import windows_schema
 from batch_scoring.windows.runs import Runs, cut_runs, without_short_runs
 
@@ -46,8 +46,8 @@ def _last(runs: Runs) -> Float:
 
 
 def _slope(runs: Runs) -> Float:
-    """Least-squares slope, per second; 0 for windows whose readings have one time."""
-    # From the first reading of the run, so that microseconds since 1970 lose no digits.
+    """Compute the least-squares slope, per second; 0 if all readings have the same time."""
+    # Relative to the run's first reading, so that microseconds since 1970 lose no digits.
     seconds = (runs.times - runs.times[runs.starts][runs.run_of_reading]) / 1e6
     seconds = seconds - (runs.sum(seconds) / runs.count)[runs.run_of_reading]
     spread = runs.sum(seconds**2)
@@ -55,14 +55,14 @@ def _slope(runs: Runs) -> Float:
 
 
 def _diff_mean(runs: Runs) -> Float:
-    """Mean less the mean of the window just before; 0 where the device has no such window."""
+    """Compute the mean minus that of the preceding window; 0 where the device has none."""
     change = np.diff(runs.mean, prepend=0.0)
     follows = (np.diff(runs.device, prepend=-1) == 0) & (np.diff(runs.window, prepend=0) == 1)
     return np.where(follows, change, 0.0)
 
 
 def _quantile(share: float) -> Callable[[Runs], Float]:
-    """The quantile of each run, interpolated as ``numpy.quantile`` does by default."""
+    """Return a feature: the quantile of each run, interpolated as ``numpy.quantile`` does by default."""
 
     def feature(runs: Runs) -> Float:
         position = share * (runs.count - 1)
@@ -91,26 +91,26 @@ _FEATURES: dict[str, Callable[[Runs], Float]] = {
 
 
 def feature_function(name: str) -> Callable[[Runs], Float]:
-    """The function that computes a feature.
+    """Return the function that computes a feature.
 
     Parameters
     ----------
     name : str
         One of ``mean std min max range first last change slope sum count diff_mean``, or ``pNN``
         for the NN-th percentile. ``std`` divides by the number of readings (0 for one reading),
-        ``change`` is last less first, ``slope`` is per second, ``diff_mean`` is the mean less that
-        of the window just before (0 where the device has none).
+        ``change`` is last minus first, ``slope`` is per second, ``diff_mean`` is the mean minus that
+        of the preceding window (0 where the device has none).
 
     Raises
     ------
     InputError
-        When there is no such feature.
+        When the feature is not known.
     """
     if name in _FEATURES:
         return _FEATURES[name]
     if match := _QUANTILE.fullmatch(name):
         return _quantile(int(match[1]) / 100)
-    raise InputError(f"feature {name!r} is not known; known are {', '.join(_FEATURES)} and p01 … p99")
+    raise InputError(f"feature {name!r} is not valid; expected {', '.join(_FEATURES)}, or p01 to p99")
 
 
 def aggregate_readings(
@@ -120,7 +120,7 @@ def aggregate_readings(
     min_readings: int = 1,
     sensor: str | None = None,
 ) -> pa.Table:
-    """Cut the readings of one sensor into tumbling windows and compute their features.
+    """Aggregate the readings of one sensor into tumbling windows and compute their features.
 
     Parameters
     ----------
@@ -133,9 +133,9 @@ def aggregate_readings(
     features : sequence of str
         See :func:`feature_function`.
     min_readings : int
-        Windows with fewer readings are left out, as are windows without any.
+        Windows with fewer readings, or none, are left out.
     sensor : str, optional
-        Whose readings they are; they need no column sensor then.
+        The sensor; without it, the column sensor is read.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def aggregate_readings(
     Raises
     ------
     InputError
-        On an unknown feature or a window length that is not positive.
+        When a feature is not known or the window length is not positive.
 
     Examples
     --------
@@ -159,7 +159,7 @@ def aggregate_readings(
      {'count': 1, 'mean': 7.0, 'change': 0.0, 'diff_mean': 5.0}]
     """
     if window_us <= 0:
-        raise InputError(f"aggregate.window is {window_us} µs; it must be longer than nothing")
+        raise InputError(f"aggregate.window: {window_us} µs is not valid; expected a duration, such as '5m'")
     functions = {name: feature_function(name) for name in features}
     devices, runs = cut_runs(readings, window_us)
     if min_readings > 1:
@@ -171,7 +171,7 @@ def aggregate_readings(
         to_arrow(start),
         to_arrow(start + window_us),
         devices.take(to_arrow(runs.device)),
-        repeated(sensor, start.size),
+        constant(sensor, start.size),
         to_arrow(runs.count.astype(np.int32)),
         *(to_arrow(function(runs)) for name, function in functions.items() if name != "count"),
     ]
@@ -182,7 +182,7 @@ def aggregate_readings(
 
 
 def feature_matrix(windows: pa.Table, features: Sequence[str]) -> Float:
-    """The features of a windows table as one matrix, shape (n, d), C-contiguous.
+    """Collect the features of windows in one matrix, shape (n, d), C-contiguous.
 
     Raises
     ------
@@ -193,8 +193,8 @@ def feature_matrix(windows: pa.Table, features: Sequence[str]) -> Float:
     if missing:
         there = [name for name in windows.column_names if name not in _KEY_COLUMNS]
         raise InputError(
-            f"the windows have no feature {missing[0]!r}, only {there}; the models need {list(features)}: "
-            f"aggregate with the same features, or train again"
+            f"feature {missing[0]!r} is missing in the windows, which have {there}; the models need "
+            f"{list(features)}: aggregate with the same features, or train again"
         )
     matrix = np.empty((windows.num_rows, len(features)))
     for column, name in enumerate(features):

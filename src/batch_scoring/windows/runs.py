@@ -1,4 +1,4 @@
-"""Readings cut into runs of one device and one window: what every feature is a reduction over."""
+"""Split readings into runs of one device and window, over which features are reduced."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 from batch_scoring.tables.arrays import Float, Int
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 
-# Readings of a run from which on NumPy's reduceat is the faster way to its extremes.
+# Readings of a run from which NumPy's reduceat finds extremes faster.
 LONG = 16
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Readings cut into runs of one device and one window, n readings in m runs.
+    """Readings split into runs of one device and one window: n readings, m runs.
 
     Attributes
     ----------
@@ -28,9 +28,9 @@ class Runs:
     starts : array of shape (m,), int64
         Index of the first reading of each run.
     device : array of shape (m,), int64
-        A number for the device of each run, rising.
+        Index of each run's device, ascending.
     window : array of shape (m,), int64
-        Windows since the epoch.
+        Index of each run's window since the epoch.
     """
 
     times: Int
@@ -56,7 +56,7 @@ class Runs:
 
     @cached_property
     def deviation(self) -> Float:
-        """Each reading less the mean of its run, shape (n,)."""
+        """Each reading minus the mean of its run, shape (n,)."""
         return self.values - np.repeat(self.mean, self.count)
 
     def sum(self, x: Float) -> Float:
@@ -69,16 +69,16 @@ class Runs:
             return np.zeros(0)
         places = self._by_place
         found = ufunc.reduceat(self.values, self.starts) if places is None else ufunc.reduce(places, axis=0)
-        # Which of two zeros is the smaller one would depend on where in the array they are.
+        # Whether -0.0 or 0.0 is found would depend on their positions in the array.
         extremes: Float = found + 0.0
         return extremes
 
     @cached_property
     def _by_place(self) -> Float | None:
-        """The first readings of all runs, their second readings and so on, shape (longest, m).
+        """The first readings of all runs, then the second ones and so on, shape (longest, m).
 
-        Shorter runs go on with their last reading. None where runs are long, or too unequal:
-        ``reduceat`` spends its time on beginning a run, not on going through it.
+        Shorter runs repeat their last reading. None where runs are long or too unequal:
+        ``reduceat`` is slow in starting a run, not in reducing it.
         """
         longest, m = int(self.count.max()), self.starts.size
         if longest > LONG or longest * m > 2 * self.values.size:
@@ -98,20 +98,20 @@ class Runs:
 
 
 def cut_runs(readings: pa.Table, window_us: int) -> tuple[pa.Array, Runs]:
-    """Cut readings of one sensor into runs of one device and window, sorted by device and time.
+    """Split readings of one sensor into runs of one device and window, sorted by device and time.
 
     Parameters
     ----------
     readings : pyarrow.Table
-        Columns timestamp (µs, UTC), device and value. Their order does not matter, but sorted
-        readings, or a few sorted tables one behind the other, take less time.
+        Columns timestamp (µs, UTC), device and value, in any order; sorted readings, or a few
+        concatenated sorted tables, take less time.
     window_us : int
         Length of a window in microseconds.
 
     Returns
     -------
     names : pyarrow.Array of strings
-        Of the devices, sorted as UTF-8 bytes; ``Runs.device`` counts along it.
+        Devices sorted as UTF-8 bytes, indexed by ``Runs.device``.
     runs : Runs
     """
     names, device, order = _number_devices(readings["device"].combine_chunks())
@@ -129,7 +129,7 @@ def cut_runs(readings: pa.Table, window_us: int) -> tuple[pa.Array, Runs]:
 
 
 def without_short_runs(runs: Runs, min_readings: int) -> Runs:
-    """Leave out runs of fewer readings."""
+    """Drop runs with fewer readings."""
     keep = runs.count >= min_readings
     reading = np.repeat(keep, runs.count)
     count = runs.count[keep]
@@ -143,8 +143,8 @@ def without_short_runs(runs: Runs, min_readings: int) -> Runs:
 
 
 def _number_devices(device: pa.Array) -> tuple[pa.Array, Int, Int | None]:
-    """The devices in order, the number of each row's, and the order of the rows by it; None as they are."""
-    # A device's rows mostly lie together: its name is read once, not once a row.
+    """Return the sorted devices, each row's index among them, and the rows' order by it; None if sorted."""
+    # A device's rows are mostly adjacent: its name is read once, not once a row.
     is_first = np.ones(len(device), bool)
     if len(device) > 1:
         is_first[1:] = to_numpy(pc.not_equal(device[1:], device[:-1]))

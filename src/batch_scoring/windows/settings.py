@@ -1,4 +1,4 @@
-"""What ``params:aggregate`` may say."""
+"""Settings of ``params:aggregate``."""
 
 from __future__ import annotations
 

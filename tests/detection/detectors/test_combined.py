@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 from batch_scoring.detection.detectors.base import FitParameters
 from batch_scoring.detection.detectors.combined_tails import CombinedModels, treat
 from batch_scoring.detection.detectors.preprocessing import Roles
-from batch_scoring.detection.fit import fit_fleet
 from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.score import score_fleet
 from tests.detection.detectors.test_preprocessing import FEATURES, windows_of
-from tests.factories import make_windows
+from tests.factories import fit_fleet, make_windows
 
 HOUR_US = 3_600_000_000
 PARAMETERS = FitParameters(false_alarm_rate=0.01)

@@ -58,7 +58,7 @@ def test_the_other_devices_of_a_sensor_stay(tmp_path):
 def test_models_over_other_features_cannot_join_those_there(tmp_path):
     former = make_model(devices=["8"], features=("mean",))
 
-    with pytest.raises(InputError, match="models over features"):
+    with pytest.raises(InputError, match="models with features"):
         to_trainings([make_pretrained("7")], 300.0, {"vibration": in_file(former)}, tmp_path)
 
 

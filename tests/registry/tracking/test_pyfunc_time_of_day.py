@@ -9,11 +9,10 @@ import pandas as pd
 import pytest
 
 from batch_scoring.detection.detectors.base import FitParameters
-from batch_scoring.detection.fit import fit_fleet
 from batch_scoring.detection.score import score_fleet
 from batch_scoring.registry.tracking import TrainingRun, register
 from tests.detection.detectors.test_preprocessing import FEATURES, windows_of
-from tests.factories import make_windows
+from tests.factories import fit_fleet, make_windows
 from tests.fleet_models import in_file
 
 HOUR_US = 3_600_000_000

@@ -1,20 +1,16 @@
-"""Detectors, one module each: what one can do, and which there are."""
+"""The interface of detectors, and their registry; one module each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Protocol
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from batch_scoring.detection.detectors.base import FitParameters, FittedModel, ModelRows, Scores, Series
 from batch_scoring.detection.detectors.combined import Combined
 from batch_scoring.detection.detectors.one_class_svm import OneClassSvm
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
+from batch_scoring.tables.arrays import Float, Int
 
 
 class Detector(Protocol):
@@ -26,21 +22,21 @@ class Detector(Protocol):
     fit the features). Promotion, monitoring and the model logged in MLflow ask it what its scores mean;
     nothing outside this package compares its name.
 
-    The cut is here because a row of numbers is all that lasts from a training to the scoring of a million
-    devices elsewhere. So nothing passes but arrays and Arrow columns: no fitted estimators, no pickles, no
-    files, no clock, no random state, no names of devices. And ``score_windows`` must score a window from
-    that window and its model's row alone: the same bits whatever other windows and models come with it,
-    since each shard and each late reading is scored in other company. Only ``fit`` may import scikit-learn.
+    The interface is here because only a row of numbers passes from a training to the scoring of a million
+    devices elsewhere: arrays and Arrow columns, but no fitted estimators, pickles, files, clock, random
+    state or names of devices. ``score_windows`` must score a window from that window and its model's row
+    alone, to the same bits whatever other windows and models are scored with it, since shards and late
+    readings are scored in different batches. Only ``fit`` may import scikit-learn.
 
     Attributes
     ----------
     name : str
-        As ``train.fit.detector`` says it; written into every fleet model, so it never changes.
+        Value of ``train.fit.detector``; stored in every fleet model, so it never changes.
     schema : pyarrow.Schema
         The columns of a model's row: ``tables.schemas.MODEL_KEYS`` and its own.
     states_tail_probability : bool
-        Whether score and threshold are log10 of the share of normal windows that are as unusual. Then
-        drift and promotion take the expected rate of each model from its threshold.
+        Whether score and threshold are log10 of a tail probability. Drift and promotion then derive each
+        model's expected rate from its threshold.
     """
 
     name: str
@@ -48,7 +44,7 @@ class Detector(Protocol):
     states_tail_probability: bool
 
     def check(self, parameters: FitParameters) -> None:
-        """Raise InputError, naming the setting, where the detector cannot fit with these parameters."""
+        """Raise InputError, naming the setting, if the detector cannot fit with these parameters."""
 
     def fit(self, series: Series, parameters: FitParameters) -> FittedModel:
         """Fit and calibrate one device.
@@ -62,14 +58,14 @@ class Detector(Protocol):
         Raises
         ------
         Exception
-            Any: the device's status is then ``fit_failed`` with its text, and the others go on.
+            Any: the device's status is then ``fit_failed`` with its text; the other devices are fitted.
         """
 
     def list_sizes(self, models: ModelRows) -> Mapping[str, int | Int]:
-        """The expected length of each list column, of all models or of each, shape (m,)."""
+        """Return the expected length of each list column, for all models or for each, shape (m,)."""
 
     def needs_time_of_day(self, models: ModelRows) -> bool:
-        """Whether any of these models scores a window by the hour in which it starts."""
+        """Whether any of these models uses the hour in which a window starts."""
 
     def score_windows(
         self, X: Float, start_us: Int, known: Int, models: ModelRows, n_threads: int | None = None
@@ -79,7 +75,7 @@ class Detector(Protocol):
         Parameters
         ----------
         X : array of shape (n, d), float64
-            The models' features, finite, those of a model side by side, in the order of the models.
+            The models' features, finite; rows of a model adjacent, in the order of the models.
         start_us : array of shape (n,), int64
             When the windows start, in microseconds since the epoch.
         known : array of shape (n,), int64

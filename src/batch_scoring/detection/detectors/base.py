@@ -1,6 +1,6 @@
-"""What passes between a detector and the rest: training windows, settings, fitted models, rows, scores.
+"""Data passed to and from detectors: training windows, settings, fitted models, rows and scores.
 
-Plain arrays and Arrow columns; no detector's own numbers have a meaning here.
+Plain arrays and Arrow columns, independent of any one detector.
 """
 
 from __future__ import annotations
@@ -13,18 +13,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import require
+from batch_scoring.tables.arrays import Float, Int
 from batch_scoring.tables.arrow_arrays import to_numpy
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 _DEFAULT_RATE = 0.001
 
 
 @dataclass(frozen=True)
 class FitParameters:
-    """How the models are fitted.
+    """Settings of the fit, ``train.fit``.
 
     Attributes
     ----------
@@ -35,19 +33,19 @@ class FitParameters:
     tol : float
         Tolerance of the solver; scikit-learn's.
     detector : str
-        A name in ``DETECTORS``; each detector checks the settings that it cannot fit with.
+        A name in ``DETECTORS``; each detector checks the settings it requires.
     threshold : "calibrated" or "native"
-        Native is the plain one-class SVM: an anomaly has a score below 0.
+        Native is the plain one-class SVM: anomalies have scores below 0.
     false_alarm_rate : float or None
         Share of normal windows that a calibrated threshold may flag, in [0, 1); None is one in a thousand.
     calibration_blocks : int
-        The training range is cut into this many blocks of time, at least 2.
+        Number of blocks of time that the training range is split into, at least 2.
     calibrate_on : "every_block" or "newest_block"
         Score every block by a model of the others, or only the newest one.
     min_windows : int
         Devices with fewer training windows get no model; at least 2.
     max_train_windows : int
-        Longer series are thinned evenly in time: the solver is quadratic.
+        Longer series are thinned evenly in time, since the solver is quadratic.
     """
 
     nu: float = 0.1
@@ -62,41 +60,23 @@ class FitParameters:
     max_train_windows: int = 2000
 
     def __post_init__(self) -> None:
-        self.require(
-            {
-                "nu": (0 < self.nu <= 1, "in (0, 1]"),
-                "tol": (self.tol > 0, "positive"),
-                "false_alarm_rate": (0 <= self.rate < 1, "in [0, 1)"),
-                "calibration_blocks": (self.calibration_blocks >= 2, "at least 2"),
-                "min_windows": (self.min_windows >= 2, "at least 2"),
-                "max_train_windows": (self.max_train_windows >= self.min_windows, "at least min_windows"),
-                "gamma": (
-                    self.gamma in ("scale", "auto") or (_is_number(self.gamma) and self.gamma > 0),
-                    "'scale', 'auto' or a positive number",
-                ),
-            }
-        )
-
-    def require(self, checks: Mapping[str, tuple[bool, str]]) -> None:
-        """Raise unless each of these settings holds.
-
-        Parameters
-        ----------
-        checks : mapping of str to (bool, str)
-            By name of the setting: whether it holds, and what is expected of it.
-
-        Raises
-        ------
-        InputError
-            Naming the first one that does not hold.
-        """
-        for name, (holds, expected) in checks.items():
-            if not holds:
-                raise InputError(f"train.fit.{name} is {getattr(self, name)!r}; it must be {expected}")
+        checks = {
+            "nu": (0 < self.nu <= 1, "a number in (0, 1]"),
+            "tol": (self.tol > 0, "a positive number"),
+            "false_alarm_rate": (0 <= self.rate < 1, "a number in [0, 1)"),
+            "calibration_blocks": (self.calibration_blocks >= 2, "2 or more"),
+            "min_windows": (self.min_windows >= 2, "2 or more"),
+            "max_train_windows": (self.max_train_windows >= self.min_windows, "min_windows or more"),
+            "gamma": (
+                self.gamma in ("scale", "auto") or (_is_number(self.gamma) and self.gamma > 0),
+                "'scale', 'auto' or a positive number",
+            ),
+        }
+        require(self, "train.fit", checks)
 
     @property
     def rate(self) -> float:
-        """The share of normal windows that may be flagged."""
+        """Share of normal windows that may be flagged."""
         return _DEFAULT_RATE if self.false_alarm_rate is None else self.false_alarm_rate
 
 
@@ -111,7 +91,7 @@ class Series:
     start_us : array of shape (n,), int64
         When the windows start, in microseconds since the epoch.
     window_us : int
-        Their length.
+        Their length, microseconds.
     features : tuple of str
         The names of the columns of X.
     """
@@ -124,7 +104,7 @@ class Series:
 
 @dataclass(frozen=True)
 class FittedModel:
-    """One device's model, as it becomes a row of the fleet model's table.
+    """One device's model, which becomes a row of the fleet model's table.
 
     Attributes
     ----------
@@ -134,11 +114,11 @@ class FittedModel:
     threshold : float
         A window is an anomaly when ``score < threshold``.
     train_flag_rate : float
-        The share of the training windows that are flagged, 0 to 1.
+        Share of the training windows that are flagged, 0 to 1.
     notes : tuple of str
-        What a person should know of this fit; written into the status table.
+        Remarks on this fit; written into the status table.
     is_constant : bool
-        Whether the series never changed in training: the status is ``constant``.
+        Whether the series never changed in training; the status is then ``constant``.
     """
 
     columns: Mapping[str, float | str | Float]
@@ -150,7 +130,7 @@ class FittedModel:
 
 @dataclass(frozen=True)
 class ModelRows:
-    """The models of m devices, as a detector scores with them.
+    """The models of m devices, as passed to a detector for scoring.
 
     Attributes
     ----------
@@ -159,7 +139,7 @@ class ModelRows:
     features : tuple of str
         The d features, in the order of the columns of every model's arrays.
     window_us : int
-        Length of the windows.
+        Length of the windows, microseconds.
     """
 
     table: pa.Table
@@ -167,16 +147,16 @@ class ModelRows:
     window_us: int
 
     def numbers(self, name: str) -> Any:
-        """A column of numbers, shape (m,)."""
+        """Return a column of numbers, shape (m,)."""
         return to_numpy(self.table[name])
 
     def values(self, name: str) -> Float:
-        """The lists of a column end to end, float64."""
+        """Return the concatenated lists of a column, float64."""
         # flatten() honours the offsets of a sliced array, .values would not.
         return to_numpy(self._array(name).flatten())
 
     def offsets(self, name: str) -> Int:
-        """Where the list of each model begins in :meth:`values`, and where the last one ends, (m + 1,)."""
+        """Return the start of each model's list in :meth:`values`, and the end of the last, (m + 1,)."""
         offsets = to_numpy(self._array(name).offsets).astype(np.int64)
         return offsets - offsets[0] if offsets.size else np.zeros(1, np.int64)
 
@@ -197,8 +177,8 @@ class Scores:
     top : array of shape (n,), int32 or int64
         The position of the most unusual feature.
     contributions : array of shape (n_anomalies, d), float64, or None
-        Of each anomaly, in the order of the windows, the score that each feature alone would have made,
-        in decades; None from a detector that cannot say.
+        For each anomaly, in the order of the windows, the decades that each feature alone would have
+        given; None if the detector does not provide them.
     """
 
     score: Float
@@ -209,7 +189,7 @@ class Scores:
 
 
 def row_offsets(known: Int, n_models: int) -> Int:
-    """Where the windows of each model begin, and where those of the last one end, shape (n_models + 1,).
+    """Compute the first row of each model, and the end of the last one, shape (n_models + 1,).
 
     Parameters
     ----------

@@ -1,9 +1,8 @@
 """The combined detector: score windows by distance from the median and by the one-class SVM.
 
-The distance says how far, without an end; the SVM says whether features that are each usual go together
-unusually, but its score ends where no support vector is near. Both become decades of tail probability
-(``tail_curves``), and the larger one leads. Its arrays are in ``combined_tails``, its fit in
-``combined_fit``.
+The distance is unbounded; the SVM detects unusual combinations of usual features, but its score is bounded
+far from all support vectors. Both become decades of tail probability (``tail_curves``), and the larger one
+leads. Its arrays are in ``combined_tails``, its fit in ``combined_fit``.
 """
 
 from __future__ import annotations
@@ -11,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from batch_scoring.core.parameters import require
 from batch_scoring.detection.detectors.base import (
     FitParameters,
     FittedModel,
@@ -33,49 +32,46 @@ from batch_scoring.detection.detectors.one_class_svm import rbf_models, svm_list
 from batch_scoring.detection.detectors.preprocessing import KINDS, Roles
 from batch_scoring.detection.detectors.tail_curves import N_NUMBERS
 from batch_scoring.detection.kernel import score_rows
-from batch_scoring.tables.arrow_arrays import places, strings
+from batch_scoring.tables.arrays import Float, Int
+from batch_scoring.tables.arrow_arrays import positions, strings
 from batch_scoring.tables.schemas import COMBINED
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-
-# Scoring 20,000 models' dozen windows beside the SVM: 34 ms so many at a time, up to 8,192 alike; 50 ms all
-# at once, which a cache does not hold; 58 ms by 128.
+# Scoring a dozen windows of 20,000 models besides the SVM: 34 ms with 1,024 to 8,192 models at a time; 50 ms
+# all at once, which exceeds the cache; 58 ms with 128.
 _BLOCK_MODELS = 1024
 
 
 class Combined:
-    """Scores are log10 of an upper estimate of the share of normal windows that are as unusual."""
+    """Scores are log10 of the tail probability, estimated from above."""
 
     name = "combined"
     schema = COMBINED
     states_tail_probability = True
 
     def check(self, parameters: FitParameters) -> None:
-        """Require a calibrated threshold and a rate above 0: a threshold is the rate's logarithm."""
-        parameters.require(
-            {
-                "threshold": (
-                    parameters.threshold == "calibrated",
-                    "'calibrated', or train.fit.detector must be 'one_class_svm'",
-                ),
-                "false_alarm_rate": (
-                    parameters.rate > 0,
-                    f"in [0, 1), and above 0 for train.fit.detector {self.name!r}",
-                ),
-            }
-        )
+        """Require a calibrated threshold and a rate above 0, since the threshold is the rate's logarithm."""
+        checks = {
+            "threshold": (
+                parameters.threshold == "calibrated",
+                "'calibrated', or train.fit.detector 'one_class_svm'",
+            ),
+            "false_alarm_rate": (
+                parameters.rate > 0,
+                f"a number above 0 and below 1 for train.fit.detector {self.name!r}",
+            ),
+        }
+        require(parameters, "train.fit", checks)
 
     def fit(self, series: Series, parameters: FitParameters) -> FittedModel:
         """Fit and calibrate the one-class SVM and the distance from the median of one device."""
-        # Here, for 3 ms of every start of a scoring job.
+        # Imported here: it would add 3 ms to the start of every scoring job.
         from batch_scoring.detection.detectors.combined_fit import fit_combined
 
         svm, own = fit_combined(series, parameters)
         return svm.as_fitted(vars(own))
 
     def list_sizes(self, models: ModelRows) -> Mapping[str, int | Int]:
-        """Those of the one-class SVM, of median and spread, and of the curves."""
+        """Return the lengths for the one-class SVM, median, spread and curves."""
         d = len(models.features)
         own = {
             "center": d,
@@ -87,7 +83,7 @@ class Combined:
         return {**svm_list_sizes(models), **own}
 
     def needs_time_of_day(self, models: ModelRows) -> bool:
-        """Whether the level of the hour is taken out of any of these models' windows."""
+        """Whether any of these models removes hour-of-day seasonality."""
         return bool((np.diff(models.offsets("time_of_day")) > 0).any())
 
     def score_windows(
@@ -118,11 +114,11 @@ class Combined:
 
 
 def combined_arrays(models: ModelRows) -> tuple[CombinedModels, Curves]:
-    """The detector's own columns as arrays."""
+    """Convert the detector's own columns to arrays."""
     d, n_levels = len(models.features), Roles.of(models.features).levels.size
     season, of_hour = hours_of_models(models.values("time_of_day"), models.offsets("time_of_day"), n_levels)
     combined = CombinedModels(
-        kind=places(models.table["kind"], strings(KINDS)),
+        kind=positions(models.table["kind"], strings(KINDS)),
         center=models.values("center").reshape(-1, d),
         spread=models.values("spread").reshape(-1, d),
         season=season,
@@ -137,7 +133,7 @@ def combined_arrays(models: ModelRows) -> tuple[CombinedModels, Curves]:
 
 
 def _largest(z: Float) -> Int:
-    """Which row of z has the largest number of each column; argmax takes five times as long."""
+    """Find the row of the largest number in each column of z; argmax takes five times as long."""
     largest, place = z[0].copy(), np.zeros(z.shape[1], np.int64)
     for row in range(1, len(z)):
         place[z[row] > largest] = row

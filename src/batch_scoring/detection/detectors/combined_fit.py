@@ -1,4 +1,4 @@
-"""One device: the combined detector fitted around its one-class SVM, and calibrated on windows held out."""
+"""Fit the combined detector of one device and calibrate it on held-out windows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from batch_scoring.detection.detectors.base import FitParameters, Series
 from batch_scoring.detection.detectors.combined_tails import CombinedModels, Curves, mix, tail_decades, treat
@@ -34,21 +33,18 @@ from batch_scoring.detection.detectors.preprocessing import (
 )
 from batch_scoring.detection.detectors.robust_z import center_and_spread
 from batch_scoring.detection.detectors.tail_curves import N_KNOTS, decades, fit_curve
+from batch_scoring.tables.arrays import Bool, Float, Int
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-Bool = NDArray[np.bool_]
-
-# Where blocks of time differ in how many windows are rare, the next one may, too: the margin is one
-# standard error over the blocks of the share of windows that are one in fifty.
+# If blocks of time differ in their share of rare windows, so may the next one: the margin is one standard
+# error, over the blocks, of the share of windows rarer than one in fifty.
 _MARGIN_AT = -np.log10(0.02)
-# A constant that moves by a billionth of itself is an anomaly; by all of itself, three decades worse.
+# A constant that changes by a billionth is an anomaly; one that doubles is three decades worse.
 _DECADES_OF_CONSTANT = 3.0
 
 
 @dataclass(frozen=True)
 class CombinedColumns:
-    """The columns of a fleet model's row that the combined detector adds to those of its SVM."""
+    """Columns of a model's row that the combined detector adds to those of its SVM."""
 
     kind: str
     center: Float
@@ -60,7 +56,7 @@ class CombinedColumns:
 
 
 def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, CombinedColumns]:
-    """Fit and calibrate one device.
+    """Fit and calibrate the combined detector of one device.
 
     Parameters
     ----------
@@ -71,15 +67,15 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, C
     Returns
     -------
     model : RbfModel
-        scikit-learn's, of the treated windows; its ``threshold`` is log10 of the share of
-        windows that may be flagged. ``train_flag_rate`` is the share of the
-        training windows flagged by a model that has not seen them.
+        scikit-learn's, of the preprocessed windows; its ``threshold`` is log10 of the share of
+        windows that may be flagged. ``train_flag_rate`` is the share of training windows flagged
+        when held out.
     own : CombinedColumns
 
     Raises
     ------
     ValueError
-        When scikit-learn cannot fit, or fits a model without an inside.
+        When scikit-learn cannot fit, or its model has no inside.
     """
     rows = thin(len(series.X), parameters.max_train_windows)
     notes: tuple[str, ...] = ()
@@ -125,7 +121,7 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, C
 
 @dataclass(frozen=True)
 class _Fits:
-    """The windows of a device, to be fitted whole and with each block of time left out."""
+    """Windows of a device, to be fitted as a whole and with each block of time held out."""
 
     X: Float
     counted: Float
@@ -137,7 +133,7 @@ class _Fits:
     seasonal: Bool
 
     def model(self, rows: Int) -> tuple[CombinedModels, Float]:
-        """Median, spread and hours of some rows, and the rows themselves, freed of these hours."""
+        """Fit median, spread and hours of some rows; also return the rows without these hours."""
         of_hour = self._of_hour(rows)
         freed = self.counted[rows]
         if len(of_hour):
@@ -149,7 +145,7 @@ class _Fits:
     def held_out(
         self, folds: Sequence[tuple[slice, Int]], parameters: FitParameters
     ) -> tuple[Float, Float, Int]:
-        """``score / rho`` and largest z of the rows held out, by a model of the others; rows of each fold."""
+        """Return ``score / rho`` and largest z of held-out rows, by models of the others, and fold sizes."""
         ratios, distances = [], []
         for held_out, rest in folds:
             model, treated = self.model(rest)
@@ -171,7 +167,7 @@ class _Fits:
 
 
 def _calibrate(ratio: Float, z: Float, counts: Int) -> tuple[Curves, Float]:
-    """The curves of a device, and the decades of its held-out windows; all of shape (n,) but counts."""
+    """Fit a device's curves, and return the decades of its held-out windows, shape (n,)."""
     n = np.array([ratio.size], np.int64)
     log_z = np.log1p(z)
     distance, svm = fit_curve(log_z)[None], fit_curve(-ratio)[None]
@@ -191,15 +187,15 @@ def _calibrate(ratio: Float, z: Float, counts: Int) -> tuple[Curves, Float]:
 def _constant(
     X: Float, roles: Roles, parameters: FitParameters, notes: tuple[str, ...]
 ) -> tuple[RbfModel, CombinedColumns]:
-    """A series that never changed: any other level is an anomaly, the worse the farther."""
+    """Build the model of a constant series: any other level is an anomaly, worse with distance."""
     model = constant_model(X)
     at_once = -np.log10(parameters.rate)
     watched = roles.levels if roles.levels.size else np.arange(X.shape[1])
-    # The step back to the constant is no news.
+    # The step back to the constant is not an anomaly.
     spread = np.full(X.shape[1], np.inf)
     spread[watched] = np.maximum(tolerance(X), np.finfo(np.float64).tiny)[watched]
     distance = np.append(np.linspace(0, np.log(2), N_KNOTS), [_DECADES_OF_CONSTANT, at_once])
-    # No score of an SVM comes near: -score / rho is 1 at most.
+    # Beyond the SVM's range: -score / rho is at most 1.
     svm = np.append(np.linspace(2, 3, N_KNOTS), [1.0, 1.0])
     begin = float(mix(np.array([at_once]), np.zeros(1))[0])
     curve = np.array([begin, begin / at_once / np.log(10), at_once, 0.0])

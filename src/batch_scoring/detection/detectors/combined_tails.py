@@ -1,6 +1,6 @@
-"""The arrays of the combined detector: windows of many models in, decades of tail probability out.
+"""Compute decades of tail probability for windows of many models of the combined detector.
 
-A decade is a factor of ten: the unit of −log10 of the share of normal windows that are as unusual.
+A decade is a factor of ten: the unit of −log10 of a tail probability.
 """
 
 from __future__ import annotations
@@ -9,19 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from batch_scoring.detection.detectors.preprocessing import COUNTER, HOURS, Roles, hour_of, without_count
 from batch_scoring.detection.detectors.robust_z import is_recovering
 from batch_scoring.detection.detectors.tail_curves import decades
+from batch_scoring.tables.arrays import Float, Int
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-Bool = NDArray[np.bool_]
-
-# An SVM's score has a lower end, so its tail is no tail: it counts up to one window in ten (at nu 0.1).
+# An SVM's score is bounded, so it has no real tail: it counts up to one window in ten (at nu 0.1).
 SVM_DECADES = 1.0
-# Where both call a window rare, the distance adds a fifth; so it orders what the SVM cannot.
+# The distance adds a fifth where both find a window rare, so it ranks windows that the SVM cannot.
 _OF_DISTANCE = 0.2
 
 
@@ -35,9 +31,9 @@ class CombinedModels:
         Positions in ``preprocessing.KINDS``.
     center, spread : array of shape (m, d), float64
     season : array of shape (m,), int64
-        The place of the model's hours in ``of_hour``; -1 where the time of day plays no part.
+        Position of the model's hours in ``of_hour``; -1 without seasonality.
     of_hour : array of shape (s, L, 24), float64
-        What each hour of the day, UTC, adds to each level.
+        Offset of each level in each hour of the day, UTC.
     """
 
     kind: Int
@@ -47,7 +43,7 @@ class CombinedModels:
     of_hour: Float
 
     def part(self, some: slice) -> CombinedModels:
-        """Some of the models; no copies."""
+        """Slice the models without copying."""
         return CombinedModels(
             self.kind[some], self.center[some], self.spread[some], self.season[some], self.of_hour
         )
@@ -60,9 +56,9 @@ class Curves:
     Attributes
     ----------
     distance, svm : array of shape (m, 11), float64
-        Of the largest ``log(1 + z)``, and of ``-score / rho``.
+        Curves of the largest ``log(1 + z)``, and of ``-score / rho``.
     both : array of shape (m, 4), float64
-        Of the two together: where the tail begins, its mean excess, the decades there, and a margin.
+        Combined curve: start of the tail, its mean excess, the decades there, and a margin.
     """
 
     distance: Float
@@ -70,33 +66,33 @@ class Curves:
     both: Float
 
     def part(self, some: slice) -> Curves:
-        """Those of some of the models; no copies."""
+        """Slice the curves without copying."""
         return Curves(self.distance[some], self.svm[some], self.both[some])
 
 
 def treat(
     X: Float, start_us: Int, window_us: int, counts: Int, models: CombinedModels, roles: Roles
 ) -> tuple[Float, Float]:
-    """Remove counts and the hour's level from windows, and measure their distance from the median.
+    """Difference counters, remove hour-of-day seasonality, and measure the distance from the median.
 
     Parameters
     ----------
     X : array of shape (n, d), float64
-        The windows as aggregated, those of a model side by side, in the order of the models.
+        Windows as aggregated; rows of a model adjacent, in the order of the models.
     start_us : array of shape (n,), int64
-        When they start, in microseconds since the epoch.
+        Start of the windows, microseconds since the epoch.
     window_us : int
     counts : array of shape (m,), int64
-        The windows of each model.
+        Number of windows of each model.
     models : CombinedModels
     roles : Roles
 
     Returns
     -------
     X : array of shape (n, d), float64
-        What the one-class SVM was fitted on, and is to score.
+        Input of the one-class SVM.
     z : array of shape (d, n), float64
-        Distances from the median, in spreads, 0 and more; feature by feature, which is how they are used.
+        Distances from the median, in spreads, not negative; by feature, as they are used.
     """
     freed = X
     counted = np.flatnonzero(np.repeat(models.kind == COUNTER, counts))
@@ -140,9 +136,9 @@ def tail_decades(z: Float, ratio: Float, counts: Int, curves: Curves) -> Float:
     Parameters
     ----------
     z : array of shape (d, n), float64
-        Of :func:`treat`.
+        Result of :func:`treat`.
     ratio : array of shape (n,), float64
-        The SVM's ``score / rho`` of the treated windows.
+        The SVM's ``score / rho`` of the preprocessed windows.
     counts : array of shape (m,), int64
     curves : Curves
     """
@@ -155,8 +151,8 @@ def tail_decades(z: Float, ratio: Float, counts: Int, curves: Curves) -> Float:
 def contributions(z: Float, counts: Int, curves: Curves) -> Float:
     """Estimate the decades of each window if only one feature were unusual, shape (n, d) of z's (d, n).
 
-    The largest one is the window's own :func:`tail_decades`, except where the SVM leads: then the rest is
-    the unusual combination.
+    The largest one is the window's own :func:`tail_decades`, except where the SVM leads: the remainder is
+    then due to the unusual combination.
     """
     d, n = z.shape
     each = counts * d
@@ -167,7 +163,7 @@ def contributions(z: Float, counts: Int, curves: Curves) -> Float:
 
 
 def mix(distance: Float, svm: Float) -> Float:
-    """Combine decades by distance and by SVM into one number, not yet calibrated."""
+    """Combine the decades of distance and SVM into one uncalibrated number."""
     return np.maximum(distance, np.minimum(svm, SVM_DECADES)) + _OF_DISTANCE * distance
 
 
@@ -180,7 +176,7 @@ def _together(mixed: Float, both: Float) -> Float:
 
 
 def hours_of_models(flat: Float, offsets: Int, n_levels: int) -> tuple[Int, Float]:
-    """``season`` and ``of_hour`` of :class:`CombinedModels` from a list column's numbers."""
+    """Build ``season`` and ``of_hour`` of :class:`CombinedModels` from a list column."""
     has: Any = np.diff(offsets) > 0
     season = np.where(has, np.cumsum(has) - 1, -1)
     return season, flat.reshape(-1, max(n_levels, 1), HOURS)

@@ -1,7 +1,7 @@
-"""The one-class SVM: scikit-learn's StandardScaler and OneClassSVM, fitted, guarded and calibrated.
+"""Fit, guard and calibrate the one-class SVM: scikit-learn's StandardScaler and OneClassSVM.
 
-What is fitted, device by device, is exactly scikit-learn's. Around it stand guards for data a one-class SVM
-cannot handle, and a threshold that keeps to a false-alarm rate on data the model has not seen.
+Each device's fit is exactly scikit-learn's. Guards handle data that a one-class SVM cannot, and the
+threshold keeps to a false-alarm rate on unseen data.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from batch_scoring.detection.detectors.base import (
     FitParameters,
@@ -24,23 +23,20 @@ from batch_scoring.detection.detectors.base import (
 from batch_scoring.detection.detectors.svm_solver import mean_and_scale, solve
 from batch_scoring.detection.kernel import score_rows
 from batch_scoring.detection.kernel.rbf_models import RbfModels
+from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.schemas import MODELS
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-
-# Below this the solver has less than two whole support vectors to move and stops where it starts:
+# Below this the solver has fewer than two whole support vectors to move and stops at its start:
 # with nu = 1e-4 on 299 rows it flagged every reading of 4 of the 15 sensors of the 2018 reference.
 MIN_NU_TIMES_ROWS = 2.0
 
-# A constant series counts as unchanged within this share of its size: means of equal readings
-# differ in the last digits.
+# Relative tolerance for a constant series: means of equal readings differ in the last digits.
 CONSTANT_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
 class RbfModel:
-    """One fitted model; the attributes are those of a row of the fleet model's table.
+    """One fitted model; attributes are columns of the fleet model's table.
 
     Attributes
     ----------
@@ -50,7 +46,7 @@ class RbfModel:
         In scaled units.
     dual_coef : array of shape (n_sv,), float64
     notes : tuple of str
-        What a person should know of this fit.
+        Remarks on this fit.
     is_constant : bool
         Whether the series never changed in training.
     """
@@ -68,19 +64,19 @@ class RbfModel:
     is_constant: bool = False
 
     def score(self, X: Float) -> Float:
-        """scikit-learn's decision function of raw features X of shape (n, d); lower is more abnormal."""
+        """Compute scikit-learn's decision function of raw features (n, d); lower is more abnormal."""
         Z = (X - self.mean) / self.scale
         sizes = np.einsum("ij,ij->i", self.support_vectors, self.support_vectors)
         distance = np.einsum("ij,ij->i", Z, Z)[:, None] + sizes
         distance -= 2.0 * (Z @ self.support_vectors.T)
-        # Of equal vectors the difference of the large sums may be a little below 0.
+        # For equal vectors, rounding may give a little below 0.
         np.maximum(distance, 0.0, out=distance)
         distance *= -self.gamma
         scores: Float = np.exp(distance, out=distance) @ self.dual_coef - self.rho
         return scores
 
     def as_fitted(self, own: Mapping[str, Any] | None = None) -> FittedModel:
-        """The model as a row, with the columns that another detector adds."""
+        """Convert to a row, with columns added by another detector."""
         names = ("mean", "scale", "gamma", "nu", "rho", "support_vectors", "dual_coef")
         columns = {name: getattr(self, name) for name in names} | dict(own or {})
         return FittedModel(columns, self.threshold, self.train_flag_rate, self.notes, self.is_constant)
@@ -101,11 +97,11 @@ class OneClassSvm:
         return fit_device(series.X, parameters).as_fitted()
 
     def list_sizes(self, models: ModelRows) -> Mapping[str, int | Int]:
-        """Those of mean, scale and support vectors."""
+        """Return the lengths of mean, scale and support vectors."""
         return svm_list_sizes(models)
 
     def needs_time_of_day(self, models: ModelRows) -> bool:
-        """Never."""
+        """Return False."""
         return False
 
     def score_windows(
@@ -118,7 +114,7 @@ class OneClassSvm:
 
 
 def rbf_models(models: ModelRows) -> RbfModels:
-    """The columns of the one-class SVM as flat arrays for the kernel."""
+    """Convert the columns of the one-class SVM to flat arrays for the kernel."""
     d = len(models.features)
     return RbfModels(
         mean=models.values("mean").reshape(-1, d),
@@ -132,16 +128,16 @@ def rbf_models(models: ModelRows) -> RbfModels:
 
 
 def svm_list_sizes(models: ModelRows) -> dict[str, int | Int]:
-    """The lengths of the one-class SVM's lists; a support vector has one number a feature."""
+    """Return the lengths of the one-class SVM's lists; a support vector has one number a feature."""
     d = len(models.features)
     return {"mean": d, "scale": d, "support_vectors": np.diff(models.offsets("dual_coef")) * d}
 
 
 def severity(score: Float, threshold: Float, rho: Float) -> Float:
-    """How bad a score is: from 0 at the threshold to 1 far from all support vectors.
+    """Compute the severity of scores: 0 at the threshold, 1 far from all support vectors.
 
     ``(threshold - score) / (threshold + rho)``, clipped to [0, 1]. ``score + rho`` is a sum of
-    kernel values with positive weights, so ``-rho`` is the lowest score there is.
+    kernel values with positive weights, so ``-rho`` is the lowest possible score.
 
     Parameters
     ----------
@@ -174,7 +170,7 @@ def fit_device(X: Float, parameters: FitParameters) -> RbfModel:
     Raises
     ------
     ValueError
-        When scikit-learn cannot fit, or fits a model without an inside.
+        When scikit-learn cannot fit, or its model has no inside.
     """
     rows = thin(len(X), parameters.max_train_windows)
     notes = () if rows.size == len(X) else (f"trained on {rows.size:,} of {len(X):,} windows",)
@@ -193,8 +189,8 @@ def fit_device(X: Float, parameters: FitParameters) -> RbfModel:
     return replace(model, train_flag_rate=flagged, notes=notes + model.notes)
 
 
-def thin(n: int, at_most: int) -> NDArray[np.int64]:
-    """Indices of at most so many of n rows, spread evenly and always the same ones.
+def thin(n: int, at_most: int) -> Int:
+    """Select at most ``at_most`` of n rows, evenly spaced and deterministic; returns indices.
 
     Examples
     --------
@@ -207,7 +203,7 @@ def thin(n: int, at_most: int) -> NDArray[np.int64]:
 def fit_svm(X: Float, parameters: FitParameters) -> RbfModel:
     """Fit scikit-learn's StandardScaler and OneClassSVM; threshold 0.
 
-    ``nu`` is raised where ``nu · n`` is too small for the solver to move, and a note says so.
+    ``nu`` is raised, and a note added, where ``nu · n`` is too small for the solver to move.
     """
     mean, scale = mean_and_scale(X)
     Z = (X - mean) / scale
@@ -233,9 +229,9 @@ def fit_svm(X: Float, parameters: FitParameters) -> RbfModel:
 
 
 def constant_model(X: Float) -> RbfModel:
-    """A model for a series that never changed: normal is that value, anything else an anomaly.
+    """Build the model of a constant series: that value is normal, any other an anomaly.
 
-    A one-class SVM flags the very constant it was trained on. This one has a single support
+    A fitted one-class SVM flags the constant it was trained on. This model has a single support
     vector at the constant and its boundary one tolerance away, ``score = 2^(-z²) - 1/2``, so the
     kernel needs no special case.
     """
@@ -256,9 +252,9 @@ def constant_model(X: Float) -> RbfModel:
 def calibrate(X: Float, model: RbfModel, parameters: FitParameters) -> RbfModel:
     """Set the threshold so that at most ``false_alarm_rate`` of unseen normal windows fall below it.
 
-    Blocks of time are held out in turn and scored by a model of the rest. Neighbouring windows
-    resemble each other, so holding out single windows would promise too much. A score grows with
-    the number of training rows, hence the ratio ``score / rho`` is what carries over.
+    Blocks of time are held out in turn and scored by a model of the rest. Adjacent windows are
+    similar, so holding out single windows would be too optimistic. Scores grow with the number of
+    training rows, hence the ratio ``score / rho`` is used.
 
     Parameters
     ----------
@@ -286,8 +282,8 @@ def calibrate(X: Float, model: RbfModel, parameters: FitParameters) -> RbfModel:
     return replace(model, threshold=threshold, notes=notes)
 
 
-def blocks(n: int, parameters: FitParameters) -> Iterator[tuple[slice, NDArray[np.int64]]]:
-    """The rows held out and the rows to train on, for each held-out block of time.
+def blocks(n: int, parameters: FitParameters) -> Iterator[tuple[slice, Int]]:
+    """Yield held-out rows and training rows, for each held-out block of time.
 
     Examples
     --------
@@ -301,20 +297,20 @@ def blocks(n: int, parameters: FitParameters) -> Iterator[tuple[slice, NDArray[n
 
 
 def _gamma(Z: Float, gamma: Any) -> float:
-    """scikit-learn's meaning of ``gamma``, as the number it is."""
+    """Resolve scikit-learn's ``gamma`` to a number."""
     if gamma == "scale":
         variance = float(Z.var())
         return 1.0 / (Z.shape[1] * variance) if variance > 0 else 1.0
     return 1.0 / Z.shape[1] if gamma == "auto" else float(gamma)
 
 
-def is_constant(X: Float) -> NDArray[np.bool_]:
-    """Which features do not change, shape (d,)."""
-    unchanged: NDArray[np.bool_] = np.ptp(X, axis=0) <= tolerance(X)
+def is_constant(X: Float) -> Bool:
+    """Mark the features that do not change, shape (d,)."""
+    unchanged: Bool = np.ptp(X, axis=0) <= tolerance(X)
     return unchanged
 
 
 def tolerance(X: Float) -> Float:
-    """How far each feature may stray and still count as unchanged, shape (d,)."""
+    """Compute the variation within which each feature counts as unchanged, shape (d,)."""
     size = np.abs(X).max(axis=0)
     return CONSTANT_TOLERANCE * np.maximum(size, size.max(initial=0.0))

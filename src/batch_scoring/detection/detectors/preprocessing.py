@@ -1,7 +1,7 @@
-"""Differences counters and removes hour-of-day seasonality.
+"""Difference counters and remove hour-of-day seasonality.
 
-The kind of a series follows from its training windows alone: *constant*, *counter* (rises all the time), or
-*plain*; and whether its level follows the time of day, which is kept only where it helps on windows held out.
+The kind of a series is derived from its training windows: *constant*, *counter* (always rises), or
+*plain*. Hour-of-day seasonality is modelled only where it helps on held-out windows.
 """
 
 from __future__ import annotations
@@ -10,11 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-Bool = NDArray[np.bool_]
+from batch_scoring.tables.arrays import Bool, Float, Int
 
 HOURS = 24
 _HOUR_US = 3_600_000_000
@@ -22,24 +19,24 @@ LEVELS = ("mean", "min", "max")
 KINDS = ("plain", "counter", "constant")
 PLAIN, COUNTER, CONSTANT = range(3)
 
-# A counter rises from window to window nine times in ten and practically never falls.
+# A counter rises between at least nine in ten windows and practically never falls.
 _RISES, _FALLS = 0.9, 0.01
-# The level of the hour is taken out where that leaves less than this share of the deviation.
+# Seasonality is removed where that leaves less than this share of the deviation.
 _WORTHWHILE = 0.9
-# An hour that was seen on one day only is that hour, and no time of the day.
+# An hour observed on one day only says nothing about the time of day.
 _LEAST_DAYS = 2
-# An hour's level is drawn to that of the day, as by so many windows; fewer than three count for nothing.
+# An hour's level is shrunk to that of the day, with the weight of 2 windows; it needs at least 3 windows.
 _SHRINKAGE, _LEAST_OF_AN_HOUR = 2.0, 3
 
 
 @dataclass(frozen=True)
 class Roles:
-    """Which columns have a meaning of their own; -1 where the features lack one.
+    """Columns with a special role; -1 where the features lack one.
 
     Attributes
     ----------
     levels : array of int64
-        The features that are levels of the signal: mean, min, max.
+        Features that are levels of the signal: mean, min, max.
     mean, change, diff_mean : int
     """
 
@@ -50,7 +47,7 @@ class Roles:
 
     @classmethod
     def of(cls, features: Sequence[str]) -> Roles:
-        """Those of some features."""
+        """Find the roles among features."""
         place = {name: number for number, name in enumerate(features)}
         mean, change, diff_mean = (place.get(name, -1) for name in ("mean", "change", "diff_mean"))
         levels = [place[name] for name in LEVELS if name in place]
@@ -58,17 +55,17 @@ class Roles:
 
     @property
     def place_of_mean(self) -> int:
-        """Where the mean stands among the levels."""
+        """Position of the mean among the levels."""
         return int(np.flatnonzero(self.levels == self.mean)[0])
 
     @property
     def has_previous_mean(self) -> bool:
-        """Whether the features give the mean of the window before."""
+        """Whether the mean of the preceding window follows from the features."""
         return self.mean >= 0 and self.diff_mean >= 0
 
 
 def hour_of(time_us: Int) -> Int:
-    """The hour of the day, UTC, of times in microseconds since the epoch."""
+    """Compute the hour of the day, UTC, of times in microseconds since the epoch."""
     return (time_us // _HOUR_US) % HOURS
 
 
@@ -92,13 +89,13 @@ def is_counter(X: Float, roles: Roles) -> bool:
 
 
 def without_count(X: Float, roles: Roles) -> tuple[Float, Bool]:
-    """The levels of a counter, counted from the mean of the window before.
+    """Difference a counter: its levels relative to the mean of the preceding window.
 
     Returns
     -------
     X : array of shape (n, d), float64
     is_orphan : array of shape (n,), bool
-        Windows without one before them, whose levels mean nothing.
+        Windows without a preceding one, whose levels are not valid.
     """
     freed = X.copy()
     freed[:, roles.levels] -= (X[:, roles.mean] - X[:, roles.diff_mean])[:, None]
@@ -106,7 +103,7 @@ def without_count(X: Float, roles: Roles) -> tuple[Float, Bool]:
 
 
 def hour_levels(levels: Float, hours: Int) -> Float:
-    """How far the median of each hour of the day lies from that of the day.
+    """Compute the deviation of each hour's median from the overall median.
 
     Parameters
     ----------
@@ -131,7 +128,7 @@ def hour_levels(levels: Float, hours: Int) -> Float:
 
 
 def follows_time_of_day(levels: Float, start_us: Int, folds: Sequence[tuple[slice, Int]]) -> Bool:
-    """For which levels the hour explains a good part of the deviation, on windows held out.
+    """Mark the levels whose deviation the hour explains substantially, on held-out windows.
 
     Parameters
     ----------
@@ -139,18 +136,18 @@ def follows_time_of_day(levels: Float, start_us: Int, folds: Sequence[tuple[slic
     start_us : array of shape (n,), int64
         When the windows start, in microseconds since the epoch, rising.
     folds : sequence of (slice, array of int64)
-        The rows held out, and the rows the hours' levels are then taken from.
+        Held-out rows, and the rows that the hours' levels are computed from.
 
     Returns
     -------
     array of shape (L,), bool
-        None of less than two days.
+        All False for less than two days.
     """
     if start_us.size == 0 or start_us[-1] - start_us[0] < _LEAST_DAYS * HOURS * _HOUR_US:
         return np.zeros(levels.shape[1], np.bool_)
     hours = hour_of(start_us)
     everything = slice(0, len(levels)), np.arange(len(levels))
-    # What does not help on the very windows it was taken from does not help on others.
+    # What does not help on its own training windows does not help on others.
     if not _helps(levels, hours, [everything]).any():
         return np.zeros(levels.shape[1], np.bool_)
     return _helps(levels, hours, folds)

@@ -1,25 +1,22 @@
-"""How far each feature of a window lies from its median, in spreads, and what counts of it."""
+"""Compute robust centers and spreads of features, and detect windows returning to normal."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from batch_scoring.detection.detectors.preprocessing import Roles
+from batch_scoring.tables.arrays import Bool, Float
 
-Float = NDArray[np.float64]
-Bool = NDArray[np.bool_]
-
-# The standard deviation of a normal distribution in its median absolute deviations.
+# Standard deviation of a normal distribution in units of its median absolute deviation.
 _OF_NORMAL = 1.4826
-# A feature that mostly stands still and moves in bursts has a deviation of 0 or nearly: half of its standard
-# deviation stands in, without the most extreme windows, of which a single one could be all of it.
+# A feature that is mostly constant and changes in bursts has a deviation of nearly 0: half of its standard
+# deviation replaces it, without the most extreme windows, as a single one could dominate it.
 _OF_STD, _OUTSIDE = 0.5, 0.01
 _SMALLEST = 1e-12
 
 
 def center_and_spread(X: Float) -> tuple[Float, Float]:
-    """The median of each feature, and its spread, both of shape (d,).
+    """Compute the median and spread of each feature, both of shape (d,).
 
     Parameters
     ----------
@@ -32,7 +29,7 @@ def center_and_spread(X: Float) -> tuple[Float, Float]:
     left_out = int(np.ceil(_OUTSIDE / 2 * last))
     inner = by_feature[:, left_out : last + 1 - left_out].std(axis=1)
     spread = np.maximum(_OF_NORMAL * deviation, _OF_STD * inner)
-    # Nothing but the most extreme windows moves.
+    # Only the most extreme windows change.
     spread = np.where(spread > 0, spread, X.std(axis=0))
     return center, np.maximum(spread, _SMALLEST)
 
@@ -40,14 +37,14 @@ def center_and_spread(X: Float) -> tuple[Float, Float]:
 def is_recovering(
     X: Float, center_of_mean: Float, of_hour: Float, of_hour_before: Float, roles: Roles
 ) -> Bool:
-    """Windows whose mean comes back to its usual level: their step is no news, shape (n,).
+    """Mark windows whose mean returns to its usual level, so that their step is normal, shape (n,).
 
     Parameters
     ----------
     X : array of shape (n, d), float64
         As aggregated.
     center_of_mean, of_hour, of_hour_before : arrays of shape (n,), float64
-        The median of the mean, and what the hours of the window and of the one before add to it.
+        Median of the mean, and its offsets in the hours of the window and the preceding one.
     """
     mean = X[:, roles.mean] - center_of_mean
     result: Bool = np.abs(mean - X[:, roles.diff_mean] - of_hour_before) > np.abs(mean - of_hour)

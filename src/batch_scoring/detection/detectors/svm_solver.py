@@ -1,8 +1,8 @@
-"""scikit-learn's scaler and one-class SVM, without the checks of data that was checked before.
+"""Fit scikit-learn's scaler and one-class SVM without repeating the checks of the data.
 
-``OneClassSVM.fit`` spends as long on its estimator's checks as on a few hundred windows. The solver under
-it is not public, so where it is missing or takes other arguments, the estimator itself is fitted: the same
-numbers, more slowly.
+``OneClassSVM.fit`` spends as long on its estimator's checks as on a few hundred windows. Its solver is not
+public, so where it is missing or takes other arguments, the estimator itself is fitted: the same numbers,
+more slowly.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+from batch_scoring.tables.arrays import Float
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +29,7 @@ class Solution(NamedTuple):
 
 
 def mean_and_scale(X: Float) -> tuple[Float, Float]:
-    """``StandardScaler().fit(X)``'s ``mean_`` and ``scale_``, both of shape (d,), to the bit.
+    """Compute ``StandardScaler().fit(X)``'s ``mean_`` and ``scale_``, both of shape (d,), to the bit.
 
     The variance is the corrected two-pass one (Chan, Golub & LeVeque 1983); a feature that does not
     change within the precision of that gets a scale of 1.
@@ -71,7 +70,7 @@ def solve(Z: Float, nu: float, gamma: float, tol: float) -> Solution:
 
 
 def solve_publicly(Z: Float, nu: float, gamma: float, tol: float) -> Solution:
-    """The same by the estimator."""
+    """Fit the estimator itself; the same result as :func:`solve`."""
     from sklearn.svm import OneClassSVM
 
     svm = OneClassSVM(kernel="rbf", nu=nu, gamma=gamma, tol=tol).fit(Z)
@@ -80,12 +79,12 @@ def solve_publicly(Z: Float, nu: float, gamma: float, tol: float) -> Solution:
 
 @cache
 def _solver() -> Any:
-    """The solver, when it is there and solves a problem as the estimator does."""
+    """Return the solver if it exists and gives the estimator's result; else None."""
     try:
         from sklearn.svm import _libsvm
 
         Z = np.array([[0.0, 1.0], [0.5, 0.2], [-1.0, 0.3], [0.1, -0.7]])
-        # The estimator first: it tells the solver not to print.
+        # The estimator first: it disables the solver's printing.
         expected = solve_publicly(Z, 0.6, 0.5, 1e-3)
         found = _libsvm.fit(
             Z, np.ones(4), svm_type=_ONE_CLASS, kernel="rbf", gamma=0.5, nu=0.6, tol=1e-3,
@@ -95,6 +94,6 @@ def _solver() -> Any:
         is_same &= np.array_equal(found[3][0], expected.dual_coef)
         if is_same and found[4][0] == expected.intercept:
             return _libsvm.fit
-    except Exception as error:  # a private function: whatever it has become
+    except Exception as error:  # a private function that may change in any way
         logger.info("train: scikit-learn's solver cannot be called directly (%s)", error)
     return None

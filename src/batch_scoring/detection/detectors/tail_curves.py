@@ -1,10 +1,10 @@
-"""How rare a value is among normal ones, in decades: the empirical body and an exponential tail.
+"""Estimate tail probabilities of values in decades: empirical body and exponential tail.
 
 A decade is a factor of ten: 2.0 means that one normal value in a hundred is as large. Beyond the largest
 tenth, or the largest 75 values, the curve goes on as the tail of an exponential distribution, which excesses
 over a high threshold approach (peaks over threshold, Pickands 1975; a generalised Pareto distribution of
-shape 0, fitted by its mean). So a value that no training window came near to still has a number, and ten
-times rarer reads as one more.
+shape 0, fitted by its mean). So values far beyond all training windows have a finite estimate, and ten times
+rarer is one more.
 """
 
 from __future__ import annotations
@@ -12,21 +12,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+from batch_scoring.tables.arrays import Float, Int
 
 # Knots of the body, evenly spaced in decades from 0 to where the tail begins; then its slope and beginning.
 N_KNOTS = 9
 N_NUMBERS = N_KNOTS + 2
 TAIL_SHARE = 0.1
-# Enough for its mean; with more windows the tail begins farther out, and less is extrapolated.
+# Enough for the mean; with more windows the tail begins farther out, with less extrapolation.
 _LEAST_IN_TAIL, _MOST_IN_TAIL = 20, 75
 _SMALLEST = 1e-9
 
 
 def fit_curve(values: Float) -> Float:
-    """The curve of the values that normal windows have, the larger the rarer.
+    """Fit the curve of the values of normal windows; larger values are rarer.
 
     Parameters
     ----------
@@ -36,7 +35,7 @@ def fit_curve(values: Float) -> Float:
     Returns
     -------
     array of shape (11,), float64
-        Nine knots, the mean excess over the last one, and how many decades that one is worth.
+        Nine knots, the mean excess over the last one, and the decades at the last one.
     """
     ordered = np.sort(values)
     n = ordered.size
@@ -51,21 +50,21 @@ def fit_curve(values: Float) -> Float:
     return np.concatenate([np.maximum.accumulate(np.minimum(knots, last)), [excess, decades_at_last]])
 
 
-def decades(curves: Float, counts: NDArray[np.int64], values: Float) -> Float:
-    """How rare each value is.
+def decades(curves: Float, counts: Int, values: Float) -> Float:
+    """Compute −log10 of the tail probability of each value.
 
     Parameters
     ----------
     curves : array of shape (m, 11), float64
         Of :func:`fit_curve`.
     counts : array of shape (m,), int64
-        How many of the values belong to each curve; they lie in the order of the curves.
+        Number of values of each curve; values are in the order of the curves.
     values : array of shape (n,), float64
 
     Returns
     -------
     array of shape (n,), float64
-        0 at the first knot and below; without an upper bound; never falls as the value grows.
+        0 up to the first knot, unbounded above, and non-decreasing in the value.
 
     Examples
     --------
@@ -78,7 +77,7 @@ def decades(curves: Float, counts: NDArray[np.int64], values: Float) -> Float:
         return np.repeat(np.ascontiguousarray(numbers), counts)
 
     knots, excess, top = curves[:, :N_KNOTS], curves[:, -2], curves[:, -1]
-    # Where two knots are one, whatever is beyond both has passed the step.
+    # Where two knots coincide, any value beyond both has passed the step.
     slopes = 1.0 / np.maximum(np.diff(knots, axis=1), np.finfo(np.float64).tiny)
     body = np.zeros(values.size)
     with np.errstate(over="ignore"):

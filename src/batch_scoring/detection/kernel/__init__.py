@@ -1,8 +1,8 @@
-"""The decision function of many RBF models at once, over ragged arrays, with no loop over devices.
+"""Compute the decision function of many RBF models over ragged arrays, without a loop over devices.
 
-Compiled code does it where it could be built (``rbf_kernel.c``), plain NumPy everywhere else. Either way
-a window gets the same score, to the last bit, in whatever company it is scored; between the two ways, and
-between processors under NumPy, the last bits differ.
+Compiled code (``rbf_kernel.c``) is used where it could be built, else NumPy. With either, a window's score
+is the same, to the last bit, whatever is scored with it; between the two, and between processors under
+NumPy, the last bits differ.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 
 from batch_scoring.detection.kernel import compiled, in_numpy
 from batch_scoring.detection.kernel.rbf_models import RbfModels
+from batch_scoring.tables.arrays import Float, Int
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 # Scores the rows of the models first ... last - 1 into the two arrays.
 Kernel = Callable[[RbfModels, Float, Int, slice, Float, NDArray[np.int32]], None]
 
-# Each thread gets its work in several parts, so that none waits long for the last.
+# Parts of work for each thread, so that none waits long for the last.
 PARTS_PER_THREAD = 4
 
 
@@ -45,7 +44,7 @@ def decision_function(models: RbfModels, X: Float, row_offsets: Int, n_threads: 
     array of shape (n,), float64
         ``Σ dual_coef · exp(-gamma · ‖(x - mean) / scale - sv‖²) - rho``, which is scikit-learn's
         ``OneClassSVM.decision_function`` after its ``StandardScaler``; the lower, the more abnormal.
-        A row with a feature that is not finite has a score that means nothing.
+        Rows with a feature that is not finite have no valid score.
 
     Examples
     --------
@@ -65,12 +64,12 @@ def score_rows(
     n_threads: int | None = None,
     kernel: Kernel | None = None,
 ) -> tuple[Float, NDArray[np.int32]]:
-    """As :func:`decision_function`, and the feature of each row that is farthest from its mean.
+    """Compute :func:`decision_function`, and each row's feature farthest from its mean.
 
     Parameters
     ----------
     kernel : callable, optional
-        ``in_numpy.score_models`` or ``compiled.score_models``; default: the better one.
+        ``in_numpy.score_models`` or ``compiled.score_models``; default: the compiled one if available.
 
     Returns
     -------
@@ -90,14 +89,14 @@ def score_rows(
         for part in parts:
             work(part)
     else:
-        # Both kernels let other threads run while they compute; every part writes rows of its own.
+        # Both kernels release the GIL, and each part writes its own rows.
         with ThreadPoolExecutor(n_threads) as pool:
             list(pool.map(work, parts))
     return scores, top_features
 
 
 def _equal_parts(models: RbfModels, row_offsets: Int, n: int) -> list[slice]:
-    """Ranges of models with about as many (row x support vector) pairs each."""
+    """Split models into ranges with about equal numbers of (row x support vector) pairs."""
     pairs = np.cumsum(np.diff(row_offsets) * np.maximum(np.diff(models.sv_offsets), 1))
     if pairs.size == 0:
         return []

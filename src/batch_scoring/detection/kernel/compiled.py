@@ -1,6 +1,6 @@
-"""The compiled kernel, ``rbf_kernel.c``: found beside this module where a compiler could build it.
+"""Call the compiled kernel, ``rbf_kernel.c``, if it was built next to this module.
 
-It is called through ctypes, which NumPy has loaded already: an import of 5 ms would be felt in an hourly job.
+It is called through ctypes, which NumPy has already loaded: other bindings would take 5 ms to import.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from batch_scoring.detection.kernel.rbf_models import RbfModels
 
-# Vectors of at most so many bits are used; smaller ones give the same bits more slowly.
+# Maximum vector width in bits; smaller ones give the same result more slowly.
 WIDEST = 512
 
 _ARRAYS = {
@@ -43,7 +43,7 @@ class _Fleet(ctypes.Structure):
 
 
 def is_available(bits: int = WIDEST) -> bool:
-    """Whether the library was built, and has code for this processor with vectors of so many bits."""
+    """Whether the library was built and supports this processor with vectors of ``bits`` bits."""
     library = _library()
     return library is not None and bool(library.can_score(bits))
 
@@ -67,7 +67,7 @@ def score_models(
     """
     library = _library()
     if library is None:
-        raise RuntimeError("the compiled kernel was not built; kernel_numpy does the same")
+        raise RuntimeError("the compiled kernel was not built; use kernel.in_numpy instead")
     arrays = {name: np.ascontiguousarray(getattr(models, name), dtype) for name, dtype in _ARRAYS.items()}
     arrays["row_offsets"] = np.ascontiguousarray(row_offsets, np.int64)
     arrays["rows"] = np.ascontiguousarray(X, np.float64)
@@ -78,9 +78,9 @@ def score_models(
         ctypes.byref(fleet), ctypes.c_int64(first), ctypes.c_int64(last), ctypes.c_int(bits)
     )
     if code == 1:
-        raise MemoryError("no memory for the support vectors of one model")
+        raise MemoryError("not enough memory for the support vectors of one model")
     if code:
-        raise RuntimeError(f"the compiled kernel has no code for this processor at {bits} bits")
+        raise RuntimeError(f"the compiled kernel does not support this processor at {bits} bits")
 
 
 @cache

@@ -1,10 +1,10 @@
-"""The kernel in plain NumPy, for machines where the compiled one could not be built.
+"""Compute the kernel in NumPy, for machines where the compiled one could not be built.
 
-The rows of every model are cut into blocks of a few windows; blocks with about as many support
+The rows of every model are split into blocks of a few windows; blocks with about as many support
 vectors are padded to one three-dimensional batch that fits the cache, and each batch is a few
-array operations: one matrix product, one exponential, one weighted sum. Padding has weight zero,
-and how far a model is padded depends on that model alone: a window gets the same score, to the
-last bit, in whatever company it is scored.
+array operations: one matrix product, one exponential, one weighted sum. Padding has weight zero
+and depends on its own model only: a window's score is the same, to the last bit, whatever is scored
+with it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batch_scoring.detection.kernel.rbf_models import RbfModels
+from batch_scoring.tables.arrays import Bool, Float, Int
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-
-# Windows of one model that go through together; more share each support vector's way to the cache.
+# Windows of one model per block; more of them share the loading of each support vector.
 BLOCK_ROWS = 16
 # (window x support vector) pairs of a batch: its largest array, 1 MiB, about fits the L2 cache, and the
 # hundreds of batches of a large fleet cost little beside their arithmetic.
@@ -33,7 +31,7 @@ BATCH_PAIRS = 131_072
 # that count (above -40) were off by 2e-13 at most, over 600 random models of 1, 6 and 16 features;
 # models beyond it are scored by differences.
 EXPANSION_LIMIT = 250.0
-# Farther away than this in scaled units, a square could overflow; no support vector is near either way.
+# Beyond this distance in scaled units, a square could overflow; no support vector is near.
 FAR = 1e100
 
 
@@ -62,7 +60,7 @@ def score_models(
 
 @dataclass(frozen=True)
 class _Batch:
-    """B blocks of rows, each of one model: where their rows and support vectors begin and end."""
+    """B blocks of rows, each of one model: ranges of their rows and support vectors."""
 
     model: Int
     row_start: Int
@@ -73,13 +71,13 @@ class _Batch:
 
 
 class _Scratch:
-    """Arrays that every batch of a thread uses again: fresh memory costs more than the arithmetic."""
+    """Arrays reused by all batches of a thread: fresh memory costs more than the arithmetic."""
 
     def __init__(self) -> None:
         self._buffers: dict[str, Float] = {}
 
     def array(self, name: str, *shape: int) -> Float:
-        """An array of this shape, filled with anything."""
+        """Return an uninitialised array of this shape."""
         size = math.prod(shape)
         if name not in self._buffers or self._buffers[name].size < size:
             self._buffers[name] = np.empty(size)
@@ -96,7 +94,7 @@ def _batches(row_offsets: Int, models: RbfModels, first_model: int) -> Iterator[
     row_start = row_offsets[model] + place * BLOCK_ROWS
     rows = np.minimum(n_rows[model] - place * BLOCK_ROWS, BLOCK_ROWS)
     width = _padded_size(n_sv)[model]
-    # Neighbours in this order have sizes alike, so little is padding.
+    # Neighbours in this order have similar sizes, so there is little padding.
     order = np.lexsort((model, rows, width))
     model, row_start, rows, width = model[order], row_start[order], rows[order], width[order]
     edges = np.flatnonzero(np.diff(width, prepend=0, append=0))
@@ -112,13 +110,13 @@ def _batches(row_offsets: Int, models: RbfModels, first_model: int) -> Iterator[
 
 
 def _padded_size(n_sv: Int) -> Int:
-    """The support vectors that a model is padded to: of few sizes, so that many models share one."""
+    """Round up the number of support vectors to few sizes, so that many models share one."""
     unit = np.where(n_sv <= 512, 8, 64)
     return -(-n_sv // unit) * unit
 
 
 def _score_batch(models: RbfModels, Z: Float, batch: _Batch, scores: Float, scratch: _Scratch) -> None:
-    # In fours, as matrix products take rows: no row may be the odd one, computed in another way.
+    # Multiples of four, as in matrix products: no remaining row may be computed in another way.
     row, is_row = _padded(batch.row_start, batch.n_rows, -(-int(batch.n_rows.max()) // 4) * 4)
     sv, is_sv = _padded(batch.sv_start, batch.n_sv, batch.sv_width)
     z = Z.take(row, axis=0, mode="clip", out=scratch.array("z", *row.shape, Z.shape[1]))  # (B, W, d)
@@ -130,21 +128,21 @@ def _score_batch(models: RbfModels, Z: Float, batch: _Batch, scores: Float, scra
         out=scratch.array("s", *sv.shape, Z.shape[1]),  # (B, V, d)
     )
     gamma = models.gamma[batch.model]
-    # A number out of range is a window infinitely far away: it adds nothing.
+    # Out of range means infinitely far away, which adds 0.
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         kernel = _exponent(z, s, gamma, scratch)  # (B, W, V)
         np.exp(kernel, out=kernel)
     weight = models.dual_coef.take(sv, mode="clip", out=scratch.array("weight", *sv.shape))
     weight *= is_sv
-    # Not matmul: the order of its sums may depend on a row's place in the block.
+    # Not matmul: the order of its sums may depend on a row's position in the block.
     total = np.einsum("bwv,bv->bw", kernel, weight)
     scores[row[is_row]] += total[is_row]
 
 
 def _exponent(z: Float, s: Float, gamma: Float, scratch: _Scratch) -> Float:
-    """``-gamma ‖z - s‖²`` of each window and support vector, shape (B, W, V).
+    """Compute ``-gamma ‖z - s‖²`` of each window and support vector, shape (B, W, V).
 
-    As ``2 gamma z·s - gamma ‖z‖² - gamma ‖s‖²``, but for the models where that would lose digits.
+    As ``2 gamma z·s - gamma ‖z‖² - gamma ‖s‖²``, except for models where that would lose digits.
     """
     z_square = np.einsum("bwd,bwd->bw", z, z)
     s_square = np.einsum("bvd,bvd->bv", s, s)
@@ -160,7 +158,7 @@ def _exponent(z: Float, s: Float, gamma: Float, scratch: _Scratch) -> Float:
 
 
 def _exponent_by_differences(z: Float, s: Float, gamma: Float) -> Float:
-    """As :func:`_exponent`, to the last digits wherever the windows lie, and slower."""
+    """Compute :func:`_exponent` from differences: accurate everywhere, but slower."""
     distance = np.zeros((z.shape[0], z.shape[1], s.shape[1]))
     difference = np.empty_like(distance)
     for feature in range(z.shape[2]):
@@ -171,8 +169,8 @@ def _exponent_by_differences(z: Float, s: Float, gamma: Float) -> Float:
     return distance
 
 
-def _padded(start: Int, size: Int, width: int) -> tuple[Int, NDArray[np.bool_]]:
-    """Indices of each run, padded with its first to the width; and which of them are no padding."""
+def _padded(start: Int, size: Int, width: int) -> tuple[Int, Bool]:
+    """Return each run's indices, padded to the width with its first, and a mask of the real ones."""
     step = np.arange(width)
     inside = step < size[:, None]
     return start[:, None] + step * inside, inside

@@ -1,18 +1,15 @@
-"""The numbers of many one-class SVMs as flat arrays."""
+"""Parameters of many one-class SVMs as flat arrays."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-Float = NDArray[np.float64]
+from batch_scoring.tables.arrays import Float, Int
 
 
 @dataclass(frozen=True)
 class RbfModels:
-    """The numbers of D models over d features, ragged in their support vectors; no copies of the table's.
+    """Parameters of D models over d features, ragged in their support vectors; views of the table.
 
     Attributes
     ----------
@@ -30,6 +27,6 @@ class RbfModels:
     scale: Float
     gamma: Float
     rho: Float
-    sv_offsets: NDArray[np.int64]
+    sv_offsets: Int
     support_vectors: Float
     dual_coef: Float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import require
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,12 @@ class DaskSettings:
     project: str | None = None
 
     def __post_init__(self) -> None:
-        if self.scheduler is not None and "://" not in self.scheduler:
-            raise InputError(
-                f"jobs.dask.scheduler: {self.scheduler!r} is not valid; expected an address such as "
-                "'tcp://10.0.0.4:8786', or null for workers on this machine"
-            )
-        if self.workers is not None and self.workers < 1:
-            raise InputError(f"jobs.dask.workers: must be 1 or more, or null; got {self.workers}")
-        if self.threads < 1:
-            raise InputError(f"jobs.dask.threads: must be 1 or more, got {self.threads}")
+        checks = {
+            "scheduler": (
+                self.scheduler is None or "://" in self.scheduler,
+                "an address such as 'tcp://10.0.0.4:8786', or null for workers on this machine",
+            ),
+            "workers": (self.workers is None or self.workers >= 1, "1 or more, or null"),
+            "threads": (self.threads >= 1, "1 or more"),
+        }
+        require(self, "jobs.dask", checks)
