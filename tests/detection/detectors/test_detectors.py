@@ -7,7 +7,6 @@ import pytest
 from batch_scoring.core.errors import InputError
 from batch_scoring.detection.detectors import DETECTORS
 from batch_scoring.detection.detectors.base import FitParameters, FittedModel, Series
-from batch_scoring.detection.fit import fit_fleet
 from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.detection.score import score_fleet
 from batch_scoring.tables.arrow_arrays import to_numpy
@@ -16,7 +15,7 @@ from batch_scoring.training.settings import TrainParameters
 from tests.detection.detectors.robust_z_alone import robust_z
 from tests.detection.detectors.test_preprocessing import FEATURES, windows_of
 from tests.detection.test_fit_version import HOUR_US, a_fleet
-from tests.factories import make_windows
+from tests.factories import fit_fleet, make_windows
 from tests.fleet_models import in_file
 
 WINDOWS = a_fleet()
@@ -137,7 +136,7 @@ def test_a_stated_tail_probability_is_the_rate_it_was_calibrated_for(detector, m
 
 
 def test_settings_it_cannot_fit_with_are_named():
-    with pytest.raises(InputError, match=r"train\.fit\.threshold is 'native'"):
+    with pytest.raises(InputError, match=r"train\.fit\.threshold: 'native'"):
         TrainParameters(fit=FitParameters(threshold="native"))
     with pytest.raises(InputError, match=r"train\.fit\.false_alarm_rate is 0\.0"):
         TrainParameters(fit=FitParameters(false_alarm_rate=0.0))

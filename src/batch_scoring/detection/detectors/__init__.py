@@ -1,4 +1,4 @@
-"""The interface of detectors, and their registry; one module each."""
+"""The interface of detectors and their registry: `combined`, `one_class_svm` and yours; other modules are parts."""
 
 from __future__ import annotations
 

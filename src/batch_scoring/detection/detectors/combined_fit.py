@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from batch_scoring.detection.detectors.base import FitParameters, Series
+from batch_scoring.detection.detectors.center_and_spread import center_and_spread
 from batch_scoring.detection.detectors.combined_tails import CombinedModels, Curves, mix, tail_decades, treat
 from batch_scoring.detection.detectors.one_class_svm import (
     RbfModel,
@@ -31,7 +32,6 @@ from batch_scoring.detection.detectors.preprocessing import (
     is_counter,
     without_count,
 )
-from batch_scoring.detection.detectors.robust_z import center_and_spread
 from batch_scoring.detection.detectors.tail_curves import N_KNOTS, decades, fit_curve
 from batch_scoring.tables.arrays import Bool, Float, Int
 

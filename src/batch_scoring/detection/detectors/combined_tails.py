@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from batch_scoring.detection.detectors.center_and_spread import is_recovering
 from batch_scoring.detection.detectors.preprocessing import COUNTER, HOURS, Roles, hour_of, without_count
-from batch_scoring.detection.detectors.robust_z import is_recovering
 from batch_scoring.detection.detectors.tail_curves import decades
 from batch_scoring.tables.arrays import Float, Int
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from batch_scoring.detection.detectors.robust_z import center_and_spread
+from batch_scoring.detection.detectors.center_and_spread import center_and_spread
 
 NORMAL = np.random.default_rng(0).normal(5.0, 2.0, size=(4000, 2))
 
