@@ -138,7 +138,7 @@ def test_a_stated_tail_probability_is_the_rate_it_was_calibrated_for(detector, m
 def test_settings_it_cannot_fit_with_are_named():
     with pytest.raises(InputError, match=r"train\.fit\.threshold: 'native'"):
         TrainParameters(fit=FitParameters(threshold="native"))
-    with pytest.raises(InputError, match=r"train\.fit\.false_alarm_rate is 0\.0"):
+    with pytest.raises(InputError, match=r"train\.fit\.false_alarm_rate: 0\.0"):
         TrainParameters(fit=FitParameters(false_alarm_rate=0.0))
     native = FitParameters(detector="one_class_svm", threshold="native", false_alarm_rate=0.0)
     assert TrainParameters(fit=native).fit.rate == 0.0

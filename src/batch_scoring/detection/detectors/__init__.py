@@ -1,4 +1,4 @@
-"""The interface of detectors and their registry: `combined`, `one_class_svm` and yours; other modules are parts."""
+"""The interface of detectors and their registry: `combined`, `one_class_svm`, yours; the rest are parts."""
 
 from __future__ import annotations
 
