@@ -38,7 +38,7 @@ def test_numbers_are_read_as_their_text_and_lists_as_all_of_theirs():
 
 
 @pytest.mark.parametrize(
-    ("value", "says"), [([], "the list is empty"), (True, "not an id"), ([{}], "not an id")]
+    ("value", "says"), [([], "the list is empty"), (True, "not a valid id"), ([{}], "not a valid id")]
 )
 def test_what_is_no_id_is_refused(value, says):
     with pytest.raises(InputError, match=says):
@@ -61,7 +61,7 @@ def test_what_is_no_shard_is_refused(shard):
     [
         ("7", ["007", "7.0", "8"], "did you mean '007', '7.0'?"),
         ("pump-7", ["pump-07", "fan-1"], "did you mean 'pump-07'?"),
-        ("x", ["pump-07", "fan-1"], "such as 'fan-1', 'pump-07'"),
+        ("x", ["pump-07", "fan-1"], "expected one such as 'fan-1', 'pump-07'"),
         ("x", [], "none exists yet"),
     ],
 )
