@@ -31,7 +31,7 @@ def to_memory(fleet: Fleet, out: Path) -> None:
     from batch_scoring.detection.kernel import decision_function
     from batch_scoring.detection.model import FleetModel
     from batch_scoring.registry.published import load_published
-    from batch_scoring.tables.arrow_arrays import places, to_numpy
+    from batch_scoring.tables.arrow_arrays import positions, to_numpy
     from batch_scoring.tables.device_ranges import device_ranges, read_batches
     from batch_scoring.tables.schemas import MODELS
     from batch_scoring.windows.features import feature_matrix
@@ -48,7 +48,7 @@ def to_memory(fleet: Fleet, out: Path) -> None:
         scores, labels = [], []
         for rows, table in device_ranges(sources, {1}):
             model = FleetModel(table, models.info)
-            of_row = places(rows["device"], model.devices)
+            of_row = positions(rows["device"], model.devices)
             offsets = np.concatenate([[0], np.cumsum(np.bincount(of_row, minlength=table.num_rows))])
             scores.append(decision_function(rbf_models(model.rows), feature_matrix(rows, features), offsets))
             labels.append(scores[-1] < to_numpy(table["threshold"])[of_row])
@@ -64,7 +64,7 @@ def to_judgements(fleet: Fleet) -> None:
 
     from batch_scoring.detection.model import FleetModel
     from batch_scoring.registry.published import load_published
-    from batch_scoring.tables.arrow_arrays import places, to_numpy
+    from batch_scoring.tables.arrow_arrays import positions, to_numpy
     from batch_scoring.tables.device_ranges import device_ranges, read_batches
     from batch_scoring.windows.features import feature_matrix
 
@@ -82,7 +82,7 @@ def to_judgements(fleet: Fleet) -> None:
         n_anomalies = 0
         for rows, table in device_ranges(sources, {1}):
             model = FleetModel(table, models.info)
-            of_row = places(rows["device"], model.devices)
+            of_row = positions(rows["device"], model.devices)
             start_us = to_numpy(rows["window_start"])
             scores = model.detector.score_windows(
                 feature_matrix(rows, features), start_us, of_row, model.rows, 1

@@ -38,7 +38,7 @@ def test_numbers_are_read_as_their_text_and_lists_as_all_of_theirs():
 
 
 @pytest.mark.parametrize(
-    ("value", "says"), [([], "the list is empty"), (True, "device: "), ([{}], "device: ")]
+    ("value", "says"), [([], "the list is empty"), (True, "not a valid id"), ([{}], "not a valid id")]
 )
 def test_what_is_no_id_is_refused(value, says):
     with pytest.raises(InputError, match=says):

@@ -66,7 +66,7 @@ HEADER = "device,sensor,start,end"
             "there is no column 'start' or 'first'; there are device, sensor, b",
         ),
         (HEADER, " ,s,2026-01-05,2026-01-06", "column 'device': expected a text"),
-        (HEADER, "a,s,2026-13-05,2026-01-06", "column 'start': '2026-13-05'"),
+        (HEADER, "a,s,2026-13-05,2026-01-06", "column 'start': '2026-13-05' is not"),
         (HEADER, "a,s,2026-01-05,2026-01-05", "column 'end': 2026-01-05 is not after 'start'"),
         (HEADER, "a,s,2026-01-05", "fewer fields than the header"),
         (HEADER, "a,b,s,2026-01-05,2026-01-06", "more fields than the header"),

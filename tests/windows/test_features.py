@@ -119,5 +119,5 @@ def test_windows_must_have_a_length():
 
 
 def test_a_missing_feature_column_is_named():
-    with pytest.raises(InputError, match="feature 'std'"):
+    with pytest.raises(InputError, match=r"feature 'std'"):
         feature_matrix(make_windows(np.ones((2, 1))), ["mean", "std"])

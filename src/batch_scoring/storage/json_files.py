@@ -27,4 +27,4 @@ def read_json(folder: Folder, name: str, mend: str) -> Any:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise InputError(f"{folder.path(name)}: not valid JSON ({error}); {mend}") from error
+        raise InputError(f"{folder.path(name)}: not readable ({error}); {mend}") from error

@@ -151,7 +151,7 @@ def test_windows_that_do_not_divide_a_day_are_refused(minutes):
     ("given", "says"),
     [
         ({"features": ("mean", "slope")}, "Stream Analytics cannot compute 'slope'"),
-        ({"features": ("maen",)}, "feature 'maen'"),
+        ({"features": ("maen",)}, "feature 'maen' is not valid"),
         ({"columns": {"value": "a]b"}}, r"ingest\.columns\.value: 'a\]b' cannot name a field"),
         ({"columns": {"vlaue": "a"}}, r"ingest\.columns\.vlaue"),
     ],

@@ -149,7 +149,7 @@ def test_a_sensor_that_does_not_exist_is_an_error(work):
 
 
 def test_a_range_of_nothing_is_an_error(work):
-    with pytest.raises(InputError, match=r"monitor\.range"):
+    with pytest.raises(InputError, match=r"monitor\.range: 0 s"):
         work.run(range="0s")
 
 
