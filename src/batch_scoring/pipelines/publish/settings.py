@@ -17,7 +17,7 @@ class PublishParameters:
     Raises
     ------
     InputError
-        When a number makes no sense.
+        When a number is not valid.
     """
 
     from_: datetime | None = None
@@ -31,7 +31,7 @@ class PublishParameters:
 
     def __post_init__(self) -> None:
         if self.readings_per_second is not None and self.readings_per_second <= 0:
-            raise InputError("publish.readings_per_second: write a number above 0, or null for no limit")
+            raise InputError("publish.readings_per_second must be above 0, or null for no limit")
         if self.readings_per_second is not None and self.real_time:
             raise InputError(
                 "publish.real_time: what is sent when its time comes has no readings_per_second; "

@@ -23,6 +23,6 @@ class ReceiveParameters:
 
     def __post_init__(self) -> None:
         if self.max_events is not None and self.max_events < 1:
-            raise InputError(f"receive.max_events: {self.max_events} is no limit; write 1 or more, or null")
+            raise InputError(f"receive.max_events: {self.max_events} is not 1 or more, or null")
         if self.max_time is not None and self.max_time <= timedelta(0):
-            raise InputError("receive.max_time: 0 s is no limit; write for instance '10m', or null")
+            raise InputError("receive.max_time must be above 0 s, such as 10m, or null")

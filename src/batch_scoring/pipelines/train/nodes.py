@@ -1,4 +1,4 @@
-"""Windows into one model a device, a sensor at a time; a sensor whose windows are unchanged is left alone."""
+"""Nodes of ``train``: fit one model per device, sensor by sensor; skip sensors with unchanged windows."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def train_models(
     device: Any,
     sensor: Any,
 ) -> Iterator[tuple[dict[str, pa.Table], dict[str, Training]]]:
-    """Yield what became of the devices of each sensor, and their trained models.
+    """Yield the status of the devices of each sensor, and their trained models.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def train_models(
     refused : pyarrow.parquet.ParquetFile
         Readings refused by ingest, counted by device, sensor and reason.
     previous_status : partitions
-        Schema STATUS, by sensor: the devices this run is not about keep their rows.
+        Schema STATUS, by sensor: devices outside the selection keep their rows.
     feedback : pyarrow.Table
         Schema FEEDBACK: windows that overlap a true event are not trained on.
     parameters : dict
@@ -65,7 +65,7 @@ def train_models(
     at
         The scheduled time, UTC; windows that end later are not trained on. None for now.
     device, sensor
-        What the run is about. Other devices of a sensor keep their models.
+        The selection of the run. Other devices of a sensor keep their models.
 
     Yields
     ------
@@ -110,17 +110,17 @@ def train_models(
                 )
                 found.update(fitted["device"].to_pylist() if selection.devices is not None else ())
                 status = new_status(known, fitted, selection)
-                # A training names all devices that have windows; where there was none, they are looked up.
+                # A training's status lists all devices that have windows; without one, they are looked up.
                 unread = None if fitted.num_rows else mine
                 status = with_mute_devices(status, name, counts, selection, known, unread)
-                # The status first: once its version is there, a training is not repeated.
+                # The status first: once its version exists, a training is not repeated.
                 yield ({} if status.equals(known) else {key: status}), ({name: training} if training else {})
     require_known("device", selection.devices, found)
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What the training of every sensor of a run shares, and a folder for the files of this one."""
+    """Settings and workers shared by all sensors of a run, and a scratch folder for one sensor's files."""
 
     settings: TrainParameters
     selection: Selection
@@ -129,7 +129,7 @@ class _Work:
 
 
 def _train_sensor(windows: TrainingWindows, previous: Any, work: _Work) -> tuple[Training | None, pa.Table]:
-    """The training, None where nothing is new; and the status of the devices that were fitted."""
+    """Train one sensor; None where nothing is new. Also return the status of the fitted devices."""
     settings, devices = work.settings, work.selection.devices
     fingerprint = windows.fingerprint(settings)
     sensor = windows.sensor
@@ -154,7 +154,7 @@ def _train_sensor(windows: TrainingWindows, previous: Any, work: _Work) -> tuple
     return Training(models, status, fingerprint, _as_text(settings), metrics, decision), status
 
 
-# Of earlier trainings from the same, what need not be decided again.
+# Verdicts of earlier trainings on the same inputs that need no new decision.
 _SETTLED = {
     "always": {PROMOTED},
     "if_not_worse": {PROMOTED, REFUSED},
@@ -162,14 +162,14 @@ _SETTLED = {
 }
 
 _NOT_SCORED = {
-    PROMOTED: "another one was chosen by hand",
+    PROMOTED: "another version was promoted by hand",
     REFUSED: "refused",
     BY_HAND: "to be promoted by hand",
 }
 
 
 def _is_settled(sensor: str, previous: Any, fingerprint: str, settings: TrainParameters) -> bool:
-    """Whether a version was made of the same, and it is known what becomes of it."""
+    """Whether a version with the same fingerprint exists, and its verdict still holds."""
     if previous.fingerprint == fingerprint:
         logger.info("train: %s: unchanged since version %s", sensor, previous.version)
         return True
@@ -184,7 +184,7 @@ def _is_settled(sensor: str, previous: Any, fingerprint: str, settings: TrainPar
 
 
 def _fit(windows: TrainingWindows, work: _Work) -> tuple[FleetFile, pa.Table]:
-    """The models of the devices asked for, in a file, and what became of each of them."""
+    """Fit the selected devices; return their models in a file, and the status of each device."""
     began = time.perf_counter()
     info = fleet_info(windows.sensor, windows.features, windows.window_us, work.settings.fit.detector)
     statuses = [STATUS.empty_table()]
@@ -203,7 +203,7 @@ def _fit(windows: TrainingWindows, work: _Work) -> tuple[FleetFile, pa.Table]:
                 progress(n_done)
 
     path = work.scratch / "fitted.arrow"
-    # Closed at once when the disk is full, say, and with it what still fits.
+    # On an error such as a full disk, close at once, so that pending fits stop.
     with closing(parts()) as models_of_parts:
         write_models(path, info, models_of_parts)
     models, status = FleetFile(path), pa.concat_tables(statuses)
@@ -223,7 +223,7 @@ def _fit(windows: TrainingWindows, work: _Work) -> tuple[FleetFile, pa.Table]:
 
 def _as_text(settings: TrainParameters) -> dict[str, Any]:
     values = asdict(settings)
-    # How it is promoted is no part of what was trained; the version records it.
+    # The promotion settings do not affect what is trained; the version records them.
     del values["promote"], values["promotion"]
     share = f"first {settings.share:g} of the time"
     held_out = f"{settings.hold_out} before the newest window" if settings.hold_out is not None else share
