@@ -208,8 +208,8 @@ def test_an_evaluation_is_summed_up_when_all_of_its_jobs_have_succeeded(runs, jo
     specs = runs.submit("evaluate")
     for spec in specs[1:]:
         end(runs, spec)
-    fail(runs, specs[0], "sensor 'a': no model says what it was trained on")
-    assert "no model says what it was trained on" in jobs("register", specs[0].run, expect=1)
+    fail(runs, specs[0], "sensor 'a': no model records its training range")
+    assert "no model records its training range" in jobs("register", specs[0].run, expect=1)
     assert summed == []
     end(runs, specs[0])
     jobs("register", specs[0].run)

@@ -1,4 +1,4 @@
-"""What ``params:monitor`` may say."""
+"""Settings of the ``monitor`` pipeline."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class MonitorParameters:
 
     def __post_init__(self) -> None:
         if self.range <= timedelta(0):
-            raise InputError("monitor.range is 0; it must be a length of time, such as 7d")
+            raise InputError("monitor.range is 0; it must be a duration, such as 7d")
         if not 0 <= self.min_coverage <= 1:
             raise InputError(f"monitor.min_coverage is {self.min_coverage}; it must be in [0, 1]")
 
     @property
     def limits(self) -> DriftLimits:
-        """When a device is called something else than ``ok``."""
+        """Return the limits beyond which a device is not ``ok``."""
         return DriftLimits(self.max_psi, self.min_coverage, self.min_windows)

@@ -1,4 +1,4 @@
-"""How far the training is: a bar on a terminal, a line now and then elsewhere."""
+"""Show the progress of a training: a bar on a terminal, log lines elsewhere."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SECONDS_BETWEEN_LINES = 10.0
 
 @contextmanager
 def show_progress(name: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Give a function to call with the number of windows done.
+    """Yield a function to call with the number of windows done.
 
     Parameters
     ----------
     name : str
-        What is trained, for the person who watches.
+        What is trained, as shown.
     total : int
         Windows to train on, at most.
     """

@@ -1,4 +1,4 @@
-"""The parameters of `train` as they come from the configuration."""
+"""Settings of the ``train`` pipeline."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class TrainParameters:
                 f"{self.false_alarms_per_sensor_per_week}; it must be positive"
             )
         if self.range is not None and self.range <= timedelta(0):
-            raise InputError("train.range is 0; it must be a length of time such as 28d, or null")
+            raise InputError("train.range is 0; it must be a duration such as 28d, or null")
         require_known("train.fit.detector", [self.fit.detector], DETECTORS)
         DETECTORS[self.fit.detector].check(self.fit)
 

@@ -118,13 +118,13 @@ def test_values_that_json_has_no_word_for_are_text_or_null():
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ({"readings_per_second": 0}, "a number above 0"),
+        ({"readings_per_second": 0}, r"publish\.readings_per_second"),
         ({"readings_per_event": 0}, "is not 1 or more"),
         ({"malformed_share": 2}, "not between 0 and 1"),
         ({"reedings_per_event": 1}, "did you mean 'readings_per_event'"),
     ],
 )
-def test_a_setting_without_sense_is_told(setting, sentence):
+def test_a_setting_that_is_not_valid_is_refused(setting, sentence):
     with pytest.raises(InputError, match=sentence):
         rounds(**setting)
 

@@ -25,7 +25,7 @@ from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.model_file import FleetFile, replace_models, write_models
 from batch_scoring.tables.partitions import Partitions, by_sensor
 from batch_scoring.tables.schemas import STATUS
-from batch_scoring.training.outcome import fleet_metrics, new_status, with_mute_devices
+from batch_scoring.training.outcome import add_silent_devices, fleet_metrics, new_status
 from batch_scoring.training.progress import show_progress
 from batch_scoring.training.promotion import challenge
 from batch_scoring.training.result import BY_HAND, PROMOTED, REFUSED, Training
@@ -112,7 +112,7 @@ def train_models(
                 status = new_status(known, fitted, selection)
                 # A training's status lists all devices that have windows; without one, they are looked up.
                 unread = None if fitted.num_rows else mine
-                status = with_mute_devices(status, name, counts, selection, known, unread)
+                status = add_silent_devices(status, name, counts, selection, known, unread)
                 # The status first: once its version exists, a training is not repeated.
                 yield ({} if status.equals(known) else {key: status}), ({name: training} if training else {})
     require_known("device", selection.devices, found)
