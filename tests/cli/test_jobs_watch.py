@@ -195,7 +195,7 @@ def test_settings_that_the_plan_gives_the_jobs_are_refused(runs, jobs):
 
 def test_scoring_has_nothing_to_put_together(runs, jobs):
     runs.submit()
-    assert "there is nothing to put together" in jobs("register", RUN, expect=1)
+    assert "there is nothing to register" in jobs("register", RUN, expect=1)
     (train,) = {spec.run for spec in runs.submit("train")}
     assert "jobs have not ended" in jobs("register", train, expect=1)
 

@@ -67,7 +67,7 @@ class EventHubSettings:
         if self.connection_from is None and (self.namespace is None or self.event_hub is None):
             raise InputError(
                 f"{WHERE}: an event_hub has connection_from, or namespace (host name) and event_hub; "
-                "give the one or the other two"
+                "set the first or the other two"
             )
 
 

@@ -163,7 +163,7 @@ def _in_zone(naive: str, timezone: str) -> str:
 
 
 def _epoch(number: str) -> str:
-    """Parse seconds, milli-, micro- or nanoseconds since 1970, told apart by size (all are after 1973)."""
+    """Parse seconds, milli-, micro- or nanoseconds since 1970, recognised by size (all are after 1973)."""
     return (
         f"timezone('UTC', make_timestamp(CASE WHEN abs({number}) < 100000000000 THEN {number} * 1000000 "
         f"WHEN abs({number}) < 100000000000000 THEN {number} * 1000 "

@@ -91,8 +91,8 @@ def drift_table(
     rows = _rows(predictions, names, span)
     n = len(names)
     n_windows = np.bincount(rows.device, minlength=n)
-    judged = to_numpy(pc.is_in(rows.table["model_version"], value_set=strings([watched.version])))
-    device, flagged = rows.device[judged], to_numpy(rows.table["is_anomaly"])[judged]
+    is_champion = to_numpy(pc.is_in(rows.table["model_version"], value_set=strings([watched.version])))
+    device, flagged = rows.device[is_champion], to_numpy(rows.table["is_anomaly"])[is_champion]
     n_judged, n_flagged = (np.bincount(some, minlength=n) for some in (device, device[flagged]))
     n_alarms = np.bincount(device[begins_alarm(device, flagged)], minlength=n)
     has_rate = n_judged > 0
@@ -102,8 +102,8 @@ def drift_table(
     target, index = np.zeros(n), np.zeros(n)
     if watched.states_tail_probability:
         # All thresholds of a device and version are equal.
-        target[device] = 10.0 ** to_numpy(rows.table["threshold"])[judged]
-        index = stability_index(_bin_counts(-to_numpy(rows.table["score"])[judged], device, n))
+        target[device] = 10.0 ** to_numpy(rows.table["threshold"])[is_champion]
+        index = stability_index(_bin_counts(-to_numpy(rows.table["score"])[is_champion], device, n))
     is_over = has_target & (least_rate(n_flagged, n_alarms, n_judged) > target)
     coverage = _coverage(rows, n_windows, _present_since(models, names, rows, span), span)
     case = np.select(
