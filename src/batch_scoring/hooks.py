@@ -1,4 +1,4 @@
-"""What happens around a run, and is no step of it."""
+"""Kedro hooks: check the settings before a run, print the summary after it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from batch_scoring.core.garbage import collector
 from batch_scoring.settings_check import check_settings
 
 SUMMARY = "run_summary_text"
-# Counts of a step, with sentences on what keeps the run as a whole from having done its work.
+# Counts of a step; their ``shortfalls`` fail the whole run after its last node.
 COUNTS = ("ingest_counts", "score_counts")
 
 
@@ -37,20 +37,20 @@ class ProjectHooks:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Tell the storage where Kedro's credentials are; they are read only for data in Blob Storage."""
+        """Give the storage access to Kedro's credentials, read only for data in Blob Storage."""
         use_kedro_credentials(lambda: _credentials(context))
 
     @hook_impl
     def before_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
     ) -> None:
-        """Refuse a setting that does not exist or makes no sense before anything is done."""
+        """Refuse a setting that does not exist or is not valid before anything is done."""
         check_settings(pipeline.inputs(), catalog.load, run_params.get("runtime_params") or {})
-        collector.wake()  # what comes now makes garbage
+        collector.wake()  # the nodes make garbage
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
-        """Print the summary, when the run has made a report; then raise what a step fell short of.
+        """Print the summary of a run that made a report; then raise the shortfalls of its steps.
 
         Raises
         ------
@@ -66,7 +66,7 @@ class ProjectHooks:
 
     @hook_impl
     def on_pipeline_error(self, **_: Any) -> None:
-        """End MLflow runs as failed; a run that never came to MLflow does not import it."""
+        """End open MLflow runs as failed, without importing MLflow for it."""
         tracking = sys.modules.get("batch_scoring.registry.tracking")
         if tracking is not None:
             tracking.fail_open_runs()

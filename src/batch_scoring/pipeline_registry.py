@@ -1,4 +1,4 @@
-"""The pipelines by name; ``__default__`` is all of them, from simulated readings to the report."""
+"""Register the pipelines by name; ``__default__`` runs from simulated readings to the report."""
 
 from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
@@ -7,7 +7,7 @@ ORDER = ("simulate", "ingest", "aggregate", "train", "score", "incidents", "moni
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """The project's pipelines.
+    """Find the project's pipelines.
 
     Returns
     -------
@@ -17,6 +17,6 @@ def register_pipelines() -> dict[str, Pipeline]:
     pipelines = find_pipelines(raise_errors=True)
     # `kedro run --pipelines=…` finds only the pipelines that were asked for.
     there = (pipelines[name] for name in ORDER if name in pipelines)
-    # `receive` and `publish` talk to an event hub: they run when they are named.
+    # `receive` and `publish` need an event hub: they run only when named.
     pipelines["__default__"] = sum(there, Pipeline([]))
     return pipelines

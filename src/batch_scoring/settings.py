@@ -15,7 +15,7 @@ CONFIG_LOADER_ARGS = {
     "default_run_env": "local",
     # Containers read their place from variables. Kedro's own oc.env is for credentials alone.
     "custom_resolvers": {"environment": environment.variable, "environment_json": environment.group},
-    # A group of settings in conf/azure says what is different there, and the rest is as in conf/base.
+    # A group of settings in conf/azure overrides single keys of conf/base.
     "merge_strategy": {"parameters": "soft"},
 }
 # Kedro-Viz measures every dataset that is loaded or saved, and imports pandas for it; telemetry calls home.

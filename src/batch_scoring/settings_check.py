@@ -1,4 +1,4 @@
-"""All settings of a run are read before its first node: a typo costs a second, not an hour."""
+"""Check all settings of a run before its first node, so that a typo costs a second, not an hour."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OTHERS += ["data", "jobs"]
 def check_settings(
     pipeline_inputs: Iterable[str], load: Callable[[str], Any], runtime_params: Mapping[str, Any]
 ) -> None:
-    """Read every setting that a run will read.
+    """Check every setting that a run will read.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def check_settings(
     Raises
     ------
     InputError
-        Naming the first setting that does not exist or makes no sense.
+        Naming the first setting that does not exist or is not valid.
     """
     known = (*GROUPS, *OTHERS)
     for name in runtime_params:

@@ -50,8 +50,8 @@ def test_a_severity_has_no_upper_end_on_the_page(browser, tmp_path):
 def test_a_fleet_without_incidents_says_so(browser, tmp_path):
     quiet = Fleet(predictions=prediction_partitions(prediction_rows("a")))
     with report(browser, write_page(quiet, tmp_path)) as page:
-        assert page.inner_text("#incidents-note") == "No incidents: nothing to work through."
+        assert page.inner_text("#incidents-note") == "No incidents."
         assert page.is_hidden("#incident-tools")
     quiet.has_incidents = False
     with report(browser, write_page(quiet, tmp_path)) as page:
-        assert page.inner_text("#incidents-note").startswith("Nobody has looked for incidents yet.")
+        assert page.inner_text("#incidents-note").startswith("No incidents computed yet.")

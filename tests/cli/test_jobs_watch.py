@@ -195,7 +195,7 @@ def test_settings_that_the_plan_gives_the_jobs_are_refused(runs, jobs):
 
 def test_scoring_has_nothing_to_put_together(runs, jobs):
     runs.submit()
-    assert "there is nothing to put together" in jobs("register", RUN, expect=1)
+    assert "there is nothing to register" in jobs("register", RUN, expect=1)
     (train,) = {spec.run for spec in runs.submit("train")}
     assert "jobs have not ended" in jobs("register", train, expect=1)
 
@@ -208,8 +208,8 @@ def test_an_evaluation_is_summed_up_when_all_of_its_jobs_have_succeeded(runs, jo
     specs = runs.submit("evaluate")
     for spec in specs[1:]:
         end(runs, spec)
-    fail(runs, specs[0], "sensor 'a': no model says what it was trained on")
-    assert "no model says what it was trained on" in jobs("register", specs[0].run, expect=1)
+    fail(runs, specs[0], "sensor 'a': no model records its training range")
+    assert "no model records its training range" in jobs("register", specs[0].run, expect=1)
     assert summed == []
     end(runs, specs[0])
     jobs("register", specs[0].run)

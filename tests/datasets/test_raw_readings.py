@@ -71,7 +71,7 @@ def test_nothing_found_is_an_error_that_names_the_path(tmp_path: Path):
     with pytest.raises(DatasetError) as raised:
         RawReadings(str(tmp_path / "nowhere")).load()
     assert isinstance(raised.value.__cause__, InputError) or isinstance(raised.value, InputError)
-    assert f"'{tmp_path}/nowhere' is not there" in str(raised.value)
+    assert f"'{tmp_path}/nowhere' does not exist" in str(raised.value)
     with pytest.raises(DatasetError, match="has no files of readings"):
         RawReadings(str(tmp_path)).load()
     assert not RawReadings(str(tmp_path)).exists()

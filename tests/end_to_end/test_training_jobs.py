@@ -118,10 +118,10 @@ def test_an_evaluation_in_jobs_has_the_figures_of_one_run(workspaces):
     run.run("evaluate", "evaluate.bootstrap=50")
     evaluation = "08_reporting/evaluation"
     assert jobs.files(evaluation) == run.files(evaluation)
-    # What was judged by other labels is not summed up with these.
+    # Results of other labels are not summed up with these.
     (jobs.folder / "01_raw/labels.csv").write_text(LABELS.replace("15:00", "16:00"))
     name = "evaluate-20260201t000000z"
     again = ("jobs", "register", name, "--data", str(jobs.folder))
-    assert "was judged by other settings or labels" in jobs.kedro(*again, expect=1)
+    assert "was evaluated with other settings or labels" in jobs.kedro(*again, expect=1)
     (jobs.folder / "01_raw/labels.csv").write_text(LABELS)
     assert "the same as MLflow run" in jobs.kedro(*again)

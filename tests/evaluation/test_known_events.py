@@ -70,5 +70,5 @@ def test_events_of_others_than_those_asked_for_are_left_out():
 
 
 def test_without_any_label_there_is_nothing_to_evaluate_by():
-    with pytest.raises(InputError, match="there are no labels to evaluate by; name a file"):
+    with pytest.raises(InputError, match="there are no labels"):
         known(LABELS.empty_table())

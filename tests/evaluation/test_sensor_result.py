@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.evaluation.sensor_result import JudgedSensor
+from batch_scoring.evaluation.sensor_result import EvaluatedSensor
 from batch_scoring.pipelines.evaluate.nodes import aggregate_figures, match_events
 from batch_scoring.tables.schemas import FEEDBACK
 from tests.evaluation.small_fleet import SmallFleet, labels, parquet
@@ -66,8 +66,8 @@ def test_the_figures_are_those_of_one_run(fleet, device):
         settings() | {"train_parameters": {"fit": {"false_alarm_rate": 0.1}}},
     ],
 )
-def test_what_was_judged_by_other_settings_or_labels_is_refused(fleet, other):
-    with pytest.raises(InputError, match=r"'p' was judged by other settings or labels"):
+def test_results_of_other_settings_or_labels_are_refused(fleet, other):
+    with pytest.raises(InputError, match="'p' was evaluated with other settings"):
         aggregate_figures(match(fleet, ["p"]), **other, sensor=None)
 
 
@@ -79,16 +79,16 @@ def good(tmp_path_factory):
 
 
 def test_a_file_reads_back_and_the_same_judgement_is_the_same_file(good):
-    assert JudgedSensor.from_bytes(good).to_bytes() == good
+    assert EvaluatedSensor.from_bytes(good).to_bytes() == good
 
 
 def test_a_file_of_another_format_is_told(good, monkeypatch):
-    read = JudgedSensor.from_bytes(good)
+    read = EvaluatedSensor.from_bytes(good)
     monkeypatch.setattr("batch_scoring.evaluation.sensor_result._FORMAT", 2)
     newer = read.to_bytes()
     monkeypatch.undo()
     with pytest.raises(InputError, match="sensor 's' has format 2, not 1"):
-        JudgedSensor.from_bytes(newer)
+        EvaluatedSensor.from_bytes(newer)
 
 
 @given(data=st.data())
@@ -97,4 +97,4 @@ def test_a_damaged_file_is_told(good, data):
     turned = bytes([good[place] ^ data.draw(st.integers(1, 255))])
     for bad in (good[:place], good[:place] + turned + good[place + 1 :]):
         with pytest.raises(InputError, match="is damaged"):
-            JudgedSensor.from_bytes(bad)
+            EvaluatedSensor.from_bytes(bad)

@@ -29,8 +29,8 @@ def test_the_defaults_of_the_project_are_those_of_the_code():
         ({"ranges": {"t": 5}}, r"got 5"),
         ({"ranges": {"t": [1, float("nan")]}}, "expected"),
         ({"columns": {"tag": "Tag"}}, r"ingest\.columns\.tag: there is no such column"),
-        ({"columns": {"value": []}}, "is no column name"),
-        ({"columns": {"value": [1]}}, "is no column name"),
+        ({"columns": {"value": []}}, "is not a column name"),
+        ({"columns": {"value": [1]}}, "is not a column name"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(values: dict[str, Any], message: str):

@@ -61,7 +61,7 @@ def test_the_first_series_without_scores_are_named_and_the_others_counted():
     assert "9  of 11 series" in text
     assert "d0 p  too_few_readings  3 windows" in text
     assert "d5 p" not in text
-    assert "and 4 more; in all 9 too_few_readings" in text
+    assert "and 4 more; in total 9 too_few_readings" in text
 
 
 def test_open_incidents_are_counted_and_the_first_of_the_list_is_named():
@@ -70,7 +70,7 @@ def test_open_incidents_are_counted_and_the_first_of_the_list_is_named():
     assert (told["incidents"]["devices"], told["incidents"]["open"]) == (1, 1)
     assert told["incidents"]["first"]["device"] == "a"
     text = write_summary(told)
-    assert "1  of devices, 1 of them open" in text
+    assert "1  device incident, 1 open" in text
     assert "first: device a, open, since 2026-01-05 00:10, 1 sensor, severity 0.75" in text
 
 

@@ -1,1 +1,1 @@
-"""Telling others what has changed of incidents: each change at least once, to every sink by itself."""
+"""Notify sinks of changed incidents: each change at least once, each sink independently."""

@@ -27,16 +27,16 @@ _OPENED, _CLOSED, _WITHDRAWN = range(3)
 def with_changes(
     ledger: Ledger, current: pa.Table, since: datetime, min_severity: float, sinks: Sequence[str]
 ) -> Ledger:
-    """Add to the ledger what its incidents and new ones have become, and leave out what is over.
+    """Add the changes of known and new incidents to the ledger, and drop incidents that are over.
 
     Parameters
     ----------
     ledger : Ledger
     current : pyarrow.Table
         Schema INCIDENTS: ended at ``since`` or later, or known to the ledger
-        with what has taken the place of them, if there are any. Others do no harm.
+        with their successors, if any. More rows do no harm.
     since : datetime
-        UTC. A new incident that ended before is not notified.
+        UTC. A new incident that ended earlier is not notified.
     min_severity : float
         A new incident whose peak is below is not notified; it may grow.
     sinks : sequence of str
@@ -79,9 +79,9 @@ def _places(ids: pa.ChunkedArray, among: pa.ChunkedArray) -> Int:
 
 
 def _last_change(notified: pa.Table, place: Int) -> tuple[Int, Int]:
-    """The last change notified of the incidents at these places, and the number of that event."""
+    """Return the last change notified of the incidents at these positions, and its event number."""
     change = to_numpy(pc.index_in(notified["change"], value_set=strings(_CHANGES))).astype(np.int64)
-    # The last place, which -1 is, stands for an incident that was never notified.
+    # The last position, -1, stands for an incident that was never notified.
     return np.append(change, _NEVER_NOTIFIED)[place], np.append(to_numpy(notified["number"]), 0)[place]
 
 
@@ -92,7 +92,7 @@ def _is_gone(notified: pa.Table, current: pa.Table) -> Bool:
 
 
 def _successors(gone: pa.Table, current: pa.Table) -> pa.Array:
-    """Of each incident that is gone, the id of the first one of its series that overlaps it, or nothing."""
+    """Return for each withdrawn incident the id of the first one of its series that overlaps it, or ''."""
     of_series: dict[tuple[str, str], list[tuple[datetime, datetime, str]]] = defaultdict(list)
     same_devices = current.filter(pc.is_in(current["device"], value_set=gone["device"]))
     for row in as_rows(same_devices):
@@ -100,7 +100,7 @@ def _successors(gone: pa.Table, current: pa.Table) -> pa.Array:
     found = []
     for row in as_rows(gone):
         those = sorted(of_series[row["sensor"], row["device"]])
-        # They lie one after the other, so those that end later also start later.
+        # Incidents of a series do not overlap: an incident that ends later also starts later.
         first = bisect_left(those, row["start"], key=lambda one: one[0])
         overlaps = first < len(those) and those[first][1] <= row["end"]
         found.append(those[first][2] if overlaps else "")

@@ -1,4 +1,4 @@
-"""Pending events sent to their sinks; what is acknowledged is written down, what is not waits."""
+"""Deliver pending events to their sinks; record acknowledged ones, keep the others pending."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ Clock = Callable[[], float]
 def deliver(
     ledger: Ledger, sinks: Sequence[Sink], time_limit_seconds: float, clock: Clock = time.monotonic
 ) -> Iterator[Ledger]:
-    """Send what is pending; yield the ledger whenever some of it was acknowledged.
+    """Send pending events; yield the ledger after each acknowledged batch.
 
     Parameters
     ----------
     ledger : Ledger
     sinks : sequence of Sink
-        One after the other. One that fails takes nothing from the others but its time.
+        Sent to one after the other. A failing sink costs the others only its time.
     time_limit_seconds : float
-        For each sink; it is looked at between two events.
+        For each sink, checked between two events.
     clock : callable
         Seconds that only grow.
 
@@ -64,11 +64,11 @@ def deliver(
 
 
 def _send(rows: pa.Table, sink: Sink, deadline: float, clock: Clock) -> tuple[list[int], str | None]:
-    """Which of the rows were acknowledged, and why the sink gets no more of them in this run."""
+    """Send rows; return which were acknowledged, and why the rest waits for the next run."""
     acknowledged: list[int] = []
     for place, message in enumerate(messages(rows)):
         if clock() >= deadline:
-            return acknowledged, "incidents.notify.time_limit was up"
+            return acknowledged, "incidents.notify.time_limit was reached"
         try:
             sink.send(message)
         except RefusedError as error:
@@ -76,7 +76,7 @@ def _send(rows: pa.Table, sink: Sink, deadline: float, clock: Clock) -> tuple[li
         except UnreachableError as error:
             return acknowledged, str(error)
         except Exception as error:
-            # A sink may fail in ways that nobody thought of, but never take a run with it. No text: it
+            # No failure of a sink, even an unforeseen one, may fail the run. No text: it
             # may hold a secret.
             logger.debug("sink %r", sink.name, exc_info=True)
             return acknowledged, f"{type(error).__name__}, which was not expected"

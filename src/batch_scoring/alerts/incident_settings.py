@@ -1,4 +1,4 @@
-"""What ``params:incidents`` may say."""
+"""Settings of the ``incidents`` pipeline."""
 
 from __future__ import annotations
 
@@ -42,5 +42,5 @@ class IncidentParameters:
 
     @property
     def rules(self) -> JoinRules:
-        """When anomalous windows are one incident."""
+        """Return the rules by which anomalous windows are one incident."""
         return JoinRules(self.tolerated_gap, self.min_windows, self.cool_down // MICROSECOND)

@@ -1,4 +1,4 @@
-"""Record which events were sent to which sink, and which are due: one row an event and sink."""
+"""Record which events were sent to which sink, and which are due: one row per event and sink."""
 
 from __future__ import annotations
 
@@ -40,36 +40,36 @@ class Ledger:
 
     @classmethod
     def read(cls, file: pq.ParquetFile) -> Ledger:
-        """The ledger in a file; an empty one of a file without columns."""
+        """Read the ledger in a file; an empty one from a file without columns."""
         if not file.schema_arrow.names:
             return cls()
         table = file.read().replace_schema_metadata().combine_chunks()
         return cls(table, datetime.fromisoformat(footer_text(file, "since")))
 
     def stream(self) -> Stream:
-        """As it is saved."""
+        """Return the ledger as a stream to save."""
         return Stream(NOTIFICATIONS, iter([self.table]), {"since": self.since.isoformat()})
 
     def last_notified(self) -> pa.Table:
-        """The last event of each incident, one row an incident; schema NOTIFICATIONS."""
+        """Return the last event of each incident, one row per incident; schema NOTIFICATIONS."""
         rows = np.flatnonzero(self._is_last())
         _, first = np.unique(self._incident[rows], return_index=True)
         return self.table.take(to_arrow(rows[first])).combine_chunks()
 
     def pending(self, sink: str) -> Int:
-        """The rows that a sink has not acknowledged, in the order in which they are to be sent."""
+        """Return the rows that a sink has not acknowledged, in sending order."""
         of_sink = are(self.table["sink"], sink)
         return np.flatnonzero(of_sink & ~to_numpy(self.table["is_delivered"]))
 
     def delivered(self, rows: Int) -> Ledger:
-        """The ledger with some rows acknowledged."""
+        """Return the ledger with some rows acknowledged."""
         is_delivered = to_numpy(self.table["is_delivered"]).copy()
         is_delivered[rows] = True
         columns = [*self.table.columns[:-1], to_arrow(is_delivered)]
         return Ledger(pa.Table.from_arrays(columns, schema=NOTIFICATIONS), self.since)
 
     def with_events(self, events: pa.Table, sinks: Iterable[str]) -> Ledger:
-        """The ledger with new events, schema NOTIFICATIONS without the last two columns, for each sink."""
+        """Add new events, schema NOTIFICATIONS without the last two columns, for each sink."""
         parts, n = [self.table], events.num_rows
         for sink in sinks:
             columns = [*events.columns, constant(sink, n), to_arrow(np.zeros(n, bool))]
@@ -77,7 +77,7 @@ class Ledger:
         return Ledger(pa.concat_tables(parts).sort_by(_ORDER).combine_chunks(), self.since)
 
     def pruned(self, since: datetime, sinks: Collection[str]) -> Ledger:
-        """Without what no later run needs.
+        """Drop the rows that no later run needs.
 
         Kept are events that one of ``sinks`` still waits for, and of each incident the last event,
         as long as it is open or ended at ``since`` or later.
@@ -92,7 +92,7 @@ class Ledger:
 
     @cached_property
     def _incident(self) -> Int:
-        """The incident of each row, as a number."""
+        """Number the incident of each row."""
         if self.table.num_rows == 0:
             return np.zeros(0, np.int64)
         encoded = self.table["incident_id"].combine_chunks().dictionary_encode()
@@ -107,7 +107,7 @@ class Ledger:
 
 
 def as_rows(table: pa.Table) -> Iterator[dict[str, Any]]:
-    """The rows as dictionaries, times in UTC. Arrow's ``to_pylist`` imports pandas for the times."""
+    """Convert rows to dictionaries, times in UTC. Arrow's ``to_pylist`` imports pandas for times."""
     columns = [
         [EPOCH + timedelta(microseconds=number) for number in to_numpy(column).tolist()]
         if pa.types.is_timestamp(column.type)
@@ -118,7 +118,7 @@ def as_rows(table: pa.Table) -> Iterator[dict[str, Any]]:
 
 
 def messages(rows: pa.Table) -> list[dict[str, Any]]:
-    """Events as they are sent: plain JSON values.
+    """Convert events to messages of plain JSON values.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def _message(row: dict[str, Any]) -> dict[str, Any]:
     }
     merged = f" (now part of {message['merged_into']})" if message["merged_into"] else ""
     severity = message["peak_severity"]
-    # Ids are anybody's text: quoted, a line break in one does not look like a line of ours.
+    # Ids may be any text: quoted, a line break in one cannot forge a log line.
     text = (
         f"incident {message['incident_id']} {message['change']}{merged}: device {message['device']!r}, "
         f"sensor {message['sensor']!r}, {message['start']} to {message['end']}, severity "

@@ -1,4 +1,4 @@
-"""The incidents that a ledger of notifications asks for, found without reading the whole history."""
+"""Look up the incidents that a notification ledger needs, without reading the whole history."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from batch_scoring.tables.schemas import INCIDENTS
 
 
 def look_up(incidents: Partitions, ledger: Ledger, since: datetime) -> pa.Table:
-    """Read the incidents that ended lately, and the incidents notified before.
+    """Read recently ended incidents, and incidents notified before.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a sink's settings may say; secrets are named here, and never written here."""
+"""Settings of alert sinks; they name secrets, and never hold them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class EventHubSettings:
         if self.connection_from is None and (self.namespace is None or self.event_hub is None):
             raise InputError(
                 f"{WHERE}: an event_hub has connection_from, or namespace (host name) and event_hub; "
-                "give the one or the other two"
+                "set the first or the other two"
             )
 
 
@@ -108,7 +108,7 @@ def read_sinks(values: Iterable[Any]) -> tuple[SinkSettings, ...]:
 
 
 def check_url(url: str) -> None:
-    """Raise InputError unless an URL can be posted to; the message does not hold it, it may be secret."""
+    """Raise InputError unless a URL can be posted to; the message omits it, as it may be secret."""
     try:
         parts = urlsplit(url)
         is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

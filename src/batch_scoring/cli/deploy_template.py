@@ -1,4 +1,4 @@
-"""`kedro deploy template` and `check`: the template written to be read, and looked through without Azure."""
+"""`kedro deploy template` and `check`: write the ARM template, and check it without Azure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _tag = click.option("--tag", metavar="TAG", help="Of the image; default: deploy.
     default="build/deploy",
     show_default=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where the two files go.",
+    help="Folder of the two files.",
 )
 def write(env: str | None, params: str, tag: str | None, output: Path) -> None:
     """Write the ARM template and its parameters, as `up` would send them."""
@@ -56,9 +56,9 @@ def write(env: str | None, params: str, tag: str | None, output: Path) -> None:
 @_params
 @_tag
 def check(env: str | None, params: str, tag: str | None) -> None:
-    """Look through settings, template and workflows without Azure; one line a resource, one a fault.
+    """Check settings, template and workflows without Azure; one line per resource and per fault.
 
-    Where AZURE_SPECS names a folder with Azure's published descriptions, resources are held against them.
+    Where AZURE_SPECS names a folder with Azure's published descriptions, resources are checked against them.
     """
     configured = _configured(env, params, tag)
     report = _report(configured)
@@ -102,7 +102,7 @@ def _require_faultless(report: Report) -> None:
 
 
 def _note(configured: Configured) -> None:
-    """What is no fault and yet to be known."""
+    """Return notes on the settings that are not faults."""
     settings = configured.settings
     if settings.retrain.enabled and settings.tracking_uri is None:
         click.echo(

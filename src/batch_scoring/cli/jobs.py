@@ -1,4 +1,4 @@
-"""`kedro jobs …`: submit the jobs of a scheduled time; the commands beside are in modules of their own."""
+"""`kedro jobs …`: submit the jobs of a scheduled time, and register their results."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def jobs() -> None:
 
 @command("submit", DATA, ENV, BACKEND)
 @click.option("--at", metavar="TIME", help="The scheduled time; default: the last full jobs.every.")
-@click.option("--floor", is_flag=True, help="Mean the last full jobs.every that is not after --at.")
+@click.option("--floor", is_flag=True, help="Round --at down to a multiple of jobs.every.")
 @click.option("--pipeline", type=click.Choice(PIPELINES), default="score", show_default=True)
 @click.option("--first", metavar="PIPELINES", help="Run these here first, such as receive,ingest,aggregate.")
 @click.option("--wait/--no-wait", default=False, help="Wait for the jobs, and exit with 1 if one failed.")
-@click.option("--params", default="", metavar="KEY=VALUE,…", help="Other settings than those of the files.")
+@click.option("--params", default="", metavar="KEY=VALUE,…", help="Override settings of the files.")
 def submit_jobs(
     at: str | None,
     floor: bool,
@@ -47,7 +47,7 @@ def submit_jobs(
 ) -> None:
     """Submit the jobs of a scheduled time and of missed times; submitting again changes nothing.
 
-    What jobs that train or evaluate have made is put together when all have ended: here with --wait, else by
+    Results of training and evaluation jobs are registered when all have ended: here with --wait, else by
     `register`.
     """
     from batch_scoring.core.text import number
@@ -69,7 +69,7 @@ def submit_jobs(
 
 
 def _run_first(pipelines: str, cluster: Cluster, at: datetime) -> None:
-    """Run pipelines in a process of their own; one that fails ends the command, and nothing is submitted."""
+    """Run pipelines in a separate process; a failure ends the command, and nothing is submitted."""
     from batch_scoring.core.moments import as_text
     from batch_scoring.jobs.run_job import run_here
 
@@ -81,9 +81,9 @@ def _run_first(pipelines: str, cluster: Cluster, at: datetime) -> None:
 @command("register", DATA, ENV, BACKEND)
 @click.argument("run")
 def register_models(run: str, data: str | None, env: str | None, backend: str | None) -> None:
-    """Put together what the jobs of RUN have made; doing it again changes nothing.
+    """Register the results of the jobs of RUN; repeating it changes nothing.
 
-    Of trainings: versions in MLflow. Of an evaluation whose jobs have all succeeded: the figures.
+    Trainings become versions in MLflow; an evaluation whose jobs have all succeeded becomes figures.
     """
     from batch_scoring.jobs.planning import run_pipeline
     from batch_scoring.jobs.run_view import RunMonitor, known_run
@@ -91,7 +91,7 @@ def register_models(run: str, data: str | None, env: str | None, backend: str | 
     cluster = open_cluster(data, env, backend)
     name = known_run(cluster.records, run)
     if run_pipeline(name) == "score":
-        raise InputError(f"{name}: its jobs have written their predictions; there is nothing to put together")
+        raise InputError(f"{name}: its jobs have written their predictions; there is nothing to register")
     view = RunMonitor(cluster.records, cluster.engine_of(name), name).view()
     if not view.is_over:
         raise InputError(f"{name}: jobs have not ended; wait with `kedro jobs watch {name}`, then register")
@@ -103,7 +103,7 @@ def register_models(run: str, data: str | None, env: str | None, backend: str | 
 
 
 def _scheduled(at: str | None, floor: bool, settings: JobsParameters) -> datetime:
-    """The scheduled time that is meant, UTC; by default the last full one."""
+    """Return the scheduled time, UTC; by default the last full one."""
     from batch_scoring.core.parameters import scheduled_time
 
     moment = scheduled_time(at)

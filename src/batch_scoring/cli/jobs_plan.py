@@ -1,4 +1,4 @@
-"""`kedro jobs plan`: what the schedule costs on which cluster, simulated."""
+"""`kedro jobs plan`: simulate the cost of the schedule on several clusters."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 @click.command("plan", cls=UserErrorCommand)
 @DATA
 @ENV
-@click.option("--params", default="", metavar="KEY=VALUE,…", help="Other settings than those of the files.")
+@click.option("--params", default="", metavar="KEY=VALUE,…", help="Override settings of the files.")
 @click.option("--pipeline", default="score", show_default=True, metavar="NAME", help="Whose jobs.")
-@click.option("--jobs", "count", type=click.IntRange(1), help="So many jobs a run, instead of measured ones.")
-@click.option("--minutes", type=click.FloatRange(0), help="What each of them takes.")
-@click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help="Draw a page, too.")
-@click.option("--json", "as_json", is_flag=True, help="All clusters that were simulated, for a machine.")
+@click.option("--jobs", "count", type=click.IntRange(1), help="Jobs a run, instead of measured ones.")
+@click.option("--minutes", type=click.FloatRange(0), help="Duration of each of them.")
+@click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help="Also write a page.")
+@click.option("--json", "as_json", is_flag=True, help="Print all simulated clusters as JSON.")
 def plan(
     data: str | None,
     env: str | None,
@@ -72,7 +72,7 @@ def plan(
 def _schedule(
     settings: JobsParameters, data: str, pipeline: str, count: int | None, minutes: float | None
 ) -> tuple[Schedule, str]:
-    """What is to be simulated, and where its durations come from."""
+    """Return the schedule to simulate, and the source of its durations."""
     from batch_scoring.jobs.costs.choices import Schedule
 
     if count is not None and minutes is not None:

@@ -1,4 +1,4 @@
-"""`kedro jobs timings`: what the jobs of a run, or of the newest runs, took and with what."""
+"""`kedro jobs timings`: report the durations of the jobs of a run, or of the newest runs."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _RUNS_LISTED = 24
 @command("timings", DATA, ENV, BACKEND)
 @click.argument("run", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: jobs, and percentiles of each run.")
-@click.option("--csv", "is_csv", is_flag=True, help="Print a row a job, for a spreadsheet.")
+@click.option("--csv", "is_csv", is_flag=True, help="Print CSV, one row per job.")
 def timings(
     run: str | None, as_json: bool, is_csv: bool, data: str | None, env: str | None, backend: str | None
 ) -> None:
-    """Report what the jobs of RUN took, in seconds: waiting, starting, reading, scoring, writing.
+    """Report the durations of the jobs of RUN in seconds: waiting, starting, reading, scoring, writing.
 
-    Without RUN: the newest runs, a line each. `read`, `score` and `write` go on at once, so their sum may be
+    Without RUN: the newest runs, a line each. `read`, `score` and `write` overlap, so their sum may be
     more than `total`.
     """
     from batch_scoring.jobs.run_view import known_run, planned_times
@@ -87,7 +87,7 @@ def _print_runs(found: dict[str, list[JobTimes]]) -> None:
 
 
 def _job_times(cluster: Cluster, run: str) -> list[JobTimes]:
-    """Of each job of a run that wrote a record; waiting times where the engine or a watcher recorded them."""
+    """Return the times of jobs with a record; waiting times if the engine or a watcher recorded them."""
     from batch_scoring.jobs.run_view import RunMonitor
     from batch_scoring.jobs.timings import job_times
 

@@ -1,4 +1,4 @@
-"""`kedro jobs list | watch | logs | cancel | retry | delete`: what a person does with jobs that there are."""
+"""`kedro jobs list | watch | logs | cancel | retry | delete`: manage submitted jobs."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _list_runs(cluster: Cluster, limit: int, as_json: bool) -> None:
 
 
 def _views(cluster: Cluster, runs: list[str]) -> list[View]:
-    """These runs; of an engine that cannot be reached, what is known without it."""
+    """View these runs; of an unreachable engine, from the stored records."""
     views, troubles = [], set()
     for run in runs:
         look = _look(cluster, run)
@@ -108,7 +108,7 @@ def _list_jobs(cluster: Cluster, run: str, as_json: bool) -> None:
 
 @command("watch", DATA, ENV, BACKEND)
 @click.argument("run", default="last", metavar="[RUN]")
-@click.option("--json", "as_json", is_flag=True, help="Print an object for each change, a line each.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per change.")
 @click.option("--every", type=click.FloatRange(0.1), default=_SECONDS_BETWEEN_LOOKS, metavar="SECONDS")
 def watch(
     run: str, as_json: bool, every: float, data: str | None, env: str | None, backend: str | None
@@ -153,7 +153,7 @@ def logs(
     env: str | None,
     backend: str | None,
 ) -> None:
-    """Print what the last attempt at each JOB of RUN has printed; a JOB is named by its name or a sensor.
+    """Print the log of the last attempt at each JOB of RUN; a JOB is given by its name or a sensor.
 
     Without a JOB: the failed ones, or all where none failed.
     """
@@ -177,7 +177,7 @@ def logs(
 @click.argument("run")
 @click.argument("job", nargs=-1)
 def cancel(run: str, job: tuple[str, ...], data: str | None, env: str | None, backend: str | None) -> None:
-    """End the jobs of RUN that have not ended, or only these."""
+    """Cancel the jobs of RUN that have not ended, or only these."""
     from batch_scoring.core.text import number
     from batch_scoring.jobs.run_view import known_jobs
 
@@ -194,7 +194,7 @@ def cancel(run: str, job: tuple[str, ...], data: str | None, env: str | None, ba
 @click.argument("run")
 @click.argument("job", nargs=-1)
 @click.option("--wait/--no-wait", "is_waiting", default=False, help="Wait, and exit with 1 if one failed.")
-@click.option("--params", default="", metavar="KEY=VALUE,…", help="Other settings of the jobs, `jobs.…`.")
+@click.option("--params", default="", metavar="KEY=VALUE,…", help="Override settings `jobs.…`.")
 def retry(
     run: str,
     job: tuple[str, ...],
@@ -204,7 +204,7 @@ def retry(
     env: str | None,
     backend: str | None,
 ) -> None:
-    """Run the jobs of RUN that failed or were cancelled once more, or only these."""
+    """Run failed and cancelled jobs of RUN again, or only these."""
     from batch_scoring.core.text import number
     from batch_scoring.jobs.finish import end_runs
     from batch_scoring.jobs.run_view import known_jobs
@@ -227,7 +227,7 @@ def retry(
 @command("delete", DATA, ENV, BACKEND)
 @click.argument("run")
 def delete(run: str, data: str | None, env: str | None, backend: str | None) -> None:
-    """Have the engine forget RUN, whose jobs have ended; logs, records and timings stay in the workspace."""
+    """Delete RUN, whose jobs have ended, from the engine; logs, records and timings stay in the workspace."""
     from batch_scoring.jobs.run_view import store_statuses
 
     cluster = open_cluster(data, env, backend)

@@ -49,7 +49,7 @@ def list_models(sensor: str | None, data: str | None, env: str | None, as_json: 
 
 @command("show", DATA, ENV, JSON)
 @click.argument("sensor", metavar="SENSOR[@VERSION]")
-@click.option("--device", metavar="DEVICE", help="The numbers of one device's model.")
+@click.option("--device", metavar="DEVICE", help="Show the numbers of one device's model.")
 def show_model(sensor: str, device: str | None, data: str | None, env: str | None, as_json: bool) -> None:
     """Show the models of a version; of the champion, when no version or alias is named."""
     from batch_scoring.registry import tracking
@@ -95,7 +95,7 @@ def compare_models(
     env: str | None,
     as_json: bool,
 ) -> None:
-    """Judge the windows that neither version of SENSOR was trained on with both.
+    """Compare two versions of SENSOR on windows that neither was trained on.
 
     CHALLENGER and CHAMPION are numbers or aliases; default: the newest version and the champion, or the
     champion before it.
@@ -138,9 +138,9 @@ def rollback_model(sensor: str, data: str | None, env: str | None, as_json: bool
 
 @command("import", DATA, ENV, JSON)
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--sensor", metavar="SENSOR", help="The model's sensor, or which models of the file.")
-@click.option("--device", metavar="DEVICE", help="The model's device, or which models of the file.")
-@click.option("--features", metavar="NAME,…", help="The names of the model's features, in order.")
+@click.option("--sensor", metavar="SENSOR", help="Sensor of the model or models to import.")
+@click.option("--device", metavar="DEVICE", help="Device of the model or models to import.")
+@click.option("--features", metavar="NAME,…", help="Names of the model's features, in order.")
 @click.option(
     "--window", metavar="TIME", help="Length of the windows, such as 5s; default: aggregate.window."
 )
@@ -192,7 +192,7 @@ def import_models(
 
 
 def _workspace(data: str | None, env: str | None) -> tuple[TrackedFleetModels, Mapping[str, Any]]:
-    """The fleet models of the project's catalog, and its parameters."""
+    """Open the fleet models of the project's catalog, and its parameters."""
     context = _context(data, env)
     return context.catalog["fleet_models"], context.params
 
@@ -205,7 +205,7 @@ def _context(data: str | None, env: str | None) -> KedroContext:
 
 
 def _version(fleet_models: TrackedFleetModels, text: str) -> Version:
-    """The version that ``SENSOR`` or ``SENSOR@VERSION`` names; a sensor may hold an ``@`` itself."""
+    """Find the version of ``SENSOR`` or ``SENSOR@VERSION``; a sensor id may contain an ``@``."""
     from batch_scoring.registry import tracking
 
     sensor, at, wanted = text.rpartition("@")

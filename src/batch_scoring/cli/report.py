@@ -20,7 +20,7 @@ from batch_scoring.core.errors import InputError
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("data/report.html"),
     show_default=True,
-    help="Where to put the copy.",
+    help="Path of the copy.",
 )
 def report(data: str | None, env: str | None, to: Path) -> None:
     """Copy the page of the last report to this machine."""

@@ -1,4 +1,4 @@
-"""The sinks of notifications, made of their settings and of secrets that no setting holds."""
+"""Make alert sinks from their settings and secrets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from batch_scoring.datasets.own import OwnDataset
 class NotificationSinks(OwnDataset[None, OpenSinks]):
     """``load`` gives a function that makes sinks of the setting ``incidents.notify.sinks``.
 
-    Nothing is connected to before there is something to send.
+    Sinks connect only when there is something to send.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class NotificationSinks(OwnDataset[None, OpenSinks]):
     """
 
     def load(self) -> OpenSinks:
-        """The function; it raises InputError on settings that make no sense."""
+        """Return the function; it raises InputError on settings that are not valid."""
         return self._open
 
     def _describe(self) -> dict[str, Any]:

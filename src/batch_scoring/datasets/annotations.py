@@ -1,4 +1,4 @@
-"""Files that people write for us, each read as a whole: labels and feedback. There need not be one."""
+"""Optional user-supplied files, each read as a whole: labels and feedback."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class WrittenFile(OwnDataset[NoReturn, pa.Table]):
     Parameters
     ----------
     path : str, optional
-        A file that a person named: it must be there. A local path, or a URL of Blob Storage.
+        A file named by the user: it must exist. A local path, or a URL of Blob Storage.
     otherwise : str, optional
-        Where to look when none was named; without a file there, the table has no rows.
+        Default path; without a file there, the table has no rows.
     **more
         Of :class:`.OwnDataset`.
     """
@@ -39,7 +39,7 @@ class WrittenFile(OwnDataset[NoReturn, pa.Table]):
         self._otherwise = otherwise
 
     def load(self) -> pa.Table:
-        """All rows; raises InputError, naming the row and the column, where one makes no sense."""
+        """Load all rows; raises InputError, naming the row and the column, where one is not valid."""
         if self._path is not None:
             return self._rows(self._path)
         if self._otherwise is not None and self._is_there(self._otherwise):
@@ -55,7 +55,7 @@ class WrittenFile(OwnDataset[NoReturn, pa.Table]):
         try:
             return self._read(copy)
         except InputError as error:
-            # The path of a blob's copy means nothing to a person.
+            # Name the blob, not its local copy.
             raise InputError(str(error).replace(str(copy), folder.path(name))) from error
 
     def _is_there(self, path: str) -> bool:

@@ -1,4 +1,4 @@
-"""Files of bytes in a folder: drawings, and what the jobs of an evaluation found."""
+"""Folders of binary files: drawings, and evaluations of sensors."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class PngFolder(FolderDataset[dict[str, bytes], dict[str, bytes]]):
     """
 
     def load(self) -> dict[str, bytes]:
-        """All drawings, by name."""
+        """Load all drawings, by name."""
         return {name: self._folder.read(name)[0] for name in self._names()}
 
     def save(self, data: dict[str, bytes]) -> None:
-        """Write these drawings, and remove others."""
+        """Write these drawings, and remove all others."""
         for name, drawing in sorted(data.items()):
             with self._folder.writing(name) as file:
                 file.write(drawing)
@@ -55,7 +55,7 @@ class JudgedSensors(OwnDataset[dict[str, bytes], dict[str, bytes]]):
         self._kept: dict[str, bytes] = {}
 
     def load(self) -> dict[str, bytes]:
-        """All sensors.
+        """Load the evaluations of all sensors.
 
         Raises
         ------
@@ -70,7 +70,7 @@ class JudgedSensors(OwnDataset[dict[str, bytes], dict[str, bytes]]):
         return {name: self._folder.read(name)[0] for name in names}
 
     def save(self, data: dict[str, bytes]) -> None:
-        """Write these."""
+        """Write the evaluations of these sensors."""
         if self._folder is None:
             self._kept = self._kept | data
             return

@@ -1,4 +1,4 @@
-"""Catalog datasets of an event hub: to drain it with checkpoints, to publish, and to know what landed."""
+"""Catalog datasets of an event hub: drain it with checkpoints, list stored events, and publish."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class EventHub(OwnDataset[None, Any]):
         self._reader: HubReader | None = None
 
     def load(self) -> HubReader:
-        """The hub, not yet connected to.
+        """Return the hub, not connected yet.
 
         Raises
         ------
@@ -67,7 +67,7 @@ class EventHub(OwnDataset[None, Any]):
         return self._reader
 
     def confirm(self) -> None:
-        """Move the checkpoints: all that was read since ``load`` is durably written."""
+        """Move the checkpoints: all events read since ``load`` are durably stored."""
         if self._reader is not None:
             self._reader.confirm()
 
@@ -144,7 +144,7 @@ class LandedEvents(RawReadings):
     """The names of the files of events that have landed; the arguments are those of :class:`.RawReadings`."""
 
     def load(self) -> list[str]:  # type: ignore[override]
-        """The names, relative to the folder, with ``/``; sorted."""
+        """List the names, relative to the folder, with ``/``; sorted."""
         return [file.name for file in self._list() if file.format == "events"]
 
     def _exists(self) -> bool:
@@ -157,7 +157,7 @@ class PublishedEvents(OwnDataset[Any, None]):
     Parameters
     ----------
     hub, namespace, credentials, client_options
-        As of :class:`EventHub`.
+        See :class:`EventHub`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Every version of every sensor's models, in MLflow; the new champions are published to the scoring jobs."""
+"""Datasets of fleet models: versions in MLflow, and champions published to the scoring jobs."""
 
 from __future__ import annotations
 
@@ -85,12 +85,12 @@ class TrackedFleetModels(
 
     @property
     def tracking_uri(self) -> str:
-        """Where MLflow keeps runs and versions; raises InputError, see :class:`TrackingPlace`."""
+        """Return the tracking URI; raises InputError, see :class:`TrackingPlace`."""
         return self._place.uri
 
     @property
     def store(self) -> Store:
-        """The MLflow store, opened (and created) at the first use."""
+        """Open the MLflow store at the first use, and create it if missing."""
         if self._store is None:
             if self._prepared is not None:
                 wait([self._prepared])
@@ -99,7 +99,7 @@ class TrackedFleetModels(
         return self._store
 
     def load(self) -> dict[str, Callable[[], TrackedVersion | PreviousVersion]]:
-        """Tell the sensors there are, each with a function that loads its champion."""
+        """Return the trained sensors, each with a function that loads its champion."""
         if self._staged is not None:
             return {**loaders(self._staged.previous(self.published))}
         if tracking.is_new_store(self.tracking_uri):
@@ -107,7 +107,7 @@ class TrackedFleetModels(
         return {sensor: partial(self._load_sensor, sensor) for sensor in tracking.list_sensors(self.store)}
 
     def save(self, data: dict[str, Training]) -> None:
-        """Make a version of each training, the champion too where the dataset says ``promote``."""
+        """Register each training as a version, promoted if the dataset has ``promote``."""
         if self._staged is not None:
             for training in data.values():
                 self._staged.save(training)
@@ -119,7 +119,7 @@ class TrackedFleetModels(
             self._save_training(training)
 
     def confirm(self) -> None:
-        """End the MLflow run of the saves before, and complete what a killed run left half promoted."""
+        """End the MLflow run of these saves, and complete interrupted promotions."""
         if self._staged is not None:
             return
         if self.promote and not tracking.is_new_store(self.tracking_uri):
@@ -162,7 +162,7 @@ class TrackedFleetModels(
 
 
 class FleetModels(TrackedFleetModels):
-    """The fleet models as the pipelines pass them on: `train` saves versions, `score` loads champions.
+    """The fleet models of the pipelines: `train` saves versions, `score` loads champions.
 
     ``save`` is that of :class:`TrackedFleetModels`. ``load`` gives what is published: a
     scoring job needs no tracking server and imports no MLflow.
@@ -181,7 +181,7 @@ class FleetModels(TrackedFleetModels):
         self._pinned = pinned
 
     def load(self) -> dict[str, Callable[[], PublishedModel]]:  # type: ignore[override]
-        """Tell the sensors that have a champion, each with a function that loads it."""
+        """Return the sensors with a champion, each with a function that loads it."""
         pins = self._pinned
         if pins is None:
             pins = dict.fromkeys(list_published(self.published), "")
@@ -195,7 +195,7 @@ class EvaluationRuns(OwnDataset[TrackedEvaluation, None]):
     Parameters
     ----------
     path, tracking_uri, experiment
-        As of :class:`TrackedFleetModels`, beside whose runs it is.
+        See :class:`TrackedFleetModels`; the run is logged beside its runs.
     **more
         Of :class:`.OwnDataset`.
     """

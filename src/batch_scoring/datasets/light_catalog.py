@@ -1,4 +1,4 @@
-"""Kedro's catalog, less one import: parameters are put away without asking pandas what they are."""
+"""A DataCatalog that stores plain values without importing pandas."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class LightCatalog(DataCatalog, CatalogCommandsMixin):
 
     Kedro imports pandas to find out how to copy a value that it keeps in memory, parameters
     included. With pandas installed that is a second of every scoring job, so for plain values
-    the answer is given here.
+    the copy mode is set here.
     """
 
     def __setitem__(self, key: str, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the project's own datasets share: metadata, credentials, and errors on the way that is closed."""
+"""Base classes of the project's datasets: metadata, credentials, and errors for unsupported load or save."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Loaded = TypeVar("Loaded")
 
 
 class OwnDataset(AbstractDataset[Saved, Loaded], Generic[Saved, Loaded]):
-    """A dataset that neither loads nor saves; a subclass says how, and may do one of them only.
+    """A dataset whose subclasses implement load, save or both.
 
     Parameters
     ----------
@@ -31,11 +31,11 @@ class OwnDataset(AbstractDataset[Saved, Loaded], Generic[Saved, Loaded]):
         self._credentials = credentials
 
     def load(self) -> Any:
-        """Raise: there is nothing to read."""
+        """Raise: the dataset is write-only."""
         raise DatasetError(f"{type(self).__name__} is write only")
 
     def save(self, data: Any) -> None:
-        """Raise: the project does not write it."""
+        """Raise: the dataset is read-only."""
         raise DatasetError(f"{type(self).__name__} is read only")
 
 

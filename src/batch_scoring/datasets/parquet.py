@@ -35,11 +35,11 @@ class ArrowParquetDataset(OwnDataset[pa.Table | Stream, pq.ParquetFile]):
         self._folder, self._name = open_file(filepath, self._credentials)
 
     def load(self) -> pq.ParquetFile:
-        """Open the file; raises InputError when it is not there or no Parquet."""
+        """Open the file; raises InputError when it does not exist or is not Parquet."""
         return open_parquet(self._folder, self._name)
 
     def save(self, data: pa.Table | Stream) -> None:
-        """Write the rows beside the file, then put it in its place."""
+        """Write the rows to a temporary file, then replace the file."""
         save_parquet(self._folder, self._name, data)
 
     def _exists(self) -> bool:
@@ -50,10 +50,10 @@ class ArrowParquetDataset(OwnDataset[pa.Table | Stream, pq.ParquetFile]):
 
 
 class OptionalParquetDataset(ArrowParquetDataset):
-    """An :class:`ArrowParquetDataset` that only some projects have; without a file there are no rows."""
+    """An optional :class:`ArrowParquetDataset`; without a file it has no rows."""
 
     def load(self) -> pq.ParquetFile:
-        """Open the file; where there is none, one without rows and columns."""
+        """Open the file; if it does not exist, an empty one without columns."""
         if self._exists():
             return super().load()
         nothing = io.BytesIO()

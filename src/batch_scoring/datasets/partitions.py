@@ -18,7 +18,7 @@ SUFFIX = ".parquet"
 
 
 class ArrowPartitions(FolderDataset[dict[str, pa.Table | Stream], dict[str, Callable[[], pq.ParquetFile]]]):
-    """The files of a folder as partitions, named by their paths in it; no partitions is no error.
+    """The files of a folder as partitions, named by their paths in it; an empty folder is not an error.
 
     ``load`` gives ``{partition: function that opens the file}`` in the order of the names,
     ``save`` takes ``{partition: table or Stream}`` and replaces just these partitions, each of
@@ -40,7 +40,7 @@ class ArrowPartitions(FolderDataset[dict[str, pa.Table | Stream], dict[str, Call
         self._if_damaged = if_damaged
 
     def load(self) -> dict[str, Callable[[], Any]]:
-        """Every partition there is, by name, unopened."""
+        """List every partition by name, unopened."""
         return {key: opened for key, (_, opened) in self._partitions().items()}
 
     def save(self, data: dict[str, pa.Table | Stream]) -> None:
@@ -49,7 +49,7 @@ class ArrowPartitions(FolderDataset[dict[str, pa.Table | Stream], dict[str, Call
             save_parquet(self._folder, f"{key}{SUFFIX}", rows)
 
     def _partitions(self) -> dict[str, tuple[Entry, Callable[[], pq.ParquetFile]]]:
-        """What is known of each partition, and a function that opens it."""
+        """Return the entry of each partition, and a function that opens it."""
         entries = {entry.name.removesuffix(SUFFIX): entry for entry in self._folder.entries(SUFFIX)}
         keys = sorted(entries)
         sources = open_ahead(self._folder, [entries[key] for key in keys])

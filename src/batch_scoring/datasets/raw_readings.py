@@ -1,4 +1,4 @@
-"""Files of raw readings: which there are, and writing simulated ones; their rows are read by `ingest`."""
+"""List files of raw readings, and write simulated ones; `ingest` reads their rows."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class RawReadings(OwnDataset[dict[str, pa.Table | Stream], list[SourceFile]]):
         Raises
         ------
         InputError
-            When there is none.
+            When there are no files.
         """
         files = self._list()
         if not files:
             is_there = is_remote(self._path) or Path(self._path).exists()
-            there = "has no files of readings" if is_there else "is not there"
+            there = "has no files of readings" if is_there else "does not exist"
             kinds = ", ".join(FORMATS)
             raise InputError(
                 f"readings: {self._path!r} {there}; name a file, a folder or a glob of {kinds} "
@@ -90,7 +90,7 @@ class StreamWindows(RawReadings):
         Raises
         ------
         InputError
-            When there is none.
+            When there are no files.
         """
         found = [file for file in self._list() if file.format in ("parquet", "json")]
         if not found:
@@ -102,7 +102,7 @@ class StreamWindows(RawReadings):
 
 
 class SimulatedDays(FolderDataset[None, dict[str, str]]):
-    """Which simulated files are there, and from what they were made.
+    """The existing simulated files, and the digests of their settings.
 
     ``load`` gives ``{name: digest}`` from the schema metadata key ``simulation`` of the Parquet
     files in the folder that :class:`RawReadings` writes to; files without it, or that cannot be read, are
@@ -110,7 +110,7 @@ class SimulatedDays(FolderDataset[None, dict[str, str]]):
     """
 
     def load(self) -> dict[str, str]:
-        """The digest of each simulated file."""
+        """Load the digest of each simulated file."""
         files = self._folder.entries(".parquet")
         digests = {}
         for file, opened in zip(files, open_ahead(self._folder, files), strict=True):

@@ -1,4 +1,4 @@
-"""The ledger of ingested source files: what was read of each, and when that was written down."""
+"""The ledger of ingested source files: what was read from each, and when it was recorded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class SourceLedger(ArrowPartitions):
     """:class:`ArrowPartitions` that also gives the time when each partition was written."""
 
     def load(self) -> dict[str, Any]:
-        """The ledger's pages by partition."""
+        """Load the ledger's pages by partition."""
         return {
             key: LedgerEntry(opened, entry.changed_ns, self._folder.clock)
             for key, (entry, opened) in self._partitions().items()

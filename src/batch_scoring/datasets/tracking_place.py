@@ -1,4 +1,4 @@
-"""Where MLflow keeps what a dataset logs: a database beside the data, or a server that was named."""
+"""Locate the MLflow store of a dataset: a database beside the data, or a tracking server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TrackingPlace:
 
     @classmethod
     def beside(cls, path: str, tracking_uri: str | None = None) -> TrackingPlace:
-        """The store that is named in the environment, else ``tracking_uri``, else one in ``path``.
+        """Return the store named in the environment, else ``tracking_uri``, else one in ``path``.
 
         Parameters
         ----------
@@ -40,7 +40,7 @@ class TrackingPlace:
 
     @property
     def uri(self) -> str:
-        """Where MLflow keeps runs and versions.
+        """Return the tracking URI.
 
         Raises
         ------
@@ -54,7 +54,7 @@ class TrackingPlace:
 
     @property
     def artifacts(self) -> str:
-        """Folder of a database's artifacts; a server has its own. With the data elsewhere, beside it."""
+        """Return the folder of a database's artifacts, beside it; a server has its own."""
         if not is_remote(self.path):
             return join(self.path, "mlflow", "artifacts")
         self._require_named()

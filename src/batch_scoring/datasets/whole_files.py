@@ -1,4 +1,4 @@
-"""kedro-datasets' text and JSON files, local or blobs, saved whole or not at all: somebody may read them."""
+"""kedro-datasets' text and JSON files, local or blobs, replaced atomically for concurrent readers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from batch_scoring.storage.cache import run_folder
 
 
 class WholeFile:
-    """Put before a dataset of kedro-datasets that has one file, named ``filepath``, and no versions.
+    """A mixin for unversioned kedro-datasets with one file, named ``filepath``.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class WholeFile:
         self._written = ""
 
     def save(self, data: Any) -> None:
-        """Have it written beside the file, then put in its place."""
+        """Save to a temporary file, then replace the file."""
         with self._folder.writing(self._name) as file:
             self._written = file.name
             super().save(data)  # type: ignore[misc]
@@ -58,7 +58,7 @@ class WholeTextDataset(WholeFile, TextDataset):  # type: ignore[misc]
     """A text file in UTF-8."""
 
     def save(self, data: str) -> None:
-        """Write the text beside the file, then put it in its place."""
+        """Write the text to a temporary file, then replace the file."""
         with self._folder.writing(self._name) as file:
             file.write(data.encode())
 
@@ -67,6 +67,6 @@ class WholeJSONDataset(WholeFile, JSONDataset):  # type: ignore[misc]
     """A JSON file in UTF-8."""
 
     def save(self, data: Any) -> None:
-        """Write the JSON beside the file, then put it in its place."""
+        """Write the JSON to a temporary file, then replace the file."""
         with self._folder.writing(self._name) as file:
             file.write(json.dumps(data, **self._save_args).encode())

@@ -38,19 +38,19 @@ class WrittenRow:
     values: Mapping[str, Any]
 
     def text(self, column: str) -> str:
-        """A text that must not be empty; numbers become text."""
+        """Return a text that must not be empty; numbers become text."""
         value = self.values.get(column)
         if isinstance(value, bool) or not isinstance(value, (str, int, float)) or not str(value).strip():
             raise InputError(f"{self.where}, column {column!r}: expected a text, got {value!r}")
         return str(value)
 
     def optional_text(self, column: str) -> str | None:
-        """A text, None where it is empty or there is no such column."""
+        """Return a text; None where it is empty or there is no such column."""
         value = self.values.get(column)
         return None if value is None or not str(value).strip() else str(value)
 
     def interval(self) -> tuple[datetime, datetime]:
-        """When it is about, half-open and UTC, of the columns ``start`` or ``first``, ``end`` or ``last``."""
+        """Return the interval, half-open and UTC, from ``start`` or ``first`` and ``end`` or ``last``."""
         begin = next(name for name in BEGIN if name in self.values)
         stop = next(name for name in END if name in self.values)
         start, end = (self._time(name) for name in (begin, stop))
@@ -76,18 +76,18 @@ def read_rows(path: Path, required: Sequence[tuple[str, ...]]) -> Iterator[Writt
     Parameters
     ----------
     path : Path
-        Its ending says what it is: ``.csv`` with a header, ``.jsonl`` (one object a line) or ``.parquet``.
+        Its ending gives the format: ``.csv`` with a header, ``.jsonl`` (one object a line) or ``.parquet``.
     required : sequence of tuples of str
         Of each tuple the file must have one column.
 
     Raises
     ------
     InputError
-        When the file is not there, is none of these, cannot be read, or lacks a column.
+        When the file does not exist, has another format, cannot be read, or lacks a column.
     """
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
-        raise InputError(f"{path}: not a kind of file known here; its name must end in {', '.join(FORMATS)}")
+        raise InputError(f"{path}: the format is not supported; its name must end in {', '.join(FORMATS)}")
     try:
         for where, values in _READERS.get(suffix, _read_json_lines)(path):
             row = {str(name).strip().lower(): value for name, value in values.items()}

@@ -30,13 +30,13 @@ class Basis:
     Attributes
     ----------
     first, last : int
-        When the first judged window starts and the last one ends, µs since the epoch.
+        When the first evaluated window starts and the last one ends, µs since the epoch.
     window_us : int
         Length of a window.
     n_windows, n_predicted, n_seen_in_training : int
         Evaluated windows; windows with a prediction; windows the models were trained on.
     n_outside : int
-        Events outside what is judged.
+        Events outside the evaluated range.
     unknown : list of pyarrow.Table
         Schema ``LABELS``: events of series that have no window, ever.
     events : list of pyarrow.Table
@@ -61,7 +61,7 @@ class Basis:
 
     @classmethod
     def of_sensor(cls, windows: SensorWindows, truth: SensorTruth) -> Basis:
-        """That of what is judged of one sensor."""
+        """Return the basis of one sensor."""
         test = windows.test
         basis = cls(
             window_us=windows.window_us,
@@ -80,7 +80,7 @@ class Basis:
         return basis
 
     def add(self, other: Basis) -> None:
-        """Add that of other sensors."""
+        """Add the basis of other sensors."""
         self.first, self.last = min(self.first, other.first), max(self.last, other.last)
         self.window_us = other.window_us
         for name in ("n_windows", "n_predicted", "n_seen_in_training", "n_outside"):
@@ -89,11 +89,11 @@ class Basis:
             getattr(self, name).extend(getattr(other, name))
 
     def check(self, known: KnownEvents) -> None:
-        """Warn of labels that count nowhere; raise InputError where there is nothing to judge."""
+        """Warn of labels that count nowhere; raise InputError where there is nothing to evaluate."""
         if not self.n_predicted:
             raise InputError(
                 "no window after the models' training ranges has a prediction; run "
-                "`kedro run --pipelines=score`, or name the range to judge with evaluate.from"
+                "`kedro run --pipelines=score`, or name the range to evaluate with evaluate.from"
             )
         strange = known.series.filter(pc.invert(pc.is_in(known.series["sensor"], strings(self.sensors))))
         self.unknown.append(strange)
@@ -106,11 +106,12 @@ class Basis:
             )
         if self.n_seen_in_training:
             logger.warning(
-                "%d of the judged windows were trained on: figures are too good", self.n_seen_in_training
+                "%d evaluated windows were trained on: the figures are too good",
+                self.n_seen_in_training,
             )
 
     def to_json(self, n_devices: int) -> dict[str, Any]:
-        """As part of the metrics."""
+        """Return the basis as part of the metrics."""
         return {
             "from": _iso(self.first),
             "to": _iso(self.last),

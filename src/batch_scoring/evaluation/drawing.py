@@ -1,4 +1,4 @@
-"""The figures of an evaluation, as PNG: the same evaluation gives the same bytes."""
+"""Draw the figures of an evaluation as PNG; the same evaluation gives the same bytes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PANELS = {
 
 
 def draw_figures(evaluation: Evaluation) -> dict[str, bytes]:
-    """Draw all figures that there is something to say in, by the names of their files."""
+    """Draw all figures that have data, by the names of their files."""
     drawings: dict[str, Callable[[Evaluation], Figure | None]] = {
         "methods.png": _draw_methods,
         "trade_off.png": _draw_trade_off,
@@ -48,7 +48,7 @@ def draw_figures(evaluation: Evaluation) -> dict[str, bytes]:
 
 
 def _draw_methods(evaluation: Evaluation) -> Figure:
-    """Every method's figures over the fleet, with their intervals."""
+    """Draw every method's figures over the fleet, with their intervals."""
     methods = list(evaluation.metrics["methods"])
     figure, panels = _figure(2, 3, (10.5, 1.6 + 0.62 * len(methods)))
     for axes, (name, title) in zip(panels, PANELS.items(), strict=True):
@@ -78,7 +78,7 @@ def _draw_methods(evaluation: Evaluation) -> Figure:
 
 
 def _draw_trade_off(evaluation: Evaluation) -> Figure:
-    """Events found against false alerts, were the thresholds others; a dot where they are."""
+    """Draw events found against false alerts as thresholds vary; a dot at the configured ones."""
     figure, (axes,) = _figure(1, 1, (7.5, 4.8))
     for method, (false, found) in evaluation.sweep.items():
         shown = (false > 0) & np.isfinite(found)
@@ -102,7 +102,7 @@ def _draw_trade_off(evaluation: Evaluation) -> Figure:
 
 
 def _draw_delay(evaluation: Evaluation) -> Figure | None:
-    """The share of all events that was found within some time from their start."""
+    """Draw the share of all events found within some time from their start."""
     methods = list(evaluation.metrics["methods"])
     n_events = evaluation.metrics["judged"]["events"]
     if not n_events:
@@ -123,7 +123,7 @@ def _draw_delay(evaluation: Evaluation) -> Figure | None:
 
 
 def _draw_false_alarms(evaluation: Evaluation) -> Figure:
-    """How false windows spread over the series, and the budget of each."""
+    """Draw the distribution of false windows over the series, and the budget of each."""
     figure, (axes,) = _figure(1, 1, (7.5, 4.4))
     budget = evaluation.metrics["budget"]["false_windows_per_sensor_week"]
     for method in evaluation.metrics["methods"]:
@@ -144,7 +144,7 @@ def _draw_false_alarms(evaluation: Evaluation) -> Figure:
 
 
 def _draw_series(evaluation: Evaluation) -> Figure | None:
-    """Series by series, the models beside the robust z-score."""
+    """Draw the models against the robust z-score, series by series."""
     if "robust_z" not in evaluation.metrics["methods"]:
         return None
     figure, panels = _figure(1, 2, (9.5, 4.8))
@@ -164,7 +164,7 @@ def _draw_series(evaluation: Evaluation) -> Figure | None:
 
 
 def _draw_kinds(evaluation: Evaluation) -> Figure | None:
-    """The share of events found, by kind."""
+    """Draw the share of events found, by kind."""
     rows = evaluation.metrics["kinds"]
     if not rows:
         return None
@@ -187,7 +187,7 @@ def _draw_kinds(evaluation: Evaluation) -> Figure | None:
 
 
 def _of_series(evaluation: Evaluation, method: str, name: str) -> np.ndarray:
-    """A figure of every series, NaN where there is none."""
+    """Return a figure of every series; NaN where it is undefined."""
     table = evaluation.figures
     rows = table.filter(pc.and_(pc.equal(table["level"], "series"), pc.equal(table["method"], method)))
     return np.array([np.nan if value is None else value for value in rows[name].to_pylist()], float)

@@ -1,4 +1,4 @@
-"""All that an evaluation found, gathered once: tables, summary and figures only write it down."""
+"""Results of an evaluation, computed once for tables, summary and figures."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Evaluation:
     events : pyarrow.Table
         Schema ``EVALUATED_EVENTS``.
     metrics : dict
-        The figures over the fleet and all that they rest on; ready for JSON.
+        The figures over the fleet and their basis; ready for JSON.
     sweep : dict of str to array of shape (2, len(SWEEP))
-        By method: false alerts per sensor-week, and the share of events found, were the thresholds others.
+        By method: false alerts per sensor-week and share of events found, at each threshold of ``SWEEP``.
     """
 
     figures: pa.Table
@@ -51,7 +51,7 @@ class Evaluation:
 
 
 def build_evaluation(tally: Tally, basis: Basis, target: float, settings: EvaluateParameters) -> Evaluation:
-    """Sum up what was gathered of all sensors."""
+    """Build the evaluation from the outcomes of all sensors."""
     events = event_table(tally, basis.events, basis.event_windows, basis.event_missing)
     of_devices = {method: tally.of_devices(method) for method in tally.methods}
     figures = figure_table(tally, of_devices, events, target)
@@ -70,7 +70,7 @@ def build_evaluation(tally: Tally, basis: Basis, target: float, settings: Evalua
 def fleet_metrics(
     of_devices: dict[str, dict[str, Float]], figures: pa.Table, settings: EvaluateParameters
 ) -> dict[str, Any]:
-    """The figures over the fleet by method, each with its interval, and the lead of the models."""
+    """Compute the figures over the fleet by method, each with its interval, and the lead of the models."""
     draws = settings.bootstrap
     of_methods, of_leads = intervals(of_devices, draws, settings.seed, MODELS)
     rows = {row["method"]: row for row in figures.filter(pc.equal(figures["level"], "fleet")).to_pylist()}
@@ -90,7 +90,7 @@ def fleet_metrics(
 
 
 def kind_metrics(events: pa.Table) -> list[dict[str, Any]]:
-    """How many events of each kind every method found; empty where no label names a kind."""
+    """Count the events of each kind that every method found; empty where no label names a kind."""
     known = events.filter(pc.is_valid(events["kind"]))
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in known.to_pylist():
@@ -111,7 +111,7 @@ def kind_metrics(events: pa.Table) -> list[dict[str, Any]]:
 
 
 def sweeps(tally: Tally) -> dict[str, Float]:
-    """False alerts per sensor-week and the share of events found at each threshold of ``SWEEP``."""
+    """Compute false alerts per sensor-week and share of events found at each threshold of ``SWEEP``."""
     curves = {}
     for method, one in tally.methods.items():
         sums = tally.of_series(method)

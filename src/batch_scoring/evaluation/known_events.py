@@ -1,4 +1,4 @@
-"""What is known to have been wrong: labels, simulated faults and feedback put together."""
+"""Merge labels, simulated faults and feedback into known events."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ class KnownEvents:
 
     @cached_property
     def digest(self) -> str:
-        """Of all of it: whether what was judged at different times rests on the same."""
-        said = hashlib.sha256()
+        """Digest of all events, to check that jobs evaluated against the same ones."""
+        digest = hashlib.sha256()
         for table in (self.series, self.devices):
             for column in table.columns:
-                said.update(json.dumps(column.cast(pa.string()).to_pylist()).encode())
-        return said.hexdigest()
+                digest.update(json.dumps(column.cast(pa.string()).to_pylist()).encode())
+        return digest.hexdigest()
 
     def of_sensor(self, sensor: str) -> pa.Table:
-        """The events of one sensor."""
+        """Return the events of one sensor."""
         return self.series.filter(pc.equal(self.series["sensor"], sensor)).combine_chunks()
 
 
 def known_events(labels: pa.Table, faults: pa.Table, feedback: pa.Table, selection: Selection) -> KnownEvents:
-    """Put together what is known.
+    """Merge all known events.
 
     What feedback calls a true event is added; one that overlaps a label of its series becomes one
     event with it. What it calls a false alarm is cut out of the labels: feedback has the last word.
@@ -71,7 +71,7 @@ def known_events(labels: pa.Table, faults: pa.Table, feedback: pa.Table, selecti
     Raises
     ------
     InputError
-        When nothing is known.
+        When there are no events.
     """
     true, false = (feedback.filter(pc.equal(feedback["verdict"], v)) for v in (TRUE_EVENT, FALSE_ALARM))
     true = true.append_column("kind", pa.nulls(true.num_rows, pa.string()))
@@ -79,7 +79,7 @@ def known_events(labels: pa.Table, faults: pa.Table, feedback: pa.Table, selecti
     everything = pa.concat_tables([LABELS.empty_table(), *parts])
     if not everything.num_rows:
         raise InputError(
-            "there are no labels to evaluate by; name a file of them with --params labels=FILE "
+            "there are no labels to evaluate against; name a file of them with --params labels=FILE "
             "(columns device, sensor, start, end), or simulate a fleet"
         )
     events = _select(everything, selection)
@@ -163,7 +163,7 @@ def _first_of_each(group: Int) -> Int:
 
 
 def _first_with_kind(events: pa.Table, order: Int, group: Int, first: Int) -> Int:
-    """The place in ``order`` of each group's first row that names a kind, or of its first row."""
+    """Return the position in ``order`` of each group's first row that names a kind, or of its first row."""
     has_kind = to_numpy(pc.is_valid(events["kind"]))[order]
     best = first.copy()
     named = np.flatnonzero(has_kind)[::-1]

@@ -1,4 +1,4 @@
-"""What was wrong, and when, as people or a simulator know it: the labels that `evaluate` believes."""
+"""Read labels: known faults, and when they occurred."""
 
 from __future__ import annotations
 

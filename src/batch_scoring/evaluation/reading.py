@@ -1,4 +1,4 @@
-"""One sensor's windows and predictions, cut into what was learned from and what is judged."""
+"""Read one sensor's windows and predictions, split into training and evaluated windows."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _NEVER = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True)
-class JudgedRange:
-    """Which windows of a sensor are judged.
+class EvaluatedRange:
+    """Which windows of a sensor are evaluated.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ def read_sensor(
     fallback: Callable[[], int | None],
     settings: EvaluateParameters,
     selection: Selection,
-) -> tuple[SensorWindows, JudgedRange] | None:
+) -> tuple[SensorWindows, EvaluatedRange] | None:
     """Read the windows of a sensor; None where there are none of the devices asked for.
 
     Parameters
@@ -61,10 +61,10 @@ def read_sensor(
     windows, predictions : iterable of callable
         Each opens the file of a day.
     published : PublishedModel or None
-        What the devices' models learned from is not judged, unless ``evaluate.from`` says so.
+        Training windows of the devices' models are not evaluated, unless ``evaluate.from`` says so.
     fallback : callable
-        Tells from when on the windows of devices without a model are judged, µs since the epoch, where
-        no device of the sensor has one; None: nobody knows.
+        Returns from when on windows of devices without a model are evaluated, µs since the epoch, where
+        no device of the sensor has one; None: unknown.
     settings : EvaluateParameters
     selection : Selection
 
@@ -87,24 +87,24 @@ def read_sensor(
     features = published.manifest.features if published else tuple(feature_columns(table))
     score, threshold, is_anomaly = _match(predictions, names, device, start)
     trained_from, trained_to = _training(published, names)
-    judged = _judged(sensor, trained_to, fallback, settings, int(end.max()))
+    evaluated = _evaluated_range(sensor, trained_to, fallback, settings, int(end.max()))
     is_known = trained_to != _NEVER
-    learned_until = np.where(is_known, trained_to, judged.since if settings.from_ is not None else _NEVER)
+    learned_until = np.where(is_known, trained_to, evaluated.since if settings.from_ is not None else _NEVER)
     has_model = trained_from != np.iinfo(np.int64).max
     is_train = has_model[device] & (start >= trained_from[device]) & (end <= learned_until[device])
-    is_test = (start >= judged.since[device]) & (start < judged.until)
+    is_test = (start >= evaluated.since[device]) & (start < evaluated.until)
     X = feature_matrix(table, features)[order]
     timeline = Timeline(device, start, end)
     return (
         SensorWindows(
             sensor, names.to_pylist(), features, timeline, X, is_train, is_test, score, threshold, is_anomaly
         ),
-        judged,
+        evaluated,
     )
 
 
 def latest_training(fleet_models: Mapping[str, Callable[[], PublishedModel]]) -> int | None:
-    """When the last training range of any model ends, µs since the epoch; None where no model records one."""
+    """Return when the last training range of any model ends, µs since the epoch; None if none is recorded."""
     ends = [
         pc.max(part["trained_to"]).cast(pa.int64()).as_py()
         for load in fleet_models.values()
@@ -133,7 +133,7 @@ def _concat(sensor: str, files: Openers, selection: Selection) -> pa.Table | Non
 def _match(
     predictions: Openers, names: pa.Array, device: Int, start: Int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Score, threshold and verdict of each window; NaN, NaN and false where there is no prediction."""
+    """Look up score, threshold and verdict of each window; NaN, NaN and false without a prediction."""
     score, threshold = np.full((2, start.size), np.nan)
     is_anomaly = np.zeros(start.size, bool)
     starts = np.unique(start)
@@ -154,7 +154,7 @@ def _match(
 
 
 def _training(published: PublishedModel | None, names: pa.Array) -> tuple[Int, Int]:
-    """When the training range of each device's model begins and ends.
+    """Return when the training range of each device's model begins and ends.
 
     Without a model it begins after all time; an end that is not known lies before all time.
     """
@@ -167,23 +167,23 @@ def _training(published: PublishedModel | None, names: pa.Array) -> tuple[Int, I
     return begins, ends
 
 
-def _judged(
+def _evaluated_range(
     sensor: str,
     trained_to: Int,
     fallback: Callable[[], int | None],
     settings: EvaluateParameters,
     last_end: int,
-) -> JudgedRange:
+) -> EvaluatedRange:
     until = last_end if settings.to is None else microseconds(settings.to)
     if settings.from_ is not None:
-        return JudgedRange(np.full(trained_to.size, microseconds(settings.from_)), until)
+        return EvaluatedRange(np.full(trained_to.size, microseconds(settings.from_)), until)
     latest = int(trained_to.max(initial=_NEVER))
     if latest == _NEVER:
         known = fallback()
         if known is None:
             raise InputError(
-                f"sensor {sensor!r}: no model says what it was trained on; name the range to judge with "
+                f"sensor {sensor!r}: no model records its training range; name the range to evaluate with "
                 "evaluate.from, or run `kedro run --pipelines=train,score` first"
             )
         latest = known
-    return JudgedRange(np.where(trained_to == _NEVER, latest, trained_to), until)
+    return EvaluatedRange(np.where(trained_to == _NEVER, latest, trained_to), until)

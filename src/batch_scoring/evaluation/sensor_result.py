@@ -1,4 +1,4 @@
-"""What was found of one sensor, on its way from the job that judged it to the sum over the fleet."""
+"""The result of one sensor, passed from the job that evaluated it to the sum over the fleet."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _OUTCOME_ARRAYS = ("is_found", "delay_seconds", "is_device_event_found", "sweep_
 
 
 @dataclass(frozen=True)
-class JudgedSensor:
-    """One sensor, judged.
+class EvaluatedSensor:
+    """The evaluation of one sensor.
 
     Attributes
     ----------
     outcomes : SensorOutcomes
     basis : Basis
     rests_on : str
-        Digest of settings and labels; only what rests on the same may be summed up.
+        Digest of settings and labels; only results with the same digest may be summed up.
     """
 
     outcomes: SensorOutcomes
@@ -43,7 +43,7 @@ class JudgedSensor:
     rests_on: str
 
     def to_bytes(self) -> bytes:
-        """As a SHA-256 digest and an ``.npz`` file of NumPy; tables are Arrow streams in it."""
+        """Serialise to a SHA-256 digest and an ``.npz`` file of NumPy; tables are Arrow streams in it."""
         one, basis = self.outcomes, self.basis
         head = {
             "format": _FORMAT,
@@ -70,29 +70,29 @@ class JudgedSensor:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Read what :meth:`to_bytes` gave.
+        """Read the bytes of :meth:`to_bytes`.
 
         Raises
         ------
         InputError
-            When it is something else, or damaged.
+            When the bytes are something else, or damaged.
         """
         digest, content = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
         if hashlib.sha256(content).digest() != digest:
-            raise InputError("what was judged of a sensor is damaged; submit the evaluation for another time")
+            raise InputError("the evaluation of a sensor is damaged; submit the evaluation for another time")
         with np.load(io.BytesIO(content), allow_pickle=False) as found:
             arrays = dict(found)
         head = json.loads(arrays["head"].tobytes())
         if head["format"] != _FORMAT:
             raise InputError(
-                f"what was judged of sensor {head['sensor']!r} has format {head['format']}, not {_FORMAT}; "
+                f"the evaluation of sensor {head['sensor']!r} has format {head['format']}, not {_FORMAT}; "
                 "submit the evaluation for another time"
             )
         return cls(_outcomes(head, arrays), _basis(head, arrays), head["rests_on"])
 
 
 def rests_on(settings: EvaluateParameters, known: KnownEvents, rate: float) -> str:
-    """Digest of what an evaluation rests on beside windows and predictions.
+    """Digest of the inputs of an evaluation other than windows and predictions.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The parameters of `evaluate` as they come from the configuration, and the budget of false alarms."""
+"""Settings of the ``evaluate`` pipeline, and the budget of false alarms."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class EvaluateParameters:
 
 
 def target_rate(settings: EvaluateParameters, train: TrainParameters, window_us: int) -> float:
-    """The share of normal windows that may be flagged: the budget that alarms are held to.
+    """Return the share of normal windows that may be flagged: the false-alarm budget.
 
     Parameters
     ----------
@@ -52,5 +52,5 @@ def target_rate(settings: EvaluateParameters, train: TrainParameters, window_us:
     if settings.false_alarm_rate is not None:
         return settings.false_alarm_rate
     rate = train.for_windows(window_us).fit.false_alarm_rate
-    # A rate of 0 may be asked of a calibration; of baselines and as a budget it means nothing.
+    # A calibration accepts a rate of 0; baselines and budgets need more.
     return rate or MIN_RATE

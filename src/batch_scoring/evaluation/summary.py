@@ -1,4 +1,4 @@
-"""An evaluation as a page of Markdown: what a person reads, and what the documentation shows."""
+"""Write an evaluation as a page of Markdown."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _LENGTHS = {"delay_median_seconds", "delay_p90_seconds"}
 
 
 def write_summary(evaluation: Evaluation) -> str:
-    """The page.
+    """Write the page.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""An evaluation as tables: its figures at every level, and what became of every event."""
+"""Write an evaluation as tables: its figures at every level, and the outcome of every event."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ DELAYS = {"delay_median_seconds": 0.5, "delay_p90_seconds": 0.9}
 def event_table(
     tally: Tally, events: Sequence[pa.Table], n_windows: Sequence[Int], n_missing: Sequence[Int]
 ) -> pa.Table:
-    """What became of every event, one row a method and event.
+    """Tabulate the outcome of every event, one row per method and event.
 
     Parameters
     ----------
     tally : Tally
     events : sequence of pyarrow.Table
-        Schema ``LABELS``: the judged events of each sensor.
+        Schema ``LABELS``: the evaluated events of each sensor.
     n_windows, n_missing : sequence of array
         Of each event: its evaluated windows with a prediction, and its missing windows.
     """
@@ -50,7 +50,7 @@ def event_table(
 def figure_table(
     tally: Tally, of_devices: Mapping[str, Mapping[str, Float]], events: pa.Table, target: float
 ) -> pa.Table:
-    """The figures over the fleet, by sensor, by device and by series, one row a method each.
+    """Tabulate the figures over the fleet, by sensor, by device and by series, one row per method each.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def _rows(
 def _delays(
     events: pa.Table, method: str, sensors: Sequence[str | None], devices: Sequence[str | None]
 ) -> dict[str, Float]:
-    """The quantiles of the delays of the events that were found, of each row; NaN where none was."""
+    """Compute the quantiles of the delays of found events, of each row; NaN where none was found."""
     keys = [(sensor, device) for sensor, device in zip(sensors, devices, strict=True)]
     has_sensor, has_device = keys[0][0] is not None, keys[0][1] is not None
     found: dict[tuple[str | None, str | None], list[float]] = {key: [] for key in keys}

@@ -1,4 +1,4 @@
-"""An evaluation in the form that MLflow shows: flat metrics, parameters, files."""
+"""Prepare an evaluation for MLflow: flat metrics, parameters, files."""
 
 from __future__ import annotations
 

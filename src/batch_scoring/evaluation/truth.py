@@ -1,4 +1,4 @@
-"""The labels of one sensor held against what is judged of it: which count, and which cannot."""
+"""Select the labels of one sensor that count in its evaluated range."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pyarrow as pa
 from batch_scoring.evaluation.known_events import KnownEvents
 from batch_scoring.evaluation.metrics.matching import Events, Truth
 from batch_scoring.evaluation.metrics.sensor_windows import SensorWindows
-from batch_scoring.evaluation.reading import JudgedRange
+from batch_scoring.evaluation.reading import EvaluatedRange
 from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import positions, strings, to_arrow, to_numpy
 
 
 @dataclass(frozen=True)
 class SensorTruth:
-    """What the labels say of one sensor.
+    """The labels of one sensor.
 
     Attributes
     ----------
@@ -25,9 +25,9 @@ class SensorTruth:
     events : pyarrow.Table
         Schema ``LABELS``: the events that count, in the order of ``truth.events``.
     n_windows, n_missing : array of shape (n_events,), int64
-        The judged windows of each that have a prediction, and how many more it would have, were all there.
+        The evaluated windows of each with a prediction, and its missing windows.
     n_outside : int
-        Events that lie outside what is judged.
+        Events outside the evaluated range.
     unknown : pyarrow.Table
         Schema ``LABELS``: events of devices that have no window of this sensor, ever.
     """
@@ -40,10 +40,10 @@ class SensorTruth:
     unknown: pa.Table
 
 
-def truth_of(windows: SensorWindows, judged: JudgedRange, known: KnownEvents) -> SensorTruth:
-    """Hold what is known against the judged windows of a sensor.
+def truth_of(windows: SensorWindows, evaluated: EvaluatedRange, known: KnownEvents) -> SensorTruth:
+    """Match known events with the evaluated windows of a sensor.
 
-    An event counts when it overlaps the time that is judged of its device, whether there are
+    An event counts when it overlaps the evaluated range of its device, whether there are
     windows in it or not: silence is no excuse.
     """
     events = known.of_sensor(windows.sensor)
@@ -54,8 +54,8 @@ def truth_of(windows: SensorWindows, judged: JudgedRange, known: KnownEvents) ->
         to_numpy(events["end"]),
     )
     is_known = device >= 0
-    since = judged.since[np.maximum(device, 0)]
-    counts = is_known & (end > since) & (start < judged.until)
+    since = evaluated.since[np.maximum(device, 0)]
+    counts = is_known & (end > since) & (start < evaluated.until)
     own = Events(device[counts], start[counts], end[counts], np.maximum(start, since)[counts])
     of_device = known.devices
     devices = positions(of_device["device"], names)
@@ -73,16 +73,16 @@ def truth_of(windows: SensorWindows, judged: JudgedRange, known: KnownEvents) ->
         truth,
         events.filter(to_arrow(counts)),
         n_windows,
-        _full(own, judged, windows.window_us) - n_windows,
+        _full(own, evaluated, windows.window_us) - n_windows,
         int(np.count_nonzero(is_known & ~counts)),
         events.filter(to_arrow(~is_known)),
     )
 
 
-def _full(events: Events, judged: JudgedRange, window_us: int) -> Int:
-    """The windows that each event would overlap, had every window a reading; evaluated windows only."""
-    judged_first = -(-judged.since[events.device] // window_us)
-    first = np.maximum(events.start // window_us, judged_first)
-    last = (np.minimum(events.end, judged.until) - 1) // window_us
+def _full(events: Events, evaluated: EvaluatedRange, window_us: int) -> Int:
+    """Count the evaluated windows that each event would overlap if every window had a reading."""
+    evaluated_first = -(-evaluated.since[events.device] // window_us)
+    first = np.maximum(events.start // window_us, evaluated_first)
+    last = (np.minimum(events.end, evaluated.until) - 1) // window_us
     n: Int = np.maximum(last - first + 1, 0)
     return n

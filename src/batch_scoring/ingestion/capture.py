@@ -1,4 +1,4 @@
-"""Avro files of Event Hubs Capture as batches of events, in bounded memory; bodies are not looked into."""
+"""Read Avro files of Event Hubs Capture as batches of events, in bounded memory; bodies are not parsed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BATCH_BYTES = 8 << 20
 
 CAPTURED = pa.schema([EVENTS.field(name) for name in ("partition", "sequence_number", "offset", "body")])
 
-# The fields that are read: Avro skips the others.
+# The fields to read; Avro skips the others.
 _WANTED = {
     "type": "record",
     "name": "EventData",
@@ -33,7 +33,7 @@ _PARTITION = re.compile(r"(?:^|/)([^/]+)/\d{4}/\d\d/\d\d/\d\d/\d\d/\d\d\.avro$",
 
 
 def captured_events(path: str) -> Iterator[pa.RecordBatch]:
-    """The events of a file of Event Hubs Capture.
+    """Read the events of a file of Event Hubs Capture.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def captured_events(path: str) -> Iterator[pa.RecordBatch]:
     Raises
     ------
     InputError
-        When the file is not whole, no Avro, or not what Capture writes.
+        When the file is truncated, not Avro, or not what Capture writes.
     """
     partition = capture_partition(path)
     numbers: list[int] = []
@@ -70,7 +70,7 @@ def captured_events(path: str) -> Iterator[pa.RecordBatch]:
 
 
 def capture_partition(path: str) -> str | None:
-    """The partition in the path of a captured file; None where Capture names files in another way.
+    """Return the partition in the path of a captured file; None where Capture names files differently.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def _records(path: str) -> Iterator[dict[str, Any]]:
         except Exception as error:  # a broken file fails in a dozen ways
             raise InputError(
                 f"{path}: not a whole Avro file of Event Hubs Capture ({type(error).__name__}: {error}); "
-                "nothing of it was ingested: copy it here again or take it away"
+                "nothing of it was ingested: copy it here again or remove it"
             ) from error
 
 

@@ -1,4 +1,4 @@
-"""Which column of a file holds what: names matched to the four roles, and the delimiter of a header line."""
+"""Match column names to the four roles, and find the delimiter of a header line."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ DELIMITERS = (",", ";", "\t", "|")
 
 
 def match_columns(names: Sequence[str], settings: IngestSettings) -> dict[str, int]:
-    """The position of each role's column, as far as there is one.
+    """Find the position of each role's column, if it exists.
 
-    The first configured name that is there counts, exactly spelled if possible, else in any case.
+    The first configured name found counts, exactly spelled if possible, else ignoring case.
 
     Examples
     --------
@@ -34,7 +34,7 @@ def match_columns(names: Sequence[str], settings: IngestSettings) -> dict[str, i
 
 
 def matching_names(names: Sequence[str], role: str, settings: IngestSettings) -> list[str]:
-    """All names that a role's column may have, best first: exactly spelled, then in any case.
+    """List the names that a role's column may have, best first: exactly spelled, then ignoring case.
 
     Examples
     --------
@@ -50,12 +50,12 @@ def matching_names(names: Sequence[str], role: str, settings: IngestSettings) ->
 
 
 def require_columns(names: Sequence[str], settings: IngestSettings, file: str) -> dict[str, int]:
-    """The position of each role's column.
+    """Find the position of each role's column, or raise.
 
     Raises
     ------
     InputError
-        Naming the file, the first missing column and the columns there are.
+        Naming the file, the first missing column and the existing columns.
     """
     found = match_columns(names, settings)
     for role in ROLES:
@@ -69,7 +69,7 @@ def require_columns(names: Sequence[str], settings: IngestSettings, file: str) -
 
 
 def split_header(line: str, settings: IngestSettings) -> tuple[str, list[str]]:
-    """The delimiter of a header line, and its column names.
+    """Find the delimiter of a header line, and its column names.
 
     The delimiter is the one that finds the most of the wanted columns; of equals, the one that
     splits the line into the most.

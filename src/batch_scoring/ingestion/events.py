@@ -1,4 +1,4 @@
-"""Landed or captured events as numbered records of JSON text, and back from a record to its event."""
+"""Read stored events as numbered records of JSON text, and trace a record back to its event."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from batch_scoring.ingestion.capture import captured_events
 from batch_scoring.ingestion.lines import LINES
 
 ROWS_A_BATCH = 20_000
-# Nobody packs more into a megabyte of event; what does is meant to fill our memory.
+# No real event of a megabyte unpacks to more; anything larger is a decompression bomb.
 MAX_UNPACKED_BYTES = 256 << 20
 
 _GZIP = b"\x1f\x8b"
@@ -25,10 +25,10 @@ _decoder = json.JSONDecoder()
 
 
 def record_texts(body: bytes) -> list[str]:
-    r"""The records in the body of an event, each as it was written.
+    r"""Split the body of an event into its records, each as it was written.
 
     A body is a JSON object, an array of them, or one object a line, gzipped or not, in UTF-8. What
-    is none of these is one record that is no JSON, so that it comes to the quarantine as a whole.
+    is in another format is one record of invalid JSON, which goes to the quarantine as a whole.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def record_texts(body: bytes) -> list[str]:
 
 
 def event_records(path: str) -> Iterator[pa.RecordBatch]:
-    """The records of a file of landed or captured events.
+    """Read the records of a file of landed or captured events.
 
     Yields
     ------
@@ -70,7 +70,7 @@ def event_records(path: str) -> Iterator[pa.RecordBatch]:
 
 
 def event_sources(path: str, rows: Sequence[int], partition: str | None = None) -> list[str]:
-    """Which event each of some records came in.
+    """Return the event of each record.
 
     Parameters
     ----------
@@ -113,15 +113,15 @@ def _unzip(body: bytes) -> bytes:
     with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
         unpacked = file.read(MAX_UNPACKED_BYTES + 1)
     if len(unpacked) > MAX_UNPACKED_BYTES:
-        raise OSError("unpacks to more than anybody sends")
+        raise OSError("unpacks to more than the limit")
     return unpacked
 
 
 def _array_items(text: str) -> list[str]:
-    """The items of a JSON array as they stand in the text; the text itself when it is no array."""
+    """Split a JSON array into its items as written; the text itself when it is not an array."""
     items, at = [], _skip_space(text, 1)
     if text[at:] == "]":
-        return [text]  # nothing in it: worth a line in the quarantine
+        return [text]  # empty: one row in the quarantine
     try:
         while True:
             _, end = _decoder.raw_decode(text, at)
@@ -137,7 +137,7 @@ def _array_items(text: str) -> list[str]:
 
 
 def _lines(text: str) -> list[str]:
-    """One object a line, or one that was written over several."""
+    """Split lines of objects, or return one object written over several lines."""
     lines = [line.strip(_SPACE) for line in text.split("\n")]
     try:
         json.loads(text)
@@ -155,5 +155,5 @@ def _skip_space(text: str, at: int) -> int:
 
 
 def _as_text(body: bytes) -> str:
-    r"""Bytes as text from which they can be had back; ``\x`` is in no JSON."""
+    r"""Decode bytes to text from which they can be restored; valid JSON has no ``\x``."""
     return body.decode("utf-8", "backslashreplace")

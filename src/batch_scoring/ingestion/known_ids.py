@@ -1,4 +1,4 @@
-"""Whether the devices and sensors that a person asked for exist, looked for in the cheapest place first."""
+"""Check that selected devices and sensors exist, searching the cheapest place first."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def require_known_ids(
 
 def _stored_search(readings: Partitions, quarantine: Partitions, wanted: frozenset[str]) -> IdSearch:
     def search(kind: str) -> set[str]:
-        # The newest partitions first: a device that still reports is found at once.
+        # Newest partitions first: a device that still reports is found at once.
         tables = list(quarantine.values())
         known: set[str] = set()
         if kind == "sensor":

@@ -1,4 +1,4 @@
-"""Names of the files that events land in: what they hold is read off them."""
+"""Names of the files of received events, which state partition and sequence numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DIGITS = 19  # of the largest sequence number, so that names sort as numbers do
 
 
 def hub_folder(namespace: str, hub: str) -> str:
-    """Where the events of a hub land, relative to the raw readings.
+    """Return the folder of a hub's events, relative to the raw readings.
 
     Examples
     --------
@@ -23,7 +23,7 @@ def hub_folder(namespace: str, hub: str) -> str:
 
 
 def landed_name(folder: str, events: pa.Table) -> str:
-    """The name of the file for events of one partition: day of arrival, partition, first and last number.
+    """Name the file for events of one partition: day of arrival, partition, first and last number.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def landed_name(folder: str, events: pa.Table) -> str:
 
 
 def landed_positions(names: Iterable[str], folder: str) -> dict[str, int]:
-    """The last sequence number of each partition that has landed, read off the files' names.
+    """Return the last stored sequence number of each partition, from the files' names.
 
     Examples
     --------

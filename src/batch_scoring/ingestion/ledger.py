@@ -1,4 +1,4 @@
-"""Which source files are to be read: new, changed, or read before for other devices and sensors only."""
+"""Choose the source files to read: new, changed, or read before for other devices and sensors only."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PendingSource:
     content : str
         SHA-256 of its bytes, 64 hex digits.
     selections : list of Selection
-        The devices and sensors to take of it: those asked for now and in earlier runs.
+        The devices and sensors to read from it: selected now and in earlier runs.
     """
 
     file: SourceFile
@@ -41,12 +41,12 @@ class PendingSource:
 
     @property
     def where(self) -> str:
-        """The SQL condition on ``device`` and ``sensor`` that the selections make."""
+        """Return the selections as a SQL condition on ``device`` and ``sensor``."""
         return " OR ".join(f"({_condition(selection)})" for selection in self.selections)
 
 
 def source_key(name: str) -> str:
-    """The partition of a source file in the ledger and the quarantine; long names are cut and hashed.
+    """Return the partition of a source file in ledger and quarantine; long names are cut and hashed.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def choose_sources(
     selection: Selection,
     latest: datetime | None = None,
 ) -> list[PendingSource]:
-    """The files that hold something the readings may not have.
+    """Choose the files that may hold readings not stored yet.
 
     A file is left out when its ledger page records the same bytes, the same settings, and a
     selection that covers this one, and none of its readings was refused as "future_timestamp" that is not
@@ -95,7 +95,7 @@ def choose_sources(
 def ledger_page(
     source: PendingSource, settings_digest: str, rows: int, refused: int, first_future: datetime | None = None
 ) -> pa.Table:
-    """Make the ledger row of a source file; when and in how many runs it was read leaves no trace in it."""
+    """Make the ledger row of a source file; it does not depend on when or in how many runs it was read."""
     page = {
         "source": source.file.name,
         "size": source.file.size,
@@ -111,7 +111,7 @@ def ledger_page(
 
 
 def content_digest(path: str) -> str:
-    """SHA-256 of a file's bytes, 64 hex digits.
+    """Compute the SHA-256 of a file's bytes, 64 hex digits.
 
     Raises
     ------
@@ -121,13 +121,11 @@ def content_digest(path: str) -> str:
     try:
         return file_sha256(path)
     except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}); mend that or take the file away"
-        ) from error
+        raise InputError(f"{path}: cannot be read ({error.strerror}); fix that or remove the file") from error
 
 
 def require_unchanged(file: SourceFile) -> None:
-    """Raise when a file is not what it was when the source files were listed.
+    """Raise when a file has changed since the source files were listed.
 
     Raises
     ------

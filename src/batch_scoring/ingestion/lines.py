@@ -1,4 +1,4 @@
-"""A text file as numbered lines in Arrow batches, in constant memory; knows nothing of what a line means."""
+"""Read a text file as numbered lines in Arrow batches, in constant memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 from batch_scoring.core.errors import InputError
 
 BLOCK_BYTES = 8 << 20
-# Nobody writes a reading of a megabyte: this is a file without line ends, or not text at all.
+# A line of a megabyte is no reading: the file has no line ends, or is not text.
 MAX_LINE_BYTES = 1 << 20
 
 LINES = pa.schema([pa.field("row", pa.int64()), pa.field("line", pa.string())])
@@ -53,7 +53,7 @@ def read_lines(path: str, first_row: int = 1, block_bytes: int = BLOCK_BYTES) ->
 
 
 def first_line(path: str) -> str | None:
-    """The first line without its end; None when the file is empty."""
+    """Return the first line without its line end; None when the file is empty."""
     for batch in read_lines(path, block_bytes=MAX_LINE_BYTES):
         line: str = batch.column("line")[0].as_py()
         return line.rstrip("\r\n")
@@ -61,7 +61,7 @@ def first_line(path: str) -> str | None:
 
 
 def _whole_line_blocks(path: str, block_bytes: int) -> Iterator[bytes]:
-    """Blocks of the file that end at a line's end; the last one as the file ends."""
+    """Yield blocks of the file that end at a line's end; the last one as the file ends."""
     with _open_bytes(path) as file:
         rest = _read(file, path, len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)
         while block := _read(file, path, block_bytes):
@@ -88,7 +88,7 @@ def _read(file: IO[bytes], path: str, size: int) -> bytes:
     try:
         return file.read(size)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path}: not a whole gzip file ({error}); copy it here again") from error
+        raise InputError(f"{path}: not a complete gzip file ({error}); copy it here again") from error
 
 
 def _split_lines(block: bytes, first_row: int, path: str) -> pa.RecordBatch:

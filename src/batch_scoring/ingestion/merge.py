@@ -1,4 +1,4 @@
-"""The staged rows of a partition beside the stored ones: which are new, known or refused."""
+"""Merge the staged rows of a partition with the stored ones: new, already stored or refused."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ WINDOW reading AS (PARTITION BY device, timestamp ORDER BY source, row)
 
 @dataclass(frozen=True)
 class MergedPartition:
-    """What became of a partition's staged rows.
+    """The result of merging a partition's staged rows.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ def merge_partition(
         Of the staging area; duplicates and conflicts are added to its table ``refused``.
     staged : StagedPartition
     stored : pyarrow.parquet.ParquetFile or None
-        The stored partition, with the schema ``READINGS``; None when there is none.
+        The stored partition, with the schema ``READINGS``; None when it is new.
     """
     incoming = _gather_candidates(connection, staged, stored)
     repeated = _create(
@@ -74,7 +74,7 @@ def merge_partition(
         "SELECT device, timestamp FROM candidates GROUP BY ALL HAVING count(*) > 1",
     )
     # Most partitions hold every reading once; they need no verdicts.
-    verdicts = _judge_repeated(connection) if repeated else {}
+    verdicts = _classify_repeated(connection) if repeated else {}
     if verdicts.keys() & {"duplicate", "conflict"}:
         _refuse(connection, staged.sensor)
     known = verdicts.get("already_stored", 0)
@@ -100,7 +100,7 @@ def _gather_candidates(
     return incoming
 
 
-def _judge_repeated(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+def _classify_repeated(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Fill the table ``verdicts``; returns the number of rows by verdict."""
     _create(connection, "verdicts", _VERDICTS)
     counted = connection.execute("SELECT verdict, count(*) FROM verdicts GROUP BY verdict").fetchall()

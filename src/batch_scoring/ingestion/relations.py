@@ -1,4 +1,4 @@
-"""A source file as a SQL relation of raw fields: one row a record, numbered, nothing judged yet."""
+"""Open a source file as a SQL relation of raw fields: one numbered row per record, not validated yet."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SAMPLE_LINES = 1000
 
 @dataclass
 class RawRelation:
-    """What a source file holds, as SQL to select from.
+    """A source file as SQL to select from.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class LineReader:
     error: InputError | None = field(default=None, init=False)
 
     def open(self) -> pa.RecordBatchReader:
-        """A reader to use once."""
+        """Return a reader to use once."""
         return pa.RecordBatchReader.from_batches(LINES, self._batches())
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
@@ -66,7 +66,7 @@ class LineReader:
 def raw_relation(
     connection: duckdb.DuckDBPyConnection, path: str, file_format: str, settings: IngestSettings
 ) -> RawRelation | None:
-    """The relation of a source file; None when the file is empty.
+    """Build the relation of a source file; None when the file is empty.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def _json_array_relation(
 def _events_relation(
     connection: duckdb.DuckDBPyConnection, path: str, settings: IngestSettings
 ) -> RawRelation:
-    """The relation of landed events; nothing in them is an error of the file.
+    """Build the relation of stored events; no content of theirs is an error of the file.
 
     Each record is read with the names that it has itself: senders differ, and which of them share
     a file is chance.
@@ -158,7 +158,7 @@ def _events_relation(
 
 
 def _line_relation(path: str, first_row: int, fields: str, width: int, positions: list[int]) -> RawRelation:
-    """The relation of a file of lines; empty lines are no records."""
+    """Build the relation of a file of lines; empty lines are skipped."""
     records = r"SELECT row, rtrim(line, chr(13) || chr(10)) AS text FROM source_lines WHERE text <> ''"
     return RawRelation(
         _select_fields(records, fields, width, positions),
@@ -177,7 +177,7 @@ def _select_fields(records: str, fields: str, width: int, positions: list[int]) 
 
 
 def _csv_fields(text: str, delimiter: str) -> str:
-    """The fields of a CSV line as a list; NULL when its quotes do not match. A record is one line."""
+    """Parse a CSV line into a list of fields; NULL when its quotes do not match. A record is one line."""
     mark = {"|": r"\|", "\t": r"\t"}.get(delimiter, delimiter)
     one = rf'"(?:[^"]|"")*"|[^{mark}"]*'
     every = rf"regexp_extract_all({literal(delimiter)} || {text}, '{mark}({one})', 1)"
@@ -193,7 +193,7 @@ def _csv_fields(text: str, delimiter: str) -> str:
 
 
 def _json_fields(text: str, positions: dict[str, int], names: list[str]) -> str:
-    """The four fields of a JSON object as a list of texts, numbers as they are written."""
+    """Extract the four fields of a JSON object as a list of texts, numbers as they are written."""
     listed = ", ".join(literal(_json_path(names[positions[role]])) for role in ROLES)
     return (
         f"CASE WHEN json_valid({text}) THEN CASE WHEN json_type({text}) = 'OBJECT' "
@@ -202,7 +202,7 @@ def _json_fields(text: str, positions: dict[str, int], names: list[str]) -> str:
 
 
 def _first_json_field(text: str, names: list[str]) -> str:
-    """The first of some fields of a JSON object that it has, as text; NULL when it has none."""
+    """Extract the first existing field of a JSON object as text; NULL when none exists."""
     found = [f"json_extract_string({text}, {literal(_json_path(name))})" for name in names]
     return f"COALESCE({', '.join([*found, 'CAST(NULL AS VARCHAR)'])})"
 
@@ -222,7 +222,7 @@ def _first_lines(path: str) -> list[str]:
 
 
 def _json_names(texts: list[str]) -> list[str]:
-    """The keys of the objects among some texts, in the order they are first seen."""
+    """List the keys of the objects among some texts, in the order they are first seen."""
     names: dict[str, None] = {}
     for text in texts:
         try:

@@ -1,4 +1,4 @@
-"""The settings of `ingest`, read once and checked before any file is opened."""
+"""Settings of the ``ingest`` pipeline, checked before any file is opened."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class IngestSettings:
 
     @property
     def digest(self) -> str:
-        """A fingerprint of what decides which rows are taken and how; 64 hex digits."""
+        """Digest of the settings that decide which rows are read and how; 64 hex digits."""
         deciding: dict[str, Any] = {
             "columns": {role: self.column_names(role) for role in ROLES},
             "timezone": self.timezone,
@@ -69,7 +69,7 @@ class IngestSettings:
         return digest_of(deciding)
 
     def column_names(self, role: str) -> list[str]:
-        """The possible names of the column with this role."""
+        """Return the possible names of the column with this role."""
         names = self.columns.get(role, DEFAULT_COLUMNS[role])
         return [names] if isinstance(names, str) else list(names)
 
@@ -85,7 +85,7 @@ def read_settings(values: Mapping[str, Any] | None) -> IngestSettings:
     settings = read_parameters(IngestSettings, values, "ingest")
     _check_columns(settings.columns)
     _check_timezone(settings.timezone)
-    # YAML reads the sensor 7 as a number; ids are text.
+    # YAML reads the sensor 7 as a number, but ids are text.
     ranges = {str(sensor): _read_range(str(sensor), limits) for sensor, limits in settings.ranges.items()}
     object.__setattr__(settings, "ranges", ranges)
     return settings
@@ -98,7 +98,7 @@ def _check_columns(columns: Mapping[str, Any]) -> None:
         listed = [names] if isinstance(names, str) else names
         if not isinstance(listed, list) or not listed or not all(isinstance(n, str) and n for n in listed):
             raise InputError(
-                f"ingest.columns.{role}: {names!r} is no column name; write a name or a list of names"
+                f"ingest.columns.{role}: {names!r} is not a column name; expected a name or a list of names"
             )
 
 
@@ -107,7 +107,7 @@ def _check_timezone(name: str) -> None:
         zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         raise InputError(
-            f"ingest.timezone: {name!r} is not a time zone; write an IANA name such as 'Europe/Berlin'"
+            f"ingest.timezone: {name!r} is not a time zone; expected an IANA name such as 'Europe/Berlin'"
         ) from None
 
 
@@ -119,6 +119,6 @@ def _read_range(sensor: str, limits: Any) -> tuple[float, float]:
     if not low <= high:
         raise InputError(
             f"ingest.ranges.{sensor}: expected [lowest, highest], got {limits!r}; "
-            "write for instance [-40, 150]"
+            "write limits such as [-40, 150]"
         )
     return low, high

@@ -1,4 +1,4 @@
-"""Raw readings in Blob Storage: which blobs there are; each is fetched when `ingest` first opens it."""
+"""List raw readings in Blob Storage; each blob is fetched when `ingest` first opens it."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class SourceBlob(SourceFile):
             raise InputError(str(error).replace(copy, self.path)) from error
 
     def has_changed(self) -> bool:
-        """Whether it is another blob than the one that was listed, or gone."""
+        """Whether the blob was replaced or deleted since it was listed."""
         return self.folder.entry(self.entry.name) != self.entry
 
 
 def list_source_blobs(url: str, credentials: Mapping[str, Any] | None = None) -> list[SourceFile]:
-    """The blobs of readings at a URL, sorted by name (as UTF-8 bytes); none when there are none.
+    """List the blobs of readings at a URL, sorted by name (as UTF-8 bytes); may be empty.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def _visible(folder: Folder) -> list[Entry]:
 
 
 def _glob(pattern: str) -> re.Pattern[str]:
-    """A glob as a regular expression, as Python's own ``glob`` reads it.
+    """Translate a glob to a regular expression, with the meaning of Python's ``glob``.
 
     Examples
     --------

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-# What the end of a file's name says about what is in it.
+# File format by the suffix of the name.
 FORMATS = {
     ".csv": "csv",
     ".tsv": "csv",
@@ -32,7 +32,7 @@ class SourceFile:
     Attributes
     ----------
     name : str
-        Its path relative to the folder that was asked for, with ``/``: the same wherever that
+        Its path relative to the configured folder, with ``/``: the same wherever that
         folder lies.
     path : str
         Where to open it.
@@ -64,7 +64,7 @@ class SourceFile:
         yield self.path
 
     def has_changed(self) -> bool:
-        """Whether it is another file than the one that was listed, or gone."""
+        """Whether the file was replaced or deleted since it was listed."""
         try:
             status = Path(self.path).stat()
         except OSError:
@@ -73,12 +73,12 @@ class SourceFile:
 
 
 def list_source_files(path: str) -> list[SourceFile]:
-    """The files of readings at a path, sorted by name (as UTF-8 bytes); none when there are none.
+    """List the files of readings at a path, sorted by name (as UTF-8 bytes); may be empty.
 
     Parameters
     ----------
     path : str
-        A file, a folder or a glob. A file that is named itself is taken even when it is hidden.
+        A file, a folder or a glob. A file named explicitly is read even when it is hidden.
     """
     place = Path(path)
     if place.is_file():
@@ -101,7 +101,7 @@ def _visible(root: Path, paths: Iterable[Path]) -> list[Path]:
 
 
 def _fixed_part(pattern: Path) -> Path:
-    """The folder that every match of a glob lies in."""
+    """Return the folder that contains every match of a glob."""
     return next(folder for folder in pattern.parents if not glob.has_magic(str(folder)))
 
 
@@ -111,10 +111,10 @@ def _source_file(file: Path, root: Path) -> SourceFile:
 
 
 def changed_ns(status: os.stat_result) -> int:
-    """When a file's bytes or its place last changed, nanoseconds since the epoch."""
+    """Return when a file's bytes or path last changed, nanoseconds since the epoch."""
     return max(status.st_ctime_ns, status.st_mtime_ns)
 
 
 def format_suffix(name: str) -> str:
-    """The end of a file's name that gives its format, in lower case and without ``.gz``."""
+    """Return the suffix that gives a file's format, in lower case and without ``.gz``."""
     return Path(name.lower().removesuffix(".gz")).suffix

@@ -1,4 +1,4 @@
-"""SQL text: literals quoted, and the expressions that turn raw fields into times, numbers and reasons."""
+"""Build SQL text: quoted literals, and expressions that parse raw fields into times, numbers and reasons."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FIRST_TIME, _LAST_TIME = "0001-01-01 00:00:00+00", "9999-12-31 23:59:59.999999+
 
 
 def literal(text: str) -> str:
-    """A text as a SQL literal.
+    """Quote a text as a SQL literal.
 
     Examples
     --------
@@ -45,12 +45,12 @@ def literal(text: str) -> str:
 
 
 def identifier(name: str) -> str:
-    """A name as a SQL identifier."""
+    """Quote a name as a SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def escape_glob(path: str) -> str:
-    """A path for DuckDB's file readers, which take every path for a glob.
+    """Escape a path for DuckDB's file readers, which read every path as a glob.
 
     Examples
     --------
@@ -61,12 +61,12 @@ def escape_glob(path: str) -> str:
 
 
 def text_list(texts: Iterable[str]) -> str:
-    """Texts as the right side of a SQL ``IN``, in a fixed order."""
+    """Quote texts as the right side of a SQL ``IN``, in a fixed order."""
     return "(" + ", ".join(literal(text) for text in sorted(texts)) + ")"
 
 
 def timestamp_of(column: str, sql_type: str, timezone: str) -> str:
-    """The expression that reads a column as TIMESTAMP WITH TIME ZONE; NULL where it cannot.
+    """Return the expression that parses a column as TIMESTAMP WITH TIME ZONE; NULL where it cannot.
 
     Parameters
     ----------
@@ -89,15 +89,15 @@ def timestamp_of(column: str, sql_type: str, timezone: str) -> str:
 
 
 def value_of(column: str, sql_type: str) -> str:
-    """The expression that reads a column as DOUBLE; NULL where it cannot."""
+    """Return the expression that parses a column as DOUBLE; NULL where it cannot."""
     if sql_type == "VARCHAR":
-        # DuckDB reads 1_000 as a thousand; nobody who writes measurements does.
+        # DuckDB reads 1_000 as a thousand; a measurement is never written so.
         return f"CASE WHEN contains({column}, '_') THEN NULL ELSE TRY_CAST(trim({column}) AS DOUBLE) END"
     return f"TRY_CAST({column} AS DOUBLE)"
 
 
 def reason_of(earliest: datetime, latest: datetime, ranges: Mapping[str, tuple[float, float]]) -> str:
-    """The expression that says why a parsed row is refused; NULL when it is not.
+    """Return the expression for the reason a parsed row is refused; NULL when it is not.
 
     It reads the columns ``malformed, raw_timestamp, device, sensor, raw_value, timestamp, value``.
     """
@@ -128,7 +128,7 @@ def _is_missing(column: str) -> str:
 
 
 def _is_too_long(column: str) -> str:
-    """Whether ``ids.path_segment`` makes more of it than a path segment holds: 3 bytes a byte, 1 if plain."""
+    """Whether ``ids.path_segment`` of it exceeds a path segment: 3 bytes a byte, 1 if plain."""
     size = f"octet_length(encode({column}))"
     plain = f"length(regexp_replace({column}, '[^A-Za-z0-9_.~-]', '', 'g'))"
     hidden = f"CASE WHEN {column}[1] IN ('.', '_') THEN 2 ELSE 0 END"
@@ -140,7 +140,7 @@ def _timestamp_of_text(text: str, timezone: str) -> str:
     number, compact = r"'\d+'", r"'^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)'"
     spread = rf"regexp_replace({text}, {compact}, '\1-\2-\3T\4:\5:\6')"
     return (
-        # Digits and a dash or so; words such as "infinity" and "epoch" are no times here.
+        # Digits and dashes; words such as "infinity" and "epoch" are not times here.
         f"CASE WHEN {text}[5] = '-' AND {text}[1] BETWEEN '0' AND '9' THEN {_iso_time(text, timezone)} "
         f"WHEN regexp_full_match({text}, {number}) THEN {_epoch(f'TRY_CAST({text} AS BIGINT)')} "
         rf"WHEN regexp_full_match({text}, '\d+\.\d*') THEN {_epoch_fraction(f'TRY_CAST({text} AS DOUBLE)')} "
@@ -152,7 +152,7 @@ def _iso_time(text: str, timezone: str) -> str:
     time = f"COALESCE(TRY_CAST({text} AS TIMESTAMPTZ), TRY_CAST(upper({text}) AS TIMESTAMPTZ))"
     if timezone == "UTC":
         return time
-    # A zone is a letter or an offset behind the time of day: the -05 of 2026-01-05 is none.
+    # A zone is a letter or an offset behind the time of day: the -05 of 2026-01-05 is not a zone.
     has_zone = rf"regexp_matches({text}, ':.*([A-Za-z]|[+-]\d\d(:?\d\d)?)$')"
     naive = _in_zone(f"TRY_CAST(upper({text}) AS TIMESTAMP)", timezone)
     return f"CASE WHEN {has_zone} THEN {time} ELSE {naive} END"
@@ -163,7 +163,7 @@ def _in_zone(naive: str, timezone: str) -> str:
 
 
 def _epoch(number: str) -> str:
-    """Seconds, milli-, micro- or nanoseconds since 1970, distinguished by size (all are after 1973)."""
+    """Parse seconds, milli-, micro- or nanoseconds since 1970, recognised by size (all are after 1973)."""
     return (
         f"timezone('UTC', make_timestamp(CASE WHEN abs({number}) < 100000000000 THEN {number} * 1000000 "
         f"WHEN abs({number}) < 100000000000000 THEN {number} * 1000 "

@@ -1,4 +1,4 @@
-"""Source files read with DuckDB into staged rows on disk: clean ones by sensor and day, refused apart."""
+"""Read source files with DuckDB into staged rows on disk: clean ones by sensor and day, refused apart."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class StagedPartition:
 
 @contextmanager
 def staging_area(settings: IngestSettings) -> Iterator[StagingArea]:
-    """A place for staged rows that is gone when the block ends."""
+    """Open a place for staged rows, deleted when the block ends."""
     import duckdb
 
     with scratch_folder(settings.temp_directory) as folder:
@@ -107,7 +107,7 @@ class StagingArea:
         Parameters
         ----------
         number : int
-            What the rows are to carry as ``source``.
+            The value of ``source`` in the staged rows.
         source : SourceFile
         where : str
             A SQL condition on ``device`` and ``sensor``: rows it does not hold for are left out.
@@ -117,7 +117,7 @@ class StagingArea:
         Returns
         -------
         int
-            The rows staged, refused ones among them.
+            The number of rows staged, including refused ones.
 
         Raises
         ------
@@ -128,11 +128,11 @@ class StagingArea:
             with _reading(path):
                 relation = raw_relation(self.connection, path, source.format, self.settings)
             if relation is None:
-                logger.warning("%r is empty: no readings in it", source.path)
+                logger.warning("%r is empty: it has no readings", source.path)
                 return 0
             with self._open(path, relation):
-                judged = _judged_rows(relation, self.settings, latest, where)
-                copied = self.connection.execute(_copy_statement(judged, number, self.folder)).fetchall()
+                checked = _checked_rows(relation, self.settings, latest, where)
+                copied = self.connection.execute(_copy_statement(checked, number, self.folder)).fetchall()
         require_unchanged(source)
         rows: int = copied[0][0]
         return rows
@@ -146,7 +146,7 @@ class StagingArea:
             )
 
     def partitions(self) -> list[StagedPartition]:
-        """The staged sensors and days, in the order of sensor (as UTF-8 bytes) and day."""
+        """List the staged sensors and days, in the order of sensor (as UTF-8 bytes) and day."""
         if not self._has_rows():
             return []
         found = self.connection.execute(
@@ -165,14 +165,14 @@ class StagingArea:
         ]
 
     def staged_ids(self, kind: str) -> set[str]:
-        """The devices or sensors (``kind``) among the staged rows, refused ones too."""
+        """Return the devices or sensors (``kind``) of the staged rows, including refused ones."""
         if not self._has_rows():
             return set()
         found = self.connection.execute(f"SELECT DISTINCT {kind} FROM {_scan(self.folder)}").fetchall()
         return {identifier for (identifier,) in found if identifier}
 
     def source_ids(self, kind: str, sources: Iterable[SourceFile]) -> set[str]:
-        """The devices or sensors (``kind``) that source files hold, staged or not."""
+        """Return the devices or sensors (``kind``) of source files, staged or not."""
         known: set[str] = set()
         for source in sources:
             with source.opened() as path:
@@ -189,14 +189,14 @@ class StagingArea:
         return {identifier for (identifier,) in found if identifier}
 
     def refused_counts(self, number: int) -> dict[str, int]:
-        """The refused rows of the source staged under a number, by reason."""
+        """Count the refused rows of the source staged under a number, by reason."""
         counted = self.connection.execute(
             f"SELECT reason, count(*) FROM refused WHERE source = {number} GROUP BY reason ORDER BY reason"
         )
         return dict(counted.fetchall())
 
     def first_future(self, number: int) -> datetime | None:
-        """The earliest reading of a source refused as ``future_timestamp``, UTC; None without one."""
+        """Return the earliest reading of a source refused as ``future_timestamp``, UTC; None without one."""
         if not self._has_rows("bucket=0"):
             return None
         found: tuple[datetime | None] = self.connection.execute(
@@ -206,7 +206,7 @@ class StagingArea:
         return None if found[0] is None else found[0].replace(tzinfo=UTC)
 
     def quarantine(self, number: int, name: str) -> Stream:
-        """The refused rows of the source staged under a number, with the source's name, by row."""
+        """Return the refused rows of the source staged under a number, with the source's name, by row."""
         rows = self.connection.sql(
             f"SELECT timestamp, device, sensor, value, {literal(name)} AS source, row, reason "
             f"FROM refused WHERE source = {number} ORDER BY row"
@@ -214,7 +214,7 @@ class StagingArea:
         return Stream(QUARANTINE, (table.cast(QUARANTINE) for table in in_row_groups(rows)))
 
     def event_quarantine(self, number: int, source: SourceFile) -> Stream:
-        """The same of landed events; each row's source names partition, offset and sequence number too."""
+        """Like ``quarantine``, for stored events; a source names partition, offset and number too."""
         stream = self.quarantine(number, source.name)
 
         def with_events() -> Iterator[pa.Table]:
@@ -247,7 +247,7 @@ class StagingArea:
 
 @contextmanager
 def _reading(path: str) -> Iterator[None]:
-    """Name the file in what DuckDB says of it."""
+    """Name the file in errors of DuckDB."""
     import duckdb
 
     try:
@@ -259,7 +259,7 @@ def _reading(path: str) -> Iterator[None]:
     except duckdb.Error as error:
         raise InputError(
             f"{path}: cannot be read ({_first_line(error)}); nothing of it was ingested: "
-            "mend the file or take it away"
+            "fix or remove the file"
         ) from error
 
 
@@ -267,7 +267,7 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
 
 
-def _judged_rows(relation: RawRelation, settings: IngestSettings, latest: datetime, where: str) -> str:
+def _checked_rows(relation: RawRelation, settings: IngestSettings, latest: datetime, where: str) -> str:
     timestamp = timestamp_of("raw_timestamp", relation.timestamp_type, settings.timezone)
     value = value_of("raw_value", relation.value_type)
     parsed = f"SELECT *, {timestamp} AS timestamp, {value} AS value FROM ({relation.sql}) WHERE {where}"

@@ -1,4 +1,4 @@
-"""Files of windows in one DuckDB table, checked; and a sensor and day of them beside the stored ones."""
+"""Stage files of windows in one DuckDB table, check them, and merge them with the stored windows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# What the footer of imported windows says they are made of.
+# The ``inputs`` in the footer of imported windows.
 MADE_BY = "stream"
 TIMES = ("window_start", "window_end", "processed_time")
 
@@ -43,7 +43,7 @@ class StagedWindows:
     connection : duckdb.DuckDBPyConnection
         Its time zone is UTC. Gets the table ``staged_windows``.
     settings : AggregateParameters
-        What the windows have to be.
+        Length and features that the windows must have.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -113,7 +113,7 @@ class StagedWindows:
         return rows
 
     def partitions_of(self, source: SourceFile) -> set[tuple[str, date]]:
-        """The sensors and days of a file's windows."""
+        """Return the sensors and days of a file's windows."""
         found = self.connection.execute(
             "SELECT DISTINCT sensor, CAST(window_start AS DATE) FROM staged_windows "
             f"WHERE source = {self._numbers[source.name]}"
@@ -121,7 +121,7 @@ class StagedWindows:
         return set(found.fetchall())
 
     def merged(self, sensor: str, day: date, stored: pq.ParquetFile | None) -> Stream | None:
-        """A sensor's windows of a day, with those stored before that no file has any more.
+        """Merge a sensor's windows of a day with stored windows whose files are gone.
 
         Returns
         -------
@@ -177,7 +177,7 @@ class StagedWindows:
         types = {row[0]: row[1] for row in described}
         self._require_columns(list(types), source.path)
         if source.format == "json":
-            # With types of our own: a device such as 2026-01-05 is no date.
+            # With explicit types: a device such as 2026-01-05 is not a date.
             kinds = dict.fromkeys(self._columns, "DOUBLE") | {"count": "BIGINT"}
             kinds |= dict.fromkeys((*TIMES, "device", "sensor"), "VARCHAR")
             columns = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in kinds.items())
@@ -200,9 +200,9 @@ class StagedWindows:
         checks = {
             "has no device": "COALESCE(device, '') = ''",
             "has no sensor": "COALESCE(sensor, '') = ''",
-            "has no time of processing that can be read": "processed_time IS NULL",
-            "has no start or end that can be read": "window_start IS NULL OR window_end IS NULL",
-            "has no count of readings": "count IS NULL OR count NOT BETWEEN 1 AND 2147483647",
+            "has no valid processed_time": "processed_time IS NULL",
+            "has no valid start or end": "window_start IS NULL OR window_end IS NULL",
+            "has no valid count of readings": "count IS NULL OR count NOT BETWEEN 1 AND 2147483647",
             f"is a window of another length than aggregate.window, {self.settings.window}": (
                 f"epoch_us(window_end) - epoch_us(window_start) <> {self._window_us}"
             ),
@@ -218,7 +218,7 @@ class StagedWindows:
         if bad is not None:
             raise InputError(
                 f"{path}: row {bad[0]} {bad[1]}; nothing was imported: render the job's query anew with "
-                "`kedro deploy stream-query`, and take away the files of the old one"
+                "`kedro deploy stream-query`, and remove the files of the old one"
             )
 
     def _leave_out_long_names(self, number: int, path: str) -> None:
@@ -236,7 +236,7 @@ class StagedWindows:
 
 @contextmanager
 def _reading(path: str) -> Iterator[Any]:
-    """Name the file in what DuckDB says of it."""
+    """Name the file in errors of DuckDB."""
     import duckdb
 
     try:
@@ -244,5 +244,5 @@ def _reading(path: str) -> Iterator[Any]:
     except duckdb.Error as error:
         raise InputError(
             f"{path}: cannot be read as windows ({str(error).splitlines()[0]}); nothing was imported: "
-            "mend the file or take it away"
+            "fix or remove the file"
         ) from error

@@ -1,4 +1,4 @@
-"""How far the windows of each device have moved from what its model promised: rates, coverage, stability."""
+"""Measure the drift of each device from its model's calibration: flag rate, coverage, stability."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STATUSES = ("ok", "too_few_windows", "sparse", "drifted", "over_budget")
 
 @dataclass(frozen=True)
 class DriftLimits:
-    """When a device is called something else than ``ok``.
+    """The limits beyond which a device is not ``ok``.
 
     Attributes
     ----------
@@ -42,12 +42,12 @@ class DriftLimits:
 
 @dataclass(frozen=True)
 class WatchedModels:
-    """The models in force, those of the devices of a range.
+    """The champion's models of the devices of a range.
 
     Attributes
     ----------
     version : str
-        Windows that another version scored are counted, and say nothing of these models.
+        Windows scored by another version are counted, but do not enter rates and stability.
     states_tail_probability : bool
         Whether scores are log10 of a tail probability, as ``Detector.states_tail_probability``.
     """
@@ -64,7 +64,7 @@ def drift_table(
     watched: WatchedModels,
     limits: DriftLimits,
 ) -> pa.Table:
-    """One row for each device that has a window or a model.
+    """Compute one row for each device that has a window or a model.
 
     Parameters
     ----------
@@ -91,8 +91,8 @@ def drift_table(
     rows = _rows(predictions, names, span)
     n = len(names)
     n_windows = np.bincount(rows.device, minlength=n)
-    judged = to_numpy(pc.is_in(rows.table["model_version"], value_set=strings([watched.version])))
-    device, flagged = rows.device[judged], to_numpy(rows.table["is_anomaly"])[judged]
+    is_champion = to_numpy(pc.is_in(rows.table["model_version"], value_set=strings([watched.version])))
+    device, flagged = rows.device[is_champion], to_numpy(rows.table["is_anomaly"])[is_champion]
     n_judged, n_flagged = (np.bincount(some, minlength=n) for some in (device, device[flagged]))
     n_alarms = np.bincount(device[begins_alarm(device, flagged)], minlength=n)
     has_rate = n_judged > 0
@@ -101,9 +101,9 @@ def drift_table(
     has_psi = (n_judged >= limits.min_windows) & watched.states_tail_probability
     target, index = np.zeros(n), np.zeros(n)
     if watched.states_tail_probability:
-        # Of a device all thresholds of one version are one.
-        target[device] = 10.0 ** to_numpy(rows.table["threshold"])[judged]
-        index = stability_index(_bin_counts(-to_numpy(rows.table["score"])[judged], device, n))
+        # All thresholds of a device and version are equal.
+        target[device] = 10.0 ** to_numpy(rows.table["threshold"])[is_champion]
+        index = stability_index(_bin_counts(-to_numpy(rows.table["score"])[is_champion], device, n))
     is_over = has_target & (least_rate(n_flagged, n_alarms, n_judged) > target)
     coverage = _coverage(rows, n_windows, _present_since(models, names, rows, span), span)
     case = np.select(
@@ -134,7 +134,7 @@ def drift_table(
 
 
 def stability_index(counts: Int) -> Float:
-    """The population stability index of the counts of each device, shape (n,).
+    """Compute the population stability index of the counts of each device, shape (n,).
 
     ``Σ (a - e) log(a / e)`` over the bins, ``a`` the share found and ``e`` the one expected. Scores are
     upper estimates: normal windows lie beyond k decades at most once in 10**k. So where fewer are,
@@ -183,12 +183,12 @@ def _rows(predictions: pa.Table, names: pa.Array, span: tuple[int, int]) -> _Row
 
 
 def _present_since(models: pa.Table, names: pa.Array, rows: _Rows, span: tuple[int, int]) -> Int:
-    """When each device is expected to have begun to send, within the range."""
+    """Return when each device is expected to have started sending, within the range."""
     first = np.full(len(names), span[1])
     begins = np.flatnonzero(np.diff(rows.device, prepend=-1))
     first[rows.device[begins]] = rows.start[begins]
     learned = np.full(len(names), np.iinfo(np.int64).max)
-    # An imported model says nothing of what it learned from, and its device was there before.
+    # An imported model has no recorded training range; its device existed before.
     learned[positions(models["device"], names)] = to_numpy(models["trained_from"], null=span[0])
     return np.where(learned <= span[0], span[0], np.minimum(first, np.maximum(learned, span[0])))
 
@@ -207,7 +207,7 @@ def _bin_counts(decades: Float, device: Int, n: int) -> Int:
 
 
 def _known(values: Float | Bool, is_known: Bool) -> pa.Array:
-    """An Arrow array with nulls where nothing is known."""
+    """Build an Arrow array with nulls where values are unknown."""
     array = to_arrow(values)
     if is_known.all():
         return array

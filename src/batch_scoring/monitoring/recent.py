@@ -1,4 +1,4 @@
-"""One sensor's predictions of the last days, read a range of devices at a time beside its models."""
+"""Read one sensor's recent predictions with its models, by device range."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges, read_b
 from batch_scoring.tables.schemas import DRIFT, MODEL_KEYS, PREDICTIONS, WATCHED
 from batch_scoring.tables.streams import Stream, footer_text
 
-# To be counted up when the same inputs shall give another table.
+# Increase when the same inputs must give another table.
 VERSION = 1
 
 _WATCHED = pa.schema([PREDICTIONS.field(name) for name in WATCHED])
@@ -32,20 +32,20 @@ _MODELS = pa.schema([MODEL_KEYS.field(name) for name in ("device", "trained_from
 
 @dataclass(frozen=True)
 class Recent:
-    """The predictions of a sensor in a range; none of them is held.
+    """The predictions of a sensor in a range; read on demand.
 
     Attributes
     ----------
     sensor : str
     files : tuple of pyarrow.parquet.ParquetFile
-        Those that hold some of them.
+        The files with predictions in the range.
     published : PublishedModel or None
         The champion.
     span : (int, int)
         ``[start, end)``, µs since the epoch.
     limits : DriftLimits
     counts : Counter
-        Devices by status; there when the stream has been read.
+        Devices by status; complete when the stream has been read.
     """
 
     sensor: str
@@ -64,7 +64,7 @@ class Recent:
         settings: MonitorParameters,
         until: int | None,
     ) -> Recent | None:
-        """The predictions of the last ``monitor.range``; None where there is none at all."""
+        """Find the predictions of the last ``monitor.range``; None without predictions."""
         there = [(file, *_extent(file)) for file in files if file.metadata.num_rows]
         ended = [one for one in there if until is None or one[1] < until]
         if not ended:
@@ -76,7 +76,7 @@ class Recent:
         return cls(sensor, inside, published, (start, end), settings.limits)
 
     def inputs(self) -> str:
-        """A digest of all that the table is made of; empty where that is not known."""
+        """Digest of all inputs of the table; empty where they are unknown."""
         digests = [[footer_text(file, name) for name in ("digest", "scores")] for file in self.files]
         if not all(map(all, digests)):
             return ""
@@ -91,7 +91,7 @@ class Recent:
         return digest_of(made_of)
 
     def stream(self, inputs: str) -> Stream:
-        """The table, computed while it is read; counts the devices on the way."""
+        """Compute the table while it is read, and count the devices."""
         footer = {"inputs": inputs}
 
         def parts() -> Iterator[pa.Table]:
@@ -105,7 +105,7 @@ class Recent:
 
     @staticmethod
     def counted(stored: pq.ParquetFile) -> dict[str, int]:
-        """The devices by status of a table that was written before."""
+        """Count the devices by status of a stored table."""
         counts: dict[str, int] = json.loads(footer_text(stored, "statuses") or "{}")
         return {name: count for name, count in counts.items() if count}
 
@@ -130,7 +130,7 @@ def _pieces(file: pq.ParquetFile, rows: int) -> Iterator[pa.Table]:
 
 
 def _extent(file: pq.ParquetFile) -> tuple[int, int]:
-    """When the first window of a file starts and the last one ends: from the footer, or else the rows."""
+    """Return when a file's first window starts and its last one ends: from the footer, or else the rows."""
     metadata = file.metadata
     place = {metadata.schema.column(i).name: i for i in range(metadata.num_columns)}
     groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
@@ -138,7 +138,7 @@ def _extent(file: pq.ParquetFile) -> tuple[int, int]:
         [group.column(place[name]).statistics for group in groups] for name in ("window_start", "window_end")
     )
     if all(one is not None and one.has_min_max for one in (*start, *end)):
-        # As they are stored, microseconds: made a time, they would import pandas.
+        # As stored, in microseconds: converting to a datetime would import pandas.
         return min(one.min_raw for one in start), max(one.max_raw for one in end)
     first, last = np.iinfo(np.int64).max, np.iinfo(np.int64).min
     for rows in read_batches(file, ("window_start", "window_end")):

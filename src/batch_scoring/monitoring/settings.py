@@ -1,4 +1,4 @@
-"""What ``params:monitor`` may say."""
+"""Settings of the ``monitor`` pipeline."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ class MonitorParameters:
 
     @property
     def limits(self) -> DriftLimits:
-        """When a device is called something else than ``ok``."""
+        """Return the limits beyond which a device is not ``ok``."""
         return DriftLimits(self.max_psi, self.min_coverage, self.min_windows)

@@ -1,1 +1,1 @@
-"""The Kedro pipelines, a folder each; which of them a run has, and in what order: ``pipeline_registry``."""
+"""The Kedro pipelines, one folder each; ``pipeline_registry`` sets their order."""

@@ -1,4 +1,4 @@
-"""Two versions that a person named, compared as a training compares its own with the champion."""
+"""Compare two versions as a training compares its own with the champion."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Row = dict[str, Any]
 def choose_versions(
     store: Store, sensor: str, challenger: str | None, champion: str | None
 ) -> tuple[Version, Version]:
-    """The versions that a person named; the newest, and the champion or else the one before it.
+    """Choose the versions to compare; default: the newest, and the champion or else the one before it.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def compare_versions(
     versions: tuple[Version, Version],
     now: datetime,
 ) -> tuple[Comparison, str]:
-    """Compare on the windows after the training of both, and say what a training would decide.
+    """Compare on the windows after both trainings, and return what a training would decide.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def compare_versions(
     found = find_windows(sensor, [windows[key] for key in days[sensor].values()], settings, now, feedback)
     if found is None:
         raise InputError(f"sensor {sensor!r}: no window has ended yet; run `kedro run --pipelines=aggregate`")
-    # Held here until they are compared: a fetched copy of the models goes with its version.
+    # Keep both until compared: a fetched copy of the models is deleted with its version.
     ours, theirs = (tracking.load_version(store, one) for one in versions)
     result = compare(found, ours.models, theirs.models, settings.for_windows(found.window_us))
     is_promoted, reason = decide(result, settings.promotion)
@@ -84,7 +84,7 @@ def compare_versions(
 
 
 def comparison_rows(found: Comparison, versions: tuple[Version, Version]) -> list[Row]:
-    """The numbers of both, a row a version."""
+    """Tabulate the metrics of both, one row per version."""
     return [
         {"version": version.version, "alias": ", ".join(version.aliases), **_figures(figures)}
         for version, figures in zip(versions, (found.challenger, found.champion), strict=True)

@@ -1,4 +1,4 @@
-"""What one `evaluate` hands over to MLflow; how it gets there is the business of `tracking`."""
+"""The result of one `evaluate`, which `tracking` logs to MLflow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class TrackedEvaluation:
     Attributes
     ----------
     fingerprint : str
-        Digest of all that is in it. The same fingerprint is the same run.
+        Digest of the whole content. The same fingerprint is the same run.
     metrics : dict of str to float
         By the names that MLflow shows.
     parameters : dict of str to str

@@ -1,4 +1,4 @@
-"""The champions as the scoring jobs read them: a manifest and a table a sensor. Knows nothing of MLflow."""
+"""Publish champions for scoring jobs: one manifest and one table per sensor, without MLflow."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PROMOTION = "promotion.json"
 
 @dataclass(frozen=True)
 class Manifest:
-    """Which models of a sensor are to be scored.
+    """Which models of a sensor are scored.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Manifest:
     sha256 : str
         Of the table's bytes, in hex.
     contents_sha256 : str
-        Of its metadata and its checksums, which are compared with what they are of as it is read: so a
+        Of its metadata and its checksums, which are verified while the data is read: so a
         scoring job knows what it reads without reading it twice.
     file : str
         The table's name, beside the manifest.
@@ -84,7 +84,7 @@ class Promotion:
     Attributes
     ----------
     version : str
-        What becomes the champion.
+        The new champion.
     previous : str
         The champion before it; empty where there was none.
     is_rollback : bool
@@ -114,7 +114,7 @@ class PublishedModel:
 
     @property
     def model(self) -> FleetModel:
-        """All models at once, for fleets that fit into memory."""
+        """Load all models at once, for fleets that fit into memory."""
         return self.models.read()
 
     def verify(self) -> PublishedModel:
@@ -123,17 +123,17 @@ class PublishedModel:
         Raises
         ------
         InputError
-            When it is not what was published.
+            When it differs from what was published.
         """
         if self.models.sha256() != self.manifest.sha256:
-            raise _damaged(self.path, self.manifest, "its SHA-256 is another one")
+            raise _damaged(self.path, self.manifest, "its SHA-256 differs")
         return self
 
 
 def publish(
     root: Root, models: FleetFile | FleetModel | Path, version: str, run_id: str, fingerprint: str
 ) -> Manifest:
-    """Make these models the ones that are scored for their sensor.
+    """Publish these models for the scoring of their sensor.
 
     The table is written first, under a name made of its content, and then the manifest that names
     it; each appears whole or not at all. So a reader never finds a manifest without its table,
@@ -181,12 +181,12 @@ def publish(
 
 
 def pin(root: Root, sensor: str) -> str:
-    """The name under which today's champion of a sensor can still be loaded when there is another one.
+    """Return the name under which today's champion of a sensor can be loaded after a promotion.
 
     Raises
     ------
     InputError
-        As :func:`read_manifest`.
+        See :func:`read_manifest`.
     """
     manifest = read_manifest(root, sensor)
     folder, name = _folder(root, sensor), _pin_name(manifest)
@@ -196,7 +196,7 @@ def pin(root: Root, sensor: str) -> str:
 
 
 def sensor_folder(root: Path | str, sensor: str) -> Path:
-    """Where the published model of a sensor lies, below a local folder."""
+    """Return the folder of a sensor's published model, below a local folder."""
     return Path(root) / path_segment(sensor)
 
 
@@ -205,7 +205,7 @@ def _folder(root: Root, sensor: str) -> Folder:
 
 
 def list_published(root: Root) -> list[str]:
-    """The sensors that have a published model, sorted as UTF-8 bytes."""
+    """List the sensors with a published model, sorted as UTF-8 bytes."""
     found = [entry.name.split("/") for entry in open_folder(root).entries(f"/{MANIFEST}")]
     return sorted((from_path_segment(parts[0]) for parts in found if len(parts) == 2), key=str.encode)
 
@@ -244,29 +244,29 @@ def read_promotion(root: Root, sensor: str) -> Promotion | None:
 
 
 def begin_promotion(root: Root, sensor: str, promotion: Promotion) -> None:
-    """Write down a change of champion before its first step, so that one that is killed can be completed."""
+    """Record a change of champion before its first step, so that an interrupted one can be completed."""
     _write_unless_there(_folder(root, sensor), PROMOTION, _json_bytes(promotion))
 
 
 def end_promotion(root: Root, sensor: str) -> None:
-    """Forget a change of champion that is complete."""
+    """Remove the record of a completed change of champion."""
     _folder(root, sensor).delete(PROMOTION)
 
 
 def is_published(root: Root, manifest: Manifest) -> bool:
-    """Whether the table that a manifest names is there; it is not read."""
+    """Whether the table that a manifest names exists; it is not read."""
     return _folder(root, manifest.sensor).entry(manifest.file) is not None
 
 
 def read_manifest(root: Root, sensor: str, pinned: str = "") -> Manifest:
-    """Read which models of a sensor are to be scored.
+    """Read which models of a sensor are scored.
 
     Parameters
     ----------
     root : Folder, path or URL
     sensor : str
     pinned : str
-        What :func:`pin` gave; empty for today's champion.
+        The result of :func:`pin`; empty for today's champion.
 
     Raises
     ------
@@ -293,13 +293,13 @@ def read_manifest(root: Root, sensor: str, pinned: str = "") -> Manifest:
 
 
 def load_published(root: Root, sensor: str, pinned: str = "") -> PublishedModel:
-    """Open the models of a sensor that are to be scored; ``pinned`` as of :func:`read_manifest`.
+    """Open the champion's models of a sensor; for ``pinned`` see :func:`read_manifest`.
 
     Raises
     ------
     InputError
-        When nothing is published for the sensor, or its table is missing, no fleet model, or another
-        one than was published. Damage further inside is reported when the models are read.
+        When nothing is published for the sensor, or its table is missing, not a fleet model, or another
+        file than was published. Damage further inside is reported when the models are read.
     """
     manifest = read_manifest(root, sensor, pinned)
     folder = _folder(root, sensor)
@@ -320,7 +320,7 @@ def load_published(root: Root, sensor: str, pinned: str = "") -> PublishedModel:
 
 
 def published_as(root: Root, sensor: str, version: str, run_id: str) -> Manifest | None:
-    """The manifest, when just this version of the sensor is published and whole; else None."""
+    """Return the manifest when this version of the sensor is published and intact; else None."""
     try:
         manifest = load_published(root, sensor).verify().manifest
     except InputError:
@@ -341,7 +341,7 @@ def _publish_again(manifest: Manifest) -> str:
 
 @contextmanager
 def _in_file(models: FleetFile | FleetModel | Path) -> Iterator[FleetFile]:
-    """The models as a file that is there for the time of the block."""
+    """Give the models as a file that exists during the block."""
     if isinstance(models, FleetModel):
         with tempfile.NamedTemporaryFile(prefix="batch_scoring_") as file:
             write_models(file, models.info, [models])

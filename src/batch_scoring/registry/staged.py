@@ -1,7 +1,7 @@
-"""Trainings between the jobs that made them and the one writer that registers them: files below a run.
+"""Stage trainings in files below a run, from the jobs that made them to the writer that registers them.
 
-A job needs no tracking server: what it must know of the versions before was written down when the run was
-planned, and what it has trained lies here until all jobs have ended.
+A job needs no tracking server: what it must know of earlier versions was recorded when the run was
+planned, and its trainings are staged here until all jobs have ended.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class PreviousVersion:
     version, fingerprint : str
     is_champion : bool
     decided : dict of str to (str, str)
-        As of :class:`batch_scoring.registry.tracking.TrackedVersion`.
+        See :class:`batch_scoring.registry.tracking.TrackedVersion`.
     pinned : str
         The champion's manifest, as :func:`batch_scoring.registry.published.pin` names it.
     sensor : str
@@ -58,17 +58,17 @@ class PreviousVersion:
 
     @cached_property
     def models(self) -> FleetFile:
-        """The champion's, as they were published."""
+        """Load the champion's models, as published."""
         return load_published(self.published, self.sensor, self.pinned).models
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values, without what the place says already."""
+        """Serialise to plain values, without those that the path holds."""
         values = {name: getattr(self, name) for name in ("version", "fingerprint", "is_champion", "pinned")}
         return values | {"decided": {name: list(pair) for name, pair in self.decided.items()}}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], sensor: str, published: Root) -> PreviousVersion:
-        """Read what :meth:`to_json` gave."""
+        """Read the values of :meth:`to_json`."""
         decided = {name: (pair[0], pair[1]) for name, pair in values["decided"].items()}
         return cls(**{**values, "decided": decided}, sensor=sensor, published=published)
 
@@ -87,7 +87,7 @@ class StagedTrainings:
         self.folder = self.run.below(_STAGED)
 
     def keep_previous(self, find: Callable[[], Mapping[str, PreviousVersion]]) -> None:
-        """Write down the versions in force, by sensor, unless somebody did: all jobs see the same."""
+        """Record the versions in force, by sensor, unless recorded already: all jobs see the same."""
         if self.run.entry(_PREVIOUS) is not None:
             return
         values = {sensor: one.to_json() for sensor, one in find().items()}
@@ -95,12 +95,12 @@ class StagedTrainings:
             self.run.replace(_PREVIOUS, json_bytes(values, sort_keys=True), None)
 
     def previous(self, published: Root) -> dict[str, PreviousVersion]:
-        """The versions that were in force when the run was planned, by sensor.
+        """Read the versions in force when the run was planned, by sensor.
 
         Raises
         ------
         InputError
-            When they were not written down.
+            When they were not recorded.
         """
         found = read_json(self.run, _PREVIOUS, _MEND)
         if found is None:
@@ -113,7 +113,7 @@ class StagedTrainings:
         }
 
     def save(self, training: Training) -> None:
-        """Stage a training; doing it again replaces it. What describes it comes last, so it is whole."""
+        """Stage a training, replacing an earlier one; its description is written last, so it is complete."""
         with stopwatch.during("write"):
             self._save(training)
 
@@ -137,12 +137,12 @@ class StagedTrainings:
             file.write(json_bytes(values, sort_keys=True))
 
     def sensors(self) -> list[str]:
-        """The sensors that have a staged training, sorted as UTF-8 bytes."""
+        """List the sensors with a staged training, sorted as UTF-8 bytes."""
         found = [entry.name.split("/") for entry in self.folder.entries(f"/{_TRAINING}")]
         return sorted((from_path_segment(parts[0]) for parts in found if len(parts) == 2), key=str.encode)
 
     def load(self, sensor: str) -> Training:
-        """A staged training, opened.
+        """Open a staged training.
 
         Raises
         ------
@@ -170,14 +170,14 @@ class StagedTrainings:
         )
 
     def registered(self, sensor: str) -> str | None:
-        """The version that the staged training of a sensor has become; None: it has not been registered."""
+        """Return the version registered from a sensor's staged training; None: not registered yet."""
         folder = self._of(sensor)
         done, staged = read_json(folder, _REGISTERED, _MEND), read_json(folder, _TRAINING, _MEND)
         is_this = done is not None and staged is not None and done["fingerprint"] == staged["fingerprint"]
         return done["version"] if is_this else None
 
     def mark_registered(self, training: Training, version: str) -> None:
-        """Remember which version a staged training has become."""
+        """Record the version registered from a staged training."""
         folder = self._of(training.sensor)
         folder.entry(_REGISTERED)
         with folder.writing(_REGISTERED) as file:
@@ -188,7 +188,7 @@ class StagedTrainings:
 
 
 def loaders(found: Mapping[str, PreviousVersion]) -> dict[str, Callable[[], PreviousVersion]]:
-    """Each as a function that gives it, as the catalog entry does."""
+    """Return a function per sensor that loads its previous version, as the catalog entry does."""
     return {sensor: partial(_itself, one) for sensor, one in found.items()}
 
 

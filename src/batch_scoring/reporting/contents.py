@@ -1,4 +1,4 @@
-"""All that a report says, gathered once: the page, the figures and the summary only write it down."""
+"""Gather the contents of a report once, for page, tables and summary."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ReportParameters:
     max_devices : int
         Maximum number of devices on the page, worst first.
     max_series : int
-        So many series are drawn window by window, worst first; the others in longer steps.
+        Maximum number of series drawn window by window, worst first; the others in longer steps.
     max_incidents : int
         Maximum number of device incidents on the page, by priority.
     max_points : int
@@ -45,13 +45,13 @@ class ReportParameters:
 
 @dataclass(frozen=True)
 class Contents:
-    """All that a report says.
+    """The contents of a report.
 
     Attributes
     ----------
     view : FleetView
     n_readings, n_windows : int or None
-        Readings and windows there are, scored or not; None where a run is about some devices only.
+        Stored readings and windows, scored or not; None where a run selects some devices only.
     n_sources : int
         Files that the readings came from.
     statuses, not_scored, quarantine : pyarrow.Table
@@ -75,20 +75,20 @@ class Contents:
 
 
 def count_rows(partitions: Partitions, selection: Selection) -> int | None:
-    """Count a table's rows from its files' footers; None where a run is about some devices only."""
+    """Count a table's rows from its files' footers; None where a run selects some devices only."""
     if selection.devices is not None:
         return None
     return sum(int(load().metadata.num_rows) for _, load in select_partitions(partitions, selection))
 
 
 def page_series(view: FleetView, max_devices: int) -> pa.Table:
-    """The series of the worst devices, worst first: what the page holds."""
+    """Return the series of the page: those of the worst devices, worst first."""
     devices = view.devices["device"].slice(0, max_devices)
     return view.series.filter(pc.is_in(view.series["device"], devices.combine_chunks()))
 
 
 def read_charts(predictions: Partitions, view: FleetView, parameters: ReportParameters) -> list[SeriesBlock]:
-    """Read the windows behind the drill-down charts, as many as the page may hold."""
+    """Read the windows of the drill-down charts, within the page's limit of points."""
     if view.start is None or view.end is None:
         return []
     table = page_series(view, parameters.max_devices)

@@ -1,4 +1,4 @@
-"""What the report shows of a fleet: its predictions by cell, series, device, version and anomaly.
+"""Aggregate a fleet's predictions by cell, series, device, version and anomaly for the report.
 
 It reads one partition at a time, so that a fleet larger than the memory can be reported; it draws nothing.
 """
@@ -45,7 +45,7 @@ _TOTALS = [("n_windows", "sum"), ("n_anomalies", "sum"), ("severity", "max")]
 
 @dataclass(frozen=True)
 class FleetView:
-    """A fleet's predictions in the sizes that a page, a figure or a summary needs.
+    """A fleet's predictions, aggregated for page and summary.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class FleetView:
 
 
 def choose_length(span_seconds: float, at_most: int, at_least_seconds: float) -> int:
-    """The shortest round length, in seconds, that divides a span into at most a number of pieces.
+    """Choose the shortest round length, in seconds, that divides a span into at most a number of pieces.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def choose_length(span_seconds: float, at_most: int, at_least_seconds: float) ->
 def select_partitions(
     partitions: Partitions, selection: Selection
 ) -> Iterator[tuple[str, Callable[[], pq.ParquetFile]]]:
-    """The sensor of each partition that a run is about, and the function that opens it."""
+    """Select the partitions of a run: the sensor of each, and the function that opens it."""
     for key, load in partitions.items():
         sensor, _ = split_partition_key(key)
         if selection.has_sensor(sensor):
@@ -98,14 +98,14 @@ def select_partitions(
 
 
 def select_devices(table: pa.Table, selection: Selection) -> pa.Table:
-    """The rows of the devices that a run is about."""
+    """Select the rows of a run's devices."""
     if selection.devices is None:
         return table
     return table.filter(pc.is_in(table["device"], pa.array(sorted(selection.devices), pa.string())))
 
 
 def view_fleet(predictions: Partitions, selection: Selection = EVERYTHING) -> FleetView:
-    """Sum up the predictions of a fleet.
+    """Aggregate the predictions of a fleet.
 
     Parameters
     ----------
@@ -185,14 +185,14 @@ _ANOMALIES = pa.schema(
 
 
 def _concat(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
-    """One table with the columns of the schema, in chunks that are joined up."""
+    """Concatenate to one table with the columns of the schema."""
     return pa.concat_tables(
         [t.select(schema.names).cast(schema) for t in tables] or [schema.empty_table()]
     ).combine_chunks()
 
 
 def _shortest_window(rows: pa.Table) -> float:
-    """Length of the shortest window in seconds."""
+    """Return the length of the shortest window in seconds."""
     starts, ends = (rows[name].cast(pa.int64()).to_numpy() for name in ("window_start", "window_end"))
     return float(np.min(ends - starts)) / 1e6
 

@@ -1,4 +1,4 @@
-"""The incidents of the report page as its script reads them: short rows, ids as text, bounded in number."""
+"""Collect the incidents of the report page as its script reads them, bounded in number."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from batch_scoring.reporting.incident_list import IncidentList, Peak
 
 MAX_SENSORS_NAMED = 8
 MAX_MARKS = 5000
-# A window this much rarer than any feature alone makes it is strange by the combination.
+# A window this much rarer than its rarest feature is anomalous by the combination.
 _WORTH_TELLING = 0.1
 
 
 def collect_incidents(
     found: IncidentList, devices: pa.Array, sensors: pa.Array, at_most: int
 ) -> dict[str, Any]:
-    """What the page's list of incidents and the marks in its charts show.
+    """Collect the page's list of incidents and the marks in its charts.
 
     Parameters
     ----------
     found : IncidentList
     devices, sensors : pyarrow.Array of string
-        Those that the page numbers; the marks of charts are of these.
+        The devices and sensors of the page, which the marks of charts refer to.
     at_most : int
         Maximum number of device incidents in the list.
 

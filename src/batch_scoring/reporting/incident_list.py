@@ -1,4 +1,4 @@
-"""The incidents that the report shows: those of devices in their order, with what is behind each of them."""
+"""List the incidents of the report: device incidents by priority, with their sensors' incidents."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ class Peak:
 
 @dataclass(frozen=True)
 class IncidentList:
-    """What the report says of incidents.
+    """The incidents of a report.
 
     Attributes
     ----------
     is_known : bool
-        False where nobody has looked for incidents yet.
+        False before `incidents` has run.
     devices : pyarrow.Table
-        Schema DEVICE_INCIDENTS, what matters most first.
+        Schema DEVICE_INCIDENTS, by priority.
     sensors : pyarrow.Table
         Schema INCIDENTS and ``of`` (int64, a row of ``devices``), of the first of them; most severe first.
     peaks : list of Peak or None
-        One for each row of ``sensors``; None where its prediction is not there any more.
+        One for each row of ``sensors``; None where its prediction was deleted.
     of_page : pyarrow.Table
         Schema INCIDENTS: all those of the devices that the page draws.
     """
@@ -80,7 +80,7 @@ def list_incidents(
     Parameters
     ----------
     device_incidents : pyarrow.parquet.ParquetFile
-        Schema DEVICE_INCIDENTS; without columns where nobody has looked for incidents.
+        Schema DEVICE_INCIDENTS; without columns before `incidents` has run.
     incidents, predictions : mapping of str to function
         Partition name to a function that opens it.
     page_devices : pyarrow.Array of string
@@ -122,7 +122,7 @@ def _read(incidents: Partitions, selection: Selection, wanted: pa.Array) -> Iter
 
 
 def _members(devices: pa.Table, incidents: pa.Table) -> pa.Table:
-    """The incidents behind those of devices, each with the row it belongs to, as many as a page can hold."""
+    """Read the sensors' incidents of device incidents, each with its row, within the page's limit."""
     numbered = incidents.select(["device", "start", "end"]).append_column("row", _count(incidents))
     groups = devices.select(["device", "start", "end"]).rename_columns(["device", "from", "until"])
     pairs = numbered.join(groups.append_column("of", _count(devices)), "device", join_type="inner")
@@ -159,7 +159,7 @@ def _read_peaks(sensors: pa.Table, predictions: Partitions) -> list[Peak | None]
 
 
 def _peaks_of_day(file: pq.ParquetFile, wanted: list[dict[str, object]]) -> dict[tuple[object, object], Peak]:
-    """The windows of some devices and starts; a few more may be among them."""
+    """Read the windows of some devices and starts, and possibly a few more."""
     # Predictions of an earlier version have no contributions.
     there = set(file.schema_arrow.names)
     table = file.read(columns=[name for name in _PEAK if name in there])

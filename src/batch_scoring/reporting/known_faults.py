@@ -1,4 +1,4 @@
-"""How the anomalies compare with labelled faults: which faults were found, and how many alarms were false."""
+"""Compare anomalies with labelled faults: faults found, and false alarms."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FAULTS = pa.schema(
 
 @dataclass(frozen=True)
 class FoundFaults:
-    """Labelled faults held against the anomalous windows.
+    """Labelled faults matched with the anomalous windows.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class FoundFaults:
 
     @property
     def by_kind(self) -> list[tuple[str, int, int]]:
-        """Kind, faults found, faults there were, in the order of the kinds' names."""
+        """Count the faults found and all faults by kind, in the order of the kinds' names."""
         found = pc.cast(self.faults["found"], pa.int64())
         sums = (
             self.faults.set_column(5, "found", found)
@@ -55,12 +55,12 @@ class FoundFaults:
 
     @property
     def false_alarms_per_device_day(self) -> float:
-        """False alarms a device and day; 0 where nothing was scored."""
+        """Return the false alarms per device-day; 0 where nothing was scored."""
         return self.false_alarms / self.device_days if self.device_days else 0.0
 
 
 def match_faults(labels: pa.Table, view: FleetView) -> FoundFaults | None:
-    """Hold labelled faults against the anomalous windows.
+    """Match labelled faults with the anomalous windows.
 
     A fault is found when an anomalous window of its device and sensor overlaps it. Faults of
     series that could not be scored count as missed; faults outside the scored range or of devices
@@ -75,7 +75,7 @@ def match_faults(labels: pa.Table, view: FleetView) -> FoundFaults | None:
     Returns
     -------
     FoundFaults or None
-        None where no label lies in what was scored.
+        None where no label lies in the scored range.
     """
     if view.start is None or not labels.num_rows:
         return None

@@ -1,4 +1,4 @@
-"""The report page as one HTML file: data, style and script in it, and nothing loaded from anywhere."""
+"""Render the report page as one self-contained HTML file with data, style and script."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-# In the order in which they need each other.
+# In the order of their dependencies.
 SCRIPTS = ("format.js", "tables.js", "incidents.js", "heat_map.js", "chart_drawing.js", "chart.js", "page.js")
 
 
 def render_page(data: dict[str, Any], summary_text: str) -> str:
-    """The page as one HTML text that loads nothing from anywhere.
+    """Render the page as self-contained HTML.
 
     Its content security policy names its own script and style by their hashes and forbids the rest,
     so even an id that slipped through the escaping could not run.
@@ -41,7 +41,7 @@ def render_page(data: dict[str, Any], summary_text: str) -> str:
 
 
 def write_json(data: Any) -> str:
-    r"""JSON that is safe inside a ``<script>`` element: no ``<``, ``>`` or ``&``, no line separators.
+    r"""Write JSON that is safe inside a ``<script>`` element: no ``<``, ``>`` or ``&``, no line separators.
 
     Examples
     --------

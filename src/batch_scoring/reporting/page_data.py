@@ -1,4 +1,4 @@
-"""The data of the report page: ids once, numbers packed, bounded in size whatever the size of the fleet."""
+"""Collect the data of the report page: ids once, numbers packed, bounded in size for any fleet."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ MAX_HEAT_SERIES = 2000
 MAX_FAULTS = 2000
 MAX_VERSIONS = 50
 MISSING_SCORE = 65535
-# Stands for what JSON and a person cannot read.
+# Replaces values that JSON cannot hold.
 _MOST = 1e6
 
 
 def collect_page_data(contents: Contents, parameters: ReportParameters) -> dict[str, Any]:
-    """What the page's script draws, ready for JSON.
+    """Collect the data of the page's script, ready for JSON.
 
     Times are seconds since the epoch, UTC. Ids appear once, in ``devices`` and ``sensors``, and are
     numbers elsewhere. Arrays are little-endian bytes in base64, see :func:`pack`.
@@ -72,7 +72,7 @@ def collect_page_data(contents: Contents, parameters: ReportParameters) -> dict[
 
 
 def pack(values: npt.NDArray[Any], kind: str) -> str:
-    """An array as base64 of little-endian ``kind`` (numpy's short names, such as ``u2`` or ``f4``).
+    """Encode an array as base64 of little-endian ``kind`` (numpy's short names, such as ``u2`` or ``f4``).
 
     Examples
     --------

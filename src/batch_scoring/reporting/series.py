@@ -1,4 +1,4 @@
-"""The windows of single series for the drill-down charts: worst ones in full, others in longer steps."""
+"""Read the windows of single series for the drill-down charts: the worst in full, others in longer steps."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class SeriesBlock:
         NaN where there is no window.
     is_anomaly : array of bool, shape (n_series, n_steps)
     top_feature : array of int64, shape (n_series, n_steps)
-        Position in ``features``; -1 where there is none.
+        Position in ``features``; -1 without one.
     features : list of str
     """
 
@@ -149,7 +149,7 @@ def _last(place: Int, values: npt.NDArray[Any], size: int, missing: float) -> np
 
 @dataclass(frozen=True)
 class Resolution:
-    """Which series are drawn window by window, and which in longer steps.
+    """The series drawn window by window, and those in longer steps.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What was not scored and why, and what was refused at the door: statuses and quarantine summed up."""
+"""Sum up statuses and quarantine: what was not scored, what was refused, and why."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EXAMPLE = ["source", "row", "timestamp", "device", "sensor", "value"]
 
 
 def select_rows(table: pa.Table, selection: Selection) -> pa.Table:
-    """The rows of the devices and sensors that a run is about."""
+    """Select the rows of a run's devices and sensors."""
     table = select_devices(table, selection)
     if selection.sensors is None:
         return table
@@ -34,7 +34,7 @@ def sum_statuses(train: Partitions, score: Partitions, selection: Selection = EV
     Returns
     -------
     pyarrow.Table
-        device, sensor, stage, status, n_parts (how many partitions said so), n_windows, n_anomalies,
+        device, sensor, stage, status, n_parts (number of partitions), n_windows, n_anomalies,
         message (the newest). What is not ``ok`` comes first, then by device, sensor, stage.
     """
     parts = [
@@ -54,7 +54,7 @@ def sum_statuses(train: Partitions, score: Partitions, selection: Selection = EV
 
 
 def find_not_scored(statuses: pa.Table, series: pa.Table) -> pa.Table:
-    """The series that have a status but no prediction, each with its first cause.
+    """Find the series with a status but no prediction, each with its first cause.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def find_not_scored(statuses: pa.Table, series: pa.Table) -> pa.Table:
     -------
     pyarrow.Table
         device, sensor, stage, status, message; one row a series. Why there is no model (stage ``train``)
-        explains more than that there is none (stage ``score``), so it goes first.
+        explains more than its absence (stage ``score``), so it goes first.
     """
     bad = statuses.filter(pc.not_equal(statuses["status"], "ok"))
     scored = series.select(["device", "sensor"])

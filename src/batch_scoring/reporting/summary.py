@@ -1,4 +1,4 @@
-"""What a person reads when a run has ended: the counts as data, and as aligned plain text."""
+"""Summarise a finished run: its counts as data, and as aligned plain text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _INDENT = " " * 28
 
 
 def summarise(contents: Contents, data: str) -> dict[str, Any]:
-    """The counts of a report as plain data.
+    """Collect the counts of a report as plain data.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def _worst(anomalous: pa.Table) -> dict[str, Any] | None:
 
 
 def _incidents(found: IncidentList) -> dict[str, Any] | None:
-    """None where nobody has looked for incidents."""
+    """Count the device incidents; None before `incidents` has run."""
     if not found.is_known:
         return None
     columns = ["device", "start", "end", "state", "sensors", "n_windows", "peak_severity"]
@@ -117,7 +117,7 @@ def _faults(found: FoundFaults | None) -> dict[str, Any] | None:
 
 
 def write_summary(summary: dict[str, Any]) -> str:
-    """The summary as at most 30 lines of plain text.
+    """Write the summary as at most 30 lines of plain text.
 
     Parameters
     ----------
@@ -135,9 +135,9 @@ def write_summary(summary: dict[str, Any]) -> str:
     # A container holds no MLflow database: its server has a page of its own.
     mlflow = [] if is_remote(data) else [(f"make mlflow{make}", "training runs and model versions")]
     look = [
-        (f"kedro report{kedro}", "copies the fleet's page to this machine, to open it in a browser")
+        (f"kedro report{kedro}", "copy the fleet report to this machine and open it in a browser")
         if is_remote(data)
-        else (f"{data}/{PAGE}", "the fleet on a page: open it in a browser"),
+        else (f"{data}/{PAGE}", "the fleet report; open it in a browser"),
         (f"make viz{make}", "the pipelines and their figures, in Kedro-Viz"),
         *mlflow,
         (f"kedro models list{kedro}", "which version scores each sensor"),
@@ -175,7 +175,7 @@ def _windows(summary: dict[str, Any]) -> list[str]:
 
 def _models(summary: dict[str, Any]) -> list[str]:
     versions = [f"{printable(v['sensor'])} v{printable(v['version'])}" for v in summary["model_versions"]]
-    return [_line("Models", summary["models"], _enumerate(versions, "none has scored yet"))]
+    return [_line("Models", summary["models"], _enumerate(versions, "no model has scored yet"))]
 
 
 def _anomalies(summary: dict[str, Any]) -> list[str]:
@@ -195,7 +195,8 @@ def _anomalies(summary: dict[str, Any]) -> list[str]:
 def _open_incidents(found: dict[str, Any] | None) -> list[str]:
     if found is None:
         return []
-    lines = [_line("Incidents", found["devices"], f"of devices, {found['open']:,} of them open")]
+    what = number(found["devices"], "device incident").partition(" ")[2]
+    lines = [_line("Incidents", found["devices"], f"{what}, {found['open']:,} open")]
     first = found["first"]
     if first:
         start = datetime.fromisoformat(first["start"]).strftime("%Y-%m-%d %H:%M")
@@ -227,7 +228,7 @@ def _not_scored(summary: dict[str, Any]) -> list[str]:
     ]
     if missing["series"] > len(rows):
         by_status = ", ".join(f"{count:,} {status}" for status, count in missing["by_status"].items())
-        lines.append(_shorten(f"{_INDENT}and {missing['series'] - len(rows):,} more; in all {by_status}"))
+        lines.append(_shorten(f"{_INDENT}and {missing['series'] - len(rows):,} more; in total {by_status}"))
     return lines
 
 
@@ -235,7 +236,7 @@ def _known_faults(faults: dict[str, Any] | None) -> list[str]:
     if faults is None:
         return []
     kinds = [f"{_words(kind)} {n['found']} of {n['total']}" for kind, n in faults["by_kind"].items()]
-    rate = f"windows outside any known fault, {faults['false_alarms_per_device_day']:.2f} a device and day"
+    rate = f"windows outside any known fault, {faults['false_alarms_per_device_day']:.2f} per device-day"
     return [
         _line("Known faults", faults["found"], f"of {faults['total']:,} found"),
         *_wrap(kinds),
@@ -244,14 +245,14 @@ def _known_faults(faults: dict[str, Any] | None) -> list[str]:
 
 
 def _wrap(items: list[str]) -> list[str]:
-    """The items in lines, at most two."""
+    """Wrap the items into at most two lines."""
     whole = ", ".join(item.replace(" ", "\u00a0") for item in items)
     lines = textwrap.wrap(whole, LINE - len(_INDENT), max_lines=2, placeholder=" …")
     return [_INDENT + line.replace("\u00a0", " ") for line in lines]
 
 
 def write_severity(severity: float) -> str:
-    """A severity, which has no upper end, in two or three digits.
+    """Format a severity, which has no upper limit, in two or three digits.
 
     Examples
     --------

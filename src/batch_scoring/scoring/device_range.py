@@ -1,4 +1,4 @@
-"""One range of devices: which of its windows want a prediction, and what its predictions are then."""
+"""Score the windows of one device range that lack a prediction."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ KEY = ("device", "window_start", "window_end")
 
 @dataclass(frozen=True)
 class ScoredRange:
-    """What became of a range.
+    """The result of scoring a range.
 
     Attributes
     ----------
     predictions : pyarrow.Table
-        Schema PREDICTIONS, sorted by device and window_start: the new ones, and the earlier ones
-        that still stand.
+        Schema PREDICTIONS, sorted by device and window_start: the new ones, and earlier ones
+        that are still valid.
     status : pyarrow.Table
         Schema STATUS, of the range's closed windows and models.
     n_new, n_new_anomalies : int
@@ -59,7 +59,7 @@ def score_range(
         The models of the same devices.
     model_version : str
     scope : Scope
-        Which windows the run is about.
+        The windows in the scope of the run.
     """
     closed, in_scope = scope.closed(windows), scope.mask(windows)
     contents = window_fingerprints(windows)
@@ -73,7 +73,7 @@ def score_range(
         new = predict(windows.filter(to_arrow(pending)), model, model_version, 1, contents[pending])
     predictions = new
     if earlier.num_rows:
-        # Outside the scope even an outdated prediction stands: another run will see to it.
+        # Outside the scope even an outdated prediction is kept: another run replaces it.
         standing = row_fingerprints(windows.filter(to_arrow(is_scored | ~in_scope)), KEY)
         predictions = _merge(earlier, new, standing)
     seen = windows if closed.all() else windows.filter(to_arrow(closed))
@@ -88,7 +88,7 @@ def score_range(
 
 
 def _wants_prediction(windows: pa.Table, rows: Bool, model: FleetModel | None) -> bool:
-    """Whether one of these rows is of a device with a model."""
+    """Whether one of these rows belongs to a device with a model."""
     if model is None or not rows.any():
         return False
     devices = windows["device"].filter(to_arrow(rows))
@@ -96,7 +96,7 @@ def _wants_prediction(windows: pa.Table, rows: Bool, model: FleetModel | None) -
 
 
 def _merge(earlier: pa.Table, new: pa.Table, standing: UInt) -> pa.Table:
-    """The new predictions, and the earlier ones of the standing windows that have no new one."""
+    """Merge the new predictions with earlier ones of unchanged windows."""
     keys = row_fingerprints(earlier, KEY)
     keep = np.isin(keys, standing) & ~np.isin(keys, row_fingerprints(new, KEY))
     if keep.all() and new.num_rows == 0:

@@ -1,4 +1,4 @@
-"""Digests of predictions, by which later steps see whether anything has changed."""
+"""Digests of predictions, by which later steps detect changes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from batch_scoring.tables.schemas import JUDGED
 
 
 class PredictionsDigest:
-    """A digest of all that incidents are made of, over predictions that come in parts.
+    """A digest of the inputs of incidents, over predictions that come in parts.
 
     Which windows there are, and JUDGED of the anomalies. All columns of all rows would take longer
     than their scores.

@@ -1,4 +1,4 @@
-"""What became of the devices over a whole run, and whether that is good enough."""
+"""Count the outcomes of a run, and report a shortfall when too many devices failed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FAILED = ("no_model", "bad_features")
 
 
 class Outcome:
-    """Adds up the ranges of a run: counts only, however large the fleet."""
+    """Counts over the ranges of a run; constant memory for any fleet size."""
 
     def __init__(self) -> None:
         self.n_scored = 0

@@ -1,4 +1,4 @@
-"""One sensor and day, scored a range of devices at a time: memory does not grow with the fleet."""
+"""Score one sensor and day by device range: memory does not grow with the fleet."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ class Partition:
     def is_done(self, published: PublishedModel | None) -> bool:
         """Whether nothing has changed since every one of its windows was scored; reads footers only.
 
-        The status is written last, so it says what of the predictions is there.
+        The status is written last, so it describes the stored predictions.
         """
         if self.predictions is None or self.status is None:
             return False
         if not all(footer_text(self.predictions, name) for name in ("digest", "scores")):
-            return False  # of an earlier version of this project: written again, not scored again
+            return False  # of an earlier project version: rewritten, not scored again
         wanted = self._footer(published, is_complete=True)
         return all(footer_text(self.status, name) == value for name, value in wanted.items())
 
     def score(
         self, published: PublishedModel | None, scope: Scope, outcome: Outcome
     ) -> tuple[Stream, Stream]:
-        """The partition's predictions and its status, both whole, scored while they are read.
+        """Score the partition: its whole predictions and status, computed while they are read.
 
         The predictions must be read first, to their end; counted in ``outcome`` on the way.
 
@@ -104,7 +104,7 @@ class Partition:
 
 
 def _as_now(predictions: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Predictions of any version of this project; rows without a window fingerprint are scored again."""
+    """Upgrade predictions of any project version; rows without a window fingerprint are scored again."""
     for rows in predictions:
         if rows.column_names != PREDICTIONS.names:
             named = {name: rows[name] for name in PREDICTIONS.names if name in rows.column_names}

@@ -1,4 +1,4 @@
-"""Which windows a run is to score."""
+"""Select the windows that a run scores."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from batch_scoring.tables.fingerprints import row_fingerprints
 
 @dataclass(frozen=True)
 class Scope:
-    """Which windows a run is to score; the sensors are chosen elsewhere.
+    """The windows that a run scores; sensors are selected by the caller.
 
     Attributes
     ----------
@@ -28,9 +28,9 @@ class Scope:
     closed_at : datetime
         Windows that end by then are closed, UTC.
     selection : Selection
-        Whose devices.
+        Selected devices.
     rescore : bool
-        Whether windows that have a prediction get a new one.
+        Whether windows with a prediction are scored again.
     """
 
     start: datetime | None
@@ -40,7 +40,7 @@ class Scope:
     rescore: bool = False
 
     def has_day(self, day: date) -> bool:
-        """Whether a window that starts on this day (UTC) may be in it."""
+        """Whether a window that starts on this day (UTC) may be in scope."""
         midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
         after_end = self.end is not None and midnight >= self.end
         before_start = self.start is not None and midnight + timedelta(days=1) <= self.start
@@ -55,11 +55,11 @@ class Scope:
         return any(one is None or not one.has_min_max or one.min_raw <= closed_at for one in statistics)
 
     def closed(self, windows: pa.Table) -> Bool:
-        """Which windows are closed, shape (n,)."""
+        """Mark the closed windows, shape (n,)."""
         return to_numpy(windows["window_end"]) <= microseconds(self.closed_at)
 
     def mask(self, windows: pa.Table) -> Bool:
-        """Which windows are in it, shape (n,)."""
+        """Mark the windows in scope, shape (n,)."""
         inside = self.closed(windows)
         start = to_numpy(windows["window_start"])
         if self.start is not None:

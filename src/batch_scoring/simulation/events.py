@@ -1,4 +1,4 @@
-"""Readings as the JSON that devices send; made column by column, no loop over readings."""
+"""Write readings as the JSON that devices send, column by column without a loop over readings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EVENT = pa.schema(
 
 
 def event_table(readings: pa.Table, readings_per_event: int, due: float) -> pa.Table:
-    """Readings as events.
+    """Write readings as events.
 
     Parameters
     ----------
@@ -60,14 +60,14 @@ def _objects(readings: pa.Table) -> pa.Array:
 
 
 def _quoted(texts: pa.ChunkedArray) -> pa.Array:
-    """Texts as JSON; each distinct one is quoted once."""
+    """Quote texts as JSON; each distinct one is quoted once."""
     encoded = texts.combine_chunks().dictionary_encode()
     quoted = [json.dumps(text, ensure_ascii=False) for text in encoded.dictionary.to_pylist()]
     return pa.array(quoted, pa.string()).take(encoded.indices)
 
 
 def _arrays(devices: pa.Array, objects: pa.Array, size: int) -> tuple[pa.Array, pa.Array]:
-    """Objects of a device joined into arrays of at most ``size``, in the order of the first ones."""
+    """Join objects of a device into arrays of at most ``size``, in the order of the first ones."""
     code = np.asarray(devices.dictionary_encode().indices)
     order = np.argsort(code, kind="stable")
     sorted_code = code[order]

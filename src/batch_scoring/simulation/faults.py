@@ -1,4 +1,4 @@
-"""What goes wrong with the simulated fleet, when, and what it does to the values: the labels' truth."""
+"""Schedule faults of the simulated fleet, apply them to the values, and label them."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ class Faults:
     draw: np.ndarray
 
     def take(self, which: np.ndarray) -> Faults:
-        """Only the faults at these positions, or where this mask is true."""
+        """Select the faults at these positions, or where this mask is true."""
         return Faults(*(getattr(self, f.name)[which] for f in dataclasses.fields(self)))
 
 
 @lru_cache(maxsize=4)
 def schedule_faults(simulation: Simulation) -> Faults:
-    """Decide what breaks and when, for the whole fleet; no two faults of a sensor overlap.
+    """Draw the faults of the whole fleet; no two faults of a sensor overlap.
 
     The number of faults of a kind is its rate times the number of devices. They strike different
     (device, sensor) pairs as long as there are any left, within the last share of the time.
@@ -123,7 +123,7 @@ class Breakage:
 def plan_breakage(
     simulation: Simulation, machines: Machines, devices: np.ndarray, sensors: np.ndarray, monday_hours: int
 ) -> Breakage:
-    """Work out the faults of the chosen devices and sensors in their own units.
+    """Compute the faults of the selected devices and sensors in their own units.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def broken_cells(breakage: Breakage, rows: np.ndarray, first: int, last: int) ->
 def break_values(
     values: np.ndarray, deviation: np.ndarray, breakage: Breakage, broken: Broken, first: int
 ) -> None:
-    """Change the values of a block, in place, as its faults would. Dropouts are not values; see the counts.
+    """Apply faults to the values of a block, in place. Dropouts change counts, not values.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def break_values(
 
 
 def label_table(simulation: Simulation, faults: Faults) -> pa.Table:
-    """The faults as a table.
+    """Tabulate the faults.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The readings of a simulated fleet, a span of a day at a time, as the tables in which they arrive."""
+"""Simulate the readings of a fleet as tables in order of arrival, a span of a day at a time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MACHINES, _NOISE, _DELIVERY = 1, 5, 6  # purposes of random numbers; see Simula
 
 @dataclass(frozen=True)
 class Fleet:
-    """A simulated fleet, or the chosen part of it, ready to be measured.
+    """A simulated fleet, or the selected part of it.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Fleet:
 
     @property
     def schema(self) -> pa.Schema:
-        """Of a day's table; the metadata ``simulation`` is a digest of what the table was made from."""
+        """Schema of a day's table; its metadata ``simulation`` is the digest of the settings."""
         return READINGS.with_metadata({"simulation": simulation_digest(self.simulation, self.selection)})
 
 
@@ -88,17 +88,17 @@ def build_fleet(simulation: Simulation, selection: Selection = WHOLE_FLEET) -> F
 
 
 def fault_table(fleet: Fleet) -> pa.Table:
-    """The labels of the fleet's faults; see :func:`~batch_scoring.simulation.faults.label_table`."""
+    """Label the fleet's faults; see :func:`~batch_scoring.simulation.faults.label_table`."""
     return label_table(fleet.simulation, fleet.breakage.faults)
 
 
 def day_table(fleet: Fleet, day: int) -> pa.Table:
-    """What arrives on the index-th day, from 0, whole; see :func:`day_spans`."""
+    """Simulate the arrivals of the index-th day, from 0, as one table; see :func:`day_spans`."""
     return pa.concat_tables(day_spans(fleet, day))
 
 
 def day_spans(fleet: Fleet, day: int) -> Iterator[pa.Table]:
-    """What arrives on the index-th day, from 0, in tables of about ``SPAN_READINGS`` rows.
+    """Simulate the arrivals of the index-th day, from 0, in tables of about ``SPAN_READINGS`` rows.
 
     Any day can be made alone, in any order, with the same result. Rows are in order of arrival:
     by time, device and sensor, but readings that waited for a broken link where the link came back.
@@ -131,7 +131,7 @@ class _Span:
 
 
 def _slices_per_span(fleet: Fleet) -> int:
-    """How many slices fit a span; it divides the day, so that every span is as long."""
+    """Return the number of slices per span; it divides the day, so that all spans are equally long."""
     slices = fleet.simulation.slices_per_day
     per_slice = len(fleet.devices) * len(fleet.sensors) * fleet.simulation.readings_per_day // slices
     fitting = max(1, min(slices, SPAN_READINGS // per_slice))
@@ -172,7 +172,7 @@ class _Arrivals:
 
 
 def _with_late(fleet: Fleet, day: int, arrived: _Arrivals) -> _Arrivals:
-    """Put the readings of last evening's broken links in front, and all where they arrive."""
+    """Prepend the late readings of the evening before, and sort all by arrival."""
     simulation = fleet.simulation
     cut = late_of_day(simulation, day - 1)
     back = np.zeros(simulation.devices, np.int64)
@@ -189,7 +189,7 @@ def _with_late(fleet: Fleet, day: int, arrived: _Arrivals) -> _Arrivals:
 
 
 def _measure(fleet: Fleet, span: _Span, rows: np.ndarray, wanted: np.ndarray) -> _Arrivals:
-    """The readings that chosen devices take in a span.
+    """Simulate the readings of the selected devices in a span.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ def _measure(fleet: Fleet, span: _Span, rows: np.ndarray, wanted: np.ndarray) ->
 
 
 def _random_numbers(fleet: Fleet, span: _Span, devices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A normal and a uniform number for each reading, float32 arrays of shape (n, s, t).
+    """Draw a normal and a uniform number for each reading, float32 arrays of shape (n, s, t).
 
     They are drawn a slice at a time for all devices up to the last one, so that neither the
     selection nor the length of the span changes them.
@@ -241,7 +241,7 @@ def _random_numbers(fleet: Fleet, span: _Span, devices: np.ndarray) -> tuple[np.
 
 
 def _malform(values: np.ndarray, uniform: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Replace the values whose number is among the highest ``share``; say which of them are null."""
+    """Replace the values whose number is among the highest ``share``; return which of them are null."""
     missing = np.zeros(values.shape, bool)
     struck = np.nonzero(uniform > 1 - share)
     rank = (1 - uniform[struck].astype(np.float64)) / (share or 1)  # even in [0, 1)
@@ -254,7 +254,7 @@ def _malform(values: np.ndarray, uniform: np.ndarray, share: float) -> tuple[np.
 def _in_order(
     counts: np.ndarray, values: tuple[np.ndarray, np.ndarray], rows: np.ndarray, first: int
 ) -> _Arrivals:
-    """Blocks of shape (n, s, t) as rows by time, device and sensor, each as often as it was sent."""
+    """Flatten blocks of shape (n, s, t) to rows by time, device and sensor, each as often as it was sent."""
     n_devices, n_sensors, _ = counts.shape
     sent, value, missing = (np.ascontiguousarray(one.transpose(2, 0, 1)).ravel() for one in (counts, *values))
     at = np.repeat(np.arange(len(sent)), sent)

@@ -1,4 +1,4 @@
-"""When devices are cut off: gaps, whose readings are lost, and broken links, whose readings come late."""
+"""Draw outages of devices: gaps, whose readings are lost, and broken links, whose readings come late."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Outages:
 
 @lru_cache(maxsize=8)
 def gaps_of_day(simulation: Simulation, day: int) -> Outages:
-    """The gaps that begin on this day (from 0); none before the first day.
+    """Draw the gaps that begin on this day (from 0); none before the first day.
 
     A gap that begins late in the day goes on after midnight.
     """
@@ -54,7 +54,7 @@ def gaps_of_day(simulation: Simulation, day: int) -> Outages:
 
 @lru_cache(maxsize=8)
 def late_of_day(simulation: Simulation, day: int) -> Outages:
-    """The links that break on the evening of this day (from 0) and come back after midnight.
+    """Draw the links that break on the evening of this day (from 0) and recover after midnight.
 
     What the device measured meanwhile, ``[first, last)``, arrives when the link is back, at the
     grid cell ``last``. None on the last day, which no file follows.
@@ -71,12 +71,12 @@ def late_of_day(simulation: Simulation, day: int) -> Outages:
 
 
 def late_slices(simulation: Simulation) -> int:
-    """How many slices of a day, from its end, a broken link may reach back to."""
+    """Return how many slices of a day, from its end, a broken link may cover."""
     return min(simulation.slices_per_day, LATE_BEGINS_BEFORE_MIDNIGHT_HOURS)
 
 
 def gap_mask(simulation: Simulation, day: int, devices: np.ndarray, first: int, last: int) -> np.ndarray:
-    """Where devices are in a gap, in grid cells ``[first, last)`` of a day; see :func:`outage_mask`."""
+    """Mark gaps of devices in grid cells ``[first, last)`` of a day; see :func:`outage_mask`."""
     # No gap is longer than a day, so those of yesterday and today are all.
     faults = schedule_faults(simulation)
     gaps = [away_from_faults(gaps_of_day(simulation, one), faults) for one in (day - 1, day)]
@@ -85,7 +85,7 @@ def gap_mask(simulation: Simulation, day: int, devices: np.ndarray, first: int, 
 
 
 def away_from_faults(gaps: Outages, faults: Faults) -> Outages:
-    """Leave out the gaps of a device during its faults: a fault that nobody could see is no test."""
+    """Drop the gaps of a device during its faults: an unobserved fault tests nothing."""
     keep = np.ones(len(gaps.device), bool)
     # Gaps of one day against the faults of as many days as there are: small, and sorted by device.
     begin, end = (np.searchsorted(faults.device, gaps.device, side) for side in ("left", "right"))
@@ -98,7 +98,7 @@ def away_from_faults(gaps: Outages, faults: Faults) -> Outages:
 
 
 def outage_mask(outages: Outages, devices: np.ndarray, first: int, last: int) -> np.ndarray:
-    """Where devices are cut off.
+    """Mark outages of devices.
 
     Parameters
     ----------

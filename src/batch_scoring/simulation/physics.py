@@ -1,4 +1,4 @@
-"""How healthy machines behave: load, heat and weather as functions of time, for many machines at once.
+"""Model healthy machines: load, heat and weather as functions of time, for many machines at once.
 
 Every machine follows its own weekly load (shifts, a midday dip, quieter weekends) with a slow
 wander; its sensors follow that load, some with a thermal lag, and the weather around it. Nothing
@@ -23,7 +23,7 @@ N_FLUTTERS = 2
 
 @dataclass(frozen=True)
 class SensorPhysics:
-    """How a kind of sensor answers to its machine; all in the sensor's unit.
+    """The response of a kind of sensor to its machine; all in the sensor's unit.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class SensorPhysics:
     drift_per_week : float
         Standard deviation over the fleet of the slow linear drift.
     lowest : float
-        It never reads less.
+        Its minimum reading.
     steps_per_unit : int
         Its resolution: 10 reads tenths.
     """
@@ -101,7 +101,7 @@ class Machines:
     weather: np.ndarray  # (3, number of waves): size, frequency and phase, the same for all machines
 
     def rows(self, rows: np.ndarray) -> Machines:
-        """Only the machines at these positions (int64 array of any order)."""
+        """Select the machines at these positions (int64 array of any order)."""
         per_machine = {f.name: getattr(self, f.name)[rows] for f in dataclasses.fields(self)[:-1]}
         return dataclasses.replace(self, **per_machine)
 
@@ -165,7 +165,7 @@ def draw_machines(
 
 
 def _weekly_load(u: np.ndarray) -> np.ndarray:
-    """The load of a week from Monday 00:00, of shape (n, week steps), from traits (n, 9) in [0, 1)."""
+    """Compute a week of load from Monday 00:00, of shape (n, week steps), from traits (n, 9) in [0, 1)."""
     trait = u.T[:, :, None]
     # Most plants start their day around six; every sixth machine works the night shift.
     begin = 4.5 + 4 * trait[0] + 12 * (trait[1] < 1 / 6)
@@ -189,7 +189,7 @@ def _weekly_load(u: np.ndarray) -> np.ndarray:
 
 
 def _lagged_week(weekly: np.ndarray, lag_hours: np.ndarray) -> np.ndarray:
-    """The steady answer of a first-order lag to a periodic week, exactly, without a recursion."""
+    """Compute the exact steady response of a first-order lag to a periodic week, without a recursion."""
     n_steps = weekly.shape[1]
     frequency = 2 * math.pi * np.fft.rfftfreq(n_steps, 1 / STEPS_PER_HOUR)
     lagged: np.ndarray = np.fft.irfft(
@@ -199,7 +199,7 @@ def _lagged_week(weekly: np.ndarray, lag_hours: np.ndarray) -> np.ndarray:
 
 
 def load_at(machines: Machines, hours: np.ndarray, monday_hours: int) -> tuple[np.ndarray, np.ndarray]:
-    """The load of machines and the load as it has warmed them through.
+    """Compute the load of machines, and the load with their thermal lag.
 
     Parameters
     ----------
@@ -235,7 +235,7 @@ def load_at(machines: Machines, hours: np.ndarray, monday_hours: int) -> tuple[n
 
 
 def ambient_at(machines: Machines, hours: np.ndarray) -> np.ndarray:
-    """How much warmer than usual the surroundings are, in °C: warmest at 15:00, and weather."""
+    """Compute the ambient deviation in °C: warmest at 15:00, and weather."""
     size, frequency, phase = machines.weather[:, :, None, None]
     weather = (size * np.sin(frequency * hours + phase)).sum(axis=0)
     ambient: np.ndarray = 3.5 * np.cos(2 * math.pi * (hours - 15) / 24) + weather
@@ -243,7 +243,7 @@ def ambient_at(machines: Machines, hours: np.ndarray) -> np.ndarray:
 
 
 def signal_at(machines: Machines, hours: np.ndarray, monday_hours: int) -> tuple[np.ndarray, np.ndarray]:
-    """What the sensors of healthy machines would read without noise, and how large their noise is.
+    """Compute the noise-free readings of healthy machines, and the size of their noise.
 
     Parameters
     ----------
@@ -269,7 +269,7 @@ def signal_at(machines: Machines, hours: np.ndarray, monday_hours: int) -> tuple
 
 
 def normal_range(machines: Machines) -> tuple[np.ndarray, np.ndarray]:
-    """How far each sensor spreads over a healthy week, and the least it then reads.
+    """Compute the spread of each sensor over a healthy week, and its minimum.
 
     Returns
     -------
@@ -283,7 +283,7 @@ def normal_range(machines: Machines) -> tuple[np.ndarray, np.ndarray]:
 
 
 def as_read(machines: Machines, values: np.ndarray) -> np.ndarray:
-    """Values of shape (n, s, t) as the sensors show them: not below their least, at their resolution."""
+    """Clip and round values of shape (n, s, t) to the sensors' minimum and resolution."""
     steps = machines.steps_per_unit[..., None]
     read: np.ndarray = np.rint(np.maximum(values, machines.lowest[..., None]) * steps) / steps
     return read

@@ -1,4 +1,4 @@
-"""What is simulated: the settings, the names and the grid of times; nothing is drawn here."""
+"""Settings of the ``simulate`` pipeline, with the names and the time grid of the fleet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from batch_scoring.simulation.physics import SENSOR_KINDS, SensorPhysics
 
 DAY = timedelta(days=1)
 
-# Part of every digest: raise it when the same settings begin to give other readings.
+# Part of every digest: increase it when the same settings give other readings.
 SIMULATOR_VERSION = 1
 
 
@@ -42,7 +42,7 @@ class Simulation:
     Raises
     ------
     InputError
-        When a setting makes no sense, such as an interval that does not divide a day.
+        When a setting is not valid, such as an interval that does not divide a day.
 
     Examples
     --------
@@ -105,7 +105,7 @@ class Simulation:
 
     @cached_property
     def device_names(self) -> list[str]:
-        """The ids of all devices, in the order of their bytes."""
+        """Return the ids of all devices, in the order of their bytes."""
         width = max(2, len(str(self.devices)))
         return [f"{self.device_prefix}-{number:0{width}d}" for number in range(1, self.devices + 1)]
 

@@ -1,1 +1,1 @@
-"""Choose the windows to train on, and promote what is better."""
+"""Choose the windows to train on, and decide on promotion."""

@@ -1,4 +1,4 @@
-"""What people confirmed as true: windows that overlap it are none to learn from."""
+"""Exclude windows that overlap confirmed events from training."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _AS_NUMBERS = pa.schema([(name, pa.string() if name == "device" else pa.int64())
 
 
 def known_events(feedback: pa.Table, sensor: str) -> pa.Table:
-    """The confirmed events of a sensor, schema EVENTS, sorted; false alarms are windows to learn from."""
+    """Return the confirmed events of a sensor, schema EVENTS, sorted; false alarms stay in the training."""
     mine = pc.and_(pc.equal(feedback["sensor"], sensor), pc.equal(feedback["verdict"], TRUE_EVENT))
     events = feedback.filter(mine).select(EVENTS.names)
     return events.sort_by([(name, "ascending") for name in EVENTS.names]).combine_chunks()
 
 
 def events_between(events: pa.Table, first: int, last: int) -> list[dict[str, Any]]:
-    """Those that overlap ``[first, last)``, with their times in µs since the epoch."""
+    """Return the events that overlap ``[first, last)``, with their times in µs since the epoch."""
     is_near = (to_numpy(events["start"]) < last) & (to_numpy(events["end"]) > first)
     rows: list[dict[str, Any]] = events.filter(to_arrow(is_near)).cast(_AS_NUMBERS).to_pylist()
     return rows
 
 
 def overlap(windows: pa.Table, events: pa.Table) -> Bool:
-    """Which windows, sorted by device and start, overlap an event of their device."""
+    """Mark the windows, sorted by device and start, that overlap an event of their device."""
     names = pc.unique(events["device"])
     place = positions(windows["device"], names)
     near = np.flatnonzero(place >= 0)

@@ -1,4 +1,4 @@
-"""What a training says of its devices: the status table, and numbers about the fleet as a whole."""
+"""Summarise a training: the status of its devices, and metrics of the fleet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from batch_scoring.training.windows import TrainingWindows
 
 
 def new_status(known: pa.Table, fitted: pa.Table, selection: Selection) -> pa.Table:
-    """The status of the devices fitted now, and what an earlier one says of the others.
+    """Merge the status of the devices fitted now with the stored status of the others.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def new_status(known: pa.Table, fitted: pa.Table, selection: Selection) -> pa.Ta
     """
     if selection.devices is None and fitted.num_rows:
         return fitted
-    # Devices without a good reading are found anew each time.
+    # Devices without a valid reading are found again each time.
     is_kept = pc.not_equal(known["status"], "no_data")
     if selection.devices is not None:
         chosen = pc.is_in(known["device"], value_set=strings(sorted(selection.devices)))
@@ -36,7 +36,7 @@ def new_status(known: pa.Table, fitted: pa.Table, selection: Selection) -> pa.Ta
     return pa.concat_tables([fitted, known.filter(pc.and_(is_kept, pc.invert(is_fitted)))])
 
 
-def with_mute_devices(
+def add_silent_devices(
     status: pa.Table,
     sensor: str,
     refused: pa.Table,
@@ -85,7 +85,7 @@ def with_mute_devices(
 
 
 def fleet_metrics(models: FleetFile, status: pa.Table) -> dict[str, float]:
-    """Numbers about the models of a fleet, at least one, and the devices that were trained."""
+    """Compute metrics of a fleet's models, at least one, and of the devices that were trained."""
     failed = pc.sum(pc.invert(pc.is_in(status["status"], value_set=strings(["ok", "constant"])))).as_py()
     n_windows = n_vectors = 0
     rate = 0.0

@@ -1,4 +1,4 @@
-"""How far the training is: a bar on a terminal, a line now and then elsewhere."""
+"""Show the progress of a training: a bar on a terminal, log lines elsewhere."""
 
 from __future__ import annotations
 

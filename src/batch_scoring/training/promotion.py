@@ -1,4 +1,4 @@
-"""Whether new models of a sensor may take the champion's place: both score windows held out from training."""
+"""Promotion gate: compare challenger and champion of a sensor on windows held out from training."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def challenge(
     settings: TrainParameters,
     devices: frozenset[str] | None,
 ) -> Decision:
-    """Decide what becomes of new models.
+    """Decide whether new models are promoted.
 
     Parameters
     ----------
@@ -40,9 +40,9 @@ def challenge(
         What the challenger was trained on.
     challenger : FleetFile
     previous : TrackedVersion or None
-        The champion, or the newest version where there is none.
+        The champion, or the newest version without a champion.
     settings : TrainParameters
-        ``for_windows`` of these.
+        As returned by ``for_windows``.
     devices : frozenset of str or None
         Which devices were trained; the models of the others are the champion's own.
     """
@@ -65,7 +65,7 @@ def compare(
     settings: TrainParameters,
     devices: frozenset[str] | None = None,
 ) -> Comparison:
-    """Score with both the windows after the training of either; where there are none, count models.
+    """Score the windows after both trainings with both versions; without such windows, count models.
 
     Only devices that send windows can lose a model. A version for windows of another length, or over
     features that these windows lack, scores nothing.
@@ -76,7 +76,7 @@ def compare(
         Any of the sensor; confirmed events are left out.
     challenger, champion : FleetFile
     settings : TrainParameters
-        ``for_windows`` of these; the rate that the challenger was calibrated for.
+        As returned by ``for_windows``; the rate that the challenger was calibrated for.
     devices : frozenset of str, optional
         Compare on these only.
     """
@@ -103,7 +103,7 @@ def compare(
 
 
 def described(found: Comparison) -> str:
-    """In a line, for a log."""
+    """Describe the comparison in one line, for a log."""
     texts = [f"{found.challenger.windows:,} held-out windows"]
     for who, one in (("challenger", found.challenger), ("champion", found.champion)):
         if one.flag_rate is not None:
@@ -118,19 +118,19 @@ _NO_MODELS: tuple[pa.Schema, tuple[pa.Table, ...]] = (pa.schema([MODEL_KEYS.fiel
 
 
 def _trained_to(models: FleetFile) -> int:
-    """Until when any of them has learned, µs since the epoch; before all time where none says so."""
+    """Return the latest end of their training, µs since the epoch; before all time where none is recorded."""
     ends = (to_numpy(part["trained_to"], null=_NEVER) for part in models.batches(["trained_to"]))
     return max((int(end.max()) for end in ends if end.size), default=_NEVER)
 
 
 def _trained_from(models: FleetFile) -> int:
-    """Since when any of them has learned, µs since the epoch; before all time where one does not say so."""
+    """Return the earliest start of their training, µs since the epoch; before all time if one is unknown."""
     begins = (to_numpy(part["trained_from"], null=_NEVER) for part in models.batches(["trained_from"]))
     return min((int(begin.min()) for begin in begins if begin.size), default=_NEVER)
 
 
 def _target(models: FleetFile, settings: TrainParameters) -> float | None:
-    """The calibrated rate, where the models are of the detector it was set for and do not state their own."""
+    """Return the calibrated rate, for models of the same detector that do not state their own."""
     fit = settings.fit
     states_its_own = DETECTORS[models.info.detector].states_tail_probability
     is_set = fit.detector == models.info.detector and fit.threshold == "calibrated" and not states_its_own
@@ -140,7 +140,7 @@ def _target(models: FleetFile, settings: TrainParameters) -> float | None:
 def _counted(
     windows: TrainingWindows, challenger: FleetFile, champion: FleetFile, devices: frozenset[str] | None
 ) -> Comparison:
-    """How many models there are, where there is no window to score.
+    """Compare the number of models, when there is no window to score.
 
     A device that sent nothing since the challenger's training began has fallen silent, and loses nothing.
     """
@@ -152,7 +152,7 @@ def _counted(
         if devices is not None:
             names = [some.filter(pc.is_in(some, value_set=strings(sorted(devices)))) for some in names]
         n, n_champion = n + len(names[0]), n_champion + len(names[1])
-        # Without any window left, no device can be called silent.
+        # Without any window left, silent devices are unknown.
         senders = pa.concat_tables(days)["device"].combine_chunks() if heard else names[1]
         sending = names[1].filter(pc.is_in(names[1], value_set=senders))
         n_heard += len(sending)

@@ -1,4 +1,4 @@
-"""What one `train` hands over for one sensor; where it goes is the business of `tracking`."""
+"""The result of one training of one sensor; `registry` stores it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROMOTED, REFUSED, BY_HAND = "promoted", "refused", "by_hand"
 
 @dataclass(frozen=True)
 class Decision:
-    """What becomes of a new version.
+    """The decision on a new version.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Decision:
     champion : str
         The version it was compared with; empty where there was no comparison.
     numbers : dict of str to float
-        Of the comparison.
+        Metrics of the comparison.
     """
 
     verdict: str = PROMOTED
@@ -43,7 +43,7 @@ class Training:
     ----------
     models : FleetFile
         The whole new version; the rows of devices that were not retrained are carried over. A file
-        in a scratch folder: it is there until the next training is asked for.
+        in a scratch folder, deleted when the next training is requested.
     status : pyarrow.Table
         Schema ``STATUS``, one row for each device that the training was about, whether it
         got a model or not.
@@ -52,7 +52,7 @@ class Training:
     parameters : dict
         The ``train`` parameters; may be nested.
     metrics : dict of str to float
-        Numbers about the sensor's fleet as a whole.
+        Metrics of all models of the sensor.
     decision : Decision
         Whether the version is scored.
     """
@@ -71,5 +71,5 @@ class Training:
 
     @property
     def model(self) -> FleetModel:
-        """All models at once, for fleets that fit into memory."""
+        """Load all models at once, for fleets that fit into memory."""
         return self.models.read()

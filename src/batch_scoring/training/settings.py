@@ -1,4 +1,4 @@
-"""The parameters of `train` as they come from the configuration."""
+"""Settings of the ``train`` pipeline."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Day:
-    """One file of windows and what lies in it."""
+    """One file of windows and its span."""
 
     file: pq.ParquetFile
     span: Span
@@ -53,7 +53,7 @@ def span_of(file: pq.ParquetFile) -> Span | None:
 
 
 def ended_span(file: pq.ParquetFile, span: Span, now: int) -> Span | None:
-    """Of the windows that have ended; None where none has."""
+    """Return the span of the windows that have ended; None where none has."""
     if span.last_end <= now:
         return span
     return _read_span(file, now) if span.first_start < now else None

@@ -1,4 +1,4 @@
-"""The windows that one sensor is trained on: found in the footers of its days, read in ranges of devices."""
+"""Find the training windows of one sensor in the footers of its days, and read them by device range."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FOREVER = np.iinfo(np.int64).max
 
 @dataclass(frozen=True)
 class TrainingWindows:
-    """The windows of one sensor that start in ``[first, last)`` and have ended; none of them is held.
+    """The windows of one sensor that start in ``[first, last)`` and have ended; read on demand.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class TrainingWindows:
         The files that hold some of them.
     known_events : pyarrow.Table
         The columns ``device``, ``start`` and ``end`` of confirmed events, sorted: windows that overlap
-        one are no windows to learn from.
+        one are left out of the training.
     every_day : tuple
         The files of the sensor, those outside the range too.
     """
@@ -65,12 +65,12 @@ class TrainingWindows:
 
     @property
     def n_windows(self) -> int:
-        """About how many there are: those outside the range are counted in the days that it cuts."""
+        """Estimate the number of windows: days that the range cuts count in full."""
         return sum(day.span.n_windows for day in self.days)
 
     @property
     def columns(self) -> list[str]:
-        """The names of all columns of the files."""
+        """Return the names of all columns of the files."""
         names: list[str] = self.days[0].file.schema_arrow.names
         return names
 
@@ -79,7 +79,7 @@ class TrainingWindows:
         devices: frozenset[str] | None = None,
         models: Sequence[tuple[pa.Schema, Iterable[pa.Table]]] = (),
     ) -> Iterator[list[pa.Table]]:
-        """Read them a range of devices at a time, one table a day.
+        """Read the windows by device range, one table per day.
 
         Parameters
         ----------
@@ -98,19 +98,19 @@ class TrainingWindows:
         return device_ranges([*sources, *models], range(n, n + len(models)))
 
     def held_out(self, since: int, features: Iterable[str]) -> TrainingWindows | None:
-        """The windows that start at ``since`` or later, with these features; None where there is not one."""
+        """Select the windows that start at ``since`` or later, with these features; None without one."""
         days = tuple(day for day in self.every_day if day.span.last_start >= since)
         if not days:
             return None
         return replace(self, first=since, last=_FOREVER, days=days, features=tuple(dict.fromkeys(features)))
 
     def heard(self, since: int) -> TrainingWindows | None:
-        """The same without features, and with confirmed events: a device in trouble is not silent."""
+        """Like ``held_out``, without features and with confirmed events: a faulty device is not silent."""
         windows = self.held_out(since, ())
         return windows and replace(windows, known_events=self.known_events.slice(0, 0))
 
     def devices_among(self, devices: frozenset[str]) -> set[str]:
-        """Which of these devices have a window here."""
+        """Return the devices among these that have a window here."""
         found: set[str] = set()
         for day in self.days if devices else ():
             for part in self._read(day, [*TIMES, "device"], BATCH_ROWS, devices):
@@ -118,7 +118,7 @@ class TrainingWindows:
         return found
 
     def fingerprint(self, settings: TrainParameters) -> str:
-        """Of what a whole sensor is trained from: the windows, the settings, ``FIT_VERSION`` and the library.
+        """Digest of the inputs of a sensor's training: windows, settings, fit version and library.
 
         Days that lie in the range as a whole have the digest of their rows in the footer; of the
         others, the rows are read for it.
@@ -141,7 +141,7 @@ class TrainingWindows:
         return self.first <= span.first_start and span.last_start < self.last and span.last_end <= self.now
 
     def _digest(self, day: Day) -> str:
-        """Of the rows inside the range; empty where there are none."""
+        """Digest of the rows inside the range; empty where there are none."""
         stored = footer_text(day.file, "digest")
         if stored and self._is_inside(day.span):
             return stored
@@ -231,7 +231,7 @@ def find_windows(
 def training_range(
     first_start: int, last_end: int, window_us: int, settings: TrainParameters
 ) -> tuple[int, int]:
-    """The training range ``[from, to)`` of one sensor in µs since the epoch.
+    """Compute the training range ``[from, to)`` of one sensor in µs since the epoch.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ def training_range(
     settings : TrainParameters
         Without ``to``, the range ends ``hold_out`` before the last window does; without that after
         ``share`` of the time from the first window to the last; on a window's edge. With ``range``
-        it begins this long before its end, if that is later than ``from``.
+        it starts that duration before its end, if that is later than ``from``.
     """
     first = first_start if settings.from_ is None else microseconds(settings.from_)
     if settings.to is not None:

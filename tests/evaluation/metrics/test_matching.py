@@ -5,13 +5,13 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from batch_scoring.evaluation.metrics.figures import SUMS, figures
-from batch_scoring.evaluation.metrics.matching import SWEEP, judge, rank
+from batch_scoring.evaluation.metrics.matching import SWEEP, match_verdict, rank
 from tests.evaluation.metrics.worlds import events, truth, verdict
 
 
 def judged(drawn, *labels, device_labels=None):
     known = truth(drawn, events(*labels), events(*device_labels) if device_labels else None)
-    return judge(known, verdict(drawn))
+    return match_verdict(known, verdict(drawn))
 
 
 def sums(drawn, *labels, **more):

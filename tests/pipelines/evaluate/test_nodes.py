@@ -1,4 +1,4 @@
-"""A scored fleet with known faults is judged as a person would judge it."""
+"""Evaluate a scored fleet with known faults against figures worked out by hand."""
 
 import json
 
@@ -25,7 +25,7 @@ from tests.evaluation.small_fleet import (
 HOURS = 3600.0
 
 
-def test_only_windows_after_the_training_are_judged(tmp_path):
+def test_only_windows_after_the_training_are_evaluated(tmp_path):
     found = evaluate(SmallFleet(tmp_path), labels(("a", "s", 3, 5), ("a", "s", -3, -1)))
     judged = found.metrics["judged"]
     assert (judged["from"], judged["to"]) == (hour(0).isoformat(), hour(24).isoformat())
@@ -112,7 +112,7 @@ def test_a_sensor_without_predictions_counts_its_events_as_missed(tmp_path):
     assert figure(found, "events_found", method="robust_z") == figure(found, "events_found")
 
 
-def test_a_device_without_a_model_is_judged_from_where_the_others_are(tmp_path):
+def test_a_device_without_a_model_is_evaluated_from_where_the_others_are(tmp_path):
     fleet = SmallFleet(tmp_path, faults={("a", "s"): [3]}, without_model=frozenset("b"))
     found = evaluate(fleet, labels(("a", "s", 3, 5), ("b", "s", 3, 5), ("b", "s", -3, -1)))
     assert figure(found, "events", "device") == {("a",): 1, ("b",): 1}
@@ -122,7 +122,7 @@ def test_a_device_without_a_model_is_judged_from_where_the_others_are(tmp_path):
 
 def test_models_that_do_not_say_what_they_learned_from_need_a_range_to_judge(tmp_path):
     fleet, known = SmallFleet(tmp_path, faults={("a", "s"): [3]}, trained_to=None), labels(("a", "s", 3, 5))
-    with pytest.raises(InputError, match="name the range to judge with evaluate"):
+    with pytest.raises(InputError, match=r"evaluate\.from"):
         evaluate(fleet, known)
     found = evaluate(fleet, known, **{"from": hour(0).isoformat()})
     # The robust z-score learned from what lies before.
@@ -159,7 +159,7 @@ def test_labels_of_devices_and_sensors_without_windows_count_nowhere_and_are_tol
     assert "2 labels are of devices and sensors without windows, first 'zz', 's'" in caplog.text
 
 
-def test_one_device_is_judged_alone(tmp_path):
+def test_one_device_is_evaluated_alone(tmp_path):
     fleet = SmallFleet(tmp_path, faults={("a", "s"): [3], ("b", "s"): [4]})
     found = evaluate(fleet, labels(("a", "s", 3, 5), ("b", "s", 3, 5)), device="b")
     assert figure(found, "events", "device") == {("b",): 1}
@@ -169,9 +169,9 @@ def test_one_device_is_judged_alone(tmp_path):
         evaluate(fleet, labels(("a", "s", 3, 5)), sensor="t")
 
 
-def test_where_nothing_can_be_judged_it_says_so(tmp_path):
+def test_where_nothing_can_be_evaluated_it_says_so(tmp_path):
     known = labels(("a", "s", 3, 5))
-    with pytest.raises(InputError, match="no model says what it was trained on"):
+    with pytest.raises(InputError, match="no model records its training range"):
         evaluate(SmallFleet(tmp_path, unpredicted=frozenset("s")), known)
     with pytest.raises(InputError, match="no window after the models' training ranges has a prediction"):
         evaluate(SmallFleet(tmp_path), known, to=hour(-1).isoformat())
@@ -229,7 +229,7 @@ def test_the_pipeline_writes_tables_a_page_drawings_and_a_run_the_same_each_time
 
 
 @pytest.mark.slow
-def test_the_page_says_what_was_judged_and_what_was_found(tmp_path):
+def test_the_page_says_what_was_evaluated_and_what_was_found(tmp_path):
     fleet = SmallFleet(tmp_path, faults={("a", "s"): [3, 9]})
     page = run(fleet, labels(("a", "s", 3, 5, "level_shift"), ("b", "s", 3, 5, "drift")))[
         "evaluation_summary"

@@ -215,7 +215,7 @@ def test_half_a_gzip_file_is_an_error(store: Store, tmp_path: Path):
 
 def test_a_parquet_file_of_another_kind_is_an_error(store: Store, tmp_path: Path):
     (tmp_path / "a.parquet").write_text("ts,device\n")
-    with pytest.raises(InputError, match=r"a\.parquet: cannot be read .*mend the file or take it away"):
+    with pytest.raises(InputError, match=r"a\.parquet: cannot be read"):
         store.ingest(tmp_path / "a.parquet")
 
 

@@ -52,7 +52,7 @@ def test_one_broken_file_is_named_and_nothing_is_recorded(store: Store, tmp_path
         tmp_path / "raw" / "b.parquet", timestamp=[1], device=["d"], sensor=["s"], value=[1.0]
     )
     whole.write_bytes(whole.read_bytes()[:-20])
-    with pytest.raises(InputError, match=r"b\.parquet: cannot be read .*mend the file"):
+    with pytest.raises(InputError, match=r"b\.parquet: cannot be read"):
         store.ingest(tmp_path / "raw")
     assert store.files() == {}
 

@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 Message = dict[str, Any]
 
-# So many events at most are sent before it is written down that they were.
+# Maximum number of events sent before the ledger is saved.
 BATCH = 50
 
 
@@ -24,7 +24,7 @@ class UnreachableError(Exception):
 
 
 class Sink(Protocol):
-    """Where events go to."""
+    """A destination of events."""
 
     name: str
 
@@ -39,16 +39,16 @@ class Sink(Protocol):
         Raises
         ------
         RefusedError, UnreachableError
-            When it was not delivered, or when nobody can say.
+            When it was not delivered, or its delivery is unknown.
         """
 
     def close(self) -> None:
-        """Let go of connections and files."""
+        """Close connections and files."""
 
 
 OpenSinks = Callable[[Iterable[Any]], list[Sink]]
 
 
 def to_json(message: Message) -> bytes:
-    """An event in one line, as it goes over a wire."""
+    """Serialise an event to one line of JSON."""
     return json.dumps(message, ensure_ascii=False, allow_nan=False).encode()

@@ -1,4 +1,4 @@
-"""Events of incidents as events of an Azure Event Hub, those of a device in order."""
+"""Send incident events to an Azure Event Hub, in order per device."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Producer(Protocol):
 
 
 class EventHubSink:
-    """An event for each event, with the device as partition key and the event's id as ``message_id``.
+    """Sends each incident event with the device as partition key and the event's id as ``message_id``.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class EventHubSink:
 
 
 def azure_client(connection: str | None, namespace: str | None, event_hub: str | None) -> Producer:
-    """A client of Azure's library: by connection string, or by namespace with the identity that Azure finds.
+    """Make a client by connection string, or by namespace with Azure's default identity.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def azure_client(connection: str | None, namespace: str | None, event_hub: str |
 
 
 def azure_event(body: bytes) -> Any:
-    """An event of Azure's library."""
+    """Make an event of Azure's library."""
     try:
         from azure.eventhub import EventData
     except ImportError as error:
@@ -111,5 +111,5 @@ def azure_event(body: bytes) -> Any:
 
 
 def _text(error: Exception) -> str:
-    # The library's messages may hold names of hosts and entities, and no keys; the first line is enough.
+    # The library's messages may name hosts and entities, but hold no keys; the first line is enough.
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

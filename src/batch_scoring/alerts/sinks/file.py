@@ -1,4 +1,4 @@
-"""Events at the end of a file, a line of JSON each, each once."""
+"""Append events to a file, one line of JSON each, each once."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import IO
 
 from batch_scoring.alerts.sinks.base import BATCH, Message, UnreachableError, to_json
 
-# The lines that may have been written by a run that was killed before it could say so are among these.
+# Lines written by a run that was killed before it saved the ledger are among these last ones.
 _TAIL_BYTES = 4_000_000
 _OURS = b'{"event_id": '
 
 
 class FileSink:
-    """A file of JSON lines. It is this sink's alone while events are written; others may read it.
+    """A file of JSON lines, which only this sink may write.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class FileSink:
         self._there: set[str] = set()
 
     def send(self, message: Message) -> None:
-        """Append the line and sync it to disk; nothing where it is there already."""
+        """Append the line and sync it to disk, unless it was written before."""
         try:
             if self._file is None:
                 self._open()
@@ -63,7 +63,7 @@ class FileSink:
 
 
 def _mend_and_read(file: IO[bytes]) -> set[str]:
-    """The ids of the last events; half a line, which a killed run left, is cut off."""
+    """Return the ids of the last events, and cut off an incomplete line left by a killed run."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - _TAIL_BYTES))
     *lines, rest = file.read().split(b"\n")

@@ -1,4 +1,4 @@
-"""The plainest sink: a line of the log."""
+"""Write events to the log."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ class LogSink:
         logger.log(level, "%s", message["text"])
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to close."""

@@ -1,4 +1,4 @@
-"""Events as HTTP POST requests, tried again where that may help."""
+"""Send events as HTTP POST requests, with retries."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from batch_scoring.alerts.sinks.base import Message, RefusedError, UnreachableEr
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
-# The receiver asks for patience; so do all answers from 500 on.
+# Statuses to retry, besides all from 500 on.
 _LATER = (408, 425, 429)
-# The address or the authorization is wrong, and will be for the next event too.
+# The address or authorization is wrong, and will be for the next event too.
 _NEVER = (401, 403, 404, 405, 407, 410)
 # Instead of the error's own text, which holds the address or the header: they may be secret.
 _UNSENDABLE = "its address or authorization has a character that no request can carry, such as a line break"
 
 
 class _NoRedirects(HTTPRedirectHandler):
-    """A redirected POST would go on as a GET, be answered with 200, and be lost."""
+    """Follow no redirects: a redirected POST becomes a GET, is answered with 200, and is lost."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -32,7 +32,7 @@ class _NoRedirects(HTTPRedirectHandler):
 
 @dataclass
 class WebhookSink:
-    """A POST for each event, of JSON in UTF-8, with the event's id as ``Idempotency-Key``.
+    """Posts each event as JSON in UTF-8, with the event's id as ``Idempotency-Key``.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class WebhookSink:
         raise UnreachableError(f"{why}, {self.attempts} times")
 
     def close(self) -> None:
-        """Nothing is kept open between events."""
+        """Nothing to close: no connection is kept between events."""
 
     def _request(self, message: Message) -> Request:
         headers = {
@@ -104,5 +104,5 @@ def _raise_unless_worth_repeating(code: int, why: str) -> None:
 
 
 def _asked_for(header: str | None) -> float:
-    """The seconds of a Retry-After header; 0 where it is not there, or is a date."""
+    """Return the seconds of a Retry-After header; 0 when it is missing or a date."""
     return float(header) if header is not None and header.isdecimal() else 0.0

@@ -1,4 +1,4 @@
-"""What any model must be held against: plain methods on the same windows, split and features."""
+"""Baselines to compare models with: plain methods on the same windows, split and features."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from batch_scoring.tables.arrays import Bool, Float, Int
 
 DAY_US = 86_400_000_000
 
-# A MAD of 0 means that more than half of the values are one and the same.
+# A MAD of 0 means that more than half of the values are equal.
 MAD_TO_SIGMA = 1.4826
 
-# A day with fewer windows than this share of it says little about what is usual.
+# A day with fewer than this share of its windows gives no usable mean.
 MIN_SHARE_OF_DAY = 0.25
 
 
@@ -34,7 +34,7 @@ class Series:
     is_train : array of shape (n,), bool
         At least one of them is true.
     seed : int
-        Of all that is drawn at random.
+        Seed of all random numbers.
     """
 
     X: Float
@@ -88,7 +88,7 @@ def rolling_z(series: Series) -> Float:
 
 
 def random(series: Series) -> Float:
-    """A number drawn from [0, 1): what chance is worth."""
+    """Draw a number from [0, 1): the result of chance."""
     return np.random.default_rng(series.seed).random(series.value.size)
 
 
@@ -101,10 +101,10 @@ BASELINES: dict[str, Callable[[Series], Float]] = {
 
 
 def verdict_of_baseline(name: str, windows: SensorWindows, false_alarm_rate: float, seed: int) -> Verdict:
-    """What a baseline says of the windows that the models have judged.
+    """Return a baseline's verdict on the windows that the models have scored.
 
     Its threshold flags ``false_alarm_rate`` of each device's training windows. Of windows without a
-    prediction it says nothing, so that all methods are judged on the same ones.
+    prediction it has none, so that all methods are evaluated on the same ones.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Several sensors of a device at once: one suspicion a device and window."""
+"""Combine the sensors of a device into one suspicion per device and window."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WORST_SENSORS = 3
 
 
 def device_score(worst: Float) -> Float:
-    """The suspicion of a device in each window, shape (n,): the mean of its worst sensors.
+    """Compute the suspicion of a device in each window, shape (n,): the mean of its worst sensors.
 
     To rank devices by something else, replace this function.
 
@@ -68,7 +68,7 @@ class DeviceWindows:
         self.worst = np.where(np.isfinite(held[:, 1:]), held[:, 1:], np.nan)
 
     def rankings(self, n_devices: int) -> dict[str, Float]:
-        """ROC and PR AUC of each device's windows as sums: 0 where a device lacks one of the classes."""
+        """Compute ROC and PR AUC of each device as sums: 0 where a device lacks one of the classes."""
         score = device_score(self.worst)
         found = np.array(
             [rank(self.is_labelled[rows], score[rows])[:2] for rows in slices(self.device, n_devices)]

@@ -1,4 +1,4 @@
-"""Sums into the figures of a row, and how far the figures of the fleet would stray with other devices."""
+"""Compute figures from sums, and bootstrap intervals of the fleet's figures."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ RATIOS = {
 
 
 def figures(sums: Mapping[str, Float]) -> dict[str, Float]:
-    """The ratios of rows of sums.
+    """Compute the ratios of rows of sums.
 
     Parameters
     ----------
@@ -77,10 +77,10 @@ def figures(sums: Mapping[str, Float]) -> dict[str, Float]:
 def intervals(
     methods: Mapping[str, Mapping[str, Float]], draws: int, seed: int, against: str
 ) -> tuple[dict[str, dict[str, Float]], dict[str, dict[str, Float]]]:
-    """Intervals that hold 95 % of the figures of fleets drawn from these devices, with replacement.
+    """Compute intervals that hold 95 % of the figures of fleets drawn from these devices, with replacement.
 
     Whole devices are drawn, for the windows of a device resemble each other. All methods see the same
-    draws, so the differences between them stray less than they do.
+    draws, so the differences between them vary less than they do.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""One sensor, one method: its alarms and its ranking held against the labels, device by device."""
+"""Match one method's alarms and ranking on one sensor with the labels, device by device."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Events:
     start, end : array of shape (m,), int64
         Microseconds since the epoch.
     since : array of shape (m,), int64
-        From when on the event could be noticed: its start, or the start of what is judged.
+        From when on the event could be noticed: its start, or the start of the evaluated range.
     """
 
     device: Int
@@ -44,7 +44,7 @@ class Events:
 
 @dataclass(frozen=True)
 class Truth:
-    """The judged windows of a sensor, n of them, and what the labels say of them.
+    """The evaluated windows of a sensor, n of them, and their labels.
 
     Attributes
     ----------
@@ -65,12 +65,12 @@ class Truth:
 
     @cached_property
     def spans(self) -> Spans:
-        """The windows of each event."""
+        """Return the windows of each event."""
         return self._spans(self.events)
 
     @cached_property
     def device_spans(self) -> Spans:
-        """The windows of each event of a device."""
+        """Return the windows of each event of a device."""
         return self._spans(self.device_events)
 
     @cached_property
@@ -104,9 +104,9 @@ class Outcome:
         Which events of devices an anomalous window of this sensor overlaps.
     pooled : dict of str to float
         ``roc_auc`` and ``pr_auc`` of the windows of all devices in one ranking; NaN where they are all
-        labelled or none is.
+        labelled or all are not.
     sweep_found, sweep_false_alerts : array of shape (len(SWEEP),), float64
-        Events found and alerts that are wrong, were the thresholds others.
+        Events found and false alerts at each threshold of the sweep.
     """
 
     sums: dict[str, Float]
@@ -118,8 +118,8 @@ class Outcome:
     sweep_false_alerts: Float
 
 
-def judge(truth: Truth, verdict: Verdict) -> Outcome:
-    """Hold a verdict against the labels.
+def match_verdict(truth: Truth, verdict: Verdict) -> Outcome:
+    """Match a verdict with the labels.
 
     An event is found when an anomalous window of its device and sensor overlaps it. An alert is a run
     of neighbouring anomalous windows; it is right when one of its windows overlaps a label of the
@@ -194,7 +194,7 @@ def _alert_sums(truth: Truth, alarm: Bool) -> dict[str, Float]:
 
 
 def rank(labelled: Bool, suspicion: Float) -> tuple[float, float, float]:
-    """ROC AUC, PR AUC (average precision) and best F1 of one ranking; NaN without both classes.
+    """Compute ROC AUC, PR AUC (average precision) and best F1 of one ranking; NaN without both classes.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def rank(labelled: Bool, suspicion: Float) -> tuple[float, float, float]:
 
 
 def _rank(truth: Truth, suspicion: Float) -> tuple[dict[str, Float], dict[str, float]]:
-    """Each device's ranking as sums, 0 where a device lacks one of the classes; and that of all devices."""
+    """Rank each device's windows as sums, 0 where a device lacks one of the classes; and all devices'."""
     labelled = truth.is_labelled
     rankings = np.array(
         [rank(labelled[rows], suspicion[rows]) for rows in slices(truth.windows.series, truth.n_devices)]
@@ -231,7 +231,7 @@ def _rank(truth: Truth, suspicion: Float) -> tuple[dict[str, Float], dict[str, f
 
 
 def _sweep(truth: Truth, suspicion: Float) -> tuple[Float, Float]:
-    """Events found and wrong alerts at each threshold of ``SWEEP``."""
+    """Count events found and false alerts at each threshold of ``SWEEP``."""
     found, wrong = np.zeros(SWEEP.size), np.zeros(SWEEP.size)
     for place, threshold in enumerate(SWEEP):
         alarm = suspicion > threshold

@@ -1,4 +1,4 @@
-"""All windows of one sensor, with what the models said of them: what every method is judged on."""
+"""All windows of one sensor with the models' predictions, on which every method is evaluated."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class SensorWindows:
     ----------
     sensor : str
     devices : list of str
-        Sorted as UTF-8 bytes; their places are the devices' numbers.
+        Sorted as UTF-8 bytes; their positions are the devices' numbers.
     features : tuple of str
     timeline : Timeline
         ``timeline.series`` is the device's number.
     X : array of shape (n, d), float64
         The features, in their units.
     is_train, is_test : array of shape (n,), bool
-        What the models learned from, and what is judged.
+        Windows the models were trained on, and evaluated windows.
     score, threshold : array of shape (n,), float64
-        Of the predictions; the lower, the more abnormal. NaN where there is none.
+        Of the predictions; the lower, the more abnormal. NaN without a prediction.
     is_anomaly : array of shape (n,), bool
     """
 
@@ -54,24 +54,24 @@ class SensorWindows:
 
     @property
     def test(self) -> Timeline:
-        """The windows that are judged."""
+        """Return the evaluated windows."""
         one = self.timeline
         return Timeline(one.series[self.is_test], one.start[self.is_test], one.end[self.is_test])
 
     def rows_of_devices(self) -> list[slice]:
-        """The rows of each device, in the order of the devices."""
+        """Return the rows of each device, in the order of the devices."""
         return slices(self.timeline.series, len(self.devices))
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a method says of the judged windows, n of them.
+    """A method's verdict on the evaluated windows, n of them.
 
     Attributes
     ----------
     excess : array of shape (n,), float64
         How suspicious, on a scale that devices, sensors and methods share: 0 is the median of the
-        training windows, 1 is the threshold. NaN where the method says nothing.
+        training windows, 1 is the threshold. NaN where the method has no verdict.
     is_anomaly : array of shape (n,), bool
     """
 
@@ -100,9 +100,9 @@ def excess(suspicion: Float, threshold: Float, typical: Float) -> Float:
 
 
 def verdict_of_models(windows: SensorWindows) -> Verdict:
-    """What the predictions say; the usual is the median score of each device's training windows.
+    """Return the models' verdict; typical is the median score of each device's training windows.
 
-    Where a device has no prediction of its training range, the usual is that of all its windows.
+    Where a device has no prediction in its training range, typical is the median of all its windows.
     """
     suspicion, threshold = -windows.score, -windows.threshold
     typical = np.full(suspicion.size, np.nan)

@@ -1,4 +1,4 @@
-"""The outcomes of all sensors gathered, and summed up by sensor, by device and over the fleet."""
+"""Sum up the outcomes of all sensors by sensor, by device and over the fleet."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from batch_scoring.tables.arrays import Bool, Float, Int
 
 @dataclass(frozen=True)
 class SensorOutcomes:
-    """What all methods did on one sensor with n judged windows, and what the fleet's figures need of these.
+    """The outcomes of all methods on one sensor with n evaluated windows.
 
     Attributes
     ----------
     sensor : str
     devices : list of str
-        Their places are the numbers in ``series``.
+        Their positions are the numbers in ``series``.
     series, start : array of shape (n,), int64
         The device's number, and µs since the epoch.
     is_labelled_anywhere : array of shape (n,), bool
@@ -52,7 +52,7 @@ class SensorOutcomes:
         truth: Truth,
         outcomes: Mapping[str, tuple[Verdict, Outcome]],
     ) -> SensorOutcomes:
-        """Of what each method said and how it fared."""
+        """Gather each method's verdict and outcome."""
         return cls(
             sensor,
             list(devices),
@@ -67,7 +67,7 @@ class SensorOutcomes:
 
 @dataclass
 class MethodTally:
-    """What one method did on all sensors so far; lists have an entry a sensor.
+    """The outcomes of one method on all sensors so far; lists have an entry per sensor.
 
     Attributes
     ----------
@@ -155,7 +155,7 @@ class Tally:
         n, one = len(self.devices), self.methods[method]
         sums = _sum_by(self.of_series(method), np.concatenate(self.series_device), n)
         device = np.array([self.devices.get(name, -1) for name in self._event_devices], np.int64)
-        # Those of devices without windows are never seen.
+        # Events of devices without windows are never found.
         events = {"device_events": self._is_seen, "device_events_found": one.is_device_event_found}
         for name, rows in events.items():
             sums[name] = np.bincount(device[rows], minlength=n).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Readings into windows, a sensor and a day at a time, and only where the readings have changed."""
+"""Nodes of ``aggregate``: turn readings into windows by sensor and day, only where readings have changed."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def aggregate_windows(
     readings : partitions of schema READINGS
         Sorted by device, then time, with the digest of their rows in the footer.
     previous_windows : partitions
-        What earlier runs made; the footer says from which readings and settings.
+        Windows of earlier runs; the footer records from which readings and settings.
     parameters : dict
         See :class:`~batch_scoring.windows.settings.AggregateParameters`.
     device, sensor
-        What the run is about; windows of other devices stay as they are.
+        The selection of the run; windows of other devices stay as they are.
 
     Yields
     ------
@@ -65,7 +65,7 @@ def aggregate_windows(
     """
     settings = read_parameters(AggregateParameters, parameters, "aggregate")
     if settings.window < MICROSECOND:
-        raise InputError(f"aggregate.window is {settings.window}; it must be longer than nothing")
+        raise InputError(f"aggregate.window is {settings.window}; it must be longer than 0 s")
     selection = Selection.read(device, sensor)
     sensors = by_sensor(readings)
     if not sensors:
@@ -96,7 +96,7 @@ def aggregate_windows(
 
 @dataclass(frozen=True)
 class _Part:
-    """A sensor and day: the readings its windows are made of, and the windows stored of it."""
+    """A sensor and day: the readings of its windows, and its stored windows."""
 
     sensor: str
     day: WindowDay
@@ -118,25 +118,25 @@ class _Part:
         return cls(sensor, span, files, stored() if stored is not None else None)
 
     def windows(self, settings: AggregateParameters, devices: frozenset[str]) -> pa.Table:
-        """The windows of some devices, few enough to be held."""
+        """Aggregate the windows of some devices, few enough to fit into memory."""
         tables = day_windows(self.readings.values(), self.sensor, self.day, settings, devices)
         return pa.concat_tables([empty_table(windows_schema(settings.features)), *tables])
 
 
 def _all_windows(part: _Part, settings: AggregateParameters) -> Stream | None:
-    """The windows of a part; None where the stored ones are made of these very inputs."""
+    """Aggregate the windows of a part; None where the stored ones were made from the same inputs."""
     inputs = _inputs_digest(part.readings, settings)
     if part.stored is not None and footer_text(part.stored, "inputs") == inputs:
         return None
     tables = starting(day_windows(part.readings.values(), part.sensor, part.day, settings))
-    # No windows and none before, say when all are shorter than min_readings: nothing to write.
+    # No windows now or before, as when all have fewer readings than min_readings: nothing to write.
     if tables is None and part.stored is None:
         return None
     return windows_stream(windows_schema(settings.features), tables or (), inputs)
 
 
 def _some_windows(part: _Part, mine: pa.Table, devices: frozenset[str]) -> Stream | None:
-    """These devices' windows beside the stored ones of the others; None where nothing is new."""
+    """Merge these devices' windows with the stored ones of the others; None where nothing is new."""
     if part.stored is None:
         return windows_stream(mine.schema, [mine], "partial") if mine.num_rows else None
     if part.stored.schema_arrow.names != mine.schema.names:
@@ -145,7 +145,7 @@ def _some_windows(part: _Part, mine: pa.Table, devices: frozenset[str]) -> Strea
         )
     if table_digest(read_windows(part.stored, devices)) == table_digest(mine):
         return None
-    # The other devices' windows are as old as they were.
+    # The other devices' windows keep their inputs.
     inputs = footer_text(part.stored, "inputs")
     return windows_stream(mine.schema, merge_windows(part.stored, mine, devices), inputs)
 

@@ -6,7 +6,7 @@ from batch_scoring.pipelines.aggregate.nodes import aggregate_windows
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """Readings into windows and their features."""
+    """Turn readings into windows and their features."""
     return Pipeline(
         [
             Node(

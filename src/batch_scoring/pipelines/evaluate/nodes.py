@@ -1,4 +1,4 @@
-"""Nodes of ``evaluate``: match predictions and baselines with events, aggregate, write it down."""
+"""Nodes of ``evaluate``: match predictions and baselines with events, aggregate, and report."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from batch_scoring.evaluation.basis import Basis
 from batch_scoring.evaluation.findings import MODELS, Evaluation, build_evaluation
 from batch_scoring.evaluation.known_events import KnownEvents, known_events
 from batch_scoring.evaluation.metrics.baselines import verdict_of_baseline
-from batch_scoring.evaluation.metrics.matching import judge
+from batch_scoring.evaluation.metrics.matching import match_verdict
 from batch_scoring.evaluation.metrics.sensor_windows import SensorWindows, Verdict, verdict_of_models
 from batch_scoring.evaluation.metrics.tally import SensorOutcomes, Tally
 from batch_scoring.evaluation.reading import latest_training, read_sensor
-from batch_scoring.evaluation.sensor_result import JudgedSensor, rests_on
+from batch_scoring.evaluation.sensor_result import EvaluatedSensor, rests_on
 from batch_scoring.evaluation.settings import EvaluateParameters, target_rate
 from batch_scoring.evaluation.summary import write_summary
 from batch_scoring.evaluation.tracked import tracked_evaluation
@@ -58,7 +58,7 @@ def match_events(
     windows, predictions : partitions
         Schemas ``windows_schema(features)`` and PREDICTIONS, by sensor and day.
     fleet_models : mapping of str to callable
-        The champions: the windows that they learned from do not count.
+        The champions: windows that they were trained on do not count.
     labels : pyarrow.Table
         Schema ``LABELS``.
     fault_labels : pyarrow.parquet.ParquetFile
@@ -70,7 +70,7 @@ def match_events(
     train_parameters : dict
         ``params:train``; the budget of false alarms is there.
     device, sensor
-        What the run is about.
+        The selection of the run.
     judged : str or None
         Folder of a run of jobs. Then ``sensor`` names only this job's share, and labels of all sensors
         count, as faults of a device may show in the labels of sensors that other jobs match.
@@ -78,7 +78,7 @@ def match_events(
     Yields
     ------
     dict of str to bytes
-        A sensor's :class:`JudgedSensor` by the name of its file.
+        A sensor's :class:`EvaluatedSensor` by the name of its file.
 
     Raises
     ------
@@ -103,14 +103,14 @@ def aggregate_figures(
     device: Any,
     sensor: Any,
 ) -> Evaluation:
-    """Aggregate what :func:`match_events` found of all sensors into figures over the fleet.
+    """Aggregate the results of :func:`match_events` of all sensors into figures over the fleet.
 
     Parameters
     ----------
     judged_sensors : mapping of str to bytes
         Of this run, or of all jobs of a run of jobs.
     labels, fault_labels, feedback, parameters, train_parameters, device, sensor
-        As of :func:`match_events`.
+        See :func:`match_events`.
 
     Raises
     ------
@@ -122,9 +122,9 @@ def aggregate_figures(
     known = known_events(labels, fault_labels.read(), feedback, selection)
     tally = Tally([MODELS, *setup.evaluate.baselines], known.devices["device"].to_pylist())
     basis = Basis()
-    # A sensor's windows are let go when it has been added.
+    # A sensor's windows are freed once it has been added.
     for name in sorted(judged_sensors, key=lambda name: from_path_segment(Path(name).stem).encode()):
-        one = _read_judged(judged_sensors[name], known, setup)
+        one = _read_evaluated(judged_sensors[name], known, setup)
         tally.add(one.outcomes)
         basis.add(one.basis)
     require_known("device", selection.devices, tally.devices)
@@ -132,19 +132,19 @@ def aggregate_figures(
     return build_evaluation(tally, basis, setup.rate(basis.window_us), setup.evaluate)
 
 
-def _read_judged(data: bytes, known: KnownEvents, setup: _Setup) -> JudgedSensor:
-    one = JudgedSensor.from_bytes(data)
+def _read_evaluated(data: bytes, known: KnownEvents, setup: _Setup) -> EvaluatedSensor:
+    one = EvaluatedSensor.from_bytes(data)
     if one.rests_on != rests_on(setup.evaluate, known, setup.rate(one.basis.window_us)):
         raise InputError(
-            f"sensor {one.outcomes.sensor!r} was judged by other settings or labels than those there are "
-            "now; submit the evaluation for another time"
+            f"sensor {one.outcomes.sensor!r} was evaluated with other settings or labels than the current "
+            "ones; submit the evaluation for another time"
         )
     return one
 
 
 @dataclass(frozen=True)
 class _Setup:
-    """The settings that an evaluation looks at."""
+    """The settings of an evaluation."""
 
     evaluate: EvaluateParameters
     train: TrainParameters
@@ -167,13 +167,13 @@ def _match(
     known: KnownEvents,
     setup: _Setup,
     selection: Selection,
-) -> Iterator[JudgedSensor]:
-    """The sensors asked for that have windows, one after the other."""
+) -> Iterator[EvaluatedSensor]:
+    """Evaluate the selected sensors that have windows, one after the other."""
     sensors, predicted = by_sensor(windows), by_sensor(predictions)
     if not sensors:
         raise InputError("there are no windows yet; run `kedro run --pipelines=aggregate` first")
     require_known("sensor", selection.sensors, sensors)
-    # It opens the models of all sensors; most evaluations need it of none.
+    # It opens the models of all sensors; most evaluations never need it.
     fallback = cache(partial(latest_training, fleet_models))
     for name, days in sensors.items():
         if not selection.has_sensor(name):
@@ -189,17 +189,19 @@ def _match(
         )
         if read is None:
             continue
-        mine, judged = read
-        told = truth_of(mine, judged, known)
+        mine, evaluated = read
+        found = truth_of(mine, evaluated, known)
         rate = setup.rate(mine.window_us)
         verdicts = _verdicts(mine, setup.evaluate, rate)
-        outcomes = {method: (verdict, judge(told.truth, verdict)) for method, verdict in verdicts.items()}
+        outcomes = {
+            method: (verdict, match_verdict(found.truth, verdict)) for method, verdict in verdicts.items()
+        }
         logger.info(
-            "evaluate: sensor %r: %d windows, %d events", name, mine.is_test.sum(), told.events.num_rows
+            "evaluate: sensor %r: %d windows, %d events", name, mine.is_test.sum(), found.events.num_rows
         )
-        yield JudgedSensor(
-            SensorOutcomes.gather(name, mine.devices, told.truth, outcomes),
-            Basis.of_sensor(mine, told),
+        yield EvaluatedSensor(
+            SensorOutcomes.gather(name, mine.devices, found.truth, outcomes),
+            Basis.of_sensor(mine, found),
             rests_on(setup.evaluate, known, rate),
         )
 
@@ -212,17 +214,17 @@ def _verdicts(windows: SensorWindows, settings: EvaluateParameters, rate: float)
 
 
 def tabulate_evaluation(evaluation: Evaluation) -> tuple[dict[str, Any], pa.Table, pa.Table, str]:
-    """The figures over the fleet as data, all figures, all events, and what a person reads."""
+    """Tabulate the figures over the fleet as data, all figures, all events, and the Markdown summary."""
     return evaluation.metrics, evaluation.figures, evaluation.events, write_summary(evaluation)
 
 
 def draw_evaluation(evaluation: Evaluation) -> dict[str, bytes]:
-    """The figures as PNG, by the names of their files."""
+    """Draw the figures as PNG, by the names of their files."""
     from batch_scoring.evaluation.drawing import draw_figures
 
     return draw_figures(evaluation)
 
 
 def track_evaluation(evaluation: Evaluation, drawn: dict[str, bytes]) -> TrackedEvaluation:
-    """What MLflow gets of an evaluation: the figures over the fleet, and all files."""
+    """Prepare the evaluation for MLflow: the figures over the fleet, and all files."""
     return tracked_evaluation(evaluation, drawn)

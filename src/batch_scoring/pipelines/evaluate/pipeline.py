@@ -16,7 +16,7 @@ SELECTED = ["params:device", "params:sensor"]
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """Predictions and labels into figures, in tables, drawn, and in MLflow.
+    """Compare predictions with labels; write the figures as tables, drawings and an MLflow run.
 
     Each job of an evaluation runs ``--to-outputs=judged_sensors``, the end of them all
     ``--from-inputs=judged_sensors``.

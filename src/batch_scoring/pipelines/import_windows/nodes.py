@@ -1,4 +1,4 @@
-"""Windows that were made elsewhere into our partitions: the last output of a window wins."""
+"""Nodes of ``import_windows``: merge windows aggregated elsewhere; the last output of a window wins."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def import_windows(
     parameters: dict[str, Any],
     ingest: dict[str, Any],
 ) -> Iterator[Chunk]:
-    """Read the new and changed files of windows into the windows.
+    """Merge new and changed files of windows into the stored windows.
 
     Of the rows of one window the one with the latest ``processed_time`` counts, whatever file it is
     in and in whatever order the files come. Windows of a day that ``aggregate`` made of readings stay
@@ -116,7 +116,7 @@ def _partition(
     stored = opened() if opened is not None else None
     if stored is not None and footer_text(stored, "inputs") != MADE_BY:
         logger.warning(
-            "import_windows: the windows of sensor %r on %s were made of readings by `aggregate` and stay",
+            "import_windows: the windows of sensor %r on %s were aggregated from readings and are kept",
             sensor,
             day,
         )
@@ -130,7 +130,7 @@ def _others(
     earlier: Mapping[str, set[tuple[str, date]]],
     touched: set[tuple[str, date]],
 ) -> list[SourceFile]:
-    """The files read before that hold windows of the same sensors and days."""
+    """List the files read before that hold windows of the same sensors and days."""
     names = {source.file.name for source in pending}
     return [
         file

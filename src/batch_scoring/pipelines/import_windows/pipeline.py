@@ -7,7 +7,7 @@ from batch_scoring.pipelines.ingest.nodes import count_refused_devices
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """Windows that a Stream Analytics job has made, in the place of ``ingest`` and ``aggregate``."""
+    """Import windows of a Stream Analytics job, in place of ``ingest`` and ``aggregate``."""
     return Pipeline(
         [
             Node(

@@ -52,7 +52,7 @@ def find_incidents(
     parameters : dict
         See :class:`~batch_scoring.alerts.incident_settings.IncidentParameters`.
     device, sensor
-        What the run is about. The incidents of the other devices of a sensor come out as they were.
+        The selection of the run. The incidents of a sensor's other devices come out unchanged.
 
     Yields
     ------
@@ -97,21 +97,21 @@ def find_incidents(
 def rank_devices(
     incidents: Partitions, previous: pq.ParquetFile, parameters: dict[str, Any]
 ) -> Iterator[Stream]:
-    """Yield the list of device incidents, unless the one that is there is made of these very incidents.
+    """Yield the ranked device incidents, unless the stored list was made from the same incidents.
 
     Parameters
     ----------
     incidents : partitions
         Schema INCIDENTS.
     previous : pyarrow.parquet.ParquetFile
-        The list as it is; without rows and columns where there is none.
+        The stored list; without rows and columns before the first run.
     parameters : dict
         See :class:`~batch_scoring.alerts.incident_settings.IncidentParameters`.
 
     Yields
     ------
     Stream
-        Schema DEVICE_INCIDENTS, of what ended in the newest days, what matters most first; see
+        Schema DEVICE_INCIDENTS, of incidents that ended in the newest days, by priority; see
         :func:`~batch_scoring.incidents.devices.roll_up`.
     """
     settings = read_parameters(IncidentParameters, parameters, "incidents")
@@ -129,7 +129,7 @@ def rank_devices(
     is_recent = to_numpy(rows["end"]) >= microseconds(first)
     ranked = roll_up(rows.filter(to_arrow(is_recent)), slack_us)
     n_open = np.count_nonzero(are(ranked["state"], "open"))
-    logger.info("incidents: %d of devices in the list, %d of them open", ranked.num_rows, n_open)
+    logger.info("incidents: %d device incidents ranked, %d open", ranked.num_rows, n_open)
     yield Stream(DEVICE_INCIDENTS, iter([ranked]), {"inputs": inputs})
 
 
@@ -140,16 +140,16 @@ def notify(
     parameters: dict[str, Any],
     at: Any,
 ) -> Iterator[Stream]:
-    """Tell the sinks what has changed; yield the ledger before anything is sent, and as it is delivered.
+    """Notify the sinks of changed incidents; yield the ledger before sending, and after each delivery.
 
     Parameters
     ----------
     incidents : partitions
         Schema INCIDENTS.
     previous_notifications : pyarrow.parquet.ParquetFile
-        The ledger of earlier runs; without rows and columns where there is none.
+        The ledger of earlier runs; without rows and columns before the first run.
     open_sinks : callable
-        Makes the sinks of their settings.
+        Makes the sinks from their settings.
     parameters : dict
         See :class:`~batch_scoring.alerts.incident_settings.IncidentParameters`.
     at
@@ -158,7 +158,7 @@ def notify(
     Yields
     ------
     Stream
-        Schema NOTIFICATIONS. A sink that does not answer is a warning, and gets the rest next time.
+        Schema NOTIFICATIONS. A sink that does not answer is logged, and gets the rest in the next run.
     """
     settings = read_parameters(IncidentParameters, parameters, "incidents").notify
     if not settings.sinks:
@@ -188,7 +188,7 @@ def _devices(predictions: Partitions, keys: list[str]) -> set[str]:
 
 
 def _newest(incidents: Partitions, n_days: int) -> tuple[dict[str, pq.ParquetFile], datetime]:
-    """The files of the newest days, which hold all that ended in them, and the first moment of these days."""
+    """List the files of the newest days, and when the first of these days starts."""
     days = {key: split_partition_key(key)[1] for key in incidents}
     first = max(days.values(), default=date(1970, 1, 1)) - timedelta(days=n_days - 1)
     files = {key: incidents[key]() for key, day in days.items() if day >= first}

@@ -1,4 +1,4 @@
-"""Raw readings in, clean readings and a quarantine out: nothing is lost, nothing is stored twice."""
+"""Nodes of ``ingest``: raw readings to clean readings and a quarantine; nothing is lost or stored twice."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from batch_scoring.tables.streams import Stream
 
 logger = logging.getLogger(__name__)
 
-# A file with more than this share of its readings in the future says that a clock is wrong.
+# Above this share of a file's readings in the future, a clock is wrong.
 _MOSTLY = 0.9
 
 Chunk = tuple[dict[str, Stream], dict[str, Stream], dict[str, pa.Table], dict[str, Any]]
@@ -122,7 +122,7 @@ def ingest_readings(
 def _merged(
     area: StagingArea, stored: Partitions, counts: dict[str, Any]
 ) -> Iterator[tuple[dict[str, Any], dict[str, Stream]]]:
-    """The counts so far and what to write, one staged partition after the other."""
+    """Yield the counts so far and what to write, one staged partition after the other."""
     for partition in area.partitions():
         key = partition_key(partition.sensor, partition.day)
         opened = stored.get(key)
@@ -184,8 +184,8 @@ def _with_shortfall(
 ) -> dict[str, Any]:
     text = (
         f"{path}: {refused['future_timestamp']:,} of {rows:,} readings are later than "
-        f"{latest:%Y-%m-%d %H:%M} UTC, which is now and ingest.max_future; set this machine's clock, or "
-        "raise ingest.max_future; they are read again when their time has come"
+        f"{latest:%Y-%m-%d %H:%M} UTC (now plus ingest.max_future); set this machine's clock, or "
+        "raise ingest.max_future; they are read again once they are not in the future"
     )
     return counts | {"shortfalls": [*counts["shortfalls"], text]}
 
@@ -207,7 +207,7 @@ def _log_summary(counts: dict[str, Any], n_files: int) -> None:
     )
     if counts["refused"].get("conflict"):
         logger.warning(
-            "%s rows contradict readings already stored, which stay; see the quarantine. "
+            "%s rows conflict with stored readings, which are kept; see the quarantine. "
             "To take the new ones, delete the stored readings and the ledger and ingest again",
             f"{counts['refused']['conflict']:,}",
         )

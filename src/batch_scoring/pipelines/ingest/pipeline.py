@@ -6,7 +6,7 @@ from batch_scoring.pipelines.ingest.nodes import count_refused_devices, ingest_r
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """The ``ingest`` pipeline: raw readings to readings, a quarantine and a ledger of what was read."""
+    """Turn raw readings into readings, a quarantine and a ledger of the source files read."""
     return Pipeline(
         [
             Node(

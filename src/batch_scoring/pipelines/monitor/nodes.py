@@ -1,4 +1,4 @@
-"""Recent predictions into one row a device and sensor: within its budget, stable, there at all, or not."""
+"""Nodes of ``monitor``: check recent predictions of each device and sensor for drift and gaps."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def watch_drift(
     fleet_models : mapping of str to callable
         The champion of each sensor.
     previous_drift : partitions
-        What an earlier run wrote, by sensor, of schema DRIFT.
+        Schema DRIFT, by sensor, of an earlier run.
     parameters : dict
         See :class:`~batch_scoring.monitoring.settings.MonitorParameters`.
     at
         The scheduled time, UTC: the range ends then, or with the sensor's newest window if that is
         earlier. None for the newest window.
     sensor
-        What the run is about.
+        The selection of the run.
 
     Yields
     ------

@@ -6,7 +6,7 @@ from batch_scoring.pipelines.monitor.nodes import watch_drift
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """Recent predictions held against what the champions promised."""
+    """Compare recent predictions with the champions' calibration."""
     return Pipeline(
         [
             Node(

@@ -1,4 +1,4 @@
-"""Nodes of the ``publish`` pipeline: what a simulated fleet measures, as events with faults of delivery."""
+"""Nodes of ``publish``: send a simulated fleet's readings as events, with delivery faults."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def publish_readings(
     Raises
     ------
     InputError
-        When a setting makes no sense or a selected id is not simulated.
+        When a setting is not valid or a selected id is not simulated.
     """
     settings = read_parameters(PublishParameters, parameters, "publish")
     fleet = build_fleet(read_parameters(Simulation, simulation, "simulate"), Selection.read(device, sensor))
@@ -66,7 +66,7 @@ def publish_readings(
 def _events(
     fleet: Fleet, settings: PublishParameters, rounds: Iterable[tuple[pa.Table, float]]
 ) -> Iterator[pa.Table]:
-    """The events of each round with the faults of their delivery; in the end what was held back."""
+    """Yield the events of each round with delivery faults, and last the events held back."""
     held = EVENT.empty_table()
     for n, (readings, due) in enumerate(rounds):
         events = event_table(readings, settings.readings_per_event, due)
@@ -78,7 +78,7 @@ def _events(
 
 
 def _spans(fleet: Fleet, settings: PublishParameters) -> Iterator[tuple[pa.Table, np.ndarray]]:
-    """The readings that are to be sent, with the microseconds since 1970 at which they come, ascending."""
+    """Yield the readings to send, with their arrival times in µs since 1970, ascending."""
     latest = np.iinfo(np.int64).min
     ends = [None if time is None else round(time.timestamp() * 1e6) for time in (settings.from_, settings.to)]
     for day in range(fleet.simulation.days):
@@ -97,7 +97,7 @@ def _spans(fleet: Fleet, settings: PublishParameters) -> Iterator[tuple[pa.Table
 def _rounds(
     spans: Iterable[tuple[pa.Table, np.ndarray]], rate: float | None
 ) -> Iterator[tuple[pa.Table, float]]:
-    """Readings that are sent together, and when, in seconds after the start; None: at once."""
+    """Yield readings to send together, and when, in seconds after the start; None: at once."""
     # A round is sent at its end: at a slow rate rounds are short, so that readings trickle.
     step = READINGS_A_ROUND if rate is None else int(min(READINGS_A_ROUND, max(1, rate)))
     sent = 0
@@ -128,7 +128,7 @@ def _slices(readings: pa.Table, step: int) -> Iterator[pa.Table]:
 def _disturb(
     events: pa.Table, settings: PublishParameters, generator: np.random.Generator
 ) -> tuple[pa.Table, pa.Table]:
-    """Which events go out now, and which with the next round: late ones, and others a second time."""
+    """Split events into those sent now and those sent next round: late ones, and duplicates."""
     late, twice, cut = (
         generator.random(events.num_rows) < share
         for share in (settings.disorder_share, settings.duplicate_share, settings.malformed_share)

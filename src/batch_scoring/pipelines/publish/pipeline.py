@@ -6,7 +6,7 @@ from batch_scoring.pipelines.publish.nodes import publish_readings
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """The ``publish`` pipeline: a simulated fleet to an event hub."""
+    """Send a simulated fleet's readings to an event hub."""
     return Pipeline(
         [
             Node(

@@ -1,4 +1,4 @@
-"""Nodes of the ``receive`` pipeline: events land under names made of what they are."""
+"""Nodes of ``receive``: store the events of a hub in files named after their content."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ log = logging.getLogger(__name__)
 def receive_events(
     event_hub: Any, previous_events: list[str], parameters: Mapping[str, Any] | None
 ) -> Iterator[dict[str, pa.Table]]:
-    """Let the events that have come since the last run land.
+    """Store the events that have arrived since the last run.
 
     Parameters
     ----------
     event_hub : batch_scoring.datasets.event_hub.HubReader
     previous_events : list of str
-        The names of the files that have landed already.
+        The names of the files stored already.
     parameters : mapping
         The group ``receive``; see :class:`~batch_scoring.event_hub.receive_settings.ReceiveParameters`.
 
@@ -37,7 +37,7 @@ def receive_events(
     Raises
     ------
     InputError
-        When the hub cannot be read. What came until then is yielded before.
+        When the hub cannot be read; events read until then are yielded first.
     """
     settings = read_parameters(ReceiveParameters, parameters, "receive")
     folder = hub_folder(event_hub.address.namespace, event_hub.address.hub)

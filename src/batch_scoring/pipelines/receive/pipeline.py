@@ -6,7 +6,7 @@ from batch_scoring.pipelines.receive.nodes import receive_events
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """The ``receive`` pipeline: the events of a hub to raw readings."""
+    """Store the events of a hub as raw readings."""
     return Pipeline(
         [
             Node(
@@ -14,7 +14,7 @@ def create_pipeline(**_: object) -> Pipeline:
                 inputs=["event_hub", "previous_events", "params:receive"],
                 outputs="raw_readings",
                 name="receive_events",
-                # When the files are durably there, and not before, the checkpoint moves.
+                # The checkpoint moves only when the files are durably stored.
                 confirms="event_hub",
             ),
         ]

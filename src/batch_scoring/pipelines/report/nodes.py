@@ -1,4 +1,4 @@
-"""The steps of ``report``: gather what there is to say, then write it as page, table, summary."""
+"""Nodes of ``report``: gather its contents, then write them as page, table and summary."""
 
 from __future__ import annotations
 
@@ -45,24 +45,24 @@ def gather_contents(
     device: Any,
     sensor: Any,
 ) -> Contents:
-    """Gather all that the report says.
+    """Gather the contents of the report.
 
     Parameters
     ----------
     readings, windows, predictions, train_status, score_status, quarantine : mapping of str to function
-        Partition name to a function that opens it; empty where there is none.
+        Partition name to a function that opens it; empty where a step has not run.
     ingested_sources : mapping of str
         One entry a source file that was read.
     fault_labels : pyarrow.parquet.ParquetFile
         device, sensor, kind, start, end of known faults; without rows where none are known.
     incidents : mapping of str to function
-        Partition name to a function that opens it, with the schema ``fleet.incidents.INCIDENTS``.
+        Partition name to a function that opens it, with the schema ``INCIDENTS``.
     device_incidents : pyarrow.parquet.ParquetFile
-        Schema ``fleet.device_incidents.DEVICE_INCIDENTS``; without columns where nobody has looked for any.
+        Schema ``DEVICE_INCIDENTS``; without columns before `incidents` has run.
     parameters : mapping
         ``params:report``, see :class:`ReportParameters`.
     device, sensor : str, list of str or None
-        What the report is about; None is all.
+        The devices and sensors to report; None is all.
 
     Raises
     ------
@@ -97,14 +97,14 @@ def gather_contents(
 
 
 def _all_ids(kind: str, predictions: Partitions, *statuses: Partitions) -> set[str]:
-    """Every device or sensor there is, for the hint in an error message."""
+    """Return every known device or sensor, for the hint in an error message."""
     parts = {f"{i}/{key}": load for i, part in enumerate(statuses) for key, load in part.items()}
     rows = sum_statuses({}, parts)
     return {*view_fleet(predictions).series[kind].to_pylist(), *rows[kind].to_pylist()}
 
 
 def draw_page(contents: Contents, summary_text: str, parameters: Mapping[str, Any]) -> str:
-    """The page as HTML that needs nothing else."""
+    """Render the page as self-contained HTML."""
     settings = read_parameters(ReportParameters, parameters, "report")
     html = render_page(collect_page_data(contents, settings), summary_text)
     logger.info("report: the page has %.1f MB, in %s", len(html.encode()) / 1e6, settings.data)
@@ -112,12 +112,12 @@ def draw_page(contents: Contents, summary_text: str, parameters: Mapping[str, An
 
 
 def tabulate_status(contents: Contents) -> Any:
-    """The status table as a pandas data frame: what is not ok comes first."""
+    """Return the status table as a pandas data frame; rows that are not ok come first."""
     return contents.statuses.to_pandas()
 
 
 def summarise_run(contents: Contents, parameters: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
-    """The summary as data, and as the text that ends a run."""
+    """Summarise the run as data, and as the text printed at its end."""
     settings = read_parameters(ReportParameters, parameters, "report")
     summary = summarise(contents, settings.data)
     return summary, write_summary(summary)

@@ -1,4 +1,4 @@
-"""Windows into predictions with the published champions; every closed window once, changed ones again."""
+"""Nodes of ``score``: score every closed window once with the champions, changed windows again."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def score_windows(
     fleet_models : mapping of str to callable
         The champion of each sensor.
     previous_predictions, previous_status : partitions
-        What earlier runs wrote, of schemas PREDICTIONS and STATUS.
+        Schemas PREDICTIONS and STATUS, of earlier runs.
     parameters : dict
         See :class:`ScoreParameters`.
     at
         The scheduled time of the run, UTC; None for now.
     device, sensor, shard
-        What the run is about.
+        The selection of the run.
 
     Yields
     ------

@@ -6,7 +6,7 @@ from batch_scoring.pipelines.score.nodes import score_windows
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """Windows into predictions, with the published champions."""
+    """Score windows with the published champions."""
     return Pipeline(
         [
             Node(

@@ -1,4 +1,4 @@
-"""Nodes of the ``simulate`` pipeline: the readings a simulated fleet sends, and the labels of its faults."""
+"""Nodes of ``simulate``: the readings of a simulated fleet, and the labels of its faults."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def simulate_readings(
     readings: str | None,
     previous_simulation: Mapping[str, str],
 ) -> Iterator[dict[str, Stream]]:
-    """Simulate the days that are not there yet.
+    """Simulate the days that do not exist yet.
 
     Parameters
     ----------
@@ -34,9 +34,9 @@ def simulate_readings(
     device, sensor
         What to simulate of the fleet; see :meth:`batch_scoring.core.ids.Selection.read`.
     readings : str or None
-        Where a person's own readings are; then nothing is simulated.
+        Where the user's own readings are; then nothing is simulated.
     previous_simulation : mapping of str to str
-        The days there are, and the digest of the settings that made each.
+        The days simulated already, and the digest of the settings of each.
 
     Yields
     ------
@@ -46,10 +46,10 @@ def simulate_readings(
     Raises
     ------
     InputError
-        When a setting makes no sense or a selected id is not simulated.
+        When a setting is not valid or a selected id is not simulated.
     """
     if readings is not None:
-        log.info("nothing is simulated: the readings come from %r", readings)
+        log.info("simulate: skipped, readings come from %r", readings)
         yield {}
         return
     simulation, selection = _read(parameters, device, sensor)
@@ -59,7 +59,7 @@ def simulate_readings(
     missing = [index for index, day in enumerate(days) if previous_simulation.get(day) not in there]
     _warn_of_others(days, previous_simulation, there)
     if not missing:
-        log.info("all %d days of the simulated fleet are there already", len(days))
+        log.info("all %d days of the simulated fleet exist already", len(days))
         yield {}
         return
     fleet = build_fleet(simulation, selection)
@@ -73,7 +73,7 @@ def simulate_readings(
 
 
 def label_faults(parameters: Mapping[str, Any], device: Any, sensor: Any, readings: str | None) -> pa.Table:
-    """What is broken in the simulated readings, and when.
+    """Return the faults in the simulated readings, and when they occur.
 
     Parameters
     ----------
@@ -83,12 +83,12 @@ def label_faults(parameters: Mapping[str, Any], device: Any, sensor: Any, readin
     Returns
     -------
     pyarrow.Table
-        device, sensor, kind, start, end (UTC, half-open), size; no rows for a person's own readings.
+        device, sensor, kind, start, end (UTC, half-open), size; no rows for the user's own readings.
 
     Raises
     ------
     InputError
-        When a setting makes no sense or a selected id is not simulated.
+        When a setting is not valid or a selected id is not simulated.
     """
     if readings is not None:
         return FAULT_LABELS.empty_table()
@@ -100,11 +100,11 @@ def _read(parameters: Mapping[str, Any], device: Any, sensor: Any) -> tuple[Simu
 
 
 def _warn_of_others(days: list[str], previous: Mapping[str, str], there: set[str]) -> None:
-    """Say so when files of another simulation lie there: its readings may have been ingested."""
+    """Warn of files of another simulation: its readings may have been ingested."""
     others = [day for day, digest in sorted(previous.items()) if day not in days or digest not in there]
     if others:
         log.warning(
-            "%d days were simulated with other settings (first %r); what was ingested of them stays: "
+            "%d days were simulated with other settings (first %r); readings ingested from them stay: "
             "start with an empty data folder unless you want both",
             *(len(others), others[0]),
         )

@@ -1,4 +1,4 @@
-"""Windows into one model a device, a sensor at a time; a sensor whose windows are unchanged is left alone."""
+"""Nodes of ``train``: fit one model per device, sensor by sensor; skip sensors with unchanged windows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.model_file import FleetFile, replace_models, write_models
 from batch_scoring.tables.partitions import Partitions, by_sensor
 from batch_scoring.tables.schemas import STATUS
-from batch_scoring.training.outcome import fleet_metrics, new_status, with_mute_devices
+from batch_scoring.training.outcome import add_silent_devices, fleet_metrics, new_status
 from batch_scoring.training.progress import show_progress
 from batch_scoring.training.promotion import challenge
 from batch_scoring.training.result import BY_HAND, PROMOTED, REFUSED, Training
@@ -47,7 +47,7 @@ def train_models(
     device: Any,
     sensor: Any,
 ) -> Iterator[tuple[dict[str, pa.Table], dict[str, Training]]]:
-    """Yield what became of the devices of each sensor, and their trained models.
+    """Yield the status of the devices of each sensor, and their trained models.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def train_models(
     refused : pyarrow.parquet.ParquetFile
         Readings refused by ingest, counted by device, sensor and reason.
     previous_status : partitions
-        Schema STATUS, by sensor: the devices this run is not about keep their rows.
+        Schema STATUS, by sensor: devices outside the selection keep their rows.
     feedback : pyarrow.Table
         Schema FEEDBACK: windows that overlap a true event are not trained on.
     parameters : dict
@@ -66,7 +66,7 @@ def train_models(
     at
         The scheduled time, UTC; windows that end later are not trained on. None for now.
     device, sensor
-        What the run is about. Other devices of a sensor keep their models.
+        The selection of the run. Other devices of a sensor keep their models.
 
     Yields
     ------
@@ -111,10 +111,10 @@ def train_models(
                 )
                 found.update(fitted["device"].to_pylist() if selection.devices is not None else ())
                 status = new_status(known, fitted, selection)
-                # A training names all devices that have windows; where there was none, they are looked up.
+                # A training's status lists all devices that have windows; without one, they are looked up.
                 unread = None if fitted.num_rows else mine
-                status = with_mute_devices(status, name, counts, selection, known, unread)
-                # The status first: once its version is there, a training is not repeated.
+                status = add_silent_devices(status, name, counts, selection, known, unread)
+                # The status first: once its version exists, a training is not repeated.
                 yield ({} if status.equals(known) else {key: status}), ({name: training} if training else {})
     if without := (selection.devices or frozenset()) - found:
         chosen = (days for name, days in sensors.items() if selection.has_sensor(name))
@@ -128,7 +128,7 @@ def train_models(
 
 @dataclass(frozen=True)
 class _Work:
-    """What the training of every sensor of a run shares, and a folder for the files of this one."""
+    """Settings and workers shared by all sensors of a run, and a scratch folder for one sensor's files."""
 
     settings: TrainParameters
     selection: Selection
@@ -137,7 +137,7 @@ class _Work:
 
 
 def _train_sensor(windows: TrainingWindows, previous: Any, work: _Work) -> tuple[Training | None, pa.Table]:
-    """The training, None where nothing is new; and the status of the devices that were fitted."""
+    """Train one sensor; None where nothing is new. Also return the status of the fitted devices."""
     settings, devices = work.settings, work.selection.devices
     fingerprint = windows.fingerprint(settings)
     sensor = windows.sensor
@@ -162,7 +162,7 @@ def _train_sensor(windows: TrainingWindows, previous: Any, work: _Work) -> tuple
     return Training(models, status, fingerprint, _as_text(settings), metrics, decision), status
 
 
-# Of earlier trainings from the same, what need not be decided again.
+# Verdicts of earlier trainings on the same inputs that need no new decision.
 _SETTLED = {
     "always": {PROMOTED},
     "if_not_worse": {PROMOTED, REFUSED},
@@ -170,14 +170,14 @@ _SETTLED = {
 }
 
 _NOT_SCORED = {
-    PROMOTED: "another one was chosen by hand",
+    PROMOTED: "another version was promoted by hand",
     REFUSED: "refused",
     BY_HAND: "to be promoted by hand",
 }
 
 
 def _is_settled(sensor: str, previous: Any, fingerprint: str, settings: TrainParameters) -> bool:
-    """Whether a version was made of the same, and it is known what becomes of it."""
+    """Whether a version with the same fingerprint exists, and its verdict still holds."""
     if previous.fingerprint == fingerprint:
         logger.info("train: sensor %r: unchanged since version %s", sensor, previous.version)
         return True
@@ -193,7 +193,7 @@ def _is_settled(sensor: str, previous: Any, fingerprint: str, settings: TrainPar
 
 
 def _fit(windows: TrainingWindows, work: _Work) -> tuple[FleetFile, pa.Table]:
-    """The models of the devices asked for, in a file, and what became of each of them."""
+    """Fit the selected devices; return their models in a file, and the status of each device."""
     began = time.perf_counter()
     info = fleet_info(windows.sensor, windows.features, windows.window_us, work.settings.fit.detector)
     statuses = [STATUS.empty_table()]
@@ -212,7 +212,7 @@ def _fit(windows: TrainingWindows, work: _Work) -> tuple[FleetFile, pa.Table]:
                 progress(n_done)
 
     path = work.scratch / "fitted.arrow"
-    # Closed at once when the disk is full, say, and with it what still fits.
+    # On an error such as a full disk, close at once, so that pending fits stop.
     with closing(parts()) as models_of_parts:
         write_models(path, info, models_of_parts)
     models, status = FleetFile(path), pa.concat_tables(statuses)
@@ -232,7 +232,7 @@ def _fit(windows: TrainingWindows, work: _Work) -> tuple[FleetFile, pa.Table]:
 
 def _as_text(settings: TrainParameters) -> dict[str, Any]:
     values = asdict(settings)
-    # How it is promoted is no part of what was trained; the version records it.
+    # The promotion settings do not affect what is trained; the version records them.
     del values["promote"], values["promotion"]
     share = f"first {settings.share:g} of the time"
     held_out = f"{settings.hold_out} before the newest window" if settings.hold_out is not None else share

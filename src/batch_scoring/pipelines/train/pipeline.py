@@ -6,7 +6,7 @@ from batch_scoring.pipelines.train.nodes import train_models
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """Windows into models, tracked in MLflow and published for scoring."""
+    """Fit models to windows, track them in MLflow and publish them for scoring."""
     return Pipeline(
         [
             Node(

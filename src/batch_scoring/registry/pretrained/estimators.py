@@ -1,4 +1,4 @@
-"""A fitted scikit-learn pipeline as plain numbers, checked against the pipeline itself."""
+"""Convert a fitted scikit-learn pipeline to plain numbers, checked against the pipeline itself."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _N_CHECKED = 256
 def from_estimator(
     estimator: Any, device: str, sensor: str, features: tuple[str, ...] | None, source: str
 ) -> PretrainedModel:
-    """Take the numbers out of ``Pipeline(StandardScaler, OneClassSVM(kernel="rbf"))`` or the bare SVM.
+    """Extract the numbers of ``Pipeline(StandardScaler, OneClassSVM(kernel="rbf"))`` or the bare SVM.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def _feature_names(estimator: Any, scaler: Any, svm: Any, d: int, source: str) -
             return tuple(FEATURE_OF_READINGS.get(str(name), str(name)) for name in names)
     if d != 1:
         raise InputError(
-            f"{source}: does not say what its {d} features are; name them in order, such as "
+            f"{source}: does not record what its {d} features are; name them in order, such as "
             "--features mean,std"
         )
     return ("mean",)
@@ -123,7 +123,7 @@ def _require_agreement(model: PretrainedModel, estimator: Any) -> None:
 
 
 def _points(model: PretrainedModel) -> Float:
-    """Points near and far from the support vectors, in raw units, the same at every import."""
+    """Draw points near and far from the support vectors, in raw units, the same at every import."""
     random = np.random.default_rng(0)
     near = model.support_vectors[random.integers(0, len(model.support_vectors), _N_CHECKED)]
     spread = np.repeat([0.0, 0.1, 1.0, 10.0], _N_CHECKED // 4)[:, None]

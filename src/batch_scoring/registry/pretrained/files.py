@@ -1,4 +1,4 @@
-"""Find and open files of pre-trained models; what may run code is opened only on a person's word."""
+"""Find and open files of pre-trained models; pickles, which may run code, need the user's consent."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SKOPS_TYPES = frozenset(
         "sklearn.svm._classes.OneClassSVM",
     }
 )
-# A scaler and an SVM of 50,000 support vectors over 100 features have 40 MB.
+# A scaler and an SVM of 50,000 support vectors over 100 features take 40 MB.
 _LARGEST_SKOPS_BYTES = 256_000_000
 _SKOPS_LOADERS = frozenset(
     {"DictNode", "JsonNode", "ListNode", "NdArrayNode", "ObjectNode", "TupleNode", "TypeNode"}
@@ -55,12 +55,12 @@ def read_pretrained(
         ``*.json`` in the open form, ``*.skops``, or pickles (``*.pkl``, ``*.pickle``, ``*.joblib`` or no
         ending). Of a folder, the files with such an ending and those named ``model_…``.
     device, sensor : str, optional
-        Whose model it is; without them the file is named ``model_<device>_<sensor>``. Of the open
+        Device and sensor of the model; else the file is named ``model_<device>_<sensor>``. Of the open
         form, which models to take.
     features : tuple of str, optional
         The names of the features.
     trust_pickle : bool
-        Whether pickles may be opened: opening one runs whatever code it holds.
+        Whether pickles may be opened: opening one runs any code in it.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def _load_skops(file: Path) -> Any:
 
 
 def _unknown_types(node: Any) -> set[str]:
-    """The types in a skops file's schema that no model we import has."""
+    """Return the types in a skops file's schema that no imported model needs."""
     if isinstance(node, list):
         return set().union(*map(_unknown_types, node))
     if not isinstance(node, dict):
@@ -152,8 +152,8 @@ def _unknown_types(node: Any) -> set[str]:
 def _load_pickle(file: Path, trusted: bool) -> Any:
     if not trusted:
         raise InputError(
-            f"{file}: is taken for a pickle, and opening a pickle runs whatever code is in it; if you know "
-            "who made it, say --trust-pickle, else ask for a skops file"
+            f"{file}: is read as a pickle, and opening a pickle runs any code in it; if you know "
+            "who made it, use --trust-pickle, else ask for a skops file"
         )
     import joblib
 

@@ -1,4 +1,4 @@
-"""Pre-trained models in the open form: one JSON file that anything can write and no code can hide in."""
+"""Read pre-trained models in the open form: one JSON file, without executable code."""
 
 from __future__ import annotations
 

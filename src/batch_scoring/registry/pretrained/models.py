@@ -1,4 +1,4 @@
-"""One pre-trained model as plain numbers, and many of them as versions of fleet models."""
+"""Pre-trained models as plain numbers, and their conversion to versions of fleet models."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class PretrainedModel:
             )
 
     def row(self) -> dict[str, Any]:
-        """The model as a row of a fleet model's table; when it was trained is not known."""
+        """Return the model as a row of a fleet model's table; its training range is unknown."""
         return {
             "device": self.device,
             "n_train": self.n_train,
@@ -115,7 +115,7 @@ def to_trainings(
     former: Mapping[str, FleetFile],
     folder: Path,
 ) -> dict[str, Training]:
-    """Make a version for each sensor there is a model of.
+    """Make a version for each sensor with a model.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def to_trainings(
         Length of the windows that the models are to score. Models of raw readings score the mean
         of windows that hold one reading.
     former : mapping of str to FleetFile
-        The models there are; the devices that are not imported stay as they are.
+        The current models; devices that are not imported stay as they are.
     folder : Path
         A scratch folder for the files of the trainings.
 

@@ -1,4 +1,4 @@
-"""All that talks to MLflow: training runs, versions, aliases. MLflow is imported at its first use."""
+"""Track training runs, versions and aliases in MLflow, which is imported at its first use."""
 
 from batch_scoring.registry.tracking.evaluations import log_evaluation
 from batch_scoring.registry.tracking.promotion import (

@@ -1,4 +1,4 @@
-"""The devices of a training as one table, for people to look at."""
+"""Write the devices of a training as one table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LENGTHS = {"dual_coef": "n_support_vectors"}
 
 
 def device_tables(models: FleetFile, status: pa.Table | None) -> Iterator[pa.Table]:
-    """Everything about every device but the support vectors themselves, some thousand devices at a time.
+    """Yield all data of every device except the support vectors, some thousand devices at a time.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def device_tables(models: FleetFile, status: pa.Table | None) -> Iterator[pa.Tab
         The new version.
     status : pyarrow.Table, optional
         Schema ``STATUS``, of the devices that were trained; None where
-        nothing is known of that.
+        their status is unknown.
 
     Yields
     ------
@@ -68,9 +68,9 @@ def write_device_table(path: Path, models: FleetFile, status: pa.Table) -> None:
 
 
 def first_devices(path: Path, at_most: int) -> pa.Table:
-    """So many rows of a table that :func:`write_device_table` wrote: devices without a model come first.
+    """Read the first rows of a table of :func:`write_device_table`: devices without a model come first.
 
-    Where all fit, they are in the order of the devices.
+    When all fit, they are in the order of the devices.
     """
     file = pq.ParquetFile(path)
     if file.metadata.num_rows <= at_most:
@@ -85,7 +85,7 @@ def first_devices(path: Path, at_most: int) -> pa.Table:
 
 
 def model_numbers(models: FleetFile, device: str) -> dict[str, Any]:
-    """One device's model, with the names of its features.
+    """Return the numbers of one device's model by name.
 
     Raises
     ------
@@ -114,14 +114,14 @@ def model_numbers(models: FleetFile, device: str) -> dict[str, Any]:
 
 
 def to_split_json(table: pa.Table) -> str:
-    """A table as the JSON that MLflow's page shows as a table: column names, then rows."""
+    """Convert a table to the JSON that MLflow's page shows as a table: column names, then rows."""
     columns = [_jsonable(table[name]).to_pylist() for name in table.column_names]
     rows = [list(row) for row in zip(*columns, strict=True)]
     return json.dumps({"columns": table.column_names, "data": rows}, ensure_ascii=False, allow_nan=False)
 
 
 def _numbers(schema: pa.Schema) -> list[str]:
-    """The columns of a model's row that hold one number or time."""
+    """Return the columns of a model's row that hold one number or time."""
     return [
         field.name for field in schema if not (pa.types.is_list(field.type) or pa.types.is_string(field.type))
     ]

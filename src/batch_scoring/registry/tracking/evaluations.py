@@ -1,4 +1,4 @@
-"""One MLflow run for one `evaluate`: its figures as metrics, its tables and drawings as artifacts."""
+"""Log one `evaluate` as an MLflow run: figures as metrics, tables and drawings as artifacts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FINGERPRINT = "batch_scoring.evaluation"
 
 
 def log_evaluation(store: Store, evaluation: TrackedEvaluation) -> str:
-    """Log an evaluation as a run of its own; one that is there already is not logged again.
+    """Log an evaluation as an MLflow run, unless it is logged already.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""A fleet model as a folder that MLflow loads anywhere: the table, the code that scores it, a signature."""
+"""Write a fleet model as an MLflow model folder: its table, the code that scores it, a signature."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 
 from batch_scoring.detection.model_file import FleetFile
 
-# Where the table lies in the folder.
+# Path of the table in the folder.
 TABLE = "artifacts/fleet.arrow"
 
 _PACKAGE = Path(__file__).parents[2]
-# What scores a fleet model, and nothing else: packages that import no other one of ours.
+# The packages that score a fleet model; they import no other package of the project.
 _CODE = ("core", "tables", "windows", "detection")
-# What the logged code needs. Fixed, because MLflow takes ten seconds to guess.
+# Requirements of the logged code. Fixed, because MLflow takes ten seconds to infer them.
 _LIBRARIES = ("mlflow", "numpy", "pandas", "pyarrow")
 
 
@@ -62,7 +62,7 @@ def write_model_folder(folder: Path, models: FleetFile, logged_model: Any) -> Pa
 
 
 def find_models(source: str, tracking_uri: str, scratch: Callable[[], Path]) -> FleetFile:
-    """Open the table that lies where a version's artifacts are; fetch it first, where that is elsewhere.
+    """Open the table among a version's artifacts; fetch it first when they are remote.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def find_models(source: str, tracking_uri: str, scratch: Callable[[], Path]) -> 
     Raises
     ------
     InputError
-        When it is no fleet model.
+        When it is not a fleet model.
     """
     from mlflow.artifacts import download_artifacts
 
@@ -88,7 +88,7 @@ def find_models(source: str, tracking_uri: str, scratch: Callable[[], Path]) -> 
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name: MLflow copies what it is given, and takes no symbolic links."""
+    """Hard-link a file, or copy it: MLflow copies its input, and accepts no symbolic links."""
     try:
         target.hardlink_to(source)
     except OSError:  # on another file system
@@ -109,7 +109,7 @@ def _signature(features: tuple[str, ...]) -> Any:
     from mlflow.types import ColSpec, DataType, Schema
     from mlflow.types.schema import AnyType
 
-    # Any type for the time: MLflow would refuse time zones and all but one resolution.
+    # Any type for the time: MLflow refuses time zones and all but one resolution.
     keys = [ColSpec(DataType.string, "device"), ColSpec(AnyType(), "window_start", required=False)]
     results = [
         ColSpec(DataType.double, "score"),
@@ -123,7 +123,7 @@ def _signature(features: tuple[str, ...]) -> Any:
 
 
 def _example(models: FleetFile) -> Any:
-    """Up to three devices at their training mean, or at 0 where the models do not keep it."""
+    """Return up to three devices at their training mean, or at 0 where the models do not keep it."""
     import pandas as pd
 
     names = [name for name in ("device", "mean") if name in models.info.schema.names]

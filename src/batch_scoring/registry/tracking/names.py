@@ -1,4 +1,4 @@
-"""Names that MLflow takes, made of sensors that may have any characters."""
+"""Convert sensor ids of any characters to names that MLflow accepts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from batch_scoring.core.ids import from_path_segment, path_segment
 
 
 def registered_name(sensor: str) -> str:
-    """The registered model of a sensor; :func:`sensor_of` reads it back.
+    """Return the registered model of a sensor; :func:`sensor_of` reads it back.
 
     MLflow refuses ``/`` and ``:``, and the pages of a model with a ``%`` in its name do not open.
 
@@ -21,7 +21,7 @@ def registered_name(sensor: str) -> str:
 
 
 def sensor_of(name: str) -> str:
-    """The sensor that :func:`registered_name` wrote.
+    """Return the sensor of a :func:`registered_name`.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def sensor_of(name: str) -> str:
 
 
 def plain_name(sensor: str) -> str:
-    """A sensor as part of a metric's, an artifact's or a logged model's name.
+    """Return a sensor as part of a metric's, an artifact's or a logged model's name.
 
     MLflow refuses most punctuation there, and decodes percent signs in artifact paths.
 

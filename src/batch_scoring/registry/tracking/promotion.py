@@ -1,4 +1,4 @@
-"""Which version of a sensor is scored: promote, roll back, and publish it to the scoring jobs."""
+"""Promote, roll back and publish versions to the scoring jobs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def promote(store: Store, published: Root, version: Version, models: FleetFile |
     """Make a version the champion and publish it to the scoring jobs.
 
     Promoting the champion again publishes it again, and changes nothing else. A promotion or rollback
-    that was killed before is completed first.
+    that was interrupted is completed first.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def promote(store: Store, published: Root, version: Version, models: FleetFile |
         The folder of the published models.
     version : Version
     models : FleetFile, optional
-        Its models, where they are at hand.
+        Its models, when loaded already.
     """
     with exclusive(store.uri):
         _complete(store, published, version.sensor)
@@ -58,9 +58,9 @@ def promote(store: Store, published: Root, version: Version, models: FleetFile |
 
 
 def promote_trained(store: Store, published: Root, version: Version, models: FleetFile | None = None) -> None:
-    """Promote the version that a training ended in, unless that would undo a rollback.
+    """Promote the version of a training, unless that would undo a rollback.
 
-    The newest version was promoted when it was made. When it is no champion now, somebody chose
+    The newest version was promoted when it was made. When it is not the champion now, a user chose
     another one, and training from the same data again is no reason to overrule that.
     """
     with exclusive(store.uri):
@@ -88,7 +88,7 @@ def record_decision(store: Store, version: Version, decision: Decision) -> None:
 
 
 def complete_promotions(store: Store, published: Root) -> None:
-    """Make good what a run that was killed left undone.
+    """Complete the promotions that a killed run left undone.
 
     A sensor whose first version was never promoted gets its newest one as the champion, unless only a
     person may promote it; a champion that is not the version published is published.
@@ -146,7 +146,7 @@ def _change(
     models: FleetFile | None = None,
     is_rollback: bool = False,
 ) -> Manifest:
-    """Change the champion in MLflow and where jobs read; the intent goes first, so it can be completed."""
+    """Change the champion in MLflow and for jobs; the intent is recorded first, so it can be completed."""
     previous = former.version if former is not None else ""
     begin_promotion(published, target.sensor, Promotion(target.version, previous, is_rollback))
     if former is not None:
@@ -158,13 +158,13 @@ def _change(
 
 
 def _complete(store: Store, published: Root, sensor: str) -> tuple[Promotion, Version, Manifest] | None:
-    """Complete a change of champion that was killed half way; None where there is none."""
+    """Complete an interrupted change of champion; None if there was none."""
     begun = read_promotion(published, sensor)
     if begun is None:
         return None
     versions = {version.version: version for version in list_versions(store, sensor)}
     if begun.version not in versions:
-        end_promotion(published, sensor)  # somebody has deleted the version since
+        end_promotion(published, sensor)  # the version was deleted since
         return None
     target, former = versions[begun.version], versions.get(begun.previous)
     manifest = _change(store, published, target, former, is_rollback=begun.is_rollback)
@@ -176,7 +176,7 @@ def _complete(store: Store, published: Root, sensor: str) -> tuple[Promotion, Ve
 def _publish(store: Store, published: Root, version: Version, models: FleetFile | None) -> Manifest:
     there = published_as(published, version.sensor, version.version, version.run_id)
     if there is None:
-        # Held here until it is published: a fetched copy of its models goes with it.
+        # Keep it until published: a fetched copy of its models is deleted with it.
         tracked = load_version(store, version)
         models = models or tracked.models
         there = publish(published, models, version.version, version.run_id, version.fingerprint)

@@ -32,7 +32,7 @@ class FleetScorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         Parameters
         ----------
         model_input : pandas.DataFrame
-            Columns ``device`` and the features, and ``window_start``, which models that judge by the
+            Columns ``device`` and the features, and ``window_start``, which models that depend on the
             time of day need; it is handed through. Times, or texts in ISO 8601; UTC where they have
             no zone.
 
@@ -63,7 +63,7 @@ class FleetScorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         columns: dict[str, Any] = {
             "window_start": pa.array(start).cast(TIMESTAMP),
             "window_end": pa.array(start + length).cast(TIMESTAMP),
-            # No device has the windows that no model can judge.
+            # Without a device, windows that no model can score stay without one.
             "device": pa.array(frame["device"].astype(object).where(is_known, None), pa.string()),
             "sensor": pa.array([self.model.info.sensor], pa.string()).take(pa.array(np.zeros(n, np.int64))),
             "count": pa.array(np.ones(n, np.int32)),
@@ -84,7 +84,7 @@ class FleetScorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
             return start, is_there if is_needed else everything
         if is_needed:
             raise ValueError(
-                f"the models of sensor {self.model.info.sensor!r} judge by the time of day: "
+                f"the models of sensor {self.model.info.sensor!r} depend on the time of day: "
                 "give the windows' start in a column window_start"
             )
         return np.zeros(len(frame), np.int64), everything

@@ -43,7 +43,7 @@ def register(
     Raises
     ------
     InputError
-        When the store has a registered model of this name that somebody else made.
+        When the store has a registered model of this name made by other software.
     """
     sensor = models.info.sensor
     _ensure_registered_model(store, sensor)
@@ -59,7 +59,7 @@ def register(
 
 
 def _first_of_equals(store: Store, created: Version) -> Version:
-    """The version to keep where another run registered the same training meanwhile: the one that was first.
+    """Return the version to keep when another run registered the same training: the first one.
 
     A local database has a lock against that (``exclusive``), a tracking server has none.
     """
@@ -73,7 +73,7 @@ def _first_of_equals(store: Store, created: Version) -> Version:
 
 
 def decision_tags(decision: Decision) -> dict[str, str]:
-    """The tags that record why a version is scored or not; a promotion has a tag of its own."""
+    """Return the tags that record why a version is scored or not; a promotion has a tag of its own."""
     tags = {
         VERDICT: decision.verdict if decision.verdict != PROMOTED else "",
         REASON: decision.reason,
@@ -116,7 +116,7 @@ def _ensure_registered_model(store: Store, sensor: str) -> None:
 
 
 def _version_tags(models: FleetFile, fingerprint: str) -> dict[str, str]:
-    # Three numbers a device can be held.
+    # Three numbers per device fit into memory.
     table = pa.concat_tables([_SUMMARISED.empty_table(), *models.batches(_SUMMARISED.names)])
     rate = pc.mean(pc.drop_null(table["train_flag_rate"])).as_py()
     first = pc.min(table["trained_from"]).as_py()

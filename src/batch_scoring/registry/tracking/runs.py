@@ -1,4 +1,4 @@
-"""One MLflow run for one `train`: its parameters, metrics and table of devices; child runs while few."""
+"""Log one `train` as an MLflow run: parameters, metrics, table of devices; child runs for few devices."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class TrainingRun:
 
     @property
     def is_open(self) -> bool:
-        """Whether the run goes on; an error elsewhere may have ended it."""
+        """Whether the run is still open; an error elsewhere may have ended it."""
         return self in _open_runs
 
     def end(self, status: str) -> None:
@@ -145,13 +145,13 @@ def fail_open_runs() -> None:
     """End the runs of this process that are still open as ``FAILED``; for error hooks, and at exit."""
     if not _open_runs:
         return
-    # Maybe the server is gone; MLflow would try again for minutes. A later `train` marks the run.
+    # The server may be down, and MLflow would retry for minutes. A later `train` marks the run.
     with _environment("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0"):
         for run in _open_runs.copy():
             try:
                 run.end("FAILED")
             except Exception as error:
-                # Not raised: the error that the run failed of is the one to be seen.
+                # Not raised: the user must see the error that failed the run.
                 log.warning("MLflow run %s could not be marked as failed: %s", run.run_id, error)
 
 
@@ -181,7 +181,7 @@ def close_orphaned_runs(store: Store) -> None:
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested parameters as one level of dotted names and texts.
+    """Flatten nested parameters to one level of dotted names and texts.
 
     Examples
     --------

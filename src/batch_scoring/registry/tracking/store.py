@@ -1,4 +1,4 @@
-"""The connection to an MLflow server or database, with MLflow's chatter turned down."""
+"""Connect to an MLflow server or database, with MLflow's logging reduced."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Store:
 
 
 def effective_tracking_uri(configured: str) -> str:
-    """The tracking URI to use: ``MLFLOW_TRACKING_URI`` of the environment wins over the configured one."""
+    """Return the tracking URI: ``MLFLOW_TRACKING_URI`` of the environment wins over the configured one."""
     return os.environ.get("MLFLOW_TRACKING_URI") or configured
 
 
@@ -52,19 +52,19 @@ def is_new_store(uri: str) -> bool:
 
 
 def require_intact(uri: str, artifacts: str) -> None:
-    """Refuse a local database that is gone while the models it numbered are there.
+    """Refuse a missing local database while its published models exist.
 
-    A new one would begin again at version 1, and "version 1" would mean two models.
+    A new one would start again at version 1, and "version 1" would mean two models.
 
     Parameters
     ----------
     uri, artifacts : str
-        As of :func:`connect`.
+        See :func:`connect`.
 
     Raises
     ------
     InputError
-        When the database is missing, empty or no database.
+        When the database is missing, empty or not a database.
     """
     path = _database(uri)
     if path is None:
@@ -73,8 +73,8 @@ def require_intact(uri: str, artifacts: str) -> None:
         if Path(artifacts).is_dir() and any(Path(artifacts).iterdir()):
             state = "is empty" if path.exists() else "is missing"
             raise InputError(
-                f"{path}: the MLflow database {state}, but models that it numbered are in {artifacts}; "
-                "restore it from a backup, or move that folder away to begin again at version 1"
+                f"{path}: the MLflow database {state}, but models numbered by it are in {artifacts}; "
+                "restore it from a backup, or move that folder away to start again at version 1"
             )
         return
     with path.open("rb") as file:
@@ -85,9 +85,9 @@ def require_intact(uri: str, artifacts: str) -> None:
 
 @contextmanager
 def exclusive(uri: str) -> Iterator[None]:
-    """Hold the lock of a local database: creation, registration and promotion are for one run at a time.
+    """Hold the lock of a local database: one run at a time creates, registers and promotes.
 
-    A tracking server has no lock to hold; there the lowest of two equal versions stays, see ``register``.
+    A tracking server has no lock; there the lower of two equal versions stays, see ``register``.
     """
     path = _database(uri)
     if path is None:
@@ -104,11 +104,11 @@ def exclusive(uri: str) -> Iterator[None]:
 
 
 def prepare(uri: str) -> Future[None]:
-    """Begin to import MLflow and to create a local database, in a thread: seconds in which others work.
+    """Start importing MLflow and creating a local database, in a thread: it takes seconds.
 
     What fails there fails again, and is reported, in :func:`connect`.
     """
-    # Not in the thread: scikit-learn, fitting meanwhile, would look into a module imported by half.
+    # Not in the thread: scikit-learn, fitting meanwhile, would inspect a half-imported module.
     import pandas  # noqa: F401
 
     def begin() -> None:
@@ -166,12 +166,12 @@ def connect(uri: str, artifacts: str, experiment: str) -> Store:
 
 
 def _database(uri: str) -> Path | None:
-    """The file of a local database; None of a server."""
+    """Return the file of a local database; None for a server."""
     return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
 
 
 def _create_database(uri: str) -> None:
-    """Make a local database that does not exist: beside its place, and put there when it is whole.
+    """Create a local database under a temporary name, and move it into place when complete.
 
     MLflow builds it in dozens of migrations; killed between two of them, it could never be
     opened again.
@@ -199,7 +199,7 @@ def _experiment_id(client: MlflowClient, name: str, location: str | None) -> str
         try:
             return str(client.create_experiment(name, artifact_location=location))
         except MlflowException:
-            # Another run may have been quicker.
+            # Another run may have created it first.
             found = client.get_experiment_by_name(name)
             if found is None:
                 raise
@@ -212,7 +212,7 @@ def _experiment_id(client: MlflowClient, name: str, location: str | None) -> str
 
 
 def _require_reachable(uri: str) -> None:
-    """Ask once: MLflow itself would retry for minutes before it said that nobody is there."""
+    """Ping the server once: MLflow itself would retry for minutes before it reported it unreachable."""
     import requests
 
     try:
@@ -225,7 +225,7 @@ def _require_reachable(uri: str) -> None:
 
 
 def _quiet() -> None:
-    # Read by MLflow at its import and at each use; what the user set is left alone.
+    # MLflow reads these at its import and at each use; the user's own values are kept.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")

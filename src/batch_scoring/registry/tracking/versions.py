@@ -1,4 +1,4 @@
-"""The versions of a sensor's models as the registry knows them: list, find, load. Changes nothing."""
+"""List, find and load the versions of a sensor's models, read-only."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ PREVIOUS = "previous"
 # why it never was, with the version it was compared with and the numbers of the comparison.
 VERDICT, OPPONENT, REASON, NUMBERS = "verdict", "compared_with", "reason", "comparison"
 
-# On every registered model of ours: a tracking server may hold those of others.
+# Tag of every registered model of this project: a tracking server may hold others.
 OURS = {"made_by": "batch_scoring"}
 
 
 @dataclass(frozen=True)
 class Version:
-    """What the registry says of a version, without reading its models.
+    """A version's entry in the registry, without its models.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Version:
 
 
 class TrackedVersion:
-    """A version with its models, which are fetched when they are asked for.
+    """A version with its models, which are fetched on demand.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class TrackedVersion:
         verdict stands whichever is the champion now; a refusal of an older one
         only beside the champion it was compared with.
     models : FleetFile
-        MLflow's own file where that can be read; else a copy, which is there as long as this object.
+        MLflow's own file where readable; else a copy, deleted with this object.
     """
 
     def __init__(
@@ -86,24 +86,24 @@ class TrackedVersion:
 
     @cached_property
     def models(self) -> FleetFile:
-        """Fetched at the first use."""
+        """Load the models; fetched at the first use."""
         scratch = ExitStack()
         weakref.finalize(self, scratch.close)
         return find_models(self._source, self._uri, lambda: scratch.enter_context(scratch_folder()))
 
     @property
     def model(self) -> FleetModel:
-        """All models at once, for fleets that fit into memory."""
+        """Load all models at once, for fleets that fit into memory."""
         return self.models.read()
 
 
 def list_sensors(store: Store) -> list[str]:
-    """The sensors that were trained, sorted as UTF-8 bytes."""
+    """List the sensors that were trained, sorted as UTF-8 bytes."""
     return list(list_champions(store))
 
 
 def list_champions(store: Store) -> dict[str, str | None]:
-    """The champion's number of each sensor that was trained, None where there is no champion."""
+    """Return the champion's number of each sensor that was trained; None without a champion."""
     condition = " and ".join(f"tags.{key} = '{value}'" for key, value in OURS.items())
     found = {
         sensor_of(model.name): model.aliases.get(CHAMPION)
@@ -115,23 +115,23 @@ def list_champions(store: Store) -> dict[str, str | None]:
 
 
 def list_versions(store: Store, sensor: str) -> list[Version]:
-    """The versions of a sensor, newest first; none when it was never trained."""
+    """List the versions of a sensor, newest first; empty when it was never trained."""
     return _search(store, sensor, f"name = '{registered_name(sensor)}'")
 
 
 def find_version(store: Store, sensor: str, fingerprint: str) -> Version | None:
-    """The newest version of a sensor that was trained from just this, if there is one."""
+    """Find the newest version of a sensor with this fingerprint; None without one."""
     condition = f"name = '{registered_name(sensor)}' and tags.fingerprint = '{fingerprint}'"
     return next(iter(_search(store, sensor, condition)), None)
 
 
 def champion(store: Store, sensor: str) -> Version | None:
-    """The version of a sensor that is scored."""
+    """Return the version of a sensor that is scored."""
     return next((one for one in list_versions(store, sensor) if CHAMPION in one.aliases), None)
 
 
 def resolve_version(store: Store, sensor: str, wanted: str | None = None) -> Version:
-    """The version that a person named.
+    """Find the version that the user named.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def resolve_version(store: Store, sensor: str, wanted: str | None = None) -> Ver
     Raises
     ------
     InputError
-        When there is no such sensor or version; suggests near ones.
+        When the sensor or version does not exist; suggests similar ones.
     """
     versions = list_versions(store, sensor)
     if not versions:
@@ -160,12 +160,12 @@ def resolve_version(store: Store, sensor: str, wanted: str | None = None) -> Ver
 
 
 def load_version(store: Store, version: Version) -> TrackedVersion:
-    """A version with its models."""
+    """Load a version with its models."""
     return TrackedVersion(store, version)
 
 
 def load_in_force(store: Store, sensor: str) -> TrackedVersion:
-    """The champion with its models, or the newest version where there is none; and what is decided."""
+    """Load the champion, or the newest version without one, with the verdicts on all versions."""
     versions = list_versions(store, sensor)
     in_force = resolve_version(store, sensor)
     newest = versions[0]
@@ -180,7 +180,7 @@ def load_in_force(store: Store, sensor: str) -> TrackedVersion:
 
 
 def read_version(found: ModelVersion, sensor: str, aliases: dict[str, str]) -> Version:
-    """What MLflow knows of a version, as ours."""
+    """Convert MLflow's entry of a version to a ``Version``."""
     number = str(found.version)
     own = tuple(sorted(alias for alias, version in aliases.items() if str(version) == number))
     fingerprint = found.tags.get("fingerprint", "")

@@ -49,16 +49,16 @@ function openSeries(device, sensor, { scroll = false, from = null, to = null } =
 }
 
 function seriesWords(windows, anomalies, severity) {
-  const said = `${plural(windows, "window")}, ${count(anomalies)} anomalous (${percent(anomalies, windows)})${anomalies ? `, worst severity ${severityWords(severity)}` : ""}.`;
-  if (!chart.series) return `${said} Its chart is left out to keep this page small; report it alone with --params device=…`;
+  const summary = `${plural(windows, "window")}, ${count(anomalies)} anomalous (${percent(anomalies, windows)})${anomalies ? `, worst severity ${severityWords(severity)}` : ""}.`;
+  if (!chart.series) return `${summary} Its chart is left out to keep this page small; report it alone with --params device=…`;
   const { step } = chart.series;
-  return step === data.window ? said : `${said} Shown in ${eachOf(step)} steps: mean value, lowest score.`;
+  return step === data.window ? summary : `${summary} Shown in ${eachOf(step)} steps: mean value, lowest score.`;
 }
 
 function setView(from, to) {
   const { series } = chart;
   if (!series) {
-    $("chart").replaceChildren(make("p", { class: "empty" }, "No chart of this series in this page."));
+    $("chart").replaceChildren(make("p", { class: "empty" }, "This page has no chart of this series."));
     $("chart-readout").textContent = "";
     return;
   }
@@ -203,7 +203,7 @@ function drillDown() {
   $("chart").addEventListener("keydown", chartKey);
   chartPointer();
   const key = (shape, text) => make("span", {}, make("i", { class: shape }), text);
-  $("chart-legend").append(key("line", "value"), key("line score", "score, lower is stranger"), key("line limit", "threshold"), key("dot", "anomaly"));
+  $("chart-legend").append(key("line", "value"), key("line score", "score, lower is more anomalous"), key("line limit", "threshold"), key("dot", "anomaly"));
   if (data.incidents.marks.length) $("chart-legend").append(key("stripe", "incident"));
   if (data.faults.length) $("chart-legend").append(key("shade", "known fault"));
   new ResizeObserver(redrawChart).observe($("chart"));

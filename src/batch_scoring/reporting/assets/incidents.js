@@ -1,4 +1,4 @@
-// The incidents: a list to work through from the top, each of which opens to what is behind it.
+// The ranked list of device incidents; each row expands to its sensors' incidents.
 const INCIDENTS_A_PAGE = 10;
 // Sensors of an incident shown at first; a press shows the others.
 const SENSORS_AT_FIRST = 6;
@@ -50,7 +50,7 @@ function incidentLink(device, sensor, start, end) {
   return make("button", { type: "button", class: "link", onclick: show, "aria-label": `${sensor}: show in the chart` }, sensor);
 }
 
-// On a phone each row becomes a card, which takes a table's meaning away unless it is said.
+// On a phone each row becomes a card; explicit roles keep it a table for screen readers.
 function sayTable(table) {
   const roles = { TABLE: "table", THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TD: "cell" };
   for (const element of [table, ...table.querySelectorAll("thead, tbody, tr, td, th")]) {
@@ -60,7 +60,7 @@ function sayTable(table) {
 
 function incidentDetails(incident) {
   const { of: rows, device } = incident;
-  if (!rows.length) return make("p", { class: "quiet behind" }, "What is behind it is left out to keep this page small; it is in the tables.");
+  if (!rows.length) return make("p", { class: "quiet behind" }, "Its sensors' incidents are left out to keep this page small; see the table incidents.");
   const table = make("table", { "aria-label": `Incidents of ${device}` });
   const why = rows.some((row) => row[10].length)
     ? { title: "How rare at the peak, by feature", of: contributionBars }
@@ -105,15 +105,15 @@ function incidentsNote() {
   const { n, n_open: open, n_single: single, since } = data.incidents;
   const cut = n > incidents.length ? ` The first ${count(incidents.length)} are listed.` : "";
   const alone = single ? ` ${count(single)} ${single === 1 ? "is" : "are"} a single window of one sensor.` : "";
-  return `${plural(n, "incident")} of devices since ${day(since)}, ${count(open)} open. Open ones come first, then those of most sensors and highest severity.${alone}${cut}`;
+  return `${plural(n, "device incident")} since ${day(since)}, ${count(open)} open. Open ones come first, then by number of sensors and severity.${alone}${cut}`;
 }
 
 function incidentList() {
   const found = data.incidents;
   const say = (text) => { $("incidents-note").textContent = text; };
   $("incident-tools").hidden = $("incident-hint").hidden = !incidents.length;
-  if (!found.known) return say("Nobody has looked for incidents yet. Run kedro run --pipelines=incidents,report.");
-  if (!incidents.length) return say("No incidents: nothing to work through.");
+  if (!found.known) return say("No incidents computed yet. Run kedro run --pipelines=incidents,report.");
+  if (!incidents.length) return say("No incidents.");
   say(incidentsNote());
   $("incident-hint").textContent = found.decades
     ? "Severity counts decades beyond the threshold: 1 is ten times rarer than an alarm must be. Bars show how rare each feature alone would make the peak; the tick is where alarms begin."
