@@ -45,9 +45,10 @@ def test_waiting_is_taken_away_from_the_block_around_it(watch):
 
 
 def test_a_block_inside_another_of_its_kind_counts_once(watch):
+    began = time.perf_counter()
     with watch.during("read"), watch.during("read"):
         time.sleep(0.05)
-    assert 0.05 <= watch.seconds["read"] < 0.09
+    assert 0.05 <= watch.seconds["read"] <= time.perf_counter() - began
 
 
 def test_threads_add_up_to_more_than_the_time_that_passes(watch):

@@ -38,7 +38,7 @@ def test_the_range_can_be_named_and_windows_of_the_training_are_counted(tmp_path
     found = evaluate(fleet, known, **{"from": hour(-2).isoformat(), "to": hour(4).isoformat()})
     assert found.metrics["judged"]["windows"] == 12
     assert found.metrics["judged"]["windows_seen_in_training"] == 4
-    assert "4 of the judged windows were trained on" in caplog.text
+    assert "4 evaluated windows were trained on" in caplog.text
 
 
 def test_figures_are_told_by_series_by_device_by_sensor_and_over_the_fleet(tmp_path):
