@@ -76,7 +76,6 @@ def test_an_item_without_a_key_or_value_is_refused(text):
         (["--namespaces=nope"], ["--namespaces", "'nope'"]),
         (["--runner=ThredRunner"], ["--runner", "'ThredRunner'", "ThreadRunner"]),
         (["--load-versions=nope:1"], ["--load-versions", "nope"]),
-        (["--runner=ParallelRunner"], ["--runner", "ParallelRunner", "ThreadRunner"]),
         (["--async"], ["--async"]),
         (["--from-nodes=draw_page", "--to-nodes=gather_contents"], ["--from-nodes", "--to-nodes"]),
     ],

@@ -42,11 +42,6 @@ def refuse_unsupported(options: Mapping[str, Any]) -> None:
     Failure
         Naming the option and what to use instead.
     """
-    if options.get("runner") == "ParallelRunner":
-        raise Failure(
-            "--runner: ParallelRunner is not supported: steps hand tables on in memory and use all cores "
-            "themselves; leave it out, or use ThreadRunner"
-        )
     if options.get("is_async"):
         raise Failure("--async: not supported, since steps yield their tables piece by piece; leave it out")
 
