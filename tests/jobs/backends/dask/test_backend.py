@@ -1,7 +1,10 @@
 """Jobs as tasks of Dask: each ends once, whoever submits it, whatever becomes of workers."""
 
+import logging
 import os
 import signal
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -260,6 +263,27 @@ def test_workers_of_the_command_run_the_jobs_to_their_end(data):
         engine.close()
     assert all_are(QuickDask(data, settings), State.SUCCEEDED)
     assert executions(data) == NAMES
+
+
+def hold_the_process():
+    threading.Thread(target=time.sleep, args=(20,), daemon=False).start()
+
+
+def test_a_worker_that_is_slow_to_end_is_killed_without_a_word(data):
+    engine = QuickDask(data, JobsParameters(backend="dask", dask=DaskSettings(workers=1)))
+    records = []
+    handler = logging.Handler()
+    handler.emit = records.append
+    try:
+        engine.submit(RUN, SPECS[:1])
+        logging.getLogger("distributed.nanny").addHandler(handler)
+        engine._client().run(hold_the_process)
+    finally:
+        began = time.monotonic()
+        engine.close()
+        logging.getLogger("distributed.nanny").removeHandler(handler)
+    assert time.monotonic() - began < 20
+    assert [record.getMessage() for record in records] == []
 
 
 def test_nobody_at_the_address_is_one_sentence(data, monkeypatch):

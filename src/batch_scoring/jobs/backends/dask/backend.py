@@ -292,6 +292,9 @@ def connect(settings: JobsParameters) -> Client:
     logging.getLogger("distributed").setLevel(logging.WARNING)
     address = settings.dask.scheduler
     if address is None:
+        # All jobs have ended when our workers are closed. A worker that is slow to end is killed after three
+        # seconds; the nanny's warning ("still alive") is of no use to a reader of the command's output.
+        logging.getLogger("distributed.nanny").setLevel(logging.ERROR)
         # Our workers log nothing, also when they end: we report each job's outcome.
         quiet = {"distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical"}
         with dask.config.set(quiet), kept_environment():
