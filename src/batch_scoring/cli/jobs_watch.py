@@ -136,7 +136,7 @@ def watch(
         )
     store_statuses(cluster.records, view)
     if run_pipeline(look.run) != "score" and not as_json:
-        click.echo(f"`kedro jobs register {look.run}` puts together what is not put together yet")
+        click.echo(f"`kedro jobs register {look.run}` registers what is not registered yet")
     if view.failed:
         raise SystemExit(FAILED)
 
