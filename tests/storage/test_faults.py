@@ -129,7 +129,7 @@ def make_sas(azurite, container, begins=-60, ends=60, permission="rwdlc"):
 def test_a_wrong_key_is_told_and_not_shown(azurite, container, monkeypatch):
     key = new_key()
     said = refused(monkeypatch, container, ACCOUNT=azurite.url(), KEY=key)
-    assert re.search(r"the account key is refused \(Auth\w+\); current key", said)
+    assert re.search(r"the account key is refused \(Auth\w+\).*current key", said)
     assert key not in said
 
 
