@@ -168,7 +168,7 @@ def test_a_sas_that_is_good_is_enough(azurite, container, monkeypatch):
 
 def test_a_missing_container_is_named(azurite, container, monkeypatch):
     said = refused(monkeypatch, "nowhere", CONNECTION_STRING=azurite.connection_string())
-    assert "container 'nowhere' in this account; create it" in said
+    assert "container 'nowhere'" in said
 
 
 def test_a_missing_container_is_named_when_writing(azurite, container):
