@@ -29,6 +29,8 @@ from workspace import SENSOR, WINDOWS, Fleet
 
 from batch_scoring.datasets.parquet import ArrowParquetDataset
 from batch_scoring.detection import model_file, score
+from batch_scoring.detection.detectors import combined, one_class_svm
+from batch_scoring.detection.kernel import score_rows
 from batch_scoring.detection.model import FleetModel
 from batch_scoring.registry.published import PublishedModel, load_published
 from batch_scoring.tables.device_ranges import device_ranges, read_batches
@@ -89,8 +91,9 @@ class Stopwatch:
 def score_fleet(fleet: Fleet) -> Counter[str]:
     """Score the fleet once from files to a file; seconds by step."""
     watch = Stopwatch()
-    score_rows, computed = score.score_rows, model_file.computed
-    score.score_rows = watch.calls("kernel", score_rows)
+    detectors, computed = (combined, one_class_svm), model_file.computed
+    for detector in detectors:
+        detector.score_rows = watch.calls("kernel", score_rows)
     model_file.computed = lambda function, items, workers: map(function, items)
     try:
         published = load_published(fleet.published, SENSOR)
@@ -98,7 +101,9 @@ def score_fleet(fleet: Fleet) -> Counter[str]:
             stream = Stream(PREDICTIONS, predictions(fleet, published, watch))
             ArrowParquetDataset(f"{scratch}/predictions.parquet").save(stream)
     finally:
-        score.score_rows, model_file.computed = score_rows, computed
+        model_file.computed = computed
+        for detector in detectors:
+            detector.score_rows = score_rows
     return watch.seconds
 
 
