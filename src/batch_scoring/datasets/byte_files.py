@@ -53,6 +53,8 @@ class JudgedSensors(OwnDataset[dict[str, bytes], dict[str, bytes]]):
         super().__init__(**more)
         self._folder = open_folder(run, self._credentials).below("judged") if run else None
         self._kept: dict[str, bytes] = {}
+        # Kedro's ParallelRunner refuses it: another process would find nothing.
+        self._SINGLE_PROCESS = self._folder is None
 
     def load(self) -> dict[str, bytes]:
         """Load the evaluations of all sensors.
