@@ -14,8 +14,9 @@ from kedro.io.core import DatasetError
 
 from batch_scoring import __version__
 from batch_scoring.cli import cli
-from batch_scoring.cli.command import UserErrorCommand, user_error_of
+from batch_scoring.cli.command import UserErrorCommand, check_environment, user_error_of
 from batch_scoring.cli.run import run
+from batch_scoring.cli.run_options import explain
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.run_params import split_params
 
@@ -76,6 +77,11 @@ def test_an_item_without_a_key_or_value_is_refused(text):
         (["--namespaces=nope"], ["--namespaces", "'nope'"]),
         (["--runner=ThredRunner"], ["--runner", "'ThredRunner'", "ThreadRunner"]),
         (["--load-versions=nope:1"], ["--load-versions", "nope"]),
+        (["--load-versions=readings"], ["load_versions", "readings"]),
+        (["--runner=nope.Nope"], ["--runner", "'nope.Nope'", "ThreadRunner"]),
+        (["--runner=AbstractRunner"], ["--runner", "'AbstractRunner'"]),
+        (["--runner-params=is_asinc=True"], ["--runner-params", "'is_asinc'", "is_async"]),
+        (["--runner-params=is_async=True"], ["--runner-params is_async"]),
         (["--async"], ["--async"]),
         (["--from-nodes=draw_page", "--to-nodes=gather_contents"], ["--from-nodes", "--to-nodes"]),
     ],
@@ -89,6 +95,31 @@ def test_an_option_that_kedro_refuses_is_one_line_that_names_it(tmp_path, monkey
     (line,) = [line for line in done.output.splitlines() if line.startswith("Error: ")]
     assert [name for name in named if name not in line] == []
     assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(
+    "command", [["jobs", "list"], ["models", "list"], ["deploy", "template"], ["report"]]
+)
+def test_every_command_refuses_an_environment_without_a_folder(monkeypatch, command):
+    monkeypatch.chdir(PROJECT)
+    bootstrap_project(PROJECT)
+    done = CliRunner().invoke(cli, [*command, "--env", "nope"])
+    assert done.exit_code == 1
+    assert "--env: 'nope'" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_environment_of_the_variable_is_checked_too(monkeypatch):
+    monkeypatch.setenv("KEDRO_ENV", "nope")
+    with pytest.raises(InputError, match="--env: 'nope'"):
+        check_environment({"env": None, "conf_source": str(PROJECT / "conf")})
+
+
+def test_a_bug_in_a_step_is_not_blamed_on_the_options():
+    try:
+        int("x")
+    except ValueError as error:
+        assert explain(error, {"node_names": ["score_windows"], "pipelines": ["score"]}) is None
 
 
 def test_the_version_is_printed():

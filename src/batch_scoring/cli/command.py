@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
@@ -29,6 +31,8 @@ class UserErrorCommand(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; exit with 1 and one line when a person can mend what went wrong."""
         try:
+            if "env" in ctx.params:
+                check_environment(ctx.params)
             return super().invoke(ctx)
         except Exception as error:
             cause = user_error_of(error) or missing_extra(error) or self.explain(error, ctx.params)
@@ -39,6 +43,30 @@ class UserErrorCommand(click.Command):
     def explain(self, error: Exception, options: dict[str, Any]) -> InputError | None:
         """Find what a person can mend behind an error of another library; None for nothing."""
         return None
+
+
+def check_environment(options: Mapping[str, Any]) -> None:
+    """Refuse a configuration environment without a folder; some commands would go on with ``conf/base``.
+
+    Parameters
+    ----------
+    options : mapping
+        The options of a command by their Python names.
+
+    Raises
+    ------
+    InputError
+        Naming ``--env``, its value and the environments there are.
+    """
+    from kedro.framework.project import settings
+    from kedro.utils import find_kedro_project
+
+    env, here = options.get("env") or os.environ.get("KEDRO_ENV"), Path.cwd()
+    conf = Path(options.get("conf_source") or (find_kedro_project(here) or here) / settings.CONF_SOURCE)
+    # Configuration may be an archive, too.
+    if env and conf.is_dir() and not (conf / env).is_dir():
+        known = sorted(folder.name for folder in conf.iterdir() if folder.is_dir())
+        raise InputError(f"--env: {env!r} is not valid; expected one of {', '.join(known)} in {conf}")
 
 
 # The extra that brings a library, by its package.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from typing import Any
 
 import click
 from kedro.framework.cli.project import run as kedro_run
+from kedro.framework.cli.utils import KedroCliError
 
 from batch_scoring.cli.command import Failure, UserErrorCommand
 from batch_scoring.core.errors import InputError
@@ -20,12 +20,18 @@ class RunCommand(UserErrorCommand):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Start with the collector at rest; leave it awake, whatever happens."""
-        refuse_unsupported(ctx.params)
         collector.rest()
         try:
             return super().invoke(ctx)
         finally:
             collector.wake()
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options; Kedro's own errors are one line, too."""
+        try:
+            return super().parse_args(ctx, args)
+        except KedroCliError as error:
+            raise Failure(error.message) from error
 
     def explain(self, error: Exception, options: dict[str, Any]) -> InputError | None:
         """Name the option that Kedro refused."""
@@ -34,24 +40,22 @@ class RunCommand(UserErrorCommand):
         return explain(error, options)
 
 
-def refuse_unsupported(options: Mapping[str, Any]) -> None:
-    """Refuse what Kedro offers and steps that stream their tables cannot do.
-
-    Raises
-    ------
-    Failure
-        Naming the option and what to use instead.
-    """
-    if options.get("is_async"):
-        raise Failure("--async: not supported, since steps yield their tables piece by piece; leave it out")
-
-
 def _run_command() -> click.Command:
+    run_pipelines = kedro_run.callback
+    assert run_pipelines is not None
+
+    def checked(**options: Any) -> Any:
+        from batch_scoring.cli.run_options import check_runner
+
+        check_runner(options)
+        return run_pipelines(**options)
+
     command = copy.copy(kedro_run)
     command.params = [copy.copy(option) for option in kedro_run.params]
     for option in command.params:
         if option.name == "params":
             option.callback = split_params
+    command.callback = checked
     command.__class__ = RunCommand
     return command
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import inspect
+import traceback
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
@@ -12,6 +13,8 @@ from batch_scoring.core.errors import InputError
 
 _NODES = ("node_names", "from_nodes", "to_nodes")
 _OPTIONS = {"node_names": "--nodes"}
+# Where Kedro checks the options.
+_CHECK_OPTIONS = ("kedro.framework.", "kedro.pipeline.")
 _DATASETS = ("from_inputs", "to_outputs")
 
 
@@ -31,16 +34,22 @@ def explain(error: Exception, options: Mapping[str, Any]) -> InputError | None:
         Naming the option, its value and what is known; None where no option is to blame.
     """
     from kedro.config import MissingConfigException
-    from kedro.io.core import DatasetError
+    from kedro.framework.cli.utils import KedroCliError
+    from kedro.io.core import DatasetNotFoundError
 
-    if isinstance(error, MissingConfigException):
-        return _unknown_environment(options) or InputError(str(error))
-    if isinstance(error, AttributeError):
-        return _unknown("runner", [options.get("runner")], _runners())
+    if isinstance(error, MissingConfigException | KedroCliError):
+        return InputError(str(error))
+    if isinstance(error, DatasetNotFoundError) and options.get("load_versions"):
+        return InputError(f"--load-versions: {error}")
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    raised_in = str(frame.f_globals.get("__name__"))
+    if isinstance(error, AttributeError) and raised_in == "kedro.io.data_catalog":
+        # A dataset that lives in one process, and ParallelRunner.
+        return InputError(f"--runner: {str(error).splitlines()[0]}; use SequentialRunner or ThreadRunner")
+    if not raised_in.startswith(_CHECK_OPTIONS):
+        return None  # a step's own error keeps its traceback, whatever the options
     if isinstance(error, (ImportError, KeyError)) and not isinstance(error, ModuleNotFoundError):
         return _unknown("pipelines", _chosen(options), [*_pipelines(), "__default__"])
-    if isinstance(error, DatasetError) and options.get("load_versions"):
-        return InputError(f"--load-versions: {error}")
     return _unknown_part(options) if isinstance(error, ValueError) else None
 
 
@@ -81,12 +90,6 @@ def _option(name: str) -> str:
     return _OPTIONS.get(name) or f"--{name.replace('_', '-')}"
 
 
-def _unknown_environment(options: Mapping[str, Any]) -> InputError | None:
-    folder = Path(options.get("conf_source") or "conf")
-    known = [entry.name for entry in folder.iterdir() if entry.is_dir()] if folder.is_dir() else []
-    return _unknown("env", [options.get("env")], known)
-
-
 def _chosen(options: Mapping[str, Any]) -> list[str]:
     """The names of the pipelines asked for; none for the default one."""
     several = options.get("pipelines") or []
@@ -100,7 +103,37 @@ def _pipelines() -> list[str]:
     return [module.name for module in iter_modules(pipelines.__path__) if module.ispkg]
 
 
-def _runners() -> list[str]:
-    import kedro.runner
+def check_runner(options: Mapping[str, Any]) -> None:
+    """Refuse a runner that does not exist, or that cannot run steps that stream their tables.
 
-    return [name for name in kedro.runner.__all__ if name != "AbstractRunner"]
+    Parameters
+    ----------
+    options : mapping
+        The options of ``kedro run`` by their Python names.
+
+    Raises
+    ------
+    InputError
+        Naming ``--runner``, ``--runner-params`` or ``--async``, and what to use instead.
+    """
+    from kedro import runner
+    from kedro.utils import load_obj
+
+    name = options["runner"] or "SequentialRunner"
+    try:
+        found = load_obj(name, runner.__name__)
+    except (ImportError, AttributeError, ValueError):
+        found = None
+    if not (inspect.isclass(found) and issubclass(found, runner.AbstractRunner)) or inspect.isabstract(found):
+        concrete = [one for one in runner.__all__ if one.endswith("Runner") and one != "AbstractRunner"]
+        unknown = _unknown("runner", [name], concrete)
+        raise unknown or InputError(f"--runner: {name!r} is not a runner")
+    if options["runner_params"]:
+        unknown = _unknown("runner_params", options["runner_params"], inspect.signature(found).parameters)
+        if unknown is not None:
+            raise unknown
+    if options["is_async"] or options["runner_params"].get("is_async"):
+        option = "--async" if options["is_async"] else "--runner-params is_async"
+        raise InputError(
+            f"{option}: not supported, since steps yield their tables piece by piece; leave it out"
+        )
