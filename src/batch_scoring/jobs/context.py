@@ -69,6 +69,12 @@ class Cluster:
             self._engines[name] = open_backend(self.data, self.env, settings, self.project)
         return self._engines[name]
 
+    def close(self) -> None:
+        """Close the engines that hold a connection or workers of this process."""
+        for engine in self._engines.values():
+            if hasattr(engine, "close"):
+                engine.close()
+
 
 def open_cluster(data: str | None, env: str | None, backend: str | None, params: str = "") -> Cluster:
     """Read the settings, without connecting to an engine."""
@@ -80,7 +86,11 @@ def open_cluster(data: str | None, env: str | None, backend: str | None, params:
     if backend is not None:
         settings = replace(settings, backend=backend)
     place = str(context.config_loader["globals"]["data"]) if data is None else data
-    return Cluster(place, settings, env, Path(context.project_path), overrides(params))
+    cluster = Cluster(place, settings, env, Path(context.project_path), overrides(params))
+    click_context = click.get_current_context(silent=True)
+    if click_context is not None:
+        click_context.call_on_close(cluster.close)
+    return cluster
 
 
 def open_context(data: str | None, env: str | None, params: str = "") -> KedroContext:
