@@ -64,11 +64,11 @@ def test_any_sensor_is_registered_and_loaded_again(store, run, sensor):
 
 
 def test_a_version_is_found_by_what_it_was_trained_from(store, run):
-    for fingerprint in ("f", "g", "f"):
+    for fingerprint in ("f", "g"):
         register(store, run.run_id, in_file(make_model()), fingerprint)
     register(store, run.run_id, in_file(make_model("noise")), "h")
 
-    assert find_version(store, "vibration", "f").version == "3"
+    assert find_version(store, "vibration", "f").version == "1"
     assert find_version(store, "vibration", "g").version == "2"
     assert find_version(store, "vibration", "h") is None
     assert find_version(store, "never trained", "f") is None
