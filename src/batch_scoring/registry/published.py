@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 Root = Folder | Path | str
 
 MANIFEST = "manifest.json"
-MANIFEST_FORMAT = 3
+MANIFEST_FORMAT = 4
 PROMOTION = "promotion.json"
 
 
