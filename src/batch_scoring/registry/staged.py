@@ -62,7 +62,7 @@ class PreviousVersion:
         return load_published(self.published, self.sensor, self.pinned).models
 
     def to_json(self) -> dict[str, Any]:
-        """Serialise to plain values, without those that the path holds."""
+        """Serialise to plain values, without what the path holds."""
         values = {name: getattr(self, name) for name in ("version", "fingerprint", "is_champion", "pinned")}
         return values | {"decided": {name: list(pair) for name, pair in self.decided.items()}}
 
