@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from batch_scoring.core.ids import Selection, require_known
-from batch_scoring.tables.partitions import Partitions, split_partition_key
-from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
+from batch_scoring.storage.row_table import RowTable
 
 IdSearch = Callable[[str], set[str]]
 
 
-def require_known_ids(
-    selection: Selection, readings: Partitions, quarantine: Partitions, *searches: IdSearch
-) -> None:
-    """Raise for an id that is neither in the sources read now nor in what earlier runs have stored.
+def require_known_ids(selection: Selection, *searches: IdSearch) -> None:
+    """Raise for an id that is in none of these places.
 
     Parameters
     ----------
     selection : Selection
-    readings, quarantine : mapping of partition to function that opens it
-        What earlier runs have stored.
     searches : functions from ``"device"`` or ``"sensor"`` to the ids found
-        In the sources read now, the cheapest first.
+        The cheapest first; the others are not searched once all ids are found.
 
     Raises
     ------
@@ -30,30 +25,24 @@ def require_known_ids(
         Naming the first unknown id, with suggestions.
     """
     for kind, wanted in (("device", selection.devices), ("sensor", selection.sensors)):
-        if wanted is None:
-            continue
         known: set[str] = set()
-        stored = _stored_search(readings, quarantine, wanted)
-        for search in (*searches[:1], stored, *searches[1:]):
-            if not wanted <= known:
+        for search in searches if wanted is not None else ():
+            if not wanted <= known:  # type: ignore[operator]
                 known |= search(kind)
         require_known(kind, wanted, known)
 
 
-def _stored_search(readings: Partitions, quarantine: Partitions, wanted: frozenset[str]) -> IdSearch:
+def stored_ids(table: RowTable, selection: Selection) -> IdSearch:
+    """Return a search of a table's ids, newest files first, that ends once all selected ones are found."""
+
     def search(kind: str) -> set[str]:
-        # Newest partitions first: a device that still reports is found at once.
-        tables = list(quarantine.values())
+        wanted = selection.devices if kind == "device" else selection.sensors
         known: set[str] = set()
-        if kind == "sensor":
-            known = {split_partition_key(key)[0] for key in readings}
-        else:
-            tables = list(readings.values())[::-1] + tables
-        for opened in tables:
-            if wanted <= known:
+        for file in reversed(table.files()):
+            if wanted is not None and wanted <= known:
                 break
-            for batch in opened().iter_batches(ROW_GROUP_ROWS, columns=[kind]):
-                known.update(one for one in batch.column(0).unique().to_pylist() if one)
+            for rows in table.batches(file, [kind]):
+                known.update(one for one in rows.column(0).unique().to_pylist() if one)
         return known
 
     return search

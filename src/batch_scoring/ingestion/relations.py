@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,18 +20,19 @@ if TYPE_CHECKING:
     import duckdb
 
 SAMPLE_LINES = 1000
+_NUMBERED = pa.schema([pa.field("source", pa.int32()), *LINES])
 
 
-@dataclass
+@dataclass(frozen=True)
 class RawRelation:
     """A source file as SQL to select from.
 
     Attributes
     ----------
     sql : str
-        A query with the columns ``row`` (bigint, from 1), ``raw_timestamp``, ``device``,
-        ``sensor`` (both text), ``raw_value`` and ``malformed`` (the text of a record that cannot
-        be read, else NULL).
+        A query of ``source_lines`` or ``source_rows`` with the columns ``source`` (number of the file), ``row``
+        (bigint, from 1), ``raw_timestamp``, ``device``, ``sensor`` (both text), ``raw_value`` and
+        ``malformed`` (the text of a record that cannot be read, else NULL). The same for all files of one form.
     timestamp_type, value_type : str
         The DuckDB types of ``raw_timestamp`` and ``raw_value``.
     lines : LineReader or None
@@ -51,16 +52,33 @@ class LineReader:
     batches: Callable[[], Iterator[pa.RecordBatch]]
     error: InputError | None = field(default=None, init=False)
 
-    def open(self) -> pa.RecordBatchReader:
-        """Return a reader to use once."""
-        return pa.RecordBatchReader.from_batches(LINES, self._batches())
-
-    def _batches(self) -> Iterator[pa.RecordBatch]:
+    def read(self) -> Iterator[pa.RecordBatch]:
+        """Read the lines, once."""
         try:
             yield from self.batches()
         except InputError as error:
             self.error = error
             raise
+
+
+def numbered_lines(readers: Iterable[tuple[int, LineReader]]) -> pa.RecordBatchReader:
+    """Read the lines of several files one after the other, each with the number of its file."""
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for number, reader in readers:
+            for batch in reader.read():
+                numbers = pa.repeat(pa.scalar(number, pa.int32()), batch.num_rows)
+                yield pa.record_batch([numbers, *batch.columns], schema=_NUMBERED)
+
+    return pa.RecordBatchReader.from_batches(_NUMBERED, batches())
+
+
+def parquet_scan(files: str) -> str:
+    """Return the SQL function that reads Parquet files, listed as SQL literals."""
+    return (
+        f"read_parquet([{files}], file_row_number = true, filename = true, binary_as_string = true, "
+        "hive_partitioning = false)"
+    )
 
 
 def raw_relation(
@@ -94,18 +112,17 @@ def raw_relation(
 def _parquet_relation(
     connection: duckdb.DuckDBPyConnection, path: str, settings: IngestSettings
 ) -> RawRelation:
-    scan = (
-        f"read_parquet([{literal(escape_glob(path))}], file_row_number = true, "
-        "binary_as_string = true, hive_partitioning = false)"
-    )
-    described = connection.execute(f"DESCRIBE SELECT * EXCLUDE file_row_number FROM {scan}").fetchall()
+    scan = parquet_scan(literal(escape_glob(path)))
+    described = connection.execute(
+        f"DESCRIBE SELECT * EXCLUDE (file_row_number, filename) FROM {scan}"
+    ).fetchall()
     names, types = [row[0] for row in described], [row[1] for row in described]
     positions = require_columns(names, settings, path)
     column = {role: identifier(names[position]) for role, position in positions.items()}
     sql = (
-        f"SELECT file_row_number + 1 AS row, {column['timestamp']} AS raw_timestamp, "
+        f"SELECT source, file_row_number + 1 AS row, {column['timestamp']} AS raw_timestamp, "
         f"CAST({column['device']} AS VARCHAR) AS device, CAST({column['sensor']} AS VARCHAR) AS sensor, "
-        f"{column['value']} AS raw_value, CAST(NULL AS VARCHAR) AS malformed FROM {scan}"
+        f"{column['value']} AS raw_value, CAST(NULL AS VARCHAR) AS malformed FROM source_rows"
     )
     return RawRelation(sql, types[positions["timestamp"]], types[positions["value"]])
 
@@ -125,7 +142,10 @@ def _json_array_relation(
     sample = connection.execute(f"SELECT json FROM {scan} LIMIT {SAMPLE_LINES}").fetchall()
     names = _json_names([text for (text,) in sample])
     fields = _json_fields("text", require_columns(names, settings, path), names)
-    records = f"SELECT row_number() OVER () AS row, CAST(json AS VARCHAR) AS text FROM {scan}"
+    records = (
+        "SELECT source, row_number() OVER () AS row, CAST(json AS VARCHAR) AS text "
+        f"FROM {scan}, source_rows"
+    )
     return RawRelation(_select_fields(records, fields, len(ROLES), list(range(len(ROLES)))))
 
 
@@ -138,7 +158,7 @@ def _events_relation(
     a file is chance.
     """
     lines = LineReader(lambda: event_records(path))
-    connection.register("event_lines", lines.open())
+    connection.register("event_lines", numbered_lines([(0, lines)]))
     try:
         keys = connection.execute(
             "SELECT DISTINCT unnest(json_keys(line)) FROM event_lines "
@@ -153,13 +173,13 @@ def _events_relation(
         f"CASE WHEN json_valid(text) THEN CASE WHEN json_type(text) = 'OBJECT' "
         f"THEN [{', '.join(_first_json_field('text', names[role]) for role in ROLES)}] END END"
     )
-    records = "SELECT row, line AS text FROM source_lines"
+    records = "SELECT source, row, line AS text FROM source_lines"
     return RawRelation(_select_fields(records, fields, len(ROLES), list(range(len(ROLES)))), lines=lines)
 
 
 def _line_relation(path: str, first_row: int, fields: str, width: int, positions: list[int]) -> RawRelation:
     """Build the relation of a file of lines; empty lines are skipped."""
-    records = r"SELECT row, rtrim(line, chr(13) || chr(10)) AS text FROM source_lines WHERE text <> ''"
+    records = r"SELECT source, row, rtrim(line, chr(13) || chr(10)) AS text FROM source_lines WHERE text <> ''"
     return RawRelation(
         _select_fields(records, fields, width, positions),
         lines=LineReader(lambda: read_lines(path, first_row)),
@@ -169,10 +189,10 @@ def _line_relation(path: str, first_row: int, fields: str, width: int, positions
 def _select_fields(records: str, fields: str, width: int, positions: list[int]) -> str:
     picked = [f"CASE WHEN well_formed THEN fields[{position + 1}] END" for position in positions]
     return (
-        f"SELECT row, {picked[0]} AS raw_timestamp, {picked[1]} AS device, {picked[2]} AS sensor, "
+        f"SELECT source, row, {picked[0]} AS raw_timestamp, {picked[1]} AS device, {picked[2]} AS sensor, "
         f"{picked[3]} AS raw_value, CASE WHEN NOT well_formed THEN text END AS malformed FROM ("
-        f"SELECT row, text, fields, COALESCE(len(fields) = {width}, false) AS well_formed FROM ("
-        f"SELECT row, text, {fields} AS fields FROM ({records})))"
+        f"SELECT source, row, text, fields, COALESCE(len(fields) = {width}, false) AS well_formed FROM ("
+        f"SELECT source, row, text, {fields} AS fields FROM ({records})))"
     )
 
 

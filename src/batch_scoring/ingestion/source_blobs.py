@@ -30,6 +30,11 @@ class SourceBlob(SourceFile):
     folder: Folder
     entry: Entry
 
+    @property
+    def version(self) -> str:
+        """Its ETag."""
+        return self.entry.version
+
     @contextmanager
     def opened(self) -> Iterator[str]:
         """The path of a copy, which stays until the end of the run; errors name the blob instead."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+import stat
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ FORMATS = {
 }
 # Events of a hub, landed by the `receive` pipeline: a Parquet file all the same.
 EVENTS_SUFFIX = ".events.parquet"
+_CLOCK_SLACK_NS = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,15 @@ class SourceFile:
             return "events"
         return FORMATS[format_suffix(self.path)]
 
+    @property
+    def version(self) -> str:
+        """What changes with its bytes and is known without reading them; empty where nothing is.
+
+        A file system that keeps whole seconds may change a file twice within one.
+        """
+        is_fine = self.changed_ns % 1_000_000_000 != 0 or time.time_ns() - self.changed_ns > _CLOCK_SLACK_NS
+        return f"{self.changed_ns}" if is_fine else ""
+
     @contextmanager
     def opened(self) -> Iterator[str]:
         """The path of a local file with its bytes, for the time of the block."""
@@ -82,22 +94,28 @@ def list_source_files(path: str) -> list[SourceFile]:
     """
     place = Path(path)
     if place.is_file():
-        root, found = place.parent, [place]
+        found = [(str(place), place.name)]
     elif place.is_dir():
-        root, found = place, _visible(place, place.rglob("*"))
+        found = _files_below(str(place))
     else:
         root = _fixed_part(place)
-        matches = map(Path, glob.iglob(path, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
-        found = _visible(root, matches)
-    files = [_source_file(file, root) for file in found if format_suffix(file.name) in FORMATS]
-    return sorted(files, key=lambda file: os.fsencode(file.name))
+        matches = glob.iglob(path, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
+        named = ((match, Path(match).relative_to(root).as_posix()) for match in matches)
+        found = [(match, name) for match, name in named if not _is_hidden(name)]
+    files = [_source_file(*one) for one in found if format_suffix(one[0]) in FORMATS]
+    return sorted((file for file in files if file is not None), key=lambda file: os.fsencode(file.name))
 
 
-def _visible(root: Path, paths: Iterable[Path]) -> list[Path]:
-    def is_hidden(path: Path) -> bool:
-        return any(part.startswith(".") for part in path.relative_to(root).parts)
+def _files_below(root: str) -> list[tuple[str, str]]:
+    found = []
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [f"{folder}/{name}" for name in files if not name.startswith(".")]
+    return [(path, path[len(root) + 1 :]) for path in found]
 
-    return [path for path in paths if not is_hidden(path) and path.is_file()]
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in name.split("/"))
 
 
 def _fixed_part(pattern: Path) -> Path:
@@ -105,9 +123,14 @@ def _fixed_part(pattern: Path) -> Path:
     return next(folder for folder in pattern.parents if not glob.has_magic(str(folder)))
 
 
-def _source_file(file: Path, root: Path) -> SourceFile:
-    status = file.stat()
-    return SourceFile(file.relative_to(root).as_posix(), str(file), status.st_size, changed_ns(status))
+def _source_file(path: str, name: str) -> SourceFile | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116 (a hundred thousand files)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return SourceFile(name, path, status.st_size, changed_ns(status))
 
 
 def changed_ns(status: os.stat_result) -> int:
@@ -117,4 +140,4 @@ def changed_ns(status: os.stat_result) -> int:
 
 def format_suffix(name: str) -> str:
     """Return the suffix that gives a file's format, in lower case and without ``.gz``."""
-    return Path(name.lower().removesuffix(".gz")).suffix
+    return os.path.splitext(name.lower().removesuffix(".gz"))[1]  # noqa: PTH122 (a hundred thousand names)

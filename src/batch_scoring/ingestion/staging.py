@@ -1,14 +1,13 @@
-"""Read source files with DuckDB into staged rows on disk: clean ones by sensor and day, refused apart."""
+"""Read source files with DuckDB into one table of staged rows, clean and refused."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -17,13 +16,12 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.scratch import scratch_folder
 from batch_scoring.ingestion.capture import capture_partition
 from batch_scoring.ingestion.events import event_sources
-from batch_scoring.ingestion.ledger import require_unchanged
-from batch_scoring.ingestion.relations import RawRelation, raw_relation
+from batch_scoring.ingestion.relations import RawRelation, numbered_lines, parquet_scan, raw_relation
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.sql import escape_glob, literal, reason_of, timestamp_of, value_of
-from batch_scoring.tables.row_groups import ROW_GROUP_ROWS, in_row_groups
+from batch_scoring.storage.row_files import has_sparse_days
+from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 from batch_scoring.tables.schemas import QUARANTINE
-from batch_scoring.tables.streams import Stream
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,21 +32,29 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class StagedPartition:
-    """The staged rows of one sensor and day.
+class StagedDay:
+    """The clean staged rows of a day, or of the days of a month.
 
     Attributes
     ----------
-    sensor : str
-    day : date
-        UTC.
-    rows : str
-        A SQL relation with the columns ``source, row, timestamp, device, value, raw_timestamp, raw_value``.
+    first, last : datetime
+        The earliest and the latest time, UTC.
+    sensors : list of str
+    rows : int
     """
 
-    sensor: str
-    day: date
-    rows: str
+    first: datetime
+    last: datetime
+    sensors: list[str]
+    rows: int
+
+    @property
+    def sql(self) -> str:
+        """A SQL relation with the columns ``source, row, timestamp, device, sensor, value``."""
+        return (
+            f"(FROM staged WHERE reason IS NULL AND timestamp BETWEEN TIMESTAMPTZ '{self.first.isoformat()}' "
+            f"AND TIMESTAMPTZ '{self.last.isoformat()}')"
+        )
 
 
 @contextmanager
@@ -59,7 +65,6 @@ def staging_area(settings: IngestSettings) -> Iterator[StagingArea]:
     with scratch_folder(settings.temp_directory) as folder:
         try:
             connection = duckdb.connect(
-                str(folder / "staging.duckdb"),
                 config={
                     "memory_limit": settings.memory_limit,
                     "temp_directory": str(folder / "spill"),
@@ -80,169 +85,220 @@ def staging_area(settings: IngestSettings) -> Iterator[StagingArea]:
             connection.execute("SET disabled_optimizers = 'statistics_propagation'")
             # Ids are compared as UTF-8 bytes, which is DuckDB's default order.
             connection.execute(
-                "CREATE TABLE refused (source INTEGER, row BIGINT, timestamp VARCHAR, device VARCHAR, "
-                "sensor VARCHAR, value VARCHAR, reason VARCHAR)"
+                "CREATE TABLE staged (source INTEGER, row BIGINT, timestamp TIMESTAMPTZ, device VARCHAR, "
+                "sensor VARCHAR, value DOUBLE, raw_timestamp VARCHAR, raw_value VARCHAR, reason VARCHAR)"
             )
-            yield StagingArea(connection, folder / "rows", settings)
+            connection.execute("CREATE TABLE losers (source INTEGER, row BIGINT, verdict VARCHAR)")
+            yield StagingArea(connection, settings)
 
 
-@dataclass(frozen=True)
+@dataclass
 class StagingArea:
     """Staged rows, and the connection to query them; made by :func:`staging_area`.
 
     Attributes
     ----------
     connection : duckdb.DuckDBPyConnection
-        Has the table ``refused``: ``source`` (the number it was staged under), then the columns
-        of the quarantine.
+        Has the tables ``staged`` (``reason`` is NULL for a clean row) and ``losers`` (clean rows that turned out
+        to be duplicates, in conflict with another reading, or stored already).
     """
 
     connection: duckdb.DuckDBPyConnection
-    folder: Path
     settings: IngestSettings
 
-    def stage(self, number: int, source: SourceFile, where: str, latest: datetime) -> int:
-        """Read a source file.
+    def stage(self, sources: Mapping[int, tuple[SourceFile, str]], latest: datetime) -> dict[int, str]:
+        """Read source files, those of one form together.
 
         Parameters
         ----------
-        number : int
-            The value of ``source`` in the staged rows.
-        source : SourceFile
-        where : str
-            A SQL condition on ``device`` and ``sensor``: rows it does not hold for are left out.
+        sources : dict of int to (SourceFile, str)
+            By the number that ``source`` has in the staged rows; and a SQL condition on ``device`` and
+            ``sensor``: rows it does not hold for are left out.
         latest : datetime
             Readings after it are in the future.
 
         Returns
         -------
-        int
-            The number of rows staged, including refused ones.
-
-        Raises
-        ------
-        InputError
-            When the file cannot be read or a column is missing.
+        dict of int to str
+            Why a file could not be read, for each one that could not; nothing of it is staged.
         """
-        with source.opened() as path:
-            with _reading(path):
-                relation = raw_relation(self.connection, path, source.format, self.settings)
-            if relation is None:
-                logger.warning("%r is empty: it has no readings", source.path)
-                return 0
-            with self._open(path, relation):
-                checked = _checked_rows(relation, self.settings, latest, where)
-                copied = self.connection.execute(_copy_statement(checked, number, self.folder)).fetchall()
-        require_unchanged(source)
-        rows: int = copied[0][0]
-        return rows
+        failed: dict[int, str] = {}
+        groups: dict[tuple[str, ...], list[_Opened]] = {}
+        with ExitStack() as stack:
+            for number, (source, where) in sources.items():
+                try:
+                    path = stack.enter_context(source.opened())
+                    with _reading(source.path):
+                        relation = raw_relation(self.connection, path, source.format, self.settings)
+                except InputError as error:
+                    failed[number] = str(error)
+                    continue
+                if relation is None:
+                    logger.warning("%r is empty: it has no readings", source.path)
+                    continue
+                form = (relation.sql, relation.timestamp_type, relation.value_type, where)
+                groups.setdefault(form, []).append(_Opened(number, source, path, relation))
+            for (*_, where), opened in groups.items():
+                failed |= self._stage_together(opened, where, latest)
+        changed = [n for n, (source, _) in sources.items() if n not in failed and source.has_changed()]
+        for number in changed:
+            failed[number] = (
+                f"{sources[number][0].path}: changed while it was being read; run again when nothing writes to it"
+            )
+        self._forget(changed)
+        return failed
 
-    def collect_refused(self) -> None:
-        """Move the refused rows of all sources staged so far into the table ``refused``."""
-        if self._has_rows("bucket=0"):
+    def _stage_together(self, opened: list[_Opened], where: str, latest: datetime) -> dict[int, str]:
+        try:
+            self._insert(opened, where, latest)
+        except InputError as error:
+            self._forget([one.number for one in opened])
+            if len(opened) == 1:
+                return {opened[0].number: str(error)}
+            # One of them is at fault; in halves it takes few steps to find it among many.
+            half = len(opened) // 2
+            parts = (opened[:half], opened[half:])
+            return self._stage_together(parts[0], where, latest) | self._stage_together(
+                parts[1], where, latest
+            )
+        return {}
+
+    def _insert(self, opened: list[_Opened], where: str, latest: datetime) -> None:
+        relation = opened[0].relation
+        with self._rows_of(opened):
             self.connection.execute(
-                "INSERT INTO refused SELECT source, row, raw_timestamp, device, sensor, raw_value, reason "
-                f"FROM {_scan(self.folder / 'bucket=0')} WHERE reason IS NOT NULL"
+                f"INSERT INTO staged {_checked_rows(relation, self.settings, latest, where)}"
             )
 
-    def partitions(self) -> list[StagedPartition]:
-        """List the staged sensors and days, in the order of sensor (as UTF-8 bytes) and day."""
-        if not self._has_rows():
-            return []
+    @contextmanager
+    def _rows_of(self, opened: list[_Opened]) -> Iterator[None]:
+        """Make the rows of some files of one form what their relation reads."""
+        readers = [one.relation.lines for one in opened if one.relation.lines is not None]
+        if readers:
+            numbered = ((one.number, reader) for one, reader in zip(opened, readers, strict=True))
+            self.connection.register("source_lines", numbered_lines(numbered))
+        else:
+            self.connection.execute(f"CREATE OR REPLACE TEMP VIEW source_rows AS {_scan(opened)}")
+        try:
+            with _reading(opened[0].source.path):
+                yield
+        except InputError as error:
+            raise next((one.error for one in readers if one.error is not None), error) from None
+        finally:
+            if readers:
+                self.connection.unregister("source_lines")
+
+    def _forget(self, numbers: Iterable[int]) -> None:
+        """Remove the rows of some sources."""
+        listed = ", ".join(map(str, numbers))
+        if listed:
+            self.connection.execute(f"DELETE FROM staged WHERE source IN ({listed})")
+
+    def days(self) -> list[StagedDay]:
+        """List the days of the clean rows; months where a day holds few rows."""
         found = self.connection.execute(
-            "SELECT DISTINCT sensor, CAST(timestamp AS DATE), bucket, day "
-            f"FROM {_scan(self.folder, hive_partitioning=True)} WHERE reason IS NULL ORDER BY 1, 2"
+            "SELECT min(timestamp), max(timestamp), list(DISTINCT sensor), count(*) FROM staged "
+            f"WHERE reason IS NULL GROUP BY date_trunc('{'month' if self.by_month else 'day'}', timestamp) "
+            "ORDER BY 1"
         ).fetchall()
-        return [
-            StagedPartition(
-                sensor,
-                day,
-                f"(SELECT source, row, timestamp, device, value, raw_timestamp, raw_value "
-                f"FROM {_scan(self.folder / f'bucket={bucket}' / f'day={text}')} "
-                f"WHERE sensor = {literal(sensor)} AND reason IS NULL)",
-            )
-            for sensor, day, bucket, text in found
-        ]
+        return [StagedDay(first, last, sensors, rows) for first, last, sensors, rows in found]
+
+    @property
+    def by_month(self) -> bool:
+        """Whether a day holds too few rows for a file of its own."""
+        days, rows = self.connection.execute(
+            "SELECT count(DISTINCT date_trunc('day', timestamp)), count(*) FROM staged WHERE reason IS NULL"
+        ).fetchall()[0]
+        return has_sparse_days(days, rows)
 
     def staged_ids(self, kind: str) -> set[str]:
         """Return the devices or sensors (``kind``) of the staged rows, including refused ones."""
-        if not self._has_rows():
-            return set()
-        found = self.connection.execute(f"SELECT DISTINCT {kind} FROM {_scan(self.folder)}").fetchall()
+        found = self.connection.execute(f"SELECT DISTINCT {kind} FROM staged").fetchall()
         return {identifier for (identifier,) in found if identifier}
 
     def source_ids(self, kind: str, sources: Iterable[SourceFile]) -> set[str]:
         """Return the devices or sensors (``kind``) of source files, staged or not."""
         known: set[str] = set()
-        for source in sources:
+        for number, source in enumerate(sources):
             with source.opened() as path:
-                known |= self._ids(kind, path, source.format)
+                with _reading(path):
+                    relation = raw_relation(self.connection, path, source.format, self.settings)
+                if relation is None:
+                    continue
+                with self._rows_of([_Opened(number, source, path, relation)]):
+                    found = self.connection.execute(f"SELECT DISTINCT {kind} FROM ({relation.sql})").fetchall()
+            known |= {identifier for (identifier,) in found if identifier}
         return known
 
-    def _ids(self, kind: str, path: str, file_format: str) -> set[str]:
-        with _reading(path):
-            relation = raw_relation(self.connection, path, file_format, self.settings)
-        if relation is None:
-            return set()
-        with self._open(path, relation):
-            found = self.connection.execute(f"SELECT DISTINCT {kind} FROM ({relation.sql})").fetchall()
-        return {identifier for (identifier,) in found if identifier}
+    def forget_losers(self) -> None:
+        """Begin anew to compare the staged rows with the stored ones."""
+        self.connection.execute("DELETE FROM losers")
 
-    def refused_counts(self, number: int) -> dict[str, int]:
-        """Count the refused rows of the source staged under a number, by reason."""
-        counted = self.connection.execute(
-            f"SELECT reason, count(*) FROM refused WHERE source = {number} GROUP BY reason ORDER BY reason"
+    def rows_by_source(self) -> dict[int, int]:
+        """Count the staged rows of each source, including refused ones."""
+        return dict(
+            self.connection.execute("SELECT source, count(*) FROM staged GROUP BY source").fetchall()
         )
-        return dict(counted.fetchall())
 
-    def first_future(self, number: int) -> datetime | None:
-        """Return the earliest reading of a source refused as ``future_timestamp``, UTC; None without one."""
-        if not self._has_rows("bucket=0"):
-            return None
-        found: tuple[datetime | None] = self.connection.execute(
-            f"SELECT timezone('UTC', min(timestamp)) FROM {_scan(self.folder / 'bucket=0')} "
-            f"WHERE source = {number} AND reason = 'future_timestamp'"
-        ).fetchall()[0]
-        return None if found[0] is None else found[0].replace(tzinfo=UTC)
+    def refused_by_source(self) -> dict[int, dict[str, int]]:
+        """Count the refused rows of each source by reason."""
+        counts: dict[int, dict[str, int]] = {}
+        for source, reason, n in self.connection.execute(
+            f"SELECT source, reason, count(*) FROM ({_REFUSED}) GROUP BY ALL ORDER BY ALL"
+        ).fetchall():
+            counts.setdefault(source, {})[reason] = n
+        return counts
 
-    def quarantine(self, number: int, name: str) -> Stream:
-        """Return the refused rows of the source staged under a number, with the source's name, by row."""
+    def first_future(self) -> dict[int, datetime]:
+        """Return the earliest time of each source refused as ``future_timestamp``, UTC."""
+        found = self.connection.execute(
+            "SELECT source, timezone('UTC', min(timestamp)) FROM staged WHERE reason = 'future_timestamp' "
+            "GROUP BY source"
+        ).fetchall()
+        return {source: moment.replace(tzinfo=UTC) for source, moment in found}
+
+    def quarantine(self, sources: Mapping[int, SourceFile]) -> Iterator[pa.Table]:
+        """Yield the refused rows by source and row; schema QUARANTINE.
+
+        A row of stored events names partition, offset and number, too.
+        """
+        self.connection.register(
+            "source_names",
+            pa.table(
+                {"source": pa.array(list(sources), pa.int32()), "name": [one.name for one in sources.values()]}
+            ),
+        )
         rows = self.connection.sql(
-            f"SELECT timestamp, device, sensor, value, {literal(name)} AS source, row, reason "
-            f"FROM refused WHERE source = {number} ORDER BY row"
+            "SELECT timestamp, device, sensor, value, name AS source, row, reason, source AS number "
+            f"FROM ({_REFUSED}) JOIN source_names USING (source) ORDER BY source, row"
         ).to_arrow_reader(ROW_GROUP_ROWS)
-        return Stream(QUARANTINE, (table.cast(QUARANTINE) for table in in_row_groups(rows)))
+        events = {n: source for n, source in sources.items() if source.format == "events"}
+        for batch in rows:
+            table = pa.Table.from_batches([batch])
+            if events:
+                table = _with_events(table, events)
+            yield table.drop_columns(["number"]).cast(QUARANTINE)
 
-    def event_quarantine(self, number: int, source: SourceFile) -> Stream:
-        """Like ``quarantine``, for stored events; a source names partition, offset and number too."""
-        stream = self.quarantine(number, source.name)
 
-        def with_events() -> Iterator[pa.Table]:
+@dataclass(frozen=True)
+class _Opened:
+    number: int
+    source: SourceFile
+    path: str
+    relation: RawRelation
+
+
+def _with_events(rows: pa.Table, events: Mapping[int, SourceFile]) -> pa.Table:
+    numbers, names = rows["number"].to_pylist(), rows["source"].to_pylist()
+    for number in sorted(set(numbers) & events.keys()):
+        source = events[number]
+        places = [place for place, one in enumerate(numbers) if one == number]
+        with source.opened() as path:
             partition = capture_partition(source.name) or capture_partition(source.path)
-            for table in stream.batches:
-                with source.opened() as path:
-                    events = event_sources(path, table["row"].to_pylist(), partition)
-                texts = pa.array([f"{source.name}: {event}" for event in events], pa.string())
-                yield table.set_column(QUARANTINE.get_field_index("source"), "source", texts)
-
-        return Stream(QUARANTINE, with_events())
-
-    def _has_rows(self, below: str = "") -> bool:
-        return next((self.folder / below).rglob("*.parquet"), None) is not None
-
-    @contextmanager
-    def _open(self, path: str, relation: RawRelation) -> Iterator[None]:
-        if relation.lines is not None:
-            self.connection.register("source_lines", relation.lines.open())
-        try:
-            with _reading(path):
-                yield
-        except InputError as error:
-            cause = relation.lines.error if relation.lines is not None else None
-            raise cause or error from None
-        finally:
-            if relation.lines is not None:
-                self.connection.unregister("source_lines")
+            found = event_sources(path, rows["row"].take(places).to_pylist(), partition)
+        for place, event in zip(places, found, strict=True):
+            names[place] = f"{source.name}: {event}"
+    return rows.set_column(rows.column_names.index("source"), "source", pa.array(names, pa.string()))
 
 
 @contextmanager
@@ -275,8 +331,8 @@ def _checked_rows(relation: RawRelation, settings: IngestSettings, latest: datet
     raw_timestamp = _kept_text("raw_timestamp", relation.timestamp_type)
     raw_value = _kept_text("raw_value", relation.value_type)
     return (
-        f"SELECT row, timestamp, device, sensor, value, reason, {raw_timestamp} AS raw_timestamp, "
-        f"COALESCE(malformed, {raw_value}) AS raw_value FROM ("
+        f"SELECT source, row, timestamp, device, sensor, value, {raw_timestamp}, "
+        f"COALESCE(malformed, {raw_value}), reason FROM ("
         f"SELECT *, {reason_of(settings.min_time, latest, settings.ranges)} AS reason FROM ({parsed}))"
     )
 
@@ -287,18 +343,24 @@ def _kept_text(column: str, sql_type: str) -> str:
     return f"CASE WHEN reason IS NOT NULL THEN CAST({column} AS VARCHAR) END"
 
 
-def _copy_statement(rows: str, number: int, folder: Path) -> str:
-    """Write rows below ``bucket=<hash of the sensor>/day=<day>``; refused ones below ``bucket=0``."""
-    return (
-        f"COPY (SELECT {number}::INTEGER AS source, *, "
-        "CASE WHEN reason IS NULL THEN hash(sensor) ELSE 0 END AS bucket, "
-        "CASE WHEN reason IS NULL THEN CAST(timestamp AS DATE) ELSE DATE '1970-01-01' END AS day "
-        f"FROM ({rows})) TO {literal(str(folder))} (FORMAT parquet, PARTITION_BY (bucket, day), "
-        f"FILENAME_PATTERN 's{number}_{{uuid}}', APPEND)"
-    )
+def _scan(opened: Sequence[_Opened]) -> str:
+    """Scan some Parquet files of one form, or a JSON array, with the number of each row's file."""
+    if opened[0].source.format != "parquet":
+        return f"SELECT {opened[0].number} AS source"
+    files = ", ".join(literal(escape_glob(one.path)) for one in opened)
+    scan = parquet_scan(files)
+    if len(opened) == 1:
+        return f"SELECT {opened[0].number} AS source, * FROM {scan}"
+    numbers = ", ".join(f"({literal(one.path)}, {one.number})" for one in opened)
+    return f"SELECT source, rows.* FROM {scan} AS rows JOIN (VALUES {numbers}) AS files(filename, source) USING (filename)"
 
 
-def _scan(folder: Path, hive_partitioning: bool = False) -> str:
-    pattern = f"{escape_glob(str(folder))}/**/*.parquet"
-    hive = "true, hive_types_autocast = false" if hive_partitioning else "false"
-    return f"read_parquet({literal(pattern)}, hive_partitioning = {hive})"
+# Rows of typed columns have no raw text: ISO time, shortest number.
+_REFUSED = """
+SELECT source, row, raw_timestamp AS timestamp, device, sensor, raw_value AS value, reason
+FROM staged WHERE reason IS NOT NULL
+UNION ALL
+SELECT source, row, COALESCE(raw_timestamp, strftime(timestamp, '%Y-%m-%dT%H:%M:%S.%fZ')), device, sensor,
+    COALESCE(raw_value, CAST(value AS VARCHAR)), verdict
+FROM staged JOIN losers USING (source, row) WHERE verdict <> 'already_stored'
+"""

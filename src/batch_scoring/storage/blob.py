@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote
 
 from azure.core import MatchConditions
 from azure.storage.blob import BlobClient
@@ -17,7 +18,13 @@ from azure.storage.blob import BlobClient
 from batch_scoring.cloud.credentials import Credentials
 from batch_scoring.core.errors import ConflictError
 from batch_scoring.storage.blob_errors import ChangedMeanwhileError, clear_errors
-from batch_scoring.storage.blob_service import BLOCK_BYTES, CONNECTIONS, Container, open_container
+from batch_scoring.storage.blob_service import (
+    BLOCK_BYTES,
+    CONNECTIONS,
+    Container,
+    delta_options,
+    open_container,
+)
 from batch_scoring.storage.cache import cache_folder, forget_unused, run_folder
 from batch_scoring.storage.folder import Entry, Folder
 from batch_scoring.storage.location import Location
@@ -58,6 +65,12 @@ class BlobFolder(Folder):
     def path(self, name: str = "") -> str:
         """The blob's URL."""
         return str(self._location.joined(name))
+
+    def delta_address(self) -> tuple[str, dict[str, str]]:
+        """The blob's URL, and the same credentials as this client's."""
+        location, account = self._location, self._container.client.url.rpartition("/")[0]
+        path = quote(location.joined("").path)
+        return f"az://{location.container}/{path}", delta_options(account, self._credentials)
 
     def below(self, name: str) -> BlobFolder:
         """A folder inside this one."""

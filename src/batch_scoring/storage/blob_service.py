@@ -109,3 +109,26 @@ def credential_for(url: str, credentials: Credentials) -> Any:
     from azure.identity import DefaultAzureCredential
 
     return DefaultAzureCredential()
+
+
+def delta_options(account_url: str, credentials: Credentials) -> dict[str, str]:
+    """Build the storage options of ``deltalake`` for an account's URL: the same credentials.
+
+    Without a secret, the library asks the machine's identity, a federated token or Azure's command line.
+    """
+    scheme, _, host = account_url.partition("://")
+    # An emulator's URL has the account in its path.
+    name = host.partition("/")[2] or host.partition(".")[0]
+    options = {
+        "account_name": name,
+        "azure_storage_endpoint": account_url,
+        "allow_http": str(scheme == "http").lower(),
+    }
+    parts = dict(part.partition("=")[::2] for part in credentials.connection_string.split(";") if part)
+    key = credentials.account_key or parts.get("AccountKey", "")
+    sas = credentials.sas_token or parts.get("SharedAccessSignature", "")
+    if sas:
+        options["sas_token"] = sas.lstrip("?")
+    elif key:
+        options["account_key"] = key
+    return options

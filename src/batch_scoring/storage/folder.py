@@ -51,6 +51,10 @@ class Folder(ABC):
         """Return a file's full path or URL, without secrets."""
 
     @abstractmethod
+    def delta_address(self) -> tuple[str, dict[str, str]]:
+        """Return what ``deltalake`` opens, and its storage options, with secrets; none for a local folder."""
+
+    @abstractmethod
     def below(self, name: str) -> Folder:
         """Return a folder inside this one; it need not exist."""
 

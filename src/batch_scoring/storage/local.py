@@ -32,6 +32,10 @@ class LocalFolder(Folder):
         """The file's path."""
         return str(self._place(name))
 
+    def delta_address(self) -> tuple[str, dict[str, str]]:
+        """The absolute path."""
+        return str(self.root.absolute()), {}
+
     def below(self, name: str) -> LocalFolder:
         """A folder inside this one."""
         return LocalFolder(self._place(name))

@@ -36,7 +36,11 @@ def open_parquet(folder: Folder, name: str, source: Any = None, if_damaged: str 
     try:
         # With pre-buffering, everything read of a file would stay in memory until it is closed.
         with stopwatch.during("read"):
-            return pq.ParquetFile(folder.open_ranges(name) if source is None else source, pre_buffer=False)
+            return pq.ParquetFile(
+                folder.open_ranges(name) if source is None else source,
+                pre_buffer=False,
+                page_checksum_verification=True,
+            )
     except FileNotFoundError:
         raise InputError(
             f"{folder.path(name)}: this file does not exist yet; run the preceding pipelines first"

@@ -23,6 +23,7 @@ def read_batches(
     file: pq.ParquetFile | None,
     columns: Sequence[str] | None = None,
     batch_rows: int = BATCH_ROWS,
+    groups: Sequence[int] | None = None,
 ) -> Iterator[pa.Table]:
     """Read a file in batches of whole row groups, at least ``batch_rows`` rows; None yields nothing.
 
@@ -32,11 +33,24 @@ def read_batches(
         return
     wanted = list(columns) if columns is not None else None
     held: list[pa.Table] = []
-    for group in range(file.num_row_groups):
+    for group in range(file.num_row_groups) if groups is None else groups:
         held.append(file.read_row_group(group, wanted))
-        if sum(table.num_rows for table in held) >= batch_rows or group == file.num_row_groups - 1:
+        if sum(table.num_rows for table in held) >= batch_rows:
             yield pa.concat_tables(held)
             held = []
+    if held:
+        yield pa.concat_tables(held)
+
+
+def row_groups(file: pq.ParquetFile, column: str, wanted: Sequence[str]) -> list[int]:
+    """Select the row groups that may hold a wanted text, by the bounds in the file's footer."""
+    place = file.schema_arrow.get_field_index(column)
+    bounds = [file.metadata.row_group(n).column(place).statistics for n in range(file.num_row_groups)]
+    return [
+        n
+        for n, known in enumerate(bounds)
+        if known is None or not known.has_min_max or any(known.min <= text <= known.max for text in wanted)
+    ]
 
 
 def read_pieces(file: pq.ParquetFile | None, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
@@ -51,18 +65,23 @@ def read_pieces(file: pq.ParquetFile | None, columns: Sequence[str], rows: int) 
 
 
 def device_ranges(
-    sources: Sequence[tuple[pa.Schema, Batches]], one_row_a_device: Container[int] = ()
+    sources: Sequence[tuple[pa.Schema, Batches]],
+    one_row_a_device: Container[int] = (),
+    key: tuple[str, ...] = ("device",),
 ) -> Iterator[list[pa.Table]]:
     """Split tables sorted by device into the same ranges of devices.
 
     Parameters
     ----------
     sources : sequence of (schema, batches)
-        Each sorted by its column ``device`` (UTF-8 bytes). Any may be empty, and a device may be
+        Each sorted by the columns of ``key`` (UTF-8 bytes). Any may be empty, and a device may be
         missing in some.
     one_row_a_device : container of int
         Positions of sources with one row a device, such as models: their batches are never
         concatenated, which would copy them.
+    key : tuple of str
+        Columns that name a device; with ``("sensor", "device")`` the same device of another sensor is another
+        one.
 
     Yields
     ------
@@ -83,7 +102,7 @@ def device_ranges(
     [] ['d']
     """
     buffers = [
-        _Buffer(schema, iter(batches), place in one_row_a_device)
+        _Buffer(schema, iter(batches), place in one_row_a_device, key)
         for place, (schema, batches) in enumerate(sources)
     ]
     while True:
@@ -102,15 +121,20 @@ def device_ranges(
 
 
 # Last device, and whether its rows are included.
-_Bound = tuple[str, bool]
+_Bound = tuple[tuple[str, ...], bool]
 
 
 class _Buffer:
     """Rows of one source that have been read and not yet yielded."""
 
     def __init__(
-        self, schema: pa.Schema, batches: Iterator[pa.RecordBatch | pa.Table], has_one_row_a_device: bool
+        self,
+        schema: pa.Schema,
+        batches: Iterator[pa.RecordBatch | pa.Table],
+        has_one_row_a_device: bool,
+        key: tuple[str, ...],
     ) -> None:
+        self._key = key
         self._schema = schema
         self._batches = batches
         self._has_one_row_a_device = has_one_row_a_device
@@ -134,7 +158,8 @@ class _Buffer:
     @property
     def bound(self) -> _Bound:
         """Bound of the complete rows: the last device of a batch may continue in the next one."""
-        return _last_device(self._parts[-1]), self._has_one_row_a_device
+        last = self._parts[-1]
+        return _device(self._key, last, last.num_rows - 1), self._has_one_row_a_device
 
     def is_stuck_at(self, bound: _Bound | None) -> bool:
         """Whether rows remain that only the next batch can complete."""
@@ -148,20 +173,15 @@ class _Buffer:
             return pa.Table.from_batches([], self._schema)
         return pa.concat_tables(taken).combine_chunks()
 
-    def _split(self, device: str, is_included: bool) -> tuple[list[pa.Table], list[pa.Table]]:
+    def _split(self, device: tuple[str, ...], is_included: bool) -> tuple[list[pa.Table], list[pa.Table]]:
         bisect = bisect_right if is_included else bisect_left
         for place, part in enumerate(self._parts):
-            n = bisect(range(part.num_rows), device, key=partial(_device, part))
+            n = bisect(range(part.num_rows), device, key=partial(_device, self._key, part))
             if n < part.num_rows:
                 before, after = [part.slice(0, n)] if n else [], [part.slice(n)]
                 return self._parts[:place] + before, after + self._parts[place + 1 :]
         return self._parts, []
 
 
-def _last_device(table: pa.Table) -> str:
-    return _device(table, table.num_rows - 1)
-
-
-def _device(table: pa.Table, row: int) -> str:
-    device: str = table["device"][row].as_py()
-    return device
+def _device(key: tuple[str, ...], table: pa.Table, row: int) -> tuple[str, ...]:
+    return tuple(table[name][row].as_py() for name in key)

@@ -117,10 +117,11 @@ REFUSED_DEVICES = _table(
     Column("count", pa.int64(), "rows", "refused rows"),
 )
 
-LEDGER = _table(
-    "ingested sources",
+SOURCES = _table(
+    "sources",
     Column("source", pa.string(), "", "source file, relative to the folder that was read"),
     Column("size", pa.int64(), "bytes", "size of the file"),
+    Column("version", pa.string(), "", "changes with its bytes: time of the last change, or ETag of a blob"),
     Column("content", pa.string(), "", "SHA-256 of the file, 64 hexadecimal digits"),
     Column("settings", pa.string(), "", "digest of the settings it was read with"),
     Column("selections", pa.string(), "", "devices and sensors taken from it, as JSON"),
@@ -137,7 +138,7 @@ LEDGER = _table(
 
 IMPORTED_WINDOWS = _table(
     "imported windows",
-    *_columns_of("ingested sources"),
+    *_columns_of("sources"),
     Column("partitions", pa.string(), "", "sensors and days of its windows, as JSON"),
 )
 
@@ -175,6 +176,10 @@ WINDOW_KEYS = _table(
     _SENSOR,
     Column("count", pa.int32(), "readings", "readings in the window"),
 )
+
+
+# What names a window.
+WINDOW_KEY = ("sensor", "device", "window_start")
 
 
 def feature_columns(windows: pa.Table | pa.Schema) -> list[str]:

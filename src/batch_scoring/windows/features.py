@@ -1,4 +1,4 @@
-"""Compute tumbling windows and their features from the sorted readings of one sensor.
+"""Compute tumbling windows and their features from sorted readings.
 
 Every feature is a reduction over runs of adjacent rows: a few passes over the arrays, whatever the
 number of devices. Sums follow the order of the rows, so the same readings give the same bits on any
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.tables.arrays import Float
-from batch_scoring.tables.arrow_arrays import constant, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 from batch_scoring.tables.schemas import windows_schema
 from batch_scoring.windows.runs import Runs, cut_runs, without_short_runs
 
@@ -57,7 +57,7 @@ def _slope(runs: Runs) -> Float:
 def _diff_mean(runs: Runs) -> Float:
     """Compute the mean minus that of the preceding window; 0 where the device has none."""
     change = np.diff(runs.mean, prepend=0.0)
-    follows = (np.diff(runs.device, prepend=-1) == 0) & (np.diff(runs.window, prepend=0) == 1)
+    follows = (np.diff(runs.series, prepend=-1) == 0) & (np.diff(runs.window, prepend=0) == 1)
     return np.where(follows, change, 0.0)
 
 
@@ -118,15 +118,14 @@ def aggregate_readings(
     window_us: int,
     features: Sequence[str] = DEFAULT_FEATURES,
     min_readings: int = 1,
-    sensor: str | None = None,
 ) -> pa.Table:
-    """Aggregate the readings of one sensor into tumbling windows and compute their features.
+    """Aggregate readings into tumbling windows and compute their features.
 
     Parameters
     ----------
     readings : pyarrow.Table
-        Columns timestamp (µs, UTC), device, sensor, value; all of one sensor; sorted by
-        device, then time (sorted here if they are not). Values are finite, nothing is null.
+        Columns timestamp (µs, UTC), device, sensor, value; sorted by sensor, device, then time (sorted here
+        if they are not). Values are finite, nothing is null.
     window_us : int
         Length of a window in microseconds. Windows are ``[k · window_us, (k + 1) · window_us)``
         since the epoch.
@@ -134,13 +133,10 @@ def aggregate_readings(
         See :func:`feature_function`.
     min_readings : int
         Windows with fewer readings, or none, are left out.
-    sensor : str, optional
-        The sensor; without it, the column sensor is read.
-
     Returns
     -------
     pyarrow.Table
-        Schema ``windows_schema(features)``, sorted by device, then window_start.
+        Schema ``windows_schema(features)``, sorted by sensor, device, then window_start.
 
     Raises
     ------
@@ -161,17 +157,14 @@ def aggregate_readings(
     if window_us <= 0:
         raise InputError(f"aggregate.window: {window_us} µs is not valid; expected a duration, such as '5m'")
     functions = {name: feature_function(name) for name in features}
-    devices, runs = cut_runs(readings, window_us)
+    series, runs = cut_runs(readings, window_us)
     if min_readings > 1:
         runs = without_short_runs(runs, min_readings)
     start = runs.window * window_us
-    if sensor is None:
-        sensor = readings["sensor"][0].as_py() if readings.num_rows else ""
     columns = [
         to_arrow(start),
         to_arrow(start + window_us),
-        devices.take(to_arrow(runs.device)),
-        constant(sensor, start.size),
+        *series.take(to_arrow(runs.series)).itercolumns(),
         to_arrow(runs.count.astype(np.int32)),
         *(to_arrow(function(runs)) for name, function in functions.items() if name != "count"),
     ]

@@ -1,4 +1,4 @@
-"""Split readings into runs of one device and window, over which features are reduced."""
+"""Split readings into runs of one series and window, over which features are reduced."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.tables.arrays import Float, Int
-from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
 
 # Readings of a run from which NumPy's reduceat finds extremes faster.
 LONG = 16
@@ -18,7 +18,7 @@ LONG = 16
 
 @dataclass(frozen=True)
 class Runs:
-    """Readings split into runs of one device and one window: n readings, m runs.
+    """Readings split into runs of one series and one window: n readings, m runs.
 
     Attributes
     ----------
@@ -27,8 +27,8 @@ class Runs:
     values : array of shape (n,), float64
     starts : array of shape (m,), int64
         Index of the first reading of each run.
-    device : array of shape (m,), int64
-        Index of each run's device, ascending.
+    series : array of shape (m,), int64
+        Index of each run's series (a sensor and device), ascending.
     window : array of shape (m,), int64
         Index of each run's window since the epoch.
     """
@@ -36,7 +36,7 @@ class Runs:
     times: Int
     values: Float
     starts: Int
-    device: Int
+    series: Int
     window: Int
 
     @cached_property
@@ -97,35 +97,35 @@ class Runs:
         return self.values[np.lexsort((self.values, self.run_of_reading))]
 
 
-def cut_runs(readings: pa.Table, window_us: int) -> tuple[pa.Array, Runs]:
-    """Split readings of one sensor into runs of one device and window, sorted by device and time.
+def cut_runs(readings: pa.Table, window_us: int) -> tuple[pa.Table, Runs]:
+    """Split readings into runs of one series and window, sorted by sensor, device and time.
 
     Parameters
     ----------
     readings : pyarrow.Table
-        Columns timestamp (µs, UTC), device and value, in any order; sorted readings, or a few
+        Columns timestamp (µs, UTC), device, sensor and value, in any order; sorted readings, or a few
         concatenated sorted tables, take less time.
     window_us : int
         Length of a window in microseconds.
 
     Returns
     -------
-    names : pyarrow.Array of strings
-        Devices sorted as UTF-8 bytes, indexed by ``Runs.device``.
+    series : pyarrow.Table
+        Columns device and sensor, sorted by sensor, then device (UTF-8 bytes), indexed by ``Runs.series``.
     runs : Runs
     """
-    names, device, order = _number_devices(readings["device"].combine_chunks())
+    names, series, order = _number_series(readings)
     times, values = to_numpy(readings["timestamp"]), to_numpy(readings["value"])
     if order is not None:
-        device, times, values = device[order], times[order], values[order]
-    if not _are_in_order(device, times):
-        order = np.lexsort((times, device))
-        device, times, values = device[order], times[order], values[order]
+        series, times, values = series[order], times[order], values[order]
+    if not _are_in_order(series, times):
+        order = np.lexsort((times, series))
+        series, times, values = series[order], times[order], values[order]
     window = np.floor_divide(times, window_us)
     is_start = np.ones(times.size, bool)
-    is_start[1:] = (device[1:] != device[:-1]) | (window[1:] != window[:-1])
+    is_start[1:] = (series[1:] != series[:-1]) | (window[1:] != window[:-1])
     starts = np.flatnonzero(is_start)
-    return names, Runs(times, values, starts, device[starts], window[starts])
+    return names, Runs(times, values, starts, series[starts], window[starts])
 
 
 def without_short_runs(runs: Runs, min_readings: int) -> Runs:
@@ -137,27 +137,41 @@ def without_short_runs(runs: Runs, min_readings: int) -> Runs:
         runs.times[reading],
         runs.values[reading],
         np.cumsum(count) - count,
-        runs.device[keep],
+        runs.series[keep],
         runs.window[keep],
     )
 
 
-def _number_devices(device: pa.Array) -> tuple[pa.Array, Int, Int | None]:
-    """Return the sorted devices, each row's index among them, and the rows' order by it; None if sorted."""
-    # A device's rows are mostly adjacent: its name is read once, not once a row.
-    is_first = np.ones(len(device), bool)
-    if len(device) > 1:
-        is_first[1:] = to_numpy(pc.not_equal(device[1:], device[:-1]))
+def _number_series(readings: pa.Table) -> tuple[pa.Table, Int, Int | None]:
+    """Return the sorted series, each row's index among them, and the rows' order by it; None if sorted."""
+    # A series' rows are mostly adjacent: its name is read once, not once a row.
+    named = readings.select(["device", "sensor"]).combine_chunks()
+    columns = [
+        column.combine_chunks() if column.num_chunks else strings([]) for column in named.itercolumns()
+    ]
+    n = named.num_rows
+    is_first = np.ones(n, bool)
+    if n > 1:
+        is_first[1:] = np.any([to_numpy(pc.not_equal(one[1:], one[:-1])) for one in columns], axis=0)
     starts = np.flatnonzero(is_first)
-    encoded = device.take(to_arrow(starts)).dictionary_encode()
+    device, sensor = (_ranks(one.take(to_arrow(starts))) for one in columns)
+    _, first, number = np.unique(
+        sensor * (device.max(initial=0) + 1) + device, return_index=True, return_inverse=True
+    )
+    of_row = np.repeat(number, np.diff(starts, append=n))
+    names = named.take(to_arrow(starts[first]))
+    is_sorted = bool(np.all(number[1:] > number[:-1]))
+    return names, of_row, None if is_sorted else np.argsort(of_row, kind="stable")
+
+
+def _ranks(texts: pa.Array) -> Int:
+    """Rank texts as UTF-8 bytes, shape (n,); equal ones have equal ranks."""
+    encoded = texts.dictionary_encode()
     by_name = pc.array_sort_indices(encoded.dictionary)
     rank = np.empty(len(by_name), np.int64)
     rank[to_numpy(by_name)] = np.arange(len(by_name))
-    number = rank[to_numpy(encoded.indices)]
-    of_row = np.repeat(number, np.diff(starts, append=len(device)))
-    is_sorted = bool(np.all(number[1:] > number[:-1]))
-    return encoded.dictionary.take(by_name), of_row, None if is_sorted else np.argsort(of_row, kind="stable")
+    return rank[to_numpy(encoded.indices)]
 
 
-def _are_in_order(device: Int, times: Int) -> bool:
-    return bool(np.all((times[1:] >= times[:-1]) | (device[1:] != device[:-1])))
+def _are_in_order(series: Int, times: Int) -> bool:
+    return bool(np.all((times[1:] >= times[:-1]) | (series[1:] != series[:-1])))

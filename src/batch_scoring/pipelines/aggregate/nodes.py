@@ -1,62 +1,54 @@
-"""Nodes of ``aggregate``: turn readings into windows by sensor and day, only where readings have changed."""
+"""Nodes of ``aggregate``: turn readings into windows, only those that new readings touch."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from batch_scoring.core.digests import digest_of
+from batch_scoring.core.digests import number_of
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.ids import Selection, require_known
+from batch_scoring.core.ids import Selection
 from batch_scoring.core.moments import MICROSECOND
 from batch_scoring.core.parameters import read_parameters
-from batch_scoring.tables.arrow_arrays import empty_table
-from batch_scoring.tables.fingerprints import table_digest
-from batch_scoring.tables.partitions import Partitions, by_sensor, partition_key
-from batch_scoring.tables.schemas import windows_schema
-from batch_scoring.tables.streams import Stream, footer_text
-from batch_scoring.windows.aggregation import (
-    all_devices,
-    day_windows,
-    merge_windows,
-    read_windows,
-    starting,
-    windows_stream,
-)
-from batch_scoring.windows.days import WindowDay, window_days
+from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
+from batch_scoring.storage.row_files import has_sparse_days
+from batch_scoring.storage.row_table import Change, DataFile, RowTable, Update
+from batch_scoring.storage.upsert import Upsert
+from batch_scoring.tables.arrow_arrays import strings
+from batch_scoring.tables.schemas import READINGS, WINDOW_KEY, windows_schema
+from batch_scoring.windows.aggregation import Span, span_windows, touched_spans
 from batch_scoring.windows.settings import AggregateParameters
 
 logger = logging.getLogger(__name__)
 
+# Names under which the windows record what they were made of.
+STEP, SETTINGS = "aggregate", "aggregate.settings"
+_MANY_ROWS = 100_000
+
 
 def aggregate_windows(
-    readings: Partitions, previous_windows: Partitions, parameters: dict[str, Any], device: Any, sensor: Any
-) -> Iterator[dict[str, Stream]]:
-    """Yield the windows of every sensor and day whose readings or settings have changed.
+    readings: RowTable, parameters: dict[str, Any], device: Any, sensor: Any
+) -> Update:
+    """Return the update that aggregates the readings added since the windows were aggregated last.
 
     Parameters
     ----------
-    readings : partitions of schema READINGS
-        Sorted by device, then time, with the digest of their rows in the footer.
-    previous_windows : partitions
-        Windows of earlier runs; the footer records from which readings and settings.
+    readings : RowTable
+        Schema READINGS.
     parameters : dict
         See :class:`~batch_scoring.windows.settings.AggregateParameters`.
     device, sensor
         The selection of the run; windows of other devices stay as they are.
 
-    Yields
-    ------
-    dict of str to Stream
-        One partition, rows sorted by device and window_start; footer ``inputs`` and ``digest``.
-        Computed while it is read, and to be read before the next one is asked for.
+    Returns
+    -------
+    update
+        Of the windows. All are aggregated anew when the settings have changed.
 
     Raises
     ------
@@ -67,94 +59,92 @@ def aggregate_windows(
     if settings.window < MICROSECOND:
         raise InputError(f"aggregate.window is {settings.window}; it must be longer than 0 s")
     selection = Selection.read(device, sensor)
-    sensors = by_sensor(readings)
-    if not sensors:
+    if not readings.num_rows:
         raise InputError("there are no readings yet; run `kedro run --pipelines=ingest` first")
-    require_known("sensor", selection.sensors, sensors)
-    chosen = {name: days for name, days in sensors.items() if selection.has_sensor(name)}
-    yield {}
-    found: set[str] = set()
-    made = 0
-    for name, days in chosen.items():
-        for day in window_days(days, settings.window):
-            key = partition_key(name, day)
-            part = _Part.open(name, day, days, readings, previous_windows.get(key), settings)
-            if selection.devices is None:
-                stream = _all_windows(part, settings)
-            else:
-                mine = part.windows(settings, selection.devices)
-                found.update(pc.unique(mine["device"]).to_pylist())
-                stream = _some_windows(part, mine, selection.devices)
-            if stream is not None:
-                made += 1
-                yield {key: stream}
-    if selection.devices is not None and selection.devices - found:
-        known = (readings[key]() for days in chosen.values() for key in days.values())
-        require_known("device", selection.devices, all_devices(known))
-    logger.info("aggregate: %d partitions of windows written", made)
+    require_known_ids(selection, stored_ids(readings, selection))
+    return partial(_aggregate, readings, settings, selection)
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A sensor and day: the readings of its windows, and its stored windows."""
-
-    sensor: str
-    day: WindowDay
-    readings: dict[str, pq.ParquetFile]
-    stored: pq.ParquetFile | None
-
-    @classmethod
-    def open(
-        cls,
-        sensor: str,
-        day: date,
-        days: Mapping[date, str],
-        readings: Partitions,
-        stored: Callable[[], pq.ParquetFile] | None,
-        settings: AggregateParameters,
-    ) -> _Part:
-        span = WindowDay.of(day, settings.window, settings.features)
-        files = {key: readings[key]() for key in span.sources(days)}
-        return cls(sensor, span, files, stored() if stored is not None else None)
-
-    def windows(self, settings: AggregateParameters, devices: frozenset[str]) -> pa.Table:
-        """Aggregate the windows of some devices, few enough to fit into memory."""
-        tables = day_windows(self.readings.values(), self.sensor, self.day, settings, devices)
-        return pa.concat_tables([empty_table(windows_schema(settings.features)), *tables])
+def settings_number(settings: AggregateParameters) -> int:
+    """Number the settings that decide what a window is; equal settings have equal numbers."""
+    window = settings.window // MICROSECOND
+    return number_of([window, list(settings.features), settings.min_readings])
 
 
-def _all_windows(part: _Part, settings: AggregateParameters) -> Stream | None:
-    """Aggregate the windows of a part; None where the stored ones were made from the same inputs."""
-    inputs = _inputs_digest(part.readings, settings)
-    if part.stored is not None and footer_text(part.stored, "inputs") == inputs:
-        return None
-    tables = starting(day_windows(part.readings.values(), part.sensor, part.day, settings))
-    # No windows now or before, as when all have fewer readings than min_readings: nothing to write.
-    if tables is None and part.stored is None:
-        return None
-    return windows_stream(windows_schema(settings.features), tables or (), inputs)
-
-
-def _some_windows(part: _Part, mine: pa.Table, devices: frozenset[str]) -> Stream | None:
-    """Merge these devices' windows with the stored ones of the others; None where nothing is new."""
-    if part.stored is None:
-        return windows_stream(mine.schema, [mine], "partial") if mine.num_rows else None
-    if part.stored.schema_arrow.names != mine.schema.names:
+def _aggregate(
+    readings: RowTable, settings: AggregateParameters, selection: Selection, windows: RowTable
+) -> Change | None:
+    number = settings_number(settings)
+    made_with, seen = windows.progress(SETTINGS), windows.progress(STEP)
+    is_other = windows.num_rows > 0 and made_with not in (None, number)
+    if is_other and selection != Selection():
         raise InputError(
-            "the stored windows have other features; run `kedro run --pipelines=aggregate` for all devices"
+            "the stored windows were made with other settings; run `kedro run --pipelines=aggregate` for all "
+            "devices and sensors"
         )
-    if table_digest(read_windows(part.stored, devices)) == table_digest(mine):
+    new = readings.added_since(None if is_other else seen)
+    spans = touched_spans([(file.first, file.last) for file in new], settings)
+    if not new and not is_other:
+        logger.info("aggregate: nothing new")
         return None
-    # The other devices' windows keep their inputs.
-    inputs = footer_text(part.stored, "inputs")
-    return windows_stream(mine.schema, merge_windows(part.stored, mine, devices), inputs)
+    files = [] if is_other else [
+        file for file in windows.files() if any(file.overlaps(span.start, span.end) for span in spans)
+    ]
+    schema = windows_schema(settings.features)
+    upsert = Upsert(windows, files, WINDOW_KEY)
+    rows = sum(file.rows for file in new)
+    days = len({span.start // 86_400_000_000 for span in spans})
+    is_whole = selection == Selection()
+    return Change(
+        schema,
+        _logged(
+            upsert.fresh(_windows_of(readings, span, new, selection, settings)) for span in spans
+        ),
+        {STEP: readings.version if is_whole else -1 if seen is None else seen, SETTINGS: number},
+        upsert.rewritten,
+        replaces_all=is_other,
+        by_month=has_sparse_days(days, rows),
+    )
 
 
-def _inputs_digest(files: Mapping[str, pq.ParquetFile], settings: AggregateParameters) -> str:
-    made_of = {
-        "window_us": settings.window // MICROSECOND,
-        "features": list(settings.features),
-        "min_readings": settings.min_readings,
-        "readings": {key: footer_text(file, "digest") for key, file in files.items()},
-    }
-    return digest_of(made_of)
+def _windows_of(
+    readings: RowTable,
+    span: Span,
+    new: Iterable[DataFile],
+    selection: Selection,
+    settings: AggregateParameters,
+) -> Iterator[pa.Table]:
+    """Aggregate a span: of all devices, or where few rows are new, of their devices."""
+    touching = [file for file in new if file.overlaps(span.start, span.end)]
+    devices = selection.devices
+    if devices is None and sum(file.rows for file in touching) < _MANY_ROWS:
+        found = [pc.unique(rows["device"]) for file in touching for rows in readings.batches(file, ["device"])]
+        devices = frozenset(name for some in found for name in some.to_pylist())
+    files = readings.files(span.read_from, span.end, selection.sensors, devices)
+    sources = [_selected(readings, file, selection.sensors, devices) for file in files]
+    return span_windows(sources, span, settings)
+
+
+def _selected(
+    readings: RowTable, file: DataFile, sensors: frozenset[str] | None, devices: frozenset[str] | None
+) -> Iterator[pa.Table]:
+    for batch in readings.batches(file, READINGS.names, sensors):
+        rows = batch
+        for column, wanted in (("sensor", sensors), ("device", devices)):
+            if wanted is not None:
+                rows = rows.filter(pc.is_in(rows[column], value_set=strings(sorted(wanted))))
+        yield rows
+
+
+def _logged(parts: Iterable[Iterable[pa.Table]]) -> Iterator[Iterator[pa.Table]]:
+    made = 0
+
+    def counted(part: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        nonlocal made
+        for table in part:
+            made += table.num_rows
+            yield table
+
+    for part in parts:
+        yield counted(part)
+    logger.info("aggregate: %s windows", f"{made:,}")

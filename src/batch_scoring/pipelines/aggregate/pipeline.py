@@ -11,7 +11,7 @@ def create_pipeline(**_: object) -> Pipeline:
         [
             Node(
                 func=aggregate_windows,
-                inputs=["readings", "previous_windows", "params:aggregate", "params:device", "params:sensor"],
+                inputs=["readings", "params:aggregate", "params:device", "params:sensor"],
                 outputs="windows",
                 name="aggregate_windows",
             )

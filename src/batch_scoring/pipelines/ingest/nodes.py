@@ -6,42 +6,33 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-import pyarrow as pa
-
+from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.parameters import scheduled_time
-from batch_scoring.ingestion.known_ids import require_known_ids
-from batch_scoring.ingestion.ledger import (
-    LedgerEntry,
-    choose_sources,
-    ledger_page,
-    require_unchanged,
-    source_key,
-)
-from batch_scoring.ingestion.merge import MergedPartition, merge_partition
-from batch_scoring.ingestion.settings import read_settings
+from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
+from batch_scoring.ingestion.new_readings import NewReadings
+from batch_scoring.ingestion.quarantine import replace_quarantine
+from batch_scoring.ingestion.settings import IngestSettings, read_settings
 from batch_scoring.ingestion.source_files import SourceFile
+from batch_scoring.ingestion.sources import ChosenSources, choose_sources, record_sources, source_row
 from batch_scoring.ingestion.staging import StagingArea, staging_area
-from batch_scoring.tables.partitions import Partitions, partition_key
-from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
-from batch_scoring.tables.schemas import REFUSED_DEVICES
-from batch_scoring.tables.streams import Stream
+from batch_scoring.storage.row_table import Change, RowTable, Update, no_change
+from batch_scoring.tables.schemas import READINGS
 
 logger = logging.getLogger(__name__)
 
 # Above this share of a file's readings in the future, a clock is wrong.
 _MOSTLY = 0.9
 
-Chunk = tuple[dict[str, Stream], dict[str, Stream], dict[str, pa.Table], dict[str, Any]]
+Chunk = tuple[Update, Update, Update, dict[str, Any]]
 
 
 def ingest_readings(
     raw_readings: list[SourceFile],
-    previous_readings: Partitions,
-    previous_quarantine: Partitions,
-    previous_ingested_sources: Mapping[str, LedgerEntry],
+    known_sources: RowTable,
     settings: Mapping[str, Any] | None,
     device: Any,
     sensor: Any,
@@ -53,8 +44,8 @@ def ingest_readings(
     ----------
     raw_readings : list of SourceFile
         All source files, in the order that decides which of two contradicting readings is first.
-    previous_readings, previous_quarantine : mapping of partition to function that opens it
-    previous_ingested_sources : mapping of partition to LedgerEntry
+    known_sources : RowTable
+        Schema SOURCES: the files that earlier runs have read.
     settings : mapping
         ``params:ingest``, see :class:`~batch_scoring.ingestion.settings.IngestSettings`.
     device, sensor
@@ -65,129 +56,108 @@ def ingest_readings(
 
     Yields
     ------
-    readings : dict of str to Stream
-        A partition (sensor and day) that gains rows, whole, sorted by device and time; its
-        metadata has a ``digest`` of its rows. To be read before the next chunk is asked for.
-    quarantine : dict of str to Stream
-        The refused rows of a source file, in the order of its rows.
-    ingested_sources : dict of str to pyarrow.Table
-        The ledger page of a source file; last, so that a killed run is repeated.
+    readings : update
+        Adds the readings that are not stored yet.
+    quarantine : update
+        Replaces the refused rows of the files read.
+    sources : update
+        Records the files read; last, so that a killed run is repeated.
     ingest_counts : dict
-        Running totals: ``sources``, ``rows``, ``stored``, ``already_stored`` and ``refused``, a
-        dict of reason to rows. ``rows`` is the sum of the others. ``shortfalls``: sentences that end the
-        whole run with an error after its last node.
+        ``sources``, ``rows``, ``stored``, ``already_stored`` and ``refused``, a dict of reason to rows. ``rows``
+        is the sum of the others. ``shortfalls``: sentences that end the whole run with an error after its last
+        node, such as of a file that cannot be read; the others are ingested.
 
     Raises
     ------
     InputError
-        When a file cannot be read (nothing is ingested then), or a device or sensor is unknown.
+        When no file can be read and none was before, or a device or sensor is unknown.
     """
     chosen = read_settings(settings)
     selection = Selection.read(device, sensor)
     # A run that starts late for its scheduled time finds later readings, and they are no error.
     latest = max(scheduled_time(at), datetime.now(UTC)) + chosen.max_future
-    pending = choose_sources(raw_readings, previous_ingested_sources, chosen.digest, selection, latest)
-    counts = _no_counts(len(pending))
-    if pending:
-        with staging_area(chosen) as area:
-            staged = [area.stage(n, source.file, source.where, latest) for n, source in enumerate(pending)]
-            searches = (area.staged_ids, lambda kind: area.source_ids(kind, [s.file for s in pending]))
-            require_known_ids(selection, previous_readings, previous_quarantine, *searches)
-            area.collect_refused()
-            for totals, readings in _merged(area, previous_readings, counts):
-                counts = totals
-                yield readings, {}, {}, counts
-            for number, (source, rows) in enumerate(zip(pending, staged, strict=True)):
-                require_unchanged(source.file)
-                refused = area.refused_counts(number)
-                counts = _with_source(counts, rows, refused)
-                key = source_key(source.file.name)
-                first_future = area.first_future(number) if refused.get("future_timestamp") else None
-                if refused.get("future_timestamp", 0) > _MOSTLY * rows:
-                    counts = _with_shortfall(counts, source.file.path, refused, rows, latest)
-                page = ledger_page(source, chosen.digest, rows, sum(refused.values()), first_future)
-                is_event_file = source.file.format == "events"
-                quarantine = (
-                    area.event_quarantine(number, source.file)
-                    if is_event_file
-                    else area.quarantine(number, source.file.name)
-                )
-                yield {}, {key: quarantine}, {key: page}, counts
-    else:
-        require_known_ids(selection, previous_readings, previous_quarantine)
+    sources = choose_sources(raw_readings, known_sources.read(), chosen.digest, selection, latest)
+    counts = _no_counts(len(sources.pending))
+    if not sources.pending:
+        yield partial(_require_stored_ids, selection), no_change, no_change, {}
+        touched = record_sources(sources.touched) if sources.touched else no_change
+        counts["shortfalls"] = [*sources.unreadable.values()]
+        _log_summary(counts, len(raw_readings))
+        yield no_change, no_change, touched, counts
+        return
+    with staging_area(chosen) as area:
+        files = {number: (one.file, one.where) for number, one in enumerate(sources.pending)}
+        failed = area.stage(files, latest)
+        shortfalls = [*sources.unreadable.values(), *failed.values()]
+        read = {number: file for number, (file, _) in files.items() if number not in failed}
+        if shortfalls and not (read or known_sources.num_rows):
+            raise InputError(shortfalls[0])
+        new = NewReadings(area)
+        yield partial(_add_readings, new, selection, read), no_change, no_change, {}
+        yield no_change, replace_quarantine(area, read), no_change, {}
+        rows, more = _source_rows(area, sources, read, chosen, latest)
+        counts = _counted(counts, new, area, shortfalls + more)
+        yield no_change, no_change, record_sources(rows), counts
     _log_summary(counts, len(raw_readings))
-    yield {}, {}, {}, counts
 
 
-def _merged(
-    area: StagingArea, stored: Partitions, counts: dict[str, Any]
-) -> Iterator[tuple[dict[str, Any], dict[str, Stream]]]:
-    """Yield the counts so far and what to write, one staged partition after the other."""
-    for partition in area.partitions():
-        key = partition_key(partition.sensor, partition.day)
-        opened = stored.get(key)
-        merged = merge_partition(area.connection, partition, opened() if opened else None)
-        counts = _with_partition(counts, merged)
-        yield counts, {} if merged.stream is None else {key: merged.stream}
+def _require_stored_ids(selection: Selection, readings: RowTable) -> None:
+    require_known_ids(selection, stored_ids(readings, selection))
 
 
-def count_refused_devices(quarantine: Partitions) -> pa.Table:
-    """Count the refused rows of every device and sensor by reason.
-
-    Parameters
-    ----------
-    quarantine : mapping of partition to function that opens it
-
-    Returns
-    -------
-    pyarrow.Table
-        device, sensor, reason, count; sorted by these. Rows without a device or a sensor, or that
-        could not be read at all, are left out.
-    """
-    counted = [REFUSED_DEVICES.empty_table()]
-    for opened in quarantine.values():
-        for batch in opened().iter_batches(ROW_GROUP_ROWS, columns=["device", "sensor", "reason"]):
-            rows = pa.Table.from_batches([batch])
-            ones = rows.append_column("count", pa.repeat(pa.scalar(1, pa.int64()), rows.num_rows))
-            counted.append(_sum_counts(ones))
-    total = _sum_counts(pa.concat_tables(counted))
-    return total.sort_by([(name, "ascending") for name in ("device", "sensor", "reason")])
+def _add_readings(
+    new: NewReadings, selection: Selection, read: Mapping[int, SourceFile], table: RowTable
+) -> Change:
+    require_known_ids(
+        selection,
+        new.area.staged_ids,
+        stored_ids(table, selection),
+        lambda kind: new.area.source_ids(kind, read.values()),
+    )
+    # Two runs that add readings at the same time would not see each other's.
+    guard = {"ingest": table.version + 1}
+    return Change(READINGS, new.rows_not_in(table), guard, by_month=new.area.by_month)
 
 
-def _sum_counts(rows: pa.Table) -> pa.Table:
-    import pyarrow.compute as pc
-
-    named = rows.filter(pc.field("device").is_valid() & pc.field("sensor").is_valid())
-    named = named.filter((pc.field("device") != "") & (pc.field("sensor") != ""))
-    grouped = named.group_by(["device", "sensor", "reason"]).aggregate([("count", "sum")])
-    return grouped.rename_columns({"count_sum": "count"}).select(REFUSED_DEVICES.names).cast(REFUSED_DEVICES)
+def _source_rows(
+    area: StagingArea,
+    sources: ChosenSources,
+    read: Mapping[int, SourceFile],
+    settings: IngestSettings,
+    latest: datetime,
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the rows of SOURCES to write, and a sentence for each file that lies mostly in the future."""
+    n_rows, refused, future = area.rows_by_source(), area.refused_by_source(), area.first_future()
+    rows, shortfalls = list(sources.touched), []
+    for number, file in read.items():
+        reasons, total = refused.get(number, {}), n_rows.get(number, 0)
+        if reasons.get("future_timestamp", 0) > _MOSTLY * total:
+            shortfalls.append(
+                f"{file.path}: {reasons['future_timestamp']:,} of {total:,} readings are later than "
+                f"{latest:%Y-%m-%d %H:%M} UTC (now plus ingest.max_future); set this machine's clock, or "
+                "raise ingest.max_future; they are read again once they are not in the future"
+            )
+        pending = sources.pending[number]
+        row = source_row(pending, settings.digest, total, sum(reasons.values()), future.get(number))
+        rows.append(row)
+    return rows, shortfalls
 
 
 def _no_counts(sources: int) -> dict[str, Any]:
     return {"sources": sources, "rows": 0, "stored": 0, "already_stored": 0, "refused": {}, "shortfalls": []}
 
 
-def _with_partition(counts: dict[str, Any], merged: MergedPartition) -> dict[str, Any]:
-    return counts | {
-        "stored": counts["stored"] + merged.new,
-        "already_stored": counts["already_stored"] + merged.already_stored,
-    }
-
-
-def _with_source(counts: dict[str, Any], rows: int, refused: dict[str, int]) -> dict[str, Any]:
-    total = Counter(counts["refused"]) + Counter(refused)
-    return counts | {"rows": counts["rows"] + rows, "refused": dict(sorted(total.items()))}
-
-
-def _with_shortfall(
-    counts: dict[str, Any], path: str, refused: dict[str, int], rows: int, latest: datetime
+def _counted(
+    counts: dict[str, Any], new: NewReadings, area: StagingArea, shortfalls: list[str]
 ) -> dict[str, Any]:
-    text = (
-        f"{path}: {refused['future_timestamp']:,} of {rows:,} readings are later than "
-        f"{latest:%Y-%m-%d %H:%M} UTC (now plus ingest.max_future); set this machine's clock, or "
-        "raise ingest.max_future; they are read again once they are not in the future"
-    )
-    return counts | {"shortfalls": [*counts["shortfalls"], text]}
+    refused: Counter[str] = sum(map(Counter, area.refused_by_source().values()), Counter())
+    return counts | {
+        "rows": sum(area.rows_by_source().values()),
+        "stored": new.stored,
+        "already_stored": new.already_stored,
+        "refused": dict(sorted(refused.items())),
+        "shortfalls": shortfalls,
+    }
 
 
 def _log_summary(counts: dict[str, Any], n_files: int) -> None:
@@ -208,6 +178,6 @@ def _log_summary(counts: dict[str, Any], n_files: int) -> None:
     if counts["refused"].get("conflict"):
         logger.warning(
             "%s rows conflict with stored readings, which are kept; see the quarantine. "
-            "To take the new ones, delete the stored readings and the ledger and ingest again",
+            "To take the new ones, delete the stored readings and sources and ingest again",
             f"{counts['refused']['conflict']:,}",
         )

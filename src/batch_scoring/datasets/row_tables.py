@@ -1,0 +1,60 @@
+"""Delta Lake tables of rows: loaded lazily, changed by updates that commit rows and progress together."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any
+
+from batch_scoring.core.errors import ConflictError
+from batch_scoring.datasets.own import FolderDataset
+from batch_scoring.storage.row_table import RowTable, Update
+
+# Tries of an update that other runs overtake, and the longest wait between two of them, seconds.
+TRIES = 8
+_LONGEST_WAIT = 2.0
+
+
+class RowTableDataset(FolderDataset[Update, RowTable]):
+    """A Delta Lake table, which pandas, Polars, DuckDB and Spark read as it is.
+
+    ``load`` gives a :class:`~batch_scoring.storage.row_table.RowTable`, which reads nothing yet:
+    ``table.to_pandas(sensors=["vibration"])`` and ``table.read(...)`` do, and a table that was never written has
+    no rows. ``save`` takes an update: a function of the table as it is now that returns the
+    :class:`~batch_scoring.storage.row_table.Change` to commit, or None. When another run commits first, the
+    function is called again with the newer table.
+
+    Parameters
+    ----------
+    path : str
+        A local folder, or a URL of Blob Storage.
+    time : str, optional
+        The column whose day (UTC) partitions the table.
+    **more
+        Of :class:`.OwnDataset`.
+    """
+
+    def __init__(self, path: str, time: str | None = None, **more: Any) -> None:
+        super().__init__(path, **more)
+        self._time = time
+
+    def load(self) -> RowTable:
+        """Open the table's latest version."""
+        return RowTable(self._folder, self._time)
+
+    def save(self, data: Update) -> None:
+        """Commit an update to the latest version."""
+        for attempt in range(TRIES):
+            table = self.load()
+            try:
+                change = data(table)
+                if change is not None:
+                    table.commit(change)
+                return
+            except ConflictError:
+                if attempt == TRIES - 1:
+                    raise
+            time.sleep(random.uniform(0, min(0.05 * 2**attempt, _LONGEST_WAIT)))
+
+    def _exists(self) -> bool:
+        return self.load().exists

@@ -1,0 +1,120 @@
+"""Compare staged rows with the stored readings, day by day: new, already stored or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from batch_scoring.core.moments import MICROSECOND, microseconds
+from batch_scoring.storage.row_table import RowTable
+from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
+from batch_scoring.tables.schemas import READINGS
+
+if TYPE_CHECKING:
+    from batch_scoring.ingestion.staging import StagedDay, StagingArea
+
+# Two readings of one device, sensor and time cannot both be kept. Who wins does not depend on how
+# the rows were spread over files and runs: what is stored stays, else the first in the order of
+# sources and rows. Of the rows that say the same as the winner, the first of each source is that
+# reading (now or already stored), later ones of that source are duplicates; the others conflict.
+_VERDICTS = """
+SELECT source, row, CASE
+    WHEN source < 0 THEN 'stored'
+    WHEN value <> first_value(value) OVER reading THEN 'conflict'
+    WHEN row_number() OVER (PARTITION BY sensor, device, timestamp, value, source ORDER BY row) > 1
+        THEN 'duplicate'
+    WHEN row_number() OVER reading > 1 THEN 'already_stored'
+    ELSE 'new' END AS verdict
+FROM candidates WINDOW reading AS (PARTITION BY sensor, device, timestamp ORDER BY source, row)
+"""
+_KEY = "hash(sensor, device, timestamp)"
+
+
+@dataclass
+class NewReadings:
+    """The staged rows that no earlier run has stored.
+
+    Attributes
+    ----------
+    stored, already_stored : int
+        Rows that are readings now, and rows that were already; complete when ``rows_not_in`` has been read.
+        The refused ones are in the staging area.
+    """
+
+    area: StagingArea
+    stored: int = field(default=0, init=False)
+    already_stored: int = field(default=0, init=False)
+
+    def rows_not_in(self, table: RowTable) -> Iterator[Iterator[pa.RecordBatch]]:
+        """Yield the readings that a table lacks, a day at a time, by sensor, device and time; schema READINGS."""
+        self.area.forget_losers()
+        self.stored = self.already_stored = 0
+        for day in self.area.days():
+            verdicts = self._classify(day, table)
+            known = verdicts.get("already_stored", 0)
+            new = day.rows - known - verdicts.get("duplicate", 0) - verdicts.get("conflict", 0)
+            self.stored += new
+            self.already_stored += known
+            if new:
+                yield self._sorted(day, has_losers=new < day.rows)
+
+    def _classify(self, day: StagedDay, table: RowTable) -> dict[str, int]:
+        """Fill the table ``losers`` for a day; returns the number of its rows by verdict.
+
+        Most days hold every reading once: only the rows that share a hash with another one are compared.
+        """
+        run = self.area.connection.execute
+        stored = self._fetch_stored(day, table)
+        run(
+            f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT key FROM (SELECT {_KEY} AS key FROM {day.sql}"
+            f"{f' UNION ALL SELECT {_KEY} FROM stored' if stored else ''}) GROUP BY key HAVING count(*) > 1"
+        )
+        if not run("SELECT count(*) FROM repeated").fetchall()[0][0]:
+            return {}
+        columns = "source, row, timestamp, device, sensor, value"
+        theirs = "UNION ALL SELECT -1, 0, timestamp, device, sensor, value FROM stored" if stored else ""
+        run(
+            f"CREATE OR REPLACE TEMP TABLE candidates AS SELECT {columns} FROM "
+            f"(SELECT {columns} FROM {day.sql} {theirs}) WHERE {_KEY} IN (FROM repeated)"
+        )
+        run(f"CREATE OR REPLACE TEMP TABLE verdicts AS {_VERDICTS}")
+        run(
+            "INSERT INTO losers SELECT source, row, verdict FROM verdicts "
+            "WHERE verdict IN ('duplicate', 'conflict', 'already_stored')"
+        )
+        return dict(run("SELECT verdict, count(*) FROM verdicts GROUP BY verdict").fetchall())
+
+    def _fetch_stored(self, day: StagedDay, table: RowTable) -> bool:
+        """Fill the table ``stored`` with what is stored of the staged times; False where nothing is."""
+        start, end = microseconds(day.first), microseconds(day.last + MICROSECOND)
+        files = table.files(start, end, day.sensors)
+        if not files:
+            return False
+        names = ["timestamp", "device", "sensor", "value"]
+        batches = (
+            batch
+            for file in files
+            for rows in table.batches(file, names, day.sensors)
+            for batch in rows.select(names).to_batches()
+        )
+        schema = pa.schema([READINGS.field(name) for name in names])
+        connection = self.area.connection
+        connection.register("theirs", pa.RecordBatchReader.from_batches(schema, batches))
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE stored AS SELECT * FROM theirs WHERE timestamp BETWEEN ? AND ?",
+            [day.first, day.last],
+        )
+        connection.unregister("theirs")
+        return True
+
+    def _sorted(self, day: StagedDay, has_losers: bool) -> Iterator[pa.RecordBatch]:
+        without = "ANTI JOIN losers USING (source, row)" if has_losers else ""
+        rows = self.area.connection.sql(
+            f"SELECT {', '.join(READINGS.names)} FROM {day.sql} {without} ORDER BY sensor, device, timestamp"
+        ).to_arrow_reader(ROW_GROUP_ROWS)
+        for batch in rows:
+            yield batch.cast(READINGS)
+

@@ -1,0 +1,76 @@
+"""Keep the refused rows of each source file once, those of its latest reading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_scoring.ingestion.source_files import SourceFile
+from batch_scoring.ingestion.staging import StagingArea
+from batch_scoring.storage.row_table import Change, DataFile, RowTable, Update
+from batch_scoring.tables.schemas import QUARANTINE, REFUSED_DEVICES
+
+
+def replace_quarantine(area: StagingArea, read: Mapping[int, SourceFile]) -> Update:
+    """Return the update that stores the refused rows of the files read instead of their earlier ones."""
+
+    def update(table: RowTable) -> Change:
+        names = sorted(source.name for source in read.values())
+        of_events = tuple(f"{source.name}: " for source in read.values() if source.format == "events")
+        files = [file for file in table.files() if _may_have(file, names)]
+
+        def is_earlier(rows: pa.Table) -> np.ndarray:
+            sources = rows["source"].to_pylist()
+            known = set(names)
+            return np.array([one in known or one.startswith(of_events) for one in sources], bool)
+
+        def rewritten() -> list[tuple[DataFile, list[pa.Table]]]:
+            found = []
+            for file in files:
+                tables = list(table.batches(file))
+                earlier = [is_earlier(rows) for rows in tables]
+                if any(one.any() for one in earlier):
+                    kept = [rows.filter(pa.array(~one)) for rows, one in zip(tables, earlier, strict=True)]
+                    found.append((file, kept))
+            return found
+
+        # Two runs that read the same file at the same time must not both store its refused rows.
+        guard = {"quarantine": table.version + 1}
+        return Change(QUARANTINE, [area.quarantine(read)], guard, rewritten)
+
+    return update
+
+
+def _may_have(file: DataFile, names: list[str]) -> bool:
+    low, high = file.bounds.get("source", (None, None))
+    if low is None or high is None:
+        return True
+    # The row of an event names the file first.
+    return any(low <= f"{name}: \U0010ffff" and name <= high for name in names)
+
+
+def count_refused_devices(quarantine: RowTable) -> pa.Table:
+    """Count the refused rows of every device and sensor by reason.
+
+    Returns
+    -------
+    pyarrow.Table
+        device, sensor, reason, count; sorted by these. Rows without a device or a sensor, or that
+        could not be read at all, are left out.
+    """
+    rows = [REFUSED_DEVICES.empty_table()]
+    for file in quarantine.files():
+        for batch in quarantine.batches(file, ["device", "sensor", "reason"]):
+            rows.append(_sum_counts(batch.append_column("count", pa.repeat(pa.scalar(1), batch.num_rows))))
+    total = _sum_counts(pa.concat_tables(rows))
+    return total.sort_by([(name, "ascending") for name in ("device", "sensor", "reason")])
+
+
+def _sum_counts(rows: pa.Table) -> pa.Table:
+    named = rows.filter(pc.field("device").is_valid() & pc.field("sensor").is_valid())
+    named = named.filter((pc.field("device") != "") & (pc.field("sensor") != ""))
+    grouped = named.group_by(["device", "sensor", "reason"]).aggregate([("count", "sum")])
+    return grouped.rename_columns({"count_sum": "count"}).select(REFUSED_DEVICES.names).cast(REFUSED_DEVICES)

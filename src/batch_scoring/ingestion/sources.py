@@ -1,0 +1,205 @@
+"""Choose the source files to read: new, changed, or read before for other devices and sensors only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_scoring.core.digests import file_sha256
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import Selection
+from batch_scoring.ingestion.source_files import SourceFile
+from batch_scoring.ingestion.sql import text_list
+from batch_scoring.storage.row_table import Change, RowTable, Update
+from batch_scoring.storage.upsert import Upsert
+from batch_scoring.tables.arrays import UInt
+from batch_scoring.tables.fingerprints import row_fingerprints
+from batch_scoring.tables.schemas import SOURCES
+
+
+@dataclass(frozen=True)
+class PendingSource:
+    """A source file to read.
+
+    Attributes
+    ----------
+    file : SourceFile
+    content : str
+        SHA-256 of its bytes, 64 hex digits.
+    selections : list of Selection
+        The devices and sensors to read from it: selected now and in earlier runs.
+    """
+
+    file: SourceFile
+    content: str
+    selections: list[Selection]
+
+    @property
+    def where(self) -> str:
+        """Return the selections as a SQL condition on ``device`` and ``sensor``."""
+        return " OR ".join(f"({_condition(selection)})" for selection in self.selections)
+
+
+@dataclass(frozen=True)
+class ChosenSources:
+    """The source files of a run.
+
+    Attributes
+    ----------
+    pending : list of PendingSource
+    touched : list of dict
+        Rows of SOURCES of files that have the bytes of an earlier run and another version.
+    unreadable : dict of str to str
+        An error message for each path that could not be read.
+    """
+
+    pending: list[PendingSource]
+    touched: list[dict[str, Any]]
+    unreadable: dict[str, str]
+
+
+def choose_sources(
+    files: Sequence[SourceFile],
+    known: pa.Table,
+    settings_digest: str,
+    selection: Selection,
+    latest: datetime | None = None,
+) -> ChosenSources:
+    """Choose the files that may hold readings not stored yet; known ones are not opened.
+
+    A file is left out when its row records the same version, the same settings, and a selection that covers
+    this one, and none of its readings was refused as "future_timestamp" that is not after ``latest`` any more.
+    Bytes are compared only where the version differs.
+
+    Parameters
+    ----------
+    files : sequence of SourceFile
+    known : pyarrow.Table
+        Schema SOURCES; may have no columns.
+    settings_digest : str
+    selection : Selection
+    latest : datetime, optional
+    """
+    rows = {row["source"]: row for row in known.to_pylist()}
+    chosen = ChosenSources([], [], {})
+    for file in files:
+        row = rows.get(file.name)
+        earlier = _read_selections(row["selections"]) if row else []
+        is_done = row is not None and _is_done(row, earlier, settings_digest, selection, latest)
+        if row is not None and is_done and row["size"] == file.size and row["version"] == file.version != "":
+            continue
+        try:
+            content = _content(file)
+        except InputError as error:
+            chosen.unreadable[file.path] = str(error)
+            continue
+        if row is not None and is_done and row["content"] == content:
+            if row["version"] != file.version:
+                chosen.touched.append(row | {"version": file.version})
+            continue
+        chosen.pending.append(PendingSource(file, content, _joined(earlier, selection)))
+    return chosen
+
+
+def source_row(
+    source: PendingSource, settings_digest: str, rows: int, refused: int, first_future: datetime | None = None
+) -> dict[str, Any]:
+    """Make the row of SOURCES of a file that was read."""
+    return {
+        "source": source.file.name,
+        "size": source.file.size,
+        "version": source.file.version,
+        "content": source.content,
+        "settings": settings_digest,
+        "selections": _write_selections(source.selections),
+        "rows": rows,
+        "accepted": rows - refused,
+        "refused": refused,
+        "first_future": first_future,
+    }
+
+
+def record_sources(rows: Sequence[Mapping[str, Any]]) -> Update:
+    """Return the update that stores these rows of SOURCES, each instead of the earlier one of its file."""
+
+    def update(table: RowTable) -> Change:
+        new = pa.Table.from_pylist(list(rows), schema=SOURCES)
+        names = set(new["source"].to_pylist())
+        files = [file for file in table.files() if file.may_have("source", names)]
+        upsert = Upsert(table, files, ["source"], _row_digests)
+        return Change(SOURCES, [upsert.fresh([new])], {"sources": table.version + 1}, upsert.rewritten)
+
+    return update
+
+
+def _row_digests(rows: pa.Table) -> UInt:
+    future = pc.fill_null(rows["first_future"].cast(pa.int64()), 0)
+    named = rows.set_column(rows.column_names.index("first_future"), "first_future", future)
+    return row_fingerprints(named, SOURCES.names)
+
+
+def _content(file: SourceFile) -> str:
+    with file.opened() as path:
+        try:
+            return file_sha256(path)
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be read ({error.strerror}); fix that or remove the file"
+            ) from error
+
+
+def _is_done(
+    row: Mapping[str, Any],
+    earlier: list[Selection],
+    settings_digest: str,
+    selection: Selection,
+    latest: datetime | None,
+) -> bool:
+    is_due = latest is not None and row["first_future"] is not None and row["first_future"] <= latest
+    return row["settings"] == settings_digest and _covered(selection, earlier) and not is_due
+
+
+def _covered(selection: Selection, earlier: Iterable[Selection]) -> bool:
+    return any(
+        _holds(one.devices, selection.devices) and _holds(one.sensors, selection.sensors) for one in earlier
+    )
+
+
+def _holds(wide: frozenset[str] | None, narrow: frozenset[str] | None) -> bool:
+    return wide is None or (narrow is not None and narrow <= wide)
+
+
+def _joined(earlier: list[Selection], selection: Selection) -> list[Selection]:
+    if _covered(selection, earlier):
+        return earlier
+    return [one for one in earlier if not _covered(one, [selection])] + [selection]
+
+
+def _condition(selection: Selection) -> str:
+    parts = [
+        f"{kind} IN {text_list(ids)}"
+        for kind, ids in (("device", selection.devices), ("sensor", selection.sensors))
+        if ids is not None
+    ]
+    return " AND ".join(parts) or "true"
+
+
+def _write_selections(selections: Iterable[Selection]) -> str:
+    def listed(ids: frozenset[str] | None) -> list[str] | None:
+        return None if ids is None else sorted(ids)
+
+    pairs = [[listed(selection.devices), listed(selection.sensors)] for selection in selections]
+    return json.dumps(sorted(pairs, key=json.dumps), ensure_ascii=False)
+
+
+def _read_selections(text: str) -> list[Selection]:
+    def selected(ids: list[str] | None) -> frozenset[str] | None:
+        return None if ids is None else frozenset(ids)
+
+    return [Selection(selected(devices), selected(sensors)) for devices, sensors in json.loads(text)]
