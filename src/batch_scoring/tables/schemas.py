@@ -384,12 +384,48 @@ PREDICTIONS = _table(
     Column("model_version", pa.string(), "", "version of the sensor's models that scored it"),
     Column(
         "window_fingerprint",
-        pa.uint64(),
+        pa.int64(),
         "",
         "64-bit fingerprint of the window as it was scored; the next run scores a window again when its "
         "fingerprint differs",
     ),
 )
+
+
+# What a day's predictions add up to, so that a longer range costs a row a day. Where a device was scored by two
+# versions on one day, it has two rows; where nothing was scored, one without a version.
+DAILY = _table(
+    "daily totals",
+    Column("day", TIMESTAMP, "UTC", "midnight; windows count for the day on which they start"),
+    _DEVICE,
+    _SENSOR,
+    Column("model_version", pa.string(), "", "version that scored the windows; empty where none was scored"),
+    Column(
+        "status",
+        pa.string(),
+        "",
+        "`ok`; `no_model`; `no_data`: a model but no window; `bad_features`: a feature that is not finite",
+    ),
+    Column("message", pa.string(), "", "what a person should know; empty when there is nothing"),
+    Column("n_windows", pa.int64(), "windows", "predictions"),
+    Column("n_anomalies", pa.int64(), "windows", "anomalous ones among them"),
+    Column("n_alarms", pa.int64(), "alarms", "runs of neighbouring anomalous windows"),
+    Column("begins_flagged", pa.bool_(), "", "whether the first window is anomalous"),
+    Column("ends_flagged", pa.bool_(), "", "whether the last window is anomalous"),
+    Column("first_start", TIMESTAMP, "UTC", "start of the first window; null without windows"),
+    Column("last_start", TIMESTAMP, "UTC", "start of the last window; null without windows"),
+    Column("last_end", TIMESTAMP, "UTC", "end of the last window; null without windows"),
+    Column("last_anomaly", TIMESTAMP, "UTC", "start of the last anomalous window; null without one"),
+    Column("severity", pa.float64(), "decades", "largest severity of a window; 0 without windows"),
+    Column("threshold", pa.float64(), "decades", "threshold of the last window; null without windows"),
+    Column(
+        "decades",
+        pa.list_(pa.int64()),
+        "windows",
+        "of a detector that states tail probabilities, windows by −log10 of it: below 1, 1, 1.5, 2 and 3 or more",
+    ),
+)
+DAILY_KEY = ("sensor", "device", "day", "model_version")
 
 
 # --- Incidents and alerts ---
