@@ -14,7 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
+from itertools import count, takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,7 +28,7 @@ from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.storage.folder import Folder
 from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.parquet import open_parquet
-from batch_scoring.storage.row_files import RowFiles, WrittenFile
+from batch_scoring.storage.row_files import DAY_US, RowFiles, WrittenFile
 from batch_scoring.tables.arrow_arrays import empty_table
 from batch_scoring.tables.device_ranges import read_batches, row_groups
 from batch_scoring.tables.schemas import TIMESTAMP
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 DATE = "date"
 _LOG = "_delta_log"
+_MILLISECOND = 1_000
 _RESTORE = "restore it from a backup, or delete the folder of the table and run again"
 
 
@@ -53,7 +57,7 @@ class DataFile:
         UTC day of its rows' times; None in a table without days.
     first, last : int
         The earliest and the latest time, microseconds since the epoch, both included; 0 in a table without
-        days.
+        days. Of a file that another program has compacted, ``last`` may be up to a millisecond later.
     bounds : dict of str to (str, str)
         The smallest and the largest text of each column that has them.
     """
@@ -65,6 +69,11 @@ class DataFile:
     first: int = 0
     last: int = 0
     bounds: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def by_month(self) -> bool:
+        """Whether the file holds the days of a month."""
+        return self.last // DAY_US != self.first // DAY_US
 
     def overlaps(self, start: int | None, end: int | None) -> bool:
         """Whether a row may have a time in ``[start, end)``, microseconds since the epoch."""
@@ -89,17 +98,20 @@ class Change:
     progress : dict of str to int
         What the table records in the same commit, such as how far a step has read the table before it. Two
         concurrent commits with a name in common cannot both succeed.
+    guard : str, optional
+        A name under which two concurrent changes of rows cannot both succeed, and nothing else is recorded.
     rewritten : callable
         Called after ``parts`` has been read: pairs of a stored file and the rows that replace it.
     replaces_all : bool
         Whether all stored rows are replaced by ``parts``, whose schema may differ.
     by_month : bool
-        Whether the new files hold a month each instead of a day.
+        Whether the new files hold a month each instead of a day; a file that is rewritten stays as it is.
     """
 
     schema: pa.Schema
     parts: Iterable[Iterable[pa.Table | pa.RecordBatch]] = ()
     progress: Mapping[str, int] = field(default_factory=dict)
+    guard: str | None = None
     rewritten: Callable[[], Iterable[tuple[DataFile, Iterable[pa.Table]]]] = tuple
     replaces_all: bool = False
     by_month: bool = False
@@ -113,7 +125,7 @@ def no_change(table: RowTable) -> None:
 
 
 class RowTable:
-    """A version of a Delta table; rows are read on demand.
+    """A version of a Delta table: the latest when it is first looked at. Rows are read on demand.
 
     Parameters
     ----------
@@ -135,9 +147,11 @@ class RowTable:
         uri, options = self.folder.delta_address()
         try:
             with self._clear_errors():
-                return DeltaTable(uri, storage_options=options or None)
+                table = DeltaTable(uri, storage_options=options or None)
         except TableNotFoundError:
             return None
+        _require_whole(self.folder, table.version())
+        return table
 
     @property
     def version(self) -> int:
@@ -189,12 +203,11 @@ class RowTable:
             Times in ``[start, end)``, microseconds since the epoch.
         sensors, devices : iterable of str, optional
         """
+        wanted = {"sensor": _as_set(sensors), "device": _as_set(devices)}
         return [
             file
             for file in self._files
-            if file.overlaps(start, end)
-            and file.may_have("sensor", sensors)
-            and file.may_have("device", devices)
+            if file.overlaps(start, end) and all(file.may_have(name, some) for name, some in wanted.items())
         ]
 
     def added_since(self, version: int | None) -> list[DataFile]:
@@ -204,16 +217,20 @@ class RowTable:
         """
         if version is None or version > self.version:
             return list(self._files)
-        names: set[str] = set()
-        for number in range(version + 1, self.version + 1):
-            try:
-                log, _ = self.folder.read(f"{_LOG}/{number:020d}.json")
-            except FileNotFoundError:
-                return list(self._files)
-            actions = (json.loads(line) for line in log.splitlines() if line.strip())
-            added = (action["add"] for action in actions if "add" in action)
-            names.update(one["path"] for one in added if one["dataChange"])
+        try:
+            names = set(self._added_names(version))
+        except FileNotFoundError:
+            return list(self._files)
         return [file for file in self._files if file.name in names]
+
+    def _added_names(self, version: int) -> Iterator[str]:
+        """Yield the files that commits after a version have added, as the log names them."""
+        for number in range(version + 1, self.version + 1):
+            log, _ = self.folder.read(f"{_LOG}/{number:020d}.json")
+            with self._clear_errors():
+                actions = [json.loads(line) for line in log.splitlines() if line.strip()]
+            added = (action["add"] for action in actions if "add" in action)
+            yield from (unquote(one["path"]) for one in added if one["dataChange"])
 
     def open(self, file: DataFile) -> pq.ParquetFile:
         """Open a file; only its footer is read.
@@ -223,7 +240,8 @@ class RowTable:
         InputError
             When the file is gone or damaged.
         """
-        return open_parquet(self.folder, file.name, if_damaged=_RESTORE)
+        missing = f"this file of a table is gone; {_RESTORE}"
+        return open_parquet(self.folder, file.name, if_damaged=_RESTORE, if_missing=missing)
 
     def batches(
         self, file: DataFile, columns: Sequence[str] | None = None, sensors: Iterable[str] | None = None
@@ -255,7 +273,7 @@ class RowTable:
         """
         import pyarrow.compute as pc
 
-        wanted = {"sensor": sensors, "device": devices}
+        wanted = {"sensor": _as_set(sensors), "device": _as_set(devices)}
         conditions = [
             pc.is_in(pc.field(name), pa.array(sorted(some), pa.string()))
             for name, some in wanted.items()
@@ -266,16 +284,17 @@ class RowTable:
         if end is not None:
             conditions.append(pc.field(str(self.time)) < _moment(end))
         needed = list(columns) if columns is not None else self.schema.names
-        tables = [empty_table(pa.schema([self.schema.field(name) for name in needed]))] if self.exists else []
+        schema = pa.schema([self.schema.field(name) for name in needed if self.exists])
+        tables = [empty_table(schema)]
         extra = [name for name, some in wanted.items() if some is not None and name not in needed]
         extra += [self.time] if self.time and (start, end) != (None, None) and self.time not in needed else []
-        for file in self.files(start, end, sensors, devices):
-            for batch in self.batches(file, [*needed, *extra], sensors):
+        for file in self.files(start, end, *wanted.values()):
+            for batch in self.batches(file, [*needed, *extra], wanted["sensor"]):
                 rows = batch
                 for condition in conditions:
                     rows = rows.filter(condition)
-                tables.append(rows.select(needed))
-        return pa.concat_tables(tables) if tables else pa.table({})
+                tables.append(rows.select(needed).cast(schema))
+        return pa.concat_tables(tables)
 
     def to_pandas(self, **wanted: Any) -> Any:
         """Read rows as a pandas data frame; see :meth:`read`."""
@@ -301,47 +320,87 @@ class RowTable:
             When another run has committed a change under one of the names of ``progress`` first, or has
             removed a file that this change replaces; nothing is changed then.
         """
-        files = RowFiles(self.folder, change.schema, self.time, change.by_month)
-        with stopwatch.during("write"):
-            for part in change.parts:
-                files.write(stopwatch.waiting("write", part))
-            removed = []
-            for stored, rows in change.rewritten():
-                removed.append(stored)
-                files.write(rows)
-        if change.replaces_all:
-            removed = list(self._files)
-        is_news = any(self.progress(name) != value for name, value in change.progress.items())
-        if not (files.written or removed or is_news):
-            return self
+        files = RowFiles(self.folder, change.schema, self.time)
         try:
-            self._commit(files.written, removed, change)
+            removed = self._write(change, files)
         except BaseException:
             files.discard()
             raise
+        progress = dict(change.progress)
+        if change.guard is not None and (files.written or removed):
+            progress[change.guard] = self.version + 1
+        if not (files.written or removed or self._is_news(progress)):
+            return self
+        try:
+            self._commit(files.written, removed, change, progress)
+        except BaseException as error:
+            # A commit may have arrived although its answer did not: its files must stay.
+            if not RowTable(self.folder, self.time)._holds(files.written, since=self.version):
+                files.discard()
+                raise
+            if not isinstance(error, Exception):
+                raise
+        _sync_log(self.folder, after=self.version)
         return RowTable(self.folder, self.time)
 
-    def _commit(self, added: Sequence[WrittenFile], removed: list[DataFile], change: Change) -> None:
+    def _write(self, change: Change, files: RowFiles) -> list[DataFile]:
+        """Write the files of a change; returns those that they replace."""
+        removed = []
+        with stopwatch.during("write"):
+            for part in change.parts:
+                files.write(stopwatch.waiting("write", part), change.by_month)
+            for stored, rows in change.rewritten():
+                removed.append(stored)
+                files.write(rows, stored.by_month)
+        return list(self._files) if change.replaces_all else removed
+
+    def _is_news(self, progress: Mapping[str, int]) -> bool:
+        return any(self.progress(name) != value for name, value in progress.items())
+
+    def _holds(self, files: Sequence[WrittenFile], since: int) -> bool:
+        """Whether a commit after a version has added these files."""
+        return bool(files) and files[0].name in self._added_names(since)
+
+    def _commit(
+        self,
+        added: Sequence[WrittenFile],
+        removed: Sequence[DataFile],
+        change: Change,
+        progress: Mapping[str, int],
+    ) -> None:
+        from deltalake import Schema
         from deltalake.exceptions import CommitFailedError
 
         schema = change.schema
         if self.time is not None:
             schema = schema.append(pa.field(DATE, pa.date32()))
+        actions = [_add_action(file) for file in added]
+        _sync_folders(self.folder, [file.name for file in added])
         with self._clear_errors():
-            table = self._delta or self._create(schema)
-            if change.replaces_all and schema != pa.schema(table.schema().to_arrow()).remove_metadata():
-                table, removed = self._emptied(schema, change.progress), []
-            actions = [_add_action(file) for file in added] + [_remove_action(file) for file in removed]
             try:
+                table = self._delta or self._create(schema)
+                columns = table.schema()
+                # Overwriting replaces the columns, too.
+                is_other = change.replaces_all and schema != pa.schema(columns.to_arrow()).remove_metadata()
+                if is_other:
+                    columns = Schema.from_arrow(schema)
+                else:
+                    actions += [_remove_action(file) for file in removed]
                 table.create_write_transaction(
-                    actions, "append", table.schema(), self._days, commit_properties=_progress(change.progress)
+                    actions,
+                    "overwrite" if is_other else "append",
+                    columns,
+                    self._days,
+                    commit_properties=_progress(progress),
                 )
             except CommitFailedError as error:
-                raise ConflictError(
-                    f"{self.folder.path()}: another run has changed this table meanwhile; run again after "
-                    "the other run has ended"
-                ) from error
-        _sync_log(self.folder, table.version())
+                raise self._conflict() from error
+
+    def _conflict(self) -> ConflictError:
+        return ConflictError(
+            f"{self.folder.path()}: another run has changed this table meanwhile; run again after the other run "
+            "has ended"
+        )
 
     @property
     def _days(self) -> list[str]:
@@ -353,37 +412,26 @@ class RowTable:
         uri, options = self.folder.delta_address()
         if isinstance(self.folder, LocalFolder):
             self.folder.root.mkdir(parents=True, exist_ok=True)
-        return DeltaTable.create(
+        table = DeltaTable.create(
             uri, schema, mode="ignore", partition_by=self._days, storage_options=options or None
         )
-
-    def _emptied(self, schema: pa.Schema, progress: Mapping[str, int]) -> deltalake.DeltaTable:
-        """Remove all rows and change the schema; what was read before counts as not read."""
-        from deltalake import DeltaTable, write_deltalake
-
-        uri, options = self.folder.delta_address()
-        write_deltalake(
-            uri,
-            empty_table(schema),
-            mode="overwrite",
-            schema_mode="overwrite",
-            partition_by=self._days,
-            storage_options=options or None,
-            commit_properties=_progress(dict.fromkeys(progress, -1)),
-        )
-        return DeltaTable(uri, storage_options=options or None)
+        if table.version() != 0:
+            raise self._conflict()  # another run has created it, and has written rows
+        return table
 
     @contextmanager
     def _clear_errors(self) -> Iterator[None]:
-        from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+        from deltalake.exceptions import DeltaError, TableNotFoundError
 
         try:
             yield
-        except (CommitFailedError, TableNotFoundError):
+        except TableNotFoundError:
             raise
-        except (DeltaError, OSError) as error:
+        except (DeltaError, OSError, ValueError) as error:
             text = str(error).splitlines()[0]
-            raise InputError(f"{self.folder.path()}: this table cannot be read or written ({text})") from error
+            raise InputError(
+                f"{self.folder.path()}: this table cannot be read or written ({text})"
+            ) from error
 
 
 def _progress(values: Mapping[str, int]) -> Any:
@@ -416,6 +464,9 @@ def _data_file(action: Mapping[str, Any], column: str | None) -> DataFile:
     if column is None:
         return DataFile(action["path"], action["num_records"], action["size_bytes"], bounds=bounds)
     first, last = (microseconds(action[f"{end}.{column}"]) for end in ("min", "max"))
+    if last % _MILLISECOND == 0:
+        # Delta's own statistics are cut to milliseconds.
+        last += _MILLISECOND - 1
     return DataFile(
         action["path"],
         action["num_records"],
@@ -431,14 +482,40 @@ def _moment(us: int) -> pa.Scalar:
     return pa.scalar(us, pa.int64()).cast(TIMESTAMP)
 
 
-def _sync_log(folder: Folder, version: int) -> None:
-    """Flush a local commit to the disk; its data files are there already."""
-    if not isinstance(folder, LocalFolder):
-        return
-    log = folder.root / _LOG
-    for place in (log / f"{version:020d}.json", log):
-        handle = os.open(place, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _as_set(texts: Iterable[str] | None) -> frozenset[str] | None:
+    return None if texts is None else frozenset([texts] if isinstance(texts, str) else texts)
+
+
+def _require_whole(folder: Folder, version: int) -> None:
+    """Raise when a local log ends in an empty file, which deltalake takes for a commit of nothing."""
+    if isinstance(folder, LocalFolder):
+        place = folder.root / _LOG / f"{version:020d}.json"
+        if place.exists() and place.stat().st_size == 0:
+            raise InputError(
+                f"{place}: this commit is empty, perhaps since the power failed; this table cannot be read until "
+                "you delete that file and run again"
+            )
+
+
+def _sync_folders(folder: Folder, names: Iterable[str]) -> None:
+    """Flush the local folders of new files to the disk; their bytes are there already."""
+    if isinstance(folder, LocalFolder):
+        for place in sorted({(folder.root / name).parent for name in names}):
+            _sync(place)
+
+
+def _sync_log(folder: Folder, after: int) -> None:
+    """Flush the commits after a version to the disk, in a local folder."""
+    if isinstance(folder, LocalFolder):
+        log = folder.root / _LOG
+        numbers = (log / f"{version:020d}.json" for version in count(after + 1))
+        for place in (*takewhile(Path.exists, numbers), log, folder.root):
+            _sync(place)
+
+
+def _sync(place: Path) -> None:
+    handle = os.open(place, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
