@@ -18,7 +18,7 @@ Reading = tuple[Any, ...]
 
 
 def readings(*rows: Reading) -> pa.Table:
-    """Readings from (minutes after START, device, value), or with a sensor before the value; in this order."""
+    """Readings from (minutes after START, device, value), or with a sensor before the value."""
     whole = [row if len(row) == 4 else (row[0], row[1], "s", row[2]) for row in rows]
     minutes, devices, sensors, values = zip(*whole, strict=True) if whole else ([], [], [], [])
     times = [START_US + round(minute * MINUTE_US) for minute in minutes]

@@ -65,7 +65,7 @@ def test_without_a_time_there_are_no_days(tmp_path: Path):
     (file,) = table.files()
     assert (file.day, file.rows, file.bounds) == (None, 2, {"name": ("a", "b")})
     assert table.read().to_pylist() == [{"name": "b"}, {"name": "a"}]
-    assert table.files(0, 1) == [] or table.files(0, 1) == [file]
+    assert table.files(devices=["b"]) == [file]
 
 
 def test_a_file_may_hold_a_month(tmp_path: Path):
@@ -187,13 +187,13 @@ def test_of_two_changes_with_a_name_in_common_one_is_refused_and_leaves_nothing(
     stale = table_at(tmp_path)
     assert stale.exists != first
     for how in ({"progress": {"step": 1}}, {"guard": "step"}):
-        before = table_at(tmp_path)
+        before = table_at(tmp_path).num_rows
         add(tmp_path, readings((0, "a", 1)), **how)
         files = parquet_files(tmp_path)
         with pytest.raises(ConflictError, match="another run has changed this table meanwhile; run again"):
             stale.commit(Change(READINGS, [[readings((0, "b", 2))]], **how))
         assert parquet_files(tmp_path) == files
-        assert table_at(tmp_path).num_rows == before.num_rows + 1
+        assert table_at(tmp_path).num_rows == before + 1
 
 
 def test_changes_with_nothing_in_common_are_both_made(tmp_path: Path):
@@ -268,8 +268,7 @@ def test_what_was_added_since_is_what_later_commits_brought(tmp_path: Path):
 
 def test_compaction_adds_nothing(tmp_path: Path):
     for minute in range(3):
-        add(tmp_path, readings((minute, "a", minute)))
-    before = table_at(tmp_path)
+        before = add(tmp_path, readings((minute, "a", minute)))
     deltalake.DeltaTable(tmp_path).optimize.compact()
     after = add(tmp_path, readings((9, "b", 9)))
     assert len(after.files()) == 2

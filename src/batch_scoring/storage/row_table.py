@@ -398,8 +398,8 @@ class RowTable:
 
     def _conflict(self) -> ConflictError:
         return ConflictError(
-            f"{self.folder.path()}: another run has changed this table meanwhile; run again after the other run "
-            "has ended"
+            f"{self.folder.path()}: another run has changed this table meanwhile; run again after the "
+            "other run has ended"
         )
 
     @property
@@ -492,8 +492,8 @@ def _require_whole(folder: Folder, version: int) -> None:
         place = folder.root / _LOG / f"{version:020d}.json"
         if place.exists() and place.stat().st_size == 0:
             raise InputError(
-                f"{place}: this commit is empty, perhaps since the power failed; this table cannot be read until "
-                "you delete that file and run again"
+                f"{place}: this commit is empty, perhaps since the power failed, and this table cannot be read; "
+                "delete that file and run again"
             )
 
 
