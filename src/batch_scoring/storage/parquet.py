@@ -48,7 +48,7 @@ def open_parquet(
             )
     except FileNotFoundError:
         raise InputError(f"{folder.path(name)}: {if_missing}") from None
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(
             f"{folder.path(name)}: not a readable Parquet file ({error}); {if_damaged}"
         ) from error

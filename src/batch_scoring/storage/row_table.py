@@ -241,18 +241,33 @@ class RowTable:
             When the file is gone or damaged.
         """
         missing = f"this file of a table is gone; {_RESTORE}"
-        return open_parquet(self.folder, file.name, if_damaged=_RESTORE, if_missing=missing)
+        opened = open_parquet(self.folder, file.name, if_damaged=_RESTORE, if_missing=missing)
+        with self._naming(file):
+            found = opened.schema_arrow
+            if opened.metadata.num_rows != file.rows or found.names != self.schema.names:
+                raise ValueError("not the rows or columns of this table")
+            for column, kind in zip(found.names, found.types, strict=True):
+                wanted = self.schema.field(column).type
+                if kind != wanted and not pa.types.is_nested(wanted):
+                    raise ValueError(f"column {column!r} has the type {kind}")
+        return opened
+
+    @contextmanager
+    def _naming(self, file: DataFile) -> Iterator[None]:
+        """Name a file that cannot be read: a footer has no checksum, so anything may be wrong with it."""
+        try:
+            yield
+        except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+            raise InputError(f"{self.folder.path(file.name)}: damaged ({error}); {_RESTORE}") from error
 
     def batches(
         self, file: DataFile, columns: Sequence[str] | None = None, sensors: Iterable[str] | None = None
     ) -> Iterator[pa.Table]:
         """Read a file's rows in their order, skipping row groups without these sensors."""
         opened = self.open(file)
-        groups = None if sensors is None else row_groups(opened, "sensor", sorted(sensors))
-        try:
+        with self._naming(file):
+            groups = None if sensors is None else row_groups(opened, "sensor", sorted(sensors))
             yield from read_batches(opened, columns, groups=groups)
-        except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{self.folder.path(file.name)}: damaged ({error}); {_RESTORE}") from error
 
     def read(
         self,
@@ -451,7 +466,7 @@ def _add_action(file: WrittenFile) -> Any:
 def _remove_action(file: DataFile) -> Any:
     from deltalake.transaction import RemoveAction
 
-    days = {} if file.day is None else {DATE: file.day.isoformat()}
+    days: dict[str, str | None] = {} if file.day is None else {DATE: file.day.isoformat()}
     return RemoveAction(file.name, True, time.time_ns() // 1_000_000, file.size, days)
 
 
@@ -492,8 +507,8 @@ def _require_whole(folder: Folder, version: int) -> None:
         place = folder.root / _LOG / f"{version:020d}.json"
         if place.exists() and place.stat().st_size == 0:
             raise InputError(
-                f"{place}: this commit is empty, perhaps since the power failed, and this table cannot be read; "
-                "delete that file and run again"
+                f"{place}: this commit is empty, perhaps since the power failed, and this table cannot be "
+                "read; delete that file and run again"
             )
 
 

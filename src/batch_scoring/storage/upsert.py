@@ -65,7 +65,7 @@ class Upsert:
                 yield rows.filter(to_arrow(keep))
 
     def drop(self, keys: UInt) -> None:
-        """Remove the stored rows whose keys have these fingerprints."""
+        """Remove the stored rows whose keys have these fingerprints, before ``fresh`` is read."""
         self._is_replaced[self._order[np.isin(self._stored, keys)]] = True
 
     def rewritten(self) -> Iterator[tuple[DataFile, Iterator[pa.Table]]]:
@@ -81,7 +81,8 @@ class Upsert:
         keys = row_fingerprints(rows, self._key)
         place = np.minimum(np.searchsorted(self._stored, keys), self._stored.size - 1)
         is_stored = self._stored[place] == keys
-        is_equal = is_stored & (self._contents[place] == self._content(rows))
+        is_dropped = self._is_replaced[self._order[place]]
+        is_equal: Bool = is_stored & ~is_dropped & (self._contents[place] == self._content(rows))
         self._is_replaced[self._order[place[is_stored & ~is_equal]]] = True
         return ~is_equal
 
