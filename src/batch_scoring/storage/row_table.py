@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import ConflictError, InputError
@@ -54,8 +55,8 @@ class DataFile:
     first, last : int
         The earliest and the latest time, microseconds since the epoch, both included; 0 in a table without
         days.
-    bounds : dict of str to (str, str)
-        The smallest and the largest text of each column that has them.
+    bounds : dict of str to (str, str) or (int, int)
+        The smallest and the largest text, or time in microseconds, of each column that has them.
     """
 
     name: str
@@ -64,7 +65,7 @@ class DataFile:
     day: date | None = None
     first: int = 0
     last: int = 0
-    bounds: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    bounds: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
 
     def overlaps(self, start: int | None, end: int | None) -> bool:
         """Whether a row may have a time in ``[start, end)``, microseconds since the epoch."""
@@ -73,7 +74,7 @@ class DataFile:
     def may_have(self, column: str, wanted: Iterable[str] | None) -> bool:
         """Whether a row may have one of these texts in a column; None is any text."""
         low, high = self.bounds.get(column, (None, None))
-        return wanted is None or low is None or any(low <= text <= high for text in wanted)  # type: ignore[operator]
+        return wanted is None or low is None or any(low <= text <= high for text in wanted)
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ class Change:
         Whether all stored rows are replaced by ``parts``, whose schema may differ.
     by_month : bool
         Whether the new files hold a month each instead of a day.
+    written : list of str
+        Names of the files that the commit has added.
     """
 
     schema: pa.Schema
@@ -103,6 +106,7 @@ class Change:
     rewritten: Callable[[], Iterable[tuple[DataFile, Iterable[pa.Table]]]] = tuple
     replaces_all: bool = False
     by_month: bool = False
+    written: list[str] = field(default_factory=list)
 
 
 Update = Callable[["RowTable"], Change | None]
@@ -173,6 +177,25 @@ class RowTable:
     def num_rows(self) -> int:
         """Number of its rows."""
         return sum(file.rows for file in self._files)
+
+    def latest(self) -> RowTable:
+        """Return the newest version."""
+        return RowTable(self.folder, self.time)
+
+    def distinct(self, column: str, files: Iterable[DataFile] | None = None) -> list[str]:
+        """List the texts of a column, in some files or all, sorted as UTF-8 bytes.
+
+        A file with one text is not opened.
+        """
+        found: set[str] = set()
+        for file in self._files if files is None else files:
+            low, high = file.bounds.get(column, (None, None))
+            if low is not None and low == high:
+                found.add(low)
+                continue
+            for rows in self.batches(file, [column]):
+                found.update(pc.unique(rows[column]).to_pylist())
+        return sorted(found - {None}, key=str.encode)
 
     def files(
         self,
@@ -253,8 +276,6 @@ class RowTable:
             Times in ``[start, end)``, microseconds since the epoch.
         sensors, devices : iterable of str, optional
         """
-        import pyarrow.compute as pc
-
         wanted = {"sensor": sensors, "device": devices}
         conditions = [
             pc.is_in(pc.field(name), pa.array(sorted(some), pa.string()))
@@ -319,7 +340,8 @@ class RowTable:
         except BaseException:
             files.discard()
             raise
-        return RowTable(self.folder, self.time)
+        change.written[:] = [file.name for file in files.written]
+        return self.latest()
 
     def _commit(self, added: Sequence[WrittenFile], removed: list[DataFile], change: Change) -> None:
         from deltalake.exceptions import CommitFailedError
@@ -409,13 +431,13 @@ def _remove_action(file: DataFile) -> Any:
 
 def _data_file(action: Mapping[str, Any], column: str | None) -> DataFile:
     bounds = {
-        name[4:]: (low, action[f"max.{name[4:]}"])
+        name[4:]: (_bound(low), _bound(action[f"max.{name[4:]}"]))
         for name, low in action.items()
-        if name.startswith("min.") and isinstance(low, str) and isinstance(action[f"max.{name[4:]}"], str)
+        if name.startswith("min.") and low is not None and action[f"max.{name[4:]}"] is not None
     }
     if column is None:
         return DataFile(action["path"], action["num_records"], action["size_bytes"], bounds=bounds)
-    first, last = (microseconds(action[f"{end}.{column}"]) for end in ("min", "max"))
+    first, last = bounds[column]
     return DataFile(
         action["path"],
         action["num_records"],
@@ -425,6 +447,10 @@ def _data_file(action: Mapping[str, Any], column: str | None) -> DataFile:
         last,
         bounds,
     )
+
+
+def _bound(value: Any) -> Any:
+    return microseconds(value) if isinstance(value, datetime) else value
 
 
 def _moment(us: int) -> pa.Scalar:

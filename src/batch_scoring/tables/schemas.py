@@ -406,7 +406,7 @@ DAILY = _table(
         "",
         "`ok`; `no_model`; `no_data`: a model but no window; `bad_features`: a feature that is not finite",
     ),
-    Column("message", pa.string(), "", "what a person should know; empty when there is nothing"),
+    Column("n_unscored", pa.int64(), "windows", "closed windows without a prediction"),
     Column("n_windows", pa.int64(), "windows", "predictions"),
     Column("n_anomalies", pa.int64(), "windows", "anomalous ones among them"),
     Column("n_alarms", pa.int64(), "alarms", "runs of neighbouring anomalous windows"),
