@@ -225,18 +225,40 @@ class RowTable:
 
         Compaction adds no rows. Where the log of an earlier commit is gone, all files are returned.
         """
+        names = self._logged_since(version, "add")
+        return list(self._files) if names is None else [file for file in self._files if file.name in names]
+
+    def removed_since(self, version: int | None) -> list[DataFile] | None:
+        """List the files of a version whose rows were rewritten or removed later; None where that is unknown."""
+        names = self._logged_since(version, "remove")
+        if not names or version is None or version < 0:
+            return None if names is None else []
+        return [file for file in self.at(version)._files if file.name in names]
+
+    def at(self, version: int) -> RowTable:
+        """Return an earlier version."""
+        from deltalake import DeltaTable
+
+        uri, options = self.folder.delta_address()
+        table = RowTable(self.folder, self.time)
+        with self._clear_errors():
+            table.__dict__["_delta"] = DeltaTable(uri, version, storage_options=options or None)
+        return table
+
+    def _logged_since(self, version: int | None, action: str) -> set[str] | None:
+        """Return the files of later commits with this action that changes data; None where a log is gone."""
         if version is None or version > self.version:
-            return list(self._files)
+            return None
         names: set[str] = set()
         for number in range(version + 1, self.version + 1):
             try:
                 log, _ = self.folder.read(f"{_LOG}/{number:020d}.json")
             except FileNotFoundError:
-                return list(self._files)
-            actions = (json.loads(line) for line in log.splitlines() if line.strip())
-            added = (action["add"] for action in actions if "add" in action)
-            names.update(one["path"] for one in added if one["dataChange"])
-        return [file for file in self._files if file.name in names]
+                return None
+            entries = (json.loads(line) for line in log.splitlines() if line.strip())
+            found = (entry[action] for entry in entries if action in entry)
+            names.update(one["path"] for one in found if one["dataChange"])
+        return names
 
     def open(self, file: DataFile) -> pq.ParquetFile:
         """Open a file; only its footer is read.

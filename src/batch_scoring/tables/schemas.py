@@ -447,13 +447,15 @@ INCIDENTS = _table(
         pa.string(),
         "",
         "`open` while the next window of the series could extend it, else `closed`. The incident of a device "
-        "that falls silent stays open: nobody has seen it recover",
+        "that falls silent stays open: nobody has seen it recover. `forming`: fewer anomalous windows than "
+        "`incidents.min_windows` so far, no incident yet",
     ),
     Column("n_windows", pa.int64(), "windows", "anomalous windows"),
     Column("peak_severity", pa.float64(), "decades", "largest severity of a window; see predictions"),
     Column("peak_at", TIMESTAMP, "UTC", "start of the first window of that severity"),
     Column("top_feature", pa.string(), "", "of that window"),
     Column("model_version", pa.string(), "", "of that window"),
+    Column("seen_until", TIMESTAMP, "UTC", "end of the last window of the series that was looked at"),
 )
 # The columns of predictions that make incidents.
 JUDGED = ("device", "window_start", "window_end", "is_anomaly", "severity", "top_feature", "model_version")
@@ -493,7 +495,7 @@ DEVICE_INCIDENTS = _table(
 )
 
 # The columns of an incident that an event repeats, as they were when the change was noticed.
-OF_INCIDENT = tuple(name for name in INCIDENTS.names if name != "state")
+OF_INCIDENT = tuple(name for name in INCIDENTS.names if name not in ("state", "seen_until"))
 NOTIFICATIONS = _table(
     "notifications",
     Column("event_id", pa.string(), "", "`incident_id` and `number`; a receiver knows repetitions by it"),
