@@ -20,10 +20,8 @@ from batch_scoring.tables.arrow_arrays import (
 )
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.pieces import DAY_US
-from batch_scoring.tables.schemas import DAILY, DAILY_KEY, TIMESTAMP
+from batch_scoring.tables.schemas import BIN_EDGES, DAILY, DAILY_KEY, TIMESTAMP
 
-# Bins of −log10 of the tail probability, in decades: where they begin.
-BIN_EDGES = np.array([1.0, 1.5, 2.0, 3.0])
 STATUSES = ("ok", "no_model", "no_data", "bad_features")
 _SERIES_DAY = ("sensor", "device", "day")
 
@@ -226,8 +224,8 @@ def _without_windows(sensor: str, devices: pa.Array, day: Int, status: Int, n: I
 def _decades(decades: Float, row: Int, n: int, are_known: bool) -> pa.Array:
     if not are_known:
         return _lists(np.zeros(0, np.int64), n)
-    bins = BIN_EDGES.size + 1
-    place = np.searchsorted(BIN_EDGES, decades, "right")
+    bins = len(BIN_EDGES) + 1
+    place = np.searchsorted(np.array(BIN_EDGES), decades, "right")
     return _lists(np.bincount(row * bins + place, minlength=n * bins), n)
 
 

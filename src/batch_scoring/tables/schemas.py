@@ -425,6 +425,8 @@ DAILY = _table(
         "of a detector that states tail probabilities, windows by −log10 of it: below 1, 1, 1.5, 2 and 3 or more",
     ),
 )
+# Where the bins of ``decades`` begin, but the first.
+BIN_EDGES = (1.0, 1.5, 2.0, 3.0)
 DAILY_KEY = ("sensor", "device", "day", "model_version")
 
 
