@@ -46,7 +46,7 @@ from hourly_data import (
     write_small_files,
 )
 from hourly_picture import draw
-from hourly_site import HOURLY, Cycle, Site, code_digest, windows_scored
+from hourly_site import HOURLY, STEPS, Cycle, Site, code_digest, windows_scored
 
 HERE = Path(__file__).parent
 LARGE, MILLION = 50_000, 1_000_000
@@ -387,10 +387,7 @@ def hour_row(series: int, hour: int, cycles: Sequence[Cycle], file: Path) -> dic
         "series": series,
         "hour": hour,
         "seconds": statistics.median(cycle.seconds for cycle in cycles),
-        "steps": {
-            step: statistics.median(cycle.steps.get(step, 0.0) for cycle in cycles)
-            for step in ("start", *HOURLY, "end")
-        },
+        "steps": {step: statistics.median(cycle.steps.get(step, 0.0) for cycle in cycles) for step in STEPS},
         "written_mb": statistics.median(cycle.written_bytes for cycle in cycles) / 1e6,
         "new_mb": file.stat().st_size / 1e6,
         "peak_gib": max(cycle.peak_gib for cycle in cycles),
@@ -406,12 +403,11 @@ def require_windows(cycle: Cycle, expected: int, what: str) -> None:
 def print_tables(results: Results) -> None:
     """For people: the hours, the runs, then each figure beside its bound."""
     print(f"Python {platform.python_version()}, {len(os.sched_getaffinity(0))} cores, {versions()}\n")
-    steps = ("start", *HOURLY, "end")
     if results.hours:
-        print(f"| series | hour | {' | '.join(steps)} | all, s | written MB | new MB | peak GiB |")
-        print("|---:" * (len(steps) + 6) + "|")
+        print(f"| series | hour | {' | '.join(STEPS)} | all, s | written MB | new MB | peak GiB |")
+        print("|---:" * (len(STEPS) + 6) + "|")
     for row in results.hours:
-        seconds = " | ".join(f"{row['steps'][step]:.2f}" for step in steps)
+        seconds = " | ".join(f"{row['steps'][step]:.2f}" for step in STEPS)
         sizes = f"{row['written_mb']:.0f} | {row['new_mb']:.1f} | {row['peak_gib']:.2f}"
         print(f"| {row['series']:,} | {row['hour']} | {seconds} | {row['seconds']:.2f} | {sizes} |")
     print("\n| case | | size | seconds | best | written MB | peak GiB | rounds |")

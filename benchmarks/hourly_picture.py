@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-STEPS = ("start", "ingest", "aggregate", "score", "incidents", "monitor", "report", "end")
+import numpy as np
+from hourly_site import STEPS
 
 
 def draw(hours: Sequence[dict[str, Any]], path: Path) -> None:
@@ -25,10 +26,13 @@ def draw(hours: Sequence[dict[str, Any]], path: Path) -> None:
     figure = Figure(figsize=(5.5 * len(fleets), 3.5), layout="constrained")
     for axes, series in zip(figure.subplots(1, len(fleets), squeeze=False)[0], fleets, strict=True):
         rows = sorted((row for row in hours if row["series"] == series), key=lambda row: row["hour"])
-        seconds = [[row["steps"][step] for row in rows] for step in STEPS]
-        axes.stackplot([row["hour"] for row in rows], seconds, labels=STEPS, step="mid")
-        axes.set(title=f"{series:,} series", xlabel="hour of the day", ylim=(0, None))
-        axes.margins(x=0)
+        below = np.zeros(len(rows))
+        for step in STEPS:
+            seconds = np.array([row["steps"][step] for row in rows])
+            axes.bar([row["hour"] for row in rows], seconds, bottom=below, label=step)
+            below += seconds
+        axes.set(title=f"{series:,} series", xlabel="hour of the day", xticks=[1, 6, 12, 18, 23])
+        axes.margins(x=0.01)
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("seconds of the hourly run")
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right center", reverse=True)

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,9 @@ import timed_process
 
 PROJECT = Path(__file__).parents[1]
 HOURLY = ("ingest", "aggregate", "score", "incidents", "monitor", "report")
+STEPS = ("start", *HOURLY, "end")
+# A reader may look twice at a file that changed within the tick of a clock; those of a fleet are older.
+FILES_AGE = 3
 KEDRO = [sys.executable, "-m", "kedro"]
 # The nodes' beginnings and ends with their times, on standard output; with it the log of the product.
 _LOGGING = {
@@ -102,6 +106,7 @@ class Site:
         """Run these pipelines in a fresh process, with ``at`` as the scheduled time."""
         chosen = f"data={self.data},readings={readings or self.readings},at={at:%Y-%m-%dT%H:%MZ}"
         command = [*KEDRO, "run", f"--pipelines={','.join(pipelines)}", "--params", f"{chosen}{parameters}"]
+        _wait_until_old(readings or self.readings)
         # What was written before is not to be waited for in the time of this run.
         os.sync()
         with NamedTemporaryFile("w", suffix=".json") as file:
@@ -155,12 +160,12 @@ def steps_of(log: str, began: float, ended: float, pipeline_of: Mapping[str, str
     lines = re.findall(r"^(\d+\.\d+) (Running|Completed) node: ([^\s:]+)", log, re.MULTILINE)
     last = began
     steps: dict[str, float] = {}
-    for time, event, node in lines:
+    for moment, event, node in lines:
         if event == "Running" and steps:
             continue
         name = "start" if event == "Running" else pipeline_of.get(node, node)
-        steps[name] = steps.get(name, 0) + float(time) - last
-        last = float(time)
+        steps[name] = steps.get(name, 0) + float(moment) - last
+        last = float(moment)
     return steps | {"end": ended - last}
 
 
@@ -190,6 +195,12 @@ def code_digest(project: Path = PROJECT) -> str:
     for file in sorted(files):
         digest.update(f"{file.relative_to(project)}\0".encode() + file.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def _wait_until_old(readings: Path) -> None:
+    """Wait until no file of readings is younger than a few seconds."""
+    newest = max((entry.stat().st_ctime for entry in os.scandir(readings)), default=0)
+    time.sleep(max(0.0, newest + FILES_AGE - time.time()))
 
 
 def _copy(source: Path, target: Path) -> None:
