@@ -285,7 +285,7 @@ def test_data_of_this_machine_is_not_on_the_nodes(stand_in):
 
 def test_the_settings_choose_the_engine(tmp_path):
     with pytest.raises(InputError, match=r"jobs.batch_ai.subscription: this setting is missing"):
-        open_backend(str(tmp_path), None, JobsParameters(backend="batch_ai"), tmp_path)
+        open_backend("batch_ai", str(tmp_path), None, JobsParameters(), tmp_path)
 
 
 @pytest.mark.slow
