@@ -10,7 +10,8 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.arm.place import Place
 from batch_scoring.deploy.image.commit import image_tag
 from batch_scoring.deploy.names import Names, names_of
-from batch_scoring.deploy.settings import DeployParameters, project_parameters, read_settings
+from batch_scoring.deploy.settings import DeployParameters, read_settings
+from batch_scoring.jobs.context import open_context
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.arm.client import Client
@@ -91,7 +92,7 @@ def read(env: str | None) -> DeploymentPlan:
     InputError
         When a setting is not valid, or no subscription is set.
     """
-    parameters = project_parameters(env)
+    parameters = open_context(None, env).params
     settings = read_settings(parameters)
     names = names_of(settings)
     place = Place(

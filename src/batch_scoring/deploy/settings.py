@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from batch_scoring.core.errors import InputError
@@ -293,11 +293,3 @@ def _require_url(where: str, url: str, schemes: tuple[str, ...]) -> None:
             f"{where}: this is not valid; expected {' or '.join(f'{s}://HOST' for s in schemes)}, without a "
             "password in it"
         )
-
-
-def project_parameters(env: str | None) -> Mapping[str, Any]:
-    """All parameters of the project in the current folder, as a Kedro environment has them."""
-    from kedro.framework.session import KedroSession
-
-    with KedroSession.create(env=env) as session:
-        return cast("Mapping[str, Any]", cast(KedroSession, session).load_context().params)

@@ -95,13 +95,16 @@ def open_context(data: str | None, env: str | None, params: str = "") -> KedroCo
     """Load Kedro's context of the project in the current folder."""
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
+    from kedro.utils import find_kedro_project
 
     from batch_scoring.core.run_params import split_params
 
-    runtime: dict[str, Any] = split_params(click.get_current_context(), click.Option(["--params"]), params)
+    runtime: dict[str, Any] = {}
+    if params:
+        runtime |= split_params(click.get_current_context(), click.Option(["--params"]), params)
     if data is not None:
         runtime["data"] = data
-    bootstrap_project(Path.cwd())
+    bootstrap_project(find_kedro_project(Path.cwd()) or Path.cwd())
     with KedroSession.create(env=env, runtime_params=runtime) as session:
         return cast(KedroSession, session).load_context()
 
