@@ -12,6 +12,7 @@ from azure.core.rest import HttpRequest
 from azure.mgmt.resource.deployments import DeploymentsMgmtClient
 from azure.mgmt.resource.resources import ResourceManagementClient
 
+from batch_scoring.cloud.credentials import token_credential
 from batch_scoring.cloud.retry import BoundedRetry
 from batch_scoring.deploy.arm.errors import clear_errors
 from batch_scoring.deploy.arm.place import Place
@@ -30,11 +31,7 @@ class Client:
     """
 
     def __init__(self, place: Place, credential: Any = None, **options: Any) -> None:
-        if credential is None:
-            from azure.identity import DefaultAzureCredential
-
-            credential = DefaultAzureCredential()
-        self.place, self._credential, self._options = place, credential, options
+        self.place, self._credential, self._options = place, token_credential(credential), options
 
     @cached_property
     def deployments(self) -> DeploymentsMgmtClient:
