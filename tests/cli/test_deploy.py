@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from kedro.framework.startup import bootstrap_project
 
 from batch_scoring.cli import cli
-from batch_scoring.deploy.stream_analytics import WindowsQuery
+from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 
 PROJECT = Path(__file__).parents[2]
 RANGES = {"temperature": (-273.15, 10000), "vibration": (0, 10000)}

@@ -30,7 +30,7 @@ def list_models(sensor: str | None, data: str | None, env: str | None, as_json: 
     """List the versions of every sensor, newest first."""
     from batch_scoring.core.ids import require_known
     from batch_scoring.registry import tracking
-    from batch_scoring.registry.published import warn_of_interrupted_promotions
+    from batch_scoring.registry.interrupted import warn_of_interrupted_promotions
 
     fleet_models, _ = _workspace(data, env)
     warn_of_interrupted_promotions(fleet_models.published)

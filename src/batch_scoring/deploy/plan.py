@@ -51,10 +51,10 @@ class DeploymentPlan:
     def has_images(self, client: Client) -> tuple[bool, str]:
         """Return whether the registry has the images that the workflows start, and why not."""
         path = f"{self.place.group_id}/providers/Microsoft.ContainerRegistry/registries/{self.names.registry}"
-        try:
-            host = client.ask("GET", path, _REGISTRY_VERSION)["properties"]["loginServer"]
-        except FileNotFoundError:
+        registry = client.found(path, _REGISTRY_VERSION)
+        if registry is None:
             return False, "there is no registry yet"
+        host = registry["properties"]["loginServer"]
         from batch_scoring.deploy.image.engine import variant_tag
         from batch_scoring.deploy.image.registry import is_there, login_for
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import fields
 from datetime import timedelta
 from typing import Any
@@ -76,12 +75,12 @@ def jobs_settings(settings: DeployParameters, names: Names) -> dict[str, Any]:
     }
 
 
-def missing_after(every: timedelta) -> timedelta | None:
+def look_back_of(every: timedelta) -> timedelta | None:
     """Return how far an alert looks back for a successful run: two periods, or the next step; None: too far.
 
     Examples
     --------
-    >>> missing_after(timedelta(hours=1)), missing_after(timedelta(days=7))
+    >>> look_back_of(timedelta(hours=1)), look_back_of(timedelta(days=7))
     (datetime.timedelta(seconds=7200), None)
     """
     return next((length for length in _LOOKS_BACK if length >= 2 * every), None)
@@ -153,7 +152,11 @@ def _of_nodes(settings: DeployParameters, names: Names) -> dict[str, Any]:
 
 
 def _of_schedule(settings: DeployParameters) -> dict[str, Any]:
-    look_back = missing_after(settings.schedule.every)
+    look_back = look_back_of(settings.schedule.every)
+    missing_after = ""
+    if look_back is not None:
+        minutes = look_back // timedelta(minutes=1)
+        missing_after = f"P{look_back.days}D" if look_back.days else f"PT{minutes}M"
     return {
         # Templates have no decimal numbers; json() parses them there.
         "schedulerCpu": f"{settings.scheduler.cpu:g}",
@@ -161,15 +164,11 @@ def _of_schedule(settings: DeployParameters) -> dict[str, Any]:
         "schedulerFirst": ",".join(first_pipelines(settings)),
         "scoreRecurrence": recurrence(settings.schedule.every, "deploy.schedule.every"),
         "scoreWaitLimit": iso_duration(settings.schedule.wait),
-        "scoreMissingAfter": "" if look_back is None else _in_log_alerts(look_back),
+        "scoreMissingAfter": missing_after,
         "retrainEnabled": settings.is_retraining,
         "retrainRecurrence": recurrence(settings.retrain.every, "deploy.retrain.every"),
         "retrainWaitLimit": iso_duration(settings.retrain.wait),
     }
-
-
-def _in_log_alerts(length: timedelta) -> str:
-    return f"P{length.days}D" if length.days else f"PT{math.ceil(length.total_seconds() / 60)}M"
 
 
 def _azure_batch(settings: DeployParameters, names: Names) -> dict[str, Any]:

@@ -56,10 +56,6 @@ _USUAL_SIZES = (
 )
 
 
-def _usual_nodes() -> list[dict[str, Any]]:
-    return [asdict(size) for size in _USUAL_SIZES]
-
-
 @dataclass(frozen=True)
 class CostSettings:
     """``jobs.costs``; see ``conf/base/parameters_jobs.yml``.
@@ -70,7 +66,7 @@ class CostSettings:
         When a setting is not valid.
     """
 
-    nodes: list[dict[str, Any]] = field(default_factory=_usual_nodes)
+    nodes: list[dict[str, Any]] = field(default_factory=lambda: [asdict(size) for size in _USUAL_SIZES])
     low_priority: bool = False
     currency: str = "USD"
     deadline: timedelta | None = None
