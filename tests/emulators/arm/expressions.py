@@ -1,4 +1,4 @@
-"""Evaluates expressions of templates, ``[concat('a', parameters('b').c[0])]``; they are read as the product does."""
+"""Evaluates the expressions of templates, such as ``[concat('a', parameters('b').c[0])]``."""
 
 from __future__ import annotations
 

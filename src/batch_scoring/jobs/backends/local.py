@@ -109,7 +109,7 @@ class LocalBackend:
     def _attempt(self, spec: JobSpec, lock: int) -> int:
         limit = self._settings.max_wall_time.total_seconds()
         process = subprocess.Popen(
-            [sys.executable, *spec.arguments(self._data, self._env)],
+            self._command(spec),
             cwd=self._project,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -131,6 +131,9 @@ class LocalBackend:
                 self._records.write_failure(
                     *which, f"the job's process ended with exit code {process.returncode}"
                 )
+
+    def _command(self, spec: JobSpec) -> list[str]:
+        return [sys.executable, *spec.arguments(self._data, self._env)]
 
     def _stop(self) -> None:
         self._stopping.set()

@@ -218,11 +218,14 @@ class DaskBackend:
             self._data,
             spec.run,
             spec.name,
-            tuple(spec.arguments(self._data, self._env)),
+            self._arguments(spec),
             self._settings.max_wall_time.total_seconds(),
             str(self._project) if is_here else self._settings.dask.project,
             is_here,
         )
+
+    def _arguments(self, spec: JobSpec) -> tuple[str, ...]:
+        return tuple(spec.arguments(self._data, self._env))
 
     def _published(self, client: Client, run: str) -> dict[str, Any]:
         """Return the published futures of a run by name; these follow the tasks' states."""
