@@ -14,9 +14,12 @@ from batch_scoring.tables.row_groups import in_row_groups
 from batch_scoring.tables.streams import Stream
 
 REMAKE = "delete it and run again"
+MAKE = "this file does not exist yet; run the preceding pipelines first"
 
 
-def open_parquet(folder: Folder, name: str, source: Any = None, if_damaged: str = REMAKE) -> pq.ParquetFile:
+def open_parquet(
+    folder: Folder, name: str, source: Any = None, if_damaged: str = REMAKE, if_missing: str = MAKE
+) -> pq.ParquetFile:
     """Open a Parquet file; only its footer is read.
 
     Parameters
@@ -27,6 +30,8 @@ def open_parquet(folder: Folder, name: str, source: Any = None, if_damaged: str 
         What ``folder.open_ranges`` returned for it.
     if_damaged : str
         What a person is to do with a file that is no Parquet.
+    if_missing : str
+        What a person is to do when there is no file.
 
     Raises
     ------
@@ -42,10 +47,8 @@ def open_parquet(folder: Folder, name: str, source: Any = None, if_damaged: str 
                 page_checksum_verification=True,
             )
     except FileNotFoundError:
-        raise InputError(
-            f"{folder.path(name)}: this file does not exist yet; run the preceding pipelines first"
-        ) from None
-    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{folder.path(name)}: {if_missing}") from None
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(
             f"{folder.path(name)}: not a readable Parquet file ({error}); {if_damaged}"
         ) from error

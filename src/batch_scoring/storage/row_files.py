@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -62,31 +63,31 @@ class RowFiles:
     schema : pyarrow.Schema
     time : str, optional
         The column whose day (UTC) decides the file.
-    by_month : bool
-        Whether the month decides instead, where a day holds few rows.
 
     Attributes
     ----------
     written : list of WrittenFile
     """
 
-    def __init__(
-        self, folder: Folder, schema: pa.Schema, time: str | None, by_month: bool = False
-    ) -> None:
-        self._by_month = by_month
+    def __init__(self, folder: Folder, schema: pa.Schema, time: str | None) -> None:
         self._folder = folder
         self._schema = schema
         self._time = time
+        self._names: list[str] = []
         self.written: list[WrittenFile] = []
 
-    def write(self, tables: Iterable[pa.Table | pa.RecordBatch]) -> None:
-        """Write rows in their order, each to the file of its day; none are without rows."""
+    def write(self, tables: Iterable[pa.Table | pa.RecordBatch], by_month: bool = False) -> None:
+        """Write rows in their order, each to the file of its day, or of its month where a day holds few rows.
+
+        No file is without rows.
+        """
         with ExitStack() as stack:
             days: dict[int, _DayFile] = {}
             for rows in tables:
-                for day, part in self._by_day(rows):
+                for day, part in self._by_day(rows, by_month):
                     if day not in days:
                         days[day] = stack.enter_context(self._open(day))
+                        self._names.append(days[day].name)
                     days[day].add(part)
                 while sum(one.held for one in days.values()) > _MAX_HELD_ROWS:
                     max(days.values(), key=lambda one: one.held).flush()
@@ -95,11 +96,11 @@ class RowFiles:
         self.written += [file.written for file in days.values()]
 
     def discard(self) -> None:
-        """Delete the files, after a commit that did not succeed."""
-        for file in self.written:
-            self._folder.delete(file.name)
+        """Delete the files, also those of a write that did not end, when no commit names them."""
+        for name in self._names:
+            self._folder.delete(name)
 
-    def _by_day(self, rows: pa.Table | pa.RecordBatch) -> Iterator[tuple[int, pa.Table]]:
+    def _by_day(self, rows: pa.Table | pa.RecordBatch, by_month: bool) -> Iterator[tuple[int, pa.Table]]:
         table = rows if isinstance(rows, pa.Table) else pa.Table.from_batches([rows])
         if table.num_rows == 0:
             return
@@ -107,7 +108,7 @@ class RowFiles:
             yield 0, table
             return
         day = np.floor_divide(to_numpy(table[self._time]), DAY_US)
-        if self._by_month:
+        if by_month:
             day = day.astype("M8[D]").astype("M8[M]").astype("M8[D]").astype(np.int64)
         if day[0] == day[-1] and (day == day[0]).all():
             yield int(day[0]), table
@@ -146,7 +147,11 @@ class _DayFile:
         return self
 
     def __exit__(self, *error: Any) -> Any:
-        self._out.close()
+        try:
+            self._out.close()
+        except BaseException:
+            self._writing.__exit__(*sys.exc_info())
+            raise
         return self._writing.__exit__(*error)
 
     def add(self, rows: pa.Table) -> None:
