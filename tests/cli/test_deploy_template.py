@@ -71,9 +71,7 @@ def test_a_fault_in_a_workflow_is_one_sentence_and_nothing_is_written(run, monke
         definition["parameters"].pop("groupPrefix")
         return definition
 
-    monkeypatch.setattr(
-        sys.modules["batch_scoring.deploy.workflow.definition"], "workflow_definition", broken
-    )
+    monkeypatch.setattr("batch_scoring.deploy.template.configured.workflow_definition", broken)
     done = run("template", "-o", str(tmp_path / "out"))
     assert done.exit_code == 1
     said = "parameter 'groupPrefix' is given and not in the definition"

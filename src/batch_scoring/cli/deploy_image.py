@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli.command import AZURE_ENV, UserErrorCommand
-from batch_scoring.deploy.settings import project_parameters
+from batch_scoring.cli.command import AZURE_ENV, command
+from batch_scoring.jobs.context import open_context
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.image.engine import Build
@@ -22,34 +22,23 @@ def image() -> None:
     """Build, push and describe the container image of jobs and scheduler."""
 
 
-def _command(name: str) -> Callable[[Callable[..., None]], click.Command]:
-    """Make a command of the group, with the options that select the image."""
-
-    def decorate(function: Callable[..., None]) -> click.Command:
-        variants = click.Choice(["score", "train"])
-        for option in (
-            AZURE_ENV,
-            click.option(
-                *("--variant",),
-                type=variants,
-                default="score",
-                show_default=True,
-                help="What it can run.",
-            ),
-            click.option("--tag", metavar="TAG", help="Default: deploy.image.tag, else version and commit."),
-            click.option("--engine", type=click.Choice(["podman", "docker"]), help="Default: as installed."),
-            click.option("--dry-run", is_flag=True, help="Print the commands only."),
-        ):
-            function = option(function)
-        return image.command(name, cls=UserErrorCommand)(function)
-
-    return decorate
-
-
+_IMAGE = (
+    AZURE_ENV,
+    click.option(
+        *("--variant",),
+        type=click.Choice(["score", "train"]),
+        default="score",
+        show_default=True,
+        help="What it can run.",
+    ),
+    click.option("--tag", metavar="TAG", help="Default: deploy.image.tag, else version and commit."),
+    click.option("--engine", type=click.Choice(["podman", "docker"]), help="Default: as installed."),
+    click.option("--dry-run", is_flag=True, help="Print the commands only."),
+)
 _more = click.argument("more", nargs=-1, type=click.UNPROCESSED, metavar="[-- OPTION…]")
 
 
-@_command("build")
+@command("build", *_IMAGE)
 @_more
 def build(
     env: str | None, variant: str, tag: str | None, engine: str | None, dry_run: bool, more: Sequence[str]
@@ -61,15 +50,15 @@ def build(
     from batch_scoring.deploy.image.engine import build_command, find_engine, run
 
     wanted = _build(env, variant, tag)
-    command = build_command(_engine(engine, dry_run) if dry_run else find_engine(engine), wanted, more)
+    building = build_command(_engine(engine) if dry_run else find_engine(engine), wanted, more)
     if dry_run:
-        _print(command)
+        _print(building)
         return
-    run(command, cwd=Path.cwd())
+    run(building, cwd=Path.cwd())
     click.echo(f"{wanted.name} is built")
 
 
-@_command("push")
+@command("push", *_IMAGE)
 @click.option("--registry", metavar="HOST", help="Such as fleet.azurecr.io; default: the deployment's.")
 @_more
 def push(
@@ -95,14 +84,14 @@ def push(
     registry = registry or _registry(env)
     remote = name_in(registry, local)
     if dry_run:
-        _print_push(_engine(engine, dry_run), local, remote, more)
+        _print_push(_engine(engine), local, remote, more)
         return
     found = find_engine(engine)
     digest = push_image(found, local, remote, login_for(registry), more)
     click.echo(f"{remote.rpartition(':')[0]}@{digest}")
 
 
-@_command("sbom")
+@command("sbom", *_IMAGE)
 @click.option(
     *("--to",),
     metavar="FILE",
@@ -119,7 +108,7 @@ def sbom(env: str | None, variant: str, tag: str | None, engine: str | None, dry
     name = _build(env, variant, tag).name
     if dry_run:
         archive = Path("image.tar")
-        _print(making.save_command(_engine(engine, dry_run), name, archive))
+        _print(making.save_command(_engine(engine), name, archive))
         _print(making.syft_command("syft", archive, name, to))
         return
     making.write_sbom(find_engine(engine), name, to)
@@ -149,10 +138,10 @@ def _registry(env: str | None) -> str:
 def _settings(env: str | None) -> DeployParameters:
     from batch_scoring.deploy.settings import read_settings
 
-    return read_settings(project_parameters(env))
+    return read_settings(open_context(None, env).params)
 
 
-def _engine(wanted: str | None, dry_run: bool) -> str:
+def _engine(wanted: str | None) -> str:
     """Return the engine whose commands are printed; it need not be installed."""
     from batch_scoring.core.errors import InputError
     from batch_scoring.deploy.image.engine import find_engine
@@ -168,9 +157,13 @@ def _print_push(engine: str, local: str, remote: str, more: Sequence[str]) -> No
 
     folder = Path("FOLDER")
     _print(login_command(engine, folder, remote.partition("/")[0], "USER", more))
-    for command in push_commands(engine, folder, local, remote, logged_in=True, more=more):
-        _print(command)
+    for one in push_commands(engine, folder, local, remote, logged_in=True, more=more):
+        _print(one)
 
 
 def _print(command: Sequence[str]) -> None:
     click.echo(shlex.join(command))
+
+
+for one in (build, push, sbom):
+    image.add_command(one)

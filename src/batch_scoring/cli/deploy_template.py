@@ -9,20 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batch_scoring.cli.command import ENV, UserErrorCommand
+from batch_scoring.cli.command import ENV, PARAMS, command
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.template.check import Report
     from batch_scoring.deploy.template.configured import Configured
 
-_params = click.option("--params", default="", metavar="KEY=VALUE,…", help="Settings for this command.")
 _tag = click.option("--tag", metavar="TAG", help="Of the image; default: deploy.image.tag.")
 
 
-@click.command("template", cls=UserErrorCommand)
-@ENV
-@_params
-@_tag
+@command("template", ENV, PARAMS, _tag)
 @click.option(
     *("--output", "-o"),
     metavar="FOLDER",
@@ -51,10 +47,7 @@ def write(env: str | None, params: str, tag: str | None, output: Path) -> None:
     _note(configured)
 
 
-@click.command("check", cls=UserErrorCommand)
-@ENV
-@_params
-@_tag
+@command("check", ENV, PARAMS, _tag)
 def check(env: str | None, params: str, tag: str | None) -> None:
     """Check settings, template and workflows without Azure; one line per resource and per fault.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli.command import BACKEND, DATA, ENV, command
+from batch_scoring.cli.command import BACKEND, DATA, ENV, command, print_json
 from batch_scoring.jobs.context import Cluster, open_cluster
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def timings(
             name: {"jobs": [job.to_json() for job in jobs], "percentiles": percentiles(jobs)}
             for name, jobs in found.items()
         }
-        click.echo(json.dumps(timings_by_run, indent=1, ensure_ascii=False))
+        print_json(timings_by_run)
     elif is_csv:
         click.echo(as_csv([job for jobs in found.values() for job in jobs]), nl=False)
     elif run is not None:

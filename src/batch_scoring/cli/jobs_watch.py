@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli.command import BACKEND, DATA, ENV, JSON, command
+from batch_scoring.cli.command import BACKEND, DATA, ENV, JSON, PARAMS, command, print_json
 from batch_scoring.core.errors import FAILED, InputError
 from batch_scoring.jobs.context import Cluster, open_cluster
 
@@ -21,10 +20,9 @@ _SECONDS_BETWEEN_LOOKS = 2.0
 _RUNS_LISTED = 20
 
 
-@command("list", DATA, ENV, BACKEND)
+@command("list", DATA, ENV, BACKEND, JSON)
 @click.argument("run", required=False)
 @click.option("--limit", type=click.IntRange(1), default=_RUNS_LISTED, show_default=True, help="Newest runs.")
-@JSON
 def list_runs(
     run: str | None, limit: int, as_json: bool, data: str | None, env: str | None, backend: str | None
 ) -> None:
@@ -46,7 +44,7 @@ def _list_runs(cluster: Cluster, limit: int, as_json: bool) -> None:
     runs = planned_times(cluster.records)
     views = _views(cluster, list(islice(runs, limit)))
     if as_json:
-        click.echo(json.dumps([view_json(view) for view in views], indent=1, ensure_ascii=False))
+        print_json([view_json(view) for view in views])
         return
     if not views:
         click.echo("There are no runs yet; `kedro jobs submit` makes one.")
@@ -88,9 +86,7 @@ def _list_jobs(cluster: Cluster, run: str, as_json: bool) -> None:
     look = _look(cluster, run)
     view, now = look.view(), datetime.now(UTC)
     if as_json:
-        click.echo(
-            json.dumps([one.to_json() for one in view.statuses.values()], indent=1, ensure_ascii=False)
-        )
+        print_json([one.to_json() for one in view.statuses.values()])
         return
     click.echo(summary(view))
     rows = []
@@ -190,11 +186,10 @@ def cancel(run: str, job: tuple[str, ...], data: str | None, env: str | None, ba
     click.echo(f"{look.run}: {number(len(open_), 'job')} cancelled, {len(names) - len(open_)} had ended")
 
 
-@command("retry", DATA, ENV, BACKEND)
+@command("retry", DATA, ENV, BACKEND, PARAMS)
 @click.argument("run")
 @click.argument("job", nargs=-1)
 @click.option("--wait/--no-wait", "is_waiting", default=False, help="Wait, and exit with 1 if one failed.")
-@click.option("--params", default="", metavar="KEY=VALUE,…", help="Override settings `jobs.…`.")
 def retry(
     run: str,
     job: tuple[str, ...],

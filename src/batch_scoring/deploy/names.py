@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import asdict, dataclass, fields, replace
-from difflib import get_close_matches
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import suggestion
 from batch_scoring.deploy.settings import DeployParameters
 
 # Azure's pattern of each name, and the same in words.
@@ -138,8 +138,7 @@ def _given(names: dict[str, object]) -> dict[str, str]:
     known = [field.name for field in fields(Names) if field.name != "resource_group"]
     for key, value in names.items():
         if key not in known:
-            close = get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(known)}"
+            hint = suggestion(key, known) or f"known are: {', '.join(known)}"
             raise InputError(f"deploy.names.{key}: there is no such resource; {hint}")
         if not isinstance(value, str):
             raise InputError(f"deploy.names.{key}: expected text, got {value!r}")

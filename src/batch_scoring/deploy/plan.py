@@ -10,7 +10,8 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.arm.place import Place
 from batch_scoring.deploy.image.commit import image_tag
 from batch_scoring.deploy.names import Names, names_of
-from batch_scoring.deploy.settings import DeployParameters, project_parameters, read_settings
+from batch_scoring.deploy.settings import DeployParameters, read_settings
+from batch_scoring.jobs.context import open_context
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.arm.client import Client
@@ -50,10 +51,10 @@ class DeploymentPlan:
     def has_images(self, client: Client) -> tuple[bool, str]:
         """Return whether the registry has the images that the workflows start, and why not."""
         path = f"{self.place.group_id}/providers/Microsoft.ContainerRegistry/registries/{self.names.registry}"
-        try:
-            host = client.ask("GET", path, _REGISTRY_VERSION)["properties"]["loginServer"]
-        except FileNotFoundError:
+        registry = client.found(path, _REGISTRY_VERSION)
+        if registry is None:
             return False, "there is no registry yet"
+        host = registry["properties"]["loginServer"]
         from batch_scoring.deploy.image.engine import variant_tag
         from batch_scoring.deploy.image.registry import is_there, login_for
 
@@ -91,7 +92,7 @@ def read(env: str | None) -> DeploymentPlan:
     InputError
         When a setting is not valid, or no subscription is set.
     """
-    parameters = project_parameters(env)
+    parameters = open_context(None, env).params
     settings = read_settings(parameters)
     names = names_of(settings)
     place = Place(

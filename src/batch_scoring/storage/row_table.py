@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 from itertools import count, takewhile
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import ConflictError, InputError
@@ -60,8 +61,8 @@ class DataFile:
     first, last : int
         The earliest and the latest time, microseconds since the epoch, both included; 0 in a table without
         days. Of a file that another program has compacted, ``last`` may be up to a millisecond later.
-    bounds : dict of str to (str, str)
-        The smallest and the largest text of each column that has them.
+    bounds : dict of str to (str, str) or (int, int)
+        The smallest and the largest text, or time in microseconds, of each column that has them.
     """
 
     name: str
@@ -70,7 +71,7 @@ class DataFile:
     day: date | None = None
     first: int = 0
     last: int = 0
-    bounds: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    bounds: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
 
     @property
     def by_month(self) -> bool:
@@ -84,7 +85,7 @@ class DataFile:
     def may_have(self, column: str, wanted: Iterable[str] | None) -> bool:
         """Whether a row may have one of these texts in a column; None is any text."""
         low, high = self.bounds.get(column, (None, None))
-        return wanted is None or low is None or any(low <= text <= high for text in wanted)  # type: ignore[operator]
+        return wanted is None or low is None or any(low <= text <= high for text in wanted)
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ class Change:
         Whether all stored rows are replaced by ``parts``, whose schema may differ.
     by_month : bool
         Whether the new files hold a month each instead of a day; a file that is rewritten stays as it is.
+    written : list of str
+        Names of the files that the commit has added.
     """
 
     schema: pa.Schema
@@ -117,6 +120,7 @@ class Change:
     rewritten: Callable[[], Iterable[tuple[DataFile, Iterable[pa.Table]]]] = tuple
     replaces_all: bool = False
     by_month: bool = False
+    written: list[str] = field(default_factory=list)
 
 
 Update = Callable[["RowTable"], Change | None]
@@ -190,6 +194,25 @@ class RowTable:
         """Number of its rows."""
         return sum(file.rows for file in self._files)
 
+    def latest(self) -> RowTable:
+        """Return the newest version."""
+        return RowTable(self.folder, self.time)
+
+    def distinct(self, column: str, files: Iterable[DataFile] | None = None) -> list[str]:
+        """List the texts of a column, in some files or all, sorted as UTF-8 bytes.
+
+        A file with one text is not opened.
+        """
+        found: set[str] = set()
+        for file in self._files if files is None else files:
+            low, high = file.bounds.get(column, (None, None))
+            if low is not None and low == high:
+                found.add(low)
+                continue
+            for rows in self.batches(file, [column]):
+                found.update(pc.unique(rows[column]).to_pylist())
+        return sorted(found - {None}, key=str.encode)
+
     def files(
         self,
         start: int | None = None,
@@ -217,22 +240,43 @@ class RowTable:
 
         Compaction adds no rows. Where the log of an earlier commit is gone, all files are returned.
         """
-        if version is None or version > self.version:
-            return list(self._files)
-        try:
-            names = set(self._added_names(version))
-        except FileNotFoundError:
-            return list(self._files)
-        return [file for file in self._files if file.name in names]
+        names = self._logged_since(version, "add")
+        return list(self._files) if names is None else [file for file in self._files if file.name in names]
 
-    def _added_names(self, version: int) -> Iterator[str]:
-        """Yield the files that commits after a version have added, as the log names them."""
+    def removed_since(self, version: int | None) -> list[DataFile] | None:
+        """List the files of a version whose rows were rewritten or removed later; None where that is unknown."""
+        names = self._logged_since(version, "remove")
+        if not names or version is None or version < 0:
+            return None if names is None else []
+        return [file for file in self.at(version)._files if file.name in names]
+
+    def at(self, version: int) -> RowTable:
+        """Return an earlier version."""
+        from deltalake import DeltaTable
+
+        uri, options = self.folder.delta_address()
+        table = RowTable(self.folder, self.time)
+        with self._clear_errors():
+            table.__dict__["_delta"] = DeltaTable(uri, version, storage_options=options or None)
+        return table
+
+    def _logged_since(self, version: int | None, action: str) -> set[str] | None:
+        """Return the files of later commits with this action that changes data; None where a log is gone."""
+        if version is None or version > self.version:
+            return None
+        try:
+            return set(self._logged_names(version, action))
+        except FileNotFoundError:
+            return None
+
+    def _logged_names(self, version: int, action: str = "add") -> Iterator[str]:
+        """Yield the files that commits after a version have added, or removed, for the sake of their rows."""
         for number in range(version + 1, self.version + 1):
             log, _ = self.folder.read(f"{_LOG}/{number:020d}.json")
             with self._clear_errors():
-                actions = [json.loads(line) for line in log.splitlines() if line.strip()]
-            added = (action["add"] for action in actions if "add" in action)
-            yield from (unquote(one["path"]) for one in added if one["dataChange"])
+                entries = [json.loads(line) for line in log.splitlines() if line.strip()]
+            found = (entry[action] for entry in entries if action in entry)
+            yield from (unquote(one["path"]) for one in found if one["dataChange"])
 
     def open(self, file: DataFile) -> pq.ParquetFile:
         """Open a file; only its footer is read.
@@ -288,8 +332,6 @@ class RowTable:
             Times in ``[start, end)``, microseconds since the epoch.
         sensors, devices : iterable of str, optional
         """
-        import pyarrow.compute as pc
-
         wanted = {"sensor": _as_set(sensors), "device": _as_set(devices)}
         conditions = [
             pc.is_in(pc.field(name), pa.array(sorted(some), pa.string()))
@@ -356,7 +398,8 @@ class RowTable:
                 files.discard()
             raise
         _sync_log(self.folder, after=self.version)
-        return RowTable(self.folder, self.time)
+        change.written[:] = [file.name for file in files.written]
+        return self.latest()
 
     def _write(self, change: Change, files: RowFiles) -> list[DataFile]:
         """Write the files of a change; returns those that they replace."""
@@ -374,8 +417,8 @@ class RowTable:
 
     def _has_arrived(self, files: Sequence[WrittenFile]) -> bool:
         """Whether a commit after this version has added these files."""
-        newest = RowTable(self.folder, self.time)
-        return bool(files) and files[0].name in newest._added_names(self.version)
+        newest = self.latest()
+        return bool(files) and files[0].name in newest._logged_names(self.version)
 
     def _commit(
         self,
@@ -484,13 +527,13 @@ def _remove_action(file: DataFile) -> Any:
 
 def _data_file(action: Mapping[str, Any], column: str | None) -> DataFile:
     bounds = {
-        name[4:]: (low, action[f"max.{name[4:]}"])
+        name[4:]: (_bound(low), _bound(action[f"max.{name[4:]}"]))
         for name, low in action.items()
-        if name.startswith("min.") and isinstance(low, str) and isinstance(action[f"max.{name[4:]}"], str)
+        if name.startswith("min.") and low is not None and action[f"max.{name[4:]}"] is not None
     }
     if column is None:
         return DataFile(action["path"], action["num_records"], action["size_bytes"], bounds=bounds)
-    first, last = (microseconds(action[f"{end}.{column}"]) for end in ("min", "max"))
+    first, last = bounds[column]
     if last % _MILLISECOND == 0:
         # Delta's own statistics are cut to milliseconds.
         last += _MILLISECOND - 1
@@ -509,6 +552,10 @@ def _one_line(error: Exception) -> str:
     """Return an error of ``deltalake`` without its colours, arrows and lines."""
     text = " ".join(re.sub(r"\x1b\[[0-9;]*m|↳", " ", str(error)).split())
     return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
+
+
+def _bound(value: Any) -> Any:
+    return microseconds(value) if isinstance(value, datetime) else value
 
 
 def _moment(us: int) -> pa.Scalar:

@@ -20,7 +20,7 @@ CHILD = """
 import re, sys
 from pathlib import Path
 import pyarrow.parquet as pq
-from batch_scoring.evaluation.feedback import FEEDBACK
+from batch_scoring.tables.schemas import FEEDBACK
 from batch_scoring.pipelines.train.nodes import train_models
 from tests.partitions import Store
 folder = Path(sys.argv[1])

@@ -11,7 +11,8 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.fleet_models import FleetModels
 from batch_scoring.registry import published as published_module
 from batch_scoring.registry import tracking
-from batch_scoring.registry.published import load_published, publish, read_manifest, read_promotion
+from batch_scoring.registry.interrupted import read_promotion
+from batch_scoring.registry.published import load_published, publish, read_manifest
 from batch_scoring.registry.tracking import (
     TrainingRun,
     complete_promotions,

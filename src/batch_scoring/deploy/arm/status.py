@@ -33,10 +33,6 @@ class DeploymentStatus:
     resources: list[dict[str, Any]]
     workflows: list[dict[str, Any]]
 
-    def as_data(self) -> dict[str, Any]:
-        """Return plain values for ``--json``."""
-        return {"deployment": self.deployment, "resources": self.resources, "workflows": self.workflows}
-
 
 def read_status(client: Client) -> DeploymentStatus:
     """Read the status of everything."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from batch_scoring.cloud.credentials import token_credential
 from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.image.engine import digest_in, login_command, output_of, push_commands, run
 
@@ -102,12 +103,8 @@ def exchange(registry: str, token: str) -> str:
 def _identity_token(registry: str, credential: Any) -> str:
     from azure.core.exceptions import ClientAuthenticationError
 
-    if credential is None:
-        from azure.identity import DefaultAzureCredential
-
-        credential = DefaultAzureCredential()
     try:
-        return str(credential.get_token(SCOPE).token)
+        return str(token_credential(credential).get_token(SCOPE).token)
     except ClientAuthenticationError:
         raise InputError(
             f"{registry}: there is no identity to log in with; run `az login`, "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import require
 
 _REPOSITORY = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
@@ -35,13 +35,14 @@ class ImageSettings:
     base: str = "docker.io/library/python:3.12-slim"
 
     def __post_init__(self) -> None:
-        if not _REPOSITORY.fullmatch(self.repository):
-            raise InputError(
-                f"deploy.image.repository: {self.repository!r} is not valid; "
-                "expected lower-case letters and digits, separated by one of . _ - /"
-            )
-        if self.tag is not None and not _TAG.fullmatch(self.tag):
-            raise InputError(
-                f"deploy.image.tag: {self.tag!r} is not valid; expected 1 to 128 letters, digits, . _ and -, "
-                "no . or - first"
-            )
+        checks = {
+            "repository": (
+                _REPOSITORY.fullmatch(self.repository) is not None,
+                "lower-case letters and digits, separated by one of . _ - /",
+            ),
+            "tag": (
+                self.tag is None or _TAG.fullmatch(self.tag) is not None,
+                "1 to 128 letters, digits, . _ and -, no . or - first",
+            ),
+        }
+        require(self, "deploy.image", checks)

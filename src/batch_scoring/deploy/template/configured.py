@@ -9,8 +9,10 @@ from typing import Any
 from batch_scoring.deploy.image.commit import image_tag
 from batch_scoring.deploy.names import Names, names_of
 from batch_scoring.deploy.settings import DeployParameters, read_settings
+from batch_scoring.deploy.stream_analytics.query import configured_query
 from batch_scoring.deploy.template.build import build_template
 from batch_scoring.deploy.template.parameters import build_parameters
+from batch_scoring.deploy.workflow.definition import workflow_definition
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,6 @@ class Configured:
         return cls(
             settings,
             names,
-            template_of(project_parameters),
+            build_template(configured_query(project_parameters), workflow_definition),
             build_parameters(settings, names, image, workflows_enabled),
         )
-
-
-def template_of(project_parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Build the template with the query of the settings and the shipped workflows."""
-    from batch_scoring.deploy.stream_analytics.configured import configured_query
-    from batch_scoring.deploy.workflow.definition import workflow_definition
-
-    return build_template(configured_query(project_parameters), workflow_definition)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from batch_scoring.core.processes import end_group
 from batch_scoring.jobs.local_processes import cancel_processes, recent, recorded_statuses
-from batch_scoring.jobs.records import JobRecord, Records
+from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.settings import JobsParameters
 from batch_scoring.jobs.specs import JobSpec, JobStatus, NodeCounts, State
 from batch_scoring.storage.cache import cache_folder
@@ -94,24 +94,17 @@ class LocalBackend:
     def _run_to_its_end(self, spec: JobSpec) -> bool:
         """Run a job to its end; return False where another process ran it, or it was cancelled."""
         with _lock(f"{self._records.path(spec.run)} {spec.name}") as lock:
-            earlier = self._records.record(spec.run, spec.name)
+            earlier, submitted = self._records.record(spec.run, spec.name), self._created[spec.run, spec.name]
             if earlier is not None and (
                 earlier.state is State.SUCCEEDED
-                or self._was_cancelled_since(self._created[spec.run, spec.name], earlier)
+                or (earlier.state is State.CANCELLED and earlier.ended and earlier.ended >= submitted)
             ):
                 return False
+            done = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
             for _ in range(1 + self._settings.retries):
-                if self._stopping.is_set() or self._attempt(spec, lock) in (
-                    0,
-                    -signal.SIGTERM,
-                    128 + signal.SIGTERM,
-                ):
+                if self._stopping.is_set() or self._attempt(spec, lock) in done:
                     break
             return True
-
-    @staticmethod
-    def _was_cancelled_since(submitted: datetime, record: JobRecord) -> bool:
-        return record.state is State.CANCELLED and record.ended is not None and record.ended >= submitted
 
     def _attempt(self, spec: JobSpec, lock: int) -> int:
         limit = self._settings.max_wall_time.total_seconds()
