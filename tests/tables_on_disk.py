@@ -42,6 +42,9 @@ class TableOnDisk:
 
     def rows(self, *order: str) -> list[dict[str, Any]]:
         """All rows, sorted by these columns."""
-        table = self.load().read()
-        found: list[dict[str, Any]] = table.sort_by([(name, "ascending") for name in order]).to_pylist()
+        table = self.load()
+        if not table.exists:
+            return []
+        rows = table.read().sort_by([(name, "ascending") for name in order])
+        found: list[dict[str, Any]] = rows.to_pylist()
         return found
