@@ -52,7 +52,7 @@ def status_update(
         upsert.drop(row_fingerprints(known.filter(gone), KEY))
         # Trainings of other sensors may commit at the same time, those of this one may not.
         guard = {f"train {sensor}": table.version + 1}
-        return Change(STATUS, [upsert.fresh([status])], guard, upsert.rewritten)
+        return Change(STATUS, [upsert.fresh([status])], guard, rewritten=upsert.rewritten)
 
     return update
 
