@@ -20,7 +20,7 @@ from batch_scoring.registry.pretrained.models import NATIVE_THRESHOLD
 from batch_scoring.registry.published import load_published, read_manifest
 from tests.factories import make_windows
 from tests.fleet_models import OPEN_FORM, make_training
-from tests.partitions import Store
+from tests.tables_on_disk import TableOnDisk
 
 PROJECT = Path(__file__).parents[2]
 
@@ -144,7 +144,7 @@ def watched(trained):
     start_us = int(datetime(2026, 1, 8, tzinfo=UTC).timestamp() * 1e6)
     X = np.random.default_rng(0).normal(size=(2 * 288, 2))
     table = make_windows(X, ["a"] * 288 + ["b"] * 288, "vibration", ["mean", "std"], start_us=start_us)
-    Store(trained / "03_primary/windows").save({"vibration/2026-01-08": table})
+    TableOnDisk(trained / "03_primary/windows", "window_start").add(table)
     return trained
 
 

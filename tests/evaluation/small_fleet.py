@@ -17,8 +17,10 @@ import pyarrow.parquet as pq
 from batch_scoring.evaluation.findings import Evaluation
 from batch_scoring.pipelines.evaluate.nodes import aggregate_figures, match_events
 from batch_scoring.registry.published import PublishedModel, load_published, publish
+from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.schemas import FEEDBACK, LABELS, MODELS, PREDICTIONS
 from tests.factories import START, make_model, make_windows
+from tests.tables_on_disk import TableOnDisk
 
 HOUR = timedelta(hours=1)
 TRAINED = 24  # windows of an hour that the models learned from
@@ -82,7 +84,7 @@ class SmallFleet:
         columns |= {"value": windows["mean"], "score": -mean, "threshold": np.full(mean.size, -10.0)}
         columns |= {"is_anomaly": mean > 10, "severity": np.zeros(mean.size)}
         columns |= {"top_feature": ["mean"] * mean.size, "model_version": ["1"] * mean.size}
-        columns |= {"window_fingerprint": np.arange(mean.size, dtype=np.uint64)}
+        columns |= {"window_fingerprint": np.arange(mean.size)}
         is_there = pc.invert(pc.is_in(windows["device"], pa.array(sorted(self.without_model), pa.string())))
         # What evaluate does not read is left out.
         rest = {
@@ -103,22 +105,21 @@ class SmallFleet:
     def inputs(self) -> dict[str, Any]:
         """The first inputs of the node."""
         scored = [sensor for sensor in self.sensors if sensor not in self.unpredicted]
+        windows = [self.windows(sensor) for sensor in self.sensors]
+        predictions = [self.predictions(sensor) for sensor in scored]
         return {
-            "windows": partitions({sensor: self.windows(sensor) for sensor in self.sensors}),
-            "predictions": partitions({sensor: self.predictions(sensor) for sensor in scored}),
+            "windows": stored(self.folder / "windows", *windows),
+            "predictions": stored(self.folder / "predictions", *predictions),
             "fleet_models": {sensor: self.published(sensor) for sensor in scored},
         }
 
 
-def partitions(tables: dict[str, pa.Table]) -> dict[str, Callable[[], pq.ParquetFile]]:
-    """Tables by sensor, each cut into one partition a day."""
-    found = {}
-    for sensor, table in tables.items():
-        days = [moment.date() for moment in table["window_start"].to_pylist()]
-        for day in sorted(set(days)):
-            rows = table.filter(pa.array([one == day for one in days]))
-            found[f"{sensor}/{day}"] = lambda rows=rows: parquet(rows)
-    return found
+def stored(folder: Path, *tables: pa.Table) -> RowTable:
+    """A table in a folder of these rows, in place of what is there."""
+    table = TableOnDisk(folder, "window_start")
+    if tables:
+        table.replace(*tables)
+    return table.load()
 
 
 def parquet(table: pa.Table) -> pq.ParquetFile:
@@ -152,7 +153,6 @@ def evaluate(
     told: pa.Table | None = None,
     device: Any = None,
     sensor: Any = None,
-    windows: dict[str, Any] | None = None,
     **settings: Any,
 ) -> Evaluation:
     """Run both nodes; without intervals, and with the robust z-score alone, unless settings say otherwise."""
@@ -165,7 +165,7 @@ def evaluate(
         "device": device,
         "sensor": sensor,
     }
-    inputs = fleet.inputs() | ({"windows": windows} if windows else {})
+    inputs = fleet.inputs()
     judged: dict[str, bytes] = {}
     for found in match_events(**inputs, **of_both, judged=None):
         judged |= found

@@ -7,7 +7,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from batch_scoring.tables.partitions import partition_key
 from batch_scoring.tables.schemas import FEEDBACK
 from batch_scoring.training.result import BY_HAND, PROMOTED, REFUSED
 from tests.factories import DAY_US, START, START_US, make_windows
@@ -17,19 +16,21 @@ COMBINED = {"detector": "combined", "threshold": "calibrated", "false_alarm_rate
 
 
 def noisy(work, day, scale, devices=("a", "b")):
-    """One more day of sensor s; its readings spread so wide."""
+    """A day of sensor s, new or in place of what is there; its readings spread so wide."""
     X = np.random.default_rng(day).normal(scale=scale, size=(288 * len(devices), 2))
     table = make_windows(X, [d for d in devices for _ in range(288)], "s", start_us=START_US + day * DAY_US)
-    work.windows.save({partition_key("s", (START + timedelta(days=day)).date()): table})
+    work.put_day("s", day, table)
 
 
 def cut(work, day, device, n):
     """Of this device, keep the first windows of that day only."""
-    key = partition_key("s", (START + timedelta(days=day)).date())
-    table = work.windows.load()[key]().read().replace_schema_metadata(None)
+    first = START + timedelta(days=day)
+    table = work.windows.load().read(sensors=["s"])
+    table = table.filter(pc.greater_equal(table["window_start"], first)).sort_by(
+        [("device", "ascending"), ("window_start", "ascending")]
+    )
     mine = pc.equal(table["device"], device)
-    kept = pa.concat_tables([table.filter(pc.invert(mine)), table.filter(mine).slice(0, n)])
-    work.windows.save({key: kept})
+    work.put_day("s", day, pa.concat_tables([table.filter(pc.invert(mine)), table.filter(mine).slice(0, n)]))
 
 
 @pytest.fixture
@@ -131,11 +132,12 @@ def test_other_features_are_judged_by_their_own(work):
     found = decision(work, share=0.6, features=["mean"])
     assert found.numbers["champion_windows"] == found.numbers["challenger_windows"] > 0
     # And from another kind of windows the champion can judge nothing.
+    days = []
     for day in range(2):
         X = np.random.default_rng(day).normal(size=(576, 1))
         names = [d for d in "ab" for _ in range(288)]
-        table = make_windows(X, names, "s", features=["max"], start_us=START_US + day * DAY_US)
-        work.windows.save({partition_key("s", (START + timedelta(days=day)).date()): table})
+        days.append(make_windows(X, names, "s", features=["max"], start_us=START_US + day * DAY_US))
+    work.windows.replace(*days)
     found = decision(work, share=0.6)
     assert found.numbers["challenger_windows"] > 0 == found.numbers["champion_windows"]
     assert found.verdict == PROMOTED

@@ -1,4 +1,4 @@
-"""The windows to train on are found in the footers, and read no more than needed."""
+"""The windows to train on are found in the log of their table, and read no more than needed."""
 
 from __future__ import annotations
 
@@ -7,59 +7,56 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.detection.detectors.base import FitParameters
-from batch_scoring.tables.fingerprints import table_digest
 from batch_scoring.tables.schemas import FEEDBACK
 from batch_scoring.training import windows as training_windows
 from batch_scoring.training.settings import TrainParameters
 from batch_scoring.training.windows import find_windows, training_range
 from tests.factories import DAY_US, MINUTE_US, START, START_US, make_windows
+from tests.tables_on_disk import TableOnDisk
 
 LATER = datetime(2026, 3, 1, tzinfo=UTC)
 ALL = TrainParameters(share=1.0)
 
 
-def write_days(folder, devices=("a", "b"), days=3, digest=True, rows=288, statistics=True):
-    """A file a day, and functions that open them."""
-    files = []
+def make_day(day, devices=("a", "b"), sensor="s", rows=288):
+    rng = np.random.default_rng(day)
+    names = [device for device in devices for _ in range(rows)]
+    X = rng.normal(size=(len(names), 2))
+    return make_windows(X, names, sensor, start_us=START_US + day * DAY_US)
+
+
+def write_days(folder, devices=("a", "b"), days=3, rows=288, others=()):
+    """A table with a file a day, in which the windows of other sensors lie, too."""
+    table = TableOnDisk(folder, "window_start")
     for day in range(days):
-        rng = np.random.default_rng(day)
-        names = [device for device in devices for _ in range(rows)]
-        table = make_windows(rng.normal(size=(len(names), 2)), names, start_us=START_US + day * DAY_US)
-        footer = {"digest": table_digest(table)} if digest else None
-        path = folder / f"{day}.parquet"
-        pq.write_table(
-            table.replace_schema_metadata(footer), path, row_group_size=200, write_statistics=statistics
-        )
-        files.append(lambda path=path: pq.ParquetFile(path))
-    return files
+        sensors = sorted(["s", *others])
+        table.add(pa.concat_tables([make_day(day, devices, sensor, rows) for sensor in sensors]))
+    return table.load()
 
 
 def read(windows, devices=None):
-    nothing = windows.days[0].file.schema_arrow.remove_metadata().empty_table()
+    nothing = windows.table.schema.empty_table()
     parts = [part for parts in windows.ranges(devices) for part in parts]
     return pa.concat_tables([nothing, *parts], promote_options="default").sort_by(
         [("device", "ascending"), ("window_start", "ascending")]
     )
 
 
-@given(
-    hours=st.integers(-3, 80), length=st.integers(1, 80), now=st.integers(-3, 80), statistics=st.booleans()
-)
+@given(hours=st.integers(-3, 80), length=st.integers(1, 80), now=st.integers(-3, 80), others=st.booleans())
 def test_just_the_windows_inside_the_range_that_have_ended_are_read(
-    tmp_path_factory, hours, length, now, statistics
+    tmp_path_factory, hours, length, now, others
 ):
-    files = write_days(tmp_path_factory.mktemp("w"), rows=48, statistics=statistics)
+    table = write_days(tmp_path_factory.mktemp("w"), rows=48, others=["r", "t"] if others else [])
     start = START + timedelta(hours=hours)
     settings = TrainParameters(from_=start, to=start + timedelta(hours=length))
     moment = START + timedelta(hours=now)
-    found = find_windows("s", files, settings, moment)
-    every = pa.concat_tables([load().read() for load in files])
+    found = find_windows("s", table, settings, moment)
+    every = table.read(sensors=["s"])
     inside = pc.and_(
         pc.and_(pc.greater_equal(every["window_start"], start), pc.less(every["window_start"], settings.to)),
         pc.less_equal(every["window_end"], moment),
@@ -79,24 +76,18 @@ def test_a_range_is_read_a_few_devices_at_a_time(tmp_path, monkeypatch):
     assert read(found, frozenset(["d07", "d33"]))["device"].unique().to_pylist() == ["d07", "d33"]
 
 
-def test_an_unchanged_sensor_costs_footers_and_the_days_that_the_range_cuts(tmp_path, monkeypatch):
-    read_files = []
-    real = training_windows.read_pieces
-    monkeypatch.setattr(training_windows, "read_pieces", lambda f, *a: (read_files.append(f), real(f, *a))[1])
-    files = write_days(tmp_path, days=4)
-    assert find_windows("s", files, ALL, LATER).fingerprint(ALL)
-    assert read_files == []
-    cut = TrainParameters(from_=START + timedelta(hours=12), to=START + timedelta(hours=78))
-    find_windows("s", files, cut, LATER).fingerprint(cut)
-    assert len(read_files) == 2
-
-
-def test_the_fingerprint_does_not_tell_whether_a_footer_had_the_digest(tmp_path):
-    (tmp_path / "with").mkdir()
-    (tmp_path / "without").mkdir()
-    one = find_windows("s", write_days(tmp_path / "with"), ALL, LATER)
-    other = find_windows("s", write_days(tmp_path / "without", digest=False), ALL, LATER)
-    assert one.fingerprint(ALL) == other.fingerprint(ALL)
+def test_the_fingerprint_does_not_depend_on_the_files_or_on_other_sensors(tmp_path):
+    one = write_days(tmp_path / "days", days=2)
+    table = TableOnDisk(tmp_path / "parts", "window_start")
+    both = pa.concat_tables([make_day(0), make_day(1)])
+    late = pa.array(np.random.default_rng(0).random(both.num_rows) < 0.2)
+    by = [("sensor", "ascending"), ("device", "ascending"), ("window_start", "ascending")]
+    table.add(pa.concat_tables([both.filter(pc.invert(late)), make_day(0, sensor="t")]).sort_by(by))
+    table.add(both.filter(late).sort_by(by))
+    prints = {find_windows("s", rows, ALL, LATER).fingerprint(ALL) for rows in (one, table.load())}
+    assert len(prints) == 1
+    table.change(lambda rows: rows.slice(1))
+    assert find_windows("s", table.load(), ALL, LATER).fingerprint(ALL) not in prints
 
 
 @pytest.mark.parametrize(
@@ -108,8 +99,8 @@ def test_the_fingerprint_does_not_tell_whether_a_footer_had_the_digest(tmp_path)
     ],
 )
 def test_the_fingerprint_tells_range_features_and_fit(tmp_path, other):
-    files = write_days(tmp_path)
-    prints = [find_windows("s", files, settings, LATER).fingerprint(settings) for settings in (ALL, other)]
+    table = write_days(tmp_path)
+    prints = [find_windows("s", table, settings, LATER).fingerprint(settings) for settings in (ALL, other)]
     assert prints[0] != prints[1]
 
 
@@ -122,7 +113,7 @@ def test_another_version_of_the_fit_is_another_fingerprint(tmp_path, monkeypatch
 
 def test_a_day_beside_the_range_changes_no_fingerprint(tmp_path):
     settings = TrainParameters(from_=START, to=START + timedelta(days=1))
-    few, more = (find_windows("s", write_days(tmp_path, days=n), settings, LATER) for n in (1, 3))
+    few, more = (find_windows("s", write_days(tmp_path / str(n), days=n), settings, LATER) for n in (1, 3))
     assert few.fingerprint(settings) == more.fingerprint(settings)
 
 
@@ -141,8 +132,9 @@ def test_which_devices_have_windows_is_looked_up(tmp_path):
 
 
 def test_no_window_that_has_ended_is_nothing(tmp_path):
-    assert find_windows("s", write_days(tmp_path), ALL, START) is None
-    assert find_windows("s", [], ALL, LATER) is None
+    table = write_days(tmp_path)
+    assert find_windows("s", table, ALL, START) is None
+    assert find_windows("t", table, ALL, LATER) is None
 
 
 def test_a_range_is_the_last_so_long_before_the_end():
@@ -169,9 +161,10 @@ def event(device="b", first=30, last=40, sensor="s", verdict="true_event"):
 
 def test_windows_that_overlap_a_confirmed_event_are_not_read(tmp_path):
     known = feedback(event(), event("a", 0, 3), event("nobody"), event("b", 1441, 1442))
-    found = find_windows("s", write_days(tmp_path, days=2), ALL, LATER, known)
+    table = write_days(tmp_path, days=2)
+    found = find_windows("s", table, ALL, LATER, known)
     rows = read(found)
-    every = read(find_windows("s", write_days(tmp_path, days=2), ALL, LATER))
+    every = read(find_windows("s", table, ALL, LATER))
     gone = {(row["device"], row["window_start"]) for row in every.to_pylist()}
     gone -= {(row["device"], row["window_start"]) for row in rows.to_pylist()}
     minutes = {(device, int((at - START).total_seconds() / 60)) for device, at in gone}
@@ -181,11 +174,11 @@ def test_windows_that_overlap_a_confirmed_event_are_not_read(tmp_path):
 
 def test_only_confirmed_events_of_the_sensor_in_the_range_are_part_of_the_fingerprint(tmp_path):
     settings = TrainParameters(to=START + timedelta(days=1))
-    files = write_days(tmp_path)
+    table = write_days(tmp_path)
 
     def fingerprint(*rows):
         known = feedback(*rows) if rows else None
-        return find_windows("s", files, settings, LATER, known).fingerprint(settings)
+        return find_windows("s", table, settings, LATER, known).fingerprint(settings)
 
     none = fingerprint()
     assert fingerprint(event(verdict="false_alarm"), event(sensor="t"), event("b", 1440, 1445)) == none

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
@@ -16,13 +15,12 @@ from batch_scoring.core.moments import microseconds
 from batch_scoring.evaluation.metrics.sensor_windows import SensorWindows
 from batch_scoring.evaluation.settings import EvaluateParameters
 from batch_scoring.registry.published import PublishedModel
+from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrays import Int
-from batch_scoring.tables.arrow_arrays import positions, strings, to_numpy
+from batch_scoring.tables.arrow_arrays import positions, to_numpy
 from batch_scoring.tables.intervals import Timeline
-from batch_scoring.tables.schemas import PREDICTIONS, feature_columns
+from batch_scoring.tables.schemas import feature_columns
 from batch_scoring.windows.features import feature_matrix
-
-Openers = Iterable[Callable[[], pq.ParquetFile]]
 
 _PREDICTED = ["window_start", "device", "score", "threshold", "is_anomaly"]
 _NEVER = np.iinfo(np.int64).min
@@ -46,8 +44,8 @@ class EvaluatedRange:
 
 def read_sensor(
     sensor: str,
-    windows: Openers,
-    predictions: Openers,
+    windows: RowTable,
+    predictions: RowTable,
     published: PublishedModel | None,
     fallback: Callable[[], int | None],
     settings: EvaluateParameters,
@@ -58,8 +56,8 @@ def read_sensor(
     Parameters
     ----------
     sensor : str
-    windows, predictions : iterable of callable
-        Each opens the file of a day.
+    windows, predictions : RowTable
+        Schemas ``windows_schema(features)`` and PREDICTIONS.
     published : PublishedModel or None
         Training windows of the devices' models are not evaluated, unless ``evaluate.from`` says so.
     fallback : callable
@@ -71,10 +69,10 @@ def read_sensor(
     Raises
     ------
     InputError
-        When the days were aggregated differently, or no model records its training range.
+        When no model records its training range.
     """
-    table = _concat(sensor, windows, selection)
-    if table is None:
+    table = windows.read(sensors=[sensor], devices=selection.devices).combine_chunks()
+    if table.num_rows == 0:
         return None
     names = table["device"].unique()
     names = names.take(pc.array_sort_indices(names))
@@ -85,7 +83,7 @@ def read_sensor(
     order = np.lexsort((start, device))
     device, start, end = device[order], start[order], end[order]
     features = published.manifest.features if published else tuple(feature_columns(table))
-    score, threshold, is_anomaly = _match(predictions, names, device, start)
+    score, threshold, is_anomaly = _match(predictions, sensor, names, device, start)
     trained_from, trained_to = _training(published, names)
     evaluated = _evaluated_range(sensor, trained_to, fallback, settings, int(end.max()))
     is_known = trained_to != _NEVER
@@ -113,34 +111,16 @@ def latest_training(fleet_models: Mapping[str, Callable[[], PublishedModel]]) ->
     return max((end for end in ends if end is not None), default=None)
 
 
-def _concat(sensor: str, files: Openers, selection: Selection) -> pa.Table | None:
-    tables: list[pa.Table] = []
-    for load in files:
-        rows = load().read().replace_schema_metadata(None)
-        if tables and rows.column_names != tables[0].column_names:
-            raise InputError(
-                f"sensor {sensor!r}: its days were aggregated with different features "
-                f"({tables[0].column_names[5:]} and {rows.column_names[5:]}); "
-                "run `kedro run --pipelines=aggregate`"
-            )
-        if selection.devices is not None:
-            rows = rows.filter(pc.is_in(rows["device"], value_set=strings(sorted(selection.devices))))
-        tables.append(rows)
-    table = pa.concat_tables(tables).combine_chunks() if tables else None
-    return table if table is not None and table.num_rows else None
-
-
 def _match(
-    predictions: Openers, names: pa.Array, device: Int, start: Int
+    predictions: RowTable, sensor: str, names: pa.Array, device: Int, start: Int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Look up score, threshold and verdict of each window; NaN, NaN and false without a prediction."""
     score, threshold = np.full((2, start.size), np.nan)
     is_anomaly = np.zeros(start.size, bool)
     starts = np.unique(start)
     keys = device * starts.size + np.searchsorted(starts, start)
-    schema = pa.schema([PREDICTIONS.field(name) for name in _PREDICTED])
-    for load in predictions:
-        rows = load().read(columns=_PREDICTED).select(_PREDICTED).cast(schema)
+    files = predictions.files(sensors=[sensor])
+    for rows in (part for file in files for part in predictions.batches(file, _PREDICTED, [sensor])):
         its_device, its_start = positions(rows["device"], names), to_numpy(rows["window_start"])
         place = np.minimum(np.searchsorted(starts, its_start), starts.size - 1)
         row = np.minimum(np.searchsorted(keys, its_device * starts.size + place), keys.size - 1)

@@ -12,7 +12,7 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import require_known
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.detection.comparison import Comparison, Figures, decide
-from batch_scoring.tables.partitions import Partitions, by_sensor
+from batch_scoring.storage.row_table import RowTable
 from batch_scoring.training.promotion import compare
 from batch_scoring.training.settings import TrainParameters
 from batch_scoring.training.windows import find_windows
@@ -54,7 +54,7 @@ def choose_versions(
 
 def compare_versions(
     store: Store,
-    windows: Partitions,
+    windows: RowTable,
     feedback: pa.Table,
     parameters: Mapping[str, Any],
     versions: tuple[Version, Version],
@@ -70,10 +70,9 @@ def compare_versions(
     from batch_scoring.registry import tracking
 
     sensor = versions[0].sensor
-    days = by_sensor(windows)
-    require_known("sensor", [sensor], days)
+    require_known("sensor", [sensor], windows.distinct("sensor"))
     settings = read_parameters(TrainParameters, parameters.get("train"), "train")
-    found = find_windows(sensor, [windows[key] for key in days[sensor].values()], settings, now, feedback)
+    found = find_windows(sensor, windows, settings, now, feedback)
     if found is None:
         raise InputError(f"sensor {sensor!r}: no window has ended yet; run `kedro run --pipelines=aggregate`")
     # Keep both until compared: a fetched copy of the models is deleted with its version.

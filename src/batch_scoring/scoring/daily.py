@@ -60,9 +60,7 @@ def update_totals(run: ScoreRun, totals: RowTable) -> Change | None:
     merged, overlapping = merge_totals(stored, new)
     merged = _recount(run, predictions, merged, pa.concat_tables([overlapping, *_lost(run)]))
     final = _with_silence(run, pa.concat_tables([merged, *recounted]), touched)
-    upsert = Upsert(
-        totals, files, DAILY_KEY, _contents, among=lambda rows: _are_of(rows, touched)
-    )
+    upsert = Upsert(totals, files, DAILY_KEY, _contents, among=lambda rows: _are_of(rows, touched))
     rows = list(upsert.fresh([final]))
     upsert.remove_unseen()
     return Change(DAILY, [rows], _progress(run, predictions, sensors), upsert.rewritten)

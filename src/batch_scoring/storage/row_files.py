@@ -163,7 +163,8 @@ class _DayFile:
 
     def flush(self) -> None:
         """Write what is held as a row group."""
-        self._write(self.held)
+        if self.held:
+            self._write(self.held)
 
     def finish(self) -> None:
         """Write the last rows and the footer."""

@@ -31,8 +31,8 @@ from batch_scoring.storage.folder import Folder
 from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.parquet import open_parquet
 from batch_scoring.storage.row_files import DAY_US, RowFiles, WrittenFile
-from batch_scoring.tables.arrow_arrays import empty_table
-from batch_scoring.tables.device_ranges import read_batches, row_groups
+from batch_scoring.tables.arrow_arrays import empty_table, strings
+from batch_scoring.tables.device_ranges import BATCH_ROWS, group_bounds, read_batches, read_pieces, row_groups
 from batch_scoring.tables.schemas import TIMESTAMP
 
 if TYPE_CHECKING:
@@ -198,21 +198,6 @@ class RowTable:
         """Return the newest version."""
         return RowTable(self.folder, self.time)
 
-    def distinct(self, column: str, files: Iterable[DataFile] | None = None) -> list[str]:
-        """List the texts of a column, in some files or all, sorted as UTF-8 bytes.
-
-        A file with one text is not opened.
-        """
-        found: set[str] = set()
-        for file in self._files if files is None else files:
-            low, high = file.bounds.get(column, (None, None))
-            if low is not None and low == high:
-                found.add(low)
-                continue
-            for rows in self.batches(file, [column]):
-                found.update(pc.unique(rows[column]).to_pylist())
-        return sorted(found - {None}, key=str.encode)
-
     def files(
         self,
         start: int | None = None,
@@ -307,13 +292,48 @@ class RowTable:
             raise InputError(f"{self.folder.path(file.name)}: damaged ({error}); {_RESTORE}") from error
 
     def batches(
-        self, file: DataFile, columns: Sequence[str] | None = None, sensors: Iterable[str] | None = None
+        self,
+        file: DataFile,
+        columns: Sequence[str] | None = None,
+        sensors: Iterable[str] | None = None,
+        devices: Iterable[str] | None = None,
+        rows: int = BATCH_ROWS,
     ) -> Iterator[pa.Table]:
-        """Read a file's rows in their order, skipping row groups without these sensors."""
+        """Read a file's rows of these sensors and devices in their order, about ``rows`` at a time."""
+        asked = {"sensor": sensors, "device": devices}
+        wanted = {name: strings(sorted(ids)) for name, ids in asked.items() if ids is not None}
         opened = self.open(file)
         with self._naming(file):
-            groups = None if sensors is None else row_groups(opened, "sensor", sorted(sensors))
-            yield from read_batches(opened, columns, groups=groups)
+            names = list(columns) if columns is not None else opened.schema_arrow.names
+            groups = list(range(opened.num_row_groups))
+            for name, ids in wanted.items():
+                groups = row_groups(opened, name, ids.to_pylist(), groups)
+            needed = list(dict.fromkeys([*names, *wanted]))
+            for batch in read_pieces(opened, needed, rows, groups):
+                kept = batch
+                for name, ids in wanted.items():
+                    kept = kept.filter(pc.is_in(kept[name], value_set=ids))
+                if kept.num_rows:
+                    yield kept.select(names)
+
+    def distinct(self, column: str, files: Iterable[DataFile] | None = None) -> set[str]:
+        """Collect the texts of a column, in some files or all.
+
+        Files and row groups that hold one text only are not read.
+        """
+        found: set[str] = set()
+        for file in self._files if files is None else files:
+            low, high = file.bounds.get(column, (None, None))
+            if low is not None and low == high:
+                found.add(low)
+                continue
+            opened = self.open(file)
+            bounds = group_bounds(opened, column)
+            found.update(one[0] for one in bounds if one is not None and one[0] == one[1])
+            mixed = [place for place, one in enumerate(bounds) if one is None or one[0] != one[1]]
+            for rows in read_batches(opened, [column], groups=mixed):
+                found.update(text for text in pc.unique(rows[column]).to_pylist() if text is not None)
+        return found
 
     def read(
         self,
@@ -332,12 +352,8 @@ class RowTable:
             Times in ``[start, end)``, microseconds since the epoch.
         sensors, devices : iterable of str, optional
         """
-        wanted = {"sensor": _as_set(sensors), "device": _as_set(devices)}
-        conditions = [
-            pc.is_in(pc.field(name), pa.array(sorted(some), pa.string()))
-            for name, some in wanted.items()
-            if some is not None
-        ]
+        wanted = (_as_set(sensors), _as_set(devices))
+        conditions = []
         if start is not None:
             conditions.append(pc.field(str(self.time)) >= _moment(start))
         if end is not None:
@@ -345,10 +361,9 @@ class RowTable:
         needed = list(columns) if columns is not None else self.schema.names
         schema = pa.schema([self.schema.field(name) for name in needed if self.exists])
         tables = [empty_table(schema)]
-        extra = [name for name, some in wanted.items() if some is not None and name not in needed]
-        extra += [self.time] if self.time and (start, end) != (None, None) and self.time not in needed else []
-        for file in self.files(start, end, *wanted.values()):
-            for batch in self.batches(file, [*needed, *extra], wanted["sensor"]):
+        extra = [str(self.time)] if conditions and self.time not in needed else []
+        for file in self.files(start, end, *wanted):
+            for batch in self.batches(file, [*needed, *extra], *wanted):
                 rows = batch
                 for condition in conditions:
                     rows = rows.filter(condition)

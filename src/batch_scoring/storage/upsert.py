@@ -97,9 +97,7 @@ class Upsert:
         """Remove the stored rows whose keys were not among those compared."""
         self._is_replaced |= ~self._is_seen
 
-    def rewritten(
-        self, lost: list[pa.Table] | None = None
-    ) -> Iterator[tuple[DataFile, Iterator[pa.Table]]]:
+    def rewritten(self, lost: list[pa.Table] | None = None) -> Iterator[tuple[DataFile, Iterator[pa.Table]]]:
         """Yield the files that lose rows, each with the rows that stay; after ``fresh`` has been read.
 
         The keys of the rows that are lost are added to ``lost``.

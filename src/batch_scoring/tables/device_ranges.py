@@ -45,24 +45,30 @@ def read_batches(
         yield pa.concat_tables(held)
 
 
-def row_groups(file: pq.ParquetFile, column: str, wanted: Sequence[str]) -> list[int]:
-    """Select the row groups that may hold a wanted text, by the bounds in the file's footer."""
+def group_bounds(file: pq.ParquetFile, column: str) -> list[tuple[str, str] | None]:
+    """Return the smallest and the largest text of each row group by the file's footer; None where unknown."""
     place = file.schema_arrow.get_field_index(column)
-    bounds = [file.metadata.row_group(n).column(place).statistics for n in range(file.num_row_groups)]
+    known = [file.metadata.row_group(n).column(place).statistics for n in range(file.num_row_groups)]
+    return [(one.min, one.max) if one is not None and one.has_min_max else None for one in known]
+
+
+def row_groups(file: pq.ParquetFile, column: str, wanted: Sequence[str], groups: Sequence[int]) -> list[int]:
+    """Select those of some row groups that may hold a wanted text, by the bounds in the file's footer."""
+    bounds = group_bounds(file, column)
     return [
-        n
-        for n, known in enumerate(bounds)
-        if known is None or not known.has_min_max or any(known.min <= text <= known.max for text in wanted)
+        n for n in groups if (one := bounds[n]) is None or any(one[0] <= text <= one[1] for text in wanted)
     ]
 
 
-def read_pieces(file: pq.ParquetFile | None, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
+def read_pieces(
+    file: pq.ParquetFile, columns: Sequence[str], rows: int, groups: Sequence[int] | None = None
+) -> Iterator[pa.Table]:
     """Read batches of about ``rows`` rows, less than a row group where many files are open."""
-    if file is None or rows >= BATCH_ROWS:
-        yield from read_batches(file, columns, rows)
+    if rows >= BATCH_ROWS:
+        yield from read_batches(file, columns, rows, groups)
         return
     # One row group at a time: with several, Arrow holds more than one.
-    for group in range(file.num_row_groups):
+    for group in range(file.num_row_groups) if groups is None else groups:
         for batch in file.iter_batches(rows, row_groups=[group], columns=list(columns)):
             yield pa.Table.from_batches([batch])
 

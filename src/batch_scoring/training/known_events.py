@@ -12,8 +12,8 @@ from batch_scoring.tables.arrays import Bool
 from batch_scoring.tables.arrow_arrays import positions, to_arrow, to_numpy
 from batch_scoring.tables.intervals import Timeline, overlapping
 from batch_scoring.tables.schemas import FEEDBACK, TRUE_EVENT
-from batch_scoring.training.spans import TIMES
 
+TIMES = ("window_start", "window_end")
 EVENTS = pa.schema([FEEDBACK.field(name) for name in ("device", "start", "end")])
 _AS_NUMBERS = pa.schema([(name, pa.string() if name == "device" else pa.int64()) for name in EVENTS.names])
 

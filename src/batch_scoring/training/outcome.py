@@ -8,23 +8,57 @@ import pyarrow.compute as pc
 
 from batch_scoring.core.ids import Selection
 from batch_scoring.detection.model_file import FleetFile
+from batch_scoring.storage.row_table import Change, RowTable, Update
+from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.arrow_arrays import strings, to_numpy
+from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import STATUS
 from batch_scoring.training.windows import TrainingWindows
 
+KEY = ("sensor", "device")
 
-def new_status(known: pa.Table, fitted: pa.Table, selection: Selection) -> pa.Table:
-    """Merge the status of the devices fitted now with the stored status of the others.
+
+def status_update(
+    sensor: str,
+    fitted: pa.Table,
+    refused: pa.Table,
+    selection: Selection,
+    windows: TrainingWindows | None,
+) -> Update:
+    """Return the update that stores the status of a sensor's devices after a training.
 
     Parameters
     ----------
-    known : pyarrow.Table
-        Schema STATUS, the stored one.
+    sensor : str
     fitted : pyarrow.Table
-        Schema STATUS; without rows where nothing was trained.
+        Schema STATUS, the devices fitted now; without rows where nothing was trained.
+    refused : pyarrow.Table
+        Schema REFUSED_DEVICES.
     selection : Selection
         Where it names no devices, a training was about all of them.
+    windows : TrainingWindows or None
     """
+
+    def update(table: RowTable) -> Change | None:
+        known = table.read(sensors=[sensor]) if table.exists else STATUS.empty_table()
+        status = _merged(known, fitted, selection)
+        # A training's status lists all devices that have windows; without one, they are looked up.
+        unread = None if fitted.num_rows else windows
+        status = _with_silent_devices(status, sensor, refused, selection, known, unread)
+        if status.equals(known.sort_by("device")):
+            return None
+        upsert = Upsert(table, table.files(sensors=[sensor]), KEY)
+        gone = pc.invert(pc.is_in(known["device"], value_set=status["device"].combine_chunks()))
+        upsert.drop(row_fingerprints(known.filter(gone), KEY))
+        # Trainings of other sensors may commit at the same time, those of this one may not.
+        guard = {f"train {sensor}": table.version + 1}
+        return Change(STATUS, [upsert.fresh([status])], guard, rewritten=upsert.rewritten)
+
+    return update
+
+
+def _merged(known: pa.Table, fitted: pa.Table, selection: Selection) -> pa.Table:
+    """Merge the status of the devices fitted now with the stored status of the others."""
     if selection.devices is None and fitted.num_rows:
         return fitted
     # Devices without a valid reading are found again each time.
@@ -36,7 +70,7 @@ def new_status(known: pa.Table, fitted: pa.Table, selection: Selection) -> pa.Ta
     return pa.concat_tables([fitted, known.filter(pc.and_(is_kept, pc.invert(is_fitted)))])
 
 
-def add_silent_devices(
+def _with_silent_devices(
     status: pa.Table,
     sensor: str,
     refused: pa.Table,
@@ -44,22 +78,7 @@ def add_silent_devices(
     known: pa.Table,
     windows: TrainingWindows | None,
 ) -> pa.Table:
-    """Add the devices without a single window: all of their readings were refused.
-
-    Parameters
-    ----------
-    status : pyarrow.Table
-        Schema STATUS.
-    sensor : str
-    refused : pyarrow.Table
-        Readings refused by ingest: device, sensor, reason, count.
-    selection : Selection
-    known : pyarrow.Table
-        Schema STATUS, the stored one.
-    windows : TrainingWindows or None
-        To look for devices in that neither ``status`` nor ``known`` names; None where ``status``
-        names all devices that have windows.
-    """
+    """Add the devices without a single window: all of their readings were refused."""
     named = set(status["device"].to_pylist())
     reasons: dict[str, list[tuple[int, str]]] = {}
     for row in refused.filter(pc.equal(refused["sensor"], sensor)).to_pylist():

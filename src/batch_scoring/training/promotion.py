@@ -83,7 +83,7 @@ def compare(
     versions = (challenger, champion)
     fits = [
         round(one.info.window_seconds * 1e6) == windows.window_us
-        and {*one.info.features} <= {*windows.columns}
+        and {*one.info.features} <= {*windows.table.schema.names}
         for one in versions
     ]
     scorers = [one for one, does in zip(versions, fits, strict=True) if does]
@@ -93,8 +93,8 @@ def compare(
         return _counted(windows, challenger, champion, devices)
     both = ChampionChallenger((_target(challenger, settings), None))
     sources = [(one.info.schema, (part.table for part in one.parts())) for one in scorers]
-    for *days, ours, theirs in rest.ranges(devices, [*sources, *[_NO_MODELS] * (2 - len(scorers))]):
-        held_out = pa.concat_tables(days)
+    for *parts, ours, theirs in rest.ranges(devices, [*sources, *[_NO_MODELS] * (2 - len(scorers))]):
+        held_out = pa.concat_tables(parts)
         if held_out.num_rows:
             other = FleetModel(theirs, champion.info) if fits[1] else None
             both.add(held_out, FleetModel(ours, challenger.info), other)
@@ -147,13 +147,13 @@ def _counted(
     n = n_champion = n_heard = n_lost = 0
     sources = [(_NO_MODELS[0], one.batches(["device"])) for one in (challenger, champion)]
     heard = windows.heard(_trained_from(challenger))
-    for *days, ours, theirs in heard.ranges(devices, sources) if heard else device_ranges(sources, {0, 1}):
+    for *parts, ours, theirs in heard.ranges(devices, sources) if heard else device_ranges(sources, {0, 1}):
         names = [part["device"].combine_chunks() for part in (ours, theirs)]
         if devices is not None:
             names = [some.filter(pc.is_in(some, value_set=strings(sorted(devices)))) for some in names]
         n, n_champion = n + len(names[0]), n_champion + len(names[1])
         # Without any window left, silent devices are unknown.
-        senders = pa.concat_tables(days)["device"].combine_chunks() if heard else names[1]
+        senders = pa.concat_tables(parts)["device"].combine_chunks() if heard else names[1]
         sending = names[1].filter(pc.is_in(names[1], value_set=senders))
         n_heard += len(sending)
         n_lost += len(sending) - int(to_numpy(pc.is_in(sending, value_set=names[0])).sum())

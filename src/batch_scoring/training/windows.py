@@ -1,32 +1,43 @@
-"""Find the training windows of one sensor in the footers of its days, and read them by device range."""
+"""Find the training windows of one sensor in a table of windows, and read them by device range."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from batch_scoring.core.digests import digest_of
-from batch_scoring.core.errors import InputError
 from batch_scoring.core.moments import MICROSECOND, microseconds
 from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.detection.fit import FIT_VERSION
-from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
-from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges, read_pieces
-from batch_scoring.tables.fingerprints import TableDigest
+from batch_scoring.storage.row_table import DataFile, RowTable
+from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
+from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges
+from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import FEEDBACK, feature_columns
-from batch_scoring.tables.streams import footer_text
-from batch_scoring.training.known_events import events_between, known_events, overlap
+from batch_scoring.training.known_events import TIMES, events_between, known_events, overlap
 from batch_scoring.training.settings import TrainParameters
-from batch_scoring.training.spans import TIMES, Day, Span, ended_span, span_of
 
-_FOREVER = np.iinfo(np.int64).max
+
+@dataclass(frozen=True)
+class Span:
+    """The windows of a sensor in one file, those that have ended.
+
+    Attributes
+    ----------
+    file : DataFile
+    first_start, last_start : int
+        When the first and the last of them start, µs since the epoch.
+    n_windows : int
+    """
+
+    file: DataFile
+    first_start: int
+    last_start: int
+    n_windows: int
 
 
 @dataclass(frozen=True)
@@ -39,47 +50,46 @@ class TrainingWindows:
     features : tuple of str
         To train on, in this order.
     first, last : int
-        The training range, in µs since the epoch.
-    now : int
-        Windows that end later are left out.
+        The training range, in µs since the epoch; not beyond ``ended``.
+    ended : int
+        When the last window that has ended ends; later ones are left out.
     window_us : int
         Their length.
-    days : tuple
-        The files that hold some of them.
+    table : RowTable
+        Schema ``windows_schema(features)``; each file is sorted by sensor, device and window_start.
+    spans : tuple of Span
+        The files that hold windows of the sensor, those outside the range too.
     known_events : pyarrow.Table
         The columns ``device``, ``start`` and ``end`` of confirmed events, sorted: windows that overlap
         one are left out of the training.
-    every_day : tuple
-        The files of the sensor, those outside the range too.
     """
 
     sensor: str
     features: tuple[str, ...]
     first: int
     last: int
-    now: int
+    ended: int
     window_us: int
-    days: tuple[Day, ...]
+    table: RowTable
+    spans: tuple[Span, ...]
     known_events: pa.Table
-    every_day: tuple[Day, ...] = ()
+
+    @property
+    def inside(self) -> list[Span]:
+        """The files that hold windows of the range."""
+        return [one for one in self.spans if one.first_start < self.last and one.last_start >= self.first]
 
     @property
     def n_windows(self) -> int:
-        """Estimate the number of windows: days that the range cuts count in full."""
-        return sum(day.span.n_windows for day in self.days)
-
-    @property
-    def columns(self) -> list[str]:
-        """Return the names of all columns of the files."""
-        names: list[str] = self.days[0].file.schema_arrow.names
-        return names
+        """Estimate the number of windows: files that the range cuts count in full."""
+        return sum(span.n_windows for span in self.inside)
 
     def ranges(
         self,
         devices: frozenset[str] | None = None,
         models: Sequence[tuple[pa.Schema, Iterable[pa.Table]]] = (),
     ) -> Iterator[list[pa.Table]]:
-        """Read the windows by device range, one table per day.
+        """Read the windows by device range, one table per file.
 
         Parameters
         ----------
@@ -88,21 +98,18 @@ class TrainingWindows:
         models : sequence of (schema, tables)
             What to read side by side with them, one table each; each device once.
         """
-        schema = self.days[0].file.schema_arrow.remove_metadata()
-        names = [name for name in schema.names if name in {*TIMES, "device", "sensor", *self.features}]
-        columns = pa.schema([schema.field(name) for name in names])
-        # All days together are as many rows as one would be alone.
-        batch_rows = max(BATCH_ROWS // len(self.days), 1_024)
-        sources = [(columns, self._read(day, names, batch_rows, devices)) for day in self.days]
+        schema, wanted = self.table.schema, {*TIMES, "device", "sensor", *self.features}
+        columns = pa.schema([field for field in schema if field.name in wanted])
+        # All files together are as many rows as one would be alone.
+        rows = max(BATCH_ROWS // len(self.inside), 1_024)
+        sources = [(columns, self._read(span, columns.names, rows, devices)) for span in self.inside]
         n = len(sources)
         return device_ranges([*sources, *models], range(n, n + len(models)))
 
     def held_out(self, since: int, features: Iterable[str]) -> TrainingWindows | None:
         """Select the windows that start at ``since`` or later, with these features; None without one."""
-        days = tuple(day for day in self.every_day if day.span.last_start >= since)
-        if not days:
-            return None
-        return replace(self, first=since, last=_FOREVER, days=days, features=tuple(dict.fromkeys(features)))
+        rest = replace(self, first=since, last=self.ended, features=tuple(dict.fromkeys(features)))
+        return rest if rest.inside else None
 
     def heard(self, since: int) -> TrainingWindows | None:
         """Like ``held_out``, without features and with confirmed events: a faulty device is not silent."""
@@ -112,21 +119,26 @@ class TrainingWindows:
     def devices_among(self, devices: frozenset[str]) -> set[str]:
         """Return the devices among these that have a window here."""
         found: set[str] = set()
-        for day in self.days if devices else ():
-            for part in self._read(day, [*TIMES, "device"], BATCH_ROWS, devices):
+        for span in self.inside if devices else ():
+            for part in self._read(span, ["device"], BATCH_ROWS, devices):
                 found.update(part["device"].unique().to_pylist())
         return found
 
     def fingerprint(self, settings: TrainParameters) -> str:
         """Digest of the inputs of a sensor's training: windows, settings, fit version and library.
 
-        Days that lie in the range as a whole have the digest of their rows in the footer; of the
-        others, the rows are read for it.
+        However the windows are spread over files, such as after a compaction, it is the same.
         """
         from importlib.metadata import version
 
+        total = n = 0
+        for span in self.inside:
+            for part in self._read(span, self.table.schema.names, BATCH_ROWS):
+                # A sum, for which the order of the rows does not matter.
+                total += int(row_fingerprints(part, part.column_names).sum())
+                n += part.num_rows
         made_of: dict[str, Any] = {
-            "windows": [digest for day in self.days if (digest := self._digest(day))],
+            "windows": [n, total % 2**64],
             "features": list(self.features),
             "fit": asdict(settings.fit),
             "recipe": FIT_VERSION,
@@ -137,42 +149,24 @@ class TrainingWindows:
             made_of["known_events"] = events
         return digest_of(made_of)
 
-    def _is_inside(self, span: Span) -> bool:
-        return self.first <= span.first_start and span.last_start < self.last and span.last_end <= self.now
-
-    def _digest(self, day: Day) -> str:
-        """Digest of the rows inside the range; empty where there are none."""
-        stored = footer_text(day.file, "digest")
-        if stored and self._is_inside(day.span):
-            return stored
-        digest, n_rows = TableDigest(), 0
-        for part in self._read(day, day.file.schema_arrow.names, BATCH_ROWS):
-            digest.update(part)
-            n_rows += part.num_rows
-        return digest.hexdigest() if n_rows else ""
-
     def _read(
-        self, day: Day, columns: Sequence[str], batch_rows: int, devices: frozenset[str] | None = None
+        self, span: Span, columns: Sequence[str], rows: int, devices: frozenset[str] | None = None
     ) -> Iterator[pa.Table]:
-        is_inside = self._is_inside(day.span)
-        chosen = strings(sorted(devices)) if devices is not None else None
-        for batch in stopwatch.each("read", read_pieces(day.file, columns, batch_rows)):
-            rows = batch.replace_schema_metadata(None)
-            if not is_inside:
-                start, end = to_numpy(rows["window_start"]), to_numpy(rows["window_end"])
-                keep = (start >= self.first) & (start < self.last) & (end <= self.now)
-                rows = rows.filter(to_arrow(keep))
-            if chosen is not None:
-                rows = rows.filter(pc.is_in(rows["device"], value_set=chosen))
-            if self.known_events.num_rows and rows.num_rows:
-                rows = rows.filter(to_arrow(~overlap(rows, self.known_events)))
-            if rows.num_rows:
-                yield rows
+        # The events need device and times.
+        names = list(dict.fromkeys([*columns, "device", *TIMES]))
+        read = self.table.batches(span.file, names, [self.sensor], devices, rows)
+        for batch in stopwatch.each("read", read):
+            start = to_numpy(batch["window_start"])
+            keep = (start >= self.first) & (start < self.last)
+            if self.known_events.num_rows:
+                keep &= ~overlap(batch, self.known_events)
+            if keep.any():
+                yield (batch if keep.all() else batch.filter(to_arrow(keep))).select(columns)
 
 
 def find_windows(
     sensor: str,
-    days: Iterable[Callable[[], pq.ParquetFile]],
+    windows: RowTable,
     settings: TrainParameters,
     now: datetime,
     feedback: pa.Table | None = None,
@@ -182,50 +176,37 @@ def find_windows(
     Parameters
     ----------
     sensor : str
-    days : iterable of callable
-        Each opens one file of windows, sorted by device; in the order of time.
+    windows : RowTable
+        Schema ``windows_schema(features)``; each file is sorted by sensor, device and window_start.
     settings : TrainParameters
     now : datetime
         UTC; windows that end later are not trained on.
     feedback : pyarrow.Table, optional
         Schema FEEDBACK: windows that overlap a true event are not trained on.
-
-    Raises
-    ------
-    InputError
-        When the days hold different features.
     """
-    now_us = microseconds(now)
-    found = [
-        (Day(file, span), ended)
-        for load in days
-        for file in [load()]
-        for span in [span_of(file)]
-        if span
-        for ended in [ended_span(file, span, now_us)]
-        if ended
-    ]
-    if not found:
+    files = windows.files(sensors=[sensor])
+    if not files:
         return None
-    _require_same_columns(sensor, [day.file for day, _ in found])
-    first_start = min(ended.first_start for _, ended in found)
-    last_end = max(ended.last_end for _, ended in found)
-    window_us = _window_us(found[0][0].file)
-    first, last = training_range(first_start, last_end, window_us, settings)
-    inside = tuple(day for day, _ in found if day.span.first_start < last and day.span.last_start >= first)
-    if not inside:
+    window_us = _window_us(windows, files[0])
+    # Windows that start then or later have not ended.
+    until = microseconds(now) - window_us + 1
+    spans = tuple(span for file in files if (span := _span(windows, file, sensor, until)))
+    if not spans:
         return None
-    return TrainingWindows(
+    ended = max(span.last_start for span in spans) + window_us
+    first, last = training_range(min(span.first_start for span in spans), ended, window_us, settings)
+    found = TrainingWindows(
         sensor,
-        settings.features or tuple(feature_columns(found[0][0].file.schema_arrow)),
+        settings.features or tuple(feature_columns(windows.schema)),
         first,
-        last,
-        now_us,
+        min(last, ended),
+        ended,
         window_us,
-        inside,
+        windows,
+        spans,
         known_events(feedback if feedback is not None else FEEDBACK.empty_table(), sensor),
-        tuple(day for day, _ in found),
     )
+    return found if found.inside else None
 
 
 def training_range(
@@ -257,17 +238,21 @@ def training_range(
     return first, last
 
 
-def _window_us(file: pq.ParquetFile) -> int:
-    first = next(file.iter_batches(1, columns=list(TIMES)))
-    start, end = (to_numpy(first.column(name)) for name in TIMES)
+def _window_us(table: RowTable, file: DataFile) -> int:
+    """Return the length of the windows; all windows of a table are as long."""
+    row = next(table.batches(file, TIMES, rows=1))
+    start, end = (to_numpy(row[name]) for name in TIMES)
     return int(end[0] - start[0])
 
 
-def _require_same_columns(sensor: str, files: list[pq.ParquetFile]) -> None:
-    names = [file.schema_arrow.names for file in files]
-    for other in names:
-        if other != names[0]:
-            raise InputError(
-                f"sensor {sensor!r}: its days were aggregated with different features "
-                f"({names[0][5:]} and {other[5:]}); run `kedro run --pipelines=aggregate`"
-            )
+def _span(table: RowTable, file: DataFile, sensor: str, until: int) -> Span | None:
+    """Find the windows of a sensor that start before ``until``; None where the file has none."""
+    if file.bounds.get("sensor") == (sensor, sensor) and file.last < until:
+        return Span(file, file.first, file.last, file.rows)
+    starts = [to_numpy(batch["window_start"]) for batch in table.batches(file, ["window_start"], [sensor])]
+    inside = [start[start < until] for start in starts]
+    found = [start for start in inside if start.size]
+    if not found:
+        return None
+    first, last = min(int(one.min()) for one in found), max(int(one.max()) for one in found)
+    return Span(file, first, last, sum(one.size for one in found))

@@ -19,7 +19,6 @@ from tests.evaluation.small_fleet import (
     hour,
     labels,
     parquet,
-    partitions,
 )
 
 HOURS = 3600.0
@@ -128,15 +127,6 @@ def test_models_that_do_not_say_what_they_learned_from_need_a_range_to_judge(tmp
     # The robust z-score learned from what lies before.
     assert figure(found, "events_found", method="robust_z") == figure(found, "events_found") == 1
     assert found.metrics["judged"]["windows_seen_in_training"] == 0
-
-
-def test_days_of_other_features_are_refused(tmp_path):
-    fleet = SmallFleet(tmp_path)
-    windows = fleet.windows("s")
-    former = partitions({"s": windows})
-    former |= partitions({"s": windows.drop_columns(["std"]).slice(windows.num_rows - 1)})
-    with pytest.raises(InputError, match=r"sensor 's': its days were aggregated with different features"):
-        evaluate(fleet, labels(("a", "s", 3, 5)), windows=former)
 
 
 def test_a_false_alarm_that_a_person_found_makes_a_labelled_window_normal(tmp_path):

@@ -7,25 +7,21 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from batch_scoring.tables.fingerprints import table_digest
-from batch_scoring.tables.row_groups import in_row_groups
 from tests.factories import DAY_US, START_US, make_windows
+from tests.tables_on_disk import TableOnDisk
 
 # Constant windows are fitted at once, so the rows are what costs.
 CHILD = """
 import re, sys
 from pathlib import Path
-import pyarrow.parquet as pq
 from batch_scoring.tables.schemas import FEEDBACK
 from batch_scoring.pipelines.train.nodes import train_models
-from tests.partitions import Store
+from tests.tables_on_disk import TableOnDisk
 folder = Path(sys.argv[1])
-chunks = train_models(Store(folder / "windows").load(), {}, pq.ParquetFile(folder / "refused.parquet"), {},
-    FEEDBACK.empty_table(),
+windows, quarantine = TableOnDisk(folder / "windows", "window_start"), TableOnDisk(folder / "quarantine")
+chunks = train_models(windows.load(), {}, quarantine.load(), FEEDBACK.empty_table(),
     {"share": 1.0, "fit": {"threshold": "native", "detector": "one_class_svm", "min_windows": 2}},
     "2026-03-01T00:00Z", None, None)
 for status, training in chunks:
@@ -38,20 +34,9 @@ print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[
 
 def write_fleet(folder: Path, devices: int, rows: int = 10, days: int = 2) -> None:
     names = [f"device-{i:06}" for i in range(devices) for _ in range(rows)]
-    (folder / "windows/s").mkdir(parents=True)
+    windows = TableOnDisk(folder / "windows", "window_start")
     for day in range(days):
-        table = make_windows(np.ones((len(names), 16)), names, start_us=START_US + day * DAY_US)
-        schema = table.schema.with_metadata({"digest": table_digest(table)})
-        with pq.ParquetWriter(folder / f"windows/s/2026-01-0{day + 5}.parquet", schema) as out:
-            for group in in_row_groups([table]):
-                out.write_table(group)
-    fields = [
-        ("device", pa.string()),
-        ("sensor", pa.string()),
-        ("reason", pa.string()),
-        ("count", pa.int64()),
-    ]
-    pq.write_table(pa.schema(fields).empty_table(), folder / "refused.parquet")
+        windows.add(make_windows(np.ones((len(names), 16)), names, start_us=START_US + day * DAY_US))
 
 
 @pytest.mark.slow

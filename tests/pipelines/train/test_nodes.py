@@ -5,22 +5,17 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 import pytest
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.detection.model_file import FleetFile
 from batch_scoring.pipelines.train.nodes import train_models
 from batch_scoring.pipelines.train.pipeline import create_pipeline
-from batch_scoring.tables.partitions import partition_key
-from batch_scoring.tables.schemas import FEEDBACK
+from batch_scoring.tables.schemas import FEEDBACK, QUARANTINE
 from tests.factories import DAY_US, START, START_US, make_windows
 from tests.fleet_models import in_file
-from tests.partitions import Store
-
-REFUSED = pa.schema(
-    [("device", pa.string()), ("sensor", pa.string()), ("reason", pa.string()), ("count", pa.int64())]
-)
+from tests.tables_on_disk import TableOnDisk
 
 
 @dataclass
@@ -36,8 +31,8 @@ class Workspace:
     """Windows of two sensors, 288 a day and device, and the models in force."""
 
     def __init__(self, folder, devices=("a", "b"), days=2):
-        self.folder = folder
-        self.windows, self.status = Store(folder / "windows"), Store(folder / "status")
+        self.windows = TableOnDisk(folder / "windows", "window_start")
+        self.status, self.quarantine = (TableOnDisk(folder / name) for name in ("status", "quarantine"))
         self.models = {}
         self.refused = []
         self.feedback = FEEDBACK.empty_table()
@@ -46,33 +41,63 @@ class Workspace:
             for day in range(days):
                 X = rng.normal(size=(288 * len(devices), 2))
                 names = [d for d in devices for _ in range(288)]
-                table = make_windows(X, names, sensor, start_us=START_US + day * DAY_US)
-                self.windows.save({partition_key(sensor, (START + timedelta(days=day)).date()): table})
+                self.windows.add(make_windows(X, names, sensor, start_us=START_US + day * DAY_US))
+
+    def put_day(self, sensor, day, table):
+        """Put these windows in place of a sensor's windows of a day."""
+        first = START + timedelta(days=day)
+
+        def changed(rows):
+            is_day = pc.and_(
+                pc.greater_equal(rows["window_start"], first),
+                pc.less(rows["window_start"], first + timedelta(days=1)),
+            )
+            rest = rows.filter(pc.invert(pc.and_(is_day, pc.equal(rows["sensor"], sensor))))
+            return pa.concat_tables([rest, table]).sort_by(
+                [(name, "ascending") for name in ("sensor", "device", "window_start")]
+            )
+
+        self.windows.change(changed)
 
     def train(self, device=None, sensor=None, at=None, fit=None, **settings):
-        """Run the node; trainings and statuses by sensor. The trainings come in force."""
-        pq.write_table(pa.Table.from_pylist(self.refused, schema=REFUSED), self.folder / "refused.parquet")
+        """Run the node; trainings, which come in force, and statuses by sensor where they changed."""
+        self.quarantine.replace(pa.Table.from_pylist(self.refused, schema=QUARANTINE))
         fast = {"max_train_windows": 60, "threshold": "native", "detector": "one_class_svm"} | (fit or {})
         chunks = train_models(
             self.windows.load(),
             {name: (lambda version=version: version) for name, version in self.models.items()},
-            pq.ParquetFile(self.folder / "refused.parquet"),
-            self.status.load(),
+            self.quarantine.load(),
             self.feedback,
             {"fit": fast} | settings,
             at,
             device,
             sensor,
         )
-        trainings, statuses = {}, {}
+        trainings, before = {}, self.statuses()
         for status, training in chunks:
             # Kept, as the catalog does: the files of a training are gone when the next is asked for.
             trainings |= {name: replace(one, models=in_file(one.model)) for name, one in training.items()}
-            statuses |= status
-        self.status.save(statuses)
+            self.status.save(status)
         for name, training in trainings.items():
             self.models[name] = Version(training.models, training.fingerprint)
-        return trainings, statuses
+        after = self.statuses()
+        return trainings, {name: rows for name, rows in after.items() if before.get(name) != rows}
+
+    def statuses(self):
+        """The status rows by sensor, sorted by device."""
+        found = {}
+        for row in self.status.rows("sensor", "device"):
+            found.setdefault(row["sensor"], []).append(row)
+        return found
+
+
+def mute(n=1, device="mute", reason="not a number"):
+    """Refused readings of sensor s."""
+    return [dict.fromkeys(QUARANTINE.names) | {"device": device, "sensor": "s", "reason": reason}] * n
+
+
+def column(rows, name):
+    return [row[name] for row in rows]
 
 
 def test_every_sensor_gets_a_model_a_device(tmp_path):
@@ -82,7 +107,7 @@ def test_every_sensor_gets_a_model_a_device(tmp_path):
         "t": ["a", "b"],
     }
     assert trainings["s"].model.info.features == ("mean", "f1")
-    assert statuses["t"]["status"].to_pylist() == ["ok", "ok"]
+    assert column(statuses["t"], "status") == ["ok", "ok"]
     assert trainings["s"].metrics["models"] == 2
 
 
@@ -122,7 +147,7 @@ def test_a_changed_window_outside_the_range_is_no_reason_to_train(tmp_path):
     work = Workspace(tmp_path)
     work.train(share=0.5)
     late = make_windows(np.zeros((288, 2)), ["a"] * 288, start_us=START_US + DAY_US)
-    work.windows.save({partition_key("s", (START + timedelta(days=1)).date()): late})
+    work.put_day("s", 1, late)
     assert work.train(share=0.5) == ({}, {})
 
 
@@ -133,28 +158,28 @@ def test_retraining_one_device_changes_its_row_only(tmp_path):
     new = trainings["s"].model
     assert new.select(["a"]).table.equals(old.select(["a"]).table)
     assert new.select(["b"]).table["nu"].to_pylist() == [0.3]
-    assert statuses["s"]["device"].to_pylist() == ["a", "b"]
+    assert column(statuses["s"], "device") == ["a", "b"]
     assert work.train(device="b", sensor="s", fit={"nu": 0.3})[0] == {}
 
 
 def test_the_status_of_devices_that_are_not_trained_now_stays(tmp_path):
     work = Workspace(tmp_path)
-    work.refused = [{"device": "mute", "sensor": "s", "reason": "not a number", "count": 9}]
+    work.refused = mute(9)
     work.train()
     work.train(device="b", sensor="s", fit={"min_windows": 1000, "max_train_windows": 1000})
-    rows = {row["device"]: row["status"] for row in work.status.table().to_pylist() if row["sensor"] == "s"}
+    rows = {row["device"]: row["status"] for row in work.statuses()["s"]}
     assert rows == {"a": "ok", "b": "too_few_windows", "mute": "no_data"}
 
 
 def test_a_device_found_broken_later_is_named_though_nothing_is_trained(tmp_path):
     work = Workspace(tmp_path)
     work.train()
-    work.refused = [{"device": "mute", "sensor": "s", "reason": "not a number", "count": 9}]
+    work.refused = mute(9)
     trainings, statuses = work.train()
     assert trainings == {}
-    assert statuses["s"]["device"].to_pylist() == ["a", "b", "mute"]
+    assert column(statuses["s"], "device") == ["a", "b", "mute"]
     work.refused = []
-    assert work.train()[1]["s"]["device"].to_pylist() == ["a", "b"]
+    assert column(work.train()[1]["s"], "device") == ["a", "b"]
     assert work.train()[1] == {}
 
 
@@ -173,31 +198,19 @@ def test_a_new_devices_first_model_joins_the_others(tmp_path):
 
 def test_a_device_without_a_good_reading_is_named_with_the_reasons(tmp_path):
     work = Workspace(tmp_path)
-    work.refused = [
-        {"device": "mute", "sensor": "s", "reason": "not a number", "count": 2016},
-        {"device": "mute", "sensor": "s", "reason": "duplicate", "count": 3},
-        {"device": "a", "sensor": "s", "reason": "duplicate", "count": 1},
-    ]
+    work.refused = mute(2016) + mute(3, reason="duplicate") + mute(1, "a", "duplicate")
     _, statuses = work.train()
-    rows = {row["device"]: row for row in statuses["s"].to_pylist()}
+    rows = {row["device"]: row for row in statuses["s"]}
     assert list(rows) == ["a", "b", "mute"]
     assert rows["mute"]["status"] == "no_data"
     assert "2,016 not a number, 3 duplicate" in rows["mute"]["message"]
-    assert statuses["t"]["device"].to_pylist() == ["a", "b"]
+    assert column(statuses["t"], "device") == ["a", "b"]
 
 
 def test_a_sensor_that_cannot_be_trained_has_a_status_and_no_model(tmp_path):
     trainings, statuses = Workspace(tmp_path).train(fit={"min_windows": 1000, "max_train_windows": 1000})
     assert trainings == {}
-    assert set(statuses["s"]["status"].to_pylist()) == {"too_few_windows"}
-
-
-def test_days_with_different_features_cannot_be_mixed(tmp_path):
-    work = Workspace(tmp_path)
-    other = make_windows(np.zeros((3, 1)), ["a"] * 3, start_us=START_US + DAY_US)
-    work.windows.save({partition_key("s", (START + timedelta(days=1)).date()): other})
-    with pytest.raises(InputError, match="aggregated with different features"):
-        work.train()
+    assert set(column(statuses["s"], "status")) == {"too_few_windows"}
 
 
 def test_ids_that_do_not_exist_are_errors(tmp_path):

@@ -30,7 +30,7 @@ from batch_scoring.evaluation.tracked import tracked_evaluation
 from batch_scoring.evaluation.truth import truth_of
 from batch_scoring.registry.evaluation import TrackedEvaluation
 from batch_scoring.registry.published import PublishedModel
-from batch_scoring.tables.partitions import Partitions, by_sensor
+from batch_scoring.storage.row_table import RowTable
 from batch_scoring.training.settings import TrainParameters
 
 logger = logging.getLogger(__name__)
@@ -39,8 +39,8 @@ Models = Mapping[str, Callable[[], PublishedModel]]
 
 
 def match_events(
-    windows: Partitions,
-    predictions: Partitions,
+    windows: RowTable,
+    predictions: RowTable,
     fleet_models: Models,
     labels: pa.Table,
     fault_labels: pq.ParquetFile,
@@ -55,8 +55,8 @@ def match_events(
 
     Parameters
     ----------
-    windows, predictions : partitions
-        Schemas ``windows_schema(features)`` and PREDICTIONS, by sensor and day.
+    windows, predictions : RowTable
+        Schemas ``windows_schema(features)`` and PREDICTIONS.
     fleet_models : mapping of str to callable
         The champions: windows that they were trained on do not count.
     labels : pyarrow.Table
@@ -161,32 +161,23 @@ class _Setup:
 
 
 def _match(
-    windows: Partitions,
-    predictions: Partitions,
+    windows: RowTable,
+    predictions: RowTable,
     fleet_models: Models,
     known: KnownEvents,
     setup: _Setup,
     selection: Selection,
 ) -> Iterator[EvaluatedSensor]:
     """Evaluate the selected sensors that have windows, one after the other."""
-    sensors, predicted = by_sensor(windows), by_sensor(predictions)
+    sensors = sorted(windows.distinct("sensor"))
     if not sensors:
         raise InputError("there are no windows yet; run `kedro run --pipelines=aggregate` first")
     require_known("sensor", selection.sensors, sensors)
     # It opens the models of all sensors; most evaluations never need it.
     fallback = cache(partial(latest_training, fleet_models))
-    for name, days in sensors.items():
-        if not selection.has_sensor(name):
-            continue
-        read = read_sensor(
-            name,
-            [windows[key] for key in days.values()],
-            [predictions[key] for key in predicted.get(name, {}).values()],
-            fleet_models[name]() if name in fleet_models else None,
-            fallback,
-            setup.evaluate,
-            selection,
-        )
+    for name in filter(selection.has_sensor, sensors):
+        published = fleet_models[name]() if name in fleet_models else None
+        read = read_sensor(name, windows, predictions, published, fallback, setup.evaluate, selection)
         if read is None:
             continue
         mine, evaluated = read

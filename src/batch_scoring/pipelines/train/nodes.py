@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.ids import Selection, path_segment, require_known
+from batch_scoring.core.ids import Selection, require_known
 from batch_scoring.core.parameters import read_parameters, scheduled_time
 from batch_scoring.core.scratch import scratch_folder
 from batch_scoring.core.stopwatch import stopwatch
@@ -23,42 +22,39 @@ from batch_scoring.detection.fit import fleet_info
 from batch_scoring.detection.fit_workers import FitWorkers
 from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.model_file import FleetFile, replace_models, write_models
-from batch_scoring.tables.partitions import Partitions, by_sensor
+from batch_scoring.ingestion.quarantine import count_refused_devices
+from batch_scoring.storage.row_table import RowTable, Update, no_change
 from batch_scoring.tables.schemas import STATUS
-from batch_scoring.training.outcome import add_silent_devices, fleet_metrics, new_status
+from batch_scoring.training.outcome import fleet_metrics, status_update
 from batch_scoring.training.progress import show_progress
 from batch_scoring.training.promotion import challenge
 from batch_scoring.training.result import BY_HAND, PROMOTED, REFUSED, Training
 from batch_scoring.training.settings import TrainParameters
 from batch_scoring.training.windows import TrainingWindows, find_windows
-from batch_scoring.windows.aggregation import all_devices
 
 logger = logging.getLogger(__name__)
 
 
 def train_models(
-    windows: Partitions,
+    windows: RowTable,
     previous_models: Mapping[str, Callable[[], Any]],
-    refused: pq.ParquetFile,
-    previous_status: Partitions,
+    quarantine: RowTable,
     feedback: pa.Table,
     parameters: dict[str, Any],
     at: Any,
     device: Any,
     sensor: Any,
-) -> Iterator[tuple[dict[str, pa.Table], dict[str, Training]]]:
+) -> Iterator[tuple[Update, dict[str, Training]]]:
     """Yield the status of the devices of each sensor, and their trained models.
 
     Parameters
     ----------
-    windows : partitions
-        Schema ``windows_schema(features)``, by sensor and day, sorted by device.
+    windows : RowTable
+        Schema ``windows_schema(features)``; each file is sorted by sensor, device and window_start.
     previous_models : mapping of str to callable
         The version in force of each sensor: ``models``, ``version``, ``fingerprint``.
-    refused : pyarrow.parquet.ParquetFile
-        Readings refused by ingest, counted by device, sensor and reason.
-    previous_status : partitions
-        Schema STATUS, by sensor: devices outside the selection keep their rows.
+    quarantine : RowTable
+        Schema QUARANTINE: a device all of whose readings were refused is named.
     feedback : pyarrow.Table
         Schema FEEDBACK: windows that overlap a true event are not trained on.
     parameters : dict
@@ -70,8 +66,8 @@ def train_models(
 
     Yields
     ------
-    status : dict of str to pyarrow.Table
-        Schema STATUS; one sensor, all of its devices.
+    status : update
+        Schema STATUS; one sensor, all of its devices. Devices outside the selection keep their rows.
     models : dict of str to Training
         One sensor; empty where nothing has changed since its version in force. Its file of models
         is there until the next is asked for.
@@ -85,24 +81,18 @@ def train_models(
     if not 0 < settings.share <= 1:
         raise InputError(f"train.share is {settings.share}; it must be in (0, 1]")
     selection = Selection.read(device, sensor)
-    sensors = by_sensor(windows)
+    sensors = sorted(windows.distinct("sensor"))
     if not sensors:
         raise InputError("there are no windows yet; run `kedro run --pipelines=aggregate` first")
     require_known("sensor", selection.sensors, sensors)
     now = scheduled_time(at)
-    counts = refused.read()
+    refused = count_refused_devices(quarantine)
     found: set[str] = set()
-    yield {}, {}
+    yield no_change, {}
     with FitWorkers() as workers:
-        for name, days in sensors.items():
-            if not selection.has_sensor(name):
-                continue
-            key = path_segment(name)
-            known = (
-                previous_status[key]().read().cast(STATUS) if key in previous_status else STATUS.empty_table()
-            )
+        for name in filter(selection.has_sensor, sensors):
             previous = previous_models[name]() if name in previous_models else None
-            mine = find_windows(name, [windows[day] for day in days.values()], settings, now, feedback)
+            mine = find_windows(name, windows, settings, now, feedback)
             with scratch_folder() as scratch:
                 settled = settings.for_windows(mine.window_us) if mine else settings
                 work = _Work(settled, selection, workers, scratch)
@@ -110,16 +100,11 @@ def train_models(
                     _train_sensor(mine, previous, work) if mine else (None, STATUS.empty_table())
                 )
                 found.update(fitted["device"].to_pylist() if selection.devices is not None else ())
-                status = new_status(known, fitted, selection)
-                # A training's status lists all devices that have windows; without one, they are looked up.
-                unread = None if fitted.num_rows else mine
-                status = add_silent_devices(status, name, counts, selection, known, unread)
+                status = status_update(name, fitted, refused, selection, mine)
                 # The status first: once its version exists, a training is not repeated.
-                yield ({} if status.equals(known) else {key: status}), ({name: training} if training else {})
+                yield status, ({name: training} if training else {})
     if without := (selection.devices or frozenset()) - found:
-        chosen = (days for name, days in sensors.items() if selection.has_sensor(name))
-        there = all_devices(windows[day]() for days in chosen for day in days.values())
-        require_known("device", selection.devices, there)
+        require_known("device", selection.devices, windows.distinct("device"))
         raise InputError(
             f"device {min(without)!r} has no window to train on before `at` and between train.from and "
             "train.to; change these, or leave the device out"

@@ -14,8 +14,7 @@ def create_pipeline(**_: object) -> Pipeline:
                 inputs=[
                     "windows",
                     "previous_models",
-                    "refused",
-                    "previous_train_status",
+                    "quarantine",
                     "feedback",
                     "params:train",
                     "params:at",
