@@ -63,7 +63,7 @@ def update_totals(run: ScoreRun, totals: RowTable) -> Change | None:
     upsert = Upsert(totals, files, DAILY_KEY, _contents, among=lambda rows: _are_of(rows, touched))
     rows = list(upsert.fresh([final]))
     upsert.remove_unseen()
-    return Change(DAILY, [rows], _progress(run, predictions, sensors), upsert.rewritten)
+    return Change(DAILY, [rows], _progress(run, predictions, sensors), rewritten=upsert.rewritten)
 
 
 def _progress(run: ScoreRun, predictions: RowTable, sensors: Iterable[str]) -> dict[str, int]:

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import date, datetime
 from functools import cached_property
 from itertools import count, takewhile
@@ -114,6 +114,7 @@ class Change:
     schema: pa.Schema
     parts: Iterable[Iterable[pa.Table | pa.RecordBatch]] = ()
     progress: Mapping[str, int] = field(default_factory=dict)
+    _: KW_ONLY
     guard: str | None = None
     rewritten: Callable[[], Iterable[tuple[DataFile, Iterable[pa.Table]]]] = tuple
     replaces_all: bool = False
