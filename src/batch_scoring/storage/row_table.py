@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from itertools import count, takewhile
 from pathlib import Path
@@ -29,7 +29,7 @@ from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.storage.folder import Folder
 from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.parquet import open_parquet
-from batch_scoring.storage.row_files import DAY_US, RowFiles, WrittenFile
+from batch_scoring.storage.row_files import DAY_US, OWN, RowFiles, WrittenFile
 from batch_scoring.tables.arrow_arrays import empty_table, strings
 from batch_scoring.tables.device_ranges import BATCH_ROWS, group_bounds, read_batches, read_pieces, row_groups
 from batch_scoring.tables.schemas import TIMESTAMP
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     import deltalake
 
 DATE = "date"
+# The name under which a table records the time before which its rows were removed for their age.
+RETENTION = "retention"
 _LOG = "_delta_log"
 _MILLISECOND = 1_000
 _RESTORE = "restore it from a backup, or delete the folder of the table and run again"
@@ -70,6 +72,11 @@ class DataFile:
     first: int = 0
     last: int = 0
     bounds: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it was written here, and not by another program's compaction."""
+        return self.name.rpartition("/")[2].startswith(OWN)
 
     @property
     def by_month(self) -> bool:
@@ -107,6 +114,8 @@ class Change:
         Whether all stored rows are replaced by ``parts``, whose schema may differ.
     by_month : bool
         Whether the new files hold a month each instead of a day; a file that is rewritten stays as it is.
+    changes_data : bool
+        Whether rows are added or removed; else they are the same in other files.
     written : list of str
         Names of the files that the commit has added.
     """
@@ -119,6 +128,7 @@ class Change:
     rewritten: Callable[[], Iterable[tuple[DataFile, Iterable[pa.Table]]]] = tuple
     replaces_all: bool = False
     by_month: bool = False
+    changes_data: bool = True
     written: list[str] = field(default_factory=list)
 
 
@@ -228,11 +238,16 @@ class RowTable:
         return list(self._files) if names is None else [file for file in self._files if file.name in names]
 
     def removed_since(self, version: int | None) -> list[DataFile] | None:
-        """List the files of a version whose rows were rewritten or removed later; None where that is unknown."""
+        """List the files of a version whose rows were rewritten or removed later; None where that is unknown.
+
+        What :func:`~batch_scoring.storage.compaction.forget` has removed for its age is left out.
+        """
         names = self._logged_since(version, "remove")
         if not names or version is None or version < 0:
             return None if names is None else []
-        return [file for file in self.at(version)._files if file.name in names]
+        kept_from = self.progress(RETENTION) or 0
+        files = [file for file in self.at(version)._files if file.name in names]
+        return [file for file in files if file.last >= kept_from]
 
     def at(self, version: int) -> RowTable:
         """Return an earlier version."""
@@ -308,12 +323,21 @@ class RowTable:
             for name, ids in wanted.items():
                 groups = row_groups(opened, name, ids.to_pylist(), groups)
             needed = list(dict.fromkeys([*names, *wanted]))
-            for batch in read_pieces(opened, needed, rows, groups):
+            pieces = (
+                read_pieces(opened, needed, rows, groups) if file.is_own else self._sorted(opened, needed)
+            )
+            for batch in pieces:
                 kept = batch
                 for name, ids in wanted.items():
                     kept = kept.filter(pc.is_in(kept[name], value_set=ids))
                 if kept.num_rows:
                     yield kept.select(names)
+
+    def _sorted(self, opened: pq.ParquetFile, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Read a file of another program, whose rows may be in any order."""
+        order = [name for name in ("sensor", "device", self.time) if name in self.schema.names]
+        rows = opened.read(list(dict.fromkeys([*columns, *order])))
+        yield rows.sort_by([(name, "ascending") for name in order]) if order else rows
 
     def distinct(self, column: str, files: Iterable[DataFile] | None = None) -> set[str]:
         """Collect the texts of a column, in some files or all.
@@ -417,6 +441,18 @@ class RowTable:
         change.written[:] = [file.name for file in files.written]
         return self.latest()
 
+    def vacuum(self, after: timedelta) -> int:
+        """Delete the files that no version needs any more after a time; returns how many were.
+
+        Earlier versions of the table cannot be read after it, but for those of this time.
+        """
+        if self._delta is None:
+            return 0
+        hours = -(-after // timedelta(hours=1))
+        with self._clear_errors():
+            gone = self._delta.vacuum(hours, dry_run=False, enforce_retention_duration=False)
+        return len(gone)
+
     def _write(self, change: Change, files: RowFiles) -> list[DataFile]:
         """Write the files of a change; returns those that they replace."""
         removed = []
@@ -448,7 +484,7 @@ class RowTable:
         schema = change.schema
         if self.time is not None:
             schema = schema.append(pa.field(DATE, pa.date32()))
-        actions = [_add_action(file) for file in added]
+        actions = [_add_action(file, change.changes_data) for file in added]
         _sync_folders(self.folder, [file.name for file in added])
         with self._clear_errors():
             try:
@@ -459,7 +495,7 @@ class RowTable:
                 if is_other:
                     columns = Schema.from_arrow(schema)
                 else:
-                    actions += [_remove_action(file) for file in removed]
+                    actions += [_remove_action(file, change.changes_data) for file in removed]
                 table.create_write_transaction(
                     actions,
                     "overwrite" if is_other else "append",
@@ -515,30 +551,35 @@ def _progress(values: Mapping[str, int]) -> Any:
     return CommitProperties(app_transactions=notes, max_commit_retries=15)
 
 
-def _add_action(file: WrittenFile) -> Any:
+def _add_action(file: WrittenFile, changes_data: bool) -> Any:
     from deltalake.transaction import AddAction
 
     days = {} if file.day is None else {DATE: file.day.isoformat()}
-    return AddAction(file.name, file.size, days, time.time_ns() // 1_000_000, True, json.dumps(file.stats))
+    return AddAction(
+        file.name, file.size, days, time.time_ns() // 1_000_000, changes_data, json.dumps(file.stats)
+    )
 
 
-def _remove_action(file: DataFile) -> Any:
+def _remove_action(file: DataFile, changes_data: bool) -> Any:
     from deltalake.transaction import RemoveAction
 
     days: dict[str, str | None] = {} if file.day is None else {DATE: file.day.isoformat()}
-    return RemoveAction(file.name, True, time.time_ns() // 1_000_000, file.size, days)
+    return RemoveAction(file.name, changes_data, time.time_ns() // 1_000_000, file.size, days)
 
 
 def _data_file(action: Mapping[str, Any], column: str | None) -> DataFile:
+    is_own = action["path"].rpartition("/")[2].startswith(OWN)
     bounds = {
         name[4:]: (_bound(low), _bound(action[f"max.{name[4:]}"]))
         for name, low in action.items()
         if name.startswith("min.") and low is not None and action[f"max.{name[4:]}"] is not None
+        # Other programs cut long texts.
+        if is_own or not isinstance(low, str)
     }
     if column is None:
         return DataFile(action["path"], action["num_records"], action["size_bytes"], bounds=bounds)
     first, last = bounds[column]
-    if last % _MILLISECOND == 0:
+    if not is_own and last % _MILLISECOND == 0:
         # Delta's own statistics are cut to milliseconds.
         last += _MILLISECOND - 1
     return DataFile(
