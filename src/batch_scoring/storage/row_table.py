@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,6 +43,7 @@ DATE = "date"
 RETENTION = "retention"
 _LOG = "_delta_log"
 _MILLISECOND = 1_000
+_LONGEST_REASON = 300
 _RESTORE = "restore it from a backup, or delete the folder of the table and run again"
 
 
@@ -430,13 +432,11 @@ class RowTable:
             return self
         try:
             self._commit(files.written, removed, change, progress)
-        except BaseException as error:
+        except BaseException:
             # A commit may have arrived although its answer did not: its files must stay.
-            if not self.latest()._holds(files.written, since=self.version):
+            if not self._has_arrived(files.written):
                 files.discard()
-                raise
-            if not isinstance(error, Exception):
-                raise
+            raise
         _sync_log(self.folder, after=self.version)
         change.written[:] = [file.name for file in files.written]
         return self.latest()
@@ -467,9 +467,10 @@ class RowTable:
     def _is_news(self, progress: Mapping[str, int]) -> bool:
         return any(self.progress(name) != value for name, value in progress.items())
 
-    def _holds(self, files: Sequence[WrittenFile], since: int) -> bool:
-        """Whether a commit after a version has added these files."""
-        return bool(files) and files[0].name in self._logged_names(since)
+    def _has_arrived(self, files: Sequence[WrittenFile]) -> bool:
+        """Whether a commit after this version has added these files."""
+        newest = self.latest()
+        return bool(files) and files[0].name in newest._logged_names(self.version)
 
     def _commit(
         self,
@@ -484,27 +485,37 @@ class RowTable:
         schema = change.schema
         if self.time is not None:
             schema = schema.append(pa.field(DATE, pa.date32()))
-        actions = [_add_action(file, change.changes_data) for file in added]
         _sync_folders(self.folder, [file.name for file in added])
+
+        def attempt() -> None:
+            table = self._delta or self._create(schema)
+            columns = table.schema()
+            actions = [_add_action(file, change.changes_data) for file in added]
+            # Overwriting replaces the columns, too.
+            is_other = change.replaces_all and schema != pa.schema(columns.to_arrow()).remove_metadata()
+            if is_other:
+                columns = Schema.from_arrow(schema)
+            else:
+                actions += [_remove_action(file, change.changes_data) for file in removed]
+            mode, notes = "overwrite" if is_other else "append", _progress(progress)
+            table.create_write_transaction(actions, mode, columns, self._days, commit_properties=notes)
+
         with self._clear_errors():
-            try:
-                table = self._delta or self._create(schema)
-                columns = table.schema()
-                # Overwriting replaces the columns, too.
-                is_other = change.replaces_all and schema != pa.schema(columns.to_arrow()).remove_metadata()
-                if is_other:
-                    columns = Schema.from_arrow(schema)
-                else:
-                    actions += [_remove_action(file, change.changes_data) for file in removed]
-                table.create_write_transaction(
-                    actions,
-                    "overwrite" if is_other else "append",
-                    columns,
-                    self._days,
-                    commit_properties=_progress(progress),
-                )
-            except CommitFailedError as error:
-                raise self._conflict() from error
+            for wait in (0.5, 2.0, None):
+                try:
+                    attempt()
+                    return
+                except CommitFailedError as error:
+                    if self._has_arrived(added):
+                        return
+                    raise self._conflict() from error
+                except OSError:
+                    # The library does not send a commit again whose answer it did not hear.
+                    if isinstance(self.folder, LocalFolder) or wait is None:
+                        raise
+                    if self._has_arrived(added):
+                        return
+                    time.sleep(wait)
 
     def _conflict(self) -> ConflictError:
         return ConflictError(
@@ -538,9 +549,10 @@ class RowTable:
         except TableNotFoundError:
             raise
         except (DeltaError, OSError, ValueError) as error:
-            text = str(error).splitlines()[0]
+            # A storage in trouble is told in the sentence of its own client.
+            self.folder.entry(f"{_LOG}/_last_checkpoint")
             raise InputError(
-                f"{self.folder.path()}: this table cannot be read or written ({text})"
+                f"{self.folder.path()}: this table cannot be read or written ({_one_line(error)})"
             ) from error
 
 
@@ -591,6 +603,12 @@ def _data_file(action: Mapping[str, Any], column: str | None) -> DataFile:
         last,
         bounds,
     )
+
+
+def _one_line(error: Exception) -> str:
+    """Return an error of ``deltalake`` without its colours, arrows and lines."""
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m|↳", " ", str(error)).split())
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
 
 
 def _bound(value: Any) -> Any:
