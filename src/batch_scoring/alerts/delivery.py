@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from batch_scoring.alerts.ledger import Ledger, messages
 from batch_scoring.alerts.sinks.base import BATCH, RefusedError, Sink, UnreachableError
+from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import to_arrow
 
 logger = logging.getLogger(__name__)
@@ -20,8 +21,8 @@ Clock = Callable[[], float]
 
 def deliver(
     ledger: Ledger, sinks: Sequence[Sink], time_limit_seconds: float, clock: Clock = time.monotonic
-) -> Iterator[Ledger]:
-    """Send pending events; yield the ledger after each acknowledged batch.
+) -> Iterator[tuple[Ledger, Int]]:
+    """Send pending events; yield the ledger after each acknowledged batch, and the batch's rows in it.
 
     Parameters
     ----------
@@ -35,7 +36,8 @@ def deliver(
 
     Yields
     ------
-    Ledger
+    ledger : Ledger
+    rows : array of int64
         To be stored at once: what was sent and is not stored as such is sent again, at most ``BATCH``
         events a sink. What a sink did not acknowledge stays pending and is a warning.
     """
@@ -49,7 +51,7 @@ def deliver(
                 acknowledged, why = _send(ledger.table.take(to_arrow(rows)), sink, deadline, clock)
                 if acknowledged:
                     ledger = ledger.delivered(rows[acknowledged])
-                    yield ledger
+                    yield ledger, rows[acknowledged]
                 if why is not None:
                     break
         n_left = ledger.pending(sink.name).size

@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from batch_scoring.core.moments import EPOCH, as_text, microseconds
+from batch_scoring.storage.row_table import Change, RowTable, Update
+from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.arrays import Bool, Int
 from batch_scoring.tables.arrow_arrays import are, constant, empty_table, strings, to_arrow, to_numpy
+from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import NOTIFICATIONS
-from batch_scoring.tables.streams import Stream, footer_text
 
+_KEY, _SINCE = ("event_id", "sink"), "since"
 _ORDER = [(name, "ascending") for name in ("start", "incident_id", "number", "sink")]
 
 
@@ -39,16 +41,33 @@ class Ledger:
     since: datetime = EPOCH
 
     @classmethod
-    def read(cls, file: pq.ParquetFile) -> Ledger:
-        """Read the ledger in a file; an empty one from a file without columns."""
-        if not file.schema_arrow.names:
+    def read(cls, stored: RowTable) -> Ledger:
+        """Read the stored ledger: an event is delivered when one of its rows says so."""
+        if not stored.exists:
             return cls()
-        table = file.read().replace_schema_metadata().combine_chunks()
-        return cls(table, datetime.fromisoformat(footer_text(file, "since")))
+        rows = stored.read().sort_by([*_ORDER, ("is_delivered", "descending")]).combine_chunks()
+        keys = row_fingerprints(rows, _KEY)
+        is_first = np.append(True, keys[1:] != keys[:-1]) if keys.size else np.zeros(0, bool)
+        since = stored.progress(_SINCE)
+        return cls(rows.filter(to_arrow(is_first)), EPOCH + timedelta(microseconds=since or 0))
 
-    def stream(self) -> Stream:
-        """Return the ledger as a stream to save."""
-        return Stream(NOTIFICATIONS, iter([self.table]), {"since": self.since.isoformat()})
+    def update(self, stored: RowTable) -> Change:
+        """Return the change that stores this ledger; rows that are stored already stay where they are."""
+        upsert = Upsert(
+            stored, stored.files(), _KEY, lambda rows: to_numpy(rows["is_delivered"]).astype(np.uint64)
+        )
+        new = list(upsert.fresh([self.table]))
+        upsert.remove_unseen()
+        return Change(NOTIFICATIONS, [new], {_SINCE: microseconds(self.since)}, upsert.rewritten)
+
+    def delivered_rows(self, rows: Int) -> Update:
+        """Return the update that notes some rows as delivered; it only appends."""
+
+        def update(stored: RowTable) -> Change:
+            noted = self.delivered(rows).table.take(to_arrow(rows))
+            return Change(NOTIFICATIONS, [[noted]], {_SINCE: microseconds(self.since)})
+
+        return update
 
     def last_notified(self) -> pa.Table:
         """Return the last event of each incident, one row per incident; schema NOTIFICATIONS."""

@@ -169,7 +169,7 @@ def _predictions(
         strings(model.info.features).take(to_arrow(scores.top)),
         _contributions(is_anomaly, scores.contributions, model.info.features),
         constant(model_version, n),
-        to_arrow(fingerprints),
+        to_arrow(fingerprints.view(np.int64)),
     ]
     return pa.Table.from_arrays(columns, schema=PREDICTIONS)
 

@@ -84,7 +84,7 @@ def incidents_table(runs: pa.Table, sensor: str, state: str) -> pa.Table:
         Schema UNFINISHED, each row an incident.
     sensor : str
     state : str
-        ``open`` or ``closed``.
+        ``open``, ``closed`` or ``forming``.
 
     Returns
     -------

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from batch_scoring.detection.flag_rate import begins_alarm, least_rate
+from batch_scoring.detection.flag_rate import least_rate
 from batch_scoring.tables.arrays import Bool, Float, Int
-from batch_scoring.tables.arrow_arrays import constant, distinct, positions, strings, to_arrow, to_numpy
-from batch_scoring.tables.schemas import DRIFT, TIMESTAMP
+from batch_scoring.tables.arrow_arrays import are, constant, distinct, positions, strings, to_arrow, to_numpy
+from batch_scoring.tables.schemas import BIN_EDGES, DRIFT, TIMESTAMP
 
-# Bins of −log10 of the tail probability, in decades: where they begin, and the share of normal windows that
-# calibration expects in each, since one in 10**k is beyond k. Below one decade it is a rank, not a promise.
-BIN_EDGES = np.array([1.0, 1.5, 2.0, 3.0])
-EXPECTED_SHARES = -np.diff(np.concatenate([[1.0], 10.0**-BIN_EDGES, [0.0]]))
+# The share of normal windows that calibration expects in each bin, since one in 10**k is beyond k decades.
+# Below one decade it is a rank, not a promise.
+_BEYOND = 10.0 ** -np.array(BIN_EDGES)
+EXPECTED_SHARES = -np.diff(np.concatenate([[1.0], _BEYOND, [0.0]]))
 
 STATUSES = ("ok", "too_few_windows", "sparse", "drifted", "over_budget")
 
@@ -57,7 +56,7 @@ class WatchedModels:
 
 
 def drift_table(
-    predictions: pa.Table,
+    totals: pa.Table,
     models: pa.Table,
     sensor: str,
     span: tuple[int, int],
@@ -68,13 +67,13 @@ def drift_table(
 
     Parameters
     ----------
-    predictions : pyarrow.Table
-        The columns WATCHED of one sensor's predictions, each device's windows in any order.
+    totals : pyarrow.Table
+        Schema DAILY, of one sensor and the days of the range, in any order.
     models : pyarrow.Table
         The columns ``device`` and ``trained_from`` of the models in force.
     sensor : str
     span : (int, int)
-        ``[start, end)`` of the windows to look at, µs since the epoch; others are left out.
+        ``[start, end)`` of the range, µs since the epoch; it starts at midnight (UTC).
     watched : WatchedModels
     limits : DriftLimits
 
@@ -87,14 +86,18 @@ def drift_table(
         beyond chance: see :func:`~batch_scoring.detection.flag_rate.least_rate`. ``psi`` holds the scores
         against what calibration promises; null where scores are no tail probabilities, and for few windows.
     """
-    names = distinct(predictions["device"], models["device"])
-    rows = _rows(predictions, names, span)
-    n = len(names)
-    n_windows = np.bincount(rows.device, minlength=n)
-    is_champion = to_numpy(pc.is_in(rows.table["model_version"], value_set=strings([watched.version])))
-    device, flagged = rows.device[is_champion], to_numpy(rows.table["is_anomaly"])[is_champion]
-    n_judged, n_flagged = (np.bincount(some, minlength=n) for some in (device, device[flagged]))
-    n_alarms = np.bincount(device[begins_alarm(device, flagged)], minlength=n)
+    names = distinct(totals["device"], models["device"])
+    rows = totals.filter(to_arrow(to_numpy(totals["n_windows"]) > 0)).sort_by(
+        [("device", "ascending"), ("day", "ascending"), ("first_start", "ascending")]
+    )
+    device, n = positions(rows["device"], names), len(names)
+    n_windows = _sums(device, to_numpy(rows["n_windows"]), n)
+    is_champion = are(rows["model_version"], watched.version)
+    judged, mine = rows.filter(to_arrow(is_champion)), device[is_champion]
+    n_judged, n_flagged, n_alarms = (
+        _sums(mine, to_numpy(judged[name]), n) for name in ("n_windows", "n_anomalies", "n_alarms")
+    )
+    n_alarms -= _sums(mine, _goes_on(mine, judged), n)
     has_rate = n_judged > 0
     rate = np.divide(n_flagged, n_judged, out=np.zeros(n), where=has_rate)
     has_target = has_rate & watched.states_tail_probability
@@ -102,10 +105,11 @@ def drift_table(
     target, index = np.zeros(n), np.zeros(n)
     if watched.states_tail_probability:
         # All thresholds of a device and version are equal.
-        target[device] = 10.0 ** to_numpy(rows.table["threshold"])[is_champion]
-        index = stability_index(_bin_counts(-to_numpy(rows.table["score"])[is_champion], device, n))
+        target[mine] = 10.0 ** to_numpy(judged["threshold"])
+        index = stability_index(_bin_counts(judged, mine, n))
     is_over = has_target & (least_rate(n_flagged, n_alarms, n_judged) > target)
-    coverage = _coverage(rows, n_windows, _present_since(models, names, rows, span), span)
+    since = _present_since(models, names, rows, device, span)
+    coverage = _coverage(rows, n_windows, since, span)
     case = np.select(
         [
             is_over,
@@ -155,55 +159,52 @@ def stability_index(counts: Int) -> Float:
     """
     total = counts.sum(axis=1, keepdims=True) + 0.5
     rarer = np.cumsum((counts + 0.5 * EXPECTED_SHARES)[:, :0:-1], axis=1)[:, ::-1] / total
-    rarer = np.maximum(rarer, 10.0**-BIN_EDGES)
+    rarer = np.maximum(rarer, _BEYOND)
     ones = np.ones_like(total)
     found = np.maximum(-np.diff(np.hstack([ones, rarer, 0 * ones])), 0.5 * EXPECTED_SHARES / total)
     index: Float = ((found - EXPECTED_SHARES) * np.log(found / EXPECTED_SHARES)).sum(axis=1)
     return np.maximum(index, 0.0)
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """Windows inside the range, sorted by device and start."""
-
-    table: pa.Table
-    device: Int
-    start: Int
-    length: int
+def _sums(device: Int, values: Int, n: int) -> Int:
+    total = np.zeros(n, np.int64)
+    np.add.at(total, device, values)
+    return total
 
 
-def _rows(predictions: pa.Table, names: pa.Array, span: tuple[int, int]) -> _Rows:
-    start, end = (to_numpy(predictions[name]) for name in ("window_start", "window_end"))
-    kept = np.flatnonzero((start >= span[0]) & (end <= span[1]))
-    device = positions(predictions["device"], names)[kept]
-    order = np.lexsort((start[kept], device))
-    table = predictions.take(to_arrow(kept[order])).combine_chunks()
-    length = int((end - start)[kept[0]]) if kept.size else 0
-    return _Rows(table, device[order], start[kept[order]], length)
+def _goes_on(device: Int, rows: pa.Table) -> Int:
+    """Return 1 for each day that begins with the alarm that the day before ended with, else 0."""
+    goes_on = np.zeros(device.size, np.int64)
+    begins, ends = to_numpy(rows["begins_flagged"]), to_numpy(rows["ends_flagged"])
+    goes_on[1:] = (device[1:] == device[:-1]) & begins[1:] & ends[:-1]
+    return goes_on
 
 
-def _present_since(models: pa.Table, names: pa.Array, rows: _Rows, span: tuple[int, int]) -> Int:
+def _present_since(
+    models: pa.Table, names: pa.Array, rows: pa.Table, device: Int, span: tuple[int, int]
+) -> Int:
     """Return when each device is expected to have started sending, within the range."""
     first = np.full(len(names), span[1])
-    begins = np.flatnonzero(np.diff(rows.device, prepend=-1))
-    first[rows.device[begins]] = rows.start[begins]
+    np.minimum.at(first, device, to_numpy(rows["first_start"]))
     learned = np.full(len(names), np.iinfo(np.int64).max)
     # An imported model has no recorded training range; its device existed before.
     learned[positions(models["device"], names)] = to_numpy(models["trained_from"], null=span[0])
     return np.where(learned <= span[0], span[0], np.minimum(first, np.maximum(learned, span[0])))
 
 
-def _coverage(rows: _Rows, n_windows: Int, since: Int, span: tuple[int, int]) -> Float:
-    if rows.length == 0:
+def _coverage(rows: pa.Table, n_windows: Int, since: Int, span: tuple[int, int]) -> Float:
+    if rows.num_rows == 0:
         return np.zeros(n_windows.size)
-    n_expected = (span[1] - since) // rows.length
+    length = int(to_numpy(rows["last_end"])[0] - to_numpy(rows["last_start"])[0])
+    n_expected = (span[1] - since) // length
     return np.minimum(np.divide(n_windows, n_expected, out=np.zeros(since.size), where=n_expected > 0), 1.0)
 
 
-def _bin_counts(decades: Float, device: Int, n: int) -> Int:
-    n_bins = EXPECTED_SHARES.size
-    place = np.searchsorted(BIN_EDGES, decades, "right")
-    return np.bincount(device * n_bins + place, minlength=n * n_bins).reshape(n, n_bins)
+def _bin_counts(rows: pa.Table, device: Int, n: int) -> Int:
+    counts = np.zeros((n, EXPECTED_SHARES.size), np.int64)
+    found = to_numpy(rows["decades"].combine_chunks().flatten())
+    np.add.at(counts, device, found.reshape(device.size, -1))
+    return counts
 
 
 def _known(values: Float | Bool, is_known: Bool) -> pa.Array:

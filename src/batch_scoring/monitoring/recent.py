@@ -1,147 +1,69 @@
-"""Read one sensor's recent predictions with its models, by device range."""
+"""Read the daily totals of the newest days beside the models, one range of devices at a time."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from batch_scoring.core.digests import digest_of
+from batch_scoring.core.moments import MICROSECOND
 from batch_scoring.detection.detectors import DETECTORS
-from batch_scoring.monitoring.drift import STATUSES, DriftLimits, WatchedModels, drift_table
-from batch_scoring.monitoring.settings import MonitorParameters
+from batch_scoring.monitoring.drift import DriftLimits, WatchedModels, drift_table
 from batch_scoring.registry.published import PublishedModel
-from batch_scoring.tables.arrow_arrays import to_numpy
-from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges, read_batches, read_pieces
-from batch_scoring.tables.schemas import DRIFT, MODEL_KEYS, PREDICTIONS, WATCHED
-from batch_scoring.tables.streams import Stream, footer_text
+from batch_scoring.storage.row_table import RowTable
+from batch_scoring.tables.device_ranges import by_sensor, device_ranges
+from batch_scoring.tables.pieces import DAY_US
+from batch_scoring.tables.schemas import DAILY, MODEL_KEYS
 
-# Increase when the same inputs must give another table.
-VERSION = 1
-
-_WATCHED = pa.schema([PREDICTIONS.field(name) for name in WATCHED])
 _MODELS = pa.schema([MODEL_KEYS.field(name) for name in ("device", "trained_from")])
 
 
-@dataclass(frozen=True)
-class Recent:
-    """The predictions of a sensor in a range; read on demand.
+def recent_span(totals: RowTable, length: timedelta, until: int | None) -> tuple[int, int] | None:
+    """Return the range of the newest days, ``[start, end)`` in µs since the epoch; None without windows.
 
-    Attributes
+    It starts at midnight (UTC): the last of its days may not be over.
+
+    Parameters
     ----------
-    sensor : str
-    files : tuple of pyarrow.parquet.ParquetFile
-        The files with predictions in the range.
-    published : PublishedModel or None
-        The champion.
-    span : (int, int)
-        ``[start, end)``, µs since the epoch.
-    limits : DriftLimits
-    counts : Counter
-        Devices by status; complete when the stream has been read.
+    totals : RowTable
+        Schema DAILY.
+    length : timedelta
+        At least a day.
+    until : int, optional
+        Later days are left out.
     """
+    ends = [
+        file.bounds["last_end"][1]
+        for file in totals.files(None, until)
+        if "last_end" in file.bounds
+    ]
+    if not ends:
+        return None
+    end = max(ends) if until is None else min(max(ends), until)
+    days = max(length // MICROSECOND // DAY_US, 1)
+    return (end - 1) // DAY_US * DAY_US - (days - 1) * DAY_US, end
 
-    sensor: str
-    files: tuple[pq.ParquetFile, ...]
-    published: PublishedModel | None
-    span: tuple[int, int]
-    limits: DriftLimits
-    counts: Counter[str] = field(default_factory=Counter)
 
-    @classmethod
-    def find(
-        cls,
-        sensor: str,
-        files: Sequence[pq.ParquetFile],
-        published: PublishedModel | None,
-        settings: MonitorParameters,
-        until: int | None,
-    ) -> Recent | None:
-        """Find the predictions of the last ``monitor.range``; None without predictions."""
-        there = [(file, *_extent(file)) for file in files if file.metadata.num_rows]
-        ended = [one for one in there if until is None or one[1] < until]
-        if not ended:
-            return None
-        newest = max(last for _, _, last in ended)
-        end = newest if until is None else min(newest, until)
-        start = end - settings.range // timedelta(microseconds=1)
-        inside = tuple(file for file, first, last in ended if last > start and first < end)
-        return cls(sensor, inside, published, (start, end), settings.limits)
+def drift_tables(
+    totals: RowTable, models: Mapping[str, PublishedModel], span: tuple[int, int], limits: DriftLimits
+) -> Iterator[pa.Table]:
+    """Compute the drift of all sensors in a range.
 
-    def inputs(self) -> str:
-        """Digest of all inputs of the table; empty where they are unknown."""
-        digests = [[footer_text(file, name) for name in ("digest", "scores")] for file in self.files]
-        if not all(map(all, digests)):
-            return ""
-        made_of = {
-            "version": VERSION,
-            "span": self.span,
-            "limits": asdict(self.limits),
-            "predictions": digests,
-            "models": self.published.manifest.sha256 if self.published else "",
-            "model_version": self.published.manifest.version if self.published else "",
-        }
-        return digest_of(made_of)
-
-    def stream(self, inputs: str) -> Stream:
-        """Compute the table while it is read, and count the devices."""
-        footer = {"inputs": inputs}
-
-        def parts() -> Iterator[pa.Table]:
-            for part in self._parts():
-                for entry in pc.value_counts(part["status"]).to_pylist():
-                    self.counts[entry["values"]] += entry["counts"]
-                yield part
-            footer["statuses"] = json.dumps({name: self.counts[name] for name in STATUSES})
-
-        return Stream(DRIFT, parts(), footer)
-
-    @staticmethod
-    def counted(stored: pq.ParquetFile) -> dict[str, int]:
-        """Count the devices by status of a stored table."""
-        counts: dict[str, int] = json.loads(footer_text(stored, "statuses") or "{}")
-        return {name: count for name, count in counts.items() if count}
-
-    def _parts(self) -> Iterator[pa.Table]:
-        published = self.published
+    Yields
+    ------
+    pyarrow.Table
+        Schema DRIFT, sorted by sensor and device.
+    """
+    sources = [(DAILY, totals.batches(file)) for file in totals.files(*span)]
+    ranges = device_ranges(sources, key=("sensor", "device"))
+    tables = (pa.concat_tables(parts).sort_by([("sensor", "ascending"), ("device", "ascending")]) for parts in ranges)
+    for sensor, rows in by_sensor(tables):
+        published = models.get(sensor)
         watched = WatchedModels(
             published.manifest.version if published else "",
             published is not None and DETECTORS[published.models.info.detector].states_tail_probability,
         )
-        models = published.models.batches(_MODELS.names) if published else iter(())
-        # All days together are as many rows as one would be alone.
-        rows = max(BATCH_ROWS // len(self.files), 1_024)
-        days = [(_WATCHED, _pieces(file, rows)) for file in self.files]
-        for *parts, its_models in device_ranges([*days, (_MODELS, models)], {len(days)}):
-            yield drift_table(
-                pa.concat_tables(parts), its_models, self.sensor, self.span, watched, self.limits
-            )
-
-
-def _pieces(file: pq.ParquetFile, rows: int) -> Iterator[pa.Table]:
-    return (part.select(list(WATCHED)) for part in read_pieces(file, WATCHED, rows))
-
-
-def _extent(file: pq.ParquetFile) -> tuple[int, int]:
-    """Return when a file's first window starts and its last one ends: from the footer, or else the rows."""
-    metadata = file.metadata
-    place = {metadata.schema.column(i).name: i for i in range(metadata.num_columns)}
-    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
-    start, end = (
-        [group.column(place[name]).statistics for group in groups] for name in ("window_start", "window_end")
-    )
-    if all(one is not None and one.has_min_max for one in (*start, *end)):
-        # As stored, in microseconds: converting to a datetime would import pandas.
-        return min(one.min_raw for one in start), max(one.max_raw for one in end)
-    first, last = np.iinfo(np.int64).max, np.iinfo(np.int64).min
-    for rows in read_batches(file, ("window_start", "window_end")):
-        first = min(first, int(to_numpy(rows["window_start"]).min()))
-        last = max(last, int(to_numpy(rows["window_end"]).max()))
-    return first, last
+        batches = published.models.batches(_MODELS.names) if published else iter(())
+        for part, its_models in device_ranges([(DAILY, rows), (_MODELS, batches)], {1}):
+            yield drift_table(part, its_models, sensor, span, watched, limits)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
-import pyarrow.compute as pc
-
 from batch_scoring.core.stopwatch import stopwatch
-from batch_scoring.scoring.device_range import ScoredRange
+from batch_scoring.scoring.sensor_ranges import ScoredRange
+from batch_scoring.scoring.totals import states
+from batch_scoring.tables.arrow_arrays import to_numpy
 
 logger = logging.getLogger(__name__)
 
@@ -26,17 +27,23 @@ class Outcome:
         self.statuses: Counter[str] = Counter()
 
     def add(self, part: ScoredRange) -> None:
-        """Count one range of one partition."""
-        self.n_scored += part.n_new
-        self.n_anomalies += part.n_new_anomalies
-        for entry in pc.value_counts(part.status["status"]).to_pylist():
-            self.statuses[entry["values"]] += entry["counts"]
-            stopwatch.count("devices", entry["counts"])
-            stopwatch.count("failed", entry["counts"] if entry["values"] in FAILED else 0)
-        stopwatch.count("windows", part.n_new)
+        """Count one range of devices."""
+        self.n_scored += part.predictions.num_rows
+        self.n_anomalies += int(to_numpy(part.predictions["is_anomaly"]).sum())
+        for status, n in states(part.totals).items():
+            self.statuses[status] += n
+            stopwatch.count("devices", n)
+            stopwatch.count("failed", n if status in FAILED else 0)
+        stopwatch.count("windows", part.predictions.num_rows)
 
-    def finish(self, max_failed_share: float) -> dict[str, Any]:
+    def finish(self, max_failed_share: float, failed_sensors: Mapping[str, str]) -> dict[str, Any]:
         """Log the outcome in a line.
+
+        Parameters
+        ----------
+        max_failed_share : float
+        failed_sensors : mapping of str to str
+            Why a sensor could not be scored at all.
 
         Returns
         -------
@@ -53,7 +60,7 @@ class Outcome:
             named,
         )
         failed, total = sum(self.statuses[text] for text in FAILED), self.statuses.total()
-        shortfalls = []
+        shortfalls = [f"sensor {sensor!r} was not scored: {why}" for sensor, why in failed_sensors.items()]
         if failed > max_failed_share * total:
             shortfalls.append(
                 f"{failed:,} of {total:,} device-sensor days could not be scored ({named}), "

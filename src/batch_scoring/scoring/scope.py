@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.moments import microseconds
@@ -39,20 +38,15 @@ class Scope:
     selection: Selection
     rescore: bool = False
 
-    def has_day(self, day: date) -> bool:
-        """Whether a window that starts on this day (UTC) may be in scope."""
-        midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        after_end = self.end is not None and midnight >= self.end
-        before_start = self.start is not None and midnight + timedelta(days=1) <= self.start
-        return not after_end and not before_start and midnight < self.closed_at
+    @property
+    def is_timely(self) -> bool:
+        """Whether the run scores what is due, of any devices, and not a range that is asked for."""
+        return not self.rescore and (self.start, self.end) == (None, None)
 
-    def has_closed(self, windows: pq.ParquetFile) -> bool:
-        """Whether a window of the file may be closed; reads the footer only."""
-        column = windows.schema_arrow.get_field_index("window_end")
-        groups = (windows.metadata.row_group(i) for i in range(windows.num_row_groups))
-        statistics = [group.column(column).statistics for group in groups]
-        closed_at = microseconds(self.closed_at)
-        return any(one is None or not one.has_min_max or one.min_raw <= closed_at for one in statistics)
+    @property
+    def is_standard(self) -> bool:
+        """Whether the run scores all that is due, of all devices of its shard."""
+        return self.is_timely and self.selection.devices is None
 
     def closed(self, windows: pa.Table) -> Bool:
         """Mark the closed windows, shape (n,)."""
@@ -66,10 +60,18 @@ class Scope:
             inside = inside & (start >= microseconds(self.start))
         if self.end is not None:
             inside = inside & (start < microseconds(self.end))
-        if self.selection.devices is not None:
-            devices = strings(sorted(self.selection.devices))
-            inside = inside & to_numpy(pc.is_in(windows["device"], value_set=devices))
-        if self.selection.shard is not None:
-            part, of = self.selection.shard
-            inside = inside & (row_fingerprints(windows, ["device"]) % np.uint64(of) == part - 1)
-        return inside
+        return inside & self.has_devices(windows) & self.has_part(windows)
+
+    def has_devices(self, rows: pa.Table) -> Bool:
+        """Mark the rows of the run's devices, shape (n,)."""
+        if self.selection.devices is None:
+            return np.ones(rows.num_rows, bool)
+        return to_numpy(pc.is_in(rows["device"], value_set=strings(sorted(self.selection.devices))))
+
+    def has_part(self, rows: pa.Table) -> Bool:
+        """Mark the rows whose devices are in the run's shard, shape (n,)."""
+        if self.selection.shard is None:
+            return np.ones(rows.num_rows, bool)
+        part, of = self.selection.shard
+        mine: Bool = row_fingerprints(rows, ["device"]) % np.uint64(of) == part - 1
+        return mine

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +55,8 @@ class DataFile:
     first, last : int
         The earliest and the latest time, microseconds since the epoch, both included; 0 in a table without
         days.
-    bounds : dict of str to (str, str)
-        The smallest and the largest text of each column that has them.
+    bounds : dict of str to (str, str) or (int, int)
+        The smallest and the largest text, or time in microseconds, of each column that has them.
     """
 
     name: str
@@ -65,7 +65,7 @@ class DataFile:
     day: date | None = None
     first: int = 0
     last: int = 0
-    bounds: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    bounds: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
 
     def overlaps(self, start: int | None, end: int | None) -> bool:
         """Whether a row may have a time in ``[start, end)``, microseconds since the epoch."""
@@ -74,7 +74,7 @@ class DataFile:
     def may_have(self, column: str, wanted: Iterable[str] | None) -> bool:
         """Whether a row may have one of these texts in a column; None is any text."""
         low, high = self.bounds.get(column, (None, None))
-        return wanted is None or low is None or any(low <= text <= high for text in wanted)  # type: ignore[operator]
+        return wanted is None or low is None or any(low <= text <= high for text in wanted)
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,8 @@ class Change:
         Whether all stored rows are replaced by ``parts``, whose schema may differ.
     by_month : bool
         Whether the new files hold a month each instead of a day.
+    written : list of str
+        Names of the files that the commit has added.
     """
 
     schema: pa.Schema
@@ -104,6 +106,7 @@ class Change:
     rewritten: Callable[[], Iterable[tuple[DataFile, Iterable[pa.Table]]]] = tuple
     replaces_all: bool = False
     by_month: bool = False
+    written: list[str] = field(default_factory=list)
 
 
 Update = Callable[["RowTable"], Change | None]
@@ -175,6 +178,29 @@ class RowTable:
         """Number of its rows."""
         return sum(file.rows for file in self._files)
 
+    def latest(self) -> RowTable:
+        """Return the newest version."""
+        return RowTable(self.folder, self.time)
+
+    def distinct(self, column: str, files: Iterable[DataFile] | None = None) -> list[str]:
+        """List the texts of a column, in some files or all, sorted as UTF-8 bytes.
+
+        Files and row groups that hold one text only are not read.
+        """
+        found: set[str] = set()
+        for file in self._files if files is None else files:
+            low, high = file.bounds.get(column, (None, None))
+            if low is not None and low == high:
+                found.add(low)
+                continue
+            opened = self.open(file)
+            bounds = group_bounds(opened, column)
+            found.update(one[0] for one in bounds if one is not None and one[0] == one[1])
+            mixed = [place for place, one in enumerate(bounds) if one is None or one[0] != one[1]]
+            for rows in read_batches(opened, [column], groups=mixed):
+                found.update(text for text in pc.unique(rows[column]).to_pylist() if text is not None)
+        return sorted(found, key=str.encode)
+
     def files(
         self,
         start: int | None = None,
@@ -203,18 +229,40 @@ class RowTable:
 
         Compaction adds no rows. Where the log of an earlier commit is gone, all files are returned.
         """
+        names = self._logged_since(version, "add")
+        return list(self._files) if names is None else [file for file in self._files if file.name in names]
+
+    def removed_since(self, version: int | None) -> list[DataFile] | None:
+        """List the files of a version whose rows were rewritten or removed later; None where that is unknown."""
+        names = self._logged_since(version, "remove")
+        if not names or version is None or version < 0:
+            return None if names is None else []
+        return [file for file in self.at(version)._files if file.name in names]
+
+    def at(self, version: int) -> RowTable:
+        """Return an earlier version."""
+        from deltalake import DeltaTable
+
+        uri, options = self.folder.delta_address()
+        table = RowTable(self.folder, self.time)
+        with self._clear_errors():
+            table.__dict__["_delta"] = DeltaTable(uri, version, storage_options=options or None)
+        return table
+
+    def _logged_since(self, version: int | None, action: str) -> set[str] | None:
+        """Return the files of later commits with this action that changes data; None where a log is gone."""
         if version is None or version > self.version:
-            return list(self._files)
+            return None
         names: set[str] = set()
         for number in range(version + 1, self.version + 1):
             try:
                 log, _ = self.folder.read(f"{_LOG}/{number:020d}.json")
             except FileNotFoundError:
-                return list(self._files)
-            actions = (json.loads(line) for line in log.splitlines() if line.strip())
-            added = (action["add"] for action in actions if "add" in action)
-            names.update(one["path"] for one in added if one["dataChange"])
-        return [file for file in self._files if file.name in names]
+                return None
+            entries = (json.loads(line) for line in log.splitlines() if line.strip())
+            found = (entry[action] for entry in entries if action in entry)
+            names.update(one["path"] for one in found if one["dataChange"])
+        return names
 
     def open(self, file: DataFile) -> pq.ParquetFile:
         """Open a file; only its footer is read.
@@ -252,22 +300,6 @@ class RowTable:
                     yield kept.select(names)
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"{self.folder.path(file.name)}: damaged ({error}); {_RESTORE}") from error
-
-    def distinct(self, column: str) -> set[str]:
-        """Collect the texts of a column; files and row groups that hold one text only are not read."""
-        found: set[str] = set()
-        for file in self._files:
-            low, high = file.bounds.get(column, (None, None))
-            if low is not None and low == high:
-                found.add(low)
-                continue
-            opened = self.open(file)
-            bounds = group_bounds(opened, column)
-            found.update(one[0] for one in bounds if one is not None and one[0] == one[1])
-            mixed = [place for place, one in enumerate(bounds) if one is None or one[0] != one[1]]
-            for rows in read_batches(opened, [column], groups=mixed):
-                found.update(text for text in pc.unique(rows[column]).to_pylist() if text is not None)
-        return found
 
     def read(
         self,
@@ -344,7 +376,8 @@ class RowTable:
         except BaseException:
             files.discard()
             raise
-        return RowTable(self.folder, self.time)
+        change.written[:] = [file.name for file in files.written]
+        return self.latest()
 
     def _commit(self, added: Sequence[WrittenFile], removed: list[DataFile], change: Change) -> None:
         from deltalake.exceptions import CommitFailedError
@@ -434,13 +467,13 @@ def _remove_action(file: DataFile) -> Any:
 
 def _data_file(action: Mapping[str, Any], column: str | None) -> DataFile:
     bounds = {
-        name[4:]: (low, action[f"max.{name[4:]}"])
+        name[4:]: (_bound(low), _bound(action[f"max.{name[4:]}"]))
         for name, low in action.items()
-        if name.startswith("min.") and isinstance(low, str) and isinstance(action[f"max.{name[4:]}"], str)
+        if name.startswith("min.") and low is not None and action[f"max.{name[4:]}"] is not None
     }
     if column is None:
         return DataFile(action["path"], action["num_records"], action["size_bytes"], bounds=bounds)
-    first, last = (microseconds(action[f"{end}.{column}"]) for end in ("min", "max"))
+    first, last = bounds[column]
     return DataFile(
         action["path"],
         action["num_records"],
@@ -450,6 +483,10 @@ def _data_file(action: Mapping[str, Any], column: str | None) -> DataFile:
         last,
         bounds,
     )
+
+
+def _bound(value: Any) -> Any:
+    return microseconds(value) if isinstance(value, datetime) else value
 
 
 def _moment(us: int) -> pa.Scalar:

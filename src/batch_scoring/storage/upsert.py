@@ -28,6 +28,8 @@ class Upsert:
         columns.
     read : sequence of str, optional
         The columns that ``content`` reads besides the key.
+    among : callable, optional
+        Marks the rows that :meth:`remove_unseen` may remove, shape (n,); default: all.
     """
 
     def __init__(
@@ -37,57 +39,76 @@ class Upsert:
         key: Sequence[str],
         content: Callable[[pa.Table], UInt] | None = None,
         read: Sequence[str] | None = None,
+        among: Callable[[pa.Table], Bool] | None = None,
     ) -> None:
         self._table = table
         self._key = list(key)
         self._content = content or (lambda rows: row_fingerprints(rows, table.schema.names))
         self._files = list(files)
         columns = None if read is None else [*self._key, *(name for name in read if name not in key)]
-        keys, contents, self._places = [], [], [0]
+        keys, contents, others, self._places = [], [], [], [0]
         for file in self._files:
             for rows in table.batches(file, columns):
                 keys.append(row_fingerprints(rows, self._key))
                 contents.append(self._content(rows))
+                others.append(np.zeros(rows.num_rows, bool) if among is None else ~among(rows))
             self._places.append(sum(map(len, keys)))
         stored = np.concatenate([np.zeros(0, np.uint64), *keys])
         self._order = np.argsort(stored, kind="stable")
         self._stored = stored[self._order]
         self._contents = np.concatenate([np.zeros(0, np.uint64), *contents])[self._order]
         self._is_replaced = np.zeros(stored.size, bool)
+        self._is_seen = np.concatenate([np.zeros(0, bool), *others])
 
     def fresh(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         """Pass on the rows that are new or differ from the stored row of their key."""
         for rows in tables:
-            keep = self._compare(rows)
+            keep = self.replace(row_fingerprints(rows, self._key), self._content(rows))
             if keep.all():
                 yield rows
             elif keep.any():
                 yield rows.filter(to_arrow(keep))
 
-    def drop(self, keys: UInt) -> None:
-        """Remove the stored rows whose keys have these fingerprints."""
-        self._is_replaced[self._order[np.isin(self._stored, keys)]] = True
+    def replace(self, keys: UInt, contents: UInt, anyway: bool = False) -> Bool:
+        """Mark the rows to add, shape (n,); stored rows of their keys are removed.
 
-    def rewritten(self) -> Iterator[tuple[DataFile, Iterator[pa.Table]]]:
-        """Yield the files that lose rows, each with the rows that stay; after ``fresh`` has been read."""
-        for file, start, end in zip(self._files, self._places, self._places[1:], strict=False):
-            lost = self._is_replaced[start:end]
-            if lost.any():
-                yield file, self._without(file, lost)
-
-    def _compare(self, rows: pa.Table) -> Bool:
+        Parameters
+        ----------
+        keys, contents : arrays of shape (n,), uint64
+            Fingerprints of the rows' keys and contents.
+        anyway : bool
+            Whether equal rows are replaced, too.
+        """
         if not self._stored.size:
-            return np.ones(rows.num_rows, bool)
-        keys = row_fingerprints(rows, self._key)
+            return np.ones(keys.size, bool)
         place = np.minimum(np.searchsorted(self._stored, keys), self._stored.size - 1)
         is_stored = self._stored[place] == keys
-        is_equal = is_stored & (self._contents[place] == self._content(rows))
+        is_equal = is_stored & (self._contents[place] == contents) & (not anyway)
+        self._is_seen[self._order[place[is_stored]]] = True
         self._is_replaced[self._order[place[is_stored & ~is_equal]]] = True
         return ~is_equal
 
-    def _without(self, file: DataFile, lost: Bool) -> Iterator[pa.Table]:
+    def remove_unseen(self) -> None:
+        """Remove the stored rows whose keys were not among those compared."""
+        self._is_replaced |= ~self._is_seen
+
+    def rewritten(
+        self, lost: list[pa.Table] | None = None
+    ) -> Iterator[tuple[DataFile, Iterator[pa.Table]]]:
+        """Yield the files that lose rows, each with the rows that stay; after ``fresh`` has been read.
+
+        The keys of the rows that are lost are added to ``lost``.
+        """
+        for file, start, end in zip(self._files, self._places, self._places[1:], strict=False):
+            is_lost = self._is_replaced[start:end]
+            if is_lost.any():
+                yield file, self._without(file, is_lost, lost)
+
+    def _without(self, file: DataFile, is_lost: Bool, lost: list[pa.Table] | None) -> Iterator[pa.Table]:
         start = 0
         for rows in self._table.batches(file):
-            kept = ~lost[start : start + rows.num_rows]
+            kept = ~is_lost[start : start + rows.num_rows]
             start += rows.num_rows
+            if lost is not None and not kept.all():
+                lost.append(rows.select(self._key).filter(to_arrow(~kept)))
             yield rows.filter(to_arrow(kept))

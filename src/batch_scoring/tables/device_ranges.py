@@ -9,8 +9,11 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Container, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 Batches = Iterable[pa.RecordBatch | pa.Table]
@@ -124,6 +127,22 @@ def device_ranges(
         for buffer in waiting:
             if buffer.is_stuck_at(bound):
                 buffer.read()
+
+
+def by_sensor(tables: Iterable[pa.Table]) -> Iterator[tuple[str, Iterator[pa.Table]]]:
+    """Split tables sorted by sensor; each sensor's tables are to be read before the next sensor is asked for."""
+    for sensor, pairs in groupby(_sensor_slices(tables), key=itemgetter(0)):
+        yield sensor, (table for _, table in pairs)
+
+
+def _sensor_slices(tables: Iterable[pa.Table]) -> Iterator[tuple[str, pa.Table]]:
+    for table in tables:
+        if table.num_rows:
+            runs = pc.run_end_encode(table["sensor"].combine_chunks())
+            start = 0
+            for sensor, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+                yield sensor, table.slice(start, end - start)
+                start = end
 
 
 # Last device, and whether its rows are included.

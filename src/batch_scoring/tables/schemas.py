@@ -406,7 +406,7 @@ DAILY = _table(
         "",
         "`ok`; `no_model`; `no_data`: a model but no window; `bad_features`: a feature that is not finite",
     ),
-    Column("message", pa.string(), "", "what a person should know; empty when there is nothing"),
+    Column("n_unscored", pa.int64(), "windows", "closed windows without a prediction"),
     Column("n_windows", pa.int64(), "windows", "predictions"),
     Column("n_anomalies", pa.int64(), "windows", "anomalous ones among them"),
     Column("n_alarms", pa.int64(), "alarms", "runs of neighbouring anomalous windows"),
@@ -425,6 +425,8 @@ DAILY = _table(
         "of a detector that states tail probabilities, windows by −log10 of it: below 1, 1, 1.5, 2 and 3 or more",
     ),
 )
+# Where the bins of ``decades`` begin, but the first.
+BIN_EDGES = (1.0, 1.5, 2.0, 3.0)
 DAILY_KEY = ("sensor", "device", "day", "model_version")
 
 
@@ -447,13 +449,15 @@ INCIDENTS = _table(
         pa.string(),
         "",
         "`open` while the next window of the series could extend it, else `closed`. The incident of a device "
-        "that falls silent stays open: nobody has seen it recover",
+        "that falls silent stays open: nobody has seen it recover. `forming`: fewer anomalous windows than "
+        "`incidents.min_windows` so far, no incident yet",
     ),
     Column("n_windows", pa.int64(), "windows", "anomalous windows"),
     Column("peak_severity", pa.float64(), "decades", "largest severity of a window; see predictions"),
     Column("peak_at", TIMESTAMP, "UTC", "start of the first window of that severity"),
     Column("top_feature", pa.string(), "", "of that window"),
     Column("model_version", pa.string(), "", "of that window"),
+    Column("seen_until", TIMESTAMP, "UTC", "end of the last window of the series that was looked at"),
 )
 # The columns of predictions that make incidents.
 JUDGED = ("device", "window_start", "window_end", "is_anomaly", "severity", "top_feature", "model_version")
@@ -493,7 +497,7 @@ DEVICE_INCIDENTS = _table(
 )
 
 # The columns of an incident that an event repeats, as they were when the change was noticed.
-OF_INCIDENT = tuple(name for name in INCIDENTS.names if name != "state")
+OF_INCIDENT = tuple(name for name in INCIDENTS.names if name not in ("state", "seen_until"))
 NOTIFICATIONS = _table(
     "notifications",
     Column("event_id", pa.string(), "", "`incident_id` and `number`; a receiver knows repetitions by it"),

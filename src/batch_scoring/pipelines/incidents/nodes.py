@@ -4,63 +4,42 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from batch_scoring.alerts.changes import with_changes
 from batch_scoring.alerts.delivery import deliver
 from batch_scoring.alerts.incident_settings import IncidentParameters
 from batch_scoring.alerts.ledger import Ledger
-from batch_scoring.alerts.lookup import look_up
+from batch_scoring.alerts.lookup import look_up, recent_incidents
 from batch_scoring.alerts.sinks.base import OpenSinks
-from batch_scoring.core.digests import digest_of
+from batch_scoring.core.digests import number_of
 from batch_scoring.core.ids import Selection, require_known
-from batch_scoring.core.moments import microseconds
+from batch_scoring.core.moments import EPOCH
 from batch_scoring.core.parameters import read_parameters, scheduled_time
-from batch_scoring.incidents.daily import NOTHING, HandedOn, SensorDay, handed_on
 from batch_scoring.incidents.devices import roll_up
-from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
-from batch_scoring.tables.device_ranges import read_batches
-from batch_scoring.tables.partitions import Partitions, by_sensor, split_partition_key
-from batch_scoring.tables.schemas import DEVICE_INCIDENTS, INCIDENTS
-from batch_scoring.tables.streams import Stream, footer_text
+from batch_scoring.incidents.update import STEP, UNTIL, update_incidents
+from batch_scoring.storage.row_table import Change, RowTable, Update
+from batch_scoring.tables.arrow_arrays import are, to_arrow, to_numpy
+from batch_scoring.tables.schemas import DEVICE_INCIDENTS
 
 logger = logging.getLogger(__name__)
 
 
-def find_incidents(
-    predictions: Partitions,
-    previous_incidents: Partitions,
-    previous_unfinished: Partitions,
-    parameters: dict[str, Any],
-    device: Any,
-    sensor: Any,
-) -> Iterator[tuple[dict[str, Stream], dict[str, Stream]]]:
-    """Yield the incidents of every sensor and day where something has changed.
+def find_incidents(predictions: RowTable, parameters: dict[str, Any], device: Any, sensor: Any) -> Update:
+    """Return the update of the incidents with what was scored since they were found last.
 
     Parameters
     ----------
-    predictions : partitions
-        Schema PREDICTIONS, sorted by device and window_start, with their digest in the footer.
-    previous_incidents, previous_unfinished : partitions
-        What earlier runs made, of schemas INCIDENTS and UNFINISHED.
+    predictions : RowTable
+        Schema PREDICTIONS.
     parameters : dict
         See :class:`~batch_scoring.alerts.incident_settings.IncidentParameters`.
     device, sensor
-        The selection of the run. The incidents of a sensor's other devices come out unchanged.
-
-    Yields
-    ------
-    incidents : dict of str to Stream
-        One partition: the incidents that the windows of that day closed, and on a sensor's last day
-        the open ones.
-    unfinished : dict of str to Stream
-        What that day hands on to the next; to be read after the incidents.
+        The selection of the run, only checked: what was scored of other devices is joined, too.
 
     Raises
     ------
@@ -69,85 +48,61 @@ def find_incidents(
     """
     settings = read_parameters(IncidentParameters, parameters, "incidents")
     selection = Selection.read(device, sensor)
-    # A day whose predictions are gone is a day without anomalies.
-    sensors = by_sensor({**previous_incidents, **predictions})
-    require_known("sensor", selection.sensors, sensors)
-    chosen = {name: days for name, days in sensors.items() if selection.has_sensor(name)}
-    if selection.devices is not None:
-        keys = [key for days in chosen.values() for key in days.values() if key in predictions]
-        require_known("device", selection.devices, _devices(predictions, keys))
-    yield {}, {}
-    n_days = 0
-    for name, days in chosen.items():
-        before = NOTHING
-        for day, key in days.items():
-            files = (_open(some, key) for some in (predictions, previous_incidents, previous_unfinished))
-            part = SensorDay(name, day == max(days), *files)
-            stored = part.stored(before, settings.rules)
-            if stored is not None:
-                before = stored
-                continue
-            n_days += 1
-            incidents, unfinished, rows = part.join(before, settings.rules)
-            yield {key: incidents}, {key: unfinished}
-            before = HandedOn.of(handed_on(rows))
-    logger.info("incidents: %d partitions written", n_days)
+    for kind, wanted in (("sensor", selection.sensors), ("device", selection.devices)):
+        if wanted is not None:
+            require_known(kind, wanted, predictions.distinct(kind, predictions.files(sensors=selection.sensors)))
+    return partial(update_incidents, predictions, settings.rules)
 
 
-def rank_devices(
-    incidents: Partitions, previous: pq.ParquetFile, parameters: dict[str, Any]
-) -> Iterator[Stream]:
-    """Yield the ranked device incidents, unless the stored list was made from the same incidents.
+def rank_devices(incidents: RowTable, parameters: dict[str, Any]) -> Update:
+    """Return the update of the ranked device incidents.
 
     Parameters
     ----------
-    incidents : partitions
+    incidents : RowTable
         Schema INCIDENTS.
-    previous : pyarrow.parquet.ParquetFile
-        The stored list; without rows and columns before the first run.
     parameters : dict
         See :class:`~batch_scoring.alerts.incident_settings.IncidentParameters`.
 
-    Yields
-    ------
-    Stream
+    Returns
+    -------
+    update
         Schema DEVICE_INCIDENTS, of incidents that ended in the newest days, by priority; see
         :func:`~batch_scoring.incidents.devices.roll_up`.
     """
     settings = read_parameters(IncidentParameters, parameters, "incidents")
-    files, first = _newest(incidents, settings.ranked_days)
+    first = _first_ranked(incidents, settings.ranked_days)
     slack_us = settings.rules.cool_down_us
-    made_of = {
-        "first": first.isoformat(),
-        "slack_us": slack_us,
-        "files": {key: footer_text(file, "inputs") for key, file in files.items()},
-    }
-    inputs = digest_of(made_of)
-    if footer_text(previous, "inputs") == inputs:
-        return
-    rows = pa.concat_tables([empty_table(INCIDENTS), *(file.read() for file in files.values())])
-    is_recent = to_numpy(rows["end"]) >= microseconds(first)
-    ranked = roll_up(rows.filter(to_arrow(is_recent)), slack_us)
-    n_open = np.count_nonzero(are(ranked["state"], "open"))
-    logger.info("incidents: %d device incidents ranked, %d open", ranked.num_rows, n_open)
-    yield Stream(DEVICE_INCIDENTS, iter([ranked]), {"inputs": inputs})
+    number = number_of([incidents.version, first.isoformat(), slack_us])
+
+    def update(ranked: RowTable) -> Change | None:
+        if ranked.progress(STEP) == number:
+            return None
+        found = recent_incidents(incidents, first)
+        is_recent = to_numpy(found["end"]) >= (first - EPOCH) // timedelta(microseconds=1)
+        rows = roll_up(found.filter(to_arrow(is_recent)), slack_us)
+        n_open = np.count_nonzero(are(rows["state"], "open"))
+        logger.info("incidents: %d device incidents ranked, %d open", rows.num_rows, n_open)
+        return Change(DEVICE_INCIDENTS, [[rows]], {STEP: number}, replaces_all=True)
+
+    return update
 
 
 def notify(
-    incidents: Partitions,
-    previous_notifications: pq.ParquetFile,
+    incidents: RowTable,
+    known_notifications: RowTable,
     open_sinks: OpenSinks,
     parameters: dict[str, Any],
     at: Any,
-) -> Iterator[Stream]:
+) -> Iterator[Update]:
     """Notify the sinks of changed incidents; yield the ledger before sending, and after each delivery.
 
     Parameters
     ----------
-    incidents : partitions
+    incidents : RowTable
         Schema INCIDENTS.
-    previous_notifications : pyarrow.parquet.ParquetFile
-        The ledger of earlier runs; without rows and columns before the first run.
+    known_notifications : RowTable
+        The ledger of earlier runs, schema NOTIFICATIONS.
     open_sinks : callable
         Makes the sinks from their settings.
     parameters : dict
@@ -157,39 +112,29 @@ def notify(
 
     Yields
     ------
-    Stream
-        Schema NOTIFICATIONS. A sink that does not answer is logged, and gets the rest in the next run.
+    update
+        Of the ledger. A sink that does not answer is logged, and gets the rest in the next run.
     """
     settings = read_parameters(IncidentParameters, parameters, "incidents").notify
     if not settings.sinks:
         return
-    stored = Ledger.read(previous_notifications)
+    stored = Ledger.read(known_notifications)
     sinks = open_sinks(settings.sinks)
     since = max(scheduled_time(at) - settings.max_age, stored.since)
     current = look_up(incidents, stored, since)
     ledger = with_changes(stored, current, since, settings.min_severity, [sink.name for sink in sinks])
-    if ledger != stored:
-        yield ledger.stream()
-    for delivered in deliver(ledger, sinks, settings.time_limit.total_seconds()):
+    if not known_notifications.exists or ledger.table != stored.table:
+        yield ledger.update
+    for delivered, rows in deliver(ledger, sinks, settings.time_limit.total_seconds()):
         ledger = delivered
-        yield ledger.stream()
+        yield ledger.delivered_rows(rows)
     tidy = ledger.pruned(since, [sink.name for sink in sinks])
-    if tidy != ledger:
-        yield tidy.stream()
+    if tidy.table != ledger.table:
+        yield tidy.update
 
 
-def _open(partitions: Partitions, key: str) -> pq.ParquetFile | None:
-    return partitions[key]() if key in partitions else None
-
-
-def _devices(predictions: Partitions, keys: list[str]) -> set[str]:
-    batches = (batch for key in keys for batch in read_batches(predictions[key](), ["device"]))
-    return {device for batch in batches for device in pc.unique(batch["device"]).to_pylist()}
-
-
-def _newest(incidents: Partitions, n_days: int) -> tuple[dict[str, pq.ParquetFile], datetime]:
-    """List the files of the newest days, and when the first of these days starts."""
-    days = {key: split_partition_key(key)[1] for key in incidents}
-    first = max(days.values(), default=date(1970, 1, 1)) - timedelta(days=n_days - 1)
-    files = {key: incidents[key]() for key, day in days.items() if day >= first}
-    return files, datetime(first.year, first.month, first.day, tzinfo=UTC)
+def _first_ranked(incidents: RowTable, n_days: int) -> datetime:
+    """Return the first moment of the newest days with predictions, UTC."""
+    newest = EPOCH + timedelta(microseconds=incidents.progress(UNTIL) or 0)
+    midnight = newest.replace(hour=0, minute=0, second=0, microsecond=0)
+    return max(midnight - timedelta(days=n_days - 1), EPOCH)

@@ -5,50 +5,50 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
-from batch_scoring.core.ids import Selection, path_segment, require_known
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_scoring.core.digests import number_of
+from batch_scoring.core.ids import Selection, require_known
 from batch_scoring.core.moments import microseconds
 from batch_scoring.core.parameters import read_parameters, read_time
-from batch_scoring.monitoring.recent import Recent
+from batch_scoring.monitoring.recent import drift_tables, recent_span
 from batch_scoring.monitoring.settings import MonitorParameters
 from batch_scoring.registry.published import PublishedModel
-from batch_scoring.tables.partitions import Partitions, by_sensor
-from batch_scoring.tables.streams import Stream, footer_text
+from batch_scoring.storage.row_table import Change, RowTable, Update
+from batch_scoring.tables.schemas import DRIFT
 
 logger = logging.getLogger(__name__)
 
+# Increase when the same inputs must give another table.
+VERSION = 2
+
 
 def watch_drift(
-    predictions: Partitions,
+    daily_totals: RowTable,
     fleet_models: Mapping[str, Callable[[], PublishedModel]],
-    previous_drift: Partitions,
     parameters: dict[str, Any],
     at: Any,
     sensor: Any,
-) -> Iterator[dict[str, Stream]]:
-    """Yield the drift of every sensor where something has changed.
+) -> Update:
+    """Return the update of the drift of all sensors where something has changed.
 
     Parameters
     ----------
-    predictions : partitions
-        Schema PREDICTIONS, by sensor and day, with their digest in the footer.
+    daily_totals : RowTable
+        Schema DAILY.
     fleet_models : mapping of str to callable
         The champion of each sensor.
-    previous_drift : partitions
-        Schema DRIFT, by sensor, of an earlier run.
     parameters : dict
         See :class:`~batch_scoring.monitoring.settings.MonitorParameters`.
     at
-        The scheduled time, UTC: the range ends then, or with the sensor's newest window if that is
+        The scheduled time, UTC: the range ends on its day, or with the newest window if that is
         earlier. None for the newest window.
     sensor
-        The selection of the run.
-
-    Yields
-    ------
-    dict of str to Stream
-        Schema DRIFT; one sensor, all of its devices.
+        The selection of the run, only checked.
 
     Raises
     ------
@@ -57,32 +57,30 @@ def watch_drift(
     """
     settings = read_parameters(MonitorParameters, parameters, "monitor")
     selection = Selection.read(None, sensor)
-    sensors = by_sensor(predictions)
-    require_known("sensor", selection.sensors, sensors)
-    until = None if at is None else microseconds(read_time(at, "at"))
+    if selection.sensors is not None:
+        require_known("sensor", selection.sensors, daily_totals.distinct("sensor"))
+    span = recent_span(daily_totals, settings.range, None if at is None else microseconds(read_time(at, "at")))
+
+    def update(drift: RowTable) -> Change | None:
+        if span is None:
+            return None
+        models = {name: fleet_models[name]() for name in sorted(fleet_models)}
+        shas = {name: (one.manifest.sha256, one.manifest.version) for name, one in models.items()}
+        number = number_of([VERSION, daily_totals.version, span, asdict(settings.limits), shas])
+        if drift.progress("drift") == number:
+            return None
+        tables = drift_tables(daily_totals, models, span, settings.limits)
+        return Change(DRIFT, [_counted(tables)], {"drift": number}, replaces_all=True)
+
+    return update
+
+
+def _counted(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
     counts: Counter[str] = Counter()
-    yield {}
-    for name, days in sensors.items():
-        if not selection.has_sensor(name):
-            continue
-        published = fleet_models[name]() if name in fleet_models else None
-        files = [predictions[key]() for key in days.values()]
-        recent = Recent.find(name, files, published, settings, until)
-        if recent is None:
-            continue
-        key = path_segment(name)
-        stored = previous_drift[key]() if key in previous_drift else None
-        inputs = recent.inputs()
-        if stored is not None and inputs and footer_text(stored, "inputs") == inputs:
-            counts.update(recent.counted(stored))
-            continue
-        stream = recent.stream(inputs)
-        yield {key: stream}
-        counts.update(recent.counts)
-    _say(counts)
-
-
-def _say(counts: Counter[str]) -> None:
+    for table in tables:
+        for entry in pc.value_counts(table["status"]).to_pylist():
+            counts[entry["values"]] += entry["counts"]
+        yield table
     total = counts.total()
     shares = ", ".join(
         f"{count / total:.1%} {status.replace('_', ' ')}" for status, count in sorted(counts.items())

@@ -12,9 +12,8 @@ def create_pipeline(**_: object) -> Pipeline:
             Node(
                 func=watch_drift,
                 inputs=[
-                    "predictions",
+                    "daily_totals",
                     "fleet_models",
-                    "previous_drift",
                     "params:monitor",
                     "params:at",
                     "params:sensor",

@@ -14,15 +14,13 @@ def create_pipeline(**_: object) -> Pipeline:
                 inputs=[
                     "windows",
                     "fleet_models",
-                    "previous_predictions",
-                    "previous_score_status",
                     "params:score",
                     "params:at",
                     "params:device",
                     "params:sensor",
                     "params:shard",
                 ],
-                outputs=["predictions", "score_status", "score_counts"],
+                outputs=["predictions", "daily_totals", "score_counts"],
                 name="score_windows",
             )
         ]
