@@ -125,9 +125,9 @@ class ScoreRun:
             return sorted(wanted, key=str.encode)
         is_whole = overall.lacking or not self.scope.is_timely or overall.settings not in (0, self.settings)
         if is_whole:
-            return sorted(self.windows.distinct("sensor"), key=str.encode)
+            return self.windows.distinct("sensor")
         files, _ = DueWindows(self.windows, None, overall, self.scope).files()
-        return sorted(self.windows.distinct("sensor", files), key=str.encode)
+        return self.windows.distinct("sensor", files)
 
     def _works(self) -> list[DueWindows]:
         """Group the sensors by how far they have been scored."""

@@ -209,6 +209,25 @@ class RowTable:
         """Return the newest version."""
         return RowTable(self.folder, self.time)
 
+    def distinct(self, column: str, files: Iterable[DataFile] | None = None) -> list[str]:
+        """List the texts of a column, in some files or all, sorted as UTF-8 bytes.
+
+        Files and row groups that hold one text only are not read.
+        """
+        found: set[str] = set()
+        for file in self._files if files is None else files:
+            low, high = file.bounds.get(column, (None, None))
+            if low is not None and low == high:
+                found.add(low)
+                continue
+            opened = self.open(file)
+            bounds = group_bounds(opened, column)
+            found.update(one[0] for one in bounds if one is not None and one[0] == one[1])
+            mixed = [place for place, one in enumerate(bounds) if one is None or one[0] != one[1]]
+            for rows in read_batches(opened, [column], groups=mixed):
+                found.update(text for text in pc.unique(rows[column]).to_pylist() if text is not None)
+        return sorted(found, key=str.encode)
+
     def files(
         self,
         start: int | None = None,
@@ -340,25 +359,6 @@ class RowTable:
         order = [name for name in ("sensor", "device", self.time) if name in self.schema.names]
         rows = opened.read(list(dict.fromkeys([*columns, *order])))
         yield rows.sort_by([(name, "ascending") for name in order]) if order else rows
-
-    def distinct(self, column: str, files: Iterable[DataFile] | None = None) -> set[str]:
-        """Collect the texts of a column, in some files or all.
-
-        Files and row groups that hold one text only are not read.
-        """
-        found: set[str] = set()
-        for file in self._files if files is None else files:
-            low, high = file.bounds.get(column, (None, None))
-            if low is not None and low == high:
-                found.add(low)
-                continue
-            opened = self.open(file)
-            bounds = group_bounds(opened, column)
-            found.update(one[0] for one in bounds if one is not None and one[0] == one[1])
-            mixed = [place for place, one in enumerate(bounds) if one is None or one[0] != one[1]]
-            for rows in read_batches(opened, [column], groups=mixed):
-                found.update(text for text in pc.unique(rows[column]).to_pylist() if text is not None)
-        return found
 
     def read(
         self,
