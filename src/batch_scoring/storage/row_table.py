@@ -276,8 +276,8 @@ class RowTable:
             found = (entry[action] for entry in entries if action in entry)
             yield from (unquote(one["path"]) for one in found if one["dataChange"])
 
-    def open(self, file: DataFile) -> pq.ParquetFile:
-        """Open a file; only its footer is read.
+    def open(self, file: DataFile, encoded: Sequence[str] = ()) -> pq.ParquetFile:
+        """Open a file; only its footer is read. Columns in ``encoded`` are read as dictionaries.
 
         Raises
         ------
@@ -285,13 +285,14 @@ class RowTable:
             When the file is gone or damaged.
         """
         missing = f"this file of a table is gone; {_RESTORE}"
-        opened = open_parquet(self.folder, file.name, if_damaged=_RESTORE, if_missing=missing)
+        opened = open_parquet(self.folder, file.name, None, _RESTORE, missing, encoded)
         with self._naming(file):
             found = opened.schema_arrow
             if opened.metadata.num_rows != file.rows or found.names != self.schema.names:
                 raise ValueError("not the rows or columns of this table")
             for column, kind in zip(found.names, found.types, strict=True):
                 wanted = self.schema.field(column).type
+                kind = kind.value_type if column in encoded else kind
                 if kind != wanted and not pa.types.is_nested(wanted):
                     raise ValueError(f"column {column!r} has the type {kind}")
         return opened
@@ -305,12 +306,23 @@ class RowTable:
             raise InputError(f"{self.folder.path(file.name)}: damaged ({error}); {_RESTORE}") from error
 
     def batches(
-        self, file: DataFile, columns: Sequence[str] | None = None, sensors: Iterable[str] | None = None
+        self,
+        file: DataFile,
+        columns: Sequence[str] | None = None,
+        sensors: Iterable[str] | None = None,
+        devices: Iterable[str] | None = None,
+        encoded: Sequence[str] = (),
     ) -> Iterator[pa.Table]:
-        """Read a file's rows in their order, skipping row groups without these sensors."""
-        opened = self.open(file)
+        """Read a file's rows in their order, skipping row groups without these sensors or devices.
+
+        Columns in ``encoded`` are read as dictionaries: texts that repeat take a fifth of the time.
+        """
+        opened = self.open(file, encoded)
         with self._naming(file):
-            groups = None if sensors is None else row_groups(opened, "sensor", sorted(sensors))
+            groups: Sequence[int] = range(opened.num_row_groups)
+            for name, some in (("sensor", sensors), ("device", devices)):
+                there = None if some is None else set(row_groups(opened, name, sorted(some)))
+                groups = [one for one in groups if there is None or one in there]
             yield from read_batches(opened, columns, groups=groups)
 
     def read(
@@ -346,7 +358,7 @@ class RowTable:
         extra = [name for name, some in wanted.items() if some is not None and name not in needed]
         extra += [self.time] if self.time and (start, end) != (None, None) and self.time not in needed else []
         for file in self.files(start, end, *wanted.values()):
-            for batch in self.batches(file, [*needed, *extra], wanted["sensor"]):
+            for batch in self.batches(file, [*needed, *extra], *wanted.values()):
                 rows = batch
                 for condition in conditions:
                     rows = rows.filter(condition)
