@@ -125,23 +125,26 @@ def source_row(
     }
 
 
-def record_sources(rows: Sequence[Mapping[str, Any]]) -> Update:
-    """Return the update that stores these rows of SOURCES, each instead of the earlier one of its file."""
+def record_sources(rows: Sequence[Mapping[str, Any]], schema: pa.Schema = SOURCES) -> Update:
+    """Return the update that stores these rows, each instead of the earlier one of its file."""
 
     def update(table: RowTable) -> Change:
-        new = pa.Table.from_pylist(list(rows), schema=SOURCES)
+        new = pa.Table.from_pylist(list(rows), schema=schema)
         names = set(new["source"].to_pylist())
         files = [file for file in table.files() if file.may_have("source", names)]
         upsert = Upsert(table, files, ["source"], _row_digests)
-        return Change(SOURCES, [upsert.fresh([new])], {"sources": table.version + 1}, upsert.rewritten)
+        return Change(schema, [upsert.fresh([new])], {"sources": table.version + 1}, upsert.rewritten)
 
     return update
 
 
 def _row_digests(rows: pa.Table) -> UInt:
-    future = pc.fill_null(rows["first_future"].cast(pa.int64()), 0)
-    named = rows.set_column(rows.column_names.index("first_future"), "first_future", future)
-    return row_fingerprints(named, SOURCES.names)
+    known = rows
+    for place, column in enumerate(rows.schema):
+        if pa.types.is_timestamp(column.type):
+            filled = pc.fill_null(rows[column.name].cast(pa.int64()), 0)
+            known = known.set_column(place, column.name, filled)
+    return row_fingerprints(known, known.column_names)
 
 
 def _content(file: SourceFile) -> str:
