@@ -67,9 +67,10 @@ lint: $(VENV)/.dev  ## style, types and import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.bench  ## the benchmarks' short form, ten minutes; results are ratios measured side by side
+bench: $(VENV)/.bench  ## the benchmarks' short form, a quarter of an hour; results are ratios measured side by side
 	@command -v java >/dev/null || $(call apt,openjdk-17-jre-headless) || \
 	  echo "no Java and no right to install it: Spark will not take part"
+	$(BIN)/python benchmarks/hourly.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/kernel.py
 	$(BIN)/python benchmarks/aggregate.py

@@ -19,31 +19,18 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 from combined_fleet import write_combined
 from contenders import IN_MEMORY, PROCESSES, Arena, Taken, difference, why_no_spark
+from figures import Figure, print_figures
 from fleets import PICKLED, Bases, make_fleet
 
 SHORT, DEFAULT, MILLION = (1_000, 10_000), (1_000, 10_000, 100_000), 1_000_000
 # A job of a million models takes so long that fewer rounds tell enough.
 ROUNDS_OF_A_MILLION = 3
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A number the project holds itself to, and how it says so in words."""
-
-    key: str
-    words: str
-    bound: float
-    at_least: bool
-
-    def holds(self, value: float) -> bool:
-        return value >= self.bound if self.at_least else value <= self.bound
 
 
 FIGURES = (
@@ -177,17 +164,7 @@ def print_tables(results: Results) -> None:
         )
         print(f"| {row['models']:,} | {row['name']}{note} | {numbers} |")
     values, sizes = results.figures()
-    print("\n| figure | key | models | measured | bound | holds |")
-    print("|---|---|---:|---:|---:|---|")
-    for figure in FIGURES:
-        value = values[figure.key]
-        bound = f"{'≥' if figure.at_least else '≤'} {figure.bound:g}"
-        if value is None:
-            print(f"| {figure.words} | `{figure.key}` | | not measured | {bound} | |")
-        else:
-            holds = "yes" if figure.holds(value) else "**no**"
-            at = f"{sizes[figure.key]:,}"
-            print(f"| {figure.words} | `{figure.key}` | {at} | {value:.2f} | {bound} | {holds} |")
+    print_figures(FIGURES, values, sizes, "models")
 
 
 def to_json(results: Results, left_out: Sequence[str]) -> str:

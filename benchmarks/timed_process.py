@@ -1,4 +1,4 @@
-"""A command run as a process of its own: how long it took, and the memory it and its children held.
+"""A command run as a process of its own: how long it took, the memory it held, and the bytes it wrote.
 
 The command is started by this file run as a small program in between: Linux counts in a process's peak
 the memory of the one that started it, and a benchmark that has just made a fleet holds a lot.
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,15 +30,25 @@ class Finished:
     ----------
     seconds : float
         From its start to its end.
+    cpu_seconds : float
+        Of the processor, in it and in the processes it waited for.
     peak_gib : float
         Memory it held at the most (``ru_maxrss``); with its children, where these were counted.
     output : str
         What it wrote to its standard output.
+    began : float
+        When it was started, seconds since the epoch.
+    written_bytes : int
+        What it and the processes it waited for handed to ``write`` and its relatives (``wchar`` of
+        ``/proc/PID/io``): to files that were deleted again too, on any file system, cached or not.
     """
 
     seconds: float
+    cpu_seconds: float
     peak_gib: float
     output: str
+    began: float
+    written_bytes: int
 
 
 def run(
@@ -48,6 +58,7 @@ def run(
     cores: Sequence[int] | None = None,
     one_thread: bool = False,
     with_children: bool = False,
+    variables: Mapping[str, str] | None = None,
 ) -> Finished:
     """Run a command to its end; stop the whole program, with what it printed, when it fails.
 
@@ -63,20 +74,22 @@ def run(
     with_children : bool
         Whether the memory of processes it starts counts too. It is sampled five times a second,
         and memory that processes share counts once for each.
+    variables : mapping of str to str, optional
+        Of its environment, besides those of this program.
     """
-    environment = os.environ | {"DO_NOT_TRACK": "1"} | (ONE_THREAD if one_thread else {})
+    environment = os.environ | {"DO_NOT_TRACK": "1"} | (ONE_THREAD if one_thread else {}) | (variables or {})
     pinned = ["taskset", "-c", ",".join(map(str, cores))] if cores else []
     between = [sys.executable, "-S", __file__, json.dumps(with_children), *pinned, *command]
     told = subprocess.run(between, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     result = json.loads(told.stdout)
     if result["code"] != 0:
         sys.exit(f"{' '.join(command)} ended with {result['code']}:\n{result['output']}\n{result['errors']}")
-    return Finished(result["seconds"], result["peak_gib"], result["output"])
+    return Finished(**{name: result[name] for name in Finished.__dataclass_fields__})
 
 
 def watch(command: Sequence[str], with_children: bool) -> dict[str, object]:
     """Run a command from this small process and tell all about it."""
-    began = time.perf_counter()
+    written, started, began = _written_bytes(), time.time(), time.perf_counter()
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -103,8 +116,16 @@ def watch(command: Sequence[str], with_children: bool) -> dict[str, object]:
     for thread in threads:
         thread.join()
     peak = max(usage.ru_maxrss * 1024, *sampled, 0) / GIB
-    told = {"seconds": seconds, "peak_gib": peak, "code": process.returncode}
+    told = {"seconds": seconds, "peak_gib": peak, "code": process.returncode, "began": started}
+    # Linux adds what a process has written to the count of the one that waits for its end: to this one's.
+    told |= {"written_bytes": _written_bytes() - written, "cpu_seconds": usage.ru_utime + usage.ru_stime}
     return told | {"output": output, "errors": errors[-1]}
+
+
+def _written_bytes() -> int:
+    """The bytes that this process, and all that it has waited for, have written so far."""
+    counts = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+    return int(counts["wchar"])
 
 
 def _sample(session: int, peak: list[int], ended: threading.Event) -> None:

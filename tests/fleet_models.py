@@ -22,6 +22,19 @@ FEATURES = ("mean", "std")
 # Gone when the tests are.
 _FILES = tempfile.TemporaryDirectory(prefix="batch_scoring_tests_")
 
+# A pre-trained model in the open form, without its device and sensor.
+OPEN_FORM = {
+    "features": ["value"],
+    "gamma": 0.01,
+    "nu": 0.1,
+    "mean": [12.0],
+    "scale": [2.0],
+    "support_vectors": [[1.5], [-1.5]],
+    "dual_coef": [0.5, 0.5],
+    "intercept": -0.9,
+    "n_train": 299,
+}
+
 
 def in_file(model: FleetModel) -> FleetFile:
     """The models as the file that a training hands over."""

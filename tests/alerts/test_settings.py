@@ -4,13 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from batch_scoring.alerts.settings import (
-    EventHubSettings,
-    FileSettings,
-    LogSettings,
-    WebhookSettings,
-    read_sinks,
-)
+from batch_scoring.alerts.settings import read_sinks
+from batch_scoring.alerts.sinks import event_hub, file, log, webhook
 from batch_scoring.core.errors import InputError
 
 
@@ -29,10 +24,10 @@ def test_each_type_has_its_settings():
         ]
     )
     assert sinks == (
-        LogSettings("log"),
-        FileSettings("file", "alerts.jsonl"),
-        WebhookSettings("webhook", "https://a/b", None, "TOKEN", timedelta(seconds=3), 3, "webhook"),
-        EventHubSettings("event_hub", "HUB", name="alerts"),
+        log.Settings(),
+        file.Settings("alerts.jsonl"),
+        webhook.Settings("https://a/b", None, "TOKEN", timedelta(seconds=3)),
+        event_hub.Settings("HUB", name="alerts"),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -30,7 +31,8 @@ def run(server, monkeypatch):  # noqa: F811
     bootstrap_project(PROJECT)
     monkeypatch.chdir(PROJECT)
     deploy = {"name": "fleet", "subscription": SUBSCRIPTION, "arm_endpoint": server.url}
-    monkeypatch.setattr("batch_scoring.deploy.plan.project_parameters", lambda env: {"deploy": deploy})
+    context = SimpleNamespace(params={"deploy": deploy})
+    monkeypatch.setattr("batch_scoring.deploy.plan.open_context", lambda *_: context)
     monkeypatch.setattr(
         DeploymentPlan,
         "request",
@@ -143,9 +145,8 @@ def test_data_goes_only_when_its_name_is_typed(run, server, arm):  # noqa: F811
 
 
 def test_without_a_subscription_nothing_is_asked(run, monkeypatch, server):  # noqa: F811
-    monkeypatch.setattr(
-        "batch_scoring.deploy.plan.project_parameters", lambda env: {"deploy": {"name": "fleet"}}
-    )
+    context = SimpleNamespace(params={"deploy": {"name": "fleet"}})
+    monkeypatch.setattr("batch_scoring.deploy.plan.open_context", lambda *_: context)
     done = run("up")
     assert done.exit_code == 1 and done.output.count("\n") == 1
     assert done.output.startswith("Error: deploy.subscription: this setting is missing")

@@ -19,24 +19,12 @@ from batch_scoring.datasets.fleet_models import TrackedFleetModels
 from batch_scoring.registry.pretrained.models import NATIVE_THRESHOLD
 from batch_scoring.registry.published import load_published, read_manifest
 from tests.factories import make_windows
-from tests.fleet_models import make_training
+from tests.fleet_models import OPEN_FORM, make_training
 from tests.tables_on_disk import TableOnDisk
 
 PROJECT = Path(__file__).parents[2]
 
-ENTRY = {
-    "device": "a",
-    "sensor": "vibration",
-    "features": ["value"],
-    "gamma": 0.01,
-    "nu": 0.1,
-    "mean": [12.0],
-    "scale": [2.0],
-    "support_vectors": [[1.5], [-1.5]],
-    "dual_coef": [0.5, 0.5],
-    "intercept": -0.9,
-    "n_train": 299,
-}
+ENTRY = OPEN_FORM | {"device": "a", "sensor": "vibration"}
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 """Seconds are added up where they are spent, once, and not at all while the stopwatch is off."""
 
-import threading
 import time
 
 import pytest
 
 from batch_scoring.core.stopwatch import Stopwatch
+from tests.at_once import at_once
 
 
 @pytest.fixture
@@ -53,11 +53,7 @@ def test_a_block_inside_another_of_its_kind_counts_once(watch):
 
 def test_threads_add_up_to_more_than_the_time_that_passes(watch):
     call = watch.timed("score", time.sleep)
-    threads = [threading.Thread(target=call, args=(0.05,)) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(lambda: call(0.05), 4)
     assert watch.seconds["score"] >= 0.2
 
 

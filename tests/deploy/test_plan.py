@@ -1,8 +1,10 @@
 """What a deployment asks before its workflows may fire."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from batch_scoring.deploy.plan import DeploymentPlan, read
+from batch_scoring.deploy.plan import DeploymentPlan, read_plan
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 
@@ -10,7 +12,7 @@ SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 class Registries:
     """What the Resource Manager says of the registry."""
 
-    def ask(self, method, path, version):
+    def found(self, path, version):
         return {"properties": {"loginServer": "fleet.azurecr.io"}}
 
 
@@ -30,9 +32,10 @@ def test_workflows_fire_only_when_every_image_that_they_start_is_there(monkeypat
         "tracking_uri": tracking_uri,
         "image": {"tag": "1"},
     }
-    monkeypatch.setattr("batch_scoring.deploy.plan.project_parameters", lambda env: {"deploy": deploy})
+    context = SimpleNamespace(params={"deploy": deploy})
+    monkeypatch.setattr("batch_scoring.deploy.plan.open_context", lambda *_: context)
     monkeypatch.setattr("batch_scoring.deploy.image.registry.login_for", lambda host: None)
     monkeypatch.setattr(
         "batch_scoring.deploy.image.registry.is_there", lambda host, repository, tag, login: tag in tags
     )
-    assert DeploymentPlan.has_images(read(None), Registries()) == (not why, why)
+    assert DeploymentPlan.has_images(read_plan(None), Registries()) == (not why, why)

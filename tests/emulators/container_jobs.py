@@ -58,7 +58,16 @@ def container_runner(
         options = run_options(volumes or {}, variables, network, work.options or HARDENED)
         with (folder / OUT).open("wb") as out, (folder / ERR).open("wb") as err:
             job = ContainerJob(
-                ["podman", "run", f"--name={name}", *options, work.image or image, *work.command],
+                # An image of the same tag that was pushed since is pulled again.
+                [
+                    "podman",
+                    "run",
+                    "--pull=newer",
+                    f"--name={name}",
+                    *options,
+                    work.image or image,
+                    *work.command,
+                ],
                 env=podman.environment
                 | {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
                 stdin=subprocess.DEVNULL,

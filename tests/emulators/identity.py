@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
-import http.server
 import json
-import threading
 import time
 import uuid
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.emulators.servers import Handler, Server
 
 PATH = "/metadata/identity/oauth2/token"
 TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
@@ -87,26 +87,16 @@ class IdentityServer:
         self.identities, self.asked = list(identities or (Identity(),)), list[str]()
         server = self
 
-        class Handler(_Handler):
+        class Owned(_Handler):
             owner = server
 
-        self._server = http.server.ThreadingHTTPServer(address, Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        host, port = self._server.server_address[:2]
-        return f"http://{host!s}:{port}"
+        self._server = Server(Owned, address[1], address[0])
+        self.url, self.close = self._server.url, self._server.close
 
     @property
     def environment(self) -> dict[str, str]:
         """What a process needs to find it."""
         return {"AZURE_POD_IDENTITY_AUTHORITY_HOST": self.url}
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     def __enter__(self) -> IdentityServer:
         return self
@@ -147,25 +137,17 @@ class IdentityServer:
         return self.identities[0]
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(Handler):
     owner: IdentityServer
-    protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:
+    def serve(self) -> None:
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         status, body = 404, _refusal("not_found", "Not found")
         if parts.path == PATH:
             status, body = self.owner.answer(query, self.headers.get("Metadata", "").lower() == "true")
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json; charset=utf-8")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        pass
+        headers = {"Content-Type": "application/json; charset=utf-8"}
+        self.reply(status, json.dumps(body).encode(), headers)
 
 
 def _refusal(error: str, description: str) -> dict[str, str]:

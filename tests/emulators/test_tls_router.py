@@ -2,12 +2,11 @@
 
 import socket
 import ssl
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from tests.emulators.certificates import make_certificate
+from tests.emulators.servers import Handler, Server, TlsServer
 from tests.emulators.tls_router import Target, TlsRouter
 
 pytestmark = pytest.mark.slow  # a server each
@@ -16,26 +15,11 @@ BODY = b"x" * 1_000_000
 
 
 def serve(name, tls=None):
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    class Named(Handler):
+        def serve(self):
+            self.reply(200, f"{name} {self.headers['Host']} ".encode() + BODY)
 
-        def do_GET(self):
-            self.send_response(200)
-            answer = f"{name} {self.headers['Host']} ".encode() + BODY
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    if tls is not None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*tls)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
+    return Server(Named) if tls is None else TlsServer(Named, tls)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from batch_scoring.core.moments import EPOCH, MICROSECOND
-from batch_scoring.deploy.stream_analytics import WindowsQuery
+from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 from tests.deploy.stream_analytics.streams import Engine, Event, assert_same_windows
 from tests.end_to_end.workspaces import PROJECT, SMALL_FLEET, Workspace
 

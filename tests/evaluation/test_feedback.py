@@ -6,7 +6,7 @@ import pytest
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.annotations import FeedbackFile
-from batch_scoring.evaluation.feedback import read_feedback
+from batch_scoring.evaluation.annotations import read_feedback
 from batch_scoring.tables.schemas import FEEDBACK
 
 

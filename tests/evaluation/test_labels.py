@@ -10,7 +10,7 @@ from kedro.io.core import DatasetError
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.annotations import LabelFile
-from batch_scoring.evaluation.labels import read_labels
+from batch_scoring.evaluation.annotations import read_labels
 from batch_scoring.tables.schemas import LABELS
 
 TEN = datetime(2026, 1, 5, 10, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Jobs of the engine ``local`` that do next to nothing, so that hundreds of them can be run.
+"""Jobs of the engines ``local`` and ``dask`` that do next to nothing, so that hundreds can be run.
 
 ``python -m tests.jobs.quick_jobs DATA RUN JOB HOW`` is one of them; every execution is a line in
 ``DATA/executions``.
@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,17 +47,16 @@ def main(data, run, job, how):
     earlier = records.record(run, job)
     attempt = earlier.attempt + 1 if earlier else 1
     begun = JobRecord(run, job, State.RUNNING, attempt, started=datetime.now(UTC), host=os.uname().nodename)
-    begun = JobRecord(**(begun.__dict__ | {"pid": os.getpid()}))
+    begun = replace(begun, pid=os.getpid())
     records.write_record(begun)
     if how == "die" or (how == "die once" and attempt == 1):
         os.kill(os.getpid(), signal.SIGKILL)
-    if how == "hang":
+    if how == "hang" or (how == "hang once" and attempt == 1):
         time.sleep(600)
     time.sleep(0.3 if how == "slow" else 0)
     failed = how == "fail" or (how == "fail once" and attempt == 1)
-    state, code, reason = (State.FAILED, 1, "it failed") if failed else (State.SUCCEEDED, 0, "")
-    ended = {"state": state, "exit_code": code, "reason": reason, "ended": datetime.now(UTC)}
-    records.write_record(JobRecord(**(begun.__dict__ | ended)))
+    state, code, reason = (State.FAILED, 1, f"it failed, {job}") if failed else (State.SUCCEEDED, 0, "")
+    records.write_record(replace(begun, state=state, exit_code=code, reason=reason, ended=datetime.now(UTC)))
     return code
 
 

@@ -13,6 +13,7 @@ from batch_scoring.core.errors import ConflictError, InputError
 from batch_scoring.jobs import lease
 from batch_scoring.jobs.lease import TTL, Lease
 from batch_scoring.storage import open_folder
+from tests.at_once import at_once
 
 NAME = "a/turn.json"
 
@@ -58,7 +59,7 @@ def waited(_):
 
 
 def test_ten_threads_have_it_one_after_the_other(folder):
-    inside, most, done = [], [], []
+    inside, most = [], []
 
     def work():
         with Lease(folder, NAME, lambda _: threading.Event().wait(0.01)):
@@ -66,14 +67,9 @@ def test_ten_threads_have_it_one_after_the_other(folder):
             most.append(len(inside))
             threading.Event().wait(0.01)
             inside.pop()
-        done.append(1)
 
-    threads = [threading.Thread(target=work) for _ in range(10)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (len(done), max(most)) == (10, 1)
+    at_once(work, 10)
+    assert (len(most), max(most)) == (10, 1)
 
 
 def test_somebody_elses_turn_is_waited_for(folder):

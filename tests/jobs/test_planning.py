@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import read_parameters
 from batch_scoring.jobs.planning import Sharding, due_times, job_name, plan_jobs, run_name, run_time
 from batch_scoring.jobs.specs import JobSpec
 from batch_scoring.tables.fingerprints import row_fingerprints
@@ -87,7 +88,7 @@ def test_jobs_of_the_same_look_have_names_of_their_own():
 )
 def test_a_sharding_that_makes_no_sense_is_refused(settings):
     with pytest.raises(InputError, match=r"jobs\.sharding"):
-        Sharding(**settings)
+        read_parameters(Sharding, settings, "jobs.sharding")
 
 
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)).map(lambda t: t.replace(microsecond=0)))

@@ -15,6 +15,7 @@ from batch_scoring.registry.published import load_published, read_manifest
 from batch_scoring.registry.staged import StagedTrainings
 from batch_scoring.registry.tracking import list_versions
 from batch_scoring.training.result import BY_HAND, REFUSED, Decision
+from tests.at_once import at_once
 from tests.fleet_models import make_training
 
 SENSORS = ["vibration", "Pumpe №7/Süd", "../../etc/x", "turn"]
@@ -120,20 +121,7 @@ def test_two_writers_at_once_make_one_set_of_versions(open_dataset, run, monkeyp
     dataset = open_dataset()
     staged = run("r1", dataset, *(make_training(sensor) for sensor in SENSORS))
     monkeypatch.setattr(registering, "Lease", quick_writer)
-    done, errors = [], []
-
-    def write():
-        try:
-            done.append(register(StagedTrainings(staged.run), open_dataset_again(dataset)))
-        except Exception as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=write) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    done = at_once(lambda: register(StagedTrainings(staged.run), open_dataset_again(dataset)))
     assert sorted(map(len, done)) == [0, len(SENSORS)]
     assert all(versions_of(dataset, sensor) == [("1", ("champion",))] for sensor in SENSORS)
 

@@ -1,6 +1,5 @@
 """An hour is submitted once, whoever does it and how often; missed hours are caught up in order."""
 
-import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from batch_scoring.jobs.settings import JobsParameters
 from batch_scoring.jobs.specs import State
 from batch_scoring.jobs.workspace import Workspace
 from batch_scoring.registry.published import publish
+from tests.at_once import at_once
 from tests.factories import make_windows
 from tests.fleet_models import make_model
 from tests.jobs.engines import MemoryEngine
@@ -72,21 +72,7 @@ def test_the_same_hour_again_changes_nothing_though_there_is_a_new_champion(flee
 
 
 def test_two_schedulers_at_the_same_instant_make_one_set_of_jobs(fleet, trial):
-    together, done, errors = threading.Barrier(2), [], []
-
-    def schedule():
-        try:
-            together.wait()
-            done.extend(fleet.submit())
-        except Exception as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=schedule) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not errors
+    done = [one for submitted in at_once(fleet.submit) for one in submitted]
     assert done[0].specs == done[1].specs
     assert sum(one.new for one in done) == 3
     assert len(fleet.engine.jobs[run_name("score", AT)]) == 3

@@ -4,16 +4,15 @@ import gzip
 import json
 import subprocess
 import sys
-import threading
 import time
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from batch_scoring.jobs import telemetry
 from batch_scoring.jobs.records import JobRecord
 from batch_scoring.jobs.specs import State
+from tests.emulators.servers import Handler, Server
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -48,9 +47,9 @@ class Ingestion:
         self.items, self.status, self.delay = [], 200, 0.0
         ours = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+        class Endpoint(Handler):
+            def serve(self):
+                body = self.received()
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
                 time.sleep(ours.delay)
@@ -58,29 +57,18 @@ class Ingestion:
                 if ours.status == 200:
                     ours.items += [(self.path, item) for item in items]
                 answer = {"itemsReceived": len(items), "itemsAccepted": len(items), "errors": []}
-                text = json.dumps(answer).encode()
-                self.send_response(ours.status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
+                self.reply(ours.status, json.dumps(answer).encode(), {"Content-Type": "application/json"})
 
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.server = Server(Endpoint)
 
 
 @pytest.fixture
 def endpoint(monkeypatch):
     ingestion = Ingestion()
-    text = f"InstrumentationKey={KEY};IngestionEndpoint={ingestion.address}"
+    text = f"InstrumentationKey={KEY};IngestionEndpoint={ingestion.server.url}"
     monkeypatch.setenv(telemetry.CONNECTION_STRING, text)
     yield ingestion
-    ingestion.server.shutdown()
-    ingestion.server.server_close()
+    ingestion.server.close()
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -125,6 +126,7 @@ AZURE_ENV = click.option(
 )
 BACKEND = click.option("--backend", metavar="NAME", help="The engine; default: jobs.backend.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+PARAMS = click.option("--params", default="", metavar="KEY=VALUE,…", help="Override settings of the files.")
 
 
 def command(name: str, *options: Option) -> Callable[[Callable[..., None]], click.Command]:
@@ -144,3 +146,8 @@ def command(name: str, *options: Option) -> Callable[[Callable[..., None]], clic
         return click.command(name, cls=UserErrorCommand)(function)
 
     return decorate
+
+
+def print_json(values: Any, default: Callable[[Any], str] | None = None) -> None:
+    """Print plain values as JSON; ``default`` converts those that JSON does not know."""
+    click.echo(json.dumps(values, indent=2, ensure_ascii=False, default=default))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, cast
 
 import click
 
-from batch_scoring.cli.command import ENV, UserErrorCommand
+from batch_scoring.cli.command import ENV, command, print_json
 from batch_scoring.cli.deploy_arm import down, status, up, what_if
 from batch_scoring.cli.deploy_image import image
 from batch_scoring.cli.deploy_push import data, models
 from batch_scoring.cli.deploy_template import check, write
-from batch_scoring.deploy.settings import project_parameters
+from batch_scoring.jobs.context import open_context
 
 if TYPE_CHECKING:
-    from batch_scoring.deploy.stream_analytics import WindowsQuery
     from batch_scoring.deploy.stream_analytics.job import Format
+    from batch_scoring.deploy.stream_analytics.query import WindowsQuery
+
+
+FORMATS = click.Choice(["Parquet", "Json"])
 
 
 @click.group(name="deploy")
@@ -24,35 +26,39 @@ def deploy() -> None:
     """Deploy to Azure: image, template, models and data; or write and check what would be deployed."""
 
 
-for part in (image, write, check, up, down, what_if, status, models, data):
-    deploy.add_command(part)
-
-
-@deploy.command("stream-query", cls=UserErrorCommand)
-@ENV
+@command("stream-query", ENV)
 def print_stream_query(env: str | None) -> None:
     """Print the Stream Analytics query that computes the windows of `aggregate`."""
     click.echo(str(_configured_query(env)), nl=False)
 
 
-@deploy.command("stream-job", cls=UserErrorCommand)
-@ENV
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["Parquet", "Json"]),
-    default="Parquet",
-    help="Of the windows.",
-)
+@command("stream-job", ENV)
+@click.option("--format", "output_format", type=FORMATS, default="Parquet", help="Of the windows.")
 def print_stream_job(env: str | None, output_format: str) -> None:
     """Print the ARM template of the Stream Analytics job, with its query."""
-    from batch_scoring.deploy.stream_analytics import job_template
+    from batch_scoring.deploy.stream_analytics.job import job_template
 
     template = job_template(_configured_query(env), cast("Format", output_format))
-    click.echo(json.dumps(template, indent=2, ensure_ascii=False))
+    print_json(template)
 
 
 def _configured_query(env: str | None) -> WindowsQuery:
-    from batch_scoring.deploy.stream_analytics.configured import configured_query
+    from batch_scoring.deploy.stream_analytics.query import configured_query
 
-    return configured_query(project_parameters(env))
+    return configured_query(open_context(None, env).params)
+
+
+for part in (
+    image,
+    write,
+    check,
+    up,
+    down,
+    what_if,
+    status,
+    models,
+    data,
+    print_stream_query,
+    print_stream_job,
+):
+    deploy.add_command(part)

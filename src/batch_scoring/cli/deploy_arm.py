@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli.command import AZURE_ENV, JSON, UserErrorCommand
+from batch_scoring.cli.command import AZURE_ENV, JSON, command, print_json
+from batch_scoring.deploy.plan import DeploymentPlan, read_plan
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.arm.client import Client
     from batch_scoring.deploy.arm.down import Survey
     from batch_scoring.deploy.arm.up import DeploymentRequest
-    from batch_scoring.deploy.plan import DeploymentPlan
 
 _workflows = click.option(
     "--workflows",
@@ -22,13 +23,10 @@ _workflows = click.option(
     show_default=True,
     help="Whether the workflows fire; auto: when the registry has the image.",
 )
+_dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done; nothing is changed.")
 
 
-@click.command("up", cls=UserErrorCommand)
-@AZURE_ENV
-@_workflows
-@click.option("--dry-run", is_flag=True, help="Show what would be done; nothing is changed.")
-@JSON
+@command("up", AZURE_ENV, _workflows, _dry_run, JSON)
 def up(env: str, workflows: str, dry_run: bool, as_json: bool) -> None:
     """Create or update the Azure resources of the settings; existing data stays.
 
@@ -37,7 +35,7 @@ def up(env: str, workflows: str, dry_run: bool, as_json: bool) -> None:
     """
     from batch_scoring.deploy.arm import up as deployment
 
-    plan = _plan(env)
+    plan = read_plan(env)
     client = _client(plan)
     request = _request(plan, client, workflows)
     say = _to_stderr if as_json else click.echo
@@ -46,21 +44,18 @@ def up(env: str, workflows: str, dry_run: bool, as_json: bool) -> None:
         return
     outputs = deployment.up(client, request, say)
     if as_json:
-        click.echo(json.dumps(outputs, indent=2, ensure_ascii=False))
+        print_json(outputs)
         return
     for name, value in outputs.items():
         click.echo(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
 
 
-@click.command("what-if", cls=UserErrorCommand)
-@AZURE_ENV
-@_workflows
-@JSON
+@command("what-if", AZURE_ENV, _workflows, JSON)
 def what_if(env: str, workflows: str, as_json: bool) -> None:
     """Show what `up` would create, change and leave unchanged."""
     from batch_scoring.deploy.arm import what_if as prediction
 
-    plan = _plan(env)
+    plan = read_plan(env)
     client = _client(plan)
     request = _request(plan, client, workflows)
     if client.group() is None:
@@ -68,32 +63,26 @@ def what_if(env: str, workflows: str, as_json: bool) -> None:
     else:
         changes = prediction.predict(client, request.properties)
     if as_json:
-        click.echo(json.dumps([one.as_data() for one in changes], indent=2, ensure_ascii=False))
-        return
-    for line in prediction.lines(changes):
-        click.echo(line)
+        print_json([one.as_data() for one in changes])
+    else:
+        click.echo("\n".join(prediction.lines(changes)))
 
 
-@click.command("status", cls=UserErrorCommand)
-@AZURE_ENV
-@JSON
+@command("status", AZURE_ENV, JSON)
 def status(env: str, as_json: bool) -> None:
     """Show the state of the deployment, its resources, and the last runs of its workflows."""
     from batch_scoring.deploy.arm import status as reading
 
-    found = reading.read_status(_client(_plan(env)))
+    found = reading.read_status(_client(read_plan(env)))
     if as_json:
-        click.echo(json.dumps(found.as_data(), indent=2, ensure_ascii=False))
-        return
-    for line in reading.lines(found):
-        click.echo(line)
+        print_json(asdict(found))
+    else:
+        click.echo("\n".join(reading.lines(found)))
 
 
-@click.command("down", cls=UserErrorCommand)
-@AZURE_ENV
+@command("down", AZURE_ENV, _dry_run)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--delete-data", is_flag=True, help="Delete the storage account, too; asks for its name.")
-@click.option("--dry-run", is_flag=True, help="Show what would be done; nothing is changed.")
 def down(env: str, yes: bool, delete_data: bool, dry_run: bool) -> None:
     """Delete everything in Azure except the data: readings, models and predictions stay.
 
@@ -101,7 +90,7 @@ def down(env: str, yes: bool, delete_data: bool, dry_run: bool) -> None:
     """
     from batch_scoring.deploy.arm import down as removal
 
-    client = _client(_plan(env))
+    client = _client(read_plan(env))
     found = removal.survey(client, delete_data)
     _show(found, client.place.resource_group)
     if found.is_empty or dry_run:
@@ -142,12 +131,6 @@ def _confirm_data(found: Survey) -> None:
             typed = click.prompt("type its name", default="", show_default=False)
             if typed.strip() != one.name:
                 raise InputError(f"{one}: {typed.strip()!r} is not its name; nothing was deleted")
-
-
-def _plan(env: str) -> DeploymentPlan:
-    from batch_scoring.deploy.plan import read
-
-    return read(env)
 
 
 def _client(plan: DeploymentPlan) -> Client:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli.command import AZURE_ENV, UserErrorCommand
-from batch_scoring.deploy.settings import project_parameters
+from batch_scoring.cli.command import AZURE_ENV, command
+from batch_scoring.deploy.plan import read_plan
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.image.engine import Build
-    from batch_scoring.deploy.settings import DeployParameters
 
 
 @click.group()
@@ -22,34 +21,23 @@ def image() -> None:
     """Build, push and describe the container image of jobs and scheduler."""
 
 
-def _command(name: str) -> Callable[[Callable[..., None]], click.Command]:
-    """Make a command of the group, with the options that select the image."""
-
-    def decorate(function: Callable[..., None]) -> click.Command:
-        variants = click.Choice(["score", "train"])
-        for option in (
-            AZURE_ENV,
-            click.option(
-                *("--variant",),
-                type=variants,
-                default="score",
-                show_default=True,
-                help="What it can run.",
-            ),
-            click.option("--tag", metavar="TAG", help="Default: deploy.image.tag, else version and commit."),
-            click.option("--engine", type=click.Choice(["podman", "docker"]), help="Default: as installed."),
-            click.option("--dry-run", is_flag=True, help="Print the commands only."),
-        ):
-            function = option(function)
-        return image.command(name, cls=UserErrorCommand)(function)
-
-    return decorate
-
-
+_IMAGE = (
+    AZURE_ENV,
+    click.option(
+        *("--variant",),
+        type=click.Choice(["score", "train"]),
+        default="score",
+        show_default=True,
+        help="What it can run.",
+    ),
+    click.option("--tag", metavar="TAG", help="Default: deploy.image.tag, else version and commit."),
+    click.option("--engine", type=click.Choice(["podman", "docker"]), help="Default: as installed."),
+    click.option("--dry-run", is_flag=True, help="Print the commands only."),
+)
 _more = click.argument("more", nargs=-1, type=click.UNPROCESSED, metavar="[-- OPTION…]")
 
 
-@_command("build")
+@command("build", *_IMAGE)
 @_more
 def build(
     env: str | None, variant: str, tag: str | None, engine: str | None, dry_run: bool, more: Sequence[str]
@@ -61,15 +49,15 @@ def build(
     from batch_scoring.deploy.image.engine import build_command, find_engine, run
 
     wanted = _build(env, variant, tag)
-    command = build_command(_engine(engine, dry_run) if dry_run else find_engine(engine), wanted, more)
+    building = build_command(_engine(engine) if dry_run else find_engine(engine), wanted, more)
     if dry_run:
-        _print(command)
+        _print(building)
         return
-    run(command, cwd=Path.cwd())
+    run(building, cwd=Path.cwd())
     click.echo(f"{wanted.name} is built")
 
 
-@_command("push")
+@command("push", *_IMAGE)
 @click.option("--registry", metavar="HOST", help="Such as fleet.azurecr.io; default: the deployment's.")
 @_more
 def push(
@@ -95,14 +83,14 @@ def push(
     registry = registry or _registry(env)
     remote = name_in(registry, local)
     if dry_run:
-        _print_push(_engine(engine, dry_run), local, remote, more)
+        _print_push(_engine(engine), local, remote, more)
         return
     found = find_engine(engine)
     digest = push_image(found, local, remote, login_for(registry), more)
     click.echo(f"{remote.rpartition(':')[0]}@{digest}")
 
 
-@_command("sbom")
+@command("sbom", *_IMAGE)
 @click.option(
     *("--to",),
     metavar="FILE",
@@ -119,7 +107,7 @@ def sbom(env: str | None, variant: str, tag: str | None, engine: str | None, dry
     name = _build(env, variant, tag).name
     if dry_run:
         archive = Path("image.tar")
-        _print(making.save_command(_engine(engine, dry_run), name, archive))
+        _print(making.save_command(_engine(engine), name, archive))
         _print(making.syft_command("syft", archive, name, to))
         return
     making.write_sbom(find_engine(engine), name, to)
@@ -129,30 +117,23 @@ def sbom(env: str | None, variant: str, tag: str | None, engine: str | None, dry
 def _build(env: str | None, variant: str, tag: str | None) -> Build:
     """Return the image named by the settings and the source tree."""
     from batch_scoring import __version__
-    from batch_scoring.deploy.image.commit import image_tag, read_commit
+    from batch_scoring.deploy.image.commit import read_commit
     from batch_scoring.deploy.image.engine import Build, image_name
 
-    settings = _settings(env).image
-    name = image_name(settings.repository, image_tag(tag or settings.tag), variant)
+    plan = read_plan(env, tag=tag)
+    settings = plan.settings.image
+    name = image_name(settings.repository, plan.tag, variant)
     return Build(name, settings.base, variant, __version__, read_commit(Path.cwd()))
 
 
 def _registry(env: str | None) -> str:
     """Return the host of the deployment's registry."""
-    from batch_scoring.deploy.names import names_of
-
-    settings = _settings(env)
-    settings.require_subscription()  # names change with it
-    return names_of(settings).registry_host
+    plan = read_plan(env)
+    plan.settings.require_subscription()  # names change with it
+    return plan.names.registry_host
 
 
-def _settings(env: str | None) -> DeployParameters:
-    from batch_scoring.deploy.settings import read_settings
-
-    return read_settings(project_parameters(env))
-
-
-def _engine(wanted: str | None, dry_run: bool) -> str:
+def _engine(wanted: str | None) -> str:
     """Return the engine whose commands are printed; it need not be installed."""
     from batch_scoring.core.errors import InputError
     from batch_scoring.deploy.image.engine import find_engine
@@ -168,9 +149,13 @@ def _print_push(engine: str, local: str, remote: str, more: Sequence[str]) -> No
 
     folder = Path("FOLDER")
     _print(login_command(engine, folder, remote.partition("/")[0], "USER", more))
-    for command in push_commands(engine, folder, local, remote, logged_in=True, more=more):
-        _print(command)
+    for one in push_commands(engine, folder, local, remote, logged_in=True, more=more):
+        _print(one)
 
 
 def _print(command: Sequence[str]) -> None:
     click.echo(shlex.join(command))
+
+
+for one in (build, push, sbom):
+    image.add_command(one)

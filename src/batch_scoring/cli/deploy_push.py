@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli.command import AZURE_ENV, UserErrorCommand
+from batch_scoring.cli.command import AZURE_ENV, command
+from batch_scoring.deploy.plan import read_plan
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.push import Counts, Push, Step
@@ -25,22 +25,16 @@ def data() -> None:
     """Push readings and windows to start with in the cloud."""
 
 
-def _options(function: Callable[..., None]) -> Callable[..., None]:
-    for option in (
-        AZURE_ENV,
-        click.option(
-            "--from", "source", metavar="FOLDER", default="data", show_default=True, help="Workspace."
-        ),
-        click.option("--to", metavar="URL", help="Default: the container of the deployment."),
-        click.option("--force", is_flag=True, help="Overwrite files changed in the cloud meanwhile."),
-        click.option("--dry-run", is_flag=True, help="Show what would be copied; nothing is changed."),
-    ):
-        function = option(function)
-    return function
+_PUSH = (
+    AZURE_ENV,
+    click.option("--from", "source", metavar="FOLDER", default="data", show_default=True, help="Workspace."),
+    click.option("--to", metavar="URL", help="Default: the container of the deployment."),
+    click.option("--force", is_flag=True, help="Overwrite files changed in the cloud meanwhile."),
+    click.option("--dry-run", is_flag=True, help="Show what would be copied; nothing is changed."),
+)
 
 
-@models.command("push", cls=UserErrorCommand)
-@_options
+@command("push", *_PUSH)
 def push_models(env: str, source: str, to: str | None, force: bool, dry_run: bool) -> None:
     """Copy the published models of a workspace; only what is missing or changed.
 
@@ -53,8 +47,7 @@ def push_models(env: str, source: str, to: str | None, force: bool, dry_run: boo
     _push(_opened(env, source, to, force), groups, dry_run)
 
 
-@data.command("push", cls=UserErrorCommand)
-@_options
+@command("push", *_PUSH)
 @click.option(
     "--layer",
     "layers",
@@ -81,11 +74,7 @@ def _opened(env: str, source: str, to: str | None, force: bool) -> Push:
     from batch_scoring.storage import open_folder
     from batch_scoring.storage.local import LocalFolder
 
-    if to is None:
-        from batch_scoring.deploy.plan import read
-
-        to = read(env).data_url
-    return Push(LocalFolder(source), open_folder(to), force)
+    return Push(LocalFolder(source), open_folder(to or read_plan(env).data_url), force)
 
 
 def _push(push: Push, groups: list[list[str]], dry_run: bool) -> None:
@@ -124,3 +113,7 @@ class _Progress:
 def _said(counts: Counts) -> str:
     copied = f"copied: {counts.copied:,} files, {counts.copied_bytes:,} bytes"
     return f"{copied}; there already: {counts.same:,}; changed there and kept: {len(counts.kept):,}"
+
+
+models.add_command(push_models)
+data.add_command(push_data)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli.command import BACKEND, DATA, ENV, command
+from batch_scoring.cli.command import BACKEND, DATA, ENV, PARAMS, command
 from batch_scoring.cli.jobs_plan import plan
 from batch_scoring.cli.jobs_timings import timings
 from batch_scoring.cli.jobs_watch import cancel, delete, list_runs, logs, retry, watch
@@ -27,13 +27,12 @@ def jobs() -> None:
     """Submit scoring, training and evaluation as jobs, one per sensor; watch them."""
 
 
-@command("submit", DATA, ENV, BACKEND)
+@command("submit", DATA, ENV, BACKEND, PARAMS)
 @click.option("--at", metavar="TIME", help="The scheduled time; default: the last full jobs.every.")
 @click.option("--floor", is_flag=True, help="Round --at down to a multiple of jobs.every.")
 @click.option("--pipeline", type=click.Choice(PIPELINES), default="score", show_default=True)
 @click.option("--first", metavar="PIPELINES", help="Run these here first, such as receive,ingest,aggregate.")
 @click.option("--wait/--no-wait", default=False, help="Wait for the jobs, and exit with 1 if one failed.")
-@click.option("--params", default="", metavar="KEY=VALUE,…", help="Override settings of the files.")
 def submit_jobs(
     at: str | None,
     floor: bool,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli.command import DATA, ENV, UserErrorCommand
+from batch_scoring.cli.command import DATA, ENV, PARAMS, command, print_json
 from batch_scoring.jobs.context import open_cluster
 
 if TYPE_CHECKING:
@@ -16,10 +15,7 @@ if TYPE_CHECKING:
     from batch_scoring.jobs.settings import JobsParameters
 
 
-@click.command("plan", cls=UserErrorCommand)
-@DATA
-@ENV
-@click.option("--params", default="", metavar="KEY=VALUE,…", help="Override settings of the files.")
+@command("plan", DATA, ENV, PARAMS)
 @click.option("--pipeline", default="score", show_default=True, metavar="NAME", help="Whose jobs.")
 @click.option("--jobs", "count", type=click.IntRange(1), help="Jobs a run, instead of measured ones.")
 @click.option("--minutes", type=click.FloatRange(0), help="Duration of each of them.")
@@ -60,9 +56,7 @@ def plan(
         text = draw_page(choices, schedule, settings.costs, source, verdict, configured)
         Path(html).write_text(text, encoding="utf-8")
     if as_json:
-        click.echo(
-            json.dumps(words.as_json(choices, schedule, currency, configured), indent=1, ensure_ascii=False)
-        )
+        print_json(words.as_json(choices, schedule, currency, configured))
         return
     click.echo(words.summary(schedule, source) + "\n")
     click.echo(words.as_table([*short_list(choices), *([configured] if configured else [])]) + "\n")

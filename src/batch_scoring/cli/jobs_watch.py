@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli.command import BACKEND, DATA, ENV, JSON, command
+from batch_scoring.cli.command import BACKEND, DATA, ENV, JSON, PARAMS, command, print_json
 from batch_scoring.core.errors import FAILED, InputError
+from batch_scoring.core.text import duration, number, text_table
 from batch_scoring.jobs.context import Cluster, open_cluster
 
 if TYPE_CHECKING:
@@ -21,10 +22,9 @@ _SECONDS_BETWEEN_LOOKS = 2.0
 _RUNS_LISTED = 20
 
 
-@command("list", DATA, ENV, BACKEND)
+@command("list", DATA, ENV, BACKEND, JSON)
 @click.argument("run", required=False)
 @click.option("--limit", type=click.IntRange(1), default=_RUNS_LISTED, show_default=True, help="Newest runs.")
-@JSON
 def list_runs(
     run: str | None, limit: int, as_json: bool, data: str | None, env: str | None, backend: str | None
 ) -> None:
@@ -37,16 +37,13 @@ def list_runs(
 
 
 def _list_runs(cluster: Cluster, limit: int, as_json: bool) -> None:
-    from itertools import islice
-
-    from batch_scoring.core.text import text_table
     from batch_scoring.jobs.run_view import planned_times
     from batch_scoring.jobs.views import counts_text, view_json
 
     runs = planned_times(cluster.records)
     views = _views(cluster, list(islice(runs, limit)))
     if as_json:
-        click.echo(json.dumps([view_json(view) for view in views], indent=1, ensure_ascii=False))
+        print_json([view_json(view) for view in views])
         return
     if not views:
         click.echo("There are no runs yet; `kedro jobs submit` makes one.")
@@ -61,7 +58,7 @@ def _list_runs(cluster: Cluster, limit: int, as_json: bool) -> None:
         )
         for view in views
     ]
-    click.echo(text_table(("run", "planned", "backend", "jobs", "states"), rows, right=["jobs"]))
+    click.echo(text_table([("run", "planned", "backend", "jobs", "states"), *rows], right=["jobs"]))
     if len(runs) > limit:
         click.echo(f"… and {len(runs) - limit:,} older ones; --limit shows more")
 
@@ -82,15 +79,12 @@ def _views(cluster: Cluster, runs: list[str]) -> list[View]:
 
 
 def _list_jobs(cluster: Cluster, run: str, as_json: bool) -> None:
-    from batch_scoring.core.text import duration, text_table
     from batch_scoring.jobs.views import seconds_of, summary
 
     look = _look(cluster, run)
     view, now = look.view(), datetime.now(UTC)
     if as_json:
-        click.echo(
-            json.dumps([one.to_json() for one in view.statuses.values()], indent=1, ensure_ascii=False)
-        )
+        print_json([one.to_json() for one in view.statuses.values()])
         return
     click.echo(summary(view))
     rows = []
@@ -103,7 +97,8 @@ def _list_jobs(cluster: Cluster, run: str, as_json: bool) -> None:
         took = "" if seconds is None else duration(seconds)
         started = "" if job.started is None else f"{job.started:%H:%M:%S}"
         rows.append((name, str(job.state), started, took, job.node, job.reason))
-    click.echo(text_table(("job", "state", "started", "took", "node", "reason"), rows, right=["took"]))
+    head = ("job", "state", "started", "took", "node", "reason")
+    click.echo(text_table([head, *rows], right=["took"]))
 
 
 @command("watch", DATA, ENV, BACKEND)
@@ -178,7 +173,6 @@ def logs(
 @click.argument("job", nargs=-1)
 def cancel(run: str, job: tuple[str, ...], data: str | None, env: str | None, backend: str | None) -> None:
     """Cancel the jobs of RUN that have not ended, or only these."""
-    from batch_scoring.core.text import number
     from batch_scoring.jobs.run_view import known_jobs
 
     look = _look(open_cluster(data, env, backend), run)
@@ -190,11 +184,10 @@ def cancel(run: str, job: tuple[str, ...], data: str | None, env: str | None, ba
     click.echo(f"{look.run}: {number(len(open_), 'job')} cancelled, {len(names) - len(open_)} had ended")
 
 
-@command("retry", DATA, ENV, BACKEND)
+@command("retry", DATA, ENV, BACKEND, PARAMS)
 @click.argument("run")
 @click.argument("job", nargs=-1)
 @click.option("--wait/--no-wait", "is_waiting", default=False, help="Wait, and exit with 1 if one failed.")
-@click.option("--params", default="", metavar="KEY=VALUE,…", help="Override settings `jobs.…`.")
 def retry(
     run: str,
     job: tuple[str, ...],
@@ -205,7 +198,6 @@ def retry(
     backend: str | None,
 ) -> None:
     """Run failed and cancelled jobs of RUN again, or only these."""
-    from batch_scoring.core.text import number
     from batch_scoring.jobs.finish import end_runs
     from batch_scoring.jobs.run_view import known_jobs
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from batch_scoring.cli.command import DATA, ENV, JSON, command
-from batch_scoring.core.text import align
+from batch_scoring.cli.command import DATA, ENV, JSON, command, print_json
+from batch_scoring.core.text import text_table
+from batch_scoring.jobs.context import open_context
 
 if TYPE_CHECKING:
-    from kedro.framework.context import KedroContext
-
     from batch_scoring.datasets.fleet_models import TrackedFleetModels
     from batch_scoring.registry.tracking import Version
 
@@ -32,7 +30,7 @@ def list_models(sensor: str | None, data: str | None, env: str | None, as_json: 
     """List the versions of every sensor, newest first."""
     from batch_scoring.core.ids import require_known
     from batch_scoring.registry import tracking
-    from batch_scoring.registry.published import warn_of_interrupted_promotions
+    from batch_scoring.registry.interrupted import warn_of_interrupted_promotions
 
     fleet_models, _ = _workspace(data, env)
     warn_of_interrupted_promotions(fleet_models.published)
@@ -103,7 +101,7 @@ def compare_models(
     from batch_scoring.core.parameters import scheduled_time
     from batch_scoring.registry import compare as comparing
 
-    context = _context(data, env)
+    context = open_context(data, env)
     catalog, parameters = context.catalog, context.params
     store = catalog["fleet_models"].store
     versions = comparing.choose_versions(store, sensor, challenger, champion)
@@ -193,15 +191,8 @@ def import_models(
 
 def _workspace(data: str | None, env: str | None) -> tuple[TrackedFleetModels, Mapping[str, Any]]:
     """Open the fleet models of the project's catalog, and its parameters."""
-    context = _context(data, env)
+    context = open_context(data, env)
     return context.catalog["fleet_models"], context.params
-
-
-def _context(data: str | None, env: str | None) -> KedroContext:
-    from kedro.framework.session import KedroSession
-
-    with KedroSession.create(env=env, runtime_params={"data": data} if data else None) as session:
-        return cast(KedroSession, session).load_context()
 
 
 def _version(fleet_models: TrackedFleetModels, text: str) -> Version:
@@ -245,20 +236,18 @@ def _minute(text: str | None) -> str | None:
 
 def _print_rows(rows: Sequence[Row], as_json: bool, when_empty: str) -> None:
     if as_json:
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False, default=_text))
+        print_json(rows, _text)
     elif not rows:
         click.echo(when_empty)
     else:
-        for line in align([list(rows[0]), *([_text(value) for value in row.values()] for row in rows)]):
-            click.echo(line)
+        click.echo(text_table([list(rows[0]), *([_text(value) for value in row.values()] for row in rows)]))
 
 
 def _print_fields(fields: Row, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(fields, indent=2, ensure_ascii=False, default=_text))
+        print_json(fields, _text)
     else:
-        for line in align([[name, _text(value)] for name, value in fields.items()]):
-            click.echo(line)
+        click.echo(text_table([[name, _text(value)] for name, value in fields.items()]))
 
 
 def _text(value: Any) -> str:

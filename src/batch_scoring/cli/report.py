@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 import click
 
-from batch_scoring.cli.command import DATA, ENV, UserErrorCommand
+from batch_scoring.cli.command import DATA, ENV, command
 from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.context import open_context
 
 
-@click.command("report", cls=UserErrorCommand)
-@DATA
-@ENV
+@command("report", DATA, ENV)
 @click.option(
     "--to",
     metavar="FILE",
@@ -24,12 +22,9 @@ from batch_scoring.core.errors import InputError
 )
 def report(data: str | None, env: str | None, to: Path) -> None:
     """Copy the page of the last report to this machine."""
-    from kedro.framework.session import KedroSession
-
     from batch_scoring.storage.local import atomic_file
 
-    with KedroSession.create(env=env, runtime_params={"data": data} if data else None) as session:
-        catalog = cast(KedroSession, session).load_context().catalog
+    catalog = open_context(data, env).catalog
     where = catalog["report_page"]._describe()["filepath"]
     if not catalog.exists("report_page"):
         raise InputError(f"{where}: there is no page yet; make it with `kedro run --pipelines=report`")

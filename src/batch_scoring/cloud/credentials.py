@@ -1,4 +1,4 @@
-"""Find the credentials of Blob Storage: Kedro's, else the environment's, else the machine's identity."""
+"""Find credentials of Azure, and of Blob Storage: Kedro's, else the environment's, else an identity."""
 
 from __future__ import annotations
 
@@ -18,6 +18,16 @@ VARIABLES = {
     "sas_token": "AZURE_STORAGE_SAS_TOKEN",
     "account_key": "AZURE_STORAGE_KEY",
 }
+
+
+def token_credential(given: Any = None) -> Any:
+    """Return the given token credential, else ``DefaultAzureCredential``, which finds the sign-in."""
+    if given is not None:
+        return given
+    from azure.identity import DefaultAzureCredential
+
+    return DefaultAzureCredential()
+
 
 _kedro: list[Callable[[], Mapping[str, Any]]] = []
 

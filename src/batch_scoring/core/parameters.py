@@ -7,7 +7,7 @@ import difflib
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -15,6 +15,8 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.text import read_length
 
 T = TypeVar("T")
+# Whether a setting is valid, and what is expected.
+Check = tuple[bool, str]
 
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -53,8 +55,7 @@ def read_parameters(cls: type[T], values: Mapping[str, Any] | None, where: str) 
     fields = {f.name.rstrip("_"): f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in values:
         if key not in fields:
-            close = difflib.get_close_matches(str(key), fields, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(sorted(fields))}"
+            hint = suggestion(key, fields) or f"known are: {', '.join(sorted(fields))}"
             raise InputError(f"{where}.{key}: there is no such setting; {hint}")
     read = {
         fields[key].name: _read(hints[fields[key].name], value, f"{where}.{key}")
@@ -67,7 +68,19 @@ def read_parameters(cls: type[T], values: Mapping[str, Any] | None, where: str) 
     return cls(**read)
 
 
-def require(settings: Any, where: str, checks: Mapping[str, tuple[bool, str]]) -> None:
+def suggestion(name: object, known: Collection[str]) -> str:
+    """Suggest the known name that is most similar to a misspelt one; empty where none is.
+
+    Examples
+    --------
+    >>> suggestion("dsk", ["local", "dask"])
+    "did you mean 'dask'?"
+    """
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f"did you mean {close[0]!r}?" if close else ""
+
+
+def require(settings: Any, where: str, checks: Mapping[str, Check]) -> None:
     """Raise unless every checked setting is valid.
 
     Parameters
@@ -94,7 +107,19 @@ def require(settings: Any, where: str, checks: Mapping[str, tuple[bool, str]]) -
         if not is_valid:
             value = getattr(settings, name)
             shown = read_length(value.total_seconds()) if isinstance(value, timedelta) else repr(value)
+            shown = value.isoformat() if isinstance(value, datetime) else shown
             raise InputError(f"{where}.{name}: {shown} is not valid; expected {expected}")
+
+
+def within(value: float, least: float, most: float) -> Check:
+    """Check a number against both of its limits, for :func:`require`.
+
+    Examples
+    --------
+    >>> within(64, 1, 32)
+    (False, '1 to 32')
+    """
+    return least <= value <= most, f"{least:g} to {most:g}"
 
 
 def read_duration(value: Any, where: str) -> timedelta:
@@ -149,8 +174,9 @@ def _read(hint: Any, value: Any, where: str) -> Any:
         return _read(next(o for o in options if o is not type(None)), value, where)
     if origin is typing.Literal:
         if value not in typing.get_args(hint):
-            allowed = ", ".join(map(repr, typing.get_args(hint)))
-            raise InputError(f"{where}: {value!r} is not valid; expected one of {allowed}")
+            known = typing.get_args(hint)
+            expected = "; ".join(filter(None, [", ".join(map(repr, known)), suggestion(value, known)]))
+            raise InputError(f"{where}: {value!r} is not valid; expected one of {expected}")
         return value
     if hint is Any:
         return value

@@ -10,8 +10,7 @@ import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.own import OwnDataset
-from batch_scoring.evaluation.feedback import read_feedback
-from batch_scoring.evaluation.labels import read_labels
+from batch_scoring.evaluation.annotations import read_feedback, read_labels
 from batch_scoring.storage import open_file
 from batch_scoring.storage.cache import run_folder
 from batch_scoring.tables.schemas import FEEDBACK, LABELS

@@ -12,12 +12,8 @@ from batch_scoring.datasets.own import OwnDataset
 from batch_scoring.datasets.tracking_place import TrackingPlace
 from batch_scoring.registry import tracking
 from batch_scoring.registry.evaluation import TrackedEvaluation
-from batch_scoring.registry.published import (
-    PublishedModel,
-    list_published,
-    load_published,
-    warn_of_interrupted_promotions,
-)
+from batch_scoring.registry.interrupted import warn_of_interrupted_promotions
+from batch_scoring.registry.published import PublishedModel, list_published, load_published
 from batch_scoring.registry.staged import PreviousVersion, StagedTrainings, loaders
 from batch_scoring.storage import join, open_folder
 from batch_scoring.training.result import PROMOTED, Training

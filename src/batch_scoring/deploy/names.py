@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import asdict, dataclass, fields, replace
-from difflib import get_close_matches
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import suggestion
 from batch_scoring.deploy.settings import DeployParameters
 
 # Azure's pattern of each name, and the same in words.
@@ -103,7 +103,9 @@ def names_of(settings: DeployParameters) -> Names:
     'stplant7...'
     """
     name, group = settings.name, settings.resource_group or f"rg-{settings.name}"
-    digest = _digest(settings.subscription or "", group, name)
+    # Azure ignores the case of all three.
+    made_of = "/".join((settings.subscription or "", group, name)).lower()
+    digest = hashlib.sha256(made_of.encode()).hexdigest()[:6]
     letters = name.replace("-", "")
     made = Names(
         resource_group=group,
@@ -126,20 +128,19 @@ def names_of(settings: DeployParameters) -> Names:
         score_workflow=f"logic-{name}-score",
         retrain_workflow=f"logic-{name}-retrain",
     )
-    return _checked(replace(made, **_given(settings.names)))
-
-
-def _digest(*parts: str) -> str:
-    # Azure ignores their case.
-    return hashlib.sha256("/".join(parts).lower().encode()).hexdigest()[:6]
+    names = replace(made, **_given(settings.names))
+    for key, chosen in asdict(names).items():
+        if (fault := name_fault(key, chosen)) is not None:
+            where = "deploy.resource_group" if key == "resource_group" else f"deploy.names.{key}"
+            raise InputError(f"{where}: {fault}")
+    return names
 
 
 def _given(names: dict[str, object]) -> dict[str, str]:
     known = [field.name for field in fields(Names) if field.name != "resource_group"]
     for key, value in names.items():
         if key not in known:
-            close = get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(known)}"
+            hint = suggestion(key, known) or f"known are: {', '.join(known)}"
             raise InputError(f"deploy.names.{key}: there is no such resource; {hint}")
         if not isinstance(value, str):
             raise InputError(f"deploy.names.{key}: expected text, got {value!r}")
@@ -165,11 +166,3 @@ def name_fault(rule: str, name: str) -> str | None:
     if least <= len(name) <= most and re.fullmatch(pattern, name, re.ASCII):
         return None
     return f"{name!r} is not valid; expected {least} to {most} {words}"
-
-
-def _checked(names: Names) -> Names:
-    for key, name in asdict(names).items():
-        if (fault := name_fault(key, name)) is not None:
-            where = "deploy.resource_group" if key == "resource_group" else f"deploy.names.{key}"
-            raise InputError(f"{where}: {fault}")
-    return names

@@ -6,16 +6,54 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.parameters import read_parameters
+from batch_scoring.core.parameters import Check, read_parameters, require, within
 from batch_scoring.deploy.durations import recurrence, short_text
-from batch_scoring.deploy.image.settings import ImageSettings
+from batch_scoring.jobs.backends.azure_batch.settings import PoolSettings
 
-COMPUTES = ("azure_batch", "batch_ai")
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_REPOSITORY = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """``deploy.image``.
+
+    Attributes
+    ----------
+    repository : str
+        The image's name in its registry.
+    tag : str or None
+        None: the package's version and the commit.
+    base : str
+        The base image, with Python in it.
+
+    Raises
+    ------
+    InputError
+        When a name is not valid.
+    """
+
+    repository: str = "batch-scoring"
+    tag: str | None = None
+    base: str = "docker.io/library/python:3.12-slim"
+
+    def __post_init__(self) -> None:
+        checks = {
+            "repository": (
+                _REPOSITORY.fullmatch(self.repository) is not None,
+                "lower-case letters and digits, separated by one of . _ - /",
+            ),
+            "tag": (
+                self.tag is None or _TAG.fullmatch(self.tag) is not None,
+                "1 to 128 letters, digits, . _ and -, no . or - first",
+            ),
+        }
+        require(self, "deploy.image", checks)
 
 
 @dataclass(frozen=True)
@@ -33,12 +71,7 @@ class ScheduleSettings:
     first: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        recurrence(self.every, "deploy.schedule.every")
-        if not timedelta(0) < self.wait < self.every:
-            raise InputError(
-                f"deploy.schedule.wait: {short_text(self.wait)} is not between 0 and deploy.schedule.every "
-                f"({short_text(self.every)}); one run has to end before the next begins"
-            )
+        _require_wait("deploy.schedule", self.every, self.wait, "run")
 
 
 @dataclass(frozen=True)
@@ -50,12 +83,7 @@ class RetrainSettings:
     enabled: bool = True
 
     def __post_init__(self) -> None:
-        recurrence(self.every, "deploy.retrain.every")
-        if not timedelta(0) < self.wait < self.every:
-            raise InputError(
-                f"deploy.retrain.wait: {short_text(self.wait)} is not between 0 and deploy.retrain.every "
-                f"({short_text(self.every)}); one training has to end before the next begins"
-            )
+        _require_wait("deploy.retrain", self.every, self.wait, "training")
 
 
 @dataclass(frozen=True)
@@ -67,10 +95,8 @@ class SchedulerSettings:
 
     def __post_init__(self) -> None:
         # The limits of Container Instances in every region.
-        require_between("deploy.scheduler.cpu", self.cpu, 0.1, 4, "Container Instances gives a container")
-        require_between(
-            "deploy.scheduler.memory_gb", self.memory_gb, 0.5, 16, "Container Instances gives a container"
-        )
+        checks = {"cpu": within(self.cpu, 0.1, 4), "memory_gb": within(self.memory_gb, 0.5, 16)}
+        require(self, "deploy.scheduler", checks)
 
 
 @dataclass(frozen=True)
@@ -83,10 +109,13 @@ class EventHubSettings:
     capture: bool = False
 
     def __post_init__(self) -> None:
-        tier = "the Standard tier takes"
-        require_between("deploy.event_hub.partitions", self.partitions, 1, 32, tier)
-        require_between("deploy.event_hub.retention_days", self.retention_days, 1, 7, tier)
-        require_between("deploy.event_hub.throughput_units", self.throughput_units, 1, 40, tier)
+        # The limits of the Standard tier.
+        checks = {
+            "partitions": within(self.partitions, 1, 32),
+            "retention_days": within(self.retention_days, 1, 7),
+            "throughput_units": within(self.throughput_units, 1, 40),
+        }
+        require(self, "deploy.event_hub", checks)
 
 
 @dataclass(frozen=True)
@@ -98,11 +127,8 @@ class StreamAnalyticsSettings:
 
     def __post_init__(self) -> None:
         units = self.streaming_units
-        if units not in (1, 3) and not (units > 0 and units % 6 == 0):
-            raise InputError(
-                f"deploy.stream_analytics.streaming_units: {units} is not valid; "
-                "expected 1, 3 or a multiple of 6"
-            )
+        is_valid = units in (1, 3) or (units > 0 and units % 6 == 0)
+        require(self, "deploy.stream_analytics", {"streaming_units": (is_valid, "1, 3 or a multiple of 6")})
 
 
 @dataclass(frozen=True)
@@ -124,28 +150,25 @@ class StorageSettings:
     delete_logs_after_days: int | None = 90
 
     def __post_init__(self) -> None:
-        name = self.container
-        if not re.fullmatch(r"[a-z0-9](-?[a-z0-9]){2,62}", name) or len(name) > 63:
-            raise InputError(
-                f"deploy.storage.container: {name!r} is not valid; expected 3 to 63 lower-case letters, "
-                "digits and single '-' between them"
-            )
-        require_between(
-            "deploy.storage.soft_delete_days", self.soft_delete_days, 1, 365, "Blob Storage takes"
-        )
-        for key in ("archive_after_days", "delete_logs_after_days"):
-            if getattr(self, key) is not None:
-                require_between(f"deploy.storage.{key}", getattr(self, key), 1, 99999, "Blob Storage takes")
+        container = re.fullmatch(r"[a-z0-9](-?[a-z0-9]){2,62}", self.container)
+        checks = {
+            "container": (
+                container is not None and len(self.container) <= 63,
+                "3 to 63 lower-case letters, digits and single '-' between them",
+            ),
+            "soft_delete_days": within(self.soft_delete_days, 1, 365),
+            "archive_after_days": _days_or_null(self.archive_after_days),
+            "delete_logs_after_days": _days_or_null(self.delete_logs_after_days),
+        }
+        require(self, "deploy.storage", checks)
 
 
 @dataclass(frozen=True)
-class NodeSettings:
-    """``deploy.nodes``: the machines that score, of either compute.
+class NodeSettings(PoolSettings):
+    """``deploy.nodes``: the machines that score, of either compute; image and agent are of Azure Batch.
 
     Attributes
     ----------
-    vm_image, node_agent : str
-        Of Azure Batch.
     user, ssh_public_key : str
         Of Batch AI, which requires a login.
     registry_user : str or None
@@ -154,41 +177,15 @@ class NodeSettings:
         Batch AI: an NFS server of the service's own beside the cluster.
     """
 
-    vm_size: str = "Standard_D2s_v3"
-    min_nodes: int = 0
-    max_nodes: int = 10
-    tasks_per_node: int = 1
-    low_priority: bool = False
-    keep_warm: timedelta = timedelta(0)
-    autoscale_interval: timedelta = timedelta(minutes=5)
-    vm_image: str = "microsoft-dsvm:ubuntu-hpc:2204:latest"
-    node_agent: str = "batch.node.ubuntu 22.04"
+    where: ClassVar[str] = "deploy.nodes"
+
     user: str = "scoring"
     ssh_public_key: str | None = None
     registry_user: str | None = None
     file_server: bool = False
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"\w{1,64}", self.vm_size, re.ASCII):
-            raise InputError(
-                f"deploy.nodes.vm_size: {self.vm_size!r} is not valid; expected a machine size such as "
-                "'Standard_D2s_v3'"
-            )
-        if self.max_nodes < 1 or not 0 <= self.min_nodes <= self.max_nodes:
-            raise InputError(
-                f"deploy.nodes: min_nodes {self.min_nodes}, max_nodes {self.max_nodes} are not valid; "
-                "expected 0 <= min_nodes <= max_nodes and max_nodes >= 1"
-            )
-        if self.vm_image.count(":") != 3:
-            raise InputError(
-                f"deploy.nodes.vm_image: {self.vm_image!r} is not valid; expected publisher:offer:sku:version"
-            )
-        require_between("deploy.nodes.tasks_per_node", self.tasks_per_node, 1, 256, "Azure Batch takes")
-        if not timedelta(minutes=5) <= self.autoscale_interval <= timedelta(hours=168):
-            raise InputError(
-                f"deploy.nodes.autoscale_interval: {short_text(self.autoscale_interval)} is not valid; Azure "
-                "Batch takes 5m to 168h"
-            )
+        super().__post_init__()
         key = self.ssh_public_key
         if key is not None and not re.match(r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp\d+) \S+", key):
             raise InputError(
@@ -204,22 +201,10 @@ class AlertSettings:
     email: str | None = None
 
     def __post_init__(self) -> None:
-        if self.email is not None and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", self.email):
-            raise InputError(
-                f"deploy.alerts.email: {self.email!r} is not valid; expected one such as 'ops@example.com', "
-                "or null for none"
-            )
-
-
-def require_between(where: str, value: float, least: float, most: float, who: str) -> None:
-    """Check that a number is within a service's limits.
-
-    Raises
-    ------
-    InputError
-    """
-    if not least <= value <= most:
-        raise InputError(f"{where}: {value:g} is not valid; {who} {least:g} to {most:g}")
+        is_valid = self.email is None or re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", self.email) is not None
+        require(
+            self, "deploy.alerts", {"email": (is_valid, "one such as 'ops@example.com', or null for none")}
+        )
 
 
 @dataclass(frozen=True)
@@ -253,7 +238,7 @@ class DeployParameters:
     subscription: str | None = None
     resource_group: str | None = None
     location: str = "westeurope"
-    compute: str = "azure_batch"
+    compute: Literal["azure_batch", "batch_ai"] = "azure_batch"
     tracking_uri: str | None = None
     log_retention_days: int = 30
     arm_endpoint: str = "https://management.azure.com"
@@ -269,31 +254,27 @@ class DeployParameters:
     names: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z](-?[a-z0-9]){1,13}", self.name) or len(self.name) > 14:
-            raise InputError(
-                f"deploy.name: {self.name!r} is not valid; expected 2 to 14 lower-case "
-                "letters, digits and single '-' between them, a letter first"
-            )
-        if self.subscription is not None and not _GUID.fullmatch(self.subscription):
-            raise InputError(
-                f"deploy.subscription: {self.subscription!r} is not valid; expected the 'id' that "
-                "`az account show` prints"
-            )
-        if not re.fullmatch(r"[a-z0-9]+", self.location):
-            raise InputError(
-                f"deploy.location: {self.location!r} is not valid; expected a region of "
-                "`az account list-locations`, such as 'westeurope'"
-            )
-        if self.compute not in COMPUTES:
-            raise InputError(
-                f"deploy.compute: {self.compute!r} is not valid; expected one of {', '.join(COMPUTES)}"
-            )
+        checks = {
+            "name": (
+                re.fullmatch(r"[a-z](-?[a-z0-9]){1,13}", self.name) is not None and len(self.name) <= 14,
+                "2 to 14 lower-case letters, digits and single '-' between them, a letter first",
+            ),
+            "subscription": (
+                self.subscription is None or _GUID.fullmatch(self.subscription) is not None,
+                "the 'id' that `az account show` prints",
+            ),
+            "location": (
+                re.fullmatch(r"[a-z0-9]+", self.location) is not None,
+                "a region of `az account list-locations`, such as 'westeurope'",
+            ),
+            "log_retention_days": within(self.log_retention_days, 30, 730),
+        }
+        require(self, "deploy", checks)
         if self.compute == "batch_ai" and self.nodes.ssh_public_key is None:
             raise InputError(
                 "deploy.nodes.ssh_public_key: this setting is missing; Batch AI creates no nodes without it, "
                 "expected the content of a .pub file"
             )
-        require_between("deploy.log_retention_days", self.log_retention_days, 30, 730, "Log Analytics takes")
         _require_url("deploy.arm_endpoint", self.arm_endpoint, ("https",))
         if self.tracking_uri is not None:
             _require_url("deploy.tracking_uri", self.tracking_uri, ("https", "http"))
@@ -329,6 +310,20 @@ def read_settings(parameters: Mapping[str, Any]) -> DeployParameters:
     return read_parameters(DeployParameters, parameters.get("deploy"), "deploy")
 
 
+def _require_wait(where: str, every: timedelta, wait: timedelta, what: str) -> None:
+    recurrence(every, f"{where}.every")
+    if not timedelta(0) < wait < every:
+        raise InputError(
+            f"{where}.wait: {short_text(wait)} is not between 0 and {where}.every ({short_text(every)}); "
+            f"one {what} has to end before the next begins"
+        )
+
+
+def _days_or_null(days: int | None) -> Check:
+    is_valid, expected = within(1 if days is None else days, 1, 99_999)
+    return is_valid, f"{expected}, or null for never"
+
+
 def _require_url(where: str, url: str, schemes: tuple[str, ...]) -> None:
     parts = urlsplit(url)
     if parts.scheme not in schemes or not parts.hostname or "@" in parts.netloc or parts.query:
@@ -336,11 +331,3 @@ def _require_url(where: str, url: str, schemes: tuple[str, ...]) -> None:
             f"{where}: this is not valid; expected {' or '.join(f'{s}://HOST' for s in schemes)}, without a "
             "password in it"
         )
-
-
-def project_parameters(env: str | None) -> Mapping[str, Any]:
-    """All parameters of the project in the current folder, as a Kedro environment has them."""
-    from kedro.framework.session import KedroSession
-
-    with KedroSession.create(env=env) as session:
-        return cast("Mapping[str, Any]", cast(KedroSession, session).load_context().params)

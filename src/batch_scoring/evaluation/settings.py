@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import require_known
+from batch_scoring.core.parameters import require
 from batch_scoring.evaluation.metrics.baselines import BASELINES
 from batch_scoring.training.settings import TrainParameters
 
@@ -24,18 +25,17 @@ class EvaluateParameters:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in self.baselines:
-            if name not in BASELINES:
-                raise InputError(
-                    f"evaluate.baselines: {name!r} is not known; known are {', '.join(map(repr, BASELINES))}"
-                )
+        require_known("evaluate.baselines", self.baselines, BASELINES)
         rate = self.false_alarm_rate
-        if rate is not None and not 0 < rate < 1:
-            raise InputError(
-                f"evaluate.false_alarm_rate is {rate}; it must be in (0, 1), or null for train's"
-            )
-        if self.bootstrap < 0 or self.seed < 0:
-            raise InputError("evaluate.bootstrap and evaluate.seed must not be negative")
+        checks = {
+            "false_alarm_rate": (
+                rate is None or 0 < rate < 1,
+                "a number between 0 and 1, or null for train's",
+            ),
+            "bootstrap": (self.bootstrap >= 0, "0 or more"),
+            "seed": (self.seed >= 0, "0 or more"),
+        }
+        require(self, "evaluate", checks)
 
 
 def target_rate(settings: EvaluateParameters, train: TrainParameters, window_us: int) -> float:

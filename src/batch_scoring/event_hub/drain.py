@@ -258,7 +258,8 @@ class Drain:
         while True:
             await asyncio.sleep(SECONDS_BETWEEN_LINES)
             rate = self._taken / (time.monotonic() - self._began)
-            logger.info("%s: %s of %s events, %.0f/s", self._address, *_thousands(self._taken, total), rate)
+            taken = f"{self._taken:,} of {total:,} events"
+            logger.info("%s: %s, %.0f/s", self._address, taken, rate)
 
     def _log_end(self) -> None:
         expired = {one.partition: one.expired for one in self._buffers.values() if one.expired}
@@ -288,7 +289,3 @@ async def _all_or_first_error(tasks: list[asyncio.Task[None]], limit: timedelta 
         await asyncio.gather(*tasks, return_exceptions=True)
     for task in done:
         task.result()
-
-
-def _thousands(*numbers: int) -> list[str]:
-    return [f"{number:,}" for number in numbers]

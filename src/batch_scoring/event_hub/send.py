@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batch_scoring.cloud.credentials import token_credential
 from batch_scoring.event_hub.address import Address
 from batch_scoring.event_hub.drain import PAUSES, SECONDS_BETWEEN_LINES
 from batch_scoring.event_hub.errors import diagnose, sentence
@@ -42,7 +43,7 @@ def publish(address: Address, data: pa.Table | Stream, client_options: Mapping[s
 
     tables = data.batches if isinstance(data, Stream) else iter([data])
     try:
-        with _producer(address, client_options) as producer:
+        with open_producer(address, {"retry_total": 1, **client_options}) as producer:
             _send_all(producer, tables, address)
     except EventHubError as error:
         raise sentence(error, address, "publishing") from error
@@ -68,17 +69,16 @@ def _send_all(producer: Any, tables: Iterator[pa.Table | pa.RecordBatch], addres
     logger.info("%s: all %s events sent in %.1f s", address, f"{sent:,}", time.monotonic() - began)
 
 
-def _producer(address: Address, client_options: Mapping[str, Any]) -> Any:
+def open_producer(address: Address, client_options: Mapping[str, Any] | None = None) -> Any:
+    """Open an ``EventHubProducerClient``: by the connection string, else by an identity of Azure."""
     from azure.eventhub import EventHubProducerClient
 
-    options = {"retry_total": 1, **client_options}
+    options = dict(client_options or {})
     if address.connection_string:
         return EventHubProducerClient.from_connection_string(
-            address.connection_string, eventhub_name=address.hub, **options
+            address.connection_string, eventhub_name=address.hub or None, **options
         )
-    from azure.identity import DefaultAzureCredential
-
-    credential = options.pop("credential", None) or DefaultAzureCredential()
+    credential = token_credential(options.pop("credential", None))
     namespace = options.pop("fully_qualified_namespace", address.namespace)
     return EventHubProducerClient(namespace, address.hub, credential, **options)
 

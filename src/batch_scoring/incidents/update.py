@@ -54,7 +54,9 @@ def update_incidents(predictions: RowTable, rules: JoinRules, incidents: RowTabl
     if changes is None:
         changes = RowChanges(predictions.files(), empty_table(_WINDOWS), empty_table(_WINDOWS))
     until = None if is_anew else incidents.progress(UNTIL)
-    if not (changes.files or changes.gained.num_rows or changes.lost.num_rows or (is_anew and incidents.exists)):
+    if not (
+        changes.files or changes.gained.num_rows or changes.lost.num_rows or (is_anew and incidents.exists)
+    ):
         return None
     late = _Late.find(predictions, changes, until, rules)
     stored = _NOTHING if is_anew else _unfinished(incidents)
@@ -62,9 +64,14 @@ def update_incidents(predictions: RowTable, rules: JoinRules, incidents: RowTabl
         predictions, changes.files, until, late, stored.filter(to_arrow(~late.has(stored))), rules
     )
     again_closed, again_unfinished = _join_sensors([late.windows], _NOTHING, rules)
-    closed, unfinished = pa.concat_tables([closed, again_closed]), pa.concat_tables([unfinished, again_unfinished])
+    closed, unfinished = (
+        pa.concat_tables([closed, again_closed]),
+        pa.concat_tables([unfinished, again_unfinished]),
+    )
     logger.info(
-        "incidents: %s closed, %s open", f"{closed.num_rows:,}", f"{int(are(unfinished['state'], 'open').sum()):,}"
+        "incidents: %s closed, %s open",
+        f"{closed.num_rows:,}",
+        f"{int(are(unfinished['state'], 'open').sum()):,}",
     )
     newest = max((file.last for file in predictions.files()), default=0)
     return Change(
@@ -72,7 +79,7 @@ def update_incidents(predictions: RowTable, rules: JoinRules, incidents: RowTabl
         # Apart, so that the next hour rewrites only the file of those that are not closed.
         [[part.sort_by(_ORDER)] for part in (closed, unfinished) if part.num_rows],
         {STEP: predictions.version, RULES: number, UNTIL: newest},
-        tuple if is_anew else lambda: _kept(incidents, late),
+        rewritten=tuple if is_anew else lambda: _kept(incidents, late),
         replaces_all=is_anew,
         by_month=True,
     )
@@ -134,7 +141,9 @@ def _late_rows(predictions: RowTable, files: Sequence[DataFile], until: int | No
         if until is None or file.first > until:
             continue
         for rows in predictions.batches(file, [*_SERIES, "window_start"]):
-            yield rows.select([*_SERIES, "window_start"]).filter(to_arrow(to_numpy(rows["window_start"]) <= until))
+            yield rows.select([*_SERIES, "window_start"]).filter(
+                to_arrow(to_numpy(rows["window_start"]) <= until)
+            )
 
 
 def _read(predictions: RowTable, series: pa.Table, keys: UInt, start: int) -> pa.Table:
@@ -163,9 +172,7 @@ def _join_new(
     return pa.concat_tables(closed), unfinished
 
 
-def _between(
-    predictions: RowTable, file: DataFile, start: int, end: int, late: _Late
-) -> Iterator[pa.Table]:
+def _between(predictions: RowTable, file: DataFile, start: int, end: int, late: _Late) -> Iterator[pa.Table]:
     for rows in predictions.batches(file, _WINDOWS.names):
         time = to_numpy(rows["window_start"])
         mine = (time >= start) & (time < end)
@@ -243,8 +250,7 @@ def _kept(incidents: RowTable, late: _Late) -> Iterator[tuple[DataFile, list[pa.
         kept = [
             rows.filter(
                 to_arrow(
-                    are(rows["state"], "closed")
-                    & ~(late.has(rows) & (to_numpy(rows["start"]) >= late.start))
+                    are(rows["state"], "closed") & ~(late.has(rows) & (to_numpy(rows["start"]) >= late.start))
                 )
             )
             for rows in tables

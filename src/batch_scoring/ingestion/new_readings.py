@@ -117,4 +117,3 @@ class NewReadings:
         ).to_arrow_reader(ROW_GROUP_ROWS)
         for batch in rows:
             yield batch.cast(READINGS)
-

@@ -38,8 +38,7 @@ def replace_quarantine(area: StagingArea, read: Mapping[int, SourceFile]) -> Upd
             return found
 
         # Two runs that read the same file at the same time must not both store its refused rows.
-        guard = {"quarantine": table.version + 1}
-        return Change(QUARANTINE, [area.quarantine(read)], guard, rewritten)
+        return Change(QUARANTINE, [area.quarantine(read)], guard="quarantine", rewritten=rewritten)
 
     return update
 

@@ -143,8 +143,7 @@ def _json_array_relation(
     names = _json_names([text for (text,) in sample])
     fields = _json_fields("text", require_columns(names, settings, path), names)
     records = (
-        "SELECT source, row_number() OVER () AS row, CAST(json AS VARCHAR) AS text "
-        f"FROM {scan}, source_rows"
+        f"SELECT source, row_number() OVER () AS row, CAST(json AS VARCHAR) AS text FROM {scan}, source_rows"
     )
     return RawRelation(_select_fields(records, fields, len(ROLES), list(range(len(ROLES)))))
 
@@ -179,7 +178,9 @@ def _events_relation(
 
 def _line_relation(path: str, first_row: int, fields: str, width: int, positions: list[int]) -> RawRelation:
     """Build the relation of a file of lines; empty lines are skipped."""
-    records = r"SELECT source, row, rtrim(line, chr(13) || chr(10)) AS text FROM source_lines WHERE text <> ''"
+    records = (
+        r"SELECT source, row, rtrim(line, chr(13) || chr(10)) AS text FROM source_lines WHERE text <> ''"
+    )
     return RawRelation(
         _select_fields(records, fields, width, positions),
         lines=LineReader(lambda: read_lines(path, first_row)),

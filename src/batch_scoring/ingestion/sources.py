@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batch_scoring.core.digests import file_sha256
 from batch_scoring.core.errors import InputError
@@ -18,8 +17,6 @@ from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.sql import text_list
 from batch_scoring.storage.row_table import Change, RowTable, Update
 from batch_scoring.storage.upsert import Upsert
-from batch_scoring.tables.arrays import UInt
-from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import SOURCES
 
 
@@ -132,19 +129,10 @@ def record_sources(rows: Sequence[Mapping[str, Any]], schema: pa.Schema = SOURCE
         new = pa.Table.from_pylist(list(rows), schema=schema)
         names = set(new["source"].to_pylist())
         files = [file for file in table.files() if file.may_have("source", names)]
-        upsert = Upsert(table, files, ["source"], _row_digests)
-        return Change(schema, [upsert.fresh([new])], {"sources": table.version + 1}, upsert.rewritten)
+        upsert = Upsert(table, files, ["source"])
+        return Change(schema, [upsert.fresh([new])], guard="sources", rewritten=upsert.rewritten)
 
     return update
-
-
-def _row_digests(rows: pa.Table) -> UInt:
-    known = rows
-    for place, column in enumerate(rows.schema):
-        if pa.types.is_timestamp(column.type):
-            filled = pc.fill_null(rows[column.name].cast(pa.int64()), 0)
-            known = known.set_column(place, column.name, filled)
-    return row_fingerprints(known, known.column_names)
 
 
 def _content(file: SourceFile) -> str:

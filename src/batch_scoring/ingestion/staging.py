@@ -226,7 +226,9 @@ class StagingArea:
                 if relation is None:
                     continue
                 with self._rows_of([_Opened(number, source, path, relation)]):
-                    found = self.connection.execute(f"SELECT DISTINCT {kind} FROM ({relation.sql})").fetchall()
+                    found = self.connection.execute(
+                        f"SELECT DISTINCT {kind} FROM ({relation.sql})"
+                    ).fetchall()
             known |= {identifier for (identifier,) in found if identifier}
         return known
 
@@ -236,9 +238,7 @@ class StagingArea:
 
     def rows_by_source(self) -> dict[int, int]:
         """Count the staged rows of each source, including refused ones."""
-        return dict(
-            self.connection.execute("SELECT source, count(*) FROM staged GROUP BY source").fetchall()
-        )
+        return dict(self.connection.execute("SELECT source, count(*) FROM staged GROUP BY source").fetchall())
 
     def refused_by_source(self) -> dict[int, dict[str, int]]:
         """Count the refused rows of each source by reason."""
@@ -265,7 +265,10 @@ class StagingArea:
         self.connection.register(
             "source_names",
             pa.table(
-                {"source": pa.array(list(sources), pa.int32()), "name": [one.name for one in sources.values()]}
+                {
+                    "source": pa.array(list(sources), pa.int32()),
+                    "name": [one.name for one in sources.values()],
+                }
             ),
         )
         rows = self.connection.sql(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -65,15 +65,13 @@ class Cluster:
         from batch_scoring.jobs.backends import open_backend
 
         if name not in self._engines:
-            settings = replace(self.settings, backend=name)
-            self._engines[name] = open_backend(self.data, self.env, settings, self.project)
+            self._engines[name] = open_backend(name, self.data, self.env, self.settings, self.project)
         return self._engines[name]
 
     def close(self) -> None:
         """Close the engines that hold a connection or workers of this process."""
         for engine in self._engines.values():
-            if hasattr(engine, "close"):
-                engine.close()
+            engine.close()
 
 
 def open_cluster(data: str | None, env: str | None, backend: str | None, params: str = "") -> Cluster:
@@ -82,9 +80,8 @@ def open_cluster(data: str | None, env: str | None, backend: str | None, params:
     from batch_scoring.jobs.settings import JobsParameters
 
     context = open_context(data, env, params)
-    settings = read_parameters(JobsParameters, context.params.get("jobs"), "jobs")
-    if backend is not None:
-        settings = replace(settings, backend=backend)
+    chosen = {} if backend is None else {"backend": backend}
+    settings = read_parameters(JobsParameters, context.params.get("jobs", {}) | chosen, "jobs")
     place = str(context.config_loader["globals"]["data"]) if data is None else data
     cluster = Cluster(place, settings, env, Path(context.project_path), overrides(params))
     click_context = click.get_current_context(silent=True)
@@ -97,13 +94,16 @@ def open_context(data: str | None, env: str | None, params: str = "") -> KedroCo
     """Load Kedro's context of the project in the current folder."""
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
+    from kedro.utils import find_kedro_project
 
     from batch_scoring.core.run_params import split_params
 
-    runtime: dict[str, Any] = split_params(click.get_current_context(), click.Option(["--params"]), params)
+    runtime: dict[str, Any] = {}
+    if params:
+        runtime |= split_params(click.get_current_context(), click.Option(["--params"]), params)
     if data is not None:
         runtime["data"] = data
-    bootstrap_project(Path.cwd())
+    bootstrap_project(find_kedro_project(Path.cwd()) or Path.cwd())
     with KedroSession.create(env=env, runtime_params=runtime) as session:
         return cast(KedroSession, session).load_context()
 

@@ -102,7 +102,7 @@ class Lease:
             except ConflictError:
                 # Another process may only be trying: the lease is lost when the file says so.
                 there, self._version = self._read()
-                if there is None or there["over"] or _whose(there) != _we():
+                if there is None or there["over"] or (there["host"], there["process"]) != _we():
                     raise
                 self._pause(random.uniform(0, _LONGEST_PAUSE_BEHIND_OTHERS))
 
@@ -129,10 +129,6 @@ class Lease:
 
 def _we() -> tuple[str, str]:
     return process_identity.host(), process_identity.process()
-
-
-def _whose(there: dict[str, Any]) -> tuple[str, str]:
-    return there["host"], there["process"]
 
 
 def _is_over(there: dict[str, Any]) -> bool:

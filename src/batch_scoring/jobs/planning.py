@@ -8,9 +8,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Shard
+from batch_scoring.core.parameters import require
 from batch_scoring.jobs.specs import JobSpec
 
 
@@ -33,17 +35,13 @@ class Sharding:
         When the settings contradict each other.
     """
 
-    per: str = "sensor"
+    per: Literal["sensor", "device_sensor"] = "sensor"
     shards_per_sensor: int = 1
     sensors_per_job: int = 1
 
     def __post_init__(self) -> None:
-        if self.per not in ("sensor", "device_sensor"):
-            raise InputError(f"jobs.sharding.per: {self.per!r} is not valid; write sensor or device_sensor")
-        counts = {"shards_per_sensor": self.shards_per_sensor, "sensors_per_job": self.sensors_per_job}
-        for name, count in counts.items():
-            if count < 1:
-                raise InputError(f"jobs.sharding.{name}: must be 1 or more, got {count}")
+        counts = ("shards_per_sensor", "sensors_per_job")
+        require(self, "jobs.sharding", {name: (getattr(self, name) >= 1, "1 or more") for name in counts})
         if (self.per == "device_sensor") + (self.shards_per_sensor > 1) + (self.sensors_per_job > 1) > 1:
             raise InputError(
                 "jobs.sharding: per=device_sensor, shards_per_sensor and sensors_per_job exclude each other; "

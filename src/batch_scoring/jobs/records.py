@@ -7,14 +7,13 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from batch_scoring.core.errors import ConflictError
-from batch_scoring.core.moments import as_text
 from batch_scoring.jobs.planning import run_time
-from batch_scoring.jobs.specs import JOBS_FOLDER, JobSpec, State
+from batch_scoring.jobs.specs import JOBS_FOLDER, JobSpec, State, read_times, to_plain
 from batch_scoring.storage import Folder, join, open_folder
 from batch_scoring.storage.json_files import json_bytes, read_json
 
@@ -63,16 +62,12 @@ class JobRecord:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        times = {
-            "started": self.started and as_text(self.started),
-            "ended": self.ended and as_text(self.ended),
-        }
-        return asdict(self) | {"state": str(self.state)} | times
+        return to_plain(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> JobRecord:
         """Read the values of :meth:`to_json`."""
-        times = {name: values[name] and datetime.fromisoformat(values[name]) for name in ("started", "ended")}
+        times = read_times(values, "started", "ended")
         return cls(**{**values, **times, "state": State(values["state"])})
 
 

@@ -68,21 +68,15 @@ def plan(
     there = records.plan(run)
     if there is not None:
         return there
-    planning = {"score": _plan_scoring, "train": _plan_training, "evaluate": _plan_evaluation}[pipeline]
-    planned = planning(workspace, at, settings)
+    if pipeline == "score":
+        planned = _plan_scoring(workspace, at, settings)
+    else:
+        if pipeline == "train":
+            workspace.keep_previous_models(run)
+        # A version holds all devices of a sensor, so a sensor is never cut.
+        sharding = Sharding(sensors_per_job=settings.sharding.sensors_per_job)
+        planned = plan_jobs(pipeline, at, workspace.sensors(), sharding, {})
     return records.keep_plan(run, [replace(spec, overrides=overrides) for spec in planned])
-
-
-def _plan_training(workspace: Workspace, at: datetime, settings: JobsParameters) -> list[JobSpec]:
-    workspace.keep_previous_models(run_name("train", at))
-    # A version holds all devices of a sensor, so a sensor is never cut.
-    sharding = Sharding(sensors_per_job=settings.sharding.sensors_per_job)
-    return plan_jobs("train", at, workspace.sensors(), sharding, {})
-
-
-def _plan_evaluation(workspace: Workspace, at: datetime, settings: JobsParameters) -> list[JobSpec]:
-    sharding = Sharding(sensors_per_job=settings.sharding.sensors_per_job)
-    return plan_jobs("evaluate", at, workspace.sensors(), sharding, {})
 
 
 def _plan_scoring(workspace: Workspace, at: datetime, settings: JobsParameters) -> list[JobSpec]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Literal
 
 from batch_scoring.core.parameters import require
 from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
@@ -11,8 +12,6 @@ from batch_scoring.jobs.backends.batch_ai.settings import BatchAISettings
 from batch_scoring.jobs.backends.dask.settings import DaskSettings
 from batch_scoring.jobs.costs.settings import CostSettings
 from batch_scoring.jobs.planning import Sharding
-
-BACKENDS = ("local", "dask", "batch_ai", "azure_batch")
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class JobsParameters:
         When a setting is not valid.
     """
 
-    backend: str = "local"
+    backend: Literal["local", "dask", "batch_ai", "azure_batch"] = "local"
     every: timedelta = timedelta(hours=1)
     catch_up: int = 24
     max_wall_time: timedelta = timedelta(minutes=50)
@@ -50,7 +49,6 @@ class JobsParameters:
 
     def __post_init__(self) -> None:
         checks = {
-            "backend": (self.backend in BACKENDS, f"one of {', '.join(BACKENDS)}"),
             "every": (self.every > timedelta(0), "a duration, such as '1h'"),
             "max_wall_time": (self.max_wall_time > timedelta(0), "a duration, such as '50m'"),
             "catch_up": (self.catch_up >= 0, "0 or more"),

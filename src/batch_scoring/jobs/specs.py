@@ -37,6 +37,17 @@ class State(StrEnum):
         return self in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
 
 
+def to_plain(record: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass as values for JSON; times become text."""
+    values = dataclasses.asdict(record)
+    return {name: as_text(one) if isinstance(one, datetime) else one for name, one in values.items()}
+
+
+def read_times(values: Mapping[str, Any], *names: str) -> dict[str, datetime | None]:
+    """Read the times that :func:`to_plain` wrote; None stays None."""
+    return {name: values[name] and datetime.fromisoformat(values[name]) for name in names}
+
+
 @dataclass(frozen=True)
 class JobSpec:
     """One shard of one scheduled run.
@@ -108,12 +119,7 @@ class JobSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values; :meth:`from_json` reads them."""
-        return dataclasses.asdict(self) | {
-            "at": as_text(self.at),
-            "sensors": list(self.sensors),
-            "shard": str(self.shard) if self.shard else None,
-            "models": dict(self.models),
-        }
+        return to_plain(self) | {"shard": str(self.shard) if self.shard else None}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> JobSpec:
@@ -154,18 +160,13 @@ class JobStatus:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values; :meth:`from_json` reads them."""
-        values = dataclasses.asdict(self) | {"state": str(self.state)}
-        times = {name: values[name] and as_text(values[name]) for name in _TIMES}
-        return values | times
+        return to_plain(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> JobStatus:
         """Read the values of :meth:`to_json`."""
-        times = {name: values[name] and datetime.fromisoformat(values[name]) for name in _TIMES}
+        times = read_times(values, "created", "started", "ended", "changed")
         return cls(**{**values, **times, "state": State(values["state"])})
-
-
-_TIMES = ("created", "started", "ended", "changed")
 
 
 @dataclass(frozen=True)

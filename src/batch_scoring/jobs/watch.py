@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import click
 
@@ -38,15 +39,13 @@ _COLOURS = {
 }
 
 
-class Display(Protocol):
-    """Shows the progress of a run."""
-
-    def __enter__(self) -> Display:
-        """Begin."""
+class Display(AbstractContextManager["Display", None], ABC):
+    """Shows the progress of a run, from the beginning to the end of a ``with`` block."""
 
     def __exit__(self, *_: object) -> None:
-        """End."""
+        """End; by default nothing is to be done."""
 
+    @abstractmethod
     def show(self, before: View | None, view: View) -> None:
         """Show the changes since the view before; None for the first one."""
 
@@ -89,16 +88,8 @@ def follow(
             pause(seconds)
 
 
-@dataclass
-class Lines:
+class Lines(Display):
     """One line per change, with the time."""
-
-    def __enter__(self) -> Lines:
-        """Prepare nothing."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Clean up nothing."""
 
     def show(self, before: View | None, view: View) -> None:
         """Print the run and its failed jobs at first, then each change."""
@@ -118,16 +109,8 @@ class Lines:
         click.echo(f"{as_text(now.replace(microsecond=0))} {text}")
 
 
-@dataclass
-class JsonLines:
+class JsonLines(Display):
     """One JSON object per change and line: ``{"job": …}`` or ``{"run": …}``."""
-
-    def __enter__(self) -> JsonLines:
-        """Prepare nothing."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Clean up nothing."""
 
     def show(self, before: View | None, view: View) -> None:
         """Print each changed job, at first all jobs, then the run."""
@@ -138,7 +121,7 @@ class JsonLines:
             click.echo(json.dumps({"run": view_json(view)}, ensure_ascii=False))
 
 
-class Screen:
+class Screen(Display):
     """A live table on the terminal."""
 
     def __init__(self, monitor: RunMonitor) -> None:

@@ -33,11 +33,7 @@ def recent_span(totals: RowTable, length: timedelta, until: int | None) -> tuple
     until : int, optional
         Later days are left out.
     """
-    ends = [
-        file.bounds["last_end"][1]
-        for file in totals.files(None, until)
-        if "last_end" in file.bounds
-    ]
+    ends = [file.bounds["last_end"][1] for file in totals.files(None, until) if "last_end" in file.bounds]
     if not ends:
         return None
     end = max(ends) if until is None else min(max(ends), until)
@@ -57,7 +53,10 @@ def drift_tables(
     """
     sources = [(DAILY, totals.batches(file)) for file in totals.files(*span)]
     ranges = device_ranges(sources, key=("sensor", "device"))
-    tables = (pa.concat_tables(parts).sort_by([("sensor", "ascending"), ("device", "ascending")]) for parts in ranges)
+    tables = (
+        pa.concat_tables(parts).sort_by([("sensor", "ascending"), ("device", "ascending")])
+        for parts in ranges
+    )
     for sensor, rows in by_sensor(tables):
         published = models.get(sensor)
         watched = WatchedModels(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,13 +19,10 @@ from batch_scoring.detection.model_file import FleetFile, write_models
 from batch_scoring.storage import Folder, open_folder
 from batch_scoring.storage.json_files import json_bytes
 
-log = logging.getLogger(__name__)
-
 Root = Folder | Path | str
 
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 4
-PROMOTION = "promotion.json"
 
 
 @dataclass(frozen=True)
@@ -75,24 +71,6 @@ class Manifest:
     def digest(self) -> str:
         """SHA-256 of all entries but ``own_sha256``, 64 hex digits."""
         return digest_of(dataclasses.asdict(self) | {"own_sha256": ""})
-
-
-@dataclass(frozen=True)
-class Promotion:
-    """A change of champion that has begun; kept beside the manifest until it is complete.
-
-    Attributes
-    ----------
-    version : str
-        The new champion.
-    previous : str
-        The champion before it; empty where there was none.
-    is_rollback : bool
-    """
-
-    version: str
-    previous: str
-    is_rollback: bool = False
 
 
 @dataclass(frozen=True)
@@ -172,11 +150,11 @@ def publish(
             fingerprint=fingerprint,
         )
         manifest = dataclasses.replace(manifest, own_sha256=manifest.digest)
-        folder = _folder(root, manifest.sensor)
+        folder = folder_of(root, manifest.sensor)
         _copy_unless_there(source, folder, manifest.file, digest)
     text = _json_bytes(manifest)
-    _write_unless_there(folder, _pinned_file(_pin_name(manifest)), text)
-    _write_unless_there(folder, MANIFEST, text)
+    write_unless_there(folder, _pinned_file(_pin_name(manifest)), text)
+    write_unless_there(folder, MANIFEST, text)
     return manifest
 
 
@@ -189,9 +167,9 @@ def pin(root: Root, sensor: str) -> str:
         See :func:`read_manifest`.
     """
     manifest = read_manifest(root, sensor)
-    folder, name = _folder(root, sensor), _pin_name(manifest)
+    folder, name = folder_of(root, sensor), _pin_name(manifest)
     if folder.entry(_pinned_file(name)) is None:  # published by an earlier version of this project
-        _write_unless_there(folder, _pinned_file(name), _json_bytes(manifest))
+        write_unless_there(folder, _pinned_file(name), _json_bytes(manifest))
     return name
 
 
@@ -200,62 +178,25 @@ def sensor_folder(root: Path | str, sensor: str) -> Path:
     return Path(root) / path_segment(sensor)
 
 
-def _folder(root: Root, sensor: str) -> Folder:
+def folder_of(root: Root, sensor: str) -> Folder:
+    """Open the folder of a sensor's published model."""
     return open_folder(root).below(path_segment(sensor))
 
 
 def list_published(root: Root) -> list[str]:
     """List the sensors with a published model, sorted as UTF-8 bytes."""
-    found = [entry.name.split("/") for entry in open_folder(root).entries(f"/{MANIFEST}")]
+    return sensors_with(open_folder(root), MANIFEST)
+
+
+def sensors_with(folder: Folder, name: str) -> list[str]:
+    """List the sensors whose folder, directly below this one, has a file; sorted as UTF-8 bytes."""
+    found = [entry.name.split("/") for entry in folder.entries(f"/{name}")]
     return sorted((from_path_segment(parts[0]) for parts in found if len(parts) == 2), key=str.encode)
-
-
-def warn_of_interrupted_promotions(root: Root) -> None:
-    """Log a warning for each sensor whose champion was being changed when the process died."""
-    found = [entry.name.split("/") for entry in open_folder(root).entries(f"/{PROMOTION}")]
-    for sensor in sorted((from_path_segment(parts[0]) for parts in found if len(parts) == 2), key=str.encode):
-        begun = read_promotion(root, sensor)
-        if begun is not None:
-            command = f"rollback {sensor}" if begun.is_rollback else f"promote {sensor} {begun.version}"
-            log.warning(
-                "sensor %r: the change of champion to version %s was interrupted; repeat `kedro models %s`",
-                *(sensor, begun.version, command),
-            )
-
-
-def read_promotion(root: Root, sensor: str) -> Promotion | None:
-    """Read the change of champion that has begun and is not complete.
-
-    Raises
-    ------
-    InputError
-        When the file cannot be read.
-    """
-    folder = _folder(root, sensor)
-    try:
-        return Promotion(**json.loads(folder.read(PROMOTION)[0]))
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            f"{folder.path(PROMOTION)}: not readable ({error}); delete it, then name the version to score in "
-            f"`kedro models promote {sensor}`"
-        ) from error
-
-
-def begin_promotion(root: Root, sensor: str, promotion: Promotion) -> None:
-    """Record a change of champion before its first step, so that an interrupted one can be completed."""
-    _write_unless_there(_folder(root, sensor), PROMOTION, _json_bytes(promotion))
-
-
-def end_promotion(root: Root, sensor: str) -> None:
-    """Remove the record of a completed change of champion."""
-    _folder(root, sensor).delete(PROMOTION)
 
 
 def is_published(root: Root, manifest: Manifest) -> bool:
     """Whether the table that a manifest names exists; it is not read."""
-    return _folder(root, manifest.sensor).entry(manifest.file) is not None
+    return folder_of(root, manifest.sensor).entry(manifest.file) is not None
 
 
 def read_manifest(root: Root, sensor: str, pinned: str = "") -> Manifest:
@@ -273,7 +214,7 @@ def read_manifest(root: Root, sensor: str, pinned: str = "") -> Manifest:
     InputError
         When nothing is published for the sensor, or the manifest cannot be read.
     """
-    folder = _folder(root, sensor)
+    folder = folder_of(root, sensor)
     name = _pinned_file(pinned) if pinned else MANIFEST
     path = folder.path(name)
     try:
@@ -302,7 +243,7 @@ def load_published(root: Root, sensor: str, pinned: str = "") -> PublishedModel:
         file than was published. Damage further inside is reported when the models are read.
     """
     manifest = read_manifest(root, sensor, pinned)
-    folder = _folder(root, sensor)
+    folder = folder_of(root, sensor)
     path = folder.path(manifest.file)
     try:
         copy = folder.local_copy(manifest.file)
@@ -362,7 +303,7 @@ def _copy_unless_there(source: FleetFile, folder: Folder, name: str, digest: str
         folder.put(name, source.path)
 
 
-def _write_unless_there(folder: Folder, name: str, data: bytes) -> None:
+def write_unless_there(folder: Folder, name: str, data: bytes) -> None:
     """Write the file, unless it holds just these bytes; of two writers at once, one is refused."""
     try:
         there, version = folder.read(name)
@@ -381,8 +322,8 @@ def _pinned_file(pin: str) -> str:
     return f"{path_segment(pin)}.json"
 
 
-def _json_bytes(values: Manifest | Promotion) -> bytes:
-    return json_bytes(dataclasses.asdict(values), indent=2, sort_keys=True)
+def _json_bytes(manifest: Manifest) -> bytes:
+    return json_bytes(dataclasses.asdict(manifest), indent=2, sort_keys=True)
 
 
 def _manifest_from_json(values: dict[str, Any], path: str) -> Manifest:

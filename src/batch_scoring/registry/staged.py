@@ -16,10 +16,10 @@ from typing import Any
 import pyarrow as pa
 
 from batch_scoring.core.errors import ConflictError, InputError
-from batch_scoring.core.ids import from_path_segment, path_segment
+from batch_scoring.core.ids import path_segment
 from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.detection.model_file import FleetFile
-from batch_scoring.registry.published import Root, load_published
+from batch_scoring.registry.published import Root, load_published, sensors_with
 from batch_scoring.storage import Folder, open_folder
 from batch_scoring.storage.json_files import json_bytes, read_json
 from batch_scoring.storage.parquet import open_parquet, save_parquet
@@ -138,8 +138,7 @@ class StagedTrainings:
 
     def sensors(self) -> list[str]:
         """List the sensors with a staged training, sorted as UTF-8 bytes."""
-        found = [entry.name.split("/") for entry in self.folder.entries(f"/{_TRAINING}")]
-        return sorted((from_path_segment(parts[0]) for parts in found if len(parts) == 2), key=str.encode)
+        return sensors_with(self.folder, _TRAINING)
 
     def load(self, sensor: str) -> Training:
         """Open a staged training.
@@ -189,8 +188,4 @@ class StagedTrainings:
 
 def loaders(found: Mapping[str, PreviousVersion]) -> dict[str, Callable[[], PreviousVersion]]:
     """Return a function per sensor that loads its previous version, as the catalog entry does."""
-    return {sensor: partial(_itself, one) for sensor, one in found.items()}
-
-
-def _itself(one: PreviousVersion) -> PreviousVersion:
-    return one
+    return {sensor: partial(found.__getitem__, sensor) for sensor in found}

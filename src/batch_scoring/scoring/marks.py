@@ -51,7 +51,9 @@ def mark_progress(
     name = _name(sensor, shard)
     changed = zip(fields(Mark), astuple(before), astuple(after), strict=True)
     return {
-        f"{field.name}{name}": value for field, old, value in changed if value != old or field.name == "version"
+        f"{field.name}{name}": value
+        for field, old, value in changed
+        if value != old or field.name == "version"
     }
 
 

@@ -115,7 +115,7 @@ class ScoreRun:
             if self.is_whole:
                 progress.update(mark_progress(overall, self._overall(overall, until)))
 
-        self.change = Change(PREDICTIONS, parts(), progress, lambda: stored.rewritten(self.lost))
+        self.change = Change(PREDICTIONS, parts(), progress, rewritten=lambda: stored.rewritten(self.lost))
         return self.change
 
     def _sensors(self, overall: Mark) -> list[str]:

@@ -144,7 +144,9 @@ def _score(range_: _Range, stored: Upsert, rescore: bool) -> ScoredRange:
     model = FleetModel(range_.models, range_.info) if range_.info else None
     if windows.num_rows == 0:
         nothing = PREDICTIONS.empty_table()
-        return ScoredRange(sensor, nothing, scored_totals(nothing, False), range_.models["device"].combine_chunks())
+        return ScoredRange(
+            sensor, nothing, scored_totals(nothing, False), range_.models["device"].combine_chunks()
+        )
     contents = window_fingerprints(windows)
     pending = stored.replace(row_fingerprints(windows, WINDOW_KEY), contents, anyway=rescore)
     if not pending.all():

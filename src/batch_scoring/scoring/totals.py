@@ -45,7 +45,10 @@ def scored_totals(predictions: pa.Table, states_tail_probability: bool) -> pa.Ta
         return empty_table(DAILY)
     devices, versions = distinct(predictions["device"]), distinct(predictions["model_version"])
     start = to_numpy(predictions["window_start"])
-    device, version = positions(predictions["device"], devices), positions(predictions["model_version"], versions)
+    device, version = (
+        positions(predictions["device"], devices),
+        positions(predictions["model_version"], versions),
+    )
     day = np.floor_divide(start, DAY_US)
     order = np.lexsort((start, version, day, device))
     device, version, day, start = device[order], version[order], day[order], start[order]
@@ -77,9 +80,7 @@ def scored_totals(predictions: pa.Table, states_tail_probability: bool) -> pa.Ta
         "last_anomaly": _known(_times(flagged_start), anomalies > 0),
         "severity": to_arrow(np.maximum.reduceat(severity, first)),
         "threshold": to_arrow(to_numpy(predictions["threshold"])[order][last]),
-        "decades": _decades(
-            -to_numpy(predictions["score"])[order], row, first.size, states_tail_probability
-        ),
+        "decades": _decades(-to_numpy(predictions["score"])[order], row, first.size, states_tail_probability),
     }
     return _sorted(pa.table(columns, schema=DAILY))
 
@@ -179,7 +180,11 @@ def _add_up(both: pa.Table, old: Int, added: Int) -> pa.Table:
         for name, extra in (("n_unscored", 0), ("n_windows", 0), ("n_anomalies", 0), ("n_alarms", goes_on))
     }
     lists = [to_numpy(one["decades"].combine_chunks().flatten()) for one in (a, b)]
-    counts = lists[0] + lists[1] if lists[0].size == lists[1].size else np.maximum(lists[0].size and lists[0], lists[1])
+    counts = (
+        lists[0] + lists[1]
+        if lists[0].size == lists[1].size
+        else np.maximum(lists[0].size and lists[0], lists[1])
+    )
     columns = x | summed
     columns["status"] = pc.if_else(to_arrow(has_new | ~has_old), y["status"], x["status"])
     columns["begins_flagged"] = pc.if_else(to_arrow(has_old), x["begins_flagged"], y["begins_flagged"])

@@ -15,6 +15,7 @@ import numpy as np
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection, require_known
 from batch_scoring.core.moments import MICROSECOND, microseconds
+from batch_scoring.core.parameters import require, within
 from batch_scoring.simulation.physics import SENSOR_KINDS, SensorPhysics
 
 DAY = timedelta(days=1)
@@ -66,30 +67,29 @@ class Simulation:
     faults_per_device: FaultRates = field(default_factory=FaultRates)
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise InputError(f"simulate.seed: {self.seed} is negative; write a whole number from 0 up")
-        for name in ("devices", "days"):
-            if getattr(self, name) < 1:
-                raise InputError(f"simulate.{name}: {getattr(self, name)} is too few; write 1 or more")
-        if self.interval <= timedelta(0) or DAY % self.interval:
-            raise InputError(
-                f"simulate.interval: {self.interval} does not divide a day evenly; write for instance '1m'"
-            )
-        if self.start.astimezone(UTC).time() != datetime.min.time():
-            raise InputError(
-                f"simulate.start: {self.start.isoformat()} is not midnight UTC, where a day's file begins"
-            )
-        for name in ("gaps_per_device_day", "late_per_device_day", "duplicate_share", "malformed_share"):
-            self._require_share(name)
-        self._require_share("faults_in_last_share")
-        for kind, rate in dataclasses.asdict(self.faults_per_device).items():
-            if not 0 <= rate < 1e6:
-                raise InputError(f"simulate.faults_per_device.{kind}: {rate} is no rate; write 0 or more")
+        shares = (
+            *("gaps_per_device_day", "late_per_device_day", "duplicate_share", "malformed_share"),
+            "faults_in_last_share",
+        )
+        is_midnight = self.start.astimezone(UTC).time() == datetime.min.time()
+        checks = {
+            "seed": (self.seed >= 0, "a whole number from 0 up"),
+            "devices": (self.devices >= 1, "1 or more"),
+            "days": (self.days >= 1, "1 or more"),
+            "interval": (
+                self.interval > timedelta(0) and not DAY % self.interval,
+                "a duration that divides a day evenly, such as '1m'",
+            ),
+            "start": (is_midnight, "midnight UTC, where a day's file begins"),
+            **{name: within(getattr(self, name), 0, 1) for name in shares},
+        }
+        require(self, "simulate", checks)
+        rates = self.faults_per_device
+        of_kinds = {
+            f.name: (0 <= getattr(rates, f.name) < 1e6, "0 or more") for f in dataclasses.fields(rates)
+        }
+        require(rates, "simulate.faults_per_device", of_kinds)
         self._require_sensors()
-
-    def _require_share(self, name: str) -> None:
-        if not 0 <= getattr(self, name) <= 1:
-            raise InputError(f"simulate.{name}: {getattr(self, name)} is not between 0 and 1")
 
     def _require_sensors(self) -> None:
         if not self.sensors:

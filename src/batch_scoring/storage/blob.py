@@ -68,7 +68,7 @@ class BlobFolder(Folder):
 
     def delta_address(self) -> tuple[str, dict[str, str]]:
         """The blob's URL, and the same credentials as this client's."""
-        location, account = self._location, self._container.client.url.rpartition("/")[0]
+        location, account = self._location, self._container.client.url.partition("?")[0].rpartition("/")[0]
         path = quote(location.joined("").path)
         return f"az://{location.container}/{path}", delta_options(account, self._credentials)
 

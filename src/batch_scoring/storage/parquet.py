@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -14,9 +15,17 @@ from batch_scoring.tables.row_groups import in_row_groups
 from batch_scoring.tables.streams import Stream
 
 REMAKE = "delete it and run again"
+MAKE = "this file does not exist yet; run the preceding pipelines first"
 
 
-def open_parquet(folder: Folder, name: str, source: Any = None, if_damaged: str = REMAKE) -> pq.ParquetFile:
+def open_parquet(
+    folder: Folder,
+    name: str,
+    source: Any = None,
+    if_damaged: str = REMAKE,
+    if_missing: str = MAKE,
+    encoded: Sequence[str] = (),
+) -> pq.ParquetFile:
     """Open a Parquet file; only its footer is read.
 
     Parameters
@@ -27,6 +36,10 @@ def open_parquet(folder: Folder, name: str, source: Any = None, if_damaged: str 
         What ``folder.open_ranges`` returned for it.
     if_damaged : str
         What a person is to do with a file that is no Parquet.
+    if_missing : str
+        What a person is to do when there is no file.
+    encoded : sequence of str
+        Columns of texts to read as dictionaries.
 
     Raises
     ------
@@ -38,14 +51,13 @@ def open_parquet(folder: Folder, name: str, source: Any = None, if_damaged: str 
         with stopwatch.during("read"):
             return pq.ParquetFile(
                 folder.open_ranges(name) if source is None else source,
+                read_dictionary=list(encoded),
                 pre_buffer=False,
                 page_checksum_verification=True,
             )
     except FileNotFoundError:
-        raise InputError(
-            f"{folder.path(name)}: this file does not exist yet; run the preceding pipelines first"
-        ) from None
-    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{folder.path(name)}: {if_missing}") from None
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(
             f"{folder.path(name)}: not a readable Parquet file ({error}); {if_damaged}"
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -19,6 +20,8 @@ from batch_scoring.tables.arrow_arrays import to_numpy
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 
 DAY_US = 86_400_000_000
+# How the names of files begin that are written here, each in the order of sensor, device and time.
+OWN = "rows-"
 # Rows that wait for their row group, over all days of a write.
 _MAX_HELD_ROWS = 16 * ROW_GROUP_ROWS
 _MANY_DAYS, _FEW_ROWS = 62, 20_000
@@ -62,31 +65,31 @@ class RowFiles:
     schema : pyarrow.Schema
     time : str, optional
         The column whose day (UTC) decides the file.
-    by_month : bool
-        Whether the month decides instead, where a day holds few rows.
 
     Attributes
     ----------
     written : list of WrittenFile
     """
 
-    def __init__(
-        self, folder: Folder, schema: pa.Schema, time: str | None, by_month: bool = False
-    ) -> None:
-        self._by_month = by_month
+    def __init__(self, folder: Folder, schema: pa.Schema, time: str | None) -> None:
         self._folder = folder
         self._schema = schema
         self._time = time
+        self._names: list[str] = []
         self.written: list[WrittenFile] = []
 
-    def write(self, tables: Iterable[pa.Table | pa.RecordBatch]) -> None:
-        """Write rows in their order, each to the file of its day; none are without rows."""
+    def write(self, tables: Iterable[pa.Table | pa.RecordBatch], by_month: bool = False) -> None:
+        """Write rows in their order, each to the file of its day, or of its month where a day holds few rows.
+
+        No file is without rows.
+        """
         with ExitStack() as stack:
             days: dict[int, _DayFile] = {}
             for rows in tables:
-                for day, part in self._by_day(rows):
+                for day, part in self._by_day(rows, by_month):
                     if day not in days:
                         days[day] = stack.enter_context(self._open(day))
+                        self._names.append(days[day].name)
                     days[day].add(part)
                 while sum(one.held for one in days.values()) > _MAX_HELD_ROWS:
                     max(days.values(), key=lambda one: one.held).flush()
@@ -95,11 +98,11 @@ class RowFiles:
         self.written += [file.written for file in days.values()]
 
     def discard(self) -> None:
-        """Delete the files, after a commit that did not succeed."""
-        for file in self.written:
-            self._folder.delete(file.name)
+        """Delete the files, also those of a write that did not end, when no commit names them."""
+        for name in self._names:
+            self._folder.delete(name)
 
-    def _by_day(self, rows: pa.Table | pa.RecordBatch) -> Iterator[tuple[int, pa.Table]]:
+    def _by_day(self, rows: pa.Table | pa.RecordBatch, by_month: bool) -> Iterator[tuple[int, pa.Table]]:
         table = rows if isinstance(rows, pa.Table) else pa.Table.from_batches([rows])
         if table.num_rows == 0:
             return
@@ -107,7 +110,7 @@ class RowFiles:
             yield 0, table
             return
         day = np.floor_divide(to_numpy(table[self._time]), DAY_US)
-        if self._by_month:
+        if by_month:
             day = day.astype("M8[D]").astype("M8[M]").astype("M8[D]").astype(np.int64)
         if day[0] == day[-1] and (day == day[0]).all():
             yield int(day[0]), table
@@ -125,7 +128,7 @@ class _DayFile:
 
     def __init__(self, folder: Folder, schema: pa.Schema, day: date | None) -> None:
         below = "" if day is None else f"date={day.isoformat()}/"
-        self.name = f"{below}part-{uuid.uuid4()}.parquet"
+        self.name = f"{below}{OWN}{uuid.uuid4()}.parquet"
         self.held = 0
         self._day = day
         self._schema = schema
@@ -146,7 +149,11 @@ class _DayFile:
         return self
 
     def __exit__(self, *error: Any) -> Any:
-        self._out.close()
+        try:
+            self._out.close()
+        except BaseException:
+            self._writing.__exit__(*sys.exc_info())
+            raise
         return self._writing.__exit__(*error)
 
     def add(self, rows: pa.Table) -> None:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import date, datetime, timedelta
 from functools import cached_property
+from itertools import count, takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,7 +30,7 @@ from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.storage.folder import Folder
 from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.parquet import open_parquet
-from batch_scoring.storage.row_files import RowFiles, WrittenFile
+from batch_scoring.storage.row_files import DAY_US, OWN, RowFiles, WrittenFile
 from batch_scoring.tables.arrow_arrays import empty_table, strings
 from batch_scoring.tables.device_ranges import BATCH_ROWS, group_bounds, read_batches, read_pieces, row_groups
 from batch_scoring.tables.schemas import TIMESTAMP
@@ -35,7 +39,11 @@ if TYPE_CHECKING:
     import deltalake
 
 DATE = "date"
+# The name under which a table records the time before which its rows were removed for their age.
+RETENTION = "retention"
 _LOG = "_delta_log"
+_MILLISECOND = 1_000
+_LONGEST_REASON = 300
 _RESTORE = "restore it from a backup, or delete the folder of the table and run again"
 
 
@@ -54,7 +62,7 @@ class DataFile:
         UTC day of its rows' times; None in a table without days.
     first, last : int
         The earliest and the latest time, microseconds since the epoch, both included; 0 in a table without
-        days.
+        days. Of a file that another program has compacted, ``last`` may be up to a millisecond later.
     bounds : dict of str to (str, str) or (int, int)
         The smallest and the largest text, or time in microseconds, of each column that has them.
     """
@@ -66,6 +74,16 @@ class DataFile:
     first: int = 0
     last: int = 0
     bounds: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it was written here, and not by another program's compaction."""
+        return self.name.rpartition("/")[2].startswith(OWN)
+
+    @property
+    def by_month(self) -> bool:
+        """Whether the file holds the days of a month."""
+        return self.last // DAY_US != self.first // DAY_US
 
     def overlaps(self, start: int | None, end: int | None) -> bool:
         """Whether a row may have a time in ``[start, end)``, microseconds since the epoch."""
@@ -90,12 +108,16 @@ class Change:
     progress : dict of str to int
         What the table records in the same commit, such as how far a step has read the table before it. Two
         concurrent commits with a name in common cannot both succeed.
+    guard : str, optional
+        A name under which two concurrent changes of rows cannot both succeed, and nothing else is recorded.
     rewritten : callable
         Called after ``parts`` has been read: pairs of a stored file and the rows that replace it.
     replaces_all : bool
         Whether all stored rows are replaced by ``parts``, whose schema may differ.
     by_month : bool
-        Whether the new files hold a month each instead of a day.
+        Whether the new files hold a month each instead of a day; a file that is rewritten stays as it is.
+    changes_data : bool
+        Whether rows are added or removed; else they are the same in other files.
     written : list of str
         Names of the files that the commit has added.
     """
@@ -103,9 +125,12 @@ class Change:
     schema: pa.Schema
     parts: Iterable[Iterable[pa.Table | pa.RecordBatch]] = ()
     progress: Mapping[str, int] = field(default_factory=dict)
+    _: KW_ONLY
+    guard: str | None = None
     rewritten: Callable[[], Iterable[tuple[DataFile, Iterable[pa.Table]]]] = tuple
     replaces_all: bool = False
     by_month: bool = False
+    changes_data: bool = True
     written: list[str] = field(default_factory=list)
 
 
@@ -117,7 +142,7 @@ def no_change(table: RowTable) -> None:
 
 
 class RowTable:
-    """A version of a Delta table; rows are read on demand.
+    """A version of a Delta table: the latest when it is first looked at. Rows are read on demand.
 
     Parameters
     ----------
@@ -139,9 +164,11 @@ class RowTable:
         uri, options = self.folder.delta_address()
         try:
             with self._clear_errors():
-                return DeltaTable(uri, storage_options=options or None)
+                table = DeltaTable(uri, storage_options=options or None)
         except TableNotFoundError:
             return None
+        _require_whole(self.folder, table.version())
+        return table
 
     @property
     def version(self) -> int:
@@ -216,12 +243,11 @@ class RowTable:
             Times in ``[start, end)``, microseconds since the epoch.
         sensors, devices : iterable of str, optional
         """
+        wanted = {"sensor": _as_set(sensors), "device": _as_set(devices)}
         return [
             file
             for file in self._files
-            if file.overlaps(start, end)
-            and file.may_have("sensor", sensors)
-            and file.may_have("device", devices)
+            if file.overlaps(start, end) and all(file.may_have(name, some) for name, some in wanted.items())
         ]
 
     def added_since(self, version: int | None) -> list[DataFile]:
@@ -233,11 +259,16 @@ class RowTable:
         return list(self._files) if names is None else [file for file in self._files if file.name in names]
 
     def removed_since(self, version: int | None) -> list[DataFile] | None:
-        """List the files of a version whose rows were rewritten or removed later; None where that is unknown."""
+        """List the files of a version whose rows were rewritten or removed later; None where that is unknown.
+
+        What :func:`~batch_scoring.storage.compaction.forget` has removed for its age is left out.
+        """
         names = self._logged_since(version, "remove")
         if not names or version is None or version < 0:
             return None if names is None else []
-        return [file for file in self.at(version)._files if file.name in names]
+        kept_from = self.progress(RETENTION) or 0
+        files = [file for file in self.at(version)._files if file.name in names]
+        return [file for file in files if file.last >= kept_from]
 
     def at(self, version: int) -> RowTable:
         """Return an earlier version."""
@@ -253,26 +284,48 @@ class RowTable:
         """Return the files of later commits with this action that changes data; None where a log is gone."""
         if version is None or version > self.version:
             return None
-        names: set[str] = set()
-        for number in range(version + 1, self.version + 1):
-            try:
-                log, _ = self.folder.read(f"{_LOG}/{number:020d}.json")
-            except FileNotFoundError:
-                return None
-            entries = (json.loads(line) for line in log.splitlines() if line.strip())
-            found = (entry[action] for entry in entries if action in entry)
-            names.update(one["path"] for one in found if one["dataChange"])
-        return names
+        try:
+            return set(self._logged_names(version, action))
+        except FileNotFoundError:
+            return None
 
-    def open(self, file: DataFile) -> pq.ParquetFile:
-        """Open a file; only its footer is read.
+    def _logged_names(self, version: int, action: str = "add") -> Iterator[str]:
+        """Yield the files that commits after a version have added, or removed, for the sake of their rows."""
+        for number in range(version + 1, self.version + 1):
+            log, _ = self.folder.read(f"{_LOG}/{number:020d}.json")
+            with self._clear_errors():
+                entries = [json.loads(line) for line in log.splitlines() if line.strip()]
+            found = (entry[action] for entry in entries if action in entry)
+            yield from (unquote(one["path"]) for one in found if one["dataChange"])
+
+    def open(self, file: DataFile, encoded: Sequence[str] = ()) -> pq.ParquetFile:
+        """Open a file; only its footer is read. Columns in ``encoded`` are read as dictionaries.
 
         Raises
         ------
         InputError
             When the file is gone or damaged.
         """
-        return open_parquet(self.folder, file.name, if_damaged=_RESTORE)
+        missing = f"this file of a table is gone; {_RESTORE}"
+        opened = open_parquet(self.folder, file.name, None, _RESTORE, missing, encoded)
+        with self._naming(file):
+            found = opened.schema_arrow
+            if opened.metadata.num_rows != file.rows or found.names != self.schema.names:
+                raise ValueError("not the rows or columns of this table")
+            for column, kind in zip(found.names, found.types, strict=True):
+                wanted = self.schema.field(column).type
+                kind = kind.value_type if column in encoded else kind
+                if kind != wanted and not pa.types.is_nested(wanted):
+                    raise ValueError(f"column {column!r} has the type {kind}")
+        return opened
+
+    @contextmanager
+    def _naming(self, file: DataFile) -> Iterator[None]:
+        """Name a file that cannot be read: a footer has no checksum, so anything may be wrong with it."""
+        try:
+            yield
+        except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+            raise InputError(f"{self.folder.path(file.name)}: damaged ({error}); {_RESTORE}") from error
 
     def batches(
         self,
@@ -281,25 +334,36 @@ class RowTable:
         sensors: Iterable[str] | None = None,
         devices: Iterable[str] | None = None,
         rows: int = BATCH_ROWS,
+        encoded: Sequence[str] = (),
     ) -> Iterator[pa.Table]:
-        """Read a file's rows of these sensors and devices in their order, about ``rows`` at a time."""
+        """Read a file's rows of these sensors and devices in their order, about ``rows`` at a time.
+
+        Columns in ``encoded`` are read as dictionaries: texts that repeat take a fifth of the time.
+        """
         asked = {"sensor": sensors, "device": devices}
         wanted = {name: strings(sorted(ids)) for name, ids in asked.items() if ids is not None}
-        opened = self.open(file)
-        names = list(columns) if columns is not None else opened.schema_arrow.names
-        groups = list(range(opened.num_row_groups))
-        for name, ids in wanted.items():
-            groups = row_groups(opened, name, ids.to_pylist(), groups)
-        needed = list(dict.fromkeys([*names, *wanted]))
-        try:
-            for batch in read_pieces(opened, needed, rows, groups):
+        opened = self.open(file, encoded)
+        with self._naming(file):
+            names = list(columns) if columns is not None else opened.schema_arrow.names
+            groups = list(range(opened.num_row_groups))
+            for name, ids in wanted.items():
+                groups = row_groups(opened, name, ids.to_pylist(), groups)
+            needed = list(dict.fromkeys([*names, *wanted]))
+            pieces = (
+                read_pieces(opened, needed, rows, groups) if file.is_own else self._sorted(opened, needed)
+            )
+            for batch in pieces:
                 kept = batch
                 for name, ids in wanted.items():
                     kept = kept.filter(pc.is_in(kept[name], value_set=ids))
                 if kept.num_rows:
                     yield kept.select(names)
-        except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{self.folder.path(file.name)}: damaged ({error}); {_RESTORE}") from error
+
+    def _sorted(self, opened: pq.ParquetFile, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Read a file of another program, whose rows may be in any order."""
+        order = [name for name in ("sensor", "device", self.time) if name in self.schema.names]
+        rows = opened.read(list(dict.fromkeys([*columns, *order])))
+        yield rows.sort_by([(name, "ascending") for name in order]) if order else rows
 
     def read(
         self,
@@ -318,21 +382,23 @@ class RowTable:
             Times in ``[start, end)``, microseconds since the epoch.
         sensors, devices : iterable of str, optional
         """
+        wanted = (_as_set(sensors), _as_set(devices))
         conditions = []
         if start is not None:
             conditions.append(pc.field(str(self.time)) >= _moment(start))
         if end is not None:
             conditions.append(pc.field(str(self.time)) < _moment(end))
         needed = list(columns) if columns is not None else self.schema.names
-        tables = [empty_table(pa.schema([self.schema.field(name) for name in needed]))] if self.exists else []
+        schema = pa.schema([self.schema.field(name) for name in needed if self.exists])
+        tables = [empty_table(schema)]
         extra = [str(self.time)] if conditions and self.time not in needed else []
-        for file in self.files(start, end, sensors, devices):
-            for batch in self.batches(file, [*needed, *extra], sensors, devices):
+        for file in self.files(start, end, *wanted):
+            for batch in self.batches(file, [*needed, *extra], *wanted):
                 rows = batch
                 for condition in conditions:
                     rows = rows.filter(condition)
-                tables.append(rows.select(needed))
-        return pa.concat_tables(tables) if tables else pa.table({})
+                tables.append(rows.select(needed).cast(schema))
+        return pa.concat_tables(tables)
 
     def to_pandas(self, **wanted: Any) -> Any:
         """Read rows as a pandas data frame; see :meth:`read`."""
@@ -358,48 +424,109 @@ class RowTable:
             When another run has committed a change under one of the names of ``progress`` first, or has
             removed a file that this change replaces; nothing is changed then.
         """
-        files = RowFiles(self.folder, change.schema, self.time, change.by_month)
-        with stopwatch.during("write"):
-            for part in change.parts:
-                files.write(stopwatch.waiting("write", part))
-            removed = []
-            for stored, rows in change.rewritten():
-                removed.append(stored)
-                files.write(rows)
-        if change.replaces_all:
-            removed = list(self._files)
-        is_news = any(self.progress(name) != value for name, value in change.progress.items())
-        if not (files.written or removed or is_news):
-            return self
+        files = RowFiles(self.folder, change.schema, self.time)
         try:
-            self._commit(files.written, removed, change)
+            removed = self._write(change, files)
         except BaseException:
             files.discard()
             raise
+        progress = dict(change.progress)
+        if change.guard is not None and (files.written or removed):
+            progress[change.guard] = self.version + 1
+        if not (files.written or removed or self._is_news(progress)):
+            return self
+        try:
+            self._commit(files.written, removed, change, progress)
+        except BaseException:
+            # A commit may have arrived although its answer did not: its files must stay.
+            if not self._has_arrived(files.written):
+                files.discard()
+            raise
+        _sync_log(self.folder, after=self.version)
         change.written[:] = [file.name for file in files.written]
         return self.latest()
 
-    def _commit(self, added: Sequence[WrittenFile], removed: list[DataFile], change: Change) -> None:
+    def vacuum(self, after: timedelta) -> int:
+        """Delete the files that no version needs any more after a time; returns how many were.
+
+        Earlier versions of the table cannot be read after it, but for those of this time.
+        """
+        if self._delta is None:
+            return 0
+        hours = -(-after // timedelta(hours=1))
+        with self._clear_errors():
+            gone = self._delta.vacuum(hours, dry_run=False, enforce_retention_duration=False)
+        return len(gone)
+
+    def _write(self, change: Change, files: RowFiles) -> list[DataFile]:
+        """Write the files of a change; returns those that they replace."""
+        removed = []
+        with stopwatch.during("write"):
+            for part in change.parts:
+                files.write(stopwatch.waiting("write", part), change.by_month)
+            for stored, rows in change.rewritten():
+                removed.append(stored)
+                files.write(rows, stored.by_month)
+        return list(self._files) if change.replaces_all else removed
+
+    def _is_news(self, progress: Mapping[str, int]) -> bool:
+        return any(self.progress(name) != value for name, value in progress.items())
+
+    def _has_arrived(self, files: Sequence[WrittenFile]) -> bool:
+        """Whether a commit after this version has added these files."""
+        newest = self.latest()
+        return bool(files) and files[0].name in newest._logged_names(self.version)
+
+    def _commit(
+        self,
+        added: Sequence[WrittenFile],
+        removed: Sequence[DataFile],
+        change: Change,
+        progress: Mapping[str, int],
+    ) -> None:
+        from deltalake import Schema
         from deltalake.exceptions import CommitFailedError
 
         schema = change.schema
         if self.time is not None:
             schema = schema.append(pa.field(DATE, pa.date32()))
-        with self._clear_errors():
+        _sync_folders(self.folder, [file.name for file in added])
+
+        def attempt() -> None:
             table = self._delta or self._create(schema)
-            if change.replaces_all and schema != pa.schema(table.schema().to_arrow()).remove_metadata():
-                table, removed = self._emptied(schema, change.progress), []
-            actions = [_add_action(file) for file in added] + [_remove_action(file) for file in removed]
-            try:
-                table.create_write_transaction(
-                    actions, "append", table.schema(), self._days, commit_properties=_progress(change.progress)
-                )
-            except CommitFailedError as error:
-                raise ConflictError(
-                    f"{self.folder.path()}: another run has changed this table meanwhile; run again after "
-                    "the other run has ended"
-                ) from error
-        _sync_log(self.folder, table.version())
+            columns = table.schema()
+            actions = [_add_action(file, change.changes_data) for file in added]
+            # Overwriting replaces the columns, too.
+            is_other = change.replaces_all and schema != pa.schema(columns.to_arrow()).remove_metadata()
+            if is_other:
+                columns = Schema.from_arrow(schema)
+            else:
+                actions += [_remove_action(file, change.changes_data) for file in removed]
+            mode, notes = "overwrite" if is_other else "append", _progress(progress)
+            table.create_write_transaction(actions, mode, columns, self._days, commit_properties=notes)
+
+        with self._clear_errors():
+            for wait in (0.5, 2.0, None):
+                try:
+                    attempt()
+                    return
+                except CommitFailedError as error:
+                    if self._has_arrived(added):
+                        return
+                    raise self._conflict() from error
+                except OSError:
+                    # The library does not send a commit again whose answer it did not hear.
+                    if isinstance(self.folder, LocalFolder) or wait is None:
+                        raise
+                    if self._has_arrived(added):
+                        return
+                    time.sleep(wait)
+
+    def _conflict(self) -> ConflictError:
+        return ConflictError(
+            f"{self.folder.path()}: another run has changed this table meanwhile; run again after the "
+            "other run has ended"
+        )
 
     @property
     def _days(self) -> list[str]:
@@ -411,37 +538,27 @@ class RowTable:
         uri, options = self.folder.delta_address()
         if isinstance(self.folder, LocalFolder):
             self.folder.root.mkdir(parents=True, exist_ok=True)
-        return DeltaTable.create(
+        table = DeltaTable.create(
             uri, schema, mode="ignore", partition_by=self._days, storage_options=options or None
         )
-
-    def _emptied(self, schema: pa.Schema, progress: Mapping[str, int]) -> deltalake.DeltaTable:
-        """Remove all rows and change the schema; what was read before counts as not read."""
-        from deltalake import DeltaTable, write_deltalake
-
-        uri, options = self.folder.delta_address()
-        write_deltalake(
-            uri,
-            empty_table(schema),
-            mode="overwrite",
-            schema_mode="overwrite",
-            partition_by=self._days,
-            storage_options=options or None,
-            commit_properties=_progress(dict.fromkeys(progress, -1)),
-        )
-        return DeltaTable(uri, storage_options=options or None)
+        if table.version() != 0:
+            raise self._conflict()  # another run has created it, and has written rows
+        return table
 
     @contextmanager
     def _clear_errors(self) -> Iterator[None]:
-        from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+        from deltalake.exceptions import DeltaError, TableNotFoundError
 
         try:
             yield
-        except (CommitFailedError, TableNotFoundError):
+        except TableNotFoundError:
             raise
-        except (DeltaError, OSError) as error:
-            text = str(error).splitlines()[0]
-            raise InputError(f"{self.folder.path()}: this table cannot be read or written ({text})") from error
+        except (DeltaError, OSError, ValueError) as error:
+            # A storage in trouble is told in the sentence of its own client.
+            self.folder.entry(f"{_LOG}/_last_checkpoint")
+            raise InputError(
+                f"{self.folder.path()}: this table cannot be read or written ({_one_line(error)})"
+            ) from error
 
 
 def _progress(values: Mapping[str, int]) -> Any:
@@ -451,29 +568,37 @@ def _progress(values: Mapping[str, int]) -> Any:
     return CommitProperties(app_transactions=notes, max_commit_retries=15)
 
 
-def _add_action(file: WrittenFile) -> Any:
+def _add_action(file: WrittenFile, changes_data: bool) -> Any:
     from deltalake.transaction import AddAction
 
     days = {} if file.day is None else {DATE: file.day.isoformat()}
-    return AddAction(file.name, file.size, days, time.time_ns() // 1_000_000, True, json.dumps(file.stats))
+    return AddAction(
+        file.name, file.size, days, time.time_ns() // 1_000_000, changes_data, json.dumps(file.stats)
+    )
 
 
-def _remove_action(file: DataFile) -> Any:
+def _remove_action(file: DataFile, changes_data: bool) -> Any:
     from deltalake.transaction import RemoveAction
 
-    days = {} if file.day is None else {DATE: file.day.isoformat()}
-    return RemoveAction(file.name, True, time.time_ns() // 1_000_000, file.size, days)
+    days: dict[str, str | None] = {} if file.day is None else {DATE: file.day.isoformat()}
+    return RemoveAction(file.name, changes_data, time.time_ns() // 1_000_000, file.size, days)
 
 
 def _data_file(action: Mapping[str, Any], column: str | None) -> DataFile:
+    is_own = action["path"].rpartition("/")[2].startswith(OWN)
     bounds = {
         name[4:]: (_bound(low), _bound(action[f"max.{name[4:]}"]))
         for name, low in action.items()
         if name.startswith("min.") and low is not None and action[f"max.{name[4:]}"] is not None
+        # Other programs cut long texts.
+        if is_own or not isinstance(low, str)
     }
     if column is None:
         return DataFile(action["path"], action["num_records"], action["size_bytes"], bounds=bounds)
     first, last = bounds[column]
+    if not is_own and last % _MILLISECOND == 0:
+        # Delta's own statistics are cut to milliseconds.
+        last += _MILLISECOND - 1
     return DataFile(
         action["path"],
         action["num_records"],
@@ -485,6 +610,12 @@ def _data_file(action: Mapping[str, Any], column: str | None) -> DataFile:
     )
 
 
+def _one_line(error: Exception) -> str:
+    """Return an error of ``deltalake`` without its colours, arrows and lines."""
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m|↳", " ", str(error)).split())
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
+
+
 def _bound(value: Any) -> Any:
     return microseconds(value) if isinstance(value, datetime) else value
 
@@ -493,14 +624,40 @@ def _moment(us: int) -> pa.Scalar:
     return pa.scalar(us, pa.int64()).cast(TIMESTAMP)
 
 
-def _sync_log(folder: Folder, version: int) -> None:
-    """Flush a local commit to the disk; its data files are there already."""
-    if not isinstance(folder, LocalFolder):
-        return
-    log = folder.root / _LOG
-    for place in (log / f"{version:020d}.json", log):
-        handle = os.open(place, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _as_set(texts: Iterable[str] | None) -> frozenset[str] | None:
+    return None if texts is None else frozenset([texts] if isinstance(texts, str) else texts)
+
+
+def _require_whole(folder: Folder, version: int) -> None:
+    """Raise when a local log ends in an empty file, which deltalake takes for a commit of nothing."""
+    if isinstance(folder, LocalFolder):
+        place = folder.root / _LOG / f"{version:020d}.json"
+        if place.exists() and place.stat().st_size == 0:
+            raise InputError(
+                f"{place}: this commit is empty, perhaps since the power failed, and this table cannot be "
+                "read; delete that file and run again"
+            )
+
+
+def _sync_folders(folder: Folder, names: Iterable[str]) -> None:
+    """Flush the local folders of new files to the disk; their bytes are there already."""
+    if isinstance(folder, LocalFolder):
+        for place in sorted({(folder.root / name).parent for name in names}):
+            _sync(place)
+
+
+def _sync_log(folder: Folder, after: int) -> None:
+    """Flush the commits after a version to the disk, in a local folder."""
+    if isinstance(folder, LocalFolder):
+        log = folder.root / _LOG
+        numbers = (log / f"{version:020d}.json" for version in count(after + 1))
+        for place in (*takewhile(Path.exists, numbers), log, folder.root):
+            _sync(place)
+
+
+def _sync(place: Path) -> None:
+    handle = os.open(place, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

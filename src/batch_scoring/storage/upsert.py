@@ -86,18 +86,21 @@ class Upsert:
             return np.ones(keys.size, bool)
         place = np.minimum(np.searchsorted(self._stored, keys), self._stored.size - 1)
         is_stored = self._stored[place] == keys
-        is_equal = is_stored & (self._contents[place] == contents) & (not anyway)
+        is_dropped = self._is_replaced[self._order[place]]
+        is_equal: Bool = is_stored & ~is_dropped & (self._contents[place] == contents) & (not anyway)
         self._is_seen[self._order[place[is_stored]]] = True
         self._is_replaced[self._order[place[is_stored & ~is_equal]]] = True
         return ~is_equal
+
+    def drop(self, keys: UInt) -> None:
+        """Remove the stored rows whose keys have these fingerprints, before ``fresh`` is read."""
+        self._is_replaced[self._order[np.isin(self._stored, keys)]] = True
 
     def remove_unseen(self) -> None:
         """Remove the stored rows whose keys were not among those compared."""
         self._is_replaced |= ~self._is_seen
 
-    def rewritten(
-        self, lost: list[pa.Table] | None = None
-    ) -> Iterator[tuple[DataFile, Iterator[pa.Table]]]:
+    def rewritten(self, lost: list[pa.Table] | None = None) -> Iterator[tuple[DataFile, Iterator[pa.Table]]]:
         """Yield the files that lose rows, each with the rows that stay; after ``fresh`` has been read.
 
         The keys of the rows that are lost are added to ``lost``.

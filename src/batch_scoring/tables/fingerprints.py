@@ -15,6 +15,7 @@ from batch_scoring.tables.arrays import UInt
 from batch_scoring.tables.arrow_arrays import to_numpy
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
+_NULL = np.uint64(0x7FF8DEADBEEF0001)
 
 
 def row_fingerprints(table: pa.Table, columns: Sequence[str]) -> UInt:
@@ -25,7 +26,7 @@ def row_fingerprints(table: pa.Table, columns: Sequence[str]) -> UInt:
     Parameters
     ----------
     table : pyarrow.Table
-        Columns of strings, floats, integers or timestamps without nulls.
+        Columns of strings, floats, integers or timestamps; a null differs from every value.
     columns : sequence of str
         Their order matters.
 
@@ -76,6 +77,11 @@ def _mix(x: UInt) -> UInt:
 
 
 def _column_bits(column: pa.Array) -> UInt:
+    if column.null_count:
+        values = column.drop_null()
+        bits = np.full(len(column), _NULL)
+        bits[to_numpy(column.is_valid())] = _column_bits(values)
+        return bits
     if pa.types.is_string(column.type):
         encoded = column.dictionary_encode()
         return _string_bits(encoded.dictionary)[to_numpy(encoded.indices)]

@@ -8,9 +8,10 @@ from batch_scoring.deploy.arm.down import remove, survey
 from batch_scoring.deploy.arm.up import DeploymentRequest, up
 from batch_scoring.deploy.names import names_of
 from batch_scoring.deploy.settings import DeployParameters, NodeSettings
-from batch_scoring.deploy.stream_analytics import WindowsQuery
-from batch_scoring.deploy.template import build_parameters, build_template
-from batch_scoring.deploy.workflow import workflow_definition
+from batch_scoring.deploy.stream_analytics.query import WindowsQuery
+from batch_scoring.deploy.template.build import build_template
+from batch_scoring.deploy.template.parameters import build_parameters
+from batch_scoring.deploy.workflow.definition import workflow_definition
 from tests.emulators.arm.service import SUBSCRIPTION
 from tests.emulators.oav import Validator, require
 

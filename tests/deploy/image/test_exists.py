@@ -3,43 +3,35 @@
 from __future__ import annotations
 
 import base64
-import http.server
 import json
 
 import pytest
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.deploy.image.registry import is_there
+from batch_scoring.deploy.image.registry import Login, is_there
 from tests.emulators.certificates import make_certificate
-from tests.emulators.tls_server import TlsServer
+from tests.emulators.servers import Handler, TlsServer
 
-LOGIN = ("somebody", "a-password")
-BASIC = "Basic " + base64.b64encode(":".join(LOGIN).encode()).decode()
+LOGIN = Login("somebody", "a-password")
+BASIC = "Basic " + base64.b64encode(f"{LOGIN.user}:{LOGIN.password}".encode()).decode()
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
+class _Handler(Handler):
+    def serve(self):
+        return self.token() if self.command == "GET" else self.manifest()
+
+    def token(self):
         fits = self.headers.get("Authorization") == BASIC and "scope=repository" in self.path
-        self._say(200 if fits else 401, body={"access_token": "a-token"} if fits else {})
+        self.reply(200 if fits else 401, json.dumps({"access_token": "a-token"} if fits else {}).encode())
 
-    def do_HEAD(self):
+    def manifest(self):
         wanted, realm = self.server.kind, f"https://{self.headers['Host']}/oauth2/token"
         if self.headers.get("Authorization") != (BASIC if wanted == "Basic" else "Bearer a-token"):
             scope = "repository:batch-scoring:pull"
-            self._say(401, {"WWW-Authenticate": f'{wanted} realm="{realm}",service="s",scope="{scope}"'})
+            challenge = f'{wanted} realm="{realm}",service="s",scope="{scope}"'
+            self.reply(401, headers={"WWW-Authenticate": challenge})
         else:
-            self._say(200 if self.path == "/v2/batch-scoring/manifests/1.0" else 404)
-
-    def _say(self, status, headers=(), body=None):
-        content = b"" if body is None else json.dumps(body).encode()
-        self.send_response(status)
-        for name, value in {**dict(headers), "Content-Length": str(len(content))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_):
-        pass
+            self.reply(200 if self.path == "/v2/batch-scoring/manifests/1.0" else 404)
 
 
 @pytest.fixture(params=["Basic", "Bearer"])
@@ -56,7 +48,7 @@ def test_an_image_is_found_by_its_tag(registry, tag, there):
     assert is_there(registry, "batch-scoring", tag, LOGIN) is there
 
 
-@pytest.mark.parametrize("login", [None, ("somebody", "a-wrong-one")])
+@pytest.mark.parametrize("login", [None, Login("somebody", "a-wrong-one")])
 def test_a_registry_that_does_not_know_us_is_told(registry, login):
     with pytest.raises(InputError, match="AcrPull") as told:
         is_there(registry, "batch-scoring", "1.0", login)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from http.server import BaseHTTPRequestHandler
 from types import SimpleNamespace
 from urllib.parse import parse_qs
 
@@ -12,7 +11,7 @@ import pytest
 from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.image.registry import SCOPE, TOKEN_USER, Login, exchange, login_for
 from tests.emulators.certificates import make_certificate
-from tests.emulators.tls_server import TlsServer
+from tests.emulators.servers import Handler, TlsServer
 from tests.secret_scan import secrets_in
 
 pytestmark = pytest.mark.slow  # a server each
@@ -25,18 +24,12 @@ def service(tmp_path, monkeypatch):
     """The exchange of tokens of a Container Registry."""
     asked, answers = [], SimpleNamespace(status=200, body={"refresh_token": "the-refresh-token"})
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            asked.append((self.path, self.headers["Content-Type"], parse_qs(body)))
-            self.send_response(answers.status)
-            self.end_headers()
-            self.wfile.write(json.dumps(answers.body).encode())
+    class Exchange(Handler):
+        def serve(self):
+            asked.append((self.path, self.headers["Content-Type"], parse_qs(self.received().decode())))
+            self.reply(answers.status, json.dumps(answers.body).encode())
 
-        def log_message(self, *_):
-            pass
-
-    server = TlsServer(Handler, make_certificate(tmp_path))
+    server = TlsServer(Exchange, make_certificate(tmp_path))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.certificate))
     yield SimpleNamespace(host=f"127.0.0.1:{server.server_port}", asked=asked, answers=answers)
     server.close()

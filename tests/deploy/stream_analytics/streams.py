@@ -14,7 +14,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.deploy.stream_analytics import WindowsQuery
+from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 from batch_scoring.tables.schemas import READINGS, windows_schema
 from batch_scoring.windows.features import aggregate_readings
 from tests.deploy.stream_analytics.stream_sql import to_duckdb

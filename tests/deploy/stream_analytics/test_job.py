@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from batch_scoring.deploy.stream_analytics import WindowsQuery, job_template
+from batch_scoring.deploy.stream_analytics.job import job_template
+from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 
 
 @pytest.fixture(params=["Parquet", "Json"])

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from sqlglot.errors import ParseError
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.deploy.stream_analytics import WindowsQuery
-from batch_scoring.deploy.stream_analytics.configured import configured_query
+from batch_scoring.deploy.stream_analytics.query import WindowsQuery, configured_query
 from batch_scoring.windows import features
 from batch_scoring.windows.features import aggregate_readings
 from tests.deploy.stream_analytics.stream_sql import UnknownSyntaxError, to_duckdb

@@ -7,10 +7,11 @@ from typing import Any
 
 from batch_scoring.deploy.names import names_of
 from batch_scoring.deploy.settings import DeployParameters, read_settings
-from batch_scoring.deploy.stream_analytics import WindowsQuery
-from batch_scoring.deploy.template import build_parameters, build_template
+from batch_scoring.deploy.stream_analytics.query import WindowsQuery
+from batch_scoring.deploy.template.build import build_template
 from batch_scoring.deploy.template.check import Report, check_template
-from batch_scoring.deploy.workflow import workflow_definition
+from batch_scoring.deploy.template.parameters import build_parameters
+from batch_scoring.deploy.workflow.definition import workflow_definition
 
 SSH = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me"
 # What is deployed of each compute, with everything that can be chosen.

@@ -9,11 +9,12 @@ import pytest
 
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.deploy.names import names_of
-from batch_scoring.deploy.stream_analytics import WindowsQuery, job_template
-from batch_scoring.deploy.template import build_template, resource_of_type
+from batch_scoring.deploy.stream_analytics.job import job_template
+from batch_scoring.deploy.stream_analytics.query import WindowsQuery
+from batch_scoring.deploy.template.build import build_template, resource_of_type
 from batch_scoring.deploy.template.evaluation import Place
 from batch_scoring.deploy.template.source import read_template
-from batch_scoring.deploy.workflow import workflow_definition
+from batch_scoring.deploy.workflow.definition import workflow_definition
 from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
 from batch_scoring.jobs.backends.azure_batch.backend import AzureBatchBackend
 from batch_scoring.jobs.settings import JobsParameters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ from tests.emulators.batch_ai.answers import Answer
 from tests.emulators.certificates import make_certificate
 from tests.emulators.identity import TokenError, issue, read
 from tests.emulators.oav import Recorder
-from tests.emulators.tls_server import TlsServer
+from tests.emulators.servers import Handler, TlsServer
 
 AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
 SCOPE = "https://management.azure.com/.default"
@@ -45,10 +44,10 @@ class ArmServer:
         self.arm, self.recorder = arm, Recorder()
         server = self
 
-        class Handler(_Handler):
+        class Owned(_Handler):
             owner = server
 
-        self._server = TlsServer(Handler, make_certificate(folder), port)
+        self._server = TlsServer(Owned, make_certificate(folder), port)
         self.certificate, self.port, self.url = (
             self._server.certificate,
             self._server.server_port,
@@ -76,13 +75,11 @@ class ArmServer:
         self.close()
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(Handler):
     owner: ArmServer
-    protocol_version = "HTTP/1.1"
-    timeout = 60
 
-    def _handle(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+    def serve(self) -> None:
+        body = self.received()
         answer = self._answer(body)
         if answer.status == 0:
             # What was asked may have been done, and nobody is told.
@@ -93,12 +90,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         headers |= {"Content-Type": "application/json; charset=utf-8"} if content else {}
         sent = {name: value for name, value in self.headers.items() if name.lower() != "authorization"}
         self.owner.recorder.add(self.command, self.path, sent, body, answer.status, headers, content)
-        self.send_response(answer.status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
+        self.reply(answer.status, content, headers)
 
     def _answer(self, body: bytes) -> Answer:
         parts = urlsplit(self.path)
@@ -111,8 +103,3 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return Answer(401, {"error": {"code": "InvalidAuthenticationToken", "message": str(error)}})
         given = json.loads(body) if body else None
         return self.owner.arm.answer(self.command, parts.path, parts.query, given, self.headers["Host"])
-
-    do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _handle  # noqa: N815
-
-    def log_message(self, *_: object) -> None:
-        pass

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 from tests.emulators.azure_batch.account import Account
 from tests.emulators.azure_batch.errors import BatchError
 from tests.emulators.oav import Recorder
-from tests.emulators.tls_server import TlsServer
+from tests.emulators.servers import Handler, TlsServer
 
 TOKEN = "a-token-of-the-tests"
 ACCOUNT_ID = "/subscriptions/s/resourceGroups/fleet/providers/Microsoft.Batch/batchAccounts/batchscoring"
@@ -68,21 +67,15 @@ def as_data_plane(name: str, resource: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_PUT(self) -> None:
+class _Handler(Handler):
+    def serve(self) -> None:
         management = self.server.management
-        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        sent = self.received()
         status, body = self._create(management.account, json.loads(sent))
         content = json.dumps(body).encode()
         headers = {"Content-Type": "application/json", "Content-Length": str(len(content))}
         management.recorder.add("PUT", self.path, dict(self.headers), sent, status, headers, content)
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
+        self.reply(status, content, headers)
 
     def _create(self, account: Account, resource: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
@@ -105,9 +98,6 @@ class _Handler(BaseHTTPRequestHandler):
             "type": "Microsoft.Batch/batchAccounts/pools",
         }
         return 200, found | {"properties": resource["properties"] | known}
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 def _error(code: str, message: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -14,6 +14,7 @@ from tests.emulators.azure_batch.errors import BatchError, missing
 from tests.emulators.azure_batch.job import JOB_PROPERTIES, TASK_PROPERTIES
 from tests.emulators.azure_batch.odata import ODataError, matches, selected
 from tests.emulators.azure_batch.times import in_header
+from tests.emulators.servers import Answer
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,6 @@ class Request:
     headers: Mapping[str, str]
     body: Any
     base_url: str
-
-
-@dataclass(frozen=True)
-class Answer:
-    """``body`` is a JSON value, or bytes of a file."""
-
-    status: int
-    body: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Operation = Callable[..., Answer]

@@ -7,10 +7,8 @@ import json
 import secrets
 import socket
 import sys
-import threading
 import uuid
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -22,6 +20,7 @@ from tests.emulators.azure_batch.failures import Failures
 from tests.emulators.azure_batch.operations import Answer, Request, answer
 from tests.emulators.azure_batch.signatures import is_signed
 from tests.emulators.oav import Recorder
+from tests.emulators.servers import Handler, Server
 
 ACCOUNT = "batchscoring"
 API_VERSION = "2025-06-01"
@@ -50,19 +49,17 @@ class AzureBatch:
         self.failures, self.recorder = Failures(), Recorder()
 
     def __enter__(self) -> AzureBatch:
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server = _Server(_Handler)
         self._server.batch = self
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
         self.account.close()
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return self._server.url
 
     @property
     def faults(self):
@@ -79,8 +76,7 @@ class AzureBatch:
         return kinds
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+class _Server(Server):
     batch: AzureBatch
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -89,13 +85,12 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Handler):
     server: _Server
 
-    def _do(self) -> None:
+    def serve(self) -> None:
         batch = self.server.batch
-        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        sent = self.received()
         path = urlsplit(self.path).path
         failure = batch.failures.take(self.command, path)
         try:
@@ -112,8 +107,6 @@ class _Handler(BaseHTTPRequestHandler):
         if failure is not None and failure.retry_after is not None:
             more["Retry-After"] = str(failure.retry_after)
         self._send(sent, found, more)
-
-    do_GET = do_HEAD = do_POST = do_PATCH = do_DELETE = _do  # noqa: N815
 
     def _answer(self, sent: bytes) -> Answer:
         batch = self.server.batch
@@ -171,6 +164,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        pass

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+
+from tests.emulators.servers import Answer
 
 QUOTA = "ClusterQuotaExceeded"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A status, a JSON body where there is one, and headers."""
-
-    status: int
-    body: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class RefusedError(Exception):

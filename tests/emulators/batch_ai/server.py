@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ from tests.emulators.batch_ai.answers import Answer
 from tests.emulators.batch_ai.service import Service
 from tests.emulators.certificates import make_certificate
 from tests.emulators.oav.exchanges import Recorder
-from tests.emulators.tls_server import TlsServer
+from tests.emulators.servers import Handler, TlsServer
 
 _TOKEN = "token-of-the-tests"
 
@@ -34,10 +33,10 @@ class BatchAIServer:
         self.service, self.recorder, self.requests = service, Recorder(), 0
         server = self
 
-        class Handler(_Handler):
+        class Owned(_Handler):
             owner = server
 
-        self._server = TlsServer(Handler, make_certificate(folder))
+        self._server = TlsServer(Owned, make_certificate(folder))
         self.certificate, self.url = self._server.certificate, self._server.url
 
     def close(self) -> None:
@@ -45,27 +44,20 @@ class BatchAIServer:
         self.service.close()
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(Handler):
     owner: BatchAIServer
-    protocol_version = "HTTP/1.1"
-    timeout = 60
 
-    def _handle(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+    def serve(self) -> None:
+        body = self.received()
         parts = urlsplit(self.path)
         self.owner.requests += 1
         if self.headers.get("Authorization") != f"Bearer {_TOKEN}":
             error = {"code": "AuthenticationFailed", "message": "There is no token, or a wrong one."}
             answer = Answer(401, {"error": error})
         else:
+            given = json.loads(body) if body else None
             answer = self.owner.service.answer(
-                *(
-                    self.command,
-                    parts.path,
-                    parts.query,
-                    json.loads(body) if body else None,
-                    self.headers["Host"],
-                )
+                self.command, parts.path, parts.query, given, self.headers["Host"]
             )
         content = b"" if answer.body is None else json.dumps(answer.body).encode()
         headers = dict(answer.headers) | {"Content-Length": str(len(content))}
@@ -75,13 +67,4 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.owner.recorder.add(
                 *(self.command, self.path, dict(self.headers), body, answer.status, headers, content)
             )
-        self.send_response(answer.status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _handle  # noqa: N815
-
-    def log_message(self, *_: object) -> None:
-        pass
+        self.reply(answer.status, content, headers)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import http.server
 import secrets
-import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from tests.emulators.azurite import ACCOUNT, Azurite, new_key
+from tests.emulators.servers import Handler, Server
 
 
 class FolderStorage:
@@ -20,15 +19,12 @@ class FolderStorage:
         self._signature = secrets.token_urlsafe(16)
         storage = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
+        class Owned(Handler):
+            def serve(self) -> None:
                 storage._answer(self)
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self._server = Server(Owned)
+        self.close = self._server.close
 
     def mount(self, *names: str) -> Path:
         """The folder of a container, a share or a file server."""
@@ -42,13 +38,9 @@ class FolderStorage:
     def signed(self, file: Path) -> str:
         """An address at which the file can be read."""
         place = quote(str(file.relative_to(self.folder)))
-        return f"http://127.0.0.1:{self._server.server_port}/{place}?sp=r&sig={self._signature}"
+        return f"{self._server.url}/{place}?sp=r&sig={self._signature}"
 
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def _answer(self, request: http.server.BaseHTTPRequestHandler) -> None:
+    def _answer(self, request: Handler) -> None:
         parts = urlsplit(request.path)
         file = self.folder / unquote(parts.path.lstrip("/"))
         if parse_qs(parts.query).get("sig") != [self._signature] or not file.is_file():
@@ -57,10 +49,7 @@ class FolderStorage:
         content = file.read_bytes()
         first, _, last = request.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
         content = content[int(first) : int(last) + 1 if last else None]
-        request.send_response(206)
-        request.send_header("Content-Length", str(len(content)))
-        request.end_headers()
-        request.wfile.write(content)
+        request.reply(206, content)
 
 
 class AzuriteStorage:

@@ -103,7 +103,8 @@ def test_what_always_fails_is_tried_so_often_and_tells_why(data, how, reason):
     engine = QuickJobs(data, settings(retries=1), how)
     engine.submit(RUN, MANY)
     assert len(executions(data)) == 40
-    assert [(one.state, one.reason) for one in engine.statuses(RUN)] == [(State.FAILED, reason)] * 20
+    ended = [(one.state, one.reason.partition(",")[0]) for one in engine.statuses(RUN)]
+    assert ended == [(State.FAILED, reason)] * 20
     mended = QuickJobs(data, settings())
     mended.retry(RUN, MANY[:2])
     assert list(states(mended).values()).count(State.SUCCEEDED) == 2

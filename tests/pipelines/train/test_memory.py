@@ -16,7 +16,7 @@ from tests.tables_on_disk import TableOnDisk
 CHILD = """
 import re, sys
 from pathlib import Path
-from batch_scoring.evaluation.feedback import FEEDBACK
+from batch_scoring.tables.schemas import FEEDBACK
 from batch_scoring.pipelines.train.nodes import train_models
 from tests.tables_on_disk import TableOnDisk
 folder = Path(sys.argv[1])

@@ -13,22 +13,10 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.detection.detectors.one_class_svm import rbf_models
 from batch_scoring.detection.kernel import decision_function
 from batch_scoring.registry.pretrained import read_pretrained, to_trainings
+from tests.fleet_models import OPEN_FORM
 from tests.real_data import REFERENCE
 
-ENTRY = {
-    "device": "1",
-    "sensor": "7",
-    "features": ["value"],
-    "gamma": 0.01,
-    "nu": 0.1,
-    "mean": [12.0],
-    "scale": [2.0],
-    "support_vectors": [[1.5], [-1.5]],
-    "dual_coef": [0.5, 0.5],
-    "intercept": -0.9,
-    "n_train": 299,
-    "sklearn_version": "0.19.2",
-}
+ENTRY = OPEN_FORM | {"device": "1", "sensor": "7", "sklearn_version": "0.19.2"}
 
 
 def write(folder: Path, **changes: object) -> Path:

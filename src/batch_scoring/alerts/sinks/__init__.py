@@ -1,5 +1,7 @@
 """Where events go: a log, a file, a webhook, an Event Hub.
 
-A sink is three edits: a class here, as ``base.Sink`` says (copy ``webhook.py``); its settings in
-``alerts/settings.py`` (``SinkSettings`` and ``_KINDS``); and its ``case`` in ``datasets/alert_sinks.py``.
+A new sink is a module here with a dataclass ``Settings`` (see ``base.SinkSettings``) and the sink that it
+opens (see ``base.Sink``; copy ``webhook.py``), and the module's name in ``TYPES``: it is the sink's ``type``.
 """
+
+TYPES = ("log", "file", "webhook", "event_hub")

@@ -11,6 +11,7 @@ logger = logging.getLogger(__name__)
 
 Message = dict[str, Any]
 
+WHERE = "incidents.notify.sinks"
 # Maximum number of events sent before the ledger is saved.
 BATCH = 50
 
@@ -46,7 +47,23 @@ class Sink(Protocol):
         """Close connections and files."""
 
 
+# Reads a secret by its name; None for no name.
+ReadSecret = Callable[[str | None], str | None]
 OpenSinks = Callable[[Iterable[Any]], list[Sink]]
+
+
+class SinkSettings(Protocol):
+    """The settings of a sink; they name secrets, and never hold them. Each is a dataclass."""
+
+    @property
+    def name(self) -> str:
+        """The name of the sink; by default that of its type."""
+
+    def open(self, secret: ReadSecret) -> Sink:
+        """Make the sink, which reads its secrets and connects when there is something to send.
+
+        ``secret`` raises UnreachableError where it does not find one.
+        """
 
 
 def to_json(message: Message) -> bytes:

@@ -3,12 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal, Protocol
 
-from batch_scoring.alerts.sinks.base import Message, RefusedError, UnreachableError, to_json
+from batch_scoring.alerts.sinks.base import (
+    WHERE,
+    Message,
+    ReadSecret,
+    RefusedError,
+    UnreachableError,
+    to_json,
+)
+from batch_scoring.core.errors import InputError
 
 # What Event Hubs accepts.
 _LONGEST_KEY = 128
+
+
+@dataclass(frozen=True)
+class Settings:
+    """An event of an Azure Event Hub. ``connection_from`` names a secret; else Azure finds an identity."""
+
+    connection_from: str | None = None
+    namespace: str | None = None
+    event_hub: str | None = None
+    timeout: timedelta = timedelta(seconds=10)
+    type: Literal["event_hub"] = "event_hub"
+    name: str = "event_hub"
+
+    def __post_init__(self) -> None:
+        if self.connection_from is None and (self.namespace is None or self.event_hub is None):
+            raise InputError(
+                f"{WHERE}: an event_hub has connection_from, or namespace (host name) and event_hub; "
+                "set the first or the other two"
+            )
+
+    def open(self, secret: ReadSecret) -> EventHubSink:
+        """Make the sink."""
+
+        def connect() -> Any:
+            from batch_scoring.event_hub.address import Address
+            from batch_scoring.event_hub.send import open_producer
+
+            connection = secret(self.connection_from)
+            address = Address(self.namespace or "", self.event_hub or "", connection_string=connection)
+            return open_producer(address)
+
+        return EventHubSink(self.name, connect, self.timeout.total_seconds())
 
 
 class Producer(Protocol):
@@ -32,31 +74,21 @@ class EventHubSink:
     name : str
     connect : callable
         Makes the client, when there is something to send.
-    make_event : callable
-        Makes an ``azure.eventhub.EventData`` of bytes.
     timeout_seconds : float
     """
 
-    def __init__(
-        self,
-        name: str,
-        connect: Callable[[], Producer],
-        make_event: Callable[[bytes], Any],
-        timeout_seconds: float = 10.0,
-    ) -> None:
+    def __init__(self, name: str, connect: Callable[[], Producer], timeout_seconds: float = 10.0) -> None:
         self.name = name
         self._connect = connect
-        self._make_event = make_event
         self._timeout_seconds = timeout_seconds
         self._client: Producer | None = None
 
     def send(self, message: Message) -> None:
         """Send the event and wait until it is accepted."""
-        event = self._make_event(to_json(message))
-        event.content_type = "application/json"
-        event.message_id = message["event_id"]
-        event.properties = {"event_id": message["event_id"], "change": message["change"]}
         try:
+            from azure.eventhub import EventData
+
+            event = EventData(to_json(message))
             if self._client is None:
                 self._client = self._connect()
             batch = self._client.create_batch(partition_key=message["device"][:_LONGEST_KEY])
@@ -64,6 +96,9 @@ class EventHubSink:
             raise
         except Exception as error:
             raise UnreachableError(_text(error)) from error
+        event.content_type = "application/json"
+        event.message_id = message["event_id"]
+        event.properties = {"event_id": message["event_id"], "change": message["change"]}
         try:
             batch.add(event)
         except ValueError as error:
@@ -80,36 +115,8 @@ class EventHubSink:
             client.close()
 
 
-def azure_client(connection: str | None, namespace: str | None, event_hub: str | None) -> Producer:
-    """Make a client by connection string, or by namespace with Azure's default identity.
-
-    Raises
-    ------
-    UnreachableError
-        When the library is not installed.
-    """
-    try:
-        from azure.eventhub import EventHubProducerClient
-    except ImportError as error:
-        raise UnreachableError("azure-eventhub is not installed; pip install batch_scoring[azure]") from error
-    if connection is not None:
-        client: Producer = EventHubProducerClient.from_connection_string(connection, eventhub_name=event_hub)
-        return client
-    from azure.identity import DefaultAzureCredential
-
-    by_identity: Producer = EventHubProducerClient(namespace, event_hub, DefaultAzureCredential())
-    return by_identity
-
-
-def azure_event(body: bytes) -> Any:
-    """Make an event of Azure's library."""
-    try:
-        from azure.eventhub import EventData
-    except ImportError as error:
-        raise UnreachableError("azure-eventhub is not installed; pip install batch_scoring[azure]") from error
-    return EventData(body)
-
-
 def _text(error: Exception) -> str:
+    if isinstance(error, ImportError):
+        return "azure-eventhub is not installed; pip install batch_scoring[azure]"
     # The library's messages may name hosts and entities, but hold no keys; the first line is enough.
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

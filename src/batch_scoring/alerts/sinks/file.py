@@ -5,14 +5,28 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
-from batch_scoring.alerts.sinks.base import BATCH, Message, UnreachableError, to_json
+from batch_scoring.alerts.sinks.base import BATCH, Message, ReadSecret, UnreachableError, to_json
 
 # Lines written by a run that was killed before it saved the ledger are among these last ones.
 _TAIL_BYTES = 4_000_000
 _OURS = b'{"event_id": '
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A line of JSON at the end of a file."""
+
+    path: str
+    type: Literal["file"] = "file"
+    name: str = "file"
+
+    def open(self, secret: ReadSecret) -> FileSink:
+        """Make the sink."""
+        return FileSink(self.name, Path(self.path))
 
 
 class FileSink:

@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
+from typing import Literal
 
-from batch_scoring.alerts.sinks.base import Message, logger
+from batch_scoring.alerts.sinks.base import Message, ReadSecret, logger
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A line of the log."""
+
+    type: Literal["log"] = "log"
+    name: str = "log"
+
+    def open(self, secret: ReadSecret) -> LogSink:
+        """Make the sink."""
+        return LogSink(self.name)
 
 
 class LogSink:

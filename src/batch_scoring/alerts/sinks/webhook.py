@@ -5,13 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from http.client import HTTPException, InvalidURL
-from typing import Any
+from typing import Any, Literal
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from batch_scoring import __version__
-from batch_scoring.alerts.sinks.base import Message, RefusedError, UnreachableError, to_json
+from batch_scoring.alerts.sinks.base import (
+    WHERE,
+    Message,
+    ReadSecret,
+    RefusedError,
+    UnreachableError,
+    to_json,
+)
+from batch_scoring.core.errors import InputError
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
@@ -21,6 +32,47 @@ _LATER = (408, 425, 429)
 _NEVER = (401, 403, 404, 405, 407, 410)
 # Instead of the error's own text, which holds the address or the header: they may be secret.
 _UNSENDABLE = "its address or authorization has a character that no request can carry, such as a line break"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A POST of JSON. ``url_from`` and ``authorization_from`` name secrets."""
+
+    url: str | None = None
+    url_from: str | None = None
+    authorization_from: str | None = None
+    timeout: timedelta = timedelta(seconds=10)
+    attempts: int = 3
+    type: Literal["webhook"] = "webhook"
+    name: str = "webhook"
+
+    def __post_init__(self) -> None:
+        if (self.url is None) == (self.url_from is None):
+            raise InputError(f"{WHERE}: a webhook has either url or url_from; give one of the two")
+        if self.url is not None:
+            check_url(self.url)
+        if self.attempts < 1 or self.timeout <= timedelta(0):
+            raise InputError(f"{WHERE}: a webhook needs at least 1 attempt and a timeout above 0")
+
+    def open(self, secret: ReadSecret) -> WebhookSink:
+        """Make the sink."""
+        return WebhookSink(
+            self.name,
+            partial(self._url, secret),
+            partial(secret, self.authorization_from),
+            self.timeout.total_seconds(),
+            self.attempts,
+        )
+
+    def _url(self, secret: ReadSecret) -> str:
+        if self.url is not None:
+            return self.url
+        url = secret(self.url_from) or ""
+        try:
+            check_url(url)
+        except InputError as error:
+            raise UnreachableError(f"{self.url_from}: {error}") from error
+        return url
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -106,3 +158,16 @@ def _raise_unless_worth_repeating(code: int, why: str) -> None:
 def _asked_for(header: str | None) -> float:
     """Return the seconds of a Retry-After header; 0 when it is missing or a date."""
     return float(header) if header is not None and header.isdecimal() else 0.0
+
+
+def check_url(url: str) -> None:
+    """Raise InputError unless a URL can be posted to; the message omits it, as it may be secret."""
+    try:
+        parts = urlsplit(url)
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_good = False
+    if not is_good or any(ord(character) <= 32 for character in url):
+        raise InputError(f"{WHERE}: a webhook's url must be like https://host/path")
+    if parts.username is not None:
+        raise InputError(f"{WHERE}: a webhook's url holds a password; name it in authorization_from instead")

@@ -12,6 +12,7 @@ from azure.core.rest import HttpRequest
 from azure.mgmt.resource.deployments import DeploymentsMgmtClient
 from azure.mgmt.resource.resources import ResourceManagementClient
 
+from batch_scoring.cloud.credentials import token_credential
 from batch_scoring.cloud.retry import BoundedRetry
 from batch_scoring.deploy.arm.errors import clear_errors
 from batch_scoring.deploy.arm.place import Place
@@ -30,11 +31,7 @@ class Client:
     """
 
     def __init__(self, place: Place, credential: Any = None, **options: Any) -> None:
-        if credential is None:
-            from azure.identity import DefaultAzureCredential
-
-            credential = DefaultAzureCredential()
-        self.place, self._credential, self._options = place, credential, options
+        self.place, self._credential, self._options = place, token_credential(credential), options
 
     @cached_property
     def deployments(self) -> DeploymentsMgmtClient:
@@ -67,21 +64,25 @@ class Client:
             When it is refused or fails.
         """
         asked = "".join(f"&{quote(name)}={quote(value)}" for name, value in query.items())
-        request = HttpRequest(method, f"{quote(path)}?api-version={api_version}{asked}", json=body)
+        url = f"{self.place.endpoint.rstrip('/')}{quote(path)}?api-version={api_version}{asked}"
         with clear_errors(path, self.place):
-            response = self.resources.send_request(_at(self.place.endpoint, request))
+            response = self.resources.send_request(HttpRequest(method, url, json=body))
             if response.status_code == 404:
                 raise FileNotFoundError(path)
             if response.status_code >= 400:
                 raise HttpResponseError(response=response)
         return response.json() if response.content else None
 
+    def found(self, path: str, api_version: str, **query: str) -> Any:
+        """Return the JSON of a path; None where the path does not exist."""
+        try:
+            return self.ask("GET", path, api_version, **query)
+        except FileNotFoundError:
+            return None
+
     def listed(self, path: str, api_version: str, **query: str) -> Iterator[dict[str, Any]]:
         """Yield all values of a listing, page by page; none where the path does not exist."""
-        try:
-            page = self.ask("GET", path, api_version, **query)
-        except FileNotFoundError:
-            return
+        page = self.found(path, api_version, **query)
         while page is not None:
             yield from page.get("value", [])
             page = self._next(path, page.get("nextLink"))
@@ -140,8 +141,3 @@ def word(value: Any) -> str:
 
 def _code(error: HttpResponseError) -> str:
     return str(getattr(error.error, "code", "") or "")
-
-
-def _at(endpoint: str, request: HttpRequest) -> HttpRequest:
-    request.url = endpoint.rstrip("/") + request.url
-    return request

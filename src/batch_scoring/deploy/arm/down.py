@@ -110,7 +110,7 @@ def survey(client: Client, deletes_data: bool = False) -> Survey:
     foreign = [one for one in everything if one not in ours]
     return Survey(
         *(tuple(going), tuple(kept), tuple(foreign)),
-        (*_roles(client, going, kept, made), *_present(client, _diagnostics(kept, made))),
+        (*_roles(client, going, kept, made), *_diagnostics(client, kept, made)),
         group_goes=is_ours and not kept and not foreign,
         is_deployed=deployment is not None,
     )
@@ -177,15 +177,6 @@ def _version_of(extension: str) -> str:
     return _ROLES_VERSION if is_role else _DIAGNOSTICS_VERSION
 
 
-def _present(client: Client, ids: Iterable[str]) -> Iterable[str]:
-    for one in sorted(ids):
-        try:
-            client.ask("GET", one, _version_of(one))
-        except FileNotFoundError:
-            continue
-        yield one
-
-
 def _rank(one: Item) -> int:
     kind = one.type.lower()
     if kind.startswith(_LAST):
@@ -213,12 +204,13 @@ def _roles(client: Client, going: list[Item], kept: list[Item], made: set[str]) 
             yield one["id"]
 
 
-def _diagnostics(kept: list[Item], made: set[str]) -> Iterable[str]:
-    """Return the settings that send logs of kept resources to a deleted workspace."""
+def _diagnostics(client: Client, kept: list[Item], made: set[str]) -> Iterable[str]:
+    """Yield the settings that send logs of kept resources to a deleted workspace."""
     stays = tuple(f"{one.id.lower()}/" for one in kept)
-    return (
-        key for key in made if key.startswith(stays) and "/providers/microsoft.insights/diagnostic" in key
-    )
+    for key in sorted(made):
+        is_setting = key.startswith(stays) and "/providers/microsoft.insights/diagnostic" in key
+        if is_setting and client.found(key, _DIAGNOSTICS_VERSION) is not None:
+            yield key
 
 
 def _principals(client: Client, going: list[Item]) -> Iterable[str]:

@@ -128,7 +128,8 @@ def innermost(error: Mapping[str, Any]) -> dict[str, str]:
 
 def explained(cause: Mapping[str, str], place: Place) -> str:
     """Format code, message and target as one sentence, with what to do where that is known."""
-    code, message = cause["code"], _one_line(cause["message"])
+    code, message = cause["code"], " ".join(cause["message"].split()).rstrip(".")
+    message = message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}…"
     namespace = re.search(r"[Nn]amespace '([^']+)'", message)
     mend = next((text for pattern, text in _MENDS if re.search(pattern, code)), "")
     mend = mend.format(
@@ -137,7 +138,9 @@ def explained(cause: Mapping[str, str], place: Place) -> str:
         location=place.location,
         namespace=namespace[1] if namespace else "NAMESPACE",
     )
-    target = f" ({_short(cause['target'])})" if cause.get("target") else ""
+    # Of a resource's id, its type and name.
+    target = cause.get("target", "")
+    target = f" ({target.rpartition('/providers/')[2] or target})" if target else ""
     return f"{code}{target}: {message}" + (f"; {mend}" if mend else "")
 
 
@@ -151,13 +154,3 @@ def _body(error: Any) -> Mapping[str, Any]:
         return {}
     found = body.get("error", body) if isinstance(body, dict) else {}
     return found if isinstance(found, dict) else {}
-
-
-def _one_line(message: str) -> str:
-    text = " ".join(message.split()).rstrip(".")
-    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}…"
-
-
-def _short(target: str) -> str:
-    """Return the type and name in a resource's id."""
-    return target.rpartition("/providers/")[2] or target

@@ -33,11 +33,7 @@ def start(client: Client, name: str, say: Callable[[str], None]) -> None:
 
 def stop(client: Client, name: str, say: Callable[[str], None]) -> None:
     """Stop the job where it runs: a running one cannot be changed."""
-    try:
-        job = _job(client, name)
-    except FileNotFoundError:
-        return
-    if job["jobState"] in ("Running", "Processing", "Idle", "Degraded", "Restarting"):
+    if state(client, name) in ("Running", "Processing", "Idle", "Degraded", "Restarting"):
         client.ask("POST", f"{_path(client, name)}/stop", API_VERSION)
         _wait(client, name, ("Stopped",))
         say(f"stopped: Stream Analytics job {name}, to be changed")

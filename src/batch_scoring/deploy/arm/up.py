@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from azure.core.exceptions import HttpResponseError, ResourceExistsError
+from azure.core.exceptions import ResourceExistsError
 
 from batch_scoring.core.digests import digest_of
 from batch_scoring.core.errors import InputError
@@ -180,14 +180,10 @@ def _begin(client: Client, request: DeploymentRequest, say: Say) -> None:
                 place.resource_group, place.deployment, body, polling=False
             )
         except ResourceExistsError as error:
-            if not _is_active(error):
+            if getattr(error.error, "code", "") != "DeploymentActive":
                 raise
             # Started by us, when only the answer was lost; or by another command, just now.
             say(f"joining the deployment {place.deployment!r}, which is running")
-
-
-def _is_active(error: HttpResponseError) -> bool:
-    return getattr(error.error, "code", "") == "DeploymentActive"
 
 
 def _finished(client: Client, request: DeploymentRequest, ended: Any, say: Say) -> dict[str, Any]:

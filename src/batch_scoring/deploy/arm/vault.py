@@ -16,11 +16,12 @@ def recover(client: Client, name: str, say: Callable[[str], None]) -> None:
     """Recover a deleted vault, as its name stays taken; do nothing where there is none."""
     if _is_deleted(client, name):
         path = f"{client.place.group_id}/providers/Microsoft.KeyVault/vaults/{name}"
+        tenant = client.ask("GET", f"/subscriptions/{client.place.subscription}", "2022-12-01")["tenantId"]
         body = {
             "location": client.place.location,
             "properties": {
                 "createMode": "recover",
-                "tenantId": _tenant(client),
+                "tenantId": tenant,
                 "sku": {"family": "A", "name": "standard"},
             },
         }
@@ -45,11 +46,7 @@ def purge(client: Client, name: str) -> bool:
 
 
 def _is_deleted(client: Client, name: str) -> bool:
-    try:
-        client.ask("GET", _deleted(client, name), API_VERSION)
-    except FileNotFoundError:
-        return False
-    return True
+    return client.found(_deleted(client, name), API_VERSION) is not None
 
 
 def _deleted(client: Client, name: str) -> str:
@@ -58,8 +55,3 @@ def _deleted(client: Client, name: str) -> str:
         f"/subscriptions/{place.subscription}/providers/Microsoft.KeyVault/locations/{place.location}"
         f"/deletedVaults/{name}"
     )
-
-
-def _tenant(client: Client) -> str:
-    found = client.ask("GET", f"/subscriptions/{client.place.subscription}", "2022-12-01")
-    return str(found["tenantId"])

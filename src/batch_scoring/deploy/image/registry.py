@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from batch_scoring.cloud.credentials import token_credential
 from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.image.engine import digest_in, login_command, output_of, push_commands, run
 
@@ -102,12 +103,8 @@ def exchange(registry: str, token: str) -> str:
 def _identity_token(registry: str, credential: Any) -> str:
     from azure.core.exceptions import ClientAuthenticationError
 
-    if credential is None:
-        from azure.identity import DefaultAzureCredential
-
-        credential = DefaultAzureCredential()
     try:
-        return str(credential.get_token(SCOPE).token)
+        return str(token_credential(credential).get_token(SCOPE).token)
     except ClientAuthenticationError:
         raise InputError(
             f"{registry}: there is no identity to log in with; run `az login`, "
@@ -141,7 +138,7 @@ def push(engine: str, local: str, remote: str, login: Login | None, more: Sequen
         return digest_in(output_of(show), remote)
 
 
-def is_there(registry: str, repository: str, tag: str, login: tuple[str, str] | None) -> bool:
+def is_there(registry: str, repository: str, tag: str, login: Login | None) -> bool:
     """Return whether the image is in the registry.
 
     Parameters
@@ -149,8 +146,7 @@ def is_there(registry: str, repository: str, tag: str, login: tuple[str, str] | 
     registry : str
         Its host, with a port where it has one.
     repository, tag : str
-    login : tuple of str and str, optional
-        User and password.
+    login : Login or None
 
     Raises
     ------
@@ -180,15 +176,16 @@ def is_there(registry: str, repository: str, tag: str, login: tuple[str, str] | 
     return bool(answer.status_code == 200)
 
 
-def authorise(session: requests.Session, challenge: str, login: tuple[str, str] | None) -> None:
+def authorise(session: requests.Session, challenge: str, login: Login | None) -> None:
     """Answer a challenge with the login itself, or with a token in exchange for it."""
     kind, _, rest = challenge.partition(" ")
-    if kind.lower() == "basic" and login is not None:
-        session.auth = login
+    given = None if login is None else (login.user, login.password)
+    if kind.lower() == "basic" and given is not None:
+        session.auth = given
     elif kind.lower() == "bearer":
         fields: dict[str, Any] = dict(re.findall(r'(\w+)="([^"]*)"', rest))
         realm = fields.pop("realm", "")
         if realm.startswith("https://"):
-            answer = session.get(realm, params=fields, auth=login, timeout=_SECONDS)
+            answer = session.get(realm, params=fields, auth=given, timeout=_SECONDS)
             token = answer.json() if answer.ok else {}
             session.headers["Authorization"] = f"Bearer {token.get('access_token') or token.get('token', '')}"

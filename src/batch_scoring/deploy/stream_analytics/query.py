@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import read_parameters
+from batch_scoring.ingestion.settings import ROLES, read_settings
 from batch_scoring.windows.features import DEFAULT_FEATURES, feature_function
+from batch_scoring.windows.settings import AggregateParameters
 
 INPUT, OUTPUT = "readings", "windows"
-ROLES = ("timestamp", "device", "sensor", "value")
 
 # What is computed of a window's readings, whose columns are ``value`` and ``measured``.
 _AGGREGATES = {
@@ -195,6 +198,25 @@ class WindowsQuery:
         """What to compute from the readings, each once."""
         parts = (_DERIVED[name][0] if name in _DERIVED else (name,) for name in self._columns)
         return list(dict.fromkeys(part for made_of in parts for part in made_of))
+
+
+def configured_query(parameters: Mapping[str, Any]) -> WindowsQuery:
+    """Build the query of ``params:aggregate``, with the ranges and first column names of ``ingest``.
+
+    Raises
+    ------
+    InputError
+        When a setting is not valid, or the service cannot compute it.
+    """
+    aggregate = read_parameters(AggregateParameters, parameters.get("aggregate"), "aggregate")
+    ingest = read_settings(parameters.get("ingest"))
+    return WindowsQuery(
+        window=aggregate.window,
+        features=aggregate.features,
+        min_readings=aggregate.min_readings,
+        columns={role: ingest.column_names(role)[0] for role in ROLES},
+        ranges=ingest.ranges,
+    )
 
 
 def _aggregate(name: str) -> str:

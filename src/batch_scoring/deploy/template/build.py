@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -32,7 +33,9 @@ def build_template(
     """
     template = read_template()
     fill_in(resource_of_type(template, "Microsoft.StreamAnalytics/streamingjobs"), query, output_format)
-    for workflow in _workflows(template):
+    for workflow in template["resources"]:
+        if workflow["type"] != "Microsoft.Logic/workflows":
+            continue
         given = workflow["properties"]["parameters"]
         pipeline = given["pipeline"]["value"]
         workflow["properties"]["definition"] = copy.deepcopy(dict(definition(pipeline)))
@@ -47,7 +50,7 @@ def container_group(pipeline: str) -> dict[str, Any]:
     """
     group = read_container_group()
     if pipeline == "train":
-        group = _replaced(group, "parameters('image')", "parameters('trainImage')")
+        group = json.loads(json.dumps(group).replace("parameters('image')", "parameters('trainImage')"))
         variables = group["properties"]["containers"][0]["properties"]["environmentVariables"]
         group["properties"]["containers"][0]["properties"]["environmentVariables"] = [
             one for one in variables if one["name"] != "SCHEDULE_FIRST"
@@ -68,17 +71,3 @@ def resource_of_type(template: Mapping[str, Any], kind: str) -> dict[str, Any]:
         raise KeyError(f"{len(found)} resources of type {kind}")
     only: dict[str, Any] = found[0]
     return only
-
-
-def _workflows(template: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [one for one in template["resources"] if one["type"] == "Microsoft.Logic/workflows"]
-
-
-def _replaced(value: Any, old: str, new: str) -> Any:
-    if isinstance(value, str):
-        return value.replace(old, new)
-    if isinstance(value, list):
-        return [_replaced(one, old, new) for one in value]
-    if isinstance(value, dict):
-        return {_replaced(key, old, new): _replaced(one, old, new) for key, one in value.items()}
-    return value

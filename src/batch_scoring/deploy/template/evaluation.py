@@ -79,7 +79,9 @@ class Place:
         name = node.name.lower()
         if name == "if":
             # Only the chosen branch is evaluated, as in Azure.
-            condition, yes, no = self._three(node.arguments)
+            if len(node.arguments) != 3:
+                raise ExpressionError("if() takes a condition and two values")
+            condition, yes, no = node.arguments
             return self._evaluate(yes if self._evaluate(condition) else no)
         function = _FUNCTIONS.get(name)
         if function is None:
@@ -92,12 +94,6 @@ class Place:
             if isinstance(error, ExpressionError):
                 raise
             raise ExpressionError(f"{node.name}(): {error}") from None
-
-    @staticmethod
-    def _three(arguments: tuple[Node, ...]) -> tuple[Node, Node, Node]:
-        if len(arguments) != 3:
-            raise ExpressionError("if() takes a condition and two values")
-        return arguments[0], arguments[1], arguments[2]
 
     @staticmethod
     def _part(of: Any, key: Any) -> Any:
@@ -162,18 +158,7 @@ def _union(*parts: Any) -> Any:
     return found
 
 
-def _string(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-
-
-def _of_group(place: Place) -> dict[str, str]:
-    return {"id": place.group_id, "name": place.resource_group, "location": place.location}
-
-
-def _of_cloud(_: Place) -> dict[str, Any]:
-    return {"resourceManager": "https://management.azure.com/", "suffixes": {"storage": "core.windows.net"}}
-
-
+_CLOUD = {"resourceManager": "https://management.azure.com/", "suffixes": {"storage": "core.windows.net"}}
 _Function = Callable[..., Any]
 FUNCTIONS: dict[str, _Function] = {
     "parameters": lambda place, name: place.named("parameter", place.parameters, name),
@@ -183,15 +168,19 @@ FUNCTIONS: dict[str, _Function] = {
     "subscriptionResourceId": lambda place, kind, *names: resource_id(
         f"/subscriptions/{place.subscription}", kind, *names
     ),
-    "resourceGroup": _of_group,
+    "resourceGroup": lambda place: {
+        "id": place.group_id,
+        "name": place.resource_group,
+        "location": place.location,
+    },
     "subscription": lambda place: {"subscriptionId": place.subscription, "tenantId": _SUBSCRIPTION},
-    "environment": _of_cloud,
+    "environment": lambda _: _CLOUD,
     "reference": _refer,
     "listKeys": _refer,
     "concat": lambda _, *parts: _joined(*parts),
     "split": lambda _, text, mark: [Open(text)] if isinstance(text, Open) else text.split(mark),
     "replace": lambda _, text, old, new: type(text)(text.replace(old, new)),
-    "string": lambda _, value: _string(value),
+    "string": lambda _, value: value if isinstance(value, str) else json.dumps(value, separators=(",", ":")),
     "json": lambda _, text: json.loads(text),
     "guid": lambda _, *parts: str(uuid.uuid5(uuid.NAMESPACE_URL, "-".join(parts))),
     "uniqueString": lambda _, *parts: uuid.uuid5(uuid.NAMESPACE_URL, "-".join(parts)).hex[:13],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ from batch_scoring.deploy.image.engine import variant_tag
 from batch_scoring.deploy.names import Names
 from batch_scoring.deploy.settings import DeployParameters
 from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
-from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
+from batch_scoring.jobs.backends.azure_batch.settings import PoolSettings
 
 SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentParameters.json#"
 BATCH_AI_LOGS = "batch-ai-logs"
@@ -67,21 +67,7 @@ def first_pipelines(settings: DeployParameters) -> tuple[str, ...]:
 
 def jobs_settings(settings: DeployParameters, names: Names) -> dict[str, Any]:
     """Build the settings ``jobs`` of the deployed scheduler, without what only Azure knows."""
-    nodes = settings.nodes
-    engine: dict[str, Any] = {
-        "pool": names.pool,
-        "vm_size": nodes.vm_size,
-        "vm_image": nodes.vm_image,
-        "node_agent": nodes.node_agent,
-        "low_priority": nodes.low_priority,
-        "min_nodes": nodes.min_nodes,
-        "max_nodes": nodes.max_nodes,
-        "tasks_per_node": nodes.tasks_per_node,
-        "keep_warm": short_text(nodes.keep_warm),
-        "autoscale_interval": short_text(nodes.autoscale_interval),
-    }
-    if settings.compute == "batch_ai":
-        engine = _batch_ai(settings, names)
+    engine = _batch_ai(settings, names) if settings.compute == "batch_ai" else _azure_batch(settings, names)
     return {
         "backend": settings.compute,
         "every": short_text(settings.schedule.every),
@@ -89,12 +75,12 @@ def jobs_settings(settings: DeployParameters, names: Names) -> dict[str, Any]:
     }
 
 
-def missing_after(every: timedelta) -> timedelta | None:
+def look_back_of(every: timedelta) -> timedelta | None:
     """Return how far an alert looks back for a successful run: two periods, or the next step; None: too far.
 
     Examples
     --------
-    >>> missing_after(timedelta(hours=1)), missing_after(timedelta(days=7))
+    >>> look_back_of(timedelta(hours=1)), look_back_of(timedelta(days=7))
     (datetime.timedelta(seconds=7200), None)
     """
     return next((length for length in _LOOKS_BACK if length >= 2 * every), None)
@@ -157,16 +143,7 @@ def _of_nodes(settings: DeployParameters, names: Names) -> dict[str, Any]:
         "vmImage": {"publisher": publisher, "offer": offer, "sku": sku, "version": version},
         "nodeAgent": nodes.node_agent,
         # The scheduler derives the same formula from the same settings, and so leaves the pool alone.
-        "autoscaleFormula": autoscale_formula(
-            AzureBatchSettings(
-                pool=names.pool,
-                low_priority=nodes.low_priority,
-                min_nodes=nodes.min_nodes,
-                max_nodes=nodes.max_nodes,
-                tasks_per_node=nodes.tasks_per_node,
-                keep_warm=nodes.keep_warm,
-            )
-        ),
+        "autoscaleFormula": autoscale_formula(nodes),
         "autoscaleInterval": iso_duration(nodes.autoscale_interval),
         "batchAiFileServer": nodes.file_server,
         "nodeUser": nodes.user,
@@ -175,7 +152,11 @@ def _of_nodes(settings: DeployParameters, names: Names) -> dict[str, Any]:
 
 
 def _of_schedule(settings: DeployParameters) -> dict[str, Any]:
-    look_back = missing_after(settings.schedule.every)
+    look_back = look_back_of(settings.schedule.every)
+    missing_after = ""
+    if look_back is not None:
+        minutes = look_back // timedelta(minutes=1)
+        missing_after = f"P{look_back.days}D" if look_back.days else f"PT{minutes}M"
     return {
         # Templates have no decimal numbers; json() parses them there.
         "schedulerCpu": f"{settings.scheduler.cpu:g}",
@@ -183,15 +164,17 @@ def _of_schedule(settings: DeployParameters) -> dict[str, Any]:
         "schedulerFirst": ",".join(first_pipelines(settings)),
         "scoreRecurrence": recurrence(settings.schedule.every, "deploy.schedule.every"),
         "scoreWaitLimit": iso_duration(settings.schedule.wait),
-        "scoreMissingAfter": "" if look_back is None else _in_log_alerts(look_back),
+        "scoreMissingAfter": missing_after,
         "retrainEnabled": settings.is_retraining,
         "retrainRecurrence": recurrence(settings.retrain.every, "deploy.retrain.every"),
         "retrainWaitLimit": iso_duration(settings.retrain.wait),
     }
 
 
-def _in_log_alerts(length: timedelta) -> str:
-    return f"P{length.days}D" if length.days else f"PT{math.ceil(length.total_seconds() / 60)}M"
+def _azure_batch(settings: DeployParameters, names: Names) -> dict[str, Any]:
+    pool = {field.name: getattr(settings.nodes, field.name) for field in fields(PoolSettings)}
+    lengths = {name: short_text(value) for name, value in pool.items() if isinstance(value, timedelta)}
+    return {"pool": names.pool, **pool, **lengths}
 
 
 def _batch_ai(settings: DeployParameters, names: Names) -> dict[str, Any]:

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from batch_scoring.jobs.settings import JobsParameters
 
 
-def open_backend(data: str, env: str | None, settings: JobsParameters, project: Path) -> Backend:
-    """Open the engine ``jobs.backend``, without connecting.
+def open_backend(name: str, data: str, env: str | None, settings: JobsParameters, project: Path) -> Backend:
+    """Open an engine by its name, without connecting.
 
     Parameters
     ----------
+    name : str
+        As ``jobs.backend`` has it.
     data : str
         The workspace.
     env : str or None
@@ -31,20 +33,20 @@ def open_backend(data: str, env: str | None, settings: JobsParameters, project: 
     InputError
         When there is no such engine.
     """
-    if settings.backend == "local":
+    if name == "local":
         from batch_scoring.jobs.backends.local import LocalBackend
 
         return LocalBackend(data, env, settings, project)
-    if settings.backend == "dask":
+    if name == "dask":
         from batch_scoring.jobs.backends.dask.backend import DaskBackend
 
         return DaskBackend(data, env, settings, project)
-    if settings.backend == "azure_batch":
+    if name == "azure_batch":
         from batch_scoring.jobs.backends.azure_batch.backend import AzureBatchBackend
 
         return AzureBatchBackend(data, env, settings)
-    if settings.backend == "batch_ai":
+    if name == "batch_ai":
         from batch_scoring.jobs.backends.batch_ai.backend import BatchAIBackend
 
         return BatchAIBackend(data, env, settings)
-    raise InputError(f"jobs.backend: {settings.backend!r} is not valid; see docs/reference/parameters.md")
+    raise InputError(f"jobs.backend: {name!r} is not valid; see docs/reference/parameters.md")

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.parameters import read_parameters
+from batch_scoring.core.parameters import read_parameters, require
 
 WHERE = "jobs.costs"
 
@@ -39,14 +39,10 @@ class NodeSize:
     vm_size: str | None = None
 
     def __post_init__(self) -> None:
-        if self.tasks < 1:
-            raise InputError(f"{WHERE}.nodes: tasks of {self.name!r} must be 1 or more, got {self.tasks}")
+        checks = {"tasks": (self.tasks >= 1, "1 or more")}
         for name in ("dedicated", "low_priority"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(
-                    f"{WHERE}.nodes: {name} of {self.name!r} must be a price per hour, 0 or more; "
-                    f"got {getattr(self, name)}"
-                )
+            checks[name] = (0 <= getattr(self, name) < float("inf"), "a price per hour, 0 or more")
+        require(self, f"{WHERE}.nodes: {self.name!r}", checks)
 
     def price(self, low_priority: bool) -> float:
         """Return the price per hour."""
@@ -60,10 +56,6 @@ _USUAL_SIZES = (
 )
 
 
-def _usual_nodes() -> list[dict[str, Any]]:
-    return [asdict(size) for size in _USUAL_SIZES]
-
-
 @dataclass(frozen=True)
 class CostSettings:
     """``jobs.costs``; see ``conf/base/parameters_jobs.yml``.
@@ -74,7 +66,7 @@ class CostSettings:
         When a setting is not valid.
     """
 
-    nodes: list[dict[str, Any]] = field(default_factory=_usual_nodes)
+    nodes: list[dict[str, Any]] = field(default_factory=lambda: [asdict(size) for size in _USUAL_SIZES])
     low_priority: bool = False
     currency: str = "USD"
     deadline: timedelta | None = None
@@ -93,11 +85,11 @@ class CostSettings:
         for name in names:
             if names.count(name) > 1:
                 raise InputError(f"{WHERE}.nodes: two sizes are called {name!r}; give each its own name")
-        if self.max_nodes < 1:
-            raise InputError(f"{WHERE}.max_nodes: must be 1 or more, got {self.max_nodes}")
+        checks = {"max_nodes": (self.max_nodes >= 1, "1 or more")}
         for name in ("autoscale_interval", "deadline"):
-            if getattr(self, name) is not None and getattr(self, name) <= timedelta(0):
-                raise InputError(f"{WHERE}.{name}: must be longer than 0 s, such as '5m'")
+            length = getattr(self, name)
+            checks[name] = (length is None or length > timedelta(0), "a duration above 0 s, such as '5m'")
+        require(self, WHERE, checks)
 
     @property
     def sizes(self) -> list[NodeSize]:

@@ -30,9 +30,7 @@ STEP = "aggregate"
 _MANY_ROWS = 100_000
 
 
-def aggregate_windows(
-    readings: RowTable, parameters: dict[str, Any], device: Any, sensor: Any
-) -> Update:
+def aggregate_windows(readings: RowTable, parameters: dict[str, Any], device: Any, sensor: Any) -> Update:
     """Return the update that aggregates the readings added since the windows were aggregated last.
 
     Parameters
@@ -79,9 +77,11 @@ def _aggregate(
     if not new and not is_other:
         logger.info("aggregate: nothing new")
         return None
-    files = [] if is_other else [
-        file for file in windows.files() if any(file.overlaps(span.start, span.end) for span in spans)
-    ]
+    files = (
+        []
+        if is_other
+        else [file for file in windows.files() if any(file.overlaps(span.start, span.end) for span in spans)]
+    )
     schema = windows_schema(settings.features)
     upsert = Upsert(windows, files, WINDOW_KEY)
     rows = sum(file.rows for file in new)
@@ -89,11 +89,9 @@ def _aggregate(
     is_whole = selection == Selection()
     return Change(
         schema,
-        _logged(
-            upsert.fresh(_windows_of(readings, span, new, selection, settings)) for span in spans
-        ),
+        _logged(upsert.fresh(_windows_of(readings, span, new, selection, settings)) for span in spans),
         {STEP: readings.version if is_whole else -1 if seen is None else seen, MADE_WITH: settings.number},
-        upsert.rewritten,
+        rewritten=upsert.rewritten,
         replaces_all=is_other,
         by_month=has_sparse_days(days, rows),
     )
@@ -110,7 +108,9 @@ def _windows_of(
     touching = [file for file in new if file.overlaps(span.start, span.end)]
     devices = selection.devices
     if devices is None and sum(file.rows for file in touching) < _MANY_ROWS:
-        found = [pc.unique(rows["device"]) for file in touching for rows in readings.batches(file, ["device"])]
+        found = [
+            pc.unique(rows["device"]) for file in touching for rows in readings.batches(file, ["device"])
+        ]
         devices = frozenset(name for some in found for name in some.to_pylist())
     files = readings.files(span.read_from, span.end, selection.sensors, devices)
     sources = [_selected(readings, file, selection.sensors, devices) for file in files]

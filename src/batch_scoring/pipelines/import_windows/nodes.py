@@ -123,7 +123,7 @@ def _merge(staged: StagedWindows, has_readings: bool, windows: RowTable) -> Chan
         windows_schema(settings.features),
         (upsert.fresh(staged.rows_of(one)) for one in (staged.days("month") if by_month else days)),
         {MADE_WITH: settings.number},
-        upsert.rewritten,
+        rewritten=upsert.rewritten,
         replaces_all=is_other,
         by_month=by_month,
     )

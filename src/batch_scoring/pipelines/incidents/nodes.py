@@ -50,7 +50,9 @@ def find_incidents(predictions: RowTable, parameters: dict[str, Any], device: An
     selection = Selection.read(device, sensor)
     for kind, wanted in (("sensor", selection.sensors), ("device", selection.devices)):
         if wanted is not None:
-            require_known(kind, wanted, predictions.distinct(kind, predictions.files(sensors=selection.sensors)))
+            require_known(
+                kind, wanted, predictions.distinct(kind, predictions.files(sensors=selection.sensors))
+            )
     return partial(update_incidents, predictions, settings.rules)
 
 

@@ -115,8 +115,7 @@ def _add_readings(
         lambda kind: new.area.source_ids(kind, read.values()),
     )
     # Two runs that add readings at the same time would not see each other's.
-    guard = {"ingest": table.version + 1}
-    return Change(READINGS, new.rows_not_in(table), guard, by_month=new.area.by_month)
+    return Change(READINGS, new.rows_not_in(table), guard="ingest", by_month=new.area.by_month)
 
 
 def _source_rows(

@@ -59,7 +59,9 @@ def watch_drift(
     selection = Selection.read(None, sensor)
     if selection.sensors is not None:
         require_known("sensor", selection.sensors, daily_totals.distinct("sensor"))
-    span = recent_span(daily_totals, settings.range, None if at is None else microseconds(read_time(at, "at")))
+    span = recent_span(
+        daily_totals, settings.range, None if at is None else microseconds(read_time(at, "at"))
+    )
 
     def update(drift: RowTable) -> Change | None:
         if span is None:

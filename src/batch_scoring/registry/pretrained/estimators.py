@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def from_estimator(
         support_vectors=support_vectors,
         dual_coef=np.asarray(svm.dual_coef_, np.float64).ravel(),
         n_train=int(svm.shape_fit_[0]),
-        library=str(getattr(svm, "__sklearn_version__", None) or _installed_version()),
+        library=str(getattr(svm, "__sklearn_version__", None) or version("scikit-learn")),
         source=source,
     )
     model.check()
@@ -129,9 +130,3 @@ def _points(model: PretrainedModel) -> Float:
     spread = np.repeat([0.0, 0.1, 1.0, 10.0], _N_CHECKED // 4)[:, None]
     points: Float = (near + spread * random.normal(size=near.shape)) * model.scale + model.mean
     return points
-
-
-def _installed_version() -> str:
-    from importlib.metadata import version
-
-    return version("scikit-learn")

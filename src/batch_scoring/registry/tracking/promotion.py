@@ -6,17 +6,14 @@ import logging
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.detection.model_file import FleetFile
+from batch_scoring.registry.interrupted import Promotion, begin_promotion, end_promotion, read_promotion
 from batch_scoring.registry.published import (
     Manifest,
-    Promotion,
     Root,
-    begin_promotion,
-    end_promotion,
     is_published,
     publish,
     published_as,
     read_manifest,
-    read_promotion,
 )
 from batch_scoring.registry.tracking.names import registered_name
 from batch_scoring.registry.tracking.registration import decision_tags

@@ -63,9 +63,11 @@ class TrainingRun:
     def log(self, training: Training) -> None:
         """Log everything of a sensor's training but its models."""
         sensor = training.sensor
-        trained = _trained(training)
+        status = training.status
+        trained = status.filter(pc.equal(status["status"], "ok"))["device"].combine_chunks()
         self._log_parameters(sensor, training.parameters)
-        self._log_metrics(sensor, training.metrics)
+        named = {f"{plain_name(sensor)}/{key}": value for key, value in training.metrics.items()}
+        log_batch(self._store, self.run_id, named, {})
         with tempfile.TemporaryDirectory(prefix="batch_scoring_") as scratch:
             table = Path(scratch) / f"{plain_name(sensor)}.parquet"
             write_device_table(table, training.models, training.status)
@@ -94,10 +96,6 @@ class TrainingRun:
             else:
                 new[key] = value
         log_batch(self._store, self.run_id, {}, new)
-
-    def _log_metrics(self, sensor: str, metrics: dict[str, float]) -> None:
-        named = {f"{plain_name(sensor)}/{key}": value for key, value in metrics.items()}
-        log_batch(self._store, self.run_id, named, {})
 
     def _log_table(self, sensor: str, table: Path) -> None:
         """All devices as Parquet; for MLflow's page the first ones as JSON, those without a model before."""
@@ -196,9 +194,3 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
             text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
             flat[f"{prefix}{key}"] = text
     return flat
-
-
-def _trained(training: Training) -> pa.Array:
-    status = training.status
-    ok: pa.Array = status.filter(pc.equal(status["status"], "ok"))["device"].combine_chunks()
-    return ok

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import require_known
+from batch_scoring.core.parameters import suggestion
 from batch_scoring.core.scratch import scratch_folder
 from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.model_file import FleetFile
@@ -153,8 +153,7 @@ def resolve_version(store: Store, sensor: str, wanted: str | None = None) -> Ver
     if wanted is None:
         return names.get(CHAMPION, versions[0])
     if wanted not in names:
-        close = difflib.get_close_matches(wanted, names, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
+        hint = suggestion(wanted, names) or f"there are {', '.join(names)}"
         raise InputError(f"sensor {sensor!r} has no version {wanted!r}; {hint}")
     return names[wanted]
 

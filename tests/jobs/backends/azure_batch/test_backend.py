@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from datetime import timedelta
 
@@ -14,6 +13,7 @@ from batch_scoring.jobs import scheduler
 from batch_scoring.jobs.backends.azure_batch import tasks
 from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
 from batch_scoring.jobs.specs import State
+from tests.at_once import at_once
 from tests.jobs.backends.azure_batch.conftest import RUN, specs
 
 pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
@@ -54,18 +54,13 @@ def test_submitting_again_changes_nothing(cluster):
 
 def test_schedulers_at_once_give_one_set_of_jobs(cluster):
     names = [f"s{number}" for number in range(12)]
-    new = []
 
     def schedule():
         engine = cluster.engine()
         engine.ensure()
-        new.append(engine.submit(RUN, specs(*names)))
+        return engine.submit(RUN, specs(*names))
 
-    threads = [threading.Thread(target=schedule) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    new = at_once(schedule, 4)
     cluster.wait(cluster.engine())
     assert sum(new) == 12
     assert cluster.executions() == dict.fromkeys(names, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from datetime import timedelta
 
@@ -11,6 +10,7 @@ import pytest
 from batch_scoring.core.errors import InputError
 from batch_scoring.jobs.backends.azure_batch import client
 from batch_scoring.jobs.specs import State
+from tests.at_once import at_once
 from tests.emulators.node_faults import Fault
 from tests.jobs.backends.azure_batch.conftest import RUN, specs
 
@@ -227,20 +227,8 @@ def test_two_schedulers_at_the_same_instant_make_one_set_of_jobs(cluster, trials
     engine = cluster.engine(azure_max_nodes=2)
     engine.ensure()
     for number in range(trials):
-        run, new = f"{RUN}-{number}", []
-        both = threading.Barrier(2)
-
-        def schedule(run=run, new=new, both=both, name=f"{number}"):
-            own = cluster.engine()
-            both.wait()
-            new.append(own.submit(run, specs(f"{name}a", f"{name}b")))
-
-        threads = [threading.Thread(target=schedule) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert sum(new) == 2
+        jobs = specs(f"{number}a", f"{number}b")
+        assert sum(at_once(lambda run=f"{RUN}-{number}", jobs=jobs: cluster.engine().submit(run, jobs))) == 2
     for number in range(trials):
         cluster.wait(engine, f"{RUN}-{number}")
     assert set(cluster.executions().values()) == {1}

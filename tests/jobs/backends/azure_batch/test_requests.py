@@ -126,7 +126,7 @@ def test_an_image_of_docker_hub_needs_no_registry():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"min_nodes": 5, "max_nodes": 4}, "min_nodes 5, max_nodes 4"),
+        ({"min_nodes": 5, "max_nodes": 4}, "min_nodes: 5 is not valid; expected 0 to 4"),
         ({"autoscale_interval": "1m"}, "expected 5m to 168h"),
         ({"tasks_per_node": 0}, "expected 1 to 256"),
         ({"pool": "a pool"}, "pool: 'a pool'"),

@@ -1,7 +1,7 @@
 import logging
-import threading
 import time
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -11,6 +11,7 @@ from batch_scoring.jobs.backends.batch_ai.settings import FileServerSettings
 from batch_scoring.jobs.records import JobRecord, Records
 from batch_scoring.jobs.settings import JobsParameters
 from batch_scoring.jobs.specs import NodeCounts, State
+from tests.at_once import at_once
 from tests.jobs.backends.batch_ai.stand_in import LOGS, RUN, specs, wait
 
 pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
@@ -98,22 +99,14 @@ def test_a_run_whose_scheduler_was_killed_half_way_gets_the_jobs_that_it_lacks(s
 
 @pytest.mark.slow
 def test_two_schedulers_at_once_make_one_set_of_jobs(stand_in, trials):
-    barrier, new = threading.Barrier(2), []
     runs = [f"score-202611{day:02d}t{hour:02d}0000z" for day in (1, 2, 3) for hour in range(24)][:trials]
 
-    def schedule():
+    def schedule(run):
         backend = stand_in.backend()
-        for run in runs:
-            barrier.wait()
-            backend.ensure()
-            new.append(backend.submit(run, specs(3, run)))
+        backend.ensure()
+        return backend.submit(run, specs(3, run))
 
-    threads = [threading.Thread(target=schedule) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sum(new) == trials * 3
+    assert sum(sum(at_once(partial(schedule, run))) for run in runs) == trials * 3
     for run in runs:
         assert len(wait(stand_in.backend(), run)) == 3
     # Of each name the first job has scored it, all later hours find that.
@@ -173,11 +166,7 @@ def test_a_person_may_have_it_run_again_and_two_at_once_make_one_attempt(stand_i
     backend.submit(RUN, specs(2))
     wait(backend)
     mended = stand_in.backend()
-    threads = [threading.Thread(target=mended.retry, args=(RUN, specs(1))) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(lambda: mended.retry(RUN, specs(1)))
     until(lambda: mended.statuses(RUN)[0].state is State.SUCCEEDED)
     first, second = mended.statuses(RUN)
     assert (first.state, second.state) == (State.SUCCEEDED, State.FAILED)
@@ -285,7 +274,7 @@ def test_data_of_this_machine_is_not_on_the_nodes(stand_in):
 
 def test_the_settings_choose_the_engine(tmp_path):
     with pytest.raises(InputError, match=r"jobs.batch_ai.subscription: this setting is missing"):
-        open_backend(str(tmp_path), None, JobsParameters(backend="batch_ai"), tmp_path)
+        open_backend("batch_ai", str(tmp_path), None, JobsParameters(), tmp_path)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Shard
+from batch_scoring.core.parameters import read_parameters
 from batch_scoring.jobs.backends.batch_ai import requests
 from batch_scoring.jobs.backends.batch_ai.settings import (
     BatchAISettings,
@@ -273,27 +274,27 @@ def test_settings_that_are_not_complete_are_told_before_anything_is_sent(change,
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("values", "told"),
     [
-        (lambda: BatchAISettings(workspace="a b"), "jobs.batch_ai.workspace: 'a b'"),
-        (lambda: BatchAISettings(priority="urgent"), "expected one of low, normal, high"),
-        (lambda: BatchAISettings(endpoint="http://x"), "does not begin with https://"),
-        (lambda: BatchAISettings(at_once=0), "jobs.batch_ai.at_once: must be 1 or more, got 0"),
-        (lambda: BatchAISettings(**volume(kind="floppy")), "mounts[0].kind: 'floppy'"),
-        (lambda: BatchAISettings(**volume(path="../x")), "mounts[0].path: '../x'"),
-        (lambda: BatchAISettings(**volume(key_secret=None)), "mounts[0].key_secret: this setting is missing"),
-        (lambda: BatchAISettings(**volume(share="s")), "mounts[0].share: a mount of kind blob has no such"),
-        (lambda: BatchAISettings(**volume(of="pod")), "expected cluster or job"),
-        (lambda: BatchAISettings(mounts=[BLOB, BLOB]), "mounts[1].path: 'logs'"),
-        (lambda: BatchAISettings(mounts=[{"kind": "file_server", "path": "a"}]), "there is no file server"),
-        (lambda: ClusterSettings(min_nodes=5), "min_nodes: 5 is not between 0 and max_nodes (4)"),
-        (lambda: ClusterSettings(max_nodes=0), "max_nodes: must be 1 or more, got 0"),
-        (lambda: ClusterSettings(image="ubuntu"), "expected publisher:offer:sku"),
-        (lambda: ClusterSettings(app_insights="/x"), "go together"),
-        (lambda: ContainerSettings(user="u"), "user and password_secret go together"),
-        (lambda: FileServerSettings(disk_type="tape"), "expected one of Standard_LRS, Premium_LRS"),
+        ({"workspace": "a b"}, "jobs.batch_ai.workspace: 'a b'"),
+        ({"priority": "urgent"}, "jobs.batch_ai.priority: 'urgent'"),
+        ({"endpoint": "http://x"}, "jobs.batch_ai.endpoint: 'http://x'"),
+        ({"at_once": 0}, "jobs.batch_ai.at_once: 0"),
+        (volume(kind="floppy"), "mounts[0].kind: 'floppy'"),
+        (volume(path="../x"), "mounts[0].path: '../x'"),
+        (volume(key_secret=None), "mounts[0].key_secret: this setting is missing"),
+        (volume(share="s"), "mounts[0].share: a mount of kind blob has no such"),
+        (volume(of="pod"), "mounts[0].of: 'pod' is not valid; expected one of 'cluster', 'job'"),
+        ({"mounts": [BLOB, BLOB]}, "mounts[1].path: 'logs'"),
+        ({"mounts": [{"kind": "file_server", "path": "a"}]}, "there is no file server"),
+        ({"cluster": {"min_nodes": 5}}, "jobs.batch_ai.cluster.min_nodes: 5 is not valid; expected 0 to 4"),
+        ({"cluster": {"max_nodes": 0}}, "jobs.batch_ai.cluster.max_nodes: 0"),
+        ({"cluster": {"image": "ubuntu"}}, "expected publisher:offer:sku"),
+        ({"cluster": {"app_insights": "/x"}}, "go together"),
+        ({"container": {"user": "u"}}, "user and password_secret go together"),
+        ({"file_server": {"disk_type": "tape"}}, "jobs.batch_ai.file_server.disk_type: 'tape'"),
     ],
 )
-def test_settings_that_make_no_sense_are_told_in_a_sentence(make, told):
+def test_settings_that_make_no_sense_are_told_in_a_sentence(values, told):
     with pytest.raises(InputError, match=re.escape(told)):
-        make()
+        read_parameters(BatchAISettings, values, "jobs.batch_ai")

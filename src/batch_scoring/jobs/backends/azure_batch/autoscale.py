@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
+from batch_scoring.jobs.backends.azure_batch.settings import PoolSettings
 
 # The service samples its variables every 30 seconds; samples come late, so one minute may have none.
 _FRESH_MINUTES = 2
 
 
-def autoscale_formula(settings: AzureBatchSettings) -> str:
+def autoscale_formula(settings: PoolSettings) -> str:
     """Build the formula of the pool, in the service's own language.
 
     It requests a node for every ``tasks_per_node`` waiting or running tasks of the newest sample. Nodes
@@ -19,11 +19,11 @@ def autoscale_formula(settings: AzureBatchSettings) -> str:
 
     Parameters
     ----------
-    settings : AzureBatchSettings
+    settings : PoolSettings
 
     Examples
     --------
-    >>> print(autoscale_formula(AzureBatchSettings(max_nodes=4)))
+    >>> print(autoscale_formula(PoolSettings(max_nodes=4)))
     fresh = $PendingTasks.GetSamplePercent(TimeInterval_Minute * 2) > 0;
     pending = fresh ? val($PendingTasks.GetSample(1), 0) : 0;
     wanted = fresh ? round(pending / 1 + 0.4999) : $TargetDedicatedNodes;

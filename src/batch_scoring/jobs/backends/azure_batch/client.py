@@ -9,6 +9,7 @@ from azure.batch import BatchClient
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.pipeline.policies import RetryPolicy
 
+from batch_scoring.cloud.credentials import token_credential
 from batch_scoring.core.errors import InputError
 from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
 
@@ -52,12 +53,13 @@ def open_client(settings: AzureBatchSettings, credential: Any = None) -> BatchCl
         When a setting is missing.
     """
     settings.require_complete()
-    if credential is None:
-        credential = _credential(settings)
+    key = os.environ.get(KEY_VARIABLE)
+    if credential is None and key:
+        credential = AzureNamedKeyCredential(os.environ.get(ACCOUNT_VARIABLE) or settings.account, key)
     try:
         return BatchClient(
             str(settings.endpoint),
-            credential,
+            token_credential(credential),
             retry_policy=BoundedRetry(),
             connection_timeout=10,
             read_timeout=60,
@@ -66,12 +68,3 @@ def open_client(settings: AzureBatchSettings, credential: Any = None) -> BatchCl
         raise InputError(
             f"{KEY_VARIABLE}: is not a valid key; copy one from the account's page of keys"
         ) from None
-
-
-def _credential(settings: AzureBatchSettings) -> Any:
-    key = os.environ.get(KEY_VARIABLE)
-    if key:
-        return AzureNamedKeyCredential(os.environ.get(ACCOUNT_VARIABLE) or settings.account, key)
-    from azure.identity import DefaultAzureCredential
-
-    return DefaultAzureCredential()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from batch_scoring.cloud.credentials import token_credential
 from batch_scoring.core.errors import InputError
 from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
 from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
@@ -84,10 +85,7 @@ def create_pool(settings: AzureBatchSettings, options: Mapping[str, Any] | None 
         )
     subscription, group, account = found.groups()
     given = dict(options or {})
-    if "credential" not in given:
-        from azure.identity import DefaultAzureCredential
-
-        given["credential"] = DefaultAzureCredential()
+    given["credential"] = token_credential(given.get("credential"))
     with BatchManagementClient(subscription_id=subscription, **given) as client:
         try:
             client.pool.create(

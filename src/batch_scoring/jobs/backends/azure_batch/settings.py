@@ -5,23 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import require, within
 
-# The service's limits of the interval between two evaluations of the formula.
-_SHORTEST, _LONGEST = timedelta(minutes=5), timedelta(hours=168)
-# The service's own limits of an id, and of slots on a node.
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_MOST_SLOTS = 256
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_WHERE = "jobs.azure_batch"
 
 
 @dataclass(frozen=True)
-class AzureBatchSettings:
-    """``jobs.azure_batch``; see ``conf/base/parameters_jobs.yml``.
+class PoolSettings:
+    """The nodes of a pool, and how it scales: of the engine's settings, and of the deployment's.
 
     Raises
     ------
@@ -29,11 +24,8 @@ class AzureBatchSettings:
         When a setting is not valid.
     """
 
-    endpoint: str | None = None
-    pool: str = "batch-scoring"
-    image: str | None = None
-    identity: str | None = None
-    account_id: str | None = None
+    where: ClassVar[str] = "jobs.azure_batch"
+
     vm_size: str = "Standard_D2s_v3"
     vm_image: str = "microsoft-dsvm:ubuntu-hpc:2204:latest"
     node_agent: str = "batch.node.ubuntu 22.04"
@@ -43,31 +35,42 @@ class AzureBatchSettings:
     tasks_per_node: int = 1
     keep_warm: timedelta = timedelta(0)
     autoscale_interval: timedelta = timedelta(minutes=5)
+
+    def __post_init__(self) -> None:
+        # The service's own limits.
+        checks = {
+            "vm_size": (
+                re.fullmatch(r"\w{1,64}", self.vm_size, re.ASCII) is not None,
+                "a machine size such as 'Standard_D2s_v3'",
+            ),
+            "vm_image": (self.vm_image.count(":") == 3, "publisher:offer:sku:version"),
+            "max_nodes": (self.max_nodes >= 1, "1 or more"),
+            "min_nodes": within(self.min_nodes, 0, self.max_nodes),
+            "tasks_per_node": within(self.tasks_per_node, 1, 256),
+            "autoscale_interval": (
+                timedelta(minutes=5) <= self.autoscale_interval <= timedelta(hours=168),
+                "5m to 168h",
+            ),
+        }
+        require(self, self.where, checks)
+
+
+@dataclass(frozen=True)
+class AzureBatchSettings(PoolSettings):
+    """``jobs.azure_batch``; see ``conf/base/parameters_jobs.yml``."""
+
+    endpoint: str | None = None
+    pool: str = "batch-scoring"
+    image: str | None = None
+    identity: str | None = None
+    account_id: str | None = None
     environment: dict[str, Any] = field(default_factory=dict)
     pass_environment: tuple[str, ...] = ("APPLICATIONINSIGHTS_CONNECTION_STRING",)
 
     def __post_init__(self) -> None:
-        if not _ID.fullmatch(self.pool):
-            raise InputError(
-                f"{_WHERE}.pool: {self.pool!r} is not valid; expected 1 to 64 letters, digits, '-' or '_'"
-            )
-        if self.vm_image.count(":") != 3:
-            raise InputError(
-                f"{_WHERE}.vm_image: {self.vm_image!r} is not valid; expected publisher:offer:sku:version"
-            )
-        if not 0 <= self.min_nodes <= self.max_nodes or self.max_nodes < 1:
-            raise InputError(
-                f"{_WHERE}: min_nodes {self.min_nodes}, max_nodes {self.max_nodes} are not valid; expected "
-                "0 <= min_nodes <= max_nodes and max_nodes >= 1"
-            )
-        if not 1 <= self.tasks_per_node <= _MOST_SLOTS:
-            raise InputError(
-                f"{_WHERE}.tasks_per_node: {self.tasks_per_node} is not valid; expected 1 to {_MOST_SLOTS}"
-            )
-        if not _SHORTEST <= self.autoscale_interval <= _LONGEST:
-            raise InputError(
-                f"{_WHERE}.autoscale_interval: {self.autoscale_interval} is not valid; expected 5m to 168h"
-            )
+        super().__post_init__()
+        is_id = re.fullmatch(r"[A-Za-z0-9_-]{1,64}", self.pool) is not None
+        require(self, self.where, {"pool": (is_id, "1 to 64 letters, digits, '-' or '_'")})
 
     def require_complete(self) -> None:
         """Check that all required settings are set.
@@ -76,21 +79,12 @@ class AzureBatchSettings:
         ------
         InputError
         """
-        missing = [name for name in ("endpoint", "image") if not getattr(self, name)]
-        if missing:
-            examples = {
-                "endpoint": "https://ACCOUNT.REGION.batch.azure.com",
-                "image": "REGISTRY.azurecr.io/batch-scoring:1.0.0",
-            }
-            raise InputError(
-                f"{_WHERE}.{missing[0]}: this setting is missing; write one such as {examples[missing[0]]}"
-            )
-        parts = urlsplit(self.endpoint or "")
-        if parts.scheme != "https" and not self.is_loopback:
-            raise InputError(
-                f"{_WHERE}.endpoint: {self.endpoint!r} is not valid; expected "
-                "https://ACCOUNT.REGION.batch.azure.com"
-            )
+        url = "https://ACCOUNT.REGION.batch.azure.com"
+        for name, example in {"endpoint": url, "image": "REGISTRY.azurecr.io/batch-scoring:1.0.0"}.items():
+            if not getattr(self, name):
+                raise InputError(f"{self.where}.{name}: this setting is missing; write one such as {example}")
+        is_url = urlsplit(self.endpoint or "").scheme == "https" or self.is_loopback
+        require(self, self.where, {"endpoint": (is_url, url)})
 
     @property
     def is_loopback(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.mgmt.batchai import BatchAI, models
 
+from batch_scoring.cloud.credentials import token_credential
 from batch_scoring.cloud.retry import BoundedRetry
 from batch_scoring.core.errors import InputError
 from batch_scoring.jobs.backends.batch_ai import requests
@@ -33,12 +34,8 @@ def connect(settings: BatchAISettings, credential: Any = None, **options: Any) -
     **options
         Of the SDK's pipeline.
     """
-    if credential is None:
-        from azure.identity import DefaultAzureCredential
-
-        credential = DefaultAzureCredential()
     return BatchAI(
-        credential,
+        token_credential(credential),
         settings.subscription,
         base_url=settings.endpoint,
         polling_interval=settings.poll_seconds,

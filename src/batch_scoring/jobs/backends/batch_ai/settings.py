@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Literal
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import Check, require, within
 from batch_scoring.jobs.backends.batch_ai.volumes import MOUNT_ROOTS, Volume, read_volumes
 
 # The service's rule for the names of workspaces, clusters, file servers and experiments.
@@ -30,8 +32,8 @@ class ClusterSettings:
 
     name: str = "scoring"
     vm_size: str = "STANDARD_D2_V2"
-    priority: str = "dedicated"
-    scale: str = "auto"
+    priority: Literal["dedicated", "lowpriority"] = "dedicated"
+    scale: Literal["auto", "manual"] = "auto"
     min_nodes: int = 0
     max_nodes: int = 4
     initial_nodes: int = 0
@@ -44,24 +46,19 @@ class ClusterSettings:
     app_insights_secret: str | None = None
 
     def __post_init__(self) -> None:
-        where = "jobs.batch_ai.cluster"
-        _check_name(f"{where}.name", self.name)
-        _one_of(f"{where}.priority", self.priority, ("dedicated", "lowpriority"))
-        _one_of(f"{where}.scale", self.scale, ("auto", "manual"))
-        if self.max_nodes < 1:
-            raise InputError(f"{where}.max_nodes: must be 1 or more, got {self.max_nodes}")
-        for name in ("min_nodes", "initial_nodes"):
-            if not 0 <= getattr(self, name) <= self.max_nodes:
-                raise InputError(
-                    f"{where}.{name}: {getattr(self, name)} is not between 0 and max_nodes ({self.max_nodes})"
-                )
-        if self.image is not None and len(self.image.split(":")) not in (3, 4):
-            raise InputError(
-                f"{where}.image: {self.image!r} is not valid; expected publisher:offer:sku or "
-                "publisher:offer:sku:version"
-            )
+        parts = 3 if self.image is None else len(self.image.split(":"))
+        checks = {
+            "name": _is_name(self.name),
+            "max_nodes": (self.max_nodes >= 1, "1 or more"),
+            "min_nodes": within(self.min_nodes, 0, self.max_nodes),
+            "initial_nodes": within(self.initial_nodes, 0, self.max_nodes),
+            "image": (parts in (3, 4), "publisher:offer:sku or publisher:offer:sku:version"),
+        }
+        require(self, "jobs.batch_ai.cluster", checks)
         if (self.app_insights is None) != (self.app_insights_secret is None):
-            raise InputError(f"{where}: app_insights and app_insights_secret go together; set both or none")
+            raise InputError(
+                "jobs.batch_ai.cluster: app_insights and app_insights_secret go together; set both or none"
+            )
 
 
 @dataclass(frozen=True)
@@ -72,19 +69,17 @@ class FileServerSettings:
     vm_size: str = "STANDARD_D2_V2"
     disks: int = 1
     disk_gb: int = 128
-    disk_type: str = "Standard_LRS"
-    caching: str = "none"
+    disk_type: Literal["Standard_LRS", "Premium_LRS"] = "Standard_LRS"
+    caching: Literal["none", "readonly", "readwrite"] = "none"
     subnet: str | None = None
 
     def __post_init__(self) -> None:
-        where = "jobs.batch_ai.file_server"
-        if self.name is not None:
-            _check_name(f"{where}.name", self.name)
-        _one_of(f"{where}.disk_type", self.disk_type, ("Standard_LRS", "Premium_LRS"))
-        _one_of(f"{where}.caching", self.caching, ("none", "readonly", "readwrite"))
-        for name, count in (("disks", self.disks), ("disk_gb", self.disk_gb)):
-            if count < 1:
-                raise InputError(f"{where}.{name}: must be 1 or more, got {count}")
+        checks = {
+            "name": _is_name(self.name),
+            "disks": (self.disks >= 1, "1 or more"),
+            "disk_gb": (self.disk_gb >= 1, "1 or more"),
+        }
+        require(self, "jobs.batch_ai.file_server", checks)
 
 
 @dataclass(frozen=True)
@@ -143,7 +138,7 @@ class BatchAISettings:
     data: str | None = None
     logs: str | None = None
     preparation: str | None = None
-    priority: str = "normal"
+    priority: Literal["low", "normal", "high"] = "normal"
     at_once: int = 8
     poll_seconds: int = 5
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
@@ -156,13 +151,13 @@ class BatchAISettings:
     outputs: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_name("jobs.batch_ai.workspace", self.workspace)
-        _one_of("jobs.batch_ai.priority", self.priority, ("low", "normal", "high"))
-        if not self.endpoint.startswith("https://"):
-            raise InputError(f"jobs.batch_ai.endpoint: {self.endpoint!r} does not begin with https://")
-        for name, least in (("at_once", 1), ("poll_seconds", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"jobs.batch_ai.{name}: must be {least} or more, got {getattr(self, name)}")
+        checks = {
+            "workspace": _is_name(self.workspace),
+            "endpoint": (self.endpoint.startswith("https://"), "a URL that begins with https://"),
+            "at_once": (self.at_once >= 1, "1 or more"),
+            "poll_seconds": (self.poll_seconds >= 0, "0 or more"),
+        }
+        require(self, "jobs.batch_ai", checks)
         read_volumes(self.mounts, self.file_server.name)
 
     def volumes(self) -> list[Volume]:
@@ -211,11 +206,6 @@ class BatchAISettings:
             raise InputError(f"jobs.batch_ai.logs: {self.logs!r} is not on a mount; mounts are: {known}")
 
 
-def _check_name(where: str, name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise InputError(f"{where}: {name!r} is not valid; expected 1 to 64 letters, digits, - and _")
-
-
-def _one_of(where: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise InputError(f"{where}: {value!r} is not valid; expected one of {', '.join(known)}")
+def _is_name(name: str | None) -> Check:
+    is_valid = name is None or _NAME.fullmatch(name) is not None
+    return is_valid, "1 to 64 letters, digits, - and _"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.parameters import read_parameters
+from batch_scoring.core.parameters import read_parameters, require
 
 # Where the service mounts what belongs to the cluster, and what belongs to a job.
 MOUNT_ROOTS = {"cluster": "$AZ_BATCHAI_MOUNT_ROOT", "job": "$AZ_BATCHAI_JOB_MOUNT_ROOT"}
@@ -45,9 +45,9 @@ class Volume:
         A mount command; the service appends the path to it.
     """
 
-    kind: str
+    kind: Literal["blob", "files", "file_server", "nfs", "gluster", "lustre", "command"]
     path: str
-    of: str = "cluster"
+    of: Literal["cluster", "job"] = "cluster"
     account: str | None = None
     container: str | None = None
     share: str | None = None
@@ -97,12 +97,8 @@ def read_volumes(mounts: Sequence[Any], file_server: str | None) -> list[Volume]
 
 
 def _check(volume: Volume, where: str, file_server: str | None) -> None:
-    if volume.kind not in _NEEDS:
-        raise InputError(f"{where}.kind: {volume.kind!r} is not valid; expected one of {', '.join(_NEEDS)}")
-    if volume.of not in MOUNT_ROOTS:
-        raise InputError(f"{where}.of: {volume.of!r} is not valid; expected cluster or job")
-    if not volume.path or volume.path.startswith("/") or ".." in volume.path.split("/"):
-        raise InputError(f"{where}.path: {volume.path!r} is not valid; expected a path below the mount root")
+    is_below = bool(volume.path) and not volume.path.startswith("/") and ".." not in volume.path.split("/")
+    require(volume, where, {"path": (is_below, "a path below the mount root")})
     for name in _NEEDS[volume.kind]:
         if getattr(volume, name) is None:
             raise InputError(

@@ -31,7 +31,9 @@ def status_from(name: str, task: str | None, record: JobRecord | None, reason: s
     if record is not None and record.state is State.SUCCEEDED:
         return status_of(record)
     if task is None:
-        return None if record is None else _without_task(record)
+        status = None if record is None else status_of(record)
+        is_lost = record is not None and record.state is State.RUNNING
+        return replace(status, state=State.FAILED, reason=_LOST) if status and is_lost else status
     if task == "memory":
         if record is not None and record.state.is_final:
             return status_of(record)
@@ -52,8 +54,3 @@ def status_from(name: str, task: str | None, record: JobRecord | None, reason: s
 def stays(record: JobRecord | None) -> bool:
     """Return whether a job without a task stays as it is, and is not run again."""
     return record is not None and status_of(record).state in (State.SUCCEEDED, State.CANCELLED)
-
-
-def _without_task(record: JobRecord) -> JobStatus:
-    status = status_of(record)
-    return replace(status, state=State.FAILED, reason=_LOST) if record.state is State.RUNNING else status

@@ -1,0 +1,62 @@
+"""Read labels (known faults, and when they occurred) and feedback on alarms (false, or true events)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from batch_scoring.core.errors import InputError
+from batch_scoring.evaluation.annotation_files import BEGIN, END, WrittenRow, read_table
+from batch_scoring.tables.schemas import FALSE_ALARM, FEEDBACK, LABELS, TRUE_EVENT
+
+_SERIES = [("device",), ("sensor",), BEGIN, END]
+
+
+def read_labels(path: Path | str) -> pa.Table:
+    """Read a file of labels: CSV, JSON lines or Parquet.
+
+    Its columns are ``device``, ``sensor``, when it began (``start`` or ``first``, the same), when it
+    ended (``end``, the first moment after it, or ``last``, the last moment in it) and, if there is
+    one, ``kind``. Times without an offset are UTC. Other columns are left alone.
+
+    Returns
+    -------
+    pyarrow.Table
+        Schema ``LABELS``: intervals ``[start, end)``, in the order of the file.
+
+    Raises
+    ------
+    InputError
+        Naming the file, the row and the column.
+    """
+    return read_table(Path(path), LABELS, _SERIES, _label)
+
+
+def read_feedback(path: Path | str) -> pa.Table:
+    """Read a file of feedback: as :func:`read_labels` does, into the schema ``FEEDBACK``.
+
+    In the place of ``kind`` it has ``verdict`` (``false_alarm`` or ``true_event``) and, if there is one,
+    ``note``.
+    """
+    return read_table(Path(path), FEEDBACK, [*_SERIES, ("verdict",)], _finding)
+
+
+def _label(row: WrittenRow) -> tuple[Any, ...]:
+    return row.text("device"), row.text("sensor"), row.optional_text("kind"), *row.interval()
+
+
+def _finding(row: WrittenRow) -> tuple[Any, ...]:
+    device, sensor, interval, verdict = (
+        row.text("device"),
+        row.text("sensor"),
+        row.interval(),
+        row.text("verdict"),
+    )
+    if verdict.strip().lower() not in (FALSE_ALARM, TRUE_EVENT):
+        raise InputError(
+            f"{row.where}, column 'verdict': {row.values['verdict']!r} is not one of "
+            f"{FALSE_ALARM!r}, {TRUE_EVENT!r}"
+        )
+    return device, sensor, *interval, verdict.strip().lower(), row.optional_text("note")

@@ -1,0 +1,78 @@
+"""Rows of a table are found by sensor and device without reading more than needed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from batch_scoring.storage import row_table
+from tests.factories import DAY_US, START_US, make_windows
+from tests.tables_on_disk import TableOnDisk
+
+
+def windows(sensor, devices=("a", "b"), day=0, n=3):
+    names = [device for device in devices for _ in range(n)]
+    return make_windows(np.ones((len(names), 1)), names, sensor, start_us=START_US + day * DAY_US)
+
+
+@pytest.fixture
+def table(tmp_path):
+    return TableOnDisk(tmp_path / "windows", "window_start")
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The files that were opened."""
+    names = []
+    real = row_table.open_parquet
+
+    def noted(folder, name, *how):
+        names.append(name)
+        return real(folder, name, *how)
+
+    monkeypatch.setattr(row_table, "open_parquet", noted)
+    return names
+
+
+def test_the_sensors_of_a_table_are_found_in_the_log_or_else_in_its_files(table, opened):
+    assert table.load().distinct("sensor") == []
+    table.add(windows("s"))
+    table.add(windows("t", day=1))
+    assert table.load().distinct("sensor") == ["s", "t"]
+    assert opened == []
+    table.add(pa.concat_tables([windows("s"), windows("u"), windows("é" * 300)]))
+    assert table.load().distinct("sensor") == ["s", "t", "u", "é" * 300]
+    assert len(opened) == 1
+    assert table.load().distinct("device") == ["a", "b"]
+
+
+def test_row_groups_of_one_text_are_not_read_for_the_distinct_texts(table, monkeypatch):
+    monkeypatch.setattr("batch_scoring.storage.row_files.ROW_GROUP_ROWS", 6)
+    table.add(pa.concat_tables([windows("s", n=6), windows("t"), windows("u", n=9)]))
+    read = []
+    real = row_table.read_batches
+
+    def noted(file, columns, groups):
+        read.extend(groups)
+        return real(file, columns, groups=groups)
+
+    monkeypatch.setattr(row_table, "read_batches", noted)
+    assert table.load().distinct("sensor") == ["s", "t", "u"]
+    assert read == []
+    table.add(pa.concat_tables([windows("v", n=5), windows("w", n=5)]))
+    assert table.load().distinct("sensor") == ["s", "t", "u", "v", "w"]
+    assert read == [1]
+
+
+def test_rows_of_some_sensors_and_devices_are_read_in_their_order(table):
+    table.add(pa.concat_tables([windows("s"), windows("t", ("b", "c", "d"))]))
+    loaded = table.load()
+    (file,) = loaded.files()
+    (found,) = loaded.batches(file, ["window_start", "device"], ["t"], ["d", "b"])
+    assert found.column_names == ["window_start", "device"]
+    assert found["device"].to_pylist() == ["b"] * 3 + ["d"] * 3
+    assert list(loaded.batches(file, sensors=["u"])) == []
+    pieces = list(loaded.batches(file, ["device"], ["t"], rows=2))
+    assert [part.num_rows for part in pieces] == [2, 2, 2, 2, 1]
+    assert loaded.read(["count"], START_US, START_US + 1, devices=["b"]).num_rows == 2
