@@ -587,7 +587,7 @@ def _remove_action(file: DataFile, changes_data: bool) -> Any:
 def _data_file(action: Mapping[str, Any], column: str | None) -> DataFile:
     is_own = action["path"].rpartition("/")[2].startswith(OWN)
     bounds = {
-        name[4:]: (_bound(low), _bound(action[f"max.{name[4:]}"]))
+        name[4:]: (_bound(low), _bound(action[f"max.{name[4:]}"], is_cut=not is_own))
         for name, low in action.items()
         if name.startswith("min.") and low is not None and action[f"max.{name[4:]}"] is not None
         # Other programs cut long texts.
@@ -596,9 +596,6 @@ def _data_file(action: Mapping[str, Any], column: str | None) -> DataFile:
     if column is None:
         return DataFile(action["path"], action["num_records"], action["size_bytes"], bounds=bounds)
     first, last = bounds[column]
-    if not is_own and last % _MILLISECOND == 0:
-        # Delta's own statistics are cut to milliseconds.
-        last += _MILLISECOND - 1
     return DataFile(
         action["path"],
         action["num_records"],
@@ -616,8 +613,12 @@ def _one_line(error: Exception) -> str:
     return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
 
 
-def _bound(value: Any) -> Any:
-    return microseconds(value) if isinstance(value, datetime) else value
+def _bound(value: Any, is_cut: bool = False) -> Any:
+    if not isinstance(value, datetime):
+        return value
+    us = microseconds(value)
+    # Delta's own statistics are cut to milliseconds.
+    return us + _MILLISECOND - 1 if is_cut and us % _MILLISECOND == 0 else us
 
 
 def _moment(us: int) -> pa.Scalar:
