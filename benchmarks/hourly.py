@@ -98,15 +98,20 @@ class Results:
         self.taken.setdefault((case, name), []).append(run)
         self.sizes[case, name] = size
 
-    def figures(self) -> tuple[dict[str, float | None], dict[str, int]]:
-        """All figures, None where not measured, and the number of series or files of each."""
+    def figures(
+        self, clock: Callable[[Run], float] = lambda run: run.seconds
+    ) -> tuple[dict[str, float | None], dict[str, int]]:
+        """All figures, None where not measured, and the number of series or files of each.
+
+        Ratios are of what ``clock`` says a run took.
+        """
         values: dict[str, float | None] = {figure.key: None for figure in FIGURES}
         sizes = {}
         for key, (above, below) in RATIOS.items():
             if above in self.taken and below in self.taken:
                 pairs = zip(self.taken[above], self.taken[below], strict=True)
                 # Round by round: both met the same machine.
-                values[key] = statistics.median(a.seconds / b.seconds for a, b in pairs)
+                values[key] = statistics.median(clock(a) / clock(b) for a, b in pairs)
                 sizes[key] = self.sizes[above]
         if last := self.taken.get(("day", "hour 23")):
             values["bytes_written_over_new"] = (
@@ -127,6 +132,7 @@ class Results:
                 "size": self.sizes[case, name],
                 "seconds": statistics.median(run.seconds for run in runs),
                 "best_seconds": min(run.seconds for run in runs),
+                "cpu_seconds": statistics.median(run.cpu_seconds for run in runs),
                 "written_mb": statistics.median(run.written_bytes for run in runs) / 1e6,
                 "peak_gib": max(run.peak_gib for run in runs),
                 "rounds": len(runs),
@@ -410,10 +416,10 @@ def print_tables(results: Results) -> None:
         seconds = " | ".join(f"{row['steps'][step]:.2f}" for step in STEPS)
         sizes = f"{row['written_mb']:.0f} | {row['new_mb']:.1f} | {row['peak_gib']:.2f}"
         print(f"| {row['series']:,} | {row['hour']} | {seconds} | {row['seconds']:.2f} | {sizes} |")
-    print("\n| case | | size | seconds | best | written MB | peak GiB | rounds |")
-    print("|---|---|---:|---:|---:|---:|---:|---:|")
+    print("\n| case | | size | seconds | best | processor | written MB | peak GiB | rounds |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|---:|")
     for row in results.rows():
-        times = f"{row['seconds']:.2f} | {row['best_seconds']:.2f}"
+        times = f"{row['seconds']:.2f} | {row['best_seconds']:.2f} | {row['cpu_seconds']:.2f}"
         rest = f"{row['written_mb']:.0f} | {row['peak_gib']:.2f} | {row['rounds']}"
         print(f"| {row['case']} | {row['name']} | {row['size']:,} | {times} | {rest} |")
     values, sizes = results.figures()
@@ -423,8 +429,10 @@ def print_tables(results: Results) -> None:
 def to_json(results: Results, left_out: Sequence[str]) -> str:
     """One object: the figures by key, and all there is behind them."""
     values, sizes = results.figures()
+    of_processor, _ = results.figures(lambda run: run.cpu_seconds)
     more = {
         "measured_at": sizes,
+        "ratios_of_processor_time": {key: of_processor[key] for key in RATIOS},
         "left_out": list(left_out),
         "cores": len(os.sched_getaffinity(0)),
         "versions": versions(),

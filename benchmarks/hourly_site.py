@@ -46,6 +46,8 @@ class Cycle:
     ----------
     seconds : float
         From the start of the process to its end.
+    cpu_seconds : float
+        Of the processor.
     steps : dict of str to float
         Seconds of each pipeline; ``start`` until the first node, ``end`` after the last.
     peak_gib : float
@@ -56,6 +58,7 @@ class Cycle:
     """
 
     seconds: float
+    cpu_seconds: float
     steps: dict[str, float]
     peak_gib: float
     written_bytes: int
@@ -116,7 +119,7 @@ class Site:
             done = timed_process.run(command, PROJECT, with_children=with_children, variables=variables)
         steps = steps_of(done.output, done.began, done.began + done.seconds, pipelines_of_nodes())
         windows = windows_scored(done.output)
-        return Cycle(done.seconds, steps, done.peak_gib, done.written_bytes, windows)
+        return Cycle(done.seconds, done.cpu_seconds, steps, done.peak_gib, done.written_bytes, windows)
 
     def save(self, state: str, notes: object = None) -> None:
         """Keep the workspace as it is under a name, with notes."""

@@ -30,6 +30,8 @@ class Finished:
     ----------
     seconds : float
         From its start to its end.
+    cpu_seconds : float
+        Of the processor, in it and in the processes it waited for.
     peak_gib : float
         Memory it held at the most (``ru_maxrss``); with its children, where these were counted.
     output : str
@@ -42,6 +44,7 @@ class Finished:
     """
 
     seconds: float
+    cpu_seconds: float
     peak_gib: float
     output: str
     began: float
@@ -115,8 +118,8 @@ def watch(command: Sequence[str], with_children: bool) -> dict[str, object]:
     peak = max(usage.ru_maxrss * 1024, *sampled, 0) / GIB
     told = {"seconds": seconds, "peak_gib": peak, "code": process.returncode, "began": started}
     # Linux adds what a process has written to the count of the one that waits for its end: to this one's.
-    written = _written_bytes() - written
-    return told | {"output": output, "errors": errors[-1], "written_bytes": written}
+    told |= {"written_bytes": _written_bytes() - written, "cpu_seconds": usage.ru_utime + usage.ru_stime}
+    return told | {"output": output, "errors": errors[-1]}
 
 
 def _written_bytes() -> int:

@@ -3,7 +3,7 @@
 from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
 
-ORDER = ("simulate", "ingest", "aggregate", "train", "score", "incidents", "monitor", "report")
+ORDER = ("simulate", "ingest", "aggregate", "train", "score", "incidents", "monitor", "report", "maintain")
 
 
 def register_pipelines() -> dict[str, Pipeline]:

@@ -21,6 +21,7 @@ GROUPS = {
     "score": "batch_scoring.scoring.settings:ScoreParameters",
     "incidents": "batch_scoring.alerts.incident_settings:IncidentParameters",
     "monitor": "batch_scoring.monitoring.settings:MonitorParameters",
+    "maintain": "batch_scoring.storage.settings:MaintainParameters",
     "report": "batch_scoring.reporting.contents:ReportParameters",
     "evaluate": "batch_scoring.evaluation.settings:EvaluateParameters",
     "receive": "batch_scoring.event_hub.receive_settings:ReceiveParameters",

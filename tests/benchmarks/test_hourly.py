@@ -56,7 +56,7 @@ def test_a_run_that_has_not_scored_everything_stops_the_benchmark():
     from hourly_site import Cycle
 
     with pytest.raises(SystemExit, match="11 windows scored, 12 expected"):
-        require_windows(Cycle(1.0, {}, 0.1, 0, 11), 12, "hour 1")
+        require_windows(Cycle(1.0, 1.0, {}, 0.1, 0, 11), 12, "hour 1")
 
 
 def test_a_figure_is_the_median_of_the_rounds_ratios_and_null_where_not_measured():
@@ -65,13 +65,15 @@ def test_a_figure_is_the_median_of_the_rounds_ratios_and_null_where_not_measured
 
     results = Results(new_bytes=100)
     for first, last in ((1.0, 2.0), (10.0, 30.0), (2.0, 2.0)):
-        results.add("day", "hour 1", 50, Cycle(first, {}, 0.1, 5, 600))
-        results.add("day", "hour 23", 50, Cycle(last, {}, 0.1, 250, 600))
+        results.add("day", "hour 1", 50, Cycle(first, 1.0, {}, 0.1, 5, 600))
+        results.add("day", "hour 23", 50, Cycle(last, 1.5, {}, 0.1, 250, 600))
     values, sizes = results.figures()
     assert values.keys() == {figure.key for figure in FIGURES}
     measured = {key: value for key, value in values.items() if value is not None}
     assert measured == {"hour_23_over_hour_1": 2.0, "bytes_written_over_new": 2.5}
     assert sizes == {"hour_23_over_hour_1": 50, "bytes_written_over_new": 50}
+    of_processor, _ = results.figures(lambda run: run.cpu_seconds)
+    assert of_processor["hour_23_over_hour_1"] == 1.5
 
 
 def test_readings_are_the_same_however_often_they_are_made_and_in_the_order_of_time():

@@ -32,7 +32,7 @@ def run(server, monkeypatch):  # noqa: F811
     monkeypatch.chdir(PROJECT)
     deploy = {"name": "fleet", "subscription": SUBSCRIPTION, "arm_endpoint": server.url}
     context = SimpleNamespace(params={"deploy": deploy})
-    monkeypatch.setattr("batch_scoring.deploy.plan.open_context", lambda data, env: context)
+    monkeypatch.setattr("batch_scoring.deploy.plan.open_context", lambda *_: context)
     monkeypatch.setattr(
         DeploymentPlan,
         "request",
@@ -146,7 +146,7 @@ def test_data_goes_only_when_its_name_is_typed(run, server, arm):  # noqa: F811
 
 def test_without_a_subscription_nothing_is_asked(run, monkeypatch, server):  # noqa: F811
     context = SimpleNamespace(params={"deploy": {"name": "fleet"}})
-    monkeypatch.setattr("batch_scoring.deploy.plan.open_context", lambda data, env: context)
+    monkeypatch.setattr("batch_scoring.deploy.plan.open_context", lambda *_: context)
     done = run("up")
     assert done.exit_code == 1 and done.output.count("\n") == 1
     assert done.output.startswith("Error: deploy.subscription: this setting is missing")

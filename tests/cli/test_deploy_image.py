@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -53,11 +54,9 @@ def test_without_an_engine_the_error_is_one_line(run, monkeypatch):
 
 
 def test_settings_name_image_and_base(run, monkeypatch):
-    from batch_scoring.deploy.image.settings import ImageSettings
-    from batch_scoring.deploy.settings import DeployParameters
-
-    settings = DeployParameters(image=ImageSettings("plant/scoring", "7", "registry.example/python:3.13"))
-    monkeypatch.setattr("batch_scoring.cli.deploy_image._settings", lambda env: settings)
+    image = {"repository": "plant/scoring", "tag": "7", "base": "registry.example/python:3.13"}
+    context = SimpleNamespace(params={"deploy": {"image": image}})
+    monkeypatch.setattr("batch_scoring.deploy.plan.open_context", lambda *_: context)
     said = run("build", "--dry-run").output
     assert "--tag=localhost/plant/scoring:7 " in said
     assert "--build-arg=BASE=registry.example/python:3.13 " in said

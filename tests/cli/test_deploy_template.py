@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from click.testing import CliRunner
@@ -16,14 +14,13 @@ from tests.deploy.template.templates import workflow_definition
 from tests.emulators.oav.validator import SPECS
 
 PROJECT = Path(__file__).parents[2]
+DEFINITION = "batch_scoring.deploy.workflow.definition.workflow_definition"
 SUBSCRIPTION = "deploy.subscription=00000000-0000-0000-0000-00000000000a"
 
 
 @pytest.fixture
 def run(monkeypatch):
-    module = ModuleType("batch_scoring.deploy.workflow.definition")
-    module.workflow_definition = workflow_definition
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(DEFINITION, workflow_definition)
     bootstrap_project(PROJECT)
     monkeypatch.chdir(PROJECT)
     monkeypatch.delenv("AZURE_SPECS", raising=False)
@@ -71,7 +68,7 @@ def test_a_fault_in_a_workflow_is_one_sentence_and_nothing_is_written(run, monke
         definition["parameters"].pop("groupPrefix")
         return definition
 
-    monkeypatch.setattr("batch_scoring.deploy.template.configured.workflow_definition", broken)
+    monkeypatch.setattr(DEFINITION, broken)
     done = run("template", "-o", str(tmp_path / "out"))
     assert done.exit_code == 1
     said = "parameter 'groupPrefix' is given and not in the definition"

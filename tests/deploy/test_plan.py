@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from batch_scoring.deploy.plan import DeploymentPlan, read
+from batch_scoring.deploy.plan import DeploymentPlan, read_plan
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 
@@ -33,9 +33,9 @@ def test_workflows_fire_only_when_every_image_that_they_start_is_there(monkeypat
         "image": {"tag": "1"},
     }
     context = SimpleNamespace(params={"deploy": deploy})
-    monkeypatch.setattr("batch_scoring.deploy.plan.open_context", lambda data, env: context)
+    monkeypatch.setattr("batch_scoring.deploy.plan.open_context", lambda *_: context)
     monkeypatch.setattr("batch_scoring.deploy.image.registry.login_for", lambda host: None)
     monkeypatch.setattr(
         "batch_scoring.deploy.image.registry.is_there", lambda host, repository, tag, login: tag in tags
     )
-    assert DeploymentPlan.has_images(read(None), Registries()) == (not why, why)
+    assert DeploymentPlan.has_images(read_plan(None), Registries()) == (not why, why)

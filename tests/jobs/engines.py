@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime
 
+from batch_scoring.jobs.backends.base import Backend
 from batch_scoring.jobs.specs import JobStatus, NodeCounts, State
 
 
-class MemoryEngine:
+class MemoryEngine(Backend):
     """Keeps jobs and changes their states when it is told."""
 
     name = "memory"
@@ -40,9 +41,6 @@ class MemoryEngine:
 
     def nodes(self):
         return NodeCounts(idle=1)
-
-    def log(self, run, name):
-        return None
 
     def cancel(self, run, names):
         for name in names:

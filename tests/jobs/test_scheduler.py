@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from batch_scoring.core.errors import InputError
@@ -13,10 +14,11 @@ from batch_scoring.jobs.settings import JobsParameters
 from batch_scoring.jobs.specs import State
 from batch_scoring.jobs.workspace import Workspace
 from batch_scoring.registry.published import publish
-from batch_scoring.tables.partitions import partition_key
 from tests.at_once import at_once
+from tests.factories import make_windows
 from tests.fleet_models import make_model
 from tests.jobs.engines import MemoryEngine
+from tests.tables_on_disk import TableOnDisk
 
 AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -32,10 +34,8 @@ class Fleet:
             self.publish(sensor, "1")
 
     def publish(self, sensor, version):
-        # Planning goes by the names of the partitions, and opens none.
-        partition = Path(self.data, "03_primary/windows", f"{partition_key(sensor, AT.date())}.parquet")
-        partition.parent.mkdir(parents=True, exist_ok=True)
-        partition.touch()
+        windows = TableOnDisk(Path(self.data, "03_primary/windows"), "window_start")
+        windows.add(make_windows([[0.0]], sensor=sensor))
         publish(f"{self.data}/06_models/published", make_model(sensor), version, "run", f"f{version}")
 
     @property
@@ -115,6 +115,14 @@ def test_a_sensor_without_windows_has_no_job(fleet):
     publish(f"{fleet.data}/06_models/published", make_model("silent"), "1", "run", "f")
     (done,) = fleet.submit()
     assert [spec.sensors for spec in done.specs] == [("a",), ("b",), ("c/d",)]
+
+
+def test_the_devices_of_a_sensor_have_windows_or_a_model(fleet):
+    windows = TableOnDisk(Path(fleet.data, "03_primary/windows"), "window_start")
+    windows.add(pa.concat_tables([make_windows([[0.0]], ["z"], "a"), make_windows([[0.0]], ["y"], "b")]))
+    place = Workspace(fleet.data)
+    assert place.devices("a", None) == ["d1", "z"]
+    assert place.devices("a", place.pinned_models(["a"])["a"]) == ["a", "b", "d1", "z"]
 
 
 def test_without_windows_and_models_the_steps_before_are_named(tmp_path):

@@ -36,15 +36,15 @@ def opened(monkeypatch):
 
 
 def test_the_sensors_of_a_table_are_found_in_the_log_or_else_in_its_files(table, opened):
-    assert table.load().distinct("sensor") == set()
+    assert table.load().distinct("sensor") == []
     table.add(windows("s"))
     table.add(windows("t", day=1))
-    assert table.load().distinct("sensor") == {"s", "t"}
+    assert table.load().distinct("sensor") == ["s", "t"]
     assert opened == []
     table.add(pa.concat_tables([windows("s"), windows("u"), windows("é" * 300)]))
-    assert table.load().distinct("sensor") == {"s", "t", "u", "é" * 300}
+    assert table.load().distinct("sensor") == ["s", "t", "u", "é" * 300]
     assert len(opened) == 1
-    assert table.load().distinct("device") == {"a", "b"}
+    assert table.load().distinct("device") == ["a", "b"]
 
 
 def test_row_groups_of_one_text_are_not_read_for_the_distinct_texts(table, monkeypatch):
@@ -58,10 +58,10 @@ def test_row_groups_of_one_text_are_not_read_for_the_distinct_texts(table, monke
         return real(file, columns, groups=groups)
 
     monkeypatch.setattr(row_table, "read_batches", noted)
-    assert table.load().distinct("sensor") == {"s", "t", "u"}
+    assert table.load().distinct("sensor") == ["s", "t", "u"]
     assert read == []
     table.add(pa.concat_tables([windows("v", n=5), windows("w", n=5)]))
-    assert table.load().distinct("sensor") == {"s", "t", "u", "v", "w"}
+    assert table.load().distinct("sensor") == ["s", "t", "u", "v", "w"]
     assert read == [1]
 
 

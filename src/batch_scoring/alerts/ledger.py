@@ -58,7 +58,7 @@ class Ledger:
         )
         new = list(upsert.fresh([self.table]))
         upsert.remove_unseen()
-        return Change(NOTIFICATIONS, [new], {_SINCE: microseconds(self.since)}, upsert.rewritten)
+        return Change(NOTIFICATIONS, [new], {_SINCE: microseconds(self.since)}, rewritten=upsert.rewritten)
 
     def delivered_rows(self, rows: Int) -> Update:
         """Return the update that notes some rows as delivered; it only appends."""

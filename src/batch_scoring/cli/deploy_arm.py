@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from batch_scoring.cli.command import AZURE_ENV, JSON, command, print_json
+from batch_scoring.deploy.plan import DeploymentPlan, read_plan
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.arm.client import Client
     from batch_scoring.deploy.arm.down import Survey
     from batch_scoring.deploy.arm.up import DeploymentRequest
-    from batch_scoring.deploy.plan import DeploymentPlan
 
 _workflows = click.option(
     "--workflows",
@@ -35,7 +35,7 @@ def up(env: str, workflows: str, dry_run: bool, as_json: bool) -> None:
     """
     from batch_scoring.deploy.arm import up as deployment
 
-    plan = _plan(env)
+    plan = read_plan(env)
     client = _client(plan)
     request = _request(plan, client, workflows)
     say = _to_stderr if as_json else click.echo
@@ -55,7 +55,7 @@ def what_if(env: str, workflows: str, as_json: bool) -> None:
     """Show what `up` would create, change and leave unchanged."""
     from batch_scoring.deploy.arm import what_if as prediction
 
-    plan = _plan(env)
+    plan = read_plan(env)
     client = _client(plan)
     request = _request(plan, client, workflows)
     if client.group() is None:
@@ -73,7 +73,7 @@ def status(env: str, as_json: bool) -> None:
     """Show the state of the deployment, its resources, and the last runs of its workflows."""
     from batch_scoring.deploy.arm import status as reading
 
-    found = reading.read_status(_client(_plan(env)))
+    found = reading.read_status(_client(read_plan(env)))
     if as_json:
         print_json(asdict(found))
     else:
@@ -90,7 +90,7 @@ def down(env: str, yes: bool, delete_data: bool, dry_run: bool) -> None:
     """
     from batch_scoring.deploy.arm import down as removal
 
-    client = _client(_plan(env))
+    client = _client(read_plan(env))
     found = removal.survey(client, delete_data)
     _show(found, client.place.resource_group)
     if found.is_empty or dry_run:
@@ -131,12 +131,6 @@ def _confirm_data(found: Survey) -> None:
             typed = click.prompt("type its name", default="", show_default=False)
             if typed.strip() != one.name:
                 raise InputError(f"{one}: {typed.strip()!r} is not its name; nothing was deleted")
-
-
-def _plan(env: str) -> DeploymentPlan:
-    from batch_scoring.deploy.plan import read
-
-    return read(env)
 
 
 def _client(plan: DeploymentPlan) -> Client:

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from batch_scoring.cli.command import AZURE_ENV, command
-from batch_scoring.jobs.context import open_context
+from batch_scoring.deploy.plan import read_plan
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.image.engine import Build
-    from batch_scoring.deploy.settings import DeployParameters
 
 
 @click.group()
@@ -118,27 +117,20 @@ def sbom(env: str | None, variant: str, tag: str | None, engine: str | None, dry
 def _build(env: str | None, variant: str, tag: str | None) -> Build:
     """Return the image named by the settings and the source tree."""
     from batch_scoring import __version__
-    from batch_scoring.deploy.image.commit import image_tag, read_commit
+    from batch_scoring.deploy.image.commit import read_commit
     from batch_scoring.deploy.image.engine import Build, image_name
 
-    settings = _settings(env).image
-    name = image_name(settings.repository, image_tag(tag or settings.tag), variant)
+    plan = read_plan(env, tag=tag)
+    settings = plan.settings.image
+    name = image_name(settings.repository, plan.tag, variant)
     return Build(name, settings.base, variant, __version__, read_commit(Path.cwd()))
 
 
 def _registry(env: str | None) -> str:
     """Return the host of the deployment's registry."""
-    from batch_scoring.deploy.names import names_of
-
-    settings = _settings(env)
-    settings.require_subscription()  # names change with it
-    return names_of(settings).registry_host
-
-
-def _settings(env: str | None) -> DeployParameters:
-    from batch_scoring.deploy.settings import read_settings
-
-    return read_settings(open_context(None, env).params)
+    plan = read_plan(env)
+    plan.settings.require_subscription()  # names change with it
+    return plan.names.registry_host
 
 
 def _engine(wanted: str | None) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from batch_scoring.cli.command import AZURE_ENV, command
+from batch_scoring.deploy.plan import read_plan
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.push import Counts, Push, Step
@@ -73,11 +74,7 @@ def _opened(env: str, source: str, to: str | None, force: bool) -> Push:
     from batch_scoring.storage import open_folder
     from batch_scoring.storage.local import LocalFolder
 
-    if to is None:
-        from batch_scoring.deploy.plan import read
-
-        to = read(env).data_url
-    return Push(LocalFolder(source), open_folder(to), force)
+    return Push(LocalFolder(source), open_folder(to or read_plan(env).data_url), force)
 
 
 def _push(push: Push, groups: list[list[str]], dry_run: bool) -> None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batch_scoring.cli.command import ENV, PARAMS, command
+from batch_scoring.deploy.plan import read_plan
 
 if TYPE_CHECKING:
+    from batch_scoring.deploy.plan import DeploymentPlan
     from batch_scoring.deploy.template.check import Report
-    from batch_scoring.deploy.template.configured import Configured
 
 _tag = click.option("--tag", metavar="TAG", help="Of the image; default: deploy.image.tag.")
 
@@ -29,22 +30,20 @@ _tag = click.option("--tag", metavar="TAG", help="Of the image; default: deploy.
 )
 def write(env: str | None, params: str, tag: str | None, output: Path) -> None:
     """Write the ARM template and its parameters, as `up` would send them."""
-    configured = _configured(env, params, tag)
-    _require_faultless(_report(configured))
+    plan = read_plan(env, params, tag)
+    template, parameters = plan.template(), plan.template_parameters()
+    _require_faultless(_report(plan, template, parameters))
     output.mkdir(parents=True, exist_ok=True)
-    for name, content in (
-        ("azuredeploy.json", configured.template),
-        ("azuredeploy.parameters.json", configured.parameters),
-    ):
+    for name, content in (("azuredeploy.json", template), ("azuredeploy.parameters.json", parameters)):
         path = output / name
         path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         click.echo(path)
-    group = configured.names.resource_group
+    group = plan.names.resource_group
     click.echo(
         f"az deployment group create --resource-group {group} --template-file {output}/azuredeploy.json"
     )
     click.echo(f"  --parameters @{output}/azuredeploy.parameters.json")
-    _note(configured)
+    _note(plan)
 
 
 @command("check", ENV, PARAMS, _tag)
@@ -53,8 +52,8 @@ def check(env: str | None, params: str, tag: str | None) -> None:
 
     Where AZURE_SPECS names a folder with Azure's published descriptions, resources are checked against them.
     """
-    configured = _configured(env, params, tag)
-    report = _report(configured)
+    plan = read_plan(env, params, tag)
+    report = _report(plan, plan.template(), plan.template_parameters())
     for one in report.resources:
         click.echo(one.line)
     specs = os.environ.get("AZURE_SPECS")
@@ -65,26 +64,13 @@ def check(env: str | None, params: str, tag: str | None) -> None:
     _require_faultless(report)
     deployed = sum(one.is_deployed for one in report.resources)
     click.echo(f"{deployed} resources, no fault")
-    _note(configured)
+    _note(plan)
 
 
-def _configured(env: str | None, params: str, tag: str | None) -> Configured:
-    from batch_scoring.deploy.template.configured import Configured
-    from batch_scoring.jobs.context import open_context
-
-    parameters: dict[str, Any] = open_context(None, env, params).params
-    return Configured.read(parameters, tag)
-
-
-def _report(configured: Configured) -> Report:
+def _report(plan: DeploymentPlan, template: dict[str, Any], parameters: dict[str, Any]) -> Report:
     from batch_scoring.deploy.template.check import check_template
 
-    return check_template(
-        configured.template,
-        configured.parameters,
-        configured.names.resource_group,
-        configured.settings.location,
-    )
+    return check_template(template, parameters, plan.names.resource_group, plan.settings.location)
 
 
 def _require_faultless(report: Report) -> None:
@@ -94,9 +80,9 @@ def _require_faultless(report: Report) -> None:
         raise SystemExit(1)
 
 
-def _note(configured: Configured) -> None:
+def _note(plan: DeploymentPlan) -> None:
     """Return notes on the settings that are not faults."""
-    settings = configured.settings
+    settings = plan.settings
     if settings.retrain.enabled and settings.tracking_uri is None:
         click.echo(
             "note: retraining is off; it needs an MLflow server, to be named in deploy.tracking_uri", err=True

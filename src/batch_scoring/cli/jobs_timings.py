@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from batch_scoring.cli.command import BACKEND, DATA, ENV, command, print_json
+from batch_scoring.core.text import text_table
 from batch_scoring.jobs.context import Cluster, open_cluster
 
 if TYPE_CHECKING:
@@ -52,19 +53,17 @@ def timings(
 
 
 def _print_run(run: str, jobs: list[JobTimes]) -> None:
-    from batch_scoring.core.text import text_table
     from batch_scoring.jobs.timings import percentiles, table_rows
 
     if not jobs:
         click.echo(f"{run}: no job has written its times yet")
         return
     head, rows = table_rows(jobs, percentiles(jobs))
-    table = text_table(head, rows, right=head[1:]).split("\n")
+    table = text_table([head, *rows], right=head[1:]).split("\n")
     click.echo("\n".join([f"{run}, seconds", *table[: len(jobs) + 1], "", *table[len(jobs) + 1 :]]))
 
 
 def _print_runs(found: dict[str, list[JobTimes]]) -> None:
-    from batch_scoring.core.text import text_table
     from batch_scoring.jobs.timings import PHASES, percentiles, seconds_text
 
     if not found:
@@ -82,7 +81,7 @@ def _print_runs(found: dict[str, list[JobTimes]]) -> None:
         for run, one in of_runs.items()
     ]
     head = ["run", "jobs", *phases, "longest"]
-    click.echo("medians over the jobs of a run, seconds\n" + text_table(head, rows, right=head[1:]))
+    click.echo("medians over the jobs of a run, seconds\n" + text_table([head, *rows], right=head[1:]))
 
 
 def _job_times(cluster: Cluster, run: str) -> list[JobTimes]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
 
 from batch_scoring.cli.command import BACKEND, DATA, ENV, JSON, PARAMS, command, print_json
 from batch_scoring.core.errors import FAILED, InputError
+from batch_scoring.core.text import duration, number, text_table
 from batch_scoring.jobs.context import Cluster, open_cluster
 
 if TYPE_CHECKING:
@@ -35,9 +37,6 @@ def list_runs(
 
 
 def _list_runs(cluster: Cluster, limit: int, as_json: bool) -> None:
-    from itertools import islice
-
-    from batch_scoring.core.text import text_table
     from batch_scoring.jobs.run_view import planned_times
     from batch_scoring.jobs.views import counts_text, view_json
 
@@ -59,7 +58,7 @@ def _list_runs(cluster: Cluster, limit: int, as_json: bool) -> None:
         )
         for view in views
     ]
-    click.echo(text_table(("run", "planned", "backend", "jobs", "states"), rows, right=["jobs"]))
+    click.echo(text_table([("run", "planned", "backend", "jobs", "states"), *rows], right=["jobs"]))
     if len(runs) > limit:
         click.echo(f"… and {len(runs) - limit:,} older ones; --limit shows more")
 
@@ -80,7 +79,6 @@ def _views(cluster: Cluster, runs: list[str]) -> list[View]:
 
 
 def _list_jobs(cluster: Cluster, run: str, as_json: bool) -> None:
-    from batch_scoring.core.text import duration, text_table
     from batch_scoring.jobs.views import seconds_of, summary
 
     look = _look(cluster, run)
@@ -99,7 +97,8 @@ def _list_jobs(cluster: Cluster, run: str, as_json: bool) -> None:
         took = "" if seconds is None else duration(seconds)
         started = "" if job.started is None else f"{job.started:%H:%M:%S}"
         rows.append((name, str(job.state), started, took, job.node, job.reason))
-    click.echo(text_table(("job", "state", "started", "took", "node", "reason"), rows, right=["took"]))
+    head = ("job", "state", "started", "took", "node", "reason")
+    click.echo(text_table([head, *rows], right=["took"]))
 
 
 @command("watch", DATA, ENV, BACKEND)
@@ -174,7 +173,6 @@ def logs(
 @click.argument("job", nargs=-1)
 def cancel(run: str, job: tuple[str, ...], data: str | None, env: str | None, backend: str | None) -> None:
     """Cancel the jobs of RUN that have not ended, or only these."""
-    from batch_scoring.core.text import number
     from batch_scoring.jobs.run_view import known_jobs
 
     look = _look(open_cluster(data, env, backend), run)
@@ -200,7 +198,6 @@ def retry(
     backend: str | None,
 ) -> None:
     """Run failed and cancelled jobs of RUN again, or only these."""
-    from batch_scoring.core.text import number
     from batch_scoring.jobs.finish import end_runs
     from batch_scoring.jobs.run_view import known_jobs
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batch_scoring.cli.command import DATA, ENV, JSON, command, print_json
-from batch_scoring.core.text import align
+from batch_scoring.core.text import text_table
 from batch_scoring.jobs.context import open_context
 
 if TYPE_CHECKING:
@@ -240,16 +240,14 @@ def _print_rows(rows: Sequence[Row], as_json: bool, when_empty: str) -> None:
     elif not rows:
         click.echo(when_empty)
     else:
-        for line in align([list(rows[0]), *([_text(value) for value in row.values()] for row in rows)]):
-            click.echo(line)
+        click.echo(text_table([list(rows[0]), *([_text(value) for value in row.values()] for row in rows)]))
 
 
 def _print_fields(fields: Row, as_json: bool) -> None:
     if as_json:
         print_json(fields, _text)
     else:
-        for line in align([[name, _text(value)] for name, value in fields.items()]):
-            click.echo(line)
+        click.echo(text_table([[name, _text(value)] for name, value in fields.items()]))
 
 
 def _text(value: Any) -> str:

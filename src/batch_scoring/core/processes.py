@@ -40,12 +40,16 @@ def is_alive(text: str) -> bool:
     return _started(int(pid)) == started
 
 
+def start_ticks(pid: int | str) -> int:
+    """Return a process's start in clock ticks since boot; raises OSError where there is no /proc."""
+    # The program name is in parentheses and may contain spaces and parentheses.
+    return int((_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[19])
+
+
 def _started(pid: int) -> str:
     """Return the boot id and clock tick of a process's start; empty where there is no /proc."""
     try:
-        # The program name is in parentheses and may contain spaces and parentheses.
-        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-        return f"{(_PROC / 'sys/kernel/random/boot_id').read_text().strip()} {fields[19]}"
+        return f"{(_PROC / 'sys/kernel/random/boot_id').read_text().strip()} {start_ticks(pid)}"
     except OSError:
         return ""
 

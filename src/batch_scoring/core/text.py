@@ -39,19 +39,6 @@ def number(n: int, what: str) -> str:
     return f"{n:,} {what}" + ("" if n == 1 else "s")
 
 
-def text_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
-    """Format rows in aligned columns; columns named in ``right`` are right-aligned.
-
-    Examples
-    --------
-    >>> print(text_table(("job", "s"), [("a", "10"), ("bcde", "2")], ["s"]))
-    job    s
-    a     10
-    bcde   2
-    """
-    return "\n".join(align([head, *rows], [place for place, name in enumerate(head) if name in right]))
-
-
 def read_length(seconds: float) -> str:
     """Format a duration in its largest whole unit, such as ``5 min``.
 
@@ -71,20 +58,24 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def align(rows: Iterable[Sequence[str]], right: Collection[int] = ()) -> list[str]:
-    """Format rows as lines with aligned columns; columns at positions ``right`` are right-aligned.
+def text_table(rows: Iterable[Sequence[str]], right: Collection[str] = ()) -> str:
+    """Format rows in aligned columns; those with a text of ``right`` in the first row are right-aligned.
 
     Examples
     --------
-    >>> align([["sensor", "version"], ["vibration", "2"]])
-    ['sensor     version', 'vibration  2']
+    >>> print(text_table([("job", "s"), ("a", "10"), ("bcde", "2")], right=["s"]))
+    job    s
+    a     10
+    bcde   2
     """
     table = list(rows)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return [
+    columns = list(zip(*table, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    is_right = [column[0] in right for column in columns]
+    return "\n".join(
         "  ".join(
-            text.rjust(width) if place in right else text.ljust(width)
-            for place, (text, width) in enumerate(zip(row, widths, strict=True))
+            text.rjust(width) if from_right else text.ljust(width)
+            for text, width, from_right in zip(row, widths, is_right, strict=True)
         ).rstrip()
         for row in table
-    ]
+    )

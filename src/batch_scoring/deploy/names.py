@@ -103,7 +103,9 @@ def names_of(settings: DeployParameters) -> Names:
     'stplant7...'
     """
     name, group = settings.name, settings.resource_group or f"rg-{settings.name}"
-    digest = _digest(settings.subscription or "", group, name)
+    # Azure ignores the case of all three.
+    made_of = "/".join((settings.subscription or "", group, name)).lower()
+    digest = hashlib.sha256(made_of.encode()).hexdigest()[:6]
     letters = name.replace("-", "")
     made = Names(
         resource_group=group,
@@ -126,12 +128,12 @@ def names_of(settings: DeployParameters) -> Names:
         score_workflow=f"logic-{name}-score",
         retrain_workflow=f"logic-{name}-retrain",
     )
-    return _checked(replace(made, **_given(settings.names)))
-
-
-def _digest(*parts: str) -> str:
-    # Azure ignores their case.
-    return hashlib.sha256("/".join(parts).lower().encode()).hexdigest()[:6]
+    names = replace(made, **_given(settings.names))
+    for key, chosen in asdict(names).items():
+        if (fault := name_fault(key, chosen)) is not None:
+            where = "deploy.resource_group" if key == "resource_group" else f"deploy.names.{key}"
+            raise InputError(f"{where}: {fault}")
+    return names
 
 
 def _given(names: dict[str, object]) -> dict[str, str]:
@@ -164,11 +166,3 @@ def name_fault(rule: str, name: str) -> str | None:
     if least <= len(name) <= most and re.fullmatch(pattern, name, re.ASCII):
         return None
     return f"{name!r} is not valid; expected {least} to {most} {words}"
-
-
-def _checked(names: Names) -> Names:
-    for key, name in asdict(names).items():
-        if (fault := name_fault(key, name)) is not None:
-            where = "deploy.resource_group" if key == "resource_group" else f"deploy.names.{key}"
-            raise InputError(f"{where}: {fault}")
-    return names

@@ -1,9 +1,9 @@
-"""Plan a deployment from the project's settings: its names, its place, and the request for it."""
+"""Plan a deployment from the settings: its names, its place, its template, and the request for it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from batch_scoring.core.errors import InputError
@@ -30,13 +30,11 @@ class DeploymentPlan:
     names : Names
     parameters : mapping
         All of the project's.
-    place : Place
     """
 
     settings: DeployParameters
     names: Names
     parameters: Mapping[str, Any]
-    place: Place
 
     @property
     def tag(self) -> str:
@@ -44,9 +42,32 @@ class DeploymentPlan:
         return image_tag(self.settings.image.tag)
 
     @property
+    def place(self) -> Place:
+        """Where it lies; raises InputError where no subscription is set."""
+        settings, subscription = self.settings, self.settings.require_subscription()
+        group = self.names.resource_group
+        return Place(subscription, group, settings.location, settings.name, settings.arm_endpoint)
+
+    @property
     def data_url(self) -> str:
-        """URL of the data's container."""
+        """URL of the data's container; raises InputError without a subscription, which changes names."""
+        self.settings.require_subscription()
         return f"https://{self.names.storage_account}.blob.core.windows.net/{self.settings.storage.container}"
+
+    def template(self) -> dict[str, Any]:
+        """Build the ARM template."""
+        from batch_scoring.deploy.stream_analytics.query import configured_query
+        from batch_scoring.deploy.template.build import build_template
+        from batch_scoring.deploy.workflow.definition import workflow_definition
+
+        return build_template(configured_query(self.parameters), workflow_definition)
+
+    def template_parameters(self, workflows_enabled: bool = True) -> dict[str, Any]:
+        """Build the template's parameters, as a file of the Azure Resource Manager."""
+        from batch_scoring.deploy.template.parameters import build_parameters
+
+        image = f"{self.settings.image.repository}:{self.tag}"
+        return build_parameters(self.settings, self.names, image, workflows_enabled)
 
     def has_images(self, client: Client) -> tuple[bool, str]:
         """Return whether the registry has the images that the workflows start, and why not."""
@@ -62,9 +83,8 @@ class DeploymentPlan:
         variants = ("score", "train") if self.settings.is_retraining else ("score",)
         try:
             login = login_for(host)
-            given = None if login is None else (login.user, login.password)
             for tag in (variant_tag(self.tag, variant) for variant in variants):
-                if not is_there(host, repository, tag, given):
+                if not is_there(host, repository, tag, login):
                     return False, f"{host}/{repository}:{tag} is not in the registry"
         except InputError as error:
             return False, str(error)
@@ -73,33 +93,33 @@ class DeploymentPlan:
     def request(self, workflows_fire: bool) -> DeploymentRequest:
         """Build the request for the deployment."""
         from batch_scoring.deploy.arm.up import DeploymentRequest
-        from batch_scoring.deploy.template.configured import Configured
 
-        configured = Configured.read(self.parameters, self.tag, workflows_fire)
         return DeploymentRequest(
-            configured.template,
-            configured.parameters["parameters"],
+            self.template(),
+            self.template_parameters(workflows_fire)["parameters"],
             stream_job=self.names.stream_job if self.settings.stream_analytics.enabled else None,
             key_vault=self.names.key_vault,
         )
 
 
-def read(env: str | None) -> DeploymentPlan:
+def read_plan(env: str | None, params: str = "", tag: str | None = None) -> DeploymentPlan:
     """Read the plan of a Kedro environment.
+
+    Parameters
+    ----------
+    env : str or None
+    params : str
+        As ``--params`` has them.
+    tag : str, optional
+        Of the image, in place of ``deploy.image.tag``.
 
     Raises
     ------
     InputError
-        When a setting is not valid, or no subscription is set.
+        When a setting is not valid.
     """
-    parameters = open_context(None, env).params
+    parameters = open_context(None, env, params).params
     settings = read_settings(parameters)
-    names = names_of(settings)
-    place = Place(
-        settings.require_subscription(),
-        names.resource_group,
-        settings.location,
-        settings.name,
-        settings.arm_endpoint,
-    )
-    return DeploymentPlan(settings, names, parameters, place)
+    if tag is not None:
+        settings = replace(settings, image=replace(settings.image, tag=tag))
+    return DeploymentPlan(settings, names_of(settings), parameters)

@@ -12,10 +12,48 @@ from urllib.parse import urlsplit
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.parameters import Check, read_parameters, require, within
 from batch_scoring.deploy.durations import recurrence, short_text
-from batch_scoring.deploy.image.settings import ImageSettings
 from batch_scoring.jobs.backends.azure_batch.settings import PoolSettings
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_REPOSITORY = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """``deploy.image``.
+
+    Attributes
+    ----------
+    repository : str
+        The image's name in its registry.
+    tag : str or None
+        None: the package's version and the commit.
+    base : str
+        The base image, with Python in it.
+
+    Raises
+    ------
+    InputError
+        When a name is not valid.
+    """
+
+    repository: str = "batch-scoring"
+    tag: str | None = None
+    base: str = "docker.io/library/python:3.12-slim"
+
+    def __post_init__(self) -> None:
+        checks = {
+            "repository": (
+                _REPOSITORY.fullmatch(self.repository) is not None,
+                "lower-case letters and digits, separated by one of . _ - /",
+            ),
+            "tag": (
+                self.tag is None or _TAG.fullmatch(self.tag) is not None,
+                "1 to 128 letters, digits, . _ and -, no . or - first",
+            ),
+        }
+        require(self, "deploy.image", checks)
 
 
 @dataclass(frozen=True)

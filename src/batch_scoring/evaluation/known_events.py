@@ -19,8 +19,6 @@ from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
 from batch_scoring.tables.intervals import joined, without
 from batch_scoring.tables.schemas import FALSE_ALARM, LABELS, TRUE_EVENT
 
-NO_KIND = ""
-
 
 @dataclass(frozen=True)
 class KnownEvents:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,7 +33,9 @@ def tracked_evaluation(evaluation: Evaluation, drawn: dict[str, bytes]) -> Track
     }
     digest = hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in tables.values())).hexdigest()
     files = tables | {"evaluation.md": write_summary(evaluation).encode()} | drawn
-    return TrackedEvaluation(digest, _flat(evaluation.figures), _parameters(evaluation.metrics), files)
+    parameters = {f"judged.{name}": str(value) for name, value in evaluation.metrics["judged"].items()}
+    parameters |= {"false_alarm_rate": str(evaluation.metrics["budget"]["false_alarm_rate"])}
+    return TrackedEvaluation(digest, _flat(evaluation.figures), parameters, files)
 
 
 def _flat(figures: pa.Table) -> dict[str, float]:
@@ -42,11 +43,6 @@ def _flat(figures: pa.Table) -> dict[str, float]:
     return {
         f"{row['method']}/{name}": row[name] for row in fleet for name in _NUMBERS if row[name] is not None
     }
-
-
-def _parameters(metrics: dict[str, Any]) -> dict[str, str]:
-    judged = {f"judged.{name}": str(value) for name, value in metrics["judged"].items()}
-    return judged | {"false_alarm_rate": str(metrics["budget"]["false_alarm_rate"])}
 
 
 def _as_parquet(table: pa.Table) -> bytes:

@@ -79,7 +79,7 @@ def update_incidents(predictions: RowTable, rules: JoinRules, incidents: RowTabl
         # Apart, so that the next hour rewrites only the file of those that are not closed.
         [[part.sort_by(_ORDER)] for part in (closed, unfinished) if part.num_rows],
         {STEP: predictions.version, RULES: number, UNTIL: newest},
-        tuple if is_anew else lambda: _kept(incidents, late),
+        rewritten=tuple if is_anew else lambda: _kept(incidents, late),
         replaces_all=is_anew,
         by_month=True,
     )

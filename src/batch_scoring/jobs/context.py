@@ -71,8 +71,7 @@ class Cluster:
     def close(self) -> None:
         """Close the engines that hold a connection or workers of this process."""
         for engine in self._engines.values():
-            if hasattr(engine, "close"):
-                engine.close()
+            engine.close()
 
 
 def open_cluster(data: str | None, env: str | None, backend: str | None, params: str = "") -> Cluster:

@@ -15,6 +15,7 @@ from typing import Any
 
 from kedro.framework.hooks import hook_impl
 
+from batch_scoring.core.processes import start_ticks
 from batch_scoring.core.stopwatch import stopwatch
 
 TIMINGS_FILE = "BATCH_SCORING_TIMINGS"
@@ -80,9 +81,7 @@ def hooks() -> tuple[Any, ...]:
 def seconds_since_process_start() -> float | None:
     """Return the age of this process in seconds, to a hundredth; None where the system does not report it."""
     try:
-        # The name of the program is in parentheses and may hold spaces and parentheses itself.
-        fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        since_boot = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        since_boot = start_ticks("self") / os.sysconf("SC_CLK_TCK")
         return time.clock_gettime(time.CLOCK_BOOTTIME) - since_boot
     except (OSError, AttributeError, ValueError):
         return None

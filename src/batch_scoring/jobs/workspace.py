@@ -6,16 +6,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-import pyarrow.compute as pc
-
 from batch_scoring.core.errors import InputError
-from batch_scoring.datasets.partitions import ArrowPartitions
 from batch_scoring.jobs.specs import JOBS_FOLDER
 from batch_scoring.registry.published import list_published, load_published, pin
 from batch_scoring.registry.staged import StagedTrainings
 from batch_scoring.storage import join, open_folder
-from batch_scoring.tables.device_ranges import read_batches
-from batch_scoring.tables.partitions import by_sensor
+from batch_scoring.storage.row_table import RowTable
 
 if TYPE_CHECKING:
     from batch_scoring.datasets.fleet_models import TrackedFleetModels
@@ -37,7 +33,6 @@ class Workspace:
     def __init__(self, data: str, previous_models: Callable[[], TrackedFleetModels] | None = None) -> None:
         self._data, self._previous_models = data, previous_models
         self._published = open_folder(join(data, "06_models/published"))
-        self._windows = ArrowPartitions(join(data, "03_primary/windows"))
 
     def sensors(self) -> list[str]:
         """List the sensors with windows, sorted as UTF-8 bytes.
@@ -47,13 +42,13 @@ class Workspace:
         InputError
             When there are none.
         """
-        found = by_sensor(self._windows.load())
-        if not found:
+        windows = self._windows()
+        if not windows.num_rows:
             raise InputError(
-                f"{self._windows}: there are no windows yet; run "
+                f"{windows.folder.path()}: there are no windows yet; run "
                 "`kedro run --pipelines=ingest,aggregate` first"
             )
-        return sorted(found, key=str.encode)
+        return windows.distinct("sensor")
 
     def keep_previous_models(self, run: str) -> None:
         """Store the current versions for the training jobs of a run, which ask no tracking server."""
@@ -75,12 +70,15 @@ class Workspace:
 
     def devices(self, sensor: str, pinned: str | None) -> list[str]:
         """List a sensor's devices with windows or a model, sorted as UTF-8 bytes."""
+        windows = self._windows()
         found: set[str] = set()
-        windows = self._windows.load()
-        for key in by_sensor(windows).get(sensor, {}).values():
-            for batch in read_batches(windows[key](), ["device"]):
-                found.update(pc.unique(batch["device"]).to_pylist())
+        for file in windows.files(sensors=[sensor]):
+            for batch in windows.batches(file, ["device"], [sensor]):
+                found.update(batch["device"].unique().to_pylist())
         if pinned is not None:
             for part in load_published(self._published, sensor, pinned).models.parts():
                 found.update(part.table["device"].to_pylist())
         return sorted(found, key=str.encode)
+
+    def _windows(self) -> RowTable:
+        return RowTable(open_folder(join(self._data, "03_primary/windows")), "window_start")

@@ -22,6 +22,8 @@ from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import DAILY, DAILY_KEY, WINDOW_KEY
 
+# The name under which the totals record which version of the predictions they are of.
+ADD_UP = "predictions"
 _SERIES_DAY = ("sensor", "device", "day")
 
 
@@ -63,25 +65,25 @@ def update_totals(run: ScoreRun, totals: RowTable) -> Change | None:
     upsert = Upsert(totals, files, DAILY_KEY, _contents, among=lambda rows: _are_of(rows, touched))
     rows = list(upsert.fresh([final]))
     upsert.remove_unseen()
-    return Change(DAILY, [rows], _progress(run, predictions, sensors), upsert.rewritten)
+    return Change(DAILY, [rows], _progress(run, predictions, sensors), rewritten=upsert.rewritten)
 
 
 def _progress(run: ScoreRun, predictions: RowTable, sensors: Iterable[str]) -> dict[str, int]:
-    progress = {f"predictions/{sensor}": predictions.version for sensor in sensors}
-    return progress | ({"predictions": predictions.version} if run.is_whole else {})
+    progress = {f"{ADD_UP}/{sensor}": predictions.version for sensor in sensors}
+    return progress | ({ADD_UP: predictions.version} if run.is_whole else {})
 
 
 def _progress_only(
     run: ScoreRun, totals: RowTable, predictions: RowTable, sensors: Sequence[str]
 ) -> Change | None:
-    if totals.progress("predictions") == predictions.version or not (sensors or run.is_whole):
+    if totals.progress(ADD_UP) == predictions.version or not (sensors or run.is_whole):
         return None
     return Change(DAILY, (), _progress(run, predictions, sensors))
 
 
 def _seen(totals: RowTable, sensor: str) -> int | None:
     """Return the version of the predictions that a sensor's totals are of."""
-    known = [totals.progress(f"predictions/{sensor}"), totals.progress("predictions")]
+    known = [totals.progress(f"{ADD_UP}/{sensor}"), totals.progress(ADD_UP)]
     return max((one for one in known if one is not None), default=None)
 
 

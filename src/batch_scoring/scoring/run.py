@@ -115,7 +115,7 @@ class ScoreRun:
             if self.is_whole:
                 progress.update(mark_progress(overall, self._overall(overall, until)))
 
-        self.change = Change(PREDICTIONS, parts(), progress, lambda: stored.rewritten(self.lost))
+        self.change = Change(PREDICTIONS, parts(), progress, rewritten=lambda: stored.rewritten(self.lost))
         return self.change
 
     def _sensors(self, overall: Mark) -> list[str]:
@@ -125,9 +125,9 @@ class ScoreRun:
             return sorted(wanted, key=str.encode)
         is_whole = overall.lacking or not self.scope.is_timely or overall.settings not in (0, self.settings)
         if is_whole:
-            return sorted(self.windows.distinct("sensor"), key=str.encode)
+            return self.windows.distinct("sensor")
         files, _ = DueWindows(self.windows, None, overall, self.scope).files()
-        return sorted(self.windows.distinct("sensor", files), key=str.encode)
+        return self.windows.distinct("sensor", files)
 
     def _works(self) -> list[DueWindows]:
         """Group the sensors by how far they have been scored."""

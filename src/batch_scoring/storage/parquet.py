@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -18,7 +19,12 @@ MAKE = "this file does not exist yet; run the preceding pipelines first"
 
 
 def open_parquet(
-    folder: Folder, name: str, source: Any = None, if_damaged: str = REMAKE, if_missing: str = MAKE
+    folder: Folder,
+    name: str,
+    source: Any = None,
+    if_damaged: str = REMAKE,
+    if_missing: str = MAKE,
+    encoded: Sequence[str] = (),
 ) -> pq.ParquetFile:
     """Open a Parquet file; only its footer is read.
 
@@ -32,6 +38,8 @@ def open_parquet(
         What a person is to do with a file that is no Parquet.
     if_missing : str
         What a person is to do when there is no file.
+    encoded : sequence of str
+        Columns of texts to read as dictionaries.
 
     Raises
     ------
@@ -43,6 +51,7 @@ def open_parquet(
         with stopwatch.during("read"):
             return pq.ParquetFile(
                 folder.open_ranges(name) if source is None else source,
+                read_dictionary=list(encoded),
                 pre_buffer=False,
                 page_checksum_verification=True,
             )

@@ -20,6 +20,8 @@ from batch_scoring.tables.arrow_arrays import to_numpy
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 
 DAY_US = 86_400_000_000
+# How the names of files begin that are written here, each in the order of sensor, device and time.
+OWN = "rows-"
 # Rows that wait for their row group, over all days of a write.
 _MAX_HELD_ROWS = 16 * ROW_GROUP_ROWS
 _MANY_DAYS, _FEW_ROWS = 62, 20_000
@@ -126,7 +128,7 @@ class _DayFile:
 
     def __init__(self, folder: Folder, schema: pa.Schema, day: date | None) -> None:
         below = "" if day is None else f"date={day.isoformat()}/"
-        self.name = f"{below}part-{uuid.uuid4()}.parquet"
+        self.name = f"{below}{OWN}{uuid.uuid4()}.parquet"
         self.held = 0
         self._day = day
         self._schema = schema

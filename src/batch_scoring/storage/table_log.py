@@ -97,6 +97,22 @@ class TableLog:
         """
         return self._changed_since(version)[1]
 
+    def has_added(self, name: str, since: int) -> bool:
+        """Whether a commit after a version has added this file.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            See :meth:`actions`.
+        """
+        versions = range(since + 1, self._version + 1)
+        return any(
+            unquote(action["add"]["path"]) == name
+            for version in versions
+            for action in self.actions(version)
+            if "add" in action
+        )
+
     def claims(self, version: int) -> list[str] | None:
         """Return what a commit says it changed; None where it does not say."""
         notes = [action["commitInfo"] for action in self.actions(version) if "commitInfo" in action]

@@ -87,6 +87,8 @@ def positions(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Int:
     """
     if isinstance(texts, pa.ChunkedArray):
         texts = texts.combine_chunks() if texts.num_chunks else _nothing(texts.type)
+    if pa.types.is_dictionary(texts.type):
+        return positions(texts.dictionary, among)[to_numpy(texts.indices)]
     runs = pc.run_end_encode(texts)
     found = to_numpy(pc.index_in(runs.values, value_set=among), null=-1).astype(np.int64)
     return np.repeat(found, np.diff(to_numpy(runs.run_ends), prepend=0))

@@ -11,7 +11,6 @@ from batch_scoring.detection.model_file import FleetFile
 from batch_scoring.storage.row_table import Change, RowTable, Update
 from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.arrow_arrays import strings, to_numpy
-from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import STATUS
 from batch_scoring.training.windows import TrainingWindows
 
@@ -47,12 +46,17 @@ def status_update(
         status = _with_silent_devices(status, sensor, refused, selection, known, unread)
         if status.equals(known.sort_by("device")):
             return None
-        upsert = Upsert(table, table.files(sensors=[sensor]), KEY)
-        gone = pc.invert(pc.is_in(known["device"], value_set=status["device"].combine_chunks()))
-        upsert.drop(row_fingerprints(known.filter(gone), KEY))
+        upsert = Upsert(
+            table,
+            table.files(sensors=[sensor]),
+            KEY,
+            among=lambda rows: to_numpy(pc.equal(rows["sensor"], sensor)),
+        )
+        changed = list(upsert.fresh([status]))
+        upsert.remove_unseen()
         # Trainings of other sensors may commit at the same time, those of this one may not.
         guard = {f"train {sensor}": table.version + 1}
-        return Change(STATUS, [upsert.fresh([status])], guard, rewritten=upsert.rewritten)
+        return Change(STATUS, [changed], guard, rewritten=upsert.rewritten)
 
     return update
 

@@ -17,7 +17,7 @@ from batch_scoring.deploy.image.engine import (
 )
 from batch_scoring.deploy.image.registry import Login, push
 from batch_scoring.deploy.image.sbom import find_syft, write_sbom
-from batch_scoring.deploy.image.settings import ImageSettings
+from batch_scoring.deploy.settings import ImageSettings
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 

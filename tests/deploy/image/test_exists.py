@@ -8,12 +8,12 @@ import json
 import pytest
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.deploy.image.registry import is_there
+from batch_scoring.deploy.image.registry import Login, is_there
 from tests.emulators.certificates import make_certificate
 from tests.emulators.servers import Handler, TlsServer
 
-LOGIN = ("somebody", "a-password")
-BASIC = "Basic " + base64.b64encode(":".join(LOGIN).encode()).decode()
+LOGIN = Login("somebody", "a-password")
+BASIC = "Basic " + base64.b64encode(f"{LOGIN.user}:{LOGIN.password}".encode()).decode()
 
 
 class _Handler(Handler):
@@ -48,7 +48,7 @@ def test_an_image_is_found_by_its_tag(registry, tag, there):
     assert is_there(registry, "batch-scoring", tag, LOGIN) is there
 
 
-@pytest.mark.parametrize("login", [None, ("somebody", "a-wrong-one")])
+@pytest.mark.parametrize("login", [None, Login("somebody", "a-wrong-one")])
 def test_a_registry_that_does_not_know_us_is_told(registry, login):
     with pytest.raises(InputError, match="AcrPull") as told:
         is_there(registry, "batch-scoring", "1.0", login)

@@ -9,6 +9,7 @@ import pytest
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.fleet_models import FleetModels
+from batch_scoring.registry import interrupted as interrupted_module
 from batch_scoring.registry import published as published_module
 from batch_scoring.registry import tracking
 from batch_scoring.registry.interrupted import read_promotion
@@ -90,7 +91,8 @@ STEPS = [
     (promotion_module, "publish"),
     (promotion_module, "end_promotion"),
     (published_module, "_copy_unless_there"),
-    (published_module, "_write_unless_there"),
+    (published_module, "write_unless_there"),
+    (interrupted_module, "write_unless_there"),
 ]
 
 

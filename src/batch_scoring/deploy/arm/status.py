@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from batch_scoring.core.text import align
+from batch_scoring.core.text import text_table
 from batch_scoring.deploy.arm import stream_job
 from batch_scoring.deploy.arm.client import Client, word
 from batch_scoring.deploy.arm.errors import explained, innermost
@@ -61,13 +61,13 @@ def lines(found: DeploymentStatus) -> Iterable[str]:
     if found.resources:
         yield ""
         rows = [[str(value) for value in one.values()] for one in found.resources]
-        yield from align([("resource", "name", "state"), *rows])
+        yield text_table([("resource", "name", "state"), *rows])
     for one in found.workflows:
         yield ""
         yield f"workflow {one['name']}: {one['state']}" + ("" if one["runs"] else ", no run yet")
         rows = [[run[name] or "" for name in ("start", "state", "end", "error")] for run in one["runs"]]
         if rows:
-            yield from align([("start", "state", "end", "error"), *rows])
+            yield text_table([("start", "state", "end", "error"), *rows])
     if found.deployment is not None:
         yield ""
         yield "jobs and nodes: `kedro jobs list --env azure`"

@@ -138,7 +138,7 @@ def push(engine: str, local: str, remote: str, login: Login | None, more: Sequen
         return digest_in(output_of(show), remote)
 
 
-def is_there(registry: str, repository: str, tag: str, login: tuple[str, str] | None) -> bool:
+def is_there(registry: str, repository: str, tag: str, login: Login | None) -> bool:
     """Return whether the image is in the registry.
 
     Parameters
@@ -146,8 +146,7 @@ def is_there(registry: str, repository: str, tag: str, login: tuple[str, str] | 
     registry : str
         Its host, with a port where it has one.
     repository, tag : str
-    login : tuple of str and str, optional
-        User and password.
+    login : Login or None
 
     Raises
     ------
@@ -177,15 +176,16 @@ def is_there(registry: str, repository: str, tag: str, login: tuple[str, str] | 
     return bool(answer.status_code == 200)
 
 
-def authorise(session: requests.Session, challenge: str, login: tuple[str, str] | None) -> None:
+def authorise(session: requests.Session, challenge: str, login: Login | None) -> None:
     """Answer a challenge with the login itself, or with a token in exchange for it."""
     kind, _, rest = challenge.partition(" ")
-    if kind.lower() == "basic" and login is not None:
-        session.auth = login
+    given = None if login is None else (login.user, login.password)
+    if kind.lower() == "basic" and given is not None:
+        session.auth = given
     elif kind.lower() == "bearer":
         fields: dict[str, Any] = dict(re.findall(r'(\w+)="([^"]*)"', rest))
         realm = fields.pop("realm", "")
         if realm.startswith("https://"):
-            answer = session.get(realm, params=fields, auth=login, timeout=_SECONDS)
+            answer = session.get(realm, params=fields, auth=given, timeout=_SECONDS)
             token = answer.json() if answer.ok else {}
             session.headers["Authorization"] = f"Bearer {token.get('access_token') or token.get('token', '')}"

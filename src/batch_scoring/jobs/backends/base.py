@@ -12,6 +12,8 @@ from batch_scoring.jobs.specs import JobSpec, JobStatus, NodeCounts
 class Backend(Protocol):
     """An engine. Every method raises InputError, one sentence, when the engine cannot be used.
 
+    Methods with a default here need no code in an engine without a cluster of its own.
+
     A job is identified by its run and name. Submitting an existing one changes nothing, also when two
     schedulers do so at once.
 
@@ -28,6 +30,7 @@ class Backend(Protocol):
 
     def ensure(self) -> None:
         """Create the cluster unless it exists."""
+        return
 
     def submit(self, run: str, specs: Sequence[JobSpec]) -> int:
         """Submit these jobs; return how many are new.
@@ -43,12 +46,14 @@ class Backend(Protocol):
 
     def nodes(self) -> NodeCounts | None:
         """Count the cluster's nodes; None where the engine has none of its own."""
+        return None
 
     def log(self, run: str, name: str) -> str | None:
         """Return the output of a job that the engine kept; None without.
 
         A job's own log lies in the workspace; this is for jobs that failed before they could write it.
         """
+        return None
 
     def cancel(self, run: str, names: Sequence[str]) -> None:
         """Cancel these jobs where they have not ended."""
@@ -58,3 +63,8 @@ class Backend(Protocol):
 
     def delete(self, run: str) -> None:
         """Delete a run whose jobs have ended; its logs and records in the workspace stay."""
+        return
+
+    def close(self) -> None:
+        """Close connections, and end workers of this process."""
+        return

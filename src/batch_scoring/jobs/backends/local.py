@@ -16,14 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from batch_scoring.core.processes import end_group
+from batch_scoring.jobs.backends.base import Backend
 from batch_scoring.jobs.local_processes import cancel_processes, recent, recorded_statuses
 from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.settings import JobsParameters
-from batch_scoring.jobs.specs import JobSpec, JobStatus, NodeCounts, State
+from batch_scoring.jobs.specs import JobSpec, JobStatus, State
 from batch_scoring.storage.cache import cache_folder
 
 
-class LocalBackend:
+class LocalBackend(Backend):
     """Jobs as processes of this machine.
 
     ``submit`` returns when all jobs have ended. Two schedulers on a machine share the jobs of a run: a job
@@ -50,9 +51,6 @@ class LocalBackend:
         self._processes: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
         self._stopping = threading.Event()
 
-    def ensure(self) -> None:
-        """Do nothing: the machine is there."""
-
     def submit(self, run: str, specs: Sequence[JobSpec]) -> int:
         """Run the jobs that have not succeeded yet until they end, retries included."""
         self._created |= {(run, spec.name): datetime.now(UTC) for spec in specs}
@@ -72,14 +70,6 @@ class LocalBackend:
         queued = [JobStatus(name, State.QUEUED, created=self._created[run, name]) for name in waiting]
         return recent([*queued, *known], since)
 
-    def nodes(self) -> NodeCounts | None:
-        """Return None: the engine is one machine."""
-        return None
-
-    def log(self, run: str, name: str) -> str | None:
-        """Return None: the only log is the one in the workspace."""
-        return None
-
     def cancel(self, run: str, names: Sequence[str]) -> None:
         """Cancel these jobs, also where another scheduler of this machine started them or has yet to."""
         cancel_processes(self._records, run, names)
@@ -87,9 +77,6 @@ class LocalBackend:
     def retry(self, run: str, specs: Sequence[JobSpec]) -> None:
         """Run these jobs again."""
         self.submit(run, specs)
-
-    def delete(self, run: str) -> None:
-        """Do nothing: the workspace has the only files of a run."""
 
     def _run_to_its_end(self, spec: JobSpec) -> bool:
         """Run a job to its end; return False where another process ran it, or it was cancelled."""

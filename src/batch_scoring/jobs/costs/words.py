@@ -93,7 +93,7 @@ def summary(schedule: Schedule, source: str) -> str:
 
 def as_table(choices: Sequence[Choice]) -> str:
     """Format these choices as a text table."""
-    return text_table(_HEADINGS, [_row(choice) for choice in choices], _NUMBERS)
+    return text_table([_HEADINGS, *map(_row, choices)], _NUMBERS)
 
 
 def as_json(

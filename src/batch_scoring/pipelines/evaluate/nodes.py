@@ -169,7 +169,7 @@ def _match(
     selection: Selection,
 ) -> Iterator[EvaluatedSensor]:
     """Evaluate the selected sensors that have windows, one after the other."""
-    sensors = sorted(windows.distinct("sensor"))
+    sensors = windows.distinct("sensor")
     if not sensors:
         raise InputError("there are no windows yet; run `kedro run --pipelines=aggregate` first")
     require_known("sensor", selection.sensors, sensors)

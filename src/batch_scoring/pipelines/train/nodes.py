@@ -81,7 +81,7 @@ def train_models(
     if not 0 < settings.share <= 1:
         raise InputError(f"train.share is {settings.share}; it must be in (0, 1]")
     selection = Selection.read(device, sensor)
-    sensors = sorted(windows.distinct("sensor"))
+    sensors = windows.distinct("sensor")
     if not sensors:
         raise InputError("there are no windows yet; run `kedro run --pipelines=aggregate` first")
     require_known("sensor", selection.sensors, sensors)
@@ -104,7 +104,9 @@ def train_models(
                 # The status first: once its version exists, a training is not repeated.
                 yield status, ({name: training} if training else {})
     if without := (selection.devices or frozenset()) - found:
-        require_known("device", selection.devices, windows.distinct("device"))
+        require_known(
+            "device", selection.devices, windows.distinct("device", windows.files(sensors=selection.sensors))
+        )
         raise InputError(
             f"device {min(without)!r} has no window to train on before `at` and between train.from and "
             "train.to; change these, or leave the device out"

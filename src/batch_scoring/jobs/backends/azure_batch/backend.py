@@ -29,6 +29,7 @@ from batch_scoring.jobs.backends.azure_batch.requests import (
 from batch_scoring.jobs.backends.azure_batch.runs import job_ids_filter, next_job_id, of_run
 from batch_scoring.jobs.backends.azure_batch.statuses import SELECTED, node_counts, task_status
 from batch_scoring.jobs.backends.azure_batch.tasks import add_tasks, last_of_file
+from batch_scoring.jobs.backends.base import Backend
 from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.settings import JobsParameters
 from batch_scoring.jobs.specs import JobSpec, JobStatus, NodeCounts, State
@@ -44,7 +45,7 @@ _CALLS = 8  # at once, where there is one for each task
 _ATTEMPTS = 5
 
 
-class AzureBatchBackend:
+class AzureBatchBackend(Backend):
     """One Batch job per scheduled run, one task per shard, on a pool that scales itself.
 
     A Batch job ends with its tasks, and takes no more then. So later retries go to a second job of the

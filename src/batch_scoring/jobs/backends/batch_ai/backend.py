@@ -12,6 +12,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.mgmt.batchai import models
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.backends.base import Backend
 from batch_scoring.jobs.backends.batch_ai import requests
 from batch_scoring.jobs.backends.batch_ai.attempts import Attempt, last_attempts
 from batch_scoring.jobs.backends.batch_ai.client import Resources, connect
@@ -28,7 +29,7 @@ _SECONDS_TO_CREATE = 600.0
 _STATES = {"queued": State.QUEUED, "running": State.RUNNING, "terminating": State.RUNNING}
 
 
-class BatchAIBackend:
+class BatchAIBackend(Backend):
     """Jobs as jobs of Batch AI.
 
     The service has no filter for jobs: every poll lists all jobs of a run, a thousand per request. It

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.jobs.backends.base import Backend
 from batch_scoring.jobs.backends.dask.statuses import FORGOTTEN, status_from, stays
 from batch_scoring.jobs.backends.dask.task import Job, JobError, run_job
 from batch_scoring.jobs.local_processes import cancel_processes, recent, recorded_statuses
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10.0
 
 
-class DaskBackend:
+class DaskBackend(Backend):
     """Jobs as tasks of Dask.
 
     With an address of a scheduler ``submit`` returns at once, and other processes see the jobs. Without one,

@@ -1,0 +1,50 @@
+"""Settings of the ``maintain`` pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from batch_scoring.core.parameters import read_duration, require
+
+FOREVER = "forever"
+
+
+@dataclass(frozen=True)
+class KeepParameters:
+    """How long each table keeps its rows, counted from its newest one: a duration or ``forever``."""
+
+    readings: str = FOREVER
+    windows: str = FOREVER
+    predictions: str = FOREVER
+    daily_totals: str = FOREVER
+    incidents: str = FOREVER
+
+    def __post_init__(self) -> None:
+        day = timedelta(days=1)
+        kept = {name: self.of(name) for name in vars(self)}
+        require(
+            self,
+            "maintain.keep",
+            {
+                name: (one is None or one >= day, "'forever', or a day or more, such as '30d'")
+                for name, one in kept.items()
+            },
+        )
+
+    def of(self, table: str) -> timedelta | None:
+        """Return how long a table keeps its rows; None is forever."""
+        text = getattr(self, table, FOREVER)
+        return None if text == FOREVER else read_duration(text, f"maintain.keep.{table}")
+
+
+@dataclass(frozen=True)
+class MaintainParameters:
+    """``params:maintain``; see conf/base/parameters_maintain.yml."""
+
+    keep: KeepParameters = field(default_factory=KeepParameters)
+    compact_from: int = 12
+    vacuum_after: timedelta = timedelta(days=7)
+
+    def __post_init__(self) -> None:
+        require(self, "maintain", {"compact_from": (self.compact_from != 1, "2 or more, or 0 for never")})
