@@ -358,7 +358,7 @@ class RowTable:
         extra = [name for name, some in wanted.items() if some is not None and name not in needed]
         extra += [self.time] if self.time and (start, end) != (None, None) and self.time not in needed else []
         for file in self.files(start, end, *wanted.values()):
-            for batch in self.batches(file, [*needed, *extra], *wanted.values()):
+            for batch in self.batches(file, [*needed, *extra], wanted["sensor"], wanted["device"]):
                 rows = batch
                 for condition in conditions:
                     rows = rows.filter(condition)
