@@ -209,7 +209,7 @@ def _wanted_rows(
     # Predictions of an earlier version have no contributions.
     columns = [name for name in (*_READ, "contributions") if name in predictions.schema.names]
     for file in predictions.files(start, end, sensors, devices):
-        for batch in predictions.batches(file, columns, sensors, devices, _TEXTS):
+        for batch in predictions.batches(file, columns, sensors, devices, encoded=_TEXTS):
             series, time = index.find(batch), to_numpy(batch["window_start"])
             kept = np.flatnonzero((series >= 0) & (time >= start) & (time < end))
             if kept.size:
