@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,13 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.scratch import scratch_folder
 from batch_scoring.ingestion.capture import capture_partition
 from batch_scoring.ingestion.events import event_sources
-from batch_scoring.ingestion.relations import RawRelation, numbered_lines, parquet_scan, raw_relation
+from batch_scoring.ingestion.relations import (
+    Described,
+    RawRelation,
+    numbered_lines,
+    parquet_scan,
+    raw_relation,
+)
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.sql import escape_glob, literal, reason_of, timestamp_of, value_of
 from batch_scoring.storage.row_files import has_sparse_days
@@ -105,6 +111,7 @@ class StagingArea:
 
     connection: duckdb.DuckDBPyConnection
     settings: IngestSettings
+    _described: dict[str, Described] = field(default_factory=dict, init=False)
 
     def stage(self, sources: Mapping[int, tuple[SourceFile, str]], latest: datetime) -> dict[int, str]:
         """Read source files, those of one form together.
@@ -129,7 +136,7 @@ class StagingArea:
                 try:
                     path = stack.enter_context(source.opened())
                     with _reading(source.path):
-                        relation = raw_relation(self.connection, path, source.format, self.settings)
+                        relation = self._relation(path, source.format)
                 except InputError as error:
                     failed[number] = str(error)
                     continue
@@ -147,6 +154,9 @@ class StagingArea:
             )
         self._forget(changed)
         return failed
+
+    def _relation(self, path: str, file_format: str) -> RawRelation | None:
+        return raw_relation(self.connection, path, file_format, self.settings, self._described)
 
     def _stage_together(self, opened: list[_Opened], where: str, latest: datetime) -> dict[int, str]:
         try:
@@ -222,7 +232,7 @@ class StagingArea:
         for number, source in enumerate(sources):
             with source.opened() as path:
                 with _reading(path):
-                    relation = raw_relation(self.connection, path, source.format, self.settings)
+                    relation = self._relation(path, source.format)
                 if relation is None:
                     continue
                 with self._rows_of([_Opened(number, source, path, relation)]):
