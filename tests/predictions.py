@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pyarrow as pa
-
 from batch_scoring.scoring.digests import PredictionsDigest, ScoresDigest
+
 from batch_scoring.tables.partitions import partition_key
 from batch_scoring.tables.schemas import PREDICTIONS
 from batch_scoring.tables.streams import Stream

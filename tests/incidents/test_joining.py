@@ -5,12 +5,12 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pytest
+from batch_scoring.scoring.digests import PredictionsDigest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.incidents.joining import JoinRules, hex_digits, incidents_table, join_windows
-from batch_scoring.scoring.digests import PredictionsDigest
-from batch_scoring.tables.schemas import INCIDENTS, JUDGED, UNFINISHED
+from batch_scoring.incidents.joining import UNFINISHED, JoinRules, hex_digits, incidents_table, join_windows
+from batch_scoring.tables.schemas import INCIDENTS, JUDGED
 from tests.factories import MINUTE_US
 from tests.predictions import draw_predictions, window_number
 

@@ -10,7 +10,18 @@ import pyarrow as pa
 from batch_scoring.tables.arrays import Bool, Int, UInt
 from batch_scoring.tables.arrow_arrays import constant, distinct, positions, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.schemas import INCIDENTS, TIMESTAMP, UNFINISHED
+from batch_scoring.tables.schemas import INCIDENTS, TIMESTAMP
+
+# The runs of a sensor that the next windows may go on with.
+UNFINISHED = pa.schema(
+    [
+        INCIDENTS.field("device"),
+        *(INCIDENTS.field(name) for name in ("start", "end", "n_windows", "peak_severity", "peak_at")),
+        *(INCIDENTS.field(name) for name in ("top_feature", "model_version")),
+        pa.field("is_incident", pa.bool_()),
+        INCIDENTS.field("seen_until"),
+    ]
+)
 
 
 @dataclass(frozen=True)

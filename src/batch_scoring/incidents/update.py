@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.core.digests import number_of
-from batch_scoring.incidents.joining import JoinRules, incidents_table, join_windows
+from batch_scoring.incidents.joining import UNFINISHED, JoinRules, incidents_table, join_windows
 from batch_scoring.storage.row_changes import RowChanges, changes_since
 from batch_scoring.storage.row_table import Change, DataFile, RowTable
 from batch_scoring.tables.arrays import Bool, UInt
@@ -19,7 +19,7 @@ from batch_scoring.tables.arrow_arrays import are, empty_table, strings, to_arro
 from batch_scoring.tables.device_ranges import by_sensor, device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.pieces import DAY_US, day_pieces
-from batch_scoring.tables.schemas import INCIDENTS, JUDGED, PREDICTIONS, UNFINISHED
+from batch_scoring.tables.schemas import INCIDENTS, JUDGED, PREDICTIONS
 
 logger = logging.getLogger(__name__)
 

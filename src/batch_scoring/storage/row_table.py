@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import ConflictError, InputError
 from batch_scoring.core.moments import microseconds
+from batch_scoring.core.parameters import read_time
 from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.storage.folder import Folder
 from batch_scoring.storage.local import LocalFolder
@@ -386,8 +387,8 @@ class RowTable:
     def read(
         self,
         columns: Sequence[str] | None = None,
-        start: int | None = None,
-        end: int | None = None,
+        start: int | datetime | str | None = None,
+        end: int | datetime | str | None = None,
         sensors: Iterable[str] | None = None,
         devices: Iterable[str] | None = None,
     ) -> pa.Table:
@@ -396,11 +397,12 @@ class RowTable:
         Parameters
         ----------
         columns : sequence of str, optional
-        start, end : int, optional
-            Times in ``[start, end)``, microseconds since the epoch.
+        start, end : int, datetime or str, optional
+            Times in ``[start, end)``: microseconds since the epoch, or UTC, such as ``"2026-01-12"``.
         sensors, devices : iterable of str, optional
         """
         wanted = (_as_set(sensors), _as_set(devices))
+        start, end = _microseconds(start, "start"), _microseconds(end, "end")
         conditions = []
         if start is not None:
             conditions.append(pc.field(str(self.time)) >= _moment(start))
@@ -654,6 +656,10 @@ def _bound(value: Any, is_cut: bool = False) -> Any:
     us = microseconds(value)
     # Delta's own statistics are cut to milliseconds.
     return us + _MILLISECOND - 1 if is_cut and us % _MILLISECOND == 0 else us
+
+
+def _microseconds(time: int | datetime | str | None, where: str) -> int | None:
+    return time if time is None or isinstance(time, int) else microseconds(read_time(time, where))
 
 
 def _moment(us: int) -> pa.Scalar:

@@ -109,14 +109,6 @@ QUARANTINE = _table(
     Column("reason", pa.string(), "", "why it was refused, such as `out_of_range`"),
 )
 
-REFUSED_DEVICES = _table(
-    "refused",
-    _DEVICE,
-    _SENSOR,
-    Column("reason", pa.string(), "", "as in the quarantine"),
-    Column("count", pa.int64(), "rows", "refused rows"),
-)
-
 SOURCES = _table(
     "sources",
     Column("source", pa.string(), "", "source file, relative to the folder that was read"),
@@ -462,17 +454,6 @@ INCIDENTS = _table(
 )
 # The columns of predictions that make incidents.
 JUDGED = ("device", "window_start", "window_end", "is_anomaly", "severity", "top_feature", "model_version")
-
-# What the windows of one day hand on to the next: of each device the incident that may go on, or the
-# anomalous windows that are too few for one yet.
-UNFINISHED = _table(
-    "unfinished incidents",
-    _DEVICE,
-    *_columns_of("incidents", "start", "end", "n_windows", "peak_severity", "peak_at"),
-    *_columns_of("incidents", "top_feature", "model_version"),
-    Column("is_incident", pa.bool_(), "", "whether it has `incidents.min_windows` anomalous windows"),
-    Column("seen_until", TIMESTAMP, "UTC", "end of the device's last window"),
-)
 
 DEVICE_INCIDENTS = _table(
     "device incidents",

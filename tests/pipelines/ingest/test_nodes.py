@@ -62,7 +62,15 @@ def broken_files(folder: Path) -> list[str]:
     write_csv(folder / "columns.csv", "1,2", header="a,b")
     (folder / "array.json").write_text('[{"timestamp": 1, "device"')
     (folder / "wrong.avro").write_bytes(b"Obj")
-    names = ["array.json", "binary.csv", "columns.csv", "cut.csv.gz", "cut.parquet", "latin.csv", "wrong.avro"]
+    names = [
+        "array.json",
+        "binary.csv",
+        "columns.csv",
+        "cut.csv.gz",
+        "cut.parquet",
+        "latin.csv",
+        "wrong.avro",
+    ]
     return names
 
 
@@ -81,12 +89,16 @@ def test_files_that_cannot_be_read_are_named_and_the_others_stored(store: Store,
     assert len(again["shortfalls"]) == len(bad), "until they are mended or removed"
     assert again["stored"] == again["already_stored"] == 0
     for name in bad:
-        write_csv(raw / "b.csv", row(3)).rename(raw / name) if name.endswith(".csv") else (raw / name).unlink()
+        write_csv(raw / "b.csv", row(3)).rename(raw / name) if name.endswith(".csv") else (
+            raw / name
+        ).unlink()
     assert store.ingest(raw)["shortfalls"] == []
 
 
 @pytest.mark.parametrize("which", range(7))
-def test_where_nothing_can_be_read_and_nothing_is_known_the_run_ends(store: Store, tmp_path: Path, which: int):
+def test_where_nothing_can_be_read_and_nothing_is_known_the_run_ends(
+    store: Store, tmp_path: Path, which: int
+):
     name = broken_files(tmp_path / "all")[which]
     (tmp_path / "raw").mkdir()
     (tmp_path / "all" / name).rename(tmp_path / "raw" / name)
