@@ -7,7 +7,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from kedro.io import DatasetError
 
 from batch_scoring.core.errors import InputError
 from tests.pipelines.ingest.ingestion import (
@@ -124,10 +123,10 @@ def test_a_damaged_stored_file_is_named_and_nothing_is_changed(store: Store, tmp
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     before = store.files()
-    with pytest.raises(DatasetError, match=r"part-.*\.parquet: damaged .*; restore it from a backup"):
+    with pytest.raises(InputError, match=r"rows-.*\.parquet: damaged .*; restore it from a backup"):
         store.ingest(write_csv(tmp_path / "2.csv", row(0), row(700)))
     path.unlink()
-    with pytest.raises(DatasetError, match=r"part-.*\.parquet: this file of a table is gone; restore it"):
+    with pytest.raises(InputError, match=r"rows-.*\.parquet: this file of a table is gone; restore it"):
         store.ingest(write_csv(tmp_path / "2.csv", row(0), row(700)))
     assert store.files() | {str(path.relative_to(store.root)): bytes(data)} == before
 
