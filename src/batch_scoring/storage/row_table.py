@@ -31,6 +31,7 @@ from batch_scoring.storage.folder import Folder
 from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.parquet import open_parquet
 from batch_scoring.storage.row_files import DAY_US, OWN, RowFiles, WrittenFile
+from batch_scoring.storage.row_news import News, news_of
 from batch_scoring.tables.arrow_arrays import empty_table, strings
 from batch_scoring.tables.device_ranges import BATCH_ROWS, group_bounds, read_batches, read_pieces, row_groups
 from batch_scoring.tables.schemas import TIMESTAMP
@@ -251,23 +252,27 @@ class RowTable:
         ]
 
     def added_since(self, version: int | None) -> list[DataFile]:
-        """List the files whose rows were added or rewritten after a version; all without one.
+        """List the files with rows that were added or rewritten after a version; all without one.
 
-        Compaction adds no rows. Where the log of an earlier commit is gone, all files are returned.
+        Compaction adds no rows; a compacted file is listed where it holds rows that were added after that
+        version, among others. Where the log of a later commit is gone, all files are returned.
         """
-        names = self._logged_since(version, "add")
-        return list(self._files) if names is None else [file for file in self._files if file.name in names]
+        news = self._news_since(version)
+        return list(self._files) if news is None else [file for file in self._files if file.name in news.added]
 
     def removed_since(self, version: int | None) -> list[DataFile] | None:
         """List the files of a version whose rows were rewritten or removed later; None where that is unknown.
 
-        What :func:`~batch_scoring.storage.compaction.forget` has removed for its age is left out.
+        What :func:`~batch_scoring.storage.compaction.forget` has removed for its age is left out. A compacted
+        file is listed where ``added_since`` lists the file that holds its rows now.
         """
-        names = self._logged_since(version, "remove")
-        if not names or version is None or version < 0:
-            return None if names is None else []
+        news = self._news_since(version)
+        if news is None or version is None or version < 0:
+            return None if news is None else []
+        if not news.removed:
+            return []
         kept_from = self.progress(RETENTION) or 0
-        files = [file for file in self.at(version)._files if file.name in names]
+        files = [file for file in self.at(version)._files if file.name in news.removed]
         return [file for file in files if file.last >= kept_from]
 
     def at(self, version: int) -> RowTable:
@@ -280,23 +285,22 @@ class RowTable:
             table.__dict__["_delta"] = DeltaTable(uri, version, storage_options=options or None)
         return table
 
-    def _logged_since(self, version: int | None, action: str) -> set[str] | None:
-        """Return the files of later commits with this action that changes data; None where a log is gone."""
+    def _news_since(self, version: int | None) -> News | None:
+        """Return what later commits have changed; None where the log of one is gone."""
         if version is None or version > self.version:
             return None
         try:
-            return set(self._logged_names(version, action))
+            return news_of(self._commits_since(version))
         except FileNotFoundError:
             return None
 
-    def _logged_names(self, version: int, action: str = "add") -> Iterator[str]:
-        """Yield the files that commits after a version have added, or removed, for the sake of their rows."""
+    def _commits_since(self, version: int) -> Iterator[list[dict[str, Any]]]:
+        """Yield the actions of each commit after a version."""
         for number in range(version + 1, self.version + 1):
             log, _ = self.folder.read(f"{_LOG}/{number:020d}.json")
             with self._clear_errors():
-                entries = [json.loads(line) for line in log.splitlines() if line.strip()]
-            found = (entry[action] for entry in entries if action in entry)
-            yield from (unquote(one["path"]) for one in found if one["dataChange"])
+                actions = [json.loads(line) for line in log.splitlines() if line.strip()]
+            yield actions
 
     def open(self, file: DataFile, encoded: Sequence[str] = ()) -> pq.ParquetFile:
         """Open a file; only its footer is read. Columns in ``encoded`` are read as dictionaries.
@@ -474,8 +478,9 @@ class RowTable:
 
     def _has_arrived(self, files: Sequence[WrittenFile]) -> bool:
         """Whether a commit after this version has added these files."""
-        newest = self.latest()
-        return bool(files) and files[0].name in newest._logged_names(self.version)
+        actions = (action for commit in self.latest()._commits_since(self.version) for action in commit)
+        added = {unquote(action["add"]["path"]) for action in actions if "add" in action}
+        return bool(files) and files[0].name in added
 
     def _commit(
         self,
