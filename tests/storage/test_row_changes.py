@@ -1,4 +1,4 @@
-"""A step that reads on finds exactly the rows that came and went, whatever was compacted or dropped meanwhile."""
+"""A step that reads on finds the rows that came and went, whatever was compacted or dropped meanwhile."""
 
 from __future__ import annotations
 

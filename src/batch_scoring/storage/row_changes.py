@@ -30,6 +30,11 @@ class RowChanges:
     gained: pa.Table
     lost: pa.Table
 
+    @property
+    def are_none(self) -> bool:
+        """Whether no row has come or gone."""
+        return not (self.files or self.gained.num_rows or self.lost.num_rows)
+
 
 # More rows are not compared.
 MAX_ROWS = 4_000_000

@@ -258,7 +258,9 @@ class RowTable:
         version, among others. Where the log of a later commit is gone, all files are returned.
         """
         news = self._news_since(version)
-        return list(self._files) if news is None else [file for file in self._files if file.name in news.added]
+        return (
+            list(self._files) if news is None else [file for file in self._files if file.name in news.added]
+        )
 
     def removed_since(self, version: int | None) -> list[DataFile] | None:
         """List the files of a version whose rows were rewritten or removed later; None where that is unknown.
