@@ -20,6 +20,8 @@ from batch_scoring.settings_check import check_settings
 SUMMARY = "run_summary_text"
 # Counts of a step; their ``shortfalls`` fail the whole run after its last node.
 COUNTS = ("ingest_counts", "score_counts")
+# A run that reads or writes one of these needs a workspace of the present format.
+TABLES = {"readings", "windows", "predictions"}
 
 
 def _credentials(context: KedroContext) -> dict[str, Any]:
@@ -46,6 +48,8 @@ class ProjectHooks:
     ) -> None:
         """Refuse a setting that does not exist or is not valid before anything is done."""
         check_settings(pipeline.inputs(), catalog.load, run_params.get("runtime_params") or {})
+        if pipeline.datasets() & TABLES:
+            catalog.load("workspace")
         collector.wake()  # the nodes make garbage
 
     @hook_impl

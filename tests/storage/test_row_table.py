@@ -261,15 +261,30 @@ def test_what_was_added_since_is_what_later_commits_brought(tmp_path: Path):
     assert added(third.version + 1) == ["c", "b"], "a table that was made anew is new"
 
 
-def test_compaction_adds_nothing(tmp_path: Path):
+def test_compaction_adds_nothing_and_hides_nothing_that_was_added(tmp_path: Path):
     for minute in range(3):
         before = add(tmp_path, readings((minute, "a", minute)))
     deltalake.DeltaTable(tmp_path).optimize.compact()
     after = add(tmp_path, readings((9, "b", 9)))
     assert len(after.files()) == 2
     assert [devices(next(after.batches(file))) for file in after.added_since(before.version)] == [["b"]]
-    assert after.removed_since(before.version) == []
-    assert after.num_rows == 4
+    # The last of the three is in the same file as the others now.
+    for version in (before.version - 1, 0, None):
+        assert sum(file.rows for file in after.added_since(version)) == 4
+    assert set(after.added_at(before.version - 1).values()) == {before.version, after.version}
+
+
+def test_rows_that_are_replaced_after_compaction_are_lost_by_the_files_before_it(tmp_path: Path):
+    add(tmp_path, readings((0, "a", 0), (DAY, "a", 0)))
+    before = add(tmp_path, readings((1, "b", 1)))
+    deltalake.DeltaTable(tmp_path).optimize.compact()
+    compacted = table_at(tmp_path)
+    assert compacted.removed_since(before.version) == []
+    compacted.commit(replaced(compacted, readings((1, "b", 2))))
+    lost = table_at(tmp_path).removed_since(before.version)
+    assert sorted(file.name for file in lost or ()) == sorted(
+        file.name for file in before.files() if file.day == START.date()
+    )
 
 
 def test_a_compacted_file_is_found_by_its_last_microsecond(tmp_path: Path):

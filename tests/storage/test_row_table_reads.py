@@ -27,9 +27,9 @@ def opened(monkeypatch):
     names = []
     real = row_table.open_parquet
 
-    def noted(folder, name, **how):
+    def noted(folder, name, *how):
         names.append(name)
-        return real(folder, name, **how)
+        return real(folder, name, *how)
 
     monkeypatch.setattr(row_table, "open_parquet", noted)
     return names

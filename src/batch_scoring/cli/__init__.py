@@ -24,3 +24,6 @@ cli.add_command(
     LazyGroup("deploy", "batch_scoring.cli.deploy", "Deploy to Azure: image, template, models, data.")
 )
 cli.add_command(LazyGroup("jobs", "batch_scoring.cli.jobs", "Jobs, one per sensor: submit, watch."))
+cli.add_command(
+    LazyGroup("workspace", "batch_scoring.cli.workspace", "Convert a workspace of an earlier version.")
+)

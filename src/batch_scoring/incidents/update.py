@@ -208,7 +208,7 @@ class _Changed:
 
 
 def _look_up(rows: pa.Table, series: UInt) -> tuple[Int, Bool]:
-    """Return each row's place among series, fingerprints that are sorted, or -1; and which rows are of one."""
+    """Return each row's place among sorted fingerprints of series, or -1, and which rows are of one."""
     if not series.size:
         return np.full(rows.num_rows, -1), np.zeros(rows.num_rows, bool)
     keys = row_fingerprints(rows, _SERIES)

@@ -122,15 +122,15 @@ def source_row(
     }
 
 
-def record_sources(rows: Sequence[Mapping[str, Any]]) -> Update:
-    """Return the update that stores these rows of SOURCES, each instead of the earlier one of its file."""
+def record_sources(rows: Sequence[Mapping[str, Any]], schema: pa.Schema = SOURCES) -> Update:
+    """Return the update that stores these rows, each instead of the earlier one of its file."""
 
     def update(table: RowTable) -> Change:
-        new = pa.Table.from_pylist(list(rows), schema=SOURCES)
+        new = pa.Table.from_pylist(list(rows), schema=schema)
         names = set(new["source"].to_pylist())
         files = [file for file in table.files() if file.may_have("source", names)]
         upsert = Upsert(table, files, ["source"])
-        return Change(SOURCES, [upsert.fresh([new])], guard="sources", rewritten=upsert.rewritten)
+        return Change(schema, [upsert.fresh([new])], guard="sources", rewritten=upsert.rewritten)
 
     return update
 

@@ -1,4 +1,4 @@
-"""Stage files of windows in one DuckDB table, check them, and merge them with the stored windows."""
+"""Stage files of windows in a DuckDB table, check them, and keep the last output of each window."""
 
 from __future__ import annotations
 
@@ -6,21 +6,17 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import MAX_SEGMENT_BYTES, path_segment
 from batch_scoring.core.moments import MICROSECOND
 from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.sql import escape_glob, identifier, literal, timestamp_of
-from batch_scoring.tables.row_groups import ROW_GROUP_ROWS, in_row_groups
+from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 from batch_scoring.tables.schemas import windows_schema
-from batch_scoring.tables.streams import Stream
-from batch_scoring.windows.aggregation import windows_stream
 from batch_scoring.windows.features import feature_function
 from batch_scoring.windows.settings import AggregateParameters
 
@@ -29,9 +25,30 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The ``inputs`` in the footer of imported windows.
-MADE_BY = "stream"
 TIMES = ("window_start", "window_end", "processed_time")
+
+
+@dataclass(frozen=True)
+class StagedDay:
+    """The staged windows of a day, or of a month.
+
+    Attributes
+    ----------
+    first, last : int
+        When the first and the last of them start, microseconds since the epoch.
+    sensors : list of str
+    rows : int
+    """
+
+    first: int
+    last: int
+    sensors: list[str]
+    rows: int
+
+    @property
+    def condition(self) -> str:
+        """Its times as a SQL condition."""
+        return f"epoch_us(window_start) BETWEEN {self.first} AND {self.last}"
 
 
 @dataclass
@@ -41,7 +58,7 @@ class StagedWindows:
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        Its time zone is UTC. Gets the table ``staged_windows``.
+        Its time zone is UTC. Gets the tables ``staged_windows`` and ``last_windows``.
     settings : AggregateParameters
         Length and features that the windows must have.
     """
@@ -68,15 +85,13 @@ class StagedWindows:
     def _columns(self) -> list[str]:
         return [*TIMES, "device", "sensor", "count", *self._features]
 
-    def add(self, source: SourceFile, only: set[tuple[str, date]] | None = None) -> int:
+    def add(self, source: SourceFile) -> int:
         """Read a file of windows; returns its rows.
 
         Parameters
         ----------
         source : SourceFile
             Parquet, or JSON with one object a line.
-        only : set of (sensor, day), optional
-            Keep no others.
 
         Raises
         ------
@@ -103,64 +118,58 @@ class StagedWindows:
         self.connection.execute(
             f"DELETE FROM staged_windows WHERE source = {number} AND count < {self.settings.min_readings}"
         )
-        if only is not None:
-            kept = ", ".join(f"({literal(sensor)}, DATE '{day.isoformat()}')" for sensor, day in sorted(only))
-            self.connection.execute(
-                f"DELETE FROM staged_windows WHERE source = {number} "
-                f"AND (sensor, CAST(window_start AS DATE)) NOT IN ({kept})"
-            )
         rows: int = copied[0][0]
         return rows
 
-    def partitions_of(self, source: SourceFile) -> set[tuple[str, date]]:
-        """Return the sensors and days of a file's windows."""
-        found = self.connection.execute(
-            "SELECT DISTINCT sensor, CAST(window_start AS DATE) FROM staged_windows "
+    def times_of(self, source: SourceFile) -> tuple[int, int] | None:
+        """Return when a file's first and last window start, µs since the epoch; None without windows."""
+        first, last = self.connection.execute(
+            "SELECT epoch_us(min(window_start)), epoch_us(max(window_start)) FROM staged_windows "
             f"WHERE source = {self._numbers[source.name]}"
-        )
-        return set(found.fetchall())
+        ).fetchall()[0]
+        return None if first is None else (first, last)
 
-    def merged(self, sensor: str, day: date, stored: pq.ParquetFile | None) -> Stream | None:
-        """Merge a sensor's windows of a day with stored windows whose files are gone.
+    def keep_last_outputs(self, times: pa.Table) -> None:
+        """Choose the last output of each window that starts at some times.
 
-        Returns
-        -------
-        Stream or None
-            None when there is no window. To be read before the next one is asked for.
+        Parameters
+        ----------
+        times : pyarrow.Table
+            Columns ``first`` and ``last``, both included, µs since the epoch; apart from each other.
         """
+        self.connection.register("times", times)
         values = ", ".join(map(identifier, ["count", *self._features]))
         latest = ", ".join(f"{identifier(n)} DESC" for n in ["processed_time", "count", *self._features])
-        counted = self.connection.execute(
-            "CREATE OR REPLACE TEMP TABLE merged_windows AS "
-            f"SELECT window_start, window_end, device, {values} FROM staged_windows "
-            f"WHERE sensor = {literal(sensor)} AND CAST(window_start AS DATE) = DATE '{day.isoformat()}' "
-            f"QUALIFY row_number() OVER (PARTITION BY device, window_start ORDER BY {latest}) = 1"
-        ).fetchall()
-        if not counted[0][0]:
-            return None
-        if stored is not None and self._has_same_columns(stored):
-            self._add_stored(stored, values)
-        rows = self.connection.sql(
-            f"SELECT window_start, window_end, device, {literal(sensor)} AS sensor, {values} "
-            "FROM merged_windows ORDER BY device, window_start"
-        ).to_arrow_reader(ROW_GROUP_ROWS)
-        schema = windows_schema(self.settings.features)
-        return windows_stream(schema, (table.cast(schema) for table in in_row_groups(rows)), MADE_BY)
-
-    def _has_same_columns(self, stored: pq.ParquetFile) -> bool:
-        """Windows of other features are of other settings: what is left of them is not kept."""
-        return bool(stored.schema_arrow.names == windows_schema(self.settings.features).names)
-
-    def _add_stored(self, stored: pq.ParquetFile, values: str) -> None:
-        batches = stored.iter_batches(ROW_GROUP_ROWS)
-        self.connection.register("stored", pa.RecordBatchReader.from_batches(stored.schema_arrow, batches))
         self.connection.execute(
-            f"INSERT INTO merged_windows SELECT window_start, window_end, device, {values} FROM stored "
-            "ANTI JOIN merged_windows USING (device, window_start) "
-            f"WHERE epoch_us(window_end) - epoch_us(window_start) = {self._window_us} "
-            f"AND count >= {self.settings.min_readings}"
+            "CREATE OR REPLACE TABLE last_windows AS "
+            f"SELECT window_start, window_end, device, sensor, {values} FROM staged_windows "
+            "ASOF JOIN times ON epoch_us(window_start) >= first WHERE epoch_us(window_start) <= last "
+            f"QUALIFY row_number() OVER (PARTITION BY sensor, device, window_start ORDER BY {latest}) = 1"
         )
-        self.connection.unregister("stored")
+
+    def leave_out(self, day: StagedDay, sensor: str) -> None:
+        """Drop a sensor's windows of a day."""
+        self.connection.execute(
+            f"DELETE FROM last_windows WHERE sensor = {literal(sensor)} AND {day.condition}"
+        )
+
+    def days(self, unit: str = "day") -> list[StagedDay]:
+        """List the days, or the months, of the windows chosen."""
+        found = self.connection.execute(
+            "SELECT epoch_us(min(window_start)), epoch_us(max(window_start)), list(DISTINCT sensor), "
+            f"count(*) FROM last_windows GROUP BY date_trunc('{unit}', window_start) ORDER BY 1"
+        )
+        return [StagedDay(*row) for row in found.fetchall()]
+
+    def rows_of(self, day: StagedDay) -> Iterator[pa.Table]:
+        """Read the windows chosen of a day or month, by sensor, device and window_start."""
+        schema = windows_schema(self.settings.features)
+        listed = ", ".join(map(identifier, schema.names))
+        rows = self.connection.sql(
+            f"SELECT {listed} FROM last_windows WHERE {day.condition} ORDER BY sensor, device, window_start"
+        ).to_arrow_reader(ROW_GROUP_ROWS)
+        for batch in rows:
+            yield pa.Table.from_batches([batch]).cast(schema)
 
     @property
     def _window_us(self) -> int:

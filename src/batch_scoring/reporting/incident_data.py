@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.reporting.incident_list import IncidentList, Peak
+from batch_scoring.reporting.details import Peak
+from batch_scoring.reporting.incident_list import IncidentList
 
 MAX_SENSORS_NAMED = 8
 MAX_MARKS = 5000
@@ -18,13 +20,15 @@ _WORTH_TELLING = 0.1
 
 
 def collect_incidents(
-    found: IncidentList, devices: pa.Array, sensors: pa.Array, at_most: int
+    found: IncidentList, peaks: Sequence[Peak | None], devices: pa.Array, sensors: pa.Array, at_most: int
 ) -> dict[str, Any]:
     """Collect the page's list of incidents and the marks in its charts.
 
     Parameters
     ----------
     found : IncidentList
+    peaks : sequence of Peak or None
+        Of ``found.sensors``.
     devices, sensors : pyarrow.Array of string
         The devices and sensors of the page, which the marks of charts refer to.
     at_most : int
@@ -39,7 +43,7 @@ def collect_incidents(
         Times are seconds since the epoch, scores are decades.
     """
     behind: dict[int, list[list[Any]]] = {}
-    for row, peak in zip(found.sensors.to_pylist(), found.peaks, strict=True):
+    for row, peak in zip(found.sensors.to_pylist(), peaks, strict=True):
         behind.setdefault(row["of"], []).append(_sensor_row(row, peak))
     shown = found.devices.slice(0, at_most).to_pylist()
     is_open = pc.equal(found.devices["state"], "open")
@@ -49,7 +53,7 @@ def collect_incidents(
         "n_open": pc.sum(is_open).as_py() or 0,
         "n_single": pc.sum(pc.equal(found.devices["n_windows"], 1)).as_py() or 0,
         "since": _seconds(pc.min(found.devices["start"]).as_py()),
-        "decades": any(peak is not None and peak.contributions for peak in found.peaks),
+        "decades": any(peak is not None and peak.contributions for peak in peaks),
         "rows": [_device_row(row, behind.get(number, [])) for number, row in enumerate(shown)],
         "marks": _marks(found.of_page, devices, sensors),
     }

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 
 import numpy as np
 import pyarrow as pa
@@ -12,34 +11,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batch_scoring.core.ids import Selection
-from batch_scoring.reporting.fleet_view import select_devices
-from batch_scoring.tables.partitions import Partitions, partition_key, split_partition_key
+from batch_scoring.core.moments import microseconds
+from batch_scoring.reporting.fleet_view import FleetView, select_rows
+from batch_scoring.storage.row_table import RowTable
+from batch_scoring.tables.arrays import Int
+from batch_scoring.tables.arrow_arrays import empty_table, to_numpy
+from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import DEVICE_INCIDENTS, INCIDENTS
 
 # A device with a hundred sensors may have thousands of incidents in one bad night.
 MAX_OF_A_DEVICE_INCIDENT = 40
 MAX_SENSOR_INCIDENTS = 2000
-
-_PEAK = ["device", "window_start", "value", "score", "threshold", "contributions"]
-
-
-@dataclass(frozen=True)
-class Peak:
-    """The most severe window of an incident.
-
-    Attributes
-    ----------
-    value : float or None
-        In the sensor's unit.
-    score, threshold : float or None
-    contributions : list of (str, float)
-        Decades that each feature alone would give it; empty where the detector has none.
-    """
-
-    value: float | None
-    score: float | None
-    threshold: float | None
-    contributions: list[tuple[str, float]]
 
 
 @dataclass(frozen=True)
@@ -51,26 +33,23 @@ class IncidentList:
     is_known : bool
         False before `incidents` has run.
     devices : pyarrow.Table
-        Schema DEVICE_INCIDENTS, by priority.
+        Schema DEVICE_INCIDENTS, by priority: those that are open or ended in the report's range.
     sensors : pyarrow.Table
         Schema INCIDENTS and ``of`` (int64, a row of ``devices``), of the first of them; most severe first.
-    peaks : list of Peak or None
-        One for each row of ``sensors``; None where its prediction was deleted.
     of_page : pyarrow.Table
-        Schema INCIDENTS: all those of the devices that the page draws.
+        Schema INCIDENTS: those of the devices that the page draws.
     """
 
     is_known: bool
     devices: pa.Table
     sensors: pa.Table
-    peaks: list[Peak | None]
     of_page: pa.Table
 
 
 def list_incidents(
     device_incidents: pq.ParquetFile,
-    incidents: Partitions,
-    predictions: Partitions,
+    incidents: RowTable,
+    view: FleetView,
     page_devices: pa.Array,
     selection: Selection,
     max_incidents: int,
@@ -81,8 +60,9 @@ def list_incidents(
     ----------
     device_incidents : pyarrow.parquet.ParquetFile
         Schema DEVICE_INCIDENTS; without columns before `incidents` has run.
-    incidents, predictions : mapping of str to function
-        Partition name to a function that opens it.
+    incidents : RowTable
+        Schema INCIDENTS.
+    view : FleetView
     page_devices : pyarrow.Array of string
         Devices that the page draws charts of.
     selection : Selection
@@ -96,17 +76,20 @@ def list_incidents(
     """
     table = device_incidents.read()
     is_known = table.num_columns > 0
-    devices = _select(table.cast(DEVICE_INCIDENTS) if is_known else DEVICE_INCIDENTS.empty_table(), selection)
+    devices = _select(table.cast(DEVICE_INCIDENTS) if is_known else empty_table(DEVICE_INCIDENTS), selection)
+    if view.start is not None:
+        is_recent = pc.greater(devices["end"], pa.scalar(view.start, devices["end"].type))
+        devices = devices.filter(pc.or_(is_recent, pc.equal(devices["state"], "open")))
     shown = devices.slice(0, max_incidents)
     wanted = pc.unique(pa.chunked_array([shown["device"].combine_chunks(), page_devices], pa.string()))
-    rows = pa.concat_tables([INCIDENTS.empty_table(), *_read(incidents, selection, wanted)]).combine_chunks()
-    sensors = _members(shown, rows)
+    start = 0 if view.start is None else microseconds(view.start)
+    rows = _read(incidents, selection.sensors, wanted, to_numpy(shown["start"]), start)
     of_page = rows.filter(pc.is_in(rows["device"], page_devices))
-    return IncidentList(is_known, devices, sensors, _read_peaks(sensors, predictions), of_page)
+    return IncidentList(is_known, devices, _members(shown, rows), of_page)
 
 
 def _select(devices: pa.Table, selection: Selection) -> pa.Table:
-    devices = select_devices(devices, selection).combine_chunks()
+    devices = select_rows(devices, selection).combine_chunks()
     if selection.sensors is None or not devices.num_rows:
         return devices
     lists = devices["sensors"].combine_chunks()
@@ -114,11 +97,19 @@ def _select(devices: pa.Table, selection: Selection) -> pa.Table:
     return devices.take(pc.unique(pc.list_parent_indices(lists).filter(is_asked_for)))
 
 
-def _read(incidents: Partitions, selection: Selection, wanted: pa.Array) -> Iterator[pa.Table]:
-    for key, load in incidents.items():
-        if selection.has_sensor(split_partition_key(key)[0]):
-            rows = load().read(columns=INCIDENTS.names).cast(INCIDENTS)
-            yield rows.filter(pc.is_in(rows["device"], wanted))
+def _read(
+    incidents: RowTable, sensors: Iterable[str] | None, devices: pa.Array, began: Int, start: int
+) -> pa.Table:
+    """Read the incidents since a start; of older device incidents those of the day on which they began."""
+    if not incidents.exists or not len(devices):
+        return empty_table(INCIDENTS)
+    days = np.unique(began[began < start] // DAY_US).tolist()
+    spans = [(day * DAY_US, min((day + 1) * DAY_US, start)) for day in days]
+    parts = [
+        incidents.read(INCIDENTS.names, *span, sensors, devices.to_pylist())
+        for span in [*spans, (start, None)]
+    ]
+    return pa.concat_tables(parts).combine_chunks()
 
 
 def _members(devices: pa.Table, incidents: pa.Table) -> pa.Table:
@@ -140,39 +131,3 @@ def _members(devices: pa.Table, incidents: pa.Table) -> pa.Table:
 
 def _count(table: pa.Table) -> pa.Array:
     return pa.array(np.arange(table.num_rows))
-
-
-def _read_peaks(sensors: pa.Table, predictions: Partitions) -> list[Peak | None]:
-    rows = sensors.select(["sensor", "device", "peak_at"]).to_pylist()
-    days: dict[tuple[str, date], list[int]] = {}
-    for number, row in enumerate(rows):
-        days.setdefault((row["sensor"], row["peak_at"].date()), []).append(number)
-    peaks: list[Peak | None] = [None] * len(rows)
-    for (sensor, day), numbers in days.items():
-        key = partition_key(sensor, day)
-        if key not in predictions:
-            continue
-        there = _peaks_of_day(predictions[key](), [rows[number] for number in numbers])
-        for number in numbers:
-            peaks[number] = there.get((rows[number]["device"], rows[number]["peak_at"]))
-    return peaks
-
-
-def _peaks_of_day(file: pq.ParquetFile, wanted: list[dict[str, object]]) -> dict[tuple[object, object], Peak]:
-    """Read the windows of some devices and starts, and possibly a few more."""
-    # Predictions of an earlier version have no contributions.
-    there = set(file.schema_arrow.names)
-    table = file.read(columns=[name for name in _PEAK if name in there])
-    is_wanted = pc.and_(
-        pc.is_in(table["device"], pa.array([row["device"] for row in wanted], pa.string())),
-        pc.is_in(
-            table["window_start"],
-            pa.array([row["peak_at"] for row in wanted], table.schema.field("window_start").type),
-        ),
-    )
-    return {
-        (row["device"], row["window_start"]): Peak(
-            row["value"], row["score"], row["threshold"], row.get("contributions") or []
-        )
-        for row in table.filter(is_wanted).to_pylist()
-    }

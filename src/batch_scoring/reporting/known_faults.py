@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
 from batch_scoring.reporting.fleet_view import FleetView
+from batch_scoring.tables.arrow_arrays import empty_table
+from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import TIMESTAMP
 
 FAULTS = pa.schema(
@@ -30,7 +33,7 @@ class FoundFaults:
     Attributes
     ----------
     faults : pyarrow.Table
-        device, sensor, kind, start, end, found (bool), of the faults that overlap the scored range.
+        device, sensor, kind, start, end, found (bool), of the faults that overlap the days compared.
     false_alarms : int
         Anomalous windows that overlap no label of their device and sensor.
     device_days : float
@@ -59,42 +62,72 @@ class FoundFaults:
         return self.false_alarms / self.device_days if self.device_days else 0.0
 
 
-def match_faults(labels: pa.Table, view: FleetView) -> FoundFaults | None:
-    """Match labelled faults with the anomalous windows.
+def faults_since(labels: pa.Table, view: FleetView, start: int) -> tuple[pa.Table, datetime | None]:
+    """Select the labelled faults that can be compared with anomalous windows read from a start on.
 
-    A fault is found when an anomalous window of its device and sensor overlaps it. Faults of
-    series that could not be scored count as missed; faults outside the scored range or of devices
-    or sensors that the fleet does not have do not count.
+    Faults of devices or sensors that the fleet does not have are left out.
 
     Parameters
     ----------
     labels : pyarrow.Table
         device, sensor, kind, start, end: half-open, UTC.
     view : FleetView
+    start : int
+        Microseconds since the epoch.
+
+    Returns
+    -------
+    faults : pyarrow.Table
+        Schema ``FAULTS``, sorted.
+    since : datetime or None
+        Start of the days compared, UTC: those of which all windows are read.
+    """
+    if view.start is None or view.end is None or not labels.num_rows:
+        return empty_table(FAULTS), None
+    since = view.start
+    if microseconds(since) < start:
+        since = EPOCH + -(-start // DAY_US) * DAY_US * MICROSECOND
+    there = pc.and_(pc.less(labels["start"], view.end), pc.greater(labels["end"], since))
+    there = pc.and_(there, pc.is_in(labels["device"], pc.unique(view.devices["device"])))
+    there = pc.and_(there, pc.is_in(labels["sensor"], pc.unique(view.series["sensor"])))
+    faults = labels.filter(there).select(FAULTS.names).cast(FAULTS)
+    order = [(name, "ascending") for name in ("device", "sensor", "start", "kind")]
+    return faults.sort_by(order).combine_chunks(), since
+
+
+def match_faults(
+    faults: pa.Table, since: datetime | None, view: FleetView, anomalies: pa.Table
+) -> FoundFaults | None:
+    """Match labelled faults with the anomalous windows.
+
+    A fault is found when an anomalous window of its device and sensor overlaps it. Faults of series that
+    could not be scored count as missed.
+
+    Parameters
+    ----------
+    faults, since
+        As :func:`faults_since` returns them.
+    view : FleetView
+    anomalies : pyarrow.Table
+        device, sensor, window_start and window_end of all anomalous windows of the faults' series.
 
     Returns
     -------
     FoundFaults or None
-        None where no label lies in the scored range.
+        None where there is no fault to find.
     """
-    if view.start is None or not labels.num_rows:
+    if since is None or not faults.num_rows:
         return None
-    there = pc.and_(pc.less(labels["start"], view.end), pc.greater(labels["end"], view.start))
-    there = pc.and_(there, pc.is_in(labels["device"], pc.unique(view.devices["device"])))
-    there = pc.and_(there, pc.is_in(labels["sensor"], pc.unique(view.series["sensor"])))
-    faults = labels.filter(there).select(FAULTS.names).cast(FAULTS)
-    faults = faults.sort_by(
-        [(n, "ascending") for n in ("device", "sensor", "start", "kind")]
-    ).combine_chunks()
-    if not faults.num_rows:
-        return None
-    fault, alarm = _overlaps(faults, view.anomalies)
+    anomalies = anomalies.filter(pc.greater_equal(anomalies["window_start"], pa.scalar(since, TIMESTAMP)))
+    fault, alarm = _overlaps(faults, anomalies)
     found = np.zeros(faults.num_rows, bool)
     found[fault] = True
+    first = since.replace(hour=0, minute=0, second=0, microsecond=0)
+    totals = view.totals.filter(pc.greater_equal(view.totals["day"], pa.scalar(first, TIMESTAMP)))
     return FoundFaults(
         faults.append_column("found", pa.array(found)),
-        view.anomalies.num_rows - len(np.unique(alarm)),
-        _device_days(view),
+        (pc.sum(totals["n_anomalies"]).as_py() or 0) - len(np.unique(alarm)),
+        _device_days(totals, view.window),
     )
 
 
@@ -111,7 +144,8 @@ def _overlaps(faults: pa.Table, anomalies: pa.Table) -> tuple[np.ndarray, np.nda
     return pairs["fault"].to_numpy(), pairs["alarm"].to_numpy()
 
 
-def _device_days(view: FleetView) -> float:
-    longest = view.series.group_by("device").aggregate([("n_windows", "max")])
-    n_windows = pc.sum(longest["n_windows_max"]).as_py() or 0
-    return float(n_windows * (view.window / timedelta(days=1)))
+def _device_days(totals: pa.Table, window: timedelta) -> float:
+    series = totals.group_by(["device", "sensor"]).aggregate([("n_windows", "sum")])
+    longest = series.group_by("device").aggregate([("n_windows_sum", "max")])
+    n_windows = pc.sum(longest["n_windows_sum_max"]).as_py() or 0
+    return float(n_windows * (window / timedelta(days=1)))

@@ -13,13 +13,12 @@ import pyarrow.compute as pc
 
 from batch_scoring.reporting.contents import Contents, ReportParameters, page_series
 from batch_scoring.reporting.fleet_view import FleetView
+from batch_scoring.reporting.heat import HeatGrid
 from batch_scoring.reporting.incident_data import collect_incidents
 from batch_scoring.reporting.known_faults import FoundFaults
 from batch_scoring.reporting.series import SeriesBlock
 from batch_scoring.tables.arrays import Float
 
-# A device may have a thousand sensors: the heat map's counts are bounded too, at 4 bytes each.
-MAX_HEAT_SERIES = 2000
 MAX_FAULTS = 2000
 MAX_VERSIONS = 50
 MISSING_SCORE = 65535
@@ -43,24 +42,27 @@ def collect_page_data(contents: Contents, parameters: ReportParameters) -> dict[
     dict
     """
     view = contents.view
-    series = page_series(view, parameters.max_devices).slice(0, MAX_HEAT_SERIES)
+    details = contents.details
+    series = page_series(view, parameters.max_devices)
     devices = view.devices.filter(pc.is_in(view.devices["device"], pc.unique(series["device"])))
     sensors = sorted(pc.unique(series["sensor"]).to_pylist())
     names = devices["device"].combine_chunks(), pa.array(sensors, pa.string())
     return {
         "start": _seconds(view.start),
         "end": _seconds(view.end),
+        "history": _seconds(view.history),
+        "details": details.start / 1e6,
         "window": view.window.total_seconds(),
-        "cell": view.cell.total_seconds(),
+        "cell": details.heat.cell.total_seconds() if details.heat else 0.0,
         "sensors": sensors,
         "devices": _list_devices(devices, names[1]),
         "n_devices": view.devices.num_rows,
         "n_series": view.series.num_rows,
         "counts": _count(contents),
         "series": _list_series(series, *names),
-        "heat": _pack_heat(view, series),
-        "charts": _list_charts(contents.charts, series),
-        "incidents": collect_incidents(contents.incidents, *names, parameters.max_incidents),
+        "heat": _pack_heat(details.heat),
+        "charts": _list_charts(details.charts, series),
+        "incidents": collect_incidents(contents.incidents, details.peaks, *names, parameters.max_incidents),
         "faults": _list_faults(contents.found_faults, *names),
         "known": _known_faults(contents.found_faults),
         "status": contents.statuses.slice(0, parameters.max_status_rows).to_pydict(),
@@ -104,7 +106,7 @@ def _count(contents: Contents) -> dict[str, Any]:
         "windows": contents.n_windows,
         "models": view.series.num_rows,
         "sensors": pc.count_distinct(view.series["sensor"]).as_py(),
-        "anomalies": view.anomalies.num_rows,
+        "anomalies": pc.sum(view.devices["n_anomalies"]).as_py() or 0,
         "anomalous_devices": pc.sum(pc.greater(view.devices["n_anomalies"], 0)).as_py() or 0,
         "quarantined": pc.sum(contents.quarantine["count"]).as_py() or 0,
         "not_scored": contents.not_scored.num_rows,
@@ -150,24 +152,17 @@ def _list_series(series: pa.Table, devices: pa.Array, sensors: pa.Array) -> list
     ]
 
 
-def _pack_heat(view: FleetView, series: pa.Table) -> dict[str, Any]:
+def _pack_heat(heat: HeatGrid | None) -> dict[str, Any]:
     """Windows and anomalous windows, an array of (series, cell) each."""
-    numbered = series.select(["device", "sensor"]).append_column("row", pa.array(np.arange(series.num_rows)))
-    cells = view.cells.join(numbered, ["device", "sensor"], join_type="inner")
-    if not cells.num_rows:
+    if heat is None or not heat.windows.size:
         return {"first": 0, "n": 0, "kind": "u2", "windows": "", "anomalies": ""}
-    column = cells["cell"].to_numpy()
-    first, n_cells = int(column.min()), int(column.max() - column.min() + 1)
-    place, size = cells["row"].to_numpy() * n_cells + column - first, series.num_rows * n_cells
-    windows, anomalies = np.zeros(size, np.int64), np.zeros(size, np.int64)
-    windows[place], anomalies[place] = cells["n_windows"].to_numpy(), cells["n_anomalies"].to_numpy()
-    kind = "u2" if windows.max() < 1 << 16 else "u4"
+    kind = "u2" if heat.windows.max() < 1 << 16 else "u4"
     return {
-        "first": first,
-        "n": n_cells,
+        "first": heat.first,
+        "n": heat.windows.shape[1],
         "kind": kind,
-        "windows": pack(windows, kind),
-        "anomalies": pack(anomalies, kind),
+        "windows": pack(heat.windows, kind),
+        "anomalies": pack(heat.anomalies, kind),
     }
 
 
@@ -183,7 +178,7 @@ def _list_charts(blocks: list[SeriesBlock], series: pa.Table) -> list[dict[str, 
 
 
 def _pack_chart(block: SeriesBlock, row: int, series: int) -> dict[str, Any]:
-    """One chart, from its step ``at`` (counted from the report's start); gaps are NaN or MISSING_SCORE."""
+    """One chart, from its step ``at`` after the first time that was read; gaps are NaN or MISSING_SCORE."""
     there = np.flatnonzero(np.isfinite(block.value[row]) | np.isfinite(block.score[row]))
     steps = slice(there[0], there[-1] + 1) if len(there) else slice(0, 0)
     score, threshold = block.score[row, steps], block.threshold[row, steps]

@@ -1,28 +1,22 @@
-"""Read the windows of single series for the drill-down charts: the worst in full, others in longer steps."""
+"""Lay the windows of single series on a grid for charts: the worst in full, others in longer steps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from batch_scoring.core.ids import Selection
-from batch_scoring.reporting.fleet_view import choose_length, select_partitions
+from batch_scoring.core.moments import MICROSECOND
+from batch_scoring.reporting.heat import choose_length
 from batch_scoring.tables.arrays import Bool, Float, Int
-from batch_scoring.tables.partitions import Partitions
-from batch_scoring.tables.schemas import PREDICTIONS
+from batch_scoring.tables.arrow_arrays import to_numpy
 
 COARSE_SECONDS = 3600
 # A chart is about this many pixels wide.
 MAX_COARSE_STEPS = 1000
-
-_READ = ["window_start", "device", "value", "score", "threshold", "is_anomaly", "severity", "top_feature"]
 
 
 @dataclass(frozen=True)
@@ -33,8 +27,6 @@ class SeriesBlock:
     ----------
     series : list of (str, str)
         Device and sensor of each row.
-    start : datetime
-        UTC, start of the first step.
     step : timedelta
         One window, or longer; then value is the mean, score the lowest, severity the largest of the step.
     value, score, threshold, severity : array of float64, shape (n_series, n_steps)
@@ -46,7 +38,6 @@ class SeriesBlock:
     """
 
     series: list[tuple[str, str]]
-    start: datetime
     step: timedelta
     value: Float
     score: Float
@@ -57,94 +48,71 @@ class SeriesBlock:
     features: list[str]
 
 
-def read_series(
-    predictions: Partitions,
-    wanted: Sequence[tuple[str, str]],
-    start: datetime,
-    end: datetime,
-    step: timedelta,
-) -> SeriesBlock:
-    """Read the windows of some series onto a grid.
+class SeriesGrid:
+    """A grid of several series that fills batch by batch.
 
     Parameters
     ----------
-    predictions : mapping of str to function
-        Partition name to a function that opens it.
-    wanted : sequence of (device, sensor)
-    start, end : datetime
-        UTC, half-open; the grid covers it.
+    series : sequence of (str, str)
+        Device and sensor of each row.
+    start, end : int
+        Microseconds since the epoch, half-open; the grid covers it.
     step : timedelta
         Several windows that start in one step are summed up.
-
-    Returns
-    -------
-    SeriesBlock
     """
-    rows, row_of = _read_rows(predictions, wanted)
-    n_steps = max(1, -(-(end - start) // step))
-    shape = (len(wanted), n_steps)
-    origin, length = round(start.timestamp() * 1e6), step // timedelta(microseconds=1)
-    column = (rows["window_start"].cast(pa.int64()).to_numpy() - origin) // length
-    inside = (column >= 0) & (column < n_steps)
-    place = (row_of * n_steps + column)[inside]
-    numbers = {name: rows[name].to_numpy()[inside] for name in ("value", "score", "threshold", "severity")}
-    flags = rows["is_anomaly"].to_numpy()[inside]
-    size = shape[0] * n_steps
-    features = rows["top_feature"].combine_chunks().dictionary_encode()
-    codes = pc.fill_null(features.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)[inside]
-    # The feature named for a step is that of its most severe window, so the most severe is written last.
-    order = np.lexsort((np.arange(len(place)), np.nan_to_num(numbers["severity"])))
-    return SeriesBlock(
-        list(wanted),
-        start,
-        step,
-        _mean(place, numbers["value"], size).reshape(shape),
-        _extreme(np.fmin, place, numbers["score"], size).reshape(shape),
-        _last(place, numbers["threshold"], size, np.nan).reshape(shape),
-        _extreme(np.fmax, place, numbers["severity"], size).reshape(shape),
-        (np.bincount(place, flags, size) > 0).reshape(shape),
-        _last(place[order], codes[order], size, -1).reshape(shape),
-        features.dictionary.to_pylist(),
-    )
 
+    def __init__(self, series: Sequence[tuple[str, str]], start: int, end: int, step: timedelta) -> None:
+        self._series, self._start, self._step = list(series), start, step
+        self._n_steps = max(1, -(-(end - start) // (step // MICROSECOND)))
+        size = len(self._series) * self._n_steps
+        self._sum, self._count = np.zeros(size), np.zeros(size, np.int64)
+        self._score, self._threshold, self._severity = (np.full(size, np.nan) for _ in range(3))
+        self._is_anomaly = np.zeros(size, bool)
+        self._feature = np.full(size, -1)
+        self._features: dict[str, int] = {}
 
-def _read_rows(predictions: Partitions, wanted: Sequence[tuple[str, str]]) -> tuple[pa.Table, Int]:
-    """The windows of the wanted series, and for each its position in ``wanted``."""
-    by_sensor: dict[str, list[int]] = {}
-    for position, (_, sensor) in enumerate(wanted):
-        by_sensor.setdefault(sensor, []).append(position)
-    tables, positions = [], []
-    selection = Selection(sensors=frozenset(by_sensor))
-    for sensor, load in select_partitions(predictions, selection):
-        table = load().read(columns=_READ)
-        devices = pa.array([wanted[p][0] for p in by_sensor[sensor]], pa.string())
-        index = pc.index_in(table["device"], devices).combine_chunks()
-        tables.append(table.filter(pc.is_valid(index)).drop_columns(["device"]))
-        positions.append(np.array(by_sensor[sensor])[index.drop_null().to_numpy()])
-    if not tables:
-        empty = PREDICTIONS.empty_table().select(_READ).drop_columns(["device"])
-        return empty, np.zeros(0, np.int64)
-    return pa.concat_tables(tables), np.concatenate(positions).astype(np.int64)
+    def add(self, row: Int, rows: pa.Table) -> None:
+        """Add windows in the order of time, each to its row; those of other rows are left out."""
+        column = (to_numpy(rows["window_start"]) - self._start) // (self._step // MICROSECOND)
+        there = np.flatnonzero(
+            (row >= 0) & (row < len(self._series)) & (column >= 0) & (column < self._n_steps)
+        )
+        place = row[there] * self._n_steps + column[there]
+        value, score, threshold, severity = (
+            to_numpy(rows[name], null=np.nan)[there] for name in ("value", "score", "threshold", "severity")
+        )
+        finite = np.isfinite(value)
+        np.add.at(self._sum, place[finite], value[finite])
+        np.add.at(self._count, place[finite], 1)
+        np.fmin.at(self._score, place, score)
+        self._threshold[place] = threshold
+        severity = np.nan_to_num(severity, nan=0.0, posinf=np.inf)
+        np.fmax.at(self._severity, place, severity)
+        self._is_anomaly[place[to_numpy(rows["is_anomaly"])[there]]] = True
+        # The feature named for a step is that of its most severe window.
+        worst = severity == self._severity[place]
+        self._feature[place[worst]] = self._codes(rows["top_feature"])[there][worst]
 
+    def block(self) -> SeriesBlock:
+        """Return what was added."""
+        shape = (len(self._series), self._n_steps)
+        mean = np.divide(self._sum, self._count, out=np.full(self._sum.size, np.nan), where=self._count > 0)
+        arrays = (mean, self._score, self._threshold, self._severity, self._is_anomaly, self._feature)
+        value, score, threshold, severity, is_anomaly, feature = (array.reshape(shape) for array in arrays)
+        features = list(self._features)
+        return SeriesBlock(
+            self._series, self._step, value, score, threshold, severity, is_anomaly, feature, features
+        )
 
-def _mean(place: Int, values: Float, size: int) -> Float:
-    finite = np.isfinite(values)
-    sums = np.bincount(place[finite], values[finite], size)
-    counts = np.bincount(place[finite], minlength=size)
-    mean: Float = np.divide(sums, counts, out=np.full(size, np.nan), where=counts > 0)
-    return mean
-
-
-def _extreme(ufunc: np.ufunc, place: Int, values: Float, size: int) -> Float:
-    out = np.full(size, np.nan)
-    ufunc.at(out, place, values)
-    return out
-
-
-def _last(place: Int, values: npt.NDArray[Any], size: int, missing: float) -> npt.NDArray[Any]:
-    out = np.full(size, missing, values.dtype)
-    out[place] = values
-    return out
+    def _codes(self, names: pa.ChunkedArray) -> Int:
+        """Number names in the order in which they came, shape (n,); -1 where there is none."""
+        names = names.combine_chunks()
+        if not pa.types.is_dictionary(names.type):
+            names = names.dictionary_encode()
+        known = names.dictionary.to_pylist()
+        codes = np.array([*(self._features.setdefault(name, len(self._features)) for name in known), -1])
+        found: Int = codes[to_numpy(names.indices, null=len(known))]
+        return found
 
 
 @dataclass(frozen=True)

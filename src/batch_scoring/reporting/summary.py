@@ -37,12 +37,13 @@ def summarise(contents: Contents, data: str) -> dict[str, Any]:
     """
     view = contents.view
     n_scored = pc.sum(view.devices["n_windows"]).as_py() or 0
-    n_anomalies = view.anomalies.num_rows
+    n_anomalies = pc.sum(view.devices["n_anomalies"]).as_py() or 0
     anomalous = view.devices.filter(pc.greater(view.devices["n_anomalies"], 0))
     quarantine = dict(zip(*(contents.quarantine[n].to_pylist() for n in ("reason", "count")), strict=True))
     return {
         "start": _iso(view.start),
         "end": _iso(view.end),
+        "history_start": _iso(view.history),
         "window_seconds": view.window.total_seconds(),
         "devices": view.devices.num_rows,
         "sensors": pc.count_distinct(view.series["sensor"]).as_py(),
@@ -125,7 +126,9 @@ def write_summary(summary: dict[str, Any]) -> str:
         As :func:`summarise` returns it.
     """
     lines = [_title(summary), ""]
-    lines += _readings(summary) + _windows(summary) + _models(summary) + _anomalies(summary)
+    lines += (
+        _history(summary) + _readings(summary) + _windows(summary) + _models(summary) + _anomalies(summary)
+    )
     lines += _open_incidents(summary["incidents"])
     lines += (
         _quarantined(summary["quarantined"]) + _not_scored(summary) + _known_faults(summary["known_faults"])
@@ -155,6 +158,13 @@ def _title(summary: dict[str, Any]) -> str:
     )
     fleet = f"{number(summary['devices'], 'device')}, {number(summary['sensors'], 'sensor')}"
     return f"Fleet report: {fleet}, {start} to {end} UTC"
+
+
+def _history(summary: dict[str, Any]) -> list[str]:
+    if summary["history_start"] is None:
+        return []
+    since = datetime.fromisoformat(summary["history_start"]).strftime("%Y-%m-%d")
+    return [_line("History", None, f"since {since}; this report covers the newest days (report.range)")]
 
 
 def _readings(summary: dict[str, Any]) -> list[str]:

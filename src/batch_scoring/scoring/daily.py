@@ -16,7 +16,7 @@ from batch_scoring.scoring.run import ScoreRun
 from batch_scoring.scoring.totals import merge_totals, scored_totals, silent_totals, unscored_totals
 from batch_scoring.storage.row_table import Change, DataFile, RowTable
 from batch_scoring.storage.upsert import Upsert
-from batch_scoring.tables.arrays import Bool, Int, UInt
+from batch_scoring.tables.arrays import Bool, UInt
 from batch_scoring.tables.arrow_arrays import distinct, empty_table, positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.pieces import DAY_US

@@ -15,7 +15,7 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.prefetch import computed, prefetched
 from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.detection.detectors import DETECTORS
-from batch_scoring.detection.model import FleetModel, FleetInfo
+from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.detection.score import predict, window_fingerprints
 from batch_scoring.registry.published import PublishedModel
 from batch_scoring.scoring.totals import scored_totals, unscored_totals

@@ -17,8 +17,7 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from itertools import count, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,7 +30,7 @@ from batch_scoring.storage.folder import Folder
 from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.parquet import open_parquet
 from batch_scoring.storage.row_files import DAY_US, OWN, RowFiles, WrittenFile
-from batch_scoring.storage.row_news import News, news_of
+from batch_scoring.storage.table_log import CLAIMS, LOG, TableLog
 from batch_scoring.tables.arrow_arrays import empty_table, strings
 from batch_scoring.tables.device_ranges import BATCH_ROWS, group_bounds, read_batches, read_pieces, row_groups
 from batch_scoring.tables.schemas import TIMESTAMP
@@ -39,11 +38,14 @@ from batch_scoring.tables.schemas import TIMESTAMP
 if TYPE_CHECKING:
     import deltalake
 
+T = TypeVar("T")
+
 DATE = "date"
 # The name under which a table records the time before which its rows were removed for their age.
 RETENTION = "retention"
-_LOG = "_delta_log"
 _MILLISECOND = 1_000
+# Seconds before a commit that was not answered is sent again.
+_WAITS = (0.5, 2.0)
 _LONGEST_REASON = 300
 _RESTORE = "restore it from a backup, or delete the folder of the table and run again"
 
@@ -107,10 +109,11 @@ class Change:
     parts : iterable of iterables of pyarrow.Table or RecordBatch
         Rows to add, read once. Each part is stored in its order, in files of its own.
     progress : dict of str to int
-        What the table records in the same commit, such as how far a step has read the table before it. Two
-        concurrent commits with a name in common cannot both succeed.
-    guard : str, optional
-        A name under which two concurrent changes of rows cannot both succeed, and nothing else is recorded.
+        What the table records in the same commit, such as how far a step has read the table before it.
+    guard : str or sequence of str
+        Names of what the rows are about. Two concurrent commits of which one has a name that is not apart
+        from one of the other's cannot both succeed; see
+        :func:`~batch_scoring.storage.table_log.are_apart`. The names of ``progress`` count, too.
     rewritten : callable
         Called after ``parts`` has been read: pairs of a stored file and the rows that replace it.
     replaces_all : bool
@@ -127,7 +130,7 @@ class Change:
     parts: Iterable[Iterable[pa.Table | pa.RecordBatch]] = ()
     progress: Mapping[str, int] = field(default_factory=dict)
     _: KW_ONLY
-    guard: str | None = None
+    guard: str | Sequence[str] = ()
     rewritten: Callable[[], Iterable[tuple[DataFile, Iterable[pa.Table]]]] = tuple
     replaces_all: bool = False
     by_month: bool = False
@@ -191,7 +194,17 @@ class RowTable:
 
     def progress(self, name: str) -> int | None:
         """Return what the last commit with this name has recorded; None without one."""
-        return None if self._delta is None else self._delta.transaction_version(name)
+        return self.all_progress.get(name)
+
+    @property
+    def all_progress(self) -> Mapping[str, int]:
+        """What the last commits with each name have recorded."""
+        with self._clear_errors():
+            return self._log.progress
+
+    @cached_property
+    def _log(self) -> TableLog:
+        return TableLog(self.folder, self.version)
 
     @cached_property
     def _files(self) -> list[DataFile]:
@@ -252,30 +265,36 @@ class RowTable:
         ]
 
     def added_since(self, version: int | None) -> list[DataFile]:
-        """List the files with rows that were added or rewritten after a version; all without one.
+        """List the files that hold rows added or rewritten after a version; all without one.
 
-        Compaction adds no rows; a compacted file is listed where it holds rows that were added after that
-        version, among others. Where the log of a later commit is gone, all files are returned.
+        Compaction adds no rows. Where the log of an earlier commit is gone, all files are returned.
         """
-        news = self._news_since(version)
-        return (
-            list(self._files) if news is None else [file for file in self._files if file.name in news.added]
-        )
+        names = self.added_at(version)
+        return [file for file in self._files if file.name in names]
+
+    def added_at(self, version: int | None) -> dict[str, int]:
+        """Return the names of :meth:`added_since`, each with the version that added rows to the file."""
+        changed = self._changed_since(version, TableLog.added_since)
+        if changed is None:
+            return dict.fromkeys((file.name for file in self._files), self.version)
+        return changed
 
     def removed_since(self, version: int | None) -> list[DataFile] | None:
-        """List the files of a version whose rows were rewritten or removed later; None where that is unknown.
+        """List the files of a version whose rows were rewritten or removed later; None if it is unknown.
 
-        What :func:`~batch_scoring.storage.compaction.forget` has removed for its age is left out. A compacted
-        file is listed where ``added_since`` lists the file that holds its rows now.
+        What :func:`~batch_scoring.storage.compaction.forget` has removed for its age is left out.
         """
-        news = self._news_since(version)
-        if news is None or version is None or version < 0:
-            return None if news is None else []
-        if not news.removed:
-            return []
+        names = self._changed_since(version, TableLog.removed_since)
+        if not names or version is None or version < 0:
+            return None if names is None else []
         kept_from = self.progress(RETENTION) or 0
-        files = [file for file in self.at(version)._files if file.name in news.removed]
+        files = [file for file in self.at(version)._files if file.name in names]
         return [file for file in files if file.last >= kept_from]
+
+    def claims(self, version: int) -> list[str] | None:
+        """Return the names that a commit has changed rows under; None where it does not say."""
+        with self._clear_errors():
+            return self._log.claims(version)
 
     def at(self, version: int) -> RowTable:
         """Return an earlier version."""
@@ -287,22 +306,15 @@ class RowTable:
             table.__dict__["_delta"] = DeltaTable(uri, version, storage_options=options or None)
         return table
 
-    def _news_since(self, version: int | None) -> News | None:
-        """Return what later commits have changed; None where the log of one is gone."""
+    def _changed_since(self, version: int | None, changes: Callable[[TableLog, int], T]) -> T | None:
+        """Return what the log says of later commits; None where it is gone."""
         if version is None or version > self.version:
             return None
-        try:
-            return news_of(self._commits_since(version))
-        except FileNotFoundError:
-            return None
-
-    def _commits_since(self, version: int) -> Iterator[list[dict[str, Any]]]:
-        """Yield the actions of each commit after a version."""
-        for number in range(version + 1, self.version + 1):
-            log, _ = self.folder.read(f"{_LOG}/{number:020d}.json")
-            with self._clear_errors():
-                actions = [json.loads(line) for line in log.splitlines() if line.strip()]
-            yield actions
+        with self._clear_errors():
+            try:
+                return changes(self._log, version)
+            except FileNotFoundError:
+                return None
 
     def open(self, file: DataFile, encoded: Sequence[str] = ()) -> pq.ParquetFile:
         """Open a file; only its footer is read. Columns in ``encoded`` are read as dictionaries.
@@ -436,13 +448,10 @@ class RowTable:
         except BaseException:
             files.discard()
             raise
-        progress = dict(change.progress)
-        if change.guard is not None and (files.written or removed):
-            progress[change.guard] = self.version + 1
-        if not (files.written or removed or self._is_news(progress)):
+        if not (files.written or removed or self._is_news(change.progress)):
             return self
         try:
-            self._commit(files.written, removed, change, progress)
+            self._commit(files.written, removed, change)
         except BaseException:
             # A commit may have arrived although its answer did not: its files must stay.
             if not self._has_arrived(files.written):
@@ -480,16 +489,15 @@ class RowTable:
 
     def _has_arrived(self, files: Sequence[WrittenFile]) -> bool:
         """Whether a commit after this version has added these files."""
-        actions = (action for commit in self.latest()._commits_since(self.version) for action in commit)
-        added = {unquote(action["add"]["path"]) for action in actions if "add" in action}
-        return bool(files) and files[0].name in added
+        newest = self.latest()
+        with self._clear_errors():
+            return bool(files) and newest._log.has_added(files[0].name, since=self.version)
 
     def _commit(
         self,
         added: Sequence[WrittenFile],
         removed: Sequence[DataFile],
         change: Change,
-        progress: Mapping[str, int],
     ) -> None:
         from deltalake import Schema
         from deltalake.exceptions import CommitFailedError
@@ -499,8 +507,12 @@ class RowTable:
             schema = schema.append(pa.field(DATE, pa.date32()))
         _sync_folders(self.folder, [file.name for file in added])
 
+        guard = [change.guard] if isinstance(change.guard, str) else change.guard
+        claims = sorted({*change.progress, *guard})
+        base, waits = self, iter(_WAITS)
+
         def attempt() -> None:
-            table = self._delta or self._create(schema)
+            table = base._delta or self._create(schema)
             columns = table.schema()
             actions = [_add_action(file, change.changes_data) for file in added]
             # Overwriting replaces the columns, too.
@@ -509,25 +521,40 @@ class RowTable:
                 columns = Schema.from_arrow(schema)
             else:
                 actions += [_remove_action(file, change.changes_data) for file in removed]
-            mode, notes = "overwrite" if is_other else "append", _progress(progress)
+            mode, notes = "overwrite" if is_other else "append", _notes(change.progress, claims)
             table.create_write_transaction(actions, mode, columns, self._days, commit_properties=notes)
 
         with self._clear_errors():
-            for wait in (0.5, 2.0, None):
+            while True:
                 try:
                     attempt()
                     return
                 except CommitFailedError as error:
                     if self._has_arrived(added):
                         return
-                    raise self._conflict() from error
+                    newest = self.latest()
+                    if not newest._may_follow(base, claims, removed, change.replaces_all):
+                        raise self._conflict() from error
+                    base = newest
                 except OSError:
                     # The library does not send a commit again whose answer it did not hear.
+                    wait = next(waits, None)
                     if isinstance(self.folder, LocalFolder) or wait is None:
                         raise
                     if self._has_arrived(added):
                         return
                     time.sleep(wait)
+
+    def _may_follow(
+        self, base: RowTable, claims: Sequence[str], removed: Sequence[DataFile], all_rows: bool
+    ) -> bool:
+        """Whether a change of an earlier version may be made to this one."""
+        names = [file.name for file in removed]
+        since = max(base.version, 0)  # its first commit creates a table
+        return self.version > base.version and all(
+            self._log.may_follow(version, claims, names, all_rows)
+            for version in range(since + 1, self.version + 1)
+        )
 
     def _conflict(self) -> ConflictError:
         return ConflictError(
@@ -562,17 +589,18 @@ class RowTable:
             raise
         except (DeltaError, OSError, ValueError) as error:
             # A storage in trouble is told in the sentence of its own client.
-            self.folder.entry(f"{_LOG}/_last_checkpoint")
+            self.folder.entry(f"{LOG}/_last_checkpoint")
             raise InputError(
                 f"{self.folder.path()}: this table cannot be read or written ({_one_line(error)})"
             ) from error
 
 
-def _progress(values: Mapping[str, int]) -> Any:
+def _notes(progress: Mapping[str, int], claims: Sequence[str]) -> Any:
     from deltalake import CommitProperties, Transaction
 
-    notes = [Transaction(name, value) for name, value in sorted(values.items())]
-    return CommitProperties(app_transactions=notes, max_commit_retries=15)
+    notes = [Transaction(name, value) for name, value in sorted(progress.items())]
+    # Whether the commit may follow another one is decided here.
+    return CommitProperties({CLAIMS: list(claims)}, app_transactions=notes, max_commit_retries=0)
 
 
 def _add_action(file: WrittenFile, changes_data: bool) -> Any:
@@ -594,7 +622,7 @@ def _remove_action(file: DataFile, changes_data: bool) -> Any:
 def _data_file(action: Mapping[str, Any], column: str | None) -> DataFile:
     is_own = action["path"].rpartition("/")[2].startswith(OWN)
     bounds = {
-        name[4:]: (_bound(low), _bound(action[f"max.{name[4:]}"]))
+        name[4:]: (_bound(low), _bound(action[f"max.{name[4:]}"], is_cut=not is_own))
         for name, low in action.items()
         if name.startswith("min.") and low is not None and action[f"max.{name[4:]}"] is not None
         # Other programs cut long texts.
@@ -603,9 +631,6 @@ def _data_file(action: Mapping[str, Any], column: str | None) -> DataFile:
     if column is None:
         return DataFile(action["path"], action["num_records"], action["size_bytes"], bounds=bounds)
     first, last = bounds[column]
-    if not is_own and last % _MILLISECOND == 0:
-        # Delta's own statistics are cut to milliseconds.
-        last += _MILLISECOND - 1
     return DataFile(
         action["path"],
         action["num_records"],
@@ -623,8 +648,12 @@ def _one_line(error: Exception) -> str:
     return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
 
 
-def _bound(value: Any) -> Any:
-    return microseconds(value) if isinstance(value, datetime) else value
+def _bound(value: Any, is_cut: bool = False) -> Any:
+    if not isinstance(value, datetime):
+        return value
+    us = microseconds(value)
+    # Delta's own statistics are cut to milliseconds.
+    return us + _MILLISECOND - 1 if is_cut and us % _MILLISECOND == 0 else us
 
 
 def _moment(us: int) -> pa.Scalar:
@@ -638,7 +667,7 @@ def _as_set(texts: Iterable[str] | None) -> frozenset[str] | None:
 def _require_whole(folder: Folder, version: int) -> None:
     """Raise when a local log ends in an empty file, which deltalake takes for a commit of nothing."""
     if isinstance(folder, LocalFolder):
-        place = folder.root / _LOG / f"{version:020d}.json"
+        place = folder.root / LOG / f"{version:020d}.json"
         if place.exists() and place.stat().st_size == 0:
             raise InputError(
                 f"{place}: this commit is empty, perhaps since the power failed, and this table cannot be "
@@ -656,7 +685,7 @@ def _sync_folders(folder: Folder, names: Iterable[str]) -> None:
 def _sync_log(folder: Folder, after: int) -> None:
     """Flush the commits after a version to the disk, in a local folder."""
     if isinstance(folder, LocalFolder):
-        log = folder.root / _LOG
+        log = folder.root / LOG
         numbers = (log / f"{version:020d}.json" for version in count(after + 1))
         for place in (*takewhile(Path.exists, numbers), log, folder.root):
             _sync(place)

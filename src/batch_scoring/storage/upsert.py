@@ -62,6 +62,9 @@ class Upsert:
 
     def fresh(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         """Pass on the rows that are new or differ from the stored row of their key."""
+        if not self._stored.size:
+            yield from tables
+            return
         for rows in tables:
             keep = self.replace(row_fingerprints(rows, self._key), self._content(rows))
             if keep.all():

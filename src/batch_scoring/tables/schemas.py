@@ -139,7 +139,8 @@ SOURCES = _table(
 IMPORTED_WINDOWS = _table(
     "imported windows",
     *_columns_of("sources"),
-    Column("partitions", pa.string(), "", "sensors and days of its windows, as JSON"),
+    Column("first_start", TIMESTAMP, "UTC", "start of its first window; null without one"),
+    Column("last_start", TIMESTAMP, "UTC", "start of its last window; null without one"),
 )
 
 # What the simulator broke.

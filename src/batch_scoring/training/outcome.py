@@ -55,8 +55,7 @@ def status_update(
         changed = list(upsert.fresh([status]))
         upsert.remove_unseen()
         # Trainings of other sensors may commit at the same time, those of this one may not.
-        guard = {f"train {sensor}": table.version + 1}
-        return Change(STATUS, [changed], guard, rewritten=upsert.rewritten)
+        return Change(STATUS, [changed], guard=f"train {sensor}", rewritten=upsert.rewritten)
 
     return update
 

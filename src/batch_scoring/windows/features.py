@@ -133,6 +133,7 @@ def aggregate_readings(
         See :func:`feature_function`.
     min_readings : int
         Windows with fewer readings, or none, are left out.
+
     Returns
     -------
     pyarrow.Table

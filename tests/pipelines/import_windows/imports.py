@@ -12,11 +12,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scoring.datasets.partitions import ArrowPartitions
 from batch_scoring.datasets.raw_readings import StreamWindows
-from batch_scoring.datasets.source_ledger import SourceLedger
 from batch_scoring.pipelines.import_windows.nodes import import_windows
 from tests.factories import START
+from tests.tables_on_disk import TableOnDisk
 
 PARAMETERS = {"window": "5m", "features": ["mean", "max"]}
 
@@ -47,12 +46,16 @@ class Workspace:
     root: Path
 
     @property
-    def windows(self) -> ArrowPartitions:
-        return ArrowPartitions(str(self.root / "windows"))
+    def windows(self) -> TableOnDisk:
+        return TableOnDisk(self.root / "windows", "window_start")
 
     @property
-    def ledger(self) -> SourceLedger:
-        return SourceLedger(str(self.root / "ledger"))
+    def readings(self) -> TableOnDisk:
+        return TableOnDisk(self.root / "readings", "timestamp")
+
+    @property
+    def known(self) -> TableOnDisk:
+        return TableOnDisk(self.root / "imported_windows")
 
     def parquet(self, name: str, *rows: dict[str, Any]) -> Path:
         return self.write(name, pa.Table.from_pylist(list(rows)))
@@ -72,34 +75,36 @@ class Workspace:
         )
         return path
 
-    def run(self, **parameters: Any) -> list[str]:
-        """Import all; which partitions were written."""
-        return [key for written in self.steps(**parameters) for key in written]
+    def run(self, **parameters: Any) -> bool:
+        """Import all; whether windows were written."""
+        return any([*self.steps(**parameters)])
 
-    def steps(self, **parameters: Any) -> Iterator[list[str]]:
+    def steps(self, **parameters: Any) -> Iterator[bool]:
         """The same, stopping after each chunk that was saved."""
         chunks = import_windows(
             StreamWindows(str(self.root / "stream")).load(),
-            self.windows.load(),
-            self.ledger.load(),
+            self.known.load(),
+            self.readings.load(),
             PARAMETERS | parameters,
             {"temp_directory": str(self.root / "scratch")},
         )
-        for windows, ledger in chunks:
-            self.windows.save(windows)
-            self.ledger.save(ledger)
-            yield list(windows)
+        for windows, known in chunks:
+            is_news = self.windows.save(windows)
+            self.known.save(known)
+            yield is_news
 
-    def table(self) -> pa.Table:
-        return pa.concat_tables([opened().read() for opened in self.windows.load().values()])
+    def rows(self) -> list[dict[str, Any]]:
+        """The stored windows, by sensor, device and start."""
+        return self.windows.rows("sensor", "device", "window_start")
 
     def means(self) -> list[tuple[int, str, float]]:
         """(number of the window after START, device, mean) of every stored window."""
         return [
             ((row["window_start"] - START) // timedelta(minutes=5), row["device"], row["mean"])
-            for row in self.table().to_pylist()
+            for row in self.rows()
         ]
 
-    def files(self) -> dict[str, bytes]:
-        found = sorted(path for name in ("windows", "ledger") for path in (self.root / name).rglob("*"))
-        return {str(path.relative_to(self.root)): path.read_bytes() for path in found if path.is_file()}
+    def tables(self) -> list[list[dict[str, Any]]]:
+        """All rows of windows and known files; what depends on when a file was written is left out."""
+        known = [{**row, "version": ""} for row in self.known.rows("source")]
+        return [self.rows(), known]

@@ -1,4 +1,4 @@
-"""Windows made by a Stream Analytics job become partitions: the last output of each, once, in order."""
+"""Windows made by a Stream Analytics job are stored: the last output of each, once, in order."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 from kedro.io import DatasetError
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.tables.fingerprints import table_digest
+from batch_scoring.ingestion.stream_windows import StagedWindows
 from batch_scoring.tables.schemas import windows_schema
-from batch_scoring.tables.streams import footer_text
-from tests.factories import START
+from batch_scoring.windows.settings import MADE_WITH, AggregateParameters
+from tests.factories import START, make_readings
 from tests.pipelines.import_windows.imports import Workspace, window
 
 
@@ -26,19 +26,23 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 @pytest.mark.parametrize("kind", ["parquet", "json"])
-def test_windows_are_stored_by_sensor_and_day_sorted_with_their_digest(workspace: Workspace, kind: str):
+def test_windows_are_stored_by_day_sorted_with_their_settings(workspace: Workspace, kind: str):
     rows = [window(300), window(1), window(0, "d2"), window(0, sensor="a/b"), window(0, device="2026-01-05")]
     getattr(workspace, kind)(f"s/2026-01-05/x.{kind}", *rows)
-    assert workspace.run() == ["a%2Fb/2026-01-05", "s/2026-01-05", "s/2026-01-06"]
-    file = workspace.windows.load()["s/2026-01-05"]()
-    table = file.read()
-    assert table.schema.remove_metadata() == windows_schema(["mean", "max"])
-    assert [(r["device"], r["window_start"]) for r in table.to_pylist()] == [
-        ("2026-01-05", START),
-        ("d1", START + timedelta(minutes=5)),
-        ("d2", START),
+    assert workspace.run()
+    table = workspace.windows.load()
+    first, second = table.files()
+    assert (first.rows, second.rows) == (4, 1)
+    (stored,) = table.batches(first)
+    assert stored.schema == windows_schema(["mean", "max"])
+    assert [(r["sensor"], r["device"], r["window_start"]) for r in stored.to_pylist()] == [
+        ("a/b", "d1", START),
+        ("s", "2026-01-05", START),
+        ("s", "d1", START + timedelta(minutes=5)),
+        ("s", "d2", START),
     ]
-    assert footer_text(file, "digest") == table_digest(table)
+    made_with = AggregateParameters(timedelta(minutes=5), ("mean", "max")).number
+    assert table.progress(MADE_WITH) == made_with
 
 
 def test_parquet_times_and_numbers_of_other_types_are_read(workspace: Workspace):
@@ -48,7 +52,7 @@ def test_parquet_times_and_numbers_of_other_types_are_read(workspace: Workspace)
     table = table.set_column(4, "count", table["count"].cast(pa.float64()))
     workspace.write("x.parquet", table)
     workspace.run()
-    assert workspace.table()["count"].to_pylist() == [5]
+    assert [row["count"] for row in workspace.rows()] == [5]
     assert workspace.means() == [(0, "d1", 1.0)]
 
 
@@ -56,7 +60,7 @@ def test_the_last_output_of_a_window_wins_in_whatever_order_the_files_come(works
     workspace.parquet("a.parquet", window(0, processed=3, mean=3.0), window(1, mean=1.0))
     workspace.run()
     workspace.parquet("b.parquet", window(0, processed=2, mean=2.0), window(1, processed=2, mean=7.0))
-    assert workspace.run() == ["s/2026-01-05"]
+    assert workspace.run()
     assert workspace.means() == [(0, "d1", 3.0), (1, "d1", 7.0)]
 
 
@@ -69,11 +73,11 @@ def test_of_outputs_of_the_same_time_the_one_with_most_readings_wins(workspace: 
 def test_nothing_new_is_nothing_to_do_and_a_grown_file_is_read_again(workspace: Workspace):
     workspace.json("x.json", window(0))
     workspace.run()
-    before = workspace.files()
-    assert workspace.run() == []
-    assert workspace.files() == before
+    before = workspace.tables()
+    assert not workspace.run()
+    assert workspace.tables() == before
     workspace.json("x.json", window(0), window(1))
-    assert workspace.run() == ["s/2026-01-05"]
+    assert workspace.run()
     assert [number for number, *_ in workspace.means()] == [0, 1]
 
 
@@ -82,14 +86,15 @@ def test_a_file_that_grows_while_it_is_read_is_read_again(workspace: Workspace):
     steps = workspace.steps()
     next(steps)
     workspace.json("x.json", window(0), window(1))
-    assert list(steps) == []
-    assert workspace.run() == ["s/2026-01-05"]
+    assert not any(steps)
+    assert workspace.run()
     assert [number for number, *_ in workspace.means()] == [0, 1]
 
 
 def test_an_empty_file_has_no_windows(workspace: Workspace):
     workspace.json("x.json")
-    assert workspace.run() == []
+    assert not workspace.run()
+    assert not workspace.run()
 
 
 def test_windows_stay_when_the_files_they_came_in_are_gone(workspace: Workspace):
@@ -116,11 +121,11 @@ def test_files_imported_at_once_or_one_by_one_give_the_same_windows(tmp_path: Pa
     for n in random_rows.sample(range(9), 9):
         one_by_one.parquet(f"{n}.parquet", *parts[n])
         one_by_one.run()
-    assert one_by_one.files() == at_once.files()
+    assert one_by_one.tables() == at_once.tables()
 
 
 @pytest.mark.slow
-def test_a_run_killed_anywhere_and_repeated_ends_in_the_same_bytes(tmp_path: Path):
+def test_a_run_killed_anywhere_and_repeated_ends_in_the_same_rows(tmp_path: Path):
     def filled(name: str) -> Workspace:
         workspace = Workspace(tmp_path / name)
         workspace.parquet("a.parquet", window(0), window(300), window(0, sensor="t"))
@@ -136,15 +141,31 @@ def test_a_run_killed_anywhere_and_repeated_ends_in_the_same_bytes(tmp_path: Pat
             next(steps)
         steps.close()
         killed.run()
-        assert killed.files() == undisturbed.files()
+        assert killed.tables() == undisturbed.tables()
 
 
-def test_days_that_aggregate_made_stay(workspace: Workspace):
-    own = pa.Table.from_pylist([window(0, mean=9.0)]).select(windows_schema(["mean", "max"]).names)
-    workspace.windows.save({"s/2026-01-05": own.cast(windows_schema(["mean", "max"]))})
-    workspace.parquet("x.parquet", window(0, mean=1.0), window(300, mean=1.0))
-    assert workspace.run() == ["s/2026-01-06"]
-    assert workspace.means() == [(0, "d1", 9.0), (300, "d1", 1.0)]
+def test_a_day_of_which_the_sensor_has_readings_is_left_to_aggregate(workspace: Workspace, caplog):
+    workspace.readings.add(make_readings([3], [9.0]), make_readings([1440], [9.0], sensor="t"))
+    rows = [window(0), window(300), window(0, sensor="t"), window(300, sensor="t")]
+    workspace.parquet("x.parquet", *rows)
+    assert workspace.run()
+    assert [(row["sensor"], row["window_start"].day) for row in workspace.rows()] == [("s", 6), ("t", 5)]
+    assert "sensor 's' has readings on 2026-01-05" in caplog.text
+
+
+def test_only_files_with_windows_at_the_same_times_are_read_again(workspace: Workspace, monkeypatch):
+    workspace.parquet("a.parquet", window(0), window(1))
+    workspace.parquet("b.parquet", window(2, processed=2, mean=2.0), window(9))
+    workspace.run()
+    workspace.parquet("c.parquet", window(2, processed=1, mean=7.0), window(5))
+    read = []
+    add = StagedWindows.add
+    monkeypatch.setattr(StagedWindows, "add", lambda self, file: (read.append(file.name), add(self, file))[1])
+    assert workspace.run()
+    assert read == ["c.parquet", "b.parquet"]
+    assert workspace.means() == [
+        (number, "d1", mean) for number, mean in [(0, 1.0), (1, 1.0), (2, 2.0), (5, 1.0), (9, 1.0)]
+    ]
 
 
 def test_windows_with_fewer_readings_are_left_out(workspace: Workspace):
@@ -159,7 +180,17 @@ def test_other_features_are_taken_from_the_same_files(workspace: Workspace):
     workspace.parquet("x.parquet", window(0), window(300))
     workspace.run()
     workspace.run(features=["max"])
-    assert workspace.table().column_names == windows_schema(["max"]).names
+    assert workspace.windows.load().schema == windows_schema(["max"])
+    assert len(workspace.rows()) == 2
+
+
+def test_windows_of_other_settings_are_left_to_aggregate_where_there_are_readings(workspace: Workspace):
+    workspace.readings.add(make_readings([3], [9.0]))
+    workspace.parquet("x.parquet", window(300))
+    workspace.run()
+    with pytest.raises(DatasetError, match="other settings; run `kedro run --pipelines=aggregate` first"):
+        workspace.run(features=["max"])
+    assert len(workspace.rows()) == 1
 
 
 def test_a_feature_without_a_number_is_not_a_number(workspace: Workspace):
@@ -194,13 +225,14 @@ def test_what_cannot_be_windows_of_this_workspace_is_refused_as_a_whole(workspac
     getattr(workspace, kind)(f"x.{kind}", right, wrong)
     with pytest.raises(InputError, match=says):
         workspace.run()
-    assert workspace.files() == {}
+    assert workspace.tables() == [[], []]
 
 
 def test_a_sensor_whose_name_is_no_file_name_does_not_keep_the_others_out(workspace: Workspace):
     workspace.parquet("x.parquet", window(0), window(0, sensor="x" * 300))
-    assert workspace.run() == ["s/2026-01-05"]
-    assert workspace.run() == []
+    assert workspace.run()
+    assert not workspace.run()
+    assert len(workspace.rows()) == 1
 
 
 def test_a_file_that_cannot_be_read_is_named(workspace: Workspace):

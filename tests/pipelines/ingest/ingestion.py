@@ -12,10 +12,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scoring.datasets.partitions import ArrowPartitions
 from batch_scoring.datasets.raw_readings import RawReadings
-from batch_scoring.datasets.source_ledger import SourceLedger
+from batch_scoring.datasets.row_tables import RowTableDataset
 from batch_scoring.pipelines.ingest.nodes import ingest_readings
+from batch_scoring.storage.row_table import no_change
 from batch_scoring.tables.schemas import QUARANTINE, READINGS
 
 AT = "2026-02-01T00:00Z"
@@ -59,16 +59,16 @@ class Store:
     root: Path
 
     @property
-    def readings_set(self) -> ArrowPartitions:
-        return ArrowPartitions(str(self.root / "readings"))
+    def readings_set(self) -> RowTableDataset:
+        return RowTableDataset(str(self.root / "readings"), time="timestamp")
 
     @property
-    def quarantine_set(self) -> ArrowPartitions:
-        return ArrowPartitions(str(self.root / "quarantine"))
+    def quarantine_set(self) -> RowTableDataset:
+        return RowTableDataset(str(self.root / "quarantine"))
 
     @property
-    def ledger_set(self) -> SourceLedger:
-        return SourceLedger(str(self.root / "ledger"))
+    def sources_set(self) -> RowTableDataset:
+        return RowTableDataset(str(self.root / "sources"))
 
     def ingest(self, source: Path, device: Any = None, sensor: Any = None, **settings: Any) -> dict[str, Any]:
         """Ingest a file, folder or glob; returns the counts."""
@@ -79,55 +79,47 @@ class Store:
     ) -> Iterator[dict[str, Any]]:
         """Ingest, saving each table as Kedro would, and yield the counts after each save."""
         chunks = ingest_readings(
-            RawReadings(str(source)).load(),
-            self.readings_set.load(),
-            self.quarantine_set.load(),
-            self.ledger_set.load(),
-            settings,
-            device,
-            sensor,
-            at,
+            RawReadings(str(source)).load(), self.sources_set.load(), settings, device, sensor, at
         )
-        for readings, quarantine, ledger, counts in chunks:
-            for dataset, tables in (
-                (self.readings_set, readings),
-                (self.quarantine_set, quarantine),
-                (self.ledger_set, ledger),
-            ):
-                if tables:
-                    dataset.save(tables)
-                yield counts
+        for *updates, counts in chunks:
+            datasets = (self.readings_set, self.quarantine_set, self.sources_set)
+            for dataset, update in zip(datasets, updates, strict=True):
+                dataset.save(update)
+                if update is not no_change:
+                    yield counts
 
     def readings(self) -> list[tuple[Any, ...]]:
-        """The stored rows as (ISO time, device, sensor, value), partition by partition."""
-        return [
-            (f"{time:%Y-%m-%dT%H:%M:%S.%f}", device, sensor, value)
-            for time, device, sensor, value in _rows(self.readings_set, READINGS)
-        ]
+        """The stored rows as (ISO time, device, sensor, value), by day, sensor, device and time."""
+        table = self.readings_set.load()
+        assert table.schema == (READINGS if table.exists else pa.schema([]))
+        found = [tuple(row.values()) for row in table.read().to_pylist()]
+        found.sort(key=lambda row: (row[0].date(), row[2].encode(), row[1].encode(), row[0]))
+        return [(f"{time:%Y-%m-%dT%H:%M:%S.%f}", *rest) for time, *rest in found]
 
     def quarantine(self) -> list[dict[str, Any]]:
-        return [
-            dict(zip(QUARANTINE.names, values, strict=True))
-            for values in _rows(self.quarantine_set, QUARANTINE)
-        ]
+        """The refused rows by source and row."""
+        table = self.quarantine_set.load()
+        assert table.schema == (QUARANTINE if table.exists else pa.schema([]))
+        return sorted(table.read().to_pylist(), key=lambda row: (row["source"].encode(), row["row"]))
 
     def reasons(self) -> list[tuple[int, str]]:
         """The quarantined rows as (row, reason)."""
         return [(refused["row"], refused["reason"]) for refused in self.quarantine()]
 
-    def ledger(self) -> list[dict[str, Any]]:
-        return [page for entry in self.ledger_set.load().values() for page in entry.open().read().to_pylist()]
+    def sources(self) -> list[dict[str, Any]]:
+        """The files read, by name."""
+        return sorted(self.sources_set.load().read().to_pylist(), key=lambda row: row["source"])
+
+    def rows(self) -> tuple[Any, ...]:
+        """All rows of all tables, in order: equal for equal contents, whatever the files."""
+        sources = [{key: value for key, value in row.items() if key != "version"} for row in self.sources()]
+        return self.readings(), self.quarantine(), sources
+
+    def versions(self) -> list[int]:
+        """How often each table was committed."""
+        return [one.load().version for one in (self.readings_set, self.quarantine_set, self.sources_set)]
 
     def files(self) -> dict[str, bytes]:
         """Every file below the root with its bytes."""
         found = sorted(self.root.rglob("*"))
         return {str(file.relative_to(self.root)): file.read_bytes() for file in found if file.is_file()}
-
-
-def _rows(dataset: ArrowPartitions, schema: pa.Schema) -> list[tuple[Any, ...]]:
-    rows: list[tuple[Any, ...]] = []
-    for opened in dataset.load().values():
-        table = opened().read()
-        assert table.schema.remove_metadata() == schema
-        rows += zip(*(column.to_pylist() for column in table.columns), strict=True)
-    return rows

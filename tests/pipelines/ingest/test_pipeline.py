@@ -7,25 +7,21 @@ from pathlib import Path
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from batch_scoring.datasets.parquet import ArrowParquetDataset
 from batch_scoring.datasets.raw_readings import RawReadings
 from batch_scoring.pipelines.ingest import create_pipeline
 from tests.pipelines.ingest.ingestion import AT, Store, row, write_csv
 
 
-def test_kedro_saves_readings_quarantine_ledger_counts_and_refused_devices(tmp_path: Path):
+def test_kedro_saves_readings_quarantine_sources_and_counts(tmp_path: Path):
     store = Store(tmp_path / "store")
     source = write_csv(tmp_path / "a.csv", row(0), row(1440, sensor="t"), row(1, value="x"))
     catalog = DataCatalog(
         {
             "raw_readings": RawReadings(str(source)),
-            "previous_readings": store.readings_set,
-            "previous_quarantine": store.quarantine_set,
-            "previous_ingested_sources": store.ledger_set,
+            "known_sources": store.sources_set,
             "readings": store.readings_set,
             "quarantine": store.quarantine_set,
-            "ingested_sources": store.ledger_set,
-            "refused": ArrowParquetDataset(str(tmp_path / "refused.parquet")),
+            "sources": store.sources_set,
             "params:ingest": MemoryDataset({}),
             "params:device": MemoryDataset(None),
             "params:sensor": MemoryDataset(None),
@@ -43,7 +39,4 @@ def test_kedro_saves_readings_quarantine_ledger_counts_and_refused_devices(tmp_p
     }
     assert [r[2] for r in store.readings()] == ["s", "t"]
     assert store.reasons() == [(4, "not_a_number")]
-    assert len(store.ledger()) == 1
-    assert catalog.load("refused").read().to_pylist() == [
-        {"device": "d1", "sensor": "s", "reason": "not_a_number", "count": 1}
-    ]
+    assert len(store.sources()) == 1

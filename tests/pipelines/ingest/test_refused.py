@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from batch_scoring.pipelines.ingest.nodes import count_refused_devices
+from batch_scoring.ingestion.quarantine import count_refused_devices
 from batch_scoring.tables.schemas import REFUSED_DEVICES
 from tests.pipelines.ingest.ingestion import (
     Store,
@@ -153,8 +153,8 @@ def test_refused_rows_are_counted_by_device_sensor_and_reason(store: Store, tmp_
     ]
 
 
-def test_nothing_refused_is_an_empty_table():
-    assert count_refused_devices({}).schema == REFUSED_DEVICES
+def test_nothing_refused_is_an_empty_table(store: Store):
+    assert count_refused_devices(store.quarantine_set.load()).equals(REFUSED_DEVICES.empty_table())
 
 
 def test_the_earliest_plausible_time_is_a_setting(store: Store, tmp_path: Path):

@@ -10,7 +10,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.core.digests import number_of
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.moments import MICROSECOND
@@ -22,12 +21,12 @@ from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.arrow_arrays import strings
 from batch_scoring.tables.schemas import READINGS, WINDOW_KEY, windows_schema
 from batch_scoring.windows.aggregation import Span, span_windows, touched_spans
-from batch_scoring.windows.settings import AggregateParameters
+from batch_scoring.windows.settings import MADE_WITH, AggregateParameters
 
 logger = logging.getLogger(__name__)
 
-# Names under which the windows record what they were made of.
-STEP, SETTINGS = "aggregate", "aggregate.settings"
+# The name under which the windows record the version of the readings they were made of.
+STEP = "aggregate"
 _MANY_ROWS = 100_000
 
 
@@ -63,18 +62,11 @@ def aggregate_windows(readings: RowTable, parameters: dict[str, Any], device: An
     return partial(_aggregate, readings, settings, selection)
 
 
-def settings_number(settings: AggregateParameters) -> int:
-    """Number the settings that decide what a window is; equal settings have equal numbers."""
-    window = settings.window // MICROSECOND
-    return number_of([window, list(settings.features), settings.min_readings])
-
-
 def _aggregate(
     readings: RowTable, settings: AggregateParameters, selection: Selection, windows: RowTable
 ) -> Change | None:
-    number = settings_number(settings)
-    made_with, seen = windows.progress(SETTINGS), windows.progress(STEP)
-    is_other = windows.num_rows > 0 and made_with not in (None, number)
+    made_with, seen = windows.progress(MADE_WITH), windows.progress(STEP)
+    is_other = windows.num_rows > 0 and made_with not in (None, settings.number)
     if is_other and selection != Selection():
         raise InputError(
             "the stored windows were made with other settings; run `kedro run --pipelines=aggregate` for all "
@@ -98,7 +90,7 @@ def _aggregate(
     return Change(
         schema,
         _logged(upsert.fresh(_windows_of(readings, span, new, selection, settings)) for span in spans),
-        {STEP: readings.version if is_whole else -1 if seen is None else seen, SETTINGS: number},
+        {STEP: readings.version if is_whole else -1 if seen is None else seen, MADE_WITH: settings.number},
         rewritten=upsert.rewritten,
         replaces_all=is_other,
         by_month=has_sparse_days(days, rows),

@@ -2,61 +2,58 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import date
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from batch_scoring.core.digests import digest_of
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
-from batch_scoring.core.moments import MICROSECOND
+from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
 from batch_scoring.core.parameters import read_parameters
-from batch_scoring.ingestion.ledger import (
-    LedgerEntry,
-    PendingSource,
-    choose_sources,
-    ledger_page,
-    require_unchanged,
-    source_key,
-)
 from batch_scoring.ingestion.settings import read_settings
 from batch_scoring.ingestion.source_files import SourceFile
+from batch_scoring.ingestion.sources import choose_sources, record_sources, source_row
 from batch_scoring.ingestion.staging import staging_area
-from batch_scoring.ingestion.stream_windows import MADE_BY, StagedWindows
-from batch_scoring.tables.partitions import Partitions, partition_key
-from batch_scoring.tables.schemas import IMPORTED_WINDOWS
-from batch_scoring.tables.streams import Stream, footer_text
-from batch_scoring.windows.settings import AggregateParameters
+from batch_scoring.ingestion.stream_windows import StagedWindows
+from batch_scoring.storage.row_files import DAY_US, has_sparse_days
+from batch_scoring.storage.row_table import Change, RowTable, Update, no_change
+from batch_scoring.storage.upsert import Upsert
+from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
+from batch_scoring.tables.schemas import IMPORTED_WINDOWS, WINDOW_KEY, windows_schema
+from batch_scoring.windows.settings import MADE_WITH, AggregateParameters
 
 logger = logging.getLogger(__name__)
 
-Chunk = tuple[dict[str, Stream], dict[str, pa.Table]]
+# When the first and the last window of a file start, µs since the epoch.
+_Times = tuple[int, int]
+_NEVER = np.iinfo(np.int64).min
 
 
 def import_windows(
     stream_windows: list[SourceFile],
-    previous_windows: Partitions,
-    previous_imported_windows: Mapping[str, LedgerEntry],
+    known_files: RowTable,
+    readings: RowTable,
     parameters: dict[str, Any],
     ingest: dict[str, Any],
-) -> Iterator[Chunk]:
+) -> Iterator[tuple[Update, Update]]:
     """Merge new and changed files of windows into the stored windows.
 
     Of the rows of one window the one with the latest ``processed_time`` counts, whatever file it is
-    in and in whatever order the files come. Windows of a day that ``aggregate`` made of readings stay
-    as they are: it knows late readings, too.
+    in and in whatever order the files come. On a day of which a sensor has readings, its windows stay as
+    ``aggregate`` makes them: it knows late readings, too.
 
     Parameters
     ----------
     stream_windows : list of SourceFile
         All files there are.
-    previous_windows : mapping of partition to function that opens it
-    previous_imported_windows : mapping of partition to LedgerEntry
+    known_files : RowTable
+        Schema IMPORTED_WINDOWS: the files that earlier runs have imported.
+    readings : RowTable
+        Schema READINGS.
     parameters : dict
         ``params:aggregate``: the length and the features that the windows have to have.
     ingest : dict
@@ -64,11 +61,10 @@ def import_windows(
 
     Yields
     ------
-    windows : dict of str to Stream
-        A sensor and day that gains or changes windows, whole, sorted by device and window_start. To
-        be read before the next chunk is asked for.
-    imported_windows : dict of str to pyarrow.Table
-        The ledger page of a file; last, so that a killed run is repeated.
+    windows : update
+        Adds and replaces windows.
+    imported_windows : update
+        Records the files; last, so that a killed run is repeated.
 
     Raises
     ------
@@ -77,89 +73,127 @@ def import_windows(
         imported then.
     """
     settings = read_parameters(AggregateParameters, parameters, "aggregate")
-    digest = _settings_digest(settings)
-    everything = Selection()
-    pending = choose_sources(stream_windows, previous_imported_windows, digest, everything)
-    if not pending:
+    known = known_files.read() if known_files.exists else IMPORTED_WINDOWS.empty_table()
+    sources = choose_sources(stream_windows, known, f"{settings.number}", Selection())
+    for error in sources.unreadable.values():
+        raise InputError(error)
+    if not sources.pending:
         logger.info("import_windows: nothing new in %d files", len(stream_windows))
-        yield {}, {}
+        yield no_change, _recorded(sources.touched)
         return
-    earlier = {key: _partitions(entry) for key, entry in previous_imported_windows.items()}
     with staging_area(read_settings(ingest)) as area:
         staged = StagedWindows(area.connection, settings)
-        rows = [staged.add(source.file) for source in pending]
-        found = [staged.partitions_of(source.file) for source in pending]
-        touched = set().union(*found, *(earlier.get(source_key(one.file.name), ()) for one in pending))
-        for file in _others(stream_windows, pending, earlier, touched):
-            staged.add(file, touched)
-        made = 0
-        for sensor, day in sorted(touched):
-            stream = _partition(staged, sensor, day, previous_windows.get(partition_key(sensor, day)))
-            if stream is not None:
-                made += 1
-                yield {partition_key(sensor, day): stream}, {}
-        for source, n_rows, partitions in zip(pending, rows, found, strict=True):
-            if _has_changed(source.file):
-                continue
-            yield {}, {source_key(source.file.name): _page(source, digest, n_rows, partitions)}
-    logger.info(
-        "import_windows: %d of %d files read, %d partitions of windows written",
-        len(pending),
-        len(stream_windows),
-        made,
+        files = [source.file for source in sources.pending]
+        rows = [staged.add(file) for file in files]
+        times = [staged.times_of(file) for file in files]
+        earlier = _times_of_files(known)
+        names = {file.name for file in files}
+        touched = _joined(one for one in [*times, *map(earlier.get, names)] if one)
+        near = _overlapping(earlier, touched) - names
+        for file in stream_windows:
+            if file.name in near:
+                staged.add(file)
+        staged.keep_last_outputs(touched)
+        _leave_out_aggregated(staged, readings)
+        yield partial(_merge, staged, bool(readings.num_rows)), no_change
+        made = [
+            source_row(source, f"{settings.number}", n, 0) | _as_columns(its_times)
+            for source, n, its_times in zip(sources.pending, rows, times, strict=True)
+            if not _has_changed(source.file)
+        ]
+        yield no_change, _recorded([*sources.touched, *made])
+    logger.info("import_windows: %d of %d files read", len(files), len(stream_windows))
+
+
+def _merge(staged: StagedWindows, has_readings: bool, windows: RowTable) -> Change | None:
+    days = staged.days()
+    if not days:
+        return None
+    settings = staged.settings
+    is_other = windows.num_rows > 0 and windows.progress(MADE_WITH) not in (None, settings.number)
+    if is_other and has_readings:
+        raise InputError(
+            "the stored windows were made with other settings; run `kedro run --pipelines=aggregate` first"
+        )
+    stored = [] if is_other else windows.files()
+    files = [file for file in stored if any(file.overlaps(day.first, day.last + 1) for day in days)]
+    upsert = Upsert(windows, files, WINDOW_KEY)
+    by_month = has_sparse_days(len(days), sum(day.rows for day in days))
+    return Change(
+        windows_schema(settings.features),
+        (upsert.fresh(staged.rows_of(one)) for one in (staged.days("month") if by_month else days)),
+        {MADE_WITH: settings.number},
+        rewritten=upsert.rewritten,
+        replaces_all=is_other,
+        by_month=by_month,
     )
 
 
-def _partition(
-    staged: StagedWindows, sensor: str, day: date, opened: Callable[[], pq.ParquetFile] | None
-) -> Stream | None:
-    stored = opened() if opened is not None else None
-    if stored is not None and footer_text(stored, "inputs") != MADE_BY:
-        logger.warning(
-            "import_windows: the windows of sensor %r on %s were aggregated from readings and are kept",
-            sensor,
-            day,
-        )
-        return None
-    return staged.merged(sensor, day, stored)
+def _leave_out_aggregated(staged: StagedWindows, readings: RowTable) -> None:
+    for day in staged.days():
+        start = day.first // DAY_US * DAY_US
+        for sensor in sorted(_sensors_between(readings, start, start + DAY_US, day.sensors)):
+            logger.warning(
+                "import_windows: sensor %r has readings on %s; its windows of that day are those that "
+                "`aggregate` makes of them",
+                sensor,
+                (EPOCH + start * MICROSECOND).date(),
+            )
+            staged.leave_out(day, sensor)
 
 
-def _others(
-    files: Iterable[SourceFile],
-    pending: Iterable[PendingSource],
-    earlier: Mapping[str, set[tuple[str, date]]],
-    touched: set[tuple[str, date]],
-) -> list[SourceFile]:
-    """List the files read before that hold windows of the same sensors and days."""
-    names = {source.file.name for source in pending}
-    return [
-        file
-        for file in files
-        if file.name not in names and earlier.get(source_key(file.name), set()) & touched
-    ]
+def _sensors_between(readings: RowTable, start: int, end: int, sensors: list[str]) -> set[str]:
+    """Find which of these sensors have readings in ``[start, end)``, microseconds since the epoch."""
+    found: set[str] = set()
+    for file in readings.files(start, end, sensors):
+        for rows in readings.batches(file, ["timestamp", "sensor"], sensors):
+            time = to_numpy(rows["timestamp"])
+            inside = rows.filter(to_arrow((time >= start) & (time < end)))
+            found.update(inside["sensor"].unique().to_pylist())
+    return found
+
+
+def _times_of_files(known: pa.Table) -> dict[str, _Times]:
+    """Return the times of the windows of each file that has windows."""
+    columns = known.filter(known["first_start"].is_valid()).select(["source", "first_start", "last_start"])
+    return {
+        source: (microseconds(first), microseconds(last))
+        for source, first, last in zip(*(column.to_pylist() for column in columns), strict=True)
+    }
+
+
+def _joined(times: Iterable[_Times]) -> pa.Table:
+    """Join overlapping times; columns ``first`` and ``last``, both included, in order."""
+    found: list[_Times] = []
+    for first, last in sorted(times):
+        if found and first <= found[-1][1]:
+            found[-1] = (found[-1][0], max(last, found[-1][1]))
+        else:
+            found.append((first, last))
+    columns = np.array(found, np.int64).reshape(-1, 2).T.copy()
+    return pa.table(dict(zip(("first", "last"), map(to_arrow, columns), strict=True)))
+
+
+def _overlapping(files: dict[str, _Times], touched: pa.Table) -> set[str]:
+    """Name the files with windows at some of these times."""
+    starts, ends = (np.append(_NEVER, to_numpy(touched[name])) for name in ("first", "last"))
+    first, last = np.array([*files.values()], np.int64).reshape(-1, 2).T
+    is_near = ends[np.searchsorted(starts, last, "right") - 1] >= first
+    return {name for name, one in zip(files, is_near.tolist(), strict=True) if one}
+
+
+def _recorded(rows: list[dict[str, Any]]) -> Update:
+    return record_sources(rows, IMPORTED_WINDOWS) if rows else no_change
+
+
+def _as_columns(times: _Times | None) -> dict[str, Any]:
+    moments = (None, None) if times is None else (EPOCH + one * MICROSECOND for one in times)
+    return dict(zip(("first_start", "last_start"), moments, strict=True))
 
 
 def _has_changed(file: SourceFile) -> bool:
     """Whether a file grew while it was read: it is read again by the next run."""
-    try:
-        require_unchanged(file)
-    except InputError:
+    if file.has_changed():
         logger.info("import_windows: %r is still being written", file.path)
         return True
     return False
-
-
-def _page(source: PendingSource, digest: str, rows: int, partitions: set[tuple[str, date]]) -> pa.Table:
-    listed = json.dumps([[sensor, day.isoformat()] for sensor, day in sorted(partitions)], ensure_ascii=False)
-    page = ledger_page(source, digest, rows, 0)
-    return page.append_column(IMPORTED_WINDOWS.field("partitions"), pa.array([listed], pa.string()))
-
-
-def _partitions(entry: LedgerEntry) -> set[tuple[str, date]]:
-    (page,) = entry.open().read(columns=["partitions"]).to_pylist()
-    return {(sensor, date.fromisoformat(day)) for sensor, day in json.loads(page["partitions"])}
-
-
-def _settings_digest(settings: AggregateParameters) -> str:
-    deciding = [settings.window // MICROSECOND, list(settings.features), settings.min_readings]
-    return digest_of(deciding)

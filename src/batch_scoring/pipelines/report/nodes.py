@@ -11,35 +11,30 @@ import pyarrow.parquet as pq
 
 from batch_scoring.core.ids import Selection, require_known
 from batch_scoring.core.parameters import read_parameters
-from batch_scoring.reporting.contents import (
-    Contents,
-    ReportParameters,
-    count_rows,
-    page_series,
-    read_charts,
-)
-from batch_scoring.reporting.fleet_view import view_fleet
+from batch_scoring.reporting.contents import Contents, ReportParameters, count_windows, page_series
+from batch_scoring.reporting.details import Wanted, details_start, read_details
+from batch_scoring.reporting.fleet_view import EVERYTHING, view_fleet
 from batch_scoring.reporting.incident_list import list_incidents
-from batch_scoring.reporting.known_faults import match_faults
+from batch_scoring.reporting.known_faults import faults_since, match_faults
 from batch_scoring.reporting.page import render_page
 from batch_scoring.reporting.page_data import collect_page_data
 from batch_scoring.reporting.statuses import find_not_scored, sum_quarantine, sum_statuses
 from batch_scoring.reporting.summary import summarise, write_summary
-from batch_scoring.tables.partitions import Partitions
+from batch_scoring.storage.row_table import RowTable
 
 logger = logging.getLogger(__name__)
 
 
 def gather_contents(
-    readings: Partitions,
-    windows: Partitions,
-    predictions: Partitions,
-    train_status: Partitions,
-    score_status: Partitions,
-    quarantine: Partitions,
-    ingested_sources: Mapping[str, Any],
+    readings: RowTable,
+    windows: RowTable,
+    predictions: RowTable,
+    daily_totals: RowTable,
+    train_status: RowTable,
+    quarantine: RowTable,
+    sources: RowTable,
     fault_labels: pq.ParquetFile,
-    incidents: Partitions,
+    incidents: RowTable,
     device_incidents: pq.ParquetFile,
     parameters: Mapping[str, Any],
     device: Any,
@@ -47,16 +42,15 @@ def gather_contents(
 ) -> Contents:
     """Gather the contents of the report.
 
+    Its cost is that of a range of days: all but single windows comes from the daily totals, and the number of
+    windows that are read is bounded.
+
     Parameters
     ----------
-    readings, windows, predictions, train_status, score_status, quarantine : mapping of str to function
-        Partition name to a function that opens it; empty where a step has not run.
-    ingested_sources : mapping of str
-        One entry a source file that was read.
+    readings, windows, predictions, daily_totals, train_status, quarantine, sources, incidents : RowTable
+        Schemas READINGS, that of the windows, PREDICTIONS, DAILY, STATUS, QUARANTINE, SOURCES and INCIDENTS.
     fault_labels : pyarrow.parquet.ParquetFile
         device, sensor, kind, start, end of known faults; without rows where none are known.
-    incidents : mapping of str to function
-        Partition name to a function that opens it, with the schema ``INCIDENTS``.
     device_incidents : pyarrow.parquet.ParquetFile
         Schema ``DEVICE_INCIDENTS``; without columns before `incidents` has run.
     parameters : mapping
@@ -71,36 +65,32 @@ def gather_contents(
     """
     settings = read_parameters(ReportParameters, parameters, "report")
     selection = Selection.read(device, sensor)
-    view = view_fleet(predictions, selection)
-    statuses = sum_statuses(train_status, score_status, selection)
-    for kind, wanted in (("device", selection.devices), ("sensor", selection.sensors)):
-        known = {*view.series[kind].to_pylist(), *statuses[kind].to_pylist()}
-        if wanted is not None and wanted - known:
-            require_known(kind, wanted, _all_ids(kind, predictions, train_status, score_status))
-    drawn = pc.unique(page_series(view, settings.max_devices)["device"])
+    view = view_fleet(daily_totals, settings.range, selection)
+    statuses = sum_statuses(train_status, view.totals, selection)
+    for kind, asked in (("device", selection.devices), ("sensor", selection.sensors)):
+        if asked is not None and asked - set(statuses[kind].to_pylist()):
+            require_known(kind, asked, {*daily_totals.distinct(kind), *train_status.distinct(kind)})
+    drawn = page_series(view, settings.max_devices)
+    of_page = pc.unique(drawn["device"])
+    found = list_incidents(device_incidents, incidents, view, of_page, selection, settings.max_incidents)
+    start = details_start(predictions.files(), view, settings.max_rows)
+    faults, since = faults_since(fault_labels.read(), view, start)
+    wanted = Wanted(drawn, found.sensors, faults, settings.max_series, settings.max_points)
+    details = read_details(predictions, view, start, wanted)
     contents = Contents(
         view=view,
-        n_readings=count_rows(readings, selection),
-        n_windows=count_rows(windows, selection),
-        n_sources=len(ingested_sources),
+        n_readings=readings.num_rows if selection == EVERYTHING else None,
+        n_windows=count_windows(windows, view, selection),
+        n_sources=sources.num_rows,
         statuses=statuses,
         not_scored=find_not_scored(statuses, view.series),
-        quarantine=sum_quarantine(quarantine, selection),
-        found_faults=match_faults(fault_labels.read(), view),
-        incidents=list_incidents(
-            device_incidents, incidents, predictions, drawn, selection, settings.max_incidents
-        ),
-        charts=read_charts(predictions, view, settings),
+        quarantine=sum_quarantine(quarantine, settings.max_rows, selection),
+        found_faults=match_faults(faults, since, view, details.anomalies),
+        incidents=found,
+        details=details,
     )
     logger.info("%d series of %d devices have predictions", view.series.num_rows, view.devices.num_rows)
     return contents
-
-
-def _all_ids(kind: str, predictions: Partitions, *statuses: Partitions) -> set[str]:
-    """Return every known device or sensor, for the hint in an error message."""
-    parts = {f"{i}/{key}": load for i, part in enumerate(statuses) for key, load in part.items()}
-    rows = sum_statuses({}, parts)
-    return {*view_fleet(predictions).series[kind].to_pylist(), *rows[kind].to_pylist()}
 
 
 def draw_page(contents: Contents, summary_text: str, parameters: Mapping[str, Any]) -> str:

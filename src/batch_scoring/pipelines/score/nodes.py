@@ -15,9 +15,7 @@ from batch_scoring.scoring.run import ScoreRun
 from batch_scoring.scoring.scope import Scope
 from batch_scoring.scoring.settings import ScoreParameters
 from batch_scoring.storage.row_table import RowTable, Update, no_change
-
-# The name under which the windows record the settings they were aggregated with.
-_SETTINGS = "aggregate.settings"
+from batch_scoring.windows.settings import MADE_WITH
 
 
 def score_windows(
@@ -68,7 +66,7 @@ def score_windows(
             require_known(kind, wanted, windows.distinct(kind, windows.files(sensors=selection.sensors)))
     closed_at = scheduled_time(at) - settings.allowed_lateness
     scope = Scope(settings.from_, settings.to, closed_at, selection, settings.rescore)
-    run = ScoreRun(windows, fleet_models, scope, windows.progress(_SETTINGS) or 0)
+    run = ScoreRun(windows, fleet_models, scope, windows.progress(MADE_WITH) or 0)
     yield run.update, no_change, {}
     yield no_change, partial(update_totals, run), {}
     yield no_change, no_change, run.outcome.finish(settings.max_failed_share, run.failed)

@@ -17,7 +17,7 @@ function unpackSeries(device, sensor) {
   const anomalies = unpack(packed.anomalies, "u4");
   const [severity, feature] = [unpack(packed.severity, "f4"), unpack(packed.feature, "u1")];
   return {
-    device, sensor, step: packed.step, start: data.start + packed.at * packed.step, value: unpack(packed.value, "f4"), score, threshold, anomalies,
+    device, sensor, step: packed.step, start: data.details + packed.at * packed.step, value: unpack(packed.value, "f4"), score, threshold, anomalies,
     details: new Map(Array.from(anomalies, (at, k) => [at, { severity: severity[k], feature: packed.features[feature[k]] }])),
     faults: data.faults.filter((fault) => fault[0] === device && fault[1] === sensor), cell: null,
     incidents: data.incidents.marks.filter((mark) => mark[0] === device && mark[1] === sensor),
@@ -52,7 +52,8 @@ function seriesWords(windows, anomalies, severity) {
   const summary = `${plural(windows, "window")}, ${count(anomalies)} anomalous (${percent(anomalies, windows)})${anomalies ? `, worst severity ${severityWords(severity)}` : ""}.`;
   if (!chart.series) return `${summary} Its chart is left out to keep this page small; report it alone with --params device=…`;
   const { step } = chart.series;
-  return step === data.window ? summary : `${summary} Shown in ${eachOf(step)} steps: mean value, lowest score.`;
+  const part = data.details > data.start ? ` Charts begin on ${time(data.details)} to keep this page small (report.max_rows).` : "";
+  return step === data.window ? summary + part : `${summary} Shown in ${eachOf(step)} steps: mean value, lowest score.${part}`;
 }
 
 function setView(from, to) {

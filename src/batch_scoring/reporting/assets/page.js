@@ -36,7 +36,7 @@ if (data.start === null) {
   $("range").textContent = "Nothing has been scored yet. Run kedro run, then open this page again.";
   for (const id of ["counts-panel", "incidents-panel", "map", "drill", "worst-panel"]) $(id).hidden = !(id === "counts-panel" && data.counts.readings);
 } else {
-  $("range").textContent = `${time(data.start)} to ${time(data.end)} UTC, ${eachOf(data.window)} windows`;
+  $("range").textContent = `${time(data.start)} to ${time(data.end)} UTC, ${eachOf(data.window)} windows${data.history === null ? "" : `; history since ${day(data.history)}`}`;
   incidentList();
   heatMap();
   drillDown();

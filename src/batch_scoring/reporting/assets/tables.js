@@ -134,11 +134,13 @@ function quarantineTable() {
     ? `${plural(data.counts.quarantined, "reading")} refused. An example of each reason is shown as it came.`
     : "No reading was refused.";
   if (!rows.length) return $("quarantine").remove();
-  const example = (r) => [r.device, r.sensor, r.timestamp, r.value].map((field) => (field === null || field === "" ? "(empty)" : field)).join(" · ");
+  // Of a very large quarantine the older rows are not counted by reason.
+  const place = (r) => (r.row === null ? "see the table quarantine" : `${r.source ?? "?"}, row ${r.row}`);
+  const example = (r) => r.row === null ? "" : [r.device, r.sensor, r.timestamp, r.value].map((field) => (field === null || field === "" ? "(empty)" : field)).join(" · ");
   fillTable($("quarantine"), [
     { title: "Reason", of: (r) => r.reason.replaceAll("_", " ") },
     { title: "Readings", of: (r) => count(r.count), number: true },
-    { title: "First one", of: (r) => make("span", {}, example(r), make("br"), make("span", { class: "quiet" }, `${r.source ?? "?"}, row ${r.row ?? "?"}`)), wide: true },
+    { title: "First one", of: (r) => make("span", {}, example(r), make("br"), make("span", { class: "quiet" }, place(r))), wide: true },
   ], rows);
 }
 

@@ -1,0 +1,24 @@
+"""`kedro workspace …`: convert a workspace of an earlier version."""
+
+from __future__ import annotations
+
+import click
+
+from batch_scoring.cli.command import DATA, ENV, command
+from batch_scoring.jobs.context import open_context
+
+
+@click.group(name="workspace")
+def workspace() -> None:
+    """Convert a workspace of an earlier version."""
+
+
+@command("upgrade", DATA, ENV)
+def upgrade(data: str | None, env: str | None) -> None:
+    """Convert the tables to the present format; no row is lost, and a killed upgrade may be repeated."""
+    from batch_scoring.storage.upgrade import upgrade_workspace
+
+    upgrade_workspace(open_context(data, env).catalog["workspace"].folder, click.echo)
+
+
+workspace.add_command(upgrade)

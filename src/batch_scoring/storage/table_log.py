@@ -1,0 +1,203 @@
+"""Read the log of a Delta table: what commits changed since a version, and what they recorded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow.parquet as pq
+
+from batch_scoring.storage.folder import Folder
+
+LOG = "_delta_log"
+# Under this name a commit says what it changed.
+CLAIMS = "claims"
+
+Action = Mapping[str, Any]
+_KINDS = ("add", "remove")
+
+
+class TableLog:
+    """The log up to a version; each commit is read once.
+
+    Parameters
+    ----------
+    folder : Folder
+        Of the table.
+    version : int
+    """
+
+    def __init__(self, folder: Folder, version: int) -> None:
+        self._folder = folder
+        self._version = version
+        self._read: dict[int, list[Action]] = {}
+
+    def actions(self, version: int) -> list[Action]:
+        """Read the actions of a commit.
+
+        Raises
+        ------
+        FileNotFoundError
+            When the commit is no longer logged.
+        ValueError
+            When the log is damaged.
+        """
+        if version not in self._read:
+            log, _ = self._folder.read(f"{LOG}/{version:020d}.json")
+            self._read[version] = [json.loads(line) for line in log.splitlines() if line.strip()]
+        return self._read[version]
+
+    @cached_property
+    def progress(self) -> dict[str, int]:
+        """What was recorded last, by name; ``deltalake`` reads the whole log for each name.
+
+        Raises
+        ------
+        FileNotFoundError
+            When a commit after the last checkpoint is missing.
+        """
+        found: dict[str, int] = {}
+        checkpoints: dict[int, list[str]] = {}
+        for entry in self._folder.below(LOG).entries(".parquet"):
+            text, _, kind = entry.name.partition(".")
+            if text.isdecimal() and int(text) <= self._version and kind.startswith("checkpoint"):
+                checkpoints.setdefault(int(text), []).append(entry.name)
+        newest = max(checkpoints, default=-1)
+        for name in checkpoints.get(newest, ()):
+            with pq.ParquetFile(self._folder.open_ranges(f"{LOG}/{name}")) as file:
+                notes = file.read(["txn.appId", "txn.version"])["txn"].to_pylist()
+            found |= {note["appId"]: note["version"] for note in notes if note and note["appId"] is not None}
+        for number in range(newest + 1, self._version + 1):
+            notes = [action["txn"] for action in self.actions(number) if "txn" in action]
+            found |= {note["appId"]: note["version"] for note in notes}
+        return found
+
+    def added_since(self, version: int) -> dict[str, int]:
+        """Return the files that hold rows added or rewritten after a version, each with the version that did.
+
+        Compaction adds no rows, but may join such rows with others.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            See :meth:`actions`.
+        """
+        return self._changed_since(version)[0]
+
+    def removed_since(self, version: int) -> set[str]:
+        """Return the files whose rows were rewritten or removed after a version, or joined with newer ones.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            See :meth:`actions`.
+        """
+        return self._changed_since(version)[1]
+
+    def has_added(self, name: str, since: int) -> bool:
+        """Whether a commit after a version has added this file.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            See :meth:`actions`.
+        """
+        versions = range(since + 1, self._version + 1)
+        return any(
+            unquote(action["add"]["path"]) == name
+            for version in versions
+            for action in self.actions(version)
+            if "add" in action
+        )
+
+    def claims(self, version: int) -> list[str] | None:
+        """Return what a commit says it changed; None where it does not say."""
+        notes = [action["commitInfo"] for action in self.actions(version) if "commitInfo" in action]
+        claims = [claim for note in notes for claim in note.get(CLAIMS, ())]
+        return claims if any(CLAIMS in note for note in notes) else None
+
+    def may_follow(self, version: int, claims: Iterable[str], removed: Iterable[str], all_rows: bool) -> bool:
+        """Whether a change that does not know a commit may be made after it all the same.
+
+        Parameters
+        ----------
+        version : int
+            Of the commit.
+        claims : iterable of str
+            What the change is about; see :func:`are_apart`.
+        removed : iterable of str
+            Files that it replaces.
+        all_rows : bool
+            Whether it replaces all rows.
+        """
+        actions = self.actions(version)
+        if any(kind in action for action in actions for kind in ("metaData", "protocol")):
+            return False
+        gone = {unquote(action["remove"]["path"]) for action in actions if "remove" in action}
+        if gone.intersection(removed) or (all_rows and any("add" in action for action in actions)):
+            return False
+        noted = [action["txn"]["appId"] for action in actions if "txn" in action]
+        theirs = [*noted, *(self.claims(version) or ())]
+        return all(are_apart(mine, other) for mine in claims for other in theirs)
+
+    def _changed_since(self, version: int) -> tuple[dict[str, int], set[str]]:
+        added: dict[str, int] = {}
+        removed: set[str] = set()
+        compacted: dict[str, set[str]] = {}  # from which files of the version
+
+        def of_version(name: str) -> set[str]:
+            return compacted.get(name, {name})
+
+        for number in range(version + 1, self._version + 1):
+            actions = self.actions(number)
+            for adds, removes in _by_partition(actions):
+                gone = [unquote(one["path"]) for one in removes]
+                known = [added.pop(name) for name in gone if name in added]
+                former = set().union(*(of_version(name) for name in gone))
+                for one in removes:
+                    if one["dataChange"]:
+                        removed |= of_version(unquote(one["path"]))
+                for one in adds:
+                    name = unquote(one["path"])
+                    if one["dataChange"]:
+                        added[name] = number
+                    elif known:
+                        added[name] = max(known)
+                        removed |= former
+                    else:
+                        compacted[name] = former
+        return added, removed
+
+
+def are_apart(mine: str, other: str) -> bool:
+    """Whether two changes may be made by two runs at once.
+
+    A name is a path: of everything, of a sensor, of a part of it. Where two paths first differ, they must
+    give two values to one key.
+
+    Examples
+    --------
+    >>> are_apart("scores/sensor=a", "scores/sensor=b"), are_apart("scores", "scores/sensor=b")
+    (True, False)
+    >>> are_apart("scores/sensor=a/of 3=1", "scores/sensor=a/of 2=1")
+    False
+    """
+    for x, y in zip(mine.split("/"), other.split("/"), strict=False):
+        if x != y:
+            (key, is_pair, _), (other_key, is_other_pair, _) = x.partition("="), y.partition("=")
+            return key == other_key or not (is_pair or is_other_pair)
+    return False
+
+
+def _by_partition(actions: Iterable[Action]) -> Iterator[tuple[list[Action], list[Action]]]:
+    """Group what a commit adds and removes by the values of the partition columns."""
+    found: dict[str, tuple[list[Action], list[Action]]] = {}
+    files = [(kind, action[kind]) for action in actions for kind in _KINDS if kind in action]
+    are_known = all(file.get("partitionValues") is not None for _, file in files)
+    for kind, file in files:
+        values = json.dumps(file["partitionValues"], sort_keys=True) if are_known else ""
+        found.setdefault(values, ([], []))[_KINDS.index(kind)].append(file)
+    yield from found.values()
