@@ -450,10 +450,12 @@ INCIDENTS = _table(
     Column("peak_at", TIMESTAMP, "UTC", "start of the first window of that severity"),
     Column("top_feature", pa.string(), "", "of that window"),
     Column("model_version", pa.string(), "", "of that window"),
-    Column("seen_until", TIMESTAMP, "UTC", "end of the last window of the series that was looked at"),
 )
 # The columns of predictions that make incidents.
-JUDGED = ("device", "window_start", "window_end", "is_anomaly", "severity", "top_feature", "model_version")
+JUDGED = (
+    *("sensor", "device", "window_start", "window_end"),
+    *("is_anomaly", "severity", "top_feature", "model_version"),
+)
 
 DEVICE_INCIDENTS = _table(
     "device incidents",
@@ -479,7 +481,7 @@ DEVICE_INCIDENTS = _table(
 )
 
 # The columns of an incident that an event repeats, as they were when the change was noticed.
-OF_INCIDENT = tuple(name for name in INCIDENTS.names if name not in ("state", "seen_until"))
+OF_INCIDENT = tuple(name for name in INCIDENTS.names if name != "state")
 NOTIFICATIONS = _table(
     "notifications",
     Column("event_id", pa.string(), "", "`incident_id` and `number`; a receiver knows repetitions by it"),
@@ -552,8 +554,6 @@ DRIFT = _table(
         "the first that holds: `over_budget`, `drifted`, `sparse`, `too_few_windows` (for an index) or `ok`",
     ),
 )
-# The columns of predictions that make it.
-WATCHED = ("device", "window_start", "window_end", "score", "threshold", "is_anomaly", "model_version")
 
 
 # --- Evaluation ---
