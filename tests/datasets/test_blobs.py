@@ -6,6 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
+from batch_scoring.datasets.source_ledger import SourceLedger
+from batch_scoring.ingestion.ledger import choose_sources, ledger_page, require_unchanged, source_key
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
@@ -16,10 +18,8 @@ from batch_scoring.datasets.parquet import ArrowParquetDataset, OptionalParquetD
 from batch_scoring.datasets.partitions import ArrowPartitions
 from batch_scoring.datasets.raw_readings import RawReadings, SimulatedDays
 from batch_scoring.datasets.report_files import WholeCSVDataset
-from batch_scoring.datasets.source_ledger import SourceLedger
 from batch_scoring.datasets.whole_files import WholeJSONDataset, WholeTextDataset
 from batch_scoring.detection.model_file import FleetFile
-from batch_scoring.ingestion.ledger import choose_sources, ledger_page, require_unchanged, source_key
 from batch_scoring.ingestion.settings import read_settings
 from batch_scoring.registry.evaluation import TrackedEvaluation
 from batch_scoring.registry.published import load_published, publish, published_as

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from batch_scoring.ingestion.ledger import choose_sources, content_digest, require_unchanged, source_key
 from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import MAX_SEGMENT_BYTES, Selection
-from batch_scoring.ingestion.ledger import choose_sources, content_digest, require_unchanged, source_key
 from batch_scoring.ingestion.source_files import SourceFile, list_source_files
 
 

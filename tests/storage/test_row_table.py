@@ -344,7 +344,7 @@ def test_a_file_that_is_gone_is_named_with_what_to_do(tmp_path: Path):
         table_at(tmp_path).read()
     assert str(path) in str(error.value)
     assert "restore it from a backup" in str(error.value)
-    with pytest.raises(InputError, match="part-"):
+    with pytest.raises(InputError, match="rows-"):
         table.commit(Change(READINGS, rewritten=lambda: [(f, table.batches(f)) for f in table.files()]))
 
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.tables.schemas import INCIDENTS, UNFINISHED
+from batch_scoring.incidents.joining import UNFINISHED
+from batch_scoring.tables.schemas import INCIDENTS
 from tests.pipelines.incidents.work import PER_DAY, Work
 from tests.predictions import draw_predictions
 

@@ -33,6 +33,7 @@ Chunk = tuple[Update, Update, Update, dict[str, Any]]
 def ingest_readings(
     raw_readings: list[SourceFile],
     known_sources: RowTable,
+    known_quarantine: RowTable,
     settings: Mapping[str, Any] | None,
     device: Any,
     sensor: Any,
@@ -46,6 +47,8 @@ def ingest_readings(
         All source files, in the order that decides which of two contradicting readings is first.
     known_sources : RowTable
         Schema SOURCES: the files that earlier runs have read.
+    known_quarantine : RowTable
+        Schema QUARANTINE: what they refused, whose devices and sensors are known, too.
     settings : mapping
         ``params:ingest``, see :class:`~batch_scoring.ingestion.settings.IngestSettings`.
     device, sensor
@@ -79,7 +82,7 @@ def ingest_readings(
     sources = choose_sources(raw_readings, known_sources.read(), chosen.digest, selection, latest)
     counts = _no_counts(len(sources.pending))
     if not sources.pending:
-        yield partial(_require_stored_ids, selection), no_change, no_change, {}
+        yield partial(_require_stored_ids, selection, known_quarantine), no_change, no_change, {}
         touched = record_sources(sources.touched) if sources.touched else no_change
         counts["shortfalls"] = [*sources.unreadable.values()]
         _log_summary(counts, len(raw_readings))
@@ -93,7 +96,7 @@ def ingest_readings(
         if shortfalls and not (read or known_sources.num_rows):
             raise InputError(shortfalls[0])
         new = NewReadings(area)
-        yield partial(_add_readings, new, selection, read), no_change, no_change, {}
+        yield partial(_add_readings, new, selection, known_quarantine, read), no_change, no_change, {}
         yield no_change, replace_quarantine(area, read), no_change, {}
         rows, more = _source_rows(area, sources, read, chosen, latest)
         counts = _counted(counts, new, area, shortfalls + more)
@@ -101,17 +104,22 @@ def ingest_readings(
     _log_summary(counts, len(raw_readings))
 
 
-def _require_stored_ids(selection: Selection, readings: RowTable) -> None:
-    require_known_ids(selection, stored_ids(readings, selection))
+def _require_stored_ids(selection: Selection, quarantine: RowTable, readings: RowTable) -> None:
+    require_known_ids(selection, stored_ids(readings, selection), stored_ids(quarantine, selection))
 
 
 def _add_readings(
-    new: NewReadings, selection: Selection, read: Mapping[int, SourceFile], table: RowTable
+    new: NewReadings,
+    selection: Selection,
+    quarantine: RowTable,
+    read: Mapping[int, SourceFile],
+    table: RowTable,
 ) -> Change:
     require_known_ids(
         selection,
         new.area.staged_ids,
         stored_ids(table, selection),
+        stored_ids(quarantine, selection),
         lambda kind: new.area.source_ids(kind, read.values()),
     )
     # Two runs that add readings at the same time would not see each other's.
