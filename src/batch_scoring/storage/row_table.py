@@ -34,7 +34,7 @@ from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.parquet import open_parquet
 from batch_scoring.storage.row_files import DAY_US, OWN, RowFiles, WrittenFile
 from batch_scoring.storage.table_log import CLAIMS, DATE, ID, LOG, Commit, TableLog
-from batch_scoring.tables.arrow_arrays import empty_table, strings
+from batch_scoring.tables.arrow_arrays import empty_table, positions, strings, to_arrow
 from batch_scoring.tables.device_ranges import BATCH_ROWS, group_bounds, read_batches, read_pieces, row_groups
 from batch_scoring.tables.schemas import TIMESTAMP
 
@@ -365,8 +365,8 @@ class RowTable:
                 raise ValueError("not the rows or columns of this table")
             for column, kind in zip(found.names, found.types, strict=True):
                 wanted = self.schema.field(column).type
-                kind = kind.value_type if column in encoded else kind
-                if kind != wanted and not pa.types.is_nested(wanted):
+                found_kind = kind.value_type if column in encoded else kind
+                if found_kind != wanted and not pa.types.is_nested(wanted):
                     raise ValueError(f"column {column!r} has the type {kind}")
         return opened
 
@@ -389,11 +389,11 @@ class RowTable:
     ) -> Iterator[pa.Table]:
         """Read a file's rows of these sensors and devices in their order, about ``rows`` at a time.
 
-        Columns in ``encoded`` are read as dictionaries: texts that repeat take a fifth of the time.
+        Columns in ``encoded`` may come as dictionaries: texts that repeat take a fifth of the time.
         """
         asked = {"sensor": sensors, "device": devices}
         wanted = {name: strings(sorted(ids)) for name, ids in asked.items() if ids is not None}
-        opened = self.open(file, encoded)
+        opened = self.open(file, encoded if file.is_own else ())
         with self._naming(file):
             names = list(columns) if columns is not None else opened.schema_arrow.names
             groups = list(range(opened.num_row_groups))
@@ -406,7 +406,8 @@ class RowTable:
             for batch in pieces:
                 kept = batch
                 for name, ids in wanted.items():
-                    kept = kept.filter(pc.is_in(kept[name], value_set=ids))
+                    is_wanted = positions(kept[name], ids) >= 0
+                    kept = kept if is_wanted.all() else kept.filter(to_arrow(is_wanted))
                 if kept.num_rows:
                     yield kept.select(names)
 
