@@ -109,14 +109,6 @@ QUARANTINE = _table(
     Column("reason", pa.string(), "", "why it was refused, such as `out_of_range`"),
 )
 
-REFUSED_DEVICES = _table(
-    "refused",
-    _DEVICE,
-    _SENSOR,
-    Column("reason", pa.string(), "", "as in the quarantine"),
-    Column("count", pa.int64(), "rows", "refused rows"),
-)
-
 SOURCES = _table(
     "sources",
     Column("source", pa.string(), "", "source file, relative to the folder that was read"),
@@ -458,20 +450,11 @@ INCIDENTS = _table(
     Column("peak_at", TIMESTAMP, "UTC", "start of the first window of that severity"),
     Column("top_feature", pa.string(), "", "of that window"),
     Column("model_version", pa.string(), "", "of that window"),
-    Column("seen_until", TIMESTAMP, "UTC", "end of the last window of the series that was looked at"),
 )
 # The columns of predictions that make incidents.
-JUDGED = ("device", "window_start", "window_end", "is_anomaly", "severity", "top_feature", "model_version")
-
-# What the windows of one day hand on to the next: of each device the incident that may go on, or the
-# anomalous windows that are too few for one yet.
-UNFINISHED = _table(
-    "unfinished incidents",
-    _DEVICE,
-    *_columns_of("incidents", "start", "end", "n_windows", "peak_severity", "peak_at"),
-    *_columns_of("incidents", "top_feature", "model_version"),
-    Column("is_incident", pa.bool_(), "", "whether it has `incidents.min_windows` anomalous windows"),
-    Column("seen_until", TIMESTAMP, "UTC", "end of the device's last window"),
+JUDGED = (
+    *("sensor", "device", "window_start", "window_end"),
+    *("is_anomaly", "severity", "top_feature", "model_version"),
 )
 
 DEVICE_INCIDENTS = _table(
@@ -498,7 +481,7 @@ DEVICE_INCIDENTS = _table(
 )
 
 # The columns of an incident that an event repeats, as they were when the change was noticed.
-OF_INCIDENT = tuple(name for name in INCIDENTS.names if name not in ("state", "seen_until"))
+OF_INCIDENT = tuple(name for name in INCIDENTS.names if name != "state")
 NOTIFICATIONS = _table(
     "notifications",
     Column("event_id", pa.string(), "", "`incident_id` and `number`; a receiver knows repetitions by it"),
@@ -571,8 +554,6 @@ DRIFT = _table(
         "the first that holds: `over_budget`, `drifted`, `sparse`, `too_few_windows` (for an index) or `ok`",
     ),
 )
-# The columns of predictions that make it.
-WATCHED = ("device", "window_start", "window_end", "score", "threshold", "is_anomaly", "model_version")
 
 
 # --- Evaluation ---
