@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batch_scoring.core.digests import number_of
 from batch_scoring.core.errors import ConflictError, InputError
 from batch_scoring.core.moments import microseconds
 from batch_scoring.core.parameters import read_time
@@ -33,7 +34,7 @@ from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.parquet import open_parquet
 from batch_scoring.storage.row_files import DAY_US, OWN, RowFiles, WrittenFile
 from batch_scoring.storage.table_log import CLAIMS, DATE, ID, LOG, Commit, TableLog
-from batch_scoring.tables.arrow_arrays import empty_table, strings
+from batch_scoring.tables.arrow_arrays import empty_table, positions, strings, to_arrow
 from batch_scoring.tables.device_ranges import BATCH_ROWS, group_bounds, read_batches, read_pieces, row_groups
 from batch_scoring.tables.schemas import TIMESTAMP
 
@@ -48,6 +49,8 @@ _MILLISECOND = 1_000
 # Seconds before a commit that was not answered is sent again.
 _WAITS = (0.5, 2.0)
 _LONGEST_REASON = 300
+# Of a position, an int64 that is not negative.
+_VERSION_BITS, _ORIGIN_SHIFT = 24, 22
 _RESTORE = "restore it from a backup, or delete the folder of the table and run again"
 
 
@@ -180,6 +183,16 @@ class RowTable:
         """Number of its last commit, from 0; -1 where the table does not exist."""
         return -1 if self._delta is None else self._delta.version()
 
+    @cached_property
+    def origin(self) -> int:
+        """Number that a table made anew in its place has not; 0 where the table does not exist."""
+        return 0 if self._delta is None else number_of(self._delta.metadata().id) >> _ORIGIN_SHIFT
+
+    @property
+    def position(self) -> int:
+        """The version and the origin in one number: what a step records of the table that it has read."""
+        return self.version if self._delta is None else (self.origin << _VERSION_BITS) + self.version
+
     @property
     def exists(self) -> bool:
         """Whether the table has been written."""
@@ -268,7 +281,13 @@ class RowTable:
     def added_since(self, version: int | None) -> list[DataFile]:
         """List the files that hold rows added or rewritten after a version; all without one.
 
-        Compaction adds no rows. Where the log of an earlier commit is gone, all files are returned.
+        Compaction adds no rows. Where the log of an earlier commit is gone, or the table was made anew, all
+        files are returned.
+
+        Parameters
+        ----------
+        version : int, optional
+            A version, or the :attr:`position` of one.
         """
         names = self.added_at(version)
         return [file for file in self._files if file.name in names]
@@ -285,6 +304,7 @@ class RowTable:
 
         What :func:`~batch_scoring.storage.compaction.forget` has removed for its age is left out.
         """
+        version = self._own_version(version)
         names = self._changed_since(version, TableLog.removed_since)
         if not names or version is None or version < 0:
             return None if names is None else []
@@ -313,13 +333,21 @@ class RowTable:
 
     def _changed_since(self, version: int | None, changes: Callable[[TableLog, int], T]) -> T | None:
         """Return what the log says of later commits; None where it is gone."""
-        if version is None or version > self.version:
+        known = self._own_version(version)
+        if known is None:
             return None
         with self._clear_errors():
             try:
-                return changes(self._log, version)
+                return changes(self._log, known)
             except FileNotFoundError:
                 return None
+
+    def _own_version(self, version: int | None) -> int | None:
+        """Return the version of a position; None of one that this table never had."""
+        if version is None or version < 0:
+            return version
+        origin, number = divmod(version, 1 << _VERSION_BITS)
+        return number if origin in (0, self.origin) and number <= self.version else None
 
     def open(self, file: DataFile, encoded: Sequence[str] = ()) -> pq.ParquetFile:
         """Open a file; only its footer is read. Columns in ``encoded`` are read as dictionaries.
@@ -337,8 +365,8 @@ class RowTable:
                 raise ValueError("not the rows or columns of this table")
             for column, kind in zip(found.names, found.types, strict=True):
                 wanted = self.schema.field(column).type
-                kind = kind.value_type if column in encoded else kind
-                if kind != wanted and not pa.types.is_nested(wanted):
+                found_kind = kind.value_type if column in encoded else kind
+                if found_kind != wanted and not pa.types.is_nested(wanted):
                     raise ValueError(f"column {column!r} has the type {kind}")
         return opened
 
@@ -361,11 +389,11 @@ class RowTable:
     ) -> Iterator[pa.Table]:
         """Read a file's rows of these sensors and devices in their order, about ``rows`` at a time.
 
-        Columns in ``encoded`` are read as dictionaries: texts that repeat take a fifth of the time.
+        Columns in ``encoded`` may come as dictionaries: texts that repeat take a fifth of the time.
         """
         asked = {"sensor": sensors, "device": devices}
         wanted = {name: strings(sorted(ids)) for name, ids in asked.items() if ids is not None}
-        opened = self.open(file, encoded)
+        opened = self.open(file, encoded if file.is_own else ())
         with self._naming(file):
             names = list(columns) if columns is not None else opened.schema_arrow.names
             groups = list(range(opened.num_row_groups))
@@ -378,7 +406,8 @@ class RowTable:
             for batch in pieces:
                 kept = batch
                 for name, ids in wanted.items():
-                    kept = kept.filter(pc.is_in(kept[name], value_set=ids))
+                    is_wanted = positions(kept[name], ids) >= 0
+                    kept = kept if is_wanted.all() else kept.filter(to_arrow(is_wanted))
                 if kept.num_rows:
                     yield kept.select(names)
 
