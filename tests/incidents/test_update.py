@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.incidents.joining import JoinRules
 from batch_scoring.incidents.update import update_incidents
-from batch_scoring.tables.schemas import INCIDENTS
 from tests.predictions import WINDOW_US, draw_predictions, put_predictions
 from tests.tables_on_disk import TableOnDisk
 
@@ -32,7 +30,9 @@ class Fleet:
         """Make these all predictions that there are; equal ones stay where they are."""
         sensors = {sensor for sensor, _ in windows}
         parts = [
-            draw_predictions({device: as_text(marks) for (one, device), marks in windows.items() if one == sensor}, sensor)
+            draw_predictions(
+                {device: as_text(marks) for (one, device), marks in windows.items() if one == sensor}, sensor
+            )
             for sensor in sorted(sensors)
         ]
         put_predictions(self.predictions, *parts, instead_of=[(name, -10_000, 10_000) for name in "st"])
