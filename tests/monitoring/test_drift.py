@@ -5,6 +5,7 @@ from datetime import timedelta
 import numpy as np
 import pyarrow as pa
 import pytest
+from batch_scoring.scoring.digests import ScoresDigest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,6 @@ from batch_scoring.monitoring.drift import (
     drift_table,
     stability_index,
 )
-from batch_scoring.scoring.digests import ScoresDigest
 from batch_scoring.tables.schemas import DRIFT, PREDICTIONS, TIMESTAMP, WATCHED
 from tests.factories import MINUTE_US, START, START_US
 

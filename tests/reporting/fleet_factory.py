@@ -14,19 +14,11 @@ import pyarrow.parquet as pq
 
 from batch_scoring.core.ids import path_segment
 from batch_scoring.incidents.devices import roll_up
-from batch_scoring.incidents.joining import JoinRules, incidents_table, join_windows
+from batch_scoring.incidents.joining import UNFINISHED, JoinRules, incidents_table, join_windows
 from batch_scoring.pipelines.report.nodes import gather_contents
 from batch_scoring.reporting.contents import Contents
 from batch_scoring.tables.partitions import partition_key
-from batch_scoring.tables.schemas import (
-    INCIDENTS,
-    JUDGED,
-    PREDICTIONS,
-    QUARANTINE,
-    STATUS,
-    TIMESTAMP,
-    UNFINISHED,
-)
+from batch_scoring.tables.schemas import INCIDENTS, JUDGED, PREDICTIONS, QUARANTINE, STATUS, TIMESTAMP
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 SENSORS = ("power", "pressure", "temperature", "vibration")

@@ -137,5 +137,5 @@ def test_a_file_that_is_gone_is_named_by_its_url(container: str):
     url = f"abfs://{container}/readings"
     table = add(url, readings((0, "a", 1)))
     table.folder.delete(table.files()[0].name)
-    with pytest.raises(InputError, match=rf"{container}/readings/date=2026-01-05/part-.*: .* gone; restore"):
+    with pytest.raises(InputError, match=rf"{container}/readings/date=2026-01-05/rows-.*: .* gone; restore"):
         table_at(url).read()

@@ -15,7 +15,7 @@ from batch_scoring.core.moments import microseconds
 from batch_scoring.reporting.fleet_view import FleetView, select_rows
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrays import Int
-from batch_scoring.tables.arrow_arrays import empty_table, to_numpy
+from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
 from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import DEVICE_INCIDENTS, INCIDENTS
 
@@ -109,7 +109,8 @@ def _read(
         incidents.read(INCIDENTS.names, *span, sensors, devices.to_pylist())
         for span in [*spans, (start, None)]
     ]
-    return pa.concat_tables(parts).combine_chunks()
+    rows = pa.concat_tables(parts)
+    return rows.filter(to_arrow(~are(rows["state"], "forming"))).combine_chunks()
 
 
 def _members(devices: pa.Table, incidents: pa.Table) -> pa.Table:

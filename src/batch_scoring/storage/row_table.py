@@ -10,6 +10,7 @@ import json
 import os
 import re
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
@@ -23,15 +24,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batch_scoring.core.digests import number_of
 from batch_scoring.core.errors import ConflictError, InputError
 from batch_scoring.core.moments import microseconds
+from batch_scoring.core.parameters import read_time
 from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.storage.folder import Folder
 from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.parquet import open_parquet
 from batch_scoring.storage.row_files import DAY_US, OWN, RowFiles, WrittenFile
-from batch_scoring.storage.table_log import CLAIMS, LOG, TableLog
-from batch_scoring.tables.arrow_arrays import empty_table, strings
+from batch_scoring.storage.table_log import CLAIMS, DATE, ID, LOG, Commit, TableLog
+from batch_scoring.tables.arrow_arrays import empty_table, positions, strings, to_arrow
 from batch_scoring.tables.device_ranges import BATCH_ROWS, group_bounds, read_batches, read_pieces, row_groups
 from batch_scoring.tables.schemas import TIMESTAMP
 
@@ -40,13 +43,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-DATE = "date"
 # The name under which a table records the time before which its rows were removed for their age.
 RETENTION = "retention"
 _MILLISECOND = 1_000
 # Seconds before a commit that was not answered is sent again.
 _WAITS = (0.5, 2.0)
 _LONGEST_REASON = 300
+# Of a position, an int64 that is not negative.
+_VERSION_BITS, _ORIGIN_SHIFT = 24, 22
 _RESTORE = "restore it from a backup, or delete the folder of the table and run again"
 
 
@@ -122,8 +126,8 @@ class Change:
         Whether the new files hold a month each instead of a day; a file that is rewritten stays as it is.
     changes_data : bool
         Whether rows are added or removed; else they are the same in other files.
-    written : list of str
-        Names of the files that the commit has added.
+    id : str
+        Names the commit in the log; see :meth:`RowTable.version_of`.
     """
 
     schema: pa.Schema
@@ -135,7 +139,7 @@ class Change:
     replaces_all: bool = False
     by_month: bool = False
     changes_data: bool = True
-    written: list[str] = field(default_factory=list)
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 Update = Callable[["RowTable"], Change | None]
@@ -178,6 +182,16 @@ class RowTable:
     def version(self) -> int:
         """Number of its last commit, from 0; -1 where the table does not exist."""
         return -1 if self._delta is None else self._delta.version()
+
+    @cached_property
+    def origin(self) -> int:
+        """Number that a table made anew in its place has not; 0 where the table does not exist."""
+        return 0 if self._delta is None else number_of(self._delta.metadata().id) >> _ORIGIN_SHIFT
+
+    @property
+    def position(self) -> int:
+        """The version and the origin in one number: what a step records of the table that it has read."""
+        return self.version if self._delta is None else (self.origin << _VERSION_BITS) + self.version
 
     @property
     def exists(self) -> bool:
@@ -267,7 +281,13 @@ class RowTable:
     def added_since(self, version: int | None) -> list[DataFile]:
         """List the files that hold rows added or rewritten after a version; all without one.
 
-        Compaction adds no rows. Where the log of an earlier commit is gone, all files are returned.
+        Compaction adds no rows. Where the log of an earlier commit is gone, or the table was made anew, all
+        files are returned.
+
+        Parameters
+        ----------
+        version : int, optional
+            A version, or the :attr:`position` of one.
         """
         names = self.added_at(version)
         return [file for file in self._files if file.name in names]
@@ -284,6 +304,7 @@ class RowTable:
 
         What :func:`~batch_scoring.storage.compaction.forget` has removed for its age is left out.
         """
+        version = self._own_version(version)
         names = self._changed_since(version, TableLog.removed_since)
         if not names or version is None or version < 0:
             return None if names is None else []
@@ -291,10 +312,14 @@ class RowTable:
         files = [file for file in self.at(version)._files if file.name in names]
         return [file for file in files if file.last >= kept_from]
 
-    def claims(self, version: int) -> list[str] | None:
-        """Return the names that a commit has changed rows under; None where it does not say."""
-        with self._clear_errors():
-            return self._log.claims(version)
+    def commits_since(self, version: int) -> list[Commit] | None:
+        """Describe the commits after a version, in order; None where the log is gone."""
+        return self._changed_since(version, TableLog.commits_since)
+
+    def version_of(self, change: Change, since: int) -> int | None:
+        """Return the version, after an earlier one, that a change has been committed as; None for none."""
+        commits = self.commits_since(since) or []
+        return next((commit.version for commit in commits if commit.id == change.id), None)
 
     def at(self, version: int) -> RowTable:
         """Return an earlier version."""
@@ -308,13 +333,21 @@ class RowTable:
 
     def _changed_since(self, version: int | None, changes: Callable[[TableLog, int], T]) -> T | None:
         """Return what the log says of later commits; None where it is gone."""
-        if version is None or version > self.version:
+        known = self._own_version(version)
+        if known is None:
             return None
         with self._clear_errors():
             try:
-                return changes(self._log, version)
+                return changes(self._log, known)
             except FileNotFoundError:
                 return None
+
+    def _own_version(self, version: int | None) -> int | None:
+        """Return the version of a position; None of one that this table never had."""
+        if version is None or version < 0:
+            return version
+        origin, number = divmod(version, 1 << _VERSION_BITS)
+        return number if origin in (0, self.origin) and number <= self.version else None
 
     def open(self, file: DataFile, encoded: Sequence[str] = ()) -> pq.ParquetFile:
         """Open a file; only its footer is read. Columns in ``encoded`` are read as dictionaries.
@@ -332,8 +365,8 @@ class RowTable:
                 raise ValueError("not the rows or columns of this table")
             for column, kind in zip(found.names, found.types, strict=True):
                 wanted = self.schema.field(column).type
-                kind = kind.value_type if column in encoded else kind
-                if kind != wanted and not pa.types.is_nested(wanted):
+                found_kind = kind.value_type if column in encoded else kind
+                if found_kind != wanted and not pa.types.is_nested(wanted):
                     raise ValueError(f"column {column!r} has the type {kind}")
         return opened
 
@@ -356,11 +389,11 @@ class RowTable:
     ) -> Iterator[pa.Table]:
         """Read a file's rows of these sensors and devices in their order, about ``rows`` at a time.
 
-        Columns in ``encoded`` are read as dictionaries: texts that repeat take a fifth of the time.
+        Columns in ``encoded`` may come as dictionaries: texts that repeat take a fifth of the time.
         """
         asked = {"sensor": sensors, "device": devices}
         wanted = {name: strings(sorted(ids)) for name, ids in asked.items() if ids is not None}
-        opened = self.open(file, encoded)
+        opened = self.open(file, encoded if file.is_own else ())
         with self._naming(file):
             names = list(columns) if columns is not None else opened.schema_arrow.names
             groups = list(range(opened.num_row_groups))
@@ -373,7 +406,8 @@ class RowTable:
             for batch in pieces:
                 kept = batch
                 for name, ids in wanted.items():
-                    kept = kept.filter(pc.is_in(kept[name], value_set=ids))
+                    is_wanted = positions(kept[name], ids) >= 0
+                    kept = kept if is_wanted.all() else kept.filter(to_arrow(is_wanted))
                 if kept.num_rows:
                     yield kept.select(names)
 
@@ -386,8 +420,8 @@ class RowTable:
     def read(
         self,
         columns: Sequence[str] | None = None,
-        start: int | None = None,
-        end: int | None = None,
+        start: int | datetime | str | None = None,
+        end: int | datetime | str | None = None,
         sensors: Iterable[str] | None = None,
         devices: Iterable[str] | None = None,
     ) -> pa.Table:
@@ -396,11 +430,12 @@ class RowTable:
         Parameters
         ----------
         columns : sequence of str, optional
-        start, end : int, optional
-            Times in ``[start, end)``, microseconds since the epoch.
+        start, end : int, datetime or str, optional
+            Times in ``[start, end)``: microseconds since the epoch, or UTC, such as ``"2026-01-12"``.
         sensors, devices : iterable of str, optional
         """
         wanted = (_as_set(sensors), _as_set(devices))
+        start, end = _microseconds(start, "start"), _microseconds(end, "end")
         conditions = []
         if start is not None:
             conditions.append(pc.field(str(self.time)) >= _moment(start))
@@ -454,11 +489,10 @@ class RowTable:
             self._commit(files.written, removed, change)
         except BaseException:
             # A commit may have arrived although its answer did not: its files must stay.
-            if not self._has_arrived(files.written):
+            if self.latest().version_of(change, since=self.version) is None:
                 files.discard()
             raise
         _sync_log(self.folder, after=self.version)
-        change.written[:] = [file.name for file in files.written]
         return self.latest()
 
     def vacuum(self, after: timedelta) -> int:
@@ -486,12 +520,6 @@ class RowTable:
 
     def _is_news(self, progress: Mapping[str, int]) -> bool:
         return any(self.progress(name) != value for name, value in progress.items())
-
-    def _has_arrived(self, files: Sequence[WrittenFile]) -> bool:
-        """Whether a commit after this version has added these files."""
-        newest = self.latest()
-        with self._clear_errors():
-            return bool(files) and newest._log.has_added(files[0].name, since=self.version)
 
     def _commit(
         self,
@@ -521,7 +549,7 @@ class RowTable:
                 columns = Schema.from_arrow(schema)
             else:
                 actions += [_remove_action(file, change.changes_data) for file in removed]
-            mode, notes = "overwrite" if is_other else "append", _notes(change.progress, claims)
+            mode, notes = "overwrite" if is_other else "append", _notes(change, claims)
             table.create_write_transaction(actions, mode, columns, self._days, commit_properties=notes)
 
         with self._clear_errors():
@@ -530,7 +558,7 @@ class RowTable:
                     attempt()
                     return
                 except CommitFailedError as error:
-                    if self._has_arrived(added):
+                    if self.latest().version_of(change, since=self.version) is not None:
                         return
                     newest = self.latest()
                     if not newest._may_follow(base, claims, removed, change.replaces_all):
@@ -541,7 +569,7 @@ class RowTable:
                     wait = next(waits, None)
                     if isinstance(self.folder, LocalFolder) or wait is None:
                         raise
-                    if self._has_arrived(added):
+                    if self.latest().version_of(change, since=self.version) is not None:
                         return
                     time.sleep(wait)
 
@@ -595,12 +623,12 @@ class RowTable:
             ) from error
 
 
-def _notes(progress: Mapping[str, int], claims: Sequence[str]) -> Any:
+def _notes(change: Change, claims: Sequence[str]) -> Any:
     from deltalake import CommitProperties, Transaction
 
-    notes = [Transaction(name, value) for name, value in sorted(progress.items())]
-    # Whether the commit may follow another one is decided here.
-    return CommitProperties({CLAIMS: list(claims)}, app_transactions=notes, max_commit_retries=0)
+    notes = [Transaction(name, value) for name, value in sorted(change.progress.items())]
+    # Whether the commit may follow another one is decided here, not by the library.
+    return CommitProperties({CLAIMS: list(claims), ID: change.id}, 0, notes)
 
 
 def _add_action(file: WrittenFile, changes_data: bool) -> Any:
@@ -654,6 +682,10 @@ def _bound(value: Any, is_cut: bool = False) -> Any:
     us = microseconds(value)
     # Delta's own statistics are cut to milliseconds.
     return us + _MILLISECOND - 1 if is_cut and us % _MILLISECOND == 0 else us
+
+
+def _microseconds(time: int | datetime | str | None, where: str) -> int | None:
+    return time if time is None or isinstance(time, int) else microseconds(read_time(time, where))
 
 
 def _moment(us: int) -> pa.Scalar:

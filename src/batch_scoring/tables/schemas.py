@@ -109,14 +109,6 @@ QUARANTINE = _table(
     Column("reason", pa.string(), "", "why it was refused, such as `out_of_range`"),
 )
 
-REFUSED_DEVICES = _table(
-    "refused",
-    _DEVICE,
-    _SENSOR,
-    Column("reason", pa.string(), "", "as in the quarantine"),
-    Column("count", pa.int64(), "rows", "refused rows"),
-)
-
 SOURCES = _table(
     "sources",
     Column("source", pa.string(), "", "source file, relative to the folder that was read"),

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-
 from batch_scoring.scoring.digests import PredictionsDigest
+
 from batch_scoring.tables.schemas import PREDICTIONS
 from batch_scoring.tables.streams import Stream
 from tests.factories import MINUTE_US, START_US

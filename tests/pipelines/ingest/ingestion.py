@@ -11,11 +11,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from kedro.io import DatasetError
 
 from batch_scoring.datasets.raw_readings import RawReadings
 from batch_scoring.datasets.row_tables import RowTableDataset
 from batch_scoring.pipelines.ingest.nodes import ingest_readings
-from batch_scoring.storage.row_table import no_change
+from batch_scoring.storage.row_table import Update, no_change
 from batch_scoring.tables.schemas import QUARANTINE, READINGS
 
 AT = "2026-02-01T00:00Z"
@@ -79,14 +80,23 @@ class Store:
     ) -> Iterator[dict[str, Any]]:
         """Ingest, saving each table as Kedro would, and yield the counts after each save."""
         chunks = ingest_readings(
-            RawReadings(str(source)).load(), self.sources_set.load(), settings, device, sensor, at
+            RawReadings(str(source)).load(),
+            self.sources_set.load(),
+            self.readings_set.load(),
+            self.quarantine_set.load(),
+            settings,
+            device,
+            sensor,
+            at,
         )
         for *updates, counts in chunks:
             datasets = (self.readings_set, self.quarantine_set, self.sources_set)
             for dataset, update in zip(datasets, updates, strict=True):
-                dataset.save(update)
+                _save(dataset, update)
                 if update is not no_change:
                     yield counts
+            if updates == [no_change] * 3:
+                yield counts
 
     def readings(self) -> list[tuple[Any, ...]]:
         """The stored rows as (ISO time, device, sensor, value), by day, sensor, device and time."""
@@ -123,3 +133,11 @@ class Store:
         """Every file below the root with its bytes."""
         found = sorted(self.root.rglob("*"))
         return {str(file.relative_to(self.root)): file.read_bytes() for file in found if file.is_file()}
+
+
+def _save(dataset: RowTableDataset, update: Update) -> None:
+    """Save as Kedro does; errors as the command line shows them."""
+    try:
+        dataset.save(update)
+    except DatasetError as error:
+        raise error.__cause__ or error from None

@@ -7,7 +7,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from kedro.io import DatasetError
 
 from batch_scoring.core.errors import InputError
 from tests.pipelines.ingest.ingestion import (
@@ -62,7 +61,15 @@ def broken_files(folder: Path) -> list[str]:
     write_csv(folder / "columns.csv", "1,2", header="a,b")
     (folder / "array.json").write_text('[{"timestamp": 1, "device"')
     (folder / "wrong.avro").write_bytes(b"Obj")
-    names = ["array.json", "binary.csv", "columns.csv", "cut.csv.gz", "cut.parquet", "latin.csv", "wrong.avro"]
+    names = [
+        "array.json",
+        "binary.csv",
+        "columns.csv",
+        "cut.csv.gz",
+        "cut.parquet",
+        "latin.csv",
+        "wrong.avro",
+    ]
     return names
 
 
@@ -81,12 +88,16 @@ def test_files_that_cannot_be_read_are_named_and_the_others_stored(store: Store,
     assert len(again["shortfalls"]) == len(bad), "until they are mended or removed"
     assert again["stored"] == again["already_stored"] == 0
     for name in bad:
-        write_csv(raw / "b.csv", row(3)).rename(raw / name) if name.endswith(".csv") else (raw / name).unlink()
+        write_csv(raw / "b.csv", row(3)).rename(raw / name) if name.endswith(".csv") else (
+            raw / name
+        ).unlink()
     assert store.ingest(raw)["shortfalls"] == []
 
 
 @pytest.mark.parametrize("which", range(7))
-def test_where_nothing_can_be_read_and_nothing_is_known_the_run_ends(store: Store, tmp_path: Path, which: int):
+def test_where_nothing_can_be_read_and_nothing_is_known_the_run_ends(
+    store: Store, tmp_path: Path, which: int
+):
     name = broken_files(tmp_path / "all")[which]
     (tmp_path / "raw").mkdir()
     (tmp_path / "all" / name).rename(tmp_path / "raw" / name)
@@ -112,10 +123,10 @@ def test_a_damaged_stored_file_is_named_and_nothing_is_changed(store: Store, tmp
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     before = store.files()
-    with pytest.raises(DatasetError, match=r"part-.*\.parquet: damaged .*; restore it from a backup"):
+    with pytest.raises(InputError, match=r"rows-.*\.parquet: damaged .*; restore it from a backup"):
         store.ingest(write_csv(tmp_path / "2.csv", row(0), row(700)))
     path.unlink()
-    with pytest.raises(DatasetError, match=r"part-.*\.parquet: this file of a table is gone; restore it"):
+    with pytest.raises(InputError, match=r"rows-.*\.parquet: this file of a table is gone; restore it"):
         store.ingest(write_csv(tmp_path / "2.csv", row(0), row(700)))
     assert store.files() | {str(path.relative_to(store.root)): bytes(data)} == before
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.ingestion.source_files import SourceFile
 from tests.pipelines.ingest.ingestion import (
     Store,
     row,
@@ -25,32 +28,39 @@ def test_a_second_run_reads_nothing_and_changes_nothing(store: Store, tmp_path: 
     store.ingest(source)
     before = store.files()
     assert store.ingest(source)["sources"] == 0
-    source.touch()
-    assert store.ingest(source)["sources"] == 0
     assert store.files() == before
-
-
-def test_an_untouched_file_is_not_even_opened(store: Store, tmp_path: Path):
-    source = write_csv(tmp_path / "a.csv", row(0))
-    store.ingest(source)
-    page = next((store.root / "ledger").iterdir())
-    later = page.stat().st_mtime_ns + 10_000_000_000
-    source.write_bytes(source.read_bytes().replace(b"1.0", b"9.9"))
-    os.utime(page, ns=(later, later))
+    source.touch()
+    rows = store.rows()
     assert store.ingest(source)["sources"] == 0
+    assert store.rows() == rows
+    assert store.versions() == [1, 1, 2], "the file's time is noted"
+
+
+def test_known_files_are_not_even_opened(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    raw = tmp_path / "raw"
+    write_csv(raw / "a.csv", row(0))
+    store.ingest(raw)
+    touched = write_csv(raw / "b.csv", row(0))
+    store.ingest(raw)
+    touched.touch()
+    store.ingest(raw)
+
+    def opened(self: SourceFile) -> Any:
+        raise AssertionError(self.path)
+
+    monkeypatch.setattr(SourceFile, "opened", opened)
+    assert store.ingest(raw)["sources"] == 0
 
 
 def test_a_replayed_file_is_harmless_and_a_contradicting_one_is_quarantined(store: Store, tmp_path: Path):
     store.ingest(write_csv(tmp_path / "1.csv", row(0), row(1)))
-    before = store.files()
+    before = store.versions()
     replay = store.ingest(write_csv(tmp_path / "2.csv", row(1), row(0)))
     assert (replay["stored"], replay["already_stored"], replay["refused"]) == (0, 2, {})
+    assert store.versions() == [*before[:2], before[2] + 1], "readings and quarantine were not committed"
     store.ingest(write_csv(tmp_path / "3.csv", row(0, value=9), row(2)))
     assert [r[3] for r in store.readings()] == [1.0, 1.0, 1.0]
     assert store.reasons() == [(2, "conflict")]
-    assert {key: store.files()[key] for key in before if not key.startswith("readings")} == {
-        key: content for key, content in before.items() if not key.startswith("readings")
-    }
 
 
 def test_a_changed_file_is_read_again_and_its_quarantine_replaced(store: Store, tmp_path: Path):
@@ -71,51 +81,94 @@ def test_changed_settings_read_the_files_again(store: Store, tmp_path: Path):
     assert store.quarantine() == []
 
 
-def test_only_partitions_that_gain_rows_are_written(store: Store, tmp_path: Path):
+def test_only_new_rows_are_written(store: Store, tmp_path: Path):
     store.ingest(write_csv(tmp_path / "1.csv", row(0), row(1440)))
-    old = {file: file.stat().st_ino for file in (store.root / "readings").rglob("*.parquet")}
+    old = {path: path.stat().st_ino for path in (store.root / "readings").rglob("date=*/*.parquet")}
     store.ingest(write_csv(tmp_path / "2.csv", row(0), row(1441)))
-    assert [file.stem for file in old if file.stat().st_ino != old[file]] == ["2026-01-06"]
+    new = {path: path.stat().st_ino for path in (store.root / "readings").rglob("date=*/*.parquet")}
+    assert new.items() > old.items()
+    (added,) = new.keys() - old.keys()
+    assert added.parent.name == "date=2026-01-06"
+    assert pq.read_metadata(added).num_rows == 1
 
 
-def test_the_digest_in_the_footer_tells_rows_apart_and_nothing_else(tmp_path: Path):
-    whole, split, other, moved = (Store(tmp_path / name) for name in ("whole", "split", "other", "moved"))
-    rows = [row(0, "ab"), row(0, "c"), row(1, "ab")]
-    whole.ingest(write_csv(tmp_path / "w.csv", *rows))
-    for number, line in enumerate(rows):
-        split.ingest(write_csv(tmp_path / f"s{number}.csv", line))
-    other.ingest(write_csv(tmp_path / "o.csv", *rows[:2], row(1, "ab", value=1.5)))
-    moved.ingest(write_csv(tmp_path / "m.csv", row(0, "a"), row(0, "bc"), row(1, "a")))
-    digests = [
-        store.readings_set.load()["s/2026-01-05"]().metadata.metadata[b"digest"]
-        for store in (whole, split, other, moved)
-    ]
-    assert len(digests[0]) == 64
-    assert digests[0] == digests[1]
-    assert len(set(digests)) == 3
-    assert whole.files()["readings/s/2026-01-05.parquet"] == split.files()["readings/s/2026-01-05.parquet"]
+@pytest.mark.parametrize("table", ["readings", "quarantine", "sources"])
+def test_a_table_that_was_deleted_is_made_again(store: Store, tmp_path: Path, table: str):
+    raw = tmp_path / "raw"
+    for n in range(3):
+        write_csv(raw / f"{n}.csv", row(n), row(n, value="x"))
+        store.ingest(raw)
+    rows = store.rows()
+    shutil.rmtree(store.root / table)
+    store.ingest(raw)
+    assert store.rows() == rows
+    assert store.ingest(raw)["sources"] == 0
 
 
-def test_a_file_that_is_written_to_meanwhile_is_not_recorded(store: Store, tmp_path: Path):
+def test_a_table_that_comes_later_is_no_other_one(store: Store, tmp_path: Path):
+    raw = tmp_path / "raw"
+    write_csv(raw / "1.csv", row(0, value="x"))
+    store.ingest(raw)
+    write_csv(raw / "2.csv", row(1))
+    assert store.ingest(raw)["sources"] == 1
+    assert store.ingest(raw)["sources"] == 0
+
+
+def test_history_of_few_rows_a_day_is_in_a_file_a_month(store: Store, tmp_path: Path):
+    lines = [f"2025-{1 + n // 28:02}-{1 + n % 28:02}T00:00Z,d,s,{n}" for n in range(200)]
+    store.ingest(write_csv(tmp_path / "1.csv", *lines[::2]))
+    store.ingest(write_csv(tmp_path / "2.csv", *lines))
+    table = store.readings_set.load()
+    assert len(table.files()) == 2 * 8
+    assert sorted(table.read()["value"].to_pylist()) == list(range(200))
+
+
+def test_a_file_that_is_written_to_after_it_was_read_is_read_again(store: Store, tmp_path: Path):
     source = write_csv(tmp_path / "a.csv", row(0))
     steps = store.ingest_stepwise(source)
     next(steps)
     write_csv(source, row(0), row(1))
-    with pytest.raises(InputError, match="changed while it was being read"):
-        list(steps)
-    assert store.ledger() == []
+    list(steps)
     assert store.ingest(source)["stored"] == 1
+    assert len(store.readings()) == 2
+
+
+def test_a_file_that_grows_while_it_is_read_is_left_for_the_next_run(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    growing = write_csv(tmp_path / "raw" / "b.csv", row(1))
+    opened = SourceFile.opened
+
+    @contextmanager
+    def grown(self: SourceFile) -> Iterator[str]:
+        with opened(self) as path:
+            yield path
+        if self.name == "b.csv":
+            growing.write_text(growing.read_text() + row(2) + "\n")
+
+    monkeypatch.setattr(SourceFile, "opened", grown)
+    with pytest.raises(InputError, match=r"b\.csv: changed while it was being read; run again"):
+        store.ingest(growing)
+    assert store.files() == {}
+    write_csv(tmp_path / "raw" / "a.csv", row(0), row(1, value=7))
+    (shortfall,) = store.ingest(tmp_path / "raw")["shortfalls"]
+    assert "b.csv: changed while it was being read" in shortfall
+    assert [value for *_, value in store.readings()] == [1, 7], "nothing of it counts, not even a conflict"
+    assert [source["source"] for source in store.sources()] == ["a.csv"]
+    monkeypatch.undo()
+    assert store.ingest(tmp_path / "raw")["refused"]["conflict"] == 1
+    assert len(store.readings()) == 3
 
 
 @pytest.mark.slow
-def test_a_run_killed_after_any_save_and_repeated_ends_in_the_same_files(tmp_path: Path):
+def test_a_run_killed_after_any_save_and_repeated_ends_in_the_same_rows(tmp_path: Path):
     raw = tmp_path / "raw"
     write_csv(raw / "1.csv", row(0), row(0), row(1, value=2), row(2, value="x"))
     write_csv(raw / "2.csv", row(0), row(1, value=3), row(1440), row(1440), "broken")
     write_csv(raw / "3.csv", row(5, sensor="t"), row(1, value=2), row(1, value=2))
     undisturbed = Store(tmp_path / "undisturbed")
     n_saves = len(list(undisturbed.ingest_stepwise(raw)))
-    assert n_saves == 3 * (3 + 3 + 1)
+    assert n_saves == 3
     for killed_after in range(n_saves):
         killed = Store(tmp_path / f"killed{killed_after}")
         steps = killed.ingest_stepwise(raw)
@@ -123,8 +176,23 @@ def test_a_run_killed_after_any_save_and_repeated_ends_in_the_same_files(tmp_pat
             pass
         del steps
         killed.ingest(raw)
-        assert killed.files() == undisturbed.files()
-        shutil.rmtree(killed.root, ignore_errors=True)
+        assert killed.rows() == undisturbed.rows()
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_store_every_reading_once(tmp_path: Path):
+    raw, store = tmp_path / "raw", Store(tmp_path / "store")
+    write_csv(raw / "1.csv", row(0), row(1), row(2, value="x"))
+    for other_is_first_after in range(3):
+        mine = store.ingest_stepwise(raw)
+        for _ in itertools.islice(mine, other_is_first_after):
+            pass
+        store.ingest(raw)
+        list(mine)
+        assert len(store.readings()) == 2
+        assert store.reasons() == [(4, "not_a_number")]
+        assert len(store.sources()) == 1
+        shutil.rmtree(store.root)
 
 
 READING = st.tuples(st.integers(0, 3000), st.sampled_from(["d1", "d2"]), st.sampled_from(["s", "t"]))
@@ -163,13 +231,11 @@ def test_files_and_runs_may_be_cut_anyhow(case: tuple[list[list[str]], list[int]
             write_csv(raw / f"{number}.csv", *rows)
         there = n_files
         assert_all_rows_accounted_for(many.ingest(raw), sum(map(len, new)))
-    stored = {key: content for key, content in many.files().items() if key.startswith("readings")}
-    assert stored == {key: content for key, content in one.files().items() if key.startswith("readings")}
-    pages = many.ledger()
-    assert sum(page["accepted"] + page["refused"] for page in pages) == sum(map(len, files))
+    assert many.readings() == one.readings()
+    assert sum(source["accepted"] + source["refused"] for source in many.sources()) == sum(map(len, files))
     at_once = Store(tmp_path / "many" / "at_once")
     at_once.ingest(raw)
-    assert at_once.files() == many.files()
+    assert at_once.rows() == many.rows()
 
 
 def assert_all_rows_accounted_for(counts: dict[str, Any], n_rows: int) -> None:

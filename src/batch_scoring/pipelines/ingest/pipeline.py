@@ -14,6 +14,8 @@ def create_pipeline(**_: object) -> Pipeline:
                 inputs=[
                     "raw_readings",
                     "known_sources",
+                    "known_readings",
+                    "known_quarantine",
                     "params:ingest",
                     "params:device",
                     "params:sensor",
