@@ -180,14 +180,14 @@ def test_predictions_that_were_deleted_and_scored_again_are_joined_anew(fleet, t
 
 
 def test_compaction_changes_nothing(fleet):
-    first, second = {20: "1"}, {3 * DAY_WINDOWS: "1"}
+    first, second = {20: "1"}, {3 * DAY_WINDOWS: "2", 3 * DAY_WINDOWS + 9: "."}
     fleet.put(ALERT)
     fleet.update()
     fleet.put(ALERT | {("s", "b"): first})
     fleet.put(ALERT | {("s", "b"): first, ("s", "c"): second})
     assert fleet.predictions.save(lambda table: compact(table, 2))
     fleet.update()
-    rest = [("s", "c", 864, 865, "open"), ("t", "a", 6, 7, "closed")]
+    rest = [("s", "c", 864, 865, "closed"), ("t", "a", 6, 7, "closed")]
     assert ended(fleet)[2:] == [("s", "b", 20, 21, "open"), *rest]
     assert fleet.incidents.save(lambda table: compact(table, 2))
     fleet.put(ALERT | {("s", "b"): first | {21: "1"}, ("s", "c"): second})
