@@ -197,6 +197,11 @@ class RowTable:
         return self.version if self._delta is None else (self.origin << _VERSION_BITS) + self.version
 
     @property
+    def id(self) -> str:
+        """Identifies the table; one that was deleted and written again has another. Empty without a table."""
+        return "" if self._delta is None else str(self._delta.metadata().id)
+
+    @property
     def exists(self) -> bool:
         """Whether the table has been written."""
         return self._delta is not None
