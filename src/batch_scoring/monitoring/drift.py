@@ -203,7 +203,7 @@ def _coverage(rows: pa.Table, n_windows: Int, since: Int, span: tuple[int, int])
 def _bin_counts(rows: pa.Table, device: Int, n: int) -> Int:
     counts = np.zeros((n, EXPECTED_SHARES.size), np.int64)
     found = to_numpy(rows["decades"].combine_chunks().flatten())
-    np.add.at(counts, device, found.reshape(device.size, -1))
+    np.add.at(counts, device, found.reshape(device.size, EXPECTED_SHARES.size))
     return counts
 
 
