@@ -39,6 +39,7 @@ START = datetime(2026, 1, 5, tzinfo=UTC)
 SENSORS = ("power", "pressure", "temperature", "vibration")
 KINDS = ("spike", "level_shift", "drift", "stuck_value", "noise_burst", "dropout")
 HOUR_US = 3_600_000_000
+RULES = JoinRules(2, 1, HOUR_US)
 IN_ORDER = [("sensor", "ascending"), ("device", "ascending"), ("window_start", "ascending")]
 
 
@@ -138,6 +139,7 @@ class Fleet:
     sources: pa.Table = field(default_factory=SOURCES.empty_table)
     faults: pa.Table = field(default_factory=fault_rows)
     has_incidents: bool = True
+    is_hourly: bool = False
 
 
 def fleet_of(*predictions: pa.Table, **tables: object) -> Fleet:
@@ -249,7 +251,7 @@ def _contributions(flags: np.ndarray, features: np.ndarray, severity: np.ndarray
 def incidents_of(predictions: pa.Table) -> pa.Table:
     """The incidents of the predictions."""
     windows = predictions.select(list(JUDGED)).sort_by(IN_ORDER)
-    closed, going_on = join_windows(windows, INCIDENTS.empty_table(), JoinRules(2, 1, HOUR_US))
+    closed, going_on = join_windows(windows, INCIDENTS.empty_table(), RULES)
     return pa.concat_tables([closed, going_on])
 
 
@@ -258,6 +260,7 @@ def tables_of(fleet: Fleet) -> Iterator[dict[str, RowTable]]:
     """The stored tables that the report reads, by their names in the catalog."""
     scored = fleet.predictions.sort_by(IN_ORDER)
     incidents = incidents_of(scored)
+    complete = incidents.filter(pc.not_equal(incidents["state"], "forming"))
     rows = {
         "readings": (fleet.readings, READINGS, "timestamp"),
         "windows": (scored.select(["window_start", "device"]), None, "window_start"),
@@ -267,16 +270,23 @@ def tables_of(fleet: Fleet) -> Iterator[dict[str, RowTable]]:
         "quarantine": (fleet.quarantine, QUARANTINE, None),
         "sources": (fleet.sources, SOURCES, None),
         "incidents": (incidents, INCIDENTS, "start"),
-        "device_incidents": (roll_up(incidents, HOUR_US), DEVICE_INCIDENTS, None),
+        "device_incidents": (roll_up(complete, HOUR_US), DEVICE_INCIDENTS, None),
     }
     with TemporaryDirectory() as folder:
         stored = {name: table_at(Path(folder, name), time) for name, (_, _, time) in rows.items()}
         for name, (table, schema, _) in rows.items():
             # Without anything found, `incidents` still makes its tables.
             if fleet.has_incidents if "incidents" in name else table.num_rows:
-                change = Change(schema or table.schema, [[table]], progress={"test": 1})
+                parts = _hours(table) if fleet.is_hourly and name == "predictions" else [table]
+                change = Change(schema or table.schema, [[part] for part in parts], progress={"test": 1})
                 stored[name] = stored[name].commit(change)
         yield stored
+
+
+def _hours(rows: pa.Table) -> list[pa.Table]:
+    """The rows of each hour, which are scored together."""
+    hour = pc.floor_temporal(rows["window_start"], unit="hour")
+    return [rows.filter(pc.equal(hour, one)) for one in pc.unique(hour)]
 
 
 def gather(fleet: Fleet, device: object = None, sensor: object = None, **parameters: object) -> Contents:
