@@ -457,3 +457,20 @@ def test_four_processes_at_once_lose_nothing_and_double_nothing(tmp_path: Path, 
     table = table_at(tmp_path)
     assert sorted(devices(table.read())) == sorted(["winner", *(f"own{n}" for n in range(4) for _ in "12")])
     assert len(parquet_files(tmp_path)) == len(table.files())
+
+
+def test_a_table_made_anew_is_new_to_who_read_the_former_one(tmp_path: Path):
+    import shutil
+
+    before = add(tmp_path / "t", readings((0, "a", 1)))
+    assert before.added_since(before.position) == []
+    shutil.rmtree(tmp_path / "t")
+    add(tmp_path / "t", readings((0, "b", 1)))
+    after = add(tmp_path / "t", readings((1, "c", 1)))
+    assert after.version > before.version
+    assert len(after.added_since(before.position)) == 2
+    assert after.removed_since(before.position) is None
+    assert len(after.added_since(after.position - 1)) == 1
+    assert 0 < after.position < 1 << 63
+    assert after.origin != before.origin
+    assert table_at(tmp_path / "none").position == -1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from batch_scoring.core.moments import MICROSECOND, microseconds
+from batch_scoring.ingestion.relations import BatchReader
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 from batch_scoring.tables.schemas import READINGS
@@ -93,21 +94,25 @@ class NewReadings:
         files = table.files(start, end, day.sensors)
         if not files:
             return False
-        names = ["timestamp", "device", "sensor", "value"]
-        batches = (
-            batch
-            for file in files
-            for rows in table.batches(file, names, day.sensors)
-            for batch in rows.select(names).to_batches()
+        stored = BatchReader(
+            lambda: (
+                batch
+                for file in files
+                for rows in table.batches(file, READINGS.names, day.sensors)
+                for batch in rows.select(READINGS.names).to_batches()
+            )
         )
-        schema = pa.schema([READINGS.field(name) for name in names])
         connection = self.area.connection
-        connection.register("theirs", pa.RecordBatchReader.from_batches(schema, batches))
-        connection.execute(
-            "CREATE OR REPLACE TEMP TABLE stored AS SELECT * FROM theirs WHERE timestamp BETWEEN ? AND ?",
-            [day.first, day.last],
-        )
-        connection.unregister("theirs")
+        connection.register("theirs", pa.RecordBatchReader.from_batches(READINGS, stored.read()))
+        try:
+            connection.execute(
+                "CREATE OR REPLACE TEMP TABLE stored AS SELECT * FROM theirs WHERE timestamp BETWEEN ? AND ?",
+                [day.first, day.last],
+            )
+        except Exception as error:
+            raise stored.error or error from None
+        finally:
+            connection.unregister("theirs")
         return True
 
     def _sorted(self, day: StagedDay, has_losers: bool) -> Iterator[pa.RecordBatch]:

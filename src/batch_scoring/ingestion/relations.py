@@ -35,25 +35,25 @@ class RawRelation:
         ``malformed`` (the text of a record that cannot be read, else NULL). The same for all files of one form.
     timestamp_type, value_type : str
         The DuckDB types of ``raw_timestamp`` and ``raw_value``.
-    lines : LineReader or None
+    lines : BatchReader or None
         What the query reads under the name ``source_lines``, when the file is text or events.
     """
 
     sql: str
     timestamp_type: str = "VARCHAR"
     value_type: str = "VARCHAR"
-    lines: LineReader | None = None
+    lines: BatchReader | None = None
 
 
 @dataclass
-class LineReader:
-    """The numbered lines of a file for DuckDB, which swallows the errors of what it reads; they are kept."""
+class BatchReader:
+    """Batches for DuckDB, which swallows the errors of what it reads; they are kept."""
 
     batches: Callable[[], Iterator[pa.RecordBatch]]
     error: InputError | None = field(default=None, init=False)
 
     def read(self) -> Iterator[pa.RecordBatch]:
-        """Read the lines, once."""
+        """Read the batches, once."""
         try:
             yield from self.batches()
         except InputError as error:
@@ -61,7 +61,7 @@ class LineReader:
             raise
 
 
-def numbered_lines(readers: Iterable[tuple[int, LineReader]]) -> pa.RecordBatchReader:
+def numbered_lines(readers: Iterable[tuple[int, BatchReader]]) -> pa.RecordBatchReader:
     """Read the lines of several files one after the other, each with the number of its file."""
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -156,7 +156,7 @@ def _events_relation(
     Each record is read with the names that it has itself: senders differ, and which of them share
     a file is chance.
     """
-    lines = LineReader(lambda: event_records(path))
+    lines = BatchReader(lambda: event_records(path))
     connection.register("event_lines", numbered_lines([(0, lines)]))
     try:
         keys = connection.execute(
@@ -183,7 +183,7 @@ def _line_relation(path: str, first_row: int, fields: str, width: int, positions
     )
     return RawRelation(
         _select_fields(records, fields, width, positions),
-        lines=LineReader(lambda: read_lines(path, first_row)),
+        lines=BatchReader(lambda: read_lines(path, first_row)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,10 @@ from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.sql import text_list
 from batch_scoring.storage.row_table import Change, RowTable, Update
 from batch_scoring.storage.upsert import Upsert
+from batch_scoring.tables.arrow_arrays import empty_table
 from batch_scoring.tables.schemas import SOURCES
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,28 @@ def choose_sources(
     return chosen
 
 
+def known_rows(sources: RowTable, targets: Mapping[str, RowTable], schema: pa.Schema = SOURCES) -> pa.Table:
+    """Read the files that are known; none when the tables that they were read into are gone or made anew.
+
+    Parameters
+    ----------
+    sources : RowTable
+    targets : dict of str to RowTable
+        Where what was read is stored, by name.
+    schema : pyarrow.Schema
+        Of ``sources``.
+    """
+    for name, table in targets.items():
+        origin = sources.progress(name)
+        if origin and origin != table.origin:
+            logger.warning(
+                "%s: not the table that earlier runs have written; all source files are read again",
+                table.folder.path(),
+            )
+            return empty_table(schema)
+    return sources.read() if sources.exists else empty_table(schema)
+
+
 def source_row(
     source: PendingSource, settings_digest: str, rows: int, refused: int, first_future: datetime | None = None
 ) -> dict[str, Any]:
@@ -122,15 +148,28 @@ def source_row(
     }
 
 
-def record_sources(rows: Sequence[Mapping[str, Any]], schema: pa.Schema = SOURCES) -> Update:
-    """Return the update that stores these rows, each instead of the earlier one of its file."""
+def record_sources(
+    rows: Sequence[Mapping[str, Any]],
+    schema: pa.Schema = SOURCES,
+    targets: Mapping[str, RowTable] | None = None,
+) -> Update:
+    """Return the update that stores these rows, each instead of the earlier one of its file.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+    schema : pyarrow.Schema
+    targets : dict of str to RowTable, optional
+        The tables that the files were read into, by name, for :func:`known_rows`.
+    """
 
     def update(table: RowTable) -> Change:
         new = pa.Table.from_pylist(list(rows), schema=schema)
         names = set(new["source"].to_pylist())
         files = [file for file in table.files() if file.may_have("source", names)]
         upsert = Upsert(table, files, ["source"])
-        return Change(schema, [upsert.fresh([new])], guard="sources", rewritten=upsert.rewritten)
+        origins = {name: target.latest().origin for name, target in (targets or {}).items()}
+        return Change(schema, [upsert.fresh([new])], origins, guard="sources", rewritten=upsert.rewritten)
 
     return update
 

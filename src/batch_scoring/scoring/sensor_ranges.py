@@ -148,7 +148,12 @@ def _score(range_: _Range, stored: Upsert, rescore: bool) -> ScoredRange:
             sensor, nothing, scored_totals(nothing, False), range_.models["device"].combine_chunks()
         )
     contents = window_fingerprints(windows)
-    pending = stored.replace(row_fingerprints(windows, WINDOW_KEY), contents, anyway=rescore)
+    keys = row_fingerprints(windows, WINDOW_KEY)
+    if rescore:
+        stored.drop(keys)
+        pending = np.ones(keys.size, bool)
+    else:
+        pending = stored.replace(keys, contents)
     if not pending.all():
         windows, contents = windows.filter(to_arrow(pending)), contents[pending]
     devices = range_.models["device"].combine_chunks()

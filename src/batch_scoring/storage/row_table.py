@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batch_scoring.core.digests import number_of
 from batch_scoring.core.errors import ConflictError, InputError
 from batch_scoring.core.moments import microseconds
 from batch_scoring.core.parameters import read_time
@@ -48,6 +49,8 @@ _MILLISECOND = 1_000
 # Seconds before a commit that was not answered is sent again.
 _WAITS = (0.5, 2.0)
 _LONGEST_REASON = 300
+# Of a position, an int64 that is not negative.
+_VERSION_BITS, _ORIGIN_SHIFT = 24, 22
 _RESTORE = "restore it from a backup, or delete the folder of the table and run again"
 
 
@@ -180,6 +183,16 @@ class RowTable:
         """Number of its last commit, from 0; -1 where the table does not exist."""
         return -1 if self._delta is None else self._delta.version()
 
+    @cached_property
+    def origin(self) -> int:
+        """Number that a table made anew in its place has not; 0 where the table does not exist."""
+        return 0 if self._delta is None else number_of(self._delta.metadata().id) >> _ORIGIN_SHIFT
+
+    @property
+    def position(self) -> int:
+        """The version and the origin in one number: what a step records of the table that it has read."""
+        return self.version if self._delta is None else (self.origin << _VERSION_BITS) + self.version
+
     @property
     def exists(self) -> bool:
         """Whether the table has been written."""
@@ -268,7 +281,13 @@ class RowTable:
     def added_since(self, version: int | None) -> list[DataFile]:
         """List the files that hold rows added or rewritten after a version; all without one.
 
-        Compaction adds no rows. Where the log of an earlier commit is gone, all files are returned.
+        Compaction adds no rows. Where the log of an earlier commit is gone, or the table was made anew, all
+        files are returned.
+
+        Parameters
+        ----------
+        version : int, optional
+            A version, or the :attr:`position` of one.
         """
         names = self.added_at(version)
         return [file for file in self._files if file.name in names]
@@ -285,6 +304,7 @@ class RowTable:
 
         What :func:`~batch_scoring.storage.compaction.forget` has removed for its age is left out.
         """
+        version = self._own_version(version)
         names = self._changed_since(version, TableLog.removed_since)
         if not names or version is None or version < 0:
             return None if names is None else []
@@ -313,13 +333,21 @@ class RowTable:
 
     def _changed_since(self, version: int | None, changes: Callable[[TableLog, int], T]) -> T | None:
         """Return what the log says of later commits; None where it is gone."""
-        if version is None or version > self.version:
+        known = self._own_version(version)
+        if known is None:
             return None
         with self._clear_errors():
             try:
-                return changes(self._log, version)
+                return changes(self._log, known)
             except FileNotFoundError:
                 return None
+
+    def _own_version(self, version: int | None) -> int | None:
+        """Return the version of a position; None of one that this table never had."""
+        if version is None or version < 0:
+            return version
+        origin, number = divmod(version, 1 << _VERSION_BITS)
+        return number if origin in (0, self.origin) and number <= self.version else None
 
     def open(self, file: DataFile, encoded: Sequence[str] = ()) -> pq.ParquetFile:
         """Open a file; only its footer is read. Columns in ``encoded`` are read as dictionaries.

@@ -82,6 +82,7 @@ class Store:
         chunks = ingest_readings(
             RawReadings(str(source)).load(),
             self.sources_set.load(),
+            self.readings_set.load(),
             self.quarantine_set.load(),
             settings,
             device,

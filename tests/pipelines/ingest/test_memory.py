@@ -57,7 +57,8 @@ def write_big_csv(path: Path, megabytes: int) -> int:
 def test_a_file_larger_than_memory_is_ingested(tmp_path: Path):
     n_rows = write_big_csv(tmp_path / "big.csv", SIZE_MB)
     # Arrow's default allocator reserves a gigabyte of addresses that it never touches.
-    environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system", "PYTHONPATH": str(Path.cwd())}
+    places = os.pathsep.join([str(Path.cwd()), *sys.path])
+    environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system", "PYTHONPATH": places}
     arguments = [str(tmp_path / "big.csv"), str(tmp_path / "store"), str(LIMIT_BYTES), DUCKDB_LIMIT]
     done = subprocess.run(
         [sys.executable, "-c", CHILD, *arguments],

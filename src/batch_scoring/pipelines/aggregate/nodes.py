@@ -90,7 +90,7 @@ def _aggregate(
     return Change(
         schema,
         _logged(upsert.fresh(_windows_of(readings, span, new, selection, settings)) for span in spans),
-        {STEP: readings.version if is_whole else -1 if seen is None else seen, MADE_WITH: settings.number},
+        {STEP: readings.position if is_whole else -1 if seen is None else seen, MADE_WITH: settings.number},
         rewritten=upsert.rewritten,
         replaces_all=is_other,
         by_month=has_sparse_days(days, rows),

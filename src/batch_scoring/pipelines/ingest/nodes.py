@@ -17,7 +17,13 @@ from batch_scoring.ingestion.new_readings import NewReadings
 from batch_scoring.ingestion.quarantine import replace_quarantine
 from batch_scoring.ingestion.settings import IngestSettings, read_settings
 from batch_scoring.ingestion.source_files import SourceFile
-from batch_scoring.ingestion.sources import ChosenSources, choose_sources, record_sources, source_row
+from batch_scoring.ingestion.sources import (
+    ChosenSources,
+    choose_sources,
+    known_rows,
+    record_sources,
+    source_row,
+)
 from batch_scoring.ingestion.staging import StagingArea, staging_area
 from batch_scoring.storage.row_table import Change, RowTable, Update, no_change
 from batch_scoring.tables.schemas import READINGS
@@ -33,6 +39,7 @@ Chunk = tuple[Update, Update, Update, dict[str, Any]]
 def ingest_readings(
     raw_readings: list[SourceFile],
     known_sources: RowTable,
+    known_readings: RowTable,
     known_quarantine: RowTable,
     settings: Mapping[str, Any] | None,
     device: Any,
@@ -47,8 +54,9 @@ def ingest_readings(
         All source files, in the order that decides which of two contradicting readings is first.
     known_sources : RowTable
         Schema SOURCES: the files that earlier runs have read.
-    known_quarantine : RowTable
-        Schema QUARANTINE: what they refused, whose devices and sensors are known, too.
+    known_readings, known_quarantine : RowTable
+        What they have stored and refused. Where one of these tables is not the one that the files were read into,
+        all files are read again.
     settings : mapping
         ``params:ingest``, see :class:`~batch_scoring.ingestion.settings.IngestSettings`.
     device, sensor
@@ -79,11 +87,15 @@ def ingest_readings(
     selection = Selection.read(device, sensor)
     # A run that starts late for its scheduled time finds later readings, and they are no error.
     latest = max(scheduled_time(at), datetime.now(UTC)) + chosen.max_future
-    sources = choose_sources(raw_readings, known_sources.read(), chosen.digest, selection, latest)
+    targets = {"readings": known_readings, "quarantine": known_quarantine}
+    known = known_rows(known_sources, targets)
+    sources = choose_sources(raw_readings, known, chosen.digest, selection, latest)
     counts = _no_counts(len(sources.pending))
+    if sources.unreadable and not (sources.pending or known.num_rows):
+        raise InputError(next(iter(sources.unreadable.values())))
     if not sources.pending:
         yield partial(_require_stored_ids, selection, known_quarantine), no_change, no_change, {}
-        touched = record_sources(sources.touched) if sources.touched else no_change
+        touched = record_sources(sources.touched, targets=targets) if sources.touched else no_change
         counts["shortfalls"] = [*sources.unreadable.values()]
         _log_summary(counts, len(raw_readings))
         yield no_change, no_change, touched, counts
@@ -93,14 +105,14 @@ def ingest_readings(
         failed = area.stage(files, latest)
         shortfalls = [*sources.unreadable.values(), *failed.values()]
         read = {number: file for number, (file, _) in files.items() if number not in failed}
-        if shortfalls and not (read or known_sources.num_rows):
+        if shortfalls and not (read or known.num_rows):
             raise InputError(shortfalls[0])
         new = NewReadings(area)
         yield partial(_add_readings, new, selection, known_quarantine, read), no_change, no_change, {}
         yield no_change, replace_quarantine(area, read), no_change, {}
         rows, more = _source_rows(area, sources, read, chosen, latest)
         counts = _counted(counts, new, area, shortfalls + more)
-        yield no_change, no_change, record_sources(rows), counts
+        yield no_change, no_change, record_sources(rows, targets=targets), counts
     _log_summary(counts, len(raw_readings))
 
 

@@ -14,6 +14,7 @@ def create_pipeline(**_: object) -> Pipeline:
                 inputs=[
                     "raw_readings",
                     "known_sources",
+                    "known_readings",
                     "known_quarantine",
                     "params:ingest",
                     "params:device",
