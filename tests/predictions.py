@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import timedelta
 
+import numpy as np
 import pyarrow as pa
 
-from batch_scoring.scoring.digests import PredictionsDigest, ScoresDigest
-from batch_scoring.tables.partitions import partition_key
-from batch_scoring.tables.schemas import PREDICTIONS
-from batch_scoring.tables.streams import Stream
-from tests.factories import START
+from batch_scoring.core.moments import MICROSECOND
+from batch_scoring.storage.row_table import Change, RowTable
+from batch_scoring.storage.upsert import Upsert
+from batch_scoring.tables.arrays import Bool, UInt
+from batch_scoring.tables.arrow_arrays import are, to_numpy
+from batch_scoring.tables.schemas import PREDICTIONS, WINDOW_KEY
+from tests.factories import START, START_US
+from tests.tables_on_disk import TableOnDisk
 
 WINDOW = timedelta(minutes=5)
+WINDOW_US = WINDOW // MICROSECOND
 WINDOWS_A_DAY = 288
 
 
@@ -48,20 +53,36 @@ def draw_predictions(series: dict[str, str], sensor: str = "s", first: int = 0) 
     return pa.Table.from_pylist(rows, schema=PREDICTIONS)
 
 
-def draw_days(
-    series: dict[str, str], sensor: str = "s", first: int = 0, per_day: int = WINDOWS_A_DAY
-) -> Iterator[dict[str, Stream]]:
-    """The same predictions as partitions, ``per_day`` windows in each day, which are its first ones."""
-    n_days = -(-max((len(text) for text in series.values()), default=0) // per_day)
-    for day in range(n_days):
-        part = {device: text[day * per_day : (day + 1) * per_day] for device, text in series.items()}
-        table = draw_predictions(part, sensor, first + day * WINDOWS_A_DAY)
-        digest, scores = PredictionsDigest(), ScoresDigest()
-        digest.update(table)
-        scores.update(table)
-        footer = {"digest": digest.hexdigest(), "scores": scores.hexdigest()}
-        key = partition_key(sensor, (START + (first + day * WINDOWS_A_DAY) * WINDOW).date())
-        yield {key: Stream(PREDICTIONS, iter([table]), footer)}
+def put_predictions(
+    table: TableOnDisk, *parts: pa.Table, instead_of: Sequence[tuple[str, int, int]] = ()
+) -> bool:
+    """Commit predictions as `score` does: equal ones stay, others of the same window go; whether any changed.
+
+    Parameters
+    ----------
+    instead_of : sequence of (str, int, int)
+        Sensors and ranges of windows after START of which all others go, too.
+    """
+
+    def is_among(rows: pa.Table) -> Bool:
+        number = (to_numpy(rows["window_start"]) - START_US) // WINDOW_US
+        found = np.zeros(rows.num_rows, bool)
+        for sensor, first, end in instead_of:
+            found |= are(rows["sensor"], sensor) & (number >= first) & (number < end)
+        return found
+
+    def update(predictions: RowTable) -> Change:
+        def content(rows: pa.Table) -> UInt:
+            return to_numpy(rows["window_fingerprint"]).view(np.uint64)
+
+        stored = Upsert(
+            predictions, predictions.files(), WINDOW_KEY, content, ["window_fingerprint"], is_among
+        )
+        fresh = [list(stored.fresh([part])) for part in parts]
+        stored.remove_unseen()
+        return Change(PREDICTIONS, fresh, rewritten=stored.rewritten, guard="score")
+
+    return table.save(update)
 
 
 def window_number(moment: object) -> int:
@@ -70,4 +91,4 @@ def window_number(moment: object) -> int:
 
 
 def _number(*of: object) -> int:
-    return int.from_bytes(hashlib.sha256(repr(of).encode()).digest()[:8], "big")
+    return int.from_bytes(hashlib.sha256(repr(of).encode()).digest()[:8], "big", signed=True)

@@ -6,6 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
+from batch_scoring.datasets.source_ledger import SourceLedger
+from batch_scoring.ingestion.ledger import choose_sources, ledger_page, require_unchanged, source_key
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
@@ -13,17 +15,16 @@ from batch_scoring.datasets.annotations import LabelFile
 from batch_scoring.datasets.byte_files import PngFolder
 from batch_scoring.datasets.fleet_models import EvaluationRuns, FleetModels
 from batch_scoring.datasets.parquet import ArrowParquetDataset, OptionalParquetDataset
-from batch_scoring.datasets.partitions import ArrowPartitions
 from batch_scoring.datasets.raw_readings import RawReadings, SimulatedDays
 from batch_scoring.datasets.report_files import WholeCSVDataset
-from batch_scoring.datasets.source_ledger import SourceLedger
 from batch_scoring.datasets.whole_files import WholeJSONDataset, WholeTextDataset
 from batch_scoring.detection.model_file import FleetFile
-from batch_scoring.ingestion.ledger import choose_sources, ledger_page, require_unchanged, source_key
 from batch_scoring.ingestion.settings import read_settings
+from batch_scoring.ingestion.sources import choose_sources, source_row
 from batch_scoring.registry.evaluation import TrackedEvaluation
 from batch_scoring.registry.published import load_published, publish, published_as
 from batch_scoring.storage import open_folder
+from batch_scoring.tables.schemas import SOURCES
 from tests.fleet_models import make_model
 
 pytestmark = pytest.mark.azurite
@@ -53,16 +54,6 @@ def test_a_table_comes_back_and_its_bytes_are_those_of_a_local_file(root, tmp_pa
     assert OptionalParquetDataset(f"{root}/y.parquet").load().read().num_rows == 0
     with pytest.raises(Exception, match=r"data/y\.parquet: this file does not exist yet"):
         ArrowParquetDataset(f"{root}/y.parquet").load()
-
-
-def test_partitions_are_found_by_name_and_replaced_one_by_one(root):
-    dataset = ArrowPartitions(f"{root}/windows")
-    assert dataset.load() == {}
-    assert not dataset.exists()
-    dataset.save({"b/2": TABLE, "Pumpe №7%2FSüd/1": TABLE})
-    dataset.save({"b/2": TABLE.slice(1)})
-    rows = {key: load().metadata.num_rows for key, load in dataset.load().items()}
-    assert list(rows.items()) == [("Pumpe №7%2FSüd/1", 3), ("b/2", 2)]
 
 
 def test_raw_readings_are_a_blob_a_folder_or_a_glob(root):
@@ -98,24 +89,24 @@ def test_a_source_is_a_local_file_while_it_is_read_and_its_errors_name_the_blob(
     with pytest.raises(InputError, match=r"^abfs://\w+/data/a\.csv\.gz: line 3 is not UTF-8$"):
         broken()
     put(root, "a.csv.gz", b"changed")
-    with pytest.raises(InputError, match=r"a\.csv\.gz: changed while it was being read"):
-        require_unchanged(source)
+    assert source.has_changed()
 
 
 def test_a_source_is_read_again_only_when_it_has_changed(root, tmp_path):
     settings, everything = read_settings(None), Selection.read(None, None)
     put(root, "raw/a.csv", b"timestamp,device,sensor,value\n")
     sources = RawReadings(f"{root}/raw")
-    ledger = SourceLedger(f"{root}/ledger")
-    (pending,) = choose_sources(sources.load(), ledger.load(), settings.digest, everything)
-    ledger.save({source_key("a.csv"): ledger_page(pending, settings.digest, 0, 0)})
-    assert choose_sources(sources.load(), ledger.load(), settings.digest, everything) == []
+    (pending,) = choose_sources(sources.load(), SOURCES.empty_table(), settings.digest, everything).pending
+    row = source_row(pending, settings.digest, 0, 0)
+    known = pa.Table.from_pylist([row], schema=SOURCES)
+    assert choose_sources(sources.load(), known, settings.digest, everything).pending == []
     put(root, "raw/a.csv", b"timestamp,device,sensor,valuX\n")
-    (again,) = choose_sources(sources.load(), ledger.load(), settings.digest, everything)
+    (again,) = choose_sources(sources.load(), known, settings.digest, everything).pending
     assert again.content != pending.content
-    # A local file of the same size is compared by its bytes: its time is of another clock.
+    # A local file of the same size is compared by its bytes: its version is of another kind.
     (tmp_path / "a.csv").write_bytes(b"timestamp,device,sensor,valuY\n")
-    (local,) = choose_sources(RawReadings(str(tmp_path)).load(), ledger.load(), settings.digest, everything)
+    local = RawReadings(str(tmp_path)).load()
+    (local,) = choose_sources(local, known, settings.digest, everything).pending
     assert local.content not in (again.content, pending.content)
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.parquet import ArrowParquetDataset, OptionalParquetDataset
-from batch_scoring.datasets.partitions import ArrowPartitions
 from batch_scoring.datasets.whole_files import WholeJSONDataset, WholeTextDataset
 from batch_scoring.storage.local import atomic_file
 from batch_scoring.tables.streams import Stream, footer_text
@@ -92,16 +91,6 @@ def test_missing_and_broken_files_are_named(tmp_path):
     with pytest.raises(Exception, match="broken: not a readable Parquet file"):
         ArrowParquetDataset(str(tmp_path / "broken")).load()
     assert ArrowParquetDataset(str(tmp_path / "broken")).exists()
-
-
-def test_partitions_are_found_by_name_and_replaced_one_by_one(tmp_path):
-    dataset = ArrowPartitions(str(tmp_path / "root"))
-    assert dataset.load() == {}
-    dataset.save({"b/2": TABLE, "a/1": TABLE})
-    dataset.save({"b/2": TABLE.slice(1)})
-    (tmp_path / "root/a/.1.parquet.partial").touch()
-    rows = {key: load().metadata.num_rows for key, load in dataset.load().items()}
-    assert list(rows.items()) == [("a/1", 3), ("b/2", 2)]
 
 
 def test_texts_and_json_are_whole_files_too(tmp_path):

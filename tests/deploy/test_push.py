@@ -10,14 +10,22 @@ from kedro.framework.startup import bootstrap_project
 
 from batch_scoring.cli import cli
 from batch_scoring.core.errors import InputError
-from batch_scoring.deploy.push import Push, files_of_layers, files_of_models
+from batch_scoring.deploy.push import LAYERS, Push, files_of_layers, files_of_models
 from batch_scoring.registry.published import list_published, load_published, publish
 from batch_scoring.storage import open_folder
 from batch_scoring.storage.local import LocalFolder
+from batch_scoring.storage.row_table import Change, RowTable
+from batch_scoring.tables.schemas import READINGS
+from tests.factories import make_readings
 from tests.fleet_models import make_model
+from tests.tables_on_disk import TableOnDisk
 
 PUBLISHED = "06_models/published"
 SENSORS = ["pressure", "Pumpe №7/Süd"]
+
+
+def table(data, layer):
+    return TableOnDisk(data / layer, "timestamp")
 
 
 @pytest.fixture
@@ -26,9 +34,7 @@ def workspace(tmp_path):
         publish(tmp_path / "data" / PUBLISHED, make_model(sensor), "1", "run", "f")
     for layer in ("02_intermediate/readings", "03_primary/windows"):
         for day in range(3):
-            file = tmp_path / "data" / layer / "pressure" / f"2026-01-0{day + 1}.parquet"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(f"{layer} {day}".encode())
+            table(tmp_path / "data", layer).add(make_readings([day * 1440], [1.0]))
     return LocalFolder(tmp_path / "data")
 
 
@@ -110,11 +116,36 @@ def test_what_another_one_writes_meanwhile_is_not_lost(workspace, target):
     assert copied(push(workspace, target))[2] == 1
 
 
+def rows(target, layer="03_primary/windows"):
+    return RowTable(open_folder(target).below(layer), "timestamp").read().num_rows
+
+
 @pytest.mark.parametrize("layers", [("readings",), ("windows",), ("readings", "windows")])
-def test_chosen_layers_are_copied(workspace, target, layers):
+def test_chosen_layers_are_copied_and_what_is_added_later(workspace, target, layers):
     counts = push(workspace, target, files_of_layers(workspace, layers))
-    assert copied(counts) == (3 * len(layers), 0, 0)
-    assert len(open_folder(target).entries(".parquet")) == 3 * len(layers)
+    # Three commits and their files, and the table's own first one.
+    assert copied(counts) == (7 * len(layers), 0, 0)
+    assert [rows(target, LAYERS[layer]) for layer in layers] == [3] * len(layers)
+    table(workspace.root, LAYERS[layers[0]]).add(make_readings([9], [1.0]))
+    assert copied(push(workspace, target, files_of_layers(workspace, layers))) == (2, 7 * len(layers), 0)
+    assert rows(target, LAYERS[layers[0]]) == 4
+
+
+def test_a_table_with_commits_of_its_own_there_is_kept_whole(workspace, target):
+    push(workspace, target, files_of_layers(workspace, ["windows"]))
+    there = RowTable(open_folder(target).below("03_primary/windows"), "timestamp")
+    mine = [[make_readings([5], [2.0])]]
+    there.commit(Change(READINGS, mine))
+    assert push(workspace, target, files_of_layers(workspace, ["windows"])).kept == ()
+    table(workspace.root, "03_primary/windows").add(make_readings([9], [1.0]), make_readings([8], [1.0]))
+    groups = files_of_layers(workspace, ["windows"])
+    counts = push(workspace, target, groups)
+    assert (counts.copied, rows(target)) == (0, 4)
+    assert counts.kept
+    there.latest().commit(Change(READINGS, mine))
+    with pytest.raises(InputError, match=r"03_primary/windows: this table has commits of its own; delete it"):
+        push(workspace, target, groups, force=True)
+    assert rows(target) == 5
 
 
 def test_interrupted_it_goes_on_where_it_was(workspace, target):
@@ -130,7 +161,8 @@ def test_interrupted_it_goes_on_where_it_was(workspace, target):
         push(workspace, target, groups, progress=stop)
     there = len(open_folder(target).entries())
     assert there >= 4
-    assert copied(push(workspace, target, groups)) == (6 - there, there, 0)
+    assert copied(push(workspace, target, groups)) == (14 - there, there, 0)
+    assert rows(target) == 3
 
 
 def test_a_damaged_model_is_not_pushed(workspace, target):
@@ -164,7 +196,7 @@ def test_the_command_says_what_it_copied(workspace, tmp_path):
     assert not (tmp_path / "cloud").exists()
     done = run("models", "push", *where)
     assert done.output.splitlines()[-1].endswith("bytes; there already: 0; changed there and kept: 0")
-    assert run("data", "push", *where, "--layer", "windows").output.startswith("copied: 3 files, 60 bytes")
+    assert run("data", "push", *where, "--layer", "windows").output.startswith("copied: 7 files, ")
 
 
 def test_what_was_kept_is_an_error(workspace, tmp_path):

@@ -4,25 +4,25 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.incidents.joining import JoinRules, hex_digits, incidents_table, join_windows
-from batch_scoring.scoring.digests import PredictionsDigest
-from batch_scoring.tables.schemas import INCIDENTS, JUDGED, UNFINISHED
+from batch_scoring.incidents.joining import JoinRules, hex_digits, join_windows
+from batch_scoring.tables.schemas import INCIDENTS, JUDGED
 from tests.factories import MINUTE_US
 from tests.predictions import draw_predictions, window_number
 
-NOTHING = UNFINISHED.empty_table()
+NOTHING = INCIDENTS.empty_table()
 
 
 def rules(gap=0, min_windows=1, cool_down=0):
     return JoinRules(gap, min_windows, cool_down * 5 * MINUTE_US)
 
 
-def join(series, how, unfinished=NOTHING, first=0):
-    return join_windows(draw_predictions(series, first=first).select(JUDGED), unfinished, how)
+def join(series, how, unfinished=NOTHING, first=0, sensor="s"):
+    return join_windows(draw_predictions(series, sensor, first).select(JUDGED), unfinished, how)
 
 
 def spans(table):
@@ -110,7 +110,7 @@ def test_a_device_that_falls_silent_keeps_its_incident_open():
 
 def test_the_peak_is_the_first_window_of_the_largest_severity():
     closed, _ = join({"a": "2393."}, rules())
-    row = incidents_table(closed, "s", "closed").to_pylist()[0]
+    row = closed.to_pylist()[0]
     assert (row["peak_severity"], window_number(row["peak_at"])) == (9.0, 2)
     assert (row["top_feature"], row["model_version"]) == ("feature 9", "1")
 
@@ -125,36 +125,38 @@ def test_a_severity_that_is_no_number_is_no_peak():
 
 def test_an_id_stays_while_its_incident_grows_and_differs_between_series():
     short, long = join({"a": ".1"}, rules())[1], join({"a": ".12345"}, rules())[1]
-    ids = [incidents_table(run, sensor, "open")["incident_id"][0].as_py()
-           for run, sensor in [(short, "s"), (long, "s"), (long, "t")]]  # fmt: skip
-    assert ids[0] == ids[1] != ids[2]
-    other = join({"b": ".1"}, rules())[1]
-    assert incidents_table(other, "s", "open")["incident_id"][0].as_py() != ids[0]
+    other_sensor, other = join({"a": ".12345"}, rules(), sensor="t")[1], join({"b": ".1"}, rules())[1]
+    ids = [rows["incident_id"][0].as_py() for rows in (short, long, other_sensor, other)]
+    assert ids[0] == ids[1]
+    assert len(set(ids)) == 3
     # Receivers keep ids for ever: this one must never change.
     assert ids[0] == "32db28b2d0aeadbb"
 
 
-def digest(*parts):
-    found = PredictionsDigest()
-    for part in parts:
-        found.update(part)
-    return found.hexdigest()
+def test_runs_that_are_too_short_so_far_are_forming():
+    _, unfinished = join({"a": ".1", "b": ".11"}, rules(min_windows=2))
+    assert unfinished["state"].to_pylist() == ["forming", "open"]
+    closed, unfinished = join({"a": "1.", "b": ".."}, rules(min_windows=2), unfinished, first=2)
+    assert (closed["device"].to_pylist(), closed["state"].to_pylist()) == (["a", "b"], ["closed", "closed"])
+    assert unfinished.num_rows == 0
 
 
-def test_the_digest_of_predictions_is_of_what_makes_incidents():
-    whole = draw_predictions({"a": ".12.", "b": "...3"})
-    assert digest(whole.slice(0, 3), whole.slice(3, 0), whole.slice(3)) == digest(whole)
-    others = [{"a": ".12.", "b": "...4"}, {"a": ".12.", "b": "...."}, {"a": ".12.", "b": " ..3"}]
-    assert len({digest(whole), *(digest(draw_predictions(other)) for other in others)}) == 4
-    # Another number of a normal window makes no other incident.
-    score = np.where(np.arange(8) == 0, 0.5, whole["score"].to_numpy())
-    assert digest(whole.set_column(5, "score", [score])) == digest(whole)
+def test_sensors_are_joined_apart():
+    tables = [
+        draw_predictions({"a": mark, "b": mark}, sensor) for sensor, mark in (("s", ".1."), ("t", "1.1"))
+    ]
+    closed, unfinished = join_windows(pa.concat_tables(tables).select(JUDGED), NOTHING, rules())
+    series = [(row["sensor"], row["device"], window_number(row["start"])) for row in closed.to_pylist()]
+    assert series == [("s", "a", 1), ("s", "b", 1), ("t", "a", 0), ("t", "b", 0)]
+    assert unfinished.select(["sensor", "device"]).to_pylist() == [
+        {"sensor": "t", "device": "a"}, {"sensor": "t", "device": "b"},
+    ]  # fmt: skip
 
 
 def test_no_windows_no_incidents():
     closed, unfinished = join({}, rules())
     assert (closed.num_rows, unfinished.num_rows) == (0, 0)
-    assert incidents_table(closed, "s", "closed").schema == INCIDENTS
+    assert closed.schema == unfinished.schema == INCIDENTS
 
 
 @given(st.lists(st.integers(0, 2**64 - 1)))
@@ -175,7 +177,7 @@ def test_incidents_are_those_of_a_walk_however_the_time_is_cut(fleet, how, cuts)
         part = {device: text[begin:end] for device, text in fleet.items()}
         done, unfinished = join(part, how, unfinished, begin)
         closed += spans(done)
-    still_open = spans(unfinished.filter(unfinished["is_incident"]))
+    still_open = spans(unfinished.filter(pc.equal(unfinished["state"], "open")))
     expected = {device: walk(text, how) for device, text in fleet.items()}
     assert sorted(closed + still_open) == sorted(
         (device, *one) for device, (found, _) in expected.items() for one in found

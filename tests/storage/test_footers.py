@@ -4,8 +4,10 @@ import pyarrow as pa
 import pytest
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.datasets.partitions import ArrowPartitions
+from batch_scoring.storage import open_folder
+from batch_scoring.storage.parquet import open_parquet, save_parquet
 from batch_scoring.storage.ranged_file import RangedFile
+from batch_scoring.storage.read_ahead import open_ahead
 from batch_scoring.tables.streams import Stream, footer_text
 from tests.emulators.faulty_proxy import Fault
 
@@ -21,23 +23,33 @@ def table(seed):
     return pa.table({name: numbers.random(ROWS) for name in "abc"})
 
 
+def openers(folder):
+    """Of each file by its name, a function that opens it."""
+    entries = folder.entries(".parquet")
+    sources = open_ahead(folder, entries)
+    return {
+        entry.name: lambda name=entry.name, source=source: open_parquet(folder, name, source())
+        for entry, source in zip(entries, sources, strict=True)
+    }
+
+
 @pytest.fixture
-def partitions(container, proxy):
-    dataset = ArrowPartitions(f"abfs://{container}/windows")
+def folder(container, proxy):
+    folder = open_folder(f"abfs://{container}/windows")
     for day in range(3):
         made = table(day)
-        dataset.save({f"vibration/2026-01-0{day}": Stream(made.schema, iter([made]), {"digest": str(day)})})
+        save_parquet(folder, f"{day}.parquet", Stream(made.schema, iter([made]), {"digest": str(day)}))
     proxy.requests.clear()
-    return dataset
+    return folder
 
 
 def fetched(proxy):
     return sum(size for method, path, size in proxy.requests if method == "GET" and "comp=list" not in path)
 
 
-def test_footers_cost_their_own_bytes(partitions, proxy):
-    loaded = partitions.load()
-    assert list(loaded) == [f"vibration/2026-01-0{day}" for day in range(3)]
+def test_footers_cost_their_own_bytes(folder, proxy):
+    loaded = openers(folder)
+    assert list(loaded) == [f"{day}.parquet" for day in range(3)]
     assert [path for _, path, _ in proxy.requests if "comp=list" not in path] == []
     files = [opened() for opened in loaded.values()]
     assert [footer_text(file, "digest") for file in files] == ["0", "1", "2"]
@@ -46,47 +58,46 @@ def test_footers_cost_their_own_bytes(partitions, proxy):
     assert fetched(proxy) <= 3 * (64 << 10)
 
 
-def test_rows_fetch_the_file_once_and_are_the_same(partitions, proxy):
-    file = partitions.load()["vibration/2026-01-01"]()
+def test_rows_fetch_the_file_once_and_are_the_same(folder, proxy):
+    file = openers(folder)["1.parquet"]()
     groups = [file.read_row_group(group) for group in range(file.num_row_groups)]
     assert pa.concat_tables(groups).equals(table(1))
     assert pa.Table.from_batches(list(file.iter_batches(10_000))).equals(table(1))
-    size = next(entry.size for entry in partitions._folder.entries() if "-01-01." in entry.name)
+    size = next(entry.size for entry in folder.entries() if entry.name == "1.parquet")
     assert fetched(proxy) < size + 5 * (64 << 10)
-    assert len([1 for method, path, _ in proxy.requests if method == "GET" and "-01-01" in path]) >= 2
+    assert len([1 for method, path, _ in proxy.requests if method == "GET" and "1.parquet" in path]) >= 2
 
 
 def test_a_footer_longer_than_the_end_that_is_fetched_is_fetched_whole(container, proxy):
-    dataset = ArrowPartitions(f"abfs://{container}/windows")
-    made = table(0)
-    dataset.save({"x": Stream(made.schema, iter([made]), {"digest": "d" * 100_000})})
+    folder, made = open_folder(f"abfs://{container}/windows"), table(0)
+    save_parquet(folder, "x.parquet", Stream(made.schema, iter([made]), {"digest": "d" * 100_000}))
     proxy.requests.clear()
-    assert footer_text(dataset.load()["x"](), "digest") == "d" * 100_000
+    assert footer_text(openers(folder)["x.parquet"](), "digest") == "d" * 100_000
     assert fetched(proxy) < 400_000
 
 
-def test_a_storage_that_fails_while_rows_are_read_is_one_sentence(partitions, proxy):
-    file = partitions.load()["vibration/2026-01-01"]()
+def test_a_storage_that_fails_while_rows_are_read_is_one_sentence(folder, proxy):
+    file = openers(folder)["1.parquet"]()
     proxy.faults.append(Fault(503, times=1000))
-    with pytest.raises(InputError, match=r"windows/vibration/2026-01-01\.parquet: the storage is throttled"):
+    with pytest.raises(InputError, match=r"windows/1\.parquet: the storage is throttled"):
         file.read()
 
 
-def test_a_partition_that_is_gone_and_one_that_is_broken_are_named(partitions):
-    loaded = partitions.load()
-    partitions._folder.delete("vibration/2026-01-00.parquet")
-    with partitions._folder.writing("vibration/2026-01-01.parquet") as file:
+def test_a_file_that_is_gone_and_one_that_is_broken_are_named(folder):
+    loaded = openers(folder)
+    folder.delete("0.parquet")
+    with folder.writing("1.parquet") as file:
         file.write(b"PAR1 and no more")
-    with pytest.raises(InputError, match=r"2026-01-00\.parquet: (changed while|this file does not exist)"):
-        loaded["vibration/2026-01-00"]()
-    with pytest.raises(InputError, match=r"2026-01-01\.parquet: not a readable Parquet file"):
-        partitions.load()["vibration/2026-01-01"]()
+    with pytest.raises(InputError, match=r"0\.parquet: (changed while|this file does not exist)"):
+        loaded["0.parquet"]()
+    with pytest.raises(InputError, match=r"1\.parquet: not a readable Parquet file"):
+        openers(folder)["1.parquet"]()
 
 
-def test_a_partition_may_be_opened_again_and_out_of_order(partitions):
-    loaded = partitions.load()
-    for key in [*reversed(loaded), *loaded]:
-        assert footer_text(loaded[key](), "digest") == key[-1]
+def test_a_file_may_be_opened_again_and_out_of_order(folder):
+    loaded = openers(folder)
+    for name in [*reversed(loaded), *loaded]:
+        assert footer_text(loaded[name](), "digest") == name[0]
 
 
 @pytest.mark.parametrize("end", [0, 1, 100, 1000])

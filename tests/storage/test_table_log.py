@@ -13,6 +13,7 @@ from batch_scoring.core.errors import ConflictError
 from batch_scoring.storage.row_table import Change
 from batch_scoring.storage.table_log import are_apart
 from batch_scoring.tables.schemas import READINGS
+from tests.factories import START
 from tests.row_tables import add, devices, readings, table_at
 
 
@@ -54,7 +55,10 @@ def test_of_two_concurrent_commits_one_is_refused_unless_their_names_are_apart(
     done = stale.commit(change)
     assert sorted(devices(done.read())) == ["a", "b", "c", "z"]
     assert done.progress(mine) == 7
-    assert done.claims(done.version) == [mine]
+    assert done.version_of(change, since=stale.version) == done.version
+    commits = done.commits_since(stale.version)
+    assert [commit.claims for commit in commits] == [("x/sensor=b", "y"), ("something else",), (mine,)]
+    assert all(commit.days == {START.date()} for commit in commits)
 
 
 def test_a_commit_that_would_replace_all_rows_waits_for_those_it_does_not_know(tmp_path: Path):

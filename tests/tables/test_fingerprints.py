@@ -8,7 +8,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.tables.fingerprints import TableDigest, row_fingerprints, table_digest
+from batch_scoring.tables.fingerprints import row_fingerprints
 
 ROWS = st.lists(st.tuples(st.text(max_size=5), st.floats(allow_nan=False), st.integers(0, 3)), max_size=30)
 
@@ -35,23 +35,6 @@ def test_a_row_has_the_same_fingerprint_in_any_part_of_the_table(rows, start):
     whole = row_fingerprints(table(rows), ["t", "x"])
     part = row_fingerprints(table(rows).slice(start), ["t", "x"])
     np.testing.assert_array_equal(part, whole[start:])
-
-
-@given(ROWS)
-def test_the_digest_of_a_table_knows_the_order_of_its_rows(rows):
-    turned = rows[::-1]
-    same = table_digest(table(rows)) == table_digest(table(turned))
-    assert same == (table(rows).equals(table(turned)) or [(t, x + 0.0, i) for t, x, i in rows] == [
-        (t, x + 0.0, i) for t, x, i in turned
-    ])  # fmt: skip
-
-
-@given(ROWS, st.integers(0, 10), st.integers(0, 10))
-def test_the_digest_of_a_table_in_parts_is_that_of_the_whole(rows, first, second):
-    whole, digest = table(rows), TableDigest()
-    for part in (whole.slice(0, first), whole.slice(first, second), whole.slice(first + second)):
-        digest.update(part)
-    assert digest.hexdigest() == table_digest(whole)
 
 
 def test_the_columns_asked_for_are_the_ones_that_count():

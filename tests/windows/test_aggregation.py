@@ -5,12 +5,12 @@ from datetime import timedelta
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from batch_scoring.windows.days import WindowDay
 from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.tables.schemas import READINGS
 from batch_scoring.windows import aggregation
-from batch_scoring.windows.days import WindowDay
 from batch_scoring.windows.features import aggregate_readings
 from batch_scoring.windows.settings import AggregateParameters
 from tests.factories import DAY_US, MINUTE_US, START, START_US, make_readings

@@ -3,10 +3,10 @@
 from datetime import date, timedelta
 
 import pytest
+from batch_scoring.windows.days import WindowDay, window_days
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.windows.days import WindowDay, window_days
 from tests.factories import DAY_US, MINUTE_US, START_US
 
 FIRST = date(2026, 1, 5)

@@ -29,6 +29,8 @@ def with_changes(
 ) -> Ledger:
     """Add the changes of known and new incidents to the ledger, and drop incidents that are over.
 
+    Where nothing has changed, the ledger is returned as it is.
+
     Parameters
     ----------
     ledger : Ledger
@@ -65,12 +67,16 @@ def with_changes(
     opens = np.where(was == _CLOSED, is_open, is_due & (was != _OPENED))
     closes = ~is_open & (opens | (was == _OPENED))
     none = constant("", current.num_rows)
-    events = [
-        _events("opened", current, number + 1, none, opens),
-        _events("closed", current, number + 1 + opens, none, closes),
-        _events("withdrawn", gone, to_numpy(gone["number"]) + 1, merged_into, np.ones(gone.num_rows, bool)),
-    ]
-    return ledger.with_events(pa.concat_tables(events), sinks).pruned(since, sinks)
+    events = pa.concat_tables(
+        [
+            _events("opened", current, number + 1, none, opens),
+            _events("closed", current, number + 1 + opens, none, closes),
+            _events(
+                "withdrawn", gone, to_numpy(gone["number"]) + 1, merged_into, np.ones(gone.num_rows, bool)
+            ),
+        ]
+    )
+    return ledger.with_events(events, sinks).pruned(since, sinks) if events.num_rows else ledger
 
 
 def _places(ids: pa.ChunkedArray, among: pa.ChunkedArray) -> Int:

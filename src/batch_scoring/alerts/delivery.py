@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 
 import pyarrow as pa
@@ -21,7 +21,7 @@ Clock = Callable[[], float]
 
 def deliver(
     ledger: Ledger, sinks: Sequence[Sink], time_limit_seconds: float, clock: Clock = time.monotonic
-) -> Iterator[tuple[Ledger, Int]]:
+) -> Generator[tuple[Ledger, Int]]:
     """Send pending events; yield the ledger after each acknowledged batch, and the batch's rows in it.
 
     Parameters

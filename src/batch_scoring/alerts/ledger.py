@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -14,14 +14,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.core.moments import EPOCH, as_text, microseconds
-from batch_scoring.storage.row_table import Change, RowTable, Update
+from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.arrays import Bool, Int
 from batch_scoring.tables.arrow_arrays import are, constant, empty_table, strings, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import NOTIFICATIONS
 
-_KEY, _SINCE = ("event_id", "sink"), "since"
+_KEY = ("event_id", "sink")
+_MANY_FILES = 16
 _ORDER = [(name, "ascending") for name in ("start", "incident_id", "number", "sink")]
 
 
@@ -41,33 +42,33 @@ class Ledger:
     since: datetime = EPOCH
 
     @classmethod
-    def read(cls, stored: RowTable) -> Ledger:
-        """Read the stored ledger: an event is delivered when one of its rows says so."""
-        if not stored.exists:
-            return cls()
-        rows = stored.read().sort_by([*_ORDER, ("is_delivered", "descending")]).combine_chunks()
+    def read(cls, stored: RowTable, since: int | None = None) -> Ledger:
+        """Read the stored ledger: an event is delivered when one of its rows says so.
+
+        Parameters
+        ----------
+        stored : RowTable
+        since : int, optional
+            Microseconds since the epoch.
+        """
+        rows = stored.read() if stored.exists else empty_table(NOTIFICATIONS)
+        rows = rows.sort_by([*_ORDER, ("is_delivered", "descending")]).combine_chunks()
         keys = row_fingerprints(rows, _KEY)
-        is_first = np.append(True, keys[1:] != keys[:-1]) if keys.size else np.zeros(0, bool)
-        since = stored.progress(_SINCE)
+        is_first = np.append(True, keys[1:] != keys[:-1])[: keys.size]
         return cls(rows.filter(to_arrow(is_first)), EPOCH + timedelta(microseconds=since or 0))
 
-    def update(self, stored: RowTable) -> Change:
-        """Return the change that stores this ledger; rows that are stored already stay where they are."""
-        upsert = Upsert(
-            stored, stored.files(), _KEY, lambda rows: to_numpy(rows["is_delivered"]).astype(np.uint64)
-        )
+    def change(self, stored: RowTable, progress: Mapping[str, int]) -> Change:
+        """Return the change that stores this ledger; rows that are stored already stay where they are.
+
+        Deliveries are appended in many small files; these are joined here.
+        """
+        if len(stored.files()) > _MANY_FILES:
+            return Change(NOTIFICATIONS, [[self.table]], progress, replaces_all=True)
+        key = (*_KEY, "is_delivered")
+        upsert = Upsert(stored, stored.files(), key, lambda rows: np.zeros(rows.num_rows, np.uint64), key)
         new = list(upsert.fresh([self.table]))
         upsert.remove_unseen()
-        return Change(NOTIFICATIONS, [new], {_SINCE: microseconds(self.since)}, rewritten=upsert.rewritten)
-
-    def delivered_rows(self, rows: Int) -> Update:
-        """Return the update that notes some rows as delivered; it only appends."""
-
-        def update(stored: RowTable) -> Change:
-            noted = self.delivered(rows).table.take(to_arrow(rows))
-            return Change(NOTIFICATIONS, [[noted]], {_SINCE: microseconds(self.since)})
-
-        return update
+        return Change(NOTIFICATIONS, [new], progress, rewritten=upsert.rewritten)
 
     def last_notified(self) -> pa.Table:
         """Return the last event of each incident, one row per incident; schema NOTIFICATIONS."""

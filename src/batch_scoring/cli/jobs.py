@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli.command import BACKEND, DATA, ENV, PARAMS, command
+from batch_scoring.cli.command import PARAMS
+from batch_scoring.cli.jobs_command import cluster_command
 from batch_scoring.cli.jobs_plan import plan
 from batch_scoring.cli.jobs_timings import timings
 from batch_scoring.cli.jobs_watch import cancel, delete, list_runs, logs, retry, watch
 from batch_scoring.core.errors import FAILED, InputError
-from batch_scoring.jobs.context import open_cluster, open_context
+from batch_scoring.jobs.context import open_context
 from batch_scoring.jobs.finish import end_runs, finish_run
 
 if TYPE_CHECKING:
@@ -27,22 +28,14 @@ def jobs() -> None:
     """Submit scoring, training and evaluation as jobs, one per sensor; watch them."""
 
 
-@command("submit", DATA, ENV, BACKEND, PARAMS)
+@cluster_command("submit", PARAMS)
 @click.option("--at", metavar="TIME", help="The scheduled time; default: the last full jobs.every.")
 @click.option("--floor", is_flag=True, help="Round --at down to a multiple of jobs.every.")
 @click.option("--pipeline", type=click.Choice(PIPELINES), default="score", show_default=True)
 @click.option("--first", metavar="PIPELINES", help="Run these here first, such as receive,ingest,aggregate.")
 @click.option("--wait/--no-wait", default=False, help="Wait for the jobs, and exit with 1 if one failed.")
 def submit_jobs(
-    at: str | None,
-    floor: bool,
-    pipeline: str,
-    first: str | None,
-    wait: bool,
-    params: str,
-    data: str | None,
-    env: str | None,
-    backend: str | None,
+    cluster: Cluster, at: str | None, floor: bool, pipeline: str, first: str | None, wait: bool
 ) -> None:
     """Submit the jobs of a scheduled time and of missed times; submitting again changes nothing.
 
@@ -53,8 +46,9 @@ def submit_jobs(
     from batch_scoring.jobs import scheduler
     from batch_scoring.jobs.workspace import Workspace
 
-    cluster = open_cluster(data, env, backend, params)
-    workspace = Workspace(cluster.data, lambda: open_context(cluster.data, env).catalog["previous_models"])
+    workspace = Workspace(
+        cluster.data, lambda: open_context(cluster.data, cluster.env).catalog["previous_models"]
+    )
     moment = _scheduled(at, floor, cluster.settings)
     if first is not None:
         _run_first(first, cluster, moment)
@@ -77,9 +71,9 @@ def _run_first(pipelines: str, cluster: Cluster, at: datetime) -> None:
         raise SystemExit(code)
 
 
-@command("register", DATA, ENV, BACKEND)
+@cluster_command("register")
 @click.argument("run")
-def register_models(run: str, data: str | None, env: str | None, backend: str | None) -> None:
+def register_models(cluster: Cluster, run: str) -> None:
     """Register the results of the jobs of RUN; repeating it changes nothing.
 
     Trainings become versions in MLflow; an evaluation whose jobs have all succeeded becomes figures.
@@ -87,7 +81,6 @@ def register_models(run: str, data: str | None, env: str | None, backend: str | 
     from batch_scoring.jobs.planning import run_pipeline
     from batch_scoring.jobs.run_view import RunMonitor, known_run
 
-    cluster = open_cluster(data, env, backend)
     name = known_run(cluster.records, run)
     if run_pipeline(name) == "score":
         raise InputError(f"{name}: its jobs have written their predictions; there is nothing to register")

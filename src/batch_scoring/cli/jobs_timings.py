@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli.command import BACKEND, DATA, ENV, command, print_json
+from batch_scoring.cli.command import print_json
+from batch_scoring.cli.jobs_command import cluster_command
 from batch_scoring.core.text import text_table
-from batch_scoring.jobs.context import Cluster, open_cluster
+from batch_scoring.jobs.context import Cluster
 
 if TYPE_CHECKING:
     from batch_scoring.jobs.timings import JobTimes
@@ -17,13 +18,11 @@ if TYPE_CHECKING:
 _RUNS_LISTED = 24
 
 
-@command("timings", DATA, ENV, BACKEND)
+@cluster_command("timings")
 @click.argument("run", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: jobs, and percentiles of each run.")
 @click.option("--csv", "is_csv", is_flag=True, help="Print CSV, one row per job.")
-def timings(
-    run: str | None, as_json: bool, is_csv: bool, data: str | None, env: str | None, backend: str | None
-) -> None:
+def timings(cluster: Cluster, run: str | None, as_json: bool, is_csv: bool) -> None:
     """Report the durations of the jobs of RUN in seconds: waiting, starting, reading, scoring, writing.
 
     Without RUN: the newest runs, a line each. `read`, `score` and `write` overlap, so their sum may be
@@ -32,7 +31,6 @@ def timings(
     from batch_scoring.jobs.run_view import known_run, planned_times
     from batch_scoring.jobs.timings import as_csv, percentiles
 
-    cluster = open_cluster(data, env, backend)
     if run is not None:
         names = [known_run(cluster.records, run)]
     else:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli.command import BACKEND, DATA, ENV, JSON, PARAMS, command, print_json
+from batch_scoring.cli.command import JSON, PARAMS, print_json
+from batch_scoring.cli.jobs_command import cluster_command
 from batch_scoring.core.errors import FAILED, InputError
 from batch_scoring.core.text import duration, number, text_table
-from batch_scoring.jobs.context import Cluster, open_cluster
+from batch_scoring.jobs.context import Cluster
 
 if TYPE_CHECKING:
     from batch_scoring.jobs.run_view import RunMonitor
@@ -22,18 +23,15 @@ _SECONDS_BETWEEN_LOOKS = 2.0
 _RUNS_LISTED = 20
 
 
-@command("list", DATA, ENV, BACKEND, JSON)
+@cluster_command("list", JSON)
 @click.argument("run", required=False)
 @click.option("--limit", type=click.IntRange(1), default=_RUNS_LISTED, show_default=True, help="Newest runs.")
-def list_runs(
-    run: str | None, limit: int, as_json: bool, data: str | None, env: str | None, backend: str | None
-) -> None:
+def list_runs(cluster: Cluster, run: str | None, limit: int, as_json: bool) -> None:
     """List the runs, newest first, or the jobs of RUN (its name, or `last`)."""
-    cluster = open_cluster(data, env, backend)
     if run is not None:
         _list_jobs(cluster, run, as_json)
-        return
-    _list_runs(cluster, limit, as_json)
+    else:
+        _list_runs(cluster, limit, as_json)
 
 
 def _list_runs(cluster: Cluster, limit: int, as_json: bool) -> None:
@@ -101,13 +99,11 @@ def _list_jobs(cluster: Cluster, run: str, as_json: bool) -> None:
     click.echo(text_table([head, *rows], right=["took"]))
 
 
-@command("watch", DATA, ENV, BACKEND)
+@cluster_command("watch")
 @click.argument("run", default="last", metavar="[RUN]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per change.")
 @click.option("--every", type=click.FloatRange(0.1), default=_SECONDS_BETWEEN_LOOKS, metavar="SECONDS")
-def watch(
-    run: str, as_json: bool, every: float, data: str | None, env: str | None, backend: str | None
-) -> None:
+def watch(cluster: Cluster, run: str, as_json: bool, every: float) -> None:
     """Watch a run, by default the newest, until all its jobs have ended; exit with 1 if one failed.
 
     A table on a terminal; elsewhere a line for each change.
@@ -116,7 +112,6 @@ def watch(
     from batch_scoring.jobs.run_view import store_statuses
     from batch_scoring.jobs.watch import Display, JsonLines, Lines, Screen, follow
 
-    cluster = open_cluster(data, env, backend)
     look = _look(cluster, run)
     display: Display = JsonLines() if as_json else Screen(look) if sys.stdout.isatty() else Lines()
     try:
@@ -136,25 +131,18 @@ def watch(
         raise SystemExit(FAILED)
 
 
-@command("logs", DATA, ENV, BACKEND)
+@cluster_command("logs")
 @click.argument("run")
 @click.argument("job", nargs=-1)
 @click.option("--lines", type=click.IntRange(1), help="Only the last N lines of each job.")
-def logs(
-    run: str,
-    job: tuple[str, ...],
-    lines: int | None,
-    data: str | None,
-    env: str | None,
-    backend: str | None,
-) -> None:
+def logs(cluster: Cluster, run: str, job: tuple[str, ...], lines: int | None) -> None:
     """Print the log of the last attempt at each JOB of RUN; a JOB is given by its name or a sensor.
 
     Without a JOB: the failed ones, or all where none failed.
     """
     from batch_scoring.jobs.run_view import known_jobs
 
-    look = _look(open_cluster(data, env, backend), run)
+    look = _look(cluster, run)
     names = known_jobs(list(look.specs.values()), job) if job else [one.name for one in look.view().failed]
     names = names or list(look.specs)
     for place, name in enumerate(names):
@@ -168,14 +156,14 @@ def logs(
             click.echo("\n".join(shown if lines is None else shown[-lines:]))
 
 
-@command("cancel", DATA, ENV, BACKEND)
+@cluster_command("cancel")
 @click.argument("run")
 @click.argument("job", nargs=-1)
-def cancel(run: str, job: tuple[str, ...], data: str | None, env: str | None, backend: str | None) -> None:
+def cancel(cluster: Cluster, run: str, job: tuple[str, ...]) -> None:
     """Cancel the jobs of RUN that have not ended, or only these."""
     from batch_scoring.jobs.run_view import known_jobs
 
-    look = _look(open_cluster(data, env, backend), run)
+    look = _look(cluster, run)
     view = look.view()
     names = known_jobs(list(look.specs.values()), job) if job else list(view.planned)
     open_ = [name for name in names if name not in view.statuses or not view.statuses[name].state.is_final]
@@ -184,24 +172,15 @@ def cancel(run: str, job: tuple[str, ...], data: str | None, env: str | None, ba
     click.echo(f"{look.run}: {number(len(open_), 'job')} cancelled, {len(names) - len(open_)} had ended")
 
 
-@command("retry", DATA, ENV, BACKEND, PARAMS)
+@cluster_command("retry", PARAMS)
 @click.argument("run")
 @click.argument("job", nargs=-1)
 @click.option("--wait/--no-wait", "is_waiting", default=False, help="Wait, and exit with 1 if one failed.")
-def retry(
-    run: str,
-    job: tuple[str, ...],
-    is_waiting: bool,
-    params: str,
-    data: str | None,
-    env: str | None,
-    backend: str | None,
-) -> None:
+def retry(cluster: Cluster, run: str, job: tuple[str, ...], is_waiting: bool) -> None:
     """Run failed and cancelled jobs of RUN again, or only these."""
     from batch_scoring.jobs.finish import end_runs
     from batch_scoring.jobs.run_view import known_jobs
 
-    cluster = open_cluster(data, env, backend, params)
     look = _look(cluster, run)
     view = look.view()
     wanted = known_jobs(list(look.specs.values()), job) if job else list(view.planned)
@@ -216,13 +195,12 @@ def retry(
         end_runs(cluster, [look.run])
 
 
-@command("delete", DATA, ENV, BACKEND)
+@cluster_command("delete")
 @click.argument("run")
-def delete(run: str, data: str | None, env: str | None, backend: str | None) -> None:
+def delete(cluster: Cluster, run: str) -> None:
     """Delete RUN, whose jobs have ended, from the engine; logs, records and timings stay in the workspace."""
     from batch_scoring.jobs.run_view import store_statuses
 
-    cluster = open_cluster(data, env, backend)
     look = _look(cluster, run)
     view = look.view()
     if view.is_busy:

@@ -11,7 +11,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +24,7 @@ from batch_scoring.storage.local import LocalFolder
 PUBLISHED = "06_models/published"
 LAYERS = {"readings": "02_intermediate/readings", "windows": "03_primary/windows"}
 LEDGERS = ".pushed"
+_LOG = "/_delta_log/"
 _AT_ONCE = 8
 # The most files that the ledger loses when a push is killed; these are then compared by their bytes.
 _SAVE_EVERY = 50
@@ -85,7 +86,7 @@ def files_of_models(workspace: LocalFolder) -> list[list[str]]:
 
 
 def files_of_layers(workspace: LocalFolder, layers: Iterable[str]) -> list[list[str]]:
-    """List the files of some layers.
+    """List the files of some layers, which are tables: of each its rows, and then its log, which names them.
 
     Raises
     ------
@@ -95,12 +96,13 @@ def files_of_layers(workspace: LocalFolder, layers: Iterable[str]) -> list[list[
     found = []
     for layer in layers:
         folder = workspace.below(LAYERS[layer])
-        names = [f"{LAYERS[layer]}/{one.name}" for one in folder.entries(".parquet")]
-        if not names:
+        names = [f"{LAYERS[layer]}/{one.name}" for one in folder.entries()]
+        log = [name for name in names if _LOG in name]
+        if not log:
             raise InputError(
                 f"{folder.path()}: there are no {layer}; name the workspace that has some with `--from`"
             )
-        found.append(names)
+        found += [[name for name in names if _LOG not in name], log]
     return found
 
 
@@ -123,13 +125,37 @@ class Push:
         self._lock = threading.Lock()
 
     def plan(self, groups: list[list[str]]) -> list[list[Step]]:
-        """Plan the steps without changing anything."""
+        """Plan the steps without changing anything.
+
+        A table that has commits of its own at the target takes none from here.
+
+        Raises
+        ------
+        InputError
+            When it should be overwritten.
+        """
         # Only the folders in question are listed.
-        tops = {"/".join(name.split("/")[:2]) for group in groups for name in group}
+        ours = {name for group in groups for name in group}
+        tops = {_top(name) for name in ours}
         there = {
             f"{top}/{one.name}": one for top in sorted(tops) for one in self._target.below(top).entries()
         }
-        return [[self._step(name, there.get(name)) for name in group] for group in groups]
+        for name in there if self._force else ():
+            if _LOG in name and name not in ours:
+                raise InputError(
+                    f"{self._target.path(_top(name))}: this table has commits of its own; delete it there, "
+                    "and push again"
+                )
+        planned = [[self._step(name, there.get(name)) for name in group] for group in groups]
+        steps = [step for group in planned for step in group]
+        differ = {_top(step.name) for step in steps if step.kind == "kept" and _LOG in step.name}
+        return [
+            [
+                replace(step, kind="kept") if step.kind == "copy" and _top(step.name) in differ else step
+                for step in group
+            ]
+            for group in planned
+        ]
 
     def run(self, planned: list[list[Step]], progress: Callable[[Step], None]) -> Counts:
         """Run the steps; what another writer does meanwhile is never lost.
@@ -227,6 +253,10 @@ def count(planned: list[list[Step]]) -> Counts:
     copied = [step.size for step in steps if step.kind == "copy"]
     kept = tuple(step.name for step in steps if step.kind == "kept")
     return Counts(len(copied), sum(copied), sum(step.kind == "same" for step in steps), kept)
+
+
+def _top(name: str) -> str:
+    return "/".join(name.split("/")[:2])
 
 
 def _version(entry: Entry) -> str:

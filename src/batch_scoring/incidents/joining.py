@@ -1,4 +1,4 @@
-"""Join anomalous windows of one sensor's devices to incidents, one period after the other."""
+"""Join anomalous windows of devices and sensors to incidents, one period after the other."""
 
 from __future__ import annotations
 
@@ -8,9 +8,26 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scoring.tables.arrays import Bool, Int, UInt
-from batch_scoring.tables.arrow_arrays import constant, distinct, positions, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import (
+    are,
+    distinct,
+    empty_table,
+    positions,
+    strings,
+    to_arrow,
+    to_numpy,
+)
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.schemas import INCIDENTS, TIMESTAMP, UNFINISHED
+from batch_scoring.tables.schemas import INCIDENTS
+
+_SERIES = ("sensor", "device")
+# A row of INCIDENTS that may grow: its id and state follow from the rest.
+_RUN = pa.schema(
+    [
+        *(field for field in INCIDENTS if field.name not in ("incident_id", "state")),
+        pa.field("is_incident", pa.bool_()),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -34,70 +51,54 @@ class JoinRules:
 
 
 def join_windows(windows: pa.Table, unfinished: pa.Table, rules: JoinRules) -> tuple[pa.Table, pa.Table]:
-    """Join anomalous windows and the unfinished runs before them to incidents.
+    """Join anomalous windows and the unfinished incidents before them to incidents.
 
-    Windows may be passed at once or period by period, each with the unfinished runs of the one
-    before: the incidents are the same.
+    Windows may be passed at once or period by period, each with what the one before has left
+    unfinished: the incidents are the same.
 
     Parameters
     ----------
     windows : pyarrow.Table
-        The columns JUDGED of predictions of one sensor, sorted by device and window_start. Of the
-        normal windows only the last one of each device matters.
+        The columns JUDGED of predictions, sorted by sensor, device and window_start. Of the normal
+        windows only the last one of each series matters.
     unfinished : pyarrow.Table
-        Schema UNFINISHED, sorted by device; of earlier windows only.
+        Schema INCIDENTS, at most one row a series; of earlier windows only.
     rules : JoinRules
 
     Returns
     -------
     closed : pyarrow.Table
-        Schema UNFINISHED, sorted by device and start: incidents that no later window can extend.
+        Schema INCIDENTS, sorted by sensor, device and start: those that no later window can extend.
         ``start`` is the start of the first anomalous window, ``end`` the end of the last one;
-        severity, feature and model are those of the first window of the largest severity.
+        severity, feature and model are those of the first window of the largest severity. The id is
+        derived from sensor, device and start, so it stays the same as the incident grows.
     unfinished : pyarrow.Table
-        Schema UNFINISHED, at most one row a device: runs that the next windows may extend. A
-        device without windows keeps its row: it has not been observed to recover.
+        Schema INCIDENTS, sorted in the same way, at most one row a series: those that are ``open`` or
+        ``forming``. A series without windows keeps its row: it has not been observed to recover.
     """
-    everyone = distinct(windows["device"], unfinished["device"])
-    pieces = _in_order(pa.concat_tables([unfinished, _pieces(windows)]), everyone)
-    if pieces.num_rows == 0:
-        return pieces, pieces
-    seen, length = _last_windows(windows, unfinished, everyone)
-    joined = _join(pieces, positions(pieces["device"], everyone), rules)
-    device, end = positions(joined["device"], everyone), to_numpy(joined["end"])
+    runs = pa.concat_tables([_as_runs(unfinished), _as_runs_of_one(windows)])
+    if runs.num_rows == 0:
+        return empty_table(INCIDENTS), empty_table(INCIDENTS)
+    sensors, devices = (distinct(unfinished[name], windows[name]) for name in _SERIES)
+
+    def series(rows: pa.Table) -> Int:
+        return positions(rows["sensor"], sensors) * len(devices) + positions(rows["device"], devices)
+
+    order = np.lexsort((to_numpy(runs["start"]), series(runs)))
+    runs = runs.take(to_arrow(order)).combine_chunks()
+    joined = _join(runs, series(runs), rules)
+    number, end = series(joined), to_numpy(joined["end"])
     is_incident = to_numpy(joined["is_incident"])
 
-    gap = rules.tolerated_gap * length[device]
+    has_windows, seen, length = _last_windows(windows, series(windows), number)
+    gap = rules.tolerated_gap * length
     reach = np.where(is_incident, np.maximum(gap, rules.cool_down_us), gap)
-    is_last = np.append(device[1:] != device[:-1], True)
-    goes_on = is_last & ((length[device] == 0) | (seen[device] - end <= reach))
-    known = joined.set_column(UNFINISHED.get_field_index("seen_until"), "seen_until", _times(seen[device]))
-    return known.filter(to_arrow(is_incident & ~goes_on)), known.filter(to_arrow(goes_on))
-
-
-def incidents_table(runs: pa.Table, sensor: str, state: str) -> pa.Table:
-    """Build the table of incidents.
-
-    Parameters
-    ----------
-    runs : pyarrow.Table
-        Schema UNFINISHED, each row an incident.
-    sensor : str
-    state : str
-        ``open``, ``closed`` or ``forming``.
-
-    Returns
-    -------
-    pyarrow.Table
-        Schema INCIDENTS. The id is derived from sensor, device and start, so it stays the same
-        as the incident grows.
-    """
-    n = runs.num_rows
-    columns = {name: runs[name] for name in INCIDENTS.names if name in UNFINISHED.names}
-    columns |= {"sensor": constant(sensor, n), "state": constant(state, n)}
-    key = pa.table({name: columns[name] for name in ("sensor", "device", "start")})
-    columns["incident_id"] = hex_digits(row_fingerprints(key, key.column_names))
-    return pa.Table.from_arrays([columns[name] for name in INCIDENTS.names], schema=INCIDENTS)
+    is_last = np.append(number[1:] != number[:-1], True)
+    goes_on = is_last & (~has_windows | (seen - end <= reach))
+    return (
+        _as_incidents(joined.filter(to_arrow(is_incident & ~goes_on)), "closed"),
+        _as_incidents(joined.filter(to_arrow(goes_on)), "open"),
+    )
 
 
 def hex_digits(numbers: UInt) -> pa.Array:
@@ -116,78 +117,84 @@ def hex_digits(numbers: UInt) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), numbers.size, buffers)
 
 
-def _pieces(windows: pa.Table) -> pa.Table:
-    """Turn each anomalous window into a row of UNFINISHED."""
+def _as_runs(incidents: pa.Table) -> pa.Table:
+    known = [incidents[name] for name in _RUN.names if name != "is_incident"]
+    is_incident = to_arrow(~are(incidents["state"], "forming"))
+    return pa.Table.from_arrays([*known, is_incident], schema=_RUN)
+
+
+def _as_runs_of_one(windows: pa.Table) -> pa.Table:
+    """Convert each anomalous window to a run."""
     rows = windows.filter(windows["is_anomaly"])
     n = rows.num_rows
-    columns = [
-        rows["device"],
-        rows["window_start"],
-        rows["window_end"],
-        to_arrow(np.ones(n, np.int64)),
+    columns = {
+        **{name: rows[name] for name in (*_SERIES, "top_feature", "model_version")},
+        "start": rows["window_start"],
+        "end": rows["window_end"],
+        "n_windows": to_arrow(np.ones(n, np.int64)),
         # NaN is not a valid severity and could not be a peak.
-        to_arrow(np.nan_to_num(to_numpy(rows["severity"], null=0.0), nan=0.0, posinf=np.inf)),
-        rows["window_start"],
-        rows["top_feature"],
-        rows["model_version"],
-        to_arrow(np.zeros(n, bool)),
-        rows["window_end"],
-    ]
-    return pa.Table.from_arrays(columns, schema=UNFINISHED)
+        "peak_severity": to_arrow(
+            np.nan_to_num(to_numpy(rows["severity"], null=0.0), nan=0.0, posinf=np.inf)
+        ),
+        "peak_at": rows["window_start"],
+        "is_incident": to_arrow(np.zeros(n, bool)),
+    }
+    return pa.Table.from_arrays([columns[name] for name in _RUN.names], schema=_RUN)
 
 
-def _in_order(pieces: pa.Table, everyone: pa.Array) -> pa.Table:
-    order = np.lexsort((to_numpy(pieces["start"]), positions(pieces["device"], everyone)))
-    return pieces.take(to_arrow(order)).combine_chunks()
+def _as_incidents(runs: pa.Table, state: str) -> pa.Table:
+    """Add id and state to runs; those that are no incident yet are ``forming``."""
+    is_incident = to_numpy(runs["is_incident"])
+    columns = {name: runs[name] for name in _RUN.names}
+    columns["state"] = strings(["forming", state]).take(to_arrow(is_incident.astype(np.int64)))
+    columns["incident_id"] = hex_digits(row_fingerprints(runs, ["sensor", "device", "start"]))
+    return pa.Table.from_arrays([columns[name] for name in INCIDENTS.names], schema=INCIDENTS)
 
 
-def _last_windows(windows: pa.Table, unfinished: pa.Table, everyone: pa.Array) -> tuple[Int, Int]:
-    """Return until when each device was observed, and the length of its last window, 0 if none."""
-    seen, length = np.zeros(len(everyone), np.int64), np.zeros(len(everyone), np.int64)
-    seen[positions(unfinished["device"], everyone)] = to_numpy(unfinished["seen_until"])
-    device, start, end = (
-        positions(windows["device"], everyone),
-        to_numpy(windows["window_start"]),
-        to_numpy(windows["window_end"]),
-    )
-    last = np.flatnonzero(np.append(device[1:] != device[:-1], True)) if device.size else device
-    seen[device[last]], length[device[last]] = end[last], (end - start)[last]
-    return seen, length
+def _last_windows(windows: pa.Table, series: Int, wanted: Int) -> tuple[Bool, Int, Int]:
+    """Look up the last window of each wanted series: whether there is one, its end, and its length."""
+    last = np.flatnonzero(np.append(series[1:] != series[:-1], True)) if series.size else series
+    if last.size == 0:
+        nothing = np.zeros(wanted.size, np.int64)
+        return nothing > 0, nothing, nothing
+    start, end = (to_numpy(windows[name])[last] for name in ("window_start", "window_end"))
+    place = np.minimum(np.searchsorted(series[last], wanted), last.size - 1)
+    return series[last][place] == wanted, end[place], (end - start)[place]
 
 
-def _join(pieces: pa.Table, device: Int, rules: JoinRules) -> pa.Table:
-    """Join pieces sorted by device and start; keeps a device's last run even if not yet an incident."""
-    start, end = to_numpy(pieces["start"]), to_numpy(pieces["end"])
+def _join(runs: pa.Table, series: Int, rules: JoinRules) -> pa.Table:
+    """Join runs sorted by series and start; keeps a series' last run even if not yet an incident."""
+    start, end = to_numpy(runs["start"]), to_numpy(runs["end"])
     gap = rules.tolerated_gap * (end - start)
-    is_first = np.append(True, device[1:] != device[:-1])
+    is_first = np.append(True, series[1:] != series[:-1])
     away = np.append(0, start[1:] - end[:-1])
     begins_cluster = is_first | (away > np.maximum(gap, rules.cool_down_us))
     begins_run = is_first | (away > gap)
-    kept, is_incident = _from_first_long_run(pieces, begins_run, begins_cluster, rules.min_windows)
+    kept, is_incident = _from_first_long_run(runs, begins_run, begins_cluster, rules.min_windows)
 
-    pieces = pieces.filter(to_arrow(kept)).combine_chunks()
+    runs = runs.filter(to_arrow(kept)).combine_chunks()
     cluster = (np.cumsum(begins_cluster) - 1)[kept]
     first = np.flatnonzero(np.append(True, cluster[1:] != cluster[:-1]))
     last = np.append(first[1:], cluster.size) - 1
-    columns = {name: pieces[name].take(to_arrow(_peaks(pieces, first))) for name in UNFINISHED.names}
-    columns["start"] = pieces["start"].take(to_arrow(first))
-    columns["end"] = pieces["end"].take(to_arrow(last))
-    columns["n_windows"] = to_arrow(np.add.reduceat(to_numpy(pieces["n_windows"]), first))
+    columns = {name: runs[name].take(to_arrow(_peaks(runs, first))) for name in _RUN.names}
+    columns["start"] = runs["start"].take(to_arrow(first))
+    columns["end"] = runs["end"].take(to_arrow(last))
+    columns["n_windows"] = to_arrow(np.add.reduceat(to_numpy(runs["n_windows"]), first))
     columns["is_incident"] = to_arrow(is_incident)
-    return pa.table(columns, schema=UNFINISHED)
+    return pa.table(columns, schema=_RUN)
 
 
 def _from_first_long_run(
-    pieces: pa.Table, begins_run: Bool, begins_cluster: Bool, min_windows: int
+    runs: pa.Table, begins_run: Bool, begins_cluster: Bool, min_windows: int
 ) -> tuple[Bool, Bool]:
-    """Mark the pieces to keep, shape (n,), and the clusters that are incidents, (n_clusters,).
+    """Mark the rows to keep, shape (n,), and the clusters that are incidents, (n_clusters,).
 
     A cluster is what the cool-down would join. Its incident begins with its first long enough
     run; without one, only its last run can still become an incident.
     """
     run_start = np.flatnonzero(begins_run)
-    n_windows = np.add.reduceat(to_numpy(pieces["n_windows"]), run_start)
-    is_long = (n_windows >= min_windows) | np.logical_or.reduceat(to_numpy(pieces["is_incident"]), run_start)
+    n_windows = np.add.reduceat(to_numpy(runs["n_windows"]), run_start)
+    is_long = (n_windows >= min_windows) | np.logical_or.reduceat(to_numpy(runs["is_incident"]), run_start)
     first_run = np.flatnonzero(begins_cluster[run_start])
     last_run = np.append(first_run[1:], run_start.size) - 1
     long_run = np.minimum.reduceat(np.where(is_long, np.arange(is_long.size), is_long.size), first_run)
@@ -197,13 +204,9 @@ def _from_first_long_run(
     return run >= begin[cluster], is_incident
 
 
-def _peaks(pieces: pa.Table, first: Int) -> Int:
+def _peaks(runs: pa.Table, first: Int) -> Int:
     """Find the first row of the largest severity in each group, given the groups' first rows."""
-    severity = to_numpy(pieces["peak_severity"])
+    severity = to_numpy(runs["peak_severity"])
     largest = np.repeat(np.maximum.reduceat(severity, first), np.diff(first, append=severity.size))
     candidates = np.flatnonzero(severity == largest)
     return candidates[np.searchsorted(candidates, first)]
-
-
-def _times(microseconds: Int) -> pa.Array:
-    return to_arrow(microseconds).view(TIMESTAMP)

@@ -1,41 +1,44 @@
-"""Carry incidents on from the open ones: join what was scored since, and series with late windows anew."""
+"""Carry incidents on from those that may grow; join a series anew from where its windows have changed."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batch_scoring.core.digests import number_of
-from batch_scoring.incidents.joining import JoinRules, incidents_table, join_windows
+from batch_scoring.incidents.joining import JoinRules, join_windows
 from batch_scoring.storage.row_changes import RowChanges, changes_since
-from batch_scoring.storage.row_table import Change, DataFile, RowTable
-from batch_scoring.tables.arrays import Bool, UInt
-from batch_scoring.tables.arrow_arrays import are, empty_table, strings, to_arrow, to_numpy
-from batch_scoring.tables.device_ranges import by_sensor, device_ranges
+from batch_scoring.storage.row_table import RETENTION, Change, DataFile, RowTable
+from batch_scoring.tables.arrays import Bool, Int, UInt
+from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
+from batch_scoring.tables.device_ranges import device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.pieces import DAY_US, day_pieces
-from batch_scoring.tables.schemas import INCIDENTS, JUDGED, PREDICTIONS, UNFINISHED
+from batch_scoring.tables.pieces import day_pieces
+from batch_scoring.tables.schemas import INCIDENTS, JUDGED, PREDICTIONS, WINDOW_KEY
 
 logger = logging.getLogger(__name__)
 
 # Raise it when the same predictions shall give other incidents.
-VERSION = 2
+VERSION = 3
 STEP, RULES, UNTIL = "incidents", "incidents.rules", "incidents.until"
 
-_WINDOWS = pa.schema([PREDICTIONS.field(name) for name in ("sensor", *JUDGED)])
+_WINDOWS = pa.schema([PREDICTIONS.field(name) for name in JUDGED])
+_TIMES = (*WINDOW_KEY, "window_end")
 _SERIES = ("sensor", "device")
-_ORDER = [(name, "ascending") for name in ("sensor", "device", "start")]
+_BY_SERIES = [("sensor", "ascending"), ("device", "ascending")]
 _NOTHING = empty_table(INCIDENTS)
-_JUDGED = pa.schema([PREDICTIONS.field(name) for name in JUDGED])
+_LONG_AGO, _NEVER = -(2**62), 2**62
 
 
 def update_incidents(predictions: RowTable, rules: JoinRules, incidents: RowTable) -> Change | None:
     """Return the change of the incidents since they were found last; None where nothing was scored.
+
+    Whatever came in which order, the incidents after it are those of all predictions. Incidents of days
+    whose predictions were dropped for their age stay.
 
     Parameters
     ----------
@@ -46,214 +49,258 @@ def update_incidents(predictions: RowTable, rules: JoinRules, incidents: RowTabl
     incidents : RowTable
         Schema INCIDENTS.
     """
-    number = number_of([VERSION, asdict(rules)])
+    seen = incidents.progress(STEP)
+    if seen is not None and seen > predictions.version:
+        predictions = predictions.latest()  # another run has read on
+    number = number_of([VERSION, asdict(rules), predictions.id])
     changes = None
-    if incidents.progress(RULES) == number:
-        changes = changes_since(predictions, incidents.progress(STEP), _WINDOWS.names)
-    is_anew = changes is None
-    if changes is None:
-        changes = RowChanges(predictions.files(), empty_table(_WINDOWS), empty_table(_WINDOWS))
-    until = None if is_anew else incidents.progress(UNTIL)
-    if not (
-        changes.files or changes.gained.num_rows or changes.lost.num_rows or (is_anew and incidents.exists)
-    ):
+    if incidents.schema == INCIDENTS and incidents.progress(RULES) == number:
+        changes = changes_since(predictions, seen, JUDGED)
+    if not predictions.exists or (changes is not None and changes.are_none):
         return None
-    late = _Late.find(predictions, changes, until, rules)
-    stored = _NOTHING if is_anew else _unfinished(incidents)
-    closed, unfinished = _join_new(
-        predictions, changes.files, until, late, stored.filter(to_arrow(~late.has(stored))), rules
-    )
-    again_closed, again_unfinished = _join_sensors([late.windows], _NOTHING, rules)
-    closed, unfinished = (
-        pa.concat_tables([closed, again_closed]),
-        pa.concat_tables([unfinished, again_unfinished]),
-    )
-    logger.info(
-        "incidents: %s closed, %s open",
-        f"{closed.num_rows:,}",
-        f"{int(are(unfinished['state'], 'open').sum()):,}",
-    )
-    newest = max((file.last for file in predictions.files()), default=0)
+    if changes is None:
+        start = _anew(predictions, incidents)
+    else:
+        start = _further(predictions, incidents, changes, rules)
+    found = _join(predictions, start, rules)
+    added, removed = _differences(start.replaced, found)
+    is_closed = are(added["state"], "closed")
+    n_open = np.count_nonzero(are(found["state"], "open"))
+    logger.info("incidents: %s closed, %s open", f"{np.count_nonzero(is_closed):,}", f"{n_open:,}")
     return Change(
         INCIDENTS,
-        # Apart, so that the next hour rewrites only the file of those that are not closed.
-        [[part.sort_by(_ORDER)] for part in (closed, unfinished) if part.num_rows],
-        {STEP: predictions.version, RULES: number, UNTIL: newest},
-        rewritten=tuple if is_anew else lambda: _kept(incidents, late),
-        replaces_all=is_anew,
+        # Those that may grow are in files of their own: closed ones are not written again with them.
+        [[added.filter(to_arrow(is_closed))], [added.filter(to_arrow(~is_closed))]],
+        {STEP: predictions.version, RULES: number, UNTIL: _newest(predictions)},
+        rewritten=lambda: _without(incidents, removed),
+        replaces_all=incidents.exists and incidents.schema != INCIDENTS,
         by_month=True,
     )
 
 
 @dataclass(frozen=True)
-class _Late:
-    """The series whose earlier windows have changed.
+class _Start:
+    """Where the joining starts.
 
     Attributes
     ----------
-    keys : array of shape (m,), uint64
-        Fingerprints of sensor and device.
-    start : int
-        From when on they are joined anew, microseconds since the epoch: no incident of theirs reaches across it.
-    windows : pyarrow.Table
-        Their predictions from then on, sorted by sensor, device and window_start.
+    first : int
+        Windows from then on are joined, microseconds since the epoch.
+    series : array of shape (m,), uint64
+        Fingerprints of the series that start elsewhere, sorted.
+    cuts : array of shape (m,), int64
+        When each of them starts.
+    carried : pyarrow.Table
+        Schema INCIDENTS: at most one row a series, which its windows may extend.
+    replaced : pyarrow.Table
+        Schema INCIDENTS: the stored rows that are found again, or no more.
     """
 
-    keys: UInt
-    start: int
-    windows: pa.Table
+    first: int
+    series: UInt
+    cuts: Int
+    carried: pa.Table
+    replaced: pa.Table
+
+    def has(self, windows: pa.Table) -> Bool:
+        """Mark the windows to join, shape (n,)."""
+        place, is_other = _look_up(windows, self.series)
+        first = np.where(is_other, np.append(self.cuts, 0)[place], self.first)
+        is_due: Bool = to_numpy(windows["window_start"]) >= first
+        return is_due
+
+
+def _anew(predictions: RowTable, incidents: RowTable) -> _Start:
+    """Start at the first prediction."""
+    kept_from = _kept_from(predictions)
+    files = incidents.files() if incidents.schema == INCIDENTS else []
+    stored = pa.concat_tables([_NOTHING, *(rows for file in files for rows in incidents.batches(file))])
+    is_older = to_numpy(stored["start"]) < kept_from
+    older = stored.filter(to_arrow(is_older))
+    series = np.unique(row_fingerprints(older, _SERIES))
+    changed = _Changed(series, np.full(series.size, kept_from), np.ones(series.size, bool))
+    start = changed.start(older, kept_from, kept_from)
+    return replace(start, replaced=pa.concat_tables([stored.filter(to_arrow(~is_older)), start.replaced]))
+
+
+def _further(predictions: RowTable, incidents: RowTable, changes: RowChanges, rules: JoinRules) -> _Start:
+    """Start where the predictions ended the last time, and in some series where they have changed."""
+    until = incidents.progress(UNTIL) or _LONG_AGO
+    late = pa.concat_tables(
+        [
+            changes.gained.select(_TIMES),
+            changes.lost.select(_TIMES),
+            *_times(predictions, changes.files, until),
+        ]
+    )
+    late = late.filter(to_arrow(to_numpy(late["window_start"]) <= until))
+    length = int((to_numpy(late["window_end"]) - to_numpy(late["window_start"])).max(initial=0))
+    gap = rules.tolerated_gap * length
+    keys, gained, lost = (row_fingerprints(rows, WINDOW_KEY) for rows in (late, changes.gained, changes.lost))
+    # A run that is no incident yet is not longer.
+    run = (rules.min_windows - 1) * (gap + length)
+    changed = _Changed.of(late, np.isin(keys, lost) & ~np.isin(keys, gained), run)
+    ended = int(changed.first.min(initial=_NEVER)) - max(gap, rules.cool_down_us)
+    stored = _stored(incidents, changed.series, _LONG_AGO if changed.has_lost.any() else ended)
+    return changed.start(stored, until + 1, _kept_from(predictions))
+
+
+@dataclass(frozen=True)
+class _Changed:
+    """The series whose windows have changed.
+
+    Attributes
+    ----------
+    series : array of shape (m,), uint64
+        Their fingerprints, sorted.
+    first : array of shape (m,), int64
+        When the first change of each is, or earlier, when a run may begin that it is part of.
+    has_lost : array of shape (m,), bool
+        Whether it has lost a window.
+    """
+
+    series: UInt
+    first: Int
+    has_lost: Bool
 
     @classmethod
-    def find(cls, predictions: RowTable, changes: RowChanges, until: int | None, rules: JoinRules) -> _Late:
-        rows = pa.concat_tables(
-            [
-                changes.gained.select([*_SERIES, "window_start"]),
-                changes.lost.select([*_SERIES, "window_start"]),
-                *_late_rows(predictions, changes.files, until),
-            ]
+    def of(cls, windows: pa.Table, is_lost: Bool, run: int) -> _Changed:
+        """Collect the series of some windows; before the first one, a run of this length may have begun."""
+        series, place = np.unique(row_fingerprints(windows, _SERIES), return_inverse=True)
+        first, has_lost = np.full(series.size, _NEVER), np.zeros(series.size, bool)
+        np.minimum.at(first, place, to_numpy(windows["window_start"]))
+        np.logical_or.at(has_lost, place, is_lost)
+        return cls(series, first - run, has_lost)
+
+    def start(self, stored: pa.Table, first: int, kept_from: int) -> _Start:
+        """Start these series where their last incident before the change lets them, others at ``first``.
+
+        An incident that ends before the change may be extended. One that the change lies in is joined anew,
+        but where it began before ``kept_from``: earlier windows were dropped. Of a series that has lost
+        windows, those after the incident are read, which show whether it is over.
+
+        Parameters
+        ----------
+        stored : pyarrow.Table
+            Schema INCIDENTS: all that are not closed, and those of these series that the change may reach.
+        """
+        place, is_changed = _look_up(stored, self.series)
+        begin, end = (np.append(to_numpy(stored[name]), 0) for name in ("start", "end"))
+        is_before = is_changed & (begin[:-1] < np.append(self.first, 0)[place])
+        rows = np.flatnonzero(is_before & ~are(stored["state"], "forming"))
+        last = np.full(self.series.size, -1)
+        rows = rows[np.argsort(begin[rows], kind="stable")]
+        last[place[rows]] = rows
+        begin_last = np.where(last < 0, self.first, begin[last])
+        end_last = np.where(last < 0, self.first, end[last])
+
+        is_inside = (end_last > self.first) & (begin_last >= kept_from)
+        cuts = np.where(self.has_lost, end_last, np.maximum(end_last, self.first))
+        cuts = np.maximum(np.where(is_inside, begin_last, cuts), kept_from)
+        may_grow = ~are(stored["state"], "closed")
+        is_replaced = may_grow | (is_changed & (begin[:-1] >= np.append(begin_last, 0)[place]))
+        carried = [
+            stored.filter(to_arrow(may_grow & ~is_changed)),
+            stored.take(to_arrow(last[(last >= 0) & ~is_inside])),
+        ]
+        return _Start(
+            first, self.series, cuts, pa.concat_tables(carried), stored.filter(to_arrow(is_replaced))
         )
-        if rows.num_rows == 0:
-            return cls(np.zeros(0, np.uint64), 0, empty_table(_WINDOWS))
-        series = rows.group_by(list(_SERIES), use_threads=False).aggregate([])
-        keys, first = row_fingerprints(series, _SERIES), int(to_numpy(rows["window_start"]).min())
-        earliest = min((file.first for file in predictions.files()), default=first)
-        margin = DAY_US
-        while True:
-            late = cls(keys, first - margin, _read(predictions, series, keys, first - margin))
-            if late.start <= earliest or late.is_apart(rules):
-                return late
-            margin *= 4
-
-    def has(self, rows: pa.Table) -> Bool:
-        """Mark the rows of these series, shape (n,)."""
-        return np.isin(row_fingerprints(rows, _SERIES), self.keys)
-
-    def is_apart(self, rules: JoinRules) -> bool:
-        """Whether nothing before the start can be part of an incident after it."""
-        flagged = self.windows.filter(self.windows["is_anomaly"])
-        start, end = (to_numpy(flagged[name]) for name in ("window_start", "window_end"))
-        reach = np.maximum(rules.tolerated_gap * (end - start), rules.cool_down_us)
-        return bool(np.all(start - self.start > reach))
 
 
-def _late_rows(predictions: RowTable, files: Sequence[DataFile], until: int | None) -> Iterator[pa.Table]:
+def _look_up(rows: pa.Table, series: UInt) -> tuple[Int, Bool]:
+    """Return each row's place among sorted fingerprints of series, or -1, and which rows are of one."""
+    if not series.size:
+        return np.full(rows.num_rows, -1), np.zeros(rows.num_rows, bool)
+    keys = row_fingerprints(rows, _SERIES)
+    place = np.minimum(np.searchsorted(series, keys), series.size - 1)
+    is_one = series[place] == keys
+    return np.where(is_one, place, -1), is_one
+
+
+def _times(predictions: RowTable, files: Sequence[DataFile], until: int) -> Iterator[pa.Table]:
+    """Read which windows are in the files that begin before a time."""
     for file in files:
-        if until is None or file.first > until:
-            continue
-        for rows in predictions.batches(file, [*_SERIES, "window_start"]):
-            yield rows.select([*_SERIES, "window_start"]).filter(
-                to_arrow(to_numpy(rows["window_start"]) <= until)
-            )
+        if file.first <= until:
+            for rows in predictions.batches(file, _TIMES):
+                yield rows.select(_TIMES)
 
 
-def _read(predictions: RowTable, series: pa.Table, keys: UInt, start: int) -> pa.Table:
-    sensors, devices = (pc.unique(series[name]).to_pylist() for name in _SERIES)
-    rows = predictions.read(_WINDOWS.names, start, sensors=sensors, devices=devices)
-    return _by_time([rows.filter(to_arrow(np.isin(row_fingerprints(rows, _SERIES), keys)))])
-
-
-def _join_new(
-    predictions: RowTable,
-    files: Sequence[DataFile],
-    until: int | None,
-    late: _Late,
-    unfinished: pa.Table,
-    rules: JoinRules,
-) -> tuple[pa.Table, pa.Table]:
-    """Join the windows after ``until`` with the runs that go on, piece by piece; schema INCIDENTS."""
-    closed = [_NOTHING]
-    for start, end in day_pieces([(file.first, file.last, file.rows) for file in files]):
-        first = start if until is None else max(start, until + 1)
-        inside = [file for file in files if file.overlaps(first, end)]
-        sources = [(_WINDOWS, _between(predictions, file, first, end, late)) for file in inside]
-        tables = (_by_time(parts) for parts in device_ranges(sources, key=_SERIES))
-        done, unfinished = _join_sensors(tables, unfinished, rules)
-        closed.append(done)
-    return pa.concat_tables(closed), unfinished
-
-
-def _between(predictions: RowTable, file: DataFile, start: int, end: int, late: _Late) -> Iterator[pa.Table]:
-    for rows in predictions.batches(file, _WINDOWS.names):
-        time = to_numpy(rows["window_start"])
-        mine = (time >= start) & (time < end)
-        if late.keys.size:
-            mine &= ~late.has(rows)
-        yield rows.select(_WINDOWS.names).filter(to_arrow(mine))
-
-
-def _join_sensors(
-    tables: Iterable[pa.Table], unfinished: pa.Table, rules: JoinRules
-) -> tuple[pa.Table, pa.Table]:
-    """Join windows sorted by sensor and device; runs of sensors and devices without windows stay."""
-    closed, going_on, seen = [_NOTHING], [_NOTHING], []
-    for sensor, windows in by_sensor(tables):
-        seen.append(sensor)
-        earlier = _as_runs(unfinished.filter(to_arrow(are(unfinished["sensor"], sensor))))
-        sources = [(_JUDGED, map(_what_matters, windows)), (UNFINISHED, [earlier])]
-        for part, its_earlier in device_ranges(sources):
-            done, rest = join_windows(part, its_earlier, rules)
-            closed.append(incidents_table(done, sensor, "closed"))
-            is_incident = rest["is_incident"]
-            going_on.append(incidents_table(rest.filter(is_incident), sensor, "open"))
-            going_on.append(incidents_table(rest.filter(pc.invert(is_incident)), sensor, "forming"))
-    is_seen = pc.is_in(unfinished["sensor"], value_set=strings(seen))
-    return pa.concat_tables(closed), pa.concat_tables([unfinished.filter(pc.invert(is_seen)), *going_on])
-
-
-def _as_runs(unfinished: pa.Table) -> pa.Table:
-    """Convert incidents that are not closed to schema UNFINISHED, sorted by device."""
-    columns = {name: unfinished[name] for name in UNFINISHED.names if name in INCIDENTS.names}
-    columns["is_incident"] = to_arrow(are(unfinished["state"], "open"))
-    rows = pa.Table.from_arrays([columns[name] for name in UNFINISHED.names], schema=UNFINISHED)
-    return rows.sort_by("device").combine_chunks()
-
-
-def _what_matters(windows: pa.Table) -> pa.Table:
-    """Select the anomalies and each device's last window, which shows until when it was observed."""
-    rows = windows.select(list(JUDGED)).combine_chunks()
-    if rows.num_rows == 0:
-        return rows
-    device = rows["device"].combine_chunks()
-    is_last = np.append(to_numpy(pc.not_equal(device[1:], device[:-1])), True)
-    return rows.filter(to_arrow(is_last | to_numpy(rows["is_anomaly"])))
-
-
-def _by_time(parts: Sequence[pa.Table]) -> pa.Table:
-    with_rows = [part for part in parts if part.num_rows]
-    if len(with_rows) == 1 and len(parts) > 1:
-        return with_rows[0]
-    order = [(name, "ascending") for name in (*_SERIES, "window_start")]
-    return pa.concat_tables([empty_table(_WINDOWS), *with_rows]).sort_by(order).combine_chunks()
-
-
-def _unfinished(incidents: RowTable) -> pa.Table:
-    """Read the incidents that are not closed."""
-    rows = [
-        batch.filter(to_arrow(~are(batch["state"], "closed")))
-        for file in incidents.files()
-        if file.bounds.get("state") != ("closed", "closed")
-        for batch in incidents.batches(file)
-    ]
-    return pa.concat_tables([_NOTHING, *rows])
-
-
-def _kept(incidents: RowTable, late: _Late) -> Iterator[tuple[DataFile, list[pa.Table]]]:
-    """Yield the files that lose incidents, each with those that stay.
-
-    All that are not closed are written anew, and of late series those that are found anew.
-    """
+def _stored(incidents: RowTable, series: UInt, ended: int) -> pa.Table:
+    """Read the incidents that are not closed, and those of some series that ended at a time or later."""
+    found = [_NOTHING]
     for file in incidents.files():
-        may_be_late = late.keys.size and file.last >= late.start
-        if file.bounds.get("state") == ("closed", "closed") and not may_be_late:
+        is_closed = file.bounds.get("state") == ("closed", "closed")
+        if is_closed and (not series.size or file.bounds.get("end", (0, _NEVER))[1] < ended):
+            continue
+        found += [
+            rows.filter(to_arrow(~are(rows["state"], "closed") | _look_up(rows, series)[1]))
+            for rows in incidents.batches(file)
+        ]
+    return pa.concat_tables(found).combine_chunks()
+
+
+def _join(predictions: RowTable, start: _Start, rules: JoinRules) -> pa.Table:
+    """Join windows, some days at a time; schema INCIDENTS."""
+    earliest = int(start.cuts.min(initial=start.first))
+    files = predictions.files(earliest)
+    carried, found = start.carried.sort_by(_BY_SERIES).combine_chunks(), [_NOTHING]
+    for begin, end in day_pieces([(max(file.first, earliest), file.last, file.rows) for file in files]):
+        inside = [file for file in files if file.overlaps(begin, end)]
+        sources = [(_WINDOWS, _due(predictions, file, start, begin, end)) for file in inside]
+        going_on = [_NOTHING]
+        for *parts, earlier in device_ranges([*sources, (INCIDENTS, [carried])], key=_SERIES):
+            windows = pa.concat_tables(parts).sort_by([*_BY_SERIES, ("window_start", "ascending")])
+            closed, unfinished = join_windows(windows.combine_chunks(), earlier, rules)
+            found.append(closed)
+            going_on.append(unfinished)
+        carried = pa.concat_tables(going_on).combine_chunks()
+    return pa.concat_tables([*found, carried])
+
+
+def _due(predictions: RowTable, file: DataFile, start: _Start, begin: int, end: int) -> Iterator[pa.Table]:
+    """Read what matters of a file's windows in ``[begin, end)``: anomalies, and the last of each series."""
+    for rows in predictions.batches(file, JUDGED):
+        time = to_numpy(rows["window_start"])
+        due = rows.filter(to_arrow((time >= begin) & (time < end) & start.has(rows)))
+        series = row_fingerprints(due, _SERIES)
+        is_last = np.append(series[1:] != series[:-1], True)[: series.size]
+        yield due.filter(to_arrow(is_last | to_numpy(due["is_anomaly"])))
+
+
+def _differences(stored: pa.Table, found: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Return the rows to add and the rows to remove, so that the rows found replace the stored ones.
+
+    Equal rows stay where they are; those that may grow only if all do.
+    """
+    before, after = (row_fingerprints(rows, INCIDENTS.names) for rows in (stored, found))
+    was_closed, is_closed = (are(rows["state"], "closed") for rows in (stored, found))
+    all_stay = np.array_equal(np.sort(before[~was_closed]), np.sort(after[~is_closed]))
+    stays = np.isin(after, before) & (is_closed | all_stay)
+    stayed = np.isin(before, after) & (was_closed | all_stay)
+    order = [*_BY_SERIES, ("start", "ascending")]
+    return found.filter(to_arrow(~stays)).sort_by(order), stored.filter(to_arrow(~stayed))
+
+
+def _without(incidents: RowTable, removed: pa.Table) -> Iterator[tuple[DataFile, list[pa.Table]]]:
+    """Yield the files that lose rows, each with the rows that stay."""
+    keys, start = row_fingerprints(removed, INCIDENTS.names), to_numpy(removed["start"])
+    has_closed = are(removed["state"], "closed").any()
+    for file in incidents.files(int(start.min()), int(start.max()) + 1) if keys.size else ():
+        if not has_closed and file.bounds.get("state") == ("closed", "closed"):
             continue
         tables = list(incidents.batches(file))
         kept = [
-            rows.filter(
-                to_arrow(
-                    are(rows["state"], "closed") & ~(late.has(rows) & (to_numpy(rows["start"]) >= late.start))
-                )
-            )
-            for rows in tables
+            rows.filter(to_arrow(~np.isin(row_fingerprints(rows, INCIDENTS.names), keys))) for rows in tables
         ]
         if sum(rows.num_rows for rows in kept) < file.rows:
             yield file, kept
+
+
+def _newest(predictions: RowTable) -> int:
+    return max((file.last for file in predictions.files()), default=_LONG_AGO)
+
+
+def _kept_from(predictions: RowTable) -> int:
+    """Return the time before which predictions were dropped for their age."""
+    return predictions.progress(RETENTION) or _LONG_AGO

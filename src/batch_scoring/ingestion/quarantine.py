@@ -11,7 +11,12 @@ import pyarrow.compute as pc
 from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.staging import StagingArea
 from batch_scoring.storage.row_table import Change, DataFile, RowTable, Update
-from batch_scoring.tables.schemas import QUARANTINE, REFUSED_DEVICES
+from batch_scoring.tables.schemas import QUARANTINE
+
+# The rows of the quarantine, counted.
+REFUSED_DEVICES = pa.schema(
+    [*(QUARANTINE.field(name) for name in ("device", "sensor", "reason")), pa.field("count", pa.int64())]
+)
 
 
 def replace_quarantine(area: StagingArea, read: Mapping[int, SourceFile]) -> Update:

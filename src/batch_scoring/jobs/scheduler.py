@@ -11,7 +11,7 @@ from batch_scoring.jobs.backends.base import Backend
 from batch_scoring.jobs.planning import Sharding, due_times, plan_jobs, run_name, run_time
 from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.settings import JobsParameters
-from batch_scoring.jobs.specs import JobSpec, JobStatus, State
+from batch_scoring.jobs.specs import JobSpec, JobStatus
 from batch_scoring.jobs.workspace import Workspace
 
 SECONDS_BETWEEN_POLLS = 2.0
@@ -173,8 +173,3 @@ class Follower:
         for one in self._backend.statuses(self._run, max(times, default=None)):
             self._known[one.name] = one
         return [self._known[name] for name in sorted(self._known)]
-
-
-def failed(statuses: Sequence[JobStatus]) -> list[JobStatus]:
-    """Return the failed and cancelled jobs."""
-    return [one for one in statuses if one.state.is_final and one.state is not State.SUCCEEDED]

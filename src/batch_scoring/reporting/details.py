@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.core.moments import MICROSECOND, microseconds
+from batch_scoring.core.prefetch import prefetched
 from batch_scoring.reporting.fleet_view import FleetView
-from batch_scoring.reporting.heat import DAY_SECONDS, MAX_CELLS, HeatGrid, choose_length
+from batch_scoring.reporting.heat import DAY_SECONDS, MAX_CELLS, HeatGrid, choose_length, first_of_runs
 from batch_scoring.reporting.series import SeriesBlock, SeriesGrid, choose_resolution
 from batch_scoring.storage.row_table import DataFile, RowTable
 from batch_scoring.tables.arrays import Int
@@ -21,11 +22,11 @@ from batch_scoring.tables.schemas import PREDICTIONS
 
 _HOUR_US = 3_600_000_000
 _TEXTS = ("device", "sensor", "top_feature")
-_READ = (*_TEXTS, "window_start", "window_end", "value", "score", "threshold", "is_anomaly", "severity")
 _OF_ANOMALY = pa.schema(
     [PREDICTIONS.field(name) for name in ("device", "sensor", "window_start", "window_end")]
 )
 _OF_PEAK = ("value", "score", "threshold", "contributions")
+_READ = (*_OF_ANOMALY.names, *_OF_PEAK, "is_anomaly", "severity", "top_feature")
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def read_details(predictions: RowTable, view: FleetView, start: int, wanted: Wan
     peaks = _Peaks(index.find(wanted.peaks), wanted.peaks["peak_at"])
     labelled = to_arrow(np.unique(index.find(wanted.labelled)))
     anomalies = [empty_table(_OF_ANOMALY)]
-    for series, rows in _wanted_rows(predictions, index, start, end):
+    for series, rows in prefetched(_wanted_rows(predictions, index, start, end)):
         full.add(series, rows)
         coarse.add(series - plan.full, rows)
         flags = to_numpy(rows["is_anomaly"])
@@ -160,7 +161,7 @@ def read_details(predictions: RowTable, view: FleetView, start: int, wanted: Wan
         anomalous, its_series = rows.filter(to_arrow(flags)), series[flags]
         peaks.look(its_series, anomalous)
         is_labelled = pc.is_in(to_arrow(its_series), labelled)
-        anomalies.append(anomalous.select(_OF_ANOMALY.names).filter(is_labelled).cast(_OF_ANOMALY))
+        anomalies.append(anomalous.filter(is_labelled).select(_OF_ANOMALY.names).cast(_OF_ANOMALY))
     charts = [grid.block() for grid, n in ((full, plan.full), (coarse, plan.coarse)) if n]
     return Details(start, charts, heat, peaks.found, pa.concat_tables(anomalies))
 
@@ -193,27 +194,31 @@ class _SeriesIndex:
         return np.where((device < 0) | (sensor < 0), -1, sensor * len(self.devices) + device)
 
     def find(self, rows: pa.Table) -> Int:
-        """Find the number of each row's series, shape (n,); -1 for one without a number."""
+        """Find the number of each row's series, shape (n,); -1 for one without a number.
+
+        Fast where the rows of a series are adjacent.
+        """
         codes = self._codes(rows)
-        place = np.searchsorted(self._known, codes).clip(0, max(self._known.size - 1, 0))
+        begins = first_of_runs(codes)
+        place = np.searchsorted(self._known, codes[begins]).clip(0, max(self._known.size - 1, 0))
         if not self._known.size:
             return np.full(codes.size, -1)
-        return np.where(self._known[place] == codes, self._numbers[place], -1)
+        found = np.where(self._known[place] == codes[begins], self._numbers[place], -1)
+        return np.repeat(found, np.diff(begins, append=codes.size))
 
 
 def _wanted_rows(
     predictions: RowTable, index: _SeriesIndex, start: int, end: int
 ) -> Iterator[tuple[Int, pa.Table]]:
-    """Yield the rows of the numbered series with their numbers."""
+    """Yield rows with the numbers of their series; -1 for rows that are not wanted."""
     sensors, devices = index.sensors.to_pylist(), index.devices.to_pylist()
-    # Predictions of an earlier version have no contributions.
-    columns = [name for name in (*_READ, "contributions") if name in predictions.schema.names]
     for file in predictions.files(start, end, sensors, devices):
-        for batch in predictions.batches(file, columns, sensors, devices, encoded=_TEXTS):
-            series, time = index.find(batch), to_numpy(batch["window_start"])
-            kept = np.flatnonzero((series >= 0) & (time >= start) & (time < end))
-            if kept.size:
-                yield series[kept], batch.take(to_arrow(kept)) if kept.size < series.size else batch
+        for batch in predictions.batches(file, _READ, sensors, devices, encoded=_TEXTS):
+            series = index.find(batch)
+            if file.first < start or file.last >= end:
+                time = to_numpy(batch["window_start"])
+                series = np.where((time >= start) & (time < end), series, -1)
+            yield series, batch
 
 
 class _Peaks:
@@ -235,7 +240,7 @@ class _Peaks:
                 self._take(wanted, rows.slice(place, 1))
 
     def _take(self, wanted: list[int], window: pa.Table) -> None:
-        row = window.select([name for name in _OF_PEAK if name in window.column_names]).to_pylist()[0]
-        peak = Peak(row["value"], row["score"], row["threshold"], row.get("contributions") or [])
+        row = window.select(_OF_PEAK).to_pylist()[0]
+        peak = Peak(row["value"], row["score"], row["threshold"], row["contributions"] or [])
         for number in wanted:
             self.found[number] = peak

@@ -31,6 +31,17 @@ def choose_length(span_seconds: float, at_most: int, at_least_seconds: float) ->
     return next(fits, max(CELL_SECONDS[-1], int(at_least_seconds)))
 
 
+def first_of_runs(numbers: Int) -> Int:
+    """Find where equal neighbours begin, shape (n_runs,).
+
+    Examples
+    --------
+    >>> first_of_runs(np.array([7, 7, 3, 7])).tolist()
+    [0, 2, 3]
+    """
+    return np.flatnonzero(np.append(True, np.diff(numbers) != 0))[: numbers.size]
+
+
 class HeatGrid:
     """Counts of some series, a row each, by cell of time.
 
@@ -58,7 +69,10 @@ class HeatGrid:
     def add(self, row: Int, start: Int, windows: Int, anomalies: Int) -> None:
         """Add counts to the cells of some rows and times; those of other rows are left out."""
         there = np.flatnonzero((row >= 0) & (row < len(self.windows)))
+        if not there.size:
+            return
         cell = start[there] // (self.cell // MICROSECOND) - self.first
         place = row[there] * self.windows.shape[1] + cell
-        np.add.at(self.windows.reshape(-1), place, windows[there])
-        np.add.at(self.anomalies.reshape(-1), place, anomalies[there])
+        begins = first_of_runs(place)
+        for counts, more in ((self.windows, windows), (self.anomalies, anomalies)):
+            np.add.at(counts.reshape(-1), place[begins], np.add.reduceat(more[there], begins))

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.moments import microseconds
 from batch_scoring.reporting.fleet_view import FleetView, select_rows
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrays import Int
-from batch_scoring.tables.arrow_arrays import empty_table, to_numpy
+from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
 from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import DEVICE_INCIDENTS, INCIDENTS
 
@@ -47,7 +46,7 @@ class IncidentList:
 
 
 def list_incidents(
-    device_incidents: pq.ParquetFile,
+    device_incidents: RowTable,
     incidents: RowTable,
     view: FleetView,
     page_devices: pa.Array,
@@ -58,8 +57,8 @@ def list_incidents(
 
     Parameters
     ----------
-    device_incidents : pyarrow.parquet.ParquetFile
-        Schema DEVICE_INCIDENTS; without columns before `incidents` has run.
+    device_incidents : RowTable
+        Schema DEVICE_INCIDENTS; it does not exist before `incidents` has run.
     incidents : RowTable
         Schema INCIDENTS.
     view : FleetView
@@ -74,9 +73,9 @@ def list_incidents(
     -------
     IncidentList
     """
-    table = device_incidents.read()
-    is_known = table.num_columns > 0
-    devices = _select(table.cast(DEVICE_INCIDENTS) if is_known else empty_table(DEVICE_INCIDENTS), selection)
+    is_known = device_incidents.exists
+    ranked = device_incidents.read(DEVICE_INCIDENTS.names) if is_known else empty_table(DEVICE_INCIDENTS)
+    devices = _select(ranked, selection)
     if view.start is not None:
         is_recent = pc.greater(devices["end"], pa.scalar(view.start, devices["end"].type))
         devices = devices.filter(pc.or_(is_recent, pc.equal(devices["state"], "open")))
@@ -109,7 +108,8 @@ def _read(
         incidents.read(INCIDENTS.names, *span, sensors, devices.to_pylist())
         for span in [*spans, (start, None)]
     ]
-    return pa.concat_tables(parts).combine_chunks()
+    rows = pa.concat_tables(parts)
+    return rows.filter(to_arrow(~are(rows["state"], "forming"))).combine_chunks()
 
 
 def _members(devices: pa.Table, incidents: pa.Table) -> pa.Table:

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scoring.core.moments import MICROSECOND
-from batch_scoring.reporting.heat import choose_length
+from batch_scoring.reporting.heat import choose_length, first_of_runs
 from batch_scoring.tables.arrays import Bool, Float, Int
-from batch_scoring.tables.arrow_arrays import to_numpy
+from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 
 COARSE_SECONDS = 3600
 # A chart is about this many pixels wide.
@@ -29,11 +29,13 @@ class SeriesBlock:
         Device and sensor of each row.
     step : timedelta
         One window, or longer; then value is the mean, score the lowest, severity the largest of the step.
-    value, score, threshold, severity : array of float64, shape (n_series, n_steps)
+    value, score, threshold : array of float64, shape (n_series, n_steps)
         NaN where there is no window.
     is_anomaly : array of bool, shape (n_series, n_steps)
+    severity : array of float64, shape (n_series, n_steps)
+        0 where there is no anomalous window.
     top_feature : array of int64, shape (n_series, n_steps)
-        Position in ``features``; -1 without one.
+        Position in ``features`` of an anomalous window's feature; -1 without one.
     features : list of str
     """
 
@@ -42,8 +44,8 @@ class SeriesBlock:
     value: Float
     score: Float
     threshold: Float
-    severity: Float
     is_anomaly: Bool
+    severity: Float
     top_feature: Int
     features: list[str]
 
@@ -66,42 +68,57 @@ class SeriesGrid:
         self._n_steps = max(1, -(-(end - start) // (step // MICROSECOND)))
         size = len(self._series) * self._n_steps
         self._sum, self._count = np.zeros(size), np.zeros(size, np.int64)
-        self._score, self._threshold, self._severity = (np.full(size, np.nan) for _ in range(3))
-        self._is_anomaly = np.zeros(size, bool)
+        self._score, self._threshold = np.full(size, np.nan), np.full(size, np.nan)
+        self._is_anomaly, self._severity = np.zeros(size, bool), np.zeros(size)
         self._feature = np.full(size, -1)
         self._features: dict[str, int] = {}
 
     def add(self, row: Int, rows: pa.Table) -> None:
-        """Add windows in the order of time, each to its row; those of other rows are left out."""
-        column = (to_numpy(rows["window_start"]) - self._start) // (self._step // MICROSECOND)
-        there = np.flatnonzero(
-            (row >= 0) & (row < len(self._series)) & (column >= 0) & (column < self._n_steps)
-        )
-        place = row[there] * self._n_steps + column[there]
-        value, score, threshold, severity = (
-            to_numpy(rows[name], null=np.nan)[there] for name in ("value", "score", "threshold", "severity")
+        """Add windows of the grid's times, in their order, each to its row; other rows are left out.
+
+        Fast where the windows of a step are adjacent.
+        """
+        there = np.flatnonzero((row >= 0) & (row < len(self._series)))
+        if not there.size:
+            return
+        column = (to_numpy(rows["window_start"])[there] - self._start) // (self._step // MICROSECOND)
+        place = row[there] * self._n_steps + column
+        begins = first_of_runs(place)
+        value, score, threshold = (
+            to_numpy(rows[name], null=np.nan)[there] for name in ("value", "score", "threshold")
         )
         finite = np.isfinite(value)
-        np.add.at(self._sum, place[finite], value[finite])
-        np.add.at(self._count, place[finite], 1)
-        np.fmin.at(self._score, place, score)
+        steps = place[begins]
+        np.add.at(self._sum, steps, np.add.reduceat(np.where(finite, value, 0.0), begins))
+        np.add.at(self._count, steps, np.add.reduceat(finite.astype(np.int64), begins))
+        np.fmin.at(self._score, steps, np.fmin.reduceat(score, begins))
         self._threshold[place] = threshold
-        severity = np.nan_to_num(severity, nan=0.0, posinf=np.inf)
+        flags = to_numpy(rows["is_anomaly"])[there]
+        if flags.any():
+            self._add_anomalies(place[flags], rows.take(to_arrow(there[flags])))
+
+    def _add_anomalies(self, place: Int, rows: pa.Table) -> None:
+        severity = np.nan_to_num(to_numpy(rows["severity"], null=0.0), nan=0.0, posinf=np.inf)
         np.fmax.at(self._severity, place, severity)
-        self._is_anomaly[place[to_numpy(rows["is_anomaly"])[there]]] = True
+        self._is_anomaly[place] = True
         # The feature named for a step is that of its most severe window.
         worst = severity == self._severity[place]
-        self._feature[place[worst]] = self._codes(rows["top_feature"])[there][worst]
+        self._feature[place[worst]] = self._codes(rows["top_feature"])[worst]
 
     def block(self) -> SeriesBlock:
         """Return what was added."""
         shape = (len(self._series), self._n_steps)
         mean = np.divide(self._sum, self._count, out=np.full(self._sum.size, np.nan), where=self._count > 0)
-        arrays = (mean, self._score, self._threshold, self._severity, self._is_anomaly, self._feature)
-        value, score, threshold, severity, is_anomaly, feature = (array.reshape(shape) for array in arrays)
-        features = list(self._features)
         return SeriesBlock(
-            self._series, self._step, value, score, threshold, severity, is_anomaly, feature, features
+            self._series,
+            self._step,
+            mean.reshape(shape),
+            self._score.reshape(shape),
+            self._threshold.reshape(shape),
+            self._is_anomaly.reshape(shape),
+            self._severity.reshape(shape),
+            self._feature.reshape(shape),
+            list(self._features),
         )
 
     def _codes(self, names: pa.ChunkedArray) -> Int:

@@ -30,6 +30,15 @@ class RowChanges:
     gained: pa.Table
     lost: pa.Table
 
+    @property
+    def are_none(self) -> bool:
+        """Whether no row has come or gone."""
+        return not (self.files or self.gained.num_rows or self.lost.num_rows)
+
+
+# More rows are not compared.
+MAX_ROWS = 4_000_000
+
 
 def changes_since(table: RowTable, version: int | None, columns: Sequence[str]) -> RowChanges | None:
     """Compare a table with an earlier version of it.
@@ -45,7 +54,8 @@ def changes_since(table: RowTable, version: int | None, columns: Sequence[str]) 
     Returns
     -------
     RowChanges or None
-        None where the earlier version cannot be read any more.
+        None where the earlier version cannot be read any more, or where so much was rewritten that to read
+        everything takes less memory.
     """
     nothing = empty_table(pa.schema([table.schema.field(name) for name in columns] if table.exists else []))
     if version is None:
@@ -57,6 +67,8 @@ def changes_since(table: RowTable, version: int | None, columns: Sequence[str]) 
     rewritten = [file for file in added if any(file.overlaps(one.first, one.last + 1) for one in removed)]
     if not removed:
         return RowChanges(added, nothing, nothing)
+    if sum(file.rows for file in (*removed, *rewritten)) > MAX_ROWS:
+        return None
     try:
         before, after = _read(table, removed, columns, nothing), _read(table, rewritten, columns, nothing)
     except InputError:

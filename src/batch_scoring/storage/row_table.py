@@ -10,7 +10,8 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import date, datetime, timedelta
@@ -26,13 +27,14 @@ import pyarrow.parquet as pq
 from batch_scoring.core.digests import number_of
 from batch_scoring.core.errors import ConflictError, InputError
 from batch_scoring.core.moments import microseconds
+from batch_scoring.core.parameters import read_time
 from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.storage.folder import Folder
 from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.parquet import open_parquet
 from batch_scoring.storage.row_files import DAY_US, OWN, RowFiles, WrittenFile
-from batch_scoring.storage.table_log import CLAIMS, LOG, TableLog
-from batch_scoring.tables.arrow_arrays import empty_table, strings
+from batch_scoring.storage.table_log import CLAIMS, DATE, DAYS, ID, LOG, Commit, TableLog
+from batch_scoring.tables.arrow_arrays import empty_table, positions, strings, to_arrow
 from batch_scoring.tables.device_ranges import BATCH_ROWS, group_bounds, read_batches, read_pieces, row_groups
 from batch_scoring.tables.schemas import TIMESTAMP
 
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-DATE = "date"
 # The name under which a table records the time before which its rows were removed for their age.
 RETENTION = "retention"
 _MILLISECOND = 1_000
@@ -125,8 +126,10 @@ class Change:
         Whether the new files hold a month each instead of a day; a file that is rewritten stays as it is.
     changes_data : bool
         Whether rows are added or removed; else they are the same in other files.
-    written : list of str
-        Names of the files that the commit has added.
+    days : collection of date
+        UTC days that the commit is about, besides those of its files; noted in the log.
+    id : str
+        Names the commit in the log; see :meth:`RowTable.version_of`.
     """
 
     schema: pa.Schema
@@ -138,7 +141,8 @@ class Change:
     replaces_all: bool = False
     by_month: bool = False
     changes_data: bool = True
-    written: list[str] = field(default_factory=list)
+    days: Collection[date] = ()
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 Update = Callable[["RowTable"], Change | None]
@@ -191,6 +195,11 @@ class RowTable:
     def position(self) -> int:
         """The version and the origin in one number: what a step records of the table that it has read."""
         return self.version if self._delta is None else (self.origin << _VERSION_BITS) + self.version
+
+    @property
+    def id(self) -> str:
+        """Identifies the table; one that was deleted and written again has another. Empty without a table."""
+        return "" if self._delta is None else str(self._delta.metadata().id)
 
     @property
     def exists(self) -> bool:
@@ -311,10 +320,14 @@ class RowTable:
         files = [file for file in self.at(version)._files if file.name in names]
         return [file for file in files if file.last >= kept_from]
 
-    def claims(self, version: int) -> list[str] | None:
-        """Return the names that a commit has changed rows under; None where it does not say."""
-        with self._clear_errors():
-            return self._log.claims(version)
+    def commits_since(self, version: int) -> list[Commit] | None:
+        """Describe the commits after a version, in order; None where the log is gone."""
+        return self._changed_since(version, TableLog.commits_since)
+
+    def version_of(self, change: Change, since: int) -> int | None:
+        """Return the version, after an earlier one, that a change has been committed as; None for none."""
+        commits = self.commits_since(since) or []
+        return next((commit.version for commit in commits if commit.id == change.id), None)
 
     def at(self, version: int) -> RowTable:
         """Return an earlier version."""
@@ -360,8 +373,8 @@ class RowTable:
                 raise ValueError("not the rows or columns of this table")
             for column, kind in zip(found.names, found.types, strict=True):
                 wanted = self.schema.field(column).type
-                kind = kind.value_type if column in encoded else kind
-                if kind != wanted and not pa.types.is_nested(wanted):
+                found_kind = kind.value_type if column in encoded else kind
+                if found_kind != wanted and not pa.types.is_nested(wanted):
                     raise ValueError(f"column {column!r} has the type {kind}")
         return opened
 
@@ -384,11 +397,11 @@ class RowTable:
     ) -> Iterator[pa.Table]:
         """Read a file's rows of these sensors and devices in their order, about ``rows`` at a time.
 
-        Columns in ``encoded`` are read as dictionaries: texts that repeat take a fifth of the time.
+        Columns in ``encoded`` may come as dictionaries: texts that repeat take a fifth of the time.
         """
         asked = {"sensor": sensors, "device": devices}
         wanted = {name: strings(sorted(ids)) for name, ids in asked.items() if ids is not None}
-        opened = self.open(file, encoded)
+        opened = self.open(file, encoded if file.is_own else ())
         with self._naming(file):
             names = list(columns) if columns is not None else opened.schema_arrow.names
             groups = list(range(opened.num_row_groups))
@@ -401,7 +414,8 @@ class RowTable:
             for batch in pieces:
                 kept = batch
                 for name, ids in wanted.items():
-                    kept = kept.filter(pc.is_in(kept[name], value_set=ids))
+                    is_wanted = positions(kept[name], ids) >= 0
+                    kept = kept if is_wanted.all() else kept.filter(to_arrow(is_wanted))
                 if kept.num_rows:
                     yield kept.select(names)
 
@@ -414,8 +428,8 @@ class RowTable:
     def read(
         self,
         columns: Sequence[str] | None = None,
-        start: int | None = None,
-        end: int | None = None,
+        start: int | datetime | str | None = None,
+        end: int | datetime | str | None = None,
         sensors: Iterable[str] | None = None,
         devices: Iterable[str] | None = None,
     ) -> pa.Table:
@@ -424,11 +438,12 @@ class RowTable:
         Parameters
         ----------
         columns : sequence of str, optional
-        start, end : int, optional
-            Times in ``[start, end)``, microseconds since the epoch.
+        start, end : int, datetime or str, optional
+            Times in ``[start, end)``: microseconds since the epoch, or UTC, such as ``"2026-01-12"``.
         sensors, devices : iterable of str, optional
         """
         wanted = (_as_set(sensors), _as_set(devices))
+        start, end = _microseconds(start, "start"), _microseconds(end, "end")
         conditions = []
         if start is not None:
             conditions.append(pc.field(str(self.time)) >= _moment(start))
@@ -482,11 +497,10 @@ class RowTable:
             self._commit(files.written, removed, change)
         except BaseException:
             # A commit may have arrived although its answer did not: its files must stay.
-            if not self._has_arrived(files.written):
+            if self.latest().version_of(change, since=self.version) is None:
                 files.discard()
             raise
         _sync_log(self.folder, after=self.version)
-        change.written[:] = [file.name for file in files.written]
         return self.latest()
 
     def vacuum(self, after: timedelta) -> int:
@@ -514,12 +528,6 @@ class RowTable:
 
     def _is_news(self, progress: Mapping[str, int]) -> bool:
         return any(self.progress(name) != value for name, value in progress.items())
-
-    def _has_arrived(self, files: Sequence[WrittenFile]) -> bool:
-        """Whether a commit after this version has added these files."""
-        newest = self.latest()
-        with self._clear_errors():
-            return bool(files) and newest._log.has_added(files[0].name, since=self.version)
 
     def _commit(
         self,
@@ -549,7 +557,7 @@ class RowTable:
                 columns = Schema.from_arrow(schema)
             else:
                 actions += [_remove_action(file, change.changes_data) for file in removed]
-            mode, notes = "overwrite" if is_other else "append", _notes(change.progress, claims)
+            mode, notes = "overwrite" if is_other else "append", _notes(change, claims)
             table.create_write_transaction(actions, mode, columns, self._days, commit_properties=notes)
 
         with self._clear_errors():
@@ -558,7 +566,7 @@ class RowTable:
                     attempt()
                     return
                 except CommitFailedError as error:
-                    if self._has_arrived(added):
+                    if self.latest().version_of(change, since=self.version) is not None:
                         return
                     newest = self.latest()
                     if not newest._may_follow(base, claims, removed, change.replaces_all):
@@ -569,7 +577,7 @@ class RowTable:
                     wait = next(waits, None)
                     if isinstance(self.folder, LocalFolder) or wait is None:
                         raise
-                    if self._has_arrived(added):
+                    if self.latest().version_of(change, since=self.version) is not None:
                         return
                     time.sleep(wait)
 
@@ -623,12 +631,13 @@ class RowTable:
             ) from error
 
 
-def _notes(progress: Mapping[str, int], claims: Sequence[str]) -> Any:
+def _notes(change: Change, claims: Sequence[str]) -> Any:
     from deltalake import CommitProperties, Transaction
 
-    notes = [Transaction(name, value) for name, value in sorted(progress.items())]
-    # Whether the commit may follow another one is decided here.
-    return CommitProperties({CLAIMS: list(claims)}, app_transactions=notes, max_commit_retries=0)
+    notes = [Transaction(name, value) for name, value in sorted(change.progress.items())]
+    # Whether the commit may follow another one is decided here, not by the library.
+    days = sorted(day.isoformat() for day in change.days)
+    return CommitProperties({CLAIMS: list(claims), DAYS: days, ID: change.id}, 0, notes)
 
 
 def _add_action(file: WrittenFile, changes_data: bool) -> Any:
@@ -682,6 +691,10 @@ def _bound(value: Any, is_cut: bool = False) -> Any:
     us = microseconds(value)
     # Delta's own statistics are cut to milliseconds.
     return us + _MILLISECOND - 1 if is_cut and us % _MILLISECOND == 0 else us
+
+
+def _microseconds(time: int | datetime | str | None, where: str) -> int | None:
+    return time if time is None or isinstance(time, int) else microseconds(read_time(time, where))
 
 
 def _moment(us: int) -> pa.Scalar:

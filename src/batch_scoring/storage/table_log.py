@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
@@ -13,11 +15,33 @@ import pyarrow.parquet as pq
 from batch_scoring.storage.folder import Folder
 
 LOG = "_delta_log"
-# Under this name a commit says what it changed.
-CLAIMS = "claims"
+DATE = "date"
+# Under these names a commit says what it is about, and which change it is.
+CLAIMS, DAYS, ID = "claims", "days", "id"
 
 Action = Mapping[str, Any]
 _KINDS = ("add", "remove")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a commit says of itself.
+
+    Attributes
+    ----------
+    version : int
+    id : str
+        Of the change; empty for another program's.
+    claims : tuple of str or None
+        The names of what it is about; None where it does not say.
+    days : frozenset of date
+        UTC days that it is about: those it names, and those of files whose rows it added, rewrote or removed.
+    """
+
+    version: int
+    id: str
+    claims: tuple[str, ...] | None
+    days: frozenset[date]
 
 
 class TableLog:
@@ -97,27 +121,15 @@ class TableLog:
         """
         return self._changed_since(version)[1]
 
-    def has_added(self, name: str, since: int) -> bool:
-        """Whether a commit after a version has added this file.
+    def commits_since(self, version: int) -> list[Commit]:
+        """Describe the commits after a version, in order.
 
         Raises
         ------
         FileNotFoundError, ValueError
             See :meth:`actions`.
         """
-        versions = range(since + 1, self._version + 1)
-        return any(
-            unquote(action["add"]["path"]) == name
-            for version in versions
-            for action in self.actions(version)
-            if "add" in action
-        )
-
-    def claims(self, version: int) -> list[str] | None:
-        """Return what a commit says it changed; None where it does not say."""
-        notes = [action["commitInfo"] for action in self.actions(version) if "commitInfo" in action]
-        claims = [claim for note in notes for claim in note.get(CLAIMS, ())]
-        return claims if any(CLAIMS in note for note in notes) else None
+        return [_commit(number, self.actions(number)) for number in range(version + 1, self._version + 1)]
 
     def may_follow(self, version: int, claims: Iterable[str], removed: Iterable[str], all_rows: bool) -> bool:
         """Whether a change that does not know a commit may be made after it all the same.
@@ -139,8 +151,7 @@ class TableLog:
         gone = {unquote(action["remove"]["path"]) for action in actions if "remove" in action}
         if gone.intersection(removed) or (all_rows and any("add" in action for action in actions)):
             return False
-        noted = [action["txn"]["appId"] for action in actions if "txn" in action]
-        theirs = [*noted, *(self.claims(version) or ())]
+        theirs = _commit(version, actions).claims or ()
         return all(are_apart(mine, other) for mine in claims for other in theirs)
 
     def _changed_since(self, version: int) -> tuple[dict[str, int], set[str]]:
@@ -190,6 +201,18 @@ def are_apart(mine: str, other: str) -> bool:
             (key, is_pair, _), (other_key, is_other_pair, _) = x.partition("="), y.partition("=")
             return key == other_key or not (is_pair or is_other_pair)
     return False
+
+
+def _commit(version: int, actions: Iterable[Action]) -> Commit:
+    notes: Action = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
+    files = [action[kind] for action in actions for kind in _KINDS if kind in action]
+    days = [(file.get("partitionValues") or {}).get(DATE) for file in files if file["dataChange"]]
+    return Commit(
+        version,
+        notes.get(ID, ""),
+        tuple(notes[CLAIMS]) if CLAIMS in notes else None,
+        frozenset(date.fromisoformat(day) for day in (*days, *notes.get(DAYS, ())) if day is not None),
+    )
 
 
 def _by_partition(actions: Iterable[Action]) -> Iterator[tuple[list[Action], list[Action]]]:

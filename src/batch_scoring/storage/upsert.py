@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scoring.storage.row_table import DataFile, RowTable
-from batch_scoring.tables.arrays import Bool, UInt
+from batch_scoring.tables.arrays import Bool, Int, UInt
 from batch_scoring.tables.arrow_arrays import to_arrow
 from batch_scoring.tables.fingerprints import row_fingerprints
 
@@ -60,6 +60,11 @@ class Upsert:
         self._is_replaced = np.zeros(stored.size, bool)
         self._is_seen = np.concatenate([np.zeros(0, bool), *others])
 
+    @property
+    def size(self) -> int:
+        """Number of the stored rows."""
+        return self._stored.size
+
     def fresh(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         """Pass on the rows that are new or differ from the stored row of their key."""
         if not self._stored.size:
@@ -72,49 +77,74 @@ class Upsert:
             elif keep.any():
                 yield rows.filter(to_arrow(keep))
 
-    def replace(self, keys: UInt, contents: UInt, anyway: bool = False) -> Bool:
-        """Mark the rows to add, shape (n,); stored rows of their keys are removed.
+    def differ(self, keys: UInt, contents: UInt) -> Bool:
+        """Mark the rows that are not stored as they are, shape (n,).
 
         Parameters
         ----------
         keys, contents : arrays of shape (n,), uint64
             Fingerprints of the rows' keys and contents.
-        anyway : bool
-            Whether equal rows are replaced, too.
         """
-        if not self._stored.size:
-            return np.ones(keys.size, bool)
-        place = np.minimum(np.searchsorted(self._stored, keys), self._stored.size - 1)
-        is_stored = self._stored[place] == keys
-        is_dropped = self._is_replaced[self._order[place]]
-        is_equal: Bool = is_stored & ~is_dropped & (self._contents[place] == contents) & (not anyway)
-        self._is_seen[self._order[place[is_stored]]] = True
-        self._is_replaced[self._order[place[is_stored & ~is_equal]]] = True
+        return ~self._compare(keys, contents)[2]
+
+    def replace(self, keys: UInt, contents: UInt) -> Bool:
+        """Mark the rows to add as :meth:`differ` does; stored rows of their keys are removed."""
+        row, is_stored, is_equal = self._compare(keys, contents)
+        if is_stored.any():
+            self._is_seen[row[is_stored]] = True
+            self._is_replaced[row[is_stored & ~is_equal]] = True
         return ~is_equal
 
     def drop(self, keys: UInt) -> None:
-        """Remove the stored rows whose keys have these fingerprints, before ``fresh`` is read."""
-        self._is_replaced[self._order[np.isin(self._stored, keys)]] = True
+        """Remove the stored rows whose keys have these fingerprints."""
+        first = np.searchsorted(self._stored, keys)
+        n = np.searchsorted(self._stored, keys, "right") - first
+        place = np.repeat(first - np.cumsum(n) + n, n) + np.arange(n.sum())
+        self._is_replaced[self._order[place]] = True
 
-    def remove_unseen(self) -> None:
-        """Remove the stored rows whose keys were not among those compared."""
-        self._is_replaced |= ~self._is_seen
+    def remove_unseen(self, kept: Bool | None = None) -> None:
+        """Remove the stored rows whose keys were not among those compared.
+
+        Parameters
+        ----------
+        kept : array of shape (n,), bool, optional
+            Marks stored rows, in the order of the files, that stay all the same.
+        """
+        self._is_replaced |= ~self._is_seen & (True if kept is None else ~kept)
+
+    def removed(self) -> list[tuple[DataFile, Bool]]:
+        """Return the files that lose rows, each with the mask of these rows."""
+        places = zip(self._files, self._places, self._places[1:], strict=False)
+        masks = [(file, self._is_replaced[start:end]) for file, start, end in places]
+        return [(file, mask) for file, mask in masks if mask.any()]
 
     def rewritten(self, lost: list[pa.Table] | None = None) -> Iterator[tuple[DataFile, Iterator[pa.Table]]]:
         """Yield the files that lose rows, each with the rows that stay; after ``fresh`` has been read.
 
         The keys of the rows that are lost are added to ``lost``.
         """
-        for file, start, end in zip(self._files, self._places, self._places[1:], strict=False):
-            is_lost = self._is_replaced[start:end]
-            if is_lost.any():
-                yield file, self._without(file, is_lost, lost)
+        note = None if lost is None else lambda rows: lost.append(rows.select(self._key))
+        for file, mask in self.removed():
+            yield file, rows_without(self._table, file, mask, note)
 
-    def _without(self, file: DataFile, is_lost: Bool, lost: list[pa.Table] | None) -> Iterator[pa.Table]:
-        start = 0
-        for rows in self._table.batches(file):
-            kept = ~is_lost[start : start + rows.num_rows]
-            start += rows.num_rows
-            if lost is not None and not kept.all():
-                lost.append(rows.select(self._key).filter(to_arrow(~kept)))
-            yield rows.filter(to_arrow(kept))
+    def _compare(self, keys: UInt, contents: UInt) -> tuple[Int, Bool, Bool]:
+        """Return each row's stored row, whether its key is stored, and whether it is stored as it is."""
+        if not self._stored.size:
+            return np.zeros(keys.size, np.int64), np.zeros(keys.size, bool), np.zeros(keys.size, bool)
+        place = np.minimum(np.searchsorted(self._stored, keys), self._stored.size - 1)
+        row = self._order[place]
+        is_stored: Bool = self._stored[place] == keys
+        return row, is_stored, is_stored & ~self._is_replaced[row] & (self._contents[place] == contents)
+
+
+def rows_without(
+    table: RowTable, file: DataFile, is_lost: Bool, note: Callable[[pa.Table], None] | None = None
+) -> Iterator[pa.Table]:
+    """Read the rows of a file but those of a mask, shape (file.rows,), which are handed to ``note``."""
+    start = 0
+    for rows in table.batches(file):
+        kept = ~is_lost[start : start + rows.num_rows]
+        start += rows.num_rows
+        if note is not None and not kept.all():
+            note(rows.filter(to_arrow(~kept)))
+        yield rows.filter(to_arrow(kept))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.storage.folder import Entry, Folder
@@ -29,16 +30,14 @@ def require_format(folder: Folder) -> None:
         Saying how to convert it.
     """
     found = read_format(folder)
-    if found == FORMAT:
-        return
     if found is None:
-        folder.replace(MARKER, json_bytes({"format": FORMAT}), None)
+        write_format(folder, FORMAT)
     elif found < FORMAT:
         raise InputError(
             f"{folder.path()}: this workspace has format {found}, written by an earlier version; expected "
-            f"{FORMAT}: convert it with `kedro workspace upgrade`"
+            f"{FORMAT}: convert it with `kedro workspace upgrade --data {shlex.quote(folder.path())}`"
         )
-    else:
+    elif found > FORMAT:
         raise InputError(
             f"{folder.path()}: this workspace has format {found}, written by a newer version; expected "
             f"{FORMAT}: install that version of batch_scoring, or use another folder"
@@ -56,13 +55,22 @@ def read_format(folder: Folder) -> int | None:
     try:
         return int(json.loads(folder.read(MARKER)[0])["format"])
     except FileNotFoundError:
-        return (
-            1 if any(former_files(folder.below(name)) for name in (READINGS, WINDOWS, PREDICTIONS)) else None
-        )
+        is_former = any(former_files(folder.below(name)) for name in (READINGS, WINDOWS, PREDICTIONS))
+        return 1 if is_former else None
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(
-            f'{folder.path(MARKER)}: not readable ({error}); expected {{"format": {FORMAT}}}'
+            f"{folder.path(MARKER)}: not readable ({error}); expected a format, such as "
+            f'{{"format": {FORMAT}}}; delete it and run again'
         ) from error
+
+
+def write_format(folder: Folder, number: int) -> None:
+    """Mark a workspace as one of this format."""
+    try:
+        former = folder.read(MARKER)[1]
+    except FileNotFoundError:
+        former = None
+    folder.replace(MARKER, json_bytes({"format": number}), former)
 
 
 def former_files(folder: Folder) -> list[Entry]:

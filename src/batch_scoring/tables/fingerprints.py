@@ -5,7 +5,6 @@ They detect accidental changes only; they are not cryptographic.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -47,28 +46,6 @@ def row_fingerprints(table: pa.Table, columns: Sequence[str]) -> UInt:
     return result
 
 
-class TableDigest:
-    """Compute the :func:`table_digest` of a table part by part."""
-
-    def __init__(self) -> None:
-        self._digest = hashlib.sha256()
-
-    def update(self, part: pa.Table) -> None:
-        """Add the next rows."""
-        self._digest.update(row_fingerprints(part, part.column_names).data)
-
-    def hexdigest(self) -> str:
-        """Return 64 hex digits, independent of how the rows were split into parts."""
-        return self._digest.hexdigest()
-
-
-def table_digest(table: pa.Table) -> str:
-    """Compute the SHA-256 over all rows of a table, in order."""
-    digest = TableDigest()
-    digest.update(table)
-    return digest.hexdigest()
-
-
 def _mix(x: UInt) -> UInt:
     """Apply the finaliser of SplitMix64 (Steele, Lea & Flood 2014): each bit of x affects all bits."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -87,8 +64,8 @@ def _column_bits(column: pa.Array) -> UInt:
         return _string_bits(encoded.dictionary)[to_numpy(encoded.indices)]
     if pa.types.is_floating(column.type):
         # + 0.0 turns -0.0 into 0.0, as both compare equal.
-        bits: UInt = (to_numpy(column.cast(pa.float64())) + 0.0).view(np.uint64)
-        return bits
+        numbers: UInt = (to_numpy(column.cast(pa.float64())) + 0.0).view(np.uint64)
+        return numbers
     return to_numpy(column.cast(pa.int64())).view(np.uint64)
 
 
@@ -107,38 +84,3 @@ def _string_bits(strings: pa.Array) -> UInt:
         terms = (data.astype(np.uint64) + np.uint64(1)) * powers[place]
         sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms)])
         return _mix(sums[start + size] - sums[start] + size.astype(np.uint64))
-
-
-class RowDigest:
-    """SHA-256 over the rows of readings, the same however they come in batches."""
-
-    def __init__(self) -> None:
-        parts = ("time", "device", "device_lengths", "sensor", "value")
-        self._parts = {part: hashlib.sha256() for part in parts}
-
-    def update(self, table: pa.Table) -> None:
-        """Add rows; a table of ``READINGS`` of one sensor, without nulls."""
-        for batch in table.to_batches():
-            lengths, text = _string_buffers(batch["device"])
-            parts = {
-                "time": batch["timestamp"].cast(pa.int64()).to_numpy(),
-                "device": text,
-                # Without the lengths "ab" + "c" would equal "a" + "bc".
-                "device_lengths": lengths,
-                "value": batch["value"].to_numpy(),
-            }
-            for part, content in parts.items():
-                self._parts[part].update(memoryview(content))
-            if batch.num_rows:
-                self._parts["sensor"] = hashlib.sha256(batch["sensor"][0].as_py().encode())
-
-    def hexdigest(self) -> str:
-        """Return 64 hex digits."""
-        return hashlib.sha256(b"".join(part.digest() for part in self._parts.values())).hexdigest()
-
-
-def _string_buffers(texts: pa.Array) -> tuple[np.ndarray, pa.Buffer]:
-    """Return the lengths (int32) and the concatenated UTF-8 bytes of the texts."""
-    _, offsets_buffer, text = texts.buffers()
-    offsets = np.frombuffer(offsets_buffer, np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    return np.diff(offsets), text[int(offsets[0]) : int(offsets[-1])]

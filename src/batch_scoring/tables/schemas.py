@@ -109,14 +109,6 @@ QUARANTINE = _table(
     Column("reason", pa.string(), "", "why it was refused, such as `out_of_range`"),
 )
 
-REFUSED_DEVICES = _table(
-    "refused",
-    _DEVICE,
-    _SENSOR,
-    Column("reason", pa.string(), "", "as in the quarantine"),
-    Column("count", pa.int64(), "rows", "refused rows"),
-)
-
 SOURCES = _table(
     "sources",
     Column("source", pa.string(), "", "source file, relative to the folder that was read"),
@@ -393,8 +385,8 @@ PREDICTIONS = _table(
 )
 
 
-# What a day's predictions add up to, so that a longer range costs a row a day. Where a device was scored by two
-# versions on one day, it has two rows; where nothing was scored, one without a version.
+# What a day's predictions add up to, so that a longer range costs a row a day. Where two versions scored a
+# device on one day, it has two rows; where nothing was scored, one without a version.
 DAILY = _table(
     "daily totals",
     Column("day", TIMESTAMP, "UTC", "midnight; windows count for the day on which they start"),
@@ -423,7 +415,8 @@ DAILY = _table(
         "decades",
         pa.list_(pa.int64()),
         "windows",
-        "of a detector that states tail probabilities, windows by −log10 of it: below 1, 1, 1.5, 2 and 3 or more",
+        "windows by −log10 of the tail probability: below 1, from 1, 1.5, 2 and 3; empty where scores are "
+        "none",
     ),
 )
 # Where the bins of ``decades`` begin, but the first.
@@ -458,20 +451,11 @@ INCIDENTS = _table(
     Column("peak_at", TIMESTAMP, "UTC", "start of the first window of that severity"),
     Column("top_feature", pa.string(), "", "of that window"),
     Column("model_version", pa.string(), "", "of that window"),
-    Column("seen_until", TIMESTAMP, "UTC", "end of the last window of the series that was looked at"),
 )
 # The columns of predictions that make incidents.
-JUDGED = ("device", "window_start", "window_end", "is_anomaly", "severity", "top_feature", "model_version")
-
-# What the windows of one day hand on to the next: of each device the incident that may go on, or the
-# anomalous windows that are too few for one yet.
-UNFINISHED = _table(
-    "unfinished incidents",
-    _DEVICE,
-    *_columns_of("incidents", "start", "end", "n_windows", "peak_severity", "peak_at"),
-    *_columns_of("incidents", "top_feature", "model_version"),
-    Column("is_incident", pa.bool_(), "", "whether it has `incidents.min_windows` anomalous windows"),
-    Column("seen_until", TIMESTAMP, "UTC", "end of the device's last window"),
+JUDGED = (
+    *("sensor", "device", "window_start", "window_end"),
+    *("is_anomaly", "severity", "top_feature", "model_version"),
 )
 
 DEVICE_INCIDENTS = _table(
@@ -498,7 +482,7 @@ DEVICE_INCIDENTS = _table(
 )
 
 # The columns of an incident that an event repeats, as they were when the change was noticed.
-OF_INCIDENT = tuple(name for name in INCIDENTS.names if name not in ("state", "seen_until"))
+OF_INCIDENT = tuple(name for name in INCIDENTS.names if name != "state")
 NOTIFICATIONS = _table(
     "notifications",
     Column("event_id", pa.string(), "", "`incident_id` and `number`; a receiver knows repetitions by it"),
@@ -571,8 +555,6 @@ DRIFT = _table(
         "the first that holds: `over_budget`, `drifted`, `sparse`, `too_few_windows` (for an index) or `ok`",
     ),
 )
-# The columns of predictions that make it.
-WATCHED = ("device", "window_start", "window_end", "score", "threshold", "is_anomaly", "model_version")
 
 
 # --- Evaluation ---

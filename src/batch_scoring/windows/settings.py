@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+
+import pyarrow as pa
 
 from batch_scoring.core.digests import number_of
 from batch_scoring.core.moments import MICROSECOND
+from batch_scoring.tables.schemas import feature_columns, windows_schema
 from batch_scoring.windows.features import DEFAULT_FEATURES
 
 # The name under which the windows record the number of the settings they were made with.
@@ -25,3 +28,11 @@ class AggregateParameters:
     def number(self) -> int:
         """A number of the settings that decide what a window is; equal settings have equal numbers."""
         return number_of([self.window // MICROSECOND, list(self.features), self.min_readings])
+
+    def of(self, windows: pa.Table) -> AggregateParameters:
+        """Return these settings with the length and the features of some windows, at least one."""
+        features = self.features
+        if windows.column_names != windows_schema(features).names:
+            features = tuple(feature_columns(windows))
+        start, end = (windows[name][0].as_py() for name in ("window_start", "window_end"))
+        return replace(self, window=end - start, features=features)

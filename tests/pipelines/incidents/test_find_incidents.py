@@ -1,40 +1,63 @@
-"""Incidents are a function of the predictions, whatever was there before and however the days came."""
+"""Incidents follow the predictions, read what is new of them, and rewrite only what has changed."""
 
-import pyarrow.parquet as pq
+from __future__ import annotations
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.tables.schemas import INCIDENTS, UNFINISHED
-from tests.pipelines.incidents.work import PER_DAY, Work
-from tests.predictions import draw_predictions
+from batch_scoring.storage.row_table import RowTable
+from batch_scoring.tables.schemas import INCIDENTS
+from tests.pipelines.incidents.work import Work
 
-DAYS = ["s/2026-01-05", "s/2026-01-06", "s/2026-01-07"]
 # Cuts of days are cuts of six windows here: an incident goes on over the windows that are not drawn.
 OVERNIGHT = {"cool_down": "24h"}
 
 
-def test_an_incident_is_on_the_day_that_closed_it_and_open_ones_on_the_last(tmp_path):
-    work = Work(tmp_path)
+class Spy:
+    """Which files of predictions are opened, and which files of incidents come and go."""
+
+    def __init__(self, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._work, self._opened = work, []
+        opens = RowTable.open
+
+        def opened(table, file, *more):
+            if "predictions" in table.folder.path():
+                self._opened.append(file.day.day)
+            return opens(table, file, *more)
+
+        monkeypatch.setattr(RowTable, "open", opened)
+        self.new_files()
+
+    def opened(self) -> list[int]:
+        """Days of the files of predictions opened since the last call, each once."""
+        days, self._opened = sorted(set(self._opened)), []
+        return days
+
+    def new_files(self) -> list[tuple[str, int]]:
+        """State and rows of the files of incidents that are new since the last call."""
+        files = {file.name: file for file in self._work.incidents.load().files()}
+        new = [files[name] for name in files.keys() - getattr(self, "_known", set())]
+        self._known = files.keys()
+        return sorted((file.bounds["state"][0], file.rows) for file in new)
+
+
+@pytest.fixture
+def work(tmp_path):
+    return Work(tmp_path)
+
+
+def test_incidents_are_stored_with_those_that_may_grow_apart(work):
     work.draw({"a": ".1......1...", "b": ".....2......", "c": "...........3"})
-    assert work.find(tolerated_gap=0, cool_down=0) == DAYS[:2]
-    loads = work.incidents.load()
-    rows = {key: load().read().select(["device", "state"]).to_pylist() for key, load in loads.items()}
-    assert rows == {
-        DAYS[0]: [{"device": "a", "state": "closed"}],
-        DAYS[1]: [
-            {"device": "a", "state": "closed"},
-            {"device": "b", "state": "closed"},
-            {"device": "c", "state": "open"},
-        ],
-    }
-    assert work.incidents.table().schema.equals(INCIDENTS)
-    assert work.unfinished.table().schema.equals(UNFINISHED)
+    assert work.find(tolerated_gap=0, cool_down=0)
+    assert work.spans() == [
+        ("a", 1, 2, "closed"), ("a", 290, 291, "closed"), ("b", 5, 6, "closed"), ("c", 293, 294, "open"),
+    ]  # fmt: skip
+    table = work.incidents.load()
+    assert table.schema == INCIDENTS
+    assert [file.bounds["state"] for file in table.files()] == [("closed", "closed"), ("open", "open")]
 
 
-def test_an_incident_over_midnight_is_one_with_one_id(tmp_path):
-    work = Work(tmp_path)
+def test_an_incident_over_midnight_is_one_with_one_id(work):
     work.draw({"a": "...."})
     work.draw({"a": "....19"})
     work.find(**OVERNIGHT)
@@ -47,116 +70,129 @@ def test_an_incident_over_midnight_is_one_with_one_id(tmp_path):
     assert (after[0]["n_windows"], after[0]["peak_severity"]) == (4, 9.0)
 
 
-class FooterOnly:
-    """A file whose rows cannot be read."""
-
-    def __init__(self, file):
-        self.metadata = file.metadata
-
-
-def test_a_second_run_writes_nothing_and_reads_no_predictions(tmp_path):
-    work = Work(tmp_path)
+def test_a_second_run_commits_nothing_and_reads_no_predictions(work, monkeypatch):
     work.draw({"a": ".1....2....."})
     work.find()
-    loads = work.predictions.load()
-    work.predictions.load = lambda: {key: lambda load=load: FooterOnly(load()) for key, load in loads.items()}
-    assert work.find() == []
+    before, spy = work.files(), Spy(work, monkeypatch)
+    assert not work.find()
+    assert (spy.opened(), work.files()) == ([], before)
 
 
-def test_a_new_day_reads_itself_and_the_one_before_which_had_what_was_open(tmp_path):
-    work = Work(tmp_path)
+def test_a_new_day_reads_itself_only(work, monkeypatch):
     work.draw({"a": ".1....2....."})
     work.find()
+    spy = Spy(work, monkeypatch)
     work.draw({"a": "..3..."}, day=2)
-    loads = work.predictions.load()
-    work.predictions.load = lambda: loads | {DAYS[0]: lambda: FooterOnly(loads[DAYS[0]]())}
-    assert work.find() == DAYS[1:]
+    spy.opened()
+    work.find()
+    assert spy.opened() == [7]
 
 
-def test_a_late_reading_changes_its_day_and_those_it_reaches(tmp_path):
-    work = Work(tmp_path)
-    work.draw({"a": "......", "b": "......"})
+def test_an_hour_without_anomalies_writes_progress_only(work, monkeypatch):
+    work.draw({"a": ".1....", "b": ".....1"})
+    work.find(cool_down="36h")
+    spy = Spy(work, monkeypatch)
+    work.draw({"a": "......", "b": "......"}, day=1)
+    assert work.find(cool_down="36h")
+    assert spy.new_files() == []
+    work.draw({"a": "....1.", "b": "......"}, day=2)
+    assert work.find(cool_down="36h")
+    assert work.spans() == [("a", 1, 2, "closed"), ("a", 580, 581, "open"), ("b", 5, 6, "closed")]
+
+
+def test_closed_incidents_are_not_written_again(work, monkeypatch):
+    work.draw({"a": "1.....1.....1.....1"})
+    work.find(cool_down=0)
+    spy = Spy(work, monkeypatch)
+    work.draw({"a": "......"}, day=4)
+    work.find(cool_down=0)
+    assert spy.new_files() == [("closed", 1)]
+    assert len(work.rows()) == 4
+
+
+def test_a_late_reading_changes_its_series_from_then_on(work, monkeypatch):
+    work.draw({"a": "......", "b": "1....."})
     work.draw({"a": "......", "b": "......"}, day=1)
     work.draw({"a": "..1...", "b": "......"}, day=2)
     work.find(cool_down=0)
-    work.draw({"a": "..5...", "b": "......"})
-    assert work.find(cool_down=0) == DAYS[:1]
-    work.draw({"a": ".....5", "b": "......"})
-    assert work.find(**OVERNIGHT) == DAYS
-    assert work.spans() == [("a", 5, 6, "closed"), ("a", 578, 579, "open")]
+    spy = Spy(work, monkeypatch)
+    work.draw({"a": "..5...", "b": "1....."})
+    work.find(cool_down=0)
+    # The incident of the third day is found again as it was.
+    assert spy.new_files() == [("closed", 1)]
+    assert work.spans() == [("a", 2, 3, "closed"), ("a", 578, 579, "closed"), ("b", 0, 1, "closed")]
+    work.draw({"a": ".....5", "b": "1....."})
+    work.find(cool_down=0)
+    assert work.spans() == [("a", 5, 6, "closed"), ("a", 578, 579, "closed"), ("b", 0, 1, "closed")]
 
 
-def test_other_rules_make_all_incidents_anew(tmp_path):
-    work = Work(tmp_path)
+def test_a_device_that_sends_an_hour_late_reads_that_hour_only(work, monkeypatch):
+    """Nothing before it matters, whatever was open or over long ago."""
+    work.draw({"open": "1.....", "over": "1.....", "prompt": "......"})
+    work.draw({"over": "......", "prompt": "............"}, day=1)
+    work.find(cool_down=0, tolerated_gap=0)
+    spy = Spy(work, monkeypatch)
+    work.draw({"open": "......", "over": "1.....", "prompt": "......"}, day=2)
+    spy.opened()
+    work.find(cool_down=0, tolerated_gap=0)
+    assert spy.opened() == [7]
+    assert work.spans() == [
+        ("open", 0, 1, "closed"), ("over", 0, 1, "closed"), ("over", 576, 577, "closed"),
+    ]  # fmt: skip
+
+
+def test_other_rules_make_all_incidents_anew(work):
     work.draw({"a": ".1.1........"})
     work.find(tolerated_gap=1)
     assert len(work.rows()) == 1
-    assert work.find(tolerated_gap=0, cool_down=0) == DAYS[:2]
+    assert work.find(tolerated_gap=0, cool_down=0)
     assert len(work.rows()) == 2
 
 
-@pytest.mark.parametrize("saved", [0, 1])
-def test_a_run_killed_between_its_files_ends_the_same_when_repeated(tmp_path, saved):
-    whole, killed = Work(tmp_path / "1"), Work(tmp_path / "2")
-    for work in (whole, killed):
-        work.draw({"a": ".....1......"})
-        work.find()
-        work.draw({"a": "...1.9......"})
-    killed.find(save=saved)
-    for work in (whole, killed):
-        work.find()
-    assert killed.files() == whole.files()
+def test_too_few_anomalous_windows_are_kept_until_they_are_enough(work):
+    work.draw({"a": ".....1"})
+    work.find(min_windows=2, **OVERNIGHT, tolerated_gap=300)
+    assert work.spans() == [("a", 5, 6, "forming")]
+    work.draw({"a": "1....."}, day=1)
+    work.find(min_windows=2, **OVERNIGHT, tolerated_gap=300)
+    assert work.spans() == [("a", 5, 289, "open")]
 
 
-SERIES = st.text(st.sampled_from("... 19"), min_size=3 * PER_DAY, max_size=3 * PER_DAY)
-HISTORY = st.lists(
-    st.tuples(st.integers(0, 2), st.dictionaries(st.sampled_from("ab"), SERIES)), min_size=1, max_size=5
-)
+def test_a_series_whose_predictions_are_gone_has_no_incidents(work):
+    work.draw({"a": "..1....1....", "b": "..1....1...."})
+    work.find(cool_down=0)
+    work.draw({"b": "..1....1...."})
+    work.find(cool_down=0)
+    assert work.spans() == [("b", 2, 3, "closed"), ("b", 289, 290, "closed")]
 
 
-@pytest.mark.slow
-@given(HISTORY, st.sampled_from([{"cool_down": 0}, {"min_windows": 2, **OVERNIGHT}]))
-def test_the_files_depend_on_the_predictions_and_not_on_their_history(tmp_path_factory, history, how):
-    grown, anew = Work(tmp_path_factory.mktemp("grown")), Work(tmp_path_factory.mktemp("anew"))
-    days: dict[int, dict[str, str]] = {}
-    for day, series in history:
-        days[day] = {device: text[day * PER_DAY : (day + 1) * PER_DAY] for device, text in series.items()}
-        grown.draw(days[day] or {"z": " " * PER_DAY}, day=day)
-        grown.find(**how)
-    for day, series in days.items():
-        anew.draw(series or {"z": " " * PER_DAY}, day=day)
-    anew.find(**how)
-    assert grown.files() == anew.files()
-    ids = grown.incidents.table()["incident_id"]
-    assert len(ids.unique()) == len(ids)
-
-
-def test_predictions_of_a_version_without_a_digest_are_always_read(tmp_path):
-    work = Work(tmp_path)
-    work.predictions.save({DAYS[0]: draw_predictions({"a": ".1...."})})
-    assert work.find() == work.find() == DAYS[:1]
-
-
-def test_a_day_whose_predictions_are_gone_has_no_incidents(tmp_path):
-    work = Work(tmp_path)
+def test_a_day_whose_predictions_are_gone_has_no_incidents(work):
     work.draw({"a": "..1....1...."})
     work.find(cool_down=0)
-    (tmp_path / "p" / f"{DAYS[0]}.parquet").unlink()
+    work.draw({"a": " " * 6})
     work.find(cool_down=0)
     assert work.spans() == [("a", 289, 290, "closed")]
 
 
-def test_sensors_are_made_each_by_itself_and_can_be_chosen(tmp_path):
-    work = Work(tmp_path)
+def test_without_the_window_that_closed_it_an_incident_is_open_again(work):
+    work.draw({"a": "1     .....1", "b": "1     ......"})
+    work.draw({"a": ".....", "b": "....."}, day=2)
+    work.find(cool_down=0)
+    assert [row["state"] for row in work.rows()] == ["closed"] * 3
+    work.draw({"a": "       .....1", "b": " "}, day=1)
+    work.draw({"a": ".....", "b": " "}, day=2)
+    work.find(cool_down=0)
+    assert [(row["device"], row["state"]) for row in work.rows()][-1] == ("b", "open")
+
+
+def test_sensors_are_joined_together_whatever_is_selected(work):
     for sensor in ("s", "t"):
         work.draw({"a": "1.....", "b": "......"}, sensor)
-    assert work.find(sensor="t") == ["t/2026-01-05"]
-    assert work.find(device="a") == ["s/2026-01-05"]
+    assert work.find(sensor="t", device="a")
     assert [row["sensor"] for row in work.rows()] == ["s", "t"]
 
 
-def test_ids_that_do_not_exist_are_errors(tmp_path):
-    work = Work(tmp_path)
+def test_ids_that_do_not_exist_are_errors(work):
     work.draw({"pump-1": "1....."})
     with pytest.raises(InputError, match="sensor 'u'"):
         work.find(sensor="u")
@@ -164,8 +200,9 @@ def test_ids_that_do_not_exist_are_errors(tmp_path):
         work.find(device="pump-2")
 
 
-def test_without_predictions_there_are_no_incidents(tmp_path):
-    assert Work(tmp_path).find() == []
+def test_without_predictions_there_are_no_incidents(work):
+    assert not work.find()
+    assert not work.incidents.load().exists
 
 
 @pytest.mark.parametrize(
@@ -176,34 +213,46 @@ def test_without_predictions_there_are_no_incidents(tmp_path):
         ({"notify": {"sinks": [{"type": "pigeon"}]}}, "sink 1 has the type 'pigeon'; known are log, file"),
     ],
 )
-def test_settings_that_make_no_sense_are_errors(tmp_path, setting, says):
+def test_settings_that_make_no_sense_are_errors(work, setting, says):
     with pytest.raises(InputError, match=says):
-        Work(tmp_path).find(**setting)
+        work.find(**setting)
 
 
-def test_the_list_of_devices_is_made_when_incidents_have_changed(tmp_path):
-    work = Work(tmp_path)
+def test_the_list_of_devices_is_made_when_incidents_have_changed(work):
     for sensor in ("s", "t"):
         work.draw({"a": "1.....", "b": "......"}, sensor)
     work.find()
     assert work.rank()
     assert not work.rank()
-    table = pq.read_table(work.ranking)
-    assert table.select(["device", "n_sensors", "state"]).to_pylist() == [
-        {"device": "a", "n_sensors": 2, "state": "open"}
+    assert [(row["device"], row["n_sensors"], row["state"]) for row in work.ranking.rows("device")] == [
+        ("a", 2, "open")
     ]
     work.draw({"a": "......", "b": "......"}, "t")
     work.find()
     assert work.rank()
-    assert pq.read_table(work.ranking)["n_sensors"].to_pylist() == [1]
+    assert [row["n_sensors"] for row in work.ranking.rows("device")] == [1]
 
 
-def test_the_list_has_what_ended_in_the_newest_days(tmp_path):
-    work = Work(tmp_path)
+def test_a_list_that_stays_is_not_written_again(work):
+    work.draw({"a": "1.....", "b": "......"})
+    work.find(**OVERNIGHT)
+    work.rank()
+    before = [file.name for file in work.ranking.load().files()]
+    work.draw({"a": "1.....", "b": "......", "c": "......"})
+    assert work.find(**OVERNIGHT)
+    work.rank()
+    assert [file.name for file in work.ranking.load().files()] == before
+
+
+def test_the_list_has_what_ended_in_the_newest_days_and_nothing_that_is_forming(work):
     work.draw({"dead": "1", "old": "1.........."})
     work.draw({"recent": "1.........."}, "t", day=1)
     work.draw({"open": "1"}, "u", day=3)
     work.find(cool_down=0)
     for ranked_days, expected in [(3, {"open", "recent"}), (4, {"open", "recent", "dead", "old"})]:
         work.rank(ranked_days=ranked_days)
-        assert set(pq.read_table(work.ranking)["device"].to_pylist()) == expected
+        assert {row["device"] for row in work.ranking.rows("device")} == expected
+    work.find(cool_down=0, min_windows=2)
+    work.rank()
+    assert {row["state"] for row in work.rows()} == {"forming"}
+    assert work.ranking.rows("device") == []

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from batch_scoring.ingestion.quarantine import count_refused_devices
-from batch_scoring.tables.schemas import REFUSED_DEVICES
+from batch_scoring.ingestion.quarantine import REFUSED_DEVICES, count_refused_devices
 from tests.pipelines.ingest.ingestion import (
     Store,
     row,

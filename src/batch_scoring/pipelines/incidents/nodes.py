@@ -10,18 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from batch_scoring.alerts.changes import with_changes
-from batch_scoring.alerts.delivery import deliver
 from batch_scoring.alerts.incident_settings import IncidentParameters
-from batch_scoring.alerts.ledger import Ledger
-from batch_scoring.alerts.lookup import look_up, recent_incidents
+from batch_scoring.alerts.lookup import recent_incidents
+from batch_scoring.alerts.notify_run import NotifyRun
 from batch_scoring.alerts.sinks.base import OpenSinks
 from batch_scoring.core.digests import number_of
 from batch_scoring.core.ids import Selection, require_known
-from batch_scoring.core.moments import EPOCH
+from batch_scoring.core.moments import EPOCH, microseconds
 from batch_scoring.core.parameters import read_parameters, scheduled_time
 from batch_scoring.incidents.devices import roll_up
-from batch_scoring.incidents.update import STEP, UNTIL, update_incidents
+from batch_scoring.incidents.update import RULES, STEP, UNTIL, update_incidents
 from batch_scoring.storage.row_table import Change, RowTable, Update
 from batch_scoring.tables.arrow_arrays import are, to_arrow, to_numpy
 from batch_scoring.tables.schemas import DEVICE_INCIDENTS
@@ -73,26 +71,11 @@ def rank_devices(incidents: RowTable, parameters: dict[str, Any]) -> Update:
         :func:`~batch_scoring.incidents.devices.roll_up`.
     """
     settings = read_parameters(IncidentParameters, parameters, "incidents")
-    first = _first_ranked(incidents, settings.ranked_days)
-    slack_us = settings.rules.cool_down_us
-    number = number_of([incidents.version, first.isoformat(), slack_us])
-
-    def update(ranked: RowTable) -> Change | None:
-        if ranked.progress(STEP) == number:
-            return None
-        found = recent_incidents(incidents, first)
-        is_recent = to_numpy(found["end"]) >= (first - EPOCH) // timedelta(microseconds=1)
-        rows = roll_up(found.filter(to_arrow(is_recent)), slack_us)
-        n_open = np.count_nonzero(are(rows["state"], "open"))
-        logger.info("incidents: %d device incidents ranked, %d open", rows.num_rows, n_open)
-        return Change(DEVICE_INCIDENTS, [[rows]], {STEP: number}, replaces_all=True)
-
-    return update
+    return partial(_rank, incidents, settings.ranked_days, settings.rules.cool_down_us)
 
 
 def notify(
     incidents: RowTable,
-    known_notifications: RowTable,
     open_sinks: OpenSinks,
     parameters: dict[str, Any],
     at: Any,
@@ -103,8 +86,6 @@ def notify(
     ----------
     incidents : RowTable
         Schema INCIDENTS.
-    known_notifications : RowTable
-        The ledger of earlier runs, schema NOTIFICATIONS.
     open_sinks : callable
         Makes the sinks from their settings.
     parameters : dict
@@ -120,23 +101,34 @@ def notify(
     settings = read_parameters(IncidentParameters, parameters, "incidents").notify
     if not settings.sinks:
         return
-    stored = Ledger.read(known_notifications)
-    sinks = open_sinks(settings.sinks)
-    since = max(scheduled_time(at) - settings.max_age, stored.since)
-    current = look_up(incidents, stored, since)
-    ledger = with_changes(stored, current, since, settings.min_severity, [sink.name for sink in sinks])
-    if not known_notifications.exists or ledger.table != stored.table:
-        yield ledger.update
-    for delivered, rows in deliver(ledger, sinks, settings.time_limit.total_seconds()):
-        ledger = delivered
-        yield ledger.delivered_rows(rows)
-    tidy = ledger.pruned(since, [sink.name for sink in sinks])
-    if tidy.table != ledger.table:
-        yield tidy.update
+    earliest = scheduled_time(at) - settings.max_age
+    run = NotifyRun(incidents, open_sinks(settings.sinks), earliest, settings.min_severity)
+    yield from run.updates(settings.time_limit.total_seconds())
+
+
+def _rank(incidents: RowTable, n_days: int, slack_us: int, ranked: RowTable) -> Change | None:
+    seen = ranked.progress(STEP)
+    if seen is not None and seen > incidents.version:
+        incidents = incidents.latest()  # another run has read on
+    first = _first_ranked(incidents, n_days)
+    number = number_of([incidents.id, first.isoformat(), slack_us])
+    progress = {STEP: incidents.version, RULES: number}
+    if (ranked.progress(RULES), incidents.added_since(seen), incidents.removed_since(seen)) == (
+        number,
+        [],
+        [],
+    ):
+        return Change(DEVICE_INCIDENTS, (), progress)
+    found = recent_incidents(incidents, first)
+    is_recent = to_numpy(found["end"]) >= microseconds(first)
+    rows = roll_up(found.filter(to_arrow(is_recent)), slack_us)
+    n_open = np.count_nonzero(are(rows["state"], "open"))
+    logger.info("incidents: %d device incidents ranked, %d open", rows.num_rows, n_open)
+    return Change(DEVICE_INCIDENTS, [[rows]], progress, replaces_all=True)
 
 
 def _first_ranked(incidents: RowTable, n_days: int) -> datetime:
     """Return the first moment of the newest days with predictions, UTC."""
-    newest = EPOCH + timedelta(microseconds=incidents.progress(UNTIL) or 0)
+    newest = EPOCH + timedelta(microseconds=max(incidents.progress(UNTIL) or 0, 0))
     midnight = newest.replace(hour=0, minute=0, second=0, microsecond=0)
     return max(midnight - timedelta(days=n_days - 1), EPOCH)

@@ -30,7 +30,6 @@ def create_pipeline(**_: object) -> Pipeline:
                 func=notify,
                 inputs=[
                     "incidents",
-                    "known_notifications",
                     "notification_sinks",
                     "params:incidents",
                     "params:at",
