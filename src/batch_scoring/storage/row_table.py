@@ -34,7 +34,7 @@ from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.parquet import open_parquet
 from batch_scoring.storage.row_files import DAY_US, OWN, RowFiles, WrittenFile
 from batch_scoring.storage.table_log import CLAIMS, DATE, DAYS, ID, LOG, Commit, TableLog
-from batch_scoring.tables.arrow_arrays import empty_table, positions, strings, to_arrow
+from batch_scoring.tables.arrow_arrays import as_rows, empty_table, positions, strings, to_arrow
 from batch_scoring.tables.device_ranges import BATCH_ROWS, group_bounds, read_batches, read_pieces, row_groups
 from batch_scoring.tables.schemas import TIMESTAMP
 
@@ -232,7 +232,9 @@ class RowTable:
     def _files(self) -> list[DataFile]:
         if self._delta is None:
             return []
-        actions = pa.table(self._delta.get_add_actions(flatten=True)).to_pylist()
+        actions = as_rows(
+            pa.RecordBatchReader.from_stream(self._delta.get_add_actions(flatten=True)).read_all()
+        )
         files = [_data_file(action, self.time) for action in actions]
         return sorted(files, key=lambda one: (one.day or date.min, one.first, one.last, one.name))
 
