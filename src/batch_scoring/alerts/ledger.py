@@ -64,9 +64,8 @@ class Ledger:
         """
         if len(stored.files()) > _MANY_FILES:
             return Change(NOTIFICATIONS, [[self.table]], progress, replaces_all=True)
-        upsert = Upsert(
-            stored, stored.files(), _KEY, lambda rows: to_numpy(rows["is_delivered"]).astype(np.uint64)
-        )
+        key = (*_KEY, "is_delivered")
+        upsert = Upsert(stored, stored.files(), key, lambda rows: np.zeros(rows.num_rows, np.uint64), key)
         new = list(upsert.fresh([self.table]))
         upsert.remove_unseen()
         return Change(NOTIFICATIONS, [new], progress, rewritten=upsert.rewritten)

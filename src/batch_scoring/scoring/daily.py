@@ -1,34 +1,49 @@
-"""Keep the daily totals of the predictions: what a run adds, or a count of all where another run came between."""
+"""Keep the daily totals of the predictions: add what a run brings, count anew what else may have changed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.core.errors import InputError
-from batch_scoring.detection.detectors import DETECTORS
-from batch_scoring.registry.published import PublishedModel
+from batch_scoring.core.ids import from_path_segment
+from batch_scoring.scoring.due import DueWindows
 from batch_scoring.scoring.marks import read_mark
-from batch_scoring.scoring.run import ScoreRun
-from batch_scoring.scoring.totals import merge_totals, scored_totals, silent_totals, unscored_totals
+from batch_scoring.scoring.run import EPOCH_DAY, SCORES, ScoreRun
+from batch_scoring.scoring.scope import path_of
+from batch_scoring.scoring.totals import (
+    COUNTED,
+    SERIES_DAY,
+    States,
+    late_series,
+    merge_totals,
+    scored_totals,
+    silent_totals,
+    sorted_totals,
+    unscored_totals,
+)
 from batch_scoring.storage.row_table import Change, DataFile, RowTable
-from batch_scoring.storage.upsert import Upsert
-from batch_scoring.tables.arrays import Bool, UInt
+from batch_scoring.storage.table_log import Commit, are_apart
+from batch_scoring.storage.upsert import rows_without
+from batch_scoring.tables.arrays import Bool
 from batch_scoring.tables.arrow_arrays import distinct, empty_table, positions, strings, to_arrow, to_numpy
+from batch_scoring.tables.device_ranges import device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.pieces import DAY_US
-from batch_scoring.tables.schemas import DAILY, DAILY_KEY, WINDOW_KEY
+from batch_scoring.tables.schemas import DAILY, PREDICTIONS, WINDOW_KEY
 
 # The name under which the totals record which version of the predictions they are of.
 ADD_UP = "predictions"
-_SERIES_DAY = ("sensor", "device", "day")
+_SERIES = ("sensor", "device")
+_SPANS = [*SERIES_DAY, "first_start", "last_start"]
+_COUNTED = pa.schema([PREDICTIONS.field(name) for name in COUNTED])
+_LEFT = pa.schema([PREDICTIONS.field(name) for name in WINDOW_KEY])
 
 
 def update_totals(run: ScoreRun, totals: RowTable) -> Change | None:
-    """Return the change of the daily totals after a run's predictions are committed.
+    """Return the change of the daily totals after a run's predictions are committed; None for no news.
 
     Parameters
     ----------
@@ -36,202 +51,348 @@ def update_totals(run: ScoreRun, totals: RowTable) -> Change | None:
     totals : RowTable
         Schema DAILY.
     """
-    if run.table is None or run.change is None:
-        return None
-    predictions = run.table.latest()
-    new = _concat(run.totals)
-    mine = set(run.change.written)
-    sensors = sorted(run.before, key=str.encode)
-    recounted: list[pa.Table] = []
-    other_days: dict[str, set[int]] = {}
-    added: dict[int | None, list[DataFile]] = {}
-    for sensor in sensors:
-        seen = _seen(totals, sensor)
-        if seen not in added:
-            added[seen] = [file for file in predictions.added_since(seen) if file.name not in mine]
-        others = [file for file in added[seen] if file.may_have("sensor", [sensor])]
-        if others:
-            other_days[sensor] = {day for file in others for day in _days(file.first, file.last)}
-            recounted.append(_count(run, predictions, sensor, sorted(other_days[sensor])))
-    new = new.filter(to_arrow(~_are_of(new, other_days)))
-    touched = _touched(pa.concat_tables([new, *recounted]), other_days)
-    if not touched:
-        return _progress_only(run, totals, predictions, sensors)
-    files = [file for file in totals.files() if _holds(file, touched)]
-    stored = _stored(totals, files, touched, other_days)
-    merged, overlapping = merge_totals(stored, new)
-    merged = _recount(run, predictions, merged, pa.concat_tables([overlapping, *_lost(run)]))
-    final = _with_silence(run, pa.concat_tables([merged, *recounted]), touched)
-    upsert = Upsert(totals, files, DAILY_KEY, _contents, among=lambda rows: _are_of(rows, touched))
-    rows = list(upsert.fresh([final]))
-    upsert.remove_unseen()
-    return Change(DAILY, [rows], _progress(run, predictions, sensors), rewritten=upsert.rewritten)
+    return None if run.table is None or run.change is None else _Update(run, totals, run.table).change()
 
 
-def _progress(run: ScoreRun, predictions: RowTable, sensors: Iterable[str]) -> dict[str, int]:
-    progress = {f"{ADD_UP}/{sensor}": predictions.version for sensor in sensors}
-    return progress | ({ADD_UP: predictions.version} if run.is_whole else {})
+class _Update:
+    """One update; days are computed one after the other, and of each a range of devices at a time."""
+
+    def __init__(self, run: ScoreRun, totals: RowTable, before: RowTable) -> None:
+        self.run = run
+        self.scope = run.scope
+        self.totals = totals
+        self.predictions = before.latest()
+        self.recounted = _Recounted()
+        self.is_news = self._note_others(before)
+        if run.has_many_totals:
+            for sensor, days in run.days.items():
+                self.recounted.add(days, sensor)
+        for sensor in run.renewed - run.failed.keys():
+            # Windows without a prediction may be gone, too.
+            self.recounted.add(self._days_with_windows(), sensor)
+        self.new = _by_day(run.totals)
+        self.lost = _by_day(run.lost)
+        self.devices: dict[str, pa.Array] = {}
+
+    def change(self) -> Change | None:
+        found = {day for days in self.run.days.values() for day in days}
+        days = sorted({*found, *self.recounted.days, *self.new, *self.lost})
+        if not (days or self.is_news):
+            return None
+        replaced: dict[str, tuple[DataFile, Bool]] = {}
+
+        def parts() -> Iterator[Iterable[pa.Table]]:
+            for day in days:
+                one = _Day(self, day)
+                rows = one.rows()
+                if rows is not None:
+                    yield rows
+                    for file, mask in one.replaced:
+                        known = replaced.get(file.name)
+                        replaced[file.name] = (file, mask if known is None else mask | known[1])
+
+        def rewritten() -> Iterator[tuple[DataFile, Iterable[pa.Table]]]:
+            for file, mask in replaced.values():
+                yield file, () if mask.all() else rows_without(self.totals, file, mask)
+
+        return Change(DAILY, parts(), self._progress(), guard=self.scope.claims(ADD_UP), rewritten=rewritten)
+
+    def _progress(self) -> dict[str, int]:
+        sensors, part = self.scope.selection.sensors, self.scope.part
+        if part is None:
+            return {}
+        if sensors is None and not part:
+            return {ADD_UP: self.predictions.version}
+        names = self.run.days if sensors is None else sensors
+        return {path_of(ADD_UP, sensor, part): self.predictions.version for sensor in sorted(names)}
+
+    def _note_others(self, before: RowTable) -> bool:
+        """Note the days that other runs have changed and not counted; whether there are newer predictions.
+
+        A run for several devices leaves them to the next one for all.
+        """
+        assert self.run.change is not None
+        mine = self.predictions.version_of(self.run.change, before.version)
+        if self.scope.part is None:
+            return mine is not None
+        own = self.scope.claims(ADD_UP)
+        commits = self.predictions.commits_since(min(map(self._counted, own)))
+        if commits is None:
+            files = (*self.predictions.files(), *self.run.windows.files())
+            self.recounted.add({day for file in files for day in _days(file)}, None)
+            return True
+        for commit in commits:
+            if commit.version != mine:
+                for path in _paths(commit):
+                    is_counted = self._counted(path) >= commit.version
+                    if not is_counted and not all(are_apart(path, one) for one in own):
+                        days = {(day.toordinal() - EPOCH_DAY) for day in commit.days}
+                        self.recounted.add(days, _sensor_of(path))
+        return mine is not None or bool(self.recounted.days)
+
+    def _days_with_windows(self) -> set[int]:
+        windows = self.run.windows.files()
+        first = min(file.first for file in windows) // DAY_US * DAY_US
+        return {day for file in (*windows, *self.totals.files(first)) for day in _days(file)}
+
+    def _counted(self, path: str) -> int:
+        """Return the version of the predictions up to which a part of them is counted; -1 for none."""
+        steps = path.split("/")
+        known = [self.totals.progress("/".join(steps[: n + 1])) for n in range(len(steps))]
+        return max((one for one in known if one is not None), default=-1)
+
+    def modelled(self, sensor: str) -> pa.Array:
+        """Return the devices with a model, sorted."""
+        if sensor not in self.devices:
+            known = self.run.modelled.get(sensor)
+            self.devices[sensor] = distinct(*known) if known else self.run.champions.devices(sensor)
+        return self.devices[sensor]
 
 
-def _progress_only(
-    run: ScoreRun, totals: RowTable, predictions: RowTable, sensors: Sequence[str]
-) -> Change | None:
-    if totals.progress(ADD_UP) == predictions.version or not (sensors or run.is_whole):
-        return None
-    return Change(DAILY, (), _progress(run, predictions, sensors))
+class _Recounted:
+    """The days and sensors that are counted anew.
+
+    Attributes
+    ----------
+    days : dict of int to set of str or None
+        Sensors by day since the epoch; None for all.
+    """
+
+    def __init__(self) -> None:
+        self.days: dict[int, set[str] | None] = {}
+
+    def add(self, days: Iterable[int], sensor: str | None) -> None:
+        """Add days of a sensor, or of all."""
+        for day in days:
+            known = self.days.setdefault(day, set())
+            if sensor is None:
+                self.days[day] = None
+            elif known is not None:
+                known.add(sensor)
+
+    def mask(self, rows: pa.Table, day: int) -> Bool:
+        """Mark the rows of sensors that are counted anew on a day, shape (n,)."""
+        sensors = self.days.get(day, set())
+        return np.ones(rows.num_rows, bool) if sensors is None else _among(rows["sensor"], sensors)
 
 
-def _seen(totals: RowTable, sensor: str) -> int | None:
-    """Return the version of the predictions that a sensor's totals are of."""
-    known = [totals.progress(f"{ADD_UP}/{sensor}"), totals.progress(ADD_UP)]
-    return max((one for one in known if one is not None), default=None)
+class _Day:
+    """The totals of a day.
 
+    Attributes
+    ----------
+    replaced : list of (DataFile, array of shape (file.rows,), bool)
+        The stored files that lose rows, each with a mask of them.
+    """
 
-def _count(run: ScoreRun, predictions: RowTable, sensor: str, days: Sequence[int]) -> pa.Table:
-    """Count a sensor's predictions of some days, and its closed windows without one."""
-    published = _published(run, sensor)
-    states = _states(published)
-    until = read_mark(predictions, sensor, run.scope.selection.shard).until
-    parts = []
-    for day in days:
-        span = (day * DAY_US, (day + 1) * DAY_US)
-        scored = predictions.read(None, *span, sensors=[sensor])
-        windows = run.windows.read([*WINDOW_KEY, "window_end"], *span, sensors=[sensor])
-        known = np.isin(row_fingerprints(windows, WINDOW_KEY), row_fingerprints(scored, WINDOW_KEY))
-        closed = to_numpy(windows["window_end"]) <= until
-        left = windows.filter(to_arrow(closed & ~known))
-        has_model = positions(left["device"], _modelled(published)) >= 0
-        parts += [scored_totals(scored, states), unscored_totals(left, has_model)]
-    return _concat(parts)
-
-
-def _recount(run: ScoreRun, predictions: RowTable, merged: pa.Table, keys: pa.Table) -> pa.Table:
-    """Count the predictions of some series and days anew; their windows without one stay as counted."""
-    if keys.num_rows == 0:
-        return merged
-    wanted = np.unique(row_fingerprints(keys, _SERIES_DAY))
-    is_due = np.isin(row_fingerprints(merged, _SERIES_DAY), wanted)
-    has_windows = to_numpy(merged["n_windows"]) > 0
-    parts = [merged.filter(to_arrow(~(is_due & has_windows)))]
-    for sensor in pc.unique(keys["sensor"]).to_pylist():
-        mine = keys.filter(pc.equal(keys["sensor"], sensor))
-        days = np.floor_divide(to_numpy(mine["day"]), DAY_US)
-        devices = pc.unique(mine["device"]).to_pylist()
-        rows = predictions.read(
-            None, int(days.min()) * DAY_US, (int(days.max()) + 1) * DAY_US, sensors=[sensor], devices=devices
+    def __init__(self, update: _Update, day: int) -> None:
+        self.update, self.day = update, day
+        self.span = (day * DAY_US, (day + 1) * DAY_US)
+        self.files = update.totals.files(*self.span)
+        self.due = {sensor for sensor, days in update.run.days.items() if day in days}
+        recounted = update.recounted
+        new = [rows.filter(to_arrow(~recounted.mask(rows, day))) for rows in update.new.get(day, ())]
+        self.new = [rows for rows in new if rows.num_rows]
+        lost = update.lost.get(day, [])
+        known = (name for rows in (*self.new, *lost) for name in pc.unique(rows["sensor"]).to_pylist())
+        self.touched = (
+            None
+            if recounted.days.get(day, ()) is None
+            else {*self.due, *known, *(recounted.days.get(day) or ())}
         )
-        rows = rows.filter(to_arrow(np.isin(_series_days(rows), wanted)))
-        parts.append(scored_totals(rows, _states(_published(run, sensor))))
-    return _concat(parts)
+        stored = self._find_replaced()
+        spans = pa.concat_tables([empty_table(_SPAN), *(rows.select(_SPANS) for rows in self.new)])
+        again = pa.concat_tables([late_series(stored, spans), *lost]).combine_chunks()
+        self.again = again.group_by(list(SERIES_DAY), use_threads=False).aggregate([])
+        self.keys = row_fingerprints(self.again, SERIES_DAY)
+
+    def rows(self) -> Iterable[pa.Table] | None:
+        """Compute the rows that replace the stored ones; None where they are the same."""
+        if any(rows.num_rows for rows in self.new):
+            return self._merged()
+        found = pa.concat_tables([empty_table(DAILY), *self._merged()])
+        stored = pa.concat_tables([empty_table(DAILY), *(rows for one in self._stored() for rows in one)])
+        return None if sorted_totals(found).equals(sorted_totals(stored)) else [found]
+
+    def _find_replaced(self) -> pa.Table:
+        """Find the stored rows of the run's series; returns the spans of those that are not counted anew."""
+        self.replaced: list[tuple[DataFile, Bool]] = []
+        kept = [empty_table(_SPAN)]
+        for file in self.files:
+            masks = [np.zeros(0, bool)]
+            for rows in self.update.totals.batches(file, _SPANS):
+                masks.append(self._is_mine(rows))
+                is_kept = masks[-1] & ~self.update.recounted.mask(rows, self.day)
+                kept.append(rows.filter(to_arrow(is_kept)))
+            mask = np.concatenate(masks)
+            if mask.any():
+                self.replaced.append((file, mask))
+        return pa.concat_tables(kept)
+
+    def _is_mine(self, rows: pa.Table) -> Bool:
+        start = to_numpy(rows["day"])
+        mine = (start >= self.span[0]) & (start < self.span[1]) & self.update.scope.has_series(rows)
+        sensors = self.touched if self.touched is not None else self.update.scope.selection.sensors
+        return mine if sensors is None else mine & _among(rows["sensor"], sensors)
+
+    def _merged(self) -> Iterator[pa.Table]:
+        stored = [map(self._not_again, one) for one in self._stored(is_all=False)]
+        others = [map(self._not_again, self.new), self._counted(), self._silent()]
+        for parts in device_ranges([(DAILY, rows) for rows in (*stored, *others)], key=_SERIES):
+            *known, new, counted, silent = parts
+            known = pa.concat_tables([*known, counted]) if known else counted
+            if silent.num_rows:
+                series = row_fingerprints(pa.concat_tables([known, new]), SERIES_DAY)
+                silent = silent.filter(to_arrow(~np.isin(row_fingerprints(silent, SERIES_DAY), series)))
+            rows = merge_totals(known, pa.concat_tables([new, silent]))
+            if rows.num_rows:
+                yield rows
+
+    def _stored(self, is_all: bool = True) -> list[Iterator[pa.Table]]:
+        """Read the stored rows of the run's series, all or those that are not counted anew."""
+        return [self._stored_in(file, is_all) for file, _ in self.replaced]
+
+    def _stored_in(self, file: DataFile, is_all: bool) -> Iterator[pa.Table]:
+        for rows in self.update.totals.batches(file):
+            mine = self._is_mine(rows)
+            if not is_all:
+                mine &= ~self.update.recounted.mask(rows, self.day)
+            yield rows.filter(to_arrow(mine))
+
+    def _not_again(self, rows: pa.Table) -> pa.Table:
+        if not self.keys.size:
+            return rows
+        return rows.filter(to_arrow(~np.isin(row_fingerprints(rows, SERIES_DAY), self.keys)))
+
+    def _silent(self) -> Iterator[pa.Table]:
+        """Build the rows of the run's devices that have a model; those with windows are left out later."""
+        update = self.update
+        sensors, recounted = set(self.due), update.recounted.days.get(self.day, set())
+        if recounted is None or recounted:
+            there = set(update.run.windows.distinct("sensor", update.run.windows.files(*self.span)))
+            sensors |= there if recounted is None else there & recounted
+        for sensor in sorted(sensors - update.run.failed.keys(), key=str.encode):
+            if update.scope.has_sensor(sensor):
+                rows = silent_totals(sensor, update.modelled(sensor), self.day)
+                yield rows.filter(to_arrow(update.scope.has_series(rows)))
+
+    def _counted(self) -> Iterator[pa.Table]:
+        """Count the predictions, and the windows without one, of what is counted anew."""
+        update = self.update
+        sensors = update.recounted.days.get(self.day, set())
+        if sensors is not None and not sensors and not self.keys.size:
+            return
+        wanted: set[str] | None = update.scope.selection.sensors  # type: ignore[assignment]
+        devices = update.scope.selection.devices
+        if sensors is not None:
+            wanted = {*sensors, *pc.unique(self.again["sensor"]).to_pylist()}
+            devices = devices if sensors else frozenset(pc.unique(self.again["device"]).to_pylist())
+        states, due = self._states(), self._considered(wanted)
+        sources = [
+            (_COUNTED, self._wanted(update.predictions.batches(file, COUNTED, wanted, devices)))
+            for file in update.predictions.files(*self.span, wanted, devices)
+        ]
+        n = len(sources)
+        sources += [
+            (_LEFT, self._considered_rows(due, file, wanted, devices))
+            for file in update.run.windows.files(*self.span, wanted, devices)
+        ]
+        for parts in device_ranges(sources, key=_SERIES):
+            scored = pa.concat_tables([empty_table(_COUNTED), *parts[:n]])
+            left = pa.concat_tables([empty_table(_LEFT), *parts[n:]])
+            known = np.isin(row_fingerprints(left, WINDOW_KEY), row_fingerprints(scored, WINDOW_KEY))
+            left = left.filter(to_arrow(~known)).combine_chunks()
+            both = [scored_totals(scored, states), unscored_totals(left, self._has_model(left))]
+            yield sorted_totals(pa.concat_tables(both))
+
+    def _considered(self, sensors: Iterable[str] | None) -> DueWindows:
+        """Return what is not considered yet, by the marks of the predictions."""
+        update = self.update
+        part = update.scope.part or ""
+        names = sensors
+        if names is None:
+            names = update.run.windows.distinct("sensor", update.run.windows.files(*self.span))
+        marks = {sensor: read_mark(update.predictions, sensor, part) for sensor in names}
+        return DueWindows(update.run.windows, marks, update.scope)
+
+    def _considered_rows(
+        self, due: DueWindows, file: DataFile, sensors: Iterable[str] | None, devices: Iterable[str] | None
+    ) -> Iterator[pa.Table]:
+        update = self.update
+        columns = [*WINDOW_KEY, "window_end"]
+        for rows in update.run.windows.batches(file, columns, sensors, devices):
+            has_failed = _among(rows["sensor"], update.run.failed)
+            considered = ~due.mask(file, rows) | (update.scope.mask(rows) & ~has_failed)
+            yield from self._wanted([rows.filter(to_arrow(considered)).select(_LEFT.names)])
+
+    def _wanted(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        for rows in tables:
+            start = to_numpy(rows["window_start"])
+            mine = (start >= self.span[0]) & (start < self.span[1]) & self.update.scope.has_series(rows)
+            wanted = self.update.recounted.mask(rows, self.day)
+            if self.keys.size:
+                day = to_arrow(np.full(rows.num_rows, self.span[0])).view(DAILY.field("day").type)
+                series = pa.table([rows["sensor"], rows["device"], day], list(SERIES_DAY))
+                wanted |= np.isin(row_fingerprints(series, SERIES_DAY), self.keys)
+            yield rows.filter(to_arrow(mine & wanted))
+
+    def _has_model(self, windows: pa.Table) -> Bool:
+        found = np.zeros(windows.num_rows, bool)
+        for sensor in pc.unique(windows["sensor"]).to_pylist():
+            mine = _among(windows["sensor"], [sensor])
+            devices = windows["device"].filter(to_arrow(mine))
+            found[mine] = positions(devices, self.update.modelled(sensor)) >= 0
+        return found
+
+    def _states(self) -> States:
+        """Return whether scores are tail probabilities, as the stored totals of a version say."""
+        found: dict[tuple[str, str], bool] = {}
+        for file in self.files:
+            for rows in self.update.totals.batches(file, ["sensor", "model_version", "n_windows", "decades"]):
+                counted = rows.filter(to_arrow(to_numpy(rows["n_windows"]) > 0))
+                sizes = pc.list_value_length(counted["decades"])
+                table = pa.table([counted["sensor"], counted["model_version"], sizes], ["s", "v", "n"])
+                for one in (
+                    table.group_by(["s", "v"], use_threads=False).aggregate([("n", "max")]).to_pylist()
+                ):
+                    found[one["s"], one["v"]] = one["n_max"] > 0
+        champions = self.update.run.champions
+        return lambda sensor, version: found.get((sensor, version), champions.states_tail_probability(sensor))
 
 
-def _lost(run: ScoreRun) -> list[pa.Table]:
-    days = [_with_day(rows).select(list(_SERIES_DAY)) for rows in run.lost]
-    return [one.cast(pa.schema([DAILY.field(name) for name in _SERIES_DAY])) for one in days]
+_SPAN = pa.schema([DAILY.field(name) for name in _SPANS])
 
 
-def _with_silence(run: ScoreRun, rows: pa.Table, touched: dict[str, set[int]]) -> pa.Table:
-    """Add a row for each device that has a model and no window on a day."""
-    parts = [rows]
-    series = row_fingerprints(rows, _SERIES_DAY)
-    for sensor, days in touched.items():
-        modelled = [one for one in run.modelled.get(sensor, []) if len(one)]
-        if not modelled:
-            continue
-        for day in sorted(days):
-            silent = silent_totals(sensor, distinct(*modelled), day)
-            is_mine = run.scope.has_part(silent) & run.scope.has_devices(silent)
-            is_new = ~np.isin(row_fingerprints(silent, _SERIES_DAY), series)
-            parts.append(silent.filter(to_arrow(is_new & is_mine)))
-    return _concat(parts)
-
-
-def _stored(
-    totals: RowTable, files: Sequence[DataFile], touched: dict[str, set[int]], recounted: dict[str, set[int]]
-) -> pa.Table:
-    parts = [rows for file in files for rows in totals.batches(file)]
-    rows = _concat(parts)
-    kept = _are_of(rows, touched) & ~_are_of(rows, recounted)
-    return rows.filter(to_arrow(kept))
-
-
-def _touched(rows: pa.Table, others: dict[str, set[int]]) -> dict[str, set[int]]:
-    """Return the days of each sensor in totals."""
-    found = {sensor: set(days) for sensor, days in others.items()}
-    pairs = rows.select(["sensor", "day"]).group_by(["sensor", "day"], use_threads=False).aggregate([])
-    for sensor, day in zip(pairs["sensor"].to_pylist(), to_numpy(pairs["day"]).tolist(), strict=True):
-        found.setdefault(sensor, set()).add(day // DAY_US)
+def _by_day(tables: Sequence[pa.Table]) -> dict[int, list[pa.Table]]:
+    """Split tables by day, in their order; consumes them."""
+    found: dict[int, list[pa.Table]] = {}
+    for rows in tables:
+        day = np.floor_divide(to_numpy(rows["day"]), DAY_US)
+        for one in np.unique(day).tolist():
+            mine = day == one
+            found.setdefault(one, []).append(rows if mine.all() else rows.filter(to_arrow(mine)))
     return found
 
 
-def _are_of(rows: pa.Table, days: dict[str, set[int]]) -> Bool:
-    """Mark the rows of these days of these sensors, shape (n,)."""
-    found = np.zeros(rows.num_rows, bool)
-    if not days or not rows.num_rows:
-        return found
-    names = sorted(days)
-    sensor = positions(rows["sensor"], strings(names))
-    day = np.floor_divide(to_numpy(rows["day"]), DAY_US)
-    first = min(min(some) for some in days.values())
-    width = max(max(some) for some in days.values()) - first + 1
-    wanted = [place * width + one - first for place, name in enumerate(names) for one in days[name]]
-    is_inside = (sensor >= 0) & (day >= first) & (day < first + width)
-    return is_inside & np.isin(sensor * width + day - first, wanted)
+def _paths(commit: Commit) -> list[str]:
+    """Return the parts of the totals that a commit of the predictions may change."""
+    if not commit.days:
+        return []
+    if not commit.claims:
+        return [ADD_UP]
+    scored = [claim for claim in commit.claims if claim.split("/")[0] == SCORES]
+    return [ADD_UP + claim.removeprefix(SCORES) for claim in scored]
 
 
-def _holds(file: DataFile, touched: dict[str, set[int]]) -> bool:
-    first, last = file.first // DAY_US, file.last // DAY_US
-    return file.may_have("sensor", touched) and any(
-        first <= day <= last for days in touched.values() for day in days
-    )
+def _sensor_of(path: str) -> str | None:
+    steps = path.split("/")
+    return from_path_segment(steps[1].partition("=")[2]) if len(steps) > 1 else None
 
 
-def _contents(rows: pa.Table) -> UInt:
-    """Fingerprint totals, whose times and thresholds may be null and whose decades are a list."""
-    columns = {}
-    for name in rows.column_names:
-        column = rows[name].combine_chunks()
-        if pa.types.is_list(column.type):
-            column = pc.binary_join(column.cast(pa.list_(pa.string())), ",")
-        elif pa.types.is_timestamp(column.type):
-            column = pc.fill_null(column.cast(pa.int64()), 0)
-        elif pa.types.is_boolean(column.type):
-            column = column.cast(pa.int64())
-        elif column.null_count:
-            column = pc.fill_null(column, 0.0)
-        columns[name] = column
-    return row_fingerprints(pa.table(columns), DAILY.names)
+def _among(texts: pa.ChunkedArray, wanted: Iterable[str]) -> Bool:
+    found: Bool = positions(texts, strings(sorted(wanted))) >= 0
+    return found
 
 
-def _series_days(windows: pa.Table) -> UInt:
-    return row_fingerprints(_with_day(windows), _SERIES_DAY)
-
-
-def _with_day(windows: pa.Table) -> pa.Table:
-    day = np.floor_divide(to_numpy(windows["window_start"]), DAY_US) * DAY_US
-    times = to_arrow(day).view(DAILY.field("day").type)
-    return pa.table({"sensor": windows["sensor"], "device": windows["device"], "day": times})
-
-
-def _published(run: ScoreRun, sensor: str) -> PublishedModel | None:
-    try:
-        return run.models[sensor]() if sensor in run.models else None
-    except InputError:
-        return None
-
-
-def _states(published: PublishedModel | None) -> bool:
-    return published is not None and DETECTORS[published.models.info.detector].states_tail_probability
-
-
-def _modelled(published: PublishedModel | None) -> pa.Array:
-    batches = published.models.batches(["device"]) if published else ()
-    return distinct(*(rows["device"] for rows in batches)) if published else strings([])
-
-
-def _days(first: int, last: int) -> Iterable[int]:
-    return range(first // DAY_US, last // DAY_US + 1)
-
-
-def _concat(parts: Sequence[pa.Table]) -> pa.Table:
-    return pa.concat_tables([empty_table(DAILY), *parts]).combine_chunks()
+def _days(file: DataFile) -> range:
+    return range(file.first // DAY_US, file.last // DAY_US + 1)

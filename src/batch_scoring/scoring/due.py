@@ -1,85 +1,110 @@
-"""Find the windows that are due: new, closed since the last run, or changed."""
+"""Find the windows that are due: new, changed, closed since the last run, or lacking a model until now."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batch_scoring.core.moments import microseconds
-from batch_scoring.scoring.marks import NEVER, Mark
+from batch_scoring.scoring.marks import FOREVER, NEVER, Mark
 from batch_scoring.scoring.scope import Scope
 from batch_scoring.storage.row_table import DataFile, RowTable
-from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
+from batch_scoring.tables.arrays import Bool
+from batch_scoring.tables.arrow_arrays import positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import device_ranges
-from batch_scoring.tables.pieces import day_pieces
+from batch_scoring.tables.pieces import DAY_US, day_pieces
 
 _ORDER = [(name, "ascending") for name in ("sensor", "device", "window_start")]
 
 
-@dataclass(frozen=True)
 class DueWindows:
-    """The windows that some sensors with the same mark lack scores for; they may have some already.
+    """The windows that some sensors lack scores for; they may have some already.
+
+    Parameters
+    ----------
+    windows : RowTable
+    marks : mapping of str to Mark
+        Of each sensor; windows from ``since`` on are due in any case.
+    scope : Scope
 
     Attributes
     ----------
-    windows : RowTable
-    sensors : tuple of str or None
-        None for all.
-    mark : Mark
-    scope : Scope
+    days : dict of str to set of int
+        Days since the epoch on which each sensor had due windows, of any device; complete when the pieces
+        have been read.
     """
 
-    windows: RowTable
-    sensors: tuple[str, ...] | None
-    mark: Mark
-    scope: Scope
+    def __init__(self, windows: RowTable, marks: Mapping[str, Mark], scope: Scope) -> None:
+        self._windows = windows
+        self._scope = scope
+        self._sensors = sorted(marks, key=str.encode)
+        self._names = strings(self._sensors)
+        places = {mark: place for place, mark in enumerate(dict.fromkeys(marks.values()))}
+        self._group = np.array([places[marks[sensor]] for sensor in self._sensors], np.int64)
+        self._after = _After(windows, list(places))
+        self.days: dict[str, set[int]] = {}
 
-    def files(self) -> tuple[list[DataFile], frozenset[str]]:
-        """List the files that may hold due windows, and the names of those added since the mark."""
-        closed_at = microseconds(self.scope.closed_at)
-        start, end = (
-            None if one is None else microseconds(one) for one in (self.scope.start, self.scope.end)
-        )
-        version = None if self.mark.version < 0 else self.mark.version
-        added = frozenset(file.name for file in self.windows.added_since(version))
-        files = [
-            file
-            for file in self.windows.files(start, end, self.sensors, self.scope.selection.devices)
-            if (file.name in added or _ends(file)[1] > self.mark.until) and _ends(file)[0] <= closed_at
-        ]
-        return files, added
+    @cached_property
+    def files(self) -> list[DataFile]:
+        """The files that may hold due windows."""
+        return _due_files(self._windows, self._after, self._scope, self._sensors)
 
-    def pieces(self) -> Iterator[tuple[tuple[int, int], Iterator[pa.Table]]]:
-        """Yield pieces of time ``[start, end)`` and their due windows, sorted by sensor, device and start."""
-        files, added = self.files()
-        for piece in day_pieces([(file.first, file.last, file.rows) for file in files]):
-            yield piece, self._piece([file for file in files if file.overlaps(*piece)], added, piece)
+    def pieces(self, others: Iterable[DataFile] = ()) -> list[tuple[int, int]]:
+        """Cut the times of the due windows, and of other files, into pieces ``[start, end)``."""
+        return day_pieces([(file.first, file.last, file.rows) for file in (*self.files, *others)])
 
-    def _piece(
-        self, files: Sequence[DataFile], added: frozenset[str], piece: tuple[int, int]
-    ) -> Iterator[pa.Table]:
-        schema = self.windows.schema
-        sources = [(schema, self._due(file, file.name in added, piece)) for file in files]
-        for parts in device_ranges(sources, key=("sensor", "device")):
+    def tables(self, start: int, end: int) -> Iterator[pa.Table]:
+        """Yield the due windows that start in ``[start, end)``, sorted by sensor, device and start."""
+        sources = [self._rows(file, start, end) for file in self.files if file.overlaps(start, end)]
+        if len(sources) == 1:
+            yield from sources[0]
+            return
+        schema = self._windows.schema
+        for parts in device_ranges([(schema, rows) for rows in sources], key=("sensor", "device")):
             with_rows = [part for part in parts if part.num_rows]
             yield with_rows[0] if len(with_rows) == 1 else pa.concat_tables(with_rows).sort_by(_ORDER)
 
-    def _due(self, file: DataFile, is_added: bool, piece: tuple[int, int]) -> Iterator[pa.Table]:
-        wanted = strings(sorted(self.sensors or ()))
-        low, high = file.bounds.get("sensor", ("", None))
-        is_sure = self.sensors is None or low == high
-        for rows in self.windows.batches(file, None, self.sensors):
-            start, end = to_numpy(rows["window_start"]), to_numpy(rows["window_end"])
-            due = self.scope.mask(rows) & (start >= piece[0]) & (start < piece[1])
-            if not is_added:
-                due &= end > self.mark.until
-            if not is_sure:
-                due &= to_numpy(pc.is_in(rows["sensor"], value_set=wanted))
+    def mask(self, file: DataFile, rows: pa.Table) -> Bool:
+        """Mark the rows of a file that are due by the marks, whether in scope or not, shape (n,)."""
+        sensor = positions(rows["sensor"], self._names)
+        known = sensor >= 0
+        group = self._group[sensor[known]]
+        due = np.zeros(sensor.size, bool)
+        due[known] = (
+            self._after.adds(file)[group]
+            | (to_numpy(rows["window_end"])[known] > self._after.until[group])
+            | (to_numpy(rows["window_start"])[known] >= self._after.since[group])
+        )
+        return due
+
+    def _rows(self, file: DataFile, start: int, end: int) -> Iterator[pa.Table]:
+        groups, selected = self._after.may_be_due(file), self._scope.selection
+        sensors = [
+            sensor for sensor, is_due in zip(self._sensors, groups[self._group], strict=True) if is_due
+        ]
+        wanted = None if selected.sensors is None and groups.all() else sensors
+        for rows in self._windows.batches(file, None, wanted, selected.devices):
+            times = to_numpy(rows["window_start"])
+            due = self.mask(file, rows) & self._scope.has_time(rows) & (times >= start) & (times < end)
+            self._note_days(rows, due)
+            due &= self._scope.has_series(rows)
             yield rows if due.all() else rows.filter(to_arrow(due))
+
+    def _note_days(self, rows: pa.Table, due: Bool) -> None:
+        sensor = positions(rows["sensor"], self._names)[due]
+        day = np.floor_divide(to_numpy(rows["window_start"])[due], DAY_US)
+        is_other = np.ones(day.size, bool)
+        is_other[1:] = (np.diff(sensor) != 0) | (np.diff(day) != 0)
+        for place, one in set(zip(sensor[is_other].tolist(), day[is_other].tolist(), strict=True)):
+            self.days.setdefault(self._sensors[place], set()).add(one)
+
+
+def due_files(windows: RowTable, mark: Mark, scope: Scope) -> list[DataFile]:
+    """List the files that may hold due windows of any sensor."""
+    return _due_files(windows, _After(windows, [mark]), scope, None)
 
 
 def latest_end(windows: RowTable) -> int:
@@ -87,6 +112,40 @@ def latest_end(windows: RowTable) -> int:
     return max((_ends(file)[1] for file in windows.files()), default=NEVER)
 
 
+class _After:
+    """What is due after some marks."""
+
+    def __init__(self, windows: RowTable, marks: Sequence[Mark]) -> None:
+        # A table that was made anew has fewer versions.
+        versions = [mark.version if mark.version <= windows.version else -1 for mark in marks]
+        self._version = np.array(versions, np.int64)
+        self.until = np.array([mark.until for mark in marks], np.int64)
+        self.since = np.array([mark.since for mark in marks], np.int64)
+        lowest = min((version for version in versions if version >= 0), default=windows.version)
+        self._added = windows.added_at(lowest)
+
+    def adds(self, file: DataFile) -> Bool:
+        """Mark the marks after which a file was added or rewritten."""
+        return (self._version < 0) | (self._added.get(file.name, -1) > self._version)
+
+    def may_be_due(self, file: DataFile) -> Bool:
+        """Mark the marks after which a file may hold due windows."""
+        due: Bool = self.adds(file) | (_ends(file)[1] > self.until) | (file.last >= self.since)
+        return due
+
+
+def _due_files(
+    windows: RowTable, after: _After, scope: Scope, sensors: Sequence[str] | None
+) -> list[DataFile]:
+    start, end = (None if one is None else microseconds(one) for one in (scope.start, scope.end))
+    closed_at = microseconds(scope.closed_at)
+    return [
+        file
+        for file in windows.files(start, end, sensors, scope.selection.devices)
+        if _ends(file)[0] <= closed_at and after.may_be_due(file).any()
+    ]
+
+
 def _ends(file: DataFile) -> tuple[int, int]:
-    low, high = file.bounds.get("window_end", (-np.inf, np.inf))
+    low, high = file.bounds.get("window_end", (NEVER, FOREVER))
     return low, high

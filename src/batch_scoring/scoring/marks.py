@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 
-from batch_scoring.core.ids import Shard
+from batch_scoring.core.ids import from_path_segment
+from batch_scoring.scoring.scope import path_of
 from batch_scoring.storage.row_table import RowTable
 
-# Before all time.
-NEVER = -(2**62)
+# Before and after all time.
+NEVER, FOREVER = -(2**62), 2**62
 
 
 @dataclass(frozen=True)
 class Mark:
-    """How far the sensors of a run, a sensor or a shard of it have been scored.
+    """How far the sensors of a run, a sensor or a part of its devices have been scored.
 
     Attributes
     ----------
@@ -21,52 +22,91 @@ class Mark:
         Version of the windows that was read; -1 before the first.
     until : int
         Closed windows that ended by then were considered, microseconds since the epoch.
-    lacking : int
-        Number of the models that left a window without a prediction; 0 where none was left.
     settings : int
         Number of the settings that the windows were aggregated with; 0 before the first.
+    lacking : int
+        Number of the models that left windows without a prediction, for want of one; 0 where none was left.
+    since : int
+        When the earliest of these windows starts, microseconds since the epoch.
+    failed : int
+        1 where the last run could not score the sensor, 0 elsewhere.
     """
 
     version: int = -1
     until: int = NEVER
-    lacking: int = 0
     settings: int = 0
+    lacking: int = 0
+    since: int = FOREVER
+    failed: int = 0
 
 
-def read_mark(table: RowTable, sensor: str | None = None, shard: Shard | None = None) -> Mark:
-    """Read the mark of a sensor; without one, of the runs for all sensors.
+def read_mark(predictions: RowTable, sensor: str | None = None, part: str = "") -> Mark:
+    """Read how far a sensor, or a part of its devices, has been scored; without a sensor, all sensors.
 
-    What is recorded of all sensors counts for each, and what is recorded of a sensor for its shards; but what
-    ``lacking`` says of all sensors is only whether one of them has it.
+    What is recorded of all sensors counts for each that has not failed, and what is recorded of a sensor
+    counts for its parts.
     """
-    own = max((_read(table, name) for name in {_name(sensor, None), _name(sensor, shard)}), key=_order)
-    overall = _read(table, _name(None, None))
-    return max(own, replace(overall, lacking=own.lacking) if sensor is not None else overall, key=_order)
+    overall = _own(predictions)
+    if sensor is None:
+        return overall
+    mark = _of_sensor(_own(predictions, sensor), overall)
+    return max(_own(predictions, sensor, part), mark, key=_order) if part else mark
 
 
 def mark_progress(
-    before: Mark, after: Mark, sensor: str | None = None, shard: Shard | None = None
+    predictions: RowTable, mark: Mark, sensor: str | None = None, part: str = "", overall: Mark | None = None
 ) -> dict[str, int]:
-    """Return a mark as the progress of a commit: the version always, other fields where they have changed."""
-    name = _name(sensor, shard)
-    changed = zip(fields(Mark), astuple(before), astuple(after), strict=True)
+    """Return what a commit records so that :func:`read_mark` returns this mark.
+
+    Parameters
+    ----------
+    predictions : RowTable
+    mark : Mark
+    sensor, part : str
+        See :func:`read_mark`.
+    overall : Mark, optional
+        What the same commit records of all sensors.
+    """
+    own = _own(predictions, sensor, part)
+
+    def known(own: Mark) -> Mark:
+        if sensor is None:
+            return own
+        if part:
+            return max(own, read_mark(predictions, sensor), key=_order)
+        return _of_sensor(own, overall or _own(predictions))
+
+    # Of a sensor that came as far as all, only what is its own.
+    its_own = replace(own, lacking=mark.lacking, since=mark.since, failed=mark.failed)
+    wanted = next(one for one in (own, its_own, mark) if one is mark or known(one) == mark)
     return {
-        f"{field.name}{name}": value
-        for field, old, value in changed
-        if value != old or field.name == "version"
+        path_of(field.name, sensor, part): getattr(wanted, field.name)
+        for field in fields(Mark)
+        if getattr(wanted, field.name) != getattr(own, field.name)
     }
+
+
+def unfinished_sensors(predictions: RowTable) -> list[str]:
+    """List the sensors that failed, or have windows for which there was no model."""
+    found = set()
+    for name, value in predictions.all_progress.items():
+        kind, _, rest = name.partition("/sensor=")
+        if value and rest and "/" not in rest and kind in ("lacking", "failed"):
+            found.add(from_path_segment(rest))
+    return sorted(found, key=str.encode)
+
+
+def _of_sensor(own: Mark, overall: Mark) -> Mark:
+    if own.failed or _order(own) >= _order(overall):
+        return own
+    return Mark(overall.version, overall.until, overall.settings, own.lacking, own.since)
 
 
 def _order(mark: Mark) -> tuple[int, int]:
     return mark.version, mark.until
 
 
-def _read(table: RowTable, name: str) -> Mark:
-    found = {field.name: table.progress(f"{field.name}{name}") for field in fields(Mark)}
+def _own(predictions: RowTable, sensor: str | None = None, part: str = "") -> Mark:
+    names = {field.name: path_of(field.name, sensor, part) for field in fields(Mark)}
+    found = {field: predictions.progress(name) for field, name in names.items()}
     return Mark(**{field: value for field, value in found.items() if value is not None})
-
-
-def _name(sensor: str | None, shard: Shard | None) -> str:
-    if sensor is None:
-        return ""
-    return f"/{sensor}" if shard is None else f"/{sensor}/{shard.part}of{shard.of}"

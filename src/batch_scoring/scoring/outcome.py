@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from batch_scoring.core.stopwatch import stopwatch
-from batch_scoring.scoring.sensor_ranges import ScoredRange
+from batch_scoring.scoring.sensor_ranges import ScoredPart
 from batch_scoring.scoring.totals import states
 from batch_scoring.tables.arrow_arrays import to_numpy
 
@@ -26,8 +26,8 @@ class Outcome:
         self.n_anomalies = 0
         self.statuses: Counter[str] = Counter()
 
-    def add(self, part: ScoredRange) -> None:
-        """Count one range of devices."""
+    def add(self, part: ScoredPart) -> None:
+        """Count some ranges of devices."""
         self.n_scored += part.predictions.num_rows
         self.n_anomalies += int(to_numpy(part.predictions["is_anomaly"]).sum())
         for status, n in states(part.totals).items():
@@ -64,7 +64,7 @@ class Outcome:
         if failed > max_failed_share * total:
             shortfalls.append(
                 f"{failed:,} of {total:,} device-sensor days could not be scored ({named}), "
-                f"more than score.max_failed_share ({max_failed_share:g}); see the status table, and train "
+                f"more than score.max_failed_share ({max_failed_share:g}); see the daily totals, and train "
                 "where models are missing"
             )
         return {

@@ -1,189 +1,264 @@
-"""Score what is due in the windows, and keep the daily totals of the predictions."""
+"""Score what is due in the windows, and commit it together with how far it came."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from batch_scoring.core.digests import number_of
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.moments import microseconds
 from batch_scoring.registry.published import PublishedModel
-from batch_scoring.scoring.due import DueWindows, latest_end
-from batch_scoring.scoring.marks import Mark, mark_progress, read_mark
+from batch_scoring.scoring.champions import Champions
+from batch_scoring.scoring.due import DueWindows, due_files, latest_end
+from batch_scoring.scoring.marks import FOREVER, Mark, mark_progress, read_mark, unfinished_sensors
 from batch_scoring.scoring.outcome import Outcome
 from batch_scoring.scoring.scope import Scope
 from batch_scoring.scoring.sensor_ranges import score_ranges
-from batch_scoring.storage.row_table import Change, RowTable
-from batch_scoring.storage.upsert import Upsert
-from batch_scoring.tables.arrow_arrays import are, strings, to_numpy
-from batch_scoring.tables.schemas import PREDICTIONS, WINDOW_KEY
+from batch_scoring.scoring.stored import StoredPredictions
+from batch_scoring.scoring.totals import SERIES_DAY
+from batch_scoring.storage.row_table import Change, DataFile, RowTable
+from batch_scoring.storage.upsert import Upsert, rows_without
+from batch_scoring.tables.arrays import Bool
+from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
+from batch_scoring.tables.pieces import DAY_US
+from batch_scoring.tables.schemas import PREDICTIONS, TIMESTAMP
 
-Models = Mapping[str, Callable[[], PublishedModel]]
+# What a run may change is named below it.
+SCORES = "scores"
+EPOCH_DAY = date(1970, 1, 1).toordinal()
+# Rows of daily totals that are kept in memory: half a gigabyte.
+_MAX_TOTALS = 3_000_000
 
-# The numbers of a sensor without models, and of one whose models cannot be read.
-_NO_MODELS, _FAILED = 1, -1
 
-
-@dataclass
 class ScoreRun:
     """A run of ``score``: what it finds, what it commits, and what the daily totals gain by it.
 
-    Attributes
+    Parameters
     ----------
     windows : RowTable
     models : mapping of str to callable
-        The champion of each sensor.
+        Each opens the champion of a sensor.
     scope : Scope
     settings : int
         Number of the settings that the windows were aggregated with.
+
+    Attributes
+    ----------
+    table : RowTable or None
+        The predictions before the run.
+    change : Change or None
+        Of the predictions.
     outcome : Outcome
-    before, after : dict of str to Mark
-        Of the sensors with due windows.
     totals : list of pyarrow.Table
-        Schema DAILY, of the new predictions; complete after the commit.
+        Schema DAILY, of the new predictions and of windows without one, each sorted by DAILY_KEY; complete
+        after the commit.
+    days : dict of str to set of int
+        Days since the epoch on which each sensor had due windows.
     modelled : dict of str to list of pyarrow.Array
-        Devices with a model, of the sensors with due windows.
+        Devices with a model, of each sensor with due windows.
     lost : list of pyarrow.Table
-        Columns of WINDOW_KEY of the predictions that were replaced.
+        Columns sensor, device and day of the predictions that were replaced.
+    renewed : set of str
+        Sensors whose windows were aggregated with other settings than before.
     failed : dict of str to str
         Why a sensor could not be scored.
     """
 
-    windows: RowTable
-    models: Models
-    scope: Scope
-    settings: int
-    outcome: Outcome = field(default_factory=Outcome)
-    before: dict[str, Mark] = field(default_factory=dict)
-    after: dict[str, Mark] = field(default_factory=dict)
-    totals: list[pa.Table] = field(default_factory=list)
-    modelled: dict[str, list[pa.Array]] = field(default_factory=dict)
-    lost: list[pa.Table] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    table: RowTable | None = None
-    change: Change | None = None
+    def __init__(
+        self,
+        windows: RowTable,
+        models: Mapping[str, Callable[[], PublishedModel]],
+        scope: Scope,
+        settings: int,
+    ) -> None:
+        self.windows = windows
+        self.champions = Champions(models)
+        self.scope = scope
+        self._settings = settings
+        self.table: RowTable | None = None
+        self.change: Change | None = None
+        self._begin()
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether the run scores all that is due, of all sensors and devices."""
-        selection = self.scope.selection
-        return self.scope.is_standard and selection.sensors is None and selection.shard is None
+    def _begin(self) -> None:
+        self.outcome = Outcome()
+        self.totals: list[pa.Table] = []
+        self._n_totals = 0
+        self.days: dict[str, set[int]] = {}
+        self.modelled: dict[str, list[pa.Array]] = {}
+        self.lost: list[pa.Table] = []
+        self.renewed: set[str] = set()
+        self.failed: dict[str, str] = {}
+        self._before: dict[str, Mark] = {}
+        self._lacking: dict[str, int] = {}
+        self._again: set[str] = set()
 
-    def update(self, predictions: RowTable) -> Change | None:
-        """Return the change of the predictions; None where nothing is due."""
-        self.table, self.outcome = predictions, Outcome()
-        for kept in (self.before, self.after, self.totals, self.modelled, self.lost, self.failed):
-            kept.clear()
+    def update(self, predictions: RowTable) -> Change:
+        """Return the change of the predictions; it may be of nothing."""
+        self._begin()
+        self.table = predictions
         overall = read_mark(predictions)
-        sensors = self._sensors(overall)
-        shard = self.scope.selection.shard
-        self.before |= {sensor: read_mark(predictions, sensor, shard) for sensor in sensors}
-        works = self._works()
-        until = min(microseconds(self.scope.closed_at), latest_end(self.windows))
-        due = [file for work in works for file in work.files()[0]]
-        # With other settings, predictions of windows that are gone go, too.
-        renewed = [s for s, mark in self.before.items() if mark.settings not in (0, self.settings)]
-        stored = Upsert(
-            predictions,
-            [
-                file
-                for file in predictions.files()
-                if (renewed and file.may_have("sensor", renewed))
-                or any(file.overlaps(one.first, one.last + 1) for one in due)
-            ],
-            WINDOW_KEY,
-            lambda rows: to_numpy(rows["window_fingerprint"]).view(np.uint64),
-            ["window_fingerprint"],
-            among=lambda rows: to_numpy(pc.is_in(rows["sensor"], value_set=strings(renewed))),
-        )
+        part = self.scope.part or ""
+        sensors = self._sensors(predictions, overall)
+        self._before = {sensor: read_mark(predictions, sensor, part) for sensor in sensors}
+        self.renewed = {sensor for sensor, mark in self._before.items() if self._is_other(mark)}
+        self._again = {sensor for sensor, mark in self._before.items() if self._has_gained(sensor, mark)}
+        self._skip_those_that_fail_again()
+        marks = {sensor: self._due_after(sensor) for sensor in self._before if sensor not in self.failed}
+        due = DueWindows(self.windows, marks, self.scope)
+        self.days = due.days
         progress: dict[str, int] = {}
-        lacking: dict[str, int] = {}
+        days: set[date] = set()
+        removed: dict[str, tuple[DataFile, Bool]] = {}
 
         def parts() -> Iterator[Iterator[pa.Table]]:
-            for work in works:
-                for _, tables in work.pieces():
-                    yield self._scored(tables, stored, lacking)
-            stored.remove_unseen()
-            self._advance(lacking, until)
-            for sensor, mark in self.after.items():
-                progress.update(mark_progress(self.before[sensor], mark, sensor, shard))
-            if self.is_whole:
-                progress.update(mark_progress(overall, self._overall(overall, until)))
+            gone = {file.name: file for file in self._files_of_renewed(predictions)}
+            for start, end in due.pieces(gone.values()):
+                inside = [file for file in due.files if file.overlaps(start, end)]
+                files = [
+                    file
+                    for file in predictions.files(start, end)
+                    if file.name in gone or any(file.overlaps(one.first, one.last + 1) for one in inside)
+                ]
+                renewed = sorted(self.renewed - self.failed.keys())
+                stored = StoredPredictions(predictions, files, self.scope, renewed, (start, end))
+                yield self._scored(due.tables(start, end), stored.rows)
+                for file, mask in stored.removed(self.failed):
+                    known = removed.get(file.name)
+                    removed[file.name] = (file, mask if known is None else mask | known[1])
+            days.update(date.fromordinal(day + EPOCH_DAY) for some in self.days.values() for day in some)
+            progress.update(self._progress(predictions, overall))
 
-        self.change = Change(PREDICTIONS, parts(), progress, rewritten=lambda: stored.rewritten(self.lost))
+        def rewritten() -> Iterator[tuple[DataFile, Iterator[pa.Table]]]:
+            for file, mask in removed.values():
+                yield file, rows_without(predictions, file, mask, self._note_lost)
+
+        self.change = Change(
+            PREDICTIONS, parts(), progress, guard=self.scope.claims(SCORES), rewritten=rewritten, days=days
+        )
         return self.change
 
-    def _sensors(self, overall: Mark) -> list[str]:
+    def _sensors(self, predictions: RowTable, overall: Mark) -> list[str]:
         """List the sensors that may have due windows."""
-        wanted = self.scope.selection.sensors
-        if wanted is not None:
-            return sorted(wanted, key=str.encode)
-        is_whole = overall.lacking or not self.scope.is_timely or overall.settings not in (0, self.settings)
-        if is_whole:
-            return self.windows.distinct("sensor")
-        files, _ = DueWindows(self.windows, None, overall, self.scope).files()
-        return self.windows.distinct("sensor", files)
+        scope = self.scope
+        if scope.selection.sensors is not None:
+            return sorted(scope.selection.sensors, key=str.encode)
+        if not scope.is_timely:
+            found = set(self.windows.distinct("sensor", due_files(self.windows, Mark(), scope)))
+        elif self._is_other(overall):
+            found = {*self.windows.distinct("sensor"), *predictions.distinct("sensor")}
+        else:
+            found = set(self.windows.distinct("sensor", due_files(self.windows, overall, scope)))
+            found.update(unfinished_sensors(predictions))
+        return sorted(found, key=str.encode)
 
-    def _works(self) -> list[DueWindows]:
-        """Group the sensors by how far they have been scored."""
-        groups: dict[Mark, list[str]] = {}
-        for sensor, mark in self.before.items():
-            is_renewed = mark.settings not in (0, self.settings)
-            gained = mark.lacking and mark.lacking != self._number(sensor)
-            again = is_renewed or gained or not self.scope.is_timely
-            groups.setdefault(Mark() if again else replace(mark, lacking=0), []).append(sensor)
-        return [DueWindows(self.windows, tuple(some), mark, self.scope) for mark, some in groups.items()]
+    def _is_other(self, mark: Mark) -> bool:
+        """Whether windows may be gone: they were aggregated with other settings than before."""
+        return mark.settings not in (0, self._settings)
 
-    def _number(self, sensor: str) -> int:
-        """Number the models of a sensor."""
-        if sensor not in self.models:
-            return _NO_MODELS
-        try:
-            return number_of(self.models[sensor]().manifest.sha256)
-        except InputError:
-            return _NO_MODELS
+    def _has_gained(self, sensor: str, mark: Mark) -> bool:
+        """Whether windows lacked a model, and there are other models now."""
+        return bool(mark.lacking) and self.champions.number(sensor) not in (None, mark.lacking)
 
-    def _scored(
-        self, tables: Iterable[pa.Table], stored: Upsert, lacking: dict[str, int]
-    ) -> Iterator[pa.Table]:
-        for part in score_ranges(tables, self.models, stored, self.scope.rescore):
+    def _skip_those_that_fail_again(self) -> None:
+        """Note the sensors whose models still cannot be read; their windows need not be read either."""
+        for sensor, mark in self._before.items():
+            if mark.failed:
+                try:
+                    self.champions.open(sensor)
+                except InputError as error:
+                    self.failed[sensor] = str(error)
+
+    def _due_after(self, sensor: str) -> Mark:
+        mark = self._before[sensor]
+        if not self.scope.is_timely or sensor in self.renewed:
+            return Mark()
+        return mark if sensor in self._again else replace(mark, since=FOREVER)
+
+    def _files_of_renewed(self, predictions: RowTable) -> list[DataFile]:
+        """List the files whose predictions may be of windows that are gone.
+
+        Those before the first day of windows stay: their windows may have been removed for their age.
+        """
+        if not self.renewed:
+            return []
+        first = min(file.first for file in self.windows.files()) // DAY_US * DAY_US
+        return predictions.files(first, None, self.renewed)
+
+    def _scored(self, tables: Iterable[pa.Table], stored: Upsert) -> Iterator[pa.Table]:
+        known = set(self.modelled)
+        for part in score_ranges(tables, self.champions, stored, self.scope.rescore):
             self.outcome.add(part)
-            if part.error:
-                self.failed[part.sensor] = part.error
-            if are(part.totals["status"], "no_model").any():
-                lacking[part.sensor] = self._number(part.sensor)
-            self.modelled.setdefault(part.sensor, []).append(part.modelled)
-            self.totals.append(part.totals)
+            self.failed |= part.failed
+            for sensor, start in part.lacking.items():
+                self._lacking[sensor] = min(start, self._lacking.get(sensor, FOREVER))
+            for sensor, devices in part.modelled.items():
+                if sensor not in known:  # every piece has all of them
+                    self.modelled.setdefault(sensor, []).append(devices)
+            self._note_totals(part.totals)
             if part.predictions.num_rows:
                 yield part.predictions
 
-    def _advance(self, lacking: Mapping[str, int], until: int) -> None:
-        for sensor, mark in self.before.items():
-            if not self.scope.is_standard:
-                self.after[sensor] = mark
-                continue
-            if sensor in self.failed:
-                self.after[sensor] = replace(mark, lacking=_FAILED)
-                continue
-            again = mark.lacking and mark.lacking != self._number(sensor)
-            self.after[sensor] = Mark(
-                mark.version if until < mark.until else self.windows.version,
-                max(mark.until, until),
-                lacking.get(sensor, 0 if again else mark.lacking),
-                self.settings,
-            )
+    def _note_totals(self, rows: pa.Table) -> None:
+        self._n_totals += rows.num_rows
+        if self.has_many_totals:
+            self.totals.clear()
+        elif rows.num_rows:
+            self.totals.append(rows)
 
-    def _overall(self, before: Mark, until: int) -> Mark:
-        is_lacking = any(mark.lacking for mark in self.after.values())
-        is_late = until < before.until
-        return Mark(
-            before.version if is_late else self.windows.version,
-            max(before.until, until),
-            int(is_lacking),
-            self.settings,
-        )
+    @property
+    def has_many_totals(self) -> bool:
+        """Whether the totals are too many to be kept; their days are to be counted."""
+        return self._n_totals > _MAX_TOTALS
+
+    def _progress(self, predictions: RowTable, before: Mark) -> dict[str, int]:
+        """Return how far the run came, after the last window."""
+        if not self.scope.is_standard:
+            return {}
+        until = min(microseconds(self.scope.closed_at), latest_end(self.windows))
+        overall, progress = None, {}
+        if self.scope.is_whole:
+            overall = self._advanced(before, until, bool(self.days))
+            progress = mark_progress(predictions, overall)
+        for sensor, mark in self._before.items():
+            if sensor in self.failed:
+                after = replace(mark, failed=1)
+            else:
+                after = self._advanced(mark, until, sensor in self.days)
+                after = replace(after, **self._left(sensor, mark, is_late=until < mark.until), failed=0)
+            progress |= mark_progress(predictions, after, sensor, self.scope.part or "", overall)
+        return progress
+
+    def _advanced(self, mark: Mark, until: int, has_windows: bool) -> Mark:
+        """Return how far a run came that considered all closed windows that were due."""
+        if until < mark.until:
+            return mark
+        if not has_windows:
+            # So a run without news commits nothing.
+            return replace(mark, settings=self._settings) if self._is_other(mark) else mark
+        return replace(mark, version=self.windows.version, until=until, settings=self._settings)
+
+    def _left(self, sensor: str, mark: Mark, is_late: bool) -> dict[str, int]:
+        """Return the fields ``lacking`` and ``since`` of a sensor's mark."""
+        since = self._lacking.get(sensor, FOREVER)
+        if mark.lacking and (is_late or sensor not in self._again):
+            since = min(since, mark.since)
+            if is_late:
+                return {"lacking": mark.lacking, "since": since}
+        if since == FOREVER:
+            return {"lacking": 0, "since": FOREVER}
+        return {"lacking": self.champions.number(sensor) or mark.lacking, "since": since}
+
+    def _note_lost(self, rows: pa.Table) -> None:
+        self.lost.append(days_of_series(rows))
+
+
+def days_of_series(rows: pa.Table) -> pa.Table:
+    """Return the distinct sensors, devices and days (UTC, midnight) of windows."""
+    day = np.floor_divide(to_numpy(rows["window_start"]), DAY_US) * DAY_US
+    columns = [rows["sensor"], rows["device"], to_arrow(day).view(TIMESTAMP)]
+    table = pa.table(columns, list(SERIES_DAY))
+    return table.group_by(list(SERIES_DAY), use_threads=False).aggregate([])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,18 +25,26 @@ from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import BIN_EDGES, DAILY, DAILY_KEY, TIMESTAMP
 
 STATUSES = ("ok", "no_model", "no_data", "bad_features")
-_SERIES_DAY = ("sensor", "device", "day")
+SERIES_DAY = ("sensor", "device", "day")
+# The columns of predictions that are added up.
+COUNTED = (
+    *("window_start", "window_end", "device", "sensor"),
+    *("score", "threshold", "is_anomaly", "severity", "model_version"),
+)
+
+# Whether the scores of a version of a sensor are log10 of tail probabilities.
+States = Callable[[str, str], bool]
 
 
-def scored_totals(predictions: pa.Table, states_tail_probability: bool) -> pa.Table:
-    """Add up predictions of one sensor.
+def scored_totals(predictions: pa.Table, states: States) -> pa.Table:
+    """Add up predictions.
 
     Parameters
     ----------
     predictions : pyarrow.Table
-        Schema PREDICTIONS, of one sensor, in any order.
-    states_tail_probability : bool
-        Whether scores are log10 of a tail probability; else ``decades`` is empty.
+        The columns COUNTED, in any order.
+    states : callable
+        Whether the scores of a sensor and version are log10 of tail probabilities; else ``decades`` is empty.
 
     Returns
     -------
@@ -43,50 +53,61 @@ def scored_totals(predictions: pa.Table, states_tail_probability: bool) -> pa.Ta
     """
     if predictions.num_rows == 0:
         return empty_table(DAILY)
-    devices, versions = distinct(predictions["device"]), distinct(predictions["model_version"])
+    texts = ("sensor", "device", "model_version")
+    names = {name: distinct(predictions[name]) for name in texts}
     start = to_numpy(predictions["window_start"])
-    device, version = (
-        positions(predictions["device"], devices),
-        positions(predictions["model_version"], versions),
-    )
+    sensor, device, version = (positions(predictions[name], names[name]) for name in texts)
     day = np.floor_divide(start, DAY_US)
-    order = np.lexsort((start, version, day, device))
-    device, version, day, start = device[order], version[order], day[order], start[order]
+    keys = (sensor, device, day, version)
+    order = _order(*keys, start)
+    if order is not None:
+        sensor, device, day, version = (key[order] for key in keys)
+        start = start[order]
+
+    def column(name: str, null: float | None = None) -> pa.Array:
+        values = to_numpy(predictions[name], null=null)
+        return values if order is None else values[order]
+
     is_first = np.ones(start.size, bool)
-    is_first[1:] = (np.diff(device) != 0) | (np.diff(day) != 0) | (np.diff(version) != 0)
+    is_first[1:] = np.logical_or.reduce([np.diff(key) != 0 for key in (sensor, device, day, version)])
     first = np.flatnonzero(is_first)
     last = np.append(first[1:], start.size) - 1
-    flagged = to_numpy(predictions["is_anomaly"])[order]
-    severity = np.nan_to_num(to_numpy(predictions["severity"], null=0.0)[order], nan=0.0)
     row = np.cumsum(is_first) - 1
-    size = np.diff(first, append=start.size)
+    flagged = column("is_anomaly")
     anomalies = np.add.reduceat(flagged.astype(np.int64), first)
     flagged_start = np.maximum.reduceat(np.where(flagged, start, np.iinfo(np.int64).min), first)
+    sensors = names["sensor"].take(to_arrow(sensor[first]))
+    versions = names["model_version"].take(to_arrow(version[first]))
+    known = {
+        pair: states(names["sensor"][pair[0]].as_py(), names["model_version"][pair[1]].as_py())
+        for pair in set(zip(sensor[first].tolist(), version[first].tolist(), strict=True))
+    }
+    are_known = [known[pair] for pair in zip(sensor[first].tolist(), version[first].tolist(), strict=True)]
     columns = {
         "day": _times(day[first] * DAY_US),
-        "device": devices.take(to_arrow(device[first])),
-        "sensor": constant(predictions["sensor"][0].as_py(), first.size),
-        "model_version": versions.take(to_arrow(version[first])),
+        "device": names["device"].take(to_arrow(device[first])),
+        "sensor": sensors,
+        "model_version": versions,
         "status": constant("ok", first.size),
         "n_unscored": to_arrow(np.zeros(first.size, np.int64)),
-        "n_windows": to_arrow(size),
+        "n_windows": to_arrow(last - first + 1),
         "n_anomalies": to_arrow(anomalies),
         "n_alarms": to_arrow(np.add.reduceat(begins_alarm(row, flagged).astype(np.int64), first)),
         "begins_flagged": to_arrow(flagged[first]),
         "ends_flagged": to_arrow(flagged[last]),
         "first_start": _times(start[first]),
         "last_start": _times(start[last]),
-        "last_end": _times(to_numpy(predictions["window_end"])[order][last]),
+        "last_end": _times(column("window_end")[last]),
         "last_anomaly": _known(_times(flagged_start), anomalies > 0),
-        "severity": to_arrow(np.maximum.reduceat(severity, first)),
-        "threshold": to_arrow(to_numpy(predictions["threshold"])[order][last]),
-        "decades": _decades(-to_numpy(predictions["score"])[order], row, first.size, states_tail_probability),
+        "severity": to_arrow(np.maximum.reduceat(np.nan_to_num(column("severity", 0.0)), first)),
+        "threshold": to_arrow(column("threshold")[last]),
+        "decades": _decades(-column("score"), row, np.array(are_known)),
     }
-    return _sorted(pa.table(columns, schema=DAILY))
+    return pa.table(columns, schema=DAILY)
 
 
 def unscored_totals(windows: pa.Table, has_model: Bool) -> pa.Table:
-    """Count the windows of one sensor that were left without a prediction.
+    """Count windows that were left without a prediction.
 
     Parameters
     ----------
@@ -98,67 +119,98 @@ def unscored_totals(windows: pa.Table, has_model: Bool) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        Schema DAILY, a row a device and day without a version.
+        Schema DAILY, sorted by DAILY_KEY; a row a device, sensor and day, without a version.
     """
     if windows.num_rows == 0:
         return empty_table(DAILY)
-    devices = distinct(windows["device"])
-    day = np.floor_divide(to_numpy(windows["window_start"]), DAY_US)
-    key = np.stack([positions(windows["device"], devices), day])
-    (device, day), first, n = np.unique(key, axis=1, return_index=True, return_counts=True)
-    status = np.where(has_model[first], STATUSES.index("bad_features"), STATUSES.index("no_model"))
-    names = devices.take(to_arrow(np.ascontiguousarray(device)))
-    return _without_windows(windows["sensor"][0].as_py(), names, day, status, n)
+    sensors, devices = distinct(windows["sensor"]), distinct(windows["device"])
+    start = to_numpy(windows["window_start"])
+    day = np.floor_divide(start, DAY_US)
+    keys = (positions(windows["sensor"], sensors), positions(windows["device"], devices), day)
+    order = np.lexsort((start, *reversed(keys)))
+    sensor, device, day = (key[order] for key in keys)
+    is_first = np.ones(day.size, bool)
+    is_first[1:] = np.logical_or.reduce([np.diff(key) != 0 for key in (sensor, device, day)])
+    first = np.flatnonzero(is_first)
+    last = np.append(first[1:], day.size) - 1
+    start = start[order]
+    return _without_predictions(
+        sensors.take(to_arrow(sensor[first])),
+        devices.take(to_arrow(device[first])),
+        day[first],
+        np.where(has_model[order][first], STATUSES.index("bad_features"), STATUSES.index("no_model")),
+        last - first + 1,
+        (_times(start[first]), _times(start[last])),
+    )
 
 
 def silent_totals(sensor: str, devices: pa.Array, day: int) -> pa.Table:
     """Build the rows of devices that have a model and no window on a day (number since the epoch)."""
     n = len(devices)
+    nothing = pa.nulls(n, TIMESTAMP)
     status = np.full(n, STATUSES.index("no_data"))
-    return _without_windows(sensor, devices, np.full(n, day), status, np.zeros(n, np.int64))
+    return _without_predictions(
+        constant(sensor, n), devices, np.full(n, day), status, np.zeros(n, np.int64), (nothing, nothing)
+    )
 
 
-def merge_totals(stored: pa.Table, new: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """Merge the totals of later windows with stored ones.
+def merge_totals(stored: pa.Table, new: pa.Table) -> pa.Table:
+    """Merge the totals of windows with those of earlier windows.
 
     Parameters
     ----------
     stored, new : pyarrow.Table
-        Schema DAILY, of the same days.
+        Schema DAILY; no window of ``new`` is as early as the last stored one of its device, sensor and day.
 
     Returns
     -------
-    merged : pyarrow.Table
-        Schema DAILY, sorted by DAILY_KEY, a row a key. A row that says no data is left out where the device has
-        another one that day.
-    overlapping : pyarrow.Table
-        Columns sensor, device and day of the series that cannot be merged: a new window is not later than
-        all stored ones.
+    pyarrow.Table
+        Schema DAILY, sorted by DAILY_KEY, a row a key. A row that says no data is left out where the device
+        has another one that day.
     """
     both = pa.concat_tables([stored, new]).combine_chunks()
     if both.num_rows == 0:
-        return both, both.select(list(_SERIES_DAY))
+        return both
     keys = row_fingerprints(both, DAILY_KEY)
-    is_new = np.arange(both.num_rows) >= stored.num_rows
-    order = np.lexsort((is_new, keys))
-    pair = np.flatnonzero((np.diff(keys[order]) == 0) & is_new[order[1:]] & ~is_new[order[:-1]])
+    order = np.argsort(keys, kind="stable")
+    pair = np.flatnonzero(np.diff(keys[order]) == 0)
     old, added = order[pair], order[pair + 1]
-    first, last = (to_numpy(both[name], null=0) for name in ("first_start", "last_start"))
-    windows = to_numpy(both["n_windows"])
-    is_late = (first[added] <= last[old]) & (windows[old] > 0) & (windows[added] > 0)
-    merged = _add_up(both, old[~is_late], added[~is_late])
     single = np.ones(both.num_rows, bool)
     single[old] = single[added] = False
-    rows = pa.concat_tables([both.filter(to_arrow(single)), merged])
-    overlapping = both.take(to_arrow(added[is_late])).select(list(_SERIES_DAY))
-    return _sorted(_without_needless_silence(rows)), overlapping
+    rows = [both.filter(to_arrow(single)), _add_up(both, old, added)]
+    return sorted_totals(_without_needless_silence(pa.concat_tables(rows)))
+
+
+def late_series(stored: pa.Table, new: pa.Table) -> pa.Table:
+    """Find the series and days of which a new window is not later than all that are counted.
+
+    Parameters
+    ----------
+    stored, new : pyarrow.Table
+        The columns sensor, device, day, first_start and last_start.
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns sensor, device and day.
+    """
+    counted = stored.filter(pc.is_valid(stored["last_start"])).combine_chunks()
+    keys, row = np.unique(row_fingerprints(counted, SERIES_DAY), return_inverse=True)
+    last = np.full(keys.size + 1, np.iinfo(np.int64).min)
+    np.maximum.at(last, row, to_numpy(counted["last_start"]))
+    mine = row_fingerprints(new, SERIES_DAY)
+    place = np.searchsorted(keys, mine)
+    is_stored = np.append(keys, np.uint64(0))[place] == mine
+    is_stored &= place < keys.size
+    is_late = is_stored & (to_numpy(new["first_start"]) <= last[place])
+    return new.filter(to_arrow(is_late)).select(list(SERIES_DAY))
 
 
 def states(totals: pa.Table) -> dict[str, int]:
     """Count series and days by status; a series with windows without a prediction is not ``ok``."""
     if totals.num_rows == 0:
         return {}
-    keys, row = np.unique(row_fingerprints(totals, _SERIES_DAY), return_inverse=True)
+    keys, row = np.unique(row_fingerprints(totals, SERIES_DAY), return_inverse=True)
     rank = np.zeros(totals.num_rows, np.int64)
     for place, name in enumerate(STATUSES):
         rank[are(totals["status"], name)] = place
@@ -166,6 +218,31 @@ def states(totals: pa.Table) -> dict[str, int]:
     np.maximum.at(worst, row, rank)
     counts = np.bincount(worst, minlength=len(STATUSES)).tolist()
     return {name: n for name, n in zip(STATUSES, counts, strict=True) if n}
+
+
+def sorted_totals(rows: pa.Table) -> pa.Table:
+    """Sort by DAILY_KEY."""
+    if rows.num_rows == 0:
+        return rows
+    keys = [
+        to_numpy(rows[name]) if name == "day" else positions(rows[name], distinct(rows[name]))
+        for name in DAILY_KEY
+    ]
+    order = _order(*keys)
+    return rows.combine_chunks() if order is None else rows.take(to_arrow(order)).combine_chunks()
+
+
+def _order(*keys: Int) -> Int | None:
+    """Return the order of rows by several keys; None where they are sorted."""
+    is_tie, is_sorted = np.ones(max(keys[0].size - 1, 0), bool), True
+    for key in keys:
+        step = np.diff(key)
+        is_sorted &= not (is_tie & (step < 0)).any()
+        is_tie &= step == 0
+    if is_sorted:
+        return None
+    order: Int = np.lexsort(tuple(reversed(keys)))
+    return order
 
 
 def _add_up(both: pa.Table, old: Int, added: Int) -> pa.Table:
@@ -179,21 +256,16 @@ def _add_up(both: pa.Table, old: Int, added: Int) -> pa.Table:
         name: to_arrow(to_numpy(a[name]) + to_numpy(b[name]) - extra)
         for name, extra in (("n_unscored", 0), ("n_windows", 0), ("n_anomalies", 0), ("n_alarms", goes_on))
     }
-    lists = [to_numpy(one["decades"].combine_chunks().flatten()) for one in (a, b)]
-    counts = (
-        lists[0] + lists[1]
-        if lists[0].size == lists[1].size
-        else np.maximum(lists[0].size and lists[0], lists[1])
-    )
     columns = x | summed
-    columns["status"] = pc.if_else(to_arrow(has_new | ~has_old), y["status"], x["status"])
+    # Of a row without predictions, the reason that the last window had.
+    columns["status"] = y["status"]
     columns["begins_flagged"] = pc.if_else(to_arrow(has_old), x["begins_flagged"], y["begins_flagged"])
     columns["ends_flagged"] = pc.if_else(to_arrow(has_new), y["ends_flagged"], x["ends_flagged"])
     columns["first_start"] = pc.coalesce(x["first_start"], y["first_start"])
     for name in ("last_start", "last_end", "last_anomaly", "threshold"):
         columns[name] = pc.coalesce(y[name], x[name])
     columns["severity"] = to_arrow(np.maximum(to_numpy(a["severity"]), to_numpy(b["severity"])))
-    columns["decades"] = _lists(counts, old.size)
+    columns["decades"] = _sum_of_lists(x["decades"], y["decades"])
     return pa.table(columns, schema=DAILY)
 
 
@@ -201,47 +273,55 @@ def _without_needless_silence(rows: pa.Table) -> pa.Table:
     is_silent = are(rows["status"], "no_data")
     if not is_silent.any():
         return rows
-    series = row_fingerprints(rows, _SERIES_DAY)
+    series = row_fingerprints(rows, SERIES_DAY)
     return rows.filter(to_arrow(~is_silent | ~np.isin(series, series[~is_silent])))
 
 
-def _without_windows(sensor: str, devices: pa.Array, day: Int, status: Int, n: Int) -> pa.Table:
+def _without_predictions(
+    sensors: pa.Array, devices: pa.Array, day: Int, status: Int, n: Int, starts: Sequence[pa.Array]
+) -> pa.Table:
     size = len(devices)
     nothing = pa.nulls(size, TIMESTAMP)
     zeros, no = to_arrow(np.zeros(size, np.int64)), to_arrow(np.zeros(size, bool))
     columns = {
         "day": _times(day * DAY_US),
         "device": devices,
-        "sensor": constant(sensor, size),
+        "sensor": sensors,
         "model_version": constant("", size),
         "status": strings(STATUSES).take(to_arrow(status)),
         "n_unscored": to_arrow(n.astype(np.int64)),
         **dict.fromkeys(("n_windows", "n_anomalies", "n_alarms"), zeros),
         **dict.fromkeys(("begins_flagged", "ends_flagged"), no),
-        **dict.fromkeys(("first_start", "last_start", "last_end", "last_anomaly"), nothing),
+        **dict(zip(("first_start", "last_start"), starts, strict=True)),
+        **dict.fromkeys(("last_end", "last_anomaly"), nothing),
         "severity": to_arrow(np.zeros(size)),
         "threshold": pa.nulls(size, pa.float64()),
-        "decades": _lists(np.zeros(0, np.int64), size),
+        "decades": _lists(np.zeros(0, np.int64), np.zeros(size, np.int64)),
     }
-    return _sorted(pa.table(columns, schema=DAILY))
+    return pa.table(columns, schema=DAILY)
 
 
-def _decades(decades: Float, row: Int, n: int, are_known: bool) -> pa.Array:
-    if not are_known:
-        return _lists(np.zeros(0, np.int64), n)
+def _decades(decades: Float, row: Int, are_known: Bool) -> pa.Array:
     bins = len(BIN_EDGES) + 1
     place = np.searchsorted(np.array(BIN_EDGES), decades, "right")
-    return _lists(np.bincount(row * bins + place, minlength=n * bins), n)
+    counts = np.bincount(row * bins + place, minlength=are_known.size * bins).reshape(-1, bins)
+    return _lists(counts[are_known].ravel(), np.where(are_known, bins, 0))
 
 
-def _lists(values: Int, n: int) -> pa.Array:
-    width = values.size // n if n else 0
-    offsets = to_arrow(np.arange(n + 1, dtype=np.int32) * np.int32(width))
-    return pa.ListArray.from_arrays(offsets, to_arrow(values)).cast(DAILY.field("decades").type)
+def _sum_of_lists(x: pa.Array, y: pa.Array) -> pa.Array:
+    """Add lists of equal lengths; an empty one counts as zeros."""
+    sizes = [to_numpy(pc.list_value_length(one)) for one in (x, y)]
+    size = np.maximum(*sizes).astype(np.int64)
+    total = np.zeros(size.sum(), np.int64)
+    for one, its in zip((x, y), sizes, strict=True):
+        total[np.repeat(its > 0, size)] += to_numpy(one.flatten())
+    return _lists(total, size)
 
 
-def _sorted(rows: pa.Table) -> pa.Table:
-    return rows.sort_by([(name, "ascending") for name in DAILY_KEY]).combine_chunks()
+def _lists(values: Int, sizes: Int) -> pa.Array:
+    offsets = np.zeros(sizes.size + 1, np.int32)
+    np.cumsum(sizes, out=offsets[1:])
+    return pa.ListArray.from_arrays(to_arrow(offsets), to_arrow(values)).cast(DAILY.field("decades").type)
 
 
 def _times(microseconds: Int) -> pa.Array:

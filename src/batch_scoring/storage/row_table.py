@@ -11,7 +11,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import date, datetime, timedelta
@@ -34,7 +34,7 @@ from batch_scoring.storage.folder import Folder
 from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.parquet import open_parquet
 from batch_scoring.storage.row_files import DAY_US, OWN, RowFiles, WrittenFile
-from batch_scoring.storage.table_log import CLAIMS, DATE, ID, LOG, Commit, TableLog
+from batch_scoring.storage.table_log import CLAIMS, DATE, DAYS, ID, LOG, Commit, TableLog
 from batch_scoring.tables.arrow_arrays import empty_table, positions, strings, to_arrow
 from batch_scoring.tables.device_ranges import BATCH_ROWS, group_bounds, read_batches, read_pieces, row_groups
 from batch_scoring.tables.schemas import TIMESTAMP
@@ -127,6 +127,8 @@ class Change:
         Whether the new files hold a month each instead of a day; a file that is rewritten stays as it is.
     changes_data : bool
         Whether rows are added or removed; else they are the same in other files.
+    days : collection of date
+        UTC days that the commit is about, besides those of its files; noted in the log.
     id : str
         Names the commit in the log; see :meth:`RowTable.version_of`.
     """
@@ -140,6 +142,7 @@ class Change:
     replaces_all: bool = False
     by_month: bool = False
     changes_data: bool = True
+    days: Collection[date] = ()
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
@@ -193,6 +196,11 @@ class RowTable:
     def position(self) -> int:
         """The version and the origin in one number: what a step records of the table that it has read."""
         return self.version if self._delta is None else (self.origin << _VERSION_BITS) + self.version
+
+    @property
+    def id(self) -> str:
+        """Identifies the table; one that was deleted and written again has another. Empty without a table."""
+        return "" if self._delta is None else str(self._delta.metadata().id)
 
     @property
     def exists(self) -> bool:
@@ -632,7 +640,8 @@ def _notes(change: Change, claims: Sequence[str]) -> Any:
 
     notes = [Transaction(name, value) for name, value in sorted(change.progress.items())]
     # Whether the commit may follow another one is decided here, not by the library.
-    return CommitProperties({CLAIMS: list(claims), ID: change.id}, 0, notes)
+    days = sorted(day.isoformat() for day in change.days)
+    return CommitProperties({CLAIMS: list(claims), DAYS: days, ID: change.id}, 0, notes)
 
 
 def _add_action(file: WrittenFile, changes_data: bool) -> Any:

@@ -16,8 +16,8 @@ from batch_scoring.storage.folder import Folder
 
 LOG = "_delta_log"
 DATE = "date"
-# Under these names a commit says what it changed, and which change it is.
-CLAIMS, ID = "claims", "id"
+# Under these names a commit says what it is about, and which change it is.
+CLAIMS, DAYS, ID = "claims", "days", "id"
 
 Action = Mapping[str, Any]
 _KINDS = ("add", "remove")
@@ -35,7 +35,7 @@ class Commit:
     claims : tuple of str or None
         The names of what it is about; None where it does not say.
     days : frozenset of date
-        UTC days, by which the table is partitioned, of the files whose rows it added, rewrote or removed.
+        UTC days that it is about: those it names, and those of files whose rows it added, rewrote or removed.
     """
 
     version: int
@@ -211,7 +211,7 @@ def _commit(version: int, actions: Iterable[Action]) -> Commit:
         version,
         notes.get(ID, ""),
         tuple(notes[CLAIMS]) if CLAIMS in notes else None,
-        frozenset(date.fromisoformat(day) for day in days if day is not None),
+        frozenset(date.fromisoformat(day) for day in (*days, *notes.get(DAYS, ())) if day is not None),
     )
 
 

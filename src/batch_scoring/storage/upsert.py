@@ -60,6 +60,11 @@ class Upsert:
         self._is_replaced = np.zeros(stored.size, bool)
         self._is_seen = np.concatenate([np.zeros(0, bool), *others])
 
+    @property
+    def size(self) -> int:
+        """Number of the stored rows."""
+        return self._stored.size
+
     def fresh(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         """Pass on the rows that are new or differ from the stored row of their key."""
         if not self._stored.size:
@@ -97,9 +102,15 @@ class Upsert:
         place = np.repeat(first - np.cumsum(n) + n, n) + np.arange(n.sum())
         self._is_replaced[self._order[place]] = True
 
-    def remove_unseen(self) -> None:
-        """Remove the stored rows whose keys were not among those compared."""
-        self._is_replaced |= ~self._is_seen
+    def remove_unseen(self, kept: Bool | None = None) -> None:
+        """Remove the stored rows whose keys were not among those compared.
+
+        Parameters
+        ----------
+        kept : array of shape (n,), bool, optional
+            Marks stored rows, in the order of the files, that stay all the same.
+        """
+        self._is_replaced |= ~self._is_seen & (True if kept is None else ~kept)
 
     def removed(self) -> list[tuple[DataFile, Bool]]:
         """Return the files that lose rows, each with the mask of these rows."""

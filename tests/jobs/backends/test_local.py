@@ -118,7 +118,8 @@ def test_jobs_that_take_too_long_are_ended_and_told(data):
     assert told == {(State.FAILED, "took longer than jobs.max_wall_time, 1 s")}
     records = Records(str(data)).all_records(RUN)
     assert len(records) == 20
-    assert not any(_alive(record.pid) for record in records.values())
+    # On a busy machine a job is ended before it has told its id.
+    assert not any(record.pid and _alive(record.pid) for record in records.values())
 
 
 def test_a_scheduler_that_is_killed_leaves_its_jobs_which_no_other_runs_twice(data):

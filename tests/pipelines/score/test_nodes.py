@@ -1,353 +1,421 @@
 """Every closed window is scored once; a changed one again; nothing is lost and nothing doubled."""
 
+import json
 from datetime import timedelta
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.detection.score import score_fleet
-from batch_scoring.pipelines.score.nodes import score_windows
-from batch_scoring.registry.published import load_published, publish
-from batch_scoring.tables.fingerprints import table_digest
-from batch_scoring.tables.partitions import partition_key
-from batch_scoring.tables.streams import Stream, footer_text
-from tests.factories import START, make_model, make_windows
-from tests.partitions import Store
+from batch_scoring.detection.score import predict
+from batch_scoring.scoring.marks import read_mark
+from tests.factories import START, make_model
+from tests.scoring.work import PER_DAY, Work, assert_totals_are_a_count, at, constant, windows_of
 
-KEY = "s/2026-01-05"
+NOT_SCORED = (False, False)
 
 
-class Workspace:
-    """One day of windows of sensor s, its champion, and what was scored."""
-
-    def __init__(self, folder, devices=("a", "b")):
-        self.folder = folder
-        self.windows, self.predictions = Store(folder / "w"), Store(folder / "p")
-        self.status = Store(folder / "s")
-        self.devices = list(devices)
-
-    def put(self, X, devices=None, sensor="s"):
-        """Store the day's windows."""
-        table = make_windows(X, devices or self.devices * (len(X) // len(self.devices)), sensor)
-        table = table.sort_by([("device", "ascending"), ("window_start", "ascending")])
-        key = partition_key(sensor, START.date())
-        self.windows.save({key: Stream(table.schema, iter([table]), {"digest": table_digest(table)})})
-        return table
-
-    def champion(self, devices=None, version="1", threshold=0.0):
-        """Publish a model."""
-        model = make_model(devices or self.devices, threshold=threshold)
-        publish(self.folder / "m", model, version, "run", f"f{version}")
-
-    def score(self, device=None, sensor=None, at="2026-02-01T00:00Z", save=2, shard=None, **changes):
-        """Run the node; which partitions of predictions it wrote. ``save`` ends it early, as a kill does."""
-        models = {"s": lambda: load_published(self.folder / "m", "s")} if (self.folder / "m").exists() else {}
-        written = []
-        for chunk in score_windows(
-            self.windows.load(),
-            models,
-            self.predictions.load(),
-            self.status.load(),
-            changes,
-            at,
-            device,
-            sensor,
-            shard,
-        ):
-            stores = (self.predictions, self.status)
-            for store, part in list(zip(stores, chunk[:2], strict=True))[:save]:
-                store.save(part)
-            written += sorted(chunk[0])
-            self.counts = chunk[2]
-        return written
-
-    def rows(self):
-        """The predictions by device and minute."""
-        return {
-            (r["device"], (r["window_start"] - START) // timedelta(minutes=5)): r
-            for r in self.predictions.table().to_pylist()
-        }
+@pytest.fixture
+def work(tmp_path):
+    """Windows of two devices, and their models."""
+    work = Work(tmp_path)
+    work.put(constant(0.0))
+    work.train()
+    return work
 
 
-def test_predictions_are_those_of_the_fleet(tmp_path):
-    work = Workspace(tmp_path)
-    windows = work.put(np.linspace(-2, 2, 20)[:, None])
-    work.champion()
-    assert work.score() == [KEY]
-    expected, status = score_fleet(windows, make_model(["a", "b"]), "1")
-    assert work.predictions.table().equals(expected)
-    assert work.status.table().equals(status)
+def test_predictions_are_those_of_the_models(work):
+    windows = {
+        ("s", device, step): value for device in "ab" for step, value in enumerate(np.linspace(-2, 2, 9))
+    }
+    work.put(windows)
+    assert work.score() == (True, True)
+    model = make_model(["a", "b"])
+    model = type(model)(model.table, model.info.__class__("s", ("mean",), 4 * 3600.0, {}))
+    expected = predict(windows_of(windows), model, "1")
+    order = [("device", "ascending"), ("window_start", "ascending")]
+    assert work.predictions.load().read().sort_by(order).to_pylist() == expected.to_pylist()
+    assert_totals_are_a_count(work, {})
+    assert work.counts["windows"] == 18
 
 
-def test_a_second_run_writes_nothing(tmp_path):
-    work = Workspace(tmp_path)
-    work.put(np.zeros((10, 1)))
-    work.champion()
-    work.score()
-    assert work.score() == []
+def test_a_second_run_commits_nothing_and_nor_does_a_later_one_without_windows_that_closed(work):
+    assert work.score(at=at(2)) == (True, True)
+    assert work.score(at=at(2)) == NOT_SCORED
+    assert work.score(at=(START + timedelta(hours=11)).isoformat()) == NOT_SCORED
+    assert work.score(at=at(3)) == (True, True)
+    assert work.score(at=at(99)) == (True, True)
+    assert work.score(at=at(999)) == NOT_SCORED
+    assert len(work.rows()) == 8
 
 
-def test_a_changed_window_is_scored_again_and_no_other(tmp_path):
-    work = Workspace(tmp_path)
-    X = np.zeros((10, 1))
-    work.put(X)
-    work.champion()
+def test_a_changed_window_is_scored_again_and_no_other(work):
     work.score()
     before = work.rows()
-    X[4] = 3.0
-    work.put(X)
-    work.champion(version="2")
-    assert work.score() == [KEY]
+    work.put({("s", "a", 2): 3.0})
+    work.train(version="2")
+    assert work.score() == (True, True)
     after = work.rows()
-    changed = [key for key in after if after[key] != before[key]]
-    assert changed == [("a", 2)]
-    assert (after["a", 2]["is_anomaly"], after["a", 2]["model_version"]) == (True, "2")
+    assert [key for key in after if after[key] != before[key]] == [("s", "a", 2)]
+    assert (after["s", "a", 2]["is_anomaly"], after["s", "a", 2]["model_version"]) == (True, "2")
+    assert_totals_are_a_count(work, {})
 
 
-def test_a_new_champion_does_not_score_old_windows_again_unless_told(tmp_path):
-    work = Workspace(tmp_path)
-    work.put(np.zeros((4, 1)))
-    work.champion()
+def test_a_late_window_is_scored_and_the_others_stay(work):
+    work.put(constant(0.0, steps=range(PER_DAY, PER_DAY + 4)))
     work.score()
-    work.champion(version="2")
+    before = work.rows()
+    work.put({("s", "a", 4): 3.0, ("s", "b", PER_DAY + 4): 0.0})
+    assert work.score() == (True, True)
+    after = work.rows()
+    assert after.keys() - before.keys() == {("s", "a", 4), ("s", "b", PER_DAY + 4)}
+    assert {key: after[key] for key in before} == before
+    assert_totals_are_a_count(work, {})
+    assert work.score() == NOT_SCORED
+
+
+def test_a_new_champion_does_not_score_old_windows_again_unless_told(work):
     work.score()
+    work.train(version="2")
+    assert work.score() == NOT_SCORED
     assert {row["model_version"] for row in work.rows().values()} == {"1"}
     work.score(rescore=True)
     assert {row["model_version"] for row in work.rows().values()} == {"2"}
+    assert_totals_are_a_count(work, {})
+    assert work.score() == NOT_SCORED
 
 
-def test_windows_of_a_device_without_a_model_are_scored_when_it_has_one(tmp_path):
-    work = Workspace(tmp_path)
-    work.put(np.zeros((4, 1)))
-    work.champion(["a"])
+def test_scoring_again_keeps_the_predictions_that_the_champion_cannot_make(work):
     work.score()
-    assert {device for device, _ in work.rows()} == {"a"}
-    assert work.status.table()["status"].to_pylist() == ["ok", "no_model"]
-    work.champion(version="2")
+    work.train("a", version="2")
+    work.score(rescore=True)
+    assert {key[1]: row["model_version"] for key, row in work.rows().items()} == {"a": "2", "b": "1"}
+    assert_totals_are_a_count(work, {})
+
+
+def test_windows_of_a_device_without_a_model_are_scored_when_it_has_one(work):
+    work.train("a")
+    work.put(constant(0.0, "c", [PER_DAY]))
+    assert work.score() == (True, True)
+    assert {device for _, device, _ in work.rows()} == {"a"}
+    lacking = dict.fromkeys([*constant(0, "b"), ("s", "c", PER_DAY)], "no_model")
+    assert_totals_are_a_count(work, lacking)
+    assert work.score() == NOT_SCORED
+    work.train("ab", version="2")
+    assert work.score() == (True, True)
+    assert {device: row["model_version"] for (_, device, _), row in work.rows().items()} == {
+        "a": "1",
+        "b": "2",
+    }
+    assert_totals_are_a_count(work, {("s", "c", PER_DAY): "no_model"})
+    assert work.statuses()["s", "b", 0] == {"ok"}
+    assert work.score() == NOT_SCORED
+    work.train("abc", version="3")
     work.score()
-    versions = {device: row["model_version"] for (device, _), row in work.rows().items()}
-    assert versions == {"a": "1", "b": "2"}
-    assert work.status.table()["status"].to_pylist() == ["ok", "ok"]
+    assert_totals_are_a_count(work, {})
+    assert len(work.rows()) == 9
 
 
-def test_only_closed_windows_are_scored_and_the_rest_later(tmp_path):
-    work = Workspace(tmp_path)
-    work.put(np.zeros((6, 1)))
-    work.champion()
-    work.score(at="2026-01-05T00:10Z")
-    assert set(work.rows()) == {("a", 0), ("a", 1), ("b", 0), ("b", 1)}
-    work.score(at="2026-01-05T00:15Z", allowed_lateness="1m")
-    assert len(work.rows()) == 4
-    work.score(at="2026-01-05T00:15Z")
-    assert len(work.rows()) == 6
-
-
-def test_before_any_window_is_closed_nothing_is_written(tmp_path):
-    work = Workspace(tmp_path)
-    work.put(np.zeros((2, 1)))
-    work.champion()
-    assert work.score(at="2026-01-05T00:01Z") == []
-
-
-def test_a_range_is_half_open_and_the_rest_is_scored_by_the_next_run(tmp_path):
-    work = Workspace(tmp_path)
-    work.put(np.zeros((8, 1)))
-    work.champion()
-    work.score(**{"from": "2026-01-05T00:05Z", "to": "2026-01-05T00:15Z"})
-    assert {step for _, step in work.rows()} == {1, 2}
-    assert work.score(**{"from": "2026-01-06T00:00Z"}) == []
+def test_a_sensor_without_any_model_waits_for_one(work):
+    work.put(constant(0.0, sensors="t"))
     work.score()
-    assert {step for _, step in work.rows()} == {0, 1, 2, 3}
+    assert {sensor for sensor, _, _ in work.rows()} == {"s"}
+    assert_totals_are_a_count(work, dict.fromkeys(constant(0, sensors="t"), "no_model"))
+    assert work.score() == NOT_SCORED
+    work.train("ab", "t")
+    work.score()
+    assert len(work.rows()) == 16
+    assert_totals_are_a_count(work, {})
 
 
-def test_one_device_alone_leaves_the_others_predictions_as_they_were(tmp_path):
-    work = Workspace(tmp_path)
-    work.put(np.zeros((4, 1)))
-    work.champion()
+def test_only_closed_windows_are_scored_and_the_rest_later(work):
+    work.score(at=at(2))
+    assert {step for _, _, step in work.rows()} == {0, 1}
+    assert work.score(at=at(3), allowed_lateness="1m") == NOT_SCORED
+    work.score(at=at(3))
+    assert {step for _, _, step in work.rows()} == {0, 1, 2}
+    assert_totals_are_a_count(work, {})
+
+
+def test_before_any_window_is_closed_nothing_is_committed(work):
+    assert work.score(at="2026-01-05T00:01Z") == NOT_SCORED
+    assert work.score(at="2026-01-05T00:02Z") == NOT_SCORED
+
+
+def test_as_of_an_earlier_time_only_what_was_closed_then_is_scored_and_the_rest_later(work):
+    work.score(at=at(3))
+    work.put({("s", "a", 0): 3.0, ("s", "a", 2): 3.0, ("s", "b", 5): 3.0})
+    work.score(at=at(1))
+    assert {key for key, row in work.rows().items() if row["is_anomaly"]} == {("s", "a", 0)}
+    assert_totals_are_a_count(work)
+    work.score()
+    anomalies = {key for key, row in work.rows().items() if row["is_anomaly"]}
+    assert anomalies == {("s", "a", 0), ("s", "a", 2), ("s", "b", 5)}
+    assert len(work.rows()) == 9
+    assert_totals_are_a_count(work, {})
+
+
+def test_a_range_is_half_open_and_the_rest_is_scored_by_the_next_run(work):
+    work.score(**{"from": at(1), "to": at(3)})
+    assert {step for _, _, step in work.rows()} == {1, 2}
+    assert_totals_are_a_count(work)
+    assert work.score(**{"from": at(99)}) == NOT_SCORED
+    work.score()
+    assert {step for _, _, step in work.rows()} == {0, 1, 2, 3}
+    assert_totals_are_a_count(work, {})
+
+
+def test_one_device_alone_leaves_the_others_predictions_as_they_were(work):
     work.score()
     before = work.rows()
-    work.put(np.full((4, 1), 3.0))
+    work.put(constant(3.0))
     work.score(device="a")
     after = work.rows()
-    assert after.keys() == before.keys()
-    assert [key for key in after if after[key] != before[key]] == [("a", 0), ("a", 1)]
+    assert {key[1] for key in after if after[key] != before[key]} == {"a"}
+    assert_totals_are_a_count(work)
     work.score()
     assert all(row["is_anomaly"] for row in work.rows().values())
+    assert_totals_are_a_count(work, {})
+
+
+@pytest.mark.parametrize(
+    "asked", [{"device": "a"}, {"device": ["a", "b"]}, {"sensor": "s"}, {"shard": "1/1"}]
+)
+def test_a_run_for_some_that_is_repeated_commits_nothing(work, asked):
+    work.put(constant(0.0, sensors="t"))
+    work.train("ab", "t")
+    work.score(**asked)
+    assert work.score(**asked) == NOT_SCORED
+    work.score()
+    assert len(work.rows()) == 16
+    assert_totals_are_a_count(work, {})
+    assert work.score(**asked) == NOT_SCORED
 
 
 @pytest.mark.parametrize("of", [1, 3, 8])
 def test_shards_score_what_one_run_scores_and_the_last_one_leaves_nothing_to_do(tmp_path, of):
     devices = [f"d{n:02d}" for n in range(20)]
-    sharded, whole = Workspace(tmp_path / "sharded", devices), Workspace(tmp_path / "whole", devices)
+    windows = {("s", device, step): step - 1.0 for device in devices for step in range(3)}
+    sharded, whole = Work(tmp_path / "sharded"), Work(tmp_path / "whole")
     for work in (sharded, whole):
-        work.put(np.linspace(-2, 2, 60)[:, None])
-        work.champion(devices[:15])
+        work.put(windows)
+        work.train([*devices[:15], "silent"])
     counts = []
     for part in range(1, of + 1):
         sharded.score(shard=f"{part}/{of}")
-        counts.append(sharded.predictions.table().num_rows)
+        counts.append(len(sharded.rows()))
+        assert_totals_are_a_count(sharded)
     whole.score()
     assert counts == sorted(counts)
     assert counts[0] < counts[-1] or of == 1
-    assert sharded.predictions.table().equals(whole.predictions.table())
-    assert sharded.status.table().equals(whole.status.table())
-    assert sharded.score() == []
-    assert sharded.score(shard=f"1/{of}") == []
+    assert sharded.rows() == whole.rows()
+    assert sharded.daily() == whole.daily()
+    assert sharded.statuses()["s", "silent", 0] == {"no_data"}
+    sharded.score()
+    assert sharded.score(shard=f"1/{of}") == NOT_SCORED
+    assert sharded.rows() == whole.rows()
+    assert sharded.daily() == whole.daily()
 
 
-def test_a_shard_looks_again_at_a_partition_with_windows_of_its_own(tmp_path):
-    work = Workspace(tmp_path, [f"d{n}" for n in range(9)])
-    work.put(np.zeros((18, 1)))
-    work.champion()
+def test_a_shard_looks_again_at_windows_of_its_own(tmp_path):
+    work, devices = Work(tmp_path), [f"d{n}" for n in range(9)]
+    work.put({("s", device, 0): 0.0 for device in devices})
+    work.train(devices)
     for part in (1, 2):
         work.score(shard=f"{part}/2")
-    work.put(np.full((18, 1), 3.0))
-    assert work.score(shard="1/2") == [KEY]
-    assert work.score(shard="2/2") == [KEY]
+    work.put({("s", device, 0): 3.0 for device in devices})
+    for part in (1, 2):
+        assert work.score(shard=f"{part}/2") == (True, True)
     assert all(row["is_anomaly"] for row in work.rows().values())
+    assert_totals_are_a_count(work, {})
 
 
-def test_the_prediction_of_a_window_that_is_no_more_goes(tmp_path):
-    work = Workspace(tmp_path)
-    work.put(np.zeros((4, 1)))
-    work.champion()
+def test_with_other_settings_predictions_of_windows_that_are_gone_go(work):
+    work.put({("s", "b", PER_DAY): float("nan"), **constant(0.0, sensors="t")})
+    work.train("ab", "t")
+    work.score(max_failed_share=1)
+    work.aggregate_otherwise({("s", "a", 0): 0.0, ("s", "b", 1): 3.0}, settings=2)
+    work.score(device="a")
+    assert {key for key in work.rows() if key[1] == "b"} >= set(constant(0, "b")), "of others they stay"
     work.score()
-    work.put(np.zeros((2, 1)))
+    assert {key: row["is_anomaly"] for key, row in work.rows().items()} == {
+        ("s", "a", 0): False,
+        ("s", "b", 1): True,
+    }
+    assert_totals_are_a_count(work, {})
+    assert work.score() == NOT_SCORED
+
+
+def test_predictions_of_windows_that_were_removed_for_their_age_stay(work):
     work.score()
-    assert set(work.rows()) == {("a", 0), ("b", 0)}
+    work.aggregate_otherwise({("s", "a", PER_DAY): 0.0, ("s", "a", PER_DAY + 1): 0.0}, settings=2)
+    work.score()
+    assert len(work.rows()) == 10
+    assert_totals_are_a_count(work, {})
 
 
 @pytest.mark.parametrize("saved", [0, 1])
-def test_a_run_killed_between_its_files_ends_the_same_when_repeated(tmp_path, saved):
-    undisturbed, killed = Workspace(tmp_path / "1"), Workspace(tmp_path / "2")
+def test_a_run_killed_between_its_commits_ends_the_same_when_repeated(tmp_path, saved):
+    undisturbed, killed = Work(tmp_path / "1"), Work(tmp_path / "2")
     for work in (undisturbed, killed):
-        work.put(np.zeros((10, 1)))
-        work.champion()
+        work.put(constant(0.0, "abc", sensors="st"))
+        work.train("ab")
+        work.train("ab", "t")
         work.score()
-        work.put(np.full((10, 1), 3.0))
+        work.put({**constant(3.0, steps=range(2, 9)), **constant(0.0, "c", [4, 5])})
     killed.score(save=saved)
     for work in (undisturbed, killed):
         work.score()
-    for name in ("predictions", "status"):
-        for key, load in getattr(undisturbed, name).load().items():
-            there = getattr(killed, name).load()[key]()
-            assert there.read().equals(load().read())
-            assert there.metadata.metadata == load().metadata.metadata
+    assert killed.rows() == undisturbed.rows()
+    assert killed.daily() == undisturbed.daily()
+    assert killed.score() == NOT_SCORED
 
 
-@pytest.mark.slow
-@given(st.lists(st.tuples(st.integers(0, 5), st.floats(-3, 3)), min_size=1, max_size=8))
-def test_whatever_changes_the_predictions_are_those_of_the_windows(tmp_path_factory, changes):
-    work = Workspace(tmp_path_factory.mktemp("work"))
-    work.champion()
-    X = np.zeros((6, 1))
-    for row, value in changes:
-        X[row] = value
-        windows = work.put(X)
-        work.score()
-    expected, _ = score_fleet(windows, make_model(["a", "b"]), "1")
-    assert work.predictions.table().equals(expected)
-
-
-def test_lost_predictions_are_made_again(tmp_path):
-    work = Workspace(tmp_path)
-    work.put(np.zeros((4, 1)))
-    work.champion()
+def test_totals_that_are_lost_are_counted_again(work):
+    work.put(constant(0.0, "c", [1, PER_DAY]))
     work.score()
-    (tmp_path / "p" / f"{KEY}.parquet").unlink()
-    assert work.score() == [KEY]
-    assert len(work.rows()) == 4
-
-
-def test_without_a_model_the_status_is_written_and_the_counts_say_what_the_run_fell_short_of(tmp_path):
-    work = Workspace(tmp_path)
-    work.put(np.zeros((4, 1)))
+    before = work.daily()
+    for path in sorted((work.folder / "totals").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
     work.score()
-    assert work.status.table()["status"].to_pylist() == ["no_model", "no_model"]
+    found = work.daily()
+    assert {key: row for key, row in found.items() if row["status"] != "no_data"} == {
+        key: row for key, row in before.items() if row["status"] != "no_data"
+    }
+
+
+def test_without_a_model_the_counts_say_what_the_run_fell_short_of(tmp_path):
+    work = Work(tmp_path)
+    work.put(constant(0.0))
+    work.score()
+    assert work.statuses() == {("s", "a", 0): {"no_model"}, ("s", "b", 0): {"no_model"}}
     (shortfall,) = work.counts["shortfalls"]
-    assert "2 of 2" in shortfall
+    assert "2 of 2 device-sensor days" in shortfall
     assert "2 no_model" in shortfall
+    work.put(constant(0.0, steps=[4]))
     work.score(max_failed_share=1.0)
     assert work.counts["shortfalls"] == []
 
 
-def test_one_bad_device_among_many_is_no_reason_to_fail(tmp_path):
-    work = Workspace(tmp_path, devices=("a", "b", "c"))
-    work.put(np.array([[0.0], [np.nan], [0.0]]))
-    work.champion()
+def test_one_bad_device_among_many_is_no_reason_to_fail(work):
+    work.put({("s", "a", 1): float("nan")})
     work.score()
-    assert work.status.table()["status"].to_pylist() == ["ok", "bad_features", "ok"]
-
-
-def test_predictions_tell_by_a_digest_whether_incidents_may_have_changed(tmp_path):
-    work = Workspace(tmp_path)
-    X = np.zeros((10, 1))
-    X[2] = 2.0
-    work.put(X)
-    work.champion()
+    assert work.counts["shortfalls"] == []
+    assert ("s", "a", 1) not in work.rows()
+    assert work.statuses() == {("s", "a", 0): {"ok", "bad_features"}, ("s", "b", 0): {"ok"}}
+    assert_totals_are_a_count(work, {("s", "a", 1): "bad_features"})
+    work.put({("s", "a", 1): 0.0})
     work.score()
-    digests = [footer_text(work.predictions.load()[KEY](), "digest")]
-    for row, value in [(2, 3.0), (4, 0.1)]:
-        X[row] = value
-        work.put(X)
-        work.score()
-        digests.append(footer_text(work.predictions.load()[KEY](), "digest"))
-    assert len(set(digests)) == 3
-    assert all(len(digest) == 64 for digest in digests)
+    assert_totals_are_a_count(work, {})
 
 
-def test_predictions_of_a_version_without_a_digest_are_written_again_as_they_are(tmp_path):
-    work = Workspace(tmp_path)
-    work.put(np.zeros((4, 1)))
-    work.champion()
+def test_a_window_that_cannot_be_scored_any_more_loses_its_prediction(work):
     work.score()
-    before = work.predictions.table()
-    work.predictions.save({KEY: before.replace_schema_metadata()})
-    work.champion(version="2")
-    assert work.score() == [KEY]
-    assert work.predictions.table().equals(before)
-    assert footer_text(work.predictions.load()[KEY](), "digest")
-    assert work.score() == []
+    work.put({("s", "a", 0): float("nan")})
+    work.score()
+    assert ("s", "a", 0) not in work.rows()
+    assert len(work.rows()) == 7
+    assert_totals_are_a_count(work, {("s", "a", 0): "bad_features"})
 
 
-def test_ids_that_do_not_exist_are_errors(tmp_path):
-    work = Workspace(tmp_path)
-    work.put(np.zeros((2, 1)))
-    work.champion()
+def damage(work, sensor):
+    """Make a sensor's models unreadable; the function returned repairs them."""
+    (file,) = (work.folder / "models" / sensor).glob("*.arrow")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-200])
+    return lambda: file.write_bytes(whole)
+
+
+def test_a_damaged_model_of_one_sensor_does_not_stop_the_others_and_is_tried_again(work):
+    work.put({**constant(0.0, sensors="t"), ("t", "c", 0): 0.0})
+    work.train("ab", "t")
+    work.score()
+    work.put({**constant(0.0, sensors="st", steps=range(4, 9)), ("t", "a", 0): 3.0})
+    repair = damage(work, "t")
+    work.score()
+    assert {key for key in work.rows() if key[2] > 3} == set(constant(0, steps=range(4, 9)))
+    (shortfall,) = work.counts["shortfalls"]
+    assert "'t'" in shortfall
+    assert "damaged" in shortfall
+    assert_totals_are_a_count(work, {("t", "c", 0): "no_model"})
+    assert work.score() == NOT_SCORED
+    assert len(work.counts["shortfalls"]) == 1
+    repair()
+    work.score()
+    assert work.counts["shortfalls"] == []
+    assert len(work.rows()) == 36
+    assert work.rows()["t", "a", 0]["is_anomaly"]
+    assert_totals_are_a_count(work, {("t", "c", 0): "no_model"})
+    work.train("abc", "t", version="2")
+    work.score()
+    assert_totals_are_a_count(work, {})
+
+
+def test_a_sensor_that_fails_keeps_its_predictions_also_when_windows_are_gone(work):
+    work.put(constant(0.0, sensors="t"))
+    work.train("ab", "t")
+    work.score()
+    repair = damage(work, "t")
+    work.aggregate_otherwise({("s", "a", 0): 0.0, ("t", "a", 0): 0.0}, settings=2)
+    work.score()
+    assert set(work.rows()) == {("s", "a", 0), *constant(0, sensors="t")}
+    repair()
+    work.score()
+    assert set(work.rows()) == {("s", "a", 0), ("t", "a", 0)}
+    assert_totals_are_a_count(work, {})
+
+
+def test_models_of_other_windows_fail_in_a_sentence_until_there_are_new_ones(work):
+    work.train("ab", "t")
+    manifest = work.folder / "models/s/manifest.json"
+    assert json.loads(manifest.read_text())["sensor"] == "s"
+    work.put(constant(0.0, sensors="t"))
+    work.train("ab", "t", features=("mean", "more"))
+    work.score()
+    (shortfall,) = work.counts["shortfalls"]
+    assert "'more'" in shortfall
+    assert {sensor for sensor, _, _ in work.rows()} == {"s"}
+    work.train("ab", "t", version="2")
+    work.score()
+    assert len(work.rows()) == 16
+    assert_totals_are_a_count(work, {})
+
+
+def test_ids_that_do_not_exist_are_errors(work):
     with pytest.raises(InputError, match="sensor 'u'"):
         work.score(sensor="u")
     with pytest.raises(InputError, match="device 'c'"):
         work.score(device="c")
-    assert work.score(sensor="s", device=["a", "b"]) == [KEY]
+    assert work.score(sensor="s", device=["a", "b"]) == (True, True)
 
 
 def test_without_windows_the_step_before_is_named(tmp_path):
     with pytest.raises(InputError, match="--pipelines=aggregate"):
-        Workspace(tmp_path).score()
+        Work(tmp_path).score()
 
 
-def test_a_prediction_is_there_once_for_each_window(tmp_path):
-    work = Workspace(tmp_path)
-    work.put(np.zeros((10, 1)))
-    work.champion()
-    for at in ("2026-01-05T00:10Z", "2026-01-05T00:10Z", "2026-01-06T00:00Z"):
-        work.score(at=at)
-    table = work.predictions.table()
-    assert table.group_by(["device", "window_start"]).aggregate([]).num_rows == table.num_rows == 10
-    assert isinstance(table, pa.Table)
-
-
-def test_a_bad_window_is_told_though_there_are_as_many_predictions_as_windows(tmp_path):
-    work = Workspace(tmp_path, devices=("a",))
-    work.put(np.zeros((3, 1)))
-    work.champion()
+def test_a_device_with_a_model_that_falls_silent_has_no_data_on_days_with_windows_of_its_sensor(work):
+    work.train("abc", version="2")
+    work.score(at=at(4))
+    assert work.statuses()["s", "c", 0] == {"no_data"}
+    work.put({**constant(0.0, "c", [4]), **constant(0.0, "a", [PER_DAY])})
     work.score()
-    work.put(np.array([[np.nan], [0.0], [0.0]]))
-    # As of an earlier hour: the prediction of the third window stands, and the first window has none.
-    work.score(at="2026-01-05T00:10Z", max_failed_share=1.0)
-    assert set(work.rows()) == {("a", 1), ("a", 2)}
-    assert work.status.table()["status"].to_pylist() == ["bad_features"]
+    assert {key: status for key, status in work.statuses().items() if "no_data" in status} == {
+        ("s", "b", 1): {"no_data"},
+        ("s", "c", 1): {"no_data"},
+    }
+    assert work.statuses()["s", "c", 0] == {"ok"}
+
+
+def test_a_table_of_windows_that_was_made_anew_is_read_anew(work):
+    work.score()
+    work.put(constant(0.0, steps=[4]))
+    work.put(constant(0.0, steps=[5]))
+    work.score()
+    assert read_mark(work.predictions.load(), "s").version == work.windows.load().version
+    for path in sorted((work.folder / "windows").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    work.put(constant(3.0, steps=range(8)))
+    work.score()
+    assert all(row["is_anomaly"] for row in work.rows().values())
+    assert_totals_are_a_count(work, {})

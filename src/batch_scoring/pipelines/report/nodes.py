@@ -35,7 +35,7 @@ def gather_contents(
     sources: RowTable,
     fault_labels: pq.ParquetFile,
     incidents: RowTable,
-    device_incidents: pq.ParquetFile,
+    device_incidents: RowTable,
     parameters: Mapping[str, Any],
     device: Any,
     sensor: Any,
@@ -47,12 +47,12 @@ def gather_contents(
 
     Parameters
     ----------
-    readings, windows, predictions, daily_totals, train_status, quarantine, sources, incidents : RowTable
-        Schemas READINGS, that of the windows, PREDICTIONS, DAILY, STATUS, QUARANTINE, SOURCES and INCIDENTS.
+    readings, windows, predictions, daily_totals, train_status, quarantine, sources : RowTable
+        Schemas READINGS, that of the windows, PREDICTIONS, DAILY, STATUS, QUARANTINE and SOURCES.
     fault_labels : pyarrow.parquet.ParquetFile
         device, sensor, kind, start, end of known faults; without rows where none are known.
-    device_incidents : pyarrow.parquet.ParquetFile
-        Schema ``DEVICE_INCIDENTS``; without columns before `incidents` has run.
+    incidents, device_incidents : RowTable
+        Schemas INCIDENTS and DEVICE_INCIDENTS; they do not exist before `incidents` has run.
     parameters : mapping
         ``params:report``, see :class:`ReportParameters`.
     device, sensor : str, list of str or None
