@@ -29,6 +29,7 @@ from batch_scoring.core.errors import ConflictError, InputError
 from batch_scoring.core.moments import microseconds
 from batch_scoring.core.parameters import read_time
 from batch_scoring.core.stopwatch import stopwatch
+from batch_scoring.core.system_errors import system_error
 from batch_scoring.storage.folder import Folder
 from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.parquet import open_parquet
@@ -386,7 +387,10 @@ class RowTable:
         try:
             yield
         except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-            raise InputError(f"{self.folder.path(file.name)}: damaged ({error}); {_RESTORE}") from error
+            place = self.folder.path(file.name)
+            raise system_error(error, place) or InputError(
+                f"{place}: damaged ({error}); {_RESTORE}"
+            ) from error
 
     def batches(
         self,
@@ -628,7 +632,7 @@ class RowTable:
         except (DeltaError, OSError, ValueError) as error:
             # A storage in trouble is told in the sentence of its own client.
             self.folder.entry(f"{LOG}/_last_checkpoint")
-            raise InputError(
+            raise system_error(error, self.folder.path()) or InputError(
                 f"{self.folder.path()}: this table cannot be read or written ({_one_line(error)})"
             ) from error
 
