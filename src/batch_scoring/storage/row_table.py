@@ -354,7 +354,7 @@ class RowTable:
                 return None
 
     def had(self, version: int) -> bool:
-        """Whether a version, or the :attr:`position` of one, is this version of this table or an earlier one."""
+        """Whether a version, or the :attr:`position` of one, is this version or an earlier one."""
         return self._own_version(version) is not None
 
     def _own_version(self, version: int | None) -> int | None:
