@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import version
@@ -24,8 +26,7 @@ PARAMETERS = FitParameters(detector="combined", false_alarm_rate=0.01)
 def write_combined(fleet: Fleet, bases: Bases) -> None:
     """Publish the combined models beside the plain ones, for the same windows."""
     combined = fleet.combined
-    combined.windows_file.parent.mkdir(parents=True)
-    combined.windows_file.hardlink_to(fleet.windows_file)
+    shutil.copytree(fleet.windows, combined.windows, copy_function=os.link)
     (combined.folder / "fleet.json").hardlink_to(fleet.folder / "fleet.json")
     libraries = {"scikit-learn": version("scikit-learn")}
     info = FleetInfo(SENSOR, DEFAULT_FEATURES, WINDOW_US / 1e6, libraries, detector="combined")

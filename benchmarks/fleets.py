@@ -8,7 +8,6 @@ compresses that would not in a real fleet. All is made in parts of a few thousan
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import pickle
 import shutil
@@ -26,15 +25,14 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
-from workspace import PARTITION, SENSOR, WINDOWS, Fleet, open_fleet
+from workspace import SENSOR, WINDOWS, Fleet, open_fleet
 
-from batch_scoring.datasets.partitions import ArrowPartitions
 from batch_scoring.detection import model_file
 from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.registry.published import publish
-from batch_scoring.tables.fingerprints import row_fingerprints
+from batch_scoring.storage import open_folder
+from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.tables.schemas import MODELS, windows_schema
-from batch_scoring.tables.streams import Stream
 from batch_scoring.windows.features import DEFAULT_FEATURES
 
 Float = NDArray[np.float64]
@@ -210,19 +208,10 @@ def write_models(fleet: Fleet, bases: Bases) -> None:
 
 
 def write_windows(fleet: Fleet, bases: Bases) -> None:
-    """Write the windows with the footer that `aggregate` writes."""
-    footer = {"inputs": "benchmark"}
-
-    def batches() -> Iterator[pa.Table]:
-        digest = hashlib.sha256()
-        for part in parts(bases, fleet.n_models):
-            table = part.windows()
-            digest.update(row_fingerprints(table, table.column_names).tobytes())
-            yield table
-        footer["digest"] = digest.hexdigest()
-
-    stream = Stream(windows_schema(DEFAULT_FEATURES), batches(), footer)
-    ArrowPartitions(str(fleet.windows_file.parents[1])).save({PARTITION: stream})
+    """Write the windows as `aggregate` does."""
+    rows = (part.windows() for part in parts(bases, fleet.n_models))
+    table = RowTable(open_folder(str(fleet.windows)), "window_start")
+    table.commit(Change(windows_schema(DEFAULT_FEATURES), [rows]))
 
 
 def write_pickles(fleet: Fleet, bases: Bases) -> None:

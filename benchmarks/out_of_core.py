@@ -5,20 +5,18 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from timed_process import run
 
-from batch_scoring.datasets.partitions import ArrowPartitions
+from batch_scoring.storage import open_folder
+from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.tables.schemas import READINGS
-from batch_scoring.tables.streams import Stream
 
 PROJECT = Path(__file__).resolve().parents[1]
-DAY = date(2026, 1, 5)
 START_US = int(datetime(2026, 1, 5, tzinfo=UTC).timestamp()) * 1_000_000
 MINUTES = 1440
 MINUTE_US = 60_000_000
@@ -46,20 +44,17 @@ def measure(readings: int) -> dict[str, float]:
     """Time and peak memory of a cold `kedro run --pipelines=aggregate` over so many readings of a day."""
     devices = max(readings // MINUTES, 1)
     with tempfile.TemporaryDirectory() as folder:
-        key = f"temperature/{DAY}"
-        made = Stream(READINGS, day_of_readings(devices), {"digest": str(devices)})
-        ArrowPartitions(f"{folder}/02_intermediate/readings").save({key: made})
+        readings = RowTable(open_folder(f"{folder}/02_intermediate/readings"), "timestamp")
+        windows = RowTable(open_folder(f"{folder}/03_primary/windows"), "window_start")
+        readings.commit(Change(READINGS, [day_of_readings(devices)]))
         kedro = str(Path(sys.executable).with_name("kedro"))
         done = run([kedro, "run", "--pipelines=aggregate", "--params", f"data={folder}"], PROJECT)
-        source, windows = (
-            Path(folder, stage, f"{key}.parquet")
-            for stage in ("02_intermediate/readings", "03_primary/windows")
-        )
+        source, made = readings.latest(), windows.latest()
         return {
             "readings": devices * MINUTES,
-            "windows": pq.read_metadata(windows).num_rows,
-            "read_gib": source.stat().st_size / 2**30,
-            "written_gib": windows.stat().st_size / 2**30,
+            "windows": made.num_rows,
+            "read_gib": sum(file.size for file in source.files()) / 2**30,
+            "written_gib": sum(file.size for file in made.files()) / 2**30,
             "seconds": done.seconds,
             "peak_rss_gib": done.peak_gib,
         }

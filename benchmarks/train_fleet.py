@@ -28,14 +28,12 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import timed_process
 
 PROJECT = Path(__file__).parents[1]
@@ -44,7 +42,6 @@ FEATURES = ("mean", "std", "min", "max", "change", "diff_mean")
 N_WINDOWS = 500
 WINDOW_US = 300_000_000
 DAY_WINDOWS = 288
-FIRST_DAY = date(2026, 1, 5)
 START_US = 1_767_571_200_000_000
 PART_DEVICES = 500
 NU = 0.1
@@ -71,16 +68,14 @@ def name_of(device: int) -> str:
 
 
 def write_windows(folder: Path, devices: int) -> None:
-    """The windows as `aggregate` leaves them, day by day, and no refused readings."""
-    from batch_scoring.datasets.partitions import ArrowPartitions
-    from batch_scoring.tables.fingerprints import TableDigest
+    """The windows as `aggregate` leaves them, a file a day."""
+    from batch_scoring.storage import open_folder
+    from batch_scoring.storage.row_table import Change, RowTable
     from batch_scoring.tables.schemas import windows_schema
-    from batch_scoring.tables.streams import Stream
 
     schema = windows_schema(FEATURES)
 
-    def batches(day: int, footer: dict[str, str]) -> Iterator[pa.Table]:
-        digest = TableDigest()
+    def batches(day: int) -> Iterator[pa.Table]:
         window = np.arange(day * DAY_WINDOWS, min((day + 1) * DAY_WINDOWS, N_WINDOWS))
         for first in range(0, devices, PART_DEVICES):
             after = min(first + PART_DEVICES, devices)
@@ -97,24 +92,10 @@ def write_windows(folder: Path, devices: int) -> None:
                 *(pa.array(np.ascontiguousarray(column)) for column in X.T),
             ]
             cast = [column.cast(field.type) for column, field in zip(columns, schema, strict=True)]
-            table = pa.Table.from_arrays(cast, schema=schema)
-            digest.update(table)
-            yield table
-        footer["digest"] = digest.hexdigest()
+            yield pa.Table.from_arrays(cast, schema=schema)
 
-    store = ArrowPartitions(str(folder / "03_primary/windows"))
-    for day in range(-(-N_WINDOWS // DAY_WINDOWS)):
-        footer: dict[str, str] = {}
-        key = f"{SENSOR}/{FIRST_DAY + timedelta(days=day)}"
-        store.save({key: Stream(schema, batches(day, footer), footer)})
-    fields = [
-        ("device", pa.string()),
-        ("sensor", pa.string()),
-        ("reason", pa.string()),
-        ("count", pa.int64()),
-    ]
-    (folder / "02_intermediate").mkdir(parents=True)
-    pq.write_table(pa.schema(fields).empty_table(), folder / "02_intermediate/refused.parquet")
+    table = RowTable(open_folder(str(folder / "03_primary/windows")), "window_start")
+    table.commit(Change(schema, map(batches, range(-(-N_WINDOWS // DAY_WINDOWS)))))
 
 
 def training_sets(X: np.ndarray) -> Iterator[np.ndarray]:

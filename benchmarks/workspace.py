@@ -10,7 +10,6 @@ from pathlib import Path
 SENSOR = "vibration"
 AT = "2026-03-02T01:00Z"
 WINDOWS = 12
-PARTITION = f"{SENSOR}/2026-03-02"
 
 
 @dataclass(frozen=True)
@@ -28,12 +27,19 @@ class Fleet:
     n_support_vectors: int
 
     @property
+    def windows(self) -> Path:
+        """A table of one file."""
+        return self.folder / "03_primary/windows"
+
+    @property
     def windows_file(self) -> Path:
-        return self.folder / "03_primary/windows" / f"{PARTITION}.parquet"
+        (file,) = self.windows.glob("date=*/*.parquet")
+        return file
 
     @property
     def predictions_file(self) -> Path:
-        return self.folder / "07_model_output/predictions" / f"{PARTITION}.parquet"
+        (file,) = self.folder.glob("07_model_output/predictions/date=*/*.parquet")
+        return file
 
     @property
     def published(self) -> Path:

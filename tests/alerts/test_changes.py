@@ -101,21 +101,23 @@ def test_the_incident_of_another_device_takes_no_place():
     assert step(ledger, ("b", 1, 9, "open"))[1][0] == ("a@0-2", "withdrawn")
 
 
-def test_the_ledger_forgets_what_is_over_and_told():
+def test_the_ledger_forgets_what_is_over_and_told_when_there_is_something_to_tell():
     ledger, _ = step(Ledger(), ("a", 0, 5, "closed"), ("b", 0, 5, "open"))
     assert len(ledger.table) == 6
-    ledger, _ = step(ledger, ("a", 0, 5, "closed"), ("b", 0, 5, "open"), since=6)
-    assert set(ledger.table["incident_id"].to_pylist()) == {"b@0"}
+    there = [("a", 0, 5, "closed"), ("b", 0, 5, "open")]
+    assert step(ledger, *there, since=6)[0].table == ledger.table
+    ledger, _ = step(ledger, *there, ("c", 7, 8, "open"), since=6)
+    assert set(ledger.table["incident_id"].to_pylist()) == {"b@0", "c@7"}
 
 
 def test_the_ledger_keeps_what_a_sink_still_waits_for():
-    waiting = with_changes(Ledger(), make_incidents(("a", 0, 5, "closed")), START, 0.0, SINKS)
-    for sink, left in (("log", 2), ("hook", 2)):
-        waiting = waiting.delivered(waiting.pending("log"))
-        later = with_changes(waiting, make_incidents(("a", 0, 5, "closed")), START + 6 * WINDOW, 0.0, SINKS)
-        assert len(later.pending("hook")) == left, sink
-    gone = with_changes(waiting, make_incidents(("a", 0, 5, "closed")), START + 6 * WINDOW, 0.0, ["log"])
-    assert len(gone.table) == 0
+    there, news = [("a", 0, 5, "closed")], ("b", 7, 8, "open")
+    waiting = with_changes(Ledger(), make_incidents(*there), START, 0.0, SINKS)
+    waiting = waiting.delivered(waiting.pending("log"))
+    later = with_changes(waiting, make_incidents(*there, news), START + 6 * WINDOW, 0.0, SINKS)
+    assert (len(later.pending("log")), len(later.pending("hook"))) == (1, 3)
+    gone = with_changes(waiting, make_incidents(*there, news), START + 6 * WINDOW, 0.0, ["log"])
+    assert gone.table["incident_id"].to_pylist() == ["b@7"]
 
 
 def test_a_new_sink_is_told_what_comes_from_now_on():
@@ -151,5 +153,5 @@ def test_events_lead_from_what_was_told_to_what_is(runs):
 
 
 def test_the_ledger_remembers_since_when():
-    ledger, _ = step(Ledger(), since=7)
+    ledger, _ = step(Ledger(), ("a", 8, 9, "open"), since=7)
     assert ledger.since - START == 7 * timedelta(minutes=5)

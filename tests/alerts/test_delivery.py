@@ -15,8 +15,8 @@ def ids(sink):
     return [message["event_id"] for message in sink.got]
 
 
-def last(ledgers, ledger):
-    return [ledger, *ledgers][-1]
+def last(deliveries, ledger):
+    return [ledger, *(after for after, _ in deliveries)][-1]
 
 
 def test_events_are_sent_in_the_order_in_which_they_came_about():
@@ -60,6 +60,12 @@ def test_what_was_sent_is_written_down_before_many_more_are():
     many = [(f"d{i:03}", 0, 1, 1) for i in range(2 * BATCH + 1)]
     sink = Recorder()
     states = [
-        (ledger.pending("recorder").size, len(sink.got)) for ledger in deliver(ledger_of(many), [sink], 60)
+        (after.pending("recorder").size, rows.tolist(), len(sink.got))
+        for after, rows in deliver(ledger_of(many), [sink], 60)
     ]
-    assert states == [(BATCH + 1, BATCH), (1, 2 * BATCH), (0, 2 * BATCH + 1)]
+    places = list(range(2 * BATCH + 1))
+    assert states == [
+        (BATCH + 1, places[:BATCH], BATCH),
+        (1, places[BATCH : 2 * BATCH], 2 * BATCH),
+        (0, places[2 * BATCH :], 2 * BATCH + 1),
+    ]

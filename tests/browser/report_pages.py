@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from batch_scoring.pipelines.report.nodes import draw_page, summarise_run
 from tests.browser.browser import open_page
 from tests.reporting.fleet_factory import Fleet, gather, make_fleet, status_rows
@@ -23,15 +25,16 @@ HOSTILE = (
 def write_hostile_page(folder: Path) -> Path:
     """Of many devices, some with names that would like to be markup."""
     fleet = make_fleet(32, 3, names=HOSTILE)
-    fleet.train_status["power"] = status_rows(
+    failed = status_rows(
         ("pump-99", "power", "train", "too_few_readings", 3, 0, "3 windows, but at least 60 are needed"),
         ("pump-98", "power", "train", "bad_features", 300, 0, "std is not finite in 300 windows"),
     )
+    fleet.train_status = pa.concat_tables([fleet.train_status, failed])
     return write_page(fleet, folder)
 
 
-def write_page(fleet: Fleet, folder: Path) -> Path:
-    contents = gather(fleet)
+def write_page(fleet: Fleet, folder: Path, **parameters: object) -> Path:
+    contents = gather(fleet, **parameters)
     _, text = summarise_run(contents, {})
     path = folder / "report.html"
     path.write_text(draw_page(contents, text, {}), encoding="utf-8")

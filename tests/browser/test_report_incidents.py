@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.browser.report_pages import report, title, write_page
-from tests.reporting.fleet_factory import Fleet, prediction_partitions, prediction_rows
+from tests.reporting.fleet_factory import fleet_of, prediction_rows
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -42,13 +42,13 @@ def test_incidents_can_be_filtered_and_paged(browser, page_file):
 
 def test_a_severity_has_no_upper_end_on_the_page(browser, tmp_path):
     rows = prediction_rows("a", values=[1] * 60, anomalies=[4], severity=61.6)
-    with report(browser, write_page(Fleet(predictions=prediction_partitions(rows)), tmp_path)) as page:
+    with report(browser, write_page(fleet_of(rows), tmp_path)) as page:
         assert page.inner_text("#incident-list .severity b") == "62"
         assert "worst severity 62" in page.inner_text("#chart-note")
 
 
 def test_a_fleet_without_incidents_says_so(browser, tmp_path):
-    quiet = Fleet(predictions=prediction_partitions(prediction_rows("a")))
+    quiet = fleet_of(prediction_rows("a"))
     with report(browser, write_page(quiet, tmp_path)) as page:
         assert page.inner_text("#incidents-note") == "No incidents."
         assert page.is_hidden("#incident-tools")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from datetime import timedelta
+
 import pytest
 
 from tests.browser.report_pages import HOSTILE, report, title, write_page
-from tests.reporting.fleet_factory import Fleet
+from tests.reporting.fleet_factory import START, Fleet, fleet_of, prediction_rows
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -150,3 +153,35 @@ def test_a_project_that_has_scored_nothing_says_so(browser, tmp_path):
         assert page.inner_text("#range").startswith("Nothing has been scored yet.")
         assert page.is_hidden("#heat")
         assert page.inner_text("#quarantine-note") == "No reading was refused."
+
+
+def test_a_page_of_a_part_of_the_history_says_which(browser, tmp_path):
+    later = START + timedelta(days=20)
+    hours = [
+        prediction_rows("a", values=[1] * 12, anomalies=[3], start=later + timedelta(hours=h))
+        for h in range(9)
+    ]
+    fleet = fleet_of(prediction_rows("a"), *hours, is_hourly=True)
+    with report(browser, write_page(fleet, tmp_path, max_rows=24)) as page:
+        assert page.inner_text("#range").endswith("history since 5 Jan 2026")
+        assert "Charts begin on 25 Jan 2026 07:00" in page.inner_text("#chart-note")
+        assert page.inner_text("#chart-readout").startswith("25 Jan 2026, 07:00 to 09:00")
+        assert page.locator("#heat tbody td").count() == 1
+
+
+def test_older_refused_readings_are_counted_without_a_reason(browser, tmp_path):
+    page = write_page(Fleet(), tmp_path)
+    older = {"reason": "older", "count": 7} | dict.fromkeys(
+        ("source", "row", "timestamp", "device", "sensor", "value")
+    )
+    text = page.read_text(encoding="utf-8").replace('"quarantine":[]', f'"quarantine":[{json.dumps(older)}]')
+    page.write_text(text, encoding="utf-8")
+    with report(browser, page) as opened:
+        assert opened.inner_text("#quarantine tbody tr").split() == [
+            "older",
+            "7",
+            "see",
+            "the",
+            "table",
+            "quarantine",
+        ]

@@ -31,7 +31,7 @@ def test_every_incident_of_the_last_day_arrives_though_the_receiver_dies(
     output = workspace.run("train,score,incidents")
     assert len(receiver.events()) == 5
     assert "did not reach sink 'webhook', and will be sent again by the next run" in output
-    before = workspace.files("07_model_output/incidents", "07_model_output/device_incidents.parquet")
+    before = workspace.files("07_model_output/incidents", "07_model_output/device_incidents")
 
     receiver.start()
     workspace.run("score,incidents")
@@ -44,7 +44,7 @@ def test_every_incident_of_the_last_day_arrives_though_the_receiver_dies(
     assert arrived.keys() == expected
     assert sorted(arrived.values())[-2:] == [1, 2]
     assert len(lines.read_text().splitlines()) == len(expected)
-    assert workspace.files("07_model_output/incidents", "07_model_output/device_incidents.parquet") == before
+    assert workspace.files("07_model_output/incidents", "07_model_output/device_incidents") == before
 
     n_requests = len(receiver.requests())
     workspace.run("score,incidents")
@@ -62,10 +62,8 @@ def test_new_devices_without_models_hold_up_no_alert_of_the_others(tmp_path, sma
 
     # The same hour once more, as it would have been with many new devices: the first alerts of the good ones.
     lines.unlink()
-    for name in ("predictions", "status/score", "incidents", "unfinished_incidents"):
+    for name in ("predictions", "daily_totals", "incidents", "device_incidents", "notifications"):
         shutil.rmtree(tmp_path / "data/07_model_output" / name)
-    for name in ("notifications", "device_incidents"):
-        (tmp_path / f"data/07_model_output/{name}.parquet").unlink()
     more = [f"2026-01-06T12:{m:02}:00Z,new-{n},{s},1" for n in range(20) for s in SENSORS for m in range(10)]
     readings = tmp_path / "data/01_raw/readings/new.csv"
     readings.write_text("timestamp,device,sensor,value\n" + "\n".join(more) + "\n")

@@ -18,7 +18,7 @@ from batch_scoring.jobs.specs import State
 from batch_scoring.jobs.workspace import Workspace as Data
 from tests.emulators.azure_batch import AzureBatch
 from tests.emulators.azure_batch.server import ACCOUNT
-from tests.end_to_end.workspaces import PROJECT, Workspace
+from tests.end_to_end.workspaces import PREDICTIONS, PROJECT, Workspace
 from tests.jobs.backends.batch_ai.stand_in import StandIn
 from tests.jobs.backends.dask.dask_cluster import DaskCluster
 
@@ -30,7 +30,7 @@ FLEET = (
     "simulate.sensors=[temperature,vibration,pressure,power,vibration_motor],"
     "train.fit.detector=one_class_svm,at=2026-01-07T00:00Z"
 )
-PREDICTIONS, STATUS = "07_model_output/predictions", "07_model_output/status"
+SCORED = (PREDICTIONS, "07_model_output/daily_totals")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def expected(trained, tmp_path_factory):
     workspace = copy_of(trained, tmp_path_factory.mktemp("expected") / "data")
     workspace.run("score")
     assert workspace.table(PREDICTIONS).num_rows > 150_000
-    return workspace.files(PREDICTIONS, STATUS)
+    return workspace.rows(*SCORED)
 
 
 def copy_of(workspace, folder):
@@ -128,4 +128,4 @@ def test_an_hour_on_any_engine_gives_the_predictions_of_one_run(
     ]
     records = Records(data)
     assert all(records.log(done.run, one.name) for one in ended)
-    assert workspace.files(PREDICTIONS, STATUS) == expected
+    assert workspace.rows(*SCORED) == expected

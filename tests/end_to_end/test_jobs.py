@@ -11,12 +11,12 @@ import pytest
 
 from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.specs import State
-from tests.end_to_end.workspaces import PROJECT, SMALL_FLEET, Workspace
+from tests.end_to_end.workspaces import PREDICTIONS, PROJECT, SMALL_FLEET, Workspace
 
 pytestmark = pytest.mark.slow
 
 AT = "2026-01-07T00:00Z"
-SCORED = ("07_model_output/predictions", "07_model_output/status")
+SCORED = (PREDICTIONS, "07_model_output/daily_totals")
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def scored(trained, tmp_path_factory):
     """What one run scores."""
     workspace = trained.copy_to(tmp_path_factory.mktemp("scored") / "data")
     workspace.run("score", f"at={AT}")
-    assert workspace.table(SCORED[0]).num_rows > 1000
+    assert workspace.table(PREDICTIONS).num_rows > 1000
     return workspace
 
 
@@ -55,8 +55,8 @@ def test_jobs_score_what_one_run_scores_however_the_hour_is_cut(workspace, score
     params = f"jobs.sharding.{sharding},jobs.local.processes=4" if sharding else ""
     words = f"{jobs} job{'s' * (jobs > 1)}"
     assert f"{words}, {jobs} new, on local" in run(submit(workspace, params))
-    assert workspace.table(SCORED[0]).equals(scored.table(SCORED[0]))
-    before = workspace.files(*SCORED)
+    assert workspace.rows(*SCORED) == scored.rows(*SCORED)
+    before = workspace.files(*SCORED)  # bytes: nothing is committed
     assert f"{words}, 0 new, on local" in run(submit(workspace, params))
     assert workspace.files(*SCORED) == before
     workspace.run("score", f"at={AT}")
@@ -68,7 +68,7 @@ def test_pipelines_run_first_make_what_the_jobs_score(tmp_path):
     small_fleet = SMALL_FLEET.rpartition(",at=")[0]
     command = [*submit(workspace, small_fleet), "--first=simulate,ingest,aggregate,train"]
     assert "2 jobs, 2 new, on local" in run(command)
-    assert workspace.table(SCORED[0]).num_rows > 1000
+    assert workspace.table(PREDICTIONS).num_rows > 1000
 
 
 def test_a_scheduler_that_is_late_means_the_hour_it_was_started_for(workspace):
@@ -90,7 +90,7 @@ def test_a_scheduler_killed_at_any_moment_and_repeated_ends_in_the_same(workspac
         process.kill()
         process.wait()
     run(submit(workspace, params))
-    assert workspace.table(SCORED[0]).equals(scored.table(SCORED[0]))
+    assert workspace.rows(*SCORED) == scored.rows(*SCORED)
 
 
 def test_killed_jobs_are_run_again_and_end_in_the_same(workspace, scored):
@@ -109,7 +109,7 @@ def test_killed_jobs_are_run_again_and_end_in_the_same(workspace, scored):
     process.communicate(timeout=200)
     assert process.returncode == 0
     assert len(killed) == 3
-    assert workspace.table(SCORED[0]).equals(scored.table(SCORED[0]))
+    assert workspace.rows(*SCORED) == scored.rows(*SCORED)
 
 
 def test_a_sensor_without_models_fails_alone_and_is_told(workspace, scored):
@@ -119,8 +119,8 @@ def test_a_sensor_without_models_fails_alone_and_is_told(workspace, scored):
     (line,) = [line for line in output.splitlines() if "/vibration-" in line]
     assert " failed: " in line
     assert "no published model" in line or "without a prediction" in line or "could not be scored" in line
-    there = workspace.table(SCORED[0])
-    assert there.equals(scored.table(SCORED[0]).filter(_is("temperature")))
+    there = workspace.table(PREDICTIONS)
+    assert there.equals(scored.table(PREDICTIONS).filter(_is("temperature")))
 
 
 def test_hours_that_were_missed_are_caught_up_and_give_the_same(workspace, scored):
@@ -129,7 +129,7 @@ def test_hours_that_were_missed_are_caught_up_and_give_the_same(workspace, score
     assert [line.split(":")[0][-7:] for line in output.splitlines() if "new, on local" in line] == [
         f"{hour:02d}0000z" for hour in (21, 22, 23, 0)
     ]
-    assert workspace.table(SCORED[0]).equals(scored.table(SCORED[0]))
+    assert workspace.rows(*SCORED) == scored.rows(*SCORED)
 
 
 def _is(sensor):

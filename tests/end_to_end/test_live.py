@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 
-from batch_scoring.tables.schemas import PREDICTIONS, READINGS
+from batch_scoring.tables.schemas import PREDICTIONS as SCHEMA
+from batch_scoring.tables.schemas import READINGS, WINDOW_KEY
 from tests.emulators import azurite
 from tests.emulators.event_hubs.process import KEY
 from tests.end_to_end.kills import kill_everything
-from tests.end_to_end.workspaces import SMALL_FLEET, BlobWorkspace, Workspace
+from tests.end_to_end.workspaces import PREDICTIONS, SMALL_FLEET, BlobWorkspace, Workspace
 from tests.event_hub.clients import send
 
 pytestmark = pytest.mark.slow
@@ -44,19 +44,18 @@ def readings(first, count):
 
 
 def predictions(workspace):
-    order = [(name, "ascending") for name in ("sensor", "device", "window_start")]
-    return workspace.table("07_model_output/predictions").sort_by(order).combine_chunks()
+    order = [(name, "ascending") for name in WINDOW_KEY]
+    return workspace.table(PREDICTIONS).sort_by(order).combine_chunks()
 
 
 def test_what_a_fleet_publishes_becomes_the_readings_of_its_files(event_hubs, live, whole):
     faults = "publish.duplicate_share=0.02,publish.disorder_share=0.05,publish.readings_per_event=7"
     live.run("publish", f"{SMALL_FLEET},{faults}")
     live.run("receive,ingest", SMALL_FLEET)
-    folders = [workspace.folder / "02_intermediate/readings" for workspace in (live, whole)]
-    tables = [pq.read_table(folder) for folder in folders]
-    assert tables[0].num_rows > 10_000
-    assert tables[0].equals(tables[1])
-    assert tables[0].schema.remove_metadata() == READINGS
+    ours, theirs = (workspace.table("02_intermediate/readings") for workspace in (live, whole))
+    assert ours.num_rows > 10_000
+    assert ours.equals(theirs)
+    assert ours.schema == READINGS
 
 
 def test_a_second_run_finds_nothing_new_and_changes_nothing(event_hubs, live):
@@ -117,7 +116,7 @@ def test_predictions_of_what_a_fleet_publishes_are_those_of_its_files_value_for_
     blobs.run("receive,ingest,aggregate,train,score")
     ours, theirs = predictions(blobs), predictions(whole)
     assert ours.num_rows > 4000
-    assert ours.schema.names == PREDICTIONS.names
+    assert ours.schema.names == SCHEMA.names
     assert ours.equals(theirs)
 
 

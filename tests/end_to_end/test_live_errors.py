@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from batch_scoring.storage import open_folder
+from batch_scoring.storage.row_table import RowTable
 from tests.emulators.event_hubs.faults import Faults
 from tests.emulators.event_hubs.process import KEY, EventHubsProcess
 from tests.emulators.faulty_proxy import Fault, faulty_proxy
@@ -248,17 +250,9 @@ def test_a_storage_in_trouble_loses_no_event_and_doubles_none(four_hubs, azurite
 
 
 def blob_values(azurite, container):
-    from io import BytesIO
-
-    import pyarrow.parquet as pq
-    from azure.storage.blob import ContainerClient
-
-    blobs = ContainerClient.from_connection_string(azurite.connection_string(), container)
-    tables = [
-        pq.read_table(BytesIO(blobs.download_blob(name).readall()))
-        for name in sorted(blobs.list_blob_names(name_starts_with="live/02_intermediate/readings/"))
-    ]
-    return [value for table in tables for value in table["value"].to_pylist()]
+    credentials = {"connection_string": azurite.connection_string()}
+    folder = open_folder(f"abfs://{container}/live/02_intermediate/readings", credentials)
+    return RowTable(folder, "timestamp").read()["value"].to_pylist()
 
 
 @pytest.mark.azurite

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from tests.end_to_end.workspaces import Workspace
+from tests.end_to_end.workspaces import PREDICTIONS, Workspace
 from tests.real_data import REFERENCE
 
 pytestmark = [
@@ -17,12 +17,12 @@ pytestmark = [
 def test_the_reference_file_is_taken_unchanged_and_its_15_models_trained_and_scored(tmp_path):
     workspace = Workspace(tmp_path, f"readings={REFERENCE / 'sensor_data.csv'}")
     workspace.run()
-    status = workspace.table("07_model_output/status/score").to_pylist()
+    status = workspace.table("07_model_output/daily_totals").to_pylist()
     pairs = {(row["device"], row["sensor"]) for row in status}
     assert pairs == {(device, sensor) for device in "123" for sensor in "12345"}
     assert {row["status"] for row in status} == {"ok"}
     assert workspace.table("02_intermediate/readings").num_rows == 17_768
-    predictions = workspace.table("07_model_output/predictions")
+    predictions = workspace.table(PREDICTIONS)
     assert predictions.num_rows == workspace.table("03_primary/windows").num_rows
 
 
@@ -35,7 +35,7 @@ def test_the_references_own_models_imported_give_the_references_labels(tmp_path)
     workspace.run("ingest,aggregate,score")
     predicted = {
         (row["device"], row["sensor"], row["window_start"].replace(tzinfo=None)): row
-        for row in workspace.table("07_model_output/predictions").to_pylist()
+        for row in workspace.table(PREDICTIONS).to_pylist()
     }
     assert len(predicted) == 17_768
     assert len({key[:2] for key in predicted}) == 15

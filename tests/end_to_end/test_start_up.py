@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.end_to_end.workspaces import PROJECT
+from tests.end_to_end.workspaces import PREDICTIONS, PROJECT
 
 HEAVY = ["sklearn", "mlflow", "pandas", "duckdb", "scipy", "plotly", "matplotlib", "azure"]
 
@@ -79,7 +79,7 @@ def test_scoring_loads_neither_scikit_learn_nor_mlflow_nor_pandas_and_does_not_s
     assert result["searches"] == 0, "Dynaconf did not find one of the modules it asks for"
     assert result["awake"]
     assert result["frozen"] > 50_000
-    assert workspace.table("07_model_output/predictions").num_rows > 0
+    assert workspace.table(PREDICTIONS).num_rows > 0
 
 
 def test_the_command_line_itself_loads_nothing_heavy():

@@ -13,8 +13,9 @@ import yaml
 
 from batch_scoring.core.moments import EPOCH, MICROSECOND
 from batch_scoring.deploy.stream_analytics.query import WindowsQuery
+from batch_scoring.tables.schemas import WINDOW_KEY
 from tests.deploy.stream_analytics.streams import Engine, Event, assert_same_windows
-from tests.end_to_end.workspaces import PROJECT, SMALL_FLEET, Workspace
+from tests.end_to_end.workspaces import PREDICTIONS, PROJECT, SMALL_FLEET, Workspace
 
 pytestmark = pytest.mark.slow
 
@@ -54,12 +55,9 @@ def test_windows_of_the_job_give_the_predictions_of_ingested_readings(tmp_path: 
 
     made, wanted = streamed.table("03_primary/windows"), whole.table("03_primary/windows")
     assert_same_windows(made, wanted, scale=float(np.nanmax(np.abs(wanted["max"].to_numpy()))))
-    keys = ["sensor", "device", "window_start"]
-    predictions = [
-        one.table("07_model_output/predictions").sort_by([(k, "ascending") for k in keys])
-        for one in (streamed, whole)
-    ]
-    for name in (*keys, "is_anomaly"):
+    order = [(name, "ascending") for name in WINDOW_KEY]
+    predictions = [one.table(PREDICTIONS).sort_by(order) for one in (streamed, whole)]
+    for name in (*WINDOW_KEY, "is_anomaly"):
         assert predictions[0][name].to_pylist() == predictions[1][name].to_pylist()
     np.testing.assert_allclose(*(one["score"].to_numpy() for one in predictions), rtol=1e-6, atol=1e-9)
     assert f"{made.num_rows:,}" in output

@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
 
 from batch_scoring.storage import open_folder
 from tests.end_to_end.warm_kedro import warm_kedro
@@ -83,10 +83,24 @@ class Workspace:
         return output
 
     def table(self, name: str) -> pa.Table:
-        """All rows of a table such as ``07_model_output/predictions``."""
-        return pa.concat_tables(
-            [pq.read_table(path) for path in sorted(Path(self.folder, name).rglob("*.parquet"))]
-        )
+        """All rows of a table such as ``07_model_output/predictions``, as ``deltalake`` reads it, in order."""
+        address, options = open_folder(f"{self.folder}/{name}").delta_address()
+        rows = DeltaTable(address, storage_options=options).to_pyarrow_table()
+        rows = rows.drop_columns([one for one in rows.column_names if one == "date"])
+        return rows.sort_by([(one.name, "ascending") for one in rows.schema if not pa.types.is_nested(one.type)])
+
+    def rows(self, *names: str) -> dict[str, tuple[int, str]]:
+        """The number of rows and a digest of all their columns, bit for bit, of each of these tables there is."""
+        tables = {name: self.table(name) for name in names if self.has(name)}
+        return {name: (rows.num_rows, _digest(rows)) for name, rows in tables.items()}
+
+    def has(self, name: str) -> bool:
+        """Whether a table was written."""
+        return open_folder(f"{self.folder}/{name}").entry("_delta_log/00000000000000000000.json") is not None
+
+    def data(self) -> dict[str, Any]:
+        """What must be the same after any history: the sources' bytes and the tables' rows."""
+        return self.files("01_raw") | self.rows(*TABLES)
 
     def files(self, *names: str) -> dict[str, str]:
         """The SHA-256 of every file below these folders, by relative path."""
@@ -184,13 +198,6 @@ class BlobWorkspace(Workspace):
         """The ``kedro run`` command line."""
         return [*super().command(pipelines, params), "--env", "azure"]
 
-    def table(self, name: str) -> pa.Table:
-        """All rows of a table such as ``07_model_output/predictions``."""
-        folder = open_folder(f"{self.folder}/{name}")
-        return pa.concat_tables(
-            [pq.read_table(folder.local_copy(entry.name)) for entry in folder.entries(".parquet")]
-        )
-
     def files(self, *names: str) -> dict[str, str]:
         """The SHA-256 of every blob below these folders, by relative path."""
         folders = {name: open_folder(f"{self.folder}/{name}") for name in names}
@@ -201,12 +208,24 @@ class BlobWorkspace(Workspace):
         }
 
 
-# What must be the same bytes after any history. MLflow's own store and the manifest hold run ids
-# and times, and the ledger of sources holds the files' times of change.
-DATA = (
-    "01_raw",
+# What must be the same rows after any history. MLflow's own store and the manifest hold run ids and times, and
+# the table of sources holds the files' times of change.
+PREDICTIONS = "07_model_output/predictions"
+TABLES = (
     "02_intermediate/readings",
     "02_intermediate/quarantine",
-    "03_primary",
-    "07_model_output",
+    "03_primary/windows",
+    PREDICTIONS,
+    "07_model_output/daily_totals",
+    "07_model_output/incidents",
+    "07_model_output/device_incidents",
+    "07_model_output/drift",
+    "07_model_output/status/train",
 )
+
+
+def _digest(rows: pa.Table) -> str:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as stream:
+        stream.write_table(rows.combine_chunks())
+    return hashlib.sha256(sink.getvalue()).hexdigest()

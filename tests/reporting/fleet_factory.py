@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
-from batch_scoring.core.ids import path_segment
+from batch_scoring.datasets.parquet import OptionalParquetDataset
 from batch_scoring.incidents.devices import roll_up
-from batch_scoring.incidents.joining import UNFINISHED, JoinRules, incidents_table, join_windows
+from batch_scoring.incidents.joining import JoinRules, join_windows
 from batch_scoring.pipelines.report.nodes import gather_contents
 from batch_scoring.reporting.contents import Contents
-from batch_scoring.tables.partitions import partition_key
-from batch_scoring.tables.schemas import INCIDENTS, JUDGED, PREDICTIONS, QUARANTINE, STATUS, TIMESTAMP
+from batch_scoring.scoring.totals import scored_totals, unscored_totals
+from batch_scoring.storage.row_table import Change, RowTable
+from batch_scoring.tables.schemas import (
+    DAILY,
+    DEVICE_INCIDENTS,
+    INCIDENTS,
+    JUDGED,
+    PREDICTIONS,
+    QUARANTINE,
+    READINGS,
+    SOURCES,
+    STATUS,
+    TIMESTAMP,
+)
+from tests.row_tables import table_at
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 SENSORS = ("power", "pressure", "temperature", "vibration")
 KINDS = ("spike", "level_shift", "drift", "stuck_value", "noise_burst", "dropout")
 HOUR_US = 3_600_000_000
-Loaders = dict[str, Callable[[], pq.ParquetFile]]
-
-
-def loaders(tables: dict[str, pa.Table]) -> Loaders:
-    """What the catalog gives for partitions: functions that open a Parquet file."""
-
-    def opener(table: pa.Table) -> Callable[[], pq.ParquetFile]:
-        file = io.BytesIO()
-        pq.write_table(table, file)
-        return lambda: pq.ParquetFile(io.BytesIO(file.getvalue()))
-
-    return {key: opener(table) for key, table in sorted(tables.items())}
+RULES = JoinRules(2, 1, HOUR_US)
+IN_ORDER = [("sensor", "ascending"), ("device", "ascending"), ("window_start", "ascending")]
 
 
 def prediction_rows(
@@ -70,16 +75,20 @@ def prediction_rows(
     return pa.table(rows, PREDICTIONS)
 
 
-def prediction_partitions(*tables: pa.Table) -> dict[str, pa.Table]:
-    """Lay windows out by sensor and day, sorted by device and time."""
-    rows = pa.concat_tables(tables)
-    keys = [
-        partition_key(s, t.date())
-        for s, t in zip(rows["sensor"].to_pylist(), rows["window_start"].to_pylist(), strict=True)
-    ]
-    order = [("device", "ascending"), ("window_start", "ascending")]
-    column = pa.array(keys)
-    return {key: rows.filter(pa.compute.equal(column, key)).sort_by(order) for key in sorted(set(keys))}
+def totals_of(predictions: pa.Table) -> pa.Table:
+    """Daily totals of predictions of any sensors."""
+    sensors = pc.unique(predictions["sensor"]).to_pylist()
+    parts = [scored_totals(predictions.filter(pc.equal(predictions["sensor"], one)), True) for one in sensors]
+    return pa.concat_tables([DAILY.empty_table(), *parts])
+
+
+def unscored_rows(
+    device: str, sensor: str, n: int, start: datetime = START, has_model: bool = False
+) -> pa.Table:
+    """Daily totals of a device's windows without a prediction, five minutes each."""
+    times = [start + i * timedelta(minutes=5) for i in range(n)]
+    columns = {"sensor": [sensor] * n, "device": [device] * n, "window_start": pa.array(times, TIMESTAMP)}
+    return unscored_totals(pa.table(columns), np.full(n, has_model))
 
 
 def status_rows(*rows: tuple[str, str, str, str, int, int, str]) -> pa.Table:
@@ -120,16 +129,22 @@ def fault_rows(*rows: tuple[str, str, str, datetime, datetime]) -> pa.Table:
 
 @dataclass
 class Fleet:
-    """The tables of a made-up fleet, by partition."""
+    """The tables of a made-up fleet."""
 
-    readings: dict[str, pa.Table] = field(default_factory=dict)
-    predictions: dict[str, pa.Table] = field(default_factory=dict)
-    train_status: dict[str, pa.Table] = field(default_factory=dict)
-    score_status: dict[str, pa.Table] = field(default_factory=dict)
-    quarantine: dict[str, pa.Table] = field(default_factory=dict)
-    sources: dict[str, pa.Table] = field(default_factory=dict)
-    faults: pa.Table | None = None
+    predictions: pa.Table = field(default_factory=PREDICTIONS.empty_table)
+    unscored: pa.Table = field(default_factory=DAILY.empty_table)
+    train_status: pa.Table = field(default_factory=STATUS.empty_table)
+    readings: pa.Table = field(default_factory=READINGS.empty_table)
+    quarantine: pa.Table = field(default_factory=QUARANTINE.empty_table)
+    sources: pa.Table = field(default_factory=SOURCES.empty_table)
+    faults: pa.Table = field(default_factory=fault_rows)
     has_incidents: bool = True
+    is_hourly: bool = False
+
+
+def fleet_of(*predictions: pa.Table, **tables: object) -> Fleet:
+    """A fleet with these predictions."""
+    return Fleet(pa.concat_tables([PREDICTIONS.empty_table(), *predictions]), **tables)  # type: ignore[arg-type]
 
 
 def make_fleet(
@@ -147,9 +162,10 @@ def make_fleet(
     time = np.arange(n) / 288
     starts = np.datetime64(START.replace(tzinfo=None), "us") + np.arange(n) * np.timedelta64(300, "s")
     faults = []
+    columns: list[pa.Table] = []
+    statuses = []
+    unscored = []
     for s, sensor in enumerate(sensors):
-        columns: list[pa.Table] = []
-        statuses = []
         for d, device in enumerate(devices):
             load = 1 + 0.4 * np.sin(2 * np.pi * (time + d / 40)) + 0.2 * np.sin(2 * np.pi * time / 7)
             value = (20 + 15 * s) * load + rng.normal(0, 1, n)
@@ -185,6 +201,9 @@ def make_fleet(
                         "3 windows, but train.min_windows is 60",
                     )
                 )
+                unscored += [
+                    unscored_rows(device, sensor, 288, START + timedelta(days=i)) for i in range(n_days)
+                ]
                 continue
             flags = score < 0
             severity = np.maximum(-4 * score, 0)
@@ -204,21 +223,18 @@ def make_fleet(
                         pa.array(features[keep]),
                         _contributions(flags[keep], features[keep], severity[keep]),
                         pa.array([str(1 + (sensor == "vibration"))] * int(keep.sum())),
-                        np.flatnonzero(keep).astype(np.uint64),
+                        np.flatnonzero(keep),
                     ],
                     schema=PREDICTIONS,
                 )
             )
             statuses.append((device, sensor, "train", "ok", 3000, 3, ""))
-        rows = pa.concat_tables(columns)
-        _lay_out(fleet, sensor, rows, statuses, n_days)
-    reasons = ["duplicate"] * 40 + ["missing value"] * 12 + ["out of range"] * 7 + ["bad timestamp"]
-    fleet.quarantine = {"2026-01-05.parquet": quarantine_rows(*reasons)}
-    # A window has five readings; only the number of rows is looked at.
-    fleet.readings = {
-        key: pa.table({"value": np.zeros(5 * t.num_rows)}) for key, t in fleet.predictions.items()
-    }
-    fleet.sources = {"2026-01-05.parquet": pa.table({"source": ["2026-01-05.parquet"]})}
+    fleet.predictions = pa.concat_tables(columns)
+    fleet.unscored = pa.concat_tables([fleet.unscored, *unscored])
+    fleet.train_status = status_rows(*statuses)
+    fleet.quarantine = quarantine_rows(
+        *["duplicate"] * 40, *["missing value"] * 12, *["out of range"] * 7, "bad timestamp"
+    )
     fleet.faults = fault_rows(*faults)
     return fleet
 
@@ -232,64 +248,56 @@ def _contributions(flags: np.ndarray, features: np.ndarray, severity: np.ndarray
     return pa.array(rows, PREDICTIONS.field("contributions").type)
 
 
-def incidents_of(predictions: dict[str, pa.Table]) -> dict[str, pa.Table]:
-    """The incidents of the predictions, each sensor's in the partition of its last day."""
-    days: dict[str, list[str]] = {}
-    for key in sorted(predictions):
-        days.setdefault(key.rpartition("/")[0], []).append(key)
-    order = [("device", "ascending"), ("window_start", "ascending")]
-    found = {}
-    for keys in days.values():
-        rows = pa.concat_tables([predictions[key] for key in keys]).sort_by(order)
-        windows = rows.select(list(JUDGED))
-        closed, going_on = join_windows(windows, UNFINISHED.empty_table(), JoinRules(2, 1, HOUR_US))
-        still = going_on.filter(going_on["is_incident"])
-        sensor = rows["sensor"][0].as_py()
-        parts = [incidents_table(closed, sensor, "closed"), incidents_table(still, sensor, "open")]
-        found[keys[-1]] = pa.concat_tables(parts)
-    return found
+def incidents_of(predictions: pa.Table) -> pa.Table:
+    """The incidents of the predictions."""
+    windows = predictions.select(list(JUDGED)).sort_by(IN_ORDER)
+    closed, going_on = join_windows(windows, INCIDENTS.empty_table(), RULES)
+    return pa.concat_tables([closed, going_on])
 
 
-def _lay_out(fleet: Fleet, sensor: str, rows: pa.Table, statuses: list[tuple], n_days: int) -> None:
-    fleet.train_status[path_segment(sensor)] = status_rows(*statuses)
-    day = (rows["window_start"].cast(pa.int64()).to_numpy() - int(START.timestamp() * 1e6)) // 86_400_000_000
-    for i in range(n_days):
-        key = partition_key(sensor, (START + timedelta(days=i)).date())
-        part = rows.filter(pa.array(day == i)).sort_by(
-            [("device", "ascending"), ("window_start", "ascending")]
-        )
-        fleet.predictions[key] = part
-        sums = (
-            part.append_column("n", part["is_anomaly"].cast(pa.int64()))
-            .group_by("device")
-            .aggregate([([], "count_all"), ("n", "sum")])
-            .sort_by("device")
-            .to_pydict()
-        )
-        scored = list(zip(sums["device"], sums["count_all"], sums["n_sum"], strict=True))
-        missing = [
-            (s[0], sensor, "score", "no_model", 288, 0, "no model in version 1")
-            for s in statuses
-            if s[3] != "ok"
-        ]
-        fleet.score_status[key] = status_rows(
-            *((d, sensor, "score", "ok", w, a, "") for d, w, a in scored), *missing
-        )
+@contextmanager
+def tables_of(fleet: Fleet) -> Iterator[dict[str, RowTable]]:
+    """The stored tables that the report reads, by their names in the catalog."""
+    scored = fleet.predictions.sort_by(IN_ORDER)
+    incidents = incidents_of(scored)
+    complete = incidents.filter(pc.not_equal(incidents["state"], "forming"))
+    rows = {
+        "readings": (fleet.readings, READINGS, "timestamp"),
+        "windows": (scored.select(["window_start", "device"]), None, "window_start"),
+        "predictions": (scored, PREDICTIONS, "window_start"),
+        "daily_totals": (pa.concat_tables([totals_of(scored), fleet.unscored]), DAILY, "day"),
+        "train_status": (fleet.train_status, STATUS, None),
+        "quarantine": (fleet.quarantine, QUARANTINE, None),
+        "sources": (fleet.sources, SOURCES, None),
+        "incidents": (incidents, INCIDENTS, "start"),
+        "device_incidents": (roll_up(complete, HOUR_US), DEVICE_INCIDENTS, None),
+    }
+    with TemporaryDirectory() as folder:
+        stored = {name: table_at(Path(folder, name), time) for name, (_, _, time) in rows.items()}
+        for name, (table, schema, _) in rows.items():
+            # Without anything found, `incidents` still makes its tables.
+            if fleet.has_incidents if "incidents" in name else table.num_rows:
+                parts = _hours(table) if fleet.is_hourly and name == "predictions" else [table]
+                change = Change(schema or table.schema, [[part] for part in parts], progress={"test": 1})
+                stored[name] = stored[name].commit(change)
+        yield stored
 
 
-def device_incidents_of(incidents: dict[str, pa.Table]) -> pa.Table:
-    """The ranked list of these incidents."""
-    return roll_up(pa.concat_tables([INCIDENTS.empty_table(), *incidents.values()]), HOUR_US)
+def _hours(rows: pa.Table) -> list[pa.Table]:
+    """The rows of each hour, which are scored together."""
+    hour = pc.floor_temporal(rows["window_start"], unit="hour")
+    return [rows.filter(pc.equal(hour, one)) for one in pc.unique(hour)]
 
 
 def gather(fleet: Fleet, device: object = None, sensor: object = None, **parameters: object) -> Contents:
     """The contents of the report on a fleet."""
-    faults = loaders({"faults": fault_rows() if fleet.faults is None else fleet.faults})["faults"]()
-    partitions = (fleet.readings, fleet.readings, fleet.predictions, fleet.train_status, fleet.score_status)
-    quarantine, sources = loaders(fleet.quarantine), loaders(fleet.sources)
-    incidents = incidents_of(fleet.predictions)
-    ranked = loaders({"ranked": device_incidents_of(incidents) if fleet.has_incidents else pa.table({})})[
-        "ranked"
-    ]()
-    tables = (*map(loaders, partitions), quarantine, sources, faults, loaders(incidents), ranked)
-    return gather_contents(*tables, parameters, device, sensor)
+    with tables_of(fleet) as tables:
+        faults = OptionalParquetDataset(str(Path(tables["readings"].folder.path(), "faults.parquet")))
+        faults.save(fleet.faults)
+        return gather_contents(
+            **tables,
+            fault_labels=faults.load(),
+            parameters=parameters,
+            device=device,
+            sensor=sensor,
+        )

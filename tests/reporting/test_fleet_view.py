@@ -1,23 +1,26 @@
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch_scoring.core.ids import Selection
-from batch_scoring.reporting.fleet_view import EVERYTHING, choose_length, view_fleet
-from tests.reporting.fleet_factory import START, loaders, prediction_partitions, prediction_rows
+from batch_scoring.reporting.fleet_view import EVERYTHING, FleetView, view_fleet
+from tests.reporting.fleet_factory import START, fleet_of, prediction_rows, tables_of, unscored_rows
+
+DAY = timedelta(days=1)
 
 
-def view(*tables: pa.Table, selection: Selection = EVERYTHING):
-    return view_fleet(loaders(prediction_partitions(*tables)), selection)
+def view(*tables: pa.Table, selection: Selection = EVERYTHING, days: int = 14, **more: pa.Table) -> FleetView:
+    with tables_of(fleet_of(*tables, **more)) as stored:
+        return view_fleet(stored["daily_totals"], days * DAY, selection)
 
 
 def test_an_empty_fleet_has_no_range_and_empty_tables():
-    seen = view_fleet({})
+    seen = view()
 
-    assert (seen.start, seen.end) == (None, None)
-    assert [seen.cells.num_rows, seen.series.num_rows, seen.devices.num_rows, seen.anomalies.num_rows] == [
+    assert (seen.start, seen.end, seen.history) == (None, None, None)
+    assert [seen.totals.num_rows, seen.series.num_rows, seen.devices.num_rows, seen.versions.num_rows] == [
         0
     ] * 4
 
@@ -50,28 +53,6 @@ def test_devices_that_are_equally_bad_come_by_name():
     assert seen.devices["device"].to_pylist() == ["B", "a", "b", "é"]
 
 
-def test_a_cell_counts_the_windows_that_start_in_it():
-    fortnight = [
-        prediction_rows("a", values=[1] * 12, anomalies=[11], start=START + timedelta(days=d))
-        for d in (0, 13)
-    ]
-    seen = view(*fortnight)
-
-    assert seen.cell == timedelta(hours=4)
-    cells = seen.cells.to_pylist()
-    assert [(c["n_windows"], c["n_anomalies"], c["severity"]) for c in cells] == [
-        (12, 1, 0.75),
-        (12, 1, 0.75),
-    ]
-    assert cells[0]["cell"] == START.timestamp() // (4 * 3600)
-
-
-def test_a_time_before_1970_lies_in_a_cell_below_zero():
-    seen = view(prediction_rows("a", start=datetime(1969, 12, 31, 23, 50, tzinfo=UTC), values=[1, 1]))
-
-    assert seen.cells["cell"].to_pylist() == [-1]
-
-
 def test_versions_count_their_devices_once():
     later = START + timedelta(days=1)
     seen = view(
@@ -89,17 +70,38 @@ def test_a_selection_leaves_the_other_devices_and_sensors_out():
     seen = view(*tables, selection=Selection.read("007", "power"))
 
     assert seen.series.select(["device", "sensor"]).to_pylist() == [{"device": "007", "sensor": "power"}]
-    assert seen.anomalies["device"].to_pylist() == ["007"]
+    assert seen.devices["n_anomalies"].to_pylist() == [1]
 
 
-@given(st.floats(1, 1e10), st.integers(1, 1000), st.floats(1, 1e6))
-def test_a_chosen_length_is_long_enough(span, at_most, at_least):
-    length = choose_length(span, at_most, at_least)
+def test_only_the_newest_days_are_reported_and_the_first_older_one_is_told():
+    tables = [prediction_rows("a", start=START + i * DAY, anomalies=[i]) for i in range(3)]
+    seen = view(*tables, days=2)
 
-    assert length >= int(at_least)
-    assert span / length <= at_most or length >= 7168 * 86400
+    assert (seen.start, seen.history) == (START + DAY, START)
+    assert seen.series.select(["n_windows", "n_anomalies"]).to_pylist() == [
+        {"n_windows": 6, "n_anomalies": 2}
+    ]
+    assert seen.versions["n_windows"].to_pylist() == [6]
+    assert view(*tables, days=3).history is None
 
 
+def test_the_range_of_a_device_that_fell_silent_ends_with_its_last_windows():
+    tables = [prediction_rows("a", start=START), prediction_rows("b", start=START + 30 * DAY)]
+
+    assert view(*tables).devices["device"].to_pylist() == ["b"]
+    assert view(*tables, selection=Selection.read("a", None)).start == START
+
+
+def test_a_fleet_without_any_prediction_still_has_its_totals():
+    seen = view(unscored=unscored_rows("a", "power", 3))
+
+    assert seen.start is None
+    assert seen.totals.select(["status", "n_unscored"]).to_pylist() == [
+        {"status": "no_model", "n_unscored": 3}
+    ]
+
+
+@settings(max_examples=25)
 @given(
     st.lists(
         st.tuples(st.sampled_from("abc"), st.sampled_from(["p", "q"]), st.integers(0, 3), st.booleans()),
@@ -117,22 +119,6 @@ def test_no_window_and_no_anomaly_is_lost_or_counted_twice(rows):
     seen = view(*tables)
 
     n_bad = sum(bad for *_, bad in rows)
-    for table in (seen.cells, seen.series, seen.devices):
+    for table in (seen.totals, seen.series, seen.devices):
         assert sum(table["n_windows"].to_pylist()) == len(rows)
         assert sum(table["n_anomalies"].to_pylist()) == n_bad
-    assert seen.anomalies.num_rows == n_bad
-
-
-def test_the_view_does_not_depend_on_the_order_of_the_rows_in_time_partitions():
-    tables = [
-        prediction_rows(d, anomalies=[1], start=START + timedelta(days=i)) for i in range(3) for d in "ab"
-    ]
-
-    forward, backward = view(*tables), view(*reversed(tables))
-
-    assert forward.cells.equals(backward.cells)
-    assert forward.devices.equals(backward.devices)
-
-
-def test_a_single_day_has_cells_of_half_an_hour():
-    assert view(prediction_rows("a")).cell == timedelta(minutes=30)

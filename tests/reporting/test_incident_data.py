@@ -3,16 +3,16 @@ from datetime import timedelta
 
 import pytest
 
-from batch_scoring.reporting.contents import ReportParameters
 from batch_scoring.reporting.page import write_json
 from batch_scoring.reporting.page_data import collect_page_data
-from tests.reporting.fleet_factory import START, Fleet, gather, prediction_partitions, prediction_rows
+from batch_scoring.reporting.settings import ReportParameters
+from tests.reporting.fleet_factory import START, fleet_of, gather, prediction_rows
 
 AT = START.timestamp()
 
 
 def data_of(*tables, has_incidents=True, **parameters):
-    fleet = Fleet(predictions=prediction_partitions(*tables), has_incidents=has_incidents)
+    fleet = fleet_of(*tables, has_incidents=has_incidents)
     return collect_page_data(gather(fleet, **parameters), ReportParameters(**parameters))["incidents"]
 
 

@@ -3,15 +3,16 @@ from datetime import timedelta
 import pyarrow as pa
 import pytest
 
+from batch_scoring.incidents.joining import JoinRules
 from batch_scoring.reporting import incident_list
-from tests.reporting.fleet_factory import START, Fleet, gather, prediction_partitions, prediction_rows
+from tests.reporting import fleet_factory
+from tests.reporting.fleet_factory import START, fleet_of, gather, prediction_rows
 
 TEN = [1.0] * 10
 
 
 def listed(*tables: pa.Table, device=None, sensor=None, **fields):
-    fleet = Fleet(predictions=prediction_partitions(*tables), **fields)
-    return gather(fleet, device, sensor).incidents
+    return gather(fleet_of(*tables, **fields), device, sensor).incidents
 
 
 def test_incidents_of_a_device_come_worst_first_with_the_sensors_behind_them():
@@ -53,26 +54,43 @@ def test_the_peak_is_the_most_severe_window_and_tells_what_made_it_rare():
         severity=3.0,
         contributions={"mean": 2.5, "std": 0.1},
     )
-    (peak,) = listed(mild, worst).peaks
+    (peak,) = gather(fleet_of(mild, worst)).details.peaks
 
     assert (peak.value, peak.score, peak.threshold) == (5.0, -0.5, -0.1)
     assert peak.contributions == [("mean", 2.5), ("std", 0.1)]
 
 
-def test_predictions_without_contributions_still_make_a_list():
-    rows = prediction_partitions(prediction_rows("a", anomalies=[1]))
-    fleet = Fleet(predictions=rows)
-    found = gather(fleet).incidents
-    fleet.predictions = {key: table.drop_columns(["contributions"]) for key, table in rows.items()}
+def test_an_incident_whose_prediction_is_not_read_has_no_peak():
+    rows = [prediction_rows("a", anomalies=[1], start=START + timedelta(hours=h)) for h in (0, 9)]
 
-    assert found.peaks[0].contributions == []
-    assert gather(fleet).incidents.peaks == found.peaks
+    contents = gather(fleet_of(*rows, is_hourly=True), max_rows=1)
+    found = dict(zip(contents.incidents.sensors["start"].to_pylist(), contents.details.peaks, strict=True))
+    assert [found[start] is None for start in sorted(found)] == [True, False]
 
 
-def test_an_incident_whose_prediction_is_gone_has_no_peak():
-    found = listed(prediction_rows("a", anomalies=[1]))
+def test_only_incidents_of_the_range_are_listed_and_open_ones_that_began_before_it():
+    day = timedelta(days=1)
+    rows = [
+        prediction_rows("over", values=TEN * 30, anomalies=[1]),
+        prediction_rows("over", values=TEN, anomalies=[1], start=START + 30 * day),
+        prediction_rows("silent", values=TEN, anomalies=[8, 9]),
+        prediction_rows("quiet", values=TEN, start=START + 30 * day),
+    ]
+    found = listed(*rows)
 
-    assert incident_list._read_peaks(found.sensors, {}) == [None]
+    assert sorted(zip(*found.devices.select(["device", "start"]).to_pydict().values(), strict=True)) == [
+        ("over", START + 30 * day + timedelta(minutes=5)),
+        ("silent", START + timedelta(minutes=40)),
+    ]
+    assert sorted(found.sensors["device"].to_pylist()) == ["over", "silent"]
+
+
+def test_what_is_no_incident_yet_is_not_listed(monkeypatch):
+    monkeypatch.setattr(fleet_factory, "RULES", JoinRules(2, 3, 0))
+    found = listed(prediction_rows("a", anomalies=[2]))
+
+    assert found.is_known
+    assert (found.devices.num_rows, found.of_page.num_rows) == (0, 0)
 
 
 def test_a_workspace_that_nobody_looked_for_incidents_in_is_told_from_one_without_any():

@@ -1,16 +1,17 @@
 from datetime import timedelta
 
+import pyarrow as pa
 import pytest
 
-from batch_scoring.reporting.fleet_view import view_fleet
-from batch_scoring.reporting.known_faults import match_faults
-from tests.reporting.fleet_factory import START, fault_rows, loaders, prediction_partitions, prediction_rows
+from batch_scoring.reporting.known_faults import FoundFaults
+from tests.reporting.fleet_factory import START, fault_rows, fleet_of, gather, prediction_rows
 
 MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
 
 
-def match(faults, *tables):
-    return match_faults(fault_rows(*faults), view_fleet(loaders(prediction_partitions(*tables))))
+def match(faults: list, *tables: pa.Table, **parameters: object) -> FoundFaults | None:
+    return gather(fleet_of(*tables, faults=fault_rows(*faults)), **parameters).found_faults
 
 
 def fault(kind="spike", start=5, end=10, device="a", sensor="vibration"):
@@ -72,7 +73,7 @@ def test_a_fault_of_a_series_that_was_not_scored_is_missed():
 
 def test_without_labels_or_predictions_there_is_nothing_to_tell():
     assert match([], prediction_rows("a")) is None
-    assert match_faults(fault_rows(fault()), view_fleet({})) is None
+    assert match([fault()]) is None
 
 
 def test_false_alarms_are_told_a_device_and_day():
@@ -83,3 +84,24 @@ def test_false_alarms_are_told_a_device_and_day():
     assert found.device_days == 2.0
     assert found.false_alarms == 5
     assert found.false_alarms_per_device_day == 2.5
+
+
+def test_faults_are_compared_with_the_whole_days_of_which_all_windows_are_read():
+    faults = [fault(start=1440 * i + 5, end=1440 * i + 10) for i in range(3)]
+    tables = [prediction_rows("a", values=[1] * 4, anomalies=[1, 3], start=START + i * DAY) for i in range(3)]
+
+    assert match(faults, *tables).by_kind == [("spike", 3, 3)]
+    partly = match(faults, *tables, max_rows=8)
+    assert (partly.by_kind, partly.false_alarms) == ([("spike", 2, 2)], 2)
+    assert partly.device_days * 288 == 8
+    newest = match(faults, *tables, max_rows=1)
+    assert (newest.by_kind, newest.false_alarms) == ([("spike", 1, 1)], 1)
+    assert match(faults, *tables, range="2d").by_kind == [("spike", 2, 2)]
+
+
+def test_without_a_day_that_is_read_as_a_whole_faults_are_not_compared():
+    hours = [prediction_rows("a", anomalies=[1], start=START + i * 60 * MINUTE) for i in (1, 2)]
+    late = [prediction_rows("a", values=[1] * 20, start=START + 10 * DAY)]
+
+    assert match([fault(start=60, end=70)], *hours, max_rows=1).by_kind == [("spike", 1, 1)]
+    assert match([fault(start=60, end=70)], *hours, *late, max_rows=1) is None

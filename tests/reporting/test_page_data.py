@@ -5,24 +5,24 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from batch_scoring.reporting.contents import ReportParameters
 from batch_scoring.reporting.page import write_json
 from batch_scoring.reporting.page_data import collect_page_data
+from batch_scoring.reporting.settings import ReportParameters
 from tests.reporting.fleet_factory import (
     START,
-    Fleet,
     fault_rows,
+    fleet_of,
     gather,
     make_fleet,
-    prediction_partitions,
     prediction_rows,
 )
 
 NAN = float("nan")
+DAY = timedelta(days=1)
 
 
-def data_of(*tables, faults=None, **parameters):
-    fleet = Fleet(predictions=prediction_partitions(*tables) if tables else {}, faults=faults)
+def data_of(*tables, faults=None, is_hourly=False, **parameters):
+    fleet = fleet_of(*tables, faults=fault_rows() if faults is None else faults, is_hourly=is_hourly)
     return collect_page_data(gather(fleet, **parameters), ReportParameters(**parameters))
 
 
@@ -76,13 +76,32 @@ def test_the_heat_map_counts_windows_and_anomalies_of_each_series_and_cell():
     assert unpacked(heat["anomalies"], heat["kind"]).tolist() == [1, 2, 0, 0]
 
 
+def test_the_heat_map_has_days_where_not_all_windows_are_read():
+    days = [prediction_rows("a", values=[1] * 9, anomalies=[4], start=START + i * DAY) for i in range(2)]
+    data = data_of(*days, max_rows=9)
+
+    assert data["cell"] == 86400
+    assert unpacked(data["heat"]["windows"], "u2").tolist() == [9, 9]
+    assert unpacked(data["heat"]["anomalies"], "u2").tolist() == [1, 1]
+
+
+def test_charts_begin_with_the_newest_hours_where_not_all_windows_are_read():
+    hours = [
+        prediction_rows("a", values=[i] * 12, start=START + timedelta(minutes=20, hours=i)) for i in range(9)
+    ]
+    data = data_of(*hours, max_rows=24, is_hourly=True)
+    (chart,) = data["charts"]
+
+    assert data["start"] == (START + timedelta(minutes=20)).timestamp()
+    assert data["details"] == (START + timedelta(hours=8)).timestamp()
+    assert chart["at"] == 0
+    assert unpacked(chart["value"], "f4").tolist() == [7] * 4 + [8] * 12
+
+
 def test_counts_beyond_16_bits_take_32():
     second = timedelta(seconds=1)
-    tables = [prediction_rows("a", values=[1] * 70_000, window=second)]
-    fleet = Fleet(predictions={"vibration/1990-01-01": tables[0]})
-    far = prediction_rows("a", start=START + timedelta(days=9000), window=second)
-    fleet.predictions["vibration/2050-08-28"] = far
-    heat = collect_page_data(gather(fleet), ReportParameters())["heat"]
+    rows = prediction_rows("a", values=[1] * 70_000, window=second)
+    heat = data_of(rows, prediction_rows("a", start=START + DAY, window=second), max_rows=1)["heat"]
 
     assert heat["kind"] == "u4"
     assert unpacked(heat["windows"], "u4").max() == 70_000

@@ -1,22 +1,30 @@
 from datetime import timedelta
 
 import numpy as np
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.reporting.series import choose_resolution, read_series
-from tests.reporting.fleet_factory import START, loaders, prediction_partitions, prediction_rows
+from batch_scoring.reporting.series import SeriesBlock, SeriesGrid, choose_resolution
+from tests.factories import START_US
+from tests.reporting.fleet_factory import prediction_rows
 
 WINDOW = timedelta(minutes=5)
 NAN = float("nan")
 
 
-def read(wanted, *tables, n=6, step=WINDOW):
-    return read_series(loaders(prediction_partitions(*tables)), wanted, START, START + n * WINDOW, step)
+def grid(
+    *batches: tuple[pa.Table, int], n_series: int = 1, n: int = 6, step: timedelta = WINDOW
+) -> SeriesBlock:
+    """Batches of one series each, and the row that each goes to."""
+    filled = SeriesGrid([("a", "p")] * n_series, START_US, START_US + n * 300_000_000, step)
+    for rows, row in batches:
+        filled.add(np.full(rows.num_rows, row), rows)
+    return filled.block()
 
 
 def test_each_window_lies_at_its_time_and_gaps_stay_empty():
-    block = read([("a", "vibration")], prediction_rows("a", values=[1, NAN, 3, NAN, 5], anomalies=[2]))
+    block = grid((prediction_rows("a", values=[1, NAN, 3, NAN, 5], anomalies=[2]), 0))
 
     np.testing.assert_array_equal(block.value[0], [1, NAN, 3, NAN, 5, NAN])
     np.testing.assert_array_equal(block.score[0], [0.4, NAN, -0.5, NAN, 0.4, NAN])
@@ -25,43 +33,50 @@ def test_each_window_lies_at_its_time_and_gaps_stay_empty():
     assert block.top_feature[0, 1] == -1
 
 
-def test_rows_follow_the_order_that_was_asked_for():
-    tables = [prediction_rows(d, s, values=[v]) for d, s, v in (("a", "p", 1), ("a", "q", 2), ("b", "p", 3))]
-    block = read([("b", "p"), ("a", "q"), ("a", "p")], *tables)
+def test_rows_of_other_series_are_left_out():
+    one = prediction_rows("a", values=[7])
+    block = grid((one, 1), (prediction_rows("b", values=[8]), 0), (one, -1), (one, 2), n_series=2)
 
-    assert block.value[:, 0].tolist() == [3, 2, 1]
+    assert block.value[:, 0].tolist() == [8, 7]
 
 
 def test_a_longer_step_takes_the_mean_value_and_the_strangest_score():
-    block = read(
-        [("a", "vibration")], prediction_rows("a", values=[1, 2, 6, 7, 8, 9], anomalies=[1]), step=3 * WINDOW
-    )
+    rows = prediction_rows("a", values=[1, 2, 6, 7, 8, 9], anomalies=[1])
+    for batches in ([(rows, 0)], [(rows.slice(0, 2), 0), (rows.slice(2), 0)]):
+        block = grid(*batches, step=3 * WINDOW)
 
-    assert block.value[0].tolist() == [3, 8]
-    assert block.score[0].tolist() == [-0.5, 0.4]
-    assert block.is_anomaly[0].tolist() == [True, False]
-    assert block.severity[0].tolist() == [0.75, 0.0]
+        assert block.value[0].tolist() == [3, 8]
+        assert block.score[0].tolist() == [-0.5, 0.4]
+        assert block.is_anomaly[0].tolist() == [True, False]
+        assert block.severity[0].tolist() == [0.75, 0.0]
 
 
 def test_the_feature_of_a_longer_step_is_that_of_its_most_severe_window():
-    mild = prediction_rows("a", values=[1, 1, 1], anomalies=[1])
-    named = mild.set_column(9, "top_feature", [["std", "range", "mean"]])
-    block = read([("a", "vibration")], named, n=3, step=3 * WINDOW)
+    mild = prediction_rows("a", values=[1, 1], anomalies=[0, 1], severity=0.5)
+    worst = prediction_rows("a", values=[1, 1], anomalies=[0], severity=2.0)
+    tables = [
+        rows.set_column(9, "top_feature", pa.array(names, pa.string()))
+        for rows, names in ((mild, ["std", "min"]), (worst, ["range", "mean"]), (mild, ["max", "min"]))
+    ]
+    block = grid(*((rows.cast(mild.schema), 0) for rows in tables), n=3, step=3 * WINDOW)
 
     assert block.features[block.top_feature[0, 0]] == "range"
 
 
+def test_texts_may_come_as_dictionaries():
+    rows = prediction_rows("a", values=[1, 1], anomalies=[0, 1])
+    column = pa.array(["std", None], pa.string()).dictionary_encode()
+    block = grid((rows.set_column(9, "top_feature", column), 0), n=2)
+
+    assert [block.features[i] if i >= 0 else None for i in block.top_feature[0]] == ["std", None]
+
+
 def test_a_series_without_windows_is_all_gap():
-    block = read([("nobody", "vibration"), ("a", "nothing")], prediction_rows("a"))
+    block = grid(n_series=2)
 
     assert np.isnan(block.value).all()
+    assert np.isnan(block.score).all()
     assert not block.is_anomaly.any()
-
-
-def test_without_any_partition_everything_is_gap():
-    block = read_series({}, [("a", "p")], START, START + WINDOW, WINDOW)
-
-    assert np.isnan(block.score).tolist() == [[True]]
 
 
 @given(

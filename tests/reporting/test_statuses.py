@@ -1,90 +1,111 @@
+from datetime import timedelta
+
+import pyarrow as pa
+
 from batch_scoring.core.ids import Selection
-from batch_scoring.reporting.fleet_view import view_fleet
+from batch_scoring.reporting.fleet_view import EVERYTHING, view_fleet
 from batch_scoring.reporting.statuses import find_not_scored, sum_quarantine, sum_statuses
+from batch_scoring.storage.row_table import Change
+from batch_scoring.tables.schemas import QUARANTINE
 from tests.reporting.fleet_factory import (
-    loaders,
-    prediction_partitions,
+    START,
+    Fleet,
+    fleet_of,
+    gather,
     prediction_rows,
     quarantine_rows,
     status_rows,
+    tables_of,
+    unscored_rows,
 )
 
-OK = ("a", "p", "score", "ok", 288, 2, "")
+DAY = timedelta(days=1)
+
+
+def statuses_of(fleet: Fleet, selection: Selection = EVERYTHING) -> list[dict]:
+    with tables_of(fleet) as tables:
+        view = view_fleet(tables["daily_totals"], 14 * DAY, selection)
+        return sum_statuses(tables["train_status"], view.totals, selection).to_pylist()
+
+
+def quarantine_of(*tables: pa.Table, selection: Selection = EVERYTHING, max_rows: int = 100) -> list[dict]:
+    with tables_of(Fleet()) as stored:
+        quarantine = stored["quarantine"]
+        for table in tables:
+            quarantine = quarantine.commit(Change(QUARANTINE, [[table]]))
+        return sum_quarantine(quarantine, max_rows, selection).to_pylist()
 
 
 def test_the_days_of_a_series_are_added_up():
-    days = {f"p/2026-01-0{i}": status_rows(OK) for i in (5, 6, 7)}
+    days = [prediction_rows("a", "p", anomalies=[0], start=START + i * DAY) for i in range(3)]
 
-    assert sum_statuses({}, loaders(days)).to_pylist() == [
+    assert statuses_of(fleet_of(*days)) == [
         {
             "device": "a",
             "sensor": "p",
             "stage": "score",
             "status": "ok",
             "n_parts": 3,
-            "n_windows": 864,
-            "n_anomalies": 6,
+            "n_windows": 9,
+            "n_anomalies": 3,
             "message": "",
         }
     ]
 
 
-def test_what_is_not_ok_comes_first_with_its_newest_message():
-    days = {
-        "p/2026-01-05": status_rows(OK, ("z", "p", "score", "no_model", 288, 0, "old")),
-        "p/2026-01-06": status_rows(OK, ("z", "p", "score", "no_model", 288, 0, "new")),
-    }
-    rows = sum_statuses({}, loaders(days)).to_pylist()
+def test_what_is_not_ok_comes_first_and_says_what_was_not_scored():
+    unscored = [
+        unscored_rows("z", "p", 2),
+        unscored_rows("z", "p", 1000, START + DAY),
+        unscored_rows("a", "p", 1, has_model=True),
+    ]
+    rows = statuses_of(fleet_of(prediction_rows("a", "p"), unscored=pa.concat_tables(unscored)))
 
-    assert [(row["device"], row["message"]) for row in rows] == [("z", "new"), ("a", "")]
+    assert [(row["device"], row["status"], row["n_parts"], row["message"]) for row in rows] == [
+        ("a", "bad_features", 1, "1 windows have a feature that is not finite and were not scored"),
+        ("z", "no_model", 5, "1002 windows, but no model of this device; train it"),
+        ("a", "ok", 1, ""),
+    ]
 
 
 def test_a_series_that_was_not_scored_names_why_it_has_no_model():
-    train = {
-        "p": status_rows(
-            ("z", "p", "train", "too_few_readings", 3, 0, "3 windows"), ("a", "p", "train", "ok", 9, 0, "")
-        )
-    }
-    score = {"p/2026-01-05": status_rows(OK, ("z", "p", "score", "no_model", 288, 0, "no model"))}
-    view = view_fleet(loaders(prediction_partitions(prediction_rows("a", "p"))))
+    train = status_rows(
+        ("z", "p", "train", "too_few_readings", 3, 0, "3 windows"), ("a", "p", "train", "ok", 9, 0, "")
+    )
+    fleet = fleet_of(prediction_rows("a", "p"), train_status=train, unscored=unscored_rows("z", "p", 3))
 
-    missing = find_not_scored(sum_statuses(loaders(train), loaders(score)), view.series)
-
-    assert missing.to_pylist() == [
+    assert gather(fleet).not_scored.to_pylist() == [
         {"device": "z", "sensor": "p", "stage": "train", "status": "too_few_readings", "message": "3 windows"}
     ]
 
 
 def test_a_series_that_was_scored_on_other_days_is_not_missing():
-    score = {"p/2026-01-05": status_rows(("a", "p", "score", "no_model", 288, 0, "not yet"))}
-    view = view_fleet(loaders(prediction_partitions(prediction_rows("a", "p"))))
+    fleet = fleet_of(prediction_rows("a", "p"), unscored=unscored_rows("a", "p", 3, START + DAY))
 
-    assert find_not_scored(sum_statuses({}, loaders(score)), view.series).num_rows == 0
+    assert gather(fleet).not_scored.num_rows == 0
 
 
 def test_without_any_status_the_table_is_empty():
-    statuses = sum_statuses({}, {})
+    contents = gather(Fleet())
 
-    assert statuses.num_rows == 0
-    assert find_not_scored(statuses, view_fleet({}).series).num_rows == 0
+    assert contents.statuses.num_rows == 0
+    assert find_not_scored(contents.statuses, contents.view.series).num_rows == 0
 
 
 def test_the_selection_holds_for_statuses_and_quarantine():
-    score = loaders({"p/2026-01-05": status_rows(OK, ("b", "p", "score", "ok", 1, 0, ""))})
+    train = status_rows(("a", "p", "train", "ok", 9, 0, ""), ("b", "p", "train", "ok", 9, 0, ""))
+    fleet = fleet_of(*(prediction_rows(d, "p") for d in "ab"), train_status=train)
 
-    assert sum_statuses({}, score, Selection.read("b", None))["device"].to_pylist() == ["b"]
-    assert sum_statuses({}, score, Selection.read(None, "q")).num_rows == 0
-    assert (
-        sum_quarantine(loaders({"x": quarantine_rows("duplicate")}), Selection.read("b", None)).num_rows == 0
-    )
+    assert [row["device"] for row in statuses_of(fleet, Selection.read("b", None))] == ["b", "b"]
+    assert statuses_of(fleet, Selection.read(None, "q")) == []
+    assert quarantine_of(quarantine_rows("duplicate"), selection=Selection.read("b", None)) == []
+    assert quarantine_of(quarantine_rows("duplicate"), selection=Selection.read("a", None))[0]["count"] == 1
 
 
 def test_quarantine_is_counted_by_reason_most_frequent_first_with_the_first_example():
-    sources = {
-        "1": quarantine_rows("missing", "duplicate", source="1.csv"),
-        "2": quarantine_rows("duplicate", source="2.csv"),
-    }
-    rows = sum_quarantine(loaders(sources)).to_pylist()
+    rows = quarantine_of(
+        quarantine_rows("missing", "duplicate", source="1.csv"), quarantine_rows("duplicate", source="2.csv")
+    )
 
     assert [(r["reason"], r["count"], r["source"], r["row"]) for r in rows] == [
         ("duplicate", 2, "1.csv", 1),
@@ -92,5 +113,21 @@ def test_quarantine_is_counted_by_reason_most_frequent_first_with_the_first_exam
     ]
 
 
+def test_of_a_large_quarantine_the_last_sources_are_counted_by_reason_and_the_others_only_counted():
+    tables = [quarantine_rows(*["missing", "duplicate"][: i + 1], source=f"{i}.csv") for i in (2, 0, 1)]
+
+    assert [(r["reason"], r["count"], r["source"]) for r in quarantine_of(*tables, max_rows=4)] == [
+        ("duplicate", 2, "1.csv"),
+        ("missing", 2, "1.csv"),
+        ("older", 1, None),
+    ]
+    # At least one file is counted, however large it is.
+    assert [(r["reason"], r["count"]) for r in quarantine_of(*tables, max_rows=1)] == [
+        ("older", 3),
+        ("duplicate", 1),
+        ("missing", 1),
+    ]
+
+
 def test_an_empty_quarantine_has_no_reasons():
-    assert sum_quarantine({})["count"].to_pylist() == []
+    assert quarantine_of() == []

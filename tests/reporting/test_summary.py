@@ -1,13 +1,15 @@
 from datetime import timedelta
 
+import pyarrow as pa
+
 from batch_scoring.reporting.summary import summarise, write_summary
 from tests.reporting.fleet_factory import (
     START,
     Fleet,
     fault_rows,
+    fleet_of,
     gather,
     make_fleet,
-    prediction_partitions,
     prediction_rows,
     quarantine_rows,
     status_rows,
@@ -20,11 +22,11 @@ def summary_of(fleet: Fleet) -> dict:
 
 def small_fleet(**tables) -> Fleet:
     rows = [prediction_rows("a", values=[1] * 4, anomalies=[2]), prediction_rows("b", values=[1] * 4)]
-    return Fleet(predictions=prediction_partitions(*rows), **tables)
+    return fleet_of(*rows, **tables)
 
 
 def test_the_counts_are_those_of_the_tables():
-    told = summary_of(small_fleet(quarantine={"x": quarantine_rows("duplicate", "missing", "duplicate")}))
+    told = summary_of(small_fleet(quarantine=quarantine_rows("duplicate", "missing", "duplicate")))
 
     assert told["windows"]["scored"] == 8
     assert told["models"] == 2
@@ -35,7 +37,7 @@ def test_the_counts_are_those_of_the_tables():
 
 
 def test_the_text_names_what_a_person_asks_for():
-    text = write_summary(summary_of(small_fleet(quarantine={"x": quarantine_rows("duplicate")})))
+    text = write_summary(summary_of(small_fleet(quarantine=quarantine_rows("duplicate"))))
 
     assert "2 devices, 1 sensor, 2026-01-05 00:00 to 2026-01-05 00:20 UTC" in text
     assert "1  windows (12.50%) on 1 of 2 devices" in text
@@ -56,7 +58,7 @@ def test_the_page_of_a_container_is_to_be_copied_first():
 
 def test_the_first_series_without_scores_are_named_and_the_others_counted():
     rows = [(f"d{i}", "p", "train", "too_few_readings", 3, 0, "3 windows") for i in range(9)]
-    text = write_summary(summary_of(small_fleet(train_status={"p": status_rows(*rows)})))
+    text = write_summary(summary_of(small_fleet(train_status=status_rows(*rows))))
 
     assert "9  of 11 series" in text
     assert "d0 p  too_few_readings  3 windows" in text
@@ -90,6 +92,15 @@ def test_known_faults_are_told_by_kind_with_the_false_alarms():
     assert "spike 0 of 1" in write_summary(told)
 
 
+def test_history_before_the_range_is_told():
+    rows = [prediction_rows("a", start=START + timedelta(days=days)) for days in (0, 20)]
+    told = summary_of(fleet_of(*rows))
+
+    assert (told["history_start"], told["windows"]["scored"]) == ("2026-01-05T00:00:00+00:00", 3)
+    assert "History                     since 2026-01-05; this report covers" in write_summary(told)
+    assert "History" not in write_summary(summary_of(small_fleet()))
+
+
 def test_a_summary_of_nothing_says_so():
     text = write_summary(summary_of(Fleet()))
 
@@ -102,9 +113,9 @@ def test_the_text_stays_within_30_lines_of_110_characters_whatever_the_fleet():
         12, 2, sensors=[f"sensor-{i}-{'x' * 60}" for i in range(8)], names=["d" * 150, "\x1b[2Jred"]
     )
     rows = [(f"d{i}" * 30, "p", "train", f"status{i}", 3, 0, "m" * 500) for i in range(30)]
-    fleet.train_status["p"] = status_rows(*rows)
-    fleet.quarantine = {"x": quarantine_rows(*(f"reason {i}" for i in range(40)))}
-    kinds = [(next(iter(fleet.predictions)).split("/")[0], f"kind {i}") for i in range(40)]
+    fleet.train_status = pa.concat_tables([fleet.train_status, status_rows(*rows)])
+    fleet.quarantine = quarantine_rows(*(f"reason {i}" for i in range(40)))
+    kinds = [(fleet.predictions["sensor"][0].as_py(), f"kind {i}") for i in range(40)]
     fleet.faults = fault_rows(
         *(("pump-03", sensor, kind, START, START + timedelta(hours=1)) for sensor, kind in kinds)
     )
@@ -118,7 +129,7 @@ def test_the_text_stays_within_30_lines_of_110_characters_whatever_the_fleet():
 
 def test_control_characters_of_an_id_do_not_reach_the_terminal():
     rows = prediction_rows("\x1b[2J\nred", anomalies=[1])
-    text = write_summary(summary_of(Fleet(predictions=prediction_partitions(rows))))
+    text = write_summary(summary_of(fleet_of(rows)))
 
     assert "\x1b" not in text
     assert r"worst: device \x1b[2J\nred" in text

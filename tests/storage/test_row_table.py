@@ -112,6 +112,14 @@ def test_only_the_rows_asked_for_are_read(tmp_path: Path):
     assert table.read(["sensor"], sensors=["none"]).schema == pa.schema([READINGS.field("sensor")])
 
 
+def test_texts_can_be_read_as_dictionaries(tmp_path: Path):
+    table = add(tmp_path, readings((0, "a", "s", 1), (0, "b", "s", 2), (0, "b", "t", 3)))
+    (batch,) = table.batches(table.files()[0], ["device", "value"], devices=["b"], encoded=["device"])
+    assert pa.types.is_dictionary(batch.schema.field("device").type)
+    assert devices(batch) == ["b", "b"]
+    assert batch["value"].to_pylist() == [2, 3]
+
+
 @pytest.mark.parametrize(
     "name",
     ["it's", 'a"b', "a/b\\c", "two\nlines", "ü№7", "😀", "", " ", "a=b&c%2F", "x" * 300, "é" * 200, "\x00"],

@@ -62,6 +62,7 @@ def test_strings_are_compared_and_found_where_there_are_none():
     assert are(nothing, "a").tolist() == []
     assert positions(nothing, strings(["a"])).tolist() == []
     texts = pa.chunked_array([["a", "b"], ["a"]])
+    assert positions(texts.dictionary_encode(), strings(["b", "c"])).tolist() == [-1, 0, -1]
     assert are(texts, "a").tolist() == [True, False, True]
     assert are(texts, "").tolist() == [False] * 3
 

@@ -49,9 +49,10 @@ def update_incidents(predictions: RowTable, rules: JoinRules, incidents: RowTabl
     incidents : RowTable
         Schema INCIDENTS.
     """
-    seen, number = incidents.progress(STEP), number_of([VERSION, asdict(rules)])
+    seen = incidents.progress(STEP)
     if seen is not None and seen > predictions.version:
         predictions = predictions.latest()  # another run has read on
+    number = number_of([VERSION, asdict(rules), predictions.id])
     changes = None
     if incidents.schema == INCIDENTS and incidents.progress(RULES) == number:
         changes = changes_since(predictions, seen, JUDGED)

@@ -103,7 +103,8 @@ def list_source_files(path: str) -> list[SourceFile]:
         named = ((match, Path(match).relative_to(root).as_posix()) for match in matches)
         found = [(match, name) for match, name in named if not _is_hidden(name)]
     files = [_source_file(*one) for one in found if format_suffix(one[0]) in FORMATS]
-    return sorted((file for file in files if file is not None), key=lambda file: os.fsencode(file.name))
+    there = [file for file in files if file is not None]
+    return sorted(there, key=lambda file: file.name.encode("utf-8", "surrogateescape"))
 
 
 def _files_below(root: str) -> list[tuple[str, str]]:
@@ -140,4 +141,5 @@ def changed_ns(status: os.stat_result) -> int:
 
 def format_suffix(name: str) -> str:
     """Return the suffix that gives a file's format, in lower case and without ``.gz``."""
-    return os.path.splitext(name.lower().removesuffix(".gz"))[1]  # noqa: PTH122 (a hundred thousand names)
+    stem, dot, suffix = name.lower().removesuffix(".gz").rpartition(".")
+    return dot + suffix if stem and not stem.endswith("/") and "/" not in suffix else ""

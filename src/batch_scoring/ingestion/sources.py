@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from batch_scoring.core.digests import file_sha256
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
+from batch_scoring.core.moments import microseconds
 from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.sql import text_list
 from batch_scoring.storage.row_table import Change, RowTable, Update
 from batch_scoring.storage.upsert import Upsert
-from batch_scoring.tables.arrow_arrays import empty_table
+from batch_scoring.tables.arrays import Bool
+from batch_scoring.tables.arrow_arrays import are, empty_table, strings, to_numpy
 from batch_scoring.tables.schemas import SOURCES
 
 logger = logging.getLogger(__name__)
@@ -82,28 +87,33 @@ def choose_sources(
     ----------
     files : sequence of SourceFile
     known : pyarrow.Table
-        Schema SOURCES; may have no columns.
+        Schema SOURCES.
     settings_digest : str
     selection : Selection
     latest : datetime, optional
     """
-    rows = {row["source"]: row for row in known.to_pylist()}
+    names = known["source"].to_pylist()
+    places = dict(zip(names, range(len(names)), strict=True))
+    is_done = _are_done(known, settings_digest, selection, latest)
+    # One of a hundred thousand known files costs a look into this dict, and no more.
+    seen = zip(names, known["size"].to_pylist(), known["version"].to_pylist(), is_done.tolist(), strict=True)
+    unchanged = {name: (size, version) for name, size, version, done in seen if done and version}
     chosen = ChosenSources([], [], {})
     for file in files:
-        row = rows.get(file.name)
-        earlier = _read_selections(row["selections"]) if row else []
-        is_done = row is not None and _is_done(row, earlier, settings_digest, selection, latest)
-        if row is not None and is_done and row["size"] == file.size and row["version"] == file.version != "":
+        if unchanged.get(file.name) == (file.size, file.version):
             continue
+        place = places.get(file.name)
+        row = None if place is None else known.slice(place, 1).to_pylist()[0]
         try:
             content = _content(file)
         except InputError as error:
             chosen.unreadable[file.path] = str(error)
             continue
-        if row is not None and is_done and row["content"] == content:
+        if row is not None and is_done[place] and row["content"] == content:
             if row["version"] != file.version:
                 chosen.touched.append(row | {"version": file.version})
             continue
+        earlier = _read_selections(row["selections"]) if row else []
         chosen.pending.append(PendingSource(file, content, _joined(earlier, selection)))
     return chosen
 
@@ -175,6 +185,11 @@ def record_sources(
 
 
 def _content(file: SourceFile) -> str:
+    try:
+        file.name.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(file.path).decode("utf-8", "backslashreplace")
+        raise InputError(f"{shown}: the name of this file is not valid UTF-8; rename it") from None
     with file.opened() as path:
         try:
             return file_sha256(path)
@@ -184,15 +199,16 @@ def _content(file: SourceFile) -> str:
             ) from error
 
 
-def _is_done(
-    row: Mapping[str, Any],
-    earlier: list[Selection],
-    settings_digest: str,
-    selection: Selection,
-    latest: datetime | None,
-) -> bool:
-    is_due = latest is not None and row["first_future"] is not None and row["first_future"] <= latest
-    return row["settings"] == settings_digest and _covered(selection, earlier) and not is_due
+def _are_done(known: pa.Table, settings_digest: str, selection: Selection, latest: datetime | None) -> Bool:
+    """Mark the known files that need not be read if their bytes have not changed, shape (n,)."""
+    texts = pc.unique(known["selections"]).to_pylist()
+    covering = [text for text in texts if _covered(selection, _read_selections(text))]
+    is_done = are(known["settings"], settings_digest)
+    is_done = is_done & to_numpy(pc.is_in(known["selections"], value_set=strings(covering)))
+    if latest is not None:
+        never = np.iinfo(np.int64).max
+        is_done = is_done & (to_numpy(known["first_future"], null=never) > microseconds(latest))
+    return is_done
 
 
 def _covered(selection: Selection, earlier: Iterable[Selection]) -> bool:

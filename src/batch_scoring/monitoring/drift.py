@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from batch_scoring.detection.flag_rate import least_rate
 from batch_scoring.tables.arrays import Bool, Float, Int
@@ -203,7 +204,9 @@ def _coverage(rows: pa.Table, n_windows: Int, since: Int, span: tuple[int, int])
 def _bin_counts(rows: pa.Table, device: Int, n: int) -> Int:
     counts = np.zeros((n, EXPECTED_SHARES.size), np.int64)
     found = to_numpy(rows["decades"].combine_chunks().flatten())
-    np.add.at(counts, device, found.reshape(device.size, -1))
+    # Days that were counted while the models could not be read have none.
+    has_counts = to_numpy(pc.list_value_length(rows["decades"])) > 0
+    np.add.at(counts, device[has_counts], found.reshape(-1, EXPECTED_SHARES.size))
     return counts
 
 

@@ -22,7 +22,7 @@ _MODELS = pa.schema([MODEL_KEYS.field(name) for name in ("device", "trained_from
 def recent_span(totals: RowTable, length: timedelta, until: int | None) -> tuple[int, int] | None:
     """Return the range of the newest days, ``[start, end)`` in µs since the epoch; None without windows.
 
-    It starts at midnight (UTC): the last of its days may not be over.
+    It starts at midnight (UTC) and ends with the newest window: the last of its days may not be over.
 
     Parameters
     ----------
@@ -31,12 +31,12 @@ def recent_span(totals: RowTable, length: timedelta, until: int | None) -> tuple
     length : timedelta
         At least a day.
     until : int, optional
-        Later days are left out.
+        Days that begin then or later are left out.
     """
-    ends = [file.bounds["last_end"][1] for file in totals.files(None, until) if "last_end" in file.bounds]
-    if not ends:
+    files = totals.files(None, until)
+    end = max((file.bounds["last_end"][1] for file in files if "last_end" in file.bounds), default=None)
+    if end is None:
         return None
-    end = max(ends) if until is None else min(max(ends), until)
     days = max(length // MICROSECOND // DAY_US, 1)
     return (end - 1) // DAY_US * DAY_US - (days - 1) * DAY_US, end
 

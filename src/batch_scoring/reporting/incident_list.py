@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.moments import microseconds
@@ -47,7 +46,7 @@ class IncidentList:
 
 
 def list_incidents(
-    device_incidents: pq.ParquetFile,
+    device_incidents: RowTable,
     incidents: RowTable,
     view: FleetView,
     page_devices: pa.Array,
@@ -58,8 +57,8 @@ def list_incidents(
 
     Parameters
     ----------
-    device_incidents : pyarrow.parquet.ParquetFile
-        Schema DEVICE_INCIDENTS; without columns before `incidents` has run.
+    device_incidents : RowTable
+        Schema DEVICE_INCIDENTS; it does not exist before `incidents` has run.
     incidents : RowTable
         Schema INCIDENTS.
     view : FleetView
@@ -74,9 +73,9 @@ def list_incidents(
     -------
     IncidentList
     """
-    table = device_incidents.read()
-    is_known = table.num_columns > 0
-    devices = _select(table.cast(DEVICE_INCIDENTS) if is_known else empty_table(DEVICE_INCIDENTS), selection)
+    is_known = device_incidents.exists
+    ranked = device_incidents.read(DEVICE_INCIDENTS.names) if is_known else empty_table(DEVICE_INCIDENTS)
+    devices = _select(ranked, selection)
     if view.start is not None:
         is_recent = pc.greater(devices["end"], pa.scalar(view.start, devices["end"].type))
         devices = devices.filter(pc.or_(is_recent, pc.equal(devices["state"], "open")))

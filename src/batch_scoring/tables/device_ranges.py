@@ -130,7 +130,7 @@ def device_ranges(
 
 
 def by_sensor(tables: Iterable[pa.Table]) -> Iterator[tuple[str, Iterator[pa.Table]]]:
-    """Split tables sorted by sensor; each sensor's tables are to be read before the next sensor is asked for."""
+    """Split tables sorted by sensor; read each sensor's tables before the next sensor is asked for."""
     for sensor, pairs in groupby(_sensor_slices(tables), key=itemgetter(0)):
         yield sensor, (table for _, table in pairs)
 

@@ -64,8 +64,8 @@ def _column_bits(column: pa.Array) -> UInt:
         return _string_bits(encoded.dictionary)[to_numpy(encoded.indices)]
     if pa.types.is_floating(column.type):
         # + 0.0 turns -0.0 into 0.0, as both compare equal.
-        bits: UInt = (to_numpy(column.cast(pa.float64())) + 0.0).view(np.uint64)
-        return bits
+        numbers: UInt = (to_numpy(column.cast(pa.float64())) + 0.0).view(np.uint64)
+        return numbers
     return to_numpy(column.cast(pa.int64())).view(np.uint64)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 DAY_US = 86_400_000_000
 # A piece is longer than a day only where it holds fewer rows.
@@ -20,8 +21,8 @@ def day_pieces(extents: Sequence[tuple[int, int, int]]) -> list[tuple[int, int]]
     Returns
     -------
     list of (int, int)
-        ``[start, end)`` in order, cut at midnight (UTC), from the first time to the last one. A piece without a
-        file is left out.
+        ``[start, end)`` in order, cut at midnight (UTC), from the first time to the last one. A piece
+        without a file is left out.
 
     Examples
     --------
@@ -35,7 +36,7 @@ def day_pieces(extents: Sequence[tuple[int, int, int]]) -> list[tuple[int, int]]
     first, end = min(one[0] for one in extents), max(one[1] for one in extents) + 1
     cuts = [first, *range((first // DAY_US + 1) * DAY_US, end, DAY_US), end]
     pieces: list[tuple[int, int]] = []
-    for start, stop in zip(cuts, cuts[1:], strict=False):
+    for start, stop in pairwise(cuts):
         if not _rows(extents, start, stop):
             continue
         joined = pieces[-1][0] if pieces else start

@@ -385,8 +385,8 @@ PREDICTIONS = _table(
 )
 
 
-# What a day's predictions add up to, so that a longer range costs a row a day. Where a device was scored by two
-# versions on one day, it has two rows; where nothing was scored, one without a version.
+# What a day's predictions add up to, so that a longer range costs a row a day. Where two versions scored a
+# device on one day, it has two rows; where nothing was scored, one without a version.
 DAILY = _table(
     "daily totals",
     Column("day", TIMESTAMP, "UTC", "midnight; windows count for the day on which they start"),
@@ -415,7 +415,8 @@ DAILY = _table(
         "decades",
         pa.list_(pa.int64()),
         "windows",
-        "of a detector that states tail probabilities, windows by −log10 of it: below 1, 1, 1.5, 2 and 3 or more",
+        "windows by −log10 of the tail probability: below 1, from 1, 1.5, 2 and 3; empty where scores are "
+        "none",
     ),
 )
 # Where the bins of ``decades`` begin, but the first.

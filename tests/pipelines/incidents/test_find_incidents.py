@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from pathlib import Path
-
 import pytest
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.schemas import INCIDENTS
 from tests.pipelines.incidents.work import Work
-from tests.predictions import WINDOWS_A_DAY
 
 # Cuts of days are cuts of six windows here: an incident goes on over the windows that are not drawn.
 OVERNIGHT = {"cool_down": "24h"}

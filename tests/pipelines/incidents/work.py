@@ -49,7 +49,7 @@ class Work:
 
     def notify(self, open_sinks: Any, at: str, **settings: Any) -> int:
         """Run the node; how often it wrote the ledger."""
-        updates = notify(self.incidents.load(), self.ledger.load(), open_sinks, {"notify": settings}, at)
+        updates = notify(self.incidents.load(), open_sinks, {"notify": settings}, at)
         return sum(self.ledger.save(update) for update in updates)
 
     def rows(self) -> list[dict[str, Any]]:

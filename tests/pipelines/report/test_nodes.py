@@ -1,5 +1,8 @@
 import json
+from dataclasses import replace
+from datetime import timedelta
 
+import pyarrow as pa
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
@@ -9,34 +12,32 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.parquet import OptionalParquetDataset
 from batch_scoring.pipelines.incidents import create_pipeline as incidents_pipeline
 from batch_scoring.pipelines.report.pipeline import create_pipeline
+from batch_scoring.reporting.contents import count_windows
+from batch_scoring.reporting.fleet_view import EVERYTHING, view_fleet
+from batch_scoring.tables.schemas import READINGS, SOURCES
 from tests.reporting.fleet_factory import (
+    START,
     Fleet,
-    device_incidents_of,
+    fleet_of,
     gather,
-    incidents_of,
-    loaders,
     make_fleet,
-    prediction_partitions,
     prediction_rows,
     status_rows,
+    tables_of,
+    unscored_rows,
 )
+
+DAY = timedelta(days=1)
 
 
 def run_report(fleet: Fleet, tmp_path, **parameters) -> dict:
-    tables = ("readings", "predictions", "train_status", "score_status", "quarantine")
-    inputs = {name: loaders(getattr(fleet, name)) for name in tables}
-    incidents = incidents_of(fleet.predictions)
-    inputs |= {"incidents": loaders(incidents)}
-    inputs |= {"windows": inputs["readings"], "ingested_sources": fleet.sources}
-    inputs |= {"params:report": parameters, "params:device": None, "params:sensor": None}
-    datasets = {name: MemoryDataset(data, copy_mode="assign") for name, data in inputs.items()}
-    datasets |= {"fault_labels": OptionalParquetDataset(str(tmp_path / "no.parquet"))}
-    device_incidents = OptionalParquetDataset(str(tmp_path / "device_incidents.parquet"))
-    device_incidents.save(device_incidents_of(incidents))
-    datasets |= {"device_incidents": device_incidents}
-    datasets |= {"report_contents": MemoryDataset(copy_mode="assign")}
-    datasets |= {"run_summary_text": TextDataset(filepath=str(tmp_path / "summary.txt"))}
-    outputs = SequentialRunner().run(create_pipeline(), DataCatalog(datasets))
+    with tables_of(fleet) as tables:
+        inputs = tables | {"params:report": parameters, "params:device": None, "params:sensor": None}
+        datasets = {name: MemoryDataset(data, copy_mode="assign") for name, data in inputs.items()}
+        datasets |= {"fault_labels": OptionalParquetDataset(str(tmp_path / "no.parquet"))}
+        datasets |= {"report_contents": MemoryDataset(copy_mode="assign")}
+        datasets |= {"run_summary_text": TextDataset(filepath=str(tmp_path / "summary.txt"))}
+        outputs = SequentialRunner().run(create_pipeline(), DataCatalog(datasets))
     outputs["run_summary_text"] = datasets["run_summary_text"]
     return {name: dataset.load() for name, dataset in outputs.items()}
 
@@ -65,11 +66,42 @@ def test_a_project_with_nothing_in_it_gets_a_report_too(tmp_path):
 
 
 def test_readings_windows_and_sources_are_counted():
-    fleet = make_fleet(2, 1)
+    times = [START - DAY, START, START]
+    readings = pa.table([times, ["a"] * 3, ["p"] * 3, [1.0] * 3], READINGS.names).cast(READINGS)
+    source = pa.Table.from_pylist([{"source": "1.csv"}, {"source": "2.csv"}], SOURCES)
+    fleet = fleet_of(prediction_rows("a"), prediction_rows("b", start=START - DAY))
+    fleet.readings, fleet.sources = readings, source
     contents = gather(fleet)
 
-    assert contents.n_readings == 5 * contents.view.cells.select(["n_windows"]).to_pandas()["n_windows"].sum()
-    assert contents.n_sources == 1
+    assert (contents.n_readings, contents.n_windows, contents.n_sources) == (3, 6, 2)
+    assert gather(fleet, range="1d").n_windows == 3
+
+
+def test_the_windows_of_a_range_are_counted_in_files_that_hold_earlier_ones_too():
+    fleet = fleet_of(prediction_rows("a", values=[1] * 4))
+    with tables_of(fleet) as tables:
+        view = replace(view_fleet(tables["daily_totals"], DAY), start=START + timedelta(minutes=10))
+
+        assert count_windows(tables["windows"], view, EVERYTHING) == 2
+
+
+def test_windows_that_nobody_has_scored_are_counted():
+    with tables_of(fleet_of(prediction_rows("a"))) as tables, tables_of(Fleet()) as nothing:
+        assert count_windows(tables["windows"], view_fleet(nothing["daily_totals"], DAY), EVERYTHING) == 3
+
+
+def test_a_device_is_known_though_its_windows_are_older_than_the_range():
+    fleet = fleet_of(prediction_rows("old"), prediction_rows("new", start=START + 30 * DAY))
+
+    assert gather(fleet).view.devices["device"].to_pylist() == ["new"]
+    assert gather(fleet, device="old").view.devices["device"].to_pylist() == ["old"]
+
+
+def test_a_range_of_less_than_a_day_is_an_error():
+    with pytest.raises(
+        InputError, match=r"report\.range: 6 h is not valid; expected a day or more, such as 14d"
+    ):
+        gather(Fleet(), range="6h")
 
 
 def test_a_report_on_one_device_leaves_counts_of_the_whole_fleet_out():
@@ -86,12 +118,11 @@ def test_an_unknown_device_is_an_error_that_suggests_near_ones():
 
 
 def test_a_device_that_only_has_a_status_is_known():
-    fleet = Fleet(
-        predictions=prediction_partitions(prediction_rows("a", "p")),
-        train_status={"p": status_rows(("b", "p", "train", "too_few_readings", 1, 0, ""))},
-    )
+    train = status_rows(("b", "p", "train", "too_few_readings", 1, 0, ""))
+    fleet = fleet_of(prediction_rows("a", "p"), train_status=train, unscored=unscored_rows("c", "p", 3))
 
     assert gather(fleet, device="b").not_scored.num_rows == 1
+    assert gather(fleet, device="c").not_scored["status"].to_pylist() == ["no_model"]
 
 
 def test_an_unknown_setting_is_an_error():

@@ -71,26 +71,7 @@ def rank_devices(incidents: RowTable, parameters: dict[str, Any]) -> Update:
         :func:`~batch_scoring.incidents.devices.roll_up`.
     """
     settings = read_parameters(IncidentParameters, parameters, "incidents")
-    first = _first_ranked(incidents, settings.ranked_days)
-    slack_us = settings.rules.cool_down_us
-    number = number_of([first.isoformat(), slack_us])
-
-    def update(ranked: RowTable) -> Change | None:
-        seen = ranked.progress(STEP)
-        if seen is not None and seen > incidents.version:
-            return None  # another run knows more
-        progress = {STEP: incidents.version, RULES: number}
-        is_current = ranked.progress(RULES) == number and not incidents.added_since(seen)
-        if is_current and incidents.removed_since(seen) == []:
-            return Change(DEVICE_INCIDENTS, (), progress)
-        found = recent_incidents(incidents, first)
-        is_recent = to_numpy(found["end"]) >= microseconds(first)
-        rows = roll_up(found.filter(to_arrow(is_recent)), slack_us)
-        n_open = np.count_nonzero(are(rows["state"], "open"))
-        logger.info("incidents: %d device incidents ranked, %d open", rows.num_rows, n_open)
-        return Change(DEVICE_INCIDENTS, [[rows]], progress, replaces_all=True)
-
-    return update
+    return partial(_rank, incidents, settings.ranked_days, settings.rules.cool_down_us)
 
 
 def notify(
@@ -123,6 +104,27 @@ def notify(
     earliest = scheduled_time(at) - settings.max_age
     run = NotifyRun(incidents, open_sinks(settings.sinks), earliest, settings.min_severity)
     yield from run.updates(settings.time_limit.total_seconds())
+
+
+def _rank(incidents: RowTable, n_days: int, slack_us: int, ranked: RowTable) -> Change | None:
+    seen = ranked.progress(STEP)
+    if seen is not None and seen > incidents.version:
+        incidents = incidents.latest()  # another run has read on
+    first = _first_ranked(incidents, n_days)
+    number = number_of([incidents.id, first.isoformat(), slack_us])
+    progress = {STEP: incidents.version, RULES: number}
+    if (ranked.progress(RULES), incidents.added_since(seen), incidents.removed_since(seen)) == (
+        number,
+        [],
+        [],
+    ):
+        return Change(DEVICE_INCIDENTS, (), progress)
+    found = recent_incidents(incidents, first)
+    is_recent = to_numpy(found["end"]) >= microseconds(first)
+    rows = roll_up(found.filter(to_arrow(is_recent)), slack_us)
+    n_open = np.count_nonzero(are(rows["state"], "open"))
+    logger.info("incidents: %d device incidents ranked, %d open", rows.num_rows, n_open)
+    return Change(DEVICE_INCIDENTS, [[rows]], progress, replaces_all=True)
 
 
 def _first_ranked(incidents: RowTable, n_days: int) -> datetime:

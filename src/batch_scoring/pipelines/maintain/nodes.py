@@ -32,8 +32,8 @@ def maintain_tables(
 ) -> dict[str, int]:
     """Maintain the tables; the rows that are kept stay as they are.
 
-    Rows that a later step has yet to read are kept in any case. A table that another run writes to at the same
-    time is left for the next run.
+    Rows that a later step has yet to read are kept in any case. A table that another run writes to at the
+    same time is left for the next run.
 
     Parameters
     ----------

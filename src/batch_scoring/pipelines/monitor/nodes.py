@@ -45,8 +45,8 @@ def watch_drift(
     parameters : dict
         See :class:`~batch_scoring.monitoring.settings.MonitorParameters`.
     at
-        The scheduled time, UTC: the range ends on its day, or with the newest window if that is
-        earlier. None for the newest window.
+        The scheduled time, UTC: the range ends with the newest window of its day or earlier. None for the
+        newest window.
     sensor
         The selection of the run, only checked.
 
@@ -68,7 +68,9 @@ def watch_drift(
             return None
         models = {name: fleet_models[name]() for name in sorted(fleet_models)}
         shas = {name: (one.manifest.sha256, one.manifest.version) for name, one in models.items()}
-        number = number_of([VERSION, daily_totals.version, span, asdict(settings.limits), shas])
+        number = number_of(
+            [VERSION, daily_totals.id, daily_totals.version, span, asdict(settings.limits), shas]
+        )
         if drift.progress("drift") == number:
             return None
         tables = drift_tables(daily_totals, models, span, settings.limits)

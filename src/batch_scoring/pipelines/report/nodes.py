@@ -11,13 +11,14 @@ import pyarrow.parquet as pq
 
 from batch_scoring.core.ids import Selection, require_known
 from batch_scoring.core.parameters import read_parameters
-from batch_scoring.reporting.contents import Contents, ReportParameters, count_windows, page_series
-from batch_scoring.reporting.details import Wanted, details_start, read_details
+from batch_scoring.reporting.contents import Contents, count_windows, page_series
+from batch_scoring.reporting.details import details_start, read_details
 from batch_scoring.reporting.fleet_view import EVERYTHING, view_fleet
 from batch_scoring.reporting.incident_list import list_incidents
-from batch_scoring.reporting.known_faults import faults_since, match_faults
+from batch_scoring.reporting.known_faults import FAULTS, match_faults
 from batch_scoring.reporting.page import render_page
 from batch_scoring.reporting.page_data import collect_page_data
+from batch_scoring.reporting.settings import ReportParameters
 from batch_scoring.reporting.statuses import find_not_scored, sum_quarantine, sum_statuses
 from batch_scoring.reporting.summary import summarise, write_summary
 from batch_scoring.storage.row_table import RowTable
@@ -35,7 +36,7 @@ def gather_contents(
     sources: RowTable,
     fault_labels: pq.ParquetFile,
     incidents: RowTable,
-    device_incidents: pq.ParquetFile,
+    device_incidents: RowTable,
     parameters: Mapping[str, Any],
     device: Any,
     sensor: Any,
@@ -47,12 +48,12 @@ def gather_contents(
 
     Parameters
     ----------
-    readings, windows, predictions, daily_totals, train_status, quarantine, sources, incidents : RowTable
-        Schemas READINGS, that of the windows, PREDICTIONS, DAILY, STATUS, QUARANTINE, SOURCES and INCIDENTS.
+    readings, windows, predictions, daily_totals, train_status, quarantine, sources : RowTable
+        Schemas READINGS, that of the windows, PREDICTIONS, DAILY, STATUS, QUARANTINE and SOURCES.
     fault_labels : pyarrow.parquet.ParquetFile
         device, sensor, kind, start, end of known faults; without rows where none are known.
-    device_incidents : pyarrow.parquet.ParquetFile
-        Schema ``DEVICE_INCIDENTS``; without columns before `incidents` has run.
+    incidents, device_incidents : RowTable
+        Schemas INCIDENTS and DEVICE_INCIDENTS; they do not exist before `incidents` has run.
     parameters : mapping
         ``params:report``, see :class:`ReportParameters`.
     device, sensor : str, list of str or None
@@ -73,10 +74,9 @@ def gather_contents(
     drawn = page_series(view, settings.max_devices)
     of_page = pc.unique(drawn["device"])
     found = list_incidents(device_incidents, incidents, view, of_page, selection, settings.max_incidents)
-    start = details_start(predictions.files(), view, settings.max_rows)
-    faults, since = faults_since(fault_labels.read(), view, start)
-    wanted = Wanted(drawn, found.sensors, faults, settings.max_series, settings.max_points)
-    details = read_details(predictions, view, start, wanted)
+    start = details_start(predictions.files(), view, drawn.num_rows, settings.max_rows)
+    labels = fault_labels.read() if fault_labels.metadata.num_rows else FAULTS.empty_table()
+    details = read_details(predictions, view, drawn, found.sensors, labels, start, settings)
     contents = Contents(
         view=view,
         n_readings=readings.num_rows if selection == EVERYTHING else None,
@@ -85,7 +85,7 @@ def gather_contents(
         statuses=statuses,
         not_scored=find_not_scored(statuses, view.series),
         quarantine=sum_quarantine(quarantine, settings.max_rows, selection),
-        found_faults=match_faults(faults, since, view, details.anomalies),
+        found_faults=match_faults(labels, view, start, details.anomalies),
         incidents=found,
         details=details,
     )
