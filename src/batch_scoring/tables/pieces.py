@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
 
 DAY_US = 86_400_000_000
 # A piece is longer than a day only where it holds fewer rows.
@@ -31,21 +31,21 @@ def day_pieces(extents: Sequence[tuple[int, int, int]]) -> list[tuple[int, int]]
     ...     (20 * hour, DAY_US), (DAY_US, 32 * hour + 1)]
     True
     """
-    if not extents:
-        return []
-    first, end = min(one[0] for one in extents), max(one[1] for one in extents) + 1
-    cuts = [first, *range((first // DAY_US + 1) * DAY_US, end, DAY_US), end]
+    overlapping: Counter[int] = Counter()
+    beginning: Counter[int] = Counter()
+    for first, last, rows in extents:
+        beginning[first // DAY_US] += rows
+        overlapping.update(dict.fromkeys(range(first // DAY_US, last // DAY_US + 1), rows))
+    start = min((one[0] for one in extents), default=0)
+    end = max((one[1] for one in extents), default=0) + 1
     pieces: list[tuple[int, int]] = []
-    for start, stop in pairwise(cuts):
-        if not _rows(extents, start, stop):
-            continue
-        joined = pieces[-1][0] if pieces else start
-        if pieces and pieces[-1][1] == start and _rows(extents, joined, stop) <= PIECE_ROWS:
-            pieces[-1] = (joined, stop)
+    held = 0
+    for day in sorted(overlapping):
+        piece = (max(day * DAY_US, start), min((day + 1) * DAY_US, end))
+        if pieces and pieces[-1][1] == piece[0] and held + beginning[day] <= PIECE_ROWS:
+            held += beginning[day]
+            pieces[-1] = (pieces[-1][0], piece[1])
         else:
-            pieces.append((start, stop))
+            held = overlapping[day]
+            pieces.append(piece)
     return pieces
-
-
-def _rows(extents: Sequence[tuple[int, int, int]], start: int, end: int) -> int:
-    return sum(rows for first, last, rows in extents if last >= start and first < end)
