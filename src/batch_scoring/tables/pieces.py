@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
+
 DAY_US = 86_400_000_000
-# A piece is longer than a day only where it holds fewer rows.
-PIECE_ROWS = 2_000_000
+# A piece is longer than a day only where it holds fewer rows, in fewer files: they are open at once.
+PIECE_ROWS, PIECE_FILES = 2_000_000, 128
 
 
 def day_pieces(extents: Sequence[tuple[int, int, int]]) -> list[tuple[int, int]]:
@@ -33,19 +35,20 @@ def day_pieces(extents: Sequence[tuple[int, int, int]]) -> list[tuple[int, int]]
     """
     if not extents:
         return []
-    first, end = min(one[0] for one in extents), max(one[1] for one in extents) + 1
+    firsts, lasts, rows = np.array(extents, np.int64).T
+
+    def is_small(start: int, stop: int) -> bool:
+        inside = (lasts >= start) & (firsts < stop)
+        return bool(rows[inside].sum() <= PIECE_ROWS and np.count_nonzero(inside) <= PIECE_FILES)
+
+    first, end = int(firsts.min()), int(lasts.max()) + 1
     cuts = [first, *range((first // DAY_US + 1) * DAY_US, end, DAY_US), end]
     pieces: list[tuple[int, int]] = []
     for start, stop in pairwise(cuts):
-        if not _rows(extents, start, stop):
+        if not ((lasts >= start) & (firsts < stop)).any():
             continue
-        joined = pieces[-1][0] if pieces else start
-        if pieces and pieces[-1][1] == start and _rows(extents, joined, stop) <= PIECE_ROWS:
-            pieces[-1] = (joined, stop)
+        if pieces and pieces[-1][1] == start and is_small(pieces[-1][0], stop):
+            pieces[-1] = (pieces[-1][0], stop)
         else:
             pieces.append((start, stop))
     return pieces
-
-
-def _rows(extents: Sequence[tuple[int, int, int]], start: int, end: int) -> int:
-    return sum(rows for first, last, rows in extents if last >= start and first < end)
