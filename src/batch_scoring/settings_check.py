@@ -22,7 +22,7 @@ GROUPS = {
     "incidents": "batch_scoring.alerts.incident_settings:IncidentParameters",
     "monitor": "batch_scoring.monitoring.settings:MonitorParameters",
     "maintain": "batch_scoring.storage.settings:MaintainParameters",
-    "report": "batch_scoring.reporting.contents:ReportParameters",
+    "report": "batch_scoring.reporting.settings:ReportParameters",
     "evaluate": "batch_scoring.evaluation.settings:EvaluateParameters",
     "receive": "batch_scoring.event_hub.receive_settings:ReceiveParameters",
     "publish": "batch_scoring.event_hub.publish_settings:PublishParameters",

@@ -1,87 +1,286 @@
-"""Which source files a run has to read, by the table of those that were read."""
+"""Which source files a run has to read, and what it remembers of them."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from batch_scoring.core.digests import file_sha256
 from batch_scoring.core.ids import Selection
-from batch_scoring.ingestion.source_files import SourceFile, list_source_files
-from batch_scoring.ingestion.sources import choose_sources, record_sources, source_row
+from batch_scoring.ingestion import source_files
+from batch_scoring.ingestion.source_files import SourceFile, format_suffix, list_source_files
+from batch_scoring.ingestion.sources import (
+    ChosenSources,
+    choose_sources,
+    known_rows,
+    record_sources,
+    source_row,
+)
+from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.schemas import SOURCES
-from tests.tables_on_disk import TableOnDisk
+from tests.row_tables import add, dataset_at, readings, table_at
 
 ALL = Selection()
-MOMENT = datetime(2026, 1, 5, tzinfo=UTC)
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
-def known_after(files, selection=ALL, first_future=None):
-    """The table after these files have been read."""
-    pending = choose_sources(files, SOURCES.empty_table(), "settings", selection).pending
-    rows = [source_row(one, "settings", 9, 2, first_future) for one in pending]
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    for name in "ab":
+        (folder / f"{name}.csv").write_text(f"content of {name}")
+    return folder
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that were opened."""
+    names: list[str] = []
+    real = SourceFile.opened
+
+    @contextmanager
+    def noted(self: SourceFile) -> Iterator[str]:
+        names.append(self.name)
+        with real(self) as path:
+            yield path
+
+    monkeypatch.setattr(SourceFile, "opened", noted)
+    return names
+
+
+def rows_of(chosen: ChosenSources, digest: str = "x", **more: Any) -> list[dict[str, Any]]:
+    return [source_row(pending, digest, 5, 2, **more) for pending in chosen.pending]
+
+
+def table_of(rows: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=SOURCES)
 
 
-def old(files):
-    """The same files, long after they were written."""
-    return [replace(file, changed_ns=123_456_789) for file in files]
+def known_after(raw: Path, digest: str = "x", selection: Selection = ALL, **more: Any) -> pa.Table:
+    """The rows of all files of a folder, when they have been read."""
+    chosen = choose_sources(list_source_files(str(raw)), table_of([]), digest, selection)
+    return table_of(rows_of(chosen, digest, **more))
 
 
-def test_a_new_source_is_read_for_the_selection_asked_for(tmp_path: Path):
-    (tmp_path / "a.csv").write_text("x")
-    files = list_source_files(str(tmp_path))
-    (source,) = choose_sources(files, SOURCES.empty_table(), "settings", Selection.read("it's", None)).pending
-    assert source.where == "(device IN ('it''s'))"
-    assert source.content == file_sha256(tmp_path / "a.csv")
+def pending(raw: Path, known: pa.Table, selection: Selection = ALL, **more: Any) -> list[str]:
+    chosen = choose_sources(list_source_files(str(raw)), known, "x", selection, **more)
+    assert chosen.unreadable == {}
+    return [one.file.name for one in chosen.pending]
 
 
-def test_a_file_that_is_gone_is_named_and_the_others_are_read(tmp_path: Path):
-    (tmp_path / "b.csv").write_text("x")
-    gone = SourceFile("a.csv", str(tmp_path / "a.csv"), 3, 0)
-    chosen = choose_sources([gone, *list_source_files(str(tmp_path))], SOURCES.empty_table(), "", ALL)
+def test_new_files_are_read_and_known_ones_are_not_opened(raw: Path, opened: list[str]):
+    known = known_after(raw)
+    assert opened == ["a.csv", "b.csv"]
+    (raw / "c.csv").write_text("content of c")
+    assert pending(raw, known) == ["c.csv"]
+    assert opened == ["a.csv", "b.csv", "c.csv"]
+
+
+def test_a_file_of_another_size_time_or_content_is_read_again(raw: Path):
+    known = known_after(raw)
+    (raw / "a.csv").write_text("content of A")
+    assert pending(raw, known) == ["a.csv"]
+    (raw / "b.csv").write_text("more content")
+    assert pending(raw, known) == ["a.csv", "b.csv"]
+
+
+def test_a_file_with_the_bytes_that_it_had_is_only_noted(raw: Path):
+    known = known_after(raw)
+    (raw / "a.csv").touch()
+    chosen = choose_sources(list_source_files(str(raw)), known, "x", ALL)
+    assert chosen.pending == []
+    (row,) = chosen.touched
+    assert row == known.to_pylist()[0] | {"version": list_source_files(str(raw / "a.csv"))[0].version}
+
+
+def test_a_file_whose_time_says_nothing_is_compared_by_its_bytes(raw: Path, opened: list[str]):
+    """A file system of whole seconds may change a file twice in one."""
+    files = [replace(file, changed_ns=7_000_000_000) for file in list_source_files(str(raw))]
+    moments = {"then": 8_000_000_000, "later": 99_000_000_000}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source_files.time, "time_ns", lambda: moments["then"])
+        first = choose_sources(files, table_of([]), "x", ALL)
+        known = table_of(rows_of(first))
+        assert known["version"].to_pylist() == ["", ""]
+        opened.clear()
+        assert choose_sources(files, known, "x", ALL) == ChosenSources([], [], {})
+        assert opened == ["a.csv", "b.csv"]
+        patch.setattr(source_files.time, "time_ns", lambda: moments["later"])
+        assert [row["version"] for row in choose_sources(files, known, "x", ALL).touched] == [
+            "7000000000"
+        ] * 2
+
+
+def test_other_settings_read_all_files_again(raw: Path):
+    assert pending(raw, known_after(raw, digest="y")) == ["a.csv", "b.csv"]
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [(NOON.replace(hour=11), []), (NOON, ["a.csv", "b.csv"]), (NOON.replace(hour=13), ["a.csv", "b.csv"])],
+)
+def test_a_file_is_read_again_once_its_first_future_reading_is_due(
+    raw: Path, now: datetime, expected: list[str]
+):
+    known = known_after(raw, first_future=NOON)
+    assert pending(raw, known, latest=now) == expected
+    assert pending(raw, known_after(raw), latest=now) == []
+
+
+IDS = st.none() | st.frozensets(st.sampled_from(["a", "it's", "ü"]), min_size=1)
+SELECTIONS = st.builds(Selection, IDS, IDS)
+
+
+@given(earlier=st.lists(SELECTIONS, min_size=1, max_size=4), now=SELECTIONS)
+def test_every_device_and_sensor_asked_for_is_read_once(
+    earlier: list[Selection], now: Selection, tmp_path_factory: pytest.TempPathFactory
+):
+    raw = tmp_path_factory.mktemp("raw")
+    (raw / "a.csv").write_text("x")
+    known, taken = table_of([]), set()
+    for selection in [*earlier, now]:
+        wanted = {
+            (device, sensor)
+            for device in selection.devices or ["a", "it's", "ü", "other"]
+            for sensor in selection.sensors or ["a", "it's", "ü", "other"]
+        }
+        chosen = choose_sources(list_source_files(str(raw)), known, "x", selection)
+        assert wanted <= taken or chosen.pending, "what was not taken yet is read"
+        for one in chosen.pending:
+            # All that was ever taken, too: the file may have changed.
+            read = {
+                (device, sensor)
+                for part in one.selections
+                for device in part.devices or ["a", "it's", "ü", "other"]
+                for sensor in part.sensors or ["a", "it's", "ü", "other"]
+            }
+            assert taken | wanted == read
+            taken = read
+            known = table_of(rows_of(chosen))
+
+
+def test_a_selection_is_a_condition_on_the_rows(raw: Path):
+    chosen = choose_sources(
+        list_source_files(str(raw)), table_of([]), "x", Selection.read("it's", ["s", "t"])
+    )
+    assert chosen.pending[0].where == "(device IN ('it''s') AND sensor IN ('s', 't'))"
+    assert choose_sources(list_source_files(str(raw)), table_of([]), "x", ALL).pending[0].where == "(true)"
+
+
+def test_a_file_that_is_gone_is_named_and_the_others_are_chosen(raw: Path):
+    files = list_source_files(str(raw))
+    (raw / "a.csv").unlink()
+    chosen = choose_sources(files, table_of([]), "x", ALL)
     assert [one.file.name for one in chosen.pending] == ["b.csv"]
-    assert "a.csv: cannot be read (No such file" in chosen.unreadable[gone.path]
+    ((path, sentence),) = chosen.unreadable.items()
+    assert path == str(raw / "a.csv")
+    assert sentence.startswith(f"{path}: cannot be read (No such file or directory)")
+    assert files[0].has_changed()
 
 
-def test_a_known_file_is_not_opened_and_a_touched_one_only_compared(tmp_path: Path):
-    (tmp_path / "a.csv").write_text("x")
-    files = old(list_source_files(str(tmp_path)))
-    known = known_after(files)
-    (tmp_path / "a.csv").unlink()
-    assert choose_sources(files, known, "settings", ALL).pending == []
-    (tmp_path / "a.csv").write_text("x")
-    touched = [replace(file, changed_ns=987_654_321) for file in files]
-    chosen = choose_sources(touched, known, "settings", ALL)
-    assert (chosen.pending, [row["version"] for row in chosen.touched]) == ([], ["987654321"])
+def test_a_file_whose_name_is_no_text_is_named(raw: Path):
+    try:
+        (Path(os.fsdecode(os.fsencode(raw) + b"/\xff.csv"))).write_text("x")
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    chosen = choose_sources(list_source_files(str(raw)), table_of([]), "x", ALL)
+    assert [one.file.name for one in chosen.pending] == ["a.csv", "b.csv"]
+    (sentence,) = chosen.unreadable.values()
+    assert r"\xff.csv: the name of this file is not valid UTF-8; rename it" in sentence
+    sentence.encode()
 
 
-def test_other_settings_and_devices_and_readings_that_are_due_are_reasons_to_read_again(tmp_path: Path):
-    (tmp_path / "a.csv").write_text("x")
-    files = old(list_source_files(str(tmp_path)))
-    some = known_after(files, Selection.read(["a", "b"], None), MOMENT)
+def test_what_was_read_is_recorded_once_for_each_file(raw: Path, tmp_path: Path):
+    dataset = dataset_at(tmp_path / "t", None)
+    chosen = choose_sources(list_source_files(str(raw)), table_of([]), "x", ALL)
+    dataset.save(record_sources(rows_of(chosen)))
+    assert dataset.load().read().to_pylist() == rows_of(chosen)
+    assert rows_of(chosen)[0] | {"version": "", "content": ""} == {
+        "source": "a.csv",
+        "size": 12,
+        "version": "",
+        "content": "",
+        "settings": "x",
+        "selections": "[[null, null]]",
+        "rows": 5,
+        "accepted": 3,
+        "refused": 2,
+        "first_future": None,
+    }
+    version = dataset.load().version
+    dataset.save(record_sources(rows_of(chosen)))
+    assert dataset.load().version == version, "equal rows are not written again"
+    (again,) = rows_of(chosen, "y", first_future=NOON)[:1]
+    dataset.save(record_sources([again]))
+    rows = sorted(dataset.load().read().to_pylist(), key=lambda row: row["source"])
+    assert rows == [again, rows_of(chosen)[1]]
 
-    def is_read(settings="settings", selection="a", latest=None):
-        return bool(choose_sources(files, some, settings, Selection.read(selection, None), latest).pending)
 
-    assert not is_read()
-    assert is_read("others")
-    assert is_read(selection="c")
-    assert is_read(latest=MOMENT)
-    assert not is_read(latest=MOMENT - timedelta(seconds=1))
+def test_files_are_known_while_the_tables_that_they_were_read_into_are_there(tmp_path: Path):
+    readings_at = tmp_path / "readings"
+    row = dict.fromkeys(SOURCES.names, "x") | {"size": 1, "rows": 1, "accepted": 1, "refused": 0}
+
+    def known() -> int:
+        return known_rows(table_at(tmp_path / "sources", None), targets()).num_rows
+
+    def targets() -> dict[str, RowTable]:
+        return {"readings": table_at(readings_at)}
+
+    assert known() == 0
+    dataset = dataset_at(tmp_path / "sources", None)
+    dataset.save(record_sources([row | {"first_future": None}], targets=targets()))
+    assert known() == 1
+    add(readings_at, readings((0, "a", 1)))
+    assert known() == 1, "a table that comes later is no other one"
+    dataset.save(record_sources([row | {"first_future": NOON}], targets=targets()))
+    assert known() == 1
+    readings_at.rename(tmp_path / "moved")
+    assert known() == 0
+    add(readings_at, readings((0, "a", 1)))
+    assert known() == 0, "made anew"
 
 
-def test_a_file_has_one_row_the_last(tmp_path: Path):
-    table = TableOnDisk(tmp_path / "sources")
-    for name in "ab":
-        (tmp_path / f"{name}.csv").write_text(name)
-    files = list_source_files(str(tmp_path))
-    assert table.save(record_sources(known_after(files).to_pylist()))
-    later = known_after(files[1:], first_future=MOMENT).to_pylist()
-    assert table.save(record_sources(later))
-    found = [(row["source"], row["first_future"]) for row in table.rows("source")]
-    assert found == [("a.csv", None), ("b.csv", MOMENT)]
-    assert not table.save(record_sources(later))
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [
+        ("a.csv", ".csv"),
+        ("x/y.d/A.CSV.GZ", ".csv"),
+        ("a.b/c", ""),
+        (".csv", ""),
+        ("x/.csv", ""),
+        ("a.", "."),
+        ("a", ""),
+        ("a.events.parquet", ".parquet"),
+    ],
+)
+def test_the_format_of_a_file_is_that_of_its_last_suffix(name: str, suffix: str):
+    assert format_suffix(name) == suffix
+
+
+def test_files_are_listed_by_the_bytes_of_their_names(tmp_path: Path):
+    names = ["b.csv", "a/z.csv", "a.csv", "ü.csv", "😀.csv", "﷐.csv", "Z.csv", "a/.hidden.csv", "notes.md"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    found = [file.name for file in list_source_files(str(tmp_path))]
+    assert found == sorted(names[:-2], key=os.fsencode)
+
+
+def test_an_unreadable_source_says_what_to_do(raw: Path, monkeypatch: pytest.MonkeyPatch):
+    def refused(path: str) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("batch_scoring.ingestion.sources.file_sha256", refused)
+    chosen = choose_sources(list_source_files(str(raw)), table_of([]), "x", ALL)
+    assert chosen.pending == []
+    assert all("cannot be read (Permission denied); fix that" in one for one in chosen.unreadable.values())

@@ -3,9 +3,9 @@ from datetime import timedelta
 
 import pytest
 
-from batch_scoring.reporting.contents import ReportParameters
 from batch_scoring.reporting.page import write_json
 from batch_scoring.reporting.page_data import collect_page_data
+from batch_scoring.reporting.settings import ReportParameters
 from tests.reporting.fleet_factory import START, fleet_of, gather, prediction_rows
 
 AT = START.timestamp()

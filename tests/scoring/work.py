@@ -186,7 +186,7 @@ def count_days(
 
 
 def assert_totals_are_a_count(work: Work, unscored: Mapping[Key, str] | None = None) -> None:
-    """The daily totals are a count of all predictions, and of the windows without one, where they are named."""
+    """The daily totals count all predictions, and the windows without one, where they are named."""
     found = work.daily()
     scored = {key: row for key, row in found.items() if row["n_windows"]}
     assert scored == count_days(work.rows())

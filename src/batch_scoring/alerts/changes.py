@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.alerts.ledger import Ledger, as_rows
+from batch_scoring.alerts.ledger import Ledger
 from batch_scoring.core.moments import microseconds
 from batch_scoring.tables.arrays import Bool, Int
-from batch_scoring.tables.arrow_arrays import are, constant, empty_table, strings, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import are, as_rows, constant, empty_table, strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import NOTIFICATIONS, OF_INCIDENT
 
 EVENTS = pa.schema([field for field in NOTIFICATIONS if field.name not in ("sink", "is_delivered")])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -17,7 +17,7 @@ from batch_scoring.core.moments import EPOCH, as_text, microseconds
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.arrays import Bool, Int
-from batch_scoring.tables.arrow_arrays import are, constant, empty_table, strings, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import are, as_rows, constant, empty_table, strings, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import NOTIFICATIONS
 
@@ -124,17 +124,6 @@ class Ledger:
         np.maximum.at(newest, self._incident, number)
         is_last: Bool = number == newest[self._incident]
         return is_last
-
-
-def as_rows(table: pa.Table) -> Iterator[dict[str, Any]]:
-    """Convert rows to dictionaries, times in UTC. Arrow's ``to_pylist`` imports pandas for times."""
-    columns = [
-        [EPOCH + timedelta(microseconds=number) for number in to_numpy(column).tolist()]
-        if pa.types.is_timestamp(column.type)
-        else column.to_pylist()
-        for column in table.columns
-    ]
-    return (dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True))
 
 
 def messages(rows: pa.Table) -> list[dict[str, Any]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -26,24 +28,66 @@ class Conflict(Failure):
     exit_code = CONFLICT
 
 
+def _show_tracebacks(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    ctx.meta[_VERBOSE] = value
+
+
+_VERBOSE = "batch_scoring.verbose"
+VERBOSE = click.Option(
+    ["--verbose"],
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_tracebacks,
+    help="Show the traceback of an error, too.",
+)
+# What click itself ends a command with.
+_OF_CLICK = (click.UsageError, click.exceptions.Exit, click.Abort, Failure)
+_NOT_ERRORS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+
+
 class UserErrorCommand(click.Command):
-    """A command that shows what a person can mend as one line instead of a traceback."""
+    """A command that ends with one line instead of a traceback, whatever went wrong."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return its options, and ``--verbose``."""
+        return [*super().get_params(ctx), VERBOSE]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options."""
+        with self._one_line(ctx):
+            args = super().parse_args(ctx, args)
+        return args
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; exit with 1 and one line when a person can mend what went wrong."""
-        try:
+        """Run the command; exit with 1 and one line when it fails."""
+        with self._one_line(ctx):
             if "env" in ctx.params:
                 check_environment(ctx.params)
             return super().invoke(ctx)
-        except Exception as error:
-            cause = user_error_of(error) or missing_extra(error) or self.explain(error, ctx.params)
-            if cause is None:
-                raise
-            raise (Conflict if isinstance(cause, ConflictError) else Failure)(str(cause)) from error
 
-    def explain(self, error: Exception, options: dict[str, Any]) -> InputError | None:
+    def explain(self, error: BaseException, options: dict[str, Any]) -> InputError | None:
         """Find what a person can mend behind an error of another library; None for nothing."""
         return None
+
+    @contextmanager
+    def _one_line(self, ctx: click.Context) -> Iterator[None]:
+        try:
+            yield
+        except (*_OF_CLICK, *_NOT_ERRORS):
+            raise
+        except BaseException as error:  # a panic of a library in Rust is no Exception
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # who read the output has gone: click ends in silence
+            raise self._failure(error, ctx) from error
+
+    def _failure(self, error: BaseException, ctx: click.Context) -> Failure:
+        from batch_scoring.core.failures import is_verbose, sentence_of, traceback_of
+
+        if ctx.meta.get(_VERBOSE) or is_verbose():
+            click.echo(traceback_of(error), err=True)
+        sentence = sentence_of(error, lambda it: self.explain(it, ctx.params))
+        return (Conflict if isinstance(sentence, ConflictError) else Failure)(str(sentence))
 
 
 def check_environment(options: Mapping[str, Any]) -> None:
@@ -68,33 +112,6 @@ def check_environment(options: Mapping[str, Any]) -> None:
     if env and conf.is_dir() and not (conf / env).is_dir():
         known = sorted(folder.name for folder in conf.iterdir() if folder.is_dir())
         raise InputError(f"--env: {env!r} is not valid; expected one of {', '.join(known)} in {conf}")
-
-
-# The extra that brings a library, by its package.
-_EXTRAS = {
-    "ingest": ("duckdb", "fastavro", "pytz"),
-    "train": ("matplotlib", "mlflow", "pandas", "sklearn", "skops", "threadpoolctl"),
-    "azure": ("azure", "aiohttp", "msrest", "opentelemetry"),
-    "dask": ("dask", "distributed"),
-}
-
-
-def missing_extra(error: BaseException | None) -> InputError | None:
-    """Name the extra to install where a library of one is missing."""
-    while error is not None and not isinstance(error, ModuleNotFoundError):
-        error = error.__cause__ or error.__context__
-    package = ((error.name if error is not None else None) or "").partition(".")[0]
-    for extra, packages in _EXTRAS.items():
-        if package in packages:
-            return InputError(f"{package} is not installed; pip install 'batch_scoring[{extra}]'")
-    return None
-
-
-def user_error_of(error: BaseException | None) -> InputError | None:
-    """The InputError that an exception is or was raised from; Kedro wraps those of datasets."""
-    while error is not None and not isinstance(error, InputError):
-        error = error.__cause__
-    return error
 
 
 class LazyGroup(click.Group):

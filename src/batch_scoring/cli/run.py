@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 from kedro.framework.cli.project import run as kedro_run
-from kedro.framework.cli.utils import KedroCliError
 
-from batch_scoring.cli.command import Failure, UserErrorCommand
+from batch_scoring.cli.command import UserErrorCommand
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.garbage import collector
 from batch_scoring.core.run_params import split_params
@@ -26,14 +25,7 @@ class RunCommand(UserErrorCommand):
         finally:
             collector.wake()
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the options; Kedro's own errors are one line, too."""
-        try:
-            return super().parse_args(ctx, args)
-        except KedroCliError as error:
-            raise Failure(error.message) from error
-
-    def explain(self, error: Exception, options: dict[str, Any]) -> InputError | None:
+    def explain(self, error: BaseException, options: dict[str, Any]) -> InputError | None:
         """Name the option that Kedro refused."""
         from batch_scoring.cli.run_options import explain
 

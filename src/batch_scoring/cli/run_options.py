@@ -18,12 +18,12 @@ _CHECK_OPTIONS = ("kedro.framework.", "kedro.pipeline.")
 _DATASETS = ("from_inputs", "to_outputs")
 
 
-def explain(error: Exception, options: Mapping[str, Any]) -> InputError | None:
+def explain(error: BaseException, options: Mapping[str, Any]) -> InputError | None:
     """Find the option that a failed run was refused for.
 
     Parameters
     ----------
-    error : Exception
+    error : BaseException
         What ended the run.
     options : mapping
         The options of ``kedro run`` by their Python names.
@@ -38,7 +38,7 @@ def explain(error: Exception, options: Mapping[str, Any]) -> InputError | None:
     from kedro.io.core import DatasetNotFoundError
 
     if isinstance(error, MissingConfigException | KedroCliError):
-        return InputError(str(error))
+        return InputError(error.message if isinstance(error, KedroCliError) else str(error))
     if isinstance(error, DatasetNotFoundError) and options.get("load_versions"):
         return InputError(f"--load-versions: {error}")
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)

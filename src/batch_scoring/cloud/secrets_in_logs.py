@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import re
 
-# What authorises in a URL with a shared access signature, and Kedro's line about its credentials.
-_IN_URLS = re.compile(r"((?:sig|sv|se|skoid|sktid)=)[^&\s\"']+", re.IGNORECASE)
+from batch_scoring.core.redaction import SIGNATURES
+
+# Kedro's line about its credentials.
 _IN_HOOKS = re.compile(r"(conf_creds: ).*")
 
 
@@ -28,7 +29,7 @@ class Hide(logging.Filter):
 
 def hide_signatures() -> None:
     """Hide signatures in the URLs that urllib3 logs."""
-    _hide("urllib3.connectionpool", _IN_URLS)
+    _hide("urllib3.connectionpool", SIGNATURES)
 
 
 def hide_credentials() -> None:

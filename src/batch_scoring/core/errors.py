@@ -23,6 +23,10 @@ class ConflictError(InputError):
     """Another run wrote the same file first; nothing is lost, run again."""
 
 
+class MachineError(InputError):
+    """The machine is in trouble, such as a full disk; no other input or setting helps."""
+
+
 FAILED = 1
 # Another run wrote first: repeat the run, nothing is lost (EX_TEMPFAIL of sysexits.h).
 CONFLICT = 75

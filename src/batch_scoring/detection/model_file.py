@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.prefetch import computed
+from batch_scoring.core.system_errors import system_error
 from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.tables.device_ranges import device_ranges
 from batch_scoring.tables.row_groups import in_row_groups
@@ -77,7 +78,9 @@ class FleetFile:
         except InputError as error:
             raise InputError(f"{self.path}: {error}") from error
         except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{self.path}: this is not a fleet model: {error}") from error
+            raise system_error(error, self.path) or InputError(
+                f"{self.path}: this is not a fleet model: {error}"
+            ) from error
 
     def parts(self) -> Iterator[FleetModel]:
         """Yield the models in the order of the devices, a few thousand at a time.
@@ -125,7 +128,7 @@ class FleetFile:
                 read, range(len(self._checksums)), min(_READERS, len(os.sched_getaffinity(0)))
             )
         except (pa.ArrowException, OSError, KeyError) as error:
-            raise InputError(
+            raise system_error(error, self.path) or InputError(
                 f"{self.path}: the file of models is damaged ({error}); publish its version again with "
                 "`kedro models promote`"
             ) from error

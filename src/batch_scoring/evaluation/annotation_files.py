@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.parameters import read_time
+from batch_scoring.core.system_errors import system_error
 
 FORMATS = (".csv", ".jsonl", ".ndjson", ".json", ".parquet", ".pq")
 
@@ -96,7 +97,9 @@ def read_rows(path: Path, required: Sequence[tuple[str, ...]]) -> Iterator[Writt
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
     except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
-        raise InputError(f"{path}: cannot be read as {suffix} ({error})") from error
+        raise system_error(error, path) or InputError(
+            f"{path}: cannot be read as {suffix} ({error})"
+        ) from error
 
 
 def read_table(

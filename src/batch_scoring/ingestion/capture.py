@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.system_errors import system_error
 from batch_scoring.tables.schemas import EVENTS
 
 BATCH_EVENTS = 20_000
@@ -88,7 +89,7 @@ def _records(path: str) -> Iterator[dict[str, Any]]:
         try:
             yield from fastavro.reader(file, reader_schema=_WANTED)  # type: ignore[misc]
         except Exception as error:  # a broken file fails in a dozen ways
-            raise InputError(
+            raise system_error(error, path) or InputError(
                 f"{path}: not a whole Avro file of Event Hubs Capture ({type(error).__name__}: {error}); "
                 "nothing of it was ingested: copy it here again or remove it"
             ) from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.ingestion.columns import matching_names, require_columns, split_header
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     import duckdb
 
 SAMPLE_LINES = 1000
+_BATCH_LINES = 20_000
+# Of each column what DuckDB's DESCRIBE says: first its name and its type.
+Described = list[tuple[str, ...]]
 _NUMBERED = pa.schema([pa.field("source", pa.int32()), *LINES])
 
 
@@ -65,10 +69,19 @@ def numbered_lines(readers: Iterable[tuple[int, BatchReader]]) -> pa.RecordBatch
     """Read the lines of several files one after the other, each with the number of its file."""
 
     def batches() -> Iterator[pa.RecordBatch]:
+        # DuckDB takes the time of thousands of lines for each batch.
+        held: list[pa.RecordBatch] = []
+        n_held = 0
         for number, reader in readers:
             for batch in reader.read():
                 numbers = pa.repeat(pa.scalar(number, pa.int32()), batch.num_rows)
-                yield pa.record_batch([numbers, *batch.columns], schema=_NUMBERED)
+                held.append(pa.record_batch([numbers, *batch.columns], schema=_NUMBERED))
+                n_held += batch.num_rows
+                if n_held >= _BATCH_LINES:
+                    yield pa.concat_batches(held)
+                    held, n_held = [], 0
+        if held:
+            yield pa.concat_batches(held)
 
     return pa.RecordBatchReader.from_batches(_NUMBERED, batches())
 
@@ -82,9 +95,21 @@ def parquet_scan(files: str) -> str:
 
 
 def raw_relation(
-    connection: duckdb.DuckDBPyConnection, path: str, file_format: str, settings: IngestSettings
+    connection: duckdb.DuckDBPyConnection,
+    path: str,
+    file_format: str,
+    settings: IngestSettings,
+    described: dict[str, Described],
 ) -> RawRelation | None:
     """Build the relation of a source file; None when the file is empty.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+    path, file_format : str
+    settings : IngestSettings
+    described : dict
+        The columns of the Parquet schemas met so far; added to.
 
     Raises
     ------
@@ -94,7 +119,7 @@ def raw_relation(
         When a Parquet file is broken.
     """
     if file_format == "parquet":
-        return _parquet_relation(connection, path, settings)
+        return _parquet_relation(connection, path, settings, described)
     if file_format == "events":
         return _events_relation(connection, path, settings)
     header = first_line(path)
@@ -110,13 +135,19 @@ def raw_relation(
 
 
 def _parquet_relation(
-    connection: duckdb.DuckDBPyConnection, path: str, settings: IngestSettings
+    connection: duckdb.DuckDBPyConnection,
+    path: str,
+    settings: IngestSettings,
+    described: dict[str, Described],
 ) -> RawRelation:
-    scan = parquet_scan(literal(escape_glob(path)))
-    described = connection.execute(
-        f"DESCRIBE SELECT * EXCLUDE (file_row_number, filename) FROM {scan}"
-    ).fetchall()
-    names, types = [row[0] for row in described], [row[1] for row in described]
+    # Many files have one schema, and DuckDB takes a millisecond to describe each.
+    schema = _parquet_schema(path)
+    if schema not in described:
+        scan = parquet_scan(literal(escape_glob(path)))
+        described[schema] = connection.execute(
+            f"DESCRIBE SELECT * EXCLUDE (file_row_number, filename) FROM {scan}"
+        ).fetchall()
+    names, types = [row[0] for row in described[schema]], [row[1] for row in described[schema]]
     positions = require_columns(names, settings, path)
     column = {role: identifier(names[position]) for role, position in positions.items()}
     sql = (
@@ -125,6 +156,15 @@ def _parquet_relation(
         f"{column['value']} AS raw_value, CAST(NULL AS VARCHAR) AS malformed FROM source_rows"
     )
     return RawRelation(sql, types[positions["timestamp"]], types[positions["value"]])
+
+
+def _parquet_schema(path: str) -> str:
+    """Return a Parquet file's schema as text; the path of one that Arrow does not read."""
+    try:
+        # Its first line names the object.
+        return str(pq.read_metadata(path).schema).partition("\n")[2]
+    except (pa.ArrowException, OSError, ValueError):
+        return path
 
 
 def _csv_relation(path: str, header: str, settings: IngestSettings) -> RawRelation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -184,6 +185,11 @@ def record_sources(
 
 
 def _content(file: SourceFile) -> str:
+    try:
+        file.name.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(file.path).decode("utf-8", "backslashreplace")
+        raise InputError(f"{shown}: the name of this file is not valid UTF-8; rename it") from None
     with file.opened() as path:
         try:
             return file_sha256(path)

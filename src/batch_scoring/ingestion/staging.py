@@ -6,17 +6,26 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from batch_scoring.core.errors import InputError
+from batch_scoring.core.errors import InputError, MachineError
 from batch_scoring.core.scratch import scratch_folder
+from batch_scoring.core.system_errors import system_error
+from batch_scoring.core.text import printable
 from batch_scoring.ingestion.capture import capture_partition
 from batch_scoring.ingestion.events import event_sources
-from batch_scoring.ingestion.relations import RawRelation, numbered_lines, parquet_scan, raw_relation
+from batch_scoring.ingestion.relations import (
+    Described,
+    RawRelation,
+    numbered_lines,
+    parquet_scan,
+    raw_relation,
+)
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.sql import escape_glob, literal, reason_of, timestamp_of, value_of
 from batch_scoring.storage.row_files import has_sparse_days
@@ -72,11 +81,11 @@ def staging_area(settings: IngestSettings) -> Iterator[StagingArea]:
                 },
             )
         except duckdb.Error as error:
-            raise InputError(
+            raise system_error(error, folder) or InputError(
                 f"ingest.memory_limit: {settings.memory_limit!r} is refused ({_first_line(error)}); "
                 "write for instance '1GB'"
             ) from error
-        with connection:
+        with connection, _telling_of(folder):
             connection.execute("SET TimeZone = 'UTC'")
             # The bar goes to the standard output, whether that is a terminal or not.
             connection.execute("SET enable_progress_bar = false")
@@ -105,6 +114,7 @@ class StagingArea:
 
     connection: duckdb.DuckDBPyConnection
     settings: IngestSettings
+    _described: dict[str, Described] = field(default_factory=dict, init=False)
 
     def stage(self, sources: Mapping[int, tuple[SourceFile, str]], latest: datetime) -> dict[int, str]:
         """Read source files, those of one form together.
@@ -129,7 +139,9 @@ class StagingArea:
                 try:
                     path = stack.enter_context(source.opened())
                     with _reading(source.path):
-                        relation = raw_relation(self.connection, path, source.format, self.settings)
+                        relation = self._relation(path, source.format)
+                except MachineError:
+                    raise
                 except InputError as error:
                     failed[number] = str(error)
                     continue
@@ -148,9 +160,14 @@ class StagingArea:
         self._forget(changed)
         return failed
 
+    def _relation(self, path: str, file_format: str) -> RawRelation | None:
+        return raw_relation(self.connection, path, file_format, self.settings, self._described)
+
     def _stage_together(self, opened: list[_Opened], where: str, latest: datetime) -> dict[int, str]:
         try:
             self._insert(opened, where, latest)
+        except MachineError:
+            raise
         except InputError as error:
             self._forget([one.number for one in opened])
             if len(opened) == 1:
@@ -183,7 +200,8 @@ class StagingArea:
             with _reading(opened[0].source.path):
                 yield
         except InputError as error:
-            raise next((one.error for one in readers if one.error is not None), error) from None
+            found = (one.error for one in readers if isinstance(one.error, InputError))
+            raise next(found, error) from None
         finally:
             if readers:
                 self.connection.unregister("source_lines")
@@ -222,7 +240,7 @@ class StagingArea:
         for number, source in enumerate(sources):
             with source.opened() as path:
                 with _reading(path):
-                    relation = raw_relation(self.connection, path, source.format, self.settings)
+                    relation = self._relation(path, source.format)
                 if relation is None:
                     continue
                 with self._rows_of([_Opened(number, source, path, relation)]):
@@ -306,19 +324,35 @@ def _with_events(rows: pa.Table, events: Mapping[int, SourceFile]) -> pa.Table:
 
 @contextmanager
 def _reading(path: str) -> Iterator[None]:
-    """Name the file in errors of DuckDB."""
+    """Name the file in errors of DuckDB and of the system."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.OutOfMemoryException:
+        raise
+    except (duckdb.Error, OSError) as error:
+        trouble = system_error(error, path)
+        if trouble is not None and not str(trouble).startswith(f"{printable(path)}: "):
+            raise trouble from error  # not of this file, so no other one can be read either
+        reason = trouble or f"{path}: cannot be read ({_first_line(error)}); fix or remove the file"
+        raise InputError(f"{reason}; nothing of it was ingested") from error
+
+
+@contextmanager
+def _telling_of(folder: Path) -> Iterator[None]:
+    """Tell which limit was reached, when one was."""
     import duckdb
 
     try:
         yield
     except duckdb.OutOfMemoryException as error:
-        raise InputError(
-            f"{path}: reading it takes more than ingest.memory_limit; raise that ({_first_line(error)})"
-        ) from error
-    except duckdb.Error as error:
-        raise InputError(
-            f"{path}: cannot be read ({_first_line(error)}); nothing of it was ingested: "
-            "fix or remove the file"
+        if "max_temp_directory_size" in str(error):
+            raise MachineError(
+                f"{folder}: the disk is full; make room, or name another folder in ingest.temp_directory"
+            ) from error
+        raise MachineError(
+            f"ingest.memory_limit: more memory is needed ({_first_line(error)}); raise it"
         ) from error
 
 

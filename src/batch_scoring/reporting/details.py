@@ -8,25 +8,33 @@ from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batch_scoring.core.moments import MICROSECOND, microseconds
 from batch_scoring.core.prefetch import prefetched
 from batch_scoring.reporting.fleet_view import FleetView
 from batch_scoring.reporting.heat import DAY_SECONDS, MAX_CELLS, HeatGrid, choose_length, first_of_runs
 from batch_scoring.reporting.series import SeriesBlock, SeriesGrid, choose_resolution
+from batch_scoring.reporting.settings import ReportParameters
 from batch_scoring.storage.row_table import DataFile, RowTable
 from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import distinct, empty_table, positions, to_arrow, to_numpy
+from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 from batch_scoring.tables.schemas import PREDICTIONS
 
 _HOUR_US = 3_600_000_000
 _TEXTS = ("device", "sensor", "top_feature")
-_OF_ANOMALY = pa.schema(
-    [PREDICTIONS.field(name) for name in ("device", "sensor", "window_start", "window_end")]
+_OF_ANOMALY = (
+    "device",
+    "sensor",
+    "window_start",
+    "window_end",
+    "value",
+    "score",
+    "threshold",
+    "contributions",
 )
-_OF_PEAK = ("value", "score", "threshold", "contributions")
-_READ = (*_OF_ANOMALY.names, *_OF_PEAK, "is_anomaly", "severity", "top_feature")
+_ANOMALOUS = pa.schema([PREDICTIONS.field(name) for name in _OF_ANOMALY])
+_READ = (*_ANOMALOUS.names, "is_anomaly", "severity", "top_feature")
 
 
 @dataclass(frozen=True)
@@ -63,27 +71,28 @@ class Details:
     peaks : list of Peak or None
         One for each incident; None where its prediction is older, or was deleted.
     anomalies : pyarrow.Table
-        device, sensor, window_start and window_end of the anomalous windows of some series.
+        device, sensor, window_start and window_end of the anomalous windows of labelled series, and of some
+        others.
     """
 
     start: int = 0
     charts: list[SeriesBlock] = field(default_factory=list)
     heat: HeatGrid | None = None
     peaks: list[Peak | None] = field(default_factory=list)
-    anomalies: pa.Table = field(default_factory=lambda: empty_table(_OF_ANOMALY))
+    anomalies: pa.Table = field(default_factory=lambda: empty_table(_ANOMALOUS))
 
 
-def details_start(files: Sequence[DataFile], view: FleetView, max_rows: int) -> int:
+def details_start(files: Sequence[DataFile], view: FleetView, n_series: int, max_rows: int) -> int:
     """Choose the first time of which predictions are read, in microseconds since the epoch.
 
-    The files of the hours from then on hold at most ``max_rows`` rows, but for the newest hour.
+    From then on, at most ``max_rows`` rows are read of some series' files, but for the newest hour.
 
     Parameters
     ----------
     files : sequence of DataFile
         Of the predictions.
     view : FleetView
-    max_rows : int
+    n_series, max_rows : int
     """
     if view.start is None:
         return 0
@@ -91,38 +100,22 @@ def details_start(files: Sequence[DataFile], view: FleetView, max_rows: int) -> 
     newest = max((file.last for file in files), default=start) // _HOUR_US * _HOUR_US
     rows = 0
     for file in sorted(files, key=lambda one: one.last, reverse=True):
-        rows += file.rows
-        if file.last < start:
-            break
-        if rows > max_rows and file.last < newest:
+        # A series is in a row group of its file, or in two.
+        rows += min(file.rows, n_series * ROW_GROUP_ROWS)
+        if rows > max_rows and start <= file.last < newest:
             return max(start, (file.last // _HOUR_US + 1) * _HOUR_US)
     return start
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """The windows that a report needs.
-
-    Attributes
-    ----------
-    drawn : pyarrow.Table
-        device and sensor of the series of the page, worst first.
-    peaks : pyarrow.Table
-        device, sensor and peak_at of incidents.
-    labelled : pyarrow.Table
-        device and sensor of the series whose anomalous windows are to be listed.
-    max_series, max_points : int
-        See :func:`.choose_resolution`.
-    """
-
-    drawn: pa.Table
-    peaks: pa.Table
-    labelled: pa.Table
-    max_series: int
-    max_points: int
-
-
-def read_details(predictions: RowTable, view: FleetView, start: int, wanted: Wanted) -> Details:
+def read_details(
+    predictions: RowTable,
+    view: FleetView,
+    drawn: pa.Table,
+    incidents: pa.Table,
+    labelled: pa.Table,
+    start: int,
+    settings: ReportParameters,
+) -> Details:
     """Read the windows of some series.
 
     Parameters
@@ -130,40 +123,60 @@ def read_details(predictions: RowTable, view: FleetView, start: int, wanted: Wan
     predictions : RowTable
         Schema PREDICTIONS.
     view : FleetView
+    drawn : pyarrow.Table
+        device and sensor of the series of the page, worst first.
+    incidents : pyarrow.Table
+        device, sensor and peak_at.
+    labelled : pyarrow.Table
+        device and sensor of the series whose anomalous windows are to be listed.
     start : int
-        The first time to read, see :func:`details_start`. From a later one than the view's, the heat map has
+        The first time to read, see :func:`details_start`. Where it is later than the view's, the heat map has
         the days of the view instead of parts of a day.
-    wanted : Wanted
+    settings : ReportParameters
     """
     if view.start is None or view.end is None:
-        return Details(peaks=[None] * wanted.peaks.num_rows)
+        return Details(peaks=[None] * incidents.num_rows)
     end = microseconds(view.end)
-    span = (end - start) * MICROSECOND
-    index = _SeriesIndex(wanted.drawn, wanted.peaks, wanted.labelled)
-    drawn = list(zip(*(wanted.drawn[name].to_pylist() for name in ("device", "sensor")), strict=True))
-    plan = choose_resolution(len(drawn), span, view.window, wanted.max_series, wanted.max_points)
-    full = SeriesGrid(drawn[: plan.full], start, end, view.window)
-    coarse = SeriesGrid(drawn[plan.full : plan.full + plan.coarse], start, end, plan.step)
-    heat, is_complete = _heat_grid(view, start, len(drawn))
+    index = _SeriesIndex(drawn, incidents, labelled)
+    names = list(zip(*(drawn[name].to_pylist() for name in ("device", "sensor")), strict=True))
+    plan = choose_resolution(
+        len(names), (end - start) * MICROSECOND, view.window, settings.max_series, settings.max_points
+    )
+    full = SeriesGrid(names[: plan.full], start, end, view.window)
+    coarse = SeriesGrid(names[plan.full : plan.full + plan.coarse], start, end, plan.step)
+    heat, is_complete = _heat_grid(view, start, len(names))
     if not is_complete:
         day, *counts = (to_numpy(view.totals[name]) for name in ("day", "n_windows", "n_anomalies"))
         heat.add(index.find(view.totals), day, *counts)
-    peaks = _Peaks(index.find(wanted.peaks), wanted.peaks["peak_at"])
-    labelled = to_arrow(np.unique(index.find(wanted.labelled)))
-    anomalies = [empty_table(_OF_ANOMALY)]
+    with_faults, with_peaks = (np.unique(index.find(table)) for table in (labelled, incidents))
+    peak_starts = np.unique(to_numpy(incidents["peak_at"]))
+    anomalies = [empty_table(_ANOMALOUS)]
     for series, rows in prefetched(_wanted_rows(predictions, index, start, end)):
         full.add(series, rows)
         coarse.add(series - plan.full, rows)
-        flags = to_numpy(rows["is_anomaly"])
+        flags, time = to_numpy(rows["is_anomaly"]), to_numpy(rows["window_start"])
         if is_complete:
-            ones = np.ones(series.size, np.int64)
-            heat.add(series, to_numpy(rows["window_start"]), ones, flags.astype(np.int64))
-        anomalous, its_series = rows.filter(to_arrow(flags)), series[flags]
-        peaks.look(its_series, anomalous)
-        is_labelled = pc.is_in(to_arrow(its_series), labelled)
-        anomalies.append(anomalous.filter(is_labelled).select(_OF_ANOMALY.names).cast(_OF_ANOMALY))
+            heat.add(series, time, np.ones(series.size, np.int64), flags.astype(np.int64))
+        place = np.flatnonzero(flags)
+        is_peak = np.isin(series[place], with_peaks) & np.isin(time[place], peak_starts)
+        place = place[is_peak | np.isin(series[place], with_faults)]
+        anomalies.append(rows.select(_ANOMALOUS.names).take(to_arrow(place)).cast(_ANOMALOUS))
     charts = [grid.block() for grid, n in ((full, plan.full), (coarse, plan.coarse)) if n]
-    return Details(start, charts, heat, peaks.found, pa.concat_tables(anomalies))
+    found = pa.concat_tables(anomalies)
+    return Details(start, charts, heat, _peaks(incidents, peak_starts, found), found)
+
+
+def _peaks(incidents: pa.Table, starts: Int, anomalies: pa.Table) -> list[Peak | None]:
+    """Find the most severe window of each incident."""
+    anomalies = anomalies.filter(to_arrow(np.isin(to_numpy(anomalies["window_start"]), starts)))
+    there = {
+        (row["device"], row["sensor"], row["window_start"]): Peak(
+            row["value"], row["score"], row["threshold"], row["contributions"] or []
+        )
+        for row in anomalies.to_pylist()
+    }
+    rows = incidents.select(["device", "sensor", "peak_at"]).to_pylist()
+    return [there.get((row["device"], row["sensor"], row["peak_at"])) for row in rows]
 
 
 def _heat_grid(view: FleetView, start: int, n_series: int) -> tuple[HeatGrid, bool]:
@@ -219,28 +232,3 @@ def _wanted_rows(
                 time = to_numpy(batch["window_start"])
                 series = np.where((time >= start) & (time < end), series, -1)
             yield series, batch
-
-
-class _Peaks:
-    """Finds the windows of some series and starts."""
-
-    def __init__(self, series: Int, starts: pa.ChunkedArray) -> None:
-        self.found: list[Peak | None] = [None] * series.size
-        self._starts = np.unique(to_numpy(starts))
-        self._rows: dict[tuple[int, int], list[int]] = {}
-        for row, key in enumerate(zip(series.tolist(), to_numpy(starts).tolist(), strict=True)):
-            self._rows.setdefault(key, []).append(row)
-
-    def look(self, series: Int, rows: pa.Table) -> None:
-        """Look for them among these rows."""
-        starts = to_numpy(rows["window_start"])
-        for place in np.flatnonzero(np.isin(starts, self._starts)).tolist():
-            wanted = self._rows.get((int(series[place]), int(starts[place])), [])
-            if wanted:
-                self._take(wanted, rows.slice(place, 1))
-
-    def _take(self, wanted: list[int], window: pa.Table) -> None:
-        row = window.select(_OF_PEAK).to_pylist()[0]
-        peak = Peak(row["value"], row["score"], row["threshold"], row["contributions"] or [])
-        for number in wanted:
-            self.found[number] = peak

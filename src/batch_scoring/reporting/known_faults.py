@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 
 from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
 from batch_scoring.reporting.fleet_view import FleetView
-from batch_scoring.tables.arrow_arrays import empty_table
 from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import TIMESTAMP
 
@@ -62,10 +61,12 @@ class FoundFaults:
         return self.false_alarms / self.device_days if self.device_days else 0.0
 
 
-def faults_since(labels: pa.Table, view: FleetView, start: int) -> tuple[pa.Table, datetime | None]:
-    """Select the labelled faults that can be compared with anomalous windows read from a start on.
+def match_faults(labels: pa.Table, view: FleetView, start: int, anomalies: pa.Table) -> FoundFaults | None:
+    """Match labelled faults with the anomalous windows of the days that were read as a whole.
 
-    Faults of devices or sensors that the fleet does not have are left out.
+    A fault is found when an anomalous window of its device and sensor overlaps it. Faults of series that
+    could not be scored count as missed; faults outside of these days or of devices or sensors that the fleet
+    does not have do not count.
 
     Parameters
     ----------
@@ -73,57 +74,35 @@ def faults_since(labels: pa.Table, view: FleetView, start: int) -> tuple[pa.Tabl
         device, sensor, kind, start, end: half-open, UTC.
     view : FleetView
     start : int
-        Microseconds since the epoch.
+        The first time that was read, microseconds since the epoch.
+    anomalies : pyarrow.Table
+        device, sensor, window_start and window_end of all anomalous windows of the labelled series since
+        then.
 
     Returns
     -------
-    faults : pyarrow.Table
-        Schema ``FAULTS``, sorted.
-    since : datetime or None
-        Start of the days compared, UTC: those of which all windows are read.
+    FoundFaults or None
+        None where no label lies in these days.
     """
-    if view.start is None or view.end is None or not labels.num_rows:
-        return empty_table(FAULTS), None
+    if view.start is None or not labels.num_rows:
+        return None
     since = view.start
-    if microseconds(since) < start:
+    if start > microseconds(since):
         since = EPOCH + -(-start // DAY_US) * DAY_US * MICROSECOND
     there = pc.and_(pc.less(labels["start"], view.end), pc.greater(labels["end"], since))
     there = pc.and_(there, pc.is_in(labels["device"], pc.unique(view.devices["device"])))
     there = pc.and_(there, pc.is_in(labels["sensor"], pc.unique(view.series["sensor"])))
     faults = labels.filter(there).select(FAULTS.names).cast(FAULTS)
-    order = [(name, "ascending") for name in ("device", "sensor", "start", "kind")]
-    return faults.sort_by(order).combine_chunks(), since
-
-
-def match_faults(
-    faults: pa.Table, since: datetime | None, view: FleetView, anomalies: pa.Table
-) -> FoundFaults | None:
-    """Match labelled faults with the anomalous windows.
-
-    A fault is found when an anomalous window of its device and sensor overlaps it. Faults of series that
-    could not be scored count as missed.
-
-    Parameters
-    ----------
-    faults, since
-        As :func:`faults_since` returns them.
-    view : FleetView
-    anomalies : pyarrow.Table
-        device, sensor, window_start and window_end of all anomalous windows of the faults' series.
-
-    Returns
-    -------
-    FoundFaults or None
-        None where there is no fault to find.
-    """
-    if since is None or not faults.num_rows:
+    faults = faults.sort_by(
+        [(n, "ascending") for n in ("device", "sensor", "start", "kind")]
+    ).combine_chunks()
+    if not faults.num_rows:
         return None
-    anomalies = anomalies.filter(pc.greater_equal(anomalies["window_start"], pa.scalar(since, TIMESTAMP)))
-    fault, alarm = _overlaps(faults, anomalies)
+    fault, alarm = _overlaps(faults, anomalies.filter(pc.greater_equal(anomalies["window_start"], since)))
     found = np.zeros(faults.num_rows, bool)
     found[fault] = True
-    first = since.replace(hour=0, minute=0, second=0, microsecond=0)
-    totals = view.totals.filter(pc.greater_equal(view.totals["day"], pa.scalar(first, TIMESTAMP)))
+    midnight = microseconds(since) // DAY_US * DAY_US
+    totals = view.totals.filter(pc.greater_equal(view.totals["day"].cast(pa.int64()), midnight))
     return FoundFaults(
         faults.append_column("found", pa.array(found)),
         (pc.sum(totals["n_anomalies"]).as_py() or 0) - len(np.unique(alarm)),

@@ -11,12 +11,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.reporting.contents import Contents, ReportParameters, page_series
+from batch_scoring.reporting.contents import Contents, page_series
 from batch_scoring.reporting.fleet_view import FleetView
 from batch_scoring.reporting.heat import HeatGrid
 from batch_scoring.reporting.incident_data import collect_incidents
 from batch_scoring.reporting.known_faults import FoundFaults
 from batch_scoring.reporting.series import SeriesBlock
+from batch_scoring.reporting.settings import ReportParameters
 from batch_scoring.tables.arrays import Float
 
 MAX_FAULTS = 2000

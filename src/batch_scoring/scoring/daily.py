@@ -67,9 +67,12 @@ class _Update:
         if run.has_many_totals:
             for sensor, days in run.days.items():
                 self.recounted.add(days, sensor)
-        for sensor in run.renewed - run.failed.keys():
-            # Windows without a prediction may be gone, too.
-            self.recounted.add(self._days_with_windows(), sensor)
+        renewed: set[str | None] = {*run.renewed} - run.failed.keys()
+        if renewed:
+            # Windows without a prediction may be gone, too; in a run for all, all of a sensor.
+            days = self._days_with_windows()
+            for one in {None} if self.scope.is_whole else renewed:
+                self.recounted.add(days, one)
         self.new = _by_day(run.totals)
         self.lost = _by_day(run.lost)
         self.devices: dict[str, pa.Array] = {}

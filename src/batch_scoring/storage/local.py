@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from batch_scoring.core.errors import ConflictError
+from batch_scoring.core.system_errors import naming
 from batch_scoring.storage.folder import Entry, Folder
 from batch_scoring.storage.known_versions import KnownVersions
 
@@ -134,11 +135,12 @@ def atomic_file(path: Path, former: str | None = _WHAT_WAS_SEEN) -> Iterator[IO[
             raise ConflictError(f"{path}: another run is writing this file; wait for it to end") from None
         file.truncate(0)
         try:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            _require_unchanged(path, beside, former)
-            beside.replace(path)
+            with naming(path):
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                _require_unchanged(path, beside, former)
+                beside.replace(path)
             _look(path)
         except BaseException:
             beside.unlink(missing_ok=True)

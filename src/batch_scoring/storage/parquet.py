@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.stopwatch import stopwatch
+from batch_scoring.core.system_errors import system_error
 from batch_scoring.storage import Folder
 from batch_scoring.tables.row_groups import in_row_groups
 from batch_scoring.tables.streams import Stream
@@ -58,7 +59,7 @@ def open_parquet(
     except FileNotFoundError:
         raise InputError(f"{folder.path(name)}: {if_missing}") from None
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(
+        raise system_error(error, folder.path(name)) or InputError(
             f"{folder.path(name)}: not a readable Parquet file ({error}); {if_damaged}"
         ) from error
 

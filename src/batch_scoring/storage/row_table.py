@@ -29,12 +29,13 @@ from batch_scoring.core.errors import ConflictError, InputError
 from batch_scoring.core.moments import microseconds
 from batch_scoring.core.parameters import read_time
 from batch_scoring.core.stopwatch import stopwatch
+from batch_scoring.core.system_errors import system_error
 from batch_scoring.storage.folder import Folder
 from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.parquet import open_parquet
 from batch_scoring.storage.row_files import DAY_US, OWN, RowFiles, WrittenFile
 from batch_scoring.storage.table_log import CLAIMS, DATE, DAYS, ID, LOG, Commit, TableLog
-from batch_scoring.tables.arrow_arrays import empty_table, positions, strings, to_arrow
+from batch_scoring.tables.arrow_arrays import as_rows, empty_table, positions, strings, to_arrow
 from batch_scoring.tables.device_ranges import BATCH_ROWS, group_bounds, read_batches, read_pieces, row_groups
 from batch_scoring.tables.schemas import TIMESTAMP
 
@@ -232,7 +233,9 @@ class RowTable:
     def _files(self) -> list[DataFile]:
         if self._delta is None:
             return []
-        actions = pa.table(self._delta.get_add_actions(flatten=True)).to_pylist()
+        actions = as_rows(
+            pa.RecordBatchReader.from_stream(self._delta.get_add_actions(flatten=True)).read_all()
+        )
         files = [_data_file(action, self.time) for action in actions]
         return sorted(files, key=lambda one: (one.day or date.min, one.first, one.last, one.name))
 
@@ -384,7 +387,10 @@ class RowTable:
         try:
             yield
         except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-            raise InputError(f"{self.folder.path(file.name)}: damaged ({error}); {_RESTORE}") from error
+            place = self.folder.path(file.name)
+            raise system_error(error, place) or InputError(
+                f"{place}: damaged ({error}); {_RESTORE}"
+            ) from error
 
     def batches(
         self,
@@ -626,7 +632,7 @@ class RowTable:
         except (DeltaError, OSError, ValueError) as error:
             # A storage in trouble is told in the sentence of its own client.
             self.folder.entry(f"{LOG}/_last_checkpoint")
-            raise InputError(
+            raise system_error(error, self.folder.path()) or InputError(
                 f"{self.folder.path()}: this table cannot be read or written ({_one_line(error)})"
             ) from error
 

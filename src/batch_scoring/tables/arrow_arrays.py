@@ -6,7 +6,8 @@ their argument is one of its types: half a second of every scoring job.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from batch_scoring.core.moments import EPOCH
 from batch_scoring.tables.arrays import Bool, Int
 
 _FIXED_WIDTH = {
@@ -116,3 +118,16 @@ def _bits(buffer: pa.Buffer, offset: int, n: int) -> Bool:
         return np.zeros(0, np.bool_)
     bits = np.unpackbits(np.frombuffer(buffer, np.uint8), count=offset + n, bitorder="little")
     return bits[offset:].view(np.bool_)
+
+
+def as_rows(table: pa.Table) -> Iterator[dict[str, Any]]:
+    """Convert rows to dictionaries, times in UTC. Arrow's ``to_pylist`` imports pandas for times."""
+    columns = [_as_list(column) for column in table.columns]
+    return (dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True))
+
+
+def _as_list(column: pa.ChunkedArray) -> list[Any]:
+    if not pa.types.is_timestamp(column.type):
+        return column.to_pylist()
+    numbers = column.cast(pa.timestamp("us", column.type.tz)).cast(pa.int64()).to_pylist()
+    return [None if number is None else EPOCH + timedelta(microseconds=number) for number in numbers]

@@ -11,13 +11,14 @@ import pyarrow.parquet as pq
 
 from batch_scoring.core.ids import Selection, require_known
 from batch_scoring.core.parameters import read_parameters
-from batch_scoring.reporting.contents import Contents, ReportParameters, count_windows, page_series
-from batch_scoring.reporting.details import Wanted, details_start, read_details
+from batch_scoring.reporting.contents import Contents, count_windows, page_series
+from batch_scoring.reporting.details import details_start, read_details
 from batch_scoring.reporting.fleet_view import EVERYTHING, view_fleet
 from batch_scoring.reporting.incident_list import list_incidents
-from batch_scoring.reporting.known_faults import faults_since, match_faults
+from batch_scoring.reporting.known_faults import FAULTS, match_faults
 from batch_scoring.reporting.page import render_page
 from batch_scoring.reporting.page_data import collect_page_data
+from batch_scoring.reporting.settings import ReportParameters
 from batch_scoring.reporting.statuses import find_not_scored, sum_quarantine, sum_statuses
 from batch_scoring.reporting.summary import summarise, write_summary
 from batch_scoring.storage.row_table import RowTable
@@ -73,10 +74,9 @@ def gather_contents(
     drawn = page_series(view, settings.max_devices)
     of_page = pc.unique(drawn["device"])
     found = list_incidents(device_incidents, incidents, view, of_page, selection, settings.max_incidents)
-    start = details_start(predictions.files(), view, settings.max_rows)
-    faults, since = faults_since(fault_labels.read(), view, start)
-    wanted = Wanted(drawn, found.sensors, faults, settings.max_series, settings.max_points)
-    details = read_details(predictions, view, start, wanted)
+    start = details_start(predictions.files(), view, drawn.num_rows, settings.max_rows)
+    labels = fault_labels.read() if fault_labels.metadata.num_rows else FAULTS.empty_table()
+    details = read_details(predictions, view, drawn, found.sensors, labels, start, settings)
     contents = Contents(
         view=view,
         n_readings=readings.num_rows if selection == EVERYTHING else None,
@@ -85,7 +85,7 @@ def gather_contents(
         statuses=statuses,
         not_scored=find_not_scored(statuses, view.series),
         quarantine=sum_quarantine(quarantine, settings.max_rows, selection),
-        found_faults=match_faults(faults, since, view, details.anomalies),
+        found_faults=match_faults(labels, view, start, details.anomalies),
         incidents=found,
         details=details,
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import from_path_segment
+from batch_scoring.core.system_errors import system_error
 from batch_scoring.registry.pretrained.estimators import from_estimator
 from batch_scoring.registry.pretrained.json_form import read_open_form
 from batch_scoring.registry.pretrained.models import PretrainedModel
@@ -132,7 +133,9 @@ def _load_skops(file: Path) -> Any:
     try:
         return skops.io.load(file, trusted=[])
     except Exception as error:
-        raise InputError(f"{file}: skops cannot read it ({type(error).__name__}: {error})") from error
+        raise system_error(error, file) or InputError(
+            f"{file}: skops cannot read it ({type(error).__name__}: {error})"
+        ) from error
 
 
 def _unknown_types(node: Any) -> set[str]:
@@ -163,7 +166,7 @@ def _load_pickle(file: Path, trusted: bool) -> Any:
             warnings.simplefilter("ignore")
             return joblib.load(file)
     except Exception as error:
-        raise InputError(
+        raise system_error(error, file) or InputError(
             f"{file}: cannot be read ({type(error).__name__}: {error}); pickles of scikit-learn before 0.24 "
             "need its open form or a skops file instead"
         ) from error

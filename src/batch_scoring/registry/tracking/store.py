@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.system_errors import system_error
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -159,7 +160,7 @@ def connect(uri: str, artifacts: str, experiment: str) -> Store:
         if is_remote:
             raise
         reason = str(error).strip().splitlines()[0]
-        raise InputError(
+        raise system_error(error, str(_database(uri))) or InputError(
             f"{_database(uri)}: MLflow cannot open its database ({reason}); restore it from a backup, or, "
             f"where it is of an older MLflow, run `mlflow db upgrade {uri}`"
         ) from error

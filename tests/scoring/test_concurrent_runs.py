@@ -1,0 +1,110 @@
+"""Runs at the same time, of everything, of a sensor, or of a part of its devices, end in the same rows."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from batch_scoring.storage.row_table import RowTable, Update
+from tests.scoring.work import Work, assert_totals_are_a_count, constant
+
+SENSORS, DEVICES = "stu", [f"d{n}" for n in range(8)]
+WHOLE: Mapping[str, Any] = {}
+JOBS = [{"sensor": sensor} for sensor in SENSORS]
+SHARDS = [{"sensor": "s", "shard": f"{part}/3"} for part in (1, 2, 3)]
+
+
+def fleet(folder: Any) -> Work:
+    """A workspace with windows that are new, late or changed since a first run."""
+    work = Work(folder)
+    windows = constant(0.0, DEVICES, range(5), SENSORS)
+    work.put({key: value for key, value in windows.items() if key != ("s", "d1", 2)})
+    for sensor in SENSORS:
+        work.train(DEVICES[:6], sensor)
+    work.score(at="2026-01-05T16:00Z")
+    work.put({**constant(3.0, DEVICES, range(4, 9), SENSORS), ("s", "d1", 2): 3.0, ("t", "d2", 0): 3.0})
+    return work
+
+
+def score_at_once(work: Work, asked: Sequence[Mapping[str, Any]]) -> None:
+    """Let runs begin each of their commits from the same version."""
+    gates = [threading.Barrier(len(asked)) for _ in "pt"]
+
+    def run(what: Mapping[str, Any]) -> None:
+        own = Work(work.folder)
+        for number, (predictions, totals, _) in enumerate(own.chunks(max_failed_share=1, **what)):
+            if number == 0:
+                own.predictions.save(begun_together(predictions, gates[0]))
+            elif number == 1:
+                own.totals.save(begun_together(totals, gates[1]))
+
+    with ThreadPoolExecutor(len(asked)) as pool:
+        for done in [pool.submit(run, what) for what in asked]:
+            done.result(timeout=120)
+
+
+def begun_together(update: Update, gate: threading.Barrier) -> Update:
+    """An update that waits, the first time, until all have looked at the table."""
+    tries = []
+
+    def begun(table: RowTable) -> Any:
+        change = update(table)
+        if not tries:
+            tries.append(table.version)
+            gate.wait(60)
+        return change
+
+    return begun
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [WHOLE, WHOLE],
+        JOBS,
+        [WHOLE, *JOBS],
+        SHARDS,
+        [*SHARDS, {"sensor": "s"}, {"sensor": ["t", "u"]}],
+        [WHOLE, SHARDS[0], {"sensor": "s", "shard": "1/2"}, {"sensor": "s", "device": "d1"}],
+        [WHOLE, {"device": "d1"}, {"sensor": "s", "device": ["d1", "d2"]}, {"sensor": "t", "rescore": True}],
+        [{"sensor": sensor, "device": device} for sensor in "st" for device in DEVICES[:4]],
+    ],
+    ids=[
+        "two",
+        "jobs",
+        "one beside jobs",
+        "shards",
+        "shards beside",
+        "other shards",
+        "devices",
+        "a job each",
+    ],
+)
+def test_runs_at_once_end_in_the_rows_of_one(tmp_path, asked):
+    work, alone = fleet(tmp_path / "many"), fleet(tmp_path / "one")
+    score_at_once(work, asked)
+    alone.score(max_failed_share=1)
+    for one in (work, alone):
+        assert_totals_are_a_count(one)
+    assert work.rows().keys() <= alone.rows().keys()
+    work.score(max_failed_share=1)
+    assert work.rows() == alone.rows()
+    assert work.daily() == alone.daily()
+    assert work.score(max_failed_share=1) == (False, False)
+    for table in (work.predictions, work.totals):
+        assert_no_file_is_left_over(table.load().folder.root)
+
+
+def assert_no_file_is_left_over(folder: Path) -> None:
+    """Each data file was named by a commit: who was refused has deleted its own."""
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("date=*/*.parquet")}
+    logs = [path.read_text().splitlines() for path in folder.glob("_delta_log/*.json")]
+    named = {unquote(json.loads(line).get("add", {}).get("path", "")) for lines in logs for line in lines}
+    assert files <= named
