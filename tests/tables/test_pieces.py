@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.tables.pieces import DAY_US, PIECE_ROWS, day_pieces
+from batch_scoring.tables.pieces import DAY_US, PIECE_FILES, PIECE_ROWS, day_pieces
 
 HOUR = DAY_US // 24
 
@@ -15,6 +15,8 @@ extents = st.lists(
     ),
     max_size=12,
 )
+
+HOUR_US = DAY_US // 24
 
 
 def rows_in(files, start, end):
@@ -53,3 +55,11 @@ def test_without_files_there_are_no_pieces():
 def test_a_month_of_few_rows_is_one_piece():
     month = (3 * DAY_US + HOUR, 30 * DAY_US, PIECE_ROWS)
     assert day_pieces([month]) == [(month[0], month[1] + 1)]
+
+
+def test_a_year_of_small_files_an_hour_is_read_few_at_a_time():
+    hours = [(hour * HOUR_US, hour * HOUR_US, 10) for hour in range(365 * 24)]
+    pieces = day_pieces(hours)
+    counts = [sum(start <= first < end for first, _, _ in hours) for start, end in pieces]
+    assert sum(counts) == len(hours)
+    assert PIECE_FILES - 24 < max(counts) <= PIECE_FILES
