@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
-
-import numpy as np
 
 DAY_US = 86_400_000_000
-# A piece is longer than a day only where it holds fewer rows, in fewer files: they are open at once.
-PIECE_ROWS, PIECE_FILES = 2_000_000, 128
+# A piece is longer than a day only where it holds fewer rows.
+PIECE_ROWS = 2_000_000
+# A file counts as this many at least: all files of a piece are open at once.
+FILE_ROWS = PIECE_ROWS // 128
 
 
 def day_pieces(extents: Sequence[tuple[int, int, int]]) -> list[tuple[int, int]]:
@@ -33,22 +33,22 @@ def day_pieces(extents: Sequence[tuple[int, int, int]]) -> list[tuple[int, int]]
     ...     (20 * hour, DAY_US), (DAY_US, 32 * hour + 1)]
     True
     """
-    if not extents:
-        return []
-    firsts, lasts, rows = np.array(extents, np.int64).T
-
-    def is_small(start: int, stop: int) -> bool:
-        inside = (lasts >= start) & (firsts < stop)
-        return bool(rows[inside].sum() <= PIECE_ROWS and np.count_nonzero(inside) <= PIECE_FILES)
-
-    first, end = int(firsts.min()), int(lasts.max()) + 1
-    cuts = [first, *range((first // DAY_US + 1) * DAY_US, end, DAY_US), end]
+    overlapping: Counter[int] = Counter()
+    beginning: Counter[int] = Counter()
+    for first, last, n in extents:
+        rows = max(n, FILE_ROWS)
+        beginning[first // DAY_US] += rows
+        overlapping.update(dict.fromkeys(range(first // DAY_US, last // DAY_US + 1), rows))
+    start = min((one[0] for one in extents), default=0)
+    end = max((one[1] for one in extents), default=0) + 1
     pieces: list[tuple[int, int]] = []
-    for start, stop in pairwise(cuts):
-        if not ((lasts >= start) & (firsts < stop)).any():
-            continue
-        if pieces and pieces[-1][1] == start and is_small(pieces[-1][0], stop):
-            pieces[-1] = (pieces[-1][0], stop)
+    held = 0
+    for day in sorted(overlapping):
+        piece = (max(day * DAY_US, start), min((day + 1) * DAY_US, end))
+        if pieces and pieces[-1][1] == piece[0] and held + beginning[day] <= PIECE_ROWS:
+            held += beginning[day]
+            pieces[-1] = (pieces[-1][0], piece[1])
         else:
-            pieces.append((start, stop))
+            held = overlapping[day]
+            pieces.append(piece)
     return pieces
