@@ -79,7 +79,7 @@ def test_a_chosen_pipeline_is_drawn_alone(browser, address):
         page.locator("[data-node-fullname='train_models']").wait_for(state="detached", timeout=PATIENCE_MS)
         page.locator("[data-node-fullname='score_windows']").wait_for(timeout=PATIENCE_MS)
         keep_screenshot(page, "kedro_viz_score")
-        assert {"windows", "fleet_models", "predictions", "score_status"} <= nodes(page)
+        assert {"windows", "fleet_models", "predictions", "daily_totals"} <= nodes(page)
         assert "ingest_readings" not in nodes(page)
 
 

@@ -6,8 +6,6 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
-from batch_scoring.datasets.source_ledger import SourceLedger
-from batch_scoring.ingestion.ledger import choose_sources, ledger_page, require_unchanged, source_key
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection

@@ -21,7 +21,7 @@ from tests.tables_on_disk import TableOnDisk
 
 Windows = dict[tuple[str, str], dict[int, str]]
 
-N_WINDOWS = 40
+DAY_WINDOWS = 288
 
 
 class Fleet:
@@ -58,7 +58,11 @@ def as_text(marks: dict[int, str]) -> str:
 
 PIECE = st.dictionaries(
     st.tuples(st.sampled_from("st"), st.sampled_from("ab")),
-    st.tuples(st.integers(0, N_WINDOWS - 1), st.text(st.sampled_from("... 19x"), min_size=1, max_size=8)),
+    # Over midnight.
+    st.tuples(
+        st.integers(DAY_WINDOWS - 20, DAY_WINDOWS + 20),
+        st.text(st.sampled_from("... 19x"), min_size=1, max_size=8),
+    ),
     min_size=1,
     max_size=3,
 )
@@ -84,21 +88,24 @@ def changed(windows: Windows, piece: dict[tuple[str, str], tuple[int, str]]) -> 
 
 
 @pytest.mark.slow
-@given(st.lists(PIECE, min_size=1, max_size=6), RULES)
+@given(st.lists(st.tuples(PIECE, st.booleans()), min_size=1, max_size=6), RULES)
 def test_incidents_do_not_depend_on_how_predictions_came(tmp_path_factory, pieces, rules):
     folder, windows = tmp_path_factory.mktemp("fleet"), {}
     grown, anew = Fleet(folder / "grown", rules), Fleet(folder / "anew", rules)
-    for piece in pieces:
+    for piece, are_compacted in pieces:
         windows = changed(windows, piece)
         grown.put(windows)
+        if are_compacted:
+            grown.predictions.save(lambda table: compact(table, 2))
         grown.update()
         assert not grown.update()
+        if are_compacted:
+            grown.incidents.save(lambda table: compact(table, 2))
     anew.put(windows)
     anew.update()
     assert grown.rows() == anew.rows()
 
 
-DAY_WINDOWS = 288
 ALERT = {("s", "a"): dict(enumerate("..11....9..")), ("t", "a"): dict(enumerate("......1...."))}
 
 

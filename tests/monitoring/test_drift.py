@@ -61,7 +61,7 @@ def models(trained_from):
 
 def drift(table, trained_from=None, watched=CALIBRATED, span=SPAN, limits=None):
     known = trained_from or dict.fromkeys(table["device"].unique().to_pylist(), LONG_AGO)
-    totals = scored_totals(table, watched.states_tail_probability)
+    totals = scored_totals(table, lambda *_: watched.states_tail_probability)
     found = drift_table(totals, models(known), "s", span, watched, limits or DriftLimits())
     assert found.schema == DRIFT
     return {row["device"]: row for row in found.to_pylist()}
@@ -129,7 +129,7 @@ def test_scores_of_a_one_class_svm_promise_nothing():
 
 def test_days_that_were_counted_without_models_count_but_make_no_index():
     early, late = predictions({"a": calm(288)}), predictions({"a": calm(N - 288)}, first=288)
-    totals = pa.concat_tables([scored_totals(early, False), scored_totals(late, True)])
+    totals = pa.concat_tables([scored_totals(early, lambda *_: False), scored_totals(late, lambda *_: True)])
     row = drift_table(totals, models({"a": LONG_AGO}), "s", SPAN, CALIBRATED, DriftLimits()).to_pylist()[0]
     assert (row["n_judged"], row["status"], row["psi"] < 0.02) == (N, "ok", True)
 

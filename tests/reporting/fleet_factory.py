@@ -75,13 +75,6 @@ def prediction_rows(
     return pa.table(rows, PREDICTIONS)
 
 
-def totals_of(predictions: pa.Table) -> pa.Table:
-    """Daily totals of predictions of any sensors."""
-    sensors = pc.unique(predictions["sensor"]).to_pylist()
-    parts = [scored_totals(predictions.filter(pc.equal(predictions["sensor"], one)), True) for one in sensors]
-    return pa.concat_tables([DAILY.empty_table(), *parts])
-
-
 def unscored_rows(
     device: str, sensor: str, n: int, start: datetime = START, has_model: bool = False
 ) -> pa.Table:
@@ -265,7 +258,11 @@ def tables_of(fleet: Fleet) -> Iterator[dict[str, RowTable]]:
         "readings": (fleet.readings, READINGS, "timestamp"),
         "windows": (scored.select(["window_start", "device"]), None, "window_start"),
         "predictions": (scored, PREDICTIONS, "window_start"),
-        "daily_totals": (pa.concat_tables([totals_of(scored), fleet.unscored]), DAILY, "day"),
+        "daily_totals": (
+            pa.concat_tables([scored_totals(scored, lambda *_: True), fleet.unscored]),
+            DAILY,
+            "day",
+        ),
         "train_status": (fleet.train_status, STATUS, None),
         "quarantine": (fleet.quarantine, QUARANTINE, None),
         "sources": (fleet.sources, SOURCES, None),

@@ -27,14 +27,10 @@ KEY = ["sensor", "device", "timestamp"]
 def put(table: RowTable, rows: pa.Table, lost: pa.Table | None = None) -> RowTable:
     """Add rows, in place of stored rows of their keys, and remove others."""
     stored = Upsert(table, table.files(), KEY)
-    fresh = list(stored.fresh([rows]))
     if lost is not None:
-        stored.replace(*[fingerprints(lost)] * 2, anyway=True)
+        stored.drop(row_fingerprints(lost, KEY))
+    fresh = list(stored.fresh([rows]))
     return table.commit(Change(READINGS, [fresh], rewritten=stored.rewritten))
-
-
-def fingerprints(rows: pa.Table) -> Any:
-    return row_fingerprints(rows, KEY)
 
 
 def seen(table: RowTable, version: int | None) -> tuple[set[Any], set[Any]]:

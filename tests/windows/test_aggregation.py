@@ -1,117 +1,100 @@
-"""However few devices are in memory at a time, the windows are those of the whole."""
+"""However few series are in memory at a time, and however time is cut, the windows are those of the whole."""
 
 from datetime import timedelta
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-import pytest
-from batch_scoring.windows.days import WindowDay
 from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.tables.schemas import READINGS
-from batch_scoring.windows import aggregation
+from batch_scoring.windows.aggregation import Span, span_windows, touched_spans
 from batch_scoring.windows.features import aggregate_readings
 from batch_scoring.windows.settings import AggregateParameters
-from tests.factories import DAY_US, MINUTE_US, START, START_US, make_readings
+from tests.factories import DAY_US, MINUTE_US, START_US
+from tests.row_tables import readings
 
+FIVE = 5 * MINUTE_US
 SETTINGS = AggregateParameters(window=timedelta(minutes=5), features=("mean", "last", "diff_mean"))
-TODAY = WindowDay.of(START.date(), SETTINGS.window, SETTINGS.features)
-DEVICES = ["", "a", "ab", "b", "ü", "\U0001f600"]
+PLAIN = AggregateParameters(window=timedelta(minutes=5), features=("mean",))
+SERIES = st.sampled_from([(device, sensor) for device in ("", "a", "ab", "ü", "😀") for sensor in ("s", "ß")])
 ROWS = st.lists(
-    st.tuples(st.sampled_from(DEVICES), st.integers(-20, 20), st.integers(-9, 9)),
-    unique_by=lambda row: row[:2],
-    max_size=40,
+    st.tuples(st.integers(-20, 20), SERIES, st.integers(-9, 9)), unique_by=lambda row: row[:2], max_size=40
 )
-
-
-def file_of(readings: pa.Table, group_rows: int = 3) -> pq.ParquetFile:
-    sink = pa.BufferOutputStream()
-    pq.write_table(readings, sink, row_group_size=group_rows)
-    return pq.ParquetFile(pa.BufferReader(sink.getvalue()))
+ORDER = [(name, "ascending") for name in ("sensor", "device", "timestamp")]
 
 
 def readings_of(rows) -> pa.Table:
-    tables = [make_readings([minute], [value], device) for device, minute, value in rows]
-    table = pa.concat_tables([READINGS.empty_table(), *tables])
-    return table.sort_by([("device", "ascending"), ("timestamp", "ascending")])
-
-
-def whole_windows(readings: pa.Table) -> pa.Table:
-    windows = aggregate_readings(readings, 5 * MINUTE_US, SETTINGS.features, sensor="s")
-    return windows.filter(
-        pa.array([start >= START for start in windows["window_start"].to_pylist()], pa.bool_())
+    return readings(*((minute, device, sensor, value) for minute, (device, sensor), value in rows)).sort_by(
+        ORDER
     )
 
 
-@given(ROWS, st.integers(1, 9), st.none() | st.sets(st.sampled_from(DEVICES), min_size=1))
-def test_the_windows_do_not_depend_on_how_the_devices_were_cut(rows, batch_rows, devices):
-    today, before = (readings_of(r for r in rows if (r[1] >= 0) == now) for now in (True, False))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(aggregation, "BATCH_ROWS", batch_rows)
-        chosen = frozenset(devices) if devices else None
-        files = [file_of(before), file_of(today)]
-        tables = list(aggregation.day_windows(files, "s", TODAY, SETTINGS, chosen))
+def batches(table: pa.Table, rows: int):
+    return (table.slice(start, rows) for start in range(0, table.num_rows, rows))
+
+
+@given(ROWS, st.integers(1, 9), st.integers(0, 40), st.integers(-4, 4), st.integers(1, 8))
+def test_the_windows_do_not_depend_on_how_the_series_were_cut(rows, batch_rows, split, first, n_windows):
+    """Sources share series, as the files of two arrivals do."""
+    start = START_US + first * FIVE
+    span = Span(start, start + n_windows * FIVE, start - FIVE)
+    sources = [batches(readings_of(part), batch_rows) for part in (rows[:split], rows[split:])]
+    tables = list(span_windows(sources, span, SETTINGS))
     assert all(table.num_rows for table in tables)
-    whole = whole_windows(readings_of(row for row in rows if devices is None or row[0] in devices))
-    assert pa.concat_tables([whole.slice(0, 0), *tables]).equals(whole)
+    whole = aggregate_readings(readings_of(rows), FIVE, SETTINGS.features)
+    starts = whole["window_start"].cast(pa.int64()).to_pylist()
+    inside = whole.filter(pa.array([span.start <= one < span.end for one in starts], pa.bool_()))
+    assert pa.concat_tables([whole.slice(0, 0), *tables]).equals(inside)
 
 
-def test_of_some_devices_only_the_row_groups_that_may_hold_them_are_read():
-    class Watched:
-        def __init__(self, file):
-            self._file, self.read = file, []
-
-        def __getattr__(self, name):
-            return getattr(self._file, name)
-
-        def iter_batches(self, *args, row_groups, **kwargs):
-            self.read += row_groups
-            return self._file.iter_batches(*args, row_groups=row_groups, **kwargs)
-
-    file = Watched(file_of(readings_of((name, minute, 1) for name in "abcd" for minute in (0, 1, 2))))
-    windows = pa.concat_tables(aggregation.day_windows([file], "s", TODAY, SETTINGS, frozenset("bd")))
-    assert windows["device"].to_pylist() == ["b", "d"]
-    assert file.read == [1, 3]
+def test_without_readings_there_are_no_windows():
+    span = Span(START_US, START_US + DAY_US, START_US)
+    assert list(span_windows([], span, SETTINGS)) == []
+    assert list(span_windows([[READINGS.empty_table()]], span, SETTINGS)) == []
 
 
-@given(ROWS, ROWS, st.sets(st.sampled_from(DEVICES), min_size=1), st.integers(1, 9))
-def test_some_devices_windows_take_the_place_of_their_stored_ones(old, new, devices, batch_rows):
-    stored, mine = (whole_windows(readings_of((d, abs(m), v) for d, m, v in rows)) for rows in (old, new))
-    mine = mine.filter(pa.array([device in devices for device in mine["device"].to_pylist()], pa.bool_()))
-    file = file_of(stored)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(aggregation, "BATCH_ROWS", batch_rows)
-        merged = list(aggregation.merge_windows(file, mine, frozenset(devices)))
-        found = aggregation.read_windows(file, frozenset(devices)).to_pylist()
-    assert found == [row for row in stored.to_pylist() if row["device"] in devices]
-    others = [row for row in stored.to_pylist() if row["device"] not in devices]
-    expected = sorted(others + mine.to_pylist(), key=lambda w: (w["device"].encode(), w["window_start"]))
-    assert [row for table in merged for row in table.to_pylist()] == expected
+def test_a_reading_at_the_edge_is_in_one_span_only():
+    rows = readings((0, "d", 1), (4.999999, "d", 2), (5, "d", 3))
+    spans = [Span(start, start + FIVE, start) for start in (START_US, START_US + FIVE)]
+    means = [[table["mean"].to_pylist() for table in span_windows([[rows]], one, PLAIN)] for one in spans]
+    assert means == [[[1.5]], [[3]]]
 
 
-def test_the_footer_is_complete_when_the_windows_have_been_read():
-    windows = whole_windows(make_readings([0, 5], [1, 2]))
-    streams = [
-        aggregation.windows_stream(windows.schema, tables, "made of these")
-        for tables in ([windows], [windows.slice(0, 1), windows.slice(1)], [windows.slice(1)])
+MOMENTS = st.integers(-40 * DAY_US, 40 * DAY_US)
+TIMES = st.lists(st.tuples(MOMENTS, MOMENTS).map(lambda pair: (min(pair), max(pair))), max_size=6)
+WINDOWS = st.sampled_from([5, 7, 60, 36 * 60])
+
+
+@given(TIMES, WINDOWS, st.booleans(), st.booleans(), st.none() | MOMENTS)
+def test_the_spans_are_every_window_that_readings_may_change_and_no_other(
+    times, minutes, has_diff, by_month, kept_from
+):
+    features = ("mean", "diff_mean") if has_diff else ("mean",)
+    settings = AggregateParameters(window=timedelta(minutes=minutes), features=features)
+    window = minutes * MINUTE_US
+    spans = touched_spans(times, settings, by_month, kept_from)
+    expected = {
+        number
+        for first, last in times
+        for number in range(first // window, last // window + (2 if has_diff else 1))
+        # All readings of these windows are there, and of those before whose mean is needed.
+        if kept_from is None or (number - has_diff) * window >= kept_from
+    }
+    found = [number for span in spans for number in range(span.start // window, span.end // window)]
+    assert found == sorted(expected), "in order, each once"
+    for span in spans:
+        assert span.start % window == span.end % window == 0
+        assert span.read_from == span.start - (window if has_diff else 0)
+        starts = np.arange(span.start, span.end, window).astype("M8[us]")
+        assert len(np.unique(starts.astype("M8[M]" if by_month else "M8[D]"))) == 1
+
+
+def test_a_day_is_a_piece_whatever_the_readings_begin_with():
+    times = [(START_US + 12 * 3600_000_000, START_US + 2 * DAY_US + 1)]
+    assert [(one.start - START_US, one.end - START_US) for one in touched_spans(times, PLAIN)] == [
+        (DAY_US // 2, DAY_US),
+        (DAY_US, 2 * DAY_US),
+        (2 * DAY_US, 2 * DAY_US + FIVE),
     ]
-    assert "digest" not in streams[0].metadata
-    assert [list(stream.batches) != [] for stream in streams] == [True] * 3
-    digests = [stream.metadata["digest"] for stream in streams]
-    assert digests[0] == digests[1] != digests[2]
-    assert streams[0].metadata["inputs"] == "made of these"
-
-
-def test_a_reading_at_the_edge_of_the_day_is_of_one_day_only():
-    file = file_of(make_readings([0, 1439.999, 1440], [1, 2, 3]))
-    tomorrow = WindowDay(START_US + DAY_US, START_US + 2 * DAY_US, START_US + DAY_US)
-    means = [
-        [
-            mean
-            for table in aggregation.day_windows([file], "s", day, SETTINGS)
-            for mean in table["mean"].to_pylist()
-        ]
-        for day in (TODAY, tomorrow)
-    ]
-    assert means == [[1, 2], [3]]
+    assert len(touched_spans(times, PLAIN, by_month=True)) == 1

@@ -30,8 +30,8 @@ def test_runs_are_in_order_of_device_and_time_however_the_readings_come(rows, cu
     for given_as in (rows, in_order, [*parts[0], *parts[1]]):
         names, runs = cut_runs(table(given_as), 300_000_000)
         found = [
-            (names[device].as_py(), window)
-            for device, window in zip(runs.device.tolist(), runs.window.tolist(), strict=True)
+            (names["device"][device].as_py(), window)
+            for device, window in zip(runs.series.tolist(), runs.window.tolist(), strict=True)
         ]
         keys = [(device, minute // 5 + 1_767_571_200 // 300) for device, minute in in_order]
         assert found == list(dict.fromkeys(keys))

@@ -82,6 +82,11 @@ class FleetFile:
                 f"{self.path}: this is not a fleet model: {error}"
             ) from error
 
+    @property
+    def n_parts(self) -> int:
+        """Number of the parts that :meth:`parts` yields."""
+        return len(self._checksums)
+
     def parts(self) -> Iterator[FleetModel]:
         """Yield the models in the order of the devices, a few thousand at a time.
 
@@ -123,10 +128,12 @@ class FleetFile:
                     raise pa.ArrowInvalid(f"column {name!r} in part {part} does not match its checksum")
             return pa.Table.from_batches([rows]).select(names)
 
+        parts = range(len(self._checksums))
         try:
-            yield from computed(
-                read, range(len(self._checksums)), min(_READERS, len(os.sched_getaffinity(0)))
-            )
+            if len(parts) < _READERS:
+                yield from map(read, parts)  # a thousand small files need no threads
+            else:
+                yield from computed(read, parts, min(_READERS, len(os.sched_getaffinity(0))))
         except (pa.ArrowException, OSError, KeyError) as error:
             raise system_error(error, self.path) or InputError(
                 f"{self.path}: the file of models is damaged ({error}); publish its version again with "

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from batch_scoring.core.digests import number_of
 from batch_scoring.incidents.joining import JoinRules, join_windows
+from batch_scoring.storage.file_chains import file_chains
 from batch_scoring.storage.row_changes import RowChanges, changes_since
 from batch_scoring.storage.row_table import RETENTION, Change, DataFile, RowTable
 from batch_scoring.tables.arrays import Bool, Int, UInt
@@ -246,8 +247,8 @@ def _join(predictions: RowTable, start: _Start, rules: JoinRules) -> pa.Table:
     files = predictions.files(earliest)
     carried, found = start.carried.sort_by(_BY_SERIES).combine_chunks(), [_NOTHING]
     for begin, end in day_pieces([(max(file.first, earliest), file.last, file.rows) for file in files]):
-        inside = [file for file in files if file.overlaps(begin, end)]
-        sources = [(_WINDOWS, _due(predictions, file, start, begin, end)) for file in inside]
+        chains = file_chains(file for file in files if file.overlaps(begin, end))
+        sources = [(_WINDOWS, _due(predictions, chain, start, begin, end)) for chain in chains]
         going_on = [_NOTHING]
         for *parts, earlier in device_ranges([*sources, (INCIDENTS, [carried])], key=_SERIES):
             windows = pa.concat_tables(parts).sort_by([*_BY_SERIES, ("window_start", "ascending")])
@@ -258,14 +259,17 @@ def _join(predictions: RowTable, start: _Start, rules: JoinRules) -> pa.Table:
     return pa.concat_tables([*found, carried])
 
 
-def _due(predictions: RowTable, file: DataFile, start: _Start, begin: int, end: int) -> Iterator[pa.Table]:
-    """Read what matters of a file's windows in ``[begin, end)``: anomalies, and the last of each series."""
-    for rows in predictions.batches(file, JUDGED):
-        time = to_numpy(rows["window_start"])
-        due = rows.filter(to_arrow((time >= begin) & (time < end) & start.has(rows)))
-        series = row_fingerprints(due, _SERIES)
-        is_last = np.append(series[1:] != series[:-1], True)[: series.size]
-        yield due.filter(to_arrow(is_last | to_numpy(due["is_anomaly"])))
+def _due(
+    predictions: RowTable, files: Sequence[DataFile], start: _Start, begin: int, end: int
+) -> Iterator[pa.Table]:
+    """Read what matters of the windows in ``[begin, end)``: anomalies, and the last window of a series."""
+    for file in files:
+        for rows in predictions.batches(file, JUDGED):
+            time = to_numpy(rows["window_start"])
+            due = rows.filter(to_arrow((time >= begin) & (time < end) & start.has(rows)))
+            series = row_fingerprints(due, _SERIES)
+            is_last = np.append(series[1:] != series[:-1], True)[: series.size]
+            yield due.filter(to_arrow(is_last | to_numpy(due["is_anomaly"])))
 
 
 def _differences(stored: pa.Table, found: pa.Table) -> tuple[pa.Table, pa.Table]:

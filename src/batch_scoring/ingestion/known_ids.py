@@ -41,8 +41,7 @@ def stored_ids(table: RowTable, selection: Selection) -> IdSearch:
         for file in reversed(table.files()):
             if wanted is not None and wanted <= known:
                 break
-            for rows in table.batches(file, [kind]):
-                known.update(one for one in rows.column(0).unique().to_pylist() if one)
+            known.update(table.distinct(kind, [file]))
         return known
 
     return search

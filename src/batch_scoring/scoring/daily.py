@@ -29,7 +29,7 @@ from batch_scoring.storage.table_log import Commit, are_apart
 from batch_scoring.storage.upsert import rows_without
 from batch_scoring.tables.arrays import Bool
 from batch_scoring.tables.arrow_arrays import distinct, empty_table, positions, strings, to_arrow, to_numpy
-from batch_scoring.tables.device_ranges import device_ranges
+from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import DAILY, PREDICTIONS, WINDOW_KEY
@@ -67,11 +67,11 @@ class _Update:
         if run.has_many_totals:
             for sensor, days in run.days.items():
                 self.recounted.add(days, sensor)
-        renewed: set[str | None] = {*run.renewed} - run.failed.keys()
+        renewed = run.renewed - run.failed.keys()
         if renewed:
             # Windows without a prediction may be gone, too; in a run for all, all of a sensor.
             days = self._days_with_windows()
-            for one in {None} if self.scope.is_whole else renewed:
+            for one in [None] if self.scope.is_whole else sorted(renewed):
                 self.recounted.add(days, one)
         self.new = _by_day(run.totals)
         self.lost = _by_day(run.lost)
@@ -240,7 +240,7 @@ class _Day:
 
     def _merged(self) -> Iterator[pa.Table]:
         stored = [map(self._not_again, one) for one in self._stored(is_all=False)]
-        others = [map(self._not_again, self.new), self._counted(), self._silent()]
+        others = [map(self._not_again, self.new), self._counted(), _joined(self._silent())]
         for parts in device_ranges([(DAILY, rows) for rows in (*stored, *others)], key=_SERIES):
             *known, new, counted, silent = parts
             known = pa.concat_tables([*known, counted]) if known else counted
@@ -364,6 +364,19 @@ class _Day:
 
 
 _SPAN = pa.schema([DAILY.field(name) for name in _SPANS])
+
+
+def _joined(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Join small tables: of a thousand sensors each has few rows."""
+    held, n = [], 0
+    for rows in tables:
+        held.append(rows)
+        n += rows.num_rows
+        if n >= BATCH_ROWS:
+            yield pa.concat_tables(held)
+            held, n = [], 0
+    if held:
+        yield pa.concat_tables(held)
 
 
 def _by_day(tables: Sequence[pa.Table]) -> dict[int, list[pa.Table]]:

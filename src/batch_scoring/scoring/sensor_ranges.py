@@ -17,7 +17,7 @@ from batch_scoring.detection.score import predict, window_fingerprints
 from batch_scoring.scoring.champions import Champions
 from batch_scoring.scoring.totals import scored_totals, sorted_totals, unscored_totals
 from batch_scoring.storage.upsert import Upsert
-from batch_scoring.tables.arrays import Bool
+from batch_scoring.tables.arrays import Bool, UInt
 from batch_scoring.tables.arrow_arrays import empty_table, positions, to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import BATCH_ROWS, by_sensor, device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints
@@ -100,25 +100,28 @@ def _ranges(tables: Iterable[pa.Table], champions: Champions) -> Iterator[_Range
         except InputError as error:
             for _ in windows:
                 pass
-            yield _Range(sensor, PREDICTIONS.empty_table(), MODELS.empty_table(), None, "", error)
+            yield _Range(sensor, empty_table(_LEFT), empty_table(MODELS), None, "", error)
 
 
 def _sensor_ranges(sensor: str, windows: Iterator[pa.Table], champions: Champions) -> Iterator[_Range]:
     published = champions.open(sensor)
-    first = next(windows)
+    first, second = next(windows), next(windows, None)
+    version = published.manifest.version if published else ""
+    info = published.models.info if published else None
+    schema = info.schema if info else MODELS
+    parts: Iterable[pa.Table] = (part.table for part in published.models.parts()) if published else ()
+    parts = stopwatch.each("read", parts)
+    if second is None and (published is None or published.models.n_parts < 2):
+        yield _Range(sensor, first, next(iter(parts), empty_table(schema)), info, version)
+        return
 
     def all_windows() -> Iterator[pa.Table]:
         yield first
+        if second is not None:
+            yield second
         yield from windows
 
-    version = published.manifest.version if published else ""
-    info = published.models.info if published else None
-    parts: Iterable[pa.Table] = (part.table for part in published.models.parts()) if published else ()
-    sources = [
-        (first.schema, all_windows()),
-        (info.schema if info else MODELS, stopwatch.each("read", parts)),
-    ]
-    for rows, its_models in device_ranges(sources, {1}):
+    for rows, its_models in device_ranges([(first.schema, all_windows()), (schema, parts)], {1}):
         yield _Range(sensor, rows, its_models, info, version)
 
 
@@ -138,27 +141,44 @@ def _joined(ranges: Iterable[_Range]) -> Iterator[list[_Range]]:
 
 
 def _score_all(ranges: Sequence[_Range], champions: Champions, stored: Upsert, rescore: bool) -> ScoredPart:
-    scored, left, have_models = [], [], []
     part = ScoredPart(empty_table(PREDICTIONS), empty_table(DAILY))
-    for one in ranges:
+    part.failed = {one.sensor: str(one.error) for one in ranges if one.error is not None}
+    readable = [one for one in ranges if one.error is None]
+    if not readable:
+        return part
+    scored, left, have_models = [], [], []
+    # Together: of a thousand sensors each range is small.
+    windows = pa.concat_tables([one.windows for one in readable]).combine_chunks()
+    contents = window_fingerprints(windows)
+    keys = row_fingerprints(windows, WINDOW_KEY) if stored.size else contents
+    pending = np.ones(keys.size, bool) if rescore else stored.differ(keys, contents)
+    end = 0
+    for one in readable:
+        its_own = slice(end, end := end + one.windows.num_rows)
         try:
-            if one.error is not None:
-                raise one.error
-            new, rest, has_model = _score(one, stored, rescore)
+            new, is_scored = _score(one, contents[its_own], pending[its_own])
         except InputError as error:
             part.failed[one.sensor] = str(error)
             continue
+        # Only now: a sensor that fails keeps its predictions.
+        is_fresh = stored.replace(keys[its_own], contents[its_own])
+        if rescore:
+            stored.drop(keys[its_own][is_scored])
+        rest = one.windows.select(_LEFT.names)
+        if not is_scored.all():
+            rest = rest.filter(to_arrow(~is_scored & is_fresh))
+            has_model = positions(rest["device"], one.models["device"].combine_chunks()) >= 0
+            left.append(rest)
+            have_models.append(has_model)
+            if not has_model.all():
+                earliest = int(to_numpy(rest["window_start"])[~has_model].min())
+                part.lacking[one.sensor] = min(earliest, part.lacking.get(one.sensor, earliest))
         scored += [new] if new.num_rows else []
-        left.append(rest)
-        have_models.append(has_model)
-        if not has_model.all():
-            earliest = int(to_numpy(rest["window_start"])[~has_model].min())
-            part.lacking[one.sensor] = min(earliest, part.lacking.get(one.sensor, earliest))
         devices = one.models["device"].combine_chunks()
         # A copy: they are kept long, and would keep the models in memory.
-        its_own = devices.take(to_arrow(np.arange(len(devices))))
+        copy = devices.take(to_arrow(np.arange(len(devices))))
         earlier = part.modelled.get(one.sensor)
-        part.modelled[one.sensor] = its_own if earlier is None else pa.concat_arrays([earlier, its_own])
+        part.modelled[one.sensor] = copy if earlier is None else pa.concat_arrays([earlier, copy])
     if scored:
         part.predictions = pa.concat_tables(scored).combine_chunks()
     totals = [scored_totals(part.predictions, lambda sensor, _: champions.states_tail_probability(sensor))]
@@ -168,30 +188,17 @@ def _score_all(ranges: Sequence[_Range], champions: Champions, stored: Upsert, r
     return part
 
 
-def _score(range_: _Range, stored: Upsert, rescore: bool) -> tuple[pa.Table, pa.Table, Bool]:
-    """Return the new predictions, the windows left without one, and whether their devices have a model."""
-    windows, nothing = range_.windows, PREDICTIONS.empty_table()
-    if windows.num_rows == 0:
-        return nothing, empty_table(_LEFT), np.zeros(0, bool)
-    contents = window_fingerprints(windows)
-    keys = row_fingerprints(windows, WINDOW_KEY) if stored.size else contents
-    pending = np.ones(keys.size, bool) if rescore else stored.differ(keys, contents)
+def _score(range_: _Range, contents: UInt, pending: Bool) -> tuple[pa.Table, Bool]:
+    """Score the pending windows; returns the predictions, and which windows they are of, shape (n,)."""
+    windows, is_scored = range_.windows, np.zeros(pending.size, bool)
+    if range_.info is None or not pending.any():
+        return empty_table(PREDICTIONS), is_scored
     if not pending.all():
-        windows = windows.filter(to_arrow(pending))
-    model = FleetModel(range_.models, range_.info) if range_.info else None
-    new, is_scored = nothing, np.zeros(windows.num_rows, bool)
-    if model is not None and windows.num_rows:
-        new = predict(windows, model, range_.version, 1, contents[pending])
-        is_scored = (
-            np.ones(windows.num_rows, bool)
-            if new.num_rows == windows.num_rows
-            else np.isin(contents[pending], to_numpy(new["window_fingerprint"]).view(np.uint64))
-        )
-    # Only now: a sensor that fails keeps its predictions.
-    is_fresh = stored.replace(keys, contents)[pending]
-    if rescore:
-        stored.drop(keys[is_scored])
-    is_left = ~is_scored & is_fresh
-    left = windows.select(_LEFT.names).filter(to_arrow(is_left))
-    has_model = positions(left["device"], range_.models["device"].combine_chunks()) >= 0
-    return new, left, has_model
+        windows, contents = windows.filter(to_arrow(pending)), contents[pending]
+    new = predict(windows, FleetModel(range_.models, range_.info), range_.version, 1, contents)
+    is_scored[pending] = (
+        True
+        if new.num_rows == windows.num_rows
+        else np.isin(contents, to_numpy(new["window_fingerprint"]).view(np.uint64))
+    )
+    return new, is_scored

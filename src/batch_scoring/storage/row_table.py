@@ -353,6 +353,10 @@ class RowTable:
             except FileNotFoundError:
                 return None
 
+    def had(self, version: int) -> bool:
+        """Whether a version, or the :attr:`position` of one, is this version of this table or an earlier one."""
+        return self._own_version(version) is not None
+
     def _own_version(self, version: int | None) -> int | None:
         """Return the version of a position; None of one that this table never had."""
         if version is None or version < 0:

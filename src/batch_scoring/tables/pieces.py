@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
 
 DAY_US = 86_400_000_000
-# A piece is longer than a day only where it holds fewer rows.
-PIECE_ROWS = 2_000_000
+# A piece is longer than a day only where it holds fewer rows, in fewer files: they are open at once.
+PIECE_ROWS, PIECE_FILES = 2_000_000, 128
 
 
 def day_pieces(extents: Sequence[tuple[int, int, int]]) -> list[tuple[int, int]]:
@@ -31,21 +31,34 @@ def day_pieces(extents: Sequence[tuple[int, int, int]]) -> list[tuple[int, int]]
     ...     (20 * hour, DAY_US), (DAY_US, 32 * hour + 1)]
     True
     """
-    if not extents:
-        return []
-    first, end = min(one[0] for one in extents), max(one[1] for one in extents) + 1
-    cuts = [first, *range((first // DAY_US + 1) * DAY_US, end, DAY_US), end]
+    # Of each day the rows and the number of the files that overlap it, and of those that begin on it.
+    overlapping, beginning = _Load(), _Load()
+    for first, last, rows in extents:
+        beginning.add(range(first // DAY_US, first // DAY_US + 1), rows)
+        overlapping.add(range(first // DAY_US, last // DAY_US + 1), rows)
+    start = min((one[0] for one in extents), default=0)
+    end = max((one[1] for one in extents), default=0) + 1
     pieces: list[tuple[int, int]] = []
-    for start, stop in pairwise(cuts):
-        if not _rows(extents, start, stop):
-            continue
-        joined = pieces[-1][0] if pieces else start
-        if pieces and pieces[-1][1] == start and _rows(extents, joined, stop) <= PIECE_ROWS:
-            pieces[-1] = (joined, stop)
+    rows = files = 0
+    for day in sorted(overlapping.rows):
+        piece = (max(day * DAY_US, start), min((day + 1) * DAY_US, end))
+        more = (rows + beginning.rows[day], files + beginning.files[day])
+        if pieces and pieces[-1][1] == piece[0] and more[0] <= PIECE_ROWS and more[1] <= PIECE_FILES:
+            rows, files = more
+            pieces[-1] = (pieces[-1][0], piece[1])
         else:
-            pieces.append((start, stop))
+            rows, files = overlapping.rows[day], overlapping.files[day]
+            pieces.append(piece)
     return pieces
 
 
-def _rows(extents: Sequence[tuple[int, int, int]], start: int, end: int) -> int:
-    return sum(rows for first, last, rows in extents if last >= start and first < end)
+class _Load:
+    """Rows and files by day."""
+
+    def __init__(self) -> None:
+        self.rows: Counter[int] = Counter()
+        self.files: Counter[int] = Counter()
+
+    def add(self, days: range, rows: int) -> None:
+        self.rows.update(dict.fromkeys(days, rows))
+        self.files.update(days)

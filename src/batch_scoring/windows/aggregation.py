@@ -14,11 +14,10 @@ from batch_scoring.core.moments import MICROSECOND
 from batch_scoring.core.prefetch import computed, prefetched
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import device_ranges
+from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import READINGS
 from batch_scoring.windows.features import aggregate_readings
 from batch_scoring.windows.settings import AggregateParameters
-
-_DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True)
@@ -37,43 +36,61 @@ class Span:
     read_from: int
 
 
-def touched_spans(times: Sequence[tuple[int, int]], settings: AggregateParameters) -> list[Span]:
-    """Find the windows that readings of these times may change, in pieces of about a day.
+def touched_spans(
+    times: Sequence[tuple[int, int]],
+    settings: AggregateParameters,
+    by_month: bool = False,
+    kept_from: int | None = None,
+) -> list[Span]:
+    """Find the windows that readings of these times may change, a day at a time.
 
     Parameters
     ----------
     times : sequence of (int, int)
         The first and the last time of some readings, microseconds since the epoch.
     settings : AggregateParameters
+    by_month : bool
+        Whether a month at a time instead.
+    kept_from : int, optional
+        The time before which not all readings are kept: windows that need one of them are left out.
 
     Returns
     -------
     list of Span
-        In order and without overlaps. A window's change changes ``diff_mean`` of the next one, too.
+        In order and without overlaps; the windows of a span start on one day (UTC), or in one month. A window's
+        change changes ``diff_mean`` of the next one, too.
 
     Examples
     --------
     >>> from datetime import timedelta
-    >>> hour = AggregateParameters(timedelta(hours=1), ("mean",))
+    >>> hour = AggregateParameters(timedelta(hours=1), ("mean", "diff_mean"))
     >>> [(span.start // 3_600_000_000, span.end // 3_600_000_000)
     ...  for span in touched_spans([(7_200_000_000, 7_300_000_000)], hour)]
     [(2, 4)]
     """
     window = settings.window // MICROSECOND
-    piece = -(-_DAY_US // window) * window
-    starts = [first // window * window for first, _ in times]
-    ends = [(last // window + 2) * window for _, last in times]
-    order = np.argsort(np.array(starts, np.int64), kind="stable").tolist()
+    # The mean of the window before is a feature: its readings are needed, and it counts in the next window.
+    beside = window if "diff_mean" in settings.features else 0
     spans: list[Span] = []
-    reach = None
-    before = window if "diff_mean" in settings.features else 0
-    for place in order:
-        start = starts[place] if reach is None else max(starts[place], reach)
-        cuts = [start, *range((start // piece + 1) * piece, ends[place], piece), ends[place]]
-        if ends[place] > start:
-            spans += [Span(one, end, one - before) for one, end in pairwise(cuts)]
-            reach = ends[place]
+    reach = None if kept_from is None else -(-kept_from // window) * window + beside
+    for first, last in sorted(times):
+        start, end = first // window * window, (last // window + 1) * window + beside
+        start = start if reach is None else max(start, reach)
+        if end > start:
+            cuts = [start, *_cuts(start, end, window, by_month), end]
+            spans += [Span(one, to, one - beside) for one, to in pairwise(cuts)]
+            reach = end
     return spans
+
+
+def _cuts(start: int, end: int, window: int, by_month: bool) -> list[int]:
+    """List the starts between two times of the first windows of a day, or of a month."""
+    days = np.arange(start // DAY_US + 1, -(-end // DAY_US))
+    if by_month:
+        dates = days.astype("M8[D]")
+        days = days[dates == dates.astype("M8[M]")]
+    cuts = np.unique(-(-days * DAY_US // window) * window)
+    return [cut for cut in cuts.tolist() if start < cut < end]
 
 
 def span_windows(

@@ -6,20 +6,18 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import date, timedelta
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from batch_scoring.tables.partitions import partition_key
+from batch_scoring.storage.row_table import Change
 from batch_scoring.tables.schemas import READINGS
-from batch_scoring.tables.streams import Stream
 from tests.factories import DAY_US, MINUTE_US, START_US
-from tests.partitions import Store
+from tests.row_tables import table_at
 
-FIRST = date(2026, 1, 5)
 # The memory of freed arrays goes back when the allocator sees fit.
 MARGIN_BYTES = 60 << 20
 PART_DEVICES = 100
@@ -29,13 +27,14 @@ CHILD = """
 import json, re, sys
 from pathlib import Path
 from batch_scoring.pipelines.aggregate.nodes import aggregate_windows
-from batch_scoring.datasets.partitions import ArrowPartitions
-readings, windows = (ArrowPartitions(f"{sys.argv[1]}/{name}") for name in ("readings", "windows"))
-for chunk in aggregate_windows(readings.load(), windows.load(), {}, None, None):
-    windows.save(chunk)
+from batch_scoring.datasets.row_tables import RowTableDataset
+readings, windows = (
+    RowTableDataset(f"{sys.argv[1]}/{name}", time)
+    for name, time in (("readings", "timestamp"), ("windows", "window_start"))
+)
+windows.save(aggregate_windows(readings.load(), {}, None, None))
 peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
-made = sum(load().metadata.num_rows for load in windows.load().values())
-print(json.dumps([peak << 10, made, "pandas" in sys.modules]))
+print(json.dumps([peak << 10, windows.load().num_rows, "pandas" in sys.modules]))
 """
 
 
@@ -58,11 +57,13 @@ def day_of_readings(devices: int, sensor: str, start_us: int) -> Iterator[pa.Tab
 
 def aggregate(folder: Path, devices: int, days: int = 1, sensors: int = 1) -> tuple[int, int]:
     """Peak memory in bytes of a process that aggregates such a fleet, and the windows it made."""
-    for day in range(days):
-        for sensor in (f"s{number}" for number in range(sensors)):
-            rows = day_of_readings(devices, sensor, START_US + day * DAY_US)
-            key = partition_key(sensor, FIRST + timedelta(days=day))
-            Store(folder / "readings").save({key: Stream(READINGS, rows, {"digest": key})})
+    days_of = (
+        chain.from_iterable(
+            day_of_readings(devices, f"s{number}", START_US + day * DAY_US) for number in range(sensors)
+        )
+        for day in range(days)
+    )
+    table_at(folder / "readings").commit(Change(READINGS, days_of))
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(folder)], capture_output=True, text=True, check=False
     )

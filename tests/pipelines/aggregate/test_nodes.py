@@ -1,173 +1,247 @@
 """Windows are made where readings have changed, and are the same however the readings came."""
 
-from datetime import UTC, date, datetime
+from datetime import date, timedelta
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kedro.io import DatasetError
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.pipelines.aggregate.nodes import aggregate_windows
-from batch_scoring.tables.fingerprints import table_digest
-from batch_scoring.tables.partitions import partition_key
+from batch_scoring.storage.compaction import compact, forget
+from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.schemas import READINGS
-from batch_scoring.tables.streams import Stream
 from batch_scoring.windows.features import aggregate_readings
 from tests.factories import DAY_US, MINUTE_US, make_readings
-from tests.partitions import Store
+from tests.row_tables import add, dataset_at, table_at
 
 SETTINGS = {"window": "5m", "features": ["mean", "count", "diff_mean"], "min_readings": 1}
+DAY = 1440
+ORDER = [(name, "ascending") for name in ("sensor", "device", "window_start")]
 
 
 class Workspace:
     """Readings and windows in a folder."""
 
     def __init__(self, folder):
-        self.readings, self.windows = Store(folder / "readings"), Store(folder / "windows")
+        self.readings_at, self.windows_at = folder / "readings", folder / "windows"
 
-    def add(self, table: pa.Table) -> None:
+    @property
+    def readings(self) -> RowTable:
+        return table_at(self.readings_at)
+
+    @property
+    def windows(self) -> RowTable:
+        return table_at(self.windows_at, "window_start")
+
+    def add(self, *tables: pa.Table, **more) -> None:
         """Put readings where ingest would."""
-        stored = self.readings.load()
-        days = dict.fromkeys(table["timestamp"].cast(pa.int64()).to_pylist())
-        for day_number in {d // DAY_US for d in days}:
-            day = datetime.fromtimestamp(day_number * 86400, UTC).date()
-            for sensor in set(table["sensor"].to_pylist()):
-                key = partition_key(sensor, day)
-                times = table["timestamp"].cast(pa.int64()).to_pylist()
-                mask = [
-                    t // DAY_US == day_number and s == sensor
-                    for t, s in zip(times, table["sensor"].to_pylist(), strict=True)
-                ]
-                rows = table.filter(pa.array(mask))
-                if key in stored:
-                    rows = pa.concat_tables([stored[key]().read(), rows])
-                rows = rows.sort_by([("device", "ascending"), ("timestamp", "ascending")])
-                self.readings.save({key: Stream(READINGS, iter([rows]), {"digest": table_digest(rows)})})
+        rows = pa.concat_tables(tables)
+        add(
+            self.readings_at,
+            rows.sort_by([(n, "ascending") for n in ("sensor", "device", "timestamp")]),
+            **more,
+        )
 
     def aggregate(self, device=None, sensor=None, **changes) -> list[str]:
-        """Run the node; which partitions it wrote."""
-        chunks = aggregate_windows(
-            self.readings.load(), self.windows.load(), SETTINGS | changes, device, sensor
-        )
-        return self.windows.save(chunks)
+        """Run the node; the days of the files that it wrote."""
+        before = {file.name for file in self.windows.files()}
+        update = aggregate_windows(self.readings, SETTINGS | changes, device, sensor)
+        try:
+            dataset_at(self.windows_at, "window_start").save(update)
+        except DatasetError as error:
+            raise error.__cause__ or error from None
+        return [f"{file.day}" for file in self.windows.files() if file.name not in before]
+
+    def table(self) -> pa.Table:
+        """All windows, by sensor, device and time."""
+        return self.windows.read().sort_by(ORDER)
+
+    def column(self, name):
+        return self.table()[name].to_pylist()
 
 
-def day_of(minutes, values, device="d1", sensor="s"):
-    return make_readings(minutes, values, device, sensor)
+@pytest.fixture
+def work(tmp_path):
+    return Workspace(tmp_path)
 
 
-def test_each_sensor_and_day_is_a_partition(tmp_path):
-    work = Workspace(tmp_path)
-    work.add(pa.concat_tables([day_of([0, 1440], [1, 2]), day_of([0], [3], sensor="a/b")]))
-    assert set(work.aggregate()) == {
-        "a%2Fb/2026-01-05", "s/2026-01-05", "s/2026-01-06",
-    }  # fmt: skip
+day_of = make_readings
 
 
-def test_a_second_run_writes_nothing(tmp_path):
-    work = Workspace(tmp_path)
-    work.add(day_of([0, 5, 1440], [1, 2, 3]))
-    assert work.aggregate() == ["s/2026-01-05", "s/2026-01-06"]
+def test_each_day_is_a_partition_of_all_sensors(work):
+    work.add(day_of([0, DAY], [1, 2]), day_of([0], [3], sensor="a/b"))
+    assert work.aggregate() == ["2026-01-05", "2026-01-06"]
+    assert work.column("sensor") == ["a/b", "s", "s"]
+    stored = work.windows.read()
+    assert stored["sensor"].to_pylist() == ["a/b", "s", "s"]
+
+
+def test_a_second_run_commits_nothing(work):
+    work.add(day_of([0, 5, DAY], [1, 2, 3]))
+    assert work.aggregate() == ["2026-01-05", "2026-01-06"]
+    version = work.windows.version
     assert work.aggregate() == []
+    assert work.windows.version == version
 
 
-def test_a_late_reading_changes_its_window_and_the_change_of_the_next(tmp_path):
-    work = Workspace(tmp_path)
+def test_only_what_was_added_is_read(work, monkeypatch):
+    work.add(day_of([0, 5], [1, 2]))
+    work.add(day_of([3 * DAY], [1]))
+    work.aggregate()
+    work.add(day_of([3 * DAY + 5], [4]))
+    read = []
+    batches = RowTable.batches
+
+    def noted(self, file, *args):
+        read.append(file.day)
+        return batches(self, file, *args)
+
+    monkeypatch.setattr(RowTable, "batches", noted)
+    work.aggregate()
+    assert set(read) == {date(2026, 1, 8)}
+
+
+def test_a_late_reading_changes_its_window_and_the_change_of_the_next(work):
     work.add(day_of([0, 5, 10, 15], [1, 2, 3, 4]))
     work.aggregate()
-    before = work.windows.table().to_pylist()
+    before = work.table().to_pylist()
     work.add(day_of([6], [4]))
-    assert work.aggregate() == ["s/2026-01-05"]
-    after = work.windows.table().to_pylist()
+    assert work.aggregate() == ["2026-01-05"] * 2, "the new rows, and the rows that stay"
+    after = work.table().to_pylist()
     changed = [i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
     assert changed == [1, 2]
     assert (after[1]["mean"], after[1]["count"], after[2]["diff_mean"]) == (3.0, 2, 0.0)
     assert (after[2]["mean"], after[2]["count"]) == (before[2]["mean"], before[2]["count"])
 
 
-def test_the_first_window_of_a_day_knows_the_last_of_the_day_before(tmp_path):
-    work = Workspace(tmp_path)
-    work.add(day_of([1435, 1440], [1, 5]))
+def test_a_late_reading_that_changes_no_window_rewrites_nothing(work):
+    work.add(day_of([0, 5], [1, 2]))
+    assert work.aggregate(features=["max"]) == ["2026-01-05"]
+    work.add(day_of([0, 5], [1, 2], device="e"), day_of([6], [1]))
+    assert work.aggregate(features=["max"]) == ["2026-01-05"] * 2
+    work.add(day_of([7], [1]))
+    work.aggregate(features=["max"])
+    assert work.column("count") == [1, 3, 1, 1]
+    version = work.windows.version
+    assert work.aggregate(features=["max"]) == []
+    assert work.windows.version == version
+
+
+def test_a_late_reading_of_a_day_changes_the_first_window_of_the_next(work):
+    work.add(day_of([DAY - 5, DAY], [1, 5]))
     work.aggregate()
-    assert work.windows.table()["diff_mean"].to_pylist() == [0, 4]
+    work.add(day_of([DAY - 4], [3]))
+    work.aggregate()
+    assert work.column("diff_mean") == [0, 3]
+
+
+def test_the_first_window_of_a_day_knows_the_last_of_the_day_before(work):
+    work.add(day_of([DAY - 5, DAY], [1, 5]))
+    work.aggregate()
+    assert work.column("diff_mean") == [0, 4]
+    work.add(day_of([2 * DAY - 5], [7]))
+    work.aggregate()
+    work.add(day_of([2 * DAY], [9]))
+    work.aggregate()
+    assert work.column("diff_mean") == [0, 4, 0, 2]
 
 
 @pytest.mark.slow
 @given(
     st.lists(
-        st.tuples(st.sampled_from("ab"), st.integers(0, 4 * 1440), st.integers(-9, 9)),
+        st.tuples(st.sampled_from("ab"), st.integers(0, 4 * DAY), st.integers(-9, 9)),
         unique_by=lambda row: row[:2],
         min_size=1,
         max_size=40,
     ),
     st.sampled_from(["5m", "7m", "1h", "36h"]),
-    st.integers(1, 3),
+    st.lists(st.sampled_from(["run", "compact", "by month", ""]), min_size=1, max_size=4),
 )
-def test_partitions_hold_the_windows_of_the_whole_however_the_readings_arrive(
+def test_the_windows_are_those_of_the_whole_however_the_readings_arrive(
     tmp_path_factory, rows, window, batches
 ):
     device, minute, value = zip(*rows, strict=True)
-    table = pa.concat_tables(
-        [make_readings([m], [v], d) for d, m, v in zip(device, minute, value, strict=True)]
-    )
+    tables = [make_readings([m], [v], d) for d, m, v in zip(device, minute, value, strict=True)]
     work = Workspace(tmp_path_factory.mktemp("work"))
-    for part in range(batches):
-        rows_of_part = table.filter(pa.array([i % batches == part for i in range(table.num_rows)]))
-        if rows_of_part.num_rows:
-            work.add(rows_of_part)
+    for place, what in enumerate(batches):
+        part = tables[place :: len(batches)]
+        if part:
+            work.add(*part, by_month=what == "by month")
+        if what == "compact" and (change := compact(work.readings, 2)):
+            work.readings.commit(change)
+        if what and work.readings.num_rows:
             work.aggregate(window=window)
+    work.aggregate(window=window)
     minutes = {"5m": 5, "7m": 7, "1h": 60, "36h": 2160}[window]
-    whole = aggregate_readings(table, minutes * MINUTE_US, SETTINGS["features"])
-    order = [("device", "ascending"), ("window_start", "ascending")]
-    assert work.windows.table().sort_by(order).equals(whole.sort_by(order))
+    whole = aggregate_readings(pa.concat_tables(tables), minutes * MINUTE_US, SETTINGS["features"])
+    assert work.table().equals(whole.sort_by(ORDER))
 
 
-def test_other_settings_make_other_windows(tmp_path):
-    work = Workspace(tmp_path)
+def test_other_settings_make_other_windows(work):
     work.add(day_of([0, 5], [1, 2]))
     work.aggregate()
-    assert work.aggregate(window="10m") == ["s/2026-01-05"]
-    assert work.windows.table()["mean"].to_pylist() == [1.5]
+    assert work.aggregate(window="10m") == ["2026-01-05"]
+    assert work.column("mean") == [1.5]
+    assert work.aggregate(window="10m", features=["std", "max"]) == ["2026-01-05"]
+    assert work.table().column_names[-2:] == ["std", "max"]
+    assert work.aggregate(window="10m", features=["std", "max"]) == []
 
 
-def test_windows_that_are_all_too_short_are_no_file_or_an_empty_one(tmp_path):
-    work = Workspace(tmp_path)
+def test_settings_may_change_while_there_are_no_windows(work):
     work.add(day_of([0, 5], [1, 2]))
     assert work.aggregate(min_readings=2) == []
-    assert work.aggregate(min_readings=1) == ["s/2026-01-05"]
-    assert work.aggregate(min_readings=2) == ["s/2026-01-05"]
-    assert work.windows.table().num_rows == 0
+    assert work.aggregate(min_readings=2, features=["max"]) == []
+    assert work.aggregate(features=["max"], device="d1") == ["2026-01-05"]
+    assert work.column("max") == [1, 2]
+
+
+def test_windows_that_are_all_too_short_are_no_file(work):
+    work.add(day_of([0, 5], [1, 2]))
     assert work.aggregate(min_readings=2) == []
+    assert work.aggregate(min_readings=1) == ["2026-01-05"]
+    assert work.aggregate(min_readings=2) == []
+    assert work.table().num_rows == 0
+    version = work.windows.version
+    assert work.aggregate(min_readings=2) == []
+    assert work.windows.version == version
 
 
-def test_a_device_without_a_window_is_known_all_the_same(tmp_path):
-    work = Workspace(tmp_path)
-    work.add(pa.concat_tables([day_of([0], [1], "a"), day_of([0, 1], [1, 2], "b")]))
+def test_a_device_without_a_window_is_known_all_the_same(work):
+    work.add(day_of([0], [1], "a"), day_of([0, 1], [1, 2], "b"))
     assert work.aggregate(device="a", min_readings=2) == []
-    assert work.aggregate(device=["a", "b"], min_readings=2) == ["s/2026-01-05"]
+    assert work.aggregate(device=["a", "b"], min_readings=2) == ["2026-01-05"]
 
 
-def test_one_device_alone_leaves_the_others_windows_for_later(tmp_path):
-    work = Workspace(tmp_path)
-    work.add(pa.concat_tables([day_of([0], [1], "a"), day_of([0], [1], "b")]))
+def test_one_device_alone_leaves_the_others_windows_for_later(work):
+    work.add(day_of([0], [1], "a"), day_of([0], [1], "b"))
     work.aggregate()
-    work.add(pa.concat_tables([day_of([1], [3], "a"), day_of([1], [3], "b")]))
-    assert work.aggregate(device="a") == ["s/2026-01-05"]
-    assert work.windows.table()["mean"].to_pylist() == [2, 1]
+    work.add(day_of([1], [3], "a"), day_of([1], [3], "b"))
+    assert work.aggregate(device="a") == ["2026-01-05"] * 2
+    assert work.column("mean") == [2, 1]
     assert work.aggregate(device="a") == []
-    assert work.aggregate() == ["s/2026-01-05"]
-    assert work.windows.table()["mean"].to_pylist() == [2, 2]
+    assert work.aggregate() == ["2026-01-05"]
+    assert work.column("mean") == [2, 2]
+    assert work.aggregate(device="b") == []
 
 
-def test_one_sensor_alone_is_aggregated(tmp_path):
-    work = Workspace(tmp_path)
-    work.add(pa.concat_tables([day_of([0], [1], sensor="s"), day_of([0], [1], sensor="t")]))
-    assert work.aggregate(sensor="t") == ["t/2026-01-05"]
+def test_one_device_may_be_the_first(work):
+    work.add(day_of([0], [1], "a"), day_of([0], [1], "b"), day_of([0], [1], "b", "t"))
+    work.aggregate(device="b", sensor="s")
+    assert work.column("device") == ["b"]
+    work.aggregate()
+    assert work.column("device") == ["a", "b", "b"]
 
 
-def test_ids_that_do_not_exist_are_errors_with_near_ones(tmp_path):
-    work = Workspace(tmp_path)
+def test_one_sensor_alone_is_aggregated(work):
+    work.add(day_of([0], [1], sensor="s"), day_of([0], [1], sensor="t"))
+    assert work.aggregate(sensor="t") == ["2026-01-05"]
+    assert work.column("sensor") == ["t"]
+
+
+def test_ids_that_do_not_exist_are_errors_with_near_ones(work):
     work.add(day_of([0], [1], "pump-07"))
     with pytest.raises(InputError, match=r"sensor 't' is not among the 1 known"):
         work.aggregate(sensor="t")
@@ -175,30 +249,121 @@ def test_ids_that_do_not_exist_are_errors_with_near_ones(tmp_path):
         work.aggregate(device="pump-7")
 
 
-def test_other_features_for_one_device_are_refused(tmp_path):
-    work = Workspace(tmp_path)
-    work.add(pa.concat_tables([day_of([0], [1], "a"), day_of([0], [1], "b")]))
+def test_other_features_for_one_device_are_refused(work):
+    work.add(day_of([0], [1], "a"), day_of([0], [1], "b"))
     work.aggregate()
     with pytest.raises(InputError, match="for all devices"):
         work.aggregate(device="a", features=["std"])
+    assert work.column("device") == ["a", "b"]
 
 
-def test_without_readings_the_step_before_is_named(tmp_path):
+def test_without_readings_the_step_before_is_named(work):
     with pytest.raises(InputError, match="--pipelines=ingest"):
-        Workspace(tmp_path).aggregate()
+        work.aggregate()
 
 
-def test_a_window_needs_a_length(tmp_path):
-    work = Workspace(tmp_path)
+def test_a_window_needs_a_length(work):
     work.add(day_of([0], [1]))
     with pytest.raises(InputError, match=r"aggregate\.window"):
         work.aggregate(window="0s")
 
 
-def test_the_day_of_a_partition_is_that_of_its_windows_start(tmp_path):
-    work = Workspace(tmp_path)
-    work.add(day_of([1439, 1441], [1, 2]))
+def test_the_day_of_a_partition_is_that_of_its_windows_start(work):
+    work.add(day_of([DAY - 1, DAY + 1], [1, 2]))
     work.aggregate(window="7m")
-    days = {key: file().read()["window_start"].to_pylist() for key, file in work.windows.load().items()}
-    for key, starts in days.items():
-        assert {start.date() for start in starts} == {date.fromisoformat(key.split("/")[1])}
+    windows = work.windows
+    for file in windows.files():
+        starts = next(windows.batches(file))["window_start"].to_pylist()
+        assert {start.date() for start in starts} == {file.day}
+
+
+def test_times_before_1970_have_windows(work):
+    us = -DAY_US // 2
+    columns = [[us, us + 1], ["d"] * 2, ["s"] * 2, [1.0, 3.0]]
+    work.add(pa.table(columns, READINGS.names).cast(READINGS))
+    assert work.aggregate(window="7m") == ["1969-12-31"]
+    assert work.column("mean") == [2]
+
+
+def test_windows_that_were_deleted_are_made_again(work, tmp_path):
+    work.add(day_of([0, 5], [1, 2]))
+    work.add(day_of([10], [3]))
+    work.aggregate()
+    whole = work.table()
+    work.windows_at.rename(tmp_path / "moved")
+    work.aggregate()
+    assert work.table().equals(whole)
+
+
+def test_readings_that_were_made_anew_are_aggregated_anew(work, tmp_path):
+    work.add(day_of([0], [1]))
+    work.aggregate()
+    work.readings_at.rename(tmp_path / "moved")
+    work.add(day_of([0, 5], [1, 2]))
+    assert work.windows.progress("aggregate") != work.readings.position
+    work.aggregate()
+    assert work.column("mean") == [1, 2]
+
+
+def test_of_two_runs_at_once_the_later_readings_count(work):
+    work.add(day_of([0], [1]))
+    slow = aggregate_windows(work.readings, SETTINGS, None, None)
+    work.add(day_of([1], [3]))
+    work.aggregate()
+    dataset_at(work.windows_at, "window_start").save(slow)
+    assert work.column("mean") == [2]
+    version = work.windows.version
+    assert work.aggregate() == []
+    assert work.windows.version == version
+
+
+def test_a_run_that_is_overtaken_while_it_aggregates_does_its_work_again(work):
+    work.add(day_of([0], [1]))
+    work.aggregate()
+    work.add(day_of([5], [2]))
+    update = aggregate_windows(work.readings, SETTINGS, None, None)
+    calls = []
+
+    def overtaken(windows):
+        change = update(windows)
+        if not calls:
+            work.add(day_of([6], [4]))
+            work.aggregate()
+        calls.append(change)
+        return change
+
+    dataset_at(work.windows_at, "window_start").save(overtaken)
+    assert len(calls) == 2
+    assert work.column("mean") == [1, 3]
+    assert work.aggregate() == []
+
+
+def test_a_reading_older_than_those_that_are_kept_leaves_the_windows_as_they_are(work, caplog):
+    work.add(*(day_of([day * DAY, day * DAY + 1], [1, 3]) for day in range(10)))
+    work.aggregate()
+    whole = work.table()
+    work.readings.commit(forget(work.readings, timedelta(days=3), []))
+    assert work.readings.num_rows < 20
+    work.add(day_of([2], [100]))
+    work.aggregate()
+    assert work.table().equals(whole)
+    assert (
+        "not all readings before 2026-01-11T00:00:00Z are kept; the windows before that stay" in caplog.text
+    )
+    work.add(day_of([9 * DAY + 2], [8]))
+    work.aggregate()
+    assert work.column("mean") == [2] * 9 + [4]
+    work.aggregate(window="10m")
+    assert work.column("mean") == [2, 2, 2, 4][-len(work.column("mean")) :]
+    assert "the windows before that are gone" in caplog.text
+
+
+def test_a_history_of_few_rows_a_day_is_in_a_file_a_month(work):
+    work.add(day_of([day * DAY for day in range(100)], list(range(100))), by_month=True)
+    work.aggregate()
+    assert [file.day.day for file in work.windows.files()] == [1] * 4
+    assert work.column("mean") == list(range(100))
+    work.add(day_of([50 * DAY + 1], [150]))
+    work.aggregate()
+    assert work.column("mean")[50] == 100
+    assert [file.by_month for file in work.windows.files()].count(True) == 4

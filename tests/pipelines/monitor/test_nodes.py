@@ -46,7 +46,7 @@ class Workspace:
             self.published[sensor] = Published(in_file(make_model(["a", "b"], sensor)))
 
     def draw(self, series, sensor="s"):
-        self.drawn[sensor] = scored_totals(draw_predictions(series, sensor), True)
+        self.drawn[sensor] = scored_totals(draw_predictions(series, sensor), lambda *_: True)
         self.totals.replace(*self.drawn.values())
 
     def run(self, sensor=None, at=None, **settings):

@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
-from batch_scoring.core.moments import MICROSECOND
+from batch_scoring.core.moments import EPOCH, MICROSECOND, as_text
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
-from batch_scoring.storage.row_files import has_sparse_days
-from batch_scoring.storage.row_table import Change, DataFile, RowTable, Update
+from batch_scoring.storage.row_files import DAY_US, has_sparse_days
+from batch_scoring.storage.row_table import RETENTION, Change, DataFile, RowTable, Update
 from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.arrow_arrays import strings
 from batch_scoring.tables.schemas import READINGS, WINDOW_KEY, windows_schema
@@ -66,26 +66,33 @@ def _aggregate(
     readings: RowTable, settings: AggregateParameters, selection: Selection, windows: RowTable
 ) -> Change | None:
     made_with, seen = windows.progress(MADE_WITH), windows.progress(STEP)
-    is_other = windows.num_rows > 0 and made_with not in (None, settings.number)
-    if is_other and selection != Selection():
+    is_other = windows.exists and made_with not in (None, settings.number)
+    if is_other and windows.num_rows and selection != Selection():
         raise InputError(
             "the stored windows were made with other settings; run `kedro run --pipelines=aggregate` for all "
             "devices and sensors"
         )
+    if seen is not None and not readings.had(seen):
+        # Another run has aggregated newer readings meanwhile: with these, its windows would lose them.
+        readings = readings.latest()
     new = readings.added_since(None if is_other else seen)
-    spans = touched_spans([(file.first, file.last) for file in new], settings)
     if not new and not is_other:
         logger.info("aggregate: nothing new")
         return None
-    files = (
-        []
-        if is_other
-        else [file for file in windows.files() if any(file.overlaps(span.start, span.end) for span in spans)]
-    )
+    times = [(file.first, file.last) for file in new]
+    is_sparse = has_sparse_days(_days(times), sum(file.rows for file in new))
+    kept_from = readings.progress(RETENTION)
+    spans = touched_spans(times, settings, is_sparse, kept_from)
+    if kept_from is not None and any(first < kept_from for first, _ in times):
+        logger.warning(
+            "aggregate: not all readings before %s are kept; the windows before that %s",
+            as_text(EPOCH + kept_from * MICROSECOND),
+            "are gone, since the settings have changed" if is_other else "stay as they are",
+        )
+    touched = windows.files(spans[0].start, spans[-1].end) if spans and not is_other else []
+    files = [file for file in touched if any(file.overlaps(span.start, span.end) for span in spans)]
     schema = windows_schema(settings.features)
     upsert = Upsert(windows, files, WINDOW_KEY)
-    rows = sum(file.rows for file in new)
-    days = len({span.start // 86_400_000_000 for span in spans})
     is_whole = selection == Selection()
     return Change(
         schema,
@@ -93,8 +100,13 @@ def _aggregate(
         {STEP: readings.position if is_whole else -1 if seen is None else seen, MADE_WITH: settings.number},
         rewritten=upsert.rewritten,
         replaces_all=is_other,
-        by_month=has_sparse_days(days, rows),
+        by_month=is_sparse,
     )
+
+
+def _days(times: Iterable[tuple[int, int]]) -> int:
+    """Count the days that files may hold."""
+    return len({day for first, last in times for day in range(first // DAY_US, last // DAY_US + 1)})
 
 
 def _windows_of(
@@ -105,7 +117,7 @@ def _windows_of(
     settings: AggregateParameters,
 ) -> Iterator[pa.Table]:
     """Aggregate a span: of all devices, or where few rows are new, of their devices."""
-    touching = [file for file in new if file.overlaps(span.start, span.end)]
+    touching = [file for file in new if file.overlaps(span.read_from, span.end)]
     devices = selection.devices
     if devices is None and sum(file.rows for file in touching) < _MANY_ROWS:
         found = [

@@ -7,8 +7,9 @@ from functools import partial
 from typing import Any
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.ids import Selection, require_known
+from batch_scoring.core.ids import Selection
 from batch_scoring.core.parameters import read_parameters, scheduled_time
+from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
 from batch_scoring.registry.published import PublishedModel
 from batch_scoring.scoring.daily import update_totals
 from batch_scoring.scoring.run import ScoreRun
@@ -61,9 +62,7 @@ def score_windows(
     if not windows.num_rows:
         raise InputError("there are no windows yet; run `kedro run --pipelines=aggregate` first")
     selection = Selection.read(device, sensor, shard)
-    for kind, wanted in (("sensor", selection.sensors), ("device", selection.devices)):
-        if wanted is not None:
-            require_known(kind, wanted, windows.distinct(kind, windows.files(sensors=selection.sensors)))
+    require_known_ids(selection, stored_ids(windows, selection))
     closed_at = scheduled_time(at) - settings.allowed_lateness
     scope = Scope(settings.from_, settings.to, closed_at, selection, settings.rescore)
     run = ScoreRun(windows, fleet_models, scope, windows.progress(MADE_WITH) or 0)

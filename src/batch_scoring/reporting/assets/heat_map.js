@@ -47,9 +47,9 @@ function chooseHeatDevices() {
   heat.shown = shown;
 }
 
-// Time labels: one for each day, or each month where a cell is longer than a day.
+// Time labels: one for each day, or each month where there are many days.
 function heatHeadings() {
-  const label = (t) => (data.cell < 86400 ? day(t, false) : `${MONTHS[new Date(t * 1000).getUTCMonth()]} ${new Date(t * 1000).getUTCFullYear()}`);
+  const label = (t) => (data.cell < 86400 || data.heat.n <= 31 ? day(t, false) : `${MONTHS[new Date(t * 1000).getUTCMonth()]} ${new Date(t * 1000).getUTCFullYear()}`);
   const groups = [];
   for (let j = 0; j < data.heat.n; j++) {
     const name = label(cellStart(j));
