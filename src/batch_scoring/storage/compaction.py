@@ -22,7 +22,13 @@ def compact(table: RowTable, min_files: int) -> Change | None:
     ----------
     table : RowTable
     min_files : int
-        Days with fewer files stay as they are.
+        Days with fewer files stay as they are, unless another program has written one of them, whose rows may
+        be in any order.
+
+    Returns
+    -------
+    Change or None
+        The rows are the same; None where there is nothing to join.
     """
     groups: dict[tuple[object, bool], list[DataFile]] = {}
     newest = max((file.last for file in table.files()), default=0)
@@ -30,14 +36,16 @@ def compact(table: RowTable, min_files: int) -> Change | None:
         # The newest day is written to every hour.
         if table.time is None or file.last // DAY_US < newest // DAY_US:
             groups.setdefault((file.day, file.by_month), []).append(file)
-    small = {key: files for key, files in groups.items() if len(files) >= min_files}
-    if not small:
+    many = [
+        files
+        for files in groups.values()
+        if len(files) >= min_files or not all(file.is_own for file in files)
+    ]
+    if not many:
         return None
     return Change(
         table.schema,
-        rewritten=lambda: (
-            (replaced, joined) for files in small.values() for replaced, joined in _joined(table, files)
-        ),
+        rewritten=lambda: (pair for files in many for pair in _joined(table, files)),
         changes_data=False,
     )
 

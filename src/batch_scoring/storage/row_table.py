@@ -516,13 +516,19 @@ class RowTable:
     def vacuum(self, after: timedelta) -> int:
         """Delete the files that no version needs any more after a time; returns how many were.
 
-        Earlier versions of the table cannot be read after it, but for those of this time.
+        Earlier versions of the table cannot be read after it, but for those of this time. What killed runs
+        have left is deleted, too. Nothing is committed.
         """
         if self._delta is None:
             return 0
-        hours = -(-after // timedelta(hours=1))
+        hours, (root, _) = -(-after // timedelta(hours=1)), self.folder.delta_address()
         with self._clear_errors():
-            gone = self._delta.vacuum(hours, dry_run=False, enforce_retention_duration=False)
+            listed = self._delta.vacuum(hours, dry_run=True, enforce_retention_duration=False, full=True)
+        # Files of earlier versions are listed by their whole paths, and long after they were deleted.
+        unused = {name.removeprefix(f"{root}/") for name in listed}
+        gone = [entry.name for entry in self.folder.entries() if entry.name in unused]
+        for name in gone:
+            self.folder.delete(name)
         return len(gone)
 
     def _write(self, change: Change, files: RowFiles) -> list[DataFile]:
