@@ -29,7 +29,7 @@ from batch_scoring.core.errors import ConflictError, InputError
 from batch_scoring.core.moments import microseconds
 from batch_scoring.core.parameters import read_time
 from batch_scoring.core.stopwatch import stopwatch
-from batch_scoring.core.system_errors import system_error
+from batch_scoring.core.system_errors import naming, system_error
 from batch_scoring.storage.folder import Folder
 from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.parquet import open_parquet
@@ -50,6 +50,8 @@ _MILLISECOND = 1_000
 # Seconds before a commit that was not answered is sent again.
 _WAITS = (0.5, 2.0)
 _LONGEST_REASON = 300
+# Names of files that a run was writing when it was killed.
+_UNFINISHED = re.compile(rf"\.partial$|^{LOG}/.*#\d+$")
 # Of a position, an int64 that is not negative.
 _VERSION_BITS, _ORIGIN_SHIFT = 24, 22
 _RESTORE = "restore it from a backup, or delete the folder of the table and run again"
@@ -510,13 +512,20 @@ class RowTable:
     def vacuum(self, after: timedelta) -> int:
         """Delete the files that no version needs any more after a time; returns how many were.
 
-        Earlier versions of the table cannot be read after it, but for those of this time.
+        What killed runs have left goes, too. Earlier versions of the table cannot be read after it, but for
+        those of this time.
         """
         if self._delta is None:
             return 0
         hours = -(-after // timedelta(hours=1))
         with self._clear_errors():
-            gone = self._delta.vacuum(hours, dry_run=False, enforce_retention_duration=False)
+            gone = self._delta.vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True)
+        # The library takes hidden files, and what it left in its log itself, for those of others.
+        oldest = time.time_ns() - hours * 3_600_000_000_000
+        for entry in self.folder.entries() if isinstance(self.folder, LocalFolder) else ():
+            if _UNFINISHED.search(entry.name) and entry.changed_ns < oldest:
+                self.folder.delete(entry.name)
+                gone.append(entry.name)
         return len(gone)
 
     def _write(self, change: Change, files: RowFiles) -> list[DataFile]:
@@ -739,6 +748,7 @@ def _sync_log(folder: Folder, after: int) -> None:
 def _sync(place: Path) -> None:
     handle = os.open(place, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        with naming(place):
+            os.fsync(handle)
     finally:
         os.close(handle)
