@@ -2,6 +2,7 @@
 
 import mlflow
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from batch_scoring.detection.detectors import DETECTORS
