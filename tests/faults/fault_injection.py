@@ -1,4 +1,4 @@
-"""``kedro`` commands that fail or are killed at one of their calls that write, by a preloaded library in C."""
+"""``kedro`` commands that fail or are killed at a call that writes, by a preloaded library in C."""
 
 from __future__ import annotations
 

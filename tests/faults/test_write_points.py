@@ -1,4 +1,4 @@
-"""Every call of an hour's run that writes fails once, or the run is killed there; the next run mends all of it."""
+"""Every call of an hour's run that writes fails once, or is a kill; the next run mends all of it."""
 
 from __future__ import annotations
 

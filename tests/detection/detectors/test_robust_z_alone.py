@@ -2,7 +2,6 @@
 
 import mlflow
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from batch_scoring.detection.detectors import DETECTORS

@@ -10,32 +10,31 @@ import pytest
 from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.detection.model_file import FleetFile, write_models
 from batch_scoring.registry.published import publish
-from batch_scoring.tables.fingerprints import TableDigest
+from batch_scoring.storage.row_table import Change
 from batch_scoring.tables.schemas import MODELS, windows_schema
-from batch_scoring.tables.streams import Stream
 from batch_scoring.windows.features import DEFAULT_FEATURES
 from tests.factories import MINUTE_US, START_US
-from tests.partitions import Store
+from tests.row_tables import table_at
 
-KEY = "s/2026-01-05"
 PART = 4_096
 N_SV, N_WINDOWS, D = 64, 12, len(DEFAULT_FEATURES)
 
 PROGRAM = """
 import re, sys
 from pathlib import Path
+from batch_scoring.datasets.row_tables import RowTableDataset
 from batch_scoring.pipelines.score.nodes import score_windows
 from batch_scoring.registry.published import load_published
-from tests.partitions import Store
 
 folder = Path(sys.argv[1])
-windows, predictions, status = (Store(folder / name) for name in "wps")
-
+windows, predictions, totals = (
+    RowTableDataset(f"{folder}/{name}", time)
+    for name, time in (("windows", "window_start"), ("predictions", "window_start"), ("totals", "day"))
+)
 models = {"s": lambda: load_published(folder / "m", "s")}
-stored = (predictions.load(), status.load())
-for new, told, _ in score_windows(windows.load(), models, *stored, {}, "2026-02-01T00:00Z", None, None):
-    predictions.save(new)
-    status.save(told)
+for scored, counted, _ in score_windows(windows.load(), models, {}, "2026-02-01T00:00Z", None, None):
+    predictions.save(scored)
+    totals.save(counted)
 # Not ru_maxrss, which starts with the memory of the process that started this one.
 print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """
@@ -85,17 +84,8 @@ def make_fleet(folder, n_devices):
     write_models(scratch, FleetInfo("s", DEFAULT_FEATURES, 300.0, {}), map(models_of, firsts))
     publish(folder / "m", FleetFile(scratch), "1", "run", "fingerprint")
     scratch.unlink()
-    digest = TableDigest()
-    footer = {}
-
-    def batches():
-        for first in firsts:
-            part = windows_of(first)
-            digest.update(part)
-            yield part
-        footer["digest"] = digest.hexdigest()
-
-    Store(folder / "w").save({KEY: Stream(windows_schema(DEFAULT_FEATURES), batches(), footer)})
+    windows = (windows_of(first) for first in firsts)
+    table_at(folder / "windows", "window_start").commit(Change(windows_schema(DEFAULT_FEATURES), [windows]))
 
 
 def score(folder):
@@ -112,11 +102,9 @@ def test_memory_does_not_grow_with_the_fleet(tmp_path):
     for n_devices in (32 * PART, 80 * PART):
         make_fleet(tmp_path / str(n_devices), n_devices)
         taken[n_devices] = score(tmp_path / str(n_devices))
-        rows = sum(
-            load().metadata.num_rows for load in Store(tmp_path / str(n_devices) / "p").load().values()
-        )
+        rows = table_at(tmp_path / str(n_devices) / "predictions", "window_start").num_rows
         assert rows == n_devices * N_WINDOWS
     small, large = taken.values()
-    # The larger fleet has 900 MiB more of models, windows and predictions; of its status, which is kept
-    # until it is written, 15 MiB. The rest is for an allocator that takes its time.
+    # The larger fleet has 900 MiB more of models, windows and predictions; of its daily totals, which are
+    # held until they are written, 50 MiB. The rest is for an allocator that takes its time.
     assert large < small + 150, taken
