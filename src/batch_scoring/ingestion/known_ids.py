@@ -38,7 +38,8 @@ def stored_ids(table: RowTable, selection: Selection) -> IdSearch:
     def search(kind: str) -> set[str]:
         wanted = selection.devices if kind == "device" else selection.sensors
         known: set[str] = set()
-        for file in sorted(table.files()[::-1], key=lambda file: not file.may_have(kind, wanted)):
+        newest_first = list(reversed(table.files()))
+        for file in sorted(newest_first, key=lambda file: not file.may_have(kind, wanted)):
             if wanted is not None and wanted <= known:
                 break
             known.update(name for name in table.distinct(kind, [file]) if name)
