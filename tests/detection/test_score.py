@@ -1,4 +1,4 @@
-"""Predictions follow their windows, and the status table says what became of every device."""
+"""Predictions follow their windows."""
 
 import numpy as np
 import pytest
@@ -9,47 +9,26 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.detection.detectors.base import FitParameters
 from batch_scoring.detection.detectors.one_class_svm import rbf_models, severity
 from batch_scoring.detection.kernel import decision_function
-from batch_scoring.detection.score import fleet_status, score_fleet
-from batch_scoring.tables.schemas import PREDICTIONS, STATUS
+from batch_scoring.detection.score import predict
+from batch_scoring.tables.schemas import PREDICTIONS
 from tests.factories import fit_fleet, make_model, make_windows
-
-
-def statuses(status):
-    return {
-        row["device"]: (row["status"], row["n_windows"], row["n_anomalies"]) for row in status.to_pylist()
-    }
 
 
 def test_far_windows_are_anomalies_and_near_ones_are_not():
     windows = make_windows([[0.0], [0.5], [3.0]])
-    predictions, status = score_fleet(windows, make_model(["d1"]), "7")
+    predictions = predict(windows, make_model(["d1"]), "7")
     assert predictions.schema == PREDICTIONS
-    assert status.schema == STATUS
     assert predictions["is_anomaly"].to_pylist() == [False, False, True]
     assert predictions["score"].to_pylist() == pytest.approx([0.5, np.exp(-0.25) - 0.5, np.exp(-9) - 0.5])
     assert predictions["value"].to_pylist() == [0.0, 0.5, 3.0]
     assert set(predictions["model_version"].to_pylist()) == {"7"}
-    assert statuses(status) == {"d1": ("ok", 3, 1)}
 
 
-def test_each_reason_not_to_score_is_named():
-    devices = ["bad", "bad", "new", "ok"]
-    windows = make_windows([[np.nan], [0.0], [0.0], [0.0]], devices)
-    predictions, status = score_fleet(windows, make_model(["bad", "ok", "silent"]), "1")
+def test_windows_without_a_model_or_with_a_feature_that_is_not_finite_are_left_out():
+    windows = make_windows([[np.nan], [0.0], [0.0], [0.0], [np.inf]], ["bad", "bad", "new", "ok", "ok"])
+    predictions = predict(windows, make_model(["bad", "ok", "silent"]), "1")
     assert predictions["device"].to_pylist() == ["bad", "ok"]
-    assert statuses(status) == {
-        "bad": ("bad_features", 1, 0),
-        "new": ("no_model", 0, 0),
-        "ok": ("ok", 1, 0),
-        "silent": ("no_data", 0, 0),
-    }
-    assert "1 windows have a feature that is not finite" in status["message"][0].as_py()
-
-
-def test_a_sensor_without_any_model_has_a_status_all_the_same():
-    windows = make_windows([[0.0], [0.0]], ["a", "b"])
-    status = fleet_status(windows, PREDICTIONS.empty_table(), None)
-    assert statuses(status) == {"a": ("no_model", 0, 0), "b": ("no_model", 0, 0)}
+    assert predictions["window_start"].to_pylist() == windows.take([1, 3])["window_start"].to_pylist()
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -60,8 +39,8 @@ def test_the_order_of_windows_is_kept_and_changes_no_score(seed):
     windows = make_windows(rng.normal(size=(40, 2)), devices)
     model = make_model(names, features=("mean", "f1"))
     order = rng.permutation(40)
-    straight, _ = score_fleet(windows, model, "1")
-    turned, _ = score_fleet(windows.take(order), model, "1")
+    straight = predict(windows, model, "1")
+    turned = predict(windows.take(order), model, "1")
     key = [("device", "ascending"), ("window_start", "ascending")]
     assert turned.sort_by(key).equals(straight.sort_by(key))
     kept = [d for d in windows.take(order)["device"].to_pylist() if d != "stranger"]
@@ -74,18 +53,17 @@ def test_predictions_are_the_kernels_scores_against_the_calibrated_threshold():
     model, _ = fit_fleet(
         windows, ["mean", "f1"], FitParameters(false_alarm_rate=0.05, detector="one_class_svm")
     )
-    predictions, status = score_fleet(windows, model, "1")
+    predictions = predict(windows, model, "1")
     X = np.column_stack([windows[n].to_numpy() for n in ("mean", "f1")])
     scores = decision_function(rbf_models(model.rows), X, np.array([0, 100, 200]))
     np.testing.assert_allclose(predictions["score"].to_numpy(), scores, rtol=0, atol=1e-12)
     thresholds = np.repeat(model.table["threshold"].to_numpy(), 100)
     np.testing.assert_array_equal(predictions["is_anomaly"].to_numpy(), scores < thresholds)
-    assert sum(n for _, _, n in statuses(status).values()) == int((scores < thresholds).sum())
 
 
 def test_the_top_feature_is_the_one_farthest_from_its_mean():
     windows = make_windows([[0.0, -5.0], [4.0, 1.0]])
-    predictions, _ = score_fleet(windows, make_model(["d1"], features=("mean", "f1")), "1")
+    predictions = predict(windows, make_model(["d1"], features=("mean", "f1")), "1")
     assert predictions["top_feature"].to_pylist() == ["f1", "mean"]
 
 
@@ -98,16 +76,15 @@ def test_severity_is_a_share_and_positive_only_below_the_threshold(score, thresh
 
 
 def test_nothing_to_score_gives_empty_predictions():
-    predictions, status = score_fleet(make_windows([[0.0]]).slice(1), make_model(["d1"]), "1")
+    predictions = predict(make_windows([[0.0]]).slice(1), make_model(["d1"]), "1")
     assert predictions.num_rows == 0
-    assert statuses(status) == {"d1": ("no_data", 0, 0)}
 
 
 def test_windows_of_another_sensor_or_length_or_without_a_feature_are_refused():
     model = make_model(["d1"])
     with pytest.raises(InputError, match="of sensor 'other', the model of 's'"):
-        score_fleet(make_windows([[0.0]], sensor="other"), model, "1")
+        predict(make_windows([[0.0]], sensor="other"), model, "1")
     with pytest.raises(InputError, match=r"60 s long, its models were trained on windows of 300 s"):
-        score_fleet(make_windows([[0.0]], window_us=60_000_000), model, "1")
+        predict(make_windows([[0.0]], window_us=60_000_000), model, "1")
     with pytest.raises(InputError, match="feature 'mean'"):
-        score_fleet(make_windows([[0.0]], features=["std"]), model, "1")
+        predict(make_windows([[0.0]], features=["std"]), model, "1")

@@ -87,7 +87,9 @@ class Workspace:
         address, options = open_folder(f"{self.folder}/{name}").delta_address()
         rows = DeltaTable(address, storage_options=options).to_pyarrow_table()
         rows = rows.drop_columns([one for one in rows.column_names if one == "date"])
-        return rows.sort_by([(one.name, "ascending") for one in rows.schema if not pa.types.is_nested(one.type)])
+        return rows.sort_by(
+            [(one.name, "ascending") for one in rows.schema if not pa.types.is_nested(one.type)]
+        )
 
     def rows(self, *names: str) -> dict[str, tuple[int, str]]:
         """The number of rows and a digest of all their columns, bit for bit, of each of these tables there is."""

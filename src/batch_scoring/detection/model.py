@@ -38,7 +38,7 @@ class FleetInfo:
         Versions of the libraries that fitted them.
     format_version : int
     detector : str
-        A name in ``DETECTORS``; defines the scores, see :func:`batch_scoring.detection.score.score_fleet`.
+        A name in ``DETECTORS``; defines the scores, see :func:`batch_scoring.detection.score.predict`.
 
     Raises
     ------

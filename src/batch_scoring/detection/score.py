@@ -1,4 +1,4 @@
-"""Score windows with a sensor's models: predictions and a status table."""
+"""Score windows with a sensor's models."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.detection.detectors.base import Scores
 from batch_scoring.detection.model import FleetModel
-from batch_scoring.tables.arrays import Bool, Float, Int, UInt
+from batch_scoring.tables.arrays import Bool, Float, UInt
 from batch_scoring.tables.arrow_arrays import constant, positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.schemas import PREDICTIONS, STATUS, feature_columns
+from batch_scoring.tables.schemas import PREDICTIONS, feature_columns
 from batch_scoring.windows.features import feature_matrix
 
 
-def score_fleet(
+def predict(
     windows: pa.Table,
     model: FleetModel,
     model_version: str,
     n_threads: int | None = None,
     fingerprints: UInt | None = None,
-) -> tuple[pa.Table, pa.Table]:
+) -> pa.Table:
     """Score the windows of one sensor with the models of its devices.
 
     Parameters
@@ -41,36 +40,21 @@ def score_fleet(
 
     Returns
     -------
-    predictions : pyarrow.Table
-        Schema PREDICTIONS, in the order of ``windows``, without unscorable windows.
+    pyarrow.Table
+        Schema PREDICTIONS, in the order of ``windows``, without the windows of devices that have no model and
+        those with a feature that is not finite.
         ``is_anomaly`` is ``score < threshold``, whatever the detector. Of the combined detector,
         ``score`` is log10 of the tail probability of the window (an upper estimate),
         ``severity = max(0, threshold - score)`` is in decades beyond the threshold, and
         ``contributions`` of an anomaly are the decades that each feature alone would give.
         Of the one-class SVM, ``score`` is scikit-learn's, and see ``one_class_svm.severity``.
         ``top_feature`` is the feature farthest from its median, or from its mean, in spreads.
-    status : pyarrow.Table
-        Schema STATUS, one row for each device of the windows or of the model, sorted by device:
-        ``ok``, ``no_model``, ``no_data``, or ``bad_features`` when a window of the device has a
-        feature that is not finite. ``n_windows`` counts predictions.
 
     Raises
     ------
     InputError
         When sensor or length of the windows differ from the model's, or a feature is missing.
     """
-    predictions = predict(windows, model, model_version, n_threads, fingerprints)
-    return predictions, fleet_status(windows, predictions, model)
-
-
-def predict(
-    windows: pa.Table,
-    model: FleetModel,
-    model_version: str,
-    n_threads: int | None = None,
-    fingerprints: UInt | None = None,
-) -> pa.Table:
-    """Compute only the predictions of :func:`score_fleet`."""
     _require_match(windows, model)
     if fingerprints is None:
         fingerprints = window_fingerprints(windows)
@@ -89,48 +73,6 @@ def predict(
     if order is None:
         return predictions
     return predictions.take(to_arrow(np.argsort(rows, kind="stable")))
-
-
-def fleet_status(windows: pa.Table, predictions: pa.Table, model: FleetModel | None) -> pa.Table:
-    """Build the status of each device of the windows or of the model.
-
-    Parameters
-    ----------
-    windows : pyarrow.Table
-        One sensor; at least one row where there is no model.
-    predictions : pyarrow.Table
-        Schema PREDICTIONS, of these windows.
-    model : FleetModel or None
-        None when the sensor has no model at all.
-
-    Returns
-    -------
-    pyarrow.Table
-        Schema STATUS, one row a device, sorted; see :func:`score_fleet`.
-    """
-    modelled = model.devices if model else strings([])
-    everyone = _everyone(windows["device"], modelled)
-    n = len(everyone)
-    device = positions(windows["device"], everyone)
-    is_anomaly = to_numpy(predictions["is_anomaly"])
-    n_rows = np.bincount(device, minlength=n)
-    n_bad = np.bincount(device[~_are_finite(windows, model)], minlength=n) if model else np.zeros_like(n_rows)
-    # Mostly each window has a prediction, so the devices need not be looked up again.
-    is_complete = predictions["device"].equals(windows["device"])
-    predicted = device if is_complete else positions(predictions["device"], everyone)
-    has_model = to_numpy(pc.is_in(everyone, value_set=modelled))
-    case = np.select([~has_model, n_rows == 0, n_bad > 0], [1, 2, 3], 0)
-    sensor = model.info.sensor if model else windows["sensor"][0].as_py()
-    columns = [
-        everyone,
-        constant(sensor, n),
-        constant("score", n),
-        strings(["ok", "no_model", "no_data", "bad_features"]).take(to_arrow(case)),
-        to_arrow(np.bincount(predicted, minlength=n)),
-        to_arrow(np.bincount(predicted[is_anomaly], minlength=n)),
-        _messages(case, n_rows, n_bad),
-    ]
-    return pa.Table.from_arrays(columns, schema=STATUS)
 
 
 def window_fingerprints(windows: pa.Table) -> UInt:
@@ -191,27 +133,3 @@ def _are_finite(windows: pa.Table, model: FleetModel) -> Bool:
     for name in model.info.features:
         finite &= np.isfinite(to_numpy(windows[name]))
     return finite
-
-
-def _everyone(devices: pa.ChunkedArray, modelled: pa.Array) -> pa.Array:
-    """Return the distinct devices of both, sorted."""
-    mine = pc.unique(devices)
-    if mine.equals(modelled):
-        # A status is kept long, and the models' own devices would keep all models in memory.
-        return mine
-    everyone = pc.unique(pa.chunked_array([mine, modelled], pa.string()))
-    return everyone.take(pc.array_sort_indices(everyone))
-
-
-def _messages(case: Int, n_rows: Int, n_bad: Int) -> pa.Array:
-    if not case.any():
-        return constant("", case.size)
-    texts = [
-        "",
-        "{} windows, but no model of this device; train it",
-        "no window of this device in this range",
-        "{} windows have a feature that is not finite and were not scored",
-    ]
-    number = np.where(case == 1, n_rows, np.where(case == 3, n_bad, 0))
-    distinct, which = np.unique(np.stack([case, number]), axis=1, return_inverse=True)
-    return strings([texts[kind].format(n) for kind, n in distinct.T.tolist()]).take(to_arrow(which.ravel()))

@@ -10,7 +10,7 @@ from batch_scoring.detection.detectors.base import FitParameters
 from batch_scoring.detection.detectors.combined_tails import CombinedModels, treat
 from batch_scoring.detection.detectors.preprocessing import Roles
 from batch_scoring.detection.model import FleetModel
-from batch_scoring.detection.score import score_fleet
+from batch_scoring.detection.score import predict
 from tests.detection.detectors.test_preprocessing import FEATURES, windows_of
 from tests.factories import fit_fleet, make_windows
 
@@ -36,7 +36,7 @@ def of_noise():
 
 
 def scored(model, X):
-    return score_fleet(series(X), model, "1")[0].to_pydict()
+    return predict(series(X), model, "1").to_pydict()
 
 
 def test_about_as_many_normal_windows_are_flagged_as_were_asked_for():
@@ -44,7 +44,7 @@ def test_about_as_many_normal_windows_are_flagged_as_were_asked_for():
     train = series(windows_of(rng.normal(size=(12 * 300, 12))), list(np.repeat(devices, 300)))
     later = series(windows_of(rng.normal(size=(12 * 1000, 12))), list(np.repeat(devices, 1000)))
     model, _ = fit_fleet(train, FEATURES, PARAMETERS)
-    flagged = np.mean(score_fleet(later, model, "1")[0]["is_anomaly"].to_pylist())
+    flagged = np.mean(predict(later, model, "1")["is_anomaly"].to_pylist())
     # The margin makes it fewer; it must not be more.
     assert 0.002 < flagged < 0.011
     assert set(model.table["threshold"].to_pylist()) == {-2.0}
@@ -79,7 +79,7 @@ def test_an_unusual_combination_of_usual_features_is_told_by_the_svm():
     windows = make_windows(together, features=list(model_of))
     model, _ = fit_fleet(windows, model_of, FitParameters(false_alarm_rate=0.2))
     apart = make_windows([[0.5, 0.5], [0.5, -0.5]], features=list(model_of))
-    found = score_fleet(apart, model, "1")[0].to_pydict()
+    found = predict(apart, model, "1").to_pydict()
     assert found["is_anomaly"] == [False, True]
     assert -found["score"][1] > max(value for _, value in found["contributions"][1])
 
@@ -93,7 +93,7 @@ def test_company_and_order_change_no_score(of_noise):
     )
     windows = series(np.concatenate([UNSEEN[:50], UNSEEN[50:100]]), ["d1"] * 50 + ["d0"] * 50)
     order = np.random.default_rng(1).permutation(100)
-    found = score_fleet(windows.take(order), both, "1")[0].sort_by(
+    found = predict(windows.take(order), both, "1").sort_by(
         [("device", "ascending"), ("window_start", "ascending")]
     )
     assert found["score"].to_pylist()[50:] == alone["score"]

@@ -8,7 +8,7 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.detection.detectors import DETECTORS
 from batch_scoring.detection.detectors.base import FitParameters, FittedModel, Series
 from batch_scoring.detection.model import FleetInfo, FleetModel
-from batch_scoring.detection.score import score_fleet
+from batch_scoring.detection.score import predict
 from batch_scoring.tables.arrow_arrays import to_numpy
 from batch_scoring.tables.schemas import MODEL_KEYS
 from batch_scoring.training.settings import TrainParameters
@@ -45,7 +45,7 @@ def unseen(n=40, devices=DEVICES):
 
 
 def scores(windows, model):
-    return score_fleet(windows, model, "1")[0]
+    return predict(windows, model, "1")
 
 
 def test_the_names_are_the_keys():

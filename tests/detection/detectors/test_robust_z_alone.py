@@ -2,17 +2,18 @@
 
 import mlflow
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from batch_scoring.detection.detectors import DETECTORS
-from batch_scoring.detection.score import score_fleet
+from batch_scoring.detection.score import predict
 from batch_scoring.registry.published import load_published, publish
 from batch_scoring.registry.tracking import TrainingRun, register
 from batch_scoring.registry.tracking.device_table import model_numbers
 from batch_scoring.tables.arrow_arrays import to_numpy
 from batch_scoring.training.result import PROMOTED
 from tests.detection.detectors.robust_z_alone import robust_z
-from tests.factories import make_windows
+from tests.factories import DAY_US, make_windows
 from tests.pipelines.train.test_nodes import Workspace
 
 RATE = 0.02
@@ -48,10 +49,12 @@ def expected(train, later):
 def test_it_trains_and_scores_what_plain_numpy_says(work):
     trainings, statuses = work.train(sensor="s", share=0.5, fit=FIT)
     model = trainings["s"].model
-    days = [work.windows.load()[key]().read() for key in sorted(work.windows.load()) if key.startswith("s/")]
-    predictions, status = score_fleet(days[1], model, "1")
+    windows = work.windows.load().read(sensors=["s"])
+    day = to_numpy(windows["window_start"]) // DAY_US
+    days = [windows.filter(day == one) for one in np.unique(day)]
+    predictions = predict(days[1], model, "1")
 
-    assert statuses["s"]["status"].to_pylist() == status["status"].to_pylist() == ["ok", "ok"]
+    assert [row["status"] for row in statuses["s"]] == ["ok", "ok"]
     assert (model.info.detector, model.devices.to_pylist()) == ("robust_z", ["a", "b"])
     for number, device in enumerate(["a", "b"]):
         mine = [matrix(day.filter(np.array(day["device"]) == device)) for day in days]
@@ -69,7 +72,7 @@ def test_it_trains_and_scores_what_plain_numpy_says(work):
 def test_a_spike_is_an_anomaly_of_its_feature(work):
     model = work.train(sensor="s", fit=FIT)[0]["s"].model
     windows = make_windows([[0.0, 0.0], [0.0, 50.0], [-50.0, 0.0]], ["a"] * 3)
-    predictions, _ = score_fleet(windows, model, "1")
+    predictions = predict(windows, model, "1")
     assert predictions["is_anomaly"].to_pylist() == [False, True, True]
     assert predictions["top_feature"].to_pylist()[1:] == ["f1", "mean"]
     assert predictions["contributions"].to_pylist() == [[], [], []]
@@ -91,10 +94,10 @@ def test_it_is_logged_published_and_loaded_from_mlflow(work, store, tmp_path):
     run.end("FINISHED")
     publish(tmp_path / "published", training.models.path, "1", run.run_id, training.fingerprint)
     windows = make_windows([[0.5, 0.0], [0.0, 50.0]], ["a", "b"])
-    scores = score_fleet(windows, training.model, "1")[0]["score"].to_pylist()
+    scores = predict(windows, training.model, "1")["score"].to_pylist()
 
     published = load_published(tmp_path / "published", "s").models.read()
-    assert score_fleet(windows, published, "1")[0]["score"].to_pylist() == scores
+    assert predict(windows, published, "1")["score"].to_pylist() == scores
     frame = windows.select(["device", *FEATURES]).to_pandas()
     assert mlflow.pyfunc.load_model(version.source).predict(frame)["score"].tolist() == scores
     assert model_numbers(training.models, "a")["threshold"] == training.model.table["threshold"][0].as_py()

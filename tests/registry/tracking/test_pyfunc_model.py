@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from batch_scoring.detection.score import score_fleet
+from batch_scoring.detection.score import predict
 from batch_scoring.registry.tracking import TrainingRun, register
 from batch_scoring.tables.schemas import windows_schema
 from tests.fleet_models import FEATURES, in_file, make_model
@@ -50,7 +50,7 @@ def score_directly(frame):
         "count": pa.array([1] * len(frame), pa.int32()),
         **{name: frame[name].to_numpy() for name in FEATURES},
     }
-    return score_fleet(pa.table(columns).cast(windows_schema(FEATURES)), MODEL, "1")[0]
+    return predict(pa.table(columns).cast(windows_schema(FEATURES)), MODEL, "1")
 
 
 def test_predictions_are_those_of_the_scoring_job_in_the_order_of_the_rows(loaded):
@@ -113,7 +113,7 @@ def test_signature_example_and_requirements_are_there(loaded):
 def test_it_predicts_in_a_process_that_knows_nothing_of_the_project(detector, store, tmp_path):
     windows, model = {"one_class_svm": (None, MODEL), "combined": seasonal_fleet()}[detector]
     frame = make_windows(["7", "ä"]) if windows is None else as_frame(windows)
-    expected = score_directly(frame) if windows is None else score_fleet(windows, model, "1")[0]
+    expected = score_directly(frame) if windows is None else predict(windows, model, "1")
     run = TrainingRun(store, 0)
     register(store, run.run_id, in_file(model), "f")
     run.end("FINISHED")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from batch_scoring.detection.detectors.base import FitParameters
-from batch_scoring.detection.score import score_fleet
+from batch_scoring.detection.score import predict
 from batch_scoring.registry.tracking import TrainingRun, register
 from tests.detection.detectors.test_preprocessing import FEATURES, windows_of
 from tests.factories import fit_fleet, make_windows
@@ -69,7 +69,7 @@ def test_windows_are_judged_at_their_own_time(loaded, told):
     some = windows.slice(6, 30)
     frame = as_frame(some)
     frame["window_start"] = told(frame["window_start"])
-    expected = score_fleet(some, model, "1")[0]["score"].to_pylist()
+    expected = predict(some, model, "1")["score"].to_pylist()
     assert loaded.predict(frame)["score"].tolist() == expected
 
 

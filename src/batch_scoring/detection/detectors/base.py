@@ -167,7 +167,7 @@ class ModelRows:
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of n windows over d features; see :func:`batch_scoring.detection.score.score_fleet`.
+    """The scores of n windows over d features; see :func:`batch_scoring.detection.score.predict`.
 
     Attributes
     ----------
