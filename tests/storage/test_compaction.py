@@ -197,10 +197,10 @@ def test_a_run_that_began_before_it_is_repeated_with_the_new_files(tmp_path: Pat
 def test_retention_removes_whole_days_older_than_it_and_says_so(tmp_path: Path) -> None:
     before = fill(tmp_path)
     newest = before.files()[-1].last
-    after = before.commit(forget(before, timedelta(days=1), ()))
+    after = before.commit(forget(before, timedelta(days=1)))
     assert files_a_day(after) == [5, 5]
     assert after.progress(RETENTION) == (newest - 86_400_000_000) // 86_400_000_000 * 86_400_000_000
-    assert forget(after, timedelta(days=1), ()) is None
+    assert forget(after, timedelta(days=1)) is None
     # Nobody is told that these rows were taken back.
     assert after.removed_since(before.position) == []
     assert after.added_since(before.position) == []
@@ -208,13 +208,14 @@ def test_retention_removes_whole_days_older_than_it_and_says_so(tmp_path: Path) 
 
 def test_retention_keeps_what_is_not_read_yet_and_months_that_are_not_over(tmp_path: Path) -> None:
     before = fill(tmp_path / "days")
-    after = before.commit(forget(before, timedelta(days=1), before.files()[:2]))
+    assert forget(before, timedelta(days=1), unread=before.files()[2:3]) is None
+    after = before.commit(forget(before, timedelta(days=1), needed=before.files()[:2]))
     assert files_a_day(after) == [2, 5, 5]
-    assert forget(before, timedelta(days=3), ()) is None
+    assert forget(before, timedelta(days=3)) is None
     rows = readings((0, "a", 1.0), (10 * DAY, "a", 1.0))
     month = add(tmp_path / "month", rows, by_month=True)
-    assert forget(month, timedelta(days=1), ()) is None
-    assert forget(table_at(tmp_path / "none"), timedelta(days=1), ()) is None
+    assert forget(month, timedelta(days=1)) is None
+    assert forget(table_at(tmp_path / "none"), timedelta(days=1)) is None
 
 
 def test_vacuum_deletes_what_no_version_needs_and_what_killed_runs_left_and_commits_nothing(

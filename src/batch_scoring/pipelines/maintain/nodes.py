@@ -49,8 +49,8 @@ def maintain_tables(parameters: dict[str, Any], **tables: RowTable) -> dict[str,
         keep = settings.keep.of(name)
         try:
             if keep is not None:
-                needed = _NEEDED.get(name, lambda _: ())(tables)
-                there[name] = _commit(there[name], forget(table, keep, needed))
+                unread, needed = (some[name](tables) if name in some else () for some in (_UNREAD, _NEEDED))
+                there[name] = _commit(table, forget(table, keep, unread, needed))
             if settings.compact_from:
                 there[name] = _commit(there[name], compact(there[name], settings.compact_from))
         except ConflictError as error:
@@ -103,10 +103,11 @@ def _not_over(tables: Tables) -> list[DataFile]:
     ]
 
 
-# The files of a table that are needed, whatever their age.
-_NEEDED: dict[str, Callable[[Tables], Sequence[DataFile]]] = {
+# The files of a table that a later step has yet to read.
+_UNREAD: dict[str, Callable[[Tables], Sequence[DataFile]]] = {
     "readings": _not_aggregated,
     "windows": _not_scored,
     "predictions": _not_joined,
-    "incidents": _not_over,
 }
+# The files that are needed for another reason, whatever their age.
+_NEEDED: dict[str, Callable[[Tables], Sequence[DataFile]]] = {"incidents": _not_over}
