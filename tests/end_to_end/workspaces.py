@@ -210,8 +210,8 @@ class BlobWorkspace(Workspace):
         }
 
 
-# What must be the same rows after any history. MLflow's store and the manifest hold run ids and times, and the
-# table of sources holds the files' times of change.
+# What must be the same rows after any history. MLflow's store and the manifest hold run ids and times,
+# and the table of sources holds the files' times of change.
 PREDICTIONS = "07_model_output/predictions"
 TABLES = (
     "02_intermediate/readings",
