@@ -328,6 +328,16 @@ def test_columns_may_change_when_all_rows_are_replaced(tmp_path: Path):
     assert old.read().num_rows == 2
 
 
+def test_other_columns_are_refused_while_rows_stay(tmp_path: Path):
+    table = add(tmp_path, readings((0, "a", 1)))
+    schema = pa.schema([READINGS.field("timestamp"), ("x", pa.float64())])
+    rows = pa.table([readings((0, "a", 1))["timestamp"], pa.array([1.0])], schema=schema)
+    with pytest.raises(InputError, match=r"its columns are .*'device'.*, and those of the new rows .*'x'"):
+        table.commit(Change(schema, [[rows]]))
+    assert table_at(tmp_path).num_rows == 1
+    assert len(parquet_files(tmp_path)) == 1
+
+
 def test_all_rows_are_replaced_in_the_same_columns(tmp_path: Path):
     table = add(tmp_path, readings((0, "a", 1), (DAY, "a", 2)))
     table = table.commit(Change(READINGS, [[readings((5, "b", 3))]], replaces_all=True))

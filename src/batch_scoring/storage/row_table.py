@@ -576,7 +576,10 @@ class RowTable:
             columns = table.schema()
             actions = [_add_action(file, change.changes_data) for file in added]
             # Overwriting replaces the columns, too.
-            is_other = change.replaces_all and schema != pa.schema(columns.to_arrow()).remove_metadata()
+            stored = pa.schema(columns.to_arrow()).remove_metadata()
+            is_other = change.replaces_all and schema != stored
+            if not is_other and schema.names != stored.names:
+                raise ValueError(f"its columns are {stored.names}, and those of the new rows {schema.names}")
             if is_other:
                 columns = Schema.from_arrow(schema)
             else:
