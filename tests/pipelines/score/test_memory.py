@@ -10,14 +10,12 @@ import pytest
 from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.detection.model_file import FleetFile, write_models
 from batch_scoring.registry.published import publish
-from batch_scoring.tables.fingerprints import TableDigest
+from batch_scoring.storage.row_table import Change
 from batch_scoring.tables.schemas import MODELS, windows_schema
-from batch_scoring.tables.streams import Stream
 from batch_scoring.windows.features import DEFAULT_FEATURES
 from tests.factories import MINUTE_US, START_US
-from tests.partitions import Store
+from tests.tables_on_disk import TableOnDisk
 
-KEY = "s/2026-01-05"
 PART = 4_096
 N_SV, N_WINDOWS, D = 64, 12, len(DEFAULT_FEATURES)
 
@@ -26,16 +24,16 @@ import re, sys
 from pathlib import Path
 from batch_scoring.pipelines.score.nodes import score_windows
 from batch_scoring.registry.published import load_published
-from tests.partitions import Store
+from tests.tables_on_disk import TableOnDisk
 
 folder = Path(sys.argv[1])
-windows, predictions, status = (Store(folder / name) for name in "wps")
+windows, predictions = (TableOnDisk(folder / name, "window_start") for name in "wp")
+totals = TableOnDisk(folder / "t", "day")
 
 models = {"s": lambda: load_published(folder / "m", "s")}
-stored = (predictions.load(), status.load())
-for new, told, _ in score_windows(windows.load(), models, *stored, {}, "2026-02-01T00:00Z", None, None):
-    predictions.save(new)
-    status.save(told)
+for predicted, added_up, _ in score_windows(windows.load(), models, {}, "2026-02-01T00:00Z", None, None):
+    predictions.save(predicted)
+    totals.save(added_up)
 # Not ru_maxrss, which starts with the memory of the process that started this one.
 print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """
@@ -85,17 +83,8 @@ def make_fleet(folder, n_devices):
     write_models(scratch, FleetInfo("s", DEFAULT_FEATURES, 300.0, {}), map(models_of, firsts))
     publish(folder / "m", FleetFile(scratch), "1", "run", "fingerprint")
     scratch.unlink()
-    digest = TableDigest()
-    footer = {}
-
-    def batches():
-        for first in firsts:
-            part = windows_of(first)
-            digest.update(part)
-            yield part
-        footer["digest"] = digest.hexdigest()
-
-    Store(folder / "w").save({KEY: Stream(windows_schema(DEFAULT_FEATURES), batches(), footer)})
+    schema = windows_schema(DEFAULT_FEATURES)
+    TableOnDisk(folder / "w", "window_start").save(lambda _: Change(schema, [map(windows_of, firsts)]))
 
 
 def score(folder):
@@ -112,11 +101,9 @@ def test_memory_does_not_grow_with_the_fleet(tmp_path):
     for n_devices in (32 * PART, 80 * PART):
         make_fleet(tmp_path / str(n_devices), n_devices)
         taken[n_devices] = score(tmp_path / str(n_devices))
-        rows = sum(
-            load().metadata.num_rows for load in Store(tmp_path / str(n_devices) / "p").load().values()
-        )
-        assert rows == n_devices * N_WINDOWS
+        tables = [TableOnDisk(tmp_path / str(n_devices) / name).load() for name in "pt"]
+        assert [table.num_rows for table in tables] == [n_devices * N_WINDOWS, n_devices]
     small, large = taken.values()
-    # The larger fleet has 900 MiB more of models, windows and predictions; of its status, which is kept
-    # until it is written, 15 MiB. The rest is for an allocator that takes its time.
+    # The larger fleet has 900 MiB more of models, windows and predictions; of daily totals, which are kept
+    # until the predictions are committed, 35 MiB. The rest is for an allocator that takes its time.
     assert large < small + 150, taken
