@@ -1,5 +1,6 @@
 """The command line keeps ids as they were written, and says what a person can mend in one line."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +15,11 @@ from kedro.io.core import DatasetError
 
 from batch_scoring import __version__
 from batch_scoring.cli import cli
-from batch_scoring.cli.command import UserErrorCommand, check_environment, user_error_of
+from batch_scoring.cli.command import UserErrorCommand, check_environment
 from batch_scoring.cli.run import run
 from batch_scoring.cli.run_options import explain
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.failures import user_error_of
 from batch_scoring.core.run_params import split_params
 
 PROJECT = Path(__file__).parents[2]
@@ -152,8 +154,12 @@ def test_what_a_person_can_mend_is_one_line():
     assert (result.exit_code, result.output) == (1, "Error: sensor 'x' is unknown\n")
 
 
-def test_a_bug_keeps_its_traceback():
-    assert isinstance(fails_with(ZeroDivisionError()).exception, ZeroDivisionError)
+def test_the_traceback_of_a_bug_is_in_the_log_file_that_the_line_names():
+    result = fails_with(ZeroDivisionError())
+    (log,) = re.findall(r"\S+batch_scoring_error_\S+\.log", result.output)
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert "Traceback" in Path(log).read_text(encoding="utf-8")
+    Path(log).unlink()
 
 
 def test_the_cause_is_found_below_kedros_own_errors():

@@ -110,11 +110,7 @@ def test_devices_nobody_wants_leave_the_others_untouched(whole, tmp_path):
     output = workspace.run()
 
     names = {*trouble, "three-windows"}
-    mine = [
-        row
-        for row in workspace.table(PREDICTIONS).to_pylist()
-        if row["device"] not in names
-    ]
+    mine = [row for row in workspace.table(PREDICTIONS).to_pylist() if row["device"] not in names]
     theirs = whole.table(PREDICTIONS).to_pylist()
     order = lambda row: (row["sensor"], row["device"], row["window_start"])  # noqa: E731
     assert sorted(mine, key=order) == sorted(theirs, key=order)

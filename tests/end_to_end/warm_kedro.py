@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -31,24 +31,32 @@ _IMPORTS = (
 
 
 class WarmKedro:
-    """The process that forks; started by the first command."""
+    """The process that forks; started by the first command.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    environment : mapping of str to str, optional
+        More variables of that process, such as ``LD_PRELOAD``; commands do not inherit them.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._lock = Lock()
         self._server = subprocess.Popen(
             [sys.executable, "-m", "tests.end_to_end.warm_kedro"],
             cwd=PROJECT,
-            env=os.environ | {"MLFLOW_CONFIGURE_LOGGING": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
+            env=os.environ
+            | {"MLFLOW_CONFIGURE_LOGGING": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+            | dict(environment or {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, arguments: Sequence[str]) -> tuple[int, str]:
-        """Run ``kedro`` with these arguments in today's environment; its exit code and what it printed."""
+    def run(self, arguments: Sequence[str], more: Mapping[str, str] | None = None) -> tuple[int, str]:
+        """Run ``kedro`` with these arguments in today's environment and more; its exit code and output."""
         with self._lock, TemporaryDirectory() as folder:
             output = Path(folder, "output.txt")
-            environment = os.environ | {"DO_NOT_TRACK": "1"}
+            environment = os.environ | {"DO_NOT_TRACK": "1"} | dict(more or {})
             request = {"arguments": list(arguments), "environment": environment, "output": str(output)}
             print(json.dumps(request), file=self._server.stdin, flush=True)
             code = int(self._server.stdout.readline())

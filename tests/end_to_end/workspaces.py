@@ -83,14 +83,16 @@ class Workspace:
         return output
 
     def table(self, name: str) -> pa.Table:
-        """All rows of a table such as ``07_model_output/predictions``, as ``deltalake`` reads it, in order."""
+        """All rows of a table such as ``07_model_output/predictions``, as ``deltalake`` reads it."""
         address, options = open_folder(f"{self.folder}/{name}").delta_address()
         rows = DeltaTable(address, storage_options=options).to_pyarrow_table()
         rows = rows.drop_columns([one for one in rows.column_names if one == "date"])
-        return rows.sort_by([(one.name, "ascending") for one in rows.schema if not pa.types.is_nested(one.type)])
+        return rows.sort_by(
+            [(one.name, "ascending") for one in rows.schema if not pa.types.is_nested(one.type)]
+        )
 
     def rows(self, *names: str) -> dict[str, tuple[int, str]]:
-        """The number of rows and a digest of all their columns, bit for bit, of each of these tables there is."""
+        """The number of rows and a digest of all their columns of each of these tables there is."""
         tables = {name: self.table(name) for name in names if self.has(name)}
         return {name: (rows.num_rows, _digest(rows)) for name, rows in tables.items()}
 
@@ -208,8 +210,8 @@ class BlobWorkspace(Workspace):
         }
 
 
-# What must be the same rows after any history. MLflow's own store and the manifest hold run ids and times, and
-# the table of sources holds the files' times of change.
+# What must be the same rows after any history. MLflow's store and the manifest hold run ids and times,
+# and the table of sources holds the files' times of change.
 PREDICTIONS = "07_model_output/predictions"
 TABLES = (
     "02_intermediate/readings",

@@ -210,6 +210,7 @@ class Aged(Fleet):
         midnight = 288
         self.windows = {
             ("s", "over"): {2: "1", **dict.fromkeys(range(4, 20), "."), 400: "."},
+            ("s", "gone"): {2: "1", 20: "."},
             ("s", "silent"): {3: "1"},
             ("s", "night"): dict.fromkeys(range(midnight - 3, midnight + 3), "1") | {500: "."},
             ("s", "later"): {0: ".", 300: "9", 500: "."},
@@ -234,7 +235,8 @@ def aged(tmp_path):
 
 def test_incidents_of_dropped_days_stay(aged):
     assert aged.before == [
-        ("s", "later", 300, 301, "closed"), ("s", "night", 285, 291, "closed"), ("s", "over", 2, 3, "closed"),
+        ("s", "gone", 2, 3, "closed"), ("s", "later", 300, 301, "closed"),
+        ("s", "night", 285, 291, "closed"), ("s", "over", 2, 3, "closed"),
         ("s", "silent", 3, 4, "open"),
     ]  # fmt: skip
     assert not aged.update()
@@ -250,7 +252,8 @@ def test_late_windows_after_dropped_days_extend_what_is_known(aged):
     aged.late("night", 291, "1")
     aged.late("later", 301, "1")
     assert ended(aged) == [
-        ("s", "later", 300, 302, "closed"), ("s", "night", 285, 292, "closed"), ("s", "over", 2, 3, "closed"),
+        ("s", "gone", 2, 3, "closed"), ("s", "later", 300, 302, "closed"),
+        ("s", "night", 285, 292, "closed"), ("s", "over", 2, 3, "closed"),
         ("s", "over", 300, 301, "closed"), ("s", "silent", 3, 4, "closed"),
     ]  # fmt: skip
 

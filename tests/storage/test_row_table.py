@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -474,3 +475,27 @@ def test_a_table_made_anew_is_new_to_who_read_the_former_one(tmp_path: Path):
     assert 0 < after.position < 1 << 63
     assert after.origin != before.origin
     assert table_at(tmp_path / "none").position == -1
+
+
+def test_what_killed_runs_have_left_is_deleted_once_it_is_old(tmp_path: Path):
+    add(tmp_path, readings((0, "a", 1)))
+    table = add(tmp_path, readings((1, "a", 1)))
+    deltalake.DeltaTable(tmp_path).create_checkpoint()
+    day = "date=2026-01-05"
+    left = [
+        f"{day}/rows-orphan.parquet",
+        f"{day}/.rows-x.parquet.partial",
+        ".rows-y.parquet.partial",
+        "_delta_log/00000000000000000009.json#1",
+    ]
+    for name in left:
+        (tmp_path / name).write_bytes(b"x")
+        os.utime(tmp_path / name, (1, 1))
+    (tmp_path / day / ".rows-young.parquet.partial").touch()
+    before = table.read()
+
+    assert table.latest().vacuum(timedelta(hours=1)) == len(left)
+
+    assert [name for name in left if (tmp_path / name).exists()] == []
+    assert (tmp_path / day / ".rows-young.parquet.partial").exists()
+    assert table.latest().read().equals(before)

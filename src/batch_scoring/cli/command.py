@@ -56,8 +56,7 @@ class UserErrorCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the options."""
         with self._one_line(ctx):
-            args = super().parse_args(ctx, args)
-        return args
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; exit with 1 and one line when it fails."""

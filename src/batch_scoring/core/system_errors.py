@@ -112,7 +112,7 @@ def _of_system(error: BaseException, path: str | os.PathLike[str]) -> InputError
     place = named if isinstance(named, str) and named else (text[1] or text[2]) if text else os.fspath(path)
     what, advice = _NO_INODES if number == errno.ENOSPC and _has_no_inodes(place) else _WORDS[number]
     if place and _is_temporary(place):
-        advice = f"{advice}; or name another folder for temporary files in TMPDIR"
+        advice = f"{advice.partition(';')[0]}, or name another folder for temporary files in TMPDIR"
     return MachineError(f"{place}: {what}; {advice}" if place else f"{what}; {advice}")
 
 

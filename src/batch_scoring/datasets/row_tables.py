@@ -19,8 +19,8 @@ class RowTableDataset(FolderDataset[Update, RowTable]):
     """A Delta Lake table, which pandas, Polars, DuckDB and Spark read as it is.
 
     ``load`` gives a :class:`~batch_scoring.storage.row_table.RowTable`, which reads nothing yet:
-    ``table.to_pandas(sensors=["vibration"])`` and ``table.read(...)`` do, and a table that was never written has
-    no rows. ``save`` takes an update: a function of the table as it is now that returns the
+    ``table.to_pandas(sensors=["vibration"])`` and ``table.read(...)`` do, and a table that was never written
+    has no rows. ``save`` takes an update: a function of the table as it is now that returns the
     :class:`~batch_scoring.storage.row_table.Change` to commit, or None. When another run commits first, the
     function is called again with the newer table.
 

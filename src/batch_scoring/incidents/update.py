@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from batch_scoring.core.digests import number_of
 from batch_scoring.incidents.joining import JoinRules, join_windows
@@ -63,7 +64,7 @@ def update_incidents(predictions: RowTable, rules: JoinRules, incidents: RowTabl
         start = _anew(predictions, incidents)
     else:
         start = _further(predictions, incidents, changes, rules)
-    found = _join(predictions, start, rules)
+    found = _over_before(_kept_from(predictions), start.carried, _join(predictions, start, rules))
     added, removed = _differences(start.replaced, found)
     is_closed = are(added["state"], "closed")
     n_open = np.count_nonzero(are(found["state"], "open"))
@@ -220,11 +221,13 @@ def _look_up(rows: pa.Table, series: UInt) -> tuple[Int, Bool]:
 
 
 def _times(predictions: RowTable, files: Sequence[DataFile], until: int) -> Iterator[pa.Table]:
-    """Read which windows are in the files that begin before a time."""
+    """Read the first window of each series in the files that begin before a time."""
     for file in files:
         if file.first <= until:
             for rows in predictions.batches(file, _TIMES):
-                yield rows.select(_TIMES)
+                series = row_fingerprints(rows, _SERIES)
+                is_first = np.append(True, series[1:] != series[:-1])[: series.size]
+                yield rows.select(_TIMES).filter(to_arrow(is_first))
 
 
 def _stored(incidents: RowTable, series: UInt, ended: int) -> pa.Table:
@@ -270,6 +273,17 @@ def _due(
             series = row_fingerprints(due, _SERIES)
             is_last = np.append(series[1:] != series[:-1], True)[: series.size]
             yield due.filter(to_arrow(is_last | to_numpy(due["is_anomaly"])))
+
+
+def _over_before(kept_from: int, carried: pa.Table, found: pa.Table) -> pa.Table:
+    """Close the incidents that were closed in days dropped since: so was the window that showed it."""
+    is_over = are(carried["state"], "closed") & (to_numpy(carried["end"]) < kept_from)
+    if not is_over.any():
+        return found
+    same = [name for name in INCIDENTS.names if name != "state"]
+    over = row_fingerprints(carried.filter(to_arrow(is_over)), same)
+    state = pc.if_else(to_arrow(np.isin(row_fingerprints(found, same), over)), "closed", found["state"])
+    return found.set_column(INCIDENTS.get_field_index("state"), INCIDENTS.field("state"), state)
 
 
 def _differences(stored: pa.Table, found: pa.Table) -> tuple[pa.Table, pa.Table]:

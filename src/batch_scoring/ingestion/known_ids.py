@@ -33,15 +33,16 @@ def require_known_ids(selection: Selection, *searches: IdSearch) -> None:
 
 
 def stored_ids(table: RowTable, selection: Selection) -> IdSearch:
-    """Return a search of a table's ids, newest files first, that ends once all selected ones are found."""
+    """Return a search of a table's ids, likely and new files first, that ends once the selected are found."""
 
     def search(kind: str) -> set[str]:
         wanted = selection.devices if kind == "device" else selection.sensors
         known: set[str] = set()
-        for file in reversed(table.files()):
+        newest_first = list(reversed(table.files()))
+        for file in sorted(newest_first, key=lambda file: not file.may_have(kind, wanted)):
             if wanted is not None and wanted <= known:
                 break
-            known.update(table.distinct(kind, [file]))
+            known.update(name for name in table.distinct(kind, [file]) if name)
         return known
 
     return search

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from batch_scoring.core.moments import MICROSECOND, microseconds
+from batch_scoring.core.progress import watch_progress
 from batch_scoring.ingestion.relations import BatchReader
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
@@ -48,12 +49,20 @@ class NewReadings:
     area: StagingArea
     stored: int = field(default=0, init=False)
     already_stored: int = field(default=0, init=False)
+    _passed: int = field(default=0, init=False)
 
     def rows_not_in(self, table: RowTable) -> Iterator[Iterator[pa.RecordBatch]]:
-        """Yield the readings that a table lacks, a day at a time, by sensor, device and time; schema READINGS."""
+        """Yield the readings that a table lacks, a day at a time, by sensor, device and time."""
         self.area.forget_losers()
-        self.stored = self.already_stored = 0
-        for day in self.area.days():
+        self.stored = self.already_stored = self._passed = 0
+        days = self.area.days()
+        total = sum(day.rows for day in days)
+        with watch_progress("ingest: storing", total, "readings", lambda: self._passed):
+            yield from self._new_of(days, table)
+
+    def _new_of(self, days: list[StagedDay], table: RowTable) -> Iterator[Iterator[pa.RecordBatch]]:
+        done = 0
+        for day in days:
             verdicts = self._classify(day, table)
             known = verdicts.get("already_stored", 0)
             new = day.rows - known - verdicts.get("duplicate", 0) - verdicts.get("conflict", 0)
@@ -61,6 +70,8 @@ class NewReadings:
             self.already_stored += known
             if new:
                 yield self._sorted(day, has_losers=new < day.rows)
+            done += day.rows
+            self._passed = done
 
     def _classify(self, day: StagedDay, table: RowTable) -> dict[str, int]:
         """Fill the table ``losers`` for a day; returns the number of its rows by verdict.
@@ -122,3 +133,4 @@ class NewReadings:
         ).to_arrow_reader(ROW_GROUP_ROWS)
         for batch in rows:
             yield batch.cast(READINGS)
+            self._passed += batch.num_rows

@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.staging import StagingArea
 from batch_scoring.storage.row_table import Change, DataFile, RowTable, Update
+from batch_scoring.tables.arrays import Bool
+from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import QUARANTINE
 
 # The rows of the quarantine, counted.
@@ -27,10 +29,12 @@ def replace_quarantine(area: StagingArea, read: Mapping[int, SourceFile]) -> Upd
         of_events = tuple(f"{source.name}: " for source in read.values() if source.format == "events")
         files = [file for file in table.files() if _may_have(file, names)]
 
-        def is_earlier(rows: pa.Table) -> np.ndarray:
-            sources = rows["source"].to_pylist()
-            known = set(names)
-            return np.array([one in known or one.startswith(of_events) for one in sources], bool)
+        def is_earlier(rows: pa.Table) -> Bool:
+            found: Bool = to_numpy(pc.is_in(rows["source"], value_set=strings(names)))
+            if of_events:
+                texts = rows["source"].to_pylist()
+                found = found | np.array([text.startswith(of_events) for text in texts], bool)
+            return found
 
         def rewritten() -> list[tuple[DataFile, list[pa.Table]]]:
             found = []
@@ -38,7 +42,7 @@ def replace_quarantine(area: StagingArea, read: Mapping[int, SourceFile]) -> Upd
                 tables = list(table.batches(file))
                 earlier = [is_earlier(rows) for rows in tables]
                 if any(one.any() for one in earlier):
-                    kept = [rows.filter(pa.array(~one)) for rows, one in zip(tables, earlier, strict=True)]
+                    kept = [rows.filter(to_arrow(~one)) for rows, one in zip(tables, earlier, strict=True)]
                     found.append((file, kept))
             return found
 
@@ -65,11 +69,12 @@ def count_refused_devices(quarantine: RowTable) -> pa.Table:
         device, sensor, reason, count; sorted by these. Rows without a device or a sensor, or that
         could not be read at all, are left out.
     """
-    rows = [REFUSED_DEVICES.empty_table()]
-    for file in quarantine.files():
-        for batch in quarantine.batches(file, ["device", "sensor", "reason"]):
-            rows.append(_sum_counts(batch.append_column("count", pa.repeat(pa.scalar(1), batch.num_rows))))
-    total = _sum_counts(pa.concat_tables(rows))
+    rows = [
+        _sum_counts(batch.append_column("count", pa.repeat(pa.scalar(1), batch.num_rows)))
+        for file in quarantine.files()
+        for batch in quarantine.batches(file, ["device", "sensor", "reason"])
+    ]
+    total = _sum_counts(pa.concat_tables([REFUSED_DEVICES.empty_table(), *rows]))
     return total.sort_by([(name, "ascending") for name in ("device", "sensor", "reason")])
 
 

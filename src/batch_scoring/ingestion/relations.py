@@ -34,9 +34,10 @@ class RawRelation:
     Attributes
     ----------
     sql : str
-        A query of ``source_lines`` or ``source_rows`` with the columns ``source`` (number of the file), ``row``
-        (bigint, from 1), ``raw_timestamp``, ``device``, ``sensor`` (both text), ``raw_value`` and
-        ``malformed`` (the text of a record that cannot be read, else NULL). The same for all files of one form.
+        A query of ``source_lines`` or ``source_rows`` with the columns ``source`` (number of the file),
+        ``row`` (bigint, from 1), ``raw_timestamp``, ``device``, ``sensor`` (both text), ``raw_value`` and
+        ``malformed`` (the text of a record that cannot be read, else NULL). The same for all files of one
+        form.
     timestamp_type, value_type : str
         The DuckDB types of ``raw_timestamp`` and ``raw_value``.
     lines : BatchReader or None
@@ -51,15 +52,26 @@ class RawRelation:
 
 @dataclass
 class BatchReader:
-    """Batches for DuckDB, which swallows the errors of what it reads; they are kept."""
+    """Batches for DuckDB, which swallows the errors of what it reads; they are kept.
+
+    Attributes
+    ----------
+    batches : callable
+    error : InputError or None
+    n_bytes : int
+        Bytes read so far.
+    """
 
     batches: Callable[[], Iterator[pa.RecordBatch]]
     error: InputError | None = field(default=None, init=False)
+    n_bytes: int = field(default=0, init=False)
 
     def read(self) -> Iterator[pa.RecordBatch]:
         """Read the batches, once."""
         try:
-            yield from self.batches()
+            for batch in self.batches():
+                self.n_bytes += batch.nbytes
+                yield batch
         except InputError as error:
             self.error = error
             raise

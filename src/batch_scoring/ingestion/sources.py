@@ -18,6 +18,7 @@ from batch_scoring.core.digests import file_sha256
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.moments import microseconds
+from batch_scoring.core.progress import watch_progress
 from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.sql import text_list
 from batch_scoring.storage.row_table import Change, RowTable, Update
@@ -80,8 +81,8 @@ def choose_sources(
     """Choose the files that may hold readings not stored yet; known ones are not opened.
 
     A file is left out when its row records the same version, the same settings, and a selection that covers
-    this one, and none of its readings was refused as "future_timestamp" that is not after ``latest`` any more.
-    Bytes are compared only where the version differs.
+    this one, and none of its readings was refused as "future_timestamp" that is not after ``latest`` any
+    more. Bytes are compared only where the version differs.
 
     Parameters
     ----------
@@ -98,23 +99,23 @@ def choose_sources(
     # One of a hundred thousand known files costs a look into this dict, and no more.
     seen = zip(names, known["size"].to_pylist(), known["version"].to_pylist(), is_done.tolist(), strict=True)
     unchanged = {name: (size, version) for name, size, version, done in seen if done and version}
-    chosen = ChosenSources([], [], {})
-    for file in files:
-        if unchanged.get(file.name) == (file.size, file.version):
-            continue
-        place = places.get(file.name)
-        row = None if place is None else known.slice(place, 1).to_pylist()[0]
-        try:
-            content = _content(file)
-        except InputError as error:
-            chosen.unreadable[file.path] = str(error)
-            continue
-        if row is not None and is_done[place] and row["content"] == content:
-            if row["version"] != file.version:
-                chosen.touched.append(row | {"version": file.version})
-            continue
-        earlier = _read_selections(row["selections"]) if row else []
-        chosen.pending.append(PendingSource(file, content, _joined(earlier, selection)))
+    others = [file for file in files if unchanged.get(file.name) != (file.size, file.version)]
+    chosen, done = ChosenSources([], [], {}), 0
+    with watch_progress("ingest: opening", len(others), "files", lambda: done):
+        for done, file in enumerate(others):  # noqa: B007 (it is watched)
+            place = places.get(file.name)
+            row = None if place is None else known.slice(place, 1).to_pylist()[0]
+            try:
+                content = _content(file)
+            except InputError as error:
+                chosen.unreadable[file.path] = str(error)
+                continue
+            if row is not None and is_done[place] and row["content"] == content:
+                if row["version"] != file.version:
+                    chosen.touched.append(row | {"version": file.version})
+                continue
+            earlier = _read_selections(row["selections"]) if row else []
+            chosen.pending.append(PendingSource(file, content, _joined(earlier, selection)))
     return chosen
 
 
@@ -203,7 +204,7 @@ def _are_done(known: pa.Table, settings_digest: str, selection: Selection, lates
     """Mark the known files that need not be read if their bytes have not changed, shape (n,)."""
     texts = pc.unique(known["selections"]).to_pylist()
     covering = [text for text in texts if _covered(selection, _read_selections(text))]
-    is_done = are(known["settings"], settings_digest)
+    is_done: Bool = are(known["settings"], settings_digest)
     is_done = is_done & to_numpy(pc.is_in(known["selections"], value_set=strings(covering)))
     if latest is not None:
         never = np.iinfo(np.int64).max

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from batch_scoring.core.errors import InputError, MachineError
+from batch_scoring.core.progress import watch_progress
 from batch_scoring.core.scratch import scratch_folder
 from batch_scoring.core.system_errors import system_error
 from batch_scoring.core.text import printable
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from batch_scoring.ingestion.source_files import SourceFile
 
 logger = logging.getLogger(__name__)
+
+_MEGABYTE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,9 @@ def staging_area(settings: IngestSettings) -> Iterator[StagingArea]:
             ) from error
         with connection, _telling_of(folder):
             connection.execute("SET TimeZone = 'UTC'")
-            # The bar goes to the standard output, whether that is a terminal or not.
-            connection.execute("SET enable_progress_bar = false")
+            # For `query_progress`; the bar itself would go to the standard output.
+            connection.execute("SET enable_progress_bar = true")
+            connection.execute("SET enable_progress_bar_print = false")
             # DuckDB 2.0 believes a Parquet column's minimum and maximum, which leave NaN out, and takes
             # isnan() of such a column for false.
             connection.execute("SET disabled_optimizers = 'statistics_propagation'")
@@ -108,13 +112,15 @@ class StagingArea:
     Attributes
     ----------
     connection : duckdb.DuckDBPyConnection
-        Has the tables ``staged`` (``reason`` is NULL for a clean row) and ``losers`` (clean rows that turned out
-        to be duplicates, in conflict with another reading, or stored already).
+        Has the tables ``staged`` (``reason`` is NULL for a clean row) and ``losers`` (clean rows that turned
+        out to be duplicates, in conflict with another reading, or stored already).
     """
 
     connection: duckdb.DuckDBPyConnection
     settings: IngestSettings
     _described: dict[str, Described] = field(default_factory=dict, init=False)
+    _inserting: list[_Opened] = field(default_factory=list, init=False)
+    _inserted_bytes: int = field(default=0, init=False)
 
     def stage(self, sources: Mapping[int, tuple[SourceFile, str]], latest: datetime) -> dict[int, str]:
         """Read source files, those of one form together.
@@ -150,12 +156,15 @@ class StagingArea:
                     continue
                 form = (relation.sql, relation.timestamp_type, relation.value_type, where)
                 groups.setdefault(form, []).append(_Opened(number, source, path, relation))
-            for (*_, where), opened in groups.items():
-                failed |= self._stage_together(opened, where, latest)
+            size = sum(one.source.size for opened in groups.values() for one in opened)
+            with watch_progress("ingest: reading", size // _MEGABYTE, "MB", self._megabytes):
+                for (*_, where), opened in groups.items():
+                    failed |= self._stage_together(opened, where, latest)
         changed = [n for n, (source, _) in sources.items() if n not in failed and source.has_changed()]
         for number in changed:
             failed[number] = (
-                f"{sources[number][0].path}: changed while it was being read; run again when nothing writes to it"
+                f"{sources[number][0].path}: changed while it was being read; run again when nothing writes "
+                "to it"
             )
         self._forget(changed)
         return failed
@@ -182,10 +191,24 @@ class StagingArea:
 
     def _insert(self, opened: list[_Opened], where: str, latest: datetime) -> None:
         relation = opened[0].relation
+        self._inserting = opened
         with self._rows_of(opened):
             self.connection.execute(
                 f"INSERT INTO staged {_checked_rows(relation, self.settings, latest, where)}"
             )
+        self._inserting, self._inserted_bytes = [], self._inserted_bytes + sum(map(_size, opened))
+
+    def _megabytes(self) -> int:
+        """Return how much of the files to read has been read; called from another thread."""
+        opened = self._inserting
+        readers = [one.relation.lines for one in opened if one.relation.lines is not None]
+        if readers:
+            # Gzipped, a file has more bytes of lines than of its own.
+            read = sum(min(_size(one), reader.n_bytes) for one, reader in zip(opened, readers, strict=True))
+        else:
+            percent = max(self.connection.query_progress(), 0.0)
+            read = round(percent / 100 * sum(map(_size, opened)))
+        return (self._inserted_bytes + read) // _MEGABYTE
 
     @contextmanager
     def _rows_of(self, opened: list[_Opened]) -> Iterator[None]:
@@ -309,6 +332,10 @@ class _Opened:
     relation: RawRelation
 
 
+def _size(opened: _Opened) -> int:
+    return opened.source.size
+
+
 def _with_events(rows: pa.Table, events: Mapping[int, SourceFile]) -> pa.Table:
     numbers, names = rows["number"].to_pylist(), rows["source"].to_pylist()
     for number in sorted(set(numbers) & events.keys()):
@@ -389,7 +416,10 @@ def _scan(opened: Sequence[_Opened]) -> str:
     if len(opened) == 1:
         return f"SELECT {opened[0].number} AS source, * FROM {scan}"
     numbers = ", ".join(f"({literal(one.path)}, {one.number})" for one in opened)
-    return f"SELECT source, rows.* FROM {scan} AS rows JOIN (VALUES {numbers}) AS files(filename, source) USING (filename)"
+    return (
+        f"SELECT source, rows.* FROM {scan} AS rows "
+        f"JOIN (VALUES {numbers}) AS files(filename, source) USING (filename)"
+    )
 
 
 # Rows of typed columns have no raw text: ISO time, shortest number.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
 import pyarrow as pa
@@ -22,7 +22,13 @@ def compact(table: RowTable, min_files: int) -> Change | None:
     ----------
     table : RowTable
     min_files : int
-        Days with fewer files stay as they are.
+        Days with fewer files stay as they are, unless another program has written one of them, whose rows may
+        be in any order.
+
+    Returns
+    -------
+    Change or None
+        The rows are the same; None where there is nothing to join.
     """
     groups: dict[tuple[object, bool], list[DataFile]] = {}
     newest = max((file.last for file in table.files()), default=0)
@@ -30,19 +36,23 @@ def compact(table: RowTable, min_files: int) -> Change | None:
         # The newest day is written to every hour.
         if table.time is None or file.last // DAY_US < newest // DAY_US:
             groups.setdefault((file.day, file.by_month), []).append(file)
-    small = {key: files for key, files in groups.items() if len(files) >= min_files}
-    if not small:
+    many = [
+        files
+        for files in groups.values()
+        if len(files) >= min_files or not all(file.is_own for file in files)
+    ]
+    if not many:
         return None
     return Change(
         table.schema,
-        rewritten=lambda: (
-            (replaced, joined) for files in small.values() for replaced, joined in _joined(table, files)
-        ),
+        rewritten=lambda: (pair for files in many for pair in _joined(table, files)),
         changes_data=False,
     )
 
 
-def forget(table: RowTable, keep: timedelta, unread: Sequence[DataFile]) -> Change | None:
+def forget(
+    table: RowTable, keep: timedelta, unread: Iterable[DataFile] = (), needed: Iterable[DataFile] = ()
+) -> Change | None:
     """Remove the files whose rows are all older than a duration before the newest row.
 
     Parameters
@@ -51,14 +61,21 @@ def forget(table: RowTable, keep: timedelta, unread: Sequence[DataFile]) -> Chan
         With days.
     keep : timedelta
         At least a day.
-    unread : sequence of DataFile
-        Files that a step has yet to read; they stay.
+    unread : iterable of DataFile
+        Files that a step has yet to read: it may need the rows after them, too, and all of these stay.
+    needed : iterable of DataFile
+        Other files that stay.
+
+    Returns
+    -------
+    Change or None
+        It records from when on all rows are kept; None where none is old.
     """
     files = table.files()
     newest = max((file.last for file in files), default=0)
-    before = (newest - keep // MICROSECOND) // DAY_US * DAY_US
-    needed = {file.name for file in unread}
-    old = [file for file in files if file.last < before and file.name not in needed]
+    before = min([newest - keep // MICROSECOND, *(file.first for file in unread)]) // DAY_US * DAY_US
+    names = {file.name for file in needed}
+    old = [file for file in files if file.last < before and file.name not in names]
     if not old:
         return None
     return Change(table.schema, (), {RETENTION: before}, rewritten=lambda: ((file, ()) for file in old))

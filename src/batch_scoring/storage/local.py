@@ -133,9 +133,9 @@ def atomic_file(path: Path, former: str | None = _WHAT_WAS_SEEN) -> Iterator[IO[
                 raise BlockingIOError  # its owner has just renamed it; do not truncate it
         except BlockingIOError:
             raise ConflictError(f"{path}: another run is writing this file; wait for it to end") from None
-        file.truncate(0)
         try:
             with naming(path):
+                file.truncate(0)
                 yield file
                 file.flush()
                 os.fsync(file.fileno())

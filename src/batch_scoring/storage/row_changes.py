@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.storage.row_table import DataFile, RowTable
+from batch_scoring.tables.arrays import Bool, UInt
 from batch_scoring.tables.arrow_arrays import empty_table, to_arrow
 from batch_scoring.tables.fingerprints import row_fingerprints
 
@@ -37,7 +38,7 @@ class RowChanges:
 
 
 # More rows are not compared.
-MAX_ROWS = 4_000_000
+MAX_ROWS = 20_000_000
 
 
 def changes_since(table: RowTable, version: int | None, columns: Sequence[str]) -> RowChanges | None:
@@ -70,17 +71,42 @@ def changes_since(table: RowTable, version: int | None, columns: Sequence[str]) 
     if sum(file.rows for file in (*removed, *rewritten)) > MAX_ROWS:
         return None
     try:
-        before, after = _read(table, removed, columns, nothing), _read(table, rewritten, columns, nothing)
+        old = np.sort(_fingerprints(table, removed, columns))
+        gained, found = _others(table, rewritten, columns, old)
+        new = np.sort(found)
+        # Only fingerprints are held: an earlier file is read again where it has lost rows.
+        lost = [] if _are_in(old, new).all() else _others(table, removed, columns, new)[0]
     except InputError:
         return None  # vacuumed
-    old, new = row_fingerprints(before, columns), row_fingerprints(after, columns)
     return RowChanges(
         [file for file in added if file not in rewritten],
-        after.filter(to_arrow(~np.isin(new, old))),
-        before.filter(to_arrow(~np.isin(old, new))),
+        pa.concat_tables([nothing, *gained]).combine_chunks(),
+        pa.concat_tables([nothing, *lost]).combine_chunks(),
     )
 
 
-def _read(table: RowTable, files: Iterable[DataFile], columns: Sequence[str], nothing: pa.Table) -> pa.Table:
-    rows = [batch.select(list(columns)) for file in files for batch in table.batches(file, columns)]
-    return pa.concat_tables([nothing, *rows]).combine_chunks()
+def _fingerprints(table: RowTable, files: Iterable[DataFile], columns: Sequence[str]) -> UInt:
+    found = [row_fingerprints(rows, columns) for file in files for rows in table.batches(file, columns)]
+    return np.concatenate([np.zeros(0, np.uint64), *found])
+
+
+def _others(
+    table: RowTable, files: Iterable[DataFile], columns: Sequence[str], known: UInt
+) -> tuple[list[pa.Table], UInt]:
+    """Return the rows that are not among known ones, fingerprints that are sorted, and all fingerprints."""
+    rows, found = [], [np.zeros(0, np.uint64)]
+    for file in files:
+        for batch in table.batches(file, columns):
+            found.append(row_fingerprints(batch, columns))
+            is_other = ~_are_in(found[-1], known)
+            if is_other.any():
+                rows.append(batch.select(list(columns)).filter(to_arrow(is_other)))
+    return rows, np.concatenate(found)
+
+
+def _are_in(some: UInt, known: UInt) -> Bool:
+    """Mark the numbers that are among known ones, sorted; shape (n,)."""
+    if not known.size:
+        return np.zeros(some.size, bool)
+    found: Bool = known[np.minimum(np.searchsorted(known, some), known.size - 1)] == some
+    return found

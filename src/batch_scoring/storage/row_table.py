@@ -29,7 +29,7 @@ from batch_scoring.core.errors import ConflictError, InputError
 from batch_scoring.core.moments import microseconds
 from batch_scoring.core.parameters import read_time
 from batch_scoring.core.stopwatch import stopwatch
-from batch_scoring.core.system_errors import system_error
+from batch_scoring.core.system_errors import naming, system_error
 from batch_scoring.storage.folder import Folder
 from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.parquet import open_parquet
@@ -50,6 +50,8 @@ _MILLISECOND = 1_000
 # Seconds before a commit that was not answered is sent again.
 _WAITS = (0.5, 2.0)
 _LONGEST_REASON = 300
+# Names of files that a run was writing when it was killed.
+_UNFINISHED = re.compile(rf"\.partial$|^{LOG}/.*#\d+$")
 # Of a position, an int64 that is not negative.
 _VERSION_BITS, _ORIGIN_SHIFT = 24, 22
 _RESTORE = "restore it from a backup, or delete the folder of the table and run again"
@@ -354,7 +356,7 @@ class RowTable:
                 return None
 
     def had(self, version: int) -> bool:
-        """Whether a version, or the :attr:`position` of one, is this version of this table or an earlier one."""
+        """Whether a version, or the :attr:`position` of one, is this version or an earlier one."""
         return self._own_version(version) is not None
 
     def _own_version(self, version: int | None) -> int | None:
@@ -516,13 +518,25 @@ class RowTable:
     def vacuum(self, after: timedelta) -> int:
         """Delete the files that no version needs any more after a time; returns how many were.
 
-        Earlier versions of the table cannot be read after it, but for those of this time.
+        Earlier versions of the table cannot be read after it, but for those of this time. What killed runs
+        have left is deleted, too. Nothing is committed.
         """
         if self._delta is None:
             return 0
-        hours = -(-after // timedelta(hours=1))
+        hours, (root, _) = -(-after // timedelta(hours=1)), self.folder.delta_address()
         with self._clear_errors():
-            gone = self._delta.vacuum(hours, dry_run=False, enforce_retention_duration=False)
+            listed = self._delta.vacuum(hours, dry_run=True, enforce_retention_duration=False, full=True)
+        # Files of earlier versions are listed by their whole paths, and long after they were deleted.
+        unused = {name.removeprefix(f"{root}/") for name in listed}
+        # The library takes hidden files, and what it left in its log itself, for those of others.
+        oldest = time.time_ns() - hours * 3_600_000_000_000
+        gone = [
+            entry.name
+            for entry in self.folder.entries()
+            if entry.name in unused or (_UNFINISHED.search(entry.name) and entry.changed_ns < oldest)
+        ]
+        for name in gone:
+            self.folder.delete(name)
         return len(gone)
 
     def _write(self, change: Change, files: RowFiles) -> list[DataFile]:
@@ -745,6 +759,7 @@ def _sync_log(folder: Folder, after: int) -> None:
 def _sync(place: Path) -> None:
     handle = os.open(place, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        with naming(place):
+            os.fsync(handle)
     finally:
         os.close(handle)

@@ -47,4 +47,15 @@ class MaintainParameters:
     vacuum_after: timedelta = timedelta(days=7)
 
     def __post_init__(self) -> None:
-        require(self, "maintain", {"compact_from": (self.compact_from != 1, "2 or more, or 0 for never")})
+        require(
+            self,
+            "maintain",
+            {
+                "compact_from": (
+                    self.compact_from == 0 or self.compact_from >= 2,
+                    "2 or more, or 0 for never",
+                ),
+                # A run that goes on may have written files that it has not committed yet.
+                "vacuum_after": (self.vacuum_after >= timedelta(days=1), "a day or more, such as '7d'"),
+            },
+        )

@@ -57,8 +57,8 @@ def touched_spans(
     Returns
     -------
     list of Span
-        In order and without overlaps; the windows of a span start on one day (UTC), or in one month. A window's
-        change changes ``diff_mean`` of the next one, too.
+        In order and without overlaps; the windows of a span start on one day (UTC), or in one month. A
+        window's change changes ``diff_mean`` of the next one, too.
 
     Examples
     --------

@@ -61,7 +61,7 @@ def broken_files(folder: Path) -> list[str]:
     write_csv(folder / "columns.csv", "1,2", header="a,b")
     (folder / "array.json").write_text('[{"timestamp": 1, "device"')
     (folder / "wrong.avro").write_bytes(b"Obj")
-    names = [
+    return [
         "array.json",
         "binary.csv",
         "columns.csv",
@@ -70,7 +70,6 @@ def broken_files(folder: Path) -> list[str]:
         "latin.csv",
         "wrong.avro",
     ]
-    return names
 
 
 def test_files_that_cannot_be_read_are_named_and_the_others_stored(store: Store, tmp_path: Path):

@@ -14,6 +14,7 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.moments import EPOCH, MICROSECOND, as_text
 from batch_scoring.core.parameters import read_parameters
+from batch_scoring.core.progress import watch_progress
 from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
 from batch_scoring.storage.row_files import DAY_US, has_sparse_days
 from batch_scoring.storage.row_table import RETENTION, Change, DataFile, RowTable, Update
@@ -96,7 +97,11 @@ def _aggregate(
     is_whole = selection == Selection()
     return Change(
         schema,
-        _logged(upsert.fresh(_windows_of(readings, span, new, selection, settings)) for span in spans),
+        _logged(
+            (upsert.fresh(_windows_of(readings, span, new, selection, settings)) for span in spans),
+            len(spans),
+            "months" if is_sparse else "days",
+        ),
         {STEP: readings.position if is_whole else -1 if seen is None else seen, MADE_WITH: settings.number},
         rewritten=upsert.rewritten,
         replaces_all=is_other,
@@ -140,8 +145,9 @@ def _selected(
         yield rows
 
 
-def _logged(parts: Iterable[Iterable[pa.Table]]) -> Iterator[Iterator[pa.Table]]:
-    made = 0
+def _logged(parts: Iterable[Iterable[pa.Table]], total: int, unit: str) -> Iterator[Iterator[pa.Table]]:
+    """Pass on the windows of each part, showing the progress and logging their number."""
+    made = done = 0
 
     def counted(part: Iterable[pa.Table]) -> Iterator[pa.Table]:
         nonlocal made
@@ -149,6 +155,7 @@ def _logged(parts: Iterable[Iterable[pa.Table]]) -> Iterator[Iterator[pa.Table]]
             made += table.num_rows
             yield table
 
-    for part in parts:
-        yield counted(part)
+    with watch_progress("aggregate", total, unit, lambda: done):
+        for done, part in enumerate(parts):  # noqa: B007 (it is watched)
+            yield counted(part)
     logger.info("aggregate: %s windows", f"{made:,}")

@@ -55,8 +55,8 @@ def ingest_readings(
     known_sources : RowTable
         Schema SOURCES: the files that earlier runs have read.
     known_readings, known_quarantine : RowTable
-        What they have stored and refused. Where one of these tables is not the one that the files were read into,
-        all files are read again.
+        What they have stored and refused. Where one of these tables is not the one that the files were read
+        into, all files are read again.
     settings : mapping
         ``params:ingest``, see :class:`~batch_scoring.ingestion.settings.IngestSettings`.
     device, sensor
@@ -74,9 +74,9 @@ def ingest_readings(
     sources : update
         Records the files read; last, so that a killed run is repeated.
     ingest_counts : dict
-        ``sources``, ``rows``, ``stored``, ``already_stored`` and ``refused``, a dict of reason to rows. ``rows``
-        is the sum of the others. ``shortfalls``: sentences that end the whole run with an error after its last
-        node, such as of a file that cannot be read; the others are ingested.
+        ``sources``, ``rows``, ``stored``, ``already_stored`` and ``refused``, a dict of reason to rows.
+        ``rows`` is the sum of the others. ``shortfalls``: sentences that end the whole run with an error
+        after its last node, such as of a file that cannot be read; the others are ingested.
 
     Raises
     ------

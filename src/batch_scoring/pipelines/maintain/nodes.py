@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import pyarrow.compute as pc
+
 from batch_scoring.core.errors import ConflictError
+from batch_scoring.core.moments import microseconds
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.incidents.update import STEP as FIND_INCIDENTS
 from batch_scoring.pipelines.aggregate.nodes import STEP as AGGREGATE
@@ -18,61 +21,50 @@ from batch_scoring.storage.settings import MaintainParameters
 
 logger = logging.getLogger(__name__)
 
+Tables = Mapping[str, RowTable]
 
-def maintain_tables(
-    readings: RowTable,
-    quarantine: RowTable,
-    sources: RowTable,
-    windows: RowTable,
-    predictions: RowTable,
-    daily_totals: RowTable,
-    incidents: RowTable,
-    notifications: RowTable,
-    parameters: dict[str, Any],
-) -> dict[str, int]:
-    """Maintain the tables; the rows that are kept stay as they are.
+
+def maintain_tables(parameters: dict[str, Any], **tables: RowTable) -> dict[str, int]:
+    """Maintain tables; the rows that are kept stay as they are.
 
     Rows that a later step has yet to read are kept in any case. A table that another run writes to at the
     same time is left for the next run.
 
     Parameters
     ----------
-    readings, quarantine, sources, windows, predictions, daily_totals, incidents, notifications : RowTable
     parameters : dict
         See :class:`~batch_scoring.storage.settings.MaintainParameters`.
+    **tables : RowTable
+        By their names.
 
     Returns
     -------
     dict of str to int
-        Files that were deleted by table.
+        Files that were deleted of each table; empty where there was nothing to do.
     """
     settings = read_parameters(MaintainParameters, parameters, "maintain")
-    unread: dict[str, tuple[RowTable, Callable[[], Sequence[DataFile]]]] = {
-        "readings": (readings, lambda: readings.added_since(windows.progress(AGGREGATE))),
-        "windows": (windows, lambda: _unscored(windows, predictions)),
-        "predictions": (predictions, lambda: _not_joined(predictions, incidents, daily_totals)),
-        "daily_totals": (daily_totals, lambda: ()),
-        "incidents": (incidents, lambda: _not_closed(incidents)),
-        "quarantine": (quarantine, lambda: ()),
-        "sources": (sources, lambda: ()),
-        "notifications": (notifications, lambda: ()),
-    }
-    deleted = {}
-    for name, (table, its_unread) in unread.items():
+    there = {name: table for name, table in tables.items() if table.exists}
+    left = set()
+    for name, table in there.items():
         keep = settings.keep.of(name)
         try:
-            former = table.version
             if keep is not None:
-                table = _commit(table, forget(table, keep, its_unread()))  # noqa: PLW2901
+                unread, needed = (some[name](tables) if name in some else () for some in (_UNREAD, _NEEDED))
+                there[name] = _commit(table, forget(table, keep, unread, needed))
             if settings.compact_from:
-                table = _commit(table, compact(table, settings.compact_from))  # noqa: PLW2901
+                there[name] = _commit(there[name], compact(there[name], settings.compact_from))
         except ConflictError as error:
             logger.info("maintain: %s: left for the next run (%s)", name, error)
-            continue
-        if table.version != former:
-            deleted[name] = table.vacuum(settings.vacuum_after)
-    done = ", ".join(f"{name} ({n:,} files deleted)" for name, n in deleted.items())
-    logger.info("maintain: %s", done or "nothing to do")
+            left.add(name)
+    # A listing of all files takes time: once where a day has ended, and not every hour.
+    is_due = not settings.compact_from or any(there[name].version != tables[name].version for name in there)
+    deleted = {
+        name: table.vacuum(settings.vacuum_after)
+        for name, table in there.items()
+        if is_due and name not in left
+    }
+    shown = ", ".join(f"{name} ({n:,} files deleted)" for name, n in deleted.items())
+    logger.info("maintain: %s", shown or "nothing to do")
     return deleted
 
 
@@ -80,7 +72,12 @@ def _commit(table: RowTable, change: Change | None) -> RowTable:
     return table if change is None else table.commit(change)
 
 
-def _unscored(windows: RowTable, predictions: RowTable) -> list[DataFile]:
+def _not_aggregated(tables: Tables) -> list[DataFile]:
+    return tables["readings"].added_since(tables["windows"].progress(AGGREGATE))
+
+
+def _not_scored(tables: Tables) -> list[DataFile]:
+    windows, predictions = tables["windows"], tables["predictions"]
     marks = [read_mark(predictions, sensor) for sensor in windows.distinct("sensor")]
     version = min((mark.version for mark in marks), default=-1)
     until = min((mark.until for mark in marks), default=0)
@@ -88,10 +85,29 @@ def _unscored(windows: RowTable, predictions: RowTable) -> list[DataFile]:
     return added + [file for file in windows.files() if file.last >= until]
 
 
-def _not_joined(predictions: RowTable, incidents: RowTable, totals: RowTable) -> list[DataFile]:
-    seen = [table.progress(step) for table, step in ((incidents, FIND_INCIDENTS), (totals, ADD_UP))]
-    return [file for version in seen for file in predictions.added_since(version)]
+def _not_joined(tables: Tables) -> list[DataFile]:
+    steps = (("incidents", FIND_INCIDENTS), ("daily_totals", ADD_UP))
+    seen = [tables[name].progress(step) for name, step in steps]
+    return [file for version in seen for file in tables["predictions"].added_since(version)]
 
 
-def _not_closed(incidents: RowTable) -> list[DataFile]:
-    return [file for file in incidents.files() if file.bounds.get("state") != ("closed", "closed")]
+def _not_over(tables: Tables) -> list[DataFile]:
+    """List the files of incidents that go on, or that alerts were sent of: those would be withdrawn."""
+    ledger = tables["notifications"]
+    first = pc.min(ledger.read(["end"])["end"]).as_py() if ledger.num_rows else None
+    return [
+        file
+        for file in tables["incidents"].files()
+        if file.bounds.get("state") != ("closed", "closed")
+        or (first is not None and file.bounds["end"][1] >= microseconds(first))
+    ]
+
+
+# The files of a table that a later step has yet to read.
+_UNREAD: dict[str, Callable[[Tables], Sequence[DataFile]]] = {
+    "readings": _not_aggregated,
+    "windows": _not_scored,
+    "predictions": _not_joined,
+}
+# The files that are needed for another reason, whatever their age.
+_NEEDED: dict[str, Callable[[Tables], Sequence[DataFile]]] = {"incidents": _not_over}

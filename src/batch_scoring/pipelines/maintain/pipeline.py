@@ -5,14 +5,18 @@ from kedro.pipeline import Node, Pipeline
 from batch_scoring.pipelines.maintain.nodes import maintain_tables
 
 TABLES = [
+    "sources",
     "readings",
     "quarantine",
-    "sources",
+    "imported_windows",
     "windows",
     "predictions",
     "daily_totals",
+    "train_status",
     "incidents",
+    "device_incidents",
     "notifications",
+    "drift",
 ]
 
 
@@ -22,7 +26,7 @@ def create_pipeline(**_: object) -> Pipeline:
         [
             Node(
                 func=maintain_tables,
-                inputs=[*TABLES, "params:maintain"],
+                inputs={"parameters": "params:maintain", **{name: name for name in TABLES}},
                 outputs="maintain_counts",
                 name="maintain_tables",
             )

@@ -16,6 +16,7 @@ import pyarrow as pa
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection, require_known
 from batch_scoring.core.parameters import read_parameters, scheduled_time
+from batch_scoring.core.progress import show_progress
 from batch_scoring.core.scratch import scratch_folder
 from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.detection.fit import fleet_info
@@ -26,7 +27,6 @@ from batch_scoring.ingestion.quarantine import count_refused_devices
 from batch_scoring.storage.row_table import RowTable, Update, no_change
 from batch_scoring.tables.schemas import STATUS
 from batch_scoring.training.outcome import fleet_metrics, status_update
-from batch_scoring.training.progress import show_progress
 from batch_scoring.training.promotion import challenge
 from batch_scoring.training.result import BY_HAND, PROMOTED, REFUSED, Training
 from batch_scoring.training.settings import TrainParameters
@@ -191,7 +191,7 @@ def _fit(windows: TrainingWindows, work: _Work) -> tuple[FleetFile, pa.Table]:
         n_done = 0
         ranges = windows.ranges(work.selection.devices)
         fitted = work.workers.fit(ranges, windows.features, work.settings.fit, n_expected)
-        with show_progress(windows.sensor, n_total) as progress:
+        with show_progress(f"train: sensor {windows.sensor!r}", n_total, "windows") as progress:
             for part in fitted:
                 statuses.append(part.status)
                 yield FleetModel(part.models, info)

@@ -1,0 +1,109 @@
+"""Every call of an hour's run that writes fails once, or is a kill; the next run mends all of it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+
+from tests.end_to_end.warm_kedro import warm_kedro
+from tests.faults.fault_injection import KILL, FaultyKedro, faulty_kedro, write_points
+from tests.made_once import made_once
+
+pytestmark = pytest.mark.slow
+
+# Each of so many trials, which `make test-long` makes, takes its share of the write points.
+SHARES = 50
+ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
+HOUR = "ingest,aggregate,score,incidents,monitor,report,maintain"
+# What says when it was written, or when its source was copied.
+RUN_TIMES = {"notifications": ("sent_at",), "sources": ("version",)}
+
+
+def arguments(data: Path, pipelines: str, at: str) -> list[str]:
+    params = (
+        f"data={data},at={at},simulate.devices=3,simulate.days=2,simulate.sensors=[temperature,vibration],"
+        "train.fit.max_train_windows=200,maintain.compact_from=2,"
+        f"incidents.notify.sinks=[{{type: file, path: {data}/alerts.jsonl}}]"
+    )
+    return ["run", *([f"--pipelines={pipelines}"] if pipelines else []), "--params", params]
+
+
+def an_hour(data: Path) -> list[str]:
+    return arguments(data, HOUR, "2026-01-07T01:05Z")
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory) -> Path:
+    """Two days, scored, and a file with the readings of the next hour, one of them no number."""
+
+    def make(folder: Path) -> None:
+        code, output = warm_kedro().run(arguments(folder / "data", "", "2026-01-07T00:05Z"))
+        assert code == 0, output
+        lines = ["timestamp,device,sensor,value", "2026-01-07T00:00:30Z,pump-01,temperature,oops"]
+        for minute in range(60):
+            for device in (1, 2, 3):
+                for sensor, usual in (("temperature", 20), ("vibration", 1)):
+                    value = usual + minute % 7 / 100 + (500 if device == 2 and minute >= 30 else 0)
+                    lines.append(f"2026-01-07T00:{minute:02d}:00Z,pump-{device:02d},{sensor},{value}")
+        (folder / "data/01_raw/readings/hour.csv").write_text("\n".join(lines) + "\n")
+
+    return made_once(tmp_path_factory, "before_an_hour", make) / "data"
+
+
+@pytest.fixture(scope="module")
+def kedro(tmp_path_factory) -> FaultyKedro:
+    return faulty_kedro(tmp_path_factory.mktemp("faults"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, before: Path, kedro: FaultyKedro) -> tuple[list[int], dict[str, list[str]]]:
+    """The write points of an undisturbed hour, and what it ends in."""
+
+    def make(folder: Path) -> None:
+        data = shutil.copytree(before, folder / "data")
+        calls = kedro.count(folder, an_hour(data))
+        (folder / "made.json").write_text(json.dumps([write_points(calls), contents(data)]))
+
+    made = made_once(tmp_path_factory, "an_undisturbed_hour", make)
+    points, wanted = json.loads((made / "made.json").read_text())
+    return points, wanted
+
+
+@pytest.mark.parametrize("way", ["fails", "is_killed"])
+def test_an_hour_that_ends_at_any_write_and_is_repeated_ends_in_the_same_rows(
+    tmp_path, before, kedro, undisturbed, trial, way
+):
+    points, wanted = undisturbed
+    for place in range(trial, len(points), SHARES):
+        error = KILL if way == "is_killed" else ERRORS[place % len(ERRORS)]
+        folder = tmp_path / f"{points[place]}"
+        data = shutil.copytree(before, folder / "data")
+        code, output = kedro.run(folder, an_hour(data), points[place], error)
+        where = f"call {points[place]}, error {error}: {code}\n{output}"
+        assert code in ((-9,) if error == KILL else (0, 1)), where
+        assert "Traceback" not in output, where
+        assert "unexpected" not in output, where
+        assert output.count("Error: ") == (code == 1), where
+        again, output = kedro.run(folder, an_hour(data))
+        assert again == 0, f"{where}\nagain: {output}"
+        assert contents(data) == wanted, where
+        shutil.rmtree(folder)
+
+
+def contents(data: Path) -> dict[str, list[str]]:
+    """The rows of every table, and the events that were sent."""
+    logs = sorted(data.rglob("_delta_log"))
+    found = {log.parent.name: _rows(log.parent) for log in logs}
+    events = [json.loads(line)["event_id"] for line in (data / "alerts.jsonl").read_text().splitlines()]
+    return found | {"alerts": sorted(events)}
+
+
+def _rows(folder: Path) -> list[str]:
+    table = DeltaTable(folder).to_pyarrow_table()
+    kept = [column for column in table.column_names if column not in RUN_TIMES.get(folder.name, ())]
+    return sorted(map(repr, table.select(kept).to_pylist()))
