@@ -60,7 +60,13 @@ def test_jobs_score_what_one_run_scores_however_the_hour_is_cut(workspace, score
     assert f"{words}, 0 new, on local" in run(submit(workspace, params))
     assert workspace.files(*SCORED) == before
     workspace.run("score", f"at={AT}")
-    assert workspace.files(*SCORED) == before, "a run after the jobs has nothing left to do"
+    assert workspace.rows(*SCORED) == scored.rows(*SCORED), "a run after the jobs has nothing left to score"
+    after = workspace.files(*SCORED)
+    # Of parts of a sensor's devices, it notes once that they are all of them.
+    assert all("_delta_log" in name for name in after.keys() - before.keys())
+    assert before.items() <= after.items()
+    workspace.run("score", f"at={AT}")
+    assert workspace.files(*SCORED) == after
 
 
 def test_pipelines_run_first_make_what_the_jobs_score(tmp_path):

@@ -14,7 +14,7 @@ from batch_scoring.storage.row_table import Change
 from batch_scoring.tables.schemas import MODELS, windows_schema
 from batch_scoring.windows.features import DEFAULT_FEATURES
 from tests.factories import MINUTE_US, START_US
-from tests.row_tables import table_at
+from tests.tables_on_disk import TableOnDisk
 
 PART = 4_096
 N_SV, N_WINDOWS, D = 64, 12, len(DEFAULT_FEATURES)
@@ -22,19 +22,18 @@ N_SV, N_WINDOWS, D = 64, 12, len(DEFAULT_FEATURES)
 PROGRAM = """
 import re, sys
 from pathlib import Path
-from batch_scoring.datasets.row_tables import RowTableDataset
 from batch_scoring.pipelines.score.nodes import score_windows
 from batch_scoring.registry.published import load_published
+from tests.tables_on_disk import TableOnDisk
 
 folder = Path(sys.argv[1])
-windows, predictions, totals = (
-    RowTableDataset(f"{folder}/{name}", time)
-    for name, time in (("windows", "window_start"), ("predictions", "window_start"), ("totals", "day"))
-)
+windows, predictions = (TableOnDisk(folder / name, "window_start") for name in "wp")
+totals = TableOnDisk(folder / "t", "day")
+
 models = {"s": lambda: load_published(folder / "m", "s")}
-for scored, counted, _ in score_windows(windows.load(), models, {}, "2026-02-01T00:00Z", None, None):
-    predictions.save(scored)
-    totals.save(counted)
+for predicted, added_up, _ in score_windows(windows.load(), models, {}, "2026-02-01T00:00Z", None, None):
+    predictions.save(predicted)
+    totals.save(added_up)
 # Not ru_maxrss, which starts with the memory of the process that started this one.
 print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """
@@ -84,8 +83,8 @@ def make_fleet(folder, n_devices):
     write_models(scratch, FleetInfo("s", DEFAULT_FEATURES, 300.0, {}), map(models_of, firsts))
     publish(folder / "m", FleetFile(scratch), "1", "run", "fingerprint")
     scratch.unlink()
-    windows = (windows_of(first) for first in firsts)
-    table_at(folder / "windows", "window_start").commit(Change(windows_schema(DEFAULT_FEATURES), [windows]))
+    schema = windows_schema(DEFAULT_FEATURES)
+    TableOnDisk(folder / "w", "window_start").save(lambda _: Change(schema, [map(windows_of, firsts)]))
 
 
 def score(folder):
@@ -102,9 +101,9 @@ def test_memory_does_not_grow_with_the_fleet(tmp_path):
     for n_devices in (32 * PART, 80 * PART):
         make_fleet(tmp_path / str(n_devices), n_devices)
         taken[n_devices] = score(tmp_path / str(n_devices))
-        rows = table_at(tmp_path / str(n_devices) / "predictions", "window_start").num_rows
-        assert rows == n_devices * N_WINDOWS
+        tables = [TableOnDisk(tmp_path / str(n_devices) / name).load() for name in "pt"]
+        assert [table.num_rows for table in tables] == [n_devices * N_WINDOWS, n_devices]
     small, large = taken.values()
-    # The larger fleet has 900 MiB more of models, windows and predictions; of its daily totals, which are
-    # held until they are written, 50 MiB. The rest is for an allocator that takes its time.
+    # The larger fleet has 900 MiB more of models, windows and predictions; of daily totals, which are kept
+    # until the predictions are committed, 35 MiB. The rest is for an allocator that takes its time.
     assert large < small + 150, taken

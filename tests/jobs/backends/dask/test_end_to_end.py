@@ -31,7 +31,7 @@ def expected(trained, tmp_path_factory):
     """The predictions of one `kedro run`."""
     workspace = trained.copy_to(tmp_path_factory.mktemp("expected"))
     workspace.run("score")
-    return workspace.files("07_model_output/predictions")
+    return workspace.rows("07_model_output/predictions")
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def test_a_worker_killed_while_it_scores_costs_nothing(trained, expected, tmp_pa
     assert {one.state for one in ended[done.run]} == {State.SUCCEEDED}
     attempts = {name: record.attempt for name, record in records.all_records(done.run).items()}
     assert attempts[killed] == 2
-    assert workspace.files("07_model_output/predictions") == expected
+    assert workspace.rows("07_model_output/predictions") == expected
 
 
 def kill_the_worker_of_a_job(cluster, records, run):
