@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
-from batch_scoring.core.moments import MICROSECOND
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
 from batch_scoring.storage.row_files import has_sparse_days
@@ -53,8 +52,6 @@ def aggregate_windows(readings: RowTable, parameters: dict[str, Any], device: An
         When there are no readings, or a device or sensor asked for is not among them.
     """
     settings = read_parameters(AggregateParameters, parameters, "aggregate")
-    if settings.window < MICROSECOND:
-        raise InputError(f"aggregate.window is {settings.window}; it must be longer than 0 s")
     selection = Selection.read(device, sensor)
     if not readings.num_rows:
         raise InputError("there are no readings yet; run `kedro run --pipelines=ingest` first")
@@ -66,7 +63,7 @@ def _aggregate(
     readings: RowTable, settings: AggregateParameters, selection: Selection, windows: RowTable
 ) -> Change | None:
     made_with, seen = windows.progress(MADE_WITH), windows.progress(STEP)
-    is_other = windows.num_rows > 0 and made_with not in (None, settings.number)
+    is_other = windows.exists and made_with not in (None, settings.number)
     if is_other and selection != Selection():
         raise InputError(
             "the stored windows were made with other settings; run `kedro run --pipelines=aggregate` for all "
