@@ -10,11 +10,14 @@ from pkgutil import iter_modules
 from typing import Any
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.system_errors import causes
 
 _NODES = ("node_names", "from_nodes", "to_nodes")
 _OPTIONS = {"node_names": "--nodes"}
 # Where Kedro checks the options.
 _CHECK_OPTIONS = ("kedro.framework.", "kedro.pipeline.")
+# What reads --params and conf/.
+_READERS = ("omegaconf", "yaml", "antlr4")
 _DATASETS = ("from_inputs", "to_outputs")
 
 
@@ -39,6 +42,10 @@ def explain(error: BaseException, options: Mapping[str, Any]) -> InputError | No
 
     if isinstance(error, MissingConfigException | KedroCliError):
         return InputError(error.message if isinstance(error, KedroCliError) else str(error))
+    unread = next((one for one in causes(error) if type(one).__module__.partition(".")[0] in _READERS), None)
+    if unread is not None:
+        reason = " ".join(str(unread).split())
+        return InputError(f"--params or the configuration cannot be read ({reason}); mend what it names")
     if isinstance(error, DatasetNotFoundError) and options.get("load_versions"):
         return InputError(f"--load-versions: {error}")
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)

@@ -18,6 +18,9 @@ T = TypeVar("T")
 # Whether a setting is valid, and what is expected.
 Check = tuple[bool, str]
 
+# Of a run and of a duration; what is computed from both is a time, too.
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+_LONGEST = timedelta(days=365_000)
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -132,15 +135,20 @@ def read_duration(value: Any, where: str) -> timedelta:
     """
     if isinstance(value, timedelta):
         return value
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e12:
-        return timedelta(seconds=value)
     text = str(value).strip().lower()
     parts = re.findall(r"(\d+(?:\.\d+)?)\s*(min|[smhdw])", text)
-    if not parts or "".join(a + b for a, b in parts) != re.sub(r"\s", "", text):
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        seconds = float(value)
+    elif parts and "".join(a + b for a, b in parts) == re.sub(r"\s", "", text):
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    else:
+        seconds = -1.0
+    if not 0 <= seconds <= _LONGEST.total_seconds():
         raise InputError(
-            f"{where}: {value!r} is not a valid duration; expected one such as '5m', '1h' or '14d'"
+            f"{where}: {value!r} is not a valid duration; expected one such as '5m', '1h' or '14d', "
+            f"at most '{_LONGEST.days}d'"
         )
-    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    return timedelta(seconds=seconds)
 
 
 def read_time(value: Any, where: str) -> datetime:
@@ -153,16 +161,29 @@ def read_time(value: Any, where: str) -> datetime:
     """
     try:
         time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
-    except ValueError:
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise InputError(
             f"{where}: {value!r} is not a valid time; expected ISO 8601, such as '2026-01-05T00:00Z'"
         ) from None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def scheduled_time(at: Any) -> datetime:
-    """Return a run's scheduled time, UTC: the parameter ``at``, or now where it is not given."""
-    return datetime.now(UTC) if at is None else read_time(at, "at")
+    """Return a run's scheduled time, UTC: the parameter ``at``, or now where it is not given.
+
+    Raises
+    ------
+    InputError
+        When it is no time, or one that only a clock that was never set shows.
+    """
+    time = datetime.now(UTC) if at is None else read_time(at, "at")
+    if not _EARLIEST <= time < _LATEST:
+        where = "this machine's clock" if at is None else "at"
+        raise InputError(
+            f"{where}: {time.isoformat()} is not valid; expected a time from {_EARLIEST.year} to "
+            f"{_LATEST.year}" + ("; set the clock, or name the time with `at`" if at is None else "")
+        )
+    return time
 
 
 def _read(hint: Any, value: Any, where: str) -> Any:

@@ -300,7 +300,7 @@ def _json_names(texts: list[str]) -> list[str]:
     for text in texts:
         try:
             parsed: Any = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(parsed, dict):
             names.update(dict.fromkeys(parsed))

@@ -162,12 +162,15 @@ def aggregate_readings(
     if min_readings > 1:
         runs = without_short_runs(runs, min_readings)
     start = runs.window * window_us
+    # Huge values may leave the range of numbers: such a window has features that are not finite.
+    with np.errstate(over="ignore", invalid="ignore"):
+        computed = [function(runs) for name, function in functions.items() if name != "count"]
     columns = [
         to_arrow(start),
         to_arrow(start + window_us),
         *series.take(to_arrow(runs.series)).itercolumns(),
         to_arrow(runs.count.astype(np.int32)),
-        *(to_arrow(function(runs)) for name, function in functions.items() if name != "count"),
+        *map(to_arrow, computed),
     ]
     schema = windows_schema(list(functions))
     return pa.Table.from_arrays(

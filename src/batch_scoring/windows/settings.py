@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from batch_scoring.core.digests import number_of
 from batch_scoring.core.moments import MICROSECOND
+from batch_scoring.core.parameters import require, within
 from batch_scoring.tables.schemas import feature_columns, windows_schema
 from batch_scoring.windows.features import DEFAULT_FEATURES
 
@@ -23,6 +24,21 @@ class AggregateParameters:
     window: timedelta = timedelta(minutes=5)
     features: tuple[str, ...] = DEFAULT_FEATURES
     min_readings: int = 1
+
+    def __post_init__(self) -> None:
+        odd = [name for name in self.features if not isinstance(name, str)]
+        require(
+            self,
+            "aggregate",
+            {
+                "window": (self.window >= MICROSECOND, "a duration of 1 µs or more, such as '5m'"),
+                "features": (
+                    bool(self.features) and not odd and len(set(self.features)) == len(self.features),
+                    "different names, such as [mean, std]",
+                ),
+                "min_readings": within(self.min_readings, 1, 2**31 - 1),
+            },
+        )
 
     @property
     def number(self) -> int:

@@ -54,8 +54,6 @@ def aggregate_windows(readings: RowTable, parameters: dict[str, Any], device: An
         When there are no readings, or a device or sensor asked for is not among them.
     """
     settings = read_parameters(AggregateParameters, parameters, "aggregate")
-    if settings.window < MICROSECOND:
-        raise InputError(f"aggregate.window is {settings.window}; it must be longer than 0 s")
     selection = Selection.read(device, sensor)
     if not readings.num_rows:
         raise InputError("there are no readings yet; run `kedro run --pipelines=ingest` first")
