@@ -9,14 +9,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from batch_scoring.pipelines.publish.nodes import publish_readings
-from tests.end_to_end.workspaces import Workspace
+from tests.end_to_end.workspaces import PREDICTIONS, Workspace
 
 SENSORS = ("temperature", "vibration")
 DEVICES, DAYS = 4, 3
 TRAINED = datetime(2026, 1, 7, tzinfo=UTC)  # two days of history
 HOURS = tuple(TRAINED + timedelta(hours=n) for n in (1, 2, 3))
 SIMULATED = f"simulate.devices={DEVICES},simulate.days={DAYS},simulate.sensors=[{','.join(SENSORS)}]"
-PREDICTIONS = "07_model_output/predictions"
 _KEY = ("window_start", "device", "sensor")
 
 
@@ -60,12 +59,7 @@ def score_locally(trained: Workspace, folder: Path) -> pa.Table:
         write_readings(readings, span)
     workspace = Workspace(folder, f"readings={readings}")
     workspace.run("ingest,aggregate,score", f"at={_text(HOURS[-1])}")
-    return in_order(workspace.table(PREDICTIONS))
-
-
-def in_order(predictions: pa.Table) -> pa.Table:
-    """Predictions of any partitions, so that equal ones are equal tables."""
-    return predictions.sort_by([(name, "ascending") for name in _KEY]).combine_chunks()
+    return workspace.table(PREDICTIONS)
 
 
 def doubled(predictions: pa.Table) -> int:

@@ -162,10 +162,10 @@ class Rehearsal:
         return in_the_background(lose)
 
     def compare(self, expected) -> int:
-        from tests.end_to_end.workspaces import BlobWorkspace
+        from tests.end_to_end.workspaces import PREDICTIONS, BlobWorkspace
 
         with self.timeline.step("predictions are compared") as notes:
-            found = fleet.in_order(BlobWorkspace(self.data).table(fleet.PREDICTIONS))
+            found = BlobWorkspace(self.data).table(PREDICTIONS)
             twice, same = fleet.doubled(found), found.equals(expected)
             notes.append(
                 f"{found.num_rows:,} predictions, {twice} twice, "

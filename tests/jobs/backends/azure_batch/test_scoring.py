@@ -17,11 +17,10 @@ from batch_scoring.jobs.specs import State
 from tests.emulators.azure_batch import AzureBatch
 from tests.emulators.azure_batch.server import ACCOUNT
 from tests.emulators.node_faults import Fault
-from tests.end_to_end.workspaces import PROJECT
+from tests.end_to_end.workspaces import PREDICTIONS, PROJECT
 from tests.jobs.backends.azure_batch.conftest import RUN, specs
 
 pytestmark = pytest.mark.slow
-PREDICTIONS = "07_model_output/predictions"
 
 
 def test_an_hour_as_tasks_gives_the_predictions_of_one_run(tmp_path, trained):
@@ -40,7 +39,7 @@ def test_an_hour_as_tasks_gives_the_predictions_of_one_run(tmp_path, trained):
         job = server.account.jobs["score-20260107t000000z"]
         assert {task.info["result"] for task in job.tasks.values()} == {"success"}
         assert sorted(task.info["requeueCount"] for task in job.tasks.values()) == [0, 1]
-    assert fleet.table(PREDICTIONS).equals(at_once.table(PREDICTIONS))
+    assert fleet.rows(PREDICTIONS) == at_once.rows(PREDICTIONS)
     records = Records(str(fleet.folder))
     assert all(records.log("score-20260107t000000z", name) for name in job.tasks)
 

@@ -11,9 +11,9 @@ from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.specs import State
 from batch_scoring.jobs.workspace import Workspace as Planned
 from tests.emulators.node_faults import Fault
+from tests.end_to_end.workspaces import PREDICTIONS
 
 pytestmark = pytest.mark.slow
-PREDICTIONS = "07_model_output/predictions"
 
 
 def test_an_hour_as_jobs_gives_the_predictions_of_one_run(make, tmp_path, trained):
@@ -33,5 +33,5 @@ def test_an_hour_as_jobs_gives_the_predictions_of_one_run(make, tmp_path, traine
     assert [one.state for one in ended] == [State.SUCCEEDED] * len(done.specs), ended
     assert len(ended) == len(place.sensors()) == 2
     assert stand_in.service.faults.happened[Fault.NODE_LOST] == 1
-    assert fleet.table(PREDICTIONS).equals(at_once.table(PREDICTIONS))
+    assert fleet.rows(PREDICTIONS) == at_once.rows(PREDICTIONS)
     assert all(records.log(done.run, one.name) for one in ended)
