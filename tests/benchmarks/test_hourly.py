@@ -180,11 +180,11 @@ def test_the_picture_shows_every_fleet(tmp_path):
 def test_polars_makes_the_windows_of_the_product():
     pl = pytest.importorskip("polars")
     from competitors.polars_windows import FEATURES, windows_of
-    from hourly_data import DAY, SENSOR, WINDOW, Fleet, make_readings
+    from hourly_data import DAY, WINDOW, Fleet, make_readings
 
     fleet = Fleet(5)
     both = pa.concat_tables(make_readings(fleet, DAY, timedelta(hours=2)))
-    ours = aggregate_readings(both, int(WINDOW.total_seconds() * 1e6), DEFAULT_FEATURES, sensor=SENSOR)
+    ours = aggregate_readings(both, int(WINDOW.total_seconds() * 1e6), DEFAULT_FEATURES)
     hours = [pl.from_arrow(both.slice(i * 300, 300)) for i in range(2)]
     before = windows_of(hours[0])
     found = pl.concat([before, windows_of(hours[1], before)]).sort("device", "window_start")
