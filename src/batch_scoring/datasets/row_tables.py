@@ -8,7 +8,7 @@ from typing import Any
 
 from batch_scoring.core.errors import ConflictError
 from batch_scoring.datasets.own import FolderDataset
-from batch_scoring.storage.row_table import RowTable, Update
+from batch_scoring.storage.row_table import REMAKE, RowTable, Update
 
 # Tries of an update that other runs overtake, and the longest wait between two of them, seconds.
 TRIES = 8
@@ -30,17 +30,21 @@ class RowTableDataset(FolderDataset[Update, RowTable]):
         A local folder, or a URL of Blob Storage.
     time : str, optional
         The column whose day (UTC) partitions the table.
+    if_damaged : str
+        What a person is to do with a file that is gone or cannot be read. Most tables are made again of the
+        table before; readings are not, since their sources count as read.
     **more
         Of :class:`.OwnDataset`.
     """
 
-    def __init__(self, path: str, time: str | None = None, **more: Any) -> None:
+    def __init__(self, path: str, time: str | None = None, if_damaged: str = REMAKE, **more: Any) -> None:
         super().__init__(path, **more)
         self._time = time
+        self._if_damaged = if_damaged
 
     def load(self) -> RowTable:
         """Open the table's latest version."""
-        return RowTable(self._folder, self._time)
+        return RowTable(self._folder, self._time, self._if_damaged)
 
     def save(self, data: Update) -> None:
         """Commit an update to the latest version."""

@@ -54,7 +54,7 @@ _LONGEST_REASON = 300
 _UNFINISHED = re.compile(rf"\.partial$|^{LOG}/.*#\d+$")
 # Of a position, an int64 that is not negative.
 _VERSION_BITS, _ORIGIN_SHIFT = 24, 22
-_RESTORE = "restore it from a backup, or delete the folder of the table and run again"
+REMAKE = "restore it from a backup, or delete the folder of the table and run again"
 
 
 @dataclass(frozen=True)
@@ -164,11 +164,14 @@ class RowTable:
         Of the table; it need not exist.
     time : str, optional
         The column whose day (UTC) partitions the table.
+    if_damaged : str
+        What a person is to do with a file that is gone or cannot be read.
     """
 
-    def __init__(self, folder: Folder, time: str | None = None) -> None:
+    def __init__(self, folder: Folder, time: str | None = None, if_damaged: str = REMAKE) -> None:
         self.folder = folder
         self.time = time
+        self.if_damaged = if_damaged
 
     @cached_property
     def _delta(self) -> deltalake.DeltaTable | None:
@@ -248,7 +251,7 @@ class RowTable:
 
     def latest(self) -> RowTable:
         """Return the newest version."""
-        return RowTable(self.folder, self.time)
+        return RowTable(self.folder, self.time, self.if_damaged)
 
     def distinct(self, column: str, files: Iterable[DataFile] | None = None) -> list[str]:
         """List the texts of a column, in some files or all, sorted as UTF-8 bytes.
@@ -339,7 +342,7 @@ class RowTable:
         from deltalake import DeltaTable
 
         uri, options = self.folder.delta_address()
-        table = RowTable(self.folder, self.time)
+        table = RowTable(self.folder, self.time, self.if_damaged)
         with self._clear_errors():
             table.__dict__["_delta"] = DeltaTable(uri, version, storage_options=options or None)
         return table
@@ -374,8 +377,8 @@ class RowTable:
         InputError
             When the file is gone or damaged.
         """
-        missing = f"this file of a table is gone; {_RESTORE}"
-        opened = open_parquet(self.folder, file.name, None, _RESTORE, missing, encoded)
+        missing = f"this file of a table is gone; {self.if_damaged}"
+        opened = open_parquet(self.folder, file.name, None, self.if_damaged, missing, encoded)
         with self._naming(file):
             found = opened.schema_arrow
             if opened.metadata.num_rows != file.rows or found.names != self.schema.names:
@@ -395,7 +398,7 @@ class RowTable:
         except (pa.ArrowException, OSError, KeyError, ValueError) as error:
             place = self.folder.path(file.name)
             raise system_error(error, place) or InputError(
-                f"{place}: damaged ({error}); {_RESTORE}"
+                f"{place}: damaged ({error}); {self.if_damaged}"
             ) from error
 
     def batches(
