@@ -206,7 +206,9 @@ class _Day:
         stored = self._find_replaced()
         spans = pa.concat_tables([empty_table(_SPAN), *(rows.select(_SPANS) for rows in self.new)])
         again = pa.concat_tables([late_series(stored, spans), *lost]).combine_chunks()
-        self.again = again.group_by(list(SERIES_DAY), use_threads=False).aggregate([])
+        # Arrow's group_by would import pandas.
+        _, first = np.unique(row_fingerprints(again, SERIES_DAY), return_index=True)
+        self.again = again.select(list(SERIES_DAY)).take(to_arrow(first))
         self.keys = row_fingerprints(self.again, SERIES_DAY)
 
     def rows(self) -> Iterable[pa.Table] | None:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from batch_scoring.core.moments import EPOCH, MICROSECOND
 from batch_scoring.storage.folder import Folder
-from batch_scoring.tables.arrow_arrays import to_numpy
+from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 
 DAY_US = 86_400_000_000
@@ -116,7 +116,7 @@ class RowFiles:
             yield int(day[0]), table
             return
         for one in np.unique(day).tolist():
-            yield one, table.take(pa.array(np.flatnonzero(day == one)))
+            yield one, table.filter(to_arrow(day == one))
 
     def _open(self, day: int) -> _DayFile:
         when = None if self._time is None else (EPOCH + day * DAY_US * MICROSECOND).date()
