@@ -7,10 +7,10 @@ import shutil
 import subprocess
 import sys
 
-import pyarrow.parquet as pq
 import pytest
 
 from tests.doc_pages import PROJECT, code_blocks, read_page
+from tests.row_tables import table_at
 
 PAGE = read_page("how-to/add-a-pipeline-step.md")
 SKIPPED = shutil.ignore_patterns("__pycache__", "local")
@@ -58,9 +58,7 @@ def run(project, command):
 def read_shares(folder):
     """Return the share of anomalous devices by sensor and window, from either of the two tables."""
     shares = {}
-    for path in folder.rglob("*.parquet"):
-        table = pq.read_table(path)
-        for row in table.to_pylist():
-            key = path.parent.name, row["window_start"]
-            shares.setdefault(key, []).append(row["share"] if "share" in row else row["is_anomaly"])
+    for row in table_at(folder, "window_start").read().to_pylist():
+        key = row["sensor"], row["window_start"]
+        shares.setdefault(key, []).append(row["share"] if "share" in row else row["is_anomaly"])
     return {key: sum(values) / len(values) for key, values in shares.items()}
