@@ -47,7 +47,7 @@ def score_at_once(work: Work, asked: Sequence[Mapping[str, Any]]) -> None:
 
     with ThreadPoolExecutor(len(asked)) as pool:
         for done in [pool.submit(run, what) for what in asked]:
-            done.result(timeout=120)
+            done.result(timeout=600)
 
 
 def begun_together(update: Update, gate: threading.Barrier) -> Update:
@@ -58,7 +58,7 @@ def begun_together(update: Update, gate: threading.Barrier) -> Update:
         change = update(table)
         if not tries:
             tries.append(table.version)
-            gate.wait(60)
+            gate.wait(300)  # of a busy machine
         return change
 
     return begun

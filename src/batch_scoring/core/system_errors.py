@@ -81,7 +81,8 @@ def system_error(error: BaseException | None, path: str | os.PathLike[str] = "")
             return found
         if isinstance(one, MemoryError):
             what, advice = _WORDS[errno.ENOMEM]
-            return MachineError(f"{what} ({_one_line(one)}); {advice}" if str(one) else f"{what}; {advice}")
+            reason = f"{what} ({_one_line(one)})" if str(one) else what
+            return MachineError(f"{path}: {reason}; {advice}" if path else f"{reason}; {advice}")
     return None
 
 
