@@ -44,8 +44,13 @@ class _Fleet(ctypes.Structure):
 
 def is_available(bits: int = WIDEST) -> bool:
     """Whether the library was built and supports this processor with vectors of ``bits`` bits."""
+    return bool(instruction_set(bits))
+
+
+def instruction_set(bits: int = WIDEST) -> str:
+    """Name the instruction set that scores with vectors of at most ``bits`` bits, or ``""`` if none."""
     library = _library()
-    return library is not None and bool(library.can_score(bits))
+    return library.instruction_set(bits).decode() if library is not None else ""
 
 
 def score_models(
@@ -88,5 +93,7 @@ def _library() -> ctypes.CDLL | None:
     for suffix in EXTENSION_SUFFIXES:
         path = Path(__file__).with_name(f"_rbf_kernel{suffix}")
         if path.is_file():
-            return ctypes.CDLL(str(path))
+            library = ctypes.CDLL(str(path))
+            library.instruction_set.restype = ctypes.c_char_p
+            return library
     return None

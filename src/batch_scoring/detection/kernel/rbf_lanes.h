@@ -33,26 +33,43 @@ INLINE doubles NAMED(power_of_two)(doubles t) {
     return (doubles)((integers)p + ((integers)shifted << 52));
 }
 
-/* Weighted sums over all support vectors of n windows at once, which share each load; n is a constant. */
-INLINE void NAMED(weighted_sums)(const struct model *m, const double *z, int n, double *sums) {
-    const doubles *sv = (const doubles *)m->sv, *weight = (const doubles *)m->weight;
+/* Add the weighted kernels of n windows with the support vectors of one or two vectors, from vector `at` on.
+ *
+ * n and n_vectors are constants, and the loops over them unrolled: without, the sums go through memory. Two
+ * vectors at once keep more sums in flight than one sum takes cycles.
+ */
+INLINE void NAMED(add_vectors)(const struct model *m, const double *z, int n, int64_t at, int n_vectors,
+                               doubles total[ROWS_AT_ONCE][PER_BLOCK]) {
+    const doubles *sv = (const doubles *)m->sv + at, *weight = (const doubles *)m->weight + at;
     const int64_t width = m->n_blocks * PER_BLOCK;
-    doubles total[ROWS_AT_ONCE][PER_BLOCK] = {{{0}}};
-    for (int64_t b = 0; b < m->n_blocks; b++) {
-        for (int h = 0; h < PER_BLOCK; h++) {
-            const int64_t at = b * PER_BLOCK + h;
-            doubles square[ROWS_AT_ONCE] = {{0}};
-            for (int64_t k = 0; k < m->d; k++) {
-                const doubles s = sv[k * width + at];
-                for (int i = 0; i < n; i++) {
-                    const doubles difference = s - z[k * ROWS_AT_ONCE + i];
-                    square[i] = difference * difference + square[i];
-                }
+    doubles square[2][ROWS_AT_ONCE] = {{{0}}};
+    for (int64_t k = 0; k < m->d; k++, sv += width) {
+#pragma GCC unroll ROWS_AT_ONCE
+        for (int i = 0; i < n; i++) {
+#pragma GCC unroll 2
+            for (int h = 0; h < n_vectors; h++) {
+                const doubles difference = sv[h] - z[k * ROWS_AT_ONCE + i];
+                square[h][i] = difference * difference + square[h][i];
             }
-            for (int i = 0; i < n; i++)
-                total[i][h] = weight[at] * NAMED(power_of_two)(square[i] * m->rate) + total[i][h];
         }
     }
+#pragma GCC unroll 2
+    for (int h = 0; h < n_vectors; h++) {
+        doubles *sum = &total[0][h % PER_BLOCK];
+#pragma GCC unroll ROWS_AT_ONCE
+        for (int i = 0; i < n; i++, sum += PER_BLOCK)
+            *sum = weight[h] * NAMED(power_of_two)(square[h][i] * m->rate) + *sum;
+    }
+}
+
+/* Weighted sums over all support vectors of n windows at once; n is a constant. */
+INLINE void NAMED(weighted_sums)(const struct model *m, const double *z, int n, double *sums) {
+    const int64_t width = m->n_blocks * PER_BLOCK;
+    doubles total[ROWS_AT_ONCE][PER_BLOCK] = {{{0}}};
+    int64_t at = 0;
+    for (; at + 2 <= width; at += 2) NAMED(add_vectors)(m, z, n, at, 2, total);
+    if (at < width) NAMED(add_vectors)(m, z, n, at, 1, total);
+#pragma GCC unroll ROWS_AT_ONCE
     for (int i = 0; i < n; i++) {
         double x[LANES];
         memcpy(x, total[i], sizeof x);
@@ -66,9 +83,12 @@ INLINE void NAMED(score_range)(const struct fleet *f, int64_t first, int64_t las
         if (begin == end) continue;
         struct model m;
         double *z = load_model(f, i, scratch, &m);
+        const double *next = f->support_vectors + f->sv_offsets[i + 1] * f->d;
+        const double *after_next = f->support_vectors + f->sv_offsets[i + 1 < last ? i + 2 : i + 1] * f->d;
         for (int64_t row = begin; row < end; row += ROWS_AT_ONCE) {
             const int n = end - row < ROWS_AT_ONCE ? (int)(end - row) : ROWS_AT_ONCE;
             double sums[ROWS_AT_ONCE];
+            next = fetch_ahead(next, after_next, end - row);
             scale_rows(f, i, row, n, z);
             if (n == ROWS_AT_ONCE)
                 NAMED(weighted_sums)(&m, z, ROWS_AT_ONCE, sums);
