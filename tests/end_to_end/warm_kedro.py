@@ -11,12 +11,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Lock
+from threading import Lock, Timer
 
 PROJECT = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 300
@@ -52,12 +53,25 @@ class WarmKedro:
             text=True,
         )
 
-    def run(self, arguments: Sequence[str], more: Mapping[str, str] | None = None) -> tuple[int, str]:
-        """Run ``kedro`` with these arguments in today's environment and more; its exit code and output."""
+    def run(
+        self,
+        arguments: Sequence[str],
+        more: Mapping[str, str] | None = None,
+        kill_after: float | None = None,
+    ) -> tuple[int, str]:
+        """Run ``kedro`` with these arguments in today's environment and more; its exit code and output.
+
+        After ``kill_after`` seconds the command is killed, if it has not ended.
+        """
         with self._lock, TemporaryDirectory() as folder:
             output = Path(folder, "output.txt")
             environment = os.environ | {"DO_NOT_TRACK": "1"} | dict(more or {})
-            request = {"arguments": list(arguments), "environment": environment, "output": str(output)}
+            request = {
+                "arguments": list(arguments),
+                "environment": environment,
+                "output": str(output),
+                "kill_after": kill_after,
+            }
             print(json.dumps(request), file=self._server.stdin, flush=True)
             code = int(self._server.stdout.readline())
             return code, output.read_text(encoding="utf-8")
@@ -83,8 +97,24 @@ def _serve() -> None:
             _become(request)
             main()
             return
-        _, status = os.waitpid(child, 0)
+        with _killer(child, request["kill_after"]):
+            _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), file=replies, flush=True)
+
+
+@contextmanager
+def _killer(process: int, after: float | None) -> Iterator[None]:
+    """Kill a process after some seconds, unless the block has ended before."""
+    if after is None:
+        yield
+        return
+    timer = Timer(after, os.kill, (process, signal.SIGKILL))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 def _become(request: dict) -> None:

@@ -231,3 +231,20 @@ def _digest(rows: pa.Table) -> str:
     with pa.ipc.new_stream(sink, rows.schema) as stream:
         stream.write_table(rows.combine_chunks())
     return hashlib.sha256(sink.getvalue()).hexdigest()
+
+
+# What says when it was written, or when its source was copied.
+RUN_TIMES = {"notifications": ("sent_at",), "sources": ("version",)}
+
+
+def contents(data: Path) -> dict[str, list[str]]:
+    """The rows of every table there is, and the events that were sent to ``alerts.jsonl``."""
+    logs = sorted(data.rglob("_delta_log"))
+    events = [json.loads(line)["event_id"] for line in (data / "alerts.jsonl").read_text().splitlines()]
+    return {log.parent.name: _rows(log.parent) for log in logs} | {"alerts": sorted(events)}
+
+
+def _rows(folder: Path) -> list[str]:
+    table = DeltaTable(folder).to_pyarrow_table()
+    kept = [column for column in table.column_names if column not in RUN_TIMES.get(folder.name, ())]
+    return sorted(map(repr, table.select(kept).to_pylist()))

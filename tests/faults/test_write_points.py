@@ -8,9 +8,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from deltalake import DeltaTable
 
 from tests.end_to_end.warm_kedro import warm_kedro
+from tests.end_to_end.workspaces import contents
 from tests.faults.fault_injection import KILL, FaultyKedro, faulty_kedro, write_points
 from tests.made_once import made_once
 
@@ -20,8 +20,6 @@ pytestmark = pytest.mark.slow
 SHARES = 50
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
 HOUR = "ingest,aggregate,score,incidents,monitor,report,maintain"
-# What says when it was written, or when its source was copied.
-RUN_TIMES = {"notifications": ("sent_at",), "sources": ("version",)}
 
 
 def arguments(data: Path, pipelines: str, at: str) -> list[str]:
@@ -93,17 +91,3 @@ def test_an_hour_that_ends_at_any_write_and_is_repeated_ends_in_the_same_rows(
         assert again == 0, f"{where}\nagain: {output}"
         assert contents(data) == wanted, where
         shutil.rmtree(folder)
-
-
-def contents(data: Path) -> dict[str, list[str]]:
-    """The rows of every table, and the events that were sent."""
-    logs = sorted(data.rglob("_delta_log"))
-    found = {log.parent.name: _rows(log.parent) for log in logs}
-    events = [json.loads(line)["event_id"] for line in (data / "alerts.jsonl").read_text().splitlines()]
-    return found | {"alerts": sorted(events)}
-
-
-def _rows(folder: Path) -> list[str]:
-    table = DeltaTable(folder).to_pyarrow_table()
-    kept = [column for column in table.column_names if column not in RUN_TIMES.get(folder.name, ())]
-    return sorted(map(repr, table.select(kept).to_pylist()))
