@@ -102,6 +102,31 @@ def test_runs_at_once_end_in_the_rows_of_one(tmp_path, asked):
         assert_no_file_is_left_over(table.load().folder.root)
 
 
+@pytest.mark.parametrize("asked", [WHOLE, JOBS[0], SHARDS[0], {"sensor": "s", "rescore": True}])
+@pytest.mark.parametrize("is_late_with", ["predictions", "totals"])
+def test_a_run_that_read_earlier_windows_than_another_one_undoes_and_skips_nothing(
+    tmp_path, asked, is_late_with
+):
+    work, alone = fleet(tmp_path / "overtaken"), fleet(tmp_path / "one")
+    late = Work(work.folder)
+    chunks = late.chunks(max_failed_share=1, **asked)
+    predictions, _, _ = next(chunks)
+    if is_late_with == "totals":
+        late.predictions.save(predictions)
+    for one in (work, alone):
+        # A window has changed, one with a model and one without are new, and one comes into a new day.
+        one.put({("s", "d1", 2): 0.5, ("s", "d2", 9): 3.0, ("s", "d7", 9): 3.0, ("s", "d3", 14): 0.0})
+        one.score(max_failed_share=1)
+    if is_late_with == "predictions":
+        late.predictions.save(predictions)
+    _, totals, _ = next(chunks)
+    late.totals.save(totals)
+    assert_totals_are_a_count(work)
+    assert work.rows() == alone.rows()
+    assert work.daily() == alone.daily()
+    assert work.score(max_failed_share=1) == (False, False)
+
+
 def assert_no_file_is_left_over(folder: Path) -> None:
     """Each data file was named by a commit: who was refused has deleted its own."""
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("date=*/*.parquet")}

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.scoring.marks import Mark, mark_progress, read_mark, unfinished_sensors
+import batch_scoring.scoring.marks as marks_of
+from batch_scoring.scoring.marks import Mark, mark_progress, unfinished_sensors
 from batch_scoring.storage.row_table import Change
 from tests.tables_on_disk import TableOnDisk
 
@@ -17,14 +18,29 @@ SCHEMA = pa.schema([("x", pa.int64())])
 EARLIER, LATER = Mark(3, 100, 7), Mark(4, 200, 7)
 
 
+class Windows:
+    """Windows of any version, as far as marks ask for them."""
+
+    def own_version(self, position: int) -> int:
+        return position - 1000 if position >= 0 else position
+
+    def position_of(self, version: int) -> int:
+        return version + 1000 if version >= 0 else version
+
+
 @pytest.fixture
 def table(tmp_path):
     return TableOnDisk(tmp_path)
 
 
+def read_mark(predictions, sensor=None, part=""):
+    """Read a mark, of windows that have all versions."""
+    return marks_of.read_mark(predictions, Windows(), sensor, part)
+
+
 def record(table, mark, sensor=None, part="", overall=None):
     """Record a mark; what was recorded for it."""
-    found = mark_progress(table.load(), mark, sensor, part, overall)
+    found = mark_progress(table.load(), Windows(), mark, sensor, part, overall)
     table.save(lambda _: Change(SCHEMA, (), found))
     return found
 

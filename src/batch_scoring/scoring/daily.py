@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from batch_scoring.core.ids import from_path_segment
 from batch_scoring.scoring.due import DueWindows
-from batch_scoring.scoring.marks import read_mark
+from batch_scoring.scoring.marks import read_mark, windows_scored
 from batch_scoring.scoring.run import EPOCH_DAY, SCORES, ScoreRun
 from batch_scoring.scoring.scope import path_of
 from batch_scoring.scoring.totals import (
@@ -62,6 +62,7 @@ class _Update:
         self.scope = run.scope
         self.totals = totals
         self.predictions = before.latest()
+        self.windows = windows_scored(self.predictions, run.windows)
         self.recounted = _Recounted()
         self.is_news = self._note_others(before)
         if run.has_many_totals:
@@ -105,9 +106,9 @@ class _Update:
         if part is None:
             return {}
         if sensors is None and not part:
-            return {ADD_UP: self.predictions.version}
+            return {ADD_UP: self.predictions.position}
         names = self.run.days if sensors is None else sensors
-        return {path_of(ADD_UP, sensor, part): self.predictions.version for sensor in sorted(names)}
+        return {path_of(ADD_UP, sensor, part): self.predictions.position for sensor in sorted(names)}
 
     def _note_others(self, before: RowTable) -> bool:
         """Note the days that other runs have changed and not counted; whether there are newer predictions.
@@ -121,7 +122,7 @@ class _Update:
         own = self.scope.claims(ADD_UP)
         commits = self.predictions.commits_since(min(map(self._counted, own)))
         if commits is None:
-            files = (*self.predictions.files(), *self.run.windows.files())
+            files = (*self.predictions.files(), *self.windows.files())
             self.recounted.add({day for file in files for day in _days(file)}, None)
             return True
         for commit in commits:
@@ -134,14 +135,17 @@ class _Update:
         return mine is not None or bool(self.recounted.days)
 
     def _days_with_windows(self) -> set[int]:
-        windows = self.run.windows.files()
+        windows = self.windows.files()
         first = min(file.first for file in windows) // DAY_US * DAY_US
         return {day for file in (*windows, *self.totals.files(first)) for day in _days(file)}
 
     def _counted(self, path: str) -> int:
         """Return the version of the predictions up to which a part of them is counted; -1 for none."""
         steps = path.split("/")
-        known = [self.totals.progress("/".join(steps[: n + 1])) for n in range(len(steps))]
+        known = [
+            self.predictions.own_version(self.totals.progress("/".join(steps[: n + 1])))
+            for n in range(len(steps))
+        ]
         return max((one for one in known if one is not None), default=-1)
 
     def modelled(self, sensor: str) -> pa.Array:
@@ -274,7 +278,7 @@ class _Day:
         update = self.update
         sensors, recounted = set(self.due), update.recounted.days.get(self.day, set())
         if recounted is None or recounted:
-            there = set(update.run.windows.distinct("sensor", update.run.windows.files(*self.span)))
+            there = set(update.windows.distinct("sensor", update.windows.files(*self.span)))
             sensors |= there if recounted is None else there & recounted
         for sensor in sorted(sensors - update.run.failed.keys(), key=str.encode):
             if update.scope.has_sensor(sensor):
@@ -300,7 +304,7 @@ class _Day:
         n = len(sources)
         sources += [
             (_LEFT, self._considered_rows(due, file, wanted, devices))
-            for file in update.run.windows.files(*self.span, wanted, devices)
+            for file in update.windows.files(*self.span, wanted, devices)
         ]
         for parts in device_ranges(sources, key=_SERIES):
             scored = pa.concat_tables([empty_table(_COUNTED), *parts[:n]])
@@ -316,16 +320,16 @@ class _Day:
         part = update.scope.part or ""
         names = sensors
         if names is None:
-            names = update.run.windows.distinct("sensor", update.run.windows.files(*self.span))
-        marks = {sensor: read_mark(update.predictions, sensor, part) for sensor in names}
-        return DueWindows(update.run.windows, marks, update.scope)
+            names = update.windows.distinct("sensor", update.windows.files(*self.span))
+        marks = {sensor: read_mark(update.predictions, update.windows, sensor, part) for sensor in names}
+        return DueWindows(update.windows, marks, update.scope)
 
     def _considered_rows(
         self, due: DueWindows, file: DataFile, sensors: Iterable[str] | None, devices: Iterable[str] | None
     ) -> Iterator[pa.Table]:
         update = self.update
         columns = [*WINDOW_KEY, "window_end"]
-        for rows in update.run.windows.batches(file, columns, sensors, devices):
+        for rows in update.windows.batches(file, columns, sensors, devices):
             has_failed = _among(rows["sensor"], update.run.failed)
             considered = ~due.mask(file, rows) | (update.scope.mask(rows) & ~has_failed)
             yield from self._wanted([rows.filter(to_arrow(considered)).select(_LEFT.names)])

@@ -116,8 +116,7 @@ class _After:
     """What is due after some marks."""
 
     def __init__(self, windows: RowTable, marks: Sequence[Mark]) -> None:
-        # A table that was made anew has fewer versions.
-        versions = [mark.version if mark.version <= windows.version else -1 for mark in marks]
+        versions = [mark.version for mark in marks]
         self._version = np.array(versions, np.int64)
         self.until = np.array([mark.until for mark in marks], np.int64)
         self.since = np.array([mark.since for mark in marks], np.int64)

@@ -10,6 +10,8 @@ from batch_scoring.storage.row_table import RowTable
 
 # Before and after all time.
 NEVER, FOREVER = -(2**62), 2**62
+# In place of the number of settings: of windows that are gone.
+_OTHER = -1
 
 
 @dataclass(frozen=True)
@@ -19,11 +21,13 @@ class Mark:
     Attributes
     ----------
     version : int
-        Version of the windows that was read; -1 before the first.
+        Version of the windows that was read; -1 before the first, or where they were made anew since. Stored
+        as a position.
     until : int
         Closed windows that ended by then were considered, microseconds since the epoch.
     settings : int
-        Number of the settings that the windows were aggregated with; 0 before the first.
+        Number of the settings that the windows were aggregated with; 0 before the first, another one where
+        they were made anew since.
     lacking : int
         Number of the models that left windows without a prediction, for want of one; 0 where none was left.
     since : int
@@ -40,50 +44,79 @@ class Mark:
     failed: int = 0
 
 
-def read_mark(predictions: RowTable, sensor: str | None = None, part: str = "") -> Mark:
+def windows_scored(predictions: RowTable, windows: RowTable) -> RowTable:
+    """Return the windows, or the newer version of them that another run has scored meanwhile.
+
+    With older ones, newer predictions would be replaced by those of earlier windows.
+    """
+    positions = [value for name, value in predictions.all_progress.items() if name.split("/")[0] == "version"]
+    newer = [position for position in positions if not windows.had(position)]
+    if not newer:
+        return windows
+    latest = windows.latest()
+    versions = [version for version in map(latest.own_version, newer) if version is not None]
+    return latest.at(max(versions)) if versions else latest
+
+
+def read_mark(predictions: RowTable, windows: RowTable, sensor: str | None = None, part: str = "") -> Mark:
     """Read how far a sensor, or a part of its devices, has been scored; without a sensor, all sensors.
 
     What is recorded of all sensors counts for each that has not failed, and what is recorded of a sensor
     counts for its parts.
+
+    Parameters
+    ----------
+    predictions : RowTable
+    windows : RowTable
+        Not older than those scored; see :func:`windows_scored`.
+    sensor, part : str
     """
-    overall = _own(predictions)
+    overall = _own(predictions, windows)
     if sensor is None:
         return overall
-    mark = _of_sensor(_own(predictions, sensor), overall)
-    return max(_own(predictions, sensor, part), mark, key=_order) if part else mark
+    mark = _of_sensor(_own(predictions, windows, sensor), overall)
+    return max(_own(predictions, windows, sensor, part), mark, key=_order) if part else mark
 
 
 def mark_progress(
-    predictions: RowTable, mark: Mark, sensor: str | None = None, part: str = "", overall: Mark | None = None
+    predictions: RowTable,
+    windows: RowTable,
+    mark: Mark,
+    sensor: str | None = None,
+    part: str = "",
+    overall: Mark | None = None,
 ) -> dict[str, int]:
     """Return what a commit records so that :func:`read_mark` returns this mark.
 
     Parameters
     ----------
-    predictions : RowTable
+    predictions, windows : RowTable
     mark : Mark
     sensor, part : str
         See :func:`read_mark`.
     overall : Mark, optional
         What the same commit records of all sensors.
     """
-    own = _own(predictions, sensor, part)
+    own = _own(predictions, windows, sensor, part)
 
     def known(own: Mark) -> Mark:
         if sensor is None:
             return own
         if part:
-            return max(own, read_mark(predictions, sensor), key=_order)
-        return _of_sensor(own, overall or _own(predictions))
+            return max(own, read_mark(predictions, windows, sensor), key=_order)
+        return _of_sensor(own, overall or _own(predictions, windows))
 
     # Of a sensor that came as far as all, only what is its own.
     its_own = replace(own, lacking=mark.lacking, since=mark.since, failed=mark.failed)
     wanted = next(one for one in (own, its_own, mark) if one is mark or known(one) == mark)
-    return {
-        path_of(field.name, sensor, part): getattr(wanted, field.name)
+    changed = {
+        field.name: getattr(wanted, field.name)
         for field in fields(Mark)
         if getattr(wanted, field.name) != getattr(own, field.name)
     }
+    if "version" in changed:
+        changed["version"] = windows.position_of(wanted.version)
+    return {path_of(name, sensor, part): value for name, value in changed.items()}
 
 
 def unfinished_sensors(predictions: RowTable) -> list[str]:
@@ -106,7 +139,11 @@ def _order(mark: Mark) -> tuple[int, int]:
     return mark.version, mark.until
 
 
-def _own(predictions: RowTable, sensor: str | None = None, part: str = "") -> Mark:
+def _own(predictions: RowTable, windows: RowTable, sensor: str | None = None, part: str = "") -> Mark:
     names = {field.name: path_of(field.name, sensor, part) for field in fields(Mark)}
     found = {field: predictions.progress(name) for field, name in names.items()}
-    return Mark(**{field: value for field, value in found.items() if value is not None})
+    mark = Mark(**{field: value for field, value in found.items() if value is not None})
+    version = windows.own_version(mark.version)
+    if version is None:
+        return replace(mark, version=-1, until=NEVER, settings=_OTHER)
+    return replace(mark, version=version)

@@ -14,7 +14,14 @@ from batch_scoring.core.moments import microseconds
 from batch_scoring.registry.published import PublishedModel
 from batch_scoring.scoring.champions import Champions
 from batch_scoring.scoring.due import DueWindows, due_files, latest_end
-from batch_scoring.scoring.marks import FOREVER, Mark, mark_progress, read_mark, unfinished_sensors
+from batch_scoring.scoring.marks import (
+    FOREVER,
+    Mark,
+    mark_progress,
+    read_mark,
+    unfinished_sensors,
+    windows_scored,
+)
 from batch_scoring.scoring.outcome import Outcome
 from batch_scoring.scoring.scope import Scope
 from batch_scoring.scoring.sensor_ranges import score_ranges
@@ -26,6 +33,7 @@ from batch_scoring.tables.arrays import Bool
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import PREDICTIONS, TIMESTAMP
+from batch_scoring.windows.settings import MADE_WITH
 
 # What a run may change is named below it.
 SCORES = "scores"
@@ -43,11 +51,11 @@ class ScoreRun:
     models : mapping of str to callable
         Each opens the champion of a sensor.
     scope : Scope
-    settings : int
-        Number of the settings that the windows were aggregated with.
 
     Attributes
     ----------
+    windows : RowTable
+        Those that are scored: newer ones where another run has scored them meanwhile.
     table : RowTable or None
         The predictions before the run.
     change : Change or None
@@ -63,7 +71,7 @@ class ScoreRun:
     lost : list of pyarrow.Table
         Columns sensor, device and day of the predictions that were replaced.
     renewed : set of str
-        Sensors whose windows were aggregated with other settings than before.
+        Sensors whose windows were made anew, or aggregated with other settings than before.
     failed : dict of str to str
         Why a sensor could not be scored.
     """
@@ -73,12 +81,10 @@ class ScoreRun:
         windows: RowTable,
         models: Mapping[str, Callable[[], PublishedModel]],
         scope: Scope,
-        settings: int,
     ) -> None:
         self.windows = windows
         self.champions = Champions(models)
         self.scope = scope
-        self._settings = settings
         self.table: RowTable | None = None
         self.change: Change | None = None
         self._begin()
@@ -100,10 +106,12 @@ class ScoreRun:
         """Return the change of the predictions; it may be of nothing."""
         self._begin()
         self.table = predictions
-        overall = read_mark(predictions)
+        self.windows = windows_scored(predictions, self.windows)
+        self._settings = self.windows.progress(MADE_WITH) or 0
+        overall = read_mark(predictions, self.windows)
         part = self.scope.part or ""
         sensors = self._sensors(predictions, overall)
-        self._before = {sensor: read_mark(predictions, sensor, part) for sensor in sensors}
+        self._before = {sensor: read_mark(predictions, self.windows, sensor, part) for sensor in sensors}
         self.renewed = {sensor for sensor, mark in self._before.items() if self._is_other(mark)}
         self._again = {sensor for sensor, mark in self._before.items() if self._has_gained(sensor, mark)}
         self._skip_those_that_fail_again()
@@ -156,7 +164,7 @@ class ScoreRun:
         return sorted(found, key=str.encode)
 
     def _is_other(self, mark: Mark) -> bool:
-        """Whether windows may be gone: they were aggregated with other settings than before."""
+        """Whether windows may be gone: they were made anew, or aggregated with other settings than before."""
         return mark.settings not in (0, self._settings)
 
     def _has_gained(self, sensor: str, mark: Mark) -> bool:
@@ -222,14 +230,15 @@ class ScoreRun:
         overall, progress = None, {}
         if self.scope.is_whole:
             overall = self._advanced(before, until, bool(self.days))
-            progress = mark_progress(predictions, overall)
+            progress = mark_progress(predictions, self.windows, overall)
         for sensor, mark in self._before.items():
             if sensor in self.failed:
                 after = replace(mark, failed=1)
             else:
                 after = self._advanced(mark, until, sensor in self.days)
                 after = replace(after, **self._left(sensor, mark, is_late=until < mark.until), failed=0)
-            progress |= mark_progress(predictions, after, sensor, self.scope.part or "", overall)
+            part = self.scope.part or ""
+            progress |= mark_progress(predictions, self.windows, after, sensor, part, overall)
         return progress
 
     def _advanced(self, mark: Mark, until: int, has_windows: bool) -> Mark:

@@ -200,7 +200,11 @@ class RowTable:
     @property
     def position(self) -> int:
         """The version and the origin in one number: what a step records of the table that it has read."""
-        return self.version if self._delta is None else (self.origin << _VERSION_BITS) + self.version
+        return self.position_of(self.version)
+
+    def position_of(self, version: int) -> int:
+        """Return the position of a version, this one or an earlier one; -1 is before the first."""
+        return version if version < 0 else (self.origin << _VERSION_BITS) + version
 
     @property
     def id(self) -> str:
@@ -320,7 +324,7 @@ class RowTable:
 
         What :func:`~batch_scoring.storage.compaction.forget` has removed for its age is left out.
         """
-        version = self._own_version(version)
+        version = self.own_version(version)
         names = self._changed_since(version, TableLog.removed_since)
         if not names or version is None or version < 0:
             return None if names is None else []
@@ -349,7 +353,7 @@ class RowTable:
 
     def _changed_since(self, version: int | None, changes: Callable[[TableLog, int], T]) -> T | None:
         """Return what the log says of later commits; None where it is gone."""
-        known = self._own_version(version)
+        known = self.own_version(version)
         if known is None:
             return None
         with self._clear_errors():
@@ -360,13 +364,13 @@ class RowTable:
 
     def had(self, version: int) -> bool:
         """Whether a version, or the :attr:`position` of one, is this version or an earlier one."""
-        return self._own_version(version) is not None
+        return self.own_version(version) is not None
 
-    def _own_version(self, version: int | None) -> int | None:
+    def own_version(self, position: int | None) -> int | None:
         """Return the version of a position; None of one that this table never had."""
-        if version is None or version < 0:
-            return version
-        origin, number = divmod(version, 1 << _VERSION_BITS)
+        if position is None or position < 0:
+            return position
+        origin, number = divmod(position, 1 << _VERSION_BITS)
         return number if origin in (0, self.origin) and number <= self.version else None
 
     def open(self, file: DataFile, encoded: Sequence[str] = ()) -> pq.ParquetFile:

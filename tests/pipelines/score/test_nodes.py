@@ -412,7 +412,7 @@ def test_a_table_of_windows_that_was_made_anew_is_read_anew(work):
     work.put(constant(0.0, steps=[4]))
     work.put(constant(0.0, steps=[5]))
     work.score()
-    assert read_mark(work.predictions.load(), "s").version == work.windows.load().version
+    assert read_mark(work.predictions.load(), work.windows.load(), "s").version == work.windows.load().version
     for path in sorted((work.folder / "windows").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     work.put(constant(3.0, steps=range(8)))

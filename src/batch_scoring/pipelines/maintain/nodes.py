@@ -78,7 +78,7 @@ def _not_aggregated(tables: Tables) -> list[DataFile]:
 
 def _not_scored(tables: Tables) -> list[DataFile]:
     windows, predictions = tables["windows"], tables["predictions"]
-    marks = [read_mark(predictions, sensor) for sensor in windows.distinct("sensor")]
+    marks = [read_mark(predictions, windows, sensor) for sensor in windows.distinct("sensor")]
     version = min((mark.version for mark in marks), default=-1)
     until = min((mark.until for mark in marks), default=0)
     added = windows.added_since(version if version >= 0 else None)

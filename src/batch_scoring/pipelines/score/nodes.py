@@ -16,7 +16,6 @@ from batch_scoring.scoring.run import ScoreRun
 from batch_scoring.scoring.scope import Scope
 from batch_scoring.scoring.settings import ScoreParameters
 from batch_scoring.storage.row_table import RowTable, Update, no_change
-from batch_scoring.windows.settings import MADE_WITH
 
 
 def score_windows(
@@ -65,7 +64,7 @@ def score_windows(
     require_known_ids(selection, stored_ids(windows, selection))
     closed_at = scheduled_time(at) - settings.allowed_lateness
     scope = Scope(settings.from_, settings.to, closed_at, selection, settings.rescore)
-    run = ScoreRun(windows, fleet_models, scope, windows.progress(MADE_WITH) or 0)
+    run = ScoreRun(windows, fleet_models, scope)
     yield run.update, no_change, {}
     yield no_change, partial(update_totals, run), {}
     yield no_change, no_change, run.outcome.finish(settings.max_failed_share, run.failed)
