@@ -362,9 +362,17 @@ class RowTable:
             except FileNotFoundError:
                 return None
 
-    def had(self, version: int) -> bool:
-        """Whether a version, or the :attr:`position` of one, is this version or an earlier one."""
-        return self.own_version(version) is not None
+    def had(self, position: int | None) -> bool:
+        """Whether a :attr:`position` is of this version or an earlier one."""
+        return self.own_version(position) is not None
+
+    def not_before(self, position: int | None) -> RowTable:
+        """Return this version, or the latest where a position is not one of its versions.
+
+        So a run that another one has overtaken does not put what it makes of earlier rows over what the other
+        made of newer ones.
+        """
+        return self if self.had(position) or position is None else self.latest()
 
     def own_version(self, position: int | None) -> int | None:
         """Return the version of a position; None of one that this table never had."""

@@ -84,6 +84,7 @@ class Workspace:
         chunks = import_windows(
             StreamWindows(str(self.root / "stream")).load(),
             self.known.load(),
+            self.windows.load(),
             self.readings.load(),
             PARAMETERS | parameters,
             {"temp_directory": str(self.root / "scratch")},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -94,6 +95,18 @@ def test_a_file_that_grows_while_it_is_read_is_read_again(workspace: Workspace):
 def test_an_empty_file_has_no_windows(workspace: Workspace):
     workspace.json("x.json")
     assert not workspace.run()
+    assert not workspace.run()
+
+
+@pytest.mark.parametrize("is_made_anew", [True, False])
+def test_files_are_imported_again_when_the_windows_were_deleted(workspace: Workspace, is_made_anew: bool):
+    workspace.parquet("one.parquet", window(0), window(1))
+    workspace.run()
+    shutil.rmtree(workspace.root / "windows")
+    if is_made_anew:  # by the import of a file that is new
+        workspace.parquet("two.parquet", window(2))
+    assert workspace.run()
+    assert [number for number, _, _ in workspace.means()] == [0, 1, *([2] if is_made_anew else [])]
     assert not workspace.run()
 
 

@@ -75,6 +75,16 @@ def test_every_sensor_has_rows_of_all_its_devices(work):
     ]  # fmt: skip
 
 
+def test_a_run_that_another_with_newer_totals_has_overtaken_leaves_its_rows(work):
+    stale = work.totals.load()
+    assert stale.exists  # a table is of the version at which it is first looked at
+    work.draw({"a": 3 * DAY, "c": 3 * DAY})
+    assert work.run()
+    models = {name: (lambda one=one: one) for name, one in work.published.items()}
+    assert not work.drift.save(watch_drift(stale, models, {}, None, None))
+    assert set(work.rows()) == {"a", "b", "c"}
+
+
 def test_the_range_ends_with_the_newest_window(work):
     work.run(range="1d")
     row = work.rows()["b"]

@@ -71,9 +71,7 @@ def _aggregate(
             "the stored windows were made with other settings; run `kedro run --pipelines=aggregate` for all "
             "devices and sensors"
         )
-    if seen is not None and not readings.had(seen):
-        # Another run has aggregated newer readings meanwhile: with these, its windows would lose them.
-        readings = readings.latest()
+    readings = readings.not_before(seen)
     new = readings.added_since(None if is_other else seen)
     if not new and not is_other:
         logger.info("aggregate: nothing new")

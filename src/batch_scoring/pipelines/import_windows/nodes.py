@@ -16,7 +16,7 @@ from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.ingestion.settings import read_settings
 from batch_scoring.ingestion.source_files import SourceFile
-from batch_scoring.ingestion.sources import choose_sources, record_sources, source_row
+from batch_scoring.ingestion.sources import choose_sources, known_rows, record_sources, source_row
 from batch_scoring.ingestion.staging import staging_area
 from batch_scoring.ingestion.stream_windows import StagedWindows
 from batch_scoring.storage.row_files import DAY_US, has_sparse_days
@@ -36,6 +36,7 @@ _NEVER = np.iinfo(np.int64).min
 def import_windows(
     stream_windows: list[SourceFile],
     known_files: RowTable,
+    known_windows: RowTable,
     readings: RowTable,
     parameters: dict[str, Any],
     ingest: dict[str, Any],
@@ -52,6 +53,9 @@ def import_windows(
         All files there are.
     known_files : RowTable
         Schema IMPORTED_WINDOWS: the files that earlier runs have imported.
+    known_windows : RowTable
+        What they have stored. Where this is not the table that the files were imported into, all files are
+        imported again.
     readings : RowTable
         Schema READINGS.
     parameters : dict
@@ -73,13 +77,14 @@ def import_windows(
         imported then.
     """
     settings = read_parameters(AggregateParameters, parameters, "aggregate")
-    known = known_files.read() if known_files.exists else IMPORTED_WINDOWS.empty_table()
+    targets = {"windows": known_windows}
+    known = known_rows(known_files, targets, IMPORTED_WINDOWS)
     sources = choose_sources(stream_windows, known, f"{settings.number}", Selection())
     for error in sources.unreadable.values():
         raise InputError(error)
     if not sources.pending:
         logger.info("import_windows: nothing new in %d files", len(stream_windows))
-        yield no_change, _recorded(sources.touched)
+        yield no_change, _recorded(sources.touched, targets)
         return
     with staging_area(read_settings(ingest)) as area:
         staged = StagedWindows(area.connection, settings)
@@ -101,7 +106,7 @@ def import_windows(
             for source, n, its_times in zip(sources.pending, rows, times, strict=True)
             if not _has_changed(source.file)
         ]
-        yield no_change, _recorded([*sources.touched, *made])
+        yield no_change, _recorded([*sources.touched, *made], targets)
     logger.info("import_windows: %d of %d files read", len(files), len(stream_windows))
 
 
@@ -182,8 +187,8 @@ def _overlapping(files: dict[str, _Times], touched: pa.Table) -> set[str]:
     return {name for name, one in zip(files, is_near.tolist(), strict=True) if one}
 
 
-def _recorded(rows: list[dict[str, Any]]) -> Update:
-    return record_sources(rows, IMPORTED_WINDOWS) if rows else no_change
+def _recorded(rows: list[dict[str, Any]], targets: dict[str, RowTable]) -> Update:
+    return record_sources(rows, IMPORTED_WINDOWS, targets) if rows else no_change
 
 
 def _as_columns(times: _Times | None) -> dict[str, Any]:

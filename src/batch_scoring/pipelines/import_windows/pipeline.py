@@ -14,6 +14,7 @@ def create_pipeline(**_: object) -> Pipeline:
                 inputs=[
                     "stream_windows",
                     "known_windows_files",
+                    "known_windows",
                     "readings",
                     "params:aggregate",
                     "params:ingest",

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 # Increase when the same inputs must give another table.
 VERSION = 2
+# Under these names the drift records the number of its inputs, and the version of the daily totals.
+_INPUTS, _TOTALS = "drift", "drift.totals"
 
 
 def watch_drift(
@@ -59,22 +61,21 @@ def watch_drift(
     selection = Selection.read(None, sensor)
     if selection.sensors is not None:
         require_known("sensor", selection.sensors, daily_totals.distinct("sensor"))
-    span = recent_span(
-        daily_totals, settings.range, None if at is None else microseconds(read_time(at, "at"))
-    )
+    end = None if at is None else microseconds(read_time(at, "at"))
 
     def update(drift: RowTable) -> Change | None:
+        totals = daily_totals.not_before(drift.progress(_TOTALS))
+        span = recent_span(totals, settings.range, end)
         if span is None:
             return None
         models = {name: fleet_models[name]() for name in sorted(fleet_models)}
         shas = {name: (one.manifest.sha256, one.manifest.version) for name, one in models.items()}
-        number = number_of(
-            [VERSION, daily_totals.id, daily_totals.version, span, asdict(settings.limits), shas]
-        )
-        if drift.progress("drift") == number:
+        number = number_of([VERSION, totals.id, totals.version, span, asdict(settings.limits), shas])
+        if drift.progress(_INPUTS) == number:
             return None
-        tables = drift_tables(daily_totals, models, span, settings.limits)
-        return Change(DRIFT, [_counted(tables)], {"drift": number}, replaces_all=True)
+        tables = drift_tables(totals, models, span, settings.limits)
+        progress = {_INPUTS: number, _TOTALS: totals.position}
+        return Change(DRIFT, [_counted(tables)], progress, replaces_all=True)
 
     return update
 
