@@ -6,6 +6,7 @@ from batch_scoring.core import environment
 from batch_scoring.datasets.light_catalog import LightCatalog
 from batch_scoring.hooks import ProjectHooks
 from batch_scoring.jobs import timing_hook
+from batch_scoring.storage.opening import read_place
 
 HOOKS = (ProjectHooks(), *timing_hook.hooks())
 DATA_CATALOG_CLASS = LightCatalog
@@ -14,7 +15,11 @@ CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
     # Containers read their place from variables. Kedro's own oc.env is for credentials alone.
-    "custom_resolvers": {"environment": environment.variable, "environment_json": environment.group},
+    "custom_resolvers": {
+        "environment": environment.variable,
+        "environment_json": environment.group,
+        "place": read_place,
+    },
     # A group of settings in conf/azure overrides single keys of conf/base.
     "merge_strategy": {"parameters": "soft"},
 }

@@ -99,6 +99,18 @@ def test_an_option_that_kedro_refuses_is_one_line_that_names_it(tmp_path, monkey
     assert "Traceback" not in done.output
 
 
+@pytest.mark.parametrize("place", ["s3://x/y", "file:///srv/fleet", "~no-such-user/x", "null"])
+def test_a_workspace_in_a_place_of_another_kind_is_refused_and_no_folder_is_made(monkeypatch, place):
+    monkeypatch.chdir(PROJECT)
+    bootstrap_project(PROJECT)
+    before = set(PROJECT.iterdir())
+    done = CliRunner().invoke(run, ["--pipelines=monitor", "--params", f"data={place}"])
+    assert done.exit_code == 1
+    assert done.output.startswith(f"Error: {place if place != 'null' else ''!r} is not valid; expected")
+    assert done.output.count("\n") == 1
+    assert set(PROJECT.iterdir()) == before
+
+
 @pytest.mark.parametrize(
     "command", [["jobs", "list"], ["models", "list"], ["deploy", "template"], ["report"]]
 )

@@ -1,4 +1,4 @@
-"""`python -m tests.end_to_end.hourly_kills`, small: days of killed and of racing runs end in the same rows."""
+"""`python -m tests.end_to_end.hourly_kills`, small: killed and racing runs end in the same rows."""
 
 from __future__ import annotations
 

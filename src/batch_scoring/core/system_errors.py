@@ -90,7 +90,9 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an error and what it was raised from, the outermost first; Kedro wraps those of datasets."""
     while error is not None:
         yield error
-        error = error.__cause__
+        # OmegaConf names no cause when a resolver has raised an error.
+        is_unnamed = type(error).__module__.startswith("omegaconf")
+        error = error.__cause__ or (error.__context__ if is_unnamed else None)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.own import FolderDataset, OwnDataset
 from batch_scoring.ingestion.source_files import FORMATS, SourceFile, list_source_files
-from batch_scoring.storage import Folder, is_remote, open_folder
+from batch_scoring.storage import Folder, is_remote, open_folder, read_place
 from batch_scoring.storage.parquet import save_parquet
 from batch_scoring.storage.read_ahead import open_ahead
 from batch_scoring.tables.streams import Stream
@@ -34,7 +34,7 @@ class RawReadings(OwnDataset[dict[str, pa.Table | Stream], list[SourceFile]]):
 
     def __init__(self, path: str, **more: Any) -> None:
         super().__init__(**more)
-        self._path = str(path)
+        self._path = read_place(path)
 
     def load(self) -> list[SourceFile]:
         """List the source files.

@@ -78,11 +78,12 @@ def open_cluster(data: str | None, env: str | None, backend: str | None, params:
     """Read the settings, without connecting to an engine."""
     from batch_scoring.core.parameters import read_parameters
     from batch_scoring.jobs.settings import JobsParameters
+    from batch_scoring.storage import read_place
 
     context = open_context(data, env, params)
     chosen = {} if backend is None else {"backend": backend}
     settings = read_parameters(JobsParameters, context.params.get("jobs", {}) | chosen, "jobs")
-    place = str(context.config_loader["globals"]["data"]) if data is None else data
+    place = read_place(context.config_loader["globals"]["data"] if data is None else data)
     cluster = Cluster(place, settings, env, Path(context.project_path), overrides(params))
     click_context = click.get_current_context(silent=True)
     if click_context is not None:
