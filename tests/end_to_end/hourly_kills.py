@@ -55,6 +55,8 @@ class Day:
     parts : int
     codes : Counter
         How many runs ended with which code.
+    commits : Counter
+        How many of the killed runs had made this many commits.
     troubles : list of str
         The output of runs that ended as none should.
     """
@@ -62,6 +64,7 @@ class Day:
     folder: Path
     parts: int
     codes: Counter[int] = field(default_factory=Counter)
+    commits: Counter[int] = field(default_factory=Counter)
     troubles: list[str] = field(default_factory=list)
 
     def arguments(self, pipelines: str, minute: float) -> list[str]:
@@ -144,12 +147,28 @@ def undisturbed(day: Day) -> tuple[Contents, list[float]]:
 
 def killed(day: Day, seconds: list[float], chance: random.Random) -> Contents:
     """What a day ends in of which each run is killed at a random moment, and repeated."""
+    kept = day.folder.with_name("kept")
 
     def hour(part: int) -> None:
-        day.run(part, {-signal.SIGKILL, 0}, kill_after=chance.uniform(0, seconds[part]))
+        longest, made = seconds[part], commits_in(day.folder)
+        shutil.copytree(day.folder, kept)
+        began = time.monotonic()
+        while day.run(part, {-signal.SIGKILL, 0}, kill_after=chance.uniform(0, longest)) == 0:
+            # It was quicker than the undisturbed one: once more from where it began.
+            longest = time.monotonic() - began
+            shutil.rmtree(day.folder)
+            shutil.copytree(kept, day.folder)
+            began = time.monotonic()
+        shutil.rmtree(kept)
+        day.commits[commits_in(day.folder) - made] += 1
         day.run(part, {0})
 
     return lived(day, hour)
+
+
+def commits_in(folder: Path) -> int:
+    """The number of commits of all tables."""
+    return sum(1 for _ in folder.rglob("_delta_log/*.json"))
 
 
 def raced(other: WarmKedro, day: Day, seconds: list[float], chance: random.Random) -> Contents:
@@ -205,6 +224,8 @@ def tried(before: Path, kind: str, parts: int, live: Trouble, chance: random.Ran
     wanted, seconds = undisturbed(calm)
     lines = [*differences(live(day, seconds, chance), wanted), *day.troubles[:3]]
     codes = ", ".join(f"{n} runs ended with {code}" for code, n in sorted(day.codes.items()))
+    if day.commits:
+        codes += "; killed after " + ", ".join(f"{n} commits: {k}" for n, k in sorted(day.commits.items()))
     sizes = ", ".join(f"{len(rows):,} {name}" for name, rows in wanted.items())
     print(f"{parts} {kind}: {codes}; {time.monotonic() - began:.0f} s; in the end {sizes}")
     print("\n".join(lines or ["the same rows as in an undisturbed day"]), flush=True)

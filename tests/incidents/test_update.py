@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from batch_scoring.incidents.joining import JoinRules
 from batch_scoring.incidents.update import update_incidents
 from batch_scoring.storage.compaction import compact, forget
-from batch_scoring.storage.row_table import RETENTION
+from batch_scoring.storage.table_log import RETENTION
 from tests.factories import DAY_US, START_US
 from tests.predictions import WINDOW_US, draw_predictions, put_predictions, window_number
 from tests.tables_on_disk import TableOnDisk

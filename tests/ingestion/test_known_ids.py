@@ -9,7 +9,8 @@ import pytest
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
-from batch_scoring.storage.row_table import DataFile, RowTable
+from batch_scoring.storage.data_file import DataFile
+from batch_scoring.storage.row_table import RowTable
 from tests.row_tables import add, readings, table_at
 
 DAY = 1440

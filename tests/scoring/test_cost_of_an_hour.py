@@ -6,7 +6,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from batch_scoring.storage.row_table import DataFile, RowTable
+from batch_scoring.storage.data_file import DataFile
+from batch_scoring.storage.row_table import RowTable
 from tests.factories import START
 from tests.scoring.work import PER_DAY, Work, assert_totals_are_a_count, at, constant
 

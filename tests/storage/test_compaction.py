@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from batch_scoring.core.errors import ConflictError
 from batch_scoring.storage.compaction import compact, forget
-from batch_scoring.storage.row_table import RETENTION, Change, RowTable
+from batch_scoring.storage.row_table import Change, RowTable
+from batch_scoring.storage.table_log import RETENTION
 from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.schemas import QUARANTINE, READINGS
 from tests.row_tables import add, dataset_at, devices, parquet_files, readings, table_at

@@ -8,7 +8,8 @@ from typing import Any
 
 from batch_scoring.core.errors import ConflictError
 from batch_scoring.datasets.own import FolderDataset
-from batch_scoring.storage.row_table import REMAKE, RowTable, Update
+from batch_scoring.storage.row_table import RowTable, Update
+from batch_scoring.storage.table_version import REMAKE
 
 # Tries of an update that other runs overtake, and the longest wait between two of them, seconds.
 TRIES = 8

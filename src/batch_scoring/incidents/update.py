@@ -12,9 +12,11 @@ import pyarrow.compute as pc
 
 from batch_scoring.core.digests import number_of
 from batch_scoring.incidents.joining import JoinRules, join_windows
+from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.file_chains import file_chains
 from batch_scoring.storage.row_changes import RowChanges, changes_since
-from batch_scoring.storage.row_table import RETENTION, Change, DataFile, RowTable
+from batch_scoring.storage.row_table import Change, RowTable
+from batch_scoring.storage.table_log import RETENTION
 from batch_scoring.tables.arrays import Bool, Int, UInt
 from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import device_ranges

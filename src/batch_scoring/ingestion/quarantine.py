@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 
 from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.staging import StagingArea
-from batch_scoring.storage.row_table import Change, DataFile, RowTable, Update
+from batch_scoring.storage.data_file import DataFile
+from batch_scoring.storage.row_table import Change, RowTable, Update
 from batch_scoring.tables.arrays import Bool
 from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import QUARANTINE

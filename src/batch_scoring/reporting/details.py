@@ -15,7 +15,8 @@ from batch_scoring.reporting.fleet_view import FleetView
 from batch_scoring.reporting.heat import DAY_SECONDS, MAX_CELLS, HeatGrid, choose_length, first_of_runs
 from batch_scoring.reporting.series import SeriesBlock, SeriesGrid, choose_resolution
 from batch_scoring.reporting.settings import ReportParameters
-from batch_scoring.storage.row_table import DataFile, RowTable
+from batch_scoring.storage.data_file import DataFile
+from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import distinct, empty_table, positions, to_arrow, to_numpy
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS

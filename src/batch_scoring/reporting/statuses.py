@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 
 from batch_scoring.core.ids import Selection
 from batch_scoring.reporting.fleet_view import EVERYTHING, select_rows
-from batch_scoring.storage.row_table import DataFile, RowTable
+from batch_scoring.storage.data_file import DataFile
+from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrow_arrays import empty_table
 from batch_scoring.tables.schemas import QUARANTINE, STATUS
 

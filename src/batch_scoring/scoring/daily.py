@@ -24,7 +24,8 @@ from batch_scoring.scoring.totals import (
     sorted_totals,
     unscored_totals,
 )
-from batch_scoring.storage.row_table import Change, DataFile, RowTable
+from batch_scoring.storage.data_file import DataFile
+from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.table_log import Commit, are_apart
 from batch_scoring.storage.upsert import rows_without
 from batch_scoring.tables.arrays import Bool

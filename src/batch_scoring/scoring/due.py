@@ -11,7 +11,8 @@ import pyarrow as pa
 from batch_scoring.core.moments import microseconds
 from batch_scoring.scoring.marks import FOREVER, NEVER, Mark
 from batch_scoring.scoring.scope import Scope
-from batch_scoring.storage.row_table import DataFile, RowTable
+from batch_scoring.storage.data_file import DataFile
+from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrays import Bool
 from batch_scoring.tables.arrow_arrays import positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import device_ranges

@@ -27,7 +27,8 @@ from batch_scoring.scoring.scope import Scope
 from batch_scoring.scoring.sensor_ranges import score_ranges
 from batch_scoring.scoring.stored import StoredPredictions
 from batch_scoring.scoring.totals import SERIES_DAY
-from batch_scoring.storage.row_table import Change, DataFile, RowTable
+from batch_scoring.storage.data_file import DataFile
+from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.upsert import Upsert, rows_without
 from batch_scoring.tables.arrays import Bool
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy

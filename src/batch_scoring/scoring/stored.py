@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scoring.scoring.scope import Scope
-from batch_scoring.storage.row_table import DataFile, RowTable
+from batch_scoring.storage.data_file import DataFile
+from batch_scoring.storage.row_table import RowTable
 from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.arrays import Bool, Int
 from batch_scoring.tables.arrow_arrays import positions, strings, to_numpy

@@ -8,7 +8,9 @@ from datetime import timedelta
 import pyarrow as pa
 
 from batch_scoring.core.moments import MICROSECOND
-from batch_scoring.storage.row_table import RETENTION, Change, DataFile, RowTable
+from batch_scoring.storage.data_file import DataFile
+from batch_scoring.storage.row_table import Change, RowTable
+from batch_scoring.storage.table_log import RETENTION
 from batch_scoring.tables.device_ranges import device_ranges
 from batch_scoring.tables.pieces import DAY_US
 

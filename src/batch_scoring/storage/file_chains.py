@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from batch_scoring.storage.row_table import DataFile
+from batch_scoring.storage.data_file import DataFile
 
 
 def file_chains(files: Iterable[DataFile]) -> list[list[DataFile]]:

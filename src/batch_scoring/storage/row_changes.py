@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.storage.row_table import DataFile, RowTable
+from batch_scoring.storage.data_file import DataFile
+from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrays import Bool, UInt
 from batch_scoring.tables.arrow_arrays import empty_table, to_arrow
 from batch_scoring.tables.fingerprints import row_fingerprints

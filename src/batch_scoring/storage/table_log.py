@@ -18,6 +18,8 @@ LOG = "_delta_log"
 DATE = "date"
 # Under these names a commit says what it is about, and which change it is.
 CLAIMS, DAYS, ID = "claims", "days", "id"
+# The name under which a table records the time before which its rows were removed for their age.
+RETENTION = "retention"
 
 Action = Mapping[str, Any]
 _KINDS = ("add", "remove")

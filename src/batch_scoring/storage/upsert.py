@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.storage.row_table import DataFile, RowTable
+from batch_scoring.storage.data_file import DataFile
+from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrays import Bool, Int, UInt
 from batch_scoring.tables.arrow_arrays import to_arrow
 from batch_scoring.tables.fingerprints import row_fingerprints

@@ -13,7 +13,8 @@ from batch_scoring.core.digests import digest_of
 from batch_scoring.core.moments import MICROSECOND, microseconds
 from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.detection.fit import FIT_VERSION
-from batch_scoring.storage.row_table import DataFile, RowTable
+from batch_scoring.storage.data_file import DataFile
+from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints

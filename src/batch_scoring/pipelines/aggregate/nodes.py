@@ -16,8 +16,10 @@ from batch_scoring.core.moments import EPOCH, MICROSECOND, as_text
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.core.progress import watch_progress
 from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
+from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_files import DAY_US, has_sparse_days
-from batch_scoring.storage.row_table import RETENTION, Change, DataFile, RowTable, Update
+from batch_scoring.storage.row_table import Change, RowTable, Update
+from batch_scoring.storage.table_log import RETENTION
 from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.arrow_arrays import strings
 from batch_scoring.tables.schemas import READINGS, WINDOW_KEY, windows_schema

@@ -16,7 +16,8 @@ from batch_scoring.pipelines.aggregate.nodes import STEP as AGGREGATE
 from batch_scoring.scoring.daily import ADD_UP
 from batch_scoring.scoring.marks import read_mark
 from batch_scoring.storage.compaction import compact, forget
-from batch_scoring.storage.row_table import Change, DataFile, RowTable
+from batch_scoring.storage.data_file import DataFile
+from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.settings import MaintainParameters
 
 logger = logging.getLogger(__name__)

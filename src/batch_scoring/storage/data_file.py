@@ -1,0 +1,94 @@
+"""What the log of a Delta table says of one of its Parquet files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from batch_scoring.core.moments import microseconds
+from batch_scoring.storage.row_files import DAY_US, OWN
+from batch_scoring.storage.table_log import DATE
+
+_MILLISECOND = 1_000
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A Parquet file of a table.
+
+    Attributes
+    ----------
+    name : str
+        Relative to the table's folder.
+    rows : int
+    size : int
+        Bytes.
+    day : date or None
+        UTC day of its rows' times; None in a table without days.
+    first, last : int
+        The earliest and the latest time, microseconds since the epoch, both included; 0 in a table without
+        days. Of a file that another program has compacted, ``last`` may be up to a millisecond later.
+    bounds : dict of str to (str, str) or (int, int)
+        The smallest and the largest text, or time in microseconds, of each column that has them.
+    """
+
+    name: str
+    rows: int
+    size: int
+    day: date | None = None
+    first: int = 0
+    last: int = 0
+    bounds: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it was written here, and not by another program's compaction."""
+        return self.name.rpartition("/")[2].startswith(OWN)
+
+    @property
+    def by_month(self) -> bool:
+        """Whether the file holds the days of a month."""
+        return self.last // DAY_US != self.first // DAY_US
+
+    def overlaps(self, start: int | None, end: int | None) -> bool:
+        """Whether a row may have a time in ``[start, end)``, microseconds since the epoch."""
+        return (start is None or self.last >= start) and (end is None or self.first < end)
+
+    def may_have(self, column: str, wanted: Iterable[str] | None) -> bool:
+        """Whether a row may have one of these texts in a column; None is any text."""
+        low, high = self.bounds.get(column, (None, None))
+        return wanted is None or low is None or any(low <= text <= high for text in wanted)
+
+
+def read_data_file(action: Mapping[str, Any], column: str | None) -> DataFile:
+    """Read an ``add`` action of the log; ``column`` has the times of a table with days."""
+    is_own = action["path"].rpartition("/")[2].startswith(OWN)
+    bounds = {
+        name[4:]: (_bound(low), _bound(action[f"max.{name[4:]}"], is_cut=not is_own))
+        for name, low in action.items()
+        if name.startswith("min.") and low is not None and action[f"max.{name[4:]}"] is not None
+        # Other programs cut long texts.
+        if is_own or not isinstance(low, str)
+    }
+    if column is None:
+        return DataFile(action["path"], action["num_records"], action["size_bytes"], bounds=bounds)
+    first, last = bounds[column]
+    return DataFile(
+        action["path"],
+        action["num_records"],
+        action["size_bytes"],
+        action[f"partition.{DATE}"],
+        first,
+        last,
+        bounds,
+    )
+
+
+def _bound(value: Any, is_cut: bool = False) -> Any:
+    if not isinstance(value, datetime):
+        return value
+    us = microseconds(value)
+    # Delta's own statistics are cut to milliseconds.
+    return us + _MILLISECOND - 1 if is_cut and us % _MILLISECOND == 0 else us
