@@ -211,8 +211,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         before = trained(Path(folder, "before"))
         days = [
-            tried(before, "kills", options.kills, killed, chance),
-            tried(before, "races", options.races, partial(raced, WarmKedro()), chance),
+            tried(before, kind, parts, live, chance)
+            for kind, parts, live in (
+                ("kills", options.kills, killed),
+                ("races", options.races, partial(raced, WarmKedro())),
+            )
+            if parts
         ]
     return 0 if all(days) else 1
 

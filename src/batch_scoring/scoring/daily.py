@@ -362,10 +362,8 @@ class _Day:
                 counted = rows.filter(to_arrow(to_numpy(rows["n_windows"]) > 0))
                 sizes = pc.list_value_length(counted["decades"])
                 table = pa.table([counted["sensor"], counted["model_version"], sizes], ["s", "v", "n"])
-                for one in (
-                    table.group_by(["s", "v"], use_threads=False).aggregate([("n", "max")]).to_pylist()
-                ):
-                    found[one["s"], one["v"]] = one["n_max"] > 0
+                largest = table.group_by(["s", "v"], use_threads=False).aggregate([("n", "max")])
+                found |= {(one["s"], one["v"]): one["n_max"] > 0 for one in largest.to_pylist()}
         champions = self.update.run.champions
         return lambda sensor, version: found.get((sensor, version), champions.states_tail_probability(sensor))
 
@@ -387,7 +385,7 @@ def _joined(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 
 def _by_day(tables: Sequence[pa.Table]) -> dict[int, list[pa.Table]]:
-    """Split tables by day, in their order; consumes them."""
+    """Split tables by day, in their order."""
     found: dict[int, list[pa.Table]] = {}
     for rows in tables:
         day = np.floor_divide(to_numpy(rows["day"]), DAY_US)

@@ -57,37 +57,27 @@ def scored_totals(predictions: pa.Table, states: States) -> pa.Table:
     names = {name: distinct(predictions[name]) for name in texts}
     start = to_numpy(predictions["window_start"])
     sensor, device, version = (positions(predictions[name], names[name]) for name in texts)
-    day = np.floor_divide(start, DAY_US)
-    keys = (sensor, device, day, version)
-    order = _order(*keys, start)
-    if order is not None:
-        sensor, device, day, version = (key[order] for key in keys)
-        start = start[order]
+    keys = (sensor, device, np.floor_divide(start, DAY_US), version)
+    order, first, last, row = _group(keys, start)
+    sensor, device, day, version = (key[order][first] for key in keys)
+    start = start[order]
 
     def column(name: str, null: float | None = None) -> pa.Array:
-        values = to_numpy(predictions[name], null=null)
-        return values if order is None else values[order]
+        return to_numpy(predictions[name], null=null)[order]
 
-    is_first = np.ones(start.size, bool)
-    is_first[1:] = np.logical_or.reduce([np.diff(key) != 0 for key in (sensor, device, day, version)])
-    first = np.flatnonzero(is_first)
-    last = np.append(first[1:], start.size) - 1
-    row = np.cumsum(is_first) - 1
     flagged = column("is_anomaly")
     anomalies = np.add.reduceat(flagged.astype(np.int64), first)
     flagged_start = np.maximum.reduceat(np.where(flagged, start, np.iinfo(np.int64).min), first)
-    sensors = names["sensor"].take(to_arrow(sensor[first]))
-    versions = names["model_version"].take(to_arrow(version[first]))
+    pairs = list(zip(sensor.tolist(), version.tolist(), strict=True))
     known = {
         pair: states(names["sensor"][pair[0]].as_py(), names["model_version"][pair[1]].as_py())
-        for pair in set(zip(sensor[first].tolist(), version[first].tolist(), strict=True))
+        for pair in set(pairs)
     }
-    are_known = [known[pair] for pair in zip(sensor[first].tolist(), version[first].tolist(), strict=True)]
     columns = {
-        "day": _times(day[first] * DAY_US),
-        "device": names["device"].take(to_arrow(device[first])),
-        "sensor": sensors,
-        "model_version": versions,
+        "day": _times(day * DAY_US),
+        "device": names["device"].take(to_arrow(device)),
+        "sensor": names["sensor"].take(to_arrow(sensor)),
+        "model_version": names["model_version"].take(to_arrow(version)),
         "status": constant("ok", first.size),
         "n_unscored": to_arrow(np.zeros(first.size, np.int64)),
         "n_windows": to_arrow(last - first + 1),
@@ -101,7 +91,7 @@ def scored_totals(predictions: pa.Table, states: States) -> pa.Table:
         "last_anomaly": _known(_times(flagged_start), anomalies > 0),
         "severity": to_arrow(np.maximum.reduceat(np.nan_to_num(column("severity", 0.0)), first)),
         "threshold": to_arrow(column("threshold")[last]),
-        "decades": _decades(-column("score"), row, np.array(are_known)),
+        "decades": _decades(-column("score"), row, np.array([known[pair] for pair in pairs])),
     }
     return pa.table(columns, schema=DAILY)
 
@@ -125,19 +115,15 @@ def unscored_totals(windows: pa.Table, has_model: Bool) -> pa.Table:
         return empty_table(DAILY)
     sensors, devices = distinct(windows["sensor"]), distinct(windows["device"])
     start = to_numpy(windows["window_start"])
-    day = np.floor_divide(start, DAY_US)
-    keys = (positions(windows["sensor"], sensors), positions(windows["device"], devices), day)
-    order = np.lexsort((start, *reversed(keys)))
-    sensor, device, day = (key[order] for key in keys)
-    is_first = np.ones(day.size, bool)
-    is_first[1:] = np.logical_or.reduce([np.diff(key) != 0 for key in (sensor, device, day)])
-    first = np.flatnonzero(is_first)
-    last = np.append(first[1:], day.size) - 1
+    days = np.floor_divide(start, DAY_US)
+    keys = (positions(windows["sensor"], sensors), positions(windows["device"], devices), days)
+    order, first, last, _ = _group(keys, start)
+    sensor, device, day = (key[order][first] for key in keys)
     start = start[order]
     return _without_predictions(
-        sensors.take(to_arrow(sensor[first])),
-        devices.take(to_arrow(device[first])),
-        day[first],
+        sensors.take(to_arrow(sensor)),
+        devices.take(to_arrow(device)),
+        day,
         np.where(has_model[order][first], STATUSES.index("bad_features"), STATUSES.index("no_model")),
         last - first + 1,
         (_times(start[first]), _times(start[last])),
@@ -229,20 +215,25 @@ def sorted_totals(rows: pa.Table) -> pa.Table:
         for name in DAILY_KEY
     ]
     order = _order(*keys)
-    return rows.combine_chunks() if order is None else rows.take(to_arrow(order)).combine_chunks()
+    return rows.combine_chunks() if isinstance(order, slice) else rows.take(to_arrow(order)).combine_chunks()
 
 
-def _order(*keys: Int) -> Int | None:
-    """Return the order of rows by several keys; None where they are sorted."""
+def _group(keys: Sequence[Int], start: Int) -> tuple[Int | slice, Int, Int, Int]:
+    """Group rows, at least one: their order, each group's first and last place, and each place's group."""
+    order = _order(*keys, start)
+    is_first = np.append(True, np.logical_or.reduce([np.diff(key[order]) != 0 for key in keys]))
+    first = np.flatnonzero(is_first)
+    return order, first, np.append(first[1:], start.size) - 1, np.cumsum(is_first) - 1
+
+
+def _order(*keys: Int) -> Int | slice:
+    """Return the order of rows by several keys; of sorted ones a slice, which copies nothing."""
     is_tie, is_sorted = np.ones(max(keys[0].size - 1, 0), bool), True
     for key in keys:
         step = np.diff(key)
         is_sorted &= not (is_tie & (step < 0)).any()
         is_tie &= step == 0
-    if is_sorted:
-        return None
-    order: Int = np.lexsort(tuple(reversed(keys)))
-    return order
+    return slice(None) if is_sorted else np.lexsort(tuple(reversed(keys)))
 
 
 def _add_up(both: pa.Table, old: Int, added: Int) -> pa.Table:

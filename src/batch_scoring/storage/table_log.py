@@ -101,27 +101,48 @@ class TableLog:
             found |= {note["appId"]: note["version"] for note in notes}
         return found
 
-    def added_since(self, version: int) -> dict[str, int]:
-        """Return the files that hold rows added or rewritten after a version, each with the version that did.
+    def changes_since(self, version: int) -> tuple[dict[str, int], set[str]]:
+        """Find the files whose rows changed after a version.
 
-        Compaction adds no rows, but may join such rows with others.
-
-        Raises
-        ------
-        FileNotFoundError, ValueError
-            See :meth:`actions`.
-        """
-        return self._changed_since(version)[0]
-
-    def removed_since(self, version: int) -> set[str]:
-        """Return the files whose rows were rewritten or removed after a version, or joined with newer ones.
+        Returns
+        -------
+        added : dict of str to int
+            The files that hold rows added or rewritten since, each with the version that did. Compaction adds
+            no rows, but may join such rows with others.
+        removed : set of str
+            The files of the version whose rows were rewritten or removed since, or joined with newer ones.
 
         Raises
         ------
         FileNotFoundError, ValueError
             See :meth:`actions`.
         """
-        return self._changed_since(version)[1]
+        added: dict[str, int] = {}
+        removed: set[str] = set()
+        compacted: dict[str, set[str]] = {}  # from which files of the version
+
+        def of_version(name: str) -> set[str]:
+            return compacted.get(name, {name})
+
+        for number in range(version + 1, self._version + 1):
+            actions = self.actions(number)
+            for adds, removes in _by_partition(actions):
+                gone = [unquote(one["path"]) for one in removes]
+                known = [added.pop(name) for name in gone if name in added]
+                former = set().union(*(of_version(name) for name in gone))
+                for one in removes:
+                    if one["dataChange"]:
+                        removed |= of_version(unquote(one["path"]))
+                for one in adds:
+                    name = unquote(one["path"])
+                    if one["dataChange"]:
+                        added[name] = number
+                    elif known:
+                        added[name] = max(known)
+                        removed |= former
+                    else:
+                        compacted[name] = former
+        return added, removed
 
     def commits_since(self, version: int) -> list[Commit]:
         """Describe the commits after a version, in order.
@@ -155,34 +176,6 @@ class TableLog:
             return False
         theirs = _commit(version, actions).claims or ()
         return all(are_apart(mine, other) for mine in claims for other in theirs)
-
-    def _changed_since(self, version: int) -> tuple[dict[str, int], set[str]]:
-        added: dict[str, int] = {}
-        removed: set[str] = set()
-        compacted: dict[str, set[str]] = {}  # from which files of the version
-
-        def of_version(name: str) -> set[str]:
-            return compacted.get(name, {name})
-
-        for number in range(version + 1, self._version + 1):
-            actions = self.actions(number)
-            for adds, removes in _by_partition(actions):
-                gone = [unquote(one["path"]) for one in removes]
-                known = [added.pop(name) for name in gone if name in added]
-                former = set().union(*(of_version(name) for name in gone))
-                for one in removes:
-                    if one["dataChange"]:
-                        removed |= of_version(unquote(one["path"]))
-                for one in adds:
-                    name = unquote(one["path"])
-                    if one["dataChange"]:
-                        added[name] = number
-                    elif known:
-                        added[name] = max(known)
-                        removed |= former
-                    else:
-                        compacted[name] = former
-        return added, removed
 
 
 def are_apart(mine: str, other: str) -> bool:

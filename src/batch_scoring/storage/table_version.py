@@ -201,10 +201,10 @@ class TableVersion:
 
     def added_at(self, version: int | None) -> dict[str, int]:
         """Return the names of :meth:`added_since`, each with the version that added rows to the file."""
-        changed = self._changed_since(version, TableLog.added_since)
-        if changed is None:
+        changes = self._logged_since(version, TableLog.changes_since)
+        if changes is None:
             return dict.fromkeys((file.name for file in self._files), self.version)
-        return changed
+        return changes[0]
 
     def removed_since(self, version: int | None) -> list[DataFile] | None:
         """List the files of a version whose rows were rewritten or removed later; None if it is unknown.
@@ -212,16 +212,16 @@ class TableVersion:
         What :func:`~batch_scoring.storage.compaction.forget` has removed for its age is left out.
         """
         version = self.own_version(version)
-        names = self._changed_since(version, TableLog.removed_since)
-        if not names or version is None or version < 0:
-            return None if names is None else []
-        kept_from = self.progress(RETENTION) or 0
-        files = [file for file in self.at(version)._files if file.name in names]
+        changes = self._logged_since(version, TableLog.changes_since)
+        if changes is None or version is None or version < 0:
+            return None if changes is None else []
+        kept_from, names = self.progress(RETENTION) or 0, changes[1]
+        files = [file for file in self.at(version)._files if file.name in names] if names else []
         return [file for file in files if file.last >= kept_from]
 
     def commits_since(self, version: int) -> list[Commit] | None:
         """Describe the commits after a version, in order; None where the log is gone."""
-        return self._changed_since(version, TableLog.commits_since)
+        return self._logged_since(version, TableLog.commits_since)
 
     def version_of(self, change: Change, since: int) -> int | None:
         """Return the version, after an earlier one, that a change has been committed as; None for none."""
@@ -238,14 +238,14 @@ class TableVersion:
             table.__dict__["_delta"] = DeltaTable(uri, version, storage_options=options or None)
         return table
 
-    def _changed_since(self, version: int | None, changes: Callable[[TableLog, int], T]) -> T | None:
+    def _logged_since(self, version: int | None, read: Callable[[TableLog, int], T]) -> T | None:
         """Return what the log says of later commits; None where it is gone."""
         known = self.own_version(version)
         if known is None:
             return None
         with clear_errors(self.folder):
             try:
-                return changes(self._log, known)
+                return read(self._log, known)
             except FileNotFoundError:
                 return None
 
