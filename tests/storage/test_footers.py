@@ -7,7 +7,6 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.storage import open_folder
 from batch_scoring.storage.parquet import open_parquet, save_parquet
 from batch_scoring.storage.ranged_file import RangedFile
-from batch_scoring.storage.read_ahead import open_ahead
 from batch_scoring.tables.streams import Stream, footer_text
 from tests.emulators.faulty_proxy import Fault
 
@@ -25,12 +24,8 @@ def table(seed):
 
 def openers(folder):
     """Of each file by its name, a function that opens it."""
-    entries = folder.entries(".parquet")
-    sources = open_ahead(folder, entries)
-    return {
-        entry.name: lambda name=entry.name, source=source: open_parquet(folder, name, source())
-        for entry, source in zip(entries, sources, strict=True)
-    }
+    names = [entry.name for entry in folder.entries(".parquet")]
+    return {name: lambda name=name: open_parquet(folder, name) for name in names}
 
 
 @pytest.fixture
@@ -54,7 +49,7 @@ def test_footers_cost_their_own_bytes(folder, proxy):
     files = [opened() for opened in loaded.values()]
     assert [footer_text(file, "digest") for file in files] == ["0", "1", "2"]
     assert [file.metadata.num_rows for file in files] == [ROWS] * 3
-    assert len([1 for method, *_ in proxy.requests if method == "HEAD"]) == 0
+    assert len([1 for method, *_ in proxy.requests if method == "HEAD"]) == 3
     assert fetched(proxy) <= 3 * (64 << 10)
 
 

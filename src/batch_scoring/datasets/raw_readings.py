@@ -13,7 +13,6 @@ from batch_scoring.datasets.own import FolderDataset, OwnDataset
 from batch_scoring.ingestion.source_files import FORMATS, SourceFile, list_source_files
 from batch_scoring.storage import Folder, is_remote, open_folder, read_place
 from batch_scoring.storage.parquet import save_parquet
-from batch_scoring.storage.read_ahead import open_ahead
 from batch_scoring.tables.streams import Stream
 
 
@@ -113,8 +112,8 @@ class SimulatedDays(FolderDataset[None, dict[str, str]]):
         """Load the digest of each simulated file."""
         files = self._folder.entries(".parquet")
         digests = {}
-        for file, opened in zip(files, open_ahead(self._folder, files), strict=True):
-            digest = _simulation_digest(opened())
+        for file in files:
+            digest = _simulation_digest(self._folder.open_ranges(file.name, file))
             if digest is not None:
                 digests[file.name.removesuffix(".parquet")] = digest
         return digests

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -106,22 +106,12 @@ class BlobFolder(Folder):
         self._see(name, version)
         return data, version
 
-    def open_ranges(
-        self, name: str, entry: Entry | None = None, footer: Callable[[], bytes] | None = None
-    ) -> RangedFile:
+    def open_ranges(self, name: str, entry: Entry | None = None) -> RangedFile:
         """Open a file; its footer is fetched first, the whole file, in parallel, once rows are read."""
         known = entry or self.entry(name)
         if known is None:
             raise FileNotFoundError(self.path(name))
-        return RangedFile(
-            known.size, footer or (lambda: self.read_footer(known)), lambda: self._fetch_unnamed(known)
-        )
-
-    def read_footer(self, entry: Entry) -> bytes:
-        """Fetch the end of a Parquet file with its whole footer."""
-        end = self._read_end(entry, _END_BYTES)
-        footer = int.from_bytes(end[-_FOOTER_TAIL:-4], "little") + _FOOTER_TAIL
-        return end if footer <= len(end) or footer > entry.size else self._read_end(entry, footer)
+        return RangedFile(known.size, lambda: self._read_footer(known), lambda: self._fetch_unnamed(known))
 
     def local_copy(self, name: str, keep_in: Path | None = None, entry: Entry | None = None) -> Path:
         """Return a copy named after the blob's URL and ETag, fetched unless it exists."""
@@ -176,6 +166,12 @@ class BlobFolder(Folder):
 
     def _clear_errors(self, name: str) -> Any:
         return clear_errors(self.path(name), self._location.container, self._credentials)
+
+    def _read_footer(self, entry: Entry) -> bytes:
+        """Fetch the end of a Parquet file with its whole footer."""
+        end = self._read_end(entry, _END_BYTES)
+        footer = int.from_bytes(end[-_FOOTER_TAIL:-4], "little") + _FOOTER_TAIL
+        return end if footer <= len(end) or footer > entry.size else self._read_end(entry, footer)
 
     def _read_end(self, entry: Entry, size: int) -> bytes:
         start = max(entry.size - size, 0)

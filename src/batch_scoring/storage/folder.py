@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,9 +70,7 @@ class Folder(ABC):
         """Read a small file's bytes and its version; raises FileNotFoundError."""
 
     @abstractmethod
-    def open_ranges(
-        self, name: str, entry: Entry | None = None, footer: Callable[[], bytes] | None = None
-    ) -> Any:
+    def open_ranges(self, name: str, entry: Entry | None = None) -> Any:
         """Return what ``pyarrow.parquet.ParquetFile`` opens; a blob's footer fetches only its end.
 
         Parameters
@@ -81,8 +78,6 @@ class Folder(ABC):
         name : str
         entry : Entry, optional
             Its entry in a listing.
-        footer : callable, optional
-            Returns a blob's end, where it is being fetched already.
 
         Raises
         ------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
@@ -67,9 +67,7 @@ class LocalFolder(Folder):
         version = _look(place)
         return place.read_bytes(), version or ""
 
-    def open_ranges(
-        self, name: str, entry: Entry | None = None, footer: Callable[[], bytes] | None = None
-    ) -> Path:
+    def open_ranges(self, name: str, entry: Entry | None = None) -> Path:
         """The path itself."""
         _look(self._place(name))
         return self._place(name)

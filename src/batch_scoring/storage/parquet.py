@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,7 +21,6 @@ MAKE = "this file does not exist yet; run the preceding pipelines first"
 def open_parquet(
     folder: Folder,
     name: str,
-    source: Any = None,
     if_damaged: str = REMAKE,
     if_missing: str = MAKE,
     encoded: Sequence[str] = (),
@@ -33,8 +31,6 @@ def open_parquet(
     ----------
     folder : Folder
     name : str
-    source : path or file, optional
-        What ``folder.open_ranges`` returned for it.
     if_damaged : str
         What a person is to do with a file that is no Parquet.
     if_missing : str
@@ -51,7 +47,7 @@ def open_parquet(
         # With pre-buffering, everything read of a file would stay in memory until it is closed.
         with stopwatch.during("read"):
             return pq.ParquetFile(
-                folder.open_ranges(name) if source is None else source,
+                folder.open_ranges(name),
                 read_dictionary=list(encoded),
                 pre_buffer=False,
                 page_checksum_verification=True,

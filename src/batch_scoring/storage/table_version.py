@@ -277,7 +277,7 @@ class TableVersion:
             When the file is gone or damaged.
         """
         missing = f"this file of a table is gone; {self.if_damaged}"
-        opened = open_parquet(self.folder, file.name, None, self.if_damaged, missing, encoded)
+        opened = open_parquet(self.folder, file.name, self.if_damaged, missing, encoded)
         with self._naming(file):
             found = opened.schema_arrow
             if opened.metadata.num_rows != file.rows or found.names != self.schema.names:
