@@ -10,11 +10,11 @@ from click.testing import CliRunner
 from kedro.framework.startup import bootstrap_project
 
 from batch_scoring.cli import cli
-from tests.deploy.template.templates import workflow_definition
+from batch_scoring.deploy.workflow.definition import workflow_definition
 from tests.emulators.oav.validator import SPECS
 
 PROJECT = Path(__file__).parents[2]
-DEFINITION = "batch_scoring.deploy.workflow.definition.workflow_definition"
+DEFINITION = "batch_scoring.deploy.template.build.workflow_definition"
 SUBSCRIPTION = "deploy.subscription=00000000-0000-0000-0000-00000000000a"
 
 

@@ -14,7 +14,7 @@ from batch_scoring.cli.deploy_template import check, write
 from batch_scoring.jobs.context import open_context
 
 if TYPE_CHECKING:
-    from batch_scoring.deploy.stream_analytics.job import Format
+    from batch_scoring.deploy.template.build import Format
     from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 
 
@@ -36,7 +36,7 @@ def print_stream_query(env: str | None) -> None:
 @click.option("--format", "output_format", type=FORMATS, default="Parquet", help="Of the windows.")
 def print_stream_job(env: str | None, output_format: str) -> None:
     """Print the ARM template of the Stream Analytics job, with its query."""
-    from batch_scoring.deploy.stream_analytics.job import job_template
+    from batch_scoring.deploy.template.build import job_template
 
     template = job_template(_configured_query(env), cast("Format", output_format))
     print_json(template)

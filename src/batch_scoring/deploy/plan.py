@@ -58,9 +58,8 @@ class DeploymentPlan:
         """Build the ARM template."""
         from batch_scoring.deploy.stream_analytics.query import configured_query
         from batch_scoring.deploy.template.build import build_template
-        from batch_scoring.deploy.workflow.definition import workflow_definition
 
-        return build_template(configured_query(self.parameters), workflow_definition)
+        return build_template(configured_query(self.parameters))
 
     def template_parameters(self, workflows_enabled: bool = True) -> dict[str, Any]:
         """Build the template's parameters, as a file of the Azure Resource Manager."""

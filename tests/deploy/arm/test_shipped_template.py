@@ -11,7 +11,6 @@ from batch_scoring.deploy.settings import DeployParameters, NodeSettings
 from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 from batch_scoring.deploy.template.build import build_template
 from batch_scoring.deploy.template.parameters import build_parameters
-from batch_scoring.deploy.workflow.definition import workflow_definition
 from tests.emulators.arm.service import SUBSCRIPTION
 from tests.emulators.oav import Validator, require
 
@@ -36,7 +35,7 @@ def wanted(compute):
     settings = DeployParameters(name="fleet", subscription=SUBSCRIPTION, compute=compute, nodes=nodes)
     names = names_of(settings)
     return DeploymentRequest(
-        build_template(WindowsQuery(), workflow_definition),
+        build_template(WindowsQuery()),
         build_parameters(settings, names, "batch-scoring:1")["parameters"],
         names.stream_job,
         names.key_vault,

@@ -11,7 +11,6 @@ from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 from batch_scoring.deploy.template.build import build_template
 from batch_scoring.deploy.template.check import Report, check_template
 from batch_scoring.deploy.template.parameters import build_parameters
-from batch_scoring.deploy.workflow.definition import workflow_definition
 
 SSH = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me"
 # What is deployed of each compute, with everything that can be chosen.
@@ -40,7 +39,7 @@ def settings_of(**changed: Any) -> DeployParameters:
 
 
 def template() -> dict[str, Any]:
-    return build_template(WindowsQuery(), workflow_definition)
+    return build_template(WindowsQuery())
 
 
 def parameters(settings: DeployParameters, enabled: bool = True) -> dict[str, Any]:

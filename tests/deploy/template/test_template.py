@@ -9,12 +9,9 @@ import pytest
 
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.deploy.names import names_of
-from batch_scoring.deploy.stream_analytics.job import job_template
 from batch_scoring.deploy.stream_analytics.query import WindowsQuery
-from batch_scoring.deploy.template.build import build_template, resource_of_type
+from batch_scoring.deploy.template.build import build_template, job_template, read_template, resource_of_type
 from batch_scoring.deploy.template.evaluation import Place
-from batch_scoring.deploy.template.source import read_template
-from batch_scoring.deploy.workflow.definition import workflow_definition
 from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
 from batch_scoring.jobs.backends.azure_batch.backend import AzureBatchBackend
 from batch_scoring.jobs.settings import JobsParameters
@@ -217,9 +214,7 @@ def test_no_key_is_asked_for_but_by_nodes_without_an_identity(chosen):
 def test_the_stream_job_alone_is_the_job_of_the_whole():
     query = WindowsQuery(min_readings=2)
     alone = resource_of_type(job_template(query), "Microsoft.StreamAnalytics/streamingjobs")
-    whole = resource_of_type(
-        build_template(query, workflow_definition), "Microsoft.StreamAnalytics/streamingjobs"
-    )
+    whole = resource_of_type(build_template(query), "Microsoft.StreamAnalytics/streamingjobs")
     assert {**alone, "condition": whole["condition"], "dependsOn": whole["dependsOn"]} == whole
     assert str(query) == whole["properties"]["transformation"]["properties"]["query"]
 

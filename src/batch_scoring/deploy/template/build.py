@@ -1,46 +1,88 @@
-"""Fill the template with what comes from elsewhere: query, workflow definitions, container; pure."""
+"""Fill the stored template with the query, the workflows' definitions and the container."""
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any, Literal
 
-from batch_scoring.deploy.stream_analytics.job import Format, fill_in
 from batch_scoring.deploy.stream_analytics.query import WindowsQuery
-from batch_scoring.deploy.template.source import read_container_group, read_template
+from batch_scoring.deploy.workflow.definition import workflow_definition
+
+Format = Literal["Parquet", "Json"]
 
 # The workflows of the template, by the pipeline that they run.
 PIPELINES = ("score", "train")
+_STREAM_JOB = "Microsoft.StreamAnalytics/streamingjobs"
+_SERIALIZATIONS: dict[Format, dict[str, Any]] = {
+    "Parquet": {"type": "Parquet", "properties": {}},
+    "Json": {"type": "Json", "properties": {"encoding": "UTF8", "format": "LineSeparated"}},
+}
 
 
-def build_template(
-    query: WindowsQuery,
-    definition: Callable[[str], Mapping[str, Any]],
-    output_format: Format = "Parquet",
-) -> dict[str, Any]:
+def build_template(query: WindowsQuery) -> dict[str, Any]:
     """Build the template, ready to be deployed.
 
     Parameters
     ----------
     query : WindowsQuery
         Of the Stream Analytics job.
-    definition : callable
-        Returns the definition of the workflow that runs a pipeline, ``score`` or ``train``.
-    output_format : "Parquet" or "Json"
-        Of the windows that the job writes.
     """
     template = read_template()
-    fill_in(resource_of_type(template, "Microsoft.StreamAnalytics/streamingjobs"), query, output_format)
+    _fill_in(resource_of_type(template, _STREAM_JOB), query, "Parquet")
     for workflow in template["resources"]:
-        if workflow["type"] != "Microsoft.Logic/workflows":
-            continue
-        given = workflow["properties"]["parameters"]
-        pipeline = given["pipeline"]["value"]
-        workflow["properties"]["definition"] = copy.deepcopy(dict(definition(pipeline)))
-        given["containerGroup"]["value"] = container_group(pipeline)
+        if workflow["type"] == "Microsoft.Logic/workflows":
+            given = workflow["properties"]["parameters"]
+            pipeline = given["pipeline"]["value"]
+            workflow["properties"]["definition"] = workflow_definition(pipeline)
+            given["containerGroup"]["value"] = container_group(pipeline)
     return template
+
+
+def job_template(query: WindowsQuery, output_format: Format = "Parquet") -> dict[str, Any]:
+    """Build the template of a Stream Analytics job alone, for an existing event hub and container.
+
+    The job reaches both by its own identity; it needs no key.
+
+    Parameters
+    ----------
+    query : WindowsQuery
+    output_format : "Parquet" or "Json"
+        Of the files of windows; JSON is one object a line.
+
+    Returns
+    -------
+    dict
+        The job of the deployment's template and its parameters, with the query and the format filled in.
+
+    Examples
+    --------
+    >>> template = job_template(WindowsQuery())
+    >>> template["resources"][0]["properties"]["eventsOutOfOrderPolicy"]
+    'Drop'
+    """
+    whole = read_template()
+    # Alone it has no dependencies and no condition.
+    job = {
+        key: value
+        for key, value in resource_of_type(whole, _STREAM_JOB).items()
+        if key not in ("condition", "dependsOn")
+    }
+    _fill_in(job, query, output_format)
+    text = json.dumps(job)
+    principal = (
+        f"[reference(resourceId('{_STREAM_JOB}', parameters('streamJob')), '{job['apiVersion']}', 'full')"
+        ".identity.principalId]"
+    )
+    return {
+        **{key: whole[key] for key in ("$schema", "contentVersion")},
+        "parameters": {
+            name: one for name, one in whole["parameters"].items() if f"parameters('{name}')" in text
+        },
+        "resources": [job],
+        "outputs": {"principalId": {"type": "string", "value": principal}},
+    }
 
 
 def container_group(pipeline: str) -> dict[str, Any]:
@@ -48,12 +90,12 @@ def container_group(pipeline: str) -> dict[str, Any]:
 
     Training has an image of its own, and uses the existing windows.
     """
-    group = read_container_group()
+    group = _read("container_group.json")
     if pipeline == "train":
         group = json.loads(json.dumps(group).replace("parameters('image')", "parameters('trainImage')"))
-        variables = group["properties"]["containers"][0]["properties"]["environmentVariables"]
-        group["properties"]["containers"][0]["properties"]["environmentVariables"] = [
-            one for one in variables if one["name"] != "SCHEDULE_FIRST"
+        container = group["properties"]["containers"][0]["properties"]
+        container["environmentVariables"] = [
+            one for one in container["environmentVariables"] if one["name"] != "SCHEDULE_FIRST"
         ]
     return group
 
@@ -63,11 +105,26 @@ def resource_of_type(template: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
     Raises
     ------
-    KeyError
+    ValueError
         When there is none, or more than one.
     """
-    found = [one for one in template["resources"] if one["type"] == kind]
-    if len(found) != 1:
-        raise KeyError(f"{len(found)} resources of type {kind}")
-    only: dict[str, Any] = found[0]
+    (found,) = (one for one in template["resources"] if one["type"] == kind)
+    only: dict[str, Any] = found
     return only
+
+
+def read_template() -> dict[str, Any]:
+    """Read the template as stored: without the query, the workflows' definitions and the container."""
+    return _read("azuredeploy.json")
+
+
+def _read(name: str) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(files(__package__).joinpath(name).read_text("utf-8"))
+    return read
+
+
+def _fill_in(job: dict[str, Any], query: WindowsQuery, output_format: Format) -> None:
+    """Put the query and the format into the job of a template."""
+    properties = job["properties"]
+    properties["transformation"]["properties"]["query"] = str(query)
+    properties["outputs"][0]["properties"]["serialization"] = _SERIALIZATIONS[output_format]

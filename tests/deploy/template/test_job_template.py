@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from batch_scoring.deploy.stream_analytics.job import job_template
 from batch_scoring.deploy.stream_analytics.query import WindowsQuery
+from batch_scoring.deploy.template.build import job_template
 
 
 @pytest.fixture(params=["Parquet", "Json"])
