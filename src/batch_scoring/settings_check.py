@@ -24,8 +24,8 @@ GROUPS = {
     "maintain": "batch_scoring.storage.settings:MaintainParameters",
     "report": "batch_scoring.reporting.settings:ReportParameters",
     "evaluate": "batch_scoring.evaluation.settings:EvaluateParameters",
-    "receive": "batch_scoring.event_hub.receive_settings:ReceiveParameters",
-    "publish": "batch_scoring.event_hub.publish_settings:PublishParameters",
+    "receive": "batch_scoring.event_hub.settings:ReceiveParameters",
+    "publish": "batch_scoring.event_hub.settings:PublishParameters",
 }
 # What else --params may name; `jobs` is read by `kedro jobs` alone.
 OTHERS = ["device", "sensor", "shard", "models", "staged", "judged", "at", "readings", "labels", "feedback"]

@@ -14,8 +14,8 @@ from batch_scoring.cli.deploy_template import check, write
 from batch_scoring.jobs.context import open_context
 
 if TYPE_CHECKING:
-    from batch_scoring.deploy.template.build import Format
     from batch_scoring.deploy.stream_analytics.query import WindowsQuery
+    from batch_scoring.deploy.template.build import Format
 
 
 FORMATS = click.Choice(["Parquet", "Json"])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.tables.arrow_arrays import strings, to_arrow
+from batch_scoring.tables.arrow_arrays import constant, packed, to_arrow
 from batch_scoring.tables.schemas import EVENTS
 
 # Annotations that the service adds to each event, without the conversions of the SDK's properties.
@@ -93,20 +93,15 @@ class PartitionBuffer:
             return None
         numbers = np.array(self._sequence_numbers, np.int64)
         columns = [
-            strings([self.partition]).take(to_arrow(np.zeros(len(numbers), np.int64))),
+            constant(self.partition, len(numbers)),
             to_arrow(numbers),
-            _packed(self._offsets, pa.string()),
+            packed(self._offsets, pa.string()),
             to_arrow(np.array(self._milliseconds, np.int64) * 1000).view(EVENTS.field("enqueued_time").type),
-            _packed(self._bodies, pa.binary()),
+            packed(self._bodies, pa.binary()),
         ]
         self._sequence_numbers, self._offsets, self._milliseconds, self._bodies = [], [], [], []
         self.size = 0
         return pa.Table.from_arrays(columns, schema=EVENTS)
-
-
-def largest(buffers: Mapping[str, PartitionBuffer]) -> PartitionBuffer:
-    """Return the largest buffer."""
-    return max(buffers.values(), key=lambda buffer: buffer.size)
 
 
 def body_of(event: Any) -> bytes:
@@ -123,10 +118,3 @@ def body_of(event: Any) -> bytes:
 
 def _text(value: Any) -> str:
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
-
-
-def _packed(values: Sequence[bytes], kind: pa.DataType) -> pa.Array:
-    offsets = np.zeros(len(values) + 1, np.int32)
-    np.cumsum([len(value) for value in values], out=offsets[1:])
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(values))]
-    return pa.Array.from_buffers(kind, len(values), buffers)

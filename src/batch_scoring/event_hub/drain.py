@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.event_hub.address import Address
-from batch_scoring.event_hub.batches import PartitionBuffer, largest
+from batch_scoring.event_hub.batches import PartitionBuffer
 from batch_scoring.event_hub.errors import diagnose, sentence
 
 logger = logging.getLogger(__name__)
@@ -241,7 +241,7 @@ class Drain:
             for one in self._buffers.values():
                 one.end = min(one.end, one.last)
         while sum(one.size for one in self._buffers.values()) >= BUFFER_BYTES:
-            await self._flush(largest(self._buffers))
+            await self._flush(max(self._buffers.values(), key=lambda one: one.size))
 
     async def _flush(self, buffer: PartitionBuffer) -> None:
         async with self._flushing:

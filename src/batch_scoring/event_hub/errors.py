@@ -54,27 +54,19 @@ def sentence(error: BaseException, address: Address, doing: str) -> InputError:
     doing : str
         The operation, such as ``"partition '3'"``.
     """
-    failure = diagnose(error)
-    if failure is Failure.NOT_FOUND:
-        explained = _missing(address, doing)
-    else:
-        explained = _explain(failure, address, error)
-    return InputError(f"{address}, {doing}: {explained}")
+    return InputError(f"{address}, {doing}: {_explain(diagnose(error), address, error, doing)}")
 
 
-def _missing(address: Address, doing: str) -> str:
-    if doing.startswith("partition"):  # the hub has listed its partitions
+def _explain(failure: Failure, address: Address, error: BaseException, doing: str) -> str:
+    if failure is Failure.EXPIRED and address.has_sas:
+        return "the SAS in the connection string is expired; request a new one"
+    if failure is Failure.NOT_FOUND and doing.startswith("partition"):  # the hub has listed its partitions
         return (
             f"consumer group {address.group!r} does not exist in this hub; create it, or correct "
             "`consumer_group` of `event_hub` in the catalog"
         )
-    return "this hub does not exist in its namespace; create it, or correct its name"
-
-
-def _explain(failure: Failure, address: Address, error: BaseException) -> str:
-    if failure is Failure.EXPIRED and address.has_sas:
-        return "the SAS in the connection string is expired; request a new one"
     return {
+        Failure.NOT_FOUND: "this hub does not exist in its namespace; create it, or correct its name",
         Failure.STOLEN: (
             f"another consumer of the group {address.group!r} took it over, so this run stops; events it "
             "landed are kept: drain a group with one run at a time, or use separate consumer groups"

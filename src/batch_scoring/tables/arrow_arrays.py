@@ -64,11 +64,15 @@ def to_arrow(values: NDArray[Any]) -> pa.Array:
 
 def strings(texts: Sequence[str]) -> pa.Array:
     """Build an Arrow array of strings."""
-    encoded = [text.encode() for text in texts]
-    offsets = np.zeros(len(encoded) + 1, np.int32)
-    np.cumsum([len(data) for data in encoded], out=offsets[1:])
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
-    return pa.Array.from_buffers(pa.string(), len(encoded), buffers)
+    return packed([text.encode() for text in texts], pa.string())
+
+
+def packed(values: Sequence[bytes], kind: pa.DataType) -> pa.Array:
+    """Build an Arrow array of bytes, or of strings from their UTF-8 bytes."""
+    offsets = np.zeros(len(values) + 1, np.int32)
+    np.cumsum([len(value) for value in values], out=offsets[1:])
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(values))]
+    return pa.Array.from_buffers(kind, len(values), buffers)
 
 
 def constant(text: str, n: int) -> pa.Array:

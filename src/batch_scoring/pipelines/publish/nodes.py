@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.parameters import read_parameters, scheduled_time
-from batch_scoring.event_hub.publish_settings import PublishParameters
+from batch_scoring.event_hub.settings import PublishParameters
 from batch_scoring.simulation.events import EVENT, event_table
 from batch_scoring.simulation.fleet import Fleet, build_fleet, day_spans
 from batch_scoring.simulation.settings import Simulation
@@ -38,7 +38,7 @@ def publish_readings(
     simulation : mapping
         The group ``simulate``: the same settings give the same readings as the files of ``simulate``.
     parameters : mapping
-        The group ``publish``; see :class:`~batch_scoring.event_hub.publish_settings.PublishParameters`.
+        The group ``publish``; see :class:`~batch_scoring.event_hub.settings.PublishParameters`.
     device, sensor
         What of the fleet; see :meth:`batch_scoring.core.ids.Selection.read`.
     at

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from batch_scoring.core.parameters import read_parameters
-from batch_scoring.event_hub.receive_settings import ReceiveParameters
+from batch_scoring.event_hub.settings import ReceiveParameters
 from batch_scoring.ingestion.landed_events import hub_folder, landed_name, landed_positions
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def receive_events(
     previous_events : list of str
         The names of the files stored already.
     parameters : mapping
-        The group ``receive``; see :class:`~batch_scoring.event_hub.receive_settings.ReceiveParameters`.
+        The group ``receive``; see :class:`~batch_scoring.event_hub.settings.ReceiveParameters`.
 
     Yields
     ------
