@@ -118,6 +118,7 @@ def on(engine: str, address: str | None = None) -> Callable[[Path], float]:
         from batch_scoring.jobs.backends.dask.settings import DaskSettings
         from batch_scoring.jobs.records import Records
         from batch_scoring.jobs.settings import JobsParameters, LocalSettings
+        from batch_scoring.jobs.specs import State
         from batch_scoring.jobs.workspace import Workspace
 
         settings = JobsParameters(
@@ -127,9 +128,9 @@ def on(engine: str, address: str | None = None) -> Callable[[Path], float]:
         backend.ensure()
         began = time.perf_counter()
         (done,) = scheduler.submit(backend, Workspace(str(data)), Records(str(data)), "score", AT, settings)
-        ended = scheduler.wait(backend, [done.run], pause=0.02)
+        ended = scheduler.wait(backend, done.run, pause=0.02)
         took = time.perf_counter() - began
-        if bad := scheduler.failed(ended[done.run]):
+        if bad := [one for one in ended if one.state is not State.SUCCEEDED]:
             sys.exit(f"{engine}: {bad[0].name}: {bad[0].reason}")
         if address is not None:
             backend.delete(done.run)

@@ -117,7 +117,7 @@ def test_an_hour_on_any_engine_gives_the_predictions_of_one_run(
     (tmp_path / "engine").mkdir()
     with open_engine(data, tmp_path / "engine") as engine:
         (done,) = scheduler.submit(engine, Data(data), Records(data), "score", AT, JobsParameters())
-        ended = scheduler.wait(engine, [done.run], pause=0.2)[done.run]
+        ended = scheduler.wait(engine, done.run, pause=0.2)
     assert [one.state for one in ended] == [State.SUCCEEDED] * 5, [one.reason for one in ended]
     assert sorted(spec.sensors for spec in done.specs) == [
         ("power",),

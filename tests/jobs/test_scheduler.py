@@ -154,12 +154,18 @@ def test_waiting_ends_when_all_have_ended_and_tells_who_failed(fleet):
     (done,) = fleet.submit()
     names = sorted(fleet.engine.jobs[done.run])
 
-    def end_one(run, statuses):
-        waiting = [one.name for one in statuses if not one.state.is_final]
+    asked = fleet.engine.statuses
+
+    def statuses_and_end_one(run, since=None):
+        found, waiting = asked(run, since), [name for name in names if not state_of(name).is_final]
         if waiting:
             state = State.FAILED if waiting[0] == names[1] else State.SUCCEEDED
             fleet.engine.end(run, waiting[0], state, "why")
+        return found
 
-    ended = wait(fleet.engine, [done.run], end_one, pause=0)
-    failed = [one for one in ended[done.run] if one.state is not State.SUCCEEDED]
+    def state_of(name):
+        return fleet.engine.jobs[done.run][name].state
+
+    fleet.engine.statuses = statuses_and_end_one
+    failed = [one for one in wait(fleet.engine, done.run, pause=0) if one.state is not State.SUCCEEDED]
     assert [(one.name, one.reason) for one in failed] == [(names[1], "why")]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from batch_scoring.jobs.specs import NodeCounts, State
-from batch_scoring.jobs.watch import PATIENCE_SECONDS, JsonLines, Lines, Screen, follow
+from batch_scoring.jobs.watch import PATIENCE_SECONDS, Screen, follow, show_json, show_lines
 from tests.jobs.runs import Runs
 
 
@@ -29,12 +29,12 @@ def runs(tmp_path):
     return Runs(tmp_path)
 
 
-def watched(runs, display, *events, is_submitted=True):
+def watched(runs, show, *events, is_submitted=True):
     specs = runs.submit(is_submitted=is_submitted)
     run, names = specs[0].run, [spec.name for spec in specs]
     clock = Clock(*(lambda event=event: event(run, names) for event in events))
     monitor = runs.monitor(run)
-    return names, follow(monitor, display(monitor), 2.0, clock.pause, clock), clock
+    return names, follow(monitor, show, 2.0, clock.pause, clock), clock
 
 
 def end(place, state=State.SUCCEEDED, reason=""):
@@ -43,7 +43,7 @@ def end(place, state=State.SUCCEEDED, reason=""):
 
 def test_each_change_is_a_line_and_the_end_is_told(runs, capsys):
     steps = [end(0), end(1, State.FAILED, "no model"), end(2)]
-    names, view, _ = watched(runs, lambda monitor: Lines(), *(step(runs) for step in steps))
+    names, view, _ = watched(runs, show_lines, *(step(runs) for step in steps))
     lines = [line.partition(" ")[2] for line in capsys.readouterr().out.splitlines()]
     assert lines == [
         "score-20261122t100000z on memory, 3 jobs: 3 queued",
@@ -59,7 +59,7 @@ def test_each_change_is_a_line_and_the_end_is_told(runs, capsys):
 
 def test_machines_get_an_object_for_each_change(runs, capsys):
     steps = [end(0), end(1), end(2)]
-    names, _, _ = watched(runs, lambda monitor: JsonLines(), *(step(runs) for step in steps))
+    names, _, _ = watched(runs, show_json, *(step(runs) for step in steps))
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     jobs = [(one["job"]["name"], one["job"]["state"]) for one in told if "job" in one]
     assert jobs == [*((name, "queued") for name in names), *((name, "succeeded") for name in names)]
@@ -70,7 +70,7 @@ def test_machines_get_an_object_for_each_change(runs, capsys):
 def test_only_what_has_changed_is_asked_for(tmp_path):
     runs = Runs(tmp_path, [f"s{n:04d}" for n in range(500)])
     steps = [end(n)(runs) for n in range(500)]
-    watched(runs, lambda monitor: Lines(), *steps)
+    watched(runs, show_lines, *steps)
     assert runs.engine.told[0] == 500
     assert sum(runs.engine.told[1:]) < 4 * 500, "the newest change is asked for again, and no more"
 
@@ -79,12 +79,12 @@ def test_nodes_that_come_and_go_are_told(runs, capsys):
     def more_nodes(run, names):
         runs.engine.nodes = lambda: NodeCounts(running=2, preparing=1)
 
-    watched(runs, lambda monitor: Lines(), more_nodes, *(end(n)(runs) for n in range(3)))
+    watched(runs, show_lines, more_nodes, *(end(n)(runs) for n in range(3)))
     assert "3 nodes: 2 running, 1 preparing" in capsys.readouterr().out
 
 
 def test_a_run_that_nobody_goes_on_submitting_is_left_after_a_minute(runs):
-    _, view, clock = watched(runs, lambda monitor: Lines(), is_submitted=False)
+    _, view, clock = watched(runs, show_lines, is_submitted=False)
     assert not view.is_over
     assert len(view.unknown) == 3
     assert PATIENCE_SECONDS < clock.now < PATIENCE_SECONDS + 5
@@ -99,7 +99,8 @@ def test_the_screen_fetches_the_logs_of_what_failed_once(runs, capsys):
 
     runs.engine.log = log
     steps = [end(1, State.FAILED, "no model"), end(0), end(2)]
-    names, _, _ = watched(runs, Screen, *(step(runs) for step in steps))
+    with Screen(runs.monitor(runs.submit()[0].run)) as screen:
+        names, _, _ = watched(runs, screen.show, *(step(runs) for step in steps))
     assert fetched == [names[1]]
     text = capsys.readouterr().out
     assert "second" in text

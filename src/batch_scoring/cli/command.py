@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import click
 
 from batch_scoring.core.errors import CONFLICT, FAILED, ConflictError, InputError
+from batch_scoring.jobs.context import open_cluster
 
 
 class Failure(click.ClickException):
@@ -160,6 +162,29 @@ def command(name: str, *options: Option) -> Callable[[Callable[..., None]], clic
         for option in options:
             function = option(function)
         return click.command(name, cls=UserErrorCommand)(function)
+
+    return decorate
+
+
+def cluster_command(name: str, *options: Option) -> Callable[[Callable[..., None]], click.Command]:
+    """Make a command whose first argument is the cluster that ``--data``, ``--env`` and ``--backend`` name.
+
+    Parameters
+    ----------
+    name : str
+        What a person types.
+    *options
+        See :func:`.command`. Of :data:`.PARAMS`, the settings ``jobs.…`` are the cluster's.
+    """
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        @wraps(function)
+        def run(
+            data: str | None, env: str | None, backend: str | None, params: str = "", **given: Any
+        ) -> None:
+            function(open_cluster(data, env, backend, params), **given)
+
+        return command(name, DATA, ENV, BACKEND, *options)(run)
 
     return decorate
 

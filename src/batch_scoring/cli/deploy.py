@@ -48,17 +48,7 @@ def _configured_query(env: str | None) -> WindowsQuery:
     return configured_query(open_context(None, env).params)
 
 
-for part in (
-    image,
-    write,
-    check,
-    up,
-    down,
-    what_if,
-    status,
-    models,
-    data,
-    print_stream_query,
-    print_stream_job,
-):
+for part in (image, write, check, up, down, what_if, status, models, data):
+    deploy.add_command(part)
+for part in (print_stream_query, print_stream_job):
     deploy.add_command(part)

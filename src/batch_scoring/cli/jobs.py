@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli.command import PARAMS
-from batch_scoring.cli.jobs_command import cluster_command
+from batch_scoring.cli.command import PARAMS, cluster_command
 from batch_scoring.cli.jobs_plan import plan
 from batch_scoring.cli.jobs_timings import timings
 from batch_scoring.cli.jobs_watch import cancel, delete, list_runs, logs, retry, watch

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli.command import print_json
-from batch_scoring.cli.jobs_command import cluster_command
+from batch_scoring.cli.command import cluster_command, print_json
 from batch_scoring.core.text import text_table
 from batch_scoring.jobs.context import Cluster
 

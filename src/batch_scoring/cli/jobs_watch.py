@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli.command import JSON, PARAMS, print_json
-from batch_scoring.cli.jobs_command import cluster_command
+from batch_scoring.cli.command import JSON, PARAMS, cluster_command, print_json
 from batch_scoring.core.errors import FAILED, InputError
 from batch_scoring.core.text import duration, number, text_table
 from batch_scoring.jobs.context import Cluster
@@ -110,12 +109,15 @@ def watch(cluster: Cluster, run: str, as_json: bool, every: float) -> None:
     """
     from batch_scoring.jobs.planning import run_pipeline
     from batch_scoring.jobs.run_view import store_statuses
-    from batch_scoring.jobs.watch import Display, JsonLines, Lines, Screen, follow
+    from batch_scoring.jobs.watch import Screen, follow, show_json, show_lines
 
     look = _look(cluster, run)
-    display: Display = JsonLines() if as_json else Screen(look) if sys.stdout.isatty() else Lines()
     try:
-        view = follow(look, display, every)
+        if sys.stdout.isatty() and not as_json:
+            with Screen(look) as screen:
+                view = follow(look, screen.show, every)
+        else:
+            view = follow(look, show_json if as_json else show_lines, every)
     except KeyboardInterrupt:
         click.echo(f"the jobs go on; `kedro jobs watch {look.run}` looks at them again", err=True)
         raise SystemExit(130) from None

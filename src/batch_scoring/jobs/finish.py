@@ -22,7 +22,7 @@ def end_runs(cluster: Cluster, runs: Sequence[str]) -> None:
     n_failed = 0
     for run in runs:
         backend = cluster.engine_of(run)
-        scheduler.wait(backend, [run])
+        scheduler.wait(backend, run)
         view = RunMonitor(cluster.records, backend, run).view()
         end_run(cluster, view)
         n_failed += len(view.failed)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from batch_scoring.core.errors import ConflictError
 from batch_scoring.jobs.planning import run_time
-from batch_scoring.jobs.specs import JOBS_FOLDER, JobSpec, State, read_times, to_plain
+from batch_scoring.jobs.specs import JOBS_FOLDER, JobSpec, State, Stored
 from batch_scoring.storage import Folder, join, open_folder
 from batch_scoring.storage.json_files import json_bytes, read_json
 
@@ -24,7 +23,7 @@ _READERS = 16  # of small files at once
 
 
 @dataclass(frozen=True)
-class JobRecord:
+class JobRecord(Stored):
     """Outcome of one attempt at a job, as recorded by the job itself.
 
     Attributes
@@ -59,16 +58,6 @@ class JobRecord:
     pid: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return to_plain(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> JobRecord:
-        """Read the values of :meth:`to_json`."""
-        times = read_times(values, "started", "ended")
-        return cls(**{**values, **times, "state": State(values["state"])})
 
 
 class Records:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -128,35 +127,12 @@ def submit(
     return done
 
 
-def wait(
-    backend: Backend,
-    runs: Sequence[str],
-    on_poll: Callable[[str, list[JobStatus]], None] = lambda run, statuses: None,
-    pause: float = SECONDS_BETWEEN_POLLS,
-) -> dict[str, list[JobStatus]]:
-    """Wait until all jobs of these runs have ended; return their last statuses by run.
-
-    Parameters
-    ----------
-    backend : Backend
-    runs : sequence of str
-    on_poll : callable
-        Called with a run and all its statuses after each poll.
-    pause : float
-        Seconds between two polls.
-    """
-    ended: dict[str, list[JobStatus]] = {}
-    followers = {run: Follower(backend, run) for run in runs}
-    while True:
-        for run, follower in followers.items():
-            if run not in ended:
-                statuses = follower.poll()
-                on_poll(run, statuses)
-                if statuses and all(one.state.is_final for one in statuses):
-                    ended[run] = statuses
-        if len(ended) == len(followers):
-            return ended
+def wait(backend: Backend, run: str, pause: float = SECONDS_BETWEEN_POLLS) -> list[JobStatus]:
+    """Wait until all jobs of a run have ended, ``pause`` seconds between two polls; return their statuses."""
+    follower = Follower(backend, run)
+    while not (statuses := follower.poll()) or not all(one.state.is_final for one in statuses):
         time.sleep(pause)
+    return statuses
 
 
 class Follower:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from batch_scoring.core.ids import Shard
 from batch_scoring.core.moments import as_text
@@ -43,9 +43,19 @@ def to_plain(record: Any) -> dict[str, Any]:
     return {name: as_text(one) if isinstance(one, datetime) else one for name, one in values.items()}
 
 
-def read_times(values: Mapping[str, Any], *names: str) -> dict[str, datetime | None]:
-    """Read the times that :func:`to_plain` wrote; None stays None."""
-    return {name: values[name] and datetime.fromisoformat(values[name]) for name in names}
+class Stored:
+    """A dataclass with a state and times, which is stored as plain values for JSON."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values; :meth:`from_json` reads them."""
+        return to_plain(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Read the values of :meth:`to_json`."""
+        times = {name: values.get(name) for name in ("created", "started", "ended", "changed")}
+        read = {name: datetime.fromisoformat(text) for name, text in times.items() if text}
+        return cls(**{**values, **read, "state": State(values["state"])})
 
 
 @dataclass(frozen=True)
@@ -130,7 +140,7 @@ class JobSpec:
 
 
 @dataclass(frozen=True)
-class JobStatus:
+class JobStatus(Stored):
     """Status of a job, as reported by an engine.
 
     Attributes
@@ -157,16 +167,6 @@ class JobStatus:
     ended: datetime | None = None
     node: str = ""
     changed: datetime | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values; :meth:`from_json` reads them."""
-        return to_plain(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> JobStatus:
-        """Read the values of :meth:`to_json`."""
-        times = read_times(values, "created", "started", "ended", "changed")
-        return cls(**{**values, **times, "state": State(values["state"])})
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,8 @@ def as_csv(jobs: Sequence[JobTimes]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(("run", "job", "state", "attempt", *PHASES, *COUNTS))
     for job in jobs:
-        numbers = [*_in_order(job.seconds, PHASES), *_in_order(job.counts, COUNTS)]
+        known = {**job.seconds, **job.counts}
+        numbers = (known.get(name, "") for name in (*PHASES, *COUNTS))
         writer.writerow((job.run, job.name, job.state, job.attempt, *numbers))
     return out.getvalue()
 
@@ -137,7 +138,3 @@ def seconds_text(seconds: float | None) -> str:
     if seconds is None:
         return ""
     return f"{seconds:.2f}" if seconds < 10 else f"{seconds:,.1f}"
-
-
-def _in_order(values: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
-    return [values.get(name, "") for name in names]

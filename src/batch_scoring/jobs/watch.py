@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -39,20 +37,13 @@ _COLOURS = {
 }
 
 
-class Display(AbstractContextManager["Display", None], ABC):
-    """Shows the progress of a run, from the beginning to the end of a ``with`` block."""
-
-    def __exit__(self, *_: object) -> None:
-        """End; by default nothing is to be done."""
-
-    @abstractmethod
-    def show(self, before: View | None, view: View) -> None:
-        """Show the changes since the view before; None for the first one."""
+# Shows the changes since the view before; None for the first one.
+Show = Callable[[View | None, View], None]
 
 
 def follow(
     monitor: RunMonitor,
-    display: Display,
+    show: Show,
     seconds: float,
     pause: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
@@ -62,7 +53,8 @@ def follow(
     Parameters
     ----------
     monitor : RunMonitor
-    display : Display
+    show : callable
+        Called with the view before, if there is one, and the view of each poll.
     seconds : float
         Between two polls.
     pause, clock : callable
@@ -76,53 +68,45 @@ def follow(
     """
     before: View | None = None
     last_change = clock()
-    with display:
-        while True:
-            view = monitor.view(with_nodes=True)
-            if before is None or changed(before, view) or view.is_busy:
-                last_change = clock()
-            display.show(before, view)
-            if view.is_over or clock() - last_change > PATIENCE_SECONDS:
-                return view
-            before = view
-            pause(seconds)
+    while True:
+        view = monitor.view(with_nodes=True)
+        if before is None or changed(before, view) or view.is_busy:
+            last_change = clock()
+        show(before, view)
+        if view.is_over or clock() - last_change > PATIENCE_SECONDS:
+            return view
+        before = view
+        pause(seconds)
 
 
-class Lines(Display):
-    """One line per change, with the time."""
-
-    def show(self, before: View | None, view: View) -> None:
-        """Print the run and its failed jobs at first, then each change."""
-        now = datetime.now(UTC)
-        found = changed(before, view)
-        if before is None:
-            self._say(summary(view), now)
-            found = [one for one in found if one.state is State.FAILED]
-        for job in found:
-            self._say(job_line(job, now), now)
-        if view.nodes is not None and (before is None or before.nodes != view.nodes):
-            self._say(nodes_text(view.nodes), now)
-        if before is not None and view.is_over:
-            self._say(summary(view), now)
-
-    def _say(self, text: str, now: datetime) -> None:
-        click.echo(f"{as_text(now.replace(microsecond=0))} {text}")
+def show_lines(before: View | None, view: View) -> None:
+    """Print the run and its failed jobs at first, then a line per change, with the time."""
+    now = datetime.now(UTC)
+    found = changed(before, view)
+    lines = []
+    if before is None:
+        lines.append(summary(view))
+        found = [one for one in found if one.state is State.FAILED]
+    lines += [job_line(job, now) for job in found]
+    if view.nodes is not None and (before is None or before.nodes != view.nodes):
+        lines.append(nodes_text(view.nodes))
+    if before is not None and view.is_over:
+        lines.append(summary(view))
+    for line in lines:
+        click.echo(f"{as_text(now.replace(microsecond=0))} {line}")
 
 
-class JsonLines(Display):
-    """One JSON object per change and line: ``{"job": …}`` or ``{"run": …}``."""
-
-    def show(self, before: View | None, view: View) -> None:
-        """Print each changed job, at first all jobs, then the run."""
-        found = changed(before, view)
-        for job in found:
-            click.echo(json.dumps({"job": job.to_json()}, ensure_ascii=False))
-        if found or before is None or before.nodes != view.nodes:
-            click.echo(json.dumps({"run": view_json(view)}, ensure_ascii=False))
+def show_json(before: View | None, view: View) -> None:
+    """Print a JSON object per change, at first all jobs: ``{"job": …}``, then ``{"run": …}``."""
+    found = changed(before, view)
+    for job in found:
+        click.echo(json.dumps({"job": job.to_json()}, ensure_ascii=False))
+    if found or before is None or before.nodes != view.nodes:
+        click.echo(json.dumps({"run": view_json(view)}, ensure_ascii=False))
 
 
-class Screen(Display):
-    """A live table on the terminal."""
+class Screen:
+    """A live table on the terminal, from the beginning to the end of a ``with`` block."""
 
     def __init__(self, monitor: RunMonitor) -> None:
         self._monitor = monitor

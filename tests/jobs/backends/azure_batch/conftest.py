@@ -57,8 +57,8 @@ class Cluster:
         return AzureBatchBackend(str(self.data), None, replace(self.settings, azure_batch=service, **others))
 
     def wait(self, engine: AzureBatchBackend, run: str = RUN) -> dict:
-        ended = scheduler.wait(engine, [run], pause=0.05)
-        return {one.name: one for one in ended[run]}
+        ended = scheduler.wait(engine, run, pause=0.05)
+        return {one.name: one for one in ended}
 
     def executions(self) -> Counter:
         file = self.data / "executions"

@@ -28,7 +28,7 @@ def test_an_hour_as_jobs_gives_the_predictions_of_one_run(make, tmp_path, traine
     place, records = Planned(str(fleet.folder)), Records(str(fleet.folder))
     at = datetime(2026, 1, 7, tzinfo=UTC)
     (done,) = scheduler.submit(backend, place, records, "score", at, stand_in.settings())
-    ended = scheduler.wait(backend, [done.run], pause=0.2)[done.run]
+    ended = scheduler.wait(backend, done.run, pause=0.2)
 
     assert [one.state for one in ended] == [State.SUCCEEDED] * len(done.specs), ended
     assert len(ended) == len(place.sensors()) == 2

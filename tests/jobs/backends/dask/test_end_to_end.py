@@ -69,10 +69,10 @@ def test_a_worker_killed_while_it_scores_costs_nothing(trained, expected, tmp_pa
         try:
             (done,) = scheduler.submit(engine, Data(data), records, "score", AT, settings)
             killed = kill_the_worker_of_a_job(cluster, records, done.run)
-            ended = scheduler.wait(engine, [done.run], pause=0.2)
+            ended = scheduler.wait(engine, done.run, pause=0.2)
         finally:
             engine.close()
-    assert {one.state for one in ended[done.run]} == {State.SUCCEEDED}
+    assert {one.state for one in ended} == {State.SUCCEEDED}
     attempts = {name: record.attempt for name, record in records.all_records(done.run).items()}
     assert attempts[killed] == 2
     assert workspace.rows("07_model_output/predictions") == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -26,7 +27,6 @@ from batch_scoring.jobs.backends.azure_batch.requests import (
     pool_request,
     task_request,
 )
-from batch_scoring.jobs.backends.azure_batch.runs import job_ids_filter, next_job_id, of_run
 from batch_scoring.jobs.backends.azure_batch.statuses import SELECTED, node_counts, task_status
 from batch_scoring.jobs.backends.azure_batch.tasks import add_tasks, last_of_file
 from batch_scoring.jobs.backends.base import Backend
@@ -262,7 +262,10 @@ class AzureBatchBackend(Backend):
     def _batch_jobs(self, run: str) -> list[models.BatchJob]:
         """The run's Batch jobs, oldest first."""
         selected = ["id", "state", "stateTransitionTime", "onAllTasksComplete", "executionInfo", "poolInfo"]
-        return of_run(run, self._client.list_jobs(filter=job_ids_filter(run), select=selected))
+        # The filter may match jobs of other runs, too.
+        found = self._client.list_jobs(filter=f"startswith(id,'{run}')", select=selected)
+        own = (job for job in found if _number(run, job.id))
+        return sorted(own, key=lambda job: _number(run, job.id))
 
     def _changed_tasks(self, job: models.BatchJob, since: datetime | None) -> Any:
         changed = None
@@ -301,3 +304,21 @@ class AzureBatchBackend(Backend):
             # Else it waits or runs already, reactivated by another process.
             return error_code(error) not in _JOB_ENDED
         return True
+
+
+def next_job_id(run: str, there: Sequence[str]) -> str:
+    """Return the id of the next Batch job of a run.
+
+    Examples
+    --------
+    >>> next_job_id("score-1", ["score-1", "score-1-r2"]), next_job_id("score-1", [])
+    ('score-1-r3', 'score-1')
+    """
+    number = max((_number(run, job_id) for job_id in there), default=0) + 1
+    return f"{run}-r{number}" if number > 1 else run
+
+
+def _number(run: str, job_id: str) -> int:
+    """Return a Batch job's number in its run, from 1; 0 for a job of another run."""
+    found = re.fullmatch(rf"{re.escape(run)}(?:-r(\d+))?", job_id)
+    return 0 if found is None else int(found[1] or 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -14,7 +15,6 @@ from azure.mgmt.batchai import models
 from batch_scoring.core.errors import InputError
 from batch_scoring.jobs.backends.base import Backend
 from batch_scoring.jobs.backends.batch_ai import requests
-from batch_scoring.jobs.backends.batch_ai.attempts import Attempt, last_attempts
 from batch_scoring.jobs.backends.batch_ai.client import Resources, connect
 from batch_scoring.jobs.backends.batch_ai.errors import clear_errors, errors_of, final_state
 from batch_scoring.jobs.backends.batch_ai.output import STDOUTERR, read_output
@@ -27,6 +27,39 @@ T = TypeVar("T")
 
 _SECONDS_TO_CREATE = 600.0
 _STATES = {"queued": State.QUEUED, "running": State.RUNNING, "terminating": State.RUNNING}
+# Between a job's name and 2, 3, …; no job of a plan has it in its name.
+_MARK = "__"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A job of the service: one attempt at a job of a run."""
+
+    name: str
+    number: int
+    job: models.Job
+
+    @classmethod
+    def of(cls, job: models.Job) -> Attempt:
+        """Read job and attempt from the name of a job of the service."""
+        name, mark, number = job.name.rpartition(_MARK)
+        return cls(name, int(number), job) if mark and number.isdecimal() else cls(job.name, 1, job)
+
+    @property
+    def next_name(self) -> str:
+        """The name of the attempt after this one."""
+        return f"{self.name}{_MARK}{self.number + 1}"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job has ended."""
+        return self.job.execution_state in ("succeeded", "failed")
+
+    @property
+    def changed(self) -> datetime | None:
+        """When its state last changed, by the service's clock."""
+        moment: datetime | None = self.job.execution_state_transition_time or self.job.creation_time
+        return moment
 
 
 class BatchAIBackend(Backend):
@@ -218,8 +251,12 @@ class BatchAIBackend(Backend):
         time.sleep(max(self._settings.poll_seconds, 0.05))
 
     def _attempts(self, run: str) -> dict[str, Attempt]:
-        """Return the last attempt at each job of a run."""
-        return last_attempts(self._list(run))
+        """Return the last attempt at each job of a run, by the job's name."""
+        found: dict[str, Attempt] = {}
+        for attempt in map(Attempt.of, self._list(run)):
+            if attempt.name not in found or found[attempt.name].number < attempt.number:
+                found[attempt.name] = attempt
+        return found
 
     def _list(self, run: str) -> list[models.Job]:
         """List all jobs of a run; empty without its experiment."""
