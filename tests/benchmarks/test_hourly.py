@@ -112,7 +112,7 @@ def test_every_device_of_every_sensor_gets_a_copy_of_its_bases_model(tmp_path):
     publish(tmp_path / "trained", trained, "1", "run", "fingerprint")
     publish_copies(tmp_path / "trained", Fleet(2 * BASES + 5, ("a", "b")), tmp_path / "fleet")
     for sensor in ("a", "b"):
-        copies = load_published(tmp_path / "fleet", sensor).verify().model
+        copies = load_published(tmp_path / "fleet", sensor).verify().models.read()
         assert copies.info.sensor == sensor
         assert copies.devices.to_pylist() == device_names(0, 2 * BASES + 5)
         expected = trained.table.drop_columns("device")

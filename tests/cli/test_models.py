@@ -188,7 +188,7 @@ def test_import_makes_a_version_that_is_scored(data, tmp_path):
     assert [(row["version"], row["alias"], row["models"]) for row in imported] == [("1", "champion", 2)]
     published = load_published(data / "06_models" / "published", "vibration")
     assert published.manifest.window_seconds == 5.0
-    assert published.model.table["threshold"].to_pylist() == [NATIVE_THRESHOLD] * 2
+    assert published.models.read().table["threshold"].to_pylist() == [NATIVE_THRESHOLD] * 2
     assert rows(data, "import", path, "--window", "5s") == imported
 
 

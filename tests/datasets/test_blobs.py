@@ -114,7 +114,7 @@ def test_published_models_are_fetched_once_for_all_jobs_of_a_machine(root, proxy
     proxy.requests.clear()
     loaded = FleetModels(root).load()
     assert list(loaded) == ["air/flow", "vibration"]
-    assert loaded["vibration"]().model.table.equals(make_model("vibration").table)
+    assert loaded["vibration"]().models.read().table.equals(make_model("vibration").table)
     again = FleetModels(root).load()["vibration"]()
     assert again.models.path.parent == tmp_path / "cache"
     tables = [path for method, path, _ in proxy.requests if method == "GET" and ".arrow" in path]

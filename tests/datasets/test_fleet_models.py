@@ -84,9 +84,9 @@ def test_every_sensor_gets_a_champion_that_is_published(open_dataset, tmp_path):
     assert list(loaded) == sorted(SENSORS, key=str.encode)
     for sensor in SENSORS:
         expected = make_training(sensor).model
-        assert loaded[sensor]().model.table.equals(expected.table)
+        assert loaded[sensor]().models.read().table.equals(expected.table)
         published = load_published(tmp_path / "published", sensor)
-        assert published.model.table.equals(expected.table)
+        assert published.models.read().table.equals(expected.table)
         assert published.manifest.version == loaded[sensor]().version == "1"
         assert published.manifest.fingerprint == make_training(sensor).fingerprint
 
@@ -119,11 +119,11 @@ def test_a_new_training_is_the_champion_and_the_one_before_is_the_previous(open_
 
 def test_retraining_some_devices_leaves_the_rows_of_the_others(open_dataset):
     dataset = train(open_dataset(), make_training(devices=["a", "b", "c"]))
-    base = dataset.load()["vibration"]().model
+    base = dataset.load()["vibration"]().models.read()
 
     train(dataset, make_training(devices=["b"], seed=1, base=base))
 
-    model = dataset.load()["vibration"]().model
+    model = dataset.load()["vibration"]().models.read()
     assert model.devices.to_pylist() == ["a", "b", "c"]
     assert model.select(["a", "c"]).table.equals(base.select(["a", "c"]).table)
     assert not model.select(["b"]).table.equals(base.select(["b"]).table)
@@ -281,7 +281,7 @@ def test_a_training_killed_at_any_step_and_repeated_ends_the_same(
     assert versions_of(again) == expected
     published = load_published(tmp_path / "published", "vibration")
     assert (published.manifest.version, published.manifest.fingerprint) == (number, new.fingerprint)
-    assert published.model.table.equals(new.model.table)
+    assert published.models.read().table.equals(new.model.table)
     assert len(published_tables(tmp_path)) == before + 1
     tracking.fail_open_runs()
 

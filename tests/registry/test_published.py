@@ -57,7 +57,7 @@ def test_any_sensor_is_published_below_the_root_and_found_again(tmp_path, sensor
     publish_one(root, sensor)
 
     assert list_published(root) == [sensor]
-    assert load_published(root, sensor).model.info.sensor == sensor
+    assert load_published(root, sensor).models.read().info.sensor == sensor
     assert {path.parent.parent for path in tmp_path.rglob("*.*") if path.is_file()} == {root}
 
 
@@ -159,7 +159,7 @@ def test_no_bit_of_a_table_can_turn_without_being_told_where_it_matters(tmp_path
         try:
             published = load_published(tmp_path, "vibration")
             # Between the columns there are bytes that nobody reads.
-            assert published.model.table.equals(model.table)
+            assert published.models.read().table.equals(model.table)
             with pytest.raises(InputError, match="SHA-256"):
                 published.verify()
         except InputError as error:

@@ -130,7 +130,7 @@ def test_of_two_publishers_one_is_refused_and_the_models_are_whole(container, pr
         publish(root, make_model("vibration", seed=1), "2", "run", "fingerprint")
     there = load_published(root, "vibration").verify()
     assert there.manifest.version == "3"
-    assert there.model.table.equals(make_model("vibration", seed=2).table)
+    assert there.models.read().table.equals(make_model("vibration", seed=2).table)
     publish(root, make_model("vibration", seed=1), "2", "run", "fingerprint")
     assert load_published(root, "vibration").manifest.version == "2"
 

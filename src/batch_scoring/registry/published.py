@@ -90,11 +90,6 @@ class PublishedModel:
     models: FleetFile
     path: str = ""
 
-    @property
-    def model(self) -> FleetModel:
-        """Load all models at once, for fleets that fit into memory."""
-        return self.models.read()
-
     def verify(self) -> PublishedModel:
         """Read the whole file now, a piece at a time, and compare its digest with the manifest's.
 

@@ -114,27 +114,22 @@ class StagedTrainings:
 
     def save(self, training: Training) -> None:
         """Stage a training, replacing an earlier one; its description is written last, so it is complete."""
-        with stopwatch.during("write"):
-            self._save(training)
-
-    def _save(self, training: Training) -> None:
         folder = self._of(training.sensor)
-        name = training.models.sha256()[:16]
-        if folder.entry(f"{name}.arrow") is None:
-            folder.put(f"{name}.arrow", training.models.path)
-        folder.entry(f"{name}.parquet")  # whichever is there is replaced
-        save_parquet(folder, f"{name}.parquet", training.status)
-        values = {
-            "sensor": training.sensor,
-            "files": name,
-            "fingerprint": training.fingerprint,
-            "parameters": training.parameters,
-            "metrics": training.metrics,
-            "decision": dataclasses.asdict(training.decision),
-        }
-        folder.entry(_TRAINING)
-        with folder.writing(_TRAINING) as file:
-            file.write(json_bytes(values, sort_keys=True))
+        with stopwatch.during("write"):
+            name = training.models.sha256()[:16]
+            if folder.entry(f"{name}.arrow") is None:
+                folder.put(f"{name}.arrow", training.models.path)
+            folder.entry(f"{name}.parquet")  # whichever is there is replaced
+            save_parquet(folder, f"{name}.parquet", training.status)
+            values = {
+                "sensor": training.sensor,
+                "files": name,
+                "fingerprint": training.fingerprint,
+                "parameters": training.parameters,
+                "metrics": training.metrics,
+                "decision": dataclasses.asdict(training.decision),
+            }
+            _replace(folder, _TRAINING, values)
 
     def sensors(self) -> list[str]:
         """List the sensors with a staged training, sorted as UTF-8 bytes."""
@@ -177,13 +172,17 @@ class StagedTrainings:
 
     def mark_registered(self, training: Training, version: str) -> None:
         """Record the version registered from a staged training."""
-        folder = self._of(training.sensor)
-        folder.entry(_REGISTERED)
-        with folder.writing(_REGISTERED) as file:
-            file.write(json_bytes({"fingerprint": training.fingerprint, "version": version}, sort_keys=True))
+        values = {"fingerprint": training.fingerprint, "version": version}
+        _replace(self._of(training.sensor), _REGISTERED, values)
 
     def _of(self, sensor: str) -> Folder:
         return self.folder.below(path_segment(sensor))
+
+
+def _replace(folder: Folder, name: str, values: Mapping[str, Any]) -> None:
+    folder.entry(name)
+    with folder.writing(name) as file:
+        file.write(json_bytes(values, sort_keys=True))
 
 
 def loaders(found: Mapping[str, PreviousVersion]) -> dict[str, Callable[[], PreviousVersion]]:

@@ -51,7 +51,7 @@ def test_promotion_moves_the_aliases_and_publishes_that_version(store, published
     assert aliases(store) == {"1": ("previous",), "2": ("champion",)}
     assert read_manifest(published, "vibration") == manifest
     assert (manifest.version, manifest.run_id, manifest.fingerprint) == ("2", second.run_id, "f1")
-    assert load_published(published, "vibration").model.table.equals(make_model(seed=1).table)
+    assert load_published(published, "vibration").models.read().table.equals(make_model(seed=1).table)
 
 
 def test_promoting_the_champion_again_only_makes_the_publication_good(store, published):
@@ -220,4 +220,4 @@ def test_the_publication_of_another_store_is_replaced(store, published):
 
     promote(store, published, only)
 
-    assert load_published(published, "vibration").model.table.equals(make_model(seed=0).table)
+    assert load_published(published, "vibration").models.read().table.equals(make_model(seed=0).table)

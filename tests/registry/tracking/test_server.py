@@ -36,9 +36,11 @@ def test_training_promotion_and_rollback_work_over_http(tmp_path, new_database, 
         assert list(loaded) == sorted(SENSORS, key=str.encode)
         for sensor in SENSORS:
             assert loaded[sensor]().version == "2"
-            assert loaded[sensor]().model.table.equals(make_model(sensor, seed=1).table)
+            assert loaded[sensor]().models.read().table.equals(make_model(sensor, seed=1).table)
             tracking.rollback(dataset.store, published, sensor)
-            assert load_published(published, sensor).model.table.equals(make_model(sensor, seed=0).table)
+            assert (
+                load_published(published, sensor).models.read().table.equals(make_model(sensor, seed=0).table)
+            )
         import mlflow
 
         mlflow.set_tracking_uri(uri)

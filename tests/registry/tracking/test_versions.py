@@ -59,8 +59,8 @@ def test_any_sensor_is_registered_and_loaded_again(store, run, sensor):
     assert list_sensors(store) == [sensor]
     assert find_version(store, sensor, "f") == version
     loaded = load_version(store, version)
-    assert loaded.model.table.equals(make_model(sensor).table)
-    assert loaded.model.info == make_model(sensor).info
+    assert loaded.models.read().table.equals(make_model(sensor).table)
+    assert loaded.models.read().info == make_model(sensor).info
 
 
 def test_a_version_is_found_by_what_it_was_trained_from(store, run):

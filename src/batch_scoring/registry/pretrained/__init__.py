@@ -2,5 +2,3 @@
 
 from batch_scoring.registry.pretrained.files import read_pretrained
 from batch_scoring.registry.pretrained.models import PretrainedModel, to_trainings
-
-__all__ = ["PretrainedModel", "read_pretrained", "to_trainings"]

@@ -13,7 +13,6 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import require_known
 from batch_scoring.core.parameters import suggestion
 from batch_scoring.core.scratch import scratch_folder
-from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.model_file import FleetFile
 from batch_scoring.registry.tracking.model_folder import find_models
 from batch_scoring.registry.tracking.names import registered_name, sensor_of
@@ -90,11 +89,6 @@ class TrackedVersion:
         scratch = ExitStack()
         weakref.finalize(self, scratch.close)
         return find_models(self._source, self._uri, lambda: scratch.enter_context(scratch_folder()))
-
-    @property
-    def model(self) -> FleetModel:
-        """Load all models at once, for fleets that fit into memory."""
-        return self.models.read()
 
 
 def list_sensors(store: Store) -> list[str]:
