@@ -12,17 +12,7 @@ import pyarrow.compute as pc
 from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
 from batch_scoring.reporting.fleet_view import FleetView
 from batch_scoring.tables.pieces import DAY_US
-from batch_scoring.tables.schemas import TIMESTAMP
-
-FAULTS = pa.schema(
-    [
-        ("device", pa.string()),
-        ("sensor", pa.string()),
-        ("kind", pa.string()),
-        ("start", TIMESTAMP),
-        ("end", TIMESTAMP),
-    ]
-)
+from batch_scoring.tables.schemas import LABELS as FAULTS
 
 
 @dataclass(frozen=True)

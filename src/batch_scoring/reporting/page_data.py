@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.reporting.contents import Contents, page_series
+from batch_scoring.reporting.details import Peak
 from batch_scoring.reporting.fleet_view import FleetView
 from batch_scoring.reporting.heat import HeatGrid
-from batch_scoring.reporting.incident_data import collect_incidents
+from batch_scoring.reporting.incident_list import IncidentList
 from batch_scoring.reporting.known_faults import FoundFaults
 from batch_scoring.reporting.series import SeriesBlock
 from batch_scoring.reporting.settings import ReportParameters
@@ -22,6 +25,10 @@ from batch_scoring.tables.arrays import Float
 
 MAX_FAULTS = 2000
 MAX_VERSIONS = 50
+MAX_SENSORS_NAMED = 8
+MAX_MARKS = 5000
+# A window this much rarer than its rarest feature is anomalous by the combination.
+_WORTH_TELLING = 0.1
 MISSING_SCORE = 65535
 # Replaces values that JSON cannot hold.
 _MOST = 1e6
@@ -89,8 +96,19 @@ def _seconds(time: datetime | None) -> float | None:
     return None if time is None else time.timestamp()
 
 
-def _finite(value: float | None) -> float | None:
-    return None if value is None or not np.isfinite(value) else float(f"{value:.6g}")
+def _rounded(value: float, digits: int) -> float:
+    return float(f"{value:.{digits}g}")
+
+
+def _finite(value: float | None, digits: int = 6) -> float | None:
+    return None if value is None or not np.isfinite(value) else _rounded(value, digits)
+
+
+_four_digits = partial(_finite, digits=4)
+
+
+def _rows(*columns: Iterable[Any]) -> list[list[Any]]:
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def _positions(names: pa.ChunkedArray, among: pa.Array) -> list[int]:
@@ -123,34 +141,26 @@ def _count(contents: Contents) -> dict[str, Any]:
 def _list_devices(devices: pa.Table, sensors: pa.Array) -> list[list[Any]]:
     """name, windows, anomalous windows, largest severity, last anomaly, position of the worst sensor."""
     rows = devices.to_pydict()
-    return [
-        list(row)
-        for row in zip(
-            rows["device"],
-            rows["n_windows"],
-            rows["n_anomalies"],
-            map(_finite, rows["severity"]),
-            map(_seconds, rows["last_anomaly"]),
-            _positions(devices["worst_sensor"], sensors),
-            strict=True,
-        )
-    ]
+    return _rows(
+        rows["device"],
+        rows["n_windows"],
+        rows["n_anomalies"],
+        map(_finite, rows["severity"]),
+        map(_seconds, rows["last_anomaly"]),
+        _positions(devices["worst_sensor"], sensors),
+    )
 
 
 def _list_series(series: pa.Table, devices: pa.Array, sensors: pa.Array) -> list[list[Any]]:
     """device, sensor (positions), windows, anomalous windows, largest severity."""
     rows = series.to_pydict()
-    return [
-        list(row)
-        for row in zip(
-            _positions(series["device"], devices),
-            _positions(series["sensor"], sensors),
-            rows["n_windows"],
-            rows["n_anomalies"],
-            map(_finite, rows["severity"]),
-            strict=True,
-        )
-    ]
+    return _rows(
+        _positions(series["device"], devices),
+        _positions(series["sensor"], sensors),
+        rows["n_windows"],
+        rows["n_anomalies"],
+        map(_finite, rows["severity"]),
+    )
 
 
 def _pack_heat(heat: HeatGrid | None) -> dict[str, Any]:
@@ -217,18 +227,14 @@ def _list_faults(found: FoundFaults | None, devices: pa.Array, sensors: pa.Array
         pc.and_(pc.is_in(found.faults["device"], devices), pc.is_in(found.faults["sensor"], sensors))
     ).slice(0, MAX_FAULTS)
     columns = rows.to_pydict()
-    return [
-        list(row)
-        for row in zip(
-            _positions(rows["device"], devices),
-            _positions(rows["sensor"], sensors),
-            columns["kind"],
-            map(_seconds, columns["start"]),
-            map(_seconds, columns["end"]),
-            columns["found"],
-            strict=True,
-        )
-    ]
+    return _rows(
+        _positions(rows["device"], devices),
+        _positions(rows["sensor"], sensors),
+        columns["kind"],
+        map(_seconds, columns["start"]),
+        map(_seconds, columns["end"]),
+        columns["found"],
+    )
 
 
 def _known_faults(found: FoundFaults | None) -> dict[str, Any] | None:
@@ -246,9 +252,102 @@ def _list_versions(view: FleetView) -> list[list[Any]]:
     """sensor, version, devices, windows, start, end."""
     rows = view.versions.slice(0, MAX_VERSIONS).to_pydict()
     times = (map(_seconds, rows[name]) for name in ("start", "end"))
+    return _rows(rows["sensor"], rows["model_version"], rows["n_devices"], rows["n_windows"], *times)
+
+
+def collect_incidents(
+    found: IncidentList, peaks: Sequence[Peak | None], devices: pa.Array, sensors: pa.Array, at_most: int
+) -> dict[str, Any]:
+    """Collect the page's list of incidents and the marks in its charts.
+
+    Parameters
+    ----------
+    found : IncidentList
+    peaks : sequence of Peak or None
+        Of ``found.sensors``.
+    devices, sensors : pyarrow.Array of string
+        The devices and sensors of the page, which the marks of charts refer to.
+    at_most : int
+        Maximum number of device incidents in the list.
+
+    Returns
+    -------
+    dict
+        ``rows`` are device, start, end, open, sensors, how many, incidents, windows, severity, feature,
+        and ``of``: the sensors' incidents, each sensor, start, end, open, windows, severity, feature,
+        when its peak was, the value then, how rare an alarm must be, and how rare the peak was by feature.
+        Times are seconds since the epoch, scores are decades.
+    """
+    behind: dict[int, list[list[Any]]] = {}
+    for row, peak in zip(found.sensors.to_pylist(), peaks, strict=True):
+        behind.setdefault(row["of"], []).append(_sensor_row(row, peak))
+    shown = found.devices.slice(0, at_most).to_pylist()
+    is_open = pc.equal(found.devices["state"], "open")
+    return {
+        "known": found.is_known,
+        "n": found.devices.num_rows,
+        "n_open": pc.sum(is_open).as_py() or 0,
+        "n_single": pc.sum(pc.equal(found.devices["n_windows"], 1)).as_py() or 0,
+        "since": _seconds(pc.min(found.devices["start"]).as_py()),
+        "decades": any(peak is not None and peak.contributions for peak in peaks),
+        "rows": [_device_row(row, behind.get(number, [])) for number, row in enumerate(shown)],
+        "marks": _marks(found.of_page, devices, sensors),
+    }
+
+
+def _device_row(row: dict[str, Any], behind: list[list[Any]]) -> list[Any]:
     return [
-        list(row)
-        for row in zip(
-            rows["sensor"], rows["model_version"], rows["n_devices"], rows["n_windows"], *times, strict=True
-        )
+        row["device"],
+        _seconds(row["start"]),
+        _seconds(row["end"]),
+        row["state"] == "open",
+        row["sensors"][:MAX_SENSORS_NAMED],
+        row["n_sensors"],
+        row["n_incidents"],
+        row["n_windows"],
+        _four_digits(row["peak_severity"]),
+        row["top_feature"],
+        behind,
     ]
+
+
+def _sensor_row(row: dict[str, Any], peak: Peak | None) -> list[Any]:
+    return [
+        row["sensor"],
+        _seconds(row["start"]),
+        _seconds(row["end"]),
+        row["state"] == "open",
+        row["n_windows"],
+        _four_digits(row["peak_severity"]),
+        row["top_feature"],
+        _seconds(row["peak_at"]),
+        _four_digits(peak.value) if peak else None,
+        _four_digits(-peak.threshold) if peak and peak.threshold is not None else None,
+        _parts(peak) if peak else [],
+    ]
+
+
+def _parts(peak: Peak) -> list[tuple[str, float]]:
+    """Feature and decades, the largest first; without a feature, those of all of them together."""
+    parts = [(name, _rounded(decades, 4)) for name, decades in peak.contributions if 0 < decades < np.inf]
+    parts.sort(key=lambda part: (-part[1], part[0]))
+    if not peak.contributions or peak.score is None or not np.isfinite(peak.score):
+        return parts
+    largest = parts[0][1] if parts else 0.0
+    together = [("", _rounded(-peak.score, 4))] if -peak.score > largest + _WORTH_TELLING else []
+    return together + parts
+
+
+def _marks(incidents: pa.Table, devices: pa.Array, sensors: pa.Array) -> list[list[Any]]:
+    """device, sensor (positions), start, end, severity, open: for charts; the newest, if there are many."""
+    there = pc.and_(pc.is_in(incidents["device"], devices), pc.is_in(incidents["sensor"], sensors))
+    order = [("start", "descending"), ("device", "ascending"), ("sensor", "ascending")]
+    rows = incidents.filter(there).sort_by(order).slice(0, MAX_MARKS)
+    return _rows(
+        _positions(rows["device"], devices),
+        _positions(rows["sensor"], sensors),
+        map(_seconds, rows["start"].to_pylist()),
+        map(_seconds, rows["end"].to_pylist()),
+        map(_four_digits, rows["peak_severity"].to_pylist()),
+        pc.equal(rows["state"], "open").to_pylist(),
+    )
