@@ -48,15 +48,10 @@ def _label(row: WrittenRow) -> tuple[Any, ...]:
 
 
 def _finding(row: WrittenRow) -> tuple[Any, ...]:
-    device, sensor, interval, verdict = (
-        row.text("device"),
-        row.text("sensor"),
-        row.interval(),
-        row.text("verdict"),
-    )
+    series, verdict = (row.text("device"), row.text("sensor"), *row.interval()), row.text("verdict")
     if verdict.strip().lower() not in (FALSE_ALARM, TRUE_EVENT):
         raise InputError(
             f"{row.where}, column 'verdict': {row.values['verdict']!r} is not one of "
             f"{FALSE_ALARM!r}, {TRUE_EVENT!r}"
         )
-    return device, sensor, *interval, verdict.strip().lower(), row.optional_text("note")
+    return *series, verdict.strip().lower(), row.optional_text("note")

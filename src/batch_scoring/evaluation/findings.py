@@ -14,18 +14,12 @@ from batch_scoring.evaluation.metrics.figures import RATIOS, intervals
 from batch_scoring.evaluation.metrics.matching import SWEEP, WEEK_US
 from batch_scoring.evaluation.metrics.tally import Tally
 from batch_scoring.evaluation.settings import EvaluateParameters
-from batch_scoring.evaluation.tables import event_table, figure_table
+from batch_scoring.evaluation.tables import DELAYS, POOLED, event_table, figure_table
 from batch_scoring.tables.arrays import Float
 
 MODELS = "fleet_models"
 # The figures of the fleet that have no interval.
-_MORE = (
-    "realised_over_target",
-    "pooled_roc_auc",
-    "pooled_pr_auc",
-    "delay_median_seconds",
-    "delay_p90_seconds",
-)
+_MORE = ("realised_over_target", *POOLED, *DELAYS)
 
 
 @dataclass(frozen=True)

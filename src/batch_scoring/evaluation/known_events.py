@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.tables.arrays import Int
-from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.intervals import joined, without
 from batch_scoring.tables.schemas import FALSE_ALARM, LABELS, TRUE_EVENT
 
@@ -119,7 +119,7 @@ def _known(events: pa.Table, false_alarms: pa.Table) -> KnownEvents:
 
 
 def _of_devices(events: pa.Table, devices: pa.Array) -> pa.Table:
-    device = _places(events["device"], devices)
+    device = positions(events["device"], devices)
     start, end = _times(events)
     group = joined(device, start, end, touching=True)
     order = np.lexsort((start, group))
@@ -144,12 +144,10 @@ def _select(table: pa.Table, selection: Selection) -> pa.Table:
 
 
 def _series(table: pa.Table, names: Sequence[pa.Array]) -> Int:
-    device, sensor = (_places(table[n], known) for n, known in zip(("device", "sensor"), names, strict=True))
+    device, sensor = (
+        positions(table[n], known) for n, known in zip(("device", "sensor"), names, strict=True)
+    )
     return sensor * len(names[0]) + device
-
-
-def _places(texts: pa.ChunkedArray, among: pa.Array) -> Int:
-    return to_numpy(pc.index_in(texts, value_set=among), null=-1).astype(np.int64)
 
 
 def _times(table: pa.Table) -> tuple[Int, Int]:

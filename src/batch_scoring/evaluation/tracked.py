@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 from batch_scoring.evaluation.findings import Evaluation
 from batch_scoring.evaluation.metrics.figures import RATIOS
 from batch_scoring.evaluation.summary import write_summary
+from batch_scoring.evaluation.tables import DELAYS
 from batch_scoring.registry.evaluation import TrackedEvaluation
 
-_NUMBERS = (*RATIOS, "realised_over_target", "delay_median_seconds", "delay_p90_seconds")
+_NUMBERS = (*RATIOS, "realised_over_target", *DELAYS)
 
 
 def tracked_evaluation(evaluation: Evaluation, drawn: dict[str, bytes]) -> TrackedEvaluation:
