@@ -144,10 +144,8 @@ def _select(table: pa.Table, selection: Selection) -> pa.Table:
 
 
 def _series(table: pa.Table, names: Sequence[pa.Array]) -> Int:
-    device, sensor = (
-        positions(table[n], known) for n, known in zip(("device", "sensor"), names, strict=True)
-    )
-    return sensor * len(names[0]) + device
+    devices, sensors = names
+    return positions(table["sensor"], sensors) * len(devices) + positions(table["device"], devices)
 
 
 def _times(table: pa.Table) -> tuple[Int, Int]:

@@ -12,7 +12,9 @@ import pyarrow.compute as pc
 from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
 from batch_scoring.reporting.fleet_view import FleetView
 from batch_scoring.tables.pieces import DAY_US
-from batch_scoring.tables.schemas import LABELS as FAULTS
+from batch_scoring.tables.schemas import LABELS
+
+FAULTS = LABELS
 
 
 @dataclass(frozen=True)
