@@ -11,7 +11,6 @@ from kedro.framework.startup import bootstrap_project
 
 from batch_scoring.cli import cli
 from batch_scoring.deploy.workflow.definition import workflow_definition
-from tests.emulators.oav.validator import SPECS
 
 PROJECT = Path(__file__).parents[2]
 DEFINITION = "batch_scoring.deploy.template.build.workflow_definition"
@@ -23,7 +22,6 @@ def run(monkeypatch):
     monkeypatch.setattr(DEFINITION, workflow_definition)
     bootstrap_project(PROJECT)
     monkeypatch.chdir(PROJECT)
-    monkeypatch.delenv("AZURE_SPECS", raising=False)
     return lambda *arguments: CliRunner().invoke(cli, ["deploy", *arguments])
 
 
@@ -80,13 +78,3 @@ def test_settings_that_no_query_can_compute_end_it_with_one_line(run):
     done = run("check", "--params", "aggregate.window=7m")
     assert done.exit_code == 1
     assert done.output.startswith("Error: aggregate.window: Stream Analytics cannot cut windows of 0:07:00;")
-
-
-@pytest.mark.skipif(not SPECS.is_dir(), reason=f"there are no published descriptions in {SPECS}")
-def test_where_published_descriptions_are_resources_are_held_against_them(run, monkeypatch):
-    monkeypatch.setenv("AZURE_SPECS", str(SPECS))
-    assert run("check").exit_code == 0
-    monkeypatch.setattr("batch_scoring.deploy.template.known_differences.KNOWN_DIFFERENCES", ())
-    done = run("check")
-    assert done.exit_code == 1
-    assert "Error: Microsoft.Logic/workflows logic-batchscore-score: identity: it is unknown\n" in done.output

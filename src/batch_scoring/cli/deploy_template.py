@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,19 +47,11 @@ def write(env: str | None, params: str, tag: str | None, output: Path) -> None:
 
 @command("check", ENV, PARAMS, _tag)
 def check(env: str | None, params: str, tag: str | None) -> None:
-    """Check settings, template and workflows without Azure; one line per resource and per fault.
-
-    Where AZURE_SPECS names a folder with Azure's published descriptions, resources are checked against them.
-    """
+    """Check settings, template and workflows without Azure; one line per resource and per fault."""
     plan = read_plan(env, params, tag)
     report = _report(plan, plan.template(), plan.template_parameters())
     for one in report.resources:
         click.echo(one.line)
-    specs = os.environ.get("AZURE_SPECS")
-    if specs:
-        from batch_scoring.deploy.template.known_differences import unknown_faults
-
-        report.faults += unknown_faults(report, Path(specs))
     _require_faultless(report)
     deployed = sum(one.is_deployed for one in report.resources)
     click.echo(f"{deployed} resources, no fault")

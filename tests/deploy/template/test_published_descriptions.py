@@ -12,9 +12,9 @@ from referencing.jsonschema import DRAFT4
 
 from batch_scoring.deploy.template import build
 from batch_scoring.deploy.template.check import check_template
-from batch_scoring.deploy.template.known_differences import KNOWN_DIFFERENCES, is_known
-from batch_scoring.deploy.template.swagger import body_of, described, faults
 from tests.deploy.template import published, sdk_models
+from tests.deploy.template.known_differences import KNOWN_DIFFERENCES, is_known
+from tests.deploy.template.swagger import body_of, described, faults
 from tests.deploy.template.templates import (
     EVERYTHING,
     deployed,
