@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.deploy.template.evaluation import Open, Place
-from batch_scoring.deploy.template.expressions import Constant, ExpressionError, parse
+from batch_scoring.deploy.template.expressions import Constant, ExpressionError, Open, Place, parse
 
 
 def value(text, **parameters):

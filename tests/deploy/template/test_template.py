@@ -11,7 +11,7 @@ from batch_scoring.core.parameters import read_parameters
 from batch_scoring.deploy.names import names_of
 from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 from batch_scoring.deploy.template.build import build_template, job_template, read_template, resource_of_type
-from batch_scoring.deploy.template.evaluation import Place
+from batch_scoring.deploy.template.expressions import Place
 from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
 from batch_scoring.jobs.backends.azure_batch.backend import AzureBatchBackend
 from batch_scoring.jobs.settings import JobsParameters

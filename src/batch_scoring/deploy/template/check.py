@@ -10,14 +10,16 @@ from typing import Any
 
 from batch_scoring.deploy.names import name_fault
 from batch_scoring.deploy.secret_scan import secrets_in
-from batch_scoring.deploy.template.evaluation import OF_AZURE, Place, resource_id
 from batch_scoring.deploy.template.expressions import (
+    OF_AZURE,
     Call,
     Constant,
     ExpressionError,
     Node,
+    Place,
     is_expression,
     parse,
+    resource_id,
     walk,
 )
 from batch_scoring.deploy.template.workflow_check import workflow_faults

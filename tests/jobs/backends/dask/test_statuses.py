@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from batch_scoring.jobs.backends.dask.statuses import status_from, stays
+from batch_scoring.jobs.backends.dask.backend import status_from, stays
 from batch_scoring.jobs.records import JobRecord
 from batch_scoring.jobs.specs import State
 

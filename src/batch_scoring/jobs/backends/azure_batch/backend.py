@@ -18,7 +18,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
-from batch_scoring.jobs.backends.azure_batch.client import open_client
+from batch_scoring.jobs.backends.azure_batch.client import add_tasks, last_of_file, open_client
 from batch_scoring.jobs.backends.azure_batch.errors import clear_errors, error_code
 from batch_scoring.jobs.backends.azure_batch.management import create_pool
 from batch_scoring.jobs.backends.azure_batch.requests import (
@@ -28,7 +28,6 @@ from batch_scoring.jobs.backends.azure_batch.requests import (
     task_request,
 )
 from batch_scoring.jobs.backends.azure_batch.statuses import SELECTED, node_counts, task_status
-from batch_scoring.jobs.backends.azure_batch.tasks import add_tasks, last_of_file
 from batch_scoring.jobs.backends.base import Backend
 from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.settings import JobsParameters

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +19,6 @@ from batch_scoring.jobs.backends.base import Backend
 from batch_scoring.jobs.backends.batch_ai import requests
 from batch_scoring.jobs.backends.batch_ai.client import Resources, connect
 from batch_scoring.jobs.backends.batch_ai.errors import clear_errors, errors_of, final_state
-from batch_scoring.jobs.backends.batch_ai.output import STDOUTERR, read_output
 from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.settings import JobsParameters
 from batch_scoring.jobs.specs import JobSpec, JobStatus, NodeCounts, State
@@ -26,6 +27,10 @@ from batch_scoring.storage import is_remote
 T = TypeVar("T")
 
 _SECONDS_TO_CREATE = 600.0
+# The service's name of the directory with a job's output.
+_STDOUTERR = "stdouterr"
+# Shown from the end of each file.
+_MOST_BYTES = 64 * 1024
 _STATES = {"queued": State.QUEUED, "running": State.RUNNING, "terminating": State.RUNNING}
 # Between a job's name and 2, 3, …; no job of a plan has it in its name.
 _MARK = "__"
@@ -147,11 +152,11 @@ class BatchAIBackend(Backend):
         attempt = self._attempts(run).get(name)
         if attempt is None:
             return None
-        options = models.JobsListOutputFilesOptions(outputdirectoryid=STDOUTERR)
+        options = models.JobsListOutputFilesOptions(outputdirectoryid=_STDOUTERR)
         with clear_errors(f"output of job {name!r}", self._settings):
             try:
                 files = self._client.jobs.list_output_files(*self._place, run, attempt.job.name, options)
-                return read_output(list(files))
+                return _read_output(list(files))
             except ResourceNotFoundError:
                 return None
 
@@ -319,3 +324,25 @@ def _data_on_nodes(data: str, given: str | None) -> str:
             "$AZ_BATCHAI_MOUNT_ROOT/fleet, or keep the data in Blob Storage"
         )
     return given or data
+
+
+def _read_output(files: Sequence[models.File]) -> str | None:
+    """Read the ends of a job's files, each under its name; None without files."""
+    there = sorted((file for file in files if file.file_type == "file"), key=lambda file: file.name)
+    return "\n".join(f"== {file.name}\n{_tail(file)}" for file in there) or None
+
+
+def _tail(file: models.File) -> str:
+    """Read the end of an output file; its URL holds a signature and stays out of messages."""
+    size = file.content_length or 0
+    if not size or not file.download_url.startswith(("https://", "http://")):
+        return ""
+    asked = urllib.request.Request(
+        file.download_url, headers={"Range": f"bytes={max(0, size - _MOST_BYTES)}-{size - 1}"}
+    )
+    try:
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            return str(answer.read().decode("utf-8", "replace"))
+    except (urllib.error.URLError, TimeoutError) as error:
+        why = error.code if isinstance(error, urllib.error.HTTPError) else "no answer"
+        return f"(cannot be read: {why}; check that this machine may read the account of jobs.batch_ai.logs)"

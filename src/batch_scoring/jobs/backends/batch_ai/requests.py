@@ -8,8 +8,12 @@ from datetime import timedelta
 
 from azure.mgmt.batchai import models
 
-from batch_scoring.jobs.backends.batch_ai.settings import BatchAISettings, ClusterSettings
-from batch_scoring.jobs.backends.batch_ai.volumes import MOUNT_ROOTS, Volume
+from batch_scoring.jobs.backends.batch_ai.settings import (
+    MOUNT_ROOTS,
+    BatchAISettings,
+    ClusterSettings,
+    Volume,
+)
 from batch_scoring.jobs.specs import JobSpec
 
 # Seconds from SIGTERM to SIGKILL.

@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.jobs.backends.base import Backend
-from batch_scoring.jobs.backends.dask.statuses import FORGOTTEN, status_from, stays
 from batch_scoring.jobs.backends.dask.task import Job, JobError, run_job
-from batch_scoring.jobs.local_processes import cancel_processes, recent, recorded_statuses
+from batch_scoring.jobs.local_processes import cancel_processes, recent, recorded_statuses, status_of
 from batch_scoring.jobs.records import JobRecord, Records
 from batch_scoring.jobs.settings import JobsParameters
 from batch_scoring.jobs.specs import JobSpec, JobStatus, NodeCounts, State
@@ -31,6 +30,11 @@ if TYPE_CHECKING:
     from distributed import Client
 
 CONNECT_SECONDS = 10.0
+FORGOTTEN = "Dask gave up the job, and no longer knows why"
+_LOST = (
+    "Dask does not know the job any more: its scheduler was restarted; "
+    "submit the run again, or `kedro jobs retry`"
+)
 
 
 class DaskBackend(Backend):
@@ -336,3 +340,43 @@ def why_it_failed(error: BaseException | None) -> str:
     if isinstance(error, KilledWorker):
         return "the workers that ran it died, one after the other; check that they have enough memory"
     return str(error) if isinstance(error, JobError) else f"{type(error).__name__}: {error}"
+
+
+def status_from(name: str, task: str | None, record: JobRecord | None, reason: str = "") -> JobStatus | None:
+    """Return the status of a job; None where nothing is known.
+
+    Parameters
+    ----------
+    name : str
+    task : str or None
+        The state of its task, as Dask's scheduler calls it; None without a task.
+    record : JobRecord or None
+    reason : str
+        Why the task failed.
+    """
+    if record is not None and record.state is State.SUCCEEDED:
+        return status_of(record)
+    if task is None:
+        status = None if record is None else status_of(record)
+        is_lost = record is not None and record.state is State.RUNNING
+        return replace(status, state=State.FAILED, reason=_LOST) if status and is_lost else status
+    if task == "memory":
+        if record is not None and record.state.is_final:
+            return status_of(record)
+        return JobStatus(name, State.SUCCEEDED, exit_code=0, changed=datetime.now(UTC))
+    if task == "erred":
+        now = datetime.now(UTC)
+        base = JobStatus(name, State.FAILED) if record is None else status_of(record)
+        return replace(base, state=State.FAILED, reason=reason, ended=base.ended or now, changed=now)
+    if task != "processing":
+        return JobStatus(name, State.QUEUED)
+    if record is not None and record.state is State.RUNNING:
+        started = record.started
+        return JobStatus(name, State.RUNNING, started=started, node=record.host, changed=started)
+    # The record may be of a failed attempt; the next one is about to start.
+    return JobStatus(name, State.PREPARING)
+
+
+def stays(record: JobRecord | None) -> bool:
+    """Return whether a job without a task stays as it is, and is not run again."""
+    return record is not None and status_of(record).state in (State.SUCCEEDED, State.CANCELLED)
