@@ -55,7 +55,7 @@ def show_model(sensor: str, device: str | None, data: str | None, env: str | Non
 
     fleet_models, _ = _workspace(data, env)
     version = _version(fleet_models, sensor)
-    tracked = tracking.load_version(fleet_models.store, version)
+    tracked = tracking.TrackedVersion(fleet_models.store, version)
     if device is not None:
         _print_fields({**_summary(version), **model_numbers(tracked.models, device)}, as_json)
         return

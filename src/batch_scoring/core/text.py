@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import timedelta
 
 
 def last_lines(text: str | None, at_most: int) -> list[str]:
@@ -50,7 +49,7 @@ def read_length(seconds: float) -> str:
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:.0f} {unit}"
-    return f"{timedelta(seconds=seconds).total_seconds():g} s"
+    return f"{seconds:g} s"
 
 
 def printable(text: str) -> str:

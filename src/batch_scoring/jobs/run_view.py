@@ -62,8 +62,10 @@ class RunMonitor:
 
     def _known(self) -> list[JobStatus]:
         """Return the stored statuses, or else those of the jobs' records."""
-        kept = stored_statuses(self._records, self.run)
-        return kept or [status_of(record) for record in self._records.all_records(self.run).values()]
+        mend = "delete it and look at the run again"
+        kept = read_json(self._records.folder.below(self.run), STATUSES, mend) or []
+        known = [JobStatus.from_json(one) for one in kept]
+        return known or [status_of(record) for record in self._records.all_records(self.run).values()]
 
 
 def planned_times(records: Records) -> dict[str, datetime]:
@@ -117,9 +119,3 @@ def store_statuses(records: Records, view: View) -> None:
     # A watcher that was first got the same statuses.
     with suppress(ConflictError):
         folder.replace(STATUSES, json_bytes(values), former)
-
-
-def stored_statuses(records: Records, run: str) -> list[JobStatus]:
-    """Read the statuses of :func:`store_statuses`; empty where none are stored."""
-    found = read_json(records.folder.below(run), STATUSES, "delete it and look at the run again")
-    return [JobStatus.from_json(one) for one in found or []]

@@ -76,7 +76,7 @@ def compare_versions(
     if found is None:
         raise InputError(f"sensor {sensor!r}: no window has ended yet; run `kedro run --pipelines=aggregate`")
     # Keep both until compared: a fetched copy of the models is deleted with its version.
-    ours, theirs = (tracking.load_version(store, one) for one in versions)
+    ours, theirs = (tracking.TrackedVersion(store, one) for one in versions)
     result = compare(found, ours.models, theirs.models, settings.for_windows(found.window_us))
     is_promoted, reason = decide(result, settings.promotion)
     return result, f"{'promote' if is_promoted else 'refuse'}: {reason}"

@@ -121,10 +121,6 @@ def publish(
     version, run_id, fingerprint : str
         Where the models come from; kept in the manifest.
 
-    Returns
-    -------
-    Manifest
-
     Raises
     ------
     InputError

@@ -68,10 +68,6 @@ def list_incidents(
         The devices and sensors to report.
     max_incidents : int
         Maximum number of device incidents; the sensors' incidents are read for these.
-
-    Returns
-    -------
-    IncidentList
     """
     is_known = device_incidents.exists
     ranked = device_incidents.read(DEVICE_INCIDENTS.names) if is_known else empty_table(DEVICE_INCIDENTS)

@@ -39,15 +39,6 @@ def collect_page_data(contents: Contents, parameters: ReportParameters) -> dict[
 
     Times are seconds since the epoch, UTC. Ids appear once, in ``devices`` and ``sensors``, and are
     numbers elsewhere. Arrays are little-endian bytes in base64, see :func:`pack`.
-
-    Parameters
-    ----------
-    contents : Contents
-    parameters : ReportParameters
-
-    Returns
-    -------
-    dict
     """
     view = contents.view
     details = contents.details

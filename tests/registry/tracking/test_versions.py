@@ -6,12 +6,12 @@ import pytest
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.registry.tracking import (
+    TrackedVersion,
     TrainingRun,
     champion,
     find_version,
     list_sensors,
     list_versions,
-    load_version,
     register,
     resolve_version,
     versions,
@@ -58,7 +58,7 @@ def test_any_sensor_is_registered_and_loaded_again(store, run, sensor):
 
     assert list_sensors(store) == [sensor]
     assert find_version(store, sensor, "f") == version
-    loaded = load_version(store, version)
+    loaded = TrackedVersion(store, version)
     assert loaded.models.read().table.equals(make_model(sensor).table)
     assert loaded.models.read().info == make_model(sensor).info
 

@@ -129,7 +129,8 @@ def remove(client: Client, found: Survey, say: Callable[[str], None]) -> None:
         _delete(client, one, say)
     # Before the identities, by which a removal finds them.
     for extension in found.extensions:
-        client.ask("DELETE", extension, _version_of(extension))
+        is_role = "/microsoft.authorization/" in extension.lower()
+        client.ask("DELETE", extension, _ROLES_VERSION if is_role else _DIAGNOSTICS_VERSION)
         say(f"deleted: {extension.rpartition('/providers/')[2]}")
     for one in found.going:
         if one not in first:
@@ -170,11 +171,6 @@ def _made(client: Client) -> Iterable[str]:
 def _is_stray(one: Item) -> bool:
     is_group = one.type.lower() == "microsoft.containerinstance/containergroups"
     return is_group and one.name.startswith(_STRAY_PREFIXES)
-
-
-def _version_of(extension: str) -> str:
-    is_role = "/microsoft.authorization/" in extension.lower()
-    return _ROLES_VERSION if is_role else _DIAGNOSTICS_VERSION
 
 
 def _rank(one: Item) -> int:

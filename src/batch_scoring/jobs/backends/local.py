@@ -32,13 +32,8 @@ class LocalBackend(Backend):
 
     Parameters
     ----------
-    data : str
-        The workspace.
-    env : str or None
-        Kedro's configuration environment.
-    settings : JobsParameters
-    project : Path
-        Where the jobs run: the folder with ``conf/``.
+    data, env, settings, project
+        See :func:`.open_backend`; the jobs run in ``project``.
     """
 
     name = "local"

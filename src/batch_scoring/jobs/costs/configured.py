@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from batch_scoring.jobs.costs.choices import Choice, Schedule, timing_of
 from batch_scoring.jobs.costs.figures import simulate_day
-from batch_scoring.jobs.costs.settings import CostSettings, NodeSize
+from batch_scoring.jobs.costs.settings import CostSettings
 from batch_scoring.jobs.costs.simulation import Cluster, Timing
 from batch_scoring.jobs.settings import JobsParameters
 
@@ -32,14 +32,10 @@ class Configured:
     cluster: Cluster
     timing: Timing
 
-    def size_in(self, costs: CostSettings) -> NodeSize | None:
-        """Find the node size with its price; None where ``jobs.costs.nodes`` has none of this VM size."""
-        wanted = self.vm_size.casefold()
-        return next((one for one in costs.sizes if (one.vm_size or "").casefold() == wanted), None)
-
     def choice(self, schedule: Schedule, costs: CostSettings) -> Choice | None:
-        """Simulate a day of the schedule; None where the price is unknown."""
-        size = self.size_in(costs)
+        """Simulate a day of the schedule; None where ``jobs.costs.nodes`` has no price of this VM size."""
+        wanted = self.vm_size.casefold()
+        size = next((one for one in costs.sizes if (one.vm_size or "").casefold() == wanted), None)
         if size is None:
             return None
         price = size.price(self.low_priority)

@@ -29,6 +29,5 @@ from batch_scoring.registry.tracking.versions import (
     list_sensors,
     list_versions,
     load_in_force,
-    load_version,
     resolve_version,
 )

@@ -22,11 +22,11 @@ from batch_scoring.registry.tracking.versions import (
     CHAMPION,
     PREVIOUS,
     VERDICT,
+    TrackedVersion,
     Version,
     champion,
     list_champions,
     list_versions,
-    load_version,
     resolve_version,
 )
 from batch_scoring.training.result import PROMOTED, Decision
@@ -174,7 +174,7 @@ def _publish(store: Store, published: Root, version: Version, models: FleetFile 
     there = published_as(published, version.sensor, version.version, version.run_id)
     if there is None:
         # Keep it until published: a fetched copy of its models is deleted with it.
-        tracked = load_version(store, version)
+        tracked = TrackedVersion(store, version)
         models = models or tracked.models
         there = publish(published, models, version.version, version.run_id, version.fingerprint)
         log.info("sensor %r: version %s is published as the champion", version.sensor, version.version)

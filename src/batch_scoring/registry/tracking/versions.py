@@ -152,11 +152,6 @@ def resolve_version(store: Store, sensor: str, wanted: str | None = None) -> Ver
     return names[wanted]
 
 
-def load_version(store: Store, version: Version) -> TrackedVersion:
-    """Load a version with its models."""
-    return TrackedVersion(store, version)
-
-
 def load_in_force(store: Store, sensor: str) -> TrackedVersion:
     """Load the champion, or the newest version without one, with the verdicts on all versions."""
     versions = list_versions(store, sensor)

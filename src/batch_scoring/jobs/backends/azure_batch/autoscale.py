@@ -17,10 +17,6 @@ def autoscale_formula(settings: PoolSettings) -> str:
     stay for ``keep_warm`` after the last task. Without a fresh sample nothing changes. A node leaves when
     its tasks have ended.
 
-    Parameters
-    ----------
-    settings : PoolSettings
-
     Examples
     --------
     >>> print(autoscale_formula(PoolSettings(max_nodes=4)))

@@ -54,9 +54,8 @@ class AzureBatchBackend(Backend):
     ----------
     data : str
         The workspace; in Blob Storage, as nodes have to reach it.
-    env : str or None
-        Kedro's configuration environment.
-    settings : JobsParameters
+    env, settings
+        See :func:`.open_backend`.
     credential : optional
         Of azure-identity or azure-core; by default the environment's.
     management : mapping, optional
@@ -162,7 +161,11 @@ class AzureBatchBackend(Backend):
                 with ThreadPoolExecutor(_CALLS) as pool:
                     done = pool.map(lambda spec: self._reactivate(jobs[-1].id, spec.name), again)
                     again = [spec for spec, went in zip(again, done, strict=True) if not went]
-            self._submit_again(run, again)
+            if again:
+                job_id = next_job_id(run, [job.id for job in jobs])
+                self._create_job(job_id)
+                add_tasks(self._client, job_id, self._tasks(again))
+                self._end_with_tasks(job_id)
 
     def delete(self, run: str) -> None:
         """Delete the run's Batch jobs with their tasks."""
@@ -233,14 +236,6 @@ class AzureBatchBackend(Backend):
             f"{run}: its Batch jobs ended {_ATTEMPTS} times while tasks were added; find out why, then "
             "submit again"
         )
-
-    def _submit_again(self, run: str, specs: Sequence[JobSpec]) -> None:
-        if not specs:
-            return
-        job_id = next_job_id(run, [job.id for job in self._batch_jobs(run)])
-        self._create_job(job_id)
-        add_tasks(self._client, job_id, self._tasks(specs))
-        self._end_with_tasks(job_id)
 
     def _end_with_tasks(self, job_id: str) -> None:
         """Let the job end with its tasks: ended jobs count towards no quota."""

@@ -75,15 +75,10 @@ class BatchAIBackend(Backend):
 
     Parameters
     ----------
-    data : str
-        The workspace.
-    env : str or None
-        Kedro's configuration environment.
-    settings : JobsParameters
-    credential : token credential, optional
-        Default: ``DefaultAzureCredential``.
-    **options
-        Of the SDK's pipeline.
+    data, env, settings
+        See :func:`.open_backend`.
+    credential, **options
+        See :func:`.connect`.
     """
 
     name = "batch_ai"

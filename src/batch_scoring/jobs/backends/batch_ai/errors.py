@@ -59,7 +59,9 @@ def _sentence(error: AzureError, settings: BatchAISettings) -> str:
 
 def _answer(error: HttpResponseError, settings: BatchAISettings) -> str:
     """Explain an HTTP status."""
-    status, code, message = error.status_code, code_of(error), message_of(error)
+    status, given, reason = error.status_code, error.error, error.reason
+    code = str(getattr(given, "code", None) or reason or status)
+    message = _short(str(getattr(given, "message", None) or reason or "no details"))
     if "quota" in f"{code} {message}".lower():
         return (
             f"the quota is reached ({code}: {message}); ask for more in the region {settings.location}, or "
@@ -83,16 +85,6 @@ def _answer(error: HttpResponseError, settings: BatchAISettings) -> str:
     if status is not None and status >= 500:
         return f"the service failed ({status} {code}), also on retries; {_AGAIN} later"
     return f"the service refused the request ({status} {code}: {message})"
-
-
-def code_of(error: HttpResponseError) -> str:
-    """Return the service's error code."""
-    return str(getattr(error.error, "code", None) or error.reason or error.status_code)
-
-
-def message_of(error: HttpResponseError) -> str:
-    """Return the service's message."""
-    return _short(str(getattr(error.error, "message", None) or error.reason or "no details"))
 
 
 def errors_of(errors: Sequence[models.BatchAIError] | None) -> str:

@@ -237,16 +237,14 @@ class BatchAISettings:
         for name, value in needed.items():
             if not value:
                 raise InputError(f"jobs.batch_ai.{name}: this setting is missing; Batch AI needs it")
-        if self._wants_secrets() and self.key_vault is None:
+        named = (self.container.password_secret, self.cluster.app_insights_secret, self.secrets)
+        wants_secrets = any(named) or any(volume.key_secret for volume in self.volumes())
+        if wants_secrets and self.key_vault is None:
             raise InputError(
                 "jobs.batch_ai.key_vault: this setting is missing; it is the resource id of the Key Vault "
                 "that holds the secrets which other settings name"
             )
         self._check_logs()
-
-    def _wants_secrets(self) -> bool:
-        named = (self.container.password_secret, self.cluster.app_insights_secret)
-        return bool(self.secrets) or any(named) or any(volume.key_secret for volume in self.volumes())
 
     def _check_logs(self) -> None:
         if self.cluster.setup_command is not None and str(self.logs).startswith(MOUNT_ROOTS["job"]):

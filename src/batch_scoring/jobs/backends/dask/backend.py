@@ -47,11 +47,8 @@ class DaskBackend(Backend):
     ----------
     data : str
         The workspace, for the workers too: a URL, or a folder that they see under the same path.
-    env : str or None
-        Kedro's configuration environment.
-    settings : JobsParameters
-    project : Path
-        The folder with ``conf/``, for workers on this machine.
+    env, settings, project
+        See :func:`.open_backend`; workers on this machine run in ``project``.
     """
 
     name = "dask"
@@ -126,7 +123,9 @@ class DaskBackend(Backend):
         records = self._records.all_records(run, live)
         for name in live:
             if name not in records or not records[name].state.is_final:
-                self._note_cancelled(run, name, records.get(name))
+                record = records.get(name) or JobRecord(run, name, State.CANCELLED, 0)
+                ended = replace(record, state=State.CANCELLED, reason="cancelled", ended=datetime.now(UTC))
+                self._records.write_record(ended)
 
     def retry(self, run: str, specs: Sequence[JobSpec]) -> None:
         """Run these jobs again, with all of Dask's retries."""
@@ -271,12 +270,6 @@ class DaskBackend(Backend):
             self._erred[run] = self._published(client, run)
         future = self._erred[run].get(name)
         return FORGOTTEN if future is None else why_it_failed(future.exception(timeout=CONNECT_SECONDS))
-
-    def _note_cancelled(self, run: str, name: str, record: JobRecord | None) -> None:
-        now = datetime.now(UTC)
-        base = record or JobRecord(run, name, State.CANCELLED, 0)
-        ended = replace(base, state=State.CANCELLED, reason="cancelled", ended=now)
-        self._records.write_record(ended)
 
 
 def connect(settings: JobsParameters) -> Client:
