@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from batch_scoring.jobs.records import JobRecord
 from batch_scoring.jobs.specs import JobStatus, State
-from batch_scoring.jobs.timings import COUNTS, PHASES, JobTimes, as_csv, job_times, percentiles, table_rows
+from batch_scoring.jobs.timings import COUNTS, PHASES, as_csv, job_times, percentiles, table_rows
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 RUN = "score-20261122t100000z"
@@ -48,7 +49,7 @@ def test_what_is_not_known_is_left_out():
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=50))
 def test_percentiles_are_times_of_some_job_and_in_order(values):
     found = percentiles(
-        [JobTimes(RUN, str(n), "succeeded", 1, {"total": one}) for n, one in enumerate(values)]
+        [replace(RECORD, name=str(n), seconds={"total": one}) for n, one in enumerate(values)]
     )
     told = [found["total"][name] for name in ("p50", "p90", "p100")]
     assert told == sorted(told)
@@ -60,7 +61,7 @@ def test_percentiles_are_times_of_some_job_and_in_order(values):
 def test_a_table_has_the_slowest_job_first_and_only_what_is_known():
     jobs = [
         job_times(RECORD, None),
-        JobTimes(RUN, "b", "failed", 2, {"start": 1.0, "total": 500.0}),
+        JobRecord(RUN, "b", State.FAILED, 2, seconds={"start": 1.0, "total": 500.0}),
     ]
     head, rows = table_rows(jobs, percentiles(jobs))
     assert head == ["job", "start", "read", "score", "write", "total", "windows", "devices", "failed"]

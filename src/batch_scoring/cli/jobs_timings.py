@@ -12,7 +12,7 @@ from batch_scoring.core.text import text_table
 from batch_scoring.jobs.context import Cluster
 
 if TYPE_CHECKING:
-    from batch_scoring.jobs.timings import JobTimes
+    from batch_scoring.jobs.records import JobRecord
 
 _RUNS_LISTED = 24
 
@@ -28,7 +28,7 @@ def timings(cluster: Cluster, run: str | None, as_json: bool, is_csv: bool) -> N
     more than `total`.
     """
     from batch_scoring.jobs.run_view import known_run, planned_times
-    from batch_scoring.jobs.timings import as_csv, percentiles
+    from batch_scoring.jobs.timings import as_csv, percentiles, times_json
 
     if run is not None:
         names = [known_run(cluster.records, run)]
@@ -37,7 +37,7 @@ def timings(cluster: Cluster, run: str | None, as_json: bool, is_csv: bool) -> N
     found = {name: _job_times(cluster, name) for name in names}
     if as_json:
         timings_by_run = {
-            name: {"jobs": [job.to_json() for job in jobs], "percentiles": percentiles(jobs)}
+            name: {"jobs": [times_json(job) for job in jobs], "percentiles": percentiles(jobs)}
             for name, jobs in found.items()
         }
         print_json(timings_by_run)
@@ -49,7 +49,7 @@ def timings(cluster: Cluster, run: str | None, as_json: bool, is_csv: bool) -> N
         _print_runs(found)
 
 
-def _print_run(run: str, jobs: list[JobTimes]) -> None:
+def _print_run(run: str, jobs: list[JobRecord]) -> None:
     from batch_scoring.jobs.timings import percentiles, table_rows
 
     if not jobs:
@@ -60,7 +60,7 @@ def _print_run(run: str, jobs: list[JobTimes]) -> None:
     click.echo("\n".join([f"{run}, seconds", *table[: len(jobs) + 1], "", *table[len(jobs) + 1 :]]))
 
 
-def _print_runs(found: dict[str, list[JobTimes]]) -> None:
+def _print_runs(found: dict[str, list[JobRecord]]) -> None:
     from batch_scoring.jobs.timings import PHASES, percentiles, seconds_text
 
     if not found:
@@ -81,7 +81,7 @@ def _print_runs(found: dict[str, list[JobTimes]]) -> None:
     click.echo("medians over the jobs of a run, seconds\n" + text_table([head, *rows], right=head[1:]))
 
 
-def _job_times(cluster: Cluster, run: str) -> list[JobTimes]:
+def _job_times(cluster: Cluster, run: str) -> list[JobRecord]:
     """Return the times of jobs with a record; waiting times if the engine or a watcher recorded them."""
     from batch_scoring.jobs.run_view import RunMonitor
     from batch_scoring.jobs.timings import job_times

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 from batch_scoring.jobs.records import JobRecord
@@ -17,43 +17,7 @@ COUNTS = ("windows", "devices", "failed")
 PERCENTILES = (50, 90, 100)
 
 
-@dataclass(frozen=True)
-class JobTimes:
-    """Known durations of a job.
-
-    Attributes
-    ----------
-    run, name : str
-    state : str
-    attempt : int
-        The reported attempt.
-    seconds : dict of str to float
-        By phase: ``queue`` until the engine began with the job, ``pull`` until the job itself ran (nodes, and
-        images), ``start`` until its first node, then ``read``, ``score`` or ``fit``, and ``write``;
-        ``total`` from the job's first step to its end. Unknown phases are left out.
-    counts : dict of str to int
-    """
-
-    run: str
-    name: str
-    state: str
-    attempt: int
-    seconds: dict[str, float] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return {
-            "run": self.run,
-            "job": self.name,
-            "state": self.state,
-            "attempt": self.attempt,
-            "seconds": self.seconds,
-            "counts": self.counts,
-        }
-
-
-def job_times(record: JobRecord, status: JobStatus | None) -> JobTimes:
+def job_times(record: JobRecord, status: JobStatus | None) -> JobRecord:
     """Combine a job's own record with its waiting time by the engine's clock.
 
     Parameters
@@ -61,6 +25,13 @@ def job_times(record: JobRecord, status: JobStatus | None) -> JobTimes:
     record : JobRecord
     status : JobStatus or None
         Of the engine, where it still knows the job.
+
+    Returns
+    -------
+    JobRecord
+        With seconds by phase: ``queue`` until the engine began with the job, ``pull`` until the job itself
+        ran (nodes, and images), ``start`` until its first node, then ``read``, ``score`` or ``fit``, and
+        ``write``; ``total`` from the job's first step to its end. Unknown phases are left out.
     """
     seconds = dict(record.seconds)
     if status is not None and status.created and status.started and status.created < status.started:
@@ -69,16 +40,23 @@ def job_times(record: JobRecord, status: JobStatus | None) -> JobTimes:
         seconds["pull"] = (record.started - status.started).total_seconds()
     if record.started and record.ended:
         seconds["total"] = (record.ended - record.started).total_seconds()
-    rounded = {name: round(seconds[name], 3) for name in PHASES if name in seconds}
-    return JobTimes(record.run, record.name, str(record.state), record.attempt, rounded, dict(record.counts))
+    return replace(record, seconds={name: round(seconds[name], 3) for name in PHASES if name in seconds})
 
 
-def percentiles(jobs: Sequence[JobTimes]) -> dict[str, dict[str, float]]:
+def times_json(job: JobRecord) -> dict[str, Any]:
+    """Return the times of a job as plain values for JSON."""
+    values = {name: getattr(job, name) for name in ("state", "attempt", "seconds", "counts")}
+    return {"run": job.run, "job": job.name, **values}
+
+
+def percentiles(jobs: Sequence[JobRecord]) -> dict[str, dict[str, float]]:
     """Compute the percentiles of each known phase over the jobs, and its sum.
 
     Examples
     --------
-    >>> jobs = [JobTimes("r", str(n), "succeeded", 1, {"total": float(n)}) for n in range(1, 11)]
+    >>> from batch_scoring.jobs.specs import State
+    >>> job = JobRecord("r", "j", State.SUCCEEDED, 1)
+    >>> jobs = [replace(job, seconds={"total": float(n)}) for n in range(1, 11)]
     >>> percentiles(jobs)
     {'total': {'p50': 5.0, 'p90': 9.0, 'p100': 10.0, 'sum': 55.0}}
     """
@@ -92,7 +70,7 @@ def percentiles(jobs: Sequence[JobTimes]) -> dict[str, dict[str, float]]:
     return found
 
 
-def as_csv(jobs: Sequence[JobTimes]) -> str:
+def as_csv(jobs: Sequence[JobRecord]) -> str:
     """Format one row per job, with all phases and counts; unknown ones are empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -105,7 +83,7 @@ def as_csv(jobs: Sequence[JobTimes]) -> str:
 
 
 def table_rows(
-    jobs: Sequence[JobTimes], found: Mapping[str, Mapping[str, float]]
+    jobs: Sequence[JobRecord], found: Mapping[str, Mapping[str, float]]
 ) -> tuple[list[str], list[list[str]]]:
     """Build the head and rows of a table: jobs, slowest first, then percentiles; known phases only."""
     phases = list(found)

@@ -162,7 +162,7 @@ class AzureBatchBackend(Backend):
                     done = pool.map(lambda spec: self._reactivate(jobs[-1].id, spec.name), again)
                     again = [spec for spec, went in zip(again, done, strict=True) if not went]
             if again:
-                job_id = next_job_id(run, [job.id for job in jobs])
+                job_id = next_job_id(run, [job.id for job in self._batch_jobs(run)])
                 self._create_job(job_id)
                 add_tasks(self._client, job_id, self._tasks(again))
                 self._end_with_tasks(job_id)
