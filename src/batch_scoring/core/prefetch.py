@@ -18,15 +18,13 @@ class _End:
 _END: Final = _End()
 
 
-def prefetched(items: Iterable[T], depth: int = 1) -> Iterator[T]:
-    """Yield items while a thread prepares the next ones.
+def prefetched(items: Iterable[T]) -> Iterator[T]:
+    """Yield items while a thread prepares the next one.
 
     Parameters
     ----------
     items : iterable
         Read in one thread of its own, which is not the caller's.
-    depth : int
-        Maximum number of items prepared ahead of the one in use.
 
     Yields
     ------
@@ -43,9 +41,9 @@ def prefetched(items: Iterable[T], depth: int = 1) -> Iterator[T]:
     iterator = iter(items)
     thread = ThreadPoolExecutor(1, "prefetched")
     try:
-        ahead: deque[Future[T | _End]] = deque(thread.submit(next, iterator, _END) for _ in range(depth))
-        while not isinstance(item := ahead.popleft().result(), _End):
-            ahead.append(thread.submit(next, iterator, _END))
+        ahead: Future[T | _End] = thread.submit(next, iterator, _END)
+        while not isinstance(item := ahead.result(), _End):
+            ahead = thread.submit(next, iterator, _END)
             yield item
             # Kept while the next one is awaited, it would be one more item in memory.
             del item
