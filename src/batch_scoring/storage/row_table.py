@@ -12,6 +12,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import date, timedelta
 from itertools import count, takewhile
@@ -108,8 +109,11 @@ class RowTable(TableVersion):
         ------
         ConflictError
             When another run has committed a change under one of the names of ``progress`` first, or has
-            removed a file that this change replaces; nothing is changed then.
+            removed a file that this change replaces; no row is changed then. Also when the change brings new
+            columns: the table has them now, as null in all rows, and the change is to be made anew.
         """
+        if not change.replaces_all:
+            self._gain_columns(change.schema)
         files = RowFiles(self.folder, change.schema, self.time)
         try:
             removed = self._write(change, files)
@@ -163,6 +167,19 @@ class RowTable(TableVersion):
                 files.write(rows, stored.by_month)
         return list(self._files) if change.replaces_all else removed
 
+    def _gain_columns(self, schema: pa.Schema) -> None:
+        """Add the columns to the table that it has not, in a commit of their own."""
+        from deltalake import Schema
+        from deltalake.exceptions import CommitFailedError
+
+        new = [one for one in schema if one.name not in self.schema.names]
+        if self._delta is None or not new or not set(self.schema.names) <= set(schema.names):
+            return
+        fields, notes = Schema.from_arrow(pa.schema(new)).fields, _notes(Change(schema), ())
+        with clear_errors(self.folder), suppress(CommitFailedError):
+            self._delta.alter.add_columns(fields, commit_properties=notes)
+        raise self._conflict()
+
     def _is_news(self, progress: Mapping[str, int]) -> bool:
         return any(self.progress(name) != value for name, value in progress.items())
 
@@ -191,8 +208,9 @@ class RowTable(TableVersion):
             # Overwriting replaces the columns, too.
             stored = pa.schema(columns.to_arrow()).remove_metadata()
             is_other = change.replaces_all and schema != stored
-            if not is_other and schema.names != stored.names:
-                raise ValueError(f"its columns are {stored.names}, and those of the new rows {schema.names}")
+            if not is_other and set(schema.names) != set(stored.names):
+                others = sorted({*schema.names} ^ {*stored.names})
+                raise ValueError(f"columns of the table or of the new rows alone: {', '.join(others)}")
             if is_other:
                 columns = Schema.from_arrow(schema)
             else:

@@ -156,6 +156,8 @@ class TableVersion:
                 found.add(low)
                 continue
             opened = self.open(file)
+            if column not in opened.schema_arrow.names:
+                continue
             bounds = group_bounds(opened, column)
             found.update(one[0] for one in bounds if one is not None and one[0] == one[1])
             mixed = [place for place, one in enumerate(bounds) if one is None or one[0] != one[1]]
@@ -271,6 +273,8 @@ class TableVersion:
     def open(self, file: DataFile, encoded: Sequence[str] = ()) -> pq.ParquetFile:
         """Open a file; only its footer is read. Columns in ``encoded`` are read as dictionaries.
 
+        A file written before the table gained a column lacks it.
+
         Raises
         ------
         InputError
@@ -280,7 +284,7 @@ class TableVersion:
         opened = open_parquet(self.folder, file.name, self.if_damaged, missing, encoded)
         with self._naming(file):
             found = opened.schema_arrow
-            if opened.metadata.num_rows != file.rows or found.names != self.schema.names:
+            if opened.metadata.num_rows != file.rows or not set(found.names) <= set(self.schema.names):
                 raise ValueError("not the rows or columns of this table")
             for column, kind in zip(found.names, found.types, strict=True):
                 wanted = self.schema.field(column).type
@@ -311,17 +315,20 @@ class TableVersion:
     ) -> Iterator[pa.Table]:
         """Read a file's rows of these sensors and devices in their order, about ``rows`` at a time.
 
-        Columns in ``encoded`` may come as dictionaries: texts that repeat take a fifth of the time.
+        Columns in ``encoded`` may come as dictionaries: texts that repeat take a fifth of the time. Columns
+        that the table gained after the file was written are null.
         """
         asked = {"sensor": sensors, "device": devices}
         wanted = {name: strings(sorted(ids)) for name, ids in asked.items() if ids is not None}
         opened = self.open(file, encoded if file.is_own else ())
         with self._naming(file):
-            names = list(columns) if columns is not None else opened.schema_arrow.names
+            names = list(columns) if columns is not None else self.schema.names
             groups = list(range(opened.num_row_groups))
             for name, ids in wanted.items():
                 groups = row_groups(opened, name, ids.to_pylist(), groups)
-            needed = list(dict.fromkeys([*names, *wanted]))
+            stored = set(opened.schema_arrow.names)
+            needed = [name for name in dict.fromkeys([*names, *wanted]) if name in stored]
+            later = [self.schema.field(name) for name in names if name not in stored]
             pieces = (
                 read_pieces(opened, needed, rows, groups) if file.is_own else self._sorted(opened, needed)
             )
@@ -330,6 +337,8 @@ class TableVersion:
                 for name, ids in wanted.items():
                     is_wanted = positions(kept[name], ids) >= 0
                     kept = kept if is_wanted.all() else kept.filter(to_arrow(is_wanted))
+                for one in later:
+                    kept = kept.append_column(one, pa.nulls(kept.num_rows, one.type))
                 if kept.num_rows:
                     yield kept.select(names)
 
