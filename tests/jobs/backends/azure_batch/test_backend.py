@@ -10,7 +10,7 @@ import pytest
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.jobs import scheduler
-from batch_scoring.jobs.backends.azure_batch import tasks
+from batch_scoring.jobs.backends.azure_batch import client
 from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
 from batch_scoring.jobs.specs import State
 from tests.at_once import at_once
@@ -71,7 +71,7 @@ def test_what_a_killed_scheduler_left_out_is_added(cluster):
     engine = cluster.engine()
     engine.ensure()
     engine._create_job(RUN)
-    tasks.add_tasks(engine._client, RUN, engine._tasks(specs("a")))
+    client.add_tasks(engine._client, RUN, engine._tasks(specs("a")))
     assert cluster.engine().submit(RUN, specs(*NAMES)) == 2
     cluster.wait(engine)
     assert cluster.executions() == dict.fromkeys(NAMES, 1)
