@@ -154,7 +154,7 @@ def publish_copies(published: Path, fleet: Fleet, into: Path) -> None:
     from batch_scoring.detection.model_file import write_models
     from batch_scoring.registry.published import load_published, publish
 
-    trained = load_published(published, SENSOR).verify().model
+    trained = load_published(published, SENSOR).verify().models.read()
     if trained.devices.to_pylist() != device_names(0, BASES):
         raise ValueError("not every base series has a model; train them again")
     for sensor in fleet.sensors:

@@ -200,7 +200,7 @@ def require_equal(folder: Path, devices: int) -> None:
     from batch_scoring.detection.kernel import decision_function
     from batch_scoring.registry.published import load_published
 
-    model = load_published(folder / "06_models/published", SENSOR).verify().model
+    model = load_published(folder / "06_models/published", SENSOR).verify().models.read()
     if model.devices.to_pylist() != [name_of(device) for device in range(devices)]:
         sys.exit("ours: not every device has a model")
     for device in np.linspace(0, devices - 1, COMPARED).astype(int).tolist():
