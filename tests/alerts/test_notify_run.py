@@ -145,6 +145,8 @@ def test_of_two_runs_that_send_one_leaves_the_rest_to_the_other(site, monkeypatc
     counts = Counter(event for event, _ in site.got())
     assert (len(counts), max(counts.values())) == (50, 2)
     assert sum(count == 2 for count in counts.values()) == 5
+    # What both have sent is noted once: a row that waits and one that is delivered, of each event.
+    assert site.stored() == 2 * 50
     assert site.notify() == 0
 
 

@@ -42,6 +42,7 @@ steps = st.one_of(
     st.tuples(st.just("train"), st.sampled_from(SENSORS), st.sampled_from(DEVICES)),
     st.tuples(st.just("score"), runs),
     st.tuples(st.just("score"), runs),
+    st.tuples(st.just("overtaken"), runs, st.sampled_from([0, 1]), windows, moments),
     st.tuples(st.just("compact"), st.sampled_from(["windows", "predictions", "totals"])),
 )
 
@@ -73,6 +74,14 @@ class History:
         elif kind == "compact":
             if self.work.windows.load().exists and (self.work.folder / what[0] / "_delta_log").exists():
                 deltalake.DeltaTable(self.work.folder / what[0]).optimize.compact()
+        elif kind == "overtaken":
+            asked, before, windows, moment = what
+
+            def meanwhile() -> None:
+                self.take("put", windows)
+                self.score(at=moment, save=2)
+
+            self.score(**asked, meanwhile=meanwhile, before=before)
         else:
             self.score(**what[0])
 

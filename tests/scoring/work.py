@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -83,16 +83,29 @@ class Work:
         selection = [asked.pop(name, None) for name in ("device", "sensor", "shard")]
         return score_windows(self.windows.load(), self.models(), asked, at, *selection)
 
-    def score(self, at: str = AFTER_ALL, save: int = 2, **asked: Any) -> tuple[bool, bool]:
-        """Run the node; whether predictions and totals were committed. ``save`` ends it early, as a kill."""
+    def score(
+        self,
+        at: str = AFTER_ALL,
+        save: int = 2,
+        meanwhile: Callable[[], None] = lambda: None,
+        before: int = 0,
+        **asked: Any,
+    ) -> tuple[bool, bool]:
+        """Run the node; whether predictions and totals were committed.
+
+        ``save`` ends it early, as a kill. ``meanwhile`` is called when it has read the windows, before the
+        predictions are committed, or where ``before`` is 1 the totals.
+        """
         tables = (self.predictions, self.totals)[:save]
-        before = [table.load().version for table in (self.predictions, self.totals)]
-        for *updates, counts in self.chunks(at, **asked):
+        former = [table.load().version for table in (self.predictions, self.totals)]
+        for number, (*updates, counts) in enumerate(self.chunks(at, **asked)):
+            if number == before:
+                meanwhile()
             for table, update in zip(tables, updates, strict=False):
                 table.save(update)
             self.counts = counts
         after = [table.load().version for table in (self.predictions, self.totals)]
-        return before[0] != after[0], before[1] != after[1]
+        return former[0] != after[0], former[1] != after[1]
 
     def rows(self) -> dict[Key, dict[str, Any]]:
         """The predictions; each window once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.core.moments import EPOCH, as_text, microseconds
+from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.arrays import Bool, Int
@@ -64,11 +65,24 @@ class Ledger:
         """
         if len(stored.files()) > _MANY_FILES:
             return Change(NOTIFICATIONS, [[self.table]], progress, replaces_all=True)
-        key = (*_KEY, "is_delivered")
-        upsert = Upsert(stored, stored.files(), key, lambda rows: np.zeros(rows.num_rows, np.uint64), key)
+        upsert = _upsert(stored, stored.files())
         new = list(upsert.fresh([self.table]))
         upsert.remove_unseen()
         return Change(NOTIFICATIONS, [new], progress, rewritten=upsert.rewritten)
+
+    def note(self, rows: Int, stored: RowTable, since: int, progress: Mapping[str, int]) -> Change:
+        """Return the change that appends some rows, but for those that other runs have appended.
+
+        Parameters
+        ----------
+        rows : array of shape (n,), int64
+        stored : RowTable
+        since : int
+            The version of it that this ledger was read from or, later, added to.
+        progress : mapping
+        """
+        others = _upsert(stored, stored.added_since(since))
+        return Change(NOTIFICATIONS, [others.fresh([self.table.take(to_arrow(rows))])], progress)
 
     def last_notified(self) -> pa.Table:
         """Return the last event of each incident, one row per incident; schema NOTIFICATIONS."""
@@ -124,6 +138,12 @@ class Ledger:
         np.maximum.at(newest, self._incident, number)
         is_last: Bool = number == newest[self._incident]
         return is_last
+
+
+def _upsert(stored: RowTable, files: Sequence[DataFile]) -> Upsert:
+    """Compare events with those of some files: equal are those of one id, sink and delivery."""
+    key = (*_KEY, "is_delivered")
+    return Upsert(stored, files, key, lambda rows: np.zeros(rows.num_rows, np.uint64), key)
 
 
 def messages(rows: pa.Table) -> list[dict[str, Any]]:

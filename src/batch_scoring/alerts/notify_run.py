@@ -16,7 +16,6 @@ from batch_scoring.alerts.sinks.base import Sink
 from batch_scoring.core.moments import microseconds
 from batch_scoring.storage.row_table import Change, RowTable, Update
 from batch_scoring.tables.arrays import Int
-from batch_scoring.tables.arrow_arrays import to_arrow
 from batch_scoring.tables.schemas import NOTIFICATIONS
 
 logger = logging.getLogger(__name__)
@@ -51,6 +50,8 @@ class NotifyRun:
         self._min_severity = min_severity
         self._ledger = Ledger()
         self._turn = 0
+        # Versions of the ledger: what this run knows of it, and what its last update was made of.
+        self._known = self._seen = -1
         self._is_overtaken = False
 
     def updates(self, time_limit_seconds: float) -> Iterator[Update]:
@@ -62,6 +63,7 @@ class NotifyRun:
         sending = deliver(self._ledger, self._sinks, time_limit_seconds)
         with closing(sending):
             for ledger, rows in sending:
+                self._known = self._seen
                 yield partial(self._note, ledger, rows)
                 if self._is_overtaken:
                     logger.info("incidents: another run is sending notifications; the rest is left to it")
@@ -76,7 +78,7 @@ class NotifyRun:
         since, names = max(self._earliest, ledger.since), [sink.name for sink in self._sinks]
         current = look_up(self._incidents, ledger, since)
         self._ledger = with_changes(ledger, current, since, self._min_severity, names)
-        self._turn = stored.progress(_TURN) or 0
+        self._turn, self._seen = stored.progress(_TURN) or 0, stored.version
         progress = {_SINCE: microseconds(since), _INCIDENTS: self._incidents.version}
         if self._ledger is ledger:
             return Change(NOTIFICATIONS, (), progress)
@@ -85,8 +87,8 @@ class NotifyRun:
 
     def _note(self, ledger: Ledger, rows: Int, stored: RowTable) -> Change:
         """Note some rows as delivered; they are only appended."""
-        turn = stored.progress(_TURN) or 0
+        turn, self._seen = stored.progress(_TURN) or 0, stored.version
         self._is_overtaken = turn != self._turn
-        noted = ledger.table.take(to_arrow(rows))
         # Who is overtaken takes no turn: else both would leave the rest to the other.
-        return Change(NOTIFICATIONS, [[noted]], {_TURN: turn if self._is_overtaken else turn + 1})
+        progress = {_TURN: turn if self._is_overtaken else turn + 1}
+        return ledger.note(rows, stored, self._known, progress)
