@@ -11,6 +11,7 @@ import pytest
 
 from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.specs import State
+from tests.end_to_end.warm_kedro import warm_kedro
 from tests.end_to_end.workspaces import PREDICTIONS, PROJECT, SMALL_FLEET, Workspace
 
 pytestmark = pytest.mark.slow
@@ -37,14 +38,20 @@ def workspace(trained, tmp_path, monkeypatch):
 def submit(workspace, params="", at=AT):
     """The command line of a scheduler."""
     more = [f"--params={params}"] if params else []
-    command = [sys.executable, "-m", "kedro", "jobs", "submit", f"--data={workspace.folder}", f"--at={at}"]
-    return [*command, *more]
+    return ["jobs", "submit", f"--data={workspace.folder}", f"--at={at}", *more]
+
+
+def start(command):
+    """A scheduler that is to be killed, or to have its jobs killed."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "kedro", *command], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+    )
 
 
 def run(command, expect=0):
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == expect, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    code, output = warm_kedro().run(command)
+    assert code == expect, output
+    return output
 
 
 @pytest.mark.parametrize(
@@ -91,18 +98,16 @@ def test_nothing_is_submitted_when_what_runs_first_fails(workspace):
 def test_a_scheduler_killed_at_any_moment_and_repeated_ends_in_the_same(workspace, scored):
     params = "jobs.sharding.shards_per_sensor=2"
     for seconds in (1.0, 2.0, 3.0, 4.0):
-        process = subprocess.Popen(submit(workspace, params), cwd=PROJECT, stdout=subprocess.DEVNULL)
+        process = start(submit(workspace, params))
         time.sleep(seconds)
         process.kill()
-        process.wait()
+        process.communicate()
     run(submit(workspace, params))
     assert workspace.rows(*SCORED) == scored.rows(*SCORED)
 
 
 def test_killed_jobs_are_run_again_and_end_in_the_same(workspace, scored):
-    process = subprocess.Popen(
-        submit(workspace, "jobs.retries=3"), cwd=PROJECT, stdout=subprocess.PIPE, text=True
-    )
+    process = start(submit(workspace, "jobs.retries=3"))
     records, killed = Records(str(workspace.folder)), set()
     deadline = time.monotonic() + 120
     while process.poll() is None and len(killed) < 3 and time.monotonic() < deadline:

@@ -6,9 +6,11 @@ and locks are for :meth:`tests.end_to_end.workspaces.Workspace.start`, a process
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,23 +18,32 @@ from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
 from tempfile import TemporaryDirectory
 from threading import Lock, Timer
 
 PROJECT = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 300
+_PIPELINES = (
+    *("simulate", "ingest", "aggregate", "train", "score", "incidents", "monitor"),
+    *("evaluate", "report", "maintain"),
+)
 _IMPORTS = (
     *("kedro.framework.cli.cli", "kedro.framework.session", "kedro.runner", "kedro.io", "kedro.config"),
+    *("kedro.validation", "kedro_viz.integrations.kedro.hooks", "pathspec", "duckdb", "deltalake"),
     *("kedro_datasets.json", "kedro_datasets.text", "kedro_datasets.pandas", "kedro_datasets.plotly"),
     *("numpy", "pyarrow.parquet", "pyarrow.compute", "pyarrow.dataset", "pandas", "scipy.stats"),
     *("sklearn.svm", "sklearn.preprocessing", "sklearn.pipeline", "mlflow.pyfunc", "sqlalchemy", "alembic"),
-    *("matplotlib.figure", "plotly.graph_objects"),
-    *(f"batch_scoring.pipelines.{name}" for name in ("train", "score", "ingest", "evaluate", "report")),
+    *("mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store"),
+    *("matplotlib.figure", "plotly.graph_objects", "batch_scoring.registry.tracking"),
+    *(f"batch_scoring.cli.{name}" for name in ("jobs", "models")),
+    *(f"batch_scoring.datasets.{name}" for name in ("fleet_models", "row_tables")),
+    *(f"batch_scoring.pipelines.{name}" for name in _PIPELINES),
 )
 
 
 class WarmKedro:
-    """The process that forks; started by the first command.
+    """The process that forks: started by the first command, for all workers of pytest, ends with the last.
 
     Parameters
     ----------
@@ -41,17 +52,12 @@ class WarmKedro:
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
-        self._lock = Lock()
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.end_to_end.warm_kedro"],
-            cwd=PROJECT,
-            env=os.environ
-            | {"MLFLOW_CONFIGURE_LOGGING": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-            | dict(environment or {}),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._lock, self._environment = Lock(), dict(environment or {})
+        run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+        digest = hashlib.sha256(json.dumps([run, self._environment]).encode()).hexdigest()
+        # In Linux's abstract namespace: a name that one process has, and that goes with it.
+        self._address = f"\0batch_scoring.warm_kedro.{digest}"
+        self._connect()
 
     def run(
         self,
@@ -72,9 +78,44 @@ class WarmKedro:
                 "output": str(output),
                 "kill_after": kill_after,
             }
-            print(json.dumps(request), file=self._server.stdin, flush=True)
-            code = int(self._server.stdout.readline())
+            code = self._ask(request)
+            if code is None:  # it ended with the last other worker, just before this one had connected
+                self._connect()
+                code = self._ask(request)
+            assert code is not None, "the process that forks kedro has ended"
             return code, output.read_text(encoding="utf-8")
+
+    def _ask(self, request: dict) -> int | None:
+        try:
+            print(json.dumps(request), file=self._stream, flush=True)
+            return int(self._stream.readline() or "x")
+        except (OSError, ValueError):
+            return None
+
+    def _connect(self) -> None:
+        with socket.socket(socket.AF_UNIX) as listener:
+            try:
+                listener.bind(self._address)
+            except OSError:
+                pass  # another worker has started it
+            else:
+                listener.listen()
+                self._start(listener)
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(self._address)
+        self._stream = client.makefile("rw", encoding="utf-8")
+
+    def _start(self, listener: socket.socket) -> None:
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "tests.end_to_end.warm_kedro", str(listener.fileno())],
+            cwd=PROJECT,
+            env=os.environ
+            | {"MLFLOW_CONFIGURE_LOGGING": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+            | self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=[listener.fileno()],
+        )
 
 
 @cache
@@ -83,23 +124,42 @@ def warm_kedro() -> WarmKedro:
     return WarmKedro()
 
 
-def _serve() -> None:
+def _serve(listener: socket.socket) -> None:
+    """Answer the workers of pytest, each on a connection of its own, until all of them have ended."""
+    listener.set_inheritable(False)
     for name in _IMPORTS:
         import_module(name)
-    from kedro.framework.cli.cli import main
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that answer
+    with DefaultSelector() as waiting:
+        waiting.register(listener, EVENT_READ)
+        while True:
+            for key, _ in waiting.select():
+                if key.fileobj is listener:
+                    worker = listener.accept()[0]
+                    waiting.register(worker, EVENT_READ, worker.makefile("rw", encoding="utf-8"))
+                elif line := key.data.readline():
+                    if os.fork() == 0:
+                        listener.close()  # whoever connects is to find the server or nobody
+                        _answer(json.loads(line), key.data)
+                else:
+                    waiting.unregister(key.fileobj)
+                    if len(waiting.get_map()) == 1:
+                        return
 
-    # A command is given the real standard streams, and no line that is meant for the server.
-    requests, replies = os.fdopen(os.dup(0), "r"), os.fdopen(os.dup(1), "w")
-    for line in requests:
-        request = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            _become(request)
-            main()
-            return
-        with _killer(child, request["kill_after"]):
-            _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), file=replies, flush=True)
+
+def _answer(request: dict, stream) -> None:
+    """In a process of its own, run a command in another and reply its exit code."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    child = os.fork()
+    if child == 0:
+        _become(request)
+        from kedro.framework.cli.cli import main
+
+        sys.exit(main())
+    with _killer(child, request["kill_after"]):
+        _, status = os.waitpid(child, 0)
+    print(os.waitstatus_to_exitcode(status), file=stream, flush=True)
+    os._exit(0)
 
 
 @contextmanager
@@ -130,4 +190,4 @@ def _become(request: dict) -> None:
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(socket.socket(fileno=int(sys.argv[1])))

@@ -20,23 +20,15 @@ KILL = 0
 
 
 def compile_faults(folder: Path) -> Path:
-    """The library, compiled; the test is skipped where there is no compiler."""
+    """The library in a folder, compiled if need be; the test is skipped where there is no compiler."""
+    library = folder / "faults.so"
+    if library.exists():
+        return library
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler: faults cannot be injected")
-    library = folder / "faults.so"
-    command = [
-        compiler,
-        "-Wall",
-        "-Werror",
-        "-O1",
-        "-shared",
-        "-fPIC",
-        str(SOURCE),
-        "-o",
-        str(library),
-        "-ldl",
-    ]
+    options = ("-Wall", "-Werror", "-O1", "-shared", "-fPIC")
+    command = [compiler, *options, str(SOURCE), "-o", str(library), "-ldl"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return library

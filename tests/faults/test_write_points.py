@@ -11,7 +11,7 @@ import pytest
 
 from tests.end_to_end.warm_kedro import warm_kedro
 from tests.end_to_end.workspaces import contents
-from tests.faults.fault_injection import KILL, FaultyKedro, faulty_kedro, write_points
+from tests.faults.fault_injection import KILL, FaultyKedro, compile_faults, faulty_kedro, write_points
 from tests.made_once import made_once
 
 pytestmark = pytest.mark.slow
@@ -55,7 +55,7 @@ def before(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def kedro(tmp_path_factory) -> FaultyKedro:
-    return faulty_kedro(tmp_path_factory.mktemp("faults"))
+    return faulty_kedro(made_once(tmp_path_factory, "faults", compile_faults))
 
 
 @pytest.fixture(scope="module")
