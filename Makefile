@@ -55,6 +55,11 @@ test-long:  ## the same with fifty trials of each race and kill, and more random
 	@$(MAKE) --no-print-directory -j 3 test-setup
 	$(PYTEST) --trials 50 --hypothesis-profile=long
 
+# Collecting compiles the tests: here once, later by each worker at the same time.
+.PHONY: compiled-tests
+compiled-tests: $(VENV)/.dev
+	@$(BIN)/python -m pytest --collect-only -qq >/dev/null
+
 .PHONY: test-setup
 test-setup: $(VENV)/.dev system-packages .azurite/.ready .oav/.ready .containers/.ready .checkov/.ready
 
@@ -136,5 +141,7 @@ $(VENV)/.run $(VENV)/.dev $(VENV)/.bench: pyproject.toml requirements.lock $(wil
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=…")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
 	  echo "installing python3-venv"; apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
-	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable ".[ingest,train,viz$(if $(filter %.dev,$@),$(comma)azure$(comma)dask$(comma)dev)$(if $(filter %.bench,$@),$(comma)bench)]"
+	$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock --editable ".[ingest,train,viz$(if $(filter %.dev,$@),$(comma)azure$(comma)dask$(comma)dev)$(if $(filter %.bench,$@),$(comma)bench)]"
+	@# On all cores, as pip does not. Some packages hold templates that are no Python.
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
