@@ -6,16 +6,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.emulators import containers
 from tests.emulators.containers import HOME, PROJECT, Podman, build_options
 from tests.emulators.registry import Registry
+from tests.made_once import made_once
 
 
 @pytest.fixture(scope="session")
-def podman() -> Iterator[Podman]:
+def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
     """Podman with the base image; in CI its want is a failure and no skipped test."""
     reason = containers.why_not_there()
     if reason is not None:
@@ -23,7 +25,7 @@ def podman() -> Iterator[Podman]:
             pytest.fail(reason)
         pytest.skip(reason)
     podman = Podman(HOME / "builder")
-    podman.import_base()
+    made_once(tmp_path_factory, "base_image", lambda _: podman.import_base())
     yield podman
     podman.remove_containers()
 
@@ -48,11 +50,16 @@ def kedro(podman: Podman):
 
 
 @pytest.fixture(scope="session")
-def image(kedro) -> str:
+def image(kedro, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name of the image."""
-    said = kedro("deploy", "image", "build", "--tag=test", "--", *build_options())
-    assert said.endswith("localhost/batch-scoring:test is built\n")
-    return "localhost/batch-scoring:test"
+    name = "localhost/batch-scoring:test"
+
+    def build(_: Path) -> None:
+        said = kedro("deploy", "image", "build", "--tag=test", "--", *build_options())
+        assert said.endswith(f"{name} is built\n")
+
+    made_once(tmp_path_factory, "image", build)
+    return name
 
 
 @pytest.fixture(scope="session")

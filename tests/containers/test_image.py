@@ -16,7 +16,7 @@ from tests.emulators.containers import BASE, HARDENED, PROJECT, build_options
 from tests.end_to_end.workspaces import PREDICTIONS, SMALL_FLEET
 from tests.secret_scan import secrets_in
 
-pytestmark = [pytest.mark.containers, pytest.mark.slow, pytest.mark.xdist_group("containers")]
+pytestmark = [pytest.mark.containers, pytest.mark.slow, pytest.mark.xdist_group("image")]
 
 ALONE = (*HARDENED, "--rm", "--network=none")
 PYTHON = "3.11.2"  # of the base image of tests

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests.containers.conftest import image, kedro, podman  # noqa: F401
 from tests.emulators import azurite, containers
 from tests.rehearsal import network
 from tests.rehearsal.__main__ import ENGINES
@@ -15,11 +16,14 @@ from tests.rehearsal.__main__ import ENGINES
 @pytest.mark.slow
 @pytest.mark.xdist_group("containers")
 @pytest.mark.parametrize("engine", ENGINES)
-def test_three_hours_on_the_deployed_system_give_what_one_local_run_gives(engine):
+def test_three_hours_on_the_deployed_system_give_what_one_local_run_gives(engine, request):
     if reason := containers.why_not_there() or network.why_not() or azurite.why_not_there():
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
+    request.getfixturevalue(
+        "image"
+    )  # with what it is made of: the rehearsal's own is built from that in no time
     done = subprocess.run(
         [sys.executable, "-m", "tests.rehearsal", "--engine", engine],
         cwd=containers.PROJECT,
