@@ -20,12 +20,11 @@ PATIENCE_MS = 60_000
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(tmp_path_factory: pytest.TempPathFactory, whole: Workspace) -> Iterator[str]:
     """Kedro-Viz over a workspace that a real run has made."""
     require_chromium()
     folder = tmp_path_factory.mktemp("kedro_viz")
-    workspace = Workspace(folder / "data")
-    workspace.run()
+    workspace = whole.copy_to(folder / "data")
     with kedro_viz(workspace.folder, folder / "server.log") as address:
         yield address
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,9 +22,11 @@ PATIENCE_MS = 60_000
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+def trained(tmp_path_factory: pytest.TempPathFactory, new_database: Path) -> Iterator[tuple[str, str]]:
     """A server over a workspace with two versions of two sensors: its address, and its last run."""
     folder = tmp_path_factory.mktemp("mlflow_ui")
+    (folder / "mlflow").mkdir()
+    shutil.copy(new_database, folder / "mlflow/mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         for seed in (0, 1):

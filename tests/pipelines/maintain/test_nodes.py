@@ -19,6 +19,7 @@ from batch_scoring.pipelines.maintain.pipeline import TABLES, create_pipeline
 from batch_scoring.storage.row_table import RowTable
 from tests.alerts.events import Recorder
 from tests.factories import START
+from tests.made_once import made_once
 from tests.row_tables import add, readings
 from tests.scoring.work import PER_DAY, Work, at, constant
 from tests.tables_on_disk import TableOnDisk
@@ -85,12 +86,15 @@ def run(fleet: Fleet, days: int = 3) -> None:
 
 
 @pytest.fixture
-def fleet(tmp_path: Path) -> Fleet:
+def fleet(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
     """Three days."""
-    made = Fleet(tmp_path / "fleet")
-    made.train(sensor="t")
-    run(made)
-    return made
+
+    def make(folder: Path) -> None:
+        made = Fleet(folder)
+        made.train(sensor="t")
+        run(made)
+
+    return copy_of(Fleet(made_once(tmp_path_factory, "three_days", make)), tmp_path / "fleet")
 
 
 def copy_of(fleet: Fleet, folder: Path) -> Fleet:
