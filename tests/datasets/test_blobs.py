@@ -3,7 +3,6 @@
 import gzip
 from pathlib import Path
 
-import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -149,11 +148,11 @@ def test_publishing_the_same_again_writes_nothing(root, proxy):
 @pytest.mark.parametrize("where", ["local", "blob"])
 def test_pages_and_tables_come_back(request, where, tmp_path):
     place = f"{request.getfixturevalue('root')}/report" if where == "blob" else str(tmp_path / "report")
-    frame = pd.DataFrame({"a": [1, 2]})
+    rows = pa.table({"a": [1, 2]})
     datasets = {
         WholeTextDataset(filepath=f"{place}/t.html"): "Süd №7",
         WholeJSONDataset(filepath=f"{place}/j.json", save_args={"ensure_ascii": False}): {"a": ["Süd"]},
-        WholeCSVDataset(filepath=f"{place}/c.csv", save_args={"index": False}): frame,
+        WholeCSVDataset(filepath=f"{place}/c.csv"): rows,
     }
     for dataset, data in datasets.items():
         assert not dataset.exists()
@@ -161,7 +160,7 @@ def test_pages_and_tables_come_back(request, where, tmp_path):
         assert dataset.exists()
     text, data, table = (dataset.load() for dataset in datasets)
     assert (text, data) == ("Süd №7", {"a": ["Süd"]})
-    assert table.equals(frame)
+    assert table.equals(rows)
     assert sorted(entry.name for entry in open_folder(place).entries()) == [
         "c.csv",
         "j.json",

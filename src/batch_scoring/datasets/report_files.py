@@ -1,11 +1,68 @@
-"""kedro-datasets' CSV tables as whole files, local or blobs; imports pandas."""
+"""Tables as CSV files, local or blobs, for people and spreadsheets; replaced atomically, without pandas."""
 
-from __future__ import annotations
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from kedro_datasets.pandas import CSVDataset
+import pyarrow as pa
+from kedro_datasets._typing import TablePreview
 
-from batch_scoring.datasets.whole_files import WholeFile
+from batch_scoring.datasets.own import OwnDataset
+from batch_scoring.storage import open_file
+from batch_scoring.storage.cache import run_folder
+
+_ROWS = 65_536
 
 
-class WholeCSVDataset(WholeFile, CSVDataset):  # type: ignore[misc]
-    """A pandas data frame in a CSV file."""
+class WholeCSVDataset(OwnDataset[pa.Table, pa.Table]):
+    """An Arrow table in a CSV file in UTF-8; it appears whole or not at all.
+
+    Parameters
+    ----------
+    filepath : str
+        A local path, or a URL of Blob Storage.
+    **more
+        Of :class:`.OwnDataset`.
+    """
+
+    def __init__(self, *, filepath: str, credentials: Mapping[str, Any] | None = None, **more: Any) -> None:
+        super().__init__(credentials=credentials, **more)
+        self._folder, self._name = open_file(filepath, credentials)
+
+    def load(self) -> pa.Table:
+        """Load the table; types are inferred."""
+        from pyarrow.csv import read_csv
+
+        return read_csv(self._folder.local_copy(self._name, run_folder()))
+
+    def save(self, data: pa.Table) -> None:
+        """Write the table; only texts that need quotes have them."""
+        with self._folder.writing(self._name) as file:
+            file.write(_lines([data.column_names]))
+            for rows in data.to_batches(_ROWS):
+                file.write(_lines(zip(*(column.to_pylist() for column in rows.columns), strict=True)))
+
+    def preview(self, nrows: int = 5) -> TablePreview:
+        """Return the first rows for Kedro-Viz; its annotation decides how they are shown."""
+        rows = self.load().slice(0, nrows)
+        columns = [column.to_pylist() for column in rows.columns]
+        return TablePreview(
+            {
+                "index": list(range(rows.num_rows)),
+                "columns": rows.column_names,
+                "data": [list(row) for row in zip(*columns, strict=True)],
+            }
+        )
+
+    def _exists(self) -> bool:
+        return self._folder.entry(self._name) is not None
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._folder.path(self._name)}
+
+
+def _lines(rows: Iterable[Iterable[Any]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()

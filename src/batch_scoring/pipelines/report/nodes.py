@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -101,9 +102,9 @@ def draw_page(contents: Contents, summary_text: str, parameters: Mapping[str, An
     return html
 
 
-def tabulate_status(contents: Contents) -> Any:
-    """Return the status table as a pandas data frame; rows that are not ok come first."""
-    return contents.statuses.to_pandas()
+def tabulate_status(contents: Contents) -> pa.Table:
+    """Return the status table; rows that are not ok come first."""
+    return contents.statuses
 
 
 def summarise_run(contents: Contents, parameters: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
