@@ -16,6 +16,7 @@ from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.file_chains import file_chains
 from batch_scoring.storage.row_changes import RowChanges, changes_since
 from batch_scoring.storage.row_table import Change, RowTable
+from batch_scoring.storage.small_files import SmallFiles
 from batch_scoring.storage.table_log import RETENTION
 from batch_scoring.tables.arrays import Bool, Int, UInt
 from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
@@ -70,13 +71,14 @@ def update_incidents(predictions: RowTable, rules: JoinRules, incidents: RowTabl
     added, removed = _differences(start.replaced, found)
     is_closed = are(added["state"], "closed")
     n_open = np.count_nonzero(are(found["state"], "open"))
+    small = SmallFiles(incidents, lambda: _without(incidents, removed), [*_SERIES, "start"])
     logger.info("incidents: %s closed, %s open", f"{np.count_nonzero(is_closed):,}", f"{n_open:,}")
     return Change(
         INCIDENTS,
         # Those that may grow are in files of their own: closed ones are not written again with them.
-        [[added.filter(to_arrow(is_closed))], [added.filter(to_arrow(~is_closed))]],
+        [[added.filter(to_arrow(is_closed))], [added.filter(to_arrow(~is_closed))], small.rows()],
         {STEP: predictions.version, RULES: number, UNTIL: _newest(predictions)},
-        rewritten=lambda: _without(incidents, removed),
+        rewritten=small.rewritten,
         replaces_all=incidents.exists and incidents.schema != INCIDENTS,
         by_month=True,
     )

@@ -22,6 +22,7 @@ from batch_scoring.core.progress import watch_progress
 from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.sql import text_list
 from batch_scoring.storage.row_table import Change, RowTable, Update
+from batch_scoring.storage.small_files import SmallFiles
 from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.arrays import Bool
 from batch_scoring.tables.arrow_arrays import are, empty_table, strings, to_numpy
@@ -180,7 +181,9 @@ def record_sources(
         files = [file for file in table.files() if file.may_have("source", names)]
         upsert = Upsert(table, files, ["source"])
         origins = {name: target.latest().origin for name, target in (targets or {}).items()}
-        return Change(schema, [upsert.fresh([new])], origins, guard="sources", rewritten=upsert.rewritten)
+        small = SmallFiles(table, upsert.rewritten, ["source"])
+        parts = [upsert.fresh([new]), small.rows()]
+        return Change(schema, parts, origins, guard="sources", rewritten=small.rewritten)
 
     return update
 
