@@ -1,8 +1,8 @@
-"""Compare staged rows with the stored readings, day by day: new, already stored or refused."""
+"""Compare the rows of source files with the stored readings: new, already stored or refused."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from batch_scoring.core.moments import MICROSECOND, microseconds
 from batch_scoring.core.progress import watch_progress
+from batch_scoring.ingestion.plain_files import PlainRows
 from batch_scoring.ingestion.relations import BatchReader
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
@@ -37,24 +38,41 @@ _KEY = "hash(sensor, device, timestamp)"
 
 @dataclass
 class NewReadings:
-    """The staged rows that no earlier run has stored.
+    """The rows of source files that no earlier run has stored.
 
     Attributes
     ----------
+    rows : PlainRows or StagingArea
+        What was read. Where a plain row may be stored already, this becomes a staging area.
+    stage : callable
+        Reads the files into a staging area.
     stored, already_stored : int
         Rows that are readings now, and rows that were already; complete when ``rows_not_in`` has been read.
         The refused ones are in the staging area.
     """
 
-    area: StagingArea
+    rows: PlainRows | StagingArea
+    stage: Callable[[], StagingArea]
     stored: int = field(default=0, init=False)
     already_stored: int = field(default=0, init=False)
     _passed: int = field(default=0, init=False)
 
-    def rows_not_in(self, table: RowTable) -> Iterator[Iterator[pa.RecordBatch]]:
-        """Yield the readings that a table lacks, a day at a time, by sensor, device and time."""
-        self.area.forget_losers()
+    @property
+    def area(self) -> StagingArea:
+        """The staging area."""
+        assert not isinstance(self.rows, PlainRows)
+        return self.rows
+
+    def rows_not_in(self, table: RowTable) -> Iterator[Iterator[pa.Table | pa.RecordBatch]]:
+        """Yield the readings that a table lacks, by sensor, device and time."""
         self.stored = self.already_stored = self._passed = 0
+        if isinstance(self.rows, PlainRows) and self.rows.may_be_in(table):
+            self.rows = self.stage()
+        if isinstance(self.rows, PlainRows):
+            self.stored = self.rows.rows.num_rows
+            yield self.rows.batches()
+            return
+        self.area.forget_losers()
         days = self.area.days()
         total = sum(day.rows for day in days)
         with watch_progress("ingest: storing", total, "readings", lambda: self._passed):

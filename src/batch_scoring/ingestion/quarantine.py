@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batch_scoring.ingestion.plain_files import PlainRows
 from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.staging import StagingArea
 from batch_scoring.storage.data_file import DataFile
@@ -22,7 +23,7 @@ REFUSED_DEVICES = pa.schema(
 )
 
 
-def replace_quarantine(area: StagingArea, read: Mapping[int, SourceFile]) -> Update:
+def replace_quarantine(rows: PlainRows | StagingArea, read: Mapping[int, SourceFile]) -> Update:
     """Return the update that stores the refused rows of the files read instead of their earlier ones."""
 
     def update(table: RowTable) -> Change:
@@ -30,10 +31,10 @@ def replace_quarantine(area: StagingArea, read: Mapping[int, SourceFile]) -> Upd
         of_events = tuple(f"{source.name}: " for source in read.values() if source.format == "events")
         files = [file for file in table.files() if _may_have(file, names)]
 
-        def is_earlier(rows: pa.Table) -> Bool:
-            found: Bool = to_numpy(pc.is_in(rows["source"], value_set=strings(names)))
+        def is_earlier(stored: pa.Table) -> Bool:
+            found: Bool = to_numpy(pc.is_in(stored["source"], value_set=strings(names)))
             if of_events:
-                texts = rows["source"].to_pylist()
+                texts = stored["source"].to_pylist()
                 found = found | np.array([text.startswith(of_events) for text in texts], bool)
             return found
 
@@ -41,14 +42,14 @@ def replace_quarantine(area: StagingArea, read: Mapping[int, SourceFile]) -> Upd
             found = []
             for file in files:
                 tables = list(table.batches(file))
-                earlier = [is_earlier(rows) for rows in tables]
+                earlier = [is_earlier(one) for one in tables]
                 if any(one.any() for one in earlier):
-                    kept = [rows.filter(to_arrow(~one)) for rows, one in zip(tables, earlier, strict=True)]
+                    kept = [one.filter(to_arrow(~gone)) for one, gone in zip(tables, earlier, strict=True)]
                     found.append((file, kept))
             return found
 
         # Two runs that read the same file at the same time must not both store its refused rows.
-        return Change(QUARANTINE, [area.quarantine(read)], guard="quarantine", rewritten=rewritten)
+        return Change(QUARANTINE, [rows.quarantine(read)], guard="quarantine", rewritten=rewritten)
 
     return update
 

@@ -111,6 +111,8 @@ class StagingArea:
 
     Attributes
     ----------
+    failed : dict of int to str
+        Why a file could not be read, by its number, for each one that could not; nothing of it is staged.
     connection : duckdb.DuckDBPyConnection
         Has the tables ``staged`` (``reason`` is NULL for a clean row) and ``losers`` (clean rows that turned
         out to be duplicates, in conflict with another reading, or stored already).
@@ -118,12 +120,13 @@ class StagingArea:
 
     connection: duckdb.DuckDBPyConnection
     settings: IngestSettings
+    failed: dict[int, str] = field(default_factory=dict, init=False)
     _described: dict[str, Described] = field(default_factory=dict, init=False)
     _inserting: list[_Opened] = field(default_factory=list, init=False)
     _inserted_bytes: int = field(default=0, init=False)
 
-    def stage(self, sources: Mapping[int, tuple[SourceFile, str]], latest: datetime) -> dict[int, str]:
-        """Read source files, those of one form together.
+    def stage(self, sources: Mapping[int, tuple[SourceFile, str]], latest: datetime) -> None:
+        """Read source files, those of one form together; ``failed`` says which could not be read.
 
         Parameters
         ----------
@@ -132,13 +135,8 @@ class StagingArea:
             ``sensor``: rows it does not hold for are left out.
         latest : datetime
             Readings after it are in the future.
-
-        Returns
-        -------
-        dict of int to str
-            Why a file could not be read, for each one that could not; nothing of it is staged.
         """
-        failed: dict[int, str] = {}
+        failed = self.failed
         groups: dict[tuple[str, ...], list[_Opened]] = {}
         with ExitStack() as stack:
             for number, (source, where) in sources.items():
@@ -159,7 +157,7 @@ class StagingArea:
             size = sum(one.source.size for opened in groups.values() for one in opened)
             with watch_progress("ingest: reading", size // _MEGABYTE, "MB", self._megabytes):
                 for (*_, where), opened in groups.items():
-                    failed |= self._stage_together(opened, where, latest)
+                    failed.update(self._stage_together(opened, where, latest))
         changed = [n for n, (source, _) in sources.items() if n not in failed and source.has_changed()]
         for number in changed:
             failed[number] = (
@@ -167,7 +165,6 @@ class StagingArea:
                 "to it"
             )
         self._forget(changed)
-        return failed
 
     def _relation(self, path: str, file_format: str) -> RawRelation | None:
         return raw_relation(self.connection, path, file_format, self.settings, self._described)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from batch_scoring.core.ids import Selection
 from batch_scoring.core.parameters import scheduled_time
 from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
 from batch_scoring.ingestion.new_readings import NewReadings
+from batch_scoring.ingestion.plain_files import PlainRows, read_plain
 from batch_scoring.ingestion.quarantine import replace_quarantine
 from batch_scoring.ingestion.settings import IngestSettings, read_settings
 from batch_scoring.ingestion.source_files import SourceFile
@@ -100,18 +102,26 @@ def ingest_readings(
         _log_summary(counts, len(raw_readings))
         yield no_change, no_change, touched, counts
         return
-    with staging_area(chosen) as area:
-        files = {number: (one.file, one.where) for number, one in enumerate(sources.pending)}
-        failed = area.stage(files, latest)
-        shortfalls = [*sources.unreadable.values(), *failed.values()]
-        read = {number: file for number, (file, _) in files.items() if number not in failed}
-        if shortfalls and not (read or known.num_rows):
+    files = {number: (one.file, one.where) for number, one in enumerate(sources.pending)}
+    with ExitStack() as stack:
+
+        def stage() -> StagingArea:
+            area = stack.enter_context(staging_area(chosen))
+            area.stage(files, latest)
+            return area
+
+        new = NewReadings(read_plain(sources.pending, chosen, latest) or stage(), stage)
+        shortfalls = [*sources.unreadable.values(), *new.rows.failed.values()]
+        if shortfalls and not (len(new.rows.failed) < len(files) or known.num_rows):
             raise InputError(shortfalls[0])
-        new = NewReadings(area)
-        yield partial(_add_readings, new, selection, known_quarantine, read), no_change, no_change, {}
-        yield no_change, replace_quarantine(area, read), no_change, {}
-        rows, more = _source_rows(area, sources, read, chosen, latest)
-        counts = _counted(counts, new, area, shortfalls + more)
+        all_files = [file for file, _ in files.values()]
+        yield partial(_add_readings, new, selection, known_quarantine, all_files), no_change, no_change, {}
+        # Only now: to decide on its rows, a file may have been read again.
+        read = {number: file for number, (file, _) in files.items() if number not in new.rows.failed}
+        yield no_change, replace_quarantine(new.rows, read), no_change, {}
+        rows, more = _source_rows(new.rows, sources, read, chosen, latest)
+        unread = [*sources.unreadable.values(), *new.rows.failed.values()]
+        counts = _counted(counts, new, unread + more)
         yield no_change, no_change, record_sources(rows, targets=targets), counts
     _log_summary(counts, len(raw_readings))
 
@@ -124,29 +134,33 @@ def _add_readings(
     new: NewReadings,
     selection: Selection,
     quarantine: RowTable,
-    read: Mapping[int, SourceFile],
+    files: Sequence[SourceFile],
     table: RowTable,
 ) -> Change:
     require_known_ids(
         selection,
-        new.area.staged_ids,
+        new.rows.staged_ids,
         stored_ids(table, selection),
         stored_ids(quarantine, selection),
-        lambda kind: new.area.source_ids(kind, read.values()),
+        lambda kind: new.rows.source_ids(kind, _readable(new, files)),
     )
     # Two runs that add readings at the same time would not see each other's.
-    return Change(READINGS, new.rows_not_in(table), guard="ingest", by_month=new.area.by_month)
+    return Change(READINGS, new.rows_not_in(table), guard="ingest", by_month=new.rows.by_month)
+
+
+def _readable(new: NewReadings, files: Sequence[SourceFile]) -> list[SourceFile]:
+    return [file for number, file in enumerate(files) if number not in new.rows.failed]
 
 
 def _source_rows(
-    area: StagingArea,
+    found: PlainRows | StagingArea,
     sources: ChosenSources,
     read: Mapping[int, SourceFile],
     settings: IngestSettings,
     latest: datetime,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the rows of SOURCES to write, and a sentence for each file that lies mostly in the future."""
-    n_rows, refused, future = area.rows_by_source(), area.refused_by_source(), area.first_future()
+    n_rows, refused, future = found.rows_by_source(), found.refused_by_source(), found.first_future()
     rows, shortfalls = list(sources.touched), []
     for number, file in read.items():
         reasons, total = refused.get(number, {}), n_rows.get(number, 0)
@@ -166,12 +180,10 @@ def _no_counts(sources: int) -> dict[str, Any]:
     return {"sources": sources, "rows": 0, "stored": 0, "already_stored": 0, "refused": {}, "shortfalls": []}
 
 
-def _counted(
-    counts: dict[str, Any], new: NewReadings, area: StagingArea, shortfalls: list[str]
-) -> dict[str, Any]:
-    refused: Counter[str] = sum(map(Counter, area.refused_by_source().values()), Counter())
+def _counted(counts: dict[str, Any], new: NewReadings, shortfalls: list[str]) -> dict[str, Any]:
+    refused: Counter[str] = sum(map(Counter, new.rows.refused_by_source().values()), Counter())
     return counts | {
-        "rows": sum(area.rows_by_source().values()),
+        "rows": sum(new.rows.rows_by_source().values()),
         "stored": new.stored,
         "already_stored": new.already_stored,
         "refused": dict(sorted(refused.items())),

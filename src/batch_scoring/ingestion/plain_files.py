@@ -1,0 +1,205 @@
+"""Read Parquet files in which nothing is to be decided: every row is a reading, typed and stated once.
+
+That is what a fleet sends in most hours. Anything else, such as text to parse, a row to refuse or a reading
+that is stated twice, is for :mod:`~batch_scoring.ingestion.staging`, which takes three times as long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.ids import MAX_SEGMENT_BYTES, Selection, path_segment
+from batch_scoring.core.moments import microseconds
+from batch_scoring.ingestion.columns import require_columns
+from batch_scoring.ingestion.settings import ROLES, IngestSettings
+from batch_scoring.storage.row_files import DAY_US, has_sparse_days
+from batch_scoring.storage.row_table import RowTable
+from batch_scoring.tables.arrays import Int
+from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
+from batch_scoring.tables.fingerprints import row_fingerprints
+from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
+from batch_scoring.tables.schemas import READINGS
+
+if TYPE_CHECKING:
+    from batch_scoring.ingestion.source_files import SourceFile
+    from batch_scoring.ingestion.sources import PendingSource
+
+# More rows are not held in memory: they take some 60 bytes each.
+MAX_ROWS = 8_000_000
+_KEY = ("sensor", "device", "timestamp")
+
+
+@dataclass(frozen=True)
+class PlainRows:
+    """The rows of plain files; what may be asked of them is what may be asked of a ``StagingArea``.
+
+    Attributes
+    ----------
+    rows : pyarrow.Table
+        Columns of the schema READINGS, with ids as dictionaries; sorted by sensor, device and time.
+    n_rows : dict of int to int
+        Rows by the number of their source.
+    """
+
+    rows: pa.Table
+    n_rows: dict[int, int]
+
+    @property
+    def failed(self) -> dict[int, str]:
+        """No file: one that cannot be read is not plain."""
+        return {}
+
+    @property
+    def by_month(self) -> bool:
+        """Whether a day holds too few rows for a file of its own."""
+        day = to_numpy(self.rows["timestamp"]) // DAY_US
+        return has_sparse_days(int(np.count_nonzero(np.bincount(day - day.min()))), day.size)
+
+    def batches(self) -> Iterator[pa.Table]:
+        """Yield the rows in order; schema READINGS."""
+        for start in range(0, self.rows.num_rows, ROW_GROUP_ROWS):
+            yield self.rows.slice(start, ROW_GROUP_ROWS).cast(READINGS)
+
+    def may_be_in(self, table: RowTable) -> bool:
+        """Whether a table may hold a reading of the same series and time as one of these rows."""
+        time = to_numpy(self.rows["timestamp"])
+        files = table.files(int(time.min()), int(time.max()) + 1, self.staged_ids("sensor"))
+        if not files:
+            return False
+        mine = np.sort(np.concatenate([row_fingerprints(rows, _KEY) for rows in self.batches()]))
+        return any(
+            np.isin(row_fingerprints(rows, _KEY), mine).any()
+            for file in files
+            for rows in table.batches(file, _KEY)
+        )
+
+    def staged_ids(self, kind: str) -> set[str]:
+        """Return the devices or sensors (``kind``) of the rows."""
+        return set(pc.unique(self.rows[kind]).dictionary.to_pylist())
+
+    def source_ids(self, kind: str, sources: object) -> set[str]:
+        """Return the devices or sensors (``kind``) of the files, of which all rows are here."""
+        return self.staged_ids(kind)
+
+    def rows_by_source(self) -> dict[int, int]:
+        """Count the rows of each source."""
+        return self.n_rows
+
+    def refused_by_source(self) -> dict[int, dict[str, int]]:
+        """Count the refused rows: there are none."""
+        return {}
+
+    def first_future(self) -> dict[int, datetime]:
+        """Return the earliest refused times: there are none."""
+        return {}
+
+    def quarantine(self, sources: Mapping[int, SourceFile]) -> Iterator[pa.Table]:
+        """Yield the refused rows: there are none."""
+        return iter(())
+
+
+def read_plain(
+    sources: Sequence[PendingSource], settings: IngestSettings, latest: datetime
+) -> PlainRows | None:
+    """Read source files if all of them are plain.
+
+    Parameters
+    ----------
+    sources : sequence of PendingSource
+    settings : IngestSettings
+    latest : datetime
+        Readings after it are in the future.
+
+    Returns
+    -------
+    PlainRows or None
+        None where a file is not plain, or there are more rows than memory is meant for.
+    """
+    if any(one.selections != [Selection()] or one.file.format != "parquet" for one in sources):
+        return None
+    files = [source.file for source in sources]
+    try:
+        columns = [_columns(file, settings) for file in files]
+        if None in columns or sum(n for _, n in columns) > MAX_ROWS:  # type: ignore[misc]
+            return None
+        parts = [_read(file, names) for file, (names, _) in zip(files, columns, strict=True)]  # type: ignore[misc]
+        rows = pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+        sensor, device = _ranks(rows["sensor"]), _ranks(rows["device"])
+    except (pa.ArrowException, OSError, InputError, ValueError):
+        return None  # the other way says why
+    if sensor is None or device is None or not _are_clean(rows, settings, latest):
+        return None
+    series, time = sensor * (device.max() + 1) + device, to_numpy(rows["timestamp"])
+    order = np.lexsort((time, series))
+    series, time = series[order], time[order]
+    is_repeated = (series[1:] == series[:-1]) & (time[1:] == time[:-1])
+    if is_repeated.any() or any(file.has_changed() for file in files):
+        return None
+    return PlainRows(rows.take(to_arrow(order)), {n: part.num_rows for n, part in enumerate(parts)})
+
+
+def _columns(file: SourceFile, settings: IngestSettings) -> tuple[list[str], int] | None:
+    """Return the names of a file's four columns and its rows; None where one is of another type."""
+    with file.opened() as path, pq.ParquetFile(path) as opened:
+        schema, n = opened.schema_arrow, opened.metadata.num_rows
+        places = require_columns(schema.names, settings, path)
+    time, *texts, value = (schema.field(places[role]).type for role in ROLES)
+    if not (
+        all(map(pa.types.is_string, texts))
+        and pa.types.is_float64(value)
+        and pa.types.is_timestamp(time)
+        and time.unit in ("us", "ms")
+        and (time.tz is not None or settings.timezone == "UTC")
+    ):
+        return None
+    return [schema.names[places[role]] for role in ROLES], n
+
+
+def _read(file: SourceFile, names: list[str]) -> pa.Table:
+    """Read the columns of the four roles; ids are dictionaries."""
+    with file.opened() as path, pq.ParquetFile(path, read_dictionary=names[1:3]) as opened:
+        rows = opened.read(names).rename_columns(list(ROLES))
+    time = rows["timestamp"].cast(pa.timestamp("us", rows["timestamp"].type.tz))
+    rows = rows.set_column(0, "timestamp", time.cast(pa.int64()).cast(READINGS.field("timestamp").type))
+    return rows.select(READINGS.names)
+
+
+def _ranks(texts: pa.ChunkedArray) -> Int | None:
+    """Return each text's rank as UTF-8 bytes, shape (n,); None where a text, or none, may be refused."""
+    if texts.null_count or not len(texts):
+        return None
+    known = texts.chunk(0).dictionary
+    known.validate(full=True)
+    names = known.to_pylist()
+    if any(not name.strip() or len(path_segment(name)) > MAX_SEGMENT_BYTES for name in names):
+        return None
+    rank = np.empty(len(names), np.int64)
+    rank[to_numpy(pc.array_sort_indices(known)).astype(np.int64)] = np.arange(len(names))
+    of_row: Int = rank[to_numpy(texts.chunk(0).indices)]
+    return of_row
+
+
+def _are_clean(rows: pa.Table, settings: IngestSettings, latest: datetime) -> bool:
+    """Whether no time or value is to be refused."""
+    if rows["timestamp"].null_count or rows["value"].null_count:
+        return False
+    time, value = to_numpy(rows["timestamp"]), to_numpy(rows["value"])
+    if time.min() < microseconds(settings.min_time) or time.max() > microseconds(latest):
+        return False
+    if not np.isfinite(value).all():
+        return False
+    sensors = rows["sensor"].chunk(0)
+    names, codes = sensors.dictionary.to_pylist(), to_numpy(sensors.indices)
+    low, high = np.full(len(names), -np.inf), np.full(len(names), np.inf)
+    for place, name in enumerate(names):
+        low[place], high[place] = settings.ranges.get(name, (-np.inf, np.inf))
+    return not ((value < low[codes]) | (value > high[codes])).any()

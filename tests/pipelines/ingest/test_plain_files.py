@@ -1,0 +1,131 @@
+"""Parquet files in which nothing is to be decided are read without DuckDB, to the same rows."""
+
+import sys
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch_scoring.datasets.raw_readings import RawReadings
+from batch_scoring.ingestion import plain_files
+from batch_scoring.pipelines.ingest.nodes import ingest_readings
+from batch_scoring.storage.row_table import no_change
+from tests.pipelines.ingest.ingestion import AT, Store
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+SCHEMA = pa.schema(
+    [
+        ("time", pa.timestamp("us", "UTC")),
+        ("Device", pa.string()),
+        ("sensor", pa.string()),
+        ("value", pa.float64()),
+    ]
+)
+# Mostly what a fleet sends, and now and then what is refused, or is in the table already.
+MINUTES = st.one_of(*[st.integers(0, 3000)] * 9, st.sampled_from([None, -30_000_000, 90_000]))
+IDS = st.one_of(*[st.sampled_from(["a", "b", "ü"])] * 9, st.sampled_from([None, "", " ", "x" * 201]))
+VALUES = st.one_of(*[st.floats(-100, 100)] * 9, st.sampled_from([None, float("nan"), float("inf"), 200.0]))
+FILES = st.lists(st.lists(st.tuples(MINUTES, IDS, IDS, VALUES), max_size=6), min_size=1, max_size=3)
+
+
+def write(path: Path, rows: list[tuple], schema: pa.Schema = SCHEMA) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    times = [None if row[0] is None else START + timedelta(minutes=row[0]) for row in rows]
+    columns = [times, *([row[n] for row in rows] for n in (1, 2, 3))]
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path, row_group_size=2)
+    return path
+
+
+def plain_rows(n: int, first: int = 0) -> list[tuple]:
+    """Readings of two devices, in the order of their times."""
+    return [(first + minute, device, "s", float(minute)) for minute in range(n) for device in "ba"]
+
+
+@pytest.fixture
+def without_duckdb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+
+
+@given(files=FILES)
+def test_the_rows_are_those_of_the_other_way(files):
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        root = Path(folder)
+        stores = {limit: Store(root / f"{limit}") for limit in (plain_files.MAX_ROWS, -1)}
+        for limit, store in stores.items():
+            patch.setattr(plain_files, "MAX_ROWS", limit)
+            raw = root / f"raw-{limit}"
+            counts = []
+            for number, rows in enumerate(files):
+                write(raw / f"{number}.parquet", rows)
+                counts.append(store.ingest(raw, ranges={"a": [-100, 100]}))
+            store.counts = counts
+        one, other = stores.values()
+        assert one.rows() == other.rows()
+        assert one.counts == other.counts
+
+
+@pytest.mark.usefixtures("without_duckdb")
+def test_plain_files_are_read_without_duckdb(store: Store, tmp_path: Path):
+    raw = tmp_path / "raw"
+    write(raw / "1.parquet", plain_rows(3, first=2))
+    write(raw / "2.parquet", plain_rows(2))
+    counts = store.ingest(raw)
+    assert (counts["rows"], counts["stored"], counts["refused"]) == (10, 10, {})
+    (file,) = store.readings_set.load().files()
+    stored = store.readings_set.load().read().to_pylist()
+    keys = [(row["sensor"], row["device"], row["timestamp"]) for row in stored]
+    assert (file.rows, keys) == (10, sorted(keys))
+    assert all(one < other for one, other in pairwise(keys))
+    assert [source["accepted"] for source in store.sources()] == [6, 4]
+
+
+@pytest.mark.usefixtures("without_duckdb")
+def test_late_rows_of_the_same_times_are_new_where_their_series_is_another(store: Store, tmp_path: Path):
+    store.ingest(write(tmp_path / "1.parquet", plain_rows(3)))
+    late = [(minute, "c", "s", 1.0) for minute in range(3)]
+    assert store.ingest(write(tmp_path / "2.parquet", late))["stored"] == 3
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.timestamp("ms", "UTC"), pa.timestamp("us", "Europe/Berlin"), pa.timestamp("us")]
+)
+@pytest.mark.usefixtures("without_duckdb")
+def test_other_types_of_the_same_moment_are_plain_too(kind, store: Store, tmp_path: Path):
+    schema = SCHEMA.set(0, pa.field("time", kind))
+    rows = [(START.replace(tzinfo=None) if kind.tz is None else START, "a", "s", 1.0)]
+    table = pa.Table.from_arrays(
+        [pa.array([row[n] for row in rows], schema.field(n).type) for n in range(4)], schema=schema
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    store.ingest(tmp_path / "a.parquet")
+    assert store.readings() == [("2026-01-05T00:00:00.000000", "a", "s", 1.0)]
+
+
+def test_what_another_run_has_stored_meanwhile_is_not_stored_again(store: Store, tmp_path: Path):
+    source = write(tmp_path / "a.parquet", plain_rows(3))
+    chunks = ingest_readings(
+        RawReadings(str(source)).load(),
+        *(one.load() for one in (store.sources_set, store.readings_set, store.quarantine_set)),
+        {},
+        None,
+        None,
+        AT,
+    )
+    update, *_ = next(chunks)
+    store.ingest(source)
+    before = store.readings()
+    store.readings_set.save(update)
+    counts = {}
+    for _, quarantine, sources, counts in chunks:  # noqa: B007 (the last ones)
+        for dataset, one in ((store.quarantine_set, quarantine), (store.sources_set, sources)):
+            if one is not no_change:
+                dataset.save(one)
+    assert store.readings() == before
+    assert (counts["stored"], counts["already_stored"]) == (0, 6)
