@@ -104,6 +104,16 @@ def test_only_what_was_added_is_read(work, monkeypatch):
     assert set(read) == {date(2026, 1, 8)}
 
 
+def test_the_readings_of_the_hour_before_are_not_read_for_its_mean(work):
+    work.add(day_of(range(60), range(60)))
+    work.aggregate()
+    (before,) = work.readings.files()
+    work.add(day_of(range(60, 120), range(60, 120)))
+    (work.readings_at / before.name).unlink()
+    work.aggregate()
+    assert work.column("diff_mean") == [0.0] + [5.0] * 23
+
+
 def test_a_late_reading_changes_its_window_and_the_change_of_the_next(work):
     work.add(day_of([0, 5, 10, 15], [1, 2, 3, 4]))
     work.aggregate()

@@ -21,7 +21,7 @@ from batch_scoring.storage.row_files import DAY_US, has_sparse_days
 from batch_scoring.storage.row_table import Change, RowTable, Update
 from batch_scoring.storage.table_log import RETENTION
 from batch_scoring.storage.upsert import Upsert
-from batch_scoring.tables.arrow_arrays import strings
+from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import READINGS, WINDOW_KEY, windows_schema
 from batch_scoring.windows.aggregation import Span, span_windows, touched_spans
 from batch_scoring.windows.settings import MADE_WITH, AggregateParameters
@@ -93,10 +93,18 @@ def _aggregate(
     schema = windows_schema(settings.features)
     upsert = Upsert(windows, files, WINDOW_KEY)
     is_whole = selection == Selection()
+    is_further = not is_other and seen is not None and readings.had(seen)
+    ends = {span.end for span in spans}
+
+    def made(span: Span) -> Iterator[pa.Table]:
+        # Windows before it that this run makes itself are not stored yet.
+        before = windows if is_further and span.start not in ends else None
+        return upsert.fresh(_windows_of(readings, span, new, selection, settings, before))
+
     return Change(
         schema,
         _logged(
-            (upsert.fresh(_windows_of(readings, span, new, selection, settings)) for span in spans),
+            map(made, spans),
             len(spans),
             "months" if is_sparse else "days",
         ),
@@ -118,8 +126,12 @@ def _windows_of(
     new: Iterable[DataFile],
     selection: Selection,
     settings: AggregateParameters,
+    before: RowTable | None,
 ) -> Iterator[pa.Table]:
-    """Aggregate a span: of all devices, or where few rows are new, of their devices."""
+    """Aggregate a span: of all devices, or where few rows are new, of their devices.
+
+    Of the window before it only the mean is needed, which is stored in ``before``.
+    """
     touching = [file for file in new if file.overlaps(span.read_from, span.end)]
     devices = selection.devices
     if devices is None and sum(file.rows for file in touching) < _MANY_ROWS:
@@ -127,9 +139,36 @@ def _windows_of(
             pc.unique(rows["device"]) for file in touching for rows in readings.batches(file, ["device"])
         ]
         devices = frozenset(name for some in found for name in some.to_pylist())
-    files = readings.files(span.read_from, span.end, selection.sensors, devices)
-    sources = [_selected(readings, file, selection.sensors, devices) for file in files]
+    sources: list[Iterable[pa.Table]] = []
+    read_from = span.read_from
+    if before is not None and _has_means(before, span, settings):
+        read_from = span.start
+        sources += [
+            _means(before, file, span, selection.sensors, devices)
+            for file in before.files(span.read_from, span.start, selection.sensors, devices)
+        ]
+    files = readings.files(read_from, span.end, selection.sensors, devices)
+    sources += [_selected(readings, file, selection.sensors, devices) for file in files]
     return span_windows(sources, span, settings)
+
+
+def _has_means(windows: RowTable, span: Span, settings: AggregateParameters) -> bool:
+    """Whether the means of the windows before a span are stored; a window that is too short is not."""
+    is_kept = (windows.progress(RETENTION) or span.read_from) <= span.read_from
+    return is_kept and windows.exists and settings.min_readings == 1 and "mean" in settings.features
+
+
+def _means(
+    windows: RowTable,
+    file: DataFile,
+    span: Span,
+    sensors: frozenset[str] | None,
+    devices: frozenset[str] | None,
+) -> Iterator[pa.Table]:
+    """Read the means of the windows before a span, each as the only reading of its window."""
+    for rows in windows.batches(file, ["window_start", "device", "sensor", "mean"], sensors, devices):
+        is_before = to_numpy(rows["window_start"]) == span.read_from
+        yield rows.filter(to_arrow(is_before)).rename_columns(READINGS.names)
 
 
 def _selected(
