@@ -40,7 +40,7 @@ def trials(request: pytest.FixtureRequest) -> int:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Measure coverage by the tests of the rooms whose coverage is reported, and of two that use them most."""
+    """Measure coverage by tests of the rooms whose coverage is reported, and of two that use them most."""
     coverage = Coverage.current()
     folders = item.path.relative_to(item.config.rootpath).parts
     if coverage is None or not {"cli", "datasets", *_rooms(coverage)}.isdisjoint(folders):
