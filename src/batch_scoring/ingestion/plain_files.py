@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from batch_scoring.ingestion.source_files import SourceFile
     from batch_scoring.ingestion.sources import PendingSource
 
-# More rows are not held in memory: they take some 60 bytes each.
-MAX_ROWS = 8_000_000
+# More rows are not held in memory: they take some 130 bytes each.
+MAX_ROWS = 6_000_000
 _KEY = ("sensor", "device", "timestamp")
 
 
