@@ -94,6 +94,7 @@ def _library() -> ctypes.CDLL | None:
         path = Path(__file__).with_name(f"_rbf_kernel{suffix}")
         if path.is_file():
             library = ctypes.CDLL(str(path))
-            library.instruction_set.restype = ctypes.c_char_p
-            return library
+            if hasattr(library, "instruction_set"):  # else it was built from an earlier version of the source
+                library.instruction_set.restype = ctypes.c_char_p
+                return library
     return None
