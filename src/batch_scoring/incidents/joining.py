@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.tables.arrays import Bool, Int, UInt
+from batch_scoring.tables.arrays import Bool, Float, Int, UInt
 from batch_scoring.tables.arrow_arrays import (
     are,
     distinct,
@@ -17,6 +17,7 @@ from batch_scoring.tables.arrow_arrays import (
     to_arrow,
     to_numpy,
 )
+from batch_scoring.incidents.evidence import KEPT_A_WINDOW, window_evidence
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import INCIDENTS
 
@@ -137,6 +138,7 @@ def _as_runs_of_one(windows: pa.Table) -> pa.Table:
             np.nan_to_num(to_numpy(rows["severity"], null=0.0), nan=0.0, posinf=np.inf)
         ),
         "peak_at": rows["window_start"],
+        **dict.fromkeys(("evidence", "evidence_at_end"), to_arrow(window_evidence(rows))),
         "is_incident": to_arrow(np.zeros(n, bool)),
     }
     return pa.Table.from_arrays([columns[name] for name in _RUN.names], schema=_RUN)
@@ -180,6 +182,7 @@ def _join(runs: pa.Table, series: Int, rules: JoinRules) -> pa.Table:
     columns["start"] = runs["start"].take(to_arrow(first))
     columns["end"] = runs["end"].take(to_arrow(last))
     columns["n_windows"] = to_arrow(np.add.reduceat(to_numpy(runs["n_windows"]), first))
+    columns["evidence"], columns["evidence_at_end"] = map(to_arrow, _evidence(runs, first, last))
     columns["is_incident"] = to_arrow(is_incident)
     return pa.table(columns, schema=_RUN)
 
@@ -202,6 +205,23 @@ def _from_first_long_run(
     begin = np.where(is_incident, long_run, last_run)
     run, cluster = np.cumsum(begins_run) - 1, np.cumsum(begins_cluster) - 1
     return run >= begin[cluster], is_incident
+
+
+def _evidence(runs: pa.Table, row: Int, last: Int) -> tuple[Float, Float]:
+    """Add up the evidence of the rows of each group: the largest sum so far, and the sum at its end.
+
+    A group begins at ``row``, which may have grown before, and each other row up to ``last`` is a window.
+    The window's own evidence fades by the windows since; see :mod:`~batch_scoring.incidents.evidence`.
+    """
+    start, end = to_numpy(runs["start"]), to_numpy(runs["end"])
+    most, total = (to_numpy(runs[name]).copy() for name in ("evidence", "evidence_at_end"))
+    ends = last
+    while (goes_on := row < last).any():
+        last, row = last[goes_on], row[goes_on] + 1
+        n_windows = (end[row] - end[row - 1]) / (end[row] - start[row])
+        total[row] += total[row - 1] * KEPT_A_WINDOW**n_windows
+        most[row] = np.maximum(most[row - 1], total[row])
+    return most[ends], total[ends]
 
 
 def _peaks(runs: pa.Table, first: Int) -> Int:

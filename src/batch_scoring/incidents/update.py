@@ -28,7 +28,7 @@ from batch_scoring.tables.schemas import INCIDENTS, JUDGED, PREDICTIONS, WINDOW_
 logger = logging.getLogger(__name__)
 
 # Raise it when the same predictions shall give other incidents.
-VERSION = 3
+VERSION = 4
 STEP, RULES, UNTIL = "incidents", "incidents.rules", "incidents.until"
 
 _WINDOWS = pa.schema([PREDICTIONS.field(name) for name in JUDGED])

@@ -451,11 +451,41 @@ INCIDENTS = _table(
     Column("peak_at", TIMESTAMP, "UTC", "start of the first window of that severity"),
     Column("top_feature", pa.string(), "", "of that window"),
     Column("model_version", pa.string(), "", "of that window"),
+    Column(
+        "evidence",
+        pa.float64(),
+        "",
+        "largest sum of what its anomalous windows count, each `0.3 + log2(1 + severity)` and a tenth less with "
+        "every window since; what it adds to the priority of its device",
+    ),
+    Column("evidence_at_end", pa.float64(), "", "that sum at its end, from which it grows"),
 )
 # The columns of predictions that make incidents.
 JUDGED = (
     *("sensor", "device", "window_start", "window_end"),
     *("is_anomaly", "severity", "top_feature", "model_version"),
+)
+
+# Where a series has no windows for long; what `incidents` finds silence in.
+GAPS = _table(
+    "gaps",
+    _DEVICE,
+    _SENSOR,
+    Column("start", TIMESTAMP, "UTC", "end of the last window before"),
+    Column("end", TIMESTAMP, "UTC", "start of the next window; null while none has come"),
+    Column(
+        "first_start",
+        TIMESTAMP,
+        "UTC",
+        "start of the first window of the series; null in gaps that have ended",
+    ),
+    Column(
+        "state",
+        pa.string(),
+        "",
+        "`last`: nothing has come since, one row a series however short; `ended`: as long as "
+        "`incidents.silence.after` or longer, and longer than a window",
+    ),
 )
 
 DEVICE_INCIDENTS = _table(

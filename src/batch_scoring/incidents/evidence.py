@@ -1,0 +1,76 @@
+"""Weigh the evidence of windows and incidents: the order in which a person should look at them.
+
+It never decides what is anomalous; see ``detection/`` for that.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_scoring.tables.arrays import Bool, Float
+from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
+
+# What is left of a window's evidence a window later: half of it after 7.
+KEPT_A_WINDOW = 0.9
+# A window counts this much for being anomalous at all.
+_ANOMALOUS = 0.3
+# Sensors of a device beyond the worst ones add nothing: a device with many sensors is not worse for that.
+WORST_SENSORS = 3
+# Single windows lie below everything else, in the order of their evidence.
+_MOST_OF_AN_OUTLIER = 0.5
+# A silence as long as twice its limit counts like a high incident of a sensor.
+_SILENT, _SILENT_DEVICE, _SILENT_SOURCE = 5.0, WORST_SENSORS, 10
+
+LEVELS = ("low", "medium", "high", "critical")
+# The smallest priority of each level but the first.
+LEVEL_FROM = (3.0, 6.0, 12.0)
+
+
+def window_evidence(windows: pa.Table) -> Float:
+    """Return the evidence of anomalous windows, shape (n,); larger than 0.
+
+    A severity counts by its order of magnitude, so that one wild reading does not outweigh an hour.
+
+    Parameters
+    ----------
+    windows : pyarrow.Table
+        The columns JUDGED of predictions.
+    """
+    severity = np.nan_to_num(to_numpy(windows["severity"], null=0.0), nan=0.0, posinf=1e6)
+    evidence: Float = _ANOMALOUS + np.log2(1 + np.maximum(severity, 0.0))
+    return evidence
+
+
+def outlier_priority(evidence: Float) -> Float:
+    """Return the priority of single windows by their evidence: below that of any two windows in a row."""
+    priority: Float = _MOST_OF_AN_OUTLIER * (1 - np.exp2(-evidence))
+    return priority
+
+
+def silence_priority(decades: Float, is_device: Bool, is_source: Bool) -> Float:
+    """Return the priority of silences.
+
+    Parameters
+    ----------
+    decades : array of shape (n,), float64
+        log10 of the length of each by the longest that would be usual.
+    is_device, is_source : array of shape (n,), bool
+        Whether it is that of a whole device, or of the whole source; else of a sensor.
+    """
+    scale = np.where(is_source, _SILENT_SOURCE, np.where(is_device, _SILENT_DEVICE, 1))
+    priority: Float = _SILENT * (1 + decades) * scale
+    return priority
+
+
+def levels_of(priority: Float) -> pa.Array:
+    """Return the level of each priority as a word.
+
+    Examples
+    --------
+    >>> levels_of(np.array([0.4, 3.0, 11.9, 70.0])).to_pylist()
+    ['low', 'medium', 'high', 'critical']
+    """
+    place = np.searchsorted(np.array(LEVEL_FROM), priority, "right")
+    return pc.take(strings(LEVELS), to_arrow(place.astype(np.int64)))

@@ -1,0 +1,181 @@
+"""Find silence: sensors, devices and sources that send nothing for longer than their rhythm explains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from batch_scoring.incidents.stretches import deepest_stretches, overlap, usual_length
+from batch_scoring.tables.arrays import Bool, Float, Int
+from batch_scoring.tables.arrow_arrays import are, distinct, positions, to_numpy
+
+DAY_US = 86_400_000_000
+# A gap is usual that is at most twice as long as the third longest of the last four weeks: what happens at
+# night, or at weekends, is so after the third time, and a single outage never.
+MEMORY_US, RANK, LAGS, TIMES_USUAL = 28 * DAY_US, 3, 60, 2
+# A series that is younger has not shown its rhythm.
+YOUNG_US = 3 * DAY_US
+# The source is silent when this share of three devices or more is.
+SHARE_OF_SOURCE, MIN_DEVICES = 0.6, 3
+
+
+@dataclass(frozen=True)
+class SilenceRules:
+    """When something that sends nothing is silent.
+
+    Attributes
+    ----------
+    after_us : int
+        A sensor is silent no earlier, while other sensors of its device send, microseconds; the source, too.
+    device_after_us : int
+        A device is silent no earlier, microseconds.
+    """
+
+    after_us: int
+    device_after_us: int
+
+
+@dataclass(frozen=True)
+class Silences:
+    """The silences of sensors, of devices or of the source.
+
+    Attributes
+    ----------
+    sensor, device : array of shape (n,), int64
+        Positions among the names; -1 for all.
+    start, end : array of shape (n,), int64
+        Microseconds since the epoch.
+    is_open : array of shape (n,), bool
+        Whether it lasts until now.
+    decades : array of shape (n,), float64
+        log10 of its length by the longest that would be usual; not negative.
+    """
+
+    sensor: Int
+    device: Int
+    start: Int
+    end: Int
+    is_open: Bool
+    decades: Float
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """The gaps of a fleet, as arrays sorted by series and start.
+
+    Attributes
+    ----------
+    sensors, devices : pyarrow.Array of string
+        Names, sorted.
+    sensor, device : array of shape (n,), int64
+        Positions among the names.
+    start, end : array of shape (n,), int64
+        Microseconds since the epoch; ``end`` is ``now`` where nothing has come since.
+    is_last : array of shape (n,), bool
+    first : array of shape (n,), int64
+        Start of the first window of the series.
+    now : int
+        End of the newest window of the fleet.
+    """
+
+    sensors: pa.Array
+    devices: pa.Array
+    sensor: Int
+    device: Int
+    start: Int
+    end: Int
+    is_last: Bool
+    first: Int
+    now: int
+
+    @classmethod
+    def of(cls, rows: pa.Table) -> Gaps:
+        """Read rows of the schema GAPS, in any order; of each series one is the last."""
+        sensors, devices = (distinct(rows[name]) for name in ("sensor", "device"))
+        sensor, device = positions(rows["sensor"], sensors), positions(rows["device"], devices)
+        start = to_numpy(rows["start"])
+        order = np.lexsort((start, sensor, device))
+        is_last = are(rows["state"], "last")[order]
+        sensor, device, start = sensor[order], device[order], start[order]
+        now = int(start[is_last].max(initial=0))
+        end = to_numpy(rows["end"], null=now)[order]
+        # The last row of each series knows since when there is one.
+        place = np.minimum(np.searchsorted(np.flatnonzero(is_last), np.arange(start.size)), is_last.sum() - 1)
+        first = to_numpy(rows["first_start"], null=now)[order][is_last][place] if start.size else start
+        return cls(sensors, devices, sensor, device, start, end, is_last, first, now)
+
+
+def find_silences(gaps: Gaps, rules: SilenceRules) -> list[Silences]:
+    """Find the silences of the source, of devices and of sensors, in this order.
+
+    A silence of the source is none of its devices, and one of a device is none of its sensors: what counts is
+    the time in which others go on.
+
+    Parameters
+    ----------
+    gaps : Gaps
+    rules : SilenceRules
+    """
+    series = gaps.device * max(len(gaps.sensors), 1) + gaps.sensor
+    last = gaps.is_last
+    lasting = gaps.end > gaps.start
+    of_sensors = (series[lasting], gaps.start[lasting], gaps.end[lasting])
+    born = gaps.device[last], gaps.first[last]
+    of_devices = deepest_stretches(gaps.device[lasting], *of_sensors[1:], born, gaps.now, 1.0)
+    first = np.full(len(gaps.devices), gaps.now)
+    np.minimum.at(first, born[0], born[1])
+    nobody = np.zeros(first.size, np.int64)
+    none = (nobody[:0], nobody[:0], nobody[:0])
+    of_source = none
+    if first.size >= MIN_DEVICES:
+        zeros = np.zeros(of_devices[0].size, np.int64)
+        of_source = deepest_stretches(
+            zeros, *of_devices[1:], (nobody, first), gaps.now, SHARE_OF_SOURCE
+        )
+    source = _judged(of_source, none, _first_of(of_source, first.min(initial=gaps.now)), rules.after_us, gaps.now)
+    owner = np.zeros(of_devices[0].size, np.int64)
+    devices = _judged(
+        of_devices, of_source, first[of_devices[0]], rules.device_after_us, gaps.now, owner
+    )
+    sensors = _judged(
+        of_sensors, of_devices, gaps.first[lasting], rules.after_us, gaps.now, gaps.device[lasting]
+    )
+    found = []
+    for (keep, decades), stretches, sensor, device in (
+        (source, of_source, -1, -1),
+        (devices, of_devices, -1, of_devices[0]),
+        (sensors, of_sensors, gaps.sensor[lasting], gaps.device[lasting]),
+    ):
+        _, start, end = stretches
+        columns = [np.broadcast_to(np.asarray(one, np.int64), start.shape)[keep] for one in (sensor, device)]
+        found.append(Silences(*columns, start[keep], end[keep], end[keep] >= gaps.now, decades[keep]))
+    return found
+
+
+def _first_of(stretches: tuple[Int, Int, Int], first: int) -> Int:
+    return np.full(stretches[0].size, first)
+
+
+def _judged(
+    stretches: tuple[Int, Int, Int],
+    explained: tuple[Int, Int, Int],
+    first: Int,
+    after_us: int,
+    now: int,
+    owner: Int | None = None,
+) -> tuple[Bool, Float]:
+    """Mark the stretches that are silences; and log10 of their length by the longest usual one.
+
+    What others explain of a stretch does not count: ``explained``, of the ``owner`` of each.
+    """
+    series, start, end = stretches
+    length = end - start
+    if owner is not None:
+        length = length - overlap(owner, start, end, explained)
+    usual = usual_length(series, start, end, length, MEMORY_US, RANK, LAGS)
+    longest = np.maximum(after_us, TIMES_USUAL * usual)
+    is_silent = (length > longest) & (start - first >= YOUNG_US)
+    decades = np.log10(np.maximum(length, 1) / np.maximum(longest, 1))
+    return is_silent, np.maximum(decades, 0.0)
