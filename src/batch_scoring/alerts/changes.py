@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +14,10 @@ import pyarrow.compute as pc
 
 from batch_scoring.alerts.ledger import Ledger
 from batch_scoring.core.moments import microseconds
+from batch_scoring.incidents.evidence import LEVELS
 from batch_scoring.tables.arrays import Bool, Int
 from batch_scoring.tables.arrow_arrays import are, as_rows, constant, empty_table, strings, to_arrow, to_numpy
-from batch_scoring.tables.schemas import NOTIFICATIONS, OF_INCIDENT
+from batch_scoring.tables.schemas import NOTIFICATIONS, OF_INCIDENT, OUTLIER
 
 EVENTS = pa.schema([field for field in NOTIFICATIONS if field.name not in ("sink", "is_delivered")])
 
@@ -24,8 +26,30 @@ _CHANGES = ("opened", "closed", "withdrawn")
 _OPENED, _CLOSED, _WITHDRAWN = range(3)
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which incidents are notified.
+
+    Attributes
+    ----------
+    min_level : str
+        A new incident of a lower level is not; it may grow.
+    outliers : bool
+        Whether single anomalous windows are.
+    """
+
+    min_level: str = LEVELS[0]
+    outliers: bool = False
+
+    def mask(self, incidents: pa.Table) -> Bool:
+        """Mark the incidents that are notified, shape (n,)."""
+        levels = strings(LEVELS[LEVELS.index(self.min_level) :])
+        wanted: Bool = to_numpy(pc.is_in(incidents["level"], value_set=levels))
+        return wanted & (are(incidents["kind"], OUTLIER) <= self.outliers)
+
+
 def with_changes(
-    ledger: Ledger, current: pa.Table, since: datetime, min_severity: float, sinks: Sequence[str]
+    ledger: Ledger, current: pa.Table, since: datetime, wanted: Wanted, sinks: Sequence[str]
 ) -> Ledger:
     """Add the changes of known and new incidents to the ledger, and drop incidents that are over.
 
@@ -35,12 +59,11 @@ def with_changes(
     ----------
     ledger : Ledger
     current : pyarrow.Table
-        Schema INCIDENTS: ended at ``since`` or later, or known to the ledger
+        Schema DEVICE_INCIDENTS: ended at ``since`` or later, or known to the ledger
         with their successors, if any. More rows do no harm.
     since : datetime
         UTC. A new incident that ended earlier is not notified.
-    min_severity : float
-        A new incident whose peak is below is not notified; it may grow.
+    wanted : Wanted
     sinks : sequence of str
         The sinks to notify.
 
@@ -50,8 +73,8 @@ def with_changes(
         An incident is ``opened`` once when it is new, also where it is over already, and again when
         it was notified as closed and goes on; it is ``closed`` once no window can extend it;
         it is ``withdrawn`` when late readings, or another model, have made it another one or none.
-        ``merged_into`` names the incident of the same series that lies there now; that one is notified
-        whatever its age. ``number`` counts the events of an incident, and with its id makes that of
+        ``merged_into`` names the incident of the device, or the event of the fleet, that lies there now; that
+        one is notified whatever its age. ``number`` counts the events of an incident, and with its id makes that of
         the event.
     """
     notified = ledger.last_notified()
@@ -62,7 +85,7 @@ def with_changes(
     merged_into = _successors(gone, current)
 
     is_due = to_numpy(current["end"]) >= microseconds(since)
-    is_due &= to_numpy(current["peak_severity"]) >= min_severity
+    is_due &= wanted.mask(current)
     is_due |= to_numpy(pc.is_in(current["incident_id"], value_set=merged_into))
     opens = np.where(was == _CLOSED, is_open, is_due & (was != _OPENED))
     closes = ~is_open & (opens | (was == _OPENED))
@@ -98,18 +121,25 @@ def _is_gone(notified: pa.Table, current: pa.Table) -> Bool:
 
 
 def _successors(gone: pa.Table, current: pa.Table) -> pa.Array:
-    """Return for each withdrawn incident the id of the first one of its series that overlaps it, or ''."""
-    of_series: dict[tuple[str, str], list[tuple[datetime, datetime, str]]] = defaultdict(list)
-    same_devices = current.filter(pc.is_in(current["device"], value_set=gone["device"]))
-    for row in as_rows(same_devices):
-        of_series[row["sensor"], row["device"]].append((row["end"], row["start"], row["incident_id"]))
+    """Return for each withdrawn incident the id of the one that lies in its place, or ''."""
+    if gone.num_rows == 0:
+        return strings([])
+    places = pa.chunked_array([pc.unique(gone["device"]), strings([""])], pa.string())
+    of_device: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in as_rows(current.filter(pc.is_in(current["device"], value_set=pc.unique(places)))):
+        of_device[row["device"]].append(row)
     found = []
     for row in as_rows(gone):
-        those = sorted(of_series[row["sensor"], row["device"]])
-        # Incidents of a series do not overlap: an incident that ends later also starts later.
-        first = bisect_left(those, row["start"], key=lambda one: one[0])
-        overlaps = first < len(those) and those[first][1] <= row["end"]
-        found.append(those[first][2] if overlaps else "")
+        # The device's own come first, and of these the same kind, then the earliest.
+        those = [*of_device[row["device"]], *(of_device[""] if row["device"] else ())]
+        there = [
+            (not one["device"], one["kind"] != row["kind"], one["start"], one["incident_id"])
+            for one in those
+            if one["start"] <= row["end"]
+            and row["start"] <= one["end"]
+            and not set(one["sensors"]).isdisjoint(row["sensors"])
+        ]
+        found.append(min(there)[-1] if there else "")
     return strings(found)
 
 

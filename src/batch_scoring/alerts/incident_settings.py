@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
+from batch_scoring.alerts.changes import Wanted
 from batch_scoring.alerts.settings import read_sinks
 from batch_scoring.core.moments import MICROSECOND
 from batch_scoring.core.parameters import require
+from batch_scoring.incidents.devices import RollUpRules
 from batch_scoring.incidents.joining import JoinRules
+from batch_scoring.incidents.silence import SilenceRules
 
 
 @dataclass(frozen=True)
@@ -17,12 +20,31 @@ class NotifyParameters:
     """``params:incidents``, the group ``notify``; see conf/base/parameters_incidents.yml."""
 
     max_age: timedelta = timedelta(days=1)
-    min_severity: float = 0.0
+    min_level: Literal["low", "medium", "high", "critical"] = "low"
+    outliers: bool = False
     time_limit: timedelta = timedelta(minutes=1)
     sinks: tuple[dict[str, Any], ...] = ({"type": "log"},)
 
     def __post_init__(self) -> None:
         read_sinks(self.sinks)
+
+    @property
+    def wanted(self) -> Wanted:
+        """Return which incidents are notified."""
+        return Wanted(self.min_level, self.outliers)
+
+
+@dataclass(frozen=True)
+class SilenceParameters:
+    """``params:incidents``, the group ``silence``; see conf/base/parameters_incidents.yml."""
+
+    after: timedelta = timedelta(minutes=30)
+    device_after: timedelta = timedelta(hours=12)
+
+    def __post_init__(self) -> None:
+        longer = "a duration longer than 0, such as '30m'"
+        checks = {name: (getattr(self, name) > timedelta(0), longer) for name in ("after", "device_after")}
+        require(self, "incidents.silence", checks)
 
 
 @dataclass(frozen=True)
@@ -33,6 +55,7 @@ class IncidentParameters:
     min_windows: int = 1
     cool_down: timedelta = timedelta(hours=1)
     ranked_days: int = 30
+    silence: SilenceParameters = field(default_factory=SilenceParameters)
     notify: NotifyParameters = field(default_factory=NotifyParameters)
 
     def __post_init__(self) -> None:
@@ -44,3 +67,11 @@ class IncidentParameters:
     def rules(self) -> JoinRules:
         """Return the rules by which anomalous windows are one incident."""
         return JoinRules(self.tolerated_gap, self.min_windows, self.cool_down // MICROSECOND)
+
+    @property
+    def roll_up_rules(self) -> RollUpRules:
+        """Return the rules by which a person sees one incident."""
+        silence = SilenceRules(
+            self.silence.after // MICROSECOND, self.silence.device_after // MICROSECOND
+        )
+        return RollUpRules(self.rules.cool_down_us, silence)

@@ -24,6 +24,8 @@ from batch_scoring.tables.schemas import NOTIFICATIONS
 
 _KEY = ("event_id", "sink")
 _MANY_FILES = 16
+# Sensors named in a message's text.
+_NAMED = 3
 _ORDER = [(name, "ascending") for name in ("start", "incident_id", "number", "sink")]
 
 
@@ -52,7 +54,8 @@ class Ledger:
         since : int, optional
             Microseconds since the epoch.
         """
-        rows = stored.read() if stored.exists else empty_table(NOTIFICATIONS)
+        # One of other columns is of an earlier version, which sent other events.
+        rows = stored.read() if stored.schema == NOTIFICATIONS else empty_table(NOTIFICATIONS)
         rows = rows.sort_by([*_ORDER, ("is_delivered", "descending")]).combine_chunks()
         keys = row_fingerprints(rows, _KEY)
         is_first = np.append(True, keys[1:] != keys[:-1])[: keys.size]
@@ -63,8 +66,8 @@ class Ledger:
 
         Deliveries are appended in many small files; these are joined here.
         """
-        if len(stored.files()) > _MANY_FILES:
-            return Change(NOTIFICATIONS, [[self.table]], progress, replaces_all=True)
+        if len(stored.files()) > _MANY_FILES or stored.schema != NOTIFICATIONS:
+            return Change(NOTIFICATIONS, [[self.table]], progress, replaces_all=stored.exists)
         upsert = _upsert(stored, stored.files())
         new = list(upsert.fresh([self.table]))
         upsert.remove_unseen()
@@ -169,14 +172,29 @@ def _message(row: dict[str, Any]) -> dict[str, Any]:
         "merged_into": row["merged_into"] or None
     }
     merged = f" (now part of {message['merged_into']})" if message["merged_into"] else ""
-    severity = message["peak_severity"]
-    # Ids may be any text: quoted, a line break in one cannot forge a log line.
     text = (
-        f"incident {message['incident_id']} {message['change']}{merged}: device {message['device']!r}, "
-        f"sensor {message['sensor']!r}, {message['start']} to {message['end']}, severity "
-        f"{'beyond measure' if severity is None else format(severity, '.3g')}, {message['top_feature']}"
+        f"incident {message['incident_id']} {message['change']}{merged}: {message['level']}, "
+        f"{_what(message)}, {message['start']} to {message['end']}, priority {message['priority']:.3g}"
     )
     return message | {"text": text}
+
+
+def _what(message: dict[str, Any]) -> str:
+    """Say in words what an incident is about."""
+    # Ids may be any text: quoted, a line break in one cannot forge a log line.
+    sensors = ", ".join(map(repr, message["sensors"][:_NAMED]))
+    if message["n_sensors"] > _NAMED:
+        sensors += f" and {message['n_sensors'] - _NAMED} more"
+    device, n_devices = f"device {message['device']!r}", message["n_devices"]
+    severity = message["peak_severity"]
+    peak = "beyond measure" if severity is None else format(severity, ".3g")
+    return {
+        "sensor_silent": f"{device} sends nothing from {sensors}",
+        "device_silent": f"{device} sends nothing",
+        "source_silent": f"most of {n_devices} devices send nothing",
+        "fleet_event": f"{n_devices} devices at once, sensors {sensors}, severity {peak}",
+        "outlier": f"{device}, a single window of {sensors}, severity {peak}, {message['top_feature']}",
+    }.get(message["kind"], f"{device}, sensors {sensors}, severity {peak}, {message['top_feature']}")
 
 
 def _plain(value: Any) -> Any:

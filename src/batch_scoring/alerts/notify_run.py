@@ -8,7 +8,9 @@ from contextlib import closing
 from datetime import datetime
 from functools import partial
 
-from batch_scoring.alerts.changes import with_changes
+import pyarrow as pa
+
+from batch_scoring.alerts.changes import Wanted, with_changes
 from batch_scoring.alerts.delivery import deliver
 from batch_scoring.alerts.ledger import Ledger
 from batch_scoring.alerts.lookup import look_up
@@ -33,21 +35,20 @@ class NotifyRun:
     Parameters
     ----------
     incidents : RowTable
-        Schema INCIDENTS.
+        Schema DEVICE_INCIDENTS.
     sinks : sequence of Sink
     earliest : datetime
         UTC. New incidents that ended before are not notified.
-    min_severity : float
-        See :func:`~batch_scoring.alerts.changes.with_changes`.
+    wanted : Wanted
     """
 
     def __init__(
-        self, incidents: RowTable, sinks: Sequence[Sink], earliest: datetime, min_severity: float
+        self, incidents: RowTable, sinks: Sequence[Sink], earliest: datetime, wanted: Wanted
     ) -> None:
         self._incidents = incidents
         self._sinks = sinks
         self._earliest = earliest
-        self._min_severity = min_severity
+        self._wanted = wanted
         self._ledger = Ledger()
         self._turn = 0
         # Versions of the ledger: what this run knows of it, and what its last update was made of.
@@ -76,11 +77,11 @@ class NotifyRun:
             self._incidents = self._incidents.latest()  # another run knows more
         ledger = Ledger.read(stored, stored.progress(_SINCE))
         since, names = max(self._earliest, ledger.since), [sink.name for sink in self._sinks]
-        current = look_up(self._incidents, ledger, since)
-        self._ledger = with_changes(ledger, current, since, self._min_severity, names)
+        current = look_up(self._incidents)
+        self._ledger = with_changes(ledger, current, since, self._wanted, names)
         self._turn, self._seen = stored.progress(_TURN) or 0, stored.version
         progress = {_SINCE: microseconds(since), _INCIDENTS: self._incidents.version}
-        if self._ledger is ledger:
+        if self._ledger is ledger and stored.schema in (NOTIFICATIONS, pa.schema([])):
             return Change(NOTIFICATIONS, (), progress)
         self._turn += 1
         return self._ledger.change(stored, progress | {_TURN: self._turn})

@@ -1,102 +1,300 @@
-"""Join simultaneous incidents of a device's sensors to ranked incidents of the device."""
+"""Join what sensors and devices show at once to the incidents that a person looks at, ranked."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batch_scoring.incidents.evidence import (
+    WORST_SENSORS,
+    levels_of,
+    outlier_priority,
+    silence_priority,
+)
 from batch_scoring.incidents.joining import hex_digits
-from batch_scoring.tables.arrays import Float, Int
-from batch_scoring.tables.arrow_arrays import are, empty_table, strings, to_arrow, to_numpy
+from batch_scoring.incidents.silence import Gaps, Silences, SilenceRules, find_silences
+from batch_scoring.incidents.stretches import group_stretches
+from batch_scoring.tables.arrays import Bool, Float, Int
+from batch_scoring.tables.arrow_arrays import (
+    are,
+    constant,
+    distinct,
+    empty_table,
+    positions,
+    strings,
+    to_arrow,
+    to_numpy,
+)
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.schemas import DEVICE_INCIDENTS, TIMESTAMP
+from batch_scoring.tables.schemas import DEVICE_INCIDENTS, FLEET_EVENT, OUTLIER, TIMESTAMP
+
+MAX_DEVICES_LISTED = 100
+# An event of the fleet is one that begins on this share of a sensor's devices, and on five of them.
+SHARE_OF_FLEET, MIN_DEVICES = 0.2, 5
+SILENT = ("source_silent", "device_silent", "sensor_silent")
 
 
-def roll_up(incidents: pa.Table, slack_us: int) -> pa.Table:
-    """Join the incidents of each device that overlap in time, ranked by state and priority.
+@dataclass(frozen=True)
+class RollUpRules:
+    """What is one incident to a person.
+
+    Attributes
+    ----------
+    slack_us : int
+        Incidents of a device at most this far apart are one, microseconds; so are silences. Incidents that
+        begin within this time on many devices are an event of the fleet.
+    silence : SilenceRules
+    """
+
+    slack_us: int
+    silence: SilenceRules
+
+
+def roll_up(incidents: pa.Table, gaps: pa.Table, rules: RollUpRules, since: int) -> pa.Table:
+    """Join the incidents of each device that overlap in time, and find silence; ranked.
 
     Parameters
     ----------
     incidents : pyarrow.Table
         Schema INCIDENTS, of any sensors and devices, in any order.
-    slack_us : int
-        Incidents at most this far apart, microseconds, count as overlapping.
+    gaps : pyarrow.Table
+        Schema GAPS: the last row of each series, and the gaps of the weeks before ``since``.
+    rules : RollUpRules
+    since : int
+        Silences that ended earlier are left out, microseconds since the epoch.
 
     Returns
     -------
     pyarrow.Table
-        Schema DEVICE_INCIDENTS. Open ones come first, then by falling priority, then the newest
-        first. ``sensors`` lists the most severe first. It is open while one of its incidents is.
-        ``priority`` is the sum over its sensors of ``1 + log2(1 + peak severity)``: every sensor
-        counts, and a severity counts by its size, not by its scale.
+        Schema DEVICE_INCIDENTS. Outliers come last, the open ones of the others first; then by falling
+        priority, then the newest first.
     """
+    order = [(name, "ascending") for name in ("device", "start", "sensor")]
+    incidents = incidents.sort_by(order).combine_chunks() if incidents.num_rows else incidents
+    known = Gaps.of(gaps)
+    is_event = _in_events(incidents, known, rules.slack_us)
+    found = [
+        _of_devices(incidents.filter(to_arrow(~is_event)), rules.slack_us),
+        _of_fleet(incidents.filter(to_arrow(is_event)), rules.slack_us),
+        *(
+            _silent(kind, silences, known, rules.slack_us, since)
+            for kind, silences in zip(SILENT, find_silences(known, rules.silence), strict=True)
+        ),
+    ]
+    return _ranked(pa.concat_tables(found))
+
+
+def _in_events(incidents: pa.Table, known: Gaps, slack_us: int) -> Bool:
+    """Mark the incidents that begin on many devices of a sensor within the slack, shape (n,)."""
+    n = incidents.num_rows
+    if n == 0:
+        return np.zeros(0, bool)
+    sensors = distinct(incidents["sensor"])
+    sensor, start = positions(incidents["sensor"], sensors), to_numpy(incidents["start"])
+    n_devices = np.bincount(known.sensor[known.is_last], minlength=len(known.sensors) + 1)
+    n_devices = n_devices[positions(sensors, known.sensors)]
+    least = np.maximum(np.ceil(SHARE_OF_FLEET * n_devices), MIN_DEVICES)
+    order = np.lexsort((start, sensor))
+    sensor, start = sensor[order], start[order]
+    # An incident of a device lies further from its last one than the slack: so each counts a device.
+    places = np.arange(n)
+    ends = _count_until(sensor, start, slack_us)
+    is_dense = ends - places >= least[sensor]
+    change = np.zeros(n + 1, np.int64)
+    np.add.at(change, places[is_dense], 1)
+    np.add.at(change, ends[is_dense], -1)
+    is_in = np.zeros(n, bool)
+    is_in[order] = np.cumsum(change)[:-1] > 0
+    return is_in
+
+
+def _of_devices(incidents: pa.Table, slack_us: int) -> pa.Table:
     if incidents.num_rows == 0:
         return empty_table(DEVICE_INCIDENTS)
-    order = [(name, "ascending") for name in ("device", "start", "sensor")]
-    incidents = incidents.sort_by(order).combine_chunks()
-    device = to_numpy(incidents["device"].combine_chunks().dictionary_encode().indices).astype(np.int64)
-    member_of = _groups(device, to_numpy(incidents["start"]), to_numpy(incidents["end"]), slack_us)
-    first = np.flatnonzero(np.diff(member_of, prepend=-1))
-    return _ranked(_summed(incidents, member_of, first))
+    device = positions(incidents["device"], distinct(incidents["device"]))
+    start, end = to_numpy(incidents["start"]), to_numpy(incidents["end"])
+    group = group_stretches(device, start, end, slack_us)
+    rows = _summed(incidents, group, "anomaly")
+    is_outlier = to_numpy(rows["n_windows"]) == 1
+    priority = to_numpy(rows["priority"])
+    kind = strings(["anomaly", OUTLIER]).take(to_arrow(is_outlier.astype(np.int64)))
+    return _with(rows, kind=kind, priority=np.where(is_outlier, outlier_priority(priority), priority))
 
 
-def _groups(device: Int, start: Int, end: Int, slack_us: int) -> Int:
-    """Number the group of each incident from 0; incidents are sorted by device and start."""
-    # Ranks among all times, shifted so that each device's follow those of the device before.
-    places = np.unique(np.concatenate([start, end + slack_us]), return_inverse=True)[1]
-    shift = device * places.size
-    start, until = places[: start.size] + shift, places[start.size :] + shift
-    begins = np.append(True, start[1:] > np.maximum.accumulate(until)[:-1])
-    return np.cumsum(begins) - 1
+def _of_fleet(incidents: pa.Table, slack_us: int) -> pa.Table:
+    """Join the incidents of an event, of all sensors."""
+    if incidents.num_rows == 0:
+        return empty_table(DEVICE_INCIDENTS)
+    incidents = incidents.sort_by([("start", "ascending"), ("device", "ascending"), ("sensor", "ascending")])
+    start = to_numpy(incidents["start"])
+    group = np.cumsum(np.append(False, np.diff(start) > slack_us))
+    rows = _summed(incidents, group, FLEET_EVENT)
+    many = 1 + np.log10(to_numpy(rows["n_devices"]))
+    nobody = constant("", rows.num_rows)
+    return _with(rows, device=nobody, priority=to_numpy(rows["priority"]) * many)
 
 
-def _summed(incidents: pa.Table, member_of: Int, first: Int) -> pa.Table:
-    sensors, n_sensors, priority = _sensors(incidents, member_of, first.size)
-    worst = _worst_rows(incidents, member_of)
-    is_open = np.logical_or.reduceat(are(incidents["state"], "open"), first)
-    end = np.maximum.reduceat(to_numpy(incidents["end"]), first)
+def _silent(kind: str, found: Silences, known: Gaps, slack_us: int, since: int) -> pa.Table:
+    """Join the silences of each device, or of the source, that overlap in time."""
+    is_recent = found.is_open | (found.end >= since)
+    if not is_recent.any():
+        return empty_table(DEVICE_INCIDENTS)
+    order = np.flatnonzero(is_recent)
+    order = order[np.lexsort((found.sensor[order], found.start[order], found.device[order]))]
+    device, start, end = (one[order] for one in (found.device, found.start, found.end))
+    group = group_stretches(device + 1, start, end, slack_us)
+    first = np.flatnonzero(np.diff(group, prepend=-1))
+    is_device, is_source = (np.full(first.size, kind == one) for one in ("device_silent", "source_silent"))
+    decades = np.maximum.reduceat(found.decades[order], first)
+    # A silent source names its devices, and a silent device its sensors.
+    if kind == "sensor_silent":
+        sensors = _named(known.sensors, group, found.sensor[order], found.decades[order])
+    else:
+        last = known.is_last
+        owner = np.zeros(last.sum(), np.int64) if kind == "source_silent" else known.device[last]
+        sensors = _named_of(known.sensors, np.maximum(device[first], 0), owner, known.sensor[last])
+    if kind == "source_silent":
+        everyone = np.arange(len(known.devices))
+        devices = _named_of(known.devices, 0 * first, 0 * everyone, everyone)
+    else:
+        devices = _named(known.devices, np.arange(first.size), device[first], 0.0 * first)
+    names = pa.chunked_array([constant("", first.size)])
+    if kind != "source_silent":
+        names = pa.chunked_array([known.devices.take(to_arrow(device[first]))])
+    start = start[first]
+    is_open = np.logical_or.reduceat(found.is_open[order], first)
+    priority = silence_priority(decades, is_device, is_source)
+    zeros = np.zeros(first.size)
+    columns = {
+        "kind": constant(kind, first.size),
+        "device": names,
+        "start": _times(start),
+        "end": _times(np.maximum.reduceat(end, first)),
+        "state": _state(is_open),
+        "n_devices": to_arrow(devices[1]),
+        "devices": devices[0],
+        "n_sensors": to_arrow(sensors[1]),
+        "sensors": sensors[0],
+        "n_incidents": to_arrow(np.diff(first, append=order.size)),
+        "n_windows": to_arrow(zeros.astype(np.int64)),
+        "peak_severity": to_arrow(zeros),
+        "peak_at": _times(start),
+        "top_feature": constant("", first.size),
+    }
+    return _with(columns, priority=priority)
+
+
+def _summed(incidents: pa.Table, group: Int, kind: str) -> pa.Table:
+    """Sum up each group of incidents; groups are numbered in the order of the rows."""
+    first = np.flatnonzero(np.diff(group, prepend=-1))
+    severity, evidence = to_numpy(incidents["peak_severity"]), to_numpy(incidents["evidence"])
+    worst = np.lexsort((-severity, group))[first]
+    names = {name: distinct(incidents[name]) for name in ("device", "sensor")}
+    number = {name: positions(incidents[name], names[name]) for name in names}
+    devices, sensors = (_named(names[name], group, number[name], evidence) for name in ("device", "sensor"))
+    series = number["device"] * len(names["sensor"]) + number["sensor"]
     groups, peaks = incidents.take(to_arrow(first)), incidents.take(to_arrow(worst))
     columns = {
-        "device_incident_id": hex_digits(row_fingerprints(groups, ["device", "start"])),
+        "kind": constant(kind, first.size),
         "device": groups["device"],
         "start": groups["start"],
-        "end": to_arrow(end).view(TIMESTAMP),
-        "state": strings(["closed", "open"]).take(to_arrow(is_open.astype(np.int64))),
-        "priority": to_arrow(priority),
-        "n_sensors": to_arrow(n_sensors),
-        "sensors": sensors,
-        "n_incidents": to_arrow(np.diff(first, append=member_of.size)),
+        "end": _times(np.maximum.reduceat(to_numpy(incidents["end"]), first)),
+        "state": _state(np.logical_or.reduceat(are(incidents["state"], "open"), first)),
+        "n_devices": to_arrow(devices[1]),
+        "devices": devices[0],
+        "n_sensors": to_arrow(sensors[1]),
+        "sensors": sensors[0],
+        "n_incidents": to_arrow(np.diff(first, append=group.size)),
         "n_windows": to_arrow(np.add.reduceat(to_numpy(incidents["n_windows"]), first)),
         **{name: peaks[name] for name in ("peak_severity", "peak_at", "top_feature")},
     }
-    return pa.table(columns, schema=DEVICE_INCIDENTS)
+    return _with(columns, priority=_worst_of(group, series, evidence))
 
 
-def _sensors(incidents: pa.Table, member_of: Int, n_groups: int) -> tuple[pa.Array, Int, Float]:
-    """Return each group's sensors, the most severe first, their number, and its priority."""
-    encoded = incidents["sensor"].combine_chunks().dictionary_encode()
-    sensor = to_numpy(encoded.indices).astype(np.int64)
-    severity = to_numpy(incidents["peak_severity"])
-    by_sensor = np.lexsort((-severity, sensor, member_of))
-    is_new = (np.diff(member_of[by_sensor]) != 0) | (np.diff(sensor[by_sensor]) != 0)
-    rows = by_sensor[np.append(True, is_new)]
-    by_name = np.argsort(to_numpy(pc.array_sort_indices(encoded.dictionary)))
-    rows = rows[np.lexsort((by_name[sensor[rows]], -severity[rows], member_of[rows]))]
-    n_sensors = np.bincount(member_of[rows], minlength=n_groups)
-    offsets = np.concatenate([[0], np.cumsum(n_sensors)]).astype(np.int32)
-    names = encoded.dictionary.take(to_arrow(sensor[rows]))
-    weights = 1 + np.log2(1 + severity[rows])
-    priority = np.add.reduceat(weights, offsets[:-1])
-    return pa.ListArray.from_arrays(to_arrow(offsets), names), n_sensors, priority
+def _worst_of(group: Int, series: Int, evidence: Float) -> Float:
+    """Sum the evidence of each group's worst series, of each the most."""
+    row, of = _most_of_each(group, series, evidence)
+    order = np.lexsort((-evidence[row], of))
+    of, first = of[order], np.flatnonzero(np.diff(of[order], prepend=-1))
+    place = np.arange(of.size) - np.repeat(first, np.diff(first, append=of.size))
+    priority: Float = np.add.reduceat(np.where(place < WORST_SENSORS, evidence[row][order], 0.0), first)
+    return priority
 
 
-def _worst_rows(incidents: pa.Table, member_of: Int) -> Int:
-    """Find the first incident of the largest severity in each group."""
-    order = np.lexsort((-to_numpy(incidents["peak_severity"]), member_of))
-    return order[np.flatnonzero(np.diff(member_of[order], prepend=-1))]
+def _most_of_each(group: Int, member: Int, weight: Float) -> tuple[Int, Int]:
+    """Return the row of the largest weight of each member of each group, and its group."""
+    order = np.lexsort((-weight, member, group))
+    is_new = (np.diff(group[order], prepend=-1) != 0) | (np.diff(member[order], prepend=-1) != 0)
+    row = order[is_new]
+    return row, group[row]
 
 
-def _ranked(groups: pa.Table) -> pa.Table:
-    keys = [("state", "descending"), ("priority", "descending"), ("start", "descending")]
-    return groups.sort_by([*keys, ("device", "ascending")]).combine_chunks()
+def _named(names: pa.Array, group: Int, member: Int, weight: Float) -> tuple[pa.Array, Int]:
+    """Return the names of each group's members, the largest weight first, and their number."""
+    row, of = _most_of_each(group, member, weight)
+    order = np.lexsort((member[row], -weight[row], of))
+    of, chosen = of[order], member[row][order]
+    numbers = np.bincount(of)
+    first = np.append(0, np.cumsum(numbers))[:-1]
+    place = np.arange(of.size) - np.repeat(first, numbers)
+    is_listed = place < MAX_DEVICES_LISTED
+    sizes = np.bincount(of[is_listed], minlength=numbers.size)
+    offsets = np.append(0, np.cumsum(sizes)).astype(np.int32)
+    return pa.ListArray.from_arrays(to_arrow(offsets), names.take(to_arrow(chosen[is_listed]))), numbers
+
+
+def _named_of(names: pa.Array, wanted: Int, owner: Int, member: Int) -> tuple[pa.Array, Int]:
+    """Return the names of all members of each wanted owner, and their number."""
+    order = np.argsort(owner, kind="stable")
+    first, until = (np.searchsorted(owner[order], wanted, side) for side in ("left", "right"))
+    size = until - first
+    group = np.repeat(np.arange(wanted.size), size)
+    place = np.arange(group.size) - np.repeat(np.append(0, np.cumsum(size))[:-1], size)
+    members = member[order][np.repeat(first, size) + place]
+    return _named(names, group, members, np.zeros(members.size))
+
+
+def _count_until(sensor: Int, start: Int, slack_us: int) -> Int:
+    """Return the first row of each sensor that begins later than the slack after each row."""
+    times = np.unique(np.concatenate([start, start + slack_us]), return_inverse=True)[1]
+    begin, until = times[: start.size] + sensor * times.size, times[start.size :] + sensor * times.size
+    ends: Int = np.searchsorted(begin, until, "right")
+    return ends
+
+
+def _with(columns: pa.Table | dict[str, pa.Array], **more: pa.Array | Float) -> pa.Table:
+    """Complete the columns by priority, level and id."""
+    names = columns.column_names if isinstance(columns, pa.Table) else list(columns)
+    found = {name: columns[name] for name in names} | {
+        name: to_arrow(value) if isinstance(value, np.ndarray) else value for name, value in more.items()
+    }
+    found["level"] = levels_of(to_numpy(found["priority"]))
+    # A device has one incident of a kind at a time; an outlier may grow to be another kind.
+    kind = pc.if_else(to_arrow(are(found["kind"], OUTLIER)), "anomaly", found["kind"])
+    key = pa.table([kind, found["device"], found["start"]], ["kind", "device", "start"])
+    found["incident_id"] = hex_digits(row_fingerprints(key, key.column_names))
+    return pa.Table.from_arrays([found[name] for name in DEVICE_INCIDENTS.names], schema=DEVICE_INCIDENTS)
+
+
+def _state(is_open: Bool) -> pa.Array:
+    return strings(["closed", "open"]).take(to_arrow(is_open.astype(np.int64)))
+
+
+def _times(microseconds: Int) -> pa.Array:
+    return to_arrow(np.ascontiguousarray(microseconds)).view(TIMESTAMP)
+
+
+def _ranked(rows: pa.Table) -> pa.Table:
+    if rows.num_rows == 0:
+        return rows
+    rank = (
+        positions(rows["device"], distinct(rows["device"])),
+        -to_numpy(rows["start"]),
+        -to_numpy(rows["priority"]),
+        are(rows["state"], "closed").astype(np.int64),
+        are(rows["kind"], OUTLIER).astype(np.int64),
+    )
+    return rows.take(to_arrow(np.lexsort(rank))).combine_chunks()

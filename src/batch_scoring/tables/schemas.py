@@ -490,35 +490,56 @@ GAPS = _table(
 
 DEVICE_INCIDENTS = _table(
     "device incidents",
-    Column("device_incident_id", pa.string(), "", "16 hexadecimal digits, made of device and start"),
-    _DEVICE,
-    Column("start", TIMESTAMP, "UTC", "start of the first incident"),
-    Column("end", TIMESTAMP, "UTC", "end of the last incident so far"),
-    Column("state", pa.string(), "", "`open` while one of its incidents is, else `closed`"),
+    Column("incident_id", pa.string(), "", "16 hexadecimal digits, made of kind, device, sensors and start"),
+    Column(
+        "kind",
+        pa.string(),
+        "",
+        "`anomaly`: of a device; `fleet_event`: of many devices of a sensor at once; `sensor_silent`, "
+        "`device_silent`, `source_silent`: nothing is sent by some sensors of a device, by a device, by most "
+        "of the fleet; `outlier`: a single window of one sensor",
+    ),
+    _DEVICE._replace(meaning="id of the device; empty for a fleet event and a silent source"),
+    Column("start", TIMESTAMP, "UTC", "start of the first incident; of a silence, end of the last window"),
+    Column(
+        "end", TIMESTAMP, "UTC", "end of the last incident so far; of a silence, start of the next window, or now"
+    ),
+    Column("state", pa.string(), "", "`open` while one of its incidents is, or nothing has come, else `closed`"),
     Column(
         "priority",
         pa.float64(),
         "",
-        "sum over the sensors of `1 + log2(1 + peak severity)`, 1 or more: several sensors at once count "
-        "more than one, and a severity counts by its order of magnitude",
+        "the order in which to look at them: sum of the evidence of the worst three sensors, see incidents. Of a "
+        "fleet event of its worst three series, times `1 + log10(n_devices)`. Of silence `5 (1 + d)`, with d the "
+        "log10 of its length by the longest that would be usual; 3 times that for a device, 10 times for the "
+        "source. Of an outlier less than 0.5",
     ),
-    Column("n_sensors", pa.int64(), "sensors", "sensors with an incident"),
-    Column("sensors", pa.list_(pa.string()), "", "those sensors, the most severe first"),
-    Column("n_incidents", pa.int64(), "incidents", "incidents of all sensors"),
+    Column(
+        "level",
+        pa.string(),
+        "",
+        "the priority in a word: `low`, from 3 `medium`, from 6 `high`, from 12 `critical`",
+    ),
+    Column("n_devices", pa.int64(), "devices", "devices it is about"),
+    Column("devices", pa.list_(pa.string()), "", "the first 100 of them, the worst first"),
+    Column("n_sensors", pa.int64(), "sensors", "sensors it is about"),
+    Column("sensors", pa.list_(pa.string()), "", "those sensors, the one with the most evidence first"),
+    Column("n_incidents", pa.int64(), "incidents", "incidents of all sensors, or silences"),
     Column("n_windows", pa.int64(), "windows", "anomalous windows of all sensors"),
-    Column("peak_severity", pa.float64(), "decades", "largest severity of a window"),
-    Column("peak_at", TIMESTAMP, "UTC", "start of the first window of that severity"),
-    Column("top_feature", pa.string(), "", "of that window"),
+    Column("peak_severity", pa.float64(), "decades", "largest severity of a window; 0 for silence"),
+    Column("peak_at", TIMESTAMP, "UTC", "start of the first window of that severity; of silence its start"),
+    Column("top_feature", pa.string(), "", "of that window; empty for silence"),
 )
+OUTLIER, FLEET_EVENT = "outlier", "fleet_event"
 
 # The columns of an incident that an event repeats, as they were when the change was noticed.
-OF_INCIDENT = tuple(name for name in INCIDENTS.names if name != "state")
+OF_INCIDENT = tuple(name for name in DEVICE_INCIDENTS.names if name != "state")
 NOTIFICATIONS = _table(
     "notifications",
     Column("event_id", pa.string(), "", "`incident_id` and `number`; a receiver knows repetitions by it"),
     Column("change", pa.string(), "", "`opened`, `closed` or `withdrawn`"),
     Column("number", pa.int64(), "", "counts the events of an incident from 1"),
-    *_columns_of("incidents", *OF_INCIDENT),
+    *_columns_of("device incidents", *OF_INCIDENT),
     Column(
         "merged_into",
         pa.string(),

@@ -19,6 +19,8 @@ from batch_scoring.core.errors import InputError
 
 # What Event Hubs accepts.
 _LONGEST_KEY = 128
+# The key of events that are of no single device.
+_FLEET = "fleet"
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class EventHubSink:
             event = EventData(to_json(message))
             if self._client is None:
                 self._client = self._connect()
-            batch = self._client.create_batch(partition_key=message["device"][:_LONGEST_KEY])
+            batch = self._client.create_batch(partition_key=(message["device"] or _FLEET)[:_LONGEST_KEY])
         except UnreachableError:
             raise
         except Exception as error:

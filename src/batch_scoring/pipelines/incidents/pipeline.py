@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from batch_scoring.pipelines.incidents.nodes import find_incidents, notify, rank_devices
+from batch_scoring.pipelines.incidents.nodes import find_gaps, find_incidents, notify, rank_devices
 
 
 def create_pipeline(**_: object) -> Pipeline:
@@ -20,16 +20,17 @@ def create_pipeline(**_: object) -> Pipeline:
                 outputs="incidents",
                 name="find_incidents",
             ),
+            Node(func=find_gaps, inputs=["windows", "params:incidents"], outputs="gaps", name="find_gaps"),
             Node(
                 func=rank_devices,
-                inputs=["incidents", "params:incidents"],
+                inputs=["incidents", "gaps", "params:incidents"],
                 outputs="device_incidents",
                 name="rank_devices",
             ),
             Node(
                 func=notify,
                 inputs=[
-                    "incidents",
+                    "device_incidents",
                     "notification_sinks",
                     "params:incidents",
                     "params:at",

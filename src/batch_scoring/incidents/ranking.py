@@ -1,0 +1,100 @@
+"""Keep the ranked list of incidents: made anew of the newest days where something has changed."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+
+from batch_scoring.core.digests import number_of
+from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
+from batch_scoring.incidents.devices import RollUpRules, roll_up
+from batch_scoring.incidents.silence import MEMORY_US
+from batch_scoring.incidents.update import UNTIL
+from batch_scoring.storage.row_table import Change, RowTable
+from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
+from batch_scoring.tables.schemas import DEVICE_INCIDENTS, GAPS, INCIDENTS, OUTLIER
+
+logger = logging.getLogger(__name__)
+
+# Raise it when the same incidents and gaps shall give another list.
+VERSION = 1
+STEP, RULES = "incidents", "incidents.rules"
+
+
+def update_ranking(
+    incidents: RowTable, gaps: RowTable, rules: RollUpRules, n_days: int, ranked: RowTable
+) -> Change | None:
+    """Return the change of the list; None where there is nothing to make it of.
+
+    Parameters
+    ----------
+    incidents, gaps : RowTable
+        Schemas INCIDENTS and GAPS.
+    rules : RollUpRules
+    n_days : int
+        The list has what ended in these newest days with predictions.
+    ranked : RowTable
+        Schema DEVICE_INCIDENTS.
+    """
+    seen = ranked.progress(STEP)
+    if seen is not None and seen > incidents.version:
+        incidents, gaps = incidents.latest(), gaps.latest()  # another run has read on
+    if not (incidents.exists or gaps.exists):
+        return None
+    first = _first_ranked(incidents, n_days)
+    known = [incidents.id, incidents.version, gaps.id, gaps.version]
+    number = number_of([VERSION, known, first.isoformat(), asdict(rules)])
+    progress = {STEP: incidents.version, RULES: number}
+    if ranked.progress(RULES) == number:
+        return Change(DEVICE_INCIDENTS, (), progress)
+    since = microseconds(first)
+    rows = roll_up(recent_incidents(incidents, first), _recent_gaps(gaps, since), rules, since)
+    is_outlier, is_open = are(rows["kind"], OUTLIER), are(rows["state"], "open")
+    logger.info(
+        "incidents: %d device incidents ranked, %d open; %d outlier readings",
+        np.count_nonzero(~is_outlier),
+        np.count_nonzero(is_open & ~is_outlier),
+        np.count_nonzero(is_outlier),
+    )
+    if ranked.schema == DEVICE_INCIDENTS and rows.equals(ranked.read().combine_chunks()):
+        return Change(DEVICE_INCIDENTS, (), progress)
+    return Change(DEVICE_INCIDENTS, [[rows]], progress, replaces_all=True)
+
+
+def recent_incidents(incidents: RowTable, since: datetime) -> pa.Table:
+    """Read the incidents that ended at ``since`` or later, UTC, or are open; schema INCIDENTS."""
+    first = microseconds(since)
+    found = [empty_table(INCIDENTS)]
+    for file in incidents.files():
+        is_closed = file.bounds.get("state") == ("closed", "closed")
+        if is_closed and file.bounds.get("end", (0, first))[1] < first:
+            continue
+        for rows in incidents.batches(file):
+            is_recent = (to_numpy(rows["end"]) >= first) | are(rows["state"], "open")
+            found.append(rows.filter(to_arrow(is_recent & ~are(rows["state"], "forming"))))
+    return pa.concat_tables(found).combine_chunks()
+
+
+def _recent_gaps(gaps: RowTable, since: int) -> pa.Table:
+    """Read the last row of each series, and the gaps that show its rhythm then; schema GAPS."""
+    first = since - MEMORY_US
+    found = [empty_table(GAPS)]
+    for file in gaps.files():
+        has_ended = file.bounds.get("state") == ("ended", "ended")
+        if has_ended and file.bounds.get("end", (0, first))[1] < first:
+            continue
+        for rows in gaps.batches(file):
+            is_recent = to_numpy(rows["end"], null=first) >= first
+            found.append(rows.filter(to_arrow(is_recent)))
+    return pa.concat_tables(found).combine_chunks()
+
+
+def _first_ranked(incidents: RowTable, n_days: int) -> datetime:
+    """Return the first moment of the newest days with predictions, UTC."""
+    newest = EPOCH + max(incidents.progress(UNTIL) or 0, 0) * MICROSECOND
+    midnight = newest.replace(hour=0, minute=0, second=0, microsecond=0)
+    return max(midnight - timedelta(days=n_days - 1), EPOCH)
