@@ -74,8 +74,8 @@ def with_changes(
         it was notified as closed and goes on; it is ``closed`` once no window can extend it;
         it is ``withdrawn`` when late readings, or another model, have made it another one or none.
         ``merged_into`` names the incident of the device, or the event of the fleet, that lies there now; that
-        one is notified whatever its age. ``number`` counts the events of an incident, and with its id makes that of
-        the event.
+        one is notified whatever its age. ``number`` counts the events of an incident, and with its id makes
+        that of the event.
     """
     notified = ledger.last_notified()
     place = _places(current["incident_id"], notified["incident_id"])

@@ -71,7 +71,5 @@ class IncidentParameters:
     @property
     def roll_up_rules(self) -> RollUpRules:
         """Return the rules by which a person sees one incident."""
-        silence = SilenceRules(
-            self.silence.after // MICROSECOND, self.silence.device_after // MICROSECOND
-        )
+        silence = SilenceRules(self.silence.after // MICROSECOND, self.silence.device_after // MICROSECOND)
         return RollUpRules(self.rules.cool_down_us, silence)

@@ -15,7 +15,7 @@ from batch_scoring.incidents.evidence import (
     silence_priority,
 )
 from batch_scoring.incidents.joining import hex_digits
-from batch_scoring.incidents.silence import Gaps, Silences, SilenceRules, find_silences
+from batch_scoring.incidents.silence import Gaps, SilenceRules, Silences, find_silences
 from batch_scoring.incidents.stretches import group_stretches
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import (
@@ -160,7 +160,7 @@ def _silent(kind: str, found: Silences, known: Gaps, slack_us: int, since: int) 
         everyone = np.arange(len(known.devices))
         devices = _named_of(known.devices, 0 * first, 0 * everyone, everyone)
     else:
-        devices = _named(known.devices, np.arange(first.size), device[first], 0.0 * first)
+        devices = _named(known.devices, np.arange(first.size), device[first], np.zeros(first.size))
     names = pa.chunked_array([constant("", first.size)])
     if kind != "source_silent":
         names = pa.chunked_array([known.devices.take(to_arrow(device[first]))])

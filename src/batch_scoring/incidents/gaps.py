@@ -144,7 +144,9 @@ class _Fleet:
         is_first = np.append(True, series[1:] != series[:-1])[: series.size]
         begin = np.append(_NEVER, end[:-1])[: series.size]
         begin = np.where(is_first, np.maximum(first[series], np.minimum(since[series], start)), begin)
-        is_span = is_known[series] & (~is_redone[series] | ((begin <= kept_from) & (first[series] < kept_from)))
+        is_span = is_known[series] & (
+            ~is_redone[series] | ((begin <= kept_from) & (first[series] < kept_from))
+        )
         until = np.where(is_redone[series], np.minimum(start, np.maximum(kept_from, begin)), start)
         is_span &= begin <= until
         spans = pa.concat_tables(

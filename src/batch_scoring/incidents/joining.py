@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from batch_scoring.incidents.evidence import KEPT_A_WINDOW, window_evidence
 from batch_scoring.tables.arrays import Bool, Float, Int, UInt
 from batch_scoring.tables.arrow_arrays import (
     are,
@@ -17,7 +18,6 @@ from batch_scoring.tables.arrow_arrays import (
     to_arrow,
     to_numpy,
 )
-from batch_scoring.incidents.evidence import KEPT_A_WINDOW, window_evidence
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import INCIDENTS
 

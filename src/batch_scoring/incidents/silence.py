@@ -126,54 +126,40 @@ def find_silences(gaps: Gaps, rules: SilenceRules) -> list[Silences]:
     of_devices = deepest_stretches(gaps.device[lasting], *of_sensors[1:], born, gaps.now, 1.0)
     first = np.full(len(gaps.devices), gaps.now)
     np.minimum.at(first, born[0], born[1])
-    nobody = np.zeros(first.size, np.int64)
-    none = (nobody[:0], nobody[:0], nobody[:0])
+    none = (born[0][:0], born[0][:0], born[0][:0])
     of_source = none
     if first.size >= MIN_DEVICES:
-        zeros = np.zeros(of_devices[0].size, np.int64)
+        nobody = np.zeros(of_devices[0].size, np.int64), np.zeros(first.size, np.int64)
         of_source = deepest_stretches(
-            zeros, *of_devices[1:], (nobody, first), gaps.now, SHARE_OF_SOURCE
+            nobody[0], *of_devices[1:], (nobody[1], first), gaps.now, SHARE_OF_SOURCE
         )
-    source = _judged(of_source, none, _first_of(of_source, first.min(initial=gaps.now)), rules.after_us, gaps.now)
-    owner = np.zeros(of_devices[0].size, np.int64)
-    devices = _judged(
-        of_devices, of_source, first[of_devices[0]], rules.device_after_us, gaps.now, owner
-    )
-    sensors = _judged(
-        of_sensors, of_devices, gaps.first[lasting], rules.after_us, gaps.now, gaps.device[lasting]
-    )
-    found = []
+    oldest = np.full(of_source[0].size, first.min(initial=gaps.now))
+    source = _judged(of_source, of_source[0], none, oldest, rules.after_us)
+    everyone = np.zeros(of_devices[0].size, np.int64)
+    devices = _judged(of_devices, everyone, of_source, first[of_devices[0]], rules.device_after_us)
+    sensors = _judged(of_sensors, gaps.device[lasting], of_devices, gaps.first[lasting], rules.after_us)
+    everybody, found = np.full(1, -1), []
     for (keep, decades), stretches, sensor, device in (
-        (source, of_source, -1, -1),
-        (devices, of_devices, -1, of_devices[0]),
+        (source, of_source, everybody, everybody),
+        (devices, of_devices, everybody, of_devices[0]),
         (sensors, of_sensors, gaps.sensor[lasting], gaps.device[lasting]),
     ):
         _, start, end = stretches
-        columns = [np.broadcast_to(np.asarray(one, np.int64), start.shape)[keep] for one in (sensor, device)]
-        found.append(Silences(*columns, start[keep], end[keep], end[keep] >= gaps.now, decades[keep]))
+        of_sensor, of_device = (np.broadcast_to(one, start.shape)[keep] for one in (sensor, device))
+        is_open = end[keep] >= gaps.now
+        found.append(Silences(of_sensor, of_device, start[keep], end[keep], is_open, decades[keep]))
     return found
 
 
-def _first_of(stretches: tuple[Int, Int, Int], first: int) -> Int:
-    return np.full(stretches[0].size, first)
-
-
 def _judged(
-    stretches: tuple[Int, Int, Int],
-    explained: tuple[Int, Int, Int],
-    first: Int,
-    after_us: int,
-    now: int,
-    owner: Int | None = None,
+    stretches: tuple[Int, Int, Int], owner: Int, explained: tuple[Int, Int, Int], first: Int, after_us: int
 ) -> tuple[Bool, Float]:
     """Mark the stretches that are silences; and log10 of their length by the longest usual one.
 
     What others explain of a stretch does not count: ``explained``, of the ``owner`` of each.
     """
     series, start, end = stretches
-    length = end - start
-    if owner is not None:
-        length = length - overlap(owner, start, end, explained)
+    length = end - start - overlap(owner, start, end, explained)
     usual = usual_length(series, start, end, length, MEMORY_US, RANK, LAGS)
     longest = np.maximum(after_us, TIMES_USUAL * usual)
     is_silent = (length > longest) & (start - first >= YOUNG_US)

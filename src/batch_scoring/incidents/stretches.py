@@ -146,4 +146,3 @@ def usual_length(series: Int, start: Int, end: Int, length: Int, memory: int, ra
         longest[0, lag:] = np.maximum(longest[0, lag:], np.where(is_known, length[:-lag], 0))
         longest.sort(axis=0)
     return longest[0] if series.size else np.zeros(0)
-

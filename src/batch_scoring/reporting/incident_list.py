@@ -16,7 +16,7 @@ from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
 from batch_scoring.tables.pieces import DAY_US
-from batch_scoring.tables.schemas import DEVICE_INCIDENTS, INCIDENTS
+from batch_scoring.tables.schemas import DEVICE_INCIDENTS, INCIDENTS, OUTLIER
 
 # A device with a hundred sensors may have thousands of incidents in one bad night.
 MAX_OF_A_DEVICE_INCIDENT = 40
@@ -32,7 +32,9 @@ class IncidentList:
     is_known : bool
         False before `incidents` has run.
     devices : pyarrow.Table
-        Schema DEVICE_INCIDENTS, by priority: those that are open or ended in the report's range.
+        Schema DEVICE_INCIDENTS, by priority: those that are open or ended in the report's range; no outliers.
+    outliers : pyarrow.Table
+        Schema DEVICE_INCIDENTS, by priority: the outliers among them.
     sensors : pyarrow.Table
         Schema INCIDENTS and ``of`` (int64, a row of ``devices``), of the first of them; most severe first.
     of_page : pyarrow.Table
@@ -41,8 +43,18 @@ class IncidentList:
 
     is_known: bool
     devices: pa.Table
+    outliers: pa.Table
     sensors: pa.Table
     of_page: pa.Table
+
+    @property
+    def silences(self) -> pa.Table:
+        """device, sensor, window_start and window_end of the silences of sensors."""
+        rows = self.devices.filter(pc.equal(self.devices["kind"], "sensor_silent")).combine_chunks()
+        lists = rows["sensors"].combine_chunks() if rows.num_rows else pa.array([], rows["sensors"].type)
+        of = pc.list_parent_indices(lists)
+        columns = [rows["device"].take(of), lists.flatten(), rows["start"].take(of), rows["end"].take(of)]
+        return pa.table(columns, ["device", "sensor", "window_start", "window_end"])
 
 
 def list_incidents(
@@ -69,18 +81,20 @@ def list_incidents(
     max_incidents : int
         Maximum number of device incidents; the sensors' incidents are read for these.
     """
-    is_known = device_incidents.exists
+    is_known = device_incidents.schema == DEVICE_INCIDENTS
     ranked = device_incidents.read(DEVICE_INCIDENTS.names) if is_known else empty_table(DEVICE_INCIDENTS)
     devices = _select(ranked, selection)
     if view.start is not None:
         is_recent = pc.greater(devices["end"], pa.scalar(view.start, devices["end"].type))
         devices = devices.filter(pc.or_(is_recent, pc.equal(devices["state"], "open")))
+    is_outlier = are(devices["kind"], OUTLIER)
+    devices, outliers = (devices.filter(to_arrow(one)) for one in (~is_outlier, is_outlier))
     shown = devices.slice(0, max_incidents)
     wanted = pc.unique(pa.chunked_array([shown["device"].combine_chunks(), page_devices], pa.string()))
     start = 0 if view.start is None else microseconds(view.start)
     rows = _read(incidents, selection.sensors, wanted, to_numpy(shown["start"]), start)
     of_page = rows.filter(pc.is_in(rows["device"], page_devices))
-    return IncidentList(is_known, devices, _members(shown, rows), of_page)
+    return IncidentList(is_known, devices, outliers, _members(shown, rows), of_page)
 
 
 def _select(devices: pa.Table, selection: Selection) -> pa.Table:
@@ -109,10 +123,11 @@ def _read(
 
 
 def _members(devices: pa.Table, incidents: pa.Table) -> pa.Table:
-    """Read the sensors' incidents of device incidents, each with its row, within the page's limit."""
+    """Find the incidents of the sensors of anomalies, each with its row, within the page's limit."""
     numbered = incidents.select(["device", "start", "end"]).append_column("row", _count(incidents))
     groups = devices.select(["device", "start", "end"]).rename_columns(["device", "from", "until"])
-    pairs = numbered.join(groups.append_column("of", _count(devices)), "device", join_type="inner")
+    groups = groups.append_column("of", _count(devices)).filter(pc.equal(devices["kind"], "anomaly"))
+    pairs = numbered.join(groups, "device", join_type="inner")
     inside = pc.and_(
         pc.greater_equal(pairs["start"], pairs["from"]), pc.less_equal(pairs["end"], pairs["until"])
     )

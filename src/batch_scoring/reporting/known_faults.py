@@ -53,12 +53,14 @@ class FoundFaults:
         return self.false_alarms / self.device_days if self.device_days else 0.0
 
 
-def match_faults(labels: pa.Table, view: FleetView, start: int, anomalies: pa.Table) -> FoundFaults | None:
+def match_faults(
+    labels: pa.Table, view: FleetView, start: int, anomalies: pa.Table, silences: pa.Table
+) -> FoundFaults | None:
     """Match labelled faults with the anomalous windows of the days that were read as a whole.
 
-    A fault is found when an anomalous window of its device and sensor overlaps it. Faults of series that
-    could not be scored count as missed; faults outside of these days or of devices or sensors that the fleet
-    does not have do not count.
+    A fault is found when an anomalous window of its device and sensor overlaps it, or a silence. Faults of
+    series that could not be scored count as missed; faults outside of these days or of devices or sensors
+    that the fleet does not have do not count.
 
     Parameters
     ----------
@@ -70,6 +72,8 @@ def match_faults(labels: pa.Table, view: FleetView, start: int, anomalies: pa.Ta
     anomalies : pyarrow.Table
         device, sensor, window_start and window_end of all anomalous windows of the labelled series since
         then.
+    silences : pyarrow.Table
+        The same columns: when sensors were silent.
 
     Returns
     -------
@@ -93,6 +97,7 @@ def match_faults(labels: pa.Table, view: FleetView, start: int, anomalies: pa.Ta
     fault, alarm = _overlaps(faults, anomalies.filter(pc.greater_equal(anomalies["window_start"], since)))
     found = np.zeros(faults.num_rows, bool)
     found[fault] = True
+    found[_overlaps(faults, silences)[0]] = True
     midnight = microseconds(since) // DAY_US * DAY_US
     totals = view.totals.filter(pc.greater_equal(view.totals["day"].cast(pa.int64()), midnight))
     return FoundFaults(

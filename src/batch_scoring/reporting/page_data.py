@@ -25,7 +25,7 @@ from batch_scoring.tables.arrays import Float
 
 MAX_FAULTS = 2000
 MAX_VERSIONS = 50
-MAX_SENSORS_NAMED = 8
+MAX_NAMED = 8
 MAX_MARKS = 5000
 # A window this much rarer than its rarest feature is anomalous by the combination.
 _WORTH_TELLING = 0.1
@@ -264,9 +264,10 @@ def collect_incidents(
     Returns
     -------
     dict
-        ``rows`` are device, start, end, open, sensors, how many, incidents, windows, severity, feature,
-        and ``of``: the sensors' incidents, each sensor, start, end, open, windows, severity, feature,
-        when its peak was, the value then, how rare an alarm must be, and how rare the peak was by feature.
+        ``rows`` are kind, device, start, end, open, level, priority, devices, how many, sensors, how many,
+        incidents, windows, severity, feature, and ``of``: the sensors' incidents, each sensor, start, end,
+        open, windows, severity, feature, when its peak was, the value then, how rare an alarm must be, and
+        how rare the peak was by feature. ``outliers`` are device, sensor, start, severity, feature.
         Times are seconds since the epoch, scores are decades.
     """
     behind: dict[int, list[list[Any]]] = {}
@@ -278,21 +279,27 @@ def collect_incidents(
         "known": found.is_known,
         "n": found.devices.num_rows,
         "n_open": pc.sum(is_open).as_py() or 0,
-        "n_single": pc.sum(pc.equal(found.devices["n_windows"], 1)).as_py() or 0,
+        "n_outliers": found.outliers.num_rows,
         "since": _seconds(pc.min(found.devices["start"]).as_py()),
         "decades": any(peak is not None and peak.contributions for peak in peaks),
         "rows": [_device_row(row, behind.get(number, [])) for number, row in enumerate(shown)],
+        "outliers": [_outlier_row(row) for row in found.outliers.slice(0, at_most).to_pylist()],
         "marks": _marks(found.of_page, devices, sensors),
     }
 
 
 def _device_row(row: dict[str, Any], behind: list[list[Any]]) -> list[Any]:
     return [
+        row["kind"],
         row["device"],
         _seconds(row["start"]),
         _seconds(row["end"]),
         row["state"] == "open",
-        row["sensors"][:MAX_SENSORS_NAMED],
+        row["level"],
+        _rounded(row["priority"], 4),
+        row["devices"][:MAX_NAMED],
+        row["n_devices"],
+        row["sensors"][:MAX_NAMED],
         row["n_sensors"],
         row["n_incidents"],
         row["n_windows"],
@@ -300,6 +307,11 @@ def _device_row(row: dict[str, Any], behind: list[list[Any]]) -> list[Any]:
         row["top_feature"],
         behind,
     ]
+
+
+def _outlier_row(row: dict[str, Any]) -> list[Any]:
+    severity = _four_digits(row["peak_severity"])
+    return [row["device"], row["sensors"][0], _seconds(row["start"]), severity, row["top_feature"]]
 
 
 def _sensor_row(row: dict[str, Any], peak: Peak | None) -> list[Any]:

@@ -16,6 +16,7 @@ from batch_scoring.reporting.known_faults import FoundFaults
 from batch_scoring.storage import is_remote
 
 SHOWN = 5
+SHOWN_INCIDENTS = 3
 LINE = 110
 PAGE = "08_reporting/report.html"
 _INDENT = " " * 28
@@ -95,12 +96,28 @@ def _incidents(found: IncidentList) -> dict[str, Any] | None:
     """Count the device incidents; None before `incidents` has run."""
     if not found.is_known:
         return None
-    columns = ["device", "start", "end", "state", "sensors", "n_windows", "peak_severity"]
-    first = found.devices.slice(0, 1).select(columns).to_pylist()
+    columns = [
+        *(
+            "start",
+            "end",
+            "kind",
+            "device",
+            "state",
+            "level",
+            "priority",
+            "n_devices",
+            "n_sensors",
+            "sensors",
+        ),
+        *("n_windows", "peak_severity"),
+    ]
+    first = found.devices.slice(0, SHOWN_INCIDENTS).select(columns).to_pylist()
     return {
         "devices": found.devices.num_rows,
         "open": pc.sum(pc.equal(found.devices["state"], "open")).as_py() or 0,
-        "first": {**first[0], **{name: _iso(first[0][name]) for name in columns[1:3]}} if first else None,
+        "silent": pc.sum(pc.ends_with(found.devices["kind"], "_silent")).as_py() or 0,
+        "outliers": found.outliers.num_rows,
+        "first": [{**row, **{name: _iso(row[name]) for name in columns[:2]}} for row in first],
     }
 
 
@@ -206,14 +223,19 @@ def _open_incidents(found: dict[str, Any] | None) -> list[str]:
     if found is None:
         return []
     what = number(found["devices"], "device incident").partition(" ")[2]
-    lines = [_line("Incidents", found["devices"], f"{what}, {found['open']:,} open")]
-    first = found["first"]
-    if first:
-        start = datetime.fromisoformat(first["start"]).strftime("%Y-%m-%d %H:%M")
-        sensors, severity = number(len(first["sensors"]), "sensor"), write_severity(first["peak_severity"])
-        text = f"first: device {printable(first['device'])}, {first['state']}, since {start}, {sensors}"
-        lines.append(_line("", None, f"{text}, severity {severity}"))
-    return lines
+    silent = f", {found['silent']:,} of them silence" if found["silent"] else ""
+    outliers = f"; {number(found['outliers'], 'outlier reading')}" if found["outliers"] else ""
+    lines = [_line("Incidents", found["devices"], f"{what}, {found['open']:,} open{silent}{outliers}")]
+    return lines + [_line("", None, _incident(one)) for one in found["first"]]
+
+
+def _incident(one: dict[str, Any]) -> str:
+    start = datetime.fromisoformat(one["start"]).strftime("%Y-%m-%d %H:%M")
+    who = f"device {printable(one['device'])}" if one["device"] else number(one["n_devices"], "device")
+    sensors = printable(one["sensors"][0]) if one["n_sensors"] == 1 else number(one["n_sensors"], "sensor")
+    what = f"silent since {start}" if one["kind"].endswith("_silent") else f"since {start}"
+    priority = write_severity(one["priority"])
+    return f"{one['level']:<9}{who}, {sensors}, {one['state']}, {what}, priority {priority}"
 
 
 def _quarantined(quarantined: dict[str, Any]) -> list[str]:

@@ -455,8 +455,8 @@ INCIDENTS = _table(
         "evidence",
         pa.float64(),
         "",
-        "largest sum of what its anomalous windows count, each `0.3 + log2(1 + severity)` and a tenth less with "
-        "every window since; what it adds to the priority of its device",
+        "largest sum of what its anomalous windows count: each `0.3 + log2(1 + severity)`, and a tenth less "
+        "with every window since",
     ),
     Column("evidence_at_end", pa.float64(), "", "that sum at its end, from which it grows"),
 )
@@ -502,17 +502,22 @@ DEVICE_INCIDENTS = _table(
     _DEVICE._replace(meaning="id of the device; empty for a fleet event and a silent source"),
     Column("start", TIMESTAMP, "UTC", "start of the first incident; of a silence, end of the last window"),
     Column(
-        "end", TIMESTAMP, "UTC", "end of the last incident so far; of a silence, start of the next window, or now"
+        "end",
+        TIMESTAMP,
+        "UTC",
+        "end of the last incident so far; of a silence, start of the next window, or now",
     ),
-    Column("state", pa.string(), "", "`open` while one of its incidents is, or nothing has come, else `closed`"),
+    Column(
+        "state", pa.string(), "", "`open` while one of its incidents is, or nothing has come, else `closed`"
+    ),
     Column(
         "priority",
         pa.float64(),
         "",
-        "the order in which to look at them: sum of the evidence of the worst three sensors, see incidents. Of a "
-        "fleet event of its worst three series, times `1 + log10(n_devices)`. Of silence `5 (1 + d)`, with d the "
-        "log10 of its length by the longest that would be usual; 3 times that for a device, 10 times for the "
-        "source. Of an outlier less than 0.5",
+        "the order in which to look at them: sum of the evidence of the worst three sensors, see incidents. "
+        "Of a fleet event of its worst three series, times `1 + log10(n_devices)`. Of silence `5 (1 + d)`, "
+        "with d the log10 of its length by the longest that would be usual; 3 times that for a device, 10 "
+        "times for the source. Of an outlier less than 0.5",
     ),
     Column(
         "level",

@@ -86,7 +86,7 @@ def gather_contents(
         statuses=statuses,
         not_scored=find_not_scored(statuses, view.series),
         quarantine=sum_quarantine(quarantine, settings.max_rows, selection),
-        found_faults=match_faults(labels, view, start, details.anomalies),
+        found_faults=match_faults(labels, view, start, details.anomalies, found.silences),
         incidents=found,
         details=details,
     )

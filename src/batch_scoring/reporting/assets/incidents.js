@@ -3,8 +3,9 @@ const INCIDENTS_A_PAGE = 10;
 // Sensors of an incident shown at first; a press shows the others.
 const SENSORS_AT_FIRST = 6;
 const SEVERITIES = [0.3, 1, 3];
-const incidents = data.incidents.rows.map(([device, start, end, open, sensors, nSensors, nIncidents, windows, severity, feature, of], i) => ({
-  rank: i + 1, device, start, end, open, sensors, nSensors, nIncidents, windows, severity, feature, of,
+const PRIORITIES = ["low", "medium", "high", "critical"];
+const incidents = data.incidents.rows.map(([kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, feature, of], i) => ({
+  rank: i + 1, kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, feature, of,
 }));
 
 // Colours of severity: like the map's, from faint to strong.
@@ -17,12 +18,46 @@ function severityMark(x) {
   return make("span", { class: "severity" }, make("span", { class: "unseen" }, "severity "), make("b", {}, severityWords(x)), make("span", { class: "bar", "aria-hidden": "true" }, fill));
 }
 
+// The level in a word, with the priority by which the list is ordered.
+function levelMark({ level, priority }) {
+  const fill = make("i", { class: `h${2 + PRIORITIES.indexOf(level)}` });
+  fill.style.width = `${Math.min(100, Math.max(4, (100 * Math.log1p(priority)) / Math.log1p(30)))}%`;
+  return make("span", { class: "severity" }, make("span", { class: "unseen" }, "level "), make("b", {}, level), make("span", { class: "quiet" }, ` ${severityWords(priority)}`),
+    make("span", { class: "bar", "aria-hidden": "true" }, fill));
+}
+
 const stateMark = (open) => make("span", { class: open ? "mark" : "mark over" }, open ? "open" : "closed");
 
-function sensorsWords({ sensors, nSensors }) {
-  const shown = sensors.slice(0, 3);
-  const more = nSensors - shown.length;
-  return nSensors === 1 ? shown[0] : `${count(nSensors)} sensors: ${shown.join(", ")}${more ? ` and ${count(more)} more` : ""}`;
+function namesWords(names, n, noun) {
+  const shown = names.slice(0, 3);
+  const more = n - shown.length;
+  return n === 1 ? shown[0] : `${count(n)} ${noun}: ${shown.join(", ")}${more > 0 ? ` and ${count(more)} more` : ""}`;
+}
+
+const sensorsWords = ({ sensors, nSensors }) => namesWords(sensors, nSensors, "sensors");
+const isSilent = ({ kind }) => kind.endsWith("_silent");
+
+function whoWords({ kind, device, nDevices }) {
+  return kind === "source_silent" ? "Most of the fleet" : kind === "fleet_event" ? plural(nDevices, "device") : device;
+}
+
+function whatWords(incident) {
+  if (incident.kind === "device_silent" || incident.kind === "source_silent") return "sends nothing";
+  return incident.kind === "sensor_silent" ? `sends nothing from ${sensorsWords(incident)}` : sensorsWords(incident);
+}
+
+// Hours and minutes, or days and hours.
+function lengthWords(seconds) {
+  const [large, small, size, part] = seconds >= 172800 ? ["d", "h", 86400, 3600] : ["h", "min", 3600, 60];
+  const [whole, rest] = [Math.floor(seconds / size), Math.round((seconds % size) / part)];
+  return [whole && `${whole} ${large}`, rest && `${rest} ${small}`].filter(Boolean).join(" ") || "0 min";
+}
+
+function howWords(incident) {
+  const { kind, start, end, windows, severity, feature, devices, nDevices } = incident;
+  if (isSilent(incident)) return `no window for ${lengthWords(end - start)}${kind === "source_silent" ? `; ${plural(nDevices, "device")}` : ""}`;
+  const peak = `${plural(windows, "window")}; peak severity ${severityWords(severity)}; most unusual: ${featureWords(feature)}`;
+  return kind === "fleet_event" ? `${namesWords(devices, nDevices, "devices at once")}; ${peak}` : peak;
 }
 
 // An open incident has no end yet, only a last window.
@@ -58,9 +93,17 @@ function sayTable(table) {
   }
 }
 
+function quietDetails(incident) {
+  const { kind, devices, nDevices, sensors, nSensors } = incident;
+  if (kind === "anomaly") return "Its sensors' incidents are left out to keep this page small; see the table incidents.";
+  const more = nDevices - devices.length;
+  const those = kind === "fleet_event" || kind === "source_silent" ? ` Devices: ${devices.join(", ")}${more > 0 ? ` and ${count(more)} more; see the table device_incidents` : ""}.` : "";
+  return `Sensors: ${sensors.join(", ")}${nSensors > sensors.length ? ` and ${count(nSensors - sensors.length)} more` : ""}.${those}`;
+}
+
 function incidentDetails(incident) {
   const { of: rows, device } = incident;
-  if (!rows.length) return make("p", { class: "quiet behind" }, "Its sensors' incidents are left out to keep this page small; see the table incidents.");
+  if (!rows.length) return make("p", { class: "quiet behind" }, quietDetails(incident));
   const table = make("table", { "aria-label": `Incidents of ${device}` });
   const why = rows.some((row) => row[10].length)
     ? { title: "How rare at the peak, by feature", of: contributionBars }
@@ -91,21 +134,35 @@ function incidentItem(incident) {
   const part = (name, ...children) => make("span", { class: name }, ...children);
   const lead = make("summary", {},
     part("rank", make("span", { class: "unseen" }, "Rank "), incident.rank),
-    part("who", make("b", {}, incident.device), " ", stateMark(incident.open)),
-    part("when", span(incident.start, incident.end, incident.open)),
-    part("what", sensorsWords(incident)),
-    severityMark(incident.severity),
-    part("how", `${plural(incident.windows, "window")}; most unusual: ${featureWords(incident.feature)}`));
+    part("who", make("b", {}, whoWords(incident)), " ", stateMark(incident.open)),
+    part("when", isSilent(incident) && incident.open ? `since ${time(incident.start)}` : span(incident.start, incident.end, incident.open)),
+    part("what", whatWords(incident)),
+    levelMark(incident),
+    part("how", howWords(incident)));
   const item = make("details", { class: "incident" }, lead);
   item.addEventListener("toggle", () => { if (item.open && item.children.length === 1) item.append(incidentDetails(incident)); });
   return make("li", { value: incident.rank }, item);
 }
 
 function incidentsNote() {
-  const { n, n_open: open, n_single: single, since } = data.incidents;
+  const { n, n_open: open, since } = data.incidents;
   const cut = n > incidents.length ? ` The first ${count(incidents.length)} are listed.` : "";
-  const alone = single ? ` ${count(single)} ${single === 1 ? "is" : "are"} a single window of one sensor.` : "";
-  return `${plural(n, "device incident")} since ${day(since)}, ${count(open)} open. Open ones come first, then by number of sensors and severity.${alone}${cut}`;
+  return `${plural(n, "device incident")} since ${day(since)}, ${count(open)} open. Open ones come first, then by priority: how rare, for how long, on how many sensors.${cut}`;
+}
+
+function outlierList() {
+  const { outliers, n_outliers: n } = data.incidents;
+  $("outliers").hidden = !n;
+  $("outlier-count").textContent = `${plural(n, "outlier reading")}: a single window of one sensor`;
+  if (!n) return;
+  fillTable($("outlier-table"), [
+    { title: "Device", of: (r) => r[0] },
+    { title: "Sensor", of: (r) => incidentLink(r[0], r[1], r[2], r[2] + data.window) },
+    { title: "When (UTC)", of: (r) => time(r[2]), number: true },
+    { title: "Severity", of: (r) => severityWords(r[3]), number: true },
+    { title: "Most unusual", of: (r) => featureWords(r[4]) },
+  ], outliers);
+  $("outlier-note").textContent = n > outliers.length ? `The first ${count(outliers.length)} of ${count(n)}.` : "";
 }
 
 function incidentList() {
@@ -113,15 +170,16 @@ function incidentList() {
   const say = (text) => { $("incidents-note").textContent = text; };
   $("incident-tools").hidden = $("incident-hint").hidden = !incidents.length;
   if (!found.known) return say("No incidents computed yet. Run kedro run --pipelines=incidents,report.");
+  outlierList();
   if (!incidents.length) return say("No incidents.");
   say(incidentsNote());
   $("incident-hint").textContent = found.decades
-    ? "Severity counts decades beyond the threshold: 1 is ten times rarer than an alarm must be. Bars show how rare each feature alone would make the peak; the tick is where alarms begin."
+    ? "Priority adds up how rare each window is, over time and the worst three sensors: medium from 3, high from 6, critical from 12. Severity counts decades beyond the threshold. Bars in an incident show how rare each feature alone would make the peak; the tick is where alarms begin."
     : "Severity is 0 at the threshold and grows with the distance from what is normal.";
   const draw = (page) => {
     const text = $("incident-filter").value.trim().toLowerCase();
     const state = $("incident-state").value;
-    const shown = incidents.filter((one) => (!state || one.open === (state === "open")) && [one.device, ...one.sensors].join("\n").toLowerCase().includes(text));
+    const shown = incidents.filter((one) => (!state || one.open === (state === "open")) && [one.device, ...one.devices, ...one.sensors].join("\n").toLowerCase().includes(text));
     const nPages = Math.max(1, Math.ceil(shown.length / INCIDENTS_A_PAGE));
     const at = Math.min(page, nPages - 1);
     $("incident-list").replaceChildren(...shown.slice(at * INCIDENTS_A_PAGE, (at + 1) * INCIDENTS_A_PAGE).map(incidentItem));

@@ -118,8 +118,8 @@ function knownTable() {
   if (!known) return;
   const found = known.kinds.reduce((sum, kind) => sum + kind[1], 0);
   const total = known.kinds.reduce((sum, kind) => sum + kind[2], 0);
-  $("known-note").textContent = `${found} of ${total} found: an anomalous window of the same device and sensor overlaps the fault. ` +
-    `${plural(known.false_alarms, "anomalous window")} outside any known fault: ${known.rate.toFixed(2)} per device-day.${known.kinds.some(([kind]) => kind === "dropout") ? " A dropout leaves no windows to flag; it shows as a gap." : ""}`;
+  $("known-note").textContent = `${found} of ${total} found: an anomalous window of the same device and sensor overlaps the fault, or its silence. ` +
+    `${plural(known.false_alarms, "anomalous window")} outside any known fault: ${known.rate.toFixed(2)} per device-day.`;
   fillTable($("known-table"), [
     { title: "Kind", of: (kind) => kind[0].replaceAll("_", " ") },
     { title: "Found", of: (kind) => count(kind[1]), number: true },
