@@ -4,35 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 
 from batch_scoring.alerts.changes import EVENTS
 from batch_scoring.alerts.ledger import Ledger
-from batch_scoring.tables.schemas import INCIDENTS
+from batch_scoring.incidents.evidence import levels_of
+from batch_scoring.tables.schemas import DEVICE_INCIDENTS
 from tests.factories import START
 from tests.predictions import WINDOW
 
 
 def make_incidents(*rows: tuple[str, int, int, str] | tuple[str, int, int, str, float]) -> pa.Table:
-    """Rows of (device, first window, window after the last, state[, severity]); the id is device@start."""
+    """Rows of (device, first window, window after the last, state[, priority]); the id is device@start."""
     return pa.Table.from_pylist(
         [
             {
                 "incident_id": f"{device}@{start}",
+                "kind": "anomaly",
                 "device": device,
-                "sensor": "s",
+                "priority": float(priority[0]) if priority else 1.0,
+                "level": levels_of(np.array([float(priority[0]) if priority else 1.0]))[0].as_py(),
+                "n_devices": 1,
+                "devices": [device],
+                "n_sensors": 1,
+                "sensors": ["s"],
+                "n_incidents": 1,
                 "start": START + start * WINDOW,
                 "end": START + end * WINDOW,
                 "state": state,
                 "n_windows": end - start,
-                "peak_severity": float(severity[0]) if severity else 1.0,
+                "peak_severity": 1.0,
                 "peak_at": START + start * WINDOW,
                 "top_feature": "std",
-                "model_version": "1",
             }
-            for device, start, end, state, *severity in rows
+            for device, start, end, state, *priority in rows
         ],
-        schema=INCIDENTS,
+        schema=DEVICE_INCIDENTS,
     )
 
 

@@ -2,22 +2,24 @@
 
 from datetime import timedelta
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.alerts.changes import with_changes
+from batch_scoring.alerts.changes import Wanted, with_changes
 from batch_scoring.alerts.ledger import Ledger
 from tests.alerts.ledgers import make_incidents
 from tests.factories import START
 from tests.predictions import WINDOW
 
 SINKS = ["log", "hook"]
+ALL = Wanted()
 
 
-def step(ledger, *rows, since=0, min_severity=0.0, sinks=SINKS):
+def step(ledger, *rows, since=0, wanted=ALL, sinks=SINKS):
     """The ledger after a run that found these incidents, all of it delivered, and its new events in order."""
-    after = with_changes(ledger, make_incidents(*rows), START + since * WINDOW, min_severity, sinks)
+    after = with_changes(ledger, make_incidents(*rows), START + since * WINDOW, wanted, sinks)
     known = set(ledger.table["event_id"].to_pylist())
     new = [row for row in after.table.to_pylist() if row["event_id"] not in known]
     assert {row["sink"] for row in new} <= set(sinks)
@@ -47,10 +49,10 @@ def test_one_that_came_and_went_between_two_runs_is_both():
 
 
 def test_an_event_tells_what_the_incident_was_when_it_changed():
-    after = with_changes(Ledger(), make_incidents(("a", 3, 5, "open", 7)), START, 0.0, ["log"])
+    after = with_changes(Ledger(), make_incidents(("a", 3, 5, "open", 7)), START, ALL, ["log"])
     row = after.table.to_pylist()[0]
-    assert (row["device"], row["sensor"], row["end"] - row["start"]) == ("a", "s", 2 * WINDOW)
-    assert (row["peak_severity"], row["n_windows"], row["is_delivered"]) == (7.0, 2, False)
+    assert (row["device"], row["sensors"], row["end"] - row["start"]) == ("a", ["s"], 2 * WINDOW)
+    assert (row["priority"], row["level"], row["n_windows"], row["is_delivered"]) == (7.0, "high", 2, False)
 
 
 def test_one_that_goes_on_after_it_was_closed_is_opened_again():
@@ -68,11 +70,31 @@ def test_what_ended_long_ago_is_history_unless_it_was_told():
 
 
 def test_a_mild_one_is_told_when_it_has_become_severe():
-    ledger, new = step(Ledger(), ("a", 0, 1, "open", 2), min_severity=3)
+    wanted = Wanted("medium")
+    ledger, new = step(Ledger(), ("a", 0, 1, "open", 2), wanted=wanted)
     assert new == []
-    ledger, new = step(ledger, ("a", 0, 2, "open", 3), min_severity=3)
+    ledger, new = step(ledger, ("a", 0, 2, "open", 3), wanted=wanted)
     assert new == [("a@0-1", "opened")]
-    assert step(ledger, ("a", 0, 2, "closed", 1), min_severity=3)[1] == [("a@0-2", "closed")]
+    assert step(ledger, ("a", 0, 2, "closed", 1), wanted=wanted)[1] == [("a@0-2", "closed")]
+
+
+def test_single_windows_are_told_only_if_asked_for_and_once_they_are_more():
+    outlier = make_incidents(("a", 0, 1, "open"))
+    outlier = outlier.set_column(1, "kind", pa.array(["outlier"]))
+    quiet = with_changes(Ledger(), outlier, START, ALL, ["log"])
+    assert quiet.table.num_rows == 0
+    asked = with_changes(Ledger(), outlier, START, Wanted(outliers=True), ["log"])
+    assert asked.table["event_id"].to_pylist() == ["a@0-1"]
+    assert step(quiet, ("a", 0, 2, "open"))[1] == [("a@0-1", "opened")]
+
+
+def test_a_device_that_an_event_of_the_fleet_has_swallowed_is_withdrawn_for_it():
+    ledger, _ = step(Ledger(), ("a", 0, 5, "open"))
+    fleet = make_incidents(("", 0, 6, "open", 20)).set_column(1, "kind", pa.array(["fleet_event"]))
+    after = with_changes(ledger, fleet, START, ALL, ["log"])
+    rows = {row["event_id"]: row for row in after.table.to_pylist() if row["sink"] == "log"}
+    assert (rows["a@0-2"]["change"], rows["a@0-2"]["merged_into"]) == ("withdrawn", "@0")
+    assert rows["@0-1"]["change"] == "opened"
 
 
 def test_one_that_late_readings_have_undone_is_withdrawn_once():
@@ -112,11 +134,11 @@ def test_the_ledger_forgets_what_is_over_and_told_when_there_is_something_to_tel
 
 def test_the_ledger_keeps_what_a_sink_still_waits_for():
     there, news = [("a", 0, 5, "closed")], ("b", 7, 8, "open")
-    waiting = with_changes(Ledger(), make_incidents(*there), START, 0.0, SINKS)
+    waiting = with_changes(Ledger(), make_incidents(*there), START, ALL, SINKS)
     waiting = waiting.delivered(waiting.pending("log"))
-    later = with_changes(waiting, make_incidents(*there, news), START + 6 * WINDOW, 0.0, SINKS)
+    later = with_changes(waiting, make_incidents(*there, news), START + 6 * WINDOW, ALL, SINKS)
     assert (len(later.pending("log")), len(later.pending("hook"))) == (1, 3)
-    gone = with_changes(waiting, make_incidents(*there, news), START + 6 * WINDOW, 0.0, ["log"])
+    gone = with_changes(waiting, make_incidents(*there, news), START + 6 * WINDOW, ALL, ["log"])
     assert gone.table["incident_id"].to_pylist() == ["b@7"]
 
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.alerts import delivery
+from batch_scoring.alerts.changes import Wanted
 from batch_scoring.alerts.ledger import Ledger
 from batch_scoring.alerts.notify_run import NotifyRun
 from batch_scoring.storage.row_table import RowTable, Update
@@ -26,7 +27,7 @@ class Site:
     """Incidents, a ledger, and a sink that remembers."""
 
     def __init__(self, folder: Path) -> None:
-        self.incidents = TableOnDisk(folder / "incidents", "start")
+        self.incidents = TableOnDisk(folder / "device_incidents")
         self.ledger = TableOnDisk(folder / "ledger")
         self.sink = Recorder()
 
@@ -34,7 +35,7 @@ class Site:
         self.incidents.replace(make_incidents(*rows))
 
     def run(self, since: int = 0, sink: Recorder | None = None) -> Iterator[Update]:
-        run = NotifyRun(self.incidents.load(), [sink or self.sink], START + since * WINDOW, 0.0)
+        run = NotifyRun(self.incidents.load(), [sink or self.sink], START + since * WINDOW, Wanted())
         return run.updates(3600)
 
     def notify(self, since: int = 0) -> int:

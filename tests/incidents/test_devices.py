@@ -1,6 +1,5 @@
-"""What several sensors of a device say at once is one incident of the device, the worst first."""
+"""What a person looks at first: lasting evidence, events of the fleet, silence; outliers last."""
 
-import math
 from datetime import timedelta
 
 import pyarrow as pa
@@ -8,16 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.incidents.devices import roll_up
-from batch_scoring.tables.schemas import DEVICE_INCIDENTS, INCIDENTS
-from tests.factories import MINUTE_US, START
+from batch_scoring.incidents.devices import RollUpRules, roll_up
+from batch_scoring.incidents.silence import SilenceRules
+from batch_scoring.tables.schemas import DEVICE_INCIDENTS, GAPS, INCIDENTS
+from tests.factories import DAY_US, MINUTE_US, START
 from tests.predictions import WINDOW, window_number
 
-SLACK_US = 2 * 5 * MINUTE_US
+RULES = RollUpRules(10 * MINUTE_US, SilenceRules(30 * MINUTE_US, 12 * 60 * MINUTE_US))
 
 
 def incidents(*rows):
-    """Rows of (device, sensor, first window, window after the last, severity, state)."""
+    """Rows of (device, sensor, first window, window after the last, evidence, state[, windows])."""
     return pa.Table.from_pylist(
         [
             {
@@ -27,81 +27,137 @@ def incidents(*rows):
                 "start": START + start * WINDOW,
                 "end": START + end * WINDOW,
                 "state": state,
-                "n_windows": end - start,
-                "peak_severity": float(severity),
+                "n_windows": n_windows[0] if n_windows else end - start,
+                "peak_severity": float(evidence),
                 "peak_at": START + start * WINDOW,
                 "top_feature": f"feature of {sensor}",
                 "model_version": "1",
+                "evidence": float(evidence),
+                "evidence_at_end": 0.0,
             }
-            for device, sensor, start, end, severity, state in rows
+            for device, sensor, start, end, evidence, state, *n_windows in rows
         ],
         schema=INCIDENTS,
     )
 
 
+def last_rows(*series, until=0):
+    """The last row of each (device, sensor), which has sent for ten days up to a window."""
+    return pa.Table.from_pylist(
+        [
+            {"device": device, "sensor": sensor, "state": "last"}
+            | {"start": START + until * WINDOW, "first_start": START - timedelta(days=10)}
+            for device, sensor in series
+        ],
+        schema=GAPS,
+    )
+
+
+def rolled(*rows, gaps=None):
+    """Roll up incidents in a fleet so large that they are no event of it."""
+    large = last_rows(*((f"z{i:02}", sensor) for i in range(60) for sensor in "stu"))
+    return roll_up(incidents(*rows), large if gaps is None else gaps, RULES, 0)
+
+
 def test_overlapping_incidents_of_a_device_are_one():
-    table = roll_up(
-        incidents(
-            ("a", "s", 0, 9, 1, "closed"), ("a", "t", 3, 4, 3, "closed"), ("a", "u", 11, 12, 0, "closed")
-        ),
-        SLACK_US,
+    table = rolled(
+        ("a", "s", 0, 9, 1, "closed"), ("a", "t", 3, 4, 3, "closed"), ("a", "u", 11, 12, 0.5, "closed")
     )
     assert table.schema == DEVICE_INCIDENTS
-    row = table.to_pylist()[0]
-    assert (window_number(row["start"]), window_number(row["end"])) == (0, 12)
+    (row,) = table.to_pylist()
+    assert (row["kind"], window_number(row["start"]), window_number(row["end"])) == ("anomaly", 0, 12)
+    assert (row["device"], row["devices"], row["n_devices"]) == ("a", ["a"], 1)
     assert row["sensors"] == ["t", "s", "u"]
     assert (row["n_sensors"], row["n_incidents"], row["n_windows"]) == (3, 3, 11)
     assert (row["peak_severity"], row["top_feature"]) == (3.0, "feature of t")
     assert window_number(row["peak_at"]) == 3
-    assert row["priority"] == pytest.approx(3 + 1 + math.log2(4) + 0)
+    assert (row["priority"], row["level"]) == (4.5, "medium")
 
 
 def test_devices_and_times_further_apart_stay_apart():
-    table = roll_up(
-        incidents(
-            ("a", "s", 0, 1, 1, "closed"), ("b", "s", 0, 1, 1, "closed"), ("a", "t", 4, 5, 1, "closed")
-        ),
-        SLACK_US,
+    table = rolled(
+        ("a", "s", 0, 2, 1, "closed"), ("b", "s", 0, 2, 1, "closed"), ("a", "t", 5, 7, 1, "closed")
     )
     assert [(row["device"], window_number(row["start"])) for row in table.to_pylist()] == [
-        ("a", 4), ("a", 0), ("b", 0),
+        ("a", 5), ("a", 0), ("b", 0),
     ]  # fmt: skip
 
 
 def test_a_sensor_that_comes_again_counts_once_by_its_worst():
-    table = roll_up(incidents(("a", "s", 0, 1, 1, "closed"), ("a", "s", 2, 3, 7, "closed")), SLACK_US)
-    row = table.to_pylist()[0]
-    assert (row["sensors"], row["n_incidents"], row["priority"]) == (["s"], 2, 4.0)
+    (row,) = rolled(("a", "s", 0, 1, 1, "closed"), ("a", "s", 2, 3, 7, "closed")).to_pylist()
+    assert (row["sensors"], row["n_incidents"], row["priority"]) == (["s"], 2, 7.0)
 
 
-def test_open_ones_lead_then_several_sensors_at_once_then_severe_ones():
-    table = roll_up(
-        incidents(
-            ("severe", "s", 0, 1, 3, "closed"),
-            ("mild", "s", 0, 1, 0.5, "closed"),
-            ("several", "s", 0, 1, 0.5, "closed"),
-            ("several", "t", 0, 1, 0.5, "closed"),
-            ("several", "u", 0, 1, 0.5, "closed"),
-            ("open", "s", 0, 1, 0, "open"),
-        ),
-        SLACK_US,
+def test_more_than_three_sensors_are_not_worse():
+    (row,) = rolled(*(("a", f"s{i}", 0, 2, 1 + i, "closed") for i in range(6))).to_pylist()
+    assert (row["n_sensors"], row["priority"]) == (6, 6.0 + 5.0 + 4.0)
+
+
+def test_open_ones_lead_then_priority_counts_and_single_windows_come_last():
+    table = rolled(
+        ("severe", "s", 0, 2, 9, "closed"),
+        ("mild", "s", 0, 2, 0.7, "closed"),
+        ("several", "s", 0, 2, 6, "closed"),
+        ("several", "t", 0, 2, 6, "closed"),
+        ("open", "s", 0, 2, 1, "open"),
+        ("wild", "s", 0, 1, 70, "open"),
+        ("odd", "s", 0, 1, 4, "open"),
     )
-    assert table["device"].to_pylist() == ["open", "several", "severe", "mild"]
+    assert table["device"].to_pylist() == ["open", "several", "severe", "mild", "wild", "odd"]
+    assert table["kind"].to_pylist() == ["anomaly"] * 4 + ["outlier"] * 2
+    assert table["priority"].to_pylist()[4] < 0.5 < table["priority"].to_pylist()[3]
+    assert table["level"].to_pylist() == ["low", "critical", "high", "low", "low", "low"]
+
+
+def test_a_single_window_of_an_hour_is_no_outlier():
+    (row,) = rolled(("a", "s", 0, 12, 4, "open", 1)).to_pylist()
+    assert (row["kind"], row["priority"]) == ("anomaly", 4.0)
 
 
 def test_one_open_incident_keeps_the_device_open():
-    table = roll_up(incidents(("a", "s", 0, 1, 1, "open"), ("a", "t", 0, 5, 1, "closed")), SLACK_US)
-    assert table["state"].to_pylist() == ["open"]
+    assert rolled(("a", "s", 0, 1, 1, "open"), ("a", "t", 0, 5, 1, "closed"))["state"].to_pylist() == ["open"]
 
 
 def test_the_id_does_not_depend_on_what_came_later():
-    alone = roll_up(incidents(("a", "s", 0, 1, 1, "open")), SLACK_US)
-    grown = roll_up(incidents(("a", "s", 0, 4, 1, "closed"), ("a", "t", 2, 5, 9, "open")), SLACK_US)
-    assert alone["device_incident_id"] == grown["device_incident_id"]
+    alone = rolled(("a", "s", 0, 1, 1, "open"))
+    grown = rolled(("a", "s", 0, 4, 1, "closed"), ("a", "t", 2, 5, 9, "open"))
+    assert (alone["kind"].to_pylist(), grown["kind"].to_pylist()) == (["outlier"], ["anomaly"])
+    assert alone["incident_id"] == grown["incident_id"]
+
+
+def test_what_begins_on_many_devices_at_once_is_one_event_of_the_fleet():
+    hit = [(f"d{i:02}", "s", i % 3, 6 + i % 3, 1 + i, "closed") for i in range(10)]
+    gaps = last_rows(*((f"d{i:02}", "s") for i in range(50)))
+    table = rolled(*hit, ("d49", "t", 0, 5, 2, "closed"), ("d48", "s", 300, 305, 2, "closed"), gaps=gaps)
+    event, *others = table.to_pylist()
+    assert (event["kind"], event["device"], event["n_devices"], event["sensors"]) == (
+        "fleet_event", "", 10, ["s"],
+    )  # fmt: skip
+    assert event["devices"] == [f"d{i:02}" for i in reversed(range(10))]
+    assert event["priority"] == pytest.approx((10 + 9 + 8) * 2)
+    assert [(row["kind"], row["device"]) for row in others] == [("anomaly", "d48"), ("anomaly", "d49")]
+
+
+@pytest.mark.parametrize(("n_hit", "n_devices"), [(4, 10), (9, 50), (5, 60)])
+def test_a_few_devices_of_many_are_no_event(n_hit, n_devices):
+    hit = [(f"d{i:02}", "s", 0, 6, 1, "closed") for i in range(n_hit)]
+    table = rolled(*hit, gaps=last_rows(*((f"d{i:02}", "s") for i in range(n_devices))))
+    assert set(table["kind"].to_pylist()) == {"anomaly"}
+
+
+def test_silence_is_listed_with_what_is_anomalous():
+    running = last_rows(("b", "s"), ("b", "t"), until=DAY_US // (5 * MINUTE_US))
+    silent = last_rows(("a", "s"), ("a", "t"))
+    table = rolled(("b", "s", 0, 5, 2, "closed"), gaps=pa.concat_tables([running, silent]))
+    first, second = table.to_pylist()
+    assert (first["kind"], first["device"], first["state"]) == ("device_silent", "a", "open")
+    assert (first["sensors"], first["n_windows"], first["top_feature"]) == (["s", "t"], 0, "")
+    assert (first["start"], first["end"]) == (START, START + timedelta(days=1))
+    assert (second["kind"], second["device"]) == ("anomaly", "b")
 
 
 def test_nothing_rolls_up_to_nothing():
-    assert roll_up(INCIDENTS.empty_table(), SLACK_US).schema == DEVICE_INCIDENTS
+    assert rolled().schema == DEVICE_INCIDENTS
 
 
 ROWS = st.lists(
@@ -112,7 +168,7 @@ ROWS = st.lists(
         st.integers(1, 9),
         st.integers(0, 3),
         st.sampled_from(["open", "closed"]),
-    ).map(lambda row: (*row[:2], row[2], row[2] + row[3], *row[4:])),
+    ).map(lambda row: (*row[:2], row[2], row[2] + row[3], 0.3 + row[4], row[5])),
     max_size=12,
     unique_by=lambda row: row[:3],
 )
@@ -120,9 +176,8 @@ ROWS = st.lists(
 
 @given(ROWS, st.randoms())
 def test_every_incident_is_in_one_group_and_groups_lie_apart(rows, random):
-    table = roll_up(incidents(*rows), SLACK_US).to_pylist()
-    shuffled = random.sample(rows, len(rows))
-    assert roll_up(incidents(*shuffled), SLACK_US).to_pylist() == table
+    table = rolled(*rows).to_pylist()
+    assert rolled(*random.sample(rows, len(rows))).to_pylist() == table
     assert sum(row["n_incidents"] for row in table) == len(rows)
     for device, sensor, start, end, *_ in rows:
         inside = [

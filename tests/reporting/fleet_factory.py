@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.datasets.parquet import OptionalParquetDataset
-from batch_scoring.incidents.devices import roll_up
+from batch_scoring.incidents.devices import RollUpRules, roll_up
 from batch_scoring.incidents.joining import JoinRules, join_windows
+from batch_scoring.incidents.silence import SilenceRules
 from batch_scoring.pipelines.report.nodes import gather_contents
 from batch_scoring.reporting.contents import Contents
 from batch_scoring.scoring.totals import scored_totals, unscored_totals
@@ -24,6 +25,7 @@ from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.tables.schemas import (
     DAILY,
     DEVICE_INCIDENTS,
+    GAPS,
     INCIDENTS,
     JUDGED,
     PREDICTIONS,
@@ -40,6 +42,7 @@ SENSORS = ("power", "pressure", "temperature", "vibration")
 KINDS = ("spike", "level_shift", "drift", "stuck_value", "noise_burst", "dropout")
 HOUR_US = 3_600_000_000
 RULES = JoinRules(2, 1, HOUR_US)
+ROLL_UP = RollUpRules(HOUR_US, SilenceRules(HOUR_US // 2, 12 * HOUR_US))
 IN_ORDER = [("sensor", "ascending"), ("device", "ascending"), ("window_start", "ascending")]
 
 
@@ -131,6 +134,7 @@ class Fleet:
     quarantine: pa.Table = field(default_factory=QUARANTINE.empty_table)
     sources: pa.Table = field(default_factory=SOURCES.empty_table)
     faults: pa.Table = field(default_factory=fault_rows)
+    gaps: pa.Table = field(default_factory=GAPS.empty_table)
     has_incidents: bool = True
     is_hourly: bool = False
 
@@ -267,7 +271,7 @@ def tables_of(fleet: Fleet) -> Iterator[dict[str, RowTable]]:
         "quarantine": (fleet.quarantine, QUARANTINE, None),
         "sources": (fleet.sources, SOURCES, None),
         "incidents": (incidents, INCIDENTS, "start"),
-        "device_incidents": (roll_up(complete, HOUR_US), DEVICE_INCIDENTS, None),
+        "device_incidents": (roll_up(complete, fleet.gaps, ROLL_UP, 0), DEVICE_INCIDENTS, None),
     }
     with TemporaryDirectory() as folder:
         stored = {name: table_at(Path(folder, name), time) for name, (_, _, time) in rows.items()}

@@ -1,5 +1,6 @@
 import json
 from datetime import timedelta
+from math import log2
 
 import pytest
 
@@ -23,22 +24,29 @@ def test_an_incident_says_who_when_how_bad_and_what_is_behind_it():
 
     assert (data["known"], data["n"], data["n_open"], data["decades"]) == (True, 1, 0, True)
     (row,) = data["rows"]
-    assert row[:10] == ["a", AT + 300, AT + 900, False, ["power"], 1, 1, 2, 12.5, "mean"]
+    assert row[:5] == ["anomaly", "a", AT + 300, AT + 900, False]
+    assert row[5:7] == ["high", pytest.approx((0.3 + log2(13.5)) * 1.9, rel=1e-3)]
+    assert row[7:15] == [["a"], 1, ["power"], 1, 1, 2, 12.5, "mean"]
     told = [("mean", 3.0), ("std", 0.2)]
-    assert row[10] == [["power", AT + 300, AT + 900, False, 2, 12.5, "mean", AT + 300, 1.0, 0.1, told]]
+    assert row[15] == [["power", AT + 300, AT + 900, False, 2, 12.5, "mean", AT + 300, 1.0, 0.1, told]]
 
 
 def test_what_no_feature_alone_explains_is_told_of_all_together():
-    rows = prediction_rows("a", anomalies=[1], contributions={"mean": 0.2, "std": 0.3})
+    rows = prediction_rows("a", anomalies=[1, 2], contributions={"mean": 0.2, "std": 0.3})
 
-    assert data_of(rows)["rows"][0][10][0][-1] == [("", 0.5), ("std", 0.3), ("mean", 0.2)]
+    assert data_of(rows)["rows"][0][15][0][-1] == [("", 0.5), ("std", 0.3), ("mean", 0.2)]
 
 
 def test_open_ones_and_single_windows_are_counted():
-    data = data_of(prediction_rows("a", values=[1] * 60, anomalies=[1]), prediction_rows("b", anomalies=[2]))
+    data = data_of(
+        prediction_rows("a", values=[1] * 60, anomalies=[1, 2]),
+        prediction_rows("b", anomalies=[1, 2]),
+        prediction_rows("c", anomalies=[2]),
+    )
 
-    assert (data["n"], data["n_open"], data["n_single"]) == (2, 1, 2)
-    assert [row[3] for row in data["rows"]] == [True, False]
+    assert (data["n"], data["n_open"], data["n_outliers"]) == (2, 1, 1)
+    assert [row[4] for row in data["rows"]] == [True, False]
+    assert data["outliers"] == [["c", "vibration", AT + 600, 0.75, "mean"]]
 
 
 def test_the_charts_marks_are_numbered_like_devices_and_sensors():
@@ -56,10 +64,10 @@ def test_the_charts_marks_are_numbered_like_devices_and_sensors():
 
 
 def test_the_page_lists_so_many_and_counts_all():
-    data = data_of(*(prediction_rows(f"d{i}", anomalies=[1]) for i in range(5)), max_incidents=2)
+    data = data_of(*(prediction_rows(f"d{i}", anomalies=[1, 2]) for i in range(4)), max_incidents=2)
 
-    assert (len(data["rows"]), data["n"]) == (2, 5)
-    assert all(len(row[10]) == 1 for row in data["rows"])
+    assert (len(data["rows"]), data["n"]) == (2, 4)
+    assert all(len(row[15]) == 1 for row in data["rows"])
 
 
 def test_without_a_list_nothing_is_known():
@@ -70,6 +78,6 @@ def test_without_a_list_nothing_is_known():
 
 @pytest.mark.parametrize("severity", [float("inf"), 1e300])
 def test_a_severity_without_measure_still_makes_json(severity):
-    data = data_of(prediction_rows("a", anomalies=[1], severity=severity))
+    data = data_of(prediction_rows("a", anomalies=[1, 2], severity=severity))
 
     assert json.loads(write_json(data))["n"] == 1

@@ -5,6 +5,7 @@ import pytest
 
 from batch_scoring.incidents.joining import JoinRules
 from batch_scoring.reporting import incident_list
+from batch_scoring.tables.schemas import GAPS
 from tests.reporting import fleet_factory
 from tests.reporting.fleet_factory import START, fleet_of, gather, prediction_rows
 
@@ -17,7 +18,7 @@ def listed(*tables: pa.Table, device=None, sensor=None, **fields):
 
 def test_incidents_of_a_device_come_worst_first_with_the_sensors_behind_them():
     found = listed(
-        prediction_rows("a", "power", TEN, anomalies=[2]),
+        prediction_rows("a", "power", TEN, anomalies=[2, 3]),
         prediction_rows("b", "power", TEN, anomalies=[1, 2], severity=1.0),
         prediction_rows("b", "vibration", TEN, anomalies=[3], severity=4.0),
     )
@@ -27,21 +28,21 @@ def test_incidents_of_a_device_come_worst_first_with_the_sensors_behind_them():
     assert [tuple(row.values()) for row in rows] == [
         (0, "b", "vibration", 1),
         (0, "b", "power", 2),
-        (1, "a", "power", 1),
+        (1, "a", "power", 2),
     ]
 
 
 def test_an_incident_belongs_to_that_of_its_device_in_whose_time_it_lies():
     later = START + timedelta(days=1)
     found = listed(
-        prediction_rows("a", "power", TEN, anomalies=[2]),
+        prediction_rows("a", "power", TEN, anomalies=[2, 3, 4]),
         prediction_rows("a", "power", TEN, anomalies=[5, 6], start=later),
         prediction_rows("a", "vibration", TEN, anomalies=[5], start=later),
     )
 
     starts = found.devices["start"].to_pylist()
     inside = [(starts[row["of"]] == row["start"], row["n_windows"]) for row in found.sensors.to_pylist()]
-    assert inside == [(True, 2), (True, 1), (True, 1)]
+    assert inside == [(True, 2), (True, 1), (True, 3)]
 
 
 def test_the_peak_is_the_most_severe_window_and_tells_what_made_it_rare():
@@ -61,7 +62,7 @@ def test_the_peak_is_the_most_severe_window_and_tells_what_made_it_rare():
 
 
 def test_an_incident_whose_prediction_is_not_read_has_no_peak():
-    rows = [prediction_rows("a", anomalies=[1], start=START + timedelta(hours=h)) for h in (0, 9)]
+    rows = [prediction_rows("a", anomalies=[1, 2], start=START + timedelta(hours=h)) for h in (0, 9)]
 
     contents = gather(fleet_of(*rows, is_hourly=True), max_rows=1)
     found = dict(zip(contents.incidents.sensors["start"].to_pylist(), contents.details.peaks, strict=True))
@@ -71,8 +72,8 @@ def test_an_incident_whose_prediction_is_not_read_has_no_peak():
 def test_only_incidents_of_the_range_are_listed_and_open_ones_that_began_before_it():
     day = timedelta(days=1)
     rows = [
-        prediction_rows("over", values=TEN * 30, anomalies=[1]),
-        prediction_rows("over", values=TEN, anomalies=[1], start=START + 30 * day),
+        prediction_rows("over", values=TEN * 30, anomalies=[1, 2]),
+        prediction_rows("over", values=TEN, anomalies=[1, 2], start=START + 30 * day),
         prediction_rows("silent", values=TEN, anomalies=[8, 9]),
         prediction_rows("quiet", values=TEN, start=START + 30 * day),
     ]
@@ -104,8 +105,8 @@ def test_a_workspace_that_nobody_looked_for_incidents_in_is_told_from_one_withou
 @pytest.mark.parametrize(("asked", "devices"), [({"device": "b"}, ["b"]), ({"sensor": "power"}, ["a"])])
 def test_a_report_on_some_lists_theirs_only(asked, devices):
     found = listed(
-        prediction_rows("a", "power", anomalies=[1]),
-        prediction_rows("b", "vibration", anomalies=[1]),
+        prediction_rows("a", "power", anomalies=[1, 2]),
+        prediction_rows("b", "vibration", anomalies=[1, 2]),
         **asked,
     )
 
@@ -116,6 +117,29 @@ def test_a_report_on_some_lists_theirs_only(asked, devices):
 def test_of_a_device_with_very_many_incidents_the_most_severe_are_kept(monkeypatch):
     monkeypatch.setattr(incident_list, "MAX_OF_A_DEVICE_INCIDENT", 2)
     tables = [prediction_rows("a", f"s{i}", anomalies=[1], severity=float(i)) for i in range(1, 6)]
-    found = listed(*tables, prediction_rows("b", "s1", anomalies=[1]))
+    found = listed(*tables, prediction_rows("b", "s1", anomalies=[1, 2]))
 
     assert found.sensors["sensor"].to_pylist() == ["s5", "s4", "s1"]
+
+
+def test_single_windows_are_listed_apart_and_silences_among_the_devices():
+    gaps = pa.Table.from_pylist(
+        [
+            {"device": "a", "sensor": sensor, "start": START + timedelta(days=10), "state": "last"}
+            | {"first_start": START}
+            for sensor in ("power", "pressure")
+        ]
+        + [
+            {"device": "a", "sensor": "power", "start": START + timedelta(days=5), "state": "ended"}
+            | {"end": START + timedelta(days=5, hours=3)}
+        ],
+        GAPS,
+    )
+    found = listed(prediction_rows("b", anomalies=[1]), gaps=gaps)
+
+    assert found.outliers.select(["device", "kind"]).to_pylist() == [{"device": "b", "kind": "outlier"}]
+    assert found.devices.select(["device", "kind"]).to_pylist() == [{"device": "a", "kind": "sensor_silent"}]
+    (silence,) = found.silences.to_pylist()
+    assert (silence["sensor"], silence["window_end"] - silence["window_start"]) == (
+        "power", timedelta(hours=3),
+    )  # fmt: skip

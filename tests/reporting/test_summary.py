@@ -67,13 +67,13 @@ def test_the_first_series_without_scores_are_named_and_the_others_counted():
 
 
 def test_open_incidents_are_counted_and_the_first_of_the_list_is_named():
-    told = summary_of(small_fleet())
+    told = summary_of(fleet_of(prediction_rows("a", anomalies=[1, 2]), prediction_rows("b", anomalies=[1])))
 
-    assert (told["incidents"]["devices"], told["incidents"]["open"]) == (1, 1)
-    assert told["incidents"]["first"]["device"] == "a"
+    assert [told["incidents"][name] for name in ("devices", "open", "silent", "outliers")] == [1, 1, 0, 1]
+    assert [one["device"] for one in told["incidents"]["first"]] == ["a"]
     text = write_summary(told)
-    assert "1  device incident, 1 open" in text
-    assert "first: device a, open, since 2026-01-05 00:10, 1 sensor, severity 0.75" in text
+    assert "1  device incident, 1 open; 1 outlier reading\n" in text
+    assert "low      device a, vibration, open, since 2026-01-05 00:05, priority 2.1" in text
 
 
 def test_incidents_that_nobody_looked_for_are_not_told_as_none():

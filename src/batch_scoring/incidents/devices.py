@@ -34,6 +34,8 @@ from batch_scoring.tables.schemas import DEVICE_INCIDENTS, FLEET_EVENT, OUTLIER,
 MAX_DEVICES_LISTED = 100
 # An event of the fleet is one that begins on this share of a sensor's devices, and on five of them.
 SHARE_OF_FLEET, MIN_DEVICES = 0.2, 5
+# A single window is an outlier where windows are shorter.
+OUTLIER_BELOW_US = 3_600_000_000
 SILENT = ("source_silent", "device_silent", "sensor_silent")
 
 
@@ -118,7 +120,9 @@ def _of_devices(incidents: pa.Table, slack_us: int) -> pa.Table:
     start, end = to_numpy(incidents["start"]), to_numpy(incidents["end"])
     group = group_stretches(device, start, end, slack_us)
     rows = _summed(incidents, group, "anomaly")
-    is_outlier = to_numpy(rows["n_windows"]) == 1
+    # A window of an hour holds more than a wild reading.
+    is_short = to_numpy(rows["end"]) - to_numpy(rows["start"]) < OUTLIER_BELOW_US
+    is_outlier = is_short & (to_numpy(rows["n_windows"]) == 1)
     priority = to_numpy(rows["priority"])
     kind = strings(["anomaly", OUTLIER]).take(to_arrow(is_outlier.astype(np.int64)))
     return _with(rows, kind=kind, priority=np.where(is_outlier, outlier_priority(priority), priority))

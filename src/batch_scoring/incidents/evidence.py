@@ -16,6 +16,8 @@ from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
 KEPT_A_WINDOW = 0.9
 # A window counts this much for being anomalous at all.
 _ANOMALOUS = 0.3
+# Beyond measure: a severity may be infinite.
+_MOST_SEVERE = 1e6
 # Sensors of a device beyond the worst ones add nothing: a device with many sensors is not worse for that.
 WORST_SENSORS = 3
 # Single windows lie below everything else, in the order of their evidence.
@@ -38,8 +40,8 @@ def window_evidence(windows: pa.Table) -> Float:
     windows : pyarrow.Table
         The columns JUDGED of predictions.
     """
-    severity = np.nan_to_num(to_numpy(windows["severity"], null=0.0), nan=0.0, posinf=1e6)
-    evidence: Float = _ANOMALOUS + np.log2(1 + np.maximum(severity, 0.0))
+    severity = np.nan_to_num(to_numpy(windows["severity"], null=0.0), nan=0.0)
+    evidence: Float = _ANOMALOUS + np.log2(1 + np.clip(severity, 0.0, _MOST_SEVERE))
     return evidence
 
 

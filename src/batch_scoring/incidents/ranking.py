@@ -52,7 +52,10 @@ def update_ranking(
     if ranked.progress(RULES) == number:
         return Change(DEVICE_INCIDENTS, (), progress)
     since = microseconds(first)
-    rows = roll_up(recent_incidents(incidents, first), _recent_gaps(gaps, since), rules, since)
+    found = recent_incidents(incidents, first)
+    # The open incident of a device that is gone ends with its days; its silence stays.
+    found = found.filter(to_arrow(to_numpy(found["end"]) >= since))
+    rows = roll_up(found, _recent_gaps(gaps, since), rules, since)
     is_outlier, is_open = are(rows["kind"], OUTLIER), are(rows["state"], "open")
     logger.info(
         "incidents: %d device incidents ranked, %d open; %d outlier readings",

@@ -38,18 +38,24 @@ def test_the_message_has_plain_values():
         "change": "opened",
         "number": 1,
         "incident_id": "pump-1@0",
+        "kind": "anomaly",
         "device": "pump-1",
-        "sensor": "s",
+        "priority": 1.0,
+        "level": "low",
+        "n_devices": 1,
+        "devices": ["pump-1"],
+        "n_sensors": 1,
+        "sensors": ["s"],
+        "n_incidents": 1,
         "start": "2026-01-05T00:00:00Z",
         "end": "2026-01-05T00:05:00Z",
         "n_windows": 1,
         "peak_severity": 1.0,
         "peak_at": "2026-01-05T00:00:00Z",
         "top_feature": "std",
-        "model_version": "1",
         "merged_into": None,
-        "text": "incident pump-1@0 opened: device 'pump-1', sensor 's', 2026-01-05T00:00:00Z to "
-        "2026-01-05T00:05:00Z, severity 1, std",
+        "text": "incident pump-1@0 opened: low, device 'pump-1', sensors 's', severity 1, std, "
+        "2026-01-05T00:00:00Z to 2026-01-05T00:05:00Z, priority 1",
     }
 
 

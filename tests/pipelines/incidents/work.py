@@ -22,6 +22,9 @@ class Work:
         self.predictions = TableOnDisk(folder / "predictions", "window_start")
         self.incidents = TableOnDisk(folder / "incidents", "start")
         self.ranking = TableOnDisk(folder / "device_incidents")
+        self.windows = TableOnDisk(folder / "windows", "window_start")
+        self.gaps = TableOnDisk(folder / "gaps", "start")
+        self.settings: dict[str, Any] = {}
         self.ledger = TableOnDisk(folder / "notifications")
 
     def draw(self, series: dict[str, str], sensor: str = "s", day: int = 0) -> bool:
@@ -41,15 +44,17 @@ class Work:
 
     def find(self, device: Any = None, sensor: Any = None, **settings: Any) -> bool:
         """Run the node; whether it committed anything."""
+        self.settings = settings
         return self.incidents.save(find_incidents(self.predictions.load(), settings, device, sensor))
 
     def rank(self, **settings: Any) -> bool:
         """Run the node; whether it committed anything."""
-        return self.ranking.save(rank_devices(self.incidents.load(), settings))
+        return self.ranking.save(rank_devices(self.incidents.load(), self.gaps.load(), settings))
 
     def notify(self, open_sinks: Any, at: str, **settings: Any) -> int:
-        """Run the node; how often it wrote the ledger."""
-        updates = notify(self.incidents.load(), open_sinks, {"notify": settings}, at)
+        """Rank, and run the node; how often it wrote the ledger. Single windows are told, too."""
+        self.rank(**self.settings)
+        updates = notify(self.ranking.load(), open_sinks, {"notify": {"outliers": True} | settings}, at)
         return sum(self.ledger.save(update) for update in updates)
 
     def rows(self) -> list[dict[str, Any]]:
