@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from batch_scoring.core.errors import ConflictError
 from batch_scoring.core.moments import microseconds
 from batch_scoring.core.parameters import read_parameters
+from batch_scoring.incidents.gaps import STEP as FIND_GAPS
 from batch_scoring.incidents.update import STEP as FIND_INCIDENTS
 from batch_scoring.pipelines.aggregate.nodes import STEP as AGGREGATE
 from batch_scoring.scoring.daily import ADD_UP
@@ -83,6 +84,8 @@ def _not_scored(tables: Tables) -> list[DataFile]:
     version = min((mark.version for mark in marks), default=-1)
     until = min((mark.until for mark in marks), default=0)
     added = windows.added_since(version if version >= 0 else None)
+    if tables["gaps"].exists:
+        added += windows.added_since(tables["gaps"].progress(FIND_GAPS))
     return added + [file for file in windows.files() if file.last >= until]
 
 

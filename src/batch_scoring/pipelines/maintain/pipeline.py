@@ -14,6 +14,7 @@ TABLES = [
     "daily_totals",
     "train_status",
     "incidents",
+    "gaps",
     "device_incidents",
     "notifications",
     "drift",
