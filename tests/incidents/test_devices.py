@@ -100,7 +100,7 @@ def test_open_ones_lead_then_priority_counts_and_single_windows_come_last():
         ("several", "s", 0, 2, 6, "closed"),
         ("several", "t", 0, 2, 6, "closed"),
         ("open", "s", 0, 2, 1, "open"),
-        ("wild", "s", 0, 1, 70, "open"),
+        ("wild", "s", 0, 1, 20, "open"),
         ("odd", "s", 0, 1, 4, "open"),
     )
     assert table["device"].to_pylist() == ["open", "several", "severe", "mild", "wild", "odd"]

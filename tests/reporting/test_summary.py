@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pyarrow as pa
+import pytest
 
 from batch_scoring.reporting.summary import summarise, write_summary
 from tests.reporting.fleet_factory import (
@@ -133,3 +134,17 @@ def test_control_characters_of_an_id_do_not_reach_the_terminal():
 
     assert "\x1b" not in text
     assert r"worst: device \x1b[2J\nred" in text
+
+
+def test_alarms_are_held_against_the_budget():
+    rows = prediction_rows("a", values=[1] * 2016, anomalies=[5, 6, 900])
+    told = summary_of(fleet_of(rows))
+
+    # The threshold of the made-up predictions is −0.1: 79 % of a week's windows of five minutes.
+    assert told["alarms"] == {
+        "per_sensor_week": pytest.approx(2),
+        "budget_per_sensor_week": pytest.approx(2016 * 10**-0.1),
+    }
+    text = write_summary(told)
+    assert "2.00 alarms a sensor-week, true ones among them; the budget of false ones is" in text
+    assert summary_of(Fleet())["alarms"] is None

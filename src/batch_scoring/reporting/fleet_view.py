@@ -21,6 +21,7 @@ EVERYTHING = Selection()
 _READ = (
     *("day", "device", "sensor", "model_version", "status", "n_unscored", "n_windows", "n_anomalies"),
     *("first_start", "last_start", "last_end", "last_anomaly", "severity"),
+    *("n_alarms", "threshold", "decades"),
 )
 _TOTALS = (("n_windows", "sum"), ("n_anomalies", "sum"), ("severity", "max"), ("last_anomaly", "max"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from batch_scoring.core.text import number, printable, read_length
 from batch_scoring.reporting.contents import Contents
+from batch_scoring.reporting.fleet_view import FleetView
 from batch_scoring.reporting.incident_list import IncidentList
 from batch_scoring.reporting.known_faults import FoundFaults
 from batch_scoring.storage import is_remote
@@ -19,6 +20,7 @@ SHOWN = 5
 SHOWN_INCIDENTS = 3
 LINE = 110
 PAGE = "08_reporting/report.html"
+_WEEK = timedelta(weeks=1)
 _INDENT = " " * 28
 
 
@@ -62,6 +64,7 @@ def summarise(contents: Contents, data: str) -> dict[str, Any]:
             "devices": anomalous.num_rows,
             "worst": _worst(anomalous),
         },
+        "alarms": _alarms(contents.view),
         "incidents": _incidents(contents.incidents),
         "quarantined": {"total": sum(quarantine.values()), "by_reason": quarantine},
         "not_scored": {
@@ -90,6 +93,22 @@ def _worst(anomalous: pa.Table) -> dict[str, Any] | None:
         return None
     worst = anomalous.slice(0, 1).to_pylist()[0]
     return {"device": worst["device"], "windows": worst["n_anomalies"], "sensor": worst["worst_sensor"]}
+
+
+def _alarms(view: FleetView) -> dict[str, float] | None:
+    """Compare the alarms a sensor-week with the budget; None where no threshold is a share of windows."""
+    # Thresholds are log10 of that share where scores are tail probabilities, as their counts by decade say.
+    states_share = pc.greater(pc.list_value_length(view.totals["decades"]), 0)
+    rows = view.totals.filter(pc.and_(states_share, pc.greater(view.totals["n_windows"], 0)))
+    if not rows.num_rows:
+        return None
+    n_windows = rows["n_windows"].to_numpy()
+    asked = 10.0 ** rows["threshold"].to_numpy() * (_WEEK / view.window)
+    weeks = n_windows.sum() * (view.window / _WEEK)
+    return {
+        "per_sensor_week": float(rows["n_alarms"].to_numpy().sum() / weeks),
+        "budget_per_sensor_week": float((asked * n_windows).sum() / n_windows.sum()),
+    }
 
 
 def _incidents(found: IncidentList) -> dict[str, Any] | None:
@@ -216,7 +235,15 @@ def _anomalies(summary: dict[str, Any]) -> list[str]:
         device, sensor = printable(worst["device"]), printable(worst["sensor"])
         text = f"worst: device {device}, {number(worst['windows'], 'window')}, most on sensor {sensor}"
         lines.append(_line("", None, text))
-    return lines
+    return lines + _budget(summary["alarms"])
+
+
+def _budget(alarms: dict[str, float] | None) -> list[str]:
+    if alarms is None:
+        return []
+    found, asked = alarms["per_sensor_week"], alarms["budget_per_sensor_week"]
+    text = f"{found:.2f} alarms a sensor-week, true ones among them; the budget of false ones is {asked:.2g}"
+    return [_line("", None, text)]
 
 
 def _open_incidents(found: dict[str, Any] | None) -> list[str]:

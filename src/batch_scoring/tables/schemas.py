@@ -490,7 +490,12 @@ GAPS = _table(
 
 DEVICE_INCIDENTS = _table(
     "device incidents",
-    Column("incident_id", pa.string(), "", "16 hexadecimal digits, made of kind, device, sensors and start"),
+    Column(
+        "incident_id",
+        pa.string(),
+        "",
+        "16 hexadecimal digits, made of kind, device and start; that of an outlier stays when it grows",
+    ),
     Column(
         "kind",
         pa.string(),

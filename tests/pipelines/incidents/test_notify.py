@@ -11,6 +11,7 @@ from batch_scoring.alerts.sinks.webhook import WebhookSink
 from tests.alerts.conftest import receiver  # noqa: F401
 from tests.alerts.events import Recorder
 from tests.factories import START
+from tests.incidents.test_devices import last_rows
 from tests.pipelines.incidents.work import Work
 from tests.predictions import WINDOW
 
@@ -129,6 +130,9 @@ def test_a_receiver_and_runs_that_are_killed_lose_no_change(tmp_path, receiver, 
     pumps = {f"pump-{i:02}": "".join(random.choices(".1", [2, 1], k=36)) for i in range(20)}
     hook = partial(WebhookSink, "hook", lambda: receiver.url, sleep=lambda _: None, timeout_seconds=5)
     work, reference, undisturbed = Work(tmp_path / "w"), Work(tmp_path / "r"), Recorder()
+    for one in (work, reference):
+        # Of a fleet so large that they are no event of it.
+        one.gaps.add(last_rows(*((f"pump-{i:03}", "s") for i in range(200))))
     for hour in range(1, 7):
         for one in (work, reference):
             one.draw({pump: text[: 6 * hour] for pump, text in pumps.items()})
