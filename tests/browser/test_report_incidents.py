@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from tests.browser.report_pages import report, title, write_page
-from tests.reporting.fleet_factory import fleet_of, prediction_rows
+from tests.reporting.fleet_factory import START, fleet_of, prediction_rows
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -28,8 +30,16 @@ def test_the_worst_incident_opens_by_keyboard_and_leads_to_its_chart(browser, pa
         assert page.locator("#chart .incident-stripe").count() >= 1
 
 
-def test_incidents_can_be_filtered_and_paged(browser, page_file):
-    with report(browser, page_file) as page:
+def test_incidents_can_be_filtered_and_paged(browser, tmp_path):
+    names = ["Pumpe №7/Süd", *(f"pump-{i:02}" for i in range(11))]
+    hours = [timedelta(hours=5 * i) for i in range(12)]
+    fleet = fleet_of(
+        *(
+            prediction_rows(name, anomalies=[1, 2], start=START + hour)
+            for name, hour in zip(names, hours, strict=True)
+        )
+    )
+    with report(browser, write_page(fleet, tmp_path)) as page:
         ranks = page.locator("#incident-list .rank")
         assert ranks.all_inner_texts() == [f"Rank\n{i}" for i in range(1, 11)]
         page.click("#incident-pager button:has-text('Next')")
@@ -41,9 +51,10 @@ def test_incidents_can_be_filtered_and_paged(browser, page_file):
 
 
 def test_a_severity_has_no_upper_end_on_the_page(browser, tmp_path):
-    rows = prediction_rows("a", values=[1] * 60, anomalies=[4], severity=61.6)
+    rows = prediction_rows("a", values=[1] * 60, anomalies=[4, 5], severity=61.6)
     with report(browser, write_page(fleet_of(rows), tmp_path)) as page:
-        assert page.inner_text("#incident-list .severity b") == "62"
+        assert page.inner_text("#incident-list .severity b") == "high"
+        assert "2 windows; peak severity 62" in page.inner_text("#incident-list .how")
         assert "worst severity 62" in page.inner_text("#chart-note")
 
 
@@ -55,3 +66,15 @@ def test_a_fleet_without_incidents_says_so(browser, tmp_path):
     quiet.has_incidents = False
     with report(browser, write_page(quiet, tmp_path)) as page:
         assert page.inner_text("#incidents-note").startswith("No incidents computed yet.")
+
+
+def test_single_windows_are_below_the_incidents_and_lead_to_their_chart(browser, tmp_path):
+    rows = prediction_rows("a", values=[1] * 60, anomalies=[4], severity=61.6)
+    with report(browser, write_page(fleet_of(rows), tmp_path)) as page:
+        assert page.inner_text("#incidents-note") == "No incidents."
+        assert page.inner_text("#outlier-count") == "1 outlier reading: a single window of one sensor"
+        page.click("#outlier-count")
+        row = page.locator("#outlier-table tbody tr")
+        assert row.locator("td").nth(2).inner_text() == "62"
+        row.locator("button").click()
+        assert title(page) == "a · vibration"

@@ -10,8 +10,10 @@ import pyarrow as pa
 
 from batch_scoring.core.digests import number_of
 from batch_scoring.incidents.stretches import join_stretches
+from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_changes import RowChanges, changes_since
-from batch_scoring.storage.row_table import RETENTION, Change, DataFile, RowTable
+from batch_scoring.storage.row_table import Change, RowTable
+from batch_scoring.storage.table_log import RETENTION
 from batch_scoring.tables.arrays import Bool, Int
 from batch_scoring.tables.arrow_arrays import (
     are,
