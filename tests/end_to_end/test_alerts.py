@@ -13,7 +13,10 @@ pytestmark = pytest.mark.slow
 
 # The native threshold flags a window in ten: enough to tell.
 SENSORS = ("temperature", "vibration")
-NATIVE = "train.fit.threshold=native,train.fit.detector=one_class_svm"
+NATIVE = (
+    "train.fit.threshold=native,train.fit.detector=one_class_svm,"
+    "incidents.tolerated_gap=0,incidents.cool_down=0,incidents.notify.outliers=true"
+)
 FLEET = f"{SMALL_FLEET.replace('2026-02-01', '2026-01-07')},{NATIVE}"
 
 
@@ -37,7 +40,11 @@ def test_every_incident_of_the_last_day_arrives_though_the_receiver_dies(
     workspace.run("score,incidents")
     arrived = Counter(event["event_id"] for event in receiver.events())
     last_day = datetime(2026, 1, 6, tzinfo=UTC)
-    rows = [row for row in workspace.table("07_model_output/incidents").to_pylist() if row["end"] >= last_day]
+    rows = [
+        row
+        for row in workspace.table("07_model_output/device_incidents").to_pylist()
+        if row["end"] >= last_day
+    ]
     assert len(rows) > 10
     expected = {f"{row['incident_id']}-1" for row in rows}
     expected |= {f"{row['incident_id']}-2" for row in rows if row["state"] == "closed"}

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.silence import Gaps, SilenceRules, Silences, find_silences
 from batch_scoring.tables.schemas import GAPS
 from tests.factories import START_US
@@ -38,7 +39,9 @@ def columns(found: Silences) -> tuple[list[int], ...]:
     return tuple(getattr(found, name).tolist() for name in names)
 
 
-def silences(table: pa.Table) -> list[list[tuple[str, str, float, float, bool]]]:
+def silences(
+    table: pa.Table, calendar: pa.Table | None = None
+) -> list[list[tuple[str, str, float, float, bool]]]:
     """Of source, devices and sensors: device, sensor, start and end in hours, open."""
     gaps = Gaps.of(table)
     return [
@@ -58,7 +61,7 @@ def silences(table: pa.Table) -> list[list[tuple[str, str, float, float, bool]]]
                 strict=True,
             )
         ]
-        for found in find_silences(gaps, RULES)
+        for found in find_silences(gaps, RULES, Calendar(calendar))
     ]
 
 

@@ -1,4 +1,4 @@
-"""Optional user-supplied files, each read as a whole: labels and feedback."""
+"""Optional user-supplied files, each read as a whole: labels, feedback and calendar."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.own import OwnDataset
-from batch_scoring.evaluation.annotations import read_feedback, read_labels
+from batch_scoring.evaluation.annotations import read_calendar, read_feedback, read_labels
 from batch_scoring.storage import open_file
 from batch_scoring.storage.cache import run_folder
-from batch_scoring.tables.schemas import FEEDBACK, LABELS
+from batch_scoring.tables.schemas import CALENDAR, FEEDBACK, LABELS
 
 
 class WrittenFile(OwnDataset[NoReturn, pa.Table]):
@@ -78,3 +78,9 @@ class FeedbackFile(WrittenFile):
     """A :class:`WrittenFile` of feedback: schema ``feedback.FEEDBACK``."""
 
     _schema, _read = FEEDBACK, staticmethod(read_feedback)
+
+
+class CalendarFile(WrittenFile):
+    """A :class:`WrittenFile` of times in which nothing is judged: schema ``CALENDAR``."""
+
+    _schema, _read = CALENDAR, staticmethod(read_calendar)

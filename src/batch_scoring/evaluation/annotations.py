@@ -1,4 +1,4 @@
-"""Read labels (known faults, and when they occurred) and feedback on alarms (false, or true events)."""
+"""Read what people write: labels (known faults), feedback on alarms, and calendars of what is not judged."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.moments import MICROSECOND
 from batch_scoring.evaluation.annotation_files import BEGIN, END, WrittenRow, read_table
-from batch_scoring.tables.schemas import FALSE_ALARM, FEEDBACK, LABELS, TRUE_EVENT
+from batch_scoring.incidents.calendar import ALL, PERIODS
+from batch_scoring.tables.schemas import CALENDAR, FALSE_ALARM, FEEDBACK, LABELS, TRUE_EVENT
 
 _SERIES = [("device",), ("sensor",), BEGIN, END]
 
@@ -41,6 +43,30 @@ def read_feedback(path: Path | str) -> pa.Table:
     ``note``.
     """
     return read_table(Path(path), FEEDBACK, [*_SERIES, ("verdict",)], _finding)
+
+
+def read_calendar(path: Path | str) -> pa.Table:
+    """Read a file of times in which nothing is judged: as :func:`read_labels` does, into ``CALENDAR``.
+
+    ``device`` and ``sensor`` may be patterns, empty or missing for all. ``every`` is ``day``, ``week`` or
+    empty, ``reason`` is free text.
+    """
+    return read_table(Path(path), CALENDAR, [BEGIN, END], _unjudged)
+
+
+def _unjudged(row: WrittenRow) -> tuple[Any, ...]:
+    start, end = row.interval()
+    every = row.optional_text("every")
+    every = every if every is None else every.strip().lower()
+    if every is not None and every not in PERIODS:
+        known = " or ".join(PERIODS)
+        raise InputError(f"{row.where}, column 'every': {every!r} is not valid; expected {known}, or nothing")
+    if every is not None and end - start > PERIODS[every] * MICROSECOND:
+        raise InputError(
+            f"{row.where}, column 'end': it lasts longer than a {every}, after which it comes again"
+        )
+    names = (row.optional_text(name) or ALL for name in ("device", "sensor"))
+    return *names, start, end, every, row.optional_text("reason")
 
 
 def _label(row: WrittenRow) -> tuple[Any, ...]:

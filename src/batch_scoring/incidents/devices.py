@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.evidence import (
     WORST_SENSORS,
     levels_of,
@@ -49,10 +50,13 @@ class RollUpRules:
         Incidents of a device at most this far apart are one, microseconds; so are silences. Incidents that
         begin within this time on many devices are an event of the fleet.
     silence : SilenceRules
+    calendar : Calendar
+        What it leaves out is no silence.
     """
 
     slack_us: int
     silence: SilenceRules
+    calendar: Calendar = field(default_factory=Calendar)
 
 
 def roll_up(incidents: pa.Table, gaps: pa.Table, rules: RollUpRules, since: int) -> pa.Table:
@@ -77,13 +81,14 @@ def roll_up(incidents: pa.Table, gaps: pa.Table, rules: RollUpRules, since: int)
     order = [(name, "ascending") for name in ("device", "start", "sensor")]
     incidents = incidents.sort_by(order).combine_chunks() if incidents.num_rows else incidents
     known = Gaps.of(gaps)
+    found_silences = find_silences(known, rules.silence, rules.calendar)
     is_event = _in_events(incidents, known, rules.slack_us)
     found = [
         _of_devices(incidents.filter(to_arrow(~is_event)), rules.slack_us),
         _of_fleet(incidents.filter(to_arrow(is_event)), rules.slack_us),
         *(
             _silent(kind, silences, known, rules.slack_us, since)
-            for kind, silences in zip(SILENT, find_silences(known, rules.silence), strict=True)
+            for kind, silences in zip(SILENT, found_silences, strict=True)
         ),
     ]
     return _ranked(pa.concat_tables(found))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.incidents.stretches import deepest_stretches, overlap, usual_length
+from batch_scoring.incidents.calendar import Calendar
+from batch_scoring.incidents.stretches import deepest_stretches, join_stretches, overlap, usual_length
 from batch_scoring.tables.arrays import Bool, Float, Int
-from batch_scoring.tables.arrow_arrays import are, distinct, positions, to_numpy
+from batch_scoring.tables.arrow_arrays import are, distinct, positions, to_arrow, to_numpy
 
 DAY_US = 86_400_000_000
 # A gap is usual that is at most twice as long as the third longest of the last four weeks: what happens at
@@ -19,6 +20,10 @@ MEMORY_US, RANK, LAGS, TIMES_USUAL = 28 * DAY_US, 3, 60, 2
 YOUNG_US = 3 * DAY_US
 # The source is silent when this share of three devices or more is.
 SHARE_OF_SOURCE, MIN_DEVICES = 0.6, 3
+
+
+# Owner, start and end.
+_Stretches = tuple[Int, Int, Int]
 
 
 @dataclass(frozen=True)
@@ -107,16 +112,17 @@ class Gaps:
         return cls(sensors, devices, sensor, device, start, end, is_last, first, now)
 
 
-def find_silences(gaps: Gaps, rules: SilenceRules) -> list[Silences]:
+def find_silences(gaps: Gaps, rules: SilenceRules, calendar: Calendar) -> list[Silences]:
     """Find the silences of the source, of devices and of sensors, in this order.
 
     A silence of the source is none of its devices, and one of a device is none of its sensors: what counts is
-    the time in which others go on.
+    the time in which others go on. Nor does the time count that the calendar leaves out.
 
     Parameters
     ----------
     gaps : Gaps
     rules : SilenceRules
+    calendar : Calendar
     """
     series = gaps.device * max(len(gaps.sensors), 1) + gaps.sensor
     last = gaps.is_last
@@ -134,10 +140,10 @@ def find_silences(gaps: Gaps, rules: SilenceRules) -> list[Silences]:
             nobody[0], *of_devices[1:], (nobody[1], first), gaps.now, SHARE_OF_SOURCE
         )
     oldest = np.full(of_source[0].size, first.min(initial=gaps.now))
+    explained = _explained(gaps, of_source, of_devices, calendar)
     source = _judged(of_source, of_source[0], none, oldest, rules.after_us)
-    everyone = np.zeros(of_devices[0].size, np.int64)
-    devices = _judged(of_devices, everyone, of_source, first[of_devices[0]], rules.device_after_us)
-    sensors = _judged(of_sensors, gaps.device[lasting], of_devices, gaps.first[lasting], rules.after_us)
+    devices = _judged(of_devices, of_devices[0], explained[0], first[of_devices[0]], rules.device_after_us)
+    sensors = _judged(of_sensors, of_sensors[0], explained[1], gaps.first[lasting], rules.after_us)
     everybody, found = np.full(1, -1), []
     for (keep, decades), stretches, sensor, device in (
         (source, of_source, everybody, everybody),
@@ -151,8 +157,35 @@ def find_silences(gaps: Gaps, rules: SilenceRules) -> list[Silences]:
     return found
 
 
+def _explained(
+    gaps: Gaps, of_source: _Stretches, of_devices: _Stretches, calendar: Calendar
+) -> tuple[_Stretches, _Stretches]:
+    """Return when the silence of each device, and of each series, is another's or in the calendar."""
+    since, n = int(gaps.start.min(initial=gaps.now)), len(gaps.devices)
+    # Of a silent source, every device.
+    everyone = np.repeat(np.arange(n), of_source[0].size), np.tile(of_source[1], n), np.tile(of_source[2], n)
+    unjudged = calendar.stretches(gaps.devices, None, since, gaps.now)
+    devices = _union(everyone, unjudged)
+    # Of a silent device, every series.
+    device, sensor = gaps.device[gaps.is_last], gaps.sensor[gaps.is_last]
+    series = device * max(len(gaps.sensors), 1) + sensor
+    first, until = (np.searchsorted(of_devices[0], device, side) for side in ("left", "right"))
+    size = until - first
+    row = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size) + np.repeat(first, size)
+    silent = np.repeat(series, size), of_devices[1][row], of_devices[2][row]
+    names = gaps.devices.take(to_arrow(device)), gaps.sensors.take(to_arrow(sensor))
+    place, start, end = calendar.stretches(*names, since, gaps.now)
+    of_series = (series[place], start, end)
+    return devices, _union(silent, of_series)
+
+
+def _union(some: _Stretches, others: _Stretches) -> _Stretches:
+    owner, start, end = (np.concatenate([some[i], others[i]]) for i in range(3))
+    return join_stretches(owner, start, end, 0)
+
+
 def _judged(
-    stretches: tuple[Int, Int, Int], owner: Int, explained: tuple[Int, Int, Int], first: Int, after_us: int
+    stretches: _Stretches, owner: Int, explained: _Stretches, first: Int, after_us: int
 ) -> tuple[Bool, Float]:
     """Mark the stretches that are silences; and log10 of their length by the longest usual one.
 

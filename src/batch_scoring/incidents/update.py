@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.core.digests import number_of
+from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.joining import JoinRules, join_windows
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.file_chains import file_chains
@@ -36,10 +37,13 @@ _TIMES = (*WINDOW_KEY, "window_end")
 _SERIES = ("sensor", "device")
 _BY_SERIES = [("sensor", "ascending"), ("device", "ascending")]
 _NOTHING = empty_table(INCIDENTS)
+NO_CALENDAR = Calendar()
 _LONG_AGO, _NEVER = -(2**62), 2**62
 
 
-def update_incidents(predictions: RowTable, rules: JoinRules, incidents: RowTable) -> Change | None:
+def update_incidents(
+    predictions: RowTable, rules: JoinRules, incidents: RowTable, calendar: Calendar = NO_CALENDAR
+) -> Change | None:
     """Return the change of the incidents since they were found last; None where nothing was scored.
 
     Whatever came in which order, the incidents after it are those of all predictions. Incidents of days
@@ -53,11 +57,13 @@ def update_incidents(predictions: RowTable, rules: JoinRules, incidents: RowTabl
         With other rules than the last time, all predictions are joined anew.
     incidents : RowTable
         Schema INCIDENTS.
+    calendar : Calendar
+        In its times no window is anomalous; with another one, all predictions are joined anew.
     """
     seen = incidents.progress(STEP)
     if seen is not None and seen > predictions.version:
         predictions = predictions.latest()  # another run has read on
-    number = number_of([VERSION, asdict(rules), predictions.id])
+    number = number_of([VERSION, asdict(rules), calendar.fingerprint, predictions.id])
     changes = None
     if incidents.schema == INCIDENTS and incidents.progress(RULES) == number:
         changes = changes_since(predictions, seen, JUDGED)
@@ -67,7 +73,7 @@ def update_incidents(predictions: RowTable, rules: JoinRules, incidents: RowTabl
         start = _anew(predictions, incidents)
     else:
         start = _further(predictions, incidents, changes, rules)
-    found = _over_before(_kept_from(predictions), start.carried, _join(predictions, start, rules))
+    found = _over_before(_kept_from(predictions), start.carried, _join(predictions, start, rules, calendar))
     added, removed = _differences(start.replaced, found)
     is_closed = are(added["state"], "closed")
     n_open = np.count_nonzero(are(found["state"], "open"))
@@ -248,7 +254,7 @@ def _stored(incidents: RowTable, series: UInt, ended: int) -> pa.Table:
     return pa.concat_tables(found).combine_chunks()
 
 
-def _join(predictions: RowTable, start: _Start, rules: JoinRules) -> pa.Table:
+def _join(predictions: RowTable, start: _Start, rules: JoinRules, calendar: Calendar) -> pa.Table:
     """Join windows, some days at a time; schema INCIDENTS."""
     earliest = int(start.cuts.min(initial=start.first))
     files = predictions.files(earliest)
@@ -259,11 +265,19 @@ def _join(predictions: RowTable, start: _Start, rules: JoinRules) -> pa.Table:
         going_on = [_NOTHING]
         for *parts, earlier in device_ranges([*sources, (INCIDENTS, [carried])], key=_SERIES):
             windows = pa.concat_tables(parts).sort_by([*_BY_SERIES, ("window_start", "ascending")])
-            closed, unfinished = join_windows(windows.combine_chunks(), earlier, rules)
+            windows = _judged(windows.combine_chunks(), calendar)
+            closed, unfinished = join_windows(windows, earlier, rules)
             found.append(closed)
             going_on.append(unfinished)
         carried = pa.concat_tables(going_on).combine_chunks()
     return pa.concat_tables([*found, carried])
+
+
+def _judged(windows: pa.Table, calendar: Calendar) -> pa.Table:
+    """Unflag the windows that the calendar leaves out."""
+    is_anomaly = to_numpy(windows["is_anomaly"]) & ~calendar.mask(windows)
+    place = windows.schema.get_field_index("is_anomaly")
+    return windows.set_column(place, windows.schema.field(place), to_arrow(is_anomaly))
 
 
 def _due(

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.moments import microseconds
+from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.reporting.details import Details
 from batch_scoring.reporting.fleet_view import EVERYTHING, FleetView
 from batch_scoring.reporting.incident_list import IncidentList
@@ -38,6 +39,8 @@ class Contents:
     incidents : IncidentList
     details : Details
         ``peaks`` are those of ``incidents.sensors``.
+    calendar : Calendar
+        When nothing is judged.
     """
 
     view: FleetView
@@ -50,6 +53,7 @@ class Contents:
     found_faults: FoundFaults | None
     incidents: IncidentList
     details: Details = field(default_factory=Details)
+    calendar: Calendar = field(default_factory=Calendar)
 
 
 def count_windows(windows: RowTable, view: FleetView, selection: Selection) -> int | None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batch_scoring.core.moments import microseconds
 from batch_scoring.reporting.contents import Contents, page_series
 from batch_scoring.reporting.details import Peak
 from batch_scoring.reporting.fleet_view import FleetView
@@ -63,6 +64,7 @@ def collect_page_data(contents: Contents, parameters: ReportParameters) -> dict[
         "charts": _list_charts(details.charts, series),
         "incidents": collect_incidents(contents.incidents, details.peaks, *names, parameters.max_incidents),
         "faults": _list_faults(contents.found_faults, *names),
+        "unjudged": _list_unjudged(contents, series, *names),
         "known": _known_faults(contents.found_faults),
         "status": contents.statuses.slice(0, parameters.max_status_rows).to_pydict(),
         "n_status": contents.statuses.num_rows,
@@ -225,6 +227,24 @@ def _list_faults(found: FoundFaults | None, devices: pa.Array, sensors: pa.Array
         map(_seconds, columns["start"]),
         map(_seconds, columns["end"]),
         columns["found"],
+    )
+
+
+def _list_unjudged(
+    contents: Contents, series: pa.Table, devices: pa.Array, sensors: pa.Array
+) -> list[list[Any]]:
+    """device, sensor (positions), start, end: when the calendar leaves series of the page out."""
+    view = contents.view
+    if view.start is None or view.end is None:
+        return []
+    names = series["device"].combine_chunks(), series["sensor"].combine_chunks()
+    row, start, end = contents.calendar.stretches(*names, microseconds(view.start), microseconds(view.end))
+    place = pa.array(row[:MAX_FAULTS])
+    return _rows(
+        _positions(series["device"].take(place), devices),
+        _positions(series["sensor"].take(place), sensors),
+        (start[:MAX_FAULTS] / 1e6).tolist(),
+        (end[:MAX_FAULTS] / 1e6).tolist(),
     )
 
 

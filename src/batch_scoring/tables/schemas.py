@@ -638,6 +638,15 @@ FEEDBACK = _table(
     Column("verdict", pa.string(), "", "`false_alarm` or `true_event`"),
     Column("note", pa.string(), "", "what the person wrote; null where there is none"),
 )
+CALENDAR = _table(
+    "calendar",
+    Column("device", pa.string(), "", "id of the device, or a pattern with `*` and `?`; `*` for all"),
+    Column("sensor", pa.string(), "", "name of the sensor, or a pattern; `*` for all"),
+    Column("start", TIMESTAMP, "UTC", "first moment in which nothing is judged; the first time, of several"),
+    Column("end", TIMESTAMP, "UTC", "first moment after it"),
+    Column("every", pa.string(), "", "`day` or `week`: it comes again, in UTC; null for once"),
+    Column("reason", pa.string(), "", "what the person wrote; null where there is none"),
+)
 FALSE_ALARM, TRUE_EVENT = "false_alarm", "true_event"
 
 _METHOD = Column("method", pa.string(), "", "`fleet_models` or a baseline")

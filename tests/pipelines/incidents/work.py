@@ -42,10 +42,12 @@ class Work:
         spans = [(sensor, one * WINDOWS_A_DAY, (one + 1) * WINDOWS_A_DAY) for one in days]
         return put_predictions(self.predictions, *parts, instead_of=spans)
 
-    def find(self, device: Any = None, sensor: Any = None, **settings: Any) -> bool:
+    def find(self, device: Any = None, sensor: Any = None, calendar: Any = None, **settings: Any) -> bool:
         """Run the node; whether it committed anything."""
         self.settings = settings
-        return self.incidents.save(find_incidents(self.predictions.load(), settings, device, sensor))
+        return self.incidents.save(
+            find_incidents(self.predictions.load(), settings, device, sensor, calendar)
+        )
 
     def rank(self, **settings: Any) -> bool:
         """Run the node; whether it committed anything."""

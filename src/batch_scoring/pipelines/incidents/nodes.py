@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
+
+import pyarrow as pa
 
 from batch_scoring.alerts.incident_settings import IncidentParameters
 from batch_scoring.alerts.notify_run import NotifyRun
 from batch_scoring.alerts.sinks.base import OpenSinks
 from batch_scoring.core.ids import Selection, require_known
 from batch_scoring.core.parameters import read_parameters, scheduled_time
+from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.gaps import update_gaps
 from batch_scoring.incidents.ranking import update_ranking
 from batch_scoring.incidents.update import update_incidents
@@ -31,7 +35,13 @@ def find_gaps(windows: RowTable, parameters: dict[str, Any]) -> Update:
     return partial(update_gaps, windows, settings.roll_up_rules.silence.after_us)
 
 
-def find_incidents(predictions: RowTable, parameters: dict[str, Any], device: Any, sensor: Any) -> Update:
+def find_incidents(
+    predictions: RowTable,
+    parameters: dict[str, Any],
+    device: Any,
+    sensor: Any,
+    calendar: pa.Table | None = None,
+) -> Update:
     """Return the update of the incidents with what was scored since they were found last.
 
     Parameters
@@ -42,6 +52,8 @@ def find_incidents(predictions: RowTable, parameters: dict[str, Any], device: An
         See :class:`~batch_scoring.alerts.incident_settings.IncidentParameters`.
     device, sensor
         The selection of the run, only checked: what was scored of other devices is joined, too.
+    calendar : pyarrow.Table, optional
+        Schema CALENDAR: when nothing is judged.
 
     Raises
     ------
@@ -55,10 +67,12 @@ def find_incidents(predictions: RowTable, parameters: dict[str, Any], device: An
             require_known(
                 kind, wanted, predictions.distinct(kind, predictions.files(sensors=selection.sensors))
             )
-    return partial(update_incidents, predictions, settings.rules)
+    return partial(update_incidents, predictions, settings.rules, calendar=Calendar(calendar))
 
 
-def rank_devices(incidents: RowTable, gaps: RowTable, parameters: dict[str, Any]) -> Update:
+def rank_devices(
+    incidents: RowTable, gaps: RowTable, parameters: dict[str, Any], calendar: pa.Table | None = None
+) -> Update:
     """Return the update of the ranked incidents of devices, silence among them.
 
     Parameters
@@ -67,6 +81,8 @@ def rank_devices(incidents: RowTable, gaps: RowTable, parameters: dict[str, Any]
         Schemas INCIDENTS and GAPS.
     parameters : dict
         See :class:`~batch_scoring.alerts.incident_settings.IncidentParameters`.
+    calendar : pyarrow.Table, optional
+        Schema CALENDAR: when nothing is judged.
 
     Returns
     -------
@@ -75,7 +91,8 @@ def rank_devices(incidents: RowTable, gaps: RowTable, parameters: dict[str, Any]
         :func:`~batch_scoring.incidents.devices.roll_up`.
     """
     settings = read_parameters(IncidentParameters, parameters, "incidents")
-    return partial(update_ranking, incidents, gaps, settings.roll_up_rules, settings.ranked_days)
+    rules = replace(settings.roll_up_rules, calendar=Calendar(calendar))
+    return partial(update_ranking, incidents, gaps, rules, settings.ranked_days)
 
 
 def notify(

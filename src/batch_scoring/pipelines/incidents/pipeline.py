@@ -16,6 +16,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "params:incidents",
                     "params:device",
                     "params:sensor",
+                    "calendar",
                 ],
                 outputs="incidents",
                 name="find_incidents",
@@ -23,7 +24,7 @@ def create_pipeline(**_: object) -> Pipeline:
             Node(func=find_gaps, inputs=["windows", "params:incidents"], outputs="gaps", name="find_gaps"),
             Node(
                 func=rank_devices,
-                inputs=["incidents", "gaps", "params:incidents"],
+                inputs=["incidents", "gaps", "params:incidents", "calendar"],
                 outputs="device_incidents",
                 name="rank_devices",
             ),

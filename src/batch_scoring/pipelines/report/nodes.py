@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from batch_scoring.core.ids import Selection, require_known
 from batch_scoring.core.parameters import read_parameters
+from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.reporting.contents import Contents, count_windows, page_series
 from batch_scoring.reporting.details import details_start, read_details
 from batch_scoring.reporting.fleet_view import EVERYTHING, view_fleet
@@ -41,6 +42,7 @@ def gather_contents(
     parameters: Mapping[str, Any],
     device: Any,
     sensor: Any,
+    calendar: pa.Table | None = None,
 ) -> Contents:
     """Gather the contents of the report.
 
@@ -59,6 +61,8 @@ def gather_contents(
         ``params:report``, see :class:`ReportParameters`.
     device, sensor : str, list of str or None
         The devices and sensors to report; None is all.
+    calendar : pyarrow.Table, optional
+        Schema CALENDAR: when nothing is judged.
 
     Raises
     ------
@@ -89,6 +93,7 @@ def gather_contents(
         found_faults=match_faults(labels, view, start, details.anomalies, found.silences),
         incidents=found,
         details=details,
+        calendar=Calendar(calendar),
     )
     logger.info("%d series of %d devices have predictions", view.series.num_rows, view.devices.num_rows)
     return contents

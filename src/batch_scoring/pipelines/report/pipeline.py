@@ -29,7 +29,7 @@ def create_pipeline(**_: object) -> Pipeline:
         [
             Node(
                 func=gather_contents,
-                inputs=[*TABLES, "params:report", "params:device", "params:sensor"],
+                inputs=[*TABLES, "params:report", "params:device", "params:sensor", "calendar"],
                 outputs="report_contents",
                 name="gather_contents",
             ),

@@ -20,6 +20,7 @@ function unpackSeries(device, sensor) {
     device, sensor, step: packed.step, start: data.details + packed.at * packed.step, value: unpack(packed.value, "f4"), score, threshold, anomalies,
     details: new Map(Array.from(anomalies, (at, k) => [at, { severity: severity[k], feature: packed.features[feature[k]] }])),
     faults: data.faults.filter((fault) => fault[0] === device && fault[1] === sensor), cell: null,
+    unjudged: data.unjudged.filter((one) => one[0] === device && one[1] === sensor),
     incidents: data.incidents.marks.filter((mark) => mark[0] === device && mark[1] === sensor),
   };
 }
@@ -207,6 +208,7 @@ function drillDown() {
   $("chart-legend").append(key("line", "value"), key("line score", "score, lower is more anomalous"), key("line limit", "threshold"), key("dot", "anomaly"));
   if (data.incidents.marks.length) $("chart-legend").append(key("stripe", "incident"));
   if (data.faults.length) $("chart-legend").append(key("shade", "known fault"));
+  if (data.unjudged.length) $("chart-legend").append(key("unjudged", "not judged (calendar)"));
   new ResizeObserver(redrawChart).observe($("chart"));
   const [device, sensor] = data.series[0];
   openSeries(device, sensor);

@@ -103,6 +103,10 @@ function drawShades(group, series, frame, xOfTime, height) {
     const [left, right] = series.cell.map(xOfTime);
     group.append(svg("rect", { class: "cell", x: left, y: frame.top, width: Math.max(2, right - left), height: frame.bottom - frame.top }));
   }
+  for (const [, , start, end] of series.unjudged) {
+    const [left, right] = [Math.max(xOfTime(start), frame.left), Math.min(xOfTime(end), frame.right)];
+    if (right > left) group.append(svg("rect", { class: "unjudged", x: left, y: frame.top, width: right - left, height: frame.bottom - frame.top }));
+  }
   for (const [, , kind, start, end] of series.faults) {
     const [left, right] = [xOfTime(start), xOfTime(end)];
     if (right < frame.left || left > frame.right) continue;

@@ -1,0 +1,123 @@
+"""Times in which nothing is judged: maintenance and holidays, once or again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_scoring.tables.arrays import Bool, Int
+from batch_scoring.tables.arrow_arrays import as_rows, empty_table, positions, to_numpy
+from batch_scoring.tables.fingerprints import row_fingerprints
+from batch_scoring.tables.schemas import CALENDAR
+
+ALL = "*"
+PERIODS = {"day": 86_400_000_000, "week": 604_800_000_000}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the calendar; times in microseconds since the epoch, ``period`` 0 for once."""
+
+    device: str
+    sensor: str
+    start: int
+    end: int
+    period: int
+
+    def mask(self, start: Int, end: Int) -> Bool:
+        """Mark the windows that overlap it, shape (n,)."""
+        if not self.period:
+            return (start < self.end) & (end > self.start)
+        phase = (start - self.start) % self.period
+        overlaps = (phase < self.end - self.start) | (phase + (end - start) > self.period)
+        return overlaps & (end > self.start)
+
+    def stretches(self, since: int, until: int) -> Iterator[tuple[int, int]]:
+        """Yield its intervals that overlap ``[since, until)``."""
+        length = self.end - self.start
+        start = self.start
+        if self.period and start + length <= since:
+            start += -(-(since - length - start + 1) // self.period) * self.period
+        while start < until and start + length > since:
+            yield start, start + length
+            if not self.period:
+                return
+            start += self.period
+
+
+class Calendar:
+    """The entries of a calendar.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table, optional
+        Schema CALENDAR.
+    """
+
+    def __init__(self, rows: pa.Table | None = None) -> None:
+        rows = empty_table(CALENDAR) if rows is None else rows
+        self.fingerprint = sorted(row_fingerprints(rows, CALENDAR.names).tolist())
+        moments = (to_numpy(rows[name]).tolist() for name in ("start", "end"))
+        self.entries = [
+            Entry(row["device"], row["sensor"], start, end, PERIODS.get(row["every"] or "", 0))
+            for row, start, end in zip(as_rows(rows), *moments, strict=True)
+        ]
+
+    def mask(self, windows: pa.Table) -> Bool:
+        """Mark the windows that are not judged, shape (n,); columns sensor, device, window_start and -end."""
+        found = np.zeros(windows.num_rows, bool)
+        if not self.entries or not windows.num_rows:
+            return found
+        start, end = to_numpy(windows["window_start"]), to_numpy(windows["window_end"])
+        names = {name: pc.unique(windows[name]) for name in ("device", "sensor")}
+        number = {name: positions(windows[name], names[name]) for name in names}
+        for entry in self.entries:
+            mine = entry.mask(start, end)
+            for name, pattern in (("device", entry.device), ("sensor", entry.sensor)):
+                if pattern != ALL:
+                    mine &= _are_like(names[name], pattern)[number[name]]
+            found |= mine
+        return found
+
+    def stretches(
+        self, devices: pa.Array, sensors: pa.Array | None, since: int, until: int
+    ) -> tuple[Int, Int, Int]:
+        """Return the times of some devices, or of some series, in which nothing is judged.
+
+        Parameters
+        ----------
+        devices : pyarrow.Array of string
+        sensors : pyarrow.Array of string, optional
+            As many; without them only entries of all sensors count.
+        since, until : int
+
+        Returns
+        -------
+        row, start, end : array of shape (n,), int64
+            They may overlap.
+        """
+        found: list[tuple[Int, Int, Int]] = []
+        for entry in self.entries:
+            if sensors is None and entry.sensor != ALL:
+                continue
+            mine = _are_like(devices, entry.device)
+            if sensors is not None:
+                mine &= _are_like(sensors, entry.sensor)
+            rows = np.flatnonzero(mine)
+            for start, end in entry.stretches(since, until):
+                found.append((rows, np.full(rows.size, start), np.full(rows.size, end)))
+        nothing = np.zeros(0, np.int64)
+        rows, starts, ends = (np.concatenate([nothing, *(one[i] for one in found)]) for i in range(3))
+        return rows, starts, ends
+
+
+def _are_like(names: pa.Array, pattern: str) -> Bool:
+    """Mark the names that match a pattern with ``*`` and ``?``, shape (n,)."""
+    if pattern == ALL:
+        return np.ones(len(names), bool)
+    return np.array([fnmatchcase(name, pattern) for name in names.to_pylist()], bool)

@@ -1,0 +1,114 @@
+"""In the times of a calendar nothing is anomalous and nothing is silent."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch_scoring.core.errors import InputError
+from batch_scoring.evaluation.annotations import read_calendar
+from batch_scoring.incidents.calendar import Calendar
+from batch_scoring.tables.schemas import CALENDAR
+from tests.factories import START
+from tests.incidents.test_silence import fleet, silences
+from tests.pipelines.incidents.work import Work
+from tests.predictions import WINDOW, draw_predictions
+
+
+def entries(*rows):
+    """Rows of (device, sensor, first window, window after the last[, every])."""
+    return pa.Table.from_pylist(
+        [
+            {"device": device, "sensor": sensor, "start": START + start * WINDOW, "end": START + end * WINDOW}
+            | {"every": every[0] if every else None, "reason": None}
+            for device, sensor, start, end, *every in rows
+        ],
+        CALENDAR,
+    )
+
+
+def left_out(calendar, text, device="a", sensor="s", first=0):
+    windows = draw_predictions({device: text}, sensor, first)
+    return "".join("-" if one else "." for one in Calendar(calendar).mask(windows).tolist())
+
+
+def test_windows_that_overlap_an_entry_are_left_out():
+    assert left_out(entries(("a", "s", 2, 4)), "......") == "..--.."
+
+
+@pytest.mark.parametrize(
+    ("device", "sensor", "is_out"),
+    [
+        ("pump-1", "s", True),
+        ("pump-*", "s", True),
+        ("*", "*", True),
+        ("fan-*", "s", False),
+        ("*", "t", False),
+    ],
+)
+def test_devices_and_sensors_are_named_by_pattern(device, sensor, is_out):
+    assert left_out(entries((device, sensor, 0, 1)), ".", "pump-1") == ("-" if is_out else ".")
+
+
+def test_an_entry_comes_again_every_day_from_its_first_time_on():
+    calendar = entries(("*", "*", 288 + 2, 288 + 4, "day"))
+    assert left_out(calendar, "......") == "......"
+    for day in (1, 2, 40):
+        assert left_out(calendar, "......", first=288 * day) == "..--.."
+
+
+@given(st.integers(0, 600), st.integers(1, 300), st.sampled_from(["day", "week"]), st.integers(0, 4000))
+def test_a_recurring_entry_leaves_out_what_its_intervals_cover(start, length, every, at):
+    table = entries(("*", "*", start, start + min(length, 288), every))
+    calendar = Calendar(table)
+    (entry,) = calendar.entries
+    windows = draw_predictions({"a": "."}, first=at)
+    begin, end = (int(windows[name].cast(pa.int64())[0].as_py()) for name in ("window_start", "window_end"))
+    assert bool(calendar.mask(windows)[0]) == (list(entry.stretches(begin, end)) != [])
+
+
+def test_an_anomaly_in_maintenance_is_no_incident_and_another_calendar_joins_anew(tmp_path):
+    work = Work(tmp_path)
+    work.draw({"a": "..11..", "b": "..11.."})
+    work.find()
+    assert len(work.rows()) == 2
+    calendar = entries(("a", "*", 0, 6))
+    assert work.find(calendar=calendar)
+    assert [row["device"] for row in work.rows()] == ["b"]
+    assert not work.find(calendar=calendar)
+
+
+def test_silence_in_maintenance_does_not_count():
+    hours = 12
+    table = fleet(200, a_s=[(100, 116)], a_t=[(100, 116)], b_s=[(100, 102)], b_t=[])
+    assert len(silences(table)[1]) == len(silences(table)[2]) == 1
+    assert silences(table, entries(("a", "*", 101 * hours, 110 * hours))) == [[], [], silences(table)[2]]
+    assert silences(table, entries(("b", "s", 100 * hours, 102 * hours)))[2] == []
+    assert silences(table, entries(("*", "*", 4 * hours, 20 * hours, "day")))[1:] == [[], []]
+
+
+def test_a_file_is_read_with_all_for_what_is_not_named(tmp_path):
+    path = Path(tmp_path, "calendar.csv")
+    path.write_text("start,end,every,reason\n2026-01-03T00:00Z,2026-01-05T00:00Z,week,weekend\n")
+    (row,) = read_calendar(path).to_pylist()
+    assert (row["device"], row["sensor"], row["every"], row["reason"]) == ("*", "*", "week", "weekend")
+    assert row["end"] - row["start"] == timedelta(days=2)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("2026-01-03T00:00Z,2026-01-05T00:00Z,month", "line 2, column 'every': 'month' is not valid"),
+        ("2026-01-03T00:00Z,2026-01-05T00:00Z,day", "line 2, column 'end': it lasts longer than a day"),
+    ],
+)
+def test_what_is_not_valid_is_named(tmp_path, line, says):
+    path = Path(tmp_path, "calendar.csv")
+    path.write_text(f"start,end,every\n{line}\n")
+    with pytest.raises(InputError, match=says):
+        read_calendar(path)
