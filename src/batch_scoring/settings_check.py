@@ -28,7 +28,10 @@ GROUPS = {
     "publish": "batch_scoring.event_hub.settings:PublishParameters",
 }
 # What else --params may name; `jobs` is read by `kedro jobs` alone.
-OTHERS = ["device", "sensor", "shard", "models", "staged", "judged", "at", "readings", "labels", "feedback"]
+OTHERS = [
+    *("device", "sensor", "shard", "models", "staged", "judged", "at"),
+    *("readings", "labels", "feedback", "calendar"),
+]
 OTHERS += ["data", "jobs"]
 
 

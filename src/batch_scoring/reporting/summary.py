@@ -262,7 +262,7 @@ def _incident(one: dict[str, Any]) -> str:
     sensors = printable(one["sensors"][0]) if one["n_sensors"] == 1 else number(one["n_sensors"], "sensor")
     what = f"silent since {start}" if one["kind"].endswith("_silent") else f"since {start}"
     priority = write_severity(one["priority"])
-    return f"{one['level']:<9}{who}, {sensors}, {one['state']}, {what}, priority {priority}"
+    return f"{one['level']:<9}{priority:>4}  {who}, {sensors}, {one['state']}, {what}"
 
 
 def _quarantined(quarantined: dict[str, Any]) -> list[str]:
