@@ -14,7 +14,7 @@ from batch_scoring.pipelines.incidents import create_pipeline as incidents_pipel
 from batch_scoring.pipelines.report.pipeline import create_pipeline
 from batch_scoring.reporting.contents import count_windows
 from batch_scoring.reporting.fleet_view import EVERYTHING, view_fleet
-from batch_scoring.tables.schemas import READINGS, SOURCES
+from batch_scoring.tables.schemas import CALENDAR, READINGS, SOURCES
 from tests.reporting.fleet_factory import (
     START,
     Fleet,
@@ -35,7 +35,10 @@ def run_report(fleet: Fleet, tmp_path, **parameters) -> dict:
         inputs = tables | {"params:report": parameters, "params:device": None, "params:sensor": None}
         datasets = {name: MemoryDataset(data, copy_mode="assign") for name, data in inputs.items()}
         datasets |= {"fault_labels": OptionalParquetDataset(str(tmp_path / "no.parquet"))}
-        datasets |= {"report_contents": MemoryDataset(copy_mode="assign")}
+        datasets |= {
+            "report_contents": MemoryDataset(copy_mode="assign"),
+            "calendar": MemoryDataset(CALENDAR.empty_table()),
+        }
         datasets |= {"run_summary_text": TextDataset(filepath=str(tmp_path / "summary.txt"))}
         outputs = SequentialRunner().run(create_pipeline(), DataCatalog(datasets))
     outputs["run_summary_text"] = datasets["run_summary_text"]
