@@ -1,3 +1,4 @@
+import hashlib
 from datetime import timedelta
 
 import numpy as np
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.simulation import fleet as fleet_module
-from batch_scoring.simulation.fleet import build_fleet, day_spans, day_table, fault_table
+from batch_scoring.simulation.fleet import build_fleet, day_spans, day_table, fault_table, wild_table
 from batch_scoring.simulation.outages import gap_mask, late_of_day
+from batch_scoring.tables.fault_labels import faults_only
 from batch_scoring.tables.schemas import FAULT_LABELS, READINGS
 from tests.simulation.fleets import (
     NO_FAULTS,
@@ -158,6 +160,52 @@ def test_malformed_values_are_null_nan_infinite_and_out_of_range():
     assert {-9999.0, 65535.0} < set(known[np.isfinite(known)])
     share = (is_malformed(known).sum() + values.null_count) / len(values)
     assert share == pytest.approx(0.5, abs=0.05)
+
+
+@given(simulations)
+def test_the_wild_readings_that_are_sent_are_labelled_and_nothing_else(simulation):
+    fleet = build_fleet(simulation)
+    table = pa.concat_tables(simulate_fleet(simulation))
+    value = table["value"].fill_null(0).to_numpy()
+    sent = table.filter(pa.array(np.isin(value, [-9999.0, 65535.0])))
+    labels = wild_table(fleet)
+    assert set(labels["kind"].to_pylist()) <= {"wild_reading"}
+    columns = ("device", "sensor", "timestamp", "value")
+    wanted = set(zip(*(sent[name].to_pylist() for name in columns), strict=True))
+    columns = ("device", "sensor", "start", "size")
+    assert set(zip(*(labels[name].to_pylist() for name in columns), strict=True)) == wanted
+    lengths = pc.subtract(labels["end"], labels["start"]).to_pylist()
+    assert set(lengths) <= {simulation.interval}
+
+
+def test_labels_are_faults_and_wild_readings_by_device_sensor_and_start():
+    fleet = build_fleet(a_simulation(malformed_share=0.01))
+    labels = fleet.labels()
+    assert labels.num_rows == fault_table(fleet).num_rows + wild_table(fleet).num_rows > 10
+    assert labels.equals(labels.sort_by([(n, "ascending") for n in ("device", "sensor", "start")]))
+    assert faults_only(labels).equals(fault_table(fleet).combine_chunks())
+
+
+# The fleet that figures are compared on: readings and faults, byte for byte.
+READINGS_OF_SEED_7 = "cb31a51da86726cbf87c8a71bd696fb03e6b1bfef602788c99f396867e013b57"
+FAULTS_OF_SEED_7 = "98b2e1d60ed00b17a90f288a6b73ef11d75ff1b9c195f698634c4d1315a9cc20"
+
+
+@pytest.mark.slow
+def test_the_default_fleet_is_the_one_of_the_first_release():
+    fleet = build_fleet(fleet_module.Simulation())
+    assert digest(day_table(fleet, day) for day in range(14)) == READINGS_OF_SEED_7
+    assert digest([fault_table(fleet)]) == FAULTS_OF_SEED_7
+
+
+def digest(tables) -> str:
+    found = hashlib.sha256()
+    for table in tables:
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table.combine_chunks())
+        found.update(sink.getvalue())
+    return found.hexdigest()
 
 
 def test_all_values_malformed_is_no_error():

@@ -16,6 +16,7 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import positions, strings, to_arrow, to_numpy
+from batch_scoring.tables.fault_labels import faults_only
 from batch_scoring.tables.intervals import joined, without
 from batch_scoring.tables.schemas import FALSE_ALARM, LABELS, TRUE_EVENT
 
@@ -60,7 +61,7 @@ def known_events(labels: pa.Table, faults: pa.Table, feedback: pa.Table, selecti
     labels : pyarrow.Table
         Schema ``LABELS``.
     faults : pyarrow.Table
-        The same columns or none, as the simulator writes them.
+        The same columns or none, as the simulator writes them; events that are no faults do not count.
     feedback : pyarrow.Table
         Schema ``FEEDBACK``.
     selection : Selection
@@ -73,7 +74,11 @@ def known_events(labels: pa.Table, faults: pa.Table, feedback: pa.Table, selecti
     """
     true, false = (feedback.filter(pc.equal(feedback["verdict"], v)) for v in (TRUE_EVENT, FALSE_ALARM))
     true = true.append_column("kind", pa.nulls(true.num_rows, pa.string()))
-    parts = [part.select(LABELS.names).cast(LABELS) for part in (labels, faults, true) if part.num_columns]
+    parts = [
+        part.select(LABELS.names).cast(LABELS)
+        for part in (labels, faults_only(faults), true)
+        if part.num_columns
+    ]
     everything = pa.concat_tables([LABELS.empty_table(), *parts])
     if not everything.num_rows:
         raise InputError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from batch_scoring.simulation.faults import (
 from batch_scoring.simulation.outages import gap_mask, late_of_day, late_slices, outage_mask
 from batch_scoring.simulation.physics import Machines, as_read, draw_machines, signal_at
 from batch_scoring.simulation.settings import Simulation, selected_indices, simulation_digest
-from batch_scoring.tables.schemas import READINGS, TIMESTAMP
+from batch_scoring.tables.schemas import FAULT_LABELS, READINGS, TIMESTAMP
 
 WHOLE_FLEET = Selection()
 
@@ -62,6 +62,20 @@ class Fleet:
         """Schema of a day's table; its metadata ``simulation`` is the digest of the settings."""
         return READINGS.with_metadata({"simulation": simulation_digest(self.simulation, self.selection)})
 
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Return the number of devices, sensors and faults."""
+        return len(self.devices), len(self.sensors), len(self.breakage.faults.kind)
+
+    def spans(self, day: int) -> Iterator[pa.Table]:
+        """Simulate the arrivals of a day; see :func:`day_spans`."""
+        return day_spans(self, day)
+
+    def labels(self) -> pa.Table:
+        """Label faults and wild readings; see :func:`fault_table` and :func:`wild_table`."""
+        order = [(name, "ascending") for name in ("device", "sensor", "start")]
+        return pa.concat_tables([fault_table(self), wild_table(self)]).sort_by(order).combine_chunks()
+
 
 def build_fleet(simulation: Simulation, selection: Selection = WHOLE_FLEET) -> Fleet:
     """Draw the machines of a fleet and plan their faults.
@@ -90,6 +104,40 @@ def build_fleet(simulation: Simulation, selection: Selection = WHOLE_FLEET) -> F
 def fault_table(fleet: Fleet) -> pa.Table:
     """Label the fleet's faults; see :func:`~batch_scoring.simulation.faults.label_table`."""
     return label_table(fleet.simulation, fleet.breakage.faults)
+
+
+def wild_table(fleet: Fleet) -> pa.Table:
+    """Label the single readings far out of range that are sent; schema ``FAULT_LABELS``.
+
+    No fault: ``kind`` is ``wild_reading``, ``size`` the value, the interval one reading long.
+    """
+    simulation, rows = fleet.simulation, np.arange(len(fleet.devices))
+    sensor_names = [simulation.sensor_names[at] for at in fleet.sensors]
+    found = []
+    for day in range(simulation.days):
+        step = _slices_per_span(fleet)
+        for begin in range(0, simulation.slices_per_day, step):
+            span = _Span.of_day(simulation, day, begin, begin + step)
+            uniform = _drawn(fleet, span, fleet.devices, _DELIVERY, _uniform)
+            uniform[broken_cells(fleet.breakage, rows, span.first, span.last).cells] = 0
+            values, _ = _malform(np.zeros(uniform.shape), uniform, simulation.malformed_share)
+            values[~np.isfinite(values)] = 0  # they are refused
+            values *= ~gap_mask(simulation, day, fleet.devices, span.first, span.last)[:, None, :]
+            row, column, cell = np.nonzero(values)
+            found += [
+                (
+                    simulation.device_names[fleet.devices[r]],
+                    sensor_names[c],
+                    "wild_reading",
+                    *simulation.microseconds(np.array([t, t + 1]) + span.first).tolist(),
+                    values[r, c, t],
+                )
+                for r, c, t in zip(row, column, cell, strict=True)
+            ]
+    columns = zip(*found, strict=True) if found else [[] for _ in FAULT_LABELS]
+    return pa.table(
+        [pa.array(c, f.type) for c, f in zip(columns, FAULT_LABELS, strict=True)], schema=FAULT_LABELS
+    )
 
 
 def day_table(fleet: Fleet, day: int) -> pa.Table:
@@ -202,7 +250,8 @@ def _measure(fleet: Fleet, span: _Span, rows: np.ndarray, wanted: np.ndarray) ->
     machines = fleet.machines if len(rows) == len(fleet.devices) else fleet.machines.rows(rows)
     hours = np.arange(span.first, span.last)[None, :] * simulation.interval_hours
     values, sigma = signal_at(machines, hours, _monday_hours(simulation))
-    normal, uniform = _random_numbers(fleet, span, devices)
+    normal = _drawn(fleet, span, devices, _NOISE, _normal)
+    uniform = _drawn(fleet, span, devices, _DELIVERY, _uniform)
     deviation = np.multiply(normal, sigma, out=sigma)
     values += deviation
     broken = broken_cells(fleet.breakage, rows, span.first, span.last)
@@ -219,8 +268,19 @@ def _measure(fleet: Fleet, span: _Span, rows: np.ndarray, wanted: np.ndarray) ->
     return _in_order(counts, _malform(values, uniform, simulation.malformed_share), rows, span.first)
 
 
-def _random_numbers(fleet: Fleet, span: _Span, devices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a normal and a uniform number for each reading, float32 arrays of shape (n, s, t).
+_Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+
+
+def _normal(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return generator.standard_normal(shape, np.float32)
+
+
+def _uniform(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return generator.random(shape, np.float32)
+
+
+def _drawn(fleet: Fleet, span: _Span, devices: np.ndarray, purpose: int, draw: _Draw) -> np.ndarray:
+    """Draw a random number for each reading, float32 array of shape (n, s, t).
 
     They are drawn a slice at a time for all devices up to the last one, so that neither the
     selection nor the length of the span changes them.
@@ -229,15 +289,10 @@ def _random_numbers(fleet: Fleet, span: _Span, devices: np.ndarray) -> tuple[np.
     per_slice = simulation.readings_per_day // simulation.slices_per_day
     shape = (int(devices.max()) + 1, len(simulation.sensor_names), per_slice)
     chosen = np.ix_(devices, fleet.sensors)
-    drawn = (len(devices), len(fleet.sensors), (span.end - span.begin), per_slice)
-    normal, uniform = np.empty(drawn, np.float32), np.empty(drawn, np.float32)
+    drawn = np.empty((len(devices), len(fleet.sensors), span.end - span.begin, per_slice), np.float32)
     for at, slice_ in enumerate(range(span.begin, span.end)):
-        noise = simulation.generator(_NOISE, span.day, slice_)
-        normal[:, :, at] = noise.standard_normal(shape, np.float32)[chosen]
-        delivery = simulation.generator(_DELIVERY, span.day, slice_)
-        uniform[:, :, at] = delivery.random(shape, np.float32)[chosen]
-    flat = (*drawn[:2], -1)
-    return normal.reshape(flat), uniform.reshape(flat)
+        drawn[:, :, at] = draw(simulation.generator(purpose, span.day, slice_), shape)[chosen]
+    return drawn.reshape((*drawn.shape[:2], -1))
 
 
 def _malform(values: np.ndarray, uniform: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:

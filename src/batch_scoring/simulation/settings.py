@@ -20,6 +20,10 @@ from batch_scoring.simulation.physics import SENSOR_KINDS, SensorPhysics
 
 DAY = timedelta(days=1)
 
+# The scenario of a fleet of any size with faults; the others have a module each in `scenarios`.
+FAULTS = "faults"
+SCENARIO_NAMES = (FAULTS, "three_weeks")
+
 # Part of every digest: increase it when the same settings give other readings.
 SIMULATOR_VERSION = 1
 
@@ -52,6 +56,7 @@ class Simulation:
     (['pump-01', 'pump-02', 'pump-03'], 1440)
     """
 
+    scenario: str = FAULTS
     seed: int = 7
     devices: int = 50
     device_prefix: str = "pump"
@@ -83,6 +88,7 @@ class Simulation:
             "start": (is_midnight, "midnight UTC, where a day's file begins"),
             **{name: within(getattr(self, name), 0, 1) for name in shares},
         }
+        require_known("simulate.scenario", [self.scenario], SCENARIO_NAMES)
         require(self, "simulate", checks)
         rates = self.faults_per_device
         of_kinds = {
@@ -173,7 +179,11 @@ def selected_indices(simulation: Simulation, selection: Selection) -> tuple[np.n
 
 def simulation_digest(simulation: Simulation, selection: Selection) -> str:
     """The sha256 (hex) of all that decides what is in the files, as canonical JSON."""
-    settings = dataclasses.asdict(simulation) | {
+    settings = dataclasses.asdict(simulation)
+    if simulation.scenario == FAULTS:
+        # The digest of days that were simulated before there were scenarios.
+        del settings["scenario"]
+    settings |= {
         "interval": simulation.interval / timedelta(microseconds=1),
         "start": simulation.start.astimezone(UTC).isoformat(),
         "sensors": simulation.sensor_names,

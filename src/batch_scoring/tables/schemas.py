@@ -135,7 +135,7 @@ IMPORTED_WINDOWS = _table(
     Column("last_start", TIMESTAMP, "UTC", "start of its last window; null without one"),
 )
 
-# What the simulator broke.
+# What the simulator broke, and what else happened; `faults_only` tells them apart.
 FAULT_LABELS = _table(
     "fault labels",
     _DEVICE,
@@ -144,16 +144,18 @@ FAULT_LABELS = _table(
         "kind",
         pa.string(),
         "",
-        "`spike`, `level_shift`, `drift`, `stuck_value`, `noise_burst` or `dropout`",
+        "a fault: `spike`, `level_shift`, `drift`, `stuck_value`, `noise_burst`, `dropout`, `silence` (of a "
+        "whole device) or `fleet_event`; or no fault: `wild_reading`, `maintenance`, `off`, `young`, "
+        "`renamed`, `unit_change` or `summer_time`",
     ),
-    Column("start", TIMESTAMP, "UTC", "first moment of the fault"),
+    Column("start", TIMESTAMP, "UTC", "first moment of the fault or event"),
     Column("end", TIMESTAMP, "UTC", "first moment after it"),
     Column(
         "size",
         pa.float64(),
         "sigmas",
         "of the noise for spikes and noise bursts, of the sensor's spread over a week for shifts and drifts; "
-        "null for the others",
+        "the value itself of a wild reading, a share of the value of a fleet event; null for the others",
     ),
 )
 

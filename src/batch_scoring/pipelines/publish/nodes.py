@@ -15,7 +15,7 @@ from batch_scoring.core.ids import Selection
 from batch_scoring.core.parameters import read_parameters, scheduled_time
 from batch_scoring.event_hub.settings import PublishParameters
 from batch_scoring.simulation.events import EVENT, event_table
-from batch_scoring.simulation.fleet import Fleet, build_fleet, day_spans
+from batch_scoring.simulation.scenarios import Simulated, build
 from batch_scoring.simulation.settings import Simulation
 from batch_scoring.tables.arrow_arrays import to_numpy
 from batch_scoring.tables.streams import Stream
@@ -55,8 +55,8 @@ def publish_readings(
         When a setting is not valid or a selected id is not simulated.
     """
     settings = read_parameters(PublishParameters, parameters, "publish")
-    fleet = build_fleet(read_parameters(Simulation, simulation, "simulate"), Selection.read(device, sensor))
-    log.info("publishing %d days of %d devices", fleet.simulation.days, len(fleet.devices))
+    fleet = build(read_parameters(Simulation, simulation, "simulate"), Selection.read(device, sensor))
+    log.info("publishing %d days of %d devices", fleet.simulation.days, fleet.size[0])
     spans = _spans(fleet, settings)
     if settings.real_time:
         return Stream(EVENT, _events(fleet, settings, _rounds_of_the_clock(spans, scheduled_time(at))))
@@ -64,7 +64,7 @@ def publish_readings(
 
 
 def _events(
-    fleet: Fleet, settings: PublishParameters, rounds: Iterable[tuple[pa.Table, float]]
+    fleet: Simulated, settings: PublishParameters, rounds: Iterable[tuple[pa.Table, float]]
 ) -> Iterator[pa.Table]:
     """Yield the events of each round with delivery faults, and last the events held back."""
     held = EVENT.empty_table()
@@ -77,12 +77,12 @@ def _events(
     yield held
 
 
-def _spans(fleet: Fleet, settings: PublishParameters) -> Iterator[tuple[pa.Table, np.ndarray]]:
+def _spans(fleet: Simulated, settings: PublishParameters) -> Iterator[tuple[pa.Table, np.ndarray]]:
     """Yield the readings to send, with their arrival times in µs since 1970, ascending."""
     latest = np.iinfo(np.int64).min
     ends = [None if time is None else round(time.timestamp() * 1e6) for time in (settings.from_, settings.to)]
     for day in range(fleet.simulation.days):
-        for span in day_spans(fleet, day):
+        for span in fleet.spans(day):
             # Readings that waited for a broken link are sent with those beside them.
             times = np.append(latest, to_numpy(span["timestamp"]).astype(np.int64))
             arrival = np.maximum.accumulate(times)[1:]

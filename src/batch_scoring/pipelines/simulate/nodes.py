@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.parameters import read_parameters
-from batch_scoring.simulation.fleet import WHOLE_FLEET, build_fleet, day_spans, fault_table
+from batch_scoring.simulation.fleet import WHOLE_FLEET
+from batch_scoring.simulation.scenarios import Simulated, build
 from batch_scoring.simulation.settings import Simulation, simulation_digest
 from batch_scoring.tables.schemas import FAULT_LABELS
 from batch_scoring.tables.streams import Stream
@@ -52,24 +53,25 @@ def simulate_readings(
         log.info("simulate: skipped, readings come from %r", readings)
         yield {}
         return
-    simulation, selection = _read(parameters, device, sensor)
+    fleet = _build(parameters, device, sensor)
+    simulation = fleet.simulation
     days = [simulation.day(index).isoformat() for index in range(simulation.days)]
     # A day of the whole fleet holds what a selection asks for: it is kept, not thinned out.
-    there = {simulation_digest(simulation, one) for one in (selection, WHOLE_FLEET)}
+    there = {simulation_digest(simulation, one) for one in (fleet.selection, WHOLE_FLEET)}
     missing = [index for index, day in enumerate(days) if previous_simulation.get(day) not in there]
     _warn_of_others(days, previous_simulation, there)
     if not missing:
         log.info("all %d days of the simulated fleet exist already", len(days))
         yield {}
         return
-    fleet = build_fleet(simulation, selection)
+    n_devices, n_sensors, n_faults = fleet.size
     log.info(
-        "simulating %d of %d days of %d devices with %d sensors each, a reading every %s; %d faults",
-        *(len(missing), len(days), len(fleet.devices), len(fleet.sensors)),
-        *(simulation.interval, len(fleet.breakage.faults.kind)),
+        "simulating %d of %d days of %d devices with %d sensors each, a reading every %s; "
+        "%d faults and events",
+        *(len(missing), len(days), n_devices, n_sensors, simulation.interval, n_faults),
     )
     for index in missing:
-        yield {days[index]: Stream(fleet.schema, day_spans(fleet, index))}
+        yield {days[index]: Stream(fleet.schema, fleet.spans(index))}
 
 
 def label_faults(parameters: Mapping[str, Any], device: Any, sensor: Any, readings: str | None) -> pa.Table:
@@ -92,11 +94,11 @@ def label_faults(parameters: Mapping[str, Any], device: Any, sensor: Any, readin
     """
     if readings is not None:
         return FAULT_LABELS.empty_table()
-    return fault_table(build_fleet(*_read(parameters, device, sensor)))
+    return _build(parameters, device, sensor).labels()
 
 
-def _read(parameters: Mapping[str, Any], device: Any, sensor: Any) -> tuple[Simulation, Selection]:
-    return read_parameters(Simulation, parameters, "simulate"), Selection.read(device, sensor)
+def _build(parameters: Mapping[str, Any], device: Any, sensor: Any) -> Simulated:
+    return build(read_parameters(Simulation, parameters, "simulate"), Selection.read(device, sensor))
 
 
 def _warn_of_others(days: list[str], previous: Mapping[str, str], there: set[str]) -> None:
