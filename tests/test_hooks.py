@@ -25,5 +25,10 @@ def test_the_summary_is_printed_before_the_run_ends_with_an_error(capsys):
     assert "the summary" in capsys.readouterr().out
 
 
+def test_the_headline_of_an_evaluation_is_printed(capsys):
+    after_run(evaluation_headline="5 of 17 events found")
+    assert "5 of 17 events found" in capsys.readouterr().out
+
+
 def test_a_run_that_did_all_of_its_work_ends_well():
     after_run(ingest_counts={"shortfalls": []}, score_counts={"shortfalls": []}, other=1)

@@ -17,7 +17,8 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.garbage import collector
 from batch_scoring.settings_check import check_settings
 
-SUMMARY = "run_summary_text"
+# Printed at the end of a run that made them.
+PRINTED = ("run_summary_text", "evaluation_headline")
 # Counts of a step; their ``shortfalls`` fail the whole run after its last node.
 COUNTS = ("ingest_counts", "score_counts")
 # A run that reads or writes one of these needs a workspace of the present format.
@@ -54,7 +55,7 @@ class ProjectHooks:
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
-        """Print the summary of a run that made a report; then raise the shortfalls of its steps.
+        """Print the summary of a report or evaluation; then raise the shortfalls of its steps.
 
         Raises
         ------
@@ -62,8 +63,9 @@ class ProjectHooks:
             After the last node, so that incidents and alerts of what was scored are not held up.
         """
         made = pipeline.all_outputs()
-        if SUMMARY in made:
-            print(f"\n{catalog.load(SUMMARY)}")
+        for name in PRINTED:
+            if name in made:
+                print(f"\n{catalog.load(name)}")
         shortfalls = [text for name in COUNTS if name in made for text in catalog.load(name)["shortfalls"]]
         if shortfalls:
             raise InputError("; ".join(shortfalls))

@@ -14,12 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batch_scoring.detection.detectors import FitParameters
 from batch_scoring.evaluation.findings import Evaluation
 from batch_scoring.pipelines.evaluate.nodes import aggregate_figures, match_events
 from batch_scoring.registry.published import PublishedModel, load_published, publish
 from batch_scoring.storage.row_table import RowTable
-from batch_scoring.tables.schemas import FEEDBACK, LABELS, MODELS, PREDICTIONS
-from tests.factories import START, make_model, make_windows
+from batch_scoring.tables.schemas import FEEDBACK, LABELS, PREDICTIONS
+from tests.factories import START, fit_fleet, make_model, make_windows
 from tests.tables_on_disk import TableOnDisk
 
 HOUR = timedelta(hours=1)
@@ -53,6 +54,9 @@ class SmallFleet:
         Sensors without predictions or models.
     without_model : set of str
         Devices without predictions or models.
+    former_to, former_scored_to : datetime or None
+        When the training of a version before the champion ended, and until when it scored.
+    detector : str
     """
 
     folder: Path
@@ -63,6 +67,9 @@ class SmallFleet:
     silent: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     unpredicted: frozenset[str] = frozenset()
     without_model: frozenset[str] = frozenset()
+    former_to: datetime | None = None
+    former_scored_to: datetime = START
+    detector: str = "one_class_svm"
 
     def windows(self, sensor: str) -> pa.Table:
         """The windows of a sensor."""
@@ -80,10 +87,12 @@ class SmallFleet:
         """What the models said: the score is the mean below which a fault lies."""
         windows = self.windows(sensor)
         mean = windows["mean"].to_numpy()
+        is_former = pc.less(windows["window_start"], self.former_scored_to)
+        version = pc.if_else(is_former, "0", "1")
         columns = {name: windows[name] for name in ("window_start", "window_end", "device", "sensor")}
         columns |= {"value": windows["mean"], "score": -mean, "threshold": np.full(mean.size, -10.0)}
         columns |= {"is_anomaly": mean > 10, "severity": np.zeros(mean.size)}
-        columns |= {"top_feature": ["mean"] * mean.size, "model_version": ["1"] * mean.size}
+        columns |= {"top_feature": ["mean"] * mean.size, "model_version": version}
         columns |= {"window_fingerprint": np.arange(mean.size)}
         is_there = pc.invert(pc.is_in(windows["device"], pa.array(sorted(self.without_model), pa.string())))
         # What evaluate does not read is left out.
@@ -94,13 +103,22 @@ class SmallFleet:
 
     def published(self, sensor: str) -> Callable[[], PublishedModel]:
         """Its models, that learned from the first day."""
-        model = make_model([d for d in self.devices if d not in self.without_model], sensor, ("mean", "std"))
-        rows = model.table.to_pylist()
-        for row in rows:
-            row |= {"trained_from": START, "trained_to": self.trained_to}
-        table = pa.Table.from_pylist(rows, schema=MODELS)
-        publish(self.folder, type(model).build(table, model.info), "1", "run", "print")
+        if self.former_to is not None:
+            self._publish(sensor, "0", self.former_to)
+        self._publish(sensor, "1", self.trained_to)
         return lambda: load_published(self.folder, sensor)
+
+    def _publish(self, sensor: str, version: str, trained_to: datetime | None) -> None:
+        devices = [d for d in self.devices if d not in self.without_model]
+        if self.detector == "combined":
+            fitted, _ = fit_fleet(self.windows(sensor), ("mean", "std"), FitParameters(false_alarm_rate=0.05))
+            assert fitted is not None
+            model = fitted
+        else:
+            model = make_model(devices, sensor, ("mean", "std"))
+        rows = [row | {"trained_from": START, "trained_to": trained_to} for row in model.table.to_pylist()]
+        table = pa.Table.from_pylist(rows, schema=model.table.schema)
+        publish(self.folder, type(model).build(table, model.info), version, "run", "print")
 
     def inputs(self) -> dict[str, Any]:
         """The first inputs of the node."""

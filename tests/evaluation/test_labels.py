@@ -104,3 +104,11 @@ def test_a_file_that_was_named_must_be_there_and_one_that_was_not_need_not(tmp_p
         LabelFile(str(tmp_path / "no.csv"), str(tmp_path / "no.csv")).load()
     written(tmp_path, "device,sensor,start,end\n")
     assert LabelFile(otherwise=str(tmp_path / "labels.csv")).load().equals(LABELS.empty_table())
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_columns_may_be_separated_by_semicolons_or_tabs(tmp_path, delimiter):
+    path = tmp_path / "labels.csv"
+    row = ["a", "s", "2026-01-05T00:00Z", "2026-01-05T01:00Z", "worn, noisy"]
+    path.write_text(delimiter.join(["device", "sensor", "start", "end", "kind"]) + "\n" + delimiter.join(row))
+    assert read_labels(path)["kind"].to_pylist() == ["worn, noisy"]

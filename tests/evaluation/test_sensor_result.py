@@ -84,10 +84,10 @@ def test_a_file_reads_back_and_the_same_judgement_is_the_same_file(good):
 
 def test_a_file_of_another_format_is_told(good, monkeypatch):
     read = EvaluatedSensor.from_bytes(good)
-    monkeypatch.setattr("batch_scoring.evaluation.sensor_result._FORMAT", 2)
+    monkeypatch.setattr("batch_scoring.evaluation.sensor_result._FORMAT", 3)
     newer = read.to_bytes()
     monkeypatch.undo()
-    with pytest.raises(InputError, match="sensor 's' has format 2, not 1"):
+    with pytest.raises(InputError, match="sensor 's' has format 3, not 2"):
         EvaluatedSensor.from_bytes(newer)
 
 

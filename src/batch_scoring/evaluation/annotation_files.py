@@ -77,7 +77,8 @@ def read_rows(path: Path, required: Sequence[tuple[str, ...]]) -> Iterator[Writt
     Parameters
     ----------
     path : Path
-        Its ending gives the format: ``.csv`` with a header, ``.jsonl`` (one object a line) or ``.parquet``.
+        Its ending gives the format: ``.csv`` with a header, separated by commas, semicolons or tabs,
+        ``.jsonl`` (one object a line) or ``.parquet``.
     required : sequence of tuples of str
         Of each tuple the file must have one column.
 
@@ -130,15 +131,22 @@ def read_table(
 
 def _read_csv(path: Path) -> Iterator[tuple[str, dict[Any, Any]]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
+        delimiter = _delimiter(file.readline())
+        file.seek(0)
+        reader = csv.DictReader(file, strict=True, delimiter=delimiter)
         for values in reader:
             where = f"line {reader.line_num}"
             if None in values or None in values.values():
                 raise InputError(
                     f"{path}: {where} has {'more' if None in values else 'fewer'} fields than the header; "
-                    "put fields with a comma in double quotes"
+                    f"put fields with a {delimiter!r} in double quotes"
                 )
             yield where, values
+
+
+def _delimiter(header: str) -> str:
+    """Return what separates the columns: the most frequent of comma, semicolon and tab."""
+    return max(",;\t", key=header.count)
 
 
 def _read_json_lines(path: Path) -> Iterator[tuple[str, dict[Any, Any]]]:

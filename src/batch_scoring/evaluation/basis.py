@@ -33,8 +33,10 @@ class Basis:
         When the first evaluated window starts and the last one ends, µs since the epoch.
     window_us : int
         Length of a window.
-    n_windows, n_predicted, n_seen_in_training : int
-        Evaluated windows; windows with a prediction; windows the models were trained on.
+    n_windows, n_predicted : int
+        Evaluated windows, new to the models that scored them; those with a prediction.
+    n_seen, n_seen_anomalies : int
+        Windows of the range that the models were trained on, which are not evaluated; flagged ones.
     n_outside : int
         Events outside the evaluated range.
     unknown : list of pyarrow.Table
@@ -51,7 +53,8 @@ class Basis:
     window_us: int = 0
     n_windows: int = 0
     n_predicted: int = 0
-    n_seen_in_training: int = 0
+    n_seen: int = 0
+    n_seen_anomalies: int = 0
     n_outside: int = 0
     unknown: list[pa.Table] = field(default_factory=lambda: [LABELS.empty_table()])
     events: list[pa.Table] = field(default_factory=lambda: [LABELS.empty_table()])
@@ -62,12 +65,13 @@ class Basis:
     @classmethod
     def of_sensor(cls, windows: SensorWindows, truth: SensorTruth) -> Basis:
         """Return the basis of one sensor."""
-        test = windows.test
+        test, seen = windows.test, windows.is_in_range & windows.is_seen
         basis = cls(
             window_us=windows.window_us,
             n_windows=test.start.size,
             n_predicted=int(np.count_nonzero(truth.truth.is_predicted)),
-            n_seen_in_training=int(np.count_nonzero(windows.is_train & windows.is_test)),
+            n_seen=int(np.count_nonzero(seen)),
+            n_seen_anomalies=int(np.count_nonzero(seen & windows.is_anomaly)),
             n_outside=truth.n_outside,
             unknown=[truth.unknown],
             events=[truth.events],
@@ -83,7 +87,7 @@ class Basis:
         """Add the basis of other sensors."""
         self.first, self.last = min(self.first, other.first), max(self.last, other.last)
         self.window_us = other.window_us
-        for name in ("n_windows", "n_predicted", "n_seen_in_training", "n_outside"):
+        for name in ("n_windows", "n_predicted", "n_seen", "n_seen_anomalies", "n_outside"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("unknown", "events", "event_windows", "event_missing", "sensors"):
             getattr(self, name).extend(getattr(other, name))
@@ -91,6 +95,11 @@ class Basis:
     def check(self, known: KnownEvents) -> None:
         """Warn of labels that count nowhere; raise InputError where there is nothing to evaluate."""
         if not self.n_predicted:
+            if self.n_seen:
+                raise InputError(
+                    f"all {self.n_seen:,} scored windows of the range were trained on; evaluate a range that "
+                    "the models have not seen, such as with train.to before evaluate.from"
+                )
             raise InputError(
                 "no window after the models' training ranges has a prediction; run "
                 "`kedro run --pipelines=score`, or name the range to evaluate with evaluate.from"
@@ -104,10 +113,10 @@ class Basis:
                 "%d labels are of devices and sensors without windows, first %r, %r: they count nowhere",
                 *(rows.num_rows, one["device"], one["sensor"]),
             )
-        if self.n_seen_in_training:
-            logger.warning(
-                "%d evaluated windows were trained on: the figures are too good",
-                self.n_seen_in_training,
+        if self.n_seen:
+            logger.info(
+                "evaluate: %d windows of the range were trained on and are left out; %d of them are flagged",
+                *(self.n_seen, self.n_seen_anomalies),
             )
 
     def to_json(self, n_devices: int) -> dict[str, Any]:
@@ -120,7 +129,8 @@ class Basis:
             "sensors": len(self.sensors),
             "windows": self.n_windows,
             "windows_without_prediction": self.n_windows - self.n_predicted,
-            "windows_seen_in_training": self.n_seen_in_training,
+            "windows_seen_in_training": self.n_seen,
+            "anomalies_seen_in_training": self.n_seen_anomalies,
             "events": sum(table.num_rows for table in self.events),
             "events_outside_range": self.n_outside,
             "events_of_unknown_series": sum(table.num_rows for table in self.unknown),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,10 @@ from batch_scoring.evaluation.tables import DELAYS, POOLED, event_table, figure_
 from batch_scoring.tables.arrays import Float
 
 MODELS = "fleet_models"
+# False alerts a sensor-week at which methods are compared.
+ALERT_LIMITS = (0.25, 1.0)
 # The figures of the fleet that have no interval.
-_MORE = ("realised_over_target", *POOLED, *DELAYS)
+_MORE = (*POOLED, *DELAYS)
 
 
 @dataclass(frozen=True)
@@ -44,21 +47,40 @@ class Evaluation:
     sweep: dict[str, Float]
 
 
-def build_evaluation(tally: Tally, basis: Basis, target: float, settings: EvaluateParameters) -> Evaluation:
+def build_evaluation(tally: Tally, basis: Basis, settings: EvaluateParameters) -> Evaluation:
     """Build the evaluation from the outcomes of all sensors."""
     events = event_table(tally, basis.events, basis.event_windows, basis.event_missing)
     of_devices = {method: tally.of_devices(method) for method in tally.methods}
-    figures = figure_table(tally, of_devices, events, target)
+    figures = figure_table(tally, of_devices, events)
+    curves = sweeps(tally)
     metrics = {
         "judged": basis.to_json(len(tally.devices)),
-        "budget": {
-            "false_alarm_rate": target,
-            "false_windows_per_sensor_week": target * WEEK_US / basis.window_us,
-        },
+        "budget": budget(of_devices[MODELS], basis.window_us),
         **fleet_metrics(of_devices, figures, settings),
+        "recall_at": {method: recall_at(curve) for method, curve in curves.items()},
         "kinds": kind_metrics(events),
     }
-    return Evaluation(figures, events, metrics, sweeps(tally))
+    return Evaluation(figures, events, metrics, curves)
+
+
+def budget(sums: Mapping[str, Float], window_us: int) -> dict[str, float]:
+    """Compute what the models may flag: the mean of their own budgets over the normal windows."""
+    rate = float(sums["budgeted_windows"].sum()) / max(float(sums["normal_windows"].sum()), 1.0)
+    return {"false_alarm_rate": rate, "false_windows_per_sensor_week": rate * WEEK_US / window_us}
+
+
+def recall_at(curve: Float) -> dict[str, float | None]:
+    """Return the largest share of events found at no more than a number of false alerts a sensor-week.
+
+    Parameters
+    ----------
+    curve : array of shape (2, k), float64
+        See ``Evaluation.sweep``.
+    """
+    alerts, recall = curve
+    known = np.isfinite(alerts) & np.isfinite(recall)
+    at = {f"{limit:g}": recall[known & (alerts <= limit)] for limit in ALERT_LIMITS}
+    return {limit: float(found.max()) if found.size else None for limit, found in at.items()}
 
 
 def fleet_metrics(

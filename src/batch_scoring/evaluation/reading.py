@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,17 +13,20 @@ import pyarrow.compute as pc
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.moments import microseconds
+from batch_scoring.detection.detectors import DETECTORS
 from batch_scoring.evaluation.metrics.sensor_windows import SensorWindows
 from batch_scoring.evaluation.settings import EvaluateParameters
 from batch_scoring.registry.published import PublishedModel
 from batch_scoring.storage.row_table import RowTable
-from batch_scoring.tables.arrays import Int
+from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import positions, to_numpy
 from batch_scoring.tables.intervals import Timeline
 from batch_scoring.tables.schemas import feature_columns
 from batch_scoring.windows.features import feature_matrix
 
-_PREDICTED = ["window_start", "device", "score", "threshold", "is_anomaly"]
+logger = logging.getLogger(__name__)
+
+_PREDICTED = ["window_start", "device", "score", "threshold", "is_anomaly", "model_version"]
 _NEVER = np.iinfo(np.int64).min
 
 
@@ -48,6 +52,7 @@ def read_sensor(
     predictions: RowTable,
     published: PublishedModel | None,
     fallback: Callable[[], int | None],
+    rate: Callable[[int], float],
     settings: EvaluateParameters,
     selection: Selection,
 ) -> tuple[SensorWindows, EvaluatedRange] | None:
@@ -59,10 +64,13 @@ def read_sensor(
     windows, predictions : RowTable
         Schemas ``windows_schema(features)`` and PREDICTIONS.
     published : PublishedModel or None
-        Training windows of the devices' models are not evaluated, unless ``evaluate.from`` says so.
+        The champion; with the versions before it, which scored some of the windows. Windows that a version
+        was trained on are not evaluated where it scored them.
     fallback : callable
         Returns from when on windows of devices without a model are evaluated, µs since the epoch, where
         no device of the sensor has one; None: unknown.
+    rate : callable
+        Returns the budget of models that do not state their own, from the length of a window in µs.
     settings : EvaluateParameters
     selection : Selection
 
@@ -83,19 +91,34 @@ def read_sensor(
     order = np.lexsort((start, device))
     device, start, end = device[order], start[order], end[order]
     features = published.manifest.features if published else tuple(feature_columns(table))
-    score, threshold, is_anomaly = _match(predictions, sensor, names, device, start)
-    trained_from, trained_to = _training(published, names)
-    evaluated = _evaluated_range(sensor, trained_to, fallback, settings, int(end.max()))
-    is_known = trained_to != _NEVER
-    learned_until = np.where(is_known, trained_to, evaluated.since if settings.from_ is not None else _NEVER)
-    has_model = trained_from != np.iinfo(np.int64).max
-    is_train = has_model[device] & (start >= trained_from[device]) & (end <= learned_until[device])
-    is_test = (start >= evaluated.since[device]) & (start < evaluated.until)
-    X = feature_matrix(table, features)[order]
-    timeline = Timeline(device, start, end)
+    found = _match(predictions, sensor, names, device, start)
+    versions = _versions(sensor, published, found.versions)
+    ranges = [_training(one, names) for one in versions]
+    trained_from, trained_to = (np.stack(ends) for ends in zip(*ranges, strict=True))
+    version = np.array([_place(name, versions) for name in ("", *found.versions)])[found.version + 1]
+    evaluated = _evaluated_range(
+        sensor, _first_end(trained_to, device, version), fallback, settings, int(end.max())
+    )
+    if settings.from_ is not None:
+        # Models that do not say until when they were trained saw nothing of the range that is named.
+        trained_to = np.where(trained_to == _NEVER, evaluated.since, trained_to)
+    states = [one is not None and _states_its_budget(one) for one in versions]
+    stated = np.array(states)[version] & np.isfinite(found.threshold) & (settings.false_alarm_rate is None)
     return (
         SensorWindows(
-            sensor, names.to_pylist(), features, timeline, X, is_train, is_test, score, threshold, is_anomaly
+            sensor=sensor,
+            devices=names.to_pylist(),
+            features=features,
+            timeline=Timeline(device, start, end),
+            X=feature_matrix(table, features)[order],
+            is_in_range=(start >= evaluated.since[device]) & (start < evaluated.until),
+            version=version,
+            trained_from=trained_from,
+            trained_to=trained_to,
+            budget=np.where(stated, 10.0**found.threshold, rate(int(end[0] - start[0]))),
+            score=found.score,
+            threshold=found.threshold,
+            is_anomaly=found.is_anomaly,
         ),
         evaluated,
     )
@@ -111,12 +134,22 @@ def latest_training(fleet_models: Mapping[str, Callable[[], PublishedModel]]) ->
     return max((end for end in ends if end is not None), default=None)
 
 
-def _match(
-    predictions: RowTable, sensor: str, names: pa.Array, device: Int, start: Int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Look up score, threshold and verdict of each window; NaN, NaN and false without a prediction."""
+@dataclass(frozen=True)
+class _Predicted:
+    """The predictions of n windows; NaN, NaN, false and -1 without one."""
+
+    score: Float
+    threshold: Float
+    is_anomaly: Bool
+    version: Int
+    versions: list[str]
+
+
+def _match(predictions: RowTable, sensor: str, names: pa.Array, device: Int, start: Int) -> _Predicted:
+    """Look up the prediction of each window."""
     score, threshold = np.full((2, start.size), np.nan)
-    is_anomaly = np.zeros(start.size, bool)
+    is_anomaly, version = np.zeros(start.size, bool), np.full(start.size, -1)
+    number: dict[str, int] = {}
     starts = np.unique(start)
     keys = device * starts.size + np.searchsorted(starts, start)
     files = predictions.files(sensors=[sensor])
@@ -130,7 +163,43 @@ def _match(
             to_numpy(rows[n], null=np.nan)[is_there] for n in ("score", "threshold")
         )
         is_anomaly[row] = to_numpy(rows["is_anomaly"])[is_there]
-    return score, threshold, is_anomaly
+        known = pc.unique(rows["model_version"])
+        numbers = np.array([number.setdefault(name, len(number)) for name in known.to_pylist()])
+        version[row] = numbers[positions(rows["model_version"], known)[is_there]]
+    return _Predicted(score, threshold, is_anomaly, version, list(number))
+
+
+def _versions(
+    sensor: str, published: PublishedModel | None, used: Sequence[str]
+) -> list[PublishedModel | None]:
+    """Return the champion, or None without one, and the other versions that were used."""
+    if published is None:
+        return [None]
+    others = set(used) - {published.manifest.version}
+    before = published.versions() if others else {}
+    if gone := sorted(others - before.keys()):
+        logger.warning(
+            "evaluate: sensor %r: version %r is not published any more; what it was trained on is unknown, "
+            "and the champion's training range is taken for its own",
+            *(sensor, gone[0]),
+        )
+    return [published, *(before[name] for name in sorted(others & before.keys()))]
+
+
+def _place(version: str, among: Sequence[PublishedModel | None]) -> int:
+    """Return the number of a version; 0, the champion, where it is not known."""
+    return next((i for i, one in enumerate(among) if one and one.manifest.version == version), 0)
+
+
+def _states_its_budget(published: PublishedModel) -> bool:
+    return DETECTORS[published.models.info.detector].states_tail_probability
+
+
+def _first_end(trained_to: Int, device: Int, version: Int) -> Int:
+    """Return when the training of the first version that scored each device ends, shape (n_devices,)."""
+    first = np.full(trained_to.shape[1], np.iinfo(np.int64).max)
+    np.minimum.at(first, device, trained_to[version, device])
+    return first
 
 
 def _training(published: PublishedModel | None, names: pa.Array) -> tuple[Int, Int]:

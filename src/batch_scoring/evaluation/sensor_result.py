@@ -19,10 +19,19 @@ from batch_scoring.evaluation.metrics.matching import Outcome
 from batch_scoring.evaluation.metrics.tally import SensorOutcomes
 from batch_scoring.evaluation.settings import EvaluateParameters
 
-_FORMAT = 1
+_FORMAT = 2
 _DIGEST_BYTES = 32
 _ARRAYS = ("series", "start", "is_labelled_anywhere", "is_device_event_seen")
-_NUMBERS = ("first", "last", "window_us", "n_windows", "n_predicted", "n_seen_in_training", "n_outside")
+_NUMBERS = (
+    "first",
+    "last",
+    "window_us",
+    "n_windows",
+    "n_predicted",
+    "n_seen",
+    "n_seen_anomalies",
+    "n_outside",
+)
 _OUTCOME_ARRAYS = ("is_found", "delay_seconds", "is_device_event_found", "sweep_found", "sweep_false_alerts")
 
 
@@ -102,6 +111,7 @@ def rests_on(settings: EvaluateParameters, known: KnownEvents, rate: float) -> s
         See :func:`.target_rate`.
     """
     values = {field.name: str(getattr(settings, field.name)) for field in fields(settings)}
+    del values["data"]  # jobs may see the workspace under another name
     return digest_of([values, known.digest, rate])
 
 

@@ -23,6 +23,7 @@ class EvaluateParameters:
     baselines: tuple[str, ...] = tuple(BASELINES)
     bootstrap: int = 1000
     seed: int = 0
+    data: str = "data"
 
     def __post_init__(self) -> None:
         require_known("evaluate.baselines", self.baselines, BASELINES)

@@ -22,6 +22,9 @@ FLEET = {
     "device_pr_auc": "PR AUC, devices",
     "event_recall": "events found",
     "device_event_recall": "device events found, any sensor",
+    "range_recall": "share of an event flagged, mean",
+    "range_precision": "share of an alert labelled, mean",
+    "alerts_per_event_found": "alerts per event found",
     "alert_precision": "alerts that are right",
     "alert_precision_any_sensor": "alerts that are right, any sensor",
     "window_recall": "labelled windows flagged",
@@ -62,6 +65,32 @@ def write_summary(evaluation: Evaluation) -> str:
     return "\n".join(line for part in parts if part for line in [*part, ""]).rstrip() + "\n"
 
 
+def write_headline(evaluation: Evaluation, folder: str) -> str:
+    """Write what is printed at the end of a run.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    folder : str
+        The folder of the workspace.
+    """
+    metrics = evaluation.metrics
+    ours, judged = metrics["methods"][MODELS], metrics["judged"]
+    events = f"{ours['events_found']:,} of {ours['events']:,} events found"
+    right = f"{ours['right_alerts']:,} of {ours['alerts']:,} alerts right"
+    false = _value("false_alerts_per_sensor_week", ours["false_alerts_per_sensor_week"]["value"])
+    over = _value("realised_over_target", ours["realised_over_target"]["value"])
+    ranked = [
+        f"{_words(name)} {_value('pr_auc', of['pr_auc']['value'])}" for name, of in metrics["methods"].items()
+    ]
+    return (
+        f"Evaluation of {judged['windows']:,} windows that are new to the models: {events}, {right}\n"
+        f"  false alarms   {false} alerts per sensor-week; {over} times the budget in windows\n"
+        f"  PR AUC         {', '.join(ranked)}\n\n"
+        f"  {folder.rstrip('/')}/08_reporting/evaluation/evaluation.md   all figures; drawings beside it\n"
+    )
+
+
 def _basis(metrics: dict[str, Any]) -> list[str]:
     judged, budget = metrics["judged"], metrics["budget"]
     models = metrics["methods"][MODELS]
@@ -72,6 +101,8 @@ def _basis(metrics: dict[str, Any]) -> list[str]:
         f"Windows of {_length(judged['window_seconds'])} from {judged['from']} to {judged['to']}: "
         f"{judged['windows']:,} of {judged['devices']:,} devices and {judged['sensors']:,} sensors, "
         f"{labelled:.1%} of them labelled, {judged['windows_without_prediction']:,} without a prediction.",
+        f"Left out: {judged['windows_seen_in_training']:,} windows whose model was trained on them, "
+        f"{judged['anomalies_seen_in_training']:,} of them flagged.",
         f"{judged['events']:,} events, {models['events_without_windows']:,} of them without a window in "
         f"them; {models['device_events']:,} events of devices. Left out: "
         f"{judged['events_outside_range']:,} events outside the range, "
@@ -87,6 +118,13 @@ def _fleet(metrics: dict[str, Any]) -> list[str]:
     methods = metrics["methods"]
     rows = [
         [text, *(_cell(name, methods[method][name]) for method in methods)] for name, text in FLEET.items()
+    ]
+    rows += [
+        [
+            f"events found at {limit} false alerts per sensor-week",
+            *(_value("event_recall", metrics["recall_at"][method][limit]) for method in methods),
+        ]
+        for limit in metrics["recall_at"][MODELS]
     ]
     notes = "In brackets: 95 % of fleets drawn from these devices, with replacement, lie between."
     return ["## Over the fleet", "", *_table(["", *map(_words, methods)], rows), "", notes]

@@ -47,9 +47,7 @@ def event_table(
     return pa.concat_tables(parts).combine_chunks()
 
 
-def figure_table(
-    tally: Tally, of_devices: Mapping[str, Mapping[str, Float]], events: pa.Table, target: float
-) -> pa.Table:
+def figure_table(tally: Tally, of_devices: Mapping[str, Mapping[str, Float]], events: pa.Table) -> pa.Table:
     """Tabulate the figures over the fleet, by sensor, by device and by series, one row per method each.
 
     Parameters
@@ -59,8 +57,6 @@ def figure_table(
         ``Tally.of_devices`` by method.
     events : pyarrow.Table
         Schema ``EVALUATED_EVENTS``.
-    target : float
-        The share of normal windows that may be flagged.
 
     Returns
     -------
@@ -91,7 +87,7 @@ def figure_table(
                 {},
             ),
         ]
-        parts += [_rows(level, method, s, d, sums, more, events, target) for level, s, d, sums, more in rows]
+        parts += [_rows(level, method, s, d, sums, more, events) for level, s, d, sums, more in rows]
     order = {level: place for place, level in enumerate(("fleet", "sensor", "device", "series"))}
     return pa.concat_tables(sorted(parts, key=lambda part: order[part["level"][0].as_py()])).combine_chunks()
 
@@ -104,7 +100,6 @@ def _rows(
     sums: Mapping[str, Float],
     pooled: Mapping[str, Float],
     events: pa.Table,
-    target: float,
 ) -> pa.Table:
     ratios = figures(sums)
     nothing = np.full(len(sensors), np.nan)
@@ -117,7 +112,6 @@ def _rows(
         **{name: _whole(sums.get(name), len(sensors)) for name in _COUNTS},
         "sensor_weeks": sums["sensor_weeks"],
         **{name: _nullable(ratios.get(name, nothing)) for name in RATIOS},
-        "realised_over_target": _nullable(ratios["false_alarm_rate"] / target),
         **{name: _nullable(pooled.get(name, nothing)) for name in POOLED},
         **{name: _nullable(values) for name, values in delays.items()},
     }

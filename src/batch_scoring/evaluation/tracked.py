@@ -15,7 +15,7 @@ from batch_scoring.evaluation.summary import write_summary
 from batch_scoring.evaluation.tables import DELAYS
 from batch_scoring.registry.evaluation import TrackedEvaluation
 
-_NUMBERS = (*RATIOS, "realised_over_target", *DELAYS)
+_NUMBERS = (*RATIOS, *DELAYS)
 
 
 def tracked_evaluation(evaluation: Evaluation, drawn: dict[str, bytes]) -> TrackedEvaluation:
@@ -36,14 +36,16 @@ def tracked_evaluation(evaluation: Evaluation, drawn: dict[str, bytes]) -> Track
     files = tables | {"evaluation.md": write_summary(evaluation).encode()} | drawn
     parameters = {f"judged.{name}": str(value) for name, value in evaluation.metrics["judged"].items()}
     parameters |= {"false_alarm_rate": str(evaluation.metrics["budget"]["false_alarm_rate"])}
-    return TrackedEvaluation(digest, _flat(evaluation.figures), parameters, files)
+    return TrackedEvaluation(digest, _flat(evaluation), parameters, files)
 
 
-def _flat(figures: pa.Table) -> dict[str, float]:
+def _flat(evaluation: Evaluation) -> dict[str, float]:
+    figures = evaluation.figures
     fleet = figures.filter(pc.equal(figures["level"], "fleet")).to_pylist()
-    return {
-        f"{row['method']}/{name}": row[name] for row in fleet for name in _NUMBERS if row[name] is not None
-    }
+    values = {f"{row['method']}/{name}": row[name] for row in fleet for name in _NUMBERS}
+    for method, recall in evaluation.metrics["recall_at"].items():
+        values |= {f"{method}/event_recall_at_{limit}": value for limit, value in recall.items()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _as_parquet(table: pa.Table) -> bytes:

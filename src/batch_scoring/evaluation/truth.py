@@ -11,8 +11,9 @@ from batch_scoring.evaluation.known_events import KnownEvents
 from batch_scoring.evaluation.metrics.matching import Events, Truth
 from batch_scoring.evaluation.metrics.sensor_windows import SensorWindows
 from batch_scoring.evaluation.reading import EvaluatedRange
-from batch_scoring.tables.arrays import Int
+from batch_scoring.tables.arrays import Bool, Int
 from batch_scoring.tables.arrow_arrays import positions, strings, to_arrow, to_numpy
+from batch_scoring.tables.intervals import overlapping
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class SensorTruth:
     n_windows, n_missing : array of shape (n_events,), int64
         The evaluated windows of each with a prediction, and its missing windows.
     n_outside : int
-        Events outside the evaluated range.
+        Events outside the evaluated range, or in windows of it that were trained on.
     unknown : pyarrow.Table
         Schema ``LABELS``: events of devices that have no window of this sensor, ever.
     """
@@ -55,7 +56,7 @@ def truth_of(windows: SensorWindows, evaluated: EvaluatedRange, known: KnownEven
     )
     is_known = device >= 0
     since = evaluated.since[np.maximum(device, 0)]
-    counts = is_known & (end > since) & (start < evaluated.until)
+    counts = is_known & (end > since) & (start < evaluated.until) & ~_only_seen(windows, device, start, end)
     own = Events(device[counts], start[counts], end[counts], np.maximum(start, since)[counts])
     of_device = known.devices
     devices = positions(of_device["device"], names)
@@ -64,6 +65,7 @@ def truth_of(windows: SensorWindows, evaluated: EvaluatedRange, known: KnownEven
         windows.test,
         len(windows.devices),
         windows.is_predicted[windows.is_test],
+        windows.budget[windows.is_test],
         own,
         Events(devices, start, end, start),
     )
@@ -77,6 +79,12 @@ def truth_of(windows: SensorWindows, evaluated: EvaluatedRange, known: KnownEven
         int(np.count_nonzero(is_known & ~counts)),
         events.filter(to_arrow(~is_known)),
     )
+
+
+def _only_seen(windows: SensorWindows, device: Int, start: Int, end: Int) -> Bool:
+    """Which events overlap windows that were trained on, and none that is evaluated; shape (m,)."""
+    spans = overlapping(windows.timeline, device, start, end)
+    return spans.have(windows.is_seen) & ~spans.have(windows.is_test)
 
 
 def _full(events: Events, evaluated: EvaluatedRange, window_us: int) -> Int:

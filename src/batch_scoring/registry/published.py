@@ -84,11 +84,29 @@ class PublishedModel:
         Opened; damage is reported when the damaged part is read.
     path : str
         Where it is published; of a blob, ``models`` is a copy.
+    root : Folder, path or URL
+        The folder of all published models.
     """
 
     manifest: Manifest
     models: FleetFile
     path: str = ""
+    root: Root = ""
+
+    def versions(self) -> dict[str, PublishedModel]:
+        """Open all versions of the sensor that were ever published, by number; without unreadable ones."""
+        folder, found = folder_of(self.root, self.manifest.sensor), {}
+        for entry in folder.entries(".json"):
+            if entry.name == MANIFEST:
+                continue
+            try:
+                one = load_published(
+                    self.root, self.manifest.sensor, from_path_segment(Path(entry.name).stem)
+                )
+            except InputError:
+                continue
+            found[one.manifest.version] = one
+        return found
 
     def verify(self) -> PublishedModel:
         """Read the whole file now, a piece at a time, and compare its digest with the manifest's.
@@ -248,7 +266,7 @@ def load_published(root: Root, sensor: str, pinned: str = "") -> PublishedModel:
         raise _damaged(path, manifest, str(error).removeprefix(f"{copy}: ")) from error
     if models.contents_sha256 != manifest.contents_sha256:
         raise _damaged(path, manifest, "it holds other models")
-    return PublishedModel(manifest, models, path)
+    return PublishedModel(manifest, models, path, root)
 
 
 def published_as(root: Root, sensor: str, version: str, run_id: str) -> Manifest | None:

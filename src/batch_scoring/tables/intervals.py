@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from batch_scoring.tables.arrays import Bool, Int
+from batch_scoring.tables.arrays import Bool, Float, Int
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,12 @@ class Spans:
         before = np.concatenate([[0], np.cumsum(flags)])
         found: Bool = before[self.last] > before[self.first]
         return found
+
+    def share(self, flags: Bool) -> Float:
+        """Compute the share of flagged rows of each range, shape (m,); 0 where it is empty."""
+        before = np.concatenate([[0], np.cumsum(flags)])
+        flagged: Float = (before[self.last] - before[self.first]) / np.maximum(self.size, 1)
+        return flagged
 
     def first_flagged(self, flags: Bool) -> Int:
         """Find the first flagged row of each range, shape (m,); -1 where there is none."""

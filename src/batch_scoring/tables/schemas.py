@@ -702,6 +702,17 @@ FIGURES = _table(
     _x("pr_auc", "0 to 1", "average precision, mean over the ranked series; null without one"),
     _x("best_f1", "0 to 1", "best F1 of any threshold, mean over the ranked series; null without one"),
     _x("event_recall", "0 to 1", "`events_found` by `events`; null without events"),
+    _x(
+        "range_recall",
+        "0 to 1",
+        "share of an event's windows that is flagged, mean over the events; null without events",
+    ),
+    _x(
+        "range_precision",
+        "0 to 1",
+        "share of an alert's windows that is labelled, mean over the alerts; null without alerts",
+    ),
+    _x("alerts_per_event_found", "alerts", "`alerts` by `events_found`; null where none was found"),
     _x("alert_precision", "0 to 1", "`right_alerts` by `alerts`; null without alerts"),
     _x("alert_precision_any_sensor", "0 to 1", "`right_alerts_any_sensor` by `alerts`; null without alerts"),
     _x("window_recall", "0 to 1", "`true_windows` by `labelled_windows`; null without labels"),

@@ -6,7 +6,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from batch_scoring.evaluation.metrics.figures import SUMS, figures
 from batch_scoring.evaluation.metrics.matching import SWEEP, match_verdict, rank
-from tests.evaluation.metrics.worlds import events, truth, verdict
+from tests.evaluation.metrics.worlds import BUDGET, events, truth, verdict
 
 
 def judged(drawn, *labels, device_labels=None):
@@ -98,3 +98,17 @@ def test_the_sweep_passes_through_the_verdict():
     assert found.sweep_false_alerts[place] == false == 2
     assert found.sweep_found[np.searchsorted(SWEEP, 0.8)] == 2
     assert np.all(np.diff(found.sweep_found) <= 0)
+
+
+def test_range_recall_and_precision_are_those_of_aeon():
+    """Of aeon 1.6.0: range_recall and range_precision, alpha=0, cardinality one, flat bias."""
+    found = figures(judged(["...##..#..##......."], (0, 2, 6), (0, 9, 11), (0, 15, 18)).sums)
+    assert found["range_recall"].tolist() == pytest.approx([0.3333333333333333])
+    assert found["range_precision"].tolist() == [0.5]
+    assert found["alerts_per_event_found"].tolist() == [3 / 2]
+
+
+def test_the_budget_of_normal_windows_adds_up():
+    found = judged([".?..#"], (0, 0, 1)).sums
+    assert found["budgeted_windows"].tolist() == [3 * BUDGET]
+    assert figures(found)["realised_over_target"].tolist() == pytest.approx([1 / (3 * BUDGET)])

@@ -9,6 +9,7 @@ from batch_scoring.evaluation.metrics.sensor_windows import Verdict
 from batch_scoring.tables.intervals import Timeline
 
 STEP = 3_600_000_000
+BUDGET = 0.25
 
 
 def timeline(*series: str) -> Timeline:
@@ -29,7 +30,14 @@ def truth(drawn: list[str], labels: Events, device_labels: Events | None = None)
     """``?`` is a window without a prediction."""
     marks = "".join(drawn).replace(" ", "")
     is_predicted = np.array([mark != "?" for mark in marks], bool)
-    return Truth(timeline(*drawn), len(drawn), is_predicted, labels, device_labels or labels)
+    return Truth(
+        timeline(*drawn),
+        len(drawn),
+        is_predicted,
+        np.full(len(marks), BUDGET),
+        labels,
+        device_labels or labels,
+    )
 
 
 def verdict(drawn: list[str]) -> Verdict:

@@ -100,37 +100,37 @@ BASELINES: dict[str, Callable[[Series], Float]] = {
 }
 
 
-def verdict_of_baseline(name: str, windows: SensorWindows, false_alarm_rate: float, seed: int) -> Verdict:
+def verdict_of_baseline(name: str, windows: SensorWindows, seed: int) -> Verdict:
     """Return a baseline's verdict on the windows that the models have scored.
 
-    Its threshold flags ``false_alarm_rate`` of each device's training windows. Of windows without a
-    prediction it has none, so that all methods are evaluated on the same ones.
+    It learns from the training windows of the very version that scored a window, and its threshold flags
+    the models' budget of them. Of windows without a prediction it has none, so that all methods are
+    evaluated on the same ones.
 
     Parameters
     ----------
     name : str
         One of ``BASELINES``.
     windows : SensorWindows
-    false_alarm_rate : float
     seed : int
         Together with the names of sensor and device, of what is drawn at random.
     """
     over, alarm = np.full(windows.score.size, np.nan), np.zeros(windows.score.size, bool)
     usable: Bool = np.asarray(np.isfinite(windows.X).all(axis=1))
     value = windows.X[:, windows.features.index("mean") if "mean" in windows.features else 0]
-    for device, rows in zip(windows.devices, windows.rows_of_devices(), strict=True):
+    learned = {version: windows.learned_by(version) for version in np.unique(windows.version).tolist()}
+    for device, rows, version, is_its in windows.series_by_version():
         mine = rows.start + np.flatnonzero(usable[rows])
-        if not windows.is_train[mine].any():
+        is_train = learned[version][mine]
+        if not is_train.any():
             continue
-        draw = zlib.crc32(f"{name}\n{windows.sensor}\n{device}".encode(), seed)
+        draw = zlib.crc32(f"{name}\n{windows.sensor}\n{windows.devices[device]}".encode(), seed)
         start, end = windows.timeline.start[mine], windows.timeline.end[mine]
-        suspicion = BASELINES[name](
-            Series(windows.X[mine], value[mine], start, end, windows.is_train[mine], draw)
-        )
-        train = suspicion[windows.is_train[mine]]
-        threshold = np.quantile(train, 1.0 - false_alarm_rate)
-        over[mine] = excess(suspicion, threshold, np.median(train))
-        alarm[mine] = suspicion > threshold
+        suspicion = BASELINES[name](Series(windows.X[mine], value[mine], start, end, is_train, draw))
+        threshold = np.quantile(suspicion[is_train], 1.0 - windows.mean_budget)
+        scored = is_its[usable[rows]]
+        over[mine[scored]] = excess(suspicion, threshold, np.median(suspicion[is_train]))[scored]
+        alarm[mine[scored]] = suspicion[scored] > threshold
     shown = windows.is_test & windows.is_predicted
     over[~shown], alarm[~shown] = np.nan, False
     return Verdict(over[windows.is_test], alarm[windows.is_test])

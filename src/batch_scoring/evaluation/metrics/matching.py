@@ -51,6 +51,8 @@ class Truth:
     windows : Timeline
     n_devices : int
     is_predicted : array of shape (n,), bool
+    budget : array of shape (n,), float64
+        The share of normal windows that may be flagged.
     events : Events
         Of this sensor.
     device_events : Events
@@ -60,6 +62,7 @@ class Truth:
     windows: Timeline
     n_devices: int
     is_predicted: Bool
+    budget: Float
     events: Events
     device_events: Events
 
@@ -130,7 +133,7 @@ def match_verdict(truth: Truth, verdict: Verdict) -> Outcome:
     found = first >= 0
     delay = np.full(found.size, np.nan)
     delay[found] = (truth.windows.end[first[found]] - truth.events.since[found]) / 1e6
-    sums = _window_sums(truth, alarm) | _event_sums(truth, found) | _alert_sums(truth, alarm)
+    sums = _window_sums(truth, alarm) | _event_sums(truth, alarm, found) | _alert_sums(truth, alarm)
     ranking, pooled = _rank(truth, verdict.excess)
     return Outcome(
         sums | ranking,
@@ -164,18 +167,21 @@ def _window_sums(truth: Truth, alarm: Bool) -> dict[str, Float]:
         "true_windows": count(alarm & labelled),
         "true_windows_any_sensor": count(alarm & truth.is_labelled_anywhere),
         "false_windows": count(alarm & ~labelled),
+        "budgeted_windows": _count(windows.series[normal], truth.n_devices, truth.budget[normal]),
         "sensor_weeks": _count(windows.series[normal], truth.n_devices, length),
     }
 
 
-def _event_sums(truth: Truth, found: Bool) -> dict[str, Float]:
+def _event_sums(truth: Truth, alarm: Bool, found: Bool) -> dict[str, Float]:
     there = truth.events.device >= 0
     unseen = ~truth.spans.have(truth.is_predicted)
 
     def count(rows: Bool) -> Float:
         return _count(truth.events.device[rows & there], truth.n_devices)
 
+    overlap = truth.spans.share(alarm)[there]
     return {
+        "event_overlap": _count(truth.events.device[there], truth.n_devices, overlap),
         "events": count(there),
         "events_found": count(found),
         "events_without_windows": count(unseen),
@@ -187,6 +193,7 @@ def _alert_sums(truth: Truth, alarm: Bool) -> dict[str, Float]:
     device = truth.windows.series[alerts.first]
     right, right_anywhere = alerts.have(truth.is_labelled), alerts.have(truth.is_labelled_anywhere)
     return {
+        "alert_overlap": _count(device, truth.n_devices, alerts.share(truth.is_labelled)),
         "alerts": _count(device, truth.n_devices),
         "right_alerts": _count(device[right], truth.n_devices),
         "right_alerts_any_sensor": _count(device[right_anywhere], truth.n_devices),

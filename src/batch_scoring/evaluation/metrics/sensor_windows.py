@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from batch_scoring.tables.arrays import Bool, Float
+from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.intervals import Timeline, slices
 
 
@@ -24,8 +26,14 @@ class SensorWindows:
         ``timeline.series`` is the device's number.
     X : array of shape (n, d), float64
         The features, in their units.
-    is_train, is_test : array of shape (n,), bool
-        Windows the models were trained on, and evaluated windows.
+    is_in_range : array of shape (n,), bool
+        Windows in the range to evaluate.
+    version : array of shape (n,), int64
+        The number of the version that scored each window; 0, the champion, without a prediction.
+    trained_from, trained_to : array of shape (n_versions, n_devices), int64
+        When the training windows of each version begin and end, µs since the epoch; empty without a model.
+    budget : array of shape (n,), float64
+        The share of normal windows that the model of each window may flag.
     score, threshold : array of shape (n,), float64
         Of the predictions; the lower, the more abnormal. NaN without a prediction.
     is_anomaly : array of shape (n,), bool
@@ -36,8 +44,11 @@ class SensorWindows:
     features: tuple[str, ...]
     timeline: Timeline
     X: Float
-    is_train: Bool
-    is_test: Bool
+    is_in_range: Bool
+    version: Int
+    trained_from: Int
+    trained_to: Int
+    budget: Float
     score: Float
     threshold: Float
     is_anomaly: Bool
@@ -51,6 +62,35 @@ class SensorWindows:
     def is_predicted(self) -> Bool:
         """Which windows have a prediction, shape (n,)."""
         return np.isfinite(self.score)
+
+    def learned_by(self, version: Int | int) -> Bool:
+        """Which windows this version, or a version for each window, was trained on; shape (n,)."""
+        one = self.timeline
+        begins, ends = self.trained_from[version, one.series], self.trained_to[version, one.series]
+        is_learned: Bool = (one.start >= begins) & (one.end <= ends)
+        return is_learned
+
+    @cached_property
+    def is_seen(self) -> Bool:
+        """Which windows the version that scored them was trained on, shape (n,)."""
+        return self.learned_by(self.version)
+
+    @cached_property
+    def is_test(self) -> Bool:
+        """Which windows are evaluated: those of the range that are new to their model, shape (n,)."""
+        return self.is_in_range & ~self.is_seen
+
+    @property
+    def mean_budget(self) -> float:
+        """The budget of the evaluated windows with a prediction; of all windows where there is none."""
+        scored = self.is_test & self.is_predicted
+        return float(self.budget[scored if scored.any() else slice(None)].mean())
+
+    def series_by_version(self) -> Iterator[tuple[int, slice, int, Bool]]:
+        """Yield each device, its rows, each version that scored some of them, and which these are."""
+        for device, rows in enumerate(self.rows_of_devices()):
+            for version in np.unique(self.version[rows]).tolist():
+                yield device, rows, version, self.version[rows] == version
 
     @property
     def test(self) -> Timeline:
@@ -100,18 +140,18 @@ def excess(suspicion: Float, threshold: Float, typical: Float) -> Float:
 
 
 def verdict_of_models(windows: SensorWindows) -> Verdict:
-    """Return the models' verdict; typical is the median score of each device's training windows.
+    """Return the models' verdict; typical is the median score that a model gave its training windows.
 
-    Where a device has no prediction in its training range, typical is the median of all its windows.
+    Where it scored none of them, typical is the median of all windows of the device that it scored.
     """
     suspicion, threshold = -windows.score, -windows.threshold
     typical = np.full(suspicion.size, np.nan)
-    for rows in windows.rows_of_devices():
-        known = windows.is_predicted[rows]
-        learned = known & windows.is_train[rows]
+    for _, rows, _, is_its in windows.series_by_version():
+        known = windows.is_predicted[rows] & is_its
+        learned = known & windows.is_seen[rows]
         used = learned if learned.any() else known
         if used.any():
-            typical[rows] = np.median(suspicion[rows][used])
+            typical[rows][is_its] = np.median(suspicion[rows][used])
     test = windows.is_test
     return Verdict(
         excess(suspicion[test], threshold[test], typical[test]),

@@ -25,7 +25,7 @@ from batch_scoring.evaluation.metrics.tally import SensorOutcomes, Tally
 from batch_scoring.evaluation.reading import latest_training, read_sensor
 from batch_scoring.evaluation.sensor_result import EvaluatedSensor, rests_on
 from batch_scoring.evaluation.settings import EvaluateParameters, target_rate
-from batch_scoring.evaluation.summary import write_summary
+from batch_scoring.evaluation.summary import write_headline, write_summary
 from batch_scoring.evaluation.tracked import tracked_evaluation
 from batch_scoring.evaluation.truth import truth_of
 from batch_scoring.registry.evaluation import TrackedEvaluation
@@ -68,7 +68,7 @@ def match_events(
     parameters : dict
         See :class:`EvaluateParameters`.
     train_parameters : dict
-        ``params:train``; the budget of false alarms is there.
+        ``params:train``; the budget of false alarms of models that do not state their own.
     device, sensor
         The selection of the run.
     judged : str or None
@@ -129,7 +129,7 @@ def aggregate_figures(
         basis.add(one.basis)
     require_known("device", selection.devices, tally.devices)
     basis.check(known)
-    return build_evaluation(tally, basis, setup.rate(basis.window_us), setup.evaluate)
+    return build_evaluation(tally, basis, setup.evaluate)
 
 
 def _read_evaluated(data: bytes, known: KnownEvents, setup: _Setup) -> EvaluatedSensor:
@@ -177,13 +177,15 @@ def _match(
     fallback = cache(partial(latest_training, fleet_models))
     for name in filter(selection.has_sensor, sensors):
         published = fleet_models[name]() if name in fleet_models else None
-        read = read_sensor(name, windows, predictions, published, fallback, setup.evaluate, selection)
+        read = read_sensor(
+            name, windows, predictions, published, fallback, setup.rate, setup.evaluate, selection
+        )
         if read is None:
             continue
         mine, evaluated = read
         found = truth_of(mine, evaluated, known)
         rate = setup.rate(mine.window_us)
-        verdicts = _verdicts(mine, setup.evaluate, rate)
+        verdicts = _verdicts(mine, setup.evaluate)
         outcomes = {
             method: (verdict, match_verdict(found.truth, verdict)) for method, verdict in verdicts.items()
         }
@@ -197,16 +199,19 @@ def _match(
         )
 
 
-def _verdicts(windows: SensorWindows, settings: EvaluateParameters, rate: float) -> dict[str, Verdict]:
+def _verdicts(windows: SensorWindows, settings: EvaluateParameters) -> dict[str, Verdict]:
     verdicts = {MODELS: verdict_of_models(windows)}
-    return verdicts | {
-        name: verdict_of_baseline(name, windows, rate, settings.seed) for name in settings.baselines
-    }
+    return verdicts | {name: verdict_of_baseline(name, windows, settings.seed) for name in settings.baselines}
 
 
 def tabulate_evaluation(evaluation: Evaluation) -> tuple[dict[str, Any], pa.Table, pa.Table, str]:
     """Tabulate the figures over the fleet as data, all figures, all events, and the Markdown summary."""
     return evaluation.metrics, evaluation.figures, evaluation.events, write_summary(evaluation)
+
+
+def write_run_headline(evaluation: Evaluation, parameters: dict[str, Any]) -> str:
+    """Write what is printed at the end of the run."""
+    return write_headline(evaluation, read_parameters(EvaluateParameters, parameters, "evaluate").data)
 
 
 def draw_evaluation(evaluation: Evaluation) -> dict[str, bytes]:

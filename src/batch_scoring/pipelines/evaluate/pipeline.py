@@ -8,6 +8,7 @@ from batch_scoring.pipelines.evaluate.nodes import (
     match_events,
     tabulate_evaluation,
     track_evaluation,
+    write_run_headline,
 )
 
 TABLES = ["evaluation_metrics", "evaluation_figures", "evaluation_events", "evaluation_summary"]
@@ -36,6 +37,12 @@ def create_pipeline(**_: object) -> Pipeline:
                 name="aggregate_figures",
             ),
             Node(func=tabulate_evaluation, inputs="evaluation", outputs=TABLES, name="tabulate_evaluation"),
+            Node(
+                func=write_run_headline,
+                inputs=["evaluation", "params:evaluate"],
+                outputs="evaluation_headline",
+                name="write_run_headline",
+            ),
             Node(
                 func=draw_evaluation,
                 inputs="evaluation",
