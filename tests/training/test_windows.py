@@ -24,7 +24,7 @@ ALL = TrainParameters(share=1.0)
 
 
 def make_day(day, devices=("a", "b"), sensor="s", rows=288):
-    rng = np.random.default_rng(day)
+    rng = np.random.default_rng(abs(day))
     names = [device for device in devices for _ in range(rows)]
     X = rng.normal(size=(len(names), 2))
     return make_windows(X, names, sensor, start_us=START_US + day * DAY_US)
@@ -117,12 +117,43 @@ def test_a_day_beside_the_range_changes_no_fingerprint(tmp_path):
     assert few.fingerprint(settings) == more.fingerprint(settings)
 
 
-def test_a_share_of_the_time_ends_on_a_windows_edge():
+def test_a_range_that_is_named_asks_for_no_share():
     window = 5 * MINUTE_US
-    assert training_range(0, 10 * window, window, TrainParameters(share=0.77)) == (0, 7 * window)
-    assert training_range(0, window, window, TrainParameters(share=0.1)) == (0, window)
     day = TrainParameters(from_=START, to=START + timedelta(days=1))
-    assert training_range(0, window, window, day) == (START_US, START_US + DAY_US)
+    assert training_range(0, window, window, day, no_share) == (START_US, START_US + DAY_US)
+
+
+def no_share(first):
+    raise AssertionError(f"the share from {first} was asked for")
+
+
+def test_the_share_is_of_the_windows_and_one_clock_that_was_not_set_does_not_move_it(tmp_path, caplog):
+    devices = ("a", "b")
+    half = TrainParameters(share=0.5)
+    good = find_windows("s", write_days(tmp_path / "good", devices, days=2), half, LATER)
+    assert (good.first, good.last) == (START_US, START_US + DAY_US)
+    table = TableOnDisk(tmp_path / "bad", "window_start")
+    table.add(make_windows(np.zeros((3, 2)), ["a"] * 3, "s", start_us=0))
+    for day in range(2):
+        table.add(make_day(day, devices))
+    with caplog.at_level("INFO"):
+        found = find_windows("s", table.load(), half, LATER)
+    assert found.last == pytest.approx(good.last, abs=5 * 5 * MINUTE_US)
+    assert "windows from 1970-01-01 00:00 to 2026-01-05 23:55 UTC" in caplog.text
+    rows = read(found)
+    assert set(rows["device"].to_pylist()) == {"a", "b"} and rows.num_rows > 2 * 280
+
+
+def test_a_device_with_a_long_history_does_not_end_the_training_before_others_began(tmp_path):
+    table = TableOnDisk(tmp_path, "window_start")
+    for day in range(-40, 2):
+        table.add(make_day(day, ("old", "a", "b") if day >= 0 else ("old",), rows=48))
+    found = find_windows("s", table.load(), TrainParameters(share=0.7), LATER)
+    counts = read(found).group_by("device").aggregate([([], "count_all")]).to_pylist()
+    assert {row["device"]: row["count_all"] for row in counts if row["device"] != "old"} == {
+        "a": pytest.approx(2 * 48 * 0.55, abs=2),
+        "b": pytest.approx(2 * 48 * 0.55, abs=2),
+    }
 
 
 def test_which_devices_have_windows_is_looked_up(tmp_path):
@@ -141,12 +172,15 @@ def test_a_range_is_the_last_so_long_before_the_end():
     window = 5 * MINUTE_US
     rolling = TrainParameters(range=timedelta(hours=1), hold_out=timedelta(minutes=12))
     # The end lies on a window's edge, 12 minutes or more before the newest window's.
-    assert training_range(0, 100 * window, window, rolling) == (85 * window, 97 * window)
-    assert training_range(0, 200 * window, window, rolling) == (185 * window, 197 * window)
+    assert training_range(0, 100 * window, window, rolling, no_share) == (85 * window, 97 * window)
+    assert training_range(0, 200 * window, window, rolling, no_share) == (185 * window, 197 * window)
     short = TrainParameters(range=timedelta(days=9), hold_out=timedelta(days=9))
-    assert training_range(0, 100 * window, window, short) == (0, window)
+    assert training_range(0, 100 * window, window, short, no_share) == (0, window)
     both = TrainParameters(from_=START, range=timedelta(minutes=10), to=START + timedelta(hours=1))
-    assert training_range(0, window, window, both) == (START_US + 10 * window, START_US + 12 * window)
+    assert training_range(0, window, window, both, no_share) == (
+        START_US + 10 * window,
+        START_US + 12 * window,
+    )
 
 
 def feedback(*rows):

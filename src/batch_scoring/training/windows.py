@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from batch_scoring.core.digests import digest_of
-from batch_scoring.core.moments import MICROSECOND, microseconds
+from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
 from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.detection.fit import FIT_VERSION
 from batch_scoring.storage.data_file import DataFile
@@ -21,6 +23,9 @@ from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import FEEDBACK, feature_columns
 from batch_scoring.training.known_events import TIMES, events_between, known_events, overlap
 from batch_scoring.training.settings import TrainParameters
+from batch_scoring.training.share import last_start_of_share
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -195,7 +200,19 @@ def find_windows(
     if not spans:
         return None
     ended = max(span.last_start for span in spans) + window_us
-    first, last = training_range(min(span.first_start for span in spans), ended, window_us, settings)
+
+    def share_end(first: int) -> int:
+        def read() -> Iterator[pa.Table]:
+            for span in spans:
+                for part in windows.batches(span.file, ["device", "window_start"], [sensor]):
+                    yield part.filter(pc.less(part["window_start"].cast(pa.int64()), until))
+
+        last_start = last_start_of_share(read, first, settings.share)
+        return first + window_us if last_start is None else last_start + window_us
+
+    first, last = training_range(
+        min(span.first_start for span in spans), ended, window_us, settings, share_end
+    )
     found = TrainingWindows(
         sensor,
         settings.features or tuple(feature_columns(windows.schema)),
@@ -207,11 +224,21 @@ def find_windows(
         spans,
         known_events(feedback if feedback is not None else FEEDBACK.empty_table(), sensor),
     )
-    return found if found.inside else None
+    if not found.inside:
+        return None
+    logger.info(
+        "train: sensor %r: windows from %s to %s UTC; the newest one ends at %s",
+        *(sensor, *(f"{EPOCH + at * MICROSECOND:%Y-%m-%d %H:%M}" for at in (first, found.last, ended))),
+    )
+    return found
 
 
 def training_range(
-    first_start: int, last_end: int, window_us: int, settings: TrainParameters
+    first_start: int,
+    last_end: int,
+    window_us: int,
+    settings: TrainParameters,
+    share_end: Callable[[int], int],
 ) -> tuple[int, int]:
     """Compute the training range ``[from, to)`` of one sensor in µs since the epoch.
 
@@ -222,18 +249,20 @@ def training_range(
     window_us : int
         Length of a window.
     settings : TrainParameters
-        Without ``to``, the range ends ``hold_out`` before the last window does; without that after
-        ``share`` of the time from the first window to the last; on a window's edge. With ``range``
-        it starts that duration before its end, if that is later than ``from``.
+        Without ``to``, the range ends ``hold_out`` before the last window does, on a window's edge; without
+        that after ``share`` of the windows. With ``range`` it starts that duration before its end, if that
+        is later than ``from``.
+    share_end : callable
+        Returns when the share of the windows that start at a time or later has passed.
     """
     first = first_start if settings.from_ is None else microseconds(settings.from_)
     if settings.to is not None:
         last = microseconds(settings.to)
+    elif settings.hold_out is not None:
+        kept = last_end - first - settings.hold_out // MICROSECOND
+        last = first + max(kept // window_us, 1) * window_us
     else:
-        kept = (last_end - first) * settings.share
-        if settings.hold_out is not None:
-            kept = last_end - first - settings.hold_out // MICROSECOND
-        last = first + max(int(kept / window_us), 1) * window_us
+        last = share_end(first)
     if settings.range is not None:
         first = max(first, last - settings.range // MICROSECOND)
     return first, last

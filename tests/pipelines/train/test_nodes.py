@@ -146,8 +146,8 @@ def test_other_settings_are_another_training(tmp_path, change):
 def test_a_changed_window_outside_the_range_is_no_reason_to_train(tmp_path):
     work = Workspace(tmp_path)
     work.train(share=0.5)
-    late = make_windows(np.zeros((288, 2)), ["a"] * 288, start_us=START_US + DAY_US)
-    work.put_day("s", 1, late)
+    names = ["a"] * 288 + ["b"] * 288
+    work.put_day("s", 1, make_windows(np.zeros((576, 2)), names, start_us=START_US + DAY_US))
     assert work.train(share=0.5) == ({}, {})
 
 

@@ -221,7 +221,7 @@ def _as_text(settings: TrainParameters) -> dict[str, Any]:
     values = asdict(settings)
     # The promotion settings do not affect what is trained; the version records them.
     del values["promote"], values["promotion"]
-    share = f"first {settings.share:g} of the time"
+    share = f"first {settings.share:g} of the windows"
     held_out = f"{settings.hold_out} before the newest window" if settings.hold_out is not None else share
     return {
         "from": str(values.pop("from_") or "first window"),
