@@ -13,6 +13,7 @@ from batch_scoring.detection.comparison import (
     Figures,
     PromotionLimits,
     decide,
+    is_over_budget,
     rank_correlations,
 )
 from tests.factories import make_model, make_windows
@@ -41,6 +42,17 @@ def test_one_that_flags_as_much_over_its_target_as_the_champion_is_not_worse():
     much = replace(WELL, flagged=300, alarms=300)
     assert is_promoted(much, much)
     assert not is_promoted(much, WELL)
+
+
+def test_one_that_is_promoted_over_its_budget_says_so_and_what_to_do():
+    much = replace(WELL, flagged=300, alarms=300)
+    verdict, reason = decide(Comparison(much, replace(much, flagged=400)), LIMITS)
+    assert verdict
+    assert "which flags 40 times its target, but it flags 30 times its target" in reason
+    assert "train.range" in reason and "true_event" in reason
+    assert is_over_budget(Comparison(much, much), LIMITS)
+    assert not is_over_budget(Comparison(WELL, much), LIMITS)
+    assert not is_over_budget(Comparison(replace(much, windows=99), much), LIMITS)
 
 
 def test_each_is_held_against_its_own_target():

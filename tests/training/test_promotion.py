@@ -77,6 +77,17 @@ def test_one_that_flags_too_much_is_refused(work):
     assert found.numbers["challenger_over_target"] > 10 > found.numbers["champion_over_target"]
 
 
+def test_one_that_flags_too_much_but_less_than_the_champion_is_promoted_with_a_warning(work, caplog):
+    # After the champion's calm day the machines run wild, and wilder at the end.
+    noisy(work, 1, 3.0)
+    noisy(work, 2, 6.0)
+    found = decision(work, **{"from": "2026-01-06T00:00Z", "to": "2026-01-07T00:00Z"})
+    assert found.verdict == PROMOTED
+    assert found.numbers["champion_over_target"] > found.numbers["challenger_over_target"] > 1.3
+    assert "not worse than the champion, which flags" in found.reason and "train.range" in found.reason
+    assert [r.levelname for r in caplog.records if "held-out windows" in r.getMessage()] == ["WARNING"]
+
+
 def test_the_numbers_are_metrics_of_the_training(work):
     trainings, _ = work.train(sensor="s", share=0.6, fit=COMBINED)
     training = trainings["s"]

@@ -117,6 +117,12 @@ class Comparison:
         return {name: float(value) for name, value in figures.items() if value is not None}
 
 
+OVER_BUDGET_ADVICE = (
+    "if the machines work differently now, train on newer windows (train.range with a short train.hold_out); "
+    "if they are faulty, confirm it in the feedback (true_event), which leaves these windows out"
+)
+
+
 def decide(found: Comparison, limits: PromotionLimits) -> tuple[bool, str]:
     """Decide whether the challenger replaces the champion, and give the reason.
 
@@ -130,15 +136,27 @@ def decide(found: Comparison, limits: PromotionLimits) -> tuple[bool, str]:
     if challenger.windows < limits.min_windows:
         return True, f"{challenger.windows} held-out windows are too few to compare on"
     surely, limit = challenger.surely_over_target, limits.max_over_target
+    over = f"it flags {challenger.over_target or 0:.2g} times its target, at least {surely or 0:.2g}"
     if surely is not None:
         limit = max(limit, limits.max_over_champion * (champion.over_target or 0.0))
         if surely > limit:
-            over = f"{challenger.over_target:.2g} times its target, at least {surely:.2g}"
-            return False, f"it flags {over}; the limit is {limit:.2g}"
+            return False, f"{over}; the limit is {limit:.2g}; {OVER_BUDGET_ADVICE}"
     stability = found.rank_stability
     if found.is_alike and stability is not None and stability < limits.min_rank_stability:
         return False, f"it ranks the windows differently from the champion (rank correlation {stability:.2f})"
+    if is_over_budget(found, limits):
+        return True, (
+            f"not worse than the champion, which flags {champion.over_target:.2g} times its target, "
+            f"but {over}, more than the limit of {limits.max_over_target:.2g}; {OVER_BUDGET_ADVICE}"
+        )
     return True, "not worse than the champion"
+
+
+def is_over_budget(found: Comparison, limits: PromotionLimits) -> bool:
+    """Whether the challenger surely flags more than its own budget allows, whatever the champion does."""
+    surely = found.challenger.surely_over_target
+    enough = found.challenger.windows >= limits.min_windows
+    return enough and surely is not None and surely > limits.max_over_target
 
 
 class ChampionChallenger:

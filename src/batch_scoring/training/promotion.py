@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.detection.comparison import ChampionChallenger, Comparison, Figures, decide
+from batch_scoring.detection.comparison import ChampionChallenger, Comparison, Figures, decide, is_over_budget
 from batch_scoring.detection.detectors import DETECTORS
 from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.model_file import FleetFile
@@ -54,7 +54,8 @@ def challenge(
         return Decision(PROMOTED, "there is no champion yet")
     found = compare(windows, challenger, previous.models, settings, devices)
     is_promoted, reason = decide(found, settings.promotion)
-    logger.info("train: sensor %r: %s; %s", windows.sensor, described(found), reason)
+    level = logging.WARNING if is_over_budget(found, settings.promotion) else logging.INFO
+    logger.log(level, "train: sensor %r: %s; %s", windows.sensor, described(found), reason)
     return Decision(PROMOTED if is_promoted else REFUSED, reason, previous.version, found.numbers())
 
 
