@@ -11,6 +11,7 @@ from batch_scoring.core.parameters import require
 from batch_scoring.detection.comparison import PromotionLimits
 from batch_scoring.detection.detectors import DETECTORS
 from batch_scoring.detection.detectors.base import FitParameters
+from batch_scoring.detection.warm_up import WEEK
 
 _WEEK_US = 7 * 86_400 * 1_000_000
 # Windows of days or weeks: a budget of one a week would flag each of them.
@@ -29,6 +30,7 @@ class TrainParameters:
     promote: Literal["always", "if_not_worse", "never"] = "if_not_worse"
     promotion: PromotionLimits = field(default_factory=PromotionLimits)
     false_alarms_per_sensor_per_week: float = 1.0
+    warm_up: timedelta = WEEK
     features: tuple[str, ...] | None = None
     fit: FitParameters = field(default_factory=FitParameters)
 
@@ -42,6 +44,7 @@ class TrainParameters:
                 self.range is None or self.range > timedelta(0),
                 "a duration, such as '28d', or null",
             ),
+            "warm_up": (self.warm_up >= timedelta(0), "a duration, such as '7d', or '0s'"),
         }
         require(self, "train", checks)
         require_known("train.fit.detector", [self.fit.detector], DETECTORS)

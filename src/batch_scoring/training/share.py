@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batch_scoring.tables.arrays import Float, Int
 from batch_scoring.tables.arrow_arrays import positions, to_numpy
@@ -70,5 +69,7 @@ def last_of_share(starts: Int, weights: Float, share: float) -> int:
 
 
 def _of_devices(part: pa.Table, first: int) -> pa.Table:
-    kept = part.filter(pc.greater_equal(part["window_start"].cast(pa.int64()), first))
-    return kept.group_by("device").aggregate([([], "count_all")]).rename_columns(["device", "n"])
+    kept = to_numpy(part["window_start"]) >= first
+    devices = part["device"] if kept.all() else part["device"].filter(pa.array(kept))
+    counts = devices.value_counts()
+    return pa.table({"device": counts.field("values"), "n": counts.field("counts")})

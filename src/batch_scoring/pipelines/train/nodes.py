@@ -26,6 +26,7 @@ from batch_scoring.detection.model_file import FleetFile, replace_models, write_
 from batch_scoring.ingestion.quarantine import count_refused_devices
 from batch_scoring.storage.row_table import RowTable, Update, no_change
 from batch_scoring.tables.schemas import STATUS
+from batch_scoring.training.history import History
 from batch_scoring.training.outcome import fleet_metrics, status_update
 from batch_scoring.training.promotion import challenge
 from batch_scoring.training.result import BY_HAND, PROMOTED, REFUSED, Training
@@ -187,9 +188,11 @@ def _fit(windows: TrainingWindows, work: _Work) -> tuple[FleetFile, pa.Table]:
     n_total = windows.n_windows
     n_expected = n_total if work.selection.devices is None else 0
 
+    history = History(windows.features, work.settings.warm_up)
+
     def parts() -> Generator[FleetModel]:
         n_done = 0
-        ranges = windows.ranges(work.selection.devices)
+        ranges = history.observe(windows.ranges(work.selection.devices))
         fitted = work.workers.fit(ranges, windows.features, work.settings.fit, n_expected)
         with show_progress(f"train: sensor {windows.sensor!r}", n_total, "windows") as progress:
             for part in fitted:
@@ -202,7 +205,9 @@ def _fit(windows: TrainingWindows, work: _Work) -> tuple[FleetFile, pa.Table]:
     # On an error such as a full disk, close at once, so that pending fits stop.
     with closing(parts()) as models_of_parts:
         write_models(path, info, models_of_parts)
-    models, status = FleetFile(path), pa.concat_tables(statuses)
+    models, status = FleetFile(path), history.add_to(pa.concat_tables(statuses))
+    if noteworthy := history.summary(status):
+        logger.warning("train: sensor %r: %s", windows.sensor, noteworthy)
     stopwatch.add("fit", time.perf_counter() - began)
     stopwatch.count("windows", n_total)
     stopwatch.count("devices", status.num_rows)
