@@ -67,6 +67,21 @@ def test_the_first_series_without_scores_are_named_and_the_others_counted():
     assert "and 4 more; in total 9 too_few_readings" in text
 
 
+def test_models_with_a_note_on_their_training_are_counted_by_kind():
+    notes = (
+        "warming up: trained on 2 d",
+        "warming up: trained on 2 d; no weekend: none",
+        "trained on 60 windows",
+    )
+    rows = [
+        (device, "vibration", "train", "ok", 3, 0, note) for device, note in zip("abc", notes, strict=True)
+    ]
+    told = summary_of(small_fleet(train_status=status_rows(*rows)))
+    assert told["training_notes"] == {"models": 2, "by_kind": {"warming up": 2, "no weekend": 1}}
+    assert "2  models with a note: 2 warming up, 1 no weekend; see the status table" in write_summary(told)
+    assert "Trained on" not in write_summary(summary_of(small_fleet()))
+
+
 def test_open_incidents_are_counted_and_the_first_of_the_list_is_named():
     told = summary_of(fleet_of(prediction_rows("a", anomalies=[1, 2]), prediction_rows("b", anomalies=[1])))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import textwrap
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from batch_scoring.reporting.fleet_view import FleetView
 from batch_scoring.reporting.incident_list import IncidentList
 from batch_scoring.reporting.known_faults import FoundFaults
 from batch_scoring.storage import is_remote
+from batch_scoring.training.history import KINDS
 
 SHOWN = 5
 SHOWN_INCIDENTS = 3
@@ -72,6 +74,7 @@ def summarise(contents: Contents, data: str) -> dict[str, Any]:
             "by_status": _counts(contents.not_scored["status"]),
             "first": contents.not_scored.slice(0, SHOWN).to_pylist(),
         },
+        "training_notes": _training_notes(contents.statuses),
         "known_faults": _faults(contents.found_faults),
         "data": data,
     }
@@ -140,6 +143,15 @@ def _incidents(found: IncidentList) -> dict[str, Any] | None:
     }
 
 
+def _training_notes(statuses: pa.Table) -> dict[str, Any]:
+    """Count the models whose training lacked or held something, by kind of note."""
+    messages = statuses.filter(pc.equal(statuses["stage"], "train"))["message"]
+    has = {kind: pc.match_substring(messages, f"{kind}: ") for kind in KINDS}
+    counts = {kind: pc.sum(mask).as_py() or 0 for kind, mask in has.items()}
+    noted = pc.sum(functools.reduce(pc.or_, has.values())).as_py() or 0
+    return {"models": noted, "by_kind": {kind: count for kind, count in counts.items() if count}}
+
+
 def _faults(found: FoundFaults | None) -> dict[str, Any] | None:
     if found is None:
         return None
@@ -167,7 +179,10 @@ def write_summary(summary: dict[str, Any]) -> str:
     )
     lines += _open_incidents(summary["incidents"])
     lines += (
-        _quarantined(summary["quarantined"]) + _not_scored(summary) + _known_faults(summary["known_faults"])
+        _quarantined(summary["quarantined"])
+        + _not_scored(summary)
+        + _noted(summary["training_notes"])
+        + _known_faults(summary["known_faults"])
     )
     data = summary["data"]
     make, kedro = ("", "") if data == "data" else (f" DATA={data}", f" --data {data}")
@@ -289,6 +304,13 @@ def _not_scored(summary: dict[str, Any]) -> list[str]:
         by_status = ", ".join(f"{count:,} {status}" for status, count in missing["by_status"].items())
         lines.append(_shorten(f"{_INDENT}and {missing['series'] - len(rows):,} more; in total {by_status}"))
     return lines
+
+
+def _noted(notes: dict[str, Any]) -> list[str]:
+    if not notes["models"]:
+        return []
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in notes["by_kind"].items())
+    return [_line("Trained on", notes["models"], f"models with a note: {counts}; see the status table")]
 
 
 def _known_faults(faults: dict[str, Any] | None) -> list[str]:

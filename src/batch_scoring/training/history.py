@@ -21,9 +21,11 @@ from batch_scoring.tables.intervals import slices
 from batch_scoring.tables.schemas import STATUS
 
 WARMING_UP = "warming up"
-NO_WEEKEND = "no weekend in its training"
-OUTAGE = "an outage in its training"
-STRETCH = "an unusual stretch in its training"
+NO_WEEKEND = "no weekend"
+OUTAGE = "outage"
+STRETCH = "unusual stretch"
+
+KINDS = (WARMING_UP, NO_WEEKEND, OUTAGE, STRETCH)
 
 _HOUR, _DAY = 3_600_000_000, 86_400_000_000
 _SHORTEST_OUTAGE, _WEEKEND_GAP, _SHORTEST_STRETCH = _DAY, 3 * _DAY, 3 * _HOUR
@@ -115,14 +117,15 @@ def describe_time(start: Int, end: Int, cycle: timedelta) -> Iterator[str]:
     # 1970-01-01 was a Thursday.
     has_weekend = bool(((start // _DAY + 3) % 7 >= 5).any())
     if not has_weekend:
-        yield f"{NO_WEEKEND}: Saturday and Sunday (UTC) look unusual if they differ"
+        yield f"{NO_WEEKEND}: the training has no Saturday or Sunday (UTC), which look unusual if they differ"
     gaps = np.sort(start[1:] - end[:-1])[::-1]
     # Friday evening to Monday morning is no outage of a machine that rests at weekends.
     if gaps.size and gaps[0] >= (_SHORTEST_OUTAGE if has_weekend else _WEEKEND_GAP):
         following = gaps[1] if gaps.size > 1 else 0
         if gaps[0] > _OUTAGE_OVER_NEXT * following:
             at = int(np.argmax(start[1:] - end[:-1]))
-            yield f"{OUTAGE}: nothing for {duration(int(gaps[0]) / 1e6)} from {_text(end[at])}"
+            missing = duration(int(gaps[0]) / 1e6)
+            yield f"{OUTAGE}: the training has nothing for {missing} from {_text(end[at])}"
 
 
 def describe_level(start: Int, end: Int, level: Float) -> Iterator[str]:
