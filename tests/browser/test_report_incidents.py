@@ -72,7 +72,7 @@ def test_single_windows_are_below_the_incidents_and_lead_to_their_chart(browser,
     rows = prediction_rows("a", values=[1] * 60, anomalies=[4], severity=61.6)
     with report(browser, write_page(fleet_of(rows), tmp_path)) as page:
         assert page.inner_text("#incidents-note") == "No incidents."
-        assert page.inner_text("#outlier-count") == "1 outlier reading: a single window of one sensor"
+        assert page.inner_text("#outlier-count") == "1 outlier reading: a window or two of one sensor"
         page.click("#outlier-count")
         row = page.locator("#outlier-table tbody tr")
         assert row.locator("td").nth(2).inner_text() == "62"

@@ -1,5 +1,6 @@
 """What a person looks at first: lasting evidence, events of the fleet, silence; outliers last."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from batch_scoring.tables.schemas import DEVICE_INCIDENTS, GAPS, INCIDENTS
 from tests.factories import DAY_US, MINUTE_US, START
 from tests.predictions import WINDOW, window_number
 
-RULES = RollUpRules(10 * MINUTE_US, SilenceRules(30 * MINUTE_US, 12 * 60 * MINUTE_US))
+RULES = RollUpRules(10 * MINUTE_US, SilenceRules(30 * MINUTE_US, 12 * 60 * MINUTE_US), outlier_windows=1)
 
 
 def incidents(*rows):
@@ -112,6 +113,17 @@ def test_open_ones_lead_then_priority_counts_and_single_windows_come_last():
 def test_a_single_window_of_an_hour_is_no_outlier():
     (row,) = rolled(("a", "s", 0, 12, 4, "open", 1)).to_pylist()
     assert (row["kind"], row["priority"]) == ("anomaly", 4.0)
+
+
+def test_a_wild_reading_and_the_step_back_are_an_outlier_but_not_two_sensors_at_once():
+    rules = replace(RULES, outlier_windows=2)
+    gaps = last_rows(*((f"z{i:02}", sensor) for i in range(60) for sensor in "st"))
+    one, other = ("a", "s", 0, 2, 9, "closed"), ("b", "s", 0, 1, 9, "closed")
+    both = incidents(one, other, ("b", "t", 0, 1, 9, "closed"), ("c", "s", 0, 3, 1, "closed"))
+    table = roll_up(both, gaps, rules, 0)
+    assert dict(zip(*table.select(["device", "kind"]).to_pydict().values(), strict=True)) == {
+        "a": "outlier", "b": "anomaly", "c": "anomaly",
+    }  # fmt: skip
 
 
 def test_one_open_incident_keeps_the_device_open():

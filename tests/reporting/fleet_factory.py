@@ -42,7 +42,7 @@ SENSORS = ("power", "pressure", "temperature", "vibration")
 KINDS = ("spike", "level_shift", "drift", "stuck_value", "noise_burst", "dropout")
 HOUR_US = 3_600_000_000
 RULES = JoinRules(2, 1, HOUR_US)
-ROLL_UP = RollUpRules(HOUR_US, SilenceRules(HOUR_US // 2, 12 * HOUR_US))
+ROLL_UP = RollUpRules(HOUR_US, SilenceRules(HOUR_US // 2, 12 * HOUR_US), outlier_windows=1)
 IN_ORDER = [("sensor", "ascending"), ("device", "ascending"), ("window_start", "ascending")]
 
 

@@ -54,12 +54,13 @@ class IncidentParameters:
     tolerated_gap: int = 2
     min_windows: int = 1
     cool_down: timedelta = timedelta(hours=1)
+    outlier_windows: int = 2
     ranked_days: int = 30
     silence: SilenceParameters = field(default_factory=SilenceParameters)
     notify: NotifyParameters = field(default_factory=NotifyParameters)
 
     def __post_init__(self) -> None:
-        least = {"tolerated_gap": 0, "min_windows": 1, "ranked_days": 1}
+        least = {"tolerated_gap": 0, "min_windows": 1, "ranked_days": 1, "outlier_windows": 0}
         checks = {name: (getattr(self, name) >= n, f"{n} or more") for name, n in least.items()}
         require(self, "incidents", checks)
 
@@ -72,4 +73,4 @@ class IncidentParameters:
     def roll_up_rules(self) -> RollUpRules:
         """Return the rules by which a person sees one incident."""
         silence = SilenceRules(self.silence.after // MICROSECOND, self.silence.device_after // MICROSECOND)
-        return RollUpRules(self.rules.cool_down_us, silence)
+        return RollUpRules(self.rules.cool_down_us, silence, self.outlier_windows)

@@ -50,12 +50,16 @@ class RollUpRules:
         Incidents of a device at most this far apart are one, microseconds; so are silences. Incidents that
         begin within this time on many devices are an event of the fleet.
     silence : SilenceRules
+    outlier_windows : int
+        An incident of one sensor of so many windows or fewer, shorter than an hour, is an outlier: a wild
+        reading, and the step back from it.
     calendar : Calendar
         What it leaves out is no silence.
     """
 
     slack_us: int
     silence: SilenceRules
+    outlier_windows: int = 2
     calendar: Calendar = field(default_factory=Calendar)
 
 
@@ -84,7 +88,7 @@ def roll_up(incidents: pa.Table, gaps: pa.Table, rules: RollUpRules, since: int)
     found_silences = find_silences(known, rules.silence, rules.calendar)
     is_event = _in_events(incidents, known, rules.slack_us)
     found = [
-        _of_devices(incidents.filter(to_arrow(~is_event)), rules.slack_us),
+        _of_devices(incidents.filter(to_arrow(~is_event)), rules),
         _of_fleet(incidents.filter(to_arrow(is_event)), rules.slack_us),
         *(
             _silent(kind, silences, known, rules.slack_us, since)
@@ -118,16 +122,17 @@ def _in_events(incidents: pa.Table, known: Gaps, slack_us: int) -> Bool:
     return is_in
 
 
-def _of_devices(incidents: pa.Table, slack_us: int) -> pa.Table:
+def _of_devices(incidents: pa.Table, rules: RollUpRules) -> pa.Table:
     if incidents.num_rows == 0:
         return empty_table(DEVICE_INCIDENTS)
     device = positions(incidents["device"], distinct(incidents["device"]))
     start, end = to_numpy(incidents["start"]), to_numpy(incidents["end"])
-    group = group_stretches(device, start, end, slack_us)
+    group = group_stretches(device, start, end, rules.slack_us)
     rows = _summed(incidents, group, "anomaly")
     # A window of an hour holds more than a wild reading.
     is_short = to_numpy(rows["end"]) - to_numpy(rows["start"]) < OUTLIER_BELOW_US
-    is_outlier = is_short & (to_numpy(rows["n_windows"]) == 1)
+    is_single = to_numpy(rows["n_incidents"]) == 1
+    is_outlier = is_short & is_single & (to_numpy(rows["n_windows"]) <= rules.outlier_windows)
     priority = to_numpy(rows["priority"])
     kind = strings(["anomaly", OUTLIER]).take(to_arrow(is_outlier.astype(np.int64)))
     return _with(rows, kind=kind, priority=np.where(is_outlier, outlier_priority(priority), priority))

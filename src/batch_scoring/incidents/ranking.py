@@ -47,7 +47,7 @@ def update_ranking(
         return None
     first = _first_ranked(incidents, n_days)
     known = [incidents.id, incidents.version, gaps.id, gaps.version]
-    settings = [rules.slack_us, asdict(rules.silence), rules.calendar.fingerprint]
+    settings = [rules.slack_us, rules.outlier_windows, asdict(rules.silence), rules.calendar.fingerprint]
     number = number_of([VERSION, known, first.isoformat(), settings])
     progress = {STEP: incidents.version, RULES: number}
     if ranked.progress(RULES) == number:

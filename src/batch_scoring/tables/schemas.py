@@ -504,7 +504,7 @@ DEVICE_INCIDENTS = _table(
         "",
         "`anomaly`: of a device; `fleet_event`: of many devices of a sensor at once; `sensor_silent`, "
         "`device_silent`, `source_silent`: nothing is sent by some sensors of a device, by a device, by most "
-        "of the fleet; `outlier`: a single window of one sensor, shorter than an hour",
+        "of the fleet; `outlier`: one or two windows of one sensor, shorter than an hour",
     ),
     _DEVICE._replace(meaning="id of the device; empty for a fleet event and a silent source"),
     Column("start", TIMESTAMP, "UTC", "start of the first incident; of a silence, end of the last window"),

@@ -153,7 +153,7 @@ function incidentsNote() {
 function outlierList() {
   const { outliers, n_outliers: n } = data.incidents;
   $("outliers").hidden = !n;
-  $("outlier-count").textContent = `${plural(n, "outlier reading")}: a single window of one sensor`;
+  $("outlier-count").textContent = `${plural(n, "outlier reading")}: a window or two of one sensor`;
   if (!n) return;
   fillTable($("outlier-table"), [
     { title: "Device", of: (r) => r[0] },
