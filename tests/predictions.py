@@ -45,6 +45,7 @@ def draw_predictions(series: dict[str, str], sensor: str = "s", first: int = 0) 
             "top_feature": f"feature {mark}",
             "model_version": "1",
             "window_fingerprint": _number(device, sensor, first + place, mark),
+            "evidence": float(mark) if mark != "." else 0.0,
         }
         for device, text in sorted(series.items(), key=lambda item: item[0].encode())
         for place, mark in enumerate(text)

@@ -48,20 +48,21 @@ def test_every_window_is_in_one_piece_with_all_of_its_device(counts, seconds):
 
 def test_pieces_are_of_equal_work_and_not_of_equal_rows():
     (windows,) = days([{"a": 2000} | {f"b{i:02}": 100 for i in range(60)}])
-    work = list(cut_work([windows], PARAMETERS, seconds=0.1))
+    work = list(cut_work([windows], PARAMETERS, seconds=0.02))
     assert work[0][0]["device"].unique().to_pylist() == ["a"]
-    assert all(0.05 < seconds < 0.15 for _, seconds in work[1:-1])
+    assert all(0.01 < seconds < 0.03 for _, seconds in work[1:-1])
     assert sum(seconds for _, seconds in work) == pytest.approx(
         fit_seconds(np.array([2000, *[100] * 60]), PARAMETERS).sum()
     )
 
 
-def test_fits_are_quadratic_up_to_what_is_trained_on():
-    few, many, most = fit_seconds(np.array([1000, 2000, 9000]), PARAMETERS)
-    assert 3 < many / few < 4
-    assert most == many
-    native = fit_seconds(np.array([1000]), FitParameters(threshold="native", detector="one_class_svm"))[0]
-    assert few == pytest.approx(6 * native)
+def test_fits_are_quadratic_up_to_what_the_svm_is_fitted_on_and_linear_beyond():
+    parameters = FitParameters(max_train_windows=2000)
+    few, many, more, most = fit_seconds(np.array([1000, 2000, 3000, 4000]), parameters)
+    assert 2 < many / few < 4
+    assert most - more == pytest.approx(more - many)
+    native = FitParameters(threshold="native", detector="one_class_svm", max_train_windows=2000)
+    assert few == pytest.approx(6 * fit_seconds(np.array([1000]), native)[0])
 
 
 def test_no_rows_are_no_work():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import zlib
 from itertools import pairwise
 
 import pyarrow as pa
@@ -12,8 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.detection.model import FleetModel
+from batch_scoring.detection.detectors.base import FitParameters
+from batch_scoring.detection.model import METADATA_KEY, FleetModel
 from batch_scoring.detection.model_file import ROW_GROUP_DEVICES, FleetFile, replace_models, write_models
+from tests.detection.detectors.test_preprocessing import FEATURES
+from tests.detection.test_fit_version import a_fleet
+from tests.factories import fit_fleet
 from tests.fleet_models import in_file, make_model
 
 
@@ -126,3 +132,36 @@ def test_damage_in_one_column_does_not_hide_the_others():
     with pytest.raises(InputError, match=r"damaged .*'rho'.*kedro models promote"):
         damaged.read()
     assert [rows["device"].to_pylist() for rows in damaged.batches(["device"])] == [["a", "b"]]
+
+
+def test_models_of_the_former_format_are_read_as_rows_of_the_former_fit(tmp_path):
+    model, _ = fit_fleet(a_fleet(), FEATURES, FitParameters(false_alarm_rate=0.01))
+    names = [name for name in model.table.column_names if name not in ("time_zone", "fit_version")]
+    curves = [curve[:4] for curve in model.table["curve"].to_pylist()]
+    rows = model.table.select(names)
+    rows = rows.set_column(
+        names.index("curve"), rows.schema.field("curve"), pa.array(curves, rows["curve"].type)
+    )
+    head = json.loads(model.info.to_metadata()[METADATA_KEY]) | {"format_version": 2}
+    schema = rows.schema.with_metadata({METADATA_KEY: json.dumps(head).encode()})
+    with pa.ipc.new_file(str(tmp_path / "old.arrow"), schema) as writer:
+        (batch,) = rows.combine_chunks().to_batches()
+        batch = pa.ipc.read_record_batch(batch.serialize(), rows.schema)
+        sums = {name: zlib.crc32(b"") for name in names}
+        for name in names:
+            for buffer in batch[name].buffers():
+                sums[name] = sums[name] if buffer is None else zlib.crc32(buffer, sums[name])
+        writer.write_batch(batch, custom_metadata={"crc32": json.dumps(sums)})
+
+    former = FleetFile(tmp_path / "old.arrow")
+
+    assert former.info == model.info
+    found = former.read().checked().table.select(model.table.column_names).to_pylist()
+    assert found == [
+        row | {"fit_version": 1, "time_zone": "UTC", "curve": [*curve, 0.0]}
+        for row, curve in zip(model.table.to_pylist(), curves, strict=True)
+    ]
+    assert [part["fit_version"].to_pylist() for part in former.batches(["fit_version"])] == [[1] * 4]
+    # Merged with newer ones they are written in the format of today.
+    merged = pa.concat_tables(part.table for part in replace_models(former, in_file(model)))
+    assert merged.combine_chunks().equals(model.table)

@@ -74,6 +74,11 @@ def prediction_rows(
         "contributions": [list(contributions.items()) if flag else [] for flag in flags],
         "model_version": [version] * len(kept),
         "window_fingerprint": list(kept),
+        "evidence": [severity if flag else 0.0 for flag in flags],
+        "top_value": [float(values[i]) for i in kept],
+        "expected": [0.0] * len(kept),
+        "lower": [-1.0] * len(kept),
+        "upper": [1.0] * len(kept),
     }
     return pa.table(rows, PREDICTIONS)
 

@@ -121,3 +121,26 @@ def test_windows_must_have_a_length():
 def test_a_missing_feature_column_is_named():
     with pytest.raises(InputError, match=r"feature 'std'"):
         feature_matrix(make_windows(np.ones((2, 1))), ["mean", "std"])
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), min_size=1, max_size=80),
+    st.integers(0, 1),
+)
+def test_a_run_of_equal_values_counts_the_eleven_windows_before(steps, two):
+    """``steps``: the minutes to the next reading, and its value."""
+    minutes = np.cumsum([gap + 1 for gap, _ in steps])
+    values = [float(value) for _, value in steps]
+    parts = [make_readings(list(minutes), values, device) for device in ("a", "b")[: 1 + two]]
+    found = aggregate_readings(pa.concat_tables(parts), 5 * MINUTE_US, ["equal_run"]).to_pylist()
+    window = [minute // 5 for minute in minutes.tolist()]
+    expected = []
+    for number in dict.fromkeys(window):
+        longest = 0
+        for last in (i for i, w in enumerate(window) if w == number):
+            first = last
+            while first > 0 and values[first - 1] == values[last] and window[first - 1] >= number - 11:
+                first -= 1
+            longest = max(longest, last - first + 1)
+        expected.append(longest)
+    assert [row["equal_run"] for row in found] == expected * (1 + two)

@@ -222,3 +222,20 @@ def _read_plain(hint: Any, value: Any, where: str) -> Any:
         return value
     names = {float: "a number", int: "a whole number", bool: "true or false", str: "text", tuple: "a list"}
     raise InputError(f"{where}: expected {names.get(hint, f'a {hint.__name__}')}, got {value!r}")
+
+
+def require_zone(name: str, zone: str) -> None:
+    """Raise InputError, naming the setting, unless it is a time zone.
+
+    Raises
+    ------
+    InputError
+    """
+    import zoneinfo
+
+    try:
+        zoneinfo.ZoneInfo(zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise InputError(
+            f"{name}: {zone!r} is not a time zone; expected an IANA name such as 'Europe/Berlin'"
+        ) from None

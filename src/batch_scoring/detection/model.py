@@ -19,7 +19,7 @@ from batch_scoring.detection.detectors import DETECTORS, Detector
 from batch_scoring.detection.detectors.base import ModelRows
 from batch_scoring.tables.arrow_arrays import strings
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 METADATA_KEY = b"batch_scoring"
 
 
@@ -92,7 +92,9 @@ class FleetInfo:
                 f"this fleet model has format {values['format_version']}, "
                 f"newer than the supported {FORMAT_VERSION}; upgrade batch_scoring"
             )
-        return cls(**{**values, "features": tuple(values["features"])})
+        # Rows of an older format are read as rows of this one; see ``former_rows``.
+        now = {"features": tuple(values["features"]), "format_version": FORMAT_VERSION}
+        return cls(**{**values, **now})
 
 
 @dataclass(frozen=True)

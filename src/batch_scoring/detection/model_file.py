@@ -21,6 +21,7 @@ import pyarrow as pa
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.prefetch import computed
 from batch_scoring.core.system_errors import system_error
+from batch_scoring.detection.former_rows import as_rows
 from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.tables.device_ranges import device_ranges
 from batch_scoring.tables.row_groups import in_row_groups
@@ -63,11 +64,13 @@ class FleetFile:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self.n_models = 0
+        self._stored: list[str] = []
         self._checksums: list[dict[str, int]] = []
         try:
             # With memory mapping, the data between the metadata of the parts is not read.
             with pa.memory_map(str(self.path)) as file, pa.ipc.open_file(file) as reader:
                 self.info = FleetInfo.of_schema(reader.schema)
+                self._stored = reader.schema.names
                 for part in range(reader.num_record_batches):
                     rows, metadata = reader.get_batch_with_custom_metadata(part)
                     self.n_models += rows.num_rows
@@ -112,9 +115,10 @@ class FleetFile:
             When the file is damaged.
         """
         schema = self.info.schema
-        names = schema.names if columns is None else list(columns)
+        wanted = schema.names if columns is None else list(columns)
+        names = [name for name in wanted if name in self._stored]
         options = pa.ipc.IpcReadOptions(
-            included_fields=[schema.names.index(name) for name in names], use_threads=False
+            included_fields=[self._stored.index(name) for name in names], use_threads=False
         )
         own = threading.local()
 
@@ -126,7 +130,7 @@ class FleetFile:
             for name in names:
                 if _checksum(rows[name]) != self._checksums[part][name]:
                     raise pa.ArrowInvalid(f"column {name!r} in part {part} does not match its checksum")
-            return pa.Table.from_batches([rows]).select(names)
+            return as_rows(pa.Table.from_batches([rows]).select(names), wanted)
 
         parts = range(len(self._checksums))
         try:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.detection.detectors.base import Scores
@@ -48,7 +49,9 @@ def predict(
         ``severity = max(0, threshold - score)`` is in decades beyond the threshold, and
         ``contributions`` of an anomaly are the decades that each feature alone would give.
         Of the one-class SVM, ``score`` is scikit-learn's, and see ``one_class_svm.severity``.
-        ``top_feature`` is the feature farthest from its median, or from its mean, in spreads.
+        ``top_feature`` is the feature farthest from its median, or from its mean, in spreads, and
+        ``top_value``, ``expected``, ``lower`` and ``upper`` are of it.
+        ``evidence`` ranks windows; see ``ranking``.
 
     Raises
     ------
@@ -69,7 +72,7 @@ def predict(
         X, known, fingerprints = X[rows], known[rows], fingerprints[rows]
         windows = windows.take(to_arrow(rows))
     scores = model.detector.score_windows(X, to_numpy(windows["window_start"]), known, model.rows, n_threads)
-    predictions = _predictions(windows, scores, model, model_version, fingerprints)
+    predictions = _predictions(windows, X, scores, model, model_version, fingerprints)
     if order is None:
         return predictions
     return predictions.take(to_arrow(np.argsort(rows, kind="stable")))
@@ -97,7 +100,7 @@ def _require_match(windows: pa.Table, model: FleetModel) -> None:
 
 
 def _predictions(
-    windows: pa.Table, scores: Scores, model: FleetModel, model_version: str, fingerprints: UInt
+    windows: pa.Table, X: Float, scores: Scores, model: FleetModel, model_version: str, fingerprints: UInt
 ) -> pa.Table:
     n = windows.num_rows
     is_anomaly = scores.score < scores.threshold
@@ -112,8 +115,20 @@ def _predictions(
         _contributions(is_anomaly, scores.contributions, model.info.features),
         constant(model_version, n),
         to_arrow(fingerprints.view(np.int64)),
+        to_arrow(scores.severity if scores.evidence is None else scores.evidence),
+        *_expected_range(X, scores),
     ]
     return pa.Table.from_arrays(columns, schema=PREDICTIONS)
+
+
+def _expected_range(X: Float, scores: Scores) -> Iterator[pa.Array]:
+    """Yield value, expected value, lower and upper bound of the most unusual feature; null without one."""
+    yield to_arrow(X[np.arange(len(X)), scores.top])
+    found = scores.expected
+    for numbers in (found.expected, found.lower, found.upper) if found else ():
+        yield pc.if_else(to_arrow(np.isfinite(numbers)), to_arrow(numbers), None)
+    if found is None:
+        yield from [pa.nulls(len(X), pa.float64())] * 3
 
 
 def _contributions(is_anomaly: Bool, parts: Float | None, features: Sequence[str]) -> pa.Array:

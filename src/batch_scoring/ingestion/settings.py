@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,7 +10,7 @@ from typing import Any
 
 from batch_scoring.core.digests import digest_of
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.parameters import read_parameters
+from batch_scoring.core.parameters import read_parameters, require_zone
 
 MIN_TIME = datetime(1990, 1, 1, tzinfo=UTC)
 
@@ -84,7 +83,7 @@ def read_settings(values: Mapping[str, Any] | None) -> IngestSettings:
     """
     settings = read_parameters(IngestSettings, values, "ingest")
     _check_columns(settings.columns)
-    _check_timezone(settings.timezone)
+    require_zone("ingest.timezone", settings.timezone)
     # YAML reads the sensor 7 as a number, but ids are text.
     ranges = {str(sensor): _read_range(str(sensor), limits) for sensor, limits in settings.ranges.items()}
     object.__setattr__(settings, "ranges", ranges)
@@ -100,15 +99,6 @@ def _check_columns(columns: Mapping[str, Any]) -> None:
             raise InputError(
                 f"ingest.columns.{role}: {names!r} is not a column name; expected a name or a list of names"
             )
-
-
-def _check_timezone(name: str) -> None:
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise InputError(
-            f"ingest.timezone: {name!r} is not a time zone; expected an IANA name such as 'Europe/Berlin'"
-        ) from None
 
 
 def _read_range(sensor: str, limits: Any) -> tuple[float, float]:

@@ -252,7 +252,7 @@ MODEL_KEYS = pa.schema(
     ]
 )
 
-# What the combined detector adds. Its SVM is fitted to preprocessed windows.
+# What the combined detector adds. Its SVM is fitted to preprocessed windows, without `equal_run`.
 COMBINED = _table(
     "fleet model of the combined detector",
     *_columns_of("fleet model"),
@@ -265,8 +265,9 @@ COMBINED = _table(
         "time_of_day",
         _FLOATS,
         "the sensor's",
-        "24 numbers, one an hour of the day (UTC), for each of the levels `mean`, `min` and `max` among the "
-        "features: what the hour adds. Empty where the time of day plays no part",
+        "24 numbers, one an hour of the day, for each of the levels `mean`, `min` and `max` among the "
+        "features: what the hour adds; or 48, the hours of working days before those of Saturday and Sunday. "
+        "Empty where the time of day plays no part",
         nullable=False,
     ),
     Column(
@@ -281,8 +282,16 @@ COMBINED = _table(
         "curve",
         _FLOATS,
         "",
-        "of both together: where the tail begins, its mean excess, the decades there, and the margin",
+        "of both together: where the tail begins, its scale, the decades there, the margin, and the tail's "
+        "shape",
         nullable=False,
+    ),
+    Column("time_zone", pa.string(), "", "IANA time zone of those hours"),
+    Column(
+        "fit_version",
+        pa.int64(),
+        "",
+        "version of the fit; in 1 a change of the mean back to its usual level does not count",
     ),
 )
 
@@ -384,6 +393,30 @@ PREDICTIONS = _table(
         "64-bit fingerprint of the window as it was scored; the next run scores a window again when its "
         "fingerprint differs",
     ),
+    Column(
+        "evidence",
+        pa.float64(),
+        "decades",
+        "how much speaks for an anomaly, 0 or more: it ranks windows and sets no flag. Combined detector: "
+        "decades of the distance and of the SVM added up, neither of them capped. One-class SVM: "
+        "`−score / rho`, 0 inside and 1 far from all support vectors, without a unit",
+    ),
+    Column("top_value", pa.float64(), "the feature's", "value of `top_feature`"),
+    Column(
+        "expected",
+        pa.float64(),
+        "the feature's",
+        "what `top_feature` usually is, at that hour where the time of day counts; null for the one-class "
+        "SVM",
+    ),
+    Column(
+        "lower",
+        pa.float64(),
+        "the feature's",
+        "below it `top_feature` alone makes an anomaly of the window, whatever the SVM says; null where "
+        "nothing is too low, and for the one-class SVM",
+    ),
+    Column("upper", pa.float64(), "the feature's", "the same above it; null where nothing is too high"),
 )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from batch_scoring.core.ids import require_known
-from batch_scoring.core.parameters import require
+from batch_scoring.core.parameters import require, require_zone
 from batch_scoring.detection.comparison import PromotionLimits
 from batch_scoring.detection.detectors import DETECTORS
 from batch_scoring.detection.detectors.base import FitParameters
@@ -32,6 +32,7 @@ class TrainParameters:
     false_alarms_per_sensor_per_week: float = 1.0
     warm_up: timedelta = WEEK
     features: tuple[str, ...] | None = None
+    timezone: str | None = None
     fit: FitParameters = field(default_factory=FitParameters)
 
     def __post_init__(self) -> None:
@@ -47,8 +48,14 @@ class TrainParameters:
             "warm_up": (self.warm_up >= timedelta(0), "a duration, such as '7d', or '0s'"),
         }
         require(self, "train", checks)
+        if self.timezone is not None:
+            require_zone("train.timezone", self.timezone)
         require_known("train.fit.detector", [self.fit.detector], DETECTORS)
         DETECTORS[self.fit.detector].check(self.fit)
+
+    def in_zone(self, default: str) -> TrainParameters:
+        """Return these settings with hours of the day in ``timezone``, or in that of the readings."""
+        return replace(self, fit=replace(self.fit, timezone=self.timezone or default))
 
     def for_windows(self, window_us: int) -> TrainParameters:
         """Return these settings with the false-alarm rate of the budget; window length in microseconds."""

@@ -16,7 +16,7 @@ from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import device_ranges
 from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import READINGS
-from batch_scoring.windows.features import aggregate_readings
+from batch_scoring.windows.features import WINDOWS_BEFORE, aggregate_readings
 from batch_scoring.windows.settings import AggregateParameters
 
 
@@ -28,7 +28,7 @@ class Span:
     ----------
     start, end : int
     read_from : int
-        Start of the readings needed: ``start``, or that of the window before when its mean is needed.
+        Start of the readings needed: ``start``, or earlier where a feature looks at windows before.
     """
 
     start: int
@@ -58,7 +58,7 @@ def touched_spans(
     -------
     list of Span
         In order and without overlaps; the windows of a span start on one day (UTC), or in one month. A
-        window's change changes ``diff_mean`` of the next one, too.
+        window's change changes features of later ones, too, such as ``diff_mean`` of the next one.
 
     Examples
     --------
@@ -69,8 +69,8 @@ def touched_spans(
     [(2, 4)]
     """
     window = settings.window // MICROSECOND
-    # The mean of the window before is a feature: its readings are needed, and it counts in the next window.
-    beside = window if "diff_mean" in settings.features else 0
+    # Readings of windows before are needed, and these count in windows after.
+    beside = window * max(WINDOWS_BEFORE.get(name, 0) for name in settings.features)
     spans: list[Span] = []
     reach = None if kept_from is None else -(-kept_from // window) * window + beside
     for first, last in sorted(times):

@@ -19,7 +19,10 @@ from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 from batch_scoring.tables.schemas import windows_schema
 from batch_scoring.windows.runs import Runs, cut_runs, without_short_runs
 
-DEFAULT_FEATURES = ("mean", "std", "min", "max", "change", "diff_mean")
+DEFAULT_FEATURES = ("mean", "std", "min", "max", "change", "diff_mean", "equal_run")
+
+# Features that look at windows before their own: at so many.
+WINDOWS_BEFORE = {"diff_mean": 1, "equal_run": 11}
 
 _KEY_COLUMNS = {"window_start", "window_end", "device", "sensor"}
 _QUANTILE = re.compile(r"p(\d{1,2})")
@@ -61,6 +64,27 @@ def _diff_mean(runs: Runs) -> Float:
     return np.where(follows, change, 0.0)
 
 
+def _equal_run(runs: Runs) -> Float:
+    """Count the readings of the longest run of equal values that reaches into the window.
+
+    Its readings of the eleven windows before count, too: a run is longer than a window with few readings.
+    """
+    n, before = runs.values.size, WINDOWS_BEFORE["equal_run"]
+    if n == 0:
+        return np.zeros(0)
+    place = np.arange(n)
+    is_new = np.ones(n, bool)
+    is_new[1:] = runs.values[1:] != runs.values[:-1]
+    is_new[runs.starts[np.diff(runs.series, prepend=-1) != 0]] = True
+    begin = np.maximum.accumulate(np.where(is_new, place, 0))
+    # The first window, at most eleven before, of the same series.
+    key = runs.window - runs.window.min()
+    key += runs.series * (int(key.max()) + 1 + before)
+    earliest = runs.starts[np.searchsorted(key, key - before)]
+    length = place - np.maximum(begin, np.repeat(earliest, runs.count)) + 1
+    return np.maximum.reduceat(length, runs.starts).astype(np.float64)
+
+
 def _quantile(share: float) -> Callable[[Runs], Float]:
     """Return a feature: the quantile of each run, interpolated as ``numpy.quantile`` does by default."""
 
@@ -87,6 +111,7 @@ _FEATURES: dict[str, Callable[[Runs], Float]] = {
     "sum": lambda runs: runs.sum(runs.values),
     "count": lambda runs: runs.count.astype(np.float64),
     "diff_mean": _diff_mean,
+    "equal_run": _equal_run,
 }
 
 
@@ -96,10 +121,11 @@ def feature_function(name: str) -> Callable[[Runs], Float]:
     Parameters
     ----------
     name : str
-        One of ``mean std min max range first last change slope sum count diff_mean``, or ``pNN``
-        for the NN-th percentile. ``std`` divides by the number of readings (0 for one reading),
+        One of ``mean std min max range first last change slope sum count diff_mean equal_run``, or
+        ``pNN`` for the NN-th percentile. ``std`` divides by the number of readings (0 for one reading),
         ``change`` is last minus first, ``slope`` is per second, ``diff_mean`` is the mean minus that
-        of the preceding window (0 where the device has none).
+        of the preceding window (0 where the device has none), ``equal_run`` counts the readings of the
+        longest run of equal values in the window, or reaching into it from the eleven before.
 
     Raises
     ------

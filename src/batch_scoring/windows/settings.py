@@ -45,6 +45,11 @@ class AggregateParameters:
         """A number of the settings that decide what a window is; equal settings have equal numbers."""
         return number_of([self.window // MICROSECOND, list(self.features), self.min_readings])
 
+    @property
+    def of_stream(self) -> AggregateParameters:
+        """These settings without ``equal_run``, which takes more readings than a stream keeps."""
+        return replace(self, features=tuple(name for name in self.features if name != "equal_run"))
+
     def of(self, windows: pa.Table) -> AggregateParameters:
         """Return these settings with the length and the features of some windows, at least one."""
         features = self.features

@@ -1,4 +1,7 @@
-"""The combined detector: how far has no end, the SVM counts up to a decade, and each kind has its rule."""
+"""The combined detector: how far has no end, the SVM adds to it, and each kind has its rule."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -7,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.detection.detectors.base import FitParameters
-from batch_scoring.detection.detectors.combined_tails import CombinedModels, treat
+from batch_scoring.detection.detectors.combined import combined_arrays
+from batch_scoring.detection.detectors.combined_tails import CombinedModels, Curves, tail_decades, treat
 from batch_scoring.detection.detectors.preprocessing import Roles
+from batch_scoring.detection.detectors.tail_curves import decades
 from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.score import predict
 from tests.detection.detectors.test_preprocessing import FEATURES, windows_of
@@ -61,14 +66,14 @@ def test_ten_times_worse_reads_worse_without_an_end(of_noise, size, column, sign
     assert found["top_feature"] == [FEATURES[column]] * 2
 
 
-def test_contributions_name_what_is_unusual_and_the_largest_is_the_score_itself(of_noise):
+def test_contributions_name_what_is_unusual_and_the_rest_is_the_svms(of_noise):
     X = np.repeat(NOISE[:1], 2, axis=0)
     X[1, 1] += 50
     found = scored(of_noise, X)
     assert found["contributions"][0] == []
     contributions = dict(found["contributions"][1])
     assert list(contributions) == list(FEATURES)
-    assert contributions["std"] == pytest.approx(-found["score"][1], abs=1e-12)
+    assert 0.8 * -found["score"][1] < contributions["std"] <= -found["score"][1]
     assert max(value for name, value in contributions.items() if name != "std") < 2
 
 
@@ -141,11 +146,131 @@ def test_a_level_is_judged_by_its_hour():
     assert not found["is_anomaly"][6]
 
 
-def test_coming_back_to_the_usual_level_is_no_news(of_noise):
+def former(model):
+    """The same models, of the fit in which coming back is no news and the SVM counts up to a decade."""
+    table = model.table
+    place = table.schema.get_field_index("fit_version")
+    return FleetModel(
+        table.set_column(place, table.schema.field(place), pa.array([1] * len(table))), model.info
+    )
+
+
+def test_coming_back_to_the_usual_level_is_a_step_but_for_models_of_the_former_fit(of_noise):
     X = NOISE[:3].copy()
     X[1, [0, 2, 3]] += 20
     X[1, 5], X[2, 5] = 20, -20
-    assert scored(of_noise, X)["is_anomaly"] == [False, True, False]
+    assert scored(of_noise, X)["is_anomaly"] == [False, True, True]
+    assert scored(former(of_noise), X)["is_anomaly"] == [False, True, False]
+
+
+def test_models_of_the_former_fit_count_the_svm_up_to_a_decade(of_noise):
+    combined, curves = combined_arrays(former(of_noise).rows)
+    z, ratio, n = np.full((6, 1), 1.5), np.array([-0.9]), np.ones(1, np.int64)
+    distance, svm = (
+        decades(own, n, value)[0] for own, value in ((curves.distance, np.log1p([1.5])), (curves.svm, -ratio))
+    )
+    assert svm > 1
+    begin, scale, top, margin, _ = curves.both[0]
+    mixed = max(distance, 1.0) + 0.2 * distance
+    expected = min(mixed / begin, 1) * top - margin + max(mixed - begin, 0) / (scale * np.log(10))
+    straight = Curves(curves.distance, curves.svm, curves.both * [1, 1, 1, 1, 0], combined.is_former)
+    found = tail_decades(z, ratio, n, straight)
+    assert found.calibrated[0] == pytest.approx(expected)
+    assert found.evidence[0] == pytest.approx(distance + svm)
+
+
+@given(st.floats(1.001, 50), st.sampled_from([0, 1, 2, 3, 4, 5]), st.sampled_from(["lower", "upper"]))
+def test_beyond_the_expected_range_the_feature_alone_makes_an_anomaly(of_noise, times, column, side):
+    center = of_noise.rows.values("center")
+    X = np.repeat(center[None], 2, axis=0)
+    X[:, column] += 1e6  # so that it leads
+    found = scored(of_noise, X)
+    bound, expected = found[side][0], found["expected"][0]
+    assert expected == pytest.approx(center[column])
+    assert found["top_value"][0] == X[0, column]
+    X[:, column] = expected + (bound - expected) * np.array([times, 1 / times])
+    found = scored(of_noise, X)
+    assert found["is_anomaly"][0]
+    _, curves = combined_arrays(of_noise.rows)
+    distance = np.abs(X[:, column] - expected) / of_noise.rows.values("spread")[column]
+    nothing = np.full(2, 1e9)  # the SVM finds both usual
+    alone = tail_decades(distance[None], nothing, np.array([2]), curves).calibrated
+    assert (alone > 2.0).tolist() == [True, False]
+
+
+def test_the_expected_level_is_that_of_its_hour_and_of_a_counter_that_of_its_step():
+    rng = np.random.default_rng(5)
+    level = 10 * np.sin(np.arange(720) / 24 * 2 * np.pi)
+    model, _ = fitted(windows_of(level[:, None] + rng.normal(size=(720, 12))))
+    X = windows_of(level[:24, None] + rng.normal(size=(24, 12)))
+    X[:, [0, 2, 3]] += 100
+    found = scored(model, X)
+    levels = [row for row in range(24) if found["top_feature"][row] == "mean"]
+    np.testing.assert_allclose(np.array(found["expected"])[levels], level[levels], atol=1.5)
+    steps = rng.uniform(0.5, 1.5, (400, 12))
+    X = windows_of(np.cumsum(steps.ravel()).reshape(steps.shape))
+    model, _ = fitted(X)
+    leap = X[200:201] + np.array([500, 0, 500, 500, 0, 500])
+    found = scored(model, leap)
+    if found["top_feature"][0] in ("mean", "min", "max"):
+        assert found["expected"][0] < X[200, 0] + 20
+
+
+def stuck_fleet(longest):
+    X = np.hstack([NOISE, np.ones((400, 1))])
+    X[50, 6] = longest
+    windows = make_windows(X, None, features=[*FEATURES, "equal_run"], window_us=HOUR_US)
+    model, _ = fit_fleet(windows, (*FEATURES, "equal_run"), PARAMETERS)
+    return model
+
+
+@given(st.integers(1, 30), st.integers(1, 200))
+def test_a_run_more_than_three_times_as_long_as_any_of_training_is_an_anomaly(longest, run):
+    model = stuck_fleet(longest)
+    center = model.rows.values("center").copy()
+    center[6] = run
+    window = make_windows(center[None], features=[*FEATURES, "equal_run"], window_us=HOUR_US)
+    found = predict(window, model, "1").to_pydict()
+    assert found["is_anomaly"] == [run > 3 * longest]
+    if run > 3 * longest:
+        assert (found["top_feature"], found["expected"], found["lower"]) == (["equal_run"], [longest], [None])
+        assert found["upper"] == pytest.approx([3 * longest])
+
+
+def test_runs_of_counters_constants_and_states_are_never_too_long():
+    rng = np.random.default_rng(4)
+    steps = rng.uniform(0.5, 1.5, (300, 12))
+    kinds = {
+        "counter": np.cumsum(steps.ravel()).reshape(steps.shape),
+        "constant": np.full((300, 12), 7.0),
+        "state": rng.integers(0, 2, (300, 12)).astype(float),
+    }
+    for values in kinds.values():
+        X = np.hstack([windows_of(values), rng.integers(1, 5, (300, 1))])
+        windows = make_windows(X, features=[*FEATURES, "equal_run"], window_us=HOUR_US)
+        model, _ = fit_fleet(windows, (*FEATURES, "equal_run"), PARAMETERS)
+        assert model.rows.values("spread")[6] == np.inf
+        X[:, 6] += 1000
+        longer = make_windows(X, features=[*FEATURES, "equal_run"], window_us=HOUR_US)
+        ours, theirs = (predict(some, model, "1")["score"].to_pylist() for some in (windows, longer))
+        assert ours == theirs
+
+
+def test_a_change_to_summer_time_changes_no_score_of_a_machine_that_follows_the_clock():
+    zone = ZoneInfo("Europe/Berlin")
+    start_us = 1_773_529_200_000_000 + np.arange(28 * 24) * HOUR_US  # from 2026-03-15T00:00 in Berlin
+    shown = [datetime.fromtimestamp(us / 1e6, zone) for us in start_us.tolist()]
+    shift = np.array([10.0 * (6 <= one.hour < 18) for one in shown])
+    X = windows_of(shift[:, None] + np.random.default_rng(1).normal(size=(shift.size, 12)))
+    windows = make_windows(X, features=list(FEATURES), window_us=HOUR_US, start_us=int(start_us[0]))
+    train, later = windows.slice(0, 14 * 24), windows.slice(14 * 24 + 2)
+
+    def flagged(timezone):
+        model, _ = fit_fleet(train, FEATURES, FitParameters(false_alarm_rate=0.001, timezone=timezone))
+        return sum(predict(later, model, "1")["is_anomaly"].to_pylist())
+
+    assert flagged("Europe/Berlin") <= 2
+    assert flagged("UTC") > 20
 
 
 def test_a_target_beyond_the_windows_is_extrapolated_and_said():
@@ -173,10 +298,11 @@ def test_a_jump_of_a_falling_counter_is_told_by_its_step_too():
 
 
 def test_whether_the_window_before_was_unusual_is_told_by_its_own_hour():
-    levels = 10 * np.arange(24.0)
+    levels = np.tile(10 * np.arange(24.0), 2)
     models = CombinedModels(
-        np.zeros(1, np.int64), np.zeros((1, 2)), np.ones((1, 2)), np.zeros(1, np.int64), levels[None, None]
-    )
+        np.zeros(1, np.int64), np.zeros((1, 2)), np.ones((1, 2)), np.zeros(1, np.int64), levels[None, None],
+        np.ones(1, bool), np.zeros(1, np.int64),
+    )  # fmt: skip
     # At 5 o'clock the mean is 2 above the 50 that is usual; at 4 it was the usual 40, or 43.
     X = np.array([[52.0, 12.0], [52.0, 9.0]])
     start_us, roles = np.full(2, 5 * HOUR_US), Roles.of(("mean", "diff_mean"))

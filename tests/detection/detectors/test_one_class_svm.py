@@ -109,7 +109,7 @@ def test_thinning_keeps_the_ends_and_the_order(n, at_most):
 def test_long_series_are_thinned_and_it_is_said():
     X = np.random.default_rng(0).normal(size=(100, 1))
     model = fit_device(X, FitParameters(max_train_windows=50, threshold="native", detector="one_class_svm"))
-    assert model.notes == ("trained on 50 of 100 windows",)
+    assert model.notes == ("the one-class SVM is fitted on 50 of 100 windows",)
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,31 @@
 """Counters and daily cycles are told from training windows, and from nothing else."""
 
+from datetime import datetime
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from batch_scoring.detection.detectors.preprocessing import (
+    HOURS,
+    SLOTS,
+    Ordered,
     Roles,
-    follows_time_of_day,
+    find_seasonality,
     hour_levels,
-    hour_of,
     is_counter,
+    is_state,
+    slot_of,
     without_count,
 )
 
 FEATURES = ("mean", "std", "min", "max", "change", "diff_mean")
 ROLES = Roles.of(FEATURES)
+HOUR_US = 3_600_000_000
+MONDAY_US = 1_767_571_200_000_000
 
 
 def windows_of(values):
@@ -63,16 +73,37 @@ def test_a_walk_a_ramp_with_resets_and_noise_are_no_counters():
 
 def test_the_level_of_an_hour_is_its_median_shrunk():
     hours = np.repeat(np.arange(24), 8)
-    levels = (10.0 * (hours == 3) + 1.0)[:, None]
-    found = hour_levels(levels, hours)
+    level = Ordered(10.0 * (hours == 3) + 1.0, hours)
+    found = hour_levels([level], hours, np.ones(192, bool), HOURS)
     assert found.shape == (1, 24)
     assert found[0, 3] == pytest.approx(10.0 * 8 / 10)
     assert (np.delete(found[0], 3) == 0).all()
 
 
 def test_an_hour_with_two_windows_has_no_level():
-    found = hour_levels(np.array([[9.0], [9.0], [1.0], [1.0], [1.0]]), np.array([0, 0, 5, 5, 5]))
-    assert found[0].tolist() == [0.0] * 24
+    hours = np.array([0, 0, 5, 5, 5])
+    level = Ordered(np.array([9.0, 9.0, 1.0, 1.0, 1.0]), hours)
+    assert hour_levels([level], hours, np.ones(5, bool), HOURS)[0].tolist() == [0.0] * 24
+
+
+@given(st.integers(1, 60), st.integers(0, 1000))
+def test_the_levels_of_some_windows_are_those_of_a_plain_loop(n, seed):
+    rng = np.random.default_rng(seed)
+    slots, values, rows = rng.integers(0, 5, n), rng.normal(size=n), rng.random(n) < 0.7
+    rows[0] = True
+    found = hour_levels([Ordered(values, slots)], slots, rows, 5)[0]
+    for slot in range(5):
+        own = values[rows & (slots == slot)]
+        expected = (
+            (np.median(own) - np.median(values[rows])) * own.size / (own.size + 2) if own.size > 2 else 0
+        )
+        assert found[slot] == pytest.approx(expected, abs=1e-12)
+
+
+def seasonal(levels, start_us, folds, zone="UTC"):
+    """Which levels have the hour taken out, and from how many slots."""
+    found = find_seasonality(levels, start_us, folds, zone)
+    return (found[0].is_seasonal.tolist(), found[0].n_slots) if found else None
 
 
 def test_a_daily_cycle_is_taken_and_noise_is_not():
@@ -81,9 +112,29 @@ def test_a_daily_cycle_is_taken_and_noise_is_not():
     cycle = 3 * np.sin(hours / 24 * 2 * np.pi) + rng.normal(size=480)
     noise = rng.normal(size=480)
     walk = np.cumsum(rng.normal(size=480))
-    start_us = np.arange(480) * 3_600_000_000
-    found = follows_time_of_day(np.column_stack([cycle, noise, walk]), start_us, folds_of(480))
-    assert found.tolist() == [True, False, False]
+    start_us = np.arange(480) * HOUR_US
+    levels = np.column_stack([cycle, noise, walk])
+    assert seasonal(levels, start_us, folds_of(480)) == ([True, False, False], HOURS)
+    assert seasonal(levels[:, 1:], start_us, folds_of(480)) is None
+
+
+def test_a_cycle_that_has_ended_is_not_taken():
+    rng = np.random.default_rng(2)
+    cycle = 3 * np.sin(np.arange(480) / 24 * 2 * np.pi) + rng.normal(size=480)
+    cycle[400:] = rng.normal(size=80)
+    assert seasonal(cycle[:, None], np.arange(480) * HOUR_US, folds_of(480)) is None
+
+
+def test_a_weekend_has_hours_of_its_own_once_two_have_been_seen():
+    rng = np.random.default_rng(3)
+    start_us = MONDAY_US + np.arange(28 * 24) * HOUR_US
+    hours, day = np.arange(28 * 24) % 24, np.arange(28 * 24) // 24 % 7
+    shift = 10.0 * ((hours >= 6) & (hours < 18) & (day < 5))
+    levels = (shift + rng.normal(size=shift.size))[:, None]
+    assert seasonal(levels, start_us, folds_of(shift.size)) == ([True], SLOTS)
+    # After one week the newest days are those of the first weekend, which no hour explains.
+    week = slice(0, 7 * 24)
+    assert seasonal(levels[week], start_us[week], folds_of(7 * 24)) is None
 
 
 def test_what_was_seen_on_one_day_only_is_no_time_of_day():
@@ -92,12 +143,36 @@ def test_what_was_seen_on_one_day_only_is_no_time_of_day():
     day = (5.0 * (np.arange(288) // 12) + rng.normal(size=288))[:, None]
     start_us = 300_000_000 * np.arange(288)
     alternate = [(slice(first, 288, 2), np.arange(1 - first, 288, 2)) for first in range(2)]
-    assert not follows_time_of_day(day, start_us, alternate).any()
+    assert seasonal(day, start_us, alternate) is None
     # The same again two days later is one.
     days = [(slice(0, 288), np.arange(288, 576)), (slice(288, 576), np.arange(288))]
     later = np.append(start_us, start_us + 2 * 86_400_000_000)
-    assert follows_time_of_day(np.tile(day, (2, 1)), later, days).all()
+    assert seasonal(np.tile(day, (2, 1)), later, days) == ([True], HOURS)
 
 
-def test_hours_are_those_of_utc():
-    assert hour_of(np.array([0, 3_599_999_999, 3_600_000_000, 86_400_000_000])).tolist() == [0, 0, 1, 0]
+def test_hours_are_those_of_the_zone_and_its_summer_time():
+    assert slot_of(np.array([0, HOUR_US - 1, HOUR_US, 24 * HOUR_US])).tolist() == [0, 0, 1, 0]
+    # The clocks went from 2 to 3 on Sunday, 2026-03-29, in Berlin.
+    change = 1_774_746_000_000_000
+    found = slot_of(change + np.array([-1, 0, 24 * HOUR_US]), "Europe/Berlin")
+    assert found.tolist() == [1 + HOURS, 3 + HOURS, 3]
+
+
+@given(
+    st.integers(0, 4_000_000_000), st.sampled_from(["Asia/Kathmandu", "America/St_Johns", "Europe/Berlin"])
+)
+def test_slots_are_what_a_clock_of_the_zone_shows(seconds, zone):
+    shown = datetime.fromtimestamp(seconds, ZoneInfo(zone))
+    expected = shown.hour + HOURS * (shown.weekday() >= 5)
+    assert slot_of(np.array([seconds * 1_000_000]), zone).tolist() == [expected]
+
+
+def test_few_values_or_repeats_are_a_state_and_a_rounded_measurement_is_not():
+    rng = np.random.default_rng(7)
+    run = np.full((300, 1), 3.0)
+    roles = Roles.of((*FEATURES, "equal_run"))
+    valve = windows_of(rng.integers(0, 2, (300, 12)).astype(float))
+    rounded = windows_of(np.round(rng.normal(20, 2, (300, 12)), 1))
+    held = windows_of(np.repeat(np.round(rng.normal(20, 2, 60), 3), 60).reshape(300, 12))
+    found = [is_state(np.hstack([X, run]), roles) for X in (valve, rounded, held)]
+    assert found == [True, False, True]

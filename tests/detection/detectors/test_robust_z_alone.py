@@ -31,11 +31,12 @@ def matrix(windows):
 
 
 def median_and_spread(X):
-    """Of each feature: 1.4826 times the median absolute deviation, or half of the middle 99 %'s std."""
+    """Of each feature: the deviation of nine windows in ten by 1.6449, or half of the middle 99 %'s std."""
     center = np.median(X, axis=0)
     cut = int(np.ceil(0.005 * (len(X) - 1)))
     middle = np.sort(X, axis=0)[cut : len(X) - cut]
-    return center, np.maximum(1.4826 * np.median(np.abs(X - center), axis=0), 0.5 * middle.std(axis=0))
+    outer = np.sort(np.abs(X - center), axis=0)[int(np.ceil(0.9 * (len(X) - 1)))]
+    return center, np.maximum(outer / 1.6449, 0.5 * middle.std(axis=0))
 
 
 def expected(train, later):

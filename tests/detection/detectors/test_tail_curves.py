@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from batch_scoring.detection.detectors.tail_curves import decades, fit_curve
+from batch_scoring.detection.detectors.tail_curves import (
+    decades,
+    excess_at,
+    fit_curve,
+    fit_shape,
+    tail_decades_of,
+    value_at,
+)
 
 FINITE = st.floats(-1e6, 1e6)
 
@@ -47,3 +54,37 @@ def test_values_that_are_all_equal_make_a_step():
     found = decades_of(fit_curve(np.full(50, 3.0)), [2.9, 3.0, 3.1])
     assert found[0] == found[1] == 0
     assert found[2] > 100
+
+
+@given(arrays(np.float64, st.integers(10, 80), elements=st.floats(0, 100), unique=True), st.floats(0.05, 9))
+def test_a_value_is_found_by_its_decades(values, wanted):
+    curve = fit_curve(values)
+    value = value_at(curve[None], np.array([wanted]))
+    assert decades_of(curve, value)[0] == pytest.approx(wanted, rel=1e-6)
+
+
+@given(st.floats(0.01, 9), st.floats(0.01, 100), st.floats(-0.5, 0.0))
+def test_an_excess_is_found_by_its_decades_and_farther_is_rarer(wanted, scale, shape):
+    scale, shape = np.full(2, scale), np.full(2, shape)
+    excess = excess_at(np.array([wanted, 1.01 * wanted]), scale, shape)
+    found = tail_decades_of(excess, scale, shape)
+    np.testing.assert_allclose(found, [wanted, 1.01 * wanted], rtol=1e-6)
+    assert excess[0] < excess[1]
+
+
+@pytest.mark.parametrize("shape", [0.0, -0.2, -0.4])
+def test_scale_and_shape_are_those_of_the_distribution(shape):
+    # The tenth of largest values of a generalised Pareto distribution is one, of the same shape.
+    uniform = np.random.default_rng(1).random((400, 700))
+    values = -np.log(uniform) if shape == 0 else (uniform**-shape - 1) / shape
+    found = np.array([fit_shape(one) for one in values])
+    assert np.mean(found[:, 3]) == pytest.approx(shape, abs=0.08)
+    rare = 0.0005
+    end = -np.log(rare) if shape == 0 else (rare**-shape - 1) / shape
+    at_end = found[:, 2] + tail_decades_of(end - found[:, 0], found[:, 1], found[:, 3])
+    assert np.median(at_end) == pytest.approx(-np.log10(rare), abs=0.35)
+
+
+def test_one_wild_value_makes_no_tail_heavier_than_exponential():
+    values = np.append(np.random.default_rng(2).random(999), 1e6)
+    assert fit_shape(values)[3] <= 0

@@ -11,7 +11,7 @@ from typing import Any
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.ingestion.settings import ROLES, read_settings
-from batch_scoring.windows.features import DEFAULT_FEATURES, feature_function
+from batch_scoring.windows.features import feature_function
 from batch_scoring.windows.settings import AggregateParameters
 
 INPUT, OUTPUT = "readings", "windows"
@@ -136,7 +136,7 @@ class WindowsQuery:
     """
 
     window: timedelta = timedelta(minutes=5)
-    features: tuple[str, ...] = DEFAULT_FEATURES
+    features: tuple[str, ...] = AggregateParameters().of_stream.features
     min_readings: int = 1
     columns: Mapping[str, str] = field(default_factory=dict)
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -208,7 +208,7 @@ def configured_query(parameters: Mapping[str, Any]) -> WindowsQuery:
     InputError
         When a setting is not valid, or the service cannot compute it.
     """
-    aggregate = read_parameters(AggregateParameters, parameters.get("aggregate"), "aggregate")
+    aggregate = read_parameters(AggregateParameters, parameters.get("aggregate"), "aggregate").of_stream
     ingest = read_settings(parameters.get("ingest"))
     return WindowsQuery(
         window=aggregate.window,

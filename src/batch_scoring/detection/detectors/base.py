@@ -45,7 +45,10 @@ class FitParameters:
     min_windows : int
         Devices with fewer training windows get no model; at least 2.
     max_train_windows : int
-        Longer series are thinned evenly in time, since the solver is quadratic.
+        The one-class SVM of a longer series is fitted on so many windows, evenly spaced in time, since the
+        solver is quadratic. All windows count in its calibration, and in the distance from the median.
+    timezone : str
+        IANA time zone whose hours and weekends the time of day follows.
     """
 
     nu: float = 0.1
@@ -57,7 +60,8 @@ class FitParameters:
     calibration_blocks: int = 5
     calibrate_on: Literal["every_block", "newest_block"] = "every_block"
     min_windows: int = 30
-    max_train_windows: int = 2000
+    max_train_windows: int = 800
+    timezone: str = "UTC"
 
     def __post_init__(self) -> None:
         checks = {
@@ -166,6 +170,23 @@ class ModelRows:
 
 
 @dataclass(frozen=True)
+class ExpectedRange:
+    """What the most unusual feature of n windows would normally be, in the feature's own unit.
+
+    Attributes
+    ----------
+    expected : array of shape (n,), float64
+    lower, upper : array of shape (n,), float64
+        Beyond them that feature alone makes an anomaly of the window; infinite where nothing is too low, or
+        too high.
+    """
+
+    expected: Float
+    lower: Float
+    upper: Float
+
+
+@dataclass(frozen=True)
 class Scores:
     """The scores of n windows over d features; see :func:`batch_scoring.detection.score.predict`.
 
@@ -179,6 +200,10 @@ class Scores:
     contributions : array of shape (n_anomalies, d), float64, or None
         For each anomaly, in the order of the windows, the decades that each feature alone would have
         given; None if the detector does not provide them.
+    evidence : array of shape (n,), float64, or None
+        How much speaks for an anomaly, not below 0; it ranks windows and sets no flag. None: the severity.
+    expected : ExpectedRange or None
+        What the most unusual feature would normally be; None if the detector does not provide it.
     """
 
     score: Float
@@ -186,6 +211,8 @@ class Scores:
     severity: Float
     top: NDArray[np.int32] | Int
     contributions: Float | None = None
+    evidence: Float | None = None
+    expected: ExpectedRange | None = None
 
 
 def row_offsets(known: Int, n_models: int) -> Int:

@@ -1,8 +1,8 @@
 """The combined detector: score windows by distance from the median and by the one-class SVM.
 
 The distance is unbounded; the SVM detects unusual combinations of usual features, but its score is bounded
-far from all support vectors. Both become decades of tail probability (``tail_curves``), and the larger one
-leads. Its arrays are in ``combined_tails``, its fit in ``combined_fit``.
+far from all support vectors. Both become decades of tail probability (``tail_curves``), which are added up
+and calibrated together. Its arrays are in ``combined_tails``, its fit in ``combined_fit``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 
 from batch_scoring.core.parameters import require
 from batch_scoring.detection.detectors.base import (
+    ExpectedRange,
     FitParameters,
     FittedModel,
     ModelRows,
@@ -21,15 +22,17 @@ from batch_scoring.detection.detectors.base import (
     row_offsets,
 )
 from batch_scoring.detection.detectors.combined_tails import (
+    N_BOTH,
     CombinedModels,
     Curves,
     contributions,
+    distance_at,
     hours_of_models,
     tail_decades,
     treat,
 )
 from batch_scoring.detection.detectors.one_class_svm import rbf_models, svm_list_sizes
-from batch_scoring.detection.detectors.preprocessing import KINDS, Roles
+from batch_scoring.detection.detectors.preprocessing import COUNTER, KINDS, Roles
 from batch_scoring.detection.detectors.tail_curves import N_NUMBERS
 from batch_scoring.detection.kernel import score_rows
 from batch_scoring.tables.arrays import Float, Int
@@ -39,6 +42,8 @@ from batch_scoring.tables.schemas import COMBINED
 # Scoring a dozen windows of 20,000 models besides the SVM: 34 ms with 1,024 to 8,192 models at a time; 50 ms
 # all at once, which exceeds the cache; 58 ms with 128.
 _BLOCK_MODELS = 1024
+# Since this version of the fit the decades are summed up, and a step back counts as any other.
+SUMMED = 2
 
 
 class Combined:
@@ -78,9 +83,9 @@ class Combined:
             "spread": d,
             "distance_curve": N_NUMBERS,
             "svm_curve": N_NUMBERS,
-            "curve": 4,
+            "curve": N_BOTH,
         }
-        return {**svm_list_sizes(models), **own}
+        return {**svm_list_sizes(models, Roles.of(models.features).of_svm.size), **own}
 
     def needs_time_of_day(self, models: ModelRows) -> bool:
         """Whether any of these models removes hour-of-day seasonality."""
@@ -89,45 +94,80 @@ class Combined:
     def score_windows(
         self, X: Float, start_us: Int, known: Int, models: ModelRows, n_threads: int | None = None
     ) -> Scores:
-        """Score windows by the larger of both tail probabilities; see ``Detector.score_windows``."""
+        """Score windows by both tail probabilities; see ``Detector.score_windows``."""
         offsets = row_offsets(known, models.table.num_rows)
         counts = np.diff(offsets)
         combined, curves = combined_arrays(models)
         roles = Roles.of(models.features)
         blocks = [slice(first, first + _BLOCK_MODELS) for first in range(0, counts.size, _BLOCK_MODELS)]
         rows_of = [slice(offsets[some.start], offsets[min(some.stop, counts.size)]) for some in blocks]
-        treated, z = np.empty_like(X), np.empty((X.shape[1], len(X)))
+        treated, z = np.empty((len(X), roles.of_svm.size)), np.empty((X.shape[1], len(X)))
         for some, rows in zip(blocks, rows_of, strict=True):
             treated[rows], z[:, rows] = treat(
                 X[rows], start_us[rows], models.window_us, counts[some], combined.part(some), roles
             )
-        svm, _ = score_rows(rbf_models(models), treated, offsets, n_threads)
+        svm, _ = score_rows(rbf_models(models, roles.of_svm.size), treated, offsets, n_threads)
         svm /= models.numbers("rho")[known]
-        score, top = np.empty(len(X)), np.empty(len(X), np.int64)
+        score, evidence, top = np.empty(len(X)), np.empty(len(X)), np.empty(len(X), np.int64)
         for some, rows in zip(blocks, rows_of, strict=True):
-            score[rows] = -tail_decades(z[:, rows], svm[rows], counts[some], curves.part(some))
+            rare = tail_decades(z[:, rows], svm[rows], counts[some], curves.part(some))
+            score[rows], evidence[rows] = -rare.calibrated, rare.evidence
             top[rows] = _largest(z[:, rows])
-        threshold = models.numbers("threshold")[known]
+        thresholds = models.numbers("threshold")
+        threshold = thresholds[known]
         flagged = score < threshold
         parts = contributions(z[:, flagged], np.bincount(known[flagged], minlength=counts.size), curves)
-        return Scores(score, threshold, np.maximum(threshold - score, 0.0), top, parts)
+        limit = distance_at(-thresholds, curves)
+        expected = _expected(X, start_us, known, top, limit, combined, roles)
+        severity = np.maximum(threshold - score, 0.0)
+        return Scores(score, threshold, severity, top, parts, evidence, expected)
+
+
+def _expected(
+    X: Float, start_us: Int, known: Int, top: Int, limit: Float, models: CombinedModels, roles: Roles
+) -> ExpectedRange:
+    """Compute what the most unusual feature would normally be: the median as it is at that time.
+
+    Parameters
+    ----------
+    limit : array of shape (m,), float64
+        The *z* at which the distance alone meets the threshold.
+    """
+    expected = models.center[known, top]
+    reach = limit[known] * models.spread[known, top]
+    is_level = np.isin(top, roles.levels)
+    seasonal = np.flatnonzero(is_level & (models.season[known] >= 0))
+    if seasonal.size:
+        offsets = models.level_offsets(start_us[seasonal], known[seasonal])
+        of_level = np.searchsorted(roles.levels, top[seasonal])
+        expected[seasonal] += offsets[np.arange(seasonal.size), of_level]
+    counted = np.flatnonzero(is_level & (models.kind[known] == COUNTER))
+    if counted.size:
+        expected[counted] += X[counted, roles.mean] - X[counted, roles.diff_mean]
+    lower = np.where(top == roles.run, -np.inf, expected - reach)
+    return ExpectedRange(expected, lower, expected + reach)
 
 
 def combined_arrays(models: ModelRows) -> tuple[CombinedModels, Curves]:
     """Convert the detector's own columns to arrays."""
     d, n_levels = len(models.features), Roles.of(models.features).levels.size
     season, of_hour = hours_of_models(models.values("time_of_day"), models.offsets("time_of_day"), n_levels)
+    zones, is_former = models.table["time_zone"].unique(), models.numbers("fit_version") < SUMMED
     combined = CombinedModels(
         kind=positions(models.table["kind"], strings(KINDS)),
         center=models.values("center").reshape(-1, d),
         spread=models.values("spread").reshape(-1, d),
         season=season,
         of_hour=of_hour,
+        is_former=is_former,
+        zone=positions(models.table["time_zone"], zones),
+        zones=tuple(zones.to_pylist()),
     )
     curves = Curves(
         distance=models.values("distance_curve").reshape(-1, N_NUMBERS),
         svm=models.values("svm_curve").reshape(-1, N_NUMBERS),
-        both=models.values("curve").reshape(-1, 4),
+        both=models.values("curve").reshape(-1, N_BOTH),
+        is_former=is_former,
     )
     return combined, curves
 

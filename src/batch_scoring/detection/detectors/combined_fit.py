@@ -9,37 +9,48 @@ import numpy as np
 
 from batch_scoring.detection.detectors.base import FitParameters, Series
 from batch_scoring.detection.detectors.center_and_spread import center_and_spread
-from batch_scoring.detection.detectors.combined_tails import CombinedModels, Curves, mix, tail_decades, treat
+from batch_scoring.detection.detectors.combined_tails import (
+    CombinedModels,
+    Curves,
+    distance_at,
+    tail_decades,
+    treat,
+)
 from batch_scoring.detection.detectors.one_class_svm import (
     RbfModel,
     blocks,
     constant_model,
-    fit_svm,
+    fit_thinned_svm,
     is_constant,
-    thin,
     tolerance,
 )
 from batch_scoring.detection.detectors.preprocessing import (
     CONSTANT,
     COUNTER,
-    HOURS,
     KINDS,
     PLAIN,
+    SLOTS,
+    Ordered,
     Roles,
-    follows_time_of_day,
-    hour_levels,
-    hour_of,
+    Seasonality,
+    find_seasonality,
     is_counter,
+    is_state,
     without_count,
 )
-from batch_scoring.detection.detectors.tail_curves import N_KNOTS, decades, fit_curve
-from batch_scoring.tables.arrays import Bool, Float, Int
+from batch_scoring.detection.detectors.tail_curves import N_KNOTS, decades, fit_curve, fit_shape
+from batch_scoring.tables.arrays import Float, Int
 
 # If blocks of time differ in their share of rare windows, so may the next one: the margin is one standard
 # error, over the blocks, of the share of windows rarer than one in fifty.
 _MARGIN_AT = -np.log10(0.02)
 # A constant that changes by a billionth is an anomaly; one that doubles is three decades worse.
 _DECADES_OF_CONSTANT = 3.0
+# A run of equal values is an anomaly when it is so many times longer than the longest of training. In fleets
+# without faults none was twice as long.
+_STUCK = 3.0
+# Version of the rules that a model's row follows.
+_FIT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,8 @@ class CombinedColumns:
     distance_curve: Float
     svm_curve: Float
     curve: Float
+    time_zone: str
+    fit_version: int = _FIT_VERSION
 
 
 def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, CombinedColumns]:
@@ -77,14 +90,12 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, C
     ValueError
         When scikit-learn cannot fit, or its model has no inside.
     """
-    rows = thin(len(series.X), parameters.max_train_windows)
-    notes: tuple[str, ...] = ()
-    if rows.size < len(series.X):
-        notes = (f"trained on {rows.size:,} of {len(series.X):,} windows",)
-    X, start_us = series.X[rows], series.start_us[rows]
+    X, start_us, zone = series.X, series.start_us, parameters.timezone
     roles = Roles.of(series.features)
-    if is_constant(X).all():
-        return _constant(X, roles, parameters, notes)
+    # Runs of equal values are as long as there is history: they change in a constant series, too.
+    if is_constant(X[:, roles.of_svm]).all():
+        return _constant(X, roles, parameters)
+    notes: tuple[str, ...] = ()
     kind = COUNTER if is_counter(X, roles) else PLAIN
     counted = X
     if kind == COUNTER:
@@ -92,27 +103,34 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, C
         X, counted, start_us = X[~is_orphan], counted[~is_orphan], start_us[~is_orphan]
         notes += ("counter: its levels are taken from the window before",)
     folds = list(blocks(len(X), parameters))
-    hours = hour_of(start_us)
-    seasonal = follows_time_of_day(counted[:, roles.levels], start_us, folds)
-    if seasonal.any():
-        named = ", ".join(series.features[place] for place in roles.levels[seasonal])
-        notes += (f"time of day taken out of {named}",)
-    fits = _Fits(X, counted, start_us, hours, series.window_us, roles, kind, seasonal)
+    found = find_seasonality(counted[:, roles.levels], start_us, folds, zone)
+    if found is not None:
+        named = ", ".join(series.features[place] for place in roles.levels[found[0].is_seasonal])
+        weekend = " and the weekend" if found[0].n_slots == SLOTS else ""
+        notes += (f"time of day{weekend} taken out of {named}",)
+    fits = _Fits(X, counted, start_us, series.window_us, roles, kind, found, zone)
     whole, treated = fits.model(np.arange(len(X)))
-    model = fit_svm(treated, parameters)
+    model = fit_thinned_svm(treated[:, roles.of_svm], parameters)
     ratio, z, counts = fits.held_out(folds, parameters)
+    center, spread = whole.center[0], whole.spread[0]
     curves, rare = _calibrate(ratio, z, counts)
     rate = parameters.rate
     if rate * rare.size < 1:
         notes += (f"{rare.size} windows do not show one in {1 / rate:,.0f}: the threshold is extrapolated",)
+    if roles.run >= 0:
+        # Three times the longest run meet the threshold; where equal values are usual, nothing does.
+        limit = distance_at(np.array([-np.log10(rate)]), curves)[0]
+        judged = kind != COUNTER and not is_state(X, roles)
+        spread[roles.run] = (_STUCK - 1) * center[roles.run] / limit if judged else np.inf
     own = CombinedColumns(
         KINDS[kind],
-        whole.center[0],
-        whole.spread[0],
-        whole.of_hour.ravel(),
+        center,
+        spread,
+        whole.of_hour[..., : found[0].n_slots].ravel() if found else np.zeros(0),
         curves.distance[0],
         curves.svm[0],
         curves.both[0],
+        zone,
     )
     flagged = float(np.mean(rare > -np.log10(rate)))
     notes += model.notes
@@ -126,30 +144,57 @@ class _Fits:
     X: Float
     counted: Float
     start_us: Int
-    hours: Int
     window_us: int
     roles: Roles
     kind: int
-    seasonal: Bool
+    season: tuple[Seasonality, list[Ordered]] | None
+    zone: str
 
     def model(self, rows: Int) -> tuple[CombinedModels, Float]:
         """Fit median, spread and hours of some rows; also return the rows without these hours."""
-        of_hour = self._of_hour(rows)
+        of_hour = np.zeros((0, self.roles.levels.size, SLOTS))
         freed = self.counted[rows]
-        if len(of_hour):
-            freed[:, self.roles.levels] -= of_hour[0][:, self.hours[rows]].T
+        if self.season is not None:
+            seasonality, levels = self.season
+            chosen = np.zeros(len(self.X), np.bool_)
+            chosen[rows] = True
+            of_slot = seasonality.levels(levels, chosen)
+            freed[:, self.roles.levels] -= of_slot[:, seasonality.slots[rows]].T
+            of_hour = np.tile(of_slot, (1, SLOTS // seasonality.n_slots))[None]
         center, spread = center_and_spread(freed)
-        season = np.zeros(1, np.int64) if len(of_hour) else np.full(1, -1)
-        return CombinedModels(np.full(1, self.kind), center[None], spread[None], season, of_hour), freed
+        if self.roles.run >= 0:
+            # No run of training is too long.
+            center[self.roles.run] = self.X[:, self.roles.run].max()
+        models = CombinedModels(
+            np.full(1, self.kind),
+            center[None],
+            spread[None],
+            np.zeros(1, np.int64) if len(of_hour) else np.full(1, -1),
+            of_hour,
+            np.zeros(1, np.bool_),
+            np.zeros(1, np.int64),
+            (self.zone,),
+        )
+        return models, freed
 
     def held_out(
         self, folds: Sequence[tuple[slice, Int]], parameters: FitParameters
     ) -> tuple[Float, Float, Int]:
-        """Return ``score / rho`` and largest z of held-out rows, by models of the others, and fold sizes."""
+        """Score held-out rows by models of the others.
+
+        Returns
+        -------
+        ratio : array of shape (n,), float64
+            ``score / rho`` of the SVM.
+        z : array of shape (n,), float64
+            The largest distance from the median, in spreads.
+        counts : array of int64
+            Rows of each fold.
+        """
         ratios, distances = [], []
         for held_out, rest in folds:
             model, treated = self.model(rest)
-            svm = fit_svm(treated, parameters)
+            svm = fit_thinned_svm(treated[:, self.roles.of_svm], parameters, rest.size / len(self.X))
             n = held_out.stop - held_out.start
             freed, z = treat(
                 self.X[held_out], self.start_us[held_out], self.window_us, np.array([n]), model, self.roles
@@ -159,23 +204,15 @@ class _Fits:
         counts = np.array([ratio.size for ratio in ratios], np.int64)
         return np.concatenate(ratios), np.concatenate(distances), counts
 
-    def _of_hour(self, rows: Int) -> Float:
-        if not self.seasonal.any():
-            return np.zeros((0, self.seasonal.size, HOURS))
-        levels = hour_levels(self.counted[np.ix_(rows, self.roles.levels)], self.hours[rows])
-        return np.where(self.seasonal[:, None], levels, 0.0)[None]
-
 
 def _calibrate(ratio: Float, z: Float, counts: Int) -> tuple[Curves, Float]:
     """Fit a device's curves, and return the decades of its held-out windows, shape (n,)."""
     n = np.array([ratio.size], np.int64)
     log_z = np.log1p(z)
     distance, svm = fit_curve(log_z)[None], fit_curve(-ratio)[None]
-    mixed = mix(decades(distance, n, log_z), decades(svm, n, -ratio))
-    both = fit_curve(mixed)
-    begin, excess, top = both[N_KNOTS - 1], both[-2], both[-1]
-    curves = Curves(distance, svm, np.array([[begin, excess, top, 0.0]]))
-    rare = tail_decades(z[None], ratio, n, curves)
+    begin, scale, top, shape = fit_shape(decades(distance, n, log_z) + decades(svm, n, -ratio))
+    curves = Curves(distance, svm, np.array([[begin, scale, top, 0.0, shape]]), np.zeros(1, np.bool_))
+    rare = tail_decades(z[None], ratio, n, curves).calibrated
     shares = np.add.reduceat(rare > _MARGIN_AT, np.cumsum(counts) - counts) / counts
     margin = 0.0
     if shares.size > 1 and shares.any():
@@ -184,20 +221,19 @@ def _calibrate(ratio: Float, z: Float, counts: Int) -> tuple[Curves, Float]:
     return curves, rare - margin
 
 
-def _constant(
-    X: Float, roles: Roles, parameters: FitParameters, notes: tuple[str, ...]
-) -> tuple[RbfModel, CombinedColumns]:
+def _constant(X: Float, roles: Roles, parameters: FitParameters) -> tuple[RbfModel, CombinedColumns]:
     """Build the model of a constant series: any other level is an anomaly, worse with distance."""
-    model = constant_model(X)
+    model = constant_model(X[:, roles.of_svm])
     at_once = -np.log10(parameters.rate)
-    watched = roles.levels if roles.levels.size else np.arange(X.shape[1])
+    watched = roles.levels if roles.levels.size else roles.of_svm
     # The step back to the constant is not an anomaly.
     spread = np.full(X.shape[1], np.inf)
-    spread[watched] = np.maximum(tolerance(X), np.finfo(np.float64).tiny)[watched]
+    spread[watched] = np.maximum(tolerance(X[:, watched]), np.finfo(np.float64).tiny)
     distance = np.append(np.linspace(0, np.log(2), N_KNOTS), [_DECADES_OF_CONSTANT, at_once])
     # Beyond the SVM's range: -score / rho is at most 1.
     svm = np.append(np.linspace(2, 3, N_KNOTS), [1.0, 1.0])
-    begin = float(mix(np.array([at_once]), np.zeros(1))[0])
-    curve = np.array([begin, begin / at_once / np.log(10), at_once, 0.0])
-    own = CombinedColumns(KINDS[CONSTANT], X.mean(axis=0), spread, np.zeros(0), distance, svm, curve)
-    return replace(model, threshold=-at_once, notes=notes + model.notes), own
+    curve = np.array([at_once, 1 / np.log(10), at_once, 0.0, 0.0])
+    own = CombinedColumns(
+        KINDS[CONSTANT], X.mean(axis=0), spread, np.zeros(0), distance, svm, curve, parameters.timezone
+    )
+    return replace(model, threshold=-at_once), own

@@ -10,15 +10,24 @@ from typing import Any
 
 import numpy as np
 
-from batch_scoring.detection.detectors.center_and_spread import is_recovering
-from batch_scoring.detection.detectors.preprocessing import COUNTER, HOURS, Roles, hour_of, without_count
-from batch_scoring.detection.detectors.tail_curves import decades
+from batch_scoring.detection.detectors.preprocessing import (
+    COUNTER,
+    HOURS,
+    SLOTS,
+    Roles,
+    slot_of,
+    without_count,
+)
+from batch_scoring.detection.detectors.tail_curves import decades, excess_at, tail_decades_of, value_at
 from batch_scoring.tables.arrays import Float, Int
 
-# An SVM's score is bounded, so it has no real tail: it counts up to one window in ten (at nu 0.1).
-SVM_DECADES = 1.0
-# The distance adds a fifth where both find a window rare, so it ranks windows that the SVM cannot.
-_OF_DISTANCE = 0.2
+# Of models of the former fit: the SVM counts up to one decade, and the distance adds a fifth of its own.
+_FORMER_SVM_DECADES, _FORMER_OF_DISTANCE = 1.0, 0.2
+# Numbers of the combined curve.
+N_BOTH = 5
+
+# The only zone of models fitted before there was another.
+UTC_ONLY = ("UTC",)
 
 
 @dataclass(frozen=True)
@@ -32,8 +41,14 @@ class CombinedModels:
     center, spread : array of shape (m, d), float64
     season : array of shape (m,), int64
         Position of the model's hours in ``of_hour``; -1 without seasonality.
-    of_hour : array of shape (s, L, 24), float64
-        Offset of each level in each hour of the day, UTC.
+    of_hour : array of shape (s, L, 48), float64
+        Offset of each level in each hour of a working day, and of a day of the weekend.
+    is_former : array of shape (m,), bool
+        Models of the former fit, for which a step of the mean back to its usual level is normal.
+    zone : array of shape (m,), int64
+        Position of the time zone of the model's hours in ``zones``.
+    zones : tuple of str
+        IANA names.
     """
 
     kind: Int
@@ -41,12 +56,32 @@ class CombinedModels:
     spread: Float
     season: Int
     of_hour: Float
+    is_former: Any
+    zone: Int
+    zones: tuple[str, ...] = UTC_ONLY
 
     def part(self, some: slice) -> CombinedModels:
         """Slice the models without copying."""
-        return CombinedModels(
-            self.kind[some], self.center[some], self.spread[some], self.season[some], self.of_hour
-        )
+        own = (self.kind[some], self.center[some], self.spread[some], self.season[some])
+        return CombinedModels(*own, self.of_hour, self.is_former[some], self.zone[some], self.zones)
+
+    def level_offsets(self, start_us: Int, model: Int) -> Float:
+        """Return what the hour adds to each level at these times, shape (n, L).
+
+        Parameters
+        ----------
+        start_us : array of shape (n,), int64
+            Microseconds since the epoch.
+        model : array of shape (n,), int64
+            Models with a season.
+        """
+        slot = np.empty(start_us.size, np.int64)
+        zone = self.zone[model]
+        for place in np.unique(zone):
+            rows = zone == place
+            slot[rows] = slot_of(start_us[rows], self.zones[place])
+        offsets: Float = self.of_hour[self.season[model], :, slot]
+        return offsets
 
 
 @dataclass(frozen=True)
@@ -57,17 +92,36 @@ class Curves:
     ----------
     distance, svm : array of shape (m, 11), float64
         Curves of the largest ``log(1 + z)``, and of ``-score / rho``.
-    both : array of shape (m, 4), float64
-        Combined curve: start of the tail, its mean excess, the decades there, and a margin.
+    both : array of shape (m, 5), float64
+        Combined curve: start of the tail, its scale, the decades there, a margin, and the tail's shape.
+    is_former : array of shape (m,), bool
+        Models of the former fit, in which the SVM counts up to one decade.
     """
 
     distance: Float
     svm: Float
     both: Float
+    is_former: Any
 
     def part(self, some: slice) -> Curves:
         """Slice the curves without copying."""
-        return Curves(self.distance[some], self.svm[some], self.both[some])
+        return Curves(self.distance[some], self.svm[some], self.both[some], self.is_former[some])
+
+
+@dataclass(frozen=True)
+class Decades:
+    """How rare n windows are.
+
+    Attributes
+    ----------
+    calibrated : array of shape (n,), float64
+        −log10 of the tail probability, estimated from above.
+    evidence : array of shape (n,), float64
+        Decades of the distance and of the SVM added up; not below 0.
+    """
+
+    calibrated: Float
+    evidence: Float
 
 
 def treat(
@@ -89,49 +143,55 @@ def treat(
 
     Returns
     -------
-    X : array of shape (n, d), float64
-        Input of the one-class SVM.
+    X : array of shape (n, d'), float64
+        Input of the one-class SVM: all features but the length of equal runs.
     z : array of shape (d, n), float64
         Distances from the median, in spreads, not negative; by feature, as they are used.
     """
+    model = np.repeat(np.arange(counts.size), counts)
     freed = X
-    counted = np.flatnonzero(np.repeat(models.kind == COUNTER, counts))
+    counted = np.flatnonzero(models.kind[model] == COUNTER)
     orphans = counted[:0]
     if counted.size:
         freed = X.copy()
         freed[counted], is_orphan = without_count(X[counted], roles)
         orphans = counted[is_orphan]
-    season = np.repeat(models.season, counts)
-    seasonal = np.flatnonzero(season >= 0)
+    seasonal = np.flatnonzero(models.season[model] >= 0)
     if seasonal.size:
         freed = X.copy() if freed is X else freed
-        levels = models.of_hour[season[seasonal], :, hour_of(start_us[seasonal])]
+        levels = models.level_offsets(start_us[seasonal], model[seasonal])
         freed[np.ix_(seasonal, roles.levels)] -= levels
     if orphans.size:
         known = np.append(roles.levels, roles.diff_mean)
-        usual = models.center[np.searchsorted(np.cumsum(counts), orphans, side="right")]
-        freed[np.ix_(orphans, known)] = usual[:, known]
+        freed[np.ix_(orphans, known)] = models.center[np.ix_(model[orphans], known)]
     z = np.empty((X.shape[1], len(X)))
     for feature, distance in enumerate(z):
         np.subtract(freed[:, feature], np.repeat(models.center[:, feature], counts), out=distance)
-        np.abs(distance, out=distance)
+        # A short run of equal values is no news.
+        (np.maximum(distance, 0.0, out=distance) if feature == roles.run else np.abs(distance, out=distance))
         np.divide(distance, np.repeat(models.spread[:, feature], counts), out=distance)
-    if roles.has_previous_mean:
-        now, before = np.zeros(len(X)), np.zeros(len(X))
-        if seasonal.size:
-            of_mean = models.of_hour[season[seasonal], roles.place_of_mean]
-            row = np.arange(seasonal.size)
-            now[seasonal] = of_mean[row, hour_of(start_us[seasonal])]
-            before[seasonal] = of_mean[row, hour_of(start_us[seasonal] - window_us)]
-        usual_mean = np.repeat(models.center[:, roles.mean], counts)
-        is_no_news = is_recovering(X, usual_mean, now, before, roles)
-        is_no_news[counted] = False
-        z[roles.diff_mean, is_no_news] = 0.0
-    return freed, z
+    if roles.has_previous_mean and models.is_former.any():
+        z[roles.diff_mean, _returns(X, start_us, window_us, model, models, roles)] = 0.0
+    return freed if roles.run < 0 else freed[:, roles.of_svm], z
 
 
-def tail_decades(z: Float, ratio: Float, counts: Int, curves: Curves) -> Float:
-    """Estimate −log10 of the tail probability of each window, from above, shape (n,).
+def _returns(
+    X: Float, start_us: Int, window_us: int, model: Int, models: CombinedModels, roles: Roles
+) -> Any:
+    """Mark windows of former models whose mean is nearer to its usual level than the one before."""
+    now, before = np.zeros(len(X)), np.zeros(len(X))
+    seasonal = np.flatnonzero(models.season[model] >= 0)
+    if seasonal.size:
+        place, own = roles.place_of_mean, model[seasonal]
+        now[seasonal] = models.level_offsets(start_us[seasonal], own)[:, place]
+        before[seasonal] = models.level_offsets(start_us[seasonal] - window_us, own)[:, place]
+    mean = X[:, roles.mean] - models.center[model, roles.mean]
+    is_nearer = np.abs(mean - X[:, roles.diff_mean] - before) > np.abs(mean - now)
+    return is_nearer & models.is_former[model] & (models.kind[model] != COUNTER)
+
+
+def tail_decades(z: Float, ratio: Float, counts: Int, curves: Curves) -> Decades:
+    """Estimate how rare each window is.
 
     Parameters
     ----------
@@ -143,40 +203,70 @@ def tail_decades(z: Float, ratio: Float, counts: Int, curves: Curves) -> Float:
     curves : Curves
     """
     distance = decades(curves.distance, counts, np.log1p(z.max(axis=0)))
-    return _together(
-        mix(distance, decades(curves.svm, counts, -ratio)), np.repeat(curves.both, counts, axis=0)
-    )
+    svm = decades(curves.svm, counts, -ratio)
+    mixed = evidence = distance + svm
+    if curves.is_former.any():
+        former = np.maximum(distance, np.minimum(svm, _FORMER_SVM_DECADES)) + _FORMER_OF_DISTANCE * distance
+        mixed = np.where(np.repeat(curves.is_former, counts), former, evidence)
+    return Decades(_calibrated(mixed, counts, curves.both), evidence)
 
 
 def contributions(z: Float, counts: Int, curves: Curves) -> Float:
     """Estimate the decades of each window if only one feature were unusual, shape (n, d) of z's (d, n).
 
-    The largest one is the window's own :func:`tail_decades`, except where the SVM leads: the remainder is
-    then due to the unusual combination.
+    What the window has beyond the largest of them is due to the unusual combination, which the SVM sees.
     """
     d, n = z.shape
     each = counts * d
     distance = decades(curves.distance, each, np.log1p(z).T.ravel())
-    nothing = np.zeros_like(distance)
-    both = np.repeat(curves.both, each, axis=0)
-    return np.maximum(_together(mix(distance, nothing), both), 0.0).reshape(n, d)
+    alone = distance * np.repeat(_of_distance_alone(curves), each)
+    return np.maximum(_calibrated(alone, each, curves.both), 0.0).reshape(n, d)
 
 
-def mix(distance: Float, svm: Float) -> Float:
-    """Combine the decades of distance and SVM into one uncalibrated number."""
-    return np.maximum(distance, np.minimum(svm, SVM_DECADES)) + _OF_DISTANCE * distance
+def distance_at(wanted: Float, curves: Curves) -> Float:
+    """Compute the *z* that is as rare as wanted if the SVM finds nothing, shape (m,).
+
+    Parameters
+    ----------
+    wanted : array of shape (m,), float64
+        Calibrated decades, above 0.
+    curves : Curves
+    """
+    begin, scale, top, margin, shape = curves.both.T
+    wanted = wanted + margin
+    share = np.divide(wanted, top, out=np.ones_like(wanted), where=top > 0)
+    mixed = np.clip(share, 0.0, 1.0) * begin + excess_at(np.maximum(wanted - top, 0.0), scale, shape)
+    return np.expm1(value_at(curves.distance, mixed / _of_distance_alone(curves)))
 
 
-def _together(mixed: Float, both: Float) -> Float:
-    begin, excess, top, margin = both.T
+def _of_distance_alone(curves: Curves) -> Any:
+    return np.where(curves.is_former, 1 + _FORMER_OF_DISTANCE, 1.0)
+
+
+def _calibrated(mixed: Float, counts: Int, both: Float) -> Float:
+    """Calibrate decades of distance and SVM together: a straight body, and the fitted tail."""
+    begin, top, margin = (np.repeat(both[:, place], counts) for place in (0, 2, 3))
     body = np.divide(mixed, begin, out=np.zeros_like(mixed), where=begin > 0)
-    decades_of_both: Float = np.minimum(body, 1.0) * top - margin
-    decades_of_both += np.maximum(mixed - begin, 0.0) / (excess * np.log(10))
-    return decades_of_both
+    calibrated: Float = np.minimum(body, 1.0) * top - margin
+    excess = mixed - begin
+    rows = np.flatnonzero(excess > 0)
+    own = np.repeat(np.arange(counts.size), counts)[rows]
+    calibrated[rows] += tail_decades_of(excess[rows], both[own, 1], both[own, 4])
+    return calibrated
 
 
 def hours_of_models(flat: Float, offsets: Int, n_levels: int) -> tuple[Int, Float]:
-    """Build ``season`` and ``of_hour`` of :class:`CombinedModels` from a list column."""
-    has: Any = np.diff(offsets) > 0
+    """Build ``season`` and ``of_hour`` of :class:`CombinedModels` from a list column.
+
+    A list of 24 numbers a level is the same on every day of the week; one of 48 has a weekend of its own.
+    """
+    sizes: Any = np.diff(offsets)
+    has = sizes > 0
     season = np.where(has, np.cumsum(has) - 1, -1)
-    return season, flat.reshape(-1, max(n_levels, 1), HOURS)
+    sizes, n_levels = sizes[has], max(n_levels, 1)
+    of_hour = np.empty((sizes.size, n_levels, SLOTS))
+    for n_slots in (HOURS, SLOTS):
+        own = sizes == n_levels * n_slots
+        numbers = flat[np.repeat(own, sizes)].reshape(-1, n_levels, n_slots)
+        of_hour[own] = np.tile(numbers, (1, 1, SLOTS // n_slots))
+    return season, of_hour

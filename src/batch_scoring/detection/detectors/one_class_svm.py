@@ -6,7 +6,7 @@ threshold keeps to a false-alarm rate on unseen data.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from batch_scoring.detection.detectors.base import (
     Series,
     row_offsets,
 )
+from batch_scoring.detection.detectors.preprocessing import Roles
 from batch_scoring.detection.detectors.svm_solver import mean_and_scale, solve
 from batch_scoring.detection.kernel import score_rows
 from batch_scoring.detection.kernel.rbf_models import RbfModels
@@ -94,7 +95,7 @@ class OneClassSvm:
 
     def fit(self, series: Series, parameters: FitParameters) -> FittedModel:
         """Fit, calibrate and check the model of one device."""
-        return fit_device(series.X, parameters).as_fitted()
+        return fit_device(series.X, parameters, series.features).as_fitted()
 
     def list_sizes(self, models: ModelRows) -> Mapping[str, int | Int]:
         """Return the lengths of mean, scale and support vectors."""
@@ -110,12 +111,14 @@ class OneClassSvm:
         """Score windows by scikit-learn's decision function; see ``Detector.score_windows``."""
         score, top = score_rows(rbf_models(models), X, row_offsets(known, models.table.num_rows), n_threads)
         threshold, rho = (models.numbers(name)[known] for name in ("threshold", "rho"))
-        return Scores(score, threshold, severity(score, threshold, rho), top)
+        outside = np.divide(-score, rho, out=np.zeros_like(score), where=rho > 0)
+        severe = severity(score, threshold, rho)
+        return Scores(score, threshold, severe, top, evidence=np.maximum(outside, 0.0))
 
 
-def rbf_models(models: ModelRows) -> RbfModels:
-    """Convert the columns of the one-class SVM to flat arrays for the kernel."""
-    d = len(models.features)
+def rbf_models(models: ModelRows, n_features: int | None = None) -> RbfModels:
+    """Convert the columns of the one-class SVM, over all features or some, to flat arrays for the kernel."""
+    d = len(models.features) if n_features is None else n_features
     return RbfModels(
         mean=models.values("mean").reshape(-1, d),
         scale=models.values("scale").reshape(-1, d),
@@ -127,9 +130,9 @@ def rbf_models(models: ModelRows) -> RbfModels:
     )
 
 
-def svm_list_sizes(models: ModelRows) -> dict[str, int | Int]:
+def svm_list_sizes(models: ModelRows, n_features: int | None = None) -> dict[str, int | Int]:
     """Return the lengths of the one-class SVM's lists; a support vector has one number a feature."""
-    d = len(models.features)
+    d = len(models.features) if n_features is None else n_features
     return {"mean": d, "scale": d, "support_vectors": np.diff(models.offsets("dual_coef")) * d}
 
 
@@ -154,7 +157,7 @@ def severity(score: Float, threshold: Float, rho: Float) -> Float:
     return clipped
 
 
-def fit_device(X: Float, parameters: FitParameters) -> RbfModel:
+def fit_device(X: Float, parameters: FitParameters, features: Sequence[str] = ()) -> RbfModel:
     """Fit, calibrate and check the model of one device.
 
     Parameters
@@ -162,6 +165,8 @@ def fit_device(X: Float, parameters: FitParameters) -> RbfModel:
     X : array of shape (n, d), float64
         Finite features of the training windows, in the order of time; n >= min_windows.
     parameters : FitParameters
+    features : sequence of str, optional
+        Names of the columns.
 
     Returns
     -------
@@ -172,21 +177,21 @@ def fit_device(X: Float, parameters: FitParameters) -> RbfModel:
     ValueError
         When scikit-learn cannot fit, or its model has no inside.
     """
-    rows = thin(len(X), parameters.max_train_windows)
-    notes = () if rows.size == len(X) else (f"trained on {rows.size:,} of {len(X):,} windows",)
-    train = X if rows.size == len(X) else X[rows]
-    unchanged = is_constant(train)
-    if unchanged.all():
-        model = constant_model(train)
+    unchanged = is_constant(X)
+    # Runs of equal values are as long as there is history: they change in a constant series, too.
+    judged = Roles.of(features).of_svm if features else np.arange(X.shape[1])
+    if unchanged[judged].all():
+        model = constant_model(X)
+        model.scale[np.setdiff1d(np.arange(X.shape[1]), judged)] = np.inf
     else:
-        model = fit_svm(train, parameters)
+        model = fit_thinned_svm(X, parameters)
         if unchanged.any():
             note = f"{unchanged.sum()} of {unchanged.size} features do not change in training"
             model = replace(model, notes=(*model.notes, note))
         if parameters.threshold == "calibrated":
-            model = calibrate(train, model, parameters)
+            model = calibrate(X, model, parameters)
     flagged = float(np.mean(model.score(X) < model.threshold))
-    return replace(model, train_flag_rate=flagged, notes=notes + model.notes)
+    return replace(model, train_flag_rate=flagged)
 
 
 def thin(n: int, at_most: int) -> Int:
@@ -198,6 +203,16 @@ def thin(n: int, at_most: int) -> Int:
     [0, 3, 6, 9]
     """
     return np.arange(n) if n <= at_most else np.linspace(0, n - 1, at_most).round().astype(np.int64)
+
+
+def fit_thinned_svm(X: Float, parameters: FitParameters, share: float = 1.0) -> RbfModel:
+    """Fit the one-class SVM on at most ``max_train_windows`` rows, or a share of them; a note says so."""
+    rows = thin(len(X), max(round(share * parameters.max_train_windows), parameters.min_windows))
+    if rows.size == len(X):
+        return fit_svm(X, parameters)
+    model = fit_svm(X[rows], parameters)
+    note = f"the one-class SVM is fitted on {rows.size:,} of {len(X):,} windows"
+    return replace(model, notes=(note, *model.notes))
 
 
 def fit_svm(X: Float, parameters: FitParameters) -> RbfModel:
@@ -268,7 +283,7 @@ def calibrate(X: Float, model: RbfModel, parameters: FitParameters) -> RbfModel:
         [
             part.score(X[held_out]) / part.rho
             for held_out, rest in blocks(len(X), parameters)
-            for part in [fit_svm(X[rest], parameters)]
+            for part in [fit_thinned_svm(X[rest], parameters, rest.size / len(X))]
         ]
     )
     allowed = int(parameters.rate * ratios.size)

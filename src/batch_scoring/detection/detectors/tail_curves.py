@@ -1,10 +1,14 @@
-"""Estimate tail probabilities of values in decades: empirical body and exponential tail.
+"""Estimate tail probabilities of values in decades: empirical body, and a tail that is extrapolated.
 
 A decade is a factor of ten: 2.0 means that one normal value in a hundred is as large. Beyond the largest
 tenth, or the largest 75 values, the curve goes on as the tail of an exponential distribution, which excesses
 over a high threshold approach (peaks over threshold, Pickands 1975; a generalised Pareto distribution of
 shape 0, fitted by its mean). So values far beyond all training windows have a finite estimate, and ten times
 rarer is one more.
+
+An exponential tail puts one question's decades beside another's. What they come to together is calibrated, by
+a tail whose shape is fitted, too: bounded where the windows say so. An exponential one would be ten times too
+cautious at one in 2,016 there.
 """
 
 from __future__ import annotations
@@ -22,6 +26,13 @@ TAIL_SHARE = 0.1
 # Enough for the mean; with more windows the tail begins farther out, with less extrapolation.
 _LEAST_IN_TAIL, _MOST_IN_TAIL = 20, 75
 _SMALLEST = 1e-9
+# Bounds of the shape: never heavier than exponential, as a single wild value among the training windows must
+# not make every later one usual; at -0.5 the probability falls with the square of the distance to the end.
+_SHAPES = (-0.5, 0.0)
+# Decades of the tail after which it goes on as an exponential one: a value beyond the end of a bounded tail
+# has a finite estimate, and farther is rarer.
+_CURVED_DECADES = 3.0
+_LN10 = float(np.log(10))
 
 
 def fit_curve(values: Float) -> Float:
@@ -48,6 +59,30 @@ def fit_curve(values: Float) -> Float:
     knots = ordered[low] + (place - low) * (ordered[np.minimum(low + 1, n - 1)] - ordered[low])
     knots[-1] = last
     return np.concatenate([np.maximum.accumulate(np.minimum(knots, last)), [excess, decades_at_last]])
+
+
+def fit_shape(values: Float) -> Float:
+    """Fit a curve of which only the tail matters, with its shape.
+
+    By probability-weighted moments (Hosking & Wallis 1987), which exist in closed form and are better than
+    maximum likelihood below 500 excesses. At a bound of the shape the mean gives the scale.
+
+    Parameters
+    ----------
+    values : array of shape (n,), float64
+        As of :func:`fit_curve`.
+
+    Returns
+    -------
+    array of shape (4,), float64
+        Where the tail begins, its scale, the decades there, and its shape, from -0.5 to 0.
+    """
+    curve = fit_curve(values)
+    begin, mean, at_begin = curve[N_KNOTS - 1], curve[-2], curve[-1]
+    excess = np.sort(values)[values.size - round(values.size * 10**-at_begin) :] - begin
+    lower = float(((excess.size - 0.65 - np.arange(excess.size)) / excess.size * excess).mean())
+    shape = float(np.clip(2 - mean / max(mean - 2 * lower, _SMALLEST), *_SHAPES))
+    return np.array([begin, mean * (1 - shape), at_begin, shape])
 
 
 def decades(curves: Float, counts: Int, values: Float) -> Float:
@@ -91,3 +126,68 @@ def decades(curves: Float, counts: Int, values: Float) -> Float:
     tail /= spread(excess * np.log(10))
     body += tail
     return body
+
+
+def value_at(curves: Float, wanted: Float) -> Float:
+    """Compute the smallest value of each curve that is as rare as wanted, the inverse of :func:`decades`.
+
+    Parameters
+    ----------
+    curves : array of shape (m, 11), float64
+    wanted : array of shape (m,), float64
+        Decades, above 0.
+
+    Examples
+    --------
+    >>> curve = np.array([[0, 1, 2, 3, 4, 5, 6, 7, 8, np.log10(np.e), 1.0]])
+    >>> value_at(np.repeat(curve, 2, axis=0), np.array([0.5, 2.0])).round(12).tolist()
+    [4.0, 9.0]
+    """
+    knots, excess, top = curves[:, :N_KNOTS], curves[:, -2], curves[:, -1]
+    share = np.clip(np.divide(wanted, top, out=np.ones_like(wanted), where=top > 0), 0.0, 1.0)
+    place = share * (N_KNOTS - 1)
+    low = np.minimum(place.astype(np.int64), N_KNOTS - 2)
+    row = np.arange(len(curves))
+    body = knots[row, low] + (place - low) * (knots[row, low + 1] - knots[row, low])
+    value: Float = body + np.maximum(wanted - top, 0.0) * excess * _LN10
+    return value
+
+
+def tail_decades_of(excess: Float, scale: Float, shape: Float) -> Float:
+    """Compute the decades that a generalised Pareto tail adds, shape (n,).
+
+    Parameters
+    ----------
+    excess : array of shape (n,), float64
+        Values less the beginning of the tail, not negative.
+    scale, shape : array of shape (n,), float64
+        Of :func:`fit_shape`.
+
+    Examples
+    --------
+    >>> tail_decades_of(np.array([1.0, 1.9]), np.ones(2), np.array([0.0, -0.5])).round(3).tolist()
+    [0.434, 2.602]
+    """
+    added = excess / (scale * _LN10)
+    bent = np.flatnonzero((shape < 0) & (excess > 0))
+    if bent.size:
+        its_shape, y = shape[bent], added[bent] * _LN10
+        end = _end_of_curve(its_shape)
+        inner = np.log1p(its_shape * np.minimum(y, end)) / (its_shape * _LN10)
+        added[bent] = inner + np.maximum(y - end, 0.0) / _LN10
+    return added
+
+
+def excess_at(wanted: Float, scale: Float, shape: Float) -> Float:
+    """Compute the excess at which each tail has added the wanted decades, the inverse of the above."""
+    bent = np.where(shape < 0, shape, -1.0)
+    curved = np.minimum(wanted, _CURVED_DECADES) * _LN10
+    curved = np.where(shape < 0, np.expm1(bent * curved) / bent, curved)
+    excess: Float = scale * (curved + np.maximum(wanted - _CURVED_DECADES, 0.0) * _LN10)
+    return excess
+
+
+def _end_of_curve(shape: Float) -> Float:
+    """Return where tails of a negative shape leave their curve, in scales."""
+    end: Float = (10.0 ** (_CURVED_DECADES * shape) - 1) / shape
+    return end

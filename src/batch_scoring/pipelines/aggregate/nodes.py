@@ -155,6 +155,8 @@ def _windows_of(
 def _has_means(windows: RowTable, span: Span, settings: AggregateParameters) -> bool:
     """Whether the means of the windows before a span are stored; a window that is too short is not."""
     is_kept = (windows.progress(RETENTION) or span.read_from) <= span.read_from
+    # `equal_run` needs the readings themselves, and those of more windows.
+    is_kept &= "equal_run" not in settings.features
     return is_kept and windows.exists and settings.min_readings == 1 and "mean" in settings.features
 
 

@@ -76,7 +76,7 @@ def import_windows(
         When a file cannot be read, lacks a column, or has windows of another length; nothing is
         imported then.
     """
-    settings = read_parameters(AggregateParameters, parameters, "aggregate")
+    settings = read_parameters(AggregateParameters, parameters, "aggregate").of_stream
     targets = {"windows": known_windows}
     known = known_rows(known_files, targets, IMPORTED_WINDOWS)
     sources = choose_sources(stream_windows, known, f"{settings.number}", Selection())

@@ -45,6 +45,7 @@ def train_models(
     at: Any,
     device: Any,
     sensor: Any,
+    timezone: str = "UTC",
 ) -> Iterator[tuple[Update, dict[str, Training]]]:
     """Yield the status of the devices of each sensor, and their trained models.
 
@@ -64,6 +65,8 @@ def train_models(
         The scheduled time, UTC; windows that end later are not trained on. None for now.
     device, sensor
         The selection of the run. Other devices of a sensor keep their models.
+    timezone : str
+        IANA time zone of the readings, whose hours count where ``train.timezone`` names no other.
 
     Yields
     ------
@@ -78,7 +81,7 @@ def train_models(
     InputError
         When there are no windows, or a device or sensor asked for has none to train on.
     """
-    settings = read_parameters(TrainParameters, parameters, "train")
+    settings = read_parameters(TrainParameters, parameters, "train").in_zone(timezone)
     if not 0 < settings.share <= 1:
         raise InputError(f"train.share is {settings.share}; it must be in (0, 1]")
     selection = Selection.read(device, sensor)

@@ -20,6 +20,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "params:at",
                     "params:device",
                     "params:sensor",
+                    "params:ingest.timezone",
                 ],
                 outputs=["train_status", "fleet_models"],
                 name="train_models",

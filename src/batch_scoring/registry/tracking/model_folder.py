@@ -123,12 +123,13 @@ def _signature(features: tuple[str, ...]) -> Any:
 
 
 def _example(models: FleetFile) -> Any:
-    """Return up to three devices at their training mean, or at 0 where the models do not keep it."""
+    """Return up to three devices at their training median or mean, or at 0 where models keep neither."""
     import pandas as pd
 
-    names = [name for name in ("device", "mean") if name in models.info.schema.names]
+    usual = next((name for name in ("center", "mean") if name in models.info.schema.names), None)
+    names = ["device", *([usual] if usual else [])]
     first = [row for rows in islice(models.batches(names), 1) for row in rows[:3].to_pylist()]
-    means = [row.get("mean", [0.0] * len(models.info.features)) for row in first]
+    means = [row[usual] if usual else [0.0] * len(models.info.features) for row in first]
     columns: dict[str, Any] = {"device": [row["device"] for row in first] or ["a device"]}
     for place, name in enumerate(models.info.features):
         columns[name] = [mean[place] for mean in means] or [0.0]
