@@ -118,10 +118,11 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, C
     if rate * rare.size < 1:
         notes += (f"{rare.size} windows do not show one in {1 / rate:,.0f}: the threshold is extrapolated",)
     if roles.run >= 0:
-        # Three times the longest run meet the threshold; where equal values are usual, nothing does.
+        # The threshold lies half a reading above three times the longest run; where equal values are usual,
+        # beyond any.
         limit = distance_at(np.array([-np.log10(rate)]), curves)[0]
         judged = kind != COUNTER and not is_state(X, roles)
-        spread[roles.run] = (_STUCK - 1) * center[roles.run] / limit if judged else np.inf
+        spread[roles.run] = ((_STUCK - 1) * center[roles.run] + 0.5) / limit if judged else np.inf
     own = CombinedColumns(
         KINDS[kind],
         center,
