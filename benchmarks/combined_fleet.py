@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 import numpy as np
 import pyarrow as pa
-from fleets import FIRST_WINDOW_US, RECIPE, TRAIN, WINDOW_US, Bases, Part, lists, parts
+from fleets import FEATURES, FIRST_WINDOW_US, RECIPE, TRAIN, WINDOW_US, Bases, Part, lists, parts
 from workspace import SENSOR, Fleet
 
 from batch_scoring.detection import model_file
@@ -18,7 +18,6 @@ from batch_scoring.detection.detectors.base import FitParameters, Series
 from batch_scoring.detection.detectors.combined_fit import CombinedColumns, fit_combined
 from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.registry.published import publish
-from batch_scoring.windows.features import DEFAULT_FEATURES
 
 PARAMETERS = FitParameters(detector="combined", false_alarm_rate=0.01)
 
@@ -29,7 +28,7 @@ def write_combined(fleet: Fleet, bases: Bases) -> None:
     shutil.copytree(fleet.windows, combined.windows, copy_function=os.link)
     (combined.folder / "fleet.json").hardlink_to(fleet.folder / "fleet.json")
     libraries = {"scikit-learn": version("scikit-learn")}
-    info = FleetInfo(SENSOR, DEFAULT_FEATURES, WINDOW_US / 1e6, libraries, detector="combined")
+    info = FleetInfo(SENSOR, FEATURES, WINDOW_US / 1e6, libraries, detector="combined")
     written = combined.folder / "models.arrow"
     model_file.write_models(written, info, _models(bases, fleet.n_models, info))
     publish(combined.published, written, "1", "benchmark", f"benchmark-combined-{RECIPE}")
@@ -39,9 +38,7 @@ def write_combined(fleet: Fleet, bases: Bases) -> None:
 def _models(bases: Bases, n_models: int, info: FleetInfo) -> Iterator[FleetModel]:
     start_us = FIRST_WINDOW_US - np.arange(TRAIN, 0, -1) * WINDOW_US
     # Noise has no hours: what one base in many seems to have of them is left out.
-    found = [
-        fit_combined(Series(X, start_us, WINDOW_US, DEFAULT_FEATURES), PARAMETERS)[1] for X in bases.train
-    ]
+    found = [fit_combined(Series(X, start_us, WINDOW_US, FEATURES), PARAMETERS)[1] for X in bases.train]
     detectors = [replace(one, time_of_day=np.zeros(0)) for one in found]
     for part in parts(bases, n_models):
         yield FleetModel.build(_table(part, detectors), info)
@@ -51,7 +48,9 @@ def _table(part: Part, detectors: list[CombinedColumns]) -> pa.Table:
     table = part.models()
     unit, level = part.unit_and_level
     mine = [detectors[base] for base in part.base.tolist()]
-    columns = {"kind": pa.array([one.kind for one in mine])}
+    columns = {
+        name: pa.array([getattr(one, name) for one in mine]) for name in ("kind", "time_zone", "fit_version")
+    }
     for name in ("center", "spread", "time_of_day", "distance_curve", "svm_curve", "curve"):
         rows = np.array([getattr(one, name) for one in mine])
         if name == "center":

@@ -33,13 +33,13 @@ from batch_scoring.registry.published import publish
 from batch_scoring.storage import open_folder
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.tables.schemas import MODELS, windows_schema
-from batch_scoring.windows.features import DEFAULT_FEATURES
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
 FIRST_WINDOW_US = int(datetime(2026, 3, 2, tzinfo=UTC).timestamp()) * 1_000_000
 WINDOW_US = 300_000_000
+FEATURES = ("mean", "std", "min", "max", "change", "diff_mean")
 READINGS_A_WINDOW = 60
 NU, TRAIN, TEST = 0.1, 500, 60
 BASES = 200
@@ -158,8 +158,8 @@ class Part:
             "sensor": pa.array([SENSOR]).take(pa.array(np.zeros(n * WINDOWS, np.int64))),
             "count": pa.array(np.full(n * WINDOWS, READINGS_A_WINDOW)),
         }
-        columns |= {name: pa.array(X[:, i].copy()) for i, name in enumerate(DEFAULT_FEATURES)}
-        return pa.table(columns).cast(windows_schema(DEFAULT_FEATURES))
+        columns |= {name: pa.array(X[:, i].copy()) for i, name in enumerate(FEATURES)}
+        return pa.table(columns).cast(windows_schema(FEATURES))
 
     def pipeline(self, row: int, models: pa.Table) -> Pipeline:
         """One of the models as scikit-learn's own objects."""
@@ -199,7 +199,7 @@ def parts(bases: Bases, n_models: int) -> Iterator[Part]:
 
 def write_models(fleet: Fleet, bases: Bases) -> None:
     """Publish the models as a promotion does, written a part at a time."""
-    info = FleetInfo(SENSOR, DEFAULT_FEATURES, WINDOW_US / 1e6, {"scikit-learn": version("scikit-learn")})
+    info = FleetInfo(SENSOR, FEATURES, WINDOW_US / 1e6, {"scikit-learn": version("scikit-learn")})
     models = (FleetModel.build(part.models(), info) for part in parts(bases, fleet.n_models))
     written = fleet.folder / "models.arrow"
     model_file.write_models(written, info, models)
@@ -211,7 +211,7 @@ def write_windows(fleet: Fleet, bases: Bases) -> None:
     """Write the windows as `aggregate` does."""
     rows = (part.windows() for part in parts(bases, fleet.n_models))
     table = RowTable(open_folder(str(fleet.windows)), "window_start")
-    table.commit(Change(windows_schema(DEFAULT_FEATURES), [rows]))
+    table.commit(Change(windows_schema(FEATURES), [rows]))
 
 
 def write_pickles(fleet: Fleet, bases: Bases) -> None:

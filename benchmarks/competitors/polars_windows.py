@@ -1,4 +1,7 @@
-"""Readings into windows by Polars, with the features that the product makes by default."""
+"""Readings into windows by Polars, with the features that the product makes by default, but one.
+
+Stuck values (``equal_run``) are left out: that makes this one cheaper, and the comparison harder for us.
+"""
 
 from __future__ import annotations
 

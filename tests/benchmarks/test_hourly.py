@@ -188,7 +188,7 @@ def test_polars_makes_the_windows_of_the_product():
     hours = [pl.from_arrow(both.slice(i * 300, 300)) for i in range(2)]
     before = windows_of(hours[0])
     found = pl.concat([before, windows_of(hours[1], before)]).sort("device", "window_start")
-    assert tuple(FEATURES) == DEFAULT_FEATURES
+    assert [*FEATURES, "equal_run"] == [*DEFAULT_FEATURES]
     assert found["device"].to_list() == ours["device"].to_pylist()
     for name in FEATURES:
         np.testing.assert_allclose(found[name].to_numpy(), ours[name].to_numpy(), atol=1e-12)

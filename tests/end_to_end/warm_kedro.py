@@ -30,7 +30,7 @@ _PIPELINES = (
 )
 _IMPORTS = (
     *("kedro.framework.cli.cli", "kedro.framework.session", "kedro.runner", "kedro.io", "kedro.config"),
-    *("kedro.validation", "kedro_viz.integrations.kedro.hooks", "pathspec", "duckdb", "deltalake"),
+    *("kedro.validation", "kedro_viz.integrations.kedro.hooks", "pathspec", "deltalake"),
     *("kedro_datasets.json", "kedro_datasets.text", "kedro_datasets.pandas", "kedro_datasets.plotly"),
     *("numpy", "pyarrow.parquet", "pyarrow.compute", "pyarrow.dataset", "pandas", "scipy.stats"),
     *("sklearn.svm", "sklearn.preprocessing", "sklearn.pipeline", "mlflow.pyfunc", "sqlalchemy", "alembic"),

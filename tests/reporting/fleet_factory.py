@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -210,24 +211,23 @@ def make_fleet(
             flags = score < 0
             severity = np.maximum(-4 * score, 0)
             features = np.array(["mean", "std", "diff_mean", "change"])[rng.integers(0, 4, n)]
+            n_kept = int(keep.sum())
             columns.append(
-                pa.table(
-                    [
-                        pa.array(starts[keep]).cast(TIMESTAMP),
-                        pa.array(starts[keep] + np.timedelta64(300, "s")).cast(TIMESTAMP),
-                        pa.array([device] * int(keep.sum())),
-                        pa.array([sensor] * int(keep.sum())),
-                        value[keep],
-                        score[keep],
-                        np.zeros(int(keep.sum())),
-                        flags[keep],
-                        severity[keep],
-                        pa.array(features[keep]),
-                        _contributions(flags[keep], features[keep], severity[keep]),
-                        pa.array([str(1 + (sensor == "vibration"))] * int(keep.sum())),
-                        np.flatnonzero(keep),
-                    ],
-                    schema=PREDICTIONS,
+                prediction_table(
+                    window_start=pa.array(starts[keep]).cast(TIMESTAMP),
+                    window_end=pa.array(starts[keep] + np.timedelta64(300, "s")).cast(TIMESTAMP),
+                    device=[device] * n_kept,
+                    sensor=[sensor] * n_kept,
+                    value=value[keep],
+                    score=score[keep],
+                    threshold=np.zeros(n_kept),
+                    is_anomaly=flags[keep],
+                    severity=severity[keep],
+                    top_feature=features[keep],
+                    contributions=_contributions(flags[keep], features[keep], severity[keep]),
+                    model_version=[str(1 + (sensor == "vibration"))] * n_kept,
+                    window_fingerprint=np.flatnonzero(keep),
+                    evidence=severity[keep],
                 )
             )
             statuses.append((device, sensor, "train", "ok", 3000, 3, ""))
@@ -239,6 +239,16 @@ def make_fleet(
     )
     fleet.faults = fault_rows(*faults)
     return fleet
+
+
+def prediction_table(**columns: Any) -> pa.Table:
+    """Predictions with these columns; the others are null."""
+    n_rows = len(columns["device"])
+    arrays = [
+        pa.array(columns[field.name], field.type) if field.name in columns else pa.nulls(n_rows, field.type)
+        for field in PREDICTIONS
+    ]
+    return pa.table(arrays, schema=PREDICTIONS)
 
 
 def _contributions(flags: np.ndarray, features: np.ndarray, severity: np.ndarray) -> pa.Array:

@@ -150,14 +150,17 @@ def _convert_undated(folder: Folder, former: str, say: Callable[[str], None]) ->
 
 
 def _convert_notifications(folder: Folder, say: Callable[[str], None]) -> list[str]:
-    """Convert the ledger of alerts, so that none is sent again."""
+    """Convert the ledger of alerts with its columns: those events were of a sensor's incidents.
+
+    The next run notifies of what has ended since the newest of them, as incidents of devices.
+    """
     name = f"{_NOTIFICATIONS}.parquet"
     if folder.entry(name) is None:
         return []
     since = footer_text(_open(folder, name), "since")
     progress = {_DONE: FORMAT, "since": microseconds(datetime.fromisoformat(since)) if since else 0}
-    schema = schemas.NOTIFICATIONS
-    change = Change(schema, [_rows(folder, [name], schema)], progress)
+    schema = _open(folder, name).schema_arrow.remove_metadata()
+    change = Change(schema, [_rows(folder, [name])], progress)
     _commit(RowTable(folder.below(_NOTIFICATIONS)), change, say)
     return [name]
 

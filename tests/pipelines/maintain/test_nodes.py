@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.pipelines.aggregate.nodes import aggregate_windows
-from batch_scoring.pipelines.incidents.nodes import find_incidents, notify
+from batch_scoring.pipelines.incidents.nodes import find_incidents, notify, rank_devices
 from batch_scoring.pipelines.maintain.nodes import maintain_tables
 from batch_scoring.pipelines.maintain.pipeline import TABLES, create_pipeline
 from batch_scoring.storage.row_table import RowTable
@@ -50,8 +50,10 @@ class Fleet(Work):
 
     def tell(self, step: int, max_age: str) -> list[str]:
         """Notify of incidents; the changes that were told."""
-        sink, settings = Recorder(), {"notify": {"max_age": max_age}}
-        for update in notify(self.tables["incidents"].load(), lambda _: [sink], settings, at(step)):
+        sink, settings = Recorder(), {"ranked_days": 90, "notify": {"max_age": max_age, "outliers": True}}
+        ranked = self.tables["device_incidents"]
+        ranked.save(rank_devices(self.tables["incidents"].load(), self.tables["gaps"].load(), settings))
+        for update in notify(ranked.load(), lambda _: [sink], settings, at(step)):
             self.tables["notifications"].save(update)
         return [message["change"] for message in sink.got]
 
