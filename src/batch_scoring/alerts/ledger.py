@@ -74,7 +74,7 @@ class Ledger:
         return Change(NOTIFICATIONS, [new], progress, rewritten=upsert.rewritten)
 
     def note(self, rows: Int, stored: RowTable, since: int, progress: Mapping[str, int]) -> Change:
-        """Return the change that appends some rows, but for those that other runs have appended.
+        """Return the change that appends some rows, except rows that other runs have appended.
 
         Parameters
         ----------

@@ -190,5 +190,5 @@ def cluster_command(name: str, *options: Option) -> Callable[[Callable[..., None
 
 
 def print_json(values: Any, default: Callable[[Any], str] | None = None) -> None:
-    """Print plain values as JSON; ``default`` converts those that JSON does not know."""
+    """Print plain values as JSON; ``default`` converts values unknown to JSON."""
     click.echo(json.dumps(values, indent=2, ensure_ascii=False, default=default))

@@ -27,7 +27,7 @@ PIECE_SECONDS = 0.25
 def fit_seconds(n_windows: Int, parameters: FitParameters) -> Float:
     """Estimate the duration of each device's fits on one core, shape (n,).
 
-    Quadratic in its windows up to those that the SVM is fitted on, and linear beyond.
+    Quadratic in its windows up to the number that the SVM is fitted on, and linear beyond.
     """
     rows = np.minimum(n_windows, parameters.max_train_windows).astype(np.float64)
     n_fits = 1

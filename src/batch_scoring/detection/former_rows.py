@@ -16,7 +16,7 @@ _FORMER_FIT, _FORMER_ZONE = 1, "UTC"
 
 
 def as_rows(rows: pa.Table, wanted: Sequence[str]) -> pa.Table:
-    """Return these columns of models, those that the older format lacks included.
+    """Return these columns of models, including columns that the older format lacks.
 
     Parameters
     ----------

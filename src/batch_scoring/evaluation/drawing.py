@@ -138,7 +138,7 @@ def _draw_false_alarms(evaluation: Evaluation) -> Figure:
     axes.set_xlim(left=0)
     axes.set_ylim(0, 1.01)
     axes.set_xlabel("false windows per week of a series (a device and sensor)")
-    axes.set_ylabel("share of series with so many or fewer")
+    axes.set_ylabel("cumulative share of series")
     _finish(axes)
     return figure
 

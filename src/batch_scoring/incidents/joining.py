@@ -69,12 +69,12 @@ def join_windows(windows: pa.Table, unfinished: pa.Table, rules: JoinRules) -> t
     Returns
     -------
     closed : pyarrow.Table
-        Schema INCIDENTS, sorted by sensor, device and start: those that no later window can extend.
+        Schema INCIDENTS, sorted by sensor, device and start: incidents that no later window can extend.
         ``start`` is the start of the first anomalous window, ``end`` the end of the last one;
         severity, feature and model are those of the first window of the largest severity. The id is
         derived from sensor, device and start, so it stays the same as the incident grows.
     unfinished : pyarrow.Table
-        Schema INCIDENTS, sorted in the same way, at most one row a series: those that are ``open`` or
+        Schema INCIDENTS, sorted in the same way, at most one row a series: incidents that are ``open`` or
         ``forming``. A series without windows keeps its row: it has not been observed to recover.
     """
     runs = pa.concat_tables([_as_runs(unfinished), _as_runs_of_one(windows)])
@@ -145,7 +145,7 @@ def _as_runs_of_one(windows: pa.Table) -> pa.Table:
 
 
 def _as_incidents(runs: pa.Table, state: str) -> pa.Table:
-    """Add id and state to runs; those that are no incident yet are ``forming``."""
+    """Add id and state to runs; a run that is no incident yet is ``forming``."""
     is_incident = to_numpy(runs["is_incident"])
     columns = {name: runs[name] for name in _RUN.names}
     columns["state"] = strings(["forming", state]).take(to_arrow(is_incident.astype(np.int64)))

@@ -132,7 +132,7 @@ def usual_length(series: Int, start: Int, end: Int, length: Int, memory: int, ra
     rank : int
         The usual length is that of the ``rank``-th longest, and 0 where there are fewer.
     lags : int
-        Only so many stretches before are looked at.
+        Number of earlier stretches that are looked at.
 
     Returns
     -------

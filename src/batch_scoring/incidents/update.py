@@ -1,4 +1,4 @@
-"""Carry incidents on from those that may grow; join a series anew from where its windows have changed."""
+"""Carry on open and forming incidents; join a series anew from where its windows have changed."""
 
 from __future__ import annotations
 
@@ -307,7 +307,7 @@ def _over_before(kept_from: int, carried: pa.Table, found: pa.Table) -> pa.Table
 def _differences(stored: pa.Table, found: pa.Table) -> tuple[pa.Table, pa.Table]:
     """Return the rows to add and the rows to remove, so that the rows found replace the stored ones.
 
-    Equal rows stay where they are; those that may grow only if all do.
+    Equal rows stay where they are; open and forming ones only if all of them do.
     """
     before, after = (row_fingerprints(rows, INCIDENTS.names) for rows in (stored, found))
     was_closed, is_closed = (are(rows["state"], "closed") for rows in (stored, found))

@@ -32,7 +32,7 @@ class IncidentList:
     is_known : bool
         False before `incidents` has run.
     devices : pyarrow.Table
-        Schema DEVICE_INCIDENTS, by priority: those that are open or ended in the report's range; no outliers.
+        Schema DEVICE_INCIDENTS, by priority: open ones and those ended in the report's range; no outliers.
     outliers : pyarrow.Table
         Schema DEVICE_INCIDENTS, by priority: the outliers among them.
     sensors : pyarrow.Table

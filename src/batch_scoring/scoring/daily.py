@@ -225,7 +225,7 @@ class _Day:
         return None if sorted_totals(found).equals(sorted_totals(stored)) else [found]
 
     def _find_replaced(self) -> pa.Table:
-        """Find the stored rows of the run's series; returns the spans of those that are not counted anew."""
+        """Find the stored rows of the run's series; returns the spans of the rows not counted anew."""
         self.replaced: list[tuple[DataFile, Bool]] = []
         kept = [empty_table(_SPAN)]
         for file in self.files:
@@ -259,7 +259,7 @@ class _Day:
                 yield rows
 
     def _stored(self, is_all: bool = True) -> list[Iterator[pa.Table]]:
-        """Read the stored rows of the run's series, all or those that are not counted anew."""
+        """Read the stored rows of the run's series, all or the ones not counted anew."""
         return [self._stored_in(file, is_all) for file, _ in self.replaced]
 
     def _stored_in(self, file: DataFile, is_all: bool) -> Iterator[pa.Table]:

@@ -25,7 +25,7 @@ def clear_errors(folder: Folder) -> Iterator[None]:
     except TableNotFoundError:
         raise
     except (DeltaError, OSError, ValueError) as error:
-        # A storage in trouble is told in the sentence of its own client.
+        # The client's own sentence names what is wrong with a storage.
         folder.entry(f"{LOG}/_last_checkpoint")
         raise system_error(error, folder.path()) or InputError(
             f"{folder.path()}: this table cannot be read or written ({_one_line(error)})"

@@ -1,4 +1,4 @@
-"""Find the rows that a table gained and lost since a version, without those that were only rewritten."""
+"""Find the rows that a table gained and lost since a version, without rows that were only rewritten."""
 
 from __future__ import annotations
 

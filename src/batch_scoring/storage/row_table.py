@@ -157,7 +157,7 @@ class RowTable(TableVersion):
         return len(gone)
 
     def _write(self, change: Change, files: RowFiles) -> list[DataFile]:
-        """Write the files of a change; returns those that they replace."""
+        """Write the files of a change; returns the files that they replace."""
         removed = []
         with stopwatch.during("write"):
             for part in change.parts:

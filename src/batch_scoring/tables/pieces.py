@@ -31,7 +31,7 @@ def day_pieces(extents: Sequence[tuple[int, int, int]]) -> list[tuple[int, int]]
     ...     (20 * hour, DAY_US), (DAY_US, 32 * hour + 1)]
     True
     """
-    # Of each day the rows and the number of the files that overlap it, and of those that begin on it.
+    # Of each day the rows and the number of the files that overlap it, and of the files that begin on it.
     overlapping, beginning = _Load(), _Load()
     for first, last, rows in extents:
         beginning.add(range(first // DAY_US, first // DAY_US + 1), rows)

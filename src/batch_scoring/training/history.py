@@ -1,6 +1,6 @@
 """Find what the training windows of a device lack or hold: a week, a weekend, an outage, a failure.
 
-Nothing is left out for it: a person is told, and decides.
+Nothing is left out for it: the summary warns, and a person decides.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Span:
-    """The windows of a sensor in one file, those that have ended.
+    """The closed windows of a sensor in one file.
 
     Attributes
     ----------

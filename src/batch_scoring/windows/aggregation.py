@@ -22,7 +22,7 @@ from batch_scoring.windows.settings import AggregateParameters
 
 @dataclass(frozen=True)
 class Span:
-    """Windows to aggregate: those that start in ``[start, end)``, microseconds since the epoch.
+    """Windows to aggregate, which start in ``[start, end)``, microseconds since the epoch.
 
     Attributes
     ----------

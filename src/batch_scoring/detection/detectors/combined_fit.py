@@ -46,7 +46,7 @@ from batch_scoring.tables.arrays import Float, Int
 _MARGIN_AT = -np.log10(0.02)
 # A constant that changes by a billionth is an anomaly; one that doubles is three decades worse.
 _DECADES_OF_CONSTANT = 3.0
-# A run of equal values is an anomaly when it is so many times longer than the longest of training. In fleets
+# A run of equal values is an anomaly when it is longer by this factor than the longest of training. In fleets
 # without faults none was twice as long.
 _STUCK = 3.0
 # Version of the rules that a model's row follows.

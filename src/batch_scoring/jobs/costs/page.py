@@ -127,7 +127,7 @@ def _scatter(choices: Sequence[Choice], schedule: Schedule, currency: str) -> st
             f'<text class="deadline-text" x="{_WIDTH - _RIGHT}" y="{line - 5:.1f}" text-anchor="end">'
             f"deadline {words.duration_text(schedule.deadline)}</text>"
         )
-    # The best is drawn last, on top of those that cost the same.
+    # The best is drawn last, on top of equally cheap ones.
     for choice in reversed(choices):
         place = x(choice.cost_per_month), y(min(_span(choice), top))
         ring = "best" if choice is choices[0] else "own" if choice.is_configured else None

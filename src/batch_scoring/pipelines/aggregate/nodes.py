@@ -1,4 +1,4 @@
-"""Nodes of ``aggregate``: turn readings into windows, only those that new readings touch."""
+"""Nodes of ``aggregate``: turn readings into windows; only windows touched by new readings are computed."""
 
 from __future__ import annotations
 
