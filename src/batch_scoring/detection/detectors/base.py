@@ -45,7 +45,7 @@ class FitParameters:
     min_windows : int
         Devices with fewer training windows get no model; at least 2.
     max_train_windows : int
-        The one-class SVM of a longer series is fitted on this number of windows, evenly spaced in time, since the
+        The one-class SVM of a longer series is fitted on as many windows, evenly spaced in time, since the
         solver is quadratic. All windows count in its calibration, and in the distance from the median.
     timezone : str
         IANA time zone whose hours and weekends the time of day follows.

@@ -6,7 +6,7 @@ import numpy as np
 
 from batch_scoring.tables.arrays import Float
 
-# Nine deviations in ten of a normal distribution are within this number of standard deviations. A spread from the
+# Nine deviations in ten of a normal distribution are within as many standard deviations. A spread from the
 # outer windows makes features of heavy and light tails comparable: by the median deviation, a feature that
 # changes in bursts drowned the spikes of the others.
 _SHARE, _OF_NORMAL = 0.9, 1.6449
