@@ -1,6 +1,6 @@
 import json
 from datetime import timedelta
-from math import log2
+from math import log10
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_an_incident_says_who_when_how_bad_and_what_is_behind_it():
     assert (data["known"], data["n"], data["n_open"], data["decades"]) == (True, 1, 0, True)
     (row,) = data["rows"]
     assert row[:5] == ["anomaly", "a", AT + 300, AT + 900, False]
-    assert row[5:7] == ["high", pytest.approx((0.3 + log2(13.5)) * 1.9, rel=1e-3)]
+    assert row[5:7] == ["low", pytest.approx((0.3 + log10(13.5)) * 1.9, rel=1e-3)]
     assert row[7:15] == [["a"], 1, ["power"], 1, 1, 2, 12.5, "mean"]
     told = [("mean", 3.0), ("std", 0.2)]
     assert row[15] == [["power", AT + 300, AT + 900, False, 2, 12.5, "mean", AT + 300, 1.0, 0.1, told]]

@@ -89,7 +89,7 @@ def test_open_incidents_are_counted_and_the_first_of_the_list_is_named():
     assert [one["device"] for one in told["incidents"]["first"]] == ["a"]
     text = write_summary(told)
     assert "1  device incident, 1 open; 1 outlier reading\n" in text
-    assert "low       2.1  device a, vibration, open, since 2026-01-05 00:05\n" in text
+    assert "low       1.0  device a, vibration, open, since 2026-01-05 00:05\n" in text
 
 
 def test_incidents_that_nobody_looked_for_are_not_told_as_none():

@@ -51,7 +51,7 @@ def predict(
         Of the one-class SVM, ``score`` is scikit-learn's, and see ``one_class_svm.severity``.
         ``top_feature`` is the feature farthest from its median, or from its mean, in spreads, and
         ``top_value``, ``expected``, ``lower`` and ``upper`` are of it.
-        ``evidence`` ranks windows; see ``ranking``.
+        ``evidence`` ranks windows; see ``incidents``.
 
     Raises
     ------

