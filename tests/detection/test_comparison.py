@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import pearsonr
 
 from batch_scoring.detection.comparison import (
     ChampionChallenger,
@@ -83,12 +83,29 @@ def test_without_a_target_there_is_no_budget_to_keep():
     assert is_promoted(replace(WELL, flagged=5000, alarms=5000, target=None))
 
 
-def test_rank_correlations_are_spearmans_with_ties():
+def savage_scores(values):
+    """Of each value, the mean over the ranks that it and those equal to it take."""
+    n = len(values)
+    score = [sum(1 / k for k in range(rank, n + 1)) for rank in range(1, n + 1)]
+    ranked = sorted(values)
+    return [np.mean([s for s, other in zip(score, ranked, strict=True) if other == one]) for one in values]
+
+
+def test_rank_correlations_are_those_of_savage_scores_with_ties():
     rng = np.random.default_rng(0)
     one, other = rng.integers(0, 9, 90) * 1.0, rng.integers(0, 9, 90) * 1.0
     found = rank_correlations(np.repeat([0, 1, 2, 3], [30, 40, 10, 10]), one, other)
-    expected = [spearmanr(one[s], other[s]).statistic for s in (slice(0, 30), slice(30, 70))]
+    parts = slice(0, 30), slice(30, 70)
+    expected = [pearsonr(savage_scores(one[s]), savage_scores(other[s])).statistic for s in parts]
     assert found == pytest.approx(expected)
+
+
+def test_the_most_abnormal_windows_weigh_most():
+    calm = np.arange(100.0)
+    first, last = np.append(calm[:5][::-1], calm[5:]), np.append(calm[:-5], calm[-5:][::-1])
+    device = np.repeat([0, 1], 100)
+    of_first, of_last = rank_correlations(device, np.tile(calm, 2), np.append(first, last))
+    assert of_first < 0.95 < 0.999 < of_last
 
 
 def test_constant_scores_and_no_scores_have_no_order():
