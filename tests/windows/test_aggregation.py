@@ -1,5 +1,6 @@
 """However few series are in memory at a time, and however time is cut, the windows are those of the whole."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from batch_scoring.tables.schemas import READINGS
 from batch_scoring.windows.aggregation import Span, span_windows, touched_spans
 from batch_scoring.windows.features import aggregate_readings
+from batch_scoring.windows.history import STORED
 from batch_scoring.windows.settings import AggregateParameters
 from tests.factories import DAY_US, MINUTE_US, START_US
 from tests.row_tables import readings
@@ -46,6 +48,20 @@ def test_the_windows_do_not_depend_on_how_the_series_were_cut(rows, batch_rows, 
     starts = whole["window_start"].cast(pa.int64()).to_pylist()
     inside = whole.filter(pa.array([span.start <= one < span.end for one in starts], pa.bool_()))
     assert pa.concat_tables([whole.slice(0, 0), *tables]).equals(inside)
+
+
+@given(ROWS, st.integers(1, 9), st.integers(-4, 4), st.integers(1, 2))
+def test_stored_windows_are_as_good_as_their_readings(rows, batch_rows, first, min_readings):
+    features = ("mean", "min", "max", "diff_mean", "equal_run")
+    settings = replace(SETTINGS, features=features, min_readings=min_readings)
+    rows = [(minute, series, value // 7) for minute, series, value in rows]
+    start = START_US + first * FIVE
+    whole = aggregate_readings(readings_of(rows), FIVE, features, min_readings)
+    starts = np.array(whole["window_start"].cast(pa.int64()).to_pylist(), np.int64)
+    stored = whole.select(STORED.names).filter(pa.array(starts < start))
+    span = Span(start, start + DAY_US, start)
+    tables = span_windows([[readings_of(rows)]], span, settings, [batches(stored, batch_rows)])
+    assert pa.concat_tables([whole.slice(0, 0), *tables]).equals(whole.filter(pa.array(starts >= start)))
 
 
 def test_without_readings_there_are_no_windows():

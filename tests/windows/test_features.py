@@ -1,5 +1,7 @@
 """Windows and features, checked against pandas and NumPy done the slow way."""
 
+from itertools import groupby
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -127,20 +129,21 @@ def test_a_missing_feature_column_is_named():
     st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), min_size=1, max_size=80),
     st.integers(0, 1),
 )
-def test_a_run_of_equal_values_counts_the_eleven_windows_before(steps, two):
+def test_a_run_of_equal_values_goes_on_from_flat_windows(steps, two):
     """``steps``: the minutes to the next reading, and its value."""
     minutes = np.cumsum([gap + 1 for gap, _ in steps])
     values = [float(value) for _, value in steps]
     parts = [make_readings(list(minutes), values, device) for device in ("a", "b")[: 1 + two]]
     found = aggregate_readings(pa.concat_tables(parts), 5 * MINUTE_US, ["equal_run"]).to_pylist()
-    window = [minute // 5 for minute in minutes.tolist()]
+    windows = {}
+    for minute, value in zip(minutes.tolist(), values, strict=True):
+        windows.setdefault(minute // 5, []).append(value)
     expected = []
-    for number in dict.fromkeys(window):
-        longest = 0
-        for last in (i for i, w in enumerate(window) if w == number):
-            first = last
-            while first > 0 and values[first - 1] == values[last] and window[first - 1] >= number - 11:
-                first -= 1
-            longest = max(longest, last - first + 1)
-        expected.append(longest)
+    for number, own in windows.items():
+        runs = [len(list(run)) for _, run in groupby(own)]
+        for before in [one for one in windows if number - 11 <= one < number][::-1]:
+            if set(windows[before]) != {own[0]}:
+                break
+            runs[0] += len(windows[before])
+        expected.append(max(runs))
     assert [row["equal_run"] for row in found] == expected * (1 + two)

@@ -12,11 +12,12 @@ import pyarrow as pa
 
 from batch_scoring.core.moments import MICROSECOND
 from batch_scoring.core.prefetch import computed, prefetched
-from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import empty_table, to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import device_ranges
 from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import READINGS
 from batch_scoring.windows.features import WINDOWS_BEFORE, aggregate_readings
+from batch_scoring.windows.history import STORED
 from batch_scoring.windows.settings import AggregateParameters
 
 
@@ -94,7 +95,10 @@ def _cuts(start: int, end: int, window: int, by_month: bool) -> list[int]:
 
 
 def span_windows(
-    sources: Sequence[Iterable[pa.Table]], span: Span, settings: AggregateParameters
+    sources: Sequence[Iterable[pa.Table]],
+    span: Span,
+    settings: AggregateParameters,
+    stored: Sequence[Iterable[pa.Table]] = (),
 ) -> Iterator[pa.Table]:
     """Compute the windows of a span, one range of series at a time.
 
@@ -104,6 +108,8 @@ def span_windows(
         Readings, schema READINGS, each source sorted by sensor, device and time.
     span : Span
     settings : AggregateParameters
+    stored : sequence of iterables of pyarrow.Table
+        Windows before the readings, schema STORED, each source sorted by sensor and device.
 
     Yields
     ------
@@ -112,15 +118,19 @@ def span_windows(
         on the ranges.
     """
     window_us = settings.window // MICROSECOND
+    n, nothing = len(sources), empty_table(STORED)
 
-    def windows_of(readings: pa.Table) -> pa.Table:
-        windows = aggregate_readings(readings, window_us, settings.features, settings.min_readings)
+    def windows_of(parts: Sequence[pa.Table]) -> pa.Table:
+        readings, before = pa.concat_tables(parts[:n]), pa.concat_tables([nothing, *parts[n:]])
+        windows = aggregate_readings(readings, window_us, settings.features, settings.min_readings, before)
         return _within(windows, "window_start", span.start, span.end)
 
-    inside = [(READINGS, _readings_within(tables, span)) for tables in sources]
+    inside: list[tuple[pa.Schema, Iterable[pa.Table]]] = [
+        (READINGS, _readings_within(tables, span)) for tables in sources
+    ]
+    inside += [(STORED, tables) for tables in stored]
     ranges = device_ranges(inside, key=("sensor", "device"))
-    readings = prefetched(pa.concat_tables(parts) for parts in ranges)
-    tables = computed(windows_of, readings, workers=len(os.sched_getaffinity(0)))
+    tables = computed(windows_of, prefetched(ranges), workers=len(os.sched_getaffinity(0)))
     return (table for table in tables if table.num_rows)
 
 

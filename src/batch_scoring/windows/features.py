@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.tables.arrays import Float
+from batch_scoring.tables.arrays import Float, Int
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 from batch_scoring.tables.schemas import windows_schema
+from batch_scoring.windows.history import read_history
 from batch_scoring.windows.runs import Runs, cut_runs, without_short_runs
 
 DEFAULT_FEATURES = ("mean", "std", "min", "max", "change", "diff_mean", "equal_run")
@@ -30,14 +32,6 @@ _QUANTILE = re.compile(r"p(\d{1,2})")
 
 def _std(runs: Runs) -> Float:
     return np.sqrt(runs.sum(runs.deviation**2) / runs.count)
-
-
-def _min(runs: Runs) -> Float:
-    return runs.extreme(np.minimum)
-
-
-def _max(runs: Runs) -> Float:
-    return runs.extreme(np.maximum)
 
 
 def _first(runs: Runs) -> Float:
@@ -59,30 +53,49 @@ def _slope(runs: Runs) -> Float:
 
 def _diff_mean(runs: Runs) -> Float:
     """Compute the mean minus that of the preceding window; 0 where the device has none."""
-    change = np.diff(runs.mean, prepend=0.0)
-    follows = (np.diff(runs.series, prepend=-1) == 0) & (np.diff(runs.window, prepend=0) == 1)
-    return np.where(follows, change, 0.0)
+    past = runs.history
+    change = np.diff(past.mean, prepend=0.0)
+    follows = (np.diff(past.series, prepend=-1) == 0) & (np.diff(past.window, prepend=0) == 1)
+    return np.where(follows, change, 0.0)[~past.is_stored]
 
 
 def _equal_run(runs: Runs) -> Float:
-    """Count the readings of the longest run of equal values that reaches into the window.
+    """Count the readings of the longest run of equal values in the window, or that goes on in it.
 
-    Its readings of the eleven windows before count, too: a run is longer than a window with few readings.
+    A window may hold a few readings only, so a run that the window begins with counts from the first of the
+    windows before, at most eleven, that hold this one value and no other.
     """
-    n, before = runs.values.size, WINDOWS_BEFORE["equal_run"]
+    n = runs.values.size
     if n == 0:
         return np.zeros(0)
     place = np.arange(n)
     is_new = np.ones(n, bool)
     is_new[1:] = runs.values[1:] != runs.values[:-1]
-    is_new[runs.starts[np.diff(runs.series, prepend=-1) != 0]] = True
+    is_new[runs.starts] = True
     begin = np.maximum.accumulate(np.where(is_new, place, 0))
-    # The first window, at most eleven before, of the same series.
-    key = runs.window - runs.window.min()
-    key += runs.series * (int(key.max()) + 1 + before)
-    earliest = runs.starts[np.searchsorted(key, key - before)]
-    length = place - np.maximum(begin, np.repeat(earliest, runs.count)) + 1
-    return np.maximum.reduceat(length, runs.starts).astype(np.float64)
+    longest = np.maximum.reduceat(place - begin + 1, runs.starts)
+    first = np.add.reduceat((begin == np.repeat(runs.starts, runs.count)).astype(np.int64), runs.starts)
+    return np.maximum(longest, first + _equal_before(runs)).astype(np.float64)
+
+
+def _equal_before(runs: Runs) -> Int:
+    """Count the readings of the windows before each run that hold its first value and no other."""
+    past = runs.history
+    row = np.arange(past.series.size)
+    begins = past.low.copy()
+    begins[~past.is_stored] = runs.values[runs.starts]
+    # The first of the windows that are all flat, and at the same value, up to each one.
+    goes_on = (past.low == past.high) & (np.diff(past.series, prepend=-1) == 0)
+    goes_on[1:] &= (past.low[1:] == past.low[:-1]) & (past.high[1:] == past.high[:-1])
+    first = np.maximum.accumulate(np.where(goes_on, 0, row))
+    before = np.maximum(row - 1, 0)
+    is_equal = (past.series[before] == past.series) & (before < row)
+    is_equal &= (past.low[before] == begins) & (past.high[before] == begins)
+    key = past.window - past.window.min() + WINDOWS_BEFORE["equal_run"]
+    key += past.series * (int(key.max()) + 1)
+    earliest = np.maximum(first[before], np.searchsorted(key, key - WINDOWS_BEFORE["equal_run"]))
+    total = np.cumsum(past.count) - past.count
+    return np.where(is_equal, total - total[earliest], 0)[~past.is_stored]
 
 
 def _quantile(share: float) -> Callable[[Runs], Float]:
@@ -101,9 +114,9 @@ def _quantile(share: float) -> Callable[[Runs], Float]:
 _FEATURES: dict[str, Callable[[Runs], Float]] = {
     "mean": lambda runs: runs.mean,
     "std": _std,
-    "min": _min,
-    "max": _max,
-    "range": lambda runs: _max(runs) - _min(runs),
+    "min": lambda runs: runs.low,
+    "max": lambda runs: runs.high,
+    "range": lambda runs: runs.high - runs.low,
     "first": _first,
     "last": _last,
     "change": lambda runs: _last(runs) - _first(runs),
@@ -125,7 +138,8 @@ def feature_function(name: str) -> Callable[[Runs], Float]:
         ``pNN`` for the NN-th percentile. ``std`` divides by the number of readings (0 for one reading),
         ``change`` is last minus first, ``slope`` is per second, ``diff_mean`` is the mean minus that
         of the preceding window (0 where the device has none), ``equal_run`` counts the readings of the
-        longest run of equal values in the window, or reaching into it from the eleven before.
+        longest run of equal values in the window; those of the windows before, at most eleven, that hold
+        nothing but the first value of it go before its first run.
 
     Raises
     ------
@@ -144,6 +158,7 @@ def aggregate_readings(
     window_us: int,
     features: Sequence[str] = DEFAULT_FEATURES,
     min_readings: int = 1,
+    stored: pa.Table | None = None,
 ) -> pa.Table:
     """Aggregate readings into tumbling windows and compute their features.
 
@@ -159,6 +174,8 @@ def aggregate_readings(
         See :func:`feature_function`.
     min_readings : int
         Windows with fewer readings, or none, are left out.
+    stored : pyarrow.Table, optional
+        Schema STORED: windows before the readings, for the features that look at windows before.
 
     Returns
     -------
@@ -187,6 +204,8 @@ def aggregate_readings(
     series, runs = cut_runs(readings, window_us)
     if min_readings > 1:
         runs = without_short_runs(runs, min_readings)
+    if stored is not None:
+        runs = replace(runs, stored=read_history(stored, series, window_us))
     start = runs.window * window_us
     # Huge values may leave the range of numbers: such a window has features that are not finite.
     with np.errstate(over="ignore", invalid="ignore"):

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from batch_scoring.tables.arrays import Float, Int
 from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
+from batch_scoring.windows.history import History
 
 # Readings of a run from which NumPy's reduceat finds extremes faster.
 LONG = 16
@@ -31,6 +32,8 @@ class Runs:
         Index of each run's series (a sensor and device), ascending.
     window : array of shape (m,), int64
         Index of each run's window since the epoch.
+    stored : History, optional
+        Windows of these series before the readings.
     """
 
     times: Int
@@ -38,6 +41,7 @@ class Runs:
     starts: Int
     series: Int
     window: Int
+    stored: History | None = None
 
     @cached_property
     def count(self) -> Int:
@@ -58,6 +62,23 @@ class Runs:
     def deviation(self) -> Float:
         """Each reading minus the mean of its run, shape (n,)."""
         return self.values - np.repeat(self.mean, self.count)
+
+    @cached_property
+    def low(self) -> Float:
+        """Smallest reading of each run, shape (m,)."""
+        return self.extreme(np.minimum)
+
+    @cached_property
+    def high(self) -> Float:
+        """Largest reading of each run, shape (m,)."""
+        return self.extreme(np.maximum)
+
+    @cached_property
+    def history(self) -> History:
+        """The runs as windows, among the stored ones."""
+        none = np.zeros(self.starts.size, bool)
+        own = History(self.series, self.window, self.count, self.mean, self.low, self.high, none)
+        return own if self.stored is None else self.stored.followed_by(own)
 
     def sum(self, x: Float) -> Float:
         """Sum over each run, shape (m,)."""
@@ -139,6 +160,7 @@ def without_short_runs(runs: Runs, min_readings: int) -> Runs:
         np.cumsum(count) - count,
         runs.series[keep],
         runs.window[keep],
+        runs.stored,
     )
 
 

@@ -114,6 +114,18 @@ def test_the_readings_of_the_hour_before_are_not_read_for_its_mean(work):
     assert work.column("diff_mean") == [0.0] + [5.0] * 23
 
 
+def test_stored_windows_tell_how_long_a_value_has_been_stuck(work):
+    features = {"features": ["mean", "min", "max", "equal_run"]}
+    work.add(day_of(range(60), [1] * 2 + [7] * 58))
+    work.aggregate(**features)
+    (before,) = work.readings.files()
+    work.add(day_of(range(60, 75), [7] * 12 + [8] * 3))
+    (work.readings_at / before.name).unlink()
+    work.aggregate(**features)
+    # The first window holds another value, too; of those before, eleven count.
+    assert work.column("equal_run") == [3.0, *(5.0 * n for n in range(1, 12)), 60.0, 60.0, 57.0]
+
+
 def test_a_late_reading_changes_its_window_and_the_change_of_the_next(work):
     work.add(day_of([0, 5, 10, 15], [1, 2, 3, 4]))
     work.aggregate()
@@ -162,20 +174,27 @@ def test_the_first_window_of_a_day_knows_the_last_of_the_day_before(work):
 @pytest.mark.slow
 @given(
     st.lists(
-        st.tuples(st.sampled_from("ab"), st.integers(0, 4 * DAY), st.integers(-9, 9)),
+        st.tuples(
+            st.sampled_from("ab"),
+            st.integers(0, 4 * DAY) | st.integers(0, 200),
+            st.integers(-9, 9) | st.integers(0, 1),
+        ),
         unique_by=lambda row: row[:2],
         min_size=1,
         max_size=40,
     ),
     st.sampled_from(["5m", "7m", "1h", "36h"]),
     st.lists(st.sampled_from(["run", "compact", "by month", ""]), min_size=1, max_size=4),
+    st.sampled_from([SETTINGS["features"], ["mean", "min", "max", "diff_mean", "equal_run"]]),
+    st.integers(1, 2),
 )
 def test_the_windows_are_those_of_the_whole_however_the_readings_arrive(
-    tmp_path_factory, rows, window, batches
+    tmp_path_factory, rows, window, batches, features, min_readings
 ):
     device, minute, value = zip(*rows, strict=True)
     tables = [make_readings([m], [v], d) for d, m, v in zip(device, minute, value, strict=True)]
     work = Workspace(tmp_path_factory.mktemp("work"))
+    settings = {"window": window, "features": features, "min_readings": min_readings}
     for place, what in enumerate(batches):
         part = tables[place :: len(batches)]
         if part:
@@ -183,10 +202,10 @@ def test_the_windows_are_those_of_the_whole_however_the_readings_arrive(
         if what == "compact" and (change := compact(work.readings, 2)):
             work.readings.commit(change)
         if what and work.readings.num_rows:
-            work.aggregate(window=window)
-    work.aggregate(window=window)
+            work.aggregate(**settings)
+    work.aggregate(**settings)
     minutes = {"5m": 5, "7m": 7, "1h": 60, "36h": 2160}[window]
-    whole = aggregate_readings(pa.concat_tables(tables), minutes * MINUTE_US, SETTINGS["features"])
+    whole = aggregate_readings(pa.concat_tables(tables), minutes * MINUTE_US, features, min_readings)
     assert work.table().equals(whole.sort_by(ORDER))
 
 

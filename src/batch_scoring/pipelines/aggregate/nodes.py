@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,7 @@ from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import READINGS, WINDOW_KEY, windows_schema
 from batch_scoring.windows.aggregation import Span, span_windows, touched_spans
+from batch_scoring.windows.history import STORED
 from batch_scoring.windows.settings import MADE_WITH, AggregateParameters
 
 logger = logging.getLogger(__name__)
@@ -98,7 +100,8 @@ def _aggregate(
 
     def made(span: Span) -> Iterator[pa.Table]:
         # Windows before it that this run makes itself are not stored yet.
-        before = windows if is_further and span.start not in ends else None
+        is_stored = is_further and not any(span.read_from < end <= span.start for end in ends)
+        before = windows if is_stored else None
         return upsert.fresh(_windows_of(readings, span, new, selection, settings, before))
 
     return Change(
@@ -130,7 +133,7 @@ def _windows_of(
 ) -> Iterator[pa.Table]:
     """Aggregate a span: of all devices, or where few rows are new, of their devices.
 
-    Of the window before it only the mean is needed, which is stored in ``before``.
+    Of the windows before it only what is stored in ``before`` is needed, not their readings.
     """
     touching = [file for file in new if file.overlaps(span.read_from, span.end)]
     devices = selection.devices
@@ -139,38 +142,43 @@ def _windows_of(
             pc.unique(rows["device"]) for file in touching for rows in readings.batches(file, ["device"])
         ]
         devices = frozenset(name for some in found for name in some.to_pylist())
-    sources: list[Iterable[pa.Table]] = []
+    stored: list[Iterable[pa.Table]] = []
     read_from = span.read_from
-    if before is not None and _has_means(before, span, settings):
+    if before is not None and _has_windows(before, span, settings):
         read_from = span.start
-        sources += [
-            _means(before, file, span, selection.sensors, devices)
+        stored = [
+            _stored(before, file, span, selection.sensors, devices)
             for file in before.files(span.read_from, span.start, selection.sensors, devices)
         ]
     files = readings.files(read_from, span.end, selection.sensors, devices)
-    sources += [_selected(readings, file, selection.sensors, devices) for file in files]
-    return span_windows(sources, span, settings)
+    sources = [_selected(readings, file, selection.sensors, devices) for file in files]
+    if read_from > span.read_from:
+        span = replace(span, read_from=read_from)
+    return span_windows(sources, span, settings, stored)
 
 
-def _has_means(windows: RowTable, span: Span, settings: AggregateParameters) -> bool:
-    """Whether the means of the windows before a span are stored; a window that is too short is not."""
+def _has_windows(windows: RowTable, span: Span, settings: AggregateParameters) -> bool:
+    """Whether what features need of the windows before a span is stored."""
     is_kept = (windows.progress(RETENTION) or span.read_from) <= span.read_from
-    # `equal_run` needs the readings themselves, and those of more windows.
-    is_kept &= "equal_run" not in settings.features
-    return is_kept and windows.exists and settings.min_readings == 1 and "mean" in settings.features
+    needed = {"mean", "min", "max"} if "equal_run" in settings.features else {"mean"}
+    return is_kept and windows.exists and needed <= set(settings.features)
 
 
-def _means(
+def _stored(
     windows: RowTable,
     file: DataFile,
     span: Span,
     sensors: frozenset[str] | None,
     devices: frozenset[str] | None,
 ) -> Iterator[pa.Table]:
-    """Read the means of the windows before a span, each as the only reading of its window."""
-    for rows in windows.batches(file, ["window_start", "device", "sensor", "mean"], sensors, devices):
-        is_before = to_numpy(rows["window_start"]) == span.read_from
-        yield rows.filter(to_arrow(is_before)).rename_columns(READINGS.names)
+    """Read the windows before a span, schema STORED; features that they lack are null."""
+    names = [name for name in STORED.names if name in windows.schema.names]
+    for rows in windows.batches(file, names, sensors, devices):
+        start = to_numpy(rows["window_start"])
+        found = rows.filter(to_arrow((start >= span.read_from) & (start < span.start)))
+        nothing = pa.nulls(found.num_rows, pa.float64())
+        columns = [found[name] if name in names else nothing for name in STORED.names]
+        yield pa.table(columns, schema=STORED)
 
 
 def _selected(

@@ -1,0 +1,80 @@
+"""Windows before new readings, as they were stored: features that look back need no earlier reading."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from batch_scoring.tables.arrays import Bool, Float, Int
+from batch_scoring.tables.arrow_arrays import distinct, positions, to_arrow, to_numpy
+from batch_scoring.tables.schemas import windows_schema
+
+_LEVELS = ("mean", "min", "max")
+# What is read of a stored window; null where the features lack it.
+STORED = pa.schema(field for field in windows_schema(_LEVELS) if field.name != "window_end")
+
+
+@dataclass(frozen=True)
+class History:
+    """Windows of some series, k of them, sorted by series and window.
+
+    Attributes
+    ----------
+    series, window, count : array of shape (k,), int64
+        Index of the series, index of the window since the epoch, and number of readings.
+    mean, low, high : array of shape (k,), float64
+        Mean, smallest and largest reading.
+    is_stored : array of shape (k,), bool
+    """
+
+    series: Int
+    window: Int
+    count: Int
+    mean: Float
+    low: Float
+    high: Float
+    is_stored: Bool
+
+    def followed_by(self, later: History) -> History:
+        """Insert other windows of the same series."""
+        both = [np.concatenate(pair) for pair in zip(vars(self).values(), vars(later).values(), strict=True)]
+        order = np.lexsort((both[1], both[0]))
+        return History(*(column[order] for column in both))
+
+
+def read_history(stored: pa.Table, series: pa.Table, window_us: int) -> History:
+    """Convert stored windows to a history; those of other series are left out.
+
+    Parameters
+    ----------
+    stored : pyarrow.Table
+        Schema STORED.
+    series : pyarrow.Table
+        Columns device and sensor, sorted by sensor, then device (UTF-8 bytes).
+    window_us : int
+        Length of a window in microseconds.
+    """
+    sensors, devices = (distinct(series[name]) for name in ("sensor", "device"))
+
+    def keys(rows: pa.Table) -> Int:
+        sensor, device = positions(rows["sensor"], sensors), positions(rows["device"], devices)
+        return np.where((sensor < 0) | (device < 0), -1, sensor * len(devices) + device)
+
+    known = keys(series)
+    number = np.minimum(np.searchsorted(known, keys(stored)), max(known.size - 1, 0))
+    is_known = known[number] == keys(stored) if known.size else np.zeros(stored.num_rows, bool)
+    stored = stored.filter(to_arrow(is_known))
+    return History(
+        number[is_known],
+        to_numpy(stored["window_start"]) // window_us,
+        to_numpy(stored["count"]).astype(np.int64),
+        *_levels(stored),
+        is_stored=np.ones(stored.num_rows, bool),
+    )
+
+
+def _levels(stored: pa.Table) -> tuple[Float, Float, Float]:
+    mean, low, high = (to_numpy(stored[name], null=np.nan) for name in _LEVELS)
+    return mean, low, high
