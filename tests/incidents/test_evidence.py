@@ -1,0 +1,35 @@
+"""What a window counts follows its evidence, by its order of magnitude; whatever the evidence is."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch_scoring.incidents.evidence import levels_of, window_evidence
+
+
+def counted(evidence, severity=0.0):
+    columns = {"evidence": pa.array([evidence], pa.float64()), "severity": pa.array([severity], pa.float64())}
+    return window_evidence(pa.table(columns))[0]
+
+
+@given(st.floats(0, allow_nan=False), st.floats(0, allow_nan=False))
+def test_more_evidence_counts_no_less_and_never_beyond_measure(one, other):
+    low, high = sorted([one, other])
+    assert 0 < counted(low) <= counted(high) < 7
+
+
+def test_a_factor_of_ten_counts_one_more():
+    assert counted(9.0) == pytest.approx(1.3)
+    assert counted(999.0) - counted(99.0) == pytest.approx(1.0)
+
+
+def test_without_evidence_the_severity_counts():
+    assert counted(None, 9.0) == counted(9.0, 0.0)
+    assert counted(None, None) == counted(float("nan")) == counted(0.0) == 0.3
+
+
+def test_every_priority_has_a_level():
+    found = levels_of(np.array([0.0, 2.99, 3.0, 6.0, 12.0, np.inf])).to_pylist()
+    assert found == ["low", "low", "medium", "high", "critical", "critical"]
