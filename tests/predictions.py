@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -23,13 +23,17 @@ WINDOW_US = WINDOW // MICROSECOND
 WINDOWS_A_DAY = 288
 
 
-def draw_predictions(series: dict[str, str], sensor: str = "s", first: int = 0) -> pa.Table:
+def draw_predictions(
+    series: dict[str, str], sensor: str = "s", first: int = 0, young: Collection[str] = ()
+) -> pa.Table:
     """Predictions of some devices: ``.`` a normal window, ``1`` to ``9`` an anomaly so severe, a blank none.
 
     Parameters
     ----------
     series : dict of str to str
         Device to its windows of 5 minutes, from window ``first`` after START on.
+    young : collection of str
+        Devices whose models are warming up.
     """
     rows = [
         {
@@ -46,6 +50,7 @@ def draw_predictions(series: dict[str, str], sensor: str = "s", first: int = 0) 
             "model_version": "1",
             "window_fingerprint": _number(device, sensor, first + place, mark),
             "evidence": float(mark) if mark != "." else 0.0,
+            "warming_up": device in young,
         }
         for device, text in sorted(series.items(), key=lambda item: item[0].encode())
         for place, mark in enumerate(text)

@@ -37,6 +37,7 @@ def make_incidents(*rows: tuple[str, int, int, str] | tuple[str, int, int, str, 
                 "peak_severity": 1.0,
                 "peak_at": START + start * WINDOW,
                 "top_feature": "std",
+                "warming_up": False,
             }
             for device, start, end, state, *priority in rows
         ],

@@ -177,3 +177,13 @@ def test_events_lead_from_what_was_told_to_what_is(runs):
 def test_the_ledger_remembers_since_when():
     ledger, _ = step(Ledger(), ("a", 8, 9, "open"), since=7)
     assert ledger.since - START == 7 * timedelta(minutes=5)
+
+
+def test_a_young_models_incident_is_told_only_if_asked_for_and_once_it_is_no_longer_young():
+    young = make_incidents(("a", 0, 9, "open"))
+    young = young.set_column(young.schema.get_field_index("warming_up"), "warming_up", pa.array([True]))
+    quiet = with_changes(Ledger(), young, START, ALL, ["log"])
+    assert quiet.table.num_rows == 0
+    asked = with_changes(Ledger(), young, START, Wanted(warming_up=True), ["log"])
+    assert asked.table["warming_up"].to_pylist() == [True]
+    assert step(quiet, ("a", 0, 12, "open"))[1] == [("a@0-1", "opened")]

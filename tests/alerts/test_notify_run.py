@@ -234,3 +234,14 @@ def side_by_side(site: Site, runs: list[Iterator[Update]], random: Random) -> No
         site.ledger.save(update)
         if random.random() < 0.1:
             runs.remove(run)
+
+
+def test_what_was_sent_before_young_models_were_marked_is_not_sent_again(site):
+    site.put(("a", 0, 1, "open"))
+    site.notify()
+    site.ledger.change(lambda rows: rows.drop_columns(["warming_up"]))
+    site.put(("a", 0, 1, "closed"), ("b", 0, 1, "open"))
+    site.notify()
+    assert site.got() == [("a@0-1", "opened"), ("a@0-2", "closed"), ("b@0-1", "opened")]
+    site.notify()
+    assert len(site.got()) == 3

@@ -1,6 +1,10 @@
 """Predictions follow their windows."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,9 +13,11 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.detection.detectors.base import FitParameters
 from batch_scoring.detection.detectors.one_class_svm import rbf_models, severity
 from batch_scoring.detection.kernel import decision_function
+from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.detection.score import predict
-from batch_scoring.tables.schemas import PREDICTIONS
-from tests.factories import fit_fleet, make_model, make_windows
+from batch_scoring.detection.warm_up import WEEK
+from batch_scoring.tables.schemas import PREDICTIONS, TIMESTAMP
+from tests.factories import START, fit_fleet, make_model, make_windows
 
 
 def test_far_windows_are_anomalies_and_near_ones_are_not():
@@ -88,3 +94,27 @@ def test_windows_of_another_sensor_or_length_or_without_a_feature_are_refused():
         predict(make_windows([[0.0]], window_us=60_000_000), model, "1")
     with pytest.raises(InputError, match="feature 'mean'"):
         predict(make_windows([[0.0]], features=["std"]), model, "1")
+
+
+def trained_for(*spans, warm_up=WEEK):
+    """A model a device, a, b, c …, each trained for so long; None is not known."""
+    model = make_model([chr(ord("a") + place) for place in range(len(spans))])
+    ends = [None if span is None else START + span for span in spans]
+    begins = [None if span is None else START for span in spans]
+    table = model.table
+    for name, times in (("trained_from", begins), ("trained_to", ends)):
+        table = table.set_column(table.schema.get_field_index(name), name, pa.array(times, TIMESTAMP))
+    return FleetModel.build(table, replace(model.info, warm_up_seconds=warm_up.total_seconds()))
+
+
+def test_predictions_of_a_model_that_has_not_seen_a_week_are_warming_up():
+    model = trained_for(timedelta(days=6, hours=23), timedelta(days=7), None)
+    windows = make_windows([[0.0]] * 4, ["c", "b", "a", "b"])
+    assert predict(windows, model, "1")["warming_up"].to_pylist() == [False, False, True, False]
+
+
+@pytest.mark.parametrize(("warm_up", "expected"), [(timedelta(0), False), (timedelta(days=8), True)])
+def test_how_long_a_model_warms_up_is_stored_with_it(warm_up, expected):
+    model = trained_for(timedelta(days=7), warm_up=warm_up)
+    stored = FleetModel(model.table, FleetInfo.of_schema(model.table.schema))
+    assert predict(make_windows([[0.0]], ["a"]), stored, "1")["warming_up"].to_pylist() == [expected]

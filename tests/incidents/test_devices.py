@@ -17,7 +17,7 @@ from tests.predictions import WINDOW, window_number
 RULES = RollUpRules(10 * MINUTE_US, SilenceRules(30 * MINUTE_US, 12 * 60 * MINUTE_US), outlier_windows=1)
 
 
-def incidents(*rows):
+def incidents(*rows, young=()):
     """Rows of (device, sensor, first window, window after the last, evidence, state[, windows])."""
     return pa.Table.from_pylist(
         [
@@ -35,6 +35,7 @@ def incidents(*rows):
                 "model_version": "1",
                 "evidence": float(evidence),
                 "evidence_at_end": 0.0,
+                "warming_up": device in young,
             }
             for device, sensor, start, end, evidence, state, *n_windows in rows
         ],
@@ -54,10 +55,10 @@ def last_rows(*series, until=0):
     )
 
 
-def rolled(*rows, gaps=None):
+def rolled(*rows, gaps=None, young=()):
     """Roll up incidents in a fleet so large that they are no event of it."""
     large = last_rows(*((f"z{i:02}", sensor) for i in range(60) for sensor in "stu"))
-    return roll_up(incidents(*rows), large if gaps is None else gaps, RULES, 0)
+    return roll_up(incidents(*rows, young=young), large if gaps is None else gaps, RULES, 0)
 
 
 def test_overlapping_incidents_of_a_device_are_one():
@@ -163,6 +164,7 @@ def test_silence_is_listed_with_what_is_anomalous():
     table = rolled(("b", "s", 0, 5, 2, "closed"), gaps=pa.concat_tables([running, silent]))
     first, second = table.to_pylist()
     assert (first["kind"], first["device"], first["state"]) == ("device_silent", "a", "open")
+    assert first["warming_up"] is False
     assert (first["sensors"], first["n_windows"], first["top_feature"]) == (["s", "t"], 0, "")
     assert (first["start"], first["end"]) == (START, START + timedelta(days=1))
     assert (second["kind"], second["device"]) == ("anomaly", "b")
@@ -205,3 +207,14 @@ def test_every_incident_is_in_one_group_and_groups_lie_apart(rows, random):
         assert len(one["sensors"]) == one["n_sensors"] == len(set(one["sensors"]))
         others = [row for row in table if row["device"] == one["device"] and row["start"] > one["start"]]
         assert all(row["start"] - one["end"] > timedelta(minutes=10) for row in others)
+
+
+def test_what_is_warming_up_comes_after_the_others_and_before_outliers():
+    rows = [
+        ("mild", "s", 0, 12, 0.1, "closed"),
+        ("outlier", "s", 0, 1, 9, "open"),
+        ("young", "s", 0, 12, 9, "open"),
+    ]
+    table = rolled(*rows, young=["young"])
+    assert table["device"].to_pylist() == ["mild", "young", "outlier"]
+    assert table["warming_up"].to_pylist() == [False, True, False]

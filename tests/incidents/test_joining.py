@@ -200,3 +200,20 @@ def test_of_normal_windows_only_the_last_of_a_device_matters(fleet, how):
         join_windows(windows.filter(pa.array(keep, pa.bool_())), NOTHING, how),
     )
     assert [table.to_pylist() for table in part] == [table.to_pylist() for table in whole]
+
+
+def test_an_incident_is_warming_up_while_all_its_windows_are():
+    young = draw_predictions({"a": "11", "b": "1."}, young=["a", "b"]).select(JUDGED)
+    later = draw_predictions({"a": "..1", "b": "..."}, first=2).select(JUDGED)
+    closed, going_on = join_windows(young, NOTHING, rules(gap=3))
+    assert (closed.num_rows, going_on["warming_up"].to_pylist()) == (0, [True, True])
+    closed, going_on = join_windows(later, going_on, rules(gap=3))
+    found = {row["device"]: row["warming_up"] for row in pa.concat_tables([closed, going_on]).to_pylist()}
+    assert found == {"a": False, "b": True}
+
+
+def test_windows_scored_before_young_models_were_marked_count_as_of_old_ones():
+    windows = draw_predictions({"a": "11"}, young=["a"]).select(JUDGED)
+    place = windows.schema.get_field_index("warming_up")
+    unknown = windows.set_column(place, "warming_up", pa.nulls(2, pa.bool_()))
+    assert join_windows(unknown, NOTHING, rules())[1]["warming_up"].to_pylist() == [False]

@@ -272,3 +272,17 @@ def test_incidents_of_another_version_are_made_anew_in_its_columns(fleet):
     fleet.incidents.change(lambda rows: rows.append_column("seen_until", rows["end"]))
     assert fleet.update()
     assert fleet.rows() == expected
+
+
+def test_incidents_of_before_young_models_were_marked_stay_and_grow(fleet):
+    fleet.put(ALERT)
+    fleet.update()
+    before = ended(fleet)
+    for table in (fleet.incidents, fleet.predictions):
+        table.change(lambda rows: rows.drop_columns(["warming_up"]))
+    fleet.update()
+    assert ended(fleet) == before
+    fleet.put(ALERT | {("s", "b"): {20: "1"}})
+    fleet.update()
+    assert ended(fleet) == [*before[:2], ("s", "b", 20, 21, "open"), *before[2:]]
+    assert not fleet.update()

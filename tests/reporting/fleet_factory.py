@@ -57,6 +57,7 @@ def prediction_rows(
     version: str = "1",
     severity: float = 0.75,
     contributions: Mapping[str, float] = MappingProxyType({}),
+    young: bool = False,
 ) -> pa.Table:
     """Consecutive windows of one series; the numbered ones are anomalous, NaN leaves a window out."""
     kept = [i for i, value in enumerate(values) if not np.isnan(value)]
@@ -80,6 +81,7 @@ def prediction_rows(
         "expected": [0.0] * len(kept),
         "lower": [-1.0] * len(kept),
         "upper": [1.0] * len(kept),
+        "warming_up": [young] * len(kept),
     }
     return pa.table(rows, PREDICTIONS)
 

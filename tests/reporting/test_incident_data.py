@@ -81,3 +81,13 @@ def test_a_severity_without_measure_still_makes_json(severity):
     data = data_of(prediction_rows("a", anomalies=[1, 2], severity=severity))
 
     assert json.loads(write_json(data))["n"] == 1
+
+
+def test_those_of_young_models_are_marked_and_last():
+    data = data_of(
+        prediction_rows("a", anomalies=[1, 2], severity=9.0, young=True),
+        prediction_rows("b", anomalies=[1, 2]),
+    )
+
+    assert data["n_warming_up"] == 1
+    assert [(row[1], row[16]) for row in data["rows"]] == [("b", False), ("a", True)]

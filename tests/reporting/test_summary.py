@@ -92,6 +92,15 @@ def test_open_incidents_are_counted_and_the_first_of_the_list_is_named():
     assert "low       1.0  device a, vibration, open, since 2026-01-05 00:05\n" in text
 
 
+def test_incidents_of_young_models_are_counted_and_marked():
+    told = summary_of(fleet_of(prediction_rows("a", anomalies=[1, 2], young=True)))
+
+    assert (told["incidents"]["devices"], told["incidents"]["warming_up"]) == (1, 1)
+    text = write_summary(told)
+    assert "1  device incident, 1 open, 1 of models that are warming up\n" in text
+    assert "device a, vibration, open, since 2026-01-05 00:05, warming up\n" in text
+
+
 def test_incidents_that_nobody_looked_for_are_not_told_as_none():
     told = summary_of(small_fleet(has_incidents=False))
 

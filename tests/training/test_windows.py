@@ -229,3 +229,10 @@ def test_held_out_windows_are_those_that_start_later_and_are_no_events(tmp_path)
     assert rows["window_start"].to_pylist()[0] == START + timedelta(days=1)
     assert "f1" not in next(rest.ranges())[0].column_names
     assert found.held_out(found.last + 9 * DAY_US, ["mean"]) is None
+
+
+def test_another_warm_up_is_another_training_since_it_is_stored_with_the_models(tmp_path):
+    found = find_windows("s", write_days(tmp_path), ALL, LATER)
+    other = TrainParameters(share=1.0, warm_up=timedelta(days=14))
+    assert found.fingerprint(ALL) == found.fingerprint(TrainParameters(share=1.0, warm_up=timedelta(days=7)))
+    assert found.fingerprint(other) != found.fingerprint(ALL)

@@ -36,16 +36,20 @@ class Wanted:
         A new incident of a lower level is not; it may grow.
     outliers : bool
         Whether single anomalous windows are.
+    warming_up : bool
+        Whether those of young models are.
     """
 
     min_level: str = LEVELS[0]
     outliers: bool = False
+    warming_up: bool = False
 
     def mask(self, incidents: pa.Table) -> Bool:
         """Mark the incidents that are notified, shape (n,)."""
         levels = strings(LEVELS[LEVELS.index(self.min_level) :])
         wanted: Bool = to_numpy(pc.is_in(incidents["level"], value_set=levels))
-        return wanted & (are(incidents["kind"], OUTLIER) <= self.outliers)
+        is_young = to_numpy(incidents["warming_up"], null=False)
+        return wanted & (are(incidents["kind"], OUTLIER) <= self.outliers) & (is_young <= self.warming_up)
 
 
 def with_changes(

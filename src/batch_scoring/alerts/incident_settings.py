@@ -22,6 +22,7 @@ class NotifyParameters:
     max_age: timedelta = timedelta(days=1)
     min_level: Literal["low", "medium", "high", "critical"] = "low"
     outliers: bool = False
+    warming_up: bool = False
     time_limit: timedelta = timedelta(minutes=1)
     sinks: tuple[dict[str, Any], ...] = ({"type": "log"},)
 
@@ -31,7 +32,7 @@ class NotifyParameters:
     @property
     def wanted(self) -> Wanted:
         """Return which incidents are notified."""
-        return Wanted(self.min_level, self.outliers)
+        return Wanted(self.min_level, self.outliers, self.warming_up)
 
 
 @dataclass(frozen=True)

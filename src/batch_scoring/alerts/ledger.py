@@ -54,8 +54,10 @@ class Ledger:
         since : int, optional
             Microseconds since the epoch.
         """
-        # One of other columns is of an earlier version, which sent other events.
-        rows = stored.read() if stored.schema == NOTIFICATIONS else empty_table(NOTIFICATIONS)
+        # One of other columns is of an earlier version, which sent other events; columns may be missing.
+        rows = empty_table(NOTIFICATIONS)
+        if {*NOTIFICATIONS.names} - {"warming_up"} <= {*stored.schema.names} <= {*NOTIFICATIONS.names}:
+            rows = pa.concat_tables([rows, stored.read()], promote_options="default")
         rows = rows.sort_by([*_ORDER, ("is_delivered", "descending")]).combine_chunks()
         keys = row_fingerprints(rows, _KEY)
         is_first = np.append(True, keys[1:] != keys[:-1])[: keys.size]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.metadata import version
 from itertools import pairwise
 from typing import Any
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 from batch_scoring.detection.detectors import DETECTORS
 from batch_scoring.detection.detectors.base import FitParameters, FittedModel, Series
 from batch_scoring.detection.model import FleetInfo
+from batch_scoring.detection.warm_up import WEEK
 from batch_scoring.tables.arrays import Float, Int
 from batch_scoring.tables.arrow_arrays import constant, positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import MODEL_KEYS, STATUS
@@ -58,10 +60,19 @@ class _Device:
     usable: Int
 
 
-def fleet_info(sensor: str, features: Sequence[str], window_us: int, detector: str) -> FleetInfo:
+def fleet_info(
+    sensor: str, features: Sequence[str], window_us: int, detector: str, warm_up: timedelta = WEEK
+) -> FleetInfo:
     """Build the info shared by all models fitted now."""
     libraries = {name: version(name) for name in ("numpy", "scikit-learn", "batch_scoring")}
-    return FleetInfo(sensor, tuple(features), window_us / 1e6, libraries, detector=detector)
+    return FleetInfo(
+        sensor,
+        tuple(features),
+        window_us / 1e6,
+        libraries,
+        detector=detector,
+        warm_up_seconds=warm_up.total_seconds(),
+    )
 
 
 def fit_windows(

@@ -17,6 +17,7 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import require_known
 from batch_scoring.detection.detectors import DETECTORS, Detector
 from batch_scoring.detection.detectors.base import ModelRows
+from batch_scoring.detection.warm_up import WEEK
 from batch_scoring.tables.arrow_arrays import strings
 
 FORMAT_VERSION = 3
@@ -39,6 +40,8 @@ class FleetInfo:
     format_version : int
     detector : str
         A name in ``DETECTORS``; defines the scores, see :func:`batch_scoring.detection.score.predict`.
+    warm_up_seconds : float
+        A model of a shorter training is warming up, see :mod:`batch_scoring.detection.warm_up`.
 
     Raises
     ------
@@ -53,6 +56,7 @@ class FleetInfo:
     format_version: int = FORMAT_VERSION
     # Tables without a detector were fitted by this one.
     detector: str = "one_class_svm"
+    warm_up_seconds: float = WEEK.total_seconds()
 
     def __post_init__(self) -> None:
         require_known("detector", [self.detector], DETECTORS)
@@ -72,6 +76,9 @@ class FleetInfo:
             "format_version": self.format_version,
             "detector": self.detector,
         }
+        # Tables of before there was another one do not say it either.
+        if self.warm_up_seconds != WEEK.total_seconds():
+            values["warm_up_seconds"] = self.warm_up_seconds
         return {METADATA_KEY: json.dumps(values).encode()}
 
     @classmethod

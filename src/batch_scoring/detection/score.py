@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 from batch_scoring.core.errors import InputError
 from batch_scoring.detection.detectors.base import Scores
 from batch_scoring.detection.model import FleetModel
+from batch_scoring.detection.warm_up import is_warming_up
 from batch_scoring.tables.arrays import Bool, Float, UInt
 from batch_scoring.tables.arrow_arrays import constant, positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
@@ -52,6 +54,7 @@ def predict(
         ``top_feature`` is the feature farthest from its median, or from its mean, in spreads, and
         ``top_value``, ``expected``, ``lower`` and ``upper`` are of it.
         ``evidence`` ranks windows; see ``incidents``.
+        ``warming_up`` are the windows of models trained on less than ``model.info.warm_up_seconds``.
 
     Raises
     ------
@@ -72,7 +75,8 @@ def predict(
         X, known, fingerprints = X[rows], known[rows], fingerprints[rows]
         windows = windows.take(to_arrow(rows))
     scores = model.detector.score_windows(X, to_numpy(windows["window_start"]), known, model.rows, n_threads)
-    predictions = _predictions(windows, X, scores, model, model_version, fingerprints)
+    is_young = _are_warming_up(model)[known]
+    predictions = _predictions(windows, X, scores, is_young, model, model_version, fingerprints)
     if order is None:
         return predictions
     return predictions.take(to_arrow(np.argsort(rows, kind="stable")))
@@ -100,7 +104,13 @@ def _require_match(windows: pa.Table, model: FleetModel) -> None:
 
 
 def _predictions(
-    windows: pa.Table, X: Float, scores: Scores, model: FleetModel, model_version: str, fingerprints: UInt
+    windows: pa.Table,
+    X: Float,
+    scores: Scores,
+    is_young: Bool,
+    model: FleetModel,
+    model_version: str,
+    fingerprints: UInt,
 ) -> pa.Table:
     n = windows.num_rows
     is_anomaly = scores.score < scores.threshold
@@ -117,8 +127,17 @@ def _predictions(
         to_arrow(fingerprints.view(np.int64)),
         to_arrow(scores.severity if scores.evidence is None else scores.evidence),
         *_expected_range(X, scores),
+        to_arrow(is_young),
     ]
     return pa.Table.from_arrays(columns, schema=PREDICTIONS)
+
+
+def _are_warming_up(model: FleetModel) -> Bool:
+    """Mark the devices whose model is warming up; how long an imported one was trained is not known."""
+    trained_from, trained_to = (model.table[name] for name in ("trained_from", "trained_to"))
+    is_known = to_numpy(pc.is_valid(trained_from)) & to_numpy(pc.is_valid(trained_to))
+    cycle = timedelta(seconds=model.info.warm_up_seconds)
+    return is_known & is_warming_up(to_numpy(trained_from), to_numpy(trained_to), cycle)
 
 
 def _expected_range(X: Float, scores: Scores) -> Iterator[pa.Array]:

@@ -79,8 +79,8 @@ def roll_up(incidents: pa.Table, gaps: pa.Table, rules: RollUpRules, since: int)
     Returns
     -------
     pyarrow.Table
-        Schema DEVICE_INCIDENTS. Outliers come last, the open ones of the others first; then by falling
-        priority, then the newest first.
+        Schema DEVICE_INCIDENTS. Outliers come last, and before them what is warming up; the open ones of the
+        others come first; then by falling priority, then the newest first.
     """
     order = [(name, "ascending") for name in ("device", "start", "sensor")]
     incidents = incidents.sort_by(order).combine_chunks() if incidents.num_rows else incidents
@@ -197,6 +197,7 @@ def _silent(kind: str, found: Silences, known: Gaps, slack_us: int, since: int) 
         "peak_severity": to_arrow(zeros),
         "peak_at": _times(start),
         "top_feature": constant("", first.size),
+        "warming_up": to_arrow(np.zeros(first.size, bool)),
     }
     return _with(columns, priority=priority)
 
@@ -224,6 +225,7 @@ def _summed(incidents: pa.Table, group: Int, kind: str) -> pa.Table:
         "n_incidents": to_arrow(np.diff(first, append=group.size)),
         "n_windows": to_arrow(np.add.reduceat(to_numpy(incidents["n_windows"]), first)),
         **{name: peaks[name] for name in ("peak_severity", "peak_at", "top_feature")},
+        "warming_up": to_arrow(np.logical_and.reduceat(to_numpy(incidents["warming_up"], null=False), first)),
     }
     return _with(columns, priority=_worst_of(group, series, evidence))
 
@@ -309,6 +311,7 @@ def _ranked(rows: pa.Table) -> pa.Table:
         -to_numpy(rows["start"]),
         -to_numpy(rows["priority"]),
         are(rows["state"], "closed").astype(np.int64),
+        to_numpy(rows["warming_up"]).astype(np.int64),
         are(rows["kind"], OUTLIER).astype(np.int64),
     )
     return rows.take(to_arrow(np.lexsort(rank))).combine_chunks()

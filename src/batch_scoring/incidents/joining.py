@@ -71,7 +71,8 @@ def join_windows(windows: pa.Table, unfinished: pa.Table, rules: JoinRules) -> t
     closed : pyarrow.Table
         Schema INCIDENTS, sorted by sensor, device and start: incidents that no later window can extend.
         ``start`` is the start of the first anomalous window, ``end`` the end of the last one;
-        severity, feature and model are those of the first window of the largest severity. The id is
+        severity, feature and model are those of the first window of the largest severity; it is
+        ``warming_up`` where all its anomalous windows are. The id is
         derived from sensor, device and start, so it stays the same as the incident grows.
     unfinished : pyarrow.Table
         Schema INCIDENTS, sorted in the same way, at most one row a series: incidents that are ``open`` or
@@ -139,6 +140,7 @@ def _as_runs_of_one(windows: pa.Table) -> pa.Table:
         ),
         "peak_at": rows["window_start"],
         **dict.fromkeys(("evidence", "evidence_at_end"), to_arrow(window_evidence(rows))),
+        "warming_up": to_arrow(to_numpy(rows["warming_up"], null=False)),
         "is_incident": to_arrow(np.zeros(n, bool)),
     }
     return pa.Table.from_arrays([columns[name] for name in _RUN.names], schema=_RUN)
@@ -183,6 +185,8 @@ def _join(runs: pa.Table, series: Int, rules: JoinRules) -> pa.Table:
     columns["end"] = runs["end"].take(to_arrow(last))
     columns["n_windows"] = to_arrow(np.add.reduceat(to_numpy(runs["n_windows"]), first))
     columns["evidence"], columns["evidence_at_end"] = map(to_arrow, _evidence(runs, first, last))
+    is_young = to_numpy(runs["warming_up"], null=False)
+    columns["warming_up"] = to_arrow(np.logical_and.reduceat(is_young, first))
     columns["is_incident"] = to_arrow(is_incident)
     return pa.table(columns, schema=_RUN)
 

@@ -36,7 +36,9 @@ _WINDOWS = pa.schema([PREDICTIONS.field(name) for name in JUDGED])
 _TIMES = (*WINDOW_KEY, "window_end")
 _SERIES = ("sensor", "device")
 _BY_SERIES = [("sensor", "ascending"), ("device", "ascending")]
-_NOTHING = empty_table(INCIDENTS)
+_NOTHING, _NO_WINDOWS = empty_table(INCIDENTS), empty_table(_WINDOWS)
+# As it was before young models were marked.
+_FORMER = pa.schema([field for field in INCIDENTS if field.name != "warming_up"])
 NO_CALENDAR = Calendar()
 _LONG_AGO, _NEVER = -(2**62), 2**62
 
@@ -60,13 +62,15 @@ def update_incidents(
     calendar : Calendar
         In its times no window is anomalous; with another one, all predictions are joined anew.
     """
+    if incidents.schema == _FORMER:
+        return Change(INCIDENTS)  # the table gains the column, and its rows stay
     seen = incidents.progress(STEP)
     if seen is not None and seen > predictions.version:
         predictions = predictions.latest()  # another run has read on
     number = number_of([VERSION, asdict(rules), calendar.fingerprint, predictions.id])
     changes = None
     if incidents.schema == INCIDENTS and incidents.progress(RULES) == number:
-        changes = changes_since(predictions, seen, JUDGED)
+        changes = changes_since(predictions, seen, _judged_columns(predictions))
     if not predictions.exists or (changes is not None and changes.are_none):
         return None
     if changes is None:
@@ -285,12 +289,18 @@ def _due(
 ) -> Iterator[pa.Table]:
     """Read what matters of the windows in ``[begin, end)``: anomalies, and the last window of a series."""
     for file in files:
-        for rows in predictions.batches(file, JUDGED):
+        for rows in predictions.batches(file, _judged_columns(predictions)):
             time = to_numpy(rows["window_start"])
             due = rows.filter(to_arrow((time >= begin) & (time < end) & start.has(rows)))
             series = row_fingerprints(due, _SERIES)
             is_last = np.append(series[1:] != series[:-1], True)[: series.size]
-            yield due.filter(to_arrow(is_last | to_numpy(due["is_anomaly"])))
+            due = due.filter(to_arrow(is_last | to_numpy(due["is_anomaly"])))
+            yield pa.concat_tables([_NO_WINDOWS, due], promote_options="default")
+
+
+def _judged_columns(predictions: RowTable) -> list[str]:
+    """Name the columns to read; a table that nothing was added to since an upgrade lacks the newest."""
+    return [name for name in JUDGED if name in predictions.schema.names]
 
 
 def _over_before(kept_from: int, carried: pa.Table, found: pa.Table) -> pa.Table:
@@ -298,7 +308,8 @@ def _over_before(kept_from: int, carried: pa.Table, found: pa.Table) -> pa.Table
     is_over = are(carried["state"], "closed") & (to_numpy(carried["end"]) < kept_from)
     if not is_over.any():
         return found
-    same = [name for name in INCIDENTS.names if name != "state"]
+    # A null of before an upgrade is found as false.
+    same = [name for name in INCIDENTS.names if name not in ("state", "warming_up")]
     over = row_fingerprints(carried.filter(to_arrow(is_over)), same)
     state = pc.if_else(to_arrow(np.isin(row_fingerprints(found, same), over)), "closed", found["state"])
     return found.set_column(INCIDENTS.get_field_index("state"), INCIDENTS.field("state"), state)

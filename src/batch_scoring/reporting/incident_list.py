@@ -32,7 +32,8 @@ class IncidentList:
     is_known : bool
         False before `incidents` has run.
     devices : pyarrow.Table
-        Schema DEVICE_INCIDENTS, by priority: open ones and those ended in the report's range; no outliers.
+        Schema DEVICE_INCIDENTS: open ones and those ended in the report's range, but no outliers; what is
+        warming up last, the others by priority.
     outliers : pyarrow.Table
         Schema DEVICE_INCIDENTS, by priority: the outliers among them.
     sensors : pyarrow.Table
@@ -110,7 +111,7 @@ def _read(
     incidents: RowTable, sensors: Iterable[str] | None, devices: pa.Array, began: Int, start: int
 ) -> pa.Table:
     """Read the incidents since a start; of older device incidents those of the day on which they began."""
-    if not incidents.exists or not len(devices):
+    if incidents.schema != INCIDENTS or not len(devices):
         return empty_table(INCIDENTS)
     days = np.unique(began[began < start] // DAY_US).tolist()
     spans = [(day * DAY_US, min((day + 1) * DAY_US, start)) for day in days]

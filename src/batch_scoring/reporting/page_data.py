@@ -285,10 +285,10 @@ def collect_incidents(
     -------
     dict
         ``rows`` are kind, device, start, end, open, level, priority, devices, how many, sensors, how many,
-        incidents, windows, severity, feature, and ``of``: the sensors' incidents, each sensor, start, end,
+        incidents, windows, severity, feature, ``of``: the sensors' incidents, each sensor, start, end,
         open, windows, severity, feature, when its peak was, the value then, how rare an alarm must be, and
-        how rare the peak was by feature. ``outliers`` are device, sensor, start, severity, feature.
-        Times are seconds since the epoch, scores are decades.
+        how rare the peak was by feature; and whether it is warming up. ``outliers`` are device, sensor,
+        start, severity, feature. Times are seconds since the epoch, scores are decades.
     """
     behind: dict[int, list[list[Any]]] = {}
     for row, peak in zip(found.sensors.to_pylist(), peaks, strict=True):
@@ -299,6 +299,7 @@ def collect_incidents(
         "known": found.is_known,
         "n": found.devices.num_rows,
         "n_open": pc.sum(is_open).as_py() or 0,
+        "n_warming_up": pc.sum(found.devices["warming_up"]).as_py() or 0,
         "n_outliers": found.outliers.num_rows,
         "since": _seconds(pc.min(found.devices["start"]).as_py()),
         "decades": any(peak is not None and peak.contributions for peak in peaks),
@@ -326,6 +327,7 @@ def _device_row(row: dict[str, Any], behind: list[list[Any]]) -> list[Any]:
         _four_digits(row["peak_severity"]),
         row["top_feature"],
         behind,
+        row["warming_up"],
     ]
 
 

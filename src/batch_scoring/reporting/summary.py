@@ -131,13 +131,14 @@ def _incidents(found: IncidentList) -> dict[str, Any] | None:
             "n_sensors",
             "sensors",
         ),
-        *("n_windows", "peak_severity"),
+        *("n_windows", "peak_severity", "warming_up"),
     ]
     first = found.devices.slice(0, SHOWN_INCIDENTS).select(columns).to_pylist()
     return {
         "devices": found.devices.num_rows,
         "open": pc.sum(pc.equal(found.devices["state"], "open")).as_py() or 0,
         "silent": pc.sum(pc.ends_with(found.devices["kind"], "_silent")).as_py() or 0,
+        "warming_up": pc.sum(found.devices["warming_up"]).as_py() or 0,
         "outliers": found.outliers.num_rows,
         "first": [{**row, **{name: _iso(row[name]) for name in columns[:2]}} for row in first],
     }
@@ -266,8 +267,9 @@ def _open_incidents(found: dict[str, Any] | None) -> list[str]:
         return []
     what = number(found["devices"], "device incident").partition(" ")[2]
     silent = f", {found['silent']:,} of them silence" if found["silent"] else ""
+    young = f", {found['warming_up']:,} of models that are warming up" if found["warming_up"] else ""
     outliers = f"; {number(found['outliers'], 'outlier reading')}" if found["outliers"] else ""
-    lines = [_line("Incidents", found["devices"], f"{what}, {found['open']:,} open{silent}{outliers}")]
+    lines = [_line("Incidents", found["devices"], f"{what}, {found['open']:,} open{silent}{young}{outliers}")]
     return lines + [_line("", None, _incident(one)) for one in found["first"]]
 
 
@@ -277,7 +279,8 @@ def _incident(one: dict[str, Any]) -> str:
     sensors = printable(one["sensors"][0]) if one["n_sensors"] == 1 else number(one["n_sensors"], "sensor")
     what = f"silent since {start}" if one["kind"].endswith("_silent") else f"since {start}"
     priority = write_severity(one["priority"])
-    return f"{one['level']:<9}{priority:>4}  {who}, {sensors}, {one['state']}, {what}"
+    young = ", warming up" if one["warming_up"] else ""
+    return f"{one['level']:<9}{priority:>4}  {who}, {sensors}, {one['state']}, {what}{young}"
 
 
 def _quarantined(quarantined: dict[str, Any]) -> list[str]:

@@ -33,24 +33,27 @@ def to_numpy(array: pa.Array | pa.ChunkedArray, null: Any = None) -> NDArray[Any
     ----------
     array : pyarrow.Array or ChunkedArray
         Booleans, float64, int32, int64, uint64, or timestamps, which become int64.
-    null : number, optional
+    null : number or bool, optional
         Replaces nulls. Without it, nulls keep whatever value their buffer holds.
     """
     if isinstance(array, pa.ChunkedArray):
         # Without a chunk, Arrow would call pa.array.
         array = array.combine_chunks() if array.num_chunks else _nothing(array.type)
     if pa.types.is_boolean(array.type):
-        return _bits(array.buffers()[1], array.offset, len(array))
+        return _without_nulls(_bits(array.buffers()[1], array.offset, len(array)), array, null)
     width = _FIXED_WIDTH.get(array.type, np.int64)
     if not pa.types.is_timestamp(array.type) and array.type not in _FIXED_WIDTH:
         raise TypeError(f"Arrow type {array.type} is not supported; expected booleans, numbers or timestamps")
     if len(array) == 0:
         return np.zeros(0, width)
-    values: NDArray[Any] = np.frombuffer(array.buffers()[1], width)[array.offset :][: len(array)]
-    if null is not None and array.null_count:
-        valid = _bits(array.buffers()[0], array.offset, len(array))
-        values = np.where(valid, values, null)
-    return values
+    values = np.frombuffer(array.buffers()[1], width)[array.offset :][: len(array)]
+    return _without_nulls(values, array, null)
+
+
+def _without_nulls(values: NDArray[Any], array: pa.Array, null: Any) -> NDArray[Any]:
+    if null is None or not array.null_count:
+        return values
+    return np.where(_bits(array.buffers()[0], array.offset, len(array)), values, null)
 
 
 def to_arrow(values: NDArray[Any]) -> pa.Array:

@@ -417,6 +417,13 @@ PREDICTIONS = _table(
         "nothing is too low, and for the one-class SVM",
     ),
     Column("upper", pa.float64(), "the feature's", "the same above it; null where nothing is too high"),
+    Column(
+        "warming_up",
+        pa.bool_(),
+        "",
+        "whether the model was trained on less than `train.warm_up`, so that its alarms are not to be relied "
+        "on; null in predictions made before this column existed",
+    ),
 )
 
 
@@ -494,11 +501,17 @@ INCIDENTS = _table(
         "with every window since",
     ),
     Column("evidence_at_end", pa.float64(), "", "that sum at its end, from which it grows"),
+    Column(
+        "warming_up",
+        pa.bool_(),
+        "",
+        "whether all its anomalous windows are warming up, see predictions; null as there",
+    ),
 )
 # The columns of predictions that make incidents.
 JUDGED = (
     *("sensor", "device", "window_start", "window_end"),
-    *("is_anomaly", "severity", "evidence", "top_feature", "model_version"),
+    *("is_anomaly", "severity", "evidence", "top_feature", "model_version", "warming_up"),
 )
 
 # Where a series has no windows for long; what `incidents` finds silence in.
@@ -574,6 +587,12 @@ DEVICE_INCIDENTS = _table(
     Column("peak_severity", pa.float64(), "decades", "largest severity of a window; 0 for silence"),
     Column("peak_at", TIMESTAMP, "UTC", "start of the first window of that severity; of silence its start"),
     Column("top_feature", pa.string(), "", "of that window; empty for silence"),
+    Column(
+        "warming_up",
+        pa.bool_(),
+        "",
+        "whether all its anomalous windows are warming up, see predictions; never so for silence",
+    ),
 )
 OUTLIER, FLEET_EVENT = "outlier", "fleet_event"
 

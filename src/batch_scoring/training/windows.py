@@ -15,6 +15,7 @@ from batch_scoring.core.digests import digest_of
 from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
 from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.detection.fit import FIT_VERSION
+from batch_scoring.detection.warm_up import WEEK
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
@@ -153,6 +154,8 @@ class TrainingWindows:
         events = events_between(self.known_events, self.first, self.last)
         if events:
             made_of["known_events"] = events
+        if settings.warm_up != WEEK:
+            made_of["warm_up"] = settings.warm_up.total_seconds()
         return digest_of(made_of)
 
     def _read(

@@ -186,17 +186,20 @@ def _is_settled(sensor: str, previous: Any, fingerprint: str, settings: TrainPar
 def _fit(windows: TrainingWindows, work: _Work) -> tuple[FleetFile, pa.Table]:
     """Fit the selected devices; return their models in a file, and the status of each device."""
     began = time.perf_counter()
-    info = fleet_info(windows.sensor, windows.features, windows.window_us, work.settings.fit.detector)
+    settings = work.settings
+    info = fleet_info(
+        windows.sensor, windows.features, windows.window_us, settings.fit.detector, settings.warm_up
+    )
     statuses = [STATUS.empty_table()]
     n_total = windows.n_windows
     n_expected = n_total if work.selection.devices is None else 0
 
-    history = History(windows.features, work.settings.warm_up)
+    history = History(windows.features, settings.warm_up)
 
     def parts() -> Generator[FleetModel]:
         n_done = 0
         ranges = history.observe(windows.ranges(work.selection.devices))
-        fitted = work.workers.fit(ranges, windows.features, work.settings.fit, n_expected)
+        fitted = work.workers.fit(ranges, windows.features, settings.fit, n_expected)
         with show_progress(f"train: sensor {windows.sensor!r}", n_total, "windows") as progress:
             for part in fitted:
                 statuses.append(part.status)

@@ -4,8 +4,8 @@ const INCIDENTS_A_PAGE = 10;
 const SENSORS_AT_FIRST = 6;
 const SEVERITIES = [0.3, 1, 3];
 const PRIORITIES = ["low", "medium", "high", "critical"];
-const incidents = data.incidents.rows.map(([kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, feature, of], i) => ({
-  rank: i + 1, kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, feature, of,
+const incidents = data.incidents.rows.map(([kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, feature, of, young], i) => ({
+  rank: i + 1, kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, feature, of, young,
 }));
 
 // Colours of severity: like the map's, from faint to strong.
@@ -25,6 +25,9 @@ function levelMark({ level, priority }) {
   return make("span", { class: "severity" }, make("span", { class: "unseen" }, "level "), make("b", {}, level), make("span", { class: "quiet" }, ` ${severityWords(priority)}`),
     make("span", { class: "bar", "aria-hidden": "true" }, fill));
 }
+
+// Of a model that has not seen a week: kept out of alerts, and last in the list.
+const youngMark = ({ young }) => (young ? [" ", make("span", { class: "mark over" }, "warming up")] : []);
 
 const stateMark = (open) => make("span", { class: open ? "mark" : "mark over" }, open ? "open" : "closed");
 
@@ -134,7 +137,7 @@ function incidentItem(incident) {
   const part = (name, ...children) => make("span", { class: name }, ...children);
   const lead = make("summary", {},
     part("rank", make("span", { class: "unseen" }, "Rank "), incident.rank),
-    part("who", make("b", {}, whoWords(incident)), " ", stateMark(incident.open)),
+    part("who", make("b", {}, whoWords(incident)), " ", stateMark(incident.open), ...youngMark(incident)),
     part("when", isSilent(incident) && incident.open ? `since ${time(incident.start)}` : span(incident.start, incident.end, incident.open)),
     part("what", whatWords(incident)),
     levelMark(incident),
@@ -145,9 +148,10 @@ function incidentItem(incident) {
 }
 
 function incidentsNote() {
-  const { n, n_open: open, since } = data.incidents;
+  const { n, n_open: open, n_warming_up: young, since } = data.incidents;
   const cut = n > incidents.length ? ` The first ${count(incidents.length)} are listed.` : "";
-  return `${plural(n, "device incident")} since ${day(since)}, ${count(open)} open. Open ones come first, then by priority: how rare, for how long, on how many sensors.${cut}`;
+  const last = young ? ` Last, and not notified by default: ${count(young)} of models that are warming up.` : "";
+  return `${plural(n, "device incident")} since ${day(since)}, ${count(open)} open. Open ones come first, then by priority: how rare, for how long, on how many sensors.${last}${cut}`;
 }
 
 function outlierList() {
