@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.detection.detectors.base import FitParameters
-from batch_scoring.tables.schemas import FEEDBACK
+from batch_scoring.tables.schemas import FEEDBACK, windows_schema
 from batch_scoring.training import windows as training_windows
 from batch_scoring.training.settings import TrainParameters
 from batch_scoring.training.windows import find_windows, training_range
@@ -236,3 +236,11 @@ def test_another_warm_up_is_another_training_since_it_is_stored_with_the_models(
     other = TrainParameters(share=1.0, warm_up=timedelta(days=14))
     assert found.fingerprint(ALL) == found.fingerprint(TrainParameters(share=1.0, warm_up=timedelta(days=7)))
     assert found.fingerprint(other) != found.fingerprint(ALL)
+
+
+def test_what_is_read_has_the_schema_of_windows_of_these_features_even_held_out(tmp_path):
+    found = find_windows("s", write_days(tmp_path), TrainParameters(share=0.5), LATER)
+    held_out = found.held_out(found.last, ["f1", "count"])
+    for windows, features in ((found, ["mean", "f1"]), (held_out, ["f1"])):
+        schemas = {part.schema for parts in windows.ranges() for part in parts}
+        assert schemas == {windows_schema(features)}

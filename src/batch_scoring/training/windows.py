@@ -21,7 +21,7 @@ from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.schemas import FEEDBACK, feature_columns
+from batch_scoring.tables.schemas import FEEDBACK, WINDOW_KEYS, feature_columns
 from batch_scoring.training.known_events import TIMES, events_between, known_events, overlap
 from batch_scoring.training.settings import TrainParameters
 from batch_scoring.training.share import last_start_of_share
@@ -96,7 +96,7 @@ class TrainingWindows:
         devices: frozenset[str] | None = None,
         models: Sequence[tuple[pa.Schema, Iterable[pa.Table]]] = (),
     ) -> Iterator[list[pa.Table]]:
-        """Read the windows by device range, one table per file.
+        """Read the windows by device range, one table per file; schema ``windows_schema(features)``.
 
         Parameters
         ----------
@@ -105,7 +105,7 @@ class TrainingWindows:
         models : sequence of (schema, tables)
             What to read side by side with them, one table each; each device once.
         """
-        schema, wanted = self.table.schema, {*TIMES, "device", "sensor", *self.features}
+        schema, wanted = self.table.schema, {*WINDOW_KEYS.names, *self.features}
         columns = pa.schema([field for field in schema if field.name in wanted])
         # All files together are as many rows as one would be alone.
         rows = max(BATCH_ROWS // len(self.inside), 1_024)
