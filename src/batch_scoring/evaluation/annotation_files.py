@@ -17,7 +17,7 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.parameters import read_time
 from batch_scoring.core.system_errors import system_error
 
-FORMATS = (".csv", ".jsonl", ".ndjson", ".json", ".parquet", ".pq")
+LABEL_FORMATS = (".csv", ".jsonl", ".ndjson", ".json", ".parquet", ".pq")
 
 # The columns that say when, and whether the second one lies in the interval.
 BEGIN, END = ("start", "first"), ("end", "last")
@@ -88,8 +88,10 @@ def read_rows(path: Path, required: Sequence[tuple[str, ...]]) -> Iterator[Writt
         When the file does not exist, has another format, cannot be read, or lacks a column.
     """
     suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise InputError(f"{path}: the format is not supported; its name must end in {', '.join(FORMATS)}")
+    if suffix not in LABEL_FORMATS:
+        raise InputError(
+            f"{path}: the format is not supported; its name must end in {', '.join(LABEL_FORMATS)}"
+        )
     try:
         for where, values in _READERS.get(suffix, _read_json_lines)(path):
             row = {str(name).strip().lower(): value for name, value in values.items()}

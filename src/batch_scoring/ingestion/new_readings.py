@@ -11,7 +11,7 @@ import pyarrow as pa
 from batch_scoring.core.moments import MICROSECOND, microseconds
 from batch_scoring.core.progress import watch_progress
 from batch_scoring.ingestion.plain_files import PlainRows
-from batch_scoring.ingestion.relations import BatchReader
+from batch_scoring.ingestion.source_formats import BatchReader
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 from batch_scoring.tables.schemas import READINGS

@@ -1,4 +1,4 @@
-"""List the files of raw readings. A new format: its suffix in ``FORMATS``, its rows in ``relations``."""
+"""List the files of raw readings; their formats are in ``source_formats``."""
 
 from __future__ import annotations
 
@@ -11,18 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-# File format by the suffix of the name.
-FORMATS = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".txt": "csv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".jsonl": "json",
-    ".ndjson": "json",
-    ".json": "json",
-    ".avro": "events",  # of Event Hubs Capture
-}
+from batch_scoring.ingestion.source_formats import FORMATS
+
 # Events of a hub, landed by the `receive` pipeline: a Parquet file all the same.
 EVENTS_SUFFIX = ".events.parquet"
 _CLOCK_SLACK_NS = 2_000_000_000

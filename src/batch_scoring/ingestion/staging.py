@@ -20,14 +20,14 @@ from batch_scoring.core.system_errors import system_error
 from batch_scoring.core.text import printable
 from batch_scoring.ingestion.capture import capture_partition
 from batch_scoring.ingestion.events import event_sources
-from batch_scoring.ingestion.relations import (
+from batch_scoring.ingestion.settings import IngestSettings
+from batch_scoring.ingestion.source_formats import (
     Described,
     RawRelation,
     numbered_lines,
     parquet_scan,
     raw_relation,
 )
-from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.sql import escape_glob, literal, reason_of, timestamp_of, value_of
 from batch_scoring.storage.row_files import has_sparse_days
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS

@@ -1,4 +1,7 @@
-"""Open a source file as a SQL relation of raw fields: one numbered row per record, not validated yet."""
+"""Open a source file as a SQL relation of raw fields: one numbered row per record, not validated yet.
+
+A new format is its suffixes in ``FORMATS``, and a function in ``_RELATIONS`` that opens a file of it.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,18 @@ from batch_scoring.ingestion.sql import escape_glob, identifier, literal
 if TYPE_CHECKING:
     import duckdb
 
+# File format by the suffix of the name.
+FORMATS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".json": "json",
+    ".avro": "events",  # of Event Hubs Capture
+}
 SAMPLE_LINES = 1000
 _BATCH_LINES = 20_000
 # Of each column what DuckDB's DESCRIBE says: first its name and its type.
@@ -57,6 +72,9 @@ class BatchReader:
     Attributes
     ----------
     batches : callable
+        Yields record batches of schema ``lines.LINES``: ``row``, int64, the number of the record from 1, and
+        ``line``, string, its text. What cannot be read raises InputError with the file's path, never
+        ArrowException: of that, DuckDB would show its own words.
     error : InputError or None
     n_bytes : int
         Bytes read so far.
@@ -126,24 +144,13 @@ def raw_relation(
     Raises
     ------
     InputError
-        When a column is missing, or the file cannot be read.
+        When the format is not known, a column is missing, or the file cannot be read.
     duckdb.Error
         When a Parquet file is broken.
     """
-    if file_format == "parquet":
-        return _parquet_relation(connection, path, settings, described)
-    if file_format == "events":
-        return _events_relation(connection, path, settings)
-    header = first_line(path)
-    if header is None:
-        return None
-    if file_format == "csv":
-        return _csv_relation(path, header, settings)
-    if header.lstrip().startswith("[") and path.lower().removesuffix(".gz").endswith(".json"):
-        return _json_array_relation(connection, path, settings)
-    names = _json_names(_first_lines(path))
-    fields = _json_fields("text", require_columns(names, settings, path), names)
-    return _line_relation(path, 1, fields, len(ROLES), list(range(len(ROLES))))
+    if file_format not in _RELATIONS:
+        raise InputError(f"{path}: format {file_format!r} is not known; expected {', '.join(_RELATIONS)}")
+    return _RELATIONS[file_format](connection, path, settings, described)
 
 
 def _parquet_relation(
@@ -179,12 +186,31 @@ def _parquet_schema(path: str) -> str:
         return path
 
 
-def _csv_relation(path: str, header: str, settings: IngestSettings) -> RawRelation:
+def _csv_relation(
+    _: duckdb.DuckDBPyConnection, path: str, settings: IngestSettings, __: dict[str, Described]
+) -> RawRelation | None:
+    header = first_line(path)
+    if header is None:
+        return None
     delimiter, names = split_header(header, settings)
     positions = require_columns(names, settings, path)
     return _line_relation(
         path, 2, _csv_fields("text", delimiter), len(names), [positions[role] for role in ROLES]
     )
+
+
+def _json_relation(
+    connection: duckdb.DuckDBPyConnection, path: str, settings: IngestSettings, _: dict[str, Described]
+) -> RawRelation | None:
+    """Build the relation of a file of one object a line, or of one array of objects."""
+    header = first_line(path)
+    if header is None:
+        return None
+    if header.lstrip().startswith("[") and path.lower().removesuffix(".gz").endswith(".json"):
+        return _json_array_relation(connection, path, settings)
+    names = _json_names(_first_lines(path))
+    fields = _json_fields("text", require_columns(names, settings, path), names)
+    return _line_relation(path, 1, fields, len(ROLES), list(range(len(ROLES))))
 
 
 def _json_array_relation(
@@ -201,7 +227,7 @@ def _json_array_relation(
 
 
 def _events_relation(
-    connection: duckdb.DuckDBPyConnection, path: str, settings: IngestSettings
+    connection: duckdb.DuckDBPyConnection, path: str, settings: IngestSettings, _: dict[str, Described]
 ) -> RawRelation:
     """Build the relation of stored events; no content of theirs is an error of the file.
 
@@ -226,6 +252,15 @@ def _events_relation(
     )
     records = "SELECT source, row, line AS text FROM source_lines"
     return RawRelation(_select_fields(records, fields, len(ROLES), list(range(len(ROLES)))), lines=lines)
+
+
+# How a file of each format is opened.
+_RELATIONS = {
+    "csv": _csv_relation,
+    "parquet": _parquet_relation,
+    "json": _json_relation,
+    "events": _events_relation,
+}
 
 
 def _line_relation(path: str, first_row: int, fields: str, width: int, positions: list[int]) -> RawRelation:
