@@ -72,6 +72,7 @@ class Day:
         at = f"{DAY + timedelta(minutes=minute):%Y-%m-%dT%H:%M:%SZ}"
         sinks = f"[{{type: file, path: {self.folder}/alerts.jsonl}}]"
         params = f"data={self.folder},at={at},{FLEET},incidents.notify.sinks={sinks}"
+        params += ",incidents.notify.warming_up=true"
         return ["run", "--pipelines", pipelines, "--params", params]
 
     def run(

@@ -50,7 +50,10 @@ class Fleet(Work):
 
     def tell(self, step: int, max_age: str) -> list[str]:
         """Notify of incidents; the changes that were told."""
-        sink, settings = Recorder(), {"ranked_days": 90, "notify": {"max_age": max_age, "outliers": True}}
+        sink, settings = (
+            Recorder(),
+            {"ranked_days": 90, "notify": {"max_age": max_age, "outliers": True, "warming_up": True}},
+        )
         ranked = self.tables["device_incidents"]
         ranked.save(rank_devices(self.tables["incidents"].load(), self.tables["gaps"].load(), settings))
         for update in notify(ranked.load(), lambda _: [sink], settings, at(step)):
