@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.end_to_end.workspaces import PREDICTIONS, Workspace
+from tests.end_to_end.workspaces import PREDICTIONS, SMALL_FLEET, Workspace
 from tests.factories import START, START_US, make_readings
 
 pytestmark = pytest.mark.slow
@@ -94,8 +94,11 @@ def test_a_run_killed_at_any_moment_and_repeated_ends_in_the_same_rows(small_fle
     assert tables[0] == tables[1]
 
 
-def test_devices_nobody_wants_leave_the_others_untouched(whole, tmp_path):
-    workspace = Workspace(tmp_path / "far/below")
+def test_devices_nobody_wants_leave_the_others_untouched(tmp_path):
+    # By default the training ends after a share of all windows, those of new devices included.
+    calm = Workspace(tmp_path / "calm/data", f"{SMALL_FLEET},train.hold_out=14h")
+    calm.run()
+    workspace = Workspace(tmp_path / "trouble/far/below", calm.params)
     workspace.run("simulate")
     minutes = [float(m) for m in range(0, 2 * 1440, 2)]
     wave = [float((m // 2) % 17) for m in range(len(minutes))]
@@ -112,7 +115,7 @@ def test_devices_nobody_wants_leave_the_others_untouched(whole, tmp_path):
 
     names = {*trouble, "three-windows"}
     mine = [row for row in workspace.table(PREDICTIONS).to_pylist() if row["device"] not in names]
-    theirs = whole.table(PREDICTIONS).to_pylist()
+    theirs = calm.table(PREDICTIONS).to_pylist()
     order = lambda row: (row["sensor"], row["device"], row["window_start"])  # noqa: E731
     assert sorted(mine, key=order) == sorted(theirs, key=order)
 
@@ -126,8 +129,8 @@ def test_devices_nobody_wants_leave_the_others_untouched(whole, tmp_path):
     assert "three-windows" in output
     scored = workspace.table(PREDICTIONS)["device"].unique().to_pylist()
     assert {"../../etc/x", "Pumpe №7/Süd", "constant"} <= set(scored)
-    assert [path.name for path in tmp_path.iterdir()] == ["far"]
-    assert [path.name for path in (tmp_path / "far").iterdir()] == ["below"]
+    assert [path.name for path in (tmp_path / "trouble").iterdir()] == ["far"]
+    assert [path.name for path in (tmp_path / "trouble/far").iterdir()] == ["below"]
 
 
 def test_one_device_and_sensor_can_be_scored_alone(tmp_path, trained):

@@ -13,6 +13,7 @@ from batch_scoring.datasets.own import OwnDataset
 from batch_scoring.evaluation.annotations import read_calendar, read_feedback, read_labels
 from batch_scoring.storage import open_file
 from batch_scoring.storage.cache import run_folder
+from batch_scoring.tables.arrow_arrays import empty_table
 from batch_scoring.tables.schemas import CALENDAR, FEEDBACK, LABELS
 
 
@@ -43,7 +44,7 @@ class WrittenFile(OwnDataset[NoReturn, pa.Table]):
             return self._rows(self._path)
         if self._otherwise is not None and self._is_there(self._otherwise):
             return self._rows(self._otherwise)
-        return self._schema.empty_table()
+        return empty_table(self._schema)
 
     def _rows(self, path: str) -> pa.Table:
         folder, name = open_file(path, self._credentials)

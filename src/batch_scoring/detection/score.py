@@ -143,11 +143,12 @@ def _are_warming_up(model: FleetModel) -> Bool:
 def _expected_range(X: Float, scores: Scores) -> Iterator[pa.Array]:
     """Yield value, expected value, lower and upper bound of the most unusual feature; null without one."""
     yield to_arrow(X[np.arange(len(X)), scores.top])
-    found = scores.expected
+    found, nothing = scores.expected, pa.nulls(len(X), pa.float64())
     for numbers in (found.expected, found.lower, found.upper) if found else ():
-        yield pc.if_else(to_arrow(np.isfinite(numbers)), to_arrow(numbers), None)
+        # No scalar of Python: Arrow imports pandas to see whether it is one of pandas'.
+        yield pc.if_else(to_arrow(np.isfinite(numbers)), to_arrow(numbers), nothing)
     if found is None:
-        yield from [pa.nulls(len(X), pa.float64())] * 3
+        yield from [nothing] * 3
 
 
 def _contributions(is_anomaly: Bool, parts: Float | None, features: Sequence[str]) -> pa.Array:
