@@ -53,7 +53,7 @@ def test_incidents_can_be_filtered_and_paged(browser, tmp_path):
 def test_a_severity_has_no_upper_end_on_the_page(browser, tmp_path):
     rows = prediction_rows("a", values=[1] * 60, anomalies=[4, 5], severity=61.6)
     with report(browser, write_page(fleet_of(rows), tmp_path)) as page:
-        assert page.inner_text("#incident-list .severity b") == "high"
+        assert page.inner_text("#incident-list .severity b") == "medium"
         assert "2 windows; peak severity 62" in page.inner_text("#incident-list .how")
         assert "worst severity 62" in page.inner_text("#chart-note")
 
