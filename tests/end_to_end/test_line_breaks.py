@@ -22,7 +22,9 @@ RECORD = re.compile(r"\d\d:\d\d:\d\d (INFO|WARNING|ERROR) +\S")
 def work(tmp_path, new_database):
     """Three days of readings; one device has a jump on the last of them."""
     at = f"{START + timedelta(days=3):%Y-%m-%dT%H:%MZ}"
-    workspace = Workspace(tmp_path / "data", f"readings={tmp_path}/raw,at={at}")
+    workspace = Workspace(
+        tmp_path / "data", f"readings={tmp_path}/raw,at={at},incidents.notify.warming_up=true"
+    )
     (workspace.folder / "06_models/mlflow").mkdir(parents=True)
     shutil.copy(new_database, workspace.folder / "06_models/mlflow/mlflow.db")
     (tmp_path / "raw").mkdir()
