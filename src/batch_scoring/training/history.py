@@ -34,6 +34,8 @@ _OUTAGE_OVER_NEXT = 2
 # A stretch beyond this many spreads from the median, with no other such stretch, and a small part of all.
 _FAR, _LARGEST_SHARE = 6.0, 0.1
 _IQR_TO_SIGMA = 1.349
+# Rows of the status whose texts are Python's at a time.
+_AT_ONCE = 4096
 
 
 class History:
@@ -50,7 +52,9 @@ class History:
     def __init__(self, features: Iterable[str], cycle: timedelta) -> None:
         self._level = "mean" if "mean" in features else None
         self._cycle = cycle
-        self._notes: dict[str, list[str]] = {}
+        self._notes: dict[str, tuple[str, ...]] = {}
+        # Devices of one history have the same notes: each is held once.
+        self._distinct: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def observe(self, ranges: Iterable[list[pa.Table]]) -> Iterator[list[pa.Table]]:
         """Yield each range of devices as it is, and remember what stands out in it."""
@@ -60,15 +64,19 @@ class History:
 
     def add_to(self, status: pa.Table) -> pa.Table:
         """Add the notes to the messages of the devices that got a model; schema ``STATUS``."""
+        texts = [self._texts(batch) for batch in status.to_batches(max_chunksize=_AT_ONCE)]
+        place = STATUS.names.index("message")
+        return status.set_column(place, STATUS.field("message"), pa.chunked_array(texts, pa.string()))
+
+    def _texts(self, status: pa.RecordBatch) -> pa.Array:
         rows = zip(*(status[name].to_pylist() for name in ("device", "status", "message")), strict=True)
         texts = [
-            "; ".join([message, *self._notes.get(device, [])] if message else self._notes.get(device, []))
+            "; ".join([*([message] if message else []), *self._notes.get(device, ())])
             if state == "ok"
             else message
             for device, state, message in rows
         ]
-        place = STATUS.names.index("message")
-        return status.set_column(place, STATUS.field("message"), pa.array(texts, pa.string()))
+        return pa.array(texts, pa.string())
 
     def summary(self, status: pa.Table) -> str:
         """Count the models with each kind of note and name the first; empty where there is none."""
@@ -98,7 +106,7 @@ class History:
             if level is not None:
                 notes += describe_level(start[mine], end[mine], level[mine])
             if notes:
-                self._notes[name] = notes
+                self._notes[name] = self._distinct.setdefault(tuple(notes), tuple(notes))
 
 
 def describe_time(start: Int, end: Int, cycle: timedelta) -> Iterator[str]:
