@@ -24,7 +24,9 @@ def test_a_step_added_as_the_page_says_runs_and_passes_its_test(tmp_path, whole)
     (project / "conf/local").mkdir()
     shutil.copy(PROJECT / "pyproject.toml", project)
     # With a large budget of alarms, so that devices are anomalous at once.
-    whole.copy_to(project / "data").run("train,score", "train.fit.false_alarm_rate=0.1")
+    whole.copy_to(project / "data").run(
+        "train,score", "train.fit.false_alarm_rate=0.1,train.promote=always,score.rescore=true"
+    )
     for item in re.split(r"^\d+\. ", PAGE, flags=re.MULTILINE)[1:]:
         for code in code_blocks(item, "(?:python|yaml)"):
             write(project / re.findall(r"`([\w/]+\.(?:py|yml))`", item.split("```")[0])[0], code)
