@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -39,11 +40,16 @@ def score_at_once(work: Work, asked: Sequence[Mapping[str, Any]]) -> None:
 
     def run(what: Mapping[str, Any]) -> None:
         own = Work(work.folder)
-        for number, (predictions, totals, _) in enumerate(own.chunks(max_failed_share=1, **what)):
-            if number == 0:
-                own.predictions.save(begun_together(predictions, gates[0]))
-            elif number == 1:
-                own.totals.save(begun_together(totals, gates[1]))
+        try:
+            for number, (predictions, totals, _) in enumerate(own.chunks(max_failed_share=1, **what)):
+                if number == 0:
+                    own.predictions.save(begun_together(predictions, gates[0]))
+                elif number == 1:
+                    own.totals.save(begun_together(totals, gates[1]))
+        finally:
+            # One that others have left nothing to do ends early; nobody waits for it.
+            for gate in gates:
+                gate.abort()
 
     with ThreadPoolExecutor(len(asked)) as pool:
         for done in [pool.submit(run, what) for what in asked]:
@@ -58,7 +64,8 @@ def begun_together(update: Update, gate: threading.Barrier) -> Update:
         change = update(table)
         if not tries:
             tries.append(table.version)
-            gate.wait(300)  # of a busy machine
+            with suppress(threading.BrokenBarrierError):
+                gate.wait(300)  # of a busy machine
         return change
 
     return begun
