@@ -6,39 +6,43 @@ writing, what another run wrote in between would be silently lost.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 
 
 class KnownVersions:
-    """Versions of files by name, as last listed, read or written."""
+    """Versions of files by name, as last listed, read or written; threads may share them."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._versions: dict[str, str | None] = {}
         self._listed: dict[str, set[str]] = {}
 
     def see(self, name: str, version: str | None) -> None:
         """Remember a file's version; None: it does not exist."""
-        self._versions[name] = version
+        with self._lock:
+            self._versions[name] = version
 
     def see_all(self, prefix: str, versions: Mapping[str, str], suffix: str = "") -> None:
         """Remember all files below a prefix ending in ``/``, with a suffix; others do not exist."""
-        self._versions = {
-            name: one
-            for name, one in self._versions.items()
-            if not (name.startswith(prefix) and name.endswith(suffix))
-        }
-        self._versions.update(versions)
-        self._listed.setdefault(prefix, set()).add(suffix)
+        with self._lock:
+            gone = [name for name in self._versions if name.startswith(prefix) and name.endswith(suffix)]
+            for name in gone:
+                del self._versions[name]
+            self._versions.update(versions)
+            self._listed.setdefault(prefix, set()).add(suffix)
 
     def knows(self, name: str) -> bool:
         """Whether it is known if the file exists."""
-        return name in self._versions or any(
-            name.endswith(suffix) for prefix in _folders(name) for suffix in self._listed.get(prefix, ())
-        )
+        with self._lock:
+            return name in self._versions or any(
+                name.endswith(suffix) for prefix in _folders(name) for suffix in self._listed.get(prefix, ())
+            )
 
     def version(self, name: str) -> str | None:
         """Return the known version of a file; None: it does not exist."""
-        return self._versions.get(name)
+        with self._lock:
+            return self._versions.get(name)
 
 
 def _folders(name: str) -> Iterable[str]:

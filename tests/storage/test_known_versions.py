@@ -1,0 +1,23 @@
+from concurrent.futures import ThreadPoolExecutor
+
+from batch_scoring.storage.known_versions import KnownVersions
+
+
+def test_threads_share_what_they_have_seen():
+    known = KnownVersions()
+
+    def look(worker: int) -> None:
+        folder = f"table-{worker}/"
+        for number in range(300):
+            known.see(f"{folder}{number}.json", str(number))
+            known.see_all(f"{folder}log/", {f"{folder}log/{number}.parquet": str(number)}, ".parquet")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(look, range(8)))
+    for worker in range(8):
+        assert [known.version(f"table-{worker}/{number}.json") for number in range(300)] == list(
+            map(str, range(300))
+        )
+        assert known.version(f"table-{worker}/log/299.parquet") == "299"
+        assert known.version(f"table-{worker}/log/298.parquet") is None
+        assert known.knows(f"table-{worker}/log/298.parquet")
