@@ -3,9 +3,13 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from batch_scoring.tables.schemas import TIMESTAMP
 from tests.end_to_end.workspaces import PREDICTIONS, PROJECT
 
 HEAVY = ["sklearn", "mlflow", "pandas", "duckdb", "scipy", "plotly", "matplotlib", "azure"]
@@ -14,7 +18,8 @@ SCORE = """
 import gc, inspect, json, sys
 searches, look = [], inspect.stack
 inspect.stack = lambda *_: searches.append(1) or look()
-sys.argv = ["kedro", "run", "--pipelines", "score,incidents,monitor", "--params", {params!r}]
+hour = "ingest,aggregate,score,incidents,monitor,report"
+sys.argv = ["kedro", "run", "--pipelines", hour, "--params", {params!r}]
 from kedro.framework.cli.cli import main
 try:
     main()
@@ -66,8 +71,19 @@ def test_the_report_is_made_and_copied_without_plotly_matplotlib_and_kedro_viz(w
 
 
 @pytest.mark.slow
-def test_scoring_loads_neither_scikit_learn_nor_mlflow_nor_pandas_and_does_not_search(trained, tmp_path):
+def test_an_hour_loads_neither_scikit_learn_nor_mlflow_nor_pandas_and_does_not_search(trained, tmp_path):
     workspace = trained.copy_to(tmp_path / "data")
+    (workspace.folder / "01_raw/fault_labels.parquet").unlink()  # a fleet in service has no labels
+    hour = workspace.table("02_intermediate/readings").slice(0, 1)
+    begin = datetime(2026, 1, 7, tzinfo=UTC)
+    wild = pa.table(
+        {
+            "timestamp": pa.array([begin + minute * timedelta(minutes=1) for minute in range(60)], TIMESTAMP),
+            **{name: pa.array(hour[name].to_pylist() * 60) for name in ("device", "sensor")},
+            "value": pa.array([1000.0 + minute for minute in range(60)]),
+        }
+    )
+    pq.write_table(wild, workspace.folder / "01_raw/readings/wild.parquet")
     out = tmp_path / "modules.json"
     program = SCORE.format(params=f"data={workspace.folder},{workspace.params}", heavy=HEAVY, out=str(out))
     done = subprocess.run(
@@ -80,6 +96,7 @@ def test_scoring_loads_neither_scikit_learn_nor_mlflow_nor_pandas_and_does_not_s
     assert result["awake"]
     assert result["frozen"] > 50_000
     assert workspace.table(PREDICTIONS).num_rows > 0
+    assert workspace.table("07_model_output/device_incidents").num_rows > 0
 
 
 def test_the_command_line_itself_loads_nothing_heavy():

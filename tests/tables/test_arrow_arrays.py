@@ -1,5 +1,7 @@
 """To Arrow and back without losing a bit."""
 
+from datetime import UTC
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -11,6 +13,7 @@ from batch_scoring.tables.arrow_arrays import (
     are,
     constant,
     empty_table,
+    from_rows,
     positions,
     strings,
     to_arrow,
@@ -65,6 +68,24 @@ def test_strings_are_compared_and_found_where_there_are_none():
     assert positions(texts.dictionary_encode(), strings(["b", "c"])).tolist() == [-1, 0, -1]
     assert are(texts, "a").tolist() == [True, False, True]
     assert are(texts, "").tolist() == [False] * 3
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "text": st.none() | st.text(max_size=3),
+                "number": st.none() | st.integers(-(2**63), 2**63 - 1),
+                "time": st.none() | st.datetimes(timezones=st.just(UTC)),
+            },
+        )
+    )
+)
+def test_rows_become_what_arrow_makes_of_them(rows):
+    kinds = {"text": pa.string(), "number": pa.int64(), "time": pa.timestamp("us", tz="UTC")}
+    schema = pa.schema(list(kinds.items()))
+    assert from_rows(rows, schema).equals(pa.Table.from_pylist(rows, schema=schema))
 
 
 def test_other_types_are_refused():

@@ -289,7 +289,8 @@ def _with(columns: pa.Table | dict[str, pa.Array], **more: pa.Array | Float) -> 
     }
     found["level"] = levels_of(to_numpy(found["priority"]))
     # A device has one incident of a kind at a time; an outlier may grow to be another kind.
-    kind = pc.if_else(to_arrow(are(found["kind"], OUTLIER)), "anomaly", found["kind"])
+    anomaly = constant("anomaly", len(found["kind"]))
+    kind = pc.if_else(to_arrow(are(found["kind"], OUTLIER)), anomaly, found["kind"])
     key = pa.table([kind, found["device"], found["start"]], ["kind", "device", "start"])
     found["incident_id"] = hex_digits(row_fingerprints(key, key.column_names))
     return pa.Table.from_arrays([found[name] for name in DEVICE_INCIDENTS.names], schema=DEVICE_INCIDENTS)

@@ -25,7 +25,7 @@ from batch_scoring.storage.row_table import Change, RowTable, Update
 from batch_scoring.storage.small_files import SmallFiles
 from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.arrays import Bool
-from batch_scoring.tables.arrow_arrays import are, empty_table, strings, to_numpy
+from batch_scoring.tables.arrow_arrays import are, empty_table, from_rows, strings, to_numpy
 from batch_scoring.tables.schemas import SOURCES
 
 logger = logging.getLogger(__name__)
@@ -176,7 +176,7 @@ def record_sources(
     """
 
     def update(table: RowTable) -> Change:
-        new = pa.Table.from_pylist(list(rows), schema=schema)
+        new = from_rows(rows, schema)
         names = set(new["source"].to_pylist())
         files = [file for file in table.files() if file.may_have("source", names)]
         upsert = Upsert(table, files, ["source"])

@@ -15,7 +15,7 @@ from batch_scoring.reporting.fleet_view import EVERYTHING, FleetView
 from batch_scoring.reporting.incident_list import IncidentList
 from batch_scoring.reporting.known_faults import FoundFaults
 from batch_scoring.storage.row_table import RowTable
-from batch_scoring.tables.schemas import TIMESTAMP
+from batch_scoring.tables.arrow_arrays import to_numpy
 
 # A device may have a thousand sensors: the heat map's counts are bounded too, at 4 bytes each.
 MAX_PAGE_SERIES = 2000
@@ -62,12 +62,12 @@ def count_windows(windows: RowTable, view: FleetView, selection: Selection) -> i
         return None
     if view.start is None:
         return windows.num_rows
-    start, since = microseconds(view.start), pa.scalar(view.start, TIMESTAMP)
+    start = microseconds(view.start)
     # Files hold a day, or a month where a day has few rows: mostly the log knows the number.
     files = windows.files(start)
     cut = [batch for file in files if file.first < start for batch in windows.batches(file, ["window_start"])]
-    later = sum(pc.sum(pc.greater_equal(rows["window_start"], since)).as_py() for rows in cut)
-    return int(later) + sum(file.rows for file in files if file.first >= start)
+    later = sum(int((to_numpy(rows["window_start"]) >= start).sum()) for rows in cut)
+    return later + sum(file.rows for file in files if file.first >= start)
 
 
 def page_series(view: FleetView, max_devices: int) -> pa.Table:

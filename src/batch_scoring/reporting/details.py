@@ -18,7 +18,7 @@ from batch_scoring.reporting.settings import ReportParameters
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrays import Int
-from batch_scoring.tables.arrow_arrays import distinct, empty_table, positions, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import as_rows, distinct, empty_table, positions, to_arrow, to_numpy
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 from batch_scoring.tables.schemas import PREDICTIONS
 
@@ -174,9 +174,9 @@ def _peaks(incidents: pa.Table, starts: Int, anomalies: pa.Table) -> list[Peak |
         (row["device"], row["sensor"], row["window_start"]): Peak(
             row["value"], row["score"], row["threshold"], row["contributions"] or []
         )
-        for row in anomalies.to_pylist()
+        for row in as_rows(anomalies)
     }
-    rows = incidents.select(["device", "sensor", "peak_at"]).to_pylist()
+    rows = as_rows(incidents.select(["device", "sensor", "peak_at"]))
     return [there.get((row["device"], row["sensor"], row["peak_at"])) for row in rows]
 
 

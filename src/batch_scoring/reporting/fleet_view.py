@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.moments import EPOCH, MICROSECOND
 from batch_scoring.storage.row_table import RowTable
-from batch_scoring.tables.arrow_arrays import empty_table
+from batch_scoring.tables.arrays import Int
+from batch_scoring.tables.arrow_arrays import empty_table, strings, to_arrow, to_numpy
+from batch_scoring.tables.groups import Groups
 from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import DAILY
 
@@ -23,7 +27,6 @@ _READ = (
     *("first_start", "last_start", "last_end", "last_anomaly", "severity"),
     *("n_alarms", "threshold", "decades"),
 )
-_TOTALS = (("n_windows", "sum"), ("n_anomalies", "sum"), ("severity", "max"), ("last_anomaly", "max"))
 
 
 @dataclass(frozen=True)
@@ -69,19 +72,19 @@ def view_fleet(table: RowTable, length: timedelta, selection: Selection = EVERYT
         The devices and sensors to report; the default is all.
     """
     totals, history = _read_totals(table, max(length // MICROSECOND // DAY_US, 1) - 1, selection)
-    scored = totals.filter(pc.greater(totals["n_windows"], 0))
+    scored = totals.filter(to_arrow(to_numpy(totals["n_windows"]) > 0))
     series = worst_first(_sum(scored, ["device", "sensor"]))
-    worst = series.group_by("device", use_threads=False).aggregate([("sensor", "first")])
-    devices = _sum(series, ["device"]).join(worst, "device", use_threads=False)
-    lengths = pc.subtract(scored["last_end"].cast(pa.int64()), scored["last_start"].cast(pa.int64()))
+    # The first of a device is its worst.
+    devices = _sum(series, ["device"], worst_sensor="sensor")
+    lengths = to_numpy(scored["last_end"]) - to_numpy(scored["last_start"])
     return FleetView(
-        pc.min(scored["first_start"]).as_py(),
-        pc.max(scored["last_end"]).as_py(),
+        _time(np.min, scored["first_start"]),
+        _time(np.max, scored["last_end"]),
         history,
-        (pc.min(lengths).as_py() or 0) * MICROSECOND,
+        int(lengths.min() if lengths.size else 0) * MICROSECOND,
         totals,
         series,
-        worst_first(devices.rename_columns({"sensor_first": "worst_sensor"})),
+        worst_first(devices),
         _count_versions(scored),
     )
 
@@ -95,36 +98,49 @@ def _read_totals(table: RowTable, days_before: int, selection: Selection) -> tup
     newest = [one.bounds["last_start"][1] for one in files if "last_start" in one.bounds]
     since = (max(newest or [one.last for one in files]) // DAY_US - days_before) * DAY_US
     rows = table.read(_READ, since, None, *wanted)
-    if newest and not pc.any(pc.greater(rows["n_windows"], 0)).as_py():
+    if newest and not to_numpy(rows["n_windows"]).any():
         # The selected devices have been silent for longer, unlike others in the same files.
         rows = table.read(_READ, None, None, *wanted)
-        last = pc.max(rows["last_start"].cast(pa.int64())).as_py() or since
+        last = to_numpy(rows["last_start"]).max() if rows.num_rows else since
         since = (last // DAY_US - days_before) * DAY_US
-        rows = rows.filter(pc.greater_equal(rows["day"].cast(pa.int64()), since))
+        rows = rows.filter(to_arrow(to_numpy(rows["day"]) >= since))
     first = min(one.first for one in files)
     return rows.combine_chunks(), EPOCH + first * MICROSECOND if first < since else None
+
+
+def _time(which: Callable[[Int], Any], times: pa.ChunkedArray) -> datetime | None:
+    return EPOCH + int(which(to_numpy(times))) * MICROSECOND if len(times) else None
 
 
 def select_rows(table: pa.Table, selection: Selection) -> pa.Table:
     """Select the rows of a run's devices and, where the table has them, sensors."""
     for name, wanted in (("device", selection.devices), ("sensor", selection.sensors)):
         if wanted is not None and name in table.column_names:
-            table = table.filter(pc.is_in(table[name], pa.array(sorted(wanted), pa.string())))
+            table = table.filter(pc.is_in(table[name], value_set=strings(sorted(wanted))))
     return table
 
 
-def _sum(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
-    sums = rows.group_by(keys, use_threads=False).aggregate(list(_TOTALS))
-    return sums.rename_columns([*keys, *(name for name, _ in _TOTALS)])
+def _sum(rows: pa.Table, keys: Sequence[str], **first: str) -> pa.Table:
+    groups = Groups(rows, keys)
+    columns = [*groups.firsts([*keys, *first.values()]).columns]
+    columns += [groups.sums(name) for name in ("n_windows", "n_anomalies")]
+    columns += [groups.maxima(name) for name in ("severity", "last_anomaly")]
+    names = [*keys, *first, "n_windows", "n_anomalies", "severity", "last_anomaly"]
+    return pa.table(columns, names=names)
 
 
 def _count_versions(scored: pa.Table) -> pa.Table:
     keys = ["sensor", "model_version"]
-    sums = scored.group_by(keys, use_threads=False).aggregate(
-        [("device", "count_distinct"), ("n_windows", "sum"), ("first_start", "min"), ("last_end", "max")]
-    )
-    sums = sums.rename_columns([*keys, "n_devices", "n_windows", "start", "end"])
-    return sums.sort_by([(name, "ascending") for name in ("sensor", "start", "model_version")])
+    groups = Groups(scored, keys)
+    columns = [
+        *groups.firsts(keys).columns,
+        groups.count_distinct("device"),
+        groups.sums("n_windows"),
+        groups.mins("first_start"),
+        groups.maxima("last_end"),
+    ]
+    versions = pa.table(columns, names=[*keys, "n_devices", "n_windows", "start", "end"])
+    return versions.sort_by([(name, "ascending") for name in ("sensor", "start", "model_version")])
 
 
 def worst_first(table: pa.Table) -> pa.Table:

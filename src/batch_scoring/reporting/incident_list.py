@@ -14,7 +14,15 @@ from batch_scoring.core.moments import microseconds
 from batch_scoring.reporting.fleet_view import FleetView, select_rows
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrays import Int
-from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import (
+    are,
+    distinct,
+    empty_table,
+    positions,
+    strings,
+    to_arrow,
+    to_numpy,
+)
 from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import DEVICE_INCIDENTS, INCIDENTS, OUTLIER
 
@@ -51,8 +59,8 @@ class IncidentList:
     @property
     def silences(self) -> pa.Table:
         """device, sensor, window_start and window_end of the silences of sensors."""
-        rows = self.devices.filter(pc.equal(self.devices["kind"], "sensor_silent")).combine_chunks()
-        lists = rows["sensors"].combine_chunks() if rows.num_rows else pa.array([], rows["sensors"].type)
+        rows = self.devices.filter(to_arrow(are(self.devices["kind"], "sensor_silent"))).combine_chunks()
+        lists = rows["sensors"].combine_chunks() if rows.num_rows else pa.nulls(0, rows["sensors"].type)
         of = pc.list_parent_indices(lists)
         columns = [rows["device"].take(of), lists.flatten(), rows["start"].take(of), rows["end"].take(of)]
         return pa.table(columns, ["device", "sensor", "window_start", "window_end"])
@@ -86,15 +94,15 @@ def list_incidents(
     ranked = device_incidents.read(DEVICE_INCIDENTS.names) if is_known else empty_table(DEVICE_INCIDENTS)
     devices = _select(ranked, selection)
     if view.start is not None:
-        is_recent = pc.greater(devices["end"], pa.scalar(view.start, devices["end"].type))
-        devices = devices.filter(pc.or_(is_recent, pc.equal(devices["state"], "open")))
+        is_recent = to_numpy(devices["end"]) > microseconds(view.start)
+        devices = devices.filter(to_arrow(is_recent | are(devices["state"], "open")))
     is_outlier = are(devices["kind"], OUTLIER)
     devices, outliers = (devices.filter(to_arrow(one)) for one in (~is_outlier, is_outlier))
     shown = devices.slice(0, max_incidents)
-    wanted = pc.unique(pa.chunked_array([shown["device"].combine_chunks(), page_devices], pa.string()))
+    wanted = distinct(shown["device"], page_devices)
     start = 0 if view.start is None else microseconds(view.start)
     rows = _read(incidents, selection.sensors, wanted, to_numpy(shown["start"]), start)
-    of_page = rows.filter(pc.is_in(rows["device"], page_devices))
+    of_page = rows.filter(pc.is_in(rows["device"], value_set=page_devices))
     return IncidentList(is_known, devices, outliers, _members(shown, rows), of_page)
 
 
@@ -103,7 +111,7 @@ def _select(devices: pa.Table, selection: Selection) -> pa.Table:
     if selection.sensors is None or not devices.num_rows:
         return devices
     lists = devices["sensors"].combine_chunks()
-    is_asked_for = pc.is_in(pc.list_flatten(lists), pa.array(sorted(selection.sensors), pa.string()))
+    is_asked_for = pc.is_in(pc.list_flatten(lists), value_set=strings(sorted(selection.sensors)))
     return devices.take(pc.unique(pc.list_parent_indices(lists).filter(is_asked_for)))
 
 
@@ -125,21 +133,23 @@ def _read(
 
 def _members(devices: pa.Table, incidents: pa.Table) -> pa.Table:
     """Find the incidents of the sensors of anomalies, each with its row, within the page's limit."""
-    numbered = incidents.select(["device", "start", "end"]).append_column("row", _count(incidents))
-    groups = devices.select(["device", "start", "end"]).rename_columns(["device", "from", "until"])
-    groups = groups.append_column("of", _count(devices)).filter(pc.equal(devices["kind"], "anomaly"))
-    pairs = numbered.join(groups, "device", join_type="inner")
-    inside = pc.and_(
-        pc.greater_equal(pairs["start"], pairs["from"]), pc.less_equal(pairs["end"], pairs["until"])
-    )
-    pairs = pairs.filter(inside)
-    table = incidents.take(pairs["row"]).append_column("of", pairs["of"])
-    order = [("of", "ascending"), ("peak_severity", "descending"), ("start", "ascending")]
-    table = table.sort_by([*order, ("sensor", "ascending")]).combine_chunks()
-    of = table["of"].to_numpy()
-    place = np.arange(of.size) - np.searchsorted(of, of)
-    return table.filter(pa.array(place < MAX_OF_A_DEVICE_INCIDENT)).slice(0, MAX_SENSOR_INCIDENTS)
-
-
-def _count(table: pa.Table) -> pa.Array:
-    return pa.array(np.arange(table.num_rows))
+    of = np.flatnonzero(are(devices["kind"], "anomaly"))
+    if not of.size:
+        return incidents.slice(0, 0).append_column("of", to_arrow(of))
+    names = distinct(devices["device"])
+    device, theirs = positions(devices["device"], names)[of], positions(incidents["device"], names)
+    start, end = to_numpy(devices["start"])[of], to_numpy(devices["end"])[of]
+    # Those of a device do not overlap: the last that began no later than a sensor's incident is the one.
+    ranks = np.unique(np.append(start, to_numpy(incidents["start"])), return_inverse=True)[1]
+    keys = np.append(device, theirs) * ranks.size + ranks
+    order = np.argsort(keys[: of.size])
+    place = np.searchsorted(keys[: of.size][order], keys[of.size :], "right") - 1
+    place = order[place.clip(0)]
+    is_inside = (device[place] == theirs) & (start[place] <= to_numpy(incidents["start"]))
+    is_inside &= to_numpy(incidents["end"]) <= end[place]
+    table = incidents.filter(to_arrow(is_inside)).append_column("of", to_arrow(of[place[is_inside]]))
+    by = [("of", "ascending"), ("peak_severity", "descending"), ("start", "ascending")]
+    table = table.sort_by([*by, ("sensor", "ascending")]).combine_chunks()
+    of = to_numpy(table["of"])
+    number = np.arange(of.size) - np.searchsorted(of, of)
+    return table.filter(to_arrow(number < MAX_OF_A_DEVICE_INCIDENT)).slice(0, MAX_SENSOR_INCIDENTS)

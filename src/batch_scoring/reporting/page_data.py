@@ -23,6 +23,8 @@ from batch_scoring.reporting.known_faults import FoundFaults
 from batch_scoring.reporting.series import SeriesBlock
 from batch_scoring.reporting.settings import ReportParameters
 from batch_scoring.tables.arrays import Float
+from batch_scoring.tables.arrow_arrays import are, as_rows, strings, to_arrow, to_numpy
+from batch_scoring.tables.schemas import TIMESTAMP
 
 MAX_FAULTS = 2000
 MAX_VERSIONS = 50
@@ -46,7 +48,7 @@ def collect_page_data(contents: Contents, parameters: ReportParameters) -> dict[
     series = page_series(view, parameters.max_devices)
     devices = view.devices.filter(pc.is_in(view.devices["device"], pc.unique(series["device"])))
     sensors = sorted(pc.unique(series["sensor"]).to_pylist())
-    names = devices["device"].combine_chunks(), pa.array(sensors, pa.string())
+    names = devices["device"].combine_chunks(), strings(sensors)
     return {
         "start": _seconds(view.start),
         "end": _seconds(view.end),
@@ -85,6 +87,11 @@ def pack(values: npt.NDArray[Any], kind: str) -> str:
     return base64.b64encode(np.ascontiguousarray(values, dtype=f"<{kind}").tobytes()).decode("ascii")
 
 
+def to_seconds(times: pa.ChunkedArray) -> list[float | None]:
+    """Convert times to seconds since the epoch; None for a null."""
+    return [None if us is None else us / 1e6 for us in times.cast(TIMESTAMP).cast(pa.int64()).to_pylist()]
+
+
 def _seconds(time: datetime | None) -> float | None:
     return None if time is None else time.timestamp()
 
@@ -119,7 +126,7 @@ def _count(contents: Contents) -> dict[str, Any]:
         "models": view.series.num_rows,
         "sensors": pc.count_distinct(view.series["sensor"]).as_py(),
         "anomalies": pc.sum(view.devices["n_anomalies"]).as_py() or 0,
-        "anomalous_devices": pc.sum(pc.greater(view.devices["n_anomalies"], 0)).as_py() or 0,
+        "anomalous_devices": int((to_numpy(view.devices["n_anomalies"]) > 0).sum()),
         "quarantined": pc.sum(contents.quarantine["count"]).as_py() or 0,
         "not_scored": contents.not_scored.num_rows,
         "not_scored_by_status": dict(
@@ -133,20 +140,20 @@ def _count(contents: Contents) -> dict[str, Any]:
 
 def _list_devices(devices: pa.Table, sensors: pa.Array) -> list[list[Any]]:
     """name, windows, anomalous windows, largest severity, last anomaly, position of the worst sensor."""
-    rows = devices.to_pydict()
+    rows = devices.drop_columns(["last_anomaly"]).to_pydict()
     return _rows(
         rows["device"],
         rows["n_windows"],
         rows["n_anomalies"],
         map(_finite, rows["severity"]),
-        map(_seconds, rows["last_anomaly"]),
+        to_seconds(devices["last_anomaly"]),
         _positions(devices["worst_sensor"], sensors),
     )
 
 
 def _list_series(series: pa.Table, devices: pa.Array, sensors: pa.Array) -> list[list[Any]]:
     """device, sensor (positions), windows, anomalous windows, largest severity."""
-    rows = series.to_pydict()
+    rows = series.select(["n_windows", "n_anomalies", "severity"]).to_pydict()
     return _rows(
         _positions(series["device"], devices),
         _positions(series["sensor"], sensors),
@@ -219,14 +226,13 @@ def _list_faults(found: FoundFaults | None, devices: pa.Array, sensors: pa.Array
     rows = found.faults.filter(
         pc.and_(pc.is_in(found.faults["device"], devices), pc.is_in(found.faults["sensor"], sensors))
     ).slice(0, MAX_FAULTS)
-    columns = rows.to_pydict()
     return _rows(
         _positions(rows["device"], devices),
         _positions(rows["sensor"], sensors),
-        columns["kind"],
-        map(_seconds, columns["start"]),
-        map(_seconds, columns["end"]),
-        columns["found"],
+        rows["kind"].to_pylist(),
+        to_seconds(rows["start"]),
+        to_seconds(rows["end"]),
+        rows["found"].to_pylist(),
     )
 
 
@@ -239,7 +245,7 @@ def _list_unjudged(
         return []
     names = series["device"].combine_chunks(), series["sensor"].combine_chunks()
     row, start, end = contents.calendar.stretches(*names, microseconds(view.start), microseconds(view.end))
-    place = pa.array(row[:MAX_FAULTS])
+    place = to_arrow(row[:MAX_FAULTS])
     return _rows(
         _positions(series["device"].take(place), devices),
         _positions(series["sensor"].take(place), sensors),
@@ -261,9 +267,10 @@ def _known_faults(found: FoundFaults | None) -> dict[str, Any] | None:
 
 def _list_versions(view: FleetView) -> list[list[Any]]:
     """sensor, version, devices, windows, start, end."""
-    rows = view.versions.slice(0, MAX_VERSIONS).to_pydict()
-    times = (map(_seconds, rows[name]) for name in ("start", "end"))
-    return _rows(rows["sensor"], rows["model_version"], rows["n_devices"], rows["n_windows"], *times)
+    rows = view.versions.slice(0, MAX_VERSIONS)
+    names = ("sensor", "model_version", "n_devices", "n_windows")
+    times = (to_seconds(rows[name]) for name in ("start", "end"))
+    return _rows(*(rows[name].to_pylist() for name in names), *times)
 
 
 def collect_incidents(
@@ -291,20 +298,20 @@ def collect_incidents(
         start, severity, feature. Times are seconds since the epoch, scores are decades.
     """
     behind: dict[int, list[list[Any]]] = {}
-    for row, peak in zip(found.sensors.to_pylist(), peaks, strict=True):
+    for row, peak in zip(as_rows(found.sensors), peaks, strict=True):
         behind.setdefault(row["of"], []).append(_sensor_row(row, peak))
-    shown = found.devices.slice(0, at_most).to_pylist()
-    is_open = pc.equal(found.devices["state"], "open")
+    shown = list(as_rows(found.devices.slice(0, at_most)))
+    is_open = are(found.devices["state"], "open")
     return {
         "known": found.is_known,
         "n": found.devices.num_rows,
-        "n_open": pc.sum(is_open).as_py() or 0,
+        "n_open": int(is_open.sum()),
         "n_warming_up": pc.sum(found.devices["warming_up"]).as_py() or 0,
         "n_outliers": found.outliers.num_rows,
-        "since": _seconds(pc.min(found.devices["start"]).as_py()),
+        "since": min(to_seconds(found.devices["start"]), default=None),
         "decades": any(peak is not None and peak.contributions for peak in peaks),
         "rows": [_device_row(row, behind.get(number, [])) for number, row in enumerate(shown)],
-        "outliers": [_outlier_row(row) for row in found.outliers.slice(0, at_most).to_pylist()],
+        "outliers": [_outlier_row(row) for row in as_rows(found.outliers.slice(0, at_most))],
         "marks": _marks(found.of_page, devices, sensors),
     }
 
@@ -371,8 +378,8 @@ def _marks(incidents: pa.Table, devices: pa.Array, sensors: pa.Array) -> list[li
     return _rows(
         _positions(rows["device"], devices),
         _positions(rows["sensor"], sensors),
-        map(_seconds, rows["start"].to_pylist()),
-        map(_seconds, rows["end"].to_pylist()),
+        to_seconds(rows["start"]),
+        to_seconds(rows["end"]),
         map(_four_digits, rows["peak_severity"].to_pylist()),
-        pc.equal(rows["state"], "open").to_pylist(),
+        are(rows["state"], "open").tolist(),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -12,7 +13,8 @@ from batch_scoring.core.ids import Selection
 from batch_scoring.reporting.fleet_view import EVERYTHING, select_rows
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import RowTable
-from batch_scoring.tables.arrow_arrays import empty_table
+from batch_scoring.tables.arrow_arrays import are, constant, empty_table, strings, to_arrow, to_numpy
+from batch_scoring.tables.groups import Groups, are_among
 from batch_scoring.tables.schemas import QUARANTINE, STATUS
 
 # Small files of the quarantine that one report opens; compaction joins them.
@@ -52,9 +54,9 @@ def sum_statuses(train: RowTable, totals: pa.Table, selection: Selection = EVERY
     trained = empty_table(STATUS)
     if train.exists:
         trained = train.read(STATUS.names, sensors=selection.sensors, devices=selection.devices).cast(STATUS)
-    ones = pc.equal(trained["stage"], "train").cast(pa.int64())
+    ones = to_arrow(are(trained["stage"], "train").astype(np.int64))
     rows = pa.concat_tables([_scored(totals), trained.append_column("n_parts", ones).select(_COLUMNS)])
-    rows = rows.append_column("is_ok", pc.cast(pc.equal(rows["status"], "ok"), pa.int8()))
+    rows = rows.append_column("is_ok", to_arrow(are(rows["status"], "ok").astype(np.int64)))
     order = [(name, "ascending") for name in ("is_ok", *_KEYS)]
     return rows.sort_by(order).drop_columns(["is_ok"]).combine_chunks()
 
@@ -64,16 +66,15 @@ _COLUMNS = [*_KEYS, *_SUMS, "message"]
 
 def _scored(totals: pa.Table) -> pa.Table:
     keys, summed = ["device", "sensor", "status"], ["n_windows", "n_anomalies", "n_unscored"]
-    sums = totals.group_by(keys, use_threads=False).aggregate(
-        [("day", "count_distinct"), *((name, "sum") for name in summed)]
-    )
-    sums = sums.rename_columns([*keys, "n_parts", *summed])
-    message = pa.chunked_array([pa.repeat("", sums.num_rows)])
+    groups = Groups(totals, keys)
+    columns = [*groups.firsts(keys).columns, groups.count_distinct("day"), *map(groups.sums, summed)]
+    sums = pa.table(columns, names=[*keys, "n_parts", *summed])
+    messages = np.full(sums.num_rows, "", object)
     for status, (number, text) in _MESSAGES.items():
-        words = pc.binary_join_element_wise(sums[number].cast(pa.string()), text, "")
-        message = pc.if_else(pc.equal(sums["status"], status), words, message)
-    stage = pa.repeat("score", sums.num_rows)
-    return sums.append_column("message", message).append_column("stage", stage).select(_COLUMNS)
+        place = np.flatnonzero(are(sums["status"], status))
+        messages[place] = [f"{n}{text}" for n in to_numpy(sums[number])[place]]
+    stage = constant("score", sums.num_rows)
+    return sums.append_column("message", strings(messages)).append_column("stage", stage).select(_COLUMNS)
 
 
 def find_not_scored(statuses: pa.Table, series: pa.Table) -> pa.Table:
@@ -92,15 +93,11 @@ def find_not_scored(statuses: pa.Table, series: pa.Table) -> pa.Table:
         device, sensor, stage, status, message; one row a series. Why there is no model (stage ``train``)
         explains more than its absence (stage ``score``), so it goes first.
     """
-    bad = statuses.filter(pc.not_equal(statuses["status"], "ok"))
-    scored = series.select(["device", "sensor"])
-    bad = bad.join(scored, ["device", "sensor"], join_type="left anti")
-    bad = bad.append_column("order", pc.cast(pc.not_equal(bad["stage"], "train"), pa.int8()))
+    bad = statuses.filter(to_arrow(~are(statuses["status"], "ok")))
+    bad = bad.filter(to_arrow(~are_among(bad, series, ["device", "sensor"])))
+    bad = bad.append_column("order", to_arrow((~are(bad["stage"], "train")).astype(np.int64)))
     bad = bad.sort_by([(name, "ascending") for name in ("device", "sensor", "order", "stage", "status")])
-    first = bad.group_by(["device", "sensor"], use_threads=False).aggregate(
-        [("stage", "first"), ("status", "first"), ("message", "first")]
-    )
-    return first.rename_columns(["device", "sensor", "stage", "status", "message"])
+    return Groups(bad, ["device", "sensor"]).firsts(["device", "sensor", "stage", "status", "message"])
 
 
 def sum_quarantine(table: RowTable, max_rows: int, selection: Selection = EVERYTHING) -> pa.Table:
@@ -137,7 +134,7 @@ def sum_quarantine(table: RowTable, max_rows: int, selection: Selection = EVERYT
     if older:
         rows = pa.concat_tables([rows, pa.Table.from_pylist([{"reason": OLDER}], _EXAMPLES)])
         n.append(older)
-    rows = rows.append_column("count", pa.array(n, pa.int64()))
+    rows = rows.append_column("count", to_arrow(np.array(n, np.int64)))
     return rows.sort_by([("count", "descending"), ("reason", "ascending")])
 
 
@@ -160,7 +157,7 @@ def _examples(table: RowTable, file: DataFile, selection: Selection, reasons: se
         rows = select_rows(batch, selection)
         found = set(pc.unique(rows["reason"]).to_pylist()) & missing
         for reason in sorted(found):
-            yield rows.filter(pc.equal(rows["reason"], reason)).slice(0, 1).select(_EXAMPLES.names)
+            yield rows.filter(to_arrow(are(rows["reason"], reason))).slice(0, 1).select(_EXAMPLES.names)
         missing -= found
         if not missing:
             return

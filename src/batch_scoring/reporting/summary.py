@@ -16,6 +16,7 @@ from batch_scoring.reporting.fleet_view import FleetView
 from batch_scoring.reporting.incident_list import IncidentList
 from batch_scoring.reporting.known_faults import FoundFaults
 from batch_scoring.storage import is_remote
+from batch_scoring.tables.arrow_arrays import are, as_rows, to_arrow, to_numpy
 from batch_scoring.training.history import KINDS
 
 SHOWN = 5
@@ -43,7 +44,7 @@ def summarise(contents: Contents, data: str) -> dict[str, Any]:
     view = contents.view
     n_scored = pc.sum(view.devices["n_windows"]).as_py() or 0
     n_anomalies = pc.sum(view.devices["n_anomalies"]).as_py() or 0
-    anomalous = view.devices.filter(pc.greater(view.devices["n_anomalies"], 0))
+    anomalous = view.devices.filter(to_arrow(to_numpy(view.devices["n_anomalies"]) > 0))
     quarantine = dict(zip(*(contents.quarantine[n].to_pylist() for n in ("reason", "count")), strict=True))
     return {
         "start": _iso(view.start),
@@ -94,22 +95,22 @@ def _counts(column: pa.ChunkedArray) -> dict[str, int]:
 def _worst(anomalous: pa.Table) -> dict[str, Any] | None:
     if not anomalous.num_rows:
         return None
-    worst = anomalous.slice(0, 1).to_pylist()[0]
+    worst = next(as_rows(anomalous.slice(0, 1)))
     return {"device": worst["device"], "windows": worst["n_anomalies"], "sensor": worst["worst_sensor"]}
 
 
 def _alarms(view: FleetView) -> dict[str, float] | None:
     """Compare the alarms a sensor-week with the budget; None where no threshold is a share of windows."""
     # Thresholds are log10 of that share where scores are tail probabilities, as their counts by decade say.
-    states_share = pc.greater(pc.list_value_length(view.totals["decades"]), 0)
-    rows = view.totals.filter(pc.and_(states_share, pc.greater(view.totals["n_windows"], 0)))
+    states_share = to_numpy(pc.list_value_length(view.totals["decades"])) > 0
+    rows = view.totals.filter(to_arrow(states_share & (to_numpy(view.totals["n_windows"]) > 0)))
     if not rows.num_rows:
         return None
-    n_windows = rows["n_windows"].to_numpy()
-    asked = 10.0 ** rows["threshold"].to_numpy() * (_WEEK / view.window)
+    n_windows = to_numpy(rows["n_windows"])
+    asked = 10.0 ** to_numpy(rows["threshold"]) * (_WEEK / view.window)
     weeks = n_windows.sum() * (view.window / _WEEK)
     return {
-        "per_sensor_week": float(rows["n_alarms"].to_numpy().sum() / weeks),
+        "per_sensor_week": float(to_numpy(rows["n_alarms"]).sum() / weeks),
         "budget_per_sensor_week": float((asked * n_windows).sum() / n_windows.sum()),
     }
 
@@ -133,10 +134,10 @@ def _incidents(found: IncidentList) -> dict[str, Any] | None:
         ),
         *("n_windows", "peak_severity", "warming_up"),
     ]
-    first = found.devices.slice(0, SHOWN_INCIDENTS).select(columns).to_pylist()
+    first = as_rows(found.devices.slice(0, SHOWN_INCIDENTS).select(columns))
     return {
         "devices": found.devices.num_rows,
-        "open": pc.sum(pc.equal(found.devices["state"], "open")).as_py() or 0,
+        "open": int(are(found.devices["state"], "open").sum()),
         "silent": pc.sum(pc.ends_with(found.devices["kind"], "_silent")).as_py() or 0,
         "warming_up": pc.sum(found.devices["warming_up"]).as_py() or 0,
         "outliers": found.outliers.num_rows,
@@ -146,7 +147,7 @@ def _incidents(found: IncidentList) -> dict[str, Any] | None:
 
 def _training_notes(statuses: pa.Table) -> dict[str, Any]:
     """Count the models whose training lacked or held something, by kind of note."""
-    messages = statuses.filter(pc.equal(statuses["stage"], "train"))["message"]
+    messages = statuses.filter(to_arrow(are(statuses["stage"], "train")))["message"]
     has = {kind: pc.match_substring(messages, f"{kind}: ") for kind in KINDS}
     counts = {kind: pc.sum(mask).as_py() or 0 for kind, mask in has.items()}
     noted = pc.sum(functools.reduce(pc.or_, has.values())).as_py() or 0

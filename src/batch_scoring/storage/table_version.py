@@ -26,7 +26,7 @@ from batch_scoring.storage.delta_errors import clear_errors, require_whole
 from batch_scoring.storage.folder import Folder
 from batch_scoring.storage.parquet import open_parquet
 from batch_scoring.storage.table_log import DATE, RETENTION, Commit, TableLog
-from batch_scoring.tables.arrow_arrays import as_rows, empty_table, positions, strings, to_arrow
+from batch_scoring.tables.arrow_arrays import as_rows, empty_table, positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import BATCH_ROWS, group_bounds, read_batches, read_pieces, row_groups
 from batch_scoring.tables.schemas import TIMESTAMP
 
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# Of times in microseconds; a null is before the first.
+_FIRST, _LAST = -(2**63) + 1, 2**63 - 1
 # Of a position, an int64 that is not negative.
 _VERSION_BITS, _ORIGIN_SHIFT = 24, 22
 REMAKE = "restore it from a backup, or delete the folder of the table and run again"
@@ -367,20 +369,18 @@ class TableVersion:
         """
         wanted = (_as_set(sensors), _as_set(devices))
         start, end = _microseconds(start, "start"), _microseconds(end, "end")
-        conditions = []
-        if start is not None:
-            conditions.append(pc.field(str(self.time)) >= _moment(start))
-        if end is not None:
-            conditions.append(pc.field(str(self.time)) < _moment(end))
         needed = list(columns) if columns is not None else self.schema.names
         schema = pa.schema([self.schema.field(name) for name in needed if self.exists])
         tables = [empty_table(schema)]
-        extra = [str(self.time)] if conditions and self.time not in needed else []
+        is_part = start is not None or end is not None
+        low, high = _FIRST if start is None else start, _LAST if end is None else end
+        extra = [str(self.time)] if is_part and self.time not in needed else []
         for file in self.files(start, end, *wanted):
             for batch in self.batches(file, [*needed, *extra], *wanted):
                 rows = batch
-                for condition in conditions:
-                    rows = rows.filter(condition)
+                if is_part:
+                    time = to_numpy(batch[str(self.time)].cast(TIMESTAMP), null=_FIRST - 1)
+                    rows = batch.filter(to_arrow((time >= low) & (time < high)))
                 tables.append(rows.select(needed).cast(schema))
         return pa.concat_tables(tables)
 
@@ -401,10 +401,6 @@ class TableVersion:
 
 def _microseconds(time: int | datetime | str | None, where: str) -> int | None:
     return time if time is None or isinstance(time, int) else microseconds(read_time(time, where))
-
-
-def _moment(us: int) -> pa.Scalar:
-    return pa.scalar(us, pa.int64()).cast(TIMESTAMP)
 
 
 def _as_set(texts: Iterable[str] | None) -> frozenset[str] | None:

@@ -6,8 +6,8 @@ their argument is one of its types: half a second of every scoring job.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from batch_scoring.core.moments import EPOCH
+from batch_scoring.core.moments import EPOCH, microseconds
 from batch_scoring.tables.arrays import Bool, Int
 
 _FIXED_WIDTH = {
@@ -83,7 +83,7 @@ def constant(text: str, n: int) -> pa.Array:
     return strings([text]).take(to_arrow(np.zeros(n, np.int64)))
 
 
-def distinct(*texts: pa.ChunkedArray) -> pa.Array:
+def distinct(*texts: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Return the distinct strings of several arrays, sorted as UTF-8 bytes."""
     found = pc.unique(pa.chunked_array([pc.unique(some) for some in texts], pa.string()))
     return found.take(pc.array_sort_indices(found))
@@ -131,6 +131,25 @@ def as_rows(table: pa.Table) -> Iterator[dict[str, Any]]:
     """Convert rows to dictionaries, times in UTC. Arrow's ``to_pylist`` imports pandas for times."""
     columns = [_as_list(column) for column in table.columns]
     return (dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True))
+
+
+def from_rows(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Convert dictionaries to a table of strings, int64 and times; what is missing becomes null.
+
+    Arrow's ``from_pylist`` imports pandas.
+    """
+    columns = []
+    for field in schema:
+        values = [row.get(field.name) for row in rows]
+        is_there = np.array([value is not None for value in values], bool)
+        if pa.types.is_string(field.type):
+            column = strings([value or "" for value in values])
+        else:
+            numbers = [microseconds(one) if isinstance(one, datetime) else one or 0 for one in values]
+            column = to_arrow(np.array(numbers, np.int64)).cast(field.type)
+        nothing = pa.nulls(len(rows), field.type)
+        columns.append(column if is_there.all() else pc.if_else(to_arrow(is_there), column, nothing))
+    return pa.table(columns, schema=schema)
 
 
 def _as_list(column: pa.ChunkedArray) -> list[Any]:

@@ -24,6 +24,7 @@ from batch_scoring.reporting.settings import ReportParameters
 from batch_scoring.reporting.statuses import find_not_scored, sum_quarantine, sum_statuses
 from batch_scoring.reporting.summary import summarise, write_summary
 from batch_scoring.storage.row_table import RowTable
+from batch_scoring.tables.arrow_arrays import empty_table
 from batch_scoring.tables.fault_labels import faults_only
 
 logger = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ def gather_contents(
     of_page = pc.unique(drawn["device"])
     found = list_incidents(device_incidents, incidents, view, of_page, selection, settings.max_incidents)
     start = details_start(predictions.files(), view, drawn.num_rows, settings.max_rows)
-    labels = faults_only(fault_labels.read()) if fault_labels.metadata.num_rows else FAULTS.empty_table()
+    labels = faults_only(fault_labels.read()) if fault_labels.metadata.num_rows else empty_table(FAULTS)
     details = read_details(predictions, view, drawn, found.sensors, labels, start, settings)
     contents = Contents(
         view=view,
