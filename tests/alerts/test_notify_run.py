@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,6 +127,19 @@ def test_a_run_that_another_one_overtakes_finds_out_anew(site):
     assert [site.ledger.save(one) for one in stale] == []
     assert site.got() == [("a@0-1", "opened"), ("a@0-2", "closed"), ("b@1-1", "opened")]
     assert site.notify() == 0
+
+
+def test_a_run_that_looked_before_the_incidents_were_made_anew_sends_nothing_of_them(site):
+    """Made anew in fewer commits than it has seen; another run has sent them in between."""
+    for n in range(1, 4):
+        site.put(*fleet(n))
+    stale = NotifyRun(site.incidents.load(), [site.sink], START, Wanted())
+    assert stale._incidents.exists  # a table is of the version at which it is first looked at
+    shutil.rmtree(stale._incidents.folder.path())
+    site.put(("new", 0, 1, "open"))
+    site.notify()
+    assert not any(site.ledger.save(update) for update in stale.updates(3600))
+    assert site.got() == [("new@0-1", "opened")]
 
 
 def test_of_two_runs_that_send_one_leaves_the_rest_to_the_other(site, monkeypatch):

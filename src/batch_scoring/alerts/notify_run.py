@@ -73,14 +73,13 @@ class NotifyRun:
 
     def _begin(self, stored: RowTable) -> Change:
         """Add the events that are due; old ones are dropped with them."""
-        if (stored.progress(_INCIDENTS) or 0) > self._incidents.version:
-            self._incidents = self._incidents.latest()  # another run knows more
+        self._incidents = self._incidents.not_before(stored.progress(_INCIDENTS))
         ledger = Ledger.read(stored, stored.progress(_SINCE))
         since, names = max(self._earliest, ledger.since), [sink.name for sink in self._sinks]
         current = look_up(self._incidents)
         self._ledger = with_changes(ledger, current, since, self._wanted, names)
         self._turn, self._seen = stored.progress(_TURN) or 0, stored.version
-        progress = {_SINCE: microseconds(since), _INCIDENTS: self._incidents.version}
+        progress = {_SINCE: microseconds(since), _INCIDENTS: self._incidents.position}
         if self._ledger is ledger and stored.schema in (NOTIFICATIONS, pa.schema([])):
             return Change(NOTIFICATIONS, (), progress)
         self._turn += 1

@@ -53,8 +53,7 @@ def update_gaps(windows: RowTable, after_us: int, gaps: RowTable) -> Change | No
         Schema GAPS.
     """
     seen = gaps.progress(STEP)
-    if seen is not None and seen > windows.version:
-        windows = windows.latest()  # another run has read on
+    windows = windows.not_before(seen)
     number = number_of([VERSION, after_us, windows.id])
     changes = None
     if gaps.schema == GAPS and gaps.progress(RULES) == number:
@@ -68,7 +67,7 @@ def update_gaps(windows: RowTable, after_us: int, gaps: RowTable) -> Change | No
         GAPS,
         # The last rows are written anew each hour: the gaps that have ended are not, with them.
         [[added.filter(to_arrow(ended))], [added.filter(to_arrow(~ended))]],
-        {STEP: windows.version, RULES: number},
+        {STEP: windows.position, RULES: number},
         rewritten=lambda: _without(gaps, removed),
         replaces_all=gaps.exists and gaps.schema != GAPS,
         by_month=True,

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 # Raise it when the same incidents and gaps shall give another list.
 VERSION = 2
-STEP, RULES = "incidents", "incidents.rules"
+STEP, GAPS_SEEN, RULES = "incidents", "gaps", "incidents.rules"
 
 
 def update_ranking(
@@ -40,16 +40,13 @@ def update_ranking(
     ranked : RowTable
         Schema DEVICE_INCIDENTS.
     """
-    seen = ranked.progress(STEP)
-    if seen is not None and seen > incidents.version:
-        incidents, gaps = incidents.latest(), gaps.latest()  # another run has read on
+    incidents, gaps = incidents.not_before(ranked.progress(STEP)), gaps.not_before(ranked.progress(GAPS_SEEN))
     if not (incidents.exists or gaps.exists):
         return None
     first = _first_ranked(incidents, n_days)
-    known = [incidents.id, incidents.version, gaps.id, gaps.version]
     settings = [rules.slack_us, rules.outlier_windows, asdict(rules.silence), rules.calendar.fingerprint]
-    number = number_of([VERSION, known, first.isoformat(), settings])
-    progress = {STEP: incidents.version, RULES: number}
+    number = number_of([VERSION, incidents.position, gaps.position, first.isoformat(), settings])
+    progress = {STEP: incidents.position, GAPS_SEEN: gaps.position, RULES: number}
     if ranked.progress(RULES) == number:
         return Change(DEVICE_INCIDENTS, (), progress)
     since = microseconds(first)

@@ -65,8 +65,7 @@ def update_incidents(
     if incidents.schema == _FORMER:
         return Change(INCIDENTS)  # the table gains the column, and its rows stay
     seen = incidents.progress(STEP)
-    if seen is not None and seen > predictions.version:
-        predictions = predictions.latest()  # another run has read on
+    predictions = predictions.not_before(seen)
     number = number_of([VERSION, asdict(rules), calendar.fingerprint, predictions.id])
     changes = None
     if incidents.schema == INCIDENTS and incidents.progress(RULES) == number:
@@ -87,7 +86,7 @@ def update_incidents(
         INCIDENTS,
         # Those that may grow are in files of their own: closed ones are not written again with them.
         [[added.filter(to_arrow(is_closed))], [added.filter(to_arrow(~is_closed))], small.rows()],
-        {STEP: predictions.version, RULES: number, UNTIL: _newest(predictions)},
+        {STEP: predictions.position, RULES: number, UNTIL: _newest(predictions)},
         rewritten=small.rewritten,
         replaces_all=incidents.exists and incidents.schema != INCIDENTS,
         by_month=True,

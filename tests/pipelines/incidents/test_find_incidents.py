@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.pipelines.incidents.nodes import rank_devices
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.schemas import INCIDENTS
 from tests.pipelines.incidents.work import Work
@@ -231,6 +234,23 @@ def test_the_list_of_devices_is_made_when_incidents_have_changed(work):
     work.find()
     assert work.rank()
     assert [row["n_sensors"] for row in work.ranking.rows("device")] == [1]
+
+
+def test_a_run_that_looked_before_the_incidents_were_made_anew_ranks_the_new_ones(work):
+    """Made anew in fewer commits than it has seen; another run has ranked them in between."""
+    for day in range(3):
+        work.draw({"a": "1.....", "b": "......"}, day=day)
+        work.find(cool_down=0)
+    stale = work.incidents.load()
+    assert stale.version > 1  # a table is of the version at which it is first looked at
+    work.rank()
+    shutil.rmtree(stale.folder.path())
+    work.draw({"a": "......", "b": "1....."}, day=3)
+    assert work.find(cool_down="96h")
+    assert work.rank()
+    expected = work.ranking.rows("device")
+    assert not work.ranking.save(rank_devices(stale, work.gaps.load(), {}))
+    assert work.ranking.rows("device") == expected
 
 
 def test_a_list_that_stays_is_not_written_again(work):
