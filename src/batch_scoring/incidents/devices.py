@@ -1,4 +1,4 @@
-"""Join what sensors and devices show at once to the incidents that a person looks at, ranked."""
+"""Join what sensors and devices show at once to incidents of devices and of the fleet, and rank them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class RollUpRules:
         begin within this time on many devices are an event of the fleet.
     silence : SilenceRules
     outlier_windows : int
-        An incident of one sensor of so many windows or fewer, shorter than an hour, is an outlier: a wild
+        An incident of one sensor with at most this many windows, shorter than an hour, is an outlier: a wild
         reading, and the step back from it.
     calendar : Calendar
         What it leaves out is no silence.

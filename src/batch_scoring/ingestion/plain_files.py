@@ -87,7 +87,7 @@ class PlainRows:
         return set(pc.unique(self.rows[kind]).dictionary.to_pylist())
 
     def source_ids(self, kind: str, sources: object) -> set[str]:
-        """Return the devices or sensors (``kind``) of the files, of which all rows are here."""
+        """Return the devices or sensors (``kind``) of the files, whose rows are all here."""
         return self.staged_ids(kind)
 
     def rows_by_source(self) -> dict[int, int]:

@@ -84,7 +84,7 @@ class Details:
 
 
 def details_start(files: Sequence[DataFile], view: FleetView, n_series: int, max_rows: int) -> int:
-    """Choose the first time of which predictions are read, in microseconds since the epoch.
+    """Choose the time from which predictions are read, in microseconds since the epoch.
 
     From then on, at most ``max_rows`` rows are read of some series' files, but for the newest hour.
 

@@ -168,7 +168,7 @@ def merge_totals(stored: pa.Table, new: pa.Table) -> pa.Table:
 
 
 def late_series(stored: pa.Table, new: pa.Table) -> pa.Table:
-    """Find the series and days of which a new window is not later than all that are counted.
+    """Find the series and days with a new window that is not later than all counted ones.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ class RowChanges:
     Attributes
     ----------
     files : list of DataFile
-        Files of which all rows are new.
+        Files whose rows are all new.
     gained, lost : pyarrow.Table
         Rows of other files that are new, and rows that are gone; a row that has changed is in both.
     """

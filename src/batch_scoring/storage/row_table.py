@@ -54,9 +54,8 @@ class Change:
     progress : dict of str to int
         What the table records in the same commit, such as how far a step has read the table before it.
     guard : str or sequence of str
-        Names of what the rows are about. Two concurrent commits of which one has a name that is not apart
-        from one of the other's cannot both succeed; see
-        :func:`~batch_scoring.storage.table_log.are_apart`. The names of ``progress`` count, too.
+        Names of what the rows are about, the names of ``progress`` among them. Of two concurrent commits
+        with names that are not apart, one fails; see :func:`~batch_scoring.storage.table_log.are_apart`.
     rewritten : callable
         Called after ``parts`` has been read: pairs of a stored file and the rows that replace it.
     replaces_all : bool

@@ -23,7 +23,7 @@ from batch_scoring.windows.runs import Runs, cut_runs, without_short_runs
 
 DEFAULT_FEATURES = ("mean", "std", "min", "max", "change", "diff_mean", "equal_run")
 
-# Features that look at windows before their own: at so many.
+# How many windows before its own a feature looks at.
 WINDOWS_BEFORE = {"diff_mean": 1, "equal_run": 11}
 
 _KEY_COLUMNS = {"window_start", "window_end", "device", "sensor"}

@@ -62,7 +62,7 @@ def fit_curve(values: Float) -> Float:
 
 
 def fit_shape(values: Float) -> Float:
-    """Fit a curve of which only the tail matters, with its shape.
+    """Fit the tail of a curve, and its shape; the rest of the curve is not kept.
 
     By probability-weighted moments (Hosking & Wallis 1987), which exist in closed form and are better than
     maximum likelihood below 500 excesses. At a bound of the shape the mean gives the scale.

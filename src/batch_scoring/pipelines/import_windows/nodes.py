@@ -43,9 +43,9 @@ def import_windows(
 ) -> Iterator[tuple[Update, Update]]:
     """Merge new and changed files of windows into the stored windows.
 
-    Of the rows of one window the one with the latest ``processed_time`` counts, whatever file it is
-    in and in whatever order the files come. On a day of which a sensor has readings, its windows stay as
-    ``aggregate`` makes them: it knows late readings, too.
+    Of several rows for a window the one with the latest ``processed_time`` counts, in whatever file and
+    order they come. On days with readings of a sensor, its windows stay as ``aggregate`` makes them: it
+    knows late readings, too.
 
     Parameters
     ----------
@@ -139,8 +139,8 @@ def _leave_out_aggregated(staged: StagedWindows, readings: RowTable) -> None:
         start = day.first // DAY_US * DAY_US
         for sensor in sorted(_sensors_between(readings, start, start + DAY_US, day.sensors)):
             logger.warning(
-                "import_windows: sensor %r has readings on %s; its windows of that day are those that "
-                "`aggregate` makes of them",
+                "import_windows: sensor %r has readings on %s; `aggregate` makes its windows of that day, "
+                "and the imported ones are left out",
                 sensor,
                 (EPOCH + start * MICROSECOND).date(),
             )
