@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.simulation import fleet as fleet_module
-from batch_scoring.simulation.fleet import build_fleet, day_spans, day_table, fault_table, wild_table
+from batch_scoring.simulation.fleet import build_fleet, day_spans, fault_table, wild_table
 from batch_scoring.simulation.outages import gap_mask, late_of_day
 from batch_scoring.tables.fault_labels import faults_only
 from batch_scoring.tables.schemas import FAULT_LABELS, READINGS
@@ -19,6 +19,7 @@ from tests.simulation.fleets import (
     NO_FAULTS,
     a_quiet_simulation,
     a_simulation,
+    day_table,
     is_malformed,
     readings_of,
     simulate_fleet,

@@ -90,7 +90,7 @@ def build_fleet(simulation: Simulation, selection: Selection = WHOLE_FLEET) -> F
     >>> from datetime import timedelta
     >>> whole = {"gaps_per_device_day": 0, "duplicate_share": 0}
     >>> fleet = build_fleet(Simulation(devices=2, days=1, interval=timedelta(hours=1), **whole))
-    >>> day_table(fleet, 0).num_rows
+    >>> sum(readings.num_rows for readings in day_spans(fleet, 0))
     192
     """
     devices, sensors = selected_indices(simulation, selection)
@@ -138,11 +138,6 @@ def wild_table(fleet: Fleet) -> pa.Table:
     return pa.table(
         [pa.array(c, f.type) for c, f in zip(columns, FAULT_LABELS, strict=True)], schema=FAULT_LABELS
     )
-
-
-def day_table(fleet: Fleet, day: int) -> pa.Table:
-    """Simulate the arrivals of the index-th day, from 0, as one table; see :func:`day_spans`."""
-    return pa.concat_tables(day_spans(fleet, day))
 
 
 def day_spans(fleet: Fleet, day: int) -> Iterator[pa.Table]:

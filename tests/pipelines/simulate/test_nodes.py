@@ -9,10 +9,10 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.pipelines.simulate import create_pipeline
 from batch_scoring.pipelines.simulate.nodes import label_faults, simulate_readings
-from batch_scoring.simulation.fleet import build_fleet, day_table
+from batch_scoring.simulation.fleet import build_fleet
 from batch_scoring.simulation.settings import simulation_digest
 from batch_scoring.tables.streams import Stream
-from tests.simulation.fleets import a_simulation
+from tests.simulation.fleets import a_simulation, day_table
 
 SETTINGS = {
     "devices": 3,

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from batch_scoring.evaluation.metrics.matching import rank
+from batch_scoring.incidents.evidence import WORST_SENSORS
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.intervals import slices
-
-# A fault of a device shows in a few of its sensors; a mean over all of them would hide it.
-WORST_SENSORS = 3
 
 
 def device_score(worst: Float) -> Float:
     """Compute the suspicion of a device in each window, shape (n,): the mean of its worst sensors.
 
-    To rank devices by something else, replace this function.
+    As many sensors as in the priority of an incident. That adds them up; here it is the mean, as an excess
+    may be negative, and a sensor without a reading must not raise the sum. To rank devices by something
+    else, replace this function.
 
     Parameters
     ----------
