@@ -12,8 +12,7 @@ import numpy as np
 
 from batch_scoring.tables.arrays import Bool, Float, Int
 
-# One-sided: one in a hundred devices within its budget is reported as over it by chance.
-CONFIDENCE = 0.99
+# One-sided, 99 %: one in a hundred devices within its budget is reported as over it by chance.
 _Z = 2.3263478740408408
 
 
