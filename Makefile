@@ -43,8 +43,8 @@ services: $(VENV)/.dev .azurite/.ready  ## an event hub and Blob Storage on this
 rehearse: $(VENV)/.dev system-packages .azurite/.ready .containers/.ready  ## the deployed system on this machine, over three scheduled hours; takes about seven minutes
 	@$(BIN)/python -m tests.rehearsal
 
-# More workers than cores: many tests wait for servers and processes.
-WORKERS ?= $(shell echo $$((2 * $$(nproc))))
+# More workers than cores: many tests wait for servers, processes and the disk.
+WORKERS ?= $(shell echo $$((3 * $$(nproc))))
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 test:  ## set up, then run every test, ten minutes

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.blob_storage import azurite, container, proxy  # noqa: F401
 from tests.emulators.event_hubs.process import event_hubs  # noqa: F401
-from tests.end_to_end.workspaces import small_fleet, trained, whole  # noqa: F401
+from tests.end_to_end.workspaces import new_workspace, scored, small_fleet, trained, whole  # noqa: F401
 from tests.mlflow_stores import new_database, no_tracking_uri, open_dataset, store  # noqa: F401
 
 # `pytest --hypothesis-profile=long` tries more. Machines are noisy: an example may be slow without anything
@@ -59,10 +59,13 @@ def _rooms(coverage: Coverage) -> set[str]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what works on a real MLflow store as slow: each step of it takes tenths of a second.
 
-    Of several workers, none ends long after the others when what is slow comes first.
+    Of several workers, none ends long after the others when what is slow comes first, and before it the
+    groups, each of which one worker runs alone.
     """
     for item in items:
         if "new_database" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+        items.sort(
+            key=lambda item: [item.get_closest_marker(name) is None for name in ("xdist_group", "slow")]
+        )

@@ -31,7 +31,7 @@ def no_tracking_uri(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def store(tmp_path: Path, new_database: Path) -> Store:
     """A store of its own for a test, below its ``tmp_path``."""
-    _put(new_database, tmp_path)
+    put_database(new_database, tmp_path)
     return connect(
         f"sqlite:///{tmp_path}/mlflow/mlflow.db", str(tmp_path / "mlflow/artifacts"), "batch_scoring"
     )
@@ -42,7 +42,7 @@ def open_dataset(
     tmp_path: Path, new_database: Path, no_tracking_uri: None
 ) -> Callable[..., TrackedFleetModels]:
     """A function that opens the test's catalog entry, as each `kedro run` does anew."""
-    _put(new_database, tmp_path)
+    put_database(new_database, tmp_path)
 
     def open_it(**settings: object) -> TrackedFleetModels:
         return TrackedFleetModels(str(tmp_path), **settings)  # type: ignore[arg-type]
@@ -50,6 +50,7 @@ def open_dataset(
     return open_it
 
 
-def _put(database: Path, folder: Path) -> None:
-    (folder / "mlflow").mkdir()
+def put_database(database: Path, folder: Path) -> None:
+    """Copy a database to where the MLflow store of a folder, such as ``06_models``, has it."""
+    (folder / "mlflow").mkdir(parents=True)
     shutil.copy(database, folder / "mlflow/mlflow.db")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    made = Workspace(tmp_path_factory.mktemp("tour"))
+def workspace(tmp_path_factory: pytest.TempPathFactory, new_workspace: Callable[..., Workspace]) -> Workspace:
+    made = new_workspace(tmp_path_factory.mktemp("tour"))
     made.run("simulate")
     # A device that is too short to be scored, so that there is something to tell.
     short = make_readings([1.0, 6.0, 11.0], [20.0, 21.0, 22.0], "short", "temperature")

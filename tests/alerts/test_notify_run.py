@@ -19,6 +19,7 @@ from batch_scoring.alerts.notify_run import NotifyRun
 from batch_scoring.storage.row_table import RowTable, Update
 from tests.alerts.events import Recorder
 from tests.alerts.ledgers import make_incidents
+from tests.examples import few_examples
 from tests.factories import START
 from tests.predictions import WINDOW
 from tests.tables_on_disk import TableOnDisk
@@ -189,6 +190,7 @@ RUNS = st.lists(st.tuples(STATES, st.integers(0, 2**32), st.integers(0, 2)), min
 
 
 @pytest.mark.slow
+@few_examples
 @given(RUNS)
 def test_each_event_arrives_and_at_most_a_batch_twice_for_each_run_that_ends_early(tmp_path_factory, runs):
     """Incidents come and go, runs are killed or run side by side, and what is over is dropped."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from batch_scoring.registry.tracking.names import registered_name
 from tests.browser.browser import keep_screenshot, open_page
 from tests.fleet_models import make_training
 from tests.mlflow_server import mlflow_server
+from tests.mlflow_stores import put_database
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("mlflow_ui")]
 
@@ -25,8 +25,7 @@ PATIENCE_MS = 60_000
 def trained(tmp_path_factory: pytest.TempPathFactory, new_database: Path) -> Iterator[tuple[str, str]]:
     """A server over a workspace with two versions of two sensors: its address, and its last run."""
     folder = tmp_path_factory.mktemp("mlflow_ui")
-    (folder / "mlflow").mkdir()
-    shutil.copy(new_database, folder / "mlflow/mlflow.db")
+    put_database(new_database, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         for seed in (0, 1):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -18,8 +17,11 @@ from batch_scoring.cli import cli
 from batch_scoring.datasets.fleet_models import TrackedFleetModels
 from batch_scoring.registry.pretrained.models import NATIVE_THRESHOLD
 from batch_scoring.registry.published import load_published, read_manifest
+from tests.end_to_end.workspaces import Workspace
 from tests.factories import make_windows
 from tests.fleet_models import OPEN_FORM, make_training
+from tests.made_once import made_once
+from tests.mlflow_stores import put_database
 from tests.tables_on_disk import TableOnDisk
 
 PROJECT = Path(__file__).parents[2]
@@ -28,29 +30,36 @@ ENTRY = OPEN_FORM | {"device": "a", "sensor": "vibration"}
 
 
 @pytest.fixture
-def data(tmp_path, new_database, no_tracking_uri, monkeypatch):
-    """A workspace with an MLflow database that has nothing in it."""
+def project(no_tracking_uri, monkeypatch):
+    """The project, as a command finds it."""
     bootstrap_project(PROJECT)
     monkeypatch.chdir(PROJECT)
-    folder = tmp_path / "data" / "06_models" / "mlflow"
-    folder.mkdir(parents=True)
-    shutil.copy(new_database, folder / "mlflow.db")
+
+
+@pytest.fixture
+def data(project, tmp_path, new_database):
+    """A workspace with an MLflow database that has nothing in it."""
+    put_database(new_database, tmp_path / "data/06_models")
     return tmp_path / "data"
 
 
 @pytest.fixture
-def trained(data):
+def trained(project, tmp_path_factory, tmp_path, new_database):
     """The same, with two versions of vibration and one of air/flow."""
-    models = data / "06_models"
-    dataset = TrackedFleetModels(str(models), child_runs_up_to=0)
-    for training in (
-        make_training("vibration"),
-        make_training("vibration", seed=1),
-        make_training("air/flow"),
-    ):
-        dataset.save({training.sensor: training})
-    dataset.confirm()
-    return data
+
+    def make(folder):
+        put_database(new_database, folder / "06_models")
+        dataset = TrackedFleetModels(str(folder / "06_models"), child_runs_up_to=0)
+        for training in (
+            make_training("vibration"),
+            make_training("vibration", seed=1),
+            make_training("air/flow"),
+        ):
+            dataset.save({training.sensor: training})
+        dataset.confirm()
+
+    made = Workspace(made_once(tmp_path_factory, "three_versions", make))
+    return made.copy_to(tmp_path / "data").folder
 
 
 def run(data, *arguments):

@@ -64,18 +64,17 @@ def in_python(run):
     return run_code
 
 
-def test_it_scores_to_the_rows_that_a_run_outside_makes(run, trained, tmp_path):
-    outside, inside = (trained.copy_to(tmp_path / name) for name in ("outside", "inside"))
+def test_it_scores_to_the_rows_that_a_run_outside_makes(run, trained, scored, tmp_path):
+    inside = trained.copy_to(tmp_path / "inside")
     subprocess.run(["chown", "-R", "10001:10001", str(inside.folder)], check=True)
-    outside.run("score")
     arguments = ["--pipelines=score", f"--params=data=/data,{SMALL_FLEET}"]
     run(
         *("score", "--data=/data", "--run=r", "--job=j", "--", *arguments),
         options=[f"--volume={inside.folder}:/data"],
     )
-    scored = (PREDICTIONS, "07_model_output/daily_totals")
-    assert outside.table(PREDICTIONS).num_rows > 4000
-    assert inside.rows(*scored) == outside.rows(*scored)
+    tables = (PREDICTIONS, "07_model_output/daily_totals")
+    assert scored.table(PREDICTIONS).num_rows > 4000
+    assert inside.rows(*tables) == scored.rows(*tables)
 
 
 def test_a_job_is_nobody_and_cannot_become_somebody(in_python):

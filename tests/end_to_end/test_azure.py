@@ -17,14 +17,14 @@ from batch_scoring.storage import open_folder
 from tests.emulators.azurite import ACCOUNT
 from tests.emulators.faulty_proxy import Fault
 from tests.end_to_end.workspaces import PREDICTIONS, PROJECT, BlobWorkspace
+from tests.mlflow_stores import put_database
 
 pytestmark = [pytest.mark.slow, pytest.mark.azurite]
 
 
 @pytest.fixture
 def workspace(container, new_database, monkeypatch, tmp_path):
-    (tmp_path / "mlflow").mkdir()
-    shutil.copy(new_database, tmp_path / "mlflow/mlflow.db")
+    put_database(new_database, tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow/mlflow.db")
     return BlobWorkspace(f"abfs://{container}/live")
 

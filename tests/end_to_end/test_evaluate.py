@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from tests.end_to_end.workspaces import Workspace
+from tests.end_to_end.workspaces import SMALL_FLEET
 
 pytestmark = pytest.mark.slow
 
 
-def test_the_command_evaluates_the_simulated_faults_and_feedback_changes_the_verdict(tmp_path):
+def test_the_command_evaluates_the_simulated_faults_and_feedback_changes_the_verdict(tmp_path, new_workspace):
     more = "simulate.faults_per_device.spike=2,evaluate.baselines=[robust_z]"
-    workspace = Workspace(tmp_path, f"{Workspace(tmp_path).params},{more}")
+    workspace = new_workspace(tmp_path, f"{SMALL_FLEET},{more}")
     workspace.run("simulate,ingest,aggregate,train,score")
     workspace.run("evaluate")
     folder = tmp_path / "08_reporting/evaluation"

@@ -12,21 +12,12 @@ import pytest
 from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.specs import State
 from tests.end_to_end.warm_kedro import warm_kedro
-from tests.end_to_end.workspaces import PREDICTIONS, PROJECT, SMALL_FLEET, Workspace
+from tests.end_to_end.workspaces import PREDICTIONS, PROJECT, SMALL_FLEET
 
 pytestmark = pytest.mark.slow
 
 AT = "2026-01-07T00:00Z"
 SCORED = (PREDICTIONS, "07_model_output/daily_totals")
-
-
-@pytest.fixture(scope="module")
-def scored(trained, tmp_path_factory):
-    """What one run scores."""
-    workspace = trained.copy_to(tmp_path_factory.mktemp("scored") / "data")
-    workspace.run("score", f"at={AT}")
-    assert workspace.table(PREDICTIONS).num_rows > 1000
-    return workspace
 
 
 @pytest.fixture
@@ -35,10 +26,10 @@ def workspace(trained, tmp_path, monkeypatch):
     return trained.copy_to(tmp_path / "data")
 
 
-def submit(workspace, params="", at=AT):
-    """The command line of a scheduler."""
+def submit(workspace, params="", at="2026-01-07T00:00:07.1234567Z"):
+    """The command line of a scheduler, which is late."""
     more = [f"--params={params}"] if params else []
-    return ["jobs", "submit", f"--data={workspace.folder}", f"--at={at}", *more]
+    return ["jobs", "submit", f"--data={workspace.folder}", f"--at={at}", "--floor", *more]
 
 
 def start(command):
@@ -56,11 +47,11 @@ def run(command, expect=0):
 
 @pytest.mark.parametrize(
     ("sharding", "jobs"),
-    [("", 2), ("shards_per_sensor=3", 6), ("per=device_sensor", 8), ("sensors_per_job=9", 1)],
+    [("", 2), ("shards_per_sensor=3", 6), ("per=device_sensor", 8)],
 )
 def test_jobs_score_what_one_run_scores_however_the_hour_is_cut(workspace, scored, sharding, jobs):
     params = f"jobs.sharding.{sharding},jobs.local.processes=4" if sharding else ""
-    words = f"{jobs} job{'s' * (jobs > 1)}"
+    words = f"score-20260107t000000z: {jobs} jobs"
     assert f"{words}, {jobs} new, on local" in run(submit(workspace, params))
     assert workspace.rows(*SCORED) == scored.rows(*SCORED)
     before = workspace.files(*SCORED)  # bytes: nothing is committed
@@ -76,17 +67,12 @@ def test_jobs_score_what_one_run_scores_however_the_hour_is_cut(workspace, score
     assert workspace.files(*SCORED) == after
 
 
-def test_pipelines_run_first_make_what_the_jobs_score(tmp_path):
-    workspace = Workspace(tmp_path / "data")
+def test_pipelines_run_first_make_what_the_jobs_score(tmp_path, new_workspace):
+    workspace = new_workspace(tmp_path / "data")
     small_fleet = SMALL_FLEET.rpartition(",at=")[0]
     command = [*submit(workspace, small_fleet), "--first=simulate,ingest,aggregate,train"]
     assert "2 jobs, 2 new, on local" in run(command)
     assert workspace.table(PREDICTIONS).num_rows > 1000
-
-
-def test_a_scheduler_that_is_late_means_the_hour_it_was_started_for(workspace):
-    said = run([*submit(workspace, at="2026-01-07T00:00:07.1234567Z"), "--floor"])
-    assert "score-20260107t000000z: 2 jobs, 2 new" in said
 
 
 def test_nothing_is_submitted_when_what_runs_first_fails(workspace):
@@ -135,10 +121,11 @@ def test_a_sensor_without_models_fails_alone_and_is_told(workspace, scored):
 
 
 def test_hours_that_were_missed_are_caught_up_and_give_the_same(workspace, scored):
-    run(submit(workspace, at="2026-01-06T20:00Z"))
-    output = run(submit(workspace))
-    assert [line.split(":")[0][-7:] for line in output.splitlines() if "new, on local" in line] == [
-        f"{hour:02d}0000z" for hour in (21, 22, 23, 0)
+    one_job = "jobs.sharding.sensors_per_job=9"
+    run(submit(workspace, one_job, at="2026-01-06T22:00Z"))
+    output = run(submit(workspace, one_job))
+    assert [line for line in output.splitlines() if "new, on local" in line] == [
+        f"score-2026010{hour}0000z: 1 job, 1 new, on local" for hour in ("6t23", "7t00")
     ]
     assert workspace.rows(*SCORED) == scored.rows(*SCORED)
 

@@ -1,7 +1,6 @@
 """A line break in an id or a file's name breaks no line of the log, of an error or of the summary."""
 
 import re
-import shutil
 from datetime import timedelta
 
 import numpy as np
@@ -10,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from batch_scoring.tables.schemas import READINGS
-from tests.end_to_end.workspaces import Workspace
 from tests.factories import DAY_US, MINUTE_US, START, START_US
 
 DEVICES, SENSOR = ["pump\n7", "pump\n8"], "flow\nin"
@@ -19,14 +17,11 @@ RECORD = re.compile(r"\d\d:\d\d:\d\d (INFO|WARNING|ERROR) +\S")
 
 
 @pytest.fixture
-def work(tmp_path, new_database):
+def work(tmp_path, new_workspace):
     """Three days of readings; one device has a jump on the last of them."""
     at = f"{START + timedelta(days=3):%Y-%m-%dT%H:%MZ}"
-    workspace = Workspace(
-        tmp_path / "data", f"readings={tmp_path}/raw,at={at},incidents.notify.warming_up=true"
-    )
-    (workspace.folder / "06_models/mlflow").mkdir(parents=True)
-    shutil.copy(new_database, workspace.folder / "06_models/mlflow/mlflow.db")
+    params = f"readings={tmp_path}/raw,at={at},incidents.notify.warming_up=true"
+    workspace = new_workspace(tmp_path / "data", params)
     (tmp_path / "raw").mkdir()
     times = np.arange(START_US, START_US + 3 * DAY_US, 5 * MINUTE_US)
     values = np.random.default_rng(0).normal(size=(2, times.size))

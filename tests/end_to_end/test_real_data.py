@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from tests.end_to_end.workspaces import PREDICTIONS, Workspace
+from tests.end_to_end.workspaces import PREDICTIONS
 from tests.real_data import REFERENCE
 
 pytestmark = [
@@ -14,8 +14,8 @@ pytestmark = [
 ]
 
 
-def test_the_reference_file_is_taken_unchanged_and_its_15_models_trained_and_scored(tmp_path):
-    workspace = Workspace(tmp_path, f"readings={REFERENCE / 'sensor_data.csv'}")
+def test_the_reference_file_is_taken_unchanged_and_its_15_models_trained_and_scored(tmp_path, new_workspace):
+    workspace = new_workspace(tmp_path, f"readings={REFERENCE / 'sensor_data.csv'}")
     workspace.run()
     status = workspace.table("07_model_output/daily_totals").to_pylist()
     pairs = {(row["device"], row["sensor"]) for row in status}
@@ -26,9 +26,9 @@ def test_the_reference_file_is_taken_unchanged_and_its_15_models_trained_and_sco
     assert predictions.num_rows == workspace.table("03_primary/windows").num_rows
 
 
-def test_the_references_own_models_imported_give_the_references_labels(tmp_path):
+def test_the_references_own_models_imported_give_the_references_labels(tmp_path, new_workspace):
     # The models are of single readings; no sensor sends two within five seconds, so a window is one.
-    workspace = Workspace(tmp_path, f"readings={REFERENCE / 'sensor_data.csv'},aggregate.window=5s")
+    workspace = new_workspace(tmp_path, f"readings={REFERENCE / 'sensor_data.csv'},aggregate.window=5s")
     workspace.kedro(
         *("models", "import", str(REFERENCE / "models.json"), "--window", "5s", "--data", str(tmp_path))
     )

@@ -2,14 +2,12 @@
 
 import pytest
 
-from tests.end_to_end.workspaces import Workspace
-
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("runner", ["ThreadRunner", "ParallelRunner"])
-def test_every_runner_gives_the_rows_of_the_sequential_one(whole, tmp_path, runner):
-    workspace = Workspace(tmp_path, whole.params)
+def test_every_runner_gives_the_rows_of_the_sequential_one(whole, new_workspace, tmp_path, runner):
+    workspace = new_workspace(tmp_path, whole.params)
     workspace.kedro("run", "--runner", runner, "--params", f"data={tmp_path},{whole.params}")
     assert workspace.data() == whole.data()
     assert (tmp_path / "08_reporting/report.html").stat().st_size > 10_000

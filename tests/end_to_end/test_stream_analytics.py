@@ -15,7 +15,7 @@ from batch_scoring.core.moments import EPOCH, MICROSECOND
 from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 from batch_scoring.tables.schemas import WINDOW_KEY
 from tests.deploy.stream_analytics.streams import Engine, Event, assert_same_windows
-from tests.end_to_end.workspaces import PREDICTIONS, PROJECT, SMALL_FLEET, Workspace
+from tests.end_to_end.workspaces import PREDICTIONS, PROJECT, SMALL_FLEET
 
 pytestmark = pytest.mark.slow
 
@@ -45,14 +45,16 @@ def land(windows: pa.Table, folder: Path) -> None:
             pq.write_table(part, path / "0_1.parquet")
 
 
-def test_windows_of_the_job_give_the_predictions_of_ingested_readings(tmp_path: Path):
+def test_windows_of_the_job_give_the_predictions_of_ingested_readings(
+    tmp_path: Path, small_fleet, new_workspace
+):
     # The job does not count equal values: that takes readings of windows before.
     features = "aggregate.features=[mean,std,min,max,change,diff_mean]"
-    whole = Workspace(tmp_path / "ingested", f"{SMALL_FLEET},{features}")
-    whole.run()
+    whole = small_fleet("windows").workspace.copy_to(tmp_path / "ingested")
+    whole.run("aggregate,train,score", features)
     ranges = yaml.safe_load((PROJECT / "conf/base/parameters_ingest.yml").read_text())["ingest"]["ranges"]
     events = sent(whole.folder / "01_raw/readings")
-    streamed = Workspace(tmp_path / "streamed", SMALL_FLEET.split("simulate.sensors")[1].split("],")[1])
+    streamed = new_workspace(tmp_path / "streamed", SMALL_FLEET.split("simulate.sensors")[1].split("],")[1])
     land(Engine(WindowsQuery(ranges=ranges)).windows(events), streamed.folder / "01_raw/stream_windows")
 
     output = streamed.run("import_windows,train,score,report")

@@ -11,7 +11,7 @@ from batch_scoring.registry.published import list_published, read_manifest
 pytestmark = pytest.mark.slow
 
 TRAIN = "train.fit.max_train_windows=200"
-AT, LATER = "2026-02-01T00:00Z", "2026-02-08T00:00Z"
+AT, LATER, LATEST = "2026-02-01T00:00Z", "2026-02-08T00:00Z", "2026-02-15T00:00Z"
 LABELS = (
     "device,sensor,start,end\n"
     "pump-01,vibration,2026-01-06T12:00Z,2026-01-06T15:00Z\n"
@@ -22,9 +22,8 @@ RUN = "train-20260201t000000z"
 
 
 @pytest.fixture
-def workspaces(small_fleet, tmp_path, monkeypatch):
+def workspaces(small_fleet, tmp_path, no_tracking_uri, monkeypatch):
     """The same fleet twice: to train in one run, and as jobs."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("BATCH_SCORING_CACHE", str(tmp_path / "cache"))
     windows = small_fleet("windows").workspace
     return [windows.copy_to(tmp_path / name) for name in ("run", "jobs")]
@@ -56,26 +55,29 @@ def versions(workspace):
 
 def test_jobs_make_the_versions_that_one_run_makes_generation_after_generation(workspaces):
     run, jobs = workspaces
-    for at, params in ((AT, TRAIN), (LATER, f"{TRAIN},train.share=0.6"), (LATER, f"{TRAIN},train.share=0.6")):
-        run.run("train", f"{params},at={at}")
-        output = submit(jobs, at, params)
-        assert champions(jobs) == champions(run)
-        assert versions(jobs) == versions(run)
-        assert jobs.rows(STATUS) == run.rows(STATUS)
-    assert champions(jobs).keys() == {"temperature", "vibration"}
-    assert len(versions(jobs)) == 4
-    assert "0 sensors registered, of 2 with new models" in output
-
-
-def test_a_decision_against_the_champion_is_the_same(workspaces):
-    run, jobs = workspaces
     strict = f"{TRAIN},train.share=0.5,train.promotion.min_rank_stability=1,train.promotion.min_windows=1"
-    run.run("train", f"{TRAIN},at={AT}")
-    submit(jobs)
-    run.run("train", f"{strict},at={LATER}")
-    assert "refused" in submit(jobs, LATER, strict)
+    later = f"{TRAIN},train.share=0.6"
+    said = []
+    for at, params in ((AT, TRAIN), (LATER, strict), (LATEST, later), (LATEST, later)):
+        run.run("train", f"{params},at={at}")
+        said.append(submit(jobs, at, params))
+        assert champions(jobs) == champions(run)
+        assert jobs.rows(STATUS) == run.rows(STATUS)
+    assert ["refused" in output for output in said] == [False, True, False, False]
+    assert "0 sensors registered, of 2 with new models" in said[-1]
+    assert {sensor: champion[0] for sensor, champion in champions(jobs).items()} == {
+        "temperature": "3", "vibration": "3",
+    }  # fmt: skip
+    assert len(versions(jobs)) == 6
     assert versions(jobs) == versions(run)
-    assert champions(jobs) == champions(run)
+
+    # What a job stages needs no MLflow; only the writer at the end opens it.
+    for log in (jobs.folder / "09_jobs").rglob("*.log"):
+        assert "version" not in log.read_text()
+    shutil.rmtree(jobs.folder / "06_models")
+    spec = Records(str(jobs.folder)).plan(RUN)[0]
+    jobs.run("train", f"{spec.params(str(jobs.folder))},{TRAIN}")
+    assert not (jobs.folder / "06_models").exists()
 
 
 def test_a_sensor_whose_job_failed_is_told_and_the_others_are_registered(workspaces):
@@ -100,23 +102,12 @@ def test_a_sensor_whose_job_failed_is_told_and_the_others_are_registered(workspa
     assert record.seconds.keys() == {"start", "read", "fit", "write"}
 
 
-def test_a_training_job_starts_no_tracking(workspaces):
-    """What is staged needs no MLflow; only the writer at the end opens it."""
-    _, jobs = workspaces
-    submit(jobs)
-    for log in (jobs.folder / "09_jobs").rglob("*.log"):
-        assert "version" not in log.read_text()
-    shutil.rmtree(jobs.folder / "06_models")
-    spec = Records(str(jobs.folder)).plan(RUN)[0]
-    jobs.run("train", f"{spec.params(str(jobs.folder))},{TRAIN}")
-    assert not (jobs.folder / "06_models").exists()
-
-
-def test_an_evaluation_in_jobs_has_the_figures_of_one_run(workspaces):
-    run, jobs = workspaces
-    for one in workspaces:
-        (one.folder / "01_raw/labels.csv").write_text(LABELS)
-        one.run("train,score")
+def test_an_evaluation_in_jobs_has_the_figures_of_one_run(trained, tmp_path, no_tracking_uri, monkeypatch):
+    monkeypatch.setenv("BATCH_SCORING_CACHE", str(tmp_path / "cache"))
+    run = trained.copy_to(tmp_path / "run")
+    (run.folder / "01_raw/labels.csv").write_text(LABELS)
+    run.run("score")
+    jobs = run.copy_to(tmp_path / "jobs")
     said = submit(jobs, pipeline="evaluate", params="evaluate.bootstrap=50")
     assert "2 jobs, 2 new" in said
     run.run("evaluate", "evaluate.bootstrap=50")

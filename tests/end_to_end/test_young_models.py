@@ -46,13 +46,12 @@ def office(moment: datetime) -> float:
     return 18 + 3 * np.sin(2 * np.pi * (hour.hour + hour.minute / 60 - 9) / 24)
 
 
-def run(folder: Path, params: str, pipelines: str = WHOLE_RUN) -> Workspace:
-    """Run with alerts of every kind in a file."""
-    sinks = f"incidents.notify.sinks=[{{type: file, path: {folder / 'alerts.jsonl'}}}]"
-    readings = f"readings={folder / 'readings.csv'}"
-    workspace = Workspace(folder / "data", f"{readings},aggregate.window=15m,incidents.notify.max_age=60d")
-    workspace.run(pipelines, f"{params},{sinks}")
-    return workspace
+@pytest.fixture
+def workspace(tmp_path, new_workspace) -> Workspace:
+    """A workspace with alerts of every kind in a file."""
+    sinks = f"incidents.notify.sinks=[{{type: file, path: {tmp_path / 'alerts.jsonl'}}}]"
+    params = f"readings={tmp_path / 'readings.csv'},aggregate.window=15m,incidents.notify.max_age=60d,{sinks}"
+    return new_workspace(tmp_path / "data", params)
 
 
 def alerts(folder: Path) -> list[dict[str, object]]:
@@ -69,11 +68,11 @@ def found(workspace: Workspace) -> tuple[list[dict[str, object]], list[dict[str,
     ]
 
 
-def test_a_device_that_began_on_a_friday_evening_alarms_on_no_working_day(tmp_path):
+def test_a_device_that_began_on_a_friday_evening_alarms_on_no_working_day(tmp_path, workspace):
     write_readings(tmp_path / "readings.csv", at(13, 18), at(19, 18), shifts)
     trained = "train.hold_out=0s,at=2026-03-16T00:00Z"
-    workspace = run(tmp_path, trained, "ingest,aggregate,train")
-    run(tmp_path, "at=2026-03-19T18:00Z", "score,incidents")
+    workspace.run("ingest,aggregate,train", trained)
+    workspace.run("score,incidents", "at=2026-03-19T18:00Z")
     windows, incidents = found(workspace)
     assert {row["window_start"].day for row in windows} >= {16, 17, 18, 19}
     assert all(row["warming_up"] for row in (*windows, *incidents))
@@ -81,14 +80,14 @@ def test_a_device_that_began_on_a_friday_evening_alarms_on_no_working_day(tmp_pa
     assert alerts(tmp_path) == []
 
     # Asked for, they are sent.
-    run(tmp_path, "at=2026-03-19T18:00Z,incidents.notify.warming_up=true", "incidents")
+    workspace.run("incidents", "at=2026-03-19T18:00Z,incidents.notify.warming_up=true")
     assert {one["incident_id"] for one in alerts(tmp_path)} == {one["incident_id"] for one in incidents}
     assert all(one["warming_up"] for one in alerts(tmp_path))
 
 
-def test_a_history_that_ends_on_a_friday_is_warned_of_and_its_weekend_is_not_alerted(tmp_path):
+def test_a_history_that_ends_on_a_friday_is_warned_of_and_its_weekend_is_not_alerted(tmp_path, workspace):
     write_readings(tmp_path / "readings.csv", at(9), at(16), shifts)
-    workspace = run(tmp_path, "train.to=2026-03-14T00:00Z,at=2026-03-16T00:00Z")
+    workspace.run(WHOLE_RUN, "train.to=2026-03-14T00:00Z,at=2026-03-16T00:00Z")
     (status,) = workspace.table("07_model_output/status/train").to_pylist()
     assert "warming up: trained on 5 d" in status["message"]
     assert "no weekend: " in status["message"]
@@ -100,12 +99,12 @@ def test_a_history_that_ends_on_a_friday_is_warned_of_and_its_weekend_is_not_ale
     assert alerts(tmp_path) == []
 
 
-def test_a_model_of_a_whole_week_is_not_young_and_its_fault_is_alerted(tmp_path):
+def test_a_model_of_a_whole_week_is_not_young_and_its_fault_is_alerted(tmp_path, workspace):
     def broken(moment):
         return shifts(moment) + 3 * (at(17, 9) <= moment < at(17, 12))
 
     write_readings(tmp_path / "readings.csv", at(2), at(18), broken)
-    workspace = run(tmp_path, "train.to=2026-03-16T00:00Z,at=2026-03-18T00:00Z")
+    workspace.run(WHOLE_RUN, "train.to=2026-03-16T00:00Z,at=2026-03-18T00:00Z")
     windows, incidents = found(workspace)
     assert not any(row["warming_up"] for row in (*windows, *incidents))
     assert at(17, 9) in {one["start"] for one in incidents}
@@ -113,10 +112,10 @@ def test_a_model_of_a_whole_week_is_not_young_and_its_fault_is_alerted(tmp_path)
 
 
 @pytest.mark.parametrize(("zone", "alarms"), [("Europe/Berlin", False), ("UTC", True)])
-def test_a_change_to_summer_time_raises_no_alarm_where_the_zone_is_known(tmp_path, zone, alarms):
+def test_a_change_to_summer_time_raises_no_alarm_where_the_zone_is_known(tmp_path, workspace, zone, alarms):
     write_readings(tmp_path / "readings.csv", at(8), at(34), office)
     trained = "train.from=2026-03-08T00:00Z,train.to=2026-03-28T00:00Z"
-    workspace = run(tmp_path, f"{trained},train.timezone={zone},at=2026-04-03T00:00Z")
+    workspace.run(WHOLE_RUN, f"{trained},train.timezone={zone},at=2026-04-03T00:00Z")
     later = [row for row in found(workspace)[0] if row["window_start"] >= at(29)]
     sent = [one for one in alerts(tmp_path) if one["end"] >= "2026-03-29"]
     assert (len(later) > 20, bool(sent)) == (alarms, alarms)

@@ -23,6 +23,7 @@ from deltalake import DeltaTable
 from batch_scoring.storage import open_folder
 from tests.end_to_end.warm_kedro import warm_kedro
 from tests.made_once import made_once
+from tests.mlflow_stores import put_database
 
 PROJECT = Path(__file__).parents[2]
 
@@ -152,23 +153,36 @@ class Made(NamedTuple):
     output: str
 
 
-_PIPELINES = {"windows": "simulate,ingest,aggregate", "trained": "train", "whole": ""}
+@pytest.fixture(scope="session")
+def new_workspace(new_database: Path) -> Callable[..., Workspace]:
+    """A function that makes a workspace in a folder, with an MLflow database: to make one takes seconds."""
+
+    def make(folder: Path, params: str = SMALL_FLEET) -> Workspace:
+        put_database(new_database, folder / "06_models")
+        return Workspace(folder, params)
+
+    return make
+
+
+_PIPELINES = {"windows": "simulate,ingest,aggregate", "trained": "train", "scored": "score", "whole": ""}
+_FROM = {"trained": "windows", "scored": "trained"}
 
 
 @pytest.fixture(scope="session")
-def small_fleet(tmp_path_factory: pytest.TempPathFactory, new_database: Path) -> Callable[[str], Made]:
-    """Workspaces of the small fleet by how far they got: ``windows``, ``trained`` or ``whole``.
+def small_fleet(
+    tmp_path_factory: pytest.TempPathFactory, new_workspace: Callable[..., Workspace]
+) -> Callable[[str], Made]:
+    """Workspaces of the small fleet by how far they got: ``windows``, ``trained``, ``scored`` or ``whole``.
 
-    The first two have an MLflow database from the beginning; a whole run creates its own.
+    All but the last have an MLflow database from the beginning; a whole run creates its own.
     """
 
     def make(folder: Path) -> None:
         stage, workspace = folder.name, Workspace(folder / "data")
         if stage == "windows":
-            (workspace.folder / "06_models/mlflow").mkdir(parents=True)
-            shutil.copy(new_database, workspace.folder / "06_models/mlflow/mlflow.db")
-        if stage == "trained":
-            get("windows").workspace.copy_to(workspace.folder)
+            new_workspace(workspace.folder)
+        if stage in _FROM:
+            get(_FROM[stage]).workspace.copy_to(workspace.folder)
         began = time.monotonic()
         output = workspace.run(_PIPELINES[stage])
         log = {"seconds": time.monotonic() - began, "output": output}
@@ -185,6 +199,12 @@ def small_fleet(tmp_path_factory: pytest.TempPathFactory, new_database: Path) ->
 def trained(small_fleet: Callable[[str], Made]) -> Workspace:
     """The small fleet with models and nothing scored. Not to be changed."""
     return small_fleet("trained").workspace
+
+
+@pytest.fixture(scope="session")
+def scored(small_fleet: Callable[[str], Made]) -> Workspace:
+    """The small fleet with what one run scores. Not to be changed."""
+    return small_fleet("scored").workspace
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from batch_scoring.incidents.gaps import update_gaps
 from batch_scoring.storage.compaction import compact
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.tables.schemas import WINDOW_KEYS
+from tests.examples import few_examples
 from tests.factories import DAY_US, START_US
 from tests.predictions import WINDOW_US, window_number
 from tests.tables_on_disk import TableOnDisk
@@ -118,6 +119,7 @@ PIECES = st.lists(
 
 
 @pytest.mark.slow
+@few_examples
 @given(PIECES, st.randoms())
 def test_gaps_do_not_depend_on_how_windows_came(tmp_path_factory, pieces, random):
     site, there = Site(tmp_path_factory.mktemp("site")), {}

@@ -15,6 +15,7 @@ from batch_scoring.incidents.joining import JoinRules
 from batch_scoring.incidents.update import update_incidents
 from batch_scoring.storage.compaction import compact, forget
 from batch_scoring.storage.table_log import RETENTION
+from tests.examples import few_examples
 from tests.factories import DAY_US, START_US
 from tests.predictions import WINDOW_US, draw_predictions, put_predictions, window_number
 from tests.tables_on_disk import TableOnDisk
@@ -88,6 +89,7 @@ def changed(windows: Windows, piece: dict[tuple[str, str], tuple[int, str]]) -> 
 
 
 @pytest.mark.slow
+@few_examples
 @given(st.lists(st.tuples(PIECE, st.booleans()), min_size=1, max_size=6), RULES)
 def test_incidents_do_not_depend_on_how_predictions_came(tmp_path_factory, pieces, rules):
     folder, windows = tmp_path_factory.mktemp("fleet"), {}

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import few_examples
 from tests.scoring.work import Key, Work, assert_totals_are_a_count, at
 
 pytestmark = pytest.mark.slow
@@ -112,6 +113,7 @@ class History:
         return scored, unscored
 
 
+@few_examples
 @given(st.lists(steps, min_size=1, max_size=9), windows)
 def test_any_history_ends_in_what_one_run_gives(tmp_path_factory, taken, last):
     history = History(tmp_path_factory.mktemp("work"))

@@ -19,6 +19,7 @@ from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.table_log import RETENTION
 from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.schemas import QUARANTINE, READINGS
+from tests.examples import few_examples
 from tests.row_tables import add, dataset_at, devices, parquet_files, readings, table_at
 
 DAY = 1440
@@ -135,6 +136,7 @@ def test_what_another_program_has_joined_in_any_order_is_put_in_order(tmp_path: 
     assert is_sorted(after)
 
 
+@few_examples
 @given(st.lists(st.integers(0, 999), min_size=2, max_size=8), st.data())
 def test_any_files_joined_at_any_time_keep_their_rows(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], data: st.DataObject

@@ -18,6 +18,7 @@ from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import READINGS
+from tests.examples import few_examples
 from tests.row_tables import add, readings, table_at
 
 DAY = 1440
@@ -107,6 +108,7 @@ ROWS = st.dictionaries(
 
 
 @pytest.mark.slow
+@few_examples
 @given(st.lists(st.tuples(ROWS, ROWS, st.booleans()), min_size=1, max_size=5), st.integers(0, 5))
 def test_changes_lead_from_what_was_to_what_is(tmp_path_factory, commits, since):
     table = add(tmp_path_factory.mktemp("t"), readings((0, "z", 0)))

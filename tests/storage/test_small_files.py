@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.small_files import FEW_ROWS, MANY_FILES, SmallFiles
 from batch_scoring.storage.upsert import Upsert
+from tests.examples import few_examples
 from tests.row_tables import dataset_at, readings, table_at
 
 DAY = 1440
@@ -30,6 +31,7 @@ def save(folder: Path, rows: pa.Table) -> RowTable:
 READING = st.tuples(st.integers(0, 20), st.sampled_from("ab"), st.sampled_from([1.0, 2.0]), st.booleans())
 
 
+@few_examples
 @given(hours=st.lists(st.lists(READING, max_size=4), max_size=30))
 def test_hours_leave_few_files_with_the_rows_of_a_dict(hours, tmp_path_factory):
     folder, expected = tmp_path_factory.mktemp("table"), {}

@@ -15,6 +15,7 @@ from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import READINGS
+from tests.examples import few_examples
 from tests.factories import MINUTE_US, START_US
 from tests.row_tables import add, dataset_at, readings, table_at
 
@@ -52,6 +53,7 @@ VALUE = st.sampled_from([0.0, -0.0, 1.5, float("nan"), float("inf")])
 
 
 @pytest.mark.slow
+@few_examples
 @given(
     steps=st.lists(
         st.tuples(

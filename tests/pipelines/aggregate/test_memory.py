@@ -84,7 +84,7 @@ def test_memory_does_not_grow_with_the_readings_of_a_day(tmp_path):
 
 @pytest.mark.slow
 def test_memory_does_not_add_up_over_days_and_sensors(tmp_path):
-    few, _ = aggregate(tmp_path / "small", devices=400, days=4)
-    many, windows = aggregate(tmp_path / "large", devices=400, days=8, sensors=3)
-    assert windows == 400 * 288 * 24
+    few, _ = aggregate(tmp_path / "small", devices=200, days=4)
+    many, windows = aggregate(tmp_path / "large", devices=200, days=8, sensors=3)
+    assert windows == 200 * 288 * 24
     assert many - few < MARGIN_BYTES

@@ -14,6 +14,7 @@ from batch_scoring.storage.compaction import compact, forget
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.schemas import READINGS
 from batch_scoring.windows.features import aggregate_readings
+from tests.examples import few_examples
 from tests.factories import DAY_US, MINUTE_US, make_readings
 from tests.row_tables import add, dataset_at, table_at
 
@@ -172,6 +173,7 @@ def test_the_first_window_of_a_day_knows_the_last_of_the_day_before(work):
 
 
 @pytest.mark.slow
+@few_examples
 @given(
     st.lists(
         st.tuples(

@@ -16,6 +16,7 @@ from batch_scoring.datasets.raw_readings import RawReadings
 from batch_scoring.ingestion import plain_files
 from batch_scoring.pipelines.ingest.nodes import ingest_readings
 from batch_scoring.storage.row_table import no_change
+from tests.examples import few_examples
 from tests.pipelines.ingest.ingestion import AT, Store
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -53,6 +54,7 @@ def without_duckdb(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "duckdb", None)
 
 
+@few_examples
 @given(files=FILES)
 def test_the_rows_are_those_of_the_other_way(files):
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.ingestion.source_files import SourceFile
+from tests.examples import few_examples
 from tests.pipelines.ingest.ingestion import (
     Store,
     row,
@@ -214,7 +215,7 @@ def files_and_runs(draw: st.DrawFn) -> tuple[list[list[str]], list[int]]:
 
 
 @pytest.mark.slow
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(few_examples, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(case=files_and_runs())
 def test_files_and_runs_may_be_cut_anyhow(case: tuple[list[list[str]], list[int]], tmp_path: Path):
     files, runs = case

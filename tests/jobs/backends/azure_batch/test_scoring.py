@@ -23,10 +23,8 @@ from tests.jobs.backends.azure_batch.conftest import RUN, specs
 pytestmark = pytest.mark.slow
 
 
-def test_an_hour_as_tasks_gives_the_predictions_of_one_run(tmp_path, trained):
-    fleet, at_once = (trained.copy_to(tmp_path / name) for name in ("fleet", "at-once"))
-    at_once.run("score", "at=2026-01-07T00:00Z")
-
+def test_an_hour_as_tasks_gives_the_predictions_of_one_run(tmp_path, trained, scored):
+    fleet = trained.copy_to(tmp_path / "fleet")
     with AzureBatch(
         tmp_path / "nodes", sample_seconds=0.1, evaluate_seconds=0.3, start_seconds=0.2
     ) as server:
@@ -39,7 +37,7 @@ def test_an_hour_as_tasks_gives_the_predictions_of_one_run(tmp_path, trained):
         job = server.account.jobs["score-20260107t000000z"]
         assert {task.info["result"] for task in job.tasks.values()} == {"success"}
         assert sorted(task.info["requeueCount"] for task in job.tasks.values()) == [0, 1]
-    assert fleet.rows(PREDICTIONS) == at_once.rows(PREDICTIONS)
+    assert fleet.rows(PREDICTIONS) == scored.rows(PREDICTIONS)
     records = Records(str(fleet.folder))
     assert all(records.log("score-20260107t000000z", name) for name in job.tasks)
 

@@ -16,10 +16,8 @@ from tests.end_to_end.workspaces import PREDICTIONS
 pytestmark = pytest.mark.slow
 
 
-def test_an_hour_as_jobs_gives_the_predictions_of_one_run(make, tmp_path, trained):
-    fleet, at_once = (trained.copy_to(tmp_path / name) for name in ("fleet", "at-once"))
-    at_once.run("score", "at=2026-01-07T00:00Z")
-
+def test_an_hour_as_jobs_gives_the_predictions_of_one_run(make, tmp_path, trained, scored):
+    fleet = trained.copy_to(tmp_path / "fleet")
     stand_in = make()
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
     environment["BATCH_SCORING_CACHE"] = str(tmp_path / "cache")
@@ -33,5 +31,5 @@ def test_an_hour_as_jobs_gives_the_predictions_of_one_run(make, tmp_path, traine
     assert [one.state for one in ended] == [State.SUCCEEDED] * len(done.specs), ended
     assert len(ended) == len(place.sensors()) == 2
     assert stand_in.service.faults.happened[Fault.NODE_LOST] == 1
-    assert fleet.rows(PREDICTIONS) == at_once.rows(PREDICTIONS)
+    assert fleet.rows(PREDICTIONS) == scored.rows(PREDICTIONS)
     assert all(records.log(done.run, one.name) for one in ended)

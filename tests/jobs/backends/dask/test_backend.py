@@ -98,31 +98,31 @@ def test_of_two_schedulers_at_the_same_instant_there_is_one_set_of_jobs(open_eng
 
 def test_a_job_that_fails_is_tried_again_and_then_told_with_its_reason(open_engine, data):
     engine = open_engine("fail", retries=2)
-    engine.submit(RUN, MANY)
-    wait_for(lambda: all_are(engine, State.FAILED, specs=MANY))
-    assert executions(data) == sorted(ALL_NAMES * 3)
+    engine.submit(RUN, SPECS)
+    wait_for(lambda: all_are(engine, State.FAILED))
+    assert executions(data) == sorted(NAMES * 3)
     assert {one.name: one.reason for one in engine.statuses(RUN)} == {
-        name: f"it failed, {name}" for name in ALL_NAMES
+        name: f"it failed, {name}" for name in NAMES
     }
     assert engine.log(RUN, NAMES[0]) == f"it failed, {NAMES[0]}"
     other = open_engine()
-    assert other.submit(RUN, MANY) == 0
-    other.retry(RUN, MANY[:1])
-    wait_for(lambda: states(other)[MANY[0].name] is State.SUCCEEDED)
-    assert len(executions(data)) == 3 * len(MANY) + 1
+    assert other.submit(RUN, SPECS) == 0
+    other.retry(RUN, SPECS[:1])
+    wait_for(lambda: states(other)[SPECS[0].name] is State.SUCCEEDED)
+    assert len(executions(data)) == 3 * len(SPECS) + 1
 
 
 def test_a_job_that_fails_once_ends_well(open_engine, data):
     engine = open_engine("fail once")
-    engine.submit(RUN, MANY)
-    wait_for(lambda: all_are(engine, State.SUCCEEDED, specs=MANY))
-    assert executions(data) == sorted(ALL_NAMES * 2)
+    engine.submit(RUN, SPECS)
+    wait_for(lambda: all_are(engine, State.SUCCEEDED))
+    assert executions(data) == sorted(NAMES * 2)
 
 
 def test_a_job_that_takes_too_long_is_ended(open_engine, data):
     engine = open_engine("hang", retries=0, max_wall_time=timedelta(seconds=1))
-    engine.submit(RUN, MANY)
-    wait_for(lambda: all_are(engine, State.FAILED, specs=MANY))
+    engine.submit(RUN, SPECS)
+    wait_for(lambda: all_are(engine, State.FAILED))
     assert {one.reason for one in engine.statuses(RUN)} == {"took longer than jobs.max_wall_time, 1 s"}
     records = Records(str(data)).all_records(RUN).values()
     assert {(one.state, one.reason) for one in records} == {

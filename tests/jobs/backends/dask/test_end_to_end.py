@@ -18,20 +18,12 @@ from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.settings import JobsParameters
 from batch_scoring.jobs.specs import State
 from batch_scoring.jobs.workspace import Workspace as Data
-from tests.end_to_end.workspaces import PROJECT
+from tests.end_to_end.workspaces import PREDICTIONS, PROJECT
 from tests.jobs.backends.dask.dask_cluster import DaskCluster, is_alive, two_hosts, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dask")]
 
 AT = datetime(2026, 2, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def expected(trained, tmp_path_factory):
-    """The predictions of one `kedro run`."""
-    workspace = trained.copy_to(tmp_path_factory.mktemp("expected"))
-    workspace.run("score")
-    return workspace.rows("07_model_output/predictions")
 
 
 @contextmanager
@@ -45,23 +37,11 @@ def two_processes(folder):
         cluster.close()
 
 
-def may_make_hosts():
-    return os.geteuid() == 0 and shutil.which("ip") is not None
-
-
-@pytest.mark.parametrize(
-    "open_cluster",
-    [
-        two_processes,
-        pytest.param(
-            two_hosts,
-            marks=pytest.mark.skipif(not may_make_hosts(), reason="network namespaces need root and ip"),
-        ),
-    ],
-)
-def test_a_worker_killed_while_it_scores_costs_nothing(trained, expected, tmp_path, open_cluster):
+def test_a_worker_killed_while_it_scores_costs_nothing(trained, scored, tmp_path):
     workspace = trained.copy_to(tmp_path / "data")
     (tmp_path / "dask").mkdir()
+    # Network namespaces need root and `ip`.
+    open_cluster = two_hosts if os.geteuid() == 0 and shutil.which("ip") else two_processes
     with open_cluster(tmp_path / "dask") as cluster:
         settings = JobsParameters(backend="dask", dask=DaskSettings(scheduler=cluster.address))
         data = str(workspace.folder)
@@ -75,7 +55,7 @@ def test_a_worker_killed_while_it_scores_costs_nothing(trained, expected, tmp_pa
     assert {one.state for one in ended} == {State.SUCCEEDED}
     attempts = {name: record.attempt for name, record in records.all_records(done.run).items()}
     assert attempts[killed] == 2
-    assert workspace.rows("07_model_output/predictions") == expected
+    assert workspace.rows(PREDICTIONS) == scored.rows(PREDICTIONS)
 
 
 def kill_the_worker_of_a_job(cluster, records, run):
