@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -17,6 +16,7 @@ from tests.factories import make_readings
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("notebook")]
 
 TOUR = PROJECT / "notebooks/tour.ipynb"
+FROM_FRAMES = PROJECT / "notebooks/from_dataframes.ipynb"
 # Run after the last cell: what the notebook has found, as values.
 FINDINGS = """
 import json
@@ -77,7 +77,21 @@ def test_the_tour_runs_and_leaves_what_is_scored_as_it_was(workspace):
     assert (again["before"], again["after"], again["scored"]) == ("1", "2", "1")
 
 
-def test_the_tour_is_stored_without_outputs():
-    cells = json.loads(Path(TOUR).read_text(encoding="utf-8"))["cells"]
+def test_a_fleet_from_a_data_frame_finds_the_hot_pump():
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(FROM_FRAMES, as_version=4)
+    assert len([cell for cell in notebook.cells if cell.cell_type == "code"]) == 5
+    found = "print(json.dumps(incidents.loc[incidents['kind'] == 'anomaly', 'device'].tolist()[:1]))"
+    notebook.cells.append(nbformat.v4.new_code_cell(f"import json\n\n{found}"))
+    where = {"metadata": {"path": str(FROM_FRAMES.parent)}}
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=where).execute()
+    assert json.loads(notebook.cells[-1].outputs[-1].text) == ["pump-3"]
+
+
+@pytest.mark.parametrize("notebook", [TOUR, FROM_FRAMES])
+def test_notebooks_are_stored_without_outputs(notebook):
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     stored = [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")]
     assert stored == []

@@ -92,6 +92,10 @@ def to_seconds(times: pa.ChunkedArray) -> list[float | None]:
     return [None if us is None else us / 1e6 for us in times.cast(TIMESTAMP).cast(pa.int64()).to_pylist()]
 
 
+def _first(times: pa.ChunkedArray) -> float | None:
+    return float(to_numpy(times).min() / 1e6) if len(times) else None
+
+
 def _seconds(time: datetime | None) -> float | None:
     return None if time is None else time.timestamp()
 
@@ -308,7 +312,7 @@ def collect_incidents(
         "n_open": int(is_open.sum()),
         "n_warming_up": pc.sum(found.devices["warming_up"]).as_py() or 0,
         "n_outliers": found.outliers.num_rows,
-        "since": min(to_seconds(found.devices["start"]), default=None),
+        "since": _first(found.devices["start"]),
         "decades": any(peak is not None and peak.contributions for peak in peaks),
         "rows": [_device_row(row, behind.get(number, [])) for number, row in enumerate(shown)],
         "outliers": [_outlier_row(row) for row in as_rows(found.outliers.slice(0, at_most))],

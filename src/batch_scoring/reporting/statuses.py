@@ -69,10 +69,11 @@ def _scored(totals: pa.Table) -> pa.Table:
     groups = Groups(totals, keys)
     columns = [*groups.firsts(keys).columns, groups.count_distinct("day"), *map(groups.sums, summed)]
     sums = pa.table(columns, names=[*keys, "n_parts", *summed])
-    messages = np.full(sums.num_rows, "", object)
+    messages = [""] * sums.num_rows
     for status, (number, text) in _MESSAGES.items():
-        place = np.flatnonzero(are(sums["status"], status))
-        messages[place] = [f"{n}{text}" for n in to_numpy(sums[number])[place]]
+        counts = to_numpy(sums[number])
+        for place in np.flatnonzero(are(sums["status"], status)).tolist():
+            messages[place] = f"{counts[place]}{text}"
     stage = constant("score", sums.num_rows)
     return sums.append_column("message", strings(messages)).append_column("stage", stage).select(_COLUMNS)
 

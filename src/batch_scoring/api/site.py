@@ -1,0 +1,165 @@
+"""A workspace for the time of a call, in which the pipelines' own nodes run on a table in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from kedro.io import AbstractDataset, DataCatalog, MemoryDataset
+from kedro.pipeline import Pipeline
+from kedro.runner import SequentialRunner
+
+from batch_scoring.core.errors import InputError
+from batch_scoring.datasets.raw_readings import RawReadings
+from batch_scoring.datasets.row_tables import RowTableDataset
+from batch_scoring.registry.published import list_published, load_published, publish
+from batch_scoring.storage import open_folder
+from batch_scoring.storage.row_table import RowTable
+from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow
+from batch_scoring.tables.groups import Groups
+from batch_scoring.tables.schemas import CALENDAR, FEEDBACK
+from batch_scoring.training.result import Training
+
+# The readings of a call are complete: every window of theirs is closed, and none is in the future.
+_AT = "2199-12-31T00:00Z"
+# Tables with times, and the column that partitions them.
+_TIMES = {
+    "readings": "timestamp",
+    "windows": "window_start",
+    "predictions": "window_start",
+    "daily_totals": "day",
+    "incidents": "start",
+    "gaps": "start",
+}
+_TABLES = ("sources", "quarantine", "train_status", "device_incidents", *_TIMES)
+# Under these names `ingest` finds what it writes.
+_KNOWN = {f"known_{name}": name for name in ("sources", "readings", "quarantine")}
+
+
+class _Models(AbstractDataset[dict[str, Training], dict[str, Callable[[], Any]]]):
+    """Models published in a folder, without a registry; a version each."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = open_folder(str(folder))
+
+    def load(self) -> dict[str, Callable[[], Any]]:
+        return {
+            name: partial(load_published, self._folder, name, "") for name in list_published(self._folder)
+        }
+
+    def save(self, data: dict[str, Training]) -> None:
+        for training in data.values():
+            publish(self._folder, training.models, "1", "", training.fingerprint)
+
+    def confirm(self) -> None:
+        """Do nothing: Kedro calls it after `train`, for a registry to end its run."""
+
+    def _describe(self) -> dict[str, Any]:
+        return {"folder": self._folder.path()}
+
+
+class Site:
+    """A workspace; its folder is there until it is closed.
+
+    Parameters
+    ----------
+    readings : pyarrow.Table
+        As a source file holds them.
+    settings : mapping of str to mapping
+        Parameters of the pipelines by step.
+    models : Path
+        Where models are published, and found.
+    """
+
+    def __init__(self, readings: pa.Table, settings: Mapping[str, Any], models: Path) -> None:
+        self._folder = TemporaryDirectory(prefix="batch_scoring_")
+        source = Path(self._folder.name, "readings.parquet")
+        tables = {name: self._table(name) for name in _TABLES}
+        self._datasets: dict[str, AbstractDataset[Any, Any]] = {
+            **tables,
+            **{name: tables[of] for name, of in _KNOWN.items()},
+            "raw_readings": RawReadings(str(source)),
+            "fleet_models": _Models(models),
+            "previous_models": MemoryDataset({}),
+            "feedback": MemoryDataset(empty_table(FEEDBACK)),
+            "calendar": MemoryDataset(empty_table(CALENDAR)),
+        }
+        self._settings = settings
+        try:
+            pq.write_table(readings, source)
+            self._run("ingest", "aggregate")
+        except InputError as error:
+            self._folder.cleanup()
+            raise InputError(str(error).replace(str(source), "readings")) from None
+        except BaseException:
+            self._folder.cleanup()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._folder.cleanup()
+
+    def train(self) -> pa.Table:
+        """Fit and publish the models; returns the status of each series, schema STATUS."""
+        self._run("train")
+        return self._load("train_status").read()
+
+    def score(self) -> pa.Table:
+        """Score all windows; returns the predictions, schema PREDICTIONS."""
+        self._run("score")
+        order = [(name, "ascending") for name in ("sensor", "device", "window_start")]
+        return self._load("predictions").read().sort_by(order)
+
+    def find_incidents(self) -> pa.Table:
+        """Join predictions to incidents; returns those of devices, schema DEVICE_INCIDENTS."""
+        self._run("incidents", without="notify")
+        return self._load("device_incidents").read()
+
+    def refused(self) -> pa.Table:
+        """Return the refused readings, schema QUARANTINE without ``source``."""
+        table = self._load("quarantine")
+        return (
+            table.read().drop_columns(["source"])
+            if table.exists
+            else pa.table({"reason": pa.nulls(0, pa.string())})
+        )
+
+    def unscored(self) -> pa.Table:
+        """Return device and sensor of the series that have windows, but no model."""
+        totals = self._load("daily_totals").read(["device", "sensor", "status"])
+        without = totals.filter(to_arrow(are(totals["status"], "no_model")))
+        return Groups(without, ["sensor", "device"]).firsts(["device", "sensor"])
+
+    def _table(self, name: str) -> RowTableDataset:
+        return RowTableDataset(f"{self._folder.name}/{name}", _TIMES.get(name))
+
+    def _load(self, name: str) -> RowTable:
+        table: RowTable = self._datasets[name].load()
+        return table
+
+    def _run(self, *steps: str, without: str = "") -> None:
+        for step in steps:
+            pipeline: Pipeline = import_module(f"batch_scoring.pipelines.{step}.pipeline").create_pipeline()
+            nodes = Pipeline([node for node in pipeline.nodes if node.name != without])
+            paths = [name.removeprefix("params:") for name in nodes.inputs() if name.startswith("params:")]
+            parameters = {f"params:{path}": MemoryDataset(self._parameter(path)) for path in paths}
+            SequentialRunner().run(nodes, DataCatalog({**self._datasets, **parameters}))
+
+    def _parameter(self, path: str) -> Any:
+        if path == "at":
+            return _AT
+        found: Any = self._settings
+        for name in path.split("."):
+            found = found.get(name) if isinstance(found, Mapping) else None
+        return found if found is not None or path in ("device", "sensor", "shard") else {}
