@@ -1,5 +1,6 @@
 """Settings and fixtures of the whole suite."""
 
+import gc
 from collections.abc import Generator
 from pathlib import PurePath
 
@@ -36,6 +37,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def trials(request: pytest.FixtureRequest) -> int:
     """Return how often a test repeats a race, a kill or a fault."""
     return request.config.getoption("trials")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector from looking, again and again, at the modules that collecting imports."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

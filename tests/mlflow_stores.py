@@ -45,7 +45,7 @@ def open_dataset(
     put_database(new_database, tmp_path)
 
     def open_it(**settings: object) -> TrackedFleetModels:
-        return TrackedFleetModels(str(tmp_path), **settings)  # type: ignore[arg-type]
+        return TrackedFleetModels(str(tmp_path), **({"child_runs_up_to": 0} | settings))  # type: ignore[arg-type]
 
     return open_it
 

@@ -92,7 +92,7 @@ def test_every_sensor_gets_a_champion_that_is_published(open_dataset, tmp_path):
 
 
 def test_one_training_is_one_run_however_often_it_saves(open_dataset):
-    dataset = train(open_dataset(child_runs_up_to=0), *(make_training(sensor) for sensor in SENSORS))
+    dataset = train(open_dataset(), *(make_training(sensor) for sensor in SENSORS))
 
     assert statuses(dataset) == ["FINISHED"]
     train(dataset, make_training(seed=1))
@@ -216,8 +216,8 @@ def test_a_version_that_is_there_already_tells_a_later_decision(open_dataset):
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("step", ["create_model_version", "log_model_artifacts"])
 def test_a_refusal_killed_at_any_step_and_repeated_ends_the_same(open_dataset, monkeypatch, step, done):
-    train(open_dataset(child_runs_up_to=0), make_training())
-    dataset = open_dataset(child_runs_up_to=0)
+    train(open_dataset(), make_training())
+    dataset = open_dataset()
     real = getattr(dataset.store.client, step)
 
     def killed(*args, **kwargs):
@@ -230,7 +230,7 @@ def test_a_refusal_killed_at_any_step_and_repeated_ends_the_same(open_dataset, m
         patch.setattr(dataset.store.client, step, killed)
         with pytest.raises(KeyboardInterrupt):
             train(dataset, refused)
-    again = open_dataset(child_runs_up_to=0)
+    again = open_dataset()
     train(again, *([] if refused.fingerprint in again.load()["vibration"]().decided else [refused]))
     assert versions_of(again) == [("2", ()), ("1", ("champion",))]
     assert list_versions(again.store, "vibration")[0].tags["verdict"] == "refused"
@@ -255,9 +255,9 @@ def test_a_training_killed_at_any_step_and_repeated_ends_the_same(
     open_dataset, tmp_path, monkeypatch, owner, step, done, before
 ):
     for seed in range(before):
-        train(open_dataset(child_runs_up_to=0), make_training(seed=seed))
+        train(open_dataset(), make_training(seed=seed))
     new = make_training(seed=7)
-    dataset = open_dataset(child_runs_up_to=0)
+    dataset = open_dataset()
     target = dataset.store.client if owner == "client" else owner
     real = getattr(target, step)
 
@@ -272,7 +272,7 @@ def test_a_training_killed_at_any_step_and_repeated_ends_the_same(
             train(dataset, new)
 
     # As the train pipeline does: what is in force from this fingerprint is not trained again.
-    again = open_dataset(child_runs_up_to=0)
+    again = open_dataset()
     former = again.load().get("vibration")
     train(again, *([] if former and former().fingerprint == new.fingerprint else [new]))
 
@@ -296,7 +296,7 @@ def test_the_environment_names_another_tracking_server(monkeypatch, tmp_path):
 
 
 def test_a_run_that_an_error_ended_is_not_gone_on_with(open_dataset):
-    dataset = open_dataset(child_runs_up_to=0)
+    dataset = open_dataset()
     dataset.save({"vibration": make_training()})
     tracking.fail_open_runs()
 
