@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.moments import EPOCH, microseconds
 from batch_scoring.evaluation.annotations import read_calendar
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.tables.schemas import CALENDAR
@@ -70,6 +71,35 @@ def test_a_recurring_entry_leaves_out_what_its_intervals_cover(start, length, ev
     windows = draw_predictions({"a": "."}, first=at)
     begin, end = (int(windows[name].cast(pa.int64())[0].as_py()) for name in ("window_start", "window_end"))
     assert bool(calendar.mask(windows)[0]) == (list(entry.stretches(begin, end)) != [])
+
+
+DAY, HOUR_END = 288, 12
+
+
+@pytest.mark.parametrize(
+    ("every", "since", "until", "days"),
+    [
+        ("day", HOUR_END, DAY + 1, [1]),
+        ("day", 2 * DAY + HOUR_END, 3 * DAY + 1, [3]),
+        ("day", 2 * DAY + HOUR_END, 3 * DAY, []),
+        ("day", 2 * DAY + HOUR_END - 1, 3 * DAY, [2]),
+        (None, HOUR_END, DAY, []),
+        (None, -DAY, 0, []),
+        (None, HOUR_END - 1, DAY, [0]),
+    ],
+)
+def test_what_only_touches_a_range_is_not_in_it(every, since, until, days):
+    """The first hour of a day."""
+    (entry,) = Calendar(entries(("*", "*", 0, HOUR_END, every))).entries
+    found = entry.stretches(*(microseconds(START + n * WINDOW) for n in (since, until)))
+    assert [(start - microseconds(START)) // microseconds(EPOCH + DAY * WINDOW) for start, _ in found] == days
+
+
+def test_an_entry_of_some_sensors_excuses_no_device():
+    calendar, a = Calendar(entries(("*", "s", 0, 12))), pa.array(["a"])
+    span = microseconds(START), microseconds(START + WINDOW)
+    assert calendar.stretches(a, None, *span)[0].tolist() == []
+    assert calendar.stretches(a, pa.array(["s"]), *span)[0].tolist() == [0]
 
 
 def test_an_anomaly_in_maintenance_is_no_incident_and_another_calendar_joins_anew(tmp_path):

@@ -1,5 +1,6 @@
 """What a person looks at first: lasting evidence, events of the fleet, silence; outliers last."""
 
+import math
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batch_scoring.core.moments import microseconds
 from batch_scoring.incidents.devices import RollUpRules, roll_up
 from batch_scoring.incidents.silence import SilenceRules
 from batch_scoring.tables.schemas import DEVICE_INCIDENTS, GAPS, INCIDENTS
@@ -53,6 +55,12 @@ def last_rows(*series, until=0):
         ],
         schema=GAPS,
     )
+
+
+def ended_gap(device, sensor, start, end):
+    """A gap of windows, by the first one missing and the next one there."""
+    span = {"start": START + start * WINDOW, "end": START + end * WINDOW}
+    return pa.Table.from_pylist([{"device": device, "sensor": sensor, "state": "ended"} | span], GAPS)
 
 
 def rolled(*rows, gaps=None, young=()):
@@ -139,8 +147,11 @@ def test_the_id_does_not_depend_on_what_came_later():
 
 
 def test_what_begins_on_many_devices_at_once_is_one_event_of_the_fleet():
-    hit = [(f"d{i:02}", "s", i % 3, 6 + i % 3, 1 + i, "closed") for i in range(10)]
-    gaps = last_rows(*((f"d{i:02}", "s") for i in range(50)))
+    # Ten minutes apart, which is the slack.
+    hit = [(f"d{i:02}", "s", i % 2 * 2, 6 + i % 2, 1 + i, "closed") for i in range(10)]
+    series = [(f"d{i:02}", "s") for i in range(50)]
+    # A device is one of the fleet however many gaps it has had.
+    gaps = pa.concat_tables([last_rows(*series), *(ended_gap(*one, -9, -6) for one in series)])
     table = rolled(*hit, ("d49", "t", 0, 5, 2, "closed"), ("d48", "s", 300, 305, 2, "closed"), gaps=gaps)
     event, *others = table.to_pylist()
     assert (event["kind"], event["device"], event["n_devices"], event["sensors"]) == (
@@ -151,11 +162,43 @@ def test_what_begins_on_many_devices_at_once_is_one_event_of_the_fleet():
     assert [(row["kind"], row["device"]) for row in others] == [("anomaly", "d48"), ("anomaly", "d49")]
 
 
-@pytest.mark.parametrize(("n_hit", "n_devices"), [(4, 10), (9, 50), (5, 60)])
+@pytest.mark.parametrize(("n_hit", "n_devices"), [(4, 10), (9, 50), (5, 60), (5, 26)])
 def test_a_few_devices_of_many_are_no_event(n_hit, n_devices):
     hit = [(f"d{i:02}", "s", 0, 6, 1, "closed") for i in range(n_hit)]
     table = rolled(*hit, gaps=last_rows(*((f"d{i:02}", "s") for i in range(n_devices))))
     assert set(table["kind"].to_pylist()) == {"anomaly"}
+
+
+def test_an_event_names_a_hundred_devices_and_is_warming_up_where_all_its_incidents_are():
+    series = [(f"d{i:03}", "s") for i in range(101)]
+    hit = [(*one, 0, 6, 1, "closed") for one in series]
+    (event,) = rolled(*hit, gaps=last_rows(*series), young=["d000"]).to_pylist()
+    assert (event["n_devices"], len(event["devices"]), event["warming_up"]) == (101, 100, False)
+
+
+def test_silences_of_sensors_that_overlap_are_one_which_lasts_and_counts_as_the_longest():
+    gaps = pa.concat_tables([last_rows(("a", "t"), until=12), last_rows(("a", "u"), until=240)])
+    gaps = pa.concat_tables([gaps, last_rows(("a", "s"), until=240), ended_gap("a", "s", 6, 24)])
+    (row,) = rolled(gaps=gaps).to_pylist()
+    assert (row["kind"], row["state"], row["sensors"]) == ("sensor_silent", "open", ["t", "s"])
+    assert (window_number(row["start"]), window_number(row["end"]), row["n_incidents"]) == (6, 240, 2)
+    # 228 windows of a limit of 6.
+    assert row["priority"] == pytest.approx(5 * (1 + math.log10(38)))
+
+
+def test_a_silence_that_ended_before_the_first_moment_is_left_out():
+    last = [last_rows(("a", sensor), until=240) for sensor in "st"]
+    gaps = pa.concat_tables([*last, ended_gap("a", "s", 6, 24)])
+    end = microseconds(START + 24 * WINDOW)
+    assert [roll_up(incidents(), gaps, RULES, since).num_rows for since in (end, end + 1)] == [1, 0]
+
+
+def test_a_silent_source_names_all_devices_and_sensors():
+    series = [("a", "s"), ("b", "t"), ("c", "u")]
+    running = last_rows(("d", "v"), until=600)
+    (row, *_) = rolled(gaps=pa.concat_tables([last_rows(*series), running])).to_pylist()
+    assert (row["kind"], row["device"]) == ("source_silent", "")
+    assert (row["devices"], row["sensors"]) == (["a", "b", "c", "d"], ["s", "t", "u", "v"])
 
 
 def test_silence_is_listed_with_what_is_anomalous():

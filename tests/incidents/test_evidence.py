@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.incidents.evidence import levels_of, window_evidence
+from batch_scoring.incidents.evidence import levels_of, outlier_priority, silence_priority, window_evidence
 
 
 def counted(evidence, severity=0.0):
@@ -28,6 +28,20 @@ def test_a_factor_of_ten_counts_one_more():
 def test_without_evidence_the_severity_counts():
     assert counted(None, 9.0) == counted(9.0, 0.0)
     assert counted(None, None) == counted(float("nan")) == counted(0.0) == 0.3
+
+
+def test_single_windows_lie_below_all_else_in_the_order_of_their_evidence():
+    assert outlier_priority(np.array([0.0, 1.0, np.inf])).tolist() == [0.0, 0.25, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("is_device", "is_source", "least"), [(False, False, 5), (True, False, 15), (False, True, 50)]
+)
+def test_a_silence_ten_times_as_long_counts_twice_and_more_of_a_device_or_the_source(
+    is_device, is_source, least
+):
+    priority = silence_priority(np.array([0.0, 1.0]), np.full(2, is_device), np.full(2, is_source))
+    assert priority.tolist() == [least, 2 * least]
 
 
 def test_every_priority_has_a_level():

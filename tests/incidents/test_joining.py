@@ -1,5 +1,6 @@
 """Anomalous windows become incidents, the same ones however the time is cut."""
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -200,6 +201,14 @@ def test_of_normal_windows_only_the_last_of_a_device_matters(fleet, how):
         join_windows(windows.filter(pa.array(keep, pa.bool_())), NOTHING, how),
     )
     assert [table.to_pylist() for table in part] == [table.to_pylist() for table in whole]
+
+
+def test_an_incident_keeps_the_most_evidence_it_has_had():
+    """A window's evidence is its severity here; of what it counts, a tenth goes with each window."""
+    _, unfinished = join({"a": "9........1"}, rules(gap=9))
+    (row,) = unfinished.to_pylist()
+    assert row["evidence"] == pytest.approx(1.3)
+    assert row["evidence_at_end"] == pytest.approx(1.3 * 0.9**9 + 0.3 + math.log10(2))
 
 
 def test_an_incident_is_warming_up_while_all_its_windows_are():

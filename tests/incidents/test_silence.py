@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.silence import Gaps, SilenceRules, Silences, find_silences
 from batch_scoring.tables.schemas import GAPS
-from tests.factories import START_US
+from tests.factories import START, START_US
 
 HOUR_US = 3_600_000_000
 RULES = SilenceRules(HOUR_US // 2, 12 * HOUR_US)
@@ -84,9 +87,13 @@ def test_a_device_of_which_all_sensors_stop_is_one_silence():
     assert silences(table) == [[], [("a", "", 100.5, 200, True)], []]
 
 
-def test_most_of_the_fleet_is_one_silence_of_the_source():
-    stopped = {f"{device}_s": [(100.0, 120.0)] for device in "abc"}
-    source, devices, sensors = silences(fleet(200, **stopped, d_s=[]))
+@pytest.mark.parametrize("stopped", ["ab", "abd"])
+def test_most_of_the_fleet_is_one_silence_of_the_source(stopped):
+    table = fleet(200, **{f"{device}_s": [(100.0, 120.0)] for device in stopped}, c_s=[])
+    # A device that has begun to send makes the source no younger.
+    born = pc.if_else(pc.equal(table["device"], "c"), START + timedelta(hours=99), table["first_start"])
+    table = table.set_column(table.schema.get_field_index("first_start"), "first_start", born)
+    source, devices, sensors = silences(table)
     assert source == [("", "", 100, 120, False)]
     assert (devices, sensors) == ([], [])
 

@@ -55,7 +55,7 @@ class Silences:
     is_open : array of shape (n,), bool
         Whether it lasts until now.
     decades : array of shape (n,), float64
-        log10 of its length by the longest that would be usual; not negative.
+        log10 of its length by the longest that would be usual; above 0.
     """
 
     sensor: Int
@@ -196,5 +196,4 @@ def _judged(
     usual = usual_length(series, start, end, length, MEMORY_US, RANK, LAGS)
     longest = np.maximum(after_us, TIMES_USUAL * usual)
     is_silent = (length > longest) & (start - first >= YOUNG_US)
-    decades = np.log10(np.maximum(length, 1) / np.maximum(longest, 1))
-    return is_silent, np.maximum(decades, 0.0)
+    return is_silent, np.log10(np.maximum(length, 1) / np.maximum(longest, 1))

@@ -57,7 +57,7 @@ def deepest_stretches(
     owner, start, end : array of shape (n,), int64
         The stretches of members, each of one owner; those of one member do not overlap.
     born : (array of shape (m,), array of shape (m,))
-        The owner of each member, and since when it counts.
+        The owner of each member, and since when it counts, at most ``now``.
     now : int
         When every member ceases to count.
     share : float
@@ -75,7 +75,6 @@ def deepest_stretches(
     (array([0]), array([4]), array([6]))
     """
     mother, since = born
-    since = np.minimum(since, now)
     owners = np.concatenate([owner, owner, mother, mother])
     times = np.concatenate([start, end, since, np.full(since.size, now)])
     ones, no_ones = np.ones(owner.size, np.int64), np.zeros(since.size, np.int64)
@@ -137,6 +136,12 @@ def usual_length(series: Int, start: Int, end: Int, length: Int, memory: int, ra
     Returns
     -------
     array of shape (n,), float64
+
+    Examples
+    --------
+    >>> start, length = np.array([0, 10, 20, 30]), np.array([3, 1, 2, 4])
+    >>> usual_length(np.zeros(4, np.int64), start, start + length, length, 100, rank=3, lags=60).tolist()
+    [0.0, 0.0, 0.0, 1.0]
     """
     longest = np.zeros((rank, series.size))
     for lag in range(1, min(lags, series.size - 1) + 1):
