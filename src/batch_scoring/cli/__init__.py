@@ -21,6 +21,9 @@ cli.add_command(run)
 cli.add_command(report)
 cli.add_command(LazyGroup("models", "batch_scoring.cli.models", "List, promote, roll back, import models."))
 cli.add_command(
+    LazyGroup("readings", "batch_scoring.cli.readings", "Inspect files; retry, replace and delete readings.")
+)
+cli.add_command(
     LazyGroup("deploy", "batch_scoring.cli.deploy", "Deploy to Azure: image, template, models, data.")
 )
 cli.add_command(LazyGroup("jobs", "batch_scoring.cli.jobs", "Jobs, one per sensor: submit, watch."))
