@@ -11,6 +11,7 @@ from typing import Any
 from batch_scoring.core.digests import digest_of
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.parameters import read_parameters, require_zone
+from batch_scoring.ingestion.interpretation import Interpretation
 
 MIN_TIME = datetime(1990, 1, 1, tzinfo=UTC)
 
@@ -25,8 +26,8 @@ DEFAULT_COLUMNS = {
 
 
 @dataclass(frozen=True)
-class IngestSettings:
-    """How files of raw readings are read.
+class IngestSettings(Interpretation):
+    """How files of raw readings are read; how their fields are understood is inherited.
 
     Attributes
     ----------
@@ -65,7 +66,7 @@ class IngestSettings:
         }
         if self.min_time != MIN_TIME:  # sources read by earlier versions need not be read again
             deciding["min_time"] = self.min_time.isoformat()
-        return digest_of(deciding)
+        return digest_of(deciding | self.deciding())
 
     def column_names(self, role: str) -> list[str]:
         """Return the possible names of the column with this role."""
@@ -79,7 +80,8 @@ def read_settings(values: Mapping[str, Any] | None) -> IngestSettings:
     Raises
     ------
     InputError
-        On an unknown key, an unknown time zone, or a range that is not two numbers in order.
+        On an unknown key, an unknown time zone, a range that is not two numbers in order, or another setting
+        that is not valid.
     """
     settings = read_parameters(IngestSettings, values, "ingest")
     _check_columns(settings.columns)
@@ -87,6 +89,7 @@ def read_settings(values: Mapping[str, Any] | None) -> IngestSettings:
     # YAML reads the sensor 7 as a number, but ids are text.
     ranges = {str(sensor): _read_range(str(sensor), limits) for sensor, limits in settings.ranges.items()}
     object.__setattr__(settings, "ranges", ranges)
+    settings.check()
     return settings
 
 

@@ -26,6 +26,8 @@ REASONS = (
     "conflict",
 )
 
+# Of Parquet's and Arrow's times, those with a zone; of pandas before 3, in nanoseconds.
+ZONED = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 _UNSIGNED = ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT")
 _FLOATS = ("FLOAT", "DOUBLE")
@@ -77,8 +79,8 @@ def timestamp_of(column: str, sql_type: str, timezone: str) -> str:
     timezone : str
         The zone of times without an offset.
     """
-    if sql_type == "TIMESTAMP WITH TIME ZONE":
-        return column
+    if sql_type in ZONED:
+        return f"TRY_CAST({column} AS TIMESTAMPTZ)" if sql_type.endswith("NS") else column
     if sql_type.startswith("TIMESTAMP") or sql_type == "DATE":
         return _in_zone(f"TRY_CAST({column} AS TIMESTAMP)", timezone)
     if sql_type in _INTEGERS + _UNSIGNED:
@@ -88,18 +90,13 @@ def timestamp_of(column: str, sql_type: str, timezone: str) -> str:
     return _timestamp_of_text(f"trim(CAST({column} AS VARCHAR))", timezone)
 
 
-def value_of(column: str, sql_type: str) -> str:
-    """Return the expression that parses a column as DOUBLE; NULL where it cannot."""
-    if sql_type == "VARCHAR":
-        # DuckDB reads 1_000 as a thousand; a measurement is never written so.
-        return f"CASE WHEN contains({column}, '_') THEN NULL ELSE TRY_CAST(trim({column}) AS DOUBLE) END"
-    return f"TRY_CAST({column} AS DOUBLE)"
-
-
-def reason_of(earliest: datetime, latest: datetime, ranges: Mapping[str, tuple[float, float]]) -> str:
+def reason_of(
+    earliest: datetime, latest: datetime, ranges: Mapping[str, tuple[float, float]], is_missing: str
+) -> str:
     """Return the expression for the reason a parsed row is refused; NULL when it is not.
 
-    It reads the columns ``malformed, raw_timestamp, device, sensor, raw_value, timestamp, value``.
+    It reads the columns ``malformed, raw_timestamp, device, sensor, raw_value, timestamp, value``;
+    ``is_missing`` is the condition under which a row has no value.
     """
     out_of_range = "".join(
         f" WHEN {literal(sensor)} THEN value < {low!r}::DOUBLE OR value > {high!r}::DOUBLE"
@@ -110,7 +107,7 @@ def reason_of(earliest: datetime, latest: datetime, ranges: Mapping[str, tuple[f
         "missing_timestamp": _is_missing("raw_timestamp"),
         "missing_device": _is_missing("device"),
         "missing_sensor": _is_missing("sensor"),
-        "missing_value": _is_missing("raw_value"),
+        "missing_value": is_missing,
         "bad_timestamp": f"timestamp IS NULL OR timestamp < TIMESTAMPTZ '{_FIRST_TIME}' "
         f"OR timestamp > TIMESTAMPTZ '{_LAST_TIME}'",
         "implausible_time": f"timestamp < TIMESTAMPTZ {literal(earliest.isoformat())}",

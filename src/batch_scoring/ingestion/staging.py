@@ -20,6 +20,7 @@ from batch_scoring.core.system_errors import system_error
 from batch_scoring.core.text import printable
 from batch_scoring.ingestion.capture import capture_partition
 from batch_scoring.ingestion.events import event_sources
+from batch_scoring.ingestion.numbers import converted, is_missing, value_of
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.source_formats import (
     Described,
@@ -28,7 +29,8 @@ from batch_scoring.ingestion.source_formats import (
     parquet_scan,
     raw_relation,
 )
-from batch_scoring.ingestion.sql import escape_glob, literal, reason_of, timestamp_of, value_of
+from batch_scoring.ingestion.sql import escape_glob, literal, reason_of
+from batch_scoring.ingestion.times import time_of
 from batch_scoring.storage.row_files import has_sparse_days
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 from batch_scoring.tables.schemas import QUARANTINE
@@ -385,16 +387,21 @@ def _first_line(error: Exception) -> str:
 
 
 def _checked_rows(relation: RawRelation, settings: IngestSettings, latest: datetime, where: str) -> str:
-    timestamp = timestamp_of("raw_timestamp", relation.timestamp_type, settings.timezone)
-    value = value_of("raw_value", relation.value_type)
+    timestamp = time_of("raw_timestamp", relation.timestamp_type, settings.timezone, settings.time_formats)
+    value = value_of("raw_value", relation.value_type, settings)
+    missing = is_missing("raw_value", relation.value_type, settings)
     parsed = f"SELECT *, {timestamp} AS timestamp, {value} AS value FROM ({relation.sql}) WHERE {where}"
+    if settings.convert:
+        unit = converted(settings.conversions)
+        parsed = f"SELECT * REPLACE ({unit} AS value), {missing} AS is_missing FROM ({parsed})"
+        missing = "is_missing"
     # The raw text of a clean row is kept only where the typed value does not give it back.
     raw_timestamp = _kept_text("raw_timestamp", relation.timestamp_type)
     raw_value = _kept_text("raw_value", relation.value_type)
+    reason = reason_of(settings.min_time, latest, settings.ranges, missing)
     return (
         f"SELECT source, row, timestamp, device, sensor, value, {raw_timestamp}, "
-        f"COALESCE(malformed, {raw_value}), reason FROM ("
-        f"SELECT *, {reason_of(settings.min_time, latest, settings.ranges)} AS reason FROM ({parsed}))"
+        f"COALESCE(malformed, {raw_value}), reason FROM (SELECT *, {reason} AS reason FROM ({parsed}))"
     )
 
 

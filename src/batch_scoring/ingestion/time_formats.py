@@ -1,0 +1,126 @@
+"""Find the strptime formats that a written time may have; of ``05/06/2026`` there are two."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+# Which of the date's parts comes first.
+DAY_FIRST, MONTH_FIRST, YEAR_FIRST, NAMED = "day", "month", "year", "named month"
+
+_CLOCK = re.compile(
+    r"(?P<gap>T| *[ ,;:] *| at |)"
+    r"(?P<hour>\d{1,2})"
+    r"(?:(?P<mark>[:.])(?P<minute>\d{1,2})(?:(?P=mark)(?P<second>\d{1,2})(?P<fraction>[.,]\d{1,9})?)?)?"
+    r"(?: ?(?P<half>[AaPp][Mm]))?"
+    r"(?P<space> ?)(?P<zone>Z|[+-]\d\d:?\d\d|UTC|GMT)?"
+)
+_DIGITS = re.compile(r"(\d{1,4})([-./ ])(\d{1,2})\2(\d{1,4})(?!\d)")
+_DAY_NAME = re.compile(r"(?P<before>[A-Za-z]{3,9})(?P<mark>,? )")
+_NAME = r"(?P<name>[A-Za-z]{3,9})"
+_YEAR = r"(?P<year>\d{4}|\d\d)(?!\d)"
+_NAMED_FORMS = (
+    re.compile(rf"(?P<day>\d{{1,2}})(?P<one>[-/. ]){_NAME}(?P<two>[-/. ]){_YEAR}"),
+    re.compile(rf"{_NAME}(?P<one> )(?P<day>\d{{1,2}})(?P<two>,? ){_YEAR}"),
+    re.compile(rf"{_YEAR}(?P<one>[-/. ]){_NAME}(?P<two>[-/. ])(?P<day>\d{{1,2}})"),
+)
+_COMPACT = {14: "%Y%m%d%H%M%S", 12: "%Y%m%d%H%M", 10: "%Y%m%d%H", 8: "%Y%m%d"}
+_SHORT_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+def formats_of(text: str) -> dict[str, list[str]]:
+    """Return the formats that a text may have, by what comes first in its date.
+
+    Digits between points are day first, as everywhere where dates are written so; between slashes or dashes
+    they may be either.
+
+    Parameters
+    ----------
+    text : str
+        A time, without spaces around it.
+
+    Examples
+    --------
+    >>> formats_of("24.11.2026 07:05")
+    {'day': ['%d.%m.%Y %H:%M']}
+    >>> formats_of("5/6/2026 7:05 pm")
+    {'day': ['%d/%m/%Y %I:%M %p'], 'month': ['%m/%d/%Y %I:%M %p']}
+    >>> formats_of("yesterday")
+    {}
+    """
+    found: dict[str, list[str]] = {}
+    if re.fullmatch(r"(?:19|20)\d+", text) and len(text) in _COMPACT:
+        return {YEAR_FIRST: [_COMPACT[len(text)]]}
+    for first, date, rest in _dates(text):
+        if (clock := _clock_format(rest)) is not None:
+            found.setdefault(first, []).append(date + clock)
+    return found
+
+
+def _dates(text: str) -> Iterator[tuple[str, str, str]]:
+    """Yield what comes first, the date's format, and the text behind the date."""
+    if digits := _DIGITS.match(text):
+        one, mark, two, three = digits.groups()
+        rest = text[digits.end() :]
+        for first, parts in _orders(one, two, three, mark):
+            yield first, mark.join(parts), rest
+        return
+    before = ""
+    day = _DAY_NAME.match(text)
+    if day and day["before"][:3].lower() in ("mon", "tue", "wed", "thu", "fri", "sat", "sun"):
+        before = ("%a" if len(day["before"]) == 3 else "%A") + day["mark"]
+        text = text[day.end() :]
+    # As C's ctime writes: the year is last.
+    if ctime := re.fullmatch(r"([A-Za-z]{3}) +(\d{1,2}) (\d\d:\d\d:\d\d) (\d{4})", text):
+        if ctime[1].lower() in _SHORT_MONTHS:
+            yield NAMED, f"{before}%b %d %H:%M:%S %Y", ""
+        return
+    for form in _NAMED_FORMS:
+        found = form.match(text)
+        if found and found["name"][:3].lower() in _SHORT_MONTHS:
+            year = "%Y" if len(found["year"]) == 4 else "%y"
+            month = "%b" if len(found["name"]) == 3 else "%B"
+            written = {"day": "%d", "name": month, "year": year}
+            parts = [written[name] for name in sorted(written, key=found.start)]
+            date = f"{before}{parts[0]}{found['one']}{parts[1]}{found['two']}{parts[2]}"
+            yield NAMED, date, text[found.end() :]
+
+
+def _orders(one: str, two: str, three: str, mark: str) -> Iterator[tuple[str, tuple[str, str, str]]]:
+    if len(one) == 4:
+        if len(three) <= 2 and int(two) <= 12:
+            yield YEAR_FIRST, ("%Y", "%m", "%d")
+        return
+    if len(one) > 2 or len(three) not in (2, 4):
+        return
+    year = "%Y" if len(three) == 4 else "%y"
+    if 1 <= int(one) <= 31 and 1 <= int(two) <= 12:
+        yield DAY_FIRST, ("%d", "%m", year)
+    if mark == ".":
+        return
+    if 1 <= int(one) <= 12 and 1 <= int(two) <= 31:
+        yield MONTH_FIRST, ("%m", "%d", year)
+    if len(one) == len(three) == 2 and 1 <= int(two) <= 12 and 1 <= int(three) <= 31:
+        yield YEAR_FIRST, ("%y", "%m", "%d")
+
+
+def _clock_format(text: str) -> str | None:
+    """Return the format of what stands behind a date; None where it is no time of day."""
+    if not text:
+        return ""
+    clock = _CLOCK.fullmatch(text)
+    if not clock or (not clock["gap"]):
+        return None
+    hour = "%I" if clock["half"] else "%H"
+    mark = clock["mark"] or ""
+    found = clock["gap"] + hour
+    found += f"{mark}%M" if clock["minute"] else ""
+    found += f"{mark}%S" if clock["second"] else ""
+    if clock["fraction"]:
+        found += clock["fraction"][0] + ("%f" if len(clock["fraction"]) <= 7 else "%n")
+    if clock["half"]:
+        found += " %p" if text[clock.start("half") - 1] == " " else "%p"
+    zone = clock["zone"]
+    if not zone:
+        return found if not clock["space"] else None
+    return found + clock["space"] + ("%Z" if zone in ("UTC", "GMT") else "%z")
