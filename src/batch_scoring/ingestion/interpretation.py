@@ -145,7 +145,9 @@ class Interpretation:
     @staticmethod
     def _texts(name: str, value: Any, expected: str) -> tuple[str, ...]:
         listed = _listed(value) if isinstance(value, (str, list, tuple)) else (None,)
-        if not all(isinstance(text, str) and text for text in listed) or (name == "time_format" and not listed):
+        if not all(isinstance(text, str) and text for text in listed) or (
+            name == "time_format" and not listed
+        ):
             raise InputError(f"ingest.{name}: {value!r} is not valid; expected {expected}")
         return tuple(text for text in listed if text is not None)
 
@@ -183,7 +185,8 @@ def _check_missing(value: Any) -> None:
         wrong = [one for one in items if isinstance(one, (bool, list, dict))]
         if wrong or not isinstance(listed, (list, tuple)):
             raise InputError(
-                f"{where}: {listed!r} is not valid; expected a list of values such as [-200, '?'], words in quotes"
+                f"{where}: {listed!r} is not valid; expected a list of values such as [-200, '?'], "
+                "words in quotes"
             )
 
 

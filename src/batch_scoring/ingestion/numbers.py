@@ -22,13 +22,19 @@ def value_of(column: str, sql_type: str, settings: Interpretation) -> str:
     """Return the expression that parses a column as DOUBLE, not converted yet; NULL where it cannot."""
     if sql_type != "VARCHAR":
         return f"TRY_CAST({column} AS DOUBLE)"
+    text = bare_text(column, settings)
+    words = _BOOLEANS | settings.numbers_of_words
+    cases = " ".join(f"WHEN {literal(word)} THEN {number!r}::DOUBLE" for word, number in words.items())
+    return f"COALESCE({_number(text, settings)}, CASE lower({text}) {cases} END)"
+
+
+def bare_text(column: str, settings: Interpretation) -> str:
+    """Return the expression of a text without its unit and the spaces around it."""
     text = f"trim({column})"
     if settings.suffixes:
         units = "|".join(map(escape_pattern, settings.suffixes))
         text = f"trim(regexp_replace({text}, {literal(f'({units})$')}, ''))"
-    words = _BOOLEANS | settings.numbers_of_words
-    cases = " ".join(f"WHEN {literal(word)} THEN {number!r}::DOUBLE" for word, number in words.items())
-    return f"COALESCE({_number(text, settings)}, CASE lower({text}) {cases} END)"
+    return text
 
 
 def is_missing(column: str, sql_type: str, settings: Interpretation) -> str:
@@ -101,5 +107,3 @@ def _number(text: str, settings: Interpretation) -> str:
 
 def _of_sensor(sensor: str, condition: str) -> str:
     return f"({condition})" if sensor == EVERY else f"(sensor = {literal(sensor)} AND ({condition}))"
-
-

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -19,18 +19,16 @@ from batch_scoring.core.scratch import scratch_folder
 from batch_scoring.core.system_errors import system_error
 from batch_scoring.core.text import printable
 from batch_scoring.ingestion.capture import capture_partition
+from batch_scoring.ingestion.checked_rows import OpenedFile, checked_rows, scan_files
 from batch_scoring.ingestion.events import event_sources
-from batch_scoring.ingestion.numbers import converted, is_missing, value_of
+from batch_scoring.ingestion.second_look import look_again, troubles
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.source_formats import (
     Described,
     RawRelation,
     numbered_lines,
-    parquet_scan,
     raw_relation,
 )
-from batch_scoring.ingestion.sql import escape_glob, literal, reason_of
-from batch_scoring.ingestion.times import time_of
 from batch_scoring.storage.row_files import has_sparse_days
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 from batch_scoring.tables.schemas import QUARANTINE
@@ -115,6 +113,8 @@ class StagingArea:
     ----------
     failed : dict of int to str
         Why a file could not be read, by its number, for each one that could not; nothing of it is staged.
+    understood : dict of int to IngestSettings
+        The settings by which a file was read, by its number, for each one that shows how it is written.
     connection : duckdb.DuckDBPyConnection
         Has the tables ``staged`` (``reason`` is NULL for a clean row) and ``losers`` (clean rows that turned
         out to be duplicates, in conflict with another reading, or stored already).
@@ -123,8 +123,9 @@ class StagingArea:
     connection: duckdb.DuckDBPyConnection
     settings: IngestSettings
     failed: dict[int, str] = field(default_factory=dict, init=False)
+    understood: dict[int, IngestSettings] = field(default_factory=dict, init=False)
     _described: dict[str, Described] = field(default_factory=dict, init=False)
-    _inserting: list[_Opened] = field(default_factory=list, init=False)
+    _inserting: list[OpenedFile] = field(default_factory=list, init=False)
     _inserted_bytes: int = field(default=0, init=False)
 
     def stage(self, sources: Mapping[int, tuple[SourceFile, str]], latest: datetime) -> None:
@@ -139,7 +140,7 @@ class StagingArea:
             Readings after it are in the future.
         """
         failed = self.failed
-        groups: dict[tuple[str, ...], list[_Opened]] = {}
+        groups: dict[tuple[str, ...], list[OpenedFile]] = {}
         with ExitStack() as stack:
             for number, (source, where) in sources.items():
                 try:
@@ -155,11 +156,12 @@ class StagingArea:
                     logger.warning("%r is empty: it has no readings", source.path)
                     continue
                 form = (relation.sql, relation.timestamp_type, relation.value_type, where)
-                groups.setdefault(form, []).append(_Opened(number, source, path, relation))
+                groups.setdefault(form, []).append(OpenedFile(number, source, path, relation))
             size = sum(one.source.size for opened in groups.values() for one in opened)
             with watch_progress("ingest: reading", size // _MEGABYTE, "MB", self._megabytes):
                 for (*_, where), opened in groups.items():
-                    failed.update(self._stage_together(opened, where, latest))
+                    failed.update(self._stage_together(opened, where, latest, self.settings))
+                self._look_again(groups, latest)
         changed = [n for n, (source, _) in sources.items() if n not in failed and source.has_changed()]
         for number in changed:
             failed[number] = (
@@ -171,9 +173,46 @@ class StagingArea:
     def _relation(self, path: str, file_format: str) -> RawRelation | None:
         return raw_relation(self.connection, path, file_format, self.settings, self._described)
 
-    def _stage_together(self, opened: list[_Opened], where: str, latest: datetime) -> dict[int, str]:
+    def _look_again(self, groups: Mapping[tuple[str, ...], list[OpenedFile]], latest: datetime) -> None:
+        """Read the files again whose fields are written otherwise than was taken for, where they show how."""
+        troubled = troubles(self.connection)
+        for (*_, where), opened in groups.items():
+            of_group = {one.number: troubled[one.number] for one in opened if one.number in troubled}
+            found, doubts = look_again(self.connection, of_group, opened[0], self.settings, latest)
+            self.failed |= {
+                one.number: doubts[one.number].sentence(one.source.path)
+                for one in opened
+                if one.number in doubts
+            }
+            self._forget(doubts)
+            alike: dict[str, list[OpenedFile]] = {}
+            for one in opened:
+                if one.number in found and one.number not in doubts:
+                    alike.setdefault(repr(found[one.number]), []).append(one)
+            for some in alike.values():
+                self._read_as(some, found[some[0].number], where, latest)
+
+    def _read_as(
+        self, opened: list[OpenedFile], found: Mapping[str, Any], where: str, latest: datetime
+    ) -> None:
+        """Read files again by what they show of their fields."""
+        settings = replace(self.settings, **found)
+        self.understood |= {one.number: settings for one in opened}
+        self._inserted_bytes -= sum(one.source.size for one in opened)
+        self._forget(one.number for one in opened)
+        self.failed.update(self._stage_together(opened, where, latest, settings))
+        logger.info(
+            "%r%s: read with %s",
+            opened[0].source.name,
+            f" and {len(opened) - 1} more" if len(opened) > 1 else "",
+            ", ".join(f"ingest.{name}={value!r}" for name, value in found.items()),
+        )
+
+    def _stage_together(
+        self, opened: list[OpenedFile], where: str, latest: datetime, settings: IngestSettings
+    ) -> dict[int, str]:
         try:
-            self._insert(opened, where, latest)
+            self._insert(opened, where, latest, settings)
         except MachineError:
             raise
         except InputError as error:
@@ -183,19 +222,22 @@ class StagingArea:
             # One of them is at fault; in halves it takes few steps to find it among many.
             half = len(opened) // 2
             parts = (opened[:half], opened[half:])
-            return self._stage_together(parts[0], where, latest) | self._stage_together(
-                parts[1], where, latest
+            return self._stage_together(parts[0], where, latest, settings) | self._stage_together(
+                parts[1], where, latest, settings
             )
         return {}
 
-    def _insert(self, opened: list[_Opened], where: str, latest: datetime) -> None:
+    def _insert(
+        self, opened: list[OpenedFile], where: str, latest: datetime, settings: IngestSettings
+    ) -> None:
         relation = opened[0].relation
         self._inserting = opened
         with self._rows_of(opened):
-            self.connection.execute(
-                f"INSERT INTO staged {_checked_rows(relation, self.settings, latest, where)}"
-            )
-        self._inserting, self._inserted_bytes = [], self._inserted_bytes + sum(map(_size, opened))
+            self.connection.execute(f"INSERT INTO staged {checked_rows(relation, settings, latest, where)}")
+        self._inserting, self._inserted_bytes = (
+            [],
+            self._inserted_bytes + sum(one.source.size for one in opened),
+        )
 
     def _megabytes(self) -> int:
         """Return how much of the files to read has been read; called from another thread."""
@@ -203,21 +245,23 @@ class StagingArea:
         readers = [one.relation.lines for one in opened if one.relation.lines is not None]
         if readers:
             # Gzipped, a file has more bytes of lines than of its own.
-            read = sum(min(_size(one), reader.n_bytes) for one, reader in zip(opened, readers, strict=True))
+            read = sum(
+                min(one.source.size, reader.n_bytes) for one, reader in zip(opened, readers, strict=True)
+            )
         else:
             percent = max(self.connection.query_progress(), 0.0)
-            read = round(percent / 100 * sum(map(_size, opened)))
+            read = round(percent / 100 * sum(one.source.size for one in opened))
         return (self._inserted_bytes + read) // _MEGABYTE
 
     @contextmanager
-    def _rows_of(self, opened: list[_Opened]) -> Iterator[None]:
+    def _rows_of(self, opened: list[OpenedFile]) -> Iterator[None]:
         """Make the rows of some files of one form what their relation reads."""
         readers = [one.relation.lines for one in opened if one.relation.lines is not None]
         if readers:
             numbered = ((one.number, reader) for one, reader in zip(opened, readers, strict=True))
             self.connection.register("source_lines", numbered_lines(numbered))
         else:
-            self.connection.execute(f"CREATE OR REPLACE TEMP VIEW source_rows AS {_scan(opened)}")
+            self.connection.execute(f"CREATE OR REPLACE TEMP VIEW source_rows AS {scan_files(opened)}")
         try:
             with _reading(opened[0].source.path):
                 yield
@@ -265,7 +309,7 @@ class StagingArea:
                     relation = self._relation(path, source.format)
                 if relation is None:
                     continue
-                with self._rows_of([_Opened(number, source, path, relation)]):
+                with self._rows_of([OpenedFile(number, source, path, relation)]):
                     found = self.connection.execute(
                         f"SELECT DISTINCT {kind} FROM ({relation.sql})"
                     ).fetchall()
@@ -323,18 +367,6 @@ class StagingArea:
             yield table.drop_columns(["number"]).cast(QUARANTINE)
 
 
-@dataclass(frozen=True)
-class _Opened:
-    number: int
-    source: SourceFile
-    path: str
-    relation: RawRelation
-
-
-def _size(opened: _Opened) -> int:
-    return opened.source.size
-
-
 def _with_events(rows: pa.Table, events: Mapping[int, SourceFile]) -> pa.Table:
     numbers, names = rows["number"].to_pylist(), rows["source"].to_pylist()
     for number in sorted(set(numbers) & events.keys()):
@@ -384,46 +416,6 @@ def _telling_of(folder: Path) -> Iterator[None]:
 
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
-
-
-def _checked_rows(relation: RawRelation, settings: IngestSettings, latest: datetime, where: str) -> str:
-    timestamp = time_of("raw_timestamp", relation.timestamp_type, settings.timezone, settings.time_formats)
-    value = value_of("raw_value", relation.value_type, settings)
-    missing = is_missing("raw_value", relation.value_type, settings)
-    parsed = f"SELECT *, {timestamp} AS timestamp, {value} AS value FROM ({relation.sql}) WHERE {where}"
-    if settings.convert:
-        unit = converted(settings.conversions)
-        parsed = f"SELECT * REPLACE ({unit} AS value), {missing} AS is_missing FROM ({parsed})"
-        missing = "is_missing"
-    # The raw text of a clean row is kept only where the typed value does not give it back.
-    raw_timestamp = _kept_text("raw_timestamp", relation.timestamp_type)
-    raw_value = _kept_text("raw_value", relation.value_type)
-    reason = reason_of(settings.min_time, latest, settings.ranges, missing)
-    return (
-        f"SELECT source, row, timestamp, device, sensor, value, {raw_timestamp}, "
-        f"COALESCE(malformed, {raw_value}), reason FROM (SELECT *, {reason} AS reason FROM ({parsed}))"
-    )
-
-
-def _kept_text(column: str, sql_type: str) -> str:
-    if sql_type == "VARCHAR":
-        return column
-    return f"CASE WHEN reason IS NOT NULL THEN CAST({column} AS VARCHAR) END"
-
-
-def _scan(opened: Sequence[_Opened]) -> str:
-    """Scan some Parquet files of one form, or a JSON array, with the number of each row's file."""
-    if opened[0].source.format != "parquet":
-        return f"SELECT {opened[0].number} AS source"
-    files = ", ".join(literal(escape_glob(one.path)) for one in opened)
-    scan = parquet_scan(files)
-    if len(opened) == 1:
-        return f"SELECT {opened[0].number} AS source, * FROM {scan}"
-    numbers = ", ".join(f"({literal(one.path)}, {one.number})" for one in opened)
-    return (
-        f"SELECT source, rows.* FROM {scan} AS rows "
-        f"JOIN (VALUES {numbers}) AS files(filename, source) USING (filename)"
-    )
 
 
 # Rows of typed columns have no raw text: ISO time, shortest number.

@@ -62,12 +62,14 @@ def is_naive(column: str, sql_type: str, formats: tuple[str, ...]) -> str:
     text = f"trim(CAST({column} AS VARCHAR))"
     if EXCEL in formats:
         return "true"
-    has_zone = rf"regexp_matches({text}, ':.*([A-Za-z]|[+-]\d\d(:?\d\d)?)$') AND NOT {text}[-1:] IN ('M', 'm')"
+    has_zone = (
+        rf"regexp_matches({text}, ':.*([A-Za-z]|[+-]\d\d(:?\d\d)?)$') AND NOT {text}[-1:] IN ('M', 'm')"
+    )
     return rf"NOT ({has_zone}) AND NOT regexp_full_match({text}, '\d{{1,13}}(\.\d*)?|\d{{15,}}')"
 
 
 def _kind(one: str) -> str:
-    if one == AUTO or one in EPOCHS or one == EXCEL:
+    if one in (AUTO, EXCEL, *EPOCHS):
         return one
     return "zoned" if "%z" in one or "%Z" in one else "naive"
 

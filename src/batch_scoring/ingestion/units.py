@@ -40,8 +40,9 @@ _TEMPERATURES = {
 }
 _SPELLED = {
     "C": "°C", "degC": "°C", "F": "°F", "degF": "°F", "deg": "°", "um": "µm", "m3": "m³", "ft3": "ft³",
-    "m3/h": "m³/h", "m3/s": "m³/s", "m/s2": "m/s²", "mm/s2": "mm/s²", "ft/s2": "ft/s²", "L": "l", "kph": "km/h",
-    "L/s": "l/s", "L/min": "l/min", "knot": "kn", "1/min": "rpm", "gpm": "gal/min", "Btu": "BTU",
+    "m3/h": "m³/h", "m3/s": "m³/s", "m/s2": "m/s²", "mm/s2": "mm/s²", "ft/s2": "ft/s²", "L": "l",
+    "kph": "km/h", "L/s": "l/s", "L/min": "l/min", "knot": "kn", "1/min": "rpm", "gpm": "gal/min",
+    "Btu": "BTU",
 }  # fmt: skip
 
 
@@ -99,7 +100,9 @@ def _between(first: str, last: str, where: str) -> tuple[Fraction, Fraction]:
             f"{where}: the unit {unknown[0]!r} is not known{f'; {hint}' if hint else ''}; "
             "write [factor, offset] instead"
         )
-    raise InputError(f"{where}: {first!r} and {last!r} are not units of one quantity; expected such as °F → °C")
+    raise InputError(
+        f"{where}: {first!r} and {last!r} are not units of one quantity; expected such as °F → °C"
+    )
 
 
 def _is_number(value: Any) -> bool:
