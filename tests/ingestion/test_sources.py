@@ -216,6 +216,10 @@ def test_what_was_read_is_recorded_once_for_each_file(raw: Path, tmp_path: Path)
         "accepted": 3,
         "refused": 2,
         "first_future": None,
+        "missing": 0,
+        "state": "read",
+        "reason": None,
+        "first_text": None,
     }
     version = dataset.load().version
     dataset.save(record_sources(rows_of(chosen)))
@@ -228,7 +232,13 @@ def test_what_was_read_is_recorded_once_for_each_file(raw: Path, tmp_path: Path)
 
 def test_files_are_known_while_the_tables_that_they_were_read_into_are_there(tmp_path: Path):
     readings_at = tmp_path / "readings"
-    row = dict.fromkeys(SOURCES.names, "x") | {"size": 1, "rows": 1, "accepted": 1, "refused": 0}
+    row = dict.fromkeys(SOURCES.names, "x") | {
+        "size": 1,
+        "rows": 1,
+        "accepted": 1,
+        "refused": 0,
+        "missing": 0,
+    }
 
     def known() -> int:
         return known_rows(table_at(tmp_path / "sources", None), targets()).num_rows

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from batch_scoring.core.moments import MICROSECOND, microseconds
 from batch_scoring.core.progress import watch_progress
+from batch_scoring.ingestion.numbers import tolerance
 from batch_scoring.ingestion.plain_files import PlainRows
+from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.source_formats import BatchReader
+from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import RowTable
+from batch_scoring.storage.upsert import rows_without
+from batch_scoring.tables.arrow_arrays import to_numpy
+from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 from batch_scoring.tables.schemas import READINGS
 
@@ -21,18 +28,27 @@ if TYPE_CHECKING:
 
 # Two readings of one device, sensor and time cannot both be kept. Who wins does not depend on how
 # the rows were spread over files and runs: what is stored stays, else the first in the order of
-# sources and rows. Of the rows that say the same as the winner, the first of each source is that
-# reading (now or already stored), later ones of that source are duplicates; the others conflict.
+# sources and rows; or, where the newest file wins, the first row of the file that changed last. Of the rows
+# that say the same as the winner, the first of each source is that reading (now or already stored), later
+# ones of that source are duplicates; the others conflict.
 _VERDICTS = """
-SELECT source, row, CASE
-    WHEN source < 0 THEN 'stored'
-    WHEN value <> first_value(value) OVER reading THEN 'conflict'
-    WHEN row_number() OVER (PARTITION BY sensor, device, timestamp, value, source ORDER BY row) > 1
+SELECT source, row, sensor, device, timestamp, winner, CASE
+    WHEN source < 0 THEN CASE WHEN is_same THEN 'stored' ELSE 'replaced' END
+    WHEN NOT is_same AND source <> winner AND winner >= 0 AND {newest} THEN 'superseded'
+    WHEN NOT is_same THEN 'conflict'
+    WHEN row_number() OVER (PARTITION BY sensor, device, timestamp, is_same, source ORDER BY row) > 1
         THEN 'duplicate'
-    WHEN row_number() OVER reading > 1 THEN 'already_stored'
+    WHEN place > 1 OR bool_or(source < 0 AND is_same) OVER (PARTITION BY sensor, device, timestamp)
+        THEN 'already_stored'
     ELSE 'new' END AS verdict
-FROM candidates WINDOW reading AS (PARTITION BY sensor, device, timestamp ORDER BY source, row)
+FROM (
+    SELECT *, {same} AS is_same, first_value(source) OVER reading AS winner,
+        row_number() OVER reading AS place
+    FROM {ranked}
+    WINDOW reading AS (PARTITION BY sensor, device, timestamp ORDER BY rank, row)
+)
 """
+_KEY_COLUMNS = ("sensor", "device", "timestamp")
 _KEY = "hash(sensor, device, timestamp)"
 
 
@@ -46,6 +62,11 @@ class NewReadings:
         What was read. Where a plain row may be stored already, this becomes a staging area.
     stage : callable
         Reads the files into a staging area.
+    settings : IngestSettings
+    changed_ns : sequence of int
+        When each file changed, by its number; decides which is the newest.
+    replaced : int
+        Stored readings that a newer file has replaced.
     stored, already_stored : int
         Rows that are readings now, and rows that were already; complete when ``rows_not_in`` has been read.
         The refused ones are in the staging area.
@@ -53,6 +74,9 @@ class NewReadings:
 
     rows: PlainRows | StagingArea
     stage: Callable[[], StagingArea]
+    settings: IngestSettings
+    changed_ns: Sequence[int]
+    replaced: int = field(default=0, init=False)
     stored: int = field(default=0, init=False)
     already_stored: int = field(default=0, init=False)
     _passed: int = field(default=0, init=False)
@@ -65,7 +89,7 @@ class NewReadings:
 
     def rows_not_in(self, table: RowTable) -> Iterator[Iterator[pa.Table | pa.RecordBatch]]:
         """Yield the readings that a table lacks, by sensor, device and time."""
-        self.stored = self.already_stored = self._passed = 0
+        self.stored = self.already_stored = self.replaced = self._passed = 0
         if isinstance(self.rows, PlainRows) and self.rows.may_be_in(table):
             self.rows = self.stage()
         if isinstance(self.rows, PlainRows):
@@ -73,6 +97,7 @@ class NewReadings:
             yield self.rows.batches()
             return
         self.area.forget_losers()
+        self._rank_sources()
         days = self.area.days()
         total = sum(day.rows for day in days)
         with watch_progress("ingest: storing", total, "readings", lambda: self._passed):
@@ -83,8 +108,10 @@ class NewReadings:
         for day in days:
             verdicts = self._classify(day, table)
             known = verdicts.get("already_stored", 0)
-            new = day.rows - known - verdicts.get("duplicate", 0) - verdicts.get("conflict", 0)
+            lost = sum(verdicts.get(one, 0) for one in ("duplicate", "conflict", "superseded"))
+            new = day.rows - known - lost
             self.stored += new
+            self.replaced += verdicts.get("replaced", 0)
             self.already_stored += known
             if new:
                 yield self._sorted(day, has_losers=new < day.rows)
@@ -110,12 +137,47 @@ class NewReadings:
             f"CREATE OR REPLACE TEMP TABLE candidates AS SELECT {columns} FROM "
             f"(SELECT {columns} FROM {day.sql} {theirs}) WHERE {_KEY} IN (FROM repeated)"
         )
-        run(f"CREATE OR REPLACE TEMP TABLE verdicts AS {_VERDICTS}")
-        run(
-            "INSERT INTO losers SELECT source, row, verdict FROM verdicts "
-            "WHERE verdict IN ('duplicate', 'conflict', 'already_stored')"
+        is_newest = self.settings.on_conflict == "newest"
+        ranked = (
+            "candidates JOIN ranks USING (source)"
+            if is_newest
+            else "(SELECT *, source AS rank FROM candidates)"
         )
+        same = _same_as("first_value(value) OVER reading", self.settings)
+        verdicts = _VERDICTS.format(newest=is_newest, same=same, ranked=ranked)
+        run(f"CREATE OR REPLACE TEMP TABLE verdicts AS {verdicts}")
+        run(
+            "INSERT INTO losers SELECT source, row, verdict, winner FROM verdicts "
+            "WHERE verdict IN ('duplicate', 'conflict', 'superseded', 'already_stored')"
+        )
+        run("INSERT INTO replaced SELECT sensor, device, timestamp FROM verdicts WHERE verdict = 'replaced'")
         return dict(run("SELECT verdict, count(*) FROM verdicts GROUP BY verdict").fetchall())
+
+    def rewritten(self, table: RowTable) -> Iterator[tuple[DataFile, Iterator[pa.Table]]]:
+        """Yield the stored files that lose readings to newer ones, each with the rows that stay.
+
+        After ``rows_not_in`` has been read.
+        """
+        if not self.replaced:
+            return
+        keys = self.area.connection.sql("SELECT sensor, device, timestamp FROM replaced").to_arrow_table()
+        keys = keys.cast(pa.schema([READINGS.field(name) for name in _KEY_COLUMNS]))
+        lost, time = np.sort(row_fingerprints(keys, _KEY_COLUMNS)), to_numpy(keys["timestamp"])
+        sensors = set(keys["sensor"].unique().to_pylist())
+        for file in table.files(int(time.min()), int(time.max()) + 1, sensors):
+            found = [row_fingerprints(rows, _KEY_COLUMNS) for rows in table.batches(file, _KEY_COLUMNS)]
+            is_lost = np.isin(np.concatenate(found), lost)
+            if is_lost.any():
+                yield file, rows_without(table, file, is_lost)
+
+    def _rank_sources(self) -> None:
+        """Fill the table ``ranks``, by which the newest file wins, and what is stored loses."""
+        newest = sorted(range(len(self.changed_ns)), key=lambda n: (-self.changed_ns[n], n))
+        source, rank = pa.array([*newest, -1], pa.int32()), pa.array(range(len(newest) + 1), pa.int32())
+        ranks = pa.table({"source": source, "rank": rank})
+        self.area.connection.register("new_ranks", ranks)
+        self.area.connection.execute("CREATE OR REPLACE TEMP TABLE ranks AS FROM new_ranks")
+        self.area.connection.unregister("new_ranks")
 
     def _fetch_stored(self, day: StagedDay, table: RowTable) -> bool:
         """Fill the table ``stored`` with what is stored of the staged times; False where nothing is."""
@@ -152,3 +214,12 @@ class NewReadings:
         for batch in rows:
             yield batch.cast(READINGS)
             self._passed += batch.num_rows
+
+
+def _same_as(other: str, settings: IngestSettings) -> str:
+    """Return the condition that ``value`` says the same as another one of its time."""
+    if not settings.tolerances:
+        return f"value = {other}"
+    # The difference of two rounded numbers has an error of its own.
+    slack = f"1e-12 * greatest(abs(value), abs({other}))"
+    return f"abs(value - {other}) <= {tolerance(settings.tolerances)} + {slack}"

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import MAX_SEGMENT_BYTES, Selection, path_segment
-from batch_scoring.core.moments import microseconds
+from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
 from batch_scoring.ingestion.columns import require_columns
 from batch_scoring.ingestion.settings import ROLES, IngestSettings
 from batch_scoring.storage.row_files import DAY_US, has_sparse_days
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 # More rows are not held in memory: they take some 130 bytes each.
 MAX_ROWS = 6_000_000
+YEAR_US = 365 * DAY_US
 _KEY = ("sensor", "device", "timestamp")
 
 
@@ -57,6 +58,11 @@ class PlainRows:
     def failed(self) -> dict[int, str]:
         """No file: one that cannot be read is not plain."""
         return {}
+
+    @property
+    def passing(self) -> frozenset[int]:
+        """No file, either."""
+        return frozenset()
 
     @property
     def by_month(self) -> bool:
@@ -98,9 +104,30 @@ class PlainRows:
         """Count the refused rows: there are none."""
         return {}
 
+    def aside_by_source(self) -> dict[int, dict[str, int]]:
+        """Count the rows without a value and those joined with others: there are none."""
+        return {}
+
     def first_future(self) -> dict[int, datetime]:
         """Return the earliest refused times: there are none."""
         return {}
+
+    def span(self) -> tuple[datetime, datetime]:
+        """Return the first and the last time, UTC."""
+        time = to_numpy(self.rows["timestamp"])
+        return EPOCH + int(time.min()) * MICROSECOND, EPOCH + int(time.max()) * MICROSECOND
+
+    def interval(self) -> float | None:
+        """Return the seconds between two readings of most series; None without two readings."""
+        time = to_numpy(self.rows["timestamp"])
+        codes = [to_numpy(self.rows[kind].chunk(0).indices) for kind in ("sensor", "device")]
+        is_first = np.ones(time.size, bool)
+        is_first[1:] = (codes[0][1:] != codes[0][:-1]) | (codes[1][1:] != codes[1][:-1])
+        first = np.flatnonzero(is_first)
+        last = np.append(first[1:], time.size) - 1
+        many = last > first
+        every = (time[last[many]] - time[first[many]]) / 1e6 / (last[many] - first[many])
+        return float(np.median(every)) if every.size else None
 
     def quarantine(self, sources: Mapping[int, SourceFile]) -> Iterator[pa.Table]:
         """Yield the refused rows: there are none."""
@@ -126,6 +153,8 @@ def read_plain(
     """
     if any(one.selections != [Selection()] or one.file.format != "parquet" for one in sources):
         return None
+    if settings.convert or settings.missing_values:
+        return None
     files = [source.file for source in sources]
     try:
         columns = [_columns(file, settings) for file in files]
@@ -142,9 +171,18 @@ def read_plain(
     order = np.lexsort((time, series))
     series, time = series[order], time[order]
     is_repeated = (series[1:] == series[:-1]) & (time[1:] == time[:-1])
-    if is_repeated.any() or any(file.has_changed() for file in files):
+    if is_repeated.any() or _may_be_unset(series, time) or any(file.has_changed() for file in files):
         return None
     return PlainRows(rows.take(to_arrow(order)), {n: part.num_rows for n, part in enumerate(parts)})
+
+
+def _may_be_unset(series: Int, time: Int) -> bool:
+    """Whether a time may be that of a clock that was not set, which staging decides."""
+    if time.max() - time.min() <= YEAR_US:
+        return False
+    is_gap = (series[1:] == series[:-1]) & (np.diff(time) > YEAR_US)
+    begins = time[np.append(True, series[1:] != series[:-1])]
+    return bool(is_gap.any() or begins.max() - begins.min() > YEAR_US)
 
 
 def _columns(file: SourceFile, settings: IngestSettings) -> tuple[list[str], int] | None:
@@ -157,7 +195,6 @@ def _columns(file: SourceFile, settings: IngestSettings) -> tuple[list[str], int
         all(map(pa.types.is_string, texts))
         and pa.types.is_float64(value)
         and pa.types.is_timestamp(time)
-        and time.unit in ("us", "ms")
         and (time.tz is not None or settings.timezone == "UTC")
     ):
         return None

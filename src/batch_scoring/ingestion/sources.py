@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,16 +20,21 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.moments import microseconds
 from batch_scoring.core.progress import watch_progress
+from batch_scoring.core.text import printable
 from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.sql import text_list
 from batch_scoring.storage.row_table import Change, RowTable, Update
 from batch_scoring.storage.small_files import SmallFiles
 from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.arrays import Bool
-from batch_scoring.tables.arrow_arrays import are, empty_table, from_rows, strings, to_numpy
+from batch_scoring.tables.arrow_arrays import are, empty_table, from_rows, strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import SOURCES
 
 logger = logging.getLogger(__name__)
+
+# The states of a source.
+READ, REFUSED = "read", "refused"
+_FIRST_BYTES = 200
 
 
 @dataclass(frozen=True)
@@ -142,8 +148,19 @@ def known_rows(sources: RowTable, targets: Mapping[str, RowTable], schema: pa.Sc
     return sources.read() if sources.exists else empty_table(schema)
 
 
+def refused_row(source: PendingSource, settings_digest: str, reason: str) -> dict[str, Any]:
+    """Make the row of SOURCES of a file that is refused as a whole, for a reason."""
+    row = source_row(source, settings_digest, 0, 0)
+    return row | {"state": REFUSED, "reason": reason, "first_text": _first_text(source.file)}
+
+
 def source_row(
-    source: PendingSource, settings_digest: str, rows: int, refused: int, first_future: datetime | None = None
+    source: PendingSource,
+    settings_digest: str,
+    rows: int,
+    refused: int,
+    first_future: datetime | None = None,
+    missing: int = 0,
 ) -> dict[str, Any]:
     """Make the row of SOURCES of a file that was read."""
     return {
@@ -154,10 +171,24 @@ def source_row(
         "settings": settings_digest,
         "selections": _write_selections(source.selections),
         "rows": rows,
-        "accepted": rows - refused,
+        "accepted": rows - refused - missing,
         "refused": refused,
         "first_future": first_future,
+        "missing": missing,
+        "state": READ,
+        "reason": None,
+        "first_text": None,
     }
+
+
+def refused_before(files: Iterable[SourceFile], known: pa.Table, chosen: ChosenSources) -> list[str]:
+    """Return why earlier runs have refused files as a whole that are still there and have not changed."""
+    if "state" not in known.column_names:
+        return []
+    refused = known.filter(to_arrow(are(known["state"], REFUSED)))
+    reasons = dict(zip(refused["source"].to_pylist(), refused["reason"].to_pylist(), strict=True))
+    pending = {one.file.name for one in chosen.pending}
+    return [reasons[file.name] for file in files if file.name in reasons and file.name not in pending]
 
 
 def record_sources(
@@ -186,6 +217,13 @@ def record_sources(
         return Change(schema, parts, origins, guard="sources", rewritten=small.rewritten)
 
     return update
+
+
+def _first_text(file: SourceFile) -> str:
+    """Return the beginning of a file, one printable line."""
+    with file.opened() as path, Path(path).open("rb") as opened:
+        start = opened.read(_FIRST_BYTES)
+    return printable(start.decode("utf-8", "backslashreplace").partition("\n")[0].rstrip("\r"))
 
 
 def _content(file: SourceFile) -> str:

@@ -18,9 +18,21 @@ from batch_scoring.core.progress import watch_progress
 from batch_scoring.core.scratch import scratch_folder
 from batch_scoring.core.system_errors import system_error
 from batch_scoring.core.text import printable
-from batch_scoring.ingestion.capture import capture_partition
 from batch_scoring.ingestion.checked_rows import OpenedFile, checked_rows, scan_files
-from batch_scoring.ingestion.events import event_sources
+from batch_scoring.ingestion.clocks import (
+    RepeatedHours,
+    naive_conditions,
+    refuse_unset_clocks,
+    settle_repeated_hours,
+)
+from batch_scoring.ingestion.refused_rows import (
+    aside_by_source,
+    first_future,
+    first_refused,
+    refused_by_source,
+    refused_rows,
+)
+from batch_scoring.ingestion.same_time import join_same_time
 from batch_scoring.ingestion.second_look import look_again, troubles
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.source_formats import (
@@ -30,8 +42,6 @@ from batch_scoring.ingestion.source_formats import (
     raw_relation,
 )
 from batch_scoring.storage.row_files import has_sparse_days
-from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
-from batch_scoring.tables.schemas import QUARANTINE
 
 if TYPE_CHECKING:
     import duckdb
@@ -101,7 +111,12 @@ def staging_area(settings: IngestSettings) -> Iterator[StagingArea]:
                 "CREATE TABLE staged (source INTEGER, row BIGINT, timestamp TIMESTAMPTZ, device VARCHAR, "
                 "sensor VARCHAR, value DOUBLE, raw_timestamp VARCHAR, raw_value VARCHAR, reason VARCHAR)"
             )
-            connection.execute("CREATE TABLE losers (source INTEGER, row BIGINT, verdict VARCHAR)")
+            connection.execute(
+                "CREATE TABLE losers (source INTEGER, row BIGINT, verdict VARCHAR, winner INTEGER)"
+            )
+            connection.execute(
+                "CREATE TABLE replaced (sensor VARCHAR, device VARCHAR, timestamp TIMESTAMPTZ)"
+            )
             yield StagingArea(connection, settings)
 
 
@@ -113,17 +128,24 @@ class StagingArea:
     ----------
     failed : dict of int to str
         Why a file could not be read, by its number, for each one that could not; nothing of it is staged.
+    passing : set of int
+        Files among the failed ones that are to be tried again: in use, or not to be opened.
     understood : dict of int to IngestSettings
         The settings by which a file was read, by its number, for each one that shows how it is written.
+    repeated_hours : RepeatedHours or None
+        Readings of the hour that comes twice, where there are any.
     connection : duckdb.DuckDBPyConnection
         Has the tables ``staged`` (``reason`` is NULL for a clean row) and ``losers`` (clean rows that turned
-        out to be duplicates, in conflict with another reading, or stored already).
+        out to be duplicates, in conflict with another reading, or stored already), and ``replaced``, the keys
+        of stored readings for which a newer file has another value.
     """
 
     connection: duckdb.DuckDBPyConnection
     settings: IngestSettings
     failed: dict[int, str] = field(default_factory=dict, init=False)
+    passing: set[int] = field(default_factory=set, init=False)
     understood: dict[int, IngestSettings] = field(default_factory=dict, init=False)
+    repeated_hours: RepeatedHours | None = field(default=None, init=False)
     _described: dict[str, Described] = field(default_factory=dict, init=False)
     _inserting: list[OpenedFile] = field(default_factory=list, init=False)
     _inserted_bytes: int = field(default=0, init=False)
@@ -150,7 +172,7 @@ class StagingArea:
                 except MachineError:
                     raise
                 except InputError as error:
-                    failed[number] = str(error)
+                    self._fail(number, error)
                     continue
                 if relation is None:
                     logger.warning("%r is empty: it has no readings", source.path)
@@ -160,18 +182,38 @@ class StagingArea:
             size = sum(one.source.size for opened in groups.values() for one in opened)
             with watch_progress("ingest: reading", size // _MEGABYTE, "MB", self._megabytes):
                 for (*_, where), opened in groups.items():
-                    failed.update(self._stage_together(opened, where, latest, self.settings))
+                    self._stage_together(opened, where, latest, self.settings)
                 self._look_again(groups, latest)
+            self._settle_times([one for opened in groups.values() for one in opened])
         changed = [n for n, (source, _) in sources.items() if n not in failed and source.has_changed()]
         for number in changed:
             failed[number] = (
                 f"{sources[number][0].path}: changed while it was being read; run again when nothing writes "
                 "to it"
             )
+        self.passing.update(changed)
         self._forget(changed)
 
     def _relation(self, path: str, file_format: str) -> RawRelation | None:
         return raw_relation(self.connection, path, file_format, self.settings, self._described)
+
+    def _settle_times(self, opened: Iterable[OpenedFile]) -> None:
+        """Decide on times that a row alone does not decide: of clocks set back or not set, and equal ones."""
+        if self.settings.timezone != "UTC":
+            formed = [
+                (
+                    one.number,
+                    one.relation.timestamp_type,
+                    self.understood.get(one.number, self.settings).time_formats,
+                )
+                for one in opened
+            ]
+            self.repeated_hours = settle_repeated_hours(
+                self.connection, naive_conditions(formed), self.settings.timezone
+            )
+        refuse_unset_clocks(self.connection)
+        if self.settings.same_time != "refuse":
+            join_same_time(self.connection, self.settings.same_time)
 
     def _look_again(self, groups: Mapping[tuple[str, ...], list[OpenedFile]], latest: datetime) -> None:
         """Read the files again whose fields are written otherwise than was taken for, where they show how."""
@@ -200,7 +242,7 @@ class StagingArea:
         self.understood |= {one.number: settings for one in opened}
         self._inserted_bytes -= sum(one.source.size for one in opened)
         self._forget(one.number for one in opened)
-        self.failed.update(self._stage_together(opened, where, latest, settings))
+        self._stage_together(opened, where, latest, settings)
         logger.info(
             "%r%s: read with %s",
             opened[0].source.name,
@@ -210,7 +252,7 @@ class StagingArea:
 
     def _stage_together(
         self, opened: list[OpenedFile], where: str, latest: datetime, settings: IngestSettings
-    ) -> dict[int, str]:
+    ) -> None:
         try:
             self._insert(opened, where, latest, settings)
         except MachineError:
@@ -218,14 +260,18 @@ class StagingArea:
         except InputError as error:
             self._forget([one.number for one in opened])
             if len(opened) == 1:
-                return {opened[0].number: str(error)}
+                self._fail(opened[0].number, error)
+                return
             # One of them is at fault; in halves it takes few steps to find it among many.
             half = len(opened) // 2
-            parts = (opened[:half], opened[half:])
-            return self._stage_together(parts[0], where, latest, settings) | self._stage_together(
-                parts[1], where, latest, settings
-            )
-        return {}
+            for part in (opened[:half], opened[half:]):
+                self._stage_together(part, where, latest, settings)
+
+    def _fail(self, number: int, error: InputError) -> None:
+        self.failed[number] = str(error)
+        # Of a file that cannot be opened nothing is known; what is in it may be well.
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno is not None:
+            self.passing.add(number)
 
     def _insert(
         self, opened: list[OpenedFile], where: str, latest: datetime, settings: IngestSettings
@@ -319,6 +365,7 @@ class StagingArea:
     def forget_losers(self) -> None:
         """Begin anew to compare the staged rows with the stored ones."""
         self.connection.execute("DELETE FROM losers")
+        self.connection.execute("DELETE FROM replaced")
 
     def rows_by_source(self) -> dict[int, int]:
         """Count the staged rows of each source, including refused ones."""
@@ -326,58 +373,39 @@ class StagingArea:
 
     def refused_by_source(self) -> dict[int, dict[str, int]]:
         """Count the refused rows of each source by reason."""
-        counts: dict[int, dict[str, int]] = {}
-        for source, reason, n in self.connection.execute(
-            f"SELECT source, reason, count(*) FROM ({_REFUSED}) GROUP BY ALL ORDER BY ALL"
-        ).fetchall():
-            counts.setdefault(source, {})[reason] = n
-        return counts
+        return refused_by_source(self.connection)
+
+    def aside_by_source(self) -> dict[int, dict[str, int]]:
+        """Count the rows of each source that are neither readings nor refused, by why."""
+        return aside_by_source(self.connection)
 
     def first_future(self) -> dict[int, datetime]:
         """Return the earliest time of each source refused as ``future_timestamp``, UTC."""
-        found = self.connection.execute(
-            "SELECT source, timezone('UTC', min(timestamp)) FROM staged WHERE reason = 'future_timestamp' "
-            "GROUP BY source"
-        ).fetchall()
-        return {source: moment.replace(tzinfo=UTC) for source, moment in found}
+        return first_future(self.connection)
+
+    def first_refused(self, source: int, reason: str) -> str:
+        """Return the text of the first row of a source that is refused for a reason."""
+        return first_refused(self.connection, source, reason)
+
+    def span(self) -> tuple[datetime, datetime] | None:
+        """Return the first and the last time of the clean rows, UTC; None without any."""
+        first, last = self.connection.execute(
+            "SELECT timezone('UTC', min(timestamp)), timezone('UTC', max(timestamp)) FROM staged "
+            "WHERE reason IS NULL"
+        ).fetchall()[0]
+        return None if first is None else (first.replace(tzinfo=UTC), last.replace(tzinfo=UTC))
+
+    def interval(self) -> float | None:
+        """Return the seconds between two readings of most series; None without two readings."""
+        return self.connection.execute(
+            "SELECT median(every) FROM (SELECT (epoch_us(max(timestamp)) - epoch_us(min(timestamp))) / 1e6 / "
+            "(count(*) - 1) AS every FROM staged WHERE reason IS NULL GROUP BY sensor, device "
+            "HAVING count(*) > 1)"
+        ).fetchall()[0][0]
 
     def quarantine(self, sources: Mapping[int, SourceFile]) -> Iterator[pa.Table]:
-        """Yield the refused rows by source and row; schema QUARANTINE.
-
-        A row of stored events names partition, offset and number, too.
-        """
-        self.connection.register(
-            "source_names",
-            pa.table(
-                {
-                    "source": pa.array(list(sources), pa.int32()),
-                    "name": [one.name for one in sources.values()],
-                }
-            ),
-        )
-        rows = self.connection.sql(
-            "SELECT timestamp, device, sensor, value, name AS source, row, reason, source AS number "
-            f"FROM ({_REFUSED}) JOIN source_names USING (source) ORDER BY source, row"
-        ).to_arrow_reader(ROW_GROUP_ROWS)
-        events = {n: source for n, source in sources.items() if source.format == "events"}
-        for batch in rows:
-            table = pa.Table.from_batches([batch])
-            if events:
-                table = _with_events(table, events)
-            yield table.drop_columns(["number"]).cast(QUARANTINE)
-
-
-def _with_events(rows: pa.Table, events: Mapping[int, SourceFile]) -> pa.Table:
-    numbers, names = rows["number"].to_pylist(), rows["source"].to_pylist()
-    for number in sorted(set(numbers) & events.keys()):
-        source = events[number]
-        places = [place for place, one in enumerate(numbers) if one == number]
-        with source.opened() as path:
-            partition = capture_partition(source.name) or capture_partition(source.path)
-            found = event_sources(path, rows["row"].take(places).to_pylist(), partition)
-        for place, event in zip(places, found, strict=True):
-            names[place] = f"{source.name}: {event}"
-    return rows.set_column(rows.column_names.index("source"), "source", pa.array(names, pa.string()))
+        """Yield the refused rows by source and row; schema QUARANTINE."""
+        return refused_rows(self.connection, sources)
 
 
 @contextmanager
@@ -416,14 +444,3 @@ def _telling_of(folder: Path) -> Iterator[None]:
 
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
-
-
-# Rows of typed columns have no raw text: ISO time, shortest number.
-_REFUSED = """
-SELECT source, row, raw_timestamp AS timestamp, device, sensor, raw_value AS value, reason
-FROM staged WHERE reason IS NOT NULL
-UNION ALL
-SELECT source, row, COALESCE(raw_timestamp, strftime(timestamp, '%Y-%m-%dT%H:%M:%S.%fZ')), device, sensor,
-    COALESCE(raw_value, CAST(value AS VARCHAR)), verdict
-FROM staged JOIN losers USING (source, row) WHERE verdict <> 'already_stored'
-"""

@@ -119,18 +119,22 @@ SOURCES = _table(
     Column("selections", pa.string(), "", "devices and sensors taken from it, as JSON"),
     Column("rows", pa.int64(), "rows", "rows of the file in those selections"),
     Column("accepted", pa.int64(), "rows", "accepted rows"),
-    Column("refused", pa.int64(), "rows", "refused rows; `rows` = `accepted` + `refused`"),
+    Column("refused", pa.int64(), "rows", "refused rows"),
     Column(
         "first_future",
         TIMESTAMP,
         "UTC",
         "earliest reading refused as `future_timestamp`, at which the source is read again; null without one",
     ),
+    Column("missing", pa.int64(), "rows", "rows without a value; `rows` is the sum of these three"),
+    Column("state", pa.string(), "", "`read`, or `refused` as a whole"),
+    Column("reason", pa.string(), "", "why it was refused; null where it was read"),
+    Column("first_text", pa.string(), "", "its beginning, where it was refused, else null"),
 )
 
 IMPORTED_WINDOWS = _table(
     "imported windows",
-    *_columns_of("sources"),
+    *_columns_of("sources")[:-4],  # a file of these that cannot be read ends the run
     Column("first_start", TIMESTAMP, "UTC", "start of its first window; null without one"),
     Column("last_start", TIMESTAMP, "UTC", "start of its last window; null without one"),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from kedro.io import DatasetError
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.raw_readings import RawReadings
 from batch_scoring.datasets.row_tables import RowTableDataset
-from batch_scoring.pipelines.ingest.nodes import ingest_readings
+from batch_scoring.pipelines.ingest.nodes import Chunk, ingest_readings
 from batch_scoring.storage.row_table import Update, no_change
 from batch_scoring.tables.schemas import QUARANTINE, READINGS
 
@@ -78,7 +79,10 @@ class Store:
     def ingest_stepwise(
         self, source: Path, device: Any = None, sensor: Any = None, at: Any = AT, **settings: Any
     ) -> Iterator[dict[str, Any]]:
-        """Ingest, saving each table as Kedro would, and yield the counts after each save."""
+        """Ingest, saving each table as Kedro would, and yield the counts after each save.
+
+        A run that ends with an error once all is saved, since no row could be stored, is one that has ended.
+        """
         chunks = ingest_readings(
             RawReadings(str(source)).load(),
             self.sources_set.load(),
@@ -89,7 +93,7 @@ class Store:
             sensor,
             at,
         )
-        for *updates, counts in chunks:
+        for *updates, counts in _until_all_is_saved(chunks):
             datasets = (self.readings_set, self.quarantine_set, self.sources_set)
             for dataset, update in zip(datasets, updates, strict=True):
                 _save(dataset, update)
@@ -133,6 +137,17 @@ class Store:
         """Every file below the root with its bytes."""
         found = sorted(self.root.rglob("*"))
         return {str(file.relative_to(self.root)): file.read_bytes() for file in found if file.is_file()}
+
+
+def _until_all_is_saved(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    counts: dict[str, Any] = {}
+    try:
+        for chunk in chunks:
+            counts = chunk[-1]
+            yield chunk
+    except InputError as error:
+        if not counts or str(error) not in "; ".join(counts["shortfalls"]):
+            raise
 
 
 def _save(dataset: RowTableDataset, update: Update) -> None:

@@ -117,7 +117,7 @@ def test_what_cannot_be_read_goes_to_the_quarantine_with_its_place(tmp_path, bod
 def test_the_place_is_told_of_readings_in_arrays_too(tmp_path):
     store = Store(tmp_path / "store")
     land(
-        tmp_path / "landed", json.dumps([reading(0), reading(1)]), json.dumps([reading(2), reading(3, "n/a")])
+        tmp_path / "landed", json.dumps([reading(0), reading(1)]), json.dumps([reading(2), reading(3, "bad")])
     )
     store.ingest(tmp_path / "landed")
     assert [(r["row"], r["reason"], r["source"][-19:]) for r in store.quarantine()] == [

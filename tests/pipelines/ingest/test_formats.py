@@ -93,23 +93,24 @@ def test_broken_json_lines_are_refused_with_their_text(store: Store, tmp_path: P
         "",
         json.dumps(good | {"value": "x", "y": {}}),
     ]
-    store.ingest(write_lines(tmp_path / "a.jsonl", [*lines, json.dumps(good)]))
+    counts = store.ingest(write_lines(tmp_path / "a.jsonl", [*lines, json.dumps(good)]))
+    assert counts["missing"] == 1
     assert store.readings() == [ROW]
     assert store.reasons() == [
         (2, "malformed_row"),
         (3, "malformed_row"),
         (5, "not_a_number"),
-        (6, "missing_value"),
     ]
     assert store.quarantine()[0]["value"] == "{oops"
 
 
-def test_nan_and_infinity_of_json_are_refused_for_what_they_are(store: Store, tmp_path: Path):
+def test_of_json_nan_is_missing_and_infinity_is_refused(store: Store, tmp_path: Path):
     base = {"ts": "2026-01-05", "device": "d", "sensor": "s"}
-    store.ingest(
+    counts = store.ingest(
         write_json_lines(tmp_path / "a.jsonl", base | {"value": float("nan")}, base | {"value": float("inf")})
     )
-    assert store.reasons() == [(1, "not_a_number"), (2, "infinite")]
+    assert store.reasons() == [(2, "infinite")]
+    assert counts["missing"] == 1
 
 
 def test_a_json_array_may_lie_on_many_lines(store: Store, tmp_path: Path):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -24,16 +22,14 @@ from batch_scoring.ingestion.sources import (
     choose_sources,
     known_rows,
     record_sources,
+    refused_before,
+    refused_row,
     source_row,
 )
 from batch_scoring.ingestion.staging import StagingArea, staging_area
+from batch_scoring.ingestion.summary import counts_of, log_summary, no_counts, shortfalls_of
 from batch_scoring.storage.row_table import Change, RowTable, Update, no_change
 from batch_scoring.tables.schemas import READINGS
-
-logger = logging.getLogger(__name__)
-
-# Above this share of a file's readings in the future, a clock is wrong.
-_MOSTLY = 0.9
 
 Chunk = tuple[Update, Update, Update, dict[str, Any]]
 
@@ -76,14 +72,14 @@ def ingest_readings(
     sources : update
         Records the files read; last, so that a killed run is repeated.
     ingest_counts : dict
-        ``sources``, ``rows``, ``stored``, ``already_stored`` and ``refused``, a dict of reason to rows.
-        ``rows`` is the sum of the others. ``shortfalls``: sentences that end the whole run with an error
-        after its last node, such as of a file that cannot be read; the others are ingested.
+        See :func:`~batch_scoring.ingestion.summary.counts_of`. ``shortfalls``: sentences that end the whole
+        run with an error after its last node, such as of a file that cannot be read; the others are ingested.
 
     Raises
     ------
     InputError
-        When no file can be read and none was before, or a device or sensor is unknown.
+        When no file can be read and none was before, when no row could be stored and none was before, when a
+        file cannot be read and ``on_bad_file`` is ``stop``, or a device or sensor is unknown.
     """
     chosen = read_settings(settings)
     selection = Selection.read(device, sensor)
@@ -92,14 +88,14 @@ def ingest_readings(
     targets = {"readings": known_readings, "quarantine": known_quarantine}
     known = known_rows(known_sources, targets)
     sources = choose_sources(raw_readings, known, chosen.digest, selection, latest)
-    counts = _no_counts(len(sources.pending))
     if sources.unreadable and not (sources.pending or known.num_rows):
         raise InputError(next(iter(sources.unreadable.values())))
+    before = refused_before(raw_readings, known, sources)
     if not sources.pending:
         yield partial(_require_stored_ids, selection, known_quarantine), no_change, no_change, {}
         touched = record_sources(sources.touched, targets=targets) if sources.touched else no_change
-        counts["shortfalls"] = [*sources.unreadable.values()]
-        _log_summary(counts, len(raw_readings))
+        counts = no_counts(0) | {"shortfalls": [*sources.unreadable.values(), *before]}
+        log_summary(counts, len(raw_readings))
         yield no_change, no_change, touched, counts
         return
     files = {number: (one.file, one.where) for number, one in enumerate(sources.pending)}
@@ -110,20 +106,26 @@ def ingest_readings(
             area.stage(files, latest)
             return area
 
-        new = NewReadings(read_plain(sources.pending, chosen, latest) or stage(), stage)
-        shortfalls = [*sources.unreadable.values(), *new.rows.failed.values()]
-        if shortfalls and not (len(new.rows.failed) < len(files) or known.num_rows):
-            raise InputError(shortfalls[0])
+        plain = read_plain(sources.pending, chosen, latest)
+        changed_ns = [one.file.changed_ns for one in sources.pending]
+        new = NewReadings(plain or stage(), stage, chosen, changed_ns)
+        unread = [*sources.unreadable.values(), *new.rows.failed.values()]
+        is_nothing = not (len(new.rows.failed) < len(files) or known.num_rows)
+        if unread and (is_nothing or chosen.on_bad_file == "stop"):
+            raise InputError(unread[0])
         all_files = [file for file, _ in files.values()]
         yield partial(_add_readings, new, selection, known_quarantine, all_files), no_change, no_change, {}
         # Only now: to decide on its rows, a file may have been read again.
         read = {number: file for number, (file, _) in files.items() if number not in new.rows.failed}
         yield no_change, replace_quarantine(new.rows, read), no_change, {}
-        rows, more = _source_rows(new.rows, sources, read, chosen, latest)
         unread = [*sources.unreadable.values(), *new.rows.failed.values()]
-        counts = _counted(counts, new, unread + more)
+        poor = shortfalls_of(new.rows, read, chosen, latest)
+        rows = [*sources.touched, *_source_rows(new.rows, sources, read, chosen)]
+        counts = counts_of(new, len(files), unread + before + poor)
         yield no_change, no_change, record_sources(rows, targets=targets), counts
-    _log_summary(counts, len(raw_readings))
+        log_summary(counts, len(raw_readings), new)
+    if poor and not (new.stored or known_readings.num_rows):
+        raise InputError("; ".join(unread + poor))
 
 
 def _require_stored_ids(selection: Selection, quarantine: RowTable, readings: RowTable) -> None:
@@ -145,7 +147,13 @@ def _add_readings(
         lambda kind: new.rows.source_ids(kind, _readable(new, files)),
     )
     # Two runs that add readings at the same time would not see each other's.
-    return Change(READINGS, new.rows_not_in(table), guard="ingest", by_month=new.rows.by_month)
+    return Change(
+        READINGS,
+        new.rows_not_in(table),
+        guard="ingest",
+        rewritten=lambda: new.rewritten(table),
+        by_month=new.rows.by_month,
+    )
 
 
 def _readable(new: NewReadings, files: Sequence[SourceFile]) -> list[SourceFile]:
@@ -157,58 +165,14 @@ def _source_rows(
     sources: ChosenSources,
     read: Mapping[int, SourceFile],
     settings: IngestSettings,
-    latest: datetime,
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the rows of SOURCES to write, and a sentence for each file that lies mostly in the future."""
+) -> list[dict[str, Any]]:
+    """Return the rows of SOURCES of the files that were read or refused as a whole."""
     n_rows, refused, future = found.rows_by_source(), found.refused_by_source(), found.first_future()
-    rows, shortfalls = list(sources.touched), []
-    for number, file in read.items():
-        reasons, total = refused.get(number, {}), n_rows.get(number, 0)
-        if reasons.get("future_timestamp", 0) > _MOSTLY * total:
-            shortfalls.append(
-                f"{file.path}: {reasons['future_timestamp']:,} of {total:,} readings are later than "
-                f"{latest:%Y-%m-%d %H:%M} UTC (now plus ingest.max_future); set this machine's clock, or "
-                "raise ingest.max_future; they are read again once they are not in the future"
-            )
-        pending = sources.pending[number]
-        row = source_row(pending, settings.digest, total, sum(reasons.values()), future.get(number))
-        rows.append(row)
-    return rows, shortfalls
-
-
-def _no_counts(sources: int) -> dict[str, Any]:
-    return {"sources": sources, "rows": 0, "stored": 0, "already_stored": 0, "refused": {}, "shortfalls": []}
-
-
-def _counted(counts: dict[str, Any], new: NewReadings, shortfalls: list[str]) -> dict[str, Any]:
-    refused: Counter[str] = sum(map(Counter, new.rows.refused_by_source().values()), Counter())
-    return counts | {
-        "rows": sum(new.rows.rows_by_source().values()),
-        "stored": new.stored,
-        "already_stored": new.already_stored,
-        "refused": dict(sorted(refused.items())),
-        "shortfalls": shortfalls,
-    }
-
-
-def _log_summary(counts: dict[str, Any], n_files: int) -> None:
-    if not counts["sources"]:
-        logger.info("nothing new in %d source files", n_files)
-        return
-    total = f"{sum(counts['refused'].values()):,} refused"
-    reasons = ", ".join(f"{n:,} {reason.replace('_', ' ')}" for reason, n in counts["refused"].items())
-    logger.info(
-        "%d of %d source files read: %s rows, %s stored, %s already stored, %s",
-        counts["sources"],
-        n_files,
-        f"{counts['rows']:,}",
-        f"{counts['stored']:,}",
-        f"{counts['already_stored']:,}",
-        f"{total} ({reasons})" if reasons else total,
-    )
-    if counts["refused"].get("conflict"):
-        logger.warning(
-            "%s rows conflict with stored readings, which are kept; see the quarantine. "
-            "To take the new ones, delete the stored readings and sources and ingest again",
-            f"{counts['refused']['conflict']:,}",
-        )
+    aside, digest, rows = found.aside_by_source(), settings.digest, []
+    for number in read:
+        pending, n = sources.pending[number], n_rows.get(number, 0)
+        n_refused = sum(refused.get(number, {}).values())
+        missing = aside.get(number, {}).get("missing_value", 0)
+        rows.append(source_row(pending, digest, n, n_refused, future.get(number), missing))
+    bad = {number: text for number, text in found.failed.items() if number not in found.passing}
+    return rows + [refused_row(sources.pending[number], digest, text) for number, text in bad.items()]
