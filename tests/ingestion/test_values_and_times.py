@@ -279,7 +279,7 @@ def test_readings_of_a_clock_that_was_not_set_are_refused(store: Store, tmp_path
         pytest.param(series(datetime(2012, 1, 1, tzinfo=UTC), 20, "old") + series(START, 500), id="archive"),
         pytest.param(series(datetime(2005, 5, 1, tzinfo=UTC), 15, hours=24 * 366), id="yearly"),
         pytest.param(
-            series(datetime(2010, 5, 1, tzinfo=UTC), 300, hours=24 * 14) + series(START, 2000, "e"), id="long"
+            series(datetime(2010, 5, 1, tzinfo=UTC), 60, hours=24 * 70) + series(START, 200, "e"), id="long"
         ),
         pytest.param(series(datetime(2022, 5, 1, tzinfo=UTC), 100) + series(START, 100), id="two campaigns"),
     ],

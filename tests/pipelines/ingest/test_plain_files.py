@@ -66,7 +66,8 @@ def test_the_rows_are_those_of_the_other_way(files):
             counts = []
             for number, rows in enumerate(files):
                 write(raw / f"{number}.parquet", rows)
-                counts.append(store.ingest(raw, ranges={"a": [-100, 100]}))
+                read = store.ingest(raw, ranges={"a": [-100, 100]})
+                counts.append(read | {"shortfalls": len(read["shortfalls"])})  # they name the folder
             store.counts = counts
         one, other = stores.values()
         assert one.rows() == other.rows()
