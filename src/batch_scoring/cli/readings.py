@@ -7,7 +7,14 @@ from __future__ import annotations
 
 import click
 
+from batch_scoring.cli.readings_correct import delete, replace
+from batch_scoring.cli.readings_retry import retry
+
 
 @click.group(name="readings")
 def readings() -> None:
     """Inspect files, retry refused ones, replace and delete readings."""
+
+
+for one in (retry, replace, delete):
+    readings.add_command(one)

@@ -170,6 +170,14 @@ class NewReadings:
             if is_lost.any():
                 yield file, rows_without(table, file, is_lost)
 
+    def kept(self) -> pa.Table:
+        """Return sensor, device and time of the stored readings that are as the files have them."""
+        found = self.area.connection.sql(
+            "SELECT DISTINCT sensor, device, timestamp FROM staged JOIN losers USING (source, row) "
+            "WHERE verdict = 'already_stored'"
+        ).to_arrow_table()
+        return found.cast(pa.schema([READINGS.field(name) for name in _KEY_COLUMNS]))
+
     def _rank_sources(self) -> None:
         """Fill the table ``ranks``, by which the newest file wins, and what is stored loses."""
         newest = sorted(range(len(self.changed_ns)), key=lambda n: (-self.changed_ns[n], n))

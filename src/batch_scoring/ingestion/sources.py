@@ -191,6 +191,46 @@ def refused_before(files: Iterable[SourceFile], known: pa.Table, chosen: ChosenS
     return [reasons[file.name] for file in files if file.name in reasons and file.name not in pending]
 
 
+def to_retry(sources: RowTable, files: Sequence[str]) -> list[str]:
+    """Return the names of the sources that are refused, or that end like one of some names.
+
+    Raises
+    ------
+    InputError
+        When a name is not one of a source.
+    """
+    if not sources.exists:
+        known: dict[str, str | None] = {}
+    else:
+        rows = sources.read()
+        states = rows["state"].to_pylist() if "state" in rows.column_names else [None] * rows.num_rows
+        known = dict(zip(rows["source"].to_pylist(), states, strict=True))
+    if not files:
+        return sorted(name for name, state in known.items() if state == REFUSED)
+    found: set[str] = set()
+    for file in files:
+        matching = {name for name in known if name == file or f"/{file}".endswith(f"/{name}")}
+        matching |= {name for name in known if f"/{name}".endswith(f"/{file}")}
+        if not matching:
+            raise InputError(
+                f"{file}: is not a source file that was read; the table of sources has their names"
+            )
+        found |= matching
+    return sorted(found)
+
+
+def forget_sources(names: Sequence[str]) -> Update:
+    """Return the update after which the next run reads some sources again, whatever they were read with."""
+
+    def update(table: RowTable) -> Change | None:
+        rows = table.read()
+        mine = rows.filter(pc.is_in(rows["source"], value_set=strings(list(names))))
+        again = [row | {"settings": ""} for row in mine.to_pylist()]
+        return record_sources(again, table.schema)(table)
+
+    return update
+
+
 def record_sources(
     rows: Sequence[Mapping[str, Any]],
     schema: pa.Schema = SOURCES,
