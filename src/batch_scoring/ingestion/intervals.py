@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+
+from batch_scoring.tables.arrow_arrays import distinct, positions, to_numpy
+
 # A window holds at least so many readings, to have a spread.
 READINGS_A_WINDOW = 10
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
@@ -11,6 +18,38 @@ _LENGTHS = (
     *((n * _HOUR, f"{n}h") for n in (1, 2, 3, 4, 6, 8, 12)),
     *((n * _DAY, f"{n}d") for n in (1, 2, 7, 14, 28, 84)),
 )
+
+
+# The interval of so many readings is that of all.
+_MANY_ROWS = 1_000_000
+
+
+def median_interval(tables: Iterable[pa.Table]) -> float | None:
+    """Return the median of the seconds between a reading and the next one of its series; None without one.
+
+    Parameters
+    ----------
+    tables : iterable of pyarrow.Table
+        Columns sensor, device and timestamp, in any order; as many are read as it takes.
+    """
+    parts, n = [], 0
+    for table in tables:
+        parts.append(table.select(["sensor", "device", "timestamp"]))
+        n += table.num_rows
+        if n >= _MANY_ROWS:
+            break
+    if not n:
+        return None
+    rows = pa.concat_tables(parts)
+    series = np.zeros(n, np.int64)
+    for name in ("sensor", "device"):
+        names = distinct(rows[name])
+        series = series * len(names) + positions(rows[name], names)
+    time = to_numpy(rows["timestamp"])
+    order = np.lexsort((time, series))
+    series, time = series[order], time[order]
+    between = np.diff(time)[series[1:] == series[:-1]]
+    return float(np.median(between)) / 1e6 if between.size else None
 
 
 def suitable_window(interval_seconds: float) -> str:

@@ -398,3 +398,20 @@ def test_a_history_of_few_rows_a_day_is_in_a_file_a_month(work):
     work.aggregate()
     assert work.column("mean")[50] == 100
     assert [file.by_month for file in work.windows.files()].count(True) == 4
+
+
+@pytest.mark.parametrize(
+    ("minutes", "window", "suits"),
+    [(1440, "5m", "14d"), (5, "5m", "1h"), (5, "1h", None), (1440, "14d", None)],
+)
+def test_windows_that_hold_one_reading_are_said_once_with_a_length_that_suits(
+    work, caplog, minutes, window, suits
+):
+    work.add(day_of([n * minutes for n in range(60)], range(60)), by_month=True)
+    work.aggregate(window=window)
+    warned = [one.args for one in caplog.records if one.levelname == "WARNING"]
+    assert [args[-1] for args in warned] == ([suits] if suits else [])
+    caplog.clear()
+    work.add(day_of([n * minutes for n in range(60, 120)], range(60)), by_month=True)
+    work.aggregate(window=window)
+    assert [one for one in caplog.records if one.levelname == "WARNING"] == []

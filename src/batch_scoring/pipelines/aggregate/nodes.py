@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,6 +16,8 @@ from batch_scoring.core.ids import Selection
 from batch_scoring.core.moments import EPOCH, MICROSECOND, as_text
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.core.progress import watch_progress
+from batch_scoring.core.text import read_length
+from batch_scoring.ingestion.intervals import median_interval, suitable_window
 from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_files import DAY_US, has_sparse_days
@@ -33,6 +35,8 @@ logger = logging.getLogger(__name__)
 # The name under which the windows record the version of the readings they were made of.
 STEP = "aggregate"
 _MANY_ROWS = 100_000
+# A window with fewer readings, on average, has no spread.
+_FEW_READINGS = 1.5
 
 
 def aggregate_windows(readings: RowTable, parameters: dict[str, Any], device: Any, sensor: Any) -> Update:
@@ -104,13 +108,10 @@ def _aggregate(
         before = windows if is_stored else None
         return upsert.fresh(_windows_of(readings, span, new, selection, settings, before))
 
+    hint = partial(_hint_window, readings, new, settings) if seen is None or is_other else None
     return Change(
         schema,
-        _logged(
-            map(made, spans),
-            len(spans),
-            "months" if is_sparse else "days",
-        ),
+        _logged(map(made, spans), len(spans), "months" if is_sparse else "days", hint),
         {STEP: readings.position if is_whole else -1 if seen is None else seen, MADE_WITH: settings.number},
         rewritten=upsert.rewritten,
         replaces_all=is_other,
@@ -192,7 +193,27 @@ def _selected(
         yield rows
 
 
-def _logged(parts: Iterable[Iterable[pa.Table]], total: int, unit: str) -> Iterator[Iterator[pa.Table]]:
+def _hint_window(
+    readings: RowTable, files: list[DataFile], settings: AggregateParameters, n_windows: int
+) -> None:
+    """Warn of windows that are far too short for readings as rare as these."""
+    if sum(file.rows for file in files) >= _FEW_READINGS * n_windows:
+        return
+    columns = ["sensor", "device", "timestamp"]
+    interval = median_interval(rows for file in files for rows in readings.batches(file, columns))
+    if interval is not None and interval * _FEW_READINGS > settings.window.total_seconds():
+        logger.warning(
+            "aggregate: most windows of %s hold one reading, since most series send one every %s; set "
+            "aggregate.window=%s",
+            read_length(settings.window.total_seconds()),
+            read_length(interval),
+            suitable_window(interval),
+        )
+
+
+def _logged(
+    parts: Iterable[Iterable[pa.Table]], total: int, unit: str, hint: Callable[[int], None] | None
+) -> Iterator[Iterator[pa.Table]]:
     """Pass on the windows of each part, showing the progress and logging their number."""
     made = done = 0
 
@@ -206,3 +227,5 @@ def _logged(parts: Iterable[Iterable[pa.Table]], total: int, unit: str) -> Itera
         for done, part in enumerate(parts):  # noqa: B007 (it is watched)
             yield counted(part)
     logger.info("aggregate: %s windows", f"{made:,}")
+    if hint is not None and made:
+        hint(made)
