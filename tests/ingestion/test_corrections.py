@@ -16,7 +16,9 @@ from batch_scoring.ingestion.settings import read_settings
 from batch_scoring.ingestion.sources import forget_sources, to_retry
 from batch_scoring.pipelines.aggregate.nodes import aggregate_windows
 from tests.pipelines.ingest.ingestion import Store, row, write_csv
-from tests.row_tables import dataset_at, table_at
+from tests.row_tables import add, dataset_at, table_at
+from tests.row_tables import readings as readings_of
+from tests.scoring.work import WINDOW, Work, assert_totals_are_a_count, constant
 
 HOUR_US = 3_600_000_000
 DAY = 1_767_571_200_000_000  # 2026-01-05T00:00Z
@@ -266,3 +268,30 @@ def test_a_replacement_without_a_reading_of_the_range_changes_nothing(work: Work
     with pytest.raises(InputError, match="is not a file of readings"):
         replace(work, tmp_path / "nothing.csv", 1, 3)
     assert work.store.rows() == before
+
+
+def test_predictions_without_a_reading_go_and_changed_windows_are_scored_again(tmp_path: Path):
+    work = Work(tmp_path / "work")
+    work.put(constant(0.0))
+    work.train()
+    work.score()
+    before = work.rows()
+    # Of device a, only the readings of the window 2 stay, and the window has another value now.
+    readings = dataset_at(tmp_path / "readings")
+    minutes = 2 * WINDOW.total_seconds() / 60 + 1
+    add(tmp_path / "readings", readings_of((minutes, "a", 3.0), (0, "b", 1.0)))
+    corrected = Corrected("a", "s", None, None)
+    for name, table, guard in (
+        ("windows", work.windows, "aggregate"),
+        ("predictions", work.predictions, "scores"),
+    ):
+        table.save(corrected.unfounded(name, readings.load(), guard))
+    work.put({("s", "a", 2): 3.0})
+    work.score()
+    after = work.rows()
+    assert {key for key in after if key[1] == "a"} == {("s", "a", 2)}
+    assert {key: row for key, row in after.items() if key[1] == "b"} == {
+        key: row for key, row in before.items() if key[1] == "b"
+    }
+    assert after["s", "a", 2]["is_anomaly"]
+    assert_totals_are_a_count(work, {})
