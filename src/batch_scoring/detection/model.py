@@ -18,7 +18,8 @@ from batch_scoring.core.ids import require_known
 from batch_scoring.detection.detectors import DETECTORS, Detector
 from batch_scoring.detection.detectors.base import ModelRows
 from batch_scoring.detection.warm_up import WEEK
-from batch_scoring.tables.arrow_arrays import strings
+from batch_scoring.tables.arrays import Float
+from batch_scoring.tables.arrow_arrays import as_lists, strings
 
 FORMAT_VERSION = 3
 METADATA_KEY = b"batch_scoring"
@@ -113,10 +114,13 @@ class FleetModel:
     table : pyarrow.Table
         Schema ``info.schema``, one row a device, sorted by device (UTF-8 bytes), each device once.
     info : FleetInfo
+    calibrated : pyarrow.Array of timestamp, optional
+        The day of each model's calibration; null, or without it, the curve is the model's own.
     """
 
     table: pa.Table
     info: FleetInfo
+    calibrated: pa.Array | None = None
 
     @classmethod
     def build(cls, table: pa.Table, info: FleetInfo) -> FleetModel:
@@ -150,6 +154,12 @@ class FleetModel:
         """Select the models of these devices; unknown ones are ignored."""
         keep = pc.is_in(self.table["device"], value_set=strings(sorted(devices)))
         return FleetModel(self.table.filter(keep).combine_chunks(), self.info)
+
+    def with_curves(self, curves: Float, calibrated: pa.Array) -> FleetModel:
+        """Return these models with other curves, shape (m, k); see ``detectors.Recalibrates``."""
+        place, field = self.table.schema.get_field_index("curve"), self.table.schema.field("curve")
+        rows = self.table.set_column(place, field, as_lists(curves, field.type))
+        return FleetModel(rows, self.info, calibrated)
 
     def replace(self, newer: FleetModel) -> FleetModel:
         """Return these models with the rows of ``newer`` replacing their devices' rows, or added.

@@ -16,7 +16,7 @@ from batch_scoring.detection.warm_up import is_warming_up
 from batch_scoring.tables.arrays import Bool, Float, UInt
 from batch_scoring.tables.arrow_arrays import constant, positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.schemas import PREDICTIONS, feature_columns
+from batch_scoring.tables.schemas import PREDICTIONS, TIMESTAMP, feature_columns
 from batch_scoring.windows.features import feature_matrix
 
 
@@ -76,7 +76,10 @@ def predict(
         windows = windows.take(to_arrow(rows))
     scores = model.detector.score_windows(X, to_numpy(windows["window_start"]), known, model.rows, n_threads)
     is_young = _are_warming_up(model)[known]
-    predictions = _predictions(windows, X, scores, is_young, model, model_version, fingerprints)
+    calibrated = pa.nulls(len(X), TIMESTAMP)
+    if model.calibrated is not None:
+        calibrated = model.calibrated.take(to_arrow(known))
+    predictions = _predictions(windows, X, scores, is_young, model, model_version, fingerprints, calibrated)
     if order is None:
         return predictions
     return predictions.take(to_arrow(np.argsort(rows, kind="stable")))
@@ -111,6 +114,7 @@ def _predictions(
     model: FleetModel,
     model_version: str,
     fingerprints: UInt,
+    calibrated: pa.Array,
 ) -> pa.Table:
     n = windows.num_rows
     is_anomaly = scores.score < scores.threshold
@@ -128,6 +132,7 @@ def _predictions(
         to_arrow(scores.severity if scores.evidence is None else scores.evidence),
         *_expected_range(X, scores),
         to_arrow(is_young),
+        calibrated,
     ]
     return pa.Table.from_arrays(columns, schema=PREDICTIONS)
 

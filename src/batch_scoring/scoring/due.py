@@ -14,10 +14,13 @@ from batch_scoring.scoring.scope import Scope
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrays import Bool
-from batch_scoring.tables.arrow_arrays import positions, strings, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import empty_table, positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import device_ranges
+from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.pieces import DAY_US, day_pieces
 
+SERIES = ["sensor", "device"]
+_NO_SERIES = empty_table(pa.schema([(name, pa.string()) for name in SERIES]))
 _ORDER = [(name, "ascending") for name in ("sensor", "device", "window_start")]
 
 
@@ -68,6 +71,19 @@ class DueWindows:
             with_rows = [part for part in parts if part.num_rows]
             yield with_rows[0] if len(with_rows) == 1 else pa.concat_tables(with_rows).sort_by(_ORDER)
 
+    def series(self, start: int, end: int) -> pa.Table:
+        """Return sensor and device of the due windows that start in ``[start, end)``, each once, sorted."""
+        columns = [*SERIES, "window_start", "window_end"]
+        found = [
+            rows.select(SERIES)
+            for file in self.files
+            if file.overlaps(start, end)
+            for rows in self._rows(file, start, end, columns)
+        ]
+        every = pa.concat_tables([_NO_SERIES, *found])
+        _, first = np.unique(row_fingerprints(every, SERIES), return_index=True)
+        return every.take(to_arrow(first)).sort_by(_ORDER[:2]).combine_chunks()
+
     def mask(self, file: DataFile, rows: pa.Table) -> Bool:
         """Mark the rows of a file that are due by the marks, whether in scope or not, shape (n,)."""
         sensor = positions(rows["sensor"], self._names)
@@ -81,13 +97,15 @@ class DueWindows:
         )
         return due
 
-    def _rows(self, file: DataFile, start: int, end: int) -> Iterator[pa.Table]:
+    def _rows(
+        self, file: DataFile, start: int, end: int, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.Table]:
         groups, selected = self._after.may_be_due(file), self._scope.selection
         sensors = [
             sensor for sensor, is_due in zip(self._sensors, groups[self._group], strict=True) if is_due
         ]
         wanted = None if selected.sensors is None and groups.all() else sensors
-        for rows in self._windows.batches(file, None, wanted, selected.devices):
+        for rows in self._windows.batches(file, columns, wanted, selected.devices):
             times = to_numpy(rows["window_start"])
             due = self.mask(file, rows) & self._scope.has_time(rows) & (times >= start) & (times < end)
             self._note_days(rows, due)

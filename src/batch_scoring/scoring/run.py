@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from batch_scoring.core.moments import microseconds
 from batch_scoring.registry.published import PublishedModel
 from batch_scoring.scoring.champions import Champions
 from batch_scoring.scoring.due import DueWindows, due_files, latest_end
+from batch_scoring.scoring.lessons import Excluded
 from batch_scoring.scoring.marks import (
     FOREVER,
     Mark,
@@ -23,6 +25,7 @@ from batch_scoring.scoring.marks import (
     windows_scored,
 )
 from batch_scoring.scoring.outcome import Outcome
+from batch_scoring.scoring.recalibration import DayCurves, Recalibration
 from batch_scoring.scoring.scope import Scope
 from batch_scoring.scoring.sensor_ranges import score_ranges
 from batch_scoring.scoring.stored import StoredPredictions
@@ -52,6 +55,10 @@ class ScoreRun:
     models : mapping of str to callable
         Each opens the champion of a sensor.
     scope : Scope
+    calibrations : RowTable, optional
+        Schema CALIBRATIONS: the series are recalibrated. Default: they keep the curves of their models.
+    excluded : Excluded
+        What is not learned in that.
 
     Attributes
     ----------
@@ -82,12 +89,19 @@ class ScoreRun:
         windows: RowTable,
         models: Mapping[str, Callable[[], PublishedModel]],
         scope: Scope,
+        calibrations: RowTable | None = None,
+        excluded: Excluded | None = None,
     ) -> None:
         self.windows = windows
         self.champions = Champions(models)
         self.scope = scope
         self.table: RowTable | None = None
         self.change: Change | None = None
+        self._recalibration = (
+            None
+            if calibrations is None
+            else Recalibration(calibrations, self.champions, scope, excluded or Excluded())
+        )
         self._begin()
 
     def _begin(self) -> None:
@@ -102,10 +116,13 @@ class ScoreRun:
         self._before: dict[str, Mark] = {}
         self._lacking: dict[str, int] = {}
         self._again: set[str] = set()
+        self._is_noted = False
 
     def update(self, predictions: RowTable) -> Change:
         """Return the change of the predictions; it may be of nothing."""
         self._begin()
+        if self._recalibration is not None:
+            self._recalibration.begin(predictions)
         self.table = predictions
         self.windows = windows_scored(predictions, self.windows)
         self._settings = self.windows.progress(MADE_WITH) or 0
@@ -125,7 +142,8 @@ class ScoreRun:
 
         def parts() -> Iterator[Iterator[pa.Table]]:
             gone = {file.name: file for file in self._files_of_renewed(predictions)}
-            for start, end in due.pieces(gone.values()):
+            pieces = self._pieces(due, gone.values())
+            for start, end in pieces:
                 inside = [file for file in due.files if file.overlaps(start, end)]
                 files = [
                     file
@@ -134,12 +152,15 @@ class ScoreRun:
                 ]
                 renewed = sorted(self.renewed - self.failed.keys())
                 stored = StoredPredictions(predictions, files, self.scope, renewed, (start, end))
-                yield self._scored(due.tables(start, end), stored.rows)
+                curves = self._curves(due, start, end, is_last=(start, end) == pieces[-1])
+                yield self._scored(due.tables(start, end), stored.rows, curves)
                 for file, mask in stored.removed(self.failed):
                     known = removed.get(file.name)
                     removed[file.name] = (file, mask if known is None else mask | known[1])
             days.update(date.fromordinal(day + EPOCH_DAY) for some in self.days.values() for day in some)
             progress.update(self._progress(predictions, overall))
+            if self._recalibration is not None:
+                self._recalibration.commit()
 
         def rewritten() -> Iterator[tuple[DataFile, Iterator[pa.Table]]]:
             for file, mask in removed.values():
@@ -197,9 +218,32 @@ class ScoreRun:
         first = min(file.first for file in self.windows.files()) // DAY_US * DAY_US
         return predictions.files(first, None, self.renewed)
 
-    def _scored(self, tables: Iterable[pa.Table], stored: Upsert) -> Iterator[pa.Table]:
+    def _pieces(self, due: DueWindows, others: Iterable[DataFile]) -> list[tuple[int, int]]:
+        """Cut the times of the due windows into pieces: of a day each where days have curves."""
+        pieces = due.pieces(others)
+        if self._recalibration is None or all(_day_of(start) == _day_of(end - 1) for start, end in pieces):
+            return pieces
+        first = self._recalibration.first_day(sorted(self._before.keys() - self.failed.keys()))
+        if first is None:
+            return pieces
+        cut = []
+        for start, end in pieces:
+            days = [day for day in range(_day_of(start) + DAY_US, end, DAY_US) if day >= first]
+            cut += list(pairwise([start, *days, end]))
+        return cut
+
+    def _curves(self, due: DueWindows, start: int, end: int, is_last: bool) -> DayCurves | None:
+        """Return the curves of a piece; None where windows are scored with those of their models."""
+        self._is_noted = not is_last
+        if self._recalibration is None or _day_of(start) != _day_of(end - 1):
+            return None
+        return self._recalibration.curves(_day_of(start), due.series(start, end))
+
+    def _scored(
+        self, tables: Iterable[pa.Table], stored: Upsert, curves: DayCurves | None
+    ) -> Iterator[pa.Table]:
         known = set(self.modelled)
-        for part in score_ranges(tables, self.champions, stored, self.scope.rescore):
+        for part in score_ranges(tables, self.champions, stored, self.scope.rescore, curves):
             self.outcome.add(part)
             self.failed |= part.failed
             for sensor, start in part.lacking.items():
@@ -209,6 +253,8 @@ class ScoreRun:
                     self.modelled.setdefault(sensor, []).append(devices)
             self._note_totals(part.totals)
             if part.predictions.num_rows:
+                if self._recalibration is not None and curves is not None and self._is_noted:
+                    self._recalibration.note(part.predictions)
                 yield part.predictions
 
     def _note_totals(self, rows: pa.Table) -> None:
@@ -264,6 +310,11 @@ class ScoreRun:
 
     def _note_lost(self, rows: pa.Table) -> None:
         self.lost.append(days_of_series(rows))
+
+
+def _day_of(time: int) -> int:
+    """Return midnight of a time, microseconds since the epoch."""
+    return time // DAY_US * DAY_US
 
 
 def days_of_series(rows: pa.Table) -> pa.Table:

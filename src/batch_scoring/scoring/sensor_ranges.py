@@ -15,6 +15,7 @@ from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.detection.score import predict, window_fingerprints
 from batch_scoring.scoring.champions import Champions
+from batch_scoring.scoring.recalibration import DayCurves
 from batch_scoring.scoring.totals import scored_totals, sorted_totals, unscored_totals
 from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.arrays import Bool, UInt
@@ -55,7 +56,11 @@ class ScoredPart:
 
 
 def score_ranges(
-    tables: Iterable[pa.Table], champions: Champions, stored: Upsert, rescore: bool = False
+    tables: Iterable[pa.Table],
+    champions: Champions,
+    stored: Upsert,
+    rescore: bool = False,
+    curves: DayCurves | None = None,
 ) -> Iterator[ScoredPart]:
     """Score the windows that have no prediction, or one of another content.
 
@@ -68,6 +73,8 @@ def score_ranges(
         Of the stored predictions of these times; outdated ones are removed.
     rescore : bool
         Whether windows with a prediction are scored again.
+    curves : DayCurves, optional
+        Of the day that all these windows start on. Default: the models' own.
 
     Yields
     ------
@@ -77,7 +84,7 @@ def score_ranges(
     """
 
     def work(ranges: Sequence[_Range]) -> ScoredPart:
-        return _score_all(ranges, champions, stored, rescore)
+        return _score_all(ranges, champions, stored, rescore, curves)
 
     works = prefetched(_joined(_ranges(tables, champions)))
     yield from prefetched(computed(stopwatch.timed("score", work), works, len(os.sched_getaffinity(0))))
@@ -140,7 +147,13 @@ def _joined(ranges: Iterable[_Range]) -> Iterator[list[_Range]]:
         yield held
 
 
-def _score_all(ranges: Sequence[_Range], champions: Champions, stored: Upsert, rescore: bool) -> ScoredPart:
+def _score_all(
+    ranges: Sequence[_Range],
+    champions: Champions,
+    stored: Upsert,
+    rescore: bool,
+    curves: DayCurves | None,
+) -> ScoredPart:
     part = ScoredPart(empty_table(PREDICTIONS), empty_table(DAILY))
     part.failed = {one.sensor: str(one.error) for one in ranges if one.error is not None}
     readable = [one for one in ranges if one.error is None]
@@ -156,7 +169,7 @@ def _score_all(ranges: Sequence[_Range], champions: Champions, stored: Upsert, r
     for one in readable:
         its_own = slice(end, end := end + one.windows.num_rows)
         try:
-            new, is_scored = _score(one, contents[its_own], pending[its_own])
+            new, is_scored = _score(one, contents[its_own], pending[its_own], curves)
         except InputError as error:
             part.failed[one.sensor] = str(error)
             continue
@@ -188,14 +201,17 @@ def _score_all(ranges: Sequence[_Range], champions: Champions, stored: Upsert, r
     return part
 
 
-def _score(range_: _Range, contents: UInt, pending: Bool) -> tuple[pa.Table, Bool]:
+def _score(range_: _Range, contents: UInt, pending: Bool, curves: DayCurves | None) -> tuple[pa.Table, Bool]:
     """Score the pending windows; returns the predictions, and which windows they are of, shape (n,)."""
     windows, is_scored = range_.windows, np.zeros(pending.size, bool)
     if range_.info is None or not pending.any():
         return empty_table(PREDICTIONS), is_scored
     if not pending.all():
         windows, contents = windows.filter(to_arrow(pending)), contents[pending]
-    new = predict(windows, FleetModel(range_.models, range_.info), range_.version, 1, contents)
+    model = FleetModel(range_.models, range_.info)
+    if curves is not None:
+        model = curves.of(range_.sensor, range_.version, model)
+    new = predict(windows, model, range_.version, 1, contents)
     is_scored[pending] = (
         True
         if new.num_rows == windows.num_rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -15,3 +16,4 @@ class ScoreParameters:
     allowed_lateness: timedelta = timedelta(0)
     rescore: bool = False
     max_failed_share: float = 0.5
+    recalibrate: Literal["daily", "never"] = "daily"

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from batch_scoring.core.moments import EPOCH, microseconds
-from batch_scoring.tables.arrays import Bool, Int
+from batch_scoring.tables.arrays import Bool, Float, Int
 
 _FIXED_WIDTH = {
     pa.float64(): np.float64,
@@ -87,6 +87,18 @@ def distinct(*texts: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Return the distinct strings of several arrays, sorted as UTF-8 bytes."""
     found = pc.unique(pa.chunked_array([pc.unique(some) for some in texts], pa.string()))
     return found.take(pc.array_sort_indices(found))
+
+
+def as_matrix(lists: pa.ChunkedArray) -> Float:
+    """Convert lists of float64 of one length to an array, shape (n, length)."""
+    values = to_numpy(lists.combine_chunks().flatten())
+    return values.reshape(len(lists), -1) if len(lists) else np.zeros((0, 0))
+
+
+def as_lists(rows: Float, kind: pa.DataType) -> pa.Array:
+    """Convert an array of shape (n, length) to lists of float64."""
+    offsets = np.arange(len(rows) + 1, dtype=np.int32) * rows.shape[1]
+    return pa.ListArray.from_arrays(to_arrow(offsets), to_arrow(rows.ravel())).cast(kind)
 
 
 def positions(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Int:

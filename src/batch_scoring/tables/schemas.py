@@ -428,6 +428,36 @@ PREDICTIONS = _table(
         "whether the model was trained on less than `train.warm_up`, so that its alarms are not to be relied "
         "on; null in predictions made before this column existed",
     ),
+    Column(
+        "calibrated",
+        TIMESTAMP,
+        "UTC",
+        "midnight of the day of its calibration, see calibrations; null with the curve of the model itself",
+    ),
+)
+
+# Written before the predictions that are scored with it, and never changed: a window that is scored again has
+# the same score.
+CALIBRATIONS = _table(
+    "calibrations",
+    Column("day", TIMESTAMP, "UTC", "midnight; it is of the windows that start on that day"),
+    _DEVICE,
+    _SENSOR,
+    Column("model_version", pa.string(), "", "version of the model whose `curve` it replaces"),
+    Column(
+        "n_windows",
+        pa.int64(),
+        "windows",
+        "windows scored since training that it learned from, each in place of a training window; 0: it is "
+        "the curve of the model itself",
+    ),
+    Column(
+        "curve",
+        _FLOATS,
+        "",
+        "where the tail begins, its scale, the decades there, the margin, and the tail's shape",
+        nullable=False,
+    ),
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -85,6 +85,44 @@ class Detector(Protocol):
             Default: the cores this process may use.
         """
 
+
+@runtime_checkable
+class Recalibrates(Protocol):
+    """A detector whose models have a ``curve`` that makes tail probabilities of ``evidence``.
+
+    It can be fitted anew to windows scored since training, which changes no evidence.
+    """
+
+    def recalibrate(self, models: ModelRows, evidence: Float, counts: Int) -> Float:
+        """Fit the curves of m models to their last windows.
+
+        Parameters
+        ----------
+        models : ModelRows
+            With the columns of ``RECALIBRATED`` at least.
+        evidence : array of shape (n,), float64
+            Of windows scored since training, in the order of the models.
+        counts : array of shape (m,), int64
+            Their number for each model, ``n_train`` at most.
+
+        Returns
+        -------
+        array of shape (m, k), float64
+            For the column ``curve``.
+        """
+
+
+# The columns of models that a recalibration needs.
+RECALIBRATED = (
+    "device",
+    "n_train",
+    "trained_from",
+    "trained_to",
+    "threshold",
+    "kind",
+    "curve",
+    "fit_version",
+)
 
 _ALL: tuple[Detector, ...] = (Combined(), OneClassSvm())
 DETECTORS: dict[str, Detector] = {detector.name: detector for detector in _ALL}

@@ -32,11 +32,12 @@ from batch_scoring.detection.detectors.combined_tails import (
     treat,
 )
 from batch_scoring.detection.detectors.one_class_svm import rbf_models, svm_list_sizes
-from batch_scoring.detection.detectors.preprocessing import COUNTER, KINDS, Roles
+from batch_scoring.detection.detectors.preprocessing import CONSTANT, COUNTER, KINDS, Roles
+from batch_scoring.detection.detectors.recalibration import recalibrated
 from batch_scoring.detection.detectors.tail_curves import N_NUMBERS
 from batch_scoring.detection.kernel import score_rows
 from batch_scoring.tables.arrays import Float, Int
-from batch_scoring.tables.arrow_arrays import positions, strings
+from batch_scoring.tables.arrow_arrays import are, positions, strings
 from batch_scoring.tables.schemas import COMBINED
 
 # Scoring a dozen windows of 20,000 models besides the SVM: 34 ms with 1,024 to 8,192 models at a time; 50 ms
@@ -47,7 +48,7 @@ SUMMED = 2
 
 
 class Combined:
-    """Scores are log10 of the tail probability, estimated from above."""
+    """Scores are log10 of the tail probability, estimated from above; it can be recalibrated."""
 
     name = "combined"
     schema = COMBINED
@@ -90,6 +91,13 @@ class Combined:
     def needs_time_of_day(self, models: ModelRows) -> bool:
         """Whether any of these models removes hour-of-day seasonality."""
         return bool((np.diff(models.offsets("time_of_day")) > 0).any())
+
+    def recalibrate(self, models: ModelRows, evidence: Float, counts: Int) -> Float:
+        """Fit combined curves anew; see ``Recalibrates``. Constant series and former models keep theirs."""
+        own = models.values("curve").reshape(-1, N_BOTH)
+        kept = are(models.table["kind"], KINDS[CONSTANT]) | (models.numbers("fit_version") < SUMMED)
+        used = np.repeat(~kept, counts)
+        return recalibrated(own, models.numbers("n_train"), evidence[used], np.where(kept, 0, counts))
 
     def score_windows(
         self, X: Float, start_us: Int, known: Int, models: ModelRows, n_threads: int | None = None

@@ -232,11 +232,24 @@ def distance_at(wanted: Float, curves: Curves) -> Float:
         Calibrated decades, above 0.
     curves : Curves
     """
-    begin, scale, top, margin, shape = curves.both.T
-    wanted = wanted + margin
-    share = np.divide(wanted, top, out=np.ones_like(wanted), where=top > 0)
-    mixed = np.clip(share, 0.0, 1.0) * begin + excess_at(np.maximum(wanted - top, 0.0), scale, shape)
+    mixed = evidence_at(wanted + curves.both[:, 3], curves.both)
     return np.expm1(value_at(curves.distance, mixed / _of_distance_alone(curves)))
+
+
+def evidence_at(wanted: Float, both: Float) -> Float:
+    """Compute the evidence that has the wanted decades before the margin is taken off, shape (m,).
+
+    Parameters
+    ----------
+    wanted : array of shape (m,), float64
+        Decades, not negative.
+    both : array of shape (m, 5), float64
+        See :class:`Curves`.
+    """
+    begin, scale, top, _, shape = both.T
+    share = np.divide(wanted, top, out=np.ones_like(wanted), where=top > 0)
+    body: Float = np.clip(share, 0.0, 1.0) * begin
+    return body + excess_at(np.maximum(wanted - top, 0.0), scale, shape)
 
 
 def _of_distance_alone(curves: Curves) -> Any:

@@ -50,7 +50,7 @@ def fit_curve(values: Float) -> Float:
     """
     ordered = np.sort(values)
     n = ordered.size
-    n_tail = max(min(int(np.ceil(TAIL_SHARE * n)), _MOST_IN_TAIL), min(_LEAST_IN_TAIL, n // 2))
+    n_tail = int(n_in_tail(np.array([n]))[0])
     last = ordered[n - n_tail - 1]
     excess = max(float(ordered[n - n_tail :].mean() - last), _SMALLEST)
     decades_at_last = -np.log10(n_tail / n)
@@ -61,11 +61,20 @@ def fit_curve(values: Float) -> Float:
     return np.concatenate([np.maximum.accumulate(np.minimum(knots, last)), [excess, decades_at_last]])
 
 
-def fit_shape(values: Float) -> Float:
-    """Fit the tail of a curve, and its shape; the rest of the curve is not kept.
+def n_in_tail(n: Int) -> Int:
+    """Return how many of the largest of n values make the tail, shape (m,).
 
-    By probability-weighted moments (Hosking & Wallis 1987), which exist in closed form and are better than
-    maximum likelihood below 500 excesses. At a bound of the shape the mean gives the scale.
+    Examples
+    --------
+    >>> n_in_tail(np.array([30, 100, 500, 5000])).tolist()
+    [15, 20, 50, 75]
+    """
+    wanted = np.minimum(np.ceil(TAIL_SHARE * n).astype(np.int64), _MOST_IN_TAIL)
+    return np.maximum(wanted, np.minimum(_LEAST_IN_TAIL, n // 2))
+
+
+def fit_shape(values: Float) -> Float:
+    """Fit the tail of a curve, and its shape; see :func:`fit_shapes`.
 
     Parameters
     ----------
@@ -75,14 +84,39 @@ def fit_shape(values: Float) -> Float:
     Returns
     -------
     array of shape (4,), float64
+    """
+    n = np.array([values.size])
+    return fit_shapes(np.sort(values)[None, values.size - n_in_tail(n)[0] - 1 :], n)[0]
+
+
+def fit_shapes(largest: Float, n: Int) -> Float:
+    """Fit the tails of m series from their largest values.
+
+    By probability-weighted moments (Hosking & Wallis 1987), which exist in closed form and are better than
+    maximum likelihood below 500 excesses. At a bound of the shape the mean gives the scale.
+
+    Parameters
+    ----------
+    largest : array of shape (m, k), float64
+        The k largest values of each, in ascending order; k is more than :func:`n_in_tail` of any.
+    n : array of shape (m,), int64
+        Number of values of each, 2 or more.
+
+    Returns
+    -------
+    array of shape (m, 4), float64
         Where the tail begins, its scale, the decades there, and its shape, from -0.5 to 0.
     """
-    curve = fit_curve(values)
-    begin, mean, at_begin = curve[N_KNOTS - 1], curve[-2], curve[-1]
-    excess = np.sort(values)[values.size - round(values.size * 10**-at_begin) :] - begin
-    lower = float(((excess.size - 0.65 - np.arange(excess.size)) / excess.size * excess).mean())
-    shape = float(np.clip(2 - mean / max(mean - 2 * lower, _SMALLEST), *_SHAPES))
-    return np.array([begin, mean * (1 - shape), at_begin, shape])
+    size = n_in_tail(n)
+    place = np.arange(largest.shape[1]) - (largest.shape[1] - size)[:, None]  # 0: the smallest of the tail
+    begin = largest[np.arange(n.size), largest.shape[1] - size - 1]
+    weight = (size[:, None] - 0.65 - place) / size[:, None]
+    tail = np.where(place >= 0, largest, 0.0)[:, 1:]
+    weighted = np.where(place >= 0, weight * (largest - begin[:, None]), 0.0)[:, 1:]
+    mean = np.maximum(tail.sum(axis=1) / size - begin, _SMALLEST)
+    lower = weighted.sum(axis=1) / size
+    shape = np.clip(2 - mean / np.maximum(mean - 2 * lower, _SMALLEST), *_SHAPES)
+    return np.column_stack([begin, mean * (1 - shape), -np.log10(size / n), shape])
 
 
 def decades(curves: Float, counts: Int, values: Float) -> Float:

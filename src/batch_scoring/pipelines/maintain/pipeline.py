@@ -10,6 +10,7 @@ TABLES = [
     "quarantine",
     "imported_windows",
     "windows",
+    "calibrations",
     "predictions",
     "daily_totals",
     "train_status",

@@ -6,16 +6,22 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+import pyarrow as pa
+
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.parameters import read_parameters, scheduled_time
+from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
 from batch_scoring.registry.published import PublishedModel
 from batch_scoring.scoring.daily import update_totals
+from batch_scoring.scoring.lessons import Excluded
 from batch_scoring.scoring.run import ScoreRun
 from batch_scoring.scoring.scope import Scope
 from batch_scoring.scoring.settings import ScoreParameters
 from batch_scoring.storage.row_table import RowTable, Update, no_change
+from batch_scoring.tables.arrow_arrays import empty_table
+from batch_scoring.tables.schemas import FEEDBACK
 
 
 def score_windows(
@@ -26,6 +32,9 @@ def score_windows(
     device: Any,
     sensor: Any,
     shard: Any = None,
+    calibrations: RowTable | None = None,
+    feedback: pa.Table | None = None,
+    calendar: pa.Table | None = None,
 ) -> Iterator[tuple[Update, Update, dict[str, Any]]]:
     """Score the windows that are new, have closed, or have changed since they were scored.
 
@@ -41,6 +50,10 @@ def score_windows(
         The scheduled time of the run, UTC; None for now.
     device, sensor, shard
         The selection of the run.
+    calibrations : RowTable, optional
+        Schema CALIBRATIONS. The run adds to it, before its predictions that are scored with it are committed.
+    feedback, calendar : pyarrow.Table, optional
+        Schemas FEEDBACK and CALENDAR: what is not learned in calibrations.
 
     Yields
     ------
@@ -64,7 +77,9 @@ def score_windows(
     require_known_ids(selection, stored_ids(windows, selection))
     closed_at = scheduled_time(at) - settings.allowed_lateness
     scope = Scope(settings.from_, settings.to, closed_at, selection, settings.rescore)
-    run = ScoreRun(windows, fleet_models, scope)
+    daily = calibrations if settings.recalibrate == "daily" else None
+    excluded = Excluded(empty_table(FEEDBACK) if feedback is None else feedback, Calendar(calendar))
+    run = ScoreRun(windows, fleet_models, scope, daily, excluded)
     yield run.update, no_change, {}
     yield no_change, partial(update_totals, run), {}
     yield no_change, no_change, run.outcome.finish(settings.max_failed_share, run.failed)

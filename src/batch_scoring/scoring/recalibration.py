@@ -1,0 +1,248 @@
+"""Fit the curve of each series anew at its first window of a UTC day; the models stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_scoring.core.errors import InputError
+from batch_scoring.detection.detectors import DETECTORS, RECALIBRATED, Detector, Recalibrates
+from batch_scoring.detection.detectors.base import ModelRows
+from batch_scoring.detection.model import FleetModel
+from batch_scoring.registry.published import PublishedModel
+from batch_scoring.scoring.champions import Champions
+from batch_scoring.scoring.lessons import LESSONS, SERIES, Excluded, Learners, lessons
+from batch_scoring.scoring.marks import FOREVER
+from batch_scoring.scoring.scope import Scope
+from batch_scoring.storage.row_table import Change, RowTable
+from batch_scoring.tables.arrow_arrays import (
+    are,
+    as_lists,
+    as_matrix,
+    constant,
+    empty_table,
+    positions,
+    strings,
+    to_arrow,
+    to_numpy,
+)
+from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges
+from batch_scoring.tables.fingerprints import row_fingerprints
+from batch_scoring.tables.pieces import DAY_US
+from batch_scoring.tables.schemas import CALIBRATIONS, TIMESTAMP
+
+# What a run may change is named below it.
+CURVES = "calibrations"
+_KEY = (*SERIES, "model_version")
+_ORDER = [(name, "ascending") for name in _KEY]
+# Rows of a file that are held at once; a month of hourly files is open together.
+_LEAST_ROWS = 4_096
+_TEXTS = ("sensor", "device", "model_version")
+
+
+@dataclass(frozen=True)
+class DayCurves:
+    """The curves of the windows of a day.
+
+    Attributes
+    ----------
+    rows : pyarrow.Table
+        Schema CALIBRATIONS, of one day, sorted by sensor, device and version.
+    """
+
+    rows: pa.Table
+
+    @cached_property
+    def _spans(self) -> dict[str, slice]:
+        runs = pc.run_end_encode(self.rows["sensor"].combine_chunks()) if self.rows.num_rows else None
+        if runs is None:
+            return {}
+        ends = runs.run_ends.to_pylist()
+        return {
+            name: slice(start, end)
+            for name, start, end in zip(runs.values.to_pylist(), [0, *ends], ends, strict=False)
+        }
+
+    def of(self, sensor: str, version: str, model: FleetModel) -> FleetModel:
+        """Return the models of some devices with the curves of the day, where they have learned anything."""
+        span = self._spans.get(sensor)
+        if span is None or not isinstance(model.detector, Recalibrates):
+            return model
+        rows = self.rows.slice(span.start, span.stop - span.start)
+        is_own = (positions(rows["model_version"], strings([version])) == 0) & (
+            to_numpy(rows["n_windows"]) > 0
+        )
+        rows = rows.filter(to_arrow(is_own)).combine_chunks()
+        place = positions(model.devices, rows["device"].combine_chunks()) if rows.num_rows else None
+        if place is None or (place < 0).all():
+            return model
+        found, has = as_matrix(model.table["curve"]).copy(), place >= 0
+        found[has] = as_matrix(rows["curve"])[place[has]]
+        day = to_arrow(to_numpy(rows["day"])[place])
+        days = pc.if_else(to_arrow(has), day, pa.nulls(has.size, pa.int64()))
+        return model.with_curves(found, days.cast(TIMESTAMP))
+
+
+class Recalibration:
+    """The calibrations of a run: those that are stored, and those it adds.
+
+    Parameters
+    ----------
+    stored : RowTable
+        Schema CALIBRATIONS.
+    champions : Champions
+    scope : Scope
+    excluded : Excluded
+    """
+
+    def __init__(self, stored: RowTable, champions: Champions, scope: Scope, excluded: Excluded) -> None:
+        self._stored, self._champions, self._scope, self._excluded = stored, champions, scope, excluded
+
+    def begin(self, predictions: RowTable) -> None:
+        """Begin, or begin again, with these predictions and the newest calibrations."""
+        self._stored, self._predictions = self._stored.latest(), predictions
+        self._new: list[list[pa.Table]] = []
+        self._scored: list[pa.Table] = []
+
+    def note(self, predictions: pa.Table) -> None:
+        """Note predictions of the run, from which its later days learn: they are not stored yet."""
+        rows = predictions.select(LESSONS.names)
+        for name in _TEXTS:
+            place = rows.schema.get_field_index(name)
+            rows = rows.set_column(place, name, rows[name].combine_chunks().dictionary_encode())
+        self._scored.append(rows)
+
+    def first_day(self, sensors: Sequence[str]) -> int | None:
+        """Return midnight of the first day that some of these sensors' models have not seen the whole of."""
+        ends = [
+            int(to_numpy(rows["trained_to"]).min())
+            for sensor in sensors
+            for published in [self._open(sensor)]
+            if published is not None
+            for rows in published.models.batches(["trained_to"])
+            if rows.num_rows
+        ]
+        return min(ends) // DAY_US * DAY_US if ends else None
+
+    def curves(self, day: int, series: pa.Table) -> DayCurves:
+        """Return the curves of a day, fitting those that are not stored yet.
+
+        Parameters
+        ----------
+        day : int
+            Midnight, microseconds since the epoch.
+        series : pyarrow.Table
+            Sensor and device of the series with due windows on that day, sorted.
+        """
+        files = self._stored.files(day, day + 1)
+        known = [empty_table(CALIBRATIONS), *(rows for file in files for rows in self._stored.batches(file))]
+        lacking = self._lacking(day, series, pa.concat_tables(known))
+        new = [self._fitted(day, detector, models) for detector, models in lacking]
+        self._new += [[one] for one in new]
+        return DayCurves(pa.concat_tables([*known, *new]).sort_by(_ORDER).combine_chunks())
+
+    def commit(self) -> None:
+        """Store the new calibrations: before the predictions that are scored with them.
+
+        So a prediction never names a calibration that is not stored, and a run that was killed in between is
+        repeated with the same ones.
+
+        Raises
+        ------
+        ConflictError
+            When another run has stored calibrations of the same series meanwhile; those count.
+        """
+        if self._new:
+            self._stored.commit(Change(CALIBRATIONS, self._new, guard=self._scope.claims(CURVES)))
+
+    def _open(self, sensor: str) -> PublishedModel | None:
+        """Return a sensor's champion if it can be recalibrated; scoring reports one that cannot be read."""
+        try:
+            found = self._champions.open(sensor)
+        except InputError:
+            return None
+        return found if found is not None and isinstance(_detector(found), Recalibrates) else None
+
+    def _lacking(
+        self, day: int, series: pa.Table, known: pa.Table
+    ) -> Iterator[tuple[Recalibrates, pa.Table]]:
+        """Yield the models of the series that have no calibration of the day, by detector."""
+        sensors = pc.unique(series["sensor"])
+        opened = {sensor: self._open(sensor) for sensor in sensors.to_pylist()}
+        versions = strings([one.manifest.version if one else "" for one in opened.values()])
+        own = versions.take(to_arrow(positions(series["sensor"], sensors)))
+        keys = row_fingerprints(series.append_column("model_version", own), _KEY)
+        missing = series.filter(to_arrow(~np.isin(keys, row_fingerprints(known, _KEY))))
+        found: dict[str, list[pa.Table]] = {}
+        for sensor in pc.unique(missing["sensor"]).to_pylist():
+            published = opened[sensor]
+            if published is None:
+                continue
+            devices = missing["device"].filter(to_arrow(are(missing["sensor"], sensor))).combine_chunks()
+            for rows in published.models.batches(RECALIBRATED):
+                # Windows that the model was trained on have its own curve.
+                is_over = to_numpy(rows["trained_to"], null=FOREVER) <= day
+                mine = rows.filter(to_arrow((positions(rows["device"], devices) >= 0) & is_over))
+                mine = mine.append_column("sensor", constant(sensor, mine.num_rows))
+                mine = mine.append_column(
+                    "model_version", constant(published.manifest.version, mine.num_rows)
+                )
+                found.setdefault(published.models.info.detector, []).append(mine)
+        for name, tables in found.items():
+            models, detector = pa.concat_tables(tables), DETECTORS[name]
+            if models.num_rows and isinstance(detector, Recalibrates):
+                yield detector, models
+
+    def _fitted(self, day: int, detector: Recalibrates, models: pa.Table) -> pa.Table:
+        """Fit the curves of some models; returns them, schema CALIBRATIONS."""
+        models = models.take(to_arrow(np.argsort(row_fingerprints(models, SERIES)))).combine_chunks()
+        n, end = to_numpy(models["n_train"]), to_numpy(models["trained_to"])
+        # Windows that the model has not seen, of as long a time as its training.
+        first = np.maximum(end, day - (end - to_numpy(models["trained_from"])))
+        n_incident = np.maximum(np.ceil(10.0 ** to_numpy(models["threshold"]) * n), 1).astype(np.int64)
+        learners = Learners(row_fingerprints(models, SERIES), first, n, n_incident)
+        learned, curves = np.zeros(n.size, np.int64), as_matrix(models["curve"]).copy()
+        for rows in self._history(day, models, int(first.min())):
+            row, series = lessons(rows, learners, day, self._excluded)
+            some, counts = np.unique(series, return_counts=True)
+            if some.size:
+                its_models = ModelRows(models.take(to_arrow(some)), (), 0)
+                evidence = to_numpy(rows["evidence"])[row]
+                curves[some], learned[some] = detector.recalibrate(its_models, evidence, counts), counts
+        columns = [
+            to_arrow(np.full(n.size, day)).cast(TIMESTAMP),
+            *(models[name] for name in ("device", "sensor", "model_version")),
+            to_arrow(learned),
+            as_lists(curves, CALIBRATIONS.field("curve").type),
+        ]
+        return pa.Table.from_arrays(columns, schema=CALIBRATIONS).sort_by(_ORDER)
+
+    def _history(self, day: int, models: pa.Table, first: int) -> Iterator[pa.Table]:
+        """Read the predictions of these models from ``first`` up to a day, some series at a time.
+
+        Those of the run come last.
+        """
+        stored = self._predictions
+        sensors, devices = (set(pc.unique(models[name]).to_pylist()) for name in SERIES)
+        files = stored.files(first, day, sensors, devices)
+        rows = max(BATCH_ROWS // (len(files) + 1), _LEAST_ROWS)
+        sources = [stored.batches(file, LESSONS.names, sensors, devices, rows) for file in files]
+        sources += [[_plain(one)] for one in self._scored]
+        own = row_fingerprints(models, _KEY)
+        for parts in device_ranges([(LESSONS, one) for one in sources], key=SERIES):
+            every = pa.concat_tables(parts)
+            yield every.filter(to_arrow(np.isin(row_fingerprints(every, _KEY), own))).combine_chunks()
+
+
+def _detector(published: PublishedModel) -> Detector:
+    return DETECTORS[published.models.info.detector]
+
+
+def _plain(rows: pa.Table) -> pa.Table:
+    """Return noted predictions as they were."""
+    return rows.cast(LESSONS)
