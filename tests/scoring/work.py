@@ -43,6 +43,9 @@ class Work:
         self.windows = TableOnDisk(folder / "windows", "window_start")
         self.predictions = TableOnDisk(folder / "predictions", "window_start")
         self.totals = TableOnDisk(folder / "totals", "day")
+        self.calibrations = TableOnDisk(folder / "calibrations", "day")
+        self.feedback: pa.Table | None = None
+        self.calendar: pa.Table | None = None
         self.counts: dict[str, Any] = {}
 
     def put(self, values: Mapping[Key, float], settings: int = 1, file_each: bool = False) -> None:
@@ -81,7 +84,8 @@ class Work:
     def chunks(self, at: str = AFTER_ALL, **asked: Any) -> Any:
         """What the node yields."""
         selection = [asked.pop(name, None) for name in ("device", "sensor", "shard")]
-        return score_windows(self.windows.load(), self.models(), asked, at, *selection)
+        tables = (self.calibrations.load(), self.feedback, self.calendar)
+        return score_windows(self.windows.load(), self.models(), asked, at, *selection, *tables)
 
     def score(
         self,

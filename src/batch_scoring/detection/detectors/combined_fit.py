@@ -49,9 +49,9 @@ _DECADES_OF_CONSTANT = 3.0
 # A run of equal values is an anomaly when it is longer by this factor than the longest of training. In fleets
 # without faults none was twice as long.
 _STUCK = 3.0
-# A series that stood still for so many readings in training is idle at times. In fleets that never are, 7
-# were the most.
-_IDLE = 10
+# A series is idle at times, and may stand still, if one training window in a hundred has a run of this length.
+# In the simulated fleets 6 was the most.
+_IDLE, _IDLE_SHARE = 8, 0.01
 # Version of the rules that a model's row follows.
 _FIT_VERSION = 2
 
@@ -124,7 +124,7 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, C
         # The threshold lies half a reading above three times the longest run; where equal values are usual,
         # beyond any.
         limit = distance_at(np.array([-np.log10(rate)]), curves)[0]
-        judged = kind != COUNTER and center[roles.run] < _IDLE and not is_state(X, roles)
+        judged = kind != COUNTER and not is_state(X, roles) and not _is_idle(X[:, roles.run])
         spread[roles.run] = ((_STUCK - 1) * center[roles.run] + 0.5) / limit if judged else np.inf
     own = CombinedColumns(
         KINDS[kind],
@@ -139,6 +139,10 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, C
     flagged = float(np.mean(rare > -np.log10(rate)))
     notes += model.notes
     return replace(model, threshold=np.log10(rate), train_flag_rate=flagged, notes=notes), own
+
+
+def _is_idle(runs: Float) -> bool:
+    return bool(np.quantile(runs, 1 - _IDLE_SHARE) >= _IDLE)
 
 
 @dataclass(frozen=True)

@@ -107,14 +107,20 @@ def fit_shapes(largest: Float, n: Int) -> Float:
     array of shape (m, 4), float64
         Where the tail begins, its scale, the decades there, and its shape, from -0.5 to 0.
     """
-    size = n_in_tail(n)
-    place = np.arange(largest.shape[1]) - (largest.shape[1] - size)[:, None]  # 0: the smallest of the tail
-    begin = largest[np.arange(n.size), largest.shape[1] - size - 1]
-    weight = (size[:, None] - 0.65 - place) / size[:, None]
-    tail = np.where(place >= 0, largest, 0.0)[:, 1:]
-    weighted = np.where(place >= 0, weight * (largest - begin[:, None]), 0.0)[:, 1:]
-    mean = np.maximum(tail.sum(axis=1) / size - begin, _SMALLEST)
-    lower = weighted.sum(axis=1) / size
+    size, found = n_in_tail(n), np.empty((n.size, 4))
+    # One size after the other: with padding, the last bit of a sum would depend on the other series.
+    for one in np.unique(size).tolist():
+        rows = size == one
+        found[rows] = _fit_tails(largest[rows, -one - 1 :], n[rows])
+    return found
+
+
+def _fit_tails(largest: Float, n: Int) -> Float:
+    """Fit tails of one size: the columns after the first."""
+    begin, tail, size = largest[:, 0], largest[:, 1:], largest.shape[1] - 1
+    mean = np.maximum(tail.mean(axis=1) - begin, _SMALLEST)
+    weight = (size - 0.65 - np.arange(size)) / size
+    lower = (weight * (tail - begin[:, None])).mean(axis=1)
     shape = np.clip(2 - mean / np.maximum(mean - 2 * lower, _SMALLEST), *_SHAPES)
     return np.column_stack([begin, mean * (1 - shape), -np.log10(size / n), shape])
 
