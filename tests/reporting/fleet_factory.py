@@ -24,6 +24,7 @@ from batch_scoring.reporting.contents import Contents
 from batch_scoring.scoring.totals import scored_totals, unscored_totals
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.tables.schemas import (
+    CALIBRATIONS,
     DAILY,
     DEVICE_INCIDENTS,
     GAPS,
@@ -82,6 +83,7 @@ def prediction_rows(
         "lower": [-1.0] * len(kept),
         "upper": [1.0] * len(kept),
         "warming_up": [young] * len(kept),
+        "calibrated": [None] * len(kept),
     }
     return pa.table(rows, PREDICTIONS)
 
@@ -143,6 +145,7 @@ class Fleet:
     sources: pa.Table = field(default_factory=SOURCES.empty_table)
     faults: pa.Table = field(default_factory=fault_rows)
     gaps: pa.Table = field(default_factory=GAPS.empty_table)
+    calibrations: pa.Table = field(default_factory=CALIBRATIONS.empty_table)
     has_incidents: bool = True
     is_hourly: bool = False
 
@@ -287,6 +290,7 @@ def tables_of(fleet: Fleet) -> Iterator[dict[str, RowTable]]:
         "train_status": (fleet.train_status, STATUS, None),
         "quarantine": (fleet.quarantine, QUARANTINE, None),
         "sources": (fleet.sources, SOURCES, None),
+        "calibrations": (fleet.calibrations, CALIBRATIONS, "day"),
         "incidents": (incidents, INCIDENTS, "start"),
         "device_incidents": (roll_up(complete, fleet.gaps, ROLL_UP, 0), DEVICE_INCIDENTS, None),
     }

@@ -5,8 +5,9 @@ import pyarrow as pa
 from batch_scoring.core.ids import Selection
 from batch_scoring.reporting.fleet_view import EVERYTHING, view_fleet
 from batch_scoring.reporting.statuses import find_not_scored, sum_quarantine, sum_statuses
+from batch_scoring.reporting.summary import summarise, write_summary
 from batch_scoring.storage.row_table import Change
-from batch_scoring.tables.schemas import QUARANTINE
+from batch_scoring.tables.schemas import CALIBRATIONS, QUARANTINE
 from tests.reporting.fleet_factory import (
     START,
     Fleet,
@@ -77,6 +78,34 @@ def test_a_series_that_was_not_scored_names_why_it_has_no_model():
     assert gather(fleet).not_scored.to_pylist() == [
         {"device": "z", "sensor": "p", "stage": "train", "status": "too_few_readings", "message": "3 windows"}
     ]
+
+
+def test_the_status_of_a_series_names_the_day_of_its_newest_calibration_and_so_does_the_summary():
+    days = [START + n * DAY for n in range(3)]
+    learned = [("a", 0, 5), ("a", 2, 9), ("a", 1, 7), ("b", 2, 0)]
+    rows = [
+        {
+            "day": days[day],
+            "device": d,
+            "sensor": "p",
+            "model_version": "1",
+            "n_windows": n,
+            "curve": [1.0] * 5,
+        }
+        for d, day, n in learned
+    ]
+    train = status_rows(*((d, "p", "train", "ok", 9, 0, "") for d in "ab"))
+    fleet = fleet_of(*(prediction_rows(d, "p", start=day) for d in "abc" for day in days), train_status=train)
+    fleet.calibrations = pa.Table.from_pylist(rows, CALIBRATIONS)
+    contents = gather(fleet)
+
+    found = {(r["device"], r["stage"]): r["calibrated"] for r in contents.statuses.to_pylist()}
+    none = dict.fromkeys([("a", "train"), ("b", "train"), ("b", "score"), ("c", "score")], "")
+    assert found == {("a", "score"): "2026-01-07", **none}
+    summary = summarise(contents, "data")
+    assert summary["calibrated"] == {"series": 1, "day": "2026-01-07"}
+    assert "1 series recalibrated, last on 2026-01-07" in write_summary(summary)
+    assert summarise(gather(fleet_of(prediction_rows("a"))), "data")["calibrated"] is None
 
 
 def test_a_series_that_was_scored_on_other_days_is_not_missing():

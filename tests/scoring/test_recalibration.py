@@ -178,7 +178,7 @@ def test_another_version_learns_from_its_own_predictions(tmp_path):
     work.score()
     rows = {(row["model_version"], row["day"]): row["n_windows"] for row in calibrations(work)}
     last = START + timedelta(days=DAYS - 1)
-    assert rows["1", last - timedelta(days=1)] == 8 * PER_DAY
+    assert rows["1", last - timedelta(days=1)] == (DAYS - 2 - TRAINED) * PER_DAY
     assert rows["2", last - timedelta(days=1)] == 0
     assert rows["2", last] == 2
 
@@ -221,7 +221,7 @@ def test_a_fault_that_lasts_does_not_become_normal(tmp_path, normal_every, monke
     """Whether all its windows are anomalous or most: only as many are learned as the budget allows."""
     first = N_TRAIN + 2 * PER_DAY
     faulty = {
-        key: value + 7.0 * (key[1] == "a" and key[2] >= first and (key[2] - first + 1) % normal_every != 0)
+        key: value + 7.0 * (key[1] == "a" and key[2] >= first and (key[2] - first) % normal_every != 1)
         for key, value in life(0.5).items()
     }
     work, never = workspace(tmp_path / "daily", faulty), workspace(tmp_path / "never", faulty)

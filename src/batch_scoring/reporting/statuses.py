@@ -15,7 +15,8 @@ from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrow_arrays import are, constant, empty_table, strings, to_arrow, to_numpy
 from batch_scoring.tables.groups import Groups, are_among
-from batch_scoring.tables.schemas import QUARANTINE, STATUS
+from batch_scoring.tables.fingerprints import row_fingerprints
+from batch_scoring.tables.schemas import CALIBRATIONS, QUARANTINE, STATUS
 
 # Small files of the quarantine that one report opens; compaction joins them.
 MAX_QUARANTINE_FILES = 200
@@ -26,6 +27,8 @@ _EXAMPLES = pa.schema(
     [QUARANTINE.field(name) for name in ("reason", "source", "row", "timestamp", "device", "sensor", "value")]
 )
 OLDER = "older"
+_SERIES = ("device", "sensor")
+_CALIBRATED = pa.schema([CALIBRATIONS.field(name) for name in (*_SERIES, "day", "n_windows")])
 # By status, the column that the message begins with.
 _MESSAGES = {
     "no_model": ("n_unscored", " windows, but no model of this device; train it"),
@@ -59,6 +62,43 @@ def sum_statuses(train: RowTable, totals: pa.Table, selection: Selection = EVERY
     rows = rows.append_column("is_ok", to_arrow(are(rows["status"], "ok").astype(np.int64)))
     order = [(name, "ascending") for name in ("is_ok", *_KEYS)]
     return rows.sort_by(order).drop_columns(["is_ok"]).combine_chunks()
+
+
+def with_calibrations(
+    statuses: pa.Table, calibrations: RowTable, start: int | None, selection: Selection = EVERYTHING
+) -> pa.Table:
+    """Append the column ``calibrated``: the day of the newest calibration of each scored series.
+
+    Parameters
+    ----------
+    statuses : pyarrow.Table
+        As :func:`sum_statuses` returns it.
+    calibrations : RowTable
+        Schema CALIBRATIONS.
+    start : int, optional
+        Those of earlier days are left out, microseconds since the epoch.
+    selection : Selection
+
+    Returns
+    -------
+    pyarrow.Table
+        ``calibrated`` is a date such as ``2026-01-18``; empty where the curve is the model's own.
+    """
+    wanted = (selection.sensors, selection.devices)
+    rows = [empty_table(_CALIBRATED)]
+    for file in calibrations.files(start, None, *wanted):
+        rows += calibrations.batches(file, _CALIBRATED.names, *wanted)
+    every = pa.concat_tables(rows)
+    every = every.filter(to_arrow(to_numpy(every["n_windows"]) > 0))
+    days = to_numpy(every["day"]).view("datetime64[us]")
+    newest = np.argsort(-days.view(np.int64), kind="stable")
+    keys, first = np.unique(row_fingerprints(every, _SERIES)[newest], return_index=True)
+    texts = strings([*np.datetime_as_string(days[newest][first], "D").tolist(), ""])
+    is_scored = are(statuses["stage"], "score") & are(statuses["status"], "ok")
+    own = row_fingerprints(statuses, _SERIES)
+    place = np.minimum(np.searchsorted(keys, own), keys.size)
+    has = is_scored & (np.append(keys, np.uint64(0))[place] == own) & (place < keys.size)
+    return statuses.append_column("calibrated", texts.take(to_arrow(np.where(has, place, keys.size))))
 
 
 _COLUMNS = [*_KEYS, *_SUMS, "message"]

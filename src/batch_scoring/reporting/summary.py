@@ -56,6 +56,7 @@ def summarise(contents: Contents, data: str) -> dict[str, Any]:
         "readings": contents.n_readings,
         "sources": contents.n_sources,
         "windows": {"aggregated": contents.n_windows, "scored": n_scored},
+        "calibrated": _calibrated(contents.statuses),
         "models": view.series.num_rows,
         "model_versions": [
             {"sensor": row["sensor"], "version": row["model_version"], "devices": row["n_devices"]}
@@ -90,6 +91,12 @@ def _counts(column: pa.ChunkedArray) -> dict[str, int]:
         pair["values"]: pair["counts"]
         for pair in sorted(pc.value_counts(column).to_pylist(), key=lambda p: p["values"])
     }
+
+
+def _calibrated(statuses: pa.Table) -> dict[str, Any] | None:
+    """Count the recalibrated series and name the newest day; None where none is."""
+    days = _counts(statuses["calibrated"].filter(pc.not_equal(statuses["calibrated"], "")))
+    return {"series": sum(days.values()), "day": max(days)} if days else None
 
 
 def _worst(anomalous: pa.Table) -> dict[str, Any] | None:
@@ -233,7 +240,9 @@ def _windows(summary: dict[str, Any]) -> list[str]:
         return [_line("Windows", 0, f"scored of {windows['aggregated'] or 0:,}")]
     there = windows["aggregated"]
     of = f" of {there:,}" if there and there != windows["scored"] else ""
-    return [_line("Windows", windows["scored"], f"scored{of}, {length} each")]
+    found = summary["calibrated"]
+    news = f"; {found['series']:,} series recalibrated, last on {found['day']}" if found else ""
+    return [_line("Windows", windows["scored"], f"scored{of}, {length} each{news}")]
 
 
 def _models(summary: dict[str, Any]) -> list[str]:

@@ -49,8 +49,8 @@ _DECADES_OF_CONSTANT = 3.0
 # A run of equal values is an anomaly when it is longer by this factor than the longest of training. In fleets
 # without faults none was twice as long.
 _STUCK = 3.0
-# A series is idle at times, and may stand still, if one training window in a hundred has a run of this length.
-# In the simulated fleets 6 was the most.
+# A series is idle at times, and may stand still, if one training window in a hundred has such a run. In the
+# simulated fleets 6 was the most.
 _IDLE, _IDLE_SHARE = 8, 0.01
 # Version of the rules that a model's row follows.
 _FIT_VERSION = 2

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batch_scoring.core.ids import Selection, require_known
+from batch_scoring.core.moments import microseconds
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.reporting.contents import Contents, count_windows, page_series
@@ -21,11 +22,12 @@ from batch_scoring.reporting.known_faults import FAULTS, match_faults
 from batch_scoring.reporting.page import render_page
 from batch_scoring.reporting.page_data import collect_page_data
 from batch_scoring.reporting.settings import ReportParameters
-from batch_scoring.reporting.statuses import find_not_scored, sum_quarantine, sum_statuses
+from batch_scoring.reporting.statuses import find_not_scored, sum_quarantine, sum_statuses, with_calibrations
 from batch_scoring.reporting.summary import summarise, write_summary
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrow_arrays import empty_table
 from batch_scoring.tables.fault_labels import faults_only
+from batch_scoring.tables.pieces import DAY_US
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ def gather_contents(
     fault_labels: pq.ParquetFile,
     incidents: RowTable,
     device_incidents: RowTable,
+    calibrations: RowTable,
     parameters: Mapping[str, Any],
     device: Any,
     sensor: Any,
@@ -57,6 +60,8 @@ def gather_contents(
         Schemas READINGS, that of the windows, PREDICTIONS, DAILY, STATUS, QUARANTINE and SOURCES.
     fault_labels : pyarrow.parquet.ParquetFile
         device, sensor, kind, start, end of known faults; without rows where none are known.
+    calibrations : RowTable
+        Schema CALIBRATIONS.
     incidents, device_incidents : RowTable
         Schemas INCIDENTS and DEVICE_INCIDENTS; they do not exist before `incidents` has run.
     parameters : mapping
@@ -74,7 +79,9 @@ def gather_contents(
     settings = read_parameters(ReportParameters, parameters, "report")
     selection = Selection.read(device, sensor)
     view = view_fleet(daily_totals, settings.range, selection)
+    start = None if view.start is None else microseconds(view.start) // DAY_US * DAY_US
     statuses = sum_statuses(train_status, view.totals, selection)
+    statuses = with_calibrations(statuses, calibrations, start, selection)
     for kind, asked in (("device", selection.devices), ("sensor", selection.sensors)):
         if asked is not None and asked - set(statuses[kind].to_pylist()):
             require_known(kind, asked, {*daily_totals.distinct(kind), *train_status.distinct(kind)})

@@ -20,6 +20,7 @@ TABLES = [
     "fault_labels",
     "incidents",
     "device_incidents",
+    "calibrations",
 ]
 
 
