@@ -14,8 +14,8 @@ from batch_scoring.reporting.fleet_view import EVERYTHING, select_rows
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrow_arrays import are, constant, empty_table, strings, to_arrow, to_numpy
-from batch_scoring.tables.groups import Groups, are_among
 from batch_scoring.tables.fingerprints import row_fingerprints
+from batch_scoring.tables.groups import Groups, are_among
 from batch_scoring.tables.schemas import CALIBRATIONS, QUARANTINE, STATUS
 
 # Small files of the quarantine that one report opens; compaction joins them.
