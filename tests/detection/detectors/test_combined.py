@@ -256,6 +256,15 @@ def test_runs_of_counters_constants_and_states_are_never_too_long():
         assert ours == theirs
 
 
+@pytest.mark.parametrize(("run", "n_windows", "is_judged"), [(8, 5, False), (8, 3, True), (7, 40, True)])
+def test_a_series_that_is_idle_in_one_training_window_of_a_hundred_is_not_asked(run, n_windows, is_judged):
+    X = np.hstack([NOISE, np.ones((400, 1))])
+    X[50 : 50 + n_windows, 6] = run
+    windows = make_windows(X, None, features=[*FEATURES, "equal_run"], window_us=HOUR_US)
+    model, _ = fit_fleet(windows, (*FEATURES, "equal_run"), PARAMETERS)
+    assert np.isfinite(model.rows.values("spread")[6]) == is_judged
+
+
 def test_a_change_to_summer_time_changes_no_score_of_a_machine_that_follows_the_clock():
     zone = ZoneInfo("Europe/Berlin")
     start_us = 1_773_529_200_000_000 + np.arange(28 * 24) * HOUR_US  # from 2026-03-15T00:00 in Berlin
