@@ -231,8 +231,10 @@ class Recalibration:
         sensors, devices = (set(pc.unique(models[name]).to_pylist()) for name in SERIES)
         files = stored.files(first, day, sensors, devices)
         rows = max(BATCH_ROWS // (len(files) + 1), _LEAST_ROWS)
-        sources = [stored.batches(file, LESSONS.names, sensors, devices, rows) for file in files]
-        sources += [[_plain(one)] for one in self._scored]
+        sources = [
+            *(stored.batches(file, LESSONS.names, sensors, devices, rows) for file in files),
+            *([one.cast(LESSONS)] for one in self._scored),
+        ]
         own = row_fingerprints(models, _KEY)
         for parts in device_ranges([(LESSONS, one) for one in sources], key=SERIES):
             every = pa.concat_tables(parts)
@@ -241,8 +243,3 @@ class Recalibration:
 
 def _detector(published: PublishedModel) -> Detector:
     return DETECTORS[published.models.info.detector]
-
-
-def _plain(rows: pa.Table) -> pa.Table:
-    """Return noted predictions as they were."""
-    return rows.cast(LESSONS)
