@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
 from batch_scoring.core.ids import from_path_segment
@@ -12,6 +13,8 @@ from batch_scoring.storage.row_table import RowTable
 NEVER, FOREVER = -(2**62), 2**62
 # In place of the number of settings: of windows that are gone.
 _OTHER = -1
+# The part of a run that cannot record how far it came: for several devices, or a range.
+_SOME = "some"
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,26 @@ def unfinished_sensors(predictions: RowTable) -> list[str]:
         if value and rest and "/" not in rest and kind in ("lacking", "failed"):
             found.add(from_path_segment(rest))
     return sorted(found, key=str.encode)
+
+
+def some_progress(predictions: RowTable, sensors: Iterable[str], settings: int) -> dict[str, int]:
+    """Return what a run for some windows records of sensors that were never scored as a whole.
+
+    So that the run that does so knows whether windows have gone since; see :func:`settings_of_parts`.
+    """
+    names = [path_of("settings", sensor, _SOME) for sensor in sensors]
+    return {name: settings if predictions.progress(name) in (None, settings) else _OTHER for name in names}
+
+
+def settings_of_parts(predictions: RowTable) -> dict[str, set[int]]:
+    """Return the settings of the windows of each sensor that runs for some of them have read."""
+    found: dict[str, set[int]] = {}
+    for name, value in predictions.all_progress.items():
+        kind, _, rest = name.partition("/sensor=")
+        sensor, _, part = rest.partition("/")
+        if kind == "settings" and part:
+            found.setdefault(from_path_segment(sensor), set()).add(value)
+    return found
 
 
 def _of_sensor(own: Mark, overall: Mark) -> Mark:

@@ -21,6 +21,8 @@ from batch_scoring.scoring.marks import (
     Mark,
     mark_progress,
     read_mark,
+    settings_of_parts,
+    some_progress,
     unfinished_sensors,
     windows_scored,
 )
@@ -130,7 +132,12 @@ class ScoreRun:
         part = self.scope.part or ""
         sensors = self._sensors(predictions, overall)
         self._before = {sensor: read_mark(predictions, self.windows, sensor, part) for sensor in sensors}
-        self.renewed = {sensor for sensor, mark in self._before.items() if self._is_other(mark)}
+        parts = settings_of_parts(predictions)
+        self.renewed = {
+            sensor
+            for sensor, mark in self._before.items()
+            if self._is_other(mark) or (mark.version < 0 and parts.get(sensor, set()) - {self._settings})
+        }
         self._again = {sensor for sensor, mark in self._before.items() if self._has_gained(sensor, mark)}
         self._skip_those_that_fail_again()
         marks = {sensor: self._due_after(sensor) for sensor in self._before if sensor not in self.failed}
@@ -183,6 +190,7 @@ class ScoreRun:
         else:
             found = set(self.windows.distinct("sensor", due_files(self.windows, overall, scope)))
             found.update(unfinished_sensors(predictions))
+            found.update(settings_of_parts(predictions) if overall.version < 0 else ())
         return sorted(found, key=str.encode)
 
     def _is_other(self, mark: Mark) -> bool:
@@ -272,7 +280,8 @@ class ScoreRun:
     def _progress(self, predictions: RowTable, before: Mark) -> dict[str, int]:
         """Return how far the run came, after the last window."""
         if not self.scope.is_standard:
-            return {}
+            new = [sensor for sensor in sorted(self.days) if self._before[sensor].version < 0]
+            return some_progress(predictions, new, self._settings)
         until = min(microseconds(self.scope.closed_at), latest_end(self.windows))
         overall, progress = None, {}
         if self.scope.is_whole:

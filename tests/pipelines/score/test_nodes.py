@@ -246,6 +246,29 @@ def test_with_other_settings_predictions_of_windows_that_are_gone_go(work):
     assert work.score() == NOT_SCORED
 
 
+@pytest.mark.parametrize("has_models", [True, False])
+@pytest.mark.parametrize(
+    "asked",
+    [{"device": ["a", "b"]}, {"device": "a"}, {"shard": "1/2"}, {"sensor": "s", "rescore": True}],
+)
+def test_windows_that_went_before_the_first_whole_run_leave_nothing_of_runs_for_some(
+    tmp_path, asked, has_models
+):
+    work = Work(tmp_path)
+    if has_models:
+        work.train()
+    work.put({**constant(0.0, "ab", [0, PER_DAY, 2 * PER_DAY]), ("t", "a", 0): 0.0})
+    work.score(max_failed_share=1, **asked)
+    work.aggregate_otherwise({("s", "a", 0): 0.0, ("t", "a", 0): 0.0}, settings=2)
+    # Of another range: what is known of the first one stays known.
+    work.score(max_failed_share=1, **{"from": at(0), "to": at(1)})
+    work.score(max_failed_share=1)
+    unscored = {("t", "a", 0): "no_model"} | ({} if has_models else {("s", "a", 0): "no_model"})
+    assert set(work.rows()) == ({("s", "a", 0)} if has_models else set())
+    assert_totals_are_a_count(work, unscored)
+    assert work.score(max_failed_share=1) == NOT_SCORED
+
+
 def test_predictions_of_windows_that_were_removed_for_their_age_stay(work):
     work.score()
     work.aggregate_otherwise({("s", "a", PER_DAY): 0.0, ("s", "a", PER_DAY + 1): 0.0}, settings=2)
