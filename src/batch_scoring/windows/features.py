@@ -84,12 +84,12 @@ def _equal_before(runs: Runs) -> Int:
     row = np.arange(past.series.size)
     begins = past.low.copy()
     begins[~past.is_stored] = runs.values[runs.starts]
-    # The first of the windows that are all flat, and at the same value, up to each one.
-    goes_on = (past.low == past.high) & (np.diff(past.series, prepend=-1) == 0)
+    # The first of the windows whose values have the same bounds up to each one: flat ones, where it is flat.
+    goes_on = np.diff(past.series, prepend=-1) == 0
     goes_on[1:] &= (past.low[1:] == past.low[:-1]) & (past.high[1:] == past.high[:-1])
     first = np.maximum.accumulate(np.where(goes_on, 0, row))
     before = np.maximum(row - 1, 0)
-    is_equal = (past.series[before] == past.series) & (before < row)
+    is_equal = past.series[before] == past.series
     is_equal &= (past.low[before] == begins) & (past.high[before] == begins)
     key = past.window - past.window.min() + WINDOWS_BEFORE["equal_run"]
     key += past.series * (int(key.max()) + 1)

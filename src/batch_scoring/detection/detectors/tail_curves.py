@@ -205,8 +205,8 @@ def tail_decades_of(excess: Float, scale: Float, shape: Float) -> Float:
 
     Examples
     --------
-    >>> tail_decades_of(np.array([1.0, 1.9]), np.ones(2), np.array([0.0, -0.5])).round(3).tolist()
-    [0.434, 2.602]
+    >>> tail_decades_of(np.array([1.0, 1.9, 1.95]), np.ones(3), np.array([0.0, -0.5, -0.5])).round(3).tolist()
+    [0.434, 2.602, 3.006]
     """
     added = excess / (scale * _LN10)
     bent = np.flatnonzero((shape < 0) & (excess > 0))
