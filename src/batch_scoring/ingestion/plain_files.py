@@ -117,18 +117,6 @@ class PlainRows:
         time = to_numpy(self.rows["timestamp"])
         return EPOCH + int(time.min()) * MICROSECOND, EPOCH + int(time.max()) * MICROSECOND
 
-    def interval(self) -> float | None:
-        """Return the seconds between two readings of most series; None without two readings."""
-        time = to_numpy(self.rows["timestamp"])
-        codes = [to_numpy(self.rows[kind].chunk(0).indices) for kind in ("sensor", "device")]
-        is_first = np.ones(time.size, bool)
-        is_first[1:] = (codes[0][1:] != codes[0][:-1]) | (codes[1][1:] != codes[1][:-1])
-        first = np.flatnonzero(is_first)
-        last = np.append(first[1:], time.size) - 1
-        many = last > first
-        every = (time[last[many]] - time[first[many]]) / 1e6 / (last[many] - first[many])
-        return float(np.median(every)) if every.size else None
-
     def quarantine(self, sources: Mapping[int, SourceFile]) -> Iterator[pa.Table]:
         """Yield the refused rows: there are none."""
         return iter(())

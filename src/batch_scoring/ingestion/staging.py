@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -17,7 +16,6 @@ from batch_scoring.core.errors import InputError, MachineError
 from batch_scoring.core.progress import watch_progress
 from batch_scoring.core.scratch import scratch_folder
 from batch_scoring.core.system_errors import system_error
-from batch_scoring.core.text import printable
 from batch_scoring.ingestion.checked_rows import OpenedFile, checked_rows, scan_files
 from batch_scoring.ingestion.clocks import (
     RepeatedHours,
@@ -25,6 +23,7 @@ from batch_scoring.ingestion.clocks import (
     refuse_unset_clocks,
     settle_repeated_hours,
 )
+from batch_scoring.ingestion.database_errors import first_line_of, naming_file, telling_of_limits
 from batch_scoring.ingestion.refused_rows import (
     aside_by_source,
     first_future,
@@ -95,10 +94,10 @@ def staging_area(settings: IngestSettings) -> Iterator[StagingArea]:
             )
         except duckdb.Error as error:
             raise system_error(error, folder) or InputError(
-                f"ingest.memory_limit: {settings.memory_limit!r} is refused ({_first_line(error)}); "
+                f"ingest.memory_limit: {settings.memory_limit!r} is refused ({first_line_of(error)}); "
                 "write for instance '1GB'"
             ) from error
-        with connection, _telling_of(folder):
+        with connection, telling_of_limits(folder):
             connection.execute("SET TimeZone = 'UTC'")
             # For `query_progress`; the bar itself would go to the standard output.
             connection.execute("SET enable_progress_bar = true")
@@ -167,7 +166,7 @@ class StagingArea:
             for number, (source, where) in sources.items():
                 try:
                     path = stack.enter_context(source.opened())
-                    with _reading(source.path):
+                    with naming_file(source.path):
                         relation = self._relation(path, source.format)
                 except MachineError:
                     raise
@@ -309,7 +308,7 @@ class StagingArea:
         else:
             self.connection.execute(f"CREATE OR REPLACE TEMP VIEW source_rows AS {scan_files(opened)}")
         try:
-            with _reading(opened[0].source.path):
+            with naming_file(opened[0].source.path):
                 yield
         except InputError as error:
             found = (one.error for one in readers if isinstance(one.error, InputError))
@@ -351,7 +350,7 @@ class StagingArea:
         known: set[str] = set()
         for number, source in enumerate(sources):
             with source.opened() as path:
-                with _reading(path):
+                with naming_file(path):
                     relation = self._relation(path, source.format)
                 if relation is None:
                     continue
@@ -395,52 +394,6 @@ class StagingArea:
         ).fetchall()[0]
         return None if first is None else (first.replace(tzinfo=UTC), last.replace(tzinfo=UTC))
 
-    def interval(self) -> float | None:
-        """Return the seconds between two readings of most series; None without two readings."""
-        return self.connection.execute(
-            "SELECT median(every) FROM (SELECT (epoch_us(max(timestamp)) - epoch_us(min(timestamp))) / 1e6 / "
-            "(count(*) - 1) AS every FROM staged WHERE reason IS NULL GROUP BY sensor, device "
-            "HAVING count(*) > 1)"
-        ).fetchall()[0][0]
-
     def quarantine(self, sources: Mapping[int, SourceFile]) -> Iterator[pa.Table]:
         """Yield the refused rows by source and row; schema QUARANTINE."""
         return refused_rows(self.connection, sources)
-
-
-@contextmanager
-def _reading(path: str) -> Iterator[None]:
-    """Name the file in errors of DuckDB and of the system."""
-    import duckdb
-
-    try:
-        yield
-    except duckdb.OutOfMemoryException:
-        raise
-    except (duckdb.Error, OSError) as error:
-        trouble = system_error(error, path)
-        if trouble is not None and not str(trouble).startswith(f"{printable(path)}: "):
-            raise trouble from error  # not of this file, so no other one can be read either
-        reason = trouble or f"{path}: cannot be read ({_first_line(error)}); fix or remove the file"
-        raise InputError(f"{reason}; nothing of it was ingested") from error
-
-
-@contextmanager
-def _telling_of(folder: Path) -> Iterator[None]:
-    """Tell which limit was reached, when one was."""
-    import duckdb
-
-    try:
-        yield
-    except duckdb.OutOfMemoryException as error:
-        if "max_temp_directory_size" in str(error):
-            raise MachineError(
-                f"{folder}: the disk is full; make room, or name another folder in ingest.temp_directory"
-            ) from error
-        raise MachineError(
-            f"ingest.memory_limit: more memory is needed ({_first_line(error)}); raise it"
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

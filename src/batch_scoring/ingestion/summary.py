@@ -34,6 +34,7 @@ def no_counts(sources: int) -> dict[str, Any]:
     """Return the counts of a run that has read nothing of its files."""
     return {
         "sources": sources,
+        "refused_sources": 0,
         "rows": 0,
         "stored": 0,
         "already_stored": 0,
@@ -49,11 +50,12 @@ def no_counts(sources: int) -> dict[str, Any]:
 def counts_of(new: NewReadings, sources: int, shortfalls: list[str]) -> dict[str, Any]:
     """Count the rows of a run by what became of them.
 
-    ``rows`` is the sum of ``stored``, ``already_stored``, ``refused``, ``missing``, ``merged`` and
-    ``superseded``.
+    ``sources`` are the files to read, with those that were refused as a whole. ``rows`` is the sum of
+    ``stored``, ``already_stored``, ``refused``, ``missing``, ``merged`` and ``superseded``.
     """
     aside = _total(new.rows.aside_by_source().values())
     return no_counts(sources) | {
+        "refused_sources": len(new.rows.failed),
         "rows": sum(new.rows.rows_by_source().values()),
         "stored": new.stored,
         "already_stored": new.already_stored,
@@ -107,7 +109,7 @@ def shortfalls_of(
             advice = _ADVICE.get("same_time" if is_same_time else reason, "mend the file")
             sentences.append(
                 f"{where}: {bad:,} of {total:,} rows are refused, most as {reason}, the first with {text!r}; "
-                f"{advice}, and run `kedro readings inspect`; they are in the quarantine"
+                f"{advice}; the quarantine has the rows, and `kedro readings inspect` says more of the file"
             )
     return sentences
 
@@ -117,6 +119,7 @@ def log_summary(counts: dict[str, Any], n_files: int, new: NewReadings | None = 
     if not counts["sources"]:
         logger.info("nothing new in %d source files", n_files)
         return
+    bad = counts["refused_sources"]
     total = f"{sum(counts['refused'].values()):,} refused"
     reasons = ", ".join(f"{n:,} {reason.replace('_', ' ')}" for reason, n in counts["refused"].items())
     others = {
@@ -128,9 +131,10 @@ def log_summary(counts: dict[str, Any], n_files: int, new: NewReadings | None = 
     more = "".join(f", {counts[key]:,} {text}" for key, text in others.items() if counts[key])
     span = new.rows.span() if new is not None else None
     logger.info(
-        "%d of %d source files read: %s rows, %s stored, %s already stored, %s%s%s",
-        counts["sources"],
+        "%d of %d source files read%s: %s rows, %s stored, %s already stored, %s%s%s",
+        counts["sources"] - bad,
         n_files,
+        f", {bad} refused as a whole" if bad else "",
         f"{counts['rows']:,}",
         f"{counts['stored']:,}",
         f"{counts['already_stored']:,}",

@@ -81,8 +81,8 @@ def _dates(text: str) -> Iterator[tuple[str, str, str]]:
             year = "%Y" if len(found["year"]) == 4 else "%y"
             month = "%b" if len(found["name"]) == 3 else "%B"
             written = {"day": "%d", "name": month, "year": year}
-            parts = [written[name] for name in sorted(written, key=found.start)]
-            date = f"{before}{parts[0]}{found['one']}{parts[1]}{found['two']}{parts[2]}"
+            one, two, three = (written[name] for name in sorted(written, key=found.start))
+            date = f"{before}{one}{found['one']}{two}{found['two']}{three}"
             yield NAMED, date, text[found.end() :]
 
 
