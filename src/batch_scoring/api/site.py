@@ -33,6 +33,7 @@ _AT = "2199-12-31T00:00Z"
 _TIMES = {
     "readings": "timestamp",
     "windows": "window_start",
+    "calibrations": "day",
     "predictions": "window_start",
     "daily_totals": "day",
     "incidents": "start",
