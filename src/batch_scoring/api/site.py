@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -12,9 +12,8 @@ from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from kedro.io import AbstractDataset, DataCatalog, MemoryDataset
+from kedro.io import AbstractDataset, MemoryDataset
 from kedro.pipeline import Pipeline
-from kedro.runner import SequentialRunner
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.raw_readings import RawReadings
@@ -58,9 +57,6 @@ class _Models(AbstractDataset[dict[str, Training], dict[str, Callable[[], Any]]]
     def save(self, data: dict[str, Training]) -> None:
         for training in data.values():
             publish(self._folder, training.models, "1", "", training.fingerprint)
-
-    def confirm(self) -> None:
-        """Do nothing: Kedro calls it after `train`, for a registry to end its run."""
 
     def _describe(self) -> dict[str, Any]:
         return {"folder": self._folder.path()}
@@ -150,12 +146,24 @@ class Site:
         return table
 
     def _run(self, *steps: str, without: str = "") -> None:
+        """Run the nodes of some pipelines: Kedro's runner would log each of them, and set logging up."""
         for step in steps:
             pipeline: Pipeline = import_module(f"batch_scoring.pipelines.{step}.pipeline").create_pipeline()
-            nodes = Pipeline([node for node in pipeline.nodes if node.name != without])
-            paths = [name.removeprefix("params:") for name in nodes.inputs() if name.startswith("params:")]
-            parameters = {f"params:{path}": MemoryDataset(self._parameter(path)) for path in paths}
-            SequentialRunner().run(nodes, DataCatalog({**self._datasets, **parameters}))
+            for node in pipeline.nodes:
+                if node.name == without:
+                    continue
+                outputs = node.func(*map(self._input, node.inputs))
+                for chunk in outputs if isinstance(outputs, Iterator) else [outputs]:
+                    self._save(node.outputs, chunk if len(node.outputs) > 1 else [chunk])
+
+    def _save(self, names: Sequence[str], chunk: Sequence[Any]) -> None:
+        for name, data in zip(names, chunk, strict=True):
+            if name in self._datasets:
+                self._datasets[name].save(data)
+
+    def _input(self, name: str) -> Any:
+        kind, _, path = name.partition(":")
+        return self._parameter(path) if kind == "params" else self._datasets[name].load()
 
     def _parameter(self, path: str) -> Any:
         if path == "at":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -99,9 +99,11 @@ def staging_area(settings: IngestSettings) -> Iterator[StagingArea]:
             ) from error
         with connection, telling_of_limits(folder):
             connection.execute("SET TimeZone = 'UTC'")
-            # For `query_progress`; the bar itself would go to the standard output.
-            connection.execute("SET enable_progress_bar = true")
-            connection.execute("SET enable_progress_bar_print = false")
+            # For `query_progress`; the bar itself would go to the standard output. In a notebook, DuckDB has
+            # one only where ipywidgets is installed.
+            with suppress(duckdb.InvalidInputException):
+                connection.execute("SET enable_progress_bar = true")
+                connection.execute("SET enable_progress_bar_print = false")
             # DuckDB 2.0 believes a Parquet column's minimum and maximum, which leave NaN out, and takes
             # isnan() of such a column for false.
             connection.execute("SET disabled_optimizers = 'statistics_propagation'")
