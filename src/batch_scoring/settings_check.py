@@ -30,7 +30,7 @@ GROUPS = {
 # What else --params may name; `jobs` is read by `kedro jobs` alone.
 OTHERS = [
     *("device", "sensor", "shard", "models", "staged", "judged", "at"),
-    *("readings", "labels", "feedback", "calendar"),
+    *("readings", "labels", "feedback", "calendar", "devices"),
 ]
 OTHERS += ["data", "jobs"]
 

@@ -47,6 +47,7 @@ class Work:
         self.feedback: pa.Table | None = None
         self.calendar: pa.Table | None = None
         self.counts: dict[str, Any] = {}
+        self.devices: pa.Table | None = None
 
     def put(self, values: Mapping[Key, float], settings: int = 1, file_each: bool = False) -> None:
         """Add or change windows, as `aggregate` does."""
@@ -84,7 +85,7 @@ class Work:
     def chunks(self, at: str = AFTER_ALL, **asked: Any) -> Any:
         """What the node yields."""
         selection = [asked.pop(name, None) for name in ("device", "sensor", "shard")]
-        tables = (self.calibrations.load(), self.feedback, self.calendar)
+        tables = (self.calibrations.load(), self.feedback, self.calendar, self.devices)
         return score_windows(self.windows.load(), self.models(), asked, at, *selection, *tables)
 
     def score(

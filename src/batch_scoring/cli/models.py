@@ -100,6 +100,7 @@ def compare_models(
     """
     from batch_scoring.core.parameters import scheduled_time
     from batch_scoring.registry import compare as comparing
+    from batch_scoring.training.windows import Plant
 
     context = open_context(data, env)
     catalog, parameters = context.catalog, context.params
@@ -112,6 +113,7 @@ def compare_models(
         parameters,
         versions,
         scheduled_time(parameters.get("at")),
+        Plant.of(catalog.load("calendar"), catalog.load("devices")),
     )
     rows = comparing.comparison_rows(found, versions)
     both = {name: getattr(found, name) for name in ("lost_models", "flag_agreement", "rank_stability")}

@@ -1,4 +1,4 @@
-"""Optional user-supplied files, each read as a whole: labels, feedback and calendar."""
+"""Optional user-supplied files, each read as a whole: labels, feedback, calendar and devices."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.own import OwnDataset
-from batch_scoring.evaluation.annotations import read_calendar, read_feedback, read_labels
+from batch_scoring.evaluation.annotations import read_calendar, read_devices, read_feedback, read_labels
 from batch_scoring.storage import open_file
 from batch_scoring.storage.cache import run_folder
 from batch_scoring.tables.arrow_arrays import empty_table
-from batch_scoring.tables.schemas import CALENDAR, FEEDBACK, LABELS
+from batch_scoring.tables.schemas import CALENDAR, DEVICES, FEEDBACK, LABELS
 
 
 class WrittenFile(OwnDataset[NoReturn, pa.Table]):
@@ -85,3 +85,9 @@ class CalendarFile(WrittenFile):
     """A :class:`WrittenFile` of times in which nothing is judged: schema ``CALENDAR``."""
 
     _schema, _read = CALENDAR, staticmethod(read_calendar)
+
+
+class DevicesFile(WrittenFile):
+    """A :class:`WrittenFile` of devices that were renamed, replaced or retired: schema ``DEVICES``."""
+
+    _schema, _read = DEVICES, staticmethod(read_devices)

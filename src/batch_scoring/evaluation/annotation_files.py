@@ -50,6 +50,11 @@ class WrittenRow:
         value = self.values.get(column)
         return None if value is None or not str(value).strip() else str(value)
 
+    def optional_time(self, column: str) -> datetime | None:
+        """Return a time, UTC; None where it is empty or there is no such column."""
+        value = self.values.get(column)
+        return None if value is None or not str(value).strip() else self._time(column)
+
     def interval(self) -> tuple[datetime, datetime]:
         """Return the interval, half-open and UTC, from ``start`` or ``first`` and ``end`` or ``last``."""
         begin = next(name for name in BEGIN if name in self.values)

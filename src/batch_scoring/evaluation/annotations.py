@@ -1,4 +1,4 @@
-"""Read what people write: labels (known faults), feedback on alarms, and calendars of what is not judged."""
+"""Read what people write: labels (known faults), feedback on alarms, calendars, devices."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.moments import MICROSECOND
+from batch_scoring.core.parameters import suggestion
 from batch_scoring.evaluation.annotation_files import BEGIN, END, WrittenRow, read_table
-from batch_scoring.incidents.calendar import ALL, PERIODS
-from batch_scoring.tables.schemas import CALENDAR, FALSE_ALARM, FEEDBACK, LABELS, TRUE_EVENT
+from batch_scoring.incidents.calendar import PERIODS
+from batch_scoring.plant.devices import ALL, check_devices
+from batch_scoring.tables.schemas import CALENDAR, DEVICES, FALSE_ALARM, FEEDBACK, LABELS, TRUE_EVENT
 
 _SERIES = [("device",), ("sensor",), BEGIN, END]
 
@@ -52,6 +54,27 @@ def read_calendar(path: Path | str) -> pa.Table:
     empty, ``reason`` is free text.
     """
     return read_table(Path(path), CALENDAR, [BEGIN, END], _unjudged)
+
+
+def read_devices(path: Path | str) -> pa.Table:
+    """Read a file of devices that were renamed, replaced or retired, into the schema ``DEVICES``.
+
+    ``replaces``, ``retired`` and ``group`` may be empty or missing; other columns are an error.
+    """
+    where: list[str] = []
+
+    def device(row: WrittenRow) -> tuple[Any, ...]:
+        for name in row.values:
+            if name not in DEVICES.names:
+                hint = suggestion(name, DEVICES.names) or f"known are {', '.join(DEVICES.names)}"
+                raise InputError(f"{row.where}: there is no column {name!r}; {hint}")
+        where.append(row.where)
+        names = (row.text("id"), row.optional_text("replaces"))
+        return *names, row.optional_time("retired"), row.optional_text("group")
+
+    rows = read_table(Path(path), DEVICES, [("id",)], device)
+    check_devices(rows, where)
+    return rows
 
 
 def _unjudged(row: WrittenRow) -> tuple[Any, ...]:

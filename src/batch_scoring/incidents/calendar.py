@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batch_scoring.plant.devices import ALL, Devices, are_like
 from batch_scoring.tables.arrays import Bool, Int
 from batch_scoring.tables.arrow_arrays import as_rows, empty_table, positions, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import CALENDAR
 
-ALL = "*"
 PERIODS = {"day": 86_400_000_000, "week": 604_800_000_000}
 
 
@@ -57,11 +56,16 @@ class Calendar:
     ----------
     rows : pyarrow.Table, optional
         Schema CALENDAR.
+    devices : Devices, optional
+        A pattern of devices matches their other ids and their groups, too.
     """
 
-    def __init__(self, rows: pa.Table | None = None) -> None:
+    def __init__(self, rows: pa.Table | None = None, devices: Devices | None = None) -> None:
         rows = empty_table(CALENDAR) if rows is None else rows
-        self.fingerprint = sorted(row_fingerprints(rows, CALENDAR.names).tolist())
+        self._devices = devices or Devices()
+        self.fingerprint: list[int] = sorted(row_fingerprints(rows, CALENDAR.names).tolist())
+        if self.fingerprint:
+            self.fingerprint += self._devices.fingerprint
         moments = (to_numpy(rows[name]).tolist() for name in ("start", "end"))
         self.entries = [
             Entry(row["device"], row["sensor"], start, end, PERIODS.get(row["every"] or "", 0))
@@ -78,9 +82,10 @@ class Calendar:
         number = {name: positions(windows[name], names[name]) for name in names}
         for entry in self.entries:
             mine = entry.mask(start, end)
-            for name, pattern in (("device", entry.device), ("sensor", entry.sensor)):
-                if pattern != ALL:
-                    mine &= _are_like(names[name], pattern)[number[name]]
+            if entry.device != ALL:
+                mine &= self._devices.are_like(names["device"], entry.device)[number["device"]]
+            if entry.sensor != ALL:
+                mine &= are_like(names["sensor"], entry.sensor)[number["sensor"]]
             found |= mine
         return found
 
@@ -105,19 +110,12 @@ class Calendar:
         for entry in self.entries:
             if sensors is None and entry.sensor != ALL:
                 continue
-            mine = _are_like(devices, entry.device)
+            mine = self._devices.are_like(devices, entry.device)
             if sensors is not None:
-                mine &= _are_like(sensors, entry.sensor)
+                mine &= are_like(sensors, entry.sensor)
             rows = np.flatnonzero(mine)
             for start, end in entry.stretches(since, until):
                 found.append((rows, np.full(rows.size, start), np.full(rows.size, end)))
         nothing = np.zeros(0, np.int64)
         rows, starts, ends = (np.concatenate([nothing, *(one[i] for one in found)]) for i in range(3))
         return rows, starts, ends
-
-
-def _are_like(names: pa.Array, pattern: str) -> Bool:
-    """Mark the names that match a pattern with ``*`` and ``?``, shape (n,)."""
-    if pattern == ALL:
-        return np.ones(len(names), bool)
-    return np.array([fnmatchcase(name, pattern) for name in names.to_pylist()], bool)

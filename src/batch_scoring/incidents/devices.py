@@ -16,8 +16,10 @@ from batch_scoring.incidents.evidence import (
     silence_priority,
 )
 from batch_scoring.incidents.joining import hex_digits
+from batch_scoring.incidents.machines import of_machines
 from batch_scoring.incidents.silence import Gaps, SilenceRules, Silences, find_silences
 from batch_scoring.incidents.stretches import group_stretches
+from batch_scoring.plant.devices import Devices
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import (
     are,
@@ -55,12 +57,15 @@ class RollUpRules:
         reading, and the step back from it.
     calendar : Calendar
         What it leaves out is no silence.
+    devices : Devices
+        Which ids are one machine.
     """
 
     slack_us: int
     silence: SilenceRules
     outlier_windows: int = 2
     calendar: Calendar = field(default_factory=Calendar)
+    devices: Devices = field(default_factory=Devices)
 
 
 def roll_up(incidents: pa.Table, gaps: pa.Table, rules: RollUpRules, since: int) -> pa.Table:
@@ -82,9 +87,10 @@ def roll_up(incidents: pa.Table, gaps: pa.Table, rules: RollUpRules, since: int)
         Schema DEVICE_INCIDENTS. Outliers come last, and before them what is warming up; the open ones of the
         others come first; then by falling priority, then the newest first.
     """
+    incidents, gaps = of_machines(incidents, gaps, rules.devices)
     order = [(name, "ascending") for name in ("device", "start", "sensor")]
     incidents = incidents.sort_by(order).combine_chunks() if incidents.num_rows else incidents
-    known = Gaps.of(gaps)
+    known = Gaps.of(gaps, rules.devices)
     found_silences = find_silences(known, rules.silence, rules.calendar)
     is_event = _in_events(incidents, known, rules.slack_us)
     found = [
@@ -95,7 +101,7 @@ def roll_up(incidents: pa.Table, gaps: pa.Table, rules: RollUpRules, since: int)
             for kind, silences in zip(SILENT, found_silences, strict=True)
         ),
     ]
-    return _ranked(pa.concat_tables(found))
+    return _ranked(_identified(pa.concat_tables(found), rules.devices))
 
 
 def _in_events(incidents: pa.Table, known: Gaps, slack_us: int) -> Bool:
@@ -282,18 +288,25 @@ def _count_until(sensor: Int, start: Int, slack_us: int) -> Int:
 
 
 def _with(columns: pa.Table | dict[str, pa.Array], **more: pa.Array | Float) -> pa.Table:
-    """Complete the columns by priority, level and id."""
+    """Complete the columns by priority and level; the ids come last."""
     names = columns.column_names if isinstance(columns, pa.Table) else list(columns)
     found = {name: columns[name] for name in names} | {
         name: to_arrow(value) if isinstance(value, np.ndarray) else value for name, value in more.items()
     }
     found["level"] = levels_of(to_numpy(found["priority"]))
-    # A device has one incident of a kind at a time; an outlier may grow to be another kind.
-    anomaly = constant("anomaly", len(found["kind"]))
-    kind = pc.if_else(to_arrow(are(found["kind"], OUTLIER)), anomaly, found["kind"])
-    key = pa.table([kind, found["device"], found["start"]], ["kind", "device", "start"])
-    found["incident_id"] = hex_digits(row_fingerprints(key, key.column_names))
+    found["incident_id"] = constant("", len(found["kind"]))
     return pa.Table.from_arrays([found[name] for name in DEVICE_INCIDENTS.names], schema=DEVICE_INCIDENTS)
+
+
+def _identified(rows: pa.Table, devices: Devices) -> pa.Table:
+    """Set the ids, made of kind, device and start; of a machine's first id, so that they stay."""
+    # A device has one incident of a kind at a time; an outlier may grow to be another kind.
+    anomaly = constant("anomaly", rows.num_rows)
+    kind = pc.if_else(to_arrow(are(rows["kind"], OUTLIER)), anomaly, rows["kind"])
+    key = pa.table([kind, rows["device"], rows["start"]], ["kind", "device", "start"])
+    ids = hex_digits(row_fingerprints(devices.with_oldest(key), key.column_names))
+    place = DEVICE_INCIDENTS.get_field_index("incident_id")
+    return rows.set_column(place, DEVICE_INCIDENTS.field(place), ids)
 
 
 def _state(is_open: Bool) -> pa.Array:

@@ -45,6 +45,7 @@ def update_ranking(
         return None
     first = _first_ranked(incidents, n_days)
     settings = [rules.slack_us, rules.outlier_windows, asdict(rules.silence), rules.calendar.fingerprint]
+    settings += [rules.devices.fingerprint] if rules.devices.fingerprint else []
     number = number_of([VERSION, incidents.position, gaps.position, first.isoformat(), settings])
     progress = {STEP: incidents.position, GAPS_SEEN: gaps.position, RULES: number}
     if ranked.progress(RULES) == number:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.stretches import deepest_stretches, join_stretches, overlap, usual_length
+from batch_scoring.plant.devices import NOTHING_KNOWN, Devices
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import are, distinct, positions, to_arrow, to_numpy
 
@@ -81,6 +82,8 @@ class Gaps:
     is_last : array of shape (n,), bool
     first : array of shape (n,), int64
         Start of the first window of the series.
+    until : array of shape (n,), int64
+        When the device of the series was retired, and ``now`` where it is in use.
     now : int
         End of the newest window of the fleet.
     """
@@ -93,10 +96,11 @@ class Gaps:
     end: Int
     is_last: Bool
     first: Int
+    until: Int
     now: int
 
     @classmethod
-    def of(cls, rows: pa.Table) -> Gaps:
+    def of(cls, rows: pa.Table, known: Devices = NOTHING_KNOWN) -> Gaps:
         """Read rows of the schema GAPS, in any order; of each series one is the last."""
         sensors, devices = (distinct(rows[name]) for name in ("sensor", "device"))
         sensor, device = positions(rows["sensor"], sensors), positions(rows["device"], devices)
@@ -105,11 +109,13 @@ class Gaps:
         is_last = are(rows["state"], "last")[order]
         sensor, device, start = sensor[order], device[order], start[order]
         now = int(start[is_last].max(initial=0))
+        until = np.minimum(known.gone_at(devices), now)[device]
         end = to_numpy(rows["end"], null=now)[order]
+        end = np.where(is_last, np.maximum(np.minimum(end, until), start), end)
         # The last row of each series knows since when there is one.
         place = np.minimum(np.searchsorted(np.flatnonzero(is_last), np.arange(start.size)), is_last.sum() - 1)
         first = to_numpy(rows["first_start"], null=now)[order][is_last][place] if start.size else start
-        return cls(sensors, devices, sensor, device, start, end, is_last, first, now)
+        return cls(sensors, devices, sensor, device, start, end, is_last, first, until, now)
 
 
 def find_silences(gaps: Gaps, rules: SilenceRules, calendar: Calendar) -> list[Silences]:
@@ -128,17 +134,17 @@ def find_silences(gaps: Gaps, rules: SilenceRules, calendar: Calendar) -> list[S
     last = gaps.is_last
     lasting = gaps.end > gaps.start
     of_sensors = (series[lasting], gaps.start[lasting], gaps.end[lasting])
-    born = gaps.device[last], gaps.first[last]
-    of_devices = deepest_stretches(gaps.device[lasting], *of_sensors[1:], born, gaps.now, 1.0)
-    first = np.full(len(gaps.devices), gaps.now)
+    born = gaps.device[last], np.minimum(gaps.first[last], gaps.until[last])
+    of_devices = deepest_stretches(gaps.device[lasting], *of_sensors[1:], born, gaps.until[last], 1.0)
+    first, until = np.full(len(gaps.devices), gaps.now), np.full(len(gaps.devices), gaps.now)
     np.minimum.at(first, born[0], born[1])
+    until[gaps.device] = gaps.until
+    first = np.minimum(first, until)
     none = (born[0][:0], born[0][:0], born[0][:0])
     of_source = none
     if first.size >= MIN_DEVICES:
         nobody = np.zeros(of_devices[0].size, np.int64), np.zeros(first.size, np.int64)
-        of_source = deepest_stretches(
-            nobody[0], *of_devices[1:], (nobody[1], first), gaps.now, SHARE_OF_SOURCE
-        )
+        of_source = deepest_stretches(nobody[0], *of_devices[1:], (nobody[1], first), until, SHARE_OF_SOURCE)
     oldest = np.full(of_source[0].size, first.min(initial=gaps.now))
     explained = _explained(gaps, of_source, of_devices, calendar)
     source = _judged(of_source, of_source[0], none, oldest, rules.after_us)

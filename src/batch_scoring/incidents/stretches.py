@@ -48,7 +48,7 @@ def join_stretches(series: Int, start: Int, end: Int, slack: int) -> tuple[Int, 
 
 
 def deepest_stretches(
-    owner: Int, start: Int, end: Int, born: tuple[Int, Int], now: int, share: float
+    owner: Int, start: Int, end: Int, born: tuple[Int, Int], gone: Int, share: float
 ) -> tuple[Int, Int, Int]:
     """Find when at least a share of an owner's members lie in a stretch of their own.
 
@@ -57,9 +57,9 @@ def deepest_stretches(
     owner, start, end : array of shape (n,), int64
         The stretches of members, each of one owner; those of one member do not overlap.
     born : (array of shape (m,), array of shape (m,))
-        The owner of each member, and since when it counts, at most ``now``.
-    now : int
-        When every member ceases to count.
+        The owner of each member, and since when it counts, at most until it is gone.
+    gone : array of shape (m,), int64
+        When each member ceases to count.
     share : float
         More than 0 and at most 1.
 
@@ -71,12 +71,12 @@ def deepest_stretches(
     Examples
     --------
     >>> stretches = np.array([0, 0]), np.array([2, 4]), np.array([6, 9])
-    >>> deepest_stretches(*stretches, (np.array([0, 0]), np.array([0, 0])), 10, 1.0)
+    >>> deepest_stretches(*stretches, (np.array([0, 0]), np.array([0, 0])), np.array([10, 10]), 1.0)
     (array([0]), array([4]), array([6]))
     """
     mother, since = born
     owners = np.concatenate([owner, owner, mother, mother])
-    times = np.concatenate([start, end, since, np.full(since.size, now)])
+    times = np.concatenate([start, end, since, gone])
     ones, no_ones = np.ones(owner.size, np.int64), np.zeros(since.size, np.int64)
     deeper = np.concatenate([ones, -ones, no_ones, no_ones])
     more = np.concatenate([0 * ones, 0 * ones, no_ones + 1, no_ones - 1])
@@ -87,7 +87,7 @@ def deepest_stretches(
     is_last = np.append((np.diff(owners) != 0) | (np.diff(times) != 0), True)[: owners.size]
     owners, times, depth, members = (some[is_last] for some in (owners, times, depth, members))
     is_deep = (members > 0) & (depth >= share * members)
-    until = np.append(times[1:], now)
+    until = np.append(times[1:], gone.max(initial=0))
     return join_stretches(owners[is_deep], times[is_deep], until[is_deep], 0)
 
 

@@ -15,7 +15,7 @@ from batch_scoring.detection.comparison import Comparison, Figures, decide
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.training.promotion import compare
 from batch_scoring.training.settings import TrainParameters
-from batch_scoring.training.windows import find_windows
+from batch_scoring.training.windows import Plant, find_windows
 
 if TYPE_CHECKING:
     from batch_scoring.registry.tracking import Store, Version
@@ -59,6 +59,7 @@ def compare_versions(
     parameters: Mapping[str, Any],
     versions: tuple[Version, Version],
     now: datetime,
+    plant: Plant | None = None,
 ) -> tuple[Comparison, str]:
     """Compare on the windows after both trainings, and return what a training would decide.
 
@@ -72,7 +73,7 @@ def compare_versions(
     sensor = versions[0].sensor
     require_known("sensor", [sensor], windows.distinct("sensor"))
     settings = read_parameters(TrainParameters, parameters.get("train"), "train")
-    found = find_windows(sensor, windows, settings, now, feedback)
+    found = find_windows(sensor, windows, settings, now, feedback, plant)
     if found is None:
         raise InputError(f"sensor {sensor!r}: no window has ended yet; run `kedro run --pipelines=aggregate`")
     # Keep both until compared: a fetched copy of the models is deleted with its version.

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.moments import microseconds
+from batch_scoring.plant.devices import Devices
 from batch_scoring.reporting.fleet_view import FleetView, select_rows
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrays import Int
@@ -73,6 +74,7 @@ def list_incidents(
     page_devices: pa.Array,
     selection: Selection,
     max_incidents: int,
+    known: Devices | None = None,
 ) -> IncidentList:
     """Read the incidents that the report shows.
 
@@ -89,7 +91,10 @@ def list_incidents(
         The devices and sensors to report.
     max_incidents : int
         Maximum number of device incidents; the sensors' incidents are read for these.
+    known : Devices, optional
+        Which ids are one machine; those of its former ids are behind its incidents, too.
     """
+    known = known or Devices()
     is_known = device_incidents.schema == DEVICE_INCIDENTS
     ranked = device_incidents.read(DEVICE_INCIDENTS.names) if is_known else empty_table(DEVICE_INCIDENTS)
     devices = _select(ranked, selection)
@@ -99,11 +104,12 @@ def list_incidents(
     is_outlier = are(devices["kind"], OUTLIER)
     devices, outliers = (devices.filter(to_arrow(one)) for one in (~is_outlier, is_outlier))
     shown = devices.slice(0, max_incidents)
-    wanted = distinct(shown["device"], page_devices)
+    former = strings(known.former_of(shown["device"].to_pylist()))
+    wanted = distinct(shown["device"], page_devices, former)
     start = 0 if view.start is None else microseconds(view.start)
     rows = _read(incidents, selection.sensors, wanted, to_numpy(shown["start"]), start)
     of_page = rows.filter(pc.is_in(rows["device"], value_set=page_devices))
-    return IncidentList(is_known, devices, outliers, _members(shown, rows), of_page)
+    return IncidentList(is_known, devices, outliers, _members(shown, rows, known), of_page)
 
 
 def _select(devices: pa.Table, selection: Selection) -> pa.Table:
@@ -131,13 +137,14 @@ def _read(
     return rows.filter(to_arrow(~are(rows["state"], "forming"))).combine_chunks()
 
 
-def _members(devices: pa.Table, incidents: pa.Table) -> pa.Table:
+def _members(devices: pa.Table, incidents: pa.Table, known: Devices) -> pa.Table:
     """Find the incidents of the sensors of anomalies, each with its row, within the page's limit."""
     of = np.flatnonzero(are(devices["kind"], "anomaly"))
     if not of.size:
         return incidents.slice(0, 0).append_column("of", to_arrow(of))
     names = distinct(devices["device"])
-    device, theirs = positions(devices["device"], names)[of], positions(incidents["device"], names)
+    device = positions(devices["device"], names)[of]
+    theirs = positions(known.with_newest(incidents)["device"], names)
     start, end = to_numpy(devices["start"])[of], to_numpy(devices["end"])[of]
     # Those of a device do not overlap: the last that began no later than a sensor's incident is the one.
     ranks = np.unique(np.append(start, to_numpy(incidents["start"])), return_inverse=True)[1]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import pyarrow as pa
 
 from batch_scoring.core.digests import number_of
 from batch_scoring.core.errors import InputError
 from batch_scoring.detection.detectors import DETECTORS
+from batch_scoring.detection.stand_ins import models_of_all_ids
+from batch_scoring.plant.devices import Devices
 from batch_scoring.registry.published import PublishedModel
 from batch_scoring.tables.arrow_arrays import distinct, strings
 
@@ -23,10 +25,15 @@ class Champions:
     ----------
     models : mapping of str to callable
         Each opens a sensor's champion.
+    of_plant : Devices, optional
+        An id without a model is scored by that of another id of its machine.
     """
 
-    def __init__(self, models: Mapping[str, Callable[[], PublishedModel]]) -> None:
+    def __init__(
+        self, models: Mapping[str, Callable[[], PublishedModel]], of_plant: Devices | None = None
+    ) -> None:
         self._models = models
+        self.of_plant = of_plant or Devices()
         self._opened: dict[str, PublishedModel | InputError] = {}
 
     def open(self, sensor: str) -> PublishedModel | None:
@@ -55,19 +62,25 @@ class Champions:
             found = self.open(sensor)
         except InputError:
             return None
-        return NO_MODELS if found is None else number_of(found.manifest.sha256)
+        if found is None:
+            return NO_MODELS
+        written, sha256 = self.of_plant.fingerprint, found.manifest.sha256
+        return number_of([sha256, written]) if written else number_of(sha256)
+
+    def tables(self, published: PublishedModel) -> Iterator[pa.Table]:
+        """Yield the models of a sensor by device, a few thousand at a time."""
+        return models_of_all_ids(published.models, self.of_plant)
 
     def devices(self, sensor: str) -> pa.Array:
         """Return the devices with a model, sorted; none where they cannot be read."""
         try:
             found = self.open(sensor)
-            return (
-                distinct(*(rows["device"] for rows in found.models.batches(["device"])))
-                if found
-                else strings([])
-            )
+            return distinct(*(rows["device"] for rows in self._devices(found))) if found else strings([])
         except InputError:
             return strings([])
+
+    def _devices(self, published: PublishedModel) -> Iterator[pa.Table]:
+        return self.tables(published) if self.of_plant.machines else published.models.batches(["device"])
 
     def states_tail_probability(self, sensor: str) -> bool:
         """Whether the sensor's scores are log10 of tail probabilities."""

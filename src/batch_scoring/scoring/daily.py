@@ -283,7 +283,9 @@ class _Day:
             sensors |= there if recounted is None else there & recounted
         for sensor in sorted(sensors - update.run.failed.keys(), key=str.encode):
             if update.scope.has_sensor(sensor):
-                rows = silent_totals(sensor, update.modelled(sensor), self.day)
+                devices = update.modelled(sensor)
+                is_missing = update.run.champions.of_plant.may_be_missing(devices, self.span[0])
+                rows = silent_totals(sensor, devices.filter(to_arrow(is_missing)), self.day)
                 yield rows.filter(to_arrow(update.scope.has_series(rows)))
 
     def _counted(self) -> Iterator[pa.Table]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.moments import microseconds
+from batch_scoring.plant.devices import Devices
 from batch_scoring.registry.published import PublishedModel
 from batch_scoring.scoring.champions import Champions
 from batch_scoring.scoring.due import DueWindows, due_files, latest_end
@@ -61,6 +62,7 @@ class ScoreRun:
         Schema CALIBRATIONS: the series are recalibrated. Default: they keep the curves of their models.
     excluded : Excluded
         What is not learned in that.
+    devices : Devices, optional
 
     Attributes
     ----------
@@ -93,9 +95,10 @@ class ScoreRun:
         scope: Scope,
         calibrations: RowTable | None = None,
         excluded: Excluded | None = None,
+        devices: Devices | None = None,
     ) -> None:
         self.windows = windows
-        self.champions = Champions(models)
+        self.champions = Champions(models, devices)
         self.scope = scope
         self.table: RowTable | None = None
         self.change: Change | None = None

@@ -116,7 +116,7 @@ def _sensor_ranges(sensor: str, windows: Iterator[pa.Table], champions: Champion
     version = published.manifest.version if published else ""
     info = published.models.info if published else None
     schema = info.schema if info else MODELS
-    parts: Iterable[pa.Table] = (part.table for part in published.models.parts()) if published else ()
+    parts: Iterable[pa.Table] = champions.tables(published) if published else ()
     parts = stopwatch.each("read", parts)
     if second is None and (published is None or published.models.n_parts < 2):
         yield _Range(sensor, first, next(iter(parts), empty_table(schema)), info, version)

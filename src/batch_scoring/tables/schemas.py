@@ -735,6 +735,18 @@ CALENDAR = _table(
     Column("every", pa.string(), "", "`day` or `week`: it comes again, in UTC; null for once"),
     Column("reason", pa.string(), "", "what the person wrote; null where there is none"),
 )
+DEVICES = _table(
+    "devices",
+    Column("id", pa.string(), "", "id of the device; once"),
+    Column(
+        "replaces",
+        pa.string(),
+        "",
+        "id that it goes on for, after a new name or a new device; null for none",
+    ),
+    Column("retired", TIMESTAMP, "UTC", "since when it no longer sends; null while it is in use"),
+    Column("group", pa.string(), "", "a name that patterns of the calendar match, too; null for none"),
+)
 FALSE_ALARM, TRUE_EVENT = "false_alarm", "true_event"
 
 _METHOD = Column("method", pa.string(), "", "`fleet_models` or a baseline")

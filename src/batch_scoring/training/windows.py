@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from itertools import product
 from typing import Any
 
 import pyarrow as pa
@@ -16,9 +17,11 @@ from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
 from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.detection.fit import FIT_VERSION
 from batch_scoring.detection.warm_up import WEEK
+from batch_scoring.incidents.calendar import Calendar
+from batch_scoring.plant.devices import Devices
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import RowTable
-from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import FEEDBACK, WINDOW_KEYS, feature_columns
@@ -48,6 +51,26 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Plant:
+    """What people know of the devices.
+
+    Attributes
+    ----------
+    devices : Devices
+    calendar : Calendar
+    """
+
+    devices: Devices = field(default_factory=Devices)
+    calendar: Calendar = field(default_factory=Calendar)
+
+    @classmethod
+    def of(cls, calendar: pa.Table | None, devices: pa.Table | None) -> Plant:
+        """Read tables of the schemas CALENDAR and DEVICES."""
+        known = Devices(devices)
+        return cls(known, Calendar(calendar, known))
+
+
+@dataclass(frozen=True)
 class TrainingWindows:
     """The windows of one sensor that start in ``[first, last)`` and have ended; read on demand.
 
@@ -69,6 +92,8 @@ class TrainingWindows:
     known_events : pyarrow.Table
         The columns ``device``, ``start`` and ``end`` of confirmed events, sorted: windows that overlap
         one are left out of the training.
+    plant : Plant
+        What it leaves out is not trained on; former ids of a machine count for the one in use.
     """
 
     sensor: str
@@ -80,6 +105,7 @@ class TrainingWindows:
     table: RowTable
     spans: tuple[Span, ...]
     known_events: pa.Table
+    plant: Plant = field(default_factory=Plant)
 
     @property
     def inside(self) -> list[Span]:
@@ -109,7 +135,8 @@ class TrainingWindows:
         columns = pa.schema([field for field in schema if field.name in wanted])
         # All files together are as many rows as one would be alone.
         rows = max(BATCH_ROWS // len(self.inside), 1_024)
-        sources = [(columns, self._read(span, columns.names, rows, devices)) for span in self.inside]
+        read = [self._read, *([self._read_former] if self.plant.devices.former else [])]
+        sources = [(columns, one(span, columns.names, rows, devices)) for one in read for span in self.inside]
         n = len(sources)
         return device_ranges([*sources, *models], range(n, n + len(models)))
 
@@ -119,9 +146,11 @@ class TrainingWindows:
         return rest if rest.inside else None
 
     def heard(self, since: int) -> TrainingWindows | None:
-        """Like ``held_out``, without features and with confirmed events: a faulty device is not silent."""
+        """Like ``held_out``, without features; with what training leaves out: a faulty device is heard."""
         windows = self.held_out(since, ())
-        return windows and replace(windows, known_events=self.known_events.slice(0, 0))
+        return windows and replace(
+            windows, known_events=self.known_events.slice(0, 0), plant=Plant(self.plant.devices)
+        )
 
     def devices_among(self, devices: frozenset[str]) -> set[str]:
         """Return the devices among these that have a window here."""
@@ -139,8 +168,8 @@ class TrainingWindows:
         from importlib.metadata import version
 
         total = n = 0
-        for span in self.inside:
-            for part in self._read(span, self.table.schema.names, BATCH_ROWS):
+        for span, read in product(self.inside, (self._read, self._read_former)):
+            for part in read(span, self.table.schema.names, BATCH_ROWS):
                 # A sum, for which the order of the rows does not matter.
                 total += int(row_fingerprints(part, part.column_names).sum())
                 n += part.num_rows
@@ -161,16 +190,48 @@ class TrainingWindows:
     def _read(
         self, span: Span, columns: Sequence[str], rows: int, devices: frozenset[str] | None = None
     ) -> Iterator[pa.Table]:
-        # The events need device and times.
-        names = list(dict.fromkeys([*columns, "device", *TIMES]))
-        read = self.table.batches(span.file, names, [self.sensor], devices, rows)
-        for batch in stopwatch.each("read", read):
-            start = to_numpy(batch["window_start"])
-            keep = (start >= self.first) & (start < self.last)
-            if self.known_events.num_rows:
-                keep &= ~overlap(batch, self.known_events)
-            if keep.any():
-                yield (batch if keep.all() else batch.filter(to_arrow(keep))).select(columns)
+        """Read the windows of ids in use."""
+        former = self.plant.devices.former
+        for batch in self._batches(span, columns, rows, devices):
+            if former:
+                is_former = pc.is_in(batch["device"], value_set=strings(sorted(former)))
+                batch = batch.filter(pc.invert(is_former))  # noqa: PLW2901
+            yield from self._kept(batch, columns)
+
+    def _read_former(
+        self, span: Span, columns: Sequence[str], rows: int, devices: frozenset[str] | None = None
+    ) -> Iterator[pa.Table]:
+        """Read the windows of former ids, under those in use: sorted anew, so all of a file at once."""
+        known = self.plant.devices
+        wanted = frozenset(one for one in known.former if devices is None or known.newest(one) in devices)
+        if wanted:
+            found = [
+                part
+                for one in self._batches(span, columns, rows, wanted)
+                for part in self._kept(one, columns)
+            ]
+            if found:
+                yield known.with_newest(pa.concat_tables(found)).sort_by("device")
+
+    def _batches(
+        self, span: Span, columns: Sequence[str], rows: int, devices: frozenset[str] | None
+    ) -> Iterator[pa.Table]:
+        # The events need device and times, the calendar the sensor, too.
+        names = list(
+            dict.fromkeys([*columns, "device", *(["sensor"] if self.plant.calendar.entries else []), *TIMES])
+        )
+        return stopwatch.each("read", self.table.batches(span.file, names, [self.sensor], devices, rows))
+
+    def _kept(self, batch: pa.Table, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Leave out the windows that are not trained on."""
+        start = to_numpy(batch["window_start"])
+        keep = (start >= self.first) & (start < self.last)
+        if self.known_events.num_rows:
+            keep &= ~overlap(batch, self.known_events)
+        if self.plant.calendar.entries:
+            keep &= ~self.plant.calendar.mask(batch)
+        if keep.any():
+            yield (batch if keep.all() else batch.filter(to_arrow(keep))).select(columns)
 
 
 def find_windows(
@@ -179,6 +240,7 @@ def find_windows(
     settings: TrainParameters,
     now: datetime,
     feedback: pa.Table | None = None,
+    plant: Plant | None = None,
 ) -> TrainingWindows | None:
     """Find the windows that a sensor is trained on; None where not one has ended.
 
@@ -192,7 +254,9 @@ def find_windows(
         UTC; windows that end later are not trained on.
     feedback : pyarrow.Table, optional
         Schema FEEDBACK: windows that overlap a true event are not trained on.
+    plant : Plant, optional
     """
+    plant = plant or Plant()
     files = windows.files(sensors=[sensor])
     if not files:
         return None
@@ -208,7 +272,8 @@ def find_windows(
         def read() -> Iterator[pa.Table]:
             for span in spans:
                 for part in windows.batches(span.file, ["device", "window_start"], [sensor]):
-                    yield part.filter(pc.less(part["window_start"].cast(pa.int64()), until))
+                    ended = part.filter(pc.less(part["window_start"].cast(pa.int64()), until))
+                    yield plant.devices.with_newest(ended)
 
         last_start = last_start_of_share(read, first, settings.share)
         return first + window_us if last_start is None else last_start + window_us
@@ -226,6 +291,7 @@ def find_windows(
         windows,
         spans,
         known_events(feedback if feedback is not None else FEEDBACK.empty_table(), sensor),
+        plant,
     )
     if not found.inside:
         return None

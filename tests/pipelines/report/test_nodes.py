@@ -14,7 +14,7 @@ from batch_scoring.pipelines.incidents import create_pipeline as incidents_pipel
 from batch_scoring.pipelines.report.pipeline import create_pipeline
 from batch_scoring.reporting.contents import count_windows
 from batch_scoring.reporting.fleet_view import EVERYTHING, view_fleet
-from batch_scoring.tables.schemas import CALENDAR, READINGS, SOURCES
+from batch_scoring.tables.schemas import CALENDAR, DEVICES, READINGS, SOURCES
 from tests.reporting.fleet_factory import (
     START,
     Fleet,
@@ -38,6 +38,7 @@ def run_report(fleet: Fleet, tmp_path, **parameters) -> dict:
         datasets |= {
             "report_contents": MemoryDataset(copy_mode="assign"),
             "calendar": MemoryDataset(CALENDAR.empty_table()),
+            "devices": MemoryDataset(DEVICES.empty_table()),
         }
         datasets |= {"run_summary_text": TextDataset(filepath=str(tmp_path / "summary.txt"))}
         outputs = SequentialRunner().run(create_pipeline(), DataCatalog(datasets))

@@ -18,6 +18,7 @@ from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.gaps import update_gaps
 from batch_scoring.incidents.ranking import update_ranking
 from batch_scoring.incidents.update import update_incidents
+from batch_scoring.plant.devices import Devices
 from batch_scoring.storage.row_table import RowTable, Update
 
 
@@ -41,6 +42,7 @@ def find_incidents(
     device: Any,
     sensor: Any,
     calendar: pa.Table | None = None,
+    devices: pa.Table | None = None,
 ) -> Update:
     """Return the update of the incidents with what was scored since they were found last.
 
@@ -54,6 +56,8 @@ def find_incidents(
         The selection of the run, only checked: what was scored of other devices is joined, too.
     calendar : pyarrow.Table, optional
         Schema CALENDAR: when nothing is judged.
+    devices : pyarrow.Table, optional
+        Schema DEVICES: which ids are one machine.
 
     Raises
     ------
@@ -67,11 +71,17 @@ def find_incidents(
             require_known(
                 kind, wanted, predictions.distinct(kind, predictions.files(sensors=selection.sensors))
             )
-    return partial(update_incidents, predictions, settings.rules, calendar=Calendar(calendar))
+    return partial(
+        update_incidents, predictions, settings.rules, calendar=Calendar(calendar, Devices(devices))
+    )
 
 
 def rank_devices(
-    incidents: RowTable, gaps: RowTable, parameters: dict[str, Any], calendar: pa.Table | None = None
+    incidents: RowTable,
+    gaps: RowTable,
+    parameters: dict[str, Any],
+    calendar: pa.Table | None = None,
+    devices: pa.Table | None = None,
 ) -> Update:
     """Return the update of the ranked incidents of devices, silence among them.
 
@@ -83,6 +93,8 @@ def rank_devices(
         See :class:`~batch_scoring.alerts.incident_settings.IncidentParameters`.
     calendar : pyarrow.Table, optional
         Schema CALENDAR: when nothing is judged.
+    devices : pyarrow.Table, optional
+        Schema DEVICES: which ids are one machine, and which were retired.
 
     Returns
     -------
@@ -91,7 +103,8 @@ def rank_devices(
         :func:`~batch_scoring.incidents.devices.roll_up`.
     """
     settings = read_parameters(IncidentParameters, parameters, "incidents")
-    rules = replace(settings.roll_up_rules, calendar=Calendar(calendar))
+    known = Devices(devices)
+    rules = replace(settings.roll_up_rules, calendar=Calendar(calendar, known), devices=known)
     return partial(update_ranking, incidents, gaps, rules, settings.ranked_days)
 
 

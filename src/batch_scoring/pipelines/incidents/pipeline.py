@@ -17,6 +17,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "params:device",
                     "params:sensor",
                     "calendar",
+                    "devices",
                 ],
                 outputs="incidents",
                 name="find_incidents",
@@ -24,7 +25,7 @@ def create_pipeline(**_: object) -> Pipeline:
             Node(func=find_gaps, inputs=["windows", "params:incidents"], outputs="gaps", name="find_gaps"),
             Node(
                 func=rank_devices,
-                inputs=["incidents", "gaps", "params:incidents", "calendar"],
+                inputs=["incidents", "gaps", "params:incidents", "calendar", "devices"],
                 outputs="device_incidents",
                 name="rank_devices",
             ),

@@ -14,6 +14,7 @@ from batch_scoring.core.ids import Selection, require_known
 from batch_scoring.core.moments import microseconds
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.incidents.calendar import Calendar
+from batch_scoring.plant.devices import Devices
 from batch_scoring.reporting.contents import Contents, count_windows, page_series
 from batch_scoring.reporting.details import details_start, read_details
 from batch_scoring.reporting.fleet_view import EVERYTHING, view_fleet
@@ -48,6 +49,7 @@ def gather_contents(
     device: Any,
     sensor: Any,
     calendar: pa.Table | None = None,
+    devices: pa.Table | None = None,
 ) -> Contents:
     """Gather the contents of the report.
 
@@ -70,6 +72,8 @@ def gather_contents(
         The devices and sensors to report; None is all.
     calendar : pyarrow.Table, optional
         Schema CALENDAR: when nothing is judged.
+    devices : pyarrow.Table, optional
+        Schema DEVICES: which ids are one machine.
 
     Raises
     ------
@@ -87,7 +91,10 @@ def gather_contents(
             require_known(kind, asked, {*daily_totals.distinct(kind), *train_status.distinct(kind)})
     drawn = page_series(view, settings.max_devices)
     of_page = pc.unique(drawn["device"])
-    found = list_incidents(device_incidents, incidents, view, of_page, selection, settings.max_incidents)
+    known = Devices(devices)
+    found = list_incidents(
+        device_incidents, incidents, view, of_page, selection, settings.max_incidents, known
+    )
     start = details_start(predictions.files(), view, drawn.num_rows, settings.max_rows)
     labels = faults_only(fault_labels.read()) if fault_labels.metadata.num_rows else empty_table(FAULTS)
     details = read_details(predictions, view, drawn, found.sensors, labels, start, settings)
@@ -102,7 +109,7 @@ def gather_contents(
         found_faults=match_faults(labels, view, start, details.anomalies, found.silences),
         incidents=found,
         details=details,
-        calendar=Calendar(calendar),
+        calendar=Calendar(calendar, known),
     )
     logger.info("%d series of %d devices have predictions", view.series.num_rows, view.devices.num_rows)
     return contents

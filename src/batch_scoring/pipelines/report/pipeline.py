@@ -30,7 +30,7 @@ def create_pipeline(**_: object) -> Pipeline:
         [
             Node(
                 func=gather_contents,
-                inputs=[*TABLES, "params:report", "params:device", "params:sensor", "calendar"],
+                inputs=[*TABLES, "params:report", "params:device", "params:sensor", "calendar", "devices"],
                 outputs="report_contents",
                 name="gather_contents",
             ),

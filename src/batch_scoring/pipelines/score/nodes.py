@@ -13,6 +13,7 @@ from batch_scoring.core.ids import Selection
 from batch_scoring.core.parameters import read_parameters, scheduled_time
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
+from batch_scoring.plant.devices import Devices
 from batch_scoring.registry.published import PublishedModel
 from batch_scoring.scoring.daily import update_totals
 from batch_scoring.scoring.lessons import Excluded
@@ -35,6 +36,7 @@ def score_windows(
     calibrations: RowTable | None = None,
     feedback: pa.Table | None = None,
     calendar: pa.Table | None = None,
+    devices: pa.Table | None = None,
 ) -> Iterator[tuple[Update, Update, dict[str, Any]]]:
     """Score the windows that are new, have closed, or have changed since they were scored.
 
@@ -54,6 +56,8 @@ def score_windows(
         Schema CALIBRATIONS. The run adds to it, before its predictions that are scored with it are committed.
     feedback, calendar : pyarrow.Table, optional
         Schemas FEEDBACK and CALENDAR: what is not learned in calibrations.
+    devices : pyarrow.Table, optional
+        Schema DEVICES: which ids are one machine.
 
     Yields
     ------
@@ -77,9 +81,10 @@ def score_windows(
     require_known_ids(selection, stored_ids(windows, selection))
     closed_at = scheduled_time(at) - settings.allowed_lateness
     scope = Scope(settings.from_, settings.to, closed_at, selection, settings.rescore)
+    known = Devices(devices)
     daily = calibrations if settings.recalibrate == "daily" else None
-    excluded = Excluded(empty_table(FEEDBACK) if feedback is None else feedback, Calendar(calendar))
-    run = ScoreRun(windows, fleet_models, scope, daily, excluded)
+    excluded = Excluded(empty_table(FEEDBACK) if feedback is None else feedback, Calendar(calendar, known))
+    run = ScoreRun(windows, fleet_models, scope, daily, excluded, known)
     yield run.update, no_change, {}
     yield no_change, partial(update_totals, run), {}
     yield no_change, no_change, run.outcome.finish(settings.max_failed_share, run.failed)

@@ -22,6 +22,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "calibrations",
                     "feedback",
                     "calendar",
+                    "devices",
                 ],
                 outputs=["predictions", "daily_totals", "score_counts"],
                 name="score_windows",

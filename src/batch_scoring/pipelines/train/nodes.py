@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from batch_scoring.training.outcome import fleet_metrics, status_update
 from batch_scoring.training.promotion import challenge
 from batch_scoring.training.result import BY_HAND, PROMOTED, REFUSED, Training
 from batch_scoring.training.settings import TrainParameters
-from batch_scoring.training.windows import TrainingWindows, find_windows
+from batch_scoring.training.windows import Plant, TrainingWindows, find_windows
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,8 @@ def train_models(
     device: Any,
     sensor: Any,
     timezone: str = "UTC",
+    calendar: pa.Table | None = None,
+    devices: pa.Table | None = None,
 ) -> Iterator[tuple[Update, dict[str, Training]]]:
     """Yield the status of the devices of each sensor, and their trained models.
 
@@ -67,6 +69,10 @@ def train_models(
         The selection of the run. Other devices of a sensor keep their models.
     timezone : str
         IANA time zone of the readings, whose hours count where ``train.timezone`` names no other.
+    calendar : pyarrow.Table, optional
+        Schema CALENDAR: windows in its times are not trained on.
+    devices : pyarrow.Table, optional
+        Schema DEVICES: a machine is trained under the id in use, on the windows of all its ids.
 
     Yields
     ------
@@ -90,13 +96,15 @@ def train_models(
         raise InputError("there are no windows yet; run `kedro run --pipelines=aggregate` first")
     require_known("sensor", selection.sensors, sensors)
     now = scheduled_time(at)
+    plant = Plant.of(calendar, devices)
+    selection = replace(selection, devices=plant.devices.all_newest(selection.devices))
     refused = count_refused_devices(quarantine)
     found: set[str] = set()
     yield no_change, {}
     with FitWorkers() as workers:
         for name in filter(selection.has_sensor, sensors):
             previous = previous_models[name]() if name in previous_models else None
-            mine = find_windows(name, windows, settings, now, feedback)
+            mine = find_windows(name, windows, settings, now, feedback, plant)
             with scratch_folder() as scratch:
                 settled = settings.for_windows(mine.window_us) if mine else settings
                 work = _Work(settled, selection, workers, scratch)

@@ -21,6 +21,8 @@ def create_pipeline(**_: object) -> Pipeline:
                     "params:device",
                     "params:sensor",
                     "params:ingest.timezone",
+                    "calendar",
+                    "devices",
                 ],
                 outputs=["train_status", "fleet_models"],
                 name="train_models",
