@@ -15,8 +15,9 @@ from batch_scoring.detection.detectors.base import FitParameters
 from batch_scoring.tables.schemas import FEEDBACK, windows_schema
 from batch_scoring.training import windows as training_windows
 from batch_scoring.training.settings import TrainParameters
-from batch_scoring.training.windows import find_windows, training_range
+from batch_scoring.training.windows import Plant, find_windows, training_range
 from tests.factories import DAY_US, MINUTE_US, START, START_US, make_windows
+from tests.incidents.test_calendar import entries
 from tests.tables_on_disk import TableOnDisk
 
 LATER = datetime(2026, 3, 1, tzinfo=UTC)
@@ -244,3 +245,16 @@ def test_what_is_read_has_the_schema_of_windows_of_these_features_even_held_out(
     for windows, features in ((found, ["mean", "f1"]), (held_out, ["f1"])):
         schemas = {part.schema for parts in windows.ranges() for part in parts}
         assert schemas == {windows_schema(features)}
+
+
+def test_the_times_of_the_calendar_are_not_trained_on_and_a_device_in_them_is_heard(tmp_path):
+    table = write_days(tmp_path, ["a", "b"], days=2, rows=6)
+    calendar = entries(("a", "*", 2, 4))
+    found = find_windows("s", table, ALL, LATER, plant=Plant.of(calendar, None))
+    plain = find_windows("s", table, ALL, LATER)
+    left_out = read(plain).to_pylist()[2:4]
+    assert read(found).to_pylist() == [row for row in read(plain).to_pylist() if row not in left_out]
+    assert found.fingerprint(ALL) != plain.fingerprint(ALL)
+    other = Plant.of(entries(("c", "*", 2, 4)), None)
+    assert find_windows("s", table, ALL, LATER, plant=other).fingerprint(ALL) == plain.fingerprint(ALL)
+    assert read(found.heard(START_US)).num_rows == read(plain).num_rows
