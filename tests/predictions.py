@@ -51,6 +51,7 @@ def draw_predictions(
             "window_fingerprint": _number(device, sensor, first + place, mark),
             "evidence": float(mark) if mark != "." else 0.0,
             "warming_up": device in young,
+            "rule": None,
         }
         for device, text in sorted(series.items(), key=lambda item: item[0].encode())
         for place, mark in enumerate(text)

@@ -17,6 +17,7 @@ GROUPS = {
     "simulate": "batch_scoring.simulation.settings:Simulation",
     "ingest": "batch_scoring.ingestion.settings:IngestSettings",
     "aggregate": "batch_scoring.windows.settings:AggregateParameters",
+    "domain": "batch_scoring.plant.settings:DomainParameters",
     "train": "batch_scoring.training.settings:TrainParameters",
     "score": "batch_scoring.scoring.settings:ScoreParameters",
     "incidents": "batch_scoring.alerts.incident_settings:IncidentParameters",

@@ -38,6 +38,7 @@ def make_incidents(*rows: tuple[str, int, int, str] | tuple[str, int, int, str, 
                 "peak_at": START + start * WINDOW,
                 "top_feature": "std",
                 "warming_up": False,
+                "advice": "",
             }
             for device, start, end, state, *priority in rows
         ],

@@ -11,6 +11,7 @@ from batch_scoring.incidents.evidence import levels_of, outlier_priority, silenc
 
 def counted(evidence, severity=0.0):
     columns = {"evidence": pa.array([evidence], pa.float64()), "severity": pa.array([severity], pa.float64())}
+    columns["rule"] = pa.nulls(1, pa.string())
     return window_evidence(pa.table(columns))[0]
 
 

@@ -276,12 +276,13 @@ def test_incidents_of_another_version_are_made_anew_in_its_columns(fleet):
     assert fleet.rows() == expected
 
 
-def test_incidents_of_before_young_models_were_marked_stay_and_grow(fleet):
+@pytest.mark.parametrize("lacking", [("rule", "beyond_limits"), ("rule", "beyond_limits", "warming_up")])
+def test_incidents_of_before_there_were_limits_or_young_models_stay_and_grow(fleet, lacking):
     fleet.put(ALERT)
     fleet.update()
     before = ended(fleet)
     for table in (fleet.incidents, fleet.predictions):
-        table.change(lambda rows: rows.drop_columns(["warming_up"]))
+        table.change(lambda rows: rows.drop_columns([name for name in lacking if name in rows.column_names]))
     fleet.update()
     assert ended(fleet) == before
     fleet.put(ALERT | {("s", "b"): {20: "1"}})

@@ -84,6 +84,7 @@ def prediction_rows(
         "upper": [1.0] * len(kept),
         "warming_up": [young] * len(kept),
         "calibrated": [None] * len(kept),
+        "rule": [None] * len(kept),
     }
     return pa.table(rows, PREDICTIONS)
 

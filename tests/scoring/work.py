@@ -48,6 +48,7 @@ class Work:
         self.calendar: pa.Table | None = None
         self.counts: dict[str, Any] = {}
         self.devices: pa.Table | None = None
+        self.rules: list[dict[str, Any]] = []
 
     def put(self, values: Mapping[Key, float], settings: int = 1, file_each: bool = False) -> None:
         """Add or change windows, as `aggregate` does."""
@@ -86,7 +87,8 @@ class Work:
         """What the node yields."""
         selection = [asked.pop(name, None) for name in ("device", "sensor", "shard")]
         tables = (self.calibrations.load(), self.feedback, self.calendar, self.devices)
-        return score_windows(self.windows.load(), self.models(), asked, at, *selection, *tables)
+        domain = {"rules": self.rules}
+        return score_windows(self.windows.load(), self.models(), asked, at, *selection, *tables, domain)
 
     def score(
         self,

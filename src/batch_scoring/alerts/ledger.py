@@ -56,7 +56,11 @@ class Ledger:
         """
         # One of other columns is of an earlier version, which sent other events; columns may be missing.
         rows = empty_table(NOTIFICATIONS)
-        if {*NOTIFICATIONS.names} - {"warming_up"} <= {*stored.schema.names} <= {*NOTIFICATIONS.names}:
+        if (
+            {*NOTIFICATIONS.names} - {"warming_up", "advice"}
+            <= {*stored.schema.names}
+            <= {*NOTIFICATIONS.names}
+        ):
             rows = pa.concat_tables([rows, stored.read()], promote_options="default")
         rows = rows.sort_by([*_ORDER, ("is_delivered", "descending")]).combine_chunks()
         keys = row_fingerprints(rows, _KEY)

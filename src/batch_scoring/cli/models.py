@@ -113,7 +113,7 @@ def compare_models(
         parameters,
         versions,
         scheduled_time(parameters.get("at")),
-        Plant.of(catalog.load("calendar"), catalog.load("devices")),
+        Plant.of(catalog.load("calendar"), catalog.load("devices"), parameters.get("domain")),
     )
     rows = comparing.comparison_rows(found, versions)
     both = {name: getattr(found, name) for name in ("lost_models", "flag_agreement", "rank_stability")}

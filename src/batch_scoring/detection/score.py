@@ -133,6 +133,7 @@ def _predictions(
         *_expected_range(X, scores),
         to_arrow(is_young),
         calibrated,
+        pa.nulls(n, pa.string()),
     ]
     return pa.Table.from_arrays(columns, schema=PREDICTIONS)
 

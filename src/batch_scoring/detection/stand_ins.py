@@ -61,7 +61,9 @@ def _stand_ins(models: FleetFile, devices: Devices) -> pa.Table:
     ]
     rows = pa.concat_tables(parts).combine_chunks()
     names = sorted(standing_in, key=str.encode)
-    place = pc.index_in(strings([standing_in[name] for name in names]), rows["device"].combine_chunks())
+    place = pc.index_in(
+        strings([standing_in[name] for name in names]), value_set=rows["device"].combine_chunks()
+    )
     found = rows.take(place)
     column = found.schema.get_field_index("device")
     return found.set_column(column, found.schema.field(column), strings(names)).combine_chunks()

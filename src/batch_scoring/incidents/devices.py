@@ -35,6 +35,7 @@ from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import DEVICE_INCIDENTS, FLEET_EVENT, OUTLIER, TIMESTAMP
 
 MAX_DEVICES_LISTED = 100
+BEYOND_A_LIMIT = "beyond a limit"
 # An event of the fleet is one that begins on this share of a sensor's devices, and on five of them.
 SHARE_OF_FLEET, MIN_DEVICES = 0.2, 5
 # A single window is an outlier where windows are shorter.
@@ -204,6 +205,7 @@ def _silent(kind: str, found: Silences, known: Gaps, slack_us: int, since: int) 
         "peak_at": _times(start),
         "top_feature": constant("", first.size),
         "warming_up": to_arrow(np.zeros(first.size, bool)),
+        "advice": constant("", first.size),
     }
     return _with(columns, priority=priority)
 
@@ -217,6 +219,7 @@ def _summed(incidents: pa.Table, group: Int, kind: str) -> pa.Table:
     number = {name: positions(incidents[name], names[name]) for name in names}
     devices, sensors = (_named(names[name], group, number[name], evidence) for name in ("device", "sensor"))
     series = number["device"] * len(names["sensor"]) + number["sensor"]
+    is_beyond = np.logical_or.reduceat(to_numpy(incidents["beyond_limits"], null=False), first)
     groups, peaks = incidents.take(to_arrow(first)), incidents.take(to_arrow(worst))
     columns = {
         "kind": constant(kind, first.size),
@@ -232,6 +235,7 @@ def _summed(incidents: pa.Table, group: Int, kind: str) -> pa.Table:
         "n_windows": to_arrow(np.add.reduceat(to_numpy(incidents["n_windows"]), first)),
         **{name: peaks[name] for name in ("peak_severity", "peak_at", "top_feature")},
         "warming_up": to_arrow(np.logical_and.reduceat(to_numpy(incidents["warming_up"], null=False), first)),
+        "advice": strings(["", BEYOND_A_LIMIT]).take(to_arrow(is_beyond.astype(np.int64))),
     }
     return _with(columns, priority=_worst_of(group, series, evidence))
 

@@ -9,13 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batch_scoring.plant.rules import LIMIT
 from batch_scoring.tables.arrays import Bool, Float
-from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import are, strings, to_arrow, to_numpy
 
 # What is left of a window's evidence a window later: half of it after 7.
 KEPT_A_WINDOW = 0.9
 # A window counts this much for being anomalous at all.
 _ANOMALOUS = 0.3
+# A window beyond a limit counts at least as one of this evidence.
+_BEYOND_A_LIMIT = 9.0
 # Beyond measure: the evidence of a window may be infinite.
 _MOST = 1e6
 # Sensors of a device beyond the worst ones add nothing: a device with many sensors is not worse for that.
@@ -44,6 +47,7 @@ def window_evidence(windows: pa.Table) -> Float:
     """
     found = pc.coalesce(windows["evidence"], windows["severity"])
     found = np.nan_to_num(to_numpy(found, null=0.0), nan=0.0, posinf=_MOST)
+    found = np.where(are(windows["rule"], LIMIT), np.maximum(found, _BEYOND_A_LIMIT), found)
     counted: Float = _ANOMALOUS + np.log10(1 + np.clip(found, 0.0, _MOST))
     return counted
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scoring.incidents.evidence import KEPT_A_WINDOW, window_evidence
+from batch_scoring.plant.rules import LIMIT
 from batch_scoring.tables.arrays import Bool, Float, Int, UInt
 from batch_scoring.tables.arrow_arrays import (
     are,
@@ -72,7 +73,7 @@ def join_windows(windows: pa.Table, unfinished: pa.Table, rules: JoinRules) -> t
         Schema INCIDENTS, sorted by sensor, device and start: incidents that no later window can extend.
         ``start`` is the start of the first anomalous window, ``end`` the end of the last one;
         severity, feature and model are those of the first window of the largest severity; it is
-        ``warming_up`` where all its anomalous windows are. The id is
+        ``warming_up`` where all its anomalous windows are, and ``beyond_limits`` where one is. The id is
         derived from sensor, device and start, so it stays the same as the incident grows.
     unfinished : pyarrow.Table
         Schema INCIDENTS, sorted in the same way, at most one row a series: incidents that are ``open`` or
@@ -141,6 +142,7 @@ def _as_runs_of_one(windows: pa.Table) -> pa.Table:
         "peak_at": rows["window_start"],
         **dict.fromkeys(("evidence", "evidence_at_end"), to_arrow(window_evidence(rows))),
         "warming_up": to_arrow(to_numpy(rows["warming_up"], null=False)),
+        "beyond_limits": to_arrow(are(rows["rule"], LIMIT)),
         "is_incident": to_arrow(np.zeros(n, bool)),
     }
     return pa.Table.from_arrays([columns[name] for name in _RUN.names], schema=_RUN)
@@ -187,6 +189,8 @@ def _join(runs: pa.Table, series: Int, rules: JoinRules) -> pa.Table:
     columns["evidence"], columns["evidence_at_end"] = map(to_arrow, _evidence(runs, first, last))
     is_young = to_numpy(runs["warming_up"], null=False)
     columns["warming_up"] = to_arrow(np.logical_and.reduceat(is_young, first))
+    is_beyond = to_numpy(runs["beyond_limits"], null=False)
+    columns["beyond_limits"] = to_arrow(np.logical_or.reduceat(is_beyond, first))
     columns["is_incident"] = to_arrow(is_incident)
     return pa.table(columns, schema=_RUN)
 

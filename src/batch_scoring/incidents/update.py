@@ -37,8 +37,11 @@ _TIMES = (*WINDOW_KEY, "window_end")
 _SERIES = ("sensor", "device")
 _BY_SERIES = [("sensor", "ascending"), ("device", "ascending")]
 _NOTHING, _NO_WINDOWS = empty_table(INCIDENTS), empty_table(_WINDOWS)
-# As it was before young models were marked.
-_FORMER = pa.schema([field for field in INCIDENTS if field.name != "warming_up"])
+# As it was before young models were marked, and before there were limits.
+_NEWER = ("beyond_limits", "warming_up")
+_FORMER = [
+    pa.schema([field for field in INCIDENTS if field.name not in _NEWER[:n]]) for n in (1, len(_NEWER))
+]
 NO_CALENDAR = Calendar()
 _LONG_AGO, _NEVER = -(2**62), 2**62
 
@@ -62,7 +65,7 @@ def update_incidents(
     calendar : Calendar
         In its times no window is anomalous; with another one, all predictions are joined anew.
     """
-    if incidents.schema == _FORMER:
+    if incidents.schema in _FORMER:
         return Change(INCIDENTS)  # the table gains the column, and its rows stay
     seen = incidents.progress(STEP)
     predictions = predictions.not_before(seen)
@@ -307,8 +310,8 @@ def _over_before(kept_from: int, carried: pa.Table, found: pa.Table) -> pa.Table
     is_over = are(carried["state"], "closed") & (to_numpy(carried["end"]) < kept_from)
     if not is_over.any():
         return found
-    # A null of before an upgrade is found as false.
-    same = [name for name in INCIDENTS.names if name not in ("state", "warming_up")]
+    # A null of before an upgrade is found as false or true.
+    same = [name for name in INCIDENTS.names if name not in ("state", *_NEWER)]
     over = row_fingerprints(carried.filter(to_arrow(is_over)), same)
     state = pc.if_else(to_arrow(np.isin(row_fingerprints(found, same), over)), "closed", found["state"])
     return found.set_column(INCIDENTS.get_field_index("state"), INCIDENTS.field("state"), state)

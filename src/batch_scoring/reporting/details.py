@@ -11,6 +11,8 @@ import pyarrow as pa
 
 from batch_scoring.core.moments import MICROSECOND, microseconds
 from batch_scoring.core.prefetch import prefetched
+from batch_scoring.incidents.stretches import join_stretches
+from batch_scoring.plant.rules import OFF
 from batch_scoring.reporting.fleet_view import FleetView
 from batch_scoring.reporting.heat import DAY_SECONDS, MAX_CELLS, HeatGrid, choose_length, first_of_runs
 from batch_scoring.reporting.series import SeriesBlock, SeriesGrid, choose_resolution
@@ -18,7 +20,15 @@ from batch_scoring.reporting.settings import ReportParameters
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrays import Int
-from batch_scoring.tables.arrow_arrays import as_rows, distinct, empty_table, positions, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import (
+    are,
+    as_rows,
+    distinct,
+    empty_table,
+    positions,
+    to_arrow,
+    to_numpy,
+)
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 from batch_scoring.tables.schemas import PREDICTIONS
 
@@ -35,7 +45,8 @@ _OF_ANOMALY = (
     "contributions",
 )
 _ANOMALOUS = pa.schema([PREDICTIONS.field(name) for name in _OF_ANOMALY])
-_READ = (*_ANOMALOUS.names, "is_anomaly", "severity", "top_feature")
+_READ = (*_ANOMALOUS.names, "is_anomaly", "severity", "top_feature", "rule")
+_NONE = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,8 @@ class Details:
     anomalies : pyarrow.Table
         device, sensor, window_start and window_end of the anomalous windows of labelled series, and of some
         others.
+    off : (array, array, array), shape (n,) each, int64
+        The series of the page, start and end in microseconds since the epoch of when machines are off.
     """
 
     start: int = 0
@@ -81,6 +94,7 @@ class Details:
     heat: HeatGrid | None = None
     peaks: list[Peak | None] = field(default_factory=list)
     anomalies: pa.Table = field(default_factory=lambda: empty_table(_ANOMALOUS))
+    off: tuple[Int, Int, Int] = field(default_factory=lambda: (_NONE, _NONE, _NONE))
 
 
 def details_start(files: Sequence[DataFile], view: FleetView, n_series: int, max_rows: int) -> int:
@@ -151,10 +165,11 @@ def read_details(
         heat.add(index.find(view.totals), day, *counts)
     with_faults, with_peaks = (np.unique(index.find(table)) for table in (labelled, incidents))
     peak_starts = np.unique(to_numpy(incidents["peak_at"]))
-    anomalies = [empty_table(_ANOMALOUS)]
+    anomalies, off = [empty_table(_ANOMALOUS)], [(_NONE, _NONE, _NONE)]
     for series, rows in prefetched(_wanted_rows(predictions, index, start, end)):
         full.add(series, rows)
         coarse.add(series - plan.full, rows)
+        off.append(_off(series, rows, len(names)))
         flags, time = to_numpy(rows["is_anomaly"]), to_numpy(rows["window_start"])
         if is_complete:
             heat.add(series, time, np.ones(series.size, np.int64), flags.astype(np.int64))
@@ -164,7 +179,18 @@ def read_details(
         anomalies.append(rows.select(_ANOMALOUS.names).take(to_arrow(place)).cast(_ANOMALOUS))
     charts = [grid.block() for grid, n in ((full, plan.full), (coarse, plan.coarse)) if n]
     found = pa.concat_tables(anomalies)
-    return Details(start, charts, heat, _peaks(incidents, peak_starts, found), found)
+    is_off = (np.concatenate([part[n] for part in off]) for n in range(3))
+    peaks = _peaks(incidents, peak_starts, found)
+    return Details(start, charts, heat, peaks, found, join_stretches(*is_off, 0))
+
+
+def _off(series: Int, rows: pa.Table, n_drawn: int) -> tuple[Int, Int, Int]:
+    """Return when the machines of drawn series are off."""
+    if "rule" not in rows.column_names or rows["rule"].null_count == rows.num_rows:
+        return _NONE, _NONE, _NONE
+    mine = are(rows["rule"], OFF) & (series >= 0) & (series < n_drawn)
+    times = (to_numpy(rows[name])[mine] for name in ("window_start", "window_end"))
+    return join_stretches(series[mine], *times, 0)
 
 
 def _peaks(incidents: pa.Table, starts: Int, anomalies: pa.Table) -> list[Peak | None]:
@@ -226,8 +252,10 @@ def _wanted_rows(
 ) -> Iterator[tuple[Int, pa.Table]]:
     """Yield rows with the numbers of their series; -1 for rows that are not wanted."""
     sensors, devices = index.sensors.to_pylist(), index.devices.to_pylist()
+    # A table that nothing was added to since an upgrade lacks the newest columns.
+    columns = [name for name in _READ if name in predictions.schema.names]
     for file in predictions.files(start, end, sensors, devices):
-        for batch in predictions.batches(file, _READ, sensors, devices, encoded=_TEXTS):
+        for batch in predictions.batches(file, columns, sensors, devices, encoded=_TEXTS):
             series = index.find(batch)
             if file.first < start or file.last >= end:
                 time = to_numpy(batch["window_start"])

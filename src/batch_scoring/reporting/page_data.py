@@ -243,12 +243,14 @@ def _list_faults(found: FoundFaults | None, devices: pa.Array, sensors: pa.Array
 def _list_unjudged(
     contents: Contents, series: pa.Table, devices: pa.Array, sensors: pa.Array
 ) -> list[list[Any]]:
-    """device, sensor (positions), start, end: when the calendar leaves series of the page out."""
+    """device, sensor (positions), start, end: when the calendar leaves series out, or machines are off."""
     view = contents.view
     if view.start is None or view.end is None:
         return []
     names = series["device"].combine_chunks(), series["sensor"].combine_chunks()
     row, start, end = contents.calendar.stretches(*names, microseconds(view.start), microseconds(view.end))
+    is_off = contents.details.off
+    row, start, end = (np.concatenate(both) for both in zip((row, start, end), is_off, strict=True))
     place = to_arrow(row[:MAX_FAULTS])
     return _rows(
         _positions(series["device"].take(place), devices),
@@ -298,8 +300,8 @@ def collect_incidents(
         ``rows`` are kind, device, start, end, open, level, priority, devices, how many, sensors, how many,
         incidents, windows, severity, feature, ``of``: the sensors' incidents, each sensor, start, end,
         open, windows, severity, feature, when its peak was, the value then, how rare an alarm must be, and
-        how rare the peak was by feature; and whether it is warming up. ``outliers`` are device, sensor,
-        start, severity, feature. Times are seconds since the epoch, scores are decades.
+        how rare the peak was by feature; whether it is warming up, and advice. ``outliers`` are device,
+        sensor, start, severity, feature. Times are seconds since the epoch, scores are decades.
     """
     behind: dict[int, list[list[Any]]] = {}
     for row, peak in zip(as_rows(found.sensors), peaks, strict=True):
@@ -339,6 +341,7 @@ def _device_row(row: dict[str, Any], behind: list[list[Any]]) -> list[Any]:
         row["top_feature"],
         behind,
         row["warming_up"],
+        row["advice"],
     ]
 
 

@@ -139,7 +139,7 @@ def _incidents(found: IncidentList) -> dict[str, Any] | None:
             "n_sensors",
             "sensors",
         ),
-        *("n_windows", "peak_severity", "warming_up"),
+        *("n_windows", "peak_severity", "warming_up", "advice"),
     ]
     first = as_rows(found.devices.slice(0, SHOWN_INCIDENTS).select(columns))
     return {
@@ -290,7 +290,8 @@ def _incident(one: dict[str, Any]) -> str:
     what = f"silent since {start}" if one["kind"].endswith("_silent") else f"since {start}"
     priority = write_severity(one["priority"])
     young = ", warming up" if one["warming_up"] else ""
-    return f"{one['level']:<9}{priority:>4}  {who}, {sensors}, {one['state']}, {what}{young}"
+    advice = f"; {one['advice']}" if one["advice"] else ""
+    return f"{one['level']:<9}{priority:>4}  {who}, {sensors}, {one['state']}, {what}{young}{advice}"
 
 
 def _quarantined(quarantined: dict[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +14,7 @@ from batch_scoring.scoring.marks import FOREVER, NEVER, Mark
 from batch_scoring.scoring.scope import Scope
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import RowTable
-from batch_scoring.tables.arrays import Bool
+from batch_scoring.tables.arrays import Bool, UInt
 from batch_scoring.tables.arrow_arrays import empty_table, positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints
@@ -21,7 +22,40 @@ from batch_scoring.tables.pieces import DAY_US, day_pieces
 
 SERIES = ["sensor", "device"]
 _NO_SERIES = empty_table(pa.schema([(name, pa.string()) for name in SERIES]))
+_TOUCHED = ("device", "window_start")
 _ORDER = [(name, "ascending") for name in ("sensor", "device", "window_start")]
+
+
+@dataclass(frozen=True)
+class Touched:
+    """Windows of a sensor that are due because another sensor's, which show whether a machine is off, are.
+
+    Attributes
+    ----------
+    keys : array of shape (n,), uint64
+        Fingerprints of device and start.
+    first, last : int
+        When the first and the last of them start, microseconds since the epoch.
+    """
+
+    keys: UInt
+    first: int
+    last: int
+
+    @classmethod
+    def of(cls, due: DueWindows) -> Touched | None:
+        """Return the devices and starts of due windows; None without one."""
+        keys, first, last = [np.zeros(0, np.uint64)], FOREVER, NEVER
+        for piece in due.pieces():
+            for rows in due.tables(*piece):
+                start = to_numpy(rows["window_start"])
+                keys.append(row_fingerprints(rows, _TOUCHED))
+                first, last = int(start.min(initial=first)), int(start.max(initial=last))
+        return cls(np.concatenate(keys), first, last) if first < FOREVER else None
+
+    def may_be_in(self, file: DataFile) -> bool:
+        """Whether a file may hold such a window."""
+        return file.overlaps(self.first, self.last + 1)
 
 
 class DueWindows:
@@ -33,6 +67,8 @@ class DueWindows:
     marks : mapping of str to Mark
         Of each sensor; windows from ``since`` on are due in any case.
     scope : Scope
+    touched : mapping of str to Touched, optional
+        Of some sensors what else is due.
 
     Attributes
     ----------
@@ -41,7 +77,14 @@ class DueWindows:
         have been read.
     """
 
-    def __init__(self, windows: RowTable, marks: Mapping[str, Mark], scope: Scope) -> None:
+    def __init__(
+        self,
+        windows: RowTable,
+        marks: Mapping[str, Mark],
+        scope: Scope,
+        touched: Mapping[str, Touched] | None = None,
+    ) -> None:
+        self._touched = touched or {}
         self._windows = windows
         self._scope = scope
         self._sensors = sorted(marks, key=str.encode)
@@ -54,7 +97,14 @@ class DueWindows:
     @cached_property
     def files(self) -> list[DataFile]:
         """The files that may hold due windows."""
-        return _due_files(self._windows, self._after, self._scope, self._sensors)
+        found = _due_files(self._windows, self._after, self._scope, self._sensors)
+        closed_at, known = microseconds(self._scope.closed_at), {file.name for file in found}
+        for sensor, one in self._touched.items():
+            for file in self._windows.files(one.first, one.last + 1, [sensor], self._scope.selection.devices):
+                if file.name not in known and _ends(file)[0] <= closed_at:
+                    found.append(file)
+                    known.add(file.name)
+        return found
 
     def pieces(self, others: Iterable[DataFile] = ()) -> list[tuple[int, int]]:
         """Cut the times of the due windows, and of other files, into pieces ``[start, end)``."""
@@ -95,14 +145,22 @@ class DueWindows:
             | (to_numpy(rows["window_end"])[known] > self._after.until[group])
             | (to_numpy(rows["window_start"])[known] >= self._after.since[group])
         )
+        for name, one in self._touched.items():
+            mine = np.flatnonzero(sensor == self._sensors.index(name))
+            if mine.size and one.may_be_in(file):
+                keys = row_fingerprints(rows.select(_TOUCHED).take(to_arrow(mine)), _TOUCHED)
+                due[mine] |= np.isin(keys, one.keys)
         return due
 
     def _rows(
         self, file: DataFile, start: int, end: int, columns: Sequence[str] | None = None
     ) -> Iterator[pa.Table]:
         groups, selected = self._after.may_be_due(file), self._scope.selection
+        touched = {sensor for sensor, one in self._touched.items() if one.may_be_in(file)}
         sensors = [
-            sensor for sensor, is_due in zip(self._sensors, groups[self._group], strict=True) if is_due
+            sensor
+            for sensor, is_due in zip(self._sensors, groups[self._group], strict=True)
+            if is_due or sensor in touched
         ]
         wanted = None if selected.sensors is None and groups.all() else sensors
         for rows in self._windows.batches(file, columns, wanted, selected.devices):

@@ -13,9 +13,11 @@ import pyarrow as pa
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.moments import microseconds
 from batch_scoring.plant.devices import Devices
+from batch_scoring.plant.off import with_off_of_all
+from batch_scoring.plant.rules import NO_RULES, Domain
 from batch_scoring.registry.published import PublishedModel
 from batch_scoring.scoring.champions import Champions
-from batch_scoring.scoring.due import DueWindows, due_files, latest_end
+from batch_scoring.scoring.due import DueWindows, Touched, due_files, latest_end
 from batch_scoring.scoring.lessons import Excluded
 from batch_scoring.scoring.marks import (
     FOREVER,
@@ -63,6 +65,8 @@ class ScoreRun:
     excluded : Excluded
         What is not learned in that.
     devices : Devices, optional
+    domain : Domain
+        With other rules than the last time, the windows that they are about are scored again.
 
     Attributes
     ----------
@@ -96,8 +100,10 @@ class ScoreRun:
         calibrations: RowTable | None = None,
         excluded: Excluded | None = None,
         devices: Devices | None = None,
+        domain: Domain = NO_RULES,
     ) -> None:
         self.windows = windows
+        self.domain = domain
         self.champions = Champions(models, devices)
         self.scope = scope
         self.table: RowTable | None = None
@@ -130,7 +136,7 @@ class ScoreRun:
             self._recalibration.begin(predictions)
         self.table = predictions
         self.windows = windows_scored(predictions, self.windows)
-        self._settings = self.windows.progress(MADE_WITH) or 0
+        self._settings = (self.windows.progress(MADE_WITH) or 0) ^ self.domain.number
         overall = read_mark(predictions, self.windows)
         part = self.scope.part or ""
         sensors = self._sensors(predictions, overall)
@@ -144,7 +150,7 @@ class ScoreRun:
         self._again = {sensor for sensor, mark in self._before.items() if self._has_gained(sensor, mark)}
         self._skip_those_that_fail_again()
         marks = {sensor: self._due_after(sensor) for sensor in self._before if sensor not in self.failed}
-        due = DueWindows(self.windows, marks, self.scope)
+        due = DueWindows(self.windows, marks, self.scope, self._touched(marks))
         self.days = due.days
         progress: dict[str, int] = {}
         days: set[date] = set()
@@ -163,7 +169,8 @@ class ScoreRun:
                 renewed = sorted(self.renewed - self.failed.keys())
                 stored = StoredPredictions(predictions, files, self.scope, renewed, (start, end))
                 curves = self._curves(due, start, end, is_last=(start, end) == pieces[-1])
-                yield self._scored(due.tables(start, end), stored.rows, curves)
+                tables = self._with_off(due.tables(start, end), (start, end))
+                yield self._scored(tables, stored.rows, curves)
                 for file, mask in stored.removed(self.failed):
                     known = removed.get(file.name)
                     removed[file.name] = (file, mask if known is None else mask | known[1])
@@ -194,7 +201,26 @@ class ScoreRun:
             found = set(self.windows.distinct("sensor", due_files(self.windows, overall, scope)))
             found.update(unfinished_sensors(predictions))
             found.update(settings_of_parts(predictions) if overall.version < 0 else ())
+            if self.domain.has_off:
+                found = {*found, *self._touched_by(found)}
         return sorted(found, key=str.encode)
+
+    def _touched_by(self, sensors: set[str]) -> Iterator[str]:
+        """Yield the sensors that are not judged while one of these shows that a machine is off."""
+        for sensor in self.windows.distinct("sensor"):
+            if any(one.sensor in sensors for one in self.domain.off_conditions(sensor)):
+                yield sensor
+
+    def _touched(self, marks: Mapping[str, Mark]) -> dict[str, Touched]:
+        """Return, of each sensor, the windows whose machine may be on or off other than they were scored."""
+        found = {}
+        for sensor, mark in marks.items() if self.domain.has_off else ():
+            others = {one.sensor for one in self.domain.off_conditions(sensor)} - {sensor}
+            if others and mark.version >= 0 and self.scope.is_timely:
+                due = DueWindows(self.windows, dict.fromkeys(others, mark), self.scope)
+                if (touched := Touched.of(due)) is not None:
+                    found[sensor] = touched
+        return found
 
     def _is_other(self, mark: Mark) -> bool:
         """Whether windows may be gone: they were made anew, or aggregated with other settings than before."""
@@ -229,6 +255,11 @@ class ScoreRun:
         first = min(file.first for file in self.windows.files()) // DAY_US * DAY_US
         return predictions.files(first, None, self.renewed)
 
+    def _with_off(self, tables: Iterable[pa.Table], span: tuple[int, int]) -> Iterable[pa.Table]:
+        if not self.domain.has_off:
+            return tables
+        return with_off_of_all(tables, self.windows, self.domain, span, self.scope.selection.devices)
+
     def _pieces(self, due: DueWindows, others: Iterable[DataFile]) -> list[tuple[int, int]]:
         """Cut the times of the due windows into pieces: of a day each where days have curves."""
         pieces = due.pieces(others)
@@ -254,7 +285,7 @@ class ScoreRun:
         self, tables: Iterable[pa.Table], stored: Upsert, curves: DayCurves | None
     ) -> Iterator[pa.Table]:
         known = set(self.modelled)
-        for part in score_ranges(tables, self.champions, stored, self.scope.rescore, curves):
+        for part in score_ranges(tables, self.champions, stored, self.scope.rescore, curves, self.domain):
             self.outcome.add(part)
             self.failed |= part.failed
             for sensor, start in part.lacking.items():

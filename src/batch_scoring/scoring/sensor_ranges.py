@@ -14,6 +14,8 @@ from batch_scoring.core.prefetch import computed, prefetched
 from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.detection.score import predict, window_fingerprints
+from batch_scoring.plant.off import take_off
+from batch_scoring.plant.rules import NO_RULES, Domain, judged, marks_of
 from batch_scoring.scoring.champions import Champions
 from batch_scoring.scoring.recalibration import DayCurves
 from batch_scoring.scoring.totals import scored_totals, sorted_totals, unscored_totals
@@ -61,13 +63,14 @@ def score_ranges(
     stored: Upsert,
     rescore: bool = False,
     curves: DayCurves | None = None,
+    domain: Domain = NO_RULES,
 ) -> Iterator[ScoredPart]:
     """Score the windows that have no prediction, or one of another content.
 
     Parameters
     ----------
     tables : iterable of pyarrow.Table
-        Windows, sorted by sensor, device and window_start.
+        Windows, sorted by sensor, device and window_start; with ``is_off`` where a machine may be off.
     champions : Champions
     stored : Upsert
         Of the stored predictions of these times; outdated ones are removed.
@@ -75,6 +78,8 @@ def score_ranges(
         Whether windows with a prediction are scored again.
     curves : DayCurves, optional
         Of the day that all these windows start on. Default: the models' own.
+    domain : Domain
+        What is known; with other rules, a window has another content.
 
     Yields
     ------
@@ -84,7 +89,7 @@ def score_ranges(
     """
 
     def work(ranges: Sequence[_Range]) -> ScoredPart:
-        return _score_all(ranges, champions, stored, rescore, curves)
+        return _score_all(ranges, champions, stored, rescore, curves, domain)
 
     works = prefetched(_joined(_ranges(tables, champions)))
     yield from prefetched(computed(stopwatch.timed("score", work), works, len(os.sched_getaffinity(0))))
@@ -153,6 +158,7 @@ def _score_all(
     stored: Upsert,
     rescore: bool,
     curves: DayCurves | None,
+    domain: Domain,
 ) -> ScoredPart:
     part = ScoredPart(empty_table(PREDICTIONS), empty_table(DAILY))
     part.failed = {one.sensor: str(one.error) for one in ranges if one.error is not None}
@@ -162,14 +168,22 @@ def _score_all(
     scored, left, have_models = [], [], []
     # Together: of a thousand sensors each range is small.
     windows = pa.concat_tables([one.windows for one in readable]).combine_chunks()
+    windows, are_off = take_off(windows)
     contents = window_fingerprints(windows)
+    known = [domain.of(one.sensor, one.windows["device"]) for one in readable] if domain.rules else []
+    if known:
+        contents = contents ^ marks_of(known, are_off)
     keys = row_fingerprints(windows, WINDOW_KEY) if stored.size else contents
     pending = np.ones(keys.size, bool) if rescore else stored.differ(keys, contents)
     end = 0
-    for one in readable:
+    for place, one in enumerate(readable):
         its_own = slice(end, end := end + one.windows.num_rows)
         try:
-            new, is_scored = _score(one, contents[its_own], pending[its_own], curves)
+            its_windows = windows.slice(its_own.start, one.windows.num_rows)
+            new, is_scored = _score(one, its_windows, contents[its_own], pending[its_own], curves)
+            if known and new.num_rows:
+                rows = its_windows.filter(to_arrow(is_scored))
+                new = judged(new, rows, known[place].select(is_scored), are_off[its_own][is_scored])
         except InputError as error:
             part.failed[one.sensor] = str(error)
             continue
@@ -201,9 +215,11 @@ def _score_all(
     return part
 
 
-def _score(range_: _Range, contents: UInt, pending: Bool, curves: DayCurves | None) -> tuple[pa.Table, Bool]:
+def _score(
+    range_: _Range, windows: pa.Table, contents: UInt, pending: Bool, curves: DayCurves | None
+) -> tuple[pa.Table, Bool]:
     """Score the pending windows; returns the predictions, and which windows they are of, shape (n,)."""
-    windows, is_scored = range_.windows, np.zeros(pending.size, bool)
+    is_scored = np.zeros(pending.size, bool)
     if range_.info is None or not pending.any():
         return empty_table(PREDICTIONS), is_scored
     if not pending.all():

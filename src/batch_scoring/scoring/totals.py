@@ -91,7 +91,7 @@ def scored_totals(predictions: pa.Table, states: States) -> pa.Table:
         "last_anomaly": _known(_times(flagged_start), anomalies > 0),
         "severity": to_arrow(np.maximum.reduceat(np.nan_to_num(column("severity", 0.0)), first)),
         "threshold": to_arrow(column("threshold")[last]),
-        "decades": _decades(-column("score"), row, np.array([known[pair] for pair in pairs])),
+        "decades": _decades(-column("score", np.nan), row, np.array([known[pair] for pair in pairs])),
     }
     return pa.table(columns, schema=DAILY)
 
@@ -294,6 +294,9 @@ def _without_predictions(
 
 def _decades(decades: Float, row: Int, are_known: Bool) -> pa.Array:
     bins = len(BIN_EDGES) + 1
+    is_scored = np.isfinite(decades)
+    if not is_scored.all():  # a machine that is off has no score
+        decades, row = decades[is_scored], row[is_scored]
     place = np.searchsorted(np.array(BIN_EDGES), decades, "right")
     counts = np.bincount(row * bins + place, minlength=are_known.size * bins).reshape(-1, bins)
     return _lists(counts[are_known].ravel(), np.where(are_known, bins, 0))

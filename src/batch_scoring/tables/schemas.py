@@ -357,7 +357,8 @@ PREDICTIONS = _table(
         pa.float64(),
         "decades",
         "the lower, the more abnormal. Combined detector: log10 of the largest share of normal windows that "
-        "are as unusual; −3 is one in a thousand. One-class SVM: its decision function, without a unit",
+        "are as unusual; −3 is one in a thousand. One-class SVM: its decision function, without a unit. Null "
+        "while the machine is off",
     ),
     Column(
         "threshold",
@@ -366,7 +367,7 @@ PREDICTIONS = _table(
         "threshold of the model; of the combined detector log10 of the share of normal windows that may be "
         "flagged",
     ),
-    Column("is_anomaly", pa.bool_(), "", "`score < threshold`"),
+    Column("is_anomaly", pa.bool_(), "", "`score < threshold`, unless `rule` says otherwise"),
     Column(
         "severity",
         pa.float64(),
@@ -387,7 +388,7 @@ PREDICTIONS = _table(
         pa.map_(pa.string(), pa.float64()),
         "decades",
         "of an anomaly, by the combined detector: how rare the window would be if only this feature were "
-        "unusual. Empty otherwise",
+        "unusual; of a rare window, too, that a rule lets pass. Empty otherwise",
     ),
     Column("model_version", pa.string(), "", "version of the sensor's models that scored it"),
     Column(
@@ -433,6 +434,13 @@ PREDICTIONS = _table(
         TIMESTAMP,
         "UTC",
         "midnight of the day of its calibration, see calibrations; null with the curve of the model itself",
+    ),
+    Column(
+        "rule",
+        pa.string(),
+        "",
+        "why it is judged otherwise than by its score, see `domain.rules`: `direction` or `deviation`, it is "
+        "rare, and no anomaly; `limit`, it is beyond a limit; `off`, the machine is off. Null elsewhere",
     ),
 )
 
@@ -541,11 +549,18 @@ INCIDENTS = _table(
         "",
         "whether all its anomalous windows are warming up, see predictions; null as there",
     ),
+    Column(
+        "beyond_limits",
+        pa.bool_(),
+        "",
+        "whether one of its windows is beyond a limit of `domain.rules`; null in rows of before this column "
+        "existed",
+    ),
 )
 # The columns of predictions that make incidents.
 JUDGED = (
     *("sensor", "device", "window_start", "window_end"),
-    *("is_anomaly", "severity", "evidence", "top_feature", "model_version", "warming_up"),
+    *("is_anomaly", "severity", "evidence", "top_feature", "model_version", "warming_up", "rule"),
 )
 
 # Where a series has no windows for long; what `incidents` finds silence in.
@@ -627,6 +642,7 @@ DEVICE_INCIDENTS = _table(
         "",
         "whether all its anomalous windows are warming up, see predictions; never so for silence",
     ),
+    Column("advice", pa.string(), "", "what else is known of it, such as `beyond a limit`; mostly empty"),
 )
 OUTLIER, FLEET_EVENT = "outlier", "fleet_event"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from itertools import product
@@ -14,11 +14,15 @@ import pyarrow.compute as pc
 
 from batch_scoring.core.digests import digest_of
 from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
+from batch_scoring.core.parameters import read_parameters
 from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.detection.fit import FIT_VERSION
 from batch_scoring.detection.warm_up import WEEK
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.plant.devices import Devices
+from batch_scoring.plant.off import take_off, with_off
+from batch_scoring.plant.rules import NO_RULES, Domain
+from batch_scoring.plant.settings import DomainParameters
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
@@ -58,16 +62,24 @@ class Plant:
     ----------
     devices : Devices
     calendar : Calendar
+    domain : Domain
     """
 
     devices: Devices = field(default_factory=Devices)
     calendar: Calendar = field(default_factory=Calendar)
+    domain: Domain = NO_RULES
 
     @classmethod
-    def of(cls, calendar: pa.Table | None, devices: pa.Table | None) -> Plant:
-        """Read tables of the schemas CALENDAR and DEVICES."""
+    def of(
+        cls,
+        calendar: pa.Table | None,
+        devices: pa.Table | None,
+        domain: Mapping[str, Any] | None = None,
+    ) -> Plant:
+        """Read tables of the schemas CALENDAR and DEVICES, and ``params:domain``."""
         known = Devices(devices)
-        return cls(known, Calendar(calendar, known))
+        rules = read_parameters(DomainParameters, domain, "domain").read_rules
+        return cls(known, Calendar(calendar, known), Domain(rules, known))
 
 
 @dataclass(frozen=True)
@@ -220,7 +232,11 @@ class TrainingWindows:
         names = list(
             dict.fromkeys([*columns, "device", *(["sensor"] if self.plant.calendar.entries else []), *TIMES])
         )
-        return stopwatch.each("read", self.table.batches(span.file, names, [self.sensor], devices, rows))
+        read = stopwatch.each("read", self.table.batches(span.file, names, [self.sensor], devices, rows))
+        if not self.plant.domain.has_off:
+            return read
+        times = span.first_start, span.last_start + 1
+        return with_off(read, self.sensor, self.table, self.plant.domain, times, devices, rows)
 
     def _kept(self, batch: pa.Table, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Leave out the windows that are not trained on."""
@@ -230,6 +246,7 @@ class TrainingWindows:
             keep &= ~overlap(batch, self.known_events)
         if self.plant.calendar.entries:
             keep &= ~self.plant.calendar.mask(batch)
+        keep &= ~take_off(batch)[1]
         if keep.any():
             yield (batch if keep.all() else batch.filter(to_arrow(keep))).select(columns)
 

@@ -54,6 +54,7 @@ def test_the_message_has_plain_values():
         "peak_at": "2026-01-05T00:00:00Z",
         "top_feature": "std",
         "warming_up": False,
+        "advice": "",
         "merged_into": None,
         "text": "incident pump-1@0 opened: low, device 'pump-1', sensors 's', severity 1, std, "
         "2026-01-05T00:00:00Z to 2026-01-05T00:05:00Z, priority 1",

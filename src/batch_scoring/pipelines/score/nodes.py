@@ -14,6 +14,8 @@ from batch_scoring.core.parameters import read_parameters, scheduled_time
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
 from batch_scoring.plant.devices import Devices
+from batch_scoring.plant.rules import Domain
+from batch_scoring.plant.settings import DomainParameters
 from batch_scoring.registry.published import PublishedModel
 from batch_scoring.scoring.daily import update_totals
 from batch_scoring.scoring.lessons import Excluded
@@ -37,6 +39,7 @@ def score_windows(
     feedback: pa.Table | None = None,
     calendar: pa.Table | None = None,
     devices: pa.Table | None = None,
+    domain: dict[str, Any] | None = None,
 ) -> Iterator[tuple[Update, Update, dict[str, Any]]]:
     """Score the windows that are new, have closed, or have changed since they were scored.
 
@@ -58,6 +61,8 @@ def score_windows(
         Schemas FEEDBACK and CALENDAR: what is not learned in calibrations.
     devices : pyarrow.Table, optional
         Schema DEVICES: which ids are one machine.
+    domain : dict, optional
+        See :class:`~batch_scoring.plant.settings.DomainParameters`.
 
     Yields
     ------
@@ -84,7 +89,8 @@ def score_windows(
     known = Devices(devices)
     daily = calibrations if settings.recalibrate == "daily" else None
     excluded = Excluded(empty_table(FEEDBACK) if feedback is None else feedback, Calendar(calendar, known))
-    run = ScoreRun(windows, fleet_models, scope, daily, excluded, known)
+    rules = read_parameters(DomainParameters, domain, "domain").read_rules
+    run = ScoreRun(windows, fleet_models, scope, daily, excluded, known, Domain(rules, known))
     yield run.update, no_change, {}
     yield no_change, partial(update_totals, run), {}
     yield no_change, no_change, run.outcome.finish(settings.max_failed_share, run.failed)

@@ -23,6 +23,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "feedback",
                     "calendar",
                     "devices",
+                    "params:domain",
                 ],
                 outputs=["predictions", "daily_totals", "score_counts"],
                 name="score_windows",

@@ -48,6 +48,7 @@ def train_models(
     timezone: str = "UTC",
     calendar: pa.Table | None = None,
     devices: pa.Table | None = None,
+    domain: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[Update, dict[str, Training]]]:
     """Yield the status of the devices of each sensor, and their trained models.
 
@@ -73,6 +74,9 @@ def train_models(
         Schema CALENDAR: windows in its times are not trained on.
     devices : pyarrow.Table, optional
         Schema DEVICES: a machine is trained under the id in use, on the windows of all its ids.
+    domain : dict, optional
+        See :class:`~batch_scoring.plant.settings.DomainParameters`: windows of machines that are off are not
+        trained on.
 
     Yields
     ------
@@ -96,7 +100,7 @@ def train_models(
         raise InputError("there are no windows yet; run `kedro run --pipelines=aggregate` first")
     require_known("sensor", selection.sensors, sensors)
     now = scheduled_time(at)
-    plant = Plant.of(calendar, devices)
+    plant = Plant.of(calendar, devices, domain)
     selection = replace(selection, devices=plant.devices.all_newest(selection.devices))
     refused = count_refused_devices(quarantine)
     found: set[str] = set()

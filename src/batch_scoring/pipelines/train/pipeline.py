@@ -23,6 +23,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "params:ingest.timezone",
                     "calendar",
                     "devices",
+                    "params:domain",
                 ],
                 outputs=["train_status", "fleet_models"],
                 name="train_models",

@@ -208,7 +208,7 @@ function drillDown() {
   $("chart-legend").append(key("line", "value"), key("line score", "score, lower is more anomalous"), key("line limit", "threshold"), key("dot", "anomaly"));
   if (data.incidents.marks.length) $("chart-legend").append(key("stripe", "incident"));
   if (data.faults.length) $("chart-legend").append(key("shade", "known fault"));
-  if (data.unjudged.length) $("chart-legend").append(key("unjudged", "not judged (calendar)"));
+  if (data.unjudged.length) $("chart-legend").append(key("unjudged", "not judged (calendar, or off)"));
   new ResizeObserver(redrawChart).observe($("chart"));
   const [device, sensor] = data.series[0];
   openSeries(device, sensor);

@@ -4,8 +4,8 @@ const INCIDENTS_A_PAGE = 10;
 const SENSORS_AT_FIRST = 6;
 const SEVERITIES = [0.3, 1, 3];
 const PRIORITIES = ["low", "medium", "high", "critical"];
-const incidents = data.incidents.rows.map(([kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, feature, of, young], i) => ({
-  rank: i + 1, kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, feature, of, young,
+const incidents = data.incidents.rows.map(([kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, feature, of, young, advice], i) => ({
+  rank: i + 1, kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, feature, of, young, advice,
 }));
 
 // Colours of severity: like the map's, from faint to strong.
@@ -27,6 +27,7 @@ function levelMark({ level, priority }) {
 }
 
 // Of a model that has not seen a week: kept out of alerts, and last in the list.
+const adviceMark = ({ advice }) => (advice ? [" ", make("span", { class: "mark advice" }, advice)] : []);
 const youngMark = ({ young }) => (young ? [" ", make("span", { class: "mark over" }, "warming up")] : []);
 
 const stateMark = (open) => make("span", { class: open ? "mark" : "mark over" }, open ? "open" : "closed");
@@ -137,7 +138,7 @@ function incidentItem(incident) {
   const part = (name, ...children) => make("span", { class: name }, ...children);
   const lead = make("summary", {},
     part("rank", make("span", { class: "unseen" }, "Rank "), incident.rank),
-    part("who", make("b", {}, whoWords(incident)), " ", stateMark(incident.open), ...youngMark(incident)),
+    part("who", make("b", {}, whoWords(incident)), " ", stateMark(incident.open), ...youngMark(incident), ...adviceMark(incident)),
     part("when", isSilent(incident) && incident.open ? `since ${time(incident.start)}` : span(incident.start, incident.end, incident.open)),
     part("what", whatWords(incident)),
     levelMark(incident),

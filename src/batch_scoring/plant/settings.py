@@ -1,0 +1,102 @@
+"""Settings of what people know of sensors and devices: ``params:domain``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import read_parameters, require
+
+_MOST_RULES = 60
+
+
+@dataclass(frozen=True)
+class OffWhen:
+    """When a machine is off: the mean of a window of one of its sensors is below, or above, a number."""
+
+    sensor: str
+    below: float | None = None
+    above: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.below is None) == (self.above is None):
+            raise InputError(
+                f"domain.rules: off_when with the sensor {self.sensor!r} is not valid; expected 'below' or "
+                "'above', such as {sensor: power, below: 0.1}"
+            )
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is known of the sensors and devices that match two patterns; null says nothing.
+
+    Attributes
+    ----------
+    sensor, device : str
+        Names, or patterns with ``*`` and ``?``.
+    direction : "above", "below" or "both"
+        Where an anomaly lies.
+    smallest_deviation : float or str
+        How far from what is expected an anomaly is at least, in the sensor's unit, or such as ``"5%"`` of it.
+    limits : list of two floats
+        Beyond them a window is always an anomaly; null for no limit on one side.
+    off_when : OffWhen
+    """
+
+    sensor: str = "*"
+    device: str = "*"
+    direction: Literal["above", "below", "both"] | None = None
+    smallest_deviation: Any = None
+    limits: tuple[Any, ...] | None = None
+    off_when: OffWhen | None = None
+
+    def __post_init__(self) -> None:
+        low, high = self.limits if self.limits and len(self.limits) == 2 else (None, None)
+        is_limit = all(_is_number(one) for one in (low, high) if one is not None)
+        checks = {
+            "smallest_deviation": (
+                self.smallest_deviation is None or self.deviation is not None,
+                "a number that is not negative, in the sensor's unit, or a share such as '5%'",
+            ),
+            "limits": (
+                self.limits is None
+                or (is_limit and (low, high) != (None, None) and (None in (low, high) or low < high)),
+                "a lower and an upper limit, one of them may be null, such as [0, 90]",
+            ),
+        }
+        require(self, "domain.rules", checks)
+
+    @property
+    def deviation(self) -> tuple[float, float] | None:
+        """Return the smallest deviation, absolute and as a share of what is expected."""
+        value = self.smallest_deviation
+        text = str(value).strip()
+        try:
+            number = float(text.removesuffix("%"))
+        except ValueError:
+            return None
+        if isinstance(value, bool) or not 0 <= number < float("inf"):
+            return None
+        return (0.0, number / 100) if text.endswith("%") else (number, 0.0)
+
+
+@dataclass(frozen=True)
+class DomainParameters:
+    """``params:domain``; see conf/base/parameters_domain.yml."""
+
+    rules: tuple[Any, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.rules) > _MOST_RULES:
+            raise InputError(f"domain.rules: {len(self.rules)} rules; expected {_MOST_RULES} or fewer")
+        assert self.read_rules is not None
+
+    @property
+    def read_rules(self) -> tuple[Rule, ...]:
+        """Return the rules."""
+        return tuple(read_parameters(Rule, one, f"domain.rules[{n}]") for n, one in enumerate(self.rules, 1))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
