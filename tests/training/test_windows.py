@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.detection.detectors.base import FitParameters
-from batch_scoring.tables.schemas import FEEDBACK, windows_schema
+from batch_scoring.tables.schemas import DEVICES, FEEDBACK, windows_schema
 from batch_scoring.training import windows as training_windows
 from batch_scoring.training.settings import TrainParameters
 from batch_scoring.training.windows import Plant, find_windows, training_range
@@ -258,3 +258,52 @@ def test_the_times_of_the_calendar_are_not_trained_on_and_a_device_in_them_is_he
     other = Plant.of(entries(("c", "*", 2, 4)), None)
     assert find_windows("s", table, ALL, LATER, plant=other).fingerprint(ALL) == plain.fingerprint(ALL)
     assert read(found.heard(START_US)).num_rows == read(plain).num_rows
+
+
+def accepted(*rows):
+    """Feedback that accepts the level of (device, from a day on)."""
+    return pa.Table.from_pylist(
+        [
+            {"device": device, "sensor": "s", "verdict": "accepted"}
+            | {"start": START + timedelta(days=day), "end": START + timedelta(days=day, hours=1)}
+            for device, day in rows
+        ],
+        FEEDBACK,
+    )
+
+
+def days_of(windows, device):
+    rows = read(windows)
+    mine = rows.filter(pc.equal(rows["device"], device))["window_start"].cast(pa.int64()).to_numpy()
+    return sorted(set(((mine - START_US) // DAY_US).tolist()))
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [(1, [1, 2]), (4, [4, 5]), (7, [7, 8]), (9, [9])],
+    ids=["within the range", "after it", "as long as there are windows", "on the last day"],
+)
+def test_an_accepted_level_is_trained_on_from_its_step_on_for_a_week_at_least(tmp_path, step, expected):
+    table = write_days(tmp_path, ["a", "b"], days=10, rows=6)
+    settings = TrainParameters(to=START + timedelta(days=3), warm_up=timedelta(days=2))
+    found = find_windows("s", table, settings, LATER, accepted(("a", 0), ("a", step)))
+    assert days_of(found, "a") == expected
+    assert days_of(found, "b") == [0, 1, 2]
+    plain = find_windows("s", table, settings, LATER)
+    assert found.fingerprint(settings) != plain.fingerprint(settings)
+
+
+def test_an_accepted_level_is_held_out_after_its_own_training_only(tmp_path):
+    table = write_days(tmp_path, ["a", "b"], days=10, rows=6)
+    settings = TrainParameters(to=START + timedelta(days=3), warm_up=timedelta(days=2))
+    found = find_windows("s", table, settings, LATER, accepted(("a", 5)))
+    rest = found.held_out(START_US + 3 * DAY_US, found.features)
+    assert days_of(rest, "a") == [7, 8, 9]
+    assert days_of(rest, "b") == [3, 4, 5, 6, 7, 8, 9]
+
+
+def test_a_level_that_was_accepted_of_an_old_name_is_that_of_the_new_one(tmp_path):
+    table = write_days(tmp_path, ["new", "old"], days=4, rows=6)
+    plant = Plant.of(None, pa.Table.from_pylist([{"id": "new", "replaces": "old"}], DEVICES))
+    found = find_windows("s", table, ALL, LATER, accepted(("old", 2)), plant)
+    assert days_of(found, "new") == [2, 3]

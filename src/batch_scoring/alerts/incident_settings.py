@@ -49,6 +49,17 @@ class SilenceParameters:
 
 
 @dataclass(frozen=True)
+class LastingParameters:
+    """``params:incidents``, the group ``lasting``; see conf/base/parameters_incidents.yml."""
+
+    after: timedelta = timedelta(hours=24)
+
+    def __post_init__(self) -> None:
+        longer = "1h or longer, such as '24h'"
+        require(self, "incidents.lasting", {"after": (self.after >= timedelta(hours=1), longer)})
+
+
+@dataclass(frozen=True)
 class IncidentParameters:
     """``params:incidents``; see conf/base/parameters_incidents.yml."""
 
@@ -58,6 +69,7 @@ class IncidentParameters:
     outlier_windows: int = 2
     ranked_days: int = 30
     silence: SilenceParameters = field(default_factory=SilenceParameters)
+    lasting: LastingParameters = field(default_factory=LastingParameters)
     notify: NotifyParameters = field(default_factory=NotifyParameters)
 
     def __post_init__(self) -> None:
@@ -74,4 +86,9 @@ class IncidentParameters:
     def roll_up_rules(self) -> RollUpRules:
         """Return the rules by which a person sees one incident."""
         silence = SilenceRules(self.silence.after // MICROSECOND, self.silence.device_after // MICROSECOND)
-        return RollUpRules(self.rules.cool_down_us, silence, self.outlier_windows)
+        return RollUpRules(
+            self.rules.cool_down_us,
+            silence,
+            self.outlier_windows,
+            lasting_us=self.lasting.after // MICROSECOND,
+        )

@@ -13,7 +13,15 @@ from batch_scoring.core.parameters import suggestion
 from batch_scoring.evaluation.annotation_files import BEGIN, END, WrittenRow, read_table
 from batch_scoring.incidents.calendar import PERIODS
 from batch_scoring.plant.devices import ALL, check_devices
-from batch_scoring.tables.schemas import CALENDAR, DEVICES, FALSE_ALARM, FEEDBACK, LABELS, TRUE_EVENT
+from batch_scoring.tables.schemas import (
+    ACCEPTED,
+    CALENDAR,
+    DEVICES,
+    FALSE_ALARM,
+    FEEDBACK,
+    LABELS,
+    TRUE_EVENT,
+)
 
 _SERIES = [("device",), ("sensor",), BEGIN, END]
 
@@ -41,8 +49,8 @@ def read_labels(path: Path | str) -> pa.Table:
 def read_feedback(path: Path | str) -> pa.Table:
     """Read a file of feedback: as :func:`read_labels` does, into the schema ``FEEDBACK``.
 
-    In the place of ``kind`` it has ``verdict`` (``false_alarm`` or ``true_event``) and, if there is one,
-    ``note``.
+    In the place of ``kind`` it has ``verdict`` (``false_alarm``, ``true_event`` or ``accepted``) and, if
+    there is one, ``note``.
     """
     return read_table(Path(path), FEEDBACK, [*_SERIES, ("verdict",)], _finding)
 
@@ -98,9 +106,9 @@ def _label(row: WrittenRow) -> tuple[Any, ...]:
 
 def _finding(row: WrittenRow) -> tuple[Any, ...]:
     series, verdict = (row.text("device"), row.text("sensor"), *row.interval()), row.text("verdict")
-    if verdict.strip().lower() not in (FALSE_ALARM, TRUE_EVENT):
+    if verdict.strip().lower() not in (FALSE_ALARM, TRUE_EVENT, ACCEPTED):
         raise InputError(
             f"{row.where}, column 'verdict': {row.values['verdict']!r} is not one of "
-            f"{FALSE_ALARM!r}, {TRUE_EVENT!r}"
+            f"{FALSE_ALARM!r}, {TRUE_EVENT!r}, {ACCEPTED!r}"
         )
     return *series, verdict.strip().lower(), row.optional_text("note")

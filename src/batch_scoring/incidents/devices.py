@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,6 +37,7 @@ from batch_scoring.tables.schemas import DEVICE_INCIDENTS, FLEET_EVENT, OUTLIER,
 
 MAX_DEVICES_LISTED = 100
 BEYOND_A_LIMIT = "beyond a limit"
+MAX_ADVICE = 3
 # An event of the fleet is one that begins on this share of a sensor's devices, and on five of them.
 SHARE_OF_FLEET, MIN_DEVICES = 0.2, 5
 # A single window is an outlier where windows are shorter.
@@ -60,6 +62,8 @@ class RollUpRules:
         What it leaves out is no silence.
     devices : Devices
         Which ids are one machine.
+    lasting_us : int
+        A step to another level that has been there as long may be the new normal, microseconds.
     """
 
     slack_us: int
@@ -67,9 +71,16 @@ class RollUpRules:
     outlier_windows: int = 2
     calendar: Calendar = field(default_factory=Calendar)
     devices: Devices = field(default_factory=Devices)
+    lasting_us: int = 86_400_000_000
 
 
-def roll_up(incidents: pa.Table, gaps: pa.Table, rules: RollUpRules, since: int) -> pa.Table:
+def roll_up(
+    incidents: pa.Table,
+    gaps: pa.Table,
+    rules: RollUpRules,
+    since: int,
+    steps: Mapping[str, str] | None = None,
+) -> pa.Table:
     """Join the incidents of each device that overlap in time, and find silence; ranked.
 
     Parameters
@@ -81,6 +92,8 @@ def roll_up(incidents: pa.Table, gaps: pa.Table, rules: RollUpRules, since: int)
     rules : RollUpRules
     since : int
         Silences that ended earlier are left out, microseconds since the epoch.
+    steps : mapping of str to str, optional
+        Advice on some of the incidents, by their id.
 
     Returns
     -------
@@ -88,7 +101,7 @@ def roll_up(incidents: pa.Table, gaps: pa.Table, rules: RollUpRules, since: int)
         Schema DEVICE_INCIDENTS. Outliers come last, and before them what is warming up; the open ones of the
         others come first; then by falling priority, then the newest first.
     """
-    incidents, gaps = of_machines(incidents, gaps, rules.devices)
+    incidents, gaps = of_machines(_advised(incidents, steps or {}), gaps, rules.devices)
     order = [(name, "ascending") for name in ("device", "start", "sensor")]
     incidents = incidents.sort_by(order).combine_chunks() if incidents.num_rows else incidents
     known = Gaps.of(gaps, rules.devices)
@@ -219,7 +232,6 @@ def _summed(incidents: pa.Table, group: Int, kind: str) -> pa.Table:
     number = {name: positions(incidents[name], names[name]) for name in names}
     devices, sensors = (_named(names[name], group, number[name], evidence) for name in ("device", "sensor"))
     series = number["device"] * len(names["sensor"]) + number["sensor"]
-    is_beyond = np.logical_or.reduceat(to_numpy(incidents["beyond_limits"], null=False), first)
     groups, peaks = incidents.take(to_arrow(first)), incidents.take(to_arrow(worst))
     columns = {
         "kind": constant(kind, first.size),
@@ -235,9 +247,32 @@ def _summed(incidents: pa.Table, group: Int, kind: str) -> pa.Table:
         "n_windows": to_arrow(np.add.reduceat(to_numpy(incidents["n_windows"]), first)),
         **{name: peaks[name] for name in ("peak_severity", "peak_at", "top_feature")},
         "warming_up": to_arrow(np.logical_and.reduceat(to_numpy(incidents["warming_up"], null=False), first)),
-        "advice": strings(["", BEYOND_A_LIMIT]).take(to_arrow(is_beyond.astype(np.int64))),
+        "advice": strings(_advice(incidents, group, first.size)),
     }
     return _with(columns, priority=_worst_of(group, series, evidence))
+
+
+def _advised(incidents: pa.Table, steps: Mapping[str, str]) -> pa.Table:
+    """Add what is known of each incident beside its numbers, column ``advice``."""
+    texts = ["", BEYOND_A_LIMIT, *dict.fromkeys(steps.values())]
+    number = to_numpy(incidents["beyond_limits"], null=False).astype(np.int64)
+    place = positions(incidents["incident_id"], strings(list(steps)))
+    of_step = np.array([*(texts.index(text) for text in steps.values()), 0], np.int64)
+    return incidents.append_column(
+        "advice", strings(texts).take(to_arrow(np.where(place >= 0, of_step[place], number)))
+    )
+
+
+def _advice(incidents: pa.Table, group: Int, n: int) -> list[str]:
+    """Return what is known of each group, sensor by sensor; the first ones, if there are many."""
+    found: list[list[str]] = [[] for _ in range(n)]
+    rows = np.flatnonzero(~are(incidents["advice"], ""))
+    some = incidents.select(["sensor", "advice"]).take(to_arrow(rows)).to_pylist()
+    for place, row in zip(group[rows].tolist(), some, strict=True):
+        text = f"{row['sensor']}: {row['advice']}"
+        if text not in found[place] and len(found[place]) < MAX_ADVICE:
+            found[place].append(text)
+    return [". ".join(texts) for texts in found]
 
 
 def _worst_of(group: Int, series: Int, evidence: Float) -> Float:

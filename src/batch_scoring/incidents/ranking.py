@@ -8,25 +8,35 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from batch_scoring.core.digests import number_of
 from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
 from batch_scoring.incidents.devices import RollUpRules, roll_up
 from batch_scoring.incidents.silence import MEMORY_US
+from batch_scoring.incidents.steps import describe_steps, lag_us, may_be_steps
 from batch_scoring.incidents.update import UNTIL
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
-from batch_scoring.tables.schemas import DEVICE_INCIDENTS, GAPS, INCIDENTS, OUTLIER
+from batch_scoring.tables.schemas import DEVICE_INCIDENTS, GAPS, INCIDENTS, OUTLIER, PREDICTIONS
 
 logger = logging.getLogger(__name__)
 
 # Raise it when the same incidents and gaps shall give another list.
 VERSION = 3
+_VALUES = pa.schema(
+    [PREDICTIONS.field(name) for name in ("sensor", "device", "window_start", "window_end", "value")]
+)
 STEP, GAPS_SEEN, RULES = "incidents", "gaps", "incidents.rules"
 
 
 def update_ranking(
-    incidents: RowTable, gaps: RowTable, rules: RollUpRules, n_days: int, ranked: RowTable
+    incidents: RowTable,
+    gaps: RowTable,
+    rules: RollUpRules,
+    n_days: int,
+    predictions: RowTable | None,
+    ranked: RowTable,
 ) -> Change | None:
     """Return the change of the list; None where there is nothing to make it of.
 
@@ -37,6 +47,8 @@ def update_ranking(
     rules : RollUpRules
     n_days : int
         The list has what ended in these newest days with predictions.
+    predictions : RowTable or None
+        Schema PREDICTIONS: they show which incidents are steps to another level.
     ranked : RowTable
         Schema DEVICE_INCIDENTS.
     """
@@ -44,7 +56,13 @@ def update_ranking(
     if not (incidents.exists or gaps.exists):
         return None
     first = _first_ranked(incidents, n_days)
-    settings = [rules.slack_us, rules.outlier_windows, asdict(rules.silence), rules.calendar.fingerprint]
+    settings = [
+        rules.slack_us,
+        rules.outlier_windows,
+        asdict(rules.silence),
+        rules.calendar.fingerprint,
+        rules.lasting_us,
+    ]
     settings += [rules.devices.fingerprint] if rules.devices.fingerprint else []
     number = number_of([VERSION, incidents.position, gaps.position, first.isoformat(), settings])
     progress = {STEP: incidents.position, GAPS_SEEN: gaps.position, RULES: number}
@@ -54,7 +72,8 @@ def update_ranking(
     found = recent_incidents(incidents, first)
     # The open incident of a device that is gone ends with its days; its silence stays.
     found = found.filter(to_arrow(to_numpy(found["end"]) >= since))
-    rows = roll_up(found, _recent_gaps(gaps, since), rules, since)
+    steps = find_steps(found, predictions, rules.lasting_us) if predictions is not None else {}
+    rows = roll_up(found, _recent_gaps(gaps, since), rules, since, steps)
     is_outlier, is_open = are(rows["kind"], OUTLIER), are(rows["state"], "open")
     logger.info(
         "incidents: %d device incidents ranked, %d open; %d outlier readings",
@@ -65,6 +84,31 @@ def update_ranking(
     if ranked.schema == DEVICE_INCIDENTS and rows.equals(ranked.read().combine_chunks()):
         return Change(DEVICE_INCIDENTS, (), progress)
     return Change(DEVICE_INCIDENTS, [[rows]], progress, replaces_all=True)
+
+
+def find_steps(incidents: pa.Table, predictions: RowTable, lasting_us: int) -> dict[str, str]:
+    """Return advice on the incidents that are steps to another level, by their ids.
+
+    Parameters
+    ----------
+    incidents : pyarrow.Table
+        Schema INCIDENTS.
+    predictions : RowTable
+    lasting_us : int
+        A level lasts that is there as long, microseconds.
+    """
+    some = incidents.filter(to_arrow(may_be_steps(incidents))).combine_chunks()
+    if not some.num_rows or not predictions.exists:
+        return {}
+    start = to_numpy(some["start"])
+    sensors, devices = (pc.unique(some[name]).to_pylist() for name in ("sensor", "device"))
+    first, last = start - lag_us(lasting_us), start + lasting_us
+    parts = [empty_table(_VALUES)]
+    for file in predictions.files(int(first.min()), int(last.max()), sensors, devices):
+        if ((first <= file.last) & (last > file.first)).any():
+            parts += predictions.batches(file, _VALUES.names, sensors, devices)
+    texts = describe_steps(some, pa.concat_tables(parts).combine_chunks(), lasting_us)
+    return {name: text for name, text in zip(some["incident_id"].to_pylist(), texts, strict=True) if text}
 
 
 def recent_incidents(incidents: RowTable, since: datetime) -> pa.Table:

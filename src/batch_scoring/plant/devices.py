@@ -68,6 +68,10 @@ class Devices:
         """Return the ids in use of these ids; None, for all, stays."""
         return names and frozenset(map(self.newest, names))
 
+    def ids_of(self, name: str) -> tuple[str, ...]:
+        """Return all ids of an id's machine, the one in use first."""
+        return self.machines.get(self.newest(name), (name,))
+
     def former_of(self, names: Iterable[str]) -> list[str]:
         """List the former ids of machines that are among ids in use."""
         return [name for one in names for name in self.machines.get(one, ())[1:]]
@@ -87,7 +91,7 @@ class Devices:
         return np.array([self._is_like(name, pattern) for name in names.to_pylist()], bool)
 
     def _is_like(self, name: str, pattern: str) -> bool:
-        known = self.machines.get(self.newest(name), (name,))
+        known = self.ids_of(name)
         groups = (self._groups[one] for one in known if one in self._groups)
         return any(fnmatchcase(one, pattern) for one in (*known, *groups))
 

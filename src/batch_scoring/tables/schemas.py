@@ -739,7 +739,13 @@ FEEDBACK = _table(
     _SENSOR,
     Column("start", TIMESTAMP, "UTC", "first moment the verdict is about"),
     Column("end", TIMESTAMP, "UTC", "first moment after it"),
-    Column("verdict", pa.string(), "", "`false_alarm` or `true_event`"),
+    Column(
+        "verdict",
+        pa.string(),
+        "",
+        "`false_alarm`, `true_event`, or `accepted`: the new normal, which the series is trained on from "
+        "`start` on",
+    ),
     Column("note", pa.string(), "", "what the person wrote; null where there is none"),
 )
 CALENDAR = _table(
@@ -763,7 +769,7 @@ DEVICES = _table(
     Column("retired", TIMESTAMP, "UTC", "since when it no longer sends; null while it is in use"),
     Column("group", pa.string(), "", "a name that patterns of the calendar match, too; null for none"),
 )
-FALSE_ALARM, TRUE_EVENT = "false_alarm", "true_event"
+FALSE_ALARM, TRUE_EVENT, ACCEPTED = "false_alarm", "true_event", "accepted"
 
 _METHOD = Column("method", pa.string(), "", "`fleet_models` or a baseline")
 

@@ -13,7 +13,7 @@ from batch_scoring.detection.comparison import ChampionChallenger, Comparison, F
 from batch_scoring.detection.detectors import DETECTORS
 from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.model_file import FleetFile
-from batch_scoring.tables.arrow_arrays import strings, to_numpy
+from batch_scoring.tables.arrow_arrays import positions, strings, to_numpy
 from batch_scoring.tables.device_ranges import device_ranges
 from batch_scoring.tables.schemas import MODEL_KEYS
 from batch_scoring.training.result import BY_HAND, PROMOTED, REFUSED, Decision
@@ -88,7 +88,7 @@ def compare(
         for one in versions
     ]
     scorers = [one for one, does in zip(versions, fits, strict=True) if does]
-    since = max(_trained_to(one) for one in versions)
+    since = max(_trained_to(one, windows.accepted.devices) for one in versions)
     rest = windows.held_out(since, [name for one in scorers for name in one.info.features])
     if rest is None or not fits[0]:
         return _counted(windows, challenger, champion, devices)
@@ -118,9 +118,15 @@ def described(found: Comparison) -> str:
 _NO_MODELS: tuple[pa.Schema, tuple[pa.Table, ...]] = (pa.schema([MODEL_KEYS.field("device")]), ())
 
 
-def _trained_to(models: FleetFile) -> int:
-    """Return the latest end of their training, µs since the epoch; before all time where none is recorded."""
-    ends = (to_numpy(part["trained_to"], null=_NEVER) for part in models.batches(["trained_to"]))
+def _trained_to(models: FleetFile, accepted: pa.Array) -> int:
+    """Return the latest end of their training, µs since the epoch; before all time where none is recorded.
+
+    Series whose level was accepted have a training of their own, and are held out after it.
+    """
+    ends = (
+        to_numpy(part["trained_to"], null=_NEVER)[positions(part["device"], accepted) < 0]
+        for part in models.batches(["device", "trained_to"])
+    )
     return max((int(end.max()) for end in ends if end.size), default=_NEVER)
 
 

@@ -29,7 +29,7 @@ from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import FEEDBACK, WINDOW_KEYS, feature_columns
-from batch_scoring.training.known_events import TIMES, events_between, known_events, overlap
+from batch_scoring.training.known_events import TIMES, Accepted, events_between, known_events, overlap
 from batch_scoring.training.settings import TrainParameters
 from batch_scoring.training.share import last_start_of_share
 
@@ -106,6 +106,8 @@ class TrainingWindows:
         one are left out of the training.
     plant : Plant
         What it leaves out is not trained on; former ids of a machine count for the one in use.
+    accepted : Accepted
+        Series with a range of their own.
     """
 
     sensor: str
@@ -118,11 +120,13 @@ class TrainingWindows:
     spans: tuple[Span, ...]
     known_events: pa.Table
     plant: Plant = field(default_factory=Plant)
+    accepted: Accepted = field(default_factory=Accepted)
 
     @property
     def inside(self) -> list[Span]:
         """The files that hold windows of the range."""
-        return [one for one in self.spans if one.first_start < self.last and one.last_start >= self.first]
+        last = int(self.accepted.last.max(initial=self.last))
+        return [one for one in self.spans if one.first_start < last and one.last_start >= self.first]
 
     @property
     def n_windows(self) -> int:
@@ -154,14 +158,23 @@ class TrainingWindows:
 
     def held_out(self, since: int, features: Iterable[str]) -> TrainingWindows | None:
         """Select the windows that start at ``since`` or later, with these features; None without one."""
-        rest = replace(self, first=since, last=self.ended, features=tuple(dict.fromkeys(features)))
+        rest = replace(
+            self,
+            first=since,
+            last=self.ended,
+            features=tuple(dict.fromkeys(features)),
+            accepted=self.accepted.held_out(self.ended),
+        )
         return rest if rest.inside else None
 
     def heard(self, since: int) -> TrainingWindows | None:
         """Like ``held_out``, without features; with what training leaves out: a faulty device is heard."""
         windows = self.held_out(since, ())
         return windows and replace(
-            windows, known_events=self.known_events.slice(0, 0), plant=Plant(self.plant.devices)
+            windows,
+            known_events=self.known_events.slice(0, 0),
+            plant=Plant(self.plant.devices),
+            accepted=Accepted(),
         )
 
     def devices_among(self, devices: frozenset[str]) -> set[str]:
@@ -241,7 +254,8 @@ class TrainingWindows:
     def _kept(self, batch: pa.Table, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Leave out the windows that are not trained on."""
         start = to_numpy(batch["window_start"])
-        keep = (start >= self.first) & (start < self.last)
+        first, last = self.accepted.ranges(batch["device"], self.first, self.last)
+        keep = (start >= first) & (start < last)
         if self.known_events.num_rows:
             keep &= ~overlap(batch, self.known_events)
         if self.plant.calendar.entries:
@@ -298,6 +312,8 @@ def find_windows(
     first, last = training_range(
         min(span.first_start for span in spans), ended, window_us, settings, share_end
     )
+    feedback = feedback if feedback is not None else FEEDBACK.empty_table()
+    week = settings.warm_up or WEEK
     found = TrainingWindows(
         sensor,
         settings.features or tuple(feature_columns(windows.schema)),
@@ -307,8 +323,16 @@ def find_windows(
         window_us,
         windows,
         spans,
-        known_events(feedback if feedback is not None else FEEDBACK.empty_table(), sensor),
+        known_events(feedback, sensor),
         plant,
+        Accepted.of(
+            feedback,
+            sensor,
+            plant.devices,
+            min(last, ended),
+            ended,
+            week // MICROSECOND,
+        ),
     )
     if not found.inside:
         return None

@@ -82,6 +82,7 @@ def rank_devices(
     parameters: dict[str, Any],
     calendar: pa.Table | None = None,
     devices: pa.Table | None = None,
+    predictions: RowTable | None = None,
 ) -> Update:
     """Return the update of the ranked incidents of devices, silence among them.
 
@@ -95,6 +96,8 @@ def rank_devices(
         Schema CALENDAR: when nothing is judged.
     devices : pyarrow.Table, optional
         Schema DEVICES: which ids are one machine, and which were retired.
+    predictions : RowTable, optional
+        Schema PREDICTIONS: they show which incidents are steps to another level.
 
     Returns
     -------
@@ -105,7 +108,7 @@ def rank_devices(
     settings = read_parameters(IncidentParameters, parameters, "incidents")
     known = Devices(devices)
     rules = replace(settings.roll_up_rules, calendar=Calendar(calendar, known), devices=known)
-    return partial(update_ranking, incidents, gaps, rules, settings.ranked_days)
+    return partial(update_ranking, incidents, gaps, rules, settings.ranked_days, predictions)
 
 
 def notify(

@@ -25,7 +25,7 @@ def create_pipeline(**_: object) -> Pipeline:
             Node(func=find_gaps, inputs=["windows", "params:incidents"], outputs="gaps", name="find_gaps"),
             Node(
                 func=rank_devices,
-                inputs=["incidents", "gaps", "params:incidents", "calendar", "devices"],
+                inputs=["incidents", "gaps", "params:incidents", "calendar", "devices", "predictions"],
                 outputs="device_incidents",
                 name="rank_devices",
             ),

@@ -1,0 +1,199 @@
+"""Tell whether an incident is a step to another level that lasts, or looks like a change of unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from batch_scoring.tables.arrays import Bool, Float, Int
+from batch_scoring.tables.arrow_arrays import are, to_arrow, to_numpy
+from batch_scoring.tables.fingerprints import row_fingerprints
+
+NEW_NORMAL = "lasting; if it is the new normal, accept it"
+CHANGE_OF_UNIT = "looks like a change of unit"
+_HOUR, _DAY = 3_600_000_000, 86_400_000_000
+_SERIES = ("sensor", "device")
+# A step is there at once: the level of the hour after it is off by this share of what it is later, or more.
+_AT_ONCE = 0.5
+# The level stays: over the last quarter it is off by no less, and no more, than these shares of the first.
+_STAYS = (1 / 3, 3.0)
+# Windows of the incident that are anomalous.
+_DENSE = 0.8
+# A unit makes of the day before what came after the step, to within this share of the difference, and of the
+# hour before what came in the hour after; and all but a tenth of what came after lies where it did before,
+# give or take a tenth of the range.
+_EXACT, _ABOUT, _INSIDE, _MARGIN = 0.05, 0.15, 0.9, 0.1
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A change of unit: ``after = factor * before + offset``."""
+
+    name: str
+    factor: float
+    offset: float = 0.0
+
+
+_PAIRS = (
+    ("°C", "°F", 1.8, 32.0),
+    ("°C", "K", 1.0, 273.15),
+    ("K", "°F", 1.8, -459.67),
+    ("mm", "inch", 1 / 25.4, 0.0),
+    ("kPa", "psi", 0.1450377, 0.0),
+    ("bar", "psi", 14.50377, 0.0),
+    ("m/s", "km/h", 3.6, 0.0),
+)
+UNITS = (
+    *(Unit(f"{a} → {b}", factor, offset) for a, b, factor, offset in _PAIRS),
+    *(Unit(f"{b} → {a}", 1 / factor, -offset / factor) for a, b, factor, offset in _PAIRS),
+    *(Unit(f"× {n}", float(n)) for n in (10, 100, 1000)),
+    *(Unit(f"÷ {n}", 1 / n) for n in (10, 100, 1000)),
+)
+
+
+def may_be_steps(incidents: pa.Table) -> Bool:
+    """Mark the open incidents that have lasted an hour or longer, and are anomalous nearly all of the time.
+
+    Parameters
+    ----------
+    incidents : pyarrow.Table
+        Schema INCIDENTS.
+    """
+    start, end = to_numpy(incidents["start"]), to_numpy(incidents["end"])
+    marked: Bool = are(incidents["state"], "open") & (end - start >= _HOUR)
+    return marked
+
+
+def describe_steps(incidents: pa.Table, windows: pa.Table, after_us: int) -> list[str]:
+    """Describe the steps among incidents, in their order; empty for what is none.
+
+    Parameters
+    ----------
+    incidents : pyarrow.Table
+        Schema INCIDENTS, one a series.
+    windows : pyarrow.Table
+        sensor, device, window_start, window_end and value of the predictions around their starts: from
+        :func:`lag_us` before to ``after_us`` after.
+    after_us : int
+        A level lasts that is there as long, microseconds.
+    """
+    texts = [""] * incidents.num_rows
+    value = to_numpy(windows["value"], null=np.nan)
+    windows, value = windows.filter(to_arrow(np.isfinite(value))), value[np.isfinite(value)]
+    keys = row_fingerprints(incidents, _SERIES)
+    order = np.argsort(keys)
+    if not keys.size or not value.size:
+        return texts
+    place = np.minimum(np.searchsorted(keys[order], row_fingerprints(windows, _SERIES)), keys.size - 1)
+    row = order[place]
+    start = to_numpy(windows["window_start"])
+    since = start - to_numpy(incidents["start"])[row]
+    mine = row_fingerprints(windows, _SERIES) == keys[row]
+    mine &= (since >= -lag_us(after_us)) & (since < after_us)
+    series = _Series(row[mine], since[mine], value[mine], keys.size, after_us)
+    length = int((to_numpy(windows["window_end"]) - start)[0])
+    begin, end = to_numpy(incidents["start"]), to_numpy(incidents["end"])
+    is_dense = to_numpy(incidents["n_windows"]) * length >= _DENSE * (end - begin)
+    unit = np.where(is_dense, series.unit(), -1)
+    lasts = is_dense & (end - begin >= after_us) & (series.is_level() | (unit >= 0))
+    for number in np.flatnonzero(lasts | (unit >= 0)).tolist():
+        what = [f"{CHANGE_OF_UNIT}, {UNITS[unit[number]].name}"] if unit[number] >= 0 else []
+        texts[number] = "; ".join([*what, *([NEW_NORMAL] if lasts[number] else [])])
+    return texts
+
+
+def lag_us(after_us: int) -> int:
+    """Return how long before a step is looked at: whole days, for the time of day."""
+    return -(-after_us // _DAY) * _DAY
+
+
+class _Series:
+    """The values of n series around their steps, as arrays over all windows.
+
+    Parameters
+    ----------
+    row : array of shape (m,), int64
+        The series of each window.
+    since : array of shape (m,), int64
+        When it starts, microseconds after the step.
+    value : array of shape (m,), float64
+    n : int
+    after_us : int
+    """
+
+    def __init__(self, row: Int, since: Int, value: Float, n: int, after_us: int) -> None:
+        self.row, self.since, self.value, self.n, self.after_us = row, since, value, n, after_us
+        self.before = self._median((since < 0) & (since >= -_HOUR))
+        self.then = self._median((since >= 0) & (since < _HOUR))
+        # The value at the same time of day before, where there is a window of it.
+        self.usual = self._of_some_days_before()
+
+    def is_level(self) -> Bool:
+        """Mark the series that stepped at once to a level that stays, beside that of the days before."""
+        since, after_us = self.since, self.after_us
+        away = self.value - self.usual
+        known = (since >= 0) & np.isfinite(away)
+        quarter = after_us // 4
+        jump = self.then - self.before
+        total = self._median(known, away)
+        first = self._median(known & (since < quarter), away)
+        last = self._median(known & (since >= after_us - quarter), away)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            stays = last / first
+        is_step = (jump * total > 0) & (np.abs(jump) >= _AT_ONCE * np.abs(total))
+        return is_step & (stays >= _STAYS[0]) & (stays <= _STAYS[1])
+
+    def unit(self) -> Int:
+        """Return the number of the unit that explains the step best, shape (n,); -1 where none does."""
+        low, high = self._extremes(self.since < 0)
+        margin = _MARGIN * (high - low)
+        best, found = np.full(self.n, _EXACT), np.full(self.n, -1)
+        jump = np.abs(self.then - self.before)
+        usual = self.usual
+        known = (self.since >= 0) & (self.since < self.after_us // 4) & np.isfinite(usual)
+        away = self._median(known, np.abs(self.value - usual))
+        after = self.since >= 0
+        row, value = self.row[after], self.value[after]
+        n_after = np.bincount(row, minlength=self.n)
+        for number, unit in enumerate(UNITS):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                wrong = self._median(known, np.abs(unit.factor * usual + unit.offset - self.value)) / away
+                wrong_at_once = np.abs(unit.factor * self.before + unit.offset - self.then) / jump
+            back = (value - unit.offset) / unit.factor
+            is_inside = (back >= (low - margin)[row]) & (back <= (high + margin)[row])
+            n_inside = np.bincount(row[is_inside], minlength=self.n)
+            better = (
+                (wrong < best) & (wrong_at_once < _ABOUT) & (n_inside >= _INSIDE * n_after) & (n_after > 0)
+            )
+            best, found = np.where(better, wrong, best), np.where(better, number, found)
+        return found
+
+    def _of_some_days_before(self) -> Float:
+        """Return the value of each window as many days before as are compared, NaN where there is none."""
+        order, lag = np.lexsort((self.since, self.row)), lag_us(self.after_us)
+        span = 4 * lag
+        keys = (self.row * span + self.since + 2 * lag)[order]
+        wanted = self.row * span + self.since + lag
+        place = np.minimum(np.searchsorted(keys, wanted), keys.size - 1)
+        return np.where(keys[place] == wanted, self.value[order][place], np.nan)
+
+    def _median(self, rows: Bool, values: Float | None = None) -> Float:
+        """Return the median of each series over some windows, shape (n,); NaN without one."""
+        row, value = self.row[rows], (self.value if values is None else values)[rows]
+        order = np.lexsort((value, row))
+        value, count = value[order], np.bincount(row, minlength=self.n)
+        first = np.cumsum(count) - count
+        low, high = first + (count - 1) // 2, first + count // 2
+        padded = np.append(value, np.nan)
+        known = count > 0
+        return np.where(
+            known, (padded[np.where(known, low, -1)] + padded[np.where(known, high, -1)]) / 2, np.nan
+        )
+
+    def _extremes(self, rows: Bool) -> tuple[Float, Float]:
+        low, high = np.full(self.n, np.inf), np.full(self.n, -np.inf)
+        np.minimum.at(low, self.row[rows], self.value[rows])
+        np.maximum.at(high, self.row[rows], self.value[rows])
+        return low, high
