@@ -263,5 +263,5 @@ def test_an_incident_says_that_a_limit_was_passed():
         "b": False,
     }
     listed = roll_up(found, last_rows(*((name, "s") for name in "abcdefghijklm")), RULES, 0)
-    assert {row["device"]: row["advice"] for row in listed.to_pylist()} == {"a": "beyond a limit", "b": ""}
+    assert {row["device"]: row["advice"] for row in listed.to_pylist()} == {"a": "s: beyond a limit", "b": ""}
     assert math.isclose(sum(listed["n_windows"].to_pylist()), 4)
