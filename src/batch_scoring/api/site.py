@@ -23,7 +23,7 @@ from batch_scoring.storage import open_folder
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow
 from batch_scoring.tables.groups import Groups
-from batch_scoring.tables.schemas import CALENDAR, FEEDBACK
+from batch_scoring.tables.schemas import CALENDAR, DEVICES, FEEDBACK
 from batch_scoring.training.result import Training
 
 # The readings of a call are complete: every window of theirs is closed, and none is in the future.
@@ -87,6 +87,7 @@ class Site:
             "previous_models": MemoryDataset({}),
             "feedback": MemoryDataset(empty_table(FEEDBACK)),
             "calendar": MemoryDataset(empty_table(CALENDAR)),
+            "devices": MemoryDataset(empty_table(DEVICES)),
         }
         self._settings = settings
         try:
