@@ -138,6 +138,8 @@ class FleetModel:
     def devices(self) -> pa.StringArray:
         """Sorted devices, one model each."""
         column = self.table["device"]
+        if not column.num_chunks:  # Arrow would import pandas
+            return strings([])
         return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
     @property

@@ -95,7 +95,7 @@ def _counts(column: pa.ChunkedArray) -> dict[str, int]:
 
 def _calibrated(statuses: pa.Table) -> dict[str, Any] | None:
     """Count the recalibrated series and name the newest day; None where none is."""
-    days = _counts(statuses["calibrated"].filter(pc.not_equal(statuses["calibrated"], "")))
+    days = _counts(statuses["calibrated"].filter(to_arrow(~are(statuses["calibrated"], ""))))
     return {"series": sum(days.values()), "day": max(days)} if days else None
 
 
