@@ -204,6 +204,19 @@ def test_what_a_person_confirmed_is_not_learned(tmp_path):
     assert (learned(work, DAYS - 1, "a"), learned(work, DAYS - 1, "b")) == (n - 9, n)
 
 
+def test_what_a_machine_does_while_it_is_off_is_not_learned(tmp_path):
+    off = range(N_TRAIN, N_TRAIN + PER_DAY)
+    power = {("t", "a", step): np.zeros(2) for step in off}
+    work = workspace(tmp_path, life() | power)
+    work.rules = [{"sensor": "s", "off_when": {"sensor": "t", "below": 0.5}}]
+    work.score()
+    assert {row["rule"] for key, row in work.rows().items() if key[:2] == ("s", "a") and key[2] in off} == {
+        "off"
+    }
+    day = TRAINED + 3
+    assert learned(work, day, "a") == learned(work, day, "b") - PER_DAY == 2 * PER_DAY
+
+
 def test_what_the_calendar_leaves_out_is_not_learned(tmp_path):
     start, end = interval(N_TRAIN + 7, N_TRAIN + 12)
     work = workspace(tmp_path, life(0.5))
