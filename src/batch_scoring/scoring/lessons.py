@@ -133,5 +133,7 @@ def _is_within(windows: Timeline, flagged: Bool, n_incident: Int) -> Bool:
 def _are_confirmed(windows: Timeline, learners: Learners, feedback: pa.Table) -> Bool:
     """Mark the windows that overlap what a person called a true event, shape (n,)."""
     events = feedback.filter(to_arrow(are(feedback["verdict"], TRUE_EVENT)))
+    if not events.num_rows:
+        return np.zeros(windows.start.size, bool)
     spans = overlapping(windows, learners.find(events), to_numpy(events["start"]), to_numpy(events["end"]))
     return spans.cover(windows.start.size)

@@ -51,10 +51,12 @@ def recalibrated(curves: Float, n_train: Int, evidence: Float, counts: Int) -> F
 
 def _largest(values: Float, counts: Int, k: int) -> Float:
     """Return the k largest values of each series, ascending, shape (m, k); -inf where it has fewer."""
-    series = np.repeat(np.arange(counts.size), counts)
-    order = np.lexsort((values, series))
-    from_end = np.repeat(np.cumsum(counts), counts) - 1 - np.arange(values.size)
-    kept = from_end < k
     found = np.full((counts.size, k), -np.inf)
-    found[series[kept], k - 1 - from_end[kept]] = values[order[kept]]
+    of = np.repeat(np.ceil(np.log2(counts)), counts)
+    # Those of similar length together: as a matrix they are sorted several times as fast as by a sort of all.
+    for length in np.unique(of):
+        rows = np.flatnonzero(np.ceil(np.log2(counts)) == length)
+        matrix = np.full((rows.size, max(int(counts[rows].max()), k)), -np.inf)
+        matrix[np.arange(matrix.shape[1]) < counts[rows][:, None]] = values[of == length]
+        found[rows] = np.sort(np.partition(matrix, -k, axis=1)[:, -k:], axis=1)
     return found
