@@ -39,7 +39,7 @@ def mlflow_server(folder: Path) -> Iterator[str]:
 
 
 def _wait(uri: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(600):
+    for _ in range(3000):  # five minutes, of a busy machine
         try:
             urllib.request.urlopen(f"{uri}/health", timeout=5).close()
             return

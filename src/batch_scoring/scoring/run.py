@@ -141,11 +141,11 @@ class ScoreRun:
         part = self.scope.part or ""
         sensors = self._sensors(predictions, overall)
         self._before = {sensor: read_mark(predictions, self.windows, sensor, part) for sensor in sensors}
-        parts = settings_of_parts(predictions)
+        of_parts = settings_of_parts(predictions)
         self.renewed = {
             sensor
             for sensor, mark in self._before.items()
-            if self._is_other(mark) or (mark.version < 0 and parts.get(sensor, set()) - {self._settings})
+            if self._is_other(mark) or (mark.version < 0 and of_parts.get(sensor, set()) - {self._settings})
         }
         self._again = {sensor for sensor, mark in self._before.items() if self._has_gained(sensor, mark)}
         self._skip_those_that_fail_again()
