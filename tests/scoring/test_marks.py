@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import batch_scoring.scoring.marks as marks_of
-from batch_scoring.scoring.marks import Mark, mark_progress, unfinished_sensors
+from batch_scoring.scoring.marks import Mark, mark_progress, unfinished_sensors, windows_scored
 from batch_scoring.storage.row_table import Change
 from tests.tables_on_disk import TableOnDisk
 
@@ -86,6 +86,22 @@ def test_of_a_sensor_that_lacks_models_only_that_is_recorded(table):
     assert read_mark(table.load(), "a/b") == lacking
     assert unfinished_sensors(table.load()) == ["a/b"]
     assert record(table, lacking, "a/b") == {}
+
+
+def test_windows_are_of_the_newest_version_that_was_scored_and_no_newer(table, tmp_path):
+    windows = TableOnDisk(tmp_path / "windows")
+    versions = []
+    for _ in range(5):
+        windows.add(pa.table({"x": [1]}, SCHEMA))
+        versions.append(windows.load())
+        assert versions[-1].exists  # a table is of the version at which it is first looked at
+    stale = versions[0]
+    assert windows_scored(table.load(), stale) is stale
+    for sensor, scored in (("s", versions[3]), ("t", versions[1])):
+        recorded = mark_progress(table.load(), scored, Mark(scored.version, 100, 7), sensor)
+        table.save(lambda _, recorded=recorded: Change(SCHEMA, (), recorded))
+    assert windows_scored(table.load(), stale).version == versions[3].version
+    assert windows_scored(table.load(), versions[4]) is versions[4]
 
 
 marks = st.builds(

@@ -158,8 +158,9 @@ def _of_sensor(own: Mark, overall: Mark) -> Mark:
     return Mark(overall.version, overall.until, overall.settings, own.lacking, own.since)
 
 
-def _order(mark: Mark) -> tuple[int, int]:
-    return mark.version, mark.until
+def _order(mark: Mark) -> tuple[int, int, bool]:
+    # That windows are gone is known of one that scored them, and not of one that never did.
+    return mark.version, mark.until, mark.settings == _OTHER
 
 
 def _own(predictions: RowTable, windows: RowTable, sensor: str | None = None, part: str = "") -> Mark:
