@@ -57,13 +57,16 @@ def test_before_anything_is_recorded_nothing_was_scored(table):
 
 def test_what_all_sensors_reached_each_has_reached_and_each_part(table):
     record(table, EARLIER, "s")
+    record(table, replace(LATER, until=150), "s", "of 2=2")
     record(table, LATER)
-    for sensor, part in (("s", ""), ("s", "of 2=1"), ("t", "device=a")):
+    for sensor, part in (("s", ""), ("s", "of 2=1"), ("s", "of 2=2"), ("t", "device=a")):
         assert read_mark(table.load(), sensor, part) == LATER
     ahead = Mark(5, 300, 7)
     record(table, ahead, "s", "of 2=1")
     assert read_mark(table.load(), "s", "of 2=1") == ahead
     assert read_mark(table.load(), "s", "of 2=2") == read_mark(table.load(), "s") == LATER
+    record(table, replace(ahead, failed=1), "s", "of 2=1")
+    assert unfinished_sensors(table.load()) == []
 
 
 def test_a_sensor_that_failed_has_not_reached_what_the_others_have(table):

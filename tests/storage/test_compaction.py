@@ -238,6 +238,7 @@ def test_vacuum_deletes_what_no_version_needs_and_what_killed_runs_left_and_comm
     assert not any(path.exists() for path in left)
     assert young.exists()
     expected = rows_of(after)
+    assert after.vacuum(timedelta(minutes=1)) == 0, "not before a whole hour"
     assert after.vacuum(timedelta(0)) == 10 + 1
     assert after.vacuum(timedelta(0)) == 0
     assert rows_of(table_at(tmp_path)) == expected

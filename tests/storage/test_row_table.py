@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -540,9 +541,17 @@ def test_four_processes_at_once_lose_nothing_and_double_nothing(tmp_path: Path, 
     assert len(parquet_files(tmp_path)) == len(table.files())
 
 
-def test_a_table_made_anew_is_new_to_who_read_the_former_one(tmp_path: Path):
-    import shutil
+def test_what_was_made_of_a_table_is_not_committed_to_one_made_anew(tmp_path: Path):
+    stale = add(tmp_path / "table", readings((0, "a", 1.0)))
+    shutil.rmtree(tmp_path / "table")
+    for minute in range(3):
+        add(tmp_path / "table", readings((minute, "b", 1.0)))
+    with pytest.raises(ConflictError):
+        stale.commit(Change(READINGS, [[readings((1, "a", 1.0))]], {"step": stale.version}))
+    assert table_at(tmp_path / "table").num_rows == 3
 
+
+def test_a_table_made_anew_is_new_to_who_read_the_former_one(tmp_path: Path):
     before = add(tmp_path / "t", readings((0, "a", 1)))
     assert before.added_since(before.position) == []
     shutil.rmtree(tmp_path / "t")
