@@ -196,3 +196,18 @@ def test_the_translation_refuses_what_it_does_not_know(known, unknown):
     assert known in text
     with pytest.raises((UnknownSyntaxError, ParseError)):
         to_duckdb(text.replace(known, unknown))
+
+
+@pytest.mark.parametrize(
+    "ingest", [{"convert": {"t": "°F → °C"}}, {"missing": [-200]}, {"decimal": ","}, {"same_time": "mean"}]
+)
+def test_settings_of_values_that_a_stream_does_not_follow_are_refused(ingest):
+    with pytest.raises(InputError, match=rf"ingest\.{next(iter(ingest))}: .* Stream Analytics"):
+        configured_query({"ingest": ingest})
+
+
+def test_settings_of_files_are_nothing_to_a_stream():
+    plain = configured_query({})
+    assert (
+        configured_query({"ingest": {"on_conflict": "newest", "rounding": 1, "on_bad_file": "stop"}}) == plain
+    )

@@ -200,6 +200,10 @@ class WindowsQuery:
         return list(dict.fromkeys(part for made_of in parts for part in made_of))
 
 
+# Settings of what files say, which a stream does not.
+_OF_FILES = {"on_conflict", "rounding"}
+
+
 def configured_query(parameters: Mapping[str, Any]) -> WindowsQuery:
     """Build the query of ``params:aggregate``, with the ranges and first column names of ``ingest``.
 
@@ -210,6 +214,11 @@ def configured_query(parameters: Mapping[str, Any]) -> WindowsQuery:
     """
     aggregate = read_parameters(AggregateParameters, parameters.get("aggregate"), "aggregate").of_stream
     ingest = read_settings(parameters.get("ingest"))
+    for name in sorted(ingest.deciding().keys() - _OF_FILES):
+        raise InputError(
+            f"ingest.{name}: {getattr(ingest, name)!r} is not valid with Stream Analytics, which takes times and "
+            "values as they are; leave it out, or set deploy.stream_analytics.enabled to false"
+        )
     return WindowsQuery(
         window=aggregate.window,
         features=aggregate.features,
