@@ -216,8 +216,8 @@ def configured_query(parameters: Mapping[str, Any]) -> WindowsQuery:
     ingest = read_settings(parameters.get("ingest"))
     for name in sorted(ingest.deciding().keys() - _OF_FILES):
         raise InputError(
-            f"ingest.{name}: {getattr(ingest, name)!r} is not valid with Stream Analytics, which takes times and "
-            "values as they are; leave it out, or set deploy.stream_analytics.enabled to false"
+            f"ingest.{name}: {getattr(ingest, name)!r} is not valid with Stream Analytics, which takes times "
+            "and values as they are; leave it out, or set deploy.stream_analytics.enabled to false"
         )
     return WindowsQuery(
         window=aggregate.window,
