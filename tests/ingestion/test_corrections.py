@@ -7,15 +7,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+import yaml
 
+from batch_scoring.cli.readings_correct import _OF_DEVICES
 from batch_scoring.core.errors import InputError
+from batch_scoring.datasets.row_tables import RowTableDataset
 from batch_scoring.ingestion.corrections import Corrected
+from batch_scoring.ingestion.erasure import note_erased
 from batch_scoring.ingestion.replacement import read_replacement
 from batch_scoring.ingestion.settings import read_settings
 from batch_scoring.ingestion.sources import forget_sources, to_retry
 from batch_scoring.pipelines.aggregate.nodes import aggregate_windows
-from tests.pipelines.ingest.ingestion import Store, row, write_csv
+from batch_scoring.pipelines.ingest.nodes import ingest_readings
+from tests.pipelines.ingest import ingestion
+from tests.pipelines.ingest.ingestion import Store, row, write_csv, write_parquet
 from tests.row_tables import add, dataset_at, table_at
 from tests.row_tables import readings as readings_of
 from tests.scoring.work import WINDOW, Work, assert_totals_are_a_count, constant
@@ -295,3 +302,67 @@ def test_predictions_without_a_reading_go_and_changed_windows_are_scored_again(t
     }
     assert after["s", "a", 2]["is_anomaly"]
     assert_totals_are_a_count(work, {})
+
+
+# --- Deleted readings stay deleted ---
+
+
+@pytest.fixture
+def erasing(store: Store, monkeypatch: pytest.MonkeyPatch) -> RowTableDataset:
+    """What was deleted; ingest runs of the store know it."""
+    erased = dataset_at(store.root / "erased", None)
+    monkeypatch.setattr(
+        ingestion, "ingest_readings", lambda *given: ingest_readings(*given, erased=erased.load())
+    )
+    return erased
+
+
+def delete(store: Store, erased: RowTableDataset, corrected: Corrected, now: datetime = LATEST) -> None:
+    erased.save(note_erased(corrected, now))
+    store.readings_set.save(corrected.erased("readings"))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_files_that_are_read_again_do_not_bring_deleted_readings_back(
+    store: Store, raw: Path, erasing: RowTableDataset, suffix: str
+):
+    minutes, devices = [0, 60, 120] * 2, ["d1"] * 3 + ["d2"] * 3
+    if suffix == "csv":
+        write_csv(
+            raw / "a.csv", *(row(*one) for one in zip(minutes, devices, strict=True)), row(0, "d1", "s", "x")
+        )
+    else:
+        times = pa.array([DAY + minute * 60_000_000 for minute in minutes], pa.timestamp("us", "UTC"))
+        write_parquet(raw / "a.parquet", time=times, device=devices, sensor=["s"] * 6, value=[1.0] * 6)
+    store.ingest(raw)
+    delete(store, erasing, Corrected("d1", "s", DAY + HOUR_US, DAY + 2 * HOUR_US))
+    for max_future in ("2h", "3h"):  # read again with other settings
+        store.ingest(raw, max_future=max_future)
+        assert [one[:2] for one in sorted(store.readings()) if one[1] == "d1"] == [
+            ("2026-01-05T00:00:00.000000", "d1"),
+            ("2026-01-05T02:00:00.000000", "d1"),
+        ]
+    delete(store, erasing, Corrected("d1"))
+    store.quarantine_set.save(Corrected("d1").erased_device("quarantine"))
+    store.ingest(raw, max_future="4h")
+    assert {one[1] for one in store.readings()} == {"d2"}
+    assert store.quarantine() == []
+    assert erasing.load().num_rows == 1, "of one deletion that covers another, only it is remembered"
+
+
+def test_what_a_deleted_device_sends_later_is_read(store: Store, raw: Path, erasing: RowTableDataset):
+    write_csv(raw / "a.csv", row(0), row(60))
+    store.ingest(raw)
+    delete(store, erasing, Corrected("d1"), datetime(2026, 1, 5, 1, tzinfo=UTC))
+    write_csv(raw / "a.csv", row(0), row(60), row(120))
+    store.ingest(raw)
+    assert [one[0][11:16] for one in sorted(store.readings())] == ["01:00", "02:00"]
+
+
+def test_every_table_that_may_name_a_device_is_cleared_of_it():
+    catalog = yaml.safe_load(Path("conf/base/catalog.yml").read_text(encoding="utf-8"))
+    of_rows = "batch_scoring.datasets.row_tables.RowTableDataset"
+    tables = {one["path"] for one in catalog.values() if isinstance(one, dict) and one.get("type") == of_rows}
+    cleared = {catalog[name]["path"] for name in ("readings", "windows", "predictions", *_OF_DEVICES)}
+    of_files = {catalog[name]["path"] for name in ("sources", "imported_windows", "erased")}
+    assert tables - of_files == cleared

@@ -25,11 +25,13 @@ TO = click.option("--to", "end", metavar="TIME", help="Readings before this time
 # What may hold a row of a device besides readings, windows and predictions.
 _OF_DEVICES = (
     "quarantine",
+    "calibrations",
     "daily_totals",
     "train_status",
     "incidents",
     "gaps",
     "device_incidents",
+    "notifications",
     "drift",
 )
 _AGAIN = "The next `kedro run` makes windows and predictions again."
@@ -43,9 +45,14 @@ def delete(
 
     Without sensor and times, nothing of the device stays in any table.
     """
+    from batch_scoring.core.parameters import scheduled_time
+    from batch_scoring.ingestion.erasure import note_erased
+
     catalog = open_context(data, env).catalog
     corrected = _corrected(device, sensor, start, end)
     _require_device(catalog, device)
+    # First: a run at the same time must not bring back what is deleted next.
+    catalog["erased"].save(note_erased(corrected, scheduled_time(None)))
     catalog["readings"].save(corrected.erased("readings"))
     _remove_unfounded(catalog, corrected)
     if corrected.is_whole:
@@ -53,8 +60,9 @@ def delete(
             catalog[name].save(corrected.erased_device(name))
     click.echo(f"{device}: {_listed(corrected)} removed. {_AGAIN}")
     click.echo(
-        "Remove them from the source files as well: a file that is read again brings them back. Earlier "
-        "versions of the tables keep them until `kedro run --pipelines=maintain` has deleted the old files."
+        "Source files that hold them are left alone, and do not bring them back. Earlier versions of the "
+        "tables keep them until `kedro run --pipelines=maintain` has deleted the old files, models until the "
+        "next training."
     )
 
 

@@ -109,6 +109,14 @@ QUARANTINE = _table(
     Column("reason", pa.string(), "", "why it was refused, such as `out_of_range`"),
 )
 
+ERASED = _table(
+    "erased",
+    Column("device", pa.string(), "", "id of the device"),
+    Column("sensor", pa.string(), "", "name of the sensor; null is all of the device"),
+    Column("start", TIMESTAMP, "UTC", "first moment; null is all time before `end`"),
+    Column("end", TIMESTAMP, "UTC", "first moment after; at the latest when they were deleted"),
+)
+
 SOURCES = _table(
     "sources",
     Column("source", pa.string(), "", "source file, relative to the folder that was read"),

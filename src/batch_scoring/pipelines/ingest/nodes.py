@@ -11,6 +11,7 @@ from typing import Any
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.parameters import scheduled_time
+from batch_scoring.ingestion.erasure import leave_out, read_erased
 from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
 from batch_scoring.ingestion.new_readings import NewReadings
 from batch_scoring.ingestion.plain_files import PlainRows, read_plain
@@ -43,6 +44,7 @@ def ingest_readings(
     device: Any,
     sensor: Any,
     at: Any,
+    erased: RowTable | None = None,
 ) -> Iterator[Chunk]:
     """Read the new and changed source files into the readings.
 
@@ -62,6 +64,9 @@ def ingest_readings(
     at
         ``params:at``, the scheduled time. A reading is in the future when it is later than this
         and than now by more than ``max_future``.
+
+    erased : RowTable, optional
+        Schema ERASED: readings that people have deleted, and that no file brings back.
 
     Yields
     ------
@@ -98,15 +103,19 @@ def ingest_readings(
         log_summary(counts, len(raw_readings))
         yield no_change, no_change, touched, counts
         return
+    gone = read_erased(erased)
     files = {number: (one.file, one.where) for number, one in enumerate(sources.pending)}
     with ExitStack() as stack:
 
         def stage() -> StagingArea:
             area = stack.enter_context(staging_area(chosen))
             area.stage(files, latest)
+            leave_out(area, gone)
             return area
 
         plain = read_plain(sources.pending, chosen, latest)
+        if plain is not None and plain.staged_ids("device") & {one.device for one in gone}:
+            plain = None
         changed_ns = [one.file.changed_ns for one in sources.pending]
         new = NewReadings(plain or stage(), stage, chosen, changed_ns)
         unread = [*sources.unreadable.values(), *new.rows.failed.values()]

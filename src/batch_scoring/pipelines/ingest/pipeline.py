@@ -20,6 +20,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "params:device",
                     "params:sensor",
                     "params:at",
+                    "erased",
                 ],
                 outputs=["readings", "quarantine", "sources", "ingest_counts"],
                 name="ingest_readings",
