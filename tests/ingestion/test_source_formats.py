@@ -5,11 +5,13 @@ import pytest
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.ingestion.settings import IngestSettings
-from batch_scoring.ingestion.source_formats import _RELATIONS, FORMATS, raw_relation
+from batch_scoring.ingestion.source_formats import RELATIONS, raw_relation
+from batch_scoring.ingestion.unpacking import CONVERSIONS, FORMATS
 
 
 def test_every_suffix_is_of_a_format_that_can_be_opened():
-    assert set(FORMATS.values()) == set(_RELATIONS)
+    assert set(FORMATS.values()) == {*RELATIONS, *CONVERSIONS, "zip"}
+    assert {made for _, made in CONVERSIONS.values()} <= set(RELATIONS)
 
 
 @pytest.mark.parametrize("file_format", ["csv", "json"])

@@ -11,14 +11,15 @@ import pyarrow.parquet as pq
 from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.own import FolderDataset, OwnDataset
 from batch_scoring.ingestion.source_files import SourceFile, list_source_files
-from batch_scoring.ingestion.source_formats import FORMATS
+from batch_scoring.ingestion.text_bytes import COMPRESSIONS
+from batch_scoring.ingestion.unpacking import FORMATS
 from batch_scoring.storage import Folder, is_remote, open_folder, read_place
 from batch_scoring.storage.parquet import save_parquet
 from batch_scoring.tables.streams import Stream
 
 
 class RawReadings(OwnDataset[dict[str, pa.Table | Stream], list[SourceFile]]):
-    """One file, a folder with all below it, or a glob of CSV, Parquet and JSON files, also gzipped.
+    """One file, a folder with all below it, or a glob of files of readings.
 
     ``load`` lists the files by name and reads none of them; hidden files and files of other kinds are
     left out. ``save`` takes ``{name: table or Stream}`` and writes each to ``<path>/<name>.parquet``,
@@ -51,7 +52,8 @@ class RawReadings(OwnDataset[dict[str, pa.Table | Stream], list[SourceFile]]):
             kinds = ", ".join(FORMATS)
             raise InputError(
                 f"readings: {self._path!r} {there}; name a file, a folder or a glob of {kinds} "
-                "(or these with .gz), or run the simulate pipeline first"
+                f"(or these with {', '.join(COMPRESSIONS)}), or run the simulate pipeline first; a file of "
+                "another kind is to be saved as CSV or Parquet"
             )
         return files
 

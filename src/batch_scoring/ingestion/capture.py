@@ -33,6 +33,20 @@ _WANTED = {
 _PARTITION = re.compile(r"(?:^|/)([^/]+)/\d{4}/\d\d/\d\d/\d\d/\d\d/\d\d\.avro$", re.IGNORECASE)
 
 
+def is_capture(path: str) -> bool:
+    """Whether an Avro file is one of Event Hubs Capture; a broken one counts as such."""
+    import fastavro
+
+    with Path(path).open("rb") as file:
+        try:
+            fields = fastavro.reader(file).writer_schema["fields"]  # type: ignore[index,call-overload]
+        except Exception as error:  # a broken file fails in a dozen ways
+            if system_error(error, path) is not None:
+                raise
+            return True
+        return {field["name"] for field in _WANTED["fields"]} <= {field["name"] for field in fields}
+
+
 def captured_events(path: str) -> Iterator[pa.RecordBatch]:
     """Read the events of a file of Event Hubs Capture.
 

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from batch_scoring.ingestion.numbers import converted, is_missing, value_of
+from batch_scoring.ingestion.relations import RawRelation
 from batch_scoring.ingestion.settings import IngestSettings
-from batch_scoring.ingestion.source_formats import RawRelation, parquet_scan
+from batch_scoring.ingestion.source_formats import parquet_scan
 from batch_scoring.ingestion.sql import escape_glob, literal, reason_of
 from batch_scoring.ingestion.times import time_of
 
@@ -53,9 +56,18 @@ def _kept_text(column: str, sql_type: str) -> str:
     return f"CASE WHEN reason IS NOT NULL THEN CAST({column} AS VARCHAR) END"
 
 
+def fixed_ids(opened: Sequence[OpenedFile]) -> pa.Table:
+    """Return the device and the sensor of whole files by ``source``, as relations read them."""
+    ids = {
+        role: pa.array([one.relation.ids.get(role) for one in opened], pa.string())
+        for role in ("device", "sensor")
+    }
+    return pa.table({"source": pa.array([one.number for one in opened], pa.int32()), **ids})
+
+
 def scan_files(opened: Sequence[OpenedFile]) -> str:
     """Scan some Parquet files of one form, or a JSON array, with the number of each row's file."""
-    if opened[0].source.format != "parquet":
+    if opened[0].relation.kind != "parquet":
         return f"SELECT {opened[0].number} AS source"
     files = ", ".join(literal(escape_glob(one.path)) for one in opened)
     scan = parquet_scan(files)

@@ -49,7 +49,7 @@ def record_texts(body: bytes) -> list[str]:
     except UnicodeDecodeError:
         return [_as_text(body)]
     if text.startswith("["):
-        return _array_items(text)
+        return array_items(text)
     return _lines(text) if "\n" in text else [text]
 
 
@@ -117,7 +117,7 @@ def _unzip(body: bytes) -> bytes:
     return unpacked
 
 
-def _array_items(text: str) -> list[str]:
+def array_items(text: str) -> list[str]:
     """Split a JSON array into its items as written; the text itself when it is not an array."""
     items, at = [], _skip_space(text, 1)
     if text[at:] == "]":

@@ -13,8 +13,8 @@ from batch_scoring.core.moments import MICROSECOND, microseconds
 from batch_scoring.core.progress import watch_progress
 from batch_scoring.ingestion.numbers import tolerance
 from batch_scoring.ingestion.plain_files import PlainRows
+from batch_scoring.ingestion.relations import BatchReader
 from batch_scoring.ingestion.settings import IngestSettings
-from batch_scoring.ingestion.source_formats import BatchReader
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.storage.upsert import rows_without

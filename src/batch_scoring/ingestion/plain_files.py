@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import MAX_SEGMENT_BYTES, Selection, path_segment
 from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
-from batch_scoring.ingestion.columns import require_columns
+from batch_scoring.ingestion.columns import match_columns
 from batch_scoring.ingestion.settings import ROLES, IngestSettings
 from batch_scoring.storage.row_files import DAY_US, has_sparse_days
 from batch_scoring.storage.row_table import RowTable
@@ -177,7 +177,9 @@ def _columns(file: SourceFile, settings: IngestSettings) -> tuple[list[str], int
     """Return the names of a file's four columns and its rows; None where one is of another type."""
     with file.opened() as path, pq.ParquetFile(path) as opened:
         schema, n = opened.schema_arrow, opened.metadata.num_rows
-        places = require_columns(schema.names, settings, path)
+        places = match_columns(schema.names, settings)
+    if len(places) < len(ROLES) or not _is_by_columns(settings):
+        return None
     time, *texts, value = (schema.field(places[role]).type for role in ROLES)
     if not (
         all(map(pa.types.is_string, texts))
@@ -187,6 +189,11 @@ def _columns(file: SourceFile, settings: IngestSettings) -> tuple[list[str], int
     ):
         return None
     return [schema.names[places[role]] for role in ROLES], n
+
+
+def _is_by_columns(settings: IngestSettings) -> bool:
+    """Whether the names of the columns alone say what they are."""
+    return settings.shape != "wide" and settings.path is settings.device is settings.sensor is None
 
 
 def _read(file: SourceFile, names: list[str]) -> pa.Table:

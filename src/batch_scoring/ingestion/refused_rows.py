@@ -18,6 +18,7 @@ from batch_scoring.tables.schemas import QUARANTINE
 if TYPE_CHECKING:
     import duckdb
 
+    from batch_scoring.ingestion.relations import RawRelation
     from batch_scoring.ingestion.source_files import SourceFile
 
 # Staged rows that are no readings and are not refused either: nothing is lost with them.
@@ -75,31 +76,41 @@ def first_refused(connection: duckdb.DuckDBPyConnection, source: int, reason: st
 
 
 def refused_rows(
-    connection: duckdb.DuckDBPyConnection, sources: Mapping[int, SourceFile]
+    connection: duckdb.DuckDBPyConnection,
+    sources: Mapping[int, SourceFile],
+    relations: Mapping[int, RawRelation],
 ) -> Iterator[pa.Table]:
     """Yield the refused rows by source and row; schema QUARANTINE.
 
-    A row of stored events names partition, offset and number, too.
+    A row of stored events names partition, offset and number, too. Of a relation with several rows to a
+    record, it is that record's number.
     """
+    widths = [relations[number].width if number in relations else 1 for number in sources]
     connection.register(
         "source_names",
         pa.table(
             {
                 "source": pa.array(list(sources), pa.int32()),
                 "name": [one.name for one in sources.values()],
+                "width": pa.array(widths, pa.int64()),
             }
         ),
     )
     rows = connection.sql(
-        "SELECT timestamp, device, sensor, value, name AS source, row, reason, source AS number "
-        f"FROM ({_REFUSED}) JOIN source_names USING (source) ORDER BY source, row"
+        "SELECT timestamp, device, sensor, value, name AS source, (row - 1) // width + 1 AS row, reason, "
+        f"source AS number FROM ({_REFUSED}) AS refused JOIN source_names USING (source) "
+        "ORDER BY refused.source, refused.row"
     ).to_arrow_reader(ROW_GROUP_ROWS)
-    events = {n: source for n, source in sources.items() if source.format == "events"}
+    events = {n: source for n, source in sources.items() if _is_of_events(relations.get(n))}
     for batch in rows:
         table = pa.Table.from_batches([batch])
         if events:
             table = _with_events(table, events)
         yield table.drop_columns(["number"]).cast(QUARANTINE)
+
+
+def _is_of_events(relation: RawRelation | None) -> bool:
+    return relation is not None and relation.kind == "events"
 
 
 def _counts(connection: duckdb.DuckDBPyConnection, rows: str) -> dict[int, dict[str, int]]:

@@ -1,4 +1,4 @@
-"""List the files of raw readings; their formats are in ``source_formats``."""
+"""List the files of raw readings; their formats are in ``unpacking``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from batch_scoring.ingestion.source_formats import FORMATS
+from batch_scoring.ingestion.unpacking import FORMATS, format_suffix
 
 # Events of a hub, landed by the `receive` pipeline: a Parquet file all the same.
 EVENTS_SUFFIX = ".events.parquet"
@@ -46,7 +46,7 @@ class SourceFile:
 
     @property
     def format(self) -> str:
-        """``"csv"``, ``"parquet"``, ``"events"`` or ``"json"`` (one object a line, or one array)."""
+        """``"events"``, or what ``FORMATS`` says of its suffix."""
         if self.path.endswith(EVENTS_SUFFIX):
             return "events"
         return FORMATS[format_suffix(self.path)]
@@ -127,9 +127,3 @@ def _source_file(path: str, name: str) -> SourceFile | None:
 def changed_ns(status: os.stat_result) -> int:
     """Return when a file's bytes or path last changed, nanoseconds since the epoch."""
     return max(status.st_ctime_ns, status.st_mtime_ns)
-
-
-def format_suffix(name: str) -> str:
-    """Return the suffix that gives a file's format, in lower case and without ``.gz``."""
-    stem, dot, suffix = name.lower().removesuffix(".gz").rpartition(".")
-    return dot + suffix if stem and not stem.endswith("/") and "/" not in suffix else ""

@@ -90,6 +90,11 @@ def timestamp_of(column: str, sql_type: str, timezone: str) -> str:
     return _timestamp_of_text(f"trim(CAST({column} AS VARCHAR))", timezone)
 
 
+def is_number(sql_type: str) -> bool:
+    """Whether a DuckDB type is one of numbers."""
+    return sql_type in _INTEGERS + _UNSIGNED + _FLOATS or sql_type.startswith("DECIMAL")
+
+
 def reason_of(
     earliest: datetime, latest: datetime, ranges: Mapping[str, tuple[float, float]], is_missing: str
 ) -> str:

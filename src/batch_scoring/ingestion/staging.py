@@ -16,7 +16,7 @@ from batch_scoring.core.errors import InputError, MachineError
 from batch_scoring.core.progress import watch_progress
 from batch_scoring.core.scratch import scratch_folder
 from batch_scoring.core.system_errors import system_error
-from batch_scoring.ingestion.checked_rows import OpenedFile, checked_rows, scan_files
+from batch_scoring.ingestion.checked_rows import OpenedFile, checked_rows, fixed_ids, scan_files
 from batch_scoring.ingestion.clocks import (
     RepeatedHours,
     naive_conditions,
@@ -31,15 +31,12 @@ from batch_scoring.ingestion.refused_rows import (
     refused_by_source,
     refused_rows,
 )
+from batch_scoring.ingestion.relations import RawRelation, numbered_lines
 from batch_scoring.ingestion.same_time import join_same_time
 from batch_scoring.ingestion.second_look import look_again, troubles
 from batch_scoring.ingestion.settings import IngestSettings
-from batch_scoring.ingestion.source_formats import (
-    Described,
-    RawRelation,
-    numbered_lines,
-    raw_relation,
-)
+from batch_scoring.ingestion.source_formats import Described, raw_relation
+from batch_scoring.ingestion.unpacking import readable_form, without_copies
 from batch_scoring.storage.row_files import has_sparse_days
 
 if TYPE_CHECKING:
@@ -118,7 +115,7 @@ def staging_area(settings: IngestSettings) -> Iterator[StagingArea]:
             connection.execute(
                 "CREATE TABLE replaced (sensor VARCHAR, device VARCHAR, timestamp TIMESTAMPTZ)"
             )
-            yield StagingArea(connection, settings)
+            yield StagingArea(connection, settings, folder)
 
 
 @dataclass
@@ -135,6 +132,8 @@ class StagingArea:
         The settings by which a file was read, by its number, for each one that shows how it is written.
     repeated_hours : RepeatedHours or None
         Readings of the hour that comes twice, where there are any.
+    folder : Path
+        For copies of files that cannot be read in place.
     connection : duckdb.DuckDBPyConnection
         Has the tables ``staged`` (``reason`` is NULL for a clean row) and ``losers`` (clean rows that turned
         out to be duplicates, in conflict with another reading, or stored already), and ``replaced``, the keys
@@ -143,11 +142,13 @@ class StagingArea:
 
     connection: duckdb.DuckDBPyConnection
     settings: IngestSettings
+    folder: Path
     failed: dict[int, str] = field(default_factory=dict, init=False)
     passing: set[int] = field(default_factory=set, init=False)
     understood: dict[int, IngestSettings] = field(default_factory=dict, init=False)
     repeated_hours: RepeatedHours | None = field(default=None, init=False)
     _described: dict[str, Described] = field(default_factory=dict, init=False)
+    _read: dict[int, RawRelation] = field(default_factory=dict, init=False)
     _inserting: list[OpenedFile] = field(default_factory=list, init=False)
     _inserted_bytes: int = field(default=0, init=False)
 
@@ -166,18 +167,20 @@ class StagingArea:
         groups: dict[tuple[str, ...], list[OpenedFile]] = {}
         with ExitStack() as stack:
             for number, (source, where) in sources.items():
+                local = source.path
                 try:
-                    path = stack.enter_context(source.opened())
+                    local = stack.enter_context(source.opened())
                     with naming_file(source.path):
-                        relation = self._relation(path, source.format)
+                        path, relation = self._relation(local, source)
                 except MachineError:
                     raise
                 except InputError as error:
-                    self._fail(number, error)
+                    self._fail(number, error, source, local)
                     continue
                 if relation is None:
                     logger.warning("%r is empty: it has no readings", source.path)
                     continue
+                self._read[number] = relation
                 form = (relation.sql, relation.timestamp_type, relation.value_type, where)
                 groups.setdefault(form, []).append(OpenedFile(number, source, path, relation))
             size = sum(one.source.size for opened in groups.values() for one in opened)
@@ -195,8 +198,11 @@ class StagingArea:
         self.passing.update(changed)
         self._forget(changed)
 
-    def _relation(self, path: str, file_format: str) -> RawRelation | None:
-        return raw_relation(self.connection, path, file_format, self.settings, self._described)
+    def _relation(self, local: str, source: SourceFile) -> tuple[str, RawRelation | None]:
+        """Return the relation of a file, and the path of what it reads."""
+        path, kind = readable_form(local, source.format, self.settings, self.folder)
+        found = raw_relation(self.connection, path, kind, self.settings, self._described, source.path)
+        return path, found
 
     def _settle_times(self, opened: Iterable[OpenedFile]) -> None:
         """Decide on times that a row alone does not decide: of clocks set back or not set, and equal ones."""
@@ -261,15 +267,16 @@ class StagingArea:
         except InputError as error:
             self._forget([one.number for one in opened])
             if len(opened) == 1:
-                self._fail(opened[0].number, error)
+                self._fail(opened[0].number, error, opened[0].source, opened[0].path)
                 return
             # One of them is at fault; in halves it takes few steps to find it among many.
             half = len(opened) // 2
             for part in (opened[:half], opened[half:]):
                 self._stage_together(part, where, latest, settings)
 
-    def _fail(self, number: int, error: InputError) -> None:
-        self.failed[number] = str(error)
+    def _fail(self, number: int, error: InputError, source: SourceFile, path: str) -> None:
+        # A person knows the file, not the copy that was read.
+        self.failed[number] = without_copies(str(error).replace(path, source.path), self.folder, source.path)
         # Of a file that cannot be opened nothing is known; what is in it may be well.
         if isinstance(error.__cause__, OSError) and error.__cause__.errno is not None:
             self.passing.add(number)
@@ -309,6 +316,8 @@ class StagingArea:
             self.connection.register("source_lines", numbered_lines(numbered))
         else:
             self.connection.execute(f"CREATE OR REPLACE TEMP VIEW source_rows AS {scan_files(opened)}")
+        if opened[0].relation.ids:
+            self.connection.register("file_ids", fixed_ids(opened))
         try:
             with naming_file(opened[0].source.path):
                 yield
@@ -351,9 +360,9 @@ class StagingArea:
         """Return the devices or sensors (``kind``) of source files, staged or not."""
         known: set[str] = set()
         for number, source in enumerate(sources):
-            with source.opened() as path:
-                with naming_file(path):
-                    relation = self._relation(path, source.format)
+            with source.opened() as local:
+                with naming_file(local):
+                    path, relation = self._relation(local, source)
                 if relation is None:
                     continue
                 with self._rows_of([OpenedFile(number, source, path, relation)]):
@@ -398,4 +407,4 @@ class StagingArea:
 
     def quarantine(self, sources: Mapping[int, SourceFile]) -> Iterator[pa.Table]:
         """Yield the refused rows by source and row; schema QUARANTINE."""
-        return refused_rows(self.connection, sources)
+        return refused_rows(self.connection, sources, self._read)

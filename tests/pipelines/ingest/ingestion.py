@@ -77,18 +77,26 @@ class Store:
         return list(self.ingest_stepwise(source, device, sensor, **settings))[-1]
 
     def ingest_stepwise(
-        self, source: Path, device: Any = None, sensor: Any = None, at: Any = AT, **settings: Any
+        self,
+        source: Path,
+        device: Any = None,
+        sensor: Any = None,
+        at: Any = AT,
+        group: dict[str, Any] | None = None,
+        **settings: Any,
     ) -> Iterator[dict[str, Any]]:
         """Ingest, saving each table as Kedro would, and yield the counts after each save.
 
         A run that ends with an error once all is saved, since no row could be stored, is one that has ended.
+
+        Settings are named one by one, or as the ``group`` that they are: ``ingest.device`` is not ``device``.
         """
         chunks = ingest_readings(
             RawReadings(str(source)).load(),
             self.sources_set.load(),
             self.readings_set.load(),
             self.quarantine_set.load(),
-            settings,
+            settings | (group or {}),
             device,
             sensor,
             at,

@@ -191,7 +191,7 @@ def test_a_missing_column_is_named_with_those_there_are(store: Store, tmp_path: 
 
 def test_an_unheard_of_delimiter_is_a_missing_column(store: Store, tmp_path: Path):
     write_csv(tmp_path / "a.csv", "2026-01-05:d:s:1", header="ts:device:sensor:value")
-    with pytest.raises(InputError, match=r"for the timestamp .*the file has 'ts:device:sensor:value'"):
+    with pytest.raises(InputError, match=r"the file has 'ts:device:sensor:value'.*ingest\.delimiter=':'"):
         store.ingest(tmp_path / "a.csv")
 
 
@@ -199,9 +199,8 @@ def test_text_that_is_not_utf8_is_named_by_line_and_byte(store: Store, tmp_path:
     write_csv(tmp_path / "a.csv", row(0), row(1, "Süd"), encoding="latin-1")
     with pytest.raises(InputError, match=r"a\.csv: line 3, byte 23 of the line \(0xfc\) is not UTF-8"):
         store.ingest(tmp_path / "a.csv")
-    write_csv(tmp_path / "b.csv", row(0), encoding="utf-16")
-    with pytest.raises(InputError, match=r"b\.csv: line 1, byte 1 "):
-        store.ingest(tmp_path / "b.csv")
+    assert store.ingest(tmp_path / "a.csv", encoding="latin-1")["stored"] == 2
+    assert [r[1] for r in store.readings()] == ["Süd", "d1"]
 
 
 def test_half_a_gzip_file_is_an_error(store: Store, tmp_path: Path):

@@ -1,0 +1,297 @@
+"""Open a file of delimited text as a SQL relation: comments, header, delimiter, and where the data begin."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import pyarrow.compute as pc
+
+from batch_scoring.core.errors import InputError
+from batch_scoring.ingestion.column_kinds import kinds_of
+from batch_scoring.ingestion.columns import match_columns, split_header, split_line
+from batch_scoring.ingestion.lines import MAX_LINE_BYTES, csv_record, read_lines
+from batch_scoring.ingestion.path_ids import FileIds
+from batch_scoring.ingestion.relations import BatchReader, RawRelation
+from batch_scoring.ingestion.settings import IngestSettings
+from batch_scoring.ingestion.shapes import find_shape, select_records
+from batch_scoring.ingestion.sql import literal
+
+SAMPLE_LINES = 200
+# A title and what else stands above a header have fewer lines.
+_MAX_ABOVE = 50
+# What InfluxDB writes above each of its tables.
+_ANNOTATIONS = ("#group", "#datatype", "#default")
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the first lines of a file of delimited text say.
+
+    Attributes
+    ----------
+    delimiter : str
+        A space stands for any white space.
+    names : list of str
+    first_row : int
+        The line that data begin at, from 1.
+    comment : str
+        What a line of the data begins with that is none; empty where there are no such lines.
+    header_row : int or None
+        The last line of the header; None where there is none.
+    lines : list of str
+        Some of the first records.
+    is_annotated : bool
+        Whether comments are those that InfluxDB writes above each of its tables.
+    """
+
+    delimiter: str
+    names: list[str]
+    first_row: int
+    comment: str = ""
+    header_row: int | None = None
+    lines: list[str] = field(default_factory=list, repr=False)
+    is_annotated: bool = False
+
+    @property
+    def records(self) -> list[list[str]]:
+        """The fields of some of the first records."""
+        return [split_line(line, self.delimiter) for line in self.lines]
+
+    def kinds(self) -> list[str]:
+        """Return what each column holds, as far as the first records show."""
+        return kinds_of(self.records, len(self.names))
+
+
+def read_head(path: str, settings: IngestSettings) -> Head | None:
+    """Read what the first lines of a file say; None when it has no lines with text.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read as text, or a header line cannot be split.
+    """
+    lines = _first_lines(path, settings)[settings.skip_lines :]
+    numbered = [(settings.skip_lines + n, line) for n, line in enumerate(lines, 1) if line.strip()]
+    mark = settings.comment
+    plain = [(row, line) for row, line in numbered if not (mark and line.startswith(mark))]
+    notes = [(row, line) for row, line in numbered if mark and line.startswith(mark)]
+    if not numbered:
+        return None
+    if settings.header == "none":
+        return _without_header(path, plain, settings, notes)
+    at = _header_place(plain, settings, path)
+    named = _in_comment(plain, notes, at, settings, path)
+    if named is not None:
+        delimiter, names = named
+        data = plain
+        return Head(delimiter, names, data[0][0] if data else notes[-1][0] + 1, mark, None, _texts(data))
+    if not plain:
+        return None
+    height = settings.header if isinstance(settings.header, int) else 1
+    at = 0 if height > 1 else at
+    header, data = plain[at : at + height], plain[at + height :]
+    delimiter, names = split_header(header[-1][1], settings, path)
+    if height > 1:
+        names = _stacked([split_line(line, delimiter, path) for _, line in header])
+    elif not match_columns(names, settings) and _has_only_data(names):
+        return _without_header(path, plain, settings, notes)
+    above = any(row < header[-1][0] for row, _ in notes)
+    is_annotated = any(line.startswith(_ANNOTATIONS) for _, line in notes)
+    body_mark = mark if above else ""
+    return Head(delimiter, names, header[-1][0] + 1, body_mark, header[-1][0], _texts(data), is_annotated)
+
+
+def _first_lines(path: str, settings: IngestSettings) -> list[str]:
+    """Return some of the first lines; a line that ends within quotes goes on with the next."""
+    lines: list[str] = []
+    wanted = settings.skip_lines + _MAX_ABOVE + SAMPLE_LINES
+    for batch in read_lines(path, block_bytes=MAX_LINE_BYTES, encoding=settings.encoding):
+        lines += [line.rstrip("\r\n") for line in batch["line"].slice(0, wanted - len(lines)).to_pylist()]
+        if len(lines) >= wanted:
+            break
+    return lines
+
+
+def _header_place(plain: Sequence[tuple[int, str]], settings: IngestSettings, path: str) -> int:
+    """Return which of the lines is the header: of the first ones, the one that names the most roles."""
+    best, place = 0, -1
+    for at, (_, line) in enumerate(plain[:_MAX_ABOVE]):
+        found = len(match_columns(split_header(line, settings, path)[1], settings))
+        if found > best:
+            best, place = found, at
+        if best > 1:
+            break  # a title names no two of them
+    if place >= 0:
+        return place
+    # Nothing is named: a title has fewer fields than the lines below it.
+    widths = [len(split_header(line, settings, path)[1]) for _, line in plain[: _MAX_ABOVE + 1]]
+    return next((at for at, (one, other) in enumerate(pairwise(widths)) if one == other > 1), 0)
+
+
+def _in_comment(
+    plain: Sequence[tuple[int, str]],
+    notes: Sequence[tuple[int, str]],
+    at: int,
+    settings: IngestSettings,
+    path: str,
+) -> tuple[str, list[str]] | None:
+    """Return delimiter and names of a header that is a comment itself, such as ``# time,device,value``."""
+    if not notes or not settings.comment:
+        return None
+    first = plain[0][0] if plain else notes[-1][0] + 1
+    above = [line for row, line in notes if row < first]
+    best = split_header(plain[at][1], settings, path)[1] if plain else []
+    for line in reversed(above):
+        delimiter, names = split_header(line.lstrip(settings.comment).strip(), settings, path)
+        if len(match_columns(names, settings)) > max(1, len(match_columns(best, settings))):
+            return delimiter, names
+    return None
+
+
+def _without_header(
+    path: str, plain: Sequence[tuple[int, str]], settings: IngestSettings, notes: Sequence[tuple[int, str]]
+) -> Head | None:
+    if not plain:
+        return None
+    first, line = plain[0]
+    delimiter = split_header(line, settings, path)[0]
+    width = len(split_line(line, delimiter, path))
+    above = any(row < first for row, _ in notes)
+    names = [f"column_{number}" for number in range(1, width + 1)]
+    return Head(delimiter, names, first, settings.comment if above else "", None, _texts(plain))
+
+
+def _has_only_data(fields: Sequence[str]) -> bool:
+    """Whether the fields of a line are numbers and times: names are not."""
+    kinds = kinds_of([fields], len(fields))
+    return "text" not in kinds and any(kind in ("number", "time") for kind in kinds)
+
+
+def _stacked(rows: list[list[str]]) -> list[str]:
+    """Join the lines of a header to names; above the last one, a name holds until the next.
+
+    Examples
+    --------
+    >>> _stacked([["", "Pump 1", ""], ["time", "temp", "press"]])
+    ['time', 'Pump 1 temp', 'Pump 1 press']
+    """
+    width = max(map(len, rows))
+    spread = []
+    for row in rows[:-1]:
+        names, last = [], ""
+        for name in row + [""] * (width - len(row)):
+            last = name.strip() or last
+            names.append(last)
+        spread.append(names)
+    spread.append([name.strip() for name in rows[-1]] + [""] * (width - len(rows[-1])))
+    return [" ".join(dict.fromkeys(part for part in parts if part)) for parts in zip(*spread, strict=True)]
+
+
+def _texts(numbered: Sequence[tuple[int, str]]) -> list[str]:
+    return [line for _, line in numbered[:SAMPLE_LINES]]
+
+
+def csv_relation(path: str, settings: IngestSettings, ids: FileIds) -> RawRelation | None:
+    """Build the relation of a file of delimited text; None when it has no lines.
+
+    Parameters
+    ----------
+    path : str
+    settings : IngestSettings
+    ids : FileIds
+
+    Raises
+    ------
+    InputError
+        When a column is missing, or the file cannot be read.
+    """
+    head = read_head(path, settings)
+    if head is None:
+        return None
+    shape = find_shape(head.names, settings, path, head.kinds, ids)
+    tables = _tables(path, head, settings)
+    if len(tables) > 1 and shape.sensors:
+        raise InputError(
+            f"{path}: line {tables[1][0]} begins a second table with other columns; where a column is a "
+            "sensor, write each table to its own file, or one row a measurement"
+        )
+    width = _by_table([str(len(names)) for _, names in tables], tables)
+
+    def field(position: int) -> str:
+        wanted = [_position(head.names[position], row, names, path) for row, names in tables]
+        return f"CASE WHEN well_formed THEN {_by_table([f'fields[{at + 1}]' for at in wanted], tables)} END"
+
+    is_data = "text <> ''" + (f" AND NOT starts_with(text, {literal(head.comment)})" if head.comment else "")
+    if len(tables) > 1:
+        is_data += f" AND row NOT IN ({', '.join(str(row) for row, _ in tables[1:])})"
+    records = (
+        rf"SELECT source, row, rtrim(line, chr(13) || chr(10)) AS text FROM source_lines WHERE {is_data}"
+    )
+    parsed = (
+        f"SELECT source, row, text, fields, COALESCE(len(fields) = {width}, false) AS well_formed FROM ("
+        f"SELECT source, row, text, {_csv_fields('text', head.delimiter)} AS fields FROM ({records}))"
+    )
+    sql = select_records(shape, field, parsed, malformed="CASE WHEN NOT well_formed THEN text END")
+    is_record = None if head.delimiter == " " else csv_record(head.delimiter, len(head.names))
+    lines = BatchReader(
+        lambda: read_lines(path, head.first_row, encoding=settings.encoding, is_record=is_record)
+    )
+    return RawRelation(sql, lines=lines, width=len(shape.sensors) or 1, ids=ids.all if shape.is_fixed else {})
+
+
+def _tables(path: str, head: Head, settings: IngestSettings) -> list[tuple[int, list[str]]]:
+    """List the tables of a file, one where it is not annotated: the line of each header, and its names."""
+    tables = [(head.header_row or 0, head.names)]
+    if not head.comment or head.header_row is None or not head.is_annotated:
+        return tables
+    is_above = False
+    for batch in read_lines(path, head.first_row, encoding=settings.encoding):
+        texts = batch["line"]
+        marked = pc.starts_with(texts, head.comment)
+        if not (is_above or pc.any(marked).as_py()):
+            continue
+        for row, line in zip(batch["row"].to_pylist(), texts.to_pylist(), strict=True):
+            if line.startswith(head.comment):
+                is_above = True
+            elif is_above and line.strip():
+                is_above = False
+                tables.append((row, split_line(line.rstrip("\r\n"), head.delimiter, path)))
+    return tables
+
+
+def _by_table(expressions: list[str], tables: list[tuple[int, list[str]]]) -> str:
+    """Return the expression of the table that a row lies in."""
+    if len(set(expressions)) == 1:
+        return expressions[0]
+    pairs = list(zip(expressions, tables[1:], strict=False))
+    cases = "".join(f" WHEN row < {row} THEN {one}" for one, (row, _) in pairs)
+    return f"CASE{cases} ELSE {expressions[-1]} END"
+
+
+def _position(name: str, row: int, names: list[str], path: str) -> int:
+    if name not in names:
+        raise InputError(
+            f"{path}: the table from line {row} on has no column {name!r}; write it to its own file"
+        )
+    return names.index(name)
+
+
+def _csv_fields(text: str, delimiter: str) -> str:
+    """Parse a CSV line into a list of fields; NULL when its quotes do not match."""
+    if delimiter == " ":
+        return rf"string_split_regex(trim({text}), '\s+')"
+    mark = {"\t": r"\t"}.get(delimiter, re.escape(delimiter))
+    one = rf'"(?:[^"]|"")*"|[^{mark}"]*'
+    every = rf"regexp_extract_all({literal(delimiter)} || {text}, {literal(f'{mark}({one})')}, 1)"
+    unquoted = (
+        "list_transform(" + every + ", lambda field: CASE WHEN starts_with(field, '\"') "
+        "THEN replace(substr(field, 2, length(field) - 2), '\"\"', '\"') ELSE field END)"
+    )
+    is_valid = f"regexp_full_match({text}, {literal(f'(?:{one})(?:{mark}(?:{one}))*')})"
+    return (
+        f"CASE WHEN NOT contains({text}, '\"') THEN string_split({text}, {literal(delimiter)}) "
+        f"WHEN {is_valid} THEN {unquoted} END"
+    )

@@ -1,0 +1,137 @@
+"""Build the relation of records of JSON that senders name differently, each by the names that it has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from batch_scoring.ingestion.columns import matching_names
+from batch_scoring.ingestion.json_paths import (
+    ITEMS,
+    Leaf,
+    add_structures,
+    extracted,
+    is_nested,
+    json_path,
+    match_leaves,
+    sensor_names,
+)
+from batch_scoring.ingestion.path_ids import FileIds
+from batch_scoring.ingestion.relations import BatchReader, RawRelation, numbered_lines
+from batch_scoring.ingestion.settings import ROLES, IngestSettings
+from batch_scoring.ingestion.sql import literal
+
+if TYPE_CHECKING:
+    import duckdb
+
+# What IoT Hub states of a message beside its body; a body that states it itself counts first.
+ANNOTATED = {"device": "iothub-connection-device-id", "timestamp": "iothub-enqueuedtime"}
+PROPERTIES = "properties"
+
+
+def mixed_relation(
+    connection: duckdb.DuckDBPyConnection,
+    batches: Callable[[], Iterator[pa.RecordBatch]],
+    settings: IngestSettings,
+    ids: FileIds,
+) -> RawRelation:
+    """Build the relation of records; no content of theirs is an error of the file.
+
+    A record with neither sensor nor value is wide: each of its numbers is a sensor's.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+    batches : callable
+        Yields the records, schema ``lines.LINES``.
+    settings : IngestSettings
+    ids : FileIds
+    """
+    lines = BatchReader(batches)
+    leaves = [leaf for leaf in _leaves(connection, lines) if ITEMS not in leaf.keys]
+    roles = {role: [] if role in ids.given else _role_leaves(leaves, role, settings) for role in ROLES}
+    fields = [f"file_ids.{role}" if role in ids.given else _first_of(roles[role]) for role in ROLES]
+    sensors = _sensors(leaves, roles, settings)
+    names = ", ".join(map(literal, sensor_names(dict(enumerate(sensors))).values()))
+    cells = extracted("text", sensors)
+    width = len(sensors) or 1
+    origin = "(SELECT source, row, line AS text FROM source_lines)"
+    origin += " JOIN file_ids USING (source)" if ids.given else ""
+    is_object = "CASE WHEN json_valid(text) THEN json_type(text) = 'OBJECT' ELSE false END"
+    is_good = f"roles IS NOT NULL AND NOT ({is_nested('roles[2]')} OR {is_nested('roles[3]')})"
+    found = f"CASE WHEN {is_object} THEN [{', '.join(fields)}] END AS roles"
+    parsed = f"SELECT *, {is_good} AS is_good FROM (SELECT source, row, text, {found} FROM {origin})"
+    time, device, sensor, value = (f"CASE WHEN is_good THEN roles[{n}] END" for n in (1, 2, 3, 4))
+    malformed = "CASE WHEN NOT is_good THEN text END AS malformed"
+    ends = f"{time} AS raw_timestamp, {device} AS device"
+    if not sensors:
+        picked = f"{ends}, {sensor} AS sensor, {value} AS raw_value, {malformed}"
+        sql = f"SELECT source, row, {picked} FROM ({parsed})"
+        return RawRelation(sql, lines=lines, ids=ids.given, kind="events")
+    has_none = "is_good AND roles[3] IS NULL AND roles[4] IS NULL"
+    has_cells = "len(list_filter(cells, cell -> cell IS NOT NULL)) > 0"
+    with_cells = f"SELECT *, CASE WHEN {has_none} THEN {cells} END AS cells FROM ({parsed})"
+    wide = f"SELECT *, COALESCE({has_cells}, false) AS is_wide FROM ({with_cells})"
+    spread = (
+        f"SELECT *, unnest(CASE WHEN is_wide THEN [{names}] ELSE [NULL] END) AS name, "
+        "unnest(CASE WHEN is_wide THEN cells ELSE [NULL] END) AS cell, "
+        f"unnest(CASE WHEN is_wide THEN range(1, {width + 1}) ELSE [1] END) AS number FROM ({wide})"
+    )
+    sql = (
+        f"SELECT source, (row - 1) * {width} + number AS row, {ends}, CASE WHEN is_wide THEN name ELSE "
+        f"{sensor} END AS sensor, CASE WHEN is_wide THEN cell ELSE {value} END AS raw_value, {malformed} "
+        f"FROM ({spread}) WHERE NOT is_wide OR cell IS NOT NULL"
+    )
+    return RawRelation(sql, lines=lines, width=width, ids=ids.given, kind="events")
+
+
+def _leaves(connection: duckdb.DuckDBPyConnection, lines: BatchReader) -> list[Leaf]:
+    connection.register("event_lines", numbered_lines([(0, BatchReader(lines.batches))]))
+    try:
+        found = connection.execute(
+            "SELECT DISTINCT json_structure(line) FROM event_lines "
+            "WHERE CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' END"
+        ).fetchall()
+    except Exception as error:
+        raise lines.error or error from None
+    finally:
+        connection.unregister("event_lines")
+    return add_structures([], sorted(structure for (structure,) in found))
+
+
+def _role_leaves(leaves: list[Leaf], role: str, settings: IngestSettings) -> list[Leaf]:
+    """List the leaves that may state a role, best first."""
+    by_name = {leaf.name: leaf for leaf in leaves}
+    found = [by_name[name] for name in matching_names(list(by_name), role, settings)]
+    if not found:
+        place = match_leaves(list(by_name), settings).get(role)
+        found = [] if place is None else [leaves[place]]
+    annotated = by_name.get(ANNOTATED.get(role, ""))
+    return found + ([annotated] if annotated else [])
+
+
+def _first_of(leaves: list[Leaf]) -> str:
+    """Extract the first existing leaf of an object as text; NULL when none exists."""
+    found = [f"json_extract_string(text, {literal(json_path(leaf.keys))})" for leaf in leaves]
+    return f"COALESCE({', '.join([*found, 'CAST(NULL AS VARCHAR)'])})"
+
+
+def _sensors(leaves: list[Leaf], roles: Mapping[str, list[Leaf]], settings: IngestSettings) -> list[Leaf]:
+    if settings.shape == "long":
+        return []
+    taken = {leaf.keys for found in roles.values() for leaf in found}
+    annotated = set(ANNOTATED.values())
+    others = [pattern.casefold() for pattern in settings.wide.not_sensors]
+    patterns = settings.wide.sensors
+    return [
+        leaf
+        for leaf in leaves
+        if leaf.keys not in taken
+        and leaf.keys[0] not in annotated
+        and leaf.keys[0] != PROPERTIES
+        and not any(fnmatchcase(leaf.name.casefold(), pattern) for pattern in others)
+        and (bool(leaf.texts) if patterns == ["*"] else any(fnmatchcase(leaf.name, one) for one in patterns))
+    ]

@@ -1,0 +1,80 @@
+"""Find a file's device and sensor in its path, or in the settings."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from urllib.parse import unquote
+
+from batch_scoring.core.errors import InputError
+from batch_scoring.ingestion.settings import IngestSettings
+
+_ROLES = ("device", "sensor")
+
+
+@dataclass(frozen=True)
+class FileIds:
+    """The device and the sensor of all readings of a file, by the names of these roles.
+
+    Attributes
+    ----------
+    given : dict of str to str
+        As settings name them, or where ``ingest.path`` says they are: these count first.
+    spare : dict of str to str
+        As folders such as ``device=unit-a`` name them: of a file without such a column.
+    """
+
+    given: dict[str, str] = field(default_factory=dict)
+    spare: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def all(self) -> dict[str, str]:
+        """Both."""
+        return self.spare | self.given
+
+
+def file_ids(path: str, settings: IngestSettings) -> FileIds:
+    """Return the device and the sensor of all readings of a file, as far as settings or its path state them.
+
+    Parameters
+    ----------
+    path : str
+        Of the file, local or in Blob Storage.
+    settings : IngestSettings
+
+    Raises
+    ------
+    InputError
+        When the path does not fit ``ingest.path``.
+
+    Examples
+    --------
+    >>> file_ids("in/unit-a/temp.csv", IngestSettings(path="{device}/{sensor}.csv")).given
+    {'device': 'unit-a', 'sensor': 'temp'}
+    >>> file_ids("in/device=unit%20a/1.parquet", IngestSettings()).spare
+    {'device': 'unit a'}
+    """
+    named = {role: getattr(settings, role) for role in _ROLES if getattr(settings, role) is not None}
+    folders = (part.partition("=") for part in PurePath(path).parts[:-1])
+    spare = {name: unquote(value) for name, equals, value in folders if equals and name in _ROLES and value}
+    if settings.path is None:
+        return FileIds(named, spare)
+    pattern = settings.path.strip("/")
+    n_parts = pattern.count("/") + 1
+    tail = "/".join(PurePath(path).as_posix().split("/")[-n_parts:])
+    found = _pattern(pattern).fullmatch(tail)
+    if found is None:
+        raise InputError(
+            f"{path}: does not fit ingest.path, {settings.path!r}; change that, or read this file by itself"
+        )
+    return FileIds(found.groupdict() | named, spare)
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    """Translate a template; the last part may leave out the suffixes of the name."""
+    known = {"{device}": "(?P<device>[^/]+?)", "{sensor}": "(?P<sensor>[^/]+?)", "*": "[^/]*"}
+    parts = re.split(r"(\{device\}|\{sensor\}|\*)", template)
+    text = "".join(known.get(part) or re.escape(part) for part in parts)
+    has_suffix = "." in template.rpartition("/")[2].replace("{device}", "").replace("{sensor}", "")
+    return re.compile(text + ("" if has_suffix else r"(\.[A-Za-z0-9]+)*"))

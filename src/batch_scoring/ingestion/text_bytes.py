@@ -1,0 +1,117 @@
+"""Open a text file as the bytes of UTF-8 text, whatever it is compressed with and encoded in."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import io
+from typing import IO, Any, cast
+
+import pyarrow as pa
+
+from batch_scoring.core.errors import InputError
+
+COMPRESSIONS = (".gz", ".zst", ".bz2")
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_CHUNK = 1 << 20
+
+
+def open_text(path: str, encoding: str = "auto") -> IO[bytes]:
+    """Open a file of text; what is read from it is UTF-8.
+
+    Parameters
+    ----------
+    path : str
+        Compressed when its name ends in one of ``COMPRESSIONS``.
+    encoding : str
+        ``"auto"`` is UTF-8, or UTF-16 where the file has a byte order mark of it; bytes of UTF-8 are passed
+        on as they are, unchecked.
+    """
+    file = open_bytes(path)
+    if encoding == "auto":
+        start = file.read(2)
+        if start not in _UTF16:
+            file.seek(0)
+            return file
+        encoding = "utf-16"
+        file.seek(0)
+    if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig"):
+        return file
+    return cast("IO[bytes]", io.BufferedReader(_Transcoded(file, encoding), _CHUNK))
+
+
+def open_bytes(path: str) -> IO[bytes]:
+    """Open a file as its bytes before it was compressed."""
+    name = path.lower()
+    if name.endswith(".gz"):
+        return cast("IO[bytes]", gzip.open(path, "rb"))
+    if name.endswith(".bz2"):
+        return cast("IO[bytes]", bz2.open(path, "rb"))
+    if name.endswith(".zst"):
+        return cast("IO[bytes]", io.BufferedReader(_Zstandard(path), _CHUNK))
+    return open(path, "rb")  # noqa: PTH123
+
+
+def without_compression(name: str) -> str:
+    """Return a file's name without the suffix of its compression.
+
+    Examples
+    --------
+    >>> without_compression("a.csv.zst")
+    'a.csv'
+    """
+    ending = next((one for one in COMPRESSIONS if name.lower().endswith(one)), "")
+    return name[: len(name) - len(ending)]
+
+
+class _Zstandard(io.RawIOBase):
+    """A file of Zstandard, unpacked by Arrow."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file = pa.input_stream(path, compression="zstd")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            data = self._file.read(len(buffer))
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(f"{self._path}: not a complete zst file ({error}); copy it here again") from None
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        assert (offset, whence) == (0, 0)
+        self._file = pa.input_stream(self._path, compression="zstd")
+        return 0
+
+
+class _Transcoded(io.RawIOBase):
+    """Text of another encoding, as UTF-8."""
+
+    def __init__(self, file: IO[bytes], encoding: str) -> None:
+        self._file, self._decoder = file, codecs.getincrementaldecoder(encoding)()
+        self._held = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._held:
+            data = self._file.read(_CHUNK)
+            self._held = self._decoder.decode(data, final=not data).encode()
+            if not data:
+                break
+        size = min(len(buffer), len(self._held))
+        buffer[:size], self._held = self._held[:size], self._held[size:]
+        return size
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

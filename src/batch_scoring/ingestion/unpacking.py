@@ -1,0 +1,213 @@
+"""Bring a file that cannot be read in place into a form that can: unpacked, or converted once."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batch_scoring.core.errors import InputError
+from batch_scoring.ingestion.capture import is_capture
+from batch_scoring.ingestion.settings import IngestSettings
+from batch_scoring.ingestion.text_bytes import COMPRESSIONS, open_bytes, without_compression
+
+# File format by the suffix of the name. A new one is either opened in place, see ``source_formats``, or
+# converted here.
+FORMATS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".json": "json",
+    ".avro": "events",  # of Event Hubs Capture, or any other
+    ".feather": "arrow",
+    ".arrow": "arrow",
+    ".xlsx": "workbook",
+    ".xlsm": "workbook",
+    ".xls": "workbook",
+    ".ods": "workbook",
+    ".zip": "zip",
+}
+_BATCH_ROWS = 20_000
+
+
+def format_suffix(name: str) -> str:
+    """Return the suffix that gives a file's format, in lower case and without that of its compression."""
+    stem, dot, suffix = without_compression(name).lower().rpartition(".")
+    return dot + suffix if stem and not stem.endswith("/") and "/" not in suffix else ""
+
+
+def readable_form(path: str, file_format: str, settings: IngestSettings, folder: Path) -> tuple[str, str]:
+    """Return the path and the format of a file that can be read in place.
+
+    Parameters
+    ----------
+    path, file_format : str
+    settings : IngestSettings
+    folder : Path
+        Takes the copy, where one is needed.
+
+    Raises
+    ------
+    InputError
+        When the file is broken, or holds not one file.
+    """
+    is_packed = path.lower().endswith(COMPRESSIONS)
+    if is_packed and (file_format not in ("csv", "json") or path.lower().endswith(".bz2")):
+        path = _unpacked(path, folder)
+    if file_format == "zip":
+        inner = _only_member(path, folder)
+        suffix = format_suffix(inner)
+        if suffix not in FORMATS:
+            raise InputError(f"{path}: holds {Path(inner).name!r}, which is no file of {', '.join(FORMATS)}")
+        return readable_form(inner, FORMATS[suffix], settings, folder)
+    if file_format == "events" and is_capture(path):
+        return path, file_format
+    if file_format in CONVERSIONS:
+        converted, made = CONVERSIONS[file_format]
+        return converted(path, settings, _new_folder(folder)), made
+    return path, file_format
+
+
+def without_copies(text: str, folder: Path, path: str) -> str:
+    """Name a file in place of its copies in ``folder``, in the text of an error."""
+    return re.sub(re.escape(str(folder)) + "[^:']*", lambda _: path, text)
+
+
+def _new_folder(folder: Path) -> Path:
+    return Path(tempfile.mkdtemp(dir=folder))
+
+
+def _unpacked(path: str, folder: Path) -> str:
+    copy = _new_folder(folder) / without_compression(Path(path).name)
+    try:
+        with open_bytes(path) as packed, copy.open("wb") as out:
+            shutil.copyfileobj(packed, out, 1 << 20)
+    except (EOFError, zlib.error, ValueError) as error:
+        raise InputError(f"{path}: not a complete packed file ({error}); copy it here again") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise InputError(f"{path}: not a complete packed file ({error}); copy it here again") from None
+    return str(copy)
+
+
+def _only_member(path: str, folder: Path) -> str:
+    """Unpack the one file that a zip holds."""
+    try:
+        with zipfile.ZipFile(path) as packed:
+            there = [one for one in packed.infolist() if not one.is_dir() and not _is_hidden(one.filename)]
+            if len(there) != 1:
+                raise InputError(
+                    f"{path}: holds {len(there)} files; expected one: unpack it, and name the folder"
+                )
+            copy = _new_folder(folder) / Path(there[0].filename).name
+            with packed.open(there[0]) as inner, copy.open("wb") as out:
+                shutil.copyfileobj(inner, out, 1 << 20)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise InputError(
+            f"{path}: cannot be unpacked ({error}); unpack it yourself, or copy it again"
+        ) from None
+    return str(copy)
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
+
+
+def _csv_of_workbook(path: str, settings: IngestSettings, folder: Path) -> str:
+    """Write a sheet as CSV; its rows keep their numbers."""
+    from python_calamine import CalamineError, CalamineWorkbook
+
+    copy = folder / "sheet.csv"
+    try:
+        book = CalamineWorkbook.from_path(path)
+        name = book.sheet_names[0] if settings.sheet is None else settings.sheet
+        if name not in book.sheet_names:
+            raise InputError(
+                f"{path}: no sheet {name!r}; expected one of {', '.join(map(repr, book.sheet_names))}"
+            )
+        rows = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
+    except (CalamineError, OSError, IndexError) as error:
+        raise InputError(f"{path}: not a workbook that can be read ({error}); save it as CSV") from None
+    with copy.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([_cell_text(cell) for cell in row] for row in rows)
+    return str(copy)
+
+
+def _cell_text(cell: Any) -> str:
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))  # a workbook has no whole numbers: the device 7 is 7.0
+    if isinstance(cell, (datetime, date, time)):
+        return cell.isoformat()
+    return str(cell).lower() if isinstance(cell, bool) else str(cell)
+
+
+def _parquet_of_arrow(path: str, _: IngestSettings, folder: Path) -> str:
+    copy = folder / "table.parquet"
+    try:
+        with pa.memory_map(path) as file:
+            is_file = file.read(6) == b"ARROW1"
+            file.seek(0)
+            batches: Any = pa.ipc.open_file(file) if is_file else pa.ipc.open_stream(file)
+            numbers = range(batches.num_record_batches) if is_file else None
+            found = (batches.get_batch(n) for n in numbers) if numbers is not None else batches
+            with pq.ParquetWriter(copy, batches.schema) as out:
+                for batch in found:
+                    out.write_batch(batch)
+    except (pa.ArrowException, ValueError) as error:
+        raise InputError(
+            f"{path}: not a whole file of Arrow or Feather ({_first_line(error)}); save it as Parquet"
+        ) from None
+    return str(copy)
+
+
+def _lines_of_avro(path: str, _: IngestSettings, folder: Path) -> str:
+    import fastavro
+
+    copy = folder / "records.jsonl"
+    with Path(path).open("rb") as file, copy.open("w", encoding="utf-8") as out:
+        try:
+            for record in fastavro.reader(file):
+                out.write(json.dumps(record, default=_json_text) + "\n")
+        except InputError:
+            raise
+        except Exception as error:  # a broken file fails in a dozen ways
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise InputError(
+                f"{path}: not a whole Avro file ({type(error).__name__}: {error}); copy it here again"
+            ) from None
+    return str(copy)
+
+
+def _json_text(value: Any) -> str:
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
+
+
+# How a file of each format is converted, and to which format.
+CONVERSIONS: dict[str, tuple[Callable[[str, IngestSettings, Path], str], str]] = {
+    "workbook": (_csv_of_workbook, "csv"),
+    "arrow": (_parquet_of_arrow, "parquet"),
+    "events": (_lines_of_avro, "json"),
+}
