@@ -128,7 +128,8 @@ def test_a_broken_file_stops_the_run_with_its_name(store: Store, tmp_path: Path,
         schema = {"type": "record", "name": "Other", "fields": [{"name": "x", "type": "long"}]}
         with path.open("wb") as file:
             fastavro.writer(file, schema, [{"x": 1}])
-    with pytest.raises(InputError, match=r"00\.avro: not a whole Avro file of Event Hubs Capture"):
+    reason = "no column for" if broken == "other schema" else "not a whole Avro file of Event Hubs Capture"
+    with pytest.raises(InputError, match=rf"00\.avro: {reason}"):
         store.ingest(tmp_path / "raw")
     assert store.readings() == []
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from batch_scoring.event_hub.properties import properties_text
 from batch_scoring.tables.arrow_arrays import constant, packed, to_arrow
 from batch_scoring.tables.schemas import EVENTS
 
@@ -44,6 +45,7 @@ class PartitionBuffer:
     _offsets: list[bytes] = field(default_factory=list)
     _milliseconds: list[int] = field(default_factory=list)
     _bodies: list[bytes] = field(default_factory=list)
+    _properties: list[str | None] = field(default_factory=list)
 
     @property
     def is_done(self) -> bool:
@@ -64,7 +66,8 @@ class PartitionBuffer:
         """
         kept = 0
         for event in events:
-            notes = event.raw_amqp_message.annotations
+            message = event.raw_amqp_message
+            notes = message.annotations
             number = notes[_SEQUENCE_NUMBER]
             if number <= self.last:
                 continue
@@ -82,10 +85,16 @@ class PartitionBuffer:
             self._offsets.append(notes[_OFFSET])
             self._milliseconds.append(notes[_ENQUEUED_TIME])
             self._bodies.append(body)
+            self._properties.append(properties_text(notes, message.application_properties))
             self.size += len(body)
             kept += 1
         self.taken += kept
         return kept
+
+    def _stated(self) -> pa.Array:
+        if not any(self._properties):
+            return pa.nulls(len(self._properties), pa.string())
+        return pa.array(self._properties, pa.string())
 
     def empty(self) -> pa.Table | None:
         """Remove and return the events as a table with the schema ``EVENTS``; None when there are none."""
@@ -98,8 +107,10 @@ class PartitionBuffer:
             packed(self._offsets, pa.string()),
             to_arrow(np.array(self._milliseconds, np.int64) * 1000).view(EVENTS.field("enqueued_time").type),
             packed(self._bodies, pa.binary()),
+            self._stated(),
         ]
         self._sequence_numbers, self._offsets, self._milliseconds, self._bodies = [], [], [], []
+        self._properties = []
         self.size = 0
         return pa.Table.from_arrays(columns, schema=EVENTS)
 

@@ -11,13 +11,17 @@ import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.system_errors import system_error
+from batch_scoring.event_hub.properties import properties_text
 from batch_scoring.tables.schemas import EVENTS
 
 BATCH_EVENTS = 20_000
 BATCH_BYTES = 8 << 20
 
-CAPTURED = pa.schema([EVENTS.field(name) for name in ("partition", "sequence_number", "offset", "body")])
+CAPTURED = pa.schema(
+    [EVENTS.field(name) for name in ("partition", "sequence_number", "offset", "body", "properties")]
+)
 
+_VALUES = ["long", "double", "string", "bytes"]
 # The fields to read; Avro skips the others.
 _WANTED = {
     "type": "record",
@@ -26,6 +30,8 @@ _WANTED = {
     "fields": [
         {"name": "SequenceNumber", "type": "long"},
         {"name": "Offset", "type": "string"},
+        {"name": "SystemProperties", "type": {"type": "map", "values": _VALUES}, "default": {}},
+        {"name": "Properties", "type": {"type": "map", "values": [*_VALUES, "null"]}, "default": {}},
         {"name": "Body", "type": ["null", "bytes"]},
     ],
 }
@@ -44,7 +50,7 @@ def is_capture(path: str) -> bool:
             if system_error(error, path) is not None:
                 raise
             return True
-        return {field["name"] for field in _WANTED["fields"]} <= {field["name"] for field in fields}
+        return {"SequenceNumber", "Offset", "Body"} <= {field["name"] for field in fields}
 
 
 def captured_events(path: str) -> Iterator[pa.RecordBatch]:
@@ -70,18 +76,20 @@ def captured_events(path: str) -> Iterator[pa.RecordBatch]:
     numbers: list[int] = []
     offsets: list[str] = []
     bodies: list[bytes] = []
+    properties: list[str | None] = []
     size = 0
     for record in _records(path):
         body = record["Body"] or b""
         numbers.append(record["SequenceNumber"])
         offsets.append(record["Offset"])
         bodies.append(body)
+        properties.append(properties_text(record["SystemProperties"], record["Properties"]))
         size += len(body)
         if len(bodies) >= BATCH_EVENTS or size >= BATCH_BYTES:
-            yield _batch(partition, numbers, offsets, bodies)
-            numbers, offsets, bodies, size = [], [], [], 0
+            yield _batch(partition, numbers, offsets, bodies, properties)
+            numbers, offsets, bodies, properties, size = [], [], [], [], 0
     if bodies:
-        yield _batch(partition, numbers, offsets, bodies)
+        yield _batch(partition, numbers, offsets, bodies, properties)
 
 
 def capture_partition(path: str) -> str | None:
@@ -110,8 +118,12 @@ def _records(path: str) -> Iterator[dict[str, Any]]:
 
 
 def _batch(
-    partition: str | None, numbers: list[int], offsets: list[str], bodies: list[bytes]
+    partition: str | None,
+    numbers: list[int],
+    offsets: list[str],
+    bodies: list[bytes],
+    properties: list[str | None],
 ) -> pa.RecordBatch:
-    columns = [[partition] * len(numbers), numbers, offsets, bodies]
+    columns = [[partition] * len(numbers), numbers, offsets, bodies, properties]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, CAPTURED, strict=True)]
     return pa.record_batch(arrays, schema=CAPTURED)

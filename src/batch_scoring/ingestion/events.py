@@ -53,6 +53,27 @@ def record_texts(body: bytes) -> list[str]:
     return _lines(text) if "\n" in text else [text]
 
 
+def with_properties(text: str, properties: str | None) -> str:
+    """Add what is stated of an event to a record of its body, which counts first.
+
+    Parameters
+    ----------
+    text : str
+        A JSON object; anything else is left as it is.
+    properties : str or None
+        A JSON object that is not empty.
+
+    Examples
+    --------
+    >>> with_properties('{"value": 1.50}', '{"device": "d"}'), with_properties("{}", '{"device": "d"}')
+    ('{"value": 1.50, "device": "d"}', '{"device": "d"}')
+    """
+    if properties is None or not (text.startswith("{") and text.endswith("}")):
+        return text
+    inner = text[1:-1].strip(_SPACE)
+    return f"{{{inner}, {properties[1:]}" if inner else properties
+
+
 def event_records(path: str) -> Iterator[pa.RecordBatch]:
     """Read the records of a file of landed or captured events.
 
@@ -62,8 +83,13 @@ def event_records(path: str) -> Iterator[pa.RecordBatch]:
         ``row`` (int64, counted from 1 over the file) and ``line`` (string).
     """
     row = 1
-    for events in _event_batches(path, ["body"]):
-        texts = [text for body in events.column("body").to_pylist() for text in record_texts(body)]
+    for events in _event_batches(path, ["body", "properties"]):
+        bodies = events.column("body").to_pylist()
+        # Files of earlier versions have no properties.
+        known = "properties" in events.schema.names
+        properties = events.column("properties").to_pylist() if known else [None] * len(bodies)
+        pairs = zip(bodies, properties, strict=True)
+        texts = [with_properties(text, stated) for body, stated in pairs for text in record_texts(body)]
         rows = np.arange(row, row + len(texts), dtype=np.int64)
         row += len(texts)
         yield pa.record_batch([pa.array(rows), pa.array(texts, pa.string())], schema=LINES)

@@ -11,7 +11,10 @@ import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.ingestion.column_kinds import kind_of
+from batch_scoring.ingestion.envelopes import AS_USUAL, is_iothub, opened_records
 from batch_scoring.ingestion.json_paths import (
+    IS_OBJECT,
+    STRUCTURE,
     Leaf,
     add_structures,
     extracted,
@@ -22,6 +25,7 @@ from batch_scoring.ingestion.json_paths import (
     sensor_names,
 )
 from batch_scoring.ingestion.lines import LINES, MAX_LINE_BYTES, read_lines
+from batch_scoring.ingestion.mixed_records import mixed_relation
 from batch_scoring.ingestion.path_ids import FileIds
 from batch_scoring.ingestion.relations import BatchReader, RawRelation, numbered_lines
 from batch_scoring.ingestion.settings import IngestSettings
@@ -37,7 +41,6 @@ SAMPLE_LINES = 1000
 MAX_DOCUMENT_BYTES = 64 << 20
 # No line has more items.
 _ITEMS_A_LINE = 1 << 24
-_IS_OBJECT = "CASE WHEN json_valid(text) THEN json_type(text) = 'OBJECT' ELSE false END"
 LINE_RECORDS = (
     r"SELECT source, row, rtrim(line, chr(13) || chr(10)) AS text FROM source_lines WHERE text <> ''"
 )
@@ -61,12 +64,22 @@ def json_relation(
         When a column is missing, or the file cannot be read.
     """
     sample = _first_lines(path, settings)
+    if sample == []:
+        return None
+    envelope = settings.envelope or ("iothub" if sample and is_iothub(sample[0]) else None)
+    if envelope is not None:
+        is_document = sample is None or sample == ["["]
+
+        def records() -> Iterator[pa.RecordBatch]:
+            texts = [_document(path, settings)] if is_document else _lines(path, settings)
+            return opened_records(texts, settings, envelope)
+
+        named = replace(settings, columns={}) if envelope in AS_USUAL else settings
+        return replace(mixed_relation(connection, records, named, ids), kind="lines")
     if sample is None:
         text = _document(path, settings)
         reader = BatchReader(lambda: _one_record(text))
         return _relation(connection, RawRelation(LINE_RECORDS, lines=reader), [text], path, settings, ids, 1)
-    if not sample:
-        return None
     if sample[0].lstrip().startswith("[") and _is_whole(path):
         scan = f"read_json_objects([{literal(escape_glob(path))}], format = 'array')"
         found = connection.execute(f"SELECT json FROM {scan} LIMIT {SAMPLE_LINES}").fetchall()
@@ -114,7 +127,7 @@ def _relation(
         found = f"SELECT *, CASE WHEN whole IS NULL THEN list_concat(own, {of_item}) END AS fields"
     else:
         objects = f"SELECT *, CAST(NULL AS VARCHAR) AS whole FROM ({records.sql})"
-        found = f"SELECT *, CASE WHEN {_IS_OBJECT} THEN {fields} END AS fields"
+        found = f"SELECT *, CASE WHEN {IS_OBJECT} THEN {fields} END AS fields"
     place = {at: f"fields[{number}]" for number, at in enumerate([*own, *inner], 1)}
     is_id = [is_nested(place[at]) for at in (shape.device, shape.sensor) if at in place]
     is_bad = " OR ".join(["fields IS NULL", *is_id])
@@ -159,7 +172,7 @@ def _items(records: str, keys: tuple[str, ...], fields: str) -> str:
     Only here is the record itself parsed: it may be a document with all items.
     """
     found = f"json_extract(text, {literal(json_path(keys) + '[*]')})"
-    known = f"SELECT source, row, text, {_IS_OBJECT} AS is_object FROM ({records})"
+    known = f"SELECT source, row, text, {IS_OBJECT} AS is_object FROM ({records})"
     parsed = (
         f"SELECT source, row, CASE WHEN is_object THEN {fields} END AS own, "
         f"CASE WHEN is_object THEN {found} END AS found, CASE WHEN NOT is_object THEN text END AS whole "
@@ -181,7 +194,7 @@ def _structures(connection: duckdb.DuckDBPyConnection, records: RawRelation) -> 
         connection.register("source_lines", numbered_lines([(0, reader)]))
     try:
         found = connection.execute(
-            f"SELECT DISTINCT json_structure(text) FROM ({records.sql}) WHERE {_IS_OBJECT}"
+            f"SELECT DISTINCT {STRUCTURE} FROM ({records.sql}) WHERE {IS_OBJECT}"
         ).fetchall()
     except Exception as error:
         raise (reader.error if records.lines is not None else None) or error from None
@@ -189,6 +202,11 @@ def _structures(connection: duckdb.DuckDBPyConnection, records: RawRelation) -> 
         if records.lines is not None:
             connection.unregister("source_lines")
     return [structure for (structure,) in found]
+
+
+def _lines(path: str, settings: IngestSettings) -> Iterator[str]:
+    for batch in read_lines(path, encoding=settings.encoding):
+        yield from filter(None, (line.strip() for line in batch["line"].to_pylist()))
 
 
 def _is_whole(path: str) -> bool:

@@ -12,6 +12,12 @@ from batch_scoring.ingestion.settings import ROLES, IngestSettings
 from batch_scoring.ingestion.sql import literal
 
 ITEMS = "[]"
+IS_OBJECT = "CASE WHEN json_valid(text) THEN json_type(text) = 'OBJECT' ELSE false END"
+# The structure of an object ``text``; of one that is too deep for SQL, its keys.
+STRUCTURE = (
+    "COALESCE(TRY(json_structure(text)), CAST(to_json(map(json_keys(text), "
+    "list_transform(json_keys(text), lambda key: 'JSON'))) AS VARCHAR))"
+)
 _MAX_DEPTH = 16
 # Of a list, as many items show what is in them.
 _SAMPLE_ITEMS = 100

@@ -30,7 +30,8 @@ def landed_name(folder: str, events: pa.Table) -> str:
     >>> from datetime import UTC, datetime
     >>> from batch_scoring.tables.schemas import EVENTS
     >>> came = datetime(2026, 1, 5, tzinfo=UTC)
-    >>> landed_name("ns/hub", pa.table([["3"] * 2, [7, 8], ["a", "b"], [came] * 2, [b""] * 2], schema=EVENTS))
+    >>> events = [["3"] * 2, [7, 8], ["a", "b"], [came] * 2, [b""] * 2, [None] * 2]
+    >>> landed_name("ns/hub", pa.table(events, schema=EVENTS))
     'ns/hub/2026-01-05/3_0000000000000000007_0000000000000000008.events'
     """
     first, last = (events.slice(at, 1).to_pylist()[0] for at in (0, events.num_rows - 1))

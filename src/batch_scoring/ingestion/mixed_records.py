@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from batch_scoring.event_hub.properties import DEVICE, ENQUEUED
 from batch_scoring.ingestion.columns import matching_names
 from batch_scoring.ingestion.json_paths import (
+    IS_OBJECT,
     ITEMS,
+    STRUCTURE,
     Leaf,
     add_structures,
     extracted,
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     import duckdb
 
 # What IoT Hub states of a message beside its body; a body that states it itself counts first.
-ANNOTATED = {"device": "iothub-connection-device-id", "timestamp": "iothub-enqueuedtime"}
+ANNOTATED = {"device": DEVICE, "timestamp": ENQUEUED}
 PROPERTIES = "properties"
 
 
@@ -51,7 +54,7 @@ def mixed_relation(
     ids : FileIds
     """
     lines = BatchReader(batches)
-    leaves = [leaf for leaf in _leaves(connection, lines) if ITEMS not in leaf.keys]
+    leaves = [leaf for leaf in _leaves(connection, lines, settings) if ITEMS not in leaf.keys]
     roles = {role: [] if role in ids.given else _role_leaves(leaves, role, settings) for role in ROLES}
     fields = [f"file_ids.{role}" if role in ids.given else _first_of(roles[role]) for role in ROLES]
     sensors = _sensors(leaves, roles, settings)
@@ -60,9 +63,8 @@ def mixed_relation(
     width = len(sensors) or 1
     origin = "(SELECT source, row, line AS text FROM source_lines)"
     origin += " JOIN file_ids USING (source)" if ids.given else ""
-    is_object = "CASE WHEN json_valid(text) THEN json_type(text) = 'OBJECT' ELSE false END"
     is_good = f"roles IS NOT NULL AND NOT ({is_nested('roles[2]')} OR {is_nested('roles[3]')})"
-    found = f"CASE WHEN {is_object} THEN [{', '.join(fields)}] END AS roles"
+    found = f"CASE WHEN {IS_OBJECT} THEN [{', '.join(fields)}] END AS roles"
     parsed = f"SELECT *, {is_good} AS is_good FROM (SELECT source, row, text, {found} FROM {origin})"
     time, device, sensor, value = (f"CASE WHEN is_good THEN roles[{n}] END" for n in (1, 2, 3, 4))
     malformed = "CASE WHEN NOT is_good THEN text END AS malformed"
@@ -72,7 +74,7 @@ def mixed_relation(
         sql = f"SELECT source, row, {picked} FROM ({parsed})"
         return RawRelation(sql, lines=lines, ids=ids.given, kind="events")
     has_none = "is_good AND roles[3] IS NULL AND roles[4] IS NULL"
-    has_cells = "len(list_filter(cells, cell -> cell IS NOT NULL)) > 0"
+    has_cells = "len(list_filter(cells, lambda cell: cell IS NOT NULL)) > 0"
     with_cells = f"SELECT *, CASE WHEN {has_none} THEN {cells} END AS cells FROM ({parsed})"
     wide = f"SELECT *, COALESCE({has_cells}, false) AS is_wide FROM ({with_cells})"
     spread = (
@@ -88,18 +90,28 @@ def mixed_relation(
     return RawRelation(sql, lines=lines, width=width, ids=ids.given, kind="events")
 
 
-def _leaves(connection: duckdb.DuckDBPyConnection, lines: BatchReader) -> list[Leaf]:
-    connection.register("event_lines", numbered_lines([(0, BatchReader(lines.batches))]))
-    try:
-        found = connection.execute(
-            "SELECT DISTINCT json_structure(line) FROM event_lines "
-            "WHERE CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' END"
-        ).fetchall()
-    except Exception as error:
-        raise lines.error or error from None
-    finally:
-        connection.unregister("event_lines")
-    return add_structures([], sorted(structure for (structure,) in found))
+def _leaves(
+    connection: duckdb.DuckDBPyConnection, lines: BatchReader, settings: IngestSettings
+) -> list[Leaf]:
+    """List what the records hold; only its keys where these alone state every role of each record."""
+
+    def distinct(what: str) -> list[Any]:
+        reader = BatchReader(lines.batches)
+        connection.register("event_lines", numbered_lines([(0, reader)]))
+        try:
+            found = connection.execute(
+                f"SELECT DISTINCT {what} FROM (SELECT line AS text FROM event_lines) WHERE {IS_OBJECT}"
+            ).fetchall()
+        except Exception as error:
+            raise reader.error or error from None
+        finally:
+            connection.unregister("event_lines")
+        return [one for (one,) in found]
+
+    keys = distinct("json_keys(text)")
+    if all(matching_names(one, role, settings) for one in keys for role in ROLES):
+        return [Leaf((key,)) for key in sorted({key for one in keys for key in one})]
+    return add_structures([], sorted(distinct(STRUCTURE)))
 
 
 def _role_leaves(leaves: list[Leaf], role: str, settings: IngestSettings) -> list[Leaf]:
@@ -123,14 +135,13 @@ def _sensors(leaves: list[Leaf], roles: Mapping[str, list[Leaf]], settings: Inge
     if settings.shape == "long":
         return []
     taken = {leaf.keys for found in roles.values() for leaf in found}
-    annotated = set(ANNOTATED.values())
     others = [pattern.casefold() for pattern in settings.wide.not_sensors]
     patterns = settings.wide.sensors
     return [
         leaf
         for leaf in leaves
         if leaf.keys not in taken
-        and leaf.keys[0] not in annotated
+        and not leaf.keys[0].startswith("iothub-")
         and leaf.keys[0] != PROPERTIES
         and not any(fnmatchcase(leaf.name.casefold(), pattern) for pattern in others)
         and (bool(leaf.texts) if patterns == ["*"] else any(fnmatchcase(leaf.name, one) for one in patterns))

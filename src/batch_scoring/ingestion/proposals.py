@@ -7,6 +7,7 @@ from pathlib import PurePath
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.ingestion.settings import ROLES, IngestSettings
+from batch_scoring.ingestion.text_bytes import without_compression
 
 _LIKE_A_SENSOR = ("sensor", "tag", "metric", "quantity", "channel", "signal", "measure", "variable", "param")
 _LIKE_A_DEVICE = (
@@ -68,7 +69,7 @@ def propose(
     {'ingest.columns.timestamp': 'at', 'ingest.columns.device': 'entity',
      'ingest.columns.sensor': 'quantity', 'ingest.columns.value': 'state'}
     >>> propose(["time", "value"], ["time", "number"], {"timestamp": 0, "value": 1}, "unit-a/temp.csv")
-    {'ingest.path': '{device}/{sensor}.csv'}
+    {'ingest.path': '{device}/{sensor}'}
     """
     free = [at for at in range(len(names)) if at not in found.values() and names[at].strip()]
     chosen: dict[str, int] = {}
@@ -128,13 +129,12 @@ def _delimiter(names: Sequence[str]) -> dict[str, str]:
 
 def _by_path(unknown: Sequence[str], file: str) -> dict[str, str]:
     """Propose the path for device and sensor, where it has as many parts; else a name."""
-    place = PurePath(file)
-    suffix = "".join(place.suffixes[-2:]) if place.suffix in (".gz", ".zst", ".bz2") else place.suffix
+    stem = PurePath(without_compression(PurePath(file).name)).stem
     if list(unknown) == ["device", "sensor"]:
-        return {"ingest.path": f"{{device}}/{{sensor}}{suffix}"}
+        return {"ingest.path": "{device}/{sensor}"}
     if list(unknown) == ["device"]:
-        return {"ingest.device": place.name.removesuffix(suffix)}
-    return {"ingest.sensor": place.name.removesuffix(suffix)} if unknown else {}
+        return {"ingest.device": stem}
+    return {"ingest.sensor": stem} if unknown else {}
 
 
 def _like(names: Sequence[str], among: Sequence[int], words: Sequence[str]) -> list[int]:

@@ -133,7 +133,7 @@ def _csv_of_workbook(path: str, settings: IngestSettings, folder: Path) -> str:
     """Write a sheet as CSV; its rows keep their numbers."""
     from python_calamine import CalamineError, CalamineWorkbook
 
-    copy = folder / "sheet.csv"
+    copy = folder / f"{Path(path).stem}.csv"
     try:
         book = CalamineWorkbook.from_path(path)
         name = book.sheet_names[0] if settings.sheet is None else settings.sheet
@@ -158,7 +158,7 @@ def _cell_text(cell: Any) -> str:
 
 
 def _parquet_of_arrow(path: str, _: IngestSettings, folder: Path) -> str:
-    copy = folder / "table.parquet"
+    copy = folder / f"{Path(path).stem}.parquet"
     try:
         with pa.memory_map(path) as file:
             is_file = file.read(6) == b"ARROW1"
@@ -179,7 +179,7 @@ def _parquet_of_arrow(path: str, _: IngestSettings, folder: Path) -> str:
 def _lines_of_avro(path: str, _: IngestSettings, folder: Path) -> str:
     import fastavro
 
-    copy = folder / "records.jsonl"
+    copy = folder / f"{Path(path).stem}.jsonl"
     with Path(path).open("rb") as file, copy.open("w", encoding="utf-8") as out:
         try:
             for record in fastavro.reader(file):

@@ -73,6 +73,12 @@ EVENTS = _table(
     Column("offset", pa.string(), "", "place in the partition"),
     Column("enqueued_time", TIMESTAMP, "UTC", "when the service accepted it"),
     Column("body", pa.binary(), "", "what the device sent, undecoded"),
+    Column(
+        "properties",
+        pa.string(),
+        "",
+        "JSON of what IoT Hub states of the device, and of the sender's properties; null without any",
+    ),
 )
 
 READINGS = _table(

@@ -27,7 +27,7 @@ def reading(minute, value=1.0, **names):
     } | names
 
 
-def land(folder, *bodies, partition="3", first=100):
+def land(folder, *bodies, partition="3", first=100, properties=None):
     """A file as `receive` writes it."""
     numbers = range(first, first + len(bodies))
     path = folder / f"{partition}_{first}_{numbers[-1] if bodies else first}.events.parquet"
@@ -38,6 +38,7 @@ def land(folder, *bodies, partition="3", first=100):
         [str(n * 1000) for n in numbers],
         [START] * len(bodies),
         [body if isinstance(body, bytes) else body.encode() for body in bodies],
+        properties or [None] * len(bodies),
     ]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, EVENTS, strict=True)]
     pq.write_table(pa.table(arrays, schema=EVENTS), path)

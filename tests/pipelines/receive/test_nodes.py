@@ -23,6 +23,7 @@ def events(partition, first, count):
         ["0"] * count,
         [CAME + timedelta(minutes=n) for n in range(count)],
         [b"{}"] * count,
+        [None] * count,
     ]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, EVENTS, strict=True)]
     return pa.table(arrays, schema=EVENTS)
@@ -84,7 +85,8 @@ def received(*numbers):
 
     return [
         SimpleNamespace(
-            raw_amqp_message=SimpleNamespace(annotations=annotations(number)), body=iter([b"a", b"b"])
+            raw_amqp_message=SimpleNamespace(annotations=annotations(number), application_properties=None),
+            body=iter([b"a", b"b"]),
         )
         for number in numbers
     ]

@@ -1,0 +1,182 @@
+"""Take readings out of JSON that has a known form: messages of IoT Hub, SenML, Telegraf, TTN, Prometheus.
+
+A new form is a function in ``ENVELOPES``, and its name in ``settings.IngestSettings.envelope``.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from batch_scoring.event_hub.properties import DEVICE, ENQUEUED, properties_text
+from batch_scoring.ingestion.events import record_texts, with_properties
+from batch_scoring.ingestion.lines import LINES
+from batch_scoring.ingestion.settings import IngestSettings
+
+_BATCH_RECORDS = 20_000
+
+
+def opened_records(texts: Iterable[str], settings: IngestSettings, envelope: str) -> Iterator[pa.RecordBatch]:
+    """Take the readings out of texts of JSON, each in an envelope or a list of such.
+
+    Parameters
+    ----------
+    texts : iterable of str
+    settings : IngestSettings
+    envelope : str
+        A name of ``ENVELOPES``.
+
+    Yields
+    ------
+    pyarrow.RecordBatch
+        Schema ``LINES``: records of JSON, numbered from 1 over all texts. What is not in this envelope is
+        one record of no object, for the quarantine.
+    """
+    records: list[str] = []
+    row = 1
+    for text in texts:
+        records += _opened(text, settings, ENVELOPES[envelope])
+        if len(records) >= _BATCH_RECORDS:
+            yield _batch(records, row)
+            row, records = row + len(records), []
+    if records:
+        yield _batch(records, row)
+
+
+def is_iothub(text: str) -> bool:
+    """Whether a text is a message as IoT Hub routes it to storage."""
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return (
+        isinstance(message, dict) and "Body" in message and isinstance(message.get("SystemProperties"), dict)
+    )
+
+
+def _opened(text: str, settings: IngestSettings, envelope: Envelope) -> list[str]:
+    try:
+        return list(envelope(json.loads(text), settings))
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
+        return [text if not text.lstrip().startswith("{") else json.dumps(text, ensure_ascii=False)]
+
+
+def _batch(records: list[str], row: int) -> pa.RecordBatch:
+    rows = pa.array(np.arange(row, row + len(records), dtype=np.int64))
+    return pa.record_batch([rows, pa.array(records, pa.string())], schema=LINES)
+
+
+def _iothub(document: Any, _: IngestSettings) -> Iterator[str]:
+    for message in _listed(document):
+        system = message["SystemProperties"]
+        known = {
+            DEVICE: system.get("connectionDeviceId", system.get(DEVICE)),
+            ENQUEUED: system.get("enqueuedTime", message.get("EnqueuedTimeUtc", system.get(ENQUEUED))),
+        }
+        stated = properties_text(known, message.get("Properties"))
+        for record in _bodies(message["Body"]):
+            yield with_properties(record, stated)
+
+
+def _bodies(body: Any) -> list[str]:
+    """Return the records of a body: JSON, or its bytes in base64."""
+    if isinstance(body, str):
+        try:
+            return record_texts(base64.b64decode(body, validate=True))
+        except (binascii.Error, ValueError):
+            return record_texts(body.encode())
+    return [json.dumps(record, ensure_ascii=False) for record in _listed(body)]
+
+
+def _senml(document: Any, _: IngestSettings) -> Iterator[str]:
+    """Read a pack of RFC 8428: base values hold from their record on."""
+    base: dict[str, Any] = {}
+    for record in _listed(document):
+        base |= {name: value for name, value in record.items() if name in ("bn", "bt", "bv")}
+        values = [record[name] for name in ("v", "vb", "vs", "vd") if name in record]
+        if not values and "bv" not in record:
+            continue  # base values alone, or a sum
+        value = values[0] if values else 0
+        if isinstance(value, (int, float)):
+            value = value + base.get("bv", 0)
+        device, sensor = _senml_names(base.get("bn", ""), record.get("n", ""))
+        time = base.get("bt", 0) + record.get("t", 0)
+        yield _record(time or None, device, sensor, value)
+
+
+def _senml_names(base: str, name: str) -> tuple[str | None, str]:
+    if not (base and name):
+        device, _, sensor = re.sub(r"[:/](?=[^:/]*$)", "\n", base + name).rpartition("\n")
+        return device or None, sensor
+    return base.rstrip(":/"), name
+
+
+def _telegraf(document: Any, settings: IngestSettings) -> Iterator[str]:
+    chosen = _own_key(settings, "tags")
+    for metric in _listed(_metrics(document)):
+        tags = metric.get("tags") or {}
+        others = [f",{name}={tags[name]}" for name in sorted(tags) if name != chosen]
+        for name, value in metric["fields"].items():
+            sensor = f"{metric['name']}.{name}{''.join(others)}"
+            yield _record(metric["timestamp"], tags.get(chosen), sensor, value)
+
+
+def _metrics(document: Any) -> Any:
+    return document["metrics"] if isinstance(document, dict) and "metrics" in document else document
+
+
+def _ttn(document: Any, _: IngestSettings) -> Iterator[str]:
+    for message in _listed(document):
+        uplink = message.get("uplink_message", message)
+        time = uplink.get("received_at") or message.get("received_at") or message["metadata"]["time"]
+        device = message["end_device_ids"]["device_id"] if "end_device_ids" in message else message["dev_id"]
+        payload = uplink["decoded_payload"] if "decoded_payload" in uplink else message["payload_fields"]
+        stated = properties_text({DEVICE: device, ENQUEUED: time}, None)
+        yield with_properties(json.dumps({"decoded_payload": dict(payload)}, ensure_ascii=False), stated)
+
+
+def _prometheus(document: Any, settings: IngestSettings) -> Iterator[str]:
+    chosen = _own_key(settings, "metric")
+    for series in document["data"]["result"]:
+        labels = series["metric"]
+        others = [name for name in sorted(labels) if name not in ("__name__", "job", chosen)]
+        listed = ",".join(f'{name}="{labels[name]}"' for name in others)
+        sensor = labels.get("__name__", "") + (f"{{{listed}}}" if listed else "")
+        for time, value in series["values"] if "values" in series else [series["value"]]:
+            yield _record(time, labels.get(chosen), sensor, value)
+
+
+def _own_key(settings: IngestSettings, place: str) -> str:
+    """Return the tag or label that is the device: as named in the settings, else the usual one."""
+    named = settings.column_names("device") if settings.is_named("device") else []
+    own = [name.partition(".")[2] for name in named if name.startswith(f"{place}.")]
+    return own[0] if own else _USUAL[place]
+
+
+def _record(time: Any, device: Any, sensor: str, value: Any) -> str:
+    names = ("timestamp", "device", "sensor", "value")
+    return json.dumps(dict(zip(names, (time, device, sensor, value), strict=True)), ensure_ascii=False)
+
+
+def _listed(document: Any) -> list[Mapping[str, Any]]:
+    return document if isinstance(document, list) else [document]
+
+
+# What these make of a document is named as usual, whatever names other files have.
+AS_USUAL = ("senml", "telegraf", "prometheus")
+_USUAL = {"tags": "host", "metric": "instance"}
+Envelope = Callable[[Any, IngestSettings], Iterator[str]]
+ENVELOPES: dict[str, Envelope] = {
+    "iothub": _iothub,
+    "senml": _senml,
+    "telegraf": _telegraf,
+    "ttn": _ttn,
+    "prometheus": _prometheus,
+}
