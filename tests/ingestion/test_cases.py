@@ -534,3 +534,30 @@ def test_an_unknown_format_is_named_with_what_to_do(store: Store, tmp_path: Path
     with pytest.raises(DatasetError) as caught:
         store.ingest(tmp_path / "a.mat")
     assert re.search(r"a\.mat.* name a file.*\.csv.*saved as CSV or Parquet", str(caught.value.__cause__))
+
+
+def test_ids_that_are_too_long_are_refused(store: Store, tmp_path: Path):
+    source = write_csv(tmp_path / "a.csv", f"{T0},{'d' * 513},s,1", f"{T0},{'d' * 512},s,1")
+    store.ingest(source, at=AT)
+    assert [len(row[1]) for row in store.readings()] == [512]
+    assert store.reasons() == [(2, "device_id_too_long")]
+
+
+def test_deep_json_is_read_for_what_is_on_its_surface(store: Store, tmp_path: Path):
+    deep = "[" * 100_000 + "]" * 100_000
+    base = f'"time": "{T0}", "device": "d"'
+    lines = [f'{{{base}, "x": 1}}', f'{{{base}, "y": 2, "deep": {deep}}}', '{"a":' * 100_000]
+    store.ingest(write_lines(tmp_path / "a.jsonl", lines), at=AT)
+    assert [row[1:] for row in store.readings()] == [("d", "x", 1.0)]
+    assert store.reasons() == [(2, "malformed_row"), (3, "malformed_row")]
+    (tmp_path / "b.json").write_text('{"a":\n' * 100_000 + "1" + "}" * 100_000)
+    with pytest.raises(InputError, match=r"b\.json: objects lie too deep in each other"):
+        Store(tmp_path / "other").ingest(tmp_path / "b.json")
+
+
+@pytest.mark.parametrize("mark", ["x", ",", '"'])
+def test_an_endless_header_is_one_sentence(store: Store, tmp_path: Path, mark: str):
+    write_lines(tmp_path / "a.csv", [mark * 131_073, "1,2"])
+    with pytest.raises(InputError, match=r"^[^ ]*a\.csv: ") as caught:
+        store.ingest(tmp_path / "a.csv")
+    assert len(str(caught.value)) < 3000

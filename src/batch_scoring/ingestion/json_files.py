@@ -130,7 +130,12 @@ def _relation(
         found = f"SELECT *, CASE WHEN {IS_OBJECT} THEN {fields} END AS fields"
     place = {at: f"fields[{number}]" for number, at in enumerate([*own, *inner], 1)}
     is_id = [is_nested(place[at]) for at in (shape.device, shape.sensor) if at in place]
-    is_bad = " OR ".join(["fields IS NULL", *is_id])
+    bad = ["fields IS NULL", *is_id]
+    if shape.sensors:
+        # What holds no sensor's value is refused rather than lost: a key may be new, or too deep to be seen.
+        cells = ", ".join(place[at] for at in shape.sensors)
+        bad.append(f"len(list_filter([{cells}], lambda cell: cell IS NOT NULL)) = 0")
+    is_bad = " OR ".join(bad)
     parsed = f"SELECT *, NOT ({is_bad}) AS well_formed FROM ({found} FROM ({objects}))"
     sql = select_records(
         shape,

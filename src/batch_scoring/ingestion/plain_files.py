@@ -17,13 +17,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.ids import MAX_SEGMENT_BYTES, Selection, path_segment
+from batch_scoring.core.ids import Selection
 from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
 from batch_scoring.ingestion.columns import match_columns
+from batch_scoring.ingestion.plain_columns import is_plain_time, may_be_unset, moments, ranks
+from batch_scoring.ingestion.plain_wide import wide_rows
 from batch_scoring.ingestion.settings import ROLES, IngestSettings
 from batch_scoring.storage.row_files import DAY_US, has_sparse_days
 from batch_scoring.storage.row_table import RowTable
-from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 # More rows are not held in memory: they take some 130 bytes each.
 MAX_ROWS = 6_000_000
-YEAR_US = 365 * DAY_US
 _KEY = ("sensor", "device", "timestamp")
 
 
@@ -145,32 +145,32 @@ def read_plain(
         return None
     files = [source.file for source in sources]
     try:
-        columns = [_columns(file, settings) for file in files]
-        if None in columns or sum(n for _, n in columns) > MAX_ROWS:  # type: ignore[misc]
-            return None
-        parts = [_read(file, names) for file, (names, _) in zip(files, columns, strict=True)]  # type: ignore[misc]
-        rows = pa.concat_tables(parts).unify_dictionaries().combine_chunks()
-        sensor, device = _ranks(rows["sensor"]), _ranks(rows["device"])
+        found = _long_rows(files, settings, latest) or wide_rows(files, settings, latest, MAX_ROWS)
     except (pa.ArrowException, OSError, InputError, ValueError):
         return None  # the other way says why
+    if found is None or any(file.has_changed() for file in files):
+        return None
+    return PlainRows(*found)
+
+
+def _long_rows(
+    files: Sequence[SourceFile], settings: IngestSettings, latest: datetime
+) -> tuple[pa.Table, dict[int, int]] | None:
+    """Read files with a measurement a row: their rows in order, and how many each has."""
+    columns = [_columns(file, settings) for file in files]
+    if None in columns or sum(n for _, n in columns) > MAX_ROWS:  # type: ignore[misc]
+        return None
+    parts = [_read(file, names) for file, (names, _) in zip(files, columns, strict=True)]  # type: ignore[misc]
+    rows = pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+    sensor, device = ranks(rows["sensor"]), ranks(rows["device"])
     if sensor is None or device is None or not _are_clean(rows, settings, latest):
         return None
     series, time = sensor * (device.max() + 1) + device, to_numpy(rows["timestamp"])
     order = np.lexsort((time, series))
     series, time = series[order], time[order]
-    is_repeated = (series[1:] == series[:-1]) & (time[1:] == time[:-1])
-    if is_repeated.any() or _may_be_unset(series, time) or any(file.has_changed() for file in files):
+    if ((series[1:] == series[:-1]) & (time[1:] == time[:-1])).any() or may_be_unset(series, time):
         return None
-    return PlainRows(rows.take(to_arrow(order)), {n: part.num_rows for n, part in enumerate(parts)})
-
-
-def _may_be_unset(series: Int, time: Int) -> bool:
-    """Whether a time may be that of a clock that was not set, which staging decides."""
-    if time.max() - time.min() <= YEAR_US:
-        return False
-    is_gap = (series[1:] == series[:-1]) & (np.diff(time) > YEAR_US)
-    begins = time[np.append(True, series[1:] != series[:-1])]
-    return bool(is_gap.any() or begins.max() - begins.min() > YEAR_US)
+    return rows.take(to_arrow(order)), {n: part.num_rows for n, part in enumerate(parts)}
 
 
 def _columns(file: SourceFile, settings: IngestSettings) -> tuple[list[str], int] | None:
@@ -182,10 +182,7 @@ def _columns(file: SourceFile, settings: IngestSettings) -> tuple[list[str], int
         return None
     time, *texts, value = (schema.field(places[role]).type for role in ROLES)
     if not (
-        all(map(pa.types.is_string, texts))
-        and pa.types.is_float64(value)
-        and pa.types.is_timestamp(time)
-        and (time.tz is not None or settings.timezone == "UTC")
+        all(map(pa.types.is_string, texts)) and pa.types.is_float64(value) and is_plain_time(time, settings)
     ):
         return None
     return [schema.names[places[role]] for role in ROLES], n
@@ -200,24 +197,8 @@ def _read(file: SourceFile, names: list[str]) -> pa.Table:
     """Read the columns of the four roles; ids are dictionaries."""
     with file.opened() as path, pq.ParquetFile(path, read_dictionary=names[1:3]) as opened:
         rows = opened.read(names).rename_columns(list(ROLES))
-    time = rows["timestamp"].cast(pa.timestamp("us", rows["timestamp"].type.tz))
-    rows = rows.set_column(0, "timestamp", time.cast(pa.int64()).cast(READINGS.field("timestamp").type))
+    rows = rows.set_column(0, "timestamp", moments(rows["timestamp"]))
     return rows.select(READINGS.names)
-
-
-def _ranks(texts: pa.ChunkedArray) -> Int | None:
-    """Return each text's rank as UTF-8 bytes, shape (n,); None where a text, or none, may be refused."""
-    if texts.null_count or not len(texts):
-        return None
-    known = texts.chunk(0).dictionary
-    known.validate(full=True)
-    names = known.to_pylist()
-    if any(not name.strip() or len(path_segment(name)) > MAX_SEGMENT_BYTES for name in names):
-        return None
-    rank = np.empty(len(names), np.int64)
-    rank[to_numpy(pc.array_sort_indices(known)).astype(np.int64)] = np.arange(len(names))
-    of_row: Int = rank[to_numpy(texts.chunk(0).indices)]
-    return of_row
 
 
 def _are_clean(rows: pa.Table, settings: IngestSettings, latest: datetime) -> bool:

@@ -18,6 +18,7 @@ REASONS = (
     "bad_timestamp",
     "implausible_time",
     "future_timestamp",
+    "device_id_too_long",
     "sensor_id_too_long",
     "not_a_number",
     "infinite",
@@ -28,6 +29,9 @@ REASONS = (
 
 # Of Parquet's and Arrow's times, those with a zone; of pandas before 3, in nanoseconds.
 ZONED = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
+# Of a device's id: no real one is longer.
+MAX_DEVICE_BYTES = 512
+
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 _UNSIGNED = ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT")
 _FLOATS = ("FLOAT", "DOUBLE")
@@ -117,6 +121,7 @@ def reason_of(
         f"OR timestamp > TIMESTAMPTZ '{_LAST_TIME}'",
         "implausible_time": f"timestamp < TIMESTAMPTZ {literal(earliest.isoformat())}",
         "future_timestamp": f"timestamp > TIMESTAMPTZ {literal(latest.isoformat())}",
+        "device_id_too_long": f"strlen(device) > {MAX_DEVICE_BYTES}",
         "sensor_id_too_long": _is_too_long("sensor"),
         "not_a_number": "value IS NULL OR isnan(value)",
         "infinite": "isinf(value)",

@@ -74,6 +74,57 @@ def test_the_rows_are_those_of_the_other_way(files):
         assert one.counts == other.counts
 
 
+WIDE = pa.schema(
+    [("time", pa.timestamp("us", "UTC")), ("b", pa.float64()), ("device", pa.string()), ("a", pa.float64())]
+)
+# A cell may be empty, which is no reading.
+WIDE_FILES = st.lists(st.lists(st.tuples(MINUTES, VALUES, IDS, VALUES), max_size=6), min_size=1, max_size=3)
+
+
+def write_wide(path: Path, rows: list[tuple]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    times = [None if row[0] is None else START + timedelta(minutes=row[0]) for row in rows]
+    columns = [times, *([row[n] for row in rows] for n in (1, 2, 3))]
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, WIDE, strict=True)]
+    pq.write_table(pa.Table.from_arrays(arrays, schema=WIDE), path, row_group_size=2)
+    return path
+
+
+@given(files=WIDE_FILES)
+def test_wide_rows_are_those_of_the_other_way(files):
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        root = Path(folder)
+        stores = {limit: Store(root / f"{limit}") for limit in (plain_files.MAX_ROWS, -1)}
+        for limit, store in stores.items():
+            patch.setattr(plain_files, "MAX_ROWS", limit)
+            counts = []
+            for number, rows in enumerate(files):
+                write_wide(root / f"raw-{limit}" / f"{number}.parquet", rows)
+                counts.append(store.ingest(root / f"raw-{limit}", ranges={"a": [-100, 100]}))
+            store.counts = counts
+        one, other = stores.values()
+        assert one.rows() == other.rows()
+        assert one.counts == other.counts
+
+
+@pytest.mark.usefixtures("without_duckdb")
+def test_plain_wide_files_are_read_without_duckdb(store: Store, tmp_path: Path):
+    rows = [
+        (minute, None if minute == 1 else 1.5, device, float(minute))
+        for minute in range(3)
+        for device in "yx"
+    ]
+    counts = store.ingest(write_wide(tmp_path / "a.parquet", rows))
+    assert (counts["rows"], counts["stored"], counts["refused"]) == (10, 10, {})
+    keys = [
+        (row["sensor"], row["device"], row["timestamp"])
+        for row in store.readings_set.load().read().to_pylist()
+    ]
+    assert len(keys) == 10
+    assert keys == sorted(keys)
+    assert {row[1:] for row in store.readings() if row[2] == "b"} == {("x", "b", 1.5), ("y", "b", 1.5)}
+
+
 @pytest.mark.usefixtures("without_duckdb")
 def test_plain_files_are_read_without_duckdb(store: Store, tmp_path: Path):
     raw = tmp_path / "raw"

@@ -1,0 +1,51 @@
+"""Columns of Parquet files in which nothing is to be decided: moments, and ids as ranks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_scoring.core.ids import MAX_SEGMENT_BYTES, path_segment
+from batch_scoring.ingestion.settings import IngestSettings
+from batch_scoring.storage.row_files import DAY_US
+from batch_scoring.tables.arrays import Int
+from batch_scoring.tables.arrow_arrays import to_numpy
+from batch_scoring.tables.schemas import READINGS
+
+YEAR_US = 365 * DAY_US
+
+
+def is_plain_time(kind: pa.DataType, settings: IngestSettings) -> bool:
+    """Whether times of a type are moments as they are."""
+    return bool(pa.types.is_timestamp(kind) and (kind.tz is not None or settings.timezone == "UTC"))
+
+
+def moments(times: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return times as they are stored; ArrowInvalid where one is not of whole microseconds."""
+    whole = times.cast(pa.timestamp("us", times.type.tz))
+    return whole.cast(pa.int64()).cast(READINGS.field("timestamp").type)
+
+
+def ranks(texts: pa.ChunkedArray) -> Int | None:
+    """Return each text's rank as UTF-8 bytes, shape (n,); None where a text, or none, may be refused."""
+    if texts.null_count or not len(texts):
+        return None
+    known = texts.chunk(0).dictionary
+    known.validate(full=True)
+    names = known.to_pylist()
+    if any(not name.strip() or len(path_segment(name)) > MAX_SEGMENT_BYTES for name in names):
+        return None
+    rank = np.empty(len(names), np.int64)
+    rank[to_numpy(pc.array_sort_indices(known)).astype(np.int64)] = np.arange(len(names))
+    of_row: Int = rank[to_numpy(texts.chunk(0).indices)]
+    return of_row
+
+
+def may_be_unset(series: Int, time: Int) -> bool:
+    """Whether a time may be that of a clock that was not set, which staging decides."""
+    if time.max() - time.min() <= YEAR_US:
+        return False
+    is_gap = (series[1:] == series[:-1]) & (np.diff(time) > YEAR_US)
+    begins = time[np.append(True, series[1:] != series[:-1])]
+    return bool(is_gap.any() or begins.max() - begins.min() > YEAR_US)
