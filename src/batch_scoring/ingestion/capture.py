@@ -45,7 +45,8 @@ def is_capture(path: str) -> bool:
 
     with Path(path).open("rb") as file:
         try:
-            fields = fastavro.reader(file).writer_schema["fields"]  # type: ignore[index,call-overload]
+            schema: Any = fastavro.reader(file).writer_schema
+            fields = schema["fields"]
         except Exception as error:  # a broken file fails in a dozen ways
             if system_error(error, path) is not None:
                 raise

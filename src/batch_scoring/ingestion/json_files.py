@@ -70,12 +70,12 @@ def json_relation(
     if envelope is not None:
         is_document = sample is None or sample == ["["]
 
-        def records() -> Iterator[pa.RecordBatch]:
+        def opened() -> Iterator[pa.RecordBatch]:
             texts = [_document(path, settings)] if is_document else _lines(path, settings)
             return opened_records(texts, settings, envelope)
 
         named = replace(settings, columns={}) if envelope in AS_USUAL else settings
-        return replace(mixed_relation(connection, records, named, ids), kind="lines")
+        return replace(mixed_relation(connection, opened, named, ids), kind="lines")
     if sample is None:
         text = _document(path, settings)
         reader = BatchReader(lambda: _one_record(text))

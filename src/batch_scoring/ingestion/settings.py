@@ -135,7 +135,7 @@ class IngestSettings(Interpretation):
 
     def is_named(self, role: str) -> bool:
         """Whether the column of a role has been named, rather than left to the usual names."""
-        return self.columns.get(role, DEFAULT_COLUMNS[role]) != DEFAULT_COLUMNS[role]
+        return self.column_names(role) != DEFAULT_COLUMNS[role]
 
 
 _OF_FORM = (

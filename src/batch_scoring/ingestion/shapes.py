@@ -101,7 +101,7 @@ def find_shape(
     claims = {"sensor", "value"} & found.keys()
     if settings.shape == "auto" and (claims or _is_doubtful(names, settings, found, time, kinds())):
         raise missing_columns(names, _with_time(found, time), settings, file, kinds())
-    roles = {role: found[role] for role in ("timestamp", "device") if role in found}
+    roles = {role: at for role, at in found.items() if role in ("timestamp", "device")}
     sensors = wide_sensors(names, settings, roles, time, kinds)
     if not sensors:
         raise no_sensors(names, settings, file)
