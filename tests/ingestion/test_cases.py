@@ -561,3 +561,9 @@ def test_an_endless_header_is_one_sentence(store: Store, tmp_path: Path, mark: s
     with pytest.raises(InputError, match=r"^[^ ]*a\.csv: ") as caught:
         store.ingest(tmp_path / "a.csv")
     assert len(str(caught.value)) < 3000
+
+
+def test_words_and_units_of_a_column_are_numbers_where_settings_say_so(store: Store, tmp_path: Path):
+    source = write_csv(tmp_path / "a.csv", f"{T0},d,ON,5 %,3 bar", header="time,device,state,load,pressure")
+    found = ingest(store, source, words={"ON": 1}, unit_suffix=["%", "bar"])
+    assert [row[2:] for row in found] == [("load", 5.0), ("pressure", 3.0), ("state", 1.0)]

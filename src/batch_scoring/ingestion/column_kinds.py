@@ -5,37 +5,51 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-MISSING_WORDS = frozenset(("", "?", "-", "na", "n/a", "nan", "null", "none", "nil"))
+from batch_scoring.ingestion.interpretation import Interpretation
+from batch_scoring.ingestion.numbers import NO_VALUES
+
 # Of a column's texts; the others are for the quarantine.
 _MOST = 0.9
 
-_NUMBER = re.compile(r"[+-]?(\d[\d.,]*|[.,]\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d[\d.,]*|[.,]\d+)([eE][+-]?\d+)?( ?[°%][A-Za-z]?)?")
 _CLOCK = re.compile(r"\d{1,2}:\d\d(:\d\d([.,]\d+)?)?( ?[AaPp]\.?[Mm]\.?)?")
 _TIME = re.compile(
     r"(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[-/. ][A-Za-z]{3,9}[-/. ]\d{2,4}|[A-Za-z]{3,9} \d{1,2},? \d{4})"
     r"([T ,]+\d{1,2}([:.]\d\d.*)?)?|\d{8}T\d{6}.*"
 )
+_USUAL = Interpretation()
 _PATTERNS = {"clock": _CLOCK, "time": _TIME, "number": _NUMBER}
 
 
-def kind_of(texts: Sequence[str]) -> str:
+def kind_of(texts: Sequence[str], settings: Interpretation = _USUAL) -> str:
     """Return what texts are: ``"number"``, ``"time"``, ``"clock"``, ``"text"``, or ``"empty"``.
+
+    Words and units of the settings are numbers; and so are those with ``°`` or ``%`` behind them, which are
+    refused with a reason unless a setting takes these off.
 
     Examples
     --------
-    >>> [kind_of(texts) for texts in (["1,5", "?"], ["12.03.2026 14:00"], ["17:24:00"], ["", "NA"])]
-    ['number', 'time', 'clock', 'empty']
+    >>> [kind_of(texts) for texts in (["1,5", "?"], ["12.03.2026 14:00"], ["17:24:00"], ["", "NA"], ["5 %"])]
+    ['number', 'time', 'clock', 'empty', 'number']
     """
-    known = [text for text in map(str.strip, texts) if text.casefold() not in MISSING_WORDS]
+    known = [text for text in map(str.strip, texts) if text.casefold() not in NO_VALUES]
     if not known:
         return "empty"
+    words, suffixes = settings.numbers_of_words, settings.suffixes
+    if words or suffixes:
+        known = ["1" if text.lower() in words else _without_unit(text, suffixes) for text in known]
     for kind, pattern in _PATTERNS.items():
         if sum(pattern.fullmatch(text) is not None for text in known) >= _MOST * len(known):
             return kind
     return "text"
 
 
-def kinds_of(records: Sequence[Sequence[str]], width: int) -> list[str]:
+def kinds_of(records: Sequence[Sequence[str]], width: int, settings: Interpretation = _USUAL) -> list[str]:
     """Return the kind of each of a sample's ``width`` columns; records of another width do not count."""
     whole = [record for record in records if len(record) == width]
-    return [kind_of([record[position] for record in whole]) for position in range(width)]
+    return [kind_of([record[position] for record in whole], settings) for position in range(width)]
+
+
+def _without_unit(text: str, suffixes: Sequence[str]) -> str:
+    unit = next((one for one in suffixes if text.endswith(one)), "")
+    return text[: len(text) - len(unit)].strip()

@@ -60,9 +60,9 @@ class Head:
         """The fields of some of the first records."""
         return [split_line(line, self.delimiter) for line in self.lines]
 
-    def kinds(self) -> list[str]:
+    def kinds(self, settings: IngestSettings) -> list[str]:
         """Return what each column holds, as far as the first records show."""
-        return kinds_of(self.records, len(self.names))
+        return kinds_of(self.records, len(self.names), settings)
 
 
 def read_head(path: str, settings: IngestSettings) -> Head | None:
@@ -211,7 +211,7 @@ def csv_relation(path: str, settings: IngestSettings, ids: FileIds) -> RawRelati
     head = read_head(path, settings)
     if head is None:
         return None
-    shape = find_shape(head.names, settings, path, head.kinds, ids)
+    shape = find_shape(head.names, settings, path, lambda: head.kinds(settings), ids)
     tables = _tables(path, head, settings)
     if len(tables) > 1 and shape.sensors:
         raise InputError(

@@ -157,7 +157,7 @@ def _shape(leaves: Sequence[Leaf], path: str, settings: IngestSettings, ids: Fil
         # Where each time is in a list, what is not there holds for all of them, such as a name.
         is_reading = [leaf.texts and (not in_list or leaf.list_keys == in_list) for leaf in leaves]
         pairs = zip(leaves, is_reading, strict=True)
-        return [kind_of(leaf.texts) if counts else "nested" for leaf, counts in pairs]
+        return [kind_of(leaf.texts, settings) if counts else "nested" for leaf, counts in pairs]
 
     shape = find_shape(names, settings, path, kinds, ids, match_leaves)
     if not shape.sensors:

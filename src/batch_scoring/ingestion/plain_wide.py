@@ -81,7 +81,7 @@ def _columns(file: SourceFile, settings: IngestSettings) -> tuple[list[str], int
     with file.opened() as path, pq.ParquetFile(path) as opened:
         schema, n = opened.schema_arrow, opened.metadata.num_rows
         shape = find_shape(
-            schema.names, settings, path, lambda: parquet_kinds(path), file_ids(file.path, settings)
+            schema.names, settings, path, lambda: parquet_kinds(path, settings), file_ids(file.path, settings)
         )
     if not shape.sensors or shape.is_fixed or "timestamp" not in shape.roles:
         return None

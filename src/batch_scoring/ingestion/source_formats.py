@@ -88,7 +88,7 @@ def _parquet_relation(
             f"DESCRIBE SELECT * EXCLUDE (file_row_number, filename) FROM {scan}"
         ).fetchall()
     names, types = [row[0] for row in described[schema]], [row[1] for row in described[schema]]
-    shape = find_shape(names, settings, path, lambda: parquet_kinds(path), ids)
+    shape = find_shape(names, settings, path, lambda: parquet_kinds(path, settings), ids)
     has_numbers = shape.sensors and all(is_number(types[at]) for at in shape.sensors)
     number = "DOUBLE" if has_numbers else "VARCHAR"
     sql = select_records(
@@ -116,21 +116,22 @@ def _parquet_schema(path: str) -> str:
         return path
 
 
-def parquet_kinds(path: str) -> list[str]:
+def parquet_kinds(path: str, settings: IngestSettings) -> list[str]:
     """Return what each column of a Parquet file holds: by its type, and of text by some rows."""
     with pq.ParquetFile(path) as file:
         first = next(file.iter_batches(SAMPLE_ROWS), None)
         schema = file.schema_arrow
-    return [_kind(field.type, None if first is None else first.column(at)) for at, field in enumerate(schema)]
+    samples = [None] * len(schema) if first is None else first.columns
+    return [_kind(field.type, sample, settings) for field, sample in zip(schema, samples, strict=True)]
 
 
-def _kind(kind: pa.DataType, values: pa.Array | None) -> str:
+def _kind(kind: pa.DataType, values: pa.Array | None, settings: IngestSettings) -> str:
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return "number"
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return "time"
     if values is not None and (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        return kind_of([text for text in values.to_pylist() if text is not None])
+        return kind_of([text for text in values.to_pylist() if text is not None], settings)
     return "text"
 
 

@@ -1,6 +1,7 @@
 """Parquet files in which nothing is to be decided are read without DuckDB, to the same rows."""
 
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -55,8 +56,8 @@ def without_duckdb(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @few_examples
-@given(files=FILES)
-def test_the_rows_are_those_of_the_other_way(files):
+def assert_both_ways_agree(files: list[list[tuple]], write_file: Callable[[Path, list[tuple]], Path]) -> None:
+    """Ingest one file after the other, with and without DuckDB."""
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         root = Path(folder)
         stores = {limit: Store(root / f"{limit}") for limit in (plain_files.MAX_ROWS, -1)}
@@ -65,13 +66,18 @@ def test_the_rows_are_those_of_the_other_way(files):
             raw = root / f"raw-{limit}"
             counts = []
             for number, rows in enumerate(files):
-                write(raw / f"{number}.parquet", rows)
+                write_file(raw / f"{number}.parquet", rows)
                 read = store.ingest(raw, ranges={"a": [-100, 100]})
                 counts.append(read | {"shortfalls": len(read["shortfalls"])})  # they name the folder
             store.counts = counts
         one, other = stores.values()
         assert one.rows() == other.rows()
         assert one.counts == other.counts
+
+
+@given(files=FILES)
+def test_the_rows_are_those_of_the_other_way(files):
+    assert_both_ways_agree(files, write)
 
 
 WIDE = pa.schema(
@@ -92,19 +98,7 @@ def write_wide(path: Path, rows: list[tuple]) -> Path:
 
 @given(files=WIDE_FILES)
 def test_wide_rows_are_those_of_the_other_way(files):
-    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        root = Path(folder)
-        stores = {limit: Store(root / f"{limit}") for limit in (plain_files.MAX_ROWS, -1)}
-        for limit, store in stores.items():
-            patch.setattr(plain_files, "MAX_ROWS", limit)
-            counts = []
-            for number, rows in enumerate(files):
-                write_wide(root / f"raw-{limit}" / f"{number}.parquet", rows)
-                counts.append(store.ingest(root / f"raw-{limit}", ranges={"a": [-100, 100]}))
-            store.counts = counts
-        one, other = stores.values()
-        assert one.rows() == other.rows()
-        assert one.counts == other.counts
+    assert_both_ways_agree(files, write_wide)
 
 
 @pytest.mark.usefixtures("without_duckdb")
