@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from batch_scoring.core.moments import microseconds
 from batch_scoring.scoring.marks import FOREVER, NEVER, Mark
@@ -122,17 +123,17 @@ class DueWindows:
             yield with_rows[0] if len(with_rows) == 1 else pa.concat_tables(with_rows).sort_by(_ORDER)
 
     def series(self, start: int, end: int) -> pa.Table:
-        """Return sensor and device of the due windows that start in ``[start, end)``, each once, sorted."""
+        """Return sensor and device of the due windows that start in ``[start, end)``, each once."""
         columns = [*SERIES, "window_start", "window_end"]
         found = [
-            rows.select(SERIES)
+            _first_of_runs(rows.select(SERIES))
             for file in self.files
             if file.overlaps(start, end)
             for rows in self._rows(file, start, end, columns)
         ]
         every = pa.concat_tables([_NO_SERIES, *found])
         _, first = np.unique(row_fingerprints(every, SERIES), return_index=True)
-        return every.take(to_arrow(first)).sort_by(_ORDER[:2]).combine_chunks()
+        return every.take(to_arrow(np.sort(first))).combine_chunks()
 
     def mask(self, file: DataFile, rows: pa.Table) -> Bool:
         """Mark the rows of a file that are due by the marks, whether in scope or not, shape (n,)."""
@@ -177,6 +178,13 @@ class DueWindows:
         is_other[1:] = (np.diff(sensor) != 0) | (np.diff(day) != 0)
         for place, one in set(zip(sensor[is_other].tolist(), day[is_other].tolist(), strict=True)):
             self.days.setdefault(self._sensors[place], set()).add(one)
+
+
+def _first_of_runs(series: pa.Table) -> pa.Table:
+    """Take the first of the rows of each series that follow each other."""
+    ends = [to_numpy(pc.run_end_encode(series[name].combine_chunks()).run_ends) for name in SERIES]
+    first = np.unique(np.concatenate([[0], *ends]))[:-1]
+    return series.take(to_arrow(first.astype(np.int64)))
 
 
 def due_files(windows: RowTable, mark: Mark, scope: Scope) -> list[DataFile]:

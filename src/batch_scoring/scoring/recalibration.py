@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -38,6 +38,7 @@ from batch_scoring.tables.schemas import CALIBRATIONS, TIMESTAMP
 
 # What a run may change is named below it.
 CURVES = "calibrations"
+_MODELS = ("sensor", "model_version")
 _KEY = (*SERIES, "model_version")
 _ORDER = [(name, "ascending") for name in _KEY]
 # Rows of a file that are held at once; a month of hourly files is open together.
@@ -129,22 +130,30 @@ class Recalibration:
         ]
         return min(ends) // DAY_US * DAY_US if ends else None
 
-    def curves(self, day: int, series: pa.Table) -> DayCurves:
+    def curves(self, day: int, sensors: Iterable[str], find_series: Callable[[], pa.Table]) -> DayCurves:
         """Return the curves of a day, fitting those that are not stored yet.
 
         Parameters
         ----------
         day : int
             Midnight, microseconds since the epoch.
-        series : pyarrow.Table
-            Sensor and device of the series with due windows on that day, sorted.
+        sensors : iterable of str
+            Those of the run.
+        find_series : callable
+            Returns sensor and device of the series with due windows on that day. Called only where a model
+            has no curve of that day yet.
         """
         files = self._stored.files(day, day + 1)
-        known = [empty_table(CALIBRATIONS), *(rows for file in files for rows in self._stored.batches(file))]
-        lacking = self._lacking(day, series, pa.concat_tables(known))
-        new = [self._fitted(day, detector, models) for detector, models in lacking]
-        self._new += [[one] for one in new]
-        return DayCurves(pa.concat_tables([*known, *new]).sort_by(_ORDER).combine_chunks())
+        rows = [empty_table(CALIBRATIONS), *(rows for file in files for rows in self._stored.batches(file))]
+        known, new = pa.concat_tables(rows), []
+        if not self._has_all(known, sensors):
+            lacking = self._lacking(day, find_series(), known)
+            new = [self._fitted(day, detector, models) for detector, models in lacking]
+            self._new += [[one] for one in new]
+        # The rows of a file are in order.
+        if len(files) + len(new) > 1:
+            known = pa.concat_tables([known, *new]).sort_by(_ORDER)
+        return DayCurves((known if files or not new else new[0]).combine_chunks())
 
     def commit(self) -> None:
         """Store the new calibrations: before the predictions that are scored with them.
@@ -167,6 +176,18 @@ class Recalibration:
         except InputError:
             return None
         return found if found is not None and isinstance(_detector(found), Recalibrates) else None
+
+    def _has_all(self, known: pa.Table, sensors: Iterable[str]) -> bool:
+        """Whether each model of these sensors has a curve."""
+        opened = {sensor: self._open(sensor) for sensor in sensors}
+        champions = {sensor: one.manifest for sensor, one in opened.items() if one is not None}
+        versions = [one.version for one in champions.values()]
+        wanted = pa.table([strings(list(champions)), strings(versions)], list(_MODELS))
+        keys, counts = np.unique(row_fingerprints(known, _MODELS), return_counts=True)
+        found = np.isin(row_fingerprints(wanted, _MODELS), keys)
+        place = np.searchsorted(keys, row_fingerprints(wanted, _MODELS)[found])
+        n_models = np.array([one.n_models for one in champions.values()], np.int64)
+        return bool(found.all() and (counts[place] >= n_models[found]).all())
 
     def _lacking(
         self, day: int, series: pa.Table, known: pa.Table
@@ -228,8 +249,11 @@ class Recalibration:
         Those of the run come last.
         """
         stored = self._predictions
-        sensors, devices = (set(pc.unique(models[name]).to_pylist()) for name in SERIES)
-        files = stored.files(first, day, sensors, devices)
+        sensors = pc.unique(models["sensor"]).to_pylist()
+        files = stored.files(first, day, sensors)
+        if not files and not self._scored:
+            return
+        devices = pc.unique(models["device"]).to_pylist()
         rows = max(BATCH_ROWS // (len(files) + 1), _LEAST_ROWS)
         sources = [
             *(stored.batches(file, LESSONS.names, sensors, devices, rows) for file in files),

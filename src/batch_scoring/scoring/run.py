@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -279,7 +280,8 @@ class ScoreRun:
         self._is_noted = not is_last
         if self._recalibration is None or _day_of(start) != _day_of(end - 1):
             return None
-        return self._recalibration.curves(_day_of(start), due.series(start, end))
+        sensors = self._before.keys() - self.failed.keys()
+        return self._recalibration.curves(_day_of(start), sensors, partial(due.series, start, end))
 
     def _scored(
         self, tables: Iterable[pa.Table], stored: Upsert, curves: DayCurves | None
