@@ -52,16 +52,13 @@ class Rule:
     off_when: OffWhen | None = None
 
     def __post_init__(self) -> None:
-        low, high = self.limits if self.limits and len(self.limits) == 2 else (None, None)
-        is_limit = all(_is_number(one) for one in (low, high) if one is not None)
         checks = {
             "smallest_deviation": (
                 self.smallest_deviation is None or self.deviation is not None,
                 "a number that is not negative, in the sensor's unit, or a share such as '5%'",
             ),
             "limits": (
-                self.limits is None
-                or (is_limit and (low, high) != (None, None) and (None in (low, high) or low < high)),
+                self.limits is None or _are_limits(self.limits),
                 "a lower and an upper limit, one of them may be null, such as [0, 90]",
             ),
         }
@@ -96,6 +93,11 @@ class DomainParameters:
     def read_rules(self) -> tuple[Rule, ...]:
         """Return the rules."""
         return tuple(read_parameters(Rule, one, f"domain.rules[{n}]") for n, one in enumerate(self.rules, 1))
+
+
+def _are_limits(limits: tuple[Any, ...]) -> bool:
+    known = [one for one in limits if one is not None]
+    return len(limits) == 2 and known != [] and all(map(_is_number, known)) and sorted(set(known)) == known
 
 
 def _is_number(value: Any) -> bool:
