@@ -179,9 +179,9 @@ def read_details(
         anomalies.append(rows.select(_ANOMALOUS.names).take(to_arrow(place)).cast(_ANOMALOUS))
     charts = [grid.block() for grid, n in ((full, plan.full), (coarse, plan.coarse)) if n]
     found = pa.concat_tables(anomalies)
-    is_off = (np.concatenate([part[n] for part in off]) for n in range(3))
+    series, begin, until = (np.concatenate([part[n] for part in off]) for n in range(3))
     peaks = _peaks(incidents, peak_starts, found)
-    return Details(start, charts, heat, peaks, found, join_stretches(*is_off, 0))
+    return Details(start, charts, heat, peaks, found, join_stretches(series, begin, until, 0))
 
 
 def _off(series: Int, rows: pa.Table, n_drawn: int) -> tuple[Int, Int, Int]:
@@ -189,8 +189,8 @@ def _off(series: Int, rows: pa.Table, n_drawn: int) -> tuple[Int, Int, Int]:
     if "rule" not in rows.column_names or rows["rule"].null_count == rows.num_rows:
         return _NONE, _NONE, _NONE
     mine = are(rows["rule"], OFF) & (series >= 0) & (series < n_drawn)
-    times = (to_numpy(rows[name])[mine] for name in ("window_start", "window_end"))
-    return join_stretches(series[mine], *times, 0)
+    start, end = (to_numpy(rows[name])[mine] for name in ("window_start", "window_end"))
+    return join_stretches(series[mine], start, end, 0)
 
 
 def _peaks(incidents: pa.Table, starts: Int, anomalies: pa.Table) -> list[Peak | None]:

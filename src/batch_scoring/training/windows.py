@@ -240,7 +240,7 @@ class TrainingWindows:
 
     def _batches(
         self, span: Span, columns: Sequence[str], rows: int, devices: frozenset[str] | None
-    ) -> Iterator[pa.Table]:
+    ) -> Iterable[pa.Table]:
         # The events need device and times, the calendar the sensor, too.
         names = list(
             dict.fromkeys([*columns, "device", *(["sensor"] if self.plant.calendar.entries else []), *TIMES])

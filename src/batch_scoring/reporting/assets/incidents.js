@@ -138,9 +138,9 @@ function incidentItem(incident) {
   const part = (name, ...children) => make("span", { class: name }, ...children);
   const lead = make("summary", {},
     part("rank", make("span", { class: "unseen" }, "Rank "), incident.rank),
-    part("who", make("b", {}, whoWords(incident)), " ", stateMark(incident.open), ...youngMark(incident), ...adviceMark(incident)),
+    part("who", make("b", {}, whoWords(incident)), " ", stateMark(incident.open), ...youngMark(incident)),
     part("when", isSilent(incident) && incident.open ? `since ${time(incident.start)}` : span(incident.start, incident.end, incident.open)),
-    part("what", whatWords(incident)),
+    part("what", whatWords(incident), ...adviceMark(incident)),
     levelMark(incident),
     part("how", howWords(incident)));
   const item = make("details", { class: "incident" }, lead);
