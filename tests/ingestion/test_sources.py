@@ -294,3 +294,15 @@ def test_an_unreadable_source_says_what_to_do(raw: Path, monkeypatch: pytest.Mon
     chosen = choose_sources(list_source_files(str(raw)), table_of([]), "x", ALL)
     assert chosen.pending == []
     assert all("cannot be read (Permission denied); fix that" in one for one in chosen.unreadable.values())
+
+
+def test_a_table_of_sources_of_an_earlier_version_gains_the_columns(raw: Path, tmp_path: Path):
+    former = pa.schema([SOURCES.field(name) for name in SOURCES.names[:10]])
+    dataset = dataset_at(tmp_path / "t", None)
+    first, second = rows_of(choose_sources(list_source_files(str(raw)), table_of([]), "x", ALL))
+    dataset.save(record_sources([first], former))
+    assert pending(raw, known_rows(dataset.load(), {})) == ["b.csv"]
+    dataset.save(record_sources([second]))
+    rows = sorted(dataset.load().read().to_pylist(), key=lambda row: row["source"])
+    assert rows == [first | {"missing": None, "state": None}, second]
+    assert pending(raw, known_rows(dataset.load(), {})) == []

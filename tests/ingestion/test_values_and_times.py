@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -17,6 +18,7 @@ from batch_scoring.ingestion.second_look import _marks
 from batch_scoring.ingestion.settings import read_settings
 from batch_scoring.ingestion.time_formats import formats_of
 from batch_scoring.ingestion.times import time_of
+from tests.examples import few_examples
 from tests.pipelines.ingest.ingestion import Store, row, write_csv, write_lines, write_parquet
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -466,3 +468,70 @@ def test_rounded_readings_that_are_sent_again_are_the_same(store: Store, tmp_pat
     counts = store.ingest(tmp_path / "raw", rounding={"s": 0.05})
     assert (counts["already_stored"], counts["refused"]) == (1, {"conflict": 1})
     assert values(store) == [21.53, 5]
+
+
+# --- Nothing is lost, whatever a file says ---
+
+_TIMES = st.sampled_from(
+    [
+        "2026-03-02T00:00Z",
+        "02.03.2026 01:00",
+        "13/03/2026",
+        "03/04/2026",
+        "1772409600",
+        "20260302",
+        "soon",
+        "",
+    ]
+)
+_VALUES = st.sampled_from(
+    ["1", "1,5", "1.5", "1.234", "1.234,5", "45 %", "ON", "?", "", "NaN", "-200", "inf"]
+)
+_SETTINGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "time_format": st.sampled_from(["auto", "%d.%m.%Y %H:%M", ["auto", "%d/%m/%Y"], "epoch_s", "excel"]),
+        "decimal": st.sampled_from(["auto", ".", ","]),
+        "thousands": st.sampled_from([" ", "'"]),
+        "missing": st.sampled_from([[-200], {"s": [-200], "*": ["ON"]}]),
+        "words": st.just({True: 1}),
+        "unit_suffix": st.just("%"),
+        "convert": st.just({"s": "°F -> °C"}),
+        "same_time": st.sampled_from(["refuse", "mean", "last"]),
+        "rounding": st.just(0.1),
+        "on_conflict": st.sampled_from(["refuse", "newest"]),
+        "timezone": st.sampled_from(["UTC", "Europe/Berlin"]),
+    },
+)
+
+
+@pytest.mark.slow
+@few_examples
+@given(
+    files=st.lists(st.lists(st.tuples(_TIMES, _VALUES), min_size=1, max_size=8), min_size=1, max_size=2),
+    settings=_SETTINGS,
+)
+def test_every_row_is_stored_or_refused_or_counted(
+    files: list[list[tuple[str, str]]], settings: dict[str, Any]
+):
+    with TemporaryDirectory() as folder:
+        raw, store = Path(folder) / "raw", Store(Path(folder) / "store")
+        write_csv(raw / "0.csv", row(0, "other"))
+        store.ingest(raw, **settings)
+        for number, fields in enumerate(files, start=1):
+            csv_of(raw / f"{number}.csv", *fields)
+        counts = store.ingest(raw, **settings)
+        of_files = {one["source"]: one for one in store.sources()}
+        whole = [
+            number for number in range(1, len(files) + 1) if of_files[f"{number}.csv"]["state"] == "refused"
+        ]
+        n = sum(len(fields) for number, fields in enumerate(files, start=1) if number not in whole)
+        refused = sum(counts["refused"].values())
+        assert counts["rows"] == n
+        kept = [counts[name] for name in ("stored", "already_stored", "missing", "merged", "superseded")]
+        assert sum(kept) + refused == n
+        assert len([one for one in store.quarantine() if one["source"] != "0.csv"]) == refused
+        assert len(store.readings()) == len({one[:3] for one in store.readings()})
+        assert len(counts["shortfalls"]) >= len(whole)
+        if refused and refused == n - counts["missing"]:
+            assert counts["shortfalls"] or set(counts["refused"]) == {"duplicate"}

@@ -72,7 +72,7 @@ def first_refused(connection: duckdb.DuckDBPyConnection, source: int, reason: st
         f"SELECT arg_min({column}, row) FROM ({_REFUSED}) "
         f"WHERE source = {source} AND reason = {literal(reason)}"
     ).fetchall()[0]
-    return printable(str(text)[:_LONGEST_TEXT])
+    return printable((text or "")[:_LONGEST_TEXT])
 
 
 def refused_rows(
