@@ -149,7 +149,8 @@ def rewritten(source, target, change):
 
 
 def huge(name, data):
-    return data if name == "schema.json" else bytes(300_000_000)
+    """Arrays that are too large together, and each alone is not."""
+    return data if name == "schema.json" else bytes(50_000_000)
 
 
 def deep(name, data):
@@ -170,5 +171,5 @@ def test_a_skops_file_that_would_exhaust_the_machine_is_refused(tmp_path, change
     good = save(tmp_path / "good.skops", make_pipe())
     path = rewritten(good, tmp_path / "model_a_temp.skops", change)
 
-    with pytest.raises(InputError, match="model_a_temp"):
+    with pytest.raises(InputError, match="model_a_temp.* unpacks to" if change is huge else "model_a_temp"):
         read_pretrained(path)
