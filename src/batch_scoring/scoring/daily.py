@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pyarrow.compute as pc
 
 from batch_scoring.core.ids import from_path_segment
 from batch_scoring.scoring.due import DueWindows
-from batch_scoring.scoring.marks import read_mark, windows_scored
+from batch_scoring.scoring.marks import FOREVER, read_mark, windows_scored
 from batch_scoring.scoring.run import EPOCH_DAY, SCORES, ScoreRun
 from batch_scoring.scoring.scope import path_of
 from batch_scoring.scoring.totals import (
@@ -325,6 +326,8 @@ class _Day:
         if names is None:
             names = update.windows.distinct("sensor", update.windows.files(*self.span))
         marks = {sensor: read_mark(update.predictions, update.windows, sensor, part) for sensor in names}
+        # Windows that lacked a model are due again when there is one, and were considered.
+        marks = {sensor: replace(mark, since=FOREVER) for sensor, mark in marks.items()}
         return DueWindows(update.windows, marks, update.scope)
 
     def _considered_rows(

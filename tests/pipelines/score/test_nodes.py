@@ -246,6 +246,21 @@ def test_with_other_settings_predictions_of_windows_that_are_gone_go(work):
     assert work.score() == NOT_SCORED
 
 
+@pytest.mark.parametrize("is_overtaken", [False, True])
+def test_a_range_of_a_day_leaves_the_days_count_of_windows_without_a_model(tmp_path, is_overtaken):
+    work, windows = Work(tmp_path), dict.fromkeys([("s", "b", 0), ("s", "b", 3)], 0.0)
+    work.put(windows)
+
+    def score_all() -> None:
+        work.score(max_failed_share=1)
+
+    if not is_overtaken:
+        score_all()
+    meanwhile = score_all if is_overtaken else lambda: None
+    work.score(max_failed_share=1, before=1, meanwhile=meanwhile, **{"from": at(3), "to": at(6)})
+    assert_totals_are_a_count(work, dict.fromkeys(windows, "no_model"))
+
+
 @pytest.mark.parametrize("has_models", [True, False])
 @pytest.mark.parametrize(
     "asked",
