@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from batch_scoring.cli.readings_correct import delete, replace
+from batch_scoring.cli.readings_inspect import inspect
 from batch_scoring.cli.readings_retry import retry
 
 
@@ -16,5 +17,5 @@ def readings() -> None:
     """Inspect files, retry refused ones, replace and delete readings."""
 
 
-for one in (retry, replace, delete):
+for one in (inspect, retry, replace, delete):
     readings.add_command(one)

@@ -1,0 +1,139 @@
+"""What each column of a sample looks like, and which role it may play."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from batch_scoring.ingestion.inspection.numbers import NumberLook, number_look
+from batch_scoring.ingestion.inspection.times import TimeLook, time_look
+from batch_scoring.ingestion.interpretation import EPOCHS, EXCEL
+
+# Words in the names of columns, by the role they speak for; the more telling ones first.
+ROLE_WORDS: dict[str, list[str]] = {
+    role: words.split()
+    for role, words in {
+        "timestamp": "timestamp ts time datetime date zeit zeitstempel datum uhrzeit fecha hora when at "
+        "created measured recorded observed sampled logged changed updated utc epoch",
+        "device": "device deviceid machine asset unit equipment turbine station host node gateway engine "
+        "pump motor entity plant meter logger thing serial mac site location room building home house "
+        "vehicle anlage maschine geraet gerät name id",
+        "sensor": "sensor tag metric field channel signal quantity measurement parameter param variable "
+        "attribute property series point measure kind type key topic sensorid name id groesse größe",
+        "value": "value val reading wert state result measurement amount data y v valor",
+    }.items()
+}
+_NO_SENSORS = (
+    "no index idx row rownum nr id uid seq sequence entry lat lon lng latitude longitude label labels "
+    "anomaly changepoint target class outlier fault failure attack year month day hour minute second "
+    "jahr monat tag stunde"
+)
+# Numbers that are no measurement, and names that rows go by.
+NO_SENSORS = frozenset(_NO_SENSORS.split())
+_FEW = 200
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a sample.
+
+    Attributes
+    ----------
+    name : str
+        As a setting names it: a header, or the path into a JSON object.
+    texts : tuple of str
+        The fields of the sample that are not empty, stripped, in the order of the rows.
+    n_empty : int
+        Fields without a text.
+    type : str
+        The type where the format has types, such as ``"timestamp[us]"``; else empty.
+    """
+
+    name: str
+    texts: tuple[str, ...]
+    n_empty: int = 0
+    type: str = ""
+
+    @cached_property
+    def time(self) -> TimeLook | None:
+        """How it states times; None where it does not."""
+        return time_look(self.texts)
+
+    @cached_property
+    def number(self) -> NumberLook | None:
+        """How it states numbers; None where it does not."""
+        return number_look(self.texts)
+
+    @cached_property
+    def distinct(self) -> int:
+        """Number of different texts."""
+        return len(set(self.texts))
+
+    @property
+    def is_clearly_time(self) -> bool:
+        """Whether it is a time that cannot be a number of something else."""
+        if self.time is None or self.time.holds == "clock":
+            return False
+        if self.time.formats[0] in (*EPOCHS, EXCEL) or self.texts[0].isdigit():
+            return self.fit("timestamp") > 0
+        return True
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it may be measured values."""
+        return self.number is not None and not self.is_clearly_time
+
+    @property
+    def is_id(self) -> bool:
+        """Whether few texts are repeated, as names of devices and sensors are."""
+        is_repeated = self.distinct <= max(1, len(self.texts) // 2) or len(self.texts) <= 3
+        return (
+            bool(self.texts)
+            and self.time is None
+            and self.number is None
+            and self.distinct <= _FEW
+            and is_repeated
+        )
+
+    @property
+    def words(self) -> list[str]:
+        """The words of its name, in lower case."""
+        return name_words(self.name)
+
+    def fit(self, role: str) -> int:
+        """Return how well its name speaks for a role; 0 is not at all."""
+        known = ROLE_WORDS[role]
+        found = [len(known) - known.index(word) for word in self.words if word in known]
+        whole = "".join(self.words)
+        if whole in known:
+            found.append(len(known) - known.index(whole) + len(known))
+        return max(found, default=0)
+
+    @property
+    def is_no_sensor(self) -> bool:
+        """Whether its numbers count or name rows and places, and measure nothing."""
+        words = set(self.words)
+        is_named_so = bool(words & NO_SENSORS) and words <= NO_SENSORS | {"is", "of", "the"}
+        return is_named_so or (
+            self.number is not None and self.number.is_row_number and not self.name.strip()
+        )
+
+
+def name_words(name: str) -> list[str]:
+    """Split a name into words in lower case.
+
+    Examples
+    --------
+    >>> name_words("end_device_ids.deviceId (no)")
+    ['end', 'device', 'ids', 'device', 'id', 'no']
+    """
+    spaced = re.sub(r"(?<=[a-zäöüß0-9])(?=[A-ZÄÖÜ])", " ", name)
+    return re.findall(r"[a-zäöüß]+|\d+", spaced.lower())
+
+
+def best_for(role: str, columns: Sequence[Column]) -> Column | None:
+    """Return the column whose name speaks most for a role; None where none does."""
+    fitting = [column for column in columns if column.fit(role)]
+    return max(fitting, key=lambda column: column.fit(role), default=None)

@@ -1,0 +1,228 @@
+"""Inspect files of readings: describe them, propose settings, and try these on a sample."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.scratch import scratch_folder
+from batch_scoring.ingestion.inspection.proposal import Proposal, nested, propose, without
+from batch_scoring.ingestion.inspection.repeated_hour import repeated_hour
+from batch_scoring.ingestion.inspection.roles import Roles, choose_roles
+from batch_scoring.ingestion.inspection.sample import take_sample
+from batch_scoring.ingestion.inspection.table import Table, read_table
+from batch_scoring.ingestion.inspection.trial import Trial, try_reading
+from batch_scoring.ingestion.intervals import median_interval, suitable_window
+from batch_scoring.ingestion.settings import read_settings
+from batch_scoring.ingestion.source_files import SourceFile
+from batch_scoring.ingestion.unpacking import readable_form
+
+Reader = Callable[[Mapping[str, Any]], Trial]
+
+# Of many files some are looked at, spread over their names.
+MOST_FILES = 6
+# Settings that name what no column names: what is read without them is as good.
+_NAMES = frozenset(("device", "sensor", "path"))
+# Settings of which often none is needed.
+_KINDS = {
+    "form": ("encoding", "comment", "delimiter", "skip_lines", "header"),
+    "columns": ("columns", "shape", "wide"),
+    "values": ("time_format", "decimal", "thousands", "missing", "unit_suffix", "words"),
+}
+# Of the readings; fewer contradictions are for the quarantine.
+_MANY = 0.05
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What is known of some files of one form.
+
+    Attributes
+    ----------
+    files : list of SourceFile
+    looked_at : list of SourceFile
+        The files that a sample was taken from.
+    is_partial : bool
+        Whether a file was larger than its sample.
+    table : Table or None
+        The first sample as columns; None where it has none to show.
+    roles : Roles or None
+    as_is : Trial
+        What the present settings give.
+    proposal : Proposal
+        The settings to add, as few as do; none where the files are read as they are.
+    trial : Trial
+        What the present settings and the proposal give.
+    """
+
+    files: list[SourceFile]
+    looked_at: list[SourceFile]
+    is_partial: bool
+    table: Table | None
+    roles: Roles | None
+    as_is: Trial
+    proposal: Proposal
+    trial: Trial
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the files can be read, as they are or with the proposal."""
+        return self.trial.is_readable
+
+    @cached_property
+    def interval(self) -> float | None:
+        """Median of the seconds between two readings of a series; None without two of one."""
+        return median_interval([self.trial.readings])
+
+    @property
+    def window(self) -> str | None:
+        """A length of window that holds several readings of a series; None without two of one."""
+        return None if self.interval is None else suitable_window(self.interval)
+
+
+def inspect_files(files: Sequence[SourceFile], settings: Mapping[str, Any] | None = None) -> Inspection:
+    """Inspect files, which should be of one form.
+
+    Of each file looked at, at most about a megabyte is read; the rest of the work is proportional to that.
+
+    Parameters
+    ----------
+    files : sequence of SourceFile
+        At least one.
+    settings : mapping, optional
+        ``params:ingest`` as configured.
+
+    Raises
+    ------
+    InputError
+        When no file can be opened.
+    """
+    present = dict(settings or {})
+    chosen = _spread(files)
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch_folder(present.get("temp_directory")))
+        samples, first_error = [], None
+        for file in chosen:
+            try:
+                path = stack.enter_context(file.opened())
+                samples.append(take_sample(replace(file, path=path), folder))
+            except (InputError, OSError) as error:
+                first_error = first_error or InputError(str(error))
+        if not samples:
+            assert first_error is not None
+            raise first_error
+
+        def read(proposed: Mapping[str, Any]) -> Trial:
+            return try_reading(samples, merged(present, nested(dict(proposed))))
+
+        table = _look_at(samples[0], present, folder)
+        as_is = read({})
+        roles = None if table is None else choose_roles(table.columns)
+        full, best = _proposed(table, roles, files, str(present.get("timezone", "UTC")), as_is, read)
+    is_partial = any(one.size != file.size for one, file in zip(samples, chosen, strict=False))
+    return Inspection(list(files), chosen, is_partial, table, roles, as_is, full, best)
+
+
+def merged(settings: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested settings with others added, which win.
+
+    Examples
+    --------
+    >>> merged({"columns": {"device": "d"}}, {"columns": {"sensor": "s"}})
+    {'columns': {'device': 'd', 'sensor': 's'}}
+    """
+    result = deepcopy(dict(settings))
+    for name, value in more.items():
+        there = result.get(name)
+        both = isinstance(there, Mapping) and isinstance(value, Mapping)
+        result[name] = merged(there, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+def _spread(files: Sequence[SourceFile]) -> list[SourceFile]:
+    step = max(1, -(-len(files) // MOST_FILES))
+    return list(files[::step])
+
+
+def _look_at(sample: SourceFile, settings: Mapping[str, Any], folder: Path) -> Table | None:
+    try:
+        with sample.opened() as path:
+            return read_table(*readable_form(path, sample.format, read_settings(settings), folder))
+    except (InputError, pa.ArrowException, OSError, EOFError, zlib.error):
+        return None  # reading it says why
+
+
+def _proposed(
+    table: Table | None,
+    roles: Roles | None,
+    files: Sequence[SourceFile],
+    timezone: str,
+    as_is: Trial,
+    read: Reader,
+) -> tuple[Proposal, Trial]:
+    """Return the settings that read the files best, as few as do."""
+    if table is None or roles is None:
+        return Proposal(), as_is
+    if table.envelope is not None:
+        wrapped = Proposal({"envelope": table.envelope})
+        trial = read(wrapped.settings)
+        if trial.is_readable and trial.outcome[:2] <= as_is.outcome[:2]:
+            return _fewest(wrapped, trial, read)
+    full = propose(table, roles, files, timezone)
+    if as_is.is_readable and not as_is.in_error and not full.changes_meaning:
+        return replace(full, settings={}), as_is
+    trial = read(full.settings)
+    if trial.outcome[:2] > as_is.outcome[:2]:
+        full, trial = replace(full, settings={}), as_is
+    full, trial = _fewest(full, trial, read)
+    hour = repeated_hour(roles.time[0]) if roles.time and "conflict" in trial.refused else None
+    if hour is not None:
+        return replace(full, assumed=[*full.assumed, ("", hour)]), trial
+    return _keeping_all(full, trial, read)
+
+
+def _fewest(proposal: Proposal, trial: Trial, read: Reader) -> tuple[Proposal, Trial]:
+    """Leave out each setting without which the same is stored, those of one kind at once where that goes."""
+    settings, best = dict(proposal.settings), trial
+    kinds = [
+        [name for name in settings if _kind(name) == kind] for kind in dict.fromkeys(map(_kind, settings))
+    ]
+    groups = [*kinds, *([name] for kind in kinds if len(kind) > 1 for name in kind)]
+    for group in groups:
+        fewer = without(settings, group)
+        if fewer == settings:
+            continue
+        found = read(fewer)
+        is_as_good = found.outcome <= best.outcome if set(group) <= _NAMES else found.gives_the_same(best)
+        if is_as_good:
+            settings, best = fewer, found
+    return replace(proposal, settings=settings), best
+
+
+def _keeping_all(proposal: Proposal, trial: Trial, read: Reader) -> tuple[Proposal, Trial]:
+    """Propose to join the readings of one time, where many contradict each other."""
+    conflicts = trial.refused.get("conflict")
+    if trial.errors or conflicts is None or conflicts.rows < _MANY * trial.readings.num_rows:
+        return proposal, trial
+    settings = {**proposal.settings, "same_time": "mean"}
+    found = read(settings)
+    if found.in_error >= trial.in_error:
+        return proposal, trial
+    sentence = (
+        f"{conflicts.rows:,} rows have a time, device and sensor of another row; their mean is taken. If "
+        "they are of several devices or sensors, set ingest.columns"
+    )
+    return replace(proposal, settings=settings, assumed=[*proposal.assumed, ("same_time", sentence)]), found
+
+
+def _kind(name: str) -> str:
+    return next((kind for kind, names in _KINDS.items() if name.partition(".")[0] in names), name)

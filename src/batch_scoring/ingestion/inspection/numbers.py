@@ -1,0 +1,171 @@
+"""Guess how a column of texts states numbers: decimal mark, thousands, units, words, values for "missing"."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from batch_scoring.ingestion.numbers import NO_VALUES
+
+# Texts that say that there is no value, in any case of letters.
+MISSING_WORDS = frozenset((*NO_VALUES, ".", "undefined", "invalid", "bad", "err", "error", "no data"))
+# Numbers that loggers write where there is no value, of either sign.
+_MISSING_NUMBERS = frozenset(
+    (99.0, 99.9, 127.0, 200.0, 273.0, 999.0, 999.9, 9999.0, 9999.9, 99999.0, 999999.0)
+) | {
+    32767.0,
+    32768.0,
+    65535.0,
+    1e30,
+}
+# Pairs of words for 0 and 1.
+_STATES = (
+    ("off", "on"), ("false", "true"), ("no", "yes"), ("closed", "open"), ("stopped", "running"),
+    ("inactive", "active"), ("down", "up"), ("low", "high"), ("idle", "busy"), ("ok", "fault"),
+    ("normal", "alarm"), ("disabled", "enabled"), ("disconnected", "connected"), ("offline", "online"),
+    ("f", "t"), ("n", "y"), ("aus", "ein"), ("unoccupied", "occupied"), ("clear", "detected"),
+)  # fmt: skip
+# Decimal mark and thousands separator, the most usual first.
+MARKS = ((".", ""), (",", ""), (".", ","), (",", "."), (",", " "), (".", " "), (".", "'"))
+
+MOST_WORDS = 12
+_BARE = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True)
+class NumberLook:
+    """How a column states numbers.
+
+    Attributes
+    ----------
+    readable : dict of (str, str) to float
+        Share of the texts that each decimal mark and thousands separator reads.
+    missing : dict of str to int
+        Texts that mean "no value", and how often they stand there.
+    units : dict of str to int
+        Units behind the numbers, and how often; empty where the numbers stand alone.
+    words : dict of str to float
+        Words with the number that they mean.
+    is_row_number : bool
+        Whether whole numbers go up by one from row to row.
+    is_ambiguous : bool
+        Whether each comma may be a decimal mark or separate thousands.
+    """
+
+    readable: Mapping[tuple[str, str], float]
+    missing: Mapping[str, int] = field(default_factory=dict)
+    units: Mapping[str, int] = field(default_factory=dict)
+    words: Mapping[str, float] = field(default_factory=dict)
+    is_row_number: bool = False
+    is_ambiguous: bool = False
+
+
+def number_look(texts: Sequence[str]) -> NumberLook | None:
+    """Guess how texts state numbers; None where they do not.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Stripped, none empty.
+
+    Examples
+    --------
+    >>> number_look(["19,76", "20,1", "?"]).missing
+    {'?': 1}
+    >>> number_look(["ON", "OFF", "ON"]).words
+    {'ON': 1.0, 'OFF': 0.0}
+    """
+    counts = Counter(texts)
+    missing = {text: n for text, n in counts.items() if text.casefold() in MISSING_WORDS}
+    stated = {text: n for text, n in counts.items() if text not in missing}
+    if not stated:
+        return None
+    bare = {text: _without_unit(text) for text in stated}
+    units: Counter[str] = Counter()
+    for text, n in stated.items():
+        if bare[text][1]:
+            units[bare[text][1]] += n
+    total = sum(stated.values())
+    readable = {
+        marks: sum(n for text, n in stated.items() if read_number(bare[text][0], *marks) is not None) / total
+        for marks in MARKS
+    }
+    if max(readable.values()) < 0.5:
+        words = _states(list(stated))
+        return NumberLook({(".", ""): 1.0}, missing, words=words) if words else None
+    commas = [text for text in stated if "," in text]
+    return NumberLook(
+        readable,
+        missing | _missing_numbers(stated),
+        dict(units) if len(units) <= 3 else {},
+        _states(text for text in stated if not any(map(str.isdigit, text))),
+        _is_row_number(texts),
+        bool(commas) and all(re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+", text) for text in commas),
+    )
+
+
+def read_number(text: str, decimal: str, thousands: str) -> float | None:
+    """Read a number; None where the text is none of this form.
+
+    Examples
+    --------
+    >>> read_number("1.234,5", ",", "."), read_number("1,5", ".", "")
+    (1234.5, None)
+    """
+    if thousands:
+        whole, mark, rest = text.partition(decimal)
+        if not re.fullmatch(rf"[+-]?\d{{1,3}}([{re.escape(thousands)}\u00a0\u202f]\d{{3}})*", whole):
+            return None
+        text = re.sub(rf"[{re.escape(thousands)}\u00a0\u202f]", "", whole) + mark + rest
+    if decimal != ".":
+        if "." in text:
+            return None
+        text = text.replace(decimal, ".")
+    return float(text) if _BARE.fullmatch(text) else None
+
+
+def _without_unit(text: str) -> tuple[str, str]:
+    """Split a number from the unit behind it."""
+    match = re.fullmatch(r"([+-]?[\d][\d.,' \u00a0\u202f]*?)(\s*)([^\d\s.,'+-][^\d]*)", text)
+    return (match.group(1), match.group(3)) if match else (text, "")
+
+
+def _states(texts: Iterable[str]) -> dict[str, float]:
+    """Give words numbers: 0 and 1 where they are a known pair; empty where they are not few words."""
+    listed = list(texts)
+    folded = {text.casefold() for text in listed}
+    if not listed or len(folded) > MOST_WORDS:
+        return {}
+    for zero, one in _STATES:
+        if folded <= {zero, one}:
+            return {text: float(text.casefold() == one) for text in listed}
+    return {}
+
+
+def _missing_numbers(counts: Mapping[str, int]) -> dict[str, int]:
+    """Find numbers that mean "no value": known ones, repeated, and further off than the others reach."""
+    numbers = {text: read_number(text.replace(",", "."), ".", "") for text in counts}
+    suspects = {
+        text for text, number in numbers.items() if number is not None and abs(number) in _MISSING_NUMBERS
+    }
+    others = [number for text, number in numbers.items() if text not in suspects and number is not None]
+    if not suspects or len(others) < 2:
+        return {}
+    low, high = min(others), max(others)
+    reach = max(high - low, 1.0)
+    return {
+        text: counts[text] for text in counts
+        if text in suspects and not low - reach <= (numbers[text] or 0.0) <= high + reach
+    }  # fmt: skip
+
+
+def _is_row_number(texts: Sequence[str]) -> bool:
+    head = texts[:50]
+    return (
+        len(head) > 2
+        and all(text.isdigit() for text in head)
+        and all(int(b) == int(a) + 1 for a, b in pairwise(head))
+    )

@@ -1,0 +1,303 @@
+"""Propose the settings under which a file would be read, and say what remains in doubt."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from batch_scoring.ingestion.inspection.columns import Column
+from batch_scoring.ingestion.inspection.numbers import MARKS
+from batch_scoring.ingestion.inspection.roles import Roles
+from batch_scoring.ingestion.inspection.table import Table
+from batch_scoring.ingestion.inspection.times import ISO
+from batch_scoring.ingestion.interpretation import EXCEL
+from batch_scoring.ingestion.numbers import NO_VALUES
+from batch_scoring.ingestion.settings import IngestSettings
+from batch_scoring.ingestion.source_files import SourceFile
+
+_DELIMITER_WORDS = {"\t": "tab", " ": "space"}
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Settings with dotted names below ``ingest``, and what a person should know of them.
+
+    Attributes
+    ----------
+    settings : dict of str to Any
+        Such as ``{"columns.timestamp": "when", "decimal": ","}``.
+    lacking : list of str
+        What no setting can give, a sentence each; a file with one cannot be read.
+    assumed : list of (str, str)
+        A setting, or nothing, and a sentence on what is assumed with it and may be otherwise.
+    """
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    lacking: list[str] = field(default_factory=list)
+    assumed: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def changes_meaning(self) -> bool:
+        """Whether readings may be understood otherwise where all of them can be read without the proposal."""
+        return any(name in self.settings for name in ("missing", "words")) or any(
+            name == "wide.not_sensors" for name, _ in self.assumed
+        )
+
+    @property
+    def doubts(self) -> list[str]:
+        """What a person should look at: assumptions of the proposed settings, or of none."""
+        return [sentence for name, sentence in self.assumed if not name or name in self.settings]
+
+
+def propose(table: Table, roles: Roles, files: Sequence[SourceFile], timezone: str = "UTC") -> Proposal:
+    """Propose all settings that a file may need; which of them it does need is for a trial to find.
+
+    Parameters
+    ----------
+    table : Table
+    roles : Roles
+    files : sequence of SourceFile
+        All files of the same form, with names relative to their folder.
+    timezone : str
+        The zone that times without one are taken as.
+    """
+    proposal = Proposal()
+    if not roles.time:
+        proposal.lacking.append(
+            "no column is a time; expected one such as 2026-03-02T00:00:00Z: add it to the file"
+        )
+    if table.form is not None:
+        _propose_form(table, proposal)
+    _propose_columns(roles, files, proposal)
+    _propose_times(roles, timezone, proposal)
+    values = [roles.value] if roles.value is not None else roles.sensors
+    if not values and not proposal.lacking:
+        proposal.lacking.append("no column holds numbers; expected one of measured values, or one a sensor")
+    _propose_numbers(values, proposal)
+    return proposal
+
+
+def nested(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with dotted names as nested ones.
+
+    Examples
+    --------
+    >>> nested({"columns.timestamp": "t", "decimal": ","})
+    {'columns': {'timestamp': 't'}, 'decimal': ','}
+    """
+    tree: dict[str, Any] = {}
+    for name, value in settings.items():
+        *groups, last = name.split(".", 1)
+        branch = tree
+        for group in groups:
+            branch = branch.setdefault(group, {})
+        branch[last] = value
+    return tree
+
+
+def _propose_form(table: Table, proposal: Proposal) -> None:
+    form = table.form
+    assert form is not None
+    if form.encoding not in ("utf-8", "utf-16"):
+        proposal.settings["encoding"] = form.encoding
+        proposal.assumed.append(
+            (
+                "encoding",
+                f"the encoding is taken as {form.encoding}: look at the names below",
+            )
+        )
+    if form.comment:
+        proposal.settings["comment"] = form.comment
+    proposal.settings["delimiter"] = _DELIMITER_WORDS.get(form.delimiter, form.delimiter)
+    proposal.settings["skip_lines"] = form.skip_lines
+    proposal.settings["header"] = form.header or "none"
+
+
+def _propose_columns(roles: Roles, files: Sequence[SourceFile], proposal: Proposal) -> None:
+    settings = proposal.settings
+    if len(roles.time) == 1:
+        settings["columns.timestamp"] = roles.time[0].name
+    elif roles.time:
+        settings["columns.timestamp"] = _template(roles)
+    if roles.shape == "long":
+        settings["shape"] = "long"
+        for role, column in (("sensor", roles.sensor), ("value", roles.value)):
+            assert column is not None
+            settings[f"columns.{role}"] = column.name
+    elif roles.shape == "wide":
+        settings["shape"] = "wide"
+        if any(column.number is not None and column.number.words for column in roles.sensors):
+            # Of themselves only columns of numbers are sensors.
+            settings["wide.sensors"] = [column.name for column in roles.sensors]
+        settings["wide.not_sensors"] = [*_not_sensors(), *(column.name for column in roles.left_out)]
+        if roles.left_out:
+            listed = ", ".join(column.name for column in roles.left_out)
+            proposal.assumed.append(
+                (
+                    "wide.not_sensors",
+                    f"left out, as they measure nothing: {listed}; set ingest.wide.not_sensors",
+                )
+            )
+    else:
+        assert roles.value is not None
+        settings["columns.value"] = roles.value.name
+    if roles.device is not None:
+        settings["columns.device"] = roles.device.name
+    needed = [role for role in ("device", "sensor") if getattr(roles, role) is None]
+    if roles.shape == "wide":
+        needed.remove("sensor")
+    if needed:
+        _propose_path(roles, files, needed, proposal)
+
+
+def _not_sensors() -> list[str]:
+    return list(IngestSettings().wide.not_sensors)
+
+
+def _template(roles: Roles) -> str:
+    parts = [f"{{{column.name}}}" for column in roles.time]
+    return "".join(part + mark for part, mark in zip(parts, [*roles.time_marks, ""], strict=True))
+
+
+def _propose_path(
+    roles: Roles, files: Sequence[SourceFile], needed: Sequence[str], proposal: Proposal
+) -> None:
+    """Take what no column says from the paths of the files, or fix it by the name of the one file."""
+    names = [PurePosixPath(file.name) for file in files]
+    stem = names[0].name.removesuffix("".join(names[0].suffixes))
+    template = _path_template(names, needed)
+    if template is not None:
+        proposal.settings["path"] = template
+    else:
+        proposal.settings[needed[0]] = stem
+        proposal.assumed.append(
+            (needed[0], f"no column names the {needed[0]}: taken as {stem!r}, the name of the file")
+        )
+    if "sensor" in needed and (template is None or "{sensor}" not in template):
+        assert roles.value is not None
+        proposal.settings["sensor"] = roles.value.name
+        proposal.assumed.append(
+            ("sensor", f"no column names the sensor: taken as {roles.value.name!r}, its column")
+        )
+
+
+def _path_template(names: Sequence[PurePosixPath], needed: Sequence[str]) -> str | None:
+    """Return where the paths of files name what is needed; None where they do not tell it apart.
+
+    Examples
+    --------
+    >>> _path_template([PurePosixPath("a/1.csv"), PurePosixPath("b/1.csv")], ["device"])
+    '{device}/*.csv'
+    """
+    depths = {len(name.parts) for name in names}
+    if len(names) < 2 or len(depths) > 1:
+        return None
+    suffix = "".join(names[0].suffixes)
+    depth = depths.pop()
+    folders = {name.parent for name in names}
+    if depth > 1 and len(needed) == 2:
+        return "{device}/{sensor}" + suffix
+    # Files of the same names in several folders: the folder tells what they are of.
+    is_folder = (
+        depth > 1
+        and len(folders) > 1
+        and (len({name.name for name in names}) < len(names) or len(folders) == len(names))
+    )
+    return f"{{{needed[0]}}}/*{suffix}" if is_folder else f"{{{needed[0]}}}{suffix}"
+
+
+def _propose_times(roles: Roles, timezone: str, proposal: Proposal) -> None:
+    if not roles.time:
+        return
+    looks = [column.time for column in roles.time]
+    first = looks[0]
+    form = roles.time_format or (first.formats[0] if first else ISO)
+    if form != ISO:
+        proposal.settings["time_format"] = form
+    name = roles.time[0].name
+    if form == EXCEL:
+        proposal.assumed.append(
+            ("time_format", f"{name}: the numbers are taken as days of a spreadsheet since 1899-12-30")
+        )
+    if first is not None and first.is_doubtful:
+        text = roles.time[0].texts[0]
+        others = ", ".join(repr(one) for one in first.formats[1:])
+        proposal.assumed.append(
+            (
+                "",
+                f"{name}: {text!r} may be day or month first; taken as {form!r}; else set "
+                f"ingest.time_format to {others}",
+            )
+        )
+    has_zone = any(look.has_zone for look in looks if look is not None) or "%z" in form
+    is_typed = any("tz=" in column.type for column in roles.time)
+    if not has_zone and not is_typed:
+        proposal.assumed.append(
+            (
+                "",
+                f"{name}: the times have no zone and are taken as {timezone}; else set ingest.timezone, such "
+                "as Europe/Berlin",
+            )
+        )
+
+
+def _propose_numbers(values: Sequence[Column], proposal: Proposal) -> None:
+    looks = [(column, column.number) for column in values if column.number is not None]
+    if not looks:
+        return
+    settings = proposal.settings
+    decimal, thousands = max(
+        MARKS,
+        key=lambda marks: (sum(look.readable.get(marks, 0.0) for _, look in looks), -MARKS.index(marks)),
+    )
+    settings["decimal"] = decimal
+    if thousands:
+        settings["thousands"] = thousands
+    unsure = [column.name for column, look in looks if look.is_ambiguous]
+    if unsure:
+        proposal.assumed.append(
+            (
+                "",
+                f"{', '.join(unsure)}: the comma may be a decimal mark or separate thousands; taken as "
+                + ("thousands" if thousands == "," else "a decimal mark, set ingest.thousands to ',' else"),
+            )
+        )
+    missing: Counter[str] = Counter()
+    units: dict[str, None] = {}
+    words: dict[str, float] = {}
+    for _, look in looks:
+        missing.update(look.missing)
+        units |= dict.fromkeys(look.units)
+        words |= look.words
+    if missing:
+        listed = [_value(text) for text in missing if text.casefold() not in NO_VALUES]
+        if listed:
+            settings["missing"] = listed
+        numbers = [f"{text} ({n} times)" for text, n in missing.items() if not isinstance(_value(text), str)]
+        if numbers:
+            proposal.assumed.append(
+                ("missing", f"taken as missing, being far from all others: {', '.join(numbers)}")
+            )
+    if units:
+        settings["unit_suffix"] = list(units)
+    if words:
+        settings["words"] = {word.lower(): int(number) for word, number in words.items()}
+        said = ", ".join(f"{word} = {number:g}" for word, number in words.items())
+        proposal.assumed.append(("words", f"words are taken as numbers: {said}"))
+
+
+def _value(text: str) -> Any:
+    try:
+        number = float(text.replace(",", "."))
+    except ValueError:
+        return text
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
+def without(settings: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Return settings without some of them."""
+    left_out = set(names)
+    return {name: value for name, value in settings.items() if name not in left_out}

@@ -1,0 +1,194 @@
+"""Choose which column plays which role, and the shape of a table, with the reason of each choice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from batch_scoring.ingestion.inspection.columns import Column, best_for
+from batch_scoring.ingestion.inspection.times import ISO
+from batch_scoring.ingestion.interpretation import EPOCHS, EXCEL
+
+# Columns that make a time together, by the words of their names, largest unit first.
+_PARTS = (
+    ("%Y", ("year", "jahr")),
+    ("%m", ("month", "monat")),
+    ("%d", ("day", "tag")),
+    ("%H", ("hour", "stunde")),
+    ("%M", ("minute",)),
+    ("%S", ("second", "sekunde")),
+)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The columns of the roles.
+
+    Attributes
+    ----------
+    shape : str
+        ``"long"``, ``"wide"`` or ``"series"`` (a time and a value, without device and sensor).
+    time : list of Column
+        One, or those that make a time together; empty where there is none.
+    time_marks : list of str
+        What stands between these columns when they are joined.
+    time_format : str
+        Of the columns of ``time`` joined; empty where one column says it itself.
+    device, sensor, value : Column or None
+    sensors : list of Column
+        The sensors of a wide table.
+    left_out : list of Column
+        Columns with numbers that are no sensors.
+    reasons : dict of str to str
+        Why a column has its role, by its name.
+    """
+
+    shape: str
+    time: list[Column]
+    time_marks: list[str]
+    time_format: str
+    device: Column | None
+    sensor: Column | None
+    value: Column | None
+    sensors: list[Column] = field(default_factory=list)
+    left_out: list[Column] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+def choose_roles(columns: Sequence[Column]) -> Roles:
+    """Choose the columns of the roles.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        In the order of the file.
+    """
+    time, marks, time_format = _time(columns)
+    reasons = {column.name: _time_reason(column, time) for column in time}
+    rest = [column for column in columns if column not in time and column.texts]
+    numbers = [column for column in rest if column.is_number]
+    ids = [column for column in rest if column.is_id or (column in numbers and _is_numeric_id(column))]
+    numbers = [column for column in numbers if column not in ids]
+    # A constant text, as the name of a result or a unit, is an id only by its name.
+    telling = [
+        column for column in ids if column.distinct > 1 or column.fit("device") or column.fit("sensor")
+    ]
+    value = best_for("value", numbers)
+    measured = [column for column in numbers if not column.is_no_sensor]
+    if value is None and len(measured) == 1:
+        value = measured[0]
+    sensor = _sensor(telling, numbers, value)
+    if sensor is not None and value is not None:
+        device = _best_device(
+            [column for column in telling if column is not sensor and not _is_told(column, sensor)]
+        )
+        for column, role in ((device, "device"), (sensor, "sensor"), (value, "value")):
+            if column is not None:
+                reasons[column.name] = _reason(column, role)
+        return Roles("long", time, marks, time_format, device, sensor, value, reasons=reasons)
+    device = _best_device(telling, is_sure=_is_repeated(time))
+    if device is not None:
+        reasons[device.name] = _reason(device, "device")
+    reasons |= {column.name: "a sensor: its numbers vary" for column in measured}
+    left_out = [column for column in numbers if column.is_no_sensor]
+    shape = "series" if len(measured) == 1 and measured[0].fit("value") and device is None else "wide"
+    only = measured[0] if shape == "series" else None
+    return Roles(shape, time, marks, time_format, device, None, only, measured, left_out, reasons)
+
+
+def _time(columns: Sequence[Column]) -> tuple[list[Column], list[str], str]:
+    """Return the column of the times, or those that make them together, how, and their joined format."""
+    clear = [column for column in columns if column.is_clearly_time and not column.is_no_sensor]
+    moments = [column for column in clear if column.time and column.time.holds == "moment"]
+    if moments:
+        return [max(moments, key=_telling_time)], [], ""
+    dates = [column for column in clear if column.time and column.time.holds == "date"]
+    clocks = [column for column in columns if column.time and column.time.holds == "clock"]
+    if dates and clocks:
+        date, clock = dates[0], clocks[0]
+        assert date.time is not None and clock.time is not None
+        return [date, clock], [" "], f"{_strptime(date.time.formats[0])} {clock.time.formats[0]}"
+    if dates:
+        return [max(dates, key=_telling_time)], [], ""
+    parts = [_part(columns, words) for _, words in _PARTS]
+    found = parts[: parts.index(None)] if None in parts else parts
+    if len(found) >= 3:
+        marks = list("-- ::"[: len(found) - 1])
+        codes = [code for code, _ in _PARTS[: len(found)]]
+        form = "".join(code + mark for code, mark in zip(codes, [*marks, ""], strict=True))
+        return [column for column in found if column is not None], marks, form
+    # A number that could be days of a spreadsheet or seconds since 1970, without a name that says so.
+    numeric = [c for c in columns if c.time and c.time.formats[0] in (*EPOCHS, EXCEL) and _varies(c)]
+    return numeric[:1], [], ""
+
+
+def _telling_time(column: Column) -> tuple[int, int]:
+    """Order columns of times: one that varies before one that is the same in every row, then by name."""
+    return min(column.distinct, 2), column.fit("timestamp")
+
+
+def _varies(column: Column) -> bool:
+    return column.distinct > 1 or len(column.texts) == 1
+
+
+def _strptime(form: str) -> str:
+    return "%Y-%m-%d" if form == ISO else form
+
+
+def _part(columns: Sequence[Column], words: Sequence[str]) -> Column | None:
+    found = [column for column in columns if column.words and column.words[-1] in words and column.is_number]
+    return found[0] if found else None
+
+
+def _time_reason(column: Column, time: Sequence[Column]) -> str:
+    return "the time" if len(time) == 1 else f"part {time.index(column) + 1} of the time"
+
+
+def _is_numeric_id(column: Column) -> bool:
+    """Whether whole numbers name devices or sensors: by the name of the column, and because they repeat."""
+    is_named = column.fit("device") > 0 and (not column.fit("value") or "id" in column.words)
+    repeats = column.distinct <= max(1, len(column.texts) // 2)
+    return is_named and repeats and all(text.isdigit() for text in column.texts)
+
+
+def _sensor(ids: Sequence[Column], numbers: Sequence[Column], value: Column | None) -> Column | None:
+    """Return the column with the names of sensors; None where sensors are columns of their own."""
+    if value is None:
+        return None
+    named = [column for column in ids if column.fit("sensor") > max(column.fit("device"), 2)]
+    if named:
+        return best_for("sensor", named)
+    others = [column for column in numbers if column is not value and not column.is_no_sensor]
+    if len(ids) < 2 or (others and not value.fit("value")):
+        return None
+    device = best_for("device", ids) or ids[0]
+    left = [column for column in ids if column is not device]
+    return best_for("sensor", left) or left[0]
+
+
+def _is_told(column: Column, sensor: Column) -> bool:
+    """Whether each sensor has one text in the column, which then describes it, such as a unit."""
+    pairs = len(set(zip(column.texts, sensor.texts, strict=False)))
+    return 1 < pairs == sensor.distinct
+
+
+def _best_device(ids: Sequence[Column], is_sure: bool = True) -> Column | None:
+    """Return the column with the names of devices: by its name, or where times alone are not unique."""
+    named = best_for("device", ids)
+    if named is not None:
+        return named
+    varying = [column for column in ids if column.distinct > 1]
+    return varying[0] if varying and is_sure else None
+
+
+def _is_repeated(time: Sequence[Column]) -> bool:
+    rows = zip(*(column.texts for column in time), strict=False)
+    listed = list(rows)
+    return len(set(listed)) < len(listed)
+
+
+def _reason(column: Column, role: str) -> str:
+    by = "by its name" if column.fit(role) else "the one that is left"
+    if role == "value":
+        return f"the value, {by}"
+    return f"the {role}, {by}: {column.distinct} different texts"

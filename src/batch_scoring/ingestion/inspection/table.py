@@ -1,0 +1,159 @@
+"""Read a sample as columns of texts, whatever its format, to look at; ingestion itself reads otherwise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from batch_scoring.ingestion.inspection.columns import Column
+from batch_scoring.ingestion.inspection.sample import read_head
+from batch_scoring.ingestion.inspection.text_form import TextForm, text_form
+from batch_scoring.ingestion.json_paths import leaves_of
+
+ROWS = 5_000  # of a sample, to look at
+
+
+@dataclass(frozen=True)
+class Table:
+    """A sample as columns of texts.
+
+    Attributes
+    ----------
+    what : str
+        The format in words.
+    columns : list of Column
+    n_rows : int
+    form : TextForm or None
+        Of a text file.
+    envelope : str or None
+        The form of JSON that readings are wrapped in, where it is a known one.
+    """
+
+    what: str
+    columns: list[Column]
+    n_rows: int
+    form: TextForm | None = None
+    envelope: str | None = None
+
+
+def read_table(path: str, file_format: str) -> Table | None:
+    """Read a sample; None where it is empty, or of a format that is not looked into.
+
+    Parameters
+    ----------
+    path : str
+        Of a small file, see :func:`~batch_scoring.ingestion.inspection.sample.take_sample`.
+    file_format : str
+    """
+    if file_format == "csv":
+        return _text_table(path)
+    if file_format == "json":
+        return _json_table(path)
+    if file_format == "parquet":
+        return _arrow_table(pq.read_table(path), "Parquet")
+    return None
+
+
+def _text_table(path: str) -> Table | None:
+    form = text_form(read_head(path))
+    if form is None:
+        return None
+    rows = form.rows[:ROWS]
+    fields = zip(*rows, strict=True) if rows else iter([()] * len(form.names))
+    columns = [_column(name, texts) for name, texts in zip(form.names, fields, strict=True)]
+    return Table("text", columns, len(rows), form)
+
+
+def _json_table(path: str) -> Table | None:
+    text = read_head(path).decode("utf-8-sig", "replace")
+    values = list(json_values(text))
+    if len(values) == 1 and isinstance(values[0], list):
+        what, records = "JSON, one array", values[0]
+    elif len(values) == 1 and "\n" in text.strip():
+        what, records = "JSON, one object", values
+    else:
+        what, records = "JSON, one object a line", values
+    if not records:
+        return None
+    leaves = leaves_of(json.dumps(record) for record in records[:ROWS])
+    columns = [_column(leaf.name, leaf.texts) for leaf in leaves if leaf.texts]
+    return Table(what, columns, len(records), envelope=envelope_of(records[0]))
+
+
+def envelope_of(record: Any) -> str | None:
+    """Return the envelope that a record is in, as ``ingest.envelope`` names it; None for none.
+
+    Examples
+    --------
+    >>> envelope_of([{"bn": "a/", "n": "temp", "v": 20.5}]), envelope_of({"time": 1, "temp": 2})
+    ('senml', None)
+    """
+    if isinstance(record, list) and record and isinstance(record[0], dict):
+        return "senml" if record[0].keys() & {"n", "bn"} and record[0].keys() & {"v", "bv", "vb"} else None
+    if not isinstance(record, dict):
+        return None
+    keys = record.keys()
+    if "resultType" in (record["data"] if isinstance(record.get("data"), dict) else ()):
+        return "prometheus"
+    known = {
+        "iothub": {"SystemProperties", "Body"},
+        "ttn": {"end_device_ids", "uplink_message"},
+        "telegraf": {"fields", "tags", "timestamp"},
+    }
+    return next((name for name, needed in known.items() if needed <= keys), None)
+
+
+def json_values(text: str) -> Iterator[Any]:
+    """Yield the JSON values of a text that stand one after the other; what is cut or broken is left out."""
+    decoder = json.JSONDecoder()
+    place = 0
+    while place < len(text):
+        rest = text[place : place + 1]
+        if rest.isspace():
+            place += 1
+            continue
+        try:
+            value, place = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            place = text.find("\n", place) + 1
+            if not place:
+                return
+            continue
+        yield value
+
+
+def _arrow_table(table: pa.Table, what: str) -> Table:
+    rows = table.slice(0, ROWS)
+    columns = [
+        _column(name, map(_as_text, _values(rows.column(place))), str(table.schema.types[place]))
+        for place, name in enumerate(table.column_names)
+    ]
+    return Table(what, columns, rows.num_rows)
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    if pa.types.is_timestamp(column.type):
+        # With nanoseconds, Arrow would make the times those of pandas.
+        column = pc.strftime(column, format="%Y-%m-%dT%H:%M:%S" + ("Z" if column.type.tz else ""))
+    listed: list[Any] = column.to_pylist()
+    return listed
+
+
+def _column(name: str, texts: Iterable[str], type: str = "") -> Column:
+    stripped = [text.strip() for text in texts]
+    filled = tuple(text for text in stripped if text)
+    return Column(name, filled, len(stripped) - len(filled), type)
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value) if isinstance(value, (bool, list, dict)) else str(value)

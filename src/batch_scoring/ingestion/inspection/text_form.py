@@ -1,0 +1,165 @@
+"""The form of a text file: encoding, delimiter, lines above the header, header; found in its first bytes."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+DELIMITERS = (",", ";", "\t", "|")
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_LINES = 300
+_NUMBER_OR_TIME = re.compile(r"[+-]?[\d.,:/ TZ-]*\d[\d.,:/ TZ+-]*(e[+-]?\d+)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class TextForm:
+    """The form of a table in a text file.
+
+    Attributes
+    ----------
+    encoding : str
+    delimiter : str
+    comment : str or None
+        What lines that are no rows begin with.
+    skip_lines : int
+        Title lines above the header, comment lines not counted.
+    header : int
+        Rows of the header; 0 where there is none.
+    names : list of str
+        Of the columns; ``column_1``, ``column_2`` … without a header.
+    rows : list of list of str
+        The fields of each row of the same width as the header.
+    units : list of str
+        What a second row of the header says of each column.
+    """
+
+    encoding: str
+    delimiter: str
+    comment: str | None
+    skip_lines: int
+    header: int
+    names: list[str]
+    rows: list[list[str]]
+    units: list[str]
+
+
+def encoding_of(head: bytes) -> str:
+    """Guess the encoding of a text from its first bytes.
+
+    Examples
+    --------
+    >>> encoding_of("Zähler".encode("latin-1")), encoding_of("Zähler".encode())
+    ('latin-1', 'utf-8')
+    """
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            return name
+    if len(head) > 3 and head[1::2].count(0) > len(head) // 4:
+        return "utf-16-le"
+    try:
+        # The last letter may be cut.
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return "latin-1" if not any(0x80 <= byte < 0xA0 for byte in head) else "cp1252"
+    return "utf-8"
+
+
+def text_form(head: bytes) -> TextForm | None:
+    r"""Find the form of a table in a text file; None where there is no row.
+
+    Parameters
+    ----------
+    head : bytes
+        Its first lines, not compressed.
+
+    Examples
+    --------
+    >>> form = text_form(b"Plant 7\n\ntime;temp\n2026-03-02;1,5\n")
+    >>> form.delimiter, form.skip_lines, form.header, form.names
+    (';', 2, 1, ['time', 'temp'])
+    """
+    encoding = encoding_of(head)
+    text = head.decode(encoding, "replace").lstrip("\ufeff")
+    lines = text.splitlines(keepends=True)
+    comment = (
+        "#" if any(line.startswith("#") for line in lines[:_LINES]) and not _is_header(lines[0]) else None
+    )
+    kept = [line for line in lines if not (comment and line.startswith(comment))]
+    if not any(line.strip() for line in kept):
+        return None
+    delimiter = _delimiter(kept[:_LINES])
+    parsed = [line.split() for line in kept] if delimiter == " " else _parsed(kept, delimiter)
+    width = _width(parsed[:_LINES])
+    skip = next((n for n, row in enumerate(parsed) if len(row) == width and any(map(str.strip, row))), 0)
+    rows = [row for row in parsed[skip:] if len(row) == width]
+    header = _header_rows(rows)
+    names = [name.strip() for name in rows[0]] if header else [f"column_{n + 1}" for n in range(width)]
+    units = [text.strip() for text in rows[1]] if header > 1 else []
+    return TextForm(encoding, delimiter, comment, skip, header, names, rows[header:], units)
+
+
+def _is_header(line: str) -> bool:
+    """Whether a line that begins with # names columns, as some loggers write it."""
+    return line.startswith("#") and bool(re.match(r"# ?(time|date|ts)", line, re.IGNORECASE))
+
+
+def _delimiter(lines: Sequence[str]) -> str:
+    """Return the delimiter that gives the most lines the same, and more than one, field."""
+    filled = [line for line in lines if line.strip()]
+    best, best_score = ",", 0.0
+    for delimiter in DELIMITERS:
+        widths = Counter(len(row) for row in _parsed(filled, delimiter))
+        width, n = max(widths.items(), key=lambda item: (item[0] > 1) * item[1] * item[0])
+        score = (width > 1) * (n / len(filled)) ** 2 * (1 + width / 100)
+        if score > best_score:
+            best, best_score = delimiter, score
+    if best_score < 0.5:
+        widths = Counter(len(line.split()) for line in filled)
+        width, n = widths.most_common(1)[0]
+        if width > 2 and n > 0.8 * len(filled):
+            return " "
+    return best
+
+
+def _parsed(lines: Sequence[str], delimiter: str) -> list[list[str]]:
+    try:
+        return list(csv.reader(lines, delimiter=delimiter))
+    except csv.Error:  # a field of more than 128 kB, or a line end in the middle of one
+        return [line.rstrip("\r\n").split(delimiter) for line in lines]
+
+
+def _width(rows: Sequence[Sequence[str]]) -> int:
+    """Return the number of fields of most rows."""
+    widths = Counter(len(row) for row in rows if any(field.strip() for field in row))
+    return max(widths.items(), key=lambda item: (item[1], item[0]))[0] if widths else 0
+
+
+def _header_rows(rows: Sequence[Sequence[str]]) -> int:
+    """Count the rows of the header: up to three without a number where the rows below have one."""
+
+    def numbers(row: Sequence[str]) -> set[int]:
+        return {place for place, text in enumerate(row) if _NUMBER_OR_TIME.fullmatch(text.strip())}
+
+    if not rows:
+        return 0
+    if len(rows) == 1:
+        return 0 if numbers(rows[0]) else 1
+    typical = Counter(place for row in rows[3:60] or rows[-1:] for place in numbers(row))
+    usual = {place for place, n in typical.items() if 2 * n > len(rows[3:60] or rows[-1:])}
+    if not usual:
+        return 0 if numbers(rows[0]) else 1
+    n = 0
+    while n < min(3, len(rows) - 1) and not numbers(rows[n]) & usual:
+        # A first row of data may lack its numbers, too; a header names its columns.
+        if n and not any(text.strip() for text in rows[n]):
+            break
+        n += 1
+    return n

@@ -1,0 +1,186 @@
+"""What `kedro readings inspect` says of a file, and that it reads no more of it than a sample."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from kedro.framework.startup import bootstrap_project
+
+from batch_scoring.cli.readings import readings as command
+from batch_scoring.datasets.raw_readings import RawReadings
+from batch_scoring.ingestion.inspection import inspect_files
+from batch_scoring.ingestion.inspection.rendering import as_text, as_values, sentence
+from batch_scoring.ingestion.inspection.sample import WHOLE_BYTES, take_sample
+from batch_scoring.ingestion.source_files import list_source_files
+from tests.pipelines.ingest.ingestion import row, write_csv, write_lines
+
+PROJECT = Path(__file__).parents[2]
+
+
+def inspected(place, **settings):
+    return inspect_files(RawReadings(str(place)).load(), settings)
+
+
+def test_a_plain_file_is_described_and_needs_no_settings(tmp_path):
+    place = write_csv(tmp_path / "a.csv", *(row(10 * n, device="d1", value=n) for n in range(20)))
+    found = as_values(inspected(place), "a.csv")
+    assert found["is_readable"]
+    assert found["settings"] == {}
+    assert found["doubts"] == []
+    assert found["text"] == {
+        "encoding": "utf-8",
+        "delimiter": ",",
+        "comment": None,
+        "skip_lines": 0,
+        "header": 1,
+    }
+    assert [(one["name"], one["role"]) for one in found["columns"]] == [
+        (role, role) for role in ("timestamp", "device", "sensor", "value")
+    ]
+    assert found["window"] == "2h"
+    assert found["as_is"]["first"][0] == {
+        "timestamp": "2026-01-05T00:00:00+00:00",
+        "device": "d1",
+        "sensor": "s",
+        "value": 0.0,
+    }
+
+
+def test_all_columns_that_are_missing_are_proposed_at_once(tmp_path):
+    rows = (f"2026-01-05T00:{n:02d}:00Z,unit-a,temp,{n}" for n in range(9))
+    place = write_lines(tmp_path / "a.csv", ["when,machine,quantity,amount", *rows])
+    assert as_values(inspected(place), "a.csv")["settings"] == {
+        "columns": {"timestamp": "when", "device": "machine", "sensor": "quantity", "value": "amount"}
+    }
+
+
+def test_a_date_that_may_be_read_in_two_ways_is_read_in_one_and_said(tmp_path):
+    rows = (f"05/06/2025 {n:02d}:00,d,s,{n}" for n in range(9))
+    found = inspected(write_csv(tmp_path / "a.csv", *rows))
+    assert found.proposal.settings == {"time_format": "%d/%m/%Y %H:%M"}
+    assert any("'%m/%d/%Y %H:%M'" in doubt for doubt in found.proposal.doubts)
+
+
+def test_a_zone_that_is_not_stated_is_said_with_the_zone_that_is_taken(tmp_path):
+    place = write_csv(tmp_path / "a.csv", *(f"2026-01-05 00:{n:02d}:00,d,s,{n}" for n in range(9)))
+    (doubt,) = inspected(place, timezone="Asia/Tokyo").proposal.doubts
+    assert "Asia/Tokyo" in doubt
+
+
+def test_the_hour_that_clocks_repeat_asks_for_the_zone_and_joins_nothing(tmp_path):
+    times = [datetime(2025, 10, 26, 1, 0) + timedelta(minutes=10 * n) for n in range(12)]
+    times += [*times[-6:], datetime(2025, 10, 26, 3, 0)]
+    place = write_csv(tmp_path / "a.csv", *(f"{one},d,s,{n}" for n, one in enumerate(times)))
+    found = inspected(place)
+    assert "same_time" not in found.proposal.settings
+    assert any("ingest.timezone" in doubt and "goes back" in doubt for doubt in found.proposal.doubts)
+    assert not any("goes back" in one for one in inspected(place, timezone="Europe/Berlin").proposal.doubts)
+
+
+def test_what_is_refused_is_counted_by_reason_with_its_first_text(tmp_path):
+    rows = [row(n, value=n) for n in range(20)]
+    rows[3], rows[7] = row(3, value="broken"), row(7, value="too")
+    found = inspected(write_csv(tmp_path / "a.csv", *rows))
+    assert found.is_readable
+    refused = found.as_is.refused["not_a_number"]
+    assert (refused.rows, refused.first, refused.row) == (2, "broken", 5)
+    assert "'broken'" in as_text(found, "a.csv")
+
+
+def test_settings_of_the_project_are_the_ones_that_are_tried(tmp_path):
+    rows = (f"2026-01-05T00:{n:02d}:00Z,unit-a,temp,{n}" for n in range(9))
+    place = write_lines(tmp_path / "a.csv", ["when,device,sensor,value", *rows])
+    found = inspected(place, columns={"timestamp": "when"})
+    assert found.proposal.settings == {}
+    assert found.as_is.readings.num_rows == 9
+
+
+def test_a_good_file_and_one_of_another_form_are_told_apart(tmp_path):
+    write_csv(tmp_path / "in" / "a.csv", *(row(n, value=n) for n in range(9)))
+    write_lines(tmp_path / "in" / "b.csv", ["name,colour", "x,red"])
+    found = inspected(tmp_path / "in")
+    assert not found.is_readable
+    assert found.trial.readings.num_rows == 9
+    assert "b.csv" in sentence(found)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet", ".json"])
+def test_a_large_file_is_inspected_by_a_small_sample_of_it(tmp_path, suffix):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    start, n = datetime(2026, 1, 5, tzinfo=UTC), 90_000
+    place = tmp_path / f"a{suffix}"
+    values = [step * 7919 % 1_000_003 / 7 for step in range(n)]
+    if suffix == ".parquet":
+        times = pa.array([start + timedelta(seconds=step) for step in range(n)], pa.timestamp("us", "UTC"))
+        ids = pa.array(["d"] * n)
+        pq.write_table(pa.table({"timestamp": times, "device": ids, "sensor": ids, "value": values}), place)
+    elif suffix == ".json":
+        rows = [
+            {"timestamp": step + 1767571200, "device": "d", "sensor": "s", "value": v}
+            for step, v in enumerate(values)
+        ]
+        place.write_text(json.dumps(rows))
+    else:
+        write_csv(place, *(row(step / 60, value=v) for step, v in enumerate(values)))
+    (file,) = list_source_files(str(place))
+    sample = take_sample(file, tmp_path / "sample")
+    assert sample.size < WHOLE_BYTES or file.size <= WHOLE_BYTES
+    found = inspected(place)
+    assert found.is_readable
+    assert found.proposal.settings == {}
+    assert 1_000 < found.trial.readings.num_rows < n
+    assert found.is_partial
+
+
+def test_the_end_of_a_large_file_tells_day_and_month_apart(tmp_path):
+    first = datetime(2026, 1, 2)
+    times = [first + timedelta(minutes=n) for n in range(40_000)]
+    place = write_csv(
+        tmp_path / "a.csv",
+        *(f"{at:%d/%m/%Y %H:%M:%S},device-of-a-long-name,sensor,{at.minute}" for at in times),
+    )
+    assert place.stat().st_size > WHOLE_BYTES
+    found = inspected(place)
+    assert found.is_readable
+    assert found.trial.readings["timestamp"][0].as_py() == first.replace(tzinfo=UTC)
+
+
+class TestCommand:
+    @pytest.fixture(autouse=True)
+    def project(self, monkeypatch):
+        bootstrap_project(PROJECT)
+        monkeypatch.chdir(PROJECT)
+
+    def run(self, *arguments):
+        return CliRunner().invoke(command, ["inspect", *map(str, arguments)])
+
+    def test_it_prints_the_params_to_copy_and_ends_with_0(self, tmp_path):
+        rows = (f"2026-01-05T00:{n:02d}:00Z,unit-a,temp,{n}" for n in range(9))
+        place = write_lines(tmp_path / "own.csv", ["when,device,sensor,value", *rows])
+        result = self.run(place)
+        assert result.exit_code == 0
+        assert (
+            f'kedro run --params "readings={place},data=data/own,ingest.columns.timestamp=when"'
+            in result.output
+        )
+
+    def test_a_file_that_cannot_be_read_ends_with_1_and_one_sentence_beside_the_others(self, tmp_path):
+        good = write_csv(tmp_path / "a.csv", *(row(n, value=n) for n in range(9)))
+        bad = write_lines(tmp_path / "b.csv", ["AT,AP", "1.5,2.5", "1.6,2.6"])
+        result = self.run(good, bad, tmp_path / "none.csv", "--json")
+        assert result.exit_code == 1
+        assert [one["is_readable"] for one in json.loads(result.stdout)] == [True, False]
+        errors = result.stderr.splitlines()
+        assert len(errors) == 2
+        assert "no column is a time" in errors[0]
+        assert "none.csv" in errors[1]
+
+    def test_params_are_tried(self, tmp_path):
+        rows = (f"2026-01-05T00:{n:02d}:00Z,unit-a,temp,{n}" for n in range(9))
+        place = write_lines(tmp_path / "own.csv", ["when,device,sensor,value", *rows])
+        result = self.run(place, "--params", "ingest.columns.timestamp=when", "--json")
+        assert json.loads(result.stdout)[0]["settings"] == {}
