@@ -95,7 +95,7 @@ def ingest_readings(
     sources = choose_sources(raw_readings, known, chosen.digest, selection, latest)
     if sources.unreadable and not (sources.pending or known.num_rows):
         raise InputError(next(iter(sources.unreadable.values())))
-    before = refused_before(raw_readings, known, sources)
+    before = [_advised(text) for text in refused_before(raw_readings, known, sources)]
     if not sources.pending:
         yield partial(_require_stored_ids, selection, known_quarantine), no_change, no_change, {}
         touched = record_sources(sources.touched, targets=targets) if sources.touched else no_change
@@ -118,7 +118,7 @@ def ingest_readings(
             plain = None
         changed_ns = [one.file.changed_ns for one in sources.pending]
         new = NewReadings(plain or stage(), stage, chosen, changed_ns)
-        unread = [*sources.unreadable.values(), *new.rows.failed.values()]
+        unread = _unread(sources, new.rows)
         is_nothing = not (len(new.rows.failed) < len(files) or known.num_rows)
         if unread and (is_nothing or chosen.on_bad_file == "stop"):
             raise InputError(unread[0])
@@ -127,7 +127,7 @@ def ingest_readings(
         # Only now: to decide on its rows, a file may have been read again.
         read = {number: file for number, (file, _) in files.items() if number not in new.rows.failed}
         yield no_change, replace_quarantine(new.rows, read), no_change, {}
-        unread = [*sources.unreadable.values(), *new.rows.failed.values()]
+        unread = _unread(sources, new.rows)
         poor = shortfalls_of(new.rows, read, chosen, latest)
         rows = [*sources.touched, *_source_rows(new.rows, sources, read, chosen)]
         counts = counts_of(new, len(files), unread + before + poor)
@@ -163,6 +163,20 @@ def _add_readings(
         rewritten=lambda: new.rewritten(table),
         by_month=new.rows.by_month,
     )
+
+
+def _unread(sources: ChosenSources, found: PlainRows | StagingArea) -> list[str]:
+    """Return a sentence for each file that was not read."""
+    return [
+        *sources.unreadable.values(),
+        # Of a file that changes while it is read there is nothing to look at.
+        *(text if number in found.passing else _advised(text) for number, text in found.failed.items()),
+    ]
+
+
+def _advised(text: str) -> str:
+    """Add what shows more of a file to the sentence on it."""
+    return f"{text}; `kedro readings inspect` shows what it is and proposes settings"
 
 
 def _readable(new: NewReadings, files: Sequence[SourceFile]) -> list[SourceFile]:
