@@ -1,0 +1,167 @@
+"""Packed text, and formats that are no text."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import zipfile
+from collections.abc import Sequence
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.feather as feather
+import pyarrow.parquet as pq
+
+from tests.ingestion.shapes.delimited import long_csv
+from tests.ingestion.shapes.fleet import DEVICES, TIMES, Files, Reading, readings, renamed, shape, value
+
+
+def long_table(unit: str = "us", zone: str | None = "UTC") -> pa.Table:
+    times, devices, sensors, values = zip(*readings(), strict=True)
+    stamps = pa.array([at.replace(tzinfo=None) for at in times], pa.timestamp(unit))
+    return pa.table(
+        {
+            "timestamp": stamps if zone is None else stamps.cast(pa.timestamp(unit, zone)),
+            "device": list(devices),
+            "sensor": list(sensors),
+            "value": list(values),
+        }
+    )
+
+
+def wide_table() -> pa.Table:
+    rows = [(at, device, step) for step, at in enumerate(TIMES) for device in range(2)]
+    return pa.table(
+        {
+            "time": pa.array([at for at, *_ in rows], pa.timestamp("ms", "UTC")),
+            "device": [DEVICES[device] for _, device, _ in rows],
+            "temp": [value(step, device, 0) for _, device, step in rows],
+            "hum": pa.array([value(step, device, 1) for _, device, step in rows], pa.float64()),
+        }
+    )
+
+
+def written(table: pa.Table, write: object) -> bytes:
+    sink = io.BytesIO()
+    write(table, sink)  # type: ignore[operator]
+    return sink.getvalue()
+
+
+def zipped(**files: str | bytes) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return sink.getvalue()
+
+
+def workbook(rows: Sequence[Sequence[object]]) -> bytes:
+    """A workbook of one sheet, as its parts; times are serial days with a format of dates."""
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = "http://schemas.openxmlformats.org/package/2006"
+    relations = "application/vnd.openxmlformats-package.relationships+xml"
+    excel = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+
+    def cell(content: object) -> str:
+        if isinstance(content, datetime):
+            return f'<c s="1"><v>{content.timestamp() / 86400 + 25569!r}</v></c>'
+        if isinstance(content, float):
+            return f"<c><v>{content!r}</v></c>"
+        return f'<c t="inlineStr"><is><t>{content}</t></is></c>'
+
+    sheet = "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
+    styles = (  # 22: a date and a time of day
+        "<fonts><font/></fonts><fills><fill/></fills><borders><border/></borders><cellStyleXfs><xf/></cellStyleXfs>"
+        '<cellXfs><xf/><xf numFmtId="22" applyNumberFormat="1"/></cellXfs>'
+    )
+    return zipped(
+        **{
+            "[Content_Types].xml": f'<Types xmlns="{package}/content-types">'
+            f'<Default Extension="rels" ContentType="{relations}"/>'
+            f'<Override PartName="/xl/workbook.xml" ContentType="{excel}.sheet.main+xml"/>'
+            f'<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{excel}.worksheet+xml"/>'
+            f'<Override PartName="/xl/styles.xml" ContentType="{excel}.styles+xml"/></Types>',
+            "_rels/.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="rId1" '
+            f'Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+            "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>'
+            '<sheet name="Data" sheetId="1" r:id="rId1"/></sheets></workbook>',
+            "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships">'
+            f'<Relationship Id="rId1" Type="{office}/worksheet" Target="worksheets/sheet1.xml"/>'
+            f'<Relationship Id="rId2" Type="{office}/styles" Target="styles.xml"/></Relationships>',
+            "xl/styles.xml": f'<styleSheet xmlns="{main}">{styles}</styleSheet>',
+            "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{sheet}</sheetData>'
+            "</worksheet>",
+        }
+    )
+
+
+@shape("packed with gzip (.csv.gz)", 1)
+def _() -> tuple[Files, list[Reading]]:
+    return {"a.csv.gz": gzip.compress(long_csv().encode())}, readings()
+
+
+@shape("packed with Zstandard (.csv.zst)", 1)
+def _() -> tuple[Files, list[Reading]]:
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(long_csv().encode())
+    return {"a.csv.zst": sink.getvalue().to_pybytes()}, readings()
+
+
+@shape("packed with bzip2 (.csv.bz2)", 1)
+def _() -> tuple[Files, list[Reading]]:
+    return {"a.csv.bz2": bz2.compress(long_csv().encode())}, readings()
+
+
+@shape("a zip of one file", 1)
+def _() -> tuple[Files, list[Reading]]:
+    return {"a.zip": zipped(**{"a.csv": long_csv()})}, readings()
+
+
+@shape("Parquet, long", 1)
+def _() -> tuple[Files, list[Reading]]:
+    return {"a.parquet": written(long_table(), pq.write_table)}, readings()
+
+
+@shape("Parquet of pandas: nanoseconds with a zone", 1)
+def _() -> tuple[Files, list[Reading]]:
+    return {"a.parquet": written(long_table("ns"), pq.write_table)}, readings()
+
+
+@shape("Parquet, wide with a device column", 1)
+def _() -> tuple[Files, list[Reading]]:
+    return {"a.parquet": written(wide_table(), pq.write_table)}, readings()
+
+
+@shape("Feather", 1)
+def _() -> tuple[Files, list[Reading]]:
+    return {"a.feather": written(long_table("ms", None), feather.write_feather)}, readings()
+
+
+@shape("Excel workbook (.xlsx)", 1)
+def _() -> tuple[Files, list[Reading]]:
+    rows: list[Sequence[object]] = [("timestamp", "device", "sensor", "value"), *readings()]
+    return {"a.xlsx": workbook(rows)}, readings()
+
+
+@shape("Excel workbook, wide", 1)
+def _() -> tuple[Files, list[Reading]]:
+    rows: list[Sequence[object]] = [("Time", "Device", "temp", "hum")]
+    rows += [
+        (at, name, value(step, device, 0), value(step, device, 1))
+        for step, at in enumerate(TIMES)
+        for device, name in enumerate(DEVICES)
+    ]
+    return {"a.xlsx": workbook(rows)}, renamed(readings())
+
+
+@shape("a zip of several files", 0)
+def _() -> tuple[Files, str]:
+    return {"a.zip": zipped(**{"a.csv": long_csv(), "b.csv": long_csv()})}, "a.zip"
+
+
+@shape("MATLAB file (.mat)", 0)
+def _() -> tuple[Files, str]:
+    return {"a.mat": b"MATLAB 5.0 MAT-file, Platform: GLNXA64" + bytes(120)}, "a.mat"

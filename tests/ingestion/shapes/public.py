@@ -1,0 +1,212 @@
+"""The shapes of public data sets and of exports of well-known programs."""
+
+from __future__ import annotations
+
+from tests.ingestion.shapes.delimited import wide_csv
+from tests.ingestion.shapes.fleet import (
+    DEVICES,
+    TIMES,
+    Files,
+    Reading,
+    comma,
+    iso,
+    lines,
+    readings,
+    renamed,
+    shape,
+    value,
+)
+
+
+@shape("SKAB trials: wide, semicolons, with labels", 2)
+def _() -> tuple[Files, list[Reading]]:
+    header = "datetime;Accelerometer1RMS;Temperature;anomaly;changepoint"
+    rows = (
+        f"{at:%Y-%m-%d %H:%M:%S};{value(step, 0, 0)};{value(step, 0, 1)};{float(step > 20)};0.0"
+        for step, at in enumerate(TIMES)
+    )
+    names = {"temp": "Accelerometer1RMS", "hum": "Temperature"}
+    return {"valve1.csv": lines(header, rows)}, renamed(readings([0]), "valve1", names)
+
+
+@shape("UCI air quality: decimal comma, 18.00.00, -200, empty columns", 2)
+def _() -> tuple[Files, list[Reading]]:
+    kept = [row for number, row in enumerate(readings([0])) if number not in (4, 5, 11)]
+    numbers = {(at, sensor): n for at, _, sensor, n in kept}
+    rows = [
+        f"{at:%d/%m/%Y;%H.%M.%S};{comma(numbers.get((at, 'temp'), -200))};"
+        f"{comma(numbers.get((at, 'hum'), -200))};;"
+        for at in TIMES
+    ]
+    text = lines("Date;Time;CO(GT);PT08.S1(CO);;", [*rows, ";;;;;", ";;;;;"])
+    return {"AirQualityUCI.csv": text}, renamed(
+        kept, "AirQualityUCI", {"temp": "CO(GT)", "hum": "PT08.S1(CO)"}
+    )
+
+
+@shape("Beijing PM2.5: year, month, day, hour; NA; wind in letters", 2)
+def _() -> tuple[Files, list[Reading]]:
+    hours = [at for at in TIMES if at.minute == 0]
+    rows = [
+        f"{n + 1},{at:%Y},{at.month},{at.day},{at.hour},{'NA' if n == 1 else value(n, 0, 0)},"
+        f"{-value(n, 0, 1)},{('NW', 'cv', 'SE')[n % 3]}"
+        for n, at in enumerate(hours)
+    ]
+    expected = [(at, "PRSA", "pm2.5", value(n, 0, 0)) for n, at in enumerate(hours) if n != 1]
+    expected += [(at, "PRSA", "DEWP", -value(n, 0, 1)) for n, at in enumerate(hours)]
+    return {"PRSA.csv": lines("No,year,month,day,hour,pm2.5,DEWP,cbwd", rows)}, expected
+
+
+@shape("household power: Date;Time, ? for missing", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = [
+        f"{at.day}/{at.month}/{at:%Y;%H:%M:%S};{'?' if step == 4 else value(step, 0, 0)};"
+        f"{'?' if step == 4 else value(step, 0, 1)}"
+        for step, at in enumerate(TIMES)
+    ]
+    names = {"temp": "Global_active_power", "hum": "Voltage"}
+    kept = [row for row in readings([0]) if row[0] != TIMES[4]]
+    text = lines("Date;Time;Global_active_power;Voltage", rows)
+    return {"power.txt": text}, renamed(kept, "power", names)
+
+
+@shape("ThingSpeak feed, CSV", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = (
+        f"{at:%Y-%m-%d %H:%M:%S UTC},{step + 1},{value(step, 0, 0)},{value(step, 0, 1)}"
+        for step, at in enumerate(TIMES)
+    )
+    text = lines("created_at,entry_id,field1,field2", rows)
+    return {"feeds.csv": text}, renamed(readings([0]), "feeds", {"temp": "field1", "hum": "field2"})
+
+
+@shape("iot sensors: wide with a device column, true and false", 2)
+def _() -> tuple[Files, list[Reading]]:
+    macs = {"unit-a": "b8:27:eb:bf:9d:51", "unit-b": "00:0f:00:70:91:0a"}
+    rows, expected = [], []
+    for step, at in enumerate(TIMES):
+        for device, name in enumerate(DEVICES):
+            light, n = step % 3 == 0, value(step, device, 0)
+            rows.append(f'"{at.timestamp():.7E}","{macs[name]}","{n}","{str(light).lower()}"')
+            expected += [(at, macs[name], "co", n), (at, macs[name], "light", float(light))]
+    return {"iot.csv": lines('"ts","device","co","light"', rows)}, expected
+
+
+@shape("NAB: a folder of files with timestamp, value", 2)
+def _() -> tuple[Files, list[Reading]]:
+    return {
+        f"realKnownCause/{name}_temperature.csv": lines(
+            "timestamp,value", (f"{at:%Y-%m-%d %H:%M:%S},{value(n, d, 0)}" for n, at in enumerate(TIMES))
+        )
+        for d, name in enumerate(("ambient", "machine"))
+    }, [
+        (at, "realKnownCause", f"{name}_temperature", value(n, d, 0))
+        for d, name in enumerate(("ambient", "machine"))
+        for n, at in enumerate(TIMES)
+    ]
+
+
+@shape("ETT: date, then a column a sensor", 2)
+def _() -> tuple[Files, list[Reading]]:
+    text = wide_csv("date,HUFL,OT", time=lambda at: f"{at:%Y-%m-%d %H:%M:%S}")
+    return {"ETTm1.csv": text}, renamed(readings([0]), "ETTm1", {"temp": "HUFL", "hum": "OT"})
+
+
+@shape("gas turbine: no time at all", 0)
+def _() -> tuple[Files, str]:
+    rows = (f"{value(step, 0, 0)},{value(step, 0, 1)},{value(step, 1, 0)}" for step in range(30))
+    return {"gt_2011.csv": lines("AT,AP,NOX", rows)}, "no column is a time"
+
+
+@shape("C-MAPSS: no header, cycles in place of times", 0)
+def _() -> tuple[Files, str]:
+    rows = (
+        f"{unit} {cycle} {value(cycle, 0, 0)} {value(cycle, 0, 1)}  "
+        for unit in (1, 2)
+        for cycle in range(1, 16)
+    )
+    return {"train_FD001.txt": lines("", rows)}, "no column is a time"
+
+
+@shape("smart home: long, with rooms, types and units", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = (
+        f"{at:%Y-%m-%d %H:%M:%S},{device},{sensor},{n},{'°C' if sensor == 'temp' else '%'}"
+        for at, device, sensor, n in readings()
+    )
+    return {"home.csv": lines("datetime,room,type,value,unit", rows)}, readings()
+
+
+@shape("turbines: long, with numbers for turbines and tags", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = (
+        f"{DEVICES.index(device) + 1},{at:%Y-%m-%d %H:%M},{sensor}_avg,{n}"
+        for at, device, sensor, n in readings()
+    )
+    return {"scada.csv": lines("turbine_id,Date_time,signal,reading", rows)}, renamed(
+        readings(), {"unit-a": "1", "unit-b": "2"}, {"temp": "temp_avg", "hum": "hum_avg"}
+    )
+
+
+@shape("InfluxDB annotated CSV", 2)
+def _() -> tuple[Files, list[Reading]]:
+    head = (
+        "#group,false,false,false,false,true,true\n"
+        "#datatype,string,long,dateTime:RFC3339,double,string,string\n"
+        "#default,_result,,,,,\n"
+    )
+    tables = [
+        head
+        + lines(
+            ",result,table,_time,_value,_field,sensor_id",
+            (f",,0,{iso(at)},{n},{s},{d}" for at, d, s, n in readings([number])),
+        )
+        for number in range(2)
+    ]
+    return {"annotated.csv": "\n".join(tables)}, readings()
+
+
+@shape("Home Assistant history: entity_id, state, last_changed", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = [
+        f"sensor.{d}_{s},{'unavailable' if at == TIMES[2] else n},{at:%Y-%m-%dT%H:%M:%S.000Z}"
+        for at, d, s, n in readings()
+    ]
+    expected = [(at, f"sensor.{d}_{s}", "state", n) for at, d, s, n in readings() if at != TIMES[2]]
+    return {"history.csv": lines("entity_id,state,last_changed", rows)}, expected
+
+
+@shape("Grafana export: Time, then a column a series", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = (f'"{at:%Y-%m-%d %H:%M:%S}",{value(n, 0, 0)},{value(n, 0, 1)}' for n, at in enumerate(TIMES))
+    text = lines('"Time","temp {host=""a""}","hum {host=""a""}"', rows)
+    names = {"temp": 'temp {host="a"}', "hum": 'hum {host="a"}'}
+    return {"panel.csv": text}, renamed(readings([0]), "panel", names)
+
+
+@shape("historian export: Tag, Timestamp, Value, Quality", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = (f"{d}.{s};{at:%d.%m.%Y %H:%M:%S};{comma(n)};Good" for at, d, s, n in readings())
+    expected = [(at, "export", f"{d}.{s}", n) for at, d, s, n in readings()]
+    return {"export.csv": lines("Tag;Timestamp;Value;Quality", rows)}, expected
+
+
+@shape("pandas to_csv: a row number without a name, wide", 1)
+def _() -> tuple[Files, list[Reading]]:
+    rows = wide_csv().splitlines()
+    numbered = ["," + rows[0], *(f"{n},{row}" for n, row in enumerate(rows[1:]))]
+    return {"frame.csv": lines("", numbered)}, readings()
+
+
+@shape("Amazon Lookout for Equipment: a folder an asset, wide", 2)
+def _() -> tuple[Files, list[Reading]]:
+    return {
+        f"{name}/part1.csv": lines(
+            "Timestamp,temp,hum",
+            (
+                f"{at:%Y-%m-%dT%H:%M:%S.000000},{value(n, d, 0)},{value(n, d, 1)}"
+                for n, at in enumerate(TIMES)
+            ),
+        )
+        for d, name in enumerate(DEVICES)
+    }, readings()

@@ -1,0 +1,208 @@
+"""JSON and Avro: records, nested records, and the envelopes of services."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import fastavro
+
+from tests.ingestion.shapes.fleet import DEVICES, TIMES, Files, Reading, iso, readings, renamed, shape, value
+
+_CAPTURE = {
+    "type": "record",
+    "name": "EventData",
+    "namespace": "Microsoft.ServiceBus.Messaging",
+    "fields": [
+        {"name": "SequenceNumber", "type": "long"},
+        {"name": "Offset", "type": "string"},
+        {"name": "EnqueuedTimeUtc", "type": "string"},
+        {
+            "name": "SystemProperties",
+            "type": {"type": "map", "values": ["long", "double", "string", "bytes"]},
+        },
+        {
+            "name": "Properties",
+            "type": {"type": "map", "values": ["long", "double", "string", "bytes", "null"]},
+        },
+        {"name": "Body", "type": ["null", "bytes"]},
+    ],
+}
+
+
+def json_lines(records: Iterable[Any]) -> str:
+    return "".join(json.dumps(record) + "\n" for record in records)
+
+
+def per_device() -> list[tuple[Any, str, dict[str, float]]]:
+    """Time, device and the values of both sensors."""
+    return [
+        (at, name, {"temp": value(step, device, 0), "hum": value(step, device, 1)})
+        for step, at in enumerate(TIMES)
+        for device, name in enumerate(DEVICES)
+    ]
+
+
+@shape("JSON, one object a line", 1)
+def _() -> tuple[Files, list[Reading]]:
+    return {
+        "a.jsonl": json_lines(
+            {"ts": iso(at), "device": d, "tag": s, "value": n} for at, d, s, n in readings()
+        )
+    }, readings()
+
+
+@shape("JSON, one array", 1)
+def _() -> tuple[Files, list[Reading]]:
+    rows = [{"time": iso(at), "deviceId": d, "metric": s, "val": n} for at, d, s, n in readings()]
+    return {"a.json": json.dumps(rows, indent=1)}, readings()
+
+
+@shape("JSON with other names", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = ({"when": iso(at), "machine": d, "quantity": s, "amount": n} for at, d, s, n in readings())
+    return {"a.jsonl": json_lines(rows)}, readings()
+
+
+@shape("JSON, a key a sensor", 1)
+def _() -> tuple[Files, list[Reading]]:
+    return {
+        "a.jsonl": json_lines({"time": iso(at), "device": d, **both} for at, d, both in per_device())
+    }, readings()
+
+
+@shape("JSON, nested", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = (
+        {"meta": {"device": {"id": d}, "at": iso(at)}, "m": {"sensor": s, "value": n}}
+        for at, d, s, n in readings()
+    )
+    return {"a.jsonl": json_lines(rows)}, readings()
+
+
+@shape("JSON, a list in an object", 1)
+def _() -> tuple[Files, list[Reading]]:
+    rows = [{"time": iso(at), "device": d, "sensor": s, "value": n} for at, d, s, n in readings()]
+    return {"a.json": json.dumps({"count": len(rows), "data": rows}, indent=1)}, readings()
+
+
+@shape("ThingSpeak feed, JSON", 2)
+def _() -> tuple[Files, list[Reading]]:
+    feeds = [
+        {
+            "created_at": iso(at),
+            "entry_id": n + 1,
+            "field1": f"{value(n, 0, 0)}",
+            "field2": f"{value(n, 0, 1)}",
+        }
+        for n, at in enumerate(TIMES)
+    ]
+    channel = {
+        "id": 9,
+        "name": "my weather",
+        "field1": "Temp",
+        "field2": "Hum",
+        "created_at": "2020-01-01T00:00:00Z",
+    }
+    return {"feeds.json": json.dumps({"channel": channel, "feeds": feeds})}, renamed(
+        readings([0]), "my weather", {"temp": "field1", "hum": "field2"}
+    )
+
+
+@shape("The Things Network uplinks", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = (
+        {
+            "end_device_ids": {"device_id": d, "application_ids": {"application_id": "plant"}},
+            "received_at": iso(at),
+            "uplink_message": {"f_port": 1, "f_cnt": 7, "frm_payload": "AQ==", "decoded_payload": both,
+                               "received_at": iso(at)},
+        }
+        for at, d, both in per_device()
+    )  # fmt: skip
+    return {"ttn.jsonl": json_lines(rows)}, readings()
+
+
+@shape("SenML packs", 2)
+def _() -> tuple[Files, list[Reading]]:
+    packs = (
+        [
+            {"bn": f"{d}/", "bt": at.timestamp(), "n": "temp", "u": "Cel", "v": both["temp"]},
+            {"n": "hum", "u": "%RH", "v": both["hum"]},
+        ]
+        for at, d, both in per_device()
+    )
+    return {"senml.jsonl": json_lines(packs)}, readings()
+
+
+@shape("Telegraf, JSON", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = (
+        {"fields": both, "name": "climate", "tags": {"host": d}, "timestamp": int(at.timestamp())}
+        for at, d, both in per_device()
+    )
+    names = {"temp": "climate.temp", "hum": "climate.hum"}
+    return {"telegraf.jsonl": json_lines(rows)}, renamed(readings(), sensors=names)
+
+
+@shape("Prometheus range query", 2)
+def _() -> tuple[Files, list[Reading]]:
+    result = [
+        {
+            "metric": {"__name__": sensor, "instance": device},
+            "values": [[at.timestamp(), str(n)] for at, d, s, n in readings() if (d, s) == (device, sensor)],
+        }
+        for device in DEVICES
+        for sensor in ("temp", "hum")
+    ]
+    text = json.dumps({"status": "success", "data": {"resultType": "matrix", "result": result}})
+    return {"range.json": text}, readings()
+
+
+@shape("IoT Hub routed to Blob Storage", 1)
+def _() -> tuple[Files, list[Reading]]:
+    rows = (
+        {
+            "EnqueuedTimeUtc": iso(at),
+            "Properties": {},
+            "SystemProperties": {"connectionDeviceId": d, "enqueuedTime": iso(at)},
+            "Body": base64.b64encode(json.dumps(both).encode()).decode(),
+        }
+        for at, d, both in per_device()
+    )
+    return {"routed.json": json_lines(rows)}, readings()
+
+
+@shape("Event Hubs Capture (.avro)", 1)
+def _() -> tuple[Files, list[Reading]]:
+    bodies = [{"ts": iso(at), "device": d, "sensor": s, "value": n} for at, d, s, n in readings()]
+    return {"capture.avro": _captured([(body, {}) for body in bodies])}, readings()
+
+
+@shape("Event Hubs Capture of an IoT Hub: the device in the properties", 1)
+def _() -> tuple[Files, list[Reading]]:
+    events = [
+        (both, {"iothub-connection-device-id": d, "iothub-enqueuedtime": iso(at)})
+        for at, d, both in per_device()
+    ]
+    return {"capture.avro": _captured(events)}, readings()
+
+
+def _captured(events: Iterable[tuple[Any, dict[str, str]]]) -> bytes:
+    records = [
+        {
+            "SequenceNumber": number,
+            "Offset": str(number),
+            "EnqueuedTimeUtc": "3/13/2026 9:00:00 AM",
+            "SystemProperties": system,
+            "Properties": {},
+            "Body": json.dumps(body).encode(),
+        }
+        for number, (body, system) in enumerate(events)
+    ]
+    sink = io.BytesIO()
+    fastavro.writer(sink, _CAPTURE, records)
+    return sink.getvalue()

@@ -1,0 +1,58 @@
+"""Sixty shapes of files: read as they are, or with exactly what `kedro readings inspect` proposes."""
+
+import pytest
+import yaml
+from kedro.io import DatasetError
+
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.run_params import split_params
+from batch_scoring.datasets.raw_readings import RawReadings
+from batch_scoring.ingestion.inspection import inspect_files
+from batch_scoring.ingestion.inspection.proposal import nested
+from batch_scoring.ingestion.inspection.rendering import as_text, as_values, sentence
+from batch_scoring.ingestion.inspection.settings_text import params_text, yaml_text
+from tests.ingestion.shapes import SHAPES
+from tests.pipelines.ingest.ingestion import Store
+
+AT = "2026-06-01T00:00Z"
+
+
+def named(tries):
+    return [pytest.param(shape, id=shape.name) for shape in SHAPES if shape.tries in tries]
+
+
+def ingested(store, place, settings):
+    """What a store has after a run, or the error that ended it."""
+    try:
+        store.ingest(place, at=AT, group=settings)
+    except (InputError, DatasetError) as error:
+        return str(error)
+    return sorted(store.readings())
+
+
+@pytest.mark.parametrize("shape", named([1, 2]))
+def test_a_shape_is_read_at_the_first_or_the_second_try(shape, tmp_path):
+    place, expected = shape.write(tmp_path / "in")
+    as_it_is = ingested(Store(tmp_path / "first"), place, {})
+    assert (as_it_is == expected) == (shape.tries == 1)
+    found = inspect_files(RawReadings(str(place)).load())
+    assert found.is_readable
+    proposed = split_params(None, None, params_text(found.proposal.settings)).get("ingest", {})
+    assert ingested(Store(tmp_path / "second"), place, proposed) == expected
+    assert (yaml.safe_load(yaml_text(nested(found.proposal.settings))) or {}) == proposed
+    assert str(place) in as_text(found, str(place))
+    assert as_values(found, str(place))["is_readable"]
+
+
+@pytest.mark.parametrize("shape", named([0]))
+def test_a_shape_that_is_not_read_is_a_sentence(shape, tmp_path):
+    place, expected = shape.write(tmp_path / "in")
+    try:
+        found = inspect_files(RawReadings(str(place)).load())
+    except DatasetError as error:
+        said = str(error.__cause__)
+    else:
+        assert not found.is_readable
+        said = sentence(found)
+    assert expected in said
+    assert "\n" not in said
