@@ -12,7 +12,7 @@ from kedro.framework.cli.cli import KedroCLI
 from batch_scoring.ingestion.sql import REASONS
 from batch_scoring.tables.schemas import COLUMNS
 from batch_scoring.windows.features import _FEATURES, DEFAULT_FEATURES
-from tests import table_reference
+from tests import format_reference, table_reference
 
 PROJECT = Path(__file__).parents[1]
 REFERENCE = PROJECT / "docs/reference"
@@ -235,3 +235,8 @@ def is_kedro_command(names):
             return False
         group = found
     return True
+
+
+def test_the_table_of_shapes_is_that_of_the_files_that_tests_read():
+    text = format_reference.PAGE.read_text(encoding="utf-8")
+    assert format_reference.written_from_shapes(text) == text, "run python -m tests.format_reference"
