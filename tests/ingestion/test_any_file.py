@@ -21,8 +21,8 @@ from tests.pipelines.ingest.ingestion import Store
 AT = "2026-06-01T00:00Z"
 START = datetime(2026, 3, 11, 22, tzinfo=UTC)
 # Two thousand with the profile of `make test-long`.
-_USUAL = settings.default.max_examples
-EXAMPLES = _USUAL // 2 if _USUAL <= 25 else 10 * _USUAL
+_USUAL = settings().max_examples
+EXAMPLES = 2 * _USUAL // 5 if _USUAL <= 25 else 10 * _USUAL
 
 DELIMITERS = [",", ";", "\t", "|"]
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "latin-1", "cp1252"]

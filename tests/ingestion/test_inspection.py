@@ -147,6 +147,7 @@ def test_the_end_of_a_large_file_tells_day_and_month_apart(tmp_path):
     found = inspected(place)
     assert found.is_readable
     assert found.trial.readings["timestamp"][0].as_py() == first.replace(tzinfo=UTC)
+    assert not any("day or month" in doubt for doubt in found.proposal.doubts)
 
 
 class TestCommand:

@@ -21,7 +21,7 @@ ROLE_WORDS: dict[str, list[str]] = {
         "pump motor entity plant meter logger thing serial mac site location room building home house "
         "vehicle anlage maschine geraet gerät name id",
         "sensor": "sensor tag metric field channel signal quantity measurement parameter param variable "
-        "attribute property series point measure kind type key topic sensorid name id groesse größe",
+        "attribute property series point measure kind type key topic sensorid name id groesse größe kanal",
         "value": "value val reading wert state result measurement amount data y v valor",
     }.items()
 }

@@ -50,8 +50,8 @@ def take_sample(file: SourceFile, folder: Path) -> SourceFile:
     return replace(file, path=str(target), size=status.st_size, changed_ns=changed_ns(status))
 
 
-def read_head(path: str, n_bytes: int = HEAD_BYTES) -> bytes:
-    """Read the first bytes of a text file, unpacked."""
+def read_head(path: str, n_bytes: int = 2 * WHOLE_BYTES) -> bytes:
+    """Read the first bytes of a text file, unpacked; by default all of a sample."""
     with open_bytes(path) as stream:
         return stream.read(n_bytes)
 

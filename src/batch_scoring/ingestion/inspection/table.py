@@ -64,10 +64,12 @@ def _text_table(path: str) -> Table | None:
     form = text_form(read_head(path))
     if form is None:
         return None
-    rows = form.rows[:ROWS]
+    # The first ones as they follow each other, the others spread: later days tell day and month apart.
+    head, rest = form.rows[: ROWS // 2], form.rows[ROWS // 2 :]
+    rows = head + rest[:: max(1, -(-2 * len(rest) // ROWS))]
     fields = zip(*rows, strict=True) if rows else iter([()] * len(form.names))
     columns = [_column(name, texts) for name, texts in zip(form.names, fields, strict=True)]
-    return Table("text", columns, len(rows), form)
+    return Table("text", columns, len(form.rows), form)
 
 
 def _json_table(path: str) -> Table | None:
