@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import fastavro
+import pyarrow.parquet as pq
 import pytest
 
 from batch_scoring.event_hub.batches import PartitionBuffer
@@ -71,6 +72,14 @@ BODIES = [json.dumps({"temp": temp, "hum": hum}) for *_, temp, hum in ROWS]
 
 def test_received_events_of_iot_hub_have_their_device_and_time(store: Store, tmp_path: Path):
     land(tmp_path / "landed", *BODIES, properties=[properties_text(one, None) for one in STATED])
+    assert ingest(store, tmp_path / "landed") == STORED
+
+
+def test_files_that_landed_before_properties_were_kept_are_read(store: Store, tmp_path: Path):
+    own = [{"device": one[DEVICE], "ts": one[ENQUEUED]} for one in STATED]
+    bodies = [json.dumps(json.loads(body) | more) for body, more in zip(BODIES, own, strict=True)]
+    path = land(tmp_path / "landed", *bodies)
+    pq.write_table(pq.read_table(path).drop_columns(["properties"]), path)
     assert ingest(store, tmp_path / "landed") == STORED
 
 

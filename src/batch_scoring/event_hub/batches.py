@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scoring.event_hub.properties import properties_text
-from batch_scoring.tables.arrow_arrays import constant, packed, to_arrow
+from batch_scoring.tables.arrow_arrays import constant, packed, strings, to_arrow
 from batch_scoring.tables.schemas import EVENTS
 
 # Annotations that the service adds to each event, without the conversions of the SDK's properties.
@@ -92,9 +92,11 @@ class PartitionBuffer:
         return kept
 
     def _stated(self) -> pa.Array:
-        if not any(self._properties):
-            return pa.nulls(len(self._properties), pa.string())
-        return pa.array(self._properties, pa.string())
+        texts = strings([text or "" for text in self._properties])
+        # Arrow imports pandas to build an array of a list with nulls.
+        is_there = np.packbits([text is not None for text in self._properties], bitorder="little")
+        buffers = [pa.py_buffer(is_there), *texts.buffers()[1:]]
+        return pa.Array.from_buffers(pa.string(), len(texts), buffers)
 
     def empty(self) -> pa.Table | None:
         """Remove and return the events as a table with the schema ``EVENTS``; None when there are none."""

@@ -21,7 +21,7 @@ from batch_scoring.ingestion.plain_columns import YEAR_US, is_plain_time, may_be
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.shapes import find_shape
 from batch_scoring.ingestion.source_formats import parquet_kinds
-from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import READINGS
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _readings_of(rows: pa.Table, name: str, code: int, sensors: list[str]) -> pa
     """Return the readings of a sensor, in the order of the rows."""
     there = rows if not rows[name].null_count else rows.filter(pc.is_valid(rows[name]))
     codes = to_arrow(np.full(there.num_rows, code, np.int32))
-    sensor = pa.DictionaryArray.from_arrays(codes, pa.array(sensors, pa.string()))
+    sensor = pa.DictionaryArray.from_arrays(codes, strings(sensors))
     columns = {
         "timestamp": there.column(0),
         "device": there.column(1),
