@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 
@@ -28,13 +29,12 @@ def inspect(places: Sequence[str], env: str | None, params: str, as_json: bool) 
     from batch_scoring.ingestion.inspection.rendering import as_text, as_values, sentence
 
     settings = open_context(None, env, params).params.get("ingest", {})
-    # It reads a sample in several ways; what it logs of each is no news.
-    logging.getLogger("batch_scoring.ingestion").setLevel(logging.ERROR)
     failed = []
     results = []
     for place in places:
         try:
-            found = inspect_files(RawReadings(place).load(), settings)
+            with _quiet("batch_scoring.ingestion"):
+                found = inspect_files(RawReadings(place).load(), settings)
         except (InputError, DatasetError) as error:
             failed.append(str(sentence_of(error)))
             continue
@@ -51,3 +51,15 @@ def inspect(places: Sequence[str], env: str | None, params: str, as_json: bool) 
         click.echo(f"Error: {line}", err=True)
     if failed:
         raise click.exceptions.Exit(FAILED)
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Leave out what is logged below errors: a sample is read in several ways, and none of them is a run."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
