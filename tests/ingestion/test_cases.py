@@ -182,7 +182,7 @@ def test_one_series_a_file_has_its_names_in_the_path(store: Store, tmp_path: Pat
     source = series_files(tmp_path / "files")
     with pytest.raises(InputError, match="no column for the device and the sensor") as caught:
         store.ingest(source, at=AT)
-    assert proposed(caught.value) == {"path": "{device}/{sensor}"}
+    assert proposed(caught.value) == {"path": "{device}/{sensor}.csv"}
     assert ingest(store, source, **proposed(caught.value)) == STORED
 
 

@@ -38,7 +38,7 @@ _TIMES = {
     "incidents": "start",
     "gaps": "start",
 }
-_TABLES = ("sources", "quarantine", "train_status", "device_incidents", *_TIMES)
+_TABLES = ("sources", "quarantine", "erased", "train_status", "device_incidents", *_TIMES)
 # Under these names `ingest` finds what it writes.
 _KNOWN = {f"known_{name}": name for name in ("sources", "readings", "quarantine")}
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from batch_scoring.ingestion.column_errors import missing_columns, no_sensors
 from batch_scoring.ingestion.columns import match_columns, template_parts
 from batch_scoring.ingestion.path_ids import FileIds
-from batch_scoring.ingestion.proposals import missing_columns, no_sensors
 from batch_scoring.ingestion.settings import ROLES, IngestSettings
 from batch_scoring.ingestion.sql import literal
 
@@ -85,7 +85,7 @@ def find_shape(
     Raises
     ------
     InputError
-        Naming all that is missing, and the settings to copy.
+        Naming all that is missing.
     """
     found = dict.fromkeys(ids.spare, FIXED) | match(names, settings) | dict.fromkeys(ids.given, FIXED)
     time = _time_parts(names, settings, found, kinds)
@@ -93,22 +93,20 @@ def find_shape(
     if settings.shape != "wide" and is_long and "device" in found and time is not None:
         return Shape(time, found["device"], found["sensor"], found["value"])
     if time is None or settings.shape == "long":
-        raise missing_columns(names, _with_time(found, time), settings, file, kinds())
+        raise missing_columns(names, _with_time(found, time), file)
     if settings.shape == "auto" and found.get("sensor") == FIXED and "value" not in found:
         only = _numbers(names, settings, found, time, kinds())
         if len(only) == 1 and "device" in found:
             return Shape(time, found["device"], FIXED, next(iter(only)))
     claims = {"sensor", "value"} & found.keys()
     if settings.shape == "auto" and (claims or _is_doubtful(names, settings, found, time, kinds())):
-        raise missing_columns(names, _with_time(found, time), settings, file, kinds())
+        raise missing_columns(names, _with_time(found, time), file)
     roles = {role: at for role, at in found.items() if role in ("timestamp", "device")}
     sensors = wide_sensors(names, settings, roles, time, kinds)
     if not sensors:
         raise no_sensors(names, settings, file)
     if "device" not in found:
-        raise missing_columns(
-            names, found | dict.fromkeys(("timestamp", "sensor", "value"), FIXED), settings, file, kinds()
-        )
+        raise missing_columns(names, found | dict.fromkeys(("timestamp", "sensor", "value"), FIXED), file)
     return Shape(time, found["device"], sensors=_unique(sensors))
 
 

@@ -157,7 +157,7 @@ def _look_at(sample: SourceFile, settings: Mapping[str, Any], folder: Path) -> T
     try:
         with sample.opened() as path:
             return read_table(*readable_form(path, sample.format, read_settings(settings), folder))
-    except (InputError, pa.ArrowException, OSError, EOFError, zlib.error):
+    except (InputError, pa.ArrowException, OSError, EOFError, RecursionError, zlib.error):
         return None  # reading it says why
 
 

@@ -12,6 +12,7 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.parameters import scheduled_time
 from batch_scoring.ingestion.erasure import leave_out, read_erased
+from batch_scoring.ingestion.inspection.advice import SEE, advice_on
 from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
 from batch_scoring.ingestion.new_readings import NewReadings
 from batch_scoring.ingestion.plain_files import PlainRows, read_plain
@@ -95,7 +96,7 @@ def ingest_readings(
     sources = choose_sources(raw_readings, known, chosen.digest, selection, latest)
     if sources.unreadable and not (sources.pending or known.num_rows):
         raise InputError(next(iter(sources.unreadable.values())))
-    before = [_advised(text) for text in refused_before(raw_readings, known, sources)]
+    before = [f"{text}; {SEE}" for text in refused_before(raw_readings, known, sources)]
     if not sources.pending:
         yield partial(_require_stored_ids, selection, known_quarantine), no_change, no_change, {}
         touched = record_sources(sources.touched, targets=targets) if sources.touched else no_change
@@ -118,7 +119,7 @@ def ingest_readings(
             plain = None
         changed_ns = [one.file.changed_ns for one in sources.pending]
         new = NewReadings(plain or stage(), stage, chosen, changed_ns)
-        unread = _unread(sources, new.rows)
+        unread = _unread(sources, new.rows, settings)
         is_nothing = not (len(new.rows.failed) < len(files) or known.num_rows)
         if unread and (is_nothing or chosen.on_bad_file == "stop"):
             raise InputError(unread[0])
@@ -127,7 +128,7 @@ def ingest_readings(
         # Only now: to decide on its rows, a file may have been read again.
         read = {number: file for number, (file, _) in files.items() if number not in new.rows.failed}
         yield no_change, replace_quarantine(new.rows, read), no_change, {}
-        unread = _unread(sources, new.rows)
+        unread = _unread(sources, new.rows, settings)
         poor = shortfalls_of(new.rows, read, chosen, latest)
         rows = [*sources.touched, *_source_rows(new.rows, sources, read, chosen)]
         counts = counts_of(new, len(files), unread + before + poor)
@@ -165,18 +166,19 @@ def _add_readings(
     )
 
 
-def _unread(sources: ChosenSources, found: PlainRows | StagingArea) -> list[str]:
-    """Return a sentence for each file that was not read."""
-    return [
-        *sources.unreadable.values(),
-        # Of a file that changes while it is read there is nothing to look at.
-        *(text if number in found.passing else _advised(text) for number, text in found.failed.items()),
+def _unread(
+    sources: ChosenSources, found: PlainRows | StagingArea, settings: Mapping[str, Any] | None
+) -> list[str]:
+    """Return a sentence for each file that was not read; the first proposes settings."""
+    # Of a file that changes while it is read there is nothing to look at.
+    unknown = [number for number in found.failed if number not in found.passing]
+    advice = dict.fromkeys(unknown, SEE)
+    for first in unknown[:1]:
+        advice[first] = advice_on([sources.pending[number].file for number in unknown], settings)
+    sentences = [
+        f"{text}; {advice[number]}" if number in advice else text for number, text in found.failed.items()
     ]
-
-
-def _advised(text: str) -> str:
-    """Add what shows more of a file to the sentence on it."""
-    return f"{text}; `kedro readings inspect` shows what it is and proposes settings"
+    return [*sources.unreadable.values(), *sentences]
 
 
 def _readable(new: NewReadings, files: Sequence[SourceFile]) -> list[SourceFile]:
