@@ -20,7 +20,7 @@ apt = { [ "$$(id -u)" = 0 ] && flock $(or $(TMPDIR),/tmp)/batch_scoring.apt sh -
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1) >/dev/null"; }
 
 .DEFAULT_GOAL := help
-.PHONY: help run viz mlflow services rehearse test test-quick test-long lint bench lock clean
+.PHONY: help run inspect viz mlflow services rehearse test test-quick test-long lint bench lock clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ help:  ## show this list
 
 run: $(VENV)/.run  ## set up, then simulate, ingest, aggregate, train, score, find incidents, watch drift and report
 	$(BIN)/kedro run --params "$(PARAMS)"
+
+inspect: $(VENV)/.run  ## look at your own readings, READINGS=file: what they are, and which settings read them
+	$(BIN)/kedro readings inspect $(or $(READINGS),$(error name a file, folder or glob: make inspect READINGS=readings.csv))
 
 viz: $(VENV)/.run  ## look at the pipelines in Kedro-Viz, http://127.0.0.1:4141
 	$(BIN)/kedro viz run --host 127.0.0.1 --params "data=$(DATA)"
