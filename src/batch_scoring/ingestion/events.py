@@ -16,8 +16,8 @@ from batch_scoring.ingestion.capture import captured_events
 from batch_scoring.ingestion.lines import LINES
 
 ROWS_A_BATCH = 20_000
-# No real event of a megabyte unpacks to more; anything larger is a decompression bomb.
-MAX_UNPACKED_BYTES = 256 << 20
+# JSON packs to a fiftieth at best, and no event has more than a megabyte: more is a decompression bomb.
+MAX_UNPACKED_BYTES = 64 << 20
 
 _GZIP = b"\x1f\x8b"
 _SPACE = " \t\r\n"
