@@ -58,6 +58,24 @@ def test_a_false_alarm_is_cut_out_of_the_labels():
     assert of_series(events) == [("p", "a", 2, 3, None), ("s", "a", 1, 2, None), ("s", "a", 4, 6, None)]
 
 
+def test_an_event_of_all_sensors_is_one_of_each_and_joined_to_what_is_known_of_it():
+    told = feedback(("a", "s", 4, 5, "false_alarm"), ("a", "p", 1, 2, "true_event"))
+    events = known(labels(("a", "*", 2, 6, "worn"), ("a", "s", 1, 3), ("b", "*", 7, 8)), told)
+    columns = ("device", "start", "end", "kind")
+    assert hours(events.of_sensor("s", ["a", "b"]), *columns) == [
+        ("a", 1, 4, "worn"),
+        ("a", 5, 6, "worn"),
+        ("b", 7, 8, None),
+    ]
+    assert hours(events.of_sensor("p", ["a"]), *columns) == [("a", 1, 2, None), ("a", 2, 6, "worn")]
+    assert hours(events.devices, "device", "start", "end") == [("a", 1, 6), ("b", 7, 8)]
+
+
+def test_an_event_of_all_sensors_counts_where_one_sensor_is_asked_for():
+    events = known(labels(("a", "*", 1, 2), ("a", "p", 3, 4)), selection=Selection.read("a", "s"))
+    assert hours(events.of_sensor("s", ["a"]), "sensor", "start") == [("s", 1)]
+
+
 def test_simulated_faults_count_as_labels():
     row = {"device": "a", "sensor": "s", "kind": "spike", "start": hour(1), "end": hour(2), "size": 3.0}
     faults = pa.Table.from_pylist([row], schema=FAULT_LABELS)

@@ -112,3 +112,55 @@ def test_columns_may_be_separated_by_semicolons_or_tabs(tmp_path, delimiter):
     row = ["a", "s", "2026-01-05T00:00Z", "2026-01-05T01:00Z", "worn, noisy"]
     path.write_text(delimiter.join(["device", "sensor", "start", "end", "kind"]) + "\n" + delimiter.join(row))
     assert read_labels(path)["kind"].to_pylist() == ["worn, noisy"]
+
+
+def test_a_file_of_two_times_without_a_header_is_of_all_sensors_of_the_device_it_is_named_after(tmp_path):
+    text = "2026-01-05T10:00:00.000000,2026-01-05T11:00:00.000000\n\n2026-01-06 10:00,2026-01-06 11:00\n"
+    day = timedelta(days=1)
+    expected = [("pump-07.b", "*", None, at, at + HOUR) for at in (TEN, TEN + day)]
+    assert rows(written(tmp_path, text, "pump-07.b.csv")) == expected
+    assert rows(written(tmp_path, "\ufeff" + text.replace(",", ";"), "pump-07.b.csv")) == expected
+    quoted = "".join(f'"{line}"\n'.replace(",", '","') for line in text.split())
+    assert rows(written(tmp_path, quoted.splitlines()[0] + "\n", "pump-07.b.csv")) == expected[:1]
+
+
+@pytest.mark.parametrize("sensor", ["", " ", "*"])
+def test_a_label_without_a_sensor_is_of_all_sensors_of_its_device(tmp_path, sensor):
+    path = written(tmp_path, f"{HEADER}\na,{sensor},2026-01-05 10:00,2026-01-05 11:00\n")
+    assert rows(path) == [("a", "*", None, TEN, TEN + HOUR)]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("2026-01-05,2026-01-06,worn", "more fields than the two times of a file without a header"),
+        ("2026-01-05", "fewer fields than the two times of a file without a header"),
+        ("1/5/2026 0:00,1/6/2026 0:00", "column 'start': '1/5/2026 0:00' is not a valid time; expected ISO"),
+        ("2026-01-05,2026-01-04", "column 'end': 2026-01-04 is not after 'start'"),
+    ],
+)
+def test_a_slip_in_a_file_without_a_header_is_told_with_file_row_and_column(tmp_path, line, says):
+    with pytest.raises(InputError, match=rf"a\.csv: line 2\W.*{says}"):
+        read_labels(written(tmp_path, f"2026-01-05,2026-01-06\n{line}\n", "a.csv"))
+
+
+def test_a_folder_of_files_is_read_and_each_names_its_device(tmp_path):
+    times = "2026-01-05 10:00,2026-01-05 11:00\n"
+    (tmp_path / "labels" / "line 2").mkdir(parents=True)
+    written(tmp_path / "labels", times, "b.csv")
+    written(tmp_path / "labels" / "line 2", f"{HEADER}\na,s,{times}", "any.CSV")
+    written(tmp_path / "labels", "notes", "read.me")
+    for place in ("labels", "labels/"):
+        found = LabelFile(f"{tmp_path}/{place}").load().to_pylist()
+        assert [(row["device"], row["sensor"], row["start"]) for row in found] == [
+            ("b", "*", TEN),
+            ("a", "s", TEN),
+        ]
+    (tmp_path / "labels" / "b.csv").write_text("2026-01-05,2026-01-04\n")
+    with pytest.raises(DatasetError, match=r"labels/b\.csv: line 1, column 'end': 2026-01-04 is not after"):
+        LabelFile(f"{tmp_path}/labels").load()
+
+
+def test_a_folder_without_files_of_labels_is_told(tmp_path):
+    with pytest.raises(DatasetError, match=r"no such file, nor a folder with files that end in \.csv"):
+        LabelFile(str(tmp_path)).load()

@@ -1,4 +1,4 @@
-"""Optional user-supplied files, each read as a whole: labels, feedback, calendar and devices."""
+"""Optional user-supplied files, or folders of them: labels, feedback, calendar and devices."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.own import OwnDataset
+from batch_scoring.evaluation.annotation_files import LABEL_FORMATS
 from batch_scoring.evaluation.annotations import read_calendar, read_devices, read_feedback, read_labels
-from batch_scoring.storage import open_file
+from batch_scoring.storage import Folder, open_file
 from batch_scoring.storage.cache import run_folder
 from batch_scoring.tables.arrow_arrays import empty_table
 from batch_scoring.tables.schemas import CALENDAR, DEVICES, FEEDBACK, LABELS
@@ -23,7 +24,8 @@ class WrittenFile(OwnDataset[NoReturn, pa.Table]):
     Parameters
     ----------
     path : str, optional
-        A file named by the user: it must exist. A local path, or a URL of Blob Storage.
+        A file named by the user, or a folder of such files: it must exist. A local path, or a URL of Blob
+        Storage.
     otherwise : str, optional
         Default path; without a file there, the table has no rows.
     **more
@@ -31,7 +33,8 @@ class WrittenFile(OwnDataset[NoReturn, pa.Table]):
     """
 
     _schema: pa.Schema
-    _read: Callable[[Path], pa.Table]
+    _read: Callable[[Path, str], pa.Table]
+    _may_be_folder = True
 
     def __init__(self, path: str | None = None, otherwise: str | None = None, **more: Any) -> None:
         super().__init__(**more)
@@ -47,16 +50,25 @@ class WrittenFile(OwnDataset[NoReturn, pa.Table]):
         return empty_table(self._schema)
 
     def _rows(self, path: str) -> pa.Table:
-        folder, name = open_file(path, self._credentials)
+        folder, name = open_file(path.rstrip("/"), self._credentials)
+        names = [name]
+        if self._may_be_folder and folder.entry(name) is None:
+            entries = folder.below(name).entries()
+            names = [f"{name}/{one.name}" for one in entries if one.name.lower().endswith(LABEL_FORMATS)]
+        if not names:
+            raise InputError(
+                f"{path}: there is no such file, nor a folder with files that end in "
+                f"{', '.join(LABEL_FORMATS)}"
+            )
+        return pa.concat_tables([self._file(folder, one) for one in names])
+
+    def _file(self, folder: Folder, name: str) -> pa.Table:
+        path = folder.path(name)
         try:
             copy = folder.local_copy(name, run_folder())
         except FileNotFoundError:
             raise InputError(f"{path}: there is no such file") from None
-        try:
-            return self._read(copy)
-        except InputError as error:
-            # Name the blob, not its local copy.
-            raise InputError(str(error).replace(str(copy), folder.path(name))) from error
+        return self._read(copy, path)
 
     def _is_there(self, path: str) -> bool:
         folder, name = open_file(path, self._credentials)
@@ -91,3 +103,5 @@ class DevicesFile(WrittenFile):
     """A :class:`WrittenFile` of devices that were renamed, replaced or retired: schema ``DEVICES``."""
 
     _schema, _read = DEVICES, staticmethod(read_devices)
+    # Its rows are checked against each other.
+    _may_be_folder = False

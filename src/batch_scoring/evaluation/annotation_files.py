@@ -16,11 +16,14 @@ import pyarrow.parquet as pq
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.parameters import read_time
 from batch_scoring.core.system_errors import system_error
+from batch_scoring.plant.devices import ALL
 
 LABEL_FORMATS = (".csv", ".jsonl", ".ndjson", ".json", ".parquet", ".pq")
 
 # The columns that say when, and whether the second one lies in the interval.
 BEGIN, END = ("start", "first"), ("end", "last")
+# Those of a file without a header.
+_TIMES = ("start", "end")
 
 
 @dataclass(frozen=True)
@@ -76,37 +79,45 @@ class WrittenRow:
         return read_time(value, f"{self.where}, column {column!r}")
 
 
-def read_rows(path: Path, required: Sequence[tuple[str, ...]]) -> Iterator[WrittenRow]:
+def read_rows(
+    path: Path, required: Sequence[tuple[str, ...]], name: str | None = None
+) -> Iterator[WrittenRow]:
     """Read the rows of a file.
+
+    A CSV file whose first line begins with a digit has no header: its columns are ``start`` and ``end``,
+    and its rows are of all sensors of the device that the file is named after.
 
     Parameters
     ----------
     path : Path
-        Its ending gives the format: ``.csv`` with a header, separated by commas, semicolons or tabs,
-        ``.jsonl`` (one object a line) or ``.parquet``.
+        Its ending gives the format: ``.csv``, separated by commas, semicolons or tabs, ``.jsonl`` (one
+        object a line) or ``.parquet``.
     required : sequence of tuples of str
         Of each tuple the file must have one column.
+    name : str, optional
+        The path or URL by which people know the file, where ``path`` is a copy of it.
 
     Raises
     ------
     InputError
         When the file does not exist, has another format, cannot be read, or lacks a column.
     """
+    name = str(path) if name is None else name
     suffix = path.suffix.lower()
     if suffix not in LABEL_FORMATS:
         raise InputError(
-            f"{path}: the format is not supported; its name must end in {', '.join(LABEL_FORMATS)}"
+            f"{name}: the format is not supported; its name must end in {', '.join(LABEL_FORMATS)}"
         )
     try:
-        for where, values in _READERS.get(suffix, _read_json_lines)(path):
-            row = {str(name).strip().lower(): value for name, value in values.items()}
-            _require_columns(f"{path}: {where}", row, required)
-            yield WrittenRow(f"{path}: {where}", row)
+        for where, values in _READERS.get(suffix, _read_json_lines)(path, name):
+            row = {str(column).strip().lower(): value for column, value in values.items()}
+            _require_columns(f"{name}: {where}", row, required)
+            yield WrittenRow(f"{name}: {where}", row)
     except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
+        raise InputError(f"{name}: there is no such file") from None
     except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
-        raise system_error(error, path) or InputError(
-            f"{path}: cannot be read as {suffix} ({error})"
+        raise system_error(error, Path(name)) or InputError(
+            f"{name}: cannot be read as {suffix} ({error})"
         ) from error
 
 
@@ -115,12 +126,13 @@ def read_table(
     schema: pa.Schema,
     required: Sequence[tuple[str, ...]],
     read: Callable[[WrittenRow], Sequence[Any]],
+    name: str | None = None,
 ) -> pa.Table:
     """Read the rows of a file into a table, in the order of the file.
 
     Parameters
     ----------
-    path, required
+    path, required, name
         See :func:`read_rows`.
     schema : pyarrow.Schema
     read : callable
@@ -131,24 +143,29 @@ def read_table(
     InputError
         Naming the file, the row and the column.
     """
-    rows = [read(row) for row in read_rows(path, required)]
+    rows = [read(row) for row in read_rows(path, required, name)]
     columns = zip(*rows, strict=True) if rows else [[] for _ in schema]
     return pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
 
 
-def _read_csv(path: Path) -> Iterator[tuple[str, dict[Any, Any]]]:
+def _read_csv(path: Path, name: str) -> Iterator[tuple[str, dict[Any, Any]]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        delimiter = _delimiter(file.readline())
+        first = file.readline()
+        delimiter = _delimiter(first)
         file.seek(0)
-        reader = csv.DictReader(file, strict=True, delimiter=delimiter)
+        # No column's name begins with a digit, and every time does.
+        has_header = not first.lstrip(' "')[:1].isdigit()
+        reader = csv.DictReader(file, None if has_header else _TIMES, strict=True, delimiter=delimiter)
+        header = "the header" if has_header else "the two times of a file without a header"
+        fixed = {} if has_header else {"device": Path(name).stem, "sensor": ALL}
         for values in reader:
             where = f"line {reader.line_num}"
             if None in values or None in values.values():
                 raise InputError(
-                    f"{path}: {where} has {'more' if None in values else 'fewer'} fields than the header; "
+                    f"{name}: {where} has {'more' if None in values else 'fewer'} fields than {header}; "
                     f"put fields with a {delimiter!r} in double quotes"
                 )
-            yield where, values
+            yield where, fixed | values
 
 
 def _delimiter(header: str) -> str:
@@ -156,7 +173,7 @@ def _delimiter(header: str) -> str:
     return max(",;\t", key=header.count)
 
 
-def _read_json_lines(path: Path) -> Iterator[tuple[str, dict[Any, Any]]]:
+def _read_json_lines(path: Path, name: str) -> Iterator[tuple[str, dict[Any, Any]]]:
     with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
@@ -164,13 +181,13 @@ def _read_json_lines(path: Path) -> Iterator[tuple[str, dict[Any, Any]]]:
             try:
                 values = json.loads(line)
             except ValueError as error:
-                raise InputError(f"{path}: line {number} is not JSON ({error})") from None
+                raise InputError(f"{name}: line {number} is not JSON ({error})") from None
             if not isinstance(values, dict):
-                raise InputError(f"{path}: line {number} is not a JSON object; write one object a line")
+                raise InputError(f"{name}: line {number} is not a JSON object; write one object a line")
             yield f"line {number}", values
 
 
-def _read_parquet(path: Path) -> Iterator[tuple[str, dict[Any, Any]]]:
+def _read_parquet(path: Path, name: str) -> Iterator[tuple[str, dict[Any, Any]]]:
     with pq.ParquetFile(path, pre_buffer=False) as file:
         number = 0
         for batch in file.iter_batches():

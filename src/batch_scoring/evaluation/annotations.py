@@ -26,12 +26,19 @@ from batch_scoring.tables.schemas import (
 _SERIES = [("device",), ("sensor",), BEGIN, END]
 
 
-def read_labels(path: Path | str) -> pa.Table:
+def read_labels(path: Path | str, name: str | None = None) -> pa.Table:
     """Read a file of labels: CSV, JSON lines or Parquet.
 
-    Its columns are ``device``, ``sensor``, when it began (``start`` or ``first``, the same), when it
-    ended (``end``, the first moment after it, or ``last``, the last moment in it) and, if there is
-    one, ``kind``. Times without an offset are UTC. Other columns are left alone.
+    Its columns are ``device``, ``sensor`` (empty or ``*`` for all of the device), when it began (``start``
+    or ``first``, the same), when it ended (``end``, the first moment after it, or ``last``, the last moment
+    in it) and, if there is one, ``kind``. Times without an offset are UTC. Other columns are left alone.
+    A CSV file without a header has ``start`` and ``end`` only, see :func:`.read_rows`.
+
+    Parameters
+    ----------
+    path : Path or str
+    name : str, optional
+        The path or URL by which people know the file, where ``path`` is a copy of it.
 
     Returns
     -------
@@ -43,28 +50,28 @@ def read_labels(path: Path | str) -> pa.Table:
     InputError
         Naming the file, the row and the column.
     """
-    return read_table(Path(path), LABELS, _SERIES, _label)
+    return read_table(Path(path), LABELS, _SERIES, _label, name)
 
 
-def read_feedback(path: Path | str) -> pa.Table:
+def read_feedback(path: Path | str, name: str | None = None) -> pa.Table:
     """Read a file of feedback: as :func:`read_labels` does, into the schema ``FEEDBACK``.
 
     In the place of ``kind`` it has ``verdict`` (``false_alarm``, ``true_event`` or ``accepted``) and, if
     there is one, ``note``.
     """
-    return read_table(Path(path), FEEDBACK, [*_SERIES, ("verdict",)], _finding)
+    return read_table(Path(path), FEEDBACK, [*_SERIES, ("verdict",)], _finding, name)
 
 
-def read_calendar(path: Path | str) -> pa.Table:
+def read_calendar(path: Path | str, name: str | None = None) -> pa.Table:
     """Read a file of times in which nothing is judged: as :func:`read_labels` does, into ``CALENDAR``.
 
     ``device`` and ``sensor`` may be patterns, empty or missing for all. ``every`` is ``day``, ``week`` or
     empty, ``reason`` is free text.
     """
-    return read_table(Path(path), CALENDAR, [BEGIN, END], _unjudged)
+    return read_table(Path(path), CALENDAR, [BEGIN, END], _unjudged, name)
 
 
-def read_devices(path: Path | str) -> pa.Table:
+def read_devices(path: Path | str, name: str | None = None) -> pa.Table:
     """Read a file of devices that were renamed, replaced or retired, into the schema ``DEVICES``.
 
     ``replaces``, ``retired`` and ``group`` may be empty or missing; other columns are an error.
@@ -72,15 +79,15 @@ def read_devices(path: Path | str) -> pa.Table:
     where: list[str] = []
 
     def device(row: WrittenRow) -> tuple[Any, ...]:
-        for name in row.values:
-            if name not in DEVICES.names:
-                hint = suggestion(name, DEVICES.names) or f"known are {', '.join(DEVICES.names)}"
-                raise InputError(f"{row.where}: there is no column {name!r}; {hint}")
+        for column in row.values:
+            if column not in DEVICES.names:
+                hint = suggestion(column, DEVICES.names) or f"known are {', '.join(DEVICES.names)}"
+                raise InputError(f"{row.where}: there is no column {column!r}; {hint}")
         where.append(row.where)
         names = (row.text("id"), row.optional_text("replaces"))
         return *names, row.optional_time("retired"), row.optional_text("group")
 
-    rows = read_table(Path(path), DEVICES, [("id",)], device)
+    rows = read_table(Path(path), DEVICES, [("id",)], device, name)
     check_devices(rows, where)
     return rows
 
@@ -101,7 +108,8 @@ def _unjudged(row: WrittenRow) -> tuple[Any, ...]:
 
 
 def _label(row: WrittenRow) -> tuple[Any, ...]:
-    return row.text("device"), row.text("sensor"), row.optional_text("kind"), *row.interval()
+    sensor = row.optional_text("sensor") or ALL
+    return row.text("device"), sensor, row.optional_text("kind"), *row.interval()
 
 
 def _finding(row: WrittenRow) -> tuple[Any, ...]:

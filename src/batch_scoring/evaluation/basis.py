@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from batch_scoring.core.moments import EPOCH
 from batch_scoring.evaluation.known_events import KnownEvents
 from batch_scoring.evaluation.metrics.sensor_windows import SensorWindows
 from batch_scoring.evaluation.truth import SensorTruth
+from batch_scoring.plant.devices import ALL
 from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import strings
 from batch_scoring.tables.schemas import LABELS
@@ -92,8 +94,15 @@ class Basis:
         for name in ("unknown", "events", "event_windows", "event_missing", "sensors"):
             getattr(self, name).extend(getattr(other, name))
 
-    def check(self, known: KnownEvents) -> None:
-        """Warn of labels that count nowhere; raise InputError where there is nothing to evaluate."""
+    def check(self, known: KnownEvents, devices: Iterable[str]) -> None:
+        """Warn of labels that count nowhere; raise InputError where there is nothing to evaluate.
+
+        Parameters
+        ----------
+        known : KnownEvents
+        devices : iterable of str
+            The devices with windows of any sensor.
+        """
         if not self.n_predicted:
             if self.n_seen:
                 raise InputError(
@@ -104,7 +113,9 @@ class Basis:
                 "no window after the models' training ranges has a prediction; run "
                 "`kedro run --pipelines=score`, or name the range to evaluate with evaluate.from"
             )
-        strange = known.series.filter(pc.invert(pc.is_in(known.series["sensor"], strings(self.sensors))))
+        sensor, device = known.series["sensor"], known.series["device"]
+        of_all = pc.and_(pc.equal(sensor, ALL), pc.is_in(device, strings(list(devices))))
+        strange = known.series.filter(pc.invert(pc.or_(pc.is_in(sensor, strings(self.sensors)), of_all)))
         self.unknown.append(strange)
         rows = pa.concat_tables(self.unknown)
         if rows.num_rows:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
+from batch_scoring.plant.devices import ALL
 from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.fault_labels import faults_only
@@ -28,26 +29,47 @@ class KnownEvents:
     Attributes
     ----------
     series : pyarrow.Table
-        Schema ``LABELS``, sorted by sensor, device and start; those of a series do not overlap.
+        Schema ``LABELS``, sorted by sensor, device and start; those of a series do not overlap. Events of all
+        sensors of a device have the sensor ``*``.
     devices : pyarrow.Table
         device, start, end: the events of a device's sensors joined where they overlap or touch.
+    false_alarms : pyarrow.Table
+        Schema ``FEEDBACK``: what was cut out of the events of its series, and still is to be of ``*``.
     """
 
     series: pa.Table
     devices: pa.Table
+    false_alarms: pa.Table
 
     @cached_property
     def digest(self) -> str:
         """Digest of all events, to check that jobs evaluated against the same ones."""
         digest = hashlib.sha256()
-        for table in (self.series, self.devices):
+        for table in (self.series, self.devices, self.false_alarms):
             for column in table.columns:
                 digest.update(json.dumps(column.cast(pa.string()).to_pylist()).encode())
         return digest.hexdigest()
 
-    def of_sensor(self, sensor: str) -> pa.Table:
-        """Return the events of one sensor."""
-        return self.series.filter(pc.equal(self.series["sensor"], sensor)).combine_chunks()
+    def of_sensor(self, sensor: str, devices: Sequence[str]) -> pa.Table:
+        """Return the events of one sensor; those of all sensors only where a device has it.
+
+        Parameters
+        ----------
+        sensor : str
+        devices : sequence of str
+            The devices with that sensor.
+        """
+        own, of_all = (
+            self.series.filter(pc.equal(self.series["sensor"], name)).combine_chunks()
+            for name in (sensor, ALL)
+        )
+        of_all = of_all.filter(pc.is_in(of_all["device"], value_set=strings(devices)))
+        if not of_all.num_rows:
+            return own
+        place = LABELS.get_field_index("sensor")
+        mine = of_all.set_column(place, LABELS.field(place), strings([sensor] * of_all.num_rows))
+        false = self.false_alarms.filter(pc.equal(self.false_alarms["sensor"], sensor))
+        return _merged(pa.concat_tables([own, mine]).combine_chunks(), false.combine_chunks())
 
 
 def known_events(labels: pa.Table, faults: pa.Table, feedback: pa.Table, selection: Selection) -> KnownEvents:
@@ -86,10 +108,13 @@ def known_events(labels: pa.Table, faults: pa.Table, feedback: pa.Table, selecti
             "(columns device, sensor, start, end), or simulate a fleet"
         )
     events = _select(everything, selection)
-    return _known(events, _select(false, selection))
+    false = _select(false, selection)
+    series = _merged(events, false)
+    return KnownEvents(series, _of_devices(series), false)
 
 
-def _known(events: pa.Table, false_alarms: pa.Table) -> KnownEvents:
+def _merged(events: pa.Table, false_alarms: pa.Table) -> pa.Table:
+    """Join the events of a series that overlap, and cut out what was a false alarm; schema ``LABELS``."""
     names = [
         pc.unique(pa.chunked_array([*events[n].chunks, *false_alarms[n].chunks]))
         for n in ("device", "sensor")
@@ -119,11 +144,12 @@ def _known(events: pa.Table, false_alarms: pa.Table) -> KnownEvents:
         schema=LABELS,
     )
     by = [(name, "ascending") for name in ("sensor", "device", "start", "end")]
-    table = table.sort_by(by).combine_chunks()
-    return KnownEvents(table, _of_devices(table, names[0]))
+    return table.sort_by(by).combine_chunks()
 
 
-def _of_devices(events: pa.Table, devices: pa.Array) -> pa.Table:
+def _of_devices(events: pa.Table) -> pa.Table:
+    devices = pc.unique(events["device"])
+    devices = devices.take(pc.array_sort_indices(devices))
     device = positions(events["device"], devices)
     start, end = _times(events)
     group = joined(device, start, end, touching=True)
@@ -144,7 +170,9 @@ def _of_devices(events: pa.Table, devices: pa.Array) -> pa.Table:
 def _select(table: pa.Table, selection: Selection) -> pa.Table:
     for name, wanted in (("device", selection.devices), ("sensor", selection.sensors)):
         if wanted is not None:
-            table = table.filter(pc.is_in(table[name], value_set=strings(sorted(wanted))))
+            # No device is named so.
+            kept = strings(sorted({*wanted, ALL}))
+            table = table.filter(pc.is_in(table[name], value_set=kept))
     return table.combine_chunks()
 
 

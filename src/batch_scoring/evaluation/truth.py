@@ -47,7 +47,7 @@ def truth_of(windows: SensorWindows, evaluated: EvaluatedRange, known: KnownEven
     An event counts when it overlaps the evaluated range of its device, whether there are
     windows in it or not: silence is no excuse.
     """
-    events = known.of_sensor(windows.sensor)
+    events = known.of_sensor(windows.sensor, windows.devices)
     names = strings(windows.devices)
     device, start, end = (
         positions(events["device"], names),

@@ -741,7 +741,7 @@ DRIFT = _table(
 LABELS = _table(
     "labels",
     _DEVICE,
-    _SENSOR,
+    Column("sensor", pa.string(), "", "name of the sensor; `*` in a file for all of the device"),
     Column("kind", pa.string(), "", "kind of fault; null where the file does not say"),
     Column("start", TIMESTAMP, "UTC", "first moment of the fault"),
     Column("end", TIMESTAMP, "UTC", "first moment after it"),

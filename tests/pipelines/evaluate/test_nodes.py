@@ -208,6 +208,18 @@ def test_labels_of_devices_and_sensors_without_windows_count_nowhere_and_are_tol
     assert "2 labels are of devices and sensors without windows, first 'zz', 's'" in caplog.text
 
 
+def test_a_label_of_all_sensors_is_an_event_of_each_sensor_that_the_device_has(tmp_path, caplog):
+    gone = {("b", "p"): list(range(-24, 24))}
+    fleet = SmallFleet(tmp_path, sensors=("p", "s"), faults={("a", "s"): [3]}, silent=gone)
+    found = evaluate(fleet, labels(("a", "*", 3, 5), ("b", "*", 7, 8), ("zz", "*", 3, 5)))
+    assert figure(found, "events", "series") == {("a", "p"): 1, ("a", "s"): 1, ("b", "s"): 1}
+    assert figure(found, "events_found") == 1
+    assert figure(found, "device_events", "device") == {("a",): 1, ("b",): 1}
+    assert figure(found, "device_events_found", "device") == {("a",): 1, ("b",): 0}
+    assert found.metrics["judged"]["events_of_unknown_series"] == 1
+    assert "1 labels are of devices and sensors without windows, first 'zz', '*'" in caplog.text
+
+
 def test_one_device_is_evaluated_alone(tmp_path):
     fleet = SmallFleet(tmp_path, faults={("a", "s"): [3], ("b", "s"): [4]})
     found = evaluate(fleet, labels(("a", "s", 3, 5), ("b", "s", 3, 5)), device="b")

@@ -128,7 +128,7 @@ def aggregate_figures(
         tally.add(one.outcomes)
         basis.add(one.basis)
     require_known("device", selection.devices, tally.devices)
-    basis.check(known)
+    basis.check(known, tally.devices)
     return build_evaluation(tally, basis, setup.evaluate)
 
 
