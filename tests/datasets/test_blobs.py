@@ -194,6 +194,15 @@ def test_labels_are_read_from_a_blob_and_their_errors_name_it(root):
         LabelFile(f"{root}/none.csv").load()
 
 
+def test_labels_of_two_times_are_of_the_device_that_their_blob_is_named_after(root):
+    for device in ("d1", "d2"):
+        put(root, f"labels/{device}.csv", b"2026-01-01,2026-01-02\n")
+    for place in ("labels", "labels/"):
+        found = LabelFile(f"{root}/{place}").load()
+        assert found["device"].to_pylist() == ["d1", "d2"]
+    assert LabelFile(f"{root}/labels/d2.csv").load()["device"].to_pylist() == ["d2"]
+
+
 def test_an_evaluation_beside_data_in_blobs_asks_for_a_tracking_server(root, no_tracking_uri):
     with pytest.raises(Exception, match="name a tracking server in MLFLOW_TRACKING_URI"):
         EvaluationRuns(f"{root}/06_models").save(TrackedEvaluation("none"))

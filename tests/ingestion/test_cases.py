@@ -196,6 +196,20 @@ def test_device_and_sensor_may_be_named(store: Store, tmp_path: Path):
     assert ingest(store, source, device=7, sensor="s")[0][1:] == ("7", "s", 1.5)
 
 
+def test_parts_of_a_machine_in_the_path_of_wide_files_are_told_apart(store: Store, tmp_path: Path):
+    time = "2026-03-02T00:00:00Z"
+    write_csv(tmp_path / "in" / "unit-a" / "motor" / "1.csv", f"{time},1,2", header="time,rpm,temp")
+    write_json_lines(tmp_path / "in" / "unit-a" / "bearing" / "1.jsonl", {"time": time, "temp": 3, "vib": 4})
+    write_parquet(tmp_path / "in" / "unit-b" / "motor" / "1.parquet", time=[time], temp=[5.0])
+    assert [row[1:] for row in ingest(store, tmp_path / "in", path="{device}/{sensor}/*", shape="wide")] == [
+        ("unit-a", "bearing temp", 3.0),
+        ("unit-a", "bearing vib", 4.0),
+        ("unit-a", "motor rpm", 1.0),
+        ("unit-a", "motor temp", 2.0),
+        ("unit-b", "motor temp", 5.0),
+    ]
+
+
 def test_a_wide_file_without_a_device_proposes_one(store: Store, tmp_path: Path):
     source = write_csv(tmp_path / "valve1.csv", "2026-03-02 00:00:00;1.5;2", header="datetime;a;b")
     with pytest.raises(InputError, match="no column for the device") as caught:

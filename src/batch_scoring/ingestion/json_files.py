@@ -29,7 +29,7 @@ from batch_scoring.ingestion.mixed_records import mixed_relation
 from batch_scoring.ingestion.path_ids import FileIds
 from batch_scoring.ingestion.relations import BatchReader, RawRelation, numbered_lines
 from batch_scoring.ingestion.settings import IngestSettings
-from batch_scoring.ingestion.shapes import Shape, find_shape, select_records
+from batch_scoring.ingestion.shapes import Shape, find_shape, of_part, select_records
 from batch_scoring.ingestion.sql import escape_glob, literal
 from batch_scoring.ingestion.text_bytes import open_text, without_compression
 
@@ -110,7 +110,7 @@ def _relation(
         leaves = add_structures(leaves, _structures(connection, records))
         shape = _shape(leaves, path, settings, ids)
         names = sensor_names({at: leaves[at] for at in shape.sensors})
-        shape = replace(shape, sensors=names)
+        shape = replace(shape, sensors=of_part(names, ids))
     used = sorted({*shape.roles.values(), *shape.sensors, *(p for p in shape.time if isinstance(p, int))})
     lists = {leaves[at].list_keys for at in used} - {()}
     if len(lists) > 1:

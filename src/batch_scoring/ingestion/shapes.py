@@ -107,7 +107,19 @@ def find_shape(
         raise no_sensors(names, settings, file)
     if "device" not in found:
         raise missing_columns(names, found | dict.fromkeys(("timestamp", "sensor", "value"), FIXED), file)
-    return Shape(time, found["device"], sensors=_unique(sensors))
+    return Shape(time, found["device"], sensors=of_part(_unique(sensors), ids))
+
+
+def of_part(sensors: dict[int, str], ids: FileIds) -> dict[int, str]:
+    """Put the sensor that the path of a wide file names before those of its columns: a part of the machine.
+
+    Examples
+    --------
+    >>> of_part({1: "temp"}, FileIds({"device": "pump-1", "sensor": "motor"}))
+    {1: 'motor temp'}
+    """
+    part = ids.given.get("sensor")
+    return sensors if part is None else {at: f"{part} {name}" for at, name in sensors.items()}
 
 
 def _with_time(found: dict[str, int], time: list[int | str] | None) -> dict[str, int]:
