@@ -360,6 +360,24 @@ def test_missing_values_are_counted_and_not_refused(store: Store, tmp_path: Path
     assert (source["missing"], source["refused"]) == (11, 0)
 
 
+def test_a_series_without_any_value_is_refused_and_the_others_are_not(store: Store, tmp_path: Path):
+    rows = ["time,device,sensor,value"]
+    for minute in range(4):
+        time = f"2026-03-02 00:0{minute}"
+        rows += [f"{time},alive,s,{'' if minute else 1}", f"{time},dead,s,", f"{time},alive,t,NaN"]
+    counts = store.ingest(write_lines(tmp_path / "a.csv", rows))
+    assert (counts["stored"], counts["missing"], counts["refused"]) == (1, 3, {"no_value": 8})
+    assert counts["shortfalls"] == []
+    refused = {(row["device"], row["sensor"]) for row in store.quarantine()}
+    assert refused == {("dead", "s"), ("alive", "t")}
+
+
+def test_an_empty_column_of_a_wide_file_is_no_series(store: Store, tmp_path: Path):
+    rows = ["time,device,s,t", "2026-03-02 00:00,a,1,", "2026-03-02 00:00,b,,2"]
+    counts = store.ingest(write_lines(tmp_path / "a.csv", rows))
+    assert (counts["stored"], counts["refused"]) == (2, {})
+
+
 def test_missing_values_by_sensor(store: Store, tmp_path: Path):
     rows = [row(0, sensor="t", value=-1), row(0, sensor="u", value=-1), row(0, sensor="u", value=-9)]
     store.ingest(write_csv(tmp_path / "a.csv", *rows), missing={"t": [-1], "*": [-9]})

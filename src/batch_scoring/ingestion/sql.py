@@ -8,7 +8,7 @@ from datetime import datetime
 from batch_scoring.core.ids import MAX_SEGMENT_BYTES
 
 # The reasons of a refused row, in the order they are looked for; a row has the first that holds.
-# "duplicate" and "conflict" are found later, beside the other readings of the same partition.
+# "no_value", "duplicate" and "conflict" are found later, beside other rows.
 REASONS = (
     "malformed_row",
     "missing_timestamp",
@@ -23,6 +23,7 @@ REASONS = (
     "not_a_number",
     "infinite",
     "out_of_range",
+    "no_value",
     "duplicate",
     "conflict",
 )

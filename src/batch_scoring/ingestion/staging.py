@@ -25,6 +25,7 @@ from batch_scoring.ingestion.clocks import (
     settle_repeated_hours,
 )
 from batch_scoring.ingestion.database_errors import first_line_of, naming_file, telling_of_limits
+from batch_scoring.ingestion.empty_series import refuse_empty_series
 from batch_scoring.ingestion.refused_rows import (
     aside_by_source,
     first_future,
@@ -190,6 +191,7 @@ class StagingArea:
                     self._stage_together(opened, where, latest, self.settings)
                 self._look_again(groups, latest)
             self._settle_times([one for opened in groups.values() for one in opened])
+        refuse_empty_series(self.connection, [n for n, one in self._read.items() if one.width == 1])
         changed = [n for n, (source, _) in sources.items() if n not in failed and source.has_changed()]
         for number in changed:
             failed[number] = (

@@ -24,6 +24,7 @@ _ADVICE = {
     "bad_timestamp": "set ingest.time_format",
     "implausible_time": "set the clocks of the devices, or ingest.time_format or ingest.min_time",
     "not_a_number": "set ingest.decimal, ingest.words, ingest.missing or ingest.unit_suffix",
+    "no_value": "set ingest.words or ingest.missing if these are values",
     "out_of_range": "set ingest.ranges or ingest.convert",
     "conflict": "take the newest file with ingest.on_conflict=newest",
     "same_time": "several readings have one time: keep them with ingest.same_time=mean",
@@ -101,7 +102,7 @@ def shortfalls_of(
                 f"{latest:%Y-%m-%d %H:%M} UTC (now plus ingest.max_future); set this machine's clock, or "
                 "raise ingest.max_future; they are read again once they are not in the future"
             )
-        elif bad == total or bad > settings.max_refused_share * total:
+        elif bad == total or bad - reasons["no_value"] > settings.max_refused_share * total:
             reason = max(sorted(reasons), key=lambda one: (one != "duplicate", reasons[one]))
             with_reason = next(n for n in numbers if reason in refused.get(n, {}))
             text = found.first_refused(with_reason, reason)
