@@ -50,15 +50,37 @@ def opened_records(texts: Iterable[str], settings: IngestSettings, envelope: str
         yield _batch(records, row)
 
 
-def is_iothub(text: str) -> bool:
-    """Whether a text is a message as IoT Hub routes it to storage."""
+def envelope_of(record: Any) -> str | None:
+    """Return the envelope that a record is in, as ``ingest.envelope`` names it; None for none.
+
+    Examples
+    --------
+    >>> envelope_of([{"bn": "a/", "n": "temp", "v": 20.5}]), envelope_of({"time": 1, "temp": 2})
+    ('senml', None)
+    """
+    if isinstance(record, list) and record and isinstance(record[0], dict):
+        return "senml" if record[0].keys() & {"n", "bn"} and record[0].keys() & {"v", "bv", "vb"} else None
+    if not isinstance(record, dict):
+        return None
+    if "resultType" in (record["data"] if isinstance(record.get("data"), dict) else ()):
+        return "prometheus"
+    if isinstance(record.get("result"), dict):  # as The Things Network's storage wraps them
+        record = record["result"]
+    known = {
+        "iothub": {"SystemProperties", "Body"},
+        "ttn": {"end_device_ids", "uplink_message"},
+        "telegraf": {"fields", "tags", "timestamp"},
+    }
+    return next((name for name, needed in known.items() if needed <= record.keys()), None)
+
+
+def envelope_by_itself(text: str) -> str | None:
+    """Return the envelope of a text of JSON where it is one that is read without being asked for."""
     try:
-        message = json.loads(text)
+        found = envelope_of(json.loads(text))
     except (ValueError, RecursionError):
-        return False
-    return (
-        isinstance(message, dict) and "Body" in message and isinstance(message.get("SystemProperties"), dict)
-    )
+        return None
+    return found if found in _BY_ITSELF else None
 
 
 def _opened(text: str, settings: IngestSettings, envelope: Envelope) -> list[str]:
@@ -133,7 +155,8 @@ def _metrics(document: Any) -> Any:
 
 
 def _ttn(document: Any, _: IngestSettings) -> Iterator[str]:
-    for message in _listed(document):
+    for listed in _listed(document):
+        message = listed.get("result", listed)
         uplink = message.get("uplink_message", message)
         time = uplink.get("received_at") or message.get("received_at") or message["metadata"]["time"]
         device = message["end_device_ids"]["device_id"] if "end_device_ids" in message else message["dev_id"]
@@ -171,6 +194,7 @@ def _listed(document: Any) -> list[Mapping[str, Any]]:
 
 # What these make of a document is named as usual, whatever names other files have.
 AS_USUAL = ("senml", "telegraf", "prometheus")
+_BY_ITSELF = ("iothub", "ttn")
 _USUAL = {"tags": "host", "metric": "instance"}
 Envelope = Callable[[Any, IngestSettings], Iterator[str]]
 ENVELOPES: dict[str, Envelope] = {

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.ingestion.column_kinds import kind_of
-from batch_scoring.ingestion.envelopes import AS_USUAL, is_iothub, opened_records
+from batch_scoring.ingestion.envelopes import AS_USUAL, envelope_by_itself, opened_records
 from batch_scoring.ingestion.json_paths import (
     IS_OBJECT,
     STRUCTURE,
@@ -66,7 +66,7 @@ def json_relation(
     sample = _first_lines(path, settings)
     if sample == []:
         return None
-    envelope = settings.envelope or ("iothub" if sample and is_iothub(sample[0]) else None)
+    envelope = settings.envelope or (envelope_by_itself(sample[0]) if sample else None)
     if envelope is not None:
         is_document = sample is None or sample == ["["]
 

@@ -112,18 +112,27 @@ def _() -> tuple[Files, list[Reading]]:
     )
 
 
-@shape("The Things Network uplinks", 2)
-def _() -> tuple[Files, list[Reading]]:
-    rows = (
+def ttn_uplinks() -> list[dict[str, object]]:
+    gateway = {"rssi": -97, "snr": 7.2, "timestamp": 99, "location": {"latitude": 48.1, "longitude": 9.1}}
+    return [
         {
             "end_device_ids": {"device_id": d, "application_ids": {"application_id": "plant"}},
             "received_at": iso(at),
             "uplink_message": {"f_port": 1, "f_cnt": 7, "frm_payload": "AQ==", "decoded_payload": both,
-                               "received_at": iso(at)},
+                               "rx_metadata": [gateway], "received_at": iso(at)},
         }
         for at, d, both in per_device()
-    )  # fmt: skip
-    return {"ttn.jsonl": json_lines(rows)}, readings()
+    ]  # fmt: skip
+
+
+@shape("The Things Network uplinks", 1)
+def _() -> tuple[Files, list[Reading]]:
+    return {"ttn.jsonl": json_lines(ttn_uplinks())}, readings()
+
+
+@shape("The Things Network, its storage", 1)
+def _() -> tuple[Files, list[Reading]]:
+    return {"ttn.jsonl": json_lines({"result": one} for one in ttn_uplinks())}, readings()
 
 
 @shape("SenML packs", 2)

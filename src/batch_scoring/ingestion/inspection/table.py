@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batch_scoring.ingestion.envelopes import envelope_of
 from batch_scoring.ingestion.inspection.columns import Column
 from batch_scoring.ingestion.inspection.sample import read_head
 from batch_scoring.ingestion.inspection.text_form import TextForm, text_form
@@ -86,29 +87,6 @@ def _json_table(path: str) -> Table | None:
     leaves = leaves_of(json.dumps(record) for record in records[:ROWS])
     columns = [_column(leaf.name, leaf.texts) for leaf in leaves if leaf.texts]
     return Table(what, columns, len(records), envelope=envelope_of(records[0]))
-
-
-def envelope_of(record: Any) -> str | None:
-    """Return the envelope that a record is in, as ``ingest.envelope`` names it; None for none.
-
-    Examples
-    --------
-    >>> envelope_of([{"bn": "a/", "n": "temp", "v": 20.5}]), envelope_of({"time": 1, "temp": 2})
-    ('senml', None)
-    """
-    if isinstance(record, list) and record and isinstance(record[0], dict):
-        return "senml" if record[0].keys() & {"n", "bn"} and record[0].keys() & {"v", "bv", "vb"} else None
-    if not isinstance(record, dict):
-        return None
-    keys = record.keys()
-    if "resultType" in (record["data"] if isinstance(record.get("data"), dict) else ()):
-        return "prometheus"
-    known = {
-        "iothub": {"SystemProperties", "Body"},
-        "ttn": {"end_device_ids", "uplink_message"},
-        "telegraf": {"fields", "tags", "timestamp"},
-    }
-    return next((name for name, needed in known.items() if needed <= keys), None)
 
 
 def json_values(text: str) -> Iterator[Any]:
