@@ -39,13 +39,30 @@ def test_a_plain_file_is_described_and_needs_no_settings(tmp_path):
     assert [(one["name"], one["role"]) for one in found["columns"]] == [
         (role, role) for role in ("timestamp", "device", "sensor", "value")
     ]
-    assert found["window"] == "2h"
+    assert found["window"] == "1h"
+    assert found["params"] == "aggregate.window=1h"
     assert found["as_is"]["first"][0] == {
         "timestamp": "2026-01-05T00:00:00+00:00",
         "device": "d1",
         "sensor": "s",
         "value": 0.0,
     }
+
+
+def test_a_file_that_is_too_short_for_a_model_is_said_to_be(tmp_path):
+    day = write_csv(tmp_path / "day.csv", *(row(10 * n, device="d1", value=n % 7) for n in range(144)))
+    found = inspected(day)
+    assert as_values(found, "day.csv")["windows_of_a_series"] == 24
+    assert "Too short for a model" in as_text(found, "day.csv", needed_windows=25)
+    assert "Too short for a model" not in as_text(found, "day.csv", needed_windows=24)
+
+
+def test_how_many_windows_a_large_file_has_is_not_known(tmp_path):
+    rows = (row(n, device="d1", value=n % 7, sensor="s" * 100) for n in range(10_000))
+    found = inspected(write_csv(tmp_path / "large.csv", *rows))
+    assert found.is_partial
+    assert found.n_windows is None
+    assert "Too short for a model" not in as_text(found, "large.csv", needed_windows=10**9)
 
 
 def test_all_columns_that_are_missing_are_proposed_at_once(tmp_path):

@@ -1,5 +1,7 @@
 """Sixty shapes of files: read as they are, or with exactly what `kedro readings inspect` proposes."""
 
+import shlex
+
 import pytest
 import yaml
 from kedro.io import DatasetError
@@ -30,6 +32,13 @@ def ingested(store, place, settings):
     return sorted(store.readings())
 
 
+def command_in(text):
+    """The parameters of the command that a text shows, as a shell and a run read them."""
+    (line,) = (line for line in text.splitlines() if line.startswith("  kedro run"))
+    *_, params = shlex.split(line)
+    return split_params(None, None, params)
+
+
 @pytest.mark.parametrize("shape", named([1, 2]))
 def test_a_shape_is_read_at_the_first_or_the_second_try(shape, tmp_path):
     place, expected = shape.write(tmp_path / "in")
@@ -40,7 +49,9 @@ def test_a_shape_is_read_at_the_first_or_the_second_try(shape, tmp_path):
     proposed = split_params(None, None, params_text(found.proposal.settings)).get("ingest", {})
     assert ingested(Store(tmp_path / "second"), place, proposed) == expected
     assert (yaml.safe_load(yaml_text(nested(found.proposal.settings))) or {}) == proposed
-    assert str(place) in as_text(found, str(place))
+    copied = command_in(as_text(found, str(place)))
+    assert copied["readings"] == str(place)
+    assert copied.get("ingest", {}) == proposed
     assert as_values(found, str(place))["is_readable"]
 
 

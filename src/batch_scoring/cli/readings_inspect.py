@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import ceil
 
 import click
 
@@ -24,11 +25,16 @@ def inspect(places: Sequence[str], env: str | None, params: str, as_json: bool) 
     from kedro.io import DatasetError
 
     from batch_scoring.core.failures import sentence_of
+    from batch_scoring.core.parameters import read_parameters
     from batch_scoring.datasets.raw_readings import RawReadings
     from batch_scoring.ingestion.inspection import inspect_files
     from batch_scoring.ingestion.inspection.rendering import as_text, as_values, sentence
+    from batch_scoring.training.settings import TrainParameters
 
-    settings = open_context(None, env, params).params.get("ingest", {})
+    configured = open_context(None, env, params).params
+    settings = configured.get("ingest", {})
+    training = read_parameters(TrainParameters, configured.get("train", {}), "train")
+    needed_windows = ceil(training.fit.min_windows / training.share)
     failed = []
     results = []
     for place in places:
@@ -41,7 +47,7 @@ def inspect(places: Sequence[str], env: str | None, params: str, as_json: bool) 
         if as_json:
             results.append(as_values(found, place))
         else:
-            click.echo(as_text(found, place))
+            click.echo(as_text(found, place, needed_windows))
             click.echo()
         if not found.is_readable:
             failed.append(f"{place}: {sentence(found)}")

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
+from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import distinct, positions, to_numpy
 
-# A window holds at least so many readings, to have a spread.
-READINGS_A_WINDOW = 10
+# A window holds several readings, to have a spread, and no more: a model needs many windows.
+READINGS_A_WINDOW = 5
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _LENGTHS = (
     *((n, f"{n}s") for n in (1, 5, 10, 30)),
@@ -41,10 +42,7 @@ def median_interval(tables: Iterable[pa.Table]) -> float | None:
     if not n:
         return None
     rows = pa.concat_tables(parts)
-    series = np.zeros(n, np.int64)
-    for name in ("sensor", "device"):
-        names = distinct(rows[name])
-        series = series * len(names) + positions(rows[name], names)
+    series = _series(rows)
     time = to_numpy(rows["timestamp"])
     order = np.lexsort((time, series))
     series, time = series[order], time[order]
@@ -58,7 +56,33 @@ def suitable_window(interval_seconds: float) -> str:
     Examples
     --------
     >>> [suitable_window(seconds) for seconds in (0.1, 10, 300, 3600, 86400)]
-    ['1s', '5m', '1h', '12h', '14d']
+    ['1s', '1m', '30m', '6h', '7d']
     """
     wanted = READINGS_A_WINDOW * interval_seconds
     return next((text for seconds, text in _LENGTHS if seconds >= wanted), _LENGTHS[-1][1])
+
+
+def windows_of_a_series(readings: pa.Table, window: str) -> int:
+    """Return the median over the series of how many windows hold a reading; 0 without readings.
+
+    Parameters
+    ----------
+    readings : pyarrow.Table
+        Columns sensor, device and timestamp.
+    window : str
+        As :func:`suitable_window` returns it.
+    """
+    if not readings.num_rows:
+        return 0
+    length = round(next(seconds for seconds, text in _LENGTHS if text == window) * 1e6)
+    windows = np.unique(np.stack([_series(readings), to_numpy(readings["timestamp"]) // length]), axis=1)
+    return int(np.median(np.unique(windows[0], return_counts=True)[1]))
+
+
+def _series(rows: pa.Table) -> Int:
+    """Return a number for the device and sensor of each row."""
+    series = np.zeros(rows.num_rows, np.int64)
+    for name in ("sensor", "device"):
+        names = distinct(rows[name])
+        series = series * len(names) + positions(rows[name], names)
+    return series

@@ -210,3 +210,9 @@ def _() -> tuple[Files, list[Reading]]:
         )
         for d, name in enumerate(DEVICES)
     }, readings()
+
+
+@shape("a download with blanks, a comma and a quote in its name", 2)
+def _() -> tuple[Files, list[Reading]]:
+    text = wide_csv("Time,temp,hum", time=lambda at: f"{at:%Y-%m-%d %H:%M:%S}")
+    return {"Model 3, Ann's log (1).csv": text}, renamed(readings([0]), "Model 3, Ann's log (1)")

@@ -21,7 +21,7 @@ from batch_scoring.ingestion.inspection.roles import Roles, choose_roles
 from batch_scoring.ingestion.inspection.sample import take_sample
 from batch_scoring.ingestion.inspection.table import Table, read_table
 from batch_scoring.ingestion.inspection.trial import Trial, try_reading
-from batch_scoring.ingestion.intervals import median_interval, suitable_window
+from batch_scoring.ingestion.intervals import median_interval, suitable_window, windows_of_a_series
 from batch_scoring.ingestion.settings import read_settings
 from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.unpacking import readable_form
@@ -87,6 +87,12 @@ class Inspection:
     def window(self) -> str | None:
         """A length of window that holds several readings of a series; None without two of one."""
         return None if self.interval is None else suitable_window(self.interval)
+
+    @property
+    def n_windows(self) -> int | None:
+        """How many of these windows most series have; None where only a part of the readings was read."""
+        is_all = not self.is_partial and len(self.looked_at) == len(self.files)
+        return windows_of_a_series(self.trial.readings, self.window) if self.window and is_all else None
 
 
 def inspect_files(files: Sequence[SourceFile], settings: Mapping[str, Any] | None = None) -> Inspection:

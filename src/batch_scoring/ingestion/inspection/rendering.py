@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,13 +13,14 @@ from batch_scoring.ingestion.inspection.columns import Column
 from batch_scoring.ingestion.inspection.inspect import Inspection
 from batch_scoring.ingestion.inspection.proposal import nested
 from batch_scoring.ingestion.inspection.roles import Roles
-from batch_scoring.ingestion.inspection.settings_text import params_text, shell_quoted, yaml_text
+from batch_scoring.ingestion.inspection.settings_text import params_text, shell_quoted, value_text, yaml_text
 from batch_scoring.ingestion.inspection.trial import Trial
 from batch_scoring.tables.schemas import READINGS
 
 _WIDTH = 80
 _FIRST_ROWS = 5
 _MOST_COLUMNS = 30
+_USUAL_WINDOW = "5m"  # aggregate.window, where nothing else is set
 _SHAPES = {
     "long": "long: a row is one measurement",
     "wide": "wide: a column is a sensor",
@@ -26,7 +28,7 @@ _SHAPES = {
 }
 
 
-def as_text(found: Inspection, readings: str) -> str:
+def as_text(found: Inspection, readings: str, needed_windows: int = 0) -> str:
     """Write an inspection for a terminal, in lines of mostly 80 letters.
 
     Parameters
@@ -34,11 +36,14 @@ def as_text(found: Inspection, readings: str) -> str:
     found : Inspection
     readings : str
         The file, folder or glob, as a person named it.
+    needed_windows : int
+        How many windows a series needs for a model.
     """
     blocks = [_what(found, readings), _columns(found), _outcome("Read as it is", found.as_is)]
     if found.proposal.settings:
-        blocks += [_outcome("With these settings", found.trial), _settings(found, readings)]
-    blocks += [_first_rows(found.trial), _window(found), _doubts(found), _verdict(found)]
+        blocks.append(_outcome("With these settings", found.trial))
+    blocks += [_command(found, readings), _first_rows(found.trial), _window(found, needed_windows)]
+    blocks += [_doubts(found), _verdict(found)]
     return "\n\n".join(filter(None, blocks))
 
 
@@ -56,9 +61,10 @@ def as_values(found: Inspection, readings: str) -> dict[str, Any]:
         "columns": [] if table is None else [_column_values(one, roles) for one in table.columns],
         "as_is": _trial_values(found.as_is),
         "settings": nested(found.proposal.settings),
-        "params": params_text(found.proposal.settings),
+        "params": ",".join(_settings(found)),
         "with_settings": _trial_values(found.trial),
         "window": found.window,
+        "windows_of_a_series": found.n_windows,
         "lacking": found.proposal.lacking,
         "doubts": found.proposal.doubts,
         "is_readable": found.is_readable,
@@ -158,19 +164,25 @@ def _outcome(title: str, trial: Trial) -> str:
     return "\n".join(lines)
 
 
-def _settings(found: Inspection, readings: str) -> str:
+def _command(found: Inspection, readings: str) -> str:
+    """Write the command that reads the files, and its settings as a file of them."""
     settings = found.proposal.settings
-    folder = Path(readings.rstrip("/*")).name.partition(".")[0] or "own"
-    params = f"readings={readings},data=data/{folder},{params_text(settings)}"
-    return "\n".join(
-        [
-            f"  kedro run --params {shell_quoted(params)}",
-            "",
-            "or in conf/local/parameters_ingest.yml",
-            "",
-            textwrap.indent(yaml_text({"ingest": nested(settings)}), "  "),
-        ]
-    )
+    if not settings and not found.is_readable:
+        return ""
+    folder = re.sub(r"\W+", "_", Path(readings.rstrip("/*")).name.partition(".")[0]).strip("_") or "own"
+    params = f"readings={value_text(readings)},data=data/{folder}"
+    params = ",".join([params, *_settings(found)])
+    lines = [f"  kedro run --params {shell_quoted(params)}"]
+    if settings:
+        text = textwrap.indent(yaml_text({"ingest": nested(settings)}), "  ")
+        lines += ["", "or in conf/local/parameters_ingest.yml", "", text]
+    return "\n".join(lines)
+
+
+def _settings(found: Inspection) -> list[str]:
+    """Return the settings of the readings and the window, as ``--params`` takes them."""
+    window = "" if found.window in (None, _USUAL_WINDOW) else f"aggregate.window={found.window}"
+    return [text for text in (params_text(found.proposal.settings), window) if text]
 
 
 def _first_rows(trial: Trial) -> str:
@@ -185,12 +197,18 @@ def _first_rows(trial: Trial) -> str:
     return "The first readings as they are stored\n\n" + text_table(listed, right=["value"])
 
 
-def _window(found: Inspection) -> str:
+def _window(found: Inspection, needed: int) -> str:
     if found.interval is None or found.window is None:
         return ""
-    every = read_length(found.interval)
-    usual = " (the default)" if found.window == "5m" else f": set aggregate.window={found.window}"
-    return f"A reading every {every}: windows of {found.window}{usual}"
+    usual = "the default" if found.window == _USUAL_WINDOW else "aggregate.window"
+    lines = [f"A reading every {read_length(found.interval)}: windows of {found.window} ({usual})"]
+    if found.n_windows is not None and found.n_windows < needed:
+        few = (
+            f"Too short for a model: most series have {number(found.n_windows, 'window')}, and a model needs "
+            f"{needed:,} (train.fit.min_windows of train.share); add readings of a longer time"
+        )
+        lines += _wrapped(few)
+    return "\n".join(lines)
 
 
 def _doubts(found: Inspection) -> str:
