@@ -24,6 +24,8 @@ DEFAULT_COLUMNS = {
     "sensor": ["sensor", "tag", "metric", "sensor_id", "_field"],
     "value": ["value", "val", "reading", "_value"],
 }
+# Names of rows and places.
+_NOT_SENSORS = ("id", "index", "row", "no", "entry_id", "lat", "lon", "latitude", "longitude", "unnamed: *")
 # Names known since the first version; a source read by them need not be read again by the others.
 _FIRST_KNOWN = {"timestamp": 4, "device": 3, "sensor": 4, "value": 3}
 
@@ -41,9 +43,7 @@ class WideSettings:
     """
 
     sensors: list = field(default_factory=lambda: ["*"])  # type: ignore[type-arg]
-    not_sensors: list = field(  # type: ignore[type-arg]
-        default_factory=lambda: ["id", "index", "row", "no", "entry_id", "unnamed: *"]
-    )
+    not_sensors: list = field(default_factory=lambda: list(_NOT_SENSORS))  # type: ignore[type-arg]
 
 
 @dataclass(frozen=True)

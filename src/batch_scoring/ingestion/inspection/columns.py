@@ -18,20 +18,23 @@ ROLE_WORDS: dict[str, list[str]] = {
         "timestamp": "timestamp ts time datetime date zeit zeitstempel datum uhrzeit fecha hora when at "
         "created measured recorded observed sampled logged changed updated utc epoch",
         "device": "device deviceid machine asset unit equipment turbine station host node gateway engine "
-        "pump motor entity plant meter logger thing serial mac site location room building home house "
-        "vehicle anlage maschine geraet gerät name id",
+        "pump motor entity plant meter logger thing serial mac vin subject patient mote eui site location room "
+        "building home house vehicle anlage maschine geraet gerät name id",
         "sensor": "sensor tag metric field channel signal quantity measurement parameter param variable "
-        "attribute property series point measure kind type key topic sensorid name id groesse größe kanal",
+        "attribute property series point measure kind type key topic sensorid itemid name id groesse "
+        "größe kanal",
         "value": "value val reading wert state result measurement amount data y v valor",
     }.items()
 }
 _NO_SENSORS = (
     "no index idx row rownum nr id uid seq sequence entry lat lon lng latitude longitude label labels "
     "anomaly changepoint target class outlier fault failure attack year month day hour minute second "
-    "jahr monat tag stunde"
+    "jahr monat tag stunde record type"
 )
 # Numbers that are no measurement, and names that rows go by.
 NO_SENSORS = frozenset(_NO_SENSORS.split())
+# What is said of a reading, and names nothing.
+REMARKS = frozenset(("quality", "status", "flag", "flags", "uom", "units", "remark", "comment"))
 _FEW = 200
 
 
@@ -91,11 +94,17 @@ class Column:
         is_repeated = self.distinct <= max(1, len(self.texts) // 2) or len(self.texts) <= 3
         return (
             bool(self.texts)
+            and not self.is_remark
             and self.time is None
             and self.number is None
             and self.distinct <= _FEW
             and is_repeated
         )
+
+    @property
+    def is_remark(self) -> bool:
+        """Whether its texts say something of each reading, such as how good it is."""
+        return bool(set(self.words[-1:]) & REMARKS)
 
     @property
     def words(self) -> list[str]:

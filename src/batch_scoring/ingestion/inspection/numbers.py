@@ -28,10 +28,14 @@ _STATES = (
     ("normal", "alarm"), ("disabled", "enabled"), ("disconnected", "connected"), ("offline", "online"),
     ("f", "t"), ("n", "y"), ("aus", "ein"), ("unoccupied", "occupied"), ("clear", "detected"),
 )  # fmt: skip
+# Each of these says what it means without the other one; "normal" or "low" may be of any scale.
+_SURE = frozenset(("off", "on", "false", "true", "closed", "open", "aus", "ein"))
 # Decimal mark and thousands separator, the most usual first.
 MARKS = ((".", ""), (",", ""), (".", ","), (",", "."), (",", " "), (".", " "), (".", "'"))
 
 MOST_WORDS = 12
+# Of a column's texts, that it is one of numbers.
+MOST = 0.9
 _BARE = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -61,6 +65,11 @@ class NumberLook:
     words: Mapping[str, float] = field(default_factory=dict)
     is_row_number: bool = False
     is_ambiguous: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether ingestion takes the column for one of numbers of itself: few other texts, and no words."""
+        return not self.words and max(self.readable.values()) >= MOST
 
 
 def number_look(texts: Sequence[str]) -> NumberLook | None:
@@ -101,7 +110,7 @@ def number_look(texts: Sequence[str]) -> NumberLook | None:
         readable,
         missing | _missing_numbers(stated),
         dict(units) if len(units) <= 3 else {},
-        _states(text for text in stated if not any(map(str.isdigit, text))),
+        _states((text for text in stated if not any(map(str.isdigit, text))), among_numbers=True),
         _is_row_number(texts),
         bool(commas) and all(re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+", text) for text in commas),
     )
@@ -133,11 +142,13 @@ def _without_unit(text: str) -> tuple[str, str]:
     return (match.group(1), match.group(3)) if match else (text, "")
 
 
-def _states(texts: Iterable[str]) -> dict[str, float]:
+def _states(texts: Iterable[str], among_numbers: bool = False) -> dict[str, float]:
     """Give words numbers: 0 and 1 where they are a known pair; empty where they are not few words."""
     listed = list(texts)
     folded = {text.casefold() for text in listed}
     if not listed or len(folded) > MOST_WORDS:
+        return {}
+    if (len(folded) == 1 or among_numbers) and not folded <= _SURE:
         return {}
     for zero, one in _STATES:
         if folded <= {zero, one}:

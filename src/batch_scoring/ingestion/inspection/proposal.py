@@ -13,11 +13,13 @@ from batch_scoring.ingestion.inspection.numbers import MARKS
 from batch_scoring.ingestion.inspection.roles import Roles
 from batch_scoring.ingestion.inspection.table import Table
 from batch_scoring.ingestion.inspection.times import ISO
+from batch_scoring.ingestion.inspection.unnamed import is_whole
 from batch_scoring.ingestion.interpretation import EXCEL
 from batch_scoring.ingestion.numbers import NO_VALUES
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.source_files import SourceFile
 
+_FEW = 12
 _DELIMITER_WORDS = {"\t": "tab", " ": "space"}
 
 
@@ -42,7 +44,7 @@ class Proposal:
     @property
     def changes_meaning(self) -> bool:
         """Whether readings may be understood otherwise where all of them can be read without the proposal."""
-        return any(name in self.settings for name in ("missing", "words")) or any(
+        return any(name in self.settings for name in ("missing", "words", "wide.sensors")) or any(
             name == "wide.not_sensors" for name, _ in self.assumed
         )
 
@@ -77,6 +79,7 @@ def propose(table: Table, roles: Roles, files: Sequence[SourceFile], timezone: s
     if not values and not proposal.lacking:
         proposal.lacking.append("no column holds numbers; expected one of measured values, or one a sensor")
     _propose_numbers(values, proposal)
+    _remark(table.columns, values, proposal)
     return proposal
 
 
@@ -129,7 +132,7 @@ def _propose_columns(roles: Roles, files: Sequence[SourceFile], proposal: Propos
             settings[f"columns.{role}"] = column.name
     elif roles.shape == "wide":
         settings["shape"] = "wide"
-        if any(column.number is not None and column.number.words for column in roles.sensors):
+        if any(column.number is not None and not column.number.is_plain for column in roles.sensors):
             # Of themselves only columns of numbers are sensors.
             settings["wide.sensors"] = [column.name for column in roles.sensors]
         settings["wide.not_sensors"] = [*_not_sensors(), *(column.name for column in roles.left_out)]
@@ -287,6 +290,21 @@ def _propose_numbers(values: Sequence[Column], proposal: Proposal) -> None:
         settings["words"] = {word.lower(): int(number) for word, number in words.items()}
         said = ", ".join(f"{word} = {number:g}" for word, number in words.items())
         proposal.assumed.append(("words", f"words are taken as numbers: {said}"))
+
+
+def _remark(columns: Sequence[Column], values: Sequence[Column], proposal: Proposal) -> None:
+    """Say of which columns nobody can know what they mean."""
+    for column in columns:
+        kinds = list(dict.fromkeys(column.texts))
+        if column.is_remark and 1 < len(kinds) <= _FEW and column not in values:
+            listed = ", ".join(kinds)
+            said = f"{column.name}: readings are stored whatever it says ({listed}); leave bad ones out"
+            proposal.assumed.append(("", said))
+        elif column in values and is_whole(column) and len(kinds) > 1:
+            said = (
+                f"{column.name}: whole numbers; if they name devices, set ingest.columns.device={column.name}"
+            )
+            proposal.assumed.append(("", said))
 
 
 def _value(text: str) -> Any:

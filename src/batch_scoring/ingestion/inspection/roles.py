@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from batch_scoring.ingestion.inspection.columns import Column, best_for
 from batch_scoring.ingestion.inspection.times import ISO
+from batch_scoring.ingestion.inspection.unnamed import unnamed_counters, unnamed_ids
 from batch_scoring.ingestion.interpretation import EPOCHS, EXCEL
 
 # Columns that make a time together, by the words of their names, largest unit first.
@@ -67,14 +68,20 @@ def choose_roles(columns: Sequence[Column]) -> Roles:
     reasons = {column.name: _time_reason(column, time) for column in time}
     rest = [column for column in columns if column not in time and column.texts]
     numbers = [column for column in rest if column.is_number]
-    ids = [column for column in rest if column.is_id or (column in numbers and _is_numeric_id(column))]
+    unnamed = unnamed_ids(time, numbers)
+    ids = [
+        column
+        for column in rest
+        if column.is_id or column in unnamed or (column in numbers and _is_numeric_id(column))
+    ]
     numbers = [column for column in numbers if column not in ids]
     # A constant text, as the name of a result or a unit, is an id only by its name.
     telling = [
         column for column in ids if column.distinct > 1 or column.fit("device") or column.fit("sensor")
     ]
     value = best_for("value", numbers)
-    measured = [column for column in numbers if not column.is_no_sensor]
+    counters = unnamed_counters(unnamed, numbers)
+    measured = [column for column in numbers if not column.is_no_sensor and column not in counters]
     if value is None and len(measured) == 1:
         value = measured[0]
     sensor = _sensor(telling, numbers, value)
@@ -86,11 +93,11 @@ def choose_roles(columns: Sequence[Column]) -> Roles:
             if column is not None:
                 reasons[column.name] = _reason(column, role)
         return Roles("long", time, marks, time_format, device, sensor, value, reasons=reasons)
-    device = _best_device(telling, is_sure=_is_repeated(time))
+    device = _device_of_wide(telling, is_sure=bool(unnamed) or _is_repeated(time))
     if device is not None:
         reasons[device.name] = _reason(device, "device")
     reasons |= {column.name: "a sensor: its numbers vary" for column in measured}
-    left_out = [column for column in numbers if column.is_no_sensor]
+    left_out = [column for column in rest if column.is_number and column not in (*measured, device)]
     shape = "series" if len(measured) == 1 and measured[0].fit("value") and device is None else "wide"
     only = measured[0] if shape == "series" else None
     return Roles(shape, time, marks, time_format, device, None, only, measured, left_out, reasons)
@@ -146,7 +153,8 @@ def _time_reason(column: Column, time: Sequence[Column]) -> str:
 
 def _is_numeric_id(column: Column) -> bool:
     """Whether whole numbers name devices or sensors: by the name of the column, and because they repeat."""
-    is_named = column.fit("device") > 0 and (not column.fit("value") or "id" in column.words)
+    is_device = column.fit("device") > 0 and (not column.fit("value") or "id" in column.words)
+    is_named = is_device or (column.fit("sensor") > 0 and column.words[-1].endswith("id"))
     repeats = column.distinct <= max(1, len(column.texts) // 2)
     return is_named and repeats and all(text.isdigit() for text in column.texts)
 
@@ -164,6 +172,14 @@ def _sensor(ids: Sequence[Column], numbers: Sequence[Column], value: Column | No
     device = best_for("device", ids) or ids[0]
     left = [column for column in ids if column is not device]
     return best_for("sensor", left) or left[0]
+
+
+def _device_of_wide(ids: Sequence[Column], is_sure: bool) -> Column | None:
+    """Return the column of the devices of a wide table, in which the id of a sensor is one of a device."""
+    device = _best_device(ids, is_sure)
+    of_sensors = [column for column in ids if "".join(column.words) in ("sensor", "sensorid")]
+    is_said = device is not None and "device" in "".join(device.words)
+    return of_sensors[0] if of_sensors and not is_said else device
 
 
 def _is_told(column: Column, sensor: Column) -> bool:
