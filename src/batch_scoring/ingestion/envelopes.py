@@ -1,4 +1,4 @@
-"""Take readings out of JSON that has a known form: messages of IoT Hub, SenML, Telegraf, TTN, Prometheus.
+"""Take readings out of JSON that has a known form: messages of IoT Hub, SenML, Telegraf, TTN, Prometheus …
 
 A new form is a function in ``ENVELOPES``, and its name in ``settings.IngestSettings.envelope``.
 """
@@ -64,6 +64,8 @@ def envelope_of(record: Any) -> str | None:
         return None
     if "resultType" in (record["data"] if isinstance(record.get("data"), dict) else ()):
         return "prometheus"
+    if "assetPropertyValueHistory" in record or _is_sitewise(record.get("entries")):
+        return "sitewise"
     if isinstance(record.get("result"), dict):  # as The Things Network's storage wraps them
         record = record["result"]
     known = {
@@ -72,6 +74,10 @@ def envelope_of(record: Any) -> str | None:
         "telegraf": {"fields", "tags", "timestamp"},
     }
     return next((name for name, needed in known.items() if needed <= record.keys()), None)
+
+
+def _is_sitewise(entries: Any) -> bool:
+    return isinstance(entries, list) and bool(entries) and "propertyValues" in entries[0]
 
 
 def envelope_by_itself(text: str) -> str | None:
@@ -176,6 +182,22 @@ def _prometheus(document: Any, settings: IngestSettings) -> Iterator[str]:
             yield _record(time, labels.get(chosen), sensor, value)
 
 
+def _sitewise(document: Any, _: IngestSettings) -> Iterator[str]:
+    """Read histories of asset properties: seconds and nanoseconds apart, the value by the name of its type.
+
+    The last part of a property's alias is the sensor, what stands before it the device. A history without an
+    alias is of one property, whose device must be set.
+    """
+    for pack in _listed(document):
+        for entry in pack.get("entries") or [pack]:
+            device, _, sensor = entry.get("propertyAlias", "").strip("/").rpartition("/")
+            for one in entry["propertyValues" if "propertyValues" in entry else "assetPropertyValueHistory"]:
+                at = one["timestamp"]
+                time = at["timeInSeconds"] * 10**9 + at.get("offsetInNanos", 0)
+                value = next(iter(one["value"].values()))
+                yield _record(time, device or None, sensor or entry.get("entryId", "value"), value)
+
+
 def _own_key(settings: IngestSettings, place: str) -> str:
     """Return the tag or label that is the device: as named in the settings, else the usual one."""
     named = settings.column_names("device") if settings.is_named("device") else []
@@ -193,7 +215,7 @@ def _listed(document: Any) -> list[Mapping[str, Any]]:
 
 
 # What these make of a document is named as usual, whatever names other files have.
-AS_USUAL = ("senml", "telegraf", "prometheus")
+AS_USUAL = ("senml", "telegraf", "prometheus", "sitewise")
 _BY_ITSELF = ("iothub", "ttn")
 _USUAL = {"tags": "host", "metric": "instance"}
 Envelope = Callable[[Any, IngestSettings], Iterator[str]]
@@ -203,4 +225,5 @@ ENVELOPES: dict[str, Envelope] = {
     "telegraf": _telegraf,
     "ttn": _ttn,
     "prometheus": _prometheus,
+    "sitewise": _sitewise,
 }

@@ -105,7 +105,7 @@ class IngestSettings(Interpretation):
     skip_lines: int = 0
     encoding: str = "auto"
     sheet: str | None = None
-    envelope: Literal["iothub", "senml", "telegraf", "ttn", "prometheus"] | None = None
+    envelope: Literal["iothub", "senml", "telegraf", "ttn", "prometheus", "sitewise"] | None = None
     memory_limit: str = "1GB"
     temp_directory: str | None = None
 

@@ -10,7 +10,18 @@ from typing import Any
 
 import fastavro
 
-from tests.ingestion.shapes.fleet import DEVICES, TIMES, Files, Reading, iso, readings, renamed, shape, value
+from tests.ingestion.shapes.fleet import (
+    DEVICES,
+    SENSORS,
+    TIMES,
+    Files,
+    Reading,
+    iso,
+    readings,
+    renamed,
+    shape,
+    value,
+)
 
 _CAPTURE = {
     "type": "record",
@@ -133,6 +144,37 @@ def _() -> tuple[Files, list[Reading]]:
 @shape("The Things Network, its storage", 1)
 def _() -> tuple[Files, list[Reading]]:
     return {"ttn.jsonl": json_lines({"result": one} for one in ttn_uplinks())}, readings()
+
+
+def property_values(device: int, sensor: int) -> list[dict[str, object]]:
+    return [
+        {
+            "value": {"doubleValue": value(n, device, sensor)},
+            "timestamp": {"timeInSeconds": int(at.timestamp()), "offsetInNanos": 250_000_000},
+            "quality": "GOOD",
+        }
+        for n, at in enumerate(TIMES)
+    ]
+
+
+def later(rows: Iterable[Reading]) -> list[Reading]:
+    return [(at.replace(microsecond=250_000), *rest) for at, *rest in rows]  # type: ignore[misc]
+
+
+@shape("AWS IoT SiteWise: histories of several properties", 2)
+def _() -> tuple[Files, list[Reading]]:
+    entries = [
+        {"entryId": f"{d}{s}", "propertyAlias": f"/{name}/{sensor}", "propertyValues": property_values(d, s)}
+        for d, name in enumerate(DEVICES)
+        for s, sensor in enumerate(SENSORS)
+    ]
+    return {"entries.json": json.dumps({"entries": entries})}, later(readings())
+
+
+@shape("AWS IoT SiteWise: the history of a property", 2)
+def _() -> tuple[Files, list[Reading]]:
+    text = json.dumps({"assetPropertyValueHistory": property_values(0, 0)}, indent=4)
+    return {"pump.json": text}, renamed(later(readings([0], [0])), "pump", {"temp": "value"})
 
 
 @shape("SenML packs", 2)

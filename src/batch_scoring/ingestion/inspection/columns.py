@@ -18,8 +18,8 @@ ROLE_WORDS: dict[str, list[str]] = {
         "timestamp": "timestamp ts time datetime date zeit zeitstempel datum uhrzeit fecha hora when at "
         "created measured recorded observed sampled logged changed updated utc epoch",
         "device": "device deviceid machine asset unit equipment turbine station host node gateway engine "
-        "pump motor entity plant meter logger thing serial mac vin subject patient mote eui site location room "
-        "building home house vehicle anlage maschine geraet gerät name id",
+        "pump motor entity plant meter logger thing serial mac vin subject patient mote eui site location "
+        "room building home house vehicle anlage maschine geraet gerät name id",
         "sensor": "sensor tag metric field channel signal quantity measurement parameter param variable "
         "attribute property series point measure kind type key topic sensorid itemid name id groesse "
         "größe kanal",

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.scratch import scratch_folder
-from batch_scoring.ingestion.inspection.proposal import Proposal, nested, propose, without
+from batch_scoring.ingestion.inspection.proposal import Proposal, in_envelope, nested, propose, without
 from batch_scoring.ingestion.inspection.repeated_hour import repeated_hour
 from batch_scoring.ingestion.inspection.roles import Roles, choose_roles
 from batch_scoring.ingestion.inspection.sample import take_sample
@@ -179,10 +179,10 @@ def _proposed(
     if table is None or roles is None:
         return Proposal(), as_is
     if table.envelope is not None:
-        wrapped = Proposal({"envelope": table.envelope})
-        trial = read(wrapped.settings)
-        if trial.is_readable and trial.outcome[:2] <= as_is.outcome[:2]:
-            return _fewest(wrapped, trial, read)
+        for wrapped in in_envelope(table.envelope, files):
+            trial = read(wrapped.settings)
+            if trial.is_readable and trial.outcome[:2] <= as_is.outcome[:2]:
+                return _fewest(wrapped, trial, read)
     full = propose(table, roles, files, timezone)
     if as_is.is_readable and not as_is.in_error and not full.changes_meaning:
         return replace(full, settings={}), as_is

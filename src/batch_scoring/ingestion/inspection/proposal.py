@@ -83,6 +83,13 @@ def propose(table: Table, roles: Roles, files: Sequence[SourceFile], timezone: s
     return proposal
 
 
+def in_envelope(envelope: str, files: Sequence[SourceFile]) -> list[Proposal]:
+    """Return what may read JSON in a known envelope, best first: it names the device, or the file does."""
+    named = Proposal({"envelope": envelope})
+    _fix_by_name("device", PurePosixPath(files[0].name), named)
+    return [Proposal({"envelope": envelope}), named]
+
+
 def nested(settings: dict[str, Any]) -> dict[str, Any]:
     """Return settings with dotted names as nested ones.
 
@@ -170,21 +177,23 @@ def _propose_path(
 ) -> None:
     """Take what no column says from the paths of the files, or fix it by the name of the one file."""
     names = [PurePosixPath(file.name) for file in files]
-    stem = names[0].name.removesuffix("".join(names[0].suffixes))
     template = _path_template(names, needed)
     if template is not None:
         proposal.settings["path"] = template
     else:
-        proposal.settings[needed[0]] = stem
-        proposal.assumed.append(
-            (needed[0], f"no column names the {needed[0]}: taken as {stem!r}, the name of the file")
-        )
+        _fix_by_name(needed[0], names[0], proposal)
     if "sensor" in needed and (template is None or "{sensor}" not in template):
         assert roles.value is not None
         proposal.settings["sensor"] = roles.value.name
         proposal.assumed.append(
             ("sensor", f"no column names the sensor: taken as {roles.value.name!r}, its column")
         )
+
+
+def _fix_by_name(role: str, name: PurePosixPath, proposal: Proposal) -> None:
+    stem = name.name.removesuffix("".join(name.suffixes))
+    proposal.settings[role] = stem
+    proposal.assumed.append((role, f"no column names the {role}: taken as {stem!r}, the name of the file"))
 
 
 def _path_template(names: Sequence[PurePosixPath], needed: Sequence[str]) -> str | None:
