@@ -1,4 +1,4 @@
-"""Take readings out of JSON that has a known form: messages of IoT Hub, SenML, Telegraf, TTN, Prometheus …
+"""Take readings out of JSON that has a known form, such as messages of IoT Hub, SenML and Prometheus.
 
 A new form is a function in ``ENVELOPES``, and its name in ``settings.IngestSettings.envelope``.
 """

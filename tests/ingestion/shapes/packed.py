@@ -146,6 +146,25 @@ def _() -> tuple[Files, list[Reading]]:
     return {"a.xlsx": workbook(rows)}, readings()
 
 
+@shape("PI DataLink workbook: a title, tags, units, words for missing", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows: list[Sequence[object]] = [
+        ("PI DataLink report", "", "", ""),
+        ("Server:", "PISRV01", "", ""),
+        ("", "", "", ""),
+        ("Timestamp", "SINUSOID", "CDT158", "BA:TEMP.1"),
+        ("", "", "°C", "°C"),
+    ]
+    rows += [
+        (at, value(n, 0, 0), "Bad Input" if n == 5 else value(n, 0, 1), value(n, 1, 1))
+        for n, at in enumerate(TIMES)
+    ]
+    names = {"temp": "SINUSOID", "hum": "CDT158 °C"}
+    expected = renamed([row for row in readings([0]) if row[0] != TIMES[5] or row[2] == "temp"], "", names)
+    expected += renamed(readings([1], [1]), "", {"hum": "BA:TEMP.1 °C"})
+    return {"trend.xlsx": workbook(rows)}, renamed(expected, "trend")
+
+
 @shape("Excel workbook, wide", 1)
 def _() -> tuple[Files, list[Reading]]:
     rows: list[Sequence[object]] = [("Time", "Device", "temp", "hum")]

@@ -11,7 +11,8 @@ from itertools import pairwise
 from batch_scoring.ingestion.numbers import NO_VALUES
 
 # Texts that say that there is no value, in any case of letters.
-MISSING_WORDS = frozenset((*NO_VALUES, ".", "undefined", "invalid", "bad", "err", "error", "no data"))
+MISSING_WORDS = frozenset((*NO_VALUES, ".", "undefined", "invalid", "bad", "err", "error", "no data",
+    "bad input", "i/o timeout", "pt created", "calc failed", "no result", "scan off"))  # fmt: skip
 # Numbers that loggers write where there is no value, of either sign.
 _MISSING_NUMBERS = frozenset(
     (99.0, 99.9, 127.0, 200.0, 273.0, 999.0, 999.9, 9999.0, 9999.9, 99999.0, 999999.0)

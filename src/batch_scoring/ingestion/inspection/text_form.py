@@ -98,7 +98,8 @@ def text_form(head: bytes) -> TextForm | None:
     delimiter = _delimiter(kept[:_LINES])
     parsed = [line.split() for line in kept] if delimiter == " " else _parsed(kept, delimiter)
     width = _width(parsed[:_LINES])
-    skip = next((n for n, row in enumerate(parsed) if len(row) == width and any(map(str.strip, row))), 0)
+    most = _filled_of_most(parsed[:_LINES])
+    skip = next((n for n, row in enumerate(parsed) if len(row) == width and not _is_title(row, most)), 0)
     rows = [row for row in parsed[skip:] if len(row) == width]
     header = _header_rows(rows)
     names = [name.strip() for name in rows[0]] if header else [f"column_{n + 1}" for n in range(width)]
@@ -140,6 +141,20 @@ def _width(rows: Sequence[Sequence[str]]) -> int:
     """Return the number of fields of most rows."""
     widths = Counter(len(row) for row in rows if any(field.strip() for field in row))
     return max(widths.items(), key=lambda item: (item[1], item[0]))[0] if widths else 0
+
+
+def _filled_of_most(rows: Sequence[Sequence[str]]) -> int:
+    """Return how many fields of most rows hold something."""
+    counts = Counter(sum(bool(field.strip()) for field in row) for row in rows)
+    del counts[0]
+    return counts.most_common(1)[0][0] if counts else 0
+
+
+def _is_title(row: Sequence[str], filled_of_most: int) -> bool:
+    """Whether a row holds nothing, or at its beginning a text or two above a table with more columns."""
+    filled = [bool(field.strip()) for field in row]
+    n = sum(filled)
+    return not n or (all(filled[:n]) and 2 * n <= filled_of_most and filled_of_most > 2)
 
 
 def _header_rows(rows: Sequence[Sequence[str]]) -> int:
