@@ -20,7 +20,8 @@ logger = logging.getLogger(__name__)
 # Above this share of a file's readings in the future, a clock is wrong.
 _MOSTLY = 0.9
 # What to do about rows refused for a reason.
-_ADVICE = {
+ADVICE = {
+    "future_timestamp": "set this machine's clock, or raise ingest.max_future",
     "bad_timestamp": "set ingest.time_format",
     "implausible_time": "set the clocks of the devices, or ingest.time_format or ingest.min_time",
     "not_a_number": "set ingest.decimal, ingest.words, ingest.missing or ingest.unit_suffix",
@@ -99,15 +100,15 @@ def shortfalls_of(
         if reasons["future_timestamp"] > _MOSTLY * total:
             sentences.append(
                 f"{where}: {reasons['future_timestamp']:,} of {total:,} readings are later than "
-                f"{latest:%Y-%m-%d %H:%M} UTC (now plus ingest.max_future); set this machine's clock, or "
-                "raise ingest.max_future; they are read again once they are not in the future"
+                f"{latest:%Y-%m-%d %H:%M} UTC (now plus ingest.max_future); {ADVICE['future_timestamp']}; "
+                "they are read again once they are not in the future"
             )
         elif bad == total or bad - reasons["no_value"] > settings.max_refused_share * total:
             reason = max(sorted(reasons), key=lambda one: (one != "duplicate", reasons[one]))
             with_reason = next(n for n in numbers if reason in refused.get(n, {}))
             text = found.first_refused(with_reason, reason)
             is_same_time = reason == "conflict" and others["same_time"] > reasons["conflict"] / 2
-            advice = _ADVICE.get("same_time" if is_same_time else reason, "mend the file")
+            advice = ADVICE.get("same_time" if is_same_time else reason, "mend the file")
             sentences.append(
                 f"{where}: {bad:,} of {total:,} rows are refused, most as {reason}, the first with {text!r}; "
                 f"{advice}; the quarantine has the rows, and `kedro readings inspect` says more of the file"

@@ -309,3 +309,9 @@ def _() -> tuple[Files, list[Reading]]:
         for d in (0, 1)
     )
     return {"tracks.csv": lines("time,device_id,Lat,Lon,temp,hum", rows)}, readings()
+
+
+@shape("dates moved into the future, as MIMIC does", 0)
+def _() -> tuple[Files, str]:
+    rows = (f"{at.year + 154}{at:-%m-%d %H:%M:%S},{d},{s},{n}" for at, d, s, n in readings())
+    return {"moved.csv": lines("timestamp,device,sensor,value", rows)}, "raise ingest.max_future"

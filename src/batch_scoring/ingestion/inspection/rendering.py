@@ -15,6 +15,7 @@ from batch_scoring.ingestion.inspection.proposal import nested
 from batch_scoring.ingestion.inspection.roles import Roles
 from batch_scoring.ingestion.inspection.settings_text import params_text, shell_quoted, value_text, yaml_text
 from batch_scoring.ingestion.inspection.trial import Trial
+from batch_scoring.ingestion.summary import ADVICE
 from batch_scoring.tables.schemas import READINGS
 
 _WIDTH = 80
@@ -83,7 +84,8 @@ def sentence(found: Inspection) -> str:
     reason, most = max(found.trial.refused.items(), key=lambda item: item[1].rows)
     return (
         f"{refused:,} of {refused + found.trial.readings.num_rows:,} rows would be refused, most as "
-        f"{reason}, such as {most.first!r} in row {most.row}; set what the file means in ingest.…"
+        f"{reason}, such as {most.first!r} in row {most.row}; "
+        f"{ADVICE.get(reason, 'set what the file means in ingest.…')}"
     )
 
 
