@@ -95,7 +95,7 @@ def read_head(path: str, settings: IngestSettings) -> Head | None:
     header, data = plain[at : at + height], plain[at + height :]
     delimiter, names = split_header(header[-1][1], settings, path)
     if height > 1:
-        names = _stacked([split_line(line, delimiter, path) for _, line in header])
+        names = stacked([split_line(line, delimiter, path) for _, line in header])
     elif not match_columns(names, settings) and _has_only_data(names):
         return _without_header(path, plain, settings, notes)
     above = any(row < header[-1][0] for row, _ in notes)
@@ -170,12 +170,17 @@ def _has_only_data(fields: Sequence[str]) -> bool:
     return "text" not in kinds and any(kind in ("number", "time") for kind in kinds)
 
 
-def _stacked(rows: list[list[str]]) -> list[str]:
+def stacked(rows: list[list[str]]) -> list[str]:
     """Join the lines of a header to names; above the last one, a name holds until the next.
+
+    Parameters
+    ----------
+    rows : list of list of str
+        The fields of each line.
 
     Examples
     --------
-    >>> _stacked([["", "Pump 1", ""], ["time", "temp", "press"]])
+    >>> stacked([["", "Pump 1", ""], ["time", "temp", "press"]])
     ['time', 'Pump 1 temp', 'Pump 1 press']
     """
     width = max(map(len, rows))

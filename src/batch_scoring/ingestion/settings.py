@@ -25,7 +25,19 @@ DEFAULT_COLUMNS = {
     "value": ["value", "val", "reading", "_value"],
 }
 # Names of rows and places.
-_NOT_SENSORS = ("id", "index", "row", "no", "entry_id", "lat", "lon", "latitude", "longitude", "unnamed: *")
+_NOT_SENSORS = (
+    "id",
+    "index",
+    "row",
+    "no",
+    "entry_id",
+    "lat",
+    "lon",
+    "lng",
+    "latitude",
+    "longitude",
+    "unnamed: *",
+)
 # Names known since the first version; a source read by them need not be read again by the others.
 _FIRST_KNOWN = {"timestamp": 4, "device": 3, "sensor": 4, "value": 3}
 

@@ -151,7 +151,12 @@ def _time_parts(
         parts = template_parts(template, names)
         if parts:
             return parts
-    return None
+    if settings.is_named("timestamp"):
+        return None
+    # As pandas writes an index of times.
+    unnamed = [at for at, name in enumerate(names) if not name.strip()]
+    times = [at for at in unnamed if kinds()[at] == "time"]
+    return [times[0]] if len(times) == 1 else None
 
 
 def _is_doubtful(

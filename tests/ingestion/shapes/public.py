@@ -315,3 +315,54 @@ def _() -> tuple[Files, list[Reading]]:
 def _() -> tuple[Files, str]:
     rows = (f"{at.year + 154}{at:-%m-%d %H:%M:%S},{d},{s},{n}" for at, d, s, n in readings())
     return {"moved.csv": lines("timestamp,device,sensor,value", rows)}, "raise ingest.max_future"
+
+
+@shape("pandas to_csv: times in a column without a name", 2)
+def _() -> tuple[Files, list[Reading]]:
+    text = wide_csv(",MT_001,MT_002", time=lambda at: f"{at:%Y-%m-%d %H:%M:%S}")
+    names = {"temp": "MT_001", "hum": "MT_002"}
+    return {"LD2011.csv": text}, renamed(readings([0]), "LD2011", names)
+
+
+@shape("pandas to_csv: a row number without a name, no device", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = [
+        f"{n},{at:%Y-%m-%d %H:%M:%S},{value(n, 0, 0)},{value(n, 0, 1)},NORMAL" for n, at in enumerate(TIMES)
+    ]
+    names = {"temp": "sensor_00", "hum": "sensor_01"}
+    text = lines(",timestamp,sensor_00,sensor_01,machine_status", rows)
+    return {"pump.csv": text}, renamed(readings([0]), "pump", names)
+
+
+@shape("Campbell logger: four lines of header, units, kinds", 2)
+def _() -> tuple[Files, list[Reading]]:
+    above = ['"TOA5","CR1000","CR1000","12345"', '"TIMESTAMP","RECORD","AirTC","RH"']
+    header = "\n".join([*above, '"TS","RN","Deg C","%"', '"","","Avg","Smp"'])
+    rows = (f'"{at:%Y-%m-%d %H:%M:%S}",{n},{value(n, 0, 0)},{value(n, 0, 1)}' for n, at in enumerate(TIMES))
+    names = {"temp": "AirTC Deg C Avg", "hum": "RH % Smp"}
+    return {"table1.csv": lines(header, rows)}, renamed(readings([0]), "table1", names)
+
+
+@shape("UK-DALE: seconds and a value, a space between, no header", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = (f"{at.timestamp():.0f} {value(n, 0, 0)}" for n, at in enumerate(TIMES))
+    named = renamed(readings([0], [0]), "channel_1", {"temp": "column_2"})
+    return {"channel_1.txt": lines("", rows)}, named
+
+
+@shape("no header: a switch of 0 and 1 among the numbers", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = (f"{iso(at)},{n % 2},{value(n, 0, 0)}" for n, at in enumerate(TIMES))
+    expected = [(at, "room", "column_2", float(n % 2)) for n, at in enumerate(TIMES)]
+    expected += renamed(readings([0], [0]), "room", {"temp": "column_3"})
+    return {"room.csv": lines("", rows)}, expected
+
+
+@shape("a folder of files with dates and points in their names", 2)
+def _() -> tuple[Files, list[Reading]]:
+    header, *rows = wide_csv("time,temp,hum", time=iso).splitlines()
+    parts = {"pump.2026.03": rows[:15], "pump.2026.04": rows[15:]}
+    expected = [
+        (at, "pump.2026.03" if at < TIMES[15] else "pump.2026.04", *rest) for at, _, *rest in readings([0])
+    ]
+    return {f"{name}.csv": lines(header, part) for name, part in parts.items()}, expected

@@ -124,10 +124,11 @@ class Column:
     def is_no_sensor(self) -> bool:
         """Whether its numbers count or name rows and places, and measure nothing."""
         words = set(self.words)
-        is_named_so = bool(words & NO_SENSORS) and words <= NO_SENSORS | {"is", "of", "the"}
-        return is_named_so or (
-            self.number is not None and self.number.is_row_number and not self.name.strip()
-        )
+        has_word = bool(words & NO_SENSORS)
+        counts_rows = self.number is not None and self.number.is_row_number
+        if counts_rows and (has_word or not self.name.strip()):
+            return True
+        return has_word and words <= NO_SENSORS | {"is", "of", "the"}
 
 
 def name_words(name: str) -> list[str]:

@@ -18,6 +18,7 @@ from batch_scoring.ingestion.interpretation import EXCEL
 from batch_scoring.ingestion.numbers import NO_VALUES
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.source_files import SourceFile
+from batch_scoring.ingestion.text_bytes import without_compression
 
 _FEW = 12
 _DELIMITER_WORDS = {"\t": "tab", " ": "space"}
@@ -128,9 +129,9 @@ def _propose_form(table: Table, proposal: Proposal) -> None:
 
 def _propose_columns(roles: Roles, files: Sequence[SourceFile], proposal: Proposal) -> None:
     settings = proposal.settings
-    if len(roles.time) == 1:
+    if len(roles.time) == 1 and roles.time[0].name:
         settings["columns.timestamp"] = roles.time[0].name
-    elif roles.time:
+    elif len(roles.time) > 1:
         settings["columns.timestamp"] = _template(roles)
     if roles.shape == "long":
         settings["shape"] = "long"
@@ -142,7 +143,9 @@ def _propose_columns(roles: Roles, files: Sequence[SourceFile], proposal: Propos
         if any(column.number is not None and not column.number.is_plain for column in roles.sensors):
             # Of themselves only columns of numbers are sensors.
             settings["wide.sensors"] = [column.name for column in roles.sensors]
-        settings["wide.not_sensors"] = [*_not_sensors(), *(column.name for column in roles.left_out)]
+        usual = list(IngestSettings().wide.not_sensors)
+        more = [column.name for column in roles.left_out if column.name.casefold() not in usual]
+        settings["wide.not_sensors"] = [*usual, *more]
         if roles.left_out:
             listed = ", ".join(column.name for column in roles.left_out)
             proposal.assumed.append(
@@ -161,10 +164,6 @@ def _propose_columns(roles: Roles, files: Sequence[SourceFile], proposal: Propos
         needed.remove("sensor")
     if needed:
         _propose_path(roles, files, needed, proposal)
-
-
-def _not_sensors() -> list[str]:
-    return list(IngestSettings().wide.not_sensors)
 
 
 def _template(roles: Roles) -> str:
@@ -191,7 +190,7 @@ def _propose_path(
 
 
 def _fix_by_name(role: str, name: PurePosixPath, proposal: Proposal) -> None:
-    stem = name.name.removesuffix("".join(name.suffixes))
+    stem = PurePosixPath(without_compression(name.name)).stem
     proposal.settings[role] = stem
     proposal.assumed.append((role, f"no column names the {role}: taken as {stem!r}, the name of the file"))
 
@@ -207,7 +206,9 @@ def _path_template(names: Sequence[PurePosixPath], needed: Sequence[str]) -> str
     depths = {len(name.parts) for name in names}
     if len(names) < 2 or len(depths) > 1:
         return None
-    suffix = "".join(names[0].suffixes)
+    suffixes = {"".join(name.suffixes) for name in names}
+    # A date in the names may have points, too.
+    suffix = suffixes.pop() if len(suffixes) == 1 else names[0].suffix
     depth = depths.pop()
     folders = {name.parent for name in names}
     if depth > 1 and len(needed) == 2:
@@ -229,7 +230,7 @@ def _propose_times(roles: Roles, timezone: str, proposal: Proposal) -> None:
     form = roles.time_format or (first.formats[0] if first else ISO)
     if form != ISO:
         proposal.settings["time_format"] = form
-    name = roles.time[0].name
+    name = roles.time[0].name or "the column without a name"
     if form == EXCEL:
         proposal.assumed.append(
             ("time_format", f"{name}: the numbers are taken as days of a spreadsheet since 1899-12-30")

@@ -81,7 +81,9 @@ def choose_roles(columns: Sequence[Column]) -> Roles:
     ]
     value = best_for("value", numbers)
     counters = unnamed_counters(unnamed, numbers)
-    measured = [column for column in numbers if not column.is_no_sensor and column not in counters]
+    measured = [
+        column for column in numbers if column.name and not column.is_no_sensor and column not in counters
+    ]
     if value is None and len(measured) == 1:
         value = measured[0]
     sensor = _sensor(telling, numbers, value)
@@ -97,7 +99,10 @@ def choose_roles(columns: Sequence[Column]) -> Roles:
     if device is not None:
         reasons[device.name] = _reason(device, "device")
     reasons |= {column.name: "a sensor: its numbers vary" for column in measured}
-    left_out = [column for column in rest if column.is_number and column not in (*measured, device)]
+    # Of a column without a name ingestion itself makes no sensor.
+    left_out = [
+        column for column in rest if column.is_number and column.name and column not in (*measured, device)
+    ]
     shape = "series" if len(measured) == 1 and measured[0].fit("value") and device is None else "wide"
     only = measured[0] if shape == "series" else None
     return Roles(shape, time, marks, time_format, device, None, only, measured, left_out, reasons)

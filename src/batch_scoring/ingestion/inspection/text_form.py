@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from batch_scoring.ingestion.delimited import stacked
+
 DELIMITERS = (",", ";", "\t", "|")
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -37,8 +39,6 @@ class TextForm:
         Of the columns; ``column_1``, ``column_2`` … without a header.
     rows : list of list of str
         The fields of each row of the same width as the header.
-    units : list of str
-        What a second row of the header says of each column.
     """
 
     encoding: str
@@ -48,7 +48,6 @@ class TextForm:
     header: int
     names: list[str]
     rows: list[list[str]]
-    units: list[str]
 
 
 def encoding_of(head: bytes) -> str:
@@ -102,9 +101,8 @@ def text_form(head: bytes) -> TextForm | None:
     skip = next((n for n, row in enumerate(parsed) if len(row) == width and not _is_title(row, most)), 0)
     rows = [row for row in parsed[skip:] if len(row) == width]
     header = _header_rows(rows)
-    names = [name.strip() for name in rows[0]] if header else [f"column_{n + 1}" for n in range(width)]
-    units = [text.strip() for text in rows[1]] if header > 1 else []
-    return TextForm(encoding, delimiter, comment, skip, header, names, rows[header:], units)
+    names = stacked(rows[:header]) if header else [f"column_{n + 1}" for n in range(width)]
+    return TextForm(encoding, delimiter, comment, skip, header, names, rows[header:])
 
 
 def _is_header(line: str) -> bool:
@@ -125,9 +123,15 @@ def _delimiter(lines: Sequence[str]) -> str:
     if best_score < 0.5:
         widths = Counter(len(line.split()) for line in filled)
         width, n = widths.most_common(1)[0]
-        if width > 2 and n > 0.8 * len(filled):
+        if (width > 2 or _are_numbers(filled)) and n > 0.8 * len(filled):
             return " "
     return best
+
+
+def _are_numbers(lines: Sequence[str]) -> bool:
+    """Whether lines hold two numbers each."""
+    fields = [line.split() for line in lines]
+    return all(len(row) == 2 and all(map(_NUMBER_OR_TIME.fullmatch, row)) for row in fields)
 
 
 def _parsed(lines: Sequence[str], delimiter: str) -> list[list[str]]:

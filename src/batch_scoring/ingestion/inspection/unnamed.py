@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -52,7 +53,10 @@ def is_whole(column: Column) -> bool:
 def _is_of_devices(moments: Sequence[tuple[str, ...]], texts: Sequence[str]) -> bool:
     changes = [before != after for before, after in pairwise(texts)]
     back = [before > after for before, after in pairwise(moments)]
-    takes_turns = 2 * sum(changes) > len(changes)
+    counts = Counter(texts)
+    # A switch changes as often, between 0 and 1.
+    is_even = max(counts.values()) <= 2 * min(counts.values()) and not counts.keys() <= {"0", "1"}
+    takes_turns = is_even and 2 * sum(changes) > len(changes)
     begins_again = any(back) and all(change for change, is_back in zip(changes, back, strict=True) if is_back)
     return takes_turns or begins_again
 
