@@ -1,4 +1,4 @@
-"""Sixty shapes of files: read as they are, or with exactly what `kedro readings inspect` proposes."""
+"""A hundred shapes of files: read as they are, or with exactly what `kedro readings inspect` proposes."""
 
 import shlex
 

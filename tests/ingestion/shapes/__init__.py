@@ -1,4 +1,4 @@
-"""Files of sixty shapes that people bring, each with the readings in it: one list for tests and docs."""
+"""Files of a hundred shapes that people bring, each with the readings in it: one list for tests and docs."""
 
 from tests.ingestion.shapes import delimited, packed, public, wrapped
 from tests.ingestion.shapes.fleet import SHAPES, Shape
