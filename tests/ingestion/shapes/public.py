@@ -336,7 +336,10 @@ def _() -> tuple[Files, list[Reading]]:
 
 @shape("Campbell logger: four lines of header, units, kinds", 2)
 def _() -> tuple[Files, list[Reading]]:
-    above = ['"TOA5","CR1000","CR1000","12345"', '"TIMESTAMP","RECORD","AirTC","RH"']
+    above = [
+        '"TOA5","CR1000","CR1000","12345","Std.31","CPU:a.CR1","1234","Table1"',
+        '"TIMESTAMP","RECORD","AirTC","RH"',
+    ]
     header = "\n".join([*above, '"TS","RN","Deg C","%"', '"","","Avg","Smp"'])
     rows = (f'"{at:%Y-%m-%d %H:%M:%S}",{n},{value(n, 0, 0)},{value(n, 0, 1)}' for n, at in enumerate(TIMES))
     names = {"temp": "AirTC Deg C Avg", "hum": "RH % Smp"}

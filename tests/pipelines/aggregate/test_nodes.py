@@ -402,7 +402,7 @@ def test_a_history_of_few_rows_a_day_is_in_a_file_a_month(work):
 
 @pytest.mark.parametrize(
     ("minutes", "window", "suits"),
-    [(1440, "5m", "14d"), (5, "5m", "1h"), (5, "1h", None), (1440, "14d", None)],
+    [(1440, "5m", "7d"), (5, "5m", "30m"), (5, "30m", None), (1440, "7d", None)],
 )
 def test_windows_that_hold_one_reading_are_said_once_with_a_length_that_suits(
     work, caplog, minutes, window, suits
