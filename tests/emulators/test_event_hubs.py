@@ -21,8 +21,8 @@ from tests.event_hub.clients import send
 MESSAGE = b"\x00\x53\x75\xa0\x01x"  # one data section
 
 
-def receive(hubs, partition="0", seconds=1.5, **position):
-    """What a receiver gets in a while: (sequence number, body, partition key)."""
+def receive(hubs, n, partition="0", **position):
+    """What a receiver gets: (sequence number, body, partition key). It waits for n events, and a second."""
     came = []
 
     async def on_batch(_, events):
@@ -35,7 +35,11 @@ def receive(hubs, partition="0", seconds=1.5, **position):
             receiving = asyncio.create_task(
                 client.receive_batch(on_batch, partition_id=partition, **position)
             )
-            await asyncio.wait({receiving}, timeout=seconds)
+            for _ in range(600 if n else 0):
+                await asyncio.sleep(0.1)
+                if len(came) >= n:
+                    break
+            await asyncio.wait({receiving}, timeout=1)
 
     asyncio.run(listen())
     return came
@@ -47,7 +51,7 @@ def test_events_outlive_the_broker_and_numbers_go_on(event_hubs):
     event_hubs.kill()
     event_hubs.start()
     send(event_hubs, ["three"], partition_id="0")
-    assert [event[:2] for event in receive(event_hubs, starting_position="-1")] == [
+    assert [event[:2] for event in receive(event_hubs, 3, starting_position="-1")] == [
         (0, "one"),
         (1, "two"),
         (2, "three"),
@@ -61,13 +65,13 @@ def test_a_receiver_begins_where_its_selector_says(event_hubs):
     between = datetime.now(UTC) - timedelta(seconds=0.5)
     send(event_hubs, ["2", "3"], partition_id="0")
 
-    def bodies(**position):
-        return "".join(body for _, body, _ in receive(event_hubs, **position))
+    def bodies(n, **position):
+        return "".join(body for _, body, _ in receive(event_hubs, n, **position))
 
-    assert bodies(starting_position=1) == "23"
-    assert bodies(starting_position=1, starting_position_inclusive=True) == "123"
-    assert bodies(starting_position=between) == "23"
-    assert bodies(starting_position="@latest") == ""
+    assert bodies(2, starting_position=1) == "23"
+    assert bodies(3, starting_position=1, starting_position_inclusive=True) == "123"
+    assert bodies(2, starting_position=between) == "23"
+    assert bodies(0, starting_position="@latest") == ""
 
 
 @pytest.mark.slow
@@ -78,7 +82,7 @@ def test_a_key_always_goes_to_one_partition_and_stays_with_the_event(event_hubs)
         about = [client.get_partition_properties(partition) for partition in client.get_partition_ids()]
     filled = [one["id"] for one in about if not one["is_empty"]]
     assert len(filled) == 1
-    assert {key for _, _, key in receive(event_hubs, filled[0], starting_position="-1")} == {b"pump-01"}
+    assert {key for _, _, key in receive(event_hubs, 4, filled[0], starting_position="-1")} == {b"pump-01"}
 
 
 @pytest.mark.slow
@@ -87,7 +91,7 @@ def test_a_throttled_send_is_refused_and_the_next_one_taken(event_hubs):
     with pytest.raises(EventHubError, match="server-busy"):
         send(event_hubs, ["refused"], partition_id="0")
     send(event_hubs, ["one"], partition_id="0")
-    assert [event[:2] for event in receive(event_hubs, starting_position="-1")] == [(0, "one")]
+    assert [event[:2] for event in receive(event_hubs, 1, starting_position="-1")] == [(0, "one")]
 
 
 @pytest.mark.slow

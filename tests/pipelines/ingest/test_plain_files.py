@@ -55,7 +55,6 @@ def without_duckdb(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "duckdb", None)
 
 
-@few_examples
 def assert_both_ways_agree(files: list[list[tuple]], write_file: Callable[[Path, list[tuple]], Path]) -> None:
     """Ingest one file after the other, with and without DuckDB."""
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
@@ -75,6 +74,7 @@ def assert_both_ways_agree(files: list[list[tuple]], write_file: Callable[[Path,
         assert one.counts == other.counts
 
 
+@few_examples
 @given(files=FILES)
 def test_the_rows_are_those_of_the_other_way(files):
     assert_both_ways_agree(files, write)
@@ -96,6 +96,7 @@ def write_wide(path: Path, rows: list[tuple]) -> Path:
     return path
 
 
+@few_examples
 @given(files=WIDE_FILES)
 def test_wide_rows_are_those_of_the_other_way(files):
     assert_both_ways_agree(files, write_wide)

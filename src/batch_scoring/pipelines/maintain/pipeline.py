@@ -8,6 +8,7 @@ TABLES = [
     "sources",
     "readings",
     "quarantine",
+    "erased",
     "imported_windows",
     "windows",
     "calibrations",
