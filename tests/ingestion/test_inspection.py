@@ -65,6 +65,29 @@ def test_how_many_windows_a_large_file_has_is_not_known(tmp_path):
     assert "Too short for a model" not in as_text(found, "large.csv", needed_windows=10**9)
 
 
+def test_words_for_below_and_above_the_range_of_an_instrument_are_no_states(tmp_path):
+    rows = [row(5 * n, value="Low" if n == 9 else "High" if n == 11 else 100 + n % 7) for n in range(40)]
+    found = inspected(write_csv(tmp_path / "glucose.csv", *rows))
+    assert "words" not in found.proposal.settings
+    assert found.trial.refused["not_a_number"].rows == 2
+
+
+def test_a_column_of_one_word_is_a_sensor_only_where_the_word_says_what_it_means(tmp_path):
+    rows = [f"2026-01-05T00:{n:02d}:00Z,d1,{n % 5},clear,closed" for n in range(40)]
+    place = write_lines(tmp_path / "a.csv", ["time,device,temp,sky,door", *rows])
+    found = inspected(place)
+    assert found.proposal.settings["words"] == {"closed": 0}
+    assert set(found.trial.readings["sensor"].to_pylist()) == {"temp", "door"}
+
+
+def test_readings_of_bad_quality_are_said_to_be_stored(tmp_path):
+    rows = [f"2026-01-05T00:{n:02d}:00Z,d1,s,{n % 5},{'Bad' if n == 7 else 'Good'}" for n in range(40)]
+    place = write_lines(tmp_path / "a.csv", ["time,device,sensor,value,Quality", *rows])
+    found = inspected(place)
+    assert found.as_is.readings.num_rows == 40
+    assert any("Quality" in doubt and "Bad" in doubt for doubt in found.proposal.doubts)
+
+
 def test_all_columns_that_are_missing_are_proposed_at_once(tmp_path):
     rows = (f"2026-01-05T00:{n:02d}:00Z,unit-a,temp,{n}" for n in range(9))
     place = write_lines(tmp_path / "a.csv", ["when,machine,quantity,amount", *rows])

@@ -162,7 +162,9 @@ def _spread(files: Sequence[SourceFile]) -> list[SourceFile]:
 def _look_at(sample: SourceFile, settings: Mapping[str, Any], folder: Path) -> Table | None:
     try:
         with sample.opened() as path:
-            return read_table(*readable_form(path, sample.format, read_settings(settings), folder))
+            table = read_table(*readable_form(path, sample.format, read_settings(settings), folder))
+        is_book = table is not None and sample.format == "workbook"
+        return replace(table, what="workbook") if is_book else table
     except (InputError, pa.ArrowException, OSError, EOFError, RecursionError, zlib.error):
         return None  # reading it says why
 

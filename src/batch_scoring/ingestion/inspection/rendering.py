@@ -104,7 +104,8 @@ def _what(found: Inspection, readings: str) -> str:
         names = {"\t": "tab", " ": "space"}
         marks = names.get(form.delimiter, repr(form.delimiter))
         comment = f", comments with {form.comment}" if form.comment else ""
-        what = f"text in {form.encoding}, delimiter {marks}, {header}{skipped}{comment}"
+        of_text = f"{table.what} in {form.encoding}, delimiter {marks}"
+        what = f"{of_text if table.what == 'text' else table.what}, {header}{skipped}{comment}"
     lines.append(what)
     if found.roles is not None:
         lines.append(_SHAPES[found.roles.shape])
