@@ -163,8 +163,9 @@ def _look_at(sample: SourceFile, settings: Mapping[str, Any], folder: Path) -> T
     try:
         with sample.opened() as path:
             table = read_table(*readable_form(path, sample.format, read_settings(settings), folder))
-        is_book = table is not None and sample.format == "workbook"
-        return replace(table, what="workbook") if is_book else table
+        if table is None or sample.format != "workbook":
+            return table
+        return replace(table, what="workbook")
     except (InputError, pa.ArrowException, OSError, EOFError, RecursionError, zlib.error):
         return None  # reading it says why
 
