@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -64,6 +64,8 @@ def test_a_value_is_found_by_its_decades(values, wanted):
 
 
 @given(st.floats(0.01, 9), st.floats(0.01, 100), st.floats(-0.5, 0.0))
+@example(1.0, 1.0, -5e-324)
+@example(8.0, 1.0, -1.1e-9)
 def test_an_excess_is_found_by_its_decades_and_farther_is_rarer(wanted, scale, shape):
     scale, shape = np.full(2, scale), np.full(2, shape)
     excess = excess_at(np.array([wanted, 1.01 * wanted]), scale, shape)

@@ -86,9 +86,10 @@ def test_a_device_of_nothing_but_nan_has_no_values_among_good_ones(store: Store,
         value=[float("nan")] * n + [float(i) for i in range(n)],
     )
     counts = store.ingest(tmp_path / "raw.parquet")
-    assert (counts["missing"], counts["refused"], store.quarantine()) == (n, {}, [])
+    assert (counts["missing"], counts["refused"]) == (0, {"no_value": n})
+    assert {row["device"] for row in store.quarantine()} == {"all-nan"}
     (source,) = store.sources()
-    assert [source[name] for name in ("rows", "accepted", "refused", "missing")] == [2 * n, n, 0, n]
+    assert [source[name] for name in ("rows", "accepted", "refused", "missing")] == [2 * n, n, n, 0]
     assert {r[1] for r in store.readings()} == {"good"}
 
 

@@ -29,6 +29,8 @@ _SMALLEST = 1e-9
 # Bounds of the shape: never heavier than exponential, as a single wild value among the training windows must
 # not make every later one usual; at -0.5 the probability falls with the square of the distance to the end.
 _SHAPES = (-0.5, 0.0)
+# A shape nearer to 0 bends a tail by less than the digits that are left.
+_STRAIGHT = -1e-9
 # Decades of the tail after which it goes on as an exponential one: a value beyond the end of a bounded tail
 # has a finite estimate, and farther is rarer.
 _CURVED_DECADES = 3.0
@@ -209,7 +211,7 @@ def tail_decades_of(excess: Float, scale: Float, shape: Float) -> Float:
     [0.434, 2.602, 3.006]
     """
     added = excess / (scale * _LN10)
-    bent = np.flatnonzero((shape < 0) & (excess > 0))
+    bent = np.flatnonzero((shape < _STRAIGHT) & (excess > 0))
     if bent.size:
         its_shape, y = shape[bent], added[bent] * _LN10
         end = _end_of_curve(its_shape)
@@ -220,9 +222,9 @@ def tail_decades_of(excess: Float, scale: Float, shape: Float) -> Float:
 
 def excess_at(wanted: Float, scale: Float, shape: Float) -> Float:
     """Compute the excess at which each tail has added the wanted decades, the inverse of the above."""
-    bent = np.where(shape < 0, shape, -1.0)
+    bent = np.where(shape < _STRAIGHT, shape, -1.0)
     curved = np.minimum(wanted, _CURVED_DECADES) * _LN10
-    curved = np.where(shape < 0, np.expm1(bent * curved) / bent, curved)
+    curved = np.where(shape < _STRAIGHT, np.expm1(bent * curved) / bent, curved)
     excess: Float = scale * (curved + np.maximum(wanted - _CURVED_DECADES, 0.0) * _LN10)
     return excess
 
