@@ -15,6 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 from batch_scoring.api import FleetDetector, InputError
 from batch_scoring.tables.schemas import DEVICE_INCIDENTS, PREDICTIONS
 
+# Each trains models, or scores a workspace of its own.
+pytestmark = pytest.mark.slow
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SETTINGS = {"train": {"fit": {"max_train_windows": 200}}}
 

@@ -16,6 +16,9 @@ from batch_scoring.ingestion.inspection.sample import WHOLE_BYTES, take_sample
 from batch_scoring.ingestion.source_files import list_source_files
 from tests.pipelines.ingest.ingestion import row, write_csv, write_lines
 
+# Each reads files by the whole way in, and most twice.
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).parents[2]
 
 

@@ -16,6 +16,9 @@ from batch_scoring.ingestion.inspection.settings_text import params_text, yaml_t
 from tests.ingestion.shapes import SHAPES
 from tests.pipelines.ingest.ingestion import Store
 
+# Each reads files by the whole way in, and most twice.
+pytestmark = pytest.mark.slow
+
 AT = "2026-06-01T00:00Z"
 
 
