@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _LONG = timedelta(days=365)
 # … readings before a gap of that length which are no more than this share of its readings in the file, …
 _FEW = 0.1
-# … or than this one where they begin with a day on which clocks start, and within so many days of it.
+# … or than this one where they begin with a day on which clocks start, and within a few days of it.
 _HALF, _NEAR = 0.5, timedelta(days=31)
 _STARTS = ("1980-01-01", "1980-01-06", "1990-01-01", "2000-01-01", "2001-01-01", "2010-01-01", "2020-01-01")
 # The gap is this multiple of any later one: yearly readings are no clock's fault.

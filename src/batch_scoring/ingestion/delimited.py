@@ -44,7 +44,7 @@ class Head:
     lines : list of str
         Some of the first records.
     is_annotated : bool
-        Whether comments are those that InfluxDB writes above each of its tables.
+        Whether InfluxDB wrote the comments above each table.
     """
 
     delimiter: str

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def refuse_empty_series(connection: duckdb.DuckDBPyConnection, sources: Iterable[int]) -> None:
-    """Refuse the rows of devices and sensors of which a file has no value at all, as ``no_value``.
+    """Refuse the rows of devices and sensors without any value in a file, as ``no_value``.
 
     Parameters
     ----------

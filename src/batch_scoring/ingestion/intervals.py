@@ -21,7 +21,7 @@ _LENGTHS = (
 )
 
 
-# The interval of so many readings is that of all.
+# The interval of the first million readings stands for all.
 _MANY_ROWS = 1_000_000
 
 

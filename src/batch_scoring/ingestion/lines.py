@@ -21,7 +21,7 @@ MAX_LINE_BYTES = 1 << 20
 LINES = pa.schema([pa.field("row", pa.int64()), pa.field("line", pa.string())])
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# A quote that is still open after so many lines was none.
+# A quote that is still open after this many lines was none.
 _RECORD_LINES, _RECORD_BYTES = 200, 1 << 16
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from batch_scoring.ingestion.checked_rows import OpenedFile
 
-# Of a file, so many forms of times are looked at, the frequent ones.
+# Forms of times that are looked at in a file, the frequent ones.
 _MANY_SHAPES = 50
 # What may separate the digits of a number that was not understood.
 SEPARATED = "\\d[,. '\u00a0\u202f\u2019]\\d|,\\d"
@@ -59,7 +59,7 @@ class Trouble:
     Attributes
     ----------
     rows, times, numbers : int
-        Rows of the file; those of which the time, or a number with a comma, was not understood.
+        Rows of the file; rows whose time, or number with a comma, was not understood.
     """
 
     rows: int
@@ -110,7 +110,7 @@ def look_again(
     Returns
     -------
     found : dict of int to dict
-        Settings by file, for those that show what is written otherwise than was taken for.
+        Settings by file, where a file shows that it is written otherwise.
     doubts : dict of int to Doubt
     """
     found: dict[int, dict[str, Any]] = {}

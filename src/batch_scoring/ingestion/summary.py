@@ -76,7 +76,7 @@ def shortfalls_of(
     settings: IngestSettings,
     latest: datetime,
 ) -> list[str]:
-    """Return a sentence for each file of which too little could be stored.
+    """Return a sentence for each file that was mostly refused.
 
     Which events share a file is chance: of them, all of a run are judged together.
     """
@@ -175,7 +175,7 @@ def _warn(counts: dict[str, Any], area: StagingArea) -> None:
         )
     if hours is not None and hours.ordered:
         logger.info(
-            "%s readings of the hour that came twice when clocks were set back (%s) were told apart by their "
+            "%s readings of the hour that came twice when clocks were set back (%s) were assigned by their "
             "order",
             f"{hours.ordered:,}",
             as_text(hours.when),

@@ -20,7 +20,7 @@ _NEVER = 2**62
 
 
 class Devices:
-    """The devices of which people have written something.
+    """The devices that people have listed.
 
     Parameters
     ----------

@@ -90,7 +90,7 @@ class DayCurves:
 
 
 class Recalibration:
-    """The calibrations of a run: those that are stored, and those it adds.
+    """The calibrations of a run, stored ones and new ones.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ class Recalibration:
         return min(ends) // DAY_US * DAY_US if ends else None
 
     def curves(self, day: int, sensors: Iterable[str], find_series: Callable[[], pa.Table]) -> DayCurves:
-        """Return the curves of a day, fitting those that are not stored yet.
+        """Return the curves of a day, fitting what is not stored yet.
 
         Parameters
         ----------

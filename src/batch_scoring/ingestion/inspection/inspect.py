@@ -32,7 +32,7 @@ Reader = Callable[[Mapping[str, Any]], Trial]
 MOST_FILES = 6
 # Settings that name what no column names: what is read without them is as good.
 _NAMES = frozenset(("device", "sensor", "path"))
-# Settings of which often none is needed.
+# Settings that are often not needed.
 _KINDS = {
     "form": ("encoding", "comment", "delimiter", "skip_lines", "header"),
     "columns": ("columns", "shape", "wide"),

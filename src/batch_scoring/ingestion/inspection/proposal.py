@@ -303,7 +303,7 @@ def _propose_numbers(values: Sequence[Column], proposal: Proposal) -> None:
 
 
 def _remark(columns: Sequence[Column], values: Sequence[Column], proposal: Proposal) -> None:
-    """Say of which columns nobody can know what they mean."""
+    """Name the columns whose meaning nobody can know."""
     for column in columns:
         kinds = list(dict.fromkeys(column.texts))
         if column.is_remark and 1 < len(kinds) <= _FEW and column not in values:

@@ -13,7 +13,7 @@ from batch_scoring.ingestion.time_formats import formats_of
 
 # What ingestion reads without being asked.
 ISO = "ISO 8601"
-# Of a column of times, so many are times; a few are words for "missing", or broken.
+# The least share of times in a column of times; a few cells are words for "missing", or broken.
 MOST = 0.9
 
 _ISO = re.compile(
