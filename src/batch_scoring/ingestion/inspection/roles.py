@@ -30,7 +30,7 @@ class Roles:
     shape : str
         ``"long"``, ``"wide"`` or ``"series"`` (a time and a value, without device and sensor).
     time : list of Column
-        One, or those that make a time together; empty where there is none.
+        One column, or several that together make a time; empty without a time.
     time_marks : list of str
         What stands between these columns when they are joined.
     time_format : str
@@ -109,7 +109,7 @@ def choose_roles(columns: Sequence[Column]) -> Roles:
 
 
 def _time(columns: Sequence[Column]) -> tuple[list[Column], list[str], str]:
-    """Return the column of the times, or those that make them together, how, and their joined format."""
+    """Return the columns that make the times, what stands between them, and their joined format."""
     clear = [column for column in columns if column.is_clearly_time and not column.is_no_sensor]
     moments = [column for column in clear if column.time and column.time.holds == "moment"]
     if moments:
