@@ -14,6 +14,7 @@ from batch_scoring.tables.schemas import READINGS, windows_schema
 from batch_scoring.windows.features import aggregate_readings, feature_matrix
 from tests.factories import MINUTE_US, START_US, make_readings, make_windows
 
+# All but `equal_run`, which has tests of its own below.
 EVERY = [
     "mean", "std", "min", "max", "range", "first", "last", "change", "slope", "sum", "p05", "p50", "p95",
     "count", "diff_mean",

@@ -118,7 +118,7 @@ def _predictions(
 ) -> pa.Table:
     n = windows.num_rows
     is_anomaly = scores.score < scores.threshold
-    columns = [
+    columns = [  # in the order of PREDICTIONS: a swap of two columns of one type would go unnoticed
         *(windows[name] for name in ("window_start", "window_end", "device", "sensor")),
         windows["mean"] if "mean" in windows.column_names else pa.nulls(n, pa.float64()),
         to_arrow(scores.score),
@@ -133,7 +133,7 @@ def _predictions(
         *_expected_range(X, scores),
         to_arrow(is_young),
         calibrated,
-        pa.nulls(n, pa.string()),
+        pa.nulls(n, pa.string()),  # the rule that decided, filled by `plant.rules`
     ]
     return pa.Table.from_arrays(columns, schema=PREDICTIONS)
 

@@ -1,4 +1,4 @@
-"""Bring a file that cannot be read in place into a form that can: unpacked, or converted once."""
+"""File formats by suffix; a file that cannot be read in place is unpacked, or converted once."""
 
 from __future__ import annotations
 

@@ -352,8 +352,8 @@ TRAINED_DEVICES = _table(
 
 # --- Predictions ---
 
-# Filled by `detection.score._predictions`; a detector's own numbers come through `detectors.base.Scores`.
-# Days that are scored already gain a new column when they are scored again.
+# Filled by `detection.score._predictions`, in this order; `plant.rules` then overrides what is known.
+# A detector's own numbers come through `detectors.base.Scores`. A new column is null in rows scored before.
 PREDICTIONS = _table(
     "predictions",
     _WINDOW_START,

@@ -1,4 +1,7 @@
-"""The interface of detectors and their registry: `combined`, `one_class_svm`, yours; the rest are parts."""
+"""The interface of detectors and their registry: `combined`, `one_class_svm`, yours; the rest are parts.
+
+To add one, follow docs/how-to/add-a-detector.md.
+"""
 
 from __future__ import annotations
 

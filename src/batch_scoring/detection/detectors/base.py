@@ -1,6 +1,6 @@
 """Data passed to and from detectors: training windows, settings, fitted models, rows and scores.
 
-Plain arrays and Arrow columns, independent of any one detector.
+Plain arrays and Arrow columns, independent of any one detector. The protocol ``Detector`` is in ``__init__``.
 """
 
 from __future__ import annotations
