@@ -78,13 +78,14 @@ def test_strings_are_compared_and_found_where_there_are_none():
                 "text": st.none() | st.text(max_size=3),
                 "number": st.none() | st.integers(-(2**63), 2**63 - 1),
                 "time": st.none() | st.datetimes(timezones=st.just(UTC)),
+                "texts": st.none() | st.lists(st.text(max_size=3), max_size=3),
             },
         )
     )
 )
 def test_rows_become_what_arrow_makes_of_them(rows):
     kinds = {"text": pa.string(), "number": pa.int64(), "time": pa.timestamp("us", tz="UTC")}
-    schema = pa.schema(list(kinds.items()))
+    schema = pa.schema([*kinds.items(), ("texts", pa.list_(pa.string()))])
     assert from_rows(rows, schema).equals(pa.Table.from_pylist(rows, schema=schema))
 
 

@@ -12,10 +12,20 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.own import OwnDataset
 from batch_scoring.evaluation.annotation_files import LABEL_FORMATS
 from batch_scoring.evaluation.annotations import read_calendar, read_devices, read_feedback, read_labels
-from batch_scoring.storage import Folder, open_file
+from batch_scoring.operations.tables import read
+from batch_scoring.operations.verdicts import feedback_of
+from batch_scoring.storage import Folder, open_file, open_folder
 from batch_scoring.storage.cache import run_folder
+from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrow_arrays import empty_table
-from batch_scoring.tables.schemas import CALENDAR, DEVICES, FEEDBACK, LABELS
+from batch_scoring.tables.schemas import (
+    CALENDAR,
+    DEVICE_INCIDENTS,
+    DEVICES,
+    FEEDBACK,
+    INCIDENT_ACTIONS,
+    LABELS,
+)
 
 
 class WrittenFile(OwnDataset[NoReturn, pa.Table]):
@@ -88,9 +98,45 @@ class LabelFile(WrittenFile):
 
 
 class FeedbackFile(WrittenFile):
-    """A :class:`WrittenFile` of feedback: schema ``feedback.FEEDBACK``."""
+    """A :class:`WrittenFile` of feedback, and the verdicts that people gave beside it: schema ``FEEDBACK``.
+
+    Parameters
+    ----------
+    path, otherwise
+        Of :class:`WrittenFile`.
+    actions, incidents : str, optional
+        The folders of the tables INCIDENT_ACTIONS and DEVICE_INCIDENTS.
+    **more
+        Of :class:`.OwnDataset`.
+    """
 
     _schema, _read = FEEDBACK, staticmethod(read_feedback)
+
+    def __init__(
+        self,
+        path: str | None = None,
+        otherwise: str | None = None,
+        actions: str | None = None,
+        incidents: str | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(path, otherwise, **more)
+        self._actions, self._incidents = actions, incidents
+
+    def load(self) -> pa.Table:
+        """Load the rows of the file, then those of the verdicts."""
+        rows = super().load()
+        actions = self._table(self._actions, INCIDENT_ACTIONS)
+        if not actions.num_rows:
+            return rows
+        return pa.concat_tables([rows, feedback_of(actions, self._table(self._incidents, DEVICE_INCIDENTS))])
+
+    def _table(self, path: str | None, schema: pa.Schema) -> pa.Table:
+        return (
+            empty_table(schema)
+            if path is None
+            else read(RowTable(open_folder(path, self._credentials)), schema)
+        )
 
 
 class CalendarFile(WrittenFile):

@@ -91,9 +91,19 @@ class Devices:
         return np.array([self._is_like(name, pattern) for name in names.to_pylist()], bool)
 
     def _is_like(self, name: str, pattern: str) -> bool:
-        known = self.ids_of(name)
-        groups = (self._groups[one] for one in known if one in self._groups)
-        return any(fnmatchcase(one, pattern) for one in (*known, *groups))
+        return any(fnmatchcase(one, pattern) for one in (*self.ids_of(name), *self._groups_of(name)))
+
+    def are_in_group_like(self, names: pa.Array, pattern: str) -> Bool:
+        """Mark the ids whose machine is in a group that matches; ``*`` matches those of none, too."""
+        if pattern == ALL:
+            return np.ones(len(names), bool)
+        return np.array(
+            [any(fnmatchcase(one, pattern) for one in self._groups_of(name)) for name in names.to_pylist()],
+            bool,
+        )
+
+    def _groups_of(self, name: str) -> list[str]:
+        return [self._groups[one] for one in self.ids_of(name) if one in self._groups]
 
     def may_be_missing(self, names: pa.Array, at: int) -> Bool:
         """Mark the ids that are expected to send at a time: neither retired nor one of several of a machine.

@@ -146,7 +146,7 @@ def as_rows(table: pa.Table) -> Iterator[dict[str, Any]]:
 
 
 def from_rows(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Convert dictionaries to a table of strings, int64 and times; what is missing becomes null.
+    """Convert dictionaries to a table of strings, lists of them, int64 and times; missing becomes null.
 
     Arrow's ``from_pylist`` imports pandas.
     """
@@ -156,6 +156,10 @@ def from_rows(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
         is_there = np.array([value is not None for value in values], bool)
         if pa.types.is_string(field.type):
             column = strings([value or "" for value in values])
+        elif pa.types.is_list(field.type):
+            ends = np.cumsum([0, *(len(value or ()) for value in values)], dtype=np.int32)
+            texts = strings([text for value in values for text in value or ()])
+            column = pa.ListArray.from_arrays(to_arrow(ends), texts).cast(field.type)
         else:
             numbers = [microseconds(one) if isinstance(one, datetime) else one or 0 for one in values]
             column = to_arrow(np.array(numbers, np.int64)).cast(field.type)

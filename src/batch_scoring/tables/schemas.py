@@ -678,6 +678,63 @@ NOTIFICATIONS = _table(
     Column("is_delivered", pa.bool_(), "", "whether the sink has acknowledged it"),
 )
 
+# --- What people on shift do ---
+
+# Rows are only ever added: a run and a page, or two people, never overwrite each other.
+INCIDENT_ACTIONS = _table(
+    "incident actions",
+    Column("action_id", pa.string(), "", "32 hexadecimal digits"),
+    Column("at", TIMESTAMP, "UTC", "when the person did it"),
+    Column("who", pa.string(), "", "who did it, as the page knows them"),
+    Column("action", pa.string(), "", "`acknowledge`, `unacknowledge`, `comment` or `verdict`"),
+    Column(
+        "verdict",
+        pa.string(),
+        "",
+        "of a verdict: `true_event`, `false_alarm` or `accepted`, see feedback; null takes the verdict "
+        "back, and is that of all other actions",
+    ),
+    Column("text", pa.string(), "", "what the person wrote; null where there is none"),
+    *(
+        one._replace(meaning=f"{meaning}, as the person saw it")
+        for one, meaning in zip(
+            _columns_of("device incidents", "incident_id", "kind", "devices", "sensors", "start", "end"),
+            (
+                "id of the incident",
+                "kind of the incident",
+                "the first 100 devices it was about",
+                "the sensors it was about",
+                "start of the incident",
+                "its end",
+            ),
+            strict=True,
+        )
+    ),
+)
+
+SILENCES = _table(
+    "silences",
+    Column("silence_id", pa.string(), "", "32 hexadecimal digits"),
+    Column("at", TIMESTAMP, "UTC", "when the row was written"),
+    Column("who", pa.string(), "", "who wrote it, as the page knows them"),
+    Column("change", pa.string(), "", "`set`, or `revoked`: from `at` on nothing is silenced by it"),
+    *(
+        Column(name, pa.string(), "", f"{what}, or a pattern with `*` and `?`; `*` for all")
+        for name, what in (
+            ("device", "id of the device"),
+            ("sensor", "name of the sensor"),
+            ("group", "group of the device, see devices"),
+        )
+    ),
+    Column("start", TIMESTAMP, "UTC", "first moment in which no alert is sent; the first time, of several"),
+    Column("end", TIMESTAMP, "UTC", "first moment after it; the first time, of several"),
+    Column("every", pa.string(), "", "`day` or `week`: it comes again, in UTC; null for once"),
+    Column(
+        "until", TIMESTAMP, "UTC", "from then on it does not come again; null for never, and where it is once"
+    ),
+    Column("comment", pa.string(), "", "why; null where the person gave no reason"),
+)
+
 
 # --- Drift ---
 

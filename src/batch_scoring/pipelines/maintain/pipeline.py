@@ -19,6 +19,8 @@ TABLES = [
     "gaps",
     "device_incidents",
     "notifications",
+    "incident_actions",
+    "silences",
     "drift",
 ]
 
