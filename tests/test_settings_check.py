@@ -15,8 +15,8 @@ def check(values=None, runtime=None):
 def test_every_pipeline_with_settings_has_its_group():
     folders = {path.parent.name for path in (PROJECT / "src/batch_scoring/pipelines").glob("*/pipeline.py")}
     files = (PROJECT / "conf/base").glob("parameters_*.yml")
-    # What is known of sensors concerns several pipelines.
-    shared = {"domain"}
+    # What is known of sensors concerns several pipelines; `incidents` notifies, too.
+    shared = {"domain", "alerts"}
     assert set(GROUPS) == (folders | shared) & {path.stem.removeprefix("parameters_") for path in files}
 
 

@@ -46,9 +46,9 @@ def make_incidents(*rows: tuple[str, int, int, str] | tuple[str, int, int, str, 
     )
 
 
-def ledger_of(rows: Sequence[tuple[str, int, int, int]], sinks: Sequence[str] = ("recorder",)) -> Ledger:
-    """Pending events of (device, first window, window after the last, number); odd numbers are openings."""
-    incidents = make_incidents(*((device, start, end, "closed") for device, start, end, _ in rows))
+def events_of(rows: Sequence[tuple[str, int, int, int] | tuple[str, int, int, int, float]]) -> pa.Table:
+    """Events of (device, first window, window after the last, number[, priority]); odd numbers open."""
+    incidents = make_incidents(*((*row[:3], "closed", *row[4:]) for row in rows))  # type: ignore[arg-type]
     events = [
         row
         | {
@@ -56,7 +56,15 @@ def ledger_of(rows: Sequence[tuple[str, int, int, int]], sinks: Sequence[str] = 
             "change": "opened" if number % 2 else "closed",
             "number": number,
             "merged_into": "",
+            "at": START,
+            "opened_at": START,
+            "silenced_by": "",
         }
-        for row, (*_, number) in zip(incidents.to_pylist(), rows, strict=True)
+        for row, (_, _, _, number, *_) in zip(incidents.to_pylist(), rows, strict=True)
     ]
-    return Ledger().with_events(pa.Table.from_pylist(events, schema=EVENTS), sinks)
+    return pa.Table.from_pylist(events, schema=EVENTS)
+
+
+def ledger_of(rows: Sequence[tuple[str, int, int, int]], sinks: Sequence[str] = ("recorder",)) -> Ledger:
+    """Pending events of (device, first window, window after the last, number); odd numbers are openings."""
+    return Ledger().with_events(events_of(rows), dict.fromkeys(sinks))

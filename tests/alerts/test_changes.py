@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.alerts.changes import Wanted, with_changes
+from batch_scoring.alerts.changes import Current, Wanted, with_changes
 from batch_scoring.alerts.ledger import Ledger
 from tests.alerts.ledgers import make_incidents
 from tests.factories import START
@@ -17,9 +17,15 @@ SINKS = ["log", "hook"]
 ALL = Wanted()
 
 
+def changed(ledger, incidents, since, wanted, sinks, at=START):
+    """The ledger with the changes of incidents that no person has looked at."""
+    current = Current.untouched(incidents)
+    return with_changes(ledger, current, at, since, wanted, dict.fromkeys(sinks))
+
+
 def step(ledger, *rows, since=0, wanted=ALL, sinks=SINKS):
     """The ledger after a run that found these incidents, all of it delivered, and its new events in order."""
-    after = with_changes(ledger, make_incidents(*rows), START + since * WINDOW, wanted, sinks)
+    after = changed(ledger, make_incidents(*rows), START + since * WINDOW, wanted, sinks)
     known = set(ledger.table["event_id"].to_pylist())
     new = [row for row in after.table.to_pylist() if row["event_id"] not in known]
     assert {row["sink"] for row in new} <= set(sinks)
@@ -49,7 +55,7 @@ def test_one_that_came_and_went_between_two_runs_is_both():
 
 
 def test_an_event_tells_what_the_incident_was_when_it_changed():
-    after = with_changes(Ledger(), make_incidents(("a", 3, 5, "open", 7)), START, ALL, ["log"])
+    after = changed(Ledger(), make_incidents(("a", 3, 5, "open", 7)), START, ALL, ["log"])
     row = after.table.to_pylist()[0]
     assert (row["device"], row["sensors"], row["end"] - row["start"]) == ("a", ["s"], 2 * WINDOW)
     assert (row["priority"], row["level"], row["n_windows"], row["is_delivered"]) == (7.0, "high", 2, False)
@@ -81,9 +87,9 @@ def test_a_mild_one_is_told_when_it_has_become_severe():
 def test_single_windows_are_told_only_if_asked_for_and_once_they_are_more():
     outlier = make_incidents(("a", 0, 1, "open"))
     outlier = outlier.set_column(1, "kind", pa.array(["outlier"]))
-    quiet = with_changes(Ledger(), outlier, START, ALL, ["log"])
+    quiet = changed(Ledger(), outlier, START, ALL, ["log"])
     assert quiet.table.num_rows == 0
-    asked = with_changes(Ledger(), outlier, START, Wanted(outliers=True), ["log"])
+    asked = changed(Ledger(), outlier, START, Wanted(outliers=True), ["log"])
     assert asked.table["event_id"].to_pylist() == ["a@0-1"]
     assert step(quiet, ("a", 0, 2, "open"))[1] == [("a@0-1", "opened")]
 
@@ -91,7 +97,7 @@ def test_single_windows_are_told_only_if_asked_for_and_once_they_are_more():
 def test_a_device_that_an_event_of_the_fleet_has_swallowed_is_withdrawn_for_it():
     ledger, _ = step(Ledger(), ("a", 0, 5, "open"))
     fleet = make_incidents(("", 0, 6, "open", 20)).set_column(1, "kind", pa.array(["fleet_event"]))
-    after = with_changes(ledger, fleet, START, ALL, ["log"])
+    after = changed(ledger, fleet, START, ALL, ["log"])
     rows = {row["event_id"]: row for row in after.table.to_pylist() if row["sink"] == "log"}
     assert (rows["a@0-2"]["change"], rows["a@0-2"]["merged_into"]) == ("withdrawn", "@0")
     assert rows["@0-1"]["change"] == "opened"
@@ -134,11 +140,11 @@ def test_the_ledger_forgets_what_is_over_and_told_when_there_is_something_to_tel
 
 def test_the_ledger_keeps_what_a_sink_still_waits_for():
     there, news = [("a", 0, 5, "closed")], ("b", 7, 8, "open")
-    waiting = with_changes(Ledger(), make_incidents(*there), START, ALL, SINKS)
+    waiting = changed(Ledger(), make_incidents(*there), START, ALL, SINKS)
     waiting = waiting.delivered(waiting.pending("log"))
-    later = with_changes(waiting, make_incidents(*there, news), START + 6 * WINDOW, ALL, SINKS)
+    later = changed(waiting, make_incidents(*there, news), START + 6 * WINDOW, ALL, SINKS)
     assert (len(later.pending("log")), len(later.pending("hook"))) == (1, 3)
-    gone = with_changes(waiting, make_incidents(*there, news), START + 6 * WINDOW, ALL, ["log"])
+    gone = changed(waiting, make_incidents(*there, news), START + 6 * WINDOW, ALL, ["log"])
     assert gone.table["incident_id"].to_pylist() == ["b@7"]
 
 
@@ -182,8 +188,8 @@ def test_the_ledger_remembers_since_when():
 def test_a_young_models_incident_is_told_only_if_asked_for_and_once_it_is_no_longer_young():
     young = make_incidents(("a", 0, 9, "open"))
     young = young.set_column(young.schema.get_field_index("warming_up"), "warming_up", pa.array([True]))
-    quiet = with_changes(Ledger(), young, START, ALL, ["log"])
+    quiet = changed(Ledger(), young, START, ALL, ["log"])
     assert quiet.table.num_rows == 0
-    asked = with_changes(Ledger(), young, START, Wanted(warming_up=True), ["log"])
+    asked = changed(Ledger(), young, START, Wanted(warming_up=True), ["log"])
     assert asked.table["warming_up"].to_pylist() == [True]
     assert step(quiet, ("a", 0, 12, "open"))[1] == [("a@0-1", "opened")]

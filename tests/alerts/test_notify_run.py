@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.alerts import delivery
-from batch_scoring.alerts.changes import Wanted
 from batch_scoring.alerts.ledger import Ledger
-from batch_scoring.alerts.notify_run import NotifyRun
+from batch_scoring.alerts.notify_run import NotifyRun, Policy
 from batch_scoring.storage.row_table import RowTable, Update
 from tests.alerts.events import Recorder
 from tests.alerts.ledgers import make_incidents
@@ -37,7 +36,8 @@ class Site:
         self.incidents.replace(make_incidents(*rows))
 
     def run(self, since: int = 0, sink: Recorder | None = None) -> Iterator[Update]:
-        run = NotifyRun(self.incidents.load(), [sink or self.sink], START + since * WINDOW, Wanted())
+        time = START + since * WINDOW
+        run = NotifyRun(self.incidents.load(), [sink or self.sink], time, Policy(time))
         return run.updates(3600)
 
     def notify(self, since: int = 0) -> int:
@@ -134,7 +134,7 @@ def test_a_run_that_looked_before_the_incidents_were_made_anew_sends_nothing_of_
     """Made anew in fewer commits than it has seen; another run has sent them in between."""
     for n in range(1, 4):
         site.put(*fleet(n))
-    stale = NotifyRun(site.incidents.load(), [site.sink], START, Wanted())
+    stale = NotifyRun(site.incidents.load(), [site.sink], START, Policy(START))
     assert stale._incidents.exists  # a table is of the version at which it is first looked at
     shutil.rmtree(stale._incidents.folder.path())
     site.put(("new", 0, 1, "open"))

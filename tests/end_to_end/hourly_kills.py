@@ -71,8 +71,8 @@ class Day:
         """What ``kedro`` is called with."""
         at = f"{DAY + timedelta(minutes=minute):%Y-%m-%dT%H:%M:%SZ}"
         sinks = f"[{{type: file, path: {self.folder}/alerts.jsonl}}]"
-        params = f"data={self.folder},at={at},{FLEET},incidents.notify.sinks={sinks}"
-        params += ",incidents.notify.warming_up=true"
+        params = f"data={self.folder},at={at},{FLEET},alerts.sinks={sinks}"
+        params += ",alerts.warming_up=true"
         return ["run", "--pipelines", pipelines, "--params", params]
 
     def run(

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 SENSORS = ("temperature", "vibration")
 NATIVE = (
     "train.fit.threshold=native,train.fit.detector=one_class_svm,"
-    "incidents.tolerated_gap=0,incidents.cool_down=0,incidents.notify.outliers=true,incidents.notify.warming_up=true"
+    "incidents.tolerated_gap=0,incidents.cool_down=0,alerts.outliers=true,alerts.warming_up=true"
 )
 FLEET = f"{SMALL_FLEET.replace('2026-02-01', '2026-01-07')},{NATIVE}"
 
@@ -27,7 +27,7 @@ def test_every_incident_of_the_last_day_arrives_though_the_receiver_dies(
 ):
     hook = f"{{type: webhook, url: {receiver.url}, attempts: 1}}"
     lines = tmp_path / "lines.jsonl"
-    sinks = f"incidents.notify.sinks=[{hook}, {{type: file, path: {lines}}}, {{type: log}}]"
+    sinks = f"alerts.sinks=[{hook}, {{type: file, path: {lines}}}, {{type: log}}]"
     small_fleet("windows").workspace.copy_to(tmp_path / "data")
     workspace = Workspace(tmp_path / "data", f"{FLEET},{sinks}")
     receiver.start(die_after=5)
@@ -61,7 +61,7 @@ def test_every_incident_of_the_last_day_arrives_though_the_receiver_dies(
 def test_new_devices_without_models_hold_up_no_alert_of_the_others(tmp_path, small_fleet):
     small_fleet("windows").workspace.copy_to(tmp_path / "data")
     lines = tmp_path / "lines.jsonl"
-    sinks = f"incidents.notify.sinks=[{{type: file, path: {lines}}}]"
+    sinks = f"alerts.sinks=[{{type: file, path: {lines}}}]"
     workspace = Workspace(tmp_path / "data", f"{FLEET},{sinks}")
     workspace.run("train,score,incidents")
     expected = sorted(lines.read_text().splitlines())

@@ -20,7 +20,7 @@ RECORD = re.compile(r"\d\d:\d\d:\d\d (INFO|WARNING|ERROR) +\S")
 def work(tmp_path, new_workspace):
     """Three days of readings; one device has a jump on the last of them."""
     at = f"{START + timedelta(days=3):%Y-%m-%dT%H:%MZ}"
-    params = f"readings={tmp_path}/raw,at={at},incidents.notify.warming_up=true"
+    params = f"readings={tmp_path}/raw,at={at},alerts.warming_up=true"
     workspace = new_workspace(tmp_path / "data", params)
     (tmp_path / "raw").mkdir()
     times = np.arange(START_US, START_US + 3 * DAY_US, 5 * MINUTE_US)

@@ -49,8 +49,8 @@ def office(moment: datetime) -> float:
 @pytest.fixture
 def workspace(tmp_path, new_workspace) -> Workspace:
     """A workspace with alerts of every kind in a file."""
-    sinks = f"incidents.notify.sinks=[{{type: file, path: {tmp_path / 'alerts.jsonl'}}}]"
-    params = f"readings={tmp_path / 'readings.csv'},aggregate.window=15m,incidents.notify.max_age=60d,{sinks}"
+    sinks = f"alerts.sinks=[{{type: file, path: {tmp_path / 'alerts.jsonl'}}}]"
+    params = f"readings={tmp_path / 'readings.csv'},aggregate.window=15m,alerts.max_age=60d,{sinks}"
     return new_workspace(tmp_path / "data", params)
 
 
@@ -81,7 +81,7 @@ def test_a_device_that_began_on_a_friday_evening_alarms_on_no_working_day(tmp_pa
     assert alerts(tmp_path) == []
 
     # Asked for, they are sent.
-    workspace.run("incidents", "at=2026-03-19T18:00Z,incidents.notify.warming_up=true")
+    workspace.run("incidents", "at=2026-03-19T18:00Z,alerts.warming_up=true")
     assert {one["incident_id"] for one in alerts(tmp_path)} == {one["incident_id"] for one in incidents}
     assert all(one["warming_up"] for one in alerts(tmp_path))
 

@@ -26,7 +26,7 @@ def arguments(data: Path, pipelines: str, at: str) -> list[str]:
     params = (
         f"data={data},at={at},simulate.devices=3,simulate.days=2,simulate.sensors=[temperature,vibration],"
         "train.fit.max_train_windows=200,maintain.compact_from=2,"
-        f"incidents.notify.warming_up=true,incidents.notify.sinks=[{{type: file, path: {data}/alerts.jsonl}}]"
+        f"alerts.warming_up=true,alerts.sinks=[{{type: file, path: {data}/alerts.jsonl}}]"
     )
     return ["run", *([f"--pipelines={pipelines}"] if pipelines else []), "--params", params]
 

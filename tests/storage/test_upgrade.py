@@ -142,9 +142,7 @@ def test_the_next_run_goes_on_as_if_nothing_had_been_and_sends_each_alert_once(f
     files = sorted((former / "07_model_output/incidents").rglob("*.parquet"))
     incidents = pa.concat_tables([pq.ParquetFile(file).read() for file in files])
     lines = former / "lines.jsonl"
-    params = (
-        f"{SETTINGS},incidents.notify.warming_up=true,incidents.notify.sinks=[{{type: file, path: {lines}}}]"
-    )
+    params = f"{SETTINGS},alerts.warming_up=true,alerts.sinks=[{{type: file, path: {lines}}}]"
     workspace = Workspace(former, params)
     refused = workspace.run("ingest", expect=1)
     assert refused.splitlines()[-1].endswith(f"`kedro workspace upgrade --data {former}`")

@@ -1,29 +1,29 @@
-"""Find what has changed since the last notification: incidents opened, closed, withdrawn."""
+"""Find what has changed since the last notification: incidents opened, worse, waiting, over."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.alerts.ledger import Ledger
-from batch_scoring.core.moments import microseconds
+from batch_scoring.alerts.ledger import AT_SINK, OPEN, Ledger
+from batch_scoring.core.moments import MICROSECOND, microseconds
 from batch_scoring.incidents.evidence import LEVELS
 from batch_scoring.tables.arrays import Bool, Int
 from batch_scoring.tables.arrow_arrays import are, as_rows, constant, empty_table, strings, to_arrow, to_numpy
-from batch_scoring.tables.schemas import NOTIFICATIONS, OF_INCIDENT, OUTLIER
+from batch_scoring.tables.schemas import NOTIFICATIONS, OF_INCIDENT, OUTLIER, TIMESTAMP
 
-EVENTS = pa.schema([field for field in NOTIFICATIONS if field.name not in ("sink", "is_delivered")])
+EVENTS = pa.schema([field for field in NOTIFICATIONS if field.name not in AT_SINK])
 
+_CHANGES = (*OPEN, "closed", "withdrawn")
+_CLOSED = _CHANGES.index("closed")
 _NEVER_NOTIFIED = -1
-_CHANGES = ("opened", "closed", "withdrawn")
-_OPENED, _CLOSED, _WITHDRAWN = range(3)
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,93 @@ class Wanted:
         return wanted & (are(incidents["kind"], OUTLIER) <= self.outliers) & (is_young <= self.warming_up)
 
 
+@dataclass(frozen=True)
+class Pace:
+    """When an open incident that nobody has acknowledged is notified again; None for never.
+
+    Attributes
+    ----------
+    escalate_after : timedelta, optional
+        Once, this time after it was opened.
+    remind_every : timedelta, optional
+        This time after it was last notified.
+    """
+
+    escalate_after: timedelta | None = None
+    remind_every: timedelta | None = None
+
+
+NO_PACE = Pace()
+
+
+@dataclass(frozen=True)
+class Current:
+    """The n incidents of now, and what people have made of them.
+
+    Attributes
+    ----------
+    rows : pyarrow.Table
+        Schema DEVICE_INCIDENTS.
+    is_open : array of shape (n,), bool
+        Neither over nor settled by a verdict.
+    is_settled, is_acknowledged : array of shape (n,), bool
+        By a person.
+    silenced_by : pyarrow.Array of string, n
+        Ids of silences; ``""`` where alerts are sent.
+    """
+
+    rows: pa.Table
+    is_open: Bool
+    is_settled: Bool
+    is_acknowledged: Bool
+    silenced_by: pa.Array
+
+    @classmethod
+    def untouched(cls, rows: pa.Table) -> Current:
+        """Return incidents that no person has looked at."""
+        no = np.zeros(rows.num_rows, bool)
+        return cls(rows, are(rows["state"], "open"), no, no, constant("", rows.num_rows))
+
+
+@dataclass(frozen=True)
+class _Last:
+    """Of each current incident its last event: change, number, level, times (µs) and silence."""
+
+    change: Int
+    number: Int
+    level: Int
+    at: Int
+    opened_at: Int
+    silenced_by: pa.Array
+
+    @classmethod
+    def of(cls, notified: pa.Table, ids: pa.ChunkedArray) -> _Last:
+        place = to_numpy(pc.index_in(ids, value_set=notified["incident_id"]), null=-1).astype(np.int64)
+        numbers = (
+            pc.index_in(notified["change"], value_set=strings(_CHANGES)),
+            notified["number"],
+            pc.index_in(notified["level"], value_set=strings(LEVELS)),
+            notified["at"],
+            notified["opened_at"],
+        )
+        # The last position, -1, stands for an incident that was never notified.
+        change, number, level, at, opened_at = (
+            np.append(to_numpy(one).astype(np.int64), nothing)[place]
+            for one, nothing in zip(numbers, (_NEVER_NOTIFIED, 0, 0, 0, 0), strict=True)
+        )
+        silences = pa.chunked_array([*notified["silenced_by"].chunks, strings([""])], pa.string())
+        rows = to_arrow(np.where(place < 0, notified.num_rows, place))
+        return cls(change, number, level, at, opened_at, silences.take(rows).combine_chunks())
+
+
 def with_changes(
-    ledger: Ledger, current: pa.Table, since: datetime, wanted: Wanted, sinks: Sequence[str]
+    ledger: Ledger,
+    current: Current,
+    at: datetime,
+    since: datetime,
+    wanted: Wanted,
+    sinks: Mapping[str, int | None],
+    pace: Pace = NO_PACE,
 ) -> Ledger:
     """Add the changes of known and new incidents to the ledger, and drop incidents that are over.
 
@@ -62,60 +147,79 @@ def with_changes(
     Parameters
     ----------
     ledger : Ledger
-    current : pyarrow.Table
-        Schema DEVICE_INCIDENTS: ended at ``since`` or later, or known to the ledger
-        with their successors, if any. More rows do no harm.
+    current : Current
+        Incidents that ended at ``since`` or later, or are known to the ledger, with their successors, if any.
+        More rows do no harm.
+    at : datetime
+        UTC, the scheduled time of the run.
     since : datetime
         UTC. A new incident that ended earlier is not notified.
     wanted : Wanted
-    sinks : sequence of str
-        The sinks to notify.
+    sinks : mapping of str to int, optional
+        The sinks to notify, and the most messages of each in a run; None for a message an event.
+    pace : Pace, optional
 
     Returns
     -------
     Ledger
         An incident is ``opened`` once when it is new, also where it is over already, and again when
-        it was notified as closed and goes on; it is ``closed`` once no window can extend it;
-        it is ``withdrawn`` when late readings, or another model, have made it another one or none.
-        ``merged_into`` names the incident of the device, or the event of the fleet, that lies there now; that
-        one is notified whatever its age. ``number`` counts the events of an incident, and with its id makes
-        that of the event.
+        it was notified as closed and goes on, or when it is still open after a silence; ``escalated`` when
+        its level rises; ``overdue`` and ``reminded`` as ``pace`` says, while nobody has acknowledged it;
+        ``closed`` once no window can extend it, or a person has settled it; ``withdrawn`` when late readings,
+        or another model, have made it another one or none. ``merged_into`` names the incident of the device,
+        or the event of the fleet, that lies there now; that one is notified whatever its age. ``number``
+        counts the events of an incident, and with its id makes that of the event.
+        What is opened while it is silenced is noted with the silence, and so is its end; nobody is notified.
     """
-    notified = ledger.last_notified()
-    place = _places(current["incident_id"], notified["incident_id"])
-    was, number = _last_change(notified, place)
-    is_open = are(current["state"], "open")
-    gone = notified.filter(to_arrow(_is_gone(notified, current)))
-    merged_into = _successors(gone, current)
+    notified, rows = ledger.last_notified(), current.rows
+    last, now = _Last.of(notified, rows["incident_id"]), microseconds(at)
+    gone = notified.filter(to_arrow(_is_gone(notified, rows)))
+    merged_into = _successors(gone, rows)
 
-    is_due = to_numpy(current["end"]) >= microseconds(since)
-    is_due &= wanted.mask(current)
-    is_due |= to_numpy(pc.is_in(current["incident_id"], value_set=merged_into))
-    opens = np.where(was == _CLOSED, is_open, is_due & (was != _OPENED))
-    closes = ~is_open & (opens | (was == _OPENED))
-    none = constant("", current.num_rows)
-    events = pa.concat_tables(
-        [
-            _events("opened", current, number + 1, none, opens),
-            _events("closed", current, number + 1 + opens, none, closes),
-            _events(
-                "withdrawn", gone, to_numpy(gone["number"]) + 1, merged_into, np.ones(gone.num_rows, bool)
-            ),
-        ]
-    )
-    return ledger.with_events(events, sinks).pruned(since, sinks) if events.num_rows else ledger
+    is_due = to_numpy(rows["end"]) >= microseconds(since)
+    is_due &= wanted.mask(rows) & ~current.is_settled
+    is_due |= to_numpy(pc.is_in(rows["incident_id"], value_set=merged_into))
+    was_open = (last.change >= 0) & (last.change < len(OPEN))
+    is_silent, was_silent = ~are(current.silenced_by, ""), ~are(last.silenced_by, "")
+    opens = np.where(last.change == _CLOSED, current.is_open, is_due & ~was_open)
+    opens |= was_open & was_silent & ~is_silent & current.is_open
+    closes = ~current.is_open & (opens | was_open)
+    follows = was_open & current.is_open & ~opens & ~is_silent & ~was_silent
+    again = _again(current, last, follows, now, pace)
+    silences = pc.if_else(to_arrow(opens), current.silenced_by, last.silenced_by)
+    opened_at, none = np.where(opens, now, last.opened_at), constant("", rows.num_rows)
+    parts = [_events("opened", rows, last.number + 1, none, silences, opened_at, now, opens)]
+    for change, which in again.items():
+        parts.append(_events(change, rows, last.number + 1, none, none, opened_at, now, which))
+    parts += [
+        _events("closed", rows, last.number + 1 + opens, none, silences, opened_at, now, closes),
+        _events(
+            "withdrawn",
+            gone,
+            to_numpy(gone["number"]) + 1,
+            merged_into,
+            gone["silenced_by"],
+            to_numpy(gone["opened_at"]),
+            now,
+            np.ones(gone.num_rows, bool),
+        ),
+    ]
+    events = pa.concat_tables(parts)
+    return ledger.with_events(events, sinks).pruned(since, [*sinks]) if events.num_rows else ledger
 
 
-def _places(ids: pa.ChunkedArray, among: pa.ChunkedArray) -> Int:
-    found = pc.index_in(ids, value_set=among)
-    return to_numpy(found, null=-1).astype(np.int64)
-
-
-def _last_change(notified: pa.Table, place: Int) -> tuple[Int, Int]:
-    """Return the last change notified of the incidents at these positions, and its event number."""
-    change = to_numpy(pc.index_in(notified["change"], value_set=strings(_CHANGES))).astype(np.int64)
-    # The last position, -1, stands for an incident that was never notified.
-    return np.append(change, _NEVER_NOTIFIED)[place], np.append(to_numpy(notified["number"]), 0)[place]
+def _again(current: Current, last: _Last, follows: Bool, now: int, pace: Pace) -> dict[str, Bool]:
+    """Mark the open incidents that are worse, or wait for somebody, by change; shape (n,) each."""
+    level = pc.index_in(current.rows["level"], value_set=strings(LEVELS))
+    worse = follows & (to_numpy(level).astype(np.int64) > last.level)
+    waits = follows & ~worse & ~current.is_acknowledged
+    overdue = reminded = np.zeros(follows.size, bool)
+    if pace.escalate_after is not None:
+        due = last.opened_at + pace.escalate_after // MICROSECOND
+        overdue = waits & (now >= due) & (last.at < due)
+    if pace.remind_every is not None:
+        reminded = waits & ~overdue & (now - last.at >= pace.remind_every // MICROSECOND)
+    return {"escalated": worse, "overdue": overdue, "reminded": reminded}
 
 
 def _is_gone(notified: pa.Table, current: pa.Table) -> Bool:
@@ -147,10 +251,19 @@ def _successors(gone: pa.Table, current: pa.Table) -> pa.Array:
     return strings(found)
 
 
-def _events(change: str, incidents: pa.Table, number: Int, merged_into: pa.Array, chosen: Bool) -> pa.Table:
+def _events(
+    change: str,
+    incidents: pa.Table,
+    number: Int,
+    merged_into: pa.Array,
+    silenced_by: pa.Array | pa.ChunkedArray,
+    opened_at: Int,
+    now: int,
+    chosen: Bool,
+) -> pa.Table:
     if not chosen.any():
         return empty_table(EVENTS)
-    rows = incidents.filter(to_arrow(chosen))
+    rows, n = incidents.filter(to_arrow(chosen)), np.count_nonzero(chosen)
     names, numbers = rows["incident_id"].to_pylist(), np.asarray(number, np.int64)[chosen]
     columns = {
         "event_id": strings([f"{name}-{n}" for name, n in zip(names, numbers.tolist(), strict=True)]),
@@ -158,5 +271,8 @@ def _events(change: str, incidents: pa.Table, number: Int, merged_into: pa.Array
         "number": to_arrow(numbers),
         **{name: rows[name] for name in OF_INCIDENT},
         "merged_into": merged_into.filter(to_arrow(chosen)),
+        "at": to_arrow(np.full(n, now, np.int64)).cast(TIMESTAMP),
+        "opened_at": to_arrow(np.asarray(opened_at, np.int64)[chosen]).cast(TIMESTAMP),
+        "silenced_by": silenced_by.filter(to_arrow(chosen)),
     }
     return pa.Table.from_arrays([columns[name] for name in EVENTS.names], schema=EVENTS)

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.core.moments import EPOCH, as_text, microseconds
+from batch_scoring.core.moments import EPOCH, microseconds
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.arrays import Bool, Int
-from batch_scoring.tables.arrow_arrays import are, as_rows, constant, empty_table, strings, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import are, constant, empty_table, strings, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import NOTIFICATIONS
 
 _KEY = ("event_id", "sink")
 _MANY_FILES = 16
-# Sensors named in a message's text.
-_NAMED = 3
+# Changes after which an incident is open.
+OPEN = ("opened", "escalated", "overdue", "reminded")
+# Columns that ledgers of before do not have.
+_NEWER = ("warming_up", "advice", "at", "opened_at", "silenced_by", "message_id")
+# Columns that say what became of an event at a sink.
+AT_SINK = ("sink", "message_id", "is_delivered")
 _ORDER = [(name, "ascending") for name in ("start", "incident_id", "number", "sink")]
 
 
@@ -56,12 +59,8 @@ class Ledger:
         """
         # One of other columns is of an earlier version, which sent other events; columns may be missing.
         rows = empty_table(NOTIFICATIONS)
-        if (
-            {*NOTIFICATIONS.names} - {"warming_up", "advice"}
-            <= {*stored.schema.names}
-            <= {*NOTIFICATIONS.names}
-        ):
-            rows = pa.concat_tables([rows, stored.read()], promote_options="default")
+        if {*NOTIFICATIONS.names} - {*_NEWER} <= {*stored.schema.names} <= {*NOTIFICATIONS.names}:
+            rows = _filled(pa.concat_tables([rows, stored.read()], promote_options="default"))
         rows = rows.sort_by([*_ORDER, ("is_delivered", "descending")]).combine_chunks()
         keys = row_fingerprints(rows, _KEY)
         is_first = np.append(True, keys[1:] != keys[:-1])[: keys.size]
@@ -100,9 +99,26 @@ class Ledger:
         return self.table.take(to_arrow(rows[first])).combine_chunks()
 
     def pending(self, sink: str) -> Int:
-        """Return the rows that a sink has not acknowledged, in sending order."""
-        of_sink = are(self.table["sink"], sink)
-        return np.flatnonzero(of_sink & ~to_numpy(self.table["is_delivered"]))
+        """Return the rows that a sink has not acknowledged, in sending order, but for silenced ones."""
+        return np.flatnonzero(are(self.table["sink"], sink) & self._waits())
+
+    def pending_messages(self, sink: str) -> list[Int]:
+        """Return the rows of each message that a sink has not acknowledged, shape (n,) each.
+
+        In sending order: as runs noticed them, and of a run what it had to send together comes last.
+        """
+        rows = self.pending(sink)
+        ids = self.table["message_id"].take(to_arrow(rows)).combine_chunks().dictionary_encode()
+        message = to_numpy(ids.indices).astype(np.int64)
+        order = np.argsort(message, kind="stable")
+        ends = np.flatnonzero(np.diff(message[order])) + 1
+        found = np.split(rows[order], ends) if rows.size else []
+        at = to_numpy(self.table["at"])
+        return sorted(found, key=lambda one: (at[one[0]], one.size > 1, one[0]))
+
+    def _waits(self) -> Bool:
+        waits: Bool = ~to_numpy(self.table["is_delivered"]) & are(self.table["silenced_by"], "")
+        return waits
 
     def delivered(self, rows: Int) -> Ledger:
         """Return the ledger with some rows acknowledged."""
@@ -111,12 +127,26 @@ class Ledger:
         columns = [*self.table.columns[:-1], to_arrow(is_delivered)]
         return Ledger(pa.Table.from_arrays(columns, schema=NOTIFICATIONS), self.since)
 
-    def with_events(self, events: pa.Table, sinks: Iterable[str]) -> Ledger:
-        """Add new events, schema NOTIFICATIONS without the last two columns, for each sink."""
+    def with_events(self, events: pa.Table, sinks: Mapping[str, int | None]) -> Ledger:
+        """Add new events for each sink, and decide which message carries each.
+
+        Parameters
+        ----------
+        events : pyarrow.Table
+            Schema NOTIFICATIONS without the columns AT_SINK.
+        sinks : mapping of str to int, optional
+            By name the most messages that a sink gets in a run; None for a message an event. What waits for
+            it from earlier runs counts.
+        """
         parts, n = [self.table], events.num_rows
-        for sink in sinks:
-            columns = [*events.columns, constant(sink, n), to_arrow(np.zeros(n, bool))]
-            parts.append(pa.Table.from_arrays(columns, schema=NOTIFICATIONS))
+        for sink, most in sinks.items():
+            free = None if most is None else max(most - len(self.pending_messages(sink)), 1)
+            columns = {name: events[name] for name in events.column_names}
+            columns["sink"] = constant(sink, n)
+            columns["message_id"] = _message_ids(events, free)
+            columns["is_delivered"] = to_arrow(np.zeros(n, bool))
+            arrays = [columns[name] for name in NOTIFICATIONS.names]
+            parts.append(pa.Table.from_arrays(arrays, schema=NOTIFICATIONS))
         return Ledger(pa.concat_tables(parts).sort_by(_ORDER).combine_chunks(), self.since)
 
     def pruned(self, since: datetime, sinks: Collection[str]) -> Ledger:
@@ -125,11 +155,9 @@ class Ledger:
         Kept are events that one of ``sinks`` still waits for, and of each incident the last event,
         as long as it is open or ended at ``since`` or later.
         """
-        end, is_open = to_numpy(self.table["end"]), are(self.table["change"], "opened")
-        is_recent = end >= microseconds(since)
-        is_owed = ~to_numpy(self.table["is_delivered"]) & to_numpy(
-            pc.is_in(self.table["sink"], value_set=strings(list(sinks)))
-        )
+        is_open = to_numpy(pc.is_in(self.table["change"], value_set=strings(OPEN)))
+        is_recent = to_numpy(self.table["end"]) >= microseconds(since)
+        is_owed = self._waits() & to_numpy(pc.is_in(self.table["sink"], value_set=strings(list(sinks))))
         keep = is_owed | (self._is_last() & (is_recent | is_open))
         return Ledger(self.table.filter(to_arrow(keep)).combine_chunks(), since)
 
@@ -155,55 +183,36 @@ def _upsert(stored: RowTable, files: Sequence[DataFile]) -> Upsert:
     return Upsert(stored, files, key, lambda rows: np.zeros(rows.num_rows, np.uint64), key)
 
 
-def messages(rows: pa.Table) -> list[dict[str, Any]]:
-    """Convert events to messages of plain JSON values.
+def _message_ids(events: pa.Table, most: int | None) -> pa.Array:
+    """Return the id of the message that carries each event: the worst have one each, all others share one.
 
-    Parameters
-    ----------
-    rows : pyarrow.Table
-        Schema NOTIFICATIONS.
-
-    Returns
-    -------
-    list of dict
-        All columns but the last two, and ``text``, a sentence. Times are ISO 8601 in UTC; a number
-        that is not finite is None, and so is ``merged_into`` where it is empty.
+    What is opened comes before what is over, so that of an incident no message about its end is sent before
+    that about its beginning.
     """
-    events = rows.select([name for name in NOTIFICATIONS.names if name not in ("sink", "is_delivered")])
-    return [_message(row) for row in as_rows(events)]
+    ids = events["event_id"].combine_chunks()
+    speaks = are(events["silenced_by"], "")
+    if most is None or np.count_nonzero(speaks) <= most:
+        return ids
+    is_open = to_numpy(pc.is_in(events["change"], value_set=strings(OPEN)))
+    order = np.lexsort((to_numpy(events["number"]), -to_numpy(events["priority"]), ~is_open, ~speaks))
+    rest = order[most - 1 : np.count_nonzero(speaks)]
+    names = sorted(ids.take(to_arrow(rest)).to_pylist())
+    shared = hashlib.sha256("\0".join(names).encode()).hexdigest()[:16]
+    is_shared = np.zeros(len(ids), bool)
+    is_shared[rest] = True
+    return pc.if_else(to_arrow(is_shared), constant(f"several-{shared}", len(ids)), ids)
 
 
-def _message(row: dict[str, Any]) -> dict[str, Any]:
-    message = {name: _plain(value) for name, value in row.items()} | {
-        "merged_into": row["merged_into"] or None
+def _filled(rows: pa.Table) -> pa.Table:
+    """Fill what ledgers of before do not say: each event was a message of its own, noticed at its end."""
+    instead = {
+        "at": rows["end"],
+        "opened_at": rows["end"],
+        "silenced_by": constant("", rows.num_rows),
+        "message_id": rows["event_id"],
     }
-    merged = f" (now part of {message['merged_into']})" if message["merged_into"] else ""
-    text = (
-        f"incident {message['incident_id']} {message['change']}{merged}: {message['level']}, "
-        f"{_what(message)}, {message['start']} to {message['end']}, priority {message['priority']:.3g}"
-    )
-    return message | {"text": text}
-
-
-def _what(message: dict[str, Any]) -> str:
-    """Say in words what an incident is about."""
-    # Ids may be any text: quoted, a line break in one cannot forge a log line.
-    sensors = ", ".join(map(repr, message["sensors"][:_NAMED]))
-    if message["n_sensors"] > _NAMED:
-        sensors += f" and {message['n_sensors'] - _NAMED} more"
-    device, n_devices = f"device {message['device']!r}", message["n_devices"]
-    severity = message["peak_severity"]
-    peak = "beyond measure" if severity is None else format(severity, ".3g")
-    return {
-        "sensor_silent": f"{device} sends nothing from {sensors}",
-        "device_silent": f"{device} sends nothing",
-        "source_silent": f"most of {n_devices} devices send nothing",
-        "fleet_event": f"{n_devices} devices at once, sensors {sensors}, severity {peak}",
-        "outlier": f"{device}, a single window of {sensors}, severity {peak}, {message['top_feature']}",
-    }.get(message["kind"], f"{device}, sensors {sensors}, severity {peak}, {message['top_feature']}")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return as_text(value)
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    for name, values in instead.items():
+        if rows[name].null_count:
+            place = rows.schema.get_field_index(name)
+            rows = rows.set_column(place, rows.schema.field(place), pc.coalesce(rows[name], values))
+    return rows

@@ -23,6 +23,7 @@ cli.add_command(LazyGroup("models", "batch_scoring.cli.models", "List, promote, 
 cli.add_command(
     LazyGroup("readings", "batch_scoring.cli.readings", "Inspect files; retry, replace and delete readings.")
 )
+cli.add_command(LazyGroup("alerts", "batch_scoring.cli.alerts", "Try where alerts go."))
 cli.add_command(
     LazyGroup("deploy", "batch_scoring.cli.deploy", "Deploy to Azure: image, template, models, data.")
 )

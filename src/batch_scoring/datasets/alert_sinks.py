@@ -12,7 +12,7 @@ from batch_scoring.datasets.own import OwnDataset
 
 
 class NotificationSinks(OwnDataset[None, OpenSinks]):
-    """``load`` gives a function that makes sinks of the setting ``incidents.notify.sinks``.
+    """``load`` gives a function that makes sinks of the setting ``alerts.sinks``.
 
     Sinks connect only when there is something to send.
 

@@ -665,7 +665,13 @@ OF_INCIDENT = tuple(name for name in DEVICE_INCIDENTS.names if name != "state")
 NOTIFICATIONS = _table(
     "notifications",
     Column("event_id", pa.string(), "", "`incident_id` and `number`; a receiver knows repetitions by it"),
-    Column("change", pa.string(), "", "`opened`, `closed` or `withdrawn`"),
+    Column(
+        "change",
+        pa.string(),
+        "",
+        "`opened`; `escalated`: its level rose; `overdue`: open for `alerts.escalate_after` and acknowledged "
+        "by nobody; `reminded`: so again after `alerts.remind_every`; `closed`; or `withdrawn`",
+    ),
     Column("number", pa.int64(), "", "counts the events of an incident from 1"),
     *_columns_of("device incidents", *OF_INCIDENT),
     Column(
@@ -674,7 +680,25 @@ NOTIFICATIONS = _table(
         "",
         "of a withdrawn incident: id of the incident that lies there now; else empty",
     ),
+    Column(
+        "at", TIMESTAMP, "UTC", "scheduled time of the run that noticed it; null before this column existed"
+    ),
+    Column(
+        "opened_at", TIMESTAMP, "UTC", "the same of the last `opened` event of the incident; null likewise"
+    ),
+    Column(
+        "silenced_by",
+        pa.string(),
+        "",
+        "id of the silence for which nobody is notified of it; empty where there is none",
+    ),
     Column("sink", pa.string(), "", "name of the sink"),
+    Column(
+        "message_id",
+        pa.string(),
+        "",
+        "id of the message that carries it: `event_id`, or in a storm one that it shares with others",
+    ),
     Column("is_delivered", pa.bool_(), "", "whether the sink has acknowledged it"),
 )
 

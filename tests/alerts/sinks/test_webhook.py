@@ -5,6 +5,7 @@ import time
 import pytest
 
 from batch_scoring.alerts.delivery import deliver
+from batch_scoring.alerts.post import Poster
 from batch_scoring.alerts.sinks.base import RefusedError, UnreachableError
 from batch_scoring.alerts.sinks.webhook import WebhookSink
 from tests.alerts.events import make_message
@@ -13,7 +14,9 @@ from tests.alerts.ledgers import ledger_of
 
 def make_sink(receiver, **more):
     pauses = []
-    sink = WebhookSink("hook", lambda: receiver.url, sleep=pauses.append, **more)
+    authorization = {name: more.pop(name) for name in ("authorization",) if name in more}
+    poster = Poster(sleep=pauses.append, **more)
+    sink = WebhookSink("hook", lambda: receiver.url, **authorization, poster=poster)
     return sink, pauses
 
 
@@ -56,6 +59,10 @@ def test_the_message_has_plain_values():
         "warming_up": False,
         "advice": "",
         "merged_into": None,
+        "at": "2026-01-05T00:00:00Z",
+        "opened_at": "2026-01-05T00:00:00Z",
+        "link": None,
+        "title": "pump-1: low anomaly opened, s",
         "text": "incident pump-1@0 opened: low, device 'pump-1', sensors 's', severity 1, std, "
         "2026-01-05T00:00:00Z to 2026-01-05T00:05:00Z, priority 1",
     }

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from batch_scoring.alerts.post import Poster
 from batch_scoring.alerts.sinks.webhook import WebhookSink
 from tests.alerts.conftest import receiver  # noqa: F401
 from tests.alerts.events import Recorder
@@ -108,7 +109,7 @@ class Mortal:
     """A sink in whose hands the run dies, before or after it has sent an event."""
 
     def __init__(self, sink, dies_after, is_sent):
-        self.name, self._sink = sink.name, sink
+        self.name, self.takes_all, self._sink = sink.name, sink.takes_all, sink
         self._left, self._is_sent = dies_after, is_sent
 
     def send(self, message):
@@ -128,7 +129,8 @@ def test_a_receiver_and_runs_that_are_killed_lose_no_change(tmp_path, receiver, 
     """Six windows of twenty pumps arrive an hour apart. Whoever can be killed is killed."""
     random = Random(seed)
     pumps = {f"pump-{i:02}": "".join(random.choices(".1", [2, 1], k=36)) for i in range(20)}
-    hook = partial(WebhookSink, "hook", lambda: receiver.url, sleep=lambda _: None, timeout_seconds=5)
+    poster = Poster(5, sleep=lambda _: None)
+    hook = partial(WebhookSink, "hook", lambda: receiver.url, poster=poster, takes_all=True)
     work, reference, undisturbed = Work(tmp_path / "w"), Work(tmp_path / "r"), Recorder()
     for one in (work, reference):
         # Of a fleet so large that they are no event of it.

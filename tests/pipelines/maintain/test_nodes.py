@@ -50,12 +50,10 @@ class Fleet(Work):
 
     def tell(self, step: int, max_age: str) -> list[str]:
         """Notify of incidents; the changes that were told."""
-        sink, settings = (
-            Recorder(),
-            {"ranked_days": 90, "notify": {"max_age": max_age, "outliers": True, "warming_up": True}},
-        )
+        sink, settings = Recorder(), {"max_age": max_age, "outliers": True, "warming_up": True}
+        incidents, gaps = self.tables["incidents"].load(), self.tables["gaps"].load()
         ranked = self.tables["device_incidents"]
-        ranked.save(rank_devices(self.tables["incidents"].load(), self.tables["gaps"].load(), settings))
+        ranked.save(rank_devices(incidents, gaps, {"ranked_days": 90}))
         for update in notify(ranked.load(), lambda _: [sink], settings, at(step)):
             self.tables["notifications"].save(update)
         return [message["change"] for message in sink.got]

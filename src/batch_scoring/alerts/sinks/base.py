@@ -11,31 +11,38 @@ logger = logging.getLogger(__name__)
 
 Message = dict[str, Any]
 
-WHERE = "incidents.notify.sinks"
-# Maximum number of events sent before the ledger is saved.
+WHERE = "alerts.sinks"
+# Maximum number of messages sent before the ledger is saved.
 BATCH = 50
 
 
 class RefusedError(Exception):
-    """An event was refused; the next one may not be. The text holds no secret."""
+    """A message was refused; the next one may not be. The text holds no secret."""
 
 
 class UnreachableError(Exception):
-    """No event can be delivered now. The text holds no secret."""
+    """No message can be delivered now. The text holds no secret."""
 
 
 class Sink(Protocol):
-    """A destination of events."""
+    """A destination of messages."""
 
     name: str
+    # Whether it takes a message for each event, however many: a program reads them, or a file keeps them.
+    takes_all: bool
 
-    def send(self, message: Message) -> None:
-        """Deliver an event; to return is to have delivered it for good.
+    def send(self, message: Message) -> str:
+        """Deliver a message; to return is to have delivered it for good.
 
         Parameters
         ----------
         message : dict
-            See :func:`~batch_scoring.alerts.ledger.messages`.
+            See :func:`~batch_scoring.alerts.messages.message_of`.
+
+        Returns
+        -------
+        str
+            What the receiver said, without secrets, for a person who tries the sink.
 
         Raises
         ------
@@ -67,5 +74,6 @@ class SinkSettings(Protocol):
 
 
 def to_json(message: Message) -> bytes:
-    """Serialise an event to one line of JSON."""
-    return json.dumps(message, ensure_ascii=False, allow_nan=False).encode()
+    """Serialise a message to one line of JSON; of one that stands for many events without all of them."""
+    plain = {name: value for name, value in message.items() if name != "events"}
+    return json.dumps(plain, ensure_ascii=False, allow_nan=False).encode()

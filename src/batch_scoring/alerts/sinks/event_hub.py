@@ -79,13 +79,15 @@ class EventHubSink:
     timeout_seconds : float
     """
 
+    takes_all = True
+
     def __init__(self, name: str, connect: Callable[[], Producer], timeout_seconds: float = 10.0) -> None:
         self.name = name
         self._connect = connect
         self._timeout_seconds = timeout_seconds
         self._client: Producer | None = None
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message) -> str:
         """Send the event and wait until it is accepted."""
         try:
             from azure.eventhub import EventData
@@ -109,6 +111,7 @@ class EventHubSink:
             self._client.send_batch(batch, timeout=self._timeout_seconds)
         except Exception as error:
             raise UnreachableError(_text(error)) from error
+        return "the event hub has accepted the event"
 
     def close(self) -> None:
         """Close the connection, if there is one."""

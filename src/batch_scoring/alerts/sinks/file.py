@@ -39,13 +39,15 @@ class FileSink:
         The file and its folder are made when they are not there.
     """
 
+    takes_all = True
+
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
         self._path = path
         self._file: IO[bytes] | None = None
         self._there: set[str] = set()
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message) -> str:
         """Append the line and sync it to disk, unless it was written before."""
         try:
             if self._file is None:
@@ -57,6 +59,7 @@ class FileSink:
         except OSError as error:
             self.close()
             raise UnreachableError(f"{self._path}: {error.strerror}") from error
+        return f"a line at the end of {self._path}"
 
     def close(self) -> None:
         """Close the file."""

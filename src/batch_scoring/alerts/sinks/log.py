@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import Literal
 
+from batch_scoring.alerts.messages import is_over
 from batch_scoring.alerts.sinks.base import Message, ReadSecret, logger
 
 
@@ -22,15 +23,18 @@ class Settings:
 
 
 class LogSink:
-    """A line of the log; a warning where an incident opens."""
+    """A line of the log; a warning while somebody should look."""
+
+    takes_all = False
 
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message) -> str:
         """Write the line."""
-        level = logging.WARNING if message["change"] == "opened" else logging.INFO
-        logger.log(level, "%s", message["text"])
+        level = logging.INFO if is_over(message) else logging.WARNING
+        logger.log(level, "%s%s", message["text"], f", {message['link']}" if message["link"] else "")
+        return "written to the log"
 
     def close(self) -> None:
         """Nothing to close."""

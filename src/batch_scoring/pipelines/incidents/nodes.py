@@ -9,17 +9,21 @@ from typing import Any
 
 import pyarrow as pa
 
-from batch_scoring.alerts.incident_settings import IncidentParameters
-from batch_scoring.alerts.notify_run import NotifyRun
+from batch_scoring.alerts.lookup import with_people
+from batch_scoring.alerts.notify_run import NotifyRun, Policy
+from batch_scoring.alerts.settings import AlertParameters
 from batch_scoring.alerts.sinks.base import OpenSinks
 from batch_scoring.core.ids import Selection, require_known
 from batch_scoring.core.parameters import read_parameters, scheduled_time
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.gaps import update_gaps
 from batch_scoring.incidents.ranking import update_ranking
+from batch_scoring.incidents.settings import IncidentParameters
 from batch_scoring.incidents.update import update_incidents
+from batch_scoring.operations.tables import read
 from batch_scoring.plant.devices import Devices
 from batch_scoring.storage.row_table import RowTable, Update
+from batch_scoring.tables.schemas import INCIDENT_ACTIONS, SILENCES
 
 
 def find_gaps(windows: RowTable, parameters: dict[str, Any]) -> Update:
@@ -30,7 +34,7 @@ def find_gaps(windows: RowTable, parameters: dict[str, Any]) -> Update:
     windows : RowTable
         The columns WINDOW_KEYS and features.
     parameters : dict
-        See :class:`~batch_scoring.alerts.incident_settings.IncidentParameters`.
+        See :class:`~batch_scoring.incidents.settings.IncidentParameters`.
     """
     settings = read_parameters(IncidentParameters, parameters, "incidents")
     return partial(update_gaps, windows, settings.roll_up_rules.silence.after_us)
@@ -51,7 +55,7 @@ def find_incidents(
     predictions : RowTable
         Schema PREDICTIONS.
     parameters : dict
-        See :class:`~batch_scoring.alerts.incident_settings.IncidentParameters`.
+        See :class:`~batch_scoring.incidents.settings.IncidentParameters`.
     device, sensor
         The selection of the run, only checked: what was scored of other devices is joined, too.
     calendar : pyarrow.Table, optional
@@ -91,7 +95,7 @@ def rank_devices(
     incidents, gaps : RowTable
         Schemas INCIDENTS and GAPS.
     parameters : dict
-        See :class:`~batch_scoring.alerts.incident_settings.IncidentParameters`.
+        See :class:`~batch_scoring.incidents.settings.IncidentParameters`.
     calendar : pyarrow.Table, optional
         Schema CALENDAR: when nothing is judged.
     devices : pyarrow.Table, optional
@@ -116,6 +120,9 @@ def notify(
     open_sinks: OpenSinks,
     parameters: dict[str, Any],
     at: Any,
+    incident_actions: RowTable | None = None,
+    silences: RowTable | None = None,
+    devices: pa.Table | None = None,
 ) -> Iterator[Update]:
     """Notify the sinks of changed incidents; yield the ledger before sending, and after each delivery.
 
@@ -126,18 +133,31 @@ def notify(
     open_sinks : callable
         Makes the sinks from their settings.
     parameters : dict
-        See :class:`~batch_scoring.alerts.incident_settings.IncidentParameters`.
+        See :class:`~batch_scoring.alerts.settings.AlertParameters`.
     at
         The scheduled time of the run, UTC; None for now.
+    incident_actions, silences : RowTable, optional
+        Schemas INCIDENT_ACTIONS and SILENCES: what people have acknowledged, settled and silenced.
+    devices : pyarrow.Table, optional
+        Schema DEVICES: the groups and other ids that silences name.
 
     Yields
     ------
     update
         Of the ledger. A sink that does not answer is logged, and gets the rest in the next run.
     """
-    settings = read_parameters(IncidentParameters, parameters, "incidents").notify
+    settings, time = read_parameters(AlertParameters, parameters, "alerts"), scheduled_time(at)
     if not settings.sinks:
         return
-    earliest = scheduled_time(at) - settings.max_age
-    run = NotifyRun(device_incidents, open_sinks(settings.sinks), earliest, settings.wanted)
+    people = partial(
+        with_people,
+        at=time,
+        actions=None if incident_actions is None else read(incident_actions, INCIDENT_ACTIONS),
+        silences=None if silences is None else read(silences, SILENCES),
+        devices=Devices(devices),
+    )
+    policy = Policy(
+        time - settings.max_age, settings.wanted, settings.pace, settings.max_messages, settings.form
+    )
+    run = NotifyRun(device_incidents, open_sinks(settings.sinks), time, policy, people)
     yield from run.updates(settings.time_limit.total_seconds())

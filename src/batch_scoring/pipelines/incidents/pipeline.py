@@ -34,8 +34,11 @@ def create_pipeline(**_: object) -> Pipeline:
                 inputs=[
                     "device_incidents",
                     "notification_sinks",
-                    "params:incidents",
+                    "params:alerts",
                     "params:at",
+                    "incident_actions",
+                    "silences",
+                    "devices",
                 ],
                 outputs="notifications",
                 name="notify",

@@ -4,35 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
-from batch_scoring.alerts.changes import Wanted
-from batch_scoring.alerts.settings import read_sinks
+from batch_scoring.core.errors import InputError
 from batch_scoring.core.moments import MICROSECOND
 from batch_scoring.core.parameters import require
 from batch_scoring.incidents.devices import RollUpRules
 from batch_scoring.incidents.joining import JoinRules
 from batch_scoring.incidents.silence import SilenceRules
-
-
-@dataclass(frozen=True)
-class NotifyParameters:
-    """``params:incidents``, the group ``notify``; see conf/base/parameters_incidents.yml."""
-
-    max_age: timedelta = timedelta(days=1)
-    min_level: Literal["low", "medium", "high", "critical"] = "low"
-    outliers: bool = False
-    warming_up: bool = False
-    time_limit: timedelta = timedelta(minutes=1)
-    sinks: tuple[dict[str, Any], ...] = ({"type": "log"},)
-
-    def __post_init__(self) -> None:
-        read_sinks(self.sinks)
-
-    @property
-    def wanted(self) -> Wanted:
-        """Return which incidents are notified."""
-        return Wanted(self.min_level, self.outliers, self.warming_up)
 
 
 @dataclass(frozen=True)
@@ -70,9 +49,13 @@ class IncidentParameters:
     ranked_days: int = 30
     silence: SilenceParameters = field(default_factory=SilenceParameters)
     lasting: LastingParameters = field(default_factory=LastingParameters)
-    notify: NotifyParameters = field(default_factory=NotifyParameters)
+    notify: Any = None
 
     def __post_init__(self) -> None:
+        if self.notify is not None:
+            raise InputError(
+                "incidents.notify: there is no such setting any more; its settings are in `alerts`"
+            )
         least = {"tolerated_gap": 0, "min_windows": 1, "ranked_days": 1, "outlier_windows": 0}
         checks = {name: (getattr(self, name) >= n, f"{n} or more") for name, n in least.items()}
         require(self, "incidents", checks)

@@ -1,0 +1,57 @@
+"""Send messages to a Slack channel, by an incoming webhook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from batch_scoring.alerts.messages import facts
+from batch_scoring.alerts.sinks.base import Message
+from batch_scoring.alerts.sinks.webhook import HttpSettings
+from batch_scoring.core.text import printable
+
+# What Slack accepts, in characters and fields.
+_HEADER, _SECTION, _FIELD, _FIELDS, _URL = 150, 3000, 2000, 10, 3000
+
+
+@dataclass(frozen=True)
+class Settings(HttpSettings):
+    """A channel of Slack. The webhook's address is a secret: name it in ``url_from``."""
+
+    type: Literal["slack"] = "slack"
+    name: str = "slack"
+
+    def payload(self, message: Message) -> Any:
+        """Write a message of blocks; ``text`` is what notifications and screen readers say."""
+        title = cut(message["title"], _HEADER)
+        blocks: list[dict[str, Any]] = [
+            {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": False}},
+            {"type": "section", "text": _mrkdwn(printable(message["text"]), _SECTION)},
+        ]
+        fields = [_mrkdwn(value, _FIELD, f"*{_escaped(name)}*\n") for name, value in facts(message)]
+        if fields:
+            blocks.append({"type": "section", "fields": fields[:_FIELDS]})
+        if message["link"] and len(message["link"]) <= _URL:
+            button = {"type": "plain_text", "text": "Look at it", "emoji": False}
+            blocks.append(
+                {"type": "actions", "elements": [{"type": "button", "text": button, "url": message["link"]}]}
+            )
+        return {"text": cut(_escaped(title), _SECTION), "blocks": blocks}
+
+
+def cut(text: str, length: int) -> str:
+    """Shorten a text to a length; what is cut off shows as an ellipsis."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def _mrkdwn(text: str, length: int, before: str = "") -> dict[str, str]:
+    # Escaped characters grow; an entity that is cut in two would show.
+    shown = text
+    while len(before) + len(_escaped(shown)) > length:
+        shown = cut(shown, len(shown) - max(1, (len(before) + len(_escaped(shown)) - length) // 5))
+    return {"type": "mrkdwn", "text": before + _escaped(shown)}
+
+
+def _escaped(text: str) -> str:
+    """Escape what Slack takes for links and mentions: ids may be any text."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
