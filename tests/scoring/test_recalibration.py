@@ -24,6 +24,7 @@ from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.tables.arrow_arrays import as_matrix
 from batch_scoring.tables.schemas import CALENDAR, CALIBRATIONS, FEEDBACK, TIMESTAMP
+from batch_scoring.tables.schemas import DEVICES as DEVICES_TABLE
 from tests.factories import START, fit_fleet
 from tests.scoring.test_concurrent_runs import begun_together
 from tests.scoring.work import PER_DAY, WINDOW, Key, Work, at, windows_of
@@ -215,6 +216,28 @@ def test_what_a_machine_does_while_it_is_off_is_not_learned(tmp_path):
     }
     day = TRAINED + 3
     assert learned(work, day, "a") == learned(work, day, "b") - PER_DAY == 2 * PER_DAY
+
+
+@pytest.mark.parametrize("renamed_at", [N_TRAIN + 9, N_TRAIN + 2 * PER_DAY])
+def test_a_new_id_of_a_machine_learns_as_the_former_one_would_have(tmp_path, renamed_at):
+    """It has the model of the former id, and goes on with the windows of both."""
+    one, both = (
+        workspace(tmp_path / "one"),
+        workspace(
+            tmp_path / "both",
+            {(s, "c" if (d, n >= renamed_at) == ("b", True) else d, n): v for (s, d, n), v in life().items()},
+        ),
+    )
+    both.devices = pa.Table.from_pylist([{"id": "c", "replaces": "b"}], DEVICES_TABLE)
+    one.score()
+    for step in (*range(N_TRAIN, NEW.stop, 4), NEW.stop):
+        both.score(at=at(step))
+    expected, found = one.rows(), both.rows()
+    for step in range(renamed_at, NEW.stop):
+        former, new = expected["s", "b", step], found["s", "c", step]
+        assert new["calibrated"] == former["calibrated"]
+        assert new["score"] == former["score"]
+    assert learned(both, DAYS - 1, "c") == learned(one, DAYS - 1, "b")
 
 
 def test_what_the_calendar_leaves_out_is_not_learned(tmp_path):

@@ -36,21 +36,28 @@ def models_of_all_ids(models: FleetFile, devices: Devices) -> Iterator[pa.Table]
         first = after
 
 
-def _stand_ins(models: FleetFile, devices: Devices) -> pa.Table:
-    """Build the models of ids that have none themselves, sorted by device."""
+def find_stand_ins(models: FleetFile, devices: Devices) -> dict[str, str]:
+    """Find the device whose model each id has that has none itself."""
+    if not devices.machines:
+        return {}
     wanted = strings(sorted(name for ids in devices.machines.values() for name in ids))
     there = {
         name
         for rows in models.batches(["device"])
         for name in rows["device"].filter(pc.is_in(rows["device"], value_set=wanted)).to_pylist()
     }
-    standing_in = {
+    return {
         name: donor
         for ids in devices.machines.values()
         if (donor := next((one for one in ids if one in there), None)) is not None
         for name in ids
         if name not in there
     }
+
+
+def _stand_ins(models: FleetFile, devices: Devices) -> pa.Table:
+    """Build the models of ids that have none themselves, sorted by device."""
+    standing_in = find_stand_ins(models, devices)
     if not standing_in:
         return empty_table(models.info.schema)
     donors = strings(sorted(set(standing_in.values())))

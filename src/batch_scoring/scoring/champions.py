@@ -9,7 +9,7 @@ import pyarrow as pa
 from batch_scoring.core.digests import number_of
 from batch_scoring.core.errors import InputError
 from batch_scoring.detection.detectors import DETECTORS
-from batch_scoring.detection.stand_ins import models_of_all_ids
+from batch_scoring.detection.stand_ins import find_stand_ins, models_of_all_ids
 from batch_scoring.plant.devices import Devices
 from batch_scoring.registry.published import PublishedModel
 from batch_scoring.tables.arrow_arrays import distinct, strings
@@ -70,6 +70,11 @@ class Champions:
     def tables(self, published: PublishedModel) -> Iterator[pa.Table]:
         """Yield the models of a sensor by device, a few thousand at a time."""
         return models_of_all_ids(published.models, self.of_plant)
+
+    def stand_ins(self, sensor: str) -> dict[str, str]:
+        """Find the device whose model each id of this sensor has that has none itself."""
+        found = self.open(sensor)
+        return find_stand_ins(found.models, self.of_plant) if found else {}
 
     def devices(self, sensor: str) -> pa.Array:
         """Return the devices with a model, sorted; none where they cannot be read."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -40,6 +40,9 @@ from batch_scoring.tables.schemas import CALIBRATIONS, TIMESTAMP
 CURVES = "calibrations"
 _MODELS = ("sensor", "model_version")
 _KEY = (*SERIES, "model_version")
+# The device whose model a device has: itself, or that of which it goes on.
+MODEL_OF = "model_of"
+_OF_MODEL = ("sensor", MODEL_OF)
 _ORDER = [(name, "ascending") for name in _KEY]
 # Rows of a file that are held at once; a month of hourly files is open together.
 _LEAST_ROWS = 4_096
@@ -109,6 +112,7 @@ class Recalibration:
         self._stored, self._predictions = self._stored.latest(), predictions
         self._new: list[list[pa.Table]] = []
         self._scored: list[pa.Table] = []
+        self._standing_in: dict[str, dict[str, str]] = {}
 
     def note(self, predictions: pa.Table) -> None:
         """Note predictions of the run, from which its later days learn: they are not stored yet."""
@@ -177,6 +181,12 @@ class Recalibration:
             return None
         return found if found is not None and isinstance(_detector(found), Recalibrates) else None
 
+    def _stand_ins(self, sensor: str) -> dict[str, str]:
+        """Return by the ids without a model the device whose model they have."""
+        if sensor not in self._standing_in:
+            self._standing_in[sensor] = self._champions.stand_ins(sensor)
+        return self._standing_in[sensor]
+
     def _has_all(self, known: pa.Table, sensors: Iterable[str]) -> bool:
         """Whether each model of these sensors has a curve."""
         opened = {sensor: self._open(sensor) for sensor in sensors}
@@ -186,7 +196,9 @@ class Recalibration:
         keys, counts = np.unique(row_fingerprints(known, _MODELS), return_counts=True)
         found = np.isin(row_fingerprints(wanted, _MODELS), keys)
         place = np.searchsorted(keys, row_fingerprints(wanted, _MODELS)[found])
-        n_models = np.array([one.n_models for one in champions.values()], np.int64)
+        n_models = np.array(
+            [one.n_models + len(self._stand_ins(sensor)) for sensor, one in champions.items()], np.int64
+        )
         return bool(found.all() and (counts[place] >= n_models[found]).all())
 
     def _lacking(
@@ -204,11 +216,20 @@ class Recalibration:
             published = opened[sensor]
             if published is None:
                 continue
-            devices = missing["device"].filter(to_arrow(are(missing["sensor"], sensor))).combine_chunks()
+            devices = missing["device"].filter(to_arrow(are(missing["sensor"], sensor))).to_pylist()
+            donors = self._stand_ins(sensor)
+            wanted = pa.table(
+                {"own": strings(devices), MODEL_OF: strings([donors.get(n, n) for n in devices])}
+            )
             for rows in published.models.batches(RECALIBRATED):
                 # Windows that the model was trained on have its own curve.
-                is_over = to_numpy(rows["trained_to"], null=FOREVER) <= day
-                mine = rows.filter(to_arrow((positions(rows["device"], devices) >= 0) & is_over))
+                over = rows.filter(to_arrow(to_numpy(rows["trained_to"], null=FOREVER) <= day))
+                place = positions(wanted[MODEL_OF], over["device"].combine_chunks())
+                some = wanted.filter(to_arrow(place >= 0))
+                mine = over.take(to_arrow(place[place >= 0])).rename_columns(
+                    [MODEL_OF if name == "device" else name for name in over.column_names]
+                )
+                mine = mine.append_column("device", some["own"])
                 mine = mine.append_column("sensor", constant(sensor, mine.num_rows))
                 mine = mine.append_column(
                     "model_version", constant(published.manifest.version, mine.num_rows)
@@ -221,12 +242,15 @@ class Recalibration:
 
     def _fitted(self, day: int, detector: Recalibrates, models: pa.Table) -> pa.Table:
         """Fit the curves of some models; returns them, schema CALIBRATIONS."""
-        models = models.take(to_arrow(np.argsort(row_fingerprints(models, SERIES)))).combine_chunks()
+        every, keys = models, row_fingerprints(models, _OF_MODEL)
+        # Ids of one model learn together.
+        _, rows_of, place = np.unique(keys, return_index=True, return_inverse=True)
+        models = every.take(to_arrow(rows_of)).combine_chunks()
         n, end = to_numpy(models["n_train"]), to_numpy(models["trained_to"])
         # Windows that the model has not seen, of as long a time as its training.
         first = np.maximum(end, day - (end - to_numpy(models["trained_from"])))
         n_incident = np.maximum(np.ceil(10.0 ** to_numpy(models["threshold"]) * n), 1).astype(np.int64)
-        learners = Learners(row_fingerprints(models, SERIES), first, n, n_incident)
+        learners = Learners(row_fingerprints(models, _OF_MODEL), first, n, n_incident)
         learned, curves = np.zeros(n.size, np.int64), as_matrix(models["curve"]).copy()
         for rows in self._history(day, models, int(first.min())):
             row, series = lessons(rows, learners, day, self._excluded)
@@ -236,10 +260,10 @@ class Recalibration:
                 evidence = to_numpy(rows["evidence"])[row]
                 curves[some], learned[some] = detector.recalibrate(its_models, evidence, counts), counts
         columns = [
-            to_arrow(np.full(n.size, day)).cast(TIMESTAMP),
-            *(models[name] for name in ("device", "sensor", "model_version")),
-            to_arrow(learned),
-            as_lists(curves, CALIBRATIONS.field("curve").type),
+            to_arrow(np.full(place.size, day)).cast(TIMESTAMP),
+            *(every[name] for name in ("device", "sensor", "model_version")),
+            to_arrow(learned[place]),
+            as_lists(curves[place], CALIBRATIONS.field("curve").type),
         ]
         return pa.Table.from_arrays(columns, schema=CALIBRATIONS).sort_by(_ORDER)
 
@@ -253,16 +277,35 @@ class Recalibration:
         files = stored.files(first, day, sensors)
         if not files and not self._scored:
             return
-        devices = pc.unique(models["device"]).to_pylist()
+        devices = pc.unique(models[MODEL_OF]).to_pylist()
         rows = max(BATCH_ROWS // (len(files) + 1), _LEAST_ROWS)
-        sources = [
+        sources: list[Iterable[pa.Table]] = [
             *(stored.batches(file, LESSONS.names, sensors, devices, rows) for file in files),
             *([one.cast(LESSONS)] for one in self._scored),
         ]
-        own = row_fingerprints(models, _KEY)
+        donors = {sensor: found for sensor in sensors if (found := self._stand_ins(sensor))}
+        standing_in = sorted({name for found in donors.values() for name in found})
+        if standing_in:
+            others = [one.cast(LESSONS) for one in self._scored]
+            others += [
+                one for file in files for one in stored.batches(file, LESSONS.names, sensors, standing_in)
+            ]
+            sources.append([_of_models(pa.concat_tables([empty_table(LESSONS), *others]), donors)])
+        own = row_fingerprints(models, (*_OF_MODEL, "model_version"))
         for parts in device_ranges([(LESSONS, one) for one in sources], key=SERIES):
             every = pa.concat_tables(parts)
             yield every.filter(to_arrow(np.isin(row_fingerprints(every, _KEY), own))).combine_chunks()
+
+
+def _of_models(rows: pa.Table, donors: Mapping[str, Mapping[str, str]]) -> pa.Table:
+    """Keep the rows of ids without a model, sorted under the device whose model each has."""
+    found = [empty_table(LESSONS)]
+    for sensor, ids in donors.items():
+        for name, donor in ids.items():
+            mine = rows.filter(to_arrow(are(rows["sensor"], sensor) & are(rows["device"], name)))
+            place = mine.schema.get_field_index("device")
+            found.append(mine.set_column(place, LESSONS.field("device"), constant(donor, mine.num_rows)))
+    return pa.concat_tables(found).sort_by([(name, "ascending") for name in (*SERIES, "window_start")])
 
 
 def _detector(published: PublishedModel) -> Detector:
