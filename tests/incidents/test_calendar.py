@@ -113,6 +113,19 @@ def test_an_anomaly_in_maintenance_is_no_incident_and_another_calendar_joins_ane
     assert not work.find(calendar=calendar)
 
 
+@pytest.mark.parametrize(("feature", "listed"), [("diff_mean", []), ("max", ["a"])])
+def test_a_step_from_maintenance_is_no_incident_and_another_feature_is(tmp_path, feature, listed):
+    work = Work(tmp_path)
+    work.draw({"a": "...1.."})
+    work.predictions.change(
+        lambda rows: rows.set_column(
+            rows.schema.get_field_index("top_feature"), "top_feature", pa.array([feature] * rows.num_rows)
+        )
+    )
+    work.find(calendar=entries(("a", "*", 1, 3)))
+    assert [row["device"] for row in work.rows()] == listed
+
+
 def test_silence_in_maintenance_does_not_count():
     hours = 12
     table = fleet(200, a_s=[(100, 116)], a_t=[(100, 116)], b_s=[(100, 102)], b_t=[])

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 
 from batch_scoring.plant.devices import ALL, Devices, are_like
 from batch_scoring.tables.arrays import Bool, Int
-from batch_scoring.tables.arrow_arrays import as_rows, empty_table, positions, to_numpy
+from batch_scoring.tables.arrow_arrays import as_rows, empty_table, positions, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.schemas import CALENDAR
+from batch_scoring.tables.schemas import CALENDAR, TIMESTAMP
 
 PERIODS = {"day": 86_400_000_000, "week": 604_800_000_000}
 
@@ -88,6 +88,19 @@ class Calendar:
                 mine &= are_like(names["sensor"], entry.sensor)[number["sensor"]]
             found |= mine
         return found
+
+    def mask_before(self, windows: pa.Table) -> Bool:
+        """Mark the windows whose window before is not judged: what is a step from it says nothing."""
+        start, end = to_numpy(windows["window_start"]), to_numpy(windows["window_end"])
+        before = pa.table(
+            {
+                "device": windows["device"],
+                "sensor": windows["sensor"],
+                "window_start": to_arrow(2 * start - end).cast(TIMESTAMP),
+                "window_end": windows["window_start"],
+            }
+        )
+        return self.mask(before)
 
     def stretches(
         self, devices: pa.Array, sensors: pa.Array | None, since: int, until: int

@@ -46,14 +46,17 @@ class Known:
         """Return what is known of some of the windows."""
         return Known(self.rules, self.of[rows])
 
-    def marks(self, is_off: Bool) -> UInt:
-        """Return a number that changes with the rules of a window, and whether it is off, shape (n,)."""
+    def marks(self, is_off: Bool, after_off: Bool) -> UInt:
+        """Return a number that changes with a window's rules, and whether it is or was off, shape (n,)."""
         # A rule that says nothing changes nothing.
         marks = np.array(
-            [[number_of([n, asdict(rule)]) if rule != Rule() else 0 for n in (1, 2)] for rule in self.rules],
+            [
+                [number_of([n, asdict(rule)]) if rule != Rule() else 0 for n in (1, 2, 3)]
+                for rule in self.rules
+            ],
             np.uint64,
         )
-        found: UInt = marks[self.of, is_off.astype(np.int64)]
+        found: UInt = marks[self.of, np.where(is_off, 1, np.where(after_off, 2, 0))]
         return found
 
     def off(self, means: Sequence[tuple[OffWhen, Bool]]) -> Bool:
@@ -119,10 +122,11 @@ class Domain:
 NO_RULES = Domain()
 
 
-def marks_of(known: Sequence[Known], is_off: Bool) -> UInt:
+def marks_of(known: Sequence[Known], is_off: Bool, after_off: Bool) -> UInt:
     """Return :meth:`Known.marks` of several sensors' windows, one after the other."""
     ends = np.cumsum([one.of.size for one in known])[:-1]
-    return np.concatenate([one.marks(off) for one, off in zip(known, np.split(is_off, ends), strict=True)])
+    both = zip(known, np.split(is_off, ends), np.split(after_off, ends), strict=True)
+    return np.concatenate([one.marks(off, after) for one, off, after in both])
 
 
 def judged(predictions: pa.Table, windows: pa.Table, known: Known, is_off: Bool) -> pa.Table:

@@ -49,9 +49,11 @@ class Touched:
         keys, first, last = [np.zeros(0, np.uint64)], FOREVER, NEVER
         for piece in due.pieces():
             for rows in due.tables(*piece):
-                start = to_numpy(rows["window_start"])
-                keys.append(row_fingerprints(rows, _TOUCHED))
-                first, last = int(start.min(initial=first)), int(start.max(initial=last))
+                start, end = to_numpy(rows["window_start"]), to_numpy(rows["window_end"])
+                # What a step from this window says depends on it, too.
+                after = pa.table([rows["device"], rows["window_end"]], list(_TOUCHED))
+                keys += [row_fingerprints(rows, _TOUCHED), row_fingerprints(after, _TOUCHED)]
+                first, last = int(start.min(initial=first)), int(end.max(initial=last))
         return cls(np.concatenate(keys), first, last) if first < FOREVER else None
 
     def may_be_in(self, file: DataFile) -> bool:

@@ -14,7 +14,7 @@ from batch_scoring.core.prefetch import computed, prefetched
 from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.detection.score import predict, window_fingerprints
-from batch_scoring.plant.off import take_off
+from batch_scoring.plant.off import take_off, without_steps
 from batch_scoring.plant.rules import NO_RULES, Domain, judged, marks_of
 from batch_scoring.scoring.champions import Champions
 from batch_scoring.scoring.recalibration import DayCurves
@@ -168,11 +168,12 @@ def _score_all(
     scored, left, have_models = [], [], []
     # Together: of a thousand sensors each range is small.
     windows = pa.concat_tables([one.windows for one in readable]).combine_chunks()
-    windows, are_off = take_off(windows)
+    windows, are_off, after_off = take_off(windows)
     contents = window_fingerprints(windows)
+    windows = without_steps(windows, after_off)
     known = [domain.of(one.sensor, one.windows["device"]) for one in readable] if domain.rules else []
     if known:
-        contents = contents ^ marks_of(known, are_off)
+        contents = contents ^ marks_of(known, are_off, after_off)
     keys = row_fingerprints(windows, WINDOW_KEY) if stored.size else contents
     pending = np.ones(keys.size, bool) if rescore else stored.differ(keys, contents)
     end = 0

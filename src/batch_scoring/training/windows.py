@@ -20,7 +20,7 @@ from batch_scoring.detection.fit import FIT_VERSION
 from batch_scoring.detection.warm_up import WEEK
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.plant.devices import Devices
-from batch_scoring.plant.off import take_off, with_off
+from batch_scoring.plant.off import take_off, with_off, without_steps
 from batch_scoring.plant.rules import NO_RULES, Domain
 from batch_scoring.plant.settings import DomainParameters
 from batch_scoring.storage.data_file import DataFile
@@ -258,10 +258,13 @@ class TrainingWindows:
         keep = (start >= first) & (start < last)
         if self.known_events.num_rows:
             keep &= ~overlap(batch, self.known_events)
+        batch, is_off, is_after = take_off(batch)
         if self.plant.calendar.entries:
             keep &= ~self.plant.calendar.mask(batch)
-        keep &= ~take_off(batch)[1]
+            is_after = is_after | self.plant.calendar.mask_before(batch)
+        keep &= ~is_off
         if keep.any():
+            batch = without_steps(batch, is_after)
             yield (batch if keep.all() else batch.filter(to_arrow(keep))).select(columns)
 
 
