@@ -28,6 +28,8 @@ def draw_predictions(
 ) -> pa.Table:
     """Predictions of some devices: ``.`` a normal window, ``1`` to ``9`` an anomaly so severe, a blank none.
 
+    ``h`` is a normal window at a higher level, ``H`` an anomaly there.
+
     Parameters
     ----------
     series : dict of str to str
@@ -41,15 +43,15 @@ def draw_predictions(
             "window_end": START + (first + place + 1) * WINDOW,
             "device": device,
             "sensor": sensor,
-            "value": 0.0,
-            "score": -float(mark) if mark != "." else 1.0,
+            "value": 5.0 if mark in "hH" else 0.0,
+            "score": -_severity(mark) or 1.0,
             "threshold": 0.0,
-            "is_anomaly": mark != ".",
-            "severity": float(mark) if mark != "." else 0.0,
+            "is_anomaly": _severity(mark) > 0,
+            "severity": _severity(mark),
             "top_feature": f"feature {mark}",
             "model_version": "1",
             "window_fingerprint": _number(device, sensor, first + place, mark),
-            "evidence": float(mark) if mark != "." else 0.0,
+            "evidence": _severity(mark),
             "warming_up": device in young,
             "rule": None,
         }
@@ -58,6 +60,10 @@ def draw_predictions(
         if mark != " "
     ]
     return pa.Table.from_pylist(rows, schema=PREDICTIONS)
+
+
+def _severity(mark: str) -> float:
+    return {".": 0.0, "h": 0.0, "H": 5.0}[mark] if mark in ".hH" else float(mark)
 
 
 def put_predictions(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from batch_scoring.core.moments import microseconds
 from batch_scoring.incidents.devices import RollUpRules, roll_up
 from batch_scoring.incidents.silence import SilenceRules
+from batch_scoring.incidents.steps import CHANGE_OF_UNIT
 from batch_scoring.tables.schemas import DEVICE_INCIDENTS, GAPS, INCIDENTS
 from tests.factories import DAY_US, MINUTE_US, START
 from tests.predictions import WINDOW, window_number
@@ -162,7 +163,14 @@ def test_what_begins_on_many_devices_at_once_is_one_event_of_the_fleet():
     assert [(row["kind"], row["device"]) for row in others] == [("anomaly", "d48"), ("anomaly", "d49")]
 
 
-@pytest.mark.parametrize(("n_hit", "n_devices"), [(4, 10), (9, 50), (5, 60), (5, 26)])
+@pytest.mark.parametrize(("n_hit", "n_devices"), [(4, 7), (3, 6), (3, 3), (5, 10)])
+def test_half_of_a_small_fleet_is_an_event(n_hit, n_devices):
+    hit = [(f"d{i:02}", "s", 0, 6, 1, "closed") for i in range(n_hit)]
+    (event,) = rolled(*hit, gaps=last_rows(*((f"d{i:02}", "s") for i in range(n_devices)))).to_pylist()
+    assert (event["kind"], event["n_devices"]) == ("fleet_event", n_hit)
+
+
+@pytest.mark.parametrize(("n_hit", "n_devices"), [(2, 2), (3, 7), (4, 10), (9, 50), (5, 60), (5, 26)])
 def test_a_few_devices_of_many_are_no_event(n_hit, n_devices):
     hit = [(f"d{i:02}", "s", 0, 6, 1, "closed") for i in range(n_hit)]
     table = rolled(*hit, gaps=last_rows(*((f"d{i:02}", "s") for i in range(n_devices))))
@@ -261,3 +269,31 @@ def test_what_is_warming_up_comes_after_the_others_and_before_outliers():
     table = rolled(*rows, young=["young"])
     assert table["device"].to_pylist() == ["mild", "young", "outlier"]
     assert table["warming_up"].to_pylist() == [False, True, False]
+
+
+def test_a_change_of_unit_comes_after_what_may_be_a_fault():
+    found = incidents(
+        ("unit", "s", 0, 40, 12, "open"),
+        ("unit", "t", 9, 10, 9, "closed"),
+        ("both", "s", 0, 40, 12, "open"),
+        ("both", "t", 0, 5, 4, "closed"),
+        ("fault", "s", 0, 5, 1, "closed"),
+        ("young", "s", 0, 5, 20, "open"),
+        young=["young"],
+    )
+    advice = {f"{name}s0": f"{CHANGE_OF_UNIT}, °C → °F" for name in ("unit", "both")}
+    gaps = last_rows(*((f"z{i:02}", sensor) for i in range(60) for sensor in "st"))
+    table = roll_up(found, gaps, RULES, 0, advice)
+    assert table["device"].to_pylist() == ["both", "fault", "unit", "young"]
+    # What is beside it counts by itself.
+    assert table["priority"].to_pylist()[0] == 4.0
+    assert table["level"].to_pylist()[2] == "low"
+
+
+def test_the_list_says_by_how_much_a_level_was_off():
+    found = incidents(("a", "s", 0, 20, 5, "closed", 2))
+    place = INCIDENTS.get_field_index("shift")
+    found = found.set_column(place, "shift", pa.array([-1.0801]))
+    gaps = last_rows(*((f"z{i:02}", "s") for i in range(60)))
+    (row,) = roll_up(found, gaps, RULES, 0).to_pylist()
+    assert (row["kind"], row["advice"]) == ("anomaly", "s: level off by -1.08, then back")

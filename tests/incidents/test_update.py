@@ -276,7 +276,10 @@ def test_incidents_of_another_version_are_made_anew_in_its_columns(fleet):
     assert fleet.rows() == expected
 
 
-@pytest.mark.parametrize("lacking", [("rule", "beyond_limits"), ("rule", "beyond_limits", "warming_up")])
+@pytest.mark.parametrize(
+    "lacking",
+    [("shift",), ("rule", "shift", "beyond_limits"), ("rule", "shift", "beyond_limits", "warming_up")],
+)
 def test_incidents_of_before_there_were_limits_or_young_models_stay_and_grow(fleet, lacking):
     fleet.put(ALERT)
     fleet.update()

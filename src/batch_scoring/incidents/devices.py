@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.evidence import (
+    MOST_OF_AN_OUTLIER,
     WORST_SENSORS,
     levels_of,
     outlier_priority,
@@ -19,6 +20,7 @@ from batch_scoring.incidents.evidence import (
 from batch_scoring.incidents.joining import hex_digits
 from batch_scoring.incidents.machines import of_machines
 from batch_scoring.incidents.silence import Gaps, SilenceRules, Silences, find_silences
+from batch_scoring.incidents.steps import CHANGE_OF_UNIT
 from batch_scoring.incidents.stretches import group_stretches
 from batch_scoring.plant.devices import Devices
 from batch_scoring.tables.arrays import Bool, Float, Int
@@ -38,8 +40,10 @@ from batch_scoring.tables.schemas import DEVICE_INCIDENTS, FLEET_EVENT, OUTLIER,
 MAX_DEVICES_LISTED = 100
 BEYOND_A_LIMIT = "beyond a limit"
 MAX_ADVICE = 3
-# An event of the fleet is one that begins on this share of a sensor's devices, and on five of them.
+# An event of the fleet is one that begins on this share of a sensor's devices, and on five of them; or on
+# half of a small fleet, and on three of them.
 SHARE_OF_FLEET, MIN_DEVICES = 0.2, 5
+SHARE_OF_SMALL_FLEET, MIN_OF_SMALL_FLEET = 0.5, 3
 # A single window is an outlier where windows are shorter.
 OUTLIER_BELOW_US = 3_600_000_000
 SILENT = ("source_silent", "device_silent", "sensor_silent")
@@ -98,8 +102,8 @@ def roll_up(
     Returns
     -------
     pyarrow.Table
-        Schema DEVICE_INCIDENTS. Outliers come last, and before them what is warming up; the open ones of the
-        others come first; then by falling priority, then the newest first.
+        Schema DEVICE_INCIDENTS. Outliers come last, before them what is warming up, and before that changes
+        of unit; the open ones of the others come first; then by falling priority, then the newest first.
     """
     incidents, gaps = of_machines(_advised(incidents, steps or {}), gaps, rules.devices)
     order = [(name, "ascending") for name in ("device", "start", "sensor")]
@@ -127,7 +131,9 @@ def _in_events(incidents: pa.Table, known: Gaps, slack_us: int) -> Bool:
     sensor, start = positions(incidents["sensor"], sensors), to_numpy(incidents["start"])
     n_devices = np.bincount(known.sensor[known.is_last], minlength=len(known.sensors) + 1)
     n_devices = n_devices[positions(sensors, known.sensors)]
-    least = np.maximum(np.ceil(SHARE_OF_FLEET * n_devices), MIN_DEVICES)
+    of_large = np.maximum(np.ceil(SHARE_OF_FLEET * n_devices), MIN_DEVICES)
+    of_small = np.maximum(np.ceil(SHARE_OF_SMALL_FLEET * n_devices), MIN_OF_SMALL_FLEET)
+    least = np.minimum(of_large, of_small)
     order = np.lexsort((start, sensor))
     sensor, start = sensor[order], start[order]
     # An incident of a device lies further from its last one than the slack: so each counts a device.
@@ -153,9 +159,20 @@ def _of_devices(incidents: pa.Table, rules: RollUpRules) -> pa.Table:
     is_short = to_numpy(rows["end"]) - to_numpy(rows["start"]) < OUTLIER_BELOW_US
     is_single = to_numpy(rows["n_incidents"]) == 1
     is_outlier = is_short & is_single & (to_numpy(rows["n_windows"]) <= rules.outlier_windows)
+    is_unit = _are_of_unit(incidents)
+    first = np.flatnonzero(np.diff(group, prepend=-1))
+    of_others = np.maximum.reduceat(np.where(is_unit, 0, to_numpy(incidents["n_windows"])), first)
+    is_explained = np.logical_or.reduceat(is_unit, first) & (of_others <= rules.outlier_windows)
     priority = to_numpy(rows["priority"])
     kind = strings(["anomaly", OUTLIER]).take(to_arrow(is_outlier.astype(np.int64)))
-    return _with(rows, kind=kind, priority=np.where(is_outlier, outlier_priority(priority), priority))
+    is_little = is_outlier | is_explained
+    return _with(rows, kind=kind, priority=np.where(is_little, outlier_priority(priority), priority))
+
+
+def _are_of_unit(incidents: pa.Table) -> Bool:
+    """Mark the incidents that look like a change of unit: nobody needs to look at the machine."""
+    found: Bool = to_numpy(pc.starts_with(incidents["advice"], CHANGE_OF_UNIT))
+    return found
 
 
 def _of_fleet(incidents: pa.Table, slack_us: int) -> pa.Table:
@@ -249,13 +266,18 @@ def _summed(incidents: pa.Table, group: Int, kind: str) -> pa.Table:
         "warming_up": to_arrow(np.logical_and.reduceat(to_numpy(incidents["warming_up"], null=False), first)),
         "advice": strings(_advice(incidents, group, first.size)),
     }
-    return _with(columns, priority=_worst_of(group, series, evidence))
+    weight = np.where(_are_of_unit(incidents), 0.0, evidence)
+    return _with(columns, priority=_worst_of(group, series, weight))
 
 
 def _advised(incidents: pa.Table, steps: Mapping[str, str]) -> pa.Table:
     """Add what is known of each incident beside its numbers, column ``advice``."""
-    texts = ["", BEYOND_A_LIMIT, *dict.fromkeys(steps.values())]
+    shift = to_numpy(incidents["shift"], null=np.nan)
+    shifts = np.flatnonzero(np.isfinite(shift))
+    of_shifts = [f"level off by {size:+.3g}, then back" for size in shift[shifts].tolist()]
+    texts = ["", BEYOND_A_LIMIT, *dict.fromkeys([*steps.values(), *of_shifts])]
     number = to_numpy(incidents["beyond_limits"], null=False).astype(np.int64)
+    number[shifts] = [texts.index(text) for text in of_shifts]
     place = positions(incidents["incident_id"], strings(list(steps)))
     of_step = np.array([*(texts.index(text) for text in steps.values()), 0], np.int64)
     return incidents.append_column(
@@ -364,6 +386,7 @@ def _ranked(rows: pa.Table) -> pa.Table:
         -to_numpy(rows["start"]),
         -to_numpy(rows["priority"]),
         are(rows["state"], "closed").astype(np.int64),
+        (to_numpy(rows["priority"]) < MOST_OF_AN_OUTLIER).astype(np.int64),
         to_numpy(rows["warming_up"]).astype(np.int64),
         are(rows["kind"], OUTLIER).astype(np.int64),
     )

@@ -24,7 +24,7 @@ _MOST = 1e6
 # Sensors of a device beyond the worst ones add nothing: a device with many sensors is not worse for that.
 WORST_SENSORS = 3
 # Single windows lie below everything else, in the order of their evidence.
-_MOST_OF_AN_OUTLIER = 0.5
+MOST_OF_AN_OUTLIER = 0.5
 # A silence as long as twice its limit counts like a high incident of a sensor.
 _SILENT, _SILENT_DEVICE, _SILENT_SOURCE = 5.0, WORST_SENSORS, 10
 
@@ -54,7 +54,7 @@ def window_evidence(windows: pa.Table) -> Float:
 
 def outlier_priority(evidence: Float) -> Float:
     """Return the priority of single windows by their evidence: below that of any two windows in a row."""
-    priority: Float = _MOST_OF_AN_OUTLIER * (1 - np.exp2(-evidence))
+    priority: Float = MOST_OF_AN_OUTLIER * (1 - np.exp2(-evidence))
     return priority
 
 

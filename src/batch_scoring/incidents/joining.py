@@ -143,6 +143,7 @@ def _as_runs_of_one(windows: pa.Table) -> pa.Table:
         **dict.fromkeys(("evidence", "evidence_at_end"), to_arrow(window_evidence(rows))),
         "warming_up": to_arrow(to_numpy(rows["warming_up"], null=False)),
         "beyond_limits": to_arrow(are(rows["rule"], LIMIT)),
+        "shift": pa.nulls(n, pa.float64()),
         "is_incident": to_arrow(np.zeros(n, bool)),
     }
     return pa.Table.from_arrays([columns[name] for name in _RUN.names], schema=_RUN)

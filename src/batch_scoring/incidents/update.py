@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 from batch_scoring.core.digests import number_of
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.joining import JoinRules, join_windows
+from batch_scoring.incidents.shifts import SHIFT_US, find_pairs, join_pairs, read_levels
+from batch_scoring.plant.off import STEP as STEP_FEATURE
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.file_chains import file_chains
 from batch_scoring.storage.row_changes import RowChanges, changes_since
@@ -29,7 +31,7 @@ from batch_scoring.tables.schemas import INCIDENTS, JUDGED, PREDICTIONS, WINDOW_
 logger = logging.getLogger(__name__)
 
 # Raise it when the same predictions shall give other incidents.
-VERSION = 5
+VERSION = 6
 STEP, RULES, UNTIL = "incidents", "incidents.rules", "incidents.until"
 
 _WINDOWS = pa.schema([PREDICTIONS.field(name) for name in JUDGED])
@@ -37,11 +39,9 @@ _TIMES = (*WINDOW_KEY, "window_end")
 _SERIES = ("sensor", "device")
 _BY_SERIES = [("sensor", "ascending"), ("device", "ascending")]
 _NOTHING, _NO_WINDOWS = empty_table(INCIDENTS), empty_table(_WINDOWS)
-# As it was before young models were marked, and before there were limits.
-_NEWER = ("beyond_limits", "warming_up")
-_FORMER = [
-    pa.schema([field for field in INCIDENTS if field.name not in _NEWER[:n]]) for n in (1, len(_NEWER))
-]
+# As it was before young models were marked, before there were limits, and before there were shifts.
+_NEWER = ("shift", "beyond_limits", "warming_up")
+_FORMER = [pa.schema([field for field in INCIDENTS if field.name not in _NEWER[:n]]) for n in (1, 2, 3)]
 NO_CALENDAR = Calendar()
 _LONG_AGO, _NEVER = -(2**62), 2**62
 
@@ -80,7 +80,8 @@ def update_incidents(
     else:
         start = _further(predictions, incidents, changes, rules)
     found = _over_before(_kept_from(predictions), start.carried, _join(predictions, start, rules, calendar))
-    added, removed = _differences(start.replaced, found)
+    found, parts = _with_shifts(found, start.replaced, incidents, predictions, rules)
+    added, removed = _differences(pa.concat_tables([start.replaced, parts]), found)
     is_closed = are(added["state"], "closed")
     n_open = np.count_nonzero(are(found["state"], "open"))
     small = SmallFiles(incidents, lambda: _without(incidents, removed), [*_SERIES, "start"])
@@ -212,7 +213,9 @@ class _Changed:
         begin_last = np.where(last < 0, self.first, begin[last])
         end_last = np.where(last < 0, self.first, end[last])
 
-        is_inside = (end_last > self.first) & (begin_last >= kept_from)
+        # What follows the second step of a shift shows whether it is one.
+        is_shift = np.isfinite(np.append(to_numpy(stored["shift"], null=np.nan), np.nan))[last] & (last >= 0)
+        is_inside = ((end_last > self.first) | is_shift) & (begin_last >= kept_from)
         cuts = np.where(self.has_lost, end_last, np.maximum(end_last, self.first))
         cuts = np.maximum(np.where(is_inside, begin_last, cuts), kept_from)
         may_grow = ~are(stored["state"], "closed")
@@ -279,9 +282,37 @@ def _join(predictions: RowTable, start: _Start, rules: JoinRules, calendar: Cale
     return pa.concat_tables([*found, carried])
 
 
+def _with_shifts(
+    found: pa.Table, replaced: pa.Table, incidents: RowTable, predictions: RowTable, rules: JoinRules
+) -> tuple[pa.Table, pa.Table]:
+    """Join pairs of opposite steps; also return the stored incidents that have become part of one."""
+    is_closed = are(found["state"], "closed")
+    if not is_closed.any():
+        return found, _NOTHING
+    closed = found.filter(to_arrow(is_closed))
+    earlier = _NOTHING
+    if incidents.schema == INCIDENTS:
+        since = int(to_numpy(closed["start"]).min()) - SHIFT_US
+        earlier = _stored(incidents, np.unique(row_fingerprints(closed, _SERIES)), since)
+        before, gone = (row_fingerprints(rows, INCIDENTS.names) for rows in (earlier, replaced))
+        stays = ~np.isin(before, gone)
+        earlier = earlier.filter(to_arrow(stays & (to_numpy(earlier["end"]) >= since)))
+    every = pa.concat_tables([earlier, closed])
+    is_new = np.arange(every.num_rows) >= earlier.num_rows
+    order = np.lexsort((to_numpy(every["start"]), row_fingerprints(every, _SERIES)))
+    every, is_new = every.take(to_arrow(order)).combine_chunks(), is_new[order]
+    pairs = find_pairs(every, is_new)
+    shifts, is_part = join_pairs(every, pairs, read_levels(predictions, every, pairs, rules), rules)
+    rest = [every.filter(to_arrow(is_new & ~is_part)), found.filter(to_arrow(~is_closed))]
+    return pa.concat_tables([shifts, *rest]), every.filter(to_arrow(is_part & ~is_new))
+
+
 def _judged(windows: pa.Table, calendar: Calendar) -> pa.Table:
-    """Unflag the windows that the calendar leaves out."""
-    is_anomaly = to_numpy(windows["is_anomaly"]) & ~calendar.mask(windows)
+    """Unflag the windows that the calendar leaves out, and steps from one of these."""
+    left_out = calendar.mask(windows)
+    if calendar.entries:
+        left_out |= are(windows["top_feature"], STEP_FEATURE) & calendar.mask_before(windows)
+    is_anomaly = to_numpy(windows["is_anomaly"]) & ~left_out
     place = windows.schema.get_field_index("is_anomaly")
     return windows.set_column(place, windows.schema.field(place), to_arrow(is_anomaly))
 

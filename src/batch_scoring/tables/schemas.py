@@ -570,6 +570,13 @@ INCIDENTS = _table(
         "whether one of its windows is beyond a limit of `domain.rules`; null in rows of before this column "
         "existed",
     ),
+    Column(
+        "shift",
+        pa.float64(),
+        "the sensor's",
+        "by how much the level is off between two steps, that to it and that back; null where it is no such "
+        "pair",
+    ),
 )
 # The columns of predictions that make incidents.
 JUDGED = (
