@@ -12,7 +12,7 @@ import pyarrow as pa
 from batch_scoring.core.moments import MICROSECOND, microseconds
 from batch_scoring.core.progress import watch_progress
 from batch_scoring.ingestion.numbers import tolerance
-from batch_scoring.ingestion.plain_files import PlainRows
+from batch_scoring.ingestion.plain_rows import PlainRows
 from batch_scoring.ingestion.relations import BatchReader
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.storage.data_file import DataFile
@@ -93,8 +93,8 @@ class NewReadings:
         if isinstance(self.rows, PlainRows) and self.rows.may_be_in(table):
             self.rows = self.stage()
         if isinstance(self.rows, PlainRows):
-            self.stored = self.rows.rows.num_rows
-            yield self.rows.batches()
+            self.stored = self.rows.n_readings
+            yield from self.rows.parts()
             return
         self.area.forget_losers()
         self._rank_sources()

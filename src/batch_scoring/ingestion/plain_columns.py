@@ -21,6 +21,19 @@ def is_plain_time(kind: pa.DataType, settings: IngestSettings) -> bool:
     return bool(pa.types.is_timestamp(kind) and (kind.tz is not None or settings.timezone == "UTC"))
 
 
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a type is text, or a dictionary of texts."""
+    of_value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(of_value) or pa.types.is_large_string(of_value))
+
+
+def as_dictionary(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return texts as dictionaries of one type, whichever program has written them."""
+    kind = pa.dictionary(pa.int32(), pa.string())
+    encoded = texts if pa.types.is_dictionary(texts.type) else texts.dictionary_encode()
+    return encoded if encoded.type.equals(kind) else encoded.cast(kind)
+
+
 def moments(times: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return times as they are stored; ArrowInvalid where one is not of whole microseconds."""
     whole = times.cast(pa.timestamp("us", times.type.tz))

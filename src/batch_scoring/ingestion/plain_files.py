@@ -6,7 +6,7 @@ that is stated twice, is for :mod:`~batch_scoring.ingestion.staging`, which take
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -18,9 +18,17 @@ import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
-from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
+from batch_scoring.core.moments import microseconds
 from batch_scoring.ingestion.columns import match_columns
-from batch_scoring.ingestion.plain_columns import is_plain_time, may_be_unset, moments, ranks
+from batch_scoring.ingestion.plain_columns import (
+    as_dictionary,
+    is_plain_time,
+    is_text,
+    may_be_unset,
+    moments,
+    ranks,
+)
+from batch_scoring.ingestion.plain_rows import PlainRows
 from batch_scoring.ingestion.plain_wide import wide_rows
 from batch_scoring.ingestion.settings import ROLES, IngestSettings
 from batch_scoring.storage.row_files import DAY_US, has_sparse_days
@@ -40,48 +48,31 @@ _KEY = ("sensor", "device", "timestamp")
 
 
 @dataclass(frozen=True)
-class PlainRows:
-    """The rows of plain files; what may be asked of them is what may be asked of a ``StagingArea``.
+class LongRows(PlainRows):
+    """The rows of plain files with a measurement a row.
 
     Attributes
     ----------
     rows : pyarrow.Table
         Columns of the schema READINGS, with ids as dictionaries; sorted by sensor, device and time.
-    n_rows : dict of int to int
-        Rows by the number of their source.
     """
 
     rows: pa.Table
-    n_rows: dict[int, int]
 
-    @property
-    def failed(self) -> dict[int, str]:
-        """No file: one that cannot be read is not plain."""
-        return {}
+    def parts(self) -> Iterator[Iterator[pa.Table]]:
+        """Yield the rows in order, as one part; schema READINGS."""
+        yield self._batches()
 
-    @property
-    def passing(self) -> frozenset[int]:
-        """No file, either."""
-        return frozenset()
-
-    @property
-    def by_month(self) -> bool:
-        """Whether a day holds too few rows for a file of its own."""
-        day = to_numpy(self.rows["timestamp"]) // DAY_US
-        return has_sparse_days(int(np.count_nonzero(np.bincount(day - day.min()))), day.size)
-
-    def batches(self) -> Iterator[pa.Table]:
-        """Yield the rows in order; schema READINGS."""
+    def _batches(self) -> Iterator[pa.Table]:
         for start in range(0, self.rows.num_rows, ROW_GROUP_ROWS):
             yield self.rows.slice(start, ROW_GROUP_ROWS).cast(READINGS)
 
     def may_be_in(self, table: RowTable) -> bool:
         """Whether a table may hold a reading of the same series and time as one of these rows."""
-        time = to_numpy(self.rows["timestamp"])
-        files = table.files(int(time.min()), int(time.max()) + 1, self.staged_ids("sensor"))
+        files = table.files(self.first, self.last + 1, self.staged_ids("sensor"))
         if not files:
             return False
-        mine = np.sort(np.concatenate([row_fingerprints(rows, _KEY) for rows in self.batches()]))
+        mine = np.sort(np.concatenate([row_fingerprints(rows, _KEY) for rows in self._batches()]))
         return any(
             np.isin(row_fingerprints(rows, _KEY), mine).any()
             for file in files
@@ -91,35 +82,6 @@ class PlainRows:
     def staged_ids(self, kind: str) -> set[str]:
         """Return the devices or sensors (``kind``) of the rows."""
         return set(pc.unique(self.rows[kind]).dictionary.to_pylist())
-
-    def source_ids(self, kind: str, sources: object) -> set[str]:
-        """Return the devices or sensors (``kind``) of the files, whose rows are all here."""
-        return self.staged_ids(kind)
-
-    def rows_by_source(self) -> dict[int, int]:
-        """Count the rows of each source."""
-        return self.n_rows
-
-    def refused_by_source(self) -> dict[int, dict[str, int]]:
-        """Count the refused rows: there are none."""
-        return {}
-
-    def aside_by_source(self) -> dict[int, dict[str, int]]:
-        """Count the rows without a value and those joined with others: there are none."""
-        return {}
-
-    def first_future(self) -> dict[int, datetime]:
-        """Return the earliest refused times: there are none."""
-        return {}
-
-    def span(self) -> tuple[datetime, datetime]:
-        """Return the first and the last time, UTC."""
-        time = to_numpy(self.rows["timestamp"])
-        return EPOCH + int(time.min()) * MICROSECOND, EPOCH + int(time.max()) * MICROSECOND
-
-    def quarantine(self, sources: Mapping[int, SourceFile]) -> Iterator[pa.Table]:
-        """Yield the refused rows: there are none."""
-        return iter(())
 
 
 def read_plain(
@@ -150,13 +112,11 @@ def read_plain(
         return None  # the other way says why
     if found is None or any(file.has_changed() for file in files):
         return None
-    return PlainRows(*found)
+    return found
 
 
-def _long_rows(
-    files: Sequence[SourceFile], settings: IngestSettings, latest: datetime
-) -> tuple[pa.Table, dict[int, int]] | None:
-    """Read files with a measurement a row: their rows in order, and how many each has."""
+def _long_rows(files: Sequence[SourceFile], settings: IngestSettings, latest: datetime) -> LongRows | None:
+    """Read files with a measurement a row."""
     columns = [_columns(file, settings) for file in files]
     if None in columns or sum(n for _, n in columns) > MAX_ROWS:  # type: ignore[misc]
         return None
@@ -170,7 +130,16 @@ def _long_rows(
     series, time = series[order], time[order]
     if ((series[1:] == series[:-1]) & (time[1:] == time[:-1])).any() or may_be_unset(series, time):
         return None
-    return rows.take(to_arrow(order)), {n: part.num_rows for n, part in enumerate(parts)}
+    day = time // DAY_US
+    n_days = int(np.count_nonzero(np.bincount(day - day.min())))
+    return LongRows(
+        n_rows={n: part.num_rows for n, part in enumerate(parts)},
+        n_missing={},
+        first=int(time.min()),
+        last=int(time.max()),
+        by_month=has_sparse_days(n_days, day.size),
+        rows=rows.take(to_arrow(order)),
+    )
 
 
 def _columns(file: SourceFile, settings: IngestSettings) -> tuple[list[str], int] | None:
@@ -181,9 +150,7 @@ def _columns(file: SourceFile, settings: IngestSettings) -> tuple[list[str], int
     if len(places) < len(ROLES) or not _is_by_columns(settings):
         return None
     time, *texts, value = (schema.field(places[role]).type for role in ROLES)
-    if not (
-        all(map(pa.types.is_string, texts)) and pa.types.is_float64(value) and is_plain_time(time, settings)
-    ):
+    if not (all(map(is_text, texts)) and pa.types.is_float64(value) and is_plain_time(time, settings)):
         return None
     return [schema.names[places[role]] for role in ROLES], n
 
@@ -198,6 +165,8 @@ def _read(file: SourceFile, names: list[str]) -> pa.Table:
     with file.opened() as path, pq.ParquetFile(path, read_dictionary=names[1:3]) as opened:
         rows = opened.read(names).rename_columns(list(ROLES))
     rows = rows.set_column(0, "timestamp", moments(rows["timestamp"]))
+    for place, name in enumerate(ROLES[1:3], 1):
+        rows = rows.set_column(place, name, as_dictionary(rows[name]))
     return rows.select(READINGS.names)
 
 

@@ -1,37 +1,138 @@
 """Read Parquet files with a column a sensor in which nothing is to be decided; see ``plain_files``.
 
-A column is in the order of its rows, so only the rows are sorted, not the cells.
+A column is in the order of its rows, so only the rows are sorted, not the cells. Columns are read some at a
+time, of some row groups at a time: memory does not grow with the files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from batch_scoring.core.ids import MAX_SEGMENT_BYTES, path_segment
-from batch_scoring.core.moments import microseconds
-from batch_scoring.ingestion.path_ids import file_ids
-from batch_scoring.ingestion.plain_columns import YEAR_US, is_plain_time, may_be_unset, moments, ranks
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.progress import watch_progress
+from batch_scoring.ingestion.plain_rows import PlainRows
 from batch_scoring.ingestion.settings import IngestSettings
-from batch_scoring.ingestion.shapes import find_shape
-from batch_scoring.ingestion.source_formats import parquet_kinds
-from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
+from batch_scoring.ingestion.wide_look import Chunk, Look
+from batch_scoring.ingestion.wide_pieces import Layout, numbers, open_wide, read_cells, read_keys, together
+from batch_scoring.storage.row_files import DAY_US, has_sparse_days
+from batch_scoring.storage.row_table import RowTable
+from batch_scoring.tables.arrays import Bool, Float, Int
+from batch_scoring.tables.arrow_arrays import strings, to_arrow
+from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import READINGS
 
 if TYPE_CHECKING:
     from batch_scoring.ingestion.source_files import SourceFile
 
+_TIME, _DEVICE = "timestamp", "device"
+_KEY = (_DEVICE, _TIME)
+
+
+@dataclass(frozen=True)
+class WideRows(PlainRows):
+    """The rows of plain files with a column a sensor; their cells stay in the files.
+
+    Attributes
+    ----------
+    chunks : list of Chunk
+    layout : Layout
+    devices : set of str
+    most : int
+        Cells that may be held in memory.
+    """
+
+    chunks: list[Chunk]
+    layout: Layout
+    devices: set[str]
+    most: int
+
+    def parts(self) -> Iterator[Iterator[pa.Table]]:
+        """Yield the readings, a part a chunk; columns of the schema READINGS, with ids as dictionaries.
+
+        Raises
+        ------
+        InputError
+            When a file changes meanwhile.
+        """
+        done = 0
+
+        def counted(rows: Iterator[pa.Table]) -> Iterator[pa.Table]:
+            nonlocal done
+            for table in rows:
+                yield table
+                done += table.num_rows
+
+        with watch_progress("ingest: storing", self.n_readings, "readings", lambda: done):
+            for chunk in self.chunks:
+                yield counted(self._sorted(chunk))
+        for file in {piece.file for chunk in self.chunks for piece in chunk.pieces}:
+            if file.has_changed():
+                raise InputError(
+                    f"{file.path}: changed while it was being read; run again when nothing writes to it"
+                )
+
+    def may_be_in(self, table: RowTable) -> bool:
+        """Whether a table may hold a reading of one of these sensors, and of the device and time of a row."""
+        sensors = self.staged_ids("sensor")
+        for chunk in self.chunks:
+            files = table.files(chunk.first, chunk.last + 1, sensors)
+            if not files:
+                continue
+            keys = read_keys(chunk.pieces, self.layout)
+            mine = pa.table(
+                {
+                    _DEVICE: strings(keys.names).take(to_arrow(keys.device)),
+                    _TIME: to_arrow(keys.time).cast(READINGS.field(_TIME).type),
+                }
+            )
+            known = np.sort(row_fingerprints(mine, _KEY))
+            if any(
+                np.isin(row_fingerprints(rows, _KEY), known).any()
+                for file in files
+                for rows in table.batches(file, _KEY, sensors)
+            ):
+                return True
+        return False
+
+    def staged_ids(self, kind: str) -> set[str]:
+        """Return the devices or sensors (``kind``) of the rows."""
+        return self.devices if kind == "device" else set(self.layout.sensors)
+
+    def _sorted(self, chunk: Chunk) -> Iterator[pa.Table]:
+        """Yield the readings of a chunk by sensor, and of each by day or month, device and time."""
+        keys = read_keys(chunk.pieces, self.layout)
+        period = _months(keys.time) if self.by_month else keys.time // DAY_US
+        order = np.lexsort((keys.time, keys.device, period))
+        starts = np.flatnonzero(np.diff(period[order], prepend=-1)).tolist()
+        bounds = list(zip(starts, [*starts[1:], order.size], strict=True))
+        time = to_arrow(keys.time[order]).cast(READINGS.field(_TIME).type)
+        device = pa.DictionaryArray.from_arrays(
+            to_arrow(keys.device[order].astype(np.int32)), strings(keys.names)
+        )
+        rows = pa.table({_TIME: time, _DEVICE: device})
+        sensors = sorted(self.layout.sensors, key=str.encode)
+        at_once = max(1, self.most // order.size)
+        for place in range(0, len(sensors), at_once):
+            some = sensors[place : place + at_once]
+            cells = read_cells(chunk.pieces, [self.layout.sensors[one] for one in some])
+            for sensor in some:
+                values = numbers(cells[self.layout.sensors[sensor]])[order]
+                is_there = ~np.isnan(values)
+                for start, stop in bounds:
+                    part = slice(start, stop)
+                    yield _readings(rows.slice(start, stop - start), sensor, values[part], is_there[part])
+
 
 def wide_rows(
     files: Sequence[SourceFile], settings: IngestSettings, latest: datetime, most: int
-) -> tuple[pa.Table, dict[int, int]] | None:
-    """Read files with a column a sensor.
+) -> WideRows | None:
+    """Look through files with a column a sensor.
 
     Parameters
     ----------
@@ -44,89 +145,48 @@ def wide_rows(
 
     Returns
     -------
-    pyarrow.Table and dict of int to int, or None
-        Columns of the schema READINGS, with ids as dictionaries, sorted by sensor, device and time; and the
-        readings of each file. None where the files are not plain, or differ in their columns.
+    WideRows or None
+        None where a file is not plain, files differ in their columns, or rows that are not read together may
+        be of one device and time.
     """
-    found = [_columns(file, settings) for file in files]
-    names = found[0][0] if found[0] is not None else None
-    if names is None or any(one is None or one[0] != names for one in found):
+    if most <= 0:
         return None
-    n_rows = [one[1] for one in found if one is not None]
-    if not 0 < sum(n_rows) * (len(names) - 2) <= most:
+    layouts: list[Layout] = []
+    pieces = []
+    for number, file in enumerate(files):
+        found = open_wide(number, file, settings)
+        if found is None or (layouts and found[0] != layouts[0]):
+            return None
+        layouts.append(found[0])
+        pieces.append(found[1])
+    layout = layouts[0]
+    look = Look(layout, settings, latest, most)
+    chunks = [look.chunk(some) for some in together(pieces)]
+    whole = [chunk for chunk in chunks if chunk is not None]
+    if len(whole) < len(chunks) or not look.days or not look.is_settled():
         return None
-    parts = [_read(file, names) for file in files]
-    rows = pa.concat_tables(parts).unify_dictionaries().combine_chunks()
-    device = ranks(rows.column(1))
-    if device is None or not _are_clean(rows, settings, latest):
-        return None
-    time = to_numpy(rows.column(0))
-    order = np.lexsort((time, device))
-    device, time = device[order], time[order]
-    if ((device[1:] == device[:-1]) & (time[1:] == time[:-1])).any() or may_be_unset(device, time):
-        return None
-    if any(column.null_count for column in rows.columns) and time.max() - time.min() > YEAR_US:
-        return None  # a sensor may have gaps of its own, which staging looks at
-    sensors = sorted(names[2:], key=str.encode)
-    sorted_rows = rows.take(to_arrow(order))
-    readings = pa.concat_tables(_readings_of(sorted_rows, name, n, sensors) for n, name in enumerate(sensors))
-    counts = {
-        n: sum(len(part[name]) - part[name].null_count for name in sensors) for n, part in enumerate(parts)
-    }
-    return readings.combine_chunks(), counts
-
-
-def _columns(file: SourceFile, settings: IngestSettings) -> tuple[list[str], int] | None:
-    """Return the names of a file's time, device and sensors, and its rows; None where it is not plain."""
-    with file.opened() as path, pq.ParquetFile(path) as opened:
-        schema, n = opened.schema_arrow, opened.metadata.num_rows
-        shape = find_shape(
-            schema.names, settings, path, lambda: parquet_kinds(path, settings), file_ids(file.path, settings)
-        )
-    if not shape.sensors or shape.is_fixed or "timestamp" not in shape.roles:
-        return None
-    names = [schema.names[at] for at in (*shape.roles.values(), *shape.sensors)]
-    time, device, *values = (schema.field(name).type for name in names)
-    is_plain = (
-        is_plain_time(time, settings)
-        and pa.types.is_string(device)
-        and all(pa.types.is_float64(kind) for kind in values)
-        and list(shape.sensors.values()) == names[2:]
-        and all(len(path_segment(name)) <= MAX_SEGMENT_BYTES for name in names[2:])
+    sensors = {name: column for name, column in layout.sensors.items() if name in look.sensors}
+    return WideRows(
+        n_rows=look.n_rows,
+        n_missing=look.n_missing,
+        first=look.first,
+        last=look.last,
+        by_month=has_sparse_days(len(look.days), sum(look.n_rows.values()) - sum(look.n_missing.values())),
+        chunks=whole,
+        layout=Layout(layout.time, layout.device, sensors),
+        devices=set(look.devices),
+        most=most,
     )
-    return (names, n) if is_plain else None
 
 
-def _read(file: SourceFile, names: list[str]) -> pa.Table:
-    with file.opened() as path, pq.ParquetFile(path, read_dictionary=[names[1]]) as opened:
-        rows = opened.read(names)
-    return rows.set_column(0, names[0], moments(rows.column(0)))
+def _months(time: Int) -> Int:
+    months: Int = time.astype("M8[us]").astype("M8[M]").astype(np.int64)
+    return months
 
 
-def _are_clean(rows: pa.Table, settings: IngestSettings, latest: datetime) -> bool:
-    """Whether no time or value is to be refused; an empty cell is no value."""
-    if rows.column(0).null_count:
-        return False
-    time = to_numpy(rows.column(0))
-    if time.min() < microseconds(settings.min_time) or time.max() > microseconds(latest):
-        return False
-    for name in rows.column_names[2:]:
-        low, high = settings.ranges.get(name, (-np.inf, np.inf))
-        values = to_numpy(rows[name].drop_null())
-        if not np.isfinite(values).all() or ((values < low) | (values > high)).any():
-            return False
-    return True
-
-
-def _readings_of(rows: pa.Table, name: str, code: int, sensors: list[str]) -> pa.Table:
+def _readings(rows: pa.Table, sensor: str, values: Float, is_there: Bool) -> pa.Table:
     """Return the readings of a sensor, in the order of the rows."""
-    there = rows if not rows[name].null_count else rows.filter(pc.is_valid(rows[name]))
-    codes = to_arrow(np.full(there.num_rows, code, np.int32))
-    sensor = pa.DictionaryArray.from_arrays(codes, strings(sensors))
-    columns = {
-        "timestamp": there.column(0),
-        "device": there.column(1),
-        "sensor": sensor,
-        "value": there[name],
-    }
+    there, kept = (rows, values) if is_there.all() else (rows.filter(to_arrow(is_there)), values[is_there])
+    name = pa.DictionaryArray.from_arrays(to_arrow(np.zeros(kept.size, np.int32)), strings([sensor]))
+    columns = {_TIME: there[_TIME], _DEVICE: there[_DEVICE], "sensor": name, "value": to_arrow(kept)}
     return pa.table({field: columns[field] for field in READINGS.names})

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.ingestion.plain_files import PlainRows
+from batch_scoring.ingestion.plain_rows import PlainRows
 from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.staging import StagingArea
 from batch_scoring.storage.data_file import DataFile

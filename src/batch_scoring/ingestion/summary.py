@@ -10,7 +10,7 @@ from typing import Any
 
 from batch_scoring.core.moments import as_text
 from batch_scoring.ingestion.new_readings import NewReadings
-from batch_scoring.ingestion.plain_files import PlainRows
+from batch_scoring.ingestion.plain_rows import PlainRows
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.staging import StagingArea

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.datasets.raw_readings import RawReadings
-from batch_scoring.ingestion import plain_files
+from batch_scoring.ingestion import plain_files, wide_pieces
 from batch_scoring.pipelines.ingest.nodes import ingest_readings
 from batch_scoring.storage.row_table import no_change
 from tests.examples import few_examples
@@ -100,6 +100,95 @@ def write_wide(path: Path, rows: list[tuple]) -> Path:
 @given(files=WIDE_FILES)
 def test_wide_rows_are_those_of_the_other_way(files):
     assert_both_ways_agree(files, write_wide)
+
+
+@few_examples
+@given(files=WIDE_FILES)
+def test_wide_rows_of_many_chunks_are_those_of_the_other_way(files):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wide_pieces, "CHUNK_ROWS", 2)
+        assert_both_ways_agree(files, write_wide)
+
+
+@pytest.mark.usefixtures("without_duckdb")
+def test_wide_files_are_read_some_row_groups_and_columns_at_a_time(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(wide_pieces, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(plain_files, "MAX_ROWS", 2)
+    rows = [(600.0 * n, float(n), device, -float(n)) for n in range(9) for device in "yx"]
+    assert store.ingest(write_wide(tmp_path / "a.parquet", rows))["stored"] == 36
+    whole = Store(tmp_path / "whole")
+    monkeypatch.setattr(wide_pieces, "CHUNK_ROWS", 1000)
+    whole.ingest(tmp_path / "a.parquet")
+    assert store.readings() == whole.readings()
+    for file in store.readings_set.load().files():
+        stored = [pa.Table.to_pylist(part) for part in store.readings_set.load().batches(file)]
+        keys = [(row["sensor"], row["device"], row["timestamp"]) for part in stored for row in part]
+        assert keys == sorted(keys)
+
+
+def test_wide_row_groups_that_are_of_one_time_and_device_are_compared(store: Store, tmp_path: Path):
+    rows = [(5.0, 1.0, "x", 1.0), (1.0, 1.0, "x", 1.0), (5.0, 2.0, "x", 1.0), (2.0, 1.0, "x", 1.0)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wide_pieces, "CHUNK_ROWS", 2)
+        counts = store.ingest(write_wide(tmp_path / "a.parquet", rows))
+    assert (counts["stored"], counts["refused"]) == (6, {"conflict": 1, "duplicate": 1})
+
+
+@pytest.mark.usefixtures("without_duckdb")
+def test_nan_in_a_wide_file_is_no_value_and_is_counted(store: Store, tmp_path: Path):
+    counts = store.ingest(
+        write_wide(tmp_path / "a.parquet", [(0, float("nan"), "x", 1.0), (1, None, "x", 2.0)])
+    )
+    assert (counts["rows"], counts["stored"], counts["missing"]) == (3, 2, 1)
+    (source,) = store.sources()
+    assert (source["rows"], source["accepted"], source["missing"]) == (3, 2, 1)
+
+
+@pytest.mark.parametrize("text", [pa.large_string(), pa.dictionary(pa.int8(), pa.string())])
+@pytest.mark.parametrize("number", [pa.float32(), pa.int16(), pa.float64()])
+@pytest.mark.usefixtures("without_duckdb")
+def test_wide_files_of_polars_and_pandas_are_plain_too(text, number, store: Store, tmp_path: Path):
+    columns = {
+        "time": pa.array([START, START + timedelta(hours=1)]),
+        "device": pa.array(["x", "ü"]).cast(text),
+        "a": pa.array([1, 2]).cast(number),
+        "b": pa.array([3, None]).cast(number),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    store.ingest(tmp_path / "a.parquet")
+    assert [row[1:] for row in store.readings()] == [("x", "a", 1.0), ("ü", "a", 2.0), ("x", "b", 3.0)]
+
+
+@pytest.mark.usefixtures("without_duckdb")
+def test_a_wide_file_of_one_device_is_plain(store: Store, tmp_path: Path):
+    for name in ("p1", "p2"):
+        (tmp_path / "raw").mkdir(exist_ok=True)
+        table = pa.table({"time": pa.array([START]), "a": [1.5], "b": [2.5]})
+        pq.write_table(table, tmp_path / "raw" / f"{name}.parquet")
+    store.ingest(tmp_path / "raw", group={"path": "{device}.parquet"})
+    assert [row[1:] for row in store.readings()] == [
+        ("p1", "a", 1.5),
+        ("p2", "a", 1.5),
+        ("p1", "b", 2.5),
+        ("p2", "b", 2.5),
+    ]
+
+
+@pytest.mark.usefixtures("without_duckdb")
+def test_wide_rows_with_times_of_their_own_are_added_without_a_comparison(store: Store, tmp_path: Path):
+    for first in (0, 2):
+        rows = [(first + n, 1.0, device, 2.0) for n in range(2) for device in "xy"]
+        store.ingest(write_wide(tmp_path / f"{first}.parquet", rows))
+    assert len(store.readings()) == 16
+
+
+def test_wide_rows_that_are_stored_already_are_not_stored_again(store: Store, tmp_path: Path):
+    rows = [(n, float(n), "x", 2.0) for n in range(3)]
+    store.ingest(write_wide(tmp_path / "1.parquet", rows[:2]))
+    counts = store.ingest(write_wide(tmp_path / "2.parquet", rows[1:]))
+    assert (counts["stored"], counts["already_stored"]) == (2, 2)
 
 
 @pytest.mark.usefixtures("without_duckdb")

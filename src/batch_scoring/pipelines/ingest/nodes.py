@@ -15,7 +15,8 @@ from batch_scoring.ingestion.erasure import leave_out, read_erased
 from batch_scoring.ingestion.inspection.advice import SEE, advice_on
 from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
 from batch_scoring.ingestion.new_readings import NewReadings
-from batch_scoring.ingestion.plain_files import PlainRows, read_plain
+from batch_scoring.ingestion.plain_files import read_plain
+from batch_scoring.ingestion.plain_rows import PlainRows
 from batch_scoring.ingestion.quarantine import replace_quarantine
 from batch_scoring.ingestion.settings import IngestSettings, read_settings
 from batch_scoring.ingestion.source_files import SourceFile
