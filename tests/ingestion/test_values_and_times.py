@@ -114,6 +114,12 @@ def test_a_german_export_is_read_as_it_is(store: Store, tmp_path: Path):
         ("24/Nov/2026:07:05:03 +0100", "2026-11-24T06:05:03"),
         ("24.11.2026T07:05:03Z", "2026-11-24T07:05:03"),
         ("20261124070503", "2026-11-24T07:05:03"),
+        ("20261124T07:05:03", "2026-11-24T07:05:03"),
+        ("20261124T07:05:03Z", "2026-11-24T07:05:03"),
+        ("20261124 070503", "2026-11-24T07:05:03"),
+        ("2026-11-24-07:05:03", "2026-11-24T07:05:03"),
+        ("2026-11-24-07.05.03", "2026-11-24T07:05:03"),
+        ("2026-11-24_07-05-03", "2026-11-24T07:05:03"),
         ("202611240705", "2026-11-24T07:05:00"),
         ("20261124", "2026-11-24T00:00:00"),
     ],
@@ -254,6 +260,47 @@ def test_a_repeated_hour_that_cannot_be_told_apart_is_said(
     (said,) = [one for one in caplog.records if one.levelname == "WARNING"]
     assert said.args is not None
     assert tuple(said.args)[:2] == ("1", "Europe/Berlin")  # type: ignore[arg-type]
+
+
+def hour(start: int, value: float, minutes: range = range(0, 60, 20)) -> list[tuple[str, str]]:
+    return [(f"2025-10-26 {start:02d}:{m:02d}", f"{value + m}") for m in minutes]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "names"),
+    [
+        pytest.param(hour(2, 1), hour(2, 100), "ab", id="by the names of files"),
+        pytest.param([*hour(1, 0), *hour(2, 1)], hour(2, 100), "ba", id="the one with the hour before"),
+        pytest.param(hour(2, 1), [*hour(2, 100), *hour(3, 0)], "ba", id="the one with the hour after"),
+    ],
+)
+def test_the_two_passes_of_the_repeated_hour_may_be_in_two_files(
+    store: Store, tmp_path: Path, first: list, second: list, names: str
+):
+    for name, fields in zip(names, (first, second), strict=True):
+        csv_of(tmp_path / "raw" / f"{name}.csv", *fields)
+    counts = store.ingest(tmp_path / "raw", timezone="Europe/Berlin")
+    assert counts["refused"] == {}
+    stored = dict(zip(times(store), values(store), strict=True))
+    assert [stored[f"2025-10-26T0{h}:20:00"] for h in (0, 1)] == [21, 120]
+
+
+def test_an_hour_that_is_sent_again_in_another_file_is_no_second_pass(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    for name in "ab":
+        csv_of(tmp_path / "raw" / f"{name}.csv", *hour(2, 1))
+    counts = store.ingest(tmp_path / "raw", timezone="Europe/Berlin")
+    assert (counts["stored"], counts["already_stored"]) == (3, 3)
+    (said,) = [one for one in caplog.records if one.levelname == "WARNING"]
+    assert said.args is not None
+    assert tuple(said.args)[:1] == ("6",)  # type: ignore[arg-type]
+
+
+def test_a_file_that_was_written_before_the_second_hour_is_of_the_first(store: Store, tmp_path: Path):
+    file = csv_of(tmp_path / "a.csv", ("2035-10-28 02:10", "1"), ("2035-10-28 02:40", "2"))
+    store.ingest(file, timezone="Europe/Berlin", at="2035-10-28T00:50Z")
+    assert times(store) == ["2035-10-28T00:10:00", "2035-10-28T00:40:00"]
 
 
 def test_times_with_an_offset_are_left_alone_in_the_repeated_hour(store: Store, tmp_path: Path):

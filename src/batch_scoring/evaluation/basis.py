@@ -119,10 +119,12 @@ class Basis:
         self.unknown.append(strange)
         rows = pa.concat_tables(self.unknown)
         if rows.num_rows:
-            one = rows.slice(0, 1).to_pylist()[0]
+            one, is_one = rows.slice(0, 1).to_pylist()[0], rows.num_rows == 1
             logger.warning(
-                "%d labels are of devices and sensors without windows, first %r, %r: they count nowhere",
-                *(rows.num_rows, one["device"], one["sensor"]),
+                "%d %s without windows, first %r, %r: %s nowhere",
+                rows.num_rows,
+                "label is of a device and sensor" if is_one else "labels are of devices and sensors",
+                *(one["device"], one["sensor"], "it counts" if is_one else "they count"),
             )
         if self.n_seen:
             logger.info(

@@ -34,7 +34,7 @@ class RepeatedHours:
     Attributes
     ----------
     ordered : int
-        Told apart by the order of rows.
+        Told apart by the order of rows, by what is in other files, or by when the file was written.
     undecided : int
         Taken as the second time.
     when : datetime
@@ -73,12 +73,19 @@ def repeated_hours(zone: str, first: datetime, last: datetime) -> Iterator[tuple
 
 
 def settle_repeated_hours(
-    connection: duckdb.DuckDBPyConnection, naive: Mapping[str, Iterable[int]], zone: str
+    connection: duckdb.DuckDBPyConnection,
+    naive: Mapping[str, Iterable[int]],
+    zone: str,
+    written: Mapping[int, datetime],
 ) -> RepeatedHours | None:
-    """Tell the readings of repeated hours apart by their order in the file, where it shows.
+    """Tell the readings of repeated hours apart, where rows and files show which is which.
 
-    A time without an offset was taken as the second of both. It is the first where later rows of its series
-    go back in time, or repeat it.
+    A time without an offset was taken as the second of both. It is the first
+
+    - where later rows of its series go back in time, or repeat it;
+    - where its file was last written before the second one;
+    - where two files have it with different values: in the file whose other readings of the series are
+      earlier, or that comes first where both have no other.
 
     Parameters
     ----------
@@ -87,6 +94,8 @@ def settle_repeated_hours(
         By condition on ``raw_timestamp`` that it has no offset: the sources it is for.
     zone : str
         That of times without an offset.
+    written : dict of int to datetime
+        When each source was last written.
 
     Returns
     -------
@@ -120,6 +129,7 @@ def settle_repeated_hours(
     if not total:
         return None
     connection.execute(_PASSES)
+    _decide_by_files(connection, written)
     (decided,) = connection.execute("SELECT count(*) FROM passes WHERE is_decided").fetchall()[0]
     connection.execute(
         "UPDATE staged SET timestamp = staged.timestamp - passes.back FROM passes "
@@ -147,10 +157,64 @@ WITH orders AS (
         row_number() OVER (PARTITION BY source, sensor, device, start, timestamp ORDER BY place) AS nth
     FROM steps WINDOW series AS (PARTITION BY source, sensor, device, start)
 )
-SELECT source, row, back, n_back = 1 OR (n_back = 0 AND n_equal = 2) AS is_decided,
+SELECT source, row, sensor, device, start, timestamp, back,
+    n_back = 1 OR (n_back = 0 AND n_equal = 2) AS is_decided,
     CASE WHEN n_back = 1 THEN n_before = 0 ELSE nth = 1 END AS is_first
 FROM counted
 """
+# Of a series whose hour two files leave undecided, the times they share: if most values of the device differ
+# there, none is sent again, and one file is of the first hour.
+_TWO_FILES = """
+CREATE OR REPLACE TEMP TABLE first_files AS
+WITH spans AS (
+    SELECT p.sensor, p.device, p.start, p.source, any_value(p.back) AS back,
+        bool_or(s.low < p.start) AS begins_before, bool_or(s.high >= p.start + p.back) AS ends_after
+    FROM passes p JOIN (
+        SELECT source, sensor, device, min(timestamp) AS low, max(timestamp) AS high FROM staged
+        WHERE reason IS NULL AND source IN (SELECT source FROM passes) GROUP BY ALL
+    ) s ON s.source = p.source AND s.sensor = p.sensor AND s.device = p.device
+    GROUP BY ALL HAVING NOT bool_or(is_decided)
+), pairs AS (
+    SELECT a.sensor, a.device, a.start, a.back, a.source AS one, b.source AS other,
+        b.begins_before OR a.ends_after AS is_turned, a.begins_before OR b.ends_after AS is_straight
+    FROM spans a JOIN spans b ON a.sensor = b.sensor AND a.device = b.device AND a.start = b.start
+    WHERE a.source < b.source
+    QUALIFY count(*) OVER (PARTITION BY a.sensor, a.device, a.start) = 1
+), compared AS (
+    SELECT p.sensor, p.device, p.start, one, other, is_turned, is_straight,
+        count(*) AS n, count(*) FILTER (x.value <> y.value) AS n_other
+    FROM pairs p
+    JOIN staged x ON x.source = one AND x.sensor = p.sensor AND x.device = p.device
+    JOIN staged y ON y.source = other AND y.sensor = p.sensor AND y.device = p.device
+        AND y.timestamp = x.timestamp
+    WHERE x.reason IS NULL AND y.reason IS NULL AND x.timestamp >= p.start AND x.timestamp < p.start + back
+    GROUP BY ALL
+)
+SELECT sensor, device, start, unnest([one, other]) AS source, unnest([NOT is_turned, is_turned]) AS is_first
+FROM (SELECT *, sum(2 * n_other - n) OVER (PARTITION BY device, start, one, other) AS excess FROM compared)
+WHERE excess > 0 AND NOT (is_turned AND is_straight)
+"""
+
+
+def _decide_by_files(connection: duckdb.DuckDBPyConnection, written: Mapping[int, datetime]) -> None:
+    """Decide on hours that the order of rows leaves open, by when files were written and by other files."""
+    import pyarrow as pa
+
+    moments = pa.array(list(written.values()), pa.timestamp("us", "UTC"))
+    connection.register(
+        "written", pa.table({"source": pa.array(list(written), pa.int32()), "moment": moments})
+    )
+    connection.execute(
+        "UPDATE passes SET is_decided = true, is_first = true FROM written "
+        "WHERE passes.source = written.source AND NOT is_decided AND timestamp > moment"
+    )
+    connection.unregister("written")
+    connection.execute(_TWO_FILES)
+    connection.execute(
+        "UPDATE passes SET is_decided = true, is_first = first_files.is_first FROM first_files "
+        "WHERE passes.source = first_files.source AND passes.sensor = first_files.sensor "
+        "AND passes.device = first_files.device AND passes.start = first_files.start"
+    )
 
 
 def refuse_unset_clocks(connection: duckdb.DuckDBPyConnection) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from batch_scoring.core.errors import InputError, MachineError
+from batch_scoring.core.moments import EPOCH, MICROSECOND
 from batch_scoring.core.progress import watch_progress
 from batch_scoring.core.scratch import scratch_folder
 from batch_scoring.core.system_errors import system_error
@@ -207,7 +208,7 @@ class StagingArea:
         found = raw_relation(self.connection, path, kind, self.settings, self._described, source.path)
         return path, found
 
-    def _settle_times(self, opened: Iterable[OpenedFile]) -> None:
+    def _settle_times(self, opened: Sequence[OpenedFile]) -> None:
         """Decide on times that a row alone does not decide: of clocks set back or not set, and equal ones."""
         if self.settings.timezone != "UTC":
             formed = [
@@ -219,7 +220,10 @@ class StagingArea:
                 for one in opened
             ]
             self.repeated_hours = settle_repeated_hours(
-                self.connection, naive_conditions(formed), self.settings.timezone
+                self.connection,
+                naive_conditions(formed),
+                self.settings.timezone,
+                {one.number: EPOCH + one.source.changed_ns // 1000 * MICROSECOND for one in opened},
             )
         refuse_unset_clocks(self.connection)
         if self.settings.same_time != "refuse":

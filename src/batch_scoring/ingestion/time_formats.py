@@ -9,13 +9,15 @@ from collections.abc import Iterator
 DAY_FIRST, MONTH_FIRST, YEAR_FIRST, NAMED = "day", "month", "year", "named month"
 
 _CLOCK = re.compile(
-    r"(?P<gap>T| *[ ,;:] *| at |)"
+    r"(?P<gap>T| *[ ,;:_-] *| at |)"
     r"(?P<hour>\d{1,2})"
-    r"(?:(?P<mark>[:.])(?P<minute>\d{1,2})(?:(?P=mark)(?P<second>\d{1,2})(?P<fraction>[.,]\d{1,9})?)?)?"
+    r"(?:(?P<mark>[:.-])(?P<minute>\d{1,2})(?:(?P=mark)(?P<second>\d{1,2})(?P<fraction>[.,]\d{1,9})?)?)?"
     r"(?: ?(?P<half>[AaPp][Mm]))?"
     r"(?P<space> ?)(?P<zone>Z|[+-]\d\d:?\d\d|UTC|GMT)?"
 )
 _DIGITS = re.compile(r"(\d{1,4})([-./ ])(\d{1,2})\2(\d{1,4})(?!\d)")
+_COMPACT_DATE = re.compile(r"(?:19|20)\d{6}(?=[T _-])")
+_COMPACT_CLOCK = re.compile(r"([T _-])(\d\d){2,3}")
 _DAY_NAME = re.compile(r"(?P<before>[A-Za-z]{3,9})(?P<mark>,? )")
 _NAME = r"(?P<name>[A-Za-z]{3,9})"
 _YEAR = r"(?P<year>\d{4}|\d\d)(?!\d)"
@@ -45,6 +47,10 @@ def formats_of(text: str) -> dict[str, list[str]]:
     {'day': ['%d.%m.%Y %H:%M']}
     >>> formats_of("5/6/2026 7:05 pm")
     {'day': ['%d/%m/%Y %I:%M %p'], 'month': ['%m/%d/%Y %I:%M %p']}
+    >>> formats_of("2026-11-24-07:05:00")
+    {'year': ['%Y-%m-%d-%H:%M:%S']}
+    >>> formats_of("20261124T07:05:00")
+    {'year': ['%Y%m%dT%H:%M:%S']}
     >>> formats_of("yesterday")
     {}
     """
@@ -59,6 +65,9 @@ def formats_of(text: str) -> dict[str, list[str]]:
 
 def _dates(text: str) -> Iterator[tuple[str, str, str]]:
     """Yield what comes first, the date's format, and the text behind the date."""
+    if compact := _COMPACT_DATE.match(text):
+        yield YEAR_FIRST, "%Y%m%d", text[compact.end() :]
+        return
     if digits := _DIGITS.match(text):
         one, mark, two, three = digits.groups()
         rest = text[digits.end() :]
@@ -108,8 +117,13 @@ def _clock_format(text: str) -> str | None:
     """Return the format of what stands behind a date; None where it is no time of day."""
     if not text:
         return ""
+    if compact := _COMPACT_CLOCK.fullmatch(text):
+        return compact[1] + ("%H%M%S" if len(text) > len("T2000") else "%H%M")
     clock = _CLOCK.fullmatch(text)
     if not clock or (not clock["gap"]):
+        return None
+    # 07:00 behind a day and a dash is an offset, unless there are seconds.
+    if (clock["gap"] in ("-", "_") or clock["mark"] == "-") and not clock["second"]:
         return None
     hour = "%I" if clock["half"] else "%H"
     mark = clock["mark"] or ""

@@ -217,7 +217,7 @@ def test_a_label_of_all_sensors_is_an_event_of_each_sensor_that_the_device_has(t
     assert figure(found, "device_events", "device") == {("a",): 1, ("b",): 1}
     assert figure(found, "device_events_found", "device") == {("a",): 1, ("b",): 0}
     assert found.metrics["judged"]["events_of_unknown_series"] == 1
-    assert "1 labels are of devices and sensors without windows, first 'zz', '*'" in caplog.text
+    assert "1 label is of a device and sensor without windows, first 'zz', '*'" in caplog.text
 
 
 def test_one_device_is_evaluated_alone(tmp_path):
