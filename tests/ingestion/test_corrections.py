@@ -360,6 +360,24 @@ def test_what_a_deleted_device_sends_later_is_read(store: Store, raw: Path, eras
     assert [one[0][11:16] for one in sorted(store.readings())] == ["01:00", "02:00"]
 
 
+@pytest.mark.parametrize("on_conflict", ["newest", "refuse"])
+def test_old_files_do_not_bring_replaced_readings_back_and_newer_ones_do(
+    store: Store, raw: Path, tmp_path: Path, erasing: RowTableDataset, on_conflict: str
+):
+    write_csv(raw / "a.csv", row(0, value=1), row(60, value=2), row(90, value=3), row(120, value=4))
+    store.ingest(raw)
+    corrected = Corrected("d1", "s", DAY + HOUR_US, DAY + 2 * HOUR_US)
+    file = write_csv(tmp_path / "corrected.csv", row(60, value=7))
+    erasing.save(note_erased(corrected, datetime.now(UTC), is_replaced=True))
+    with read_replacement(file, corrected, read_settings({}), LATEST) as new:
+        store.readings_set.save(corrected.replaced("readings", new))
+    store.ingest(raw, on_conflict=on_conflict, max_future="3h")
+    assert [one[3] for one in sorted(store.readings())] == [1, 7, 4]
+    write_csv(raw / "b.csv", row(90, value=9))
+    store.ingest(raw, on_conflict=on_conflict, max_future="3h")
+    assert [one[3] for one in sorted(store.readings())] == [1, 7, 9, 4]
+
+
 def test_every_table_that_may_name_a_device_is_cleared_of_it():
     catalog = yaml.safe_load(Path("conf/base/catalog.yml").read_text(encoding="utf-8"))
     of_rows = "batch_scoring.datasets.row_tables.RowTableDataset"

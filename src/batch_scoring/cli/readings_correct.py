@@ -83,14 +83,18 @@ def replace(
     Readings of FILE that are not of the range are left out.
     """
     from batch_scoring.core.parameters import scheduled_time
+    from batch_scoring.ingestion.erasure import note_erased
     from batch_scoring.ingestion.replacement import read_replacement
     from batch_scoring.ingestion.settings import read_settings
 
     context = open_context(data, env, params)
     catalog, settings = context.catalog, read_settings(context.params["ingest"])
     corrected = _corrected(device, sensor, start, end)
-    latest = scheduled_time(None) + settings.max_future
+    now = scheduled_time(None)
+    latest = now + settings.max_future
     with read_replacement(file, corrected, settings, latest) as new:
+        # First: a run at the same time must not bring back what is replaced next.
+        catalog["erased"].save(note_erased(corrected, now, is_replaced=True))
         catalog["readings"].save(corrected.replaced("readings", new))
         kept, refused = new.already_stored, new.rows.refused_by_source().get(0, {})
         stored = new.stored

@@ -121,6 +121,12 @@ ERASED = _table(
     Column("sensor", pa.string(), "", "name of the sensor; null is all of the device"),
     Column("start", TIMESTAMP, "UTC", "first moment; null is all time before `end`"),
     Column("end", TIMESTAMP, "UTC", "first moment after; at the latest when they were deleted"),
+    Column(
+        "written_before",
+        TIMESTAMP,
+        "UTC",
+        "of files last written before it only, as they were replaced; null is any file",
+    ),
 )
 
 SOURCES = _table(

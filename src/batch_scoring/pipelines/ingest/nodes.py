@@ -68,7 +68,7 @@ def ingest_readings(
         and than now by more than ``max_future``.
 
     erased : RowTable, optional
-        Schema ERASED: readings that people have deleted, and that no file brings back.
+        Schema ERASED: readings that people have deleted or replaced, and that no file brings back.
 
     Yields
     ------
@@ -107,18 +107,18 @@ def ingest_readings(
         return
     gone = read_erased(erased)
     files = {number: (one.file, one.where) for number, one in enumerate(sources.pending)}
+    changed_ns = [one.file.changed_ns for one in sources.pending]
     with ExitStack() as stack:
 
         def stage() -> StagingArea:
             area = stack.enter_context(staging_area(chosen))
             area.stage(files, latest)
-            leave_out(area, gone)
+            leave_out(area, gone, changed_ns)
             return area
 
         plain = read_plain(sources.pending, chosen, latest)
         if plain is not None and plain.staged_ids("device") & {one.device for one in gone}:
             plain = None
-        changed_ns = [one.file.changed_ns for one in sources.pending]
         new = NewReadings(plain or stage(), stage, chosen, changed_ns)
         unread = _unread(sources, new.rows, settings)
         is_nothing = not (len(new.rows.failed) < len(files) or known.num_rows)
