@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from batch_scoring.storage import table_version
+from batch_scoring.storage import table_rows
 from tests.factories import DAY_US, START_US, make_windows
 from tests.tables_on_disk import TableOnDisk
 
@@ -25,13 +25,13 @@ def table(tmp_path):
 def opened(monkeypatch):
     """The files that were opened."""
     names = []
-    real = table_version.open_parquet
+    real = table_rows.open_parquet
 
     def noted(folder, name, *how):
         names.append(name)
         return real(folder, name, *how)
 
-    monkeypatch.setattr(table_version, "open_parquet", noted)
+    monkeypatch.setattr(table_rows, "open_parquet", noted)
     return names
 
 
@@ -51,13 +51,13 @@ def test_row_groups_of_one_text_are_not_read_for_the_distinct_texts(table, monke
     monkeypatch.setattr("batch_scoring.storage.row_files.ROW_GROUP_ROWS", 6)
     table.add(pa.concat_tables([windows("s", n=6), windows("t"), windows("u", n=9)]))
     read = []
-    real = table_version.read_batches
+    real = table_rows.read_batches
 
     def noted(file, columns, groups):
         read.extend(groups)
         return real(file, columns, groups=groups)
 
-    monkeypatch.setattr(table_version, "read_batches", noted)
+    monkeypatch.setattr(table_rows, "read_batches", noted)
     assert table.load().distinct("sensor") == ["s", "t", "u"]
     assert read == []
     table.add(pa.concat_tables([windows("v", n=5), windows("w", n=5)]))

@@ -8,6 +8,7 @@ from typing import Any
 
 from batch_scoring.core.errors import ConflictError
 from batch_scoring.datasets.own import FolderDataset
+from batch_scoring.storage.opened_table import OpenedTable
 from batch_scoring.storage.row_table import RowTable, Update
 from batch_scoring.storage.table_version import REMAKE
 
@@ -42,10 +43,11 @@ class RowTableDataset(FolderDataset[Update, RowTable]):
         super().__init__(path, **more)
         self._time = time
         self._if_damaged = if_damaged
+        self._opened = OpenedTable(self._folder)
 
     def load(self) -> RowTable:
         """Open the table's latest version."""
-        return RowTable(self._folder, self._time, self._if_damaged)
+        return RowTable(self._folder, self._time, self._if_damaged, self._opened)
 
     def save(self, data: Update) -> None:
         """Commit an update to the latest version."""

@@ -28,9 +28,10 @@ from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.delta_errors import clear_errors
 from batch_scoring.storage.folder import Folder
 from batch_scoring.storage.local import LocalFolder
+from batch_scoring.storage.opened_table import CHECKPOINT_EVERY
 from batch_scoring.storage.row_files import RowFiles, WrittenFile
-from batch_scoring.storage.table_log import CLAIMS, DATE, DAYS, ID, LOG
-from batch_scoring.storage.table_version import TableVersion
+from batch_scoring.storage.table_log import CLAIMS, DATE, DAYS, ID, LOG, log_file
+from batch_scoring.storage.table_rows import TableRows
 
 if TYPE_CHECKING:
     import deltalake
@@ -90,7 +91,7 @@ def no_change(table: RowTable) -> None:
     """Leave a table as it is: the update of a step without news."""
 
 
-class RowTable(TableVersion):
+class RowTable(TableRows):
     """A Delta table: a version of it, and commits that make the next one.
 
     The parameters are those of :class:`~batch_scoring.storage.table_version.TableVersion`.
@@ -137,11 +138,13 @@ class RowTable(TableVersion):
         Earlier versions of the table cannot be read after it, but for those of this time. What killed runs
         have left is deleted, too. Nothing is committed.
         """
-        if self._delta is None:
+        if not self.exists:
             return 0
         hours, (root, _) = -(-after // timedelta(hours=1)), self.folder.delta_address()
         with clear_errors(self.folder):
-            listed = self._delta.vacuum(hours, dry_run=True, enforce_retention_duration=False, full=True)
+            listed = self._opened.at(self.version).vacuum(
+                hours, dry_run=True, enforce_retention_duration=False, full=True
+            )
         # Files of earlier versions are listed by their whole paths, and long after they were deleted.
         unused = {name.removeprefix(f"{root}/") for name in listed}
         # The library takes hidden files, and what it left in its log itself, for those of others.
@@ -172,11 +175,12 @@ class RowTable(TableVersion):
         from deltalake.exceptions import CommitFailedError
 
         new = [one for one in schema if one.name not in self.schema.names]
-        if self._delta is None or not new or not set(self.schema.names) <= set(schema.names):
+        if not self.exists or not new or not set(self.schema.names) <= set(schema.names):
             return
         fields, notes = Schema.from_arrow(pa.schema(new)).fields, _notes(Change(schema), ())
         with clear_errors(self.folder), suppress(CommitFailedError):
-            self._delta.alter.add_columns(fields, commit_properties=notes)
+            self._opened.at(self.version).alter.add_columns(fields, commit_properties=notes)
+        self._opened.forget()  # the library has changed what it had opened
         raise self._conflict()
 
     def _is_news(self, progress: Mapping[str, int]) -> bool:
@@ -201,7 +205,7 @@ class RowTable(TableVersion):
         base, waits = self, iter(_WAITS)
 
         def attempt() -> None:
-            table = base._delta or self._create(schema)
+            table = self._opened.at(base.version) if base.exists else self._create(schema)
             columns = table.schema()
             actions = [_add_action(file, change.changes_data) for file in added]
             # Overwriting replaces the columns, too.
@@ -263,7 +267,12 @@ class RowTable(TableVersion):
         if isinstance(self.folder, LocalFolder):
             self.folder.root.mkdir(parents=True, exist_ok=True)
         table = DeltaTable.create(
-            uri, schema, mode="ignore", partition_by=self._days, storage_options=options or None
+            uri,
+            schema,
+            mode="ignore",
+            partition_by=self._days,
+            configuration=CHECKPOINT_EVERY,
+            storage_options=options or None,
         )
         if table.version() != 0:
             raise self._conflict()  # another run has created it, and has written rows
@@ -306,8 +315,8 @@ def _sync_log(folder: Folder, after: int) -> None:
     """Flush the commits after a version to the disk, in a local folder."""
     if isinstance(folder, LocalFolder):
         log = folder.root / LOG
-        numbers = (log / f"{version:020d}.json" for version in count(after + 1))
-        for place in (*takewhile(Path.exists, numbers), log, folder.root):
+        commits = (folder.root / log_file(version) for version in count(after + 1))
+        for place in (*takewhile(Path.exists, commits), log, folder.root):
             _sync(place)
 
 

@@ -54,12 +54,14 @@ class TableLog:
     folder : Folder
         Of the table.
     version : int
+    known : dict, optional
+        Commits that were read before; those that are read now are added.
     """
 
-    def __init__(self, folder: Folder, version: int) -> None:
+    def __init__(self, folder: Folder, version: int, known: dict[int, list[Action]] | None = None) -> None:
         self._folder = folder
         self._version = version
-        self._read: dict[int, list[Action]] = {}
+        self._read: dict[int, list[Action]] = {} if known is None else known
 
     def actions(self, version: int) -> list[Action]:
         """Read the actions of a commit.
@@ -72,7 +74,7 @@ class TableLog:
             When the log is damaged.
         """
         if version not in self._read:
-            log, _ = self._folder.read(f"{LOG}/{version:020d}.json")
+            log, _ = self._folder.read(log_file(version))
             self._read[version] = [json.loads(line) for line in log.splitlines() if line.strip()]
         return self._read[version]
 
@@ -176,6 +178,11 @@ class TableLog:
             return False
         theirs = _commit(version, actions).claims or ()
         return all(are_apart(mine, other) for mine in claims for other in theirs)
+
+
+def log_file(version: int) -> str:
+    """Return the name of a commit's file, relative to the table's folder."""
+    return f"{LOG}/{version:020d}.json"
 
 
 def are_apart(mine: str, other: str) -> bool:

@@ -155,7 +155,7 @@ def test_a_sensor_without_models_is_watched_too(work):
 
 def test_a_fleet_is_read_a_few_devices_at_a_time(work, monkeypatch):
     work.draw({f"d{i:03}": DAY for i in range(60)}, "many")
-    monkeypatch.setattr("batch_scoring.storage.table_version.BATCH_ROWS", 1)
+    monkeypatch.setattr("batch_scoring.storage.table_rows.BATCH_ROWS", 1)
     tables = []
     real = recent.drift_table
     monkeypatch.setattr(recent, "drift_table", lambda *a: tables.append(a[0].num_rows) or real(*a))

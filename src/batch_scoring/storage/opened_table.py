@@ -1,0 +1,132 @@
+"""A Delta table as a run knows it: its log is read once, and then only what was committed since.
+
+To open a table costs as much as its log is long, and an hour's run opens each of eleven tables several times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from batch_scoring.storage.delta_errors import clear_errors, require_whole
+from batch_scoring.storage.folder import Entry, Folder
+from batch_scoring.storage.table_log import Action, log_file
+
+if TYPE_CHECKING:
+    import deltalake
+
+# The library writes a checkpoint every so many commits: of the log before it, nobody reads more.
+CHECKPOINT_EVERY = {"delta.checkpointInterval": "10"}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the log says of a version of a table.
+
+    Attributes
+    ----------
+    version : int
+    id : str
+        Identifies the table; one that was deleted and written again has another.
+    schema : pyarrow.Schema
+        Columns, ``date`` of a table with days among them.
+    files : pyarrow.Table
+        A row for each file: the ``add`` actions, flattened.
+    """
+
+    version: int
+    id: str
+    schema: pa.Schema
+    files: pa.Table
+
+    @classmethod
+    def of(cls, delta: deltalake.DeltaTable) -> Snapshot:
+        """Take down what the library knows."""
+        schema = pa.schema([one.remove_metadata() for one in pa.schema(delta.schema().to_arrow())])
+        files = pa.RecordBatchReader.from_stream(delta.get_add_actions(flatten=True)).read_all()
+        return cls(delta.version(), str(delta.metadata().id), schema, files)
+
+
+class OpenedTable:
+    """A table that is opened once; safe among threads.
+
+    Parameters
+    ----------
+    folder : Folder
+        Of the table; it need not exist.
+
+    Attributes
+    ----------
+    actions : dict of int to list
+        What was read of the log, commit by commit.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._lock = Lock()
+        self._delta: deltalake.DeltaTable | None = None
+        self._newest: Snapshot | None = None
+        self._last_commit: Entry | None = None
+        self.actions: dict[int, list[Action]] = {}
+
+    def newest(self) -> Snapshot | None:
+        """Look at the newest version; None where the table does not exist."""
+        with self._lock, clear_errors(self._folder):
+            if not self._follow():
+                self._open()
+            if self._delta is None:
+                return None
+            version = self._delta.version()
+            if self._newest is None or self._newest.version != version:
+                require_whole(self._folder, version)
+                self._newest = Snapshot.of(self._delta)
+                self._last_commit = self._folder.entry(log_file(version))
+            return self._newest
+
+    def at(self, version: int) -> deltalake.DeltaTable:
+        """Open a version; the newest is open already."""
+        with self._lock:
+            if self._delta is not None and self._delta.version() == version:
+                return self._delta
+        with clear_errors(self._folder):
+            return _delta_table(self._folder, version)
+
+    def forget(self) -> None:
+        """Open the table anew the next time."""
+        with self._lock:
+            self._delta = self._newest = None
+
+    def _follow(self) -> bool:
+        """Read what was committed since; False where it is to be opened: a table made anew, or a log cut."""
+        from deltalake.exceptions import DeltaError
+
+        if self._delta is None or self._last_commit is None:
+            return False
+        if self._folder.entry(self._last_commit.name) != self._last_commit:
+            return False
+        try:
+            if self._folder.entry(log_file(self._delta.version() + 1)) is not None:
+                self._delta.update_incremental()
+        except DeltaError:
+            return False
+        return True
+
+    def _open(self) -> None:
+        from deltalake.exceptions import TableNotFoundError
+
+        self._delta = self._newest = None
+        self.actions.clear()
+        try:
+            self._delta = _delta_table(self._folder)
+        except TableNotFoundError:
+            return
+
+
+def _delta_table(folder: Folder, version: int | None = None) -> deltalake.DeltaTable:
+    from deltalake import DeltaTable
+
+    uri, options = folder.delta_address()
+    return DeltaTable(uri, version, storage_options=options or None)

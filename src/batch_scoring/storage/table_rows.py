@@ -1,0 +1,184 @@
+"""Read the rows of a version of a Delta table.
+
+``deltalake`` reads the log. The files are read here, because every step streams rows in the order of sensor,
+device and time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.moments import microseconds
+from batch_scoring.core.parameters import read_time
+from batch_scoring.core.system_errors import system_error
+from batch_scoring.storage.data_file import DataFile
+from batch_scoring.storage.parquet import open_parquet
+from batch_scoring.storage.table_version import TableVersion, as_set
+from batch_scoring.tables.arrow_arrays import empty_table, positions, strings, to_arrow, to_numpy
+from batch_scoring.tables.device_ranges import BATCH_ROWS, group_bounds, read_batches, read_pieces, row_groups
+from batch_scoring.tables.schemas import TIMESTAMP
+
+# Of times in microseconds; a null is before the first.
+_FIRST, _LAST = -(2**63) + 1, 2**63 - 1
+
+
+class TableRows(TableVersion):
+    """A version of a Delta table whose rows are read on demand.
+
+    The parameters are those of :class:`~batch_scoring.storage.table_version.TableVersion`.
+    """
+
+    def distinct(self, column: str, files: Iterable[DataFile] | None = None) -> list[str]:
+        """List the texts of a column, in some files or all, sorted as UTF-8 bytes.
+
+        Files and row groups that hold one text only are not read.
+        """
+        found: set[str] = set()
+        for file in self._files if files is None else files:
+            low, high = file.bounds.get(column, (None, None))
+            if low is not None and low == high:
+                found.add(low)
+                continue
+            opened = self.open(file)
+            if column not in opened.schema_arrow.names:
+                continue
+            bounds = group_bounds(opened, column)
+            found.update(one[0] for one in bounds if one is not None and one[0] == one[1])
+            mixed = [place for place, one in enumerate(bounds) if one is None or one[0] != one[1]]
+            for rows in read_batches(opened, [column], groups=mixed):
+                found.update(text for text in pc.unique(rows[column]).to_pylist() if text is not None)
+        return sorted(found, key=str.encode)
+
+    def open(self, file: DataFile, encoded: Sequence[str] = ()) -> pq.ParquetFile:
+        """Open a file; only its footer is read. Columns in ``encoded`` are read as dictionaries.
+
+        A file written before the table gained a column lacks it.
+
+        Raises
+        ------
+        InputError
+            When the file is gone or damaged.
+        """
+        missing = f"this file of a table is gone; {self.if_damaged}"
+        opened = open_parquet(self.folder, file.name, self.if_damaged, missing, encoded)
+        with self._naming(file):
+            found = opened.schema_arrow
+            if opened.metadata.num_rows != file.rows or not set(found.names) <= set(self.schema.names):
+                raise ValueError("not the rows or columns of this table")
+            for column, kind in zip(found.names, found.types, strict=True):
+                wanted = self.schema.field(column).type
+                found_kind = kind.value_type if column in encoded else kind
+                if found_kind != wanted and not pa.types.is_nested(wanted):
+                    raise ValueError(f"column {column!r} has the type {kind}")
+        return opened
+
+    @contextmanager
+    def _naming(self, file: DataFile) -> Iterator[None]:
+        """Name a file that cannot be read: a footer has no checksum, so anything may be wrong with it."""
+        try:
+            yield
+        except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+            place = self.folder.path(file.name)
+            raise system_error(error, place) or InputError(
+                f"{place}: damaged ({error}); {self.if_damaged}"
+            ) from error
+
+    def batches(
+        self,
+        file: DataFile,
+        columns: Sequence[str] | None = None,
+        sensors: Iterable[str] | None = None,
+        devices: Iterable[str] | None = None,
+        rows: int = BATCH_ROWS,
+        encoded: Sequence[str] = (),
+    ) -> Iterator[pa.Table]:
+        """Read a file's rows of these sensors and devices in their order, about ``rows`` at a time.
+
+        Columns in ``encoded`` may come as dictionaries: texts that repeat take a fifth of the time. Columns
+        that the table gained after the file was written are null.
+        """
+        asked = {"sensor": sensors, "device": devices}
+        wanted = {name: strings(sorted(ids)) for name, ids in asked.items() if ids is not None}
+        opened = self.open(file, encoded if file.is_own else ())
+        with self._naming(file):
+            names = list(columns) if columns is not None else self.schema.names
+            groups = list(range(opened.num_row_groups))
+            for name, ids in wanted.items():
+                groups = row_groups(opened, name, ids.to_pylist(), groups)
+            stored = set(opened.schema_arrow.names)
+            needed = [name for name in dict.fromkeys([*names, *wanted]) if name in stored]
+            later = [self.schema.field(name) for name in names if name not in stored]
+            pieces = (
+                read_pieces(opened, needed, rows, groups) if file.is_own else self._sorted(opened, needed)
+            )
+            for batch in pieces:
+                kept = batch
+                for name, ids in wanted.items():
+                    is_wanted = positions(kept[name], ids) >= 0
+                    kept = kept if is_wanted.all() else kept.filter(to_arrow(is_wanted))
+                for one in later:
+                    kept = kept.append_column(one, pa.nulls(kept.num_rows, one.type))
+                if kept.num_rows:
+                    yield kept.select(names)
+
+    def _sorted(self, opened: pq.ParquetFile, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Read a file of another program, whose rows may be in any order."""
+        order = [name for name in ("sensor", "device", self.time) if name in self.schema.names]
+        rows = opened.read(list(dict.fromkeys([*columns, *order])))
+        yield rows.sort_by([(name, "ascending") for name in order]) if order else rows
+
+    def read(
+        self,
+        columns: Sequence[str] | None = None,
+        start: int | datetime | str | None = None,
+        end: int | datetime | str | None = None,
+        sensors: Iterable[str] | None = None,
+        devices: Iterable[str] | None = None,
+    ) -> pa.Table:
+        """Read the rows of these times, sensors and devices into memory, by day and time of their files.
+
+        Parameters
+        ----------
+        columns : sequence of str, optional
+        start, end : int, datetime or str, optional
+            Times in ``[start, end)``: microseconds since the epoch, or UTC, such as ``"2026-01-12"``.
+        sensors, devices : iterable of str, optional
+        """
+        wanted = (as_set(sensors), as_set(devices))
+        start, end = _microseconds(start, "start"), _microseconds(end, "end")
+        needed = list(columns) if columns is not None else self.schema.names
+        schema = pa.schema([self.schema.field(name) for name in needed if self.exists])
+        tables = [empty_table(schema)]
+        is_part = start is not None or end is not None
+        low, high = _FIRST if start is None else start, _LAST if end is None else end
+        extra = [str(self.time)] if is_part and self.time not in needed else []
+        for file in self.files(start, end, *wanted):
+            for batch in self.batches(file, [*needed, *extra], *wanted):
+                rows = batch
+                if is_part:
+                    time = to_numpy(batch[str(self.time)].cast(TIMESTAMP), null=_FIRST - 1)
+                    rows = batch.filter(to_arrow((time >= low) & (time < high)))
+                tables.append(rows.select(needed).cast(schema))
+        return pa.concat_tables(tables)
+
+    def to_pandas(self, **wanted: Any) -> Any:
+        """Read rows as a pandas data frame; see :meth:`read`."""
+        return self.read(**wanted).to_pandas()
+
+    def to_polars(self, **wanted: Any) -> Any:
+        """Read rows as a Polars data frame; see :meth:`read`."""
+        import polars
+
+        return polars.from_arrow(self.read(**wanted))
+
+
+def _microseconds(time: int | datetime | str | None, where: str) -> int | None:
+    return time if time is None or isinstance(time, int) else microseconds(read_time(time, where))
