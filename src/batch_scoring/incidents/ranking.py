@@ -17,6 +17,7 @@ from batch_scoring.incidents.silence import MEMORY_US
 from batch_scoring.incidents.steps import describe_steps, lag_us, may_be_steps
 from batch_scoring.incidents.update import UNTIL
 from batch_scoring.storage.row_table import Change, RowTable
+from batch_scoring.storage.series_copies import SeriesCopies
 from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
 from batch_scoring.tables.schemas import DEVICE_INCIDENTS, GAPS, INCIDENTS, OUTLIER, PREDICTIONS
 
@@ -103,10 +104,10 @@ def find_steps(incidents: pa.Table, predictions: RowTable, lasting_us: int) -> d
     start = to_numpy(some["start"])
     sensors, devices = (pc.unique(some[name]).to_pylist() for name in ("sensor", "device"))
     first, last = start - lag_us(lasting_us), start + lasting_us
-    parts = [empty_table(_VALUES)]
+    parts, copies = [empty_table(_VALUES)], SeriesCopies(predictions)
     for file in predictions.files(int(first.min()), int(last.max()), sensors, devices):
         if ((first <= file.last) & (last > file.first)).any():
-            parts += predictions.batches(file, _VALUES.names, sensors, devices)
+            parts += [rows.cast(_VALUES) for rows in copies.batches(file, _VALUES.names, sensors, devices)]
     texts = describe_steps(some, pa.concat_tables(parts).combine_chunks(), lasting_us)
     return {name: text for name, text in zip(some["incident_id"].to_pylist(), texts, strict=True) if text}
 

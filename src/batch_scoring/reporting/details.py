@@ -19,6 +19,7 @@ from batch_scoring.reporting.series import SeriesBlock, SeriesGrid, choose_resol
 from batch_scoring.reporting.settings import ReportParameters
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import RowTable
+from batch_scoring.storage.series_copies import SeriesCopies
 from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import (
     are,
@@ -33,7 +34,6 @@ from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 from batch_scoring.tables.schemas import PREDICTIONS
 
 _HOUR_US = 3_600_000_000
-_TEXTS = ("device", "sensor", "top_feature")
 _OF_ANOMALY = (
     "device",
     "sensor",
@@ -166,7 +166,7 @@ def read_details(
     with_faults, with_peaks = (np.unique(index.find(table)) for table in (labelled, incidents))
     peak_starts = np.unique(to_numpy(incidents["peak_at"]))
     anomalies, off = [empty_table(_ANOMALOUS)], [(_NONE, _NONE, _NONE)]
-    for series, rows in prefetched(_wanted_rows(predictions, index, start, end)):
+    for series, rows in prefetched(_wanted_rows(predictions, index, start, end, settings.max_rows)):
         full.add(series, rows)
         coarse.add(series - plan.full, rows)
         off.append(_off(series, rows, len(names)))
@@ -248,14 +248,21 @@ class _SeriesIndex:
 
 
 def _wanted_rows(
-    predictions: RowTable, index: _SeriesIndex, start: int, end: int
+    predictions: RowTable, index: _SeriesIndex, start: int, end: int, max_rows: int
 ) -> Iterator[tuple[Int, pa.Table]]:
     """Yield rows with the numbers of their series; -1 for rows that are not wanted."""
     sensors, devices = index.sensors.to_pylist(), index.devices.to_pylist()
     # A table that nothing was added to since an upgrade lacks the newest columns.
     columns = [name for name in _READ if name in predictions.schema.names]
+    files, copies = predictions.files(start, end), SeriesCopies(predictions)
+    copies.forget_others(files)
+    newest = max((file.last for file in files), default=start) // _HOUR_US * _HOUR_US
+    new_rows = sum(file.rows for file in files if file.last >= newest)
     for file in predictions.files(start, end, sensors, devices):
-        for batch in predictions.batches(file, columns, sensors, devices, encoded=_TEXTS):
+        # The next hour brings as much: of a large fleet it reads no more than that.
+        if file.rows + new_rows <= max_rows:
+            copies.make(file, columns)
+        for batch in copies.batches(file, columns, sensors, devices):
             series = index.find(batch)
             if file.first < start or file.last >= end:
                 time = to_numpy(batch["window_start"])

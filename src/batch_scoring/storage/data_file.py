@@ -12,6 +12,8 @@ from batch_scoring.storage.row_files import DAY_US, OWN
 from batch_scoring.storage.table_log import DATE
 
 _MILLISECOND = 1_000
+# Where a table keeps copies; Delta Lake leaves folders alone whose names begin with an underscore.
+COPIES = "_copies"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,11 @@ class DataFile:
     def is_own(self) -> bool:
         """Whether it was written here, and not by another program's compaction."""
         return self.name.rpartition("/")[2].startswith(OWN)
+
+    @property
+    def copy(self) -> str:
+        """Name of its copy; see :mod:`~batch_scoring.storage.series_copies`."""
+        return f"{COPIES}/{self.name.rpartition('/')[2]}.arrow"
 
     @property
     def by_month(self) -> bool:

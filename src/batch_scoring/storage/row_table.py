@@ -24,7 +24,7 @@ import pyarrow as pa
 from batch_scoring.core.errors import ConflictError
 from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.core.system_errors import naming
-from batch_scoring.storage.data_file import DataFile
+from batch_scoring.storage.data_file import COPIES, DataFile
 from batch_scoring.storage.delta_errors import clear_errors
 from batch_scoring.storage.folder import Folder
 from batch_scoring.storage.local import LocalFolder
@@ -149,10 +149,13 @@ class RowTable(TableRows):
         unused = {name.removeprefix(f"{root}/") for name in listed}
         # The library takes hidden files, and what it left in its log itself, for those of others.
         oldest = time.time_ns() - hours * 3_600_000_000_000
+        copies = {file.copy for file in self._files}
         gone = [
             entry.name
             for entry in self.folder.entries()
-            if entry.name in unused or (_UNFINISHED.search(entry.name) and entry.changed_ns < oldest)
+            if entry.name in unused
+            or (entry.name.startswith(f"{COPIES}/") and entry.name not in copies)
+            or (_UNFINISHED.search(entry.name) and entry.changed_ns < oldest)
         ]
         for name in gone:
             self.folder.delete(name)

@@ -6,7 +6,7 @@ device and time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -106,13 +106,13 @@ class TableRows(TableVersion):
         that the table gained after the file was written are null.
         """
         asked = {"sensor": sensors, "device": devices}
-        wanted = {name: strings(sorted(ids)) for name, ids in asked.items() if ids is not None}
+        wanted = {name: sorted(ids) for name, ids in asked.items() if ids is not None}
         opened = self.open(file, encoded if file.is_own else ())
         with self._naming(file):
             names = list(columns) if columns is not None else self.schema.names
             groups = list(range(opened.num_row_groups))
             for name, ids in wanted.items():
-                groups = row_groups(opened, name, ids.to_pylist(), groups)
+                groups = row_groups(opened, name, ids, groups)
             stored = set(opened.schema_arrow.names)
             needed = [name for name in dict.fromkeys([*names, *wanted]) if name in stored]
             later = [self.schema.field(name) for name in names if name not in stored]
@@ -120,10 +120,7 @@ class TableRows(TableVersion):
                 read_pieces(opened, needed, rows, groups) if file.is_own else self._sorted(opened, needed)
             )
             for batch in pieces:
-                kept = batch
-                for name, ids in wanted.items():
-                    is_wanted = positions(kept[name], ids) >= 0
-                    kept = kept if is_wanted.all() else kept.filter(to_arrow(is_wanted))
+                kept = only(batch, wanted)
                 for one in later:
                     kept = kept.append_column(one, pa.nulls(kept.num_rows, one.type))
                 if kept.num_rows:
@@ -178,6 +175,14 @@ class TableRows(TableVersion):
         import polars
 
         return polars.from_arrow(self.read(**wanted))
+
+
+def only(rows: pa.Table, wanted: Mapping[str, Sequence[str]]) -> pa.Table:
+    """Keep the rows whose texts are wanted, column by column."""
+    for name, texts in wanted.items():
+        is_wanted = positions(rows[name], strings(texts)) >= 0
+        rows = rows if is_wanted.all() else rows.filter(to_arrow(is_wanted))
+    return rows
 
 
 def _microseconds(time: int | datetime | str | None, where: str) -> int | None:

@@ -14,6 +14,8 @@ from batch_scoring.pipelines.incidents import create_pipeline as incidents_pipel
 from batch_scoring.pipelines.report.pipeline import create_pipeline
 from batch_scoring.reporting.contents import count_windows
 from batch_scoring.reporting.fleet_view import EVERYTHING, view_fleet
+from batch_scoring.storage import series_copies
+from batch_scoring.storage.series_copies import SeriesCopies
 from batch_scoring.tables.schemas import CALENDAR, DEVICES, READINGS, SOURCES
 from tests.reporting.fleet_factory import (
     START,
@@ -60,6 +62,24 @@ def test_the_same_tables_give_the_same_bytes(tmp_path):
 
     assert first["report_page"] == second["report_page"]
     assert first["run_summary_text"] == second["run_summary_text"]
+
+
+def test_a_page_made_of_copies_is_the_same(tmp_path, monkeypatch):
+    expected = run_report(make_fleet(4, 2), tmp_path)
+    monkeypatch.setattr(series_copies, "MIN_ROWS", 1)
+    real, read = SeriesCopies._read, []
+
+    def noted(self, file, columns):
+        read.append(real(self, file, columns))
+        return read[-1]
+
+    monkeypatch.setattr(SeriesCopies, "_read", noted)
+    found = run_report(make_fleet(4, 2), tmp_path)
+
+    assert read
+    assert all(read)
+    assert found["report_page"] == expected["report_page"]
+    assert found["run_summary_text"] == expected["run_summary_text"]
 
 
 def test_a_project_with_nothing_in_it_gets_a_report_too(tmp_path):
