@@ -42,6 +42,7 @@ WRONG = {
     "storage.container=Data": "storage.container: 'Data'",
     "storage.soft_delete_days=0": "storage.soft_delete_days: 0 is not valid; expected 1 to 365",
     "nodes.min_nodes=20": "nodes.min_nodes: 20 is not valid; expected 0 to 10",
+    "nodes.tasks_per_node=9": "nodes.tasks_per_node: 9 is not valid; expected 1 to 8",
     "nodes.ssh_public_key=secret": "nodes.ssh_public_key: this is not",
     "nodes.vm_image=ubuntu": "nodes.vm_image: 'ubuntu'",
     "alerts.email=me": "alerts.email: 'me'",

@@ -128,7 +128,8 @@ def test_an_image_of_docker_hub_needs_no_registry():
     [
         ({"min_nodes": 5, "max_nodes": 4}, "min_nodes: 5 is not valid; expected 0 to 4"),
         ({"autoscale_interval": "1m"}, "expected 5m to 168h"),
-        ({"tasks_per_node": 0}, "expected 1 to 256"),
+        ({"tasks_per_node": 0}, "expected 1 to 8"),
+        ({"tasks_per_node": 17, "vm_size": "Standard_D4s_v5"}, "17 is not valid; expected 1 to 16"),
         ({"pool": "a pool"}, "pool: 'a pool'"),
         ({"vm_image": "ubuntu"}, "publisher:offer:sku:version"),
     ],

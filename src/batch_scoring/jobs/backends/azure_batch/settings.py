@@ -11,6 +11,10 @@ from urllib.parse import urlsplit
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.parameters import require, within
 
+# The service's limits of tasks on a node.
+_TASKS_PER_CORE, _TASKS_PER_NODE = 4, 256
+# Sizes whose first number is not their cores, by their names behind "Standard_".
+_OLD_CORES = {1: 1, 2: 2, 3: 4, 4: 8, 5: 16, 11: 2, 12: 4, 13: 8, 14: 16, 15: 20}
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -46,13 +50,40 @@ class PoolSettings:
             "vm_image": (self.vm_image.count(":") == 3, "publisher:offer:sku:version"),
             "max_nodes": (self.max_nodes >= 1, "1 or more"),
             "min_nodes": within(self.min_nodes, 0, self.max_nodes),
-            "tasks_per_node": within(self.tasks_per_node, 1, 256),
+            "tasks_per_node": within(self.tasks_per_node, 1, most_tasks(self.vm_size)),
             "autoscale_interval": (
                 timedelta(minutes=5) <= self.autoscale_interval <= timedelta(hours=168),
                 "5m to 168h",
             ),
         }
         require(self, self.where, checks)
+
+
+def cores_of(vm_size: str) -> int | None:
+    """Return the cores of a machine size, from its name; None where the name does not say.
+
+    Examples
+    --------
+    >>> [cores_of(f"Standard_{size}") for size in ("D2ds_v5", "E8-4as_v5", "DS12_v2", "NC24ads_A100_v4")]
+    [2, 4, 4, 24]
+    """
+    if old := re.fullmatch(r"standard_ds?(\d+)(_v2)?", vm_size, re.IGNORECASE):
+        return _OLD_CORES.get(int(old[1]))
+    # The second number is the cores that are left of the first, which are paid.
+    found = re.match(r"standard_[a-z]+(\d+)(?:-(\d+))?[a-z]*(?:_|$)", vm_size, re.IGNORECASE)
+    return int(found[2] or found[1]) if found else None
+
+
+def most_tasks(vm_size: str) -> int:
+    """Return the service's limit of tasks at once on a node of a size.
+
+    Examples
+    --------
+    >>> most_tasks("Standard_D2ds_v5"), most_tasks("Standard_M128s"), most_tasks("of_tomorrow")
+    (8, 256, 256)
+    """
+    cores = cores_of(vm_size)
+    return _TASKS_PER_NODE if cores is None else min(_TASKS_PER_NODE, _TASKS_PER_CORE * cores)
 
 
 @dataclass(frozen=True)
