@@ -182,6 +182,18 @@ def test_what_a_person_can_mend_is_one_sentence(client, arm, said, status, code,
     assert "\n" not in str(told.value)
 
 
+def test_a_role_assignment_of_another_principal_is_no_missing_permission(client, arm, said):
+    up(client, WANTED, said.append)
+    identity = f"{client.place.group_id}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-fleet"
+    # As of an identity that was deleted and made again: its id is the same, its principal another one.
+    arm.resources.get(identity).told["principalId"] = "another"
+    with pytest.raises(InputError) as told:
+        up(client, DeploymentRequest(template(), parameters(enabled=True)), said.append)
+    assert "RoleAssignmentUpdateNotPermitted" in str(told.value)
+    assert "az role assignment delete --ids" in str(told.value) and "rg-fleet" in str(told.value)
+    assert "lacks a permission" not in str(told.value)
+
+
 def test_a_provider_that_is_not_registered_is_named(client, arm, said):
     arm.unregistered.add("microsoft.keyvault")
     with pytest.raises(InputError, match=r"az provider register --namespace Microsoft\.KeyVault"):

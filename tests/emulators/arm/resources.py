@@ -92,7 +92,8 @@ class Resources:
             if above.state in ("Creating", "Failed"):
                 raise RefusedError(409, "ParentNotReady", f"{place.parent} is {above.state}.")
         if place.type.lower() == "microsoft.authorization/roleassignments":
-            require_new_assignment(place, body, [one for one in self._by_key.values() if one is not former])
+            others = [one for one in self._by_key.values() if one is not former]
+            require_new_assignment(place, body, former, others)
         if former is not None and former.sent == body and former.state == "Succeeded":
             return former, False
         failure = next((one for one in self._failures if one.times and one.part in place.id.lower()), None)

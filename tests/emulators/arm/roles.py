@@ -14,9 +14,15 @@ if TYPE_CHECKING:
 TYPE = "microsoft.authorization/roleassignments"
 
 
-def require_new_assignment(place: Place, body: dict[str, Any], others: Iterable[Resource]) -> None:
-    """Raise where it lacks something, or gives what another one gives already."""
+def require_new_assignment(
+    place: Place, body: dict[str, Any], former: Resource | None, others: Iterable[Resource]
+) -> None:
+    """Raise where it lacks something, changes what it gives, or gives what another one gives already."""
     properties = body.get("properties", {})
+    before = former.sent["properties"] if former is not None else properties
+    if any(before.get(name) != properties.get(name) for name in ("roleDefinitionId", "principalId")):
+        message = "Tenant ID, application ID, principal ID, and scope are not allowed to be updated."
+        raise RefusedError(400, "RoleAssignmentUpdateNotPermitted", message)
     for name in ("roleDefinitionId", "principalId"):
         if not properties.get(name):
             raise RefusedError(400, "InvalidCreateRoleAssignmentRequest", f"{name} is missing.")

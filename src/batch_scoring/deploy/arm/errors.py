@@ -33,7 +33,7 @@ _MENDS: tuple[tuple[str, str], ...] = (
         "the subscription {subscription!r} is disabled; see its payment in the portal",
     ),
     (
-        r"^(AuthorizationFailed|LinkedAuthorizationFailed|RoleAssignmentUpdateNotPermitted)$",
+        r"^(AuthorizationFailed|LinkedAuthorizationFailed)$",
         "this sign-in lacks a permission: ask an owner of the subscription or group {group!r} for the roles "
         "'Contributor' and 'Role Based Access Control Administrator'",
     ),
@@ -58,6 +58,12 @@ _MENDS: tuple[tuple[str, str], ...] = (
     (
         r"^(StorageAccountAlreadyTaken|VaultAlreadyExists|AlreadyInUse|NameUnavailable|NamespaceUnavailable)$",
         "the name is taken; set another `deploy.name`",
+    ),
+    (
+        r"^RoleAssignmentUpdateNotPermitted$",
+        "a role assignment of that name is there for another principal, as of an identity that was deleted "
+        "and made again; delete it: `az role assignment delete --ids ID`, of those that `az role assignment "
+        "list --resource-group {group} --all` shows",
     ),
     (r"^RoleAssignmentExists$", "the role was assigned by hand; delete that assignment, and run again"),
     (
