@@ -36,7 +36,9 @@ def run(server, monkeypatch):  # noqa: F811
     monkeypatch.setattr(
         DeploymentPlan,
         "request",
-        lambda self, fire: DeploymentRequest(template(), parameters(enabled=fire), STREAM_JOB, VAULT),
+        lambda self, fire, deployer: DeploymentRequest(
+            template(), parameters(enabled=fire), STREAM_JOB, VAULT
+        ),
     )
     monkeypatch.setattr("batch_scoring.deploy.plan.Place", partial(Place, poll_seconds=0.01))
     # Who we are, and whom we trust, comes the way that it comes in Azure.

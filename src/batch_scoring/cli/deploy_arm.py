@@ -143,15 +143,16 @@ def _client(plan: DeploymentPlan) -> Client:
 
 def _request(plan: DeploymentPlan, client: Client, workflows: str) -> DeploymentRequest:
     """Return what to deploy; by default the workflows fire if their images exist."""
+    deployer = client.principal()
     if workflows != "auto":
-        return plan.request(workflows == "on")
+        return plan.request(workflows == "on", deployer)
     there, why = plan.has_images(client)
     if not there:
         _to_stderr(
             f"workflows: off, as {why}; run `kedro deploy image build` and `kedro deploy image push`, with "
             "--variant=train for a tag that ends in -train, and then `kedro deploy up` again"
         )
-    return plan.request(there)
+    return plan.request(there, deployer)
 
 
 def _to_stderr(text: str) -> None:

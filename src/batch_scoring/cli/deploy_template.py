@@ -30,7 +30,7 @@ _tag = click.option("--tag", metavar="TAG", help="Of the image; default: deploy.
 def write(env: str | None, params: str, tag: str | None, output: Path) -> None:
     """Write the ARM template and its parameters, as `up` would send them."""
     plan = read_plan(env, params, tag)
-    template, parameters = plan.template(), plan.template_parameters()
+    template, parameters = plan.template()
     _require_faultless(_report(plan, template, parameters))
     output.mkdir(parents=True, exist_ok=True)
     for name, content in (("azuredeploy.json", template), ("azuredeploy.parameters.json", parameters)):
@@ -49,12 +49,11 @@ def write(env: str | None, params: str, tag: str | None, output: Path) -> None:
 def check(env: str | None, params: str, tag: str | None) -> None:
     """Check settings, template and workflows without Azure; one line per resource and per fault."""
     plan = read_plan(env, params, tag)
-    report = _report(plan, plan.template(), plan.template_parameters())
+    report = _report(plan, *plan.template())
     for one in report.resources:
         click.echo(one.line)
     _require_faultless(report)
-    deployed = sum(one.is_deployed for one in report.resources)
-    click.echo(f"{deployed} resources, no fault")
+    click.echo(f"{len(report.resources)} resources, no fault")
     _note(plan)
 
 

@@ -54,19 +54,24 @@ class DeploymentPlan:
         self.settings.require_subscription()
         return f"https://{self.names.storage_account}.blob.core.windows.net/{self.settings.storage.container}"
 
-    def template(self) -> dict[str, Any]:
-        """Build the ARM template."""
+    def template(
+        self, workflows_enabled: bool = True, deployer: str = ""
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Build the ARM template and its parameters, as files of the Azure Resource Manager.
+
+        Parameters
+        ----------
+        workflows_enabled : bool
+        deployer : str
+            Object id of who deploys, and so may push models and data; empty for nobody.
+        """
         from batch_scoring.deploy.stream_analytics.query import configured_query
         from batch_scoring.deploy.template.build import build_template
-
-        return build_template(configured_query(self.parameters))
-
-    def template_parameters(self, workflows_enabled: bool = True) -> dict[str, Any]:
-        """Build the template's parameters, as a file of the Azure Resource Manager."""
         from batch_scoring.deploy.template.parameters import build_parameters
 
         image = f"{self.settings.image.repository}:{self.tag}"
-        return build_parameters(self.settings, self.names, image, workflows_enabled)
+        parameters = build_parameters(self.settings, self.names, image, workflows_enabled, deployer)
+        return build_template(configured_query(self.parameters), parameters)
 
     def has_images(self, client: Client) -> tuple[bool, str]:
         """Return whether the registry has the images that the workflows start, and why not."""
@@ -89,13 +94,14 @@ class DeploymentPlan:
             return False, str(error)
         return True, ""
 
-    def request(self, workflows_fire: bool) -> DeploymentRequest:
-        """Build the request for the deployment."""
+    def request(self, workflows_fire: bool, deployer: str) -> DeploymentRequest:
+        """Build the request for the deployment; see :meth:`template`."""
         from batch_scoring.deploy.arm.up import DeploymentRequest
 
+        template, parameters = self.template(workflows_fire, deployer)
         return DeploymentRequest(
-            self.template(),
-            self.template_parameters(workflows_fire)["parameters"],
+            template,
+            parameters["parameters"],
             stream_job=self.names.stream_job if self.settings.stream_analytics.enabled else None,
             key_vault=self.names.key_vault,
         )

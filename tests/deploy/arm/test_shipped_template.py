@@ -11,6 +11,8 @@ from batch_scoring.deploy.settings import DeployParameters, NodeSettings
 from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 from batch_scoring.deploy.template.build import build_template
 from batch_scoring.deploy.template.parameters import build_parameters
+from tests.deploy.template.templates import DEPLOYER
+from tests.emulators.arm.known_types import KNOWN
 from tests.emulators.arm.service import SUBSCRIPTION
 from tests.emulators.oav import Validator, require
 
@@ -34,9 +36,11 @@ def wanted(compute):
     nodes = NodeSettings(ssh_public_key="ssh-rsa AAAA")
     settings = DeployParameters(name="fleet", subscription=SUBSCRIPTION, compute=compute, nodes=nodes)
     names = names_of(settings)
+    given = build_parameters(settings, names, "batch-scoring:1", deployer=DEPLOYER)
+    template, given = build_template(WindowsQuery(), given)
     return DeploymentRequest(
-        build_template(WindowsQuery()),
-        build_parameters(settings, names, "batch-scoring:1")["parameters"],
+        template,
+        given["parameters"],
         names.stream_job,
         names.key_vault,
     )
@@ -62,6 +66,24 @@ def test_it_comes_up_stays_and_goes_down_to_the_data(client, arm, server, comput
     assert survey(client).is_empty
     told = [str(one.response_body) for one in server.recorder.exchanges]
     assert not any(KEY in one for one in told)
+
+
+@pytest.mark.slow
+def test_a_subscription_that_knows_no_batch_ai_takes_the_template_of_azure_batch(client, arm, monkeypatch):
+    for kind in [kind for kind in KNOWN if kind.startswith("microsoft.batchai/")]:
+        monkeypatch.delitem(KNOWN, kind)
+    assert up(client, wanted("azure_batch"), print)["batchEndpoint"]
+
+
+@pytest.mark.slow
+def test_who_deploys_may_push_models_and_data(client, arm, compute):
+    up(client, wanted(compute), print)
+    mine = [
+        one.place.scope.rpartition("/blobServices/")[2]
+        for one in arm.resources.within("/subscriptions")
+        if one.sent.get("properties", {}).get("principalId") == DEPLOYER
+    ]
+    assert mine == ["default/containers/batch-scoring"]
 
 
 @pytest.mark.slow

@@ -22,7 +22,6 @@ MODELS = {
     "Microsoft.Authorization/roleAssignments": (
         "authorization.v2022_04_01.models:RoleAssignmentCreateParameters"
     ),
-    "Microsoft.Authorization/roleDefinitions": "authorization.v2022_04_01.models:RoleDefinition",
 }
 
 

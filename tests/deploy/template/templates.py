@@ -12,6 +12,7 @@ from batch_scoring.deploy.template.build import build_template
 from batch_scoring.deploy.template.check import Report, check_template
 from batch_scoring.deploy.template.parameters import build_parameters
 
+DEPLOYER = "00000000-0000-4000-8000-0000000000de"
 SSH = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me"
 # What is deployed of each compute, with everything that can be chosen.
 EVERYTHING: dict[str, dict[str, Any]] = {
@@ -38,20 +39,27 @@ def settings_of(**changed: Any) -> DeployParameters:
     return read_settings({"deploy": changed})
 
 
-def template() -> dict[str, Any]:
-    return build_template(WindowsQuery())
+def built(settings: DeployParameters, enabled: bool = True) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The template of settings and its parameters, as they are deployed."""
+    given = build_parameters(settings, names_of(settings), "batch-scoring:1.0.0", enabled, DEPLOYER)
+    return build_template(WindowsQuery(), given)
+
+
+def template(settings: DeployParameters | None = None) -> dict[str, Any]:
+    return built(settings or settings_of())[0]
 
 
 def parameters(settings: DeployParameters, enabled: bool = True) -> dict[str, Any]:
-    return build_parameters(settings, names_of(settings), "batch-scoring:1.0.0", enabled)
+    return built(settings, enabled)[1]
 
 
 def report_of(chosen: str, template_: dict[str, Any] | None = None) -> Report:
     """What a check says of one of ``EVERYTHING``."""
     settings = settings_of(**EVERYTHING[chosen])
+    whole, given = built(settings)
     return check_template(
-        template() if template_ is None else template_,
-        parameters(settings),
+        whole if template_ is None else template_,
+        given,
         names_of(settings).resource_group,
         settings.location,
     )
@@ -59,7 +67,7 @@ def report_of(chosen: str, template_: dict[str, Any] | None = None) -> Report:
 
 def deployed(chosen: str, template_: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     """The resources that are deployed, evaluated."""
-    return [one.body for one in report_of(chosen, template_).resources if one.is_deployed]
+    return [one.body for one in report_of(chosen, template_).resources]
 
 
 def of_type(resources: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:

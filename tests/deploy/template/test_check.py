@@ -10,13 +10,13 @@ from batch_scoring.deploy.names import names_of
 from batch_scoring.deploy.template.check import check_template
 from batch_scoring.deploy.template.workflow_check import workflow_faults
 from tests.deploy.template.small_workflow import workflow_definition
-from tests.deploy.template.templates import EVERYTHING, of_type, parameters, report_of, settings_of, template
+from tests.deploy.template.templates import EVERYTHING, built, of_type, report_of, settings_of
 
 
 def faults_of(change, **settings):
     """What is said of the shipped template and parameters after a change."""
     chosen = settings_of(**settings)
-    changed, given = template(), parameters(chosen)
+    changed, given = built(chosen)
     change(changed, given)
     return check_template(changed, given, names_of(chosen).resource_group, chosen.location).faults
 
@@ -72,9 +72,12 @@ BROKEN = {
         "Microsoft.ContainerRegistry/registries crbatchscore3f8e48, and does not depend on it",
     ),
     "a reference to what is left out": (
-        set_in((POOL, "properties", "vmSize"), "[reference(variables('batchAiWorkspaceId')).a]"),
+        set_in(
+            (POOL, "properties", "vmSize"),
+            "[reference(resourceId('Microsoft.BatchAI/workspaces', 'bai-batchscore')).a]",
+        ),
         "Microsoft.Batch/batchAccounts/pools babatchscore3f8e48/batchscore: it refers to "
-        "Microsoft.BatchAI/workspaces bai-batchscore  (left out), and does not depend on it",
+        "Microsoft.BatchAI/workspaces/bai-batchscore, which the template does not have",
     ),
     "a circle": (
         set_in((STORAGE, "dependsOn"), ["[variables('containerId')]"]),
@@ -109,9 +112,10 @@ BROKEN = {
     ),
     "an output of what is not deployed": (
         set_in(
-            ("outputs", "x"), {"type": "string", "value": "[reference(variables('batchAiWorkspaceId')).id]"}
+            ("outputs", "x"),
+            {"type": "string", "value": "[reference(resourceId('Microsoft.Web/sites', 'a')).id]"},
         ),
-        "output 'x': it refers to Microsoft.BatchAI/workspaces/bai-batchscore, which is not deployed",
+        "output 'x': it refers to Microsoft.Web/sites/a, which is not deployed",
     ),
     "an output of another type": (
         set_in(("outputs", "x"), {"type": "int", "value": "a"}),

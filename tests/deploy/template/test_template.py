@@ -12,10 +12,19 @@ from batch_scoring.deploy.names import names_of
 from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 from batch_scoring.deploy.template.build import build_template, job_template, read_template, resource_of_type
 from batch_scoring.deploy.template.expressions import Place
+from batch_scoring.deploy.template.parameters import build_parameters
 from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
 from batch_scoring.jobs.backends.azure_batch.backend import AzureBatchBackend
 from batch_scoring.jobs.settings import JobsParameters
-from tests.deploy.template.templates import EVERYTHING, deployed, of_type, parameters, settings_of, template
+from tests.deploy.template.templates import (
+    DEPLOYER,
+    EVERYTHING,
+    built,
+    deployed,
+    of_type,
+    parameters,
+    settings_of,
+)
 
 BUILT_IN = {
     "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
@@ -25,6 +34,8 @@ BUILT_IN = {
     "f1a07417-d97a-45cb-824c-7a7467783830": "Managed Identity Operator",
     "48e5e92e-a480-4e71-aa9c-2778f4c13781": "Azure Batch Job Submitter",
     "11076f67-66f6-4be0-8f6b-f0609fd05cc9": "Azure Batch Account Reader",
+    "5d977122-f97e-4b4d-a52f-6b43003ddb4d": "Azure Container Instances Contributor Role",
+    "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
 }
 
 
@@ -61,18 +72,13 @@ def test_what_holds_data_is_closed_to_the_public_and_keeps_what_was_deleted(chos
 
 def rights(chosen):
     """Who may do what, and where: readable."""
-    resources = deployed(chosen)
-    custom = {
-        one["name"]: one["properties"]["roleName"].partition(" (")[0]
-        for one in of_type(resources, "Microsoft.Authorization/roleDefinitions")
-    }
     return {
         (
             one["properties"]["description"].partition(" ")[2].split()[0],
-            (BUILT_IN | custom)[one["properties"]["roleDefinitionId"].rpartition("/")[2]],
+            BUILT_IN[one["properties"]["roleDefinitionId"].rpartition("/")[2]],
             one.get("scope", "/resource group").rpartition("/")[2],
         )
-        for one in of_type(resources, "Microsoft.Authorization/roleAssignments")
+        for one in of_type(deployed(chosen), "Microsoft.Authorization/roleAssignments")
     }
 
 
@@ -85,24 +91,41 @@ def test_with_azure_batch_everybody_may_do_what_is_listed_and_nothing_else():
         ("Key Vault Secrets User", names.key_vault),
         ("Azure Batch Job Submitter", names.batch_account),
         ("Azure Batch Account Reader", names.batch_account),
-        ("Batch scoring: start containers", "resource group"),
+        ("Azure Container Instances Contributor Role", "resource group"),
         ("Managed Identity Operator", names.identity),
     }
 
 
-def test_the_role_of_the_workflows_is_exactly_container_groups():
-    roles = of_type(deployed("azure_batch"), "Microsoft.Authorization/roleDefinitions")
-    (role,) = roles
-    (permissions,) = role["properties"]["permissions"]
-    assert sorted(permissions) == ["actions"]
-    assert permissions["actions"] == [
-        "Microsoft.ContainerInstance/containerGroups/read",
-        "Microsoft.ContainerInstance/containerGroups/write",
-        "Microsoft.ContainerInstance/containerGroups/delete",
-        "Microsoft.ContainerInstance/containerGroups/containers/logs/read",
-    ]
-    (scope,) = role["properties"]["assignableScopes"]
-    assert scope.endswith("/resourceGroups/rg-batchscore")
+@pytest.mark.parametrize("chosen", EVERYTHING)
+def test_no_role_is_defined_which_only_an_owner_may(chosen):
+    assert of_type(deployed(chosen), "Microsoft.Authorization/roleDefinitions") == []
+
+
+def test_with_batch_ai_the_scheduler_may_change_one_workspace_and_nothing_else():
+    names = names_of(settings_of(**EVERYTHING["batch_ai"]))
+    scopes = [scope for _, role, scope in rights("batch_ai") if role == "Contributor"]
+    assert scopes == [names.batch_ai_workspace]
+
+
+@pytest.mark.parametrize(("chosen", "other"), [("azure_batch", "BatchAI"), ("batch_ai", "Batch")])
+def test_what_is_not_wanted_is_not_in_the_template(chosen, other):
+    whole, given = built(settings_of(**EVERYTHING[chosen]))
+    kinds = {one["type"].split("/")[0] for one in whole["resources"]}
+    assert f"Microsoft.{other}" not in kinds
+    assert not any("condition" in one for one in whole["resources"])
+    assert ("nodeSshPublicKey" in whole["parameters"]) is (chosen == "batch_ai")
+    assert given["parameters"].keys() <= whole["parameters"].keys()
+
+
+@pytest.mark.parametrize("deployer", ["", DEPLOYER])
+def test_who_deploys_may_write_to_the_container_whatever_they_are(deployer):
+    settings = settings_of()
+    given = build_parameters(settings, names_of(settings), "batch-scoring:1", deployer=deployer)
+    whole, _ = build_template(WindowsQuery(), given)
+    roles = of_type(whole["resources"], "Microsoft.Authorization/roleAssignments")
+    mine = [one["properties"] for one in roles if "deployerPrincipalId" in json.dumps(one)]
+    # Neither a user nor a service principal: without a kind it is looked up.
+    assert [one.get("principalType") for one in mine] == ([None] if deployer else [])
 
 
 def test_the_identity_of_the_workflows_sees_no_data():
@@ -164,8 +187,8 @@ def test_the_pool_has_the_formula_that_the_scheduler_would_give_it(nodes):
 
 def test_workflows_are_off_where_they_are_to_be_off():
     def states(enabled, **settings):
-        given = parameters(settings_of(**settings), enabled)["parameters"]
-        whole = template()
+        whole, given = built(settings_of(**settings), enabled)
+        given = given["parameters"]
         values = {name: one.get("defaultValue") for name, one in whole["parameters"].items()}
         values |= {name: one["value"] for name, one in given.items()}
         place = Place("rg", "westeurope", values, whole["variables"])
@@ -214,8 +237,10 @@ def test_no_key_is_asked_for_but_by_nodes_without_an_identity(chosen):
 def test_the_stream_job_alone_is_the_job_of_the_whole():
     query = WindowsQuery(min_readings=2)
     alone = resource_of_type(job_template(query), "Microsoft.StreamAnalytics/streamingjobs")
-    whole = resource_of_type(build_template(query), "Microsoft.StreamAnalytics/streamingjobs")
-    assert {**alone, "condition": whole["condition"], "dependsOn": whole["dependsOn"]} == whole
+    settings = settings_of()
+    template, _ = build_template(query, build_parameters(settings, names_of(settings), "batch-scoring:1"))
+    whole = resource_of_type(template, "Microsoft.StreamAnalytics/streamingjobs")
+    assert {**alone, "dependsOn": whole["dependsOn"]} == whole
     assert str(query) == whole["properties"]["transformation"]["properties"]["query"]
 
 

@@ -28,7 +28,8 @@ Mounted = Callable[[str, str, str, Any, str], Answer | None]
 
 
 class Arm:
-    """The service.
+    """The service, for somebody who is Contributor and Role Based Access Control Administrator: roles are
+    assigned and not defined.
 
     Parameters
     ----------
@@ -250,6 +251,9 @@ class Arm:
                 message = "A vault with the same name already exists in deleted state."
                 raise RefusedError(409, "ConflictError", message)
             self.deleted_vaults.pop(name, None)
+        if place.type.lower() == "microsoft.authorization/roledefinitions":
+            message = "The client does not have authorization to perform the action 'roleDefinitions/write'."
+            raise RefusedError(403, "AuthorizationFailed", message)
         made, is_new = self.resources.put(place, body, self.where(place.id))
         return Answer(status_of_new(place.type) if is_new else 200, self._described(made))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
@@ -52,6 +54,20 @@ class Client:
             polling_interval=self.place.poll_seconds,
             **({"retry_policy": BoundedRetry()} | self._options),
         )
+
+    def principal(self) -> str:
+        """Return the object id of who is signed in: a person, a service principal or an identity.
+
+        Raises
+        ------
+        InputError
+            When nobody is signed in.
+        """
+        with clear_errors("sign-in", self.place):
+            token = self._credential.get_token(self.place.scope).token
+        # The Resource Manager checks the signature; here it is only read.
+        claims = token.split(".")[1]
+        return str(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["oid"])
 
     def ask(self, method: str, path: str, api_version: str, body: Any = None, **query: str) -> Any:
         """Send a plain request; return the JSON of the answer, None where there is none.

@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from batch_scoring.deploy.stream_analytics.query import WindowsQuery
+from batch_scoring.deploy.template.choose import only_wanted
 from batch_scoring.deploy.workflow.definition import workflow_definition
 
 Format = Literal["Parquet", "Json"]
@@ -21,13 +22,22 @@ _SERIALIZATIONS: dict[Format, dict[str, Any]] = {
 }
 
 
-def build_template(query: WindowsQuery) -> dict[str, Any]:
-    """Build the template, ready to be deployed.
+def build_template(
+    query: WindowsQuery, parameters: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Build the template and its parameters, ready to be deployed.
 
     Parameters
     ----------
     query : WindowsQuery
         Of the Stream Analytics job.
+    parameters : mapping
+        Of :func:`.build_parameters`.
+
+    Returns
+    -------
+    template, parameters : dict
+        Without what is not wanted; see :func:`.only_wanted`.
     """
     template = read_template()
     _fill_in(resource_of_type(template, _STREAM_JOB), query, "Parquet")
@@ -37,7 +47,7 @@ def build_template(query: WindowsQuery) -> dict[str, Any]:
             pipeline = given["pipeline"]["value"]
             workflow["properties"]["definition"] = workflow_definition(pipeline)
             given["containerGroup"]["value"] = container_group(pipeline)
-    return template
+    return only_wanted(template, parameters)
 
 
 def job_template(query: WindowsQuery, output_format: Format = "Parquet") -> dict[str, Any]:

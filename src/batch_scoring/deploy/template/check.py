@@ -13,11 +13,10 @@ from batch_scoring.deploy.secret_scan import secrets_in
 from batch_scoring.deploy.template.expressions import (
     OF_AZURE,
     Call,
-    Constant,
     ExpressionError,
-    Node,
     Place,
-    is_expression,
+    expressions_in,
+    names_in,
     parse,
     resource_id,
     walk,
@@ -54,22 +53,18 @@ class Checked:
     ----------
     body : dict
         With every expression evaluated; what only Azure knows is open.
-    is_deployed : bool
-        The value of its condition.
     referred : set of str
         Ids of resources whose runtime values it reads.
     """
 
     id: str
     body: dict[str, Any]
-    is_deployed: bool
     referred: set[str]
 
     @property
     def line(self) -> str:
-        """Type and name for messages, and whether it is left out."""
-        left_out = "" if self.is_deployed else "  (left out)"
-        return f"{self.body['type']} {self.body['name']}{left_out}"
+        """Type and name for messages."""
+        return f"{self.body['type']} {self.body['name']}"
 
 
 @dataclass
@@ -156,16 +151,14 @@ def _of_value(name: str, rule: Mapping[str, Any], value: Any) -> Iterator[str]:
 def _of_texts(template: Mapping[str, Any]) -> Iterator[str]:
     """Check that every expression parses, and that every parameter and variable is used."""
     used: set[tuple[str, str]] = set()
-    for where, text in _expressions(template, ""):
+    for where, text in expressions_in(template):
         try:
             tree = parse(text)
         except ExpressionError as error:
             yield f"{where}: the expression {text[:60]!r} cannot be read: {error}"
             continue
-        used |= set(_names(tree))
-        if where.startswith(("variables", "parameters")) or re.fullmatch(
-            r"resources\[\d+\]\.(name|condition)", where
-        ):
+        used |= set(names_in(tree))
+        if where.startswith(("variables", "parameters")) or re.fullmatch(r"resources\[\d+\]\.name", where):
             for part in walk(tree):
                 if isinstance(part, Call) and part.name.lower() in OF_AZURE:
                     yield f"{where}: {part.name}() is not known yet there"
@@ -173,24 +166,6 @@ def _of_texts(template: Mapping[str, Any]) -> Iterator[str]:
         for name in template.get(kind, {}):
             if (kind, name) not in used:
                 yield f"{kind[:-1]} {name!r}: nothing uses it"
-
-
-def _names(tree: Node) -> Iterator[tuple[str, str]]:
-    for part in walk(tree):
-        if isinstance(part, Call) and len(part.arguments) == 1 and isinstance(part.arguments[0], Constant):
-            yield part.name, str(part.arguments[0].value)
-
-
-def _expressions(value: Any, where: str) -> Iterator[tuple[str, str]]:
-    if is_expression(value):
-        yield where, value
-    elif isinstance(value, list):
-        for number, one in enumerate(value):
-            yield from _expressions(one, f"{where}[{number}]")
-    elif isinstance(value, Mapping):
-        for key, one in value.items():
-            yield from _expressions(key, where)
-            yield from _expressions(one, f"{where}.{key}" if where else key)
 
 
 def _value_or_text(place: Place, value: Any) -> Any:
@@ -207,19 +182,18 @@ def _checked(place: Place, resource: Mapping[str, Any], where: str, faults: list
         return None
     place.referred.clear()
     try:
-        is_deployed = bool(place.value(resource.get("condition", True)))
         body = place.value(resource)
         own_id = resource_id(body.get("scope", place.group_id), body["type"], *body["name"].split("/"))
     except (ExpressionError, ValueError) as error:
         faults.append(f"{where}: {error}")
         return None
-    return Checked(own_id, body, is_deployed, set(place.referred))
+    return Checked(own_id, body, set(place.referred))
 
 
 def _of_resources(resources: list[Checked]) -> Iterator[str]:
     by_id: dict[str, Checked] = {}
     for one in resources:
-        if one.id.lower() in by_id and one.is_deployed and by_id[one.id.lower()].is_deployed:
+        if one.id.lower() in by_id:
             yield f"{one.line}: there are two of it"
         by_id[one.id.lower()] = one
     for one in resources:
@@ -249,8 +223,6 @@ def _of_dependencies(one: Checked, by_id: Mapping[str, Checked]) -> Iterator[str
             yield f"{one.line}: it refers to {_short(target)}, which the template does not have"
         elif target.lower() not in before:
             yield f"{one.line}: it refers to {there.line}, and does not depend on it"
-        elif one.is_deployed and not there.is_deployed:
-            yield f"{one.line}: it refers to {there.line}, which is left out"
 
 
 def _before(one: Checked, by_id: Mapping[str, Checked]) -> set[str]:
@@ -272,7 +244,7 @@ def _circles(by_id: Mapping[str, Checked]) -> Iterator[str]:
 
 
 def _of_outputs(template: Mapping[str, Any], place: Place, resources: list[Checked]) -> Iterator[str]:
-    deployed = {one.id.lower() for one in resources if one.is_deployed}
+    deployed = {one.id.lower() for one in resources}
     for name, one in template.get("outputs", {}).items():
         place.referred.clear()
         try:

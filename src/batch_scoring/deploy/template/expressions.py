@@ -91,6 +91,26 @@ def walk(node: Node) -> Iterator[Node]:
         yield from walk(part)
 
 
+def names_in(node: Node) -> Iterator[tuple[str, str]]:
+    """Yield the function and the name of each parameter and variable of a tree, and of the like."""
+    for part in walk(node):
+        if isinstance(part, Call) and len(part.arguments) == 1 and isinstance(part.arguments[0], Constant):
+            yield part.name, str(part.arguments[0].value)
+
+
+def expressions_in(value: Any, where: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the path and the text of each expression in a part of a template."""
+    if is_expression(value):
+        yield where, value
+    elif isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from expressions_in(one, f"{where}[{number}]")
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from expressions_in(key, where)
+            yield from expressions_in(one, f"{where}.{key}" if where else key)
+
+
 _Tokens = list[tuple[str, str]]
 
 

@@ -22,7 +22,11 @@ _LOOKS_BACK = tuple(timedelta(minutes=m) for m in (15, 30, 45)) + tuple(
 
 
 def build_parameters(
-    settings: DeployParameters, names: Names, image: str, workflows_enabled: bool = True
+    settings: DeployParameters,
+    names: Names,
+    image: str,
+    workflows_enabled: bool = True,
+    deployer: str = "",
 ) -> dict[str, Any]:
     """Build a parameters file for :func:`.build_template`.
 
@@ -35,6 +39,8 @@ def build_parameters(
         trains has ``-train`` behind it.
     workflows_enabled : bool
         False: they exist and are disabled, until there is an image.
+    deployer : str
+        Object id of who deploys, and so may push models and data; empty for nobody.
     """
     values = {
         **_of_names(settings, names),
@@ -42,6 +48,7 @@ def build_parameters(
         **_of_nodes(settings, names),
         **_of_schedule(settings),
         "workflowsEnabled": workflows_enabled,
+        "deployerPrincipalId": deployer,
         "image": image,
         "trainImage": variant_tag(image, "train"),
     }
