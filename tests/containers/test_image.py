@@ -6,11 +6,16 @@ import json
 import re
 import subprocess
 import textwrap
+from dataclasses import replace
+from datetime import datetime
 
 import pytest
 from packaging.requirements import Requirement
 
 from batch_scoring import __version__
+from batch_scoring.jobs.planning import Sharding, plan_jobs
+from batch_scoring.jobs.records import Records
+from batch_scoring.jobs.workspace import Workspace as JobsWorkspace
 from tests.containers.layers import files_of
 from tests.emulators.containers import BASE, HARDENED, PROJECT, build_options
 from tests.end_to_end.workspaces import PREDICTIONS, SMALL_FLEET
@@ -67,10 +72,17 @@ def in_python(run):
 
 def test_it_scores_to_the_rows_that_a_run_outside_makes(run, trained, scored, tmp_path):
     inside = trained.copy_to(tmp_path / "inside")
+    settings, _, at = SMALL_FLEET.rpartition(",at=")
+    data = JobsWorkspace(str(inside.folder))
+    sensors = data.sensors()
+    (job,) = plan_jobs(
+        *("score", datetime.fromisoformat(at), sensors, Sharding(sensors_per_job=len(sensors))),
+        data.pinned_models(sensors),
+    )
+    Records(str(inside.folder)).keep_plan(job.run, [replace(job, overrides=settings)])
     subprocess.run(["chown", "-R", "10001:10001", str(inside.folder)], check=True)
-    arguments = ["--pipelines=score", f"--params=data=/data,{SMALL_FLEET}"]
     run(
-        *("score", "--data=/data", "--run=r", "--job=j", "--", *arguments),
+        *("score", "--data=/data", f"--run={job.run}", f"--job={job.name}"),
         options=[f"--volume={inside.folder}:/data"],
     )
     tables = (PREDICTIONS, "07_model_output/daily_totals")

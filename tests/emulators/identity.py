@@ -81,10 +81,18 @@ class IdentityServer:
         :attr:`identities` while it runs.
     address : tuple of str and int
         Port 0 chooses a free one.
+
+    Attributes
+    ----------
+    asked : list of str
+        For what tokens were given.
+    refusals : int
+        How many of the next requests are refused, as in a container that has just started.
     """
 
     def __init__(self, *identities: Identity, address: tuple[str, int] = ("127.0.0.1", 0)) -> None:
         self.identities, self.asked = list(identities or (Identity(),)), list[str]()
+        self.refusals = 0
         server = self
 
         class Owned(_Handler):
@@ -111,6 +119,8 @@ class IdentityServer:
         if "api-version" not in query or "resource" not in query:
             return 400, _refusal("invalid_request", "api-version and resource are required")
         identity = self._identity(query)
+        if self.refusals:
+            self.refusals, identity = self.refusals - 1, None
         if identity is None:
             return 400, _refusal("invalid_request", "Identity not found")
         self.asked.append(query["resource"])

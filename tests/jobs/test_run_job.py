@@ -1,5 +1,6 @@
 """A job leaves a log, a record and its exit code, however its run ends."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,10 @@ import pytest
 from batch_scoring.jobs import run_job as execute_module
 from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.run_job import execute, main, why
-from batch_scoring.jobs.specs import State
+from batch_scoring.jobs.specs import JobSpec, State
 
 RUN, JOB = "score-20260105t100000z", "temperature-1"
+AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -115,8 +118,31 @@ def test_a_job_that_is_told_to_end_ends_its_run_and_says_so(records, run_of):
     assert records.log(RUN, JOB) == "begun\n"
 
 
+SPEC = JobSpec(
+    RUN, JOB, "score", AT, ('Motor\'s temp. "°C"',), models={'a "b"': "x y"}, overrides="score.top=3"
+)
+
+
+def test_a_job_finds_in_the_plan_of_its_run_what_to_do(records, run_of, capfd):
+    records.keep_plan(RUN, [replace(SPEC, name="another"), SPEC])
+    run_of("import json, sys; print(json.dumps(sys.argv[1:]))")
+    data = str(records.folder.root.parent)
+    assert main(["--data", data, "--run", RUN, "--job", JOB, "--env", "azure"]) == 0
+    assert json.loads(capfd.readouterr().out) == SPEC.kedro_arguments(data, "azure")
+
+
+@pytest.mark.parametrize("planned", [[], [replace(SPEC, name="another")]])
+def test_a_job_that_is_not_planned_is_one_line(records, capsys, planned):
+    if planned:
+        records.keep_plan(RUN, planned)
+    assert main(["--data", str(records.folder.root.parent), "--run", RUN, "--job", JOB]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"there is no job '{JOB}' in this plan" in line
+
+
 def test_a_record_that_cannot_be_read_is_one_line(records, capsys):
     folder = records.folder.below(RUN)
+    records.keep_plan(RUN, [SPEC])
     folder.replace(f"{JOB}.json", b"{", None)
     options = ["--data", str(records.folder.root.parent), "--run", RUN, "--job", JOB]
     assert main(options) == 1

@@ -41,10 +41,12 @@ def submit_jobs(
     Results of training and evaluation jobs are registered when all have ended: here with --wait, else by
     `register`.
     """
+    from batch_scoring.cloud.credentials import await_identity
     from batch_scoring.core.text import number
     from batch_scoring.jobs import scheduler
     from batch_scoring.jobs.workspace import Workspace
 
+    await_identity()
     workspace = Workspace(
         cluster.data, lambda: open_context(cluster.data, cluster.env).catalog["previous_models"]
     )

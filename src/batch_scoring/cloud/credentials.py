@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from batch_scoring.core.errors import InputError
 
+# The variable that tells azure-identity to use one credential alone, and that of deployed containers.
+CHOSEN_CREDENTIAL, IDENTITY = "AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential"
+PATIENCE_SECONDS, PAUSE_SECONDS = 120.0, 5.0
 # The entry of Kedro's credentials.yml that is used where a dataset names none.
 KEDRO_ENTRY = "azure_storage"
 # The names that Azure's own command line reads.
@@ -21,12 +25,81 @@ VARIABLES = {
 
 
 def token_credential(given: Any = None) -> Any:
-    """Return the given token credential, else ``DefaultAzureCredential``, which finds the sign-in."""
+    """Return the given token credential, else ``DefaultAzureCredential``, which finds the sign-in.
+
+    In a container of a deployment it is patient: the identity endpoint of a container that has just started
+    refuses for a while, or is not there yet.
+    """
     if given is not None:
         return given
     from azure.identity import DefaultAzureCredential
 
-    return DefaultAzureCredential()
+    found = DefaultAzureCredential()
+    return PatientCredential(found) if is_identity_sure() else found
+
+
+def is_identity_sure() -> bool:
+    """Return whether this process has an identity for certain, as the deployment says."""
+    return os.environ.get(CHOSEN_CREDENTIAL, "").lower() == IDENTITY.lower()
+
+
+def await_identity() -> None:
+    """Sign in once, where there is an identity for certain; what signs in later does not have to wait.
+
+    Raises
+    ------
+    InputError
+        When the identity does not answer in time.
+    """
+    if not is_identity_sure():
+        return
+    from azure.core.exceptions import ClientAuthenticationError
+
+    try:
+        token_credential().get_token("https://storage.azure.com/.default")
+    except ClientAuthenticationError as error:
+        first = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"managed identity {os.environ.get('AZURE_CLIENT_ID', '')}: it did not answer for "
+            f"{PATIENCE_SECONDS:.0f} s ({first}); see whether this machine or container still has it"
+        ) from None
+
+
+class PatientCredential:
+    """A token credential that repeats what fails to sign in, for :data:`PATIENCE_SECONDS`.
+
+    Parameters
+    ----------
+    inner : token credential
+    """
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def get_token(self, *scopes: str, **options: Any) -> Any:
+        """Return a token of the credential, as azure-core asks for it."""
+        return _patiently(lambda: self._inner.get_token(*scopes, **options))
+
+    def get_token_info(self, *scopes: str, **options: Any) -> Any:
+        """Return a token of the credential, as newer clients ask for it."""
+        return _patiently(lambda: self._inner.get_token_info(*scopes, **options))
+
+    def close(self) -> None:
+        """Close the credential's connections."""
+        self._inner.close()
+
+
+def _patiently(ask: Callable[[], Any]) -> Any:
+    from azure.core.exceptions import ClientAuthenticationError
+
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return ask()
+        except ClientAuthenticationError:
+            if time.monotonic() + PAUSE_SECONDS > give_up:
+                raise
+            time.sleep(PAUSE_SECONDS)
 
 
 _kedro: list[Callable[[], Mapping[str, Any]]] = []

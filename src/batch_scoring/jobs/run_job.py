@@ -21,10 +21,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from batch_scoring.cloud.credentials import await_identity
 from batch_scoring.core.errors import CONFLICT, FAILED, InputError
 from batch_scoring.jobs import telemetry
-from batch_scoring.jobs.records import JobRecord, Records
-from batch_scoring.jobs.specs import State
+from batch_scoring.jobs.records import PLAN, JobRecord, Records
+from batch_scoring.jobs.specs import JobSpec, State
 from batch_scoring.jobs.timing_hook import TIMINGS_FILE
 
 # Retries where another shard of the sensor, or another hour, wrote the same file first; beyond that something
@@ -37,10 +38,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one job; return its exit code, see ``docs/reference/command-line.md``."""
     options = _options(arguments)
     try:
-        return execute(Records(options.data), options.run, options.job, options.arguments)
+        await_identity()
+        records = Records(options.data)
+        spec = planned(records, options.run, options.job)
+        return execute(records, spec.run, spec.name, spec.kedro_arguments(options.data, options.env))
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return FAILED
+
+
+def planned(records: Records, run: str, name: str) -> JobSpec:
+    """Read a job in the plan of its run.
+
+    Raises
+    ------
+    InputError
+        When there is no plan, or no such job in it.
+    """
+    for spec in records.plan(run) or []:
+        if spec.name == name:
+            return spec
+    raise InputError(
+        f"{records.path(run, PLAN)}: there is no job {name!r} in this plan; submit the run with "
+        "`kedro jobs submit`, and name a job of `kedro jobs watch`"
+    )
 
 
 def execute(records: Records, run: str, name: str, arguments: Sequence[str]) -> int:
@@ -187,10 +208,12 @@ def why(code: int, output: str) -> str:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m batch_scoring.jobs.run_job", description=__doc__)
-    parser.add_argument("--data", required=True, help="the workspace that keeps the log and the record")
+    parser.add_argument(
+        "--data", required=True, help="the workspace with the plan, which keeps the log and the record"
+    )
     parser.add_argument("--run", required=True, help="the scheduled run")
     parser.add_argument("--job", required=True, help="the job's name")
-    parser.add_argument("arguments", nargs="*", help="after --: the options of `kedro run`")
+    parser.add_argument("--env", help="Kedro's configuration environment")
     return parser.parse_args(arguments)
 
 

@@ -119,11 +119,21 @@ class JobSpec:
         return ",".join([self.overrides, *given] if self.overrides else given)
 
     def arguments(self, data: str, env: str | None = None) -> list[str]:
-        """Return the arguments of ``python`` in the job's command line: :mod:`batch_scoring.jobs.run_job`."""
-        sliced = [f"--to-outputs={SHARE_OF_EVALUATION}"] if self.pipeline == "evaluate" else []
+        """Return the arguments of ``python`` in the job's command line: :mod:`batch_scoring.jobs.run_job`.
+
+        They name the job and do not describe it: it reads the rest in the run's plan. So no id, which may
+        have quotes and spaces, has to come through a shell, an engine and a container as it is.
+        """
         return [
             *("-m", "batch_scoring.jobs.run_job", "--data", data, "--run", self.run, "--job", self.name),
-            *("--", f"--pipelines={self.pipeline}", *sliced, f"--params={self.params(data)}"),
+            *(["--env", env] if env else []),
+        ]
+
+    def kedro_arguments(self, data: str, env: str | None = None) -> list[str]:
+        """Return the arguments of ``kedro run`` that do the job's work."""
+        sliced = [f"--to-outputs={SHARE_OF_EVALUATION}"] if self.pipeline == "evaluate" else []
+        return [
+            *(f"--pipelines={self.pipeline}", *sliced, f"--params={self.params(data)}"),
             *([f"--env={env}"] if env else []),
         ]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from azure.storage.blob import ContainerClient
 
-from batch_scoring.cloud.credentials import Credentials
+from batch_scoring.cloud.credentials import Credentials, token_credential
 from batch_scoring.cloud.secrets_in_logs import hide_signatures
 from batch_scoring.core.errors import InputError
 from batch_scoring.storage.blob_retry import BoundedRetry, Transport
@@ -106,9 +106,7 @@ def credential_for(url: str, credentials: Credentials) -> Any:
         # An emulator's URL has the account in its path.
         name = host.partition("/")[2] or host.partition(".")[0]
         return {"account_name": name, "account_key": credentials.account_key}
-    from azure.identity import DefaultAzureCredential
-
-    return DefaultAzureCredential()
+    return token_credential()
 
 
 def delta_options(account_url: str, credentials: Credentials) -> dict[str, str]:

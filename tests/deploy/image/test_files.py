@@ -35,7 +35,7 @@ def entrypoint(tmp_path):
 
 @pytest.mark.parametrize("called", [["entrypoint", "score"], ["score"]])
 def test_score_runs_a_job(entrypoint, called):
-    job = ["--data=a b", "--", "--pipelines=score"]
+    job = ["--data=a b", "--run=r", "--job=j"]
     assert entrypoint(*called, *job) == ["python", "-m", "batch_scoring.jobs.run_job", *job]
 
 

@@ -56,9 +56,10 @@ def test_a_new_job_does_not_end_before_its_tasks_are_in():
     assert job["constraints"] == {"maxWallClockTime": "P7D", "maxTaskRetryCount": 2}
 
 
-def test_the_command_line_gives_every_argument_as_it_is():
+def test_the_command_line_names_the_job_and_has_nothing_to_be_quoted():
     spec, request = task()
     assert shlex.split(request["commandLine"]) == ["python", *spec.arguments(DATA, "azure")]
+    assert not set("\"'{}[]\\$") & set(request["commandLine"])
 
 
 def test_a_task_runs_in_the_image_within_its_time_with_its_retries():
