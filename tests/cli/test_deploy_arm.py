@@ -153,3 +153,18 @@ def test_without_a_subscription_nothing_is_asked(run, monkeypatch, server):  # n
     assert done.exit_code == 1 and done.output.count("\n") == 1
     assert done.output.startswith("Error: deploy.subscription: this setting is missing")
     assert server.recorder.exchanges == []
+
+
+def test_what_an_environment_needs_is_kept_where_git_ignores_it(run, arm, monkeypatch, tmp_path):  # noqa: F811
+    (tmp_path / "conf/azure").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert "run `kedro deploy up`, and then" in run("env").output, "nothing is deployed yet"
+    run("up")
+    (deployment,) = arm.deployments.values()
+    deployment.outputs |= {name: {"type": "String", "value": f"the {name}"} for name in ("data", "jobs")}
+    done = run("env")
+    assert done.exit_code == 0 and done.output.strip() == str(tmp_path / "conf/azure/deployed.json")
+    kept = json.loads((tmp_path / "conf/azure/deployed.json").read_text())
+    assert kept == {"BATCH_SCORING_DATA": "the data", "BATCH_SCORING_JOBS": "the jobs"}
+    ignored = [(PROJECT / name).read_text().splitlines() for name in (".gitignore", ".dockerignore")]
+    assert "/conf/*/deployed.json" in ignored[0] and "conf/*/deployed.json" in ignored[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from kedro.framework.startup import bootstrap_project
 
 from batch_scoring.core import environment
 from batch_scoring.core.errors import InputError
+from batch_scoring.settings import CONFIG_LOADER_ARGS, CONFIG_LOADER_CLASS
 
 PROJECT = Path(__file__).parents[2]
 
@@ -71,3 +73,39 @@ def test_a_variable_with_settings_that_are_none_is_told(monkeypatch, text):
     monkeypatch.setenv("SOME_SETTINGS", text)
     with pytest.raises(InputError, match="SOME_SETTINGS"):
         environment.group("SOME_SETTINGS")
+
+
+@pytest.fixture
+def deployed(tmp_path, monkeypatch):
+    """A copy of the project's configuration, with what `kedro deploy env` has kept."""
+    shutil.copytree(PROJECT / "conf", tmp_path / "conf")
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    file = environment.deployed_file("azure")
+    assert file == tmp_path / "conf/azure/deployed.json"
+    kept = {"BATCH_SCORING_DATA": "https://acme.blob.core.windows.net/fleet"}
+    file.write_text(json.dumps(kept | {"BATCH_SCORING_JOBS": json.dumps({"backend": "azure_batch"})}))
+    return file
+
+
+def test_what_a_deployment_has_kept_counts_where_the_process_is_told_nothing(deployed, monkeypatch):
+    monkeypatch.delenv("BATCH_SCORING_DATA", raising=False)
+    monkeypatch.delenv("BATCH_SCORING_JOBS", raising=False)
+    loader = CONFIG_LOADER_CLASS(str(deployed.parents[1]), env="azure", **CONFIG_LOADER_ARGS)
+    assert loader["globals"]["data"] == "https://acme.blob.core.windows.net/fleet"
+    assert loader["parameters"]["jobs"]["backend"] == "azure_batch"
+    monkeypatch.setenv("BATCH_SCORING_DATA", "https://other.blob.core.windows.net/fleet")
+    assert (
+        environment.variable("BATCH_SCORING_DATA", None, "azure")
+        == "https://other.blob.core.windows.net/fleet"
+    )
+    assert (
+        environment.variable("BATCH_SCORING_DATA", "data", "base")
+        != "https://acme.blob.core.windows.net/fleet"
+    )
+
+
+def test_a_kept_file_that_is_none_is_one_sentence(deployed):
+    deployed.write_text("[")
+    with pytest.raises(InputError, match=r"deployed\.json: not a valid JSON object; run `kedro deploy env"):
+        environment.variable("SOMETHING", None, "azure")

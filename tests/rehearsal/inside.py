@@ -131,6 +131,8 @@ class Rehearsal:
         with step("kedro deploy up, now with workflows") as notes:
             self.kedro("deploy", "up", "--workflows=on")
             notes.append(f"workflows: {', '.join(services.workflows)}")
+        with step("kedro deploy env"):
+            self.kedro("deploy", "env")
         with step("kedro deploy models push, data push"):
             source = f"--from={trained.folder}"
             self.kedro("deploy", "models", "push", source)
@@ -151,6 +153,10 @@ class Rehearsal:
                 lost.join(1)
                 if lost.is_alive() or all(one.attempt == 1 for one in hour.records):
                     raise RuntimeError("no node was lost while it worked")
+
+        with self.timeline.step("kedro jobs list, of what was deployed") as notes:
+            listed = self.kedro("jobs", "list", "--env=azure", BATCH_SCORING_DATA="")
+            notes.append(f"{listed.count('score-')} runs")
 
     def _lose_a_node(self, records: Records, run: str) -> threading.Thread:
         """Of whichever engine, while a job is at work in its container."""

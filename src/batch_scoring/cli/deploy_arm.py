@@ -80,6 +80,30 @@ def status(env: str, as_json: bool) -> None:
         click.echo("\n".join(reading.lines(found)))
 
 
+@command("env", AZURE_ENV)
+def write_environment(env: str) -> None:
+    """Keep in conf/ENV/deployed.json what `--env ENV` needs on this machine, such as for `kedro jobs list`.
+
+    The file has no secret, is ignored by git, and is written again after another `up`.
+    """
+    from batch_scoring.core.environment import deployed_file
+    from batch_scoring.core.errors import InputError
+
+    plan = read_plan(env)
+    found = _client(plan).deployment()
+    outputs = (found.properties.outputs if found is not None else None) or {}
+    if not {"data", "jobs"} <= outputs.keys():
+        raise InputError(
+            f"deployment {plan.settings.name!r}: it has not succeeded yet; run `kedro deploy up`, and then "
+            "`kedro deploy env`"
+        )
+    names = {"BATCH_SCORING_DATA": "data", "BATCH_SCORING_JOBS": "jobs"}
+    file = deployed_file(env)
+    kept = {variable: outputs[name]["value"] for variable, name in names.items()}
+    file.write_text(json.dumps(kept, indent=2) + "\n", "utf-8")
+    click.echo(file)
+
+
 @command("down", AZURE_ENV, _dry_run)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--delete-data", is_flag=True, help="Delete the storage account, too; asks for its name.")

@@ -75,15 +75,27 @@ class Cluster:
 
 
 def open_cluster(data: str | None, env: str | None, backend: str | None, params: str = "") -> Cluster:
-    """Read the settings, without connecting to an engine."""
+    """Read the settings, without connecting to an engine.
+
+    Raises
+    ------
+    InputError
+        When a setting is not valid, or an environment of a cloud names no engine.
+    """
+    from batch_scoring.core.errors import InputError
     from batch_scoring.core.parameters import read_parameters
     from batch_scoring.jobs.settings import JobsParameters
-    from batch_scoring.storage import read_place
+    from batch_scoring.storage import is_remote, read_place
 
     context = open_context(data, env, params)
     chosen = {} if backend is None else {"backend": backend}
     settings = read_parameters(JobsParameters, context.params.get("jobs", {}) | chosen, "jobs")
     place = read_place(context.config_loader["globals"]["data"] if data is None else data)
+    if env is not None and backend is None and settings.backend == "local" and is_remote(place):
+        raise InputError(
+            f"jobs.backend: 'local' would run the jobs of {place} on this machine; run `kedro deploy env "
+            f"--env {env}`, which keeps what the deployment runs them on, or say so with --backend local"
+        )
     cluster = Cluster(place, settings, env, Path(context.project_path), overrides(params))
     click_context = click.get_current_context(silent=True)
     if click_context is not None:

@@ -74,7 +74,8 @@ def _client(account_url: str, container: str, credentials: Credentials) -> Conta
     if not url:
         raise InputError(
             f"abfs://{container}: the storage account is missing; set AZURE_STORAGE_ACCOUNT or "
-            "AZURE_STORAGE_CONNECTION_STRING, or write https://ACCOUNT.blob.core.windows.net/CONTAINER/…"
+            "AZURE_STORAGE_CONNECTION_STRING, write https://ACCOUNT.blob.core.windows.net/CONTAINER/…, or "
+            "run `kedro deploy env`"
         )
     require_safe(url)
     return ContainerClient(url, container, credential=credential_for(url, credentials), **options)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from batch_scoring.core.parameters import read_parameters
 from batch_scoring.deploy.arm.down import remove, survey
 from batch_scoring.deploy.arm.up import DeploymentRequest, up
 from batch_scoring.deploy.names import names_of
@@ -11,6 +14,7 @@ from batch_scoring.deploy.settings import DeployParameters, NodeSettings
 from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 from batch_scoring.deploy.template.build import build_template
 from batch_scoring.deploy.template.parameters import build_parameters
+from batch_scoring.jobs.settings import JobsParameters
 from tests.deploy.template.templates import DEPLOYER
 from tests.emulators.arm.known_types import KNOWN
 from tests.emulators.arm.service import SUBSCRIPTION
@@ -56,6 +60,8 @@ def compute(request, arm):
 def test_it_comes_up_stays_and_goes_down_to_the_data(client, arm, server, compute):
     outputs = up(client, wanted(compute), print)
     assert outputs["data"].startswith("https://stfleet")
+    jobs = read_parameters(JobsParameters, json.loads(outputs["jobs"]), "jobs")
+    assert jobs.backend == compute, "what `kedro deploy env` keeps"
     before, said = list(arm.resources.changes), []
     assert up(client, wanted(compute), said.append) == outputs
     assert arm.resources.changes == before

@@ -47,6 +47,7 @@ def build_template(
             pipeline = given["pipeline"]["value"]
             workflow["properties"]["definition"] = workflow_definition(pipeline)
             given["containerGroup"]["value"] = container_group(pipeline)
+    template["outputs"]["jobs"]["value"] = _variable(container_group("score"), "BATCH_SCORING_JOBS")
     return only_wanted(template, parameters)
 
 
@@ -108,6 +109,13 @@ def container_group(pipeline: str) -> dict[str, Any]:
             one for one in container["environmentVariables"] if one["name"] != "SCHEDULE_FIRST"
         ]
     return group
+
+
+def _variable(group: Mapping[str, Any], name: str) -> str:
+    """Return the value that a variable has in a container group's only container."""
+    (container,) = group["properties"]["containers"]
+    values = {one["name"]: one["value"] for one in container["properties"]["environmentVariables"]}
+    return str(values[name])
 
 
 def resource_of_type(template: Mapping[str, Any], kind: str) -> dict[str, Any]:
