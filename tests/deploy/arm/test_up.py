@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.deploy.arm import stream_job
 from batch_scoring.deploy.arm.up import DeploymentRequest, up, would
 from tests.deploy.arm.templates import ACCOUNT, STREAM_JOB, VAULT, parameters, template
 
@@ -61,6 +62,39 @@ def test_a_running_stream_job_is_stopped_to_be_changed_and_started_again(client,
     up(client, DeploymentRequest(template(), parameters(enabled=True), STREAM_JOB), said.append)
     assert said[0] == f"stopped: Stream Analytics job {STREAM_JOB}, to be changed"
     assert said[-1] == f"started: Stream Analytics job {STREAM_JOB}"
+
+
+@pytest.mark.parametrize("state", ["Degraded", "Scaling", "Processing", "Idle"])
+def test_a_stream_job_that_runs_somehow_is_not_started_and_stopped_to_be_changed(client, arm, said, state):
+    up(client, WANTED, said.append)
+    path = f"{client.place.group_id}/providers/Microsoft.StreamAnalytics/streamingjobs/{STREAM_JOB}"
+    arm.resources.get(path).told["jobState"] = state
+    stream_job.start(client, STREAM_JOB, said.append)
+    assert arm.resources.changes.count(f"{path}/start") == 1
+    stream_job.stop(client, STREAM_JOB, said.append)
+    assert stream_job.state(client, STREAM_JOB) == "Stopped"
+
+
+def test_a_stream_job_is_started_until_its_roles_are_known(client, arm, said):
+    arm.answers.add(400, "BadRequest", "Access to the event hub is denied.", part="/start", times=3)
+    up(client, WANTED, said.append)
+    assert arm.answers.given == 3
+    waiting = f"waiting: Stream Analytics job {STREAM_JOB} does not start yet; roles take minutes to be known"
+    assert said[-2:] == [waiting, f"started: Stream Analytics job {STREAM_JOB}"]
+
+
+def test_a_stream_job_that_never_starts_is_told_after_a_while(client, arm, said, monkeypatch):
+    monkeypatch.setattr(stream_job, "_ROLES_SECONDS", 0.05)
+    arm.answers.add(400, "BadRequest", "Access to the event hub is denied.", part="/start", times=1000)
+    with pytest.raises(InputError, match="Access to the event hub is denied"):
+        up(client, WANTED, said.append)
+
+
+def test_who_may_not_start_a_stream_job_does_not_wait(client, arm, said):
+    arm.answers.add(403, "AuthorizationFailed", "The client 'x' may not.", part="/start", times=1000)
+    with pytest.raises(InputError, match="ask an owner"):
+        up(client, WANTED, said.append)
+    assert arm.answers.given == 1
 
 
 def test_a_dry_run_changes_nothing(client, server, said):

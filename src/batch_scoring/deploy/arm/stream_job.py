@@ -11,10 +11,16 @@ from batch_scoring.deploy.arm.client import Client
 
 API_VERSION = "2020-03-01"
 _PATIENCE_SECONDS = 900.0
+# The job reads and writes by roles that were assigned just now, and that are not known everywhere yet.
+_ROLES_SECONDS = 600.0
+# Of the service: it runs, whatever else it does.
+_RUNS = ("Running", "Processing", "Idle", "Degraded", "Scaling")
 
 
 def start(client: Client, name: str, say: Callable[[str], None]) -> None:
     """Start the job, from where its output ended, or from now on; wait until it runs.
+
+    A start that fails is repeated for ten minutes.
 
     Raises
     ------
@@ -22,18 +28,30 @@ def start(client: Client, name: str, say: Callable[[str], None]) -> None:
         When it fails to start.
     """
     job = _job(client, name)
-    if job["jobState"] in ("Running", "Starting", "Restarting"):
+    if job["jobState"] in (*_RUNS, "Starting", "Restarting"):
         return
     # It catches up on events that arrived while it was stopped.
     mode = "LastOutputEventTime" if job.get("lastOutputEventTime") else "JobStartTime"
-    client.ask("POST", f"{_path(client, name)}/start", API_VERSION, {"outputStartMode": mode})
-    _wait(client, name, ("Running", "Processing", "Idle"))
+    give_up, waits = time.monotonic() + _ROLES_SECONDS, False
+    while True:
+        try:
+            client.ask("POST", f"{_path(client, name)}/start", API_VERSION, {"outputStartMode": mode})
+            _wait(client, name, _RUNS)
+            break
+        except InputError as error:
+            # Who starts it may not, which waiting does not change.
+            if "AuthorizationFailed" in str(error) or time.monotonic() > give_up:
+                raise
+        if not waits:
+            say(f"waiting: Stream Analytics job {name} does not start yet; roles take minutes to be known")
+        waits = True
+        time.sleep(client.place.poll_seconds)
     say(f"started: Stream Analytics job {name}")
 
 
 def stop(client: Client, name: str, say: Callable[[str], None]) -> None:
     """Stop the job where it runs: a running one cannot be changed."""
-    if state(client, name) in ("Running", "Processing", "Idle", "Degraded", "Restarting"):
+    if state(client, name) in (*_RUNS, "Restarting"):
         client.ask("POST", f"{_path(client, name)}/stop", API_VERSION)
         _wait(client, name, ("Stopped",))
         say(f"stopped: Stream Analytics job {name}, to be changed")
