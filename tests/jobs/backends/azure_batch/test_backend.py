@@ -224,6 +224,19 @@ def test_another_formula_is_given_to_a_pool_that_is_there(cluster):
     assert (calls, cluster.server.calls()["POST /pools/*/enableautoscale"]) == (1, 1)
 
 
+def test_who_may_not_change_the_formula_scores_all_the_same(cluster, caplog):
+    cluster.engine().ensure()
+    cluster.server.failures.refuse(
+        403, "UnauthorizedPermission", fits=lambda method, path: path.endswith("enableautoscale")
+    )
+    engine = cluster.engine(azure_max_nodes=7)
+    with caplog.at_level(logging.WARNING):
+        engine.ensure()
+    assert "scales by another formula" in caplog.text
+    engine.submit(RUN, specs("a"))
+    assert cluster.wait(engine)["a"].state is State.SUCCEEDED
+
+
 def test_a_pool_of_other_nodes_is_left_and_told(cluster, caplog):
     cluster.engine().ensure()
     with caplog.at_level(logging.WARNING):

@@ -196,8 +196,15 @@ class AzureBatchBackend(Backend):
             self._client.enable_pool_auto_scale(self._settings.pool, options)
         except HttpResponseError as error:
             # Another scheduler did it within these 30 seconds; the next one sees to the rest.
-            if error_code(error) != "AutoScaleTooManyRequestsToEnable":
+            if error_code(error) == "AutoScaleTooManyRequestsToEnable":
+                return
+            if error.status_code != 403:
                 raise
+            log.warning(
+                "pool %s scales by another formula than jobs.azure_batch says, and this identity may not "
+                "change it: run `kedro deploy up`, or give it the role 'Azure Batch Data Contributor'",
+                self._settings.pool,
+            )
 
     def _create_job(self, job_id: str) -> bool:
         """Create a Batch job; return whether it is new."""
