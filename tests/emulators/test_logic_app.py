@@ -46,6 +46,10 @@ def test_the_shipped_definition_is_taken():
         (changed("actions", "Log", "inputs", "uri", to="@parameters('x')"), "no parameter 'x'"),
         (changed("actions", "Log", "inputs", "uri", to="@shout('x')"), "unknown function 'shout'"),
         (changed("actions", "Log", "inputs", "authentication", to={"type": "Raw"}), "signs in with a secret"),
+        (
+            changed("actions", "Log", "inputs", "authentication", "identity", to="@parameters('x')"),
+            "the identity is an expression",
+        ),
         (changed("actions", "Create", "inputs", "retryPolicy", "count", to=91), "retryPolicy.count"),
     ],
 )

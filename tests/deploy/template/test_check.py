@@ -242,6 +242,13 @@ def broken_workflow(change):
             lambda d, g: d["actions"]["name"].update(inputs="@concat(parameters('pipeline')"),
             "the brackets of \"@concat(parameters('pipeline')\" do not match",
         ),
+        (
+            lambda d, g: d["actions"]["wait"]["actions"]["look"]["inputs"].update(
+                authentication={"identity": "@parameters('identityId')"}
+            ),
+            "the identity of action 'look' is \"@parameters('identityId')\"; expected its resource id, not an "
+            "expression",
+        ),
         (lambda d, g: d["actions"]["wait"]["actions"].update(name={}), "there are two actions 'name'"),
     ],
 )

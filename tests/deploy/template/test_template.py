@@ -13,6 +13,7 @@ from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 from batch_scoring.deploy.template.build import build_template, job_template, read_template, resource_of_type
 from batch_scoring.deploy.template.expressions import Place
 from batch_scoring.deploy.template.parameters import build_parameters
+from batch_scoring.deploy.template.workflow_check import actions_of
 from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
 from batch_scoring.jobs.backends.azure_batch.backend import AzureBatchBackend
 from batch_scoring.jobs.settings import JobsParameters
@@ -136,6 +137,19 @@ def test_the_identity_of_the_workflows_sees_no_data():
         if "workflowIdentityId" in one["properties"]["principalId"]
     ]
     assert granted == ["group", "[variables('schedulerIdentityId')]"]
+
+
+def test_workflows_name_their_identity_as_it_is_and_not_by_a_parameter():
+    """The service reads it when the definition is saved, before there are parameters."""
+    for workflow in of_type(deployed("azure_batch"), "Microsoft.Logic/workflows"):
+        calls = [
+            one["inputs"]
+            for one in actions_of(workflow["properties"]["definition"]).values()
+            if one["type"] == "Http"
+        ]
+        (own,) = workflow["identity"]["userAssignedIdentities"]
+        assert {one["authentication"]["identity"] for one in calls} == {own}
+        assert own.endswith("/userAssignedIdentities/id-batchscore-workflow")
 
 
 def test_the_names_of_role_assignments_are_the_same_whenever_they_are_deployed():

@@ -11,6 +11,7 @@ from pathlib import Path
 from batch_scoring.deploy.workflow.definition import workflow_definition
 from tests.emulators.arm import Arm, ArmServer
 from tests.emulators.arm.server import AUDIENCES
+from tests.emulators.arm.service import SUBSCRIPTION
 from tests.emulators.clock import Clock
 from tests.emulators.container_instances import ContainerInstances
 from tests.emulators.identity import issue
@@ -19,6 +20,7 @@ from tests.emulators.work import Runner, run_process
 
 HOUR = datetime(2026, 1, 7, 10, tzinfo=UTC)
 GROUP = "rg-fleet"
+IDENTITY = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/x/id-workflow"
 SERVER = "acme.azurecr.io"
 IMAGE = f"{SERVER}/batch-scoring:1"
 
@@ -31,6 +33,7 @@ def definition(pipeline="score", wait="PT10M"):
     assert times == 1
     for name in ("scoreWaitLimit", "retrainWaitLimit"):
         text = text.replace(f"[parameters('{name}')]", wait)
+    text = text.replace("[variables('workflowIdentityId')]", IDENTITY)
     return json.loads(text)
 
 
@@ -60,7 +63,6 @@ def parameters(endpoint, group_id, pipeline="score", **environment):
     values = {
         "armEndpoint": endpoint + "/",
         "resourceGroupId": group_id,
-        "identityId": f"{group_id}/x/id-workflow",
         "containerGroup": group,
         "groupPrefix": "score-",
         "pipeline": pipeline,

@@ -22,7 +22,7 @@ def test_every_exchange_with_container_instances_is_as_described(tmp_path):
     with deployed(tmp_path, scripted("exit 3"), PLAIN="text") as app:
         app.containers.answers.add(429, "TooManyRequests", "Slower.", method="GET", times=2)
         app.run()
-        app.containers.answers.add(400, "InaccessibleImage", "No.", method="PUT")
+        app.containers.answers.add(400, "InaccessibleImage", "No.", method="PUT", times=2)
         app.run()
         groups = app.calls[0][1].rpartition("/")[0]
         app.arm.answer("GET", groups, "api-version=2023-05-01", None, "")

@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from tests.deploy.workflow.deployed import HOUR, deployed
+from batch_scoring.deploy.template.workflow_check import actions_of
+from tests.deploy.workflow.deployed import HOUR, definition, deployed
 from tests.emulators.container_instances.group import Group
 from tests.emulators.node_faults import Fault
 from tests.emulators.work import ERR, OUT
@@ -96,13 +97,45 @@ def test_a_killed_container_fails_the_run(tmp_path):
 
 
 def test_a_group_that_cannot_be_made_fails_the_run_with_the_reason(app):
-    app.containers.answers.add(400, "InaccessibleImage", "The image is not accessible.", method="PUT")
+    app.containers.answers.add(
+        400, "InaccessibleImage", "The image is not accessible.", method="PUT", times=2
+    )
     run = app.run()
     assert run.status == "Failed"
-    assert "create: Failed" in run.error["message"]
+    assert "create: Failed, once more: Failed" in run.error["message"]
     assert "The image is not accessible." in run.error["message"]
     assert statuses(run)["Wait_for_its_end"] == statuses(run)["Log"] == "Skipped"
     assert app.containers.started == []
+
+
+def test_an_image_that_is_not_accessible_yet_is_asked_for_once_more(app):
+    """The role to pull it was given just now."""
+    app.containers.answers.add(400, "InaccessibleImage", "The image is not accessible.", method="PUT")
+    run = app.run()
+    assert run.status == "Succeeded", run.error
+    assert len(app.containers.started) == 1 and app.containers.groups == {}
+
+
+def test_a_group_that_cannot_be_provisioned_ends_the_wait(tmp_path, monkeypatch):
+    tell = Group.describe
+
+    def as_failed(group):
+        told = tell(group)
+        told["properties"]["provisioningState"] = "Failed"
+        del told["properties"]["instanceView"]
+        return told
+
+    monkeypatch.setattr(Group, "describe", as_failed)
+    with deployed(tmp_path, scripted("sleep 1000")) as app:
+        run = app.run()
+        assert "container: Failed, exit code: -1" in run.error["message"]
+        assert statuses(run)["Wait_for_its_end"] == "Succeeded", "it waited on for what will never run"
+        assert app.containers.groups == {}
+
+
+def test_a_run_of_an_hour_is_looked_at_once_a_minute(tmp_path):
+    (pause,) = [one for name, one in actions_of(definition()).items() if name == "Pause"]
+    assert pause["inputs"]["interval"] == {"count": 60, "unit": "Second"}
 
 
 def test_a_group_that_was_made_without_anybody_being_told_is_deleted(tmp_path):

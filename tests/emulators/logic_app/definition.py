@@ -112,6 +112,9 @@ def _http(name: str, inputs: Mapping[str, Any]) -> None:
     _require(inputs["method"] in ("GET", "PUT", "POST", "PATCH", "DELETE"), f"{name}: unknown method")
     _only(inputs["authentication"], {"type", "identity", "audience"}, f"{name}.authentication")
     _require(inputs["authentication"]["type"] == "ManagedServiceIdentity", f"{name}: signs in with a secret")
+    # It is read when the definition is saved, before there are parameters.
+    identity = inputs["authentication"]["identity"]
+    _require(not identity.startswith("@"), f"{name}: the identity is an expression")
     retry = inputs.get("retryPolicy", {"type": "none"})
     _only(retry, _RETRY, f"{name}.retryPolicy")
     _require(retry["type"] in ("none", "fixed", "exponential"), f"{name}: unknown retryPolicy")

@@ -40,6 +40,7 @@ def workflow_faults(definition: Mapping[str, Any], given: Mapping[str, Any]) -> 
     faults += _of_parameters(definition.get("parameters", {}), given)
     faults += _of_order(definition.get("actions", {}))
     faults += _of_expressions(definition)
+    faults += _of_identities(definition)
     return faults
 
 
@@ -109,6 +110,20 @@ def _circles(group: Mapping[str, Any]) -> list[str]:
         for after in waiting.values():
             after.difference_update(free)
     return [f"actions wait for each other in a circle: {', '.join(sorted(waiting))}"] if waiting else []
+
+
+def _of_identities(definition: Mapping[str, Any]) -> list[str]:
+    """Check that an identity is a literal: the service reads it on saving, before there are parameters."""
+    signed_in = {
+        name: action["inputs"].get("authentication", {}).get("identity", "")
+        for name, action in actions_of(definition).items()
+        if action.get("type") == "Http"
+    }
+    return [
+        f"the identity of action {name!r} is {identity!r}; expected its resource id, not an expression"
+        for name, identity in signed_in.items()
+        if identity.startswith("@")
+    ]
 
 
 def _of_expressions(definition: Mapping[str, Any]) -> list[str]:
