@@ -19,6 +19,7 @@ def cli() -> None:
 
 cli.add_command(run)
 cli.add_command(report)
+cli.add_command(LazyGroup("fleet", "batch_scoring.cli.fleet", "Look at the fleet in a browser."))
 cli.add_command(LazyGroup("models", "batch_scoring.cli.models", "List, promote, roll back, import models."))
 cli.add_command(
     LazyGroup("readings", "batch_scoring.cli.readings", "Inspect files; retry, replace and delete readings.")

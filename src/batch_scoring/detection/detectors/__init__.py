@@ -10,7 +10,14 @@ from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from batch_scoring.detection.detectors.base import FitParameters, FittedModel, ModelRows, Scores, Series
+from batch_scoring.detection.detectors.base import (
+    ExpectedRange,
+    FitParameters,
+    FittedModel,
+    ModelRows,
+    Scores,
+    Series,
+)
 from batch_scoring.detection.detectors.combined import Combined
 from batch_scoring.detection.detectors.one_class_svm import OneClassSvm
 from batch_scoring.tables.arrays import Float, Int
@@ -112,6 +119,26 @@ class Recalibrates(Protocol):
         -------
         array of shape (m, k), float64
             For the column ``curve``.
+        """
+
+
+@runtime_checkable
+class StatesRange(Protocol):
+    """A detector that knows between which values a feature alone is no anomaly."""
+
+    def expected_range(
+        self, X: Float, start_us: Int, known: Int, models: ModelRows, feature: str
+    ) -> ExpectedRange:
+        """Compute what a feature of n windows would normally be, in its own unit.
+
+        Parameters
+        ----------
+        X, start_us, known
+            See ``Detector.score_windows``.
+        models : ModelRows
+            Without the columns ``support_vectors`` and ``dual_coef`` it will do.
+        feature : str
+            One of ``models.features``.
         """
 
 

@@ -99,6 +99,15 @@ class Combined:
         used = np.repeat(~kept, counts)
         return recalibrated(own, models.numbers("n_train"), evidence[used], np.where(kept, 0, counts))
 
+    def expected_range(
+        self, X: Float, start_us: Int, known: Int, models: ModelRows, feature: str
+    ) -> ExpectedRange:
+        """Compute what a feature would normally be; see ``StatesRange``."""
+        combined, curves = combined_arrays(models)
+        limit = distance_at(-models.numbers("threshold"), curves)
+        column = np.full(len(X), models.features.index(feature))
+        return _expected(X, start_us, known, column, limit, combined, Roles.of(models.features))
+
     def score_windows(
         self, X: Float, start_us: Int, known: Int, models: ModelRows, n_threads: int | None = None
     ) -> Scores:
@@ -134,10 +143,12 @@ class Combined:
 def _expected(
     X: Float, start_us: Int, known: Int, top: Int, limit: Float, models: CombinedModels, roles: Roles
 ) -> ExpectedRange:
-    """Compute what the most unusual feature would normally be: the median as it is at that time.
+    """Compute what a feature would normally be: the median as it is at that time.
 
     Parameters
     ----------
+    top : array of shape (n,), int64
+        The position of the feature, of each window.
     limit : array of shape (m,), float64
         The *z* at which the distance alone meets the threshold.
     """

@@ -1,0 +1,95 @@
+"""Put the application together: routes, errors, and the guard before them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from batch_scoring.core.errors import InputError
+from batch_scoring.server.access import Access
+from batch_scoring.server.pages import device, errors, fleet, offline, sign_in
+from batch_scoring.server.pages.rendering import Site, asset, asset_url
+from batch_scoring.server.security import Guard
+from batch_scoring.server.workspace import Workspace
+
+# Each reads a few row groups at a time: this bounds the memory, whoever asks.
+READERS = 4
+SECONDS_BETWEEN_LOOKS = 2.0
+log = logging.getLogger(__name__)
+_FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
+_KINDS = {"fleet.js": "text/javascript", "fleet.css": "text/css"}
+
+
+def make_app(workspace: Workspace, access: Access) -> Starlette:
+    """Make the application over a workspace.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    access : Access
+        Who may look.
+    """
+    routes = [
+        Route("/", fleet.fleet),
+        Route("/device", device.device),
+        Route("/offline", offline.report_page),
+        Route("/sign-in", sign_in.show_sign_in, methods=["GET"]),
+        Route("/sign-in", sign_in.sign_in, methods=["POST"]),
+        Route("/version", _version),
+        Route("/assets/{name}", _asset),
+    ]
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(Guard, access=access)],
+        exception_handlers={
+            InputError: errors.not_valid,
+            HTTPException: errors.refused,
+            Exception: errors.failed,
+        },
+        lifespan=_few_readers,
+    )
+    app.state.site = Site(workspace, access)
+    app.state.version = ""
+    return app
+
+
+@asynccontextmanager
+async def _few_readers(app: Starlette) -> AsyncIterator[None]:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = READERS
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_watch, app)
+        yield
+        tasks.cancel_scope.cancel()
+
+
+async def _watch(app: Starlette) -> None:
+    """Look for commits all the time, so that whoever asks is answered at once."""
+    own, workspace = anyio.CapacityLimiter(1), app.state.site.workspace
+    while True:
+        try:
+            app.state.version = await anyio.to_thread.run_sync(workspace.version, limiter=own)
+        except InputError as error:  # the storage is away: pages say so, and the next look may find it
+            log.warning("%s", error)
+        await anyio.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+async def _version(request: Request) -> Response:
+    """Say which commits there are; it changes when a run commits."""
+    return PlainTextResponse(request.app.state.version)
+
+
+def _asset(request: Request) -> Response:
+    """Send a script or style, which browsers may keep: its name changes with its content."""
+    for name, kind in _KINDS.items():
+        if request.url.path == asset_url(name):
+            return Response(asset(name), media_type=kind, headers=_FOREVER)
+    raise HTTPException(404)

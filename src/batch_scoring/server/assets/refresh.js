@@ -1,0 +1,51 @@
+// Notices that a run has committed, and shows the new data; a person who is writing is not disturbed.
+const EVERY = 4000;
+const KEPT = "fleet-refresh";
+
+function isWriting() {
+  const fields = document.querySelectorAll("main form[method=post] input:not([type=hidden]), main form[method=post] textarea, main form[method=post] select");
+  return [...fields].some((field) => (field.tagName === "SELECT" ? [...field.options].some((o) => o.selected !== o.defaultSelected) : field.value !== field.defaultValue))
+    || Boolean(document.activeElement?.closest("form"));
+}
+
+function say(...parts) {
+  $("news").replaceChildren(...parts);
+  $("news").hidden = false;
+}
+
+function reload() {
+  sessionStorage.setItem(KEPT, JSON.stringify({ path: location.href, focus: document.activeElement?.id ?? "" }));
+  location.reload();
+}
+
+async function look() {
+  try {
+    const answer = await fetch("/version", { headers: { accept: "text/plain" } });
+    if (answer.status === 401) return reload();
+    if (!answer.ok) return;
+    const version = (await answer.text()).trim();
+    if (version === document.body.dataset.version) return;
+    document.body.dataset.version = version;
+    if (isWriting()) say("A run has committed. ", make("button", { type: "button", class: "link", onclick: reload }, "Show the new data"));
+    else reload();
+  } catch { /* the server is away: the next look may find it */ }
+}
+
+function refresh() {
+  const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+  sessionStorage.removeItem(KEPT);
+  if (kept && kept.path === location.href) {
+    say("Updated: a run has committed.");
+    if (kept.focus) $(kept.focus)?.focus({ preventScroll: true });
+    setTimeout(() => { $("news").hidden = true; }, 6000);
+  }
+  setInterval(() => { if (document.visibilityState === "visible") look(); }, EVERY);
+  document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible") look(); });
+}
+
+// A link from another site comes without the cookie, for SameSite=Strict; asking from here brings it.
+async function signedInAlready() {
+  const to = document.querySelector("#sign-in input[name=to]").value;
+  const answer = await fetch("/version").catch(() => null);
+  if (answer?.ok) location.replace(to);
+}

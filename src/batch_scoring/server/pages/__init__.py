@@ -1,0 +1,1 @@
+"""Handlers of requests: read the URL, ask a query, fill a template."""

@@ -1,0 +1,122 @@
+"""The page of a device: its sensors over time, its incidents and its models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from batch_scoring.plant.devices import Devices
+from batch_scoring.server import request_values as asked
+from batch_scoring.server.pages.fleet import fleet_states, totals_of
+from batch_scoring.server.pages.rendering import as_time, render, site_of, url, with_query
+from batch_scoring.server.queries.device import (
+    SENSORS_A_PAGE,
+    SensorRow,
+    device_data,
+    device_range,
+    incidents_of,
+    list_sensors,
+)
+from batch_scoring.server.queries.totals import FleetTotals
+from batch_scoring.server.workspace import Workspace
+from batch_scoring.tables.arrow_arrays import as_rows, empty_table, positions, strings
+from batch_scoring.tables.pieces import DAY_US
+from batch_scoring.tables.schemas import DEVICE_INCIDENTS
+
+_RANGES = {"6 h": DAY_US // 4, "1 d": DAY_US, "3 d": 3 * DAY_US, "7 d": 7 * DAY_US, "14 d": 14 * DAY_US}
+_LONGEST_ID = 1000
+_CHARTED = ("windows", "predictions", "readings", "calibrations", "gaps", "incidents")
+
+
+def device(request: Request) -> Response:
+    """Show a device in a range of time."""
+    workspace, values = site_of(request).workspace, request.query_params
+    totals = totals_of(workspace)
+    name = asked.text(values, "id", _LONGEST_ID)
+    place = position_of(totals, name)
+    start, end = device_range(asked.moment(values, "from"), asked.moment(values, "to"), totals.end)
+    rows = list_sensors(totals, place, start, end)
+    focus, sisters, more = _chosen(values, rows)
+
+    def read() -> dict[str, Any]:
+        return device_data(workspace, name, focus, sisters, start, end)
+
+    data = workspace.kept(read, _CHARTED, name, focus, *sisters, start, end)
+    ranked = workspace.table("device_incidents")
+    incidents = ranked.read(DEVICE_INCIDENTS.names) if ranked.exists else empty_table(DEVICE_INCIDENTS)
+    facts = data["facts"]
+    return render(
+        request,
+        "device.html",
+        as_of=totals.end / 1e6,
+        id=name,
+        state=fleet_states(workspace, totals).words(place),
+        start=start / 1e6,
+        end=end / 1e6,
+        focus=focus,
+        sisters=sisters,
+        tabs=[
+            {"name": one.name, "anomalies": one.anomalies, "link": with_query(request, sensor=one.name)}
+            for one in _on_page(rows, [focus, *sisters])
+        ],
+        n_more=len(rows) - 1 - len(sisters),
+        more=with_query(request, sensors=more),
+        also=_other_ids(workspace, name),
+        incidents=list(as_rows(incidents_of(incidents, name))),
+        facts=facts,
+        data_of=data,
+        data=data,
+        **_times(request, start, end, totals.end),
+    )
+
+
+def position_of(totals: FleetTotals, name: str) -> int:
+    """Find a device; raises HTTPException 404 where it has not been scored."""
+    place = int(positions(strings([name]), totals.devices)[0]) if len(totals.devices) else -1
+    if place < 0:
+        raise HTTPException(404, f"No device {name[:80]!r} has been scored in the days that are listed.")
+    return place
+
+
+def _chosen(values: Any, rows: list[SensorRow]) -> tuple[str, list[str], int]:
+    """Choose the sensor in front, those below it, and where the next page of sensors begins."""
+    names = [one.name for one in rows]
+    focus = asked.choice(values, "sensor", names, names[0])
+    others = [name for name in names if name != focus]
+    first = asked.whole(values, "sensors", 0, 0, 100_000)
+    first = first if first < len(others) else 0
+    shown = others[first : first + SENSORS_A_PAGE - 1]
+    return focus, shown, first + SENSORS_A_PAGE - 1 if first + len(shown) < len(others) else 0
+
+
+def _on_page(rows: list[SensorRow], names: list[str]) -> list[SensorRow]:
+    return [one for one in rows if one.name in names]
+
+
+def _other_ids(workspace: Workspace, name: str) -> list[tuple[str, str]]:
+    ids = Devices(workspace.file("devices")).ids_of(name)
+    return [(one, url("/device", id=one)) for one in ids if one != name]
+
+
+def _times(request: Request, start: int, end: int, newest: int) -> dict[str, Any]:
+    """Make the links to other ranges of time."""
+    length = end - start
+
+    def link(since: int, until: int) -> str:
+        return with_query(request, **{"from": as_time(since), "to": as_time(until)})
+
+    return {
+        "earlier": link(start - length, start),
+        "later": link(end, end + length) if end < newest else "",
+        "newest": with_query(request, **{"from": "", "to": ""}),
+        "ranges": [(name, link(end - span, end), span == length) for name, span in _RANGES.items()],
+    }
+
+
+def table_of(rows: pa.Table) -> list[dict[str, Any]]:
+    """Convert rows to dictionaries."""
+    return list(as_rows(rows))

@@ -1,0 +1,190 @@
+"""The fleet: search, filters, and the heat map of a page of devices."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from starlette.requests import Request
+from starlette.responses import Response
+
+from batch_scoring.incidents.evidence import LEVELS
+from batch_scoring.server import request_values as asked
+from batch_scoring.server.pages.rendering import render, site_of, url, with_query
+from batch_scoring.server.queries.device_states import STATES, DeviceStates, device_states
+from batch_scoring.server.queries.fleet import (
+    ROWS_A_PAGE,
+    Filter,
+    Heat,
+    Ranked,
+    count_heat,
+    rank_devices,
+)
+from batch_scoring.server.queries.totals import FleetTotals, read_totals
+from batch_scoring.server.workspace import Workspace
+from batch_scoring.tables.arrow_arrays import strings
+from batch_scoring.tables.pieces import DAY_US
+
+SHADES = (0.02, 0.05, 0.15, 0.4)
+_RANGES = {"1d": 1, "3d": 3, "7d": 7, "14d": 14, "30d": 30}
+
+
+def totals_of(workspace: Workspace) -> FleetTotals:
+    """Return the totals of the newest days, read once for each version of the table."""
+
+    def read() -> FleetTotals:
+        return read_totals(workspace.table("daily_totals"))
+
+    return workspace.kept(read, ("daily_totals",))
+
+
+def fleet_states(workspace: Workspace, totals: FleetTotals) -> DeviceStates:
+    """Return the state of each device, made once for each version of the tables."""
+
+    def read() -> DeviceStates:
+        return device_states(totals, workspace.table("device_incidents"))
+
+    return workspace.kept(read, ("daily_totals", "device_incidents"))
+
+
+def fleet(request: Request) -> Response:
+    """Show a page of devices."""
+    workspace = site_of(request).workspace
+    values = request.query_params
+    totals = totals_of(workspace)
+    if not len(totals.devices):
+        return render(request, "nothing.html", as_of=None)
+    states = fleet_states(workspace, totals)
+    groups = _groups(workspace)
+    wanted, shown = _wanted(values, totals, states, groups)
+    ranked = rank_devices(totals, wanted, states.priority)
+    pages = max(1, -(-ranked.device.size // ROWS_A_PAGE))
+    page = min(asked.whole(values, "page", 1, 1, 1_000_000), pages)
+    here = slice((page - 1) * ROWS_A_PAGE, page * ROWS_A_PAGE)
+    heat = count_heat(
+        totals, workspace.table("predictions"), ranked.device[here], wanted.sensor, ranked.start, ranked.end
+    )
+    return render(
+        request,
+        "fleet.html",
+        as_of=totals.end / 1e6,
+        rows=_rows(totals, states, ranked, here, heat, wanted.sensor),
+        heads=_heads(heat),
+        heat=heat,
+        shown=shown,
+        n=ranked.device.size,
+        n_all=len(totals.devices),
+        page=page,
+        pages=pages,
+        before=with_query(request, page=page - 1) if page > 1 else "",
+        after=with_query(request, page=page + 1) if page < pages else "",
+        zoomed_out=with_query(request, from_="", to="", page=""),
+        sensors=totals.sensors.to_pylist(),
+        groups=sorted(groups),
+        levels=LEVELS,
+        states=STATES,
+        ranges=[(name, with_query(request, range=name, page="", from_="", to="")) for name in _RANGES],
+        is_cut=totals.is_cut,
+        start=ranked.start,
+        end=ranked.end,
+        shades=SHADES,
+        data={"cell": heat.cell / 1e6, "first": heat.first / 1e6, "sensor": wanted.sensor},
+    )
+
+
+def _wanted(
+    values: Any, totals: FleetTotals, states: DeviceStates, groups: dict[str, list[str]]
+) -> tuple[Filter, dict[str, Any]]:
+    """Read the filter of a URL, and the values to show in its fields."""
+    sensors = totals.sensors.to_pylist()
+    shown: dict[str, Any] = {
+        "q": asked.text(values, "q"),
+        "group": asked.choice(values, "group", sorted(groups)),
+        "state": asked.choice(values, "state", STATES),
+        "level": asked.choice(values, "level", LEVELS),
+        "sensor": asked.choice(values, "sensor", sensors),
+        "order": asked.choice(values, "order", ("worst", "name"), "worst"),
+        "range": asked.choice(values, "range", tuple(_RANGES), "14d"),
+        "from": asked.moment(values, "from"),
+        "to": asked.moment(values, "to"),
+    }
+    start = shown["from"]
+    if start is None:
+        start = (totals.end - 1) // DAY_US * DAY_US - (_RANGES[shown["range"]] - 1) * DAY_US
+    ids = None
+    if shown["group"]:
+        ids = strings(groups[shown["group"]])
+    if shown["state"] or shown["level"]:
+        names = states.named(totals, shown["state"], shown["level"])
+        ids = names if ids is None else _both(ids, names)
+    return Filter(shown["q"], ids, shown["sensor"], 0.0, start, shown["to"], shown["order"]), shown
+
+
+def _both(a: pa.Array, b: pa.Array) -> pa.Array:
+    return a.filter(pc.is_in(a, value_set=b)) if len(a) else a
+
+
+def _groups(workspace: Workspace) -> dict[str, list[str]]:
+    """Return the devices of each group that people have named."""
+    rows = workspace.file("devices")
+    found: dict[str, list[str]] = {}
+    for name, group in zip(rows["id"].to_pylist(), rows["group"].to_pylist(), strict=True):
+        if group:
+            found.setdefault(group, []).append(name)
+    return found
+
+
+def _rows(
+    totals: FleetTotals, states: DeviceStates, ranked: Ranked, here: slice, heat: Heat, sensor: str
+) -> list[dict[str, Any]]:
+    columns = (ranked.device, ranked.windows, ranked.anomalies, ranked.severity)
+    part = [one[here].tolist() for one in columns]
+    found = []
+    for i, (device, windows, anomalies, severity) in enumerate(zip(*part, strict=True)):
+        name = totals.names[device]
+        counts = heat.windows[i], heat.anomalies[i]
+        cells = zip(shade(*counts), *(one.tolist() for one in counts), strict=True)
+        found.append(
+            {
+                "id": name,
+                "link": url("/device", id=name, sensor=sensor),
+                "state": states.words(device),
+                "windows": windows,
+                "anomalies": anomalies,
+                "severity": severity,
+                "cells": list(cells),
+            }
+        )
+    return found
+
+
+def shade(windows: Any, anomalies: Any) -> list[str]:
+    """Name the shade of each cell by its share of anomalous windows.
+
+    Examples
+    --------
+    >>> shade(np.array([0, 10, 100, 10]), np.array([0, 0, 3, 9]))
+    ['none', 'h0', 'h2', 'h5']
+    """
+    share = np.divide(anomalies, windows, out=np.zeros(len(windows)), where=windows > 0)
+    level = np.where(anomalies > 0, 1 + np.searchsorted(SHADES, share, "left"), 0)
+    return ["none" if not n else f"h{x}" for n, x in zip(windows.tolist(), level.tolist(), strict=True)]
+
+
+def _heads(heat: Heat) -> list[tuple[str, int]]:
+    """Return the labels above the cells, and how many cells each is above: days, or months."""
+    n = heat.windows.shape[1]
+    times = [datetime.fromtimestamp((heat.first + j * heat.cell) / 1e6, UTC) for j in range(n)]
+    labels = [f"{t.day} {t:%b}" if heat.cell <= DAY_US else f"{t:%b %Y}" for t in times]
+    found: list[list[Any]] = []
+    for label in labels:
+        if found and found[-1][0] == label:
+            found[-1][1] += 1
+        else:
+            found.append([label, 1])
+    every = -(-len(found) // 16)
+    parts = [found[i : i + every] for i in range(0, len(found), every)]
+    return [(part[0][0], sum(one[1] for one in part)) for part in parts]

@@ -1,0 +1,39 @@
+"""Sign in with the token, and the name under which actions are recorded."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from batch_scoring.server.pages.rendering import render, site_of
+from batch_scoring.server.security import SESSION, WHO, form_of, set_cookie
+
+
+def show_sign_in(request: Request) -> Response:
+    """Ask for the token."""
+    return render(request, "sign_in.html", to=_own_path(request.query_params.get("to", "/")), is_wrong=False)
+
+
+def sign_in(request: Request) -> Response:
+    """Check the token, and go on to where the person wanted to go."""
+    form, access = form_of(request), site_of(request).access
+    to = _own_path(form.get("to", "/"))
+    if not access.is_token(form.get("token", "")):
+        return render(request, "sign_in.html", 403, to=to, is_wrong=True)
+    response = RedirectResponse(to, 303)
+    set_cookie(response, request, SESSION, access.session)
+    if form.get("who", "").strip():
+        set_cookie(response, request, WHO, form["who"].strip()[:60])
+    return response
+
+
+def _own_path(to: str) -> str:
+    r"""Return a path of this server; anything else leads to the fleet.
+
+    Examples
+    --------
+    >>> [_own_path(to) for to in ("/device?id=a", "//evil.example", "https://evil.example", "/\\evil")]
+    ['/device?id=a', '/', '/', '/']
+    """
+    is_own = to.startswith("/") and not to.startswith("//") and "\\" not in to and to.isprintable()
+    return to if is_own else "/"

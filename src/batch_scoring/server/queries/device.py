@@ -1,0 +1,297 @@
+"""One device in a range of time: its sensors under one another, with all that is known of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_scoring.core.ids import path_segment
+from batch_scoring.core.moments import microseconds
+from batch_scoring.incidents.calendar import Calendar
+from batch_scoring.incidents.stretches import join_stretches
+from batch_scoring.plant.devices import Devices
+from batch_scoring.plant.rules import OFF
+from batch_scoring.reporting.page_data import pack
+from batch_scoring.server.queries.band import DeviceModel, read_model
+from batch_scoring.server.queries.series import (
+    WindowSeries,
+    feature_band,
+    join_windows,
+    of_sensor,
+    pack_band,
+    pack_readings,
+    pack_windows,
+    shifted,
+)
+from batch_scoring.server.queries.totals import FleetTotals
+from batch_scoring.server.workspace import Workspace
+from batch_scoring.storage.row_table import RowTable
+from batch_scoring.storage.table_log import RETENTION
+from batch_scoring.tables.arrow_arrays import (
+    are,
+    as_rows,
+    empty_table,
+    positions,
+    strings,
+    to_arrow,
+    to_numpy,
+)
+from batch_scoring.tables.pieces import DAY_US
+from batch_scoring.tables.schemas import (
+    CALIBRATIONS,
+    DEVICE_INCIDENTS,
+    GAPS,
+    INCIDENTS,
+    PREDICTIONS,
+    READINGS,
+)
+
+WEEK_US = 7 * DAY_US
+DEFAULT_US = DAY_US
+MAX_US = 14 * DAY_US
+SENSORS_A_PAGE = 8
+MAX_STRETCHES = 500
+MAX_INCIDENTS = 50
+_KNOWN = pa.unify_schemas([PREDICTIONS, pa.schema([READINGS.field("timestamp")])])
+_PREDICTED = (
+    *("window_start", "window_end", "sensor", "value", "score", "threshold", "severity", "is_anomaly"),
+    *("top_feature", "rule", "model_version", "calibrated", "warming_up"),
+)
+
+
+@dataclass(frozen=True)
+class SensorRow:
+    """A sensor of a device over the range of the fleet's totals.
+
+    Attributes
+    ----------
+    name : str
+    windows, anomalies : int
+    severity : float
+        Largest severity of a window, decades.
+    """
+
+    name: str
+    windows: int
+    anomalies: int
+    severity: float
+
+
+def list_sensors(totals: FleetTotals, device: int, start: int, end: int) -> list[SensorRow]:
+    """List the sensors of a device, the worst in a range first."""
+    mine = totals.device == device
+    inside = mine & totals.in_days(start, end)
+    n = len(totals.sensors)
+    counts = [np.bincount(totals.sensor[inside], w[inside], n) for w in (totals.windows, totals.anomalies)]
+    severity = np.zeros(n, np.float32)
+    np.maximum.at(severity, totals.sensor[inside], totals.severity[inside])
+    found = np.unique(totals.sensor[mine])
+    order = found[np.lexsort((found, -severity[found], -counts[1][found]))]
+    names = totals.sensors.to_pylist()
+    return [SensorRow(names[i], int(counts[0][i]), int(counts[1][i]), float(severity[i])) for i in order]
+
+
+def device_range(start: int | None, end: int | None, newest: int) -> tuple[int, int]:
+    """Choose the range to show: the last day up to the newest window, or what is asked for, bounded."""
+    until = end if end is not None else (start + DEFAULT_US if start is not None else newest)
+    since = start if start is not None else until - DEFAULT_US
+    since = min(since, until - 60_000_000)
+    return max(since, until - MAX_US), until
+
+
+def device_data(
+    workspace: Workspace, device: str, focus: str, sisters: list[str], start: int, end: int
+) -> dict[str, Any]:
+    """Collect the charts of a device, ready for JSON; times are seconds since the epoch, UTC.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    device : str
+    focus : str
+        The sensor that is drawn with its readings, its leading feature and its score.
+    sisters : list of str
+        Its other sensors, drawn below it.
+    start, end : int
+        Microseconds since the epoch.
+    """
+    sensors = [focus, *sisters]
+    asked: dict[str, Any] = {"sensors": sensors, "devices": [device]}
+    windows = _read(workspace.table("windows"), None, start, end, **asked)
+    predictions = _read(workspace.table("predictions"), _PREDICTED, start, end, **asked)
+    week = start - WEEK_US, end - WEEK_US
+    before = _read(workspace.table("predictions"), ("window_start", "sensor", "value"), *week, **asked)
+    calibrations = workspace.table("calibrations")
+    learned = (
+        calibrations.read(CALIBRATIONS.names, start // DAY_US * DAY_US, end, **asked)
+        if calibrations.exists
+        else empty_table(CALIBRATIONS)
+    )
+    readings = _read(workspace.table("readings"), ("timestamp", "value"), start, end, [focus], [device])
+    series = {name: join_windows(of_sensor(windows, name), of_sensor(predictions, name)) for name in sensors}
+    models = {name: _model(workspace, name, device) for name in sensors}
+    marks = _marks(workspace, device, sensors, predictions, start, end)
+    found = []
+    for name in sensors:
+        one = series[name]
+        own = of_sensor(learned, name)
+        time, value = shifted(of_sensor(before, name), WEEK_US)
+        found.append(
+            {
+                "sensor": name,
+                **pack_windows(one, start),
+                "band": pack_band(*feature_band(one, models[name], own, "mean"), start),
+                "before": {"t": pack((time - start) / 1e6, "f8"), "value": pack(value, "f4")},
+                **{kind: spans.get(name, []) for kind, spans in marks.items()},
+            }
+        )
+    lead = series[focus].lead
+    own = of_sensor(learned, focus)
+    return {
+        "start": start / 1e6,
+        "end": end / 1e6,
+        "window": _window_seconds(predictions, windows),
+        "series": found,
+        "readings": pack_readings(readings, start),
+        "lead": (
+            {"feature": lead, **pack_band(*feature_band(series[focus], models[focus], own, lead), start)}
+            if lead and lead != "mean"
+            else None
+        ),
+        "facts": _facts(series[focus], models[focus], of_sensor(predictions, focus), own),
+        "kept_since": kept_since(workspace, start),
+        "n_readings": readings.num_rows,
+    }
+
+
+def _read(table: RowTable, columns: Any, start: int, end: int, sensors: Any, devices: Any) -> pa.Table:
+    """Read the columns that a table has; without it, no rows of them."""
+    if not table.exists:
+        return empty_table(pa.schema([_KNOWN.field(name) for name in columns or ("window_start", "sensor")]))
+    there = [name for name in columns or table.schema.names if name in table.schema.names]
+    return table.read(there, start, end, sensors, devices).combine_chunks()
+
+
+def _model(workspace: Workspace, sensor: str, device: str) -> DeviceModel | None:
+    published = workspace.published
+    entry = published.entry(f"{path_segment(sensor)}/manifest.json")
+    if entry is None:
+        return None
+
+    def read() -> DeviceModel | None:
+        return read_model(published, sensor, device)
+
+    return workspace.kept(read, (), sensor, device, entry)
+
+
+def _window_seconds(*tables: pa.Table) -> float:
+    for rows in tables:
+        if rows.num_rows and "window_end" in rows.column_names:
+            length = to_numpy(rows["window_end"]) - to_numpy(rows["window_start"])
+            return float(length.min() / 1e6)
+    return 0.0
+
+
+def kept_since(workspace: Workspace, start: int) -> float | None:
+    """Return since when readings are kept, where retention has removed some of a range; else None."""
+    since = workspace.table("readings").progress(RETENTION)
+    return since / 1e6 if since is not None and start < since else None
+
+
+def _facts(
+    series: WindowSeries, model: DeviceModel | None, predictions: pa.Table, calibrations: pa.Table
+) -> dict[str, Any]:
+    """Describe the model: version, training, calibration, and which versions scored the range."""
+    scored_by = sorted(set(predictions["model_version"].to_pylist())) if predictions.num_rows else []
+    facts: dict[str, Any] = {"scored_by": scored_by, "n_scored": predictions.num_rows, "n": series.start.size}
+    learned = zip(*(to_numpy(calibrations[name]).tolist() for name in ("day", "n_windows")), strict=True)
+    day, n_learned = max((one for one in learned if one[1]), default=(None, 0))
+    facts |= {"calibrated": day and day / 1e6, "calibrated_on": n_learned}
+    if model is None or not model.row.num_rows:
+        return facts | {"version": model.manifest.version if model else None, "has_model": False}
+    row = next(as_rows(model.row.select(["n_train", "trained_from", "trained_to", "threshold"])))
+    times = {name: row[name] and microseconds(row[name]) / 1e6 for name in ("trained_from", "trained_to")}
+    return facts | {
+        "version": model.manifest.version,
+        "has_model": True,
+        "detector": model.detector,
+        "n_train": row["n_train"],
+        "threshold": row["threshold"],
+        **times,
+    }
+
+
+def _marks(
+    workspace: Workspace, device: str, sensors: list[str], predictions: pa.Table, start: int, end: int
+) -> dict[str, dict[str, list[Any]]]:
+    """Find the gaps, what is not judged, and the incidents of each sensor, seconds since the epoch."""
+    return {
+        "gaps": _gaps(workspace.table("gaps"), device, sensors, start, end),
+        "unjudged": _unjudged(workspace, device, sensors, predictions, start, end),
+        "incidents": _incidents(workspace.table("incidents"), device, sensors, start, end),
+    }
+
+
+def _gaps(table: RowTable, device: str, sensors: list[str], start: int, end: int) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    if not table.exists:
+        return found
+    rows = table.read(GAPS.names, None, end, sensors, [device])
+    for row in as_rows(rows):
+        since = microseconds(row["start"])
+        until = microseconds(row["end"]) if row["end"] else end
+        if until > start and since < end and until > since:
+            found.setdefault(row["sensor"], []).append([since / 1e6, until / 1e6, row["end"] is None])
+    return {name: sorted(spans)[-MAX_STRETCHES:] for name, spans in found.items()}
+
+
+def _unjudged(
+    workspace: Workspace, device: str, sensors: list[str], predictions: pa.Table, start: int, end: int
+) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    known = Devices(workspace.file("devices"))
+    rows = workspace.file("calendar")
+    names = strings([device] * len(sensors)), strings(sensors)
+    for row in range(min(rows.num_rows, MAX_STRETCHES)):
+        one = rows.slice(row, 1)
+        reason = one["reason"][0].as_py() or "calendar"
+        for number, since, until in zip(*Calendar(one, known).stretches(*names, start, end), strict=True):
+            found.setdefault(sensors[number], []).append([int(since) / 1e6, int(until) / 1e6, reason])
+    if "rule" in predictions.column_names:
+        off = predictions.filter(to_arrow(are(predictions["rule"], OFF)))
+        begins, ends = (to_numpy(off[name]) for name in ("window_start", "window_end"))
+        place = positions(off["sensor"], strings(sensors))
+        order = np.lexsort((begins, place))
+        for number, a, b in zip(*join_stretches(place[order], begins[order], ends[order], 0), strict=True):
+            found.setdefault(sensors[number], []).append([int(a) / 1e6, int(b) / 1e6, "the machine is off"])
+    return {name: spans[:MAX_STRETCHES] for name, spans in found.items()}
+
+
+def _incidents(
+    table: RowTable, device: str, sensors: list[str], start: int, end: int
+) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    if not table.exists:
+        return found
+    rows = table.read(INCIDENTS.names, start - 31 * DAY_US, end, sensors, [device])
+    for row in as_rows(rows):
+        if row["state"] == "forming" or microseconds(row["end"]) <= start:
+            continue
+        span = [microseconds(row[name]) / 1e6 for name in ("start", "end")]
+        found.setdefault(row["sensor"], []).append([*span, row["state"] == "open"])
+    return {name: sorted(spans)[-MAX_STRETCHES:] for name, spans in found.items()}
+
+
+def incidents_of(ranked: pa.Table, device: str) -> pa.Table:
+    """Select the device incidents of a device, those of many devices among them; schema DEVICE_INCIDENTS."""
+    if not ranked.num_rows:
+        return empty_table(DEVICE_INCIDENTS)
+    lists = ranked["devices"].combine_chunks()
+    mine = are(ranked["device"], device)
+    of = to_numpy(pc.list_parent_indices(lists))[are(lists.flatten(), device)]
+    mine[of] = True
+    return ranked.filter(to_arrow(mine)).slice(0, MAX_INCIDENTS)

@@ -1,0 +1,55 @@
+"""Read and bound what a URL or a form asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.moments import microseconds
+from batch_scoring.core.parameters import read_time
+
+MAX_TEXT = 200
+
+
+def text(values: Mapping[str, str], name: str, longest: int = MAX_TEXT) -> str:
+    """Return a text without blanks at its ends; empty where it is missing.
+
+    Raises
+    ------
+    InputError
+        When it is longer than ``longest`` characters, or holds a control character.
+    """
+    found = values.get(name, "").strip()
+    if len(found) > longest:
+        raise InputError(f"{name}: {len(found):,} characters are too many; expected at most {longest}")
+    if any(ord(c) < 32 and c not in "\n\r\t" for c in found):
+        raise InputError(f"{name}: not valid; expected text without control characters")
+    return found
+
+
+def choice(values: Mapping[str, str], name: str, known: Collection[str], default: str = "") -> str:
+    """Return one of the known words, or the default where it is missing."""
+    found = values.get(name, "") or default
+    if found and found not in known:
+        raise InputError(f"{name}: {found[:40]!r} is not valid; expected one of {', '.join(known)}")
+    return found
+
+
+def whole(values: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    """Return a whole number within bounds."""
+    found = values.get(name, "")
+    if not found:
+        return default
+    if not found.isascii() or not found.isdecimal() or not least <= int(found[:12]) <= most:
+        raise InputError(f"{name}: {found[:40]!r} is not valid; expected a number from {least} to {most}")
+    return int(found)
+
+
+def moment(values: Mapping[str, str], name: str) -> int | None:
+    """Return a time, UTC, in microseconds since the epoch; None where it is missing."""
+    found = values.get(name, "")
+    if not found:
+        return None
+    at: datetime = read_time(found[:40], name)
+    return microseconds(at)

@@ -1,0 +1,63 @@
+"""Listen for requests until the process is asked to end."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from batch_scoring.core.errors import InputError
+from batch_scoring.server.access import Access
+from batch_scoring.server.app import make_app
+from batch_scoring.server.workspace import Workspace
+
+
+def run_server(workspace: Workspace, access: Access, port: int, say: Callable[[str], None]) -> None:
+    """Serve a workspace; ends with SIGINT or SIGTERM.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    access : Access
+    port : int
+        0 is any free one.
+    say : callable
+        Takes the sentence that names the address.
+
+    Raises
+    ------
+    InputError
+        When the address cannot be listened on.
+    """
+    import uvicorn
+
+    listener = _listen(access.host, port)
+    host = f"[{access.host}]" if ":" in access.host else access.host
+    say(f"The fleet in {workspace.name} is at http://{host}:{listener.getsockname()[1]}/ until Ctrl-C")
+    config = uvicorn.Config(
+        make_app(workspace, access),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ws="none",
+        proxy_headers=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=3,
+        limit_concurrency=500,
+        h11_max_incomplete_event_size=32_768,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise InputError(
+            f"{host}:{port} cannot be listened on ({error.strerror}); choose another --port or --host"
+        ) from error
+    listener.set_inheritable(True)
+    return listener

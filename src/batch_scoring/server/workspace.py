@@ -1,0 +1,129 @@
+"""The tables of a workspace at their newest versions, and results kept by version."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar
+
+from batch_scoring.storage.folder import Entry, Folder
+from batch_scoring.storage.row_table import RowTable
+from batch_scoring.storage.table_log import LOG
+
+T = TypeVar("T")
+
+# A page is made of what these tables have committed.
+WATCHED = (
+    *("readings", "windows", "predictions", "daily_totals", "incidents", "device_incidents"),
+    *("gaps", "calibrations", "drift", "train_status"),
+)
+_SECONDS_FRESH = 1.0
+_SECONDS_FRESH_FILES = 5.0
+_MAX_KEPT = 64
+
+
+class Workspace:
+    """What the pages read. Threads may share it.
+
+    Parameters
+    ----------
+    load, exists : callable
+        Load an entry of the catalog by its name, and say whether it has been written.
+    name : str
+        The folder or URL, as a person knows it.
+    published : Folder
+        Of the published models.
+    """
+
+    def __init__(
+        self, load: Callable[[str], Any], exists: Callable[[str], bool], name: str, published: Folder
+    ) -> None:
+        self._exists = exists
+        self.name = name
+        self.published = published
+        self._load = load
+        self._lock = threading.Lock()
+        self._tables: dict[str, _Newest] = {}
+        self._files: dict[str, tuple[float, Any]] = {}
+        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._making: dict[Hashable, threading.Lock] = {}
+
+    def table(self, name: str) -> RowTable:
+        """Return the newest version of a table, at most a second old."""
+        with self._lock:
+            newest = self._tables.get(name) or self._tables.setdefault(name, _Newest(self._load(name)))
+        return newest.get()
+
+    def file(self, name: str) -> Any:
+        """Load an entry that people write, such as the calendar, at most a few seconds old."""
+        with self._lock:
+            read_at, value = self._files.get(name, (0.0, None))
+            if time.monotonic() - read_at > _SECONDS_FRESH_FILES:
+                value = self._load(name)
+                self._files[name] = time.monotonic(), value
+            return value
+
+    def written(self, name: str) -> Any:
+        """Load an entry that a run writes; None before the first one."""
+        return self._load(name) if self._exists(name) else None
+
+    def version(self, names: Sequence[str] = WATCHED) -> str:
+        """Return what changes when a run commits to one of these tables, 16 hex digits."""
+        positions = [f"{name}={self.table(name).position}" for name in names]
+        return hashlib.sha256(" ".join(positions).encode()).hexdigest()[:16]
+
+    def kept(self, make: Callable[[], T], tables: Sequence[str], *key: Hashable) -> T:
+        """Return a result, made once for these versions of the tables and this key.
+
+        The results that were used last are kept, a bounded number of them.
+        """
+        whole = (make.__qualname__, *(self.table(name).position for name in tables), *key)
+        with self._lock:
+            if whole in self._kept:
+                self._kept.move_to_end(whole)
+                return self._kept[whole]  # type: ignore[no-any-return]
+            making = self._making.setdefault(whole, threading.Lock())
+        with making:  # of many that ask at once, one makes it
+            with self._lock:
+                if whole in self._kept:
+                    return self._kept[whole]  # type: ignore[no-any-return]
+            value = make()
+            with self._lock:
+                self._kept[whole] = value
+                self._making.pop(whole, None)
+                while len(self._kept) > _MAX_KEPT:
+                    self._kept.popitem(last=False)
+        return value
+
+
+class _Newest:
+    """A table, opened anew when its log has gone on."""
+
+    def __init__(self, table: RowTable) -> None:
+        self._lock = threading.Lock()
+        self._table = table
+        self._checked = 0.0
+        self._seen: Entry | None = None
+
+    def get(self) -> RowTable:
+        with self._lock:
+            now = time.monotonic()
+            if now - self._checked > _SECONDS_FRESH:
+                if self._has_changed():
+                    self._table = self._table.latest()
+                    self._seen = self._commit(self._table.version) if self._table.exists else None
+                self._checked = now
+            return self._table
+
+    def _has_changed(self) -> bool:
+        """Whether there is a next commit, or another table in this one's place; two looks at the log."""
+        version = self._table.version
+        if self._seen is None or version < 0:
+            return True
+        return self._commit(version) != self._seen or self._commit(version + 1) is not None
+
+    def _commit(self, version: int) -> Entry | None:
+        return self._table.folder.entry(f"{LOG}/{version:020d}.json")
