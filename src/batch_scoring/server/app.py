@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -29,7 +28,7 @@ _FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
 _KINDS = {"fleet.js": "text/javascript", "fleet.css": "text/css"}
 
 
-def make_app(workspace: Workspace, access: Access) -> Starlette:
+def make_app(workspace: Workspace, access: Access) -> Guard:
     """Make the application over a workspace.
 
     Parameters
@@ -49,7 +48,6 @@ def make_app(workspace: Workspace, access: Access) -> Starlette:
     ]
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(Guard, access=access)],
         exception_handlers={
             InputError: errors.not_valid,
             HTTPException: errors.refused,
@@ -59,7 +57,8 @@ def make_app(workspace: Workspace, access: Access) -> Starlette:
     )
     app.state.site = Site(workspace, access)
     app.state.version = ""
-    return app
+    # Outside of what Starlette puts around an application: the page of an error is guarded, too.
+    return Guard(app, access)
 
 
 @asynccontextmanager

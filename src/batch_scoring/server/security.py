@@ -51,7 +51,9 @@ class Guard:
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
-            return  # no page speaks over a web socket
+            else:  # no page speaks over a web socket
+                await send({"type": "websocket.close", "code": 1008})
+            return
         headers = Headers(scope=scope)
         cookies = _cookies(headers.get("cookie", ""))
         visitor = cookies.get(VISITOR, "")

@@ -20,8 +20,8 @@ WATCHED = (
     *("readings", "windows", "predictions", "daily_totals", "incidents", "device_incidents"),
     *("gaps", "calibrations", "drift", "train_status"),
 )
-_SECONDS_FRESH = 1.0
-_SECONDS_FRESH_FILES = 5.0
+SECONDS_FRESH = 1.0
+SECONDS_FRESH_FILES = 5.0
 _MAX_KEPT = 64
 
 
@@ -36,11 +36,19 @@ class Workspace:
         The folder or URL, as a person knows it.
     published : Folder
         Of the published models.
+    seconds_fresh : float
+        For how long a table is not looked at again.
     """
 
     def __init__(
-        self, load: Callable[[str], Any], exists: Callable[[str], bool], name: str, published: Folder
+        self,
+        load: Callable[[str], Any],
+        exists: Callable[[str], bool],
+        name: str,
+        published: Folder,
+        seconds_fresh: float = SECONDS_FRESH,
     ) -> None:
+        self._seconds_fresh = seconds_fresh
         self._exists = exists
         self.name = name
         self.published = published
@@ -54,14 +62,16 @@ class Workspace:
     def table(self, name: str) -> RowTable:
         """Return the newest version of a table, at most a second old."""
         with self._lock:
-            newest = self._tables.get(name) or self._tables.setdefault(name, _Newest(self._load(name)))
+            if name not in self._tables:
+                self._tables[name] = _Newest(self._load(name), self._seconds_fresh)
+            newest = self._tables[name]
         return newest.get()
 
     def file(self, name: str) -> Any:
         """Load an entry that people write, such as the calendar, at most a few seconds old."""
         with self._lock:
-            read_at, value = self._files.get(name, (0.0, None))
-            if time.monotonic() - read_at > _SECONDS_FRESH_FILES:
+            read_at, value = self._files.get(name, (-SECONDS_FRESH_FILES, None))
+            if time.monotonic() - read_at >= SECONDS_FRESH_FILES:
                 value = self._load(name)
                 self._files[name] = time.monotonic(), value
             return value
@@ -102,16 +112,17 @@ class Workspace:
 class _Newest:
     """A table, opened anew when its log has gone on."""
 
-    def __init__(self, table: RowTable) -> None:
+    def __init__(self, table: RowTable, seconds_fresh: float) -> None:
         self._lock = threading.Lock()
+        self._seconds_fresh = seconds_fresh
         self._table = table
-        self._checked = 0.0
+        self._checked = -seconds_fresh
         self._seen: Entry | None = None
 
     def get(self) -> RowTable:
         with self._lock:
             now = time.monotonic()
-            if now - self._checked > _SECONDS_FRESH:
+            if now - self._checked >= self._seconds_fresh:
                 if self._has_changed():
                     self._table = self._table.latest()
                     self._seen = self._commit(self._table.version) if self._table.exists else None
