@@ -12,13 +12,14 @@ import numpy as np
 import pyarrow as pa
 from starlette.testclient import TestClient
 
+from batch_scoring.datasets.row_tables import RowTableDataset
 from batch_scoring.detection.detectors.base import FitParameters
 from batch_scoring.registry.published import publish
 from batch_scoring.server.access import Access, decide_access
 from batch_scoring.server.app import make_app
 from batch_scoring.server.workspace import Workspace
 from batch_scoring.storage import open_folder
-from batch_scoring.storage.row_table import Change, RowTable
+from batch_scoring.storage.row_table import Change, RowTable, Update
 from batch_scoring.tables.arrow_arrays import empty_table
 from batch_scoring.tables.schemas import (
     CALENDAR,
@@ -57,13 +58,17 @@ class Site:
         return self.files.get(name, self.pages.get(name)) if name not in self.tables else self.tables[name]
 
     def workspace(self) -> Workspace:
-        return Workspace(self.load, self.pages.__contains__, "a made-up fleet", self.published, 0.0)
+        name = "a made-up fleet"
+        return Workspace(self.load, self.pages.__contains__, self.save, name, self.published, 0.0)
 
     def client(self, access: Access | None = None, **more: Any) -> TestClient:
         """A browser of the application; close it."""
         app = make_app(self.workspace(), access or decide_access("127.0.0.1", user="ada"))
         more = {"base_url": "http://127.0.0.1:8050", "follow_redirects": False, **more}
         return TestClient(app, **more)
+
+    def save(self, name: str, update: Update) -> None:
+        RowTableDataset(self.tables[name].folder.path()).save(update)
 
     def write(self, name: str, rows: pa.Table) -> None:
         """Commit rows to a table, as a run does."""

@@ -49,7 +49,9 @@ def serve(
     context = open_context(data, env)
     catalog = context.catalog
     place = catalog["workspace"].folder.path()
-    workspace = Workspace(catalog.load, catalog.exists, place, catalog["fleet_models"].published)
+    workspace = Workspace(
+        catalog.load, catalog.exists, catalog.save, place, catalog["fleet_models"].published
+    )
     run_server(workspace, access, port, click.echo)
 
 

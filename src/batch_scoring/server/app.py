@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.server.access import Access
-from batch_scoring.server.pages import device, errors, fleet, offline, sign_in
+from batch_scoring.server.pages import device, errors, fleet, incidents, offline, sign_in, silences
 from batch_scoring.server.pages.rendering import Site, asset, asset_url
 from batch_scoring.server.security import Guard
 from batch_scoring.server.workspace import Workspace
@@ -40,6 +40,12 @@ def make_app(workspace: Workspace, access: Access) -> Guard:
     routes = [
         Route("/", fleet.fleet),
         Route("/device", device.device),
+        Route("/incidents", incidents.incidents),
+        Route("/incidents/silences", silences.silences, methods=["GET"]),
+        Route("/incidents/silences", silences.set_silence, methods=["POST"]),
+        Route("/incidents/silences/{silence_id}", silences.revoke_silence, methods=["POST"]),
+        Route("/incidents/{incident_id}", incidents.incident, methods=["GET"]),
+        Route("/incidents/{incident_id}", incidents.change, methods=["POST"]),
         Route("/offline", offline.report_page),
         Route("/sign-in", sign_in.show_sign_in, methods=["GET"]),
         Route("/sign-in", sign_in.sign_in, methods=["POST"]),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
 from batch_scoring.storage.folder import Entry, Folder
-from batch_scoring.storage.row_table import RowTable
+from batch_scoring.storage.row_table import RowTable, Update
 from batch_scoring.storage.table_log import LOG
 
 T = TypeVar("T")
@@ -18,7 +18,7 @@ T = TypeVar("T")
 # A page is made of what these tables have committed.
 WATCHED = (
     *("readings", "windows", "predictions", "daily_totals", "incidents", "device_incidents"),
-    *("gaps", "calibrations", "drift", "train_status"),
+    *("gaps", "calibrations", "drift", "train_status", "incident_actions", "silences"),
 )
 SECONDS_FRESH = 1.0
 SECONDS_FRESH_FILES = 5.0
@@ -30,8 +30,8 @@ class Workspace:
 
     Parameters
     ----------
-    load, exists : callable
-        Load an entry of the catalog by its name, and say whether it has been written.
+    load, exists, save : callable
+        Load an entry of the catalog by its name, say whether it has been written, and save to it.
     name : str
         The folder or URL, as a person knows it.
     published : Folder
@@ -44,12 +44,14 @@ class Workspace:
         self,
         load: Callable[[str], Any],
         exists: Callable[[str], bool],
+        save: Callable[[str, Update], None],
         name: str,
         published: Folder,
         seconds_fresh: float = SECONDS_FRESH,
     ) -> None:
         self._seconds_fresh = seconds_fresh
         self._exists = exists
+        self._save = save
         self.name = name
         self.published = published
         self._load = load
@@ -79,6 +81,12 @@ class Workspace:
     def written(self, name: str) -> Any:
         """Load an entry that a run writes; None before the first one."""
         return self._load(name) if self._exists(name) else None
+
+    def save(self, name: str, update: Update) -> None:
+        """Commit an update to a table; the next look at it sees the change."""
+        self._save(name, update)
+        with self._lock:
+            self._tables.pop(name, None)
 
     def version(self, names: Sequence[str] = WATCHED) -> str:
         """Return what changes when a run commits to one of these tables, 16 hex digits."""

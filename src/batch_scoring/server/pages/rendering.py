@@ -168,6 +168,9 @@ _KINDS = {
     "device_silent": "Device silent",
     "source_silent": "Source silent",
     "outlier": "Outlier",
+    "true_event": "True fault",
+    "false_alarm": "False alarm",
+    "accepted": "Accepted as new normal",
 }
 
 

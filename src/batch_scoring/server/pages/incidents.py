@@ -1,0 +1,173 @@
+"""Incidents: the list, one of them with what people did, and the actions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from glob import escape
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from batch_scoring.core.moments import microseconds
+from batch_scoring.incidents.evidence import LEVELS
+from batch_scoring.operations.actions import VERDICTS, act
+from batch_scoring.operations.tables import append
+from batch_scoring.plant.devices import ALL
+from batch_scoring.server import request_values as asked
+from batch_scoring.server.pages.fleet import totals_of
+from batch_scoring.server.pages.rendering import as_time, render, site_of, url, with_query
+from batch_scoring.server.queries.incidents import (
+    KINDS,
+    STATES,
+    TABLES,
+    IncidentFilter,
+    Listed,
+    find_incidents,
+    list_incidents,
+    trail,
+)
+from batch_scoring.server.security import WHO, form_of, set_cookie
+from batch_scoring.server.workspace import Workspace
+from batch_scoring.tables.pieces import DAY_US
+
+ROWS_A_PAGE = 30
+# Hours of each length that a silence may have.
+LENGTHS = {"1 hour": 1, "4 hours": 4, "8 hours": 8, "1 day": 24, "7 days": 168, "30 days": 720}
+MAX_COMMENT = 4_000
+DONE = {
+    "acknowledge": "Acknowledged.",
+    "unacknowledge": "The acknowledgement is taken back.",
+    "comment": "The comment is kept.",
+    "verdict": "The verdict is kept; the next training and evaluation read it.",
+    "unjudge": "The verdict is taken back.",
+    "silence": "Silenced.",
+    "revoke": "The silence is revoked.",
+}
+# Which action takes back what was done.
+UNDO = {"acknowledge": "unacknowledge", "unacknowledge": "acknowledge", "verdict": "unjudge"}
+
+
+def listed_of(workspace: Workspace) -> Listed:
+    """Return the incidents as they are handled now; made anew each minute, for silences begin and end."""
+    now = datetime.now(UTC)
+
+    def read() -> Listed:
+        return list_incidents(workspace, now)
+
+    return workspace.kept(read, TABLES, now.strftime("%H:%M"))
+
+
+def incidents(request: Request) -> Response:
+    """List the incidents."""
+    workspace, values = site_of(request).workspace, request.query_params
+    listed = listed_of(workspace)
+    wanted = IncidentFilter(
+        asked.choice(values, "state", (*STATES, "any"), "open").replace("any", ""),
+        asked.choice(values, "level", LEVELS),
+        asked.choice(values, "kind", KINDS),
+        asked.text(values, "q"),
+    )
+    found = find_incidents(listed, wanted)
+    pages = max(1, -(-len(found) // ROWS_A_PAGE))
+    page = min(asked.whole(values, "page", 1, 1, 1_000_000), pages)
+    return render(
+        request,
+        "incidents.html",
+        as_of=totals_of(workspace).end / 1e6,
+        rows=listed.rows(found[(page - 1) * ROWS_A_PAGE : page * ROWS_A_PAGE]),
+        tabs=[
+            (state, n, with_query(request, state=state, page=""), wanted.state == state)
+            for state, n in listed.counts.items()
+        ],
+        all_link=with_query(request, state="any", page=""),
+        wanted=wanted,
+        n=len(found),
+        page=page,
+        pages=pages,
+        before=with_query(request, page=page - 1) if page > 1 else "",
+        after=with_query(request, page=page + 1) if page < pages else "",
+        levels=LEVELS,
+        kinds=KINDS,
+        is_known=workspace.table("device_incidents").exists,
+    )
+
+
+def incident(request: Request) -> Response:
+    """Show an incident, what people did about it, and what can be done."""
+    workspace = site_of(request).workspace
+    row = _find(request)
+    done = asked.choice(request.query_params, "done", tuple(DONE))
+    device = row["device"] or (row["devices"] or [""])[0]
+    sensor = row["sensors"][0] if row["n_sensors"] == 1 and row["sensors"] else ""
+    return render(
+        request,
+        "incident.html",
+        as_of=totals_of(workspace).end / 1e6,
+        row=row,
+        trail=trail(workspace, row["incident_id"], row["silence"]),
+        verdicts=VERDICTS,
+        done=done,
+        said=DONE.get(done, ""),
+        undo=UNDO.get(done, ""),
+        chart=_chart_link(row, device, sensor),
+        pattern=escape(device),
+        sensor_pattern=escape(sensor) or ALL,
+        lengths=LENGTHS,
+        groups=sorted({one for one in workspace.file("devices")["group"].to_pylist() if one}),
+    )
+
+
+def change(request: Request) -> Response:
+    """Record what a person did about an incident, and show it again."""
+    workspace, form = site_of(request).workspace, form_of(request)
+    row, who = _find(request), who_of(request)
+    what = asked.choice(form, "do", tuple(DONE))
+    text = asked.text(form, "text", MAX_COMMENT)
+    verdict = form.get("verdict") or None
+    action = {"unjudge": "verdict"}.get(what, what)
+    rows = act(
+        {**row, "state": None},
+        action,
+        who,
+        datetime.now(UTC),
+        verdict if what == "verdict" else None,
+        text or None,
+    )
+    workspace.save("incident_actions", append(rows))
+    return back(request, url(f"/incidents/{row['incident_id']}", done=what))
+
+
+def back(request: Request, to: str) -> Response:
+    """Lead to a page after a form, and remember the name that was given."""
+    response = RedirectResponse(to, 303)
+    if form_of(request).get("who", "").strip() and not site_of(request).access.proxy_header:
+        set_cookie(response, request, WHO, asked.text(form_of(request), "who", 60))
+    return response
+
+
+def who_of(request: Request) -> str:
+    """Return who acts: the name in the form, unless a proxy knows better."""
+    if site_of(request).access.proxy_header:
+        return str(request.state.who)
+    return asked.text(form_of(request), "who", 60) or str(request.state.who)
+
+
+def _find(request: Request) -> dict[str, Any]:
+    listed = listed_of(site_of(request).workspace)
+    found = listed.find(request.path_params["incident_id"])
+    if found is None:
+        raise HTTPException(
+            404, "This incident is not listed any more: it is older, or late windows have changed it."
+        )
+    return found
+
+
+def _chart_link(row: dict[str, Any], device: str, sensor: str) -> str:
+    """Link to the device around the incident: with half of its length before and after it."""
+    if not device:
+        return ""
+    start, end = microseconds(row["start"]), microseconds(row["end"])
+    around = max((end - start) // 2, DAY_US // 8)
+    return url("/device", id=device, sensor=sensor, from_=as_time(start - around), to=as_time(end + around))

@@ -1,0 +1,96 @@
+"""Silences: of which devices and sensors no alert is sent, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import read_time
+from batch_scoring.operations.silences import revoke, silence
+from batch_scoring.operations.tables import append
+from batch_scoring.plant.devices import ALL
+from batch_scoring.server import request_values as asked
+from batch_scoring.server.pages.fleet import totals_of
+from batch_scoring.server.pages.incidents import DONE, LENGTHS, MAX_COMMENT, back, who_of
+from batch_scoring.server.pages.rendering import render, site_of, url
+from batch_scoring.server.queries.incidents import all_silences, find_silence
+from batch_scoring.server.security import form_of
+
+_PATTERN = 1000
+_SHOWN = 100
+
+
+def silences(request: Request) -> Response:
+    """List the silences, with a form for another one."""
+    workspace = site_of(request).workspace
+    in_force, written = all_silences(workspace, datetime.now(UTC))
+    done = asked.choice(request.query_params, "done", tuple(DONE))
+    return render(
+        request,
+        "silences.html",
+        as_of=totals_of(workspace).end / 1e6,
+        in_force=in_force,
+        written=written[:_SHOWN],
+        done=done,
+        said=DONE.get(done, ""),
+        lengths=LENGTHS,
+        groups=sorted({one for one in workspace.file("devices")["group"].to_pylist() if one}),
+        pattern=asked.text(request.query_params, "device", _PATTERN) or ALL,
+        sensor_pattern=asked.text(request.query_params, "sensor", _PATTERN) or ALL,
+    )
+
+
+def set_silence(request: Request) -> Response:
+    """Set a silence, and show the incident or the list it was set from."""
+    form, now = form_of(request), datetime.now(UTC)
+    start, end = _span(form, now)
+    every = asked.choice(form, "every", ("day", "week")) or None
+    rows = silence(
+        who_of(request),
+        now,
+        start,
+        end,
+        **{name: asked.text(form, name, _PATTERN) or ALL for name in ("device", "sensor", "group")},
+        every=every,
+        until=_time(form, "until") if every else None,
+        comment=asked.text(form, "text", MAX_COMMENT) or None,
+    )
+    site_of(request).workspace.save("silences", append(rows))
+    return back(request, _origin(form, "silence"))
+
+
+def revoke_silence(request: Request) -> Response:
+    """Revoke a silence."""
+    workspace, form, now = site_of(request).workspace, form_of(request), datetime.now(UTC)
+    row = find_silence(workspace, request.path_params["silence_id"], now)
+    if row is None:
+        raise HTTPException(404, "This silence is over, or revoked already.")
+    workspace.save("silences", append(revoke(row, who_of(request), now)))
+    return back(request, _origin(form, "revoke"))
+
+
+def _span(form: Mapping[str, str], now: datetime) -> tuple[datetime, datetime]:
+    """Read from when to when: a length from now on, or two times."""
+    start = _time(form, "start") or now
+    end = _time(form, "end")
+    if end is None:
+        length = asked.choice(form, "for", tuple(LENGTHS), "1 hour")
+        end = start + timedelta(hours=LENGTHS[length])
+    if end <= now and not form.get("every"):
+        raise InputError("end: it is over already; expected a time in the future, UTC")
+    return start, end
+
+
+def _time(form: Mapping[str, str], name: str) -> datetime | None:
+    return read_time(form[name][:40], name) if form.get(name) else None
+
+
+def _origin(form: Mapping[str, str], done: str) -> str:
+    incident = form.get("incident", "")
+    is_id = len(incident) == 16 and all(c in "0123456789abcdef" for c in incident)
+    return url(f"/incidents/{incident}" if is_id else "/incidents/silences", done=done)

@@ -1,0 +1,151 @@
+"""The incidents with what people made of them: open, acknowledged, silenced or closed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_scoring.incidents.evidence import LEVELS
+from batch_scoring.operations.actions import OPEN, handled
+from batch_scoring.operations.silences import REVOKED, in_force, silenced_incidents
+from batch_scoring.operations.tables import read
+from batch_scoring.plant.devices import Devices
+from batch_scoring.server.workspace import Workspace
+from batch_scoring.tables.arrays import Bool
+from batch_scoring.tables.arrow_arrays import are, as_rows, strings, to_arrow, to_numpy
+from batch_scoring.tables.schemas import DEVICE_INCIDENTS, INCIDENT_ACTIONS, OUTLIER, SILENCES
+
+SILENCED = "silenced"
+STATES = ("open", "acknowledged", SILENCED, "closed")
+KINDS = ("anomaly", "fleet_event", "sensor_silent", "device_silent", "source_silent", OUTLIER)
+TABLES = ("device_incidents", "incident_actions", "silences")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The incidents in their order, one row each in all tables.
+
+    Attributes
+    ----------
+    incidents : pyarrow.Table
+        Schema DEVICE_INCIDENTS.
+    handled : pyarrow.Table
+        Schema HANDLED.
+    state : pyarrow.Array of string
+        One of STATES; ``silenced`` is open, and no alert is sent.
+    silence : pyarrow.Array of string
+        Id of the silence that covers it; empty without one.
+    """
+
+    incidents: pa.Table
+    handled: pa.Table
+    state: pa.Array
+    silence: pa.Array
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many there are of each state, without outliers."""
+        listed = ~are(self.incidents["kind"], OUTLIER)
+        return {name: int((are(self.state, name) & listed).sum()) for name in STATES}
+
+    def rows(self, place: Any) -> list[dict[str, Any]]:
+        """Return some incidents as dictionaries, with their state."""
+        some = to_arrow(np.asarray(place, np.int64))
+        parts = (self.incidents.take(some), self.handled.drop_columns(["incident_id", "state"]).take(some))
+        states, silences = (one.take(some).to_pylist() for one in (self.state, self.silence))
+        return [
+            {**incident, "is_over": incident["state"] == "closed", **done, "state": state, "silence": silence}
+            for incident, done, state, silence in zip(*map(as_rows, parts), states, silences, strict=True)
+        ]
+
+    def find(self, incident_id: str) -> dict[str, Any] | None:
+        """Return an incident by its id; None where it is not listed."""
+        place = np.flatnonzero(are(self.incidents["incident_id"], incident_id))
+        return self.rows(place[:1])[0] if place.size else None
+
+
+def list_incidents(workspace: Workspace, at: datetime) -> Listed:
+    """List the incidents, as people have handled them up to a time, UTC."""
+    incidents = read(workspace.table("device_incidents"), DEVICE_INCIDENTS)
+    done = handled(incidents, read(workspace.table("incident_actions"), INCIDENT_ACTIONS), at)
+    silences = read(workspace.table("silences"), SILENCES)
+    silence = silenced_incidents(incidents, at, silences, Devices(workspace.file("devices")))
+    if isinstance(silence, pa.ChunkedArray):
+        silence = silence.combine_chunks()
+    is_silenced = are(done["state"], OPEN) & ~are(silence, "")
+    state = done["state"].combine_chunks() if done.num_rows else strings([])
+    state = pc.if_else(to_arrow(is_silenced), strings([SILENCED] * len(state)), state)
+    return Listed(incidents, done, state, silence)
+
+
+@dataclass(frozen=True)
+class IncidentFilter:
+    """Which incidents are wanted; empty is any.
+
+    Attributes
+    ----------
+    state, level, kind : str
+        ``level`` is the least one. Outliers are listed only where ``kind`` names them.
+    text : str
+        Part of the id of a device or of the name of a sensor, in any case.
+    """
+
+    state: str = ""
+    level: str = ""
+    kind: str = ""
+    text: str = ""
+
+
+def find_incidents(listed: Listed, wanted: IncidentFilter) -> Any:
+    """Return the positions of the incidents that a filter leaves, in their order, shape (m,)."""
+    rows = listed.incidents
+    if not rows.num_rows:
+        return np.zeros(0, np.int64)
+    keep: Bool = are(rows["kind"], wanted.kind) if wanted.kind else ~are(rows["kind"], OUTLIER)
+    if wanted.state:
+        keep &= are(listed.state, wanted.state)
+    if wanted.level:
+        keep &= np.isin(rows["level"].to_pylist(), LEVELS[LEVELS.index(wanted.level) :])
+    if wanted.text:
+        keep &= _has_name(rows, wanted.text)
+    return np.flatnonzero(keep)
+
+
+def _has_name(rows: pa.Table, text: str) -> Bool:
+    found = np.zeros(rows.num_rows, bool)
+    for name in ("devices", "sensors"):
+        lists = rows[name].combine_chunks()
+        matches = to_numpy(pc.match_substring(lists.flatten(), text, ignore_case=True))
+        found[to_numpy(pc.list_parent_indices(lists))[matches]] = True
+    return found
+
+
+def trail(workspace: Workspace, incident_id: str, silence_id: str) -> list[dict[str, Any]]:
+    """Return what people did about an incident, the last first: its actions, and its silence's rows."""
+    actions = read(workspace.table("incident_actions"), INCIDENT_ACTIONS)
+    found = list(as_rows(actions.filter(to_arrow(are(actions["incident_id"], incident_id)))))
+    silences = read(workspace.table("silences"), SILENCES)
+    rows = as_rows(silences.filter(to_arrow(are(silences["silence_id"], silence_id)))) if silence_id else ()
+    for row in rows:
+        action = "revoked a silence" if row["change"] == REVOKED else "silenced"
+        found.append(
+            {"at": row["at"], "who": row["who"], "action": action, "verdict": None, "text": row["comment"]}
+        )
+    return sorted(found, key=lambda row: row["at"], reverse=True)
+
+
+def all_silences(workspace: Workspace, at: datetime) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the silences in force, and all rows ever written, the last first."""
+    rows = read(workspace.table("silences"), SILENCES)
+    newest_first = sorted(as_rows(rows), key=lambda row: row["at"], reverse=True)
+    return list(as_rows(in_force(rows, at))), newest_first
+
+
+def find_silence(workspace: Workspace, silence_id: str, at: datetime) -> dict[str, Any] | None:
+    """Return a silence that is in force; None where there is none of this id."""
+    return next((row for row in all_silences(workspace, at)[0] if row["silence_id"] == silence_id), None)

@@ -1,0 +1,208 @@
+"""What a person does about an incident, and what the next person sees."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from batch_scoring.operations.verdicts import feedback_of
+from batch_scoring.tables.schemas import INCIDENT_ACTIONS, SILENCES
+from tests.reporting.fleet_factory import fleet_of, prediction_rows
+from tests.server.sites import devices_of, site_of
+
+N = 60
+
+
+@pytest.fixture
+def site():
+    calm = [10.0] * N
+    fleet = fleet_of(
+        prediction_rows("pump-1", "flow", calm, anomalies=range(N - 20, N), severity=3.0),
+        prediction_rows("pump-2", "flow", calm, anomalies=range(10, 30), severity=3.0),
+    )
+    with site_of(fleet) as made:
+        yield made
+
+
+@pytest.fixture
+def client(site):
+    with site.client() as opened:
+        yield opened
+
+
+def incident_of(client, state="open"):
+    return re.search(r'href="(/incidents/[0-9a-f]{16})"', client.get(f"/incidents?state={state}").text)[1]
+
+
+def post(client, path, **fields):
+    csrf = re.search(r'name="csrf" value="([0-9a-f]{64})"', client.get("/incidents/silences").text)[1]
+    return client.post(path, data={"csrf": csrf, **fields})
+
+
+def state_of(client, path):
+    return re.search(r'id="state">([a-z]+)<', client.get(path).text)[1]
+
+
+def test_the_list_counts_states_and_shows_the_open_ones_first(client):
+    text = client.get("/incidents").text
+    assert re.findall(r">(open|acknowledged|silenced|closed)&nbsp;<b>(\d+)<", text) == [
+        ("open", "1"),
+        ("acknowledged", "0"),
+        ("silenced", "0"),
+        ("closed", "1"),
+    ]
+    assert "pump-1" in text
+    assert "pump-2" not in text
+    assert "pump-2" in client.get("/incidents?state=closed").text
+
+
+@pytest.mark.parametrize(
+    ("query", "there"),
+    [
+        ("q=PUMP-1", True),
+        ("q=flow", True),
+        ("q=power", False),
+        ("level=low", True),
+        ("kind=device_silent", False),
+    ],
+)
+def test_the_list_is_filtered(client, query, there):
+    assert ("pump-1" in client.get(f"/incidents?state=any&{query}").text) is there
+
+
+def test_an_acknowledgement_says_who_and_is_undone(client, site):
+    path = incident_of(client)
+    answer = post(client, path, do="acknowledge", who="Grace", text="I go and look")
+
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{path}?done=acknowledge")
+    page = client.get(answer.headers["location"]).text
+    assert state_of(client, path) == "acknowledged"
+    assert "I go and look" in page
+    assert "Grace" in page
+    assert "Undo" in page
+    post(client, path, do="unacknowledge")
+    assert state_of(client, path) == "open"
+    rows = site.tables["incident_actions"].latest().read()
+    assert rows.schema == INCIDENT_ACTIONS
+    assert rows["who"].to_pylist() == ["Grace", "Grace"]
+
+
+def test_a_verdict_closes_the_incident_and_is_feedback(client, site):
+    path = incident_of(client)
+    post(client, path, do="verdict", verdict="false_alarm", text="a test of the valve")
+
+    assert state_of(client, path) == "closed"
+    actions = site.tables["incident_actions"].latest().read()
+    (row,) = feedback_of(actions).to_pylist()
+    assert (row["device"], row["sensor"], row["verdict"]) == ("pump-1", "flow", "false_alarm")
+    post(client, path, do="unjudge")
+    assert state_of(client, path) == "open"
+    assert feedback_of(site.tables["incident_actions"].latest().read()).num_rows == 0
+
+
+def test_two_people_at_once_overwrite_nothing(client, site):
+    path = incident_of(client)
+    with site.client() as other:
+        post(client, path, do="comment", who="Ada", text="first")
+        post(other, path, do="comment", who="Grace", text="second")
+        post(client, path, do="acknowledge", who="Ada")
+        post(other, path, do="acknowledge", who="Grace")
+
+    text = client.get(path).text
+    trail = re.findall(r"<li><b>(\w+)</b>", text)
+    assert trail == ["Grace", "Ada", "Grace", "Ada"]
+    assert site.tables["incident_actions"].latest().num_rows == 4
+
+
+def test_a_silence_of_the_device_shows_and_is_revoked(client, site):
+    path = incident_of(client)
+    post(
+        client,
+        "/incidents/silences",
+        device="pump-1",
+        sensor="*",
+        group="*",
+        incident=path[-16:],
+        text="repair",
+    )
+
+    page = client.get(f"{path}?done=silence").text
+    assert state_of(client, path) == "silenced"
+    assert "repair" in page
+    assert "Undo" in page
+    revoke = re.search(r'action="(/incidents/silences/[0-9a-f]{32})"', page)[1]
+    answer = post(client, revoke, incident=path[-16:])
+    assert answer.headers["location"] == f"{path}?done=revoke"
+    assert state_of(client, path) == "open"
+    assert post(client, revoke).status_code == 404
+    assert site.tables["silences"].latest().read()["change"].to_pylist() == ["set", "revoked"]
+
+
+def test_a_group_is_silenced_every_week(client, site):
+    site.files["devices"] = devices_of(pump_1="north")
+    start = datetime.now(UTC) - timedelta(hours=1)
+    times = {"start": start.isoformat()[:16], "end": (start + timedelta(hours=3)).isoformat()[:16]}
+    answer = post(client, "/incidents/silences", device="*", sensor="*", group="nor*", every="week", **times)
+
+    assert answer.status_code == 303
+    (row,) = site.tables["silences"].latest().read().to_pylist()
+    assert (row["group"], row["every"], row["until"]) == ("nor*", "week", None)
+    assert row["end"] - row["start"] == timedelta(hours=3)
+    assert site.tables["silences"].latest().schema == SILENCES
+    assert state_of(client, incident_of(client, "silenced")) == "silenced"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"do": "explode"},
+        {"do": "comment", "text": " "},
+        {"do": "comment", "text": "a" * 5000},
+        {"do": "verdict", "verdict": "maybe"},
+        {"do": "acknowledge", "who": "a\0b"},
+        {"do": "acknowledge", "who": "a" * 100},
+    ],
+)
+def test_what_is_not_valid_changes_nothing(client, site, fields):
+    assert post(client, incident_of(client), **fields).status_code == 400
+    assert not site.tables["incident_actions"].latest().exists
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"end": "2020-01-01T00:00"},
+        {"start": "2030-01-02T00:00", "end": "2030-01-01T00:00"},
+        {"start": "soon"},
+        {"for": "1 century"},
+        {"every": "month"},
+        {"device": "a" * 1001},
+    ],
+)
+def test_a_silence_that_is_not_valid_is_not_set(client, site, fields):
+    assert post(client, "/incidents/silences", **fields).status_code == 400
+    assert not site.tables["silences"].latest().exists
+
+
+@pytest.mark.parametrize("name", ["0" * 16, "..%2f..%2fetc", "x"])
+def test_an_incident_that_is_not_listed_is_said_so(client, name):
+    assert client.get(f"/incidents/{name}").status_code == 404
+
+
+def test_comments_and_names_are_escaped(client):
+    path = incident_of(client)
+    post(client, path, do="comment", who="<b>Eve</b>", text="<img src=x onerror=alert(1)>")
+    text = client.get(path).text
+    assert "<img" not in text
+    assert "<b>Eve" not in text
+
+
+def test_what_others_do_changes_the_version(client, site):
+    before = site.workspace().version()
+    post(client, incident_of(client), do="acknowledge")
+    assert site.workspace().version() != before
+
+
+def test_the_chart_of_an_incident_is_around_it(client):
+    link = re.search(r'href="([^"]+)" id="chart-link"', client.get(incident_of(client)).text)[1]
+    assert link.startswith("/device?id=pump-1&amp;sensor=flow&amp;from=2026-01-05T00%3A20")
