@@ -60,6 +60,7 @@ def fleet(n, state="open"):
     return [(f"d{i:03}", 0, 1, state) for i in range(n)]
 
 
+@pytest.mark.slow
 def test_deliveries_append_and_the_next_news_join_them(site, monkeypatch):
     monkeypatch.setattr(delivery, "BATCH", 2)
     site.put(*fleet(40))
@@ -143,6 +144,7 @@ def test_a_run_that_looked_before_the_incidents_were_made_anew_sends_nothing_of_
     assert site.got() == [("new@0-1", "opened")]
 
 
+@pytest.mark.slow
 def test_of_two_runs_that_send_one_leaves_the_rest_to_the_other(site, monkeypatch):
     monkeypatch.setattr(delivery, "BATCH", 5)
     site.put(*fleet(50))

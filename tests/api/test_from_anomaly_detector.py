@@ -4,8 +4,11 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pytest
 
 from tests.doc_pages import code_blocks, read_page
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_program_of_the_how_to_answers_a_saved_request(tmp_path, monkeypatch):

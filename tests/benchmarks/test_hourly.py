@@ -162,6 +162,7 @@ def test_what_a_process_and_its_children_write_is_counted(tmp_path):
     assert 3_000_000 <= done.written_bytes < 3_100_000
 
 
+@pytest.mark.slow
 def test_the_picture_shows_every_fleet(tmp_path):
     from hourly_picture import draw
     from hourly_site import STEPS

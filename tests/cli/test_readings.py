@@ -11,6 +11,8 @@ from kedro.framework.startup import bootstrap_project
 from batch_scoring.cli import cli
 from tests.pipelines.ingest.ingestion import Store, row, write_csv
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).parents[2]
 
 
@@ -77,7 +79,6 @@ def test_what_cannot_be_done_is_one_line_and_changes_nothing(
     assert store(data).versions() == before
 
 
-@pytest.mark.slow
 def test_retry_reads_refused_files_with_the_settings_as_they_are_now(data: Path, tmp_path: Path):
     raw = tmp_path / "raw"
     columns = "ingest.columns.timestamp=[timestamp,since],ingest.columns.device=[device,alarm]"

@@ -98,6 +98,7 @@ def test_what_is_no_fleet_model_is_told(tmp_path):
         FleetFile(tmp_path / "table")
 
 
+@pytest.mark.slow
 def test_devices_out_of_order_and_damage_are_told(tmp_path):
     model = make_model(devices=[f"d{i:05}" for i in range(2 * ROW_GROUP_DEVICES)])
     one, other = parted(model, [ROW_GROUP_DEVICES])

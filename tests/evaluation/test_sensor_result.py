@@ -40,6 +40,7 @@ def match(fleet, sensors, run="a run", **given):
     return judged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", [None, ["a", "ç"]])
 def test_the_figures_are_those_of_one_run(fleet, device):
     judged = {}

@@ -239,6 +239,7 @@ ROWS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(ROWS, st.randoms())
 def test_every_incident_is_in_one_group_and_groups_lie_apart(rows, random):
     table = rolled(*rows).to_pylist()

@@ -246,6 +246,7 @@ def test_incidents_of_dropped_days_stay(aged):
     assert ended(aged) == aged.before
 
 
+@pytest.mark.slow
 def test_late_windows_after_dropped_days_extend_what_is_known(aged):
     aged.late("over", 300, "1")
     aged.late("silent", 400, ".")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kedro.io import DatasetError
@@ -17,6 +18,8 @@ from batch_scoring.datasets.raw_readings import RawReadings
 from batch_scoring.ingestion.inspection import inspect_files
 from batch_scoring.ingestion.inspection.rendering import as_text, as_values, sentence
 from tests.pipelines.ingest.ingestion import Store
+
+pytestmark = pytest.mark.slow
 
 AT = "2026-06-01T00:00Z"
 START = datetime(2026, 3, 11, 22, tzinfo=UTC)

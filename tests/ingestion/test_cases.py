@@ -17,6 +17,8 @@ from kedro.io import DatasetError
 from batch_scoring.core.errors import InputError
 from tests.pipelines.ingest.ingestion import Store, write_csv, write_json_lines, write_lines, write_parquet
 
+pytestmark = pytest.mark.slow
+
 T0, T1 = "2026-03-02T00:00:00Z", "2026-03-02T00:10:00Z"
 # The readings of every file here: two devices with two sensors, at two times.
 ROWS = [

@@ -27,6 +27,8 @@ from tests.row_tables import add, dataset_at, table_at
 from tests.row_tables import readings as readings_of
 from tests.scoring.work import WINDOW, Work, assert_totals_are_a_count, constant
 
+pytestmark = pytest.mark.slow
+
 HOUR_US = 3_600_000_000
 DAY = 1_767_571_200_000_000  # 2026-01-05T00:00Z
 LATEST = datetime(2026, 2, 1, tzinfo=UTC)

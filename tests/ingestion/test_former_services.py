@@ -15,6 +15,8 @@ from tests.doc_pages import code_blocks, read_page
 from tests.evaluation.small_fleet import SmallFleet, evaluate, figure, hour
 from tests.pipelines.ingest.ingestion import write_lines
 
+pytestmark = pytest.mark.slow
+
 ANOMALY_DETECTOR = read_page("how-to/from-anomaly-detector.md")
 LOOKOUT = read_page("how-to/from-lookout-for-equipment.md")
 AT = "2026-06-01T00:00Z"

@@ -11,6 +11,8 @@ from batch_scoring.storage.row_table import RowTable
 from tests.pipelines.ingest.ingestion import Store, row, write_csv
 from tests.pipelines.ingest.test_events import land, reading
 
+pytestmark = pytest.mark.slow
+
 
 def refused(store: Store) -> list[tuple[str, int]]:
     return [(one["source"], one["row"]) for one in store.quarantine()]

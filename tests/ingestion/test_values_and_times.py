@@ -22,6 +22,8 @@ from batch_scoring.ingestion.times import time_of
 from tests.examples import few_examples
 from tests.pipelines.ingest.ingestion import Store, row, write_csv, write_lines, write_parquet
 
+pytestmark = pytest.mark.slow
+
 START = datetime(2026, 3, 2, tzinfo=UTC)
 
 
@@ -571,7 +573,6 @@ _SETTINGS = st.fixed_dictionaries(
 )
 
 
-@pytest.mark.slow
 @few_examples
 @given(
     files=st.lists(st.lists(st.tuples(_TIMES, _VALUES), min_size=1, max_size=8), min_size=1, max_size=2),

@@ -157,6 +157,7 @@ def scored(work):
     return {key: (row["is_anomaly"], row["rule"]) for key, row in work.rows().items()}
 
 
+@pytest.mark.slow
 def test_another_rule_scores_again_just_the_windows_it_is_about(tmp_path):
     work = Work(tmp_path)
     work.train("ab")
@@ -196,6 +197,7 @@ def test_nothing_is_judged_while_another_sensor_shows_that_the_machine_is_off(tm
     assert daily["s", "a", 0, "1"]["n_anomalies"] == 4
 
 
+@pytest.mark.slow
 def test_with_several_files_and_sensors_the_same_windows_are_off(tmp_path):
     values = {("t", device, step): float(step % 3) for device in "abc" for step in range(13)}
     results = []

@@ -42,6 +42,7 @@ def test_a_file_a_path_and_models_are_published_as_the_same_bytes(tmp_path):
     assert tables == {file.path.read_bytes()}
 
 
+@pytest.mark.slow
 def test_row_groups_are_small_enough_to_stream(tmp_path):
     publish(tmp_path, make_model(devices=[f"d{i:04}" for i in range(ROW_GROUP_DEVICES + 1)]), "1", "run", "f")
 

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -101,6 +102,7 @@ def test_a_fleet_without_any_prediction_still_has_its_totals():
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     st.lists(

@@ -86,6 +86,7 @@ def test_false_alarms_are_told_a_device_and_day():
     assert found.false_alarms_per_device_day == 2.5
 
 
+@pytest.mark.slow
 def test_faults_are_compared_with_the_whole_days_of_which_all_windows_are_read():
     faults = [fault(start=1440 * i + 5, end=1440 * i + 10) for i in range(3)]
     tables = [prediction_rows("a", values=[1] * 4, anomalies=[1, 3], start=START + i * DAY) for i in range(3)]

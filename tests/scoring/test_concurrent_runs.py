@@ -16,6 +16,8 @@ import pytest
 from batch_scoring.storage.row_table import RowTable, Update
 from tests.scoring.work import Work, assert_totals_are_a_count, constant
 
+pytestmark = pytest.mark.slow
+
 SENSORS, DEVICES = "stu", [f"d{n}" for n in range(8)]
 WHOLE: Mapping[str, Any] = {}
 JOBS = [{"sensor": sensor} for sensor in SENSORS]

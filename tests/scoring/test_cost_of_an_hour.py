@@ -11,6 +11,8 @@ from batch_scoring.storage.row_table import RowTable
 from tests.factories import START
 from tests.scoring.work import PER_DAY, Work, assert_totals_are_a_count, at, constant
 
+pytestmark = pytest.mark.slow
+
 DAYS = 5
 
 

@@ -118,6 +118,7 @@ marks = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(marks, st.sampled_from(["s", "t"]), st.sampled_from(["", "of 2=1", "device=a"]))))
 def test_what_is_recorded_last_of_a_sensor_that_went_on_is_read(tmp_path_factory, taken):
     table = TableOnDisk(tmp_path_factory.mktemp("marks"))

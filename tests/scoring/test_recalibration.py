@@ -29,6 +29,8 @@ from tests.factories import START, fit_fleet
 from tests.scoring.test_concurrent_runs import begun_together
 from tests.scoring.work import PER_DAY, WINDOW, Key, Work, at, windows_of
 
+pytestmark = pytest.mark.slow
+
 TRAINED, DAYS = 10, 16  # days
 DEVICES, RATE = "ab", 0.02
 N_TRAIN = TRAINED * PER_DAY

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,6 +60,7 @@ scores = st.sampled_from([0.0, 0.999, *BIN_EDGES, 2.5, 40.0])
 fleets = st.dictionaries(series, scores, max_size=40)
 
 
+@pytest.mark.slow
 @given(fleets, st.lists(st.integers(1, 3 * PER_DAY), max_size=4), st.integers(0, 9))
 def test_totals_added_hour_by_hour_are_those_of_all_at_once(fleet, cuts, seed):
     rows = [(*key, decades) for key, decades in fleet.items()]

@@ -125,6 +125,7 @@ def test_a_selection_is_the_same_rows_of_the_whole(simulation, data):
         assert same(part, whole.filter(mask))
 
 
+@pytest.mark.slow
 @given(simulations, st.integers(1, 3000))
 def test_the_length_of_a_span_changes_nothing(simulation, span_readings):
     whole = day_table(build_fleet(simulation), simulation.days - 1)

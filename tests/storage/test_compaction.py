@@ -22,6 +22,8 @@ from batch_scoring.tables.schemas import QUARANTINE, READINGS
 from tests.examples import few_examples
 from tests.row_tables import add, dataset_at, devices, parquet_files, readings, table_at
 
+pytestmark = pytest.mark.slow
+
 DAY = 1440
 ORDER = [(name, "ascending") for name in ("sensor", "device", "timestamp")]
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,8 @@ from batch_scoring.storage.small_files import FEW_ROWS, MANY_FILES, SmallFiles
 from batch_scoring.storage.upsert import Upsert
 from tests.examples import few_examples
 from tests.row_tables import dataset_at, readings, table_at
+
+pytestmark = pytest.mark.slow
 
 DAY = 1440
 

@@ -79,6 +79,7 @@ def test_a_compaction_in_between_refuses_only_what_replaces_its_files(tmp_path: 
     assert sorted(devices(table_at(tmp_path).read())) == ["b", "y", "z"]
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from("abcdé/"), st.integers(-5, 2**60), st.booleans()), max_size=6))
 def test_progress_is_what_the_library_says(tmp_path_factory: pytest.TempPathFactory, notes):
     folder = tmp_path_factory.mktemp("table")

@@ -26,6 +26,8 @@ from batch_scoring.storage.upgrade import upgrade_workspace
 from batch_scoring.tables.schemas import PREDICTIONS, windows_schema
 from tests.end_to_end.workspaces import Workspace
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = "aggregate.window=15m,aggregate.features=[mean,std,change],at=2026-01-06T18:00Z"
 # The tables that are converted: their folders then and now, their time, and what names a row.
 TABLES = {
@@ -137,7 +139,6 @@ def test_every_row_is_there_afterwards_bit_for_bit(former: Path) -> None:
     assert files_of(former) == before
 
 
-@pytest.mark.slow
 def test_the_next_run_goes_on_as_if_nothing_had_been_and_sends_each_alert_once(former: Path) -> None:
     files = sorted((former / "07_model_output/incidents").rglob("*.parquet"))
     incidents = pa.concat_tables([pq.ParquetFile(file).read() for file in files])
@@ -202,7 +203,6 @@ def converts_until(workspace: Path, write: int, when: str = "before") -> subproc
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.slow
 def test_a_conversion_killed_at_any_write_and_repeated_loses_no_row(
     former: Path, tmp_path: Path, trial: int, trials: int
 ) -> None:

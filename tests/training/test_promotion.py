@@ -12,6 +12,8 @@ from batch_scoring.training.result import BY_HAND, PROMOTED, REFUSED
 from tests.factories import DAY_US, START, START_US, make_windows
 from tests.pipelines.train.test_nodes import Workspace
 
+pytestmark = pytest.mark.slow
+
 COMBINED = {"detector": "combined", "threshold": "calibrated", "false_alarm_rate": 0.01}
 
 

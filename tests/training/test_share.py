@@ -40,6 +40,7 @@ def test_neither_batches_nor_the_order_of_windows_matter(times, order, share):
     assert found(table.take(np.argsort(table["window_start"].cast("int64"))), share) == at_once
 
 
+@pytest.mark.slow
 @given(st.integers(3, 12), st.integers(0, 400))
 def test_one_device_moves_it_by_no_more_than_its_own_share(n_devices, long_ago):
     regular = {f"d{i}": range(1000, 1100) for i in range(n_devices - 1)}

@@ -13,6 +13,7 @@ def value(text, **parameters):
     return Place("rg", "westeurope", parameters, {"two": "[concat('a', parameters('b'))]"}).value(text)
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_any_text_comes_through_an_expression_as_it_was(text):
     quoted = text.replace("'", "''")

@@ -13,6 +13,8 @@ from batch_scoring.jobs.planning import Sharding, plan_jobs
 from batch_scoring.jobs.records import JobRecord, Records
 from batch_scoring.jobs.specs import State
 
+pytestmark = pytest.mark.slow
+
 AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
 

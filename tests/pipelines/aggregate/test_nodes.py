@@ -369,6 +369,7 @@ def test_a_run_that_is_overtaken_while_it_aggregates_does_its_work_again(work):
     assert work.aggregate() == []
 
 
+@pytest.mark.slow
 def test_a_reading_older_than_those_that_are_kept_leaves_the_windows_as_they_are(work, caplog):
     work.add(*(day_of([day * DAY, day * DAY + 1], [1, 3]) for day in range(10)))
     work.aggregate()
@@ -400,6 +401,7 @@ def test_a_history_of_few_rows_a_day_is_in_a_file_a_month(work):
     assert [file.by_month for file in work.windows.files()].count(True) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("minutes", "window", "suits"),
     [(1440, "5m", "7d"), (5, "5m", "30m"), (5, "30m", None), (1440, "7d", None)],

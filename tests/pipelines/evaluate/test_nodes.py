@@ -22,6 +22,8 @@ from tests.evaluation.small_fleet import (
     parquet,
 )
 
+pytestmark = pytest.mark.slow
+
 HOURS = 3600.0
 
 
@@ -269,7 +271,6 @@ def run(fleet, known, **settings):
     return {name: dataset.load() for name, dataset in outputs.items()} | {"drawings": drawings.load()}
 
 
-@pytest.mark.slow
 def test_the_pipeline_writes_tables_a_page_drawings_and_a_run_the_same_each_time(tmp_path):
     fleet = SmallFleet(tmp_path, faults={("a", "s"): [3, 9]})
     known = labels(("a", "s", 3, 5, "spike"), ("b", "s", 3, 5, "drift"))
@@ -292,7 +293,6 @@ def test_the_pipeline_writes_tables_a_page_drawings_and_a_run_the_same_each_time
     assert {*first["drawings"], "metrics.json", "evaluation.md"} < first["evaluation_run"].files.keys()
 
 
-@pytest.mark.slow
 def test_the_page_says_what_was_evaluated_and_what_was_found(tmp_path):
     fleet = SmallFleet(tmp_path, faults={("a", "s"): [3, 9]})
     page = run(fleet, labels(("a", "s", 3, 5, "level_shift"), ("b", "s", 3, 5, "drift")))[

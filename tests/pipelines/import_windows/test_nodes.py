@@ -20,6 +20,8 @@ from batch_scoring.windows.settings import MADE_WITH, AggregateParameters
 from tests.factories import START, make_readings
 from tests.pipelines.import_windows.imports import Workspace, window
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
@@ -119,7 +121,6 @@ def test_windows_stay_when_the_files_they_came_in_are_gone(workspace: Workspace)
     assert workspace.means() == [(0, "d1", 1.0), (1, "d1", 2.0)]
 
 
-@pytest.mark.slow
 def test_files_imported_at_once_or_one_by_one_give_the_same_windows(tmp_path: Path):
     random_rows = random.Random(7)
     rows = [
@@ -137,7 +138,6 @@ def test_files_imported_at_once_or_one_by_one_give_the_same_windows(tmp_path: Pa
     assert one_by_one.tables() == at_once.tables()
 
 
-@pytest.mark.slow
 def test_a_run_killed_anywhere_and_repeated_ends_in_the_same_rows(tmp_path: Path):
     def filled(name: str) -> Workspace:
         workspace = Workspace(tmp_path / name)

@@ -13,6 +13,8 @@ from tests.incidents.test_gaps import windows_of
 from tests.pipelines.incidents.work import Work
 from tests.predictions import WINDOW
 
+pytestmark = pytest.mark.slow
+
 DAY = 288
 HOURLY = 12
 

@@ -14,6 +14,8 @@ from batch_scoring.tables.schemas import EVENTS
 from tests.factories import START
 from tests.pipelines.ingest.ingestion import Store
 
+pytestmark = pytest.mark.slow
+
 READING = {"timestamp": "2026-01-05T00:00:00Z", "device": "d1", "sensor": "s", "value": 1.5}
 STORED = ("2026-01-05T00:00:00.000000", "d1", "s", 1.5)
 

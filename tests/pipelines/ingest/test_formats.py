@@ -21,6 +21,8 @@ from tests.pipelines.ingest.ingestion import (
     write_parquet,
 )
 
+pytestmark = pytest.mark.slow
+
 ROW = ("2026-01-05T00:00:00.000000", "d", "s", 1.5)
 
 

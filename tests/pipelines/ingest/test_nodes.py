@@ -20,6 +20,8 @@ from tests.pipelines.ingest.ingestion import (
 )
 from tests.real_data import ASD, REFERENCE
 
+pytestmark = pytest.mark.slow
+
 REFERENCE_READINGS = REFERENCE / "sensor_data.csv"
 
 
@@ -161,7 +163,6 @@ def test_the_2018_reference_is_taken_unchanged(store: Store):
     assert store.readings()[0] == ("2018-08-28T23:00:05.000000", "1", "1", 10.16)
 
 
-@pytest.mark.slow
 def test_the_application_server_dataset_is_taken_unchanged(store: Store):
     if not ASD_READINGS.exists():
         pytest.skip(f"{ASD_READINGS} is not here")

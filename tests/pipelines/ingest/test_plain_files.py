@@ -20,6 +20,8 @@ from batch_scoring.storage.row_table import no_change
 from tests.examples import few_examples
 from tests.pipelines.ingest.ingestion import AT, Store
 
+pytestmark = pytest.mark.slow
+
 START = datetime(2026, 1, 5, tzinfo=UTC)
 SCHEMA = pa.schema(
     [

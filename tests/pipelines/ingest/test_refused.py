@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
 from batch_scoring.ingestion.quarantine import REFUSED_DEVICES, count_refused_devices
 from tests.pipelines.ingest.ingestion import (
@@ -13,6 +14,8 @@ from tests.pipelines.ingest.ingestion import (
     write_csv,
     write_parquet,
 )
+
+pytestmark = pytest.mark.slow
 
 
 def test_every_reason_is_found_and_the_raw_text_kept(store: Store, tmp_path: Path):

@@ -23,6 +23,8 @@ from tests.pipelines.ingest.ingestion import (
     write_csv,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_second_run_reads_nothing_and_changes_nothing(store: Store, tmp_path: Path):
     source = write_csv(tmp_path / "raw" / "a.csv", row(0), row(1, value="x"))
@@ -161,7 +163,6 @@ def test_a_file_that_grows_while_it_is_read_is_left_for_the_next_run(
     assert len(store.readings()) == 3
 
 
-@pytest.mark.slow
 def test_a_run_killed_after_any_save_and_repeated_ends_in_the_same_rows(tmp_path: Path):
     raw = tmp_path / "raw"
     write_csv(raw / "1.csv", row(0), row(0), row(1, value=2), row(2, value="x"))
@@ -180,7 +181,6 @@ def test_a_run_killed_after_any_save_and_repeated_ends_in_the_same_rows(tmp_path
         assert killed.rows() == undisturbed.rows()
 
 
-@pytest.mark.slow
 def test_two_runs_at_once_store_every_reading_once(tmp_path: Path):
     raw, store = tmp_path / "raw", Store(tmp_path / "store")
     write_csv(raw / "1.csv", row(0), row(1), row(2, value="x"))
@@ -214,7 +214,6 @@ def files_and_runs(draw: st.DrawFn) -> tuple[list[list[str]], list[int]]:
     return files, runs
 
 
-@pytest.mark.slow
 @settings(few_examples, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(case=files_and_runs())
 def test_files_and_runs_may_be_cut_anyhow(case: tuple[list[list[str]], list[int]], tmp_path: Path):

@@ -13,6 +13,8 @@ from tests.pipelines.ingest.ingestion import (
     write_csv,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_selection_takes_its_rows_and_leaves_the_others_for_later(store: Store, tmp_path: Path):
     rows = [

@@ -24,6 +24,8 @@ from tests.row_tables import add, readings
 from tests.scoring.work import PER_DAY, Work, at, constant
 from tests.tables_on_disk import TableOnDisk
 
+pytestmark = pytest.mark.slow
+
 TIMES = {"readings": "timestamp", "windows": "window_start", "predictions": "window_start"}
 TIMES |= {"daily_totals": "day", "incidents": "start"}
 ODD = 50.0  # the value of an anomaly

@@ -21,6 +21,8 @@ from tests.fleet_models import in_file
 from tests.predictions import draw_predictions
 from tests.tables_on_disk import TableOnDisk
 
+pytestmark = pytest.mark.slow
+
 DAY = "." * 288
 
 

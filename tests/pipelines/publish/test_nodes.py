@@ -144,6 +144,7 @@ def test_in_real_time_what_is_past_is_due_at_once_and_the_rest_when_it_is_measur
     assert future == {60.0 * minute for minute in range(1, 360)}
 
 
+@pytest.mark.slow
 def test_in_real_time_a_late_reading_is_due_with_those_it_came_with():
     fleet = FLEET | {"days": 2, "devices": 5, "late_per_device_day": 1}
     tables = list(publish_readings(fleet, {"real_time": True}, None, None, "2026-01-05T00:00Z").batches)

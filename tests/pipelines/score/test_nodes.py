@@ -12,6 +12,8 @@ from batch_scoring.scoring.marks import read_mark
 from tests.factories import START, make_model
 from tests.scoring.work import PER_DAY, Work, assert_totals_are_a_count, at, constant, windows_of
 
+pytestmark = pytest.mark.slow
+
 NOT_SCORED = (False, False)
 
 

@@ -17,6 +17,8 @@ from tests.factories import DAY_US, START, START_US, make_windows
 from tests.fleet_models import in_file
 from tests.tables_on_disk import TableOnDisk
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Version:

@@ -110,6 +110,7 @@ def test_a_database_that_is_gone_is_not_begun_again_beside_its_models(store, tmp
     assert connect(store.uri, str(artifacts), "batch_scoring").experiment_id
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"not a database at all", b"SQLite format 3\0" + b"\xff" * 4080])
 def test_a_damaged_database_is_one_sentence(tmp_path, content):
     path = tmp_path / "mlflow.db"

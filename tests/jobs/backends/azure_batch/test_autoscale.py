@@ -120,6 +120,7 @@ def a_day(settings):
     return targets
 
 
+@pytest.mark.slow
 def test_a_day_from_zero_and_back_to_zero():
     cold = a_day(AzureBatchSettings())
     assert (cold[0], max(cold), cold[-1]) == (0, 5, 0)
