@@ -19,10 +19,6 @@ class Stopwatch:
     Reading, scoring and writing run at the same time in threads of their own. The time spent in each
     is added up, so the sum may exceed the elapsed time.
 
-    Attributes
-    ----------
-    is_on : bool
-
     Examples
     --------
     >>> watch = Stopwatch()

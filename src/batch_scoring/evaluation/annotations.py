@@ -36,7 +36,6 @@ def read_labels(path: Path | str, name: str | None = None) -> pa.Table:
 
     Parameters
     ----------
-    path : Path or str
     name : str, optional
         The path or URL by which people know the file, where ``path`` is a copy of it.
 

@@ -55,7 +55,6 @@ class KnownEvents:
 
         Parameters
         ----------
-        sensor : str
         devices : sequence of str
             The devices with that sensor.
         """

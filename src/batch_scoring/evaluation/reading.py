@@ -60,7 +60,6 @@ def read_sensor(
 
     Parameters
     ----------
-    sensor : str
     windows, predictions : RowTable
         Schemas ``windows_schema(features)`` and PREDICTIONS.
     published : PublishedModel or None
@@ -71,8 +70,6 @@ def read_sensor(
         no device of the sensor has one; None: unknown.
     rate : callable
         Returns the budget of models that do not state their own, from the length of a window in µs.
-    settings : EvaluateParameters
-    selection : Selection
 
     Raises
     ------

@@ -41,8 +41,6 @@ class EvaluatedSensor:
 
     Attributes
     ----------
-    outcomes : SensorOutcomes
-    basis : Basis
     rests_on : str
         Digest of settings and labels; only results with the same digest may be summed up.
     """
@@ -105,8 +103,6 @@ def rests_on(settings: EvaluateParameters, known: KnownEvents, rate: float) -> s
 
     Parameters
     ----------
-    settings : EvaluateParameters
-    known : KnownEvents
     rate : float
         See :func:`.target_rate`.
     """

@@ -46,7 +46,6 @@ def target_rate(settings: EvaluateParameters, train: TrainParameters, window_us:
     ----------
     settings : EvaluateParameters
         Where it names no rate, that of ``train`` counts.
-    train : TrainParameters
     window_us : int
         Length of a window, for budgets per unit of time.
     """

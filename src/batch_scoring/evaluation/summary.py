@@ -49,12 +49,7 @@ _LENGTHS = {"delay_median_seconds", "delay_p90_seconds"}
 
 
 def write_summary(evaluation: Evaluation) -> str:
-    """Write the page.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-    """
+    """Write the page."""
     parts = [
         _basis(evaluation.metrics),
         _fleet(evaluation.metrics),
@@ -70,7 +65,6 @@ def write_headline(evaluation: Evaluation, folder: str) -> str:
 
     Parameters
     ----------
-    evaluation : Evaluation
     folder : str
         The folder of the workspace.
     """

@@ -24,7 +24,6 @@ def event_table(
 
     Parameters
     ----------
-    tally : Tally
     events : sequence of pyarrow.Table
         Schema ``LABELS``: the evaluated events of each sensor.
     n_windows, n_missing : sequence of array
@@ -52,7 +51,6 @@ def figure_table(tally: Tally, of_devices: Mapping[str, Mapping[str, Float]], ev
 
     Parameters
     ----------
-    tally : Tally
     of_devices : mapping of str to mapping of str to array
         ``Tally.of_devices`` by method.
     events : pyarrow.Table

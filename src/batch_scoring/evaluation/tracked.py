@@ -23,7 +23,6 @@ def tracked_evaluation(evaluation: Evaluation, drawn: dict[str, bytes]) -> Track
 
     Parameters
     ----------
-    evaluation : Evaluation
     drawn : dict of str to bytes
         The figures as PNG, by the names of their files.
     """

@@ -22,7 +22,6 @@ class SensorTruth:
 
     Attributes
     ----------
-    truth : Truth
     events : pyarrow.Table
         Schema ``LABELS``: the events that count, in the order of ``truth.events``.
     n_windows, n_missing : array of shape (n_events,), int64

@@ -28,7 +28,6 @@ class Cluster:
     ----------
     data : str
         The workspace.
-    settings : JobsParameters
     env : str or None
         Kedro's configuration environment.
     project : Path

@@ -34,7 +34,6 @@ class Lease:
 
     Parameters
     ----------
-    folder : Folder
     name : str
         Of the file.
     pause : callable

@@ -82,11 +82,8 @@ def plan_jobs(
 
     Parameters
     ----------
-    pipeline : str
     at : datetime
         The scheduled time, UTC.
-    sensors : sequence of str
-    sharding : Sharding
     models : mapping of str to str
         Of each sensor with a champion, the pinned manifest.
     devices : mapping of str to sequence of str, optional

@@ -28,18 +28,14 @@ class JobRecord(Stored):
 
     Attributes
     ----------
-    run, name : str
     state : State
         ``running`` in the record written at the start; a killed job leaves it so.
     attempt : int
         1 for the first one.
-    exit_code : int or None
     reason : str
         The last line that begins with ``Error:``, else how the process ended; empty when it succeeded.
     started, ended : datetime or None
         UTC.
-    host : str
-    pid : int
     seconds : dict of str to float
         Known durations of ``start``, ``read``, ``score`` and ``write``.
     counts : dict of str to int

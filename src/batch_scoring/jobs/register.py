@@ -58,7 +58,6 @@ def register(
 
     Parameters
     ----------
-    staged : StagedTrainings
     fleet_models : TrackedFleetModels
         The catalog entry of the workspace.
     on_registered : callable

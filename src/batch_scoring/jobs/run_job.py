@@ -72,8 +72,6 @@ def execute(records: Records, run: str, name: str, arguments: Sequence[str]) -> 
 
     Parameters
     ----------
-    records : Records
-    run, name : str
     arguments : sequence of str
         Of ``kedro run``.
     """

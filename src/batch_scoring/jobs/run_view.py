@@ -26,10 +26,8 @@ class RunMonitor:
 
     Parameters
     ----------
-    records : Records
     backend : Backend
         The engine of the run.
-    run : str
 
     Attributes
     ----------

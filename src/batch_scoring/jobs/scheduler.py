@@ -22,7 +22,6 @@ class Submission:
 
     Attributes
     ----------
-    run : str
     specs : list of JobSpec
         All its jobs.
     new : int
@@ -101,13 +100,8 @@ def submit(
 
     Parameters
     ----------
-    backend : Backend
-    workspace : Workspace
-    records : Records
-    pipeline : str
     at : datetime
         UTC.
-    settings : JobsParameters
     overrides : str
         Added to ``--params`` of each job; a run that is planned already keeps its plan.
 

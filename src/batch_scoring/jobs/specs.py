@@ -155,11 +155,8 @@ class JobStatus(Stored):
 
     Attributes
     ----------
-    name : str
-    state : State
     reason : str
         Why it failed, one sentence; else empty.
-    exit_code : int or None
     created, started, ended : datetime or None
         UTC.
     node : str

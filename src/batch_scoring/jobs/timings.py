@@ -22,7 +22,6 @@ def job_times(record: JobRecord, status: JobStatus | None) -> JobRecord:
 
     Parameters
     ----------
-    record : JobRecord
     status : JobStatus or None
         Of the engine, where it still knows the job.
 

@@ -25,14 +25,12 @@ class View:
 
     Attributes
     ----------
-    run : str
     backend : str
         The engine's name.
     planned : tuple of str
         The names of all its jobs.
     statuses : mapping of str to JobStatus
         Of the jobs that the engine knows.
-    nodes : NodeCounts or None
     """
 
     run: str

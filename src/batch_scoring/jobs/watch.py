@@ -52,7 +52,6 @@ def follow(
 
     Parameters
     ----------
-    monitor : RunMonitor
     show : callable
         Called with the view before, if there is one, and the view of each poll.
     seconds : float
@@ -151,7 +150,6 @@ def screen(view: View, logs: Mapping[str, Sequence[str]], now: datetime) -> Grou
 
     Parameters
     ----------
-    view : View
     logs : mapping of str to sequence of str
         The last log lines of failed jobs.
     now : datetime

@@ -72,11 +72,8 @@ def drift_table(
         Schema DAILY, of one sensor and the days of the range, in any order.
     models : pyarrow.Table
         The columns ``device`` and ``trained_from`` of the models in force.
-    sensor : str
     span : (int, int)
         ``[start, end)`` of the range, µs since the epoch; it starts at midnight (UTC).
-    watched : WatchedModels
-    limits : DriftLimits
 
     Returns
     -------

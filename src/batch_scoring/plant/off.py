@@ -44,15 +44,12 @@ def with_off(
     ----------
     tables : iterable of pyarrow.Table
         Windows of one sensor, sorted by device and start.
-    sensor : str
     table : RowTable
         All windows; schema ``windows_schema(features)``.
-    domain : Domain
     span : (int, int)
         The windows start in ``[start, end)``, microseconds since the epoch.
     devices : frozenset of str, optional
         Whose windows; default: all.
-    batch_rows : int
 
     Raises
     ------

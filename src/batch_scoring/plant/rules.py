@@ -138,7 +138,6 @@ def judged(predictions: pa.Table, windows: pa.Table, known: Known, is_off: Bool)
         Schema PREDICTIONS, of one sensor.
     windows : pyarrow.Table
         The windows they are of, row by row; ``min`` and ``max``, or else ``mean``, are held against limits.
-    known : Known
     is_off : array of shape (n,), bool
 
     Returns

@@ -41,7 +41,6 @@ class Rule:
         How far from what is expected an anomaly is at least, in the sensor's unit, or such as ``"5%"`` of it.
     limits : list of two floats
         Beyond them a window is always an anomaly; null for no limit on one side.
-    off_when : OffWhen
     """
 
     sensor: str = "*"

@@ -15,7 +15,6 @@ class TrackedEvaluation:
         Digest of the whole content. The same fingerprint is the same run.
     metrics : dict of str to float
         By the names that MLflow shows.
-    parameters : dict of str to str
     files : dict of str to bytes
         Artifacts by name.
     """

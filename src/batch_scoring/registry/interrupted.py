@@ -26,7 +26,6 @@ class Promotion:
         The new champion.
     previous : str
         The champion before it; empty where there was none.
-    is_rollback : bool
     """
 
     version: str

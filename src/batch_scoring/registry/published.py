@@ -31,7 +31,6 @@ class Manifest:
 
     Attributes
     ----------
-    sensor : str
     version : str
         The version's number in the registry.
     run_id : str
@@ -43,13 +42,11 @@ class Manifest:
         scoring job knows what it reads without reading it twice.
     file : str
         The table's name, beside the manifest.
-    features : tuple of str
     window_seconds : float
     n_models : int
         Devices that have a model.
     fingerprint : str
         Digest of what the version was trained from.
-    format_version : int
     own_sha256 : str
         Of all other entries, so that an edited manifest is noticed; empty in manifests of earlier versions.
     """
@@ -79,7 +76,6 @@ class PublishedModel:
 
     Attributes
     ----------
-    manifest : Manifest
     models : FleetFile
         Opened; damage is reported when the damaged part is read.
     path : str
@@ -213,8 +209,6 @@ def read_manifest(root: Root, sensor: str, pinned: str = "") -> Manifest:
 
     Parameters
     ----------
-    root : Folder, path or URL
-    sensor : str
     pinned : str
         The result of :func:`pin`; empty for today's champion.
 

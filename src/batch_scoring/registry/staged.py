@@ -38,14 +38,10 @@ class PreviousVersion:
 
     Attributes
     ----------
-    version, fingerprint : str
-    is_champion : bool
     decided : dict of str to (str, str)
         See :class:`batch_scoring.registry.tracking.TrackedVersion`.
     pinned : str
         The champion's manifest, as :func:`batch_scoring.registry.published.pin` names it.
-    sensor : str
-    published : Folder, path or URL
     """
 
     version: str

@@ -127,7 +127,6 @@ def plan_breakage(
 
     Parameters
     ----------
-    simulation : Simulation
     machines : Machines
         The chosen ones.
     devices, sensors : int64 arrays
@@ -166,7 +165,6 @@ def broken_cells(breakage: Breakage, rows: np.ndarray, first: int, last: int) ->
 
     Parameters
     ----------
-    breakage : Breakage
     rows : int64 array
         The block's devices, as positions among the chosen ones.
     first, last : int

@@ -40,8 +40,6 @@ class Fleet:
 
     Attributes
     ----------
-    simulation : Simulation
-    selection : Selection
     devices, sensors : int64 arrays
         Positions of the chosen ones among all, ascending.
     machines : Machines

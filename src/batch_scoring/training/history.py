@@ -116,7 +116,6 @@ def describe_time(start: Int, end: Int, cycle: timedelta) -> Iterator[str]:
     ----------
     start, end : array of shape (n,), int64
         Rising, µs since the epoch; at least one.
-    cycle : timedelta
     """
     is_young = bool(is_warming_up(start[:1], end[-1:], cycle)[0])
     if is_young:

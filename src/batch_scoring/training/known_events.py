@@ -53,8 +53,6 @@ class Accepted:
         ----------
         feedback : pyarrow.Table
             Schema FEEDBACK.
-        sensor : str
-        devices : Devices
         last, ended : int
             The end of the training range of the others, and of the windows, microseconds since the epoch.
         least_us : int

@@ -28,14 +28,12 @@ def status_update(
 
     Parameters
     ----------
-    sensor : str
     fitted : pyarrow.Table
         Schema STATUS, the devices fitted now; without rows where nothing was trained.
     refused : pyarrow.Table
         Schema REFUSED_DEVICES.
     selection : Selection
         Where it names no devices, a training was about all of them.
-    windows : TrainingWindows or None
     """
 
     def update(table: RowTable) -> Change | None:

@@ -38,7 +38,6 @@ def challenge(
     ----------
     windows : TrainingWindows
         What the challenger was trained on.
-    challenger : FleetFile
     previous : TrackedVersion or None
         The champion, or the newest version without a champion.
     settings : TrainParameters
@@ -75,7 +74,6 @@ def compare(
     ----------
     windows : TrainingWindows
         Any of the sensor; confirmed events are left out.
-    challenger, champion : FleetFile
     settings : TrainParameters
         As returned by ``for_windows``; the rate that the challenger was calibrated for.
     devices : frozenset of str, optional

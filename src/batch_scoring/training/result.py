@@ -22,7 +22,6 @@ class Decision:
     verdict : str
         ``promoted``: it is to be the champion; ``refused``: worse than the champion; ``by_hand``: only
         a person may promote it.
-    reason : str
     champion : str
         The version it was compared with; empty where there was no comparison.
     numbers : dict of str to float

@@ -54,7 +54,6 @@ def last_of_share(starts: Int, weights: Float, share: float) -> int:
     starts : array of shape (n,), int64
         At least one; in any order, repeated or not.
     weights : array of shape (n,), float64
-    share : float
 
     Examples
     --------

@@ -42,10 +42,8 @@ class Span:
 
     Attributes
     ----------
-    file : DataFile
     first_start, last_start : int
         When the first and the last of them start, µs since the epoch.
-    n_windows : int
     """
 
     file: DataFile
@@ -56,14 +54,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Plant:
-    """What people know of the devices.
-
-    Attributes
-    ----------
-    devices : Devices
-    calendar : Calendar
-    domain : Domain
-    """
+    """What people know of the devices."""
 
     devices: Devices = field(default_factory=Devices)
     calendar: Calendar = field(default_factory=Calendar)
@@ -88,7 +79,6 @@ class TrainingWindows:
 
     Attributes
     ----------
-    sensor : str
     features : tuple of str
         To train on, in this order.
     first, last : int
@@ -280,15 +270,12 @@ def find_windows(
 
     Parameters
     ----------
-    sensor : str
     windows : RowTable
         Schema ``windows_schema(features)``; each file is sorted by sensor, device and window_start.
-    settings : TrainParameters
     now : datetime
         UTC; windows that end later are not trained on.
     feedback : pyarrow.Table, optional
         Schema FEEDBACK: windows that overlap a true event are not trained on.
-    plant : Plant, optional
     """
     plant = plant or Plant()
     files = windows.files(sensors=[sensor])

@@ -27,7 +27,6 @@ class Span:
 
     Attributes
     ----------
-    start, end : int
     read_from : int
         Start of the readings needed: ``start``, or earlier where a feature looks at windows before.
     """
@@ -49,7 +48,6 @@ def touched_spans(
     ----------
     times : sequence of (int, int)
         The first and the last time of some readings, microseconds since the epoch.
-    settings : AggregateParameters
     by_month : bool
         Whether a month at a time instead.
     kept_from : int, optional
@@ -106,8 +104,6 @@ def span_windows(
     ----------
     sources : sequence of iterables of pyarrow.Table
         Readings, schema READINGS, each source sorted by sensor, device and time.
-    span : Span
-    settings : AggregateParameters
     stored : sequence of iterables of pyarrow.Table
         Windows before the readings, schema STORED, each source sorted by sensor and device.
 

@@ -111,7 +111,6 @@ def verdict_of_baseline(name: str, windows: SensorWindows, seed: int) -> Verdict
     ----------
     name : str
         One of ``BASELINES``.
-    windows : SensorWindows
     seed : int
         Together with the names of sensor and device, of what is drawn at random.
     """

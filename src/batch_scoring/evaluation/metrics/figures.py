@@ -96,7 +96,6 @@ def intervals(
         ``SUMS`` and ``DEVICE_SUMS`` of each device, by method.
     draws : int
         How many fleets.
-    seed : int
     against : str
         The method whose lead over the others is reported.
 

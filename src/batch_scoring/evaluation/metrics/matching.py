@@ -48,8 +48,6 @@ class Truth:
 
     Attributes
     ----------
-    windows : Timeline
-    n_devices : int
     is_predicted : array of shape (n,), bool
     budget : array of shape (n,), float64
         The share of normal windows that may be flagged.

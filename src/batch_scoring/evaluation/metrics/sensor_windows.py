@@ -18,10 +18,8 @@ class SensorWindows:
 
     Attributes
     ----------
-    sensor : str
     devices : list of str
         Sorted as UTF-8 bytes; their positions are the devices' numbers.
-    features : tuple of str
     timeline : Timeline
         ``timeline.series`` is the device's number.
     X : array of shape (n, d), float64

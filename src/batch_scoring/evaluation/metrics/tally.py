@@ -20,7 +20,6 @@ class SensorOutcomes:
 
     Attributes
     ----------
-    sensor : str
     devices : list of str
         Their positions are the numbers in ``series``.
     series, start : array of shape (n,), int64
@@ -72,10 +71,8 @@ class MethodTally:
     Attributes
     ----------
     sums : list of dict of str to array of shape (n_devices of the sensor,)
-    pooled : list of dict of str to float
     is_found : list of array of shape (n_events of the sensor,), bool
     delay_seconds : list of array of the same shape
-    device_windows : DeviceWindows
     is_device_event_found : array of shape (n_device_events,), bool
     sweep_found, sweep_false_alerts : array of shape (len(SWEEP),)
     """
@@ -95,13 +92,11 @@ class Tally:
 
     Parameters
     ----------
-    methods : sequence of str
     event_devices : sequence of str
         The device of each event of a device.
 
     Attributes
     ----------
-    methods : dict of str to MethodTally
     sensors : list of str
         Those added so far.
     devices : dict of str to int

@@ -24,7 +24,6 @@ def open_backend(name: str, data: str, env: str | None, settings: JobsParameters
         The workspace.
     env : str or None
         Kedro's configuration environment, for the jobs too.
-    settings : JobsParameters
     project : Path
         The folder with ``conf/``.
 

@@ -30,7 +30,6 @@ def from_estimator(
     ----------
     estimator : sklearn.pipeline.Pipeline or sklearn.svm.OneClassSVM
         Fitted.
-    device, sensor : str
     features : tuple of str, optional
         Names of its features. Without it, those it was fitted with; else a single one is ``mean``.
     source : str

@@ -32,7 +32,6 @@ class PretrainedModel:
 
     Attributes
     ----------
-    device, sensor : str
     features : tuple of str
         Names of the d features.
     nu, gamma, intercept : float
@@ -41,7 +40,6 @@ class PretrainedModel:
     support_vectors : array of shape (n_sv, d), float64
         In scaled units.
     dual_coef : array of shape (n_sv,), float64
-    n_train : int
     library : str
         The version of scikit-learn that fitted it.
     source : str

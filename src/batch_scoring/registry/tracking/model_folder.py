@@ -28,7 +28,6 @@ def write_model_folder(folder: Path, models: FleetFile, logged_model: Any) -> Pa
     ----------
     folder : Path
         An empty scratch folder.
-    models : FleetFile
     logged_model : mlflow.entities.LoggedModel
         What the folder will be uploaded to.
 
@@ -68,7 +67,6 @@ def find_models(source: str, tracking_uri: str, scratch: Callable[[], Path]) -> 
     ----------
     source : str
         Where the artifacts lie.
-    tracking_uri : str
     scratch : callable
         Makes the folder that a copy goes to.
 

@@ -42,10 +42,8 @@ def promote(store: Store, published: Root, version: Version, models: FleetFile |
 
     Parameters
     ----------
-    store : Store
     published : Folder, path or URL
         The folder of the published models.
-    version : Version
     models : FleetFile, optional
         Its models, when loaded already.
     """

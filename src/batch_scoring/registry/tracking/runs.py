@@ -43,13 +43,8 @@ class TrainingRun:
 
     Parameters
     ----------
-    store : Store
     child_runs_up_to : int
         A sensor with at most this many trained devices gets a child run for each of them.
-
-    Attributes
-    ----------
-    run_id : str
     """
 
     def __init__(self, store: Store, child_runs_up_to: int) -> None:

@@ -32,8 +32,6 @@ class Store:
     ----------
     client : mlflow.MlflowClient
         Bound to ``uri`` for runs and for models; MLflow's global state is not touched.
-    uri : str
-    experiment_id : str
     """
 
     client: MlflowClient

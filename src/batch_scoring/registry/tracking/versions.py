@@ -39,7 +39,6 @@ class Version:
 
     Attributes
     ----------
-    sensor, version, run_id, fingerprint : str
     aliases : tuple of str
         Sorted; ``champion`` is what is scored.
     tags : dict of str to str
@@ -63,8 +62,6 @@ class TrackedVersion:
 
     Attributes
     ----------
-    version, fingerprint : str
-    is_champion : bool
     decided : dict of str to (str, str)
         The sensor's versions with a verdict, by fingerprint: number and verdict. The newest one's
         verdict stands whichever is the champion now; a refusal of an older one
@@ -129,8 +126,6 @@ def resolve_version(store: Store, sensor: str, wanted: str | None = None) -> Ver
 
     Parameters
     ----------
-    store : Store
-    sensor : str
     wanted : str, optional
         A version's number or an alias. Without it: the champion, or else the newest version.
 

@@ -57,7 +57,6 @@ class During:
         Since it began.
     done : array of shape (c,), float64
         The share of it that is over, above 0 and up to 1.
-    size : float
     spread : array of shape (n, s, 1), float64
         Standard deviation of each machine's sensors over the simulation, in the sensor's unit.
     """

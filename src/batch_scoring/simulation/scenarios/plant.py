@@ -64,10 +64,8 @@ class Scenario:
         Of the shifts and of the times of the happenings, an IANA name.
     start : datetime
         A midnight, UTC.
-    days : int
     interval : timedelta
         Between two readings of a sensor.
-    machines : tuple of Machine
     happenings : tuple of Happening
         Where two touch the same readings, the later one in this list is applied to the result of the other.
     """
@@ -96,10 +94,8 @@ class Plant:
 
     Attributes
     ----------
-    scenario : Scenario
     simulation : Simulation
         As :meth:`Scenario.settings` returns it.
-    selection : Selection
     """
 
     scenario: Scenario

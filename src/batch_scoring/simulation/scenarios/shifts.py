@@ -56,7 +56,6 @@ def local_hour_of_week(start: datetime, n: int, interval_hours: float, zone: str
         UTC, on a full hour.
     n : int
         How many times, ``interval_hours`` apart.
-    interval_hours : float
     zone : str
         IANA name. Clocks change on a full hour of UTC.
 

@@ -340,10 +340,8 @@ def status_from(name: str, task: str | None, record: JobRecord | None, reason: s
 
     Parameters
     ----------
-    name : str
     task : str or None
         The state of its task, as Dask's scheduler calls it; None without a task.
-    record : JobRecord or None
     reason : str
         Why the task failed.
     """

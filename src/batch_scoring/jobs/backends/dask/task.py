@@ -32,7 +32,6 @@ class Job:
     ----------
     data : str
         The workspace: a URL, or a folder that the worker sees under the same path.
-    run, name : str
     arguments : tuple of str
         Of ``python``.
     max_seconds : float
