@@ -161,11 +161,7 @@ def test_pages_and_tables_come_back(request, where, tmp_path):
     text, data, table = (dataset.load() for dataset in datasets)
     assert (text, data) == ("Süd №7", {"a": ["Süd"]})
     assert table.equals(rows)
-    assert sorted(entry.name for entry in open_folder(place).entries()) == [
-        "c.csv",
-        "j.json",
-        "t.html",
-    ]
+    assert sorted(entry.name for entry in open_folder(place).entries()) == ["c.csv", "j.json", "t.html"]
 
 
 def test_drawings_that_were_not_given_again_are_removed_and_other_blobs_stay(root):

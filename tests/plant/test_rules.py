@@ -236,10 +236,7 @@ def test_windows_of_a_machine_that_is_off_are_not_trained_on(tmp_path):
     for devices in (["a"] * 24 + ["b"] * 24,):
         table.add(
             pa.concat_tables(
-                [
-                    make_windows(power, devices, "power"),
-                    make_windows(rng.normal(size=(48, 1)), devices, "s"),
-                ]
+                [make_windows(power, devices, "power"), make_windows(rng.normal(size=(48, 1)), devices, "s")]
             )
         )
     rows = table.load()

@@ -126,10 +126,7 @@ def test_a_missing_feature_column_is_named():
         feature_matrix(make_windows(np.ones((2, 1))), ["mean", "std"])
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), min_size=1, max_size=80),
-    st.integers(0, 1),
-)
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), min_size=1, max_size=80), st.integers(0, 1))
 def test_a_run_of_equal_values_goes_on_from_flat_windows(steps, two):
     """``steps``: the minutes to the next reading, and its value."""
     minutes = np.cumsum([gap + 1 for gap, _ in steps])

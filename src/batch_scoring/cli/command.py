@@ -131,8 +131,7 @@ class LazyGroup(click.Group):
         return self._group().get_command(ctx, cmd_name)
 
     def _group(self) -> click.Group:
-        group: click.Group = getattr(import_module(self._module), self.name or "")
-        return group
+        return getattr(import_module(self._module), self.name or "")
 
 
 Option = Callable[[Callable[..., None]], Callable[..., None]]

@@ -91,5 +91,4 @@ def _full(events: Events, evaluated: EvaluatedRange, window_us: int) -> Int:
     evaluated_first = -(-evaluated.since[events.device] // window_us)
     first = np.maximum(events.start // window_us, evaluated_first)
     last = (np.minimum(events.end, evaluated.until) - 1) // window_us
-    n: Int = np.maximum(last - first + 1, 0)
-    return n
+    return np.maximum(last - first + 1, 0)

@@ -118,8 +118,7 @@ class Devices:
         """Return when each id was retired, shape (n,), microseconds since the epoch; far off where never."""
         known = strings(sorted(self.retired))
         times = np.array([*(self.retired[name] for name in sorted(self.retired)), _NEVER], np.int64)
-        found: Int = times[positions(names, known)]
-        return found
+        return times[positions(names, known)]
 
 
 NOTHING_KNOWN = Devices()

@@ -56,8 +56,7 @@ class Known:
             ],
             np.uint64,
         )
-        found: UInt = marks[self.of, np.where(is_off, 1, np.where(after_off, 2, 0))]
-        return found
+        return marks[self.of, np.where(is_off, 1, np.where(after_off, 2, 0))]
 
     def off(self, means: Sequence[tuple[OffWhen, Bool]]) -> Bool:
         """Mark the windows of machines that are off, shape (n,), where each condition is true for some."""

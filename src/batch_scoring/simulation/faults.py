@@ -205,12 +205,7 @@ def break_values(
     fading = 0.7**since  # a spike is highest at its first reading
     changes = np.select(
         [kind == SPIKE, kind == LEVEL_SHIFT, kind == DRIFT, kind == NOISE_BURST],
-        [
-            amount * fading,
-            amount,
-            amount * done,
-            amount * deviation[cells],
-        ],
+        [amount * fading, amount, amount * done, amount * deviation[cells]],
     )
     values[cells] = np.where(kind == STUCK_VALUE, breakage.frozen[fault], values[cells] + changes)
 

@@ -118,8 +118,7 @@ def outage_mask(outages: Outages, devices: np.ndarray, first: int, last: int) ->
     begin, end = (np.full(len(devices), first) for _ in range(2))
     begin[row], end[row] = outages.first[known], outages.last[known]
     cell = np.arange(first, last)
-    mask: np.ndarray = (cell >= begin[:, None]) & (cell < end[:, None])
-    return mask
+    return (cell >= begin[:, None]) & (cell < end[:, None])
 
 
 def _none() -> Outages:

@@ -192,10 +192,7 @@ def _lagged_week(weekly: np.ndarray, lag_hours: np.ndarray) -> np.ndarray:
     """Compute the exact steady response of a first-order lag to a periodic week, without a recursion."""
     n_steps = weekly.shape[1]
     frequency = 2 * math.pi * np.fft.rfftfreq(n_steps, 1 / STEPS_PER_HOUR)
-    lagged: np.ndarray = np.fft.irfft(
-        np.fft.rfft(weekly, axis=1) / (1 + 1j * frequency * lag_hours), n_steps, axis=1
-    )
-    return lagged
+    return np.fft.irfft(np.fft.rfft(weekly, axis=1) / (1 + 1j * frequency * lag_hours), n_steps, axis=1)
 
 
 def load_at(machines: Machines, hours: np.ndarray, monday_hours: int) -> tuple[np.ndarray, np.ndarray]:

@@ -81,8 +81,7 @@ class Accepted:
 def events_between(events: pa.Table, first: int, last: int) -> list[dict[str, Any]]:
     """Return the events that overlap ``[first, last)``, with their times in µs since the epoch."""
     is_near = (to_numpy(events["start"]) < last) & (to_numpy(events["end"]) > first)
-    rows: list[dict[str, Any]] = events.filter(to_arrow(is_near)).cast(_AS_NUMBERS).to_pylist()
-    return rows
+    return events.filter(to_arrow(is_near)).cast(_AS_NUMBERS).to_pylist()
 
 
 def overlap(windows: pa.Table, events: pa.Table) -> Bool:

@@ -18,11 +18,7 @@ KEY = ("sensor", "device")
 
 
 def status_update(
-    sensor: str,
-    fitted: pa.Table,
-    refused: pa.Table,
-    selection: Selection,
-    windows: TrainingWindows | None,
+    sensor: str, fitted: pa.Table, refused: pa.Table, selection: Selection, windows: TrainingWindows | None
 ) -> Update:
     """Return the update that stores the status of a sensor's devices after a training.
 

@@ -62,10 +62,7 @@ class Plant:
 
     @classmethod
     def of(
-        cls,
-        calendar: pa.Table | None,
-        devices: pa.Table | None,
-        domain: Mapping[str, Any] | None = None,
+        cls, calendar: pa.Table | None, devices: pa.Table | None, domain: Mapping[str, Any] | None = None
     ) -> Plant:
         """Read tables of the schemas CALENDAR and DEVICES, and ``params:domain``."""
         known = Devices(devices)
@@ -315,14 +312,7 @@ def find_windows(
         spans,
         known_events(feedback, sensor),
         plant,
-        Accepted.of(
-            feedback,
-            sensor,
-            plant.devices,
-            min(last, ended),
-            ended,
-            week // MICROSECOND,
-        ),
+        Accepted.of(feedback, sensor, plant.devices, min(last, ended), ended, week // MICROSECOND),
     )
     if not found.inside:
         return None

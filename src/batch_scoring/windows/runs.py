@@ -91,8 +91,7 @@ class Runs:
         places = self._by_place
         found = ufunc.reduceat(self.values, self.starts) if places is None else ufunc.reduce(places, axis=0)
         # Whether -0.0 or 0.0 is found would depend on their positions in the array.
-        extremes: Float = found + 0.0
-        return extremes
+        return found + 0.0
 
     @cached_property
     def _by_place(self) -> Float | None:

@@ -54,8 +54,7 @@ def robust_z(series: Series) -> Float:
     middle = np.median(train, axis=0)
     spread = MAD_TO_SIGMA * np.median(np.abs(train - middle), axis=0)
     spread = np.where(spread > 0, spread, np.maximum(train.std(axis=0), 1e-9))
-    distance: Float = np.abs((series.X - middle) / spread).max(axis=1)
-    return distance
+    return np.abs((series.X - middle) / spread).max(axis=1)
 
 
 def isolation_forest(series: Series) -> Float:
@@ -63,8 +62,7 @@ def isolation_forest(series: Series) -> Float:
     from sklearn.ensemble import IsolationForest
 
     forest = IsolationForest(n_estimators=100, random_state=series.seed).fit(series.X[series.is_train])
-    suspicion: Float = -forest.score_samples(series.X)
-    return suspicion
+    return -forest.score_samples(series.X)
 
 
 def rolling_z(series: Series) -> Float:

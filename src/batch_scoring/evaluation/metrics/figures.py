@@ -127,8 +127,7 @@ def intervals(
 
 
 def _ratio(part: Float, whole: Float) -> Float:
-    ratio: Float = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
-    return ratio
+    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
 
 
 def _middle(values: Float, few: bool) -> Float:

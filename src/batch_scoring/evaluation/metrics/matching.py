@@ -134,12 +134,7 @@ def match_verdict(truth: Truth, verdict: Verdict) -> Outcome:
     sums = _window_sums(truth, alarm) | _event_sums(truth, alarm, found) | _alert_sums(truth, alarm)
     ranking, pooled = _rank(truth, verdict.excess)
     return Outcome(
-        sums | ranking,
-        found,
-        delay,
-        truth.device_spans.have(alarm),
-        pooled,
-        *_sweep(truth, verdict.excess),
+        sums | ranking, found, delay, truth.device_spans.have(alarm), pooled, *_sweep(truth, verdict.excess)
     )
 
 

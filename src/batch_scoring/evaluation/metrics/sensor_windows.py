@@ -65,8 +65,7 @@ class SensorWindows:
         """Which windows this version, or a version for each window, was trained on; shape (n,)."""
         one = self.timeline
         begins, ends = self.trained_from[version, one.series], self.trained_to[version, one.series]
-        is_learned: Bool = (one.start >= begins) & (one.end <= ends)
-        return is_learned
+        return (one.start >= begins) & (one.end <= ends)
 
     @cached_property
     def is_seen(self) -> Bool:

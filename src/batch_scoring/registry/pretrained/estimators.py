@@ -127,5 +127,4 @@ def _points(model: PretrainedModel) -> Float:
     random = np.random.default_rng(0)
     near = model.support_vectors[random.integers(0, len(model.support_vectors), _N_CHECKED)]
     spread = np.repeat([0.0, 0.1, 1.0, 10.0], _N_CHECKED // 4)[:, None]
-    points: Float = (near + spread * random.normal(size=near.shape)) * model.scale + model.mean
-    return points
+    return (near + spread * random.normal(size=near.shape)) * model.scale + model.mean

@@ -108,10 +108,7 @@ class PretrainedModel:
 
 
 def to_trainings(
-    models: Sequence[PretrainedModel],
-    window_seconds: float,
-    former: Mapping[str, FleetFile],
-    folder: Path,
+    models: Sequence[PretrainedModel], window_seconds: float, former: Mapping[str, FleetFile], folder: Path
 ) -> dict[str, Training]:
     """Make a version for each sensor with a model.
 

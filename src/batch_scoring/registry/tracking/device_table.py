@@ -137,8 +137,7 @@ def _row(models: FleetFile, device: str) -> dict[str, Any]:
     for batch in models.batches():
         found = batch.filter(pc.equal(batch["device"], device))
         if found.num_rows:
-            row: dict[str, Any] = found.to_pylist()[0]
-            return row
+            return found.to_pylist()[0]
     raise LookupError(device)
 
 

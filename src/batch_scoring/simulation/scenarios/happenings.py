@@ -69,8 +69,7 @@ class During:
 
 def _test_runs(during: During) -> Float:
     """Twenty minutes of half load, twenty of none."""
-    runs: Float = np.where(during.hours % (2 / 3) < 1 / 3, 0.5, 0.0)
-    return runs
+    return np.where(during.hours % (2 / 3) < 1 / 3, 0.5, 0.0)
 
 
 # The load, shape (c,), and the state of a machine.

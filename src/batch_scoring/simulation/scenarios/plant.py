@@ -80,11 +80,7 @@ class Scenario:
     def settings(self, simulation: Simulation) -> Simulation:
         """Return the settings with the scenario's times; its seed decides the random numbers."""
         return replace(
-            simulation,
-            devices=len(self.machines),
-            start=self.start,
-            days=self.days,
-            interval=self.interval,
+            simulation, devices=len(self.machines), start=self.start, days=self.days, interval=self.interval
         )
 
 
@@ -252,8 +248,7 @@ class Plant:
         """Count what was made since the last maintenance, shape (n, t)."""
         made = np.cumsum(load * (state == RUNNING), axis=1) * CYCLES_PER_HOUR * self.simulation.interval_hours
         at_last = np.maximum.accumulate(np.where(state == IN_MAINTENANCE, made, 0.0), axis=1)
-        counted: Float = np.floor(made - at_last)
-        return counted
+        return np.floor(made - at_last)
 
     def _during(self, one: Happening, spread: Float) -> During:
         cells = self._cells(one)
@@ -274,8 +269,7 @@ class Plant:
                     sent[row] = ON_SENDING[one.kind](sent[row], cells)
                     if one.name:
                         sent[self.ids.index(one.name)] = ~sent[row]
-        kept: Bool = sent[:, None, :] & ~lost[self._machine_of_id]
-        return kept
+        return sent[:, None, :] & ~lost[self._machine_of_id]
 
 
 def _lagged(values: Float, cells: float) -> Float:
