@@ -8,13 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.monitoring.drift import (
-    EXPECTED_SHARES,
-    DriftLimits,
-    WatchedModels,
-    drift_table,
-    stability_index,
-)
+from batch_scoring.monitoring.drift import EXPECTED_SHARES, DriftLimits, drift_table, stability_index
 from batch_scoring.scoring.totals import scored_totals
 from batch_scoring.tables.schemas import DAILY, DRIFT, PREDICTIONS, TIMESTAMP
 from tests.factories import MINUTE_US, START, START_US
@@ -22,7 +16,6 @@ from tests.factories import MINUTE_US, START, START_US
 WINDOW_US = 5 * MINUTE_US
 N = 2000
 SPAN = (START_US, START_US + N * WINDOW_US)
-CALIBRATED = WatchedModels("1", states_tail_probability=True)
 NEW = START + timedelta(minutes=5 * N // 2)
 LONG_AGO = START - timedelta(days=9)
 
@@ -59,10 +52,10 @@ def models(trained_from):
     return pa.table(rows, schema=pa.schema([("device", pa.string()), ("trained_from", TIMESTAMP)]))
 
 
-def drift(table, trained_from=None, watched=CALIBRATED, span=SPAN, limits=None):
+def drift(table, trained_from=None, version="1", states=True):
     known = trained_from or dict.fromkeys(table["device"].unique().to_pylist(), LONG_AGO)
-    totals = scored_totals(table, lambda *_: watched.states_tail_probability)
-    found = drift_table(totals, models(known), "s", span, watched, limits or DriftLimits())
+    totals = scored_totals(table, lambda *_: states)
+    found = drift_table(totals, models(known), "s", SPAN, version, states, DriftLimits())
     assert found.schema == DRIFT
     return {row["device"]: row for row in found.to_pylist()}
 
@@ -101,12 +94,9 @@ def test_coverage_counts_from_when_the_device_was_there():
     found = drift(table, {"lost half": LONG_AGO, "new": NEW, "gone": LONG_AGO})
     assert (found["lost half"]["coverage"], found["lost half"]["status"]) == (0.5, "sparse")
     assert (found["new"]["coverage"], found["new"]["status"]) == (1.0, "ok")
-    assert (found["gone"]["n_windows"], found["gone"]["coverage"], found["gone"]["status"]) == (
-        0,
-        0,
-        "sparse",
-    )
-    assert (found["gone"]["flag_rate"], found["gone"]["is_over_budget"]) == (None, None)
+    gone = found["gone"]
+    assert (gone["n_windows"], gone["coverage"], gone["status"]) == (0, 0, "sparse")
+    assert (gone["flag_rate"], gone["is_over_budget"]) == (None, None)
 
 
 def test_a_device_without_a_model_has_a_row():
@@ -115,14 +105,13 @@ def test_a_device_without_a_model_has_a_row():
 
 def test_windows_of_an_earlier_version_say_nothing_of_this_one():
     early, late = predictions({"a": np.full(1950, 5.0)}), predictions({"a": calm(50)}, "2", first=1950)
-    newer = WatchedModels("2", states_tail_probability=True)
-    row = drift(pa.concat_tables([early, late]), watched=newer)["a"]
+    row = drift(pa.concat_tables([early, late]), version="2")["a"]
     assert (row["n_windows"], row["n_judged"], row["psi"]) == (N, 50, None)
     assert (row["status"], row["flag_rate"] < 0.1) == ("too_few_windows", True)
 
 
 def test_scores_of_a_one_class_svm_promise_nothing():
-    row = drift(predictions({"a": calm()}), watched=WatchedModels("1", states_tail_probability=False))["a"]
+    row = drift(predictions({"a": calm()}), states=False)["a"]
     assert (row["psi"], row["target_rate"], row["is_over_budget"]) == (None, None, None)
     assert row["flag_rate"] is not None
 
@@ -130,7 +119,7 @@ def test_scores_of_a_one_class_svm_promise_nothing():
 def test_days_that_were_counted_without_models_count_but_make_no_index():
     early, late = predictions({"a": calm(288)}), predictions({"a": calm(N - 288)}, first=288)
     totals = pa.concat_tables([scored_totals(early, lambda *_: False), scored_totals(late, lambda *_: True)])
-    row = drift_table(totals, models({"a": LONG_AGO}), "s", SPAN, CALIBRATED, DriftLimits()).to_pylist()[0]
+    row = drift_table(totals, models({"a": LONG_AGO}), "s", SPAN, "1", True, DriftLimits()).to_pylist()[0]
     assert (row["n_judged"], row["status"], row["psi"] < 0.02) == (N, "ok", True)
 
 
@@ -142,7 +131,7 @@ def test_rows_may_come_in_any_order():
 
 def test_no_windows_and_no_models_are_no_rows():
     assert drift(predictions({"a": []}), {"b": LONG_AGO}).keys() == {"b"}
-    assert drift_table(DAILY.empty_table(), models({}), "s", SPAN, CALIBRATED, DriftLimits()).num_rows == 0
+    assert drift_table(DAILY.empty_table(), models({}), "s", SPAN, "1", True, DriftLimits()).num_rows == 0
 
 
 def test_an_alarm_over_midnight_is_one():

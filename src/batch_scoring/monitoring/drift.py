@@ -40,28 +40,13 @@ class DriftLimits:
     min_windows: int = 100
 
 
-@dataclass(frozen=True)
-class WatchedModels:
-    """The champion's models of the devices of a range.
-
-    Attributes
-    ----------
-    version : str
-        Windows scored by another version are counted, but do not enter rates and stability.
-    states_tail_probability : bool
-        Whether scores are log10 of a tail probability, as ``Detector.states_tail_probability``.
-    """
-
-    version: str
-    states_tail_probability: bool
-
-
 def drift_table(
     totals: pa.Table,
     models: pa.Table,
     sensor: str,
     span: tuple[int, int],
-    watched: WatchedModels,
+    version: str,
+    states_tail_probability: bool,
     limits: DriftLimits,
 ) -> pa.Table:
     """Compute one row for each device that has a window or a model.
@@ -74,6 +59,10 @@ def drift_table(
         The columns ``device`` and ``trained_from`` of the models in force.
     span : (int, int)
         ``[start, end)`` of the range, µs since the epoch; it starts at midnight (UTC).
+    version : str
+        The champion. Windows scored by another version are counted, but do not enter rates and stability.
+    states_tail_probability : bool
+        Whether scores are log10 of a tail probability, as ``Detector.states_tail_probability``.
 
     Returns
     -------
@@ -90,7 +79,7 @@ def drift_table(
     )
     device, n = positions(rows["device"], names), len(names)
     n_windows = _sums(device, to_numpy(rows["n_windows"]), n)
-    is_champion = are(rows["model_version"], watched.version)
+    is_champion = are(rows["model_version"], version)
     judged, mine = rows.filter(to_arrow(is_champion)), device[is_champion]
     n_judged, n_flagged, n_alarms = (
         _sums(mine, to_numpy(judged[name]), n) for name in ("n_windows", "n_anomalies", "n_alarms")
@@ -98,10 +87,10 @@ def drift_table(
     n_alarms -= _sums(mine, _goes_on(mine, judged), n)
     has_rate = n_judged > 0
     rate = np.divide(n_flagged, n_judged, out=np.zeros(n), where=has_rate)
-    has_target = has_rate & watched.states_tail_probability
-    has_psi = (n_judged >= limits.min_windows) & watched.states_tail_probability
+    has_target = has_rate & states_tail_probability
+    has_psi = (n_judged >= limits.min_windows) & states_tail_probability
     target, index = np.zeros(n), np.zeros(n)
-    if watched.states_tail_probability:
+    if states_tail_probability:
         # All thresholds of a device and version are equal.
         target[mine] = 10.0 ** to_numpy(judged["threshold"])
         index = stability_index(_bin_counts(judged, mine, n))

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from batch_scoring.core.moments import MICROSECOND
 from batch_scoring.detection.detectors import DETECTORS
-from batch_scoring.monitoring.drift import DriftLimits, WatchedModels, drift_table
+from batch_scoring.monitoring.drift import DriftLimits, drift_table
 from batch_scoring.registry.published import PublishedModel
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.device_ranges import by_sensor, device_ranges
@@ -59,10 +59,8 @@ def drift_tables(
     )
     for sensor, rows in by_sensor(tables):
         published = models.get(sensor)
-        watched = WatchedModels(
-            published.manifest.version if published else "",
-            published is not None and DETECTORS[published.models.info.detector].states_tail_probability,
-        )
+        version = published.manifest.version if published else ""
+        states = published is not None and DETECTORS[published.models.info.detector].states_tail_probability
         batches = published.models.batches(_MODELS.names) if published else iter(())
         for part, its_models in device_ranges([(DAILY, rows), (_MODELS, batches)], {1}):
-            yield drift_table(part, its_models, sensor, span, watched, limits)
+            yield drift_table(part, its_models, sensor, span, version, states, limits)
