@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from batch_scoring.evaluation.basis import Basis
 from batch_scoring.evaluation.metrics.figures import RATIOS, intervals
-from batch_scoring.evaluation.metrics.matching import SWEEP, WEEK_US
+from batch_scoring.evaluation.metrics.matching import WEEK_US
 from batch_scoring.evaluation.metrics.tally import Tally
 from batch_scoring.evaluation.settings import EvaluateParameters
 from batch_scoring.evaluation.tables import DELAYS, POOLED, event_table, figure_table
@@ -131,14 +131,12 @@ def sweeps(tally: Tally) -> dict[str, Float]:
     curves = {}
     for method, one in tally.methods.items():
         sums = tally.of_series(method)
-        weeks, events = sums["sensor_weeks"].sum(), sums["events"].sum()
-        nothing = np.full(SWEEP.size, np.nan)
-        curves[method] = np.stack(
-            [
-                one.sweep_false_alerts / weeks if weeks else nothing,
-                one.sweep_found / events if events else nothing,
-            ]
+        false, found = (
+            np.sum([getattr(outcome, name) for outcome in one.outcomes], axis=0)
+            for name in ("sweep_false_alerts", "sweep_found")
         )
+        whole = np.array([[sums["sensor_weeks"].sum()], [sums["events"].sum()]])
+        curves[method] = np.stack([false, found]) / np.where(whole > 0, whole, np.nan)
     return curves
 
 

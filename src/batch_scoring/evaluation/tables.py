@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -33,13 +34,13 @@ def event_table(
     windows, missing = (np.concatenate([np.zeros(0, np.int64), *n]) for n in (n_windows, n_missing))
     parts = []
     for name, one in tally.methods.items():
-        delay = np.concatenate([np.zeros(0), *one.delay_seconds])
+        delay = np.concatenate([np.zeros(0), *(of.delay_seconds for of in one.outcomes)])
         columns = {
             "method": pa.array([name] * together.num_rows, pa.string()),
             **{key: together[key] for key in ("device", "sensor", "kind", "start", "end")},
             "n_windows": pa.array(windows),
             "n_missing": pa.array(missing),
-            "is_found": pa.array(np.concatenate([np.zeros(0, bool), *one.is_found])),
+            "is_found": pa.array(np.concatenate([np.zeros(0, bool), *(of.is_found for of in one.outcomes)])),
             "delay_seconds": _nullable(delay),
         }
         parts.append(pa.table([columns[key] for key in EVALUATED_EVENTS.names], schema=EVALUATED_EVENTS))
@@ -66,37 +67,34 @@ def figure_table(tally: Tally, of_devices: Mapping[str, Mapping[str, Float]], ev
     parts = []
     for method in tally.methods:
         pooled = {
-            name: np.array([of[name.removeprefix("pooled_")] for of in tally.methods[method].pooled])
+            name: np.array([of.pooled[name.removeprefix("pooled_")] for of in tally.methods[method].outcomes])
             for name in POOLED
         }
         fleet = {name: values.sum(keepdims=True) for name, values in of_devices[method].items()}
         fleet_pooled = {name: _mean(values) for name, values in pooled.items()}
-        rows: list[
-            tuple[str, list[str | None], list[str | None], Mapping[str, Float], Mapping[str, Float]]
-        ] = [
-            ("fleet", [None], [None], fleet, fleet_pooled),
-            ("sensor", [*tally.sensors], [None] * len(tally.sensors), tally.of_sensors(method), pooled),
-            ("device", [None] * len(devices), [*devices], of_devices[method], {}),
-            (
-                "series",
-                [tally.sensors[i] for i in series_sensor],
-                [devices[i] for i in series_device],
-                tally.of_series(method),
-                {},
-            ),
-        ]
-        parts += [_rows(level, method, s, d, sums, more, events) for level, s, d, sums, more in rows]
-    order = {level: place for place, level in enumerate(("fleet", "sensor", "device", "series"))}
-    return pa.concat_tables(sorted(parts, key=lambda part: order[part["level"][0].as_py()])).combine_chunks()
+        of_series = [tally.sensors[i] for i in series_sensor], [devices[i] for i in series_device]
+        rows = partial(_rows, method=method, events=events)
+        parts.append(
+            [
+                rows("fleet", [None], [None], fleet, fleet_pooled),
+                rows("sensor", tally.sensors, [None] * len(tally.sensors), tally.of_sensors(method), pooled),
+                rows("device", [None] * len(devices), devices, of_devices[method], {}),
+                rows("series", *of_series, tally.of_series(method), {}),
+            ]
+        )
+    # By level, and for each level by method.
+    return pa.concat_tables(
+        part for of_level in zip(*parts, strict=True) for part in of_level
+    ).combine_chunks()
 
 
 def _rows(
     level: str,
-    method: str,
     sensors: Sequence[str | None],
     devices: Sequence[str | None],
     sums: Mapping[str, Float],
     pooled: Mapping[str, Float],
+    method: str,
     events: pa.Table,
 ) -> pa.Table:
     ratios = figures(sums)
@@ -120,7 +118,7 @@ def _delays(
     events: pa.Table, method: str, sensors: Sequence[str | None], devices: Sequence[str | None]
 ) -> dict[str, Float]:
     """Compute the quantiles of the delays of found events, of each row; NaN where none was found."""
-    keys = [(sensor, device) for sensor, device in zip(sensors, devices, strict=True)]
+    keys = list(zip(sensors, devices, strict=True))
     has_sensor, has_device = keys[0][0] is not None, keys[0][1] is not None
     found: dict[tuple[str | None, str | None], list[float]] = {key: [] for key in keys}
     columns = (events[name].to_pylist() for name in ("method", "sensor", "device", "delay_seconds"))

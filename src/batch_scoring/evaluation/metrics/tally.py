@@ -9,7 +9,7 @@ import numpy as np
 
 from batch_scoring.evaluation.metrics.device_level import DeviceWindows
 from batch_scoring.evaluation.metrics.figures import SUMS
-from batch_scoring.evaluation.metrics.matching import SWEEP, Outcome, Truth
+from batch_scoring.evaluation.metrics.matching import Outcome, Truth
 from batch_scoring.evaluation.metrics.sensor_windows import Verdict
 from batch_scoring.tables.arrays import Bool, Float, Int
 
@@ -66,25 +66,10 @@ class SensorOutcomes:
 
 @dataclass
 class MethodTally:
-    """The outcomes of one method on all sensors so far; lists have an entry per sensor.
+    """What one method achieved so far: an outcome a sensor, and the worst sensors of each device."""
 
-    Attributes
-    ----------
-    sums : list of dict of str to array of shape (n_devices of the sensor,)
-    is_found : list of array of shape (n_events of the sensor,), bool
-    delay_seconds : list of array of the same shape
-    is_device_event_found : array of shape (n_device_events,), bool
-    sweep_found, sweep_false_alerts : array of shape (len(SWEEP),)
-    """
-
-    is_device_event_found: Bool
-    sums: list[dict[str, Float]] = field(default_factory=list)
-    pooled: list[dict[str, float]] = field(default_factory=list)
-    is_found: list[Bool] = field(default_factory=list)
-    delay_seconds: list[Float] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
     device_windows: DeviceWindows = field(default_factory=DeviceWindows)
-    sweep_found: Float = field(default_factory=lambda: np.zeros(SWEEP.size))
-    sweep_false_alerts: Float = field(default_factory=lambda: np.zeros(SWEEP.size))
 
 
 class Tally:
@@ -110,7 +95,7 @@ class Tally:
     def __init__(self, methods: Sequence[str], event_devices: Sequence[str]) -> None:
         self._event_devices = list(event_devices)
         self._is_seen = np.zeros(len(event_devices), bool)
-        self.methods = {name: MethodTally(np.zeros(len(event_devices), bool)) for name in methods}
+        self.methods = {name: MethodTally() for name in methods}
         self.sensors: list[str] = []
         self.devices: dict[str, int] = {}
         self.series_device: list[Int] = []
@@ -126,20 +111,16 @@ class Tally:
         self._is_seen |= found.is_device_event_seen
         for name, outcome in found.outcomes.items():
             one = self.methods[name]
-            one.sums.append(outcome.sums)
-            one.pooled.append(outcome.pooled)
-            one.is_found.append(outcome.is_found)
-            one.delay_seconds.append(outcome.delay_seconds)
-            one.is_device_event_found |= outcome.is_device_event_found
-            one.sweep_found += outcome.sweep_found
-            one.sweep_false_alerts += outcome.sweep_false_alerts
+            one.outcomes.append(outcome)
             one.device_windows.add(
                 number[found.series], found.start, found.is_labelled_anywhere, found.excess[name]
             )
 
     def of_series(self, method: str) -> dict[str, Float]:
         """``figures.SUMS`` of each series, shape (n_series,)."""
-        return {name: np.concatenate([sums[name] for sums in self.methods[method].sums]) for name in SUMS}
+        return {
+            name: np.concatenate([one.sums[name] for one in self.methods[method].outcomes]) for name in SUMS
+        }
 
     def of_sensors(self, method: str) -> dict[str, Float]:
         """``figures.SUMS`` of each sensor, shape (n_sensors,)."""
@@ -151,7 +132,8 @@ class Tally:
         sums = _sum_by(self.of_series(method), np.concatenate(self.series_device), n)
         device = np.array([self.devices.get(name, -1) for name in self._event_devices], np.int64)
         # Events of devices without windows are never found.
-        events = {"device_events": self._is_seen, "device_events_found": one.is_device_event_found}
+        is_found = np.any([outcome.is_device_event_found for outcome in one.outcomes], axis=0)
+        events = {"device_events": self._is_seen, "device_events_found": is_found}
         for name, rows in events.items():
             sums[name] = np.bincount(device[rows], minlength=n).astype(np.float64)
         return sums | one.device_windows.rankings(n)
