@@ -23,6 +23,7 @@ COLOURS = {
     "random": "#9aa3ad",
 }
 HOUR = 3600.0
+_ABOVE: dict[str, Any] = {"xytext": (0, 5), "textcoords": "offset points", "ha": "center", "fontsize": 8}
 PANELS = {
     "roc_auc": "ROC AUC, mean of series",
     "pr_auc": "PR AUC, mean of series",
@@ -61,14 +62,7 @@ def _draw_methods(evaluation: Evaluation) -> Figure:
                     [ratio["low"], ratio["high"]], [place, place], color=_colour(method), lw=2, alpha=0.5
                 )
             axes.plot(ratio["value"], place, "o", color=_colour(method), ms=6)
-            axes.annotate(
-                f"{ratio['value']:.3g}",
-                (ratio["value"], place),
-                xytext=(0, 5),
-                textcoords="offset points",
-                ha="center",
-                fontsize=8,
-            )
+            axes.annotate(f"{ratio['value']:.3g}", (ratio["value"], place), **_ABOVE)
         axes.set_title(title, fontsize=10, loc="left")
         axes.set_yticks(range(len(methods)), [_words(m) for m in methods])
         axes.set_ylim(len(methods) - 0.5, -0.7)
@@ -92,10 +86,7 @@ def _draw_trade_off(evaluation: Evaluation) -> Figure:
     axes.annotate(
         "budget, in windows", (budget, 0.98), rotation=90, fontsize=8, ha="right", va="top", color="#555"
     )
-    axes.set_xscale("log")
-    axes.set_xlabel("false alerts per sensor-week")
-    axes.set_ylabel("share of events found")
-    axes.set_ylim(0, 1)
+    axes.set(xscale="log", ylim=(0, 1), xlabel="false alerts per sensor-week", ylabel="share of events found")
     axes.set_title("Were all thresholds higher or lower; dots: as they are", fontsize=10, loc="left")
     _finish(axes)
     return figure
@@ -103,21 +94,16 @@ def _draw_trade_off(evaluation: Evaluation) -> Figure:
 
 def _draw_delay(evaluation: Evaluation) -> Figure | None:
     """Draw the share of all events found within some time from their start."""
-    methods = list(evaluation.metrics["methods"])
     n_events = evaluation.metrics["judged"]["events"]
     if not n_events:
         return None
     figure, (axes,) = _figure(1, 1, (7.5, 4.4))
-    for method in methods:
+    for method in evaluation.metrics["methods"]:
         rows = evaluation.events.filter(pc.equal(evaluation.events["method"], method))
-        delays = np.sort(np.array(rows["delay_seconds"].drop_null().to_pylist(), float)) / HOUR
-        if delays.size:
-            shares = np.arange(1, delays.size + 1) / n_events
-            axes.step(delays, shares, where="post", color=_colour(method), label=_words(method))
-    axes.set_xscale("log")
-    axes.set_ylim(0, 1)
+        delays = np.array(rows["delay_seconds"].drop_null().to_pylist(), float) / HOUR
+        _cumulate(axes, method, delays, n_events)
+    axes.set(xscale="log", ylim=(0, 1), ylabel="share of all events found by then")
     axes.set_xlabel("hours from the start of an event to the end of its first anomalous window")
-    axes.set_ylabel("share of all events found by then")
     _finish(axes)
     return figure
 
@@ -127,18 +113,15 @@ def _draw_false_alarms(evaluation: Evaluation) -> Figure:
     figure, (axes,) = _figure(1, 1, (7.5, 4.4))
     budget = evaluation.metrics["budget"]["false_windows_per_sensor_week"]
     for method in evaluation.metrics["methods"]:
-        rates = np.sort(_of_series(evaluation, method, "false_windows_per_sensor_week"))
+        rates = _of_series(evaluation, method, "false_windows_per_sensor_week")
         rates = rates[np.isfinite(rates)]
-        if rates.size:
-            shares = np.arange(1, rates.size + 1) / rates.size
-            axes.step(rates, shares, where="post", color=_colour(method), label=_words(method))
+        _cumulate(axes, method, rates, rates.size)
     axes.axvline(budget, color="#555", ls=":", lw=1.2)
     axes.annotate("budget", (budget, 0.02), rotation=90, fontsize=8, ha="right", color="#555")
     axes.set_xscale("symlog", linthresh=max(budget, 1e-9))
     axes.set_xlim(left=0)
-    axes.set_ylim(0, 1.01)
+    axes.set(ylim=(0, 1.01), ylabel="cumulative share of series")
     axes.set_xlabel("false windows per week of a series (a device and sensor)")
-    axes.set_ylabel("cumulative share of series")
     _finish(axes)
     return figure
 
@@ -156,9 +139,7 @@ def _draw_series(evaluation: Evaluation) -> Figure | None:
         axes.plot(theirs, ours, "o", ms=4, alpha=0.5, color=_colour(MODELS))
         better, worse = int((ours > theirs).sum()), int((ours < theirs).sum())
         axes.set_title(f"{title}: better on {better}, worse on {worse} of {ours.size} series", fontsize=10)
-        axes.set_xlabel("robust z")
-        axes.set_ylabel("fleet models")
-        axes.set_aspect("equal")
+        axes.set(xlabel="robust z", ylabel="fleet models", aspect="equal")
         axes.grid(alpha=0.3)
     return figure
 
@@ -180,10 +161,16 @@ def _draw_kinds(evaluation: Evaluation) -> Figure | None:
     counts = [found[kind, MODELS]["events"] for kind in kinds]
     names = [f"{_words(kind)}\n{n} events" for kind, n in zip(kinds, counts, strict=True)]
     axes.set_xticks(range(len(kinds)), names)
-    axes.set_ylim(0, 1.03)
-    axes.set_ylabel("share of events found")
+    axes.set(ylim=(0, 1.03), ylabel="share of events found")
     _finish(axes)
     return figure
+
+
+def _cumulate(axes: Axes, method: str, values: np.ndarray, total: int) -> None:
+    """Draw the share of a total whose value is no larger."""
+    if values.size:
+        shares = np.arange(1, values.size + 1) / total
+        axes.step(np.sort(values), shares, where="post", color=_colour(method), label=_words(method))
 
 
 def _of_series(evaluation: Evaluation, method: str, name: str) -> np.ndarray:

@@ -97,8 +97,9 @@ def fleet_metrics(
         methods[method] = {**counts, **of_method, **{name: {"value": row[name]} for name in _MORE}}
     leads = {
         method: {
-            name: {"value": _less(rows[MODELS][name], rows[method][name]), **_ends(ends, draws)}
+            name: {"value": None if None in pair else pair[0] - pair[1], **_ends(ends, draws)}
             for name, ends in own.items()
+            for pair in [(rows[MODELS][name], rows[method][name])]
         }
         for method, own in of_leads.items()
     }
@@ -145,10 +146,6 @@ def _ends(ends: Float, draws: int) -> dict[str, float | None]:
         return {}
     low, high = (float(end) if np.isfinite(end) else None for end in ends)
     return {"low": low, "high": high}
-
-
-def _less(left: float | None, right: float | None) -> float | None:
-    return None if left is None or right is None else left - right
 
 
 def _median(values: list[float]) -> float | None:

@@ -132,16 +132,8 @@ def _merged(events: pa.Table, false_alarms: pa.Table) -> pa.Table:
         _series(false_alarms, names),
         *_times(false_alarms),
     )
-    table = pa.table(
-        [
-            events["device"].take(to_arrow(row)),
-            events["sensor"].take(to_arrow(row)),
-            events["kind"].take(to_arrow(row)),
-            to_arrow(start).cast(LABELS.field("start").type),
-            to_arrow(end).cast(LABELS.field("end").type),
-        ],
-        schema=LABELS,
-    )
+    whose = events.select(["device", "sensor", "kind"]).take(to_arrow(row))
+    table = pa.table([*whose.columns, *_intervals(start, end)], schema=LABELS)
     by = [(name, "ascending") for name in ("sensor", "device", "start", "end")]
     return table.sort_by(by).combine_chunks()
 
@@ -154,16 +146,13 @@ def _of_devices(events: pa.Table) -> pa.Table:
     group = joined(device, start, end, touching=True)
     order = np.lexsort((start, group))
     first = _first_of_each(group[order])
-    return pa.table(
-        [
-            devices.take(to_arrow(device[order][first])),
-            to_arrow(start[order][first]).cast(LABELS.field("start").type),
-            to_arrow(np.maximum.reduceat(end[order], first) if first.size else end).cast(
-                LABELS.field("end").type
-            ),
-        ],
-        names=["device", "start", "end"],
-    )
+    last = np.maximum.reduceat(end[order], first) if first.size else end
+    names = devices.take(to_arrow(device[order][first]))
+    return pa.table([names, *_intervals(start[order][first], last)], names=["device", "start", "end"])
+
+
+def _intervals(start: Int, end: Int) -> list[pa.Array]:
+    return [to_arrow(times).cast(LABELS.field("start").type) for times in (start, end)]
 
 
 def _select(table: pa.Table, selection: Selection) -> pa.Table:

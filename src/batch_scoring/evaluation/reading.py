@@ -81,26 +81,26 @@ def read_sensor(
         return None
     names = table["device"].unique()
     names = names.take(pc.array_sort_indices(names))
-    device, start, end = (
-        positions(table["device"], names),
-        *(to_numpy(table[n]) for n in ("window_start", "window_end")),
-    )
+    device, start = positions(table["device"], names), to_numpy(table["window_start"])
     order = np.lexsort((start, device))
-    device, start, end = device[order], start[order], end[order]
+    device, start, end = device[order], start[order], to_numpy(table["window_end"])[order]
     features = published.manifest.features if published else tuple(feature_columns(table))
     found = _match(predictions, sensor, names, device, start)
     versions = _versions(sensor, published, found.versions)
     ranges = [_training(one, names) for one in versions]
     trained_from, trained_to = (np.stack(ends) for ends in zip(*ranges, strict=True))
     version = np.array([_place(name, versions) for name in ("", *found.versions)])[found.version + 1]
-    evaluated = _evaluated_range(
-        sensor, _first_end(trained_to, device, version), fallback, settings, int(end.max())
-    )
+    # When the training of the first version that scored each device ends.
+    first_end = np.full(len(names), np.iinfo(np.int64).max)
+    np.minimum.at(first_end, device, trained_to[version, device])
+    evaluated = _evaluated_range(sensor, first_end, fallback, settings, int(end.max()))
     if settings.from_ is not None:
         # Models that do not say until when they were trained saw nothing of the range that is named.
         trained_to = np.where(trained_to == _NEVER, evaluated.since, trained_to)
-    states = [one is not None and _states_its_budget(one) for one in versions]
-    stated = np.array(states)[version] & np.isfinite(found.threshold) & (settings.false_alarm_rate is None)
+    states = [one and DETECTORS[one.models.info.detector].states_tail_probability for one in versions]
+    stated = (
+        np.array(states, bool)[version] & np.isfinite(found.threshold) & (settings.false_alarm_rate is None)
+    )
     return (
         SensorWindows(
             sensor=sensor,
@@ -186,17 +186,6 @@ def _versions(
 def _place(version: str, among: Sequence[PublishedModel | None]) -> int:
     """Return the number of a version; 0, the champion, where it is not known."""
     return next((i for i, one in enumerate(among) if one and one.manifest.version == version), 0)
-
-
-def _states_its_budget(published: PublishedModel) -> bool:
-    return DETECTORS[published.models.info.detector].states_tail_probability
-
-
-def _first_end(trained_to: Int, device: Int, version: Int) -> Int:
-    """Return when the training of the first version that scored each device ends, shape (n_devices,)."""
-    first = np.full(trained_to.shape[1], np.iinfo(np.int64).max)
-    np.minimum.at(first, device, trained_to[version, device])
-    return first
 
 
 def _training(published: PublishedModel | None, names: pa.Array) -> tuple[Int, Int]:

@@ -11,7 +11,7 @@ from batch_scoring.evaluation.known_events import KnownEvents
 from batch_scoring.evaluation.metrics.matching import Events, Truth
 from batch_scoring.evaluation.metrics.sensor_windows import SensorWindows
 from batch_scoring.evaluation.reading import EvaluatedRange
-from batch_scoring.tables.arrays import Bool, Int
+from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.intervals import overlapping
 
@@ -48,14 +48,13 @@ def truth_of(windows: SensorWindows, evaluated: EvaluatedRange, known: KnownEven
     """
     events = known.of_sensor(windows.sensor, windows.devices)
     names = strings(windows.devices)
-    device, start, end = (
-        positions(events["device"], names),
-        to_numpy(events["start"]),
-        to_numpy(events["end"]),
-    )
+    device = positions(events["device"], names)
+    start, end = to_numpy(events["start"]), to_numpy(events["end"])
     is_known = device >= 0
     since = evaluated.since[np.maximum(device, 0)]
-    counts = is_known & (end > since) & (start < evaluated.until) & ~_only_seen(windows, device, start, end)
+    spans = overlapping(windows.timeline, device, start, end)
+    is_only_seen = spans.have(windows.is_seen) & ~spans.have(windows.is_test)
+    counts = is_known & (end > since) & (start < evaluated.until) & ~is_only_seen
     own = Events(device[counts], start[counts], end[counts], np.maximum(start, since)[counts])
     of_device = known.devices
     devices = positions(of_device["device"], names)
@@ -78,12 +77,6 @@ def truth_of(windows: SensorWindows, evaluated: EvaluatedRange, known: KnownEven
         int(np.count_nonzero(is_known & ~counts)),
         events.filter(to_arrow(~is_known)),
     )
-
-
-def _only_seen(windows: SensorWindows, device: Int, start: Int, end: Int) -> Bool:
-    """Which events overlap windows that were trained on, and none that is evaluated; shape (m,)."""
-    spans = overlapping(windows.timeline, device, start, end)
-    return spans.have(windows.is_seen) & ~spans.have(windows.is_test)
 
 
 def _full(events: Events, evaluated: EvaluatedRange, window_us: int) -> Int:
