@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.core.ids import Selection
-from batch_scoring.simulation.fleet import MALFORMED_VALUES, WHOLE_FLEET, Fleet, build_fleet, day_spans
+from batch_scoring.simulation.fleet import MALFORMED_VALUES, WHOLE_FLEET, Fleet, build_fleet
 from batch_scoring.simulation.settings import FaultRates, Simulation
 
 NO_FAULTS = FaultRates(0, 0, 0, 0, 0, 0)
@@ -43,7 +43,7 @@ def a_quiet_simulation(**settings: Any) -> Simulation:
 
 def day_table(fleet: Fleet, day: int) -> pa.Table:
     """What arrives on the index-th day, from 0, in order of arrival."""
-    return pa.concat_tables(day_spans(fleet, day))
+    return pa.concat_tables(fleet.spans(day))
 
 
 def simulate_fleet(simulation: Simulation, selection: Selection = WHOLE_FLEET) -> Iterator[pa.Table]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.simulation.faults import KINDS
-from batch_scoring.simulation.fleet import build_fleet, fault_table
+from batch_scoring.simulation.fleet import build_fleet
 from batch_scoring.simulation.settings import FaultRates
 from tests.simulation.fleets import NO_FAULTS, a_quiet_simulation, a_simulation, during, simulate_fleet
 
@@ -29,7 +29,7 @@ simulations = st.builds(
 
 @given(simulations)
 def test_faults_lie_in_the_last_share_of_the_time_and_do_not_overlap(simulation):
-    labels = fault_table(build_fleet(simulation)).to_pylist()
+    labels = build_fleet(simulation).faults().to_pylist()
     end = simulation.start + simulation.days * timedelta(days=1)
     zone = simulation.faults_in_last_share * (end - simulation.start)
     for fault in labels:
@@ -42,7 +42,7 @@ def test_faults_lie_in_the_last_share_of_the_time_and_do_not_overlap(simulation)
 @given(simulations)
 def test_dropouts_have_no_readings_and_stuck_values_are_constant_and_no_gap_hides_a_fault(simulation):
     table = pa.concat_tables(simulate_fleet(simulation))
-    for fault in fault_table(build_fleet(simulation)).to_pylist():
+    for fault in build_fleet(simulation).faults().to_pylist():
         values = during(table, fault)
         if fault["kind"] == "dropout":
             assert len(values) == 0
@@ -58,7 +58,7 @@ def one_kind(kind: str, **settings):
     broken = a_quiet_simulation(devices=12, faults_per_device=rates, **settings)
     healthy = a_quiet_simulation(devices=12, faults_per_device=NO_FAULTS, **settings)
     tables = [pa.concat_tables(simulate_fleet(one)) for one in (broken, healthy)]
-    for fault in fault_table(build_fleet(broken)).to_pylist():
+    for fault in build_fleet(broken).faults().to_pylist():
         yield fault, *(during(table, fault) for table in tables)
 
 
@@ -102,12 +102,12 @@ def test_a_fault_goes_up_where_there_is_no_room_below():
 
 def test_the_number_of_faults_is_the_rate_times_the_devices():
     simulation = a_simulation(devices=10, faults_per_device=FaultRates(0.25, 0, 0.5, 1, 0, 0.04))
-    counts = fault_table(build_fleet(simulation))["kind"].value_counts().to_pylist()
+    counts = build_fleet(simulation).faults()["kind"].value_counts().to_pylist()
     assert {one["values"]: one["counts"] for one in counts} == {"spike": 3, "drift": 5, "stuck_value": 10}
 
 
 def test_faults_strike_different_sensors_while_there_are_any():
-    labels = fault_table(build_fleet(a_simulation(devices=9)))
+    labels = build_fleet(a_simulation(devices=9)).faults()
     assert labels.num_rows == 24 > 18 - 1
     pairs = labels.group_by(["device", "sensor"]).aggregate([([], "count_all")])
     assert pairs.num_rows == 18

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.simulation import fleet as fleet_module
-from batch_scoring.simulation.fleet import build_fleet, day_spans, fault_table, wild_table
+from batch_scoring.simulation.fleet import build_fleet
 from batch_scoring.simulation.outages import gap_mask, late_of_day
 from batch_scoring.tables.fault_labels import faults_only
 from batch_scoring.tables.schemas import FAULT_LABELS, READINGS
@@ -54,7 +54,7 @@ def test_every_expected_reading_arrives_once_but_those_in_gaps_and_dropouts_and_
     for day in range(simulation.days):
         cells = slice(day * per_day, (day + 1) * per_day)
         there[:, :, cells] &= ~gap_mask(simulation, day, devices, cells.start, cells.stop)[:, None, :]
-    for fault in fault_table(fleet).to_pylist():
+    for fault in fleet.faults().to_pylist():
         if fault["kind"] == "dropout":
             first, last = ((fault[at] - simulation.start) // simulation.interval for at in ("start", "end"))
             row = simulation.device_names.index(fault["device"])
@@ -131,7 +131,7 @@ def test_the_length_of_a_span_changes_nothing(simulation, span_readings):
     whole = day_table(build_fleet(simulation), simulation.days - 1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fleet_module, "SPAN_READINGS", span_readings)
-        spans = list(day_spans(build_fleet(simulation), simulation.days - 1))
+        spans = list(build_fleet(simulation).spans(simulation.days - 1))
     assert same(pa.concat_tables(spans), whole)
 
 
@@ -170,7 +170,7 @@ def test_the_wild_readings_that_are_sent_are_labelled_and_nothing_else(simulatio
     table = pa.concat_tables(simulate_fleet(simulation))
     value = table["value"].fill_null(0).to_numpy()
     sent = table.filter(pa.array(np.isin(value, [-9999.0, 65535.0])))
-    labels = wild_table(fleet)
+    labels = fleet.wild_readings()
     assert set(labels["kind"].to_pylist()) <= {"wild_reading"}
     columns = ("device", "sensor", "timestamp", "value")
     wanted = set(zip(*(sent[name].to_pylist() for name in columns), strict=True))
@@ -183,9 +183,9 @@ def test_the_wild_readings_that_are_sent_are_labelled_and_nothing_else(simulatio
 def test_labels_are_faults_and_wild_readings_by_device_sensor_and_start():
     fleet = build_fleet(a_simulation(malformed_share=0.01))
     labels = fleet.labels()
-    assert labels.num_rows == fault_table(fleet).num_rows + wild_table(fleet).num_rows > 10
+    assert labels.num_rows == fleet.faults().num_rows + fleet.wild_readings().num_rows > 10
     assert labels.equals(labels.sort_by([(n, "ascending") for n in ("device", "sensor", "start")]))
-    assert faults_only(labels).equals(fault_table(fleet).combine_chunks())
+    assert faults_only(labels).equals(fleet.faults().combine_chunks())
 
 
 # The fleet that figures are compared on: readings and faults, byte for byte.
@@ -197,7 +197,7 @@ FAULTS_OF_SEED_7 = "98b2e1d60ed00b17a90f288a6b73ef11d75ff1b9c195f698634c4d1315a9
 def test_the_default_fleet_is_the_one_of_the_first_release():
     fleet = build_fleet(fleet_module.Simulation())
     assert digest(day_table(fleet, day) for day in range(14)) == READINGS_OF_SEED_7
-    assert digest([fault_table(fleet)]) == FAULTS_OF_SEED_7
+    assert digest([fleet.faults()]) == FAULTS_OF_SEED_7
 
 
 def digest(tables) -> str:
@@ -258,19 +258,8 @@ def test_an_unknown_device_is_an_error_that_suggests_near_ones():
 
 
 def test_a_fleet_without_faults_has_an_empty_table_of_labels():
-    table = fault_table(build_fleet(a_simulation(faults_per_device=NO_FAULTS)))
+    table = build_fleet(a_simulation(faults_per_device=NO_FAULTS)).faults()
     assert table.num_rows == 0 and table.schema.equals(FAULT_LABELS)
-
-
-@pytest.mark.slow
-def test_the_default_fleet_has_four_million_readings_and_each_kind_of_fault_four_times():
-    simulation = fleet_module.Simulation()
-    rows = [table.num_rows for table in simulate_fleet(simulation)]
-    kinds = fault_table(build_fleet(simulation))["kind"].value_counts().to_pylist()
-    assert len(rows) == 14 and 3.95e6 < sum(rows) < 4.035e6
-    assert {one["values"]: one["counts"] >= 4 for one in kinds} == dict.fromkeys(
-        ("spike", "level_shift", "drift", "stuck_value", "noise_burst", "dropout"), True
-    )
 
 
 def same(left: pa.Table, right: pa.Table) -> bool:

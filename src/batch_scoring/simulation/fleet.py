@@ -66,13 +66,53 @@ class Fleet:
         return len(self.devices), len(self.sensors), len(self.breakage.faults.kind)
 
     def spans(self, day: int) -> Iterator[pa.Table]:
-        """Simulate the arrivals of a day; see :func:`day_spans`."""
-        return day_spans(self, day)
+        """Simulate the arrivals of the index-th day, from 0, in tables of about ``SPAN_READINGS`` rows.
+
+        Any day can be made alone, in any order, with the same result. Rows are in order of arrival:
+        by time, device and sensor, but readings that waited for a broken link where the link came back.
+        """
+        all_rows = np.arange(len(self.devices))
+        tonight = late_of_day(self.simulation, day)
+        for span in _spans(self, day):
+            sent = ~outage_mask(tonight, self.devices, span.first, span.last)
+            arrived = _measure(self, span, all_rows, sent)
+            yield _arrival_table(self, _with_late(self, day, arrived) if span.begin == 0 else arrived)
 
     def labels(self) -> pa.Table:
-        """Label faults and wild readings; see :func:`fault_table` and :func:`wild_table`."""
+        """Label faults and wild readings, sorted by device, sensor and start; schema ``FAULT_LABELS``."""
         order = [(name, "ascending") for name in ("device", "sensor", "start")]
-        return pa.concat_tables([fault_table(self), wild_table(self)]).sort_by(order).combine_chunks()
+        return pa.concat_tables([self.faults(), self.wild_readings()]).sort_by(order).combine_chunks()
+
+    def faults(self) -> pa.Table:
+        """Label the fleet's faults; see :func:`~batch_scoring.simulation.faults.label_table`."""
+        return label_table(self.simulation, self.breakage.faults)
+
+    def wild_readings(self) -> pa.Table:
+        """Label the single readings far out of range that are sent; schema ``FAULT_LABELS``.
+
+        No fault: ``kind`` is ``wild_reading``, ``size`` the value, the interval one reading long.
+        """
+        simulation, rows = self.simulation, np.arange(len(self.devices))
+        found = []
+        for span in (span for day in range(simulation.days) for span in _spans(self, day)):
+            uniform = _drawn(self, span, self.devices, _DELIVERY, np.random.Generator.random)
+            uniform[broken_cells(self.breakage, rows, span.first, span.last).cells] = 0
+            values, _ = _malform(np.zeros(uniform.shape), uniform, simulation.malformed_share)
+            values[~np.isfinite(values)] = 0  # they are refused
+            values *= ~gap_mask(simulation, span.day, self.devices, span.first, span.last)[:, None, :]
+            found += [
+                (
+                    simulation.device_names[self.devices[r]],
+                    simulation.sensor_names[self.sensors[c]],
+                    "wild_reading",
+                    *simulation.microseconds(np.array([t, t + 1]) + span.first).tolist(),
+                    values[r, c, t],
+                )
+                for r, c, t in zip(*np.nonzero(values), strict=True)
+            ]
+        columns = zip(*found, strict=True) if found else [[] for _ in FAULT_LABELS]
+        arrays = [pa.array(c, f.type) for c, f in zip(columns, FAULT_LABELS, strict=True)]
+        return pa.table(arrays, schema=FAULT_LABELS)
 
 
 def build_fleet(simulation: Simulation, selection: Selection = WHOLE_FLEET) -> Fleet:
@@ -88,7 +128,7 @@ def build_fleet(simulation: Simulation, selection: Selection = WHOLE_FLEET) -> F
     >>> from datetime import timedelta
     >>> whole = {"gaps_per_device_day": 0, "duplicate_share": 0}
     >>> fleet = build_fleet(Simulation(devices=2, days=1, interval=timedelta(hours=1), **whole))
-    >>> sum(readings.num_rows for readings in day_spans(fleet, 0))
+    >>> sum(readings.num_rows for readings in fleet.spans(0))
     192
     """
     devices, sensors = selected_indices(simulation, selection)
@@ -97,61 +137,6 @@ def build_fleet(simulation: Simulation, selection: Selection = WHOLE_FLEET) -> F
     )
     breakage = plan_breakage(simulation, machines, devices, sensors, _monday_hours(simulation))
     return Fleet(simulation, selection, devices, sensors, machines, breakage)
-
-
-def fault_table(fleet: Fleet) -> pa.Table:
-    """Label the fleet's faults; see :func:`~batch_scoring.simulation.faults.label_table`."""
-    return label_table(fleet.simulation, fleet.breakage.faults)
-
-
-def wild_table(fleet: Fleet) -> pa.Table:
-    """Label the single readings far out of range that are sent; schema ``FAULT_LABELS``.
-
-    No fault: ``kind`` is ``wild_reading``, ``size`` the value, the interval one reading long.
-    """
-    simulation, rows = fleet.simulation, np.arange(len(fleet.devices))
-    sensor_names = [simulation.sensor_names[at] for at in fleet.sensors]
-    found = []
-    for day in range(simulation.days):
-        step = _slices_per_span(fleet)
-        for begin in range(0, simulation.slices_per_day, step):
-            span = _Span.of_day(simulation, day, begin, begin + step)
-            uniform = _drawn(fleet, span, fleet.devices, _DELIVERY, _uniform)
-            uniform[broken_cells(fleet.breakage, rows, span.first, span.last).cells] = 0
-            values, _ = _malform(np.zeros(uniform.shape), uniform, simulation.malformed_share)
-            values[~np.isfinite(values)] = 0  # they are refused
-            values *= ~gap_mask(simulation, day, fleet.devices, span.first, span.last)[:, None, :]
-            row, column, cell = np.nonzero(values)
-            found += [
-                (
-                    simulation.device_names[fleet.devices[r]],
-                    sensor_names[c],
-                    "wild_reading",
-                    *simulation.microseconds(np.array([t, t + 1]) + span.first).tolist(),
-                    values[r, c, t],
-                )
-                for r, c, t in zip(row, column, cell, strict=True)
-            ]
-    columns = zip(*found, strict=True) if found else [[] for _ in FAULT_LABELS]
-    return pa.table(
-        [pa.array(c, f.type) for c, f in zip(columns, FAULT_LABELS, strict=True)], schema=FAULT_LABELS
-    )
-
-
-def day_spans(fleet: Fleet, day: int) -> Iterator[pa.Table]:
-    """Simulate the arrivals of the index-th day, from 0, in tables of about ``SPAN_READINGS`` rows.
-
-    Any day can be made alone, in any order, with the same result. Rows are in order of arrival:
-    by time, device and sensor, but readings that waited for a broken link where the link came back.
-    """
-    all_rows = np.arange(len(fleet.devices))
-    tonight = late_of_day(fleet.simulation, day)
-    step = _slices_per_span(fleet)
-    for begin in range(0, fleet.simulation.slices_per_day, step):
-        span = _Span.of_day(fleet.simulation, day, begin, begin + step)
-        sent = ~outage_mask(tonight, fleet.devices, span.first, span.last)
-        arrived = _measure(fleet, span, all_rows, sent)
-        yield _arrival_table(fleet, _with_late(fleet, day, arrived) if begin == 0 else arrived)
 
 
 @dataclass(frozen=True)
@@ -171,12 +156,14 @@ class _Span:
         return cls(day, begin, end, midnight + begin * per_slice, midnight + end * per_slice)
 
 
-def _slices_per_span(fleet: Fleet) -> int:
-    """Return the number of slices per span; it divides the day, so that all spans are equally long."""
+def _spans(fleet: Fleet, day: int) -> Iterator[_Span]:
+    """Yield the spans of a day, each of as many slices; their number divides the day."""
     slices = fleet.simulation.slices_per_day
     per_slice = len(fleet.devices) * len(fleet.sensors) * fleet.simulation.readings_per_day // slices
     fitting = max(1, min(slices, SPAN_READINGS // per_slice))
-    return next(step for step in range(fitting, 0, -1) if slices % step == 0)
+    step = next(step for step in range(fitting, 0, -1) if slices % step == 0)
+    for begin in range(0, slices, step):
+        yield _Span.of_day(fleet.simulation, day, begin, begin + step)
 
 
 def _monday_hours(simulation: Simulation) -> int:
@@ -243,8 +230,8 @@ def _measure(fleet: Fleet, span: _Span, rows: np.ndarray, wanted: np.ndarray) ->
     machines = fleet.machines if len(rows) == len(fleet.devices) else fleet.machines.rows(rows)
     hours = np.arange(span.first, span.last)[None, :] * simulation.interval_hours
     values, sigma = signal_at(machines, hours, _monday_hours(simulation))
-    normal = _drawn(fleet, span, devices, _NOISE, _normal)
-    uniform = _drawn(fleet, span, devices, _DELIVERY, _uniform)
+    normal = _drawn(fleet, span, devices, _NOISE, np.random.Generator.standard_normal)
+    uniform = _drawn(fleet, span, devices, _DELIVERY, np.random.Generator.random)
     deviation = np.multiply(normal, sigma, out=sigma)
     values += deviation
     broken = broken_cells(fleet.breakage, rows, span.first, span.last)
@@ -261,18 +248,9 @@ def _measure(fleet: Fleet, span: _Span, rows: np.ndarray, wanted: np.ndarray) ->
     return _in_order(counts, _malform(values, uniform, simulation.malformed_share), rows, span.first)
 
 
-_Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
-
-
-def _normal(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    return generator.standard_normal(shape, np.float32)
-
-
-def _uniform(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    return generator.random(shape, np.float32)
-
-
-def _drawn(fleet: Fleet, span: _Span, devices: np.ndarray, purpose: int, draw: _Draw) -> np.ndarray:
+def _drawn(
+    fleet: Fleet, span: _Span, devices: np.ndarray, purpose: int, draw: Callable[..., np.ndarray]
+) -> np.ndarray:
     """Draw a random number for each reading, float32 array of shape (n, s, t).
 
     They are drawn a slice at a time for all devices up to the last one, so that neither the
@@ -284,7 +262,7 @@ def _drawn(fleet: Fleet, span: _Span, devices: np.ndarray, purpose: int, draw: _
     chosen = np.ix_(devices, fleet.sensors)
     drawn = np.empty((len(devices), len(fleet.sensors), span.end - span.begin, per_slice), np.float32)
     for at, slice_ in enumerate(range(span.begin, span.end)):
-        drawn[:, :, at] = draw(simulation.generator(purpose, span.day, slice_), shape)[chosen]
+        drawn[:, :, at] = draw(simulation.generator(purpose, span.day, slice_), shape, np.float32)[chosen]
     return drawn.reshape((*drawn.shape[:2], -1))
 
 
