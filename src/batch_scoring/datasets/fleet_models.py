@@ -100,7 +100,8 @@ class TrackedFleetModels(
             return {**loaders(self._staged.previous(self.published))}
         if tracking.is_new_store(self.tracking_uri):
             return {}
-        return {sensor: partial(self._load_sensor, sensor) for sensor in tracking.list_sensors(self.store)}
+        store = self.store
+        return {one: partial(tracking.load_in_force, store, one) for one in tracking.list_sensors(store)}
 
     def save(self, data: dict[str, Training]) -> None:
         """Register each training as a version, promoted if the dataset has ``promote``."""
@@ -124,19 +125,17 @@ class TrackedFleetModels(
             self._run.end("FINISHED")
             self._run = None
 
-    def _load_sensor(self, sensor: str) -> TrackedVersion:
-        return tracking.load_in_force(self.store, sensor)
-
     def _save_training(self, training: Training) -> None:
         models = None
         with tracking.exclusive(self.store.uri):  # of two runs with the same training, one makes the version
             version = tracking.find_version(self.store, training.sensor, training.fingerprint)
             if version is None:
-                run = self._open_run()
-                run.log(training)
+                if self._run is None or not self._run.is_open:
+                    self._run = tracking.TrainingRun(self.store, self._child_runs_up_to)
+                self._run.log(training)
                 models = training.models
                 version = tracking.register(
-                    self.store, run.run_id, models, training.fingerprint, training.decision
+                    self.store, self._run.run_id, models, training.fingerprint, training.decision
                 )
                 log.info("sensor %r: %d models, version %s", version.sensor, models.n_models, version.version)
             else:
@@ -144,11 +143,6 @@ class TrackedFleetModels(
         tracking.record_decision(self.store, version, training.decision)
         if self.promote and training.decision.verdict == PROMOTED:
             tracking.promote_trained(self.store, self.published, version, models)
-
-    def _open_run(self) -> TrainingRun:
-        if self._run is None or not self._run.is_open:
-            self._run = tracking.TrainingRun(self.store, self._child_runs_up_to)
-        return self._run
 
     def _exists(self) -> bool:
         return bool(self.load())

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from kedro.io import AbstractDataset, DatasetError
 
-from batch_scoring.storage import open_folder
+from batch_scoring.storage import open_file, open_folder
 
 Saved = TypeVar("Saved")
 Loaded = TypeVar("Loaded")
@@ -56,3 +56,25 @@ class FolderDataset(OwnDataset[Saved, Loaded]):
 
     def _describe(self) -> dict[str, Any]:
         return {"path": self._folder.path()}
+
+
+class FileDataset(OwnDataset[Saved, Loaded]):
+    """A dataset in one file.
+
+    Parameters
+    ----------
+    filepath : str
+        A local path, or a URL of Blob Storage.
+    **more
+        Of :class:`OwnDataset`.
+    """
+
+    def __init__(self, filepath: str, **more: Any) -> None:
+        super().__init__(**more)
+        self._folder, self._name = open_file(filepath, self._credentials)
+
+    def _exists(self) -> bool:
+        return self._folder.entry(self._name) is not None
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._folder.path(self._name)}

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scoring.datasets.own import OwnDataset
-from batch_scoring.storage import open_file
+from batch_scoring.datasets.own import FileDataset
 from batch_scoring.storage.parquet import open_parquet, save_parquet
 from batch_scoring.tables.streams import Stream
 
 
-class ArrowParquetDataset(OwnDataset[pa.Table | Stream, pq.ParquetFile]):
+class ArrowParquetDataset(FileDataset[pa.Table | Stream, pq.ParquetFile]):
     """A Parquet file that appears whole or not at all.
 
     ``load`` opens the file and reads only its footer: ``file.schema_arrow.metadata`` and
     ``file.metadata`` cost nothing, ``file.read()`` and ``file.iter_batches()`` fetch rows.
     ``save`` takes a table or a :class:`Stream`. The same rows give the same bytes, however they
-    come in batches: every row group but the last has ``ROW_GROUP_ROWS`` rows.
-
-    Parameters
-    ----------
-    filepath : str
-        A local path, or a URL of Blob Storage.
-    **more
-        Of :class:`.OwnDataset`.
+    come in batches: every row group but the last has ``ROW_GROUP_ROWS`` rows. The arguments
+    are those of :class:`.FileDataset`.
     """
-
-    def __init__(self, filepath: str, **more: Any) -> None:
-        super().__init__(**more)
-        self._folder, self._name = open_file(filepath, self._credentials)
 
     def load(self) -> pq.ParquetFile:
         """Open the file; raises InputError when it does not exist or is not Parquet."""
@@ -41,12 +29,6 @@ class ArrowParquetDataset(OwnDataset[pa.Table | Stream, pq.ParquetFile]):
     def save(self, data: pa.Table | Stream) -> None:
         """Write the rows to a temporary file, then replace the file."""
         save_parquet(self._folder, self._name, data)
-
-    def _exists(self) -> bool:
-        return self._folder.entry(self._name) is not None
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._folder.path(self._name)}
 
 
 class OptionalParquetDataset(ArrowParquetDataset):

@@ -2,33 +2,20 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
 from kedro_datasets._typing import TablePreview
 
-from batch_scoring.datasets.own import OwnDataset
-from batch_scoring.storage import open_file
+from batch_scoring.datasets.own import FileDataset
 from batch_scoring.storage.cache import run_folder
 
 _ROWS = 65_536
 
 
-class WholeCSVDataset(OwnDataset[pa.Table, pa.Table]):
-    """An Arrow table in a CSV file in UTF-8; it appears whole or not at all.
-
-    Parameters
-    ----------
-    filepath : str
-        A local path, or a URL of Blob Storage.
-    **more
-        Of :class:`.OwnDataset`.
-    """
-
-    def __init__(self, *, filepath: str, credentials: Mapping[str, Any] | None = None, **more: Any) -> None:
-        super().__init__(credentials=credentials, **more)
-        self._folder, self._name = open_file(filepath, credentials)
+class WholeCSVDataset(FileDataset[pa.Table, pa.Table]):
+    """An Arrow table in a CSV file in UTF-8; it appears whole or not at all."""
 
     def load(self) -> pa.Table:
         """Load the table; types are inferred."""
@@ -54,12 +41,6 @@ class WholeCSVDataset(OwnDataset[pa.Table, pa.Table]):
                 "data": [list(row) for row in zip(*columns, strict=True)],
             }
         )
-
-    def _exists(self) -> bool:
-        return self._folder.entry(self._name) is not None
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._folder.path(self._name)}
 
 
 def _lines(rows: Iterable[Iterable[Any]]) -> bytes:

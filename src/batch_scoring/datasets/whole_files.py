@@ -33,19 +33,9 @@ class WholeFile:
         self._folder, self._name = open_file(filepath, credentials)
         # All that the dataset itself opens is a local file: this one, or for a time a blob's copy.
         super().__init__(filepath=self._name, **arguments)  # type: ignore[call-arg]
-        self._written = ""
-
-    def save(self, data: Any) -> None:
-        """Save to a temporary file, then replace the file."""
-        with self._folder.writing(self._name) as file:
-            self._written = file.name
-            super().save(data)  # type: ignore[misc]
 
     def _get_load_path(self) -> PurePosixPath:
         return PurePosixPath(self._folder.local_copy(self._name, run_folder()))
-
-    def _get_save_path(self) -> PurePosixPath:
-        return PurePosixPath(self._written)
 
     def _exists(self) -> bool:
         return self._folder.entry(self._name) is not None
