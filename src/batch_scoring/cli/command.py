@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from batch_scoring.core.errors import CONFLICT, FAILED, ConflictError, InputError
+from batch_scoring.core.errors import CONFLICT, FAILED, NO_CAPACITY, CapacityError, ConflictError, InputError
 from batch_scoring.jobs.context import open_cluster
 
 
@@ -28,6 +28,12 @@ class Conflict(Failure):
     """Ends a command that is to be run again."""
 
     exit_code = CONFLICT
+
+
+class NoCapacity(Failure):
+    """Ends a command for which there are no machines."""
+
+    exit_code = NO_CAPACITY
 
 
 def _show_tracebacks(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -88,7 +94,8 @@ class UserErrorCommand(click.Command):
         if ctx.meta.get(_VERBOSE) or is_verbose():
             click.echo(traceback_of(error), err=True)
         sentence = sentence_of(error, lambda it: self.explain(it, ctx.params))
-        return (Conflict if isinstance(sentence, ConflictError) else Failure)(str(sentence))
+        kinds = {ConflictError: Conflict, CapacityError: NoCapacity}
+        return kinds.get(type(sentence), Failure)(str(sentence))
 
 
 def check_environment(options: Mapping[str, Any]) -> None:

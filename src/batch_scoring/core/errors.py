@@ -27,6 +27,12 @@ class MachineError(InputError):
     """The machine is in trouble, such as a full disk; no other input or setting helps."""
 
 
+class CapacityError(InputError):
+    """There are no machines to work on, as where a quota is used up; the same may do later."""
+
+
 FAILED = 1
+# No machines to work on (EX_UNAVAILABLE of sysexits.h).
+NO_CAPACITY = 69
 # Another run wrote first: repeat the run, nothing is lost (EX_TEMPFAIL of sysexits.h).
 CONFLICT = 75

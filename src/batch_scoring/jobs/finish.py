@@ -15,19 +15,31 @@ if TYPE_CHECKING:
 
 
 def end_runs(cluster: Cluster, runs: Sequence[str]) -> None:
-    """Wait until all jobs of these runs have ended; exit with 1 where one failed."""
+    """Wait until all jobs of these runs have ended; exit with 1 where one failed.
+
+    Raises
+    ------
+    CapacityError
+        When the engine has had no nodes for them for ``jobs.wait_for_nodes``.
+    """
     from batch_scoring.jobs import scheduler
+    from batch_scoring.jobs.capacity import CapacityWatch
     from batch_scoring.jobs.run_view import RunMonitor
 
     n_failed = 0
     for run in runs:
         backend = cluster.engine_of(run)
-        scheduler.wait(backend, run)
+        watch = CapacityWatch(backend, run, cluster.settings.wait_for_nodes, _to_stderr)
+        scheduler.wait(backend, run, look=watch.look)
         view = RunMonitor(cluster.records, backend, run).view()
         end_run(cluster, view)
         n_failed += len(view.failed)
     if n_failed:
         raise SystemExit(FAILED)
+
+
+def _to_stderr(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def end_run(cluster: Cluster, view: View) -> None:

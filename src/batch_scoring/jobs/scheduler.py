@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -121,10 +122,26 @@ def submit(
     return done
 
 
-def wait(backend: Backend, run: str, pause: float = SECONDS_BETWEEN_POLLS) -> list[JobStatus]:
-    """Wait until all jobs of a run have ended, ``pause`` seconds between two polls; return their statuses."""
+def wait(
+    backend: Backend,
+    run: str,
+    pause: float = SECONDS_BETWEEN_POLLS,
+    look: Callable[[list[JobStatus]], None] = lambda _: None,
+) -> list[JobStatus]:
+    """Wait until all jobs of a run have ended; return their statuses.
+
+    Parameters
+    ----------
+    backend : Backend
+    run : str
+    pause : float
+        Seconds between two polls.
+    look : callable
+        Called with the statuses of each poll; what it raises ends the wait.
+    """
     follower = Follower(backend, run)
     while not (statuses := follower.poll()) or not all(one.state.is_final for one in statuses):
+        look(statuses)
         time.sleep(pause)
     return statuses
 

@@ -40,6 +40,7 @@ class JobsParameters:
     catch_up: int = 24
     max_wall_time: timedelta = timedelta(minutes=50)
     retries: int = 2
+    wait_for_nodes: timedelta = timedelta(minutes=30)
     sharding: Sharding = field(default_factory=Sharding)
     local: LocalSettings = field(default_factory=LocalSettings)
     dask: DaskSettings = field(default_factory=DaskSettings)
@@ -51,6 +52,7 @@ class JobsParameters:
         checks = {
             "every": (self.every > timedelta(0), "a duration, such as '1h'"),
             "max_wall_time": (self.max_wall_time > timedelta(0), "a duration, such as '50m'"),
+            "wait_for_nodes": (self.wait_for_nodes > timedelta(0), "a duration, such as '30m'"),
             "catch_up": (self.catch_up >= 0, "0 or more"),
             "retries": (self.retries >= 0, "0 or more"),
         }

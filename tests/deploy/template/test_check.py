@@ -246,8 +246,8 @@ def broken_workflow(change):
             lambda d, g: d["actions"]["wait"]["actions"]["look"]["inputs"].update(
                 authentication={"identity": "@parameters('identityId')"}
             ),
-            "the identity of action 'look' is \"@parameters('identityId')\"; expected its resource id, not an "
-            "expression",
+            "the identity of action 'look' is \"@parameters('identityId')\"; expected its resource id, not "
+            "an expression",
         ),
         (lambda d, g: d["actions"]["wait"]["actions"].update(name={}), "there are two actions 'name'"),
     ],

@@ -122,7 +122,10 @@ def told_by_provider(place: Place, body: dict[str, Any], where: Where) -> dict[s
             "serviceBusEndpoint": f"https://{name}.servicebus.windows.net:443/"
         },
         "microsoft.batch/batchaccounts": {
-            "accountEndpoint": f"{name}.{body.get('location', where.location)}.batch.azure.com"
+            "accountEndpoint": f"{name}.{body.get('location', where.location)}.batch.azure.com",
+            "dedicatedCoreQuota": 300,
+            "dedicatedCoreQuotaPerVMFamilyEnforced": False,
+            "lowPriorityCoreQuota": 100,
         },
         "microsoft.operationalinsights/workspaces": {"customerId": id_for("customer", place.id.lower())},
         "microsoft.insights/components": {

@@ -48,6 +48,8 @@ class Account:
         self.pools: dict[str, Pool] = {}
         self.jobs: dict[str, Job] = {}
         self.active_jobs, self._upload = active_jobs, upload
+        # As the account tells them; a name of a family of machines, and cores.
+        self.quotas: dict[str, Any] = {"dedicatedCoreQuota": 300, "lowPriorityCoreQuota": 100}
         self._folder = folder
         self._pool_options = {
             "start_seconds": start_seconds,

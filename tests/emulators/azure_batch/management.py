@@ -1,4 +1,4 @@
-"""The one operation of Azure Resource Manager that is needed, over https: a pool as a resource."""
+"""What is needed of Azure Resource Manager, over https: a pool as a resource, and the account's quotas."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.emulators.azure_batch.account import Account
 from tests.emulators.azure_batch.errors import BatchError
@@ -71,11 +72,36 @@ class _Handler(Handler):
     def serve(self) -> None:
         management = self.server.management
         sent = self.received()
-        status, body = self._create(management.account, json.loads(sent))
+        if self.command == "GET":
+            status, body = self._read(management.account)
+        else:
+            status, body = self._create(management.account, json.loads(sent))
         content = json.dumps(body).encode()
         headers = {"Content-Type": "application/json", "Content-Length": str(len(content))}
-        management.recorder.add("PUT", self.path, dict(self.headers), sent, status, headers, content)
+        management.recorder.add(self.command, self.path, dict(self.headers), sent, status, headers, content)
         self.reply(status, content, headers)
+
+    def _read(self, account: Account) -> tuple[int, dict[str, Any]]:
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return 401, _error("AuthenticationFailed", "Authentication failed.")
+        if urlsplit(self.path).path != ACCOUNT_ID:
+            return 404, _error("ResourceNotFound", "The Resource was not found.")
+        told = {
+            "accountEndpoint": "batchscoring.westeurope.batch.azure.com",
+            "provisioningState": "Succeeded",
+            "poolAllocationMode": "BatchService",
+            "poolQuota": 100,
+            "activeJobAndJobScheduleQuota": account.active_jobs,
+            "dedicatedCoreQuotaPerVMFamilyEnforced": "dedicatedCoreQuotaPerVMFamily" in account.quotas,
+        }
+        kind = "Microsoft.Batch/batchAccounts"
+        found = {
+            "id": ACCOUNT_ID,
+            "name": ACCOUNT_ID.rpartition("/")[2],
+            "type": kind,
+            "location": "westeurope",
+        }
+        return 200, found | {"properties": told | account.quotas}
 
     def _create(self, account: Account, resource: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":

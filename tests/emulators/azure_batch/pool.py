@@ -71,6 +71,8 @@ class Pool:
             "TargetLowPriorityNodes": int(asked.get("targetLowPriorityNodes", 0)),
         }
         self.run: dict[str, Any] | None = None
+        # Code and message with which the service has no nodes to give; None: it has.
+        self.shortage: tuple[str, str] | None = None
         self.history: list[tuple[datetime, int]] = []
         self._thread = threading.Thread(target=self._autoscale, daemon=True)
         if asked.get("enableAutoScale"):
@@ -126,7 +128,12 @@ class Pool:
         """As the service gives a pool."""
         counts = self.counts()
         dedicated, low = counts["dedicated"]["total"], counts["lowPriority"]["total"]
-        steady = dedicated + low == sum(self.targets.values())
+        wanted = sum(self.targets.values())
+        # A resize that found no nodes has ended, and says so until the next one.
+        failed = (
+            [dict(zip(("code", "message"), self.shortage, strict=True))] if self.shortage and wanted else []
+        )
+        steady = dedicated + low == wanted or bool(failed)
         created, changed = as_text(self.created), as_text(self.changed)
         return {
             **self.asked,
@@ -144,6 +151,7 @@ class Pool:
             "targetDedicatedNodes": self.targets["TargetDedicatedNodes"],
             "targetLowPriorityNodes": self.targets["TargetLowPriorityNodes"],
             "enableInterNodeCommunication": False,
+            **({"resizeErrors": failed} if failed else {}),
             **({"autoScaleRun": self.run} if self.run else {}),
         }
 
@@ -179,7 +187,11 @@ class Pool:
                 if f"${name}" in results:
                     self.targets[name] = formula.whole(results[f"${name}"])
             self.history.append((self._clock.now(), sum(self.targets.values())))
-        self.nodes.target(sum(self.targets.values()))
+        with self._lock:
+            wanted = sum(self.targets.values())
+            if self.shortage is not None and wanted:
+                self.changed = self._clock.now()
+            self.nodes.target(0 if self.shortage is not None else wanted)
 
     def _variables(self, now: datetime) -> dict[str, Any]:
         with self._lock:

@@ -48,6 +48,10 @@ class Backend(Protocol):
         """Count the cluster's nodes; None where the engine has none of its own."""
         return None
 
+    def trouble(self, since: datetime) -> str | None:
+        """Say why waiting jobs get no nodes, by what was found after a time; None where nothing is known."""
+        return None
+
     def log(self, run: str, name: str) -> str | None:
         """Return the output of a job that the engine kept; None without.
 

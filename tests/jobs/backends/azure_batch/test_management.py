@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from azure.core.credentials import AccessToken
 
-from batch_scoring.core.errors import InputError
+from batch_scoring.core.errors import CapacityError, InputError
 from batch_scoring.jobs.backends.azure_batch.backend import AzureBatchBackend
 from tests.emulators.azure_batch.known_differences import (
     DESCRIBED_MANAGEMENT_VERSION,
@@ -35,8 +35,8 @@ def management(cluster, tmp_path):
         yield running
 
 
-def engine(cluster, management, account_id=ACCOUNT_ID, token=TOKEN):
-    service = replace(cluster.settings.azure_batch, identity=IDENTITY, account_id=account_id)
+def engine(cluster, management, account_id=ACCOUNT_ID, token=TOKEN, **changes):
+    service = replace(cluster.settings.azure_batch, identity=IDENTITY, account_id=account_id, **changes)
     options = {
         "credential": Credential(token),
         "base_url": management.endpoint,
@@ -53,7 +53,8 @@ def test_the_pool_is_created_once_with_its_identity(cluster, management):
     engine(cluster, management)._create_pool()
     pool = cluster.server.account.pools["batch-scoring"]
     assert pool.asked["identity"]["userAssignedIdentities"] == [{"resourceId": IDENTITY}]
-    assert [one.status for one in management.recorder.exchanges] == [200, 412]
+    made = [one.status for one in management.recorder.exchanges if one.method == "PUT"]
+    assert made == [200, 412]
     assert cluster.server.calls()["POST /pools"] == 0
     assert cluster.server.calls()["POST /pools/*/enableautoscale"] == 0
 
@@ -80,3 +81,41 @@ def test_the_request_is_as_the_description_says(cluster, management, capsys):
     with capsys.disabled():
         print(f"\nAzure Batch, management: {len(exchanges)} exchanges, {len(violations)} violations")
     assert [str(one) for one in violations] == []
+
+
+ONE_FAMILY = [{"name": "standardDSv3Family", "coreQuota": 1}]
+
+
+@pytest.mark.parametrize(
+    ("quotas", "changes", "said"),
+    [
+        ({"dedicatedCoreQuota": 0}, {}, "its quota of cores of Standard_D2s_v3 is 0, and one node has 2"),
+        ({"dedicatedCoreQuotaPerVMFamily": ONE_FAMILY}, {}, "its quota of cores of Standard_D2s_v3 is 1"),
+        ({"lowPriorityCoreQuota": 0}, {"low_priority": True}, "its quota of Spot cores is 0"),
+    ],
+)
+def test_a_quota_for_no_node_is_told_before_anything_is_submitted(cluster, management, quotas, changes, said):
+    cluster.server.account.quotas |= quotas
+    with pytest.raises(CapacityError, match=said):
+        engine(cluster, management, vm_size="Standard_D2s_v3", **changes).ensure()
+    assert cluster.server.account.pools == {}
+
+
+@pytest.mark.parametrize(
+    ("quotas", "warned"),
+    [
+        ({"dedicatedCoreQuota": 4}, "enough for 2 nodes"),
+        ({"dedicatedCoreQuotaPerVMFamily": [{"name": "standardESv5Family", "coreQuota": 0}]}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_quota_for_some_nodes_is_warned_of(cluster, management, caplog, quotas, warned):
+    cluster.server.account.quotas |= quotas
+    with caplog.at_level("WARNING"):
+        engine(cluster, management, vm_size="Standard_D2s_v3").ensure()
+    assert warned in caplog.text and bool(caplog.text) is bool(warned)
+
+
+def test_an_account_that_cannot_be_read_stops_nothing(cluster, management):
+    engine(cluster, management).ensure()
+    engine(cluster, management, token="of somebody who may not read").ensure()

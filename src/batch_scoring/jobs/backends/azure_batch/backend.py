@@ -21,13 +21,14 @@ from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
 from batch_scoring.jobs.backends.azure_batch.client import add_tasks, last_of_file, open_client
 from batch_scoring.jobs.backends.azure_batch.errors import clear_errors, error_code
 from batch_scoring.jobs.backends.azure_batch.management import create_pool
+from batch_scoring.jobs.backends.azure_batch.quotas import require_quota
 from batch_scoring.jobs.backends.azure_batch.requests import (
     OUTPUTS,
     job_request,
     pool_request,
     task_request,
 )
-from batch_scoring.jobs.backends.azure_batch.statuses import SELECTED, node_counts, task_status
+from batch_scoring.jobs.backends.azure_batch.statuses import SELECTED, node_counts, task_status, trouble_of
 from batch_scoring.jobs.backends.base import Backend
 from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.settings import JobsParameters
@@ -87,8 +88,15 @@ class AzureBatchBackend(Backend):
         return open_client(self._settings, self._credential)
 
     def ensure(self) -> None:
-        """Create the pool, or update its formula; another VM size is logged, not changed."""
+        """Create the pool, or update its formula; another VM size is logged, not changed.
+
+        Raises
+        ------
+        CapacityError
+            When the account's quotas do not allow one node.
+        """
         with clear_errors(self._settings):
+            require_quota(self._settings, self._management)
             try:
                 pool = self._client.get_pool(self._settings.pool)
             except ResourceNotFoundError as error:
@@ -127,6 +135,11 @@ class AzureBatchBackend(Backend):
             return node_counts(
                 self._client.list_pool_node_counts(filter=f"poolId eq '{self._settings.pool}'")
             )
+
+    def trouble(self, since: datetime) -> str | None:
+        """Say why the pool has no nodes: its formula, or its last resize, failed after a time."""
+        with clear_errors(self._settings):
+            return trouble_of(self._client.get_pool(self._settings.pool), since - _OVERLAP)
 
     def log(self, run: str, name: str) -> str | None:
         """Read the ends of standard output and error: from the node, else from the upload."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from batch_scoring.cloud.credentials import token_credential
@@ -12,7 +13,7 @@ from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
 from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
 
 if TYPE_CHECKING:
-    from azure.mgmt.batch.models import Pool
+    from azure.mgmt.batch.models import BatchAccount, Pool
 
 _ACCOUNT = re.compile(
     r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/providers/Microsoft\.Batch/batchAccounts/([^/]+)",
@@ -74,6 +75,29 @@ def create_pool(settings: AzureBatchSettings, options: Mapping[str, Any] | None 
     """
     from azure.core import MatchConditions
     from azure.core.exceptions import HttpResponseError
+
+    with _open(settings, options) as (client, group, account):
+        try:
+            client.pool.create(
+                *(group, account, settings.pool, pool_resource(settings)),
+                etag="*",
+                match_condition=MatchConditions.IfMissing,
+            )
+        except HttpResponseError as error:
+            # 412: it exists, another scheduler was first.
+            if error.status_code != 412:
+                raise
+
+
+def read_account(settings: AzureBatchSettings, options: Mapping[str, Any] | None = None) -> BatchAccount:
+    """Read the account with its quotas; parameters and errors as of :func:`create_pool`."""
+    with _open(settings, options) as (client, group, account):
+        return client.batch_account.get(group, account)
+
+
+@contextmanager
+def _open(settings: AzureBatchSettings, options: Mapping[str, Any] | None) -> Iterator[tuple[Any, str, str]]:
+    """Open the client; yield it with the account's resource group and name."""
     from azure.mgmt.batch import BatchManagementClient
 
     found = _ACCOUNT.fullmatch(settings.account_id or "")
@@ -87,13 +111,4 @@ def create_pool(settings: AzureBatchSettings, options: Mapping[str, Any] | None 
     given = dict(options or {})
     given["credential"] = token_credential(given.get("credential"))
     with BatchManagementClient(subscription_id=subscription, **given) as client:
-        try:
-            client.pool.create(
-                *(group, account, settings.pool, pool_resource(settings)),
-                etag="*",
-                match_condition=MatchConditions.IfMissing,
-            )
-        except HttpResponseError as error:
-            # 412: it exists, another scheduler was first.
-            if error.status_code != 412:
-                raise
+        yield client, group, account

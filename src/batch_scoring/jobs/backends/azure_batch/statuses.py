@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from batch_scoring.jobs.specs import JobStatus, NodeCounts, State
 
 if TYPE_CHECKING:
-    from azure.batch.models import BatchJob, BatchNodeCounts, BatchPoolNodeCounts, BatchTask
+    from azure.batch.models import BatchJob, BatchNodeCounts, BatchPool, BatchPoolNodeCounts, BatchTask
 
 # The requested fields of a task; others are not sent over the network.
 SELECTED = ["id", "state", "stateTransitionTime", "creationTime", "executionInfo", "nodeInfo"]
@@ -18,6 +18,7 @@ _STATES = {"active": State.QUEUED, "preparing": State.PREPARING, "running": Stat
 ENDED_FROM_OUTSIDE = "TaskEnded"
 # A task that was ended at its time limit has run at least this share of max_wall_time.
 _ALMOST = 0.98
+_MENDS_OF_CAPACITY = "wait, or set another deploy.nodes.vm_size or region"
 _WHY_A_JOB_ENDED = {
     "MaxWallClockTimeExpiry": "the run found no nodes in time",
     "UserTerminate": "the run was terminated by a user",
@@ -69,6 +70,37 @@ def _ended(task: BatchTask, max_wall_time: timedelta) -> tuple[State, str]:
     details = [f"{one.name}: {one.value}" for one in failure.details or []]
     text = "; ".join([*(failure.message or "").strip().splitlines()[:1], *details])
     return State.FAILED, f"{name}: {text}" if text else str(name)
+
+
+def trouble_of(pool: BatchPool, since: datetime) -> str | None:
+    """Say why a pool has no nodes for waiting tasks.
+
+    Parameters
+    ----------
+    pool : BatchPool
+    since : datetime
+        What was found before is stale: it is about tasks that have ended.
+
+    Returns
+    -------
+    str or None
+        None also while the pool still grows: what it lacked before may be there now.
+    """
+    run = pool.auto_scale_run
+    if run is not None and run.error is not None and run.timestamp >= since:
+        return (
+            f"the autoscale formula of pool {pool.id} fails ({run.error.code}): {_first(run.error.message)}"
+        )
+    changed = pool.allocation_state_transition_time
+    if not pool.resize_errors or pool.allocation_state != "steady" or changed is None or changed < since:
+        return None
+    error = pool.resize_errors[0]
+    mend = "ask for more in the portal (Quotas)" if "Quota" in (error.code or "") else _MENDS_OF_CAPACITY
+    return f"pool {pool.id} gets no nodes of {pool.vm_size} ({error.code}): {_first(error.message)}; {mend}"
+
+
+def _first(message: str | None) -> str:
+    return ((message or "").strip().splitlines() or ["no details"])[0].rstrip(".")
 
 
 def node_counts(counts: Iterable[BatchPoolNodeCounts]) -> NodeCounts:
