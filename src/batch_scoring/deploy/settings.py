@@ -101,12 +101,19 @@ class SchedulerSettings:
 
 @dataclass(frozen=True)
 class EventHubSettings:
-    """``deploy.event_hub``: where devices send their readings."""
+    """``deploy.event_hub``: where devices send their readings.
+
+    Attributes
+    ----------
+    keys : bool
+        Whether senders may sign in with a connection string, too.
+    """
 
     partitions: int = 4
     retention_days: int = 1
     throughput_units: int = 1
     capture: bool = False
+    keys: bool = False
 
     def __post_init__(self) -> None:
         # The limits of the Standard tier.

@@ -26,6 +26,7 @@ EVERYTHING: dict[str, dict[str, Any]] = {
         "alerts": {"email": "ops@example.com"},
         "nodes": {"ssh_public_key": SSH, "file_server": True, "registry_user": "puller"},
     },
+    "keys": {"event_hub": {"keys": True}},
     "plain": {
         "stream_analytics": {"enabled": False},
         "retrain": {"enabled": False},

@@ -133,6 +133,17 @@ BROKEN = {
         set_in((STORAGE, "name"), "No_Account"),
         "Microsoft.Storage/storageAccounts No_Account: 'No_Account' is not valid; expected 3 to 24",
     ),
+    "a stream that gathers longer than the workflow waits": (
+        lambda changed, given: resource(changed, JOB)["properties"]["outputs"][0]["properties"].update(
+            timeWindow="00:10:00"
+        ),
+        "outOfOrderSeconds: windows are written 60 s (outOfOrderSeconds), 600 s (timeWindow) and up to 60 s "
+        "after their end, and the workflow begins 300 s after the hour",
+    ),
+    "readings that may be out of order for longer than the workflow waits": (
+        lambda changed, given: given["parameters"].update(outOfOrderSeconds={"value": 240}),
+        "outOfOrderSeconds: windows are written 240 s (outOfOrderSeconds), 60 s (timeWindow)",
+    ),
     "a workflow that waits for nothing": (
         set_in(
             (WORKFLOW, "properties", "definition"), {"actions": {"a": {"runAfter": {"b": ["Succeeded"]}}}}

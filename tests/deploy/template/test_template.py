@@ -65,10 +65,26 @@ def test_what_holds_data_is_closed_to_the_public_and_keeps_what_was_deleted(chos
     assert vault["enablePurgeProtection"] and vault["enableSoftDelete"] and vault["enableRbacAuthorization"]
     assert "accessPolicies" not in vault
     hub = only(resources, "Microsoft.EventHub/namespaces")["properties"]
-    assert hub["disableLocalAuth"] is True and hub["minimumTlsVersion"] == "1.2"
+    assert hub["disableLocalAuth"] is (chosen != "keys") and hub["minimumTlsVersion"] == "1.2"
     assert (
         only(resources, "Microsoft.ContainerRegistry/registries")["properties"]["adminUserEnabled"] is False
     )
+
+
+def test_the_stream_writes_windows_within_a_minute():
+    (output,) = only(deployed("azure_batch"), "Microsoft.StreamAnalytics/streamingjobs")["properties"][
+        "outputs"
+    ]
+    assert (output["properties"]["timeWindow"], output["properties"]["sizeWindow"]) == ("00:01:00", 2000)
+
+
+def test_a_gateway_with_a_key_may_send_and_nothing_else():
+    rules = "Microsoft.EventHub/namespaces/eventhubs/authorizationRules"
+    assert of_type(deployed("azure_batch"), rules) == []
+    resources = deployed("keys")
+    rule = only(resources, rules)
+    assert rule["name"].endswith("/readings/send") and rule["properties"] == {"rights": ["Send"]}
+    assert only(resources, "Microsoft.EventHub/namespaces")["properties"]["disableLocalAuth"] is False
 
 
 def rights(chosen):

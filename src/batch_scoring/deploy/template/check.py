@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from batch_scoring.deploy.names import name_fault
@@ -24,6 +25,9 @@ from batch_scoring.deploy.template.expressions import (
 from batch_scoring.deploy.template.workflow_check import workflow_faults
 
 _SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
+_STREAM_JOB = "Microsoft.StreamAnalytics/streamingjobs"
+# What Stream Analytics takes to write a file that is due.
+_WRITING = timedelta(minutes=1)
 _TYPES: dict[str, Any] = {"string": str, "int": int, "bool": bool, "object": Mapping, "array": list}
 # The rule of our names for the last name of a type.
 _RULES = {
@@ -207,6 +211,28 @@ def _of_resources(resources: list[Checked]) -> Iterator[str]:
             for fault in workflow_faults(properties["definition"], properties.get("parameters", {})):
                 yield f"{one.line}: {fault}"
     yield from _circles(by_id)
+    yield from _of_lateness(resources)
+
+
+def _of_lateness(resources: list[Checked]) -> Iterator[str]:
+    """Check that the workflow that scores begins after the stream has written the windows it is for."""
+    by_type = {one.body["type"]: one.body.get("properties") for one in reversed(resources)}
+    job, workflow = by_type.get(_STREAM_JOB), by_type.get("Microsoft.Logic/workflows")
+    if job is None or workflow is None:
+        return
+    for trigger in workflow["definition"].get("triggers", {}).values():
+        begins = datetime.fromisoformat(trigger["recurrence"]["startTime"])
+        after = begins - begins.replace(minute=0, second=0)
+        disorder = timedelta(seconds=job["eventsOutOfOrderMaxDelayInSeconds"])
+        for output in job["outputs"]:
+            clock = datetime.strptime(output["properties"]["timeWindow"], "%H:%M:%S")
+            gathers = clock - datetime.strptime("0", "%S")
+            if disorder + gathers + _WRITING > after:
+                yield (
+                    f"outOfOrderSeconds: windows are written {disorder.seconds} s (outOfOrderSeconds), "
+                    f"{gathers.seconds} s (timeWindow) and up to {_WRITING.seconds} s after their end, and "
+                    f"the workflow begins {after.seconds} s after the hour: the last would be an hour late"
+                )
 
 
 def _of_dependencies(one: Checked, by_id: Mapping[str, Checked]) -> Iterator[str]:

@@ -127,6 +127,7 @@ def _of_settings(settings: DeployParameters) -> dict[str, Any]:
         "partitions": settings.event_hub.partitions,
         "retentionDays": settings.event_hub.retention_days,
         "throughputUnits": settings.event_hub.throughput_units,
+        "eventHubKeys": settings.event_hub.keys,
         "captureEnabled": settings.event_hub.capture,
         "streamAnalyticsEnabled": settings.stream_analytics.enabled,
         "streamingUnits": settings.stream_analytics.streaming_units,
