@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from timed_process import user_environment
+
 PROJECT = Path(__file__).parents[1]
 BOUND = 2.5
 KEDRO = [sys.executable, "-m", "kedro"]
@@ -35,10 +37,9 @@ class Case:
 
 def run(command: list[str]) -> tuple[float, float]:
     """Seconds of wall clock and of processor that a command took; it must succeed."""
-    environment = os.environ | {"DO_NOT_TRACK": "1"}
     began = time.perf_counter()
     process = subprocess.Popen(
-        command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=PROJECT, env=user_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     assert process.stdout is not None
     output = process.stdout.read().decode()

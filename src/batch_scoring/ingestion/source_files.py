@@ -16,6 +16,8 @@ from batch_scoring.ingestion.unpacking import FORMATS, format_suffix
 # Events of a hub, landed by the `receive` pipeline: a Parquet file all the same.
 EVENTS_SUFFIX = ".events.parquet"
 _CLOCK_SLACK_NS = 2_000_000_000
+# Ends a sentence about a file that is not read.
+SEE = "`kedro readings inspect` shows what it is"
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,7 @@ from typing import Any
 from batch_scoring.core.errors import InputError
 from batch_scoring.ingestion.inspection.inspect import inspect_files
 from batch_scoring.ingestion.inspection.settings_text import params_text, shell_quoted
-from batch_scoring.ingestion.source_files import SourceFile
-
-SEE = "`kedro readings inspect` shows what it is"
+from batch_scoring.ingestion.source_files import SEE, SourceFile
 
 
 def advice_on(files: Sequence[SourceFile], settings: Mapping[str, Any] | None) -> str:

@@ -12,14 +12,13 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.parameters import scheduled_time
 from batch_scoring.ingestion.erasure import leave_out, read_erased
-from batch_scoring.ingestion.inspection.advice import SEE, advice_on
 from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
 from batch_scoring.ingestion.new_readings import NewReadings
 from batch_scoring.ingestion.plain_files import read_plain
 from batch_scoring.ingestion.plain_rows import PlainRows
 from batch_scoring.ingestion.quarantine import replace_quarantine
 from batch_scoring.ingestion.settings import IngestSettings, read_settings
-from batch_scoring.ingestion.source_files import SourceFile
+from batch_scoring.ingestion.source_files import SEE, SourceFile
 from batch_scoring.ingestion.sources import (
     ChosenSources,
     choose_sources,
@@ -175,6 +174,9 @@ def _unread(
     unknown = [number for number in found.failed if number not in found.passing]
     advice = dict.fromkeys(unknown, SEE)
     for first in unknown[:1]:
+        # It knows every format there is; an hour without an unknown file does not wait for it.
+        from batch_scoring.ingestion.inspection.advice import advice_on
+
         advice[first] = advice_on([sources.pending[number].file for number in unknown], settings)
     sentences = [
         f"{text}; {advice[number]}" if number in advice else text for number, text in found.failed.items()
