@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.ids import Selection, from_path_segment, path_segment, require_known
+from batch_scoring.core.ids import (
+    MAX_SEGMENT_BYTES,
+    Selection,
+    fits_in_path,
+    from_path_segment,
+    path_segment,
+    require_known,
+)
 
 
 @given(st.text(min_size=1))
@@ -74,3 +81,9 @@ def test_an_unknown_id_is_an_error_that_suggests_near_ones(wanted, known, says):
 def test_known_ids_and_no_wish_at_all_are_fine():
     require_known("device", ["a"], ["a", "b"])
     require_known("device", None, [])
+
+
+@pytest.mark.parametrize("text", ["a", "ü", ".", "/", "№"])
+def test_an_id_fits_as_long_as_its_path_segment_does(text):
+    for n in range(1, 2 * MAX_SEGMENT_BYTES):
+        assert fits_in_path(n * text) == (len(path_segment(n * text)) <= MAX_SEGMENT_BYTES)

@@ -77,6 +77,13 @@ def test_finished_days_become_a_file_each_with_the_same_rows_in_order(tmp_path: 
     assert compact(after, 2) is None
 
 
+def test_what_it_joins_is_compressed_well_and_what_an_hour_brings_quickly(tmp_path: Path) -> None:
+    fill(tmp_path)
+    after = compacted(tmp_path)
+    codecs = [after.open(file).metadata.row_group(0).column(0).compression for file in after.files()]
+    assert codecs == ["ZSTD", "ZSTD", *5 * ["SNAPPY"]]
+
+
 def test_what_is_not_much_stays(tmp_path: Path) -> None:
     fill(tmp_path)
     assert compact(table_at(tmp_path), 6) is None

@@ -31,6 +31,13 @@ def path_segment(identifier: str) -> str:
     return text
 
 
+def fits_in_path(identifier: str) -> bool:
+    """Whether the path segment of an id is not too long for a file's name."""
+    # A byte becomes three at the most: most ids are short, and need not be encoded to know.
+    is_short = 3 * len(identifier.encode()) <= MAX_SEGMENT_BYTES
+    return is_short or len(path_segment(identifier)) <= MAX_SEGMENT_BYTES
+
+
 def from_path_segment(segment: str) -> str:
     """Decode an id that :func:`path_segment` encoded.
 

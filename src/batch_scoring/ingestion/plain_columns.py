@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.core.ids import MAX_SEGMENT_BYTES, path_segment
+from batch_scoring.core.ids import fits_in_path
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.storage.row_files import DAY_US
 from batch_scoring.tables.arrays import Int
@@ -47,7 +47,7 @@ def ranks(texts: pa.ChunkedArray) -> Int | None:
     known = texts.chunk(0).dictionary
     known.validate(full=True)
     names = known.to_pylist()
-    if any(not name.strip() or len(path_segment(name)) > MAX_SEGMENT_BYTES for name in names):
+    if not all(name.strip() and fits_in_path(name) for name in names):
         return None
     rank = np.empty(len(names), np.int64)
     rank[to_numpy(pc.array_sort_indices(known)).astype(np.int64)] = np.arange(len(names))

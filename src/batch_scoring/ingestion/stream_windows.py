@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.ids import MAX_SEGMENT_BYTES, path_segment
+from batch_scoring.core.ids import fits_in_path
 from batch_scoring.core.moments import MICROSECOND
 from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.sql import escape_glob, identifier, literal, timestamp_of
@@ -236,7 +236,7 @@ class StagedWindows:
             f"SELECT DISTINCT sensor FROM staged_windows WHERE source = {number}"
         ).fetchall()
         for (sensor,) in sensors:
-            if len(path_segment(sensor)) > MAX_SEGMENT_BYTES:
+            if not fits_in_path(sensor):
                 logger.warning("%r: sensor %.40r… is left out, its name is too long", path, sensor)
                 self.connection.execute(
                     f"DELETE FROM staged_windows WHERE source = {number} AND sensor = {literal(sensor)}"

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scoring.core.ids import MAX_SEGMENT_BYTES, path_segment
+from batch_scoring.core.ids import fits_in_path
 from batch_scoring.ingestion.path_ids import FileIds, file_ids
 from batch_scoring.ingestion.plain_columns import as_dictionary, is_plain_time, is_text, moments, ranks
 from batch_scoring.ingestion.settings import IngestSettings
@@ -86,7 +86,7 @@ def _layout(schema: pa.Schema, path: str, settings: IngestSettings, ids: FileIds
         is_plain_time(schema.field(time).type, settings)
         and (device is None or is_text(schema.field(device).type))
         and all(pa.types.is_floating(kind) or pa.types.is_integer(kind) for kind in kinds)
-        and all(len(path_segment(name)) <= MAX_SEGMENT_BYTES for name in shape.sensors.values())
+        and all(map(fits_in_path, shape.sensors.values()))
     )
     sensors = {name: names[at] for at, name in shape.sensors.items()}
     return Layout(time, device, sensors) if is_plain else None

@@ -22,6 +22,9 @@ from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 DAY_US = 86_400_000_000
 # How the names of files begin that are written here, each in the order of sensor, device and time.
 OWN = "rows-"
+# Numbers of sensors hardly shrink: Snappy takes a seventh more space, and half of the time to write and read.
+# What compaction joins is read less often than it is kept.
+QUICK, DENSE = "snappy", "zstd"
 # Rows that wait for their row group, over all days of a write.
 _MAX_HELD_ROWS = 16 * ROW_GROUP_ROWS
 _MANY_DAYS, _FEW_ROWS = 62, 20_000
@@ -65,13 +68,16 @@ class RowFiles:
     schema : pyarrow.Schema
     time : str, optional
         The column whose day (UTC) decides the file.
+    compression : str
+        :data:`QUICK` for rows of an hour, :data:`DENSE` for those that are kept.
 
     Attributes
     ----------
     written : list of WrittenFile
     """
 
-    def __init__(self, folder: Folder, schema: pa.Schema, time: str | None) -> None:
+    def __init__(self, folder: Folder, schema: pa.Schema, time: str | None, compression: str = QUICK) -> None:
+        self._compression = compression
         self._folder = folder
         self._schema = schema
         self._time = time
@@ -120,13 +126,14 @@ class RowFiles:
 
     def _open(self, day: int) -> _DayFile:
         when = None if self._time is None else (EPOCH + day * DAY_US * MICROSECOND).date()
-        return _DayFile(self._folder, self._schema, when)
+        return _DayFile(self._folder, self._schema, when, self._compression)
 
 
 class _DayFile:
     """A file that is being written; it appears whole or not at all."""
 
-    def __init__(self, folder: Folder, schema: pa.Schema, day: date | None) -> None:
+    def __init__(self, folder: Folder, schema: pa.Schema, day: date | None, compression: str) -> None:
+        self._compression = compression
         below = "" if day is None else f"date={day.isoformat()}/"
         self.name = f"{below}{OWN}{uuid.uuid4()}.parquet"
         self.held = 0
@@ -142,7 +149,7 @@ class _DayFile:
         self._out = pq.ParquetWriter(
             self._file.name,
             self._schema,
-            compression="zstd",
+            compression=self._compression,
             use_dictionary=texts,
             write_page_checksum=True,
         )

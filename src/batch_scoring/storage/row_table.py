@@ -29,7 +29,7 @@ from batch_scoring.storage.delta_errors import clear_errors
 from batch_scoring.storage.folder import Folder
 from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.opened_table import CHECKPOINT_EVERY
-from batch_scoring.storage.row_files import RowFiles, WrittenFile
+from batch_scoring.storage.row_files import DENSE, QUICK, RowFiles, WrittenFile
 from batch_scoring.storage.table_log import CLAIMS, DATE, DAYS, ID, LOG, log_file
 from batch_scoring.storage.table_rows import TableRows
 
@@ -114,7 +114,7 @@ class RowTable(TableRows):
         """
         if not change.replaces_all:
             self._gain_columns(change.schema)
-        files = RowFiles(self.folder, change.schema, self.time)
+        files = RowFiles(self.folder, change.schema, self.time, QUICK if change.changes_data else DENSE)
         try:
             removed = self._write(change, files)
         except BaseException:
