@@ -11,7 +11,8 @@ from batch_scoring.ingestion.numbers import NO_VALUES
 # Of a column's texts; the others are for the quarantine.
 _MOST = 0.9
 
-_NUMBER = re.compile(r"[+-]?(\d[\d.,]*|[.,]\d+)([eE][+-]?\d+)?( ?[°%][A-Za-z]?)?")
+_GROUPS = r"\d{1,3}([ \u00a0\u202f'\u2019]\d{3})+([.,]\d+)?"
+_NUMBER = re.compile(rf"[+-]?({_GROUPS}|\d[\d.,]*|[.,]\d+)([eE][+-]?\d+)?( ?[°%][A-Za-z]?)?")
 _CLOCK = re.compile(r"\d{1,2}:\d\d(:\d\d([.,]\d+)?)?( ?[AaPp]\.?[Mm]\.?)?")
 _TIME = re.compile(
     r"(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[-/. ][A-Za-z]{3,9}[-/. ]\d{2,4}|[A-Za-z]{3,9} \d{1,2},? \d{4})"
@@ -29,7 +30,7 @@ def kind_of(texts: Sequence[str], settings: Interpretation = _USUAL) -> str:
 
     Examples
     --------
-    >>> [kind_of(texts) for texts in (["1,5", "?"], ["12.03.2026 14:00"], ["17:24:00"], ["", "NA"], ["5 %"])]
+    >>> [kind_of(texts) for texts in (["1,5", "?"], ["12.03.2026 14:00"], ["17:24:00"], ["NA"], ["1 240,5"])]
     ['number', 'time', 'clock', 'empty', 'number']
     """
     known = [text for text in map(str.strip, texts) if text.casefold() not in NO_VALUES]

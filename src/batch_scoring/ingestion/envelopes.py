@@ -73,7 +73,24 @@ def envelope_of(record: Any) -> str | None:
         "ttn": {"end_device_ids", "uplink_message"},
         "telegraf": {"fields", "tags", "timestamp"},
     }
-    return next((name for name, needed in known.items() if needed <= record.keys()), None)
+    found = next((name for name, needed in known.items() if needed <= record.keys()), None)
+    return found or ("columns" if any(True for _ in _tables_of_columns(record)) else None)
+
+
+def _tables_of_columns(record: Mapping[str, Any]) -> Iterator[dict[str, list[Any]]]:
+    """Yield the lists of one length, of texts and numbers, of an object and of the objects in it.
+
+    Texts beside the lists are the same in each row.
+    """
+    texts = {name: value for name, value in record.items() if isinstance(value, str)}
+    for one in (record, *(value for value in record.values() if isinstance(value, dict))):
+        lists = {name: value for name, value in one.items() if isinstance(value, list)}
+        lengths = {len(value) for value in lists.values()}
+        is_flat = not any(isinstance(item, (list, dict)) for value in lists.values() for item in value)
+        n = min(lengths, default=0)
+        if len(lists) > 1 and lengths == {n} and n > 1 and is_flat:
+            own = {name: value for name, value in one.items() if isinstance(value, str)}
+            yield lists | {name: [value] * n for name, value in (texts | own).items()}
 
 
 def _is_sitewise(entries: Any) -> bool:
@@ -198,6 +215,13 @@ def _sitewise(document: Any, _: IngestSettings) -> Iterator[str]:
                 yield _record(time, device or None, sensor or entry.get("entryId", "value"), value)
 
 
+def _columns(document: Any, _: IngestSettings) -> Iterator[str]:
+    for record in _listed(document):
+        for table in _tables_of_columns(record):
+            for row in zip(*table.values(), strict=True):
+                yield json.dumps(dict(zip(table, row, strict=True)), ensure_ascii=False)
+
+
 def _own_key(settings: IngestSettings, place: str) -> str:
     """Return the tag or label that is the device: as named in the settings, else the usual one."""
     named = settings.column_names("device") if settings.is_named("device") else []
@@ -226,4 +250,5 @@ ENVELOPES: dict[str, Envelope] = {
     "ttn": _ttn,
     "prometheus": _prometheus,
     "sitewise": _sitewise,
+    "columns": _columns,
 }

@@ -52,6 +52,8 @@ def file_ids(path: str, settings: IngestSettings) -> FileIds:
     --------
     >>> file_ids("in/unit-a/temp.csv", IngestSettings(path="{device}/{sensor}.csv")).given
     {'device': 'unit-a', 'sensor': 'temp'}
+    >>> file_ids("in/press-1/motor/temp.csv", IngestSettings(path="{device}/{device}/{sensor}.csv")).given
+    {'device': 'press-1/motor', 'sensor': 'temp'}
     >>> file_ids("in/device=unit%20a/1.parquet", IngestSettings()).spare
     {'device': 'unit a'}
     """
@@ -68,13 +70,25 @@ def file_ids(path: str, settings: IngestSettings) -> FileIds:
         raise InputError(
             f"{path}: does not fit ingest.path, {settings.path!r}; change that, or read this file by itself"
         )
-    return FileIds(found.groupdict() | named, spare)
+    parts = {
+        role: [text for name, text in found.groupdict().items() if name.startswith(role)] for role in _ROLES
+    }
+    given = {role: "/".join(texts) for role, texts in parts.items() if texts}
+    return FileIds(given | named, spare)
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    """Translate a template; the last part may leave out the suffixes of the name."""
-    known = {"{device}": "(?P<device>[^/]+?)", "{sensor}": "(?P<sensor>[^/]+?)", "*": "[^/]*"}
+    """Translate a template; the last part may leave out the suffixes of the name.
+
+    A role that it names several times has a group for each.
+    """
+
+    def translated(place: int, part: str) -> str:
+        if part in ("{device}", "{sensor}"):
+            return f"(?P<{part[1:-1]}{place}>[^/]+?)"
+        return "[^/]*" if part == "*" else re.escape(part)
+
     parts = re.split(r"(\{device\}|\{sensor\}|\*)", template)
-    text = "".join(known.get(part) or re.escape(part) for part in parts)
+    text = "".join(translated(place, part) for place, part in enumerate(parts))
     has_suffix = "." in template.rpartition("/")[2].replace("{device}", "").replace("{sensor}", "")
     return re.compile(text + ("" if has_suffix else r"(\.[A-Za-z0-9]+)*"))

@@ -29,7 +29,11 @@ _NOT_SENSORS = (
     "id",
     "index",
     "row",
+    "#",
     "no",
+    "no.",
+    "nr",
+    "nr.",
     "entry_id",
     "lat",
     "lon",
@@ -37,6 +41,8 @@ _NOT_SENSORS = (
     "latitude",
     "longitude",
     "unnamed: *",
+    "fcnt",
+    "fport",
 )
 # Names known since the first version; a source read by them need not be read again by the others.
 _FIRST_KNOWN = {"timestamp": 4, "device": 3, "sensor": 4, "value": 3}
@@ -117,7 +123,7 @@ class IngestSettings(Interpretation):
     skip_lines: int = 0
     encoding: str = "auto"
     sheet: str | None = None
-    envelope: Literal["iothub", "senml", "telegraf", "ttn", "prometheus", "sitewise"] | None = None
+    envelope: Literal["iothub", "senml", "telegraf", "ttn", "prometheus", "sitewise", "columns"] | None = None
     memory_limit: str = "1GB"
     temp_directory: str | None = None
 

@@ -33,6 +33,8 @@ _NO_SENSORS = (
 )
 # Numbers that are no measurement, and names that rows go by.
 NO_SENSORS = frozenset(_NO_SENSORS.split())
+# Of LoRaWAN uplinks.
+_OF_RADIO = frozenset(("fcnt", "fport"))
 # What is said of a reading, and names nothing.
 REMARKS = frozenset(("quality", "status", "flag", "flags", "uom", "units", "remark", "comment"))
 _FEW = 200
@@ -126,7 +128,9 @@ class Column:
         words = set(self.words)
         has_word = bool(words & NO_SENSORS)
         counts_rows = self.number is not None and self.number.is_row_number
-        if counts_rows and (has_word or not self.name.strip()):
+        if counts_rows and (has_word or not self.words):
+            return True
+        if "".join(self.words[-2:]) in _OF_RADIO:
             return True
         return has_word and words <= NO_SENSORS | {"is", "of", "the"}
 

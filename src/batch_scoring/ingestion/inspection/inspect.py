@@ -193,6 +193,7 @@ def _proposed(
     if trial.outcome[:2] > as_is.outcome[:2]:
         full, trial = replace(full, settings={}), as_is
     full, trial = _fewest(full, trial, read)
+    full = _naming_lost(full, roles, trial)
     hour = repeated_hour(roles.time[0]) if roles.time and "conflict" in trial.refused else None
     if hour is not None:
         return replace(full, assumed=[*full.assumed, ("", hour)]), trial
@@ -215,6 +216,20 @@ def _fewest(proposal: Proposal, trial: Trial, read: Reader) -> tuple[Proposal, T
         if is_as_good:
             settings, best = fewer, found
     return replace(proposal, settings=settings), best
+
+
+def _naming_lost(proposal: Proposal, roles: Roles, trial: Trial) -> Proposal:
+    """Say which columns of numbers give no reading."""
+    stored = trial.readings["sensor"].unique().to_pylist()
+    lost = [
+        one.name
+        for one in roles.sensors
+        if not any(one.name.endswith(name) or name.endswith(one.name) for name in stored)
+    ]
+    if not lost or trial.errors:
+        return proposal
+    sentence = f"no reading comes from {', '.join(lost)}; to store them, name them in ingest.wide.sensors"
+    return replace(proposal, assumed=[*proposal.assumed, ("", sentence)])
 
 
 def _keeping_all(proposal: Proposal, trial: Trial, read: Reader) -> tuple[Proposal, Trial]:

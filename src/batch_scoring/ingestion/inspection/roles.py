@@ -161,7 +161,9 @@ def _is_numeric_id(column: Column) -> bool:
     is_device = column.fit("device") > 0 and (not column.fit("value") or "id" in column.words)
     is_named = is_device or (column.fit("sensor") > 0 and column.words[-1].endswith("id"))
     repeats = column.distinct <= max(1, len(column.texts) // 2)
-    return is_named and repeats and all(text.isdigit() for text in column.texts)
+    # An id that is the same everywhere is one of the message.
+    is_of_message = column.words == ["id"] and column.distinct == 1
+    return is_named and repeats and not is_of_message and all(text.isdigit() for text in column.texts)
 
 
 def _sensor(ids: Sequence[Column], numbers: Sequence[Column], value: Column | None) -> Column | None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from batch_scoring.ingestion.delimited import stacked
 
-DELIMITERS = (",", ";", "\t", "|")
+# Best first: of two that give as many fields, the comma is more often a decimal mark.
+DELIMITERS = (";", "\t", "|", ",")
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16"),
