@@ -64,7 +64,7 @@ compiled-tests: $(VENV)/.dev
 	@$(BIN)/python -m pytest --collect-only -qq >/dev/null
 
 .PHONY: test-setup
-test-setup: $(VENV)/.dev system-packages .azurite/.ready .oav/.ready .containers/.ready .checkov/.ready
+test-setup: $(VENV)/.dev system-packages .azurite/.ready .oav/.ready .cards/.ready .containers/.ready .checkov/.ready
 
 test-quick: $(VENV)/.dev  ## the quick tests only, under a minute
 	$(BIN)/python -m pytest -n auto -m "not slow and not browser and not containers and not azurite"
@@ -91,7 +91,7 @@ lock:  ## choose the newest versions that fit and write requirements.lock
 	  --no-header --no-annotate --no-emit-index-url --upgrade --quiet --output-file requirements.lock
 
 clean:  ## remove the environment and everything computed, ./data too
-	rm -rf $(VENV) .azurite .oav .containers .checkov .viz build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .azurite .oav .cards .containers .checkov .viz build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 	find data -mindepth 1 -not -name README.md -delete
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 	find src -name '*.so' -delete
@@ -100,19 +100,23 @@ clean:  ## remove the environment and everything computed, ./data too
 system-packages:
 	@command -v chromium >/dev/null || $(call apt,chromium fonts-dejavu-core) || \
 	  echo "no chromium and no right to install it: browser tests will be skipped"
+	@command -v promtool prometheus-alertmanager >/dev/null && \
+	  [ "$$(command -v promtool prometheus-alertmanager | wc -l)" = 2 ] || \
+	  $(call apt,prometheus prometheus-alertmanager) || \
+	  echo "no Prometheus and no right to install it: tests of alert rules and of its Alertmanager will be skipped"
 
 # The emulator of Blob Storage, and what checks clients and stand-ins with Azure's published descriptions, where
-# these are (AZURE_SPECS). Without Node.js their tests are skipped, outside of CI. All versions are locked: a newer
+# these are (AZURE_SPECS); and Adaptive Cards' own library, which reads the cards of alerts. Without Node.js their tests are skipped, outside of CI. All versions are locked: a newer
 # package below them need not run on Debian's Node.js. A newer lock: change package.json, and in that folder
 #   npm install --package-lock-only --omit-lockfile-registry-resolved
-.azurite/.ready .oav/.ready: .%/.ready: tests/emulators/npm/%/package.json tests/emulators/npm/%/package-lock.json
+.azurite/.ready .oav/.ready .cards/.ready: .%/.ready: tests/emulators/npm/%/package.json tests/emulators/npm/%/package-lock.json
 	@command -v npm >/dev/null || $(call apt,nodejs npm) || \
 	  echo "no Node.js and no right to install it: tests with $* will be skipped"
 	@mkdir -p .$*
 	@cp $^ .$*/
 	@! command -v npm >/dev/null || npm ci --prefix .$* --no-audit --no-fund --loglevel=error
 	@touch $@
-.oav/.ready: | .azurite/.ready  # both may want to install Node.js
+.oav/.ready .cards/.ready: | .azurite/.ready  # each may want to install Node.js
 
 # Real containers: podman, a registry, and a base image made of Debian's packages in place of python:3.12-slim.
 CONTAINER_PROGRAMS := podman runc docker-registry mmdebstrap ip

@@ -23,7 +23,7 @@ from batch_scoring.core.deadline import call_within
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.parameters import read_time
 
-_SUBJECT = 300
+_SUBJECT, _TOKEN = 300, 200
 _ADDRESS = re.compile(r"[^@\s<>,;:]+@[^@\s<>,;:]+")
 
 
@@ -154,4 +154,4 @@ def mail_of(message: Message, sender: str, to: tuple[str, ...]) -> EmailMessage:
 
 
 def _token(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.-]", "-", text)
+    return re.sub(r"[^A-Za-z0-9.-]", "-", text)[:_TOKEN]

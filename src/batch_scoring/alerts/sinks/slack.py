@@ -12,6 +12,7 @@ from batch_scoring.core.text import printable
 
 # What Slack accepts, in characters and fields.
 _HEADER, _SECTION, _FIELD, _FIELDS, _URL = 150, 3000, 2000, 10, 3000
+_NAME = 300
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Settings(HttpSettings):
             {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": False}},
             {"type": "section", "text": _mrkdwn(printable(message["text"]), _SECTION)},
         ]
-        fields = [_mrkdwn(value, _FIELD, f"*{_escaped(name)}*\n") for name, value in facts(message)]
+        fields = [_mrkdwn(value, _FIELD, name) for name, value in facts(message)]
         if fields:
             blocks.append({"type": "section", "fields": fields[:_FIELDS]})
         if message["link"] and len(message["link"]) <= _URL:
@@ -36,7 +37,7 @@ class Settings(HttpSettings):
             blocks.append(
                 {"type": "actions", "elements": [{"type": "button", "text": button, "url": message["link"]}]}
             )
-        return {"text": cut(_escaped(title), _SECTION), "blocks": blocks}
+        return {"text": _fitted(title, _SECTION), "blocks": blocks}
 
 
 def cut(text: str, length: int) -> str:
@@ -44,12 +45,20 @@ def cut(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
-def _mrkdwn(text: str, length: int, before: str = "") -> dict[str, str]:
-    # Escaped characters grow; an entity that is cut in two would show.
-    shown = text
-    while len(before) + len(_escaped(shown)) > length:
-        shown = cut(shown, len(shown) - max(1, (len(before) + len(_escaped(shown)) - length) // 5))
-    return {"type": "mrkdwn", "text": before + _escaped(shown)}
+def _mrkdwn(text: str, length: int, name: str = "") -> dict[str, str]:
+    before = f"*{_fitted(name, _NAME)}*\n" if name else ""
+    return {"type": "mrkdwn", "text": before + _fitted(text, length - len(before))}
+
+
+def _fitted(text: str, length: int) -> str:
+    """Escape a text and shorten it; no escape is cut in two."""
+    shown, n = [], 0
+    for one in map(_escaped, text):
+        n += len(one)
+        if n >= length:
+            return "".join(shown) + "…"
+        shown.append(one)
+    return "".join(shown)
 
 
 def _escaped(text: str) -> str:
