@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +15,12 @@ from starlette.testclient import TestClient
 
 from batch_scoring.datasets.row_tables import RowTableDataset
 from batch_scoring.detection.detectors.base import FitParameters
+from batch_scoring.jobs.records import Records
 from batch_scoring.registry.published import publish
 from batch_scoring.server.access import Access, decide_access
 from batch_scoring.server.app import make_app
+from batch_scoring.server.pages.rendering import Site as Served
+from batch_scoring.server.registry import Ended, Registry
 from batch_scoring.server.workspace import Workspace
 from batch_scoring.storage import open_folder
 from batch_scoring.storage.row_table import Change, RowTable, Update
@@ -53,6 +57,9 @@ class Site:
         self.files = {"calendar": empty_table(CALENDAR), "devices": empty_table(DEVICES)}
         self.published = open_folder(str(folder / "published"))
         self.pages: dict[str, str] = {}
+        self.versions: list[dict[str, Any]] = []
+        self.asked: list[list[str]] = []
+        self.refusal: str | None = None
 
     def load(self, name: str) -> Any:
         return self.files.get(name, self.pages.get(name)) if name not in self.tables else self.tables[name]
@@ -63,9 +70,16 @@ class Site:
 
     def client(self, access: Access | None = None, **more: Any) -> TestClient:
         """A browser of the application; close it."""
-        app = make_app(self.workspace(), access or decide_access("127.0.0.1", user="ada"))
+        access = access or decide_access("127.0.0.1", user="ada")
+        records = Records(str(self.folder))
+        app = make_app(Served(self.workspace(), access, Registry(self.kedro_models), records))
         more = {"base_url": "http://127.0.0.1:8050", "follow_redirects": False, **more}
         return TestClient(app, **more)
+
+    def kedro_models(self, arguments: Sequence[str]) -> Ended:
+        """Stands in for the command: what it was asked for, and the versions that a test has set."""
+        self.asked.append(list(arguments))
+        return Ended(0, json.dumps(self.versions), "") if self.refusal is None else Ended(1, "", self.refusal)
 
     def save(self, name: str, update: Update) -> None:
         RowTableDataset(self.tables[name].folder.path()).save(update)

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import getpass
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
 from batch_scoring.cli.command import DATA, ENV, command
 from batch_scoring.jobs.context import open_context
+
+if TYPE_CHECKING:
+    from batch_scoring.server.registry import Ended
+
+# Of a promotion in Blob Storage with a slow tracking server.
+_MAX_SECONDS = 600
 
 
 @click.group(name="fleet")
@@ -41,18 +52,33 @@ def serve(
     env: str | None,
 ) -> None:
     """Serve the pages of a workspace until Ctrl-C; on this machine only, unless asked otherwise."""
+    from batch_scoring.jobs.records import Records
     from batch_scoring.server.access import decide_access
+    from batch_scoring.server.pages.rendering import Site
+    from batch_scoring.server.registry import Registry
     from batch_scoring.server.run import run_server
     from batch_scoring.server.workspace import Workspace
 
     access = decide_access(host, token, proxy_header, names, _user())
     context = open_context(data, env)
     catalog = context.catalog
-    place = catalog["workspace"].folder.path()
-    workspace = Workspace(
-        catalog.load, catalog.exists, catalog.save, place, catalog["fleet_models"].published
+    place, published = catalog["workspace"].folder.path(), catalog["fleet_models"].published
+    workspace = Workspace(catalog.load, catalog.exists, catalog.save, place, published)
+    registry = Registry(partial(_kedro_models, str(context.project_path), place, env))
+    run_server(Site(workspace, access, registry, Records(place)), port, click.echo)
+
+
+def _kedro_models(project: str, data: str, env: str | None, arguments: Sequence[str]) -> Ended:
+    """Run a command of `kedro models` in a process of its own."""
+    from batch_scoring.server.registry import Ended
+
+    name, *more = arguments
+    options = ["--data", data, *(["--env", env] if env else [])]
+    command = [sys.executable, "-m", "kedro", "models", name, *options, *more]
+    ended = subprocess.run(
+        command, cwd=project, capture_output=True, text=True, timeout=_MAX_SECONDS, check=False
     )
-    run_server(workspace, access, port, click.echo)
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
 def _user() -> str:

@@ -14,11 +14,19 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.server.access import Access
-from batch_scoring.server.pages import device, errors, fleet, incidents, offline, sign_in, silences
+from batch_scoring.server.pages import (
+    device,
+    errors,
+    fleet,
+    incidents,
+    jobs,
+    models,
+    offline,
+    sign_in,
+    silences,
+)
 from batch_scoring.server.pages.rendering import Site, asset, asset_url
 from batch_scoring.server.security import Guard
-from batch_scoring.server.workspace import Workspace
 
 # Each reads a few row groups at a time: this bounds the memory, whoever asks.
 READERS = 4
@@ -28,15 +36,8 @@ _FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
 _KINDS = {"fleet.js": "text/javascript", "fleet.css": "text/css"}
 
 
-def make_app(workspace: Workspace, access: Access) -> Guard:
-    """Make the application over a workspace.
-
-    Parameters
-    ----------
-    workspace : Workspace
-    access : Access
-        Who may look.
-    """
+def make_app(site: Site) -> Guard:
+    """Make the application over a workspace."""
     routes = [
         Route("/", fleet.fleet),
         Route("/device", device.device),
@@ -46,6 +47,11 @@ def make_app(workspace: Workspace, access: Access) -> Guard:
         Route("/incidents/silences/{silence_id}", silences.revoke_silence, methods=["POST"]),
         Route("/incidents/{incident_id}", incidents.incident, methods=["GET"]),
         Route("/incidents/{incident_id}", incidents.change, methods=["POST"]),
+        Route("/models", models.models, methods=["GET"]),
+        Route("/models", models.change, methods=["POST"]),
+        Route("/models/versions", models.versions),
+        Route("/models/confirm", models.confirm),
+        Route("/jobs", jobs.jobs),
         Route("/offline", offline.report_page),
         Route("/sign-in", sign_in.show_sign_in, methods=["GET"]),
         Route("/sign-in", sign_in.sign_in, methods=["POST"]),
@@ -61,10 +67,10 @@ def make_app(workspace: Workspace, access: Access) -> Guard:
         },
         lifespan=_few_readers,
     )
-    app.state.site = Site(workspace, access)
+    app.state.site = site
     app.state.version = ""
     # Outside of what Starlette puts around an application: the page of an error is guarded, too.
-    return Guard(app, access)
+    return Guard(app, site.access)
 
 
 @asynccontextmanager

@@ -6,18 +6,16 @@ import socket
 from collections.abc import Callable
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.server.access import Access
 from batch_scoring.server.app import make_app
-from batch_scoring.server.workspace import Workspace
+from batch_scoring.server.pages.rendering import Site
 
 
-def run_server(workspace: Workspace, access: Access, port: int, say: Callable[[str], None]) -> None:
+def run_server(site: Site, port: int, say: Callable[[str], None]) -> None:
     """Serve a workspace; ends with SIGINT or SIGTERM.
 
     Parameters
     ----------
-    workspace : Workspace
-    access : Access
+    site : Site
     port : int
         0 is any free one.
     say : callable
@@ -30,11 +28,12 @@ def run_server(workspace: Workspace, access: Access, port: int, say: Callable[[s
     """
     import uvicorn
 
+    access = site.access
     listener = _listen(access.host, port)
     host = f"[{access.host}]" if ":" in access.host else access.host
-    say(f"The fleet in {workspace.name} is at http://{host}:{listener.getsockname()[1]}/ until Ctrl-C")
+    say(f"The fleet in {site.workspace.name} is at http://{host}:{listener.getsockname()[1]}/ until Ctrl-C")
     config = uvicorn.Config(
-        make_app(workspace, access),
+        make_app(site),
         log_level="warning",
         access_log=False,
         server_header=False,

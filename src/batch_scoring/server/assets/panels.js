@@ -30,7 +30,7 @@ function sensorPanels(one, isFocus) {
   const found = [value];
   if (data.lead) {
     const lead = at(unpackLine(data.lead, ["value", "expected", "lower", "upper"]));
-    const index = new Map(lead.t.map((t, i) => [t, i]));
+    const index = new Map(Array.from(lead.t, (t, i) => [t, i]));
     const flagged = one.flags.map((i) => [middle[i], lead.value[index.get(middle[i])] ?? NaN]);
     found.push({ title: `${featureWords(data.lead.feature)}, the feature that leads`, height: 120, ...marks, band: lead.expected && lead, dots: flagged, lines: [{ kind: "value", t: lead.t, v: lead.value }] });
   }

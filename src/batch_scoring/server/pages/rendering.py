@@ -18,9 +18,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from batch_scoring.core.text import number as count_words
+from batch_scoring.jobs.records import Records
 from batch_scoring.reporting.page import write_json
 from batch_scoring.reporting.summary import write_severity
 from batch_scoring.server.access import Access
+from batch_scoring.server.registry import Registry
 from batch_scoring.server.workspace import Workspace
 
 # The first ones are those of the report page. In the order of their dependencies.
@@ -59,10 +61,17 @@ class Site:
     ----------
     workspace : Workspace
     access : Access
+        Who may look.
+    registry : Registry
+        Versions of the models.
+    records : Records
+        Runs of jobs.
     """
 
     workspace: Workspace
     access: Access
+    registry: Registry
+    records: Records
 
 
 def site_of(request: Request) -> Site:

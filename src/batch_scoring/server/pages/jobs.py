@@ -1,0 +1,22 @@
+"""The last runs, with timings and failures."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from batch_scoring.server.pages.fleet import totals_of
+from batch_scoring.server.pages.rendering import render, site_of
+from batch_scoring.server.queries.jobs import job_runs, step_commits
+
+
+def jobs(request: Request) -> Response:
+    """List what the steps have committed, and the newest runs of jobs."""
+    site = site_of(request)
+    return render(
+        request,
+        "jobs.html",
+        as_of=totals_of(site.workspace).end / 1e6,
+        steps=step_commits(site.workspace),
+        runs=job_runs(site.records),
+    )
