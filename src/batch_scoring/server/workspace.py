@@ -102,12 +102,12 @@ class Workspace:
         with self._lock:
             if whole in self._kept:
                 self._kept.move_to_end(whole)
-                return self._kept[whole]  # type: ignore[no-any-return]
+                return self._kept[whole]
             making = self._making.setdefault(whole, threading.Lock())
         with making:  # of many that ask at once, one makes it
             with self._lock:
                 if whole in self._kept:
-                    return self._kept[whole]  # type: ignore[no-any-return]
+                    return self._kept[whole]
             value = make()
             with self._lock:
                 self._kept[whole] = value

@@ -20,7 +20,7 @@ function sensorPanels(one, isFocus) {
   const marks = { gaps: one.gaps, unjudged: one.unjudged, incidents: one.incidents };
   const dots = (v) => one.flags.map((i) => [middle[i], v[i]]);
   const value = {
-    title: isFocus ? `${one.sensor}: readings, windows and expected level` : one.sensor, height: isFocus ? 210 : 92, ...marks,
+    title: one.sensor, height: isFocus ? 210 : 92, ...marks,
     band: band && at(band), dots: dots(windows.value),
     lines: [{ kind: "before", t: before.t, v: before.value, scales: false }, { kind: "value", t: middle, v: windows.value }],
   };
@@ -32,9 +32,9 @@ function sensorPanels(one, isFocus) {
     const lead = at(unpackLine(data.lead, ["value", "expected", "lower", "upper"]));
     const index = new Map(Array.from(lead.t, (t, i) => [t, i]));
     const flagged = one.flags.map((i) => [middle[i], lead.value[index.get(middle[i])] ?? NaN]);
-    found.push({ title: `${featureWords(data.lead.feature)}, the feature that leads`, height: 120, ...marks, band: lead.expected && lead, dots: flagged, lines: [{ kind: "value", t: lead.t, v: lead.value }] });
+    found.push({ title: `leads: ${featureWords(data.lead.feature)}`, height: 120, ...marks, band: lead.expected && lead, dots: flagged, lines: [{ kind: "value", t: lead.t, v: lead.value }] });
   }
-  found.push({ title: "score, lower is more anomalous", height: 92, ...marks, dots: dots(windows.score), lines: [{ kind: "score", t: middle, v: windows.score }, { kind: "limit", t: middle, v: windows.threshold }] });
+  found.push({ title: "score (lower is more anomalous)", height: 92, ...marks, dots: dots(windows.score), lines: [{ kind: "score", t: middle, v: windows.score }, { kind: "limit", t: middle, v: windows.threshold }] });
   return found;
 }
 

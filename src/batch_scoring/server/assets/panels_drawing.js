@@ -69,7 +69,7 @@ function panelLimits(lines, band, [from, to]) {
   if (band) {
     const span = high - low || Math.abs(high) * 0.1 || 1;
     const [l, h] = [low, high];
-    const reach = (v) => { for (let i = 0; i < band.t.length; i++) if (band.t[i] >= from && band.t[i] <= to && Number.isFinite(v[i]) && v[i] > l - 1.5 * span && v[i] < h + 1.5 * span) { low = Math.min(low, v[i]); high = Math.max(high, v[i]); } };
+    const reach = (v) => { for (let i = 0; i < band.t.length; i++) if (band.t[i] >= from && band.t[i] <= to && Number.isFinite(v[i]) && v[i] > l - 0.8 * span && v[i] < h + 0.8 * span) { low = Math.min(low, v[i]); high = Math.max(high, v[i]); } };
     take(band.t, band.expected);
     reach(band.lower);
     reach(band.upper);
