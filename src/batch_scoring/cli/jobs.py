@@ -88,8 +88,6 @@ def register_models(cluster: Cluster, run: str) -> None:
     view = RunMonitor(cluster.records, cluster.engine_of(name), name).view()
     if not view.is_over:
         raise InputError(f"{name}: jobs have not ended; wait with `kedro jobs watch {name}`, then register")
-    for job in view.failed:
-        click.echo(f"{name}/{job.name} {job.state}: {job.reason}", err=True)
     finish_run(cluster, view)
     if view.failed:
         raise SystemExit(FAILED)

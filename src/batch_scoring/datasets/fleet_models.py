@@ -14,7 +14,7 @@ from batch_scoring.registry import tracking
 from batch_scoring.registry.evaluation import TrackedEvaluation
 from batch_scoring.registry.interrupted import warn_of_interrupted_promotions
 from batch_scoring.registry.published import PublishedModel, list_published, load_published
-from batch_scoring.registry.staged import PreviousVersion, StagedTrainings, loaders
+from batch_scoring.registry.staged import PreviousVersion, StagedTrainings
 from batch_scoring.storage import join, open_folder
 from batch_scoring.training.result import PROMOTED, Training
 
@@ -97,7 +97,8 @@ class TrackedFleetModels(
     def load(self) -> dict[str, Callable[[], TrackedVersion | PreviousVersion]]:
         """Return the trained sensors, each with a function that loads its champion."""
         if self._staged is not None:
-            return {**loaders(self._staged.previous(self.published))}
+            found = self._staged.previous(self.published)
+            return {sensor: partial(found.__getitem__, sensor) for sensor in found}
         if tracking.is_new_store(self.tracking_uri):
             return {}
         store = self.store

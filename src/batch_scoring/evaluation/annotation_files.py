@@ -55,8 +55,7 @@ class WrittenRow:
 
     def optional_time(self, column: str) -> datetime | None:
         """Return a time, UTC; None where it is empty or there is no such column."""
-        value = self.values.get(column)
-        return None if value is None or not str(value).strip() else self._time(column)
+        return None if self.optional_text(column) is None else self._time(column)
 
     def interval(self) -> tuple[datetime, datetime]:
         """Return the interval, half-open and UTC, from ``start`` or ``first`` and ``end`` or ``last``."""
@@ -189,11 +188,9 @@ def _read_json_lines(path: Path, name: str) -> Iterator[tuple[str, dict[Any, Any
 
 def _read_parquet(path: Path, name: str) -> Iterator[tuple[str, dict[Any, Any]]]:
     with pq.ParquetFile(path, pre_buffer=False) as file:
-        number = 0
-        for batch in file.iter_batches():
-            for values in batch.to_pylist():
-                number += 1
-                yield f"row {number}", values
+        rows = (values for batch in file.iter_batches() for values in batch.to_pylist())
+        for number, values in enumerate(rows, 1):
+            yield f"row {number}", values
 
 
 _READERS = {".csv": _read_csv, ".parquet": _read_parquet, ".pq": _read_parquet}

@@ -16,7 +16,7 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.plant.devices import ALL
 from batch_scoring.tables.arrays import Int
-from batch_scoring.tables.arrow_arrays import positions, strings, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import distinct, positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.fault_labels import faults_only
 from batch_scoring.tables.intervals import joined, without
 from batch_scoring.tables.schemas import FALSE_ALARM, LABELS, TRUE_EVENT
@@ -114,11 +114,7 @@ def known_events(labels: pa.Table, faults: pa.Table, feedback: pa.Table, selecti
 
 def _merged(events: pa.Table, false_alarms: pa.Table) -> pa.Table:
     """Join the events of a series that overlap, and cut out what was a false alarm; schema ``LABELS``."""
-    names = [
-        pc.unique(pa.chunked_array([*events[n].chunks, *false_alarms[n].chunks]))
-        for n in ("device", "sensor")
-    ]
-    names = [one.take(pc.array_sort_indices(one)) for one in names]
+    names = [distinct(events[name], false_alarms[name]) for name in ("device", "sensor")]
     series = _series(events, names)
     group = joined(series, *_times(events), touching=False)
     # Rows of one group become one: from its first start to its last end, the kind that is named first.
@@ -139,8 +135,7 @@ def _merged(events: pa.Table, false_alarms: pa.Table) -> pa.Table:
 
 
 def _of_devices(events: pa.Table) -> pa.Table:
-    devices = pc.unique(events["device"])
-    devices = devices.take(pc.array_sort_indices(devices))
+    devices = distinct(events["device"])
     device = positions(events["device"], devices)
     start, end = _times(events)
     group = joined(device, start, end, touching=True)

@@ -19,7 +19,7 @@ from batch_scoring.evaluation.settings import EvaluateParameters
 from batch_scoring.registry.published import PublishedModel
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrays import Bool, Float, Int
-from batch_scoring.tables.arrow_arrays import positions, to_numpy
+from batch_scoring.tables.arrow_arrays import distinct, positions, to_numpy
 from batch_scoring.tables.intervals import Timeline
 from batch_scoring.tables.schemas import feature_columns
 from batch_scoring.windows.features import feature_matrix
@@ -79,8 +79,7 @@ def read_sensor(
     table = windows.read(sensors=[sensor], devices=selection.devices).combine_chunks()
     if table.num_rows == 0:
         return None
-    names = table["device"].unique()
-    names = names.take(pc.array_sort_indices(names))
+    names = distinct(table["device"])
     device, start = positions(table["device"], names), to_numpy(table["window_start"])
     order = np.lexsort((start, device))
     device, start, end = device[order], start[order], to_numpy(table["window_end"])[order]

@@ -32,7 +32,7 @@ def end_runs(cluster: Cluster, runs: Sequence[str]) -> None:
         watch = CapacityWatch(backend, run, cluster.settings.wait_for_nodes, _to_stderr)
         scheduler.wait(backend, run, look=watch.look)
         view = RunMonitor(cluster.records, backend, run).view()
-        end_run(cluster, view)
+        finish_run(cluster, view)
         n_failed += len(view.failed)
     if n_failed:
         raise SystemExit(FAILED)
@@ -42,29 +42,22 @@ def _to_stderr(text: str) -> None:
     click.echo(text, err=True)
 
 
-def end_run(cluster: Cluster, view: View) -> None:
-    """Report the failed jobs of a run that is over, and finish the run."""
+def finish_run(cluster: Cluster, view: View) -> None:
+    """Report the failed jobs of a run that is over, and merge or register the results; idempotent."""
+    from batch_scoring.jobs.planning import run_pipeline
     from batch_scoring.jobs.run_view import store_statuses
 
     store_statuses(cluster.records, view)
     for job in view.failed:
         click.echo(f"{view.run}/{job.name} {job.state}: {job.reason}", err=True)
-    finish_run(cluster, view)
-
-
-def finish_run(cluster: Cluster, view: View) -> None:
-    """Merge or register the results of a run's jobs; idempotent."""
-    from batch_scoring.jobs.planning import run_pipeline
-
     pipeline = run_pipeline(view.run)
     if pipeline == "train":
-        register_run(cluster, view.run)
+        _register(cluster, view.run)
     elif pipeline == "evaluate" and not view.failed:
-        finish_evaluation(cluster, view.run)
+        _sum_up(cluster, view.run)
 
 
-def register_run(cluster: Cluster, run: str) -> None:
-    """Register the trainings that a run's jobs staged; idempotent."""
+def _register(cluster: Cluster, run: str) -> None:
     from batch_scoring.core.text import number
     from batch_scoring.jobs.context import open_context
     from batch_scoring.jobs.register import register
@@ -80,7 +73,7 @@ def register_run(cluster: Cluster, run: str) -> None:
     )
 
 
-def finish_evaluation(cluster: Cluster, run: str) -> None:
+def _sum_up(cluster: Cluster, run: str) -> None:
     """Aggregate what the jobs of an evaluation found, and end the command where that fails."""
     from batch_scoring.jobs.run_job import run_here
     from batch_scoring.jobs.specs import SHARE_OF_EVALUATION, run_folder

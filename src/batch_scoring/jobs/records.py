@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from batch_scoring.core.errors import ConflictError
-from batch_scoring.jobs.planning import run_time
+from batch_scoring.jobs.planning import run_pipeline, run_time
 from batch_scoring.jobs.specs import JOBS_FOLDER, JobSpec, State, Stored
 from batch_scoring.storage import Folder, join, open_folder
 from batch_scoring.storage.json_files import json_bytes, read_json
@@ -104,7 +104,7 @@ class Records:
     def runs(self, pipeline: str | None = None) -> list[str]:
         """List the runs with a plan, oldest first."""
         names = [entry.name.split("/")[0] for entry in self.folder.entries(f"/{PLAN}")]
-        wanted = [name for name in names if pipeline is None or name.rpartition("-")[0] == pipeline]
+        wanted = [name for name in names if pipeline in (None, run_pipeline(name))]
         return sorted(wanted, key=lambda name: (run_time(name), name))
 
     def record(self, run: str, name: str) -> JobRecord | None:

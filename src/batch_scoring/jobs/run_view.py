@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from batch_scoring.core.errors import ConflictError, InputError
 from batch_scoring.core.ids import require_known
 from batch_scoring.jobs.backends.base import Backend
-from batch_scoring.jobs.local_processes import status_of
+from batch_scoring.jobs.local_processes import recorded_statuses
 from batch_scoring.jobs.records import PLAN, Records
 from batch_scoring.jobs.scheduler import Follower
 from batch_scoring.jobs.specs import JobSpec, JobStatus, NodeCounts
@@ -63,7 +63,7 @@ class RunMonitor:
         mend = "delete it and look at the run again"
         kept = read_json(self._records.folder.below(self.run), STATUSES, mend) or []
         known = [JobStatus.from_json(one) for one in kept]
-        return known or [status_of(record) for record in self._records.all_records(self.run).values()]
+        return known or recorded_statuses(self._records, self.run)
 
 
 def planned_times(records: Records) -> dict[str, datetime]:

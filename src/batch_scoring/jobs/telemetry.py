@@ -14,6 +14,7 @@ import sys
 from datetime import datetime
 from typing import Any
 
+from batch_scoring.jobs.planning import run_pipeline
 from batch_scoring.jobs.records import JobRecord
 from batch_scoring.jobs.specs import State
 
@@ -77,9 +78,8 @@ def send(record: JobRecord, connection_string: str) -> bool:
     # This resource only; the default one queries the machine.
     provider = TracerProvider(resource=Resource({"service.name": "batch_scoring"}), shutdown_on_exit=False)
     set_tracer_provider(provider)
-    pipeline = record.run.rpartition("-")[0]
     span = provider.get_tracer("batch_scoring").start_span(
-        f"job {pipeline}",
+        f"job {run_pipeline(record.run)}",
         kind=SpanKind.CONSUMER,
         attributes=properties(record) | {"microsoft.custom_measurements": json.dumps(measurements(record))},
         start_time=_nanoseconds(record.started),

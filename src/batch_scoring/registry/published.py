@@ -199,11 +199,6 @@ def sensors_with(folder: Folder, name: str) -> list[str]:
     return sorted((from_path_segment(parts[0]) for parts in found if len(parts) == 2), key=str.encode)
 
 
-def is_published(root: Root, manifest: Manifest) -> bool:
-    """Whether the table that a manifest names exists; it is not read."""
-    return folder_of(root, manifest.sensor).entry(manifest.file) is not None
-
-
 def read_manifest(root: Root, sensor: str, pinned: str = "") -> Manifest:
     """Read which models of a sensor are scored.
 

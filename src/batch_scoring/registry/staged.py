@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -179,8 +179,3 @@ def _replace(folder: Folder, name: str, values: Mapping[str, Any]) -> None:
     folder.entry(name)
     with folder.writing(name) as file:
         file.write(json_bytes(values, sort_keys=True))
-
-
-def loaders(found: Mapping[str, PreviousVersion]) -> dict[str, Callable[[], PreviousVersion]]:
-    """Return a function per sensor that loads its previous version, as the catalog entry does."""
-    return {sensor: partial(found.__getitem__, sensor) for sensor in found}

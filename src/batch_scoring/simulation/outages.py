@@ -35,6 +35,9 @@ class Outages:
     last: np.ndarray
 
 
+_NONE = Outages(*np.zeros((3, 0), np.int64))
+
+
 @lru_cache(maxsize=8)
 def gaps_of_day(simulation: Simulation, day: int) -> Outages:
     """Draw the gaps that begin on this day (from 0); none before the first day.
@@ -42,7 +45,7 @@ def gaps_of_day(simulation: Simulation, day: int) -> Outages:
     A gap that begins late in the day goes on after midnight.
     """
     if day < 0:
-        return _none()
+        return _NONE
     u = simulation.generator(_GAPS, day).random((simulation.devices, 3))
     device = np.flatnonzero(u[:, 0] < simulation.gaps_per_device_day)
     first = ((day + u[device, 1]) * simulation.readings_per_day).astype(np.int64)
@@ -60,7 +63,7 @@ def late_of_day(simulation: Simulation, day: int) -> Outages:
     grid cell ``last``. None on the last day, which no file follows.
     """
     if not 0 <= day < simulation.days - 1:
-        return _none()
+        return _NONE
     per_hour = 1 / simulation.interval_hours
     midnight = (day + 1) * simulation.readings_per_day
     u = simulation.generator(_LATE, day).random((simulation.devices, 3))
@@ -119,8 +122,3 @@ def outage_mask(outages: Outages, devices: np.ndarray, first: int, last: int) ->
     begin[row], end[row] = outages.first[known], outages.last[known]
     cell = np.arange(first, last)
     return (cell >= begin[:, None]) & (cell < end[:, None])
-
-
-def _none() -> Outages:
-    empty = np.zeros(0, np.int64)
-    return Outages(empty, empty, empty)

@@ -122,17 +122,13 @@ def span_windows(
         return _within(windows, "window_start", span.start, span.end)
 
     inside: list[tuple[pa.Schema, Iterable[pa.Table]]] = [
-        (READINGS, _readings_within(tables, span)) for tables in sources
+        (READINGS, (_within(rows, "timestamp", span.read_from, span.end) for rows in tables))
+        for tables in sources
     ]
     inside += [(STORED, tables) for tables in stored]
     ranges = device_ranges(inside, key=("sensor", "device"))
     tables = computed(windows_of, prefetched(ranges), workers=len(os.sched_getaffinity(0)))
     return (table for table in tables if table.num_rows)
-
-
-def _readings_within(tables: Iterable[pa.Table], span: Span) -> Iterator[pa.Table]:
-    for rows in tables:
-        yield _within(rows, "timestamp", span.read_from, span.end)
 
 
 def _within(rows: pa.Table, column: str, first_us: int, end_us: int) -> pa.Table:

@@ -66,15 +66,11 @@ def read_history(stored: pa.Table, series: pa.Table, window_us: int) -> History:
     number = np.minimum(np.searchsorted(known, keys(stored)), max(known.size - 1, 0))
     is_known = known[number] == keys(stored) if known.size else np.zeros(stored.num_rows, bool)
     stored = stored.filter(to_arrow(is_known))
+    mean, low, high = (to_numpy(stored[name], null=np.nan) for name in _LEVELS)
     return History(
         number[is_known],
         to_numpy(stored["window_start"]) // window_us,
         to_numpy(stored["count"]).astype(np.int64),
-        *_levels(stored),
-        is_stored=np.ones(stored.num_rows, bool),
+        *(mean, low, high),
+        np.ones(stored.num_rows, bool),
     )
-
-
-def _levels(stored: pa.Table) -> tuple[Float, Float, Float]:
-    mean, low, high = (to_numpy(stored[name], null=np.nan) for name in _LEVELS)
-    return mean, low, high

@@ -138,7 +138,7 @@ def cut_runs(readings: pa.Table, window_us: int) -> tuple[pa.Table, Runs]:
     times, values = to_numpy(readings["timestamp"]), to_numpy(readings["value"])
     if order is not None:
         series, times, values = series[order], times[order], values[order]
-    if not _are_in_order(series, times):
+    if not np.all((times[1:] >= times[:-1]) | (series[1:] != series[:-1])):
         order = np.lexsort((times, series))
         series, times, values = series[order], times[order], values[order]
     window = np.floor_divide(times, window_us)
@@ -192,7 +192,3 @@ def _ranks(texts: pa.Array) -> Int:
     rank = np.empty(len(by_name), np.int64)
     rank[to_numpy(by_name)] = np.arange(len(by_name))
     return rank[to_numpy(encoded.indices)]
-
-
-def _are_in_order(series: Int, times: Int) -> bool:
-    return bool(np.all((times[1:] >= times[:-1]) | (series[1:] != series[:-1])))

@@ -97,10 +97,13 @@ def model_numbers(models: FleetFile, device: str) -> dict[str, Any]:
     A model over ``mean`` and ``std`` has ``mean of mean``, ``scale of mean``, ``mean of std``, …
     """
     known: list[str] = []
-    for batch in models.batches(["device"]):
+    for batch in models.batches():
         known += batch["device"].to_pylist()
-    require_known("device", [device], known)
-    row = _row(models, device)
+        if device in known:
+            row = batch.filter(pc.equal(batch["device"], device)).to_pylist()[0]
+            break
+    else:
+        require_known("device", [device], known)
     d = len(models.info.features)
     numbers: dict[str, Any] = {"device": device} | {name: row[name] for name in _numbers(models.info.schema)}
     for place, feature in enumerate(models.info.features):
@@ -131,14 +134,6 @@ def _shown(batch: pa.Table, names: list[str], lengths: list[str], schema: pa.Sch
     columns = [batch[name] for name in names]
     columns += [pc.list_value_length(batch[name]).cast(pa.int64()) for name in lengths]
     return pa.Table.from_arrays(columns, schema=schema)
-
-
-def _row(models: FleetFile, device: str) -> dict[str, Any]:
-    for batch in models.batches():
-        found = batch.filter(pc.equal(batch["device"], device))
-        if found.num_rows:
-            return found.to_pylist()[0]
-    raise LookupError(device)
 
 
 def _jsonable(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -7,14 +7,7 @@ import logging
 from batch_scoring.core.errors import InputError
 from batch_scoring.detection.model_file import FleetFile
 from batch_scoring.registry.interrupted import Promotion, begin_promotion, end_promotion, read_promotion
-from batch_scoring.registry.published import (
-    Manifest,
-    Root,
-    is_published,
-    publish,
-    published_as,
-    read_manifest,
-)
+from batch_scoring.registry.published import Manifest, Root, folder_of, publish, published_as, read_manifest
 from batch_scoring.registry.tracking.names import registered_name
 from batch_scoring.registry.tracking.registration import decision_tags
 from batch_scoring.registry.tracking.store import Store, exclusive
@@ -93,13 +86,10 @@ def complete_promotions(store: Store, published: Root) -> None:
             _complete(store, published, sensor)
         for sensor, chosen in list_champions(store).items():
             if chosen is None or chosen != _published_version(published, sensor):
-                versions = list_versions(store, sensor)
-                free = (one for one in versions if VERDICT not in one.tags)
-                newest_or_champion = next(
-                    (one for one in versions if CHAMPION in one.aliases), next(free, None)
-                )
-                if newest_or_champion is not None:
-                    _promote(store, published, newest_or_champion)
+                free = (one for one in list_versions(store, sensor) if VERDICT not in one.tags)
+                wanted = champion(store, sensor) or next(free, None)
+                if wanted is not None:
+                    _promote(store, published, wanted)
 
 
 def rollback(store: Store, published: Root, sensor: str) -> tuple[Version, Manifest]:
@@ -187,7 +177,8 @@ def _published_version(published: Root, sensor: str) -> str | None:
         manifest = read_manifest(published, sensor)
     except InputError:
         return None
-    return manifest.version if is_published(published, manifest) else None
+    is_there = folder_of(published, sensor).entry(manifest.file) is not None
+    return manifest.version if is_there else None
 
 
 def _set_alias(store: Store, version: Version, alias: str) -> None:
