@@ -181,13 +181,6 @@ def test_the_cause_is_found_below_kedros_own_errors():
     assert user_error_of(RuntimeError("other")) is None
 
 
-def test_the_commands_are_listed():
-    output = CliRunner().invoke(cli, ["--help"]).output
-    assert "run" in output
-    assert "models" in output
-    assert "rollback" in CliRunner().invoke(cli, ["models", "--help"]).output
-
-
 @pytest.fixture
 def small_workspace(tmp_path, monkeypatch):
     monkeypatch.chdir(PROJECT)

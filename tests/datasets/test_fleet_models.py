@@ -318,8 +318,7 @@ def test_a_registered_model_of_somebody_else_is_left_alone(open_dataset):
     tracking.fail_open_runs()
 
 
-@pytest.mark.parametrize("_", range(2))
-def test_two_runs_of_the_same_training_at_once_make_one_version(open_dataset, tmp_path, _):
+def test_two_runs_of_the_same_training_at_once_make_one_version(open_dataset, tmp_path):
     code = f"""
 from batch_scoring.datasets.fleet_models import TrackedFleetModels
 from tests.fleet_models import make_training

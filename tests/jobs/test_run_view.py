@@ -7,7 +7,7 @@ import pytest
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.jobs.records import JobRecord
-from batch_scoring.jobs.run_view import known_jobs, known_run, planned_times, store_statuses
+from batch_scoring.jobs.run_view import known_run, planned_times, store_statuses
 from batch_scoring.jobs.specs import State
 from tests.jobs.runs import AT, Runs
 
@@ -44,9 +44,10 @@ def test_an_unknown_run_is_answered_with_those_that_look_like_it(runs):
 
 def test_a_job_is_named_by_its_name_or_its_sensor(runs):
     specs = runs.submit()
-    assert known_jobs(specs, ["b", specs[0].name, "b"]) == [specs[1].name, specs[0].name]
+    named = runs.monitor(specs[0].run).named
+    assert named(["b", specs[0].name, "b"]) == [specs[1].name, specs[0].name]
     with pytest.raises(InputError, match="job 'B' is not among"):
-        known_jobs(specs, ["B"])
+        named(["B"])
 
 
 def test_what_the_engine_told_is_kept_for_when_it_has_forgotten_it(runs):

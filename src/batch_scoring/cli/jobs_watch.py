@@ -142,11 +142,8 @@ def logs(cluster: Cluster, run: str, job: tuple[str, ...], lines: int | None) ->
 
     Without a JOB: the failed ones, or all where none failed.
     """
-    from batch_scoring.jobs.run_view import known_jobs
-
     look = _look(cluster, run)
-    names = known_jobs(list(look.specs.values()), job) if job else [one.name for one in look.view().failed]
-    names = names or list(look.specs)
+    names = look.named(job) or [one.name for one in look.view().failed] or list(look.specs)
     for place, name in enumerate(names):
         if len(names) > 1:
             click.echo(f"{'' if place == 0 else chr(10)}== {name}")
@@ -163,11 +160,9 @@ def logs(cluster: Cluster, run: str, job: tuple[str, ...], lines: int | None) ->
 @click.argument("job", nargs=-1)
 def cancel(cluster: Cluster, run: str, job: tuple[str, ...]) -> None:
     """Cancel the jobs of RUN that have not ended, or only these."""
-    from batch_scoring.jobs.run_view import known_jobs
-
     look = _look(cluster, run)
     view = look.view()
-    names = known_jobs(list(look.specs.values()), job) if job else list(view.planned)
+    names = look.named(job) or list(view.planned)
     open_ = [name for name in names if name not in view.statuses or not view.statuses[name].state.is_final]
     if open_:
         look.backend.cancel(look.run, open_)
@@ -181,11 +176,10 @@ def cancel(cluster: Cluster, run: str, job: tuple[str, ...]) -> None:
 def retry(cluster: Cluster, run: str, job: tuple[str, ...], is_waiting: bool) -> None:
     """Run failed and cancelled jobs of RUN again, or only these."""
     from batch_scoring.jobs.finish import end_runs
-    from batch_scoring.jobs.run_view import known_jobs
 
     look = _look(cluster, run)
     view = look.view()
-    wanted = known_jobs(list(look.specs.values()), job) if job else list(view.planned)
+    wanted = look.named(job) or list(view.planned)
     failed = {one.name for one in view.failed}
     names = [name for name in wanted if name in failed]
     if not names:

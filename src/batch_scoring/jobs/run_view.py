@@ -12,7 +12,7 @@ from batch_scoring.jobs.backends.base import Backend
 from batch_scoring.jobs.local_processes import recorded_statuses
 from batch_scoring.jobs.records import PLAN, Records
 from batch_scoring.jobs.scheduler import Follower
-from batch_scoring.jobs.specs import JobSpec, JobStatus, NodeCounts
+from batch_scoring.jobs.specs import JobStatus, NodeCounts
 from batch_scoring.jobs.views import View
 from batch_scoring.storage.json_files import json_bytes, read_json
 
@@ -58,6 +58,22 @@ class RunMonitor:
         """Read the output of a job's last attempt, else the output that the engine kept."""
         return self._records.log(self.run, name) or self.backend.log(self.run, name)
 
+    def named(self, wanted: Sequence[str]) -> list[str]:
+        """Find jobs by their names or by one of their sensors.
+
+        Raises
+        ------
+        InputError
+            When nothing has this name.
+        """
+        called: dict[str, list[str]] = {}
+        for spec in self.specs.values():
+            for sensor in spec.sensors:
+                called.setdefault(sensor, []).append(spec.name)
+        called |= {name: [name] for name in self.specs}
+        require_known("job", wanted, called)
+        return list(dict.fromkeys(name for one in wanted for name in called[one]))
+
     def _known(self) -> list[JobStatus]:
         """Return the stored statuses, or else those of the jobs' records."""
         mend = "delete it and look at the run again"
@@ -87,24 +103,6 @@ def known_run(records: Records, name: str) -> str:
         return newest
     require_known("run", [name], records.runs())
     return name
-
-
-def known_jobs(specs: Sequence[JobSpec], wanted: Sequence[str]) -> list[str]:
-    """Find jobs by their names or by one of their sensors.
-
-    Raises
-    ------
-    InputError
-        When nothing has this name.
-    """
-    by_sensor: dict[str, list[str]] = {}
-    for spec in specs:
-        for sensor in spec.sensors:
-            by_sensor.setdefault(sensor, []).append(spec.name)
-    names = {spec.name: [spec.name] for spec in specs}
-    called = by_sensor | names
-    require_known("job", wanted, called)
-    return list(dict.fromkeys(name for one in wanted for name in called[one]))
 
 
 def store_statuses(records: Records, view: View) -> None:

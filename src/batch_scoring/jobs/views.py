@@ -94,9 +94,7 @@ def changed(before: View | None, now: View) -> list[JobStatus]:
 
 def seconds_of(job: JobStatus, now: datetime) -> float | None:
     """Return a job's running time in seconds; None where it has not begun or is unknown."""
-    if job.started is None:
-        return None
-    if job.ended is None and job.state.is_final:
+    if job.started is None or (job.ended is None and job.state.is_final):
         return None
     return max(((job.ended or now) - job.started).total_seconds(), 0.0)
 

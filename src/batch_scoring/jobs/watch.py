@@ -18,7 +18,6 @@ from batch_scoring.jobs.views import View, changed, job_line, nodes_text, second
 
 if TYPE_CHECKING:
     from rich.console import Group
-    from rich.live import Live
     from rich.table import Table
     from rich.text import Text
 
@@ -28,7 +27,8 @@ PATIENCE_SECONDS = 60.0
 # What fits on a small terminal.
 RUNNING_SHOWN, FAILED_SHOWN, LOG_LINES = 8, 5, 3
 _BAR = 30
-_COLOURS = {
+# In the order of the bar.
+_COLOURS: dict[str, str] = {
     State.SUCCEEDED: "green",
     State.FAILED: "red",
     State.CANCELLED: "yellow",
@@ -108,31 +108,28 @@ class Screen:
     """A live table on the terminal, from the beginning to the end of a ``with`` block."""
 
     def __init__(self, monitor: RunMonitor) -> None:
+        from rich.live import Live
+
         self._monitor = monitor
         self._logs: dict[str, list[str]] = {}
-        self._live: Live | None = None
         self._view: View | None = None
+        self._live = Live(get_renderable=self._draw, refresh_per_second=2)
 
     def __enter__(self) -> Screen:
         """Start drawing."""
-        from rich.live import Live
-
-        self._live = Live(get_renderable=self._draw, refresh_per_second=2)
         self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Leave the last table on the terminal."""
-        if self._live is not None:
-            self._live.stop()
+        self._live.stop()
 
     def show(self, before: View | None, view: View) -> None:
         """Draw the run, with the last log lines of failed jobs."""
         shown = view.failed[:FAILED_SHOWN]
         self._logs = {one.name: self._logs.get(one.name) or self._last_lines(one) for one in shown}
         self._view = view
-        if self._live is not None:
-            self._live.refresh()
+        self._live.refresh()
 
     def _last_lines(self, job: JobStatus) -> list[str]:
         """Read the end of a job's log, without the line that is its reason."""
@@ -140,9 +137,7 @@ class Screen:
         return [line for line in lines if not job.reason or job.reason not in line][-LOG_LINES:]
 
     def _draw(self) -> Group | str:
-        if self._view is None:
-            return ""
-        return screen(self._view, self._logs, datetime.now(UTC))
+        return screen(self._view, self._logs, datetime.now(UTC)) if self._view else ""
 
 
 def screen(view: View, logs: Mapping[str, Sequence[str]], now: datetime) -> Group:
@@ -176,18 +171,15 @@ def _progress(view: View) -> Text:
     """Draw the jobs by state as a bar, with their counts."""
     from rich.text import Text
 
-    line, total, drawn = Text(), max(len(view.planned), 1), 0
-    ends = (State.SUCCEEDED, State.FAILED, State.CANCELLED, State.RUNNING, State.PREPARING)
-    done = 0
-    for state in ends:
+    line, total, done, drawn = Text(), max(len(view.planned), 1), 0, 0
+    for state, colour in _COLOURS.items():
         done += view.counts.get(state, 0)
         cells = min(round(done / total * _BAR), _BAR)
-        line.append("█" * (cells - drawn), _COLOURS[state])
+        line.append("█" * (cells - drawn), colour)
         drawn = cells
     line.append("░" * (_BAR - drawn), "dim")
     for state_name, n in view.counts.items():
-        colour = _COLOURS.get(State(state_name), "") if state_name in list(State) else ""
-        line.append(f"  {n:,} {state_name}", colour)
+        line.append(f"  {n:,} {state_name}", _COLOURS.get(state_name, ""))
     return line
 
 
