@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -32,7 +32,7 @@ def list_models(sensor: str | None, data: str | None, env: str | None, as_json: 
     from batch_scoring.registry import tracking
     from batch_scoring.registry.interrupted import warn_of_interrupted_promotions
 
-    fleet_models, _ = _workspace(data, env)
+    fleet_models = _fleet_models(data, env)
     warn_of_interrupted_promotions(fleet_models.published)
     if tracking.is_new_store(fleet_models.tracking_uri):
         sensors: list[str] = []
@@ -53,7 +53,7 @@ def show_model(sensor: str, device: str | None, data: str | None, env: str | Non
     from batch_scoring.registry import tracking
     from batch_scoring.registry.tracking.device_table import device_tables, model_numbers
 
-    fleet_models, _ = _workspace(data, env)
+    fleet_models = _fleet_models(data, env)
     version = _version(fleet_models, sensor)
     tracked = tracking.TrackedVersion(fleet_models.store, version)
     if device is not None:
@@ -75,7 +75,7 @@ def promote_model(sensor: str, version: str, data: str | None, env: str | None, 
     """Make VERSION (a number or an alias) of SENSOR the one that is scored."""
     from batch_scoring.registry import tracking
 
-    fleet_models, _ = _workspace(data, env)
+    fleet_models = _fleet_models(data, env)
     chosen = tracking.resolve_version(fleet_models.store, sensor, version)
     tracking.promote(fleet_models.store, fleet_models.published, chosen)
     _say_champion(fleet_models, sensor, as_json)
@@ -131,7 +131,7 @@ def rollback_model(sensor: str, data: str | None, env: str | None, as_json: bool
     """Score SENSOR with the champion before this one again; a second time undoes it."""
     from batch_scoring.registry import tracking
 
-    fleet_models, _ = _workspace(data, env)
+    fleet_models = _fleet_models(data, env)
     tracking.rollback(fleet_models.store, fleet_models.published, sensor)
     _say_champion(fleet_models, sensor, as_json)
 
@@ -169,10 +169,11 @@ def import_models(
     from batch_scoring.registry import tracking
     from batch_scoring.registry.pretrained import read_pretrained, to_trainings
 
-    fleet_models, parameters = _workspace(data, env)
+    context = open_context(data, env)
+    fleet_models = context.catalog["fleet_models"]
     names = tuple(name.strip() for name in features.split(",")) if features else None
     found = read_pretrained(path, device, sensor, names, trust_pickle)
-    length = window if window is not None else parameters.get("aggregate", {}).get("window", "5m")
+    length = window if window is not None else context.params.get("aggregate", {}).get("window", "5m")
     there = {} if replace else fleet_models.load()
     former = {name: there[name]() for name in sorted({one.sensor for one in found} & set(there))}
     fleet_models.promote = promote
@@ -191,10 +192,8 @@ def import_models(
     _print_rows([_summary(version) for version in versions if version], as_json, "")
 
 
-def _workspace(data: str | None, env: str | None) -> tuple[TrackedFleetModels, Mapping[str, Any]]:
-    """Open the fleet models of the project's catalog, and its parameters."""
-    context = open_context(data, env)
-    return context.catalog["fleet_models"], context.params
+def _fleet_models(data: str | None, env: str | None) -> TrackedFleetModels:
+    return cast("TrackedFleetModels", open_context(data, env).catalog["fleet_models"])
 
 
 def _version(fleet_models: TrackedFleetModels, text: str) -> Version:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _PROC = Path("/proc")
+_GRACE_SECONDS = 10.0
 
 
 def host() -> str:
@@ -54,13 +55,13 @@ def _started(pid: int) -> str:
         return ""
 
 
-def end_group(process: subprocess.Popen[bytes], grace_seconds: float = 10.0) -> None:
+def end_group(process: subprocess.Popen[bytes]) -> None:
     """End the process group that a process leads: SIGTERM, then SIGKILL after a grace period."""
     if process.poll() is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(grace_seconds)
+            process.wait(_GRACE_SECONDS)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -81,12 +81,8 @@ class EventHub(OwnDataset[None, Any]):
 class HubReader:
     """An event hub to be drained; see :meth:`events`."""
 
-    def __init__(
-        self, address: Address, checkpoints: Checkpoints, client_options: Mapping[str, Any] | None = None
-    ) -> None:
-        self.address = address
-        self._checkpoints = checkpoints
-        self._client_options = dict(client_options or {})
+    def __init__(self, address: Address, checkpoints: Checkpoints, client_options: dict[str, Any]) -> None:
+        self.address, self._checkpoints, self._client_options = address, checkpoints, client_options
         self._read: dict[str, Position] = {}
 
     def events(

@@ -85,7 +85,7 @@ class SensorWindows:
 
     def series_by_version(self) -> Iterator[tuple[int, slice, int, Bool]]:
         """Yield each device, its rows, each version that scored some of them, and which these are."""
-        for device, rows in enumerate(self.rows_of_devices()):
+        for device, rows in enumerate(slices(self.timeline.series, len(self.devices))):
             for version in np.unique(self.version[rows]).tolist():
                 yield device, rows, version, self.version[rows] == version
 
@@ -94,10 +94,6 @@ class SensorWindows:
         """Return the evaluated windows."""
         one = self.timeline
         return Timeline(one.series[self.is_test], one.start[self.is_test], one.end[self.is_test])
-
-    def rows_of_devices(self) -> list[slice]:
-        """Return the rows of each device, in the order of the devices."""
-        return slices(self.timeline.series, len(self.devices))
 
 
 @dataclass(frozen=True)

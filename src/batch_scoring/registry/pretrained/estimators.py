@@ -47,7 +47,7 @@ def from_estimator(
     model = PretrainedModel(
         device=device,
         sensor=sensor,
-        features=features or _feature_names(estimator, scaler, svm, d, source),
+        features=features or _feature_names(scaler, svm, d, source),
         nu=float(svm.nu),
         # The number; `gamma` itself may be the word "scale".
         gamma=float(svm._gamma),
@@ -95,7 +95,7 @@ def _scaling(scaler: Any, d: int) -> tuple[Float, Float]:
     return mean, scale
 
 
-def _feature_names(estimator: Any, scaler: Any, svm: Any, d: int, source: str) -> tuple[str, ...]:
+def _feature_names(scaler: Any, svm: Any, d: int, source: str) -> tuple[str, ...]:
     for part in (scaler, svm):
         names = getattr(part, "feature_names_in_", None)
         if names is not None:

@@ -27,7 +27,7 @@ from batch_scoring.training.result import PROMOTED, Decision
 log = logging.getLogger(__name__)
 
 
-def promote(store: Store, published: Root, version: Version, models: FleetFile | None = None) -> Manifest:
+def promote(store: Store, published: Root, version: Version) -> Manifest:
     """Make a version the champion and publish it to the scoring jobs.
 
     Promoting the champion again publishes it again, and changes nothing else. A promotion or rollback
@@ -37,15 +37,13 @@ def promote(store: Store, published: Root, version: Version, models: FleetFile |
     ----------
     published : Folder, path or URL
         The folder of the published models.
-    models : FleetFile, optional
-        Its models, when loaded already.
     """
     with exclusive(store.uri):
         _complete(store, published, version.sensor)
-        return _promote(store, published, version, models)
+        return _promote(store, published, version)
 
 
-def promote_trained(store: Store, published: Root, version: Version, models: FleetFile | None = None) -> None:
+def promote_trained(store: Store, published: Root, version: Version, models: FleetFile | None) -> None:
     """Promote the version of a training, unless that would undo a rollback.
 
     The newest version was promoted when it was made. When it is not the champion now, a user chose

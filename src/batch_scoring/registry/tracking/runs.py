@@ -66,7 +66,7 @@ class TrainingRun:
         with tempfile.TemporaryDirectory(prefix="batch_scoring_") as scratch:
             table = Path(scratch) / f"{plain_name(sensor)}.parquet"
             write_device_table(table, training.models, training.status)
-            self._log_table(sensor, table)
+            self._log_table(table)
             if len(trained) <= self._child_runs_up_to:
                 rows = pq.ParquetFile(table).read()
                 self._log_child_runs(sensor, rows.filter(pc.is_in(rows["device"], value_set=trained)))
@@ -92,7 +92,7 @@ class TrainingRun:
                 new[key] = value
         log_batch(self._store, self.run_id, {}, new)
 
-    def _log_table(self, sensor: str, table: Path) -> None:
+    def _log_table(self, table: Path) -> None:
         """All devices as Parquet; for MLflow's page the first ones as JSON, those without a model before."""
         shown = table.with_suffix(".json")
         shown.write_text(to_split_json(first_devices(table, _SHOWN_DEVICES)), encoding="utf-8")
