@@ -52,7 +52,8 @@ def _mrkdwn(text: str, length: int, name: str = "") -> dict[str, str]:
 
 def _fitted(text: str, length: int) -> str:
     """Escape a text and shorten it; no escape is cut in two."""
-    shown, n = [], 0
+    shown: list[str] = []
+    n = 0
     for one in map(_escaped, text):
         n += len(one)
         if n >= length:
