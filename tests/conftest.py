@@ -72,12 +72,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Mark what works on a real MLflow store as slow: each step of it takes tenths of a second.
 
     Of several workers, none ends long after the others when what is slow comes first, and before it the
-    groups, each of which one worker runs alone.
+    groups, each of which one worker runs alone; first of all those that wait for the image.
     """
     for item in items:
         if "new_database" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
     if hasattr(config, "workerinput"):
-        items.sort(
-            key=lambda item: [item.get_closest_marker(name) is None for name in ("xdist_group", "slow")]
-        )
+        first = ("containers", "xdist_group", "slow")
+        items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in first])

@@ -51,19 +51,27 @@ class Podman:
         Of its settings and of all it keeps.
     authority : Path or None
         A certificate that is trusted beside the machine's.
+    private : Path or None
+        Folder of its passwords and authorities, where others use the same store meanwhile; else ``folder``.
     environment : dict
         What a process needs in its environment to use this podman.
     """
 
     folder: Path
     authority: Path | None = None
+    private: Path | None = None
     environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.private = self.private or self.folder
+        for folder in (self.folder, self.private):
+            folder.mkdir(parents=True, exist_ok=True)
         for name, text in _settings(self.folder).items():
-            (self.folder / name).write_text(text)
-        logins = self.folder / "auth.json"
+            path = self.folder / name
+            # Another process may be reading it.
+            if not path.exists() or path.read_text() != text:
+                path.write_text(text)
+        logins = self.private / "auth.json"
         if not logins.exists():
             logins.write_text("{}")
         self.environment = {
@@ -77,9 +85,10 @@ class Podman:
 
     def trust(self, authority: Path) -> None:
         """Trust a certificate beside the machine's."""
+        assert self.private is not None
         known = _AUTHORITIES.read_bytes() if _AUTHORITIES.is_file() else b""
-        (self.folder / "authorities.pem").write_bytes(known + b"\n" + authority.read_bytes())
-        self.environment["SSL_CERT_FILE"] = str(self.folder / "authorities.pem")
+        (self.private / "authorities.pem").write_bytes(known + b"\n" + authority.read_bytes())
+        self.environment["SSL_CERT_FILE"] = str(self.private / "authorities.pem")
 
     def run(
         self, *arguments: str, input: str | None = None, check: bool = True

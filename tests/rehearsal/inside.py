@@ -115,8 +115,9 @@ class Rehearsal:
                 "CONTAINER_REGISTRY_USER": services.registry.user,
                 "CONTAINER_REGISTRY_PASSWORD": services.registry.password,
             }
-            builder = containers.Podman(containers.HOME / "builder")
-            builder.trust(services.authority)
+            builder = containers.Podman(
+                containers.HOME / "builder", services.authority, private=self.folder / "builder"
+            )
             host = f"{self.names.registry}.azurecr.io"
             self.kedro(
                 "deploy",
@@ -206,7 +207,8 @@ def main() -> int:
     own = {"deploy": {**SETTINGS, "compute": engine}}
     settings = read_settings(own)
     project = _project(folder / "project", own)
-    nodes = containers.Podman(containers.HOME / "nodes")
+    # Of its own: the other engine may be rehearsed at the same time.
+    nodes = containers.Podman(containers.HOME / f"nodes_{engine}")
     services = Services(folder, names_of(settings), settings.location, nodes, _authorities_of_the_image())
     wrong = Rehearsal(folder, settings, project, services).play()
     print("all is well" if not wrong else f"{wrong} things are wrong")

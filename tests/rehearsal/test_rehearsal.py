@@ -14,8 +14,9 @@ from tests.rehearsal.__main__ import ENGINES
 
 @pytest.mark.containers
 @pytest.mark.slow
-@pytest.mark.xdist_group("containers")
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    "engine", [pytest.param(one, marks=pytest.mark.xdist_group(f"rehearsal {one}")) for one in ENGINES]
+)
 def test_three_hours_on_the_deployed_system_give_what_one_local_run_gives(engine, request):
     if reason := containers.why_not_there() or network.why_not() or azurite.why_not_there():
         if os.environ.get("CI"):
