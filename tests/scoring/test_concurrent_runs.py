@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -24,16 +25,43 @@ JOBS = [{"sensor": sensor} for sensor in SENSORS]
 SHARDS = [{"sensor": "s", "shard": f"{part}/3"} for part in (1, 2, 3)]
 
 
-def fleet(folder: Any) -> Work:
-    """A workspace with windows that are new, late or changed since a first run."""
-    work = Work(folder)
+# A window has changed, one with a model and one without are new, and one comes into a new day.
+NEWS = {("s", "d1", 2): 0.5, ("s", "d2", 9): 3.0, ("s", "d7", 9): 3.0, ("s", "d3", 14): 0.0}
+Result = tuple[dict[Any, Any], dict[Any, Any]]
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Work]:
+    """A function that makes a workspace with windows that are new, late or changed since a first run."""
+    made = Work(tmp_path_factory.mktemp("fleet") / "made")
     windows = constant(0.0, DEVICES, range(5), SENSORS)
-    work.put({key: value for key, value in windows.items() if key != ("s", "d1", 2)})
+    made.put({key: value for key, value in windows.items() if key != ("s", "d1", 2)})
     for sensor in SENSORS:
-        work.train(DEVICES[:6], sensor)
-    work.score(at="2026-01-05T16:00Z")
-    work.put({**constant(3.0, DEVICES, range(4, 9), SENSORS), ("s", "d1", 2): 3.0, ("t", "d2", 0): 3.0})
-    return work
+        made.train(DEVICES[:6], sensor)
+    made.score(at="2026-01-05T16:00Z")
+    made.put({**constant(3.0, DEVICES, range(4, 9), SENSORS), ("s", "d1", 2): 3.0, ("t", "d2", 0): 3.0})
+    return lambda folder: Work(Path(shutil.copytree(made.folder, folder)))
+
+
+def scored(work: Work) -> Result:
+    """Score all there is; predictions and daily totals."""
+    work.score(max_failed_share=1)
+    assert_totals_are_a_count(work)
+    return work.rows(), work.daily()
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory, fleet: Callable[[Path], Work]) -> Result:
+    """What one run alone ends in."""
+    return scored(fleet(tmp_path_factory.mktemp("alone") / "fleet"))
+
+
+@pytest.fixture(scope="module")
+def expected_with_news(tmp_path_factory: pytest.TempPathFactory, fleet: Callable[[Path], Work]) -> Result:
+    """The same after windows have come and changed."""
+    alone = fleet(tmp_path_factory.mktemp("alone") / "fleet")
+    alone.put(NEWS)
+    return scored(alone)
 
 
 def score_at_once(work: Work, asked: Sequence[Mapping[str, Any]]) -> None:
@@ -96,16 +124,12 @@ def begun_together(update: Update, gate: threading.Barrier) -> Update:
         "a job each",
     ],
 )
-def test_runs_at_once_end_in_the_rows_of_one(tmp_path, asked):
-    work, alone = fleet(tmp_path / "many"), fleet(tmp_path / "one")
+def test_runs_at_once_end_in_the_rows_of_one(tmp_path, asked, fleet, expected):
+    work = fleet(tmp_path / "many")
     score_at_once(work, asked)
-    alone.score(max_failed_share=1)
-    for one in (work, alone):
-        assert_totals_are_a_count(one)
-    assert work.rows().keys() <= alone.rows().keys()
-    work.score(max_failed_share=1)
-    assert work.rows() == alone.rows()
-    assert work.daily() == alone.daily()
+    assert_totals_are_a_count(work)
+    assert work.rows().keys() <= expected[0].keys()
+    assert scored(work) == expected
     assert work.score(max_failed_share=1) == (False, False)
     for table in (work.predictions, work.totals):
         assert_no_file_is_left_over(table.load().folder.root)
@@ -114,25 +138,22 @@ def test_runs_at_once_end_in_the_rows_of_one(tmp_path, asked):
 @pytest.mark.parametrize("asked", [WHOLE, JOBS[0], SHARDS[0], {"sensor": "s", "rescore": True}])
 @pytest.mark.parametrize("is_late_with", ["predictions", "totals"])
 def test_a_run_that_read_earlier_windows_than_another_one_undoes_and_skips_nothing(
-    tmp_path, asked, is_late_with
+    tmp_path, asked, is_late_with, fleet, expected_with_news
 ):
-    work, alone = fleet(tmp_path / "overtaken"), fleet(tmp_path / "one")
+    work = fleet(tmp_path / "overtaken")
     late = Work(work.folder)
     chunks = late.chunks(max_failed_share=1, **asked)
     predictions, _, _ = next(chunks)
     if is_late_with == "totals":
         late.predictions.save(predictions)
-    for one in (work, alone):
-        # A window has changed, one with a model and one without are new, and one comes into a new day.
-        one.put({("s", "d1", 2): 0.5, ("s", "d2", 9): 3.0, ("s", "d7", 9): 3.0, ("s", "d3", 14): 0.0})
-        one.score(max_failed_share=1)
+    work.put(NEWS)
+    work.score(max_failed_share=1)
     if is_late_with == "predictions":
         late.predictions.save(predictions)
     _, totals, _ = next(chunks)
     late.totals.save(totals)
     assert_totals_are_a_count(work)
-    assert work.rows() == alone.rows()
-    assert work.daily() == alone.daily()
+    assert (work.rows(), work.daily()) == expected_with_news
     assert work.score(max_failed_share=1) == (False, False)
 
 
