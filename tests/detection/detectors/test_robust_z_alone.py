@@ -1,14 +1,11 @@
 """A detector is added as its how-to says: one file and its registration; the numbers are plain NumPy's."""
 
-import mlflow
 import numpy as np
 import pytest
 
 from batch_scoring.detection.detectors import DETECTORS
 from batch_scoring.detection.score import predict
 from batch_scoring.registry.published import load_published, publish
-from batch_scoring.registry.tracking import TrainingRun, register
-from batch_scoring.registry.tracking.device_table import model_numbers
 from batch_scoring.tables.arrow_arrays import to_numpy
 from batch_scoring.training.result import PROMOTED
 from tests.detection.detectors.robust_z_alone import robust_z
@@ -87,6 +84,11 @@ def test_a_new_version_is_held_against_the_champion_by_the_rate_it_was_set_for(w
 
 
 def test_it_is_logged_published_and_loaded_from_mlflow(work, store, tmp_path):
+    import mlflow
+
+    from batch_scoring.registry.tracking import TrainingRun, register
+    from batch_scoring.registry.tracking.device_table import model_numbers
+
     training = work.train(sensor="s", fit=FIT)[0]["s"]
     run = TrainingRun(store, 2)
     run.log(training)
