@@ -16,6 +16,8 @@ from batch_scoring.registry import tracking
 from batch_scoring.registry.published import load_published
 from batch_scoring.registry.tracking import list_versions, promotion, registration, runs
 from batch_scoring.training.result import BY_HAND, PROMOTED, REFUSED, Decision
+from tests.at_once import at_once
+from tests.end_to_end.warm_kedro import WarmKedro, warm_kedro
 from tests.fleet_models import make_training
 
 SENSORS = ["vibration", "Pumpe №7/Süd", "../../etc/x"]
@@ -318,22 +320,18 @@ def test_a_registered_model_of_somebody_else_is_left_alone(open_dataset):
     tracking.fail_open_runs()
 
 
-def test_two_runs_of_the_same_training_at_once_make_one_version(open_dataset, tmp_path):
-    code = f"""
+def test_two_runs_of_the_same_training_at_once_make_one_version(open_dataset, tmp_path, trial):
+    program = f"""
 from batch_scoring.datasets.fleet_models import TrackedFleetModels
 from tests.fleet_models import make_training
 dataset = TrackedFleetModels({str(tmp_path)!r})
 dataset.store
-input()
 dataset.save({{"vibration": make_training("vibration")}})
 dataset.confirm()
 """
-    runs = [subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) for _ in range(2)]
-    for run in runs:
-        assert run.stdin is not None
-        run.stdin.write(b"\n")
-        run.stdin.close()
-    assert [run.wait() for run in runs] == [0, 0]
+    warm_kedro()  # ends with the last that is connected
+    done = at_once(lambda: WarmKedro().run_program(program))
+    assert [code for code, _ in done] == [0, 0], done
     assert versions_of(open_dataset()) == [("1", ("champion",))]
 
 

@@ -1,4 +1,4 @@
-"""``kedro`` commands as forks of a process that has imported what they need, which takes them seconds.
+"""``kedro`` commands, and programs, as forks of a process that has imported what they need in seconds.
 
 Each is a process of its own with its own environment, output and exit code. What a start-up imports, kills
 and locks are for :meth:`tests.end_to_end.workspaces.Workspace.start`, a process from the beginning.
@@ -69,11 +69,23 @@ class WarmKedro:
 
         After ``kill_after`` seconds the command is killed, if it has not ended.
         """
+        return self._run({"arguments": list(arguments)}, more, kill_after)
+
+    def run_program(self, program: str) -> tuple[int, str]:
+        """Run a program in Python in today's environment; its exit code and output."""
+        return self._run({"arguments": [], "program": program})
+
+    def _run(
+        self,
+        what: Mapping[str, object],
+        more: Mapping[str, str] | None = None,
+        kill_after: float | None = None,
+    ) -> tuple[int, str]:
         with self._lock, TemporaryDirectory() as folder:
             output = Path(folder, "output.txt")
             environment = os.environ | {"DO_NOT_TRACK": "1"} | dict(more or {})
             request = {
-                "arguments": list(arguments),
+                **what,
                 "environment": environment,
                 "output": str(output),
                 "kill_after": kill_after,
@@ -153,6 +165,9 @@ def _answer(request: dict, stream) -> None:
     child = os.fork()
     if child == 0:
         _become(request)
+        if "program" in request:
+            exec(compile(request["program"], "<program>", "exec"), {"__name__": "__main__"})
+            sys.exit()
         from kedro.framework.cli.cli import main
 
         sys.exit(main())

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import shutil
+import signal
 import socket
 import sqlite3
-import subprocess
-import sys
-import time
 
 import pytest
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.registry.tracking import connect, effective_tracking_uri, is_new_store
+from tests.at_once import at_once
+from tests.end_to_end.warm_kedro import WarmKedro, warm_kedro
 
 
 def test_the_experiment_is_made_once_with_its_artifacts_beside(store, tmp_path):
@@ -69,29 +69,40 @@ def test_mlflow_keeps_quiet(store):
     assert logging.getLogger("mlflow.tracking").isEnabledFor(logging.WARNING)
 
 
+def making(uri):
+    """A program that makes a database."""
+    return f"from batch_scoring.registry.tracking import connect; connect({uri!r}, 'a', 'batch_scoring')\n"
+
+
+# MLflow makes its tables in dozens of migrations; it is killed between them.
+KILLED = """
+import os, signal, threading, time
+
+def kill():
+    while not os.path.exists({partial!r}):
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+threading.Thread(target=kill, daemon=True).start()
+"""
+
+
 @pytest.mark.slow
 def test_a_database_whose_making_was_killed_is_made_anew(tmp_path):
     folder = tmp_path / "new"
-    uri = f"sqlite:///{folder}/mlflow.db"
-    program = f"from batch_scoring.registry.tracking import connect; connect({uri!r}, 'a', 'batch_scoring')"
-    making = subprocess.Popen([sys.executable, "-c", program])
-    # MLflow makes its tables in dozens of migrations; kill it between them.
-    while not (folder / ".mlflow.db.partial").exists():
-        assert making.poll() is None
-        time.sleep(0.01)
-    making.kill()
-    making.wait()
+    uri, killed = f"sqlite:///{folder}/mlflow.db", KILLED.format(partial=f"{folder}/.mlflow.db.partial")
+    assert warm_kedro().run_program(killed + making(uri))[0] == -signal.SIGKILL
     assert is_new_store(uri)
-    subprocess.run([sys.executable, "-c", program], check=True)
+    assert warm_kedro().run_program(making(uri)) == (0, "")
     assert {path.name for path in folder.iterdir()} == {"mlflow.db", ".mlflow.db.lock"}
 
 
 @pytest.mark.slow
 def test_two_processes_that_make_the_same_database_both_get_it(tmp_path):
     uri = f"sqlite:///{tmp_path}/new/mlflow.db"
-    program = f"from batch_scoring.registry.tracking import connect; connect({uri!r}, 'a', 'batch_scoring')"
-    making = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(2)]
-    assert [process.wait() for process in making] == [0, 0]
+    warm_kedro()  # ends with the last that is connected
+    done = at_once(lambda: WarmKedro().run_program(making(uri)))
+    assert [code for code, _ in done] == [0, 0], done
 
 
 @pytest.mark.parametrize("left", [None, b""])
