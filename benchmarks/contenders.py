@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from fleets import PICKLED
 from numpy.typing import NDArray
-from timed_process import run
+from timed_process import Finished, run
 from workspace import AT, WINDOWS, Fleet
 
 HERE = Path(__file__).parent
@@ -32,10 +32,16 @@ Scores = tuple[NDArray[np.float64], NDArray[np.bool_]]
 
 @dataclass(frozen=True)
 class Taken:
-    """What a contender took, once."""
+    """What a contender took, once; of the processor without the processes that joblib or Spark keep."""
 
     seconds: float
+    cpu_seconds: float
     peak_gib: float
+
+    @classmethod
+    def of(cls, finished: Finished) -> Taken:
+        """A whole process."""
+        return cls(finished.seconds, finished.cpu_seconds, finished.peak_gib)
 
 
 @dataclass(frozen=True)
@@ -163,7 +169,7 @@ class Arena:
         def take() -> Taken:
             fleet.forget_scores()
             finished = run(command, PROJECT, cores=cores)
-            return Taken(finished.seconds, finished.peak_gib)
+            return Taken.of(finished)
 
         return take
 
@@ -176,7 +182,7 @@ class Arena:
             str(self.out / "spark"),
         ]
         finished = run(command, HERE, with_children=True)
-        return Taken(finished.seconds, finished.peak_gib)
+        return Taken.of(finished)
 
     def _processes(self) -> Taken:
         """So many processes one after the other, multiplied to the whole fleet."""
@@ -185,12 +191,16 @@ class Arena:
             out = self.out / f"{device}.parquet"
             command = [sys.executable, "-m", "competitors.process_per_model", str(self.fleet.folder), device]
             taken.append(run([*command, str(out)], HERE))
-        seconds = sum(one.seconds for one in taken) / len(taken) * self.fleet.n_models
-        return Taken(seconds, max(one.peak_gib for one in taken))
+        times = self.fleet.n_models / len(taken)
+        return Taken(
+            times * sum(one.seconds for one in taken),
+            times * sum(one.cpu_seconds for one in taken),
+            max(one.peak_gib for one in taken),
+        )
 
     def _imports(self) -> Taken:
         finished = run([sys.executable, "-c", IMPORTS], PROJECT)
-        return Taken(finished.seconds, finished.peak_gib)
+        return Taken.of(finished)
 
     def _floor(self, what: str) -> Callable[[], Taken]:
         command = [sys.executable, "-m", "competitors.floors", what, str(self.fleet.folder)]
@@ -261,7 +271,8 @@ def difference(expected: Scores, found: Scores, rows: NDArray[np.int64]) -> floa
 
 def _inner_time(command: Sequence[str], **how: object) -> Taken:
     finished = run(command, HERE, **how)  # type: ignore[arg-type]
-    return Taken(json.loads(finished.output.splitlines()[-1])["seconds"], finished.peak_gib)
+    took = json.loads(finished.output.splitlines()[-1])
+    return Taken(took["seconds"], took["cpu_seconds"], finished.peak_gib)
 
 
 def _scores_of(path: Path) -> Scores:

@@ -17,7 +17,7 @@ import platform
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -46,6 +46,30 @@ FIGURES = (
 )
 
 
+# Ratios that processor time tells, too.
+OF_PROCESSOR = (
+    "sklearn_loop_over_ours",
+    "sklearn_loop_over_combined",
+    "cold_job_over_imports",
+    "cold_job_combined_over_imports",
+    "growth_10x",
+)
+
+Clock = Callable[[Taken], float]
+
+
+def _seconds(taken: Taken) -> float:
+    return taken.seconds
+
+
+def _cpu_seconds(taken: Taken) -> float:
+    return taken.cpu_seconds
+
+
+def _median(taken: Sequence[Taken], clock: Clock) -> float:
+    return statistics.median(map(clock, taken))
+
+
 class Results:
     """What was taken, by size and contender."""
 
@@ -54,18 +78,22 @@ class Results:
         self.names: dict[str, str] = {}
         self.largest_difference = 0.0
 
-    def ratio(self, size: int | None, above: str, below: str) -> float | None:
+    def ratio(self, size: int | None, above: str, below: str, clock: Clock) -> float | None:
         """The median over the rounds of one contender's time over another's; None where one is missing."""
         at = self.taken.get(size or 0, {})
         if above not in at or below not in at:
             return None
         # What ran once is held against the median of the other.
         if len(at[above]) != len(at[below]):
-            return _seconds(at[above]) / _seconds(at[below])
-        return statistics.median(a.seconds / b.seconds for a, b in zip(at[above], at[below], strict=True))
+            return _median(at[above], clock) / _median(at[below], clock)
+        return statistics.median(clock(a) / clock(b) for a, b in zip(at[above], at[below], strict=True))
 
-    def figures(self) -> tuple[dict[str, float | None], dict[str, int]]:
-        """All figures, and the number of models each was measured at."""
+    def figures(self, clock: Clock = _seconds) -> tuple[dict[str, float | None], dict[str, int]]:
+        """All figures, and the number of models each was measured at; ratios are of what ``clock`` says."""
+
+        def ratio(size: int | None, above: str, below: str) -> float | None:
+            return self.ratio(size, above, below, clock)
+
         small = max((n for n in self.taken if n <= PICKLED), default=None)
         large = max((n for n, at in self.taken.items() if "ours_disk_one_core" in at), default=None)
         speedups = {
@@ -76,18 +104,21 @@ class Results:
         million = self.taken.get(MILLION, {}).get("cold_job")
         tenth = self.taken.get(MILLION // 10, {}).get("cold_job")
         found = {
-            "sklearn_loop_over_ours": (self.ratio(small, "sklearn_pickles", "ours_one_core"), small),
+            "sklearn_loop_over_ours": (ratio(small, "sklearn_pickles", "ours_one_core"), small),
             "sklearn_loop_over_combined": (
-                self.ratio(small, "sklearn_pickles", "ours_combined_one_core"),
+                ratio(small, "sklearn_pickles", "ours_combined_one_core"),
                 small,
             ),
-            "spark_over_ours": (self.ratio(small, "spark", "cold_job"), small),
-            "cold_job_combined_over_imports": (self.ratio(small, "cold_job_combined", "imports"), small),
-            "cold_job_over_imports": (self.ratio(small, "cold_job", "imports"), small),
-            "growth_10x": (_seconds(million) / _seconds(tenth) if million and tenth else None, MILLION),
+            "spark_over_ours": (ratio(small, "spark", "cold_job"), small),
+            "cold_job_combined_over_imports": (ratio(small, "cold_job_combined", "imports"), small),
+            "cold_job_over_imports": (ratio(small, "cold_job", "imports"), small),
+            "growth_10x": (
+                _median(million, clock) / _median(tenth, clock) if million and tenth else None,
+                MILLION,
+            ),
             "peak_rss_gib": (max(one.peak_gib for one in million) if million else None, MILLION),
         }
-        found |= {key: (self.ratio(large, f"{one}_one_core", one), large) for key, one in speedups.items()}
+        found |= {key: (ratio(large, f"{one}_one_core", one), large) for key, one in speedups.items()}
         values = {key: value for key, (value, _) in found.items()}
         return values, {key: size for key, (value, size) in found.items() if value is not None and size}
 
@@ -98,9 +129,10 @@ class Results:
                 "models": size,
                 "contender": key,
                 "name": self.names[key],
-                "seconds": _seconds(taken),
+                "seconds": _median(taken, _seconds),
                 "best_seconds": min(one.seconds for one in taken),
-                "ms_per_model": _seconds(taken) / size * 1e3,
+                "cpu_seconds": _median(taken, _cpu_seconds),
+                "ms_per_model": _median(taken, _seconds) / size * 1e3,
                 "peak_gib": max(one.peak_gib for one in taken),
                 "rounds": len(taken),
                 "measured_on": min(PROCESSES, size) if key == "process_per_model" else size,
@@ -108,10 +140,6 @@ class Results:
             for size, contenders in self.taken.items()
             for key, taken in contenders.items()
         ]
-
-
-def _seconds(taken: Sequence[Taken]) -> float:
-    return statistics.median(one.seconds for one in taken)
 
 
 def measure(size: int, folder: Path, results: Results, rounds: int, without: Sequence[str]) -> None:
@@ -170,8 +198,11 @@ def print_tables(results: Results) -> None:
 def to_json(results: Results, left_out: Sequence[str]) -> str:
     """One object: the figures by key, and all there is behind them."""
     values, sizes = results.figures()
+    of_processor, _ = results.figures(_cpu_seconds)
     more = {
         "measured_at": sizes,
+        # A busy machine changes them less; of two cores they say nothing.
+        "ratios_of_processor_time": {key: of_processor[key] for key in OF_PROCESSOR},
         "largest_difference": results.largest_difference,
         "left_out": list(left_out),
         "cores": len(os.sched_getaffinity(0)),
