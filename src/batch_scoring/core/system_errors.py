@@ -129,7 +129,9 @@ def _number(error: BaseException) -> int | None:
     found = _NUMBER.search(text)
     if found is not None:
         return int(found[1])
-    return next((number for known, number in _TEXTS.items() if known in text), None)
+    # "Too many open files in system" begins with another one.
+    said = max((known for known in _TEXTS if known in text), key=len, default="")
+    return _TEXTS.get(said)
 
 
 def _of_database(error: BaseException, path: str | os.PathLike[str]) -> InputError | None:
