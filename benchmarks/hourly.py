@@ -3,6 +3,7 @@
     python benchmarks/hourly.py                          # 10,000 series, one round
     python benchmarks/hourly.py --series 2000 --work ~/hourly --only day,sensors
     python benchmarks/hourly.py --full --json            # 50,000 and a million series too, three rounds
+    python benchmarks/hourly.py --full --rounds 1 --only million --work ~/hourly   # one case of it alone
     python benchmarks/hourly.py --draw benchmarks/results/hourly.json docs/images/hourly.png
 
 See benchmarks/README.md for what is measured and for each figure. Only the command line is used, and the
@@ -54,6 +55,8 @@ LAST_HOUR = 23
 HISTORY_DAYS = 90
 SENSORS = 100
 SMALL_FILES, SMALL_FILE_ROWS = 1_000, 200
+# Only where they are asked for.
+LARGE_CASES = ("day-50k", "million")
 
 FIGURES = (
     Figure("hour_23_over_hour_1", "the 23rd hour of a day over its first", 1.2, False),
@@ -463,11 +466,10 @@ def cases_of(arguments: argparse.Namespace) -> dict[str, Callable[[Bench], None]
         "known-files": lambda bench: measure_known_files(bench, arguments.known_files or known),
         "history": lambda bench: measure_history(bench, arguments.history_series or history),
     }
-    if arguments.full:
-        cases |= {
-            "day-50k": lambda bench: measure_day(bench, LARGE, "day of 50,000"),
-            "million": measure_million,
-        }
+    cases |= {
+        "day-50k": lambda bench: measure_day(bench, LARGE, "day of 50,000"),
+        "million": measure_million,
+    }
     return cases
 
 
@@ -480,7 +482,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--history-series", type=int, help="with 90 days of history (200, or 1,000)")
     parser.add_argument("--known-files", type=int, help="source files already known (2,000, or 100,000)")
     parser.add_argument("--rounds", type=int, help="how often each run is timed (1; with --full 3)")
-    parser.add_argument("--only", help="only these cases, such as day,sensors")
+    parser.add_argument("--only", help="only these cases, such as day,sensors; million and day-50k without --full, too")
     parser.add_argument("--work", type=Path, help="a folder for what is prepared, kept and used again")
     parser.add_argument(
         "--reuse", action="store_true", help="use prepared workspaces though the code has changed since"
@@ -499,7 +501,8 @@ def main() -> None:
         draw(json.loads(source.read_text(encoding="utf-8"))["hours"], target)
         return
     cases = cases_of(arguments)
-    chosen = arguments.only.split(",") if arguments.only else list(cases)
+    usual = [name for name in cases if arguments.full or name not in LARGE_CASES]
+    chosen = arguments.only.split(",") if arguments.only else usual
     if unknown := [name for name in chosen if name not in cases]:
         sys.exit(f"--only {','.join(unknown)} is not valid; expected some of {', '.join(cases)}, such as day")
     left_out = [] if find_spec("polars") else ["polars"]
