@@ -482,7 +482,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--history-series", type=int, help="with 90 days of history (200, or 1,000)")
     parser.add_argument("--known-files", type=int, help="source files already known (2,000, or 100,000)")
     parser.add_argument("--rounds", type=int, help="how often each run is timed (1; with --full 3)")
-    parser.add_argument("--only", help="only these cases, such as day,sensors; million and day-50k without --full, too")
+    parser.add_argument("--only", help="only these cases, such as day,million")
     parser.add_argument("--work", type=Path, help="a folder for what is prepared, kept and used again")
     parser.add_argument(
         "--reuse", action="store_true", help="use prepared workspaces though the code has changed since"
