@@ -1,7 +1,8 @@
 """Find two opposite steps of a series with another level between them: one incident, not two outliers.
 
 A level may be usual at some other time, and only the step to it and the step back from it are anomalous. So
-it is held against the same time a week before, or a day before where there is no week.
+it is held against the same time a week before; where there is no week, a day before, but on a Saturday and a
+Monday, which follow another kind of day.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ LEVELS = pa.schema(
 )
 HOUR_US, DAY_US = 3_600_000_000, 86_400_000_000
 LAGS_US = (7 * DAY_US, DAY_US)
+# 1970-01-01 was a Thursday, three days after a Monday; the first days of the week and of the weekend.
+_WEEKDAY_OF_EPOCH, _FIRST_DAYS = 3, (0, 5)
 _SERIES = ("sensor", "device")
 # A step takes less than an hour, and what is off for longer than a day is no pair of steps.
 _STEP_US, SHIFT_US = HOUR_US, DAY_US
@@ -171,7 +174,8 @@ class _Levels:
         is_before = (start >= begin - reach) & (start < begin)
         is_between = (start >= left) & (start < back)
         is_after = (start >= back) & (start < back + reach)
-        for lag in LAGS_US:
+        weekday = (begin // DAY_US + _WEEKDAY_OF_EPOCH) % 7
+        for lag in LAGS_US[: 1 if weekday in _FIRST_DAYS else 2]:
             place = np.minimum(np.searchsorted(start, start - lag), start.size - 1)
             away = np.where(start[place] == start - lag, value - value[place], np.nan)
             before, between, after = (

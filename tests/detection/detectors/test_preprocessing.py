@@ -62,6 +62,15 @@ def test_what_always_rises_or_always_falls_is_a_counter(sign):
     assert abs(freed[1:, :4]).max() < 30 < abs(X[:, :4]).max()
 
 
+def test_a_counter_may_stand_still_while_the_machine_does():
+    runs = np.arange(3600) % 720 < 240  # a shift of eight hours, windows of an hour
+    values = np.cumsum(np.random.default_rng(0).uniform(0, 2, 3600) * runs).reshape(300, 12)
+    assert is_counter(windows_of(values), ROLES)
+    assert not is_counter(windows_of(values[:20]), ROLES)  # too few to know
+    rare = np.cumsum(np.arange(3600) % 720 == 0).reshape(300, 12)  # a setting that was raised five times
+    assert not is_counter(windows_of(rare), ROLES)
+
+
 def test_a_walk_a_ramp_with_resets_and_noise_are_no_counters():
     rng = np.random.default_rng(1)
     walk = np.cumsum(rng.normal(size=3600)).reshape(300, 12)

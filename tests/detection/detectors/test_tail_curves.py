@@ -80,11 +80,13 @@ def test_scale_and_shape_are_those_of_the_distribution(shape):
     uniform = np.random.default_rng(1).random((400, 700))
     values = -np.log(uniform) if shape == 0 else (uniform**-shape - 1) / shape
     found = np.array([fit_shape(one) for one in values])
-    assert np.mean(found[:, 3]) == pytest.approx(shape, abs=0.08)
+    # From above: the standard error is .14 to .17 for 70 excesses.
+    assert shape <= np.mean(found[:, 3]) + 0.02 <= shape + 0.35
+    assert np.mean(found[:, 3] >= shape - 1e-9) > 0.9
     rare = 0.0005
     end = -np.log(rare) if shape == 0 else (rare**-shape - 1) / shape
     at_end = found[:, 2] + tail_decades_of(end - found[:, 0], found[:, 1], found[:, 3])
-    assert np.median(at_end) == pytest.approx(-np.log10(rare), abs=0.35)
+    assert -np.log10(rare) - 1 < np.median(at_end) < -np.log10(rare) + 0.1
 
 
 def test_one_wild_value_makes_no_tail_heavier_than_exponential():

@@ -21,19 +21,20 @@ if TYPE_CHECKING:
 HOURS = 24
 # The hours of a working day, followed by those of a Saturday or Sunday.
 SLOTS = 2 * HOURS
-_HOUR_US = 3_600_000_000
-_DAY_US = HOURS * _HOUR_US
+HOUR_US = 3_600_000_000
+_DAY_US = HOURS * HOUR_US
 # 1970-01-01 was a Thursday, three days after a Monday.
 _WEEKDAY_OF_EPOCH, _SATURDAY = 3, 5
 # Time zones change their offset on a quarter of an hour.
-_QUARTER_US = _HOUR_US // 4
+_QUARTER_US = HOUR_US // 4
 LEVELS = ("mean", "min", "max")
 RUN = "equal_run"
 KINDS = ("plain", "counter", "constant")
 PLAIN, COUNTER, CONSTANT = range(3)
 
-# A counter rises between at least nine in ten windows and practically never falls.
-_RISES, _FALLS = 0.9, 0.01
+# A counter practically never falls, once in a hundred times that it rises. It may stand still while the
+# machine does, but rises in a tenth of the windows, and in 30 of them.
+_FALLS, _RISES, _LEAST_RISES = 0.01, 0.1, 30
 # Seasonality is removed where that leaves less than this share of the deviation.
 _WORTHWHILE = 0.9
 # An hour observed on one day only says nothing about the time of day.
@@ -107,7 +108,7 @@ def slot_of(time_us: Int, zone: str = "UTC") -> Int:
         quarters, place = np.unique(time_us // _QUARTER_US, return_inverse=True)
         local = time_us + np.array([_offset_us(zone, one) for one in quarters.tolist()], np.int64)[place]
     is_weekend = (local // _DAY_US + _WEEKDAY_OF_EPOCH) % 7 >= _SATURDAY
-    slot: Int = (local // _HOUR_US) % HOURS + HOURS * is_weekend
+    slot: Int = (local // HOUR_US) % HOURS + HOURS * is_weekend
     return slot
 
 
@@ -142,7 +143,7 @@ def is_state(X: Float, roles: Roles) -> bool:
 
 
 def is_counter(X: Float, roles: Roles) -> bool:
-    """Whether the series only rises, or only falls, from window to window and within them.
+    """Whether the series only rises, or only falls, from window to window and within them, or stands still.
 
     Parameters
     ----------
@@ -152,11 +153,11 @@ def is_counter(X: Float, roles: Roles) -> bool:
     if not roles.has_previous_mean or roles.change < 0:
         return False
     step, change = X[:, roles.diff_mean], X[:, roles.change]
+    rises = [np.count_nonzero(moves > 0) for moves in (step, -step, change, -change)]
     return any(
-        np.mean(sign * step > 0) >= _RISES
-        and np.mean(sign * step < 0) <= _FALLS
-        and np.mean(sign * change < 0) <= _FALLS
-        for sign in (1, -1)
+        rises[up] >= max(_RISES * len(X), _LEAST_RISES)
+        and all(rises[down] <= _FALLS * rises[up] for down in (1 - up, 3 - up))
+        for up in (0, 1)
     )
 
 
@@ -278,7 +279,7 @@ def find_seasonality(
     (Seasonality, list of Ordered) or None
         None where no level has any, and for less than two days.
     """
-    if start_us.size == 0 or start_us[-1] - start_us[0] < _LEAST_DAYS * HOURS * _HOUR_US:
+    if start_us.size == 0 or start_us[-1] - start_us[0] < _LEAST_DAYS * HOURS * HOUR_US:
         return None
     slots = slot_of(start_us, zone)
     hours = slots % HOURS
@@ -302,7 +303,7 @@ def find_seasonality(
 
 def _has_weekends(slots: Int, start_us: Int) -> bool:
     """Whether there are windows of two weekends and of the days between."""
-    weeks = start_us[slots >= HOURS] // (7 * HOURS * _HOUR_US)
+    weeks = start_us[slots >= HOURS] // (7 * HOURS * HOUR_US)
     return bool(weeks.size) and bool(weeks[-1] > weeks[0])
 
 

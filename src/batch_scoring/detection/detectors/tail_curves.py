@@ -95,7 +95,8 @@ def fit_shapes(largest: Float, n: Int) -> Float:
     """Fit the tails of m series from their largest values.
 
     By probability-weighted moments (Hosking & Wallis 1987), which exist in closed form and are better than
-    maximum likelihood below 500 excesses. At a bound of the shape the mean gives the scale.
+    maximum likelihood below 500 excesses. The shape is estimated from above, by its standard error: the rates
+    asked for lie where a tail that is bounded too soon has ended. The mean gives the scale then.
 
     Parameters
     ----------
@@ -124,7 +125,16 @@ def _fit_tails(largest: Float, n: Int) -> Float:
     weight = (size - 0.65 - np.arange(size)) / size
     lower = (weight * (tail - begin[:, None])).mean(axis=1)
     shape = np.clip(2 - mean / np.maximum(mean - 2 * lower, _SMALLEST), *_SHAPES)
+    shape = np.minimum(shape + _standard_error(shape, size), _SHAPES[1])
     return np.column_stack([begin, mean * (1 - shape), -np.log10(size / n), shape])
+
+
+def _standard_error(shape: Float, size: int) -> Float:
+    """Compute the standard error of shapes fitted to so many excesses (Hosking & Wallis 1987)."""
+    variance = (1 - shape) * (2 - shape) ** 2 * (1 - shape + 2 * shape**2)
+    variance /= (1 - 2 * shape) * (3 - 2 * shape) * size
+    error: Float = np.sqrt(variance)
+    return error
 
 
 def decades(curves: Float, counts: Int, values: Float) -> Float:
