@@ -19,7 +19,7 @@ EVERY = "*"
 # What DuckDB's strptime reads.
 _DIRECTIVES = frozenset("aAbBcdfgGHIjmMnpSuUVwWxXyYzZ%")
 # A file or a run is judged by them, no row.
-_JUDGING = ("on_bad_file", "max_refused_share")
+_JUDGING = ("on_bad_file", "max_refused_share", "max_new_devices")
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,8 @@ class Interpretation:
         Whether a file that cannot be read ends the run at once.
     max_refused_share : float
         The run ends with an error when more of a new file than this share is refused.
+    max_new_devices : int
+        A run that brings more devices without a stored reading refuses their rows, unless nothing is stored.
     """
 
     time_format: Any = AUTO
@@ -75,6 +77,7 @@ class Interpretation:
     on_conflict: Literal["refuse", "newest"] = "refuse"
     on_bad_file: Literal["continue", "stop"] = "continue"
     max_refused_share: float = 0.5
+    max_new_devices: int = 50_000
 
     @property
     def time_formats(self) -> tuple[str, ...]:
@@ -140,6 +143,11 @@ class Interpretation:
         if not 0 <= self.max_refused_share <= 1:
             raise InputError(
                 f"ingest.max_refused_share: {self.max_refused_share!r} is not valid; expected 0 to 1"
+            )
+
+        if self.max_new_devices < 0:
+            raise InputError(
+                f"ingest.max_new_devices: {self.max_new_devices!r} is not valid; expected 0 or more"
             )
 
     @staticmethod

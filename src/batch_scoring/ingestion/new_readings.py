@@ -24,7 +24,8 @@ from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 from batch_scoring.tables.schemas import READINGS
 
 if TYPE_CHECKING:
-    from batch_scoring.ingestion.staging import StagedDay, StagingArea
+    from batch_scoring.ingestion.staged_days import StagedDay
+    from batch_scoring.ingestion.staging import StagingArea
 
 # Two readings of one device, sensor and time cannot both be kept. Who wins does not depend on how
 # the rows were spread over files and runs: what is stored stays, else the first in the order of

@@ -67,7 +67,7 @@ def first_future(connection: duckdb.DuckDBPyConnection) -> dict[int, datetime]:
 
 def first_refused(connection: duckdb.DuckDBPyConnection, source: int, reason: str) -> str:
     """Return the text of the first row of a source that is refused for a reason, short and printable."""
-    column = "timestamp" if "time" in reason else "value"
+    column = "device" if "device" in reason else "timestamp" if "time" in reason else "value"
     (text,) = connection.execute(
         f"SELECT arg_min({column}, row) FROM ({_REFUSED}) "
         f"WHERE source = {source} AND reason = {literal(reason)}"

@@ -8,7 +8,7 @@ from datetime import datetime
 from batch_scoring.core.ids import MAX_SEGMENT_BYTES
 
 # The reasons of a refused row, in the order they are looked for; a row has the first that holds.
-# "no_value", "duplicate" and "conflict" are found later, beside other rows.
+# "new_device", "no_value", "duplicate" and "conflict" are found later, beside other rows.
 REASONS = (
     "malformed_row",
     "missing_timestamp",
@@ -20,6 +20,7 @@ REASONS = (
     "future_timestamp",
     "device_id_too_long",
     "sensor_id_too_long",
+    "new_device",
     "not_a_number",
     "infinite",
     "out_of_range",

@@ -39,8 +39,8 @@ from batch_scoring.ingestion.same_time import join_same_time
 from batch_scoring.ingestion.second_look import look_again, troubles
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.source_formats import Described, raw_relation
+from batch_scoring.ingestion.staged_days import StagedDay, are_sparse, day_counts, staged_days
 from batch_scoring.ingestion.unpacking import readable_form, without_copies
-from batch_scoring.storage.row_files import has_sparse_days
 
 if TYPE_CHECKING:
     import duckdb
@@ -50,32 +50,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MEGABYTE = 1_000_000
-
-
-@dataclass(frozen=True)
-class StagedDay:
-    """The clean staged rows of a day, or of the days of a month.
-
-    Attributes
-    ----------
-    first, last : datetime
-        The earliest and the latest time, UTC.
-    sensors : list of str
-    rows : int
-    """
-
-    first: datetime
-    last: datetime
-    sensors: list[str]
-    rows: int
-
-    @property
-    def sql(self) -> str:
-        """A SQL relation with the columns ``source, row, timestamp, device, sensor, value``."""
-        return (
-            f"(FROM staged WHERE reason IS NULL AND timestamp BETWEEN TIMESTAMPTZ '{self.first.isoformat()}' "
-            f"AND TIMESTAMPTZ '{self.last.isoformat()}')"
-        )
 
 
 @contextmanager
@@ -343,20 +317,12 @@ class StagingArea:
 
     def days(self) -> list[StagedDay]:
         """List the days of the clean rows; months where a day holds few rows."""
-        found = self.connection.execute(
-            "SELECT min(timestamp), max(timestamp), list(DISTINCT sensor), count(*) FROM staged "
-            f"WHERE reason IS NULL GROUP BY date_trunc('{'month' if self.by_month else 'day'}', timestamp) "
-            "ORDER BY 1"
-        ).fetchall()
-        return [StagedDay(first, last, sensors, rows) for first, last, sensors, rows in found]
+        return staged_days(self.connection)
 
     @property
     def by_month(self) -> bool:
         """Whether a day holds too few rows for a file of its own."""
-        days, rows = self.connection.execute(
-            "SELECT count(DISTINCT date_trunc('day', timestamp)), count(*) FROM staged WHERE reason IS NULL"
-        ).fetchall()[0]
-        return has_sparse_days(days, rows)
+        return are_sparse(day_counts(self.connection))
 
     def staged_ids(self, kind: str) -> set[str]:
         """Return the devices or sensors (``kind``) of the staged rows, including refused ones."""
@@ -378,6 +344,16 @@ class StagingArea:
                     ).fetchall()
             known |= {identifier for (identifier,) in found if identifier}
         return known
+
+    def refuse(self, reason: str, kind: str, ids: Iterable[str]) -> None:
+        """Refuse the clean rows of some devices or sensors (``kind``)."""
+        names = pa.table({"id": pa.array(list(ids), pa.string())})
+        self.connection.register("refused_ids", names)
+        self.connection.execute(
+            f"UPDATE staged SET reason = '{reason}' "
+            f"WHERE reason IS NULL AND {kind} IN (SELECT id FROM refused_ids)"
+        )
+        self.connection.unregister("refused_ids")
 
     def forget_losers(self) -> None:
         """Begin anew to compare the staged rows with the stored ones."""

@@ -25,6 +25,8 @@ ADVICE = {
     "bad_timestamp": "set ingest.time_format",
     "implausible_time": "set the clocks of the devices, or ingest.time_format or ingest.min_time",
     "not_a_number": "set ingest.decimal, ingest.words, ingest.missing or ingest.unit_suffix",
+    "new_device": "if they are devices and no values, raise ingest.max_new_devices and run `kedro readings "
+    "retry` with the file's name; else set ingest.columns.device",
     "no_value": "set ingest.words or ingest.missing if these are values",
     "out_of_range": "set ingest.ranges or ingest.convert",
     "conflict": "take the newest file with ingest.on_conflict=newest",

@@ -13,6 +13,7 @@ from batch_scoring.core.ids import Selection
 from batch_scoring.core.parameters import scheduled_time
 from batch_scoring.ingestion.erasure import leave_out, read_erased
 from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
+from batch_scoring.ingestion.new_devices import are_too_many, refuse_new_devices
 from batch_scoring.ingestion.new_readings import NewReadings
 from batch_scoring.ingestion.plain_files import read_plain
 from batch_scoring.ingestion.plain_rows import PlainRows
@@ -113,10 +114,14 @@ def ingest_readings(
             area = stack.enter_context(staging_area(chosen))
             area.stage(files, latest)
             leave_out(area, gone, changed_ns)
+            refuse_new_devices(area, known_readings, chosen.max_new_devices)
             return area
 
         plain = read_plain(sources.pending, chosen, latest)
-        if plain is not None and plain.staged_ids("device") & {one.device for one in gone}:
+        if plain is not None and (
+            plain.staged_ids("device") & {one.device for one in gone}
+            or are_too_many(plain, known_readings, chosen.max_new_devices)
+        ):
             plain = None
         new = NewReadings(plain or stage(), stage, chosen, changed_ns)
         unread = _unread(sources, new.rows, settings)
