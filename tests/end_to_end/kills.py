@@ -1,10 +1,10 @@
 """``python -m tests.end_to_end.kills``: events flow while the run, the broker and the storage are killed.
 
-A sender publishes readings, each until the hub has accepted it. `kedro run --env=azure` receives, ingests
-and aggregates, again and again, as a timer would start it. At random moments, half of them while blobs
-are being written, one of the run, the stand-in for Event Hubs and Azurite is ended with `kill -9`. In the
-end every accepted reading must be in exactly one window; the exit code is 1 when it is not, or when a run
-ended with a traceback or not at all.
+A sender publishes readings, each until the hub has accepted it, half of them as an IoT Hub hands them on.
+`kedro run --env=azure` receives, ingests and aggregates, again and again, as a timer would start it. At
+random moments, half of them while blobs are being written, one of the run, the stand-in for Event Hubs and
+Azurite is ended with `kill -9`. In the end every accepted reading must be in exactly one window; the exit
+code is 1 when it is not, or when a run ended with a traceback or not at all.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -28,12 +29,16 @@ PIPELINES = "receive,ingest,aggregate"
 
 
 class Sender(threading.Thread):
-    """Publishes readings as they are due, each until it is accepted: some of them twice."""
+    """Publishes readings as they are due, each until it is accepted: some of them twice.
+
+    Every other device is known to an IoT Hub, which states it beside the body.
+    """
 
     def __init__(self, hubs: EventHubsProcess, readings: pd.DataFrame, due: Callable[[], float]) -> None:
         super().__init__(daemon=True)
         self._hubs, self._due = hubs, due
         self._devices, self._bodies = readings["device"].tolist(), bodies(readings)
+        self._of_iot_hub = set(sorted(set(self._devices))[::2])
         self._chance = random.Random(len(readings))
         self.accepted = self.failures = 0
 
@@ -50,10 +55,19 @@ class Sender(threading.Thread):
 
         return EventHubProducerClient.from_connection_string(self._hubs.connection_string(), retry_total=0)
 
-    def _send_what_is_due(self, producer) -> None:
-        """Send a round; when that fails, all of it is sent again."""
+    def _event(self, n: int):
         from azure.eventhub import EventData
 
+        from tests.event_hub.clients import iot_hub_message
+
+        device = self._devices[n]
+        if device not in self._of_iot_hub:
+            return EventData(self._bodies[n])
+        body = {name: value for name, value in json.loads(self._bodies[n]).items() if name != "device"}
+        return iot_hub_message(json.dumps(body), device)
+
+    def _send_what_is_due(self, producer) -> None:
+        """Send a round; when that fails, all of it is sent again."""
         end = min(int(self._due() * len(self._bodies)), self.accepted + EVENTS_A_ROUND)
         if end <= self.accepted:
             return time.sleep(0.05)
@@ -61,7 +75,7 @@ class Sender(threading.Thread):
         numbers = sorted([*range(self.accepted, end), *again], key=lambda n: self._devices[n])
         try:
             for device, of_device in groupby(numbers, key=lambda n: self._devices[n]):
-                events = [EventData(self._bodies[n]) for n in of_device]
+                events = [self._event(n) for n in of_device]
                 producer.send_batch(events, partition_key=device)
         except Exception:
             self.failures += 1

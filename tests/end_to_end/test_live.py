@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from azure.eventhub import EventHubProducerClient
 
 from batch_scoring.tables.schemas import PREDICTIONS as SCHEMA
 from batch_scoring.tables.schemas import READINGS, WINDOW_KEY
@@ -13,12 +14,13 @@ from tests.emulators import azurite
 from tests.emulators.event_hubs.process import KEY
 from tests.end_to_end.kills import kill_everything
 from tests.end_to_end.workspaces import PREDICTIONS, SMALL_FLEET, BlobWorkspace, Workspace
-from tests.event_hub.clients import send
+from tests.event_hub.clients import iot_hub_message, send
 from tests.mlflow_stores import put_database
 
 pytestmark = pytest.mark.slow
 
 AT = "at=2026-02-01T00:00Z"
+BOTH = (("temp", 1.5), ("hum", 40.0))
 
 
 @pytest.fixture
@@ -72,6 +74,30 @@ def test_landed_files_may_be_deleted_as_the_checkpoints_know_how_far_they_went(e
     for file in live.folder.rglob("*.events.parquet"):
         file.unlink()
     assert "nothing new in event hub 'telemetry'" in live.run("receive")
+
+
+def test_messages_of_an_iot_hub_are_read_whatever_their_shape(event_hubs, live):
+    start = "2026-01-05T00:00:00Z"
+    bodies = {
+        "long": {"timestamp": 1767571200, "sensor": "temp", "value": 1.5},
+        "wide": {"ts": start, "temp": 1.5, "hum": 40.0},
+        "nested": {"time": start, "data": {"temp": 1.5, "hum": 40.0}},
+        "list": [{"ts": start, "temp": 1.5}, {"ts": "2026-01-05T00:01:00Z", "temp": 2.5}],
+        "its own": {"device": "gateway/7", "timestamp": start, "sensor": "temp", "value": 1.5},
+        "no time": {"temp": 1.5},
+    }
+    with EventHubProducerClient.from_connection_string(event_hubs.connection_string()) as producer:
+        messages = [iot_hub_message(json.dumps(body), device) for device, body in bodies.items()]
+        producer.send_batch(messages)
+    live.run("receive,ingest")
+    found = [
+        (row["device"], row["sensor"], row["timestamp"].minute, row["value"])
+        for row in live.table("02_intermediate/readings").to_pylist()
+    ]
+    both = [(device, sensor, 0, value) for device in ("wide", "nested") for sensor, value in BOTH]
+    others = [(device, "temp", 0, 1.5) for device in ("long", "list", "gateway/7", "no time")]
+    assert sorted(found) == sorted([*both, *others, ("list", "temp", 1, 2.5)])
+    assert {row["timestamp"].day for row in live.table("02_intermediate/readings").to_pylist()} == {5}
 
 
 @pytest.mark.azurite

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -54,11 +54,14 @@ def mixed_relation(
     ids : FileIds
     """
     lines = BatchReader(batches)
-    leaves = [leaf for leaf in _leaves(connection, lines, settings) if ITEMS not in leaf.keys]
+    forms = [
+        [leaf for leaf in form if ITEMS not in leaf.keys] for form in _forms(connection, lines, settings)
+    ]
+    leaves = _joined(forms)
     roles = {role: [] if role in ids.given else _role_leaves(leaves, role, settings) for role in ROLES}
     fields = [f"file_ids.{role}" if role in ids.given else _first_of(roles[role]) for role in ROLES]
     sensors = _sensors(leaves, roles, settings)
-    names = ", ".join(map(literal, sensor_names(dict(enumerate(sensors))).values()))
+    names = ", ".join(map(literal, _names(sensors, forms)))
     cells = extracted("text", sensors)
     width = len(sensors) or 1
     origin = "(SELECT source, row, line AS text FROM source_lines)"
@@ -90,10 +93,10 @@ def mixed_relation(
     return RawRelation(sql, lines=lines, width=width, ids=ids.given, kind="events")
 
 
-def _leaves(
+def _forms(
     connection: duckdb.DuckDBPyConnection, lines: BatchReader, settings: IngestSettings
-) -> list[Leaf]:
-    """List what the records hold; only its keys where these alone state every role of each record."""
+) -> list[list[Leaf]]:
+    """List what the records hold, by form; only their keys where these alone state every role of each."""
 
     def distinct(what: str) -> list[Any]:
         reader = BatchReader(lines.batches)
@@ -110,8 +113,28 @@ def _leaves(
 
     keys = distinct("json_keys(text)")
     if all(matching_names(one, role, settings) for one in keys for role in ROLES):
-        return [Leaf((key,)) for key in sorted({key for one in keys for key in one})]
-    return add_structures([], sorted(distinct(STRUCTURE)))
+        return [[Leaf((key,)) for key in sorted({key for one in keys for key in one})]]
+    return [add_structures([], [structure]) for structure in sorted(distinct(STRUCTURE))]
+
+
+def _joined(forms: Sequence[Sequence[Leaf]]) -> list[Leaf]:
+    """List each leaf once; of one that is a number in some form, the number."""
+    found: dict[tuple[str, ...], Leaf] = {}
+    for leaf in (leaf for form in forms for leaf in form):
+        if leaf.keys not in found or (leaf.texts and not found[leaf.keys].texts):
+            found[leaf.keys] = leaf
+    return list(found.values())
+
+
+def _names(sensors: Sequence[Leaf], forms: Sequence[Sequence[Leaf]]) -> list[str]:
+    """Name sensors by the records of their form: which other records share the file is chance."""
+    wanted = {leaf.keys for leaf in sensors}
+    names: dict[tuple[str, ...], str] = {}
+    for form in forms:
+        own = dict(enumerate(leaf for leaf in form if leaf.keys in wanted))
+        for at, name in sensor_names(own).items():
+            names[own[at].keys] = max(names.get(own[at].keys, ""), name, key=len)
+    return [names[leaf.keys] for leaf in sensors]
 
 
 def _role_leaves(leaves: list[Leaf], role: str, settings: IngestSettings) -> list[Leaf]:
