@@ -1,4 +1,4 @@
-"""Conversions of values, such as from °F to °C; units are only what these need, no more."""
+"""Units: those that names of sensors state, and conversions of values, such as from °F to °C."""
 
 from __future__ import annotations
 
@@ -46,6 +46,15 @@ _SPELLED = {
 }  # fmt: skip
 
 
+# Units that nothing is converted from.
+_OTHERS = (
+    "%RH", "%rH", "%rF", "% RH", "RH", "℃", "℉", "lx", "lux", "dB", "dBA", "dB(A)", "dBm", "pH", "N", "kN",
+    "Nm", "kVA", "VA", "kvar", "var", "Ω", "ohm", "kΩ", "µS/cm", "mS/cm", "S/m", "W/m²", "W/m2", "µg/m³",
+    "ug/m3", "mg/m³", "mg/l", "mg/L", "mg/dL", "µm/s", "bar(g)", "mm/h", "g/kg", "g/m³", "Bq/m³", "NTU", "counts",
+)  # fmt: skip
+_STATED = re.compile(r"(?:[\[({]\s*(?P<inside>[^\])}]{1,12}?)\s*[\])}]|,\s*(?P<behind>[^\s,]{1,12}))\s*$")
+
+
 @dataclass(frozen=True)
 class Conversion:
     """A linear conversion of values: ``(value * factor + offset) / divisor``.
@@ -56,6 +65,22 @@ class Conversion:
     factor: float
     offset: float
     divisor: float = 1.0
+
+
+def unit_of(name: str) -> str | None:
+    """Return the unit that the name of a sensor ends with, in brackets or behind a comma; None without one.
+
+    The name stays as it is, so the unit is kept with each reading.
+
+    Examples
+    --------
+    >>> unit_of("Feuchte [%rF]"), unit_of("use (kW)"), unit_of("Temp, °C"), unit_of("CO(GT)")
+    ('%rF', 'kW', '°C', None)
+    """
+    found = _STATED.search(name)
+    unit = "" if found is None else found["inside"] or found["behind"]
+    known = unit in _SPELLED or unit in _TEMPERATURES or unit in _OTHERS
+    return unit if known or (unit != "1" and any(unit in scales for scales in _SCALES)) else None
 
 
 def read_conversion(value: Any, where: str) -> Conversion:

@@ -16,6 +16,7 @@ from batch_scoring.ingestion.inspection.roles import Roles
 from batch_scoring.ingestion.inspection.settings_text import params_text, shell_quoted, value_text, yaml_text
 from batch_scoring.ingestion.inspection.trial import Trial
 from batch_scoring.ingestion.summary import ADVICE
+from batch_scoring.ingestion.units import unit_of
 from batch_scoring.tables.schemas import READINGS
 
 _WIDTH = 80
@@ -149,7 +150,8 @@ def _role(column: Column, roles: Roles | None) -> str:
     known = (("timestamp", roles.time), ("device", [roles.device]), ("sensor", [roles.sensor]))
     for role, columns in (*known, ("value", [roles.value]), ("a sensor", roles.sensors)):
         if column in columns:
-            return role
+            unit = unit_of(column.name) if role in ("a sensor", "value") else None
+            return f"{role}, in {unit}" if unit else role
     return "–"
 
 
@@ -245,7 +247,8 @@ def _column_values(column: Column, roles: Roles | None) -> dict[str, Any]:
     return {
         "name": column.name,
         "looks_like": _look(column),
-        "role": None if role == "–" else role.removeprefix("a "),
+        "role": None if role == "–" else role.removeprefix("a ").partition(", in ")[0],
+        "unit": unit_of(column.name),
         "why": None if roles is None else roles.reasons.get(column.name),
     }
 
