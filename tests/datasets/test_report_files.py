@@ -1,9 +1,11 @@
 """A table is a CSV file that spreadsheets, pandas and Kedro-Viz read."""
 
+import csv
 import inspect
 
 import pandas as pd
 import pyarrow as pa
+import pytest
 from kedro_datasets._typing import TablePreview
 
 from batch_scoring.datasets.report_files import WholeCSVDataset
@@ -30,6 +32,32 @@ def test_a_table_comes_back_without_rows_too(tmp_path):
         found = dataset.load()
         assert found.column_names == ROWS.column_names
         assert found["device"].to_pylist() == rows["device"].to_pylist()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "=cmd|' /C calc'!A0",
+        "+1+1",
+        "-2+3",
+        "@SUM(1)",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        "＝1+1",
+        "'quoted",
+        "-",
+        "=1,2\n=3",
+    ],
+)
+def test_a_spreadsheet_runs_no_id(tmp_path, name):
+    dataset = WholeCSVDataset(filepath=f"{tmp_path}/status.csv")
+    rows = pa.table({"device": [name, "plain"], "n": pa.array([-1, 2], pa.int64())})
+    dataset.save(rows)
+    with (tmp_path / "status.csv").open(newline="", encoding="utf-8") as file:
+        _, (first, number), (second, _) = csv.reader(file)
+    assert (first, number, second) == (f"'{name}", "-1", "plain")
+    assert dataset.load().to_pydict() == rows.to_pydict()
 
 
 def test_kedro_viz_shows_the_first_rows(tmp_path):

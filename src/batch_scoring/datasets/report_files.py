@@ -1,8 +1,8 @@
 """Tables as CSV files, local or blobs, for people and spreadsheets; replaced atomically, without pandas."""
 
 import csv
-import io
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -10,25 +10,39 @@ from kedro_datasets._typing import TablePreview
 
 from batch_scoring.datasets.own import FileDataset
 from batch_scoring.storage.cache import run_folder
+from batch_scoring.tables.arrow_arrays import strings
 
-_ROWS = 65_536
+_ROWS, _END = 65_536, "\r\n"
+# A spreadsheet takes a cell that begins with one of these for a formula, and runs it.
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# Makes the cell a text; spreadsheets do not show it.
+_TEXT = "'"
 
 
 class WholeCSVDataset(FileDataset[pa.Table, pa.Table]):
-    """An Arrow table in a CSV file in UTF-8; it appears whole or not at all."""
+    """An Arrow table in a CSV file in UTF-8; it appears whole or not at all.
+
+    A text that a spreadsheet would take for a formula, such as an id ``=1+1``, is written with an apostrophe
+    before it, and loaded without.
+    """
 
     def load(self) -> pa.Table:
         """Load the table; types are inferred."""
         from pyarrow.csv import read_csv
 
-        return read_csv(self._folder.local_copy(self._name, run_folder()))
+        rows = read_csv(self._folder.local_copy(self._name, run_folder()))
+        for place, column in enumerate(rows.columns):
+            if pa.types.is_string(column.type):
+                plain = pa.chunked_array([strings(list(map(_plain, column.to_pylist())))])
+                rows = rows.set_column(place, rows.column_names[place], plain)
+        return rows
 
     def save(self, data: pa.Table) -> None:
         """Write the table; only texts that need quotes have them."""
         with self._folder.writing(self._name) as file:
             file.write(_lines([data.column_names]))
             for rows in data.to_batches(_ROWS):
-                file.write(_lines(zip(*(column.to_pylist() for column in rows.columns), strict=True)))
+                file.write(_lines(zip(*(_cells(column) for column in rows.columns), strict=True)))
 
     def preview(self, nrows: int = 5) -> TablePreview:
         """Return the first rows for Kedro-Viz; its annotation decides how they are shown."""
@@ -43,7 +57,20 @@ class WholeCSVDataset(FileDataset[pa.Table, pa.Table]):
         )
 
 
+def _cells(column: pa.Array) -> list[Any]:
+    values = column.to_pylist()
+    if not pa.types.is_string(column.type):
+        return values
+    return [f"{_TEXT}{one}" if one and one.startswith((*_FORMULAS, _TEXT)) else one for one in values]
+
+
+def _plain(cell: str | None) -> str:
+    return (cell or "").removeprefix(_TEXT)
+
+
 def _lines(rows: Iterable[Iterable[Any]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
+    lines: list[str] = []
+    # Only texts with a character of the terminator have quotes: also one with a carriage return is to have them.
+    out = SimpleNamespace(write=lambda line: lines.append(line.removesuffix(_END) + "\n"))
+    csv.writer(out, lineterminator=_END).writerows(rows)
+    return "".join(lines).encode()
