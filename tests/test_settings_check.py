@@ -16,7 +16,7 @@ def test_every_pipeline_with_settings_has_its_group():
     folders = {path.parent.name for path in (PROJECT / "src/batch_scoring/pipelines").glob("*/pipeline.py")}
     files = (PROJECT / "conf/base").glob("parameters_*.yml")
     # What is known of sensors concerns several pipelines; `incidents` notifies, too.
-    shared = {"domain", "alerts"}
+    shared = {"domain", "alerts", "metrics"}
     assert set(GROUPS) == (folders | shared) & {path.stem.removeprefix("parameters_") for path in files}
 
 

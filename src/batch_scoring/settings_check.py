@@ -25,6 +25,7 @@ GROUPS = {
     "monitor": "batch_scoring.monitoring.settings:MonitorParameters",
     "maintain": "batch_scoring.storage.settings:MaintainParameters",
     "report": "batch_scoring.reporting.settings:ReportParameters",
+    "metrics": "batch_scoring.reporting.settings:MetricsParameters",
     "evaluate": "batch_scoring.evaluation.settings:EvaluateParameters",
     "receive": "batch_scoring.event_hub.settings:ReceiveParameters",
     "publish": "batch_scoring.event_hub.settings:PublishParameters",

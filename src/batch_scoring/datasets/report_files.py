@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Iterable
-from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -58,7 +57,7 @@ class WholeCSVDataset(FileDataset[pa.Table, pa.Table]):
 
 
 def _cells(column: pa.Array) -> list[Any]:
-    values = column.to_pylist()
+    values: list[Any] = column.to_pylist()
     if not pa.types.is_string(column.type):
         return values
     return [f"{_TEXT}{one}" if one and one.startswith((*_FORMULAS, _TEXT)) else one for one in values]
@@ -68,9 +67,14 @@ def _plain(cell: str | None) -> str:
     return (cell or "").removeprefix(_TEXT)
 
 
+class _Lines(list[str]):
+    """The lines of a CSV file; the writer writes each at once."""
+
+    write = list.append
+
+
 def _lines(rows: Iterable[Iterable[Any]]) -> bytes:
-    lines: list[str] = []
-    # Only texts with a character of the terminator have quotes: also one with a carriage return is to have them.
-    out = SimpleNamespace(write=lambda line: lines.append(line.removesuffix(_END) + "\n"))
-    csv.writer(out, lineterminator=_END).writerows(rows)
-    return "".join(lines).encode()
+    lines = _Lines()
+    # A text with a character of the terminator has quotes: one with a carriage return is to have them, too.
+    csv.writer(lines, lineterminator=_END).writerows(rows)
+    return "".join(line.removesuffix(_END) + "\n" for line in lines).encode()

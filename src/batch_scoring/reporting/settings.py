@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from batch_scoring.core.parameters import require
+from batch_scoring.storage import is_remote
 
 
 @dataclass(frozen=True)
@@ -43,3 +44,21 @@ class ReportParameters:
 
     def __post_init__(self) -> None:
         require(self, "report", {"range": (self.range >= timedelta(days=1), "a day or more, such as 14d")})
+
+
+@dataclass(frozen=True)
+class MetricsParameters:
+    """The settings ``params:metrics``; see conf/base/parameters_metrics.yml.
+
+    Attributes
+    ----------
+    file : str, optional
+        Where a run writes its metrics for node_exporter's textfile collector; None for nowhere.
+    """
+
+    file: str | None = None
+
+    def __post_init__(self) -> None:
+        is_good = self.file is None or (self.file.endswith(".prom") and not is_remote(self.file))
+        expected = "a local file that ends in .prom, such as /var/lib/node_exporter/fleet.prom"
+        require(self, "metrics", {"file": (is_good, expected)})

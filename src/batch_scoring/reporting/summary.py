@@ -68,7 +68,7 @@ def summarise(contents: Contents, data: str) -> dict[str, Any]:
             "devices": anomalous.num_rows,
             "worst": _worst(anomalous),
         },
-        "alarms": _alarms(contents.view),
+        "alarms": compare_alarms(contents.view),
         "incidents": _incidents(contents.incidents),
         "quarantined": {"total": sum(quarantine.values()), "by_reason": quarantine},
         "not_scored": {
@@ -106,7 +106,7 @@ def _worst(anomalous: pa.Table) -> dict[str, Any] | None:
     return {"device": worst["device"], "windows": worst["n_anomalies"], "sensor": worst["worst_sensor"]}
 
 
-def _alarms(view: FleetView) -> dict[str, float] | None:
+def compare_alarms(view: FleetView) -> dict[str, float] | None:
     """Compare the alarms a sensor-week with the budget; None where no threshold is a share of windows."""
     # Thresholds are log10 of that share where scores are tail probabilities, as their counts by decade say.
     states_share = to_numpy(pc.list_value_length(view.totals["decades"])) > 0
