@@ -20,7 +20,7 @@ apt = { [ "$$(id -u)" = 0 ] && flock $(or $(TMPDIR),/tmp)/batch_scoring.apt sh -
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1) >/dev/null"; }
 
 .DEFAULT_GOAL := help
-.PHONY: help run inspect viz mlflow services rehearse test test-quick test-long lint bench lock clean
+.PHONY: help run watch inspect viz mlflow services rehearse test test-quick test-long lint bench lock clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ help:  ## show this list
 
 run: $(VENV)/.run  ## set up, then simulate, ingest, aggregate, train, score, find incidents, watch drift and report
 	$(BIN)/kedro run --params "$(PARAMS)"
+
+watch: $(VENV)/.run  ## look at the fleet and act on incidents, http://127.0.0.1:8050; after make run
+	@$(BIN)/kedro fleet serve --data $(DATA)
 
 inspect: $(VENV)/.run  ## look at your own readings, READINGS=file: what they are, and which settings read them
 	$(BIN)/kedro readings inspect $(or $(READINGS),$(error name a file, folder or glob: make inspect READINGS=readings.csv))
@@ -148,7 +151,7 @@ $(VENV)/.run $(VENV)/.dev $(VENV)/.bench: pyproject.toml requirements.lock $(wil
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=…")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
 	  echo "installing python3-venv"; apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
-	$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock --editable ".[ingest,train,viz$(if $(filter %.dev,$@),$(comma)azure$(comma)dask$(comma)dev)$(if $(filter %.bench,$@),$(comma)bench)]"
+	$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock --editable ".[ingest,train,viz,serve$(if $(filter %.dev,$@),$(comma)azure$(comma)dask$(comma)dev)$(if $(filter %.bench,$@),$(comma)bench)]"
 	@# On all cores, as pip does not. Some packages hold templates that are no Python.
 	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@

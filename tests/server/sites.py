@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from starlette.testclient import TestClient
 
 from batch_scoring.datasets.row_tables import RowTableDataset
@@ -21,6 +22,7 @@ from batch_scoring.server.access import Access, decide_access
 from batch_scoring.server.app import make_app
 from batch_scoring.server.pages.rendering import Site as Served
 from batch_scoring.server.registry import Ended, Registry
+from batch_scoring.server.security import Guard
 from batch_scoring.server.workspace import Workspace
 from batch_scoring.storage import open_folder
 from batch_scoring.storage.row_table import Change, RowTable, Update
@@ -68,11 +70,14 @@ class Site:
         name = "a made-up fleet"
         return Workspace(self.load, self.pages.__contains__, self.save, name, self.published, 0.0)
 
+    def app(self, access: Access) -> Guard:
+        """The application."""
+        records = Records(str(self.folder))
+        return make_app(Served(self.workspace(), access, Registry(self.kedro_models), records))
+
     def client(self, access: Access | None = None, **more: Any) -> TestClient:
         """A browser of the application; close it."""
-        access = access or decide_access("127.0.0.1", user="ada")
-        records = Records(str(self.folder))
-        app = make_app(Served(self.workspace(), access, Registry(self.kedro_models), records))
+        app = self.app(access or decide_access("127.0.0.1", user="ada"))
         more = {"base_url": "http://127.0.0.1:8050", "follow_redirects": False, **more}
         return TestClient(app, **more)
 
@@ -90,8 +95,11 @@ class Site:
 
 
 @contextmanager
-def site_of(fleet: Fleet, with_models: bool = False) -> Iterator[Site]:
-    """Lay down the tables of a fleet, with windows whose mean is the value of the prediction."""
+def site_of(fleet: Fleet, with_models: bool | Sequence[str] = False) -> Iterator[Site]:
+    """Lay down the tables of a fleet, with windows whose mean is the value of the prediction.
+
+    Champions are trained of all devices, or of those that ``with_models`` names.
+    """
     with tables_of(fleet) as tables:
         folder = Path(tables["predictions"].folder.path()).parent
         windows = windows_of(fleet.predictions)
@@ -102,7 +110,9 @@ def site_of(fleet: Fleet, with_models: bool = False) -> Iterator[Site]:
             tables["gaps"] = table_at(folder / "gaps", "start").commit(Change(GAPS, [[fleet.gaps]]))
         site = Site(folder, tables)
         if with_models:
-            publish_models(site, windows)
+            all_devices = windows["device"].unique().to_pylist()
+            devices = all_devices if with_models is True else with_models
+            publish_models(site, windows.filter(pc.is_in(windows["device"], pa.array(devices))))
         yield site
 
 
@@ -125,7 +135,7 @@ def windows_of(predictions: pa.Table) -> pa.Table:
 def publish_models(site: Site, windows: pa.Table) -> None:
     """Train and publish a champion of each sensor."""
     for sensor in windows["sensor"].unique().to_pylist():
-        own = windows.filter(pa.compute.equal(windows["sensor"], sensor))
+        own = windows.filter(pc.equal(windows["sensor"], sensor))
         model, _ = fit_fleet(own, FEATURES, FitParameters())
         assert model is not None
         publish(site.published, model, "3", "run", f"of {sensor}")

@@ -24,6 +24,7 @@ _EXTRAS = {
     "train": ("matplotlib", "mlflow", "pandas", "sklearn", "skops", "threadpoolctl"),
     "azure": ("azure", "aiohttp", "msrest", "opentelemetry"),
     "dask": ("dask", "distributed"),
+    "serve": ("jinja2", "markupsafe", "starlette", "uvicorn"),
 }
 _LONGEST_REASON = 300
 

@@ -30,7 +30,7 @@ from batch_scoring.server.security import Guard
 
 # Each reads a few row groups at a time: this bounds the memory, whoever asks.
 READERS = 4
-SECONDS_BETWEEN_LOOKS = 2.0
+SECONDS_BETWEEN_LOOKS = 1.0
 log = logging.getLogger(__name__)
 _FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
 _KINDS = {"fleet.js": "text/javascript", "fleet.css": "text/css"}

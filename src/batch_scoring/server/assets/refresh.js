@@ -1,12 +1,10 @@
 // Notices that a run has committed, and shows the new data; a person who is writing is not disturbed.
-const EVERY = 4000;
+const EVERY = 3000;
 const KEPT = "fleet-refresh";
 
-function isWriting() {
-  const fields = document.querySelectorAll("main form[method=post] input:not([type=hidden]), main form[method=post] textarea, main form[method=post] select");
-  return [...fields].some((field) => (field.tagName === "SELECT" ? [...field.options].some((o) => o.selected !== o.defaultSelected) : field.value !== field.defaultValue))
-    || Boolean(document.activeElement?.closest("form"));
-}
+let hasWritten = false;
+document.addEventListener("input", (event) => { hasWritten ||= Boolean(event.target.closest("form[method=post]")); });
+const isWriting = () => hasWritten || Boolean(document.activeElement?.matches("input, textarea, select"));
 
 function say(...parts) {
   $("news").replaceChildren(...parts);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +60,7 @@ MAX_INCIDENTS = 50
 _KNOWN = pa.unify_schemas([PREDICTIONS, pa.schema([READINGS.field("timestamp")])])
 _PREDICTED = (
     *("window_start", "window_end", "sensor", "value", "score", "threshold", "severity", "is_anomaly"),
-    *("top_feature", "rule", "model_version", "calibrated", "warming_up"),
+    *("top_feature", "rule", "model_version"),
 )
 
 
@@ -168,12 +169,31 @@ def device_data(
     }
 
 
-def _read(table: RowTable, columns: Any, start: int, end: int, sensors: Any, devices: Any) -> pa.Table:
-    """Read the columns that a table has; without it, no rows of them."""
+def _read(
+    table: RowTable,
+    columns: Sequence[str] | None,
+    start: int,
+    end: int,
+    sensors: list[str],
+    devices: list[str],
+) -> pa.Table:
+    """Read the columns that a table has; without it, no rows of them.
+
+    Texts come as dictionaries, and become text only in the few rows that are left: a row group holds the rows
+    of hundreds of devices.
+    """
     if not table.exists:
         return empty_table(pa.schema([_KNOWN.field(name) for name in columns or ("window_start", "sensor")]))
-    there = [name for name in columns or table.schema.names if name in table.schema.names]
-    return table.read(there, start, end, sensors, devices).combine_chunks()
+    names = [name for name in columns or table.schema.names if name in table.schema.names]
+    schema = pa.schema([table.schema.field(name) for name in names])
+    texts = [one.name for one in table.schema if pa.types.is_string(one.type)]
+    found = [empty_table(schema)]
+    for file in table.files(start, end, sensors, devices):
+        for rows in table.batches(file, names, sensors, devices, encoded=texts):
+            time = to_numpy(rows[str(table.time)])
+            inside = rows.filter(to_arrow((time >= start) & (time < end)))
+            found.append(inside.cast(schema))
+    return pa.concat_tables(found).combine_chunks()
 
 
 def _model(workspace: Workspace, sensor: str, device: str) -> DeviceModel | None:
