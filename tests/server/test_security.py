@@ -230,7 +230,7 @@ def test_an_error_shows_no_traceback(small_site, monkeypatch):
     def broken(*_):
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("batch_scoring.server.pages.fleet.read_totals", broken)
+    monkeypatch.setattr("batch_scoring.server.pages.shared.read_totals", broken)
     with small_site.client(raise_server_exceptions=False) as client:
         answer = client.get("/")
     assert answer.status_code == 500

@@ -1,12 +1,15 @@
 """Searching, ranking and counting the devices of a fleet."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
+from batch_scoring.operations.actions import act, handled
 from batch_scoring.server.queries.device_states import device_states
 from batch_scoring.server.queries.fleet import Filter, count_heat, rank_devices
+from batch_scoring.server.queries.incidents import list_incidents
 from batch_scoring.server.queries.totals import read_totals
 from batch_scoring.tables.arrow_arrays import strings
 from tests.reporting.fleet_factory import START, fleet_of, prediction_rows, unscored_rows
@@ -102,7 +105,7 @@ def test_a_zoom_counts_the_windows_of_an_hour(site, totals):
 
 
 def test_states_name_the_open_incident_and_what_was_not_scored(site, totals):
-    states = device_states(totals, site.tables["device_incidents"])
+    states = device_states(totals, list_incidents(site.workspace(), datetime.now(UTC)))
     words = {name: states.words(i) for i, name in enumerate(totals.names)}
     assert words["Pump-11"] in ("medium", "high", "critical")
     assert words["new"] == "not scored"
@@ -110,6 +113,18 @@ def test_states_name_the_open_incident_and_what_was_not_scored(site, totals):
     assert states.named(totals, "quiet", "").to_pylist() == ["pump-10", "pump-9"]
     assert states.named(totals, "", "low").to_pylist() == ["Pump-11"]
     assert np.count_nonzero(states.mask("silent", "")) == 0
+
+
+def test_an_acknowledged_incident_no_longer_ranks_its_device_first(site, totals):
+    listed = list_incidents(site.workspace(), datetime.now(UTC))
+    row = next(one for one in listed.rows(range(listed.incidents.num_rows)) if one["device"] == "Pump-11")
+    actions = act(row, "acknowledge", "ada", datetime.now(UTC))
+    after = device_states(totals, replace(listed, state=handled(listed.incidents, actions)["state"]))
+    before = device_states(totals, listed)
+    place = totals.names.index("Pump-11")
+    assert (before.priority[place] > 0, after.priority[place]) == (True, 0)
+    assert after.words(place) == "acknowledged"
+    assert after.named(totals, "acknowledged", "").to_pylist() == ["Pump-11"]
 
 
 def test_times_of_tests_are_those_of_the_fleet():

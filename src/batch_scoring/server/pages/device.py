@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import pyarrow as pa
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from batch_scoring.plant.devices import Devices
 from batch_scoring.server import request_values as asked
-from batch_scoring.server.pages.fleet import fleet_states, totals_of
 from batch_scoring.server.pages.rendering import as_time, render, site_of, url, with_query
+from batch_scoring.server.pages.shared import listed_of, states_of, totals_of
 from batch_scoring.server.queries.device import (
     SENSORS_A_PAGE,
     SensorRow,
@@ -23,9 +22,8 @@ from batch_scoring.server.queries.device import (
 )
 from batch_scoring.server.queries.totals import FleetTotals
 from batch_scoring.server.workspace import Workspace
-from batch_scoring.tables.arrow_arrays import as_rows, empty_table, positions, strings
+from batch_scoring.tables.arrow_arrays import positions, strings
 from batch_scoring.tables.pieces import DAY_US
-from batch_scoring.tables.schemas import DEVICE_INCIDENTS
 
 _RANGES = {"6 h": DAY_US // 4, "1 d": DAY_US, "3 d": 3 * DAY_US, "7 d": 7 * DAY_US, "14 d": 14 * DAY_US}
 _LONGEST_ID = 1000
@@ -46,15 +44,14 @@ def device(request: Request) -> Response:
         return device_data(workspace, name, focus, sisters, start, end)
 
     data = workspace.kept(read, _CHARTED, name, focus, *sisters, start, end)
-    ranked = workspace.table("device_incidents")
-    incidents = ranked.read(DEVICE_INCIDENTS.names) if ranked.exists else empty_table(DEVICE_INCIDENTS)
+    listed = listed_of(workspace)
     facts = data["facts"]
     return render(
         request,
         "device.html",
         as_of=totals.end / 1e6,
         id=name,
-        state=fleet_states(workspace, totals).words(place),
+        state=states_of(workspace).words(place),
         start=start / 1e6,
         end=end / 1e6,
         focus=focus,
@@ -66,7 +63,7 @@ def device(request: Request) -> Response:
         n_more=len(rows) - 1 - len(sisters),
         more=with_query(request, sensors=more),
         also=_other_ids(workspace, name),
-        incidents=list(as_rows(incidents_of(incidents, name))),
+        incidents=listed.rows(incidents_of(listed.incidents, name)),
         facts=facts,
         data_of=data,
         data=data,
@@ -115,8 +112,3 @@ def _times(request: Request, start: int, end: int, newest: int) -> dict[str, Any
         "newest": with_query(request, **{"from": "", "to": ""}),
         "ranges": [(name, link(end - span, end), span == length) for name, span in _RANGES.items()],
     }
-
-
-def table_of(rows: pa.Table) -> list[dict[str, Any]]:
-    """Convert rows to dictionaries."""
-    return list(as_rows(rows))

@@ -14,7 +14,8 @@ from starlette.responses import Response
 from batch_scoring.incidents.evidence import LEVELS
 from batch_scoring.server import request_values as asked
 from batch_scoring.server.pages.rendering import render, site_of, url, with_query
-from batch_scoring.server.queries.device_states import STATES, DeviceStates, device_states
+from batch_scoring.server.pages.shared import states_of, totals_of
+from batch_scoring.server.queries.device_states import STATES, DeviceStates
 from batch_scoring.server.queries.fleet import (
     ROWS_A_PAGE,
     Filter,
@@ -23,31 +24,13 @@ from batch_scoring.server.queries.fleet import (
     count_heat,
     rank_devices,
 )
-from batch_scoring.server.queries.totals import FleetTotals, read_totals
+from batch_scoring.server.queries.totals import FleetTotals
 from batch_scoring.server.workspace import Workspace
 from batch_scoring.tables.arrow_arrays import strings
 from batch_scoring.tables.pieces import DAY_US
 
 SHADES = (0.02, 0.05, 0.15, 0.4)
 _RANGES = {"1d": 1, "3d": 3, "7d": 7, "14d": 14, "30d": 30}
-
-
-def totals_of(workspace: Workspace) -> FleetTotals:
-    """Return the totals of the newest days, read once for each version of the table."""
-
-    def read() -> FleetTotals:
-        return read_totals(workspace.table("daily_totals"))
-
-    return workspace.kept(read, ("daily_totals",))
-
-
-def fleet_states(workspace: Workspace, totals: FleetTotals) -> DeviceStates:
-    """Return the state of each device, made once for each version of the tables."""
-
-    def read() -> DeviceStates:
-        return device_states(totals, workspace.table("device_incidents"))
-
-    return workspace.kept(read, ("daily_totals", "device_incidents"))
 
 
 def fleet(request: Request) -> Response:
@@ -57,7 +40,7 @@ def fleet(request: Request) -> Response:
     totals = totals_of(workspace)
     if not len(totals.devices):
         return render(request, "nothing.html", as_of=None)
-    states = fleet_states(workspace, totals)
+    states = states_of(workspace)
     groups = _groups(workspace)
     wanted, shown = _wanted(values, totals, states, groups)
     ranked = rank_devices(totals, wanted, states.priority)

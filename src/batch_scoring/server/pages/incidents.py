@@ -16,20 +16,16 @@ from batch_scoring.operations.actions import VERDICTS, act
 from batch_scoring.operations.tables import append
 from batch_scoring.plant.devices import ALL
 from batch_scoring.server import request_values as asked
-from batch_scoring.server.pages.fleet import totals_of
 from batch_scoring.server.pages.rendering import as_time, render, site_of, url, with_query
+from batch_scoring.server.pages.shared import listed_of, totals_of
 from batch_scoring.server.queries.incidents import (
     KINDS,
     STATES,
-    TABLES,
     IncidentFilter,
-    Listed,
     find_incidents,
-    list_incidents,
     trail,
 )
 from batch_scoring.server.security import WHO, form_of, set_cookie
-from batch_scoring.server.workspace import Workspace
 from batch_scoring.tables.pieces import DAY_US
 
 ROWS_A_PAGE = 30
@@ -47,16 +43,6 @@ DONE = {
 }
 # Which action takes back what was done.
 UNDO = {"acknowledge": "unacknowledge", "unacknowledge": "acknowledge", "verdict": "unjudge"}
-
-
-def listed_of(workspace: Workspace) -> Listed:
-    """Return the incidents as they are handled now; made anew each minute, for silences begin and end."""
-    now = datetime.now(UTC)
-
-    def read() -> Listed:
-        return list_incidents(workspace, now)
-
-    return workspace.kept(read, TABLES, now.strftime("%H:%M"))
 
 
 def incidents(request: Request) -> Response:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from batch_scoring.server.pages.fleet import totals_of
 from batch_scoring.server.pages.rendering import render, site_of
+from batch_scoring.server.pages.shared import totals_of
 from batch_scoring.server.queries.jobs import job_runs, step_commits
 
 

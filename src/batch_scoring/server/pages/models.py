@@ -12,8 +12,8 @@ from starlette.responses import RedirectResponse, Response
 from batch_scoring.core.errors import InputError
 from batch_scoring.registry.published import Manifest, list_published, read_manifest
 from batch_scoring.server import request_values as asked
-from batch_scoring.server.pages.fleet import totals_of
 from batch_scoring.server.pages.rendering import render, site_of, url
+from batch_scoring.server.pages.shared import totals_of
 from batch_scoring.server.security import form_of
 
 log = logging.getLogger(__name__)

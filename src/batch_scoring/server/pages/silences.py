@@ -15,9 +15,9 @@ from batch_scoring.operations.silences import revoke, silence
 from batch_scoring.operations.tables import append
 from batch_scoring.plant.devices import ALL
 from batch_scoring.server import request_values as asked
-from batch_scoring.server.pages.fleet import totals_of
 from batch_scoring.server.pages.incidents import DONE, LENGTHS, MAX_COMMENT, back, who_of
 from batch_scoring.server.pages.rendering import render, site_of, url
+from batch_scoring.server.pages.shared import totals_of
 from batch_scoring.server.queries.incidents import all_silences, find_silence
 from batch_scoring.server.security import form_of
 

@@ -32,6 +32,7 @@ from batch_scoring.server.queries.totals import FleetTotals
 from batch_scoring.server.workspace import Workspace
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.storage.table_log import RETENTION
+from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import (
     are,
     as_rows,
@@ -44,7 +45,6 @@ from batch_scoring.tables.arrow_arrays import (
 from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import (
     CALIBRATIONS,
-    DEVICE_INCIDENTS,
     GAPS,
     INCIDENTS,
     PREDICTIONS,
@@ -306,12 +306,9 @@ def _incidents(
     return {name: sorted(spans)[-MAX_STRETCHES:] for name, spans in found.items()}
 
 
-def incidents_of(ranked: pa.Table, device: str) -> pa.Table:
-    """Select the device incidents of a device, those of many devices among them; schema DEVICE_INCIDENTS."""
-    if not ranked.num_rows:
-        return empty_table(DEVICE_INCIDENTS)
+def incidents_of(ranked: pa.Table, device: str) -> Int:
+    """Return the positions of the incidents of a device, those of many devices among them, shape (m,)."""
     lists = ranked["devices"].combine_chunks()
     mine = are(ranked["device"], device)
-    of = to_numpy(pc.list_parent_indices(lists))[are(lists.flatten(), device)]
-    mine[of] = True
-    return ranked.filter(to_arrow(mine)).slice(0, MAX_INCIDENTS)
+    mine[to_numpy(pc.list_parent_indices(lists))[are(lists.flatten(), device)]] = True
+    return np.flatnonzero(mine)[:MAX_INCIDENTS]
