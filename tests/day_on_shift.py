@@ -17,7 +17,8 @@ from tests.browser.browser import open_browser, open_page
 
 PROJECT = Path(__file__).parents[1]
 PICTURES = PROJECT / "docs/images"
-NEXT_HOUR = "2026-01-16T12:00Z"
+LATER = "2026-01-16T13:00Z"
+STEPS = "ingest,aggregate,score,incidents"
 
 
 def main(folder: str) -> None:
@@ -51,7 +52,7 @@ def walk(page: Any, address: str, folder: str) -> None:
     picture(page, "device")
 
     # 4. The incident
-    page.click("text=Anomaly >> nth=0")
+    page.click("section[aria-labelledby=incidents-title] a >> nth=0")
     page.wait_for_selector("#state")
     assert page.inner_text("#state") == "open"
     page.fill("#comment", "The power meter hangs; Grace looks at it.")
@@ -68,9 +69,10 @@ def walk(page: Any, address: str, folder: str) -> None:
     # 6. The next hours
     page.goto(address)
     before = page.inner_text(".as-of")
-    run = [sys.executable, "-m", "kedro", "run", "--params", f"data={folder},at={NEXT_HOUR}"]
+    what = ["--pipelines", STEPS, "--params", f"data={folder},at={LATER}"]
+    run = [sys.executable, "-m", "kedro", "run", *what]
     subprocess.run(run, cwd=PROJECT, check=True, capture_output=True)
-    page.wait_for_selector("text=as of 16 Jan 2026 12:00", timeout=20_000)
+    page.wait_for_selector("text=as of 16 Jan 2026 13:00", timeout=20_000)
     assert page.inner_text(".as-of") != before
 
     # 7. The verdict
