@@ -38,6 +38,7 @@ WRONG = {
     "image.tag=v 1": "image.tag: 'v 1'",
     "event_hub.partitions=64": "event_hub.partitions: 64 is not valid; expected 1 to 32",
     "event_hub.capture=yes please": "event_hub.capture: expected true or false, got 'yes please'",
+    "iot_hub.units=0": "iot_hub.units: 0 is not valid; expected 1 to 200",
     "stream_analytics.streaming_units=4": "stream_analytics.streaming_units: 4",
     "storage.container=Data": "storage.container: 'Data'",
     "storage.soft_delete_days=0": "storage.soft_delete_days: 0 is not valid; expected 1 to 365",

@@ -31,6 +31,7 @@ _RULES: dict[str, tuple[int, int, tuple[str, str]]] = {
     "event_hub_namespace": (6, 50, _HYPHENS),
     "event_hub": (1, 256, _LOOSE),
     "consumer_group": (1, 50, _LOOSE),
+    "iot_hub": (3, 50, (r"[A-Za-z0-9](-?[A-Za-z0-9])*", "letters, digits and single '-' between them")),
     "stream_job": (3, 63, _ID),
     "batch_account": (3, 24, _LOWER),
     "pool": (1, 64, _ID),
@@ -56,6 +57,8 @@ class Names:
         Of the workflows; it starts and deletes containers and sees no data.
     consumer_group : str
         Of the pipeline ``receive``; the Stream Analytics job has ``stream_consumer_group`` for itself.
+    iot_identity : str
+        Of the IoT Hub; it sends to the event hub.
     pool : str
         Of Azure Batch, or the cluster of Batch AI.
     """
@@ -71,6 +74,8 @@ class Names:
     event_hub: str
     consumer_group: str
     stream_consumer_group: str
+    iot_hub: str
+    iot_identity: str
     stream_job: str
     batch_account: str
     pool: str
@@ -119,6 +124,8 @@ def names_of(settings: DeployParameters) -> Names:
         event_hub="readings",
         consumer_group="batch-scoring",
         stream_consumer_group="stream-analytics",
+        iot_hub=f"iot-{name}-{digest}",
+        iot_identity=f"id-{name}-iot",
         stream_job=f"asa-{name}",
         batch_account=f"ba{letters}{digest}",
         pool=name,

@@ -126,6 +126,20 @@ class EventHubSettings:
 
 
 @dataclass(frozen=True)
+class IotHubSettings:
+    """``deploy.iot_hub``: an IoT Hub that devices send to, and that sends on to the event hub."""
+
+    enabled: bool = False
+    sku: Literal["S1", "S2", "S3"] = "S1"
+    units: int = 1
+
+    def __post_init__(self) -> None:
+        # The service's limit of each size.
+        most = 10 if self.sku == "S3" else 200
+        require(self, "deploy.iot_hub", {"units": within(self.units, 1, most)})
+
+
+@dataclass(frozen=True)
 class StreamAnalyticsSettings:
     """``deploy.stream_analytics``: the job that makes windows of readings."""
 
@@ -254,6 +268,7 @@ class DeployParameters:
     retrain: RetrainSettings = field(default_factory=RetrainSettings)
     scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
     event_hub: EventHubSettings = field(default_factory=EventHubSettings)
+    iot_hub: IotHubSettings = field(default_factory=IotHubSettings)
     stream_analytics: StreamAnalyticsSettings = field(default_factory=StreamAnalyticsSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     nodes: NodeSettings = field(default_factory=NodeSettings)

@@ -13,6 +13,7 @@ What is not: policies for late and disordered events. The streams here are compl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from sqlglot import TokenType, exp
@@ -40,7 +41,7 @@ class StreamAnalytics(TSQL):
             if self._match_text_seq("TIMESTAMP", "BY"):
                 table.set("timestamp_by", self._parse_disjunction())
                 if self._match(TokenType.OVER):
-                    table.set("timestamp_over", self._parse_csv(self._parse_column))
+                    table.set("timestamp_over", self._parse_csv(self._parse_disjunction))
             if partition := self._parse_partition_by():
                 table.set("stream_partition", partition)
             return table
@@ -138,8 +139,8 @@ class _Select:
 
     def _check_over(self) -> None:
         """With TIMESTAMP BY … OVER, its columns are keys of every GROUP BY."""
-        over = [column.name for column in self.source.args.get("timestamp_over") or ()]
-        if over and self.window is not None and not set(over) <= {key.name for key in self.keys}:
+        over = [one.sql("tsql") for one in self.source.args.get("timestamp_over") or ()]
+        if over and self.window is not None and not set(over) <= {key.sql("tsql") for key in self.keys}:
             raise UnknownSyntaxError(f"GROUP BY without the columns of TIMESTAMP BY … OVER: {over}")
 
     def _grouping(self) -> tuple[list[exp.Column], exp.Expression | None]:
@@ -147,8 +148,8 @@ class _Select:
         if group is None:
             return [], None
         _only(group, "expressions")
-        keys = [e for e in group.expressions if isinstance(e, exp.Column)]
-        windows = [e for e in group.expressions if not isinstance(e, exp.Column)]
+        keys = [e for e in group.expressions if isinstance(e, (exp.Column, exp.Coalesce))]
+        windows = [e for e in group.expressions if e not in keys]
         if len(windows) != 1:
             raise UnknownSyntaxError("GROUP BY needs one window")
         return keys, windows[0]
@@ -204,10 +205,20 @@ def _aggregate(name: str) -> Callable[[_Select, exp.Expression], str]:
 
 
 def _function(of: _Select, node: exp.Anonymous) -> str:
-    """The aggregates that sqlglot does not know."""
+    """The aggregates that sqlglot does not know, and what an IoT Hub states of an event: a column here."""
+    if node.name.upper() == "GETMETADATAPROPERTYVALUE":
+        name = re.fullmatch(r"\[EventHub\]\.\[(IoTConnectionDeviceId)\]", node.expressions[1].name)
+        if name is None or node.expressions[0].name != of.source.name:
+            raise UnknownSyntaxError(node.sql())
+        return f'"{name[1]}"'
     if node.name.upper() != "STDEVP" or len(node.expressions) != 1 or of.window is None:
         raise UnknownSyntaxError(node.sql())
     return f"stddev_pop({of.value(node.expressions[0])})"
+
+
+def _coalesce(of: _Select, node: exp.Coalesce) -> str:
+    _only(node, "this", "expressions")
+    return f"coalesce({', '.join(of.value(one) for one in (node.this, *node.expressions))})"
 
 
 def _cast(of: _Select, node: exp.Cast) -> str:
@@ -310,6 +321,7 @@ _HANDLERS: dict[type[exp.Expression], Callable[..., str]] = {
     exp.Is: _is_null,
     exp.Case: _case,
     exp.Cast: _cast,
+    exp.Coalesce: _coalesce,
     exp.TryCast: _cast,
     exp.Concat: _concat,
     exp.Substring: _substring,

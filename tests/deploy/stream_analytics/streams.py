@@ -22,7 +22,7 @@ from tests.deploy.stream_analytics.stream_sql import to_duckdb
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ENQUEUED = datetime(2026, 1, 6)
 INPUT = pa.schema(
-    [(name, pa.string()) for name in ("timestamp", "device", "sensor", "value")]
+    [(name, pa.string()) for name in ("timestamp", "device", "sensor", "value", "IoTConnectionDeviceId")]
     + [("PartitionId", pa.int64())]
     + [(name, pa.timestamp("us")) for name in ("EventEnqueuedUtcTime", "EventProcessedUtcTime")]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
 
@@ -130,6 +131,33 @@ def test_values_that_are_no_numbers_or_out_of_range_are_left_out():
 def test_the_output_lies_by_sensor_and_day_of_the_windows_start():
     made = Engine().windows([event(86_400 * SECOND - 1)])
     assert made["sensor_day"].to_pylist() == ["s/2026-01-05"]
+
+
+@dataclass(frozen=True)
+class OfIotHub(Event):
+    """An event that an IoT Hub has sent on: it states the device, and the payload may, too."""
+
+    stated: str = ""
+
+    @property
+    def payload(self):
+        return super().payload | {"device": self.device or None, "IoTConnectionDeviceId": self.stated or None}
+
+
+def test_a_reading_that_comes_by_an_iot_hub_is_of_the_device_that_sent_it():
+    def sent(device, stated, value):
+        return OfIotHub(START_US, device, "s", value, stated)
+
+    events = [sent("", "unit-a", 1.0), sent("line 7", "gateway", 2.0), sent("", "", 3.0)]
+    found = Engine(WindowsQuery(from_iot_hub=True)).windows(events)
+    assert sorted(zip(found["device"].to_pylist(), found["mean"].to_pylist(), strict=True)) == [
+        ("line 7", 2.0),
+        ("unit-a", 1.0),
+    ]
+    assert Engine().windows(events)["device"].to_pylist() == ["line 7"]
+    assert str(configured_query({"deploy": {"iot_hub": {"enabled": True}}})) == str(
+        WindowsQuery(from_iot_hub=True)
+    )
 
 
 def test_other_names_of_the_fields_are_used_throughout():

@@ -13,6 +13,7 @@ MODELS = {
     "Microsoft.KeyVault/vaults": "keyvault.models:VaultCreateOrUpdateParameters",
     "Microsoft.KeyVault/vaults/secrets": "keyvault.models:SecretCreateOrUpdateParameters",
     "Microsoft.ManagedIdentity/userAssignedIdentities": "msi.models:Identity",
+    "Microsoft.Devices/IotHubs": "iothub.v2023_06_30.models:IotHubDescription",
     "Microsoft.OperationalInsights/workspaces": "loganalytics.models:Workspace",
     "Microsoft.Insights/components": "applicationinsights.v2020_02_02.models:ApplicationInsightsComponent",
     "Microsoft.Insights/diagnosticSettings": "monitor.v2021_05_01_preview.models:DiagnosticSettingsResource",

@@ -27,6 +27,7 @@ EVERYTHING: dict[str, dict[str, Any]] = {
         "nodes": {"ssh_public_key": SSH, "file_server": True, "registry_user": "puller"},
     },
     "keys": {"event_hub": {"keys": True}},
+    "iot_hub": {"iot_hub": {"enabled": True}},
     "plain": {
         "stream_analytics": {"enabled": False},
         "retrain": {"enabled": False},

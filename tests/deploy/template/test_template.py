@@ -31,6 +31,7 @@ BUILT_IN = {
     "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
     "7f951dda-4ed3-4680-a7ca-43fe172d538d": "AcrPull",
     "a638d3c7-ab3a-418d-83e6-5f17a39d4fde": "Azure Event Hubs Data Receiver",
+    "2b629674-e913-4c01-ae53-ef4638d8f975": "Azure Event Hubs Data Sender",
     "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
     "f1a07417-d97a-45cb-824c-7a7467783830": "Managed Identity Operator",
     "48e5e92e-a480-4e71-aa9c-2778f4c13781": "Azure Batch Job Submitter",
@@ -85,6 +86,20 @@ def test_a_gateway_with_a_key_may_send_and_nothing_else():
     rule = only(resources, rules)
     assert rule["name"].endswith("/readings/send") and rule["properties"] == {"rights": ["Send"]}
     assert only(resources, "Microsoft.EventHub/namespaces")["properties"]["disableLocalAuth"] is False
+
+
+def test_an_iot_hub_sends_on_by_an_identity_that_may_only_send():
+    resources, names = deployed("iot_hub"), names_of(settings_of())
+    hub = only(resources, "Microsoft.Devices/IotHubs")
+    (identity,) = hub["identity"]["userAssignedIdentities"]
+    (endpoint,) = hub["properties"]["routing"]["endpoints"]["eventHubs"]
+    assert endpoint["identity"] == {"userAssignedIdentity": identity} and "connectionString" not in endpoint
+    assert (endpoint["authenticationType"], endpoint["entityPath"]) == ("identityBased", "readings")
+    assert hub["properties"]["disableLocalAuth"] is True
+    mine = {(role, scope) for who, role, scope in rights("iot_hub") if who == "IoT"}
+    assert mine == {("Azure Event Hubs Data Sender", "readings")}
+    assert any("userAssignedIdentities" in one and names.iot_identity in one for one in [identity])
+    assert of_type(deployed("plain"), "Microsoft.Devices/IotHubs") == []
 
 
 def rights(chosen):

@@ -26,6 +26,7 @@ _VERSIONS = {
     },
     "Microsoft.ContainerInstance": {("2023-05-01", "2021-03-01"): ["containerGroups"]},
     "Microsoft.ContainerRegistry": {("2023-07-01", "2019-05-01"): ["registries"]},
+    "Microsoft.Devices": {("2023-06-30", "2021-07-02"): ["IotHubs"]},
     "Microsoft.EventHub": {
         ("2024-01-01",): [
             *("namespaces", "namespaces/eventhubs", "namespaces/eventhubs/consumergroups"),
@@ -121,6 +122,7 @@ def told_by_provider(place: Place, body: dict[str, Any], where: Where) -> dict[s
         "microsoft.eventhub/namespaces": {
             "serviceBusEndpoint": f"https://{name}.servicebus.windows.net:443/"
         },
+        "microsoft.devices/iothubs": {"hostName": f"{name}.azure-devices.net"},
         "microsoft.batch/batchaccounts": {
             "accountEndpoint": f"{name}.{body.get('location', where.location)}.batch.azure.com",
             "dedicatedCoreQuota": 300,

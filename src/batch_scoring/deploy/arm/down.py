@@ -22,6 +22,7 @@ _ORDER = (
     "microsoft.logic/workflows",
     "microsoft.containerinstance/containergroups",
     "microsoft.streamanalytics/streamingjobs",
+    "microsoft.devices/iothubs",
     "microsoft.batchai/workspaces",
     "microsoft.batch/batchaccounts",
     "microsoft.eventhub/namespaces",

@@ -10,12 +10,15 @@ from typing import Any
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.parameters import read_parameters
+from batch_scoring.deploy.settings import read_settings as read_deploy_settings
 from batch_scoring.ingestion.settings import ROLES, read_settings
 from batch_scoring.windows.features import feature_function
 from batch_scoring.windows.settings import AggregateParameters
 
 INPUT, OUTPUT = "readings", "windows"
 
+# The device that an IoT Hub states of an event that it sends on.
+_SENDER = f"GetMetadataPropertyValue({INPUT}, '[EventHub].[IoTConnectionDeviceId]')"
 # What is computed of a window's readings, whose columns are ``value`` and ``measured``.
 _AGGREGATES = {
     "mean": "AVG(value)",
@@ -44,17 +47,17 @@ WITH reading AS (
     -- time are a snapshot window. OVER gives each device and sensor a clock of its own: what one sends
     -- late is not late because of the others.
     SELECT
-        {device}, {sensor}, PartitionId,
+        {device_named}, {sensor}, PartitionId,
         System.Timestamp() AS measured,
         TopOne(TRY_CAST({value} AS float)) OVER (ORDER BY EventEnqueuedUtcTime ASC) AS value,
         TopOne(EventProcessedUtcTime) OVER (ORDER BY EventProcessedUtcTime DESC) AS processed_time
     FROM {input}
-        TIMESTAMP BY {timestamp} OVER {device}, {sensor}, PartitionId
+        TIMESTAMP BY {timestamp} OVER {device_sent}, {sensor}, PartitionId
         PARTITION BY PartitionId
-    WHERE CAST({device} AS nvarchar(max)) <> ''
+    WHERE CAST({device_sent} AS nvarchar(max)) <> ''
         AND CAST({sensor} AS nvarchar(max)) <> ''
         AND ABS(TRY_CAST({value} AS float)) <= 1.7976931348623157E+308{in_range}
-    GROUP BY {device}, {sensor}, PartitionId, System.Timestamp()
+    GROUP BY {device_sent}, {sensor}, PartitionId, System.Timestamp()
 ),
 summary AS (
     -- A tumbling window is (start, end] unless its offset says otherwise. Times have whole microseconds,
@@ -120,6 +123,8 @@ class WindowsQuery:
         that is not named has its own name.
     ranges : mapping of str to (float, float)
         The lowest and highest possible value of a sensor; readings outside are left out.
+    from_iot_hub : bool
+        Whether the events come by an IoT Hub: a reading without a device is of the device that sent it.
 
     Raises
     ------
@@ -140,6 +145,7 @@ class WindowsQuery:
     min_readings: int = 1
     columns: Mapping[str, str] = field(default_factory=dict)
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    from_iot_hub: bool = False
 
     def __post_init__(self) -> None:
         second, day = timedelta(seconds=1), timedelta(days=1)
@@ -167,6 +173,9 @@ class WindowsQuery:
         """The text of the query."""
         unit, number = _unit_and_number(self.window)
         fields = {role: f"[{self.columns.get(role, role)}]" for role in ROLES}
+        device = sent = fields["device"]
+        if self.from_iot_hub:
+            sent = f"COALESCE({device}, {_SENDER})"
         start = f"DATEADD({unit}, -{number}, window_end)"
         needs_previous = "diff_mean" in self.features
         followed = _FOLLOWED.format(
@@ -176,6 +185,8 @@ class WindowsQuery:
         )
         return _QUERY.format(
             **fields,
+            device_sent=sent,
+            device_named=sent if sent == device else f"{sent} AS {device}",
             input=INPUT,
             output=OUTPUT,
             in_range=_in_range(fields["sensor"], fields["value"], self.ranges),
@@ -207,6 +218,8 @@ _OF_FILES = {"on_conflict", "rounding"}
 def configured_query(parameters: Mapping[str, Any]) -> WindowsQuery:
     """Build the query of ``params:aggregate``, with the ranges and first column names of ``ingest``.
 
+    With ``deploy.iot_hub`` a reading without a device is of the device that sent it.
+
     Raises
     ------
     InputError
@@ -225,6 +238,7 @@ def configured_query(parameters: Mapping[str, Any]) -> WindowsQuery:
         min_readings=aggregate.min_readings,
         columns={role: ingest.column_names(role)[0] for role in ROLES},
         ranges=ingest.ranges,
+        from_iot_hub=read_deploy_settings(parameters).iot_hub.enabled,
     )
 
 

@@ -24,8 +24,8 @@ from batch_scoring.deploy.template.expressions import (
 )
 from batch_scoring.deploy.template.workflow_check import workflow_faults
 
-_SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
 _STREAM_JOB = "Microsoft.StreamAnalytics/streamingjobs"
+_SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
 # What Stream Analytics takes to write a file that is due.
 _WRITING = timedelta(minutes=1)
 _TYPES: dict[str, Any] = {"string": str, "int": int, "bool": bool, "object": Mapping, "array": list}
@@ -38,7 +38,8 @@ _RULES = {
     "Microsoft.EventHub/namespaces": "event_hub_namespace",
     "Microsoft.EventHub/namespaces/eventhubs": "event_hub",
     "Microsoft.EventHub/namespaces/eventhubs/consumergroups": "consumer_group",
-    "Microsoft.StreamAnalytics/streamingjobs": "stream_job",
+    "Microsoft.Devices/IotHubs": "iot_hub",
+    _STREAM_JOB: "stream_job",
     "Microsoft.Batch/batchAccounts": "batch_account",
     "Microsoft.Batch/batchAccounts/pools": "pool",
     "Microsoft.BatchAI/workspaces": "batch_ai_workspace",
