@@ -52,7 +52,7 @@ def test_a_container_is_told_its_data_its_engine_and_its_consumer_group(azure):
         3,
     )
     # What it is not told is as in conf/base.
-    assert jobs["azure_batch"]["vm_size"] == "Standard_D2s_v3" and jobs["catch_up"] == 24
+    assert jobs["azure_batch"]["vm_size"] == "Standard_D2s_v5" and jobs["catch_up"] == 24
 
 
 def test_without_variables_everything_is_as_configured(azure):

@@ -102,5 +102,6 @@ def test_what_is_sent_to_providers_is_as_it_is_described(client, arm, namespace)
         one for one in arm.recorder.exchanges if one.path.split("/providers/")[-1].startswith(f"{namespace}/")
     ]
     assert exchanges
-    with Validator(DESCRIBED[namespace], "management.azure.com", expected=newer) as validator:
+    version = "2024-02-01" if namespace == "Microsoft.Batch" else None  # the template's is newer
+    with Validator(DESCRIBED[namespace], "management.azure.com", version, newer) as validator:
         assert [str(one) for one in validator.violations(exchanges)] == []

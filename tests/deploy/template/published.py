@@ -13,6 +13,9 @@ MODELS = {
     "Microsoft.KeyVault/vaults": "keyvault.models:VaultCreateOrUpdateParameters",
     "Microsoft.KeyVault/vaults/secrets": "keyvault.models:SecretCreateOrUpdateParameters",
     "Microsoft.ManagedIdentity/userAssignedIdentities": "msi.models:Identity",
+    # The Swagger file of 2024-02-01 is at hand, too: see test_shipped_template.
+    "Microsoft.Batch/batchAccounts": "batch.models:BatchAccountCreateParameters",
+    "Microsoft.Batch/batchAccounts/pools": "batch.models:Pool",
     "Microsoft.Devices/IotHubs": "iothub.v2023_06_30.models:IotHubDescription",
     "Microsoft.OperationalInsights/workspaces": "loganalytics.models:Workspace",
     "Microsoft.Insights/components": "applicationinsights.v2020_02_02.models:ApplicationInsightsComponent",

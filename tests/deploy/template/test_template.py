@@ -8,6 +8,7 @@ import re
 import pytest
 
 from batch_scoring.core.parameters import read_parameters
+from batch_scoring.deploy.arm import vault
 from batch_scoring.deploy.names import names_of
 from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 from batch_scoring.deploy.template.build import build_template, job_template, read_template, resource_of_type
@@ -86,6 +87,20 @@ def test_a_gateway_with_a_key_may_send_and_nothing_else():
     rule = only(resources, rules)
     assert rule["name"].endswith("/readings/send") and rule["properties"] == {"rights": ["Send"]}
     assert only(resources, "Microsoft.EventHub/namespaces")["properties"]["disableLocalAuth"] is False
+
+
+def test_no_version_is_used_that_will_be_retired():
+    resources = deployed("azure_batch")
+    assert only(resources, "Microsoft.KeyVault/vaults")["apiVersion"] == vault.API_VERSION == "2026-02-01"
+    account, pool = (only(resources, f"Microsoft.Batch/batchAccounts{kind}") for kind in ("", "/pools"))
+    assert account["apiVersion"] == pool["apiVersion"] == "2025-06-01"
+    assert account["properties"]["allowedAuthenticationModes"] == ["AAD"]
+    assert "targetNodeCommunicationMode" not in pool["properties"]
+    machine = pool["properties"]["deploymentConfiguration"]["virtualMachineConfiguration"]
+    assert (
+        machine["imageReference"]["sku"] == "2404" and machine["nodeAgentSkuId"] == "batch.node.ubuntu 24.04"
+    )
+    assert pool["properties"]["vmSize"] == "Standard_D2s_v5"
 
 
 def test_an_iot_hub_sends_on_by_an_identity_that_may_only_send():

@@ -16,7 +16,7 @@ _VERSIONS = {
         ("2020-05-01", "2016-09-01"): ["locks"],
     },
     "Microsoft.Batch": {
-        ("2024-02-01", "2023-11-01"): ["batchAccounts", "batchAccounts/pools", "batchAccounts/applications"]
+        ("2025-06-01", "2024-02-01"): ["batchAccounts", "batchAccounts/pools", "batchAccounts/applications"]
     },
     "Microsoft.BatchAI": {
         ("2018-05-01",): [
@@ -41,7 +41,7 @@ _VERSIONS = {
         ("2023-01-01", "2019-06-01"): ["actionGroups"],
         ("2023-12-01", "2022-06-15", "2021-08-01"): ["scheduledQueryRules"],
     },
-    "Microsoft.KeyVault": {("2023-07-01", "2022-07-01"): ["vaults", "vaults/secrets"]},
+    "Microsoft.KeyVault": {("2026-02-01", "2023-07-01", "2022-07-01"): ["vaults", "vaults/secrets"]},
     "Microsoft.Logic": {("2019-05-01",): ["workflows", "workflows/runs"]},
     "Microsoft.ManagedIdentity": {("2023-01-31", "2018-11-30"): ["userAssignedIdentities"]},
     "Microsoft.Network": {("2023-11-01", "2024-01-01"): ["virtualNetworks", "networkSecurityGroups"]},

@@ -21,7 +21,7 @@ from batch_scoring.jobs.settings import JobsParameters
 COSTS = CostSettings(
     nodes=[
         {"name": "other", "tasks": 9, "dedicated": 9.0, "low_priority": 9.0},
-        {"name": "one", "vm_size": "standard_d2s_V3", "tasks": 2, "dedicated": 0.6, "low_priority": 0.06},
+        {"name": "one", "vm_size": "standard_d2s_V5", "tasks": 2, "dedicated": 0.6, "low_priority": 0.06},
     ],
     autoscale_offset=timedelta(0),
     idle_before_stop=timedelta(0),
@@ -109,7 +109,7 @@ def test_it_is_held_against_the_cheapest():
     )
     assert ten.endswith(", 321.20 more than that.")
     cheap = said(max_nodes=1, low_priority=True)
-    assert "0–1 low-priority nodes" in cheap and cheap.endswith(", 68.62 less than that.")
+    assert "0–1 Spot nodes" in cheap and cheap.endswith(", 68.62 less than that.")
     assert said(max_nodes=1, tasks_per_node=2).endswith(", as cheap as that.")
     hurried = Schedule((120.0,) * 5, 3600.0, 300.0)
     assert said(hurried, max_nodes=10).endswith("too late: the slowest run takes 6 min.")

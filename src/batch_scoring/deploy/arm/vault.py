@@ -8,7 +8,8 @@ from collections.abc import Callable
 from batch_scoring.core.errors import InputError
 from batch_scoring.deploy.arm.client import Client
 
-API_VERSION = "2023-07-01"
+# Older versions of the control plane retire on 27 February 2027.
+API_VERSION = "2026-02-01"
 _PATIENCE_SECONDS = 300.0
 
 

@@ -50,7 +50,7 @@ def draw_page(
     configured : Choice or None
         The cluster of the settings, where they describe one.
     """
-    price = "low-priority" if settings.low_priority else "dedicated"
+    price = "Spot" if settings.low_priority else "dedicated"
     own = [configured] if configured else []
     curves = "".join(_curve(choice, schedule) for choice in [*cheapest_of_each(choices), *own])
     sentences = "".join(f'<p class="verdict">{escape(sentence)}</p>\n' for sentence in verdict)

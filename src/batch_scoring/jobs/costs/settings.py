@@ -22,7 +22,8 @@ class NodeSize:
     tasks : int
         Jobs that run on it at once.
     dedicated, low_priority : float
-        Price of an hour. A low-priority node may be taken away at any time, which is not simulated.
+        Price of an hour. A Spot node, as Azure has called low-priority nodes since March 2026, may be
+        taken away at any time, which is not simulated; its price differs by region and changes.
     vm_size : str or None
         The cloud's name of it, by which a configured cluster finds its price.
 
@@ -51,8 +52,8 @@ class NodeSize:
 
 # As in conf/base/parameters_jobs.yml.
 _USUAL_SIZES = (
-    NodeSize("2 cores", 2, 0.096, 0.0192, "Standard_D2s_v3"),
-    NodeSize("8 cores", 8, 0.384, 0.0768, "Standard_D8s_v3"),
+    NodeSize("2 cores", 2, 0.096, 0.0192, "Standard_D2s_v5"),
+    NodeSize("8 cores", 8, 0.384, 0.0768, "Standard_D8s_v5"),
 )
 
 

@@ -57,7 +57,7 @@ def verdict(choices: Sequence[Choice], currency: str) -> str:
 
 def beside(engine: Configured, configured: Choice, best: Choice, currency: str) -> str:
     """Compare the configured cluster with the best one."""
-    kind = "low-priority" if engine.low_priority else "dedicated"
+    kind = "Spot" if engine.low_priority else "dedicated"
     lead = (
         f"As configured ({engine.where}): {nodes_of(configured)} {kind} nodes, "
         f"{configured.cost_per_day:,.2f} {currency} a day, {configured.cost_per_month:,.2f} a month"

@@ -35,10 +35,10 @@ def test_the_pool_has_the_image_and_scales_itself():
         "imageReference": {
             "publisher": "microsoft-dsvm",
             "offer": "ubuntu-hpc",
-            "sku": "2204",
+            "sku": "2404",
             "version": "latest",
         },
-        "nodeAgentSKUId": "batch.node.ubuntu 22.04",
+        "nodeAgentSKUId": "batch.node.ubuntu 24.04",
         "containerConfiguration": {
             "type": "dockerCompatible",
             "containerImageNames": [IMAGE],

@@ -30,9 +30,9 @@ class PoolSettings:
 
     where: ClassVar[str] = "jobs.azure_batch"
 
-    vm_size: str = "Standard_D2s_v3"
-    vm_image: str = "microsoft-dsvm:ubuntu-hpc:2204:latest"
-    node_agent: str = "batch.node.ubuntu 22.04"
+    vm_size: str = "Standard_D2s_v5"
+    vm_image: str = "microsoft-dsvm:ubuntu-hpc:2404:latest"
+    node_agent: str = "batch.node.ubuntu 24.04"
     low_priority: bool = False
     min_nodes: int = 0
     max_nodes: int = 10
@@ -45,7 +45,7 @@ class PoolSettings:
         checks = {
             "vm_size": (
                 re.fullmatch(r"\w{1,64}", self.vm_size, re.ASCII) is not None,
-                "a machine size such as 'Standard_D2s_v3'",
+                "a machine size such as 'Standard_D2s_v5'",
             ),
             "vm_image": (self.vm_image.count(":") == 3, "publisher:offer:sku:version"),
             "max_nodes": (self.max_nodes >= 1, "1 or more"),
