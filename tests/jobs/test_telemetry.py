@@ -12,7 +12,9 @@ import pytest
 from batch_scoring.jobs import telemetry
 from batch_scoring.jobs.records import JobRecord
 from batch_scoring.jobs.specs import State
-from tests.emulators.servers import Handler, Server
+from tests.emulators.certificates import make_certificate
+from tests.emulators.identity import IdentityServer, read
+from tests.emulators.servers import Handler, Server, TlsServer
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,8 +45,8 @@ FAILED = JobRecord(
 class Ingestion:
     """An ingestion endpoint: takes what comes, or fails or dawdles."""
 
-    def __init__(self):
-        self.items, self.status, self.delay = [], 200, 0.0
+    def __init__(self, certificate=None):
+        self.items, self.status, self.delay, self.tokens = [], 200, 0.0, []
         ours = self
 
         class Endpoint(Handler):
@@ -53,13 +55,14 @@ class Ingestion:
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
                 time.sleep(ours.delay)
+                ours.tokens.append(self.headers.get("Authorization", "").partition(" ")[2])
                 items = json.loads(body)
                 if ours.status == 200:
                     ours.items += [(self.path, item) for item in items]
                 answer = {"itemsReceived": len(items), "itemsAccepted": len(items), "errors": []}
                 self.reply(ours.status, json.dumps(answer).encode(), {"Content-Type": "application/json"})
 
-        self.server = Server(Endpoint)
+        self.server = Server(Endpoint) if certificate is None else TlsServer(Endpoint, certificate)
 
 
 @pytest.fixture
@@ -96,6 +99,22 @@ def test_a_job_that_failed_is_an_exception_too(endpoint):
     (error,) = kinds["ExceptionData"]["exceptions"]
     assert (error["typeName"], error["message"]) == ("JobFailed", FAILED.reason)
     assert kinds["ExceptionData"]["properties"]["job"] == FAILED.name
+
+
+@pytest.mark.slow
+def test_a_machine_with_an_identity_reports_as_it(monkeypatch, tmp_path):
+    ingestion = Ingestion(make_certificate(tmp_path))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ingestion.server.certificate))
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential")
+    text = f"InstrumentationKey={KEY};IngestionEndpoint={ingestion.server.url}"
+    monkeypatch.setenv(telemetry.CONNECTION_STRING, text)
+    with IdentityServer() as machine:
+        for name, value in machine.environment.items():
+            monkeypatch.setenv(name, value)
+        assert telemetry.report(DONE)
+    ingestion.server.close()
+    (token,) = ingestion.tokens
+    assert read(token, ("https://monitor.azure.com",))["oid"]
 
 
 def test_without_a_connection_string_nothing_is_started(monkeypatch):

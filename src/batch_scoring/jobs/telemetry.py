@@ -68,12 +68,17 @@ def send(record: JobRecord, connection_string: str) -> bool:
     from opentelemetry.sdk.trace.export import SpanExportResult
     from opentelemetry.trace import SpanKind, Status, StatusCode, set_tracer_provider
 
+    from batch_scoring.cloud.credentials import is_identity_sure, token_credential
+
+    # The deployment's component takes reports of identities alone, for which the string is only an address.
+    signed_in = {"credential": token_credential()} if is_identity_sure() else {}
     # A retry stored on disk would stay on a node that is gone in an hour.
     exporter = AzureMonitorTraceExporter(
         connection_string=connection_string,
         disable_offline_storage=True,
         retry_policy=RetryPolicy(retry_total=2, timeout=_NETWORK_SECONDS),
         read_timeout=_NETWORK_SECONDS,
+        **signed_in,
     )
     # This resource only; the default one queries the machine.
     provider = TracerProvider(resource=Resource({"service.name": "batch_scoring"}), shutdown_on_exit=False)

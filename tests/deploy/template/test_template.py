@@ -10,6 +10,7 @@ import pytest
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.deploy.arm import vault
 from batch_scoring.deploy.names import names_of
+from batch_scoring.deploy.push import PUBLISHED
 from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 from batch_scoring.deploy.template.build import build_template, job_template, read_template, resource_of_type
 from batch_scoring.deploy.template.expressions import Place
@@ -33,6 +34,7 @@ BUILT_IN = {
     "7f951dda-4ed3-4680-a7ca-43fe172d538d": "AcrPull",
     "a638d3c7-ab3a-418d-83e6-5f17a39d4fde": "Azure Event Hubs Data Receiver",
     "2b629674-e913-4c01-ae53-ef4638d8f975": "Azure Event Hubs Data Sender",
+    "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
     "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
     "f1a07417-d97a-45cb-824c-7a7467783830": "Managed Identity Operator",
     "48e5e92e-a480-4e71-aa9c-2778f4c13781": "Azure Batch Job Submitter",
@@ -103,6 +105,61 @@ def test_no_version_is_used_that_will_be_retired():
     assert pool["properties"]["vmSize"] == "Standard_D2s_v5"
 
 
+def test_jobs_cannot_change_models():
+    """Whatever writes, adds, moves or deletes is allowed where the path is not one of models."""
+    (role,) = [
+        one["properties"]
+        for one in of_type(deployed("azure_batch"), "Microsoft.Authorization/roleAssignments")
+        if "conditionVersion" in one["properties"]
+    ]
+    assert role["description"].startswith("Jobs read windows and write predictions")
+    assert role["conditionVersion"] == "2.0"
+    actions = re.findall(r"!\(ActionMatches\{'([^']+)'\}\)", role["condition"])
+    blobs = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+    assert actions == [f"{blobs}/{one}" for one in ("write", "add/action", "delete", "move/action")]
+    assert role["condition"].endswith(f" OR (@Resource[{blobs}:path] StringNotLike '06_models/*'))")
+    assert role["condition"].count("(") == role["condition"].count(")")
+    assert PUBLISHED.startswith("06_models/")
+
+
+def test_logs_of_the_hub_the_registry_and_the_nodes_are_kept():
+    kept = {
+        one["scope"].rpartition("/providers/")[2].split("/")[0]: {
+            log["category"] for log in one["properties"]["logs"]
+        }
+        for one in of_type(deployed("azure_batch"), "Microsoft.Insights/diagnosticSettings")
+    }
+    assert kept["Microsoft.EventHub"] == {"OperationalLogs", "ArchiveLogs"}
+    assert kept["Microsoft.ContainerRegistry"] == {
+        "ContainerRegistryLoginEvents",
+        "ContainerRegistryRepositoryEvents",
+    }
+    assert kept["Microsoft.Batch"] == {"ServiceLog"}
+
+
+@pytest.mark.parametrize("chosen", ["azure_batch", "batch_ai"])
+def test_only_identities_may_report_and_the_string_is_not_told(chosen):
+    resources = deployed(chosen)
+    component = only(resources, "Microsoft.Insights/components")["properties"]
+    # Nodes of 2018 have no identity to report with.
+    assert component["DisableLocalAuth"] is (chosen == "azure_batch")
+    for workflow in of_type(resources, "Microsoft.Logic/workflows"):
+        group = workflow["properties"]["parameters"]["containerGroup"]["value"]
+        (container,) = group["properties"]["containers"]
+        (one,) = [
+            one
+            for one in container["properties"]["environmentVariables"]
+            if one["name"] == "APPLICATIONINSIGHTS_CONNECTION_STRING"
+        ]
+        assert one["secureValue"] and "value" not in one
+    reporting = [
+        one
+        for one in of_type(resources, "Microsoft.Authorization/roleAssignments")
+        if one["properties"]["roleDefinitionId"].endswith("3913510d-42f4-4e42-8a64-420c390055eb")
+    ]
+    assert len(reporting) == 2
+
+
 def test_an_iot_hub_sends_on_by_an_identity_that_may_only_send():
     resources, names = deployed("iot_hub"), names_of(settings_of())
     hub = only(resources, "Microsoft.Devices/IotHubs")
@@ -136,6 +193,7 @@ def test_with_azure_batch_everybody_may_do_what_is_listed_and_nothing_else():
         ("AcrPull", names.registry),
         ("Azure Event Hubs Data Receiver", "readings"),
         ("Key Vault Secrets User", names.key_vault),
+        ("Monitoring Metrics Publisher", names.insights),
         ("Azure Batch Job Submitter", names.batch_account),
         ("Azure Batch Account Reader", names.batch_account),
         ("Azure Container Instances Contributor Role", "resource group"),
@@ -211,7 +269,7 @@ def test_the_schedulers_container_is_told_settings_that_the_jobs_take(compute):
     first, second = of_type(deployed(compute), "Microsoft.Logic/workflows")
     score, train = (
         {
-            one["name"]: one["value"]
+            one["name"]: one.get("value")
             for one in workflow["properties"]["parameters"]["containerGroup"]["value"]["properties"][
                 "containers"
             ][0]["properties"]["environmentVariables"]

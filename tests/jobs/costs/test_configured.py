@@ -72,7 +72,7 @@ def test_of_batch_ai_a_node_runs_one_job_and_a_manual_cluster_has_all_its_nodes(
     assert read(max_nodes=3).cluster == Cluster(1, 0, 3)
     assert read(min_nodes=1, max_nodes=3).cluster == Cluster(1, 1, 3)
     assert read(max_nodes=3, scale="manual").cluster == Cluster(1, 3, 3)
-    small = {"vm_size": "STANDARD_D2S_V3", "max_nodes": 3, "scale": "manual"}
+    small = {"vm_size": "STANDARD_D2S_V5", "max_nodes": 3, "scale": "manual"}
     cheap, dear = (
         read(priority=priority, **small).choice(FIVE_OF_TWO_MINUTES, COSTS)
         for priority in ("lowpriority", "dedicated")

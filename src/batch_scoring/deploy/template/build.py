@@ -114,7 +114,7 @@ def container_group(pipeline: str) -> dict[str, Any]:
 def _variable(group: Mapping[str, Any], name: str) -> str:
     """Return the value that a variable has in a container group's only container."""
     (container,) = group["properties"]["containers"]
-    values = {one["name"]: one["value"] for one in container["properties"]["environmentVariables"]}
+    values = {one["name"]: one.get("value") for one in container["properties"]["environmentVariables"]}
     return str(values[name])
 
 

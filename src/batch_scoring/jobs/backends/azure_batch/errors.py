@@ -22,7 +22,7 @@ _QUOTAS = {
     "PoolQuotaReached": "pools",
     "AccountCoreQuotaReached": "cores",
     "AccountVMSeriesCoreQuotaReached": "cores of this VM size",
-    "AccountLowPriorityCoreQuotaReached": "low-priority cores",
+    "AccountLowPriorityCoreQuotaReached": "Spot cores",
     "AccountSpotCoreQuotaReached": "Spot cores",
 }
 _SUBMIT_AGAIN = "submit again when that is fixed: nothing is run twice"
