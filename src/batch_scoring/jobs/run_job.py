@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -119,7 +119,7 @@ def run_pipelines(arguments: Sequence[str], timings: Path) -> tuple[int, bytes]:
         Of the last run, which is also passed on as it comes.
     """
     for attempt in range(MAX_CONFLICTS + 1):
-        code, output = _run(arguments, timings)
+        code, output = run_child(["-m", "batch_scoring", *arguments], {TIMINGS_FILE: str(timings)})
         if code != CONFLICT or attempt == MAX_CONFLICTS:
             break
         time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.1 * 2**attempt)))
@@ -146,11 +146,26 @@ def run_here(pipelines: str, params: Sequence[str], env: str | None, *more: str)
         return run_pipelines(arguments, Path(folder) / "timings.json")[0]
 
 
-def _run(arguments: Sequence[str], timings: Path) -> tuple[int, bytes]:
-    """Run once; return the exit code and the output, which is passed on as it comes."""
+def run_child(arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> tuple[int, bytes]:
+    """Run a command in a child process, which ends with this one.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Of ``python``.
+    variables : mapping of str to str, optional
+        More of its environment.
+
+    Returns
+    -------
+    code : int
+        Exit code; 128 plus the signal's number where one ended it.
+    output : bytes
+        Which is also passed on as it comes.
+    """
     child = subprocess.Popen(
-        [sys.executable, "-m", "batch_scoring", *arguments],
-        env=os.environ | {TIMINGS_FILE: str(timings), "PYTHONUNBUFFERED": "1"},
+        [sys.executable, *arguments],
+        env=os.environ | {"PYTHONUNBUFFERED": "1"} | dict(variables or {}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

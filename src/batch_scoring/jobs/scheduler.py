@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.jobs.backends.base import Backend
 from batch_scoring.jobs.planning import Sharding, due_times, plan_jobs, run_name, run_time
 from batch_scoring.jobs.records import Records
@@ -14,7 +16,11 @@ from batch_scoring.jobs.settings import JobsParameters
 from batch_scoring.jobs.specs import JobSpec, JobStatus
 from batch_scoring.jobs.workspace import Workspace
 
+log = logging.getLogger(__name__)
+
 SECONDS_BETWEEN_POLLS = 2.0
+# How long an engine keeps runs that have ended.
+KEPT = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,17 @@ def submit(
         new = backend.submit(run, specs)
         records.mark_submitted(run, backend.name)
         done.append(Submission(run, specs, new))
+    _tidy(backend, at)
     return done
+
+
+def _tidy(backend: Backend, at: datetime) -> None:
+    """Have the engine forget old runs, whose statuses and logs the workspace keeps; failing costs nothing."""
+    try:
+        if forgotten := backend.forget(min(at, datetime.now(UTC)) - KEPT):
+            log.info("%d runs that ended before %s ago are forgotten by %s", forgotten, KEPT, backend.name)
+    except InputError as error:
+        log.warning("%s; old runs stay there until the next time", error)
 
 
 def wait(

@@ -11,6 +11,9 @@ import pytest
 DOCKER = Path(__file__).parents[3] / "docker"
 
 
+SCHEDULER = ["python", "-m", "batch_scoring.jobs.run_scheduler"]
+
+
 @pytest.fixture
 def entrypoint(tmp_path):
     """Runs the entrypoint, by any name; says what would have run."""
@@ -42,7 +45,7 @@ def test_score_runs_a_job(entrypoint, called):
 @pytest.mark.parametrize("called", [["entrypoint", "schedule"], ["schedule"]])
 def test_schedule_submits_in_azure(entrypoint, called):
     asked = ["--pipeline", "score", "--wait"]
-    assert entrypoint(*called, *asked) == ["kedro", "jobs", "submit", "--env", "azure", *asked]
+    assert entrypoint(*called, *asked) == [*SCHEDULER, "--env", "azure", *asked]
 
 
 def test_a_deployment_says_the_rest_of_schedule_in_its_environment(entrypoint):

@@ -69,6 +69,10 @@ class Backend(Protocol):
         """Delete a run whose jobs have ended; its logs and records in the workspace stay."""
         return
 
+    def forget(self, before: datetime) -> int:
+        """Delete what the engine keeps of jobs that ended before a time; return the number of runs."""
+        return 0
+
     def close(self) -> None:
         """Close connections, and end workers of this process."""
         return

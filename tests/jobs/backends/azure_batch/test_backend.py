@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -160,6 +160,21 @@ def test_cancelling_ends_running_and_waiting_shards(cluster, how):
     engine.cancel(RUN, NAMES)
     engine.delete(RUN)
     assert engine.statuses(RUN) == []
+
+
+def test_runs_that_ended_long_ago_are_forgotten_and_others_are_not(cluster):
+    engine = cluster.engine()
+    engine.ensure()
+    engine.submit(RUN, specs("a"))
+    cluster.wait(engine)
+    account = cluster.server.account
+    account.create_job({"id": "of-others", "poolInfo": {"poolId": "theirs"}})
+    account.end_job("of-others", "UserTerminate")
+    account.create_job({"id": "at-work", "poolInfo": {"poolId": "batch-scoring"}})
+    assert engine.forget(datetime.now(UTC) - timedelta(minutes=10)) == 0
+    assert engine.forget(datetime.now(UTC) + timedelta(minutes=10)) == 1
+    assert sorted(account.jobs) == ["at-work", "of-others"]
+    assert engine.forget(datetime.now(UTC) + timedelta(minutes=10)) == 0
 
 
 def test_a_job_that_takes_too_long_is_ended_and_told(cluster, how):

@@ -188,6 +188,20 @@ class AzureBatchBackend(Backend):
                 with suppress(ResourceNotFoundError):
                     self._client.begin_delete_job(job.id, polling_interval=1).wait(60)
 
+    def forget(self, before: datetime) -> int:
+        """Delete Batch jobs that ended before a time: each keeps its tasks until it is deleted."""
+        moment = f"{before.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        ended = f"state eq 'completed' and executionInfo/endTime lt DateTime'{moment}'"
+        deleted = 0
+        with clear_errors(self._settings):
+            for job in list(self._client.list_jobs(filter=ended, select=["id", "poolInfo"])):
+                # The account may have jobs of others.
+                if job.pool_info is not None and job.pool_info.pool_id == self._settings.pool:
+                    with suppress(ResourceNotFoundError, ResourceExistsError):
+                        self._client.begin_delete_job(job.id, polling=False)
+                    deleted += 1
+        return deleted
+
     def _create_pool(self) -> None:
         if self._settings.identity is not None:
             create_pool(self._settings, self._management)
