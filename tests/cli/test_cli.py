@@ -10,7 +10,6 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from kedro.framework.startup import bootstrap_project
 from kedro.io.core import DatasetError
 
 from batch_scoring import __version__
@@ -21,8 +20,6 @@ from batch_scoring.cli.run_options import explain
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.failures import user_error_of
 from batch_scoring.core.run_params import split_params
-
-PROJECT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -88,9 +85,7 @@ def test_an_item_without_a_key_or_value_is_refused(text):
         (["--from-nodes=draw_page", "--to-nodes=gather_contents"], ["--from-nodes", "--to-nodes"]),
     ],
 )
-def test_an_option_that_kedro_refuses_is_one_line_that_names_it(tmp_path, monkeypatch, options, named):
-    monkeypatch.chdir(PROJECT)
-    bootstrap_project(PROJECT)
+def test_an_option_that_kedro_refuses_is_one_line_that_names_it(project, tmp_path, options, named):
     chosen = [] if any("pipeline" in option for option in options) else ["--pipelines=report"]
     done = CliRunner().invoke(run, [*chosen, *options, "--params", f"data={tmp_path}"])
     assert done.exit_code == 1, done.output
@@ -100,33 +95,29 @@ def test_an_option_that_kedro_refuses_is_one_line_that_names_it(tmp_path, monkey
 
 
 @pytest.mark.parametrize("place", ["s3://x/y", "file:///srv/fleet", "~no-such-user/x", "null"])
-def test_a_workspace_in_a_place_of_another_kind_is_refused_and_no_folder_is_made(monkeypatch, place):
-    monkeypatch.chdir(PROJECT)
-    bootstrap_project(PROJECT)
-    before = set(PROJECT.iterdir())
+def test_a_workspace_in_a_place_of_another_kind_is_refused_and_no_folder_is_made(project, place):
+    before = set(project.iterdir())
     done = CliRunner().invoke(run, ["--pipelines=monitor", "--params", f"data={place}"])
     assert done.exit_code == 1
     assert done.output.startswith(f"Error: {place if place != 'null' else ''!r} is not valid; expected")
     assert done.output.count("\n") == 1
-    assert set(PROJECT.iterdir()) == before
+    assert set(project.iterdir()) == before
 
 
 @pytest.mark.parametrize(
     "command", [["jobs", "list"], ["models", "list"], ["deploy", "template"], ["report"]]
 )
-def test_every_command_refuses_an_environment_without_a_folder(monkeypatch, command):
-    monkeypatch.chdir(PROJECT)
-    bootstrap_project(PROJECT)
+def test_every_command_refuses_an_environment_without_a_folder(project, command):
     done = CliRunner().invoke(cli, [*command, "--env", "nope"])
     assert done.exit_code == 1
     assert "--env: 'nope'" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_the_environment_of_the_variable_is_checked_too(monkeypatch):
+def test_the_environment_of_the_variable_is_checked_too(project, monkeypatch):
     monkeypatch.setenv("KEDRO_ENV", "nope")
     with pytest.raises(InputError, match="--env: 'nope'"):
-        check_environment({"env": None, "conf_source": str(PROJECT / "conf")})
+        check_environment({"env": None, "conf_source": str(project / "conf")})
 
 
 def test_a_bug_in_a_step_is_not_blamed_on_the_options():
@@ -181,30 +172,23 @@ def test_the_cause_is_found_below_kedros_own_errors():
     assert user_error_of(RuntimeError("other")) is None
 
 
-@pytest.fixture
-def small_workspace(tmp_path, monkeypatch):
-    monkeypatch.chdir(PROJECT)
-    bootstrap_project(PROJECT)
-    return tmp_path / "data"
-
-
-def test_the_page_of_a_workspace_is_copied(small_workspace, tmp_path):
-    page = small_workspace / "08_reporting/report.html"
+def test_the_page_of_a_workspace_is_copied(project, tmp_path):
+    page = tmp_path / "data/08_reporting/report.html"
     page.parent.mkdir(parents=True)
     page.write_text("<p>a page, ü</p>", encoding="utf-8")
     copy = tmp_path / "there/copy.html"
 
-    done = CliRunner().invoke(cli, ["report", "--data", str(small_workspace), "--to", str(copy)])
+    done = CliRunner().invoke(cli, ["report", "--data", f"{tmp_path}/data", "--to", str(copy)])
 
     assert done.exit_code == 0, done.output
     assert copy.read_bytes() == page.read_bytes()
     assert str(copy) in done.output
 
 
-def test_a_page_that_is_not_there_is_one_line(small_workspace, tmp_path):
+def test_a_page_that_is_not_there_is_one_line(project, tmp_path):
     copy = tmp_path / "copy.html"
 
-    done = CliRunner().invoke(cli, ["report", "--data", str(small_workspace), "--to", str(copy)])
+    done = CliRunner().invoke(cli, ["report", "--data", f"{tmp_path}/data", "--to", str(copy)])
 
     assert done.exit_code == 1
     assert "there is no page yet; make it with `kedro run --pipelines=report`" in done.stderr

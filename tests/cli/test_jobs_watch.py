@@ -4,11 +4,9 @@ import csv
 import io
 import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from kedro.framework.startup import bootstrap_project
 
 from batch_scoring.cli import cli
 from batch_scoring.core.errors import InputError
@@ -19,15 +17,12 @@ from tests.jobs.runs import AT, Runs
 
 pytestmark = pytest.mark.slow  # each command reads the configuration anew
 
-PROJECT = Path(__file__).parents[2]
 RUN = "score-20261122t100000z"
 NOW = datetime.now(UTC)
 
 
 @pytest.fixture
-def runs(tmp_path, monkeypatch):
-    bootstrap_project(PROJECT)
-    monkeypatch.chdir(PROJECT)
+def runs(project, tmp_path, monkeypatch):
     made = Runs(tmp_path / "data")
     made.engine.name = "dask"
     monkeypatch.setattr(backends, "open_backend", lambda *_: made.engine)
