@@ -50,7 +50,8 @@ _SPELLED = {
 _OTHERS = (
     "%RH", "%rH", "%rF", "% RH", "RH", "℃", "℉", "lx", "lux", "dB", "dBA", "dB(A)", "dBm", "pH", "N", "kN",
     "Nm", "kVA", "VA", "kvar", "var", "Ω", "ohm", "kΩ", "µS/cm", "mS/cm", "S/m", "W/m²", "W/m2", "µg/m³",
-    "ug/m3", "mg/m³", "mg/l", "mg/L", "mg/dL", "µm/s", "bar(g)", "mm/h", "g/kg", "g/m³", "Bq/m³", "NTU", "counts",
+    "ug/m3", "mg/m³", "mg/l", "mg/L", "mg/dL", "µm/s", "bar(g)", "mm/h", "g/kg", "g/m³", "Bq/m³", "NTU",
+    "counts",
 )  # fmt: skip
 _STATED = re.compile(r"(?:[\[({]\s*(?P<inside>[^\])}]{1,12}?)\s*[\])}]|,\s*(?P<behind>[^\s,]{1,12}))\s*$")
 
