@@ -53,7 +53,7 @@ rehearse: $(VENV)/.dev system-packages .azurite/.ready .containers/.ready  ## th
 WORKERS ?= $(shell echo $$((3 * $$(nproc))))
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-test:  ## set up, then run every test, ten minutes
+test:  ## set up, then run every test, about twenty minutes
 	@$(MAKE) --no-print-directory -j 3 test-setup
 	$(PYTEST)
 

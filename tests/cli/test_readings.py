@@ -58,25 +58,24 @@ def test_replace_stores_the_readings_of_a_file(data: Path, tmp_path: Path):
     assert [one[3] for one in sorted(store(data).readings()) if one[1] == "d1"] == [0, 7.5, 3]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("delete", "--device", "d"), "device 'd'"),
-        (("delete", "--device", "d1", "--from", "noon"), "--from: 'noon' is not a valid time"),
-        (("delete", "--device", "d1", "--from", "2026-01-06", "--to", "2026-01-05"), "--to: '2026-01-05'"),
-        (("replace", "--device", "d1", "nothing.csv"), "nothing.csv: is not a file of readings"),
-        (("retry", "nothing.csv"), "nothing.csv: is not a source file that was read"),
-    ],
-)
-def test_what_cannot_be_done_is_one_line_and_changes_nothing(
-    data: Path, arguments: tuple[str, ...], message: str
-):
+# What is typed, and what is said.
+REFUSED = {
+    "delete --device d": "device 'd'",
+    "delete --device d1 --from noon": "--from: 'noon' is not a valid time",
+    "delete --device d1 --from 2026-01-06 --to 2026-01-05": "--to: '2026-01-05'",
+    "replace --device d1 nothing.csv": "nothing.csv: is not a file of readings",
+    "retry nothing.csv": "nothing.csv: is not a source file that was read",
+}
+
+
+def test_what_cannot_be_done_is_one_line_and_changes_nothing(data: Path):
     before = store(data).versions()
-    result = run(data, *arguments)
-    assert result.exit_code == 1
-    assert message in result.output
-    assert "Traceback" not in result.output
-    assert store(data).versions() == before
+    for typed, message in REFUSED.items():
+        result = run(data, *typed.split())
+        assert result.exit_code == 1
+        assert message in result.output
+        assert "Traceback" not in result.output
+        assert store(data).versions() == before, typed
 
 
 def test_retry_reads_refused_files_with_the_settings_as_they_are_now(data: Path, tmp_path: Path):
