@@ -1,9 +1,11 @@
+import pickle
 import shutil
 
 import deltalake
 import pyarrow as pa
 import pytest
 
+from batch_scoring.core.errors import ConflictError
 from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.opened_table import OpenedTable
 from batch_scoring.storage.row_table import Change, RowTable
@@ -94,3 +96,30 @@ def test_the_log_is_read_from_the_last_of_frequent_checkpoints(tmp_path):
     shutil.move(tmp_path / "_delta_log" / f"{3:020d}.json", tmp_path / "gone")
     assert OpenedTable(LocalFolder(tmp_path)).newest().files.num_rows == 12
     assert RowTable(LocalFolder(tmp_path)).num_rows == 12
+
+
+def test_another_process_opens_it_itself(tmp_path):
+    add(tmp_path, "a")
+    known = OpenedTable(LocalFolder(tmp_path))
+    assert known.newest().version == 1
+    sent = pickle.loads(pickle.dumps(known))
+    assert sent.newest().version == 1
+
+
+def test_a_table_that_others_look_at_is_committed_to_from_the_version_that_was_read(tmp_path):
+    """One thread's look at a newer version does not make another's change one of that version."""
+    known = OpenedTable(LocalFolder(tmp_path))
+    add(tmp_path, "a")
+    table = RowTable(LocalFolder(tmp_path), opened=known)
+    rows = pa.table({"device": ["b"]}, schema=SCHEMA)
+
+    def overtaken():
+        other = RowTable(LocalFolder(tmp_path))
+        other.commit(Change(SCHEMA, [[rows]], {"step": 1}))
+        assert known.newest().version == 2
+        yield rows
+
+    assert table.version == 1
+    with pytest.raises(ConflictError):
+        table.commit(Change(SCHEMA, [overtaken()], {"step": 1}))
+    assert sorted(RowTable(LocalFolder(tmp_path)).read()["device"].to_pylist()) == ["a", "b"]

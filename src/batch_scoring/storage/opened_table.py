@@ -5,6 +5,8 @@ To open a table costs as much as its log is long, and an hour's run opens each o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -86,18 +88,25 @@ class OpenedTable:
                 self._last_commit = self._folder.entry(log_file(version))
             return self._newest
 
-    def at(self, version: int) -> deltalake.DeltaTable:
-        """Open a version; the newest is open already."""
+    @contextmanager
+    def at(self, version: int) -> Iterator[deltalake.DeltaTable]:
+        """Hold a version, the newest as it is open; no other thread moves it on meanwhile."""
         with self._lock:
             if self._delta is not None and self._delta.version() == version:
-                return self._delta
+                yield self._delta
+                return
         with clear_errors(self._folder):
-            return _delta_table(self._folder, version)
+            table = _delta_table(self._folder, version)
+        yield table
 
     def forget(self) -> None:
         """Open the table anew the next time."""
         with self._lock:
             self._delta = self._newest = None
+
+    def __reduce__(self) -> tuple[type[OpenedTable], tuple[Folder]]:
+        """Another process opens the table itself."""
+        return type(self), (self._folder,)
 
     def _follow(self) -> bool:
         """Read what was committed since; False where it is to be opened: a table made anew, or a log cut."""

@@ -141,10 +141,8 @@ class RowTable(TableRows):
         if not self.exists:
             return 0
         hours, (root, _) = -(-after // timedelta(hours=1)), self.folder.delta_address()
-        with clear_errors(self.folder):
-            listed = self._opened.at(self.version).vacuum(
-                hours, dry_run=True, enforce_retention_duration=False, full=True
-            )
+        with clear_errors(self.folder), self._opened.at(self.version) as table:
+            listed = table.vacuum(hours, dry_run=True, enforce_retention_duration=False, full=True)
         # Files of earlier versions are listed by their whole paths, and long after they were deleted.
         unused = {name.removeprefix(f"{root}/") for name in listed}
         # The library takes hidden files, and what it left in its log itself, for those of others.
@@ -181,8 +179,8 @@ class RowTable(TableRows):
         if not self.exists or not new or not set(self.schema.names) <= set(schema.names):
             return
         fields, notes = Schema.from_arrow(pa.schema(new)).fields, _notes(Change(schema), ())
-        with clear_errors(self.folder), suppress(CommitFailedError):
-            self._opened.at(self.version).alter.add_columns(fields, commit_properties=notes)
+        with clear_errors(self.folder), suppress(CommitFailedError), self._opened.at(self.version) as table:
+            table.alter.add_columns(fields, commit_properties=notes)
         self._opened.forget()  # the library has changed what it had opened
         raise self._conflict()
 
@@ -207,8 +205,7 @@ class RowTable(TableRows):
         claims = sorted({*change.progress, *guard})
         base, waits = self, iter(_WAITS)
 
-        def attempt() -> None:
-            table = self._opened.at(base.version) if base.exists else self._create(schema)
+        def attempt(table: deltalake.DeltaTable) -> None:
             columns = table.schema()
             actions = [_add_action(file, change.changes_data) for file in added]
             # Overwriting replaces the columns, too.
@@ -227,7 +224,11 @@ class RowTable(TableRows):
         with clear_errors(self.folder):
             while True:
                 try:
-                    attempt()
+                    if base.exists:
+                        with self._opened.at(base.version) as table:
+                            attempt(table)
+                    else:
+                        attempt(self._create(schema))
                     return
                 except CommitFailedError as error:
                     if self.latest().version_of(change, since=self.version) is not None:

@@ -193,7 +193,8 @@ class TableVersion:
     def at(self, version: int) -> Self:
         """Return an earlier version."""
         table = type(self)(self.folder, self.time, self.if_damaged, self._opened)
-        table.__dict__["_snapshot"] = Snapshot.of(self._opened.at(version))
+        with self._opened.at(version) as opened:
+            table.__dict__["_snapshot"] = Snapshot.of(opened)
         return table
 
     def _logged_since(self, version: int | None, read: Callable[[TableLog, int], T]) -> T | None:
