@@ -105,6 +105,23 @@ def test_short_windows_are_left_out_and_count_as_gaps():
     assert windows["diff_mean"].to_pylist() == [0, 0]
 
 
+@pytest.mark.filterwarnings("error")
+def test_the_largest_values_there_are_make_windows_without_a_warning():
+    most = np.finfo(np.float64).max
+    values = {"huge": [most, -most, most, most], "usual": [1.0, 2.0, 3.0, 4.0]}
+    columns = {
+        "timestamp": [START_US + n * MINUTE_US for n in range(4)] * 2,
+        "device": [device for device in values for _ in range(4)],
+        "sensor": ["s"] * 8,
+        "value": [*values["huge"], *values["usual"]],
+    }
+    windows = aggregate_readings(pa.table(columns).cast(READINGS), FIVE, EVERY)
+    huge, usual = windows.to_pylist()
+    assert (huge["min"], huge["max"], huge["last"]) == (-most, most, most)
+    assert not np.isfinite(huge["std"])
+    assert (usual["mean"], usual["sum"], usual["slope"]) == (2.5, 10.0, 1 / 60)
+
+
 def test_no_readings_make_no_windows():
     windows = aggregate_readings(READINGS.empty_table(), FIVE, EVERY)
     assert windows.num_rows == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import re
 import types
 import typing
@@ -211,10 +212,10 @@ def _read(hint: Any, value: Any, where: str) -> Any:
 
 
 def _read_plain(hint: Any, value: Any, where: str) -> Any:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if hint is float and is_number:
-        return float(value)
-    if hint is int and is_number and float(value).is_integer():
+    number = _finite(value)
+    if hint is float and number is not None:
+        return number
+    if hint is int and number is not None and number.is_integer():
         return int(value)
     if hint is tuple and isinstance(value, (list, tuple)):
         return tuple(value)
@@ -222,6 +223,17 @@ def _read_plain(hint: Any, value: Any, where: str) -> Any:
         return value
     names = {float: "a number", int: "a whole number", bool: "true or false", str: "text", tuple: "a list"}
     raise InputError(f"{where}: expected {names.get(hint, f'a {hint.__name__}')}, got {value!r}")
+
+
+def _finite(value: Any) -> float | None:
+    """Return a number as a float; None of one that is infinite, too large or none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def require_zone(name: str, zone: str) -> None:
