@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from batch_scoring.core.errors import ConflictError
+from batch_scoring.storage import row_table
 from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.opened_table import OpenedTable
 from batch_scoring.storage.row_table import Change, RowTable
@@ -123,3 +124,15 @@ def test_a_table_that_others_look_at_is_committed_to_from_the_version_that_was_r
     with pytest.raises(ConflictError):
         table.commit(Change(SCHEMA, [overtaken()], {"step": 1}))
     assert sorted(RowTable(LocalFolder(tmp_path)).read()["device"].to_pylist()) == ["a", "b"]
+
+
+def test_a_checkpoint_is_flushed_to_the_disk_with_its_commit(tmp_path, monkeypatch):
+    synced = []
+    real = row_table._sync
+    monkeypatch.setattr(row_table, "_sync", lambda place: (synced.append(place.name), real(place)))
+    for number in range(12):
+        add(tmp_path, str(number))
+    (checkpoint,) = (tmp_path / "_delta_log").glob("*.checkpoint.parquet")
+    assert synced.count(checkpoint.name) == 1
+    assert synced.count("_last_checkpoint") == 1
+    assert synced.index(checkpoint.name) < synced.index("_last_checkpoint") < len(synced) - 2

@@ -316,12 +316,18 @@ def _sync_folders(folder: Folder, names: Iterable[str]) -> None:
 
 
 def _sync_log(folder: Folder, after: int) -> None:
-    """Flush the commits after a version to the disk, in a local folder."""
+    """Flush the commits after a version to the disk, in a local folder, with checkpoints made of them."""
     if isinstance(folder, LocalFolder):
         log = folder.root / LOG
-        commits = (folder.root / log_file(version) for version in count(after + 1))
-        for place in (*takewhile(Path.exists, commits), log, folder.root):
-            _sync(place)
+        commits = takewhile(Path.exists, (folder.root / log_file(version) for version in count(after + 1)))
+        for commit in commits:
+            _sync(commit)
+            # A table whose last checkpoint is damaged cannot be read.
+            if (checkpoint := log / f"{commit.stem}.checkpoint.parquet").exists():
+                for place in (checkpoint, *log.glob("_last_checkpoint")):
+                    _sync(place)
+        _sync(log)
+        _sync(folder.root)
 
 
 def _sync(place: Path) -> None:
