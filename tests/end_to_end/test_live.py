@@ -83,6 +83,7 @@ def test_messages_of_an_iot_hub_are_read_whatever_their_shape(event_hubs, live):
         "wide": {"ts": start, "temp": 1.5, "hum": 40.0},
         "nested": {"time": start, "data": {"temp": 1.5, "hum": 40.0}},
         "list": [{"ts": start, "temp": 1.5}, {"ts": "2026-01-05T00:01:00Z", "temp": 2.5}],
+        "in a list": {"battery": 3.7, "data": [{"ts": start, "temp": 1.5, "hum": 40.0}]},
         "its own": {"device": "gateway/7", "timestamp": start, "sensor": "temp", "value": 1.5},
         "no time": {"temp": 1.5},
     }
@@ -94,8 +95,12 @@ def test_messages_of_an_iot_hub_are_read_whatever_their_shape(event_hubs, live):
         (row["device"], row["sensor"], row["timestamp"].minute, row["value"])
         for row in live.table("02_intermediate/readings").to_pylist()
     ]
-    both = [(device, sensor, 0, value) for device in ("wide", "nested") for sensor, value in BOTH]
+    both = [
+        (device, sensor, 0, value) for device in ("wide", "nested", "in a list") for sensor, value in BOTH
+    ]
     others = [(device, "temp", 0, 1.5) for device in ("long", "list", "gateway/7", "no time")]
+    # What stands beside a list holds for each of its readings.
+    others += [("in a list", "battery", 0, 3.7)]
     assert sorted(found) == sorted([*both, *others, ("list", "temp", 1, 2.5)])
     assert {row["timestamp"].day for row in live.table("02_intermediate/readings").to_pylist()} == {5}
 

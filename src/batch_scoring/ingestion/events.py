@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from batch_scoring.ingestion.capture import captured_events
 from batch_scoring.ingestion.lines import LINES
+from batch_scoring.ingestion.unrolled import unrolled
 
 ROWS_A_BATCH = 20_000
 # JSON packs to a fiftieth at best, and no event has more than a megabyte: more is a decompression bomb.
@@ -27,7 +28,8 @@ _decoder = json.JSONDecoder()
 def record_texts(body: bytes) -> list[str]:
     r"""Split the body of an event into its records, each as it was written.
 
-    A body is a JSON object, an array of them, or one object a line, gzipped or not, in UTF-8. What
+    A body is a JSON object, an array of them, or one object a line, gzipped or not, in UTF-8. An object with
+    a list of readings is one record a reading. What
     is in another format is one record of invalid JSON, which goes to the quarantine as a whole.
 
     Examples
@@ -48,9 +50,9 @@ def record_texts(body: bytes) -> list[str]:
         text = body.removeprefix(b"\xef\xbb\xbf").decode().strip(_SPACE)
     except UnicodeDecodeError:
         return [_as_text(body)]
-    if text.startswith("["):
-        return array_items(text)
-    return _lines(text) if "\n" in text else [text]
+    split = array_items if text.startswith("[") else _lines if "\n" in text else lambda one: [one]
+    records = split(text)
+    return [one for record in records for one in unrolled(record)]
 
 
 def with_properties(text: str, properties: str | None) -> str:

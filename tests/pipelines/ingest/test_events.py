@@ -76,6 +76,27 @@ def test_a_body_may_hold_many_readings(tmp_path, pack):
     assert [row[0][14:16] for row in store.readings()] == ["00", "01", "02", "03", "04", "05"]
 
 
+def test_an_event_with_a_list_of_readings_is_a_record_an_item(tmp_path):
+    store = Store(tmp_path / "store")
+    times = [f"2026-01-05T00:0{n}:00Z" for n in range(2)]
+    wide = {"device": "w", "readings": [{"time": time, "a": n, "b": 2 * n} for n, time in enumerate(times)]}
+    long = {"device": "l", "ts": times[0], "data": [{"sensor": s, "value": 7} for s in "ab"]}
+    heard = {"device": "h", "a": 3, "ts": times[0], "rxInfo": [{"rssi": -57}, {"rssi": -60}]}
+    land(
+        tmp_path / "landed",
+        *map(json.dumps, (wide, long, heard)),
+        b'{"device": "w", "readings": [{"time": 1}, 5]}',
+    )
+    counts = store.ingest(tmp_path / "landed")
+    found = {(row[1], row[2], row[0][14:16], row[3]) for row in store.readings()}
+    assert found == {
+        *{("w", "a", "00", 0.0), ("w", "b", "00", 0.0), ("w", "a", "01", 1.0), ("w", "b", "01", 2.0)},
+        *{("l", "a", "00", 7.0), ("l", "b", "00", 7.0), ("h", "a", "00", 3.0)},
+    }
+    assert sum(counts["refused"].values()) == 1
+    assert store.quarantine()[0]["source"].endswith("sequence number 103")
+
+
 def test_senders_with_different_names_share_a_file(tmp_path):
     store = Store(tmp_path / "store")
     land(
