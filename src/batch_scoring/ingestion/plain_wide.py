@@ -161,9 +161,13 @@ def wide_rows(
         pieces.append(found[1])
     layout = layouts[0]
     look = Look(layout, settings, latest, most)
-    chunks = [look.chunk(some) for some in together(pieces)]
-    whole = [chunk for chunk in chunks if chunk is not None]
-    if len(whole) < len(chunks) or not look.days or not look.is_settled():
+    chunks = []
+    for some in together(pieces):
+        chunk = look.chunk(some)
+        if chunk is None:
+            return None
+        chunks.append(chunk)
+    if not look.days or not look.is_settled():
         return None
     sensors = {name: column for name, column in layout.sensors.items() if name in look.sensors}
     return WideRows(
@@ -172,7 +176,7 @@ def wide_rows(
         first=look.first,
         last=look.last,
         by_month=has_sparse_days(len(look.days), sum(look.n_rows.values()) - sum(look.n_missing.values())),
-        chunks=whole,
+        chunks=chunks,
         layout=Layout(layout.time, layout.device, sensors),
         devices=set(look.devices),
         most=most,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 from tests.ingestion.shapes.fleet import (
     DEVICES,
@@ -23,11 +24,12 @@ from tests.ingestion.shapes.wrapped import json_lines, per_device
 @shape("HOBO logger: a title in quotes, #, zone and serial number in names", 2)
 def _() -> tuple[Files, list[Reading]]:
     head = (
-        '"Plot Title: greenhouse 3"\n"#","Date Time, GMT+00:00","Temp, °C (LGR S/N: 104, SEN S/N: 104)",'
+        '"Plot Title: greenhouse 3"\n"#","Date Time, GMT-06:00","Temp, °C (LGR S/N: 104, SEN S/N: 104)",'
         '"RH, % (LGR S/N: 104, SEN S/N: 104)","Coupler Attached (LGR S/N: 104)"'
     )
     rows = [
-        f"{n + 1},{at:%m/%d/%y %I:%M:%S %p},{value(n, 0, 0)},{value(n, 0, 1)},{'Logged' if n == 20 else ''}"
+        f"{n + 1},{at - timedelta(hours=6):%m/%d/%y %I:%M:%S %p},{value(n, 0, 0)},{value(n, 0, 1)},"
+        f"{'Logged' if n == 20 else ''}"
         for n, at in enumerate(TIMES)
     ]
     names = {"temp": "Temp, °C (LGR S/N: 104, SEN S/N: 104)", "hum": "RH, % (LGR S/N: 104, SEN S/N: 104)"}

@@ -270,7 +270,14 @@ def _propose_times(roles: Roles, timezone: str, proposal: Proposal) -> None:
         )
     has_zone = any(look.has_zone for look in looks if look is not None) or "%z" in form
     is_typed = any("tz=" in column.type for column in roles.time)
-    if not has_zone and not is_typed:
+    if has_zone or is_typed:
+        return
+    stated = _zone_in(name)
+    if stated is not None:
+        if stated != timezone:
+            proposal.settings["timezone"] = stated
+        proposal.assumed.append(("timezone", f"{name}: the zone is taken from the name of the column"))
+    else:
         proposal.assumed.append(
             (
                 "",
@@ -278,6 +285,22 @@ def _propose_times(roles: Roles, timezone: str, proposal: Proposal) -> None:
                 "as Europe/Berlin",
             )
         )
+
+
+def _zone_in(name: str) -> str | None:
+    """Return the zone that the name of a column of times states, of whole hours; None without one.
+
+    Examples
+    --------
+    >>> _zone_in("Date Time, GMT-06:00"), _zone_in("time (UTC)"), _zone_in("GMT+05:30"), _zone_in("when")
+    ('Etc/GMT+6', 'UTC', None, None)
+    """
+    found = re.search(r"\b(?:GMT|UTC)(?: ?([+-]\d{1,2})(?::?(\d\d))?)?(?!\w)", name)
+    if found is None or int(found[2] or 0) or abs(int(found[1] or 0)) > 12:
+        return None
+    hours = int(found[1] or 0)
+    # In these names, west of Greenwich is plus.
+    return f"Etc/GMT{-hours:+d}" if hours else "UTC"
 
 
 def _propose_numbers(values: Sequence[Column], proposal: Proposal) -> None:
