@@ -15,7 +15,8 @@ pytestmark = pytest.mark.slow
 SENSORS = ("temperature", "vibration")
 NATIVE = (
     "train.fit.threshold=native,train.fit.detector=one_class_svm,"
-    "incidents.tolerated_gap=0,incidents.cool_down=0,alerts.outliers=true,alerts.warming_up=true"
+    "incidents.tolerated_gap=0,incidents.cool_down=0,alerts.outliers=true,alerts.warming_up=true,"
+    "alerts.max_messages=1000"
 )
 FLEET = f"{SMALL_FLEET.replace('2026-02-01', '2026-01-07')},{NATIVE}"
 
