@@ -40,7 +40,7 @@ def test_the_worst_have_a_message_each_and_all_others_share_the_last():
     assert sum(last["levels"].values()) == 996
     assert [one["device"] for one in last["worst"][:2]] == ["d00995", "d00994"]
     assert len(last["worst"]) == 20
-    assert last["title"] == "996 more incidents: 996 opened"
+    assert last["title"] == "996 more incidents opened"
     assert last["link"] == "https://fleet.example.com/incidents"
     assert {one["device"] for one in last["events"]} | {one["device"] for one in single} == {
         f"d{i:05}" for i in range(1000)
@@ -55,6 +55,7 @@ def test_what_is_over_comes_after_what_is_not():
     *single, last = storm(10, most=3, closed=5)
     assert [one["device"] for one in single] == ["d00003", "d00004"]
     assert last["changes"] == {"opened": 3, "closed": 5}
+    assert last["title"] == "8 more events of 8 incidents: 3 opened, 5 closed"
     assert not is_over(last)
     assert is_over(storm(10, most=1, closed=10)[0])
 

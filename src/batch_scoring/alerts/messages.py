@@ -120,7 +120,9 @@ def _of_several(name: str, events: list[Message], form: Form) -> Message:
     levels = Counter(one["level"] for one in events if not is_over(one))
     worst = sorted(events, key=lambda one: (is_over(one), -one["priority"], one["event_id"]))[:LISTED]
     n_incidents = len({one["incident_id"] for one in events})
-    title = f"{n_incidents:,} more incidents: {_counted(changes, changes)}"
+    title = f"{n_incidents:,} more incidents opened"
+    if changes.keys() != {"opened"}:
+        title = f"{len(events):,} more events of {n_incidents:,} incidents: {_counted(changes, changes)}"
     named = "; ".join(one["title"] for one in worst[:_NAMED])
     by_level = _counted(levels, LEVELS[::-1])
     text = ". ".join(
