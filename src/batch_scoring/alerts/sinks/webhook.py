@@ -65,9 +65,9 @@ class HttpSettings:
         if self.url_from is not None:
             url = secret(self.url_from) or ""
             try:
-                check_url(url, f"{WHERE}: {self.name}")
+                check_url(url, f"{WHERE}: {self.name}: {self.url_from}")
             except InputError as error:
-                raise UnreachableError(f"{self.url_from}: {error}") from error
+                raise UnreachableError(str(error)) from error
         return f"{url.rstrip('/')}{self.path}" if self.path else url
 
 
