@@ -84,10 +84,8 @@ def walk(page: Any, address: str, folder: str) -> None:
     assert "gave a verdict: True fault" in page.inner_text("#trail")
 
     # 8. Models and jobs
-    page.goto(f"{address}/models/versions")
+    page.goto(f"{address}/models/versions", timeout=120_000)
     assert page.locator("#versions .mark.ok").count() >= 4
-    page.click("text=Roll back >> nth=0")
-    page.wait_for_load_state()
     page.goto(f"{address}/jobs")
     assert page.locator("#main tbody tr").count() >= 6
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,6 +62,7 @@ class Site:
         self.versions: list[dict[str, Any]] = []
         self.asked: list[list[str]] = []
         self.refusal: str | None = None
+        self.slow: Callable[[Sequence[str]], Ended] | None = None
 
     def load(self, name: str) -> Any:
         return self.files.get(name, self.pages.get(name)) if name not in self.tables else self.tables[name]
@@ -84,6 +85,8 @@ class Site:
     def kedro_models(self, arguments: Sequence[str]) -> Ended:
         """Stands in for the command: what it was asked for, and the versions that a test has set."""
         self.asked.append(list(arguments))
+        if self.slow is not None:
+            return self.slow(arguments)
         return Ended(0, json.dumps(self.versions), "") if self.refusal is None else Ended(1, "", self.refusal)
 
     def save(self, name: str, update: Update) -> None:

@@ -49,6 +49,14 @@ def test_many_that_ask_at_once_wait_for_one_result(site):
     assert workspace.kept(make, ("predictions",), "y") == 3
 
 
+def test_the_result_of_a_former_version_is_not_kept(site):
+    workspace = site.workspace()
+    for number in range(5):
+        site.write("readings", readings((number, "a", "flow", 1.0)))
+        assert workspace.kept(lambda number=number: number, ("readings",), "totals") == number
+    assert [value for _, value in workspace._kept.values()] == [4]
+
+
 def test_only_a_bounded_number_of_results_is_kept(site):
     workspace = site.workspace()
     for number in range(200):

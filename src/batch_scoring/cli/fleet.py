@@ -57,13 +57,15 @@ def serve(
     from batch_scoring.server.pages.rendering import Site
     from batch_scoring.server.registry import Registry
     from batch_scoring.server.run import run_server
-    from batch_scoring.server.workspace import Workspace
+    from batch_scoring.server.workspace import SECONDS_FRESH, SECONDS_FRESH_REMOTE, Workspace
+    from batch_scoring.storage import is_remote
 
     access = decide_access(host, token, proxy_header, names, _user())
     context = open_context(data, env)
     catalog = context.catalog
     place, published = catalog["workspace"].folder.path(), catalog["fleet_models"].published
-    workspace = Workspace(catalog.load, catalog.exists, catalog.save, place, published)
+    fresh = SECONDS_FRESH_REMOTE if is_remote(place) else SECONDS_FRESH
+    workspace = Workspace(catalog.load, catalog.exists, catalog.save, place, published, fresh)
     registry = Registry(partial(_kedro_models, str(context.project_path), place, env))
     run_server(Site(workspace, access, registry, Records(place)), port, click.echo)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import anyio.to_thread
@@ -30,6 +30,8 @@ from batch_scoring.server.security import Guard
 
 # Each reads a few row groups at a time: this bounds the memory, whoever asks.
 READERS = 4
+# So many wait for MLflow at a time, of each kind of request.
+WAITING = 2
 SECONDS_BETWEEN_LOOKS = 1.0
 log = logging.getLogger(__name__)
 _FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
@@ -48,9 +50,9 @@ def make_app(site: Site) -> Guard:
         Route("/incidents/{incident_id}", incidents.incident, methods=["GET"]),
         Route("/incidents/{incident_id}", incidents.change, methods=["POST"]),
         Route("/models", models.models, methods=["GET"]),
-        Route("/models", models.change, methods=["POST"]),
-        Route("/models/versions", models.versions),
-        Route("/models/confirm", models.confirm),
+        Route("/models", _apart(models.change), methods=["POST"]),
+        Route("/models/versions", _apart(models.versions)),
+        Route("/models/confirm", _apart(models.confirm)),
         Route("/jobs", jobs.jobs),
         Route("/offline", offline.report_page),
         Route("/sign-in", sign_in.show_sign_in, methods=["GET"]),
@@ -71,6 +73,16 @@ def make_app(site: Site) -> Guard:
     app.state.version = ""
     # Outside of what Starlette puts around an application: the page of an error is guarded, too.
     return Guard(app, site.access)
+
+
+def _apart(handler: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
+    """Run a handler that waits for MLflow beside the readers: others do not wait for it."""
+    limiter = anyio.CapacityLimiter(WAITING)
+
+    async def handle(request: Request) -> Response:
+        return await anyio.to_thread.run_sync(handler, request, limiter=limiter)
+
+    return handle
 
 
 @asynccontextmanager

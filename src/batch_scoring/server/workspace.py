@@ -20,7 +20,8 @@ WATCHED = (
     *("readings", "windows", "predictions", "daily_totals", "incidents", "device_incidents"),
     *("gaps", "calibrations", "drift", "train_status", "incident_actions", "silences"),
 )
-SECONDS_FRESH = 1.0
+# A look at a table in Blob Storage is a request that costs.
+SECONDS_FRESH, SECONDS_FRESH_REMOTE = 1.0, 4.0
 SECONDS_FRESH_FILES = 5.0
 _MAX_KEPT = 64
 
@@ -55,10 +56,10 @@ class Workspace:
         self.name = name
         self.published = published
         self._load = load
-        self._lock = threading.Lock()
+        self._lock, self._files_lock = threading.Lock(), threading.Lock()
         self._tables: dict[str, _Newest] = {}
         self._files: dict[str, tuple[float, Any]] = {}
-        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[tuple[int, ...], Any]] = OrderedDict()
         self._making: dict[Hashable, threading.Lock] = {}
 
     def table(self, name: str) -> RowTable:
@@ -71,7 +72,7 @@ class Workspace:
 
     def file(self, name: str) -> Any:
         """Load an entry that people write, such as the calendar, at most a few seconds old."""
-        with self._lock:
+        with self._files_lock:
             read_at, value = self._files.get(name, (-SECONDS_FRESH_FILES, None))
             if time.monotonic() - read_at >= SECONDS_FRESH_FILES:
                 value = self._load(name)
@@ -96,24 +97,29 @@ class Workspace:
     def kept(self, make: Callable[[], T], tables: Sequence[str], *key: Hashable) -> T:
         """Return a result, made once for these versions of the tables and this key.
 
-        The results that were used last are kept, a bounded number of them.
+        Of each key the newest result is kept, and of all keys those that were used last, a bounded number.
         """
-        whole = (make.__qualname__, *(self.table(name).position for name in tables), *key)
+        name = (make.__qualname__, *key)
+        positions = tuple(self.table(one).position for one in tables)
         with self._lock:
-            if whole in self._kept:
-                self._kept.move_to_end(whole)
-                return self._kept[whole]
-            making = self._making.setdefault(whole, threading.Lock())
+            if name in self._kept and self._kept[name][0] == positions:
+                self._kept.move_to_end(name)
+                return self._kept[name][1]
+            making = self._making.setdefault((name, positions), threading.Lock())
         with making:  # of many that ask at once, one makes it
             with self._lock:
-                if whole in self._kept:
-                    return self._kept[whole]
-            value = make()
-            with self._lock:
-                self._kept[whole] = value
-                self._making.pop(whole, None)
-                while len(self._kept) > _MAX_KEPT:
-                    self._kept.popitem(last=False)
+                if name in self._kept and self._kept[name][0] == positions:
+                    return self._kept[name][1]
+            try:
+                value = make()
+                with self._lock:
+                    self._kept[name] = positions, value
+                    self._kept.move_to_end(name)
+                    while len(self._kept) > _MAX_KEPT:
+                        self._kept.popitem(last=False)
+            finally:
+                with self._lock:
+                    self._making.pop((name, positions), None)
         return value
 
 

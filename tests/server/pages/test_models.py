@@ -1,9 +1,12 @@
 """Versions, and which one is scored: a page to confirm, then the registry's own command."""
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from batch_scoring.server.registry import Ended
 from tests.reporting.fleet_factory import fleet_of, prediction_rows
 from tests.server.sites import site_of
 
@@ -83,3 +86,19 @@ def test_half_a_change_is_refused(client, query):
 
 def test_a_version_that_is_not_there_is_said_so(client):
     assert client.get("/models/confirm?do=promote&sensor=flow&version=9").status_code == 404
+
+
+def test_nobody_waits_for_those_who_wait_for_mlflow(client, site, monkeypatch):
+    is_free = threading.Event()
+
+    def slow(arguments):
+        assert is_free.wait(60)
+        return Ended(0, "[]", "")
+
+    monkeypatch.setattr(site, "slow", slow)
+    with ThreadPoolExecutor(8) as pool:
+        waiting = [pool.submit(client.get, "/models/versions") for _ in range(8)]
+        assert [client.get(path).status_code for path in ("/", "/models", "/version")] == [200] * 3
+        assert not any(one.done() for one in waiting)
+        is_free.set()
+        assert [one.result().status_code for one in waiting] == [200] * 8
