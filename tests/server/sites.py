@@ -62,6 +62,7 @@ class Site:
         self.versions: list[dict[str, Any]] = []
         self.asked: list[list[str]] = []
         self.refusal: str | None = None
+        self.metrics: Callable[[], bytes] | None = None
         self.slow: Callable[[Sequence[str]], Ended] | None = None
 
     def load(self, name: str) -> Any:
@@ -74,7 +75,7 @@ class Site:
     def app(self, access: Access) -> Guard:
         """The application."""
         records = Records(str(self.folder))
-        return make_app(Served(self.workspace(), access, Registry(self.kedro_models), records))
+        return make_app(Served(self.workspace(), access, Registry(self.kedro_models), records, self.metrics))
 
     def client(self, access: Access | None = None, **more: Any) -> TestClient:
         """A browser of the application; close it."""

@@ -20,6 +20,7 @@ from batch_scoring.server.pages import (
     fleet,
     incidents,
     jobs,
+    metrics,
     models,
     offline,
     sign_in,
@@ -58,6 +59,7 @@ def make_app(site: Site) -> Guard:
         Route("/sign-in", sign_in.show_sign_in, methods=["GET"]),
         Route("/sign-in", sign_in.sign_in, methods=["POST"]),
         Route("/version", _version),
+        Route("/metrics", metrics.metrics),
         Route("/assets/{name}", _asset),
     ]
     app = Starlette(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -66,12 +66,15 @@ class Site:
         Versions of the models.
     records : Records
         Runs of jobs.
+    metrics : callable, optional
+        Writes the metrics of the workspace as Prometheus reads them.
     """
 
     workspace: Workspace
     access: Access
     registry: Registry
     records: Records
+    metrics: Callable[[], bytes] | None = None
 
 
 def site_of(request: Request) -> Site:
