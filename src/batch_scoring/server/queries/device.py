@@ -62,6 +62,8 @@ _PREDICTED = (
     *("window_start", "window_end", "sensor", "value", "score", "threshold", "severity", "is_anomaly"),
     *("top_feature", "rule", "model_version"),
 )
+_OF_SISTERS = ("window_start", "window_end", "sensor", "value", "severity", "is_anomaly", "rule")
+_LEVEL = ("window_start", "window_end", "sensor", "mean", "diff_mean")
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,10 @@ def device_data(
     """
     sensors = [focus, *sisters]
     asked: dict[str, Any] = {"sensors": sensors, "devices": [device]}
-    windows = _read(workspace.table("windows"), None, start, end, **asked)
-    predictions = _read(workspace.table("predictions"), _PREDICTED, start, end, **asked)
+    windows = _read_both(workspace.table("windows"), (None, _LEVEL), focus, sisters, device, start, end)
+    predictions = _read_both(
+        workspace.table("predictions"), (_PREDICTED, _OF_SISTERS), focus, sisters, device, start, end
+    )
     week = start - WEEK_US, end - WEEK_US
     before = _read(workspace.table("predictions"), ("window_start", "sensor", "value"), *week, **asked)
     calibrations = workspace.table("calibrations")
@@ -169,6 +173,22 @@ def device_data(
     }
 
 
+def _read_both(
+    table: RowTable,
+    columns: tuple[Sequence[str] | None, Sequence[str]],
+    focus: str,
+    sisters: list[str],
+    device: str,
+    start: int,
+    end: int,
+) -> pa.Table:
+    """Read more columns of the sensor in front than of those below it, which are null in them."""
+    parts = [_read(table, columns[0], start, end, [focus], [device])]
+    if sisters:
+        parts.append(_read(table, columns[1], start, end, sisters, [device]))
+    return pa.concat_tables(parts, promote_options="default")
+
+
 def _read(
     table: RowTable,
     columns: Sequence[str] | None,
@@ -183,7 +203,7 @@ def _read(
     of hundreds of devices.
     """
     if not table.exists:
-        return empty_table(pa.schema([_KNOWN.field(name) for name in columns or ("window_start", "sensor")]))
+        return empty_table(pa.schema([one for one in _KNOWN if one.name in (columns or _LEVEL)]))
     names = [name for name in columns or table.schema.names if name in table.schema.names]
     schema = pa.schema([table.schema.field(name) for name in names])
     texts = [one.name for one in table.schema if pa.types.is_string(one.type)]
