@@ -4,7 +4,52 @@ from types import SimpleNamespace
 
 import pytest
 
-from batch_scoring.deploy.plan import DeploymentPlan, read_plan
+from batch_scoring.core.errors import InputError
+from batch_scoring.deploy.plan import DeploymentPlan, read_plan, require_limits
+from batch_scoring.deploy.settings import DeployParameters
+from batch_scoring.jobs.settings import JobsParameters
+
+LIMITS = {
+    "jobs.max_wall_time": (
+        {"max_wall_time": "55m"},
+        {},
+        "schedule.wait: 55m is not longer than jobs.max_wall",
+    ),
+    "jobs.wait_for_nodes": (
+        {"wait_for_nodes": "2h"},
+        {},
+        "schedule.wait: 55m is not longer than jobs.wait_for",
+    ),
+    "deploy.schedule.wait": (
+        {},
+        {"schedule": {"wait": "20m"}},
+        "schedule.wait: 20m is not longer than jobs.",
+    ),
+    "deploy.retrain.wait": (
+        {},
+        {"retrain": {"wait": "50m"}},
+        "retrain.wait: 50m is not longer than jobs.max",
+    ),
+    "deploy.nodes.autoscale_interval": (
+        {},
+        {"nodes": {"autoscale_interval": "1h"}},
+        "nodes.autoscale_interval: 1h is not shorter than deploy.schedule.wait (55m)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("jobs", "deploy", "said"), LIMITS.values(), ids=LIMITS.keys())
+def test_waits_and_limits_are_checked_against_each_other(monkeypatch, jobs, deploy, said):
+    context = SimpleNamespace(params={"deploy": deploy, "jobs": jobs})
+    monkeypatch.setattr("batch_scoring.deploy.plan.open_context", lambda *_: context)
+    with pytest.raises(InputError) as told:
+        read_plan(None)
+    assert str(told.value).startswith(f"deploy.{said}")
+
+
+def test_the_shipped_waits_and_limits_fit():
+    require_limits(DeployParameters(), JobsParameters())
+
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 

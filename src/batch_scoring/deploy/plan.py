@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import read_parameters
 from batch_scoring.deploy.arm.place import Place
+from batch_scoring.deploy.durations import short_text
 from batch_scoring.deploy.image.commit import image_tag
 from batch_scoring.deploy.names import Names, names_of
 from batch_scoring.deploy.settings import DeployParameters, read_settings
 from batch_scoring.jobs.context import open_context
+from batch_scoring.jobs.settings import JobsParameters
 
 if TYPE_CHECKING:
     from batch_scoring.deploy.arm.client import Client
@@ -107,6 +110,33 @@ class DeploymentPlan:
         )
 
 
+def require_limits(settings: DeployParameters, jobs: JobsParameters) -> None:
+    """Check that what a scheduler waits for ends before the scheduler is ended.
+
+    Raises
+    ------
+    InputError
+        Naming the two settings.
+    """
+    for where, wait in (
+        ("deploy.schedule", settings.schedule.wait),
+        ("deploy.retrain", settings.retrain.wait),
+    ):
+        for name in ("max_wall_time", "wait_for_nodes"):
+            limit = getattr(jobs, name)
+            if limit >= wait:
+                raise InputError(
+                    f"{where}.wait: {short_text(wait)} is not longer than jobs.{name} ({short_text(limit)}); "
+                    "the scheduler would be ended before it can say what became of its jobs: raise the one, "
+                    "or lower the other"
+                )
+    if settings.nodes.autoscale_interval >= settings.schedule.wait:
+        raise InputError(
+            f"deploy.nodes.autoscale_interval: {short_text(settings.nodes.autoscale_interval)} is not shorter "
+            f"than deploy.schedule.wait ({short_text(settings.schedule.wait)}); nodes would come too late"
+        )
+
+
 def read_plan(env: str | None, params: str = "", tag: str | None = None) -> DeploymentPlan:
     """Read the plan of a Kedro environment.
 
@@ -125,6 +155,7 @@ def read_plan(env: str | None, params: str = "", tag: str | None = None) -> Depl
     """
     parameters = open_context(None, env, params).params
     settings = read_settings(parameters)
+    require_limits(settings, read_parameters(JobsParameters, parameters.get("jobs"), "jobs"))
     if tag is not None:
         settings = replace(settings, image=replace(settings.image, tag=tag))
     return DeploymentPlan(settings, names_of(settings), parameters)

@@ -198,7 +198,7 @@ class AzureBatchBackend(Backend):
                 # The account may have jobs of others.
                 if job.pool_info is not None and job.pool_info.pool_id == self._settings.pool:
                     with suppress(ResourceNotFoundError, ResourceExistsError):
-                        self._client.begin_delete_job(job.id, polling=False)
+                        self._client.begin_delete_job(job.id)  # nobody waits for its end
                     deleted += 1
         return deleted
 
