@@ -36,7 +36,7 @@ def run(server, monkeypatch):  # noqa: F811
     monkeypatch.setattr(
         DeploymentPlan,
         "request",
-        lambda self, fire, deployer: DeploymentRequest(
+        lambda self, fire, deployer, digests=None: DeploymentRequest(
             template(), parameters(enabled=fire), STREAM_JOB, VAULT
         ),
     )
@@ -68,7 +68,8 @@ def test_outputs_can_be_had_as_json(run):
 
 
 def test_workflows_fire_when_the_image_is_there(run, arm, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(DeploymentPlan, "has_images", lambda self, client: (True, ""))
+    found = {"score": "sha256:1"}
+    monkeypatch.setattr(DeploymentPlan, "image_digests", lambda self, client: (found, ""))
     run("up")
     assert workflow_state(arm) == "Enabled"
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.deploy.plan import DeploymentPlan, read_plan, require_limits
+from batch_scoring.deploy.plan import read_plan, require_limits
 from batch_scoring.deploy.settings import DeployParameters
 from batch_scoring.jobs.settings import JobsParameters
 
@@ -18,7 +18,7 @@ LIMITS = {
     "jobs.wait_for_nodes": (
         {"wait_for_nodes": "2h"},
         {},
-        "schedule.wait: 55m is not longer than jobs.wait_for",
+        "schedule.wait: 55m is not longer than jobs.wait_",
     ),
     "deploy.schedule.wait": (
         {},
@@ -81,6 +81,17 @@ def test_workflows_fire_only_when_every_image_that_they_start_is_there(monkeypat
     monkeypatch.setattr("batch_scoring.deploy.plan.open_context", lambda *_: context)
     monkeypatch.setattr("batch_scoring.deploy.image.registry.login_for", lambda host: None)
     monkeypatch.setattr(
-        "batch_scoring.deploy.image.registry.is_there", lambda host, repository, tag, login: tag in tags
+        "batch_scoring.deploy.image.registry.find_digest",
+        lambda host, repository, tag, login: f"sha256:{tag}" if tag in tags else None,
     )
-    assert DeploymentPlan.has_images(read_plan(None), Registries()) == (not why, why)
+    plan = read_plan(None)
+    digests, said = plan.image_digests(Registries())
+    assert (bool(digests), said) == (not why, why)
+    parameters = plan.request(True, "", digests).parameters
+    wanted = {"image": "score", "trainImage": "train"}
+    for name, variant in wanted.items():
+        image = parameters[name]["value"]
+        if variant in digests:
+            assert image == f"batch-scoring@{digests[variant]}", "a tag may be moved later"
+        else:
+            assert image == ("batch-scoring:1" if variant == "score" else "batch-scoring:1-train")

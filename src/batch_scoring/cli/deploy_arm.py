@@ -170,13 +170,13 @@ def _request(plan: DeploymentPlan, client: Client, workflows: str) -> Deployment
     deployer = client.principal()
     if workflows != "auto":
         return plan.request(workflows == "on", deployer)
-    there, why = plan.has_images(client)
-    if not there:
+    digests, why = plan.image_digests(client)
+    if not digests:
         _to_stderr(
             f"workflows: off, as {why}; run `kedro deploy image build` and `kedro deploy image push`, with "
             "--variant=train for a tag that ends in -train, and then `kedro deploy up` again"
         )
-    return plan.request(there, deployer)
+    return plan.request(bool(digests), deployer, digests)
 
 
 def _to_stderr(text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from batch_scoring.core.errors import InputError
@@ -58,7 +59,10 @@ class DeploymentPlan:
         return f"https://{self.names.storage_account}.blob.core.windows.net/{self.settings.storage.container}"
 
     def template(
-        self, workflows_enabled: bool = True, deployer: str = ""
+        self,
+        workflows_enabled: bool = True,
+        deployer: str = "",
+        digests: Mapping[str, str] = MappingProxyType({}),
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Build the ARM template and its parameters, as files of the Azure Resource Manager.
 
@@ -67,41 +71,59 @@ class DeploymentPlan:
         workflows_enabled : bool
         deployer : str
             Object id of who deploys, and so may push models and data; empty for nobody.
+        digests : mapping of str to str
+            Of the images by their variants, see :meth:`image_digests`; the others are named by their tags.
         """
+        from batch_scoring.deploy.image.engine import variant_tag
         from batch_scoring.deploy.stream_analytics.query import configured_query
         from batch_scoring.deploy.template.build import build_template
         from batch_scoring.deploy.template.parameters import build_parameters
 
-        image = f"{self.settings.image.repository}:{self.tag}"
-        parameters = build_parameters(self.settings, self.names, image, workflows_enabled, deployer)
+        repository = self.settings.image.repository
+        images = {
+            variant: f"{repository}@{digests[variant]}"
+            if variant in digests
+            else f"{repository}:{variant_tag(self.tag, variant)}"
+            for variant in ("score", "train")
+        }
+        parameters = build_parameters(self.settings, self.names, images, workflows_enabled, deployer)
         return build_template(configured_query(self.parameters), parameters)
 
-    def has_images(self, client: Client) -> tuple[bool, str]:
-        """Return whether the registry has the images that the workflows start, and why not."""
+    def image_digests(self, client: Client) -> tuple[dict[str, str], str]:
+        """Return the digests of the images that the workflows start, by variant; or none, and why.
+
+        A tag may be moved to another image later, a digest may not.
+        """
         path = f"{self.place.group_id}/providers/Microsoft.ContainerRegistry/registries/{self.names.registry}"
         registry = client.found(path, _REGISTRY_VERSION)
         if registry is None:
-            return False, "there is no registry yet"
+            return {}, "there is no registry yet"
         host = registry["properties"]["loginServer"]
         from batch_scoring.deploy.image.engine import variant_tag
-        from batch_scoring.deploy.image.registry import is_there, login_for
+        from batch_scoring.deploy.image.registry import find_digest, login_for
 
         repository = self.settings.image.repository
         variants = ("score", "train") if self.settings.is_retraining else ("score",)
+        found: dict[str, str] = {}
         try:
             login = login_for(host)
-            for tag in (variant_tag(self.tag, variant) for variant in variants):
-                if not is_there(host, repository, tag, login):
-                    return False, f"{host}/{repository}:{tag} is not in the registry"
+            for variant in variants:
+                tag = variant_tag(self.tag, variant)
+                digest = find_digest(host, repository, tag, login)
+                if digest is None:
+                    return {}, f"{host}/{repository}:{tag} is not in the registry"
+                found[variant] = digest
         except InputError as error:
-            return False, str(error)
-        return True, ""
+            return {}, str(error)
+        return found, ""
 
-    def request(self, workflows_fire: bool, deployer: str) -> DeploymentRequest:
+    def request(
+        self, workflows_fire: bool, deployer: str, digests: Mapping[str, str] = MappingProxyType({})
+    ) -> DeploymentRequest:
         """Build the request for the deployment; see :meth:`template`."""
         from batch_scoring.deploy.arm.up import DeploymentRequest
 
-        template, parameters = self.template(workflows_fire, deployer)
+        template, parameters = self.template(workflows_fire, deployer, digests)
         return DeploymentRequest(
             template,
             parameters["parameters"],

@@ -15,7 +15,7 @@ from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 from batch_scoring.deploy.template.build import build_template
 from batch_scoring.deploy.template.parameters import build_parameters
 from batch_scoring.jobs.settings import JobsParameters
-from tests.deploy.template.templates import DEPLOYER
+from tests.deploy.template.templates import DEPLOYER, IMAGES
 from tests.emulators.arm.known_types import KNOWN
 from tests.emulators.arm.service import SUBSCRIPTION
 from tests.emulators.oav import Validator, require
@@ -40,7 +40,7 @@ def wanted(compute):
     nodes = NodeSettings(ssh_public_key="ssh-rsa AAAA")
     settings = DeployParameters(name="fleet", subscription=SUBSCRIPTION, compute=compute, nodes=nodes)
     names = names_of(settings)
-    given = build_parameters(settings, names, "batch-scoring:1", deployer=DEPLOYER)
+    given = build_parameters(settings, names, IMAGES, deployer=DEPLOYER)
     template, given = build_template(WindowsQuery(), given)
     return DeploymentRequest(
         template,

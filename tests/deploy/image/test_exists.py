@@ -8,10 +8,11 @@ import json
 import pytest
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.deploy.image.registry import Login, is_there
+from batch_scoring.deploy.image.registry import Login, find_digest
 from tests.emulators.certificates import make_certificate
 from tests.emulators.servers import Handler, TlsServer
 
+DIGEST = f"sha256:{'0' * 64}"
 LOGIN = Login("somebody", "a-password")
 BASIC = "Basic " + base64.b64encode(f"{LOGIN.user}:{LOGIN.password}".encode()).decode()
 
@@ -31,7 +32,8 @@ class _Handler(Handler):
             challenge = f'{wanted} realm="{realm}",service="s",scope="{scope}"'
             self.reply(401, headers={"WWW-Authenticate": challenge})
         else:
-            self.reply(200 if self.path == "/v2/batch-scoring/manifests/1.0" else 404)
+            found = self.path == "/v2/batch-scoring/manifests/1.0"
+            self.reply(200 if found else 404, headers={"Docker-Content-Digest": DIGEST} if found else {})
 
 
 @pytest.fixture(params=["Basic", "Bearer"])
@@ -43,18 +45,18 @@ def registry(request, tmp_path, monkeypatch):
     server.close()
 
 
-@pytest.mark.parametrize(("tag", "there"), [("1.0", True), ("2.0", False)])
-def test_an_image_is_found_by_its_tag(registry, tag, there):
-    assert is_there(registry, "batch-scoring", tag, LOGIN) is there
+@pytest.mark.parametrize(("tag", "digest"), [("1.0", DIGEST), ("2.0", None)])
+def test_an_image_is_found_by_its_tag(registry, tag, digest):
+    assert find_digest(registry, "batch-scoring", tag, LOGIN) == digest
 
 
 @pytest.mark.parametrize("login", [None, Login("somebody", "a-wrong-one")])
 def test_a_registry_that_does_not_know_us_is_told(registry, login):
     with pytest.raises(InputError, match="AcrPull") as told:
-        is_there(registry, "batch-scoring", "1.0", login)
+        find_digest(registry, "batch-scoring", "1.0", login)
     assert "a-wrong-one" not in str(told.value)
 
 
 def test_a_registry_that_is_not_there_is_told():
     with pytest.raises(InputError, match="the registry does not answer"):
-        is_there("127.0.0.1:1", "batch-scoring", "1.0", None)
+        find_digest("127.0.0.1:1", "batch-scoring", "1.0", None)

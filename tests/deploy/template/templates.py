@@ -13,6 +13,7 @@ from batch_scoring.deploy.template.check import Report, check_template
 from batch_scoring.deploy.template.parameters import build_parameters
 
 DEPLOYER = "00000000-0000-4000-8000-0000000000de"
+IMAGES = {"score": "batch-scoring:1.0.0", "train": "batch-scoring:1.0.0-train"}
 SSH = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me"
 # What is deployed of each compute, with everything that can be chosen.
 EVERYTHING: dict[str, dict[str, Any]] = {
@@ -43,7 +44,7 @@ def settings_of(**changed: Any) -> DeployParameters:
 
 def built(settings: DeployParameters, enabled: bool = True) -> tuple[dict[str, Any], dict[str, Any]]:
     """The template of settings and its parameters, as they are deployed."""
-    given = build_parameters(settings, names_of(settings), "batch-scoring:1.0.0", enabled, DEPLOYER)
+    given = build_parameters(settings, names_of(settings), IMAGES, enabled, DEPLOYER)
     return build_template(WindowsQuery(), given)
 
 

@@ -22,6 +22,7 @@ from batch_scoring.jobs.settings import JobsParameters
 from tests.deploy.template.templates import (
     DEPLOYER,
     EVERYTHING,
+    IMAGES,
     built,
     deployed,
     of_type,
@@ -225,7 +226,7 @@ def test_what_is_not_wanted_is_not_in_the_template(chosen, other):
 @pytest.mark.parametrize("deployer", ["", DEPLOYER])
 def test_who_deploys_may_write_to_the_container_whatever_they_are(deployer):
     settings = settings_of()
-    given = build_parameters(settings, names_of(settings), "batch-scoring:1", deployer=deployer)
+    given = build_parameters(settings, names_of(settings), IMAGES, deployer=deployer)
     whole, _ = build_template(WindowsQuery(), given)
     roles = of_type(whole["resources"], "Microsoft.Authorization/roleAssignments")
     mine = [one["properties"] for one in roles if "deployerPrincipalId" in json.dumps(one)]
@@ -356,7 +357,7 @@ def test_the_stream_job_alone_is_the_job_of_the_whole():
     query = WindowsQuery(min_readings=2)
     alone = resource_of_type(job_template(query), "Microsoft.StreamAnalytics/streamingjobs")
     settings = settings_of()
-    template, _ = build_template(query, build_parameters(settings, names_of(settings), "batch-scoring:1"))
+    template, _ = build_template(query, build_parameters(settings, names_of(settings), IMAGES))
     whole = resource_of_type(template, "Microsoft.StreamAnalytics/streamingjobs")
     assert {**alone, "dependsOn": whole["dependsOn"]} == whole
     assert str(query) == whole["properties"]["transformation"]["properties"]["query"]

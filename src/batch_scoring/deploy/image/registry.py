@@ -138,8 +138,8 @@ def push(engine: str, local: str, remote: str, login: Login | None, more: Sequen
         return digest_in(output_of(show), remote)
 
 
-def is_there(registry: str, repository: str, tag: str, login: Login | None) -> bool:
-    """Return whether the image is in the registry.
+def find_digest(registry: str, repository: str, tag: str, login: Login | None) -> str | None:
+    """Return the digest of an image in the registry, such as ``sha256:…``; None where it is not there.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def is_there(registry: str, repository: str, tag: str, login: Login | None) -> b
             f"{registry}: the registry refuses access ({answer.status_code}); give this identity "
             "the role 'AcrPull'"
         )
-    return bool(answer.status_code == 200)
+    return str(answer.headers["Docker-Content-Digest"]) if answer.status_code == 200 else None
 
 
 def authorise(session: requests.Session, challenge: str, login: Login | None) -> None:

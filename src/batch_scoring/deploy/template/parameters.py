@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
 from batch_scoring.deploy.durations import iso_duration, recurrence, short_text
-from batch_scoring.deploy.image.engine import variant_tag
 from batch_scoring.deploy.names import Names
 from batch_scoring.deploy.settings import DeployParameters
 from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
@@ -24,7 +24,7 @@ _LOOKS_BACK = tuple(timedelta(minutes=m) for m in (15, 30, 45)) + tuple(
 def build_parameters(
     settings: DeployParameters,
     names: Names,
-    image: str,
+    images: Mapping[str, str],
     workflows_enabled: bool = True,
     deployer: str = "",
 ) -> dict[str, Any]:
@@ -34,9 +34,9 @@ def build_parameters(
     ----------
     settings : DeployParameters
     names : Names
-    image : str
-        Repository and tag in the deployment's registry, such as ``batch-scoring:1.0.0``; the image that
-        trains has ``-train`` behind it.
+    images : mapping of str to str
+        Of the variants ``score`` and ``train``: repository with tag or digest in the deployment's registry,
+        such as ``batch-scoring:1.0.0``.
     workflows_enabled : bool
         False: they exist and are disabled, until there is an image.
     deployer : str
@@ -49,8 +49,8 @@ def build_parameters(
         **_of_schedule(settings),
         "workflowsEnabled": workflows_enabled,
         "deployerPrincipalId": deployer,
-        "image": image,
-        "trainImage": variant_tag(image, "train"),
+        "image": images["score"],
+        "trainImage": images["train"],
     }
     return {
         "$schema": SCHEMA,
