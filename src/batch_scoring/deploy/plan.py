@@ -152,9 +152,10 @@ def require_limits(settings: DeployParameters, jobs: JobsParameters) -> None:
                     "the scheduler would be ended before it can say what became of its jobs: raise the one, "
                     "or lower the other"
                 )
-    if settings.nodes.autoscale_interval >= settings.schedule.wait:
+    interval = settings.nodes.autoscale_interval
+    if interval >= settings.schedule.wait:
         raise InputError(
-            f"deploy.nodes.autoscale_interval: {short_text(settings.nodes.autoscale_interval)} is not shorter "
+            f"deploy.nodes.autoscale_interval: {short_text(interval)} is not shorter "
             f"than deploy.schedule.wait ({short_text(settings.schedule.wait)}); nodes would come too late"
         )
 
