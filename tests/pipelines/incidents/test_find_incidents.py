@@ -12,6 +12,8 @@ from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.schemas import INCIDENTS
 from tests.pipelines.incidents.work import Work
 
+pytestmark = pytest.mark.slow
+
 # Cuts of days are cuts of six windows here: an incident goes on over the windows that are not drawn.
 OVERNIGHT = {"cool_down": "24h"}
 

@@ -17,6 +17,8 @@ from batch_scoring.tables.fault_labels import faults_only
 from batch_scoring.tables.schemas import FAULT_LABELS, READINGS
 from tests.simulation.fleets import during, readings_of
 
+pytestmark = pytest.mark.slow
+
 SIMULATION = Simulation(scenario="three_weeks")
 
 
