@@ -65,7 +65,7 @@ KNOWN = {
         "time_of_day": 381.392,
         "distance_curve": 36.4715,
         "svm_curve": 30.7849,
-        "curve": 16.4673,
+        "curve": 16.2018,
     },
 }
 

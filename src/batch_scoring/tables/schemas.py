@@ -315,8 +315,7 @@ COMBINED = _table(
         "fit_version",
         pa.int64(),
         "",
-        "version of the fit; in 1 a change of the mean back to its usual level does not count; up to 2 being "
-        "switched an hour early or late does",
+        "version of the fit; in 1 a change of the mean back to its usual level does not count",
     ),
 )
 

@@ -80,9 +80,9 @@ def test_scale_and_shape_are_those_of_the_distribution(shape):
     uniform = np.random.default_rng(1).random((400, 700))
     values = -np.log(uniform) if shape == 0 else (uniform**-shape - 1) / shape
     found = np.array([fit_shape(one) for one in values])
-    # From above: the standard error is .14 to .17 for 70 excesses.
-    assert shape <= np.mean(found[:, 3]) + 0.02 <= shape + 0.35
-    assert np.mean(found[:, 3] >= shape - 1e-9) > 0.9
+    # From above, in five fits of six: the standard error is .14 to .17 for 70 excesses.
+    assert shape <= np.mean(found[:, 3]) + 0.05 <= shape + 0.25
+    assert np.mean(found[:, 3] >= shape - 1e-9) > 0.8
     rare = 0.0005
     end = -np.log(rare) if shape == 0 else (rare**-shape - 1) / shape
     at_end = found[:, 2] + tail_decades_of(end - found[:, 0], found[:, 1], found[:, 3])

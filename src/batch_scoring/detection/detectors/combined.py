@@ -45,8 +45,6 @@ from batch_scoring.tables.schemas import COMBINED
 _BLOCK_MODELS = 1024
 # Since this version of the fit the decades are summed up, and a step back counts as any other.
 SUMMED = 2
-# Since this one a machine may be switched an hour early or late.
-SWITCHED = 3
 
 
 class Combined:
@@ -159,12 +157,7 @@ def _expected(
     is_level = np.isin(top, roles.levels)
     seasonal = np.flatnonzero(is_level & (models.season[known] >= 0))
     if seasonal.size:
-        is_counter = models.kind[known[seasonal]] == COUNTER
-        mean = np.zeros(seasonal.size)
-        if roles.mean >= 0:
-            before = X[seasonal, roles.mean] - X[seasonal, roles.diff_mean]
-            mean = X[seasonal, roles.mean] - np.where(is_counter, before, 0.0)
-        offsets = models.nearest_offsets(start_us[seasonal], known[seasonal], mean, roles)
+        offsets = models.level_offsets(start_us[seasonal], known[seasonal])
         of_level = np.searchsorted(roles.levels, top[seasonal])
         expected[seasonal] += offsets[np.arange(seasonal.size), of_level]
     counted = np.flatnonzero(is_level & (models.kind[known] == COUNTER))
@@ -188,7 +181,6 @@ def combined_arrays(models: ModelRows) -> tuple[CombinedModels, Curves]:
         is_former=is_former,
         zone=positions(models.table["time_zone"], zones),
         zones=tuple(zones.to_pylist()),
-        may_switch=models.numbers("fit_version") >= SWITCHED,
     )
     curves = Curves(
         distance=models.values("distance_curve").reshape(-1, N_NUMBERS),

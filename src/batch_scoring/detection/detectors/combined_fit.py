@@ -53,7 +53,7 @@ _STUCK = 3.0
 # simulated fleets 6 was the most.
 _IDLE, _IDLE_SHARE = 8, 0.01
 # Version of the rules that a model's row follows.
-_FIT_VERSION = 3
+_FIT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,6 @@ class _Fits:
             np.zeros(1, np.bool_),
             np.zeros(1, np.int64),
             (self.zone,),
-            np.ones(1, np.bool_),
         )
         return models, freed
 

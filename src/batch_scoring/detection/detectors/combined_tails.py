@@ -12,7 +12,6 @@ import numpy as np
 
 from batch_scoring.detection.detectors.preprocessing import (
     COUNTER,
-    HOUR_US,
     HOURS,
     SLOTS,
     Roles,
@@ -24,9 +23,6 @@ from batch_scoring.tables.arrays import Float, Int
 
 # Of models of the former fit: the SVM counts up to one decade, and the distance adds a fifth of its own.
 _FORMER_SVM_DECADES, _FORMER_OF_DISTANCE = 1.0, 0.2
-# A machine is switched where the mean changes from one hour to the next by a quarter of what it changes over
-# the day: a sine changes by an eighth.
-_JUMP = 1 / 4
 # Numbers of the combined curve.
 N_BOTH = 5
 
@@ -53,8 +49,6 @@ class CombinedModels:
         Position of the time zone of the model's hours in ``zones``.
     zones : tuple of str
         IANA names.
-    may_switch : array of shape (m,), bool, or None
-        Models that let a machine be switched an hour early or late; None for none.
     """
 
     kind: Int
@@ -65,14 +59,11 @@ class CombinedModels:
     is_former: Any
     zone: Int
     zones: tuple[str, ...] = UTC_ONLY
-    may_switch: Any = None
 
     def part(self, some: slice) -> CombinedModels:
         """Slice the models without copying."""
         own = (self.kind[some], self.center[some], self.spread[some], self.season[some])
-        may_switch = None if self.may_switch is None else self.may_switch[some]
-        of_all = (self.of_hour, self.is_former[some], self.zone[some], self.zones)
-        return CombinedModels(*own, *of_all, may_switch)
+        return CombinedModels(*own, self.of_hour, self.is_former[some], self.zone[some], self.zones)
 
     def level_offsets(self, start_us: Int, model: Int) -> Float:
         """Return what the hour adds to each level at these times, shape (n, L).
@@ -90,41 +81,6 @@ class CombinedModels:
             rows = zone == place
             slot[rows] = slot_of(start_us[rows], self.zones[place])
         offsets: Float = self.of_hour[self.season[model], :, slot]
-        return offsets
-
-    def nearest_offsets(self, start_us: Int, model: Int, mean: Float, roles: Roles) -> Float:
-        """Return what the hour adds to each level, shape (n, L), or the hour before or after it.
-
-        Where the hours' means jump, a machine is switched on or off, by people or by clocks that change to
-        summer time: an hour early or late is no news. Then the hour whose mean is nearest counts.
-
-        Parameters
-        ----------
-        start_us, model : array of shape (n,), int64
-            See :meth:`level_offsets`.
-        mean : array of shape (n,), float64
-            Of the windows; counters differenced.
-        roles : Roles
-        """
-        offsets = self.level_offsets(start_us, model)
-        if self.may_switch is None or roles.mean < 0:
-            return offsets
-        place = roles.place_of_mean
-        means = self.of_hour[:, place]
-        jump = _JUMP * (means.max(axis=1) - means.min(axis=1))
-        has_jump = (jump > 0) & (np.abs(np.diff(means, axis=1)).max(axis=1) >= jump)
-        rows = np.flatnonzero(self.may_switch[model] & has_jump[self.season[model]])
-        if not rows.size:
-            return offsets
-        own, jumps = model[rows], jump[self.season[model[rows]]]
-        away = mean[rows] - self.center[own, roles.mean]
-        of_own, best = offsets[rows, place], np.abs(away - offsets[rows, place])
-        for shift in (-HOUR_US, HOUR_US):
-            other = self.level_offsets(start_us[rows] + shift, own)
-            distance = np.abs(away - other[:, place])
-            is_nearer = (distance < best) & (np.abs(other[:, place] - of_own) >= jumps)
-            offsets[rows[is_nearer]] = other[is_nearer]
-            best = np.where(is_nearer, distance, best)
         return offsets
 
 
@@ -203,8 +159,7 @@ def treat(
     seasonal = np.flatnonzero(models.season[model] >= 0)
     if seasonal.size:
         freed = X.copy() if freed is X else freed
-        mean = freed[seasonal, roles.mean] if roles.mean >= 0 else np.zeros(seasonal.size)
-        levels = models.nearest_offsets(start_us[seasonal], model[seasonal], mean, roles)
+        levels = models.level_offsets(start_us[seasonal], model[seasonal])
         freed[np.ix_(seasonal, roles.levels)] -= levels
     if orphans.size:
         known = np.append(roles.levels, roles.diff_mean)

@@ -152,7 +152,9 @@ function incidentsNote() {
   const { n, n_open: open, n_warming_up: young, since } = data.incidents;
   const cut = n > incidents.length ? ` The first ${count(incidents.length)} are listed.` : "";
   const last = young ? ` Last, and not notified by default: ${count(young)} of models that are warming up.` : "";
-  return `${plural(n, "device incident")} since ${day(since)}, ${count(open)} open. Open ones come first, then by priority: how rare, for how long, on how many sensors.${last}${cut}`;
+  const isUnit = (incident) => (incident.advice || "").includes("looks like a change of unit");
+  const units = incidents.some(isUnit) ? " Changes of unit come after the others." : "";
+  return `${plural(n, "device incident")} since ${day(since)}, ${count(open)} open. Open ones come first, then by priority: how rare, for how long, on how many sensors.${units}${last}${cut}`;
 }
 
 function outlierList() {
