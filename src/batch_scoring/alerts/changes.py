@@ -186,23 +186,24 @@ def with_changes(
     closes = ~current.is_open & (opens | was_open)
     follows = was_open & current.is_open & ~opens & ~is_silent & ~was_silent
     again = _again(current, last, follows, now, pace)
-    silences = pc.if_else(to_arrow(opens), current.silenced_by, last.silenced_by)
-    opened_at, none = np.where(opens, now, last.opened_at), constant("", rows.num_rows)
-    parts = [_events("opened", rows, last.number + 1, none, silences, opened_at, now, opens)]
-    for change, which in again.items():
-        parts.append(_events(change, rows, last.number + 1, none, none, opened_at, now, which))
-    parts += [
-        _events("closed", rows, last.number + 1 + opens, none, silences, opened_at, now, closes),
-        _events(
-            "withdrawn",
-            gone,
-            to_numpy(gone["number"]) + 1,
-            merged_into,
-            gone["silenced_by"],
-            to_numpy(gone["opened_at"]),
-            now,
-            np.ones(gone.num_rows, bool),
-        ),
+    more = {
+        "merged_into": constant("", rows.num_rows),
+        "at": _times(np.full(rows.num_rows, now)),
+        "opened_at": _times(np.where(opens, now, last.opened_at)),
+        "silenced_by": pc.if_else(to_arrow(opens), current.silenced_by, last.silenced_by),
+    }
+    of_gone = {
+        "merged_into": merged_into,
+        "at": _times(np.full(gone.num_rows, now)),
+        "opened_at": gone["opened_at"],
+        "silenced_by": gone["silenced_by"],
+    }
+    every = np.ones(gone.num_rows, bool)
+    parts = [
+        _events("opened", rows, opens, last.number + 1, more),
+        *(_events(change, rows, which, last.number + 1, more) for change, which in again.items()),
+        _events("closed", rows, closes, last.number + 1 + opens, more),
+        _events("withdrawn", gone, every, to_numpy(gone["number"]) + 1, of_gone),
     ]
     events = pa.concat_tables(parts)
     return ledger.with_events(events, sinks).pruned(since, [*sinks]) if events.num_rows else ledger
@@ -254,25 +255,25 @@ def _successors(gone: pa.Table, current: pa.Table) -> pa.Array:
 def _events(
     change: str,
     incidents: pa.Table,
-    number: Int,
-    merged_into: pa.Array,
-    silenced_by: pa.Array | pa.ChunkedArray,
-    opened_at: Int,
-    now: int,
     chosen: Bool,
+    number: Int,
+    more: Mapping[str, pa.Array | pa.ChunkedArray],
 ) -> pa.Table:
+    """Make the events of the chosen incidents; ``more`` has the columns that no incident has."""
     if not chosen.any():
         return empty_table(EVENTS)
-    rows, n = incidents.filter(to_arrow(chosen)), np.count_nonzero(chosen)
-    names, numbers = rows["incident_id"].to_pylist(), np.asarray(number, np.int64)[chosen]
+    mask = to_arrow(chosen)
+    rows, numbers = incidents.filter(mask), np.asarray(number, np.int64)[chosen]
+    names = zip(rows["incident_id"].to_pylist(), numbers.tolist(), strict=True)
     columns = {
-        "event_id": strings([f"{name}-{n}" for name, n in zip(names, numbers.tolist(), strict=True)]),
+        "event_id": strings([f"{name}-{n}" for name, n in names]),
         "change": constant(change, rows.num_rows),
         "number": to_arrow(numbers),
         **{name: rows[name] for name in OF_INCIDENT},
-        "merged_into": merged_into.filter(to_arrow(chosen)),
-        "at": to_arrow(np.full(n, now, np.int64)).cast(TIMESTAMP),
-        "opened_at": to_arrow(np.asarray(opened_at, np.int64)[chosen]).cast(TIMESTAMP),
-        "silenced_by": silenced_by.filter(to_arrow(chosen)),
+        **{name: values.filter(mask) for name, values in more.items()},
     }
     return pa.Table.from_arrays([columns[name] for name in EVENTS.names], schema=EVENTS)
+
+
+def _times(microseconds: Int) -> pa.Array:
+    return to_arrow(microseconds.astype(np.int64)).cast(TIMESTAMP)

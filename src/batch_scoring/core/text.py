@@ -52,6 +52,17 @@ def read_length(seconds: float) -> str:
     return f"{seconds:g} s"
 
 
+def cut(text: str, length: int) -> str:
+    """Shorten a text to a length; what is cut off shows as an ellipsis.
+
+    Examples
+    --------
+    >>> cut("vibration", 9), cut("vibration", 5)
+    ('vibration', 'vibr…')
+    """
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
 def printable(text: str) -> str:
     """Escape characters that would move a terminal's cursor."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -18,10 +18,10 @@ from typing import Literal
 from batch_scoring.alerts.messages import SEVERAL, facts
 from batch_scoring.alerts.post import ForbiddenAddressError, refuse_link_local
 from batch_scoring.alerts.sinks.base import WHERE, Message, ReadSecret, RefusedError, UnreachableError
-from batch_scoring.alerts.sinks.slack import cut
 from batch_scoring.core.deadline import call_within
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.parameters import read_time
+from batch_scoring.core.text import cut
 
 _SUBJECT, _TOKEN = 300, 200
 _ADDRESS = re.compile(r"[^@\s<>,;:]+@[^@\s<>,;:]+")

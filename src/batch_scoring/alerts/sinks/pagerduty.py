@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal
 
 from batch_scoring.alerts.messages import SEVERAL, facts, is_over
 from batch_scoring.alerts.sinks.base import WHERE, Message, ReadSecret
-from batch_scoring.alerts.sinks.slack import cut
 from batch_scoring.alerts.sinks.webhook import HttpSettings, as_json
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.text import cut
 
 _SEVERITIES = {"low": "info", "medium": "warning", "high": "error", "critical": "critical"}
 # What PagerDuty accepts, in characters.

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from batch_scoring.alerts.messages import facts
 from batch_scoring.alerts.sinks.base import Message
 from batch_scoring.alerts.sinks.webhook import HttpSettings
-from batch_scoring.core.text import printable
+from batch_scoring.core.text import cut, printable
 
 # What Slack accepts, in characters and fields.
 _HEADER, _SECTION, _FIELD, _FIELDS, _URL = 150, 3000, 2000, 10, 3000
@@ -38,11 +38,6 @@ class Settings(HttpSettings):
                 {"type": "actions", "elements": [{"type": "button", "text": button, "url": message["link"]}]}
             )
         return {"text": _fitted(title, _SECTION), "blocks": blocks}
-
-
-def cut(text: str, length: int) -> str:
-    """Shorten a text to a length; what is cut off shows as an ellipsis."""
-    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _mrkdwn(text: str, length: int, name: str = "") -> dict[str, str]:

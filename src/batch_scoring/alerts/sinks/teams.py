@@ -7,9 +7,8 @@ from typing import Any, Literal
 
 from batch_scoring.alerts.messages import facts, is_over
 from batch_scoring.alerts.sinks.base import Message
-from batch_scoring.alerts.sinks.slack import cut
 from batch_scoring.alerts.sinks.webhook import HttpSettings
-from batch_scoring.core.text import printable
+from batch_scoring.core.text import cut, printable
 
 # Teams takes 28 kB as a whole.
 _TITLE, _TEXT, _FACT, _FACTS = 300, 3000, 500, 20
