@@ -176,16 +176,10 @@ def with_changes(
     gone = notified.filter(to_arrow(_is_gone(notified, rows)))
     merged_into = _successors(gone, rows)
 
-    is_due = to_numpy(rows["end"]) >= microseconds(since)
-    is_due &= wanted.mask(rows) & ~current.is_settled
+    is_due = (to_numpy(rows["end"]) >= microseconds(since)) & wanted.mask(rows) & ~current.is_settled
     is_due |= to_numpy(pc.is_in(rows["incident_id"], value_set=merged_into))
-    was_open = (last.change >= 0) & (last.change < len(OPEN))
-    is_silent, was_silent = ~are(current.silenced_by, ""), ~are(last.silenced_by, "")
-    opens = np.where(last.change == _CLOSED, current.is_open, is_due & ~was_open)
-    opens |= was_open & was_silent & ~is_silent & current.is_open
-    closes = ~current.is_open & (opens | was_open)
-    follows = was_open & current.is_open & ~opens & ~is_silent & ~was_silent
-    again = _again(current, last, follows, now, pace)
+    changes = _changes(current, last, is_due, now, pace)
+    opens = changes["opened"]
     more = {
         "merged_into": constant("", rows.num_rows),
         "at": _times(np.full(rows.num_rows, now)),
@@ -199,14 +193,24 @@ def with_changes(
         "silenced_by": gone["silenced_by"],
     }
     every = np.ones(gone.num_rows, bool)
-    parts = [
-        _events("opened", rows, opens, last.number + 1, more),
-        *(_events(change, rows, which, last.number + 1, more) for change, which in again.items()),
-        _events("closed", rows, closes, last.number + 1 + opens, more),
-        _events("withdrawn", gone, every, to_numpy(gone["number"]) + 1, of_gone),
-    ]
+    parts = [_events("withdrawn", gone, every, to_numpy(gone["number"]) + 1, of_gone)]
+    for change, which in changes.items():
+        # What opened and closed between two runs has two events.
+        number = last.number + 1 + (opens if change == "closed" else 0)
+        parts.append(_events(change, rows, which, number, more))
     events = pa.concat_tables(parts)
     return ledger.with_events(events, sinks).pruned(since, [*sinks]) if events.num_rows else ledger
+
+
+def _changes(current: Current, last: _Last, is_due: Bool, now: int, pace: Pace) -> dict[str, Bool]:
+    """Mark the incidents that have changed, by change but ``withdrawn``; shape (n,) each."""
+    was_open = (last.change >= 0) & (last.change < len(OPEN))
+    is_silent, was_silent = ~are(current.silenced_by, ""), ~are(last.silenced_by, "")
+    opens = np.where(last.change == _CLOSED, current.is_open, is_due & ~was_open)
+    opens |= was_open & was_silent & ~is_silent & current.is_open
+    closes = ~current.is_open & (opens | was_open)
+    follows = was_open & current.is_open & ~opens & ~is_silent & ~was_silent
+    return {"opened": opens, **_again(current, last, follows, now, pace), "closed": closes}
 
 
 def _again(current: Current, last: _Last, follows: Bool, now: int, pace: Pace) -> dict[str, Bool]:
