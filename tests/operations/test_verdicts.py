@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pyarrow as pa
 import pytest
+import yaml
 
 from batch_scoring.datasets.annotations import FeedbackFile
 from batch_scoring.operations.actions import act
@@ -15,6 +16,7 @@ from batch_scoring.storage.row_table import Change
 from batch_scoring.tables.arrow_arrays import as_rows
 from batch_scoring.tables.schemas import DEVICE_INCIDENTS, FEEDBACK, INCIDENT_ACTIONS
 from tests.alerts.ledgers import make_incidents
+from tests.doc_pages import PROJECT
 from tests.factories import START
 from tests.predictions import WINDOW
 from tests.row_tables import dataset_at
@@ -63,6 +65,12 @@ def test_a_verdict_on_silence_is_nothing_to_learn_from(kind):
 def test_an_incident_that_has_grown_counts_as_it_is_now():
     now = make_incidents(("a", 0, 9, "closed"))
     assert [row["end"] for row in rows_of(verdict("true_event"), incidents=now)] == [START + 9 * WINDOW]
+
+
+def test_the_feedback_of_the_catalog_has_the_verdicts_of_the_page():
+    catalog = yaml.safe_load((PROJECT / "conf/base/catalog.yml").read_text(encoding="utf-8"))
+    assert catalog["feedback"]["actions"] == catalog["incident_actions"]["path"]
+    assert catalog["feedback"]["incidents"] == catalog["device_incidents"]["path"]
 
 
 def test_the_file_and_the_table_are_read_as_one(tmp_path):
