@@ -254,10 +254,14 @@ def side_by_side(site: Site, runs: list[Iterator[Update]], random: Random) -> No
             runs.remove(run)
 
 
-def test_what_was_sent_before_young_models_were_marked_is_not_sent_again(site):
+@pytest.mark.parametrize(
+    "columns",
+    [["warming_up"], ["at", "opened_at", "silenced_by", "message_id"], ["warming_up", "at", "message_id"]],
+)
+def test_what_was_sent_before_a_column_existed_is_not_sent_again(site, columns):
     site.put(("a", 0, 1, "open"))
     site.notify()
-    site.ledger.change(lambda rows: rows.drop_columns(["warming_up"]))
+    site.ledger.change(lambda rows: rows.drop_columns(columns))
     site.put(("a", 0, 1, "closed"), ("b", 0, 1, "open"))
     site.notify()
     assert site.got() == [("a@0-1", "opened"), ("a@0-2", "closed"), ("b@0-1", "opened")]
