@@ -9,6 +9,8 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.server.app import make_app
 from batch_scoring.server.pages.rendering import Site
 
+_BACKLOG = 512
+
 
 def run_server(site: Site, port: int, say: Callable[[str], None]) -> None:
     """Serve a workspace; ends with SIGINT or SIGTERM.
@@ -53,6 +55,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(_BACKLOG)  # who comes before the server is ready waits
     except OSError as error:
         listener.close()
         raise InputError(

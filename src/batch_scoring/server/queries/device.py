@@ -12,12 +12,9 @@ import pyarrow.compute as pc
 
 from batch_scoring.core.ids import path_segment
 from batch_scoring.core.moments import microseconds
-from batch_scoring.incidents.calendar import Calendar
-from batch_scoring.incidents.stretches import join_stretches
-from batch_scoring.plant.devices import Devices
-from batch_scoring.plant.rules import OFF
 from batch_scoring.reporting.page_data import pack
 from batch_scoring.server.queries.band import DeviceModel, read_model
+from batch_scoring.server.queries.marks import find_marks
 from batch_scoring.server.queries.series import (
     WindowSeries,
     feature_band,
@@ -37,16 +34,12 @@ from batch_scoring.tables.arrow_arrays import (
     are,
     as_rows,
     empty_table,
-    positions,
-    strings,
     to_arrow,
     to_numpy,
 )
 from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import (
     CALIBRATIONS,
-    GAPS,
-    INCIDENTS,
     PREDICTIONS,
     READINGS,
 )
@@ -55,7 +48,6 @@ WEEK_US = 7 * DAY_US
 DEFAULT_US = DAY_US
 MAX_US = 14 * DAY_US
 SENSORS_A_PAGE = 8
-MAX_STRETCHES = 500
 MAX_INCIDENTS = 50
 _KNOWN = pa.unify_schemas([PREDICTIONS, pa.schema([READINGS.field("timestamp")])])
 _PREDICTED = (
@@ -139,7 +131,7 @@ def device_data(
     readings = _read(workspace.table("readings"), ("timestamp", "value"), start, end, [focus], [device])
     series = {name: join_windows(of_sensor(windows, name), of_sensor(predictions, name)) for name in sensors}
     models = {name: _model(workspace, name, device) for name in sensors}
-    marks = _marks(workspace, device, sensors, predictions, start, end)
+    marks = find_marks(workspace, device, sensors, predictions, start, end)
     found = []
     for name in sensors:
         one = series[name]
@@ -263,67 +255,6 @@ def _facts(
         "threshold": row["threshold"],
         **times,
     }
-
-
-def _marks(
-    workspace: Workspace, device: str, sensors: list[str], predictions: pa.Table, start: int, end: int
-) -> dict[str, dict[str, list[Any]]]:
-    """Find the gaps, what is not judged, and the incidents of each sensor, seconds since the epoch."""
-    return {
-        "gaps": _gaps(workspace.table("gaps"), device, sensors, start, end),
-        "unjudged": _unjudged(workspace, device, sensors, predictions, start, end),
-        "incidents": _incidents(workspace.table("incidents"), device, sensors, start, end),
-    }
-
-
-def _gaps(table: RowTable, device: str, sensors: list[str], start: int, end: int) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
-    if not table.exists:
-        return found
-    rows = table.read(GAPS.names, None, end, sensors, [device])
-    for row in as_rows(rows):
-        since = microseconds(row["start"])
-        until = microseconds(row["end"]) if row["end"] else end
-        if until > start and since < end and until > since:
-            found.setdefault(row["sensor"], []).append([since / 1e6, until / 1e6, row["end"] is None])
-    return {name: sorted(spans)[-MAX_STRETCHES:] for name, spans in found.items()}
-
-
-def _unjudged(
-    workspace: Workspace, device: str, sensors: list[str], predictions: pa.Table, start: int, end: int
-) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
-    known = Devices(workspace.file("devices"))
-    rows = workspace.file("calendar")
-    names = strings([device] * len(sensors)), strings(sensors)
-    for row in range(min(rows.num_rows, MAX_STRETCHES)):
-        one = rows.slice(row, 1)
-        reason = one["reason"][0].as_py() or "calendar"
-        for number, since, until in zip(*Calendar(one, known).stretches(*names, start, end), strict=True):
-            found.setdefault(sensors[number], []).append([int(since) / 1e6, int(until) / 1e6, reason])
-    if "rule" in predictions.column_names:
-        off = predictions.filter(to_arrow(are(predictions["rule"], OFF)))
-        begins, ends = (to_numpy(off[name]) for name in ("window_start", "window_end"))
-        place = positions(off["sensor"], strings(sensors))
-        order = np.lexsort((begins, place))
-        for number, a, b in zip(*join_stretches(place[order], begins[order], ends[order], 0), strict=True):
-            found.setdefault(sensors[number], []).append([int(a) / 1e6, int(b) / 1e6, "the machine is off"])
-    return {name: spans[:MAX_STRETCHES] for name, spans in found.items()}
-
-
-def _incidents(
-    table: RowTable, device: str, sensors: list[str], start: int, end: int
-) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
-    if not table.exists:
-        return found
-    rows = table.read(INCIDENTS.names, start - 31 * DAY_US, end, sensors, [device])
-    for row in as_rows(rows):
-        if row["state"] == "forming" or microseconds(row["end"]) <= start:
-            continue
-        span = [microseconds(row[name]) / 1e6 for name in ("start", "end")]
-        found.setdefault(row["sensor"], []).append([*span, row["state"] == "open"])
-    return {name: sorted(spans)[-MAX_STRETCHES:] for name, spans in found.items()}
 
 
 def incidents_of(ranked: pa.Table, device: str) -> Int:
