@@ -62,6 +62,7 @@ def test_nodes_stay_warm_after_the_last_task():
 
 settings_of = st.builds(
     lambda low, more, slots, warm, cheap: AzureBatchSettings(
+        vm_size="Standard_D64s_v5",  # takes as many tasks as a node ever may
         min_nodes=low,
         max_nodes=low + more,
         tasks_per_node=slots,
