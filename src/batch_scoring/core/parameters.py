@@ -237,12 +237,7 @@ def _finite(value: Any) -> float | None:
 
 
 def require_zone(name: str, zone: str) -> None:
-    """Raise InputError, naming the setting, unless it is a time zone.
-
-    Raises
-    ------
-    InputError
-    """
+    """Raise InputError, naming the setting, unless it is a time zone."""
     import zoneinfo
 
     try:

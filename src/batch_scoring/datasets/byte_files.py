@@ -57,13 +57,7 @@ class JudgedSensors(OwnDataset[dict[str, bytes], dict[str, bytes]]):
         self._SINGLE_PROCESS = self._folder is None
 
     def load(self) -> dict[str, bytes]:
-        """Load the evaluations of all sensors.
-
-        Raises
-        ------
-        InputError
-            When the jobs have not saved any.
-        """
+        """Load the evaluations of all sensors; raises InputError when the jobs have not saved any."""
         if self._folder is None:
             return self._kept
         names = [entry.name for entry in self._folder.entries(".judged")]

@@ -54,13 +54,7 @@ class EventHub(OwnDataset[None, Any]):
         self._reader: HubReader | None = None
 
     def load(self) -> HubReader:
-        """Return the hub, not connected yet.
-
-        Raises
-        ------
-        InputError
-            When no hub is named.
-        """
+        """Return the hub, not connected yet; raises InputError when no hub is named."""
         address = read_address(self._hub, self._namespace, self._group, self._credentials)
         checkpoints = open_checkpoints(self._place, address, self._credentials)
         self._reader = HubReader(address, checkpoints, self._client_options)

@@ -38,13 +38,7 @@ class RawReadings(OwnDataset[dict[str, pa.Table | Stream], list[SourceFile]]):
         self._path = read_place(path)
 
     def load(self) -> list[SourceFile]:
-        """List the source files.
-
-        Raises
-        ------
-        InputError
-            When there are no files.
-        """
+        """List the source files; raises InputError when there are no files."""
         files = self._list()
         if not files:
             is_there = is_remote(self._path) or Path(self._path).exists()
@@ -87,13 +81,7 @@ class StreamWindows(RawReadings):
     """
 
     def load(self) -> list[SourceFile]:
-        """List the files.
-
-        Raises
-        ------
-        InputError
-            When there are no files.
-        """
+        """List the files; raises InputError when there are no files."""
         found = [file for file in self._list() if file.format in ("parquet", "json")]
         if not found:
             raise InputError(

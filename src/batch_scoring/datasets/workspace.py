@@ -19,13 +19,7 @@ class WorkspaceDataset(FolderDataset[None, Folder]):
     """
 
     def load(self) -> Folder:
-        """Check the format.
-
-        Raises
-        ------
-        InputError
-            When it is another one than this version writes.
-        """
+        """Check the format; raises InputError when it is another one than this version writes."""
         require_format(self._folder)
         return self._folder
 

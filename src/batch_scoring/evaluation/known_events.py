@@ -51,13 +51,7 @@ class KnownEvents:
         return digest.hexdigest()
 
     def of_sensor(self, sensor: str, devices: Sequence[str]) -> pa.Table:
-        """Return the events of one sensor; those of all sensors only where a device has it.
-
-        Parameters
-        ----------
-        devices : sequence of str
-            The devices with that sensor.
-        """
+        """Return the events of one sensor; those of all sensors only for these devices, which have it."""
         own, of_all = (
             self.series.filter(pc.equal(self.series["sensor"], name)).combine_chunks()
             for name in (sensor, ALL)

@@ -99,13 +99,7 @@ class EvaluatedSensor:
 
 
 def rests_on(settings: EvaluateParameters, known: KnownEvents, rate: float) -> str:
-    """Digest of the inputs of an evaluation other than windows and predictions.
-
-    Parameters
-    ----------
-    rate : float
-        See :func:`.target_rate`.
-    """
+    """Digest of what an evaluation rests on but windows and predictions; ``rate`` is :func:`.target_rate`."""
     values = {field.name: str(getattr(settings, field.name)) for field in fields(settings)}
     del values["data"]  # jobs may see the workspace under another name
     return digest_of([values, known.digest, rate])

@@ -61,13 +61,7 @@ def write_summary(evaluation: Evaluation) -> str:
 
 
 def write_headline(evaluation: Evaluation, folder: str) -> str:
-    """Write what is printed at the end of a run.
-
-    Parameters
-    ----------
-    folder : str
-        The folder of the workspace.
-    """
+    """Write what is printed at the end of a run; ``folder`` is that of the workspace."""
     metrics = evaluation.metrics
     ours, judged = metrics["methods"][MODELS], metrics["judged"]
     events = f"{ours['events_found']:,} of {ours['events']:,} events found"

@@ -19,13 +19,7 @@ _NUMBERS = (*RATIOS, *DELAYS)
 
 
 def tracked_evaluation(evaluation: Evaluation, drawn: dict[str, bytes]) -> TrackedEvaluation:
-    """Name the figures over the fleet ``<method>/<figure>``, and gather all files.
-
-    Parameters
-    ----------
-    drawn : dict of str to bytes
-        The figures as PNG, by the names of their files.
-    """
+    """Name the figures over the fleet ``<method>/<figure>``; gather all files, ``drawn`` as PNG by name."""
     tables = {
         "metrics.json": json.dumps(evaluation.metrics, indent=2, ensure_ascii=False).encode(),
         "figures.parquet": _as_parquet(evaluation.figures),

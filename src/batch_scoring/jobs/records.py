@@ -57,13 +57,7 @@ class JobRecord(Stored):
 
 
 class Records:
-    """Files of all runs of a workspace.
-
-    Parameters
-    ----------
-    data : str
-        The workspace: a folder, or a URL of Blob Storage.
-    """
+    """Files of all runs of a workspace: a folder, or a URL of Blob Storage."""
 
     def __init__(self, data: str) -> None:
         self.folder = open_folder(join(data, JOBS_FOLDER))

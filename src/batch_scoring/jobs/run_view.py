@@ -89,13 +89,7 @@ def planned_times(records: Records) -> dict[str, datetime]:
 
 
 def known_run(records: Records, name: str) -> str:
-    """Find a run by name; ``last`` is the one planned last.
-
-    Raises
-    ------
-    InputError
-        When nothing has this name.
-    """
+    """Find a run by name, or by ``last`` the one planned last; raises InputError when there is none."""
     if name == LAST:
         newest = next(iter(planned_times(records)), None)
         if newest is None:

@@ -22,13 +22,7 @@ TIMINGS_FILE = "BATCH_SCORING_TIMINGS"
 
 
 class JobTimings:
-    """Hook that writes the timings when the run ends, also when it fails.
-
-    Parameters
-    ----------
-    path : path
-        The file.
-    """
+    """Hook that writes the timings to a file when the run ends, also when it fails."""
 
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path)

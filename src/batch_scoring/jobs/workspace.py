@@ -35,13 +35,7 @@ class Workspace:
         self._published = open_folder(join(data, "06_models/published"))
 
     def sensors(self) -> list[str]:
-        """List the sensors with windows, sorted as UTF-8 bytes.
-
-        Raises
-        ------
-        InputError
-            When there are none.
-        """
+        """List the sensors with windows, sorted as UTF-8 bytes; raises InputError when there are none."""
         windows = self._windows()
         if not windows.num_rows:
             raise InputError(

@@ -44,13 +44,7 @@ def recent_span(totals: RowTable, length: timedelta, until: int | None) -> tuple
 def drift_tables(
     totals: RowTable, models: Mapping[str, PublishedModel], span: tuple[int, int], limits: DriftLimits
 ) -> Iterator[pa.Table]:
-    """Compute the drift of all sensors in a range.
-
-    Yields
-    ------
-    pyarrow.Table
-        Schema DRIFT, sorted by sensor and device.
-    """
+    """Compute the drift of all sensors in a range; schema DRIFT, sorted by sensor and device."""
     sources = [(DAILY, totals.batches(file)) for file in totals.files(*span)]
     ranges = device_ranges(sources, key=("sensor", "device"))
     tables = (

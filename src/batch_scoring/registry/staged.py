@@ -70,13 +70,7 @@ class PreviousVersion:
 
 
 class StagedTrainings:
-    """The trainings of a run of jobs.
-
-    Parameters
-    ----------
-    run : Folder, path or URL
-        The folder of the run.
-    """
+    """The trainings of a run of jobs, in the folder of the run."""
 
     def __init__(self, run: Root, credentials: Mapping[str, Any] | None = None) -> None:
         self.run = open_folder(run, credentials)
@@ -132,13 +126,7 @@ class StagedTrainings:
         return sensors_with(self.folder, _TRAINING)
 
     def load(self, sensor: str) -> Training:
-        """Open a staged training.
-
-        Raises
-        ------
-        InputError
-            When its files are missing or damaged.
-        """
+        """Open a staged training; raises InputError when its files are missing or damaged."""
         folder = self._of(sensor)
         values = read_json(folder, _TRAINING, _MEND)
         name = values["files"]

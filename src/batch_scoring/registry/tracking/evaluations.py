@@ -16,13 +16,7 @@ _FINGERPRINT = "batch_scoring.evaluation"
 
 
 def log_evaluation(store: Store, evaluation: TrackedEvaluation) -> str:
-    """Log an evaluation as an MLflow run, unless it is logged already.
-
-    Returns
-    -------
-    str
-        The run's id.
-    """
+    """Log an evaluation as an MLflow run, unless it is logged already; return the run's id."""
     condition = f"tags.`{_FINGERPRINT}` = '{evaluation.fingerprint}' and attributes.status = 'FINISHED'"
     there = store.client.search_runs([store.experiment_id], condition, max_results=1)
     if there:
