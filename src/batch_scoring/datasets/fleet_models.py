@@ -69,7 +69,7 @@ class TrackedFleetModels(
         **more: Any,
     ) -> None:
         super().__init__(**more)
-        self._place = TrackingPlace.beside(path, tracking_uri)
+        self._place = TrackingPlace(path, tracking_uri)
         self.published = open_folder(join(path, "published"), self._credentials)
         self._experiment = experiment
         self.promote = promote
@@ -90,8 +90,7 @@ class TrackedFleetModels(
         if self._store is None:
             if self._prepared is not None:
                 wait([self._prepared])
-            self._store = tracking.connect(self.tracking_uri, self._place.artifacts, self._experiment)
-            tracking.close_orphaned_runs(self._store)
+            self._store = self._place.connect(self._experiment)
         return self._store
 
     def load(self) -> dict[str, Callable[[], TrackedVersion | PreviousVersion]]:
@@ -195,14 +194,12 @@ class EvaluationRuns(OwnDataset[TrackedEvaluation, None]):
         self, path: str, tracking_uri: str | None = None, experiment: str = "batch_scoring", **more: Any
     ) -> None:
         super().__init__(**more)
-        self._place = TrackingPlace.beside(path, tracking_uri)
+        self._place = TrackingPlace(path, tracking_uri)
         self._experiment = experiment
 
     def save(self, data: TrackedEvaluation) -> None:
         """Log the evaluation, unless a run has it already."""
-        store = tracking.connect(self._place.uri, self._place.artifacts, self._experiment)
-        tracking.close_orphaned_runs(store)
-        tracking.log_evaluation(store, data)
+        tracking.log_evaluation(self._place.connect(self._experiment), data)
 
     def _describe(self) -> dict[str, Any]:
         return {"tracking_uri": self._place.named}
