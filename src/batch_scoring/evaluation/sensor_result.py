@@ -22,16 +22,6 @@ from batch_scoring.evaluation.settings import EvaluateParameters
 _FORMAT = 2
 _DIGEST_BYTES = 32
 _ARRAYS = ("series", "start", "is_labelled_anywhere", "is_device_event_seen")
-_NUMBERS = (
-    "first",
-    "last",
-    "window_us",
-    "n_windows",
-    "n_predicted",
-    "n_seen",
-    "n_seen_anomalies",
-    "n_outside",
-)
 _OUTCOME_ARRAYS = ("is_found", "delay_seconds", "is_device_event_found", "sweep_found", "sweep_false_alerts")
 
 
@@ -57,7 +47,7 @@ class EvaluatedSensor:
             "rests_on": self.rests_on,
             "sensor": one.sensor,
             "devices": one.devices,
-            "basis": {name: int(getattr(basis, name)) for name in _NUMBERS},
+            "basis": {name: int(n) for name, n in vars(basis).items() if isinstance(n, (int, np.integer))},
             "methods": {
                 name: {"sums": list(outcome.sums), "pooled": outcome.pooled}
                 for name, outcome in one.outcomes.items()
