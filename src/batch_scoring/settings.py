@@ -6,7 +6,7 @@ from batch_scoring.core import environment
 from batch_scoring.datasets.light_catalog import LightCatalog
 from batch_scoring.hooks import ProjectHooks
 from batch_scoring.jobs import timing_hook
-from batch_scoring.metrics_hook import RunMetrics
+from batch_scoring.jobs.metrics_hook import RunMetrics
 from batch_scoring.storage.opening import read_place
 
 HOOKS = (ProjectHooks(), RunMetrics(), *timing_hook.hooks())

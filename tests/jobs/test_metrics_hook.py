@@ -12,8 +12,8 @@ from kedro.runner import SequentialRunner
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.hooks import ProjectHooks
+from batch_scoring.jobs.metrics_hook import RunMetrics
 from batch_scoring.jobs.timing_hook import TIMINGS_FILE
-from batch_scoring.metrics_hook import RunMetrics
 from batch_scoring.reporting.metrics import TABLES
 from batch_scoring.storage import open_folder
 from batch_scoring.tables.arrow_arrays import empty_table
