@@ -45,9 +45,10 @@ def site():
 
 
 @contextmanager
-def served(site):
+def served(site, token=""):
     """The application on a free port; its address."""
-    config = uvicorn.Config(site.app(decide_access("127.0.0.1", user="Ada")), port=0, log_level="warning")
+    access = decide_access("127.0.0.1", token, user="Ada")
+    config = uvicorn.Config(site.app(access), port=0, log_level="warning")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -198,6 +199,19 @@ def test_a_person_who_is_writing_is_not_disturbed(browser, site, address):
         site.write("readings", readings((5_000, FOUND, "flow", 1.0)))
         page.wait_for_selector("#news button", timeout=10_000)
         assert page.input_value("#comment") == "half a sen"
+
+
+def test_a_link_from_elsewhere_finds_a_person_who_has_signed_in(browser, site):
+    token = "0123456789abcdef"
+    with served(site, token) as address, open_page(browser, address) as page:
+        page.fill("input[name=token]", token)
+        page.click("#sign-in button")
+        page.wait_for_selector("#heat")
+        page.goto("about:blank")
+        page.set_content(f'<a href="{address}/incidents?state=any">an alert</a>')
+        page.click("a")
+        page.wait_for_selector("#list-title", timeout=10_000)
+        assert page.url.endswith("/incidents?state=any")
 
 
 VIEWS = ("/", f"/device?id={FOUND}", "/incidents?state=any", "/incidents/silences", "/models", "/jobs")
