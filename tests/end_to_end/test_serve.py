@@ -10,6 +10,8 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, Request, build_opener
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from tests.end_to_end.workspaces import PROJECT, Workspace
@@ -57,6 +59,13 @@ def test_every_view_of_a_real_run_is_served(address):
         assert "<h1" in visitor.get(path)
     assert '"lower":' in visitor.get(device)
     assert visitor.get("/offline").startswith("<!doctype html>")
+
+
+def test_metrics_are_those_of_the_workspace(address, whole):
+    text = Visitor(address).get("/metrics")
+    found = re.search(r"^batch_scoring_newest_window_end_timestamp_seconds (\S+)$", text, re.MULTILINE)
+    ends = whole.table("07_model_output/predictions")["window_end"]
+    assert float(found[1]) == pc.max(ends).cast(pa.int64()).as_py() / 1e6  # type: ignore[index]
 
 
 def test_promotion_and_rollback_are_those_of_the_registry(address):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import getpass
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,8 @@ from batch_scoring.jobs.context import open_context
 
 if TYPE_CHECKING:
     from batch_scoring.server.registry import Ended
+    from batch_scoring.server.workspace import Workspace
+    from batch_scoring.storage.folder import Folder
 
 # Of a promotion in Blob Storage with a slow tracking server.
 _MAX_SECONDS = 600
@@ -67,7 +69,24 @@ def serve(
     fresh = SECONDS_FRESH_REMOTE if is_remote(place) else SECONDS_FRESH
     workspace = Workspace(catalog.load, catalog.exists, catalog.save, place, published, fresh)
     registry = Registry(partial(_kedro_models, str(context.project_path), place, env))
-    run_server(Site(workspace, access, registry, Records(place)), port, click.echo)
+    metrics = _metrics(workspace, catalog["workspace"].folder)
+    run_server(Site(workspace, access, registry, Records(place), metrics), port, click.echo)
+
+
+def _metrics(workspace: Workspace, folder: Folder) -> Callable[[], bytes] | None:
+    """Return what writes the metrics of a workspace; None without the extra ``metrics``."""
+    try:
+        from prometheus_client import generate_latest
+    except ImportError:
+        return None
+    from batch_scoring.reporting.last_run import read_last_run
+    from batch_scoring.reporting.metrics import TABLES
+    from batch_scoring.reporting.prometheus import registry_of
+
+    def load(name: str) -> Any:
+        return workspace.table(name) if name in TABLES else workspace.file(name)
+
+    return partial(generate_latest, registry_of(load, partial(read_last_run, folder)))
 
 
 def _kedro_models(project: str, data: str, env: str | None, arguments: Sequence[str]) -> Ended:
