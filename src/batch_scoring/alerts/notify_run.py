@@ -126,9 +126,9 @@ class NotifyRun:
         """Say of each new sink what it is not sent; return the names under which the ledger knows it."""
         known = {one.name: f"{_SINK}/{one.name}" for one in self._sinks}
         new = [name for name, noted in known.items() if stored.progress(noted) is None]
-        told = ledger.last_notified()["incident_id"]
-        was_told = to_numpy(pc.is_in(current.rows["incident_id"], value_set=told))
-        n_before = np.count_nonzero(was_told & current.is_open)
+        notified = ledger.last_notified()["incident_id"]
+        was_notified = to_numpy(pc.is_in(current.rows["incident_id"], value_set=notified))
+        n_before = np.count_nonzero(was_notified & current.is_open)
         for name in new:
             if n_before:
                 logger.info(

@@ -30,7 +30,7 @@ class RawRelation:
     lines : BatchReader or None
         What the query reads under the name ``source_lines``, when the file is text or events.
     width : int
-        Rows are numbered so many to a record of the file: those of record 1 are 1 to ``width``.
+        Rows numbered for each record of the file: record 1 has rows 1 to ``width``.
     ids : dict of str to str
         Device and sensor of the whole file, where the query reads them from ``file_ids``.
     kind : str

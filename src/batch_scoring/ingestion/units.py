@@ -1,4 +1,4 @@
-"""Units: those that names of sensors state, and conversions of values, such as from °F to °C."""
+"""Units: found in the names of sensors; conversions of values, such as from °F to °C."""
 
 from __future__ import annotations
 

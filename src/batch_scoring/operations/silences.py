@@ -113,7 +113,7 @@ def in_force(silences: pa.Table, at: datetime) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        Schema SILENCES, a row a silence; those that have yet to start among them.
+        Schema SILENCES, a row a silence; silences that have yet to start, too.
     """
     rows = list(as_rows(in_order(silences, "silence_id", at)))
     revoked = {row["silence_id"] for row in rows if row["change"] == REVOKED}

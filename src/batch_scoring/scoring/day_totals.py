@@ -1,4 +1,4 @@
-"""The totals of a day: those that stay, what a run brings, and what is counted anew."""
+"""The totals of a day: which stay, what a run adds, and what is counted anew."""
 
 from __future__ import annotations
 

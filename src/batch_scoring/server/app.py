@@ -29,7 +29,7 @@ from batch_scoring.server.pages import (
 from batch_scoring.server.pages.rendering import Site, asset, asset_url
 from batch_scoring.server.security import Guard
 
-# Each reads a few row groups at a time: this bounds the memory, whoever asks.
+# Each reads a few row groups at a time: this bounds the memory.
 READERS = 4
 # So many wait for MLflow at a time, of each kind of request.
 WAITING = 2
@@ -97,7 +97,7 @@ async def _few_readers(app: Starlette) -> AsyncIterator[None]:
 
 
 async def _watch(app: Starlette) -> None:
-    """Look for commits all the time, so that whoever asks is answered at once."""
+    """Look for commits all the time, so that a page is answered at once."""
     own, workspace = anyio.CapacityLimiter(1), app.state.site.workspace
     while True:
         try:

@@ -97,7 +97,7 @@ class Workspace:
     def kept(self, make: Callable[[], T], tables: Sequence[str], *key: Hashable) -> T:
         """Return a result, made once for these versions of the tables and this key.
 
-        Of each key the newest result is kept, and of all keys those that were used last, a bounded number.
+        Keeps the newest result of each key, and a bounded number of keys, the last used.
         """
         name = (make.__qualname__, *key)
         positions = tuple(self.table(one).position for one in tables)

@@ -20,7 +20,7 @@ from batch_scoring.storage.table_log import Action, log_file
 if TYPE_CHECKING:
     import deltalake
 
-# The library writes a checkpoint every so many commits: of the log before it, nobody reads more.
+# Commits between checkpoints, which the library writes: a reader begins at the newest one.
 CHECKPOINT_EVERY = {"delta.checkpointInterval": "10"}
 
 

@@ -69,7 +69,7 @@ class RowFiles:
     time : str, optional
         The column whose day (UTC) decides the file.
     compression : str
-        :data:`QUICK` for rows of an hour, :data:`DENSE` for those that are kept.
+        :data:`QUICK` for rows of an hour, :data:`DENSE` for rows that are kept.
 
     Attributes
     ----------

@@ -55,7 +55,7 @@ class TableLog:
         Of the table.
     version : int
     known : dict, optional
-        Commits that were read before; those that are read now are added.
+        Commits that were read before; adds the ones read now.
     """
 
     def __init__(self, folder: Folder, version: int, known: dict[int, list[Action]] | None = None) -> None:

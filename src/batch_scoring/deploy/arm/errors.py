@@ -62,8 +62,8 @@ _MENDS: tuple[tuple[str, str], ...] = (
     (
         r"^RoleAssignmentUpdateNotPermitted$",
         "a role assignment of that name is there for another principal, as of an identity that was deleted "
-        "and made again; delete it: `az role assignment delete --ids ID`, of those that `az role assignment "
-        "list --resource-group {group} --all` shows",
+        "and made again; find it with `az role assignment list --resource-group {group} --all`, and delete "
+        "it with `az role assignment delete --ids ID`",
     ),
     (r"^RoleAssignmentExists$", "the role was assigned by hand; delete that assignment, and run again"),
     (

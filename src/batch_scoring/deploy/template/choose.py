@@ -76,7 +76,7 @@ def _without_missing(place: Place, resource: Mapping[str, Any], there: set[str])
 
 
 def _used(variables: Mapping[str, Any], value: Any) -> set[tuple[str, str]]:
-    """Return the parameters and variables of a value, and those that the variables use in turn."""
+    """Return the parameters and variables of a value, and of its variables in turn."""
     used: set[tuple[str, str]] = set()
     while value:
         names = {one for _, text in expressions_in(value) for one in names_in(parse(text))} - used

@@ -130,7 +130,7 @@ def _fit_tails(largest: Float, n: Int) -> Float:
 
 
 def _standard_error(shape: Float, size: int) -> Float:
-    """Compute the standard error of shapes fitted to so many excesses (Hosking & Wallis 1987)."""
+    """Compute the standard error of a shape fitted to ``size`` excesses (Hosking & Wallis 1987)."""
     variance = (1 - shape) * (2 - shape) ** 2 * (1 - shape + 2 * shape**2)
     variance /= (1 - 2 * shape) * (3 - 2 * shape) * size
     error: Float = np.sqrt(variance)
