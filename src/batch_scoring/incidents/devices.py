@@ -133,7 +133,8 @@ def _in_events(incidents: pa.Table, known: Gaps, slack_us: int) -> Bool:
     n_devices = n_devices[positions(sensors, known.sensors)]
     of_large = np.maximum(np.ceil(SHARE_OF_FLEET * n_devices), MIN_DEVICES)
     of_small = np.maximum(np.ceil(SHARE_OF_SMALL_FLEET * n_devices), MIN_OF_SMALL_FLEET)
-    least = np.minimum(of_large, of_small)
+    # Where nothing is known of the devices, the fleet is not taken for a small one.
+    least = np.where(n_devices > 0, np.minimum(of_large, of_small), of_large)
     order = np.lexsort((start, sensor))
     sensor, start = sensor[order], start[order]
     # An incident of a device lies further from its last one than the slack: so each counts a device.
