@@ -129,18 +129,17 @@ def _in_events(incidents: pa.Table, known: Gaps, slack_us: int) -> Bool:
         return np.zeros(0, bool)
     sensors = distinct(incidents["sensor"])
     sensor, start = positions(incidents["sensor"], sensors), to_numpy(incidents["start"])
-    n_devices = np.bincount(known.sensor[known.is_last], minlength=len(known.sensors) + 1)
-    n_devices = n_devices[positions(sensors, known.sensors)]
+    order = np.lexsort((start, sensor))
+    sensor, start = sensor[order], start[order]
+    n_devices = _count_there(positions(sensors, known.sensors)[sensor], start, known)
     of_large = np.maximum(np.ceil(SHARE_OF_FLEET * n_devices), MIN_DEVICES)
     of_small = np.maximum(np.ceil(SHARE_OF_SMALL_FLEET * n_devices), MIN_OF_SMALL_FLEET)
     # Where nothing is known of the devices, the fleet is not taken for a small one.
     least = np.where(n_devices > 0, np.minimum(of_large, of_small), of_large)
-    order = np.lexsort((start, sensor))
-    sensor, start = sensor[order], start[order]
     # An incident of a device lies further from its last one than the slack: so each counts a device.
     places = np.arange(n)
     ends = _count_until(sensor, start, slack_us)
-    is_dense = ends - places >= least[sensor]
+    is_dense = ends - places >= least
     change = np.zeros(n + 1, np.int64)
     np.add.at(change, places[is_dense], 1)
     np.add.at(change, ends[is_dense], -1)
@@ -347,6 +346,16 @@ def _count_until(sensor: Int, start: Int, slack_us: int) -> Int:
     begin, until = times[: start.size] + sensor * times.size, times[start.size :] + sensor * times.size
     ends: Int = np.searchsorted(begin, until, "right")
     return ends
+
+
+def _count_there(sensor: Int, start: Int, known: Gaps) -> Int:
+    """Count the devices of a sensor of ``known`` that had a window by then, shape (n,): new ones are none."""
+    of, first = known.sensor[known.is_last], known.first[known.is_last]
+    times, place = np.unique(np.concatenate([first, start]), return_inverse=True)
+    begin = np.sort(of * times.size + place[: first.size])
+    low = sensor * times.size
+    found: Int = np.searchsorted(begin, low + place[first.size :], "right") - np.searchsorted(begin, low)
+    return np.where(sensor >= 0, found, 0)
 
 
 def _with(columns: pa.Table | dict[str, pa.Array], **more: pa.Array | Float) -> pa.Table:
