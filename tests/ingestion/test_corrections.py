@@ -19,8 +19,10 @@ from batch_scoring.ingestion.erasure import note_erased
 from batch_scoring.ingestion.replacement import read_replacement
 from batch_scoring.ingestion.settings import read_settings
 from batch_scoring.ingestion.sources import forget_sources, to_retry
+from batch_scoring.operations.tables import append
 from batch_scoring.pipelines.aggregate.nodes import aggregate_windows
 from batch_scoring.pipelines.ingest.nodes import ingest_readings
+from batch_scoring.tables.schemas import INCIDENT_ACTIONS
 from tests.pipelines.ingest import ingestion
 from tests.pipelines.ingest.ingestion import Store, row, write_csv, write_parquet
 from tests.row_tables import add, dataset_at, table_at
@@ -378,6 +380,17 @@ def test_old_files_do_not_bring_replaced_readings_back_and_newer_ones_do(
     write_csv(raw / "b.csv", row(90, value=9))
     store.ingest(raw, on_conflict=on_conflict, max_future="3h")
     assert [one[3] for one in sorted(store.readings())] == [1, 7, 9, 4]
+
+
+def test_what_people_did_about_a_device_goes_with_it(tmp_path: Path):
+    actions = dataset_at(tmp_path / "incident_actions", time=None)
+    named = [["d1"], ["d2"], ["d2", "d1"], []]
+    rows = [{"action_id": str(n), "devices": names} for n, names in enumerate(named)]
+    actions.save(append(pa.Table.from_pylist(rows, INCIDENT_ACTIONS)))
+    corrected = Corrected("d1")
+    actions.save(corrected.erased_device("incident_actions"))
+    assert actions.load().read()["action_id"].to_pylist() == ["1", "3"]
+    assert corrected.removed == {"incident_actions": 2}
 
 
 def test_every_table_that_may_name_a_device_is_cleared_of_it():

@@ -33,6 +33,8 @@ _OF_DEVICES = (
     "device_incidents",
     "notifications",
     "drift",
+    "incident_actions",
+    "silences",
 )
 _AGAIN = "The next `kedro run` makes windows and predictions again."
 

@@ -12,6 +12,7 @@ from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from batch_scoring.core.moments import EPOCH
 from batch_scoring.ingestion.new_readings import NewReadings
@@ -116,10 +117,12 @@ class Corrected:
         """Return the update of any table that removes the rows of the device."""
 
         def update(table: RowTable) -> Change | None:
-            if "device" not in table.schema.names:
-                return None
-            files = [file for file in table.files() if file.may_have("device", {self.device})]
-            return self._without(name, table, files, ("device",), self._of_device)
+            if "device" in table.schema.names:
+                files = [file for file in table.files() if file.may_have("device", {self.device})]
+                return self._without(name, table, files, ("device",), self._of_device)
+            if "devices" in table.schema.names:
+                return self._without(name, table, table.files(), ("devices",), self._names_device)
+            return None
 
         return update
 
@@ -166,6 +169,12 @@ class Corrected:
     def _of_device(self, rows: pa.Table) -> Bool:
         found = are(rows["device"], self.device)
         return found if self.sensor is None else found & are(rows["sensor"], self.sensor)
+
+    def _names_device(self, rows: pa.Table) -> Bool:
+        lists = rows["devices"].combine_chunks()
+        found = np.zeros(rows.num_rows, bool)
+        found[to_numpy(pc.list_parent_indices(lists))[are(lists.flatten(), self.device)]] = True
+        return found
 
     def _has(self, rows: pa.Table) -> Bool:
         time, (low, high) = to_numpy(rows["timestamp"]), self._limits()

@@ -218,12 +218,15 @@ class Recalibration:
                 continue
             devices = missing["device"].filter(to_arrow(are(missing["sensor"], sensor))).to_pylist()
             donors = self._stand_ins(sensor)
-            wanted = pa.table(
-                {"own": strings(devices), MODEL_OF: strings([donors.get(n, n) for n in devices])}
+            # Not `pa.table` of a dictionary: it imports pandas.
+            wanted = pa.Table.from_arrays(
+                [strings(devices), strings([donors.get(n, n) for n in devices])], ["own", MODEL_OF]
             )
             for rows in published.models.batches(RECALIBRATED):
                 # Windows that the model was trained on have its own curve.
                 over = rows.filter(to_arrow(to_numpy(rows["trained_to"], null=FOREVER) <= day))
+                if not over.num_rows:
+                    continue
                 place = positions(wanted[MODEL_OF], over["device"].combine_chunks())
                 some = wanted.filter(to_arrow(place >= 0))
                 mine = over.take(to_arrow(place[place >= 0])).rename_columns(
