@@ -31,7 +31,7 @@ SECRETS = "https://keys.vault.azure.net/secrets"
 LOGS = {"kind": "blob", "path": "logs", "account": "acct", "container": "logs", "key_secret": "storage-key"}
 
 _PYTHON = """#!/bin/bash
-while [ "$1" != -- ]; do
+while [ $# -gt 0 ]; do
   case "$1" in --data) data=$2;; --job) job=$2;; esac
   shift
 done
