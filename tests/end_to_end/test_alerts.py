@@ -72,7 +72,9 @@ def test_new_devices_without_models_hold_up_no_alert_of_the_others(tmp_path, sma
     lines.unlink()
     for name in ("predictions", "daily_totals", "incidents", "device_incidents", "notifications"):
         shutil.rmtree(tmp_path / "data/07_model_output" / name)
-    more = [f"2026-01-06T12:{m:02}:00Z,new-{n},{s},1" for n in range(20) for s in SENSORS for m in range(10)]
+    # After the last alert: how many devices there are decides what is an event of the fleet.
+    times = [f"2026-01-06T23:{m}:00Z" for m in range(40, 50)]
+    more = [f"{time},new-{n},{s},1" for n in range(20) for s in SENSORS for time in times]
     readings = tmp_path / "data/01_raw/readings/new.csv"
     readings.write_text("timestamp,device,sensor,value\n" + "\n".join(more) + "\n")
     output = workspace.run("ingest,aggregate,score,incidents", expect=1)

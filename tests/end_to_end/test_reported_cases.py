@@ -62,7 +62,7 @@ def test_readings_of_1970_take_no_model_from_the_others(tmp_path, new_workspace)
 def test_a_device_that_stops_is_a_silence_and_is_sent(tmp_path, new_workspace):
     write(tmp_path / "readings.csv", lines("alive", at(2), at(12)), lines("silent", at(2), at(9)))
     alerts = tmp_path / "alerts.jsonl"
-    sinks = f"incidents.notify.sinks=[{{type: file, path: {alerts}}}]"
+    sinks = f"alerts.sinks=[{{type: file, path: {alerts}}}]"
     params = f"readings={tmp_path / 'readings.csv'},aggregate.window=1h,at=2026-03-12T00:00Z,{sinks}"
     workspace = new_workspace(tmp_path / "data", params)
     workspace.run(STEPS)
