@@ -438,8 +438,8 @@ PREDICTIONS = _table(
         "lower",
         pa.float64(),
         "the feature's",
-        "below it `top_feature` alone makes an anomaly of the window, whatever the SVM says; null where "
-        "nothing is too low, and for the one-class SVM",
+        "down to it `top_feature` is usual, and alone no anomaly; about one normal window in a hundred is "
+        "farther out, and need not be an anomaly. Null where nothing is too low, and for the one-class SVM",
     ),
     Column("upper", pa.float64(), "the feature's", "the same above it; null where nothing is too high"),
     Column(

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from batch_scoring.detection.detectors.base import FitParameters
 from batch_scoring.detection.detectors.combined import combined_arrays
-from batch_scoring.detection.detectors.combined_tails import CombinedModels, Curves, tail_decades, treat
+from batch_scoring.detection.detectors.combined_tails import (
+    CombinedModels,
+    Curves,
+    distance_at,
+    tail_decades,
+    treat,
+)
 from batch_scoring.detection.detectors.preprocessing import Roles
 from batch_scoring.detection.detectors.tail_curves import decades
 from batch_scoring.detection.model import FleetModel
@@ -179,23 +185,57 @@ def test_models_of_the_former_fit_count_the_svm_up_to_a_decade(of_noise):
     assert found.evidence[0] == pytest.approx(distance + svm)
 
 
-@given(st.floats(1.001, 50), st.sampled_from([0, 1, 2, 3, 4, 5]), st.sampled_from(["lower", "upper"]))
-def test_beyond_the_expected_range_the_feature_alone_makes_an_anomaly(of_noise, times, column, side):
-    center = of_noise.rows.values("center")
-    X = np.repeat(center[None], 2, axis=0)
+@pytest.fixture(scope="module")
+def of_faults():
+    """A model of the same noise, in which two windows were far off."""
+    X = NOISE.copy()
+    X[[20, 200], 0] += [-2e3, 5e3]
+    return fitted(X)[0]
+
+
+@pytest.mark.parametrize("trained_on", ["of_noise", "of_faults"])
+@given(times=st.floats(0, 0.9999), column=st.integers(0, 5), side=st.sampled_from(["lower", "upper"]))
+def test_inside_the_expected_range_the_feature_alone_makes_no_anomaly(
+    request, trained_on, times, column, side
+):
+    model = request.getfixturevalue(trained_on)
+    center, spread = (model.rows.values(name) for name in ("center", "spread"))
+    X = center[None].copy()
     X[:, column] += 1e6  # so that it leads
-    found = scored(of_noise, X)
+    found = scored(model, X)
     bound, expected = found[side][0], found["expected"][0]
     assert expected == pytest.approx(center[column])
     assert found["top_value"][0] == X[0, column]
-    X[:, column] = expected + (bound - expected) * np.array([times, 1 / times])
-    found = scored(of_noise, X)
-    assert found["is_anomaly"][0]
-    _, curves = combined_arrays(of_noise.rows)
-    distance = np.abs(X[:, column] - expected) / of_noise.rows.values("spread")[column]
-    nothing = np.full(2, 1e9)  # the SVM finds both usual
-    alone = tail_decades(distance[None], nothing, np.array([2]), curves).calibrated
-    assert (alone > 2.0).tolist() == [True, False]
+    _, curves = combined_arrays(model.rows)
+    z = np.array([[times * abs(bound - expected) / spread[column]]])
+    nothing = np.full(1, 1e9)  # the SVM finds it usual
+    alone = tail_decades(z, nothing, np.ones(1, np.int64), curves).calibrated[0]
+    assert -alone >= model.rows.numbers("threshold")[0]
+
+
+def test_one_normal_window_in_a_hundred_leaves_the_expected_range():
+    devices, rng = [f"d{i}" for i in range(12)], np.random.default_rng(1)
+    train = series(windows_of(rng.normal(size=(12 * 300, 12))), list(np.repeat(devices, 300)))
+    later = series(windows_of(rng.normal(size=(12 * 1000, 12))), list(np.repeat(devices, 1000)))
+    model, _ = fit_fleet(train, FEATURES, PARAMETERS)
+    found = predict(later, model, "1").to_pydict()
+    value, lower, upper = (np.array(found[name]) for name in ("top_value", "lower", "upper"))
+    share = ((value < lower) | (value > upper)).mean()
+    assert 0.005 < share < 0.02
+
+
+def test_faults_in_the_training_leave_the_expected_range_as_it_is(of_noise, of_faults):
+    limits = [
+        distance_at(-model.rows.numbers("threshold"), combined_arrays(model.rows)[1])[0]
+        for model in (of_noise, of_faults)
+    ]
+    assert limits[1] > 5 * limits[0]
+    for column in range(6):
+        X = NOISE[:1].copy()
+        X[:, column] += 1e6
+        clean, faulty = (scored(model, X) for model in (of_noise, of_faults))
+        width = [one["upper"][0] - one["lower"][0] for one in (clean, faulty)]
+        assert width[1] == pytest.approx(width[0], rel=0.1)
 
 
 def test_the_expected_level_is_that_of_its_hour_and_of_a_counter_that_of_its_step():

@@ -124,7 +124,7 @@ class Recalibrates(Protocol):
 
 @runtime_checkable
 class StatesRange(Protocol):
-    """A detector that knows between which values a feature alone is no anomaly."""
+    """A detector that knows between which values a feature usually stays."""
 
     def expected_range(
         self, X: Float, start_us: Int, known: Int, models: ModelRows, feature: str

@@ -177,8 +177,8 @@ class ExpectedRange:
     ----------
     expected : array of shape (n,), float64
     lower, upper : array of shape (n,), float64
-        Beyond them that feature alone makes an anomaly of the window; infinite where nothing is too low, or
-        too high.
+        Where normal windows stay but for a few; infinite where nothing is too low, or too high. A window
+        inside is no anomaly by this feature alone; one outside need not be an anomaly.
     """
 
     expected: Float

@@ -30,6 +30,7 @@ from batch_scoring.detection.detectors.combined_tails import (
     hours_of_models,
     tail_decades,
     treat,
+    usual_distance,
 )
 from batch_scoring.detection.detectors.one_class_svm import rbf_models, svm_list_sizes
 from batch_scoring.detection.detectors.preprocessing import CONSTANT, COUNTER, KINDS, Roles
@@ -104,9 +105,10 @@ class Combined:
     ) -> ExpectedRange:
         """Compute what a feature would normally be; see ``StatesRange``."""
         combined, curves = combined_arrays(models)
-        limit = distance_at(-models.numbers("threshold"), curves)
+        roles = Roles.of(models.features)
+        limit = _limits(models, curves, roles)
         column = np.full(len(X), models.features.index(feature))
-        return _expected(X, start_us, known, column, limit, combined, Roles.of(models.features))
+        return _expected(X, start_us, known, column, limit, combined, roles)
 
     def score_windows(
         self, X: Float, start_us: Int, known: Int, models: ModelRows, n_threads: int | None = None
@@ -130,14 +132,23 @@ class Combined:
             rare = tail_decades(z[:, rows], svm[rows], counts[some], curves.part(some))
             score[rows], evidence[rows] = -rare.calibrated, rare.evidence
             top[rows] = _largest(z[:, rows])
-        thresholds = models.numbers("threshold")
-        threshold = thresholds[known]
+        threshold = models.numbers("threshold")[known]
         flagged = score < threshold
         parts = contributions(z[:, flagged], np.bincount(known[flagged], minlength=counts.size), curves)
-        limit = distance_at(-thresholds, curves)
+        limit = _limits(models, curves, roles)
         expected = _expected(X, start_us, known, top, limit, combined, roles)
         severity = np.maximum(threshold - score, 0.0)
         return Scores(score, threshold, severity, top, parts, evidence, expected)
+
+
+def _limits(models: ModelRows, curves: Curves, roles: Roles) -> Float:
+    """Compute the *z* up to which each feature of m models is usual, shape (m, d)."""
+    wanted = -models.numbers("threshold")
+    limits = np.repeat(usual_distance(wanted, curves)[:, None], len(models.features), axis=1)
+    if roles.run >= 0:
+        # Its spread is made for this limit: three times the longest run of training.
+        limits[:, roles.run] = distance_at(wanted, curves)
+    return limits
 
 
 def _expected(
@@ -149,11 +160,11 @@ def _expected(
     ----------
     top : array of shape (n,), int64
         The position of the feature, of each window.
-    limit : array of shape (m,), float64
-        The *z* at which the distance alone meets the threshold.
+    limit : array of shape (m, d), float64
+        The *z* up to which each feature is usual.
     """
     expected = models.center[known, top]
-    reach = limit[known] * models.spread[known, top]
+    reach = limit[known, top] * models.spread[known, top]
     is_level = np.isin(top, roles.levels)
     seasonal = np.flatnonzero(is_level & (models.season[known] >= 0))
     if seasonal.size:

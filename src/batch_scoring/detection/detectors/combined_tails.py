@@ -18,11 +18,19 @@ from batch_scoring.detection.detectors.preprocessing import (
     slot_of,
     without_count,
 )
-from batch_scoring.detection.detectors.tail_curves import decades, excess_at, tail_decades_of, value_at
+from batch_scoring.detection.detectors.tail_curves import (
+    decades,
+    excess_at,
+    tail_decades_of,
+    value_at,
+    with_light_tails,
+)
 from batch_scoring.tables.arrays import Float, Int
 
 # Of models of the former fit: the SVM counts up to one decade, and the distance adds a fifth of its own.
 _FORMER_SVM_DECADES, _FORMER_OF_DISTANCE = 1.0, 0.2
+# One normal window in a hundred is farther from the median than what is called usual.
+_USUAL_DECADES = 2.0
 # Numbers of the combined curve.
 N_BOTH = 5
 
@@ -232,8 +240,31 @@ def distance_at(wanted: Float, curves: Curves) -> Float:
         Calibrated decades, above 0.
     curves : Curves
     """
+    return np.expm1(value_at(curves.distance, _decades_alone(wanted, curves)))
+
+
+def usual_distance(wanted: Float, curves: Curves) -> Float:
+    """Compute the *z* up to which a feature is usual, shape (m,).
+
+    Where the distance alone is as rare as wanted lies beyond all training windows, and one wild window among
+    them moves it a hundredfold. This is where one normal window in a hundred is, by the curve with a light
+    tail; or that point, if it is nearer.
+
+    Parameters
+    ----------
+    wanted : array of shape (m,), float64
+        Calibrated decades, above 0.
+    curves : Curves
+    """
+    usual = np.minimum(_decades_alone(wanted, curves), _USUAL_DECADES)
+    return np.expm1(value_at(with_light_tails(curves.distance), usual))
+
+
+def _decades_alone(wanted: Float, curves: Curves) -> Float:
+    """Return the decades of the distance that are as rare as wanted if the SVM finds nothing."""
     mixed = evidence_at(wanted + curves.both[:, 3], curves.both)
-    return np.expm1(value_at(curves.distance, mixed / _of_distance_alone(curves)))
+    decades_alone: Float = mixed / _of_distance_alone(curves)
+    return decades_alone
 
 
 def evidence_at(wanted: Float, both: Float) -> Float:

@@ -22,6 +22,7 @@ from batch_scoring.tables.arrays import Float, Int
 # Knots of the body, evenly spaced in decades from 0 to where the tail begins; then its slope and beginning.
 N_KNOTS = 9
 N_NUMBERS = N_KNOTS + 2
+_QUARTER = (N_KNOTS - 1) // 4
 TAIL_SHARE = 0.1
 # Enough for the mean; with more windows the tail begins farther out, with less extrapolation.
 _LEAST_IN_TAIL, _MOST_IN_TAIL = 20, 75
@@ -203,6 +204,27 @@ def value_at(curves: Float, wanted: Float) -> Float:
     body = knots[row, low] + (place - low) * (knots[row, low + 1] - knots[row, low])
     value: Float = body + np.maximum(wanted - top, 0.0) * excess * _LN10
     return value
+
+
+def with_light_tails(curves: Float) -> Float:
+    """Return the curves with tails that rise no faster than the last quarter of their bodies.
+
+    The mean excess follows a single wild value among the training windows; the knots do not.
+
+    Parameters
+    ----------
+    curves : array of shape (m, 11), float64
+
+    Examples
+    --------
+    >>> with_light_tails(np.array([[0, 1, 2, 3, 4, 5, 6, 7, 8, 99.0, 4.0]]))[0, -2:].round(3).tolist()
+    [0.869, 4.0]
+    """
+    light = curves.copy()
+    rise = curves[:, N_KNOTS - 1] - curves[:, N_KNOTS - 1 - _QUARTER]
+    over = curves[:, -1] * _QUARTER / (N_KNOTS - 1) * _LN10
+    light[:, -2] = np.minimum(curves[:, -2], rise / over)
+    return light
 
 
 def tail_decades_of(excess: Float, scale: Float, shape: Float) -> Float:
