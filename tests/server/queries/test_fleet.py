@@ -1,5 +1,7 @@
 """Searching, ranking and counting the devices of a fleet."""
 
+import html
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +12,7 @@ from batch_scoring.operations.actions import act, handled
 from batch_scoring.server.queries.device_states import device_states
 from batch_scoring.server.queries.fleet import Filter, count_heat, rank_devices
 from batch_scoring.server.queries.incidents import list_incidents
-from batch_scoring.server.queries.totals import read_totals
+from batch_scoring.server.queries.totals import newest_anomaly, read_totals
 from batch_scoring.tables.arrow_arrays import strings
 from tests.reporting.fleet_factory import START, fleet_of, prediction_rows, unscored_rows
 from tests.server.sites import microseconds, site_of
@@ -129,3 +131,25 @@ def test_an_acknowledged_incident_no_longer_ranks_its_device_first(site, totals)
 
 def test_times_of_tests_are_those_of_the_fleet():
     assert microseconds("2026-01-05") == START_US
+
+
+def test_the_newest_anomalous_day_is_found_of_the_sensor_that_is_asked_for(totals):
+    names, found = ranked(totals)
+    days = dict(zip(names, (found.last_day - START_US // DAY).tolist(), strict=True))
+    assert days == {"Pump-11": 3, "pump-9": 1, "pump-10": 0, "new": -1 - START_US // DAY}
+    asked = {name: newest_anomaly(totals, i, "flow") for i, name in enumerate(totals.names)}
+    assert asked["pump-9"] == (START_US + DAY, "flow")
+    assert asked["Pump-11"] == (START_US + 3 * DAY, "power")
+    assert asked["new"] is None
+
+
+def test_a_device_opens_where_it_was_anomalous(site):
+    with site.client() as client:
+        text = client.get("/").text
+        for link, name in re.findall(r'<th scope="row"><a href="([^"]*)" title="([^"]*)"', text):
+            assert ("from=" in link) == (name in ("pump-9", "pump-10"))
+        quiet = client.get("/device", params={"id": "pump-9"}).text
+        there = re.search(r'No anomaly of flow in this range; the last one was on <a href="([^"]*)"', quiet)
+        text = client.get(html.unescape(there[1])).text
+        assert "No anomaly" not in text
+        assert "6 Jan 2026 00:00 to 7 Jan 2026 00:00" in text

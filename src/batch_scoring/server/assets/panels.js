@@ -117,6 +117,7 @@ function nextFlag(direction) {
   const now = device.at ?? (direction > 0 ? -Infinity : Infinity);
   const found = direction > 0 ? times.find((t) => t > now + 1) : times.reverse().find((t) => t < now - 1);
   if (found !== undefined) moveTo(found);
+  else $("panels-readout").textContent = `No ${direction > 0 ? "later" : "earlier"} anomaly of ${one.sensor} in this range.`;
 }
 
 function panelsKey(event) {

@@ -20,7 +20,7 @@ from batch_scoring.server.queries.device import (
     incidents_of,
     list_sensors,
 )
-from batch_scoring.server.queries.totals import FleetTotals
+from batch_scoring.server.queries.totals import FleetTotals, newest_anomaly
 from batch_scoring.server.workspace import Workspace
 from batch_scoring.tables.arrow_arrays import positions, strings
 from batch_scoring.tables.pieces import DAY_US
@@ -62,6 +62,7 @@ def device(request: Request) -> Response:
         ],
         n_more=len(rows) - 1 - len(sisters),
         more=with_query(request, sensors=more),
+        last=_last_anomaly(request, totals, place, focus) if not data["series"][0]["flags"] else None,
         also=_other_ids(workspace, name),
         incidents=listed.rows(incidents_of(listed.incidents, name)),
         facts=facts,
@@ -97,6 +98,16 @@ def _on_page(rows: list[SensorRow], names: list[str]) -> list[SensorRow]:
 def _other_ids(workspace: Workspace, name: str) -> list[tuple[str, str]]:
     ids = Devices(workspace.file("devices")).ids_of(name)
     return [(one, url("/device", id=one)) for one in ids if one != name]
+
+
+def _last_anomaly(request: Request, totals: FleetTotals, device: int, focus: str) -> dict[str, Any] | None:
+    """Find the anomaly to go to from a range without one."""
+    found = newest_anomaly(totals, device, focus)
+    if found is None:
+        return None
+    start, sensor = found
+    times = {"from": as_time(start), "to": as_time(start + DAY_US)}
+    return {"day": start / 1e6, "sensor": sensor, "link": with_query(request, sensor=sensor, **times)}
 
 
 def _times(request: Request, start: int, end: int, newest: int) -> dict[str, Any]:

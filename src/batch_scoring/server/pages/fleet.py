@@ -13,8 +13,9 @@ from starlette.responses import Response
 
 from batch_scoring.incidents.evidence import LEVELS
 from batch_scoring.server import request_values as asked
-from batch_scoring.server.pages.rendering import render, site_of, url, with_query
+from batch_scoring.server.pages.rendering import as_time, render, site_of, url, with_query
 from batch_scoring.server.pages.shared import states_of, totals_of
+from batch_scoring.server.queries.device import DEFAULT_US
 from batch_scoring.server.queries.device_states import STATES, DeviceStates
 from batch_scoring.server.queries.fleet import (
     ROWS_A_PAGE,
@@ -123,17 +124,17 @@ def _groups(workspace: Workspace) -> dict[str, list[str]]:
 def _rows(
     totals: FleetTotals, states: DeviceStates, ranked: Ranked, here: slice, heat: Heat, sensor: str
 ) -> list[dict[str, Any]]:
-    columns = (ranked.device, ranked.windows, ranked.anomalies, ranked.severity)
+    columns = (ranked.device, ranked.windows, ranked.anomalies, ranked.severity, ranked.last_day)
     part = [one[here].tolist() for one in columns]
     found = []
-    for i, (device, windows, anomalies, severity) in enumerate(zip(*part, strict=True)):
+    for i, (device, windows, anomalies, severity, last_day) in enumerate(zip(*part, strict=True)):
         name = totals.names[device]
         counts = heat.windows[i], heat.anomalies[i]
         cells = zip(shade(*counts), *(one.tolist() for one in counts), strict=True)
         found.append(
             {
                 "id": name,
-                "link": url("/device", id=name, sensor=sensor),
+                "link": url("/device", id=name, sensor=sensor, **_days_to_open(last_day, totals.end)),
                 "state": states.words(device),
                 "windows": windows,
                 "anomalies": anomalies,
@@ -142,6 +143,14 @@ def _rows(
             }
         )
     return found
+
+
+def _days_to_open(last_day: int, newest: int) -> dict[str, str]:
+    """Choose the newest anomalous day, unless the page of a device opens at it by itself."""
+    start = last_day * DAY_US
+    if last_day < 0 or start >= newest - DEFAULT_US:
+        return {}
+    return {"from_": as_time(start), "to": as_time(start + DAY_US)}
 
 
 def shade(windows: Any, anomalies: Any) -> list[str]:

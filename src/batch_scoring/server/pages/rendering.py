@@ -152,6 +152,12 @@ def _moment(value: datetime | float | None) -> str:
     return f"{at.day} {at:%b %Y %H:%M}"
 
 
+def _day(value: float) -> str:
+    """Format the day of a time, seconds since the epoch, UTC."""
+    at = datetime.fromtimestamp(value, UTC)
+    return f"{at.day} {at:%b %Y}"
+
+
 def _number(value: float | None) -> str:
     return "–" if value is None or math.isnan(value) else f"{value:.4g}".replace("-", "−")
 
@@ -202,6 +208,7 @@ def _environment() -> Environment:
     found.globals |= {"url": url, "as_time": as_time}
     found.filters |= {
         "moment": _moment,
+        "day": _day,
         "number": _number,
         "severity": write_severity,
         "count": lambda n: f"{n:,}",

@@ -61,6 +61,8 @@ class Ranked:
         Positions among ``FleetTotals.devices``.
     windows, anomalies : array of shape (m,), int64
     severity : array of shape (m,), float32
+    last_day : array of shape (m,), int64
+        Newest day of the range with an anomaly, days since the epoch; -1 without one.
     start, end : int
         The range, microseconds since the epoch.
     """
@@ -69,6 +71,7 @@ class Ranked:
     windows: Int
     anomalies: Int
     severity: NDArray[np.float32]
+    last_day: Int
     start: int
     end: int
 
@@ -94,6 +97,9 @@ def rank_devices(totals: FleetTotals, wanted: Filter, urgency: Float | None = No
     )
     severity = np.zeros(n, np.float32)
     np.maximum.at(severity, device, totals.severity[rows])
+    last_day = np.full(n, -1, np.int64)
+    is_anomalous = totals.anomalies[rows] > 0
+    np.maximum.at(last_day, device[is_anomalous], totals.day[rows][is_anomalous])
     keep = np.bincount(device, minlength=n) > 0
     keep &= _matching(totals, wanted)
     if wanted.severity > 0:
@@ -103,7 +109,7 @@ def rank_devices(totals: FleetTotals, wanted: Filter, urgency: Float | None = No
     urgent = np.zeros(n) if urgency is None else urgency
     keys = (names, -severity[found], -anomalies[found], -urgent[found])
     found = found[np.lexsort(keys if wanted.order == "worst" else (names,))]
-    return Ranked(found, windows[found], anomalies[found], severity[found], start, end)
+    return Ranked(found, windows[found], anomalies[found], severity[found], last_day[found], start, end)
 
 
 def _matching(totals: FleetTotals, wanted: Filter) -> Bool:

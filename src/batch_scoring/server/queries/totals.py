@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrays import Bool, Int
-from batch_scoring.tables.arrow_arrays import distinct, positions, to_numpy
+from batch_scoring.tables.arrow_arrays import are, distinct, positions, to_numpy
 from batch_scoring.tables.pieces import DAY_US
 
 # Beyond this many rows of daily totals, earlier days are left out: 28 bytes each are held in memory.
@@ -151,6 +151,31 @@ def _lengths(part: pa.Table) -> Int:
     has = to_numpy(part["n_windows"]) > 0
     lengths: Int = (to_numpy(part["last_end"], 0) - to_numpy(part["last_start"], 0))[has]
     return lengths
+
+
+def newest_anomaly(totals: FleetTotals, device: int, sensor: str) -> tuple[int, str] | None:
+    """Find the newest day on which a device was anomalous, and its sensor.
+
+    Parameters
+    ----------
+    totals : FleetTotals
+    device : int
+        Its position in ``totals.devices``.
+    sensor : str
+        Asked about first; the others only where it was never anomalous.
+
+    Returns
+    -------
+    tuple of int and str, or None
+        Midnight of the day, microseconds since the epoch, and the sensor.
+    """
+    rows = np.flatnonzero((totals.device == device) & (totals.anomalies > 0))
+    if not rows.size:
+        return None
+    is_asked = are(totals.sensors.take(pa.array(totals.sensor[rows])), sensor)
+    rows = rows[is_asked] if is_asked.any() else rows
+    newest = rows[np.lexsort((totals.anomalies[rows], totals.day[rows]))[-1]]
+    return int(totals.day[newest]) * DAY_US, str(totals.sensors[int(totals.sensor[newest])])
 
 
 def newest_unscored(totals: FleetTotals) -> Bool:
