@@ -1,3 +1,9 @@
+// What was done is said once: neither a reload nor a link that is sent says it again.
+const here = new URL(location.href);
+if (here.searchParams.has("done")) {
+  here.searchParams.delete("done");
+  history.replaceState(null, "", here);
+}
 // Each page begins with what it has.
 if ($("sign-in")) signedInAlready();
 else refresh();
