@@ -68,6 +68,9 @@ def address(site):
         yield found
 
 
+READOUT = "document.getElementById('panels-readout').textContent"
+
+
 def open_incident(page):
     page.goto(re.match(r"http://[^/]+", page.url)[0] + "/incidents?state=any&q=" + FOUND)
     page.click("#main .list a")
@@ -112,6 +115,29 @@ def test_the_charts_are_read_and_zoomed_by_keyboard(browser, address):
         assert page.locator("#panels path.value").first.get_attribute("d") == whole
 
 
+def test_a_zoom_outlives_a_reload_and_goes_with_the_link(browser, address):
+    with open_page(browser, f"{address}/device?id={FOUND}") as page:
+        page.click("[data-zoom=in]")
+        page.wait_for_url("**#zoom=2026-01-05T06:00:00Z/2026-01-05T18:00:00Z")
+        path = page.locator("#panels path.value").first.get_attribute("d")
+        page.reload()
+        page.wait_for_selector("#panels path.value", state="attached")
+        assert page.locator("#panels path.value").first.get_attribute("d") == path
+        page.click(".tabs a >> text=power")
+        page.wait_for_url("**sensor=power#zoom=2026-01-05T06:00:00Z/2026-01-05T18:00:00Z")
+        page.click("[data-zoom=all]")
+        page.wait_for_url(re.compile("sensor=power$"))
+
+
+def test_a_finger_reads_a_value_and_it_stays(browser, address):
+    with open_page(browser, f"{address}/device?id={FOUND}", width=390, has_touch=True, is_mobile=True) as page:
+        assert "Tap the charts" in page.inner_text("#panels-readout")
+        assert "Keys:" not in page.inner_text("#panel-keys")
+        page.locator("#panels").tap()
+        page.wait_for_function(f"() => {READOUT}.includes('score')")
+        assert page.locator("#panels line.cursor").count() == 1
+
+
 def test_the_map_moves_by_keyboard_and_opens_a_device_at_a_time(browser, address):
     with open_page(browser, f"{address}/?q=432&range=1d") as page:
         page.focus("#heat td[tabindex='0']")
@@ -138,6 +164,7 @@ def test_an_incident_is_acknowledged_commented_silenced_and_all_is_undone(browse
         page.wait_for_selector("#done")
         assert state_of(page) == "acknowledged"
         assert "Ada acknowledged" in page.inner_text("#trail")
+        assert "done=" not in page.url
         page.click("#done button")
         page.wait_for_selector("text=taken back")
         assert state_of(page) == "open"
@@ -226,6 +253,7 @@ def test_every_view_fits_a_phone_and_has_landmarks_and_names(browser, address, s
                 path
             )
             assert page.evaluate(UNNAMED) == [], path
+            assert page.evaluate(CUT) == [], path
             assert page.complaints == [], path
             keep_screenshot(page, f"served_{number}_{scheme}")
 
@@ -236,3 +264,8 @@ UNNAMED = """() => [...document.querySelectorAll(
 )].filter(
   (e) => !(e.labels?.length || e.textContent.trim() || e.ariaLabel || e.title)
 ).map((e) => e.outerHTML)"""
+
+# Tables, but for the map, that a phone shows in part only.
+CUT = """() => [...document.querySelectorAll(".scroller:not(#heat-scroller)")].filter(
+  (e) => e.scrollWidth > e.clientWidth
+).map((e) => e.innerText)"""

@@ -55,6 +55,22 @@ function setSpan(from, to) {
   const start = Math.max(data.start, Math.min(data.end - length, from));
   device.view = [start, start + length];
   draw();
+  keepSpan();
+}
+
+// The part in sight is in the fragment: a reload keeps it, a link takes it along, and the server need not know.
+let spanTimer = null;
+function keepSpan() {
+  const [from, to] = device.view.map(Math.round);
+  const part = from <= data.start && to >= data.end ? "" : `#zoom=${iso(from)}/${iso(to)}`;
+  document.querySelectorAll(".tabs a").forEach((link) => { link.hash = part; });
+  clearTimeout(spanTimer); // browsers refuse more than some changes of the URL in a second
+  spanTimer = setTimeout(() => history.replaceState(null, "", location.pathname + location.search + part), 200);
+}
+
+function keptSpan() {
+  const [from, to] = (/^#zoom=([^/]+)\/([^/]+)$/.exec(location.hash)?.slice(1) ?? []).map((text) => Date.parse(text) / 1000);
+  return from < to && from < data.end && to > data.start ? [from, to] : null;
 }
 
 function zoomTo(how) {
@@ -91,11 +107,13 @@ function wordsAt(t) {
   return `${stretch(start, start + data.window)} UTC: ${number(value[i])}${range}; score ${number(score[i])}, threshold ${number(threshold[i])}.${verdict}${rule ? ` Rule: ${rule[1]}.` : ""}${tail}`;
 }
 
+const isTouched = () => matchMedia("(hover: none)").matches;
+
 function showCursor() {
   const { drawing, at } = device;
   drawing.marks.replaceChildren();
   if (at === null) {
-    $("panels-readout").textContent = `${stretch(...device.view)} UTC. Point at the charts, or move with the arrow keys.`;
+    $("panels-readout").textContent = `${stretch(...device.view)} UTC. ${isTouched() ? "Tap the charts to read a value." : "Point at the charts, or move with the arrow keys."}`;
     return;
   }
   const px = drawing.x(at);
@@ -134,14 +152,18 @@ function panelsKey(event) {
   event.preventDefault();
 }
 
+// A mouse points and drags a zoom; a finger reads, and what it has read stays.
 function panelsPointer() {
   const box = $("panels");
   let pressed = null;
   const at = (event) => event.clientX - box.getBoundingClientRect().left;
-  box.addEventListener("pointerdown", (event) => { pressed = at(event); });
-  box.addEventListener("pointermove", (event) => {
+  const read = (event) => {
     const t = device.drawing.time(at(event));
     if (t >= device.view[0] && t <= device.view[1]) { device.at = t; showCursor(); }
+  };
+  box.addEventListener("pointerdown", (event) => { if (event.pointerType === "touch") read(event); else pressed = at(event); });
+  box.addEventListener("pointermove", (event) => {
+    read(event);
     if (pressed !== null && Math.abs(at(event) - pressed) > 6) {
       const { marks, top, bottom } = device.drawing;
       marks.append(svg("rect", { class: "brush", x: Math.min(pressed, at(event)), y: top, width: Math.abs(at(event) - pressed), height: bottom - top }));
@@ -154,7 +176,7 @@ function panelsPointer() {
     pressed = null;
   });
   box.addEventListener("pointercancel", () => { pressed = null; });
-  box.addEventListener("pointerleave", () => { if (pressed === null && document.activeElement !== box) { device.at = null; showCursor(); } });
+  box.addEventListener("pointerleave", (event) => { if (event.pointerType !== "touch" && pressed === null && document.activeElement !== box) { device.at = null; showCursor(); } });
 }
 
 function devicePanels() {
@@ -164,6 +186,8 @@ function devicePanels() {
   $("panels").addEventListener("keydown", panelsKey);
   document.querySelectorAll("[data-zoom]").forEach((button) => button.addEventListener("click", () => zoomTo(button.dataset.zoom)));
   panelsPointer();
+  const kept = keptSpan();
+  if (kept) setSpan(...kept);
   new ResizeObserver(draw).observe($("panels"));
   draw();
 }
