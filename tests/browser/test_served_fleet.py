@@ -130,7 +130,8 @@ def test_a_zoom_outlives_a_reload_and_goes_with_the_link(browser, address):
 
 
 def test_a_finger_reads_a_value_and_it_stays(browser, address):
-    with open_page(browser, f"{address}/device?id={FOUND}", width=390, has_touch=True, is_mobile=True) as page:
+    link = f"{address}/device?id={FOUND}"
+    with open_page(browser, link, width=390, has_touch=True, is_mobile=True) as page:
         assert "Tap the charts" in page.inner_text("#panels-readout")
         assert "Keys:" not in page.inner_text("#panel-keys")
         page.locator("#panels").tap()
@@ -204,6 +205,7 @@ def test_two_people_see_what_the_other_does_within_ten_seconds(browser, address)
 
         ada.wait_for_selector("text=Grace acknowledged", timeout=10_000)
         assert state_of(ada) == "acknowledged"
+        assert ada.inner_text("#news") == "Updated. Somebody has acted on an incident or a silence."
         ada.click("button[value=unacknowledge]")
         grace.wait_for_selector("text=Ada took back the acknowledgement", timeout=10_000)
 
@@ -215,7 +217,7 @@ def test_a_new_run_is_noticed_within_ten_seconds(browser, site, address):
         place = rows.schema.get_field_index("device")
         site.write("daily_totals", rows.set_column(place, "device", pa.array(["pump-77777"] * rows.num_rows)))
         page.wait_for_selector("text=pump-77777", timeout=10_000)
-        assert page.inner_text("#news") == "Updated: a run has committed."
+        assert page.inner_text("#news") == "Updated. A run has committed."
         assert page.url.endswith("?q=pump-77&order=name")
 
 

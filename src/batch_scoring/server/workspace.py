@@ -16,10 +16,11 @@ from batch_scoring.storage.table_log import LOG
 T = TypeVar("T")
 
 # A page is made of what these tables have committed.
-WATCHED = (
+OF_RUNS = (
     *("readings", "windows", "predictions", "daily_totals", "incidents", "device_incidents"),
-    *("gaps", "calibrations", "drift", "train_status", "incident_actions", "silences"),
+    *("gaps", "calibrations", "drift", "train_status"),
 )
+OF_PEOPLE = ("incident_actions", "silences")
 # A look at a table in Blob Storage is a request that costs.
 SECONDS_FRESH, SECONDS_FRESH_REMOTE = 1.0, 4.0
 SECONDS_FRESH_FILES = 5.0
@@ -89,8 +90,11 @@ class Workspace:
         with self._lock:
             self._tables.pop(name, None)
 
-    def version(self, names: Sequence[str] = WATCHED) -> str:
-        """Return what changes when a run commits to one of these tables, 16 hex digits."""
+    def version(self) -> str:
+        """Return two times 16 hex digits: the first change when a run commits, the second when people act."""
+        return f"{self._version(OF_RUNS)}-{self._version(OF_PEOPLE)}"
+
+    def _version(self, names: Sequence[str]) -> str:
         positions = [f"{name}={self.table(name).position}" for name in names]
         return hashlib.sha256(" ".join(positions).encode()).hexdigest()[:16]
 

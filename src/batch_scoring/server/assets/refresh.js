@@ -1,4 +1,4 @@
-// Notices that a run has committed, and shows the new data; a person who is writing is not disturbed.
+// Notices that a run has committed or somebody has acted, and shows the new data; a person who is writing is not disturbed.
 const EVERY = 3000;
 const KEPT = "fleet-refresh";
 
@@ -11,8 +11,11 @@ function say(...parts) {
   $("news").hidden = false;
 }
 
-function reload() {
-  sessionStorage.setItem(KEPT, JSON.stringify({ path: location.href, focus: document.activeElement?.id ?? "" }));
+// The first part of a version changes with the tables of runs, the second with what people do.
+const whatChanged = (before, after) => (before.split("-")[0] === after.split("-")[0] ? "Somebody has acted on an incident or a silence." : "A run has committed.");
+
+function reload(why = "") {
+  sessionStorage.setItem(KEPT, JSON.stringify({ path: location.href, why, focus: document.activeElement?.id ?? "" }));
   location.reload();
 }
 
@@ -23,9 +26,10 @@ async function look() {
     if (!answer.ok) return;
     const version = (await answer.text()).trim();
     if (version === document.body.dataset.version) return;
+    const why = whatChanged(document.body.dataset.version, version);
     document.body.dataset.version = version;
-    if (isWriting()) say("A run has committed. ", make("button", { type: "button", class: "link", onclick: reload }, "Show the new data"));
-    else reload();
+    if (isWriting()) say(`${why} `, make("button", { type: "button", class: "link", onclick: () => reload(why) }, "Show it"));
+    else reload(why);
   } catch { /* the server is away: the next look may find it */ }
 }
 
@@ -33,7 +37,7 @@ function refresh() {
   const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
   sessionStorage.removeItem(KEPT);
   if (kept && kept.path === location.href) {
-    say("Updated: a run has committed.");
+    if (kept.why) say(`Updated. ${kept.why}`);
     if (kept.focus) $(kept.focus)?.focus({ preventScroll: true });
     setTimeout(() => { $("news").hidden = true; }, 6000);
   }
