@@ -158,6 +158,15 @@ def _day(value: float) -> str:
     return f"{at.day} {at:%b %Y}"
 
 
+def _age(value: float) -> str:
+    """Say how long ago a time was, seconds since the epoch; nothing within an hourly run or two."""
+    seconds = datetime.now(UTC).timestamp() - value
+    if seconds < _FRESH_S:
+        return ""
+    size, name = next((one for one in _AGES if seconds >= 2 * one[0]), _AGES[-1])
+    return f"{seconds // size:.0f} {name} old"
+
+
 def _number(value: float | None) -> str:
     return "–" if value is None or math.isnan(value) else f"{value:.4g}".replace("-", "−")
 
@@ -166,6 +175,8 @@ def _percent(part: float, whole: float) -> str:
     return f"{100 * part / whole:.2f} %" if whole else "–"
 
 
+_FRESH_S = 3 * 3600
+_AGES = ((30.44 * 86400, "months"), (86400, "days"), (3600, "hours"))
 _FEATURES = {
     "mean": "level (mean)",
     "std": "spread (std)",
@@ -209,6 +220,7 @@ def _environment() -> Environment:
     found.filters |= {
         "moment": _moment,
         "day": _day,
+        "age": _age,
         "number": _number,
         "severity": write_severity,
         "count": lambda n: f"{n:,}",
