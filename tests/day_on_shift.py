@@ -35,7 +35,13 @@ def main(folder: str) -> None:
 
 
 def walk(page: Any, address: str, folder: str) -> None:
+    # 1. Eight in the morning
+    page.goto(f"{address}/incidents?state=any")
+    assert page.inner_text(".foot").startswith("10 incidents")
+    assert page.inner_text(".tabs a >> nth=0").split() == ["open", "1"]
+
     # 2. The fleet
+    page.goto(address)
     first = page.locator("#heat tbody tr").first
     assert first.locator("th").inner_text() == "pump-40"
     assert first.locator(".mark").inner_text() in ("medium", "high", "critical")
@@ -74,10 +80,12 @@ def walk(page: Any, address: str, folder: str) -> None:
     subprocess.run(run, cwd=PROJECT, check=True, capture_output=True)
     page.wait_for_selector("text=as of 16 Jan 2026 13:00", timeout=20_000)
     assert page.inner_text(".as-of") != before
+    assert page.inner_text("#news") == "Updated. A run has committed."
 
     # 7. The verdict
     page.goto(incident)
     assert page.inner_text("#state") == "closed"
+    assert "to 16 Jan 2026 11:30" in page.inner_text(".facts")
     page.check("input[value=true_event]")
     page.click("button[value=verdict]")
     page.wait_for_selector("#done")
