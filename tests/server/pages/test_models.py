@@ -14,7 +14,13 @@ from tests.server.sites import site_of
 @pytest.fixture
 def site():
     with site_of(fleet_of(prediction_rows("a", "flow", [1.0, 2.0] * 40)), with_models=True) as made:
-        shared = {"models": 1, "trained_from": None, "trained_to": None, "flag_rate": 0.001, "run": "r"}
+        shared = {
+            "models": 1,
+            "trained_from": "2026-01-05T00:00Z",
+            "trained_to": None,
+            "flag_rate": 0.001,
+            "run": "r",
+        }
         made.versions = [
             {"sensor": "flow", "version": "4", "alias": "", **shared},
             {"sensor": "flow", "version": "3", "alias": "champion", **shared},
@@ -48,7 +54,8 @@ def test_the_versions_are_asked_for_once(client, site):
 
 def test_a_confirmation_shows_both_versions_and_changes_nothing(client, site):
     text = client.get("/models/confirm?do=promote&sensor=flow&version=4").text
-    assert re.findall(r"<dt>Version</dt><dd>(\d)</dd>", text) == ["3", "4"]
+    assert re.search(r"Version</th><td>(\d)</td><td>(\d)</td>", text).groups() == ("3", "4")
+    assert text.count("<td>5 Jan 2026 00:00 to –</td>") == 2
     assert site.asked == [["list", "--json"]]
 
 

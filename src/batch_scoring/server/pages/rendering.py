@@ -144,10 +144,12 @@ def as_time(us: int | None) -> str:
     return datetime.fromtimestamp(us / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _moment(value: datetime | float | None) -> str:
-    """Format a time, a datetime or seconds since the epoch, UTC."""
-    if value is None:
+def _moment(value: datetime | float | str | None) -> str:
+    """Format a time, UTC: a datetime, ISO 8601, or seconds since the epoch."""
+    if value is None or value == "":
         return "–"
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value).astimezone(UTC)
     at = value if isinstance(value, datetime) else datetime.fromtimestamp(value, UTC)
     return f"{at.day} {at:%b %Y %H:%M}"
 
