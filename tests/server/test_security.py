@@ -186,6 +186,15 @@ class TestToken:
         guarded.get("/sign-in")
         assert guarded.post("/sign-in", data={"token": TOKEN, "csrf": csrf}).status_code == 403
 
+    @pytest.mark.parametrize("foreign", ['prefs={"a": 1}', "a/b=1", "=;;", 'x="', "é=ü"])
+    def test_a_cookie_of_another_program_breaks_no_form(self, guarded, foreign):
+        first = guarded.get("/sign-in")
+        visitor = re.search("fleet_visitor=([0-9a-f]{32})", first.headers["set-cookie"])[1]
+        guarded.cookies.clear()
+        cookie = f"{foreign}; fleet_visitor={visitor}".encode()
+        form = {"token": TOKEN, "csrf": csrf_of(first.text)}
+        assert guarded.post("/sign-in", data=form, headers={"cookie": cookie}).status_code == 303
+
     def test_the_mark_of_another_visitor_is_refused(self, guarded, small_site):
         with small_site.client(decide_access("0.0.0.0", token=TOKEN)) as other:
             mark = csrf_of(other.get("/sign-in").text)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import Request, cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -55,7 +54,8 @@ class Guard:
                 await send({"type": "websocket.close", "code": 1008})
             return
         headers = Headers(scope=scope)
-        cookies = _cookies(headers.get("cookie", ""))
+        # Pair by pair: with `http.cookies`, one bad cookie of another program would drop ours, too.
+        cookies = cookie_parser(headers.get("cookie", ""))
         visitor = cookies.get(VISITOR, "")
         is_new = not _is_hex(visitor)
         visitor = secrets.token_hex(16) if is_new else visitor
@@ -154,13 +154,6 @@ def set_cookie(response: Response, request: Request, name: str, value: str) -> N
 def _cookie(scope: Scope, name: str, value: str) -> str:
     secure = "; Secure" if scope.get("scheme") == "https" else ""
     return f"{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}"
-
-
-def _cookies(text: str) -> dict[str, str]:
-    try:
-        return {name: one.value for name, one in SimpleCookie(text).items()}
-    except CookieError:
-        return {}
 
 
 def _readable(text: str) -> str:
