@@ -100,6 +100,13 @@ def test_a_verdict_closes_the_incident_and_is_feedback(client, site):
     assert feedback_of(site.tables["incident_actions"].latest().read()).num_rows == 0
 
 
+def test_a_verdict_without_a_choice_takes_nothing_back(client, site):
+    path = incident_of(client)
+    post(client, path, do="verdict", verdict="true_event")
+    assert post(client, path, do="verdict").status_code == 400
+    assert site.tables["incident_actions"].latest().num_rows == 1
+
+
 def test_two_people_at_once_overwrite_nothing(client, site):
     path = incident_of(client)
     with site.client() as other:
@@ -159,6 +166,7 @@ def test_a_group_is_silenced_every_week(client, site):
         {"do": "comment", "text": " "},
         {"do": "comment", "text": "a" * 5000},
         {"do": "verdict", "verdict": "maybe"},
+        {"do": "verdict"},
         {"do": "acknowledge", "who": "a\0b"},
         {"do": "acknowledge", "who": "a" * 100},
     ],

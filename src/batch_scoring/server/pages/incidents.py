@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.core.moments import microseconds
 from batch_scoring.incidents.evidence import LEVELS
 from batch_scoring.operations.actions import VERDICTS, act
@@ -111,7 +112,10 @@ def change(request: Request) -> Response:
     row, who = _find(request), who_of(request)
     what = asked.choice(form, "do", tuple(DONE))
     text = asked.text(form, "text", MAX_COMMENT)
-    verdict = form.get("verdict") or None
+    # Without the check a press on the button with nothing chosen would take a verdict back.
+    verdict = asked.choice(form, "verdict", VERDICTS) or None
+    if what == "verdict" and verdict is None:
+        raise InputError(f"verdict: none is chosen; expected one of {', '.join(VERDICTS)}")
     action = {"unjudge": "verdict"}.get(what, what)
     rows = act(
         {**row, "state": None},
