@@ -11,6 +11,7 @@ from tests.reporting.fleet_factory import fleet_of, prediction_rows
 from tests.server.sites import devices_of, site_of
 
 N = 60
+PUMP = {"device": "pump-1"}
 
 
 @pytest.fixture
@@ -179,17 +180,37 @@ def test_what_is_not_valid_changes_nothing(client, site, fields):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"end": "2020-01-01T00:00"},
-        {"start": "2030-01-02T00:00", "end": "2030-01-01T00:00"},
-        {"start": "soon"},
-        {"for": "1 century"},
-        {"every": "month"},
+        {**PUMP, "end": "2020-01-01T00:00"},
+        {**PUMP, "start": "2030-01-02T00:00", "end": "2030-01-01T00:00"},
+        {**PUMP, "start": "soon"},
+        {**PUMP, "for": "1 century"},
+        {**PUMP, "every": "month"},
         {"device": "a" * 1001},
+        {"device": " ", "sensor": "flow"},
+        {"device": "*", "sensor": "*", "group": "*"},
+        {"device": "*?"},
+        {"device": "Pump 1"},
+        {"device": "Pump-1"},
+        {"device": "pump-1", "sensor": "power"},
     ],
 )
 def test_a_silence_that_is_not_valid_is_not_set(client, site, fields):
     assert post(client, "/incidents/silences", **fields).status_code == 400
     assert not site.tables["silences"].latest().exists
+
+
+@pytest.mark.parametrize(
+    ("fields", "covers"),
+    [
+        (PUMP, "1 device and 1 incident not"),
+        ({"device": "pump-?"}, "2 devices and 1 incident not"),
+        ({"device": "pump-2"}, "1 device and 0 incidents not"),
+        ({"device": "*", "everything": "yes"}, "2 devices and 1 incident not"),
+    ],
+)
+def test_a_silence_says_what_it_covers(client, fields, covers):
+    answer = post(client, "/incidents/silences", **fields)
+    assert f"Silenced. It covers {covers} closed." in client.get(answer.headers["location"]).text
 
 
 @pytest.mark.parametrize("name", ["0" * 16, "..%2f..%2fetc", "x"])

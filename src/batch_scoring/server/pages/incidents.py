@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.moments import microseconds
+from batch_scoring.core.text import number
 from batch_scoring.incidents.evidence import LEVELS
 from batch_scoring.operations.actions import VERDICTS, act
 from batch_scoring.operations.tables import append
@@ -96,7 +97,7 @@ def incident(request: Request) -> Response:
         trail=trail(workspace, row["incident_id"], row["silence"]),
         verdicts=VERDICTS,
         done=done,
-        said=DONE.get(done, ""),
+        said=said_of(request),
         undo=UNDO.get(done, ""),
         chart=_chart_link(row, device, sensor),
         pattern=escape(device),
@@ -127,6 +128,16 @@ def change(request: Request) -> Response:
     )
     workspace.save("incident_actions", append(rows))
     return back(request, url(f"/incidents/{row['incident_id']}", done=what))
+
+
+def said_of(request: Request) -> str:
+    """Say what was done before this page was shown; of a silence, how much it covers."""
+    values = request.query_params
+    done = asked.choice(values, "done", tuple(DONE))
+    if done != "silence" or not values.get("devices"):
+        return DONE.get(done, "")
+    n, m = (asked.whole(values, name, 0, 0, 10**9) for name in ("devices", "incidents"))
+    return f"Silenced. It covers {number(n, 'device')} and {number(m, 'incident')} not closed."
 
 
 def back(request: Request, to: str) -> Response:

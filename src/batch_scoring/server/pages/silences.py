@@ -13,13 +13,15 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.parameters import read_time
 from batch_scoring.operations.silences import revoke, silence
 from batch_scoring.operations.tables import append
-from batch_scoring.plant.devices import ALL
+from batch_scoring.plant.devices import ALL, Devices
 from batch_scoring.server import request_values as asked
-from batch_scoring.server.pages.incidents import DONE, LENGTHS, MAX_COMMENT, back, who_of
+from batch_scoring.server.pages.incidents import DONE, LENGTHS, MAX_COMMENT, back, said_of, who_of
 from batch_scoring.server.pages.rendering import render, site_of, url
-from batch_scoring.server.pages.shared import totals_of
+from batch_scoring.server.pages.shared import listed_of, totals_of
+from batch_scoring.server.queries.coverage import Coverage, find_coverage
 from batch_scoring.server.queries.incidents import all_silences, find_silence
 from batch_scoring.server.security import form_of
+from batch_scoring.server.workspace import Workspace
 
 _PATTERN = 1000
 _SHOWN = 100
@@ -37,10 +39,10 @@ def silences(request: Request) -> Response:
         in_force=in_force,
         written=written[:_SHOWN],
         done=done,
-        said=DONE.get(done, ""),
+        said=said_of(request),
         lengths=LENGTHS,
         groups=sorted({one for one in workspace.file("devices")["group"].to_pylist() if one}),
-        pattern=asked.text(request.query_params, "device", _PATTERN) or ALL,
+        pattern=asked.text(request.query_params, "device", _PATTERN),
         sensor_pattern=asked.text(request.query_params, "sensor", _PATTERN) or ALL,
     )
 
@@ -50,18 +52,48 @@ def set_silence(request: Request) -> Response:
     form, now = form_of(request), datetime.now(UTC)
     start, end = _span(form, now)
     every = asked.choice(form, "every", ("day", "week")) or None
+    patterns = _patterns(form)
     rows = silence(
         who_of(request),
         now,
         start,
         end,
-        **{name: asked.text(form, name, _PATTERN) or ALL for name in ("device", "sensor", "group")},
+        **patterns,
         every=every,
         until=_time(form, "until") if every else None,
         comment=asked.text(form, "text", MAX_COMMENT) or None,
     )
+    covered = _coverage(site_of(request).workspace, patterns, now)
     site_of(request).workspace.save("silences", append(rows))
-    return back(request, _origin(form, "silence"))
+    return back(
+        request, _origin(form, "silence", devices=str(covered.devices), incidents=str(covered.incidents))
+    )
+
+
+def _patterns(form: Mapping[str, str]) -> dict[str, str]:
+    """Read what is to be silenced; that it is everything has to be said twice."""
+    found = {name: asked.text(form, name, _PATTERN) for name in ("device", "sensor", "group")}
+    if not found["device"]:
+        raise InputError("device: it is empty; expected a device or a pattern, such as 'pump-*'")
+    found = {name: pattern or ALL for name, pattern in found.items()}
+    if not any(pattern.strip("*?") for pattern in found.values()) and form.get("everything") != "yes":
+        raise InputError(
+            "device, sensor, group: they match the whole fleet; name a part of it, or tick 'The whole fleet'"
+        )
+    return found
+
+
+def _coverage(workspace: Workspace, patterns: Mapping[str, str], now: datetime) -> Coverage:
+    """Find what is covered; patterns that match nothing are a slip of the pen."""
+    totals, rows = totals_of(workspace), workspace.file("devices")
+    found = find_coverage(totals, listed_of(workspace), rows, Devices(rows), now, **patterns)
+    if not found.is_any and len(totals.devices):
+        shown = ", ".join(f"{name} {pattern[:80]!r}" for name, pattern in patterns.items() if pattern != ALL)
+        raise InputError(
+            f"{shown}: nothing of {len(totals.devices):,} devices matches; expected names as the fleet shows "
+            "them, where A and a differ"
+        )
+    return found
 
 
 def revoke_silence(request: Request) -> Response:
@@ -90,7 +122,7 @@ def _time(form: Mapping[str, str], name: str) -> datetime | None:
     return read_time(form[name][:40], name) if form.get(name) else None
 
 
-def _origin(form: Mapping[str, str], done: str) -> str:
+def _origin(form: Mapping[str, str], done: str, **more: str) -> str:
     incident = form.get("incident", "")
     is_id = len(incident) == 16 and all(c in "0123456789abcdef" for c in incident)
-    return url(f"/incidents/{incident}" if is_id else "/incidents/silences", done=done)
+    return url(f"/incidents/{incident}" if is_id else "/incidents/silences", done=done, **more)

@@ -1,0 +1,68 @@
+"""What a silence covers: how many devices, and which incidents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+
+from batch_scoring.operations.silences import silence, silenced, silenced_incidents
+from batch_scoring.plant.devices import Devices
+from batch_scoring.server.queries.incidents import Listed
+from batch_scoring.server.queries.totals import FleetTotals
+from batch_scoring.tables.arrow_arrays import are, to_arrow
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much the patterns of a silence match.
+
+    Attributes
+    ----------
+    devices : int
+        Devices of the totals of which at least one sensor matches.
+    incidents : int
+        Incidents that are not closed, and covered whole.
+    is_any : bool
+        Whether a device, an incident or a device that people have listed matches.
+    """
+
+    devices: int
+    incidents: int
+    is_any: bool
+
+
+def find_coverage(
+    totals: FleetTotals, listed: Listed, rows: pa.Table, known: Devices, at: datetime, **patterns: str
+) -> Coverage:
+    """Find what patterns of devices, sensors and groups cover.
+
+    Parameters
+    ----------
+    totals : FleetTotals
+    listed : Listed
+    rows : pyarrow.Table
+        Devices that people have listed, schema DEVICES.
+    known : Devices
+        The same, as patterns are matched against them.
+    at : datetime
+        Now, UTC.
+    **patterns : str
+        ``device``, ``sensor`` and ``group``.
+    """
+    # Whenever the silence itself begins: one of a moment, with its patterns.
+    probe = silence("nobody", at, at, at + timedelta(minutes=1), **patterns)
+    pairs = np.unique(totals.device.astype(np.int64) * len(totals.sensors) + totals.sensor)
+    device, sensor = np.divmod(pairs, max(1, len(totals.sensors)))
+    names = totals.devices.take(to_arrow(device)), totals.sensors.take(to_arrow(sensor))
+    hit = ~are(silenced(*names, at, probe, known), "")
+    covered = ~are(silenced_incidents(listed.incidents, at, probe, known), "")
+    written = known.are_like(rows["id"], patterns["device"])
+    written &= known.are_in_group_like(rows["id"], patterns["group"])
+    return Coverage(
+        np.unique(device[hit]).size,
+        int((covered & ~are(listed.state, "closed")).sum()),
+        bool(hit.any() or covered.any() or written.any()),
+    )
