@@ -105,6 +105,27 @@ def test_what_is_not_valid_is_said_and_not_guessed(client, query):
     assert "Traceback" not in answer.text
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/?from=0001-01-01",
+        "/?to=0001-01-01",
+        f"/?page=000000000001{'9' * 3000}",
+        "/device?id=pump-1&from=0001-01-01",
+        "/device?id=pump-1&to=0001-01-01",
+        "/device?id=pump-1&from=9999-12-31T23:59:59",
+        f"/incidents?page=000000000001{'9' * 3000}",
+    ],
+)
+def test_a_time_or_a_number_out_of_all_bounds_is_refused(client, path):
+    assert client.get(path).status_code == 400
+
+
+@pytest.mark.parametrize("edge", ["to=1970-01-01", "from=1970-01-01", "from=2199-12-31T23:59:59"])
+def test_the_first_and_the_last_time_are_shown(client, edge):
+    assert client.get(f"/device?id=pump-1&{edge}").status_code == 200
+
+
 def test_a_huge_range_and_a_huge_page_are_bounded(client):
     assert client.get("/?from=1970-01-02&to=2199-01-01&page=1000000").status_code == 200
     answer = client.get("/device?id=pump-1&from=1970-01-02&to=2199-01-01")

@@ -20,7 +20,7 @@ T = TypeVar("T")
 Check = tuple[bool, str]
 
 # Of a run and of a duration; what is computed from both is a time, too.
-_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 _LONGEST = timedelta(days=365_000)
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -178,11 +178,11 @@ def scheduled_time(at: Any) -> datetime:
         When it is no time, or one that only a clock that was never set shows.
     """
     time = datetime.now(UTC) if at is None else read_time(at, "at")
-    if not _EARLIEST <= time < _LATEST:
+    if not EARLIEST <= time < LATEST:
         where = "this machine's clock" if at is None else "at"
         raise InputError(
-            f"{where}: {time.isoformat()} is not valid; expected a time from {_EARLIEST.year} to "
-            f"{_LATEST.year}" + ("; set the clock, or name the time with `at`" if at is None else "")
+            f"{where}: {time.isoformat()} is not valid; expected a time from {EARLIEST.year} to "
+            f"{LATEST.year}" + ("; set the clock, or name the time with `at`" if at is None else "")
         )
     return time
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.moments import microseconds
-from batch_scoring.core.parameters import read_time
+from batch_scoring.core.parameters import EARLIEST, LATEST, read_time
 
 MAX_TEXT = 200
 
@@ -41,15 +41,25 @@ def whole(values: Mapping[str, str], name: str, default: int, least: int, most: 
     found = values.get(name, "")
     if not found:
         return default
-    if not found.isascii() or not found.isdecimal() or not least <= int(found[:12]) <= most:
+    if not found.isascii() or not found.isdecimal() or len(found) > 12 or not least <= int(found) <= most:
         raise InputError(f"{name}: {found[:40]!r} is not valid; expected a number from {least} to {most}")
     return int(found)
 
 
 def moment(values: Mapping[str, str], name: str) -> int | None:
     """Return a time, UTC, in microseconds since the epoch; None where it is missing."""
+    at = time(values, name)
+    return None if at is None else microseconds(at)
+
+
+def time(values: Mapping[str, str], name: str) -> datetime | None:
+    """Return a time, UTC, from 1970 to 2200; None where it is missing."""
     found = values.get(name, "")
     if not found:
         return None
-    at: datetime = read_time(found[:40], name)
-    return microseconds(at)
+    at = read_time(found[:40], name)
+    if not EARLIEST <= at < LATEST:
+        raise InputError(
+            f"{name}: {found[:40]!r} is not valid; expected a time from {EARLIEST.year} to {LATEST.year}"
+        )
+    return at

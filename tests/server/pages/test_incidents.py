@@ -186,6 +186,8 @@ def test_what_is_not_valid_changes_nothing(client, site, fields):
         {**PUMP, "for": "1 century"},
         {**PUMP, "every": "month"},
         {"device": "a" * 1001},
+        {**PUMP, "start": "9999-12-31T00:00", "for": "30 days"},
+        {**PUMP, "start": "2020-01-01T00:00", "every": "week", "until": "2020-02-01T00:00"},
         {"device": " ", "sensor": "flow"},
         {"device": "*", "sensor": "*", "group": "*"},
         {"device": "*?"},

@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.parameters import read_time
 from batch_scoring.operations.silences import revoke, silence
 from batch_scoring.operations.tables import append
 from batch_scoring.plant.devices import ALL, Devices
@@ -50,8 +49,11 @@ def silences(request: Request) -> Response:
 def set_silence(request: Request) -> Response:
     """Set a silence, and show the incident or the list it was set from."""
     form, now = form_of(request), datetime.now(UTC)
-    start, end = _span(form, now)
     every = asked.choice(form, "every", ("day", "week")) or None
+    start, end = _span(form, now)
+    until = asked.time(form, "until") if every else None
+    if until is not None and until <= now:
+        raise InputError("until: it is over already; expected a time in the future, UTC, or none")
     patterns = _patterns(form)
     rows = silence(
         who_of(request),
@@ -60,7 +62,7 @@ def set_silence(request: Request) -> Response:
         end,
         **patterns,
         every=every,
-        until=_time(form, "until") if every else None,
+        until=until,
         comment=asked.text(form, "text", MAX_COMMENT) or None,
     )
     covered = _coverage(site_of(request).workspace, patterns, now)
@@ -86,7 +88,7 @@ def _patterns(form: Mapping[str, str]) -> dict[str, str]:
 def _coverage(workspace: Workspace, patterns: Mapping[str, str], now: datetime) -> Coverage:
     """Find what is covered; patterns that match nothing are a slip of the pen."""
     totals, rows = totals_of(workspace), workspace.file("devices")
-    found = find_coverage(totals, listed_of(workspace), rows, Devices(rows), now, **patterns)
+    found = find_coverage(totals, listed_of(workspace), rows, Devices(rows), now, patterns)
     if not found.is_any and len(totals.devices):
         shown = ", ".join(f"{name} {pattern[:80]!r}" for name, pattern in patterns.items() if pattern != ALL)
         raise InputError(
@@ -108,18 +110,14 @@ def revoke_silence(request: Request) -> Response:
 
 def _span(form: Mapping[str, str], now: datetime) -> tuple[datetime, datetime]:
     """Read from when to when: a length from now on, or two times."""
-    start = _time(form, "start") or now
-    end = _time(form, "end")
+    start = asked.time(form, "start") or now
+    end = asked.time(form, "end")
     if end is None:
         length = asked.choice(form, "for", tuple(LENGTHS), "1 hour")
         end = start + timedelta(hours=LENGTHS[length])
     if end <= now and not form.get("every"):
         raise InputError("end: it is over already; expected a time in the future, UTC")
     return start, end
-
-
-def _time(form: Mapping[str, str], name: str) -> datetime | None:
-    return read_time(form[name][:40], name) if form.get(name) else None
 
 
 def _origin(form: Mapping[str, str], done: str, **more: str) -> str:

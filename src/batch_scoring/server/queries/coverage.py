@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -35,7 +36,12 @@ class Coverage:
 
 
 def find_coverage(
-    totals: FleetTotals, listed: Listed, rows: pa.Table, known: Devices, at: datetime, **patterns: str
+    totals: FleetTotals,
+    listed: Listed,
+    rows: pa.Table,
+    known: Devices,
+    at: datetime,
+    patterns: Mapping[str, str],
 ) -> Coverage:
     """Find what patterns of devices, sensors and groups cover.
 
@@ -49,20 +55,22 @@ def find_coverage(
         The same, as patterns are matched against them.
     at : datetime
         Now, UTC.
-    **patterns : str
+    patterns : mapping of str to str
         ``device``, ``sensor`` and ``group``.
     """
     # Whenever the silence itself begins: one of a moment, with its patterns.
-    probe = silence("nobody", at, at, at + timedelta(minutes=1), **patterns)
+    device, sensor, group = (patterns[name] for name in ("device", "sensor", "group"))
+    until = at + timedelta(minutes=1)
+    probe = silence("nobody", at, at, until, device=device, sensor=sensor, group=group)
     pairs = np.unique(totals.device.astype(np.int64) * len(totals.sensors) + totals.sensor)
-    device, sensor = np.divmod(pairs, max(1, len(totals.sensors)))
-    names = totals.devices.take(to_arrow(device)), totals.sensors.take(to_arrow(sensor))
+    of_device, of_sensor = np.divmod(pairs, max(1, len(totals.sensors)))
+    names = totals.devices.take(to_arrow(of_device)), totals.sensors.take(to_arrow(of_sensor))
     hit = ~are(silenced(*names, at, probe, known), "")
     covered = ~are(silenced_incidents(listed.incidents, at, probe, known), "")
-    written = known.are_like(rows["id"], patterns["device"])
-    written &= known.are_in_group_like(rows["id"], patterns["group"])
+    written = known.are_like(rows["id"], device)
+    written &= known.are_in_group_like(rows["id"], group)
     return Coverage(
-        np.unique(device[hit]).size,
+        np.unique(of_device[hit]).size,
         int((covered & ~are(listed.state, "closed")).sum()),
         bool(hit.any() or covered.any() or written.any()),
     )
