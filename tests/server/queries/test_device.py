@@ -13,7 +13,7 @@ from batch_scoring.server.queries.totals import read_totals
 from batch_scoring.storage.row_table import Change
 from batch_scoring.tables.schemas import GAPS, READINGS
 from tests.reporting.fleet_factory import START, fleet_of, prediction_rows
-from tests.row_tables import readings
+from tests.row_tables import readings, table_at
 from tests.server.sites import calendar_of, site_of
 
 DAY = 86_400_000_000
@@ -93,6 +93,15 @@ def test_marks_of_gaps_calendar_and_incidents(data):
     assert flow["unjudged"] == [[start + 3 * 3600, start + 4 * 3600, "new <valve>"]]
     assert [one[:2] for one in flow["incidents"]] == [[start + 23 * 3600, start + 24 * 3600]]
     assert (power["gaps"], power["unjudged"], power["incidents"]) == ([], [], [])
+
+
+def test_incidents_of_a_table_of_older_code_are_shown(site, data, tmp_path, monkeypatch):
+    rows = site.tables["incidents"].latest().read().drop_columns(["shift"])
+    older = table_at(tmp_path / "older", "start").commit(Change(rows.schema, [[rows]]))
+    monkeypatch.setitem(site.tables, "incidents", older)
+    end = START_US + 8 * DAY
+    found = device_data(site.workspace(), "a", "flow", ["power"], end - DAY, end)
+    assert found["series"][0]["incidents"] == data["series"][0]["incidents"]
 
 
 def test_facts_name_the_champion_and_what_it_learned_from(data):

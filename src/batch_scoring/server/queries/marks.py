@@ -16,9 +16,10 @@ from batch_scoring.server.workspace import Workspace
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrow_arrays import are, as_rows, positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.pieces import DAY_US
-from batch_scoring.tables.schemas import GAPS, INCIDENTS
 
 MAX_STRETCHES = 500
+# Only what is drawn: a workspace of older code lacks columns until its next run.
+_SPAN = ("sensor", "start", "end")
 
 
 def find_marks(
@@ -36,7 +37,7 @@ def _gaps(table: RowTable, device: str, sensors: list[str], start: int, end: int
     found: dict[str, list[Any]] = {}
     if not table.exists:
         return found
-    rows = table.read(GAPS.names, None, end, sensors, [device])
+    rows = table.read(_SPAN, None, end, sensors, [device])
     for row in as_rows(rows):
         since = microseconds(row["start"])
         until = microseconds(row["end"]) if row["end"] else end
@@ -73,7 +74,7 @@ def _incidents(
     found: dict[str, list[Any]] = {}
     if not table.exists:
         return found
-    rows = table.read(INCIDENTS.names, start - 31 * DAY_US, end, sensors, [device])
+    rows = table.read([*_SPAN, "state"], start - 31 * DAY_US, end, sensors, [device])
     for row in as_rows(rows):
         if row["state"] == "forming" or microseconds(row["end"]) <= start:
             continue
