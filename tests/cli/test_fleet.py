@@ -18,6 +18,12 @@ def test_what_is_not_safe_or_valid_ends_with_one_sentence(options):
     assert "Traceback" not in ended.output
 
 
+def test_a_misspelt_workspace_ends_with_one_sentence(tmp_path):
+    ended = CliRunner().invoke(serve, ["--data", str(tmp_path / "nope")])
+    assert ended.exit_code == 1
+    assert "nope: there is no such folder" in ended.output
+
+
 def test_the_token_may_come_from_the_environment():
     ended = CliRunner().invoke(serve, ["--host", "0.0.0.0"], env={"BATCH_SCORING_TOKEN": "short"})
     assert "16" in ended.output

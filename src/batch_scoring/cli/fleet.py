@@ -7,11 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from batch_scoring.cli.command import DATA, ENV, command
+from batch_scoring.core.errors import InputError
 from batch_scoring.jobs.context import open_context
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ def serve(
     context = open_context(data, env)
     catalog = context.catalog
     place, published = catalog["workspace"].folder.path(), catalog["fleet_models"].published
+    if not is_remote(place) and not Path(place).is_dir():
+        raise InputError(f"{place}: there is no such folder; name the workspace with --data")
     fresh = SECONDS_FRESH_REMOTE if is_remote(place) else SECONDS_FRESH
     workspace = Workspace(catalog.load, catalog.exists, catalog.save, place, published, fresh)
     registry = Registry(partial(_kedro_models, str(context.project_path), place, env))
