@@ -174,6 +174,9 @@ class TestToken:
         assert TOKEN not in cookie
         assert "Ada" in guarded.get("/").text
 
+    def test_who_has_not_signed_in_sees_no_workspace(self, guarded):
+        assert "a made-up fleet" not in guarded.get("/sign-in").text
+
     def test_a_wrong_token_signs_nobody_in(self, guarded):
         form = {"token": "wrong", "csrf": csrf_of(guarded.get("/sign-in").text)}
         answer = guarded.post("/sign-in", data=form)

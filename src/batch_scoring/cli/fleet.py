@@ -64,7 +64,8 @@ def serve(
     from batch_scoring.server.workspace import SECONDS_FRESH, SECONDS_FRESH_REMOTE, Workspace
     from batch_scoring.storage import is_remote
 
-    access = decide_access(host, token, proxy_header, names, _user())
+    # Whoever has the token is not the user that runs the server.
+    access = decide_access(host, token, proxy_header, names, "" if token else _user())
     context = open_context(data, env)
     catalog = context.catalog
     place, published = catalog["workspace"].folder.path(), catalog["fleet_models"].published

@@ -11,15 +11,15 @@ from batch_scoring.server.security import SESSION, WHO, form_of, set_cookie
 
 def show_sign_in(request: Request) -> Response:
     """Ask for the token."""
-    return render(request, "sign_in.html", to=_own_path(request.query_params.get("to", "/")), is_wrong=False)
+    return _page(request, own_path(request.query_params.get("to", "/")))
 
 
 def sign_in(request: Request) -> Response:
     """Check the token, and go on to where the person wanted to go."""
     form, access = form_of(request), site_of(request).access
-    to = _own_path(form.get("to", "/"))
+    to = own_path(form.get("to", "/"))
     if not access.is_token(form.get("token", "")):
-        return render(request, "sign_in.html", 403, to=to, is_wrong=True)
+        return _page(request, to, 403)
     response = RedirectResponse(to, 303)
     set_cookie(response, request, SESSION, access.session)
     if form.get("who", "").strip():
@@ -27,12 +27,17 @@ def sign_in(request: Request) -> Response:
     return response
 
 
-def _own_path(to: str) -> str:
+def _page(request: Request, to: str, status: int = 200) -> Response:
+    """Ask for the token; who has none yet sees no path of this machine."""
+    return render(request, "sign_in.html", status, to=to, is_wrong=status != 200, workspace="Fleet")
+
+
+def own_path(to: str) -> str:
     r"""Return a path of this server; anything else leads to the fleet.
 
     Examples
     --------
-    >>> [_own_path(to) for to in ("/device?id=a", "//evil.example", "https://evil.example", "/\\evil")]
+    >>> [own_path(to) for to in ("/device?id=a", "//evil.example", "https://evil.example", "/\\evil")]
     ['/device?id=a', '/', '/', '/']
     """
     is_own = to.startswith("/") and not to.startswith("//") and "\\" not in to and to.isprintable()
