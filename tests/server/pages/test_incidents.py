@@ -108,6 +108,18 @@ def test_a_verdict_without_a_choice_takes_nothing_back(client, site):
     assert site.tables["incident_actions"].latest().num_rows == 1
 
 
+@pytest.mark.parametrize(
+    ("origin", "is_back"), [("http://127.0.0.1:8050", True), ("https://evil.example", False), ("", False)]
+)
+def test_a_form_that_is_refused_leads_back_to_its_page(client, origin, is_back):
+    path = incident_of(client)
+    client.headers["referer"] = f"{origin}{path}?a=1"
+    text = post(client, path, do="comment").text
+    assert "Not done" in text
+    assert "the comment is empty" in text
+    assert (f'href="{path}?a=1"' in text) is is_back
+
+
 def test_two_people_at_once_overwrite_nothing(client, site):
     path = incident_of(client)
     with site.client() as other:
