@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.server.queries.device import device_data, device_range, list_sensors
 from batch_scoring.server.queries.series import thinned
 from batch_scoring.server.queries.totals import read_totals
@@ -143,8 +144,10 @@ def test_a_range_is_a_day_unless_asked_for_and_at_most_two_weeks(start, end, exp
     assert device_range(*days, 10 * DAY) == tuple(one * DAY for one in expected)
 
 
-def test_a_range_that_ends_before_it_starts_is_a_minute():
-    assert device_range(5 * DAY, 3 * DAY, 10 * DAY) == (3 * DAY - 60_000_000, 3 * DAY)
+@pytest.mark.parametrize("end", [3, 5])
+def test_a_range_that_ends_before_it_starts_is_refused(end):
+    with pytest.raises(InputError, match="from earlier than to"):
+        device_range(5 * DAY, end * DAY, 10 * DAY)
 
 
 def test_thinned_readings_keep_the_extremes_in_order():

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import path_segment
 from batch_scoring.core.moments import microseconds
 from batch_scoring.reporting.page_data import pack
@@ -91,7 +92,15 @@ def list_sensors(totals: FleetTotals, device: int, start: int, end: int) -> list
 
 
 def device_range(start: int | None, end: int | None, newest: int) -> tuple[int, int]:
-    """Choose the range to show: the last day up to the newest window, or what is asked for, bounded."""
+    """Choose the range to show: the last day up to the newest window, or what is asked for, bounded.
+
+    Raises
+    ------
+    InputError
+        When ``start`` is not before ``end``.
+    """
+    if start is not None and end is not None and start >= end:
+        raise InputError("from, to: they are not valid; expected from earlier than to")
     until = end if end is not None else (start + DEFAULT_US if start is not None else newest)
     since = start if start is not None else until - DEFAULT_US
     since = min(since, until - 60_000_000)
