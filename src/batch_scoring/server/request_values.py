@@ -20,7 +20,15 @@ def text(values: Mapping[str, str], name: str, longest: int = MAX_TEXT) -> str:
     InputError
         When it is longer than ``longest`` characters, or holds a control character.
     """
-    found = values.get(name, "").strip()
+    return _checked(values.get(name, "").strip(), name, longest)
+
+
+def exact_id(values: Mapping[str, str], name: str, longest: int) -> str:
+    """Return an id as it is, for blanks at its ends are part of it; raises as :func:`text` does."""
+    return _checked(values.get(name, ""), name, longest)
+
+
+def _checked(found: str, name: str, longest: int) -> str:
     if len(found) > longest:
         raise InputError(f"{name}: {len(found):,} characters are too many; expected at most {longest}")
     if any(ord(c) < 32 and c not in "\n\r\t" for c in found):

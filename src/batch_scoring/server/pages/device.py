@@ -34,7 +34,7 @@ def device(request: Request) -> Response:
     """Show a device in a range of time."""
     workspace, values = site_of(request).workspace, request.query_params
     totals = totals_of(workspace)
-    name = asked.text(values, "id", _LONGEST_ID)
+    name = asked.exact_id(values, "id", _LONGEST_ID)
     place = position_of(totals, name)
     start, end = device_range(asked.moment(values, "from"), asked.moment(values, "to"), totals.end)
     rows = list_sensors(totals, place, start, end)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from batch_scoring.incidents.evidence import LEVELS
 from batch_scoring.server import request_values as asked
@@ -41,6 +41,8 @@ def fleet(request: Request) -> Response:
     totals = totals_of(workspace)
     if not len(totals.devices):
         return render(request, "nothing.html", as_of=None)
+    if set(values) == {"q"} and values["q"] in totals.names:  # what "Find a device" asks for
+        return RedirectResponse(url("/device", id=values["q"]), 303)
     states = states_of(workspace)
     groups = _groups(workspace)
     wanted, shown = _wanted(values, totals, states, groups)
