@@ -2,6 +2,7 @@
 
 import re
 
+import anyio
 import pytest
 
 from batch_scoring.server.access import decide_access
@@ -234,6 +235,19 @@ class TestToken:
         assert guarded.post("/sign-in", content=b"a=1&" * 50, headers=kind).status_code == 400
         assert guarded.post("/sign-in", content=b"\xff\xfe", headers=kind).status_code == 400
         assert guarded.post("/sign-in", files={"token": b"x"}).status_code == 415
+
+
+def test_a_form_that_does_not_end_is_not_waited_for(small_site, monkeypatch):
+    monkeypatch.setattr("batch_scoring.server.security.FORM_SECONDS", 0.05)
+    app, sent = small_site.app(decide_access("127.0.0.1")), []
+    kind = (b"content-type", b"application/x-www-form-urlencoded")
+    scope = {"type": "http", "method": "POST", "path": "/models", "query_string": b"", "scheme": "http"}
+
+    async def send(message):
+        sent.append(message)
+
+    anyio.run(app, scope | {"headers": [(b"host", b"127.0.0.1"), kind]}, anyio.sleep_forever, send)
+    assert sent[0]["status"] == 408
 
 
 class TestProxy:

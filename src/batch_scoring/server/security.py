@@ -6,6 +6,7 @@ import hmac
 import secrets
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request, cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -27,6 +28,8 @@ HEADERS = {
 }
 MAX_URL, MAX_FORM = 4096, 16_384
 MAX_FIELDS = 40
+# A form that never ends would keep its connection.
+FORM_SECONDS = 30
 SESSION, VISITOR, WHO = "fleet_session", "fleet_visitor", "fleet_who"
 SIGN_IN, ASSETS = "/sign-in", "/assets/"
 _LONGEST_WHO = 60
@@ -120,15 +123,18 @@ class Guard:
         if headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
             return _plain("Only forms are read here.", 415)
         body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return _plain("The form ended early.", 400)
-            body += message.get("body", b"")
-            if len(body) > MAX_FORM:
-                return _plain("This form is too large.", 413)
-            if not message.get("more_body"):
-                break
+        with anyio.move_on_after(FORM_SECONDS) as waited:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return _plain("The form ended early.", 400)
+                body += message.get("body", b"")
+                if len(body) > MAX_FORM:
+                    return _plain("This form is too large.", 413)
+                if not message.get("more_body"):
+                    break
+        if waited.cancelled_caught:
+            return _plain("This form did not arrive in time.", 408)
         try:
             fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
         except ValueError:
