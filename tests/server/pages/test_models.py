@@ -52,6 +52,22 @@ def test_the_versions_are_asked_for_once(client, site):
     assert site.asked == [["list", "--json"]]
 
 
+def test_only_a_champion_with_a_version_before_it_is_rolled_back(client, site):
+    text = client.get("/models/versions").text
+    (link,) = re.findall(r'href="([^"]*do=rollback[^"]*)"', text)
+    assert "to version 2" in text
+    assert client.get(link.replace("&amp;", "&")).status_code == 200
+    site.versions = site.versions[:2]
+    with site.client() as other:
+        assert "do=rollback" not in other.get("/models/versions").text
+
+
+def test_who_promotes_is_in_the_log(client, caplog):
+    with caplog.at_level("WARNING"):
+        send(client, do="promote", sensor="flow", version="4")
+    assert "ada: promote flow 4" in caplog.text
+
+
 def test_a_confirmation_shows_both_versions_and_changes_nothing(client, site):
     text = client.get("/models/confirm?do=promote&sensor=flow&version=4").text
     assert re.search(r"Version</th><td>(\d)</td><td>(\d)</td>", text).groups() == ("3", "4")

@@ -76,7 +76,8 @@ def change(request: Request) -> Response:
     """Promote or roll back, as the registry's own command does."""
     registry = site_of(request).registry
     what, sensor, wanted = _change_of(form_of(request))
-    log.info("%s: %s %s %s", request.state.who or "somebody", what, sensor, wanted)
+    # A warning, for the server keeps no less: who changed what is scored must be found later.
+    log.warning("%s: %s %s %s", request.state.who or "somebody", what, sensor, wanted)
     if what == "promote":
         registry.promote(sensor, wanted)
     else:
