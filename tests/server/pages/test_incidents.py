@@ -154,6 +154,12 @@ def test_a_silence_of_the_device_shows_and_is_revoked(client, site):
     answer = post(client, revoke, incident=path[-16:])
     assert answer.headers["location"] == f"{path}?done=revoke"
     assert state_of(client, path) == "open"
+    assert re.findall(r"</b> (revoked a silence|silenced) ", client.get(path).text) == [
+        "revoked a silence",
+        "silenced",
+    ]
+    other = incident_of(client, "closed")
+    assert "silenced " not in client.get(other).text.partition("Who did what")[2].partition("</section>")[0]
     assert post(client, revoke).status_code == 404
     assert sorted(site.tables["silences"].latest().read()["change"].to_pylist()) == ["revoked", "set"]
 

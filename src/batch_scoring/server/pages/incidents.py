@@ -94,7 +94,7 @@ def incident(request: Request) -> Response:
         "incident.html",
         as_of=totals_of(workspace).end / 1e6,
         row=row,
-        trail=trail(workspace, row["incident_id"], row["silence"]),
+        trail=trail(workspace, row, datetime.now(UTC)),
         verdicts=VERDICTS,
         done=done,
         said=said_of(request),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from batch_scoring.incidents.evidence import LEVELS
 from batch_scoring.operations.actions import OPEN, handled
-from batch_scoring.operations.silences import REVOKED, in_force, silenced_incidents
+from batch_scoring.operations.silences import REVOKED, in_force, silence, silenced_incidents
 from batch_scoring.operations.tables import read
 from batch_scoring.plant.devices import Devices
 from batch_scoring.server.workspace import Workspace
@@ -23,6 +23,8 @@ from batch_scoring.tables.schemas import DEVICE_INCIDENTS, INCIDENT_ACTIONS, OUT
 SILENCED = "silenced"
 STATES = ("open", "acknowledged", SILENCED, "closed")
 KINDS = ("anomaly", "fleet_event", "sensor_silent", "device_silent", "source_silent", OUTLIER)
+# People see an incident, and silence it, after its last window: runs are hourly, and readings come late.
+_SEEN_LATE = timedelta(days=1)
 TABLES = ("device_incidents", "incident_actions", "silences")
 
 
@@ -125,18 +127,50 @@ def _has_name(rows: pa.Table, text: str) -> Bool:
     return found
 
 
-def trail(workspace: Workspace, incident_id: str, silence_id: str) -> list[dict[str, Any]]:
-    """Return what people did about an incident, the last first: its actions, and its silence's rows."""
+def trail(workspace: Workspace, incident: dict[str, Any], at: datetime) -> list[dict[str, Any]]:
+    """Return what people did about an incident, the last first: its actions, and the rows of its silences.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    incident : dict
+        As :meth:`Listed.find` returns it.
+    at : datetime
+        Now, UTC.
+    """
     actions = read(workspace.table("incident_actions"), INCIDENT_ACTIONS)
-    found = list(as_rows(actions.filter(to_arrow(are(actions["incident_id"], incident_id)))))
-    silences = read(workspace.table("silences"), SILENCES)
-    rows = as_rows(silences.filter(to_arrow(are(silences["silence_id"], silence_id)))) if silence_id else ()
+    name = incident["incident_id"]
+    found = list(as_rows(actions.filter(to_arrow(are(actions["incident_id"], name)))))
+    rows = list(as_rows(read(workspace.table("silences"), SILENCES)))
+    known = Devices(workspace.file("devices"))
+    mine = {
+        row["silence_id"]
+        for row in rows
+        if row["change"] != REVOKED and _was_of(row, incident) and _covers(row, incident, at, known)
+    }
     for row in rows:
-        action = "revoked a silence" if row["change"] == REVOKED else "silenced"
-        found.append(
-            {"at": row["at"], "who": row["who"], "action": action, "verdict": None, "text": row["comment"]}
-        )
+        if row["silence_id"] in mine:
+            action = "revoked a silence" if row["change"] == REVOKED else "silenced"
+            seen = {"at": row["at"], "who": row["who"], "action": action, "verdict": None}
+            found.append(seen | {"text": row["comment"]})
     return sorted(found, key=lambda row: row["at"], reverse=True)
+
+
+def _was_of(row: dict[str, Any], incident: dict[str, Any]) -> bool:
+    """Whether a silence, in force or not any more, had to do with the time of an incident."""
+    last = row["until"] if row["every"] else row["end"]
+    if last is not None and last <= incident["start"]:
+        return False
+    return not incident["is_over"] or row["start"] < incident["end"] + _SEEN_LATE
+
+
+def _covers(row: dict[str, Any], incident: dict[str, Any], at: datetime, known: Devices) -> bool:
+    """Whether the patterns of a silence cover an incident, whenever it is in force."""
+    names = {name: row[name] for name in ("device", "sensor", "group")}
+    probe = silence(row["who"], at, at, at + timedelta(minutes=1), **names)
+    lists = {name: [incident[name]] for name in ("devices", "sensors")}
+    one = pa.table(lists, pa.schema([DEVICE_INCIDENTS.field(name) for name in lists]))
+    return bool(silenced_incidents(one, at, probe, known)[0].as_py())
 
 
 def all_silences(workspace: Workspace, at: datetime) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
