@@ -1,7 +1,7 @@
 // What was done is said once: neither a reload nor a link that is sent says it again.
 const here = new URL(location.href);
 if (here.searchParams.has("done")) {
-  here.searchParams.delete("done");
+  for (const name of ["done", "devices", "incidents"]) here.searchParams.delete(name);
   history.replaceState(null, "", here);
 }
 // Each page begins with what it has.
