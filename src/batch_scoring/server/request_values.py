@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
@@ -32,6 +33,24 @@ def _checked(found: str, name: str, longest: int) -> str:
     if len(found) > longest:
         raise InputError(f"{name}: {len(found):,} characters are too many; expected at most {longest}")
     if any(ord(c) < 32 and c not in "\n\r\t" for c in found):
+        raise InputError(f"{name}: not valid; expected text without control characters")
+    return found
+
+
+# DEL and C1, and what turns the direction of the text around it: a name could pose as another.
+_HIDDEN = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def written(values: Mapping[str, str], name: str, longest: int, is_one_line: bool = False) -> str:
+    """Return what a person writes for others to read, such as a name or a comment.
+
+    Raises
+    ------
+    InputError
+        As :func:`text`; for characters that hide or turn others; for lines where one is expected.
+    """
+    found = text(values, name, longest)
+    if _HIDDEN.search(found) or (is_one_line and len(found.splitlines()) > 1):
         raise InputError(f"{name}: not valid; expected text without control characters")
     return found
 

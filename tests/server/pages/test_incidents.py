@@ -246,6 +246,16 @@ def test_comments_and_names_are_escaped(client):
     assert "<b>Eve" not in text
 
 
+@pytest.mark.parametrize(
+    "fields", [{"who": "Ada\u202e"}, {"who": "Ada\nGrace"}, {"text": "a\x7fb"}, {"text": "a\x85b"}]
+)
+def test_names_and_comments_hide_nothing(client, fields):
+    path = incident_of(client)
+    answer = post(client, path, **{"do": "comment", "who": "Ada", "text": "two\nlines", **fields})
+    assert answer.status_code == 400
+    assert post(client, path, do="comment", who="Ada", text="two\nlines").status_code == 303
+
+
 def test_what_others_do_changes_the_version(client, site):
     runs, people = site.workspace().version().split("-")
     post(client, incident_of(client), do="acknowledge")

@@ -112,7 +112,7 @@ def change(request: Request) -> Response:
     workspace, form = site_of(request).workspace, form_of(request)
     row, who = _find(request), who_of(request)
     what = asked.choice(form, "do", tuple(DONE))
-    text = asked.text(form, "text", MAX_COMMENT)
+    text = asked.written(form, "text", MAX_COMMENT)
     # Without the check a press on the button with nothing chosen would take a verdict back.
     verdict = asked.choice(form, "verdict", VERDICTS) or None
     if what == "verdict" and verdict is None:
@@ -144,7 +144,7 @@ def back(request: Request, to: str) -> Response:
     """Lead to a page after a form, and remember the name that was given."""
     response = RedirectResponse(to, 303)
     if form_of(request).get("who", "").strip() and not site_of(request).access.proxy_header:
-        set_cookie(response, request, WHO, asked.text(form_of(request), "who", 60))
+        set_cookie(response, request, WHO, asked.written(form_of(request), "who", 60, is_one_line=True))
     return response
 
 
@@ -152,7 +152,7 @@ def who_of(request: Request) -> str:
     """Return who acts: the name in the form, unless a proxy knows better."""
     if site_of(request).access.proxy_header:
         return str(request.state.who)
-    return asked.text(form_of(request), "who", 60) or str(request.state.who)
+    return asked.written(form_of(request), "who", 60, is_one_line=True) or str(request.state.who)
 
 
 def _find(request: Request) -> dict[str, Any]:

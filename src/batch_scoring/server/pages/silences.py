@@ -63,7 +63,7 @@ def set_silence(request: Request) -> Response:
         **patterns,
         every=every,
         until=until,
-        comment=asked.text(form, "text", MAX_COMMENT) or None,
+        comment=asked.written(form, "text", MAX_COMMENT) or None,
     )
     covered = _coverage(site_of(request).workspace, patterns, now)
     site_of(request).workspace.save("silences", append(rows))
