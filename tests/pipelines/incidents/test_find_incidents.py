@@ -84,7 +84,7 @@ def test_a_second_run_commits_nothing_and_reads_no_predictions(work, monkeypatch
 
 
 def test_a_new_day_reads_itself_only(work, monkeypatch):
-    work.draw({"a": ".1....2....."})
+    work.draw({"a": ".1........2."})  # over a day apart: no level between two steps
     work.find()
     spy = Spy(work, monkeypatch)
     work.draw({"a": "..3..."}, day=2)

@@ -130,7 +130,8 @@ def test_a_damaged_stored_file_is_named_and_nothing_is_changed(store: Store, tmp
     store.ingest(write_csv(tmp_path / "1.csv", *(row(n, value=n * 1.7) for n in range(500))))
     (path,) = (store.root / "readings").rglob("date=*/*.parquet")
     data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
+    times = pq.read_metadata(path).row_group(0).column(0)
+    data[times.data_page_offset + times.total_compressed_size - 1] ^= 1
     path.write_bytes(data)
     before = store.files()
     with pytest.raises(InputError, match=r"rows-.*\.parquet: damaged .*; restore it from a backup"):
