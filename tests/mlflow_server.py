@@ -35,7 +35,7 @@ def mlflow_server(folder: Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             os.killpg(server.pid, 15)
-            server.wait(30)
+            server.wait(300)  # of a busy machine
 
 
 def _wait(uri: str, server: subprocess.Popen[bytes], log: Path) -> None:
