@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from batch_scoring.storage import open_folder
+from batch_scoring.storage import is_remote, open_folder
 from batch_scoring.storage.row_table import Change
 from tests.reporting.fleet_factory import fleet_of, prediction_rows
 from tests.row_tables import dataset_at
@@ -19,12 +19,13 @@ def site(container):
     rows = prediction_rows("pump-1", "flow", [10.0] * 60, anomalies=range(40, 60))
     with site_of(fleet_of(rows)) as made:
         for name, table in made.tables.items():
-            remote = dataset_at(f"{container}/{name}", TIMES.get(name, table.time))
+            remote = dataset_at(f"abfs://{container}/{name}", TIMES.get(name, table.time))
             if table.exists:
                 rows = table.read()
                 remote.save(lambda _, rows=rows: Change(rows.schema, [[rows]]))
             made.tables[name] = remote.load()
-        made.published = open_folder(f"{container}/published")
+        made.published = open_folder(f"abfs://{container}/published")
+        assert all(is_remote(table.folder.path()) for table in made.tables.values())
         yield made
 
 
