@@ -190,7 +190,7 @@ def _incidents(tables: Mapping[str, RowTable], devices: pa.Table | None, at: dat
     is_quiet = ~are(silences, "") & ~are(states, "closed")
     yield _one(
         "incidents_silenced",
-        "Incidents that are not closed and of which no alert is sent.",
+        "Open incidents without alerts, because of a silence.",
         int(is_quiet.sum()),
     )
 

@@ -1,4 +1,4 @@
-"""Silences: of which devices and sensors no alert is sent, and when."""
+"""Silences: devices and sensors without alerts, and when."""
 
 from __future__ import annotations
 

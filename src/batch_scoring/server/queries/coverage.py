@@ -23,7 +23,7 @@ class Coverage:
     Attributes
     ----------
     devices : int
-        Devices of the totals of which at least one sensor matches.
+        Devices of the totals with a sensor that matches.
     incidents : int
         Incidents that are not closed, and covered whole.
     is_any : bool
