@@ -32,3 +32,8 @@ def test_the_headline_of_an_evaluation_is_printed(capsys):
 
 def test_a_run_that_did_all_of_its_work_ends_well():
     after_run(ingest_counts={"shortfalls": []}, score_counts={"shortfalls": []}, other=1)
+
+
+def test_steps_that_only_missing_outputs_left_out_have_no_counts():
+    pipeline = Pipeline([Node(lambda: None, None, "ingest_counts", name="ingest_readings")])
+    ProjectHooks().after_pipeline_run(pipeline, DataCatalog())

@@ -62,7 +62,8 @@ class ProjectHooks:
         InputError
             After the last node, so that incidents and alerts of what was scored are not held up.
         """
-        made = pipeline.all_outputs()
+        # Of --only-missing-outputs, Kedro shows the whole pipeline here, and the catalog holds what ran.
+        made = pipeline.all_outputs() & {*catalog.keys()}
         for name in PRINTED:
             if name in made:
                 print(f"\n{catalog.load(name)}")

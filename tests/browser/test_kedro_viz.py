@@ -71,6 +71,12 @@ def test_the_whole_way_from_readings_to_the_report_is_drawn(browser, address):
         assert names | tables | {"draw_page", "report_page"} <= nodes(page)
 
 
+def test_tables_lie_in_layers_from_the_raw_readings_to_the_report(browser, address):
+    with flowchart(browser, address) as page:
+        drawn = page.locator(".pipeline-layer-name").all_inner_texts()
+        assert drawn == ["raw", "readings", "windows", "models", "predictions", "incidents", "report"]
+
+
 def test_a_chosen_pipeline_is_drawn_alone(browser, address):
     with flowchart(browser, address) as page:
         page.locator(".pipeline-list .dropdown__label").click()

@@ -37,8 +37,9 @@ def _run_command() -> click.Command:
     assert run_pipelines is not None
 
     def checked(**options: Any) -> Any:
-        from batch_scoring.cli.run_options import check_runner
+        from batch_scoring.cli.run_options import check_load_versions, check_runner
 
+        check_load_versions(options)
         check_runner(options)
         return run_pipelines(**options)
 

@@ -38,7 +38,6 @@ def explain(error: BaseException, options: Mapping[str, Any]) -> InputError | No
     """
     from kedro.config import MissingConfigException
     from kedro.framework.cli.utils import KedroCliError
-    from kedro.io.core import DatasetNotFoundError
 
     if isinstance(error, MissingConfigException | KedroCliError):
         return InputError(error.message if isinstance(error, KedroCliError) else str(error))
@@ -46,8 +45,6 @@ def explain(error: BaseException, options: Mapping[str, Any]) -> InputError | No
     if unread is not None:
         reason = " ".join(str(unread).split())
         return InputError(f"--params or the configuration cannot be read ({reason}); mend what it names")
-    if isinstance(error, DatasetNotFoundError) and options.get("load_versions"):
-        return InputError(f"--load-versions: {error}")
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     raised_in = str(frame.f_globals.get("__name__"))
     if isinstance(error, AttributeError) and raised_in == "kedro.io.data_catalog":
@@ -108,6 +105,27 @@ def _pipelines() -> list[str]:
     from batch_scoring import pipelines
 
     return [module.name for module in iter_modules(pipelines.__path__) if module.ispkg]
+
+
+def check_load_versions(options: Mapping[str, Any]) -> None:
+    """Refuse versions by time stamp, which Kedro ignores for datasets that keep none.
+
+    Parameters
+    ----------
+    options : mapping
+        The options of ``kedro run`` by their Python names.
+
+    Raises
+    ------
+    InputError
+        Naming the datasets, and how an earlier version is read.
+    """
+    if options["load_versions"]:
+        raise InputError(
+            f"--load-versions: {', '.join(sorted(options['load_versions']))}: no dataset of this project "
+            "keeps versions by time stamp; read an earlier version of a table with deltalake "
+            "(docs/how-to/read-the-tables.md), go back to an earlier model with kedro models rollback"
+        )
 
 
 def check_runner(options: Mapping[str, Any]) -> None:

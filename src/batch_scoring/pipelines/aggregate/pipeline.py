@@ -15,5 +15,6 @@ def create_pipeline(**_: object) -> Pipeline:
                 outputs="windows",
                 name="aggregate_windows",
             )
-        ]
+        ],
+        tags="aggregate",
     )

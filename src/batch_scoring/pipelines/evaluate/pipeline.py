@@ -55,5 +55,6 @@ def create_pipeline(**_: object) -> Pipeline:
                 outputs="evaluation_run",
                 name="track_evaluation",
             ),
-        ]
+        ],
+        tags="evaluate",
     )

@@ -22,5 +22,6 @@ def create_pipeline(**_: object) -> Pipeline:
                 outputs=["windows", "imported_windows"],
                 name="import_windows",
             ),
-        ]
+        ],
+        tags="import_windows",
     )

@@ -43,5 +43,6 @@ def create_pipeline(**_: object) -> Pipeline:
                 outputs="notifications",
                 name="notify",
             ),
-        ]
+        ],
+        tags="incidents",
     )

@@ -25,5 +25,6 @@ def create_pipeline(**_: object) -> Pipeline:
                 outputs=["readings", "quarantine", "sources", "ingest_counts"],
                 name="ingest_readings",
             ),
-        ]
+        ],
+        tags="ingest",
     )

@@ -35,5 +35,6 @@ def create_pipeline(**_: object) -> Pipeline:
                 outputs="maintain_counts",
                 name="maintain_tables",
             )
-        ]
+        ],
+        tags="maintain",
     )

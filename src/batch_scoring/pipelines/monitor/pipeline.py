@@ -21,5 +21,6 @@ def create_pipeline(**_: object) -> Pipeline:
                 outputs="drift",
                 name="watch_drift",
             )
-        ]
+        ],
+        tags="monitor",
     )

@@ -15,5 +15,6 @@ def create_pipeline(**_: object) -> Pipeline:
                 outputs="published_events",
                 name="publish_readings",
             ),
-        ]
+        ],
+        tags="publish",
     )

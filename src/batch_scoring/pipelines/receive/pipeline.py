@@ -17,5 +17,6 @@ def create_pipeline(**_: object) -> Pipeline:
                 # The checkpoint moves only when the files are durably stored.
                 confirms="event_hub",
             ),
-        ]
+        ],
+        tags="receive",
     )

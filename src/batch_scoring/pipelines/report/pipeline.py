@@ -49,5 +49,6 @@ def create_pipeline(**_: object) -> Pipeline:
             Node(
                 func=tabulate_status, inputs="report_contents", outputs="status_table", name="tabulate_status"
             ),
-        ]
+        ],
+        tags="report",
     )

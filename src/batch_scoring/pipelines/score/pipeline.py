@@ -28,5 +28,6 @@ def create_pipeline(**_: object) -> Pipeline:
                 outputs=["predictions", "daily_totals", "score_counts"],
                 name="score_windows",
             )
-        ]
+        ],
+        tags="score",
     )

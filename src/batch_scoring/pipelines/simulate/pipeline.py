@@ -27,5 +27,6 @@ def create_pipeline(**_: object) -> Pipeline:
                 outputs="fault_labels",
                 name="label_faults",
             ),
-        ]
+        ],
+        tags="simulate",
     )

@@ -29,5 +29,6 @@ def create_pipeline(**_: object) -> Pipeline:
                 name="train_models",
                 confirms="fleet_models",
             ),
-        ]
+        ],
+        tags="train",
     )
