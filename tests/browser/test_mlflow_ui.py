@@ -40,6 +40,16 @@ def trained(tmp_path_factory: pytest.TempPathFactory, new_database: Path) -> Ite
         yield uri, run_id
 
 
+def test_the_address_that_make_mlflow_prints_shows_the_runs_of_training(trained, browser):
+    uri, _ = trained
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text()
+    (page_of_runs,) = re.findall(r"the runs: http://127\.0\.0\.1:5000/(\S+)\"", makefile)
+    with open_page(browser, f"{uri}/{page_of_runs}", width=1600) as page:
+        page.get_by_role("link", name="train", exact=True).first.wait_for(timeout=PATIENCE_MS)
+        keep_screenshot(page, "mlflow_runs")
+        assert page.get_by_text("matching runs").count() == 1
+
+
 def test_the_models_page_shows_a_model_a_sensor_with_its_champion(trained, browser):
     uri, _ = trained
     with open_page(browser, f"{uri}/#/models", width=1600) as page:
