@@ -20,7 +20,7 @@ apt = { [ "$$(id -u)" = 0 ] && flock $(or $(TMPDIR),/tmp)/batch_scoring.apt sh -
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1) >/dev/null"; }
 
 .DEFAULT_GOAL := help
-.PHONY: help run watch inspect viz mlflow services rehearse test test-quick test-long lint bench lock clean
+.PHONY: help run watch inspect viz mlflow services rehearse test test-quick test-long lint docs bench lock clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,10 @@ lint: $(VENV)/.dev  ## style, types and import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.dev  ## the documentation as a site, in site/; broken links and docstrings end it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "open site/index.html"
+
 bench: $(VENV)/.bench  ## the benchmarks' short form, a quarter of an hour; results are ratios measured side by side
 	@command -v java >/dev/null || $(call apt,openjdk-17-jre-headless) || \
 	  echo "no Java and no right to install it: Spark will not take part"
@@ -96,7 +100,7 @@ lock:  ## choose the newest versions that fit and write requirements.lock
 	  --no-header --no-annotate --no-emit-index-url --upgrade --quiet --output-file requirements.lock
 
 clean:  ## remove the environment and everything computed, ./data too
-	rm -rf $(VENV) .azurite .oav .cards .containers .checkov .viz build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .azurite .oav .cards .containers .checkov .viz site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 	find data -mindepth 1 -not -name README.md -delete
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 	find src -name '*.so' -delete
@@ -153,7 +157,7 @@ $(VENV)/.run $(VENV)/.dev $(VENV)/.bench: pyproject.toml requirements.lock $(wil
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=…")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
 	  echo "installing python3-venv"; apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
-	$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock --editable ".[ingest,train,viz,serve$(if $(filter %.dev,$@),$(comma)azure$(comma)dask$(comma)dev)$(if $(filter %.bench,$@),$(comma)bench)]"
+	$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock --editable ".[ingest,train,viz,serve$(if $(filter %.dev,$@),$(comma)azure$(comma)dask$(comma)dev$(comma)docs)$(if $(filter %.bench,$@),$(comma)bench)]"
 	@# On all cores, as pip does not. Some packages hold templates that are no Python.
 	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
