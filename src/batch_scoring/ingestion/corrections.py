@@ -32,9 +32,9 @@ _LONG = 400 * DAY_US
 _WINDOW = ("sensor", "device", "window_start", "window_end")
 
 
-@dataclass
-class Corrected:
-    """Readings to take back: of a device, of one sensor or all, with times in ``[start, end)``.
+@dataclass(frozen=True)
+class ReadingRange:
+    """Readings of a device, of one sensor or all, with times in ``[start, end)``.
 
     Attributes
     ----------
@@ -42,14 +42,24 @@ class Corrected:
     sensor : str or None
     start, end : int or None
         Microseconds since the epoch; None is all time.
-    removed : dict of str to int
-        Rows that each table has lost, by the name that was given.
     """
 
     device: str
     sensor: str | None = None
     start: int | None = None
     end: int | None = None
+
+
+@dataclass(frozen=True)
+class Corrected(ReadingRange):
+    """Readings to take back.
+
+    Attributes
+    ----------
+    removed : dict of str to int
+        Rows that each table has lost, by the name that was given.
+    """
+
     removed: dict[str, int] = field(default_factory=dict, init=False)
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
-from batch_scoring.ingestion.corrections import Corrected
+from batch_scoring.ingestion.corrections import Corrected, ReadingRange
 from batch_scoring.ingestion.sql import literal
 from batch_scoring.ingestion.staging import StagingArea
 from batch_scoring.storage.row_table import Change, RowTable, Update
@@ -18,23 +18,15 @@ _TIMES = ("start", "end", "written_before")
 
 
 @dataclass(frozen=True)
-class Erased:
-    """Readings that no source file brings back: of a device, of one sensor or all, in ``[start, end)``.
+class Erased(ReadingRange):
+    """Readings that no source file brings back.
 
     Attributes
     ----------
-    device : str
-    sensor : str or None
-    start, end : int or None
-        Microseconds since the epoch; None is all time.
     written_before : int or None
         Only of files that were last written before it; None is any file.
     """
 
-    device: str
-    sensor: str | None
-    start: int | None
-    end: int | None
     written_before: int | None = None
 
     def covers(self, old: Erased) -> bool:
