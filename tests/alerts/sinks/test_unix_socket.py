@@ -13,6 +13,7 @@ from batch_scoring.alerts.settings import read_sinks
 from batch_scoring.alerts.sinks import TYPES
 from batch_scoring.alerts.sinks.base import RefusedError, UnreachableError
 from batch_scoring.core.errors import InputError
+from batch_scoring.datasets.alert_sinks import NotificationSinks
 from tests.alerts.events import make_message
 from tests.alerts.sinks.unix_socket import FULL_NAME, NAME, unix_socket
 from tests.alerts.test_notify_run import Site
@@ -34,15 +35,20 @@ def listener(path):
 
 
 @pytest.fixture
-def sink(tmp_path, monkeypatch, path):
-    """Add the module of the page and its name, and open the sink from its settings."""
+def module(tmp_path, monkeypatch):
+    """Add the module of the page and its name."""
     unix_socket(tmp_path, sys.modules)
     monkeypatch.setattr(settings, "TYPES", (*TYPES, NAME))
-    (found,) = read_sinks([{"type": NAME, "path": path}])
-    opened = found.open(lambda _: None)
+    yield
+    del sys.modules[FULL_NAME]
+
+
+@pytest.fixture
+def sink(module, path):
+    """Open the sink from its settings."""
+    (opened,) = NotificationSinks().load()([{"type": NAME, "path": path}])
     yield opened
     opened.close()
-    del sys.modules[FULL_NAME]
 
 
 def received(listener):
@@ -60,6 +66,15 @@ def test_one_that_is_too_large_is_refused_and_the_next_one_arrives(sink, listene
         sink.send(make_message() | {"text": "x" * (8 << 20)})
     sink.send(make_message())
     assert received(listener)["event_id"] == "pump-1@0-1"
+
+
+def test_a_password_is_sent_along_and_read_by_its_name(module, path, listener, monkeypatch):
+    (sink,) = NotificationSinks().load()([{"type": NAME, "path": path, "password_from": "SOCKET_PASSWORD"}])
+    with pytest.raises(UnreachableError, match="SOCKET_PASSWORD is neither"):
+        sink.send(make_message())
+    monkeypatch.setenv("SOCKET_PASSWORD", "open sesame")
+    sink.send(make_message())
+    assert received(listener)["password"] == "open sesame"
 
 
 def test_without_a_listener_nothing_can_be_delivered(sink, path):
@@ -82,6 +97,6 @@ def test_what_did_not_arrive_is_sent_by_the_next_run_once(sink, path, tmp_path):
             listener.recv(1)
 
 
-def test_its_settings_are_checked_like_those_of_the_others(sink):
+def test_its_settings_are_checked_like_those_of_the_others(module):
     with pytest.raises(InputError, match=r"sink 1\.path: this setting is missing"):
         read_sinks([{"type": NAME}])
