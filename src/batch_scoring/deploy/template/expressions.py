@@ -10,6 +10,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 _TOKEN = re.compile(
@@ -62,6 +63,7 @@ def is_expression(value: Any) -> bool:
     return isinstance(value, str) and value.startswith("[") and value.endswith("]") and value[1:2] != "["
 
 
+@cache  # a check of the template evaluates the same few hundred again and again
 def parse(text: str) -> Node:
     """Parse an expression, with its brackets.
 
@@ -115,8 +117,8 @@ _Tokens = list[tuple[str, str]]
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str]]:
-    at = 0
-    while text[at:].strip():
+    text, at = text.rstrip(), 0
+    while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
             raise ExpressionError(f"{text[at:].strip()[:20]!r} cannot be read")
