@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -118,6 +120,22 @@ def site_of(fleet: Fleet, with_models: bool | Sequence[str] = False) -> Iterator
             devices = all_devices if with_models is True else with_models
             publish_models(site, windows.filter(pc.is_in(windows["device"], pa.array(devices))))
         yield site
+
+
+@contextmanager
+def copy_of(site: Site) -> Iterator[Site]:
+    """Copy a site for a test that changes it: to lay its tables down takes ten times as long."""
+    with TemporaryDirectory() as name:
+        folder = Path(name, "site")
+        shutil.copytree(site.folder, folder)
+        places = {one: Path(table.folder.path()) for one, table in site.tables.items()}
+        yield Site(
+            folder,
+            {
+                one: table_at(folder / place.relative_to(site.folder), site.tables[one].time)
+                for one, place in places.items()
+            },
+        )
 
 
 def windows_of(predictions: pa.Table) -> pa.Table:

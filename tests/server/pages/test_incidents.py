@@ -8,20 +8,26 @@ import pytest
 from batch_scoring.operations.verdicts import feedback_of
 from batch_scoring.tables.schemas import INCIDENT_ACTIONS, SILENCES
 from tests.reporting.fleet_factory import fleet_of, prediction_rows
-from tests.server.sites import devices_of, site_of
+from tests.server.sites import copy_of, devices_of, site_of
 
 N = 60
 PUMP = {"device": "pump-1"}
 
 
-@pytest.fixture
-def site():
+@pytest.fixture(scope="module")
+def two_pumps():
     calm = [10.0] * N
     fleet = fleet_of(
         prediction_rows("pump-1", "flow", calm, anomalies=range(N - 20, N), severity=3.0),
         prediction_rows("pump-2", "flow", calm, anomalies=range(10, 30), severity=3.0),
     )
     with site_of(fleet) as made:
+        yield made
+
+
+@pytest.fixture
+def site(two_pumps):
+    with copy_of(two_pumps) as made:
         yield made
 
 

@@ -8,12 +8,18 @@ import pytest
 
 from batch_scoring.server.registry import Ended
 from tests.reporting.fleet_factory import fleet_of, prediction_rows
-from tests.server.sites import site_of
+from tests.server.sites import copy_of, site_of
+
+
+@pytest.fixture(scope="module")
+def one_device():
+    with site_of(fleet_of(prediction_rows("a", "flow", [1.0, 2.0] * 40)), with_models=True) as made:
+        yield made
 
 
 @pytest.fixture
-def site():
-    with site_of(fleet_of(prediction_rows("a", "flow", [1.0, 2.0] * 40)), with_models=True) as made:
+def site(one_device):
+    with copy_of(one_device) as made:
         shared = {
             "models": 1,
             "trained_from": "2026-01-05T00:00Z",
