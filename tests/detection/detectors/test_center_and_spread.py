@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from batch_scoring.detection.detectors.center_and_spread import center_and_spread
 
@@ -12,6 +14,26 @@ def test_a_normal_distribution_has_its_own():
     center, spread = center_and_spread(NORMAL)
     np.testing.assert_allclose(center, 5.0, atol=0.1)
     np.testing.assert_allclose(spread, 2.0, rtol=0.05)
+
+
+@given(st.integers(3, 60), st.integers(0, 10_000))
+def test_the_spread_is_that_of_a_plain_sort(n, seed):
+    rng = np.random.default_rng(seed)
+    # Rounded, so that values repeat.
+    X = rng.normal(size=(n, 3)).round(rng.integers(0, 3))
+    before = X.copy()
+    center, spread = center_and_spread(X)
+    assert center.tolist() == np.median(X, axis=0).tolist()
+    last = n - 1
+    outer = np.sort(np.abs(X - center), axis=0)[int(np.ceil(0.9 * last))] / 1.6449
+    cut = int(np.ceil(0.005 * last))
+    inner = np.sort(X, axis=0)[cut : n - cut].std(axis=0)
+    expected = np.maximum(outer, 0.5 * inner)
+    has = expected > 0
+    np.testing.assert_allclose(spread[has], expected[has], rtol=1e-12)
+    assert np.array_equal(X, before)
+    # The layout of the array is no matter.
+    assert np.array_equal(center_and_spread(np.asfortranarray(X)), [center, spread])
 
 
 def test_wild_windows_in_training_change_next_to_nothing():

@@ -82,8 +82,9 @@ def test_a_walk_a_ramp_with_resets_and_noise_are_no_counters():
 
 def test_the_level_of_an_hour_is_its_median_shrunk():
     hours = np.repeat(np.arange(24), 8)
-    level = Ordered(10.0 * (hours == 3) + 1.0, hours)
-    found = hour_levels([level], hours, np.ones(192, bool), HOURS)
+    level = Ordered(10.0 * (hours == 3)[:, None] + 1.0, hours, HOURS)
+    found, medians = hour_levels(level, np.ones(192, bool))
+    assert medians.tolist() == [1.0]
     assert found.shape == (1, 24)
     assert found[0, 3] == pytest.approx(10.0 * 8 / 10)
     assert (np.delete(found[0], 3) == 0).all()
@@ -91,28 +92,29 @@ def test_the_level_of_an_hour_is_its_median_shrunk():
 
 def test_an_hour_with_two_windows_has_no_level():
     hours = np.array([0, 0, 5, 5, 5])
-    level = Ordered(np.array([9.0, 9.0, 1.0, 1.0, 1.0]), hours)
-    assert hour_levels([level], hours, np.ones(5, bool), HOURS)[0].tolist() == [0.0] * 24
+    level = Ordered(np.array([[9.0, 9.0, 1.0, 1.0, 1.0]]).T, hours, HOURS)
+    found, _ = hour_levels(level, np.ones(5, bool))
+    assert found[0].tolist() == [0.0] * 24
 
 
 @given(st.integers(1, 60), st.integers(0, 1000))
 def test_the_levels_of_some_windows_are_those_of_a_plain_loop(n, seed):
     rng = np.random.default_rng(seed)
-    slots, values, rows = rng.integers(0, 5, n), rng.normal(size=n), rng.random(n) < 0.7
+    slots, levels, rows = rng.integers(0, 5, n), rng.normal(size=(n, 2)), rng.random(n) < 0.7
     rows[0] = True
-    found = hour_levels([Ordered(values, slots)], slots, rows, 5)[0]
-    for slot in range(5):
-        own = values[rows & (slots == slot)]
-        expected = (
-            (np.median(own) - np.median(values[rows])) * own.size / (own.size + 2) if own.size > 2 else 0
-        )
-        assert found[slot] == pytest.approx(expected, abs=1e-12)
+    found, medians = hour_levels(Ordered(levels, slots, 5), rows)
+    assert medians.tolist() == np.median(levels[rows], axis=0).tolist()
+    for level, of_slot in zip(levels.T, found, strict=True):
+        for slot in range(5):
+            own = level[rows & (slots == slot)]
+            middle = np.median(own) - np.median(level[rows]) if own.size > 2 else 0
+            assert of_slot[slot] == pytest.approx(middle * own.size / (own.size + 2), abs=1e-12)
 
 
 def seasonal(levels, start_us, folds, zone="UTC"):
     """Which levels have the hour taken out, and from how many slots."""
     found = find_seasonality(levels, start_us, folds, zone)
-    return (found[0].is_seasonal.tolist(), found[0].n_slots) if found else None
+    return (found.is_seasonal.tolist(), found.n_slots) if found else None
 
 
 def test_a_daily_cycle_is_taken_and_noise_is_not():
@@ -125,6 +127,18 @@ def test_a_daily_cycle_is_taken_and_noise_is_not():
     levels = np.column_stack([cycle, noise, walk])
     assert seasonal(levels, start_us, folds_of(480)) == ([True, False, False], HOURS)
     assert seasonal(levels[:, 1:], start_us, folds_of(480)) is None
+
+
+def test_what_the_hours_add_is_known_with_and_without_each_block():
+    rng = np.random.default_rng(2)
+    hours, noise = np.arange(480) % 24, rng.normal(size=480)
+    levels = np.column_stack([3 * np.sin(hours / 24 * 2 * np.pi) + rng.normal(size=480), noise])
+    found = find_seasonality(levels, np.arange(480) * HOUR_US, folds_of(480), "UTC")
+    of_hour = Ordered(levels, hours, HOURS)
+    rows = [np.isin(np.arange(480), rest) for _, rest in [(None, np.arange(480)), *folds_of(480)]]
+    for one, some in zip([found.of_slot, *found.of_folds], rows, strict=True):
+        assert one[0].tolist() == hour_levels(of_hour, some)[0][0].tolist()
+        assert one[1].tolist() == [0.0] * HOURS
 
 
 def test_a_cycle_that_has_ended_is_not_taken():

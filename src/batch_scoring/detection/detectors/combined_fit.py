@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +13,8 @@ from batch_scoring.detection.detectors.center_and_spread import center_and_sprea
 from batch_scoring.detection.detectors.combined_tails import (
     CombinedModels,
     Curves,
+    calibrated_decades,
     distance_at,
-    tail_decades,
     treat,
 )
 from batch_scoring.detection.detectors.one_class_svm import (
@@ -30,7 +31,6 @@ from batch_scoring.detection.detectors.preprocessing import (
     KINDS,
     PLAIN,
     SLOTS,
-    Ordered,
     Roles,
     Seasonality,
     find_seasonality,
@@ -108,13 +108,13 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, C
     folds = list(blocks(len(X), parameters))
     found = find_seasonality(counted[:, roles.levels], start_us, folds, zone)
     if found is not None:
-        named = ", ".join(series.features[place] for place in roles.levels[found[0].is_seasonal])
-        weekend = " and the weekend" if found[0].n_slots == SLOTS else ""
+        named = ", ".join(series.features[place] for place in roles.levels[found.is_seasonal])
+        weekend = " and the weekend" if found.n_slots == SLOTS else ""
         notes += (f"time of day{weekend} taken out of {named}",)
-    fits = _Fits(X, counted, start_us, series.window_us, roles, kind, found, zone)
-    whole, treated = fits.model(np.arange(len(X)))
-    model = fit_thinned_svm(treated[:, roles.of_svm], parameters)
-    ratio, z, counts = fits.held_out(folds, parameters)
+    by_feature = np.ascontiguousarray(counted.T)
+    fits = _Fits(X, by_feature, start_us, series.window_us, roles, kind, found, parameters)
+    whole, model = fits.fit(slice(0, 0), found.of_slot if found else None)
+    ratio, z, counts = fits.held_out([held_out for held_out, _ in folds])
     center, spread = whole.center[0], whole.spread[0]
     curves, rare = _calibrate(ratio, z, counts)
     rate = parameters.rate
@@ -130,7 +130,7 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, C
         KINDS[kind],
         center,
         spread,
-        whole.of_hour[..., : found[0].n_slots].ravel() if found else np.zeros(0),
+        found.of_slot.ravel() if found else np.zeros(0),
         curves.distance[0],
         curves.svm[0],
         curves.both[0],
@@ -150,26 +150,29 @@ class _Fits:
     """Windows of a device, to be fitted as a whole and with each block of time held out."""
 
     X: Float
-    counted: Float
+    by_feature: Float
     start_us: Int
     window_us: int
     roles: Roles
     kind: int
-    season: tuple[Seasonality, list[Ordered]] | None
-    zone: str
+    season: Seasonality | None
+    parameters: FitParameters
 
-    def model(self, rows: Int) -> tuple[CombinedModels, Float]:
-        """Fit median, spread and hours of some rows; also return the rows without these hours."""
+    def fit(self, held_out: slice, of_slot: Float | None) -> tuple[CombinedModels, RbfModel]:
+        """Fit median, spread and one-class SVM to the rows that are not held out.
+
+        Parameters
+        ----------
+        held_out : slice
+        of_slot : array of shape (L, n_slots), float64, or None
+            What the hours add to the levels, without these rows.
+        """
+        freed = _without(self.by_feature, held_out)
         of_hour = np.zeros((0, self.roles.levels.size, SLOTS))
-        freed = self.counted[rows]
-        if self.season is not None:
-            seasonality, levels = self.season
-            chosen = np.zeros(len(self.X), np.bool_)
-            chosen[rows] = True
-            of_slot = seasonality.levels(levels, chosen)
-            freed[:, self.roles.levels] -= of_slot[:, seasonality.slots[rows]].T
-            of_hour = np.tile(of_slot, (1, SLOTS // seasonality.n_slots))[None]
-        center, spread = center_and_spread(freed)
+        if self.season is not None and of_slot is not None:
+            freed[self.roles.levels] -= of_slot[:, _without(self.season.slots, held_out)]
+            of_hour = np.tile(of_slot, (1, SLOTS // self.season.n_slots))[None]
+        center, spread = center_and_spread(freed.T)
         if self.roles.run >= 0:
             # No run of training is too long.
             center[self.roles.run] = self.X[:, self.roles.run].max()
@@ -181,14 +184,13 @@ class _Fits:
             of_hour,
             np.zeros(1, np.bool_),
             np.zeros(1, np.int64),
-            (self.zone,),
+            (self.parameters.timezone,),
         )
-        return models, freed
+        share = freed.shape[1] / len(self.X)
+        return models, fit_thinned_svm(freed[self.roles.of_svm].T, self.parameters, share)
 
-    def held_out(
-        self, folds: Sequence[tuple[slice, Int]], parameters: FitParameters
-    ) -> tuple[Float, Float, Int]:
-        """Score held-out rows by models of the others.
+    def held_out(self, blocks: Sequence[slice]) -> tuple[Float, Float, Int]:
+        """Score blocks of rows, each by models of the others.
 
         Returns
         -------
@@ -197,20 +199,22 @@ class _Fits:
         z : array of shape (n,), float64
             The largest distance from the median, in spreads.
         counts : array of int64
-            Rows of each fold.
+            Rows of each block.
         """
         ratios, distances = [], []
-        for held_out, rest in folds:
-            model, treated = self.model(rest)
-            svm = fit_thinned_svm(treated[:, self.roles.of_svm], parameters, rest.size / len(self.X))
-            n = held_out.stop - held_out.start
-            freed, z = treat(
-                self.X[held_out], self.start_us[held_out], self.window_us, np.array([n]), model, self.roles
-            )
+        for place, block in enumerate(blocks):
+            model, svm = self.fit(block, self.season.of_folds[place] if self.season else None)
+            counts = np.array([block.stop - block.start])
+            freed, z = treat(self.X[block], self.start_us[block], self.window_us, counts, model, self.roles)
             ratios.append(svm.score(freed) / svm.rho)
             distances.append(z.max(axis=0))
-        counts = np.array([ratio.size for ratio in ratios], np.int64)
-        return np.concatenate(ratios), np.concatenate(distances), counts
+        sizes = np.array([ratio.size for ratio in ratios], np.int64)
+        return np.concatenate(ratios), np.concatenate(distances), sizes
+
+
+def _without(values: Any, held_out: slice) -> Any:
+    """Return the values without those held out, along the last axis."""
+    return np.concatenate([values[..., : held_out.start], values[..., held_out.stop :]], axis=-1)
 
 
 def _calibrate(ratio: Float, z: Float, counts: Int) -> tuple[Curves, Float]:
@@ -218,9 +222,10 @@ def _calibrate(ratio: Float, z: Float, counts: Int) -> tuple[Curves, Float]:
     n = np.array([ratio.size], np.int64)
     log_z = np.log1p(z)
     distance, svm = fit_curve(log_z)[None], fit_curve(-ratio)[None]
-    begin, scale, top, shape = fit_shape(decades(distance, n, log_z) + decades(svm, n, -ratio))
+    evidence = decades(distance, n, log_z) + decades(svm, n, -ratio)
+    begin, scale, top, shape = fit_shape(evidence)
     curves = Curves(distance, svm, np.array([[begin, scale, top, 0.0, shape]]), np.zeros(1, np.bool_))
-    rare = tail_decades(z[None], ratio, n, curves).calibrated
+    rare = calibrated_decades(evidence, n, curves.both)
     shares = np.add.reduceat(rare > _MARGIN_AT, np.cumsum(counts) - counts) / counts
     margin = 0.0
     if shares.size > 1 and shares.any():

@@ -216,7 +216,7 @@ def tail_decades(z: Float, ratio: Float, counts: Int, curves: Curves) -> Decades
     if curves.is_former.any():
         former = np.maximum(distance, np.minimum(svm, _FORMER_SVM_DECADES)) + _FORMER_OF_DISTANCE * distance
         mixed = np.where(np.repeat(curves.is_former, counts), former, evidence)
-    return Decades(_calibrated(mixed, counts, curves.both), evidence)
+    return Decades(calibrated_decades(mixed, counts, curves.both), evidence)
 
 
 def contributions(z: Float, counts: Int, curves: Curves) -> Float:
@@ -228,7 +228,7 @@ def contributions(z: Float, counts: Int, curves: Curves) -> Float:
     each = counts * d
     distance = decades(curves.distance, each, np.log1p(z).T.ravel())
     alone = distance * np.repeat(_of_distance_alone(curves), each)
-    return np.maximum(_calibrated(alone, each, curves.both), 0.0).reshape(n, d)
+    return np.maximum(calibrated_decades(alone, each, curves.both), 0.0).reshape(n, d)
 
 
 def distance_at(wanted: Float, curves: Curves) -> Float:
@@ -287,8 +287,17 @@ def _of_distance_alone(curves: Curves) -> Any:
     return np.where(curves.is_former, 1 + _FORMER_OF_DISTANCE, 1.0)
 
 
-def _calibrated(mixed: Float, counts: Int, both: Float) -> Float:
-    """Calibrate decades of distance and SVM together: a straight body, and the fitted tail."""
+def calibrated_decades(mixed: Float, counts: Int, both: Float) -> Float:
+    """Calibrate decades of distance and SVM together: a straight body, and the fitted tail.
+
+    Parameters
+    ----------
+    mixed : array of shape (n,), float64
+    counts : array of shape (m,), int64
+        Number of windows of each curve.
+    both : array of shape (m, 5), float64
+        See :class:`Curves`.
+    """
     begin, top, margin = (np.repeat(both[:, place], counts) for place in (0, 2, 3))
     body = np.divide(mixed, begin, out=np.zeros_like(mixed), where=begin > 0)
     calibrated: Float = np.minimum(body, 1.0) * top - margin

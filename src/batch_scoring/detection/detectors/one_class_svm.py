@@ -22,7 +22,7 @@ from batch_scoring.detection.detectors.base import (
 )
 from batch_scoring.detection.detectors.preprocessing import Roles
 from batch_scoring.detection.detectors.svm_solver import mean_and_scale, solve
-from batch_scoring.detection.kernel import score_rows
+from batch_scoring.detection.kernel import decision_function, score_rows
 from batch_scoring.detection.kernel.rbf_models import RbfModels
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.schemas import MODELS
@@ -66,15 +66,17 @@ class RbfModel:
 
     def score(self, X: Float) -> Float:
         """Compute scikit-learn's decision function of raw features (n, d); lower is more abnormal."""
-        Z = (X - self.mean) / self.scale
-        sizes = np.einsum("ij,ij->i", self.support_vectors, self.support_vectors)
-        distance = np.einsum("ij,ij->i", Z, Z)[:, None] + sizes
-        distance -= 2.0 * (Z @ self.support_vectors.T)
-        # For equal vectors, rounding may give a little below 0.
-        np.maximum(distance, 0.0, out=distance)
-        distance *= -self.gamma
-        scores: Float = np.exp(distance, out=distance) @ self.dual_coef - self.rho
-        return scores
+        one = RbfModels(
+            mean=self.mean[None],
+            scale=self.scale[None],
+            gamma=np.array([self.gamma]),
+            rho=np.array([self.rho]),
+            sv_offsets=np.array([0, len(self.dual_coef)]),
+            support_vectors=self.support_vectors,
+            dual_coef=self.dual_coef,
+        )
+        # The process of a core fits; more threads would compete for it.
+        return decision_function(one, X, np.array([0, len(X)]), n_threads=1)
 
     def as_fitted(self, own: Mapping[str, Any] | None = None) -> FittedModel:
         """Convert to a row, with columns added by another detector."""
@@ -209,8 +211,8 @@ def fit_thinned_svm(X: Float, parameters: FitParameters, share: float = 1.0) -> 
     """Fit the one-class SVM on at most ``max_train_windows`` rows, or a share of them; a note says so."""
     rows = thin(len(X), max(round(share * parameters.max_train_windows), parameters.min_windows))
     if rows.size == len(X):
-        return fit_svm(X, parameters)
-    model = fit_svm(X[rows], parameters)
+        return fit_svm(np.ascontiguousarray(X), parameters)
+    model = fit_svm(np.ascontiguousarray(X[rows]), parameters)
     note = f"the one-class SVM is fitted on {rows.size:,} of {len(X):,} windows"
     return replace(model, notes=(note, *model.notes))
 

@@ -175,60 +175,71 @@ def without_count(X: Float, roles: Roles) -> tuple[Float, Bool]:
     return freed, (X[:, roles.diff_mean] == 0) & (X[:, roles.change] != 0)
 
 
-def hour_levels(
-    levels: Sequence[Ordered], slots: Int, rows: Bool, n_slots: int, medians: Float | None = None
-) -> Float:
+def hour_levels(levels: Ordered, rows: Bool) -> tuple[Float, Float]:
     """Compute the deviation of each slot's median from the overall median.
 
     Parameters
     ----------
-    levels : sequence of Ordered
+    levels : Ordered
         L levels.
-    slots : array of shape (n,), int64
-        The slot of each window, below ``n_slots``.
     rows : array of shape (n,), bool
-        The windows that count.
-    n_slots : int
-    medians : array of shape (L,), float64, optional
-        Of these rows, if already computed.
+        The windows that count, one at least.
 
     Returns
     -------
-    array of shape (L, n_slots), float64
+    of_slot : array of shape (L, n_slots), float64
         Shrunk towards 0 where a slot has few windows.
+    medians : array of shape (L,), float64
+        Of all of these windows.
     """
-    counts = np.bincount(slots[rows], minlength=n_slots)
+    counts = np.bincount(levels.slots[rows], minlength=levels.n_slots)
     first = np.cumsum(counts) - counts
     n = int(counts.sum())
     low = np.minimum(first + np.maximum(counts - 1, 0) // 2, n - 1)
     high = np.minimum(first + counts // 2, n - 1)
     weight = np.where(counts >= _LEAST_OF_AN_HOUR, counts / (counts + _SHRINKAGE), 0.0)
-    result = np.empty((len(levels), n_slots))
-    for number, level in enumerate(levels):
-        ordered = level.by_slot(rows)
-        middle = np.median(ordered) if medians is None else medians[number]
-        result[number] = (0.5 * (ordered[low] + ordered[high]) - middle) * weight
-    return result
+    medians = levels.medians(rows)
+    ordered = levels.by_slot(rows)
+    middle = 0.5 * (ordered[:, low] + ordered[:, high])
+    return (middle - medians[:, None]) * weight, medians
 
 
 class Ordered:
-    """A level of n windows, sorted once by slot and value: medians of many subsets are then a selection.
+    """L levels of n windows, each sorted once: medians of many subsets are then a selection.
 
-    Attributes
+    Parameters
     ----------
-    values : array of shape (n,), float64
+    levels : array of shape (n, L), float64
+    slots : array of shape (n,), int64
+        The slot of each window, below ``n_slots``.
+    n_slots : int
+    by_value : array of shape (L, n), int64, optional
+        The order of each level's values, if already computed.
     """
 
-    def __init__(self, values: Float, slots: Int) -> None:
-        self.values = values
-        by_value = np.argsort(values)
+    def __init__(self, levels: Float, slots: Int, n_slots: int, by_value: Int | None = None) -> None:
+        self.slots, self.n_slots = slots, n_slots
+        by_level = np.ascontiguousarray(levels.T)
+        self.by_value = by_value = np.argsort(by_level, axis=1) if by_value is None else by_value
         # Short integers are sorted by radix, in a tenth of the time.
-        self._order = by_value[np.argsort(slots[by_value].astype(np.int8), kind="stable")]
-        self._sorted = values[self._order]
+        by_slot = np.argsort(slots.astype(np.int8)[by_value], axis=1, kind="stable")
+        self._orders = by_value, np.take_along_axis(by_value, by_slot, axis=1)
+        self._sorted = [np.take_along_axis(by_level, order, axis=1) for order in self._orders]
+
+    def medians(self, rows: Bool) -> Float:
+        """Return the median of each level over these rows, shape (L,)."""
+        chosen = self._select(0, rows)
+        last = chosen.shape[1] - 1
+        middle: Float = 0.5 * (chosen[:, last // 2] + chosen[:, (last + 1) // 2])
+        return middle
 
     def by_slot(self, rows: Bool) -> Float:
-        """Return the values of these rows, by slot and ascending within each."""
-        chosen: Float = self._sorted[rows[self._order]]
+        """Return the values of these m rows, by slot and ascending within each, shape (L, m)."""
+        return self._select(1, rows)
+
+    def _select(self, place: int, rows: Bool) -> Float:
+        order, values = self._orders[place], self._sorted[place]
+        chosen: Float = values[rows[order]].reshape(len(values), -1)
         return chosen
 
 
@@ -244,21 +255,22 @@ class Seasonality:
         24, or 48 where the weekend has hours of its own.
     is_seasonal : array of shape (L,), bool
         The levels that it is removed from.
+    of_slot : array of shape (L, n_slots), float64
+        What each slot adds, computed from all windows; 0 for the other levels.
+    of_folds : tuple of array of shape (L, n_slots), float64
+        The same without each block of time that is held out.
     """
 
     slots: Int
     n_slots: int
     is_seasonal: Bool
-
-    def levels(self, levels: Sequence[Ordered], rows: Bool) -> Float:
-        """Compute what each slot adds to each level, shape (L, n_slots); 0 for the others."""
-        of_slot = hour_levels(levels, self.slots, rows, self.n_slots)
-        return np.where(self.is_seasonal[:, None], of_slot, 0.0)
+    of_slot: Float
+    of_folds: tuple[Float, ...]
 
 
 def find_seasonality(
     levels: Float, start_us: Int, folds: Sequence[tuple[slice, Int]], zone: str
-) -> tuple[Seasonality, list[Ordered]] | None:
+) -> Seasonality | None:
     """Find out whether the hour explains a substantial part of the deviation on held-out windows.
 
     It has to on all blocks of time together and on the newest one alone: what the hour no longer explains
@@ -276,29 +288,35 @@ def find_seasonality(
 
     Returns
     -------
-    (Seasonality, list of Ordered) or None
+    Seasonality or None
         None where no level has any, and for less than two days.
     """
     if start_us.size == 0 or start_us[-1] - start_us[0] < _LEAST_DAYS * HOURS * _HOUR_US:
         return None
     slots = slot_of(start_us, zone)
-    hours = slots % HOURS
-    by_hour = [Ordered(level, hours) for level in levels.T]
+    by_hour = Ordered(levels, slots % HOURS, HOURS)
     # What does not help on its own training windows does not help on others.
-    everything = slice(0, len(levels)), np.arange(len(levels))
-    whole, left = _left(levels, by_hour, hours, HOURS, [everything])
-    if not (left < _WORTHWHILE * whole).any():
+    everything = [(slice(0, len(levels)), np.arange(len(levels)))]
+    whole_of_all, left_of_all, _ = _left(levels, by_hour, everything)
+    if not (left_of_all < _WORTHWHILE * whole_of_all).any():
         return None
-    whole, left = _left(levels, by_hour, hours, HOURS, folds)
+    whole, left, of_folds = _left(levels, by_hour, folds)
     helps: Bool = np.all(left < _WORTHWHILE * whole, axis=0)
     if _has_weekends(slots, start_us):
-        by_slot = [Ordered(level, slots) for level in levels.T]
-        _, left_by_slot = _left(levels, by_slot, slots, SLOTS, folds)
-        usual = np.where(helps, left, whole)
-        helps_more: Bool = np.all(left_by_slot < _WORTHWHILE * usual, axis=0)
-        if helps_more.any():
-            return Seasonality(slots, SLOTS, np.logical_or(helps, helps_more)), by_slot
-    return (Seasonality(hours, HOURS, helps), by_hour) if helps.any() else None
+        by_slot = Ordered(levels, slots, SLOTS, by_hour.by_value)
+        _, left_by_slot, _ = _left(levels, by_slot, everything)
+        if (left_by_slot < _WORTHWHILE * np.where(helps, left_of_all, whole_of_all)).any():
+            _, left_by_slot, of_weekends = _left(levels, by_slot, folds)
+            helps_more: Bool = np.all(left_by_slot < _WORTHWHILE * np.where(helps, left, whole), axis=0)
+            if helps_more.any():
+                return _seasonality(by_slot, np.logical_or(helps, helps_more), of_weekends)
+    return _seasonality(by_hour, helps, of_folds) if helps.any() else None
+
+
+def _seasonality(levels: Ordered, is_seasonal: Bool, of_folds: Sequence[Float]) -> Seasonality:
+    of_slot, _ = hour_levels(levels, np.ones(levels.slots.size, np.bool_))
+    kept = [np.where(is_seasonal[:, None], one, 0.0) for one in (of_slot, *of_folds)]
+    return Seasonality(levels.slots, levels.n_slots, is_seasonal, kept[0], tuple(kept[1:]))
 
 
 def _has_weekends(slots: Int, start_us: Int) -> bool:
@@ -308,23 +326,25 @@ def _has_weekends(slots: Int, start_us: Int) -> bool:
 
 
 def _left(
-    levels: Float, ordered: Sequence[Ordered], slots: Int, n_slots: int, folds: Sequence[tuple[slice, Int]]
-) -> tuple[Float, Float]:
+    levels: Float, ordered: Ordered, folds: Sequence[tuple[slice, Int]]
+) -> tuple[Float, Float, list[Float]]:
     """Sum the absolute deviations of held-out levels, with and without slots: all folds, and the newest.
 
     Returns
     -------
     whole, left : array of shape (2, L), float64
+    of_folds : list of array of shape (L, n_slots), float64
+        What each slot adds, without each block.
     """
-    whole, left = np.zeros((2, 2, levels.shape[1]))
+    whole, left, of_folds = *np.zeros((2, 2, levels.shape[1])), []
     for held_out, rest in folds:
         rows = np.zeros(len(levels), np.bool_)
         rows[rest] = True
-        medians = np.array([np.median(level[rows]) for level in levels.T])
+        of_slot, medians = hour_levels(ordered, rows)
         deviation = levels[held_out] - medians
-        of_slot = hour_levels(ordered, slots, rows, n_slots, medians)
         whole[1] = np.abs(deviation).sum(axis=0)
-        left[1] = np.abs(deviation - of_slot[:, slots[held_out]].T).sum(axis=0)
+        left[1] = np.abs(deviation - of_slot.T[ordered.slots[held_out]]).sum(axis=0)
         whole[0] += whole[1]
         left[0] += left[1]
-    return whole, left
+        of_folds.append(of_slot)
+    return whole, left, of_folds
