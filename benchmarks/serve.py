@@ -5,7 +5,8 @@
     python benchmarks/serve.py --keep FOLDER                    # lay the fleet down once, measure again
 
 The tables are synthesised: daily totals of all days, and readings, windows and predictions of the newest
-`--detailed-days` (the pages read no others until a person goes back in time).
+`--detailed-days` (the pages read no others until a person goes back in time). Of the newest day each table
+has a file an hour, as hourly runs leave them; of the others one, as `maintain` does.
 
 `fleet_seconds`, `device_seconds`  from the start of navigation until the map, or the charts, are drawn; the
                                    median of nine views, each of another page or device

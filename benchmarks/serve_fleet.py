@@ -34,7 +34,7 @@ from batch_scoring.windows.features import DEFAULT_FEATURES
 
 SENSORS = ("power", "pressure", "temperature", "vibration")
 END = int(datetime(2026, 2, 1, tzinfo=UTC).timestamp() * 1e6)
-DAY, WINDOW, MINUTE = 86_400_000_000, 300_000_000, 60_000_000
+DAY, HOUR, WINDOW, MINUTE = 86_400_000_000, 3_600_000_000, 300_000_000, 60_000_000
 A_DAY = DAY // WINDOW
 BLOCK = 200  # devices that are made at a time
 FAULTY = 100  # one device in so many has an incident at the end
@@ -45,16 +45,19 @@ def lay_down(folder: Path, devices: int, days: int, detailed: int) -> None:
     names = sorted(f"pump-{n + 1}" for n in range(devices))
     folder.mkdir(parents=True, exist_ok=True)
     store(folder, "07_model_output/daily_totals", "day", DAILY, totals(names, days))
-    for day in range(detailed, 0, -1):
-        start = END - day * DAY
+    newest = END - DAY
+    # Finished days are joined by `maintain`; of the newest one, each run has left a file.
+    spans = [(newest - day * DAY, DAY) for day in range(detailed - 1, 0, -1)]
+    spans += [(start, HOUR) for start in range(newest, END, HOUR)]
+    for start, length in spans:
         for name, time, schema, rows in (
             ("02_intermediate/readings", "timestamp", READINGS, readings),
             ("03_primary/windows", "window_start", windows_schema(DEFAULT_FEATURES), windows),
             ("07_model_output/predictions", "window_start", PREDICTIONS, predictions),
         ):
-            store(folder, name, time, schema, rows(names, start, day == 1))
+            store(folder, name, time, schema, rows(names, start, length))
     faulty = [name for name in names if is_faulty(number_of(name))]
-    judged = pa.concat_tables(rows.select(list(JUDGED)) for rows in predictions(faulty, END - DAY, True))
+    judged = pa.concat_tables(rows.select(list(JUDGED)) for rows in predictions(faulty, newest, DAY))
     closed, going_on = join_windows(judged, empty_table(INCIDENTS), JoinRules(2, 1, 12 * WINDOW))
     incidents = pa.concat_tables([closed, going_on])
     store(folder, "07_model_output/incidents", "start", INCIDENTS, iter([incidents]))
@@ -102,12 +105,12 @@ def is_faulty(number: Any) -> Any:
     return number % FAULTY == 0
 
 
-def of_series(names: list[str], step: int) -> Iterator[tuple[str, pa.Array, Any, Any, int]]:
-    """A sensor's devices, some at a time: sensor, and of each row device, its number and time of day."""
+def of_series(names: list[str], length: int, step: int) -> Iterator[tuple[str, pa.Array, Any, Any, int]]:
+    """A sensor's devices, some at a time: sensor, and of each row device, number and time from the start."""
     for s, sensor in enumerate(SENSORS):
         for first in range(0, len(names), BLOCK):
             some = names[first : first + BLOCK]
-            n = DAY // step
+            n = length // step
             device = np.repeat(np.arange(len(some)), n)
             time = np.tile(np.arange(n) * step, len(some))
             yield (
@@ -128,16 +131,16 @@ def level(number: Any, time: Any, s: int) -> Any:
     )
 
 
-def readings(names: list[str], start: int, _: bool) -> Iterator[pa.Table]:
-    for sensor, device, number, time, s in of_series(names, MINUTE):
-        columns = {"timestamp": start + time, "device": device, "value": level(number, time, s)}
+def readings(names: list[str], start: int, length: int) -> Iterator[pa.Table]:
+    for sensor, device, number, time, s in of_series(names, length, MINUTE):
+        columns = {"timestamp": start + time, "device": device, "value": level(number, start + time, s)}
         yield table_of({**columns, "sensor": pa.repeat(sensor, len(device))}, READINGS, len(device))
 
 
-def windows(names: list[str], start: int, _: bool) -> Iterator[pa.Table]:
+def windows(names: list[str], start: int, length: int) -> Iterator[pa.Table]:
     schema = windows_schema(DEFAULT_FEATURES)
-    for sensor, device, number, time, s in of_series(names, WINDOW):
-        mean, n = level(number, time, s), len(device)
+    for sensor, device, number, time, s in of_series(names, length, WINDOW):
+        mean, n = level(number, start + time, s), len(device)
         columns = {name: mean + 0.1 * i for i, name in enumerate(DEFAULT_FEATURES)}
         columns |= {"std": np.full(n, 0.2), "mean": mean}
         keys = {"window_start": start + time, "window_end": start + time + WINDOW, "device": device}
@@ -145,19 +148,19 @@ def windows(names: list[str], start: int, _: bool) -> Iterator[pa.Table]:
         yield table_of({**columns, **keys, **more}, schema, n)
 
 
-def predictions(names: list[str], start: int, is_last: bool) -> Iterator[pa.Table]:
-    random = np.random.default_rng(start // DAY)
-    for sensor, device, number, time, s in of_series(names, WINDOW):
+def predictions(names: list[str], start: int, length: int) -> Iterator[pa.Table]:
+    random = np.random.default_rng(start // HOUR)
+    for sensor, device, number, time, s in of_series(names, length, WINDOW):
         n = len(device)
         score = -random.exponential(0.4, n)
-        flags = is_last & is_faulty(number) & (time >= DAY - 24 * WINDOW)
+        flags = is_faulty(number) & (start + time >= END - 24 * WINDOW)
         score = np.where(flags, -5.0, np.maximum(score, -2.9))
         columns = {
             "window_start": start + time,
             "window_end": start + time + WINDOW,
             "device": device,
             "sensor": pa.repeat(sensor, n),
-            "value": level(number, time, s),
+            "value": level(number, start + time, s),
             "score": score,
             "threshold": np.full(n, -3.0),
             "is_anomaly": flags,
@@ -190,9 +193,7 @@ def publish_models(folder: Path, names: list[str]) -> None:
     from tests.factories import fit_fleet
 
     for s, sensor in enumerate(SENSORS):
-        own = next(
-            rows for rows in windows(names[:1], END - DAY, False) if rows["sensor"][0].as_py() == sensor
-        )
+        own = next(rows for rows in windows(names[:1], END - DAY, DAY) if rows["sensor"][0].as_py() == sensor)
         model, _ = fit_fleet(own, DEFAULT_FEATURES, FitParameters())
         assert model is not None, s
         rows = model.table.take(pa.array(np.zeros(len(names), np.int64)))

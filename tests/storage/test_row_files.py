@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -48,6 +49,16 @@ def test_whole_row_groups_do_not_depend_on_the_batches(tmp_path: Path, monkeypat
         (file,) = files.written
         found.append((tmp_path / str(size) / file.name).read_bytes())
     assert len(set(found)) == 1
+
+
+def test_a_page_that_reads_one_device_reads_few_rows_of_others(files: RowFiles, tmp_path: Path):
+    n = 40_000
+    rows = readings((0, "a", 1)).take(pa.array(np.zeros(n, np.int64)))
+    files.write([rows])
+    footer = pq.ParquetFile(tmp_path / files.written[0].name).metadata
+    sizes = [footer.row_group(place).num_rows for place in range(footer.num_row_groups)]
+    assert sum(sizes) == n
+    assert max(sizes) <= 16_384
 
 
 def test_batches_of_records_and_empty_ones_are_taken(files: RowFiles):

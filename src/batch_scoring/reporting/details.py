@@ -115,7 +115,7 @@ def details_start(files: Sequence[DataFile], view: FleetView, n_series: int, max
     newest = max((file.last for file in files), default=start) // _HOUR_US * _HOUR_US
     rows = 0
     for file in sorted(files, key=lambda one: one.last, reverse=True):
-        # A series is in a row group of its file, or in two.
+        # A series is in a row group of its file, or in two; of earlier versions' files, they have this size.
         rows += min(file.rows, n_series * ROW_GROUP_ROWS)
         if rows > max_rows and start <= file.last < newest:
             return max(start, (file.last // _HOUR_US + 1) * _HOUR_US)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from batch_scoring.core.ids import path_segment
 from batch_scoring.core.moments import microseconds
 from batch_scoring.reporting.page_data import pack
 from batch_scoring.server.queries.band import DeviceModel, read_model
+from batch_scoring.server.queries.device_rows import Wanted, read_device
 from batch_scoring.server.queries.marks import find_marks
 from batch_scoring.server.queries.series import (
     WindowSeries,
@@ -28,14 +28,11 @@ from batch_scoring.server.queries.series import (
 )
 from batch_scoring.server.queries.totals import FleetTotals
 from batch_scoring.server.workspace import Workspace
-from batch_scoring.storage.row_table import RowTable
 from batch_scoring.storage.table_log import RETENTION
 from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import (
     are,
     as_rows,
-    empty_table,
-    to_arrow,
     to_numpy,
 )
 from batch_scoring.tables.pieces import DAY_US
@@ -43,6 +40,7 @@ from batch_scoring.tables.schemas import (
     CALIBRATIONS,
     PREDICTIONS,
     READINGS,
+    windows_schema,
 )
 
 WEEK_US = 7 * DAY_US
@@ -50,13 +48,14 @@ DEFAULT_US = DAY_US
 MAX_US = 14 * DAY_US
 SENSORS_A_PAGE = 8
 MAX_INCIDENTS = 50
-_KNOWN = pa.unify_schemas([PREDICTIONS, pa.schema([READINGS.field("timestamp")])])
 _PREDICTED = (
     *("window_start", "window_end", "sensor", "value", "score", "threshold", "severity", "is_anomaly"),
     *("top_feature", "rule", "model_version"),
 )
 _OF_SISTERS = ("window_start", "window_end", "sensor", "value", "severity", "is_anomaly", "rule")
+_BEFORE = ("window_start", "sensor", "value")
 _LEVEL = ("window_start", "window_end", "sensor", "mean", "diff_mean")
+_NO_WINDOWS = windows_schema(("mean", "diff_mean"))
 
 
 @dataclass(frozen=True)
@@ -124,20 +123,21 @@ def device_data(
         Microseconds since the epoch.
     """
     sensors = [focus, *sisters]
-    asked: dict[str, Any] = {"sensors": sensors, "devices": [device]}
-    windows = _read_both(workspace.table("windows"), (None, _LEVEL), focus, sisters, device, start, end)
-    predictions = _read_both(
-        workspace.table("predictions"), (_PREDICTED, _OF_SISTERS), focus, sisters, device, start, end
+    of_windows, of_predictions = workspace.table("windows"), workspace.table("predictions")
+    first_day = start // DAY_US * DAY_US
+    # More columns of the sensor in front than of those below it, which are null in them.
+    *both, scored, of_sisters, before, learned, readings = read_device(
+        device,
+        Wanted(of_windows, None, [focus], start, end, _NO_WINDOWS),
+        Wanted(of_windows, _LEVEL, sisters, start, end, _NO_WINDOWS),
+        Wanted(of_predictions, _PREDICTED, [focus], start, end, PREDICTIONS),
+        Wanted(of_predictions, _OF_SISTERS, sisters, start, end, PREDICTIONS),
+        Wanted(of_predictions, _BEFORE, sensors, start - WEEK_US, end - WEEK_US, PREDICTIONS),
+        Wanted(workspace.table("calibrations"), CALIBRATIONS.names, sensors, first_day, end, CALIBRATIONS),
+        Wanted(workspace.table("readings"), ("timestamp", "value"), [focus], start, end, READINGS),
     )
-    week = start - WEEK_US, end - WEEK_US
-    before = _read(workspace.table("predictions"), ("window_start", "sensor", "value"), *week, **asked)
-    calibrations = workspace.table("calibrations")
-    learned = (
-        calibrations.read(CALIBRATIONS.names, start // DAY_US * DAY_US, end, **asked)
-        if calibrations.exists
-        else empty_table(CALIBRATIONS)
-    )
-    readings = _read(workspace.table("readings"), ("timestamp", "value"), start, end, [focus], [device])
+    windows = pa.concat_tables(both, promote_options="default")
+    predictions = pa.concat_tables([scored, of_sisters], promote_options="default")
     series = {name: join_windows(of_sensor(windows, name), of_sensor(predictions, name)) for name in sensors}
     models = {name: _model(workspace, name, device) for name in sensors}
     marks = find_marks(workspace, device, sensors, predictions, start, end)
@@ -172,49 +172,6 @@ def device_data(
         "kept_since": kept_since(workspace, start),
         "n_readings": readings.num_rows,
     }
-
-
-def _read_both(
-    table: RowTable,
-    columns: tuple[Sequence[str] | None, Sequence[str]],
-    focus: str,
-    sisters: list[str],
-    device: str,
-    start: int,
-    end: int,
-) -> pa.Table:
-    """Read more columns of the sensor in front than of those below it, which are null in them."""
-    parts = [_read(table, columns[0], start, end, [focus], [device])]
-    if sisters:
-        parts.append(_read(table, columns[1], start, end, sisters, [device]))
-    return pa.concat_tables(parts, promote_options="default")
-
-
-def _read(
-    table: RowTable,
-    columns: Sequence[str] | None,
-    start: int,
-    end: int,
-    sensors: list[str],
-    devices: list[str],
-) -> pa.Table:
-    """Read the columns that a table has; without it, no rows of them.
-
-    Texts come as dictionaries, and become text only in the few rows that are left: a row group holds the rows
-    of hundreds of devices.
-    """
-    if not table.exists:
-        return empty_table(pa.schema([one for one in _KNOWN if one.name in (columns or _LEVEL)]))
-    names = [name for name in columns or table.schema.names if name in table.schema.names]
-    schema = pa.schema([table.schema.field(name) for name in names])
-    texts = [one.name for one in table.schema if pa.types.is_string(one.type)]
-    found = [empty_table(schema)]
-    for file in table.files(start, end, sensors, devices):
-        for rows in table.batches(file, names, sensors, devices, encoded=texts):
-            time = to_numpy(rows[str(table.time)])
-            inside = rows.filter(to_arrow((time >= start) & (time < end)))
-            found.append(inside.cast(schema))
-    return pa.concat_tables(found).combine_chunks()
 
 
 def _model(workspace: Workspace, sensor: str, device: str) -> DeviceModel | None:
