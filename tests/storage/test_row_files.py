@@ -61,6 +61,20 @@ def test_a_page_that_reads_one_device_reads_few_rows_of_others(files: RowFiles, 
     assert max(sizes) <= 16_384
 
 
+def test_a_row_group_ends_with_its_sensor_unless_it_would_be_tiny(
+    files: RowFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(row_files, "ROW_GROUP_ROWS", 12)
+    files.write([readings(*((n, "d", sensor, n) for sensor in ("s", "t", "u") for n in range(14)))])
+    opened = pq.ParquetFile(tmp_path / files.written[0].name)
+    groups = [opened.read_row_group(place)["sensor"].to_pylist() for place in range(opened.num_row_groups)]
+    # The end of s is too short for a group of its own.
+    assert [(one.count("s"), one.count("t"), one.count("u")) for one in groups] == [
+        *((12, 0, 0), (2, 10, 0), (0, 4, 0)),
+        *((0, 0, 12), (0, 0, 2)),
+    ]
+
+
 def test_batches_of_records_and_empty_ones_are_taken(files: RowFiles):
     files.write([*readings((0, "a", 1), (1, "b", 2)).to_batches(), readings(), readings((2, "c", 3))])
     assert [file.stats["numRecords"] for file in files.written] == [3]
