@@ -20,6 +20,7 @@ from batch_scoring.datasets.row_tables import RowTableDataset
 from batch_scoring.detection.detectors.base import FitParameters
 from batch_scoring.jobs.records import Records
 from batch_scoring.registry.published import publish
+from batch_scoring.reporting.run_records import RunRecord
 from batch_scoring.server.access import Access, decide_access
 from batch_scoring.server.app import make_app
 from batch_scoring.server.pages.rendering import Site as Served
@@ -66,6 +67,7 @@ class Site:
         self.refusal: str | None = None
         self.metrics: Callable[[], bytes] | None = None
         self.slow: Callable[[Sequence[str]], Ended] | None = None
+        self.runs: list[RunRecord] = []
 
     def load(self, name: str) -> Any:
         return self.files.get(name, self.pages.get(name)) if name not in self.tables else self.tables[name]
@@ -77,7 +79,8 @@ class Site:
     def app(self, access: Access) -> Guard:
         """The application."""
         records = Records(str(self.folder))
-        return make_app(Served(self.workspace(), access, Registry(self.kedro_models), records, self.metrics))
+        registry = Registry(self.kedro_models)
+        return make_app(Served(self.workspace(), access, registry, records, self.metrics, lambda: self.runs))
 
     def client(self, access: Access | None = None, **more: Any) -> TestClient:
         """A browser of the application; close it."""

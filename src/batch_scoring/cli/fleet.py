@@ -57,8 +57,10 @@ def serve(
 ) -> None:
     """Serve the pages of a workspace until Ctrl-C; on this machine only, unless asked otherwise."""
     from batch_scoring.jobs.records import Records
+    from batch_scoring.reporting.run_records import read_records
     from batch_scoring.server.access import decide_access
     from batch_scoring.server.pages.rendering import Site
+    from batch_scoring.server.queries.jobs import RUNS
     from batch_scoring.server.registry import Registry
     from batch_scoring.server.run import run_server
     from batch_scoring.server.workspace import SECONDS_FRESH, SECONDS_FRESH_REMOTE, Workspace
@@ -74,8 +76,10 @@ def serve(
     fresh = SECONDS_FRESH_REMOTE if is_remote(place) else SECONDS_FRESH
     workspace = Workspace(catalog.load, catalog.exists, catalog.save, place, published, fresh)
     registry = Registry(partial(_kedro_models, str(context.project_path), place, env))
-    metrics = _metrics(workspace, catalog["workspace"].folder)
-    run_server(Site(workspace, access, registry, Records(place), metrics), port, click.echo)
+    folder = catalog["workspace"].folder
+    runs = partial(read_records, folder, RUNS)
+    site = Site(workspace, access, registry, Records(place), _metrics(workspace, folder), runs)
+    run_server(site, port, click.echo)
 
 
 def _metrics(workspace: Workspace, folder: Folder) -> Callable[[], bytes] | None:

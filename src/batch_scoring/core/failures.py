@@ -18,6 +18,7 @@ from batch_scoring.core.redaction import without_secrets
 from batch_scoring.core.system_errors import causes, system_error
 
 LOG_PREFIX = "batch_scoring_error_"
+_LOG = "batch_scoring_log"
 # The extra that brings a library, by its package.
 _EXTRAS = {
     "ingest": ("duckdb", "fastavro", "pytz"),
@@ -88,9 +89,17 @@ def _unexpected(error: BaseException) -> InputError:
     reason = reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…"
     if isinstance(first, RecursionError):
         reason = f"something is nested too deeply to be read ({reason})"
-    log = _write_log(error)
+    log = _log_of(error)
     where = f"send the log file {log}" if log else "run again with --verbose and send what is printed"
     return InputError(f"an unexpected error ended this run: {reason}; {where}")
+
+
+def _log_of(error: BaseException) -> Path | None:
+    """Return the file with the traceback, written when the error is first asked about."""
+    if not hasattr(error, _LOG):
+        with suppress(AttributeError):  # an error of a library may take no attributes
+            setattr(error, _LOG, _write_log(error))
+    return getattr(error, _LOG) if hasattr(error, _LOG) else _write_log(error)
 
 
 def _write_log(error: BaseException) -> Path | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +12,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
+from batch_scoring.jobs.step_clock import StepClock
 from batch_scoring.jobs.timing_hook import TIMINGS_FILE
 
 logger = logging.getLogger(__name__)
@@ -33,8 +33,7 @@ class RunMetrics:
     def __init__(self) -> None:
         self._file: str | None = None
         self._began = datetime.now(UTC)
-        self._step: tuple[str, float] | None = None
-        self._seconds: dict[str, float] = {}
+        self._clock = StepClock()
 
     @hook_impl
     def before_pipeline_run(self, catalog: CatalogProtocol[Any, Any]) -> None:
@@ -46,14 +45,12 @@ class RunMetrics:
             from batch_scoring.reporting.settings import MetricsParameters
 
             self._file = read_parameters(MetricsParameters, values, "metrics").file
-        self._began, self._step, self._seconds = datetime.now(UTC), None, {}
+        self._began, self._clock = datetime.now(UTC), StepClock()
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
-        """End the step before, and start that of a node."""
-        if self._file:
-            self._end_step()
-            self._step = (_step_of(node), time.perf_counter())
+        """Start the clock of a step."""
+        self._clock.start(node)
 
     @hook_impl(tryfirst=True)
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
@@ -72,28 +69,14 @@ class RunMetrics:
         if self._file:
             self._finish(catalog, False, {})
 
-    def _end_step(self) -> None:
-        if self._step is not None:
-            name, began = self._step
-            self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - began
-
     def _finish(self, catalog: CatalogProtocol[Any, Any], is_success: bool, counts: dict[str, int]) -> None:
         from batch_scoring.reporting.last_run import LastRun, note
         from batch_scoring.reporting.prometheus import registry_of, write_textfile
 
-        self._end_step()
-        seconds = {name: round(value, 3) for name, value in self._seconds.items()}
-        run = LastRun(self._began, datetime.now(UTC), is_success, seconds, counts)
+        run = LastRun(self._began, datetime.now(UTC), is_success, self._clock.seconds(), counts)
         try:
             known = note(catalog.load("workspace"), run)
             write_textfile(self._file or "", registry_of(catalog.load, lambda: known))
         except Exception as error:
             logger.warning("metrics.file %r was not written: %s", self._file, error)
             logger.debug("metrics", exc_info=True)
-
-
-def _step_of(node: Node) -> str:
-    """Return the pipeline that a node is of: the folder of its function."""
-    module: str = getattr(node.func, "__module__", "")
-    parts = module.split(".")
-    return parts[2] if parts[:2] == ["batch_scoring", "pipelines"] else node.name

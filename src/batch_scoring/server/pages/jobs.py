@@ -11,12 +11,13 @@ from batch_scoring.server.queries.jobs import job_runs, step_commits
 
 
 def jobs(request: Request) -> Response:
-    """List what the steps have committed, and the newest runs of jobs."""
+    """List the last runs, what the steps have committed, and the newest runs of jobs."""
     site = site_of(request)
     return render(
         request,
         "jobs.html",
         as_of=totals_of(site.workspace).end / 1e6,
+        recorded=[{"run": one, "state": one.seen_now()} for one in site.runs()],
         steps=step_commits(site.workspace),
         runs=job_runs(site.records),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -20,6 +20,7 @@ from starlette.responses import HTMLResponse, Response
 from batch_scoring.core.text import number as count_words
 from batch_scoring.jobs.records import Records
 from batch_scoring.reporting.page import write_json
+from batch_scoring.reporting.run_records import RunRecord
 from batch_scoring.reporting.summary import write_severity
 from batch_scoring.server.access import Access
 from batch_scoring.server.registry import Registry
@@ -68,6 +69,8 @@ class Site:
         Runs of jobs.
     metrics : callable, optional
         Writes the metrics of the workspace as Prometheus reads them.
+    runs : callable, optional
+        Reads what runs on one machine have recorded, the last one first.
     """
 
     workspace: Workspace
@@ -75,6 +78,7 @@ class Site:
     registry: Registry
     records: Records
     metrics: Callable[[], bytes] | None = None
+    runs: Callable[[], Sequence[RunRecord]] = tuple
 
 
 def site_of(request: Request) -> Site:
@@ -169,6 +173,23 @@ def _age(value: float) -> str:
     return f"{seconds // size:.0f} {name} old"
 
 
+def _seconds(value: float | None) -> str:
+    """Format a duration.
+
+    Examples
+    --------
+    >>> [_seconds(value) for value in (None, 0.04, 7.26, 754.0, 7320.0)]
+    ['–', '0.04 s', '7.3 s', '12 min 34 s', '2 h 2 min']
+    """
+    if value is None:
+        return "–"
+    if value < 60:
+        return f"{value:.2g} s"
+    minutes, seconds = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+
+
 def _number(value: float | None) -> str:
     return "–" if value is None or math.isnan(value) else f"{value:.4g}".replace("-", "−")
 
@@ -224,6 +245,7 @@ def _environment() -> Environment:
         "day": _day,
         "age": _age,
         "number": _number,
+        "seconds": _seconds,
         "severity": write_severity,
         "count": lambda n: f"{n:,}",
         "plural": count_words,

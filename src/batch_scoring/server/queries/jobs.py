@@ -1,4 +1,4 @@
-"""The last runs: what each step has committed and when, and the jobs of scheduled runs."""
+"""What each step has committed and when, and the jobs of scheduled runs."""
 
 from __future__ import annotations
 
