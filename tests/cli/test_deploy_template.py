@@ -54,6 +54,27 @@ def test_a_check_has_a_line_for_each_resource(run):
     assert lines[-1] == f"{len(lines) - 1} resources, no fault"
 
 
+CONFIGURATIONS = {
+    "default": "",
+    "private network": "deploy.network.access=private",
+    "IoT Hub": "deploy.iot_hub.enabled=true",
+    "keys": "deploy.event_hub.keys=true",
+    "Batch AI": "deploy.compute=batch_ai,deploy.nodes.ssh_public_key=ssh-ed25519 AAAA me",
+}
+
+
+def test_five_configurations_are_without_a_finding(run):
+    ended = {
+        name: run("check", "--params", f"{SUBSCRIPTION},{chosen}".rstrip(","))
+        for name, chosen in CONFIGURATIONS.items()
+    }
+    assert {one.exit_code for one in ended.values()} == {0}, ended
+    listed = {name: one.stdout.splitlines() for name, one in ended.items()}
+    for lines in listed.values():
+        assert lines[-1] == f"{len(lines) - 1} resources, no fault"
+    assert len({"".join(lines) for lines in listed.values()}) == 5, "each is another deployment"
+
+
 def test_what_is_no_fault_and_yet_to_be_known_is_said(run):
     said = run("check").output
     assert "note: retraining is off; it needs an MLflow server" in said

@@ -38,6 +38,8 @@ _RULES: dict[str, tuple[int, int, tuple[str, str]]] = {
     "batch_ai_workspace": (1, 64, _ID),
     "log_workspace": (4, 63, (r"[A-Za-z0-9](-?[A-Za-z0-9])*", "letters, digits and single '-' between them")),
     "insights": (1, 255, _LOOSE),
+    # Others are named after it, so it may not be as long as Azure allows.
+    "network": (2, 50, _LOOSE),
     "score_workflow": (1, 43, _LOOSE),
     "retrain_workflow": (1, 43, _LOOSE),
 }
@@ -82,6 +84,7 @@ class Names:
     batch_ai_workspace: str
     log_workspace: str
     insights: str
+    network: str
     score_workflow: str
     retrain_workflow: str
 
@@ -132,6 +135,7 @@ def names_of(settings: DeployParameters) -> Names:
         batch_ai_workspace=f"bai-{name}",
         log_workspace=f"log-{name}",
         insights=f"appi-{name}",
+        network=f"vnet-{name}",
         score_workflow=f"logic-{name}-score",
         retrain_workflow=f"logic-{name}-retrain",
     )

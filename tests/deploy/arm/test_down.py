@@ -120,6 +120,25 @@ def test_while_it_is_being_deployed_nothing_is_taken_down(client, arm):
         survey(client)
 
 
+def test_a_subnet_that_container_instances_holds_is_waited_for(deployed, arm):
+    put(deployed, "Microsoft.Network/virtualNetworks", "2024-05-01", "vnet-fleet")
+    arm.answers.add(
+        400, "InUseSubnetCannotBeDeleted", "In use.", method="DELETE", part="virtualNetworks", times=2
+    )
+    remove(deployed, survey(deployed), print)
+    assert left(arm) == ["storageAccounts", "storageAccounts/blobServices/containers"]
+
+
+def test_a_subnet_that_is_never_released_is_told_with_what_to_do(deployed, arm, monkeypatch):
+    monkeypatch.setattr("batch_scoring.deploy.arm.down._RELEASE_SECONDS", 0.0)
+    put(deployed, "Microsoft.Network/virtualNetworks", "2024-05-01", "vnet-fleet")
+    arm.answers.add(
+        400, "InUseSubnetCannotBeDeleted", "In use.", method="DELETE", part="virtualNetworks", times=9
+    )
+    with pytest.raises(InputError, match=r"vnet-fleet: InUseSubnet.*; Container Instances has not released"):
+        remove(deployed, survey(deployed), print)
+
+
 def test_what_cannot_be_deleted_is_told(deployed, arm):
     arm.answers.add(409, "ScopeLocked", "There is a lock.", method="DELETE", part="streamingjobs", times=1)
     with pytest.raises(

@@ -10,7 +10,7 @@ from batch_scoring.core.parameters import read_parameters
 from batch_scoring.deploy.arm.down import remove, survey
 from batch_scoring.deploy.arm.up import DeploymentRequest, up
 from batch_scoring.deploy.names import names_of
-from batch_scoring.deploy.settings import DeployParameters, NodeSettings
+from batch_scoring.deploy.settings import DeployParameters, NetworkSettings, NodeSettings
 from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 from batch_scoring.deploy.template.build import build_template
 from batch_scoring.deploy.template.parameters import build_parameters
@@ -36,9 +36,11 @@ def newer(violation):
     return violation.operation.startswith("Workflows_") and "identity" in violation.message
 
 
-def wanted(compute):
-    nodes = NodeSettings(ssh_public_key="ssh-rsa AAAA")
-    settings = DeployParameters(name="fleet", subscription=SUBSCRIPTION, compute=compute, nodes=nodes)
+def wanted(compute, access="public"):
+    nodes, network = NodeSettings(ssh_public_key="ssh-rsa AAAA"), NetworkSettings(access=access)
+    settings = DeployParameters(
+        name="fleet", subscription=SUBSCRIPTION, compute=compute, nodes=nodes, network=network
+    )
     names = names_of(settings)
     given = build_parameters(settings, names, IMAGES, deployer=DEPLOYER)
     template, given = build_template(WindowsQuery(), given)
@@ -72,6 +74,23 @@ def test_it_comes_up_stays_and_goes_down_to_the_data(client, arm, server, comput
     assert survey(client).is_empty
     told = [str(one.response_body) for one in server.recorder.exchanges]
     assert not any(KEY in one for one in told)
+
+
+@pytest.mark.slow
+def test_a_private_deployment_comes_up_and_goes_down_from_the_endpoints_to_the_network(client, arm):
+    up(client, wanted("azure_batch", "private"), print)
+    said = []
+    remove(client, survey(client), said.append)
+    gone = [
+        line.split()[1].removeprefix("Microsoft.Network/") for line in said if "Microsoft.Network/" in line
+    ]
+    assert list(dict.fromkeys(gone)) == [
+        *("privateEndpoints", "privateDnsZones/virtualNetworkLinks", "privateDnsZones", "virtualNetworks"),
+        *("natGateways", "publicIPAddresses", "networkSecurityGroups"),
+    ]
+    assert {one.place.type.split("/")[0] for one in arm.resources.within("/subscriptions")} == {
+        "Microsoft.Storage"
+    }
 
 
 @pytest.mark.slow

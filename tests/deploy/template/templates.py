@@ -29,6 +29,7 @@ EVERYTHING: dict[str, dict[str, Any]] = {
     },
     "keys": {"event_hub": {"keys": True}},
     "iot_hub": {"iot_hub": {"enabled": True}},
+    "private": {"network": {"access": "private"}},
     "plain": {
         "stream_analytics": {"enabled": False},
         "retrain": {"enabled": False},

@@ -208,6 +208,18 @@ def test_a_wrong_parameter_is_told_of(change, said):
     assert [one for one in found if one.startswith(said)], found
 
 
+def test_a_pool_in_a_subnet_that_is_not_there_is_found():
+    def change(changed, given):
+        subnet = "[concat(variables('networkId'), '/subnets/nowhere')]"
+        resource(changed, POOL)["properties"]["networkConfiguration"]["subnetId"] = subnet
+
+    found = faults_of(change, network={"access": "private"})
+    assert (
+        "Microsoft.Batch/batchAccounts/pools babatchscore3f8e48/batchscore: it lies in "
+        "Microsoft.Network/virtualNetworks/vnet-batchscore/subnets/nowhere, which the template does not have"
+    ) in found
+
+
 def broken_workflow(change):
     definition = copy.deepcopy(workflow_definition("score"))
     given = {

@@ -66,7 +66,7 @@ def test_every_resource_is_as_it_is_described(chosen, capsys):
 
 
 @specs
-@pytest.mark.parametrize("chosen", ["azure_batch", "batch_ai"])
+@pytest.mark.parametrize("chosen", ["azure_batch", "batch_ai", "private"])
 def test_what_is_unknown_to_a_description_is_found_wherever_it_is(chosen):
     """Of every object in a request: one more property is a fault, unless its keys are free."""
     unnoticed = []
@@ -99,9 +99,14 @@ def at(value, path):
 
 @specs
 def test_the_container_group_is_as_it_is_described():
-    (first, second) = of_type(deployed("azure_batch"), "Microsoft.Logic/workflows")
+    workflows = [
+        one
+        for chosen in ("azure_batch", "private")
+        for one in of_type(deployed(chosen), "Microsoft.Logic/workflows")
+    ]
+    assert len(workflows) == 4
     _, schema, file = described(SPECS, "Microsoft.ContainerInstance/containerGroups", "2023-05-01")
-    for workflow in (first, second):
+    for workflow in workflows:
         group = workflow["properties"]["parameters"]["containerGroup"]["value"]
         assert list(faults(group, schema, file)) == []
         group["properties"]["containers"][0]["properties"]["resources"]["requests"]["memoryInGB"] = "2"

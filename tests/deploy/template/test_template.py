@@ -40,6 +40,7 @@ BUILT_IN = {
     "f1a07417-d97a-45cb-824c-7a7467783830": "Managed Identity Operator",
     "48e5e92e-a480-4e71-aa9c-2778f4c13781": "Azure Batch Job Submitter",
     "11076f67-66f6-4be0-8f6b-f0609fd05cc9": "Azure Batch Account Reader",
+    "4d97b98b-1d4f-4787-a291-c67834d212e7": "Network Contributor",
     "5d977122-f97e-4b4d-a52f-6b43003ddb4d": "Azure Container Instances Contributor Role",
     "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
 }

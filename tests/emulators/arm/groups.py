@@ -94,11 +94,15 @@ class Groups:
         return Answer(200)
 
     def _list_group(self, path: str, asked: dict[str, str], host: str) -> Answer:
-        """Resources that are no parts of others, a page at a time."""
+        """Resources that are no parts of others, or have a place of their own; a page at a time."""
         self.find(path)
         scope = path.rsplit("/", 1)[0]
         wanted = asked.get("$filter", "").partition("resourceType eq ")[2].strip("'").lower()
-        tops = [one for one in self._resources.within(scope) if len(one.place.names) == 1]
+        tops = [
+            one
+            for one in self._resources.within(scope)
+            if len(one.place.names) == 1 or one.sent.get("location")
+        ]
         tops = [
             one
             for one in tops
@@ -106,7 +110,9 @@ class Groups:
         ]
         found = [one for one in tops if not wanted or one.place.type.lower() == wanted]
         first, most = int(asked.get("$skiptoken", "0")), min(int(asked.get("$top", "5")), 5)
-        shown = [_in_listing(self._resources.describe(one)) for one in found[first : first + most]]
+        shown = [
+            _in_listing(one.place.name, self._resources.describe(one)) for one in found[first : first + most]
+        ]
         listing: dict[str, Any] = {"value": shown}
         if len(found) > first + most:
             again = {"api-version": asked["api-version"], "$skiptoken": first + most}
@@ -115,9 +121,9 @@ class Groups:
         return Answer(200, listing)
 
 
-def _in_listing(described: dict[str, Any]) -> dict[str, Any]:
+def _in_listing(name: str, described: dict[str, Any]) -> dict[str, Any]:
     """A resource as listings of groups show it."""
     keys = ("id", "name", "type", "location", "tags", "kind", "sku", "identity")
     shown = {key: value for key, value in described.items() if key in keys}
     state = described["properties"].get("provisioningState", "Succeeded")
-    return shown | {"provisioningState": state}
+    return shown | {"name": name, "provisioningState": state}

@@ -44,7 +44,13 @@ _VERSIONS = {
     "Microsoft.KeyVault": {("2026-02-01", "2023-07-01", "2022-07-01"): ["vaults", "vaults/secrets"]},
     "Microsoft.Logic": {("2019-05-01",): ["workflows", "workflows/runs"]},
     "Microsoft.ManagedIdentity": {("2023-01-31", "2018-11-30"): ["userAssignedIdentities"]},
-    "Microsoft.Network": {("2023-11-01", "2024-01-01"): ["virtualNetworks", "networkSecurityGroups"]},
+    "Microsoft.Network": {
+        ("2024-05-01", "2024-01-01", "2023-11-01"): [
+            *("virtualNetworks", "virtualNetworks/subnets", "networkSecurityGroups", "natGateways"),
+            *("publicIPAddresses", "privateEndpoints", "privateEndpoints/privateDnsZoneGroups"),
+        ],
+        ("2024-06-01", "2020-06-01"): ["privateDnsZones", "privateDnsZones/virtualNetworkLinks"],
+    },
     "Microsoft.OperationalInsights": {("2023-09-01", "2022-10-01"): ["workspaces"]},
     "Microsoft.Storage": {
         ("2024-01-01", "2023-05-01", "2023-01-01", "2022-09-01"): [

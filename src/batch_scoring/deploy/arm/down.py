@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -30,7 +31,16 @@ _ORDER = (
     "microsoft.insights/",
     "microsoft.operationalinsights/workspaces",
     "microsoft.keyvault/vaults",
+    "microsoft.network/privateendpoints",
+    "microsoft.network/privatednszones/virtualnetworklinks",
+    "microsoft.network/privatednszones",
+    "microsoft.network/virtualnetworks",
+    "microsoft.network/natgateways",
+    "microsoft.network/publicipaddresses",
+    "microsoft.network/networksecuritygroups",
 )
+# Container Instances holds the subnet of a container that was just deleted for a while.
+_RELEASE_SECONDS = 900.0
 _LAST = "microsoft.managedidentity/"
 # The groups that the workflows create; one is left where a workflow was deleted while it ran.
 _STRAY_PREFIXES = ("score-", "retrain-")
@@ -149,13 +159,20 @@ def remove(client: Client, found: Survey, say: Callable[[str], None]) -> None:
 
 
 def _delete(client: Client, one: Item, say: Callable[[str], None]) -> None:
-    with clear_errors(str(one), client.place):
+    give_up = time.monotonic() + _RELEASE_SECONDS
+    while True:
         try:
-            client.resources.resources.begin_delete_by_id(
-                one.id, api_version=_api_version(client, one.type)
-            ).wait()
-        except ResourceNotFoundError:
-            return  # deleted with its parent
+            with clear_errors(str(one), client.place):
+                client.resources.resources.begin_delete_by_id(
+                    one.id, api_version=_api_version(client, one.type)
+                ).wait()
+            break
+        except InputError as error:
+            if isinstance(error.__context__, ResourceNotFoundError):
+                return  # deleted with its parent
+            if "InUse" not in str(error) or time.monotonic() > give_up:
+                raise
+        time.sleep(client.place.poll_seconds)
     say(f"deleted: {one}")
     if one.type.lower() == "microsoft.keyvault/vaults" and not vault.purge(client, one.name):
         say(f"note: {one} is protected from purging; it expires by itself, and the next `up` recovers it")

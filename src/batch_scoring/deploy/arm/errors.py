@@ -56,6 +56,13 @@ _MENDS: tuple[tuple[str, str], ...] = (
         "a lock protects it; remove the lock in the portal (Locks) if it may go",
     ),
     (
+        # https://github.com/Azure/azure-cli/issues/21637
+        r"^InUseSubnetCannotBeDeleted$",
+        "Container Instances has not released the subnet yet: run the command again in an hour, or release "
+        "it with `az rest --method delete --uri SUBNET/providers/Microsoft.ContainerInstance/"
+        "serviceAssociationLinks/default?api-version=2017-12-01-preview`",
+    ),
+    (
         r"^(StorageAccountAlreadyTaken|VaultAlreadyExists|AlreadyInUse|NameUnavailable|NamespaceUnavailable)$",
         "the name is taken; set another `deploy.name`",
     ),

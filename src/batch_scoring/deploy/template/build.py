@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 from batch_scoring.deploy.template.choose import only_wanted
+from batch_scoring.deploy.template.network import closed, of_container_group
 from batch_scoring.deploy.workflow.definition import workflow_definition
 
 Format = Literal["Parquet", "Json"]
@@ -39,6 +40,7 @@ def build_template(
     template, parameters : dict
         Without what is not wanted; see :func:`.only_wanted`.
     """
+    is_private = bool(parameters["parameters"]["network"]["value"])
     template = read_template()
     _fill_in(resource_of_type(template, _STREAM_JOB), query, "Parquet")
     for workflow in template["resources"]:
@@ -46,9 +48,12 @@ def build_template(
             given = workflow["properties"]["parameters"]
             pipeline = given["pipeline"]["value"]
             workflow["properties"]["definition"] = workflow_definition(pipeline)
-            given["containerGroup"]["value"] = container_group(pipeline)
+            group = container_group(pipeline)
+            if is_private:
+                group["properties"] |= of_container_group()
+            given["containerGroup"]["value"] = group
     template["outputs"]["jobs"]["value"] = _variable(container_group("score"), "BATCH_SCORING_JOBS")
-    return only_wanted(template, parameters)
+    return only_wanted(closed(template) if is_private else template, parameters)
 
 
 def job_template(query: WindowsQuery, output_format: Format = "Parquet") -> dict[str, Any]:

@@ -25,6 +25,7 @@ from batch_scoring.deploy.template.expressions import (
 from batch_scoring.deploy.template.workflow_check import workflow_faults
 
 _STREAM_JOB = "Microsoft.StreamAnalytics/streamingjobs"
+_NETWORK = "Microsoft.Network/virtualNetworks"
 _SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
 # What Stream Analytics takes to write a file that is due.
 _WRITING = timedelta(minutes=1)
@@ -47,6 +48,7 @@ _RULES = {
     "Microsoft.OperationalInsights/workspaces": "log_workspace",
     "Microsoft.Insights/components": "insights",
     "Microsoft.Logic/workflows": "score_workflow",
+    _NETWORK: "network",
 }
 
 
@@ -201,12 +203,16 @@ def _of_resources(resources: list[Checked]) -> Iterator[str]:
         if one.id.lower() in by_id:
             yield f"{one.line}: there are two of it"
         by_id[one.id.lower()] = one
+    subnets = dict(_subnets(resources))
     for one in resources:
         name = one.body["name"].rpartition("/")[2]
         rule = _RULES.get(one.body["type"])
         if rule is not None and (fault := name_fault(rule, name)) is not None:
             yield f"{one.line}: {fault}"
-        yield from _of_dependencies(one, by_id)
+        yield from _of_dependencies(one, by_id, subnets)
+        for target in sorted(_subnets_in(one.body)):
+            if target.lower() not in subnets:
+                yield f"{one.line}: it lies in {_short(target)}, which the template does not have"
         if one.body["type"] == "Microsoft.Logic/workflows":
             properties = one.body["properties"]
             for fault in workflow_faults(properties["definition"], properties.get("parameters", {})):
@@ -236,19 +242,34 @@ def _of_lateness(resources: list[Checked]) -> Iterator[str]:
                 )
 
 
-def _of_dependencies(one: Checked, by_id: Mapping[str, Checked]) -> Iterator[str]:
+def _subnets(resources: list[Checked]) -> Iterator[tuple[str, str]]:
+    """Yield the ids of subnets, and of the network that each is a part of."""
+    for one in resources:
+        if one.body["type"] == _NETWORK:
+            for subnet in one.body["properties"]["subnets"]:
+                yield f"{one.id}/subnets/{subnet['name']}".lower(), one.id.lower()
+
+
+def _subnets_in(value: Any) -> set[str]:
+    """Return the ids of subnets that a part of a resource names."""
+    text = json.dumps(value)
+    return set(re.findall(rf'"(/subscriptions/[^"]*/{_NETWORK}/[^"/]+/subnets/[^"/]+)"', text))
+
+
+def _of_dependencies(one: Checked, by_id: Mapping[str, Checked], subnets: Mapping[str, str]) -> Iterator[str]:
     for target in one.body.get("dependsOn", []):
         if target.lower() not in by_id:
             yield f"{one.line}: it depends on {_short(target)}, which the template does not have"
     scope = one.body.get("scope")
-    if scope is not None and scope.lower() not in by_id:
+    if scope is not None and scope.lower() not in by_id and scope.lower() not in subnets:
         yield f"{one.line}: its scope is {_short(scope)}, which the template does not have"
     before = _before(one, by_id)
     for target in sorted(one.referred | ({scope} if scope else set())):
-        there = by_id.get(target.lower())
+        made_as = subnets.get(target.lower(), target.lower())
+        there = by_id.get(made_as)
         if there is None:
             yield f"{one.line}: it refers to {_short(target)}, which the template does not have"
-        elif target.lower() not in before:
+        elif made_as not in before:
             yield f"{one.line}: it refers to {there.line}, and does not depend on it"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from batch_scoring.deploy.durations import iso_duration, recurrence, short_text
 from batch_scoring.deploy.names import Names
-from batch_scoring.deploy.settings import DeployParameters
+from batch_scoring.deploy.settings import DeployParameters, NetworkSettings
 from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
 from batch_scoring.jobs.backends.azure_batch.settings import PoolSettings
 
@@ -47,6 +47,7 @@ def build_parameters(
         **_of_settings(settings),
         **_of_nodes(settings, names),
         **_of_schedule(settings),
+        **_of_network(settings.network, names.network),
         "workflowsEnabled": workflows_enabled,
         "deployerPrincipalId": deployer,
         "image": images["score"],
@@ -181,6 +182,18 @@ def _of_schedule(settings: DeployParameters) -> dict[str, Any]:
         "retrainEnabled": settings.is_retraining,
         "retrainRecurrence": recurrence(settings.retrain.every, "deploy.retrain.every"),
         "retrainWaitLimit": iso_duration(settings.retrain.wait),
+    }
+
+
+def _of_network(network: NetworkSettings, name: str) -> dict[str, Any]:
+    allow = {"action": "Allow"}
+    return {
+        "network": name if network.is_private else "",
+        "addresses": network.addresses,
+        "subnets": {key: str(subnet) for key, subnet in network.subnets.items()},
+        "allowed": [{**allow, "value": one} for one in network.allowed],
+        "allowedOfVault": [{"value": one} for one in network.allowed],
+        "allowedOfHub": [{**allow, "ipMask": one} for one in network.allowed],
     }
 
 
