@@ -30,6 +30,7 @@ from tests.deploy.template.templates import (
     settings_of,
 )
 
+# Looked up on the page "Azure built-in roles" of learn.microsoft.com.
 BUILT_IN = {
     "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
     "7f951dda-4ed3-4680-a7ca-43fe172d538d": "AcrPull",
@@ -108,7 +109,11 @@ def test_no_version_is_used_that_will_be_retired():
 
 
 def test_jobs_cannot_change_models():
-    """Whatever writes, adds, moves or deletes is allowed where the path is not one of models."""
+    """Whatever writes, adds, moves or deletes is allowed where the path is not one of models.
+
+    The form is that of the page "Example Azure role assignment conditions for Blob Storage": an action that is
+    not among these is allowed; of these, what the expression says.
+    """
     (role,) = [
         one["properties"]
         for one in of_type(deployed("azure_batch"), "Microsoft.Authorization/roleAssignments")
@@ -125,6 +130,7 @@ def test_jobs_cannot_change_models():
 
 
 def test_logs_of_the_hub_the_registry_and_the_nodes_are_kept():
+    # "Supported log categories" of each service; Batch: "Metrics, alerts, and diagnostic logs".
     kept = {
         one["scope"].rpartition("/providers/")[2].split("/")[0]: {
             log["category"] for log in one["properties"]["logs"]
