@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from batch_scoring.cli.command import PARAMS, cluster_command
-from batch_scoring.cli.jobs_plan import plan
+from batch_scoring.cli.jobs_plan import plan, prices
 from batch_scoring.cli.jobs_timings import timings
 from batch_scoring.cli.jobs_watch import cancel, delete, list_runs, logs, retry, watch
 from batch_scoring.core.errors import FAILED, InputError
@@ -104,5 +104,17 @@ def _scheduled(at: str | None, floor: bool, settings: JobsParameters) -> datetim
     return datetime.fromtimestamp(moment.timestamp() // every * every, UTC)
 
 
-for one in (submit_jobs, register_models, plan, timings, list_runs, watch, logs, cancel, retry, delete):
+for one in (
+    submit_jobs,
+    register_models,
+    plan,
+    prices,
+    timings,
+    list_runs,
+    watch,
+    logs,
+    cancel,
+    retry,
+    delete,
+):
     jobs.add_command(one)

@@ -111,8 +111,8 @@ def test_no_version_is_used_that_will_be_retired():
 def test_jobs_cannot_change_models():
     """Whatever writes, adds, moves or deletes is allowed where the path is not one of models.
 
-    The form is that of the page "Example Azure role assignment conditions for Blob Storage": an action that is
-    not among these is allowed; of these, what the expression says.
+    The form is that of the page "Example Azure role assignment conditions for Blob Storage": an action that
+    is not among these is allowed; of these, what the expression says.
     """
     (role,) = [
         one["properties"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -50,6 +50,38 @@ class NodeSize:
         return self.low_priority if low_priority else self.dedicated
 
 
+@dataclass(frozen=True)
+class RegionPrice:
+    """An entry of ``jobs.costs.prices``: what an hour of a node costs in a region.
+
+    Attributes
+    ----------
+    region, vm_size : str
+        By the cloud's names.
+    dedicated, low_priority : float
+    asked : str
+        When this was its price.
+
+    Raises
+    ------
+    InputError
+        When a price is below zero.
+    """
+
+    region: str
+    vm_size: str
+    dedicated: float
+    low_priority: float
+    asked: str
+
+    def __post_init__(self) -> None:
+        checks = {
+            name: (0 <= getattr(self, name) < float("inf"), "a price per hour, 0 or more")
+            for name in ("dedicated", "low_priority")
+        }
+        require(self, f"{WHERE}.prices: {self.region!r}", checks)
+
+
 # As in conf/base/parameters_jobs.yml.
 _USUAL_SIZES = (
     NodeSize("2 cores", 2, 0.096, 0.0192, "Standard_D2s_v5"),
@@ -69,6 +101,8 @@ class CostSettings:
 
     nodes: list[dict[str, Any]] = field(default_factory=lambda: [asdict(size) for size in _USUAL_SIZES])
     low_priority: bool = False
+    region: str | None = None
+    prices: list[dict[str, Any]] = field(default_factory=list)
     currency: str = "USD"
     deadline: timedelta | None = None
     max_nodes: int = 100
@@ -94,8 +128,40 @@ class CostSettings:
 
     @property
     def sizes(self) -> list[NodeSize]:
-        """The node sizes."""
-        return [
+        """The node sizes, at the prices of the region.
+
+        Raises
+        ------
+        InputError
+            When a size has no price in the region.
+        """
+        sizes = [
             read_parameters(NodeSize, values, f"{WHERE}.nodes: node {place}")
             for place, values in enumerate(self.nodes, 1)
         ]
+        return sizes if self.region is None else [self._in_region(size) for size in sizes]
+
+    @property
+    def priced_as(self) -> str:
+        """Whose prices these are, and of when."""
+        if self.region is None:
+            return f"as in {WHERE}.nodes, of no region in particular"
+        return f"of {self.region}, asked on {', '.join(sorted({one.asked for one in self._of_region}))}"
+
+    @property
+    def _of_region(self) -> list[RegionPrice]:
+        listed = [
+            read_parameters(RegionPrice, values, f"{WHERE}.prices: price {place}")
+            for place, values in enumerate(self.prices, 1)
+        ]
+        return [one for one in listed if one.region == self.region]
+
+    def _in_region(self, size: NodeSize) -> NodeSize:
+        wanted = (size.vm_size or "").casefold()
+        found = next((one for one in self._of_region if one.vm_size.casefold() == wanted), None)
+        if found is None:
+            raise InputError(
+                f"{WHERE}.prices: there is no price of {size.vm_size or size.name!r} in {self.region!r}; "
+                f"`kedro jobs prices --region {self.region}` prints what to write there"
+            )
+        return replace(size, dedicated=found.dedicated, low_priority=found.low_priority)
