@@ -1,1 +1,1 @@
-"""Run one job per sensor on an existing engine: this machine, Dask, Batch AI or Azure Batch."""
+"""Run one job per sensor on an engine: this machine, Dask, Azure Batch, Container Apps or Batch AI."""

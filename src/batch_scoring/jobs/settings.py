@@ -9,6 +9,7 @@ from typing import Literal
 from batch_scoring.core.parameters import require
 from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
 from batch_scoring.jobs.backends.batch_ai.settings import BatchAISettings
+from batch_scoring.jobs.backends.container_apps.settings import ContainerAppsSettings
 from batch_scoring.jobs.backends.dask.settings import DaskSettings
 from batch_scoring.jobs.costs.settings import CostSettings
 from batch_scoring.jobs.planning import Sharding
@@ -35,7 +36,7 @@ class JobsParameters:
         When a setting is not valid.
     """
 
-    backend: Literal["local", "dask", "batch_ai", "azure_batch"] = "local"
+    backend: Literal["local", "dask", "batch_ai", "azure_batch", "container_apps"] = "local"
     every: timedelta = timedelta(hours=1)
     catch_up: int = 24
     max_wall_time: timedelta = timedelta(minutes=50)
@@ -46,6 +47,7 @@ class JobsParameters:
     dask: DaskSettings = field(default_factory=DaskSettings)
     costs: CostSettings = field(default_factory=CostSettings)
     azure_batch: AzureBatchSettings = field(default_factory=AzureBatchSettings)
+    container_apps: ContainerAppsSettings = field(default_factory=ContainerAppsSettings)
     batch_ai: BatchAISettings = field(default_factory=BatchAISettings)
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ from tests.emulators.arm.ids import Place
 
 # Versions that are published; the newest first, as the Resource Manager lists them.
 _VERSIONS = {
+    "Microsoft.App": {("2026-07-01", "2025-07-01", "2025-01-01"): ["managedEnvironments", "jobs"]},
     "Microsoft.Authorization": {
         ("2022-04-01",): ["roleAssignments", "roleDefinitions"],
         ("2020-05-01", "2016-09-01"): ["locks"],

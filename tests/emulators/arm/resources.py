@@ -137,6 +137,8 @@ class Resources:
         properties = without_secrets(one.sent.get("properties", {})) | told
         if one.place.type.lower() == "microsoft.keyvault/vaults/secrets":
             properties.pop("value", None)
+        if one.place.type.lower() == "microsoft.app/jobs":
+            properties["configuration"] = _named_secrets(properties["configuration"])
         if not is_at_once(one.place.type):
             properties["provisioningState"] = state_of(one.place.type, one.state)
         described = {"id": one.place.id, "name": one.place.names[-1], "type": one.place.type}
@@ -160,6 +162,12 @@ def _is_kept(path: str) -> bool:
 
 def _kept(former: Resource) -> dict[str, Any]:
     return {key: value for key, value in former.told.items() if key in ("jobState",)}
+
+
+def _named_secrets(configuration: dict[str, Any]) -> dict[str, Any]:
+    """The secrets of a job by their names alone."""
+    found = [{"name": one["name"]} for one in configuration.get("secrets") or []]
+    return configuration | {"secrets": found}
 
 
 def without_secrets(value: Any) -> Any:

@@ -44,6 +44,10 @@ def open_backend(name: str, data: str, env: str | None, settings: JobsParameters
         from batch_scoring.jobs.backends.azure_batch.backend import AzureBatchBackend
 
         return AzureBatchBackend(data, env, settings)
+    if name == "container_apps":
+        from batch_scoring.jobs.backends.container_apps.backend import ContainerAppsBackend
+
+        return ContainerAppsBackend(data, env, settings)
     if name == "batch_ai":
         from batch_scoring.jobs.backends.batch_ai.backend import BatchAIBackend
 

@@ -1,0 +1,104 @@
+"""The settings of the engine ``container_apps``; imports nothing of Azure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import require
+
+WHERE = "jobs.container_apps"
+_ID = re.compile(
+    r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/providers/Microsoft\.App/jobs/([^/]+)", re.IGNORECASE
+)
+_LEAST_CPU, _MOST_CPU, _STEP = 0.25, 4.0, 0.25
+GIB_PER_CORE = 2
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Place(NamedTuple):
+    """The parts of a job's resource id."""
+
+    subscription: str
+    resource_group: str
+    job: str
+
+
+@dataclass(frozen=True)
+class ContainerAppsSettings:
+    """``jobs.container_apps``; see ``conf/base/parameters_jobs.yml``.
+
+    Raises
+    ------
+    InputError
+        When a setting is not valid.
+    """
+
+    endpoint: str = "https://management.azure.com"
+    job_id: str | None = None
+    cpu: float = 1.0
+    at_once: int = 8
+    slow_start: timedelta = timedelta(seconds=90)
+
+    def __post_init__(self) -> None:
+        checks = {
+            "endpoint": (
+                urlsplit(self.endpoint).scheme == "https",
+                "an URL such as https://management.azure.com",
+            ),
+            "cpu": (is_size(self.cpu), SIZES),
+            "at_once": (self.at_once >= 1, "1 or more"),
+            "slow_start": (self.slow_start > timedelta(0), "a duration, such as '90s'"),
+        }
+        require(self, WHERE, checks)
+
+    @property
+    def place(self) -> Place:
+        """Where the job is; raises InputError where ``job_id`` is missing or not valid."""
+        found = _ID.fullmatch(self.job_id or "")
+        if found is None:
+            raise InputError(
+                f"{WHERE}.job_id: {self.job_id!r} is not valid; expected the resource id of a job with a "
+                "manual trigger, such as /subscriptions/…/providers/Microsoft.App/jobs/NAME, which `kedro "
+                "deploy up` makes"
+            )
+        return Place(*found.groups())
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the endpoint is a stand-in on this machine."""
+        return urlsplit(self.endpoint).hostname in _LOOPBACK
+
+
+SIZES = f"{_LEAST_CPU:g} to {_MOST_CPU:g} cores, in steps of {_STEP:g}"
+
+
+def is_size(cpu: float) -> bool:
+    """Return whether a replica of the consumption profile may have this number of cores.
+
+    Examples
+    --------
+    >>> [is_size(cpu) for cpu in (0.25, 1.0, 4.0, 0.3, 8.0)]
+    [True, True, True, False, False]
+    """
+    return _LEAST_CPU <= cpu <= _MOST_CPU and not cpu % _STEP
+
+
+def memory_of(cpu: float) -> float:
+    """Return the GiB of a replica with a number of cores: the service allows one size only."""
+    return cpu * GIB_PER_CORE
+
+
+def memory_text(cpu: float) -> str:
+    """Return a replica's memory as the service writes it.
+
+    Examples
+    --------
+    >>> memory_text(0.25), memory_text(1)
+    ('0.5Gi', '2Gi')
+    """
+    return f"{memory_of(cpu):g}Gi"
