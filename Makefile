@@ -20,7 +20,7 @@ apt = { [ "$$(id -u)" = 0 ] && flock $(or $(TMPDIR),/tmp)/batch_scoring.apt sh -
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1) >/dev/null"; }
 
 .DEFAULT_GOAL := help
-.PHONY: help run watch inspect viz mlflow services rehearse test test-quick test-long lint docs bench lock clean
+.PHONY: help run watch inspect viz mlflow services rehearse test test-quick test-long lint docs package bench lock clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,12 @@ lint: $(VENV)/.dev  ## style, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+
+package: $(VENV)/.dev  ## wheel and sources, in dist/, checked
+	rm -rf dist build
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
 
 docs: $(VENV)/.dev  ## the documentation as a site, in site/; broken links and docstrings end it
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
