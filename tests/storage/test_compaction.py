@@ -39,6 +39,13 @@ def fill(folder: Path, hours: int = 5, days: int = 3, **more: object) -> RowTabl
     return table
 
 
+def one_a_day(folder: Path, days: int) -> RowTable:
+    """Two readings a day, and a file of them."""
+    for day in range(days):
+        table = add(folder, readings((day * DAY + 1, "a", day), (day * DAY, "b", day)))
+    return table
+
+
 def compacted(folder: Path, min_files: int = 2) -> RowTable:
     table = table_at(folder)
     change = compact(table, min_files)
@@ -117,6 +124,41 @@ def test_months_are_joined_apart_from_days(tmp_path: Path) -> None:
     assert rows_of(after) == before
     assert [file.rows for file in after.files() if file.by_month] == [4]
     assert is_sorted(after)
+
+
+def test_an_old_month_of_days_with_few_rows_becomes_a_file(tmp_path: Path) -> None:
+    before = one_a_day(tmp_path, 90)
+    after = compacted(tmp_path, 12)
+    # The newest row is of 4 April: February ended 31 days before it, and March did not.
+    assert [file.day.isoformat() for file in after.files()][:3] == ["2026-01-01", "2026-02-01", "2026-03-01"]
+    assert [file.rows for file in after.files()] == [54, 56, *[2] * 35]
+    assert rows_of(after) == rows_of(before)
+    assert is_sorted_on_disk(after)
+    assert compact(after, 12) is None
+    assert after.added_since(before.position) == []
+    assert after.removed_since(before.position) == []
+
+
+def test_late_rows_of_a_joined_month_are_few_files_until_they_are_many(tmp_path: Path) -> None:
+    one_a_day(tmp_path, 80)
+    joined = compacted(tmp_path, 12)
+    seen, others = joined.position, [file.rows for file in joined.files()[1:]]
+    for day in range(10):
+        add(tmp_path, readings((day * DAY + 1, "late", 0.0)))
+    assert compact(table_at(tmp_path), 12) is None
+    add(tmp_path, readings((9 * DAY + 2, "late", 0.0)))
+    before = rows_of(table_at(tmp_path))
+    after = compacted(tmp_path, 12)
+    assert [file.rows for file in after.files()] == [65, *others]
+    assert rows_of(after) == before
+    # A step that had read the month before finds the late rows in the file of the month.
+    assert [file.rows for file in after.added_since(seen)] == [65]
+
+
+def test_days_with_many_rows_stay_files_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("batch_scoring.storage.row_files._FEW_ROWS", 2)
+    one_a_day(tmp_path, 80)
+    assert compact(table_at(tmp_path), 12) is None
 
 
 def test_a_table_without_days_is_joined_as_a_whole(tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 import itertools
 
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.tables.pieces import DAY_US, PIECE_FILES, PIECE_ROWS, day_pieces
+from batch_scoring.tables.pieces import DAY_US, PIECE_FILES, PIECE_ROWS, day_pieces, joined_by_month
 
 HOUR = DAY_US // 24
 
@@ -63,3 +64,19 @@ def test_a_year_of_small_files_an_hour_is_read_few_at_a_time():
     counts = [sum(start <= first < end for first, _, _ in hours) for start, end in pieces]
     assert sum(counts) == len(hours)
     assert PIECE_FILES - 24 < max(counts) <= PIECE_FILES
+
+
+def test_parts_of_a_month_are_joined_and_sorted_and_read_in_turn():
+    begun = []
+
+    def part(day, *names):
+        begun.append(day)
+        yield from (pa.table({"day": [day], "name": [name]}) for name in names)
+
+    # Since 1970: the 1st and 31st of January, the 1st and 2nd of February, the 1st of March.
+    days = {0: "b", 30: "a", 31: "", 32: "", 59: "cd"}
+    months = joined_by_month(((day * DAY_US, part(day, *names)) for day, names in days.items()), ["name"])
+    found = [next(months)]
+    assert [rows["name"].to_pylist() for rows in found[0]] == [["a", "b"]]
+    assert begun == [0, 30]
+    assert [[rows["name"].to_pylist() for rows in month] for month in months] == [[], [["c", "d"]]]

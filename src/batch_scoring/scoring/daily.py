@@ -13,13 +13,14 @@ from batch_scoring.scoring.marks import windows_scored
 from batch_scoring.scoring.run import EPOCH_DAY, SCORES, ScoreRun
 from batch_scoring.scoring.scope import path_of
 from batch_scoring.storage.data_file import DataFile
+from batch_scoring.storage.row_files import has_sparse_days
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.table_log import Commit, are_apart
 from batch_scoring.storage.upsert import rows_without
 from batch_scoring.tables.arrays import Bool
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
-from batch_scoring.tables.pieces import DAY_US
-from batch_scoring.tables.schemas import DAILY
+from batch_scoring.tables.pieces import DAY_US, joined_by_month
+from batch_scoring.tables.schemas import DAILY, DAILY_KEY
 
 # The name under which the totals record which version of the predictions they are of.
 ADD_UP = "predictions"
@@ -70,12 +71,14 @@ class _Update:
             self.run, self.totals, self.predictions, self.windows, self.recounted, self.new, self.lost
         )
 
-        def parts() -> Iterator[Iterable[pa.Table]]:
+        is_sparse = has_sparse_days(len(days), max(self.run.n_totals, self.totals.num_rows))
+
+        def parts() -> Iterator[tuple[int, Iterable[pa.Table]]]:
             for day in days:
                 one = DayTotals(basis, day)
                 rows = one.rows()
                 if rows is not None:
-                    yield rows
+                    yield day * DAY_US, rows
                     for file, mask in one.replaced:
                         known = replaced.get(file.name)
                         replaced[file.name] = (file, mask if known is None else mask | known[1])
@@ -84,7 +87,14 @@ class _Update:
             for file, mask in replaced.values():
                 yield file, () if mask.all() else rows_without(self.totals, file, mask)
 
-        return Change(DAILY, parts(), self._progress(), guard=self.scope.claims(ADD_UP), rewritten=rewritten)
+        return Change(
+            DAILY,
+            joined_by_month(parts(), DAILY_KEY) if is_sparse else (rows for _, rows in parts()),
+            self._progress(),
+            guard=self.scope.claims(ADD_UP),
+            rewritten=rewritten,
+            by_month=is_sparse,
+        )
 
     def _progress(self) -> dict[str, int]:
         sensors, part = self.scope.selection.sensors, self.scope.part

@@ -19,6 +19,7 @@ from batch_scoring.scoring.champions import Champions
 from batch_scoring.scoring.lessons import LESSONS, SERIES, Excluded, Learners, lessons
 from batch_scoring.scoring.marks import FOREVER
 from batch_scoring.scoring.scope import Scope
+from batch_scoring.storage.row_files import has_sparse_days
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.tables.arrow_arrays import (
     are,
@@ -33,7 +34,7 @@ from batch_scoring.tables.arrow_arrays import (
 )
 from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.pieces import DAY_US
+from batch_scoring.tables.pieces import DAY_US, joined_by_month
 from batch_scoring.tables.schemas import CALIBRATIONS, TIMESTAMP
 
 # What a run may change is named below it.
@@ -110,7 +111,7 @@ class Recalibration:
     def begin(self, predictions: RowTable) -> None:
         """Begin, or begin again, with these predictions and the newest calibrations."""
         self._stored, self._predictions = self._stored.latest(), predictions
-        self._new: list[list[pa.Table]] = []
+        self._new: list[tuple[int, pa.Table]] = []
         self._scored: list[pa.Table] = []
         self._standing_in: dict[str, dict[str, str]] = {}
 
@@ -148,12 +149,13 @@ class Recalibration:
             has no curve of that day yet.
         """
         files = self._stored.files(day, day + 1)
-        rows = [empty_table(CALIBRATIONS), *(rows for file in files for rows in self._stored.batches(file))]
-        known, new = pa.concat_tables(rows), []
+        # A file may hold a month.
+        known = self._stored.read(start=day, end=day + 1) if files else empty_table(CALIBRATIONS)
+        new: list[pa.Table] = []
         if not self._has_all(known, sensors):
             lacking = self._lacking(day, find_series(), known)
             new = [self._fitted(day, detector, models) for detector, models in lacking]
-            self._new += [[one] for one in new]
+            self._new += [(day, one) for one in new]
         # The rows of a file are in order.
         if len(files) + len(new) > 1:
             known = pa.concat_tables([known, *new]).sort_by(_ORDER)
@@ -170,8 +172,22 @@ class Recalibration:
         ConflictError
             When another run has stored calibrations of the same series meanwhile; those count.
         """
-        if self._new:
-            self._stored.commit(Change(CALIBRATIONS, self._new, guard=self._scope.claims(CURVES)))
+        if not self._new:
+            return
+        is_sparse = has_sparse_days(
+            len({day for day, _ in self._new}), sum(one.num_rows for _, one in self._new)
+        )
+        new = [(day, [one]) for day, one in self._new]
+        self._stored.commit(
+            Change(
+                CALIBRATIONS,
+                joined_by_month(new, (*SERIES, "day", "model_version"))
+                if is_sparse
+                else (tables for _, tables in new),
+                guard=self._scope.claims(CURVES),
+                by_month=is_sparse,
+            )
+        )
 
     def _open(self, sensor: str) -> PublishedModel | None:
         """Return a sensor's champion if it can be recalibrated; scoring reports one that cannot be read."""

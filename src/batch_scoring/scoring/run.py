@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -36,13 +36,13 @@ from batch_scoring.scoring.scope import Scope
 from batch_scoring.scoring.sensor_ranges import score_ranges
 from batch_scoring.scoring.stored import StoredPredictions
 from batch_scoring.scoring.totals import SERIES_DAY
-from batch_scoring.storage.data_file import DataFile
+from batch_scoring.storage.data_file import DataFile, hold_sparse_days
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.upsert import Upsert, rows_without
 from batch_scoring.tables.arrays import Bool
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
-from batch_scoring.tables.pieces import DAY_US
-from batch_scoring.tables.schemas import PREDICTIONS, TIMESTAMP
+from batch_scoring.tables.pieces import DAY_US, joined_by_month
+from batch_scoring.tables.schemas import PREDICTIONS, TIMESTAMP, WINDOW_KEY
 from batch_scoring.windows.settings import MADE_WITH
 
 # What a run may change is named below it.
@@ -81,6 +81,8 @@ class ScoreRun:
     totals : list of pyarrow.Table
         Schema DAILY, of the new predictions and of windows without one, each sorted by DAILY_KEY; complete
         after the commit.
+    n_totals : int
+        Their rows, also where they are too many to be kept.
     days : dict of str to set of int
         Days since the epoch on which each sensor had due windows.
     modelled : dict of str to list of pyarrow.Array
@@ -119,7 +121,7 @@ class ScoreRun:
     def _begin(self) -> None:
         self.outcome = Outcome()
         self.totals: list[pa.Table] = []
-        self._n_totals = 0
+        self.n_totals = 0
         self.days: dict[str, set[int]] = {}
         self.modelled: dict[str, list[pa.Array]] = {}
         self.lost: list[pa.Table] = []
@@ -156,25 +158,29 @@ class ScoreRun:
         progress: dict[str, int] = {}
         days: set[date] = set()
         removed: dict[str, tuple[DataFile, Bool]] = {}
+        is_sparse = hold_sparse_days(due.files)
+
+        def piece(start: int, end: int, gone: Collection[str], is_last: bool) -> Iterator[pa.Table]:
+            inside = [file for file in due.files if file.overlaps(start, end)]
+            files = [
+                file
+                for file in predictions.files(start, end)
+                if file.name in gone or any(file.overlaps(one.first, one.last + 1) for one in inside)
+            ]
+            renewed = sorted(self.renewed - self.failed.keys())
+            stored = StoredPredictions(predictions, files, self.scope, renewed, (start, end))
+            curves = self._curves(due, start, end, is_last)
+            tables = self._with_off(due.tables(start, end), (start, end))
+            yield from self._scored(tables, stored.rows, curves)
+            for file, mask in stored.removed(self.failed):
+                known = removed.get(file.name)
+                removed[file.name] = (file, mask if known is None else mask | known[1])
 
         def parts() -> Iterator[Iterator[pa.Table]]:
             gone = {file.name: file for file in self._files_of_renewed(predictions)}
-            pieces = self._pieces(due, gone.values())
-            for start, end in pieces:
-                inside = [file for file in due.files if file.overlaps(start, end)]
-                files = [
-                    file
-                    for file in predictions.files(start, end)
-                    if file.name in gone or any(file.overlaps(one.first, one.last + 1) for one in inside)
-                ]
-                renewed = sorted(self.renewed - self.failed.keys())
-                stored = StoredPredictions(predictions, files, self.scope, renewed, (start, end))
-                curves = self._curves(due, start, end, is_last=(start, end) == pieces[-1])
-                tables = self._with_off(due.tables(start, end), (start, end))
-                yield self._scored(tables, stored.rows, curves)
-                for file, mask in stored.removed(self.failed):
-                    known = removed.get(file.name)
-                    removed[file.name] = (file, mask if known is None else mask | known[1])
+            spans = self._pieces(due, gone.values())
+            pieces = ((span[0], piece(*span, gone, span == spans[-1])) for span in spans)
+            yield from joined_by_month(pieces, WINDOW_KEY) if is_sparse else (rows for _, rows in pieces)
             days.update(date.fromordinal(day + EPOCH_DAY) for some in self.days.values() for day in some)
             progress.update(self._progress(predictions, overall))
             if self._recalibration is not None:
@@ -183,9 +189,20 @@ class ScoreRun:
         def rewritten() -> Iterator[tuple[DataFile, Iterator[pa.Table]]]:
             for file, mask in removed.values():
                 yield file, rows_without(predictions, file, mask, self._note_lost)
+            # A file may hold a month, so its name does not say it.
+            lost = [to_numpy(rows["day"]) // DAY_US for rows in self.lost]
+            days.update(
+                date.fromordinal(day + EPOCH_DAY) for some in lost for day in np.unique(some).tolist()
+            )
 
         self.change = Change(
-            PREDICTIONS, parts(), progress, guard=self.scope.claims(SCORES), rewritten=rewritten, days=days
+            PREDICTIONS,
+            parts(),
+            progress,
+            guard=self.scope.claims(SCORES),
+            rewritten=rewritten,
+            by_month=is_sparse,
+            days=days,
         )
         return self.change
 
@@ -302,7 +319,7 @@ class ScoreRun:
                 yield part.predictions
 
     def _note_totals(self, rows: pa.Table) -> None:
-        self._n_totals += rows.num_rows
+        self.n_totals += rows.num_rows
         if self.has_many_totals:
             self.totals.clear()
         elif rows.num_rows:
@@ -311,7 +328,7 @@ class ScoreRun:
     @property
     def has_many_totals(self) -> bool:
         """Whether the totals are too many to be kept; their days are to be counted."""
-        return self._n_totals > _MAX_TOTALS
+        return self.n_totals > _MAX_TOTALS
 
     def _progress(self, predictions: RowTable, before: Mark) -> dict[str, int]:
         """Return how far the run came, after the last window."""

@@ -8,24 +8,29 @@ from datetime import timedelta
 import pyarrow as pa
 
 from batch_scoring.core.moments import MICROSECOND
-from batch_scoring.storage.data_file import DataFile
+from batch_scoring.storage.data_file import DataFile, count_days
+from batch_scoring.storage.row_files import has_few_rows
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.table_log import RETENTION
 from batch_scoring.tables.device_ranges import device_ranges
-from batch_scoring.tables.pieces import DAY_US
+from batch_scoring.tables.pieces import DAY_US, joined_by_month
 
 _SERIES = ("sensor", "device")
+# Pages and drift read days that are not older, and read less where a file holds one.
+_RECENT_US = 31 * DAY_US
 
 
 def compact(table: RowTable, min_files: int) -> Change | None:
     """Join the files of each finished day that has many, in the order of sensor, device and time.
 
+    Of a month that ended long ago, and whose days hold few rows, the files are joined to one.
+
     Parameters
     ----------
     table : RowTable
     min_files : int
-        Days with fewer files stay as they are, unless another program has written one of them, whose rows may
-        be in any order.
+        Days and months with fewer files stay as they are, but for days of which another program has written
+        a file, whose rows may be in any order.
 
     Returns
     -------
@@ -34,20 +39,32 @@ def compact(table: RowTable, min_files: int) -> Change | None:
     """
     groups: dict[tuple[object, bool], list[DataFile]] = {}
     newest = max((file.last for file in table.files()), default=0)
+    months = _sparse_months(table, newest, min_files)
+    in_months = {file.name for files in months for file in files}
     for file in table.files():
         # The newest day is written to every hour.
-        if table.time is None or file.last // DAY_US < newest // DAY_US:
+        is_finished = table.time is None or file.last // DAY_US < newest // DAY_US
+        if is_finished and file.name not in in_months:
             groups.setdefault((file.day, file.by_month), []).append(file)
     many = [
         files
         for files in groups.values()
         if len(files) >= min_files or not all(file.is_own for file in files)
     ]
-    if not many:
+    if not (many or months):
         return None
+
+    def rewritten() -> Iterator[tuple[DataFile, Iterable[pa.Table]]]:
+        for files in many:
+            yield from _joined(table, files)
+        for files in months:
+            yield from ((file, ()) for file in files)
+
     return Change(
         table.schema,
-        rewritten=lambda: (pair for files in many for pair in _joined(table, files)),
+        joined_by_month(((files[0].first, _unsorted(table, files)) for files in months), _order(table)),
+        rewritten=rewritten,
+        by_month=True,
         changes_data=False,
     )
 
@@ -83,6 +100,23 @@ def forget(
     return Change(table.schema, (), {RETENTION: before}, rewritten=lambda: ((file, ()) for file in old))
 
 
+def _sparse_months(table: RowTable, newest: int, min_files: int) -> list[list[DataFile]]:
+    """List the files of each month of which few rows a day lie in many files; recent months are left out."""
+    months: dict[tuple[int, int], list[DataFile]] = {}
+    for file in table.files():
+        if file.day is not None:
+            months.setdefault((file.day.year, file.day.month), []).append(file)
+    before = newest - _RECENT_US
+    return [
+        files
+        for files in months.values()
+        if len(files) >= min_files
+        and len({file.day for file in files}) > 1
+        and max(file.last for file in files) < before
+        and has_few_rows(count_days(files), sum(file.rows for file in files))
+    ]
+
+
 def _joined(
     table: RowTable, files: Sequence[DataFile]
 ) -> Iterator[tuple[DataFile, Iterator[pa.Table] | tuple[()]]]:
@@ -94,9 +128,17 @@ def _joined(
 
 def _rows(table: RowTable, files: Sequence[DataFile]) -> Iterator[pa.Table]:
     if table.time is None or not set(_SERIES) <= set(table.schema.names):
-        for file in files:
-            yield from table.batches(file)
+        yield from _unsorted(table, files)
         return
-    order = [(name, "ascending") for name in (*_SERIES, table.time)]
+    order = [(name, "ascending") for name in _order(table)]
     for parts in device_ranges([(table.schema, table.batches(file)) for file in files], key=_SERIES):
         yield pa.concat_tables(parts).sort_by(order)
+
+
+def _unsorted(table: RowTable, files: Iterable[DataFile]) -> Iterator[pa.Table]:
+    for file in files:
+        yield from table.batches(file)
+
+
+def _order(table: RowTable) -> list[str]:
+    return [name for name in (*_SERIES, str(table.time)) if name in table.schema.names]

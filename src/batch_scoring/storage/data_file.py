@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from batch_scoring.core.moments import microseconds
-from batch_scoring.storage.row_files import DAY_US, OWN
+from batch_scoring.storage.row_files import DAY_US, OWN, has_sparse_days
 from batch_scoring.storage.table_log import DATE
 
 _MILLISECOND = 1_000
@@ -67,6 +67,17 @@ class DataFile:
         """Whether a row may have one of these texts in a column; None is any text."""
         low, high = self.bounds.get(column, (None, None))
         return wanted is None or low is None or any(low <= text <= high for text in wanted)
+
+
+def hold_sparse_days(files: Iterable[DataFile]) -> bool:
+    """Whether rows of these files, or as many made of them, belong into a file a month."""
+    found = list(files)
+    return has_sparse_days(count_days(found), sum(file.rows for file in found))
+
+
+def count_days(files: Iterable[DataFile]) -> int:
+    """Count the UTC days that these files may hold."""
+    return len({day for file in files for day in range(file.first // DAY_US, file.last // DAY_US + 1)})
 
 
 def read_data_file(action: Mapping[str, Any], column: str | None) -> DataFile:

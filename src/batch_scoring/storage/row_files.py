@@ -40,7 +40,12 @@ _MAX_TEXT = 256
 
 def has_sparse_days(days: int, rows: int) -> bool:
     """Whether rows of this many days belong into a file a month: a day holds few, and there are many days."""
-    return days > _MANY_DAYS and rows < days * _FEW_ROWS
+    return days > _MANY_DAYS and has_few_rows(days, rows)
+
+
+def has_few_rows(days: int, rows: int) -> bool:
+    """Whether one of this many days holds few rows."""
+    return rows < days * _FEW_ROWS
 
 
 @dataclass(frozen=True)

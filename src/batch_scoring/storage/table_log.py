@@ -218,11 +218,18 @@ def _commit(version: int, actions: Iterable[Action]) -> Commit:
 
 
 def _by_partition(actions: Iterable[Action]) -> Iterator[tuple[list[Action], list[Action]]]:
-    """Group what a commit adds and removes by the values of the partition columns."""
+    """Group what a commit adds and removes by the values of the partition columns.
+
+    Days whose files were joined to a file of their month have that one's values.
+    """
     found: dict[str, tuple[list[Action], list[Action]]] = {}
     files = [(kind, action[kind]) for action in actions for kind in _KINDS if kind in action]
     are_known = all(file.get("partitionValues") is not None for _, file in files)
+    gaining = [file["partitionValues"] for kind, file in files if kind == "add"] if are_known else []
     for kind, file in files:
-        values = json.dumps(file["partitionValues"], sort_keys=True) if are_known else ""
-        found.setdefault(values, ([], []))[_KINDS.index(kind)].append(file)
+        values = file["partitionValues"] if are_known else {}
+        if are_known and kind == "remove" and not file["dataChange"] and values not in gaining:
+            values = {name: f"{day[:8]}01" for name, day in values.items()}
+        key = json.dumps(values, sort_keys=True)
+        found.setdefault(key, ([], []))[_KINDS.index(kind)].append(file)
     yield from found.values()

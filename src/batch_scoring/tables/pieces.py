@@ -1,9 +1,13 @@
-"""Cut a range of time into pieces of whole days, each with a bounded number of rows."""
+"""Cut a range of time into pieces of whole days, each of bounded size; join sparse ones by month."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+import numpy as np
+import pyarrow as pa
 
 DAY_US = 86_400_000_000
 # A piece is longer than a day only where it holds fewer rows, in fewer files: they are open at once.
@@ -50,6 +54,28 @@ def day_pieces(extents: Sequence[tuple[int, int, int]]) -> list[tuple[int, int]]
             rows, files = overlapping.rows[day], overlapping.files[day]
             pieces.append(piece)
     return pieces
+
+
+def joined_by_month(
+    parts: Iterable[tuple[int, Iterable[pa.Table]]], order: Sequence[str]
+) -> Iterator[Iterator[pa.Table]]:
+    """Join the rows of parts that start in one month (UTC); in memory, so for few rows a day.
+
+    Parameters
+    ----------
+    parts : iterable of (int, iterable of pyarrow.Table)
+        Each with its start, microseconds since the epoch; in order of time, and read in turn.
+    order : sequence of str
+        The columns by which the rows of a month are sorted.
+    """
+    for _, some in groupby(parts, key=lambda part: np.datetime64(part[0], "us").astype("M8[M]")):
+        yield _sorted((rows for _, tables in some for rows in tables), order)
+
+
+def _sorted(tables: Iterable[pa.Table], order: Sequence[str]) -> Iterator[pa.Table]:
+    found = list(tables)
+    if found:
+        yield pa.concat_tables(found).sort_by([(name, "ascending") for name in order])
 
 
 class _Load:

@@ -19,8 +19,7 @@ from batch_scoring.core.progress import watch_progress
 from batch_scoring.core.text import read_length
 from batch_scoring.ingestion.intervals import median_interval, suitable_window
 from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
-from batch_scoring.storage.data_file import DataFile
-from batch_scoring.storage.row_files import DAY_US, has_sparse_days
+from batch_scoring.storage.data_file import DataFile, hold_sparse_days
 from batch_scoring.storage.row_table import Change, RowTable, Update
 from batch_scoring.storage.table_log import RETENTION
 from batch_scoring.storage.upsert import Upsert
@@ -85,7 +84,7 @@ def _aggregate(
         logger.info("aggregate: nothing new")
         return None
     times = [(file.first, file.last) for file in new]
-    is_sparse = has_sparse_days(_days(times), sum(file.rows for file in new))
+    is_sparse = hold_sparse_days(new)
     kept_from = readings.progress(RETENTION)
     spans = touched_spans(times, settings, is_sparse, kept_from)
     if kept_from is not None and any(first < kept_from for first, _ in times):
@@ -117,11 +116,6 @@ def _aggregate(
         replaces_all=is_other,
         by_month=is_sparse,
     )
-
-
-def _days(times: Iterable[tuple[int, int]]) -> int:
-    """Count the days that files may hold."""
-    return len({day for first, last in times for day in range(first // DAY_US, last // DAY_US + 1)})
 
 
 def _windows_of(
