@@ -181,10 +181,11 @@ def counted(owner, name):
     def write(*args, **kwargs):
         global left
         left -= 1
-        if left == 0 and is_before:
+        is_last = left == 0  # a commit creates the table within it, which counts, too
+        if is_last and is_before:
             os._exit(9)
         result = original(*args, **kwargs)
-        if left == 0:
+        if is_last:
             os._exit(9)
         return result
     setattr(owner, name, write)
