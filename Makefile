@@ -72,7 +72,8 @@ compiled-tests: $(VENV)/.dev
 test-setup: $(VENV)/.dev system-packages .azurite/.ready .oav/.ready .cards/.ready .containers/.ready .checkov/.ready
 
 test-quick: $(VENV)/.dev  ## the quick tests only, under a minute
-	$(BIN)/python -m pytest -n auto -m "not slow and not browser and not containers and not azurite"
+	$(BIN)/python -m pytest -n auto --hypothesis-profile=quick \
+	  -m "not slow and not browser and not containers and not azurite"
 
 lint: $(VENV)/.dev  ## style, types and import contracts
 	$(BIN)/ruff check .

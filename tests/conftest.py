@@ -13,9 +13,9 @@ from tests.emulators.event_hubs.process import event_hubs  # noqa: F401
 from tests.end_to_end.workspaces import new_workspace, scored, small_fleet, trained, whole  # noqa: F401
 from tests.mlflow_stores import new_database, no_tracking_uri, open_dataset, store  # noqa: F401
 
-# `pytest --hypothesis-profile=long` tries more. Machines are noisy: an example may be slow without anything
-# being wrong.
-for profile, examples in (("ci", 25), ("long", 200)):
+# `pytest --hypothesis-profile=long` tries more, `make test-quick` fewer. Machines are noisy: an example may
+# be slow without anything being wrong.
+for profile, examples in (("quick", 5), ("ci", 25), ("long", 200)):
     settings.register_profile(
         profile, max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
@@ -41,12 +41,16 @@ def trials(request: pytest.FixtureRequest) -> int:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Keep the garbage collector from looking, again and again, at the modules that collecting imports."""
+    """Keep the garbage collector from looking, again and again, at the modules that collecting imports.
+
+    Nor need it look as often as by default: a test ends, and its memory with it.
+    """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(10_000)
         gc.enable()
 
 

@@ -28,6 +28,7 @@ def run(tmp_path: Path, sinks: str, *arguments: str) -> Result:
     return result
 
 
+@pytest.mark.slow
 def test_each_sink_gets_a_beginning_and_an_end_and_says_what_came_back(tmp_path, receiver):  # noqa: F811
     receiver.start(answers=[(200, {}, 0)])
     lines = tmp_path / "alerts.jsonl"
@@ -52,6 +53,7 @@ def test_each_sink_gets_a_beginning_and_an_end_and_says_what_came_back(tmp_path,
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.slow
 def test_a_sink_that_did_not_take_it_is_exit_code_1(tmp_path, receiver):  # noqa: F811
     receiver.start(answers=[(403, {}, 0)])
     result = run(tmp_path, f"{{type: log}}, {{type: webhook, url: {receiver.url}}}", "--sink", "webhook")
@@ -64,6 +66,7 @@ def test_a_sink_that_did_not_take_it_is_exit_code_1(tmp_path, receiver):  # noqa
     )
 
 
+@pytest.mark.slow
 def test_a_sink_that_there_is_not_is_named_with_those_there_are(tmp_path):
     result = run(tmp_path, "{type: log}, {type: log, name: second}", "--sink", "slack")
     assert result.exit_code == 1

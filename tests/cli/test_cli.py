@@ -129,6 +129,7 @@ def test_a_bug_in_a_step_is_not_blamed_on_the_options():
         assert explain(error, {"node_names": ["score_windows"], "pipelines": ["score"]}) is None
 
 
+@pytest.mark.slow
 def test_the_version_is_printed():
     command = [sys.executable, "-m", "batch_scoring", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -174,6 +175,7 @@ def test_the_cause_is_found_below_kedros_own_errors():
     assert user_error_of(RuntimeError("other")) is None
 
 
+@pytest.mark.slow
 def test_the_page_of_a_workspace_is_copied(project, tmp_path):
     page = tmp_path / "data/08_reporting/report.html"
     page.parent.mkdir(parents=True)
@@ -187,6 +189,7 @@ def test_the_page_of_a_workspace_is_copied(project, tmp_path):
     assert str(copy) in done.output
 
 
+@pytest.mark.slow
 def test_a_page_that_is_not_there_is_one_line(project, tmp_path):
     copy = tmp_path / "copy.html"
 

@@ -23,6 +23,7 @@ def run(monkeypatch):
     return lambda *arguments: CliRunner().invoke(cli, ["deploy", "image", *arguments])
 
 
+@pytest.mark.slow
 def test_the_tag_is_version_and_commit(run):
     tag = read_commit(PROJECT).tag(__version__)
     assert f" --tag=localhost/batch-scoring:{tag} " in run("build", "--dry-run").output
@@ -31,12 +32,14 @@ def test_the_tag_is_version_and_commit(run):
     assert "EXTRAS=azure,ingest,train" in train
 
 
+@pytest.mark.slow
 def test_options_of_the_engine_are_handed_on(run):
     done = run("build", "--dry-run", "--engine=docker", "--", "--network=host", "--no-cache")
     assert done.output.startswith("docker build ")
     assert done.output.endswith(" --network=host --no-cache .\n")
 
 
+@pytest.mark.slow
 def test_a_dry_run_of_a_push_prints_three_commands_and_no_secret(run, monkeypatch):
     monkeypatch.setenv("CONTAINER_REGISTRY_PASSWORD", "hunter2")
     lines = run("push", "--dry-run", "--tag=1", "--engine=podman", "--registry=r.io").output.splitlines()
@@ -45,6 +48,7 @@ def test_a_dry_run_of_a_push_prints_three_commands_and_no_secret(run, monkeypatc
     assert "hunter2" not in "".join(lines)
 
 
+@pytest.mark.slow
 def test_without_an_engine_the_error_is_one_line(run, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     done = run("build")

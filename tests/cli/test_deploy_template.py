@@ -25,6 +25,7 @@ def run(monkeypatch):
     return lambda *arguments: CliRunner().invoke(cli, ["deploy", *arguments])
 
 
+@pytest.mark.slow
 def test_both_files_are_written_and_are_what_is_deployed(run, tmp_path):
     done = run(
         "template", "-o", str(tmp_path / "out"), "--env", "azure", "--params", SUBSCRIPTION, "--tag", "1.2.3"
@@ -38,6 +39,7 @@ def test_both_files_are_written_and_are_what_is_deployed(run, tmp_path):
     assert "az deployment group create --resource-group rg-batchscore" in done.output
 
 
+@pytest.mark.slow
 def test_written_twice_they_are_the_same(run, tmp_path):
     for folder in ("a", "b"):
         assert run("template", "-o", str(tmp_path / folder)).exit_code == 0
@@ -45,6 +47,7 @@ def test_written_twice_they_are_the_same(run, tmp_path):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_check_has_a_line_for_each_resource(run):
     done = run("check", "--params", f"{SUBSCRIPTION},deploy.retrain.enabled=false")
     assert done.exit_code == 0, done.output
@@ -63,6 +66,7 @@ CONFIGURATIONS = {
 }
 
 
+@pytest.mark.slow
 def test_five_configurations_are_without_a_finding(run):
     ended = {
         name: run("check", "--params", f"{SUBSCRIPTION},{chosen}".rstrip(","))
@@ -75,12 +79,14 @@ def test_five_configurations_are_without_a_finding(run):
     assert len({"".join(lines) for lines in listed.values()}) == 5, "each is another deployment"
 
 
+@pytest.mark.slow
 def test_what_is_no_fault_and_yet_to_be_known_is_said(run):
     said = run("check").output
     assert "note: retraining is off; it needs an MLflow server" in said
     assert "note: deploy.subscription is not set" in said
 
 
+@pytest.mark.slow
 def test_a_fault_in_a_workflow_is_one_sentence_and_nothing_is_written(run, monkeypatch, tmp_path):
     def broken(pipeline):
         definition = workflow_definition(pipeline)
@@ -95,6 +101,7 @@ def test_a_fault_in_a_workflow_is_one_sentence_and_nothing_is_written(run, monke
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_settings_that_no_query_can_compute_end_it_with_one_line(run):
     done = run("check", "--params", "aggregate.window=7m")
     assert done.exit_code == 1

@@ -18,6 +18,7 @@ def test_what_is_not_safe_or_valid_ends_with_one_sentence(options):
     assert "Traceback" not in ended.output
 
 
+@pytest.mark.slow
 def test_a_misspelt_workspace_ends_with_one_sentence(tmp_path):
     ended = CliRunner().invoke(serve, ["--data", str(tmp_path / "nope")])
     assert ended.exit_code == 1

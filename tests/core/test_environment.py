@@ -33,6 +33,7 @@ def azure(monkeypatch):
     return read
 
 
+@pytest.mark.slow
 def test_a_container_is_told_its_data_its_engine_and_its_consumer_group(azure):
     told = {"backend": "azure_batch", "azure_batch": {"endpoint": "https://a.b", "max_nodes": 3}}
     context = azure(
@@ -55,6 +56,7 @@ def test_a_container_is_told_its_data_its_engine_and_its_consumer_group(azure):
     assert jobs["azure_batch"]["vm_size"] == "Standard_D2s_v5" and jobs["catch_up"] == 24
 
 
+@pytest.mark.slow
 def test_without_variables_everything_is_as_configured(azure):
     context = azure()
     assert context.config_loader["globals"]["data"] == "abfs://batch-scoring"

@@ -43,6 +43,7 @@ def statuses(dataset):
     return sorted(run.info.status for run in found if "mlflow.parentRunId" not in run.data.tags)
 
 
+@pytest.mark.slow
 def test_before_the_first_training_there_is_nothing_and_mlflow_is_not_imported(tmp_path):
     code = f"""
 import sys

@@ -60,6 +60,7 @@ def test_a_file_tells_what_it_holds_and_is_read_in_parts():
     assert rows.equals(model.table.select(["device", "rho"]))
 
 
+@pytest.mark.slow
 def test_row_groups_are_of_one_size_however_the_models_came():
     model = make_model(devices=[f"d{i:05}" for i in range(ROW_GROUP_DEVICES + 1)])
     file = pa.ipc.open_file(pa.BufferReader(written(model, parted(model, [5, 900]))))

@@ -99,6 +99,7 @@ def test_an_hour_loads_neither_scikit_learn_nor_mlflow_nor_pandas_and_does_not_s
     assert workspace.table("07_model_output/device_incidents").num_rows > 0
 
 
+@pytest.mark.slow
 def test_the_command_line_itself_loads_nothing_heavy():
     program = (
         "import sys, json, click.testing, batch_scoring.cli as c;"

@@ -109,6 +109,7 @@ def test_shifts_do_not_depend_on_how_predictions_came(tmp_path_factory, pieces, 
     assert grown.rows() == anew.rows()
 
 
+@pytest.mark.slow
 def test_what_comes_hour_by_hour_ends_in_the_same_shift(tmp_path):
     text = USUAL.ljust(DAY_WINDOWS, ".") + BEFORE + "H" + "h" * 9 + "1" + "." * 12
     grown, anew = Fleet(tmp_path / "grown", RULES), Fleet(tmp_path / "anew", RULES)

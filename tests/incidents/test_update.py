@@ -188,6 +188,7 @@ def test_predictions_that_were_deleted_and_scored_again_are_joined_anew(fleet, t
     assert ended(fleet) == [("s", "c", 0, 1, "closed")]
 
 
+@pytest.mark.slow
 def test_compaction_changes_nothing(fleet):
     first, second = {20: "1"}, {3 * DAY_WINDOWS: "2", 3 * DAY_WINDOWS + 9: "."}
     fleet.put(ALERT)

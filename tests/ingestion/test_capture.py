@@ -141,6 +141,7 @@ def test_the_batches_are_cut_by_events_and_bytes(tmp_path: Path, monkeypatch: py
     assert [len(batch) for batch in captured_events(str(path))] == [2, 1, 2, 1]
 
 
+@pytest.mark.slow
 def test_a_large_file_is_read_in_bounded_memory(tmp_path: Path):
     path = write_capture(tmp_path / "a.avro", *[bytes(100_000)] * 600, codec="deflate")
     tracemalloc.start()

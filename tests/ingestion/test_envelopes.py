@@ -147,6 +147,7 @@ def test_a_senml_name_may_be_whole(store: Store, tmp_path: Path):
     ]
 
 
+@pytest.mark.slow
 def test_telegraf_is_read(store: Store, tmp_path: Path):
     metrics = [
         {

@@ -20,6 +20,7 @@ def write(path: Path, kind: str, devices: list[str], minute: int = 0) -> Path:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_run_with_too_many_new_devices_refuses_these_and_stores_the_others(
     store: Store, tmp_path: Path, kind: str

@@ -24,6 +24,7 @@ def test_an_environment_of_a_cloud_without_a_deployment_does_not_score_here(azur
         azure("abfs://fleet@acme.dfs.core.windows.net/data")
 
 
+@pytest.mark.slow
 def test_who_says_so_may_score_here(azure, tmp_path):
     assert azure("abfs://fleet@acme.dfs.core.windows.net/data", "local").settings.backend == "local"
     assert azure(str(tmp_path)).settings.backend == "local"

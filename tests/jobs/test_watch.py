@@ -67,6 +67,7 @@ def test_machines_get_an_object_for_each_change(runs, capsys):
     assert [one["run"]["ended"] for one in told if "run" in one].count(True) == 1
 
 
+@pytest.mark.slow
 def test_only_what_has_changed_is_asked_for(tmp_path):
     runs = Runs(tmp_path, [f"s{n:04d}" for n in range(500)])
     steps = [end(n)(runs) for n in range(500)]

@@ -78,6 +78,7 @@ def run_of(hours_ago=0.0, is_success=True):
     return LastRun(ended - timedelta(minutes=1), ended, is_success, {"score": 2.0}, counts).after(None)
 
 
+@pytest.mark.slow
 def test_the_file_is_what_promtool_calls_good(workspace, tmp_path):
     path = tmp_path / "batch_scoring.prom"
     write_textfile(path, registry_of(workspace, run_of))

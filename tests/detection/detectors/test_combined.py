@@ -213,6 +213,7 @@ def test_inside_the_expected_range_the_feature_alone_makes_no_anomaly(
     assert -alone >= model.rows.numbers("threshold")[0]
 
 
+@pytest.mark.slow
 def test_one_normal_window_in_a_hundred_leaves_the_expected_range():
     devices, rng = [f"d{i}" for i in range(12)], np.random.default_rng(1)
     train = series(windows_of(rng.normal(size=(12 * 300, 12))), list(np.repeat(devices, 300)))

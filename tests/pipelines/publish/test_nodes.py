@@ -129,6 +129,7 @@ def test_an_invalid_setting_is_named(setting, sentence):
         rounds(**setting)
 
 
+@pytest.mark.slow
 def test_in_real_time_what_is_past_is_due_at_once_and_the_rest_when_it_is_measured():
     tables = rounds(real_time=True)
     assert readings_in(tables) == simulated()

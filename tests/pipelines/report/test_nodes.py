@@ -57,6 +57,7 @@ def test_the_pipeline_writes_page_table_and_summary(tmp_path):
     assert len(outputs["status_table"]) == 24
 
 
+@pytest.mark.slow
 def test_the_same_tables_give_the_same_bytes(tmp_path):
     first, second = (run_report(make_fleet(3, 1), tmp_path) for _ in range(2))
 
@@ -64,6 +65,7 @@ def test_the_same_tables_give_the_same_bytes(tmp_path):
     assert first["run_summary_text"] == second["run_summary_text"]
 
 
+@pytest.mark.slow
 def test_a_page_made_of_copies_is_the_same(tmp_path, monkeypatch):
     expected = run_report(make_fleet(4, 2), tmp_path)
     monkeypatch.setattr(series_copies, "MIN_ROWS", 1)

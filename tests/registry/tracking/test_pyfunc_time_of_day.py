@@ -15,6 +15,8 @@ from tests.detection.detectors.test_preprocessing import FEATURES, windows_of
 from tests.factories import fit_fleet, make_windows
 from tests.fleet_models import in_file
 
+# It imports MLflow.
+pytestmark = pytest.mark.slow
 HOUR_US = 3_600_000_000
 
 

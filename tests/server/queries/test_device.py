@@ -57,6 +57,7 @@ def data(site):
     return device_data(site.workspace(), "a", "flow", ["power"], end - DAY, end)
 
 
+@pytest.mark.slow
 def test_windows_lie_on_their_times_and_gaps_are_missing(data):
     flow, power = data["series"]
     assert (flow["sensor"], power["sensor"]) == ("flow", "power")
