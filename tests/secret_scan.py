@@ -13,9 +13,17 @@ LOOKS = {
     "token": rb"\beyJ[A-Za-z0-9_-]{20,}\.eyJ[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}",
     "password in a URL": rb"https?://[A-Za-z0-9._-]+:[^/@\s:'\"<>{}$%\\]{8,}@[a-z0-9-]+\.[a-z]",
 }
+# What each of them has in it: most files have none of these, which is ten times as fast to see.
+_PARTS = {
+    "account key": b"Key=",
+    "shared access signature": b"sig=",
+    "private key": b" KEY-----",
+    "token": b".eyJ",
+    "password in a URL": b"://",
+}
 # In the documentation of packages, and secrets of nobody.
 EXAMPLES = (b":password@", b":REDACTED@", b".eyJzb21lIjoicGF5bG9hZCJ9.")
-_PATTERN = re.compile(b"|".join(b"(%s)" % look for look in LOOKS.values()))
+_PATTERNS = {kind: re.compile(look) for kind, look in LOOKS.items()}
 
 
 def secrets_in(data: bytes, known: Iterable[str] = ()) -> set[str]:
@@ -27,8 +35,11 @@ def secrets_in(data: bytes, known: Iterable[str] = ()) -> set[str]:
     {'known'}
     """
     found = {"known"} if any(one.encode() in data for one in known) else set()
-    names = list(LOOKS)
-    for match in _PATTERN.finditer(data):
-        if not any(example in match.group() for example in EXAMPLES):
-            found.add(names[match.lastindex - 1])
+    for kind, pattern in _PATTERNS.items():
+        if _PARTS[kind] in data and any(map(_is_real, pattern.findall(data))):
+            found.add(kind)
     return found
+
+
+def _is_real(secret: bytes) -> bool:
+    return not any(example in secret for example in EXAMPLES)
