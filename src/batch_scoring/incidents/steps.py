@@ -24,7 +24,7 @@ _DENSE = 0.8
 # A unit makes of the day before what came after the step, to within this share of the difference, and of the
 # hour before what came in the hour after; and all but a tenth of what came after lies where it did before,
 # give or take a tenth of the range.
-_EXACT, _ABOUT, _INSIDE, _MARGIN = 0.05, 0.15, 0.9, 0.1
+_EXACT, _ABOUT, _INSIDE, _MARGIN = 0.1, 0.25, 0.9, 0.1
 
 
 @dataclass(frozen=True)

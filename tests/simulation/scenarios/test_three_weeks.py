@@ -56,6 +56,14 @@ def test_settings_of_another_scenario_are_refused():
         build(Simulation(scenario="three_weeks", devices=20))
 
 
+@pytest.mark.parametrize("seed", [1, 7])
+def test_the_first_day_of_a_machine_is_like_the_others(seed):
+    plant = build(replace(SIMULATION, seed=seed), Selection.read("pump-1", "vibration"))
+    days = [pa.concat_tables(plant.spans(day))["value"].to_numpy() for day in range(10)]
+    quiet = np.concatenate(days[1:])
+    assert quiet.min() - 0.5 < days[0].min() <= days[0].max() < quiet.max() + 0.5
+
+
 def test_seven_machines_live_three_weeks_across_the_change_to_summer_time():
     table = readings()
     assert table.schema.equals(READINGS)

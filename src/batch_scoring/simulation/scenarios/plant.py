@@ -5,6 +5,7 @@ Small plants only: all readings are held at once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -207,7 +208,10 @@ class Plant:
                 load[rows, cells] = effect(self._during(one, np.zeros(0)))
                 state[rows, cells] = its_state
         white = self.simulation.generator(_MACHINES).standard_normal(load.shape)
-        wander = _lagged(white, WANDER_HOURS / hours)
+        # What is lagged has a smaller spread than what comes in, and begins within it: a machine's first day
+        # is like the others.
+        share = _share(WANDER_HOURS / hours)
+        wander = _lagged(white, share, white[:, :1] * math.sqrt(share / (2 - share)))
         load = load * (1 + WANDER_SIZE * wander / wander.std())
         return np.where(state == IDLE, IDLE_LOAD, load), state
 
@@ -238,8 +242,9 @@ class Plant:
         ambient = DAILY_AMBIENT * np.cos(2 * np.pi * (np.arange(self._n) * hours - 14) / 24)
         driven = kind.base * (0.7 + 0.3 * base) + kind.load * gain * load
         # A machine that is switched off has no pressure and draws no power, but it has a temperature.
+        lagged = _lagged(load, _share(LAG_HOURS / hours), load[:, :1])
         value = driven if name == "temperature" else driven * (state != OFF)
-        value = value + kind.lagged_load * gain * _lagged(load, LAG_HOURS / hours) + kind.ambient * ambient
+        value = value + kind.lagged_load * gain * lagged + kind.ambient * ambient
         noise = kind.noise * (1 + kind.noise_with_load * load) * generator.standard_normal(load.shape)
         read: Float = np.maximum(value + np.where(state == OFF, 0.3, 1.0) * noise, kind.lowest)
         return read
@@ -272,12 +277,16 @@ class Plant:
         return sent[:, None, :] & ~lost[self._machine_of_id]
 
 
-def _lagged(values: Float, cells: float) -> Float:
-    """Pass values of shape (n, t) through a first-order lag of this many cells."""
+def _share(cells: float) -> float:
+    """Return how much of each value a first-order lag of this many cells lets through at once."""
+    return 1 / max(cells, 1.0)
+
+
+def _lagged(values: Float, share: float, before: Float) -> Float:
+    """Pass values of shape (n, t) through a first-order lag that was at ``before``, shape (n, 1)."""
     from scipy.signal import lfilter, lfilter_zi
 
-    share = 1 / max(cells, 1.0)
     numerator, denominator = [share], [1.0, share - 1.0]
-    steady = lfilter_zi(numerator, denominator) * values[:, :1]
+    steady = lfilter_zi(numerator, denominator) * before
     lagged: Float = lfilter(numerator, denominator, values, axis=1, zi=steady)[0]
     return lagged
