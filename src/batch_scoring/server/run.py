@@ -30,6 +30,8 @@ def run_server(site: Site, port: int, say: Callable[[str], None]) -> None:
     """
     import uvicorn
 
+    from batch_scoring.server.connection import BoundedProtocol
+
     access = site.access
     listener = _listen(access.host, port)
     host = f"[{access.host}]" if ":" in access.host else access.host
@@ -39,6 +41,7 @@ def run_server(site: Site, port: int, say: Callable[[str], None]) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
+        http=BoundedProtocol,
         ws="none",
         proxy_headers=False,
         timeout_keep_alive=30,
