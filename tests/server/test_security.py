@@ -175,6 +175,21 @@ class TestToken:
         assert TOKEN not in cookie
         assert "Ada" in guarded.get("/").text
 
+    def test_a_person_signs_out_and_a_copy_of_the_cookie_is_worth_nothing(self, guarded):
+        form = {"token": TOKEN, "who": "Ada", "csrf": csrf_of(guarded.get("/sign-in").text)}
+        guarded.post("/sign-in", data=form)
+        stolen = {"cookie": f"fleet_session={guarded.cookies['fleet_session']}"}
+        page = guarded.get("/").text
+        assert 'action="/sign-out"' in page
+        assert guarded.post("/sign-out").status_code != 303  # without our mark
+        assert guarded.get("/").status_code == 200
+
+        answer = guarded.post("/sign-out", data={"csrf": csrf_of(page)})
+
+        assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+        assert {"fleet_session", "fleet_who"}.isdisjoint(guarded.cookies)
+        assert guarded.get("/", headers=stolen).status_code == 303
+
     def test_who_has_not_signed_in_sees_no_workspace(self, guarded):
         assert "a made-up fleet" not in guarded.get("/sign-in").text
 
@@ -263,6 +278,24 @@ class TestProxy:
 
     def test_the_header_names_the_person(self, behind):
         assert "Grace" in behind.get("/", headers={"x-signed-in": "Grace"}).text
+
+    def test_who_may_only_look_does_not_act(self, small_site):
+        access = decide_access(
+            "0.0.0.0", proxy_header="X-Signed-In", may_act=["shift", "ada"], groups_header="X-Groups"
+        )
+        with small_site.client(access) as opened:
+            for person, groups, may in (
+                ("grace", "office, visitors", False),
+                ("grace", "office,shift", True),
+                ("ada", "", True),
+                ("shift", "", True),  # a person of this name
+            ):
+                headers = {"x-signed-in": person, "x-groups": groups}
+                page = opened.get("/incidents/silences", headers=headers)
+                assert ("who may look and not act" not in page.text) is may
+                form = {"csrf": csrf_of(page.text), "device": "pump-1", "for": "1 hour"}
+                answer = opened.post("/incidents/silences", data=form, headers=headers)
+                assert answer.status_code == (303 if may else 403), answer.text
 
     def test_a_name_with_markup_is_escaped(self, behind):
         assert "<b>" not in behind.get("/", headers={"x-signed-in": "<b>x</b>"}).text

@@ -45,12 +45,16 @@ def fleet() -> None:
 @click.option(
     "--proxy-header", default="", metavar="NAME", help="Header in which your proxy names the person."
 )
+@click.option("--may-act", multiple=True, metavar="NAME", help="Person or group who may act; else all may.")
+@click.option("--groups-header", default="", metavar="NAME", help="Header in which it lists their groups.")
 @click.option("--name", "names", multiple=True, help="Another host name that the pages are reached by.")
 def serve(
     host: str,
     port: int,
     token: str,
     proxy_header: str,
+    may_act: tuple[str, ...],
+    groups_header: str,
     names: tuple[str, ...],
     data: str | None,
     env: str | None,
@@ -67,7 +71,10 @@ def serve(
     from batch_scoring.storage import is_remote
 
     # Whoever has the token is not the user that runs the server.
-    access = decide_access(host, token, proxy_header, names, "" if token else _user())
+    user = "" if token else _user()
+    access = decide_access(
+        host, token, proxy_header, names, user, may_act=may_act, groups_header=groups_header
+    )
     context = open_context(data, env)
     catalog = context.catalog
     place, published = catalog["workspace"].folder.path(), catalog["fleet_models"].published

@@ -58,6 +58,7 @@ def make_app(site: Site) -> Guard:
         Route("/offline", offline.report_page),
         Route("/sign-in", sign_in.show_sign_in, methods=["GET"]),
         Route("/sign-in", sign_in.sign_in, methods=["POST"]),
+        Route("/sign-out", sign_in.sign_out, methods=["POST"]),
         Route("/version", _version),
         Route("/metrics", metrics.metrics),
         Route("/assets/{name}", _asset),

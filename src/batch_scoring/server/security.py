@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Mapping
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import anyio
@@ -31,7 +32,7 @@ MAX_FIELDS = 40
 # A form that never ends would keep its connection.
 FORM_SECONDS = 30
 SESSION, VISITOR, WHO = "fleet_session", "fleet_visitor", "fleet_who"
-SIGN_IN, ASSETS = "/sign-in", "/assets/"
+SIGN_IN, SIGN_OUT, ASSETS = "/sign-in", "/sign-out", "/assets/"
 _LONGEST_WHO = 60
 
 
@@ -65,6 +66,8 @@ class Guard:
         state = scope.setdefault("state", {})
         state["csrf"] = self._access.signature("form", visitor)
         state["who"] = self._who(headers, cookies)
+        state["may_act"] = self._access.may_act(str(state["who"]), self._groups(headers))
+        state["session"] = cookies.get(SESSION, "")
         state["form"] = {}
 
         async def send_guarded(message: Message) -> None:
@@ -78,7 +81,7 @@ class Guard:
                     found.append("set-cookie", _cookie(scope, VISITOR, visitor))
             await send(message)
 
-        refusal = self._refusal(scope, headers, cookies)
+        refusal = self._refusal(scope, headers, cookies) or _refuse_to_act(scope, state)
         if refusal is None and scope["method"] == "POST":
             refusal = await self._read_form(scope, headers, receive, state)
         await (refusal or self._app)(scope, receive, send_guarded)
@@ -104,12 +107,17 @@ class Guard:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and access.is_token(given.strip()):
             return True
-        return hmac.compare_digest(cookies.get(SESSION, "").encode(), access.session.encode())
+        return access.sessions.has(cookies.get(SESSION, ""))
 
     def _who(self, headers: Headers, cookies: dict[str, str]) -> str:
         if self._access.proxy_header:
             return headers.get(self._access.proxy_header, "").strip()[:_LONGEST_WHO]
         return _readable(cookies.get(WHO, "")) or self._access.user
+
+    def _groups(self, headers: Headers) -> list[str]:
+        name = self._access.groups_header
+        texts = headers.getlist(name) if name else []
+        return [group.strip() for text in texts for group in text.split(",") if group.strip()]
 
     async def _read_form(
         self, scope: Scope, headers: Headers, receive: Receive, state: dict[str, object]
@@ -157,6 +165,11 @@ def set_cookie(response: Response, request: Request, name: str, value: str) -> N
     response.headers.append("set-cookie", _cookie(request.scope, name, quote(value, safe="")))
 
 
+def drop_cookie(response: Response, request: Request, name: str) -> None:
+    """Have a browser forget a cookie."""
+    response.headers.append("set-cookie", _cookie(request.scope, name, "") + "; Max-Age=0")
+
+
 def _cookie(scope: Scope, name: str, value: str) -> str:
     secure = "; Secure" if scope.get("scheme") == "https" else ""
     return f"{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}"
@@ -197,6 +210,12 @@ def _ask_to_sign_in(scope: Scope) -> Response:
         here = scope["path"] + (f"?{query}" if query else "")
         return RedirectResponse(f"{SIGN_IN}?to={quote(here, safe='')}", 303)
     return _plain("Sign in first, or send the token as `Authorization: Bearer TOKEN`.", 401)
+
+
+def _refuse_to_act(scope: Scope, state: Mapping[str, object]) -> Response | None:
+    if scope["method"] != "POST" or state["may_act"] or scope["path"] in (SIGN_IN, SIGN_OUT):
+        return None
+    return _plain(f"{state['who']} may look, but not act; --may-act of the server names who may.", 403)
 
 
 def _plain(text: str, status: int) -> Response:

@@ -1,4 +1,4 @@
-"""Sign in with the token, and the name under which actions are recorded."""
+"""Sign in with the token, and the name under which actions are recorded; sign out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from batch_scoring.server.pages.rendering import render, site_of
-from batch_scoring.server.security import SESSION, WHO, form_of, set_cookie
+from batch_scoring.server.security import SESSION, SIGN_IN, WHO, drop_cookie, form_of, set_cookie
 
 
 def show_sign_in(request: Request) -> Response:
@@ -21,9 +21,18 @@ def sign_in(request: Request) -> Response:
     if not access.is_token(form.get("token", "")):
         return _page(request, to, 403)
     response = RedirectResponse(to, 303)
-    set_cookie(response, request, SESSION, access.session)
+    set_cookie(response, request, SESSION, access.sessions.begin())
     if form.get("who", "").strip():
         set_cookie(response, request, WHO, form["who"].strip()[:60])
+    return response
+
+
+def sign_out(request: Request) -> Response:
+    """End the session, and have the browser forget it and the name."""
+    site_of(request).access.sessions.end(request.state.session)
+    response = RedirectResponse(SIGN_IN, 303)
+    for name in (SESSION, WHO):
+        drop_cookie(response, request, name)
     return response
 
 
