@@ -10,6 +10,7 @@ from batch_scoring.cli.command import ENV, command, print_json
 from batch_scoring.cli.deploy_arm import down, status, up, what_if, write_environment
 from batch_scoring.cli.deploy_image import image
 from batch_scoring.cli.deploy_push import data, models
+from batch_scoring.cli.deploy_smoke import smoke
 from batch_scoring.cli.deploy_template import check, write
 from batch_scoring.jobs.context import open_context
 
@@ -48,7 +49,7 @@ def _configured_query(env: str | None) -> WindowsQuery:
     return configured_query(open_context(None, env).params)
 
 
-for part in (image, write, check, up, down, what_if, status, write_environment, models, data):
+for part in (image, write, check, up, down, what_if, status, write_environment, models, data, smoke):
     deploy.add_command(part)
 for part in (print_stream_query, print_stream_job):
     deploy.add_command(part)
