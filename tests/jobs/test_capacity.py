@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from batch_scoring.cli.command import UserErrorCommand
 from batch_scoring.core.errors import CapacityError
 from batch_scoring.jobs.capacity import CapacityWatch
+from batch_scoring.jobs.scheduler import SECONDS_BETWEEN_POLLS
 from batch_scoring.jobs.specs import JobStatus, State
 
 
@@ -58,6 +59,18 @@ def test_a_reason_is_said_once_and_another_one_too(watched):
         "score-1: 2 jobs wait and none runs: no quota",
         "score-1: 2 jobs wait and none runs: no machines",
     ]
+
+
+def test_what_the_service_says_is_told_within_two_minutes(watched):
+    """Looked at as `kedro jobs submit --wait` does; the trouble comes just after a look."""
+    engine, said, look = watched
+    look(0, **WAITING)
+    engine.told = "no quota"
+    minute = 0.0
+    while not said:
+        minute += SECONDS_BETWEEN_POLLS / 60
+        look(minute, **WAITING)
+    assert minute <= 2
 
 
 def test_it_is_given_up_after_half_an_hour_of_nothing(watched):

@@ -8,7 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from kedro.framework.startup import bootstrap_project
 
+from batch_scoring.cli import cli
+from batch_scoring.core.errors import NO_CAPACITY
+from batch_scoring.jobs import capacity
 from batch_scoring.jobs.backends.azure_batch.backend import AzureBatchBackend
 from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
 from batch_scoring.jobs.records import Records
@@ -40,6 +45,49 @@ def test_an_hour_as_tasks_gives_the_predictions_of_one_run(tmp_path, trained, sc
     assert fleet.rows(PREDICTIONS) == scored.rows(PREDICTIONS)
     records = Records(str(fleet.folder))
     assert all(records.log("score-20260107t000000z", name) for name in job.tasks)
+
+
+def test_an_hour_without_machines_is_said_ends_with_its_own_code_and_is_made_good(
+    tmp_path, trained, scored, monkeypatch
+):
+    """The true command; only the engine is asked more often than twice a minute."""
+    monkeypatch.setattr(capacity, "SECONDS_BETWEEN_LOOKS", 0.2)
+    monkeypatch.chdir(PROJECT)
+    bootstrap_project(PROJECT)
+    fleet = trained.copy_to(tmp_path / "fleet")
+    with AzureBatch(
+        tmp_path / "nodes", sample_seconds=0.1, evaluate_seconds=0.3, start_seconds=0.2
+    ) as server:
+        monkeypatch.setenv("AZURE_BATCH_ACCESS_KEY", server.key)
+        monkeypatch.setenv("AZURE_BATCH_ACCOUNT", ACCOUNT)
+        service = AzureBatchSettings(endpoint=server.endpoint, image="acme.azurecr.io/batch-scoring:1")
+        settings = JobsParameters(backend="azure_batch", azure_batch=service)
+        AzureBatchBackend(str(fleet.folder), None, settings).ensure()
+        pool = server.account.pools["batch-scoring"]
+        pool.shortage = ("AllocationFailed", "Desired number could not be allocated")
+        given = [
+            "--backend",
+            "azure_batch",
+            "--data",
+            str(fleet.folder),
+            "--at",
+            "2026-01-07T00:00Z",
+            "--wait",
+        ]
+        params = [
+            f"jobs.azure_batch.endpoint={server.endpoint}",
+            "jobs.azure_batch.image=acme.azurecr.io/batch-scoring:1",
+            f"jobs.azure_batch.environment.BATCH_SCORING_CACHE={tmp_path / 'cache'}",
+            "jobs.wait_for_nodes=1s",
+        ]
+        command = ["jobs", "submit", *given, "--params", ",".join(params)]
+        done = CliRunner().invoke(cli, command)
+        assert done.exit_code == NO_CAPACITY == 69, done.output
+        assert "2 jobs wait and none runs: pool batch-scoring gets no nodes" in done.stderr
+        assert "Error: score-20260107t000000z: no job has begun for" in done.stderr
+        pool.shortage = None
+        assert CliRunner().invoke(cli, command).exit_code == 0
+    assert fleet.rows(PREDICTIONS) == scored.rows(PREDICTIONS)
 
 
 def submit(server, data, place, *options):
