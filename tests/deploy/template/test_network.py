@@ -83,7 +83,9 @@ def test_nodes_have_no_public_addresses_and_reach_batch_before_they_start():
         one.endswith("/privateEndpoints/vnet-batchscore-nodes/privateDnsZoneGroups/zone")
         for one in pool["dependsOn"]
     )
-    assert subnet_of(found, "nodes")["natGateway"]["id"].endswith("/natGateways/vnet-batchscore-out")
+    subnet = subnet_of(found, "nodes")
+    assert subnet["natGateway"]["id"].endswith("/natGateways/vnet-batchscore-out")
+    assert subnet["defaultOutboundAccess"] is False and "delegations" not in subnet
 
 
 def test_the_scheduler_lies_in_its_own_subnet_with_a_way_out_and_private_names():
@@ -91,7 +93,7 @@ def test_the_scheduler_lies_in_its_own_subnet_with_a_way_out_and_private_names()
     subnet = subnet_of(found, "scheduler")
     (delegation,) = subnet["delegations"]
     assert delegation["properties"] == {"serviceName": "Microsoft.ContainerInstance/containerGroups"}
-    assert subnet["natGateway"] and subnet["defaultOutboundAccess"] is False
+    assert subnet["natGateway"] and "defaultOutboundAccess" not in subnet, "it is delegated"
     for workflow in of_type(found, "Microsoft.Logic/workflows"):
         group = workflow["properties"]["parameters"]["containerGroup"]["value"]["properties"]
         assert [one["id"].rpartition("/")[2] for one in group["subnetIds"]] == ["scheduler"]

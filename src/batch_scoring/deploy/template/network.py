@@ -11,6 +11,7 @@ What rests on it, and whose word that is (pages of learn.microsoft.com):
 - Stream Analytics and IoT Hub read and write as trusted services, by their identities, also where public
   access is off: *Allow access to Azure Event Hubs namespaces via private endpoints*. Of a storage account
   trusted services see nothing while public access is off, so it is on for them, and denied to all others.
+- A subnet without default outbound access may not be a delegated one: *Default outbound access in Azure*.
 - The workflows call the Resource Manager alone, which has no private address, and so need none.
 """
 
@@ -148,16 +149,17 @@ def _network() -> list[dict[str, Any]]:
             ("networkSecurityGroups", "rules"),
         )
     )
-    guarded = {"networkSecurityGroup": {"id": rules}, "defaultOutboundAccess": False}
-    outward = {**guarded, "natGateway": {"id": gateway}}
+    guarded, outward = {"networkSecurityGroup": {"id": rules}}, {"natGateway": {"id": gateway}}
+    # Not of a subnet that is delegated: what goes out of it is the service's affair.
+    private = {"defaultOutboundAccess": False}
     delegated = {
         "name": "containers",
         "properties": {"serviceName": "Microsoft.ContainerInstance/containerGroups"},
     }
     subnets: dict[str, dict[str, Any]] = {
-        "nodes": outward,
-        "scheduler": {**outward, "delegations": [delegated]},
-        "endpoints": {**guarded, "privateEndpointNetworkPolicies": "Disabled"},
+        "nodes": {**guarded, **outward, **private},
+        "scheduler": {**guarded, **outward, "delegations": [delegated]},
+        "endpoints": {**guarded, **private, "privateEndpointNetworkPolicies": "Disabled"},
     }
     return [
         # Its own rules let nothing in from the internet.
