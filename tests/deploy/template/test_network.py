@@ -157,3 +157,14 @@ def test_a_public_deployment_has_no_network(chosen):
         for one in of_type(found, "Microsoft.Logic/workflows")
     ]
     assert not any("subnetIds" in one or "dnsConfig" in one for one in groups)
+
+
+def test_capture_alone_gets_into_storage_too_and_an_iot_hub_sends_on_as_a_trusted_service():
+    found = resources(
+        stream_analytics={"enabled": False}, event_hub={"capture": True}, iot_hub={"enabled": True}
+    )
+    account = only(found, CLOSED[0])
+    assert account["publicNetworkAccess"] == "Enabled" and account["networkAcls"]["defaultAction"] == "Deny"
+    # Its devices come from outside, with keys of their own.
+    assert only(found, "Microsoft.Devices/IotHubs")["publicNetworkAccess"] == "Enabled"
+    assert only(found, "Microsoft.EventHub/namespaces/networkRuleSets")["trustedServiceAccessEnabled"] is True
