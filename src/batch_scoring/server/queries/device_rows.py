@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from batch_scoring.core.prefetch import computed
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrow_arrays import empty_table, to_arrow, to_numpy
 
 # Each table has a file for every hour of the newest day. While one is waited for or decompressed, another one
-# can be read.
+# can be read. All requests share the threads: that bounds the memory.
 READERS = 4
+_threads = ThreadPoolExecutor(READERS, "device")
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,6 @@ def read_device(device: str, *wanted: Wanted) -> list[pa.Table]:
         return wanted[place].read(file, device)
 
     found = [[empty_table(one.schema)] for one in wanted]
-    for (place, _), rows in zip(places, computed(read, places, READERS), strict=True):
+    for (place, _), rows in zip(places, _threads.map(read, places), strict=True):
         found[place].append(rows)
     return [pa.concat_tables(parts).combine_chunks() for parts in found]
