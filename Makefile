@@ -75,11 +75,12 @@ test-quick: $(VENV)/.dev  ## the quick tests only, under a minute
 	$(BIN)/python -m pytest -n auto --hypothesis-profile=quick \
 	  -m "not slow and not browser and not containers and not azurite"
 
-lint: $(VENV)/.dev  ## style, types and import contracts
+lint: $(VENV)/.dev  ## style, types, import contracts and what is open to attack
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml src
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 package: $(VENV)/.dev  ## wheel and sources, in dist/, checked
