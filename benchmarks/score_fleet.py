@@ -169,7 +169,7 @@ def measure(size: int, folder: Path, results: Results, rounds: int, without: Seq
     # A larger fleet has pickles of a few devices only, to compare with: no way to score all of it.
     timed = contenders if size <= PICKLED else others
     for contender in timed:
-        taken[contender.key] = [first[contender.key]] if contender.is_slow else []
+        taken[contender.key] = [first[contender.key]] if contender.is_slow or not rounds else []
     for number in range(rounds):
         _say(f"{size:,} models: round {number + 1} of {rounds}")
         for contender in timed:
@@ -235,7 +235,9 @@ def _read_arguments() -> argparse.Namespace:
     sizes.add_argument("--short", action="store_true", help="1,000 and 10,000 models only")
     sizes.add_argument("--full", action="store_true", help="a million models too")
     sizes.add_argument("--sizes", help="these numbers of models, such as 500,5000")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each contender is timed (5)")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="how often each is timed (5); 0: the first time counts"
+    )
     parser.add_argument("--without", default="", help="contenders to leave out, such as spark,joblib_bundle")
     parser.add_argument("--keep", type=Path, help="a folder for the fleets, kept and used again")
     parser.add_argument("--json", action="store_true", help="print one object instead of tables")

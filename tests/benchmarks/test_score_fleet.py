@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("score_fleet")]
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, BENCHMARKS / "score_fleet.py", "--sizes", "50", "--rounds", "1", *arguments]
+    command = [sys.executable, BENCHMARKS / "score_fleet.py", "--sizes", "50", "--rounds", "0", *arguments]
     return subprocess.run(
         [*map(str, command), "--keep", str(folder)], capture_output=True, text=True, check=False
     )
