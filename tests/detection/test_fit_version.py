@@ -39,7 +39,7 @@ def summary(detector):
 
 # By version of the fit and detector.
 KNOWN = {
-    (3, "one_class_svm"): {
+    (4, "one_class_svm"): {
         "nu": 1.3,
         "gamma": 1.19315,
         "rho": 9.9453,
@@ -50,7 +50,7 @@ KNOWN = {
         "threshold": 3.64429,
         "train_flag_rate": 0.00833333,
     },
-    (3, "combined"): {
+    (4, "combined"): {
         "nu": 1.3,
         "gamma": 1.19315,
         "rho": 9.74748,

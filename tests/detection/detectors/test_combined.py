@@ -152,25 +152,56 @@ def test_a_level_is_judged_by_its_hour():
     assert not found["is_anomaly"][6]
 
 
-def former(model):
-    """The same models, of the fit in which coming back is no news and the SVM counts up to a decade."""
+def former(model, version=1):
+    """The same models, of another fit: in the first the SVM counts up to a decade."""
     table = model.table
     place = table.schema.get_field_index("fit_version")
     return FleetModel(
-        table.set_column(place, table.schema.field(place), pa.array([1] * len(table))), model.info
+        table.set_column(place, table.schema.field(place), pa.array([version] * len(table))), model.info
     )
 
 
-def test_coming_back_to_the_usual_level_is_a_step_but_for_models_of_the_former_fit(of_noise):
-    X = NOISE[:3].copy()
-    X[1, [0, 2, 3]] += 20
-    X[1, 5], X[2, 5] = 20, -20
-    assert scored(of_noise, X)["is_anomaly"] == [False, True, True]
-    assert scored(former(of_noise), X)["is_anomaly"] == [False, True, False]
+def with_mean(X, *means):
+    """The first windows of X with other means."""
+    found = X[: len(means)].copy()
+    found[:, [0, 2, 3]] += (np.array(means) - found[:, 0])[:, None]
+    found[:, 5] = np.diff(found[:, 0], prepend=found[0, 0])
+    return found
+
+
+@pytest.mark.parametrize(("version", "flagged"), [(1, False), (2, True), (3, False)])
+def test_coming_back_from_far_away_is_no_news_but_for_models_of_the_second_fit(of_noise, version, flagged):
+    found = scored(former(of_noise, version), with_mean(NOISE, 0.0, 20.0, 0.0))
+    assert found["is_anomaly"] == [False, True, flagged]
+
+
+def test_a_step_away_is_news_as_is_one_back_to_what_is_unusual(of_noise):
+    assert scored(of_noise, with_mean(NOISE, 0.0, 20.0, 4.0))["is_anomaly"] == [False, True, True]
+    assert scored(of_noise, with_mean(NOISE, 20.0, 0.0, -20.0))["is_anomaly"][2]
+
+
+def test_a_step_within_the_usual_range_counts_on_the_way_back_too():
+    # The mean wanders far, in small steps.
+    X = windows_of(10 * np.sin(np.arange(400) / 35)[:, None] + 0.1 * RNG.normal(size=(400, 12)))
+    model, _ = fitted(X)
+    assert scored(model, with_mean(X, 0.0, 9.0, 0.0))["is_anomaly"] == [False, True, True]
+
+
+def test_what_is_usual_at_that_hour_is_what_a_step_leads_back_to():
+    hours = np.arange(480) % 24
+    cycle = 30.0 * ((hours >= 6) & (hours < 18))
+    X = windows_of(cycle[:, None] + RNG.normal(size=(480, 12)))
+    model, message = fitted(X)
+    assert "time of day taken out" in message
+    # At 6 o'clock the mean rises by as much as it should have, from a fault in the hour before.
+    found = scored(model, with_mean(X, *cycle[:5], 60.0, cycle[6]))
+    assert found["is_anomaly"] == [False] * 5 + [True, False]
+    # The same step at noon leads away.
+    assert scored(model, with_mean(X, *cycle[:12], 0.0))["is_anomaly"][12]
 
 
 def test_models_of_the_former_fit_count_the_svm_up_to_a_decade(of_noise):
-    combined, curves = combined_arrays(former(of_noise).rows)
+    _, curves = combined_arrays(former(of_noise).rows)
     z, ratio, n = np.full((6, 1), 1.5), np.array([-0.9]), np.ones(1, np.int64)
     distance, svm = (
         decades(own, n, value)[0] for own, value in ((curves.distance, np.log1p([1.5])), (curves.svm, -ratio))
@@ -179,7 +210,7 @@ def test_models_of_the_former_fit_count_the_svm_up_to_a_decade(of_noise):
     begin, scale, top, margin, _ = curves.both[0]
     mixed = max(distance, 1.0) + 0.2 * distance
     expected = min(mixed / begin, 1) * top - margin + max(mixed - begin, 0) / (scale * np.log(10))
-    straight = Curves(curves.distance, curves.svm, curves.both * [1, 1, 1, 1, 0], combined.is_former)
+    straight = Curves(curves.distance, curves.svm, curves.both * [1, 1, 1, 1, 0], curves.is_former)
     found = tail_decades(z, ratio, n, straight)
     assert found.calibrated[0] == pytest.approx(expected)
     assert found.evidence[0] == pytest.approx(distance + svm)
@@ -194,7 +225,7 @@ def of_faults():
 
 
 @pytest.mark.parametrize("trained_on", ["of_noise", "of_faults"])
-@given(times=st.floats(0, 0.9999), column=st.integers(0, 5), side=st.sampled_from(["lower", "upper"]))
+@given(times=st.floats(0, 0.9999), column=st.integers(0, 4), side=st.sampled_from(["lower", "upper"]))
 def test_inside_the_expected_range_the_feature_alone_makes_no_anomaly(
     request, trained_on, times, column, side
 ):

@@ -23,6 +23,7 @@ from batch_scoring.detection.detectors.base import (
 )
 from batch_scoring.detection.detectors.combined_tails import (
     N_BOTH,
+    SUMMED,
     CombinedModels,
     Curves,
     contributions,
@@ -44,8 +45,6 @@ from batch_scoring.tables.schemas import COMBINED
 # Scoring a dozen windows of 20,000 models besides the SVM: 34 ms with 1,024 to 8,192 models at a time; 50 ms
 # all at once, which exceeds the cache; 58 ms with 128.
 _BLOCK_MODELS = 1024
-# Since this version of the fit the decades are summed up, and a step back counts as any other.
-SUMMED = 2
 
 
 class Combined:
@@ -182,14 +181,14 @@ def combined_arrays(models: ModelRows) -> tuple[CombinedModels, Curves]:
     """Convert the detector's own columns to arrays."""
     d, n_levels = len(models.features), Roles.of(models.features).levels.size
     season, of_hour = hours_of_models(models.values("time_of_day"), models.offsets("time_of_day"), n_levels)
-    zones, is_former = models.table["time_zone"].unique(), models.numbers("fit_version") < SUMMED
+    zones, version = models.table["time_zone"].unique(), models.numbers("fit_version")
     combined = CombinedModels(
         kind=positions(models.table["kind"], strings(KINDS)),
         center=models.values("center").reshape(-1, d),
         spread=models.values("spread").reshape(-1, d),
         season=season,
         of_hour=of_hour,
-        is_former=is_former,
+        version=version,
         zone=positions(models.table["time_zone"], zones),
         zones=tuple(zones.to_pylist()),
     )
@@ -197,7 +196,7 @@ def combined_arrays(models: ModelRows) -> tuple[CombinedModels, Curves]:
         distance=models.values("distance_curve").reshape(-1, N_NUMBERS),
         svm=models.values("svm_curve").reshape(-1, N_NUMBERS),
         both=models.values("curve").reshape(-1, N_BOTH),
-        is_former=is_former,
+        is_former=version < SUMMED,
     )
     return combined, curves
 

@@ -11,6 +11,7 @@ import numpy as np
 from batch_scoring.detection.detectors.base import FitParameters, Series
 from batch_scoring.detection.detectors.center_and_spread import center_and_spread
 from batch_scoring.detection.detectors.combined_tails import (
+    SETTLING,
     CombinedModels,
     Curves,
     calibrated_decades,
@@ -52,8 +53,6 @@ _STUCK = 3.0
 # A series is idle at times, and may stand still, if one training window in a hundred has such a run. In the
 # simulated fleets 6 was the most.
 _IDLE, _IDLE_SHARE = 8, 0.01
-# Version of the rules that a model's row follows.
-_FIT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class CombinedColumns:
     svm_curve: Float
     curve: Float
     time_zone: str
-    fit_version: int = _FIT_VERSION
+    fit_version: int = SETTLING
 
 
 def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, CombinedColumns]:
@@ -182,7 +181,7 @@ class _Fits:
             spread[None],
             np.zeros(1, np.int64) if len(of_hour) else np.full(1, -1),
             of_hour,
-            np.zeros(1, np.bool_),
+            np.full(1, SETTLING),
             np.zeros(1, np.int64),
             (self.parameters.timezone,),
         )

@@ -31,6 +31,11 @@ from batch_scoring.tables.arrays import Float, Int
 _FORMER_SVM_DECADES, _FORMER_OF_DISTANCE = 1.0, 0.2
 # One normal window in a hundred is farther from the median than what is called usual.
 _USUAL_DECADES = 2.0
+# A step back leads from a mean this many spreads from the median to one that nine windows in ten are within.
+_FAR, _NEAR = 6.0, 1.6449
+# Versions of the fit: since the first, decades are summed up and steps back count; since the second, steps
+# back from far away do not.
+SUMMED, SETTLING = 2, 3
 # Numbers of the combined curve.
 N_BOTH = 5
 
@@ -51,8 +56,8 @@ class CombinedModels:
         Position of the model's hours in ``of_hour``; -1 without seasonality.
     of_hour : array of shape (s, L, 48), float64
         Offset of each level in each hour of a working day, and of a day of the weekend.
-    is_former : array of shape (m,), bool
-        Models of the former fit, for which a step of the mean back to its usual level is normal.
+    version : array of shape (m,), int64
+        Of the fit: which steps of the mean back to its usual level are normal.
     zone : array of shape (m,), int64
         Position of the time zone of the model's hours in ``zones``.
     zones : tuple of str
@@ -64,14 +69,14 @@ class CombinedModels:
     spread: Float
     season: Int
     of_hour: Float
-    is_former: Any
+    version: Int
     zone: Int
     zones: tuple[str, ...] = UTC_ONLY
 
     def part(self, some: slice) -> CombinedModels:
         """Slice the models without copying."""
         own = (self.kind[some], self.center[some], self.spread[some], self.season[some])
-        return CombinedModels(*own, self.of_hour, self.is_former[some], self.zone[some], self.zones)
+        return CombinedModels(*own, self.of_hour, self.version[some], self.zone[some], self.zones)
 
     def level_offsets(self, start_us: Int, model: Int) -> Float:
         """Return what the hour adds to each level at these times, shape (n, L).
@@ -178,24 +183,42 @@ def treat(
         # A short run of equal values is no news.
         (np.maximum(distance, 0.0, out=distance) if feature == roles.run else np.abs(distance, out=distance))
         np.divide(distance, np.repeat(models.spread[:, feature], counts), out=distance)
-    if roles.has_previous_mean and models.is_former.any():
-        z[roles.diff_mean, _returns(X, start_us, window_us, model, models, roles)] = 0.0
+    if roles.has_previous_mean:
+        step_back = _steps_back(X, z, start_us, window_us, model, models, roles)
+        z[roles.diff_mean, step_back] = 0.0
+        # The SVM of former models was fitted with them.
+        unknown = step_back[models.version[model[step_back]] >= SETTLING]
+        if unknown.size:
+            freed = X.copy() if freed is X else freed
+            freed[unknown, roles.diff_mean] = models.center[model[unknown], roles.diff_mean]
     return freed if roles.run < 0 else freed[:, roles.of_svm], z
 
 
-def _returns(
-    X: Float, start_us: Int, window_us: int, model: Int, models: CombinedModels, roles: Roles
-) -> Any:
-    """Mark windows of former models whose mean is nearer to its usual level than the one before."""
-    now, before = np.zeros(len(X)), np.zeros(len(X))
-    seasonal = np.flatnonzero(models.season[model] >= 0)
+def _steps_back(
+    X: Float, z: Float, start_us: Int, window_us: int, model: Int, models: CombinedModels, roles: Roles
+) -> Int:
+    """Find the windows whose mean has come back to what is usual; returns rows.
+
+    The step says where the window before was, not that this one is unusual. Back from far away only: of a
+    level shift within the usual range the steps are all there is to see. For former models, all windows whose
+    mean is nearer to its usual level than the one before.
+    """
+    version = models.version[model]
+    # Of few windows the one before is looked at.
+    is_asked = (version >= SETTLING) & (z[roles.mean] <= _NEAR) & (z[roles.diff_mean] > _NEAR)
+    rows = np.flatnonzero((is_asked | (version < SUMMED)) & (models.kind[model] != COUNTER))
+    own = model[rows]
+    now = X[rows, roles.mean] - models.center[own, roles.mean]
+    before = now - X[rows, roles.diff_mean]
+    seasonal = np.flatnonzero(models.season[own] >= 0)
     if seasonal.size:
-        place, own = roles.place_of_mean, model[seasonal]
-        now[seasonal] = models.level_offsets(start_us[seasonal], own)[:, place]
-        before[seasonal] = models.level_offsets(start_us[seasonal] - window_us, own)[:, place]
-    mean = X[:, roles.mean] - models.center[model, roles.mean]
-    is_nearer = np.abs(mean - X[:, roles.diff_mean] - before) > np.abs(mean - now)
-    return is_nearer & models.is_former[model] & (models.kind[model] != COUNTER)
+        start, place = start_us[rows[seasonal]], roles.place_of_mean
+        now[seasonal] -= models.level_offsets(start, own[seasonal])[:, place]
+        before[seasonal] -= models.level_offsets(start - window_us, own[seasonal])[:, place]
+    is_nearer = np.abs(before) > np.abs(now)
+    is_far = np.abs(before) >= _FAR * models.spread[own, roles.mean]
+    found: Int = rows[is_nearer & (is_far | (version[rows] < SUMMED))]
+    return found
 
 
 def tail_decades(z: Float, ratio: Float, counts: Int, curves: Curves) -> Decades:
