@@ -91,6 +91,32 @@ def test_readings_of_bad_quality_are_said_to_be_stored(tmp_path):
     assert any("Quality" in doubt and "Bad" in doubt for doubt in found.proposal.doubts)
 
 
+def test_texts_that_may_name_devices_and_columns_that_may_be_hours_are_said(tmp_path):
+    lines = [
+        f"2026-01-{1 + day:02d},{'ab'[day % 2]}," + ",".join("1.5" for _ in range(24)) for day in range(9)
+    ]
+    head = "date,line," + ",".join(f"H{hour:02d}" for hour in range(24))
+    doubts = inspected(write_csv(tmp_path / "a.csv", *lines, header=head)).proposal.doubts
+    assert (
+        "line: 2 texts such as 'a' are not used; if they name devices, set ingest.columns.device=line"
+        in doubts
+    )
+    assert (
+        "H00 … H23: taken as 24 sensors; if they are the hours of one, write a row an hour, with its time"
+        in doubts
+    )
+
+
+def test_bytes_that_nobody_decodes_are_said_to_be_left_out(tmp_path):
+    lines = [f"2026-01-01T{hour:02d}:00Z,d{hour % 2},0167{hour:02x}ffaa,{-80 - hour}" for hour in range(20)]
+    found = inspected(write_csv(tmp_path / "a.csv", *lines, header="time,device,payload,rssi"))
+    assert found.is_readable
+    assert (
+        "payload holds encoded bytes ('016700ffaa'), which are not decoded: nothing of them is stored"
+        in found.proposal.doubts
+    )
+
+
 def test_all_columns_that_are_missing_are_proposed_at_once(tmp_path):
     rows = (f"2026-01-05T00:{n:02d}:00Z,unit-a,temp,{n}" for n in range(9))
     place = write_lines(tmp_path / "a.csv", ["when,machine,quantity,amount", *rows])

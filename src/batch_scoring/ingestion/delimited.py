@@ -225,9 +225,13 @@ def csv_relation(path: str, settings: IngestSettings, ids: FileIds) -> RawRelati
         )
     width = _by_table([str(len(names)) for _, names in tables], tables)
 
+    # A blank behind each delimiter is part of no name.
+    is_spaced = any(name.startswith(" ") for name in head.names[1:])
+
     def field(position: int) -> str:
         wanted = [_position(head.names[position], row, names, path) for row, names in tables]
-        return f"CASE WHEN well_formed THEN {_by_table([f'fields[{at + 1}]' for at in wanted], tables)} END"
+        text = f"CASE WHEN well_formed THEN {_by_table([f'fields[{at + 1}]' for at in wanted], tables)} END"
+        return f"trim({text})" if is_spaced else text
 
     is_data = "text <> ''" + (f" AND NOT starts_with(text, {literal(head.comment)})" if head.comment else "")
     if len(tables) > 1:

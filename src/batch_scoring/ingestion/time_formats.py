@@ -17,6 +17,7 @@ _CLOCK = re.compile(
 )
 _DIGITS = re.compile(r"(\d{1,4})([-./ ])(\d{1,2})\2(\d{1,4})(?!\d)")
 _COMPACT_DATE = re.compile(r"(?:19|20)\d{6}(?=[T _-])")
+_WEEK = re.compile(r"(?:19|20)\d\d-W[0-5]\d(?P<day>-[1-7])?")
 _COMPACT_CLOCK = re.compile(r"([T _-])(\d\d){2,3}")
 _DAY_NAME = re.compile(r"(?P<before>[A-Za-z]{3,9})(?P<mark>,? )")
 _NAME = r"(?P<name>[A-Za-z]{3,9})"
@@ -51,6 +52,8 @@ def formats_of(text: str) -> dict[str, list[str]]:
     {'year': ['%Y-%m-%d-%H:%M:%S']}
     >>> formats_of("20261124T07:05:00")
     {'year': ['%Y%m%dT%H:%M:%S']}
+    >>> formats_of("2026-W48-2 07:05"), formats_of("2026-W48")
+    ({'year': ['%G-W%V-%u %H:%M']}, {'year': ['%G-W%V']})
     >>> formats_of("yesterday")
     {}
     """
@@ -67,6 +70,10 @@ def _dates(text: str) -> Iterator[tuple[str, str, str]]:
     """Yield what comes first, the date's format, and the text behind the date."""
     if compact := _COMPACT_DATE.match(text):
         yield YEAR_FIRST, "%Y%m%d", text[compact.end() :]
+        return
+    if week := _WEEK.match(text):
+        # A week alone is its Monday.
+        yield YEAR_FIRST, "%G-W%V" + ("-%u" if week["day"] else ""), text[week.end() :]
         return
     if digits := _DIGITS.match(text):
         one, mark, two, three = digits.groups()

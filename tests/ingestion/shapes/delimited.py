@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from tests.ingestion.shapes.fleet import (
     DEVICES,
@@ -294,3 +294,43 @@ def _() -> tuple[Files, str]:
     return {
         "a.txt": "Dear colleagues,\nthe pump was repaired yesterday.\nKind regards\n"
     }, "no column is a time"
+
+
+@shape("a file a sensor in one folder, named after what is measured", 2)
+def _() -> tuple[Files, list[Reading]]:
+    files = {
+        f"{name}.csv": lines("time;value", (f"{iso(at)};{n}" for at, _, _, n in readings([0], [place])))
+        for place, name in enumerate(["temperature", "humidity"])
+    }
+    names = {"temp": "temperature", "hum": "humidity"}
+    return files, renamed(readings([0]), "in", names)  # the folder that they are written to
+
+
+@shape("blanks behind commas", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = (f"{iso(at)}, {d}, {s}, {n}" for at, d, s, n in readings())
+    return {"spaced.csv": lines("Time, Unit, Sensor, Value", rows)}, readings()
+
+
+@shape("weeks of ISO 8601 with a day (2026-W11-4)", 1)
+def _() -> tuple[Files, list[Reading]]:
+    days = [datetime(2025, 12, 29, tzinfo=UTC) + timedelta(days=k) for k in range(10)]
+    rows = (f"{at:%G-W%V-%u},meter,level,{k}" for k, at in enumerate(days))
+    expected = [(at, "meter", "level", float(k)) for k, at in enumerate(days)]
+    return {"weeks.csv": lines("time,device,sensor,value", rows)}, expected
+
+
+@shape("weeks of ISO 8601 (2026-W11)", 2)
+def _() -> tuple[Files, list[Reading]]:
+    mondays = [datetime(2025, 12, 29, tzinfo=UTC) + timedelta(weeks=k) for k in range(10)]
+    rows = (f"{at:%G-W%V},meter-{d},{k + d}" for k, at in enumerate(mondays) for d in (1, 2))
+    expected = [
+        (at, f"meter-{d}", "consumption", float(k + d)) for k, at in enumerate(mondays) for d in (1, 2)
+    ]
+    return {"weeks.csv": lines("week,meter,consumption", rows)}, expected
+
+
+@shape("LoRaWAN: payloads in hexadecimal", 0)
+def _() -> tuple[Files, str]:
+    rows = (f"{iso(at)},70b3d57ed0{k % 3:06d},2,0167{k:02x}0268ff" for k, at in enumerate(TIMES))
+    return {"uplinks.csv": lines("time,dev_eui,fport,payload", rows)}, "payload holds encoded bytes"

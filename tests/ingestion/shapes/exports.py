@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from tests.ingestion.shapes.fleet import (
     DEVICES,
+    SENSORS,
     TIMES,
     Files,
     Reading,
@@ -19,6 +20,8 @@ from tests.ingestion.shapes.fleet import (
     value,
 )
 from tests.ingestion.shapes.wrapped import json_lines, per_device
+
+SENSED = list(enumerate(SENSORS))
 
 
 @shape("HOBO logger: a title in quotes, #, zone and serial number in names", 2)
@@ -207,6 +210,31 @@ def _() -> tuple[Files, list[Reading]]:
     )
     expected = [(at, "mqtt", f"plant/{d}/{s}", n) for at, d, s, n in readings()]
     return {"mqtt.jsonl": json_lines(records)}, expected
+
+
+@shape("MQTT messages: payload with quality of service and retain beside it", 2)
+def _() -> tuple[Files, list[Reading]]:
+    records = (
+        {"topic": f"{d}/{s}", "payload": n, "qos": 0, "retain": False, "_msgid": f"{k:016x}", "ts": iso(at)}
+        for k, (at, d, s, n) in enumerate(readings())
+    )
+    expected = [(at, "mqtt", f"{d}/{s}", n) for at, d, s, n in readings()]
+    return {"mqtt.jsonl": json_lines(records)}, expected
+
+
+@shape("Zigbee2MQTT: an object a message, devices by their topic", 2)
+def _() -> tuple[Files, list[Reading]]:
+    records = (
+        {"topic": f"zigbee2mqtt/{DEVICES[k % 2]}", "payload": {s: value(k, k % 2, n) for n, s in SENSED}}
+        | {"timestamp": iso(at)}
+        for k, at in enumerate(TIMES)
+    )
+    expected = [
+        (at, f"zigbee2mqtt/{DEVICES[k % 2]}", s, value(k, k % 2, n))
+        for k, at in enumerate(TIMES)
+        for n, s in SENSED
+    ]
+    return {"zigbee.jsonl": json_lines(records)}, expected
 
 
 @shape("openHAB export by REST: name, list of time and state in text", 2)

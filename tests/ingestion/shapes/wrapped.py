@@ -257,3 +257,12 @@ def _captured(events: Iterable[tuple[Any, dict[str, str]]]) -> bytes:
     sink = io.BytesIO()
     fastavro.writer(sink, _CAPTURE, records)
     return sink.getvalue()
+
+
+@shape("JSON, a list of readings in each item of a list", 0)
+def _() -> tuple[Files, str]:
+    devices = [
+        {"id": d, "readings": [{"t": iso(at), "temp": value(k, n, 0)} for k, at in enumerate(TIMES)]}
+        for n, d in enumerate(DEVICES)
+    ]
+    return {"fleet.json": json.dumps({"devices": devices})}, "devices[].readings is a list within a list"

@@ -23,13 +23,13 @@ ROLE_WORDS: dict[str, list[str]] = {
         "sensor": "sensor tag metric field channel signal quantity measurement parameter param variable "
         "attribute property series point measure kind type key topic sensorid itemid name id groesse "
         "größe kanal",
-        "value": "value val reading wert state result measurement amount data y v valor",
+        "value": "value val reading wert state result measurement amount data y v valor payload",
     }.items()
 }
 _NO_SENSORS = (
     "no index idx row rownum nr id uid seq sequence entry lat lon lng latitude longitude label labels "
     "anomaly changepoint target class outlier fault failure attack year month day hour minute second "
-    "jahr monat tag stunde record type"
+    "jahr monat tag stunde record type msgid qos retain"
 )
 # Numbers that are no measurement, and names that rows go by.
 NO_SENSORS = frozenset(_NO_SENSORS.split())
@@ -37,6 +37,18 @@ NO_SENSORS = frozenset(_NO_SENSORS.split())
 _OF_RADIO = frozenset(("fcnt", "fport"))
 # What is said of a reading, and names nothing.
 REMARKS = frozenset(("quality", "status", "flag", "flags", "uom", "units", "remark", "comment"))
+# What is measured, as files and columns are named after it.
+_QUANTITIES = (
+    "temp temperature temperatur humidity hum feuchte pressure druck current strom voltage spannung power "
+    "leistung energy energie flow durchfluss level pegel vibration acceleration speed rpm torque frequency "
+    "co noise light wind rain load weight"
+)
+QUANTITIES = frozenset(_QUANTITIES.split())
+# What a radio module or a broker sends as it is.
+_RAW = frozenset(("payload", "data", "raw", "bytes", "hex"))
+_ENCODED = re.compile(
+    r"(?:0x)?(?:[0-9A-Fa-f]{2}){4,}|(?:[A-Za-z0-9+/]{4}){2,}|(?:[A-Za-z0-9+/]{4})+[A-Za-z0-9+/]{2,3}={1,2}"
+)
 _FEW = 200
 
 
@@ -88,7 +100,7 @@ class Column:
     @property
     def is_number(self) -> bool:
         """Whether it may be measured values."""
-        return self.number is not None and not self.is_clearly_time
+        return self.number is not None and not self.is_clearly_time and not self.is_encoded
 
     @property
     def is_id(self) -> bool:
@@ -109,6 +121,13 @@ class Column:
         return bool(set(self.words[-1:]) & REMARKS)
 
     @property
+    def is_encoded(self) -> bool:
+        """Whether its texts are bytes in hexadecimal or base64, which nothing here can decode."""
+        # 016710ff is no number with a unit.
+        has_letters = any(re.search("[A-Za-z]", text) for text in self.texts)
+        return has_letters and bool(_RAW & set(self.words)) and all(map(_ENCODED.fullmatch, self.texts))
+
+    @property
     def words(self) -> list[str]:
         """The words of its name, in lower case."""
         return name_words(self.name)
@@ -116,8 +135,10 @@ class Column:
     def fit(self, role: str) -> int:
         """Return how well its name speaks for a role; 0 is not at all."""
         known = ROLE_WORDS[role]
-        found = [len(known) - known.index(word) for word in self.words if word in known]
-        whole = "".join(self.words)
+        # Of a path into an object, the last name says what a number is.
+        words = name_words(self.name.rpartition(".")[2]) if role == "value" else self.words
+        found = [len(known) - known.index(word) for word in words if word in known]
+        whole = "".join(words)
         if whole in known:
             found.append(len(known) - known.index(whole) + len(known))
         return max(found, default=0)

@@ -224,7 +224,8 @@ def _naming_lost(proposal: Proposal, roles: Roles, trial: Trial) -> Proposal:
     lost = [
         one.name
         for one in roles.sensors
-        if not any(one.name.endswith(name) or name.endswith(one.name) for name in stored)
+        if one is not roles.value
+        and not any(one.name.endswith(name) or name.endswith(one.name) for name in stored)
     ]
     if not lost or trial.errors:
         return proposal

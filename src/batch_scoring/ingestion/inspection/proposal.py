@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from batch_scoring.ingestion.inspection.columns import Column
+from batch_scoring.ingestion.inspection.columns import QUANTITIES, Column, name_words
 from batch_scoring.ingestion.inspection.numbers import MARKS
 from batch_scoring.ingestion.inspection.roles import Roles
 from batch_scoring.ingestion.inspection.table import Table
@@ -72,6 +72,9 @@ def propose(table: Table, roles: Roles, files: Sequence[SourceFile], timezone: s
     if not roles.time:
         proposal.lacking.append(
             "no column is a time; expected one such as 2026-03-02T00:00:00Z: add it to the file"
+            if not table.list_in_list
+            else f"{table.list_in_list} is a list within a list, which is not read: write an object for each "
+            "of its items, with what stands beside it"
         )
     if table.form is not None:
         _propose_form(table, proposal)
@@ -79,9 +82,22 @@ def propose(table: Table, roles: Roles, files: Sequence[SourceFile], timezone: s
     _propose_times(roles, timezone, proposal)
     values = [roles.value] if roles.value is not None else roles.sensors
     if not values and not proposal.lacking:
-        proposal.lacking.append("no column holds numbers; expected one of measured values, or one a sensor")
+        encoded = [column for column in table.columns if column.is_encoded]
+        what = "".join(f", and {_encoded(column)}: decode them first" for column in encoded[:1])
+        proposal.lacking.append(
+            f"no column holds numbers{what}; expected one of measured values, or one a sensor"
+        )
     _propose_numbers(values, proposal)
     _remark(table.columns, values, proposal)
+    hours = _hours_among(roles.sensors)
+    if hours:
+        said = (
+            f"{hours[0]} … {hours[-1]}: taken as {len(hours)} sensors; if they are the hours of one, write a "
+            "row an hour, with its time"
+        )
+        proposal.assumed.append(("", said))
+    if roles.shape != "long":
+        _name_unused(table.columns, roles, proposal)
     return proposal
 
 
@@ -178,6 +194,14 @@ def _propose_path(
     """Take what no column says from the paths of the files, or fix it by the name of the one file."""
     names = [PurePosixPath(file.name) for file in files]
     template = _path_template(names, needed)
+    if len(needed) == 2 and template is not None and _name_quantities(names):
+        folder = PurePosixPath(files[0].path).parent.name
+        proposal.settings["path"] = template.replace("{device}", "{sensor}")
+        proposal.settings["device"] = folder
+        proposal.assumed.append(
+            ("device", f"the files name the sensors; no device is named: taken as {folder!r}, their folder")
+        )
+        return
     if template is not None:
         proposal.settings["path"] = template
     else:
@@ -233,6 +257,19 @@ def _path_template(names: Sequence[PurePosixPath], needed: Sequence[str]) -> str
     assert inner is not None
     roles = {inner: "{device}"} if outer is None else {outer: "{device}", inner: "{sensor}"}
     return _joined_levels(roles, depth, f"*{suffix}")
+
+
+def _name_quantities(names: Sequence[PurePosixPath]) -> bool:
+    """Whether files of one folder are named after what is measured.
+
+    Examples
+    --------
+    >>> _name_quantities([PurePosixPath("temp_in.csv"), PurePosixPath("flow-2.csv")])
+    True
+    >>> _name_quantities([PurePosixPath("pump-1.csv"), PurePosixPath("flow.csv")])
+    False
+    """
+    return all(len(name.parts) == 1 and QUANTITIES & set(name_words(name.stem)) for name in names)
 
 
 def _names_something(parts: Sequence[str]) -> bool:
@@ -356,9 +393,49 @@ def _remark(columns: Sequence[Column], values: Sequence[Column], proposal: Propo
             listed = ", ".join(kinds)
             said = f"{column.name}: readings are stored whatever it says ({listed}); leave bad ones out"
             proposal.assumed.append(("", said))
+        elif column.is_encoded and values:
+            proposal.assumed.append(
+                ("", f"{_encoded(column)}, which are not decoded: nothing of them is stored")
+            )
         elif column in values and is_whole(column) and len(kinds) > 1:
             said = (
                 f"{column.name}: whole numbers; if they name devices, set ingest.columns.device={column.name}"
+            )
+            proposal.assumed.append(("", said))
+
+
+def _encoded(column: Column) -> str:
+    return f"{column.name} holds encoded bytes ({column.texts[0][:24]!r})"
+
+
+def _hours_among(sensors: Sequence[Column]) -> list[str]:
+    """Return the names of columns that go by all hours of a day, such as H00 … H23; empty without them.
+
+    Examples
+    --------
+    >>> _hours_among([Column(f"{hour}:00", ("1",)) for hour in range(24)])[:2]
+    ['0:00', '1:00']
+    """
+    hours = {
+        column.name: int(found[1])
+        for column in sensors
+        if (
+            found := re.fullmatch(
+                r"(?:h|hour|hr|he)?[ _-]?(\d{1,2})(?:[:.]?00)?h?", column.name.strip(), re.I
+            )
+        )
+    }
+    every = set(hours.values())
+    return list(hours) if every in (set(range(24)), set(range(1, 25))) else []
+
+
+def _name_unused(columns: Sequence[Column], roles: Roles, proposal: Proposal) -> None:
+    """Name columns of texts that repeat: if they name devices, the readings of several are one series."""
+    for column in columns if roles.device is None else ():
+        if column.is_id and column.distinct > 1 and column not in (*roles.time, *roles.sensors):
+            said = (
+                f"{column.name}: {column.distinct} texts such as {column.texts[0]!r} are not used; if they "
+                f"name devices, set ingest.columns.device={column.name}"
             )
             proposal.assumed.append(("", said))
 

@@ -186,6 +186,10 @@ def _device_of_wide(ids: Sequence[Column], is_sure: bool) -> Column | None:
     device = _best_device(ids, is_sure)
     of_sensors = [column for column in ids if "".join(column.words) in ("sensor", "sensorid")]
     is_said = device is not None and "device" in "".join(device.words)
+    # What a machine publishes as one object has one topic.
+    of_topics = [column for column in ids if column.words[-1:] == ["topic"] and column.distinct > 1]
+    if device is None and of_topics:
+        return of_topics[0]
     return of_sensors[0] if of_sensors and not is_said else device
 
 

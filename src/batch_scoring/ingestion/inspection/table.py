@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from batch_scoring.ingestion.envelopes import envelope_of
 from batch_scoring.ingestion.inspection.columns import Column
 from batch_scoring.ingestion.inspection.sample import read_head
 from batch_scoring.ingestion.inspection.text_form import TextForm, text_form
-from batch_scoring.ingestion.json_paths import leaves_of
+from batch_scoring.ingestion.json_paths import Leaf, leaves_of
 
 ROWS = 5_000  # of a sample, to look at
 
@@ -34,6 +34,8 @@ class Table:
         Of a text file.
     envelope : str or None
         The form of JSON that readings are wrapped in, where it is a known one.
+    list_in_list : str
+        Path of a list within the items of a list of JSON, which is not read; empty without one.
     """
 
     what: str
@@ -41,6 +43,7 @@ class Table:
     n_rows: int
     form: TextForm | None = None
     envelope: str | None = None
+    list_in_list: str = ""
 
 
 def read_table(path: str, file_format: str) -> Table | None:
@@ -86,7 +89,16 @@ def _json_table(path: str) -> Table | None:
         return None
     leaves = leaves_of(json.dumps(record) for record in records[:ROWS])
     columns = [_column(leaf.name, leaf.texts) for leaf in leaves if leaf.texts]
-    return Table(what, columns, len(records), envelope=envelope_of(records[0]))
+    return Table(
+        what, columns, len(records), envelope=envelope_of(records[0]), list_in_list=_list_in_list(leaves)
+    )
+
+
+def _list_in_list(leaves: Sequence[Leaf]) -> str:
+    """Return the path of a list within the items of a list; empty without one."""
+    inner = [leaf for leaf in leaves if leaf.item_keys != leaf.keys and not leaf.texts]
+    has_more = {leaf.keys[:n] for leaf in leaves for n in range(len(leaf.keys))}
+    return next((leaf.name for leaf in inner if leaf.keys not in has_more), "")
 
 
 def json_values(text: str) -> Iterator[Any]:

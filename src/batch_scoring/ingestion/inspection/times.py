@@ -81,6 +81,8 @@ def time_look(texts: Sequence[str]) -> TimeLook | None:
 
 def read_time(text: str, form: str) -> datetime | None:
     """Read a time, of UTC where the text has no offset; None where it is not of the format."""
+    if "%V" in form and "%u" not in form:  # Python wants the day, too
+        text, form = f"{text} 1", f"{form} %u"
     try:
         read = datetime.strptime(text, form)
         return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
