@@ -4,6 +4,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from kedro.framework.startup import bootstrap_project
@@ -104,6 +106,17 @@ def test_texts_that_may_name_devices_and_columns_that_may_be_hours_are_said(tmp_
     assert (
         "H00 … H23: taken as 24 sensors; if they are the hours of one, write a row an hour, with its time"
         in doubts
+    )
+
+
+def test_columns_of_two_levels_are_said_to_be_sensors_of_one_device(tmp_path):
+    times = pa.array([60_000_000 * n for n in range(30)], pa.timestamp("us"))
+    values = pa.array([20.0 + n % 7 for n in range(30)])
+    names = ["('pump1', 'flow')", "('pump2', 'flow')", "time"]
+    pq.write_table(pa.table([values, values, times], names), tmp_path / "a.parquet")
+    (doubt,) = (one for one in inspected(tmp_path / "a.parquet").proposal.doubts if "pandas" in one)
+    assert doubt.startswith(
+        "('pump1', 'flow') …: columns of pandas with two levels are sensors of one device;"
     )
 
 

@@ -22,6 +22,8 @@ from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.text_bytes import without_compression
 
 _FEW = 12
+# As pandas names a column of two levels in a file.
+_LEVELS = re.compile(r"\('.+', '.+'\)")
 _DELIMITER_WORDS = {"\t": "tab", " ": "space"}
 
 
@@ -89,6 +91,13 @@ def propose(table: Table, roles: Roles, files: Sequence[SourceFile], timezone: s
         )
     _propose_numbers(values, proposal)
     _remark(table.columns, values, proposal)
+    levels = [column.name for column in roles.sensors if _LEVELS.fullmatch(column.name)]
+    if levels:
+        said = (
+            f"{levels[0]} …: columns of pandas with two levels are sensors of one device; to have a row a "
+            "device, write df.stack(0).reset_index()"
+        )
+        proposal.assumed.append(("", said))
     hours = _hours_among(roles.sensors)
     if hours:
         said = (
