@@ -14,6 +14,7 @@ import uvicorn
 
 from batch_scoring.server.access import decide_access
 from tests.browser.browser import keep_screenshot, open_page
+from tests.browser.contrast import FOCUS, LOW_CONTRAST
 from tests.reporting.fleet_factory import Fleet, prediction_rows
 from tests.row_tables import readings
 from tests.server.sites import site_of
@@ -256,8 +257,29 @@ def test_every_view_fits_a_phone_and_has_landmarks_and_names(browser, address, s
             )
             assert page.evaluate(UNNAMED) == [], path
             assert page.evaluate(CUT) == [], path
+            assert page.evaluate(LOW_CONTRAST) == [], path
             assert page.complaints == [], path
             keep_screenshot(page, f"served_{number}_{scheme}")
+
+
+def test_a_text_without_contrast_is_found(browser, address):
+    with open_page(browser, address) as page:
+        page.evaluate("document.querySelector('h1').style.color = 'rgb(200 200 200 / 60%)'")
+        assert [found[:2] for found in page.evaluate(LOW_CONTRAST)] == [["H1", "Fleet"]]
+
+
+def test_the_tab_key_goes_through_every_view_and_is_seen(browser, address):
+    for path in VIEWS:
+        with open_page(browser, address + path, width=390) as page:
+            seen = []
+            while len(seen) < 100:
+                page.keyboard.press("Tab")
+                name, is_seen = page.evaluate(FOCUS)
+                if name.startswith("BODY"):
+                    break
+                seen.append(name)
+                assert is_seen, (path, name)
+            assert len(seen) > 5, path
 
 
 # Fields, buttons and links that a screen reader could not name.

@@ -38,6 +38,7 @@ function mapMove(i, j, focus = true) {
   if (!cell) return;
   map.at = mapPlace(cell);
   cell.setAttribute("tabindex", "0");
+  cell.setAttribute("aria-label", mapWords(cell));
   if (focus) { mapSay(cell); cell.focus(); }
 }
 
