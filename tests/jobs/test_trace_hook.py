@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -143,3 +144,11 @@ def test_a_run_goes_on_without_a_collector(monkeypatch, caplog):
     (hook,) = hooks()
     run(hook, node_of("a", "ingest"))
     assert hook._run is None
+
+
+def test_a_run_goes_on_without_the_library(monkeypatch, caplog):
+    monkeypatch.setenv(ENDPOINTS[0], "http://127.0.0.1:9")
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    (hook,) = hooks()
+    run(hook, node_of("a", "ingest"), node_of("b", "score", OSError("away")))
+    assert "batch_scoring[otel]" in caplog.text

@@ -15,7 +15,6 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline.node import Node
 
-from batch_scoring.core.errors import InputError
 from batch_scoring.jobs.step_clock import step_of
 
 if TYPE_CHECKING:
@@ -52,6 +51,8 @@ class RunTraces:
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
         """Begin the span of the run."""
         self._provider = self._provider or _provider()
+        if self._provider is None:
+            return
         self._tracer = self._provider.get_tracer(SERVICE)
         asked = ",".join(run_params.get("pipeline_names") or ()) or "__default__"
         self._run = self._tracer.start_span("kedro run", attributes={"kedro.pipelines": asked})
@@ -118,16 +119,16 @@ def hooks() -> tuple[Any, ...]:
     return (RunTraces(),) if any(os.environ.get(name) for name in ENDPOINTS) else ()
 
 
-def _provider() -> TracerProvider:
+def _provider() -> TracerProvider | None:
+    """Return what sends spans; None without the library, for the variable may be set on all of a machine."""
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError:
-        raise InputError(
-            f"{ENDPOINTS[0]} is set, but OpenTelemetry is not installed; pip install 'batch_scoring[otel]'"
-        ) from None
+        logger.warning("this run is not traced: OpenTelemetry is missing; pip install 'batch_scoring[otel]'")
+        return None
     own = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": SERVICE}
     provider = TracerProvider(resource=Resource.create(own))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=SECONDS)))
