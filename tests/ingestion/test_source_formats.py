@@ -4,9 +4,9 @@ import duckdb
 import pytest
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.ingestion.file_formats import CONVERSIONS, FORMATS
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.source_formats import RELATIONS, raw_relation
-from batch_scoring.ingestion.unpacking import CONVERSIONS, FORMATS
 
 
 def test_every_suffix_is_of_a_format_that_can_be_opened():

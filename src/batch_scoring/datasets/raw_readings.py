@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.own import FolderDataset, OwnDataset
+from batch_scoring.ingestion.file_formats import FORMATS
 from batch_scoring.ingestion.source_files import SourceFile, list_source_files
 from batch_scoring.ingestion.text_bytes import COMPRESSIONS
-from batch_scoring.ingestion.unpacking import FORMATS
 from batch_scoring.storage import Folder, is_remote, open_folder, read_place
 from batch_scoring.storage.parquet import save_parquet
 from batch_scoring.tables.streams import Stream

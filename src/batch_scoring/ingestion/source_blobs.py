@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.ingestion.file_formats import FORMATS, format_suffix
 from batch_scoring.ingestion.source_files import SourceFile
-from batch_scoring.ingestion.unpacking import FORMATS, format_suffix
 from batch_scoring.storage import Entry, Folder, open_file, open_folder
 from batch_scoring.storage.cache import run_folder
 

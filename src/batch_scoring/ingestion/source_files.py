@@ -1,4 +1,4 @@
-"""List the files of raw readings; their formats are in ``unpacking``."""
+"""List the files of raw readings; their formats are in ``file_formats``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from batch_scoring.ingestion.unpacking import FORMATS, format_suffix
+from batch_scoring.ingestion.file_formats import FORMATS, format_suffix
 
 # Events of a hub, landed by the `receive` pipeline: a Parquet file all the same.
 EVENTS_SUFFIX = ".events.parquet"

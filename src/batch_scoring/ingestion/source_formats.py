@@ -1,6 +1,6 @@
 """Open a source file as a SQL relation of raw fields: one numbered row per reading, not validated yet.
 
-A new format is mostly two entries in ``unpacking``: its suffixes in ``FORMATS``, and in ``CONVERSIONS``
+A new format is mostly two entries in ``file_formats``: its suffixes in ``FORMATS``, and in ``CONVERSIONS``
 a function that writes it as CSV, Parquet or JSON lines. Only a format that is read in place needs a function
 in ``RELATIONS`` here. Its test is a ``@shape`` in tests/ingestion/shapes/packed.py; ``python -m
 tests.format_reference`` then names it in docs/reference/formats.md.

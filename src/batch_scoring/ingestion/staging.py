@@ -27,6 +27,7 @@ from batch_scoring.ingestion.clocks import (
 )
 from batch_scoring.ingestion.database_errors import first_line_of, naming_file, telling_of_limits
 from batch_scoring.ingestion.empty_series import refuse_empty_series
+from batch_scoring.ingestion.file_formats import readable_form, without_copies
 from batch_scoring.ingestion.refused_rows import (
     aside_by_source,
     first_future,
@@ -40,7 +41,6 @@ from batch_scoring.ingestion.second_look import look_again, troubles
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.source_formats import Described, raw_relation
 from batch_scoring.ingestion.staged_days import StagedDay, are_sparse, day_counts, staged_days
-from batch_scoring.ingestion.unpacking import readable_form, without_copies
 
 if TYPE_CHECKING:
     import duckdb

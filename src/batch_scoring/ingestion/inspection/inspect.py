@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.scratch import scratch_folder
+from batch_scoring.ingestion.file_formats import readable_form
 from batch_scoring.ingestion.inspection.proposal import Proposal, in_envelope, nested, propose, without
 from batch_scoring.ingestion.inspection.repeated_hour import repeated_hour
 from batch_scoring.ingestion.inspection.roles import Roles, choose_roles
@@ -24,7 +25,6 @@ from batch_scoring.ingestion.inspection.trial import Trial, try_reading
 from batch_scoring.ingestion.intervals import median_interval, suitable_window, windows_of_a_series
 from batch_scoring.ingestion.settings import read_settings
 from batch_scoring.ingestion.source_files import SourceFile
-from batch_scoring.ingestion.unpacking import readable_form
 
 Reader = Callable[[Mapping[str, Any]], Trial]
 

@@ -1,4 +1,4 @@
-"""File formats by suffix; a file that cannot be read in place is unpacked, or converted once."""
+"""File formats by suffix, and how a file that cannot be read in place becomes one that can."""
 
 from __future__ import annotations
 
