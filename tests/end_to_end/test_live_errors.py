@@ -4,8 +4,8 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from batch_scoring.storage.row_table import RowTable
 from tests.emulators.event_hubs.faults import Faults
 from tests.emulators.event_hubs.process import KEY, EventHubsProcess
 from tests.emulators.faulty_proxy import Fault, faulty_proxy
+from tests.end_to_end.warm_kedro import WarmKedro, warm_kedro
 from tests.end_to_end.workspaces import PROJECT, Workspace
 from tests.event_hub.clients import send
 
@@ -37,21 +38,24 @@ def fill(hubs, first=0, count=N_READINGS, partition="0"):
     send(hubs, bodies, partition_id=partition)
 
 
-def start(command, **environment):
-    """A command that sees no service but those that are named."""
-    clean = {
-        name: value for name, value in os.environ.items() if not name.startswith(("AZURE_", "EVENT_HUB"))
-    }
-    return subprocess.Popen(
-        command, cwd=PROJECT, env=clean | {"DO_NOT_TRACK": "1"} | environment,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+@pytest.fixture
+def start():
+    """Starts a command that sees no service but those that are named; its exit code and output come later."""
+    warm_kedro().run(["--version"])  # from now on it is there
+    with ThreadPoolExecutor(4) as together:
+
+        def start_it(command, **environment):
+            services = (name for name in os.environ if name.startswith(("AZURE_", "EVENT_HUB")))
+            arguments = command[command.index("kedro") + 1 :]
+            return together.submit(WarmKedro().run, arguments, dict.fromkeys(services) | environment)
+
+        yield start_it
 
 
-def error_of(process):
+def error_of(command):
     """The sentence a run ended with; that it is one, and the last line, is asserted."""
-    output, _ = process.communicate(timeout=MOST_SECONDS)
-    assert process.returncode == 1, output
+    code, output = command.result(timeout=MOST_SECONDS)
+    assert code == 1, output
     assert "Traceback" not in output
     lines = output.strip().splitlines()
     assert [line for line in lines if line.startswith("Error:")] == lines[-1:]
@@ -59,9 +63,9 @@ def error_of(process):
     return lines[-1]
 
 
-def end_well(process):
-    output, _ = process.communicate(timeout=MOST_SECONDS)
-    assert process.returncode == 0, output
+def end_well(command):
+    code, output = command.result(timeout=MOST_SECONDS)
+    assert code == 0, output
 
 
 def values(workspace):
@@ -95,7 +99,9 @@ def with_group(folder, name):
     ],
     ids=["wrong key", "missing hub", "missing consumer group"],
 )
-def test_what_does_not_pass_is_told_at_once_and_leaves_nothing(event_hubs, tmp_path, hub, key, group, said):
+def test_what_does_not_pass_is_told_at_once_and_leaves_nothing(
+    start, event_hubs, tmp_path, hub, key, group, said
+):
     fill(event_hubs)
     workspace = Workspace(tmp_path / "live", AT)
     command = [*workspace.command("receive,ingest"), "--conf-source", with_group(tmp_path / "conf", group)]
@@ -124,7 +130,7 @@ def four_hubs(tmp_path):
             hub.kill()
 
 
-def test_what_may_pass_is_waited_for_most_of_a_minute_and_the_next_run_goes_on(four_hubs, tmp_path):
+def test_what_may_pass_is_waited_for_most_of_a_minute_and_the_next_run_goes_on(start, four_hubs, tmp_path):
     troubled_hubs = dict(zip(("away", "busy", "clock", "sending"), four_hubs, strict=True))
     troubled_hubs["away"].kill()
     troubled_hubs["busy"].inject(Faults(busy_receivers=FOREVER))
@@ -158,7 +164,7 @@ def test_what_may_pass_is_waited_for_most_of_a_minute_and_the_next_run_goes_on(f
     assert [values(space) for space in received] == [EXPECTED] * 3
 
 
-def test_a_signature_of_ones_own_that_expired_is_told_at_once(event_hubs, tmp_path):
+def test_a_signature_of_ones_own_that_expired_is_told_at_once(start, event_hubs, tmp_path):
     from azure.eventhub._client_base import generate_sas_token
 
     address = f"Endpoint=sb://127.0.0.1:{event_hubs.port};UseDevelopmentEmulator=true;EntityPath=telemetry"
@@ -172,7 +178,7 @@ def test_a_signature_of_ones_own_that_expired_is_told_at_once(event_hubs, tmp_pa
     assert time.monotonic() - began < 30
 
 
-def test_of_two_runs_the_earlier_one_is_told_and_no_reading_comes_twice(event_hubs, tmp_path):
+def test_of_two_runs_the_earlier_one_is_told_and_no_reading_comes_twice(start, event_hubs, tmp_path):
     for partition in range(4):
         fill(event_hubs, partition * 1000, 1000, str(partition))
     workspace = Workspace(tmp_path / "live", AT)
@@ -210,7 +216,7 @@ def is_checkpoint(method, path):
 
 
 @pytest.mark.azurite
-def test_a_storage_in_trouble_loses_no_event_and_doubles_none(four_hubs, azurite):
+def test_a_storage_in_trouble_loses_no_event_and_doubles_none(start, four_hubs, azurite):
     faults = {
         "full": Fault(507, FOREVER, is_landing),
         "throttled": Fault(503, FOREVER, is_checkpoint),
@@ -256,7 +262,9 @@ def blob_values(azurite, container):
 
 
 @pytest.mark.azurite
-def test_a_container_that_is_not_there_is_told_before_anything_is_received(event_hubs, azurite, tmp_path):
+def test_a_container_that_is_not_there_is_told_before_anything_is_received(
+    start, event_hubs, azurite, tmp_path
+):
     fill(event_hubs)
     workspace = Workspace("abfs://nowhere/live", AT)
     process = start(

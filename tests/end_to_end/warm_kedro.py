@@ -26,7 +26,7 @@ PROJECT = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 300
 _PIPELINES = (
     *("simulate", "ingest", "aggregate", "train", "score", "incidents", "monitor"),
-    *("evaluate", "report", "maintain"),
+    *("evaluate", "report", "maintain", "receive", "publish"),
 )
 _IMPORTS = (
     *("kedro.framework.cli.cli", "kedro.framework.session", "kedro.runner", "kedro.io", "kedro.config"),
@@ -62,12 +62,13 @@ class WarmKedro:
     def run(
         self,
         arguments: Sequence[str],
-        more: Mapping[str, str] | None = None,
+        more: Mapping[str, str | None] | None = None,
         kill_after: float | None = None,
     ) -> tuple[int, str]:
         """Run ``kedro`` with these arguments in today's environment and more; its exit code and output.
 
-        After ``kill_after`` seconds the command is killed, if it has not ended.
+        A variable that is None in ``more`` is left out. After ``kill_after`` seconds the command is killed,
+        if it has not ended.
         """
         return self._run({"arguments": list(arguments)}, more, kill_after)
 
@@ -78,7 +79,7 @@ class WarmKedro:
     def _run(
         self,
         what: Mapping[str, object],
-        more: Mapping[str, str] | None = None,
+        more: Mapping[str, str | None] | None = None,
         kill_after: float | None = None,
     ) -> tuple[int, str]:
         with self._lock, TemporaryDirectory() as folder:
@@ -86,7 +87,7 @@ class WarmKedro:
             environment = os.environ | {"DO_NOT_TRACK": "1"} | dict(more or {})
             request = {
                 **what,
-                "environment": environment,
+                "environment": {name: value for name, value in environment.items() if value is not None},
                 "output": str(output),
                 "kill_after": kill_after,
             }
