@@ -90,6 +90,15 @@ def test_a_copy_that_is_damaged_or_lacks_a_column_is_not_read(table, damage):
         assert of(copies.batches(one, COLUMNS, **FEW)).equals(expected)
 
 
+def test_a_copy_that_lacks_a_column_is_made_anew(table):
+    (file, _), copies = table.files(), SeriesCopies(table)
+    copies.make(file, COLUMNS[:3])
+    copies.make(file, COLUMNS)
+    expected = of(table.batches(file, COLUMNS, **FEW))
+    (table.folder.root / file.name).write_bytes(b"garbage")
+    assert of(copies.batches(file, COLUMNS, **FEW)).equals(expected)
+
+
 def test_small_files_are_not_copied(table, monkeypatch):
     monkeypatch.setattr(series_copies, "MIN_ROWS", 10_000)
     SeriesCopies(table).make(table.files()[0], COLUMNS)

@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from batch_scoring.tables.arrow_arrays import (
     are,
+    are_among,
     constant,
     empty_table,
     from_rows,
@@ -79,12 +80,15 @@ def test_strings_are_compared_and_found_where_there_are_none():
                 "number": st.none() | st.integers(-(2**63), 2**63 - 1),
                 "time": st.none() | st.datetimes(timezones=st.just(UTC)),
                 "texts": st.none() | st.lists(st.text(max_size=3), max_size=3),
+                "share": st.none() | st.floats(allow_nan=False),
+                "is_one": st.none() | st.booleans(),
             },
         )
     )
 )
 def test_rows_become_what_arrow_makes_of_them(rows):
     kinds = {"text": pa.string(), "number": pa.int64(), "time": pa.timestamp("us", tz="UTC")}
+    kinds |= {"share": pa.float64(), "is_one": pa.bool_()}
     schema = pa.schema([*kinds.items(), ("texts", pa.list_(pa.string()))])
     assert from_rows(rows, schema).equals(pa.Table.from_pylist(rows, schema=schema))
 
@@ -92,3 +96,12 @@ def test_rows_become_what_arrow_makes_of_them(rows):
 def test_other_types_are_refused():
     with pytest.raises(TypeError, match="string"):
         to_numpy(pa.array(["a"]))
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c", ""])), st.sets(st.sampled_from(["a", "b", "d", ""])))
+def test_texts_are_among_others_however_they_are_stored(texts, among):
+    plain = pa.chunked_array([strings(texts)])
+    expected = [text in among for text in texts]
+    wanted = strings(sorted(among))
+    assert are_among(plain, wanted).tolist() == expected
+    assert are_among(plain.dictionary_encode(), wanted).tolist() == expected

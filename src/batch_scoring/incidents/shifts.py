@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 from batch_scoring.incidents.evidence import KEPT_A_WINDOW, window_evidence
 from batch_scoring.incidents.joining import JoinRules
 from batch_scoring.storage.row_table import RowTable
+from batch_scoring.storage.series_copies import SeriesCopies
 from batch_scoring.tables.arrays import Bool, Float, Int
-from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import are, as_rows, empty_table, from_rows, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import INCIDENTS, PREDICTIONS
 
@@ -92,10 +93,11 @@ def read_levels(predictions: RowTable, incidents: pa.Table, pairs: Pairs, rules:
     first, last = start[pairs.first] - margin, start[pairs.second] + margin
     there = [name for name in LEVELS.names if name in predictions.schema.names]
     first, last = (np.concatenate([one, *(one - lag for lag in LAGS_US)]) for one in (first, last))
-    found = [empty_table(LEVELS)]
+    schema, found = pa.schema([LEVELS.field(name) for name in there]), [empty_table(LEVELS)]
+    copies = SeriesCopies(predictions)
     for file in predictions.files(int(first.min()), int(last.max()), sensors, devices):
         if ((first <= file.last) & (last > file.first)).any():
-            found += predictions.batches(file, there, sensors, devices)
+            found += [rows.cast(schema) for rows in copies.batches(file, there, sensors, devices)]
     return pa.concat_tables(found, promote_options="default")
 
 
@@ -134,11 +136,11 @@ def join_pairs(
         one = levels.of(numbers[first], int(start[first]), int(end[first]), int(start[second]))
         if one is None:
             continue
-        before, after = (rows.slice(row, 1).to_pylist()[0] for row in (first, second))
+        before, after = (next(as_rows(rows.slice(row, 1))) for row in (first, second))
         n_after = int(end[second] - start[second]) // one.length
         found.append(_joined(before, after, one, n_after))
         is_part[[first, second]] = True
-    return pa.Table.from_pylist(found, schema=INCIDENTS), is_part
+    return from_rows(found, INCIDENTS), is_part
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from batch_scoring.tables.arrow_arrays import (
     to_numpy,
 )
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
-from batch_scoring.tables.schemas import PREDICTIONS
+from batch_scoring.tables.schemas import COPIED, PREDICTIONS
 
 _HOUR_US = 3_600_000_000
 _OF_ANOMALY = (
@@ -261,7 +261,7 @@ def _wanted_rows(
     for file in predictions.files(start, end, sensors, devices):
         # The next hour brings as much: of a large fleet it reads no more than that.
         if file.rows + new_rows <= max_rows:
-            copies.make(file, columns)
+            copies.make(file, [name for name in COPIED if name in predictions.schema.names])
         for batch in copies.batches(file, columns, sensors, devices):
             series = index.find(batch)
             if file.first < start or file.last >= end:

@@ -36,6 +36,7 @@ class SeriesCopies:
     def __init__(self, table: RowTable) -> None:
         self._table = table
         self._is_local = isinstance(table.folder, LocalFolder)
+        self._last: tuple[str, list[pa.Table]] = ("", [])
 
     def batches(
         self,
@@ -51,14 +52,17 @@ class SeriesCopies:
             yield from self._table.batches(file, columns, sensors, devices, encoded=_encoded(columns))
             return
         for rows in found:
-            kept = only(rows, {"sensor": sensors, "device": devices})
+            # Columns that nobody asked for are not touched: they stay on the disk.
+            needed = rows.select(list(dict.fromkeys([*columns, "sensor", "device"])))
+            kept = only(needed, {"sensor": sensors, "device": devices})
             if kept.num_rows:
                 yield kept.select(columns)
 
     def make(self, file: DataFile, columns: Sequence[str]) -> None:
-        """Copy these columns of a file, unless it is small or has a copy; without space, there is none."""
-        if not self._is_local or file.rows < MIN_ROWS or self._table.folder.entry(file.copy) is not None:
+        """Copy these columns of a file, unless it is small or has them; without space, there is no copy."""
+        if not self._is_local or file.rows < MIN_ROWS or self._read(file, columns) is not None:
             return
+        self._last = ("", [])
         rows = self._table.batches(file, columns, encoded=_encoded(columns))
         with suppress(OSError, InputError, ConflictError), self._table.folder.writing(file.copy) as copy:
             first = next(rows)
@@ -79,11 +83,13 @@ class SeriesCopies:
         """Map a copy into memory; None where there is no whole copy with these columns."""
         if not self._is_local or file.rows < MIN_ROWS:
             return None
-        try:
-            with pa.ipc.open_stream(pa.memory_map(self._table.folder.path(file.copy))) as stream:
-                found = [pa.Table.from_batches([batch]) for batch in stream]
-        except (OSError, pa.ArrowException):
-            return None
+        if self._last[0] != file.copy:
+            try:
+                with pa.ipc.open_stream(pa.memory_map(self._table.folder.path(file.copy))) as stream:
+                    self._last = (file.copy, [pa.Table.from_batches([batch]) for batch in stream])
+            except (OSError, pa.ArrowException):
+                return None
+        found = self._last[1]
         is_whole = sum(rows.num_rows for rows in found) == file.rows
         return found if is_whole and set(columns) <= set(found[0].column_names) else None
 

@@ -22,7 +22,7 @@ from batch_scoring.core.system_errors import system_error
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.parquet import open_parquet
 from batch_scoring.storage.table_version import TableVersion, as_set
-from batch_scoring.tables.arrow_arrays import empty_table, positions, strings, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import are_among, empty_table, strings, to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import BATCH_ROWS, group_bounds, read_batches, read_pieces, row_groups
 from batch_scoring.tables.schemas import TIMESTAMP
 
@@ -180,7 +180,7 @@ class TableRows(TableVersion):
 def only(rows: pa.Table, wanted: Mapping[str, Sequence[str]]) -> pa.Table:
     """Keep the rows whose texts are wanted, column by column."""
     for name, texts in wanted.items():
-        is_wanted = positions(rows[name], strings(texts)) >= 0
+        is_wanted = are_among(rows[name], strings(texts))
         rows = rows if is_wanted.all() else rows.filter(to_arrow(is_wanted))
     return rows
 

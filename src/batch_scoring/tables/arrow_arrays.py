@@ -25,6 +25,8 @@ _FIXED_WIDTH = {
     pa.uint64(): np.uint64,
 }
 
+_NUMPY_KINDS = {pa.float64(): np.float64, pa.bool_(): np.bool_}
+
 
 def to_numpy(array: pa.Array | pa.ChunkedArray, null: Any = None) -> NDArray[Any]:
     """Convert an Arrow array to NumPy, shape (n,).
@@ -115,6 +117,16 @@ def positions(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Int:
     return np.repeat(found, np.diff(to_numpy(runs.run_ends), prepend=0))
 
 
+def are_among(texts: pa.ChunkedArray, among: pa.Array) -> Bool:
+    """Mark the strings that are among distinct ones, shape (n,)."""
+    column = texts.combine_chunks() if texts.num_chunks else _nothing(texts.type)
+    if not pa.types.is_dictionary(column.type):
+        return positions(column, among) >= 0
+    # Of a thousand rows with one text, the text is looked up once.
+    is_one: Bool = positions(column.dictionary, among) >= 0
+    return np.ones(len(column), bool) if is_one.all() else is_one[to_numpy(column.indices)]
+
+
 def are(texts: pa.Array | pa.ChunkedArray, text: str) -> Bool:
     """Compare strings with one text, shape (n,). Arrow's ``equal`` imports pandas for empty arrays."""
     found: Bool = to_numpy(pc.is_in(texts, value_set=strings([text])))
@@ -129,6 +141,8 @@ def empty_table(schema: pa.Schema) -> pa.Table:
 def _nothing(kind: pa.DataType) -> pa.Array:
     if pa.types.is_string(kind):
         return strings([])
+    if pa.types.is_dictionary(kind):
+        return pa.DictionaryArray.from_arrays(to_arrow(np.zeros(0, np.int32)), strings([]))
     return pa.Array.from_buffers(kind, 0, [None, None])
 
 
@@ -146,7 +160,7 @@ def as_rows(table: pa.Table) -> Iterator[dict[str, Any]]:
 
 
 def from_rows(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Convert dictionaries to a table of strings, lists of them, int64 and times; missing becomes null.
+    """Convert dictionaries to a table of strings, lists of them, numbers, times and booleans; missing: null.
 
     Arrow's ``from_pylist`` imports pandas.
     """
@@ -162,7 +176,8 @@ def from_rows(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
             column = pa.ListArray.from_arrays(to_arrow(ends), texts).cast(field.type)
         else:
             numbers = [microseconds(one) if isinstance(one, datetime) else one or 0 for one in values]
-            column = to_arrow(np.array(numbers, np.int64)).cast(field.type)
+            kind = _NUMPY_KINDS.get(field.type, np.int64)
+            column = to_arrow(np.array(numbers, kind)).cast(field.type)
         nothing = pa.nulls(len(rows), field.type)
         columns.append(column if is_there.all() else pc.if_else(to_arrow(is_there), column, nothing))
     return pa.table(columns, schema=schema)

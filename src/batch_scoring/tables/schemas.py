@@ -589,6 +589,11 @@ JUDGED = (
     *("sensor", "device", "window_start", "window_end"),
     *("is_anomaly", "severity", "evidence", "top_feature", "model_version", "warming_up", "rule"),
 )
+# Those that are read of single series, hour after hour; see storage/series_copies.
+COPIED = (
+    *("device", "sensor", "window_start", "window_end", "value", "score", "threshold"),
+    *("is_anomaly", "severity", "evidence", "top_feature", "contributions", "rule"),
+)
 
 # Where a series has no windows for long; what `incidents` finds silence in.
 GAPS = _table(
