@@ -267,7 +267,7 @@ def _spans(
 def _window_length(windows: RowTable) -> int:
     """Return the length of a window, microseconds; all of a table are of one length."""
     for file in windows.files():
-        for rows in windows.batches(file, ["window_start", "window_end"]):
+        for rows in windows.batches(file, ["window_start", "window_end"], rows=1):
             if rows.num_rows:
                 first = rows.slice(0, 1)
                 return int((to_numpy(first["window_end"]) - to_numpy(first["window_start"]))[0])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import distinct, positions, to_arrow, to_numpy
@@ -42,6 +43,38 @@ class History:
         both = [np.concatenate(pair) for pair in zip(vars(self).values(), vars(later).values(), strict=True)]
         order = np.lexsort((both[1], both[0]))
         return History(*(column[order] for column in both))
+
+
+def looked_at(stored: pa.Table) -> pa.Table:
+    """Keep the stored windows that a feature of a later one may look at: of most series the last alone.
+
+    Before it stay the windows of one value that it ends, if its readings are all equal, too, and the window
+    before them, which ends such a run.
+
+    Parameters
+    ----------
+    stored : pyarrow.Table
+        The columns of STORED, sorted by sensor, device and window_start; texts may be dictionaries.
+    """
+    n = stored.num_rows
+    if not n:
+        return stored
+    is_last = np.append(_is_other(stored["sensor"]) | _is_other(stored["device"]), True)
+    low, high = (to_numpy(stored[name], null=np.nan) for name in ("min", "max"))
+    varied = np.cumsum(~(low == high))
+    # As many windows of several values up to here as up to the series' last: none follows.
+    ends = np.flatnonzero(is_last)
+    of_last = np.repeat(varied[ends], np.diff(ends, prepend=-1))
+    return stored.filter(to_arrow(is_last | (varied == of_last)))
+
+
+def _is_other(texts: pa.ChunkedArray) -> Bool:
+    """Mark the rows whose text the next row has not, shape (n - 1,)."""
+    column = texts.combine_chunks()
+    if pa.types.is_dictionary(column.type):
+        return np.diff(to_numpy(column.indices)) != 0
+    found: Bool = to_numpy(pc.not_equal(column[1:], column[:-1]))
+    return found
 
 
 def read_history(stored: pa.Table, series: pa.Table, window_us: int) -> History:

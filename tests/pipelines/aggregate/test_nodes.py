@@ -96,9 +96,9 @@ def test_only_what_was_added_is_read(work, monkeypatch):
     read = []
     batches = RowTable.batches
 
-    def noted(self, file, *args):
+    def noted(self, file, *args, **more):
         read.append(file.day)
-        return batches(self, file, *args)
+        return batches(self, file, *args, **more)
 
     monkeypatch.setattr(RowTable, "batches", noted)
     work.aggregate()

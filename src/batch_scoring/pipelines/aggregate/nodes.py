@@ -26,7 +26,7 @@ from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import READINGS, WINDOW_KEY, windows_schema
 from batch_scoring.windows.aggregation import Span, span_windows, touched_spans
-from batch_scoring.windows.history import STORED
+from batch_scoring.windows.history import STORED, looked_at
 from batch_scoring.windows.settings import MADE_WITH, AggregateParameters
 
 logger = logging.getLogger(__name__)
@@ -166,14 +166,15 @@ def _stored(
     sensors: frozenset[str] | None,
     devices: frozenset[str] | None,
 ) -> Iterator[pa.Table]:
-    """Read the windows before a span, schema STORED; features that they lack are null."""
+    """Read the windows before a span that its features look at, schema STORED; what they lack is null."""
     names = [name for name in STORED.names if name in windows.schema.names]
-    for rows in windows.batches(file, names, sensors, devices):
+    for rows in windows.batches(file, names, sensors, devices, encoded=("sensor", "device")):
         start = to_numpy(rows["window_start"])
-        found = rows.filter(to_arrow((start >= span.read_from) & (start < span.start)))
+        is_inside = (start >= span.read_from) & (start < span.start)
+        found = rows if is_inside.all() else rows.filter(to_arrow(is_inside))
         nothing = pa.nulls(found.num_rows, pa.float64())
         columns = [found[name] if name in names else nothing for name in STORED.names]
-        yield pa.table(columns, schema=STORED)
+        yield looked_at(pa.table(columns, STORED.names)).cast(STORED)
 
 
 def _selected(
