@@ -187,10 +187,10 @@ def treat(
         step_back = _steps_back(X, z, start_us, window_us, model, models, roles)
         z[roles.diff_mean, step_back] = 0.0
         # The SVM of former models was fitted with them.
-        unknown = step_back[models.version[model[step_back]] >= SETTLING]
-        if unknown.size:
+        settled = step_back[models.version[model[step_back]] >= SETTLING]
+        if settled.size:
             freed = X.copy() if freed is X else freed
-            freed[unknown, roles.diff_mean] = models.center[model[unknown], roles.diff_mean]
+            freed[settled, roles.diff_mean] = models.center[model[settled], roles.diff_mean]
     return freed if roles.run < 0 else freed[:, roles.of_svm], z
 
 
@@ -203,10 +203,13 @@ def _steps_back(
     level shift within the usual range the steps are all there is to see. For former models, all windows whose
     mean is nearer to its usual level than the one before.
     """
-    version = models.version[model]
     # Of few windows the one before is looked at.
-    is_asked = (version >= SETTLING) & (z[roles.mean] <= _NEAR) & (z[roles.diff_mean] > _NEAR)
-    rows = np.flatnonzero((is_asked | (version < SUMMED)) & (models.kind[model] != COUNTER))
+    is_asked = (z[roles.diff_mean] > _NEAR) & (z[roles.mean] <= _NEAR)
+    is_former = models.version < SUMMED
+    if is_former.any():
+        is_asked |= is_former[model]
+    rows = np.flatnonzero(is_asked)
+    rows = rows[models.kind[model[rows]] != COUNTER]
     own = model[rows]
     now = X[rows, roles.mean] - models.center[own, roles.mean]
     before = now - X[rows, roles.diff_mean]
@@ -217,7 +220,7 @@ def _steps_back(
         before[seasonal] -= models.level_offsets(start - window_us, own[seasonal])[:, place]
     is_nearer = np.abs(before) > np.abs(now)
     is_far = np.abs(before) >= _FAR * models.spread[own, roles.mean]
-    found: Int = rows[is_nearer & (is_far | (version[rows] < SUMMED))]
+    found: Int = rows[is_nearer & (is_former[own] | is_far & (models.version[own] >= SETTLING))]
     return found
 
 
