@@ -28,7 +28,7 @@ def draw_predictions(
 ) -> pa.Table:
     """Predictions of some devices: ``.`` a normal window, ``1`` to ``9`` an anomaly so severe, a blank none.
 
-    ``h`` is a normal window at a higher level, ``H`` an anomaly there.
+    ``h`` is a normal window at a higher level, ``H`` an anomaly there; ``r`` is rare, but no anomaly.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def draw_predictions(
             "top_feature": f"feature {mark}",
             "model_version": "1",
             "window_fingerprint": _number(device, sensor, first + place, mark),
-            "evidence": _severity(mark),
+            "evidence": 4.0 if mark == "r" else _severity(mark),
             "warming_up": device in young,
             "rule": None,
         }
@@ -63,7 +63,7 @@ def draw_predictions(
 
 
 def _severity(mark: str) -> float:
-    return {".": 0.0, "h": 0.0, "H": 5.0}[mark] if mark in ".hH" else float(mark)
+    return {".": 0.0, "h": 0.0, "r": 0.0, "H": 5.0}[mark] if mark in ".hrH" else float(mark)
 
 
 def put_predictions(

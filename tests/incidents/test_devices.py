@@ -17,7 +17,8 @@ from batch_scoring.tables.schemas import DEVICE_INCIDENTS, GAPS, INCIDENTS
 from tests.factories import DAY_US, MINUTE_US, START
 from tests.predictions import WINDOW, window_number
 
-RULES = RollUpRules(10 * MINUTE_US, SilenceRules(30 * MINUTE_US, 12 * 60 * MINUTE_US), outlier_windows=1)
+SILENCE = SilenceRules(30 * MINUTE_US, 12 * 60 * MINUTE_US)
+RULES = RollUpRules(10 * MINUTE_US, SILENCE, outlier_windows=1, flapping_us=0)
 
 
 def incidents(*rows, young=()):
@@ -125,15 +126,58 @@ def test_a_single_window_of_an_hour_is_no_outlier():
     assert (row["kind"], row["priority"]) == ("anomaly", 4.0)
 
 
-def test_a_wild_reading_and_the_step_back_are_an_outlier_but_not_two_sensors_at_once():
+def test_two_windows_are_an_outlier_of_one_sensor_or_of_two_and_three_are_not():
     rules = replace(RULES, outlier_windows=2)
     gaps = last_rows(*((f"z{i:02}", sensor) for i in range(60) for sensor in "st"))
     one, other = ("a", "s", 0, 2, 9, "closed"), ("b", "s", 0, 1, 9, "closed")
     both = incidents(one, other, ("b", "t", 0, 1, 9, "closed"), ("c", "s", 0, 3, 1, "closed"))
     table = roll_up(both, gaps, rules, 0)
     assert dict(zip(*table.select(["device", "kind"]).to_pydict().values(), strict=True)) == {
-        "a": "outlier", "b": "anomaly", "c": "anomaly",
+        "a": "outlier", "b": "outlier", "c": "anomaly",
     }  # fmt: skip
+
+
+def test_what_lasts_counts_by_the_decade_of_its_hours():
+    (hour,) = rolled(("a", "s", 0, 12, 4, "closed")).to_pylist()
+    (ten,) = rolled(("a", "s", 0, 60, 4, "closed"), ("a", "t", 60, 120, 2, "closed")).to_pylist()
+    assert (hour["priority"], ten["priority"]) == (4.0, (4 + 2) * 2.0)
+
+
+def flapping(*rows):
+    gaps = last_rows(*((f"z{i:02}", sensor) for i in range(60) for sensor in "stu"))
+    rules = replace(RULES, flapping_us=DAY_US)
+    return roll_up(incidents(*rows), gaps, rules, 0).to_pylist()
+
+
+def test_a_sensor_that_is_unusual_again_within_a_day_is_one_incident_and_others_are_not():
+    first, again = ("a", "s", 0, 12, 4, "closed"), ("a", "s", 200, 308, 4, "open")
+    later, other = ("a", "s", 700, 712, 4, "closed"), ("a", "t", 100, 112, 4, "closed")
+    rows = flapping(first, again, later, other, ("b", "s", 100, 112, 3, "closed"))
+    spans = [(row["device"], row["sensors"], window_number(row["start"]), row["n_incidents"]) for row in rows]
+    assert spans == [
+        ("a", ["s"], 0, 2), ("a", ["s"], 700, 1), ("a", ["t"], 100, 1), ("b", ["s"], 100, 1),
+    ]  # fmt: skip
+    # Its length is that of its parts, ten hours; and it keeps the id of the first.
+    assert rows[0]["priority"] == pytest.approx(4 * 2.0)
+    assert rows[0]["incident_id"] == flapping(first)[0]["incident_id"]
+    assert (rows[0]["state"], window_number(rows[0]["end"])) == ("open", 308)
+
+
+def test_wild_readings_do_not_flap():
+    rows = flapping(*(("a", "s", at, at + 1, 4, "closed") for at in (0, 100, 200)))
+    assert [row["kind"] for row in rows] == ["outlier"] * 3
+
+
+def test_a_window_among_rare_ones_is_no_wild_reading():
+    alone = incidents(("a", "s", 0, 1, 4, "closed"))
+    place = alone.schema.get_field_index("among_rare")
+    among = alone.set_column(place, alone.schema.field(place), pa.array([True]))
+    gaps = last_rows(*((f"z{i:02}", "s") for i in range(60)))
+    (row,) = roll_up(among, gaps, RULES, 0).to_pylist()
+    assert (row["kind"], row["priority"], row["advice"]) == (
+        "anomaly", 4.0, "s: the hour before or after it is unusual, too",
+    )  # fmt: skip
+    assert roll_up(alone, gaps, RULES, 0)["kind"].to_pylist() == ["outlier"]
 
 
 def test_one_open_incident_keeps_the_device_open():
@@ -159,7 +203,8 @@ def test_what_begins_on_many_devices_at_once_is_one_event_of_the_fleet():
         "fleet_event", "", 10, ["s"],
     )  # fmt: skip
     assert event["devices"] == [f"d{i:02}" for i in reversed(range(10))]
-    assert event["priority"] == pytest.approx((10 + 9 + 8) * 2)
+    # Of each sensor the worst device counts.
+    assert event["priority"] == pytest.approx(10 * 2)
     assert [(row["kind"], row["device"]) for row in others] == [("anomaly", "d48"), ("anomaly", "d49")]
 
 

@@ -280,7 +280,12 @@ def test_incidents_of_another_version_are_made_anew_in_its_columns(fleet):
 
 @pytest.mark.parametrize(
     "lacking",
-    [("shift",), ("rule", "shift", "beyond_limits"), ("rule", "shift", "beyond_limits", "warming_up")],
+    [
+        ("among_rare",),
+        ("among_rare", "shift"),
+        ("rule", "among_rare", "shift", "beyond_limits"),
+        ("rule", "among_rare", "shift", "beyond_limits", "warming_up"),
+    ],
 )
 def test_incidents_of_before_there_were_limits_or_young_models_stay_and_grow(fleet, lacking):
     fleet.put(ALERT)

@@ -33,7 +33,7 @@ def test_incidents_of_a_device_come_worst_first_with_the_sensors_behind_them():
 
 
 def test_an_incident_belongs_to_that_of_its_device_in_whose_time_it_lies():
-    later = START + timedelta(days=1)
+    later = START + timedelta(days=2)
     found = listed(
         prediction_rows("a", "power", TEN, anomalies=[2, 3, 4]),
         prediction_rows("a", "power", TEN, anomalies=[5, 6], start=later),
@@ -43,6 +43,20 @@ def test_an_incident_belongs_to_that_of_its_device_in_whose_time_it_lies():
     starts = found.devices["start"].to_pylist()
     inside = [(starts[row["of"]] == row["start"], row["n_windows"]) for row in found.sensors.to_pylist()]
     assert inside == [(True, 2), (True, 1), (True, 3)]
+
+
+def test_what_happens_to_other_sensors_between_flaps_is_not_behind_them():
+    hours = [START + timedelta(hours=n) for n in (0, 6, 12)]
+    found = listed(
+        prediction_rows("a", "power", TEN, anomalies=[2, 3, 4], start=hours[0]),
+        prediction_rows("a", "vibration", TEN, anomalies=[2, 3], start=hours[1]),
+        prediction_rows("a", "power", TEN, anomalies=[2, 3, 4], start=hours[2]),
+    )
+
+    assert found.devices["n_incidents"].to_pylist() == [2, 1]
+    rows = found.sensors.select(["of", "sensor", "start"]).to_pylist()
+    of = [(row["of"], row["sensor"], (row["start"] - START) // timedelta(hours=6)) for row in rows]
+    assert of == [(0, "power", 0), (0, "power", 2), (1, "vibration", 1)]
 
 
 def test_the_peak_is_the_most_severe_window_and_tells_what_made_it_rare():

@@ -10,15 +10,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.incidents.calendar import Calendar
-from batch_scoring.incidents.evidence import MOST_OF_AN_OUTLIER, outlier_priority
+from batch_scoring.incidents.evidence import MOST_OF_AN_OUTLIER, for_how_long, outlier_priority
+from batch_scoring.incidents.flapping import join_flaps
 from batch_scoring.incidents.fleet_events import are_in_events, events_of_fleet
 from batch_scoring.incidents.joining import hex_digits
 from batch_scoring.incidents.machines import of_machines
 from batch_scoring.incidents.silence import Gaps, SilenceRules, find_silences
 from batch_scoring.incidents.silent_rows import silent_rows
 from batch_scoring.incidents.stretches import group_stretches
-from batch_scoring.incidents.sums import are_of_unit, sum_up, with_priority
+from batch_scoring.incidents.sums import AMONG_RARE, are_of_unit, sum_up, with_priority
 from batch_scoring.plant.devices import Devices
+from batch_scoring.tables.arrays import Bool, Int
 from batch_scoring.tables.arrow_arrays import (
     are,
     constant,
@@ -32,6 +34,7 @@ from batch_scoring.tables.arrow_arrays import (
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import DEVICE_INCIDENTS, OUTLIER
 
+_SERIES = ("device", "sensor")
 BEYOND_A_LIMIT = "beyond a limit"
 # A single window is an outlier where windows are shorter.
 OUTLIER_BELOW_US = 3_600_000_000
@@ -49,14 +52,16 @@ class RollUpRules:
         begin within this time on many devices are an event of the fleet.
     silence : SilenceRules
     outlier_windows : int
-        An incident of one sensor with at most this many windows, shorter than an hour, is an outlier: a wild
-        reading, and the step back from it.
+        An incident with at most this many windows, shorter than an hour, is an outlier: a wild reading, and
+        the step back from it.
     calendar : Calendar
         What it leaves out is no silence.
     devices : Devices
         Which ids are one machine.
     lasting_us : int
         A step to another level that has been there as long may be the new normal, microseconds.
+    flapping_us : int
+        A sensor that is unusual again within this time flaps: it is one incident, microseconds.
     """
 
     slack_us: int
@@ -65,6 +70,7 @@ class RollUpRules:
     calendar: Calendar = field(default_factory=Calendar)
     devices: Devices = field(default_factory=Devices)
     lasting_us: int = 86_400_000_000
+    flapping_us: int = 86_400_000_000
 
 
 def roll_up(
@@ -114,14 +120,9 @@ def roll_up(
 def _of_devices(incidents: pa.Table, rules: RollUpRules) -> pa.Table:
     if incidents.num_rows == 0:
         return empty_table(DEVICE_INCIDENTS)
-    device = positions(incidents["device"], distinct(incidents["device"]))
-    start, end = to_numpy(incidents["start"]), to_numpy(incidents["end"])
-    group = group_stretches(device, start, end, rules.slack_us)
+    incidents, group, length = _joined_flaps(incidents, rules)
     rows = sum_up(incidents, group, "anomaly")
-    # A window of an hour holds more than a wild reading.
-    is_short = to_numpy(rows["end"]) - to_numpy(rows["start"]) < OUTLIER_BELOW_US
-    is_single = to_numpy(rows["n_incidents"]) == 1
-    is_outlier = is_short & is_single & (to_numpy(rows["n_windows"]) <= rules.outlier_windows)
+    is_outlier = _are_outliers(incidents, group, rules)
     is_unit = are_of_unit(incidents)
     first = np.flatnonzero(np.diff(group, prepend=-1))
     of_others = np.maximum.reduceat(np.where(is_unit, 0, to_numpy(incidents["n_windows"])), first)
@@ -129,7 +130,54 @@ def _of_devices(incidents: pa.Table, rules: RollUpRules) -> pa.Table:
     priority = to_numpy(rows["priority"])
     kind = strings(["anomaly", OUTLIER]).take(to_arrow(is_outlier.astype(np.int64)))
     is_little = is_outlier | is_explained
-    return with_priority(rows, kind=kind, priority=np.where(is_little, outlier_priority(priority), priority))
+    little, much = outlier_priority(priority), priority * for_how_long(length)
+    return with_priority(rows, kind=kind, priority=np.where(is_little, little, much))
+
+
+def _joined_flaps(incidents: pa.Table, rules: RollUpRules) -> tuple[pa.Table, Int, Int]:
+    """Group the incidents of devices that overlap, or flap.
+
+    Returns
+    -------
+    incidents : pyarrow.Table
+        Those given, sorted by group and start.
+    group : array of shape (n,), int64
+    length : array of shape (n_groups,), int64
+        How long each lasts, without the times in between, microseconds.
+    """
+    names = [distinct(incidents[name]) for name in ("device", "sensor")]
+    device, sensor = (positions(incidents[name], some) for name, some in zip(_SERIES, names, strict=True))
+    start, end = to_numpy(incidents["start"]), to_numpy(incidents["end"])
+    group = group_stretches(device, start, end, rules.slack_us)
+    first = np.flatnonzero(np.diff(group, prepend=-1))
+    # A change of unit lasts, but counts nothing.
+    until = np.where(are_of_unit(incidents), start, end)
+    lengths = np.maximum.reduceat(until, first) - start[first]
+    # Wild readings of a sensor, day after day, are no incident.
+    may_flap = np.flatnonzero(~_are_outliers(incidents, group, rules)[group])
+    series = (device * len(names[1]) + sensor)[may_flap]
+    whole = np.arange(lengths.size)
+    flaps = join_flaps(group[may_flap], series, start[may_flap], end[may_flap], rules.flapping_us)
+    whole[: flaps.size] = flaps
+    length = np.bincount(whole, lengths, lengths.size).astype(np.int64)
+    order = np.lexsort((start, whole[group]))
+    kept, group = np.unique(whole[group][order], return_inverse=True)
+    return incidents.take(to_arrow(order)).combine_chunks(), group, length[kept]
+
+
+def _are_outliers(incidents: pa.Table, group: Int, rules: RollUpRules) -> Bool:
+    """Mark the groups of a few windows among usual ones, shape (n_groups,); groups are in order.
+
+    Of one sensor or of two: where two sensors of a device had a window each at once, it was never a fault of
+    the simulated fleets, but a machine that was switched.
+    """
+    first = np.flatnonzero(np.diff(group, prepend=-1))
+    n_windows = np.add.reduceat(to_numpy(incidents["n_windows"]), first)
+    is_among_rare = np.logical_or.reduceat(to_numpy(incidents["among_rare"], null=False), first)
+    length = np.maximum.reduceat(to_numpy(incidents["end"]), first) - to_numpy(incidents["start"])[first]
+    # A window of an hour holds more than a wild reading.
+    found: Bool = (length < OUTLIER_BELOW_US) & (n_windows <= rules.outlier_windows) & ~is_among_rare
+    return found
 
 
 def with_advice(incidents: pa.Table, steps: Mapping[str, str]) -> pa.Table:
@@ -137,8 +185,9 @@ def with_advice(incidents: pa.Table, steps: Mapping[str, str]) -> pa.Table:
     shift = to_numpy(incidents["shift"], null=np.nan)
     shifts = np.flatnonzero(np.isfinite(shift))
     of_shifts = [f"level off by {size:+.3g}, then back" for size in shift[shifts].tolist()]
-    texts = ["", BEYOND_A_LIMIT, *dict.fromkeys([*steps.values(), *of_shifts])]
-    number = to_numpy(incidents["beyond_limits"], null=False).astype(np.int64)
+    texts = ["", AMONG_RARE, BEYOND_A_LIMIT, *dict.fromkeys([*steps.values(), *of_shifts])]
+    is_among, is_beyond = (to_numpy(incidents[name], null=False) for name in ("among_rare", "beyond_limits"))
+    number = np.where(is_beyond, 2, is_among.astype(np.int64))
     number[shifts] = [texts.index(text) for text in of_shifts]
     place = positions(incidents["incident_id"], strings(list(steps)))
     of_step = np.array([*(texts.index(text) for text in steps.values()), 0], np.int64)
@@ -149,7 +198,7 @@ def with_advice(incidents: pa.Table, steps: Mapping[str, str]) -> pa.Table:
 
 def _identified(rows: pa.Table, devices: Devices) -> pa.Table:
     """Set the ids, made of kind, device and start; of a machine's first id, so that they stay."""
-    # A device has one incident of a kind at a time; an outlier may grow to be another kind.
+    # No two incidents of a device and kind begin at once; an outlier may grow to be another kind.
     anomaly = constant("anomaly", rows.num_rows)
     kind = pc.if_else(to_arrow(are(rows["kind"], OUTLIER)), anomaly, rows["kind"])
     key = pa.table([kind, rows["device"], rows["start"]], ["kind", "device", "start"])

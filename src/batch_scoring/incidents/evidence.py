@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.plant.rules import LIMIT
-from batch_scoring.tables.arrays import Bool, Float
+from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import are, strings, to_arrow, to_numpy
 
 # What is left of a window's evidence a window later: half of it after 7.
@@ -27,6 +27,8 @@ WORST_SENSORS = 3
 MOST_OF_AN_OUTLIER = 0.5
 # A silence as long as twice its limit counts like a high incident of a sensor.
 _SILENT, _SILENT_DEVICE, _SILENT_SOURCE = 5.0, WORST_SENSORS, 10
+
+_HOUR_US = 3_600_000_000
 
 LEVELS = ("low", "medium", "high", "critical")
 # The smallest priority of each level but the first.
@@ -50,6 +52,23 @@ def window_evidence(windows: pa.Table) -> Float:
     found = np.where(are(windows["rule"], LIMIT), np.maximum(found, _BEYOND_A_LIMIT), found)
     counted: Float = _ANOMALOUS + np.log10(1 + np.clip(found, 0.0, _MOST))
     return counted
+
+
+def for_how_long(length_us: Int) -> Float:
+    """Return by how much longer incidents count more, from 1 for an hour; as silences do, by the decade.
+
+    Parameters
+    ----------
+    length_us : array of shape (n,), int64
+        Microseconds.
+
+    Examples
+    --------
+    >>> for_how_long(np.array([1, 1, 10, 100]) * 3_600_000_000 // np.array([2, 1, 1, 1])).tolist()
+    [1.0, 1.0, 2.0, 3.0]
+    """
+    times: Float = 1 + np.log10(np.maximum(length_us / _HOUR_US, 1.0))
+    return times
 
 
 def outlier_priority(evidence: Float) -> Float:

@@ -144,6 +144,7 @@ def _as_runs_of_one(windows: pa.Table) -> pa.Table:
         "warming_up": to_arrow(to_numpy(rows["warming_up"], null=False)),
         "beyond_limits": to_arrow(are(rows["rule"], LIMIT)),
         "shift": pa.nulls(n, pa.float64()),
+        "among_rare": to_arrow(np.zeros(n, bool)),
         "is_incident": to_arrow(np.zeros(n, bool)),
     }
     return pa.Table.from_arrays([columns[name] for name in _RUN.names], schema=_RUN)
@@ -190,8 +191,8 @@ def _join(runs: pa.Table, series: Int, rules: JoinRules) -> pa.Table:
     columns["evidence"], columns["evidence_at_end"] = map(to_arrow, _evidence(runs, first, last))
     is_young = to_numpy(runs["warming_up"], null=False)
     columns["warming_up"] = to_arrow(np.logical_and.reduceat(is_young, first))
-    is_beyond = to_numpy(runs["beyond_limits"], null=False)
-    columns["beyond_limits"] = to_arrow(np.logical_or.reduceat(is_beyond, first))
+    for name in ("beyond_limits", "among_rare"):
+        columns[name] = to_arrow(np.logical_or.reduceat(to_numpy(runs[name], null=False), first))
     columns["is_incident"] = to_arrow(is_incident)
     return pa.table(columns, schema=_RUN)
 

@@ -24,7 +24,7 @@ from batch_scoring.tables.schemas import DEVICE_INCIDENTS, GAPS, INCIDENTS, OUTL
 logger = logging.getLogger(__name__)
 
 # Raise it when the same incidents and gaps shall give another list.
-VERSION = 5
+VERSION = 6
 _VALUES = pa.schema(
     [PREDICTIONS.field(name) for name in ("sensor", "device", "window_start", "window_end", "value")]
 )
@@ -63,6 +63,7 @@ def update_ranking(
         asdict(rules.silence),
         rules.calendar.fingerprint,
         rules.lasting_us,
+        rules.flapping_us,
     ]
     settings += [rules.devices.fingerprint] if rules.devices.fingerprint else []
     number = number_of([VERSION, incidents.position, gaps.position, first.isoformat(), settings])

@@ -45,6 +45,7 @@ class IncidentParameters:
     tolerated_gap: int = 2
     min_windows: int = 1
     cool_down: timedelta = timedelta(hours=1)
+    flapping: timedelta = timedelta(hours=24)
     outlier_windows: int = 2
     ranked_days: int = 30
     silence: SilenceParameters = field(default_factory=SilenceParameters)
@@ -58,6 +59,7 @@ class IncidentParameters:
             )
         least = {"tolerated_gap": 0, "min_windows": 1, "ranked_days": 1, "outlier_windows": 0}
         checks = {name: (getattr(self, name) >= n, f"{n} or more") for name, n in least.items()}
+        checks["flapping"] = (self.flapping >= timedelta(0), "0s or longer, such as '24h'")
         require(self, "incidents", checks)
 
     @property
@@ -74,4 +76,5 @@ class IncidentParameters:
             silence,
             self.outlier_windows,
             lasting_us=self.lasting.after // MICROSECOND,
+            flapping_us=self.flapping // MICROSECOND,
         )

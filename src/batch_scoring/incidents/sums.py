@@ -13,6 +13,7 @@ from batch_scoring.tables.arrow_arrays import are, constant, distinct, positions
 from batch_scoring.tables.schemas import DEVICE_INCIDENTS, TIMESTAMP
 
 MAX_DEVICES_LISTED, MAX_ADVICE = 100, 3
+AMONG_RARE = "the hour before or after it is unusual, too"
 
 
 def sum_up(incidents: pa.Table, group: Int, kind: str) -> pa.Table:
@@ -32,7 +33,6 @@ def sum_up(incidents: pa.Table, group: Int, kind: str) -> pa.Table:
     names = {name: distinct(incidents[name]) for name in ("device", "sensor")}
     number = {name: positions(incidents[name], names[name]) for name in names}
     devices, sensors = (names_of_groups(names[name], group, number[name], evidence) for name in names)
-    series = number["device"] * len(names["sensor"]) + number["sensor"]
     groups, peaks = incidents.take(to_arrow(first)), incidents.take(to_arrow(worst))
     columns = {
         "kind": constant(kind, first.size),
@@ -51,7 +51,7 @@ def sum_up(incidents: pa.Table, group: Int, kind: str) -> pa.Table:
         "advice": strings(_advice(incidents, group, first.size)),
     }
     weight = np.where(are_of_unit(incidents), 0.0, evidence)
-    return with_priority(columns, priority=_worst_of(group, series, weight))
+    return with_priority(columns, priority=_worst_of(group, number["sensor"], weight))
 
 
 def are_of_unit(incidents: pa.Table) -> Bool:
@@ -109,7 +109,9 @@ def times(microseconds: Int) -> pa.Array:
 def _advice(incidents: pa.Table, group: Int, n: int) -> list[str]:
     """Return what is known of each group, sensor by sensor; the first ones, if there are many."""
     found: list[list[str]] = [[] for _ in range(n)]
-    rows = np.flatnonzero(~are(incidents["advice"], ""))
+    # Beside other incidents it goes without saying.
+    is_alone = np.bincount(group, minlength=n)[group] == 1
+    rows = np.flatnonzero(~are(incidents["advice"], "") & (is_alone | ~are(incidents["advice"], AMONG_RARE)))
     some = incidents.select(["sensor", "advice"]).take(to_arrow(rows)).to_pylist()
     for place, row in zip(group[rows].tolist(), some, strict=True):
         text = f"{row['sensor']}: {row['advice']}"
@@ -118,9 +120,9 @@ def _advice(incidents: pa.Table, group: Int, n: int) -> list[str]:
     return [". ".join(texts) for texts in found]
 
 
-def _worst_of(group: Int, series: Int, evidence: Float) -> Float:
-    """Sum the evidence of each group's worst series, of each the most."""
-    row, of = _most_of_each(group, series, evidence)
+def _worst_of(group: Int, sensor: Int, evidence: Float) -> Float:
+    """Sum the evidence of each group's worst sensors, of each the most."""
+    row, of = _most_of_each(group, sensor, evidence)
     order = np.lexsort((-evidence[row], of))
     of, first = of[order], np.flatnonzero(np.diff(of[order], prepend=-1))
     place = np.arange(of.size) - np.repeat(first, np.diff(first, append=of.size))

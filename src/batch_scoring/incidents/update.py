@@ -14,6 +14,7 @@ from batch_scoring.core.digests import number_of
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.joining import JoinRules, join_windows
 from batch_scoring.incidents.shifts import SHIFT_US, find_pairs, join_pairs, read_levels
+from batch_scoring.incidents.unusual_hours import mark_unusual, may_be_alone, read_hours
 from batch_scoring.plant.off import STEP as STEP_FEATURE
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.file_chains import file_chains
@@ -31,7 +32,7 @@ from batch_scoring.tables.schemas import INCIDENTS, JUDGED, PREDICTIONS, WINDOW_
 logger = logging.getLogger(__name__)
 
 # Raise it when the same predictions shall give other incidents.
-VERSION = 6
+VERSION = 7
 STEP, RULES, UNTIL = "incidents", "incidents.rules", "incidents.until"
 
 _WINDOWS = pa.schema([PREDICTIONS.field(name) for name in JUDGED])
@@ -39,9 +40,9 @@ _TIMES = (*WINDOW_KEY, "window_end")
 _SERIES = ("sensor", "device")
 _BY_SERIES = [("sensor", "ascending"), ("device", "ascending")]
 _NOTHING, _NO_WINDOWS = empty_table(INCIDENTS), empty_table(_WINDOWS)
-# As it was before young models were marked, before there were limits, and before there were shifts.
-_NEWER = ("shift", "beyond_limits", "warming_up")
-_FORMER = [pa.schema([field for field in INCIDENTS if field.name not in _NEWER[:n]]) for n in (1, 2, 3)]
+# As it was before young models were marked, and before there were limits, shifts and unusual hours.
+_NEWER = ("among_rare", "shift", "beyond_limits", "warming_up")
+_FORMER = [pa.schema([field for field in INCIDENTS if field.name not in _NEWER[:n]]) for n in (1, 2, 3, 4)]
 NO_CALENDAR = Calendar()
 _LONG_AGO, _NEVER = -(2**62), 2**62
 
@@ -81,6 +82,7 @@ def update_incidents(
         start = _further(predictions, incidents, changes, rules)
     found = _over_before(_kept_from(predictions), start.carried, _join(predictions, start, rules, calendar))
     found, parts = _with_shifts(found, start.replaced, incidents, predictions, rules)
+    found = _with_hours(found, predictions, rules, calendar)
     added, removed = _differences(pa.concat_tables([start.replaced, parts]), found)
     is_closed = are(added["state"], "closed")
     n_open = np.count_nonzero(are(found["state"], "open"))
@@ -213,9 +215,12 @@ class _Changed:
         begin_last = np.where(last < 0, self.first, begin[last])
         end_last = np.where(last < 0, self.first, end[last])
 
-        # What follows the second step of a shift shows whether it is one.
-        is_shift = np.isfinite(np.append(to_numpy(stored["shift"], null=np.nan), np.nan))[last] & (last >= 0)
-        is_inside = ((end_last > self.first) | is_shift) & (begin_last >= kept_from)
+        # What follows the second step of a shift shows whether it is one, and the hour after a window
+        # whether it is among rare ones.
+        is_seen_later = np.isfinite(to_numpy(stored["shift"], null=np.nan))
+        is_seen_later |= to_numpy(stored["among_rare"], null=False)
+        is_inside = (end_last > self.first) | (np.append(is_seen_later, False)[last] & (last >= 0))
+        is_inside &= begin_last >= kept_from
         cuts = np.where(self.has_lost, end_last, np.maximum(end_last, self.first))
         cuts = np.maximum(np.where(is_inside, begin_last, cuts), kept_from)
         may_grow = ~are(stored["state"], "closed")
@@ -305,6 +310,16 @@ def _with_shifts(
     shifts, is_part = join_pairs(every, pairs, read_levels(predictions, every, pairs, rules), rules)
     rest = [every.filter(to_arrow(is_new & ~is_part)), found.filter(to_arrow(~is_closed))]
     return pa.concat_tables([shifts, *rest]), every.filter(to_arrow(is_part & ~is_new))
+
+
+def _with_hours(found: pa.Table, predictions: RowTable, rules: JoinRules, calendar: Calendar) -> pa.Table:
+    """Mark the short incidents that lie in the midst of rare windows."""
+    is_short = may_be_alone(found)
+    if not is_short.any():
+        return found
+    short = found.filter(to_arrow(is_short)).combine_chunks()
+    marked = mark_unusual(short, read_hours(predictions, short, rules), rules, calendar)
+    return pa.concat_tables([marked, found.filter(to_arrow(~is_short))])
 
 
 def _judged(windows: pa.Table, calendar: Calendar) -> pa.Table:

@@ -142,17 +142,23 @@ def _members(devices: pa.Table, incidents: pa.Table, known: Devices) -> pa.Table
     of = np.flatnonzero(are(devices["kind"], "anomaly"))
     if not of.size:
         return incidents.slice(0, 0).append_column("of", to_arrow(of))
-    names = distinct(devices["device"])
-    device = positions(devices["device"], names)[of]
-    theirs = positions(known.with_newest(incidents)["device"], names)
-    start, end = to_numpy(devices["start"])[of], to_numpy(devices["end"])[of]
-    # Those of a device do not overlap: the last that began no later than a sensor's incident is the one.
+    listed = devices.take(to_arrow(of)).combine_chunks()
+    lists = listed["sensors"].combine_chunks()
+    row, sensor = to_numpy(pc.list_parent_indices(lists)), pc.list_flatten(lists)
+    names, sensors = distinct(devices["device"]), distinct(sensor)
+    current = known.with_newest(incidents)["device"]
+    series = positions(listed["device"], names)[row] * len(sensors) + positions(sensor, sensors)
+    theirs = positions(incidents["sensor"], sensors)
+    theirs = np.where(theirs < 0, -1, positions(current, names) * len(sensors) + theirs)
+    start, end = to_numpy(listed["start"])[row], to_numpy(listed["end"])[row]
+    of = of[row]
+    # Those of a series do not overlap: the last that began no later than a sensor's incident is the one.
     ranks = np.unique(np.append(start, to_numpy(incidents["start"])), return_inverse=True)[1]
-    keys = np.append(device, theirs) * ranks.size + ranks
+    keys = np.append(series, theirs) * ranks.size + ranks
     order = np.argsort(keys[: of.size])
     place = np.searchsorted(keys[: of.size][order], keys[of.size :], "right") - 1
     place = order[place.clip(0)]
-    is_inside = (device[place] == theirs) & (start[place] <= to_numpy(incidents["start"]))
+    is_inside = (series[place] == theirs) & (start[place] <= to_numpy(incidents["start"]))
     is_inside &= to_numpy(incidents["end"]) <= end[place]
     table = incidents.filter(to_arrow(is_inside)).append_column("of", to_arrow(of[place[is_inside]]))
     by = [("of", "ascending"), ("peak_severity", "descending"), ("start", "ascending")]

@@ -583,6 +583,13 @@ INCIDENTS = _table(
         "by how much the level is off between two steps, that to it and that back; null where it is no such "
         "pair",
     ),
+    Column(
+        "among_rare",
+        pa.bool_(),
+        "",
+        "whether it is shorter than an hour, but most windows of the hour before or after are rare, too: no "
+        "wild reading; null in rows of before this column existed",
+    ),
 )
 # The columns of predictions that make incidents.
 JUDGED = (
@@ -631,7 +638,7 @@ DEVICE_INCIDENTS = _table(
         "",
         "`anomaly`: of a device; `fleet_event`: of many devices of a sensor at once; `sensor_silent`, "
         "`device_silent`, `source_silent`: nothing is sent by some sensors of a device, by a device, by most "
-        "of the fleet; `outlier`: one or two windows of one sensor, shorter than an hour",
+        "of the fleet; `outlier`: one or two windows of a device, shorter than an hour, among usual ones",
     ),
     _DEVICE._replace(meaning="id of the device; empty for a fleet event and a silent source"),
     Column("start", TIMESTAMP, "UTC", "start of the first incident; of a silence, end of the last window"),
@@ -648,8 +655,9 @@ DEVICE_INCIDENTS = _table(
         "priority",
         pa.float64(),
         "",
-        "the order in which to look at them: sum of the evidence of the worst three sensors, see incidents. "
-        "Of a fleet event of its worst three series, times `1 + log10(n_devices)`. Of silence `5 (1 + d)`, "
+        "the order in which to look at them: sum of the evidence of the worst three sensors, see incidents; "
+        "of what lasts longer than an hour times `1 + log10` of its hours, without those between flaps. Of a "
+        "fleet event times `1 + log10(n_devices)`. Of silence `5 (1 + d)`, "
         "with d the log10 of its length by the longest that would be usual; 3 times that for a device, 10 "
         "times for the source. Of an outlier less than 0.5",
     ),
