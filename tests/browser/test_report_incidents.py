@@ -50,6 +50,14 @@ def test_incidents_can_be_filtered_and_paged(browser, tmp_path):
         assert page.is_visible("#incidents-empty")
 
 
+def test_a_line_says_what_was_measured_and_what_would_have_been_usual(browser, tmp_path):
+    rows = prediction_rows("a", values=[1] * 4 + [2.5, 3.25] + [1] * 54, anomalies=[4, 5])
+    with report(browser, write_page(fleet_of(rows), tmp_path)) as page:
+        assert page.inner_text("#incident-list .how") == (
+            "2 windows; peak severity 0.75; at worst, 5 Jan 00:20: level (mean) 2.5, expected −1 to 1"
+        )
+
+
 def test_a_severity_has_no_upper_end_on_the_page(browser, tmp_path):
     rows = prediction_rows("a", values=[1] * 60, anomalies=[4, 5], severity=61.6)
     with report(browser, write_page(fleet_of(rows), tmp_path)) as page:
@@ -72,7 +80,7 @@ def test_single_windows_are_below_the_incidents_and_lead_to_their_chart(browser,
     rows = prediction_rows("a", values=[1] * 60, anomalies=[4], severity=61.6)
     with report(browser, write_page(fleet_of(rows), tmp_path)) as page:
         assert page.inner_text("#incidents-note") == "No incidents."
-        assert page.inner_text("#outlier-count") == "1 outlier reading: a window or two of one sensor"
+        assert page.inner_text("#outlier-count") == "1 outlier reading: a window or two of a device"
         page.click("#outlier-count")
         row = page.locator("#outlier-table tbody tr")
         assert row.locator("td").nth(2).inner_text() == "62"

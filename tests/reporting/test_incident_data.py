@@ -28,13 +28,14 @@ def test_an_incident_says_who_when_how_bad_and_what_is_behind_it():
     assert row[5:7] == ["low", pytest.approx((0.3 + log10(13.5)) * 1.9, rel=1e-3)]
     assert row[7:15] == [["a"], 1, ["power"], 1, 1, 2, 12.5, "mean"]
     told = [("mean", 3.0), ("std", 0.2)]
-    assert row[15] == [["power", AT + 300, AT + 900, False, 2, 12.5, "mean", AT + 300, 1.0, 0.1, told]]
+    usual = [1.0, -1.0, 1.0]
+    assert row[15] == [["power", AT + 300, AT + 900, False, 2, 12.5, "mean", AT + 300, 1.0, 0.1, told, usual]]
 
 
 def test_what_no_feature_alone_explains_is_told_of_all_together():
     rows = prediction_rows("a", anomalies=[1, 2], contributions={"mean": 0.2, "std": 0.3})
 
-    assert data_of(rows)["rows"][0][15][0][-1] == [("", 0.5), ("std", 0.3), ("mean", 0.2)]
+    assert data_of(rows)["rows"][0][15][0][10] == [("", 0.5), ("std", 0.3), ("mean", 0.2)]
 
 
 def test_open_ones_and_single_windows_are_counted():

@@ -43,6 +43,9 @@ _OF_ANOMALY = (
     "score",
     "threshold",
     "contributions",
+    "top_value",
+    "lower",
+    "upper",
 )
 _ANOMALOUS = pa.schema([PREDICTIONS.field(name) for name in _OF_ANOMALY])
 _READ = (*_ANOMALOUS.names, "is_anomaly", "severity", "top_feature", "rule")
@@ -60,12 +63,15 @@ class Peak:
     score, threshold : float or None
     contributions : list of (str, float)
         Decades that each feature alone would give it; empty where the detector has none.
+    usual : tuple of (float or None)
+        Value of its most unusual feature, and the lower and upper bound of what would have been usual then.
     """
 
     value: float | None
     score: float | None
     threshold: float | None
     contributions: list[tuple[str, float]]
+    usual: tuple[float | None, float | None, float | None] = (None, None, None)
 
 
 @dataclass(frozen=True)
@@ -176,9 +182,11 @@ def read_details(
         place = np.flatnonzero(flags)
         is_peak = np.isin(series[place], with_peaks) & np.isin(time[place], peak_starts)
         place = place[is_peak | np.isin(series[place], with_faults)]
-        anomalies.append(rows.select(_ANOMALOUS.names).take(to_arrow(place)).cast(_ANOMALOUS))
+        there = [name for name in _ANOMALOUS.names if name in rows.column_names]
+        found = rows.select(there).take(to_arrow(place))
+        anomalies.append(found.cast(pa.schema([_ANOMALOUS.field(name) for name in there])))
     charts = [grid.block() for grid, n in ((full, plan.full), (coarse, plan.coarse)) if n]
-    found = pa.concat_tables(anomalies)
+    found = pa.concat_tables(anomalies, promote_options="default")
     series, begin, until = (np.concatenate([part[n] for part in off]) for n in range(3))
     peaks = _peaks(incidents, peak_starts, found)
     return Details(start, charts, heat, peaks, found, join_stretches(series, begin, until, 0))
@@ -198,7 +206,11 @@ def _peaks(incidents: pa.Table, starts: Int, anomalies: pa.Table) -> list[Peak |
     anomalies = anomalies.filter(to_arrow(np.isin(to_numpy(anomalies["window_start"]), starts)))
     there = {
         (row["device"], row["sensor"], row["window_start"]): Peak(
-            row["value"], row["score"], row["threshold"], row["contributions"] or []
+            row["value"],
+            row["score"],
+            row["threshold"],
+            row["contributions"] or [],
+            (row["top_value"], row["lower"], row["upper"]),
         )
         for row in as_rows(anomalies)
     }

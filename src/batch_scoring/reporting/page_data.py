@@ -299,9 +299,10 @@ def collect_incidents(
     dict
         ``rows`` are kind, device, start, end, open, level, priority, devices, how many, sensors, how many,
         incidents, windows, severity, feature, ``of``: the sensors' incidents, each sensor, start, end,
-        open, windows, severity, feature, when its peak was, the value then, how rare an alarm must be, and
-        how rare the peak was by feature; whether it is warming up, and advice. ``outliers`` are device,
-        sensor, start, severity, feature. Times are seconds since the epoch, scores are decades.
+        open, windows, severity, feature, when its peak was, the value then, how rare an alarm must be, how
+        rare the peak was by feature, and what its feature was and would usually have been, from and to;
+        whether it is warming up, and advice. ``outliers`` are device, sensor, start, severity, feature.
+        Times are seconds since the epoch, scores are decades.
     """
     behind: dict[int, list[list[Any]]] = {}
     for row, peak in zip(as_rows(found.sensors), peaks, strict=True):
@@ -363,6 +364,7 @@ def _sensor_row(row: dict[str, Any], peak: Peak | None) -> list[Any]:
         _four_digits(peak.value) if peak else None,
         _four_digits(-peak.threshold) if peak and peak.threshold is not None else None,
         _parts(peak) if peak else [],
+        [_four_digits(value) for value in peak.usual] if peak else [None, None, None],
     ]
 
 

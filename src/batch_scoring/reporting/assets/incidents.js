@@ -57,10 +57,23 @@ function lengthWords(seconds) {
   return [whole && `${whole} ${large}`, rest && `${rest} ${small}`].filter(Boolean).join(" ") || "0 min";
 }
 
+// What the worst window was, and what would have been usual then.
+function peakWords({ of: rows, severity, feature, nSensors }) {
+  const worst = rows.find((row) => row[5] === severity && row[6] === feature);
+  const [found, from, to] = worst?.[11] ?? [null, null, null];
+  if (found === null || from === null || to === null) {
+    return `most unusual: ${featureWords(feature)}${feature === "equal_run" && worst ? ` ${number(worst[8])}` : ""}`;
+  }
+  // Bounds lie as far below as above: a spread has none below 0.
+  const least = feature === "std" ? Math.max(from, 0) : from;
+  const sensor = nSensors > 1 ? `${worst[0]}, ` : "";
+  return `at worst, ${day(worst[7], false)} ${clock(worst[7])}: ${sensor}${featureWords(feature)} ${number(found)}, expected ${number(least)} to ${number(to)}`;
+}
+
 function howWords(incident) {
-  const { kind, start, end, windows, severity, feature, devices, nDevices } = incident;
+  const { kind, start, end, windows, severity, devices, nDevices } = incident;
   if (isSilent(incident)) return `no window for ${lengthWords(end - start)}${kind === "source_silent" ? `; ${plural(nDevices, "device")}` : ""}`;
-  const peak = `${plural(windows, "window")}; peak severity ${severityWords(severity)}; most unusual: ${featureWords(feature)}`;
+  const peak = `${plural(windows, "window")}; peak severity ${severityWords(severity)}; ${peakWords(incident)}`;
   return kind === "fleet_event" ? `${namesWords(devices, nDevices, "devices at once")}; ${peak}` : peak;
 }
 
@@ -160,7 +173,7 @@ function incidentsNote() {
 function outlierList() {
   const { outliers, n_outliers: n } = data.incidents;
   $("outliers").hidden = !n;
-  $("outlier-count").textContent = `${plural(n, "outlier reading")}: a window or two of one sensor`;
+  $("outlier-count").textContent = `${plural(n, "outlier reading")}: a window or two of a device`;
   if (!n) return;
   fillTable($("outlier-table"), [
     { title: "Device", of: (r) => r[0] },
