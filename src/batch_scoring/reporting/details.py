@@ -48,7 +48,8 @@ _OF_ANOMALY = (
     "upper",
 )
 _ANOMALOUS = pa.schema([PREDICTIONS.field(name) for name in _OF_ANOMALY])
-_READ = (*_ANOMALOUS.names, "is_anomaly", "severity", "top_feature", "rule")
+# `incidents` reads evidence from the copies that are made for the page.
+_READ = (*_ANOMALOUS.names, "is_anomaly", "severity", "top_feature", "rule", "evidence")
 _NONE = np.zeros(0, np.int64)
 
 
