@@ -13,7 +13,10 @@ from batch_scoring.server.queries.device_states import device_states
 from batch_scoring.server.queries.fleet import Filter, count_heat, rank_devices
 from batch_scoring.server.queries.incidents import list_incidents
 from batch_scoring.server.queries.totals import newest_anomaly, read_totals
-from batch_scoring.tables.arrow_arrays import strings
+from batch_scoring.storage import open_folder
+from batch_scoring.storage.row_table import Change, RowTable
+from batch_scoring.tables.arrow_arrays import are, strings, to_arrow
+from batch_scoring.tables.schemas import DAILY
 from tests.reporting.fleet_factory import START, fleet_of, prediction_rows, unscored_rows
 from tests.server.sites import microseconds, site_of
 
@@ -57,6 +60,17 @@ def test_earlier_days_are_left_out_of_a_large_fleet(site):
     assert cut.is_cut
     assert cut.start == START_US + 2 * DAY
     assert read_totals(site.tables["daily_totals"], max_rows=1).start == START_US + 3 * DAY
+
+
+def test_no_part_of_a_day_is_left_out_where_a_file_holds_a_month(site, tmp_path):
+    rows = site.tables["daily_totals"].read()
+    late = are(rows["device"], "new")  # a row of the last day
+    table = RowTable(open_folder(str(tmp_path)), "day")
+    month = table.commit(Change(DAILY, [[rows.filter(to_arrow(~late))]], by_month=True))
+    both = month.commit(Change(DAILY, [[rows.filter(to_arrow(late))]]))
+    found = read_totals(both, max_rows=1)
+    assert not found.is_cut
+    assert found.start == START_US
 
 
 def test_the_most_anomalous_come_first_and_names_count(totals):

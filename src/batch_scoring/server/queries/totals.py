@@ -103,7 +103,9 @@ def read_totals(table: RowTable, max_rows: int = MAX_ROWS) -> FleetTotals:
     files, n_rows = table.files(), 0
     for place in range(len(files) - 1, -1, -1):
         n_rows += files[place].rows
-        if n_rows > max_rows and place < len(files) - 1 and files[place].day != files[place + 1].day:
+        # A file of a month may hold rows of a later file's day.
+        is_over = place < len(files) - 1 and files[place].last < files[place + 1].first
+        if n_rows > max_rows and is_over:
             files, is_cut = files[place + 1 :], True
             break
     else:
