@@ -56,7 +56,7 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Measure coverage by tests of the rooms whose coverage is reported: it takes up to a test's time again."""
+    """Measure coverage by tests of the rooms whose coverage is reported: it may double the time of a test."""
     coverage = Coverage.current()
     folders = item.path.relative_to(item.config.rootpath).parts
     if coverage is None or not _rooms(coverage).isdisjoint(folders):
