@@ -1,4 +1,4 @@
-"""Whoever sends a header drop by drop, or reads no answer, loses the connection; others are served."""
+"""Who sends a header or body drop by drop, or reads no answer, loses the connection; others are served."""
 
 from __future__ import annotations
 
@@ -29,6 +29,12 @@ async def answer(scope, receive, send):
     head = [(b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": head})
     await send({"type": "http.response.body", "body": body})
+
+
+async def answer_without_reading(scope, receive, send):
+    """Answer before the body is there."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"xx"})
 
 
 @pytest.fixture
@@ -161,5 +167,39 @@ def test_who_reads_on_is_waited_for(monkeypatch):
         protocol.pause_writing()
         await waited()
         assert transport.is_aborted
+
+    asyncio.run(converse())
+
+
+@pytest.mark.slow
+def test_the_rest_of_a_body_that_nobody_reads_is_not_waited_for(server):
+    server.config.loaded_app = answer_without_reading
+    with connect_to(server) as client:
+        client.sendall(BODY.replace(b" 4", b" 100000", 1))
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        with pytest.raises(OSError):
+            for _ in range(600):
+                client.sendall(b"c")
+                time.sleep(0.1)
+
+
+def test_a_body_that_comes_after_its_answer_ends_its_time(monkeypatch):
+    async def converse():
+        protocol, transport = await connect(monkeypatch, 1000)
+        protocol.app = answer_without_reading
+        protocol.data_received(BODY)
+        async with asyncio.timeout(60):
+            while not transport.sent.endswith(b"xx"):
+                await waited()
+        protocol.data_received(b"cd")
+        monkeypatch.setattr(connection, "HEADER_SECONDS", 0)
+        await waited()
+        assert not transport.is_aborted
+        # The next body has its own time.
+        protocol.data_received(BODY)
+        async with asyncio.timeout(60):
+            while not transport.is_aborted:
+                await waited()
+        protocol.connection_lost(None)
 
     asyncio.run(converse())

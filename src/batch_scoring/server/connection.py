@@ -17,15 +17,16 @@ READER_SECONDS = 30.0
 
 
 class BoundedProtocol(H11Protocol):
-    """uvicorn's protocol with two time limits.
+    """uvicorn's protocol with three time limits.
 
     A header that is not whole ``HEADER_SECONDS`` after its first byte, or after the connection, ends the
-    connection; so does somebody who reads nothing of an answer for ``READER_SECONDS``.
+    connection; so does a body that is not whole this long after its answer, and somebody who reads nothing
+    of an answer for ``READER_SECONDS``.
     """
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self._header, self._reader = _Limit(self), _Limit(self)
+        self._header, self._rest, self._reader = _Limit(self), _Limit(self), _Limit(self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first header."""
@@ -33,12 +34,20 @@ class BoundedProtocol(H11Protocol):
         self._header.begin(HEADER_SECONDS)
 
     def data_received(self, data: bytes) -> None:
-        """Wait for the rest of a header, until it is there."""
+        """Wait for the rest of a header, or of a body, until it is there."""
         super().data_received(data)
+        if self.conn.their_state is not h11.SEND_BODY:
+            self._rest.end()
         if self.conn.their_state is h11.IDLE:
             self._header.begin(HEADER_SECONDS)
         else:
             self._header.end()
+
+    def on_response_complete(self) -> None:
+        """Wait for the rest of a body that nobody has read, such as that of a form that is too large."""
+        super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY:
+            self._rest.begin(HEADER_SECONDS)
 
     def pause_writing(self) -> None:
         """Wait for the reader of an answer."""
@@ -52,8 +61,8 @@ class BoundedProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the limits."""
-        self._header.end()
-        self._reader.end()
+        for limit in (self._header, self._rest, self._reader):
+            limit.end()
         super().connection_lost(exc)
 
 
