@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -51,11 +52,31 @@ def test_the_newest_are_kept_and_read_first(folder, monkeypatch):
     assert [one.began.hour for one in read_records(folder, 1)] == [14]
 
 
-def test_what_cannot_be_read_is_left_out(folder, tmp_path):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"began": "yesterday", "ended": null}',
+        *(
+            json.dumps(values)
+            for other in (
+                {"began": None},
+                {"ended": 7},
+                {"pipelines": None},
+                {"step_seconds": []},
+                {"step_seconds": {"score": "long"}},
+                {"of_a_later_version": 1},
+            )
+            for values in [{**vars(record(2)), "began": START.isoformat()} | other]
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_left_out(folder, tmp_path, text):
     write_record(folder, record(1))
-    for name, text in {"2": "{", "3": "{}", "4": '{"began": "yesterday", "ended": null}'}.items():
-        (tmp_path / run_records.FOLDER / f"{name}.json").write_text(text)
-    assert len(read_records(folder)) == 1
+    (tmp_path / run_records.FOLDER / "2.json").write_text(text)
+    assert [one.began.hour for one in read_records(folder)] == [11]
 
 
 def test_a_run_whose_process_is_gone_was_killed():

@@ -7,9 +7,11 @@ import re
 # What authorises in a URL with a shared access signature.
 SIGNATURES = re.compile(r"((?:sig|sv|se|skoid|sktid)=)[^&\s\"']+", re.IGNORECASE)
 _KEYS = re.compile(
-    r"((?:AccountKey|SharedAccessKey|SharedAccessSignature|password|secret|token)\s*[=:]\s*)[^;,\s\"']+",
+    r"((?:AccountKey|SharedAccessKey|SharedAccessSignature|password|secret|token)[\"']?\s*[=:]\s*[\"']?)"
+    r"[^;,\s\"']+",
     re.IGNORECASE,
 )
+_IN_HEADERS = re.compile(r"((?:Bearer|Basic)\s+)[\w.~+/-]{8,}=*", re.IGNORECASE)
 _IN_ADDRESSES = re.compile(r"(://[^/\s:@]*:)[^/\s@]+(?=@)")
 
 
@@ -20,7 +22,9 @@ def without_secrets(text: str) -> str:
     --------
     >>> without_secrets("https://u:pw@host/x?sig=abc&st=1 AccountKey=k==;EndpointSuffix=y")
     'https://u:…@host/x?sig=…&st=1 AccountKey=…;EndpointSuffix=y'
+    >>> without_secrets("{'password': 'pw'}, Authorization: Bearer eyJhbGciOi.J9")
+    "{'password': '…'}, Authorization: Bearer …"
     """
-    for pattern in (SIGNATURES, _KEYS, _IN_ADDRESSES):
+    for pattern in (SIGNATURES, _KEYS, _IN_HEADERS, _IN_ADDRESSES):
         text = pattern.sub(r"\1…", text)
     return text

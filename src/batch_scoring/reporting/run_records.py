@@ -90,9 +90,8 @@ def read_records(workspace: Folder, at_most: int = KEPT) -> list[RunRecord]:
         try:
             values = read_json(runs, name, _MEND)
             if values is not None:
-                times = {key: _time(values[key]) for key in ("began", "ended")}
-                found.append(RunRecord(**(values | times)))
-        except (InputError, KeyError, TypeError, ValueError):
+                found.append(_record(values))
+        except (AttributeError, InputError, KeyError, TypeError, ValueError):
             continue  # of another version, or cut short by a full disk
     return found
 
@@ -101,5 +100,19 @@ def _names(runs: Folder) -> list[str]:
     return sorted((entry.name for entry in runs.entries(".json")), reverse=True)
 
 
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+def _record(values: dict[str, Any]) -> RunRecord:
+    ended = values["ended"]
+    return RunRecord(
+        **values
+        | {
+            "began": _time(values["began"]),
+            "ended": None if ended is None else _time(ended),
+            "pipelines": [str(name) for name in values["pipelines"]],
+            "step_seconds": {step: float(seconds) for step, seconds in values["step_seconds"].items()},
+            "process": str(values["process"]),
+        }
+    )
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
