@@ -297,6 +297,19 @@ class TestProxy:
                 answer = opened.post("/incidents/silences", data=form, headers=headers)
                 assert answer.status_code == (303 if may else 403), answer.text
 
+    def test_who_may_act_is_known_by_the_whole_name(self, small_site):
+        longest = "a" * 60
+        access = decide_access("0.0.0.0", proxy_header="X-Signed-In", may_act=[longest, "b" * 70])
+        with small_site.client(access) as opened:
+            for person, may in ((longest, True), (longest + "@evil.example", False), ("b" * 70, True)):
+                text = opened.get("/incidents/silences", headers={"x-signed-in": person}).text
+                assert ("who may look and not act" not in text) is may
+
+    def test_a_name_beside_that_of_the_proxy_is_refused(self, behind):
+        both = [("x-signed-in", "ada"), ("x-signed-in", "mallory")]
+        assert behind.get("/", headers=both, follow_redirects=False).status_code == 303
+        assert behind.get("/version", headers=both).status_code == 401
+
     def test_a_name_with_markup_is_escaped(self, behind):
         assert "<b>" not in behind.get("/", headers={"x-signed-in": "<b>x</b>"}).text
 
