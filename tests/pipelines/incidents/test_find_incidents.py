@@ -84,13 +84,24 @@ def test_a_second_run_commits_nothing_and_reads_no_predictions(work, monkeypatch
 
 
 def test_a_new_day_reads_itself_only(work, monkeypatch):
-    work.draw({"a": ".1........2."})  # over a day apart: no level between two steps
+    # Over a day apart: no level between two steps.
+    work.draw({"a": ".1......2..."})
+    work.find(cool_down=0)
+    spy = Spy(work, monkeypatch)
+    work.draw({"a": "....3."}, day=2)
+    spy.opened()
+    work.find(cool_down=0)
+    assert spy.opened() == [7]
+
+
+def test_the_day_of_an_incident_that_is_over_is_read_for_the_hours_around_it(work, monkeypatch):
+    work.draw({"a": ".1........2."})
     work.find()
     spy = Spy(work, monkeypatch)
     work.draw({"a": "..3..."}, day=2)
     spy.opened()
     work.find()
-    assert spy.opened() == [7]
+    assert spy.opened() == [6, 7]
 
 
 def test_an_hour_without_anomalies_writes_progress_only(work, monkeypatch):
