@@ -79,6 +79,13 @@ def test_the_list_is_read_to_its_last_page(prices):
     assert len(asked) == 2
 
 
+def test_a_list_that_goes_on_at_another_host_is_refused(prices):
+    address, asked = prices
+    with pytest.raises(InputError, match=r"goes on at 'http://127\.0\.0\.1', another host"):
+        look_up("westeurope", ["D"], "EUR", "2026-11-30", address.replace("127.0.0.1", "localhost"))
+    assert len(asked) == 1
+
+
 def test_a_list_that_cannot_be_reached_is_one_sentence():
     with pytest.raises(
         InputError, match=r"the list of prices cannot be read .*; write the prices of your region"

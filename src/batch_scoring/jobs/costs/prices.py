@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.error import URLError
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from urllib.request import urlopen
 
 from batch_scoring.core.errors import InputError
@@ -86,8 +86,10 @@ def _items(url: str) -> Iterator[Mapping[str, Any]]:
     """Yield the entries of the list, page by page."""
     following: str | None = url
     while following:
+        if _host(following) != _host(url):
+            raise InputError(f"{_host(url)}: the list of prices goes on at {_host(following)!r}, another host")
         try:
-            with urlopen(following, timeout=_TIMEOUT_SECONDS) as answer:
+            with urlopen(following, timeout=_TIMEOUT_SECONDS) as answer:  # nosec B310: of the same scheme
                 page = json.load(answer)
         except (URLError, TimeoutError, json.JSONDecodeError) as error:
             raise InputError(
@@ -96,3 +98,8 @@ def _items(url: str) -> Iterator[Mapping[str, Any]]:
             ) from None
         yield from page.get("Items", [])
         following = page.get("NextPageLink")
+
+
+def _host(url: str) -> str:
+    split = urlsplit(url)
+    return f"{split.scheme}://{split.hostname}"
