@@ -160,6 +160,11 @@ def test_what_a_person_can_mend_is_one_line():
     assert (result.exit_code, result.output) == (1, "Error: sensor 'x' is unknown\n")
 
 
+def test_a_signature_in_an_address_is_not_in_the_line():
+    result = fails_with(InputError("https://a/c.csv?sv=1&sig=s3cret: not read; --token: 5 characters"))
+    assert result.output == ("Error: https://a/c.csv?sv=…&sig=…: not read; --token: 5 characters\n")
+
+
 def test_the_traceback_of_a_bug_is_in_the_log_file_that_the_line_names():
     result = fails_with(ZeroDivisionError())
     (log,) = re.findall(r"\S+batch_scoring_error_\S+\.log", result.output)

@@ -90,12 +90,13 @@ class UserErrorCommand(click.Command):
 
     def _failure(self, error: BaseException, ctx: click.Context) -> Failure:
         from batch_scoring.core.failures import is_verbose, sentence_of, traceback_of
+        from batch_scoring.core.redaction import without_keys
 
         if ctx.meta.get(_VERBOSE) or is_verbose():
             click.echo(traceback_of(error), err=True)
         sentence = sentence_of(error, lambda it: self.explain(it, ctx.params))
         kinds = {ConflictError: Conflict, CapacityError: NoCapacity}
-        return kinds.get(type(sentence), Failure)(str(sentence))
+        return kinds.get(type(sentence), Failure)(without_keys(str(sentence)))
 
 
 def check_environment(options: Mapping[str, Any]) -> None:

@@ -77,11 +77,11 @@ class RunRecords:
 
     def _fail(self, catalog: CatalogProtocol[Any, Any], error: Exception, step: str = "") -> None:
         from batch_scoring.core.failures import sentence_of
-        from batch_scoring.core.redaction import without_secrets
+        from batch_scoring.core.redaction import without_keys
 
         self._clock_off()
         if self._record is not None:
-            sentence = without_secrets(str(sentence_of(error)))
+            sentence = without_keys(str(sentence_of(error)))
             self._end(catalog, state=FAILED, failed_step=step, reason=sentence)
 
     def _end(self, catalog: CatalogProtocol[Any, Any], **how: Any) -> None:
