@@ -87,7 +87,9 @@ def _items(url: str) -> Iterator[Mapping[str, Any]]:
     following: str | None = url
     while following:
         if _host(following) != _host(url):
-            raise InputError(f"{_host(url)}: the list of prices goes on at {_host(following)!r}, another host")
+            raise InputError(
+                f"{_host(url)}: the list of prices goes on at {_host(following)!r}, another host"
+            )
         try:
             with urlopen(following, timeout=_TIMEOUT_SECONDS) as answer:  # nosec B310: of the same scheme
                 page = json.load(answer)
