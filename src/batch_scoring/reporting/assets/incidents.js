@@ -62,7 +62,8 @@ function peakWords({ of: rows, severity, feature, nSensors }) {
   const worst = rows.find((row) => row[5] === severity && row[6] === feature);
   const [found, from, to] = worst?.[11] ?? [null, null, null];
   if (found === null || from === null || to === null) {
-    return `most unusual: ${featureWords(feature)}${feature === "equal_run" && worst ? `: ${number(worst[8])}` : ""}`;
+    const stuckAt = feature === "equal_run" && worst ? `stuck at ${number(worst[8])}: ` : "";
+    return `${stuckAt || "most unusual: "}${featureWords(feature)}`;
   }
   // Bounds lie as far below as above: a spread has none below 0.
   const least = feature === "std" ? Math.max(from, 0) : from;
