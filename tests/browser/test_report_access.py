@@ -38,6 +38,10 @@ def test_a_phone_shows_the_page_without_scrolling_sideways(browser, page_file, s
         assert widths[0] <= widths[1]
         page.locator("#incident-list summary").first.click()
         assert page.evaluate("document.documentElement.scrollWidth") <= widths[1]
+        # Nor has the table of statuses to be moved: what went wrong is read below its device.
+        scroller = page.locator(".scroller:has(#status)")
+        table = scroller.evaluate("it => [it.scrollWidth, it.clientWidth]")
+        assert table[0] <= table[1]
         page.locator("#heat td").last.click()
         assert page.evaluate("document.documentElement.scrollWidth") <= widths[1]
 

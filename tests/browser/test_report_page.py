@@ -104,6 +104,14 @@ def test_an_anomaly_chosen_in_the_table_is_shown_in_the_chart(browser, page_file
         assert f"value {value}, score" in page.inner_text("#chart-readout")
 
 
+def test_short_ids_are_not_broken_beside_long_messages(browser, page_file):
+    with report(browser, page_file, width=640) as page:
+        heights = "them => them.map(it => it.getBoundingClientRect().height)"
+        ids = page.locator("#status tbody th .cell").evaluate_all(heights)
+        stages = page.locator("#status tbody td:nth-child(3) .cell").evaluate_all(heights)
+        assert ids == stages
+
+
 def test_the_status_table_can_be_filtered_and_sorted(browser, page_file):
     with report(browser, page_file) as page:
         devices = page.locator("#status tbody th")

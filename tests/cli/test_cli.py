@@ -162,7 +162,7 @@ def test_what_a_person_can_mend_is_one_line():
 
 def test_a_signature_in_an_address_is_not_in_the_line():
     result = fails_with(InputError("https://a/c.csv?sv=1&sig=s3cret: not read; --token: 5 characters"))
-    assert result.output == ("Error: https://a/c.csv?sv=…&sig=…: not read; --token: 5 characters\n")
+    assert result.output == "Error: https://a/c.csv?sv=…&sig=…: not read; --token: 5 characters\n"
 
 
 def test_the_traceback_of_a_bug_is_in_the_log_file_that_the_line_names():

@@ -118,7 +118,7 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, C
     curves, rare = _calibrate(ratio, z, counts)
     rate = parameters.rate
     if rate * rare.size < 1:
-        notes += (f"{rare.size} windows do not show one in {1 / rate:,.0f}: the threshold is extrapolated",)
+        notes += (f"{rare.size:,} windows do not show one in {1 / rate:,.0f}: the threshold is extrapolated",)
     if roles.run >= 0:
         # The threshold lies half a reading above three times the longest run; where equal values are usual,
         # beyond any.
