@@ -129,6 +129,7 @@ def test_what_is_refused_or_not_scored_is_said(fitted, broken):
     [
         ([1, 2], "expected a frame"),
         (pd.DataFrame({"a": [1.0]}), "readings"),
+        (readings_of(1).head(0), "the frame has no rows"),
         (readings_of(1).head(3), "no model could be trained"),
     ],
 )

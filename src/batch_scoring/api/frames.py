@@ -19,13 +19,15 @@ def as_table(frame: Any) -> pa.Table:
     Raises
     ------
     InputError
-        When it is no frame.
+        When it is no frame, or has no rows.
     """
     if not hasattr(frame, "__arrow_c_stream__"):
         raise InputError(
             f"readings are a {type(frame).__name__}; expected a frame, such as one of pandas or Polars"
         )
     table = pa.table(frame).replace_schema_metadata(None)
+    if table.num_rows == 0:
+        raise InputError("readings: the frame has no rows; expected one measurement or more")
     if _INDEX in table.column_names:
         is_time = (
             pa.types.is_timestamp(table.schema.field(_INDEX).type) and "timestamp" not in table.column_names
