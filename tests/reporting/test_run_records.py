@@ -72,6 +72,19 @@ def test_the_newest_are_kept_and_read_first(folder, monkeypatch):
             for values in [{**vars(record(2)), "began": START.isoformat()} | other]
         ),
     ],
+    # The text has this machine's name in it, and a process.
+    ids=[
+        "half",
+        "list",
+        "empty",
+        "yesterday",
+        "no begin",
+        "end",
+        "no pipelines",
+        "list of steps",
+        "text for seconds",
+        "new field",
+    ],
 )
 def test_what_cannot_be_read_is_left_out(folder, tmp_path, text):
     write_record(folder, record(1))
