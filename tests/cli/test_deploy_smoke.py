@@ -68,6 +68,7 @@ def run(server, cloud, monkeypatch, tmp_path):  # noqa: F811
         "subscription": SUBSCRIPTION,
         "arm_endpoint": server.url,
         "names": {"registry": "theirs"},
+        "scheduler": {"kind": "logic_app"},
     }
     monkeypatch.setattr(
         "batch_scoring.deploy.plan.open_context", lambda *_: SimpleNamespace(params={"deploy": deploy})

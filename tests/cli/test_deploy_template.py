@@ -28,7 +28,15 @@ def run(monkeypatch):
 @pytest.mark.slow
 def test_both_files_are_written_and_are_what_is_deployed(run, tmp_path):
     done = run(
-        "template", "-o", str(tmp_path / "out"), "--env", "azure", "--params", SUBSCRIPTION, "--tag", "1.2.3"
+        "template",
+        "-o",
+        str(tmp_path / "out"),
+        "--env",
+        "azure",
+        "--params",
+        f"{SUBSCRIPTION},deploy.tracking_uri=https://mlflow",
+        "--tag",
+        "1.2.3",
     )
     assert done.exit_code == 0, done.output
     template = json.loads((tmp_path / "out/azuredeploy.json").read_text("utf-8"))
@@ -59,7 +67,8 @@ def test_a_check_has_a_line_for_each_resource(run):
 
 CONFIGURATIONS = {
     "default": "",
-    "private network": "deploy.network.access=private",
+    "private network": "deploy.network.access=private,deploy.scheduler.kind=logic_app",
+    "Container Apps": "deploy.compute=container_apps",
     "IoT Hub": "deploy.iot_hub.enabled=true",
     "keys": "deploy.event_hub.keys=true",
     "Batch AI": "deploy.compute=batch_ai,deploy.nodes.ssh_public_key=ssh-ed25519 AAAA me",
@@ -67,7 +76,7 @@ CONFIGURATIONS = {
 
 
 @pytest.mark.slow
-def test_five_configurations_are_without_a_finding(run):
+def test_six_configurations_are_without_a_finding(run):
     ended = {
         name: run("check", "--params", f"{SUBSCRIPTION},{chosen}".rstrip(","))
         for name, chosen in CONFIGURATIONS.items()
@@ -76,7 +85,7 @@ def test_five_configurations_are_without_a_finding(run):
     listed = {name: one.stdout.splitlines() for name, one in ended.items()}
     for lines in listed.values():
         assert lines[-1] == f"{len(lines) - 1} resources, no fault"
-    assert len({"".join(lines) for lines in listed.values()}) == 5, "each is another deployment"
+    assert len({"".join(lines) for lines in listed.values()}) == len(CONFIGURATIONS)
 
 
 @pytest.mark.slow
@@ -94,7 +103,7 @@ def test_a_fault_in_a_workflow_is_one_sentence_and_nothing_is_written(run, monke
         return definition
 
     monkeypatch.setattr(DEFINITION, broken)
-    done = run("template", "-o", str(tmp_path / "out"))
+    done = run("template", "-o", str(tmp_path / "out"), "--params", "deploy.scheduler.kind=logic_app")
     assert done.exit_code == 1
     said = "parameter 'groupPrefix' is given and not in the definition"
     assert f"Error: Microsoft.Logic/workflows logic-batchscore-score: {said}\n" in done.output

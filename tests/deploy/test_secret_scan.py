@@ -8,7 +8,7 @@ import json
 import pytest
 
 from batch_scoring.deploy.secret_scan import secrets_in
-from tests.deploy.template.templates import parameters, settings_of, template
+from tests.deploy.template.templates import LOGIC_APP, parameters, settings_of, template
 
 KEY = base64.b64encode(bytes(range(64))).decode()
 SECRETS = {
@@ -34,16 +34,24 @@ def test_a_planted_secret_is_found_and_not_repeated(what, secret):
     ("place", "what"),
     [
         (place, what)
-        for place in ("container", "workflow", "parameter")
+        for place in ("container", "workflow", "job", "parameter")
         for what in SECRETS
         # A password is known by the name of its property, which a parameter's value has not.
         if (place, what) != ("parameter", "a password")
     ],
 )
 def test_a_secret_planted_in_the_template_is_found(what, place):
-    whole, given = template(), parameters(settings_of())
+    chosen = settings_of(scheduler={} if place == "job" else LOGIC_APP)
+    whole, given = template(chosen), parameters(chosen)
     if place == "parameter":
         given["parameters"]["trackingUri"]["value"] = SECRETS[what].strip('"')
+    elif place == "job":
+        job = next(one for one in whole["resources"] if one["type"] == "Microsoft.App/jobs")
+        (container,) = job["properties"]["template"]["containers"]
+        value = "correct-horse" if what == "a password" else SECRETS[what]
+        container["env"].append(
+            {"password": value} if what == "a password" else {"name": "x", "value": value}
+        )
     else:
         workflow = next(one for one in whole["resources"] if one["type"] == "Microsoft.Logic/workflows")
         group = workflow["properties"]["parameters"]["containerGroup"]["value"]

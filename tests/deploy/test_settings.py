@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network, collapse_addresses
 from pathlib import Path
 
@@ -16,9 +16,10 @@ from kedro.framework.startup import bootstrap_project
 
 from batch_scoring.cli import cli
 from batch_scoring.core.errors import InputError
-from batch_scoring.deploy.durations import iso_duration, recurrence
+from batch_scoring.deploy.durations import cron, iso_duration, recurrence
 from batch_scoring.deploy.names import names_of
 from batch_scoring.deploy.settings import DeployParameters, NetworkSettings, read_settings
+from tests.emulators.container_apps.service import fits
 
 PROJECT = Path(__file__).parents[2]
 
@@ -29,12 +30,16 @@ WRONG = {
     "subscripton=abc": "subscripton: there is no such setting; did you mean 'subscription'?",
     "subscription=my-subscription": "subscription: 'my-subscription'",
     "location=West Europe": "location: 'West Europe'",
-    "compute=kubernetes": "compute: 'kubernetes' is not valid; expected one of 'azure_batch', 'batch_ai'",
+    "compute=kubernetes": "compute: 'kubernetes' is not valid; expected one of 'azure_batch', 'cont",
     "compute=batch_ai": "nodes.ssh_public_key: this setting is missing",
     "schedule.every=90s": "schedule.every: 1m30s is not valid; expected whole minutes",
     "schedule.wait=2h": "schedule.wait: 2h is not between 0 and deploy.schedule.every (1h)",
     "retrain.wait=8d": "retrain.wait: 8d is not between 0 and deploy.retrain.every (7d); one",
     "scheduler.memory_gb=64": "scheduler.memory_gb: 64",
+    "scheduler.kind=cron": "scheduler.kind: 'cron' is not valid; expected one of 'container_app_job'",
+    "scheduler.cpu=0.3": "scheduler.cpu: 0.3 is not valid; expected 0.25 to 4 cores, in steps of 0.25",
+    "schedule.every=7h": "schedule.every: 7h is not valid with deploy.scheduler.kind 'container_app_job'",
+    "container_apps.cpu=8": "container_apps.cpu: 8.0 is not valid; expected 0.25 to 4 cores",
     "image.repository=Acme/Scoring": "image.repository: 'Acme/Scoring'",
     "image.tag=v 1": "image.tag: 'v 1'",
     "event_hub.partitions=64": "event_hub.partitions: 64 is not valid; expected 1 to 32",
@@ -85,9 +90,13 @@ def test_no_fewer_settings_are_refused_than_in_the_first_deployment():
 
 def test_a_private_network_is_for_azure_batch_and_as_many_nodes_as_have_an_address():
     private = {"access": "private", "addresses": "10.20.0.0/24"}
-    assert read_settings({"deploy": {"network": private, "nodes": {"max_nodes": 123}}})
+    by_workflow = {"network": private, "scheduler": {"kind": "logic_app"}}
+    assert read_settings({"deploy": {**by_workflow, "nodes": {"max_nodes": 123}}})
+    for other in ({"network": private}, {**by_workflow, "compute": "container_apps"}):
+        with pytest.raises(InputError, match="'private' is not valid with Container Apps"):
+            read_settings({"deploy": other})
     with pytest.raises(InputError, match=r"^deploy\.network\.addresses: .* has addresses for 123 nodes, and"):
-        read_settings({"deploy": {"network": private, "nodes": {"max_nodes": 124}}})
+        read_settings({"deploy": {**by_workflow, "nodes": {"max_nodes": 124}}})
     nodes = {"ssh_public_key": "ssh-ed25519 AAAA"}
     with pytest.raises(
         InputError, match=r"^deploy\.network\.access: 'private' is not valid with deploy\.compute"
@@ -151,6 +160,13 @@ def test_a_recurrence_is_as_long_as_it_was_set_and_within_what_the_service_count
         return
     assert LENGTHS[found["frequency"]] * found["interval"] == every
     assert found["interval"] <= LONGEST[found["frequency"]]
+
+
+@pytest.mark.parametrize("minutes", [10, 15, 30, 60, 180, 360, 720, 1440, 10080])
+def test_a_cron_fires_as_often_as_it_was_set_and_never_else(minutes):
+    expression, sunday = cron(timedelta(minutes=minutes), "every"), datetime(2026, 1, 4, tzinfo=UTC)
+    fired = [n for n in range(10080) if fits(expression, sunday + timedelta(minutes=n))]
+    assert fired == list(range(5, 10080, minutes))
 
 
 @given(st.integers(0, 10**7))

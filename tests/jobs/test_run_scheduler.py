@@ -33,8 +33,22 @@ def test_the_whole_log_is_kept_with_the_exit_code_of_the_command(run_of, tmp_pat
     assert run_scheduler.main(["--wait"]) == code
     (log,) = (tmp_path / "data/09_jobs/schedulers").glob("*.log")
     assert log.read_bytes() == capfdbinary.readouterr().out
-    assert len(log.read_text().splitlines()) == 1000 and "['--wait']" in log.read_text()
+    assert log.read_text().splitlines()[-1] == f"scheduler ended with exit code {code}"
+    assert len(log.read_text().splitlines()) == 1001 and "['--wait']" in log.read_text()
     assert Records(str(tmp_path / "data")).runs() == [], "it is no run"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [([], ["--at", "2026-01-05T10:05:00Z"]), (["--at", "2026-01-05T09:00Z"], ["--at", "2026-01-05T09:00Z"])],
+)
+def test_a_cron_tells_the_scheduled_time_by_the_name_of_its_execution(
+    run_of, monkeypatch, capfd, given, told
+):
+    monkeypatch.setenv("CONTAINER_APP_JOB_EXECUTION_NAME", "caj-plant-score-29460125")
+    run_of("import sys; print(sys.argv[1:])")
+    assert run_scheduler.main(given) == 0
+    assert capfd.readouterr().out.splitlines()[0] == str(told)
 
 
 def test_a_log_that_cannot_be_kept_changes_nothing_but_is_said(run_of, tmp_path, capsys):

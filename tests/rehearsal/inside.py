@@ -32,6 +32,7 @@ SETTINGS: dict[str, Any] = {
     "name": "rehearse",
     "subscription": SUBSCRIPTION,
     "image": {"tag": TAG},
+    "scheduler": {"kind": "logic_app"},
     "stream_analytics": {"enabled": False},  # nobody stands in for it: readings are received
     "nodes": {"max_nodes": 2, "ssh_public_key": "ssh-ed25519 AAAA rehearsal"},
     "retrain": {"enabled": False},

@@ -7,6 +7,8 @@ from typing import Any
 
 from batch_scoring.core.errors import InputError
 
+# When a cron fires after the full hour: windows have closed, and the stream has written them.
+CRON_MINUTE = 5
 # The service's units, and its maximum of each.
 _UNITS = (
     ("Week", timedelta(weeks=1), 71),
@@ -35,6 +37,35 @@ def recurrence(every: timedelta, where: str) -> dict[str, Any]:
     raise InputError(
         f"{where}: {short_text(every)} is not valid; expected whole minutes, hours or days, "
         "such as '1h', at most 500d"
+    )
+
+
+def cron(every: timedelta, where: str) -> str:
+    """Format a duration as a cron expression, UTC, five minutes after the full hour.
+
+    Raises
+    ------
+    InputError
+        When cron cannot say it: it knows parts of an hour and of a day, a day, and a week.
+
+    Examples
+    --------
+    >>> [cron(timedelta(minutes=m), "every") for m in (15, 60, 360, 1440, 10080)]
+    ['5-59/15 * * * *', '5 * * * *', '5 */6 * * *', '5 0 * * *', '5 0 * * 0']
+    """
+    minutes, rest = divmod(every, timedelta(minutes=1))
+    hours = minutes // 60
+    if not rest and 0 < minutes < 60 and not 60 % minutes:
+        return f"{CRON_MINUTE % minutes}-59/{minutes} * * * *"
+    if not rest and hours and not minutes % 60:
+        if hours in (24, 168):
+            return f"{CRON_MINUTE} 0 * * {'*' if hours == 24 else '0'}"
+        if not 24 % hours:
+            return f"{CRON_MINUTE} {'*' if hours == 1 else f'*/{hours}'} * * *"
+    raise InputError(
+        f"{where}: {short_text(every)} is not valid with deploy.scheduler.kind 'container_app_job'; expected "
+        "a part of an hour or of a day, a day or a week, such as '15m', '1h', '6h', '1d' or '7d', or set the "
+        "kind 'logic_app'"
     )
 
 

@@ -35,6 +35,11 @@ _RULES: dict[str, tuple[int, int, tuple[str, str]]] = {
     "stream_job": (3, 63, _ID),
     "batch_account": (3, 24, _LOWER),
     "pool": (1, 64, _ID),
+    "container_apps_environment": (2, 60, _HYPHENS),
+    "job": (
+        *(2, 32),
+        (r"[a-z](-?[a-z0-9])*", "lower-case letters, digits and single '-' between them, a letter first"),
+    ),
     "batch_ai_workspace": (1, 64, _ID),
     "log_workspace": (4, 63, (r"[A-Za-z0-9](-?[A-Za-z0-9])*", "letters, digits and single '-' between them")),
     "insights": (1, 255, _LOOSE),
@@ -63,6 +68,10 @@ class Names:
         Of the IoT Hub; it sends to the event hub.
     pool : str
         Of Azure Batch, or the cluster of Batch AI.
+    shards_job : str
+        Of Container Apps: the job that is started once a shard.
+    score_job, retrain_job : str
+        Of Container Apps: the jobs with a cron, in the place of the two workflows.
     """
 
     resource_group: str
@@ -81,12 +90,16 @@ class Names:
     stream_job: str
     batch_account: str
     pool: str
+    container_apps_environment: str
+    shards_job: str
     batch_ai_workspace: str
     log_workspace: str
     insights: str
     network: str
     score_workflow: str
     retrain_workflow: str
+    score_job: str
+    retrain_job: str
 
     @property
     def registry_host(self) -> str:
@@ -132,12 +145,16 @@ def names_of(settings: DeployParameters) -> Names:
         stream_job=f"asa-{name}",
         batch_account=f"ba{letters}{digest}",
         pool=name,
+        container_apps_environment=f"cae-{name}",
+        shards_job=f"caj-{name}-shards",
         batch_ai_workspace=f"bai-{name}",
         log_workspace=f"log-{name}",
         insights=f"appi-{name}",
         network=f"vnet-{name}",
         score_workflow=f"logic-{name}-score",
         retrain_workflow=f"logic-{name}-retrain",
+        score_job=f"caj-{name}-score",
+        retrain_job=f"caj-{name}-retrain",
     )
     names = replace(made, **_given(settings.names))
     for key, chosen in asdict(names).items():
@@ -164,7 +181,7 @@ def name_fault(rule: str, name: str) -> str | None:
     Parameters
     ----------
     rule : str
-        A field of :class:`Names`; those of identities and consumer groups share one.
+        A field of :class:`Names`; those of identities, consumer groups and jobs share one.
     name : str
 
     Examples

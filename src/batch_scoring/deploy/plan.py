@@ -129,6 +129,23 @@ class DeploymentPlan:
             parameters["parameters"],
             stream_job=self.names.stream_job if self.settings.stream_analytics.enabled else None,
             key_vault=self.names.key_vault,
+            unwanted=self._unwanted(workflows_fire),
+        )
+
+    def _unwanted(self, workflows_fire: bool) -> tuple[tuple[str, str], ...]:
+        """Ids and API versions of schedulers that must not fire: of the other kind, or while none may.
+
+        A deployment leaves alone what its template does not have.
+        """
+        names, group = self.names, f"{self.place.group_id}/providers"
+        workflows, jobs = [names.score_workflow, names.retrain_workflow], [names.score_job, names.retrain_job]
+        if self.settings.scheduler.kind == "logic_app":
+            workflows = []
+        elif workflows_fire:
+            jobs = [] if self.settings.is_retraining else [names.retrain_job]
+        return (
+            *((f"{group}/Microsoft.Logic/workflows/{name}", "2019-05-01") for name in workflows),
+            *((f"{group}/Microsoft.App/jobs/{name}", "2026-07-01") for name in jobs),
         )
 
 
@@ -153,7 +170,7 @@ def require_limits(settings: DeployParameters, jobs: JobsParameters) -> None:
                     "or lower the other"
                 )
     interval = settings.nodes.autoscale_interval
-    if interval >= settings.schedule.wait:
+    if settings.compute != "container_apps" and interval >= settings.schedule.wait:
         raise InputError(
             f"deploy.nodes.autoscale_interval: {short_text(interval)} is not shorter "
             f"than deploy.schedule.wait ({short_text(settings.schedule.wait)}); nodes would come too late"

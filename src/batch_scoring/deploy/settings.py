@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.parameters import Check, read_parameters, require, within
-from batch_scoring.deploy.durations import recurrence, short_text
+from batch_scoring.deploy.durations import cron, recurrence, short_text
 from batch_scoring.jobs.backends.azure_batch.settings import PoolSettings
+from batch_scoring.jobs.backends.container_apps.settings import SIZES, is_size, memory_of
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _REPOSITORY = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*")
@@ -89,14 +90,28 @@ class RetrainSettings:
 
 @dataclass(frozen=True)
 class SchedulerSettings:
-    """``deploy.scheduler``: size of the container that submits jobs and waits for them."""
+    """``deploy.scheduler``: the container that submits jobs and waits for them, and what starts it.
 
+    Attributes
+    ----------
+    kind : str
+        ``container_app_job``: the cron of a job of Container Apps; ``logic_app``: a workflow, which makes a
+        container group.
+    """
+
+    kind: Literal["container_app_job", "logic_app"] = "container_app_job"
     cpu: float = 1.0
     memory_gb: float = 2.0
 
     def __post_init__(self) -> None:
         # The limits of Container Instances in every region.
         checks = {"cpu": within(self.cpu, 0.1, 4), "memory_gb": within(self.memory_gb, 0.5, 16)}
+        if self.kind == "container_app_job":
+            memory = memory_of(self.cpu)
+            checks = {
+                "cpu": (is_size(self.cpu), SIZES),
+                "memory_gb": (self.memory_gb == memory, f"{memory:g} with {self.cpu:g} cores: twice as many"),
+            }
         require(self, "deploy.scheduler", checks)
 
 
@@ -278,6 +293,16 @@ class NetworkSettings:
 
 
 @dataclass(frozen=True)
+class ContainerAppsJobSettings:
+    """``deploy.container_apps``: the job of Container Apps that scores; memory is twice its cores, in GiB."""
+
+    cpu: float = 1.0
+
+    def __post_init__(self) -> None:
+        require(self, "deploy.container_apps", {"cpu": (is_size(self.cpu), SIZES)})
+
+
+@dataclass(frozen=True)
 class AlertSettings:
     """``deploy.alerts``: who is notified of a failed or a missing run; None: the portal only."""
 
@@ -301,7 +326,7 @@ class DeployParameters:
     subscription, resource_group : str or None
         None: not known yet, which only offline commands accept; the group is ``rg-<name>`` then.
     compute : str
-        ``azure_batch``, or ``batch_ai``, the service of 2018.
+        ``azure_batch``, ``container_apps``, or ``batch_ai``, the service of 2018.
     tracking_uri : str or None
         An MLflow server, which retraining needs.
     log_retention_days : int
@@ -321,7 +346,7 @@ class DeployParameters:
     subscription: str | None = None
     resource_group: str | None = None
     location: str = "westeurope"
-    compute: Literal["azure_batch", "batch_ai"] = "azure_batch"
+    compute: Literal["azure_batch", "container_apps", "batch_ai"] = "azure_batch"
     tracking_uri: str | None = None
     log_retention_days: int = 30
     arm_endpoint: str = "https://management.azure.com"
@@ -335,6 +360,7 @@ class DeployParameters:
     storage: StorageSettings = field(default_factory=StorageSettings)
     nodes: NodeSettings = field(default_factory=NodeSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
+    container_apps: ContainerAppsJobSettings = field(default_factory=ContainerAppsJobSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     names: dict[str, Any] = field(default_factory=dict)
 
@@ -362,6 +388,10 @@ class DeployParameters:
             )
         if self.network.is_private:
             self._require_private()
+        if self.scheduler.kind == "container_app_job":
+            cron(self.schedule.every, "deploy.schedule.every")
+            if self.is_retraining:
+                cron(self.retrain.every, "deploy.retrain.every")
         _require_url("deploy.arm_endpoint", self.arm_endpoint, ("https",))
         if self.tracking_uri is not None:
             _require_url("deploy.tracking_uri", self.tracking_uri, ("https", "http"))
@@ -371,6 +401,12 @@ class DeployParameters:
             raise InputError(
                 "deploy.network.access: 'private' is not valid with deploy.compute 'batch_ai', whose nodes "
                 "have no private endpoints; expected 'public', or deploy.compute 'azure_batch'"
+            )
+        if self.compute == "container_apps" or self.scheduler.kind == "container_app_job":
+            raise InputError(
+                "deploy.network.access: 'private' is not valid with Container Apps, which are not in the "
+                "network; expected 'public', or deploy.scheduler.kind 'logic_app' and deploy.compute "
+                "'azure_batch'"
             )
         if self.nodes.max_nodes > self.network.most_nodes:
             raise InputError(

@@ -33,7 +33,7 @@ HOUR = timedelta(hours=1)
 # A role takes minutes to be known everywhere.
 _ROLES_SECONDS = 900.0
 _DELETE_SECONDS = 1800.0
-_LOGIC_VERSION, _ROLES_VERSION = "2019-05-01", "2022-04-01"
+_LOGIC_VERSION, _APP_VERSION, _ROLES_VERSION = "2019-05-01", "2026-07-01", "2022-04-01"
 _SENDER = "2b629674-e913-4c01-ae53-ef4638d8f975"  # Azure Event Hubs Data Sender
 
 
@@ -90,7 +90,7 @@ class SmokeHour:
             Step("kedro deploy models push, data push", self.push, _ROLES_SECONDS),
             Step("readings are sent to the event hub", self.publish, _ROLES_SECONDS),
             Step("kedro deploy up, workflows on", lambda: self.deploy(True)),
-            Step("the workflow that scores, from its trigger to its end", self.score),
+            Step("the scheduler that scores, from its start to its end", self.score),
             Step("predictions are compared with those of the local run", self.compare),
         ]
 
@@ -150,21 +150,32 @@ class SmokeHour:
         return ""
 
     def score(self) -> str:
-        """Fire the workflow's trigger, and wait for the end of its run."""
-        workflow = str(self.outputs["scoreWorkflowId"])
-        before = {one["name"] for one in self._runs(workflow)}
-        self.client.ask("POST", f"{workflow}/triggers/Scheduled/run", _LOGIC_VERSION)
+        """Start the job with a cron, or fire the workflow's trigger, and wait for the end of its run."""
+        scheduler = str(self.outputs["scoreWorkflowId"])
+        before = {one["name"] for one in self._runs(scheduler)}
+        if _is_job(scheduler):
+            self.client.ask("POST", f"{scheduler}/start", _APP_VERSION)
+        else:
+            self.client.ask("POST", f"{scheduler}/triggers/Scheduled/run", _LOGIC_VERSION)
         until = time.monotonic() + (self.plan.settings.schedule.wait + HOUR).total_seconds()
         while True:
-            for one in self._runs(workflow):
+            for one in self._runs(scheduler):
                 state = one["properties"]["status"]
                 if one["name"] not in before and state == "Succeeded":
                     return ""
-                if one["name"] not in before and state in ("Failed", "Cancelled", "TimedOut", "Aborted"):
-                    error = one["properties"].get("error") or {}
-                    raise RuntimeError(f"the workflow's run is {state}: {error.get('message', 'no details')}")
+                if one["name"] not in before and state in (
+                    "Failed",
+                    "Cancelled",
+                    "TimedOut",
+                    "Aborted",
+                    "Stopped",
+                ):
+                    error = one["properties"].get("error") or one["properties"]
+                    raise RuntimeError(
+                        f"the scheduler's run is {state}: {error.get('message') or 'no details'}"
+                    )
             if time.monotonic() > until:
-                raise RuntimeError("the workflow's run has not ended within an hour of its limit")
+                raise RuntimeError("the scheduler's run has not ended within an hour of its limit")
             time.sleep(self.client.place.poll_seconds)
 
     def compare(self) -> str:
@@ -185,8 +196,10 @@ class SmokeHour:
             )
         return f"resource group {self.client.place.resource_group} is gone"
 
-    def _runs(self, workflow: str) -> list[dict[str, Any]]:
-        page = self.client.ask("GET", f"{workflow}/runs", _LOGIC_VERSION, **{"$top": "5"})
+    def _runs(self, scheduler: str) -> list[dict[str, Any]]:
+        if _is_job(scheduler):
+            return list(self.client.listed(f"{scheduler}/executions", _APP_VERSION))
+        page = self.client.ask("GET", f"{scheduler}/runs", _LOGIC_VERSION, **{"$top": "5"})
         found: list[dict[str, Any]] = page.get("value", [])
         return found
 
@@ -197,6 +210,10 @@ class SmokeHour:
             raise InputError(
                 f"kedro run --pipelines={pipelines}: {why(code, output.decode('utf-8', 'replace'))}"
             )
+
+
+def _is_job(scheduler: str) -> bool:
+    return "/microsoft.app/jobs/" in scheduler.lower()
 
 
 def _write_readings(file: Path, start: datetime | None, end: datetime) -> None:

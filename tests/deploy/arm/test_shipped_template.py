@@ -8,9 +8,15 @@ import pytest
 
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.deploy.arm.down import remove, survey
-from batch_scoring.deploy.arm.up import DeploymentRequest, up
+from batch_scoring.deploy.arm.up import DeploymentRequest, up, would
 from batch_scoring.deploy.names import names_of
-from batch_scoring.deploy.settings import DeployParameters, NetworkSettings, NodeSettings
+from batch_scoring.deploy.plan import DeploymentPlan
+from batch_scoring.deploy.settings import (
+    DeployParameters,
+    NetworkSettings,
+    NodeSettings,
+    SchedulerSettings,
+)
 from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 from batch_scoring.deploy.template.build import build_template
 from batch_scoring.deploy.template.parameters import build_parameters
@@ -36,19 +42,24 @@ def newer(violation):
     return violation.operation.startswith("Workflows_") and "identity" in violation.message
 
 
-def wanted(compute, access="public"):
+def wanted(compute, kind="logic_app", fire=True, access="public"):
     nodes, network = NodeSettings(ssh_public_key="ssh-rsa AAAA"), NetworkSettings(access=access)
     settings = DeployParameters(
-        name="fleet", subscription=SUBSCRIPTION, compute=compute, nodes=nodes, network=network
+        *("fleet", SUBSCRIPTION),
+        compute=compute,
+        nodes=nodes,
+        network=network,
+        scheduler=SchedulerSettings(kind),
     )
     names = names_of(settings)
-    given = build_parameters(settings, names, IMAGES, deployer=DEPLOYER)
+    given = build_parameters(settings, names, IMAGES, fire, deployer=DEPLOYER)
     template, given = build_template(WindowsQuery(), given)
     return DeploymentRequest(
         template,
         given["parameters"],
         names.stream_job,
         names.key_vault,
+        unwanted=DeploymentPlan(settings, names, {})._unwanted(fire),
     )
 
 
@@ -76,9 +87,38 @@ def test_it_comes_up_stays_and_goes_down_to_the_data(client, arm, server, comput
     assert not any(KEY in one for one in told)
 
 
+def schedulers(arm):
+    kinds = ("Microsoft.Logic/workflows", "Microsoft.App/jobs")
+    return {one.place.name for one in arm.resources.within("/subscriptions") if one.place.type in kinds}
+
+
+@pytest.mark.slow
+def test_one_kind_of_scheduler_takes_the_place_of_the_other_and_none_fires_without_an_image(client, arm):
+    """Without jobs of the service, Container Apps is the Resource Manager's alone here."""
+    up(client, wanted("container_apps", "container_app_job", fire=False), print)
+    assert schedulers(arm) == set()
+    outputs = up(client, wanted("container_apps", "container_app_job"), print)
+    assert schedulers(arm) == {"caj-fleet-shards", "caj-fleet-score"}, "nothing retrains without a server"
+    jobs = read_parameters(JobsParameters, json.loads(outputs["jobs"]), "jobs")
+    assert jobs.container_apps.place.job == "caj-fleet-shards"
+    assert outputs["scoreWorkflowId"].endswith("/Microsoft.App/jobs/caj-fleet-score")
+    said = []
+    up(client, wanted("azure_batch"), said.append)
+    assert schedulers(arm) == {"caj-fleet-shards", "logic-fleet-score", "logic-fleet-retrain"}
+    assert "deleted: Microsoft.App/jobs/caj-fleet-score" in said
+    would(client, wanted("azure_batch", "container_app_job"), said.append)
+    assert "would delete Microsoft.Logic/workflows/logic-fleet-score" in said
+    up(client, wanted("azure_batch", "container_app_job"), print)
+    assert schedulers(arm) == {"caj-fleet-shards", "caj-fleet-score"}
+    remove(client, survey(client), print)
+    assert {one.place.type.split("/")[0] for one in arm.resources.within("/subscriptions")} == {
+        "Microsoft.Storage"
+    }
+
+
 @pytest.mark.slow
 def test_a_private_deployment_comes_up_and_goes_down_from_the_endpoints_to_the_network(client, arm):
-    up(client, wanted("azure_batch", "private"), print)
+    up(client, wanted("azure_batch", access="private"), print)
     said = []
     remove(client, survey(client), said.append)
     gone = [

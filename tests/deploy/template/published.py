@@ -10,6 +10,8 @@ MODELS = {
     "Microsoft.Storage/storageAccounts/blobServices": "storage.models:BlobServiceProperties",
     "Microsoft.Storage/storageAccounts/blobServices/containers": "storage.models:BlobContainer",
     "Microsoft.Storage/storageAccounts/managementPolicies": "storage.models:ManagementPolicy",
+    "Microsoft.App/managedEnvironments": "appcontainers.models:ManagedEnvironment",
+    "Microsoft.App/jobs": "appcontainers.models:Job",
     "Microsoft.KeyVault/vaults": "keyvault.models:VaultCreateOrUpdateParameters",
     "Microsoft.KeyVault/vaults/secrets": "keyvault.models:SecretCreateOrUpdateParameters",
     "Microsoft.ManagedIdentity/userAssignedIdentities": "msi.models:Identity",

@@ -16,23 +16,32 @@ DEPLOYER = "00000000-0000-4000-8000-0000000000de"
 IMAGES = {"score": "batch-scoring:1.0.0", "train": "batch-scoring:1.0.0-train"}
 SSH = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me"
 # What is deployed of each compute, with everything that can be chosen.
+LOGIC_APP = {"kind": "logic_app"}
 EVERYTHING: dict[str, dict[str, Any]] = {
     "azure_batch": {
+        "scheduler": LOGIC_APP,
         "event_hub": {"capture": True},
         "alerts": {"email": "ops@example.com"},
         "tracking_uri": "https://mlflow.example.com",
     },
+    "container_apps": {
+        "compute": "container_apps",
+        "alerts": {"email": "ops@example.com"},
+        "tracking_uri": "https://mlflow.example.com",
+    },
     "batch_ai": {
+        "scheduler": LOGIC_APP,
         "compute": "batch_ai",
         "alerts": {"email": "ops@example.com"},
         "nodes": {"ssh_public_key": SSH, "file_server": True, "registry_user": "puller"},
     },
     "keys": {"event_hub": {"keys": True}},
     "iot_hub": {"iot_hub": {"enabled": True}},
-    "private": {"network": {"access": "private"}},
+    "private": {"network": {"access": "private"}, "scheduler": LOGIC_APP},
     "plain": {
         "stream_analytics": {"enabled": False},
         "retrain": {"enabled": False},
+        "scheduler": LOGIC_APP,
         "schedule": {"every": "2d", "wait": "1h"},
         "storage": {"archive_after_days": None, "delete_logs_after_days": None},
     },

@@ -10,12 +10,12 @@ from batch_scoring.deploy.names import names_of
 from batch_scoring.deploy.template.check import check_template
 from batch_scoring.deploy.template.workflow_check import workflow_faults
 from tests.deploy.template.small_workflow import workflow_definition
-from tests.deploy.template.templates import EVERYTHING, built, of_type, report_of, settings_of
+from tests.deploy.template.templates import EVERYTHING, LOGIC_APP, built, of_type, report_of, settings_of
 
 
 def faults_of(change, **settings):
     """What is said of the shipped template and parameters after a change."""
-    chosen = settings_of(**settings)
+    chosen = settings_of(**{"scheduler": LOGIC_APP, **settings})
     changed, given = built(chosen)
     change(changed, given)
     return check_template(changed, given, names_of(chosen).resource_group, chosen.location).faults
@@ -164,6 +164,58 @@ def test_a_template_broken_in_one_place_is_told_of(change, said):
     found = faults_of(whole)
     assert [one for one in found if one.startswith(said)], found
     assert not any("c2VjcmV0" in one for one in found)
+
+
+CRON, SHARDS = "caj-batchscore-score", "caj-batchscore-shards"
+BROKEN_JOBS = {
+    "a secret that there is not": (
+        (CRON, "configuration", "secrets"),
+        [],
+        "variable APPLICATIONINSIGHTS_CONNECTION_STRING is the unknown secret 'insights'",
+    ),
+    "a size that is not offered": (
+        (SHARDS, "template", "containers", 0, "resources"),
+        {"cpu": 0.3, "memory": "1Gi"},
+        "0.3 cores with 1Gi are not valid; expected 0.25 to 4 cores",
+    ),
+    "an image pulled as somebody else": (
+        (SHARDS, "configuration", "registries", 0, "identity"),
+        "me",
+        "it pulls its image as 'me', which is none of its identities",
+    ),
+    "no container": ((CRON, "template", "containers"), [], "it has 0 containers; expected one"),
+    "another trigger": ((SHARDS, "configuration", "triggerType"), "Event", "its trigger is 'Event'"),
+    "six fields": (
+        (CRON, "configuration", "scheduleTriggerConfig", "cronExpression"),
+        "0 5 * * * *",
+        "its cron is '0 5 * * * *'; expected five fields",
+    ),
+    "two kinds of days": (
+        (CRON, "configuration", "scheduleTriggerConfig", "cronExpression"),
+        "5 0 29 2 1",
+        "its cron '5 0 29 2 1' names a day of the month and one of the week",
+    ),
+}
+
+
+@pytest.mark.parametrize(("path", "value", "said"), BROKEN_JOBS.values(), ids=BROKEN_JOBS.keys())
+def test_a_job_of_container_apps_broken_in_one_place_is_told_of(path, value, said):
+    def change(changed, given):
+        jobs = of_type(changed["resources"], "Microsoft.App/jobs")
+        at = jobs[[SHARDS, CRON].index(path[0])]["properties"]
+        for key in path[1:-1]:
+            at = at[key]
+        at[path[-1]] = value
+
+    found = faults_of(change, scheduler={}, compute="container_apps")
+    assert [one for one in found if one.startswith(f"Microsoft.App/jobs {path[0]}: {said}")], found
+
+
+def test_a_cron_that_fires_before_the_stream_has_written_is_told_of():
+    found = faults_of(
+        lambda changed, given: given["parameters"].update(scoreCron={"value": "1 * * * *"}), scheduler={}
+    )
+    assert [one for one in found if "and the cron begins 60 s after the hour" in one], found
 
 
 GIVEN = {

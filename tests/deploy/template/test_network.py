@@ -19,7 +19,9 @@ CLOSED = (
 
 
 def resources(access="private", allowed=(), **changed):
-    settings = settings_of(network={"access": access, "allowed": list(allowed)}, **changed)
+    settings = settings_of(
+        network={"access": access, "allowed": list(allowed)}, scheduler={"kind": "logic_app"}, **changed
+    )
     whole, given = built(settings)
     report = check_template(whole, given, names_of(settings).resource_group, settings.location)
     assert report.faults == []

@@ -16,6 +16,7 @@ from batch_scoring.deploy.template.build import build_template, job_template, re
 from batch_scoring.deploy.template.expressions import Place
 from batch_scoring.deploy.template.parameters import build_parameters
 from batch_scoring.deploy.template.workflow_check import actions_of
+from batch_scoring.jobs import run_scheduler
 from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
 from batch_scoring.jobs.backends.azure_batch.backend import AzureBatchBackend
 from batch_scoring.jobs.settings import JobsParameters
@@ -23,6 +24,7 @@ from tests.deploy.template.templates import (
     DEPLOYER,
     EVERYTHING,
     IMAGES,
+    LOGIC_APP,
     built,
     deployed,
     of_type,
@@ -43,6 +45,8 @@ BUILT_IN = {
     "11076f67-66f6-4be0-8f6b-f0609fd05cc9": "Azure Batch Account Reader",
     "4d97b98b-1d4f-4787-a291-c67834d212e7": "Network Contributor",
     "5d977122-f97e-4b4d-a52f-6b43003ddb4d": "Azure Container Instances Contributor Role",
+    "b9a307c4-5aa3-4b52-ba60-2b17c136cd7b": "Container Apps Jobs Operator",
+    "1b32c00b-7eff-4c22-93e6-93d11d72d2d8": "Container Apps ManagedEnvironments Reader",
     "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
 }
 
@@ -209,6 +213,82 @@ def test_with_azure_batch_everybody_may_do_what_is_listed_and_nothing_else():
     }
 
 
+def test_with_container_apps_the_scheduler_may_start_shards_and_nobody_may_make_containers():
+    names = names_of(settings_of())
+    assert {(role, scope) for _, role, scope in rights("container_apps")} == {
+        ("Storage Blob Data Contributor", "batch-scoring"),
+        ("AcrPull", names.registry),
+        ("Azure Event Hubs Data Receiver", "readings"),
+        ("Key Vault Secrets User", names.key_vault),
+        ("Monitoring Metrics Publisher", names.insights),
+        ("Container Apps Jobs Operator", names.shards_job),
+        ("Container Apps ManagedEnvironments Reader", names.container_apps_environment),
+    }
+    kinds = {one["type"].split("/")[0] for one in deployed("container_apps")}
+    assert not kinds & {"Microsoft.Logic", "Microsoft.Batch", "Microsoft.BatchAI"}
+
+
+def test_jobs_with_a_cron_start_the_scheduler_with_what_workflows_would_give_it():
+    shards, score, train = of_type(deployed("container_apps"), "Microsoft.App/jobs")
+    names = names_of(settings_of())
+    assert [one["name"] for one in (shards, score, train)] == [
+        *(names.shards_job, names.score_job, names.retrain_job)
+    ]
+    told = []
+    for job, cron, seconds in ((score, "5 * * * *", 55 * 60), (train, "5 0 * * 0", 6 * 3600)):
+        configuration = job["properties"]["configuration"]
+        assert configuration["scheduleTriggerConfig"]["cronExpression"] == cron
+        assert (configuration["replicaTimeout"], configuration["replicaRetryLimit"]) == (seconds, 1)
+        (container,) = job["properties"]["template"]["containers"]
+        assert container["command"] == ["/app/bin/schedule"]
+        assert container["resources"] == {"cpu": 1, "memory": "2Gi"}
+        told.append({one["name"]: one.get("value", one.get("secretRef")) for one in container["env"]})
+    assert told[0]["SCHEDULE_FIRST"] == "import_windows" and "SCHEDULE_FIRST" not in told[1]
+    assert [one["APPLICATIONINSIGHTS_CONNECTION_STRING"] for one in told] == ["insights"] * 2
+    jobs, training = (
+        read_parameters(JobsParameters, json.loads(one["BATCH_SCORING_JOBS"]), "jobs") for one in told
+    )
+    assert jobs.backend == "container_apps" and jobs.container_apps.place.job == names.shards_job
+    assert jobs.container_apps.image.endswith("/batch-scoring:1.0.0")
+    assert training.container_apps.image.endswith("/batch-scoring:1.0.0-train")
+    limits = shards["properties"]["configuration"]
+    assert (limits["replicaTimeout"], limits["replicaRetryLimit"]) == (
+        *(jobs.max_wall_time.total_seconds(), jobs.retries),
+    )
+    assert set(shards["identity"]["userAssignedIdentities"]).isdisjoint(
+        score["identity"]["userAssignedIdentities"]
+    )
+
+
+def test_without_an_image_there_are_no_jobs_and_without_a_server_none_retrains():
+    def jobs(enabled, **more):
+        whole, _ = built(settings_of(compute="container_apps", **more), enabled)
+        return len(of_type(whole["resources"], "Microsoft.App/jobs"))
+
+    assert (jobs(False), jobs(True), jobs(True, tracking_uri="https://mlflow.example")) == (0, 2, 3)
+
+
+def test_a_scheduler_that_fails_or_is_missing_is_told_by_the_line_that_it_prints_last(capfd, monkeypatch):
+    monkeypatch.setattr(run_scheduler, "run_child", lambda command: (69, b""))
+    run_scheduler.main(["--pipeline", "score"])
+    last = capfd.readouterr().out.splitlines()[-1]
+    assert last == "scheduler ended with exit code 69"
+    rules = {
+        one["name"]: one["properties"]["criteria"]["allOf"][0]["query"]
+        for one in of_type(deployed("container_apps"), "Microsoft.Insights/scheduledQueryRules")
+    }
+    assert list(rules) == ["scheduler-failed", "retraining-scheduler-failed", "scoring-missing"]
+    names = {
+        job["properties"]["template"]["containers"][0]["name"]
+        for job in of_type(deployed("container_apps"), "Microsoft.App/jobs")
+    }
+    for query in rules.values():
+        (name,) = re.findall(r'ContainerName == "([^"]+)"', query)
+        assert name in names
+        assert "scheduler ended with exit code" in query
+    assert of_type(deployed("container_apps"), "Microsoft.Insights/metricAlerts") == []
+
+
 @pytest.mark.parametrize("chosen", EVERYTHING)
 def test_no_role_is_defined_which_only_an_owner_may(chosen):
     assert of_type(deployed(chosen), "Microsoft.Authorization/roleDefinitions") == []
@@ -313,7 +393,7 @@ def test_the_pool_has_the_formula_that_the_scheduler_would_give_it(nodes):
 
 def test_workflows_are_off_where_they_are_to_be_off():
     def states(enabled, **settings):
-        whole, given = built(settings_of(**settings), enabled)
+        whole, given = built(settings_of(scheduler=LOGIC_APP, **settings), enabled)
         given = given["parameters"]
         values = {name: one.get("defaultValue") for name, one in whole["parameters"].items()}
         values |= {name: one["value"] for name, one in given.items()}

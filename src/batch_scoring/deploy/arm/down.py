@@ -21,7 +21,9 @@ DATA_TYPES = ("microsoft.storage/storageaccounts",)
 # In this order: what starts containers, the containers, what feeds and computes, what others refer to.
 _ORDER = (
     "microsoft.logic/workflows",
+    "microsoft.app/jobs",
     "microsoft.containerinstance/containergroups",
+    "microsoft.app/managedenvironments",
     "microsoft.streamanalytics/streamingjobs",
     "microsoft.devices/iothubs",
     "microsoft.batchai/workspaces",

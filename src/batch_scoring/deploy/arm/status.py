@@ -12,6 +12,8 @@ from batch_scoring.deploy.arm.client import Client, word
 from batch_scoring.deploy.arm.errors import explained, innermost
 
 _LOGIC_VERSION = "2019-05-01"
+_APP_VERSION = "2026-07-01"
+_WORKFLOWS, _JOBS = "microsoft.logic/workflows", "microsoft.app/jobs"
 _RUNS = 5
 
 
@@ -26,7 +28,7 @@ class DeploymentStatus:
     resources : list of mapping
         Type, name and state of each.
     workflows : list of mapping
-        Name, state and last runs of each: name, state, start, end and error.
+        Name, state and last runs of each, also of jobs with a cron: name, state, start, end and error.
     """
 
     deployment: dict[str, Any] | None
@@ -46,8 +48,9 @@ def read_status(client: Client) -> DeploymentStatus:
     for one in resources:
         if one["type"].lower() == "microsoft.streamanalytics/streamingjobs":
             one["state"] = stream_job.state(client, one["name"]) or one["state"]
-    names = [one.name for one in found if one.type.lower() == "microsoft.logic/workflows"]
-    return DeploymentStatus(_deployment(client), resources, [_workflow(client, name) for name in names])
+    workflows = [_workflow(client, one.name) for one in found if one.type.lower() == _WORKFLOWS]
+    jobs = [_cron(client, one.id, one.name) for one in found if one.type.lower() == _JOBS]
+    return DeploymentStatus(_deployment(client), resources, [*workflows, *filter(None, jobs)])
 
 
 def lines(found: DeploymentStatus) -> Iterable[str]:
@@ -93,6 +96,28 @@ def _workflow(client: Client, name: str) -> dict[str, Any]:
     page = client.ask("GET", f"{path}/runs", _LOGIC_VERSION, **{"$top": str(_RUNS)})
     runs = [_run(one) for one in page.get("value", [])[:_RUNS]]
     return {"name": name, "state": about["properties"].get("state", ""), "runs": runs}
+
+
+def _cron(client: Client, path: str, name: str) -> dict[str, Any] | None:
+    """Read a job of Container Apps and its last executions; None where it has no cron."""
+    configuration = client.ask("GET", path, _APP_VERSION)["properties"]["configuration"]
+    if configuration["triggerType"] != "Schedule":
+        return None
+    listed = [
+        one["properties"] | {"name": one["name"]} for one in client.listed(f"{path}/executions", _APP_VERSION)
+    ]
+    newest = sorted(listed, key=lambda one: str(one.get("startTime")), reverse=True)[:_RUNS]
+    runs = [
+        {
+            "name": one["name"],
+            "state": one.get("status", ""),
+            "start": one.get("startTime", ""),
+            "end": one.get("endTime"),
+            "error": ": ".join(filter(None, (one.get("reason"), one.get("message")))) or None,
+        }
+        for one in newest
+    ]
+    return {"name": name, "state": configuration["scheduleTriggerConfig"]["cronExpression"], "runs": runs}
 
 
 def _run(one: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +38,8 @@ class DeploymentRequest:
         The vault to recover where it was deleted.
     tags : mapping
         Of the resource group.
+    unwanted : sequence of (str, str)
+        Ids and API versions of what must not be there, such as a scheduler of another kind.
     """
 
     template: Mapping[str, Any]
@@ -45,6 +47,7 @@ class DeploymentRequest:
     stream_job: str | None = None
     key_vault: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    unwanted: Sequence[tuple[str, str]] = ()
 
     @property
     def digest(self) -> str:
@@ -75,6 +78,8 @@ def up(client: Client, request: DeploymentRequest, say: Say) -> dict[str, Any]:
         if _digest(ended) == request.digest:
             return _finished(client, request, ended, say)
     _validate(client, request)
+    if not is_new:
+        _delete_unwanted(client, request, say)
     there = None if is_new else client.deployment()
     if there is not None and _is_as_wanted(client, request, there):
         say("everything is as the template says; nothing to do")
@@ -99,6 +104,9 @@ def would(client: Client, request: DeploymentRequest, say: Say) -> None:
     if there is not None and _state(there) not in ENDED:
         say(f"would join the deployment {place.deployment!r}, which is running")
         return
+    for path, version in request.unwanted:
+        if client.found(path, version) is not None:
+            say(f"would delete {_short(path)}")
     for change in predict(client, request.properties):
         say(f"would {change.verb} {change.name}")
     if request.stream_job:
@@ -152,6 +160,19 @@ def _ensure_group(client: Client, request: DeploymentRequest, say: Say) -> bool:
         )
     say(f"ready: resource group {place.resource_group} in {place.location}")
     return True
+
+
+def _delete_unwanted(client: Client, request: DeploymentRequest, say: Say) -> None:
+    """Delete schedulers that must not fire, before others do."""
+    for path, version in request.unwanted:
+        if client.found(path, version) is not None:
+            with clear_errors(_short(path), client.place):
+                client.resources.resources.begin_delete_by_id(path, api_version=version).wait()
+            say(f"deleted: {_short(path)}")
+
+
+def _short(path: str) -> str:
+    return path.rpartition("/providers/")[2]
 
 
 def _validate(client: Client, request: DeploymentRequest) -> None:

@@ -17,6 +17,7 @@ Format = Literal["Parquet", "Json"]
 # The workflows of the template, by the pipeline that they run.
 PIPELINES = ("score", "train")
 _STREAM_JOB = "Microsoft.StreamAnalytics/streamingjobs"
+_JOB = "Microsoft.App/jobs"
 _SERIALIZATIONS: dict[Format, dict[str, Any]] = {
     "Parquet": {"type": "Parquet", "properties": {}},
     "Json": {"type": "Json", "properties": {"encoding": "UTF8", "format": "LineSeparated"}},
@@ -52,6 +53,10 @@ def build_template(
             if is_private:
                 group["properties"] |= of_container_group()
             given["containerGroup"]["value"] = group
+    for job in template["resources"]:
+        if job["type"] == _JOB and not job["properties"]["template"]["containers"]:
+            pipeline = "score" if "scoreJob" in job["name"] else "train"
+            job["properties"]["template"]["containers"] = [scheduler_container(pipeline)]
     template["outputs"]["jobs"]["value"] = _variable(container_group("score"), "BATCH_SCORING_JOBS")
     return only_wanted(closed(template) if is_private else template, parameters)
 
@@ -114,6 +119,30 @@ def container_group(pipeline: str) -> dict[str, Any]:
             one for one in container["environmentVariables"] if one["name"] != "SCHEDULE_FIRST"
         ]
     return group
+
+
+def scheduler_container(pipeline: str) -> dict[str, Any]:
+    """Build the same container as one of a job of Container Apps; its only secret is named ``insights``.
+
+    The scheduled time is not among its arguments: it is in the name of the execution, see
+    :mod:`batch_scoring.jobs.run_scheduler`.
+    """
+    (container,) = container_group(pipeline)["properties"]["containers"]
+    own = container["properties"]
+    return {
+        "name": f"{pipeline}-scheduler",
+        "image": own["image"],
+        "command": ["/app/bin/schedule"],
+        "args": ["--pipeline", pipeline, "--floor", "--wait"],
+        "env": [
+            {"name": one["name"], "secretRef": "insights"} if "secureValue" in one else one
+            for one in own["environmentVariables"]
+        ],
+        "resources": {
+            "cpu": own["resources"]["requests"]["cpu"],
+            "memory": "[concat(parameters('schedulerMemoryGb'), 'Gi')]",
+        },
+    }
 
 
 def _variable(group: Mapping[str, Any], name: str) -> str:

@@ -22,10 +22,12 @@ from batch_scoring.deploy.template.expressions import (
     resource_id,
     walk,
 )
+from batch_scoring.deploy.template.job_check import first_minute, job_faults
 from batch_scoring.deploy.template.workflow_check import workflow_faults
 
 _STREAM_JOB = "Microsoft.StreamAnalytics/streamingjobs"
 _NETWORK = "Microsoft.Network/virtualNetworks"
+_JOB = "Microsoft.App/jobs"
 _SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
 # What Stream Analytics takes to write a file that is due.
 _WRITING = timedelta(minutes=1)
@@ -43,6 +45,8 @@ _RULES = {
     _STREAM_JOB: "stream_job",
     "Microsoft.Batch/batchAccounts": "batch_account",
     "Microsoft.Batch/batchAccounts/pools": "pool",
+    "Microsoft.App/managedEnvironments": "container_apps_environment",
+    _JOB: "score_job",
     "Microsoft.BatchAI/workspaces": "batch_ai_workspace",
     "Microsoft.BatchAI/workspaces/clusters": "pool",
     "Microsoft.OperationalInsights/workspaces": "log_workspace",
@@ -217,19 +221,19 @@ def _of_resources(resources: list[Checked]) -> Iterator[str]:
             properties = one.body["properties"]
             for fault in workflow_faults(properties["definition"], properties.get("parameters", {})):
                 yield f"{one.line}: {fault}"
+        if one.body["type"] == _JOB:
+            for fault in job_faults(one.body):
+                yield f"{one.line}: {fault}"
     yield from _circles(by_id)
     yield from _of_lateness(resources)
 
 
 def _of_lateness(resources: list[Checked]) -> Iterator[str]:
-    """Check that the workflow that scores begins after the stream has written the windows it is for."""
-    by_type = {one.body["type"]: one.body.get("properties") for one in reversed(resources)}
-    job, workflow = by_type.get(_STREAM_JOB), by_type.get("Microsoft.Logic/workflows")
-    if job is None or workflow is None:
+    """Check that the scheduler that scores begins after the stream has written the windows it is for."""
+    job = next((one.body["properties"] for one in resources if one.body["type"] == _STREAM_JOB), None)
+    if job is None:
         return
-    for trigger in workflow["definition"].get("triggers", {}).values():
-        begins = datetime.fromisoformat(trigger["recurrence"]["startTime"])
-        after = begins - begins.replace(minute=0, second=0)
+    for what, after in _beginnings(resources):
         disorder = timedelta(seconds=job["eventsOutOfOrderMaxDelayInSeconds"])
         for output in job["outputs"]:
             clock = datetime.strptime(output["properties"]["timeWindow"], "%H:%M:%S")
@@ -238,8 +242,20 @@ def _of_lateness(resources: list[Checked]) -> Iterator[str]:
                 yield (
                     f"outOfOrderSeconds: windows are written {disorder.seconds} s (outOfOrderSeconds), "
                     f"{gathers.seconds} s (timeWindow) and up to {_WRITING.seconds} s after their end, and "
-                    f"the workflow begins {after.seconds} s after the hour: the last would be an hour late"
+                    f"{what} begins {after.seconds} s after the hour: the last would be an hour late"
                 )
+
+
+def _beginnings(resources: list[Checked]) -> Iterator[tuple[str, timedelta]]:
+    """Yield how long after the hour schedulers begin."""
+    for one in resources:
+        properties = one.body.get("properties", {})
+        if one.body["type"] == "Microsoft.Logic/workflows":
+            for trigger in properties["definition"].get("triggers", {}).values():
+                begins = datetime.fromisoformat(trigger["recurrence"]["startTime"])
+                yield "the workflow", begins - begins.replace(minute=0, second=0)
+        elif one.body["type"] == _JOB and (minute := first_minute(properties)) is not None:
+            yield "the cron", timedelta(minutes=minute)
 
 
 def _subnets(resources: list[Checked]) -> Iterator[tuple[str, str]]:

@@ -7,11 +7,13 @@ from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
-from batch_scoring.deploy.durations import iso_duration, recurrence, short_text
+from batch_scoring.deploy.durations import cron, iso_duration, recurrence, short_text
 from batch_scoring.deploy.names import Names
 from batch_scoring.deploy.settings import DeployParameters, NetworkSettings
 from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
 from batch_scoring.jobs.backends.azure_batch.settings import PoolSettings
+from batch_scoring.jobs.backends.container_apps.settings import memory_of
+from batch_scoring.jobs.settings import JobsParameters
 
 SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentParameters.json#"
 BATCH_AI_LOGS = "batch-ai-logs"
@@ -75,7 +77,8 @@ def first_pipelines(settings: DeployParameters) -> tuple[str, ...]:
 
 def jobs_settings(settings: DeployParameters, names: Names) -> dict[str, Any]:
     """Build the settings ``jobs`` of the deployed scheduler, without what only Azure knows."""
-    engine = _batch_ai(settings, names) if settings.compute == "batch_ai" else _azure_batch(settings, names)
+    engines = {"azure_batch": _azure_batch, "container_apps": _container_apps, "batch_ai": _batch_ai}
+    engine = engines[settings.compute](settings, names)
     return {
         "backend": settings.compute,
         "every": short_text(settings.schedule.every),
@@ -112,11 +115,15 @@ def _of_names(settings: DeployParameters, names: Names) -> dict[str, str]:
         "streamJob": names.stream_job,
         "batchAccount": names.batch_account,
         "pool": names.pool,
+        "containerAppsEnvironment": names.container_apps_environment,
+        "shardsJob": names.shards_job,
         "batchAiWorkspace": names.batch_ai_workspace,
         "logWorkspace": names.log_workspace,
         "insights": names.insights,
         "scoreWorkflow": names.score_workflow,
         "retrainWorkflow": names.retrain_workflow,
+        "scoreJob": names.score_job,
+        "retrainJob": names.retrain_job,
     }
 
 
@@ -146,6 +153,8 @@ def _of_settings(settings: DeployParameters) -> dict[str, Any]:
 def _of_nodes(settings: DeployParameters, names: Names) -> dict[str, Any]:
     nodes = settings.nodes
     publisher, offer, sku, version = nodes.vm_image.split(":")
+    # The deployed scheduler has no other limits than these; see conf/azure/parameters_jobs.yml.
+    limits = JobsParameters()
     return {
         "compute": settings.compute,
         "jobs": jobs_settings(settings, names),
@@ -159,6 +168,10 @@ def _of_nodes(settings: DeployParameters, names: Names) -> dict[str, Any]:
         # The scheduler derives the same formula from the same settings, and so leaves the pool alone.
         "autoscaleFormula": autoscale_formula(nodes),
         "autoscaleInterval": iso_duration(nodes.autoscale_interval),
+        "shardCpu": f"{settings.container_apps.cpu:g}",
+        "shardMemoryGb": f"{memory_of(settings.container_apps.cpu):g}",
+        "shardTimeout": int(limits.max_wall_time.total_seconds()),
+        "shardRetries": limits.retries,
         "batchAiFileServer": nodes.file_server,
         "nodeUser": nodes.user,
         "nodeSshPublicKey": nodes.ssh_public_key or "",
@@ -171,7 +184,15 @@ def _of_schedule(settings: DeployParameters) -> dict[str, Any]:
     if look_back is not None:
         minutes = look_back // timedelta(minutes=1)
         missing_after = f"P{look_back.days}D" if look_back.days else f"PT{minutes}M"
+    by_cron = settings.scheduler.kind == "container_app_job"
     return {
+        "scheduler": settings.scheduler.kind,
+        "scoreCron": cron(settings.schedule.every, "deploy.schedule.every") if by_cron else "",
+        "scoreTimeout": int(settings.schedule.wait.total_seconds()),
+        "retrainCron": (
+            cron(settings.retrain.every, "deploy.retrain.every") if by_cron and settings.is_retraining else ""
+        ),
+        "retrainTimeout": int(settings.retrain.wait.total_seconds()),
         # Templates have no decimal numbers; json() parses them there.
         "schedulerCpu": f"{settings.scheduler.cpu:g}",
         "schedulerMemoryGb": f"{settings.scheduler.memory_gb:g}",
@@ -201,6 +222,10 @@ def _azure_batch(settings: DeployParameters, names: Names) -> dict[str, Any]:
     pool = {field.name: getattr(settings.nodes, field.name) for field in fields(PoolSettings)}
     lengths = {name: short_text(value) for name, value in pool.items() if isinstance(value, timedelta)}
     return {"pool": names.pool, **pool, **lengths}
+
+
+def _container_apps(settings: DeployParameters, names: Names) -> dict[str, Any]:
+    return {"endpoint": settings.arm_endpoint, "cpu": settings.container_apps.cpu}
 
 
 def _batch_ai(settings: DeployParameters, names: Names) -> dict[str, Any]:

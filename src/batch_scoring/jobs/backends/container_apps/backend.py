@@ -240,7 +240,7 @@ class ContainerAppsBackend(Backend):
         """Start jobs, some at once; return the name of each one's execution, or what went wrong."""
 
         def start(spec: JobSpec) -> str | AzureError:
-            request = start_request(job, spec, self._data, self._env, self._settings.cpu)
+            request = start_request(job, spec, self._data, self._env, self._settings)
             answers: list[Any] = []
             try:
                 self._client.jobs.begin_start(

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.jobs.backends.container_apps.settings import WHERE, memory_text
+from batch_scoring.jobs.backends.container_apps.settings import WHERE, ContainerAppsSettings, memory_text
 from batch_scoring.jobs.specs import JobSpec
 
 if TYPE_CHECKING:
     from azure.mgmt.appcontainers.models import Job, JobExecution, JobExecutionTemplate
 
 
-def start_request(job: Job, spec: JobSpec, data: str, env: str | None, cpu: float) -> JobExecutionTemplate:
+def start_request(
+    job: Job, spec: JobSpec, data: str, env: str | None, settings: ContainerAppsSettings
+) -> JobExecutionTemplate:
     """Build the template that an execution gets in the place of the job's own.
 
     The service replaces all of the job's container by it. So image, variables and secrets are taken from the
@@ -28,8 +30,7 @@ def start_request(job: Job, spec: JobSpec, data: str, env: str | None, cpu: floa
         The workspace.
     env : str or None
         Kedro's configuration environment.
-    cpu : float
-        Cores.
+    settings : ContainerAppsSettings
 
     Raises
     ------
@@ -47,12 +48,12 @@ def start_request(job: Job, spec: JobSpec, data: str, env: str | None, cpu: floa
     (own,) = containers
     container = models.JobExecutionContainer(
         name=own.name,
-        image=own.image,
+        image=settings.image or own.image,
         # No shell is between: each argument comes through as it is.
         command=["python"],
         args=spec.arguments(data, env),
         env=own.env,
-        resources=models.ContainerResources(cpu=cpu, memory=memory_text(cpu)),
+        resources=models.ContainerResources(cpu=settings.cpu, memory=memory_text(settings.cpu)),
     )
     return models.JobExecutionTemplate(containers=[container])
 

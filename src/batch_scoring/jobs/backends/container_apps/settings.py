@@ -40,6 +40,7 @@ class ContainerAppsSettings:
 
     endpoint: str = "https://management.azure.com"
     job_id: str | None = None
+    image: str | None = None
     cpu: float = 1.0
     at_once: int = 8
     slow_start: timedelta = timedelta(seconds=90)
