@@ -35,10 +35,14 @@ def plan(
     html: str | None,
     as_json: bool,
 ) -> None:
-    """Simulate the schedule on clusters from zero, kept warm and fixed: cost, time, and the cheapest."""
+    """Simulate the schedule on clusters from zero, kept warm and fixed: cost, time, and the cheapest.
+
+    Container Apps, which has no nodes, is priced beside them.
+    """
     from batch_scoring.jobs.costs import words
     from batch_scoring.jobs.costs.choices import all_choices, short_list
     from batch_scoring.jobs.costs.configured import configured_cluster
+    from batch_scoring.jobs.costs.replicas import on_container_apps
 
     if (count is None) != (minutes is None):
         raise click.UsageError("--jobs and --minutes go together")
@@ -57,13 +61,15 @@ def plan(
         verdict.append(words.beside(engine, configured, choices[0], currency))
     elif engine:
         verdict.append(words.unpriced(engine))
+    replicas = on_container_apps(schedule, settings.costs, settings.container_apps.cpu)
+    verdict.append(words.of_replicas(replicas, choices[0], currency))
     if html is not None:
         from batch_scoring.jobs.costs.page import draw_page
 
         text = draw_page(choices, schedule, settings.costs, source, [*verdict, prices], configured)
         Path(html).write_text(text, encoding="utf-8")
     if as_json:
-        print_json(words.as_json(choices, schedule, currency, configured) | {"prices": prices})
+        print_json(words.as_json(choices, schedule, currency, replicas, configured) | {"prices": prices})
         return
     click.echo(f"{words.summary(schedule, source)}\n{prices}\n")
     click.echo(words.as_table([*short_list(choices), *([configured] if configured else [])]) + "\n")

@@ -7,6 +7,7 @@ import pytest
 from batch_scoring.core.errors import InputError
 from batch_scoring.jobs.costs import words
 from batch_scoring.jobs.costs.choices import Policy, Schedule, all_choices, fewest_nodes, short_list
+from batch_scoring.jobs.costs.replicas import on_container_apps
 from batch_scoring.jobs.costs.settings import CostSettings
 
 # A node runs one job at once and costs a cent a minute. It takes 4 minutes to start and one to stop.
@@ -80,7 +81,9 @@ def test_a_deadline_shorter_than_a_job_nothing_meets():
     assert choices[0].day.makespan == 120
     assert words.verdict(choices, "USD").startswith("No cluster ends by 1 min; the fastest is fixed, one")
     schedule = Schedule((120.0,) * 5, 3600.0, 60.0)
-    assert words.as_json(choices, schedule, "USD")["cheapest"] is None
+    assert (
+        words.as_json(choices, schedule, "USD", on_container_apps(schedule, BY_HAND, 1.0))["cheapest"] is None
+    )
 
 
 def test_looking_later_and_waiting_for_idle_nodes_costs_what_it_takes():

@@ -82,6 +82,39 @@ class RegionPrice:
         require(self, f"{WHERE}.prices: {self.region!r}", checks)
 
 
+@dataclass(frozen=True)
+class ReplicaPrices:
+    """``jobs.costs.container_apps``: prices of the consumption plan, and how it starts jobs.
+
+    Attributes
+    ----------
+    vcpu_second, gib_second : float
+        Prices.
+    free_vcpu_seconds, free_gib_seconds : float
+        Of each month and subscription.
+    cores : float
+        The environment's quota.
+    start : timedelta
+        From the start of an execution until its job begins.
+    """
+
+    vcpu_second: float = 0.000024
+    gib_second: float = 0.000003
+    free_vcpu_seconds: float = 180_000.0
+    free_gib_seconds: float = 360_000.0
+    cores: float = 100.0
+    start: timedelta = timedelta(seconds=30)
+
+    def __post_init__(self) -> None:
+        checks = {
+            name: (0 <= getattr(self, name) < float("inf"), "0 or more")
+            for name in ("vcpu_second", "gib_second", "free_vcpu_seconds", "free_gib_seconds")
+        }
+        checks["cores"] = (self.cores > 0, "a number of cores above 0")
+        checks["start"] = (self.start >= timedelta(0), "a duration, such as '30s'")
+        require(self, f"{WHERE}.container_apps", checks)
+
+
 # As in conf/base/parameters_jobs.yml.
 _USUAL_SIZES = (
     NodeSize("2 cores", 2, 0.096, 0.0192, "Standard_D2s_v5"),
@@ -112,6 +145,7 @@ class CostSettings:
     autoscale_interval: timedelta = timedelta(minutes=5)
     autoscale_offset: timedelta = timedelta(seconds=150)
     idle_before_stop: timedelta = timedelta(minutes=5)
+    container_apps: ReplicaPrices = field(default_factory=ReplicaPrices)
 
     def __post_init__(self) -> None:
         if not self.nodes:

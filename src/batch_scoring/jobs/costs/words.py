@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from batch_scoring.core.text import text_table
+from batch_scoring.jobs.backends.container_apps.settings import memory_of
 from batch_scoring.jobs.costs.choices import Choice, Schedule
 from batch_scoring.jobs.costs.configured import Configured
+from batch_scoring.jobs.costs.replicas import Replicas
 
 _HEADINGS = ("cluster", "nodes", "a day", "a month", "slowest run", "idle", "")
 _NUMBERS = _HEADINGS[1:-1]
@@ -74,6 +76,23 @@ def beside(engine: Configured, configured: Choice, best: Choice, currency: str) 
     return f"{lead}, {abs(more):,.2f} {'more' if more > 0 else 'less'} than that."
 
 
+def of_replicas(found: Replicas, best: Choice, currency: str) -> str:
+    """Compare Container Apps with the best cluster."""
+    cores = f"{found.cpu:g} {'core' if found.cpu == 1 else 'cores'}"
+    lead = (
+        f"Container Apps ({cores}, {memory_of(found.cpu):g} GiB a job): {found.cost_per_month:,.2f} "
+        f"{currency} a month after the free grant, the slowest run {duration_text(found.makespan)}"
+    )
+    if not found.is_in_time:
+        return f"{lead}: too late."
+    less = best.cost_per_month - found.cost_per_month
+    if not best.is_in_time:
+        return f"{lead}: in time."
+    if abs(less) < _NO_DIFFERENCE:
+        return f"{lead}: as cheap as that."
+    return f"{lead}: {abs(less):,.2f} {'less' if less > 0 else 'more'} than that."
+
+
 def unpriced(engine: Configured) -> str:
     """Explain why the configured cluster is not simulated, and what to do."""
     return (
@@ -97,7 +116,11 @@ def as_table(choices: Sequence[Choice]) -> str:
 
 
 def as_json(
-    choices: Sequence[Choice], schedule: Schedule, currency: str, configured: Choice | None = None
+    choices: Sequence[Choice],
+    schedule: Schedule,
+    currency: str,
+    replicas: Replicas,
+    configured: Choice | None = None,
 ) -> dict[str, Any]:
     """Return all choices as plain values, best first; ``cheapest`` is null where none is in time.
 
@@ -112,6 +135,14 @@ def as_json(
         "currency": currency,
         "cheapest": listed[0] if choices[0].is_in_time else None,
         "configured": _values(configured) if configured else None,
+        "container_apps": {
+            "cpu": replicas.cpu,
+            "vcpu_seconds": replicas.vcpu_seconds,
+            "gib_seconds": replicas.gib_seconds,
+            "cost_per_month": replicas.cost_per_month,
+            "makespan_seconds": replicas.makespan,
+            "in_time": replicas.is_in_time,
+        },
         "choices": listed,
     }
 
