@@ -48,7 +48,7 @@ mlflow: $(VENV)/.run  ## look at runs and model versions in MLflow, http://127.0
 services: $(VENV)/.dev .azurite/.ready  ## an event hub and Blob Storage on this machine, until Ctrl-C; says how to connect
 	@$(BIN)/python -m tests.emulators.services
 
-rehearse: $(VENV)/.dev system-packages .azurite/.ready .containers/.ready  ## the deployed system on this machine, over three scheduled hours; takes about seven minutes
+rehearse: $(VENV)/.dev system-packages .azurite/.ready .containers/.ready  ## the deployed system on this machine, over three scheduled hours; takes about nine minutes
 	@$(BIN)/python -m tests.rehearsal
 
 # More workers than cores: many tests wait for servers, processes and the disk.

@@ -17,7 +17,12 @@ from tests.emulators import azurite, containers
 from tests.rehearsal import network
 from tests.rehearsal.timeline import Timeline
 
-ENGINES = ("batch_ai", "azure_batch")
+# What each is scheduled by, unless another one is named: once as in 2018, else as it is deployed by default.
+ENGINES = {
+    "batch_ai": "logic_app",
+    "azure_batch": "container_app_job",
+    "container_apps": "container_app_job",
+}
 TAG = "rehearsal"
 
 
@@ -34,8 +39,9 @@ def main() -> int:
             build_image(folder)
         for engine in options.engine or ENGINES:
             (folder / engine).mkdir()
-            print(f"\n== {engine}", flush=True)
-            inside = [sys.executable, "-m", "tests.rehearsal.inside", str(folder), engine]
+            scheduler = options.scheduler or ENGINES[engine]
+            print(f"\n== {engine}, scheduled by {scheduler}", flush=True)
+            inside = [sys.executable, "-m", "tests.rehearsal.inside", str(folder), engine, scheduler]
             code = network.run_inside(inside)
             if code != 0:
                 return code
@@ -63,7 +69,8 @@ def build_image(folder: Path) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.rehearsal", description=__doc__)
-    parser.add_argument("--engine", action="append", choices=ENGINES, help="default: both")
+    parser.add_argument("--engine", action="append", choices=ENGINES, help="default: all")
+    parser.add_argument("--scheduler", choices=sorted(set(ENGINES.values())), help="default: the engine's")
     return parser.parse_args()
 
 

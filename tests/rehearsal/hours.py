@@ -7,12 +7,33 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Protocol
 
 from batch_scoring.jobs.records import JobRecord, Records
 from batch_scoring.jobs.specs import State
-from tests.emulators.logic_app import LogicApp, Run
 
 _PATIENCE_SECONDS = 300.0
+
+
+class Run(Protocol):
+    """A firing of a scheduler, whichever it is."""
+
+    name: str
+    status: str
+    error: Any
+
+    def wait(self, seconds: float) -> None:
+        """Until it has ended."""
+
+
+class Scheduler(Protocol):
+    """What fires: a workflow, or a cron."""
+
+    runs: list[Run]
+    called: str
+
+    def fire(self, at: datetime) -> Run:
+        """Begin a run for a scheduled time."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +41,7 @@ class Hour:
     """What came of one scheduled time."""
 
     at: datetime
+    called: str
     runs: tuple[Run, ...]
     records: tuple[JobRecord, ...]
 
@@ -28,23 +50,23 @@ class Hour:
         """In words."""
         jobs, attempts = len(self.records), sum(one.attempt for one in self.records)
         states = ", ".join(sorted({run.status for run in self.runs}))
-        fired = f"{len(self.runs)} runs of the workflow" if len(self.runs) > 1 else "the workflow"
+        fired = f"{len(self.runs)} runs of {self.called}" if len(self.runs) > 1 else self.called
         slowest = max((one.ended - one.started).total_seconds() for one in self.records)
         return f"{fired}: {states}; {jobs} jobs, {attempts} starts, the slowest {slowest:.1f} s"
 
 
-def play(app: LogicApp, records: Records, at: datetime, run: str, times: int = 1) -> Hour:
-    """Have the workflow fire so many times for an hour, and wait for the end of all."""
+def play(app: Scheduler, records: Records, at: datetime, run: str, times: int = 1) -> Hour:
+    """Have the scheduler fire so many times for an hour, and wait for the end of all."""
     runs = tuple(app.fire(at) for _ in range(times))
     for one in runs:
         one.wait(_PATIENCE_SECONDS)
     failed = [one for one in runs if one.status != "Succeeded"]
     if failed:
-        raise RuntimeError(f"the workflow of {at:%H:%M} failed: {failed[0].error}")
+        raise RuntimeError(f"{app.called} of {at:%H:%M} failed: {failed[0].error}")
     found = records.all_records(run)
     if not found or any(one.state is not State.SUCCEEDED for one in found.values()):
         raise RuntimeError(f"{run}: {found}")
-    return Hour(at, runs, tuple(found.values()))
+    return Hour(at, app.called, runs, tuple(found.values()))
 
 
 def in_the_background(act: Callable[[], bool]) -> threading.Thread:

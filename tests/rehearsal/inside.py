@@ -1,4 +1,4 @@
-"""What happens in the rehearsal's own network: ``python -m tests.rehearsal.inside FOLDER ENGINE``."""
+"""What happens in the rehearsal's network: ``python -m tests.rehearsal.inside FOLDER ENGINE SCHEDULER``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,6 @@ SETTINGS: dict[str, Any] = {
     "name": "rehearse",
     "subscription": SUBSCRIPTION,
     "image": {"tag": TAG},
-    "scheduler": {"kind": "logic_app"},
     "stream_analytics": {"enabled": False},  # nobody stands in for it: readings are received
     "nodes": {"max_nodes": 2, "ssh_public_key": "ssh-ed25519 AAAA rehearsal"},
     "retrain": {"enabled": False},
@@ -130,9 +129,9 @@ class Rehearsal:
                 **builder.environment,
             )
             services.podman.login(host, services.registry.user, services.registry.password)
-        with step("kedro deploy up, now with workflows") as notes:
+        with step("kedro deploy up, now with what fires") as notes:
             self.kedro("deploy", "up", "--workflows=on")
-            notes.append(f"workflows: {', '.join(services.workflows)}")
+            notes.append(f"schedulers: {', '.join(services.schedulers)}")
         with step("kedro deploy env"):
             self.kedro("deploy", "env")
         with step("kedro deploy models push, data push"):
@@ -141,7 +140,7 @@ class Rehearsal:
             self.kedro("deploy", "data", "push", source)
 
     def hours(self) -> None:
-        app = self.services.workflows[self.names.score_workflow]
+        (app,) = self.services.schedulers.values()
         records = Records(self.data)
         for n, (span, at) in enumerate(zip(fleet.spans()[1:], fleet.HOURS, strict=True)):
             with self.timeline.step(f"readings until {at:%H:%M} are published"):
@@ -203,9 +202,9 @@ class Rehearsal:
 
 
 def main() -> int:
-    root, engine = Path(sys.argv[1]), sys.argv[2]
+    root, engine, scheduler = Path(sys.argv[1]), *sys.argv[2:4]
     folder = root / engine
-    own = {"deploy": {**SETTINGS, "compute": engine}}
+    own = {"deploy": {**SETTINGS, "compute": engine, "scheduler": {"kind": scheduler}}}
     settings = read_settings(own)
     project = _project(folder / "project", own)
     # Of its own: the other engine may be rehearsed at the same time.

@@ -19,6 +19,7 @@ from tests.emulators.batch_ai.service import Service as BatchAI
 from tests.emulators.batch_ai.storage import AzuriteStorage
 from tests.emulators.certificates import make_certificate
 from tests.emulators.clock import Clock
+from tests.emulators.container_apps import ContainerApps
 from tests.emulators.container_instances import ContainerInstances
 from tests.emulators.container_jobs import container_runner
 from tests.emulators.containers import Podman
@@ -28,7 +29,9 @@ from tests.emulators.logic_app import LogicApp
 from tests.emulators.registry import Registry
 from tests.emulators.tls_router import Target, TlsRouter
 from tests.emulators.work import Runner, Work
+from tests.rehearsal.hours import Scheduler
 from tests.rehearsal.network import IDENTITY_ADDRESS, furnish
+from tests.rehearsal.schedulers import Cron
 
 HTTPS, AMQPS = 443, 5671
 # Pauses of the workflows and of autoscaling pass so many times as fast as in Azure.
@@ -57,12 +60,13 @@ class Services:
     location: str
     podman: Podman
     known_authorities: str
-    workflows: dict[str, LogicApp] = field(default_factory=dict)
+    schedulers: dict[str, Scheduler] = field(default_factory=dict)
     arm: Arm = field(init=False)
     storage: Azurite = field(init=False)
     registry: Registry = field(init=False)
     batch: AzureBatch = field(init=False)
     batch_ai: BatchAI = field(init=False)
+    apps: ContainerApps = field(init=False)
     containers: ContainerInstances = field(init=False)
     _stack: ExitStack = field(init=False, default_factory=ExitStack)
 
@@ -109,7 +113,7 @@ class Services:
 
         But for the vault's secrets, which are there to be handed on to nodes without an identity.
         """
-        for place in ("groups", "batch", "batch-ai"):
+        for place in ("groups", "batch", "batch-ai", "apps"):
             for file in sorted((self.folder / place).rglob("*")):
                 if file.is_file():
                     yield str(file.relative_to(self.folder)), file.read_bytes()
@@ -117,14 +121,17 @@ class Services:
         for one in (exchange for recorder in recorders for exchange in recorder.exchanges):
             if "/vaults/" not in one.path:
                 yield f"{one.method} {one.path}", repr(one).encode()
-        for name, app in self.workflows.items():
+        for name, app in self.schedulers.items():
             for run in app.runs:
-                yield f"{name}, run {run.name}", repr([vars(one) for one in run.actions.values()]).encode()
+                yield f"{name}, run {run.name}", run.trace.encode()
 
     def lose_node(self, job: str) -> bool:
         """Lose the node that works at a job, of whichever engine; False: there is none."""
         if any(cluster.preempt(job) for cluster in self.batch_ai.clusters.values()):
             return True
+        for one in [one for found in self.apps.executions.values() for one in found]:
+            if one.shard == job and one.lose_machine():
+                return True
         for pool in self.batch.account.pools.values():
             for node in pool.nodes.nodes():
                 if any(job in key for key in node.running):
@@ -136,6 +143,8 @@ class Services:
         runner = self._runner()
         self.containers = ContainerInstances(self.folder / "groups", runner)
         self._stack.callback(self.containers.close)
+        self.apps = ContainerApps(self.folder / "apps", runner)
+        self._stack.callback(self.apps.close)
         seconds = {"start_seconds": 0.5, "sample_seconds": 0.2, "evaluate_seconds": 0.5}
         self.batch = self._stack.enter_context(
             AzureBatch(self.folder / "batch", runner=runner, upload=self._upload, **seconds)
@@ -173,12 +182,14 @@ class Services:
         self.arm.mount("Microsoft.ContainerInstance", self.containers.answer)
         self.arm.mount("Microsoft.BatchAI", self.batch_ai.answer)
         self.arm.mount("Microsoft.Logic", self._answer_of_runs)
+        self.apps.join(self.arm)
         for kind, watcher in {
             "Microsoft.Storage/storageAccounts/blobServices/containers": self._make_container,
             "Microsoft.ManagedIdentity/userAssignedIdentities": self._know_identity,
             "Microsoft.KeyVault/vaults/secrets": self._keep_secret,
             "Microsoft.Batch/batchAccounts/pools": self._make_pool,
             "Microsoft.Logic/workflows": self._deploy_workflow,
+            "Microsoft.App/jobs": self._deploy_job,
         }.items():
             self.arm.resources.watch(kind, watcher)
         return self._stack.enter_context(ArmServer(self.arm, self.folder / "arm"))
@@ -212,19 +223,25 @@ class Services:
 
     def _deploy_workflow(self, id: str, body: dict[str, Any] | None) -> None:
         name = id.rpartition("/")[2]
-        self.workflows.pop(name, None)
+        self.schedulers.pop(name, None)
         if body is not None and body["properties"].get("state") == "Enabled":
             told = body["properties"]
-            self.workflows[name] = LogicApp(
+            self.schedulers[name] = LogicApp(
                 told["definition"], told["parameters"], self._trusted, Clock(SPEED)
             )
+
+    def _deploy_job(self, id: str, body: dict[str, Any] | None) -> None:
+        name = id.rpartition("/")[2]
+        self.schedulers.pop(name, None)
+        if body is not None and body["properties"]["configuration"]["triggerType"] == "Schedule":
+            self.schedulers[name] = Cron(self.apps, name)
 
     def _answer_of_runs(self, method: str, path: str, query: str, body: Any, host: str) -> Answer | None:
         """The history of a workflow; all else of it is the Resource Manager's."""
         above, _, last = path.rpartition("/")
         if last.lower() != "runs" or method != "GET":
             return None
-        app = self.workflows.get(above.rpartition("/")[2])
+        app = self.schedulers.get(above.rpartition("/")[2])
         runs = reversed(app.runs) if app else ()
         return Answer(200, {"value": [one.describe(above) for one in runs]})
 

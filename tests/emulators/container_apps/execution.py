@@ -83,6 +83,12 @@ class Execution:
         arguments = self.container.get("args") or []
         return arguments[arguments.index("--job") + 1] if "--job" in arguments else ""
 
+    @property
+    def output(self) -> str:
+        """What its replicas have printed, one after the other."""
+        files = sorted(self._folder.rglob("std*.txt"))
+        return "".join(one.read_text("utf-8", "replace") for one in files)
+
     def stop(self, seconds: float = 30.0) -> bool:
         """End it; False: it has ended already."""
         with self._lock:

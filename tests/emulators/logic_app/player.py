@@ -54,6 +54,11 @@ class Run:
         self._done = threading.Event()
         self._functions = {**PURE, **self._own_functions()}
 
+    @property
+    def trace(self) -> str:
+        """All that is known of its actions, in one text."""
+        return repr([vars(one) for one in self.actions.values()])
+
     def wait(self, seconds: float = 600) -> Run:
         """Wait for its end."""
         if not self._done.wait(seconds):
@@ -218,6 +223,8 @@ class LogicApp:
     ------
     DefinitionError
     """
+
+    called = "the workflow"
 
     def __init__(
         self,

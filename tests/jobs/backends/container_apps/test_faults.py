@@ -14,15 +14,15 @@ from tests.jobs.backends.container_apps.conftest import RUN, specs
 
 pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
 
-TEN = [f"s{number}" for number in range(10)]
+FIVE = [f"s{number}" for number in range(5)]
 
 
 def run_to_its_end(environment, **changes):
     engine = environment.engine(**changes)
     engine.ensure()
-    engine.submit(RUN, specs(*TEN))
+    engine.submit(RUN, specs(*FIVE))
     ended = environment.wait(engine)
-    assert sorted(ended) == TEN
+    assert sorted(ended) == FIVE
     for name, one in ended.items():
         assert (one.state is State.SUCCEEDED) == (name in environment.scored())
         assert (one.state is State.SUCCEEDED) == (one.reason == "")
@@ -31,29 +31,29 @@ def run_to_its_end(environment, **changes):
 
 def test_machines_are_lost_under_every_job(environment, how):
     how[""] = "slow"
-    for name in TEN:
+    for name in FIVE:
         environment.apps.faults.add(
             Fault.NODE_LOST, seconds=0.2, fits=lambda key, name=name: key[1:] == (name, 1)
         )
     run_to_its_end(environment)
-    assert environment.apps.faults.happened[Fault.NODE_LOST] == 10
-    assert environment.scored() == set(TEN)
+    assert environment.apps.faults.happened[Fault.NODE_LOST] == 5
+    assert environment.scored() == set(FIVE)
 
 
 def test_the_image_cannot_be_pulled_for_every_job(environment):
-    environment.apps.faults.add(Fault.IMAGE, times=20)
+    environment.apps.faults.add(Fault.IMAGE, times=10)
     ended = run_to_its_end(environment)
     assert environment.executions() == {}
     assert {one.reason for one in ended.values()} == {"ImagePullBackOff: the image could not be pulled"}
     engine = environment.engine()
-    engine.retry(RUN, specs(*TEN))
+    engine.retry(RUN, specs(*FIVE))
     environment.wait(engine)
-    assert environment.executions() == dict.fromkeys(TEN, 1)
+    assert environment.executions() == dict.fromkeys(FIVE, 1)
 
 
 def test_every_job_is_stuck(environment):
     environment.make_job(retries=0, timeout=1)
-    environment.apps.faults.add(Fault.STUCK, times=10)
+    environment.apps.faults.add(Fault.STUCK, times=5)
     ended = run_to_its_end(environment, max_wall_time=timedelta(seconds=1), retries=0)
     assert all(one.reason.startswith("took longer than jobs.max_wall_time") for one in ended.values())
 
@@ -61,10 +61,10 @@ def test_every_job_is_stuck(environment):
 @pytest.mark.parametrize("after", [False, True], ids=["before it is done", "after it was done"])
 @pytest.mark.parametrize("status", [0, 429, 503], ids=["no answer", "429", "503"])
 def test_starts_that_are_refused_or_whose_answer_is_lost_are_one_execution_each(environment, status, after):
-    environment.apps.answers.add(status, "Injected", times=10, method="POST", part="/start", after=after)
+    environment.apps.answers.add(status, "Injected", times=5, method="POST", part="/start", after=after)
     run_to_its_end(environment)
-    assert environment.apps.answers.given == 10
-    assert environment.executions() == dict.fromkeys(TEN, 1)
+    assert environment.apps.answers.given == 5
+    assert environment.executions() == dict.fromkeys(FIVE, 1)
 
 
 def test_a_retry_whose_answer_is_lost_is_one_execution(environment, how):
@@ -82,7 +82,7 @@ def test_a_retry_whose_answer_is_lost_is_one_execution(environment, how):
 def test_a_service_that_only_accepts_names_nothing_and_is_followed_all_the_same(environment):
     environment.apps.is_accepting_only = True
     run_to_its_end(environment)
-    assert environment.executions() == dict.fromkeys(TEN, 1)
+    assert environment.executions() == dict.fromkeys(FIVE, 1)
 
 
 def test_a_scheduler_that_hears_nothing_any_more_is_followed_by_another_one(environment):
