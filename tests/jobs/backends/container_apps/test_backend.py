@@ -172,6 +172,14 @@ def test_a_shortage_is_told_in_the_words_of_the_service_or_within_two_minutes(en
     assert environment.settings().container_apps.slow_start.total_seconds() + 30 <= 120
 
 
+def test_what_another_run_does_is_no_trouble(environment, how):
+    how["a"] = "hang"
+    engine = environment.engine(apps_slow_start=timedelta(microseconds=1))
+    engine.submit(RUN, specs("a"))
+    until(lambda: [one for one in engine.statuses(RUN) if one.state is State.RUNNING])
+    assert engine.trouble(datetime.now(UTC)) is None
+
+
 def test_a_quota_below_one_job_ends_before_anything_is_started(environment):
     environment.apps.cores.limit = 0.5
     with pytest.raises(CapacityError, match=r"quota of cores is 0\.5, and one job takes 1"):

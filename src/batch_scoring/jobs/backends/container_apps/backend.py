@@ -153,17 +153,10 @@ class ContainerAppsBackend(Backend):
         """Say why executions have no replica yet: the service's words, a quota, or that it takes too long."""
         now = datetime.now(UTC)
         with clear_errors(self._settings):
-            going = [
-                one
-                for one in self._list()
-                if shard_of(one)
-                and state_of(one) is None
-                and one.start_time
-                and one.start_time > since - self._limit
-            ]
-            if not going:
+            waiting = self._waiting(since)
+            if not waiting:
                 return None
-            found = trouble_of(going, now, self._settings.slow_start)
+            found = trouble_of(waiting, now, self._settings.slow_start)
             cores = self._cores(self._job())
         if cores is not None and cores[0] + self._settings.cpu > cores[1]:
             return (
@@ -270,6 +263,21 @@ class ContainerAppsBackend(Backend):
                     made[spec.name] = one.name or ""
         started.add(made)
         return [spec for spec in specs if spec.name not in made]
+
+    def _waiting(self, since: datetime) -> list[models.JobExecution]:
+        """Return the executions, of any run, whose jobs have not begun."""
+        going: dict[str, dict[str, models.JobExecution]] = defaultdict(dict)
+        for one in self._list():
+            shard = shard_of(one)
+            recent = one.start_time is not None and one.start_time > since - self._limit
+            if shard is not None and recent and state_of(one) is None:
+                going[shard[0]][shard[1]] = one
+        waiting = []
+        for run, found in going.items():
+            records = self._records.all_records(run, found)
+            statuses = (status_of(name, one, records.get(name), self._limit) for name, one in found.items())
+            waiting += [found[one.name] for one in statuses if one.state is State.QUEUED]
+        return waiting
 
     def _job(self) -> models.Job:
         return self._client.jobs.get(self._place.resource_group, self._place.job)
