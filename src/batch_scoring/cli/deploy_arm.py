@@ -61,7 +61,7 @@ def what_if(env: str, workflows: str, as_json: bool) -> None:
     if client.group() is None:
         changes = prediction.all_new(request.template)
     else:
-        changes = prediction.predict(client, request.properties)
+        changes = prediction.predict(client, request.properties, request.unwanted)
     if as_json:
         print_json([one.as_data() for one in changes])
     else:

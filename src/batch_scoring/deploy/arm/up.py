@@ -104,10 +104,7 @@ def would(client: Client, request: DeploymentRequest, say: Say) -> None:
     if there is not None and _state(there) not in ENDED:
         say(f"would join the deployment {place.deployment!r}, which is running")
         return
-    for path, version in request.unwanted:
-        if client.found(path, version) is not None:
-            say(f"would delete {_short(path)}")
-    for change in predict(client, request.properties):
+    for change in predict(client, request.properties, request.unwanted):
         say(f"would {change.verb} {change.name}")
     if request.stream_job:
         say(f"would start the Stream Analytics job {request.stream_job} unless it runs")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from batch_scoring.core.errors import InputError
@@ -59,8 +59,18 @@ class Change:
         return {"change": self.kind, "resource": self.name, "properties": properties}
 
 
-def predict(client: Client, properties: Mapping[str, Any]) -> list[Change]:
+def predict(
+    client: Client, properties: Mapping[str, Any], unwanted: Sequence[tuple[str, str]] = ()
+) -> list[Change]:
     """Predict what the deployment would change.
+
+    Parameters
+    ----------
+    client : Client
+    properties : mapping
+        Of the deployment.
+    unwanted : sequence of (str, str)
+        Ids and API versions of what `up` deletes before, which the Resource Manager itself would leave alone.
 
     Raises
     ------
@@ -78,7 +88,11 @@ def predict(client: Client, properties: Mapping[str, Any]) -> list[Change]:
             f"deployment {place.deployment!r}: {explained(innermost(found.error.as_dict()), place)}"
         )
     changes = found.properties.changes if found.properties is not None else found.changes
-    return [_change(one) for one in changes or []]
+    goes = {path.lower() for path, _ in unwanted}
+    return [
+        replace(_change(one), kind="Delete") if str(one.resource_id).lower() in goes else _change(one)
+        for one in changes or []
+    ]
 
 
 def lines(changes: Iterable[Change]) -> Iterable[str]:
