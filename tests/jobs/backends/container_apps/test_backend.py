@@ -100,6 +100,8 @@ def test_what_a_killed_scheduler_started_and_did_not_keep_is_found(environment):
     assert engine.submit(RUN, specs(*NAMES)) == 2
     environment.wait(engine)
     assert environment.executions() == dict.fromkeys(NAMES, 1)
+    environment.apps.history = 0
+    assert {one.state for one in engine.statuses(RUN)} == {State.SUCCEEDED}, "by what they wrote"
 
 
 def test_executions_that_the_service_lists_late_are_waited_for(environment, how):

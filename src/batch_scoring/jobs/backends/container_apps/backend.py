@@ -20,7 +20,7 @@ from batch_scoring.core.errors import CapacityError, InputError
 from batch_scoring.jobs.backends.base import Backend
 from batch_scoring.jobs.backends.container_apps.errors import clear_errors, may_have_worked
 from batch_scoring.jobs.backends.container_apps.requests import shard_of, start_request
-from batch_scoring.jobs.backends.container_apps.started import StartedJobs
+from batch_scoring.jobs.backends.container_apps.started import Started, StartedJobs
 from batch_scoring.jobs.backends.container_apps.statuses import (
     CORES,
     current,
@@ -200,7 +200,7 @@ class ContainerAppsBackend(Backend):
     def _find_starts(self, run: str, started: StartedJobs) -> None:
         """Keep the executions that a scheduler started and did not live to keep."""
         there = {
-            name: newest(found)[0].name or ""
+            name: _started(newest(found)[0])
             for name, found in self._executions(run).items()
             if name not in started.jobs
         }
@@ -215,8 +215,10 @@ class ContainerAppsBackend(Backend):
         missing, former = list(specs), {name: started.jobs.get(name) for name in (one.name for one in specs)}
         pause = FIRST_PAUSE_SECONDS
         for last_try in (*[False] * (_TRIES - 1), True):
-            answers = self._start_each(job, missing)
-            started.add({name: found for name, found in answers.items() if isinstance(found, str)})
+            began, answers = datetime.now(UTC), self._start_each(job, missing)
+            started.add(
+                {name: Started(found, began) for name, found in answers.items() if isinstance(found, str)}
+            )
             failed = {name: error for name, error in answers.items() if isinstance(error, AzureError)}
             missing = [spec for spec in missing if spec.name in failed]
             if not missing:
@@ -260,7 +262,7 @@ class ContainerAppsBackend(Backend):
             before = former[spec.name]
             for one in newest(listed.get(spec.name, ()))[:1]:
                 if before is None or (one.name != before.execution and state_of(one) is None):
-                    made[spec.name] = one.name or ""
+                    made[spec.name] = _started(one)
         started.add(made)
         return [spec for spec in specs if spec.name not in made]
 
@@ -331,6 +333,10 @@ class ContainerAppsBackend(Backend):
             # Starting needs no quota to be read: what is really missing the service says.
             log.info("the quota of cores is not checked: %s", type(error).__name__)
         return None
+
+
+def _started(execution: models.JobExecution) -> Started:
+    return Started(execution.name or "", execution.start_time or datetime.now(UTC))
 
 
 def _asked_pause(error: AzureError) -> float | None:

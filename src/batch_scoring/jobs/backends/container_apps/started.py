@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from batch_scoring.core.moments import as_text
 from batch_scoring.jobs.lease import Lease
@@ -29,7 +29,7 @@ class Started:
     execution : str
         The service's name of it; empty where it did not tell it.
     at : datetime
-        UTC.
+        UTC; what the job writes is of this start where it is not older.
     """
 
     execution: str
@@ -62,12 +62,11 @@ class StartedJobs:
             found._lease = lease
             yield found
 
-    def add(self, new: Mapping[str, str]) -> None:
-        """Keep that jobs were just started; ``new`` has the executions by the names of jobs."""
+    def add(self, new: Mapping[str, Started]) -> None:
+        """Keep that jobs were started, by their names."""
         assert self._lease is not None, "others may start jobs, too"
         self._lease.renew()
-        now = datetime.now(UTC)
-        self.jobs |= {name: Started(execution, now) for name, execution in new.items()}
+        self.jobs |= new
         plain = {name: asdict(one) | {"at": as_text(one.at)} for name, one in sorted(self.jobs.items())}
         former = self.folder.read(FILE)[1] if self.folder.entry(FILE) else None
         self.folder.replace(FILE, json_bytes(plain), former)
