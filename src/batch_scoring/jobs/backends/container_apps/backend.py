@@ -117,7 +117,7 @@ class ContainerAppsBackend(Backend):
         if there != asked:
             log.warning(
                 "job %s ends replicas after %s s and retries them %s times; jobs.max_wall_time and "
-                "jobs.retries say %.0f and %s: run `kedro deploy up`",
+                "jobs.retries say %.0f and %s: what the job says counts",
                 *(self._place.job, *there, *asked),
             )
         cores = self._cores(job)
