@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from tests.rehearsal.services import Services
 from tests.rehearsal.timeline import Timeline
 from tests.secret_scan import secrets_in
 
+TOLD_WITHIN_SECONDS = 120.0
 SETTINGS: dict[str, Any] = {
     "name": "rehearse",
     "subscription": SUBSCRIPTION,
@@ -147,9 +150,14 @@ class Rehearsal:
                 self.kedro("run", "--env=azure", "--pipelines=publish", "--params", fleet.publishing(span))
             run = run_name("score", at)
             lost = self._lose_a_node(records, run) if n == 1 else None
-            with self.timeline.step(f"hour {at:%H:%M}" + (", a node is lost" if lost else "")) as notes:
+            told = self._have_no_nodes(records, run) if n == 0 else None
+            happens = ", a node is lost" if lost else ", no nodes for a while" if told else ""
+            with self.timeline.step(f"hour {at:%H:%M}{happens}") as notes:
                 hour = play(app, records, at, run, times=2 if n == 2 else 1)
                 notes.append(hour.note)
+                if told is not None:
+                    seconds = told()
+                    notes.append(f"told after {seconds:.0f} s")
             if lost is not None:
                 lost.join(1)
                 if lost.is_alive() or all(one.attempt == 1 for one in hour.records):
@@ -158,6 +166,32 @@ class Rehearsal:
         with self.timeline.step("kedro jobs list, of what was deployed") as notes:
             listed = self.kedro("jobs", "list", "--env=azure", BATCH_SCORING_DATA="")
             notes.append(f"{listed.count('score-')} runs")
+
+    def _have_no_nodes(self, records: Records, run: str) -> Callable[[], float] | None:
+        """Until the scheduler says so; what is returned checks that, and tells how long after submitting."""
+        if not self.services.starve(True):
+            self.services.starve(False)
+            return None
+        submitted, told = list[float](), list[float]()
+
+        def feed() -> bool:
+            if not submitted and records.submitted_to(run) is not None:
+                submitted.append(time.monotonic())
+            if not self.services.printed("jobs wait and none runs"):
+                return False
+            told.append(time.monotonic() - (submitted or [time.monotonic()])[0])
+            self.services.starve(False)
+            return True
+
+        thread = in_the_background(feed)
+
+        def check() -> float:
+            thread.join(1)
+            if not told or told[0] > TOLD_WITHIN_SECONDS:
+                raise RuntimeError(f"nobody said that there are no nodes: {told}")
+            return told[0]
+
+        return check
 
     def _lose_a_node(self, records: Records, run: str) -> threading.Thread:
         """Of whichever engine, while a job is at work in its container."""

@@ -28,7 +28,7 @@ from tests.emulators.identity import Identity, IdentityServer
 from tests.emulators.logic_app import LogicApp
 from tests.emulators.registry import Registry
 from tests.emulators.tls_router import Target, TlsRouter
-from tests.emulators.work import Runner, Work
+from tests.emulators.work import OUT, Runner, Work
 from tests.rehearsal.hours import Scheduler
 from tests.rehearsal.network import IDENTITY_ADDRESS, furnish
 from tests.rehearsal.schedulers import Cron
@@ -36,6 +36,7 @@ from tests.rehearsal.schedulers import Cron
 HTTPS, AMQPS = 443, 5671
 # Pauses of the workflows and of autoscaling pass so many times as fast as in Azure.
 SPEED = 15.0
+SHORTAGE = ("AccountCoreQuotaReached", "The specified account has reached core quota")
 
 
 @dataclass
@@ -124,6 +125,22 @@ class Services:
         for name, app in self.schedulers.items():
             for run in app.runs:
                 yield f"{name}, run {run.name}", run.trace.encode()
+
+    def starve(self, is_starved: bool) -> bool:
+        """Have no machine for jobs, or have them again; False: this engine has no shortage on demand."""
+        pools = list(self.batch.account.pools.values())
+        for pool in pools:
+            pool.shortage = SHORTAGE if is_starved else None
+        # Of its environment one core stays, for a scheduler by cron.
+        self.apps.cores.used += (1 if is_starved else -1) * (self.apps.cores.limit - 1)
+        return bool(pools) or any(
+            one["properties"]["configuration"]["triggerType"] == "Manual" for one in self.apps.jobs.values()
+        )
+
+    def printed(self, text: str) -> bool:
+        """Whether a scheduler has printed this."""
+        files = (one for place in ("groups", "apps") for one in (self.folder / place).rglob(OUT))
+        return any(text in one.read_text("utf-8", "replace") for one in files)
 
     def lose_node(self, job: str) -> bool:
         """Lose the node that works at a job, of whichever engine; False: there is none."""
