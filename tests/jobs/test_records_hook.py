@@ -39,7 +39,7 @@ def workspace(tmp_path):
     return tmp_path
 
 
-def run(folder, error=None, shortfalls=(), refusal=None, asked=("score",)):
+def run(folder, error=None, shortfalls=(), refusal=None, asked=("score",), **options):
     """Run one node as a session of Kedro does; return what is recorded."""
 
     def node():
@@ -52,7 +52,11 @@ def run(folder, error=None, shortfalls=(), refusal=None, asked=("score",)):
     manager = _create_hook_manager()
     shortfall = type("Shortfall", (), {"after_pipeline_run": ProjectHooks.after_pipeline_run})
     _register_hooks(manager, (Settings(refusal), shortfall(), RunRecords()))
-    shared = {"run_params": {"pipeline_names": list(asked)}, "pipeline": pipeline, "catalog": catalog}
+    shared = {
+        "run_params": {"pipeline_names": list(asked)} | options,
+        "pipeline": pipeline,
+        "catalog": catalog,
+    }
     manager.hook.before_pipeline_run(**shared)
     assert [one.state for one in read_records(open_folder(str(folder)))][:1] in ([], ["running"])
     try:
@@ -77,6 +81,20 @@ def test_a_run_that_succeeds_has_its_steps(workspace):
         "",
     )
     assert one.seconds is not None
+
+
+@pytest.mark.parametrize(
+    ("asked", "options", "expected"),
+    [
+        ((), {"tags": (), "node_names": None, "only_missing_outputs": False}, []),
+        ((), {"tags": ("score", "monitor")}, ["--tags=score,monitor"]),
+        (("evaluate",), {"to_outputs": ["judged_sensors"]}, ["evaluate", "--to-outputs=judged_sensors"]),
+        ((), {"only_missing_outputs": True}, ["--only-missing-outputs"]),
+    ],
+)
+def test_a_part_of_a_run_is_not_called_the_whole(workspace, asked, options, expected):
+    run(workspace, asked=asked, **options)
+    assert [one.pipelines for one in recorded(workspace)] == [expected]
 
 
 def test_a_run_that_fails_says_in_which_step_and_why_without_secrets(workspace):

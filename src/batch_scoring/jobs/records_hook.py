@@ -21,6 +21,17 @@ from batch_scoring.storage.workspace_format import MARKER
 
 logger = logging.getLogger(__name__)
 
+# What leaves out nodes, as Kedro calls it, and by its option.
+_PARTS = {
+    "tags": "tags",
+    "from_nodes": "from-nodes",
+    "to_nodes": "to-nodes",
+    "node_names": "nodes",
+    "from_inputs": "from-inputs",
+    "to_outputs": "to-outputs",
+    "namespaces": "namespaces",
+}
+
 
 class RunRecords:
     """Writes the record of a run at its start and at its end; jobs of a cluster have records of their own.
@@ -39,7 +50,7 @@ class RunRecords:
         """Record the start, once the settings have been checked; or that they were refused."""
         self._record, self._clock = None, StepClock()
         if TIMINGS_FILE not in os.environ and "workspace" in catalog:
-            asked = tuple(run_params.get("pipeline_names") or ())
+            asked = _asked(run_params)
             self._record = RunRecord(datetime.now(UTC), asked, host=host(), process=process())
         try:
             result = yield
@@ -99,3 +110,11 @@ class RunRecords:
         except Exception as error:
             logger.info("this run is not recorded: %s", error)
             logger.debug("record of a run", exc_info=True)
+
+
+def _asked(run_params: dict[str, Any]) -> tuple[str, ...]:
+    """List the pipelines that a run was asked for, and the options that leave out a part of them."""
+    parts = [f"--{option}={','.join(run_params.get(name) or ())}" for name, option in _PARTS.items()]
+    missing = ["--only-missing-outputs"] if run_params.get("only_missing_outputs") else []
+    named = run_params.get("pipeline_names") or ()
+    return (*named, *(part for part in parts if not part.endswith("=")), *missing)

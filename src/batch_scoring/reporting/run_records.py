@@ -30,7 +30,7 @@ class RunRecord:
     began : datetime
         UTC.
     pipelines : sequence of str
-        What was asked for; empty for the whole run.
+        What was asked for, with options that leave out a part of it; empty for the whole run.
     state : str
         ``running`` in the record written at the start; a killed run leaves it so.
     ended : datetime or None
