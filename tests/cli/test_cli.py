@@ -55,6 +55,12 @@ def test_any_quoted_id_comes_through(identifier):
         assert split_params(click.Context(run), None, f'device="{identifier}"') == {"device": identifier}
 
 
+@pytest.mark.parametrize("item", ["a.b=[x", "a='x", "a={x: [}", "a=${x", "readings='data'/x.csv"])
+def test_a_value_that_cannot_be_read_is_refused_by_its_name(item):
+    with pytest.raises(click.UsageError, match=re.escape(repr(item))):
+        split_params(click.Context(run), None, f"b=1,{item}")
+
+
 @pytest.mark.parametrize("text", ["share", "=5"])
 def test_an_item_without_a_key_or_value_is_refused(text):
     with pytest.raises(click.UsageError, match=repr(text)):

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 ID_PARAMETERS = ("device", "sensor")
 
@@ -46,6 +48,13 @@ def _read_dotlist(ctx: click.Context, items: list[str]) -> dict[str, Any]:
         name, text = name_and_value(item)
         if not name or text is None:
             ctx.fail(f"--params: {item!r} is not valid; expected name=value, items separated by commas")
+        try:
+            OmegaConf.from_dotlist([item])
+        except (YAMLError, OmegaConfBaseException):
+            ctx.fail(
+                f"--params: {item!r} is not valid; expected a value as in YAML, with every bracket and quote "
+                f"closed, and text that begins with one in quotes, such as {name}='[a]'"
+            )
     params: Any = OmegaConf.to_container(OmegaConf.from_dotlist(items))
     return dict(params)
 
