@@ -40,10 +40,12 @@ def test_who_may_act_can_only_be_told_behind_a_proxy():
 
 
 def test_people_and_groups_may_act():
-    access = decide_access("0.0.0.0", proxy_header="X-User", may_act=["ada", "shift"])
+    access = decide_access("0.0.0.0", proxy_header="X-User", may_act=["ada", "group:shift"])
     assert access.may_act("ada", [])
     assert access.may_act("grace", ["office", "shift"])
     assert not access.may_act("grace", ["office"])
+    assert not access.may_act("shift", [])
+    assert not access.may_act("group:shift", [])
     assert decide_access("127.0.0.1").may_act("", [])
 
 

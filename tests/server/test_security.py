@@ -281,14 +281,14 @@ class TestProxy:
 
     def test_who_may_only_look_does_not_act(self, small_site):
         access = decide_access(
-            "0.0.0.0", proxy_header="X-Signed-In", may_act=["shift", "ada"], groups_header="X-Groups"
+            "0.0.0.0", proxy_header="X-Signed-In", may_act=["group:shift", "ada"], groups_header="X-Groups"
         )
         with small_site.client(access) as opened:
             for person, groups, may in (
                 ("grace", "office, visitors", False),
                 ("grace", "office,shift", True),
                 ("ada", "", True),
-                ("shift", "", True),  # a person of this name
+                ("shift", "", False),  # a person of this name
             ):
                 headers = {"x-signed-in": person, "x-groups": groups}
                 page = opened.get("/incidents/silences", headers=headers)

@@ -45,7 +45,7 @@ def fleet() -> None:
 @click.option(
     "--proxy-header", default="", metavar="NAME", help="Header in which your proxy names the person."
 )
-@click.option("--may-act", multiple=True, metavar="NAME", help="Person or group who may act; else all may.")
+@click.option("--may-act", multiple=True, metavar="NAME", help="Person or group:NAME who may act; else all.")
 @click.option("--groups-header", default="", metavar="NAME", help="Header in which it lists their groups.")
 @click.option("--name", "names", multiple=True, help="Another host name that the pages are reached by.")
 def serve(

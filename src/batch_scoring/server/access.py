@@ -16,6 +16,7 @@ from batch_scoring.core.errors import InputError
 
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 MIN_TOKEN = 16
+_GROUP = "group:"
 
 
 class Sessions:
@@ -66,7 +67,7 @@ class Access:
     groups_header : str
         The header, in lower case, in which it lists the person's groups, with commas; empty without one.
     actors : frozenset of str
-        The people and groups who may act; empty where who may look may act.
+        The people who may act, and groups after ``group:``; empty where who may look may act.
     user : str
         The name of a person who has not given one.
     secret : bytes
@@ -95,7 +96,11 @@ class Access:
 
     def may_act(self, person: str, groups: Iterable[str]) -> bool:
         """Whether a person, of these groups, may change anything."""
-        return not self.actors or not self.actors.isdisjoint({person, *groups})
+        mine = {f"{_GROUP}{name}" for name in groups}
+        # Nobody becomes a group by a name of their own.
+        if not person.startswith(_GROUP):
+            mine.add(person)
+        return not self.actors or not self.actors.isdisjoint(mine)
 
 
 def decide_access(
@@ -120,7 +125,8 @@ def decide_access(
         Further host names that the pages are reached by.
     user : str
     may_act : sequence of str
-        The people, or groups of ``groups_header``, who may act; empty: everybody who may look.
+        The people who may act, and groups of ``groups_header``, such as ``group:shift``; empty: everybody
+        who may look.
     groups_header : str
 
     Raises
@@ -147,7 +153,7 @@ def decide_access(
             "which your proxy names the person who has signed in there"
         )
     if groups_header and not may_act:
-        raise InputError("--groups-header: name the groups or people who may act, such as --may-act shift")
+        raise InputError("--groups-header: name who may act, such as --may-act group:shift")
     own = [] if is_loopback(host) else [host, socket.gethostname(), socket.getfqdn()]
     known = _LOOPBACK_NAMES.union(name.lower() for name in (*own, *names))
     header, groups = proxy_header.lower(), groups_header.lower()
