@@ -23,6 +23,7 @@ from batch_scoring.ingestion.sources import (
     choose_sources,
     known_rows,
     record_sources,
+    refused_row,
     source_row,
 )
 from batch_scoring.storage.row_table import RowTable
@@ -198,6 +199,13 @@ def test_a_file_whose_name_is_no_text_is_named(raw: Path):
     (sentence,) = chosen.unreadable.values()
     assert r"\xff.csv: the name of this file is not valid UTF-8; rename it" in sentence
     sentence.encode()
+
+
+def test_the_reason_of_a_refused_file_holds_no_signature(raw: Path):
+    first, _ = choose_sources(list_source_files(str(raw)), table_of([]), "x", ALL).pending
+    row = refused_row(first, "x", "https://account/raw/a.csv?sv=1&sig=abc%3D: no column of times")
+    assert row["reason"] == "https://account/raw/a.csv?sv=…&sig=…: no column of times"
+    assert (row["state"], row["first_text"]) == ("refused", "content of a")
 
 
 def test_what_was_read_is_recorded_once_for_each_file(raw: Path, tmp_path: Path):

@@ -20,6 +20,7 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.moments import microseconds
 from batch_scoring.core.progress import watch_progress
+from batch_scoring.core.redaction import without_keys
 from batch_scoring.core.text import printable
 from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.sql import text_list
@@ -151,7 +152,7 @@ def known_rows(sources: RowTable, targets: Mapping[str, RowTable], schema: pa.Sc
 def refused_row(source: PendingSource, settings_digest: str, reason: str) -> dict[str, Any]:
     """Make the row of SOURCES of a file that is refused as a whole, for a reason."""
     row = source_row(source, settings_digest, 0, 0)
-    return row | {"state": REFUSED, "reason": reason, "first_text": _first_text(source.file)}
+    return row | {"state": REFUSED, "reason": without_keys(reason), "first_text": _first_text(source.file)}
 
 
 def source_row(
