@@ -51,7 +51,9 @@ def check(env: str | None, params: str, tag: str | None) -> None:
     plan = read_plan(env, params, tag)
     report = _report(plan, *plan.template())
     for one in report.resources:
-        click.echo(one.line)
+        # Roles have names that only machines tell apart.
+        why = one.body.get("properties", {}).get("description")
+        click.echo(f"{one.line}: {why}" if why else one.line)
     _require_faultless(report)
     click.echo(f"{len(report.resources)} resources, no fault")
     _note(plan)

@@ -74,8 +74,9 @@ class Checked:
 
     @property
     def line(self) -> str:
-        """Type and name for messages."""
-        return f"{self.body['type']} {self.body['name']}"
+        """Type and name for messages, and what it is set on: many settings and roles are named alike."""
+        scope = self.body.get("scope")
+        return f"{self.body['type']} {self.body['name']}" + (f" of {_short(scope)}" if scope else "")
 
 
 @dataclass
