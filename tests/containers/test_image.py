@@ -36,6 +36,7 @@ NOT_INSTALLED = {
     "starlette",
     "jinja2",
     "markupsafe",
+    "h11",
     "anyio",
     "plotly",
     "distributed",
@@ -162,6 +163,8 @@ def test_everything_that_is_imported_late_is_there(in_python):
         "\n".join(path.read_text() for path in (PROJECT / "src").rglob("*.py")),
         re.MULTILINE,
     )
+    # Traces are an extra that the image does not have.
+    late = [name for name in late if not name.startswith("opentelemetry.exporter.otlp")]
     assert len(set(late)) > 15
     code = "import importlib, json\nfor name in %r:\n    importlib.import_module(name)\nprint(json.dumps(1))"
     assert in_python(code % sorted({*late, "pytz", "aiohttp"})) == 1
