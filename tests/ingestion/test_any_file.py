@@ -141,11 +141,18 @@ def test_whatever_a_table_is_it_can_be_inspected(file):
 @settings(max_examples=EXAMPLES)
 @given(
     st.binary(max_size=300),
-    st.sampled_from([".csv", ".json", ".jsonl", ".parquet", ".csv.gz", ".zip", ".avro"]),
+    st.sampled_from(
+        [".csv", ".json", ".jsonl", ".parquet", ".csv.gz", ".csv.bz2", ".csv.zst", ".zip", ".avro"]
+    ),
 )
 @example(b'{"a":' * 2000, ".json")
 @example(b"[" * 5000, ".jsonl")
 @example(b"a," * 70_000 + b"\n1,2\n", ".csv")
+@example(b"\x1f\x8b", ".csv.gz")
+@example(b"\x1f\x8b", ".jsonl.gz")
+@example(b"BZh9", ".csv.bz2")
+@example(b"no bzip2", ".csv.bz2")
+@example(b"\x28\xb5\x2f\xfd", ".csv.zst")
 def test_any_bytes_are_at_most_one_sentence(content, suffix):
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / f"a{suffix}"

@@ -6,6 +6,7 @@ import gzip
 import re
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import IO
 
 import numpy as np
@@ -142,7 +143,9 @@ def _with_last(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
 
 def _whole_line_blocks(path: str, block_bytes: int, encoding: str) -> Iterator[bytes]:
     """Yield blocks of the file that end at a line's end; the last one as the file ends."""
-    with open_text(path, encoding) as file:
+    with _complete(path):
+        file = open_text(path, encoding)  # reads what says how it is encoded
+    with file:
         rest = _read(file, path, len(_BYTE_ORDER_MARK)).removeprefix(_BYTE_ORDER_MARK)
         while block := _read(file, path, block_bytes):
             cut = block.rfind(b"\n") + 1
@@ -159,16 +162,23 @@ def _whole_line_blocks(path: str, block_bytes: int, encoding: str) -> Iterator[b
             yield rest
 
 
-def _read(file: IO[bytes], path: str, size: int) -> bytes:
+@contextmanager
+def _complete(path: str) -> Iterator[None]:
+    """Name a file that ends too soon, or is not what its name says."""
     try:
-        return file.read(size)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path}: not a complete gzip file ({error}); copy it here again") from error
+        yield
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path}: byte {error.start + 1} is not {error.encoding}; name the right one in ingest.encoding, "
             "such as latin-1"
         ) from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path}: not a complete gzip file ({error}); copy it here again") from error
+
+
+def _read(file: IO[bytes], path: str, size: int) -> bytes:
+    with _complete(path):
+        return file.read(size)
 
 
 def _line_ends(block: bytes) -> np.ndarray:
