@@ -48,8 +48,7 @@ _OF_ANOMALY = (
     "upper",
 )
 _ANOMALOUS = pa.schema([PREDICTIONS.field(name) for name in _OF_ANOMALY])
-# `incidents` reads evidence from the copies that are made for the page.
-_READ = (*_ANOMALOUS.names, "is_anomaly", "severity", "top_feature", "rule", "evidence")
+_READ = (*_ANOMALOUS.names, "is_anomaly", "severity", "top_feature", "rule")
 _NONE = np.zeros(0, np.int64)
 
 

@@ -600,6 +600,7 @@ JUDGED = (
 COPIED = (
     *("device", "sensor", "window_start", "window_end", "value", "score", "threshold"),
     *("is_anomaly", "severity", "evidence", "top_feature", "contributions", "rule"),
+    *("top_value", "lower", "upper"),
 )
 
 # Where a series has no windows for long; what `incidents` finds silence in.
