@@ -14,22 +14,27 @@ from batch_scoring.tables.schemas import DEVICE_INCIDENTS
 from tests.factories import START
 from tests.predictions import WINDOW
 
+Row = tuple[str, int, int, str] | tuple[str, int, int, str, float] | tuple[str, int, int, str, float, int]
 
-def make_incidents(*rows: tuple[str, int, int, str] | tuple[str, int, int, str, float]) -> pa.Table:
-    """Rows of (device, first window, window after the last, state[, priority]); the id is device@start."""
+
+def make_incidents(*rows: Row) -> pa.Table:
+    """Rows of (device, first window, window after the last, state[, priority[, parts]]).
+
+    The id is device@start; parts are incidents of sensors.
+    """
     return pa.Table.from_pylist(
         [
             {
                 "incident_id": f"{device}@{start}",
                 "kind": "anomaly",
                 "device": device,
-                "priority": float(priority[0]) if priority else 1.0,
-                "level": levels_of(np.array([float(priority[0]) if priority else 1.0]))[0].as_py(),
+                "priority": float(more[0]) if more else 1.0,
+                "level": levels_of(np.array([float(more[0]) if more else 1.0]))[0].as_py(),
                 "n_devices": 1,
                 "devices": [device],
                 "n_sensors": 1,
                 "sensors": ["s"],
-                "n_incidents": 1,
+                "n_incidents": int(more[1]) if len(more) > 1 else 1,
                 "start": START + start * WINDOW,
                 "end": START + end * WINDOW,
                 "state": state,
@@ -40,7 +45,7 @@ def make_incidents(*rows: tuple[str, int, int, str] | tuple[str, int, int, str, 
                 "warming_up": False,
                 "advice": "",
             }
-            for device, start, end, state, *priority in rows
+            for device, start, end, state, *more in rows
         ],
         schema=DEVICE_INCIDENTS,
     )

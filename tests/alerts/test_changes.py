@@ -68,6 +68,47 @@ def test_one_that_goes_on_after_it_was_closed_is_opened_again():
     assert step(ledger, ("a", 0, 9, "closed"))[1] == [("a@0-4", "closed")]
 
 
+def test_a_flap_that_came_and_went_between_two_runs_is_opened_and_closed_once():
+    ledger, _ = step(Ledger(), ("a", 0, 1, "closed"))
+    flap = ("a", 0, 9, "closed", 1, 2)
+    ledger, new = step(ledger, flap)
+    assert new == [("a@0-3", "opened"), ("a@0-4", "closed")]
+    assert step(ledger, flap)[1] == []
+
+
+def test_a_flap_is_counted_on_long_after_the_one_before():
+    one, other = ("a", 0, 5, "closed"), ("b", 6, 7, "open")
+    ledger, _ = step(Ledger(), one)
+    ledger, _ = step(ledger, one, other, since=6)
+    ledger, new = step(ledger, ("a", 0, 9, "closed", 1, 2), other, since=6)
+    assert new == [("a@0-3", "opened"), ("a@0-4", "closed")]
+
+
+def test_a_flap_of_long_ago_is_history():
+    ledger, _ = step(Ledger(), ("a", 0, 1, "closed"))
+    assert step(ledger, ("a", 0, 5, "closed", 1, 2), since=6)[1] == []
+
+
+@pytest.mark.parametrize(
+    "late", [("a", 0, 9, "closed"), ("a", 0, 5, "closed", 1, 2)], ids=["longer", "within"]
+)
+def test_what_late_readings_add_to_one_that_is_over_is_no_news(late):
+    ledger, _ = step(Ledger(), ("a", 0, 5, "closed"))
+    ledger, new = step(ledger, late)
+    assert new == []
+    # Neither once the ledger forgets what ended when it was notified.
+    ledger, new = step(ledger, late, ("b", 7, 8, "open"), since=6)
+    assert new == [("b@7-1", "opened")]
+    assert step(ledger, late, ("b", 7, 8, "open"), since=6)[1] == []
+
+
+def test_two_that_late_readings_make_one_are_not_opened_again():
+    ledger, _ = step(Ledger(), ("a", 0, 1, "closed"), ("a", 5, 9, "closed"))
+    ledger, new = step(ledger, ("a", 0, 9, "closed", 1, 3))
+    assert new == [("a@5-3", "withdrawn", "a@0")]
+    assert step(ledger, ("a", 0, 9, "closed", 1, 3))[1] == []
+
+
 def test_what_ended_long_ago_is_history_unless_it_was_told():
     _, new = step(Ledger(), ("a", 0, 5, "closed"), ("b", 0, 6, "open"), since=6)
     assert new == [("b@0-1", "opened")]
@@ -135,6 +176,11 @@ def test_the_ledger_forgets_what_is_over_and_told_when_there_is_something_to_tel
     there = [("a", 0, 5, "closed"), ("b", 0, 5, "open")]
     assert step(ledger, *there, since=6)[0].table == ledger.table
     ledger, _ = step(ledger, *there, ("c", 7, 8, "open"), since=6)
+    assert set(ledger.table["incident_id"].to_pylist()) == {"a@0", "b@0", "c@7"}
+    # The list ends with what is weeks old.
+    assert step(ledger, *there[1:], ("c", 7, 8, "open"), since=6)[1] == []
+    ledger, new = step(ledger, *there[1:], ("c", 7, 8, "closed"), since=6)
+    assert new == [("c@7-2", "closed")]
     assert set(ledger.table["incident_id"].to_pylist()) == {"b@0", "c@7"}
 
 
@@ -145,7 +191,7 @@ def test_the_ledger_keeps_what_a_sink_still_waits_for():
     later = changed(waiting, make_incidents(*there, news), START + 6 * WINDOW, ALL, SINKS)
     assert (len(later.pending("log")), len(later.pending("hook"))) == (1, 3)
     gone = changed(waiting, make_incidents(*there, news), START + 6 * WINDOW, ALL, ["log"])
-    assert gone.table["incident_id"].to_pylist() == ["b@7"]
+    assert gone.table["event_id"].to_pylist() == ["a@0-2", "b@7-1"]
 
 
 def test_a_new_sink_is_told_what_comes_from_now_on():

@@ -102,13 +102,15 @@ class Current:
 
 @dataclass(frozen=True)
 class _Last:
-    """Of each current incident its last event: change, number, level, times (µs) and silence."""
+    """Of each current incident its last event: change, number, level, times (µs), size and silence."""
 
     change: Int
     number: Int
     level: Int
     at: Int
     opened_at: Int
+    end: Int
+    n_incidents: Int
     silenced_by: pa.Array
 
     @classmethod
@@ -120,15 +122,18 @@ class _Last:
             pc.index_in(notified["level"], value_set=strings(LEVELS)),
             notified["at"],
             notified["opened_at"],
+            notified["end"],
+            notified["n_incidents"],
         )
         # The last position, -1, stands for an incident that was never notified.
-        change, number, level, at, opened_at = (
+        change, number, level, at, opened_at, end, n_incidents = (
             np.append(to_numpy(one).astype(np.int64), nothing)[place]
-            for one, nothing in zip(numbers, (_NEVER_NOTIFIED, 0, 0, 0, 0), strict=True)
+            for one, nothing in zip(numbers, (_NEVER_NOTIFIED, 0, 0, 0, 0, 0, 0), strict=True)
         )
         silences = pa.chunked_array([*notified["silenced_by"].chunks, strings([""])], pa.string())
         rows = to_arrow(np.where(place < 0, notified.num_rows, place))
-        return cls(change, number, level, at, opened_at, silences.take(rows).combine_chunks())
+        silenced_by = silences.take(rows).combine_chunks()
+        return cls(change, number, level, at, opened_at, end, n_incidents, silenced_by)
 
 
 def with_changes(
@@ -163,8 +168,9 @@ def with_changes(
     -------
     Ledger
         An incident is ``opened`` once when it is new, also where it is over already, and again when
-        it was notified as closed and goes on, or when it is still open after a silence; ``escalated`` when
-        its level rises; ``overdue`` and ``reminded`` as ``pace`` says, while nobody has acknowledged it;
+        it was notified as closed and goes on, or has flapped since, or when it is still open after a
+        silence; ``escalated`` when its level rises; ``overdue`` and ``reminded`` as ``pace`` says, while
+        nobody has acknowledged it;
         ``closed`` once no window can extend it, or a person has settled it; ``withdrawn`` when late readings,
         or another model, have made it another one or none. ``merged_into`` names the incident of the device,
         or the event of the fleet, that lies there now; that one is notified whatever its age. ``number``
@@ -173,12 +179,13 @@ def with_changes(
     """
     notified, rows = ledger.last_notified(), current.rows
     last, now = _Last.of(notified, rows["incident_id"]), microseconds(at)
-    gone = notified.filter(to_arrow(_is_gone(notified, rows)))
+    gone = notified.filter(to_arrow(_is_gone(notified, rows, microseconds(since))))
     merged_into = _successors(gone, rows)
 
     is_due = (to_numpy(rows["end"]) >= microseconds(since)) & wanted.mask(rows) & ~current.is_settled
     is_due |= to_numpy(pc.is_in(rows["incident_id"], value_set=merged_into))
-    changes = _changes(current, last, is_due, now, pace)
+    has_flapped = _has_flapped(rows, last, _told_of_others(notified, gone, merged_into))
+    changes = _changes(current, last, is_due, has_flapped, now, pace)
     opens = changes["opened"]
     more = {
         "merged_into": constant("", rows.num_rows),
@@ -199,14 +206,42 @@ def with_changes(
         number = last.number + 1 + (opens if change == "closed" else 0)
         parts.append(_events(change, rows, which, number, more))
     events = pa.concat_tables(parts)
-    return ledger.with_events(events, sinks).pruned(since, [*sinks]) if events.num_rows else ledger
+    if events.num_rows == 0:
+        return ledger
+    return ledger.with_events(events, sinks).pruned(since, [*sinks], rows["incident_id"])
 
 
-def _changes(current: Current, last: _Last, is_due: Bool, now: int, pace: Pace) -> dict[str, Bool]:
+def _told_of_others(notified: pa.Table, gone: pa.Table, merged_into: pa.Array) -> pa.Table:
+    """Return what was notified as other incidents: in which it lies now, ``merged_into``, and its ``end``."""
+    parts = [
+        notified.select(["merged_into", "end"]),
+        pa.table([merged_into, gone["end"]], ["merged_into", "end"]),
+    ]
+    return pa.concat_tables(parts).combine_chunks()
+
+
+def _has_flapped(rows: pa.Table, last: _Last, told: pa.Table) -> Bool:
+    """Mark the incidents that have another part, later than all that was notified; shape (n,).
+
+    Late readings that make the last part longer are no news; nor is what was notified as another incident.
+    """
+    place = to_numpy(pc.index_in(told["merged_into"], value_set=rows["incident_id"]), null=-1)
+    # The last position, -1, stands for what lies in none of them.
+    until = np.append(last.end, 0)
+    np.maximum.at(until, place.astype(np.int64), to_numpy(told["end"]).astype(np.int64))
+    has_more: Bool = to_numpy(rows["n_incidents"]) > last.n_incidents
+    return has_more & (to_numpy(rows["end"]).astype(np.int64) > until[:-1])
+
+
+def _changes(
+    current: Current, last: _Last, is_due: Bool, has_flapped: Bool, now: int, pace: Pace
+) -> dict[str, Bool]:
     """Mark the incidents that have changed, by change but ``withdrawn``; shape (n,) each."""
     was_open = (last.change >= 0) & (last.change < len(OPEN))
     is_silent, was_silent = ~are(current.silenced_by, ""), ~are(last.silenced_by, "")
-    opens = np.where(last.change == _CLOSED, current.is_open, is_due & ~was_open)
+    # A flap between two runs is over when it is seen.
+    goes_on = current.is_open | (is_due & has_flapped)
+    opens = np.where(last.change == _CLOSED, goes_on, is_due & ~was_open)
     opens |= was_open & was_silent & ~is_silent & current.is_open
     closes = ~current.is_open & (opens | was_open)
     follows = was_open & current.is_open & ~opens & ~is_silent & ~was_silent
@@ -227,10 +262,12 @@ def _again(current: Current, last: _Last, follows: Bool, now: int, pace: Pace) -
     return {"escalated": worse, "overdue": overdue, "reminded": reminded}
 
 
-def _is_gone(notified: pa.Table, current: pa.Table) -> Bool:
+def _is_gone(notified: pa.Table, current: pa.Table, since: int) -> Bool:
     is_there = to_numpy(pc.is_in(notified["incident_id"], value_set=current["incident_id"]))
     is_gone: Bool = ~(is_there | are(notified["change"], "withdrawn"))
-    return is_gone
+    # What was over long ago is not listed for ever.
+    is_over = are(notified["change"], "closed") & (to_numpy(notified["end"]).astype(np.int64) < since)
+    return is_gone & ~is_over
 
 
 def _successors(gone: pa.Table, current: pa.Table) -> pa.Array:

@@ -149,16 +149,19 @@ class Ledger:
             parts.append(pa.Table.from_arrays(arrays, schema=NOTIFICATIONS))
         return Ledger(pa.concat_tables(parts).sort_by(_ORDER).combine_chunks(), self.since)
 
-    def pruned(self, since: datetime, sinks: Collection[str]) -> Ledger:
+    def pruned(self, since: datetime, sinks: Collection[str], listed: pa.ChunkedArray) -> Ledger:
         """Drop the rows that no later run needs.
 
         Kept are events that one of ``sinks`` still waits for, and of each incident the last event,
-        as long as it is open or ended at ``since`` or later.
+        as long as it is open or ended at ``since`` or later. Longer, while it is one of ``listed``, because
+        it may flap and its events are counted on; but not what a sink waited for that is none of ``sinks``.
         """
         is_open = to_numpy(pc.is_in(self.table["change"], value_set=strings(OPEN)))
         is_recent = to_numpy(self.table["end"]) >= microseconds(since)
-        is_owed = self._waits() & to_numpy(pc.is_in(self.table["sink"], value_set=strings(list(sinks))))
-        keep = is_owed | (self._is_last() & (is_recent | is_open))
+        waits = self._waits()
+        is_owed = waits & to_numpy(pc.is_in(self.table["sink"], value_set=strings(list(sinks))))
+        is_listed = to_numpy(pc.is_in(self.table["incident_id"], value_set=listed)) & ~waits
+        keep = is_owed | (self._is_last() & (is_recent | is_open | is_listed))
         return Ledger(self.table.filter(to_arrow(keep)).combine_chunks(), since)
 
     @cached_property
