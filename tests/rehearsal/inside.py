@@ -157,7 +157,7 @@ class Rehearsal:
                 notes.append(hour.note)
                 if told is not None:
                     seconds = told()
-                    notes.append(f"told after {seconds:.0f} s")
+                    notes.append(f"reported after {seconds:.0f} s")
             if lost is not None:
                 lost.join(1)
                 if lost.is_alive() or all(one.attempt == 1 for one in hour.records):

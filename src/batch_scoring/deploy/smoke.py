@@ -57,7 +57,7 @@ def try_out(steps: Sequence[Step], clean_up: Step, limit: float, say: Say) -> li
     limit : float
         Seconds after which no step begins and none is tried again.
     say : callable
-        Is told of each step.
+        Gets a line for each step.
 
     Returns
     -------

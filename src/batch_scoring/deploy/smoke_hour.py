@@ -124,7 +124,7 @@ class SmokeHour:
         return f"{push.run(planned, lambda step: None).copied:,} files"
 
     def publish(self) -> str:
-        """Let whoever deploys send to the hub, and send the hour."""
+        """Let the person who deploys send to the hub, and send the hour."""
         hub = (
             f"{self.client.place.group_id}/providers/Microsoft.EventHub/namespaces/"
             f"{self.plan.names.event_hub_namespace}/eventhubs/{self.plan.names.event_hub}"

@@ -60,7 +60,7 @@ def events_of_fleet(incidents: pa.Table, slack_us: int) -> pa.Table:
     Parameters
     ----------
     incidents : pyarrow.Table
-        Schema INCIDENTS with ``advice``: those that are part of an event.
+        Schema INCIDENTS with ``advice``: the members of an event.
     slack_us : int
         Those that begin at most this much after another one are of one event, microseconds.
     """

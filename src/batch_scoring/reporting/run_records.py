@@ -84,7 +84,7 @@ def write_record(workspace: Folder, record: RunRecord) -> None:
 
 
 def read_records(workspace: Folder, at_most: int = KEPT) -> list[RunRecord]:
-    """Read the newest records, the last run first; without those that cannot be read."""
+    """Read the newest records, the last run first; what cannot be read is left out."""
     runs, found = workspace.below(FOLDER), []
     for name in _names(runs)[:at_most]:
         try:

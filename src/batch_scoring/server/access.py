@@ -132,8 +132,8 @@ def decide_access(
     Raises
     ------
     InputError
-        When the pages would be open to others without either, the token is too short, or who may act could
-        not be told.
+        When the pages would be open to others without either, the token is too short, or nothing says who
+        acts.
     """
     if not is_loopback(host) and not (token or proxy_header):
         raise InputError(

@@ -194,7 +194,7 @@ class _DayFile:
         self.written = WrittenFile(self.name, self._file.tell(), self._day, _stats(self._file.name))
 
     def _write(self, at_least: int) -> None:
-        """Write row groups while so many rows are held."""
+        """Write row groups while enough rows for one are held."""
         table = pa.concat_tables(self._parts)
         while table.num_rows >= at_least:
             part = table.slice(0, _end_of_group(table)).combine_chunks()
