@@ -21,6 +21,8 @@ from batch_scoring.tables.arrow_arrays import are, constant, empty_table, string
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import NOTIFICATIONS
 
+# Under this name the table records since when incidents are notified, microseconds since the epoch.
+NOTIFIED_SINCE = "since"
 _KEY = ("event_id", "sink")
 _MANY_FILES = 16
 # Changes after which an incident is open.

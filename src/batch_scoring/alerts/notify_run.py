@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from batch_scoring.alerts.changes import NO_PACE, Current, Pace, Wanted, with_changes
 from batch_scoring.alerts.delivery import deliver
-from batch_scoring.alerts.ledger import Ledger
+from batch_scoring.alerts.ledger import NOTIFIED_SINCE, Ledger
 from batch_scoring.alerts.lookup import look_up
 from batch_scoring.alerts.messages import OUR_WORDS, Form
 from batch_scoring.alerts.sinks.base import Sink
@@ -28,7 +28,7 @@ from batch_scoring.tables.schemas import NOTIFICATIONS
 logger = logging.getLogger(__name__)
 
 # Names under which the ledger records what it is of. ``_TURN`` counts the commits that send or were sent.
-_SINCE, _INCIDENTS, _TURN, _SINK = "since", "incidents", "turn", "sink"
+_INCIDENTS, _TURN, _SINK = "incidents", "turn", "sink"
 
 
 @dataclass(frozen=True)
@@ -109,13 +109,13 @@ class NotifyRun:
     def _begin(self, stored: RowTable) -> Change:
         """Add the events that are due; old ones are dropped with them."""
         self._incidents = self._incidents.not_before(stored.progress(_INCIDENTS))
-        ledger, policy = Ledger.read(stored, stored.progress(_SINCE)), self._policy
+        ledger, policy = Ledger.read(stored, stored.progress(NOTIFIED_SINCE)), self._policy
         since = max(policy.earliest, ledger.since)
         current = self._people(look_up(self._incidents))
         sinks = {one.name: None if one.takes_all else policy.max_messages for one in self._sinks}
         self._ledger = with_changes(ledger, current, self._at, since, policy.wanted, sinks, policy.pace)
         self._turn, self._seen = stored.progress(_TURN) or 0, stored.version
-        progress = {_SINCE: microseconds(since), _INCIDENTS: self._incidents.position}
+        progress = {NOTIFIED_SINCE: microseconds(since), _INCIDENTS: self._incidents.position}
         progress |= self._greet(stored, ledger, current)
         if self._ledger is ledger and stored.schema in (NOTIFICATIONS, pa.schema([])):
             return Change(NOTIFICATIONS, (), progress)

@@ -245,6 +245,28 @@ def test_incidents_that_go_on_or_are_told_of_stay(tmp_path: Path) -> None:
     assert fleet.tell(PER_DAY * 42, max_age="1d") == []
 
 
+def test_the_first_part_of_an_incident_that_flaps_stays_and_so_does_its_id(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path)
+    fleet.train(sensor="t")
+    for step in (6, 11, 16, 21):
+        fleet.put({("s", "a", step): ODD, ("s", "a", step + 3): 0.1})
+        fleet.score()
+        fleet.find()
+    parts = fleet.tables["incidents"].rows("start")
+    assert len(parts) == 4
+    assert fleet.tell(26, max_age="1d") == ["opened", "closed"]
+    fleet.maintain({"incidents": "1d"}, compact_from=0)
+    assert fleet.tables["incidents"].rows("start") == parts
+    assert fleet.tell(26, max_age="1d") == []
+    # They may go when the last one is history, and there was news.
+    fleet.put({("s", "b", 10 * PER_DAY): ODD})
+    fleet.score()
+    fleet.find()
+    assert fleet.tell(10 * PER_DAY + 1, max_age="1d") == ["opened"]
+    fleet.maintain({"incidents": "1d"}, compact_from=0)
+    assert [row["device"] for row in fleet.tables["incidents"].rows("start")] == ["b"]
+
+
 def test_a_table_that_another_run_writes_is_left_and_the_others_are_done(
     fleet: Fleet, caplog: pytest.LogCaptureFixture
 ) -> None:

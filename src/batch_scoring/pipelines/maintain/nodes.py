@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from batch_scoring.alerts.ledger import NOTIFIED_SINCE, OPEN
 from batch_scoring.core.errors import ConflictError
 from batch_scoring.core.moments import microseconds
 from batch_scoring.core.parameters import read_parameters
@@ -20,6 +21,7 @@ from batch_scoring.storage.compaction import compact, forget
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.settings import MaintainParameters
+from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
 
 logger = logging.getLogger(__name__)
 
@@ -98,12 +100,18 @@ def _not_joined(tables: Tables) -> list[DataFile]:
 def _not_over(tables: Tables) -> list[DataFile]:
     """List the files of incidents that go on, or that alerts were sent of: those would be withdrawn."""
     ledger = tables["notifications"]
-    first = pc.min(ledger.read(["end"])["end"]).as_py() if ledger.num_rows else None
+    first = None
+    if ledger.num_rows:
+        rows = ledger.read(["change", "start", "end"])
+        is_open = to_numpy(pc.is_in(rows["change"], value_set=strings(OPEN)))
+        is_recent = to_numpy(rows["end"]) >= (ledger.progress(NOTIFIED_SINCE) or 0)
+        # An incident that flaps has parts that ended long before it did.
+        first = pc.min(rows["start"].filter(to_arrow(is_open | is_recent))).as_py()
     return [
         file
         for file in tables["incidents"].files()
         if file.bounds.get("state") != ("closed", "closed")
-        or (first is not None and file.bounds["end"][1] >= microseconds(first))
+        or (first is not None and file.bounds["end"][1] > microseconds(first))
     ]
 
 
