@@ -184,7 +184,7 @@ def with_changes(
 
     is_due = (to_numpy(rows["end"]) >= microseconds(since)) & wanted.mask(rows) & ~current.is_settled
     is_due |= to_numpy(pc.is_in(rows["incident_id"], value_set=merged_into))
-    has_flapped = _has_flapped(rows, last, _told_of_others(notified, gone, merged_into))
+    has_flapped = _has_flapped(rows, last, _notified_as_others(notified, gone, merged_into))
     changes = _changes(current, last, is_due, has_flapped, now, pace)
     opens = changes["opened"]
     more = {
@@ -211,7 +211,7 @@ def with_changes(
     return ledger.with_events(events, sinks).pruned(since, [*sinks], rows["incident_id"])
 
 
-def _told_of_others(notified: pa.Table, gone: pa.Table, merged_into: pa.Array) -> pa.Table:
+def _notified_as_others(notified: pa.Table, gone: pa.Table, merged_into: pa.Array) -> pa.Table:
     """Return what was notified as other incidents: in which it lies now, ``merged_into``, and its ``end``."""
     parts = [
         notified.select(["merged_into", "end"]),
@@ -220,15 +220,15 @@ def _told_of_others(notified: pa.Table, gone: pa.Table, merged_into: pa.Array) -
     return pa.concat_tables(parts).combine_chunks()
 
 
-def _has_flapped(rows: pa.Table, last: _Last, told: pa.Table) -> Bool:
+def _has_flapped(rows: pa.Table, last: _Last, others: pa.Table) -> Bool:
     """Mark the incidents that have another part, later than all that was notified; shape (n,).
 
     Late readings that make the last part longer are no news; nor is what was notified as another incident.
     """
-    place = to_numpy(pc.index_in(told["merged_into"], value_set=rows["incident_id"]), null=-1)
+    place = to_numpy(pc.index_in(others["merged_into"], value_set=rows["incident_id"]), null=-1)
     # The last position, -1, stands for what lies in none of them.
     until = np.append(last.end, 0)
-    np.maximum.at(until, place.astype(np.int64), to_numpy(told["end"]).astype(np.int64))
+    np.maximum.at(until, place.astype(np.int64), to_numpy(others["end"]).astype(np.int64))
     has_more: Bool = to_numpy(rows["n_incidents"]) > last.n_incidents
     return has_more & (to_numpy(rows["end"]).astype(np.int64) > until[:-1])
 
