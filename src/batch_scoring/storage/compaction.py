@@ -101,7 +101,7 @@ def forget(
 
 
 def _sparse_months(table: RowTable, newest: int, min_files: int) -> list[list[DataFile]]:
-    """List the files of each month of which few rows a day lie in many files; recent months are left out."""
+    """List the files of each sparse month that has many files; leave out recent months."""
     months: dict[tuple[int, int], list[DataFile]] = {}
     for file in table.files():
         if file.day is not None:

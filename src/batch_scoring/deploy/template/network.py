@@ -32,7 +32,7 @@ _LOCATION = {"location": "[parameters('location')]", "tags": "[parameters('tags'
 
 @dataclass(frozen=True)
 class _Endpoint:
-    """A private endpoint: of which resource and of which part of it, and the zone of its name."""
+    """A private endpoint: its resource, the part of that it reaches, and the zone of its name."""
 
     name: str
     target: str

@@ -123,7 +123,7 @@ class Column:
     @property
     def is_encoded(self) -> bool:
         """Whether its texts are bytes in hexadecimal or base64, which nothing here can decode."""
-        # 016710ff is no number with a unit.
+        # 016710ff is a payload, not a number with a unit.
         has_letters = any(re.search("[A-Za-z]", text) for text in self.texts)
         return has_letters and bool(_RAW & set(self.words)) and all(map(_ENCODED.fullmatch, self.texts))
 
