@@ -1,4 +1,8 @@
-"""A file larger than memory is ingested: in a process of its own, whose memory is limited and measured."""
+"""Ingesting a large file stays within a limit of memory, measured in a process of its own.
+
+Measured and not enforced: what the system can enforce on a process counts the stack of every thread and what
+allocators reserve, and so depends on the number of cores.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +17,16 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv
 
-# BATCH_SCORING_BIG=1000 makes the file 1 GB; the limit on memory is then 2 GiB, DuckDB's the default 1 GB.
+# BATCH_SCORING_BIG=1000 makes the file 1 GB; the limit is then 2 GiB, DuckDB's the default 1 GB.
 SIZE_MB = int(os.environ.get("BATCH_SCORING_BIG", "200"))
 IS_BIG = SIZE_MB >= 1000
 LIMIT_BYTES = (2 << 30) if IS_BIG else (1 << 30)
 DUCKDB_LIMIT = "1GB" if IS_BIG else "300MB"
 
 CHILD = """
-import json, re, resource, sys
+import json, re, sys
 from pathlib import Path
-source, root, limit, duckdb_limit = sys.argv[1:]
-resource.setrlimit(resource.RLIMIT_DATA, (int(limit), int(limit)))
+source, root, duckdb_limit = sys.argv[1:]
 from tests.pipelines.ingest.ingestion import Store
 counts = Store(Path(root)).ingest(Path(source), memory_limit=duckdb_limit)
 # getrusage's peak would be that of the process which started this one, were that larger.
@@ -54,15 +57,13 @@ def write_big_csv(path: Path, megabytes: int) -> int:
 
 
 @pytest.mark.slow
-def test_a_file_larger_than_memory_is_ingested(tmp_path: Path):
+def test_a_large_file_is_ingested_within_a_limit_of_memory(tmp_path: Path):
     n_rows = write_big_csv(tmp_path / "big.csv", SIZE_MB)
-    # Arrow's default allocator reserves a gigabyte of addresses that it never touches.
     places = os.pathsep.join([str(Path.cwd()), *sys.path])
-    environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system", "PYTHONPATH": places}
-    arguments = [str(tmp_path / "big.csv"), str(tmp_path / "store"), str(LIMIT_BYTES), DUCKDB_LIMIT]
+    arguments = [str(tmp_path / "big.csv"), str(tmp_path / "store"), DUCKDB_LIMIT]
     done = subprocess.run(
         [sys.executable, "-c", CHILD, *arguments],
-        env=environment,
+        env=os.environ | {"PYTHONPATH": places},
         capture_output=True,
         text=True,
         check=False,
