@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from tests.ingestion.shapes.delimited import wide_csv
 from tests.ingestion.shapes.fleet import (
     DEVICES,
+    START,
     TIMES,
     Files,
     Reading,
@@ -369,3 +372,34 @@ def _() -> tuple[Files, list[Reading]]:
         (at, "pump.2026.03" if at < TIMES[15] else "pump.2026.04", *rest) for at, _, *rest in readings([0])
     ]
     return {f"{name}.csv": lines(header, part) for name, part in parts.items()}, expected
+
+
+@shape("NASA POWER: a head in words, YEAR, MO, DY, HR, -999", 2)
+def _() -> tuple[Files, list[Reading]]:
+    head = [
+        "-BEGIN HEADER-",
+        "NASA/POWER Native Resolution Hourly Data ",
+        "Dates (month/day/year): 03/12/2026 through 03/14/2026 in UTC ",
+        "Location: Latitude  48.1   Longitude 11.5 ",
+        "The value for missing source data that is outside of the sources availability range: -999 ",
+        "-END HEADER-",
+        "YEAR,MO,DY,HR,T2M,WS10M",
+    ]
+    hours = [START + timedelta(hours=n) for n in range(len(TIMES))]
+    rows = [
+        f"{at.year},{at.month},{at.day},{at.hour},{value(n, 0, 0)},{-999 if n == 4 else value(n, 0, 1)}"
+        for n, at in enumerate(hours)
+    ]
+    expected = [
+        (at, "power", name, value(n, 0, sensor))
+        for n, at in enumerate(hours)
+        for sensor, name in enumerate(("T2M", "WS10M"))
+        if not (n == 4 and sensor == 1)
+    ]
+    return {"power.csv": lines("\n".join(head), rows)}, expected
+
+
+@shape("pandas: the index of times became a column of that name", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = [f"{at:%Y-%m-%d %H:%M:%S},{value(n, 0, 0)},{value(n, 0, 1)}" for n, at in enumerate(TIMES)]
+    return {"unit-a.csv": lines("index,temp,hum", rows)}, readings([0])

@@ -13,10 +13,10 @@ from batch_scoring.ingestion.interpretation import EPOCHS, EXCEL
 # Columns that make a time together, by the words of their names, largest unit first.
 _PARTS = (
     ("%Y", ("year", "jahr")),
-    ("%m", ("month", "monat")),
-    ("%d", ("day", "tag")),
-    ("%H", ("hour", "stunde")),
-    ("%M", ("minute",)),
+    ("%m", ("month", "monat", "mo")),
+    ("%d", ("day", "tag", "dy")),
+    ("%H", ("hour", "stunde", "hr")),
+    ("%M", ("minute", "mn")),
     ("%S", ("second", "sekunde")),
 )
 
@@ -110,7 +110,8 @@ def choose_roles(columns: Sequence[Column]) -> Roles:
 
 def _time(columns: Sequence[Column]) -> tuple[list[Column], list[str], str]:
     """Return the columns that make the times, what stands between them, and their joined format."""
-    clear = [column for column in columns if column.is_clearly_time and not column.is_no_sensor]
+    # A name such as "index" speaks against numbers only: dates written out are no counter.
+    clear = [one for one in columns if one.is_clearly_time and not (one.is_no_sensor and one.number)]
     moments = [column for column in clear if column.time and column.time.holds == "moment"]
     if moments:
         return [max(moments, key=_telling_time)], [], ""
