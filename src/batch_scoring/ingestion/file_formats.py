@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import re
@@ -19,8 +20,10 @@ import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.ingestion.capture import is_capture
+from batch_scoring.ingestion.line_protocol import telegraf_records
+from batch_scoring.ingestion.lines import read_lines
 from batch_scoring.ingestion.settings import IngestSettings
-from batch_scoring.ingestion.text_bytes import COMPRESSIONS, open_bytes, without_compression
+from batch_scoring.ingestion.text_bytes import COMPRESSIONS, open_bytes, open_text, without_compression
 
 # File format by the suffix of the name. A new one is either opened in place, see ``source_formats``, or
 # converted here.
@@ -28,6 +31,9 @@ FORMATS = {
     ".csv": "csv",
     ".tsv": "csv",
     ".txt": "csv",
+    ".dat": "csv",
+    ".tab": "csv",
+    ".asc": "csv",
     ".parquet": "parquet",
     ".pq": "parquet",
     ".jsonl": "json",
@@ -40,8 +46,11 @@ FORMATS = {
     ".xlsm": "workbook",
     ".xls": "workbook",
     ".ods": "workbook",
+    ".lp": "line_protocol",  # of InfluxDB
     ".zip": "zip",
 }
+_HEAD_BYTES = 1 << 16
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _BATCH_ROWS = 20_000
 
 
@@ -49,6 +58,18 @@ def format_suffix(name: str) -> str:
     """Return the suffix that gives a file's format, in lower case and without that of its compression."""
     stem, dot, suffix = without_compression(name).lower().rpartition(".")
     return dot + suffix if stem and not stem.endswith("/") and "/" not in suffix else ""
+
+
+def text_format(path: str) -> str | None:
+    """Return the format of a text file whose suffix says nothing; None when it is empty, or holds no text."""
+    try:
+        with open_text(path) as file:
+            head = file.read(_HEAD_BYTES).removeprefix(codecs.BOM_UTF8).lstrip()
+    except (InputError, OSError, EOFError, UnicodeError, zlib.error):
+        return None
+    if not head or _NO_TEXT.search(head):
+        return None
+    return "json" if head[:1] in (b"{", b"[") else "csv"
 
 
 def readable_form(path: str, file_format: str, settings: IngestSettings, folder: Path) -> tuple[str, str]:
@@ -195,6 +216,14 @@ def _lines_of_avro(path: str, _: IngestSettings, folder: Path) -> str:
     return str(copy)
 
 
+def _lines_of_protocol(path: str, settings: IngestSettings, folder: Path) -> str:
+    copy = folder / f"{Path(path).stem}.jsonl"
+    with copy.open("w", encoding="utf-8") as out:
+        for batch in read_lines(path, encoding=settings.encoding):
+            out.writelines(record + "\n" for record in telegraf_records(batch["line"].to_pylist()))
+    return str(copy)
+
+
 def _json_text(value: Any) -> str:
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
@@ -210,4 +239,5 @@ CONVERSIONS: dict[str, tuple[Callable[[str, IngestSettings, Path], str], str]] =
     "workbook": (_csv_of_workbook, "csv"),
     "arrow": (_parquet_of_arrow, "parquet"),
     "events": (_lines_of_avro, "json"),
+    "line_protocol": (_lines_of_protocol, "json"),
 }

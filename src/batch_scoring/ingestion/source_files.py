@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from batch_scoring.ingestion.file_formats import FORMATS, format_suffix
+from batch_scoring.ingestion.file_formats import FORMATS, format_suffix, text_format
 
 # Events of a hub, landed by the `receive` pipeline: a Parquet file all the same.
 EVENTS_SUFFIX = ".events.parquet"
@@ -48,10 +48,10 @@ class SourceFile:
 
     @property
     def format(self) -> str:
-        """``"events"``, or what ``FORMATS`` says of its suffix."""
+        """``"events"``, what ``FORMATS`` says of its suffix, or else what its text looks like."""
         if self.path.endswith(EVENTS_SUFFIX):
             return "events"
-        return FORMATS[format_suffix(self.path)]
+        return FORMATS.get(format_suffix(self.path)) or text_format(self.path) or "csv"
 
     @property
     def version(self) -> str:
@@ -82,12 +82,15 @@ def list_source_files(path: str) -> list[SourceFile]:
     Parameters
     ----------
     path : str
-        A file, a folder or a glob. A file named explicitly is read even when it is hidden.
+        A file, a folder or a glob. A file named explicitly is read even when it is hidden, and when it holds
+        text under a suffix that says nothing, such as ``.log``.
     """
     place = Path(path)
     if place.is_file():
-        found = [(str(place), place.name)]
-    elif place.is_dir():
+        is_known = format_suffix(path) in FORMATS or text_format(path) is not None
+        one = _source_file(str(place), place.name) if is_known else None
+        return [] if one is None else [one]
+    if place.is_dir():
         found = _files_below(str(place))
     else:
         root = _fixed_part(place)
