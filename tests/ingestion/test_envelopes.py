@@ -13,6 +13,7 @@ import pytest
 
 from batch_scoring.event_hub.batches import PartitionBuffer
 from batch_scoring.event_hub.properties import DEVICE, ENQUEUED, properties_text
+from batch_scoring.ingestion.source_files import list_source_files
 from tests.ingestion.test_capture import CAPTURE_SCHEMA
 from tests.ingestion.test_cases import AT, ROWS, STORED, ingest
 from tests.pipelines.ingest.ingestion import Store, write_json_lines, write_lines
@@ -203,3 +204,36 @@ def test_range_queries_of_prometheus_are_read(store: Store, tmp_path: Path):
     found = ingest(store, tmp_path / "a.json", envelope="prometheus")
     assert sorted((time, device, s.partition("{")[0], v) for time, device, s, v in found) == STORED
     assert 'temp{chip="c1"}' in {row[2] for row in found}
+
+
+def test_a_text_of_json_that_is_broken_is_refused_and_the_other_rows_are_stored(store: Store, tmp_path: Path):
+    rows = ['2026-03-01T00:00:00Z,a,"{""temp"": 1.5}"', '2026-03-01T00:01:00Z,a,"{""temp"": 1."']
+    path = write_lines(tmp_path / "a.csv", ["ts,device,payload", *rows])
+    counts = store.ingest(path, at=AT, group={"envelope": "json_text"})
+    assert counts["rows"] == 2
+    assert [row[1:] for row in store.readings()] == [("a", "temp", 1.5)]
+    assert [row["row"] for row in store.quarantine()] == [2]
+
+
+def test_what_stands_farther_out_keeps_its_name_in_nested_lists(store: Store, tmp_path: Path):
+    points = [{"ts": time, "value": temp} for time, device, temp, _ in ROWS if device == "unit-a"]
+    site = {"id": "north", "units": [{"id": "unit-a", "sensors": [{"id": "temp", "points": points}]}]}
+    (tmp_path / "a.json").write_text(json.dumps(site))
+    named = {"device": "units.id", "sensor": "sensors.id"}
+    found = ingest(store, tmp_path / "a.json", envelope="nested", columns=named)
+    assert found == [row for row in STORED if row[1:3] == ("unit-a", "temp")]
+
+
+@pytest.mark.parametrize(
+    ("content", "is_read"),
+    [
+        (b"ts,device,sensor,value\n2026-03-01T00:00:00Z,a,s,1.5\n", True),
+        (b"\x89HDF\r\n\x1a\n\x00\x00", False),
+    ],
+)
+def test_a_file_named_by_itself_needs_no_known_suffix_where_it_holds_text(
+    tmp_path: Path, content: bytes, is_read: bool
+):
+    (tmp_path / "readings.out").write_bytes(content)
+    assert [file.format for file in list_source_files(str(tmp_path / "readings.out"))] == ["csv"] * is_read
+    assert list_source_files(str(tmp_path)) == []

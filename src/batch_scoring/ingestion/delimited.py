@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -249,6 +250,23 @@ def csv_relation(path: str, settings: IngestSettings, ids: FileIds) -> RawRelati
         lambda: read_lines(path, head.first_row, encoding=settings.encoding, is_record=is_record)
     )
     return RawRelation(sql, lines=lines, width=len(shape.sensors) or 1, ids=ids.all if shape.is_fixed else {})
+
+
+def row_records(path: str, settings: IngestSettings) -> Iterator[str]:
+    """Yield the rows of a file of delimited text as objects of JSON, with the names of its columns as keys.
+
+    A row of another width has the keys that it has fields for.
+    """
+    head = read_head(path, settings)
+    if head is None:
+        return
+    is_record = None if head.delimiter == " " else csv_record(head.delimiter, len(head.names))
+    for batch in read_lines(path, head.first_row, encoding=settings.encoding, is_record=is_record):
+        for line in batch["line"].to_pylist():
+            text = line.rstrip("\r\n")
+            if text and not (head.comment and text.startswith(head.comment)):
+                fields = split_line(text, head.delimiter, path)
+                yield json.dumps(dict(zip(head.names, fields, strict=False)), ensure_ascii=False)
 
 
 def _tables(path: str, head: Head, settings: IngestSettings) -> list[tuple[int, list[str]]]:

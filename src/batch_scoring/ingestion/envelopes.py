@@ -17,6 +17,14 @@ import pyarrow as pa
 
 from batch_scoring.event_hub.properties import DEVICE, ENQUEUED, properties_text
 from batch_scoring.ingestion.events import record_texts, with_properties
+from batch_scoring.ingestion.json_tables import (
+    nested_items,
+    opened_texts,
+    rows_of,
+    series_of,
+    tables_of_columns,
+    tables_of_rows,
+)
 from batch_scoring.ingestion.lines import LINES
 from batch_scoring.ingestion.settings import IngestSettings
 
@@ -74,23 +82,7 @@ def envelope_of(record: Any) -> str | None:
         "telegraf": {"fields", "tags", "timestamp"},
     }
     found = next((name for name, needed in known.items() if needed <= record.keys()), None)
-    return found or ("columns" if any(True for _ in _tables_of_columns(record)) else None)
-
-
-def _tables_of_columns(record: Mapping[str, Any]) -> Iterator[dict[str, list[Any]]]:
-    """Yield the lists of one length, of texts and numbers, of an object and of the objects in it.
-
-    Texts beside the lists are the same in each row.
-    """
-    texts = {name: value for name, value in record.items() if isinstance(value, str)}
-    for one in (record, *(value for value in record.values() if isinstance(value, dict))):
-        lists = {name: value for name, value in one.items() if isinstance(value, list)}
-        lengths = {len(value) for value in lists.values()}
-        is_flat = not any(isinstance(item, (list, dict)) for value in lists.values() for item in value)
-        n = min(lengths, default=0)
-        if len(lists) > 1 and lengths == {n} and n > 1 and is_flat:
-            own = {name: value for name, value in one.items() if isinstance(value, str)}
-            yield lists | {name: [value] * n for name, value in (texts | own).items()}
+    return found or next((name for name, found in _TABLES.items() if any(True for _ in found(record))), None)
 
 
 def _is_sitewise(entries: Any) -> bool:
@@ -217,9 +209,32 @@ def _sitewise(document: Any, _: IngestSettings) -> Iterator[str]:
 
 def _columns(document: Any, _: IngestSettings) -> Iterator[str]:
     for record in _listed(document):
-        for table in _tables_of_columns(record):
-            for row in zip(*table.values(), strict=True):
-                yield json.dumps(dict(zip(table, row, strict=True)), ensure_ascii=False)
+        for table in tables_of_columns(record):
+            yield from map(_text, rows_of(table))
+
+
+def _rows(document: Any, _: IngestSettings) -> Iterator[str]:
+    for table in tables_of_rows(document):
+        yield from map(_text, rows_of(table))
+
+
+def _series(document: Any, _: IngestSettings) -> Iterator[str]:
+    for one in _listed(document):
+        yield from map(_text, series_of(one))
+
+
+def _nested(document: Any, _: IngestSettings) -> Iterator[str]:
+    for record in _listed(document):
+        yield from map(_text, nested_items(record))
+
+
+def _json_text(document: Any, _: IngestSettings) -> Iterator[str]:
+    for record in _listed(document):
+        yield from record_texts(_text(opened_texts(record) or record).encode())
+
+
+def _text(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False)
 
 
 def _own_key(settings: IngestSettings, place: str) -> str:
@@ -240,6 +255,8 @@ def _listed(document: Any) -> list[Mapping[str, Any]]:
 
 # What these make of a document is named as usual, whatever names other files have.
 AS_USUAL = ("senml", "telegraf", "prometheus", "sitewise")
+# What these make of a document has names of its own, which the settings may have to name.
+TABLES = ("columns", "rows", "series", "nested", "json_text")
 _BY_ITSELF = ("iothub", "ttn")
 _USUAL = {"tags": "host", "metric": "instance"}
 Envelope = Callable[[Any, IngestSettings], Iterator[str]]
@@ -251,4 +268,14 @@ ENVELOPES: dict[str, Envelope] = {
     "prometheus": _prometheus,
     "sitewise": _sitewise,
     "columns": _columns,
+    "rows": _rows,
+    "series": _series,
+    "nested": _nested,
+    "json_text": _json_text,
+}
+_TABLES: dict[str, Callable[[Any], Iterator[Any]]] = {
+    "columns": tables_of_columns,
+    "rows": tables_of_rows,
+    "series": series_of,
+    "json_text": lambda record: iter(filter(None, [opened_texts(record)])),
 }

@@ -17,6 +17,12 @@ from batch_scoring.ingestion.interpretation import Interpretation
 MIN_TIME = datetime(1990, 1, 1, tzinfo=UTC)
 
 ROLES = ("timestamp", "device", "sensor", "value")
+# fmt: off
+Envelope = Literal[
+    "iothub", "senml", "telegraf", "ttn", "prometheus", "sitewise", "columns", "rows", "series", "nested",
+    "json_text",
+]
+# fmt: on
 
 DEFAULT_COLUMNS = {
     "timestamp": ["timestamp", "ts", "time", "datetime", "_time", "date", "created_at"],
@@ -123,7 +129,7 @@ class IngestSettings(Interpretation):
     skip_lines: int = 0
     encoding: str = "auto"
     sheet: str | None = None
-    envelope: Literal["iothub", "senml", "telegraf", "ttn", "prometheus", "sitewise", "columns"] | None = None
+    envelope: Envelope | None = None
     memory_limit: str = "1GB"
     temp_directory: str | None = None
 

@@ -8,7 +8,8 @@ tests.format_reference`` then names it in docs/reference/formats.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,7 +17,8 @@ import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.ingestion.column_kinds import kind_of
-from batch_scoring.ingestion.delimited import csv_relation
+from batch_scoring.ingestion.delimited import csv_relation, row_records
+from batch_scoring.ingestion.envelopes import opened_records
 from batch_scoring.ingestion.events import event_records
 from batch_scoring.ingestion.json_files import json_relation
 from batch_scoring.ingestion.mixed_records import mixed_relation
@@ -109,6 +111,18 @@ def _parquet_relation(
     )
 
 
+def _csv_relation(
+    connection: duckdb.DuckDBPyConnection, path: str, settings: IngestSettings, ids: FileIds, _: object
+) -> RawRelation | None:
+    if settings.envelope != "json_text":
+        return csv_relation(path, settings, ids)
+
+    def opened() -> Iterator[pa.RecordBatch]:
+        return opened_records(row_records(path, settings), settings, "json_text")
+
+    return replace(mixed_relation(connection, opened, settings, ids), kind="lines")
+
+
 def _parquet_schema(path: str) -> str:
     """Return a Parquet file's schema as text; the path of one that Arrow does not read."""
     try:
@@ -139,7 +153,7 @@ def _kind(kind: pa.DataType, values: pa.Array | None, settings: IngestSettings) 
 
 # How a file of each format is opened.
 RELATIONS: dict[str, Callable[..., RawRelation | None]] = {
-    "csv": lambda _, path, settings, ids, __: csv_relation(path, settings, ids),
+    "csv": _csv_relation,
     "parquet": _parquet_relation,
     "json": lambda connection, path, settings, ids, _: json_relation(connection, path, settings, ids),
     "events": lambda connection, path, settings, ids, _: mixed_relation(

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import fastavro
@@ -17,6 +18,7 @@ from tests.ingestion.shapes.fleet import (
     Files,
     Reading,
     iso,
+    lines,
     readings,
     renamed,
     shape,
@@ -259,10 +261,114 @@ def _captured(events: Iterable[tuple[Any, dict[str, str]]]) -> bytes:
     return sink.getvalue()
 
 
-@shape("JSON, a list of readings in each item of a list", 0)
-def _() -> tuple[Files, str]:
+@shape("JSON, a list of readings in each item of a list", 2)
+def _() -> tuple[Files, list[Reading]]:
     devices = [
-        {"id": d, "readings": [{"t": iso(at), "temp": value(k, n, 0)} for k, at in enumerate(TIMES)]}
+        {
+            "id": d,
+            "readings": [
+                {"t": iso(at), "temp": value(k, n, 0), "hum": value(k, n, 1)} for k, at in enumerate(TIMES)
+            ],
+        }
         for n, d in enumerate(DEVICES)
     ]
-    return {"fleet.json": json.dumps({"devices": devices})}, "devices[].readings is a list within a list"
+    return {"fleet.json": json.dumps({"devices": devices})}, readings()
+
+
+@shape("JSON, a list of points in each sensor of each device", 2)
+def _() -> tuple[Files, list[Reading]]:
+    devices = [
+        {
+            "id": d,
+            "sensors": [
+                {"id": s, "points": [{"t": iso(at), "v": value(k, n, m)} for k, at in enumerate(TIMES)]}
+                for m, s in enumerate(SENSORS)
+            ],
+        }
+        for n, d in enumerate(DEVICES)
+    ]
+    return {"fleet.json": json.dumps({"site": "north", "devices": devices})}, readings()
+
+
+@shape("ThingsBoard: a list of times and values for each key", 2)
+def _() -> tuple[Files, list[Reading]]:
+    series = {
+        s: [{"ts": epoch_ms(at), "value": str(value(k, 0, m))} for k, at in enumerate(TIMES)]
+        for m, s in enumerate(SENSORS)
+    }
+    return {"unit-a.json": json.dumps(series)}, readings([0])
+
+
+@shape("InfluxDB: answer of a query, JSON", 2)
+def _() -> tuple[Files, list[Reading]]:
+    series = [
+        {
+            "name": "climate",
+            "tags": {"host": d},
+            "columns": ["time", *SENSORS],
+            "values": [[iso(at), value(k, n, 0), value(k, n, 1)] for k, at in enumerate(TIMES)],
+        }
+        for n, d in enumerate(DEVICES)
+    ]
+    return {"query.json": json.dumps({"results": [{"statement_id": 0, "series": series}]})}, readings()
+
+
+@shape("Log Analytics: answer of a query, JSON", 2)
+def _() -> tuple[Files, list[Reading]]:
+    columns = [
+        {"name": "TimeGenerated", "type": "datetime"},
+        {"name": "DeviceId", "type": "string"},
+        *({"name": s, "type": "real"} for s in SENSORS),
+    ]
+    rows = [[iso(at), d, *both.values()] for at, d, both in per_device()]
+    table = {"name": "PrimaryResult", "columns": columns, "rows": rows}
+    return {"logs.json": json.dumps({"tables": [table]})}, readings()
+
+
+@shape("pandas: to_json(), a key a column, times as its index", 2)
+def _() -> tuple[Files, list[Reading]]:
+    columns = {
+        s: {str(epoch_ms(at)): value(k, 0, m) for k, at in enumerate(TIMES)} for m, s in enumerate(SENSORS)
+    }
+    return {"unit-a.json": json.dumps(columns)}, readings([0])
+
+
+@shape('pandas: to_json(orient="index")', 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = {iso(at): {s: value(k, 0, m) for m, s in enumerate(SENSORS)} for k, at in enumerate(TIMES)}
+    return {"unit-a.json": json.dumps(rows)}, readings([0])
+
+
+@shape('pandas: to_json(orient="split")', 2)
+def _() -> tuple[Files, list[Reading]]:
+    data = [[epoch_ms(at), d, *both.values()] for at, d, both in per_device()]
+    split = {"columns": ["timestamp", "device", *SENSORS], "index": list(range(len(data))), "data": data}
+    return {"split.json": json.dumps(split)}, readings()
+
+
+@shape("messages of a broker: JSON as text within JSON", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = (
+        {"ts": iso(at), "topic": d, "qos": 1, "payload": json.dumps(both)} for at, d, both in per_device()
+    )
+    return {"broker.log": json_lines(rows)}, readings()
+
+
+@shape("a table with a column of JSON", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = (
+        f'{1000 + n},{iso(at)},{d},"{json.dumps(both | {"state": "ok"}).replace(chr(34), chr(34) * 2)}"'
+        for n, (at, d, both) in enumerate(per_device())
+    )
+    return {"messages.csv": lines("id,received_at,dev_eui,payload", rows)}, readings()
+
+
+@shape("InfluxDB line protocol (.lp)", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = (f"climate,sensor_id={d} {s}={n} {epoch_ms(at) * 1_000_000}" for at, d, s, n in readings())
+    names = {s: f"climate.{s}" for s in SENSORS}
+    return {"export.lp": lines("# INFLUXDB EXPORT", rows)}, renamed(readings(), "", names)
+
+
+def epoch_ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.scratch import scratch_folder
+from batch_scoring.ingestion.envelopes import TABLES
 from batch_scoring.ingestion.file_formats import readable_form
 from batch_scoring.ingestion.inspection.proposal import Proposal, in_envelope, nested, propose, without
 from batch_scoring.ingestion.inspection.repeated_hour import repeated_hour
@@ -181,8 +182,8 @@ def _proposed(
     """Return the settings that read the files best, as few as do."""
     if table is None or roles is None:
         return Proposal(), as_is
-    if table.envelope is not None:
-        for wrapped in in_envelope(table.envelope, files):
+    if table.envelope is not None and table.envelope not in TABLES:
+        for wrapped in in_envelope(table, files):
             trial = read(wrapped.settings)
             if trial.is_readable and trial.outcome[:2] <= as_is.outcome[:2]:
                 return _fewest(wrapped, trial, read)

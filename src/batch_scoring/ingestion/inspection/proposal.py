@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from batch_scoring.ingestion.envelopes import TABLES
 from batch_scoring.ingestion.inspection.columns import QUANTITIES, Column, name_words
 from batch_scoring.ingestion.inspection.numbers import MARKS
 from batch_scoring.ingestion.inspection.roles import Roles
@@ -74,12 +75,11 @@ def propose(table: Table, roles: Roles, files: Sequence[SourceFile], timezone: s
     if not roles.time:
         proposal.lacking.append(
             "no column is a time; expected one such as 2026-03-02T00:00:00Z: add it to the file"
-            if not table.list_in_list
-            else f"{table.list_in_list} is a list within a list, which is not read: write an object for each "
-            "of its items, with what stands beside it"
         )
     if table.form is not None:
         _propose_form(table, proposal)
+    if table.envelope in TABLES:
+        proposal.settings["envelope"] = table.envelope
     _propose_columns(roles, files, proposal)
     _propose_times(roles, timezone, proposal)
     values = [roles.value] if roles.value is not None else roles.sensors
@@ -110,11 +110,16 @@ def propose(table: Table, roles: Roles, files: Sequence[SourceFile], timezone: s
     return proposal
 
 
-def in_envelope(envelope: str, files: Sequence[SourceFile]) -> list[Proposal]:
-    """Return what may read JSON in a known envelope, best first: it names the device, or the file does."""
-    named = Proposal({"envelope": envelope})
-    _fix_by_name("device", PurePosixPath(files[0].name), named)
-    return [Proposal({"envelope": envelope}), named]
+def in_envelope(table: Table, files: Sequence[SourceFile]) -> list[Proposal]:
+    """Return what may read a known envelope, best first: it names the device, or a tag or the file does."""
+    envelope = {"envelope": table.envelope}
+    tags = [column for column in table.columns if column.name.startswith(("tags.", "metric."))]
+    telling = [column for column in tags if column.fit("device")]
+    telling.sort(key=lambda column: (min(column.distinct, 2), column.fit("device")), reverse=True)
+    by_tag = [Proposal(envelope | {"columns.device": column.name}) for column in telling[:1]]
+    by_file = Proposal(dict(envelope))
+    _fix_by_name("device", PurePosixPath(files[0].name), by_file)
+    return [Proposal(dict(envelope)), *by_tag, by_file]
 
 
 def nested(settings: dict[str, Any]) -> dict[str, Any]:

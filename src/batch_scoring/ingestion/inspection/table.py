@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batch_scoring.ingestion.envelopes import envelope_of
+from batch_scoring.ingestion.envelopes import ENVELOPES, TABLES, envelope_of
 from batch_scoring.ingestion.inspection.columns import Column
 from batch_scoring.ingestion.inspection.sample import read_head
 from batch_scoring.ingestion.inspection.text_form import TextForm, text_form
 from batch_scoring.ingestion.json_paths import Leaf, leaves_of
+from batch_scoring.ingestion.json_tables import opened_texts
+from batch_scoring.ingestion.settings import IngestSettings
 
 ROWS = 5_000  # of a sample, to look at
 
@@ -34,8 +37,6 @@ class Table:
         Of a text file.
     envelope : str or None
         The form of JSON that readings are wrapped in, where it is a known one.
-    list_in_list : str
-        Path of a list within the items of a list of JSON, which is not read; empty without one.
     """
 
     what: str
@@ -43,7 +44,6 @@ class Table:
     n_rows: int
     form: TextForm | None = None
     envelope: str | None = None
-    list_in_list: str = ""
 
 
 def read_table(path: str, file_format: str) -> Table | None:
@@ -73,6 +73,9 @@ def _text_table(path: str) -> Table | None:
     rows = head + rest[:: max(1, -(-2 * len(rest) // ROWS))]
     fields = zip(*rows, strict=True) if rows else iter([()] * len(form.names))
     columns = [_column(name, texts) for name, texts in zip(form.names, fields, strict=True)]
+    records = [dict(zip(form.names, row, strict=True)) for row in rows]
+    if records and opened_texts(records[0]) is not None:
+        return Table("text", _opened_columns("json_text", records), len(form.rows), form, "json_text")
     return Table("text", columns, len(form.rows), form)
 
 
@@ -87,18 +90,30 @@ def _json_table(path: str) -> Table | None:
         what, records = "JSON, one object a line", values
     if not records:
         return None
+    envelope = envelope_of(records[0])
+    if envelope in TABLES:
+        return Table(what, _opened_columns(envelope, records), len(records), envelope=envelope)
     leaves = leaves_of(json.dumps(record) for record in records[:ROWS])
-    columns = [_column(leaf.name, leaf.texts) for leaf in leaves if leaf.texts]
-    return Table(
-        what, columns, len(records), envelope=envelope_of(records[0]), list_in_list=_list_in_list(leaves)
-    )
+    if envelope is None and _has_list_in_list(leaves):
+        return Table(what, _opened_columns("nested", records), len(records), envelope="nested")
+    return Table(what, _leaf_columns(leaves), len(records), envelope=envelope)
 
 
-def _list_in_list(leaves: Sequence[Leaf]) -> str:
-    """Return the path of a list within the items of a list; empty without one."""
+def _opened_columns(envelope: str, records: Sequence[Any]) -> list[Column]:
+    """Return the columns of what an envelope makes of records."""
+    opened = (text for record in records for text in ENVELOPES[envelope](record, IngestSettings()))
+    return _leaf_columns(leaves_of(islice(opened, ROWS)))
+
+
+def _leaf_columns(leaves: Sequence[Leaf]) -> list[Column]:
+    return [_column(leaf.name, leaf.texts) for leaf in leaves if leaf.texts]
+
+
+def _has_list_in_list(leaves: Sequence[Leaf]) -> bool:
+    """Whether there is a list within the items of a list, which is not read without an envelope."""
     inner = [leaf for leaf in leaves if leaf.item_keys != leaf.keys and not leaf.texts]
     has_more = {leaf.keys[:n] for leaf in leaves for n in range(len(leaf.keys))}
-    return next((leaf.name for leaf in inner if leaf.keys not in has_more), "")
+    return any(leaf.keys not in has_more for leaf in inner)
 
 
 def json_values(text: str) -> Iterator[Any]:
