@@ -546,7 +546,7 @@ def test_a_packed_parquet_file_is_read(store: Store, tmp_path: Path):
 
 
 def test_an_unknown_format_is_named_with_what_to_do(store: Store, tmp_path: Path):
-    (tmp_path / "a.mat").write_bytes(b"x")
+    (tmp_path / "a.mat").write_bytes(b"MATLAB 5.0" + bytes(8))
     with pytest.raises(DatasetError) as caught:
         store.ingest(tmp_path / "a.mat")
     assert re.search(r"a\.mat.* name a file.*\.csv.*saved as CSV or Parquet", str(caught.value.__cause__))

@@ -97,6 +97,8 @@ def read_head(path: str, settings: IngestSettings) -> Head | None:
     delimiter, names = split_header(header[-1][1], settings, path)
     if height > 1:
         names = stacked([split_line(line, delimiter, path) for _, line in header])
+    elif are_row_names(names, [split_line(line, delimiter, path) for line in _texts(data)]):
+        names = ["", *names]
     elif not match_columns(names, settings) and _has_only_data(names):
         return _without_header(path, plain, settings, notes)
     above = any(row < header[-1][0] for row, _ in notes)
@@ -194,6 +196,23 @@ def stacked(rows: list[list[str]]) -> list[str]:
         spread.append(names)
     spread.append([name.strip() for name in rows[-1]] + [""] * (width - len(rows[-1])))
     return [" ".join(dict.fromkeys(part for part in parts if part)) for parts in zip(*spread, strict=True)]
+
+
+def are_row_names(names: Sequence[str], records: Sequence[Sequence[str]]) -> bool:
+    """Whether each record has one field more than there are names, a number that counts the rows.
+
+    R writes its tables so: the header says nothing of the names of the rows.
+
+    Examples
+    --------
+    >>> are_row_names(["date", "temp"], [["1", "2026-03-01", "20.5"], ["2", "2026-03-02", "21"]])
+    True
+    """
+    counted = [record[0] for record in records if len(record) == len(names) + 1]
+    if len(names) < 2 or len(counted) < max(2, len(records)) or not all(map(str.isdecimal, counted)):
+        return False
+    first = int(counted[0])
+    return [int(one) for one in counted] == list(range(first, first + len(counted)))
 
 
 def _texts(numbered: Sequence[tuple[int, str]]) -> list[str]:

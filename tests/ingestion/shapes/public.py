@@ -403,3 +403,48 @@ def _() -> tuple[Files, list[Reading]]:
 def _() -> tuple[Files, list[Reading]]:
     rows = [f"{at:%Y-%m-%d %H:%M:%S},{value(n, 0, 0)},{value(n, 0, 1)}" for n, at in enumerate(TIMES)]
     return {"unit-a.csv": lines("index,temp,hum", rows)}, readings([0])
+
+
+@shape("EPA air quality: codes of places before the measurement, date and time in two columns", 2)
+def _() -> tuple[Files, list[Reading]]:
+    header = (
+        '"State Code","County Code","Site Num","Parameter Code","POC","Latitude","Longitude",'
+        '"Parameter Name","Date GMT","Time GMT","Sample Measurement","Units of Measure","MDL","State Name"'
+    )
+    rows = [
+        f'"01","003","0010","44201",1,30.49,-87.88,"Ozone","{at:%Y-%m-%d}","{at:%H:%M}",{value(n, 0, 0)},'
+        '"Parts per million",0.005,"Alabama"'
+        for n, at in enumerate(TIMES)
+    ]
+    return {"hourly.csv": lines(header, rows)}, renamed(readings([0], [0]), "0010", {"temp": "Ozone"})
+
+
+@shape("SMA: six rows of header, some with numbers, the format of the time above the times", 2)
+def _() -> tuple[Files, list[Reading]]:
+    head = [
+        "sep=;",
+        "Version CSV1|Tool SE|Delimiter semicolon|Decimalpoint comma",
+        "",
+        ";SN: 2100;SN: 2100",
+        ";Inverter A;Inverter A",
+        ";2100;2100",
+        ";Total yield;Power",
+        ";Counter;Analog",
+        "dd/MM/yyyy HH:mm:ss;kWh;kW",
+    ]
+    rows = [
+        f"{at:%d/%m/%Y %H:%M:%S};{comma(value(n, 0, 0))};{comma(value(n, 0, 1))}"
+        for n, at in enumerate(TIMES)
+    ]
+    parts = "SN: 2100 Inverter A 2100"
+    names = {"temp": f"{parts} Total yield Counter kWh", "hum": f"{parts} Power Analog kW"}
+    return {"plant.csv": lines("\n".join(head), rows)}, renamed(readings([0]), "plant", names)
+
+
+@shape("R's write.table: names of rows without a name in the header", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = [
+        f'"{n}","{at:%Y-%m-%d %H:%M:%S}",{value(n - 1, 0, 0)},{value(n - 1, 0, 1)}'
+        for n, at in enumerate(TIMES, 1)
+    ]
+    return {"unit-a.txt": lines('"date","temp","hum"', rows)}, readings([0])

@@ -33,6 +33,8 @@ _NO_SENSORS = (
 )
 # Numbers that are no measurement, and names that rows go by.
 NO_SENSORS = frozenset(_NO_SENSORS.split())
+# What ends the name of a number that stands for something, such as a state.
+_CODES = frozenset(("code", "id", "nr", "num", "number"))
 # Of LoRaWAN uplinks.
 _OF_RADIO = frozenset(("fcnt", "fport"))
 # What is said of a reading, and names nothing.
@@ -169,6 +171,13 @@ def name_words(name: str) -> list[str]:
 
 
 def best_for(role: str, columns: Sequence[Column]) -> Column | None:
-    """Return the column whose name speaks most for a role; None where none does."""
+    """Return the column whose name speaks most for a role; None where none does.
+
+    A code is no value, and what varies is one before what does not.
+    """
     fitting = [column for column in columns if column.fit(role)]
+    if role == "value":
+        fitting = [column for column in fitting if not set(column.words[-1:]) & _CODES]
+        fitting.sort(key=lambda column: column.distinct > 1, reverse=True)
+        fitting = [column for column in fitting if (column.distinct > 1) == (fitting[0].distinct > 1)]
     return max(fitting, key=lambda column: column.fit(role), default=None)

@@ -172,7 +172,7 @@ def _outcome(title: str, trial: Trial) -> str:
 def _command(found: Inspection, readings: str) -> str:
     """Write the command that reads the files, and its settings as a file of them."""
     settings = found.proposal.settings
-    if not settings and not found.is_readable:
+    if not found.is_readable and not (settings and found.trial.readings.num_rows):
         return ""
     folder = re.sub(r"\W+", "_", Path(readings.rstrip("/*")).name.partition(".")[0]).strip("_") or "own"
     params = f"readings={value_text(readings)},data=data/{folder}"

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from batch_scoring.ingestion.delimited import stacked
+from batch_scoring.ingestion.delimited import are_row_names, stacked
 
 # Best first: of two that give as many fields, the comma is more often a decimal mark.
 DELIMITERS = (";", "\t", "|", ",")
@@ -19,6 +19,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _LINES = 300
+_MOST_HEADERS = 6
+_DATE = re.compile(r"\d+[-/.]\d+[-/.]\d+")
 _NUMBER_OR_TIME = re.compile(r"[+-]?[\d.,:/ TZ-]*\d[\d.,:/ TZ+-]*(e[+-]?\d+)?", re.IGNORECASE)
 
 
@@ -102,6 +104,8 @@ def text_form(head: bytes) -> TextForm | None:
     skip = next((n for n, row in enumerate(parsed) if len(row) == width and not _is_title(row, most)), 0)
     rows = [row for row in parsed[skip:] if len(row) == width]
     header = _header_rows(rows)
+    if not header and skip and are_row_names(parsed[skip - 1], rows):
+        skip, header, rows = skip - 1, 1, [["", *parsed[skip - 1]], *rows]
     names = stacked(rows[:header]) if header else [f"column_{n + 1}" for n in range(width)]
     return TextForm(encoding, delimiter, comment, skip, header, names, rows[header:])
 
@@ -163,7 +167,7 @@ def _is_title(row: Sequence[str], filled_of_most: int) -> bool:
 
 
 def _header_rows(rows: Sequence[Sequence[str]]) -> int:
-    """Count the rows of the header: up to three without a number where the rows below have one."""
+    """Count the rows of the header: the first ones without a number where the rows below have one."""
 
     def numbers(row: Sequence[str]) -> set[int]:
         return {place for place, text in enumerate(row) if _NUMBER_OR_TIME.fullmatch(text.strip())}
@@ -177,9 +181,16 @@ def _header_rows(rows: Sequence[Sequence[str]]) -> int:
     if not usual:
         return 0 if numbers(rows[0]) else 1
     n = 0
-    while n < min(3, len(rows) - 1) and not numbers(rows[n]) & usual:
+    while n < min(_MOST_HEADERS // 2, len(rows) - 1) and not numbers(rows[n]) & usual:
         # A first row of data may lack its numbers, too; a header names its columns.
         if n and not any(text.strip() for text in rows[n]):
             break
         n += 1
+    # A row of numbers without a time is of the header where another one follows, as with serial numbers.
+    times = {place for place in usual if _DATE.match(rows[-1][place].strip())}
+    for at in range(n, min(_MOST_HEADERS, len(rows) - 1) if n and times else n):
+        if numbers(rows[at]) & times:
+            break
+        if not numbers(rows[at]) & usual and any(text.strip() for text in rows[at]):
+            n = at + 1
     return n
