@@ -54,6 +54,16 @@ def test_a_plain_file_is_described_and_needs_no_settings(tmp_path):
     }
 
 
+def test_a_word_that_stands_again_and_again_among_numbers_is_proposed_as_missing(tmp_path):
+    values = ["k.A." if n % 15 == 7 else n % 7 for n in range(60)]
+    rows = [row(10 * n, device="d1", value=value) for n, value in enumerate(values)]
+    found = inspected(write_csv(tmp_path / "a.csv", *rows))
+    assert found.proposal.settings == {"missing": ["k.A."]}
+    assert any("k.A. (4 times)" in doubt for doubt in found.proposal.doubts)
+    one = inspected(write_csv(tmp_path / "b.csv", *rows[:20], row(200, device="d1", value="oops")))
+    assert "oops" not in str(one.proposal.settings)
+
+
 def test_a_file_that_is_too_short_for_a_model_is_said_to_be(tmp_path):
     day = write_csv(tmp_path / "day.csv", *(row(10 * n, device="d1", value=n % 7) for n in range(144)))
     found = inspected(day)

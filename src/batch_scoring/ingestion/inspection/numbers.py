@@ -37,6 +37,8 @@ MARKS = ((".", ""), (",", ""), (".", ","), (",", "."), (",", " "), (".", " "), (
 MOST_WORDS = 12
 # Of a column's texts, that it is one of numbers.
 MOST = 0.9
+# Words of this count among numbers are no slip, and as many of them may say that there is no value.
+_AGAIN, _MOST_REASONS = 3, 3
 _BARE = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -107,11 +109,13 @@ def number_look(texts: Sequence[str]) -> NumberLook | None:
         words = _states(list(stated))
         return NumberLook({(".", ""): 1.0}, missing, words=words) if words else None
     commas = [text for text in stated if "," in text]
+    wordy = {text: n for text, n in stated.items() if not any(map(str.isdigit, text))}
+    words = _states(wordy, among_numbers=True)
     return NumberLook(
         readable,
-        missing | _missing_numbers(stated),
+        missing | _missing_numbers(stated) | ({} if words else _repeated(wordy, total)),
         dict(units) if len(units) <= 3 else {},
-        _states((text for text in stated if not any(map(str.isdigit, text))), among_numbers=True),
+        words,
         _is_row_number(texts),
         bool(commas) and all(re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+", text) for text in commas),
     )
@@ -155,6 +159,12 @@ def _states(texts: Iterable[str], among_numbers: bool = False) -> dict[str, floa
         if folded <= {zero, one}:
             return {text: float(text.casefold() == one) for text in listed}
     return {}
+
+
+def _repeated(words: Mapping[str, int], n_texts: int) -> dict[str, int]:
+    """Return words that stand again and again among many numbers: they say that there is none."""
+    again = {text: n for text, n in words.items() if n >= _AGAIN}
+    return again if len(again) <= _MOST_REASONS and sum(again.values()) <= (1 - MOST) * n_texts else {}
 
 
 def _missing_numbers(counts: Mapping[str, int]) -> dict[str, int]:

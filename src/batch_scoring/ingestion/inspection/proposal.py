@@ -11,7 +11,7 @@ from typing import Any
 
 from batch_scoring.ingestion.envelopes import TABLES
 from batch_scoring.ingestion.inspection.columns import QUANTITIES, Column, name_words
-from batch_scoring.ingestion.inspection.numbers import MARKS
+from batch_scoring.ingestion.inspection.numbers import MARKS, MISSING_WORDS
 from batch_scoring.ingestion.inspection.roles import Roles
 from batch_scoring.ingestion.inspection.table import Table
 from batch_scoring.ingestion.inspection.times import ISO
@@ -391,6 +391,12 @@ def _propose_numbers(values: Sequence[Column], proposal: Proposal) -> None:
             proposal.assumed.append(
                 ("missing", f"taken as missing, being far from all others: {', '.join(numbers)}")
             )
+        texts = [text for text in missing if isinstance(_value(text), str)]
+        unknown = [
+            f"{text} ({missing[text]} times)" for text in texts if text.casefold() not in MISSING_WORDS
+        ]
+        if unknown:
+            proposal.assumed.append(("missing", f"taken as missing, being no numbers: {', '.join(unknown)}"))
     if units:
         settings["unit_suffix"] = list(units)
     if words:
