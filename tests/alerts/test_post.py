@@ -16,6 +16,7 @@ from batch_scoring.core.errors import InputError
 from tests.alerts.events import make_message
 from tests.alerts.ledgers import ledger_of
 from tests.alerts.slow_receiver import dripping
+from tests.waiting import wait_for
 
 
 def test_a_byte_at_a_time_is_no_answer():
@@ -26,8 +27,8 @@ def test_a_byte_at_a_time_is_no_answer():
         ):
             Poster(0.3, 2, sleep=lambda _: None).post(url, b"{}", {})
         # Each read was answered in a tenth of a second: only the whole takes too long.
-        assert 0.6 <= time.monotonic() - began < 10
-    assert len(connections) == 2
+        assert 0.6 <= time.monotonic() - began < 60
+    wait_for(lambda: len(connections) == 2)  # accepted by a thread of its own
 
 
 def test_the_body_of_an_answer_may_not_drip_either():
@@ -41,7 +42,7 @@ def test_the_time_of_a_sink_is_over_for_a_message_that_is_being_sent(caplog):
         sink = WebhookSink("hook", lambda: url, poster=Poster(3600, 1), takes_all=True)
         began = time.monotonic()
         assert list(deliver(ledger_of([("a", 0, 1, 1), ("b", 0, 1, 1)], ["hook"]), [sink], 0.5)) == []
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60
     assert "2 of 2 notifications did not reach sink 'hook'" in caplog.text
     assert "alerts.time_limit was reached" in caplog.text
 

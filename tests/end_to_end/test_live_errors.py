@@ -7,7 +7,6 @@ import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 import yaml
@@ -20,6 +19,7 @@ from tests.emulators.faulty_proxy import Fault, faulty_proxy
 from tests.end_to_end.warm_kedro import WarmKedro, warm_kedro
 from tests.end_to_end.workspaces import PROJECT, Workspace
 from tests.event_hub.clients import send
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live_errors")]
 
@@ -27,7 +27,8 @@ AT = "at=2026-02-01T00:00Z"
 N_READINGS = 40
 FOREVER = 1_000_000
 # Seven tries over 45 s and what each takes, on a machine with other work; storage gives up sooner.
-MOST_SECONDS = 150
+SECONDS_OF_RETRIES = 45
+MOST_SECONDS = 300
 
 
 def fill(hubs, first=0, count=N_READINGS, partition="0"):
@@ -107,7 +108,7 @@ def test_what_does_not_pass_is_told_at_once_and_leaves_nothing(
     command = [*workspace.command("receive,ingest"), "--conf-source", with_group(tmp_path / "conf", group)]
     began = time.monotonic()
     error = error_of(start(command, EVENT_HUB_CONNECTION_STRING=event_hubs.connection_string(hub, key)))
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < SECONDS_OF_RETRIES
     assert said in error
     assert error.startswith(f"Error: event hub '{hub}' of 127.0.0.1, ")
     assert "d3Jvbmc=" not in error
@@ -147,7 +148,7 @@ def test_what_may_pass_is_waited_for_most_of_a_minute_and_the_next_run_goes_on(s
     began = time.monotonic()
     running = {name: run(name) for name in troubled_hubs}
     errors = {name: error_of(process) for name, process in running.items()}
-    assert 45 < time.monotonic() - began < MOST_SECONDS
+    assert SECONDS_OF_RETRIES < time.monotonic() - began < MOST_SECONDS
     assert "listing partitions: the connection failed" in errors["away"]
     assert "partition '" in errors["busy"]
     assert "the service is throttling (server-busy) and did not recover" in errors["busy"]
@@ -175,7 +176,7 @@ def test_a_signature_of_ones_own_that_expired_is_told_at_once(start, event_hubs,
     error = error_of(process)
     assert "the SAS in the connection string is expired" in error
     assert "sig" not in error
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < SECONDS_OF_RETRIES
 
 
 def test_of_two_runs_the_earlier_one_is_told_and_no_reading_comes_twice(start, event_hubs, tmp_path):
@@ -185,7 +186,7 @@ def test_of_two_runs_the_earlier_one_is_told_and_no_reading_comes_twice(start, e
     address = {"EVENT_HUB_CONNECTION_STRING": event_hubs.connection_string()}
     event_hubs.inject(Faults(slow_partitions=dict.fromkeys("0123", 3.0)))
     earlier = start(workspace.command("receive"), **address)
-    wait_for_receivers(event_hubs)
+    wait_for(lambda: event_hubs.receivers() == 4)
     later = start(Workspace(tmp_path / "other", AT).command("receive"), **address)
     error = error_of(earlier)
     event_hubs.inject(Faults())
@@ -193,18 +194,6 @@ def test_of_two_runs_the_earlier_one_is_told_and_no_reading_comes_twice(start, e
     assert "another consumer of the group '$Default' took it over, so this run stops" in error
     end_well(start(workspace.command("receive,ingest"), **address))
     assert sorted(values(workspace)) == [n + 0.5 for n in range(4000)]
-
-
-def wait_for_receivers(hubs):
-    """Until somebody has four connections open: with slow partitions they stay."""
-    local, deadline = f":{hubs.port:04X}", time.monotonic() + 60
-    while time.monotonic() < deadline:
-        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        if sum(row[1].endswith(local) and row[3] == "01" for row in rows) >= 4:  # 01: established
-            time.sleep(2)
-            return
-        time.sleep(0.2)
-    raise AssertionError("nobody receives")
 
 
 def is_landing(method, path):

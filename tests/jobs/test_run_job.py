@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from batch_scoring.jobs import run_job as execute_module
 from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.run_job import execute, main, why
 from batch_scoring.jobs.specs import JobSpec, State
+from tests.waiting import wait_for
 
 RUN, JOB = "score-20260105t100000z", "temperature-1"
 AT = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -109,12 +109,21 @@ def test_a_run_that_another_was_quicker_than_is_repeated(records, run_of, tmp_pa
     assert execute(records, RUN, "another", []) == 75
 
 
-def test_a_job_that_is_told_to_end_ends_its_run_and_says_so(records, run_of):
-    run_of("import time; print('begun', flush=True); time.sleep(60)")
-    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
-    began = time.monotonic()
+def test_a_job_that_is_told_to_end_ends_its_run_and_says_so(records, run_of, tmp_path):
+    has_begun, default = tmp_path / "has_begun", signal.getsignal(signal.SIGTERM)
+    run_of(
+        "import pathlib, time; print('begun', flush=True);"
+        f"pathlib.Path({str(has_begun)!r}).touch(); time.sleep(600)"
+    )
+
+    def tell_it():
+        wait_for(lambda: has_begun.exists() and signal.getsignal(signal.SIGTERM) != default)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    telling = threading.Thread(target=tell_it)
+    telling.start()
     assert execute(records, RUN, JOB, []) == 128 + signal.SIGTERM
-    assert time.monotonic() - began < 30
+    telling.join()
     assert records.log(RUN, JOB) == "begun\n"
 
 

@@ -120,12 +120,12 @@ def test_nobody_there(receiver):
 
 
 def test_one_who_does_not_answer_is_not_waited_for(receiver):
-    receiver.start(answers=[(204, {}, 5)])
+    receiver.start(answers=[(204, {}, 600)])
     sink, _ = make_sink(receiver, attempts=1, timeout_seconds=0.2)
     began = time.monotonic()
     with pytest.raises(UnreachableError, match="no answer"):
         sink.send(make_message())
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 60
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """A run of the shipped workflow: one scheduler container, its exit code, nothing left, come what may."""
 
 import subprocess
-import time
 from datetime import timedelta
 from itertools import pairwise
 
@@ -12,6 +11,7 @@ from tests.deploy.workflow.deployed import HOUR, definition, deployed
 from tests.emulators.container_instances.group import Group
 from tests.emulators.node_faults import Fault
 from tests.emulators.work import ERR, OUT
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow  # a server each
 
@@ -150,10 +150,7 @@ def test_a_group_that_was_made_without_anybody_being_told_is_deleted(tmp_path):
 def test_a_group_that_somebody_deletes_ends_the_wait(tmp_path):
     with deployed(tmp_path, scripted("sleep 100")) as app:
         run = app.app.fire(HOUR)
-        until = time.monotonic() + 20
-        while not app.containers.groups and time.monotonic() < until:
-            time.sleep(0.01)
-        (path,) = app.containers.groups
+        (path,) = wait_for(lambda: list(app.containers.groups))
         app.containers.answer("DELETE", path, "api-version=2023-05-01", None, "")
         run.wait(60)
         assert run.status == "Failed"

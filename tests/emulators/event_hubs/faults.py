@@ -44,12 +44,13 @@ class FaultFile:
 
     def __init__(self, path: Path | None) -> None:
         self._path, self._changed = path, 0
-        self.now = Faults()
+        self._last = Faults()
 
-    def refresh(self) -> Faults:
-        """The faults, read anew when the file has changed since."""
+    @property
+    def now(self) -> Faults:
+        """The faults, read anew when the file has changed since: a fault holds from the next request on."""
         changed = self._path.stat().st_mtime_ns if self._path and self._path.exists() else 0
         if changed != self._changed and self._path:
             self._changed = changed
-            self.now = Faults(**json.loads(self._path.read_text(encoding="utf-8"))) if changed else Faults()
-        return self.now
+            self._last = Faults(**json.loads(self._path.read_text(encoding="utf-8"))) if changed else Faults()
+        return self._last

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.emulators.event_hubs import RECEIVER
 from tests.emulators.event_hubs.faults import Faults
 from tests.emulators.ports import lasting_port
 
@@ -81,6 +82,10 @@ class EventHubsProcess:
     def is_running(self) -> bool:
         """Whether it was started and has not ended."""
         return self._process is not None and self._process.poll() is None
+
+    def receivers(self) -> int:
+        """How many receivers have been let in since it was made."""
+        return (self.folder / "output.txt").read_text().count(RECEIVER)
 
     def inject(self, faults: Faults) -> None:
         """Let these things go wrong from now on; ``Faults()`` ends it."""

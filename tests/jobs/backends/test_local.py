@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,6 +13,7 @@ from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.settings import JobsParameters, LocalSettings
 from batch_scoring.jobs.specs import State
 from tests.jobs.quick_jobs import QuickJobs, executions
+from tests.waiting import PATIENCE_SECONDS, wait_for
 
 pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
 
@@ -47,13 +47,6 @@ def submit_in_another_process(data, how, specs=SPECS):
     child = context.Process(target=lambda: QuickJobs(data, settings(), how).submit(RUN, specs))
     child.start()
     return child
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_every_job_runs_once_and_a_second_submission_changes_nothing(data):
@@ -136,7 +129,7 @@ def test_a_job_of_another_scheduler_can_be_cancelled_and_is_not_tried_again(data
     wait_for(lambda: State.RUNNING in states(QuickJobs(data, settings())).values())
     engine = QuickJobs(data, settings())
     engine.cancel(RUN, [SPECS[0].name])
-    child.join(20)
+    child.join(PATIENCE_SECONDS)
     assert child.exitcode == 0
     assert states(engine)[SPECS[0].name] in (State.CANCELLED, State.FAILED)
     assert len(executions(data)) == 1
@@ -148,7 +141,7 @@ def test_jobs_that_another_scheduler_has_yet_to_start_can_be_cancelled_and_submi
     waiting = {spec.name for spec in SPECS} - states(QuickJobs(data, settings())).keys()
     # Those that wait first, or a place that becomes free would be theirs.
     QuickJobs(data, settings()).cancel(RUN, sorted(waiting) + [spec.name for spec in SPECS])
-    child.join(20)
+    child.join(PATIENCE_SECONDS)
     assert child.exitcode == 0
     assert len(executions(data)) == 3
     assert {name: states(QuickJobs(data, settings()))[name] for name in waiting} == dict.fromkeys(
@@ -172,15 +165,21 @@ def test_an_interrupted_scheduler_ends_its_jobs(data):
     engine = QuickJobs(data, settings(), "hang")
     # Whoever started the tests in the background may have had them ignore it.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    records = Records(str(data))
+
+    def interrupt():
+        wait_for(lambda: [one.state for one in records.all_records(RUN).values()] == [State.RUNNING] * 2)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    interrupting = threading.Thread(target=interrupt)
     try:
         with pytest.raises(KeyboardInterrupt):
+            interrupting.start()
             engine.submit(RUN, SPECS[:2])
+            interrupting.join()
     finally:
         signal.signal(signal.SIGINT, before)
-    for spec in SPECS[:2]:
-        record = Records(str(data)).record(RUN, spec.name)
-        assert record is None or not _alive(record.pid)
+    assert not any(_alive(records.record(RUN, spec.name).pid) for spec in SPECS[:2])
 
 
 def _alive(pid):

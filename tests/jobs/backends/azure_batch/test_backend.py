@@ -15,6 +15,7 @@ from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
 from batch_scoring.jobs.specs import State
 from tests.at_once import at_once
 from tests.jobs.backends.azure_batch.conftest import RUN, specs
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
 
@@ -34,10 +35,7 @@ def test_a_run_from_zero_nodes_and_back_to_zero(cluster):
     assert (one.node[:5], one.exit_code, one.reason) == ("node-", 0, "")
     wanted = [target for _, target in cluster.server.account.pools["batch-scoring"].history]
     assert 0 < max(wanted) <= 4
-    deadline = time.monotonic() + 60
-    while engine.nodes().total and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert engine.nodes().total == 0
+    wait_for(lambda: engine.nodes().total == 0)
     assert cluster.server.account.jobs[RUN].state == "completed"
 
 
@@ -135,12 +133,10 @@ def test_retry_while_others_still_run(cluster, how):
     engine = cluster.engine(retries=0)
     engine.ensure()
     engine.submit(RUN, specs(*NAMES))
-    while not any(one.state is State.FAILED for one in engine.statuses(RUN)):
-        time.sleep(0.05)
+    wait_for(lambda: any(one.state is State.FAILED for one in engine.statuses(RUN)))
     how["a"] = ""
     engine.retry(RUN, specs("a"))
-    while {one.state for one in engine.statuses(RUN) if one.name != "c"} != {State.SUCCEEDED}:
-        time.sleep(0.05)
+    wait_for(lambda: {one.state for one in engine.statuses(RUN) if one.name != "c"} == {State.SUCCEEDED})
     assert list(cluster.server.account.jobs) == [RUN]
     engine.cancel(RUN, ["c"])
     assert cluster.wait(engine)["c"].state is State.CANCELLED
@@ -151,8 +147,7 @@ def test_cancelling_ends_running_and_waiting_shards(cluster, how):
     engine = cluster.engine(azure_max_nodes=1)
     engine.ensure()
     engine.submit(RUN, specs(*NAMES))
-    while not any(one.state is State.RUNNING for one in engine.statuses(RUN)):
-        time.sleep(0.05)
+    wait_for(lambda: any(one.state is State.RUNNING for one in engine.statuses(RUN)))
     engine.cancel(RUN, NAMES)
     statuses = cluster.wait(engine)
     assert {one.state for one in statuses.values()} == {State.CANCELLED}
@@ -221,8 +216,7 @@ def test_the_log_comes_from_where_it_was_uploaded_when_the_node_is_gone(cluster,
     engine.ensure()
     engine.submit(RUN, specs("a"))
     cluster.wait(engine)
-    while engine.nodes().total:
-        time.sleep(0.05)
+    wait_for(lambda: engine.nodes().total == 0)
     assert engine.log(RUN, "a") is None
     (folder / "a.stdout.txt").write_text("as uploaded\n")
     assert engine.log(RUN, "a") == "as uploaded\n"

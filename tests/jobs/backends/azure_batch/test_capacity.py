@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +11,7 @@ from batch_scoring.jobs import capacity, scheduler
 from batch_scoring.jobs.capacity import CapacityWatch
 from batch_scoring.jobs.specs import State
 from tests.jobs.backends.azure_batch.conftest import RUN, specs
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
 
@@ -26,10 +26,7 @@ def engine(cluster):
 
 
 def until_told(engine, since):
-    give_up = time.monotonic() + 60
-    while (told := engine.trouble(since)) is None and time.monotonic() < give_up:
-        time.sleep(0.02)
-    return told
+    return wait_for(lambda: engine.trouble(since))
 
 
 def test_a_quota_that_is_used_up_is_told_given_up_and_made_good(cluster, engine, monkeypatch):

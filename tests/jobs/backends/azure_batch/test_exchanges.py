@@ -1,6 +1,5 @@
 """What client and stand-in say to each other is what the service's published description says."""
 
-import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,6 +17,7 @@ from tests.emulators.azure_batch.known_differences import (
 from tests.emulators.node_faults import Fault
 from tests.emulators.oav import Exchange, Validator, require
 from tests.jobs.backends.azure_batch.conftest import IDENTITY, RUN, specs
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 KIND = {"content-type": "application/json; odata=minimalmetadata"}
@@ -50,11 +50,9 @@ def everything(cluster, how, monkeypatch):
     server.faults.add(Fault.NODE_LOST, seconds=0.1, fits=lambda key: key[1:] == ("d", 1))
     engine.submit(RUN, specs(*"abcdef"))
     engine.submit(RUN, specs(*"abcdefg"))
-    while not any(one.state is State.RUNNING for one in engine.statuses(RUN)):
-        time.sleep(0.05)
+    wait_for(lambda: any(one.state is State.RUNNING for one in engine.statuses(RUN)))
     engine.nodes()
-    while sum(one.state.is_final for one in engine.statuses(RUN)) < 6:
-        time.sleep(0.05)
+    wait_for(lambda: sum(one.state.is_final for one in engine.statuses(RUN)) == 6)
     engine.retry(RUN, specs("b"))
     engine.cancel(RUN, ["b", "c", "zzz"])
     statuses = cluster.wait(engine)

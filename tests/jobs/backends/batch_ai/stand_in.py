@@ -7,7 +7,6 @@ PATH. It does what :mod:`batch_scoring.jobs.run_job` promises: a job that has su
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +22,7 @@ from batch_scoring.jobs.settings import JobsParameters
 from batch_scoring.jobs.specs import JobSpec
 from tests.emulators.batch_ai import BatchAIServer, FolderStorage, Service
 from tests.emulators.batch_ai.server import Credential
+from tests.waiting import wait_for
 
 AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 RUN = run_name("score", AT)
@@ -106,12 +106,11 @@ def specs(count=3, run=RUN):
     return [JobSpec(run, f"s{i:02d}-0123abcd", "score", AT, (f"s{i:02d}",)) for i in range(count)]
 
 
-def wait(backend, run=RUN, seconds=90.0):
+def wait(backend, run=RUN):
     """The statuses of a run's jobs when all have ended."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+
+    def ended():
         found = {one.name: one for one in backend.statuses(run)}
-        if found and all(one.state.is_final for one in found.values()):
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"not all have ended: {found}")
+        return found if all(one.state.is_final for one in found.values()) else {}
+
+    return wait_for(ended, lambda: f"not all have ended: {backend.statuses(run)}")

@@ -1,5 +1,4 @@
 import logging
-import time
 from datetime import timedelta
 from functools import partial
 
@@ -13,15 +12,9 @@ from batch_scoring.jobs.settings import JobsParameters
 from batch_scoring.jobs.specs import NodeCounts, State
 from tests.at_once import at_once
 from tests.jobs.backends.batch_ai.stand_in import LOGS, RUN, specs, wait
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
-
-
-def until(condition, seconds=60.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def methods(stand_in, part):
@@ -39,7 +32,7 @@ def test_a_run_goes_from_no_node_to_its_jobs_and_back_to_none(stand_in):
     assert sorted(stand_in.lines("scorings")) == [spec.name for spec in specs(3)]
     (cluster,) = stand_in.service.clusters.values()
     assert 1 <= cluster.most <= 4
-    until(lambda: backend.nodes() == NodeCounts())
+    wait_for(lambda: backend.nodes() == NodeCounts())
 
 
 def test_there_are_never_more_nodes_than_the_cluster_may_have(stand_in):
@@ -167,7 +160,7 @@ def test_a_person_may_have_it_run_again_and_two_at_once_make_one_attempt(stand_i
     wait(backend)
     mended = stand_in.backend()
     at_once(lambda: mended.retry(RUN, specs(1)))
-    until(lambda: mended.statuses(RUN)[0].state is State.SUCCEEDED)
+    wait_for(lambda: mended.statuses(RUN)[0].state is State.SUCCEEDED)
     first, second = mended.statuses(RUN)
     assert (first.state, second.state) == (State.SUCCEEDED, State.FAILED)
     assert stand_in.lines("begun").count(first.name) == 2
@@ -189,7 +182,7 @@ def test_jobs_that_are_told_to_end_have_been_cancelled(make):
     backend.ensure()
     names = [spec.name for spec in specs(3)]
     backend.submit(RUN, specs(3))
-    until(lambda: State.RUNNING in {one.state for one in backend.statuses(RUN)})
+    wait_for(lambda: State.RUNNING in {one.state for one in backend.statuses(RUN)})
     backend.cancel(RUN, [*names[1:], "not-there"])
     ended = wait(backend)
     cancelled = {name for name, one in ended.items() if one.state is State.CANCELLED}
@@ -213,13 +206,13 @@ def test_new_limits_reach_a_cluster_that_is_there(stand_in):
     stand_in.backend(cluster={"max_nodes": 7, "min_nodes": 1}).ensure()
     stand_in.backend(cluster={"max_nodes": 7, "min_nodes": 1}).ensure()
     assert methods(stand_in, "/clusters/scoring").count("PATCH") == 1
-    until(lambda: stand_in.backend().nodes().idle == 1)
+    wait_for(lambda: stand_in.backend().nodes().idle == 1)
 
 
 def test_nodes_that_stay_stay(stand_in):
     backend = stand_in.backend(cluster={"scale": "manual", "max_nodes": 2})
     backend.ensure()
-    until(lambda: backend.nodes() == NodeCounts(idle=2))
+    wait_for(lambda: backend.nodes() == NodeCounts(idle=2))
 
 
 def test_secrets_come_from_the_vault_and_to_the_job_only(stand_in, caplog):
@@ -259,7 +252,7 @@ def test_a_job_finds_its_mounts_its_folders_and_its_data(stand_in):
 def test_without_a_cluster_there_are_no_nodes_and_without_a_workspace_no_jobs(stand_in):
     backend = stand_in.backend(cluster={"scale": "manual", "max_nodes": 1})
     backend.ensure()
-    until(lambda: backend.nodes().idle == 1)
+    wait_for(lambda: backend.nodes().idle == 1)
     client, place = backend._client, ("rg", "batch-scoring")
     client.clusters.begin_delete(*place, "scoring").wait()
     assert backend.nodes() == NodeCounts()

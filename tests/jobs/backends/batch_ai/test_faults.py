@@ -13,6 +13,7 @@ from batch_scoring.jobs.specs import State
 from tests.emulators.clock import Clock
 from tests.emulators.node_faults import Fault
 from tests.jobs.backends.batch_ai.stand_in import LOGS, RUN, specs, wait
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
 
@@ -76,10 +77,7 @@ def test_nodes_that_are_preempted_are_replaced(stand_in):
     backend.ensure()
     backend.submit(RUN, specs(2))
     (cluster,) = stand_in.service.clusters.values()
-    deadline = time.monotonic() + 60
-    while not cluster.preempt():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(cluster.preempt)
     assert {one.state for one in wait(backend).values()} == {State.SUCCEEDED}
     assert sorted(stand_in.lines("scorings")) == names(2)
 
@@ -139,10 +137,7 @@ def test_jobs_that_no_node_will_come_for_are_reported_with_the_quota(make):
         wait(backend)
     for cluster in stand_in.service.clusters.values():
         cluster.quota = None
-    deadline = time.monotonic() + 60
-    while len(stand_in.lines("scorings")) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: len(stand_in.lines("scorings")) == 2)
 
 
 def test_mounts_that_the_nodes_are_refused_are_reported(stand_in):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,18 +14,11 @@ from batch_scoring.jobs.capacity import CapacityWatch
 from batch_scoring.jobs.specs import State
 from tests.at_once import at_once
 from tests.jobs.backends.container_apps.conftest import RUN, specs
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow  # servers and processes, together longer than the quick tests may take
 
 NAMES = ("a", "b", "c")
-
-
-def until(true, seconds=60.0):
-    give_up = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < give_up, "it has not come"
-        time.sleep(0.02)
-    return found
 
 
 def test_each_shard_is_an_execution_of_the_job_with_what_the_job_has(environment):
@@ -60,7 +52,7 @@ def test_a_waiting_job_and_one_at_work_are_told_apart(environment, how):
     environment.apps.cores.allow(1.0)
     engine = environment.engine()
     engine.submit(RUN, specs("a", "b"))
-    (working,) = until(lambda: [one for one in engine.statuses(RUN) if one.state is State.RUNNING])
+    (working,) = wait_for(lambda: [one for one in engine.statuses(RUN) if one.state is State.RUNNING])
     assert working.node == "replica"
     assert {one.state for one in engine.statuses(RUN)} == {State.RUNNING, State.QUEUED}
     engine.cancel(RUN, ["a", "b", "unknown"])
@@ -178,7 +170,7 @@ def test_what_another_run_does_is_no_trouble(environment, how):
     how["a"] = "hang"
     engine = environment.engine(apps_slow_start=timedelta(microseconds=1))
     engine.submit(RUN, specs("a"))
-    until(lambda: [one for one in engine.statuses(RUN) if one.state is State.RUNNING])
+    wait_for(lambda: [one for one in engine.statuses(RUN) if one.state is State.RUNNING])
     assert engine.trouble(datetime.now(UTC)) is None
 
 

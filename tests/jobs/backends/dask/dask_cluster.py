@@ -6,11 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+
+from tests.waiting import wait_for
 
 PROJECT = Path(__file__).parents[4]
 
@@ -118,10 +119,3 @@ def is_alive(pid):
     with suppress(psutil.NoSuchProcess):
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     return False
-
-
-def wait_for(condition, explain=str, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, explain()
-        time.sleep(0.02)

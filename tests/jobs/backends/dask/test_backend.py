@@ -16,8 +16,9 @@ from batch_scoring.jobs.planning import Sharding, plan_jobs
 from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.settings import JobsParameters
 from batch_scoring.jobs.specs import NodeCounts, State
-from tests.jobs.backends.dask.dask_cluster import DaskCluster, is_alive, wait_for
+from tests.jobs.backends.dask.dask_cluster import DaskCluster, is_alive
 from tests.jobs.backends.dask.dask_jobs import QuickDask, executions
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dask")]
 

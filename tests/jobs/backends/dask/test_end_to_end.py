@@ -19,7 +19,8 @@ from batch_scoring.jobs.settings import JobsParameters
 from batch_scoring.jobs.specs import State
 from batch_scoring.jobs.workspace import Workspace as Data
 from tests.end_to_end.workspaces import PREDICTIONS, PROJECT
-from tests.jobs.backends.dask.dask_cluster import DaskCluster, is_alive, two_hosts, wait_for
+from tests.jobs.backends.dask.dask_cluster import DaskCluster, is_alive, two_hosts
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dask")]
 
