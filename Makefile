@@ -53,7 +53,8 @@ rehearse: $(VENV)/.dev system-packages .azurite/.ready .containers/.ready  ## th
 
 # More workers than cores: many tests wait for servers, processes and the disk.
 WORKERS ?= $(shell echo $$((3 * $$(nproc))))
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+# In the order of tests/conftest.py, which knows more than how many tests a group has.
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 test:  ## set up, then run every test, about twenty minutes
 	@$(MAKE) --no-print-directory -j 3 test-setup

@@ -1,6 +1,7 @@
 """Settings and fixtures of the whole suite."""
 
 import gc
+import shutil
 from collections.abc import Generator
 from pathlib import PurePath
 
@@ -73,14 +74,50 @@ def _rooms(coverage: Coverage) -> set[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what works on a real MLflow store as slow: each step of it takes tenths of a second.
+    """Mark what is slow, keep together what shares a fixture, and put first what takes long.
 
-    Of several workers, none ends long after the others when what is slow comes first, and before it the
-    groups, each of which one worker runs alone; first of all those that wait for the image.
+    What works on a real MLflow store is slow: each step of it takes tenths of a second. Tests that share a
+    fixture of their module are a group, which one worker runs: others would make the fixture anew.
     """
+    left_out = [item for item in items if not _has_its_programs(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     for item in items:
         if "new_database" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
+        if item.get_closest_marker("xdist_group") is None and _shares_a_fixture(item):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
     if hasattr(config, "workerinput"):
-        first = ("containers", "xdist_group", "slow")
-        items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in first])
+        items.sort(key=_place)
+
+
+# The image, for which other groups wait, and those that mostly wait themselves.
+_FIRST = ("image", "live_errors", "dask")
+_LONG = {"end_to_end", "faults"}
+
+
+def _place(item: pytest.Item) -> int:
+    """Where a test stands, if no worker is to end long after the others or to wait for another one.
+
+    The long ones come before the other groups, of which some want the image: by then it is there.
+    """
+    group = item.get_closest_marker("xdist_group")
+    if group is not None and group.args[0] in _FIRST:
+        return _FIRST.index(group.args[0])
+    if item.get_closest_marker("slow") is None:
+        return 6
+    if not _LONG.isdisjoint(item.path.parts):
+        return 3
+    return 5 if group is None else 4
+
+
+def _has_its_programs(item: pytest.Item) -> bool:
+    wants = item.get_closest_marker("wants")
+    return wants is None or None not in map(shutil.which, wants.args)
+
+
+def _shares_a_fixture(item: pytest.Item) -> bool:
+    found = getattr(item, "_fixtureinfo", None)
+    definitions = found.name2fixturedefs.values() if found is not None else ()
+    return any(one[-1].scope == "module" and "_pytest" not in one[-1].func.__module__ for one in definitions)

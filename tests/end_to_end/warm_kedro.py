@@ -64,13 +64,14 @@ class WarmKedro:
         arguments: Sequence[str],
         more: Mapping[str, str | None] | None = None,
         kill_after: float | None = None,
+        folder: Path = PROJECT,
     ) -> tuple[int, str]:
         """Run ``kedro`` with these arguments in today's environment and more; its exit code and output.
 
         A variable that is None in ``more`` is left out. After ``kill_after`` seconds the command is killed,
-        if it has not ended.
+        if it has not ended. It stands in ``folder``, of a project with the same sources.
         """
-        return self._run({"arguments": list(arguments)}, more, kill_after)
+        return self._run({"arguments": list(arguments), "folder": str(folder)}, more, kill_after)
 
     def run_program(self, program: str) -> tuple[int, str]:
         """Run a program in Python in today's environment; its exit code and output."""
@@ -202,6 +203,7 @@ def _become(request: dict) -> None:
         os.dup2(descriptor, stream)
     os.environ.clear()
     os.environ.update(request["environment"])
+    os.chdir(request.get("folder", PROJECT))
     sys.argv = ["kedro", *request["arguments"]]
 
 

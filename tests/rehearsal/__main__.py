@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from tests.emulators import azurite, containers
-from tests.rehearsal import network
+from tests.rehearsal import fleet, network
 from tests.rehearsal.timeline import Timeline
 
 # What each is scheduled by, unless another one is named: once as in 2018, else as it is deployed by default.
@@ -37,12 +37,15 @@ def main() -> int:
         timeline = Timeline(lambda line: print(line, flush=True))
         with timeline.step("the image is built"):
             build_image(folder)
+        if options.local is None:
+            options.local = folder / "local"
+            run_locally(options.local, timeline)
         for engine in options.engine or ENGINES:
             (folder / engine).mkdir()
             scheduler = options.scheduler or ENGINES[engine]
             print(f"\n== {engine}, scheduled by {scheduler}", flush=True)
-            inside = [sys.executable, "-m", "tests.rehearsal.inside", str(folder), engine, scheduler]
-            code = network.run_inside(inside)
+            inside = [sys.executable, "-m", "tests.rehearsal.inside"]
+            code = network.run_inside([*inside, str(folder), str(options.local), engine, scheduler])
             if code != 0:
                 return code
     return 0
@@ -67,10 +70,20 @@ def build_image(folder: Path) -> None:
         raise SystemExit("Error: the image could not be built; see above")
 
 
+def run_locally(folder: Path, timeline: Timeline) -> None:
+    """Make what every engine begins with, and what it has to come to."""
+    with timeline.step("a local run trains on two days"):
+        fleet.train(folder)
+    with timeline.step("the same local run over all readings") as notes:
+        fleet.score(folder)
+        notes.append(f"{fleet.expected(folder).num_rows:,} predictions")
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.rehearsal", description=__doc__)
     parser.add_argument("--engine", action="append", choices=ENGINES, help="default: all")
     parser.add_argument("--scheduler", choices=sorted(set(ENGINES.values())), help="default: the engine's")
+    parser.add_argument("--local", type=Path, help="what run_locally has made already")
     return parser.parse_args()
 
 

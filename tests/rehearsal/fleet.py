@@ -42,24 +42,30 @@ def write_readings(folder: Path, span: tuple[datetime | None, datetime]) -> Path
     return file
 
 
-def train(folder: Path) -> Workspace:
-    """A local workspace with the history, and models of it."""
-    history = spans()[0]
-    write_readings(folder.parent / "readings", history)
-    workspace = Workspace(folder, f"train.fit.max_train_windows=200,readings={folder.parent / 'readings'}")
+def train(folder: Path) -> None:
+    """Make the local workspace with the history, and models of it."""
+    write_readings(folder / "readings", spans()[0])
+    workspace = Workspace(folder / "trained", f"train.fit.max_train_windows=200,readings={folder}/readings")
     workspace.run("ingest,aggregate,train", f"at={_text(TRAINED)}")
-    return workspace
 
 
-def score_locally(trained: Workspace, folder: Path) -> pa.Table:
-    """The predictions of one ``kedro run`` over all readings, once they are all there."""
-    shutil.copytree(trained.folder, folder)
-    readings = folder.parent / "readings"
+def score(folder: Path) -> None:
+    """Make its copy with what one ``kedro run`` makes of all readings, once they are all there."""
+    shutil.copytree(folder / "trained", folder / "expected")
     for span in spans()[1:]:
-        write_readings(readings, span)
-    workspace = Workspace(folder, f"readings={readings}")
+        write_readings(folder / "readings", span)
+    workspace = Workspace(folder / "expected", f"readings={folder}/readings")
     workspace.run("ingest,aggregate,score", f"at={_text(HOURS[-1])}")
-    return workspace.table(PREDICTIONS)
+
+
+def trained(folder: Path) -> Workspace:
+    """The local workspace with models."""
+    return Workspace(folder / "trained")
+
+
+def expected(folder: Path) -> pa.Table:
+    """The predictions of the local run over all readings."""
+    return Workspace(folder / "expected").table(PREDICTIONS)
 
 
 def doubled(predictions: pa.Table) -> int:

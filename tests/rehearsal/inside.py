@@ -1,10 +1,11 @@
-"""What happens in the rehearsal's network: ``python -m tests.rehearsal.inside FOLDER ENGINE SCHEDULER``."""
+"""Inside the rehearsal's network: ``python -m tests.rehearsal.inside FOLDER LOCAL ENGINE SCHEDULER``.
+
+LOCAL is the folder of the local runs that it is compared with.
+"""
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -22,6 +23,7 @@ from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.specs import State
 from tests.emulators import containers
 from tests.emulators.arm.service import SUBSCRIPTION
+from tests.end_to_end.warm_kedro import warm_kedro
 from tests.end_to_end.workspaces import Workspace
 from tests.rehearsal import fleet
 from tests.rehearsal.__main__ import TAG
@@ -80,30 +82,17 @@ class Rehearsal:
             "DO_NOT_TRACK": "1",
             **environment,
         }
-        done = subprocess.run(
-            [sys.executable, "-m", "kedro", *arguments],
-            cwd=self.project,
-            env=os.environ | variables,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise RuntimeError(f"kedro {' '.join(arguments)}\n{done.stdout}{done.stderr}")
-        return done.stdout + done.stderr
+        code, output = warm_kedro().run(arguments, variables, folder=self.project)
+        if code != 0:
+            raise RuntimeError(f"kedro {' '.join(arguments)}\n{output}")
+        return output
 
-    def play(self) -> int:
-        """All of it; the number of things that are wrong."""
-        step = self.timeline.step
-        with step("a local run trains on two days"):
-            trained = fleet.train(self.folder / "local/data")
-        with step("the same local run over all readings") as notes:
-            expected = fleet.score_locally(trained, self.folder / "local/expected")
-            notes.append(f"{expected.num_rows:,} predictions")
+    def play(self, local: Path) -> int:
+        """All of it, beside the local runs in a folder; the number of things that are wrong."""
         with self.services:
-            self.deploy(trained)
+            self.deploy(fleet.trained(local))
             self.hours()
-            wrong = self.compare(expected)
+            wrong = self.compare(fleet.expected(local))
             wrong += self.look_for_secrets()
             wrong += self.take_down()
         return wrong
@@ -236,7 +225,7 @@ class Rehearsal:
 
 
 def main() -> int:
-    root, engine, scheduler = Path(sys.argv[1]), *sys.argv[2:4]
+    root, local, engine, scheduler = Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:5]
     folder = root / engine
     own = {"deploy": {**SETTINGS, "compute": engine, "scheduler": {"kind": scheduler}}}
     settings = read_settings(own)
@@ -244,7 +233,7 @@ def main() -> int:
     # Of its own: the other engine may be rehearsed at the same time.
     nodes = containers.Podman(containers.HOME / f"nodes_{engine}")
     services = Services(folder, names_of(settings), settings.location, nodes, _authorities_of_the_image())
-    wrong = Rehearsal(folder, settings, project, services).play()
+    wrong = Rehearsal(folder, settings, project, services).play(local)
     print("all is well" if not wrong else f"{wrong} things are wrong")
     return int(bool(wrong))
 

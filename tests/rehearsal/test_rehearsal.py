@@ -8,8 +8,10 @@ import pytest
 
 from tests.containers.conftest import image, kedro, podman  # noqa: F401
 from tests.emulators import azurite, containers
+from tests.made_once import made_once
 from tests.rehearsal import network
-from tests.rehearsal.__main__ import ENGINES
+from tests.rehearsal.__main__ import ENGINES, run_locally
+from tests.rehearsal.timeline import Timeline
 
 
 @pytest.mark.containers
@@ -17,7 +19,7 @@ from tests.rehearsal.__main__ import ENGINES
 @pytest.mark.parametrize(
     "engine", [pytest.param(one, marks=pytest.mark.xdist_group(f"rehearsal {one}")) for one in ENGINES]
 )
-def test_three_hours_on_the_deployed_system_give_what_one_local_run_gives(engine, request):
+def test_three_hours_on_the_deployed_system_give_what_one_local_run_gives(engine, request, tmp_path_factory):
     if reason := containers.why_not_there() or network.why_not() or azurite.why_not_there():
         if os.environ.get("CI"):
             pytest.fail(reason)
@@ -25,13 +27,14 @@ def test_three_hours_on_the_deployed_system_give_what_one_local_run_gives(engine
     request.getfixturevalue(
         "image"
     )  # with what it is made of: the rehearsal's own is built from that in no time
+    local = made_once(tmp_path_factory, "rehearsal", lambda folder: run_locally(folder, Timeline()))
     done = subprocess.run(
-        [sys.executable, "-m", "tests.rehearsal", "--engine", engine],
+        [sys.executable, "-m", "tests.rehearsal", "--engine", engine, "--local", str(local)],
         cwd=containers.PROJECT,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1800,
         check=False,
     )
     print(done.stdout)

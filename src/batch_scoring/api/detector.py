@@ -55,9 +55,17 @@ class FleetDetector(BaseEstimator):  # type: ignore[misc]
 
     Examples
     --------
-    >>> detector = FleetDetector(window="1h").fit(readings)  # doctest: +SKIP
-    >>> predictions = detector.predict(new_readings)  # doctest: +SKIP
-    >>> predictions[predictions["is_anomaly"]]  # doctest: +SKIP
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> time = pd.date_range("2026-01-01", periods=1440, freq="10min", tz="UTC")
+    >>> power = 20 + np.random.default_rng(0).normal(size=1440)
+    >>> readings = pd.DataFrame({"timestamp": time, "device": "pump-1", "sensor": "power", "value": power})
+    >>> detector = FleetDetector(window="1h").fit(readings[:1296])
+    >>> new_readings = readings[1296:].assign(value=lambda new: new["value"].where(new.index != 1400, 99.0))
+    >>> predictions = detector.predict(new_readings)
+    >>> predictions.loc[predictions["is_anomaly"], ["device", "sensor", "window_start"]]
+        device sensor              window_start
+    17  pump-1  power 2026-01-10 17:00:00+00:00
     """
 
     def __init__(

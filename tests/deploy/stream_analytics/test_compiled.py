@@ -7,7 +7,6 @@ runs it with .NET 8 or newer: `npm install -g azure-streamanalytics-cicd`.
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 
 import pytest
@@ -17,10 +16,7 @@ from batch_scoring.deploy.template.build import job_template
 from tests.deploy.stream_analytics.test_query import ALL_FEATURES
 
 COMPILER = "azure-streamanalytics-cicd"
-MISSING = [name for name in (COMPILER, "dotnet") if shutil.which(name) is None]
-compiled = pytest.mark.skipif(
-    bool(MISSING), reason=f"the query is not compiled: {' and '.join(MISSING)} cannot be found"
-)
+compiled = pytest.mark.wants(COMPILER, "dotnet")
 
 
 def project(folder, text):
