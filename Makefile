@@ -52,7 +52,7 @@ rehearse: $(VENV)/.dev system-packages .azurite/.ready .containers/.ready  ## th
 	@$(BIN)/python -m tests.rehearsal
 
 # More workers than cores: many tests wait for servers, processes and the disk.
-WORKERS ?= $(shell echo $$((3 * $$(nproc))))
+WORKERS ?= $(shell n=$$((3 * $$(nproc))); echo $$((n < 24 ? n : 24)))
 # In the order of tests/conftest.py, which knows more than how many tests a group has.
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 

@@ -93,7 +93,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 # The image, for which other groups wait, and those that mostly wait themselves.
-_FIRST = ("image", "live_errors", "dask")
+_FIRST = ("image", "live_errors", "dask", "planner")
 _LONG = {"end_to_end", "faults"}
 
 
@@ -106,10 +106,10 @@ def _place(item: pytest.Item) -> int:
     if group is not None and group.args[0] in _FIRST:
         return _FIRST.index(group.args[0])
     if item.get_closest_marker("slow") is None:
-        return 6
+        return 7
     if not _LONG.isdisjoint(item.path.parts):
-        return 3
-    return 5 if group is None else 4
+        return 4
+    return 6 if group is None else 5
 
 
 def _has_its_programs(item: pytest.Item) -> bool:

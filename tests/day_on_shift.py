@@ -78,7 +78,7 @@ def walk(page: Any, address: str, folder: str) -> None:
     what = ["--pipelines", STEPS, "--params", f"data={folder},at={LATER}"]
     run = [sys.executable, "-m", "kedro", "run", *what]
     subprocess.run(run, cwd=PROJECT, check=True, capture_output=True)
-    page.wait_for_selector("text=as of 16 Jan 2026 13:00", timeout=20_000)
+    page.wait_for_selector("text=as of 16 Jan 2026 13:00", timeout=120_000)
     assert page.inner_text(".as-of") != before
     assert page.inner_text("#news") == "Updated. A run has committed."
 

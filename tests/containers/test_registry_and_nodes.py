@@ -12,6 +12,7 @@ from tests.emulators.container_jobs import container_runner
 from tests.emulators.containers import HOME, Podman
 from tests.emulators.nodes import Nodes
 from tests.emulators.work import ERR, OUT, End, Work
+from tests.waiting import PATIENCE_SECONDS, wait_for
 
 pytestmark = [pytest.mark.containers, pytest.mark.slow, pytest.mark.xdist_group("containers")]
 
@@ -65,7 +66,7 @@ def test_a_node_pulls_the_image_and_runs_a_job_with_its_environment(jobs, pushed
     nodes, outcomes = jobs
     command = ["python", "-c", "import os; print(os.environ['A'], os.getuid()); raise SystemExit(3)"]
     nodes.add(Work("a", command, {"A": "1"}, on_end=outcomes.append, image=pushed))
-    assert nodes.wait_quiet(120)
+    assert nodes.wait_quiet(PATIENCE_SECONDS)
     (outcome,) = outcomes
     assert (outcome.end, outcome.exit_code) == (End.EXITED, 3), (outcome.folder / ERR).read_text()
     assert (outcome.folder / OUT).read_text() == "1 10001\n"
@@ -83,16 +84,14 @@ def test_no_container_outlives_its_job(jobs, pushed, node_podman, how):
         limit_seconds=3 if how == "took too long" else None,
     )
     nodes.add(work)
-    assert started.wait(10)
-    until = time.monotonic() + 60
-    while not node_podman.containers() and time.monotonic() < until:
-        time.sleep(0.05)
+    assert started.wait(PATIENCE_SECONDS)
+    wait_for(lambda: node_podman.containers() or outcomes)
     if how == "cancelled":
         nodes.cancel("a")
     elif how == "node lost":
         nodes.target(0)
         nodes.kill(nodes.nodes()[0].id)
-    assert nodes.wait_quiet(60)
+    assert nodes.wait_quiet(PATIENCE_SECONDS)
     assert [one.end for one in outcomes] == [how]
     assert node_podman.containers() == []
     assert node_podman.run("ps", "--all", "--external", "--quiet").stdout == ""
@@ -110,10 +109,10 @@ def test_a_job_that_is_killed_before_its_container_is_there_leaves_none(jobs, pu
                 image=pushed,
             )
         )
-        assert started.wait(10)
+        assert started.wait(PATIENCE_SECONDS)
         time.sleep(pause)
         nodes.cancel(pause)
-        assert nodes.wait_quiet(60)
+        assert nodes.wait_quiet(PATIENCE_SECONDS)
     assert [one.end for one in outcomes] == [End.CANCELLED] * 4
     time.sleep(0.5)
     assert node_podman.containers() == []

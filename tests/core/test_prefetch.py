@@ -32,7 +32,7 @@ def test_the_next_item_is_made_while_this_one_is_used():
 
     ahead = prefetched(items())
     assert next(ahead) == 1
-    assert begun.wait(10)
+    assert begun.wait(120)
 
 
 def test_no_more_items_are_made_than_asked_for():
@@ -50,7 +50,7 @@ def test_no_more_items_are_made_than_asked_for():
 
 
 def test_items_are_computed_at_the_same_time():
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=120)
     assert list(computed(lambda _: both.wait() >= 0, range(4), workers=2)) == [True] * 4
 
 
@@ -99,7 +99,7 @@ def test_stopping_early_ends_the_threads_and_closes_the_source():
     for overlapped in (prefetched(items()), computed(str, items(), workers=2)):
         next(overlapped)
         overlapped.close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threading.active_count() == before
@@ -118,6 +118,6 @@ def test_stopping_waits_for_the_item_being_made():
 
     ahead = prefetched(items())
     next(ahead)
-    assert begun.wait(10)
+    assert begun.wait(120)
     ahead.close()
     assert made == [2]

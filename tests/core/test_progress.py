@@ -49,7 +49,7 @@ def seen_from_outside(done):
         return done
 
     with progress.watch_progress("ingest", 9, "files", count):
-        assert looked.wait(30)
+        assert looked.wait(120)
 
 
 @pytest.mark.usefixtures("_at_once")

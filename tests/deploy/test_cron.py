@@ -72,7 +72,7 @@ def test_the_scheduler_gets_its_time_identity_and_secret(deployed):
 def test_a_scheduler_that_loses_its_machine_is_started_again_for_the_same_time(deployed):
     _, apps, fire, works = deployed
     apps.faults.add(Fault.NODE_LOST, seconds=0.0)
-    (execution,) = fire("import time; time.sleep(0.2)")
+    (execution,) = fire("import time; time.sleep(1.5)")
     assert (execution.status, execution.tries) == ("Succeeded", 2)
     assert len({work.environment["CONTAINER_APP_JOB_EXECUTION_NAME"] for work in works}) == 1
 

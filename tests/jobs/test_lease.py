@@ -47,7 +47,7 @@ for _ in range(5):
 def test_processes_have_it_one_after_the_other(folder):
     command = [sys.executable, "-c", WORK, folder.path()]
     processes = [subprocess.Popen(command) for _ in range(4)]
-    assert [process.wait(60) for process in processes] == [0] * 4
+    assert [process.wait(300) for process in processes] == [0] * 4
 
 
 class WaitedError(Exception):

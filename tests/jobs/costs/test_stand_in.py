@@ -18,9 +18,12 @@ from batch_scoring.jobs.settings import JobsParameters
 from tests.emulators.azure_batch.account import Account
 from tests.emulators.clock import Clock
 
-pytestmark = pytest.mark.slow  # its time is real, if forty times as fast
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("planner"),
+]  # its time is real, if twenty times as fast
 
-SPEED = 40.0
+SPEED = 20.0
 NODE_START, INTERVAL, SAMPLE = 240.0, 300.0, 30.0
 COSTS = CostSettings(node_start=timedelta(seconds=NODE_START), node_stop=timedelta(0))
 RUNS = 2

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -16,16 +13,15 @@ import pytest
 from batch_scoring.storage.row_table import Change
 from batch_scoring.tables.schemas import READINGS
 from tests.factories import DAY_US, MINUTE_US, START_US
+from tests.peak_memory import peak_mib
 from tests.row_tables import table_at
 
 # The memory of freed arrays goes back when the allocator sees fit.
-MARGIN_BYTES = 60 << 20
+MARGIN_MIB = 60
 PART_DEVICES = 100
 
-# Not ru_maxrss, which starts with the memory of the process that started this one.
 CHILD = """
-import json, re, sys
-from pathlib import Path
+import sys
 from batch_scoring.pipelines.aggregate.nodes import aggregate_windows
 from batch_scoring.datasets.row_tables import RowTableDataset
 readings, windows = (
@@ -33,8 +29,7 @@ readings, windows = (
     for name, time in (("readings", "timestamp"), ("windows", "window_start"))
 )
 windows.save(aggregate_windows(readings.load(), {}, None, None))
-peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
-print(json.dumps([peak << 10, windows.load().num_rows, "pandas" in sys.modules]))
+print(windows.load().num_rows, "pandas" in sys.modules)
 """
 
 
@@ -55,8 +50,8 @@ def day_of_readings(devices: int, sensor: str, start_us: int) -> Iterator[pa.Tab
         yield pa.table(columns, READINGS.names).cast(READINGS)
 
 
-def aggregate(folder: Path, devices: int, days: int = 1, sensors: int = 1) -> tuple[int, int]:
-    """Peak memory in bytes of a process that aggregates such a fleet, and the windows it made."""
+def aggregate(folder: Path, devices: int, days: int = 1, sensors: int = 1) -> tuple[float, int]:
+    """Peak memory in MiB of a process that aggregates such a fleet, and the windows it made."""
     days_of = (
         chain.from_iterable(
             day_of_readings(devices, f"s{number}", START_US + day * DAY_US) for number in range(sensors)
@@ -64,13 +59,10 @@ def aggregate(folder: Path, devices: int, days: int = 1, sensors: int = 1) -> tu
         for day in range(days)
     )
     table_at(folder / "readings").commit(Change(READINGS, days_of))
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(folder)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    peak, made, has_pandas = json.loads(done.stdout)
-    assert not has_pandas
-    return peak, made
+    peak, (line,) = peak_mib(CHILD, folder)
+    made, has_pandas = line.split()
+    assert has_pandas == "False"
+    return peak, int(made)
 
 
 @pytest.mark.slow
@@ -79,7 +71,7 @@ def test_memory_does_not_grow_with_the_readings_of_a_day(tmp_path):
     assert windows == 1_400 * 288
     large, windows = aggregate(tmp_path / "large", devices=5_600)
     assert windows == 5_600 * 288
-    assert large - small < MARGIN_BYTES
+    assert large - small < MARGIN_MIB
 
 
 @pytest.mark.slow
@@ -87,4 +79,4 @@ def test_memory_does_not_add_up_over_days_and_sensors(tmp_path):
     few, _ = aggregate(tmp_path / "small", devices=200, days=4)
     many, windows = aggregate(tmp_path / "large", devices=200, days=8, sensors=3)
     assert windows == 200 * 288 * 24
-    assert many - few < MARGIN_BYTES
+    assert many - few < MARGIN_MIB

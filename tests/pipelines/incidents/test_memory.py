@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +13,13 @@ from batch_scoring.incidents.update import UNTIL
 from batch_scoring.storage.row_table import Change
 from batch_scoring.tables.schemas import PREDICTIONS
 from tests.factories import MINUTE_US, START_US
+from tests.peak_memory import peak_mib
 from tests.tables_on_disk import TableOnDisk
 
 PART, N_WINDOWS = 4_096, 24
 
 PROGRAM = """
-import re, sys
+import sys
 from pathlib import Path
 from batch_scoring.pipelines.incidents.nodes import find_incidents
 from tests.tables_on_disk import TableOnDisk
@@ -28,8 +27,6 @@ from tests.tables_on_disk import TableOnDisk
 folder = Path(sys.argv[1])
 predictions = TableOnDisk(folder / "predictions", "window_start").load()
 TableOnDisk(folder / "incidents", "start").save(find_incidents(predictions, {}, None, None))
-# Not ru_maxrss, which starts with the memory of the process that started this one.
-print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """
 
 
@@ -67,14 +64,6 @@ def add_hours(folder: Path, n_devices: int, *hours: int) -> None:
         predictions.save(lambda _, hour=hour: Change(PREDICTIONS, [rows(hour)]))
 
 
-def peak(folder: Path) -> float:
-    """MiB of a process that finds the incidents."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(folder)], check=True, capture_output=True, text=True
-    )
-    return int(done.stdout) / 1024
-
-
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_fleet(tmp_path: Path) -> None:
     """Neither over all predictions nor over those of another hour."""
@@ -82,9 +71,9 @@ def test_memory_does_not_grow_with_the_fleet(tmp_path: Path) -> None:
     for n_devices in (5 * PART, 20 * PART):
         folder = tmp_path / str(n_devices)
         add_hours(folder, n_devices, 0, 1)
-        taken["all"].append(peak(folder))
+        taken["all"].append(peak_mib(PROGRAM, folder)[0])
         add_hours(folder, n_devices, 2)
-        taken["hour"].append(peak(folder))
+        taken["hour"].append(peak_mib(PROGRAM, folder)[0])
         incidents = TableOnDisk(folder / "incidents", "start").load()
         assert incidents.num_rows > 0.05 * n_devices
         assert incidents.progress(UNTIL) == START_US + (3 * N_WINDOWS - 1) * 5 * MINUTE_US

@@ -1,8 +1,5 @@
 """Scoring a fleet four times as large takes no more memory."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -14,13 +11,14 @@ from batch_scoring.storage.row_table import Change
 from batch_scoring.tables.schemas import MODELS, windows_schema
 from batch_scoring.windows.features import DEFAULT_FEATURES
 from tests.factories import MINUTE_US, START_US
+from tests.peak_memory import peak_mib
 from tests.tables_on_disk import TableOnDisk
 
 PART = 4_096
 N_SV, N_WINDOWS, D = 64, 12, len(DEFAULT_FEATURES)
 
 PROGRAM = """
-import re, sys
+import sys
 from pathlib import Path
 from batch_scoring.pipelines.score.nodes import score_windows
 from batch_scoring.registry.published import load_published
@@ -34,8 +32,6 @@ models = {"s": lambda: load_published(folder / "m", "s")}
 for predicted, added_up, _ in score_windows(windows.load(), models, {}, "2026-02-01T00:00Z", None, None):
     predictions.save(predicted)
     totals.save(added_up)
-# Not ru_maxrss, which starts with the memory of the process that started this one.
-print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """
 
 
@@ -89,10 +85,7 @@ def make_fleet(folder, n_devices):
 
 def score(folder):
     """Peak memory, in MiB, of a process that scores the fleet."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(folder)], check=True, capture_output=True, text=True
-    )
-    return int(done.stdout.splitlines()[-1]) / 1024
+    return peak_mib(PROGRAM, folder)[0]
 
 
 @pytest.mark.slow

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.factories import DAY_US, START_US, make_windows
+from tests.peak_memory import peak_mib
 from tests.tables_on_disk import TableOnDisk
 
 # Constant windows are fitted at once, so the rows are what costs.
 CHILD = """
-import re, sys
+import sys
 from pathlib import Path
 from batch_scoring.tables.schemas import FEEDBACK
 from batch_scoring.pipelines.train.nodes import train_models
@@ -27,8 +26,6 @@ chunks = train_models(windows.load(), {}, quarantine.load(), FEEDBACK.empty_tabl
 for status, training in chunks:
     for one in training.values():
         print(one.models.n_models)
-# Not ru_maxrss, which begins with the memory of the process that started this one.
-print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
 """
 
 
@@ -44,10 +41,7 @@ def test_more_devices_need_hardly_more_memory(tmp_path):
     peaks = {}
     for devices in (20_000, 50_000):
         write_fleet(tmp_path / str(devices), devices)
-        command = [sys.executable, "-c", CHILD, str(tmp_path / str(devices))]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
-        n_models, peaks[devices] = map(int, done.stdout.split())
-        assert n_models == devices
+        peaks[devices], n_models = peak_mib(CHILD, tmp_path / str(devices))
+        assert n_models == [str(devices)]
     # The rows of 30,000 more devices are 85 MB as they are; their statuses 5.
     assert peaks[50_000] < peaks[20_000] + 40, peaks

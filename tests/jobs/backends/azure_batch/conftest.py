@@ -32,8 +32,8 @@ folder, job, how = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 with open(folder / "executions", "a") as out: out.write(job + "\\n")
 count = (folder / "executions").read_text().split().count(job)
 print("run", count, "of", job, flush=True)
-if how == "slow": time.sleep(0.4)
-if how == "hang": time.sleep(60)
+if how == "slow": time.sleep(1.5)
+if how == "hang": time.sleep(600)
 if how == "fail" or how == "fail once" and count == 1: sys.exit("Error: it failed")
 if how.isdigit(): sys.exit(int(how))
 (folder / f".{job}.{os.getpid()}").write_text(job)
@@ -98,6 +98,6 @@ def cluster(tmp_path, monkeypatch, how):
             endpoint=server.endpoint, image="acme.azurecr.io/batch-scoring:1", max_nodes=4
         )
         settings = JobsParameters(
-            backend="azure_batch", retries=1, max_wall_time=timedelta(seconds=20), azure_batch=service
+            backend="azure_batch", retries=1, max_wall_time=timedelta(seconds=180), azure_batch=service
         )
         yield Cluster(server, data, settings)

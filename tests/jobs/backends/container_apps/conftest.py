@@ -43,8 +43,8 @@ def tell(**more):
     file.write_text(json.dumps(record | more))
     os.replace(file, folder / "09_jobs" / run / f"{job}.json")
 if how != "mute": tell()
-if how == "slow": time.sleep(0.4)
-if how == "hang": time.sleep(60)
+if how == "slow": time.sleep(1.5)
+if how == "hang": time.sleep(600)
 if how in ("fail", "mute") or how == "fail once" and count == 1: sys.exit("Error: it failed")
 (folder / f".{job}.{os.getpid()}").write_text(job)
 os.replace(folder / f".{job}.{os.getpid()}", folder / f"{job}.scored")
@@ -92,7 +92,7 @@ class Environment:
         own = {key.removeprefix("apps_"): value for key, value in changes.items() if key.startswith("apps_")}
         others = {key: value for key, value in changes.items() if not key.startswith("apps_")}
         service = ContainerAppsSettings(endpoint=self.server.url, job_id=JOB)
-        base = JobsParameters(backend="container_apps", retries=1, max_wall_time=timedelta(seconds=20))
+        base = JobsParameters(backend="container_apps", retries=1, max_wall_time=timedelta(seconds=180))
         return replace(base, container_apps=replace(service, **own), **others)
 
     def engine(self, **changes) -> ContainerAppsBackend:
