@@ -21,6 +21,8 @@ from batch_scoring.storage.table_rows import only
 
 # Smaller files are read as fast as a copy of them.
 MIN_ROWS = 50_000
+# Looking for the rows of some series takes as long in a batch of this size as in one of a tenth of it.
+_BATCH_ROWS = 262_144
 _TEXTS = ("device", "sensor", "top_feature")
 
 
@@ -63,7 +65,7 @@ class SeriesCopies:
         if not self._is_local or file.rows < MIN_ROWS or self._read(file, columns) is not None:
             return
         self._last = ("", [])
-        rows = self._table.batches(file, columns, encoded=_encoded(columns))
+        rows = _in_large_batches(self._table.batches(file, columns, encoded=_encoded(columns)))
         with suppress(OSError, InputError, ConflictError), self._table.folder.writing(file.copy) as copy:
             first = next(rows)
             with pa.ipc.new_stream(copy, first.schema) as stream:
@@ -92,6 +94,18 @@ class SeriesCopies:
         found = self._last[1]
         is_whole = sum(rows.num_rows for rows in found) == file.rows
         return found if is_whole and set(columns) <= set(found[0].column_names) else None
+
+
+def _in_large_batches(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Join tables to some of at least so many rows, but for the last one, each in one chunk."""
+    parts: list[pa.Table] = []
+    for table in tables:
+        parts.append(table)
+        if sum(part.num_rows for part in parts) >= _BATCH_ROWS:
+            yield pa.concat_tables(parts).combine_chunks()
+            parts = []
+    if parts:
+        yield pa.concat_tables(parts).combine_chunks()
 
 
 def _encoded(columns: Sequence[str]) -> list[str]:
