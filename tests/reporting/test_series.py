@@ -71,6 +71,17 @@ def test_texts_may_come_as_dictionaries():
     assert [block.features[i] if i >= 0 else None for i in block.top_feature[0]] == ["std", None]
 
 
+def test_features_are_those_that_are_there_by_name_however_their_rows_came():
+    rows = prediction_rows("a", values=[1, 1], anomalies=[0, 1])
+    names = pa.array(["std", "mean"], pa.string())
+    with_others = pa.DictionaryArray.from_arrays([1, 3], pa.array(["range", "std", "max", "mean"]))
+    for column in (names, with_others):
+        block = grid((rows.set_column(9, "top_feature", column), 0), n=2)
+
+        assert block.features == ["mean", "std"]
+        assert block.top_feature[0].tolist() == [1, 0]
+
+
 def test_a_series_without_windows_is_all_gap():
     block = grid(n_series=2)
 

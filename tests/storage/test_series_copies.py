@@ -68,6 +68,17 @@ def test_a_copy_has_the_rows_that_its_file_has(table):
     assert len(copies_of(table)) == 2
 
 
+def test_the_batches_of_a_copy_are_large(table):
+    file, copies = table.files()[0], SeriesCopies(table)
+    pieces = table.batches(file, COLUMNS, rows=50)
+    joined = list(series_copies.in_large_batches(pieces, 120))
+    assert [rows.num_rows for rows in joined] == [150, 150, 60]
+    assert of(joined).equals(of(table.batches(file, COLUMNS)))
+    assert all(column.num_chunks == 1 for rows in joined for column in rows.columns)
+    copies.make(file, COLUMNS)
+    assert len(list(copies.batches(file, COLUMNS, ["s0", "s2"], ["d01"]))) == 1
+
+
 def test_a_copy_is_read_instead_of_its_file(table):
     (file, _), copies = table.files(), SeriesCopies(table)
     copies.make(file, COLUMNS)

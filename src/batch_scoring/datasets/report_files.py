@@ -16,6 +16,7 @@ _ROWS, _END = 65_536, "\r\n"
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 # Makes the cell a text; spreadsheets do not show it.
 _TEXT = "'"
+_TO_MARK = frozenset((*_FORMULAS, _TEXT))
 
 
 class WholeCSVDataset(FileDataset[pa.Table, pa.Table]):
@@ -60,7 +61,7 @@ def _cells(column: pa.Array) -> list[Any]:
     values: list[Any] = column.to_pylist()
     if not pa.types.is_string(column.type):
         return values
-    return [f"{_TEXT}{one}" if one and one.startswith((*_FORMULAS, _TEXT)) else one for one in values]
+    return [f"{_TEXT}{one}" if one and one[0] in _TO_MARK else one for one in values]
 
 
 def _plain(cell: str | None) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.core.ids import fits_in_path
+from batch_scoring.core.ids import MAX_SEGMENT_BYTES, fits_in_path
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.storage.row_files import DAY_US
 from batch_scoring.tables.arrays import Int
@@ -46,13 +46,23 @@ def ranks(texts: pa.ChunkedArray) -> Int | None:
         return None
     known = texts.chunk(0).dictionary
     known.validate(full=True)
-    names = known.to_pylist()
-    if not all(name.strip() and fits_in_path(name) for name in names):
+    if _may_be_refused(known):
         return None
-    rank = np.empty(len(names), np.int64)
-    rank[to_numpy(pc.array_sort_indices(known)).astype(np.int64)] = np.arange(len(names))
+    rank = np.empty(len(known), np.int64)
+    rank[to_numpy(pc.array_sort_indices(known)).astype(np.int64)] = np.arange(len(known))
     of_row: Int = rank[to_numpy(texts.chunk(0).indices)]
     return of_row
+
+
+def _may_be_refused(names: pa.Array) -> bool:
+    """Whether an id may be missing, blank, or too long for a path."""
+    if names.null_count:
+        return True
+    # Most are short, and begin with what is no blank: that is seen of all at once.
+    is_short = to_numpy(pc.binary_length(names)).max() * 3 <= MAX_SEGMENT_BYTES
+    if is_short and to_numpy(pc.match_substring_regex(names, "^[!-~]")).all():
+        return False
+    return not all(name.strip() and fits_in_path(name) for name in names.to_pylist())
 
 
 def may_be_unset(series: Int, time: Int) -> bool:

@@ -109,6 +109,7 @@ class SeriesGrid:
         """Return what was added."""
         shape = (len(self._series), self._n_steps)
         mean = np.divide(self._sum, self._count, out=np.full(self._sum.size, np.nan), where=self._count > 0)
+        features, feature = self._named()
         return SeriesBlock(
             self._series,
             self._step,
@@ -117,9 +118,16 @@ class SeriesGrid:
             self._threshold.reshape(shape),
             self._is_anomaly.reshape(shape),
             self._severity.reshape(shape),
-            self._feature.reshape(shape),
-            list(self._features),
+            feature.reshape(shape),
+            features,
         )
+
+    def _named(self) -> tuple[list[str], Int]:
+        """Number the features that are there by name: so a page does not depend on how its rows were read."""
+        there = sorted((name, code) for name, code in self._features.items() if code in self._feature)
+        number = np.full(len(self._features) + 1, -1)
+        number[[code for _, code in there]] = np.arange(len(there))
+        return [name for name, _ in there], number[self._feature]
 
     def _codes(self, names: pa.ChunkedArray) -> Int:
         """Number names in the order in which they came, shape (n,); -1 where there is none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -80,16 +80,21 @@ def count_days(files: Iterable[DataFile]) -> int:
     return len({day for file in files for day in range(file.first // DAY_US, file.last // DAY_US + 1)})
 
 
-def read_data_file(action: Mapping[str, Any], column: str | None) -> DataFile:
-    """Read an ``add`` action of the log; ``column`` has the times of a table with days."""
+def read_data_files(actions: Iterable[Mapping[str, Any]], column: str | None) -> list[DataFile]:
+    """Read the ``add`` actions of a log, all with the same keys; ``column`` has a table's times, if it has days."""
+    every = list(actions)
+    bounded = [name[4:] for name in (every[0] if every else ()) if name.startswith("min.")]
+    return [_read_data_file(action, column, bounded) for action in every]
+
+
+def _read_data_file(action: Mapping[str, Any], column: str | None, bounded: Sequence[str]) -> DataFile:
     is_own = action["path"].rpartition("/")[2].startswith(OWN)
-    bounds = {
-        name[4:]: (_bound(low), _bound(action[f"max.{name[4:]}"], is_cut=not is_own))
-        for name, low in action.items()
-        if name.startswith("min.") and low is not None and action[f"max.{name[4:]}"] is not None
+    bounds = {}
+    for name in bounded:
+        low, high = action[f"min.{name}"], action[f"max.{name}"]
         # Other programs cut long texts.
-        if is_own or not isinstance(low, str)
-    }
+        if low is not None and high is not None and (is_own or not isinstance(low, str)):
+            bounds[name] = (_bound(low), _bound(high, is_cut=not is_own))
     if column is None:
         return DataFile(action["path"], action["num_records"], action["size_bytes"], bounds=bounds)
     first, last = bounds[column]

@@ -65,7 +65,7 @@ class SeriesCopies:
         if not self._is_local or file.rows < MIN_ROWS or self._read(file, columns) is not None:
             return
         self._last = ("", [])
-        rows = _in_large_batches(self._table.batches(file, columns, encoded=_encoded(columns)))
+        rows = in_large_batches(self._table.batches(file, columns, encoded=_encoded(columns)))
         with suppress(OSError, InputError, ConflictError), self._table.folder.writing(file.copy) as copy:
             first = next(rows)
             with pa.ipc.new_stream(copy, first.schema) as stream:
@@ -96,12 +96,12 @@ class SeriesCopies:
         return found if is_whole and set(columns) <= set(found[0].column_names) else None
 
 
-def _in_large_batches(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Join tables to some of at least so many rows, but for the last one, each in one chunk."""
+def in_large_batches(tables: Iterable[pa.Table], least: int = _BATCH_ROWS) -> Iterator[pa.Table]:
+    """Join tables to some of ``least`` rows or more, but for the last one; each in one chunk."""
     parts: list[pa.Table] = []
     for table in tables:
         parts.append(table)
-        if sum(part.num_rows for part in parts) >= _BATCH_ROWS:
+        if sum(part.num_rows for part in parts) >= least:
             yield pa.concat_tables(parts).combine_chunks()
             parts = []
     if parts:

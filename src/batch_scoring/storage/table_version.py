@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import pyarrow as pa
 
 from batch_scoring.core.digests import number_of
-from batch_scoring.storage.data_file import DataFile, read_data_file
+from batch_scoring.storage.data_file import DataFile, read_data_files
 from batch_scoring.storage.delta_errors import clear_errors
 from batch_scoring.storage.folder import Folder
 from batch_scoring.storage.opened_table import OpenedTable, Snapshot
@@ -113,7 +113,7 @@ class TableVersion:
     @cached_property
     def _files(self) -> list[DataFile]:
         actions = () if self._snapshot is None else as_rows(self._snapshot.files)
-        files = [read_data_file(action, self.time) for action in actions]
+        files = read_data_files(actions, self.time)
         return sorted(files, key=lambda one: (one.day or date.min, one.first, one.last, one.name))
 
     @property
