@@ -1,3 +1,4 @@
+import ast
 import pickle
 import warnings
 from datetime import UTC, datetime, timedelta
@@ -136,6 +137,21 @@ def test_what_is_refused_or_not_scored_is_said(fitted, broken):
 def test_what_cannot_be_used_is_an_error(readings, message):
     with pytest.raises(InputError, match=message):
         FleetDetector(window="1h").fit(readings)
+
+
+def test_what_cannot_be_read_is_said_with_the_settings_to_pass():
+    frame = readings_of(1).pivot(index=["timestamp", "device"], columns="sensor", values="value")
+    frame = frame.reset_index().rename(columns={"timestamp": "when", "device": "machine"})
+    with pytest.raises(InputError, match="no column for the timestamp") as raised:
+        FleetDetector(window="1h").fit(frame)
+    text, _, passed = str(raised.value).partition("; pass settings=")
+    assert "--params" not in text
+    assert "kedro" not in text
+    settings = ast.literal_eval(passed)
+    assert settings == {"ingest": {"columns": {"timestamp": "when", "device": "machine"}}}
+    # They are read with these, though a day is too short for a model.
+    with pytest.raises(InputError, match="no model could be trained"):
+        FleetDetector(window="1h", settings=settings).fit(frame.head(3))
 
 
 def test_an_unknown_setting_is_an_error():

@@ -100,7 +100,17 @@ def test_readings_of_bad_quality_are_said_to_be_stored(tmp_path):
     place = write_lines(tmp_path / "a.csv", ["time,device,sensor,value,Quality", *rows])
     found = inspected(place)
     assert found.as_is.readings.num_rows == 40
-    assert any("Quality" in doubt and "Bad" in doubt for doubt in found.proposal.doubts)
+    assert any(
+        "Quality" in doubt and "Bad" in doubt and "ingest.quality.column=Quality" in doubt
+        for doubt in found.proposal.doubts
+    )
+
+
+def test_a_column_of_one_text_may_name_the_device(tmp_path):
+    lines = [f"2026-03-02T00:{n:02d}:00Z,press-1,{20 + n % 7}.5,{n % 5}.25" for n in range(40)]
+    doubts = inspected(write_csv(tmp_path / "a.csv", *lines, header="time,where,temp,flow")).proposal.doubts
+    said = "where: 'press-1' in every row; if it names the device, set ingest.columns.device=where"
+    assert said in doubts
 
 
 def test_texts_that_may_name_devices_and_columns_that_may_be_hours_are_said(tmp_path):

@@ -31,6 +31,9 @@ def test_the_defaults_of_the_project_are_those_of_the_code():
         ({"columns": {"tag": "Tag"}}, r"ingest\.columns\.tag: there is no such column"),
         ({"columns": {"value": []}}, "is not a column name"),
         ({"columns": {"value": [1]}}, "is not a column name"),
+        ({"quality": {"column": 7}}, r"ingest\.quality\.column: 7 is not valid; expected a column's name"),
+        ({"quality": {"good": []}}, r"ingest\.quality\.good: \[\] is not valid; expected words and numbers"),
+        ({"quality": {"good": [None]}}, r"expected words and numbers, such as \[good, 192\]"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(values: dict[str, Any], message: str):
@@ -49,6 +52,17 @@ def test_ranges_of_sensors_named_by_numbers_are_found_by_text():
 
 def test_the_digest_tells_deciding_settings_apart_and_no_others():
     same = [{}, {"memory_limit": "2GB"}, {"temp_directory": "/tmp"}, {"timezone": "UTC"}]
+    same += [{"quality": {"good": ["ok"]}}]
     other = [{"timezone": "Europe/Berlin"}, {"ranges": {"t": [0, 1]}}, {"columns": {"value": "v"}}]
+    other += [{"quality": {"column": "q"}}, {"quality": {"column": "q", "good": ["ok"]}}]
     assert len({read_settings(values).digest for values in same}) == 1
-    assert len({read_settings(values).digest for values in [{}, *other]}) == 4
+    assert len({read_settings(values).digest for values in [{}, *other]}) == 6
+
+
+def test_columns_that_later_versions_leave_out_make_no_source_be_read_again():
+    usual = IngestSettings().wide.not_sensors
+    before = usual[: usual.index("fport") + 1]
+    assert {"qos", "retain", "topic"} & set(usual) - set(before)
+    digests = {read_settings({"wide": {"not_sensors": names}}).digest for names in (usual, before)}
+    assert digests == {IngestSettings().digest}
+    assert read_settings({"wide": {"not_sensors": usual[:3]}}).digest not in digests

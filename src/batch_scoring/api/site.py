@@ -18,6 +18,8 @@ from kedro.pipeline import Pipeline
 from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.raw_readings import RawReadings
 from batch_scoring.datasets.row_tables import RowTableDataset
+from batch_scoring.ingestion.inspection.advice import in_python
+from batch_scoring.ingestion.source_files import list_source_files
 from batch_scoring.registry.published import list_published, load_published, publish
 from batch_scoring.storage import open_folder
 from batch_scoring.storage.row_table import RowTable
@@ -94,8 +96,9 @@ class Site:
             pq.write_table(readings, source)
             self._run("ingest", "aggregate")
         except InputError as error:
+            text = in_python(str(error), list_source_files(str(source)), settings.get("ingest"))
             self._folder.cleanup()
-            raise InputError(str(error).replace(str(source), "readings")) from None
+            raise InputError(text.replace(str(source), "readings")) from None
         except BaseException:
             self._folder.cleanup()
             raise

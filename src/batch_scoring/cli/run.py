@@ -14,8 +14,8 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.garbage import collector
 from batch_scoring.core.run_params import split_params
 
-# Arrow's own allocator asks Linux for huge pages, and gives memory back that it soon needs again: a tenth of the
-# time of an hour's run. Arrow reads this when it is imported.
+# Arrow's own allocator asks Linux for huge pages, and gives back memory that it soon needs again: a tenth of
+# an hour's run. Arrow reads this when it is imported.
 MEMORY_POOL = ("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 

@@ -43,11 +43,22 @@ def checked_rows(relation: RawRelation, settings: IngestSettings, latest: dateti
     # The raw text of a clean row is kept only where the typed value does not give it back.
     raw_timestamp = _kept_text("raw_timestamp", relation.timestamp_type)
     raw_value = _kept_text("raw_value", relation.value_type)
-    reason = reason_of(settings.min_time, latest, settings.ranges, missing)
+    bad = _is_bad(settings.quality.words) if relation.has_quality else "false"
+    reason = reason_of(settings.min_time, latest, settings.ranges, missing, bad)
     return (
         f"SELECT source, row, timestamp, device, sensor, value, {raw_timestamp}, "
         f"COALESCE(malformed, {raw_value}), reason FROM (SELECT *, {reason} AS reason FROM ({parsed}))"
     )
+
+
+def _is_bad(good: Sequence[str]) -> str:
+    """Whether ``raw_quality`` is none of these texts, in lower case; of numbers, their value counts."""
+    text = "lower(trim(CAST(raw_quality AS VARCHAR)))"
+    conditions = [
+        f"{text} = {literal(one)} OR TRY_CAST({text} AS DOUBLE) = TRY_CAST({literal(one)} AS DOUBLE)"
+        for one in good
+    ]
+    return f"NOT COALESCE({' OR '.join(conditions)}, false)"
 
 
 def _kept_text(column: str, sql_type: str) -> str:

@@ -268,7 +268,13 @@ def csv_relation(path: str, settings: IngestSettings, ids: FileIds) -> RawRelati
     lines = BatchReader(
         lambda: read_lines(path, head.first_row, encoding=settings.encoding, is_record=is_record)
     )
-    return RawRelation(sql, lines=lines, width=len(shape.sensors) or 1, ids=ids.all if shape.is_fixed else {})
+    return RawRelation(
+        sql,
+        lines=lines,
+        width=len(shape.sensors) or 1,
+        ids=ids.all if shape.is_fixed else {},
+        has_quality=shape.has_quality,
+    )
 
 
 def row_records(path: str, settings: IngestSettings) -> Iterator[str]:

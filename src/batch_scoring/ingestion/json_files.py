@@ -111,7 +111,8 @@ def _relation(
         shape = _shape(leaves, path, settings, ids)
         names = sensor_names({at: leaves[at] for at in shape.sensors})
         shape = replace(shape, sensors=of_part(names, ids))
-    used = sorted({*shape.roles.values(), *shape.sensors, *(p for p in shape.time if isinstance(p, int))})
+    places = {*shape.roles.values(), *shape.sensors, *(p for p in shape.time if isinstance(p, int))}
+    used = sorted(places | ({shape.quality} if shape.has_quality else set()))
     lists = {leaves[at].list_keys for at in used} - {()}
     if len(lists) > 1:
         named = " and ".join(sorted(".".join(keys) for keys in lists))
@@ -145,7 +146,10 @@ def _relation(
         row=row,
     )
     width = (items if lists else 1) * (len(shape.sensors) or 1)
-    return replace(records, sql=sql, width=width, ids=ids.all if shape.is_fixed else {})
+    has_quality = shape.has_quality
+    return replace(
+        records, sql=sql, width=width, ids=ids.all if shape.is_fixed else {}, has_quality=has_quality
+    )
 
 
 def _shape(leaves: Sequence[Leaf], path: str, settings: IngestSettings, ids: FileIds) -> Shape:

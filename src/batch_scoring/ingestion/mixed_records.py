@@ -25,6 +25,7 @@ from batch_scoring.ingestion.json_paths import (
 from batch_scoring.ingestion.path_ids import FileIds
 from batch_scoring.ingestion.relations import BatchReader, RawRelation, numbered_lines
 from batch_scoring.ingestion.settings import ROLES, IngestSettings
+from batch_scoring.ingestion.shapes import FIXED, quality_column
 from batch_scoring.ingestion.sql import literal
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ def mixed_relation(
     leaves = _joined(forms)
     roles = {role: [] if role in ids.given else _role_leaves(leaves, role, settings) for role in ROLES}
     fields = [f"file_ids.{role}" if role in ids.given else _first_of(roles[role]) for role in ROLES]
+    place = quality_column([leaf.name for leaf in leaves], settings)
+    roles["quality"] = [] if place == FIXED else [leaves[place]]
+    fields += [_first_of(found) for found in [roles["quality"]] if found]
     sensors = _sensors(leaves, roles, settings)
     names = ", ".join(map(literal, _names(sensors, forms)))
     cells = extracted("text", sensors)
@@ -72,10 +76,12 @@ def mixed_relation(
     time, device, sensor, value = (f"CASE WHEN is_good THEN roles[{n}] END" for n in (1, 2, 3, 4))
     malformed = "CASE WHEN NOT is_good THEN text END AS malformed"
     ends = f"{time} AS raw_timestamp, {device} AS device"
+    ends += ", CASE WHEN is_good THEN roles[5] END AS raw_quality" if roles["quality"] else ""
+    has_quality = bool(roles["quality"])
     if not sensors:
         picked = f"{ends}, {sensor} AS sensor, {value} AS raw_value, {malformed}"
         sql = f"SELECT source, row, {picked} FROM ({parsed})"
-        return RawRelation(sql, lines=lines, ids=ids.given, kind="events")
+        return RawRelation(sql, lines=lines, ids=ids.given, kind="events", has_quality=has_quality)
     has_none = "is_good AND roles[3] IS NULL AND roles[4] IS NULL"
     has_cells = "len(list_filter(cells, lambda cell: cell IS NOT NULL)) > 0"
     with_cells = f"SELECT *, CASE WHEN {has_none} THEN {cells} END AS cells FROM ({parsed})"
@@ -90,7 +96,7 @@ def mixed_relation(
         f"{sensor} END AS sensor, CASE WHEN is_wide THEN cell ELSE {value} END AS raw_value, {malformed} "
         f"FROM ({spread}) WHERE NOT is_wide OR cell IS NOT NULL"
     )
-    return RawRelation(sql, lines=lines, width=width, ids=ids.given, kind="events")
+    return RawRelation(sql, lines=lines, width=width, ids=ids.given, kind="events", has_quality=has_quality)
 
 
 def _forms(

@@ -103,7 +103,7 @@ def read_plain(
     """
     if any(one.selections != [Selection()] or one.file.format != "parquet" for one in sources):
         return None
-    if settings.convert or settings.missing_values:
+    if settings.convert or settings.missing_values or settings.quality.column is not None:
         return None
     files = [source.file for source in sources]
     try:

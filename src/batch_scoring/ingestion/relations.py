@@ -33,6 +33,8 @@ class RawRelation:
         Rows numbered for each record of the file: record 1 has rows 1 to ``width``.
     ids : dict of str to str
         Device and sensor of the whole file, where the query reads them from ``file_ids``.
+    has_quality : bool
+        Whether the query has a column ``raw_quality``, too: what ``ingest.quality.column`` says.
     kind : str
         What the query reads: ``"lines"``, ``"events"``, ``"parquet"``, or ``"array"`` of JSON.
     """
@@ -44,6 +46,7 @@ class RawRelation:
     width: int = 1
     ids: dict[str, str] = field(default_factory=dict)
     kind: str = "lines"
+    has_quality: bool = False
 
 
 @dataclass

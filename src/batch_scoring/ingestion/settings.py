@@ -50,6 +50,8 @@ _NOT_SENSORS = (
     "fcnt",
     "fport",
 )
+# What brokers of MQTT say of a message.
+_OF_MESSAGES = ("qos", "retain", "retained", "dup", "topic")
 # Names known since the first version; a source read by them need not be read again by the others.
 _FIRST_KNOWN = {"timestamp": 4, "device": 3, "sensor": 4, "value": 3}
 
@@ -67,7 +69,28 @@ class WideSettings:
     """
 
     sensors: list = field(default_factory=lambda: ["*"])  # type: ignore[type-arg]
-    not_sensors: list = field(default_factory=lambda: list(_NOT_SENSORS))  # type: ignore[type-arg]
+    not_sensors: list = field(default_factory=lambda: [*_NOT_SENSORS, *_OF_MESSAGES])  # type: ignore[type-arg]
+
+
+@dataclass(frozen=True)
+class QualitySettings:
+    """Which readings are refused for the quality that their file states, as exports of OPC UA do.
+
+    Attributes
+    ----------
+    column : str or None
+        Its name, in upper or lower case. None: all are taken. Files without it are read as they are.
+    good : list of str or float
+        The words, in upper or lower case, and numbers of readings that are taken.
+    """
+
+    column: Any = None
+    good: list = field(default_factory=lambda: ["good", 192])  # type: ignore[type-arg]
+
+    @property
+    def words(self) -> list[str]:
+        """What ``good`` lists, in lower case."""
+        return sorted(str(one).strip().lower() for one in self.good)
 
 
 @dataclass(frozen=True)
@@ -89,6 +112,7 @@ class IngestSettings(Interpretation):
     shape : str
         ``"long"``: a row is one measurement; ``"wide"``: a column is a sensor; ``"auto"``: found by names.
     wide : WideSettings
+    quality : QualitySettings
     path : str or None
         Where a file's path names device and sensor, such as ``"{device}/{sensor}.csv"``.
     device, sensor : str or None
@@ -120,6 +144,7 @@ class IngestSettings(Interpretation):
     ranges: dict[str, Any] = field(default_factory=dict)
     shape: Literal["auto", "long", "wide"] = "auto"
     wide: WideSettings = field(default_factory=WideSettings)
+    quality: QualitySettings = field(default_factory=QualitySettings)
     path: Any = None
     device: Any = None
     sensor: Any = None
@@ -148,8 +173,11 @@ class IngestSettings(Interpretation):
         deciding |= {
             name: getattr(self, name) for name in _OF_FORM if getattr(self, name) != getattr(usual, name)
         }
-        if self.wide != usual.wide:
+        # Sources read by the names of earlier versions need not be read again.
+        if self.wide not in (usual.wide, WideSettings(not_sensors=list(_NOT_SENSORS))):
             deciding["wide"] = [self.wide.sensors, self.wide.not_sensors]
+        if self.quality.column is not None:
+            deciding["quality"] = [self.quality.column, self.quality.words]
         return digest_of(deciding | self.deciding())
 
     def column_names(self, role: str) -> list[str]:
@@ -195,6 +223,7 @@ def read_settings(values: Mapping[str, Any] | None) -> IngestSettings:
     for name in ("device", "sensor", "path"):
         object.__setattr__(settings, name, _read_text(name, getattr(settings, name)))
     _check_form(settings)
+    _check_quality(settings.quality)
     settings.check()
     return settings
 
@@ -238,6 +267,19 @@ def _check_form(settings: IngestSettings) -> None:
     for name in ("sensors", "not_sensors"):
         if not all(isinstance(one, str) and one for one in getattr(settings.wide, name)):
             raise InputError(f"ingest.wide.{name}: expected names or patterns, such as ['temp*']")
+
+
+def _check_quality(quality: QualitySettings) -> None:
+    column = quality.column
+    if column is not None and not (isinstance(column, str) and column.strip()):
+        raise InputError(
+            f"ingest.quality.column: {column!r} is not valid; expected a column's name, such as Quality"
+        )
+    if not quality.good or not all(isinstance(one, (str, int, float)) for one in quality.good):
+        raise InputError(
+            f"ingest.quality.good: {quality.good!r} is not valid; expected words and numbers, such as "
+            "[good, 192]"
+        )
 
 
 def _is_encoding(name: str) -> bool:

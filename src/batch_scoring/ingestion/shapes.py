@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from batch_scoring.ingestion.column_errors import missing_columns, no_sensors
@@ -37,6 +37,8 @@ class Shape:
         Positions; the sensor may be ``FIXED``, too. Of no meaning where ``sensors`` is not empty.
     sensors : dict of int to str
         Of a wide file: the sensor that each of its columns is, by position.
+    quality : int
+        The position of ``ingest.quality.column``; ``FIXED`` without it.
     """
 
     time: list[int | str]
@@ -44,11 +46,17 @@ class Shape:
     sensor: int = FIXED
     value: int = FIXED
     sensors: dict[int, str] = field(default_factory=dict)
+    quality: int = FIXED
 
     @property
     def is_fixed(self) -> bool:
         """Whether device or sensor are those of the file."""
         return self.device == FIXED or (self.sensor == FIXED and not self.sensors)
+
+    @property
+    def has_quality(self) -> bool:
+        """Whether a column says how good a reading is."""
+        return self.quality != FIXED
 
     @property
     def roles(self) -> dict[str, int]:
@@ -87,6 +95,25 @@ def find_shape(
     InputError
         Naming all that is missing.
     """
+    shape = _find_shape(names, settings, file, kinds, ids, match)
+    return replace(shape, quality=quality_column(names, settings))
+
+
+def quality_column(names: Sequence[str], settings: IngestSettings) -> int:
+    """Return the position of the column that states the quality, by its name or the last key of its path."""
+    wanted = (settings.quality.column or "").strip().casefold()
+    found = [at for at, name in enumerate(names) if wanted in _names_of(name)] if wanted else []
+    return found[0] if found else FIXED
+
+
+def _find_shape(
+    names: Sequence[str],
+    settings: IngestSettings,
+    file: str,
+    kinds: Callable[[], Sequence[str]],
+    ids: FileIds,
+    match: Callable[[Sequence[str], IngestSettings], dict[str, int]],
+) -> Shape:
     found = dict.fromkeys(ids.spare, FIXED) | match(names, settings) | dict.fromkeys(ids.given, FIXED)
     time = _time_parts(names, settings, found, kinds)
     is_long = "sensor" in found and "value" in found
@@ -167,7 +194,7 @@ def _is_doubtful(
     kinds: Sequence[str],
 ) -> bool:
     """Whether a file of one column of numbers may be long: a column of text may name the sensors."""
-    taken = {*found.values(), *time}
+    taken = {*found.values(), *time, quality_column(names, settings)}
     texts = [at for at, kind in enumerate(kinds) if kind == "text" and at not in taken and names[at].strip()]
     return bool(texts) and len(_numbers(names, settings, found, time, kinds)) == 1
 
@@ -206,7 +233,7 @@ def _candidates(
     names: Sequence[str], settings: IngestSettings, found: Mapping[str, int], time: Sequence[int | str]
 ) -> dict[int, str]:
     """Return the named columns that have no other role."""
-    taken = {*found.values(), *time}
+    taken = {*found.values(), *time, quality_column(names, settings)}
     others = [_escaped(pattern.casefold()) for pattern in settings.wide.not_sensors]
     return {
         at: name.strip()
@@ -266,11 +293,12 @@ def select_records(
     origin = f"({records})" + (" JOIN file_ids USING (source)" if shape.is_fixed else "")
     time = _joined(shape.time, column)
     device = _text(shape.device, "device", column)
+    quality = f"{column(shape.quality)} AS raw_quality, " if shape.has_quality else ""
     if not shape.sensors:
         return (
             f"SELECT source, {row} AS row, {time} AS raw_timestamp, {device} AS device, "
             f"{_text(shape.sensor, 'sensor', column)} AS sensor, {column(shape.value)} AS raw_value, "
-            f"{malformed} AS malformed FROM {origin}"
+            f"{quality}{malformed} AS malformed FROM {origin}"
         )
     listed = ", ".join(map(literal, shape.sensors.values()))
     cells = ", ".join(f"CAST({column(at)} AS {number})" for at in shape.sensors)
@@ -280,11 +308,11 @@ def select_records(
     spread = (
         f"SELECT source, ({row} - 1) * {width} + unnest(range(1, {width + 1})) AS row, "
         f"{time} AS raw_timestamp, {device} AS device, unnest([{listed}]) AS name, "
-        f"unnest([{cells}]) AS raw_value, {malformed} AS malformed FROM {origin}"
+        f"unnest([{cells}]) AS raw_value, {quality}{malformed} AS malformed FROM {origin}"
     )
     return (
         "SELECT source, row, raw_timestamp, device, CASE WHEN malformed IS NULL THEN name END AS sensor, "
-        f"raw_value, malformed FROM ({spread}) "
+        f"raw_value, {'raw_quality, ' if quality else ''}malformed FROM ({spread}) "
         f"WHERE ({empty}) OR (malformed IS NOT NULL AND (row - 1) % {width} = 0)"
     )
 

@@ -108,6 +108,7 @@ def _parquet_relation(
         width=len(shape.sensors) or 1,
         ids=ids.all if shape.is_fixed else {},
         kind="parquet",
+        has_quality=shape.has_quality,
     )
 
 

@@ -102,12 +102,16 @@ def is_number(sql_type: str) -> bool:
 
 
 def reason_of(
-    earliest: datetime, latest: datetime, ranges: Mapping[str, tuple[float, float]], is_missing: str
+    earliest: datetime,
+    latest: datetime,
+    ranges: Mapping[str, tuple[float, float]],
+    is_missing: str,
+    is_bad: str = "false",
 ) -> str:
     """Return the expression for the reason a parsed row is refused; NULL when it is not.
 
     It reads the columns ``malformed, raw_timestamp, device, sensor, raw_value, timestamp, value``;
-    ``is_missing`` is the condition under which a row has no value.
+    ``is_missing`` is the condition under which a row has no value, ``is_bad`` that of bad quality.
     """
     out_of_range = "".join(
         f" WHEN {literal(sensor)} THEN value < {low!r}::DOUBLE OR value > {high!r}::DOUBLE"
@@ -115,6 +119,7 @@ def reason_of(
     )
     checks = {
         "malformed_row": "malformed IS NOT NULL",
+        "bad_quality": is_bad,
         "missing_timestamp": _is_missing("raw_timestamp"),
         "missing_device": _is_missing("device"),
         "missing_sensor": _is_missing("sensor"),

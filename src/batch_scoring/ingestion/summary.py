@@ -28,6 +28,7 @@ ADVICE = {
     "new_device": "if they are devices and no values, raise ingest.max_new_devices and run `kedro readings "
     "retry` with the file's name; else set ingest.columns.device",
     "no_value": "set ingest.words or ingest.missing if these are values",
+    "bad_quality": "add what is good, too, to ingest.quality.good",
     "out_of_range": "set ingest.ranges or ingest.convert",
     "conflict": "take the newest file with ingest.on_conflict=newest",
     "same_time": "several readings have one time: keep them with ingest.same_time=mean",

@@ -81,7 +81,7 @@ def count_days(files: Iterable[DataFile]) -> int:
 
 
 def read_data_files(actions: Iterable[Mapping[str, Any]], column: str | None) -> list[DataFile]:
-    """Read the ``add`` actions of a log, all with the same keys; ``column`` has a table's times, if it has days."""
+    """Read ``add`` actions of a log, all with the same keys; ``column`` has a table's times, if any."""
     every = list(actions)
     bounded = [name[4:] for name in (every[0] if every else ()) if name.startswith("min.")]
     return [_read_data_file(action, column, bounded) for action in every]

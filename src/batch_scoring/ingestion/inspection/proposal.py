@@ -411,7 +411,10 @@ def _remark(columns: Sequence[Column], values: Sequence[Column], proposal: Propo
         kinds = list(dict.fromkeys(column.texts))
         if column.is_remark and 1 < len(kinds) <= _FEW and column not in values:
             listed = ", ".join(kinds)
-            said = f"{column.name}: readings are stored whatever it says ({listed}); leave bad ones out"
+            said = (
+                f"{column.name}: readings are stored whatever it says ({listed}); to refuse bad ones, set "
+                f"ingest.quality.column={column.name}, and what is good in ingest.quality.good"
+            )
             proposal.assumed.append(("", said))
         elif column.is_encoded and values:
             proposal.assumed.append(
@@ -452,7 +455,15 @@ def _hours_among(sensors: Sequence[Column]) -> list[str]:
 def _name_unused(columns: Sequence[Column], roles: Roles, proposal: Proposal) -> None:
     """Name columns of texts that repeat: if they name devices, the readings of several are one series."""
     for column in columns if roles.device is None else ():
-        if column.is_id and column.distinct > 1 and column not in (*roles.time, *roles.sensors):
+        if not column.is_id or column in (*roles.time, *roles.sensors):
+            continue
+        if column.distinct == 1 and len(column.texts) > 1:
+            said = (
+                f"{column.name}: {column.texts[0]!r} in every row; if it names the device, set "
+                f"ingest.columns.device={column.name}"
+            )
+            proposal.assumed.append(("", said))
+        elif column.distinct > 1:
             said = (
                 f"{column.name}: {column.distinct} texts such as {column.texts[0]!r} are not used; if they "
                 f"name devices, set ingest.columns.device={column.name}"
