@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -161,6 +162,22 @@ def test_a_sensor_that_is_unusual_again_within_a_day_is_one_incident_and_others_
     assert rows[0]["priority"] == pytest.approx(4 * 2.0)
     assert rows[0]["incident_id"] == flapping(first)[0]["incident_id"]
     assert (rows[0]["state"], window_number(rows[0]["end"])) == ("open", 308)
+
+
+def test_what_flaps_for_ever_is_one_incident_a_block():
+    daily = [("a", "s", day * 288, day * 288 + 12, 4, "closed") for day in range(8)]
+    gaps = last_rows(*((f"z{i:02}", "s") for i in range(60)))
+    rules = replace(RULES, flapping_us=DAY_US, block_us=3 * DAY_US)
+    days = microseconds(START) // DAY_US
+    rows = roll_up(incidents(*daily), gaps, rules, 0).to_pylist()
+    spans = sorted((window_number(row["start"]) // 288, row["n_incidents"]) for row in rows)
+    border = -days % 3 or 3
+    firsts = [0, *range(border, 8, 3)]
+    assert spans == list(zip(firsts, np.diff([*firsts, 8]).tolist(), strict=True))
+    # What ended before the first day of the list is left out, and the rest stays as it is.
+    since = microseconds(START) + (border + 1) * DAY_US
+    kept = roll_up(incidents(*daily), gaps, rules, since).to_pylist()
+    assert kept == [row for row in rows if window_number(row["start"]) >= border * 288]
 
 
 def test_wild_readings_do_not_flap():

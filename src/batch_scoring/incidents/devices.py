@@ -62,6 +62,9 @@ class RollUpRules:
         A step to another level that has been there as long may be the new normal, microseconds.
     flapping_us : int
         A sensor that is unusual again within this time flaps: it is one incident, microseconds.
+    block_us : int
+        Flaps are joined within blocks of this length, counted from the epoch, microseconds: what flaps for
+        ever is an incident a block, whose id stays, and not one that loses its first flap every day.
     """
 
     slack_us: int
@@ -71,6 +74,7 @@ class RollUpRules:
     devices: Devices = field(default_factory=Devices)
     lasting_us: int = 86_400_000_000
     flapping_us: int = 86_400_000_000
+    block_us: int = 30 * 86_400_000_000
 
 
 def roll_up(
@@ -85,12 +89,13 @@ def roll_up(
     Parameters
     ----------
     incidents : pyarrow.Table
-        Schema INCIDENTS, of any sensors and devices, in any order.
+        Schema INCIDENTS, of any sensors and devices, in any order: from the beginning of the block on that
+        ``since`` lies in.
     gaps : pyarrow.Table
         Schema GAPS: the last row of each series, and the gaps of the weeks before ``since``.
     rules : RollUpRules
     since : int
-        Silences that ended earlier are left out, microseconds since the epoch.
+        What ended earlier is left out, microseconds since the epoch.
     steps : mapping of str to str, optional
         Advice on some of the incidents, by their id.
 
@@ -114,7 +119,9 @@ def roll_up(
             for kind, silences in zip(SILENT, found_silences, strict=True)
         ),
     ]
-    return _ranked(_identified(pa.concat_tables(found), rules.devices))
+    rows = pa.concat_tables(found)
+    rows = rows.filter(to_arrow(to_numpy(rows["end"]) >= since)).combine_chunks()
+    return _ranked(_identified(rows, rules.devices))
 
 
 def _of_devices(incidents: pa.Table, rules: RollUpRules) -> pa.Table:
@@ -155,7 +162,9 @@ def _joined_flaps(incidents: pa.Table, rules: RollUpRules) -> tuple[pa.Table, In
     lengths = np.maximum.reduceat(until, first) - start[first]
     # Wild readings of a sensor, day after day, are no incident.
     may_flap = np.flatnonzero(~_are_outliers(incidents, group, rules)[group])
-    series = (device * len(names[1]) + sensor)[may_flap]
+    block = (start[first] // rules.block_us)[group]
+    block -= block.min()
+    series = ((device * len(names[1]) + sensor) * (block.max() + 1) + block)[may_flap]
     whole = np.arange(lengths.size)
     flaps = join_flaps(group[may_flap], series, start[may_flap], end[may_flap], rules.flapping_us)
     whole[: flaps.size] = flaps

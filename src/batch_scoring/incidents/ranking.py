@@ -24,7 +24,7 @@ from batch_scoring.tables.schemas import DEVICE_INCIDENTS, GAPS, INCIDENTS, OUTL
 logger = logging.getLogger(__name__)
 
 # Raise it when the same incidents and gaps shall give another list.
-VERSION = 6
+VERSION = 7
 _VALUES = pa.schema(
     [PREDICTIONS.field(name) for name in ("sensor", "device", "window_start", "window_end", "value")]
 )
@@ -64,6 +64,7 @@ def update_ranking(
         rules.calendar.fingerprint,
         rules.lasting_us,
         rules.flapping_us,
+        rules.block_us,
     ]
     settings += [rules.devices.fingerprint] if rules.devices.fingerprint else []
     number = number_of([VERSION, incidents.position, gaps.position, first.isoformat(), settings])
@@ -71,9 +72,10 @@ def update_ranking(
     if ranked.progress(RULES) == number:
         return Change(DEVICE_INCIDENTS, (), progress)
     since = microseconds(first)
-    found = recent_incidents(incidents, first)
+    # What flaps is read from the beginning of its block, so that it keeps its id to the last.
+    block = EPOCH + since // rules.block_us * rules.block_us * MICROSECOND
     # The open incident of a device that is gone ends with its days; its silence stays.
-    found = found.filter(to_arrow(to_numpy(found["end"]) >= since))
+    found = recent_incidents(incidents, block)
     steps = find_steps(found, predictions, rules.lasting_us) if predictions is not None else {}
     rows = roll_up(found, _recent_gaps(gaps, since), rules, since, steps)
     is_outlier, is_open = are(rows["kind"], OUTLIER), are(rows["state"], "open")

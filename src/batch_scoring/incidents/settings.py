@@ -77,4 +77,5 @@ class IncidentParameters:
             self.outlier_windows,
             lasting_us=self.lasting.after // MICROSECOND,
             flapping_us=self.flapping // MICROSECOND,
+            block_us=timedelta(days=self.ranked_days) // MICROSECOND,
         )

@@ -277,6 +277,19 @@ def test_a_list_that_stays_is_not_written_again(work):
     assert [file.name for file in work.ranking.load().files()] == before
 
 
+def test_what_flaps_longer_than_the_list_reaches_keeps_its_ids_from_day_to_day(work):
+    seen: dict[str, list[int]] = {}
+    for day in range(12):
+        work.draw({"a": "123..."}, day=day)
+        work.find(cool_down=0)
+        work.rank(ranked_days=4)
+        for row in work.ranking.rows("start"):
+            seen.setdefault(row["incident_id"], []).append(day)
+    # The days lie in four blocks of four days.
+    assert len(seen) == 4
+    assert all(days == list(range(days[0], days[-1] + 1)) for days in seen.values())
+
+
 def test_the_list_has_what_ended_in_the_newest_days_and_nothing_that_is_forming(work):
     work.draw({"dead": "1", "old": "1.........."})
     work.draw({"recent": "1.........."}, "t", day=1)
