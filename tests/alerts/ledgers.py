@@ -37,6 +37,7 @@ def make_incidents(*rows: Row) -> pa.Table:
                 "n_incidents": int(more[1]) if len(more) > 1 else 1,
                 "start": START + start * WINDOW,
                 "end": START + end * WINDOW,
+                "last_start": START + start * WINDOW,
                 "state": state,
                 "n_windows": end - start,
                 "peak_severity": 1.0,

@@ -16,6 +16,7 @@ from batch_scoring.tables.arrow_arrays import as_rows
 from batch_scoring.tables.schemas import INCIDENT_ACTIONS, SILENCES
 from tests.alerts.ledgers import make_incidents
 from tests.factories import START
+from tests.predictions import WINDOW
 
 HOUR = timedelta(hours=1)
 PACE = Pace(escalate_after=4 * HOUR, remind_every=10 * HOUR)
@@ -38,10 +39,22 @@ class Shift:
         self.silences = pa.concat_tables([self.silences, row])
 
     def run(
-        self, hour: float, state: str = "open", priority: float = 1, wanted: Wanted | None = None
+        self,
+        hour: float,
+        state: str = "open",
+        priority: float = 1,
+        wanted: Wanted | None = None,
+        flap: int | None = None,
     ) -> list[str]:
-        """Notify; the changes that the sink is told, all of them delivered."""
+        """Notify; the changes that the sink is told, all of them delivered. A flap begins at a window."""
         rows = make_incidents(("a", 0, 3, state, priority)) if state != "gone" else make_incidents()
+        if flap is not None:
+            again = {
+                "last_start": START + flap * WINDOW,
+                "end": START + (flap + 3) * WINDOW,
+                "n_incidents": 2,
+            }
+            rows = pa.Table.from_pylist([{**rows.to_pylist()[0], **again}], rows.schema)
         at = START + hour * HOUR
         current = with_people(rows, at, self.actions, self.silences)
         ledger = with_changes(self.ledger, current, at, START, wanted or Wanted(), {"sink": None}, self.pace)
@@ -99,6 +112,14 @@ def test_a_verdict_that_settles_it_closes_it_and_taking_it_back_opens_it(shift, 
     assert shift.run(32, priority=13) == []
     shift.do(33, "verdict", None)
     assert shift.run(34, priority=13) == ["opened"]
+
+
+def test_a_flap_after_a_false_alarm_is_told_again(shift):
+    shift.run(0)
+    shift.do(1, "verdict", "false_alarm")
+    assert shift.run(2, "closed") == ["closed"]
+    assert shift.run(20, flap=200) == ["opened"]
+    assert shift.run(21, "closed", flap=200) == ["closed"]
 
 
 def test_a_verdict_before_the_first_run_keeps_it_quiet(shift):

@@ -161,6 +161,7 @@ def test_a_sensor_that_is_unusual_again_within_a_day_is_one_incident_and_others_
     # Its length is that of its parts, ten hours; and it keeps the id of the first.
     assert rows[0]["priority"] == pytest.approx(4 * 2.0)
     assert rows[0]["incident_id"] == flapping(first)[0]["incident_id"]
+    assert [window_number(row["last_start"]) for row in rows] == [200, 700, 100, 100]
     assert (rows[0]["state"], window_number(rows[0]["end"])) == ("open", 308)
 
 

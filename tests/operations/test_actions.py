@@ -13,6 +13,7 @@ from batch_scoring.tables.arrow_arrays import as_rows
 from batch_scoring.tables.schemas import INCIDENT_ACTIONS
 from tests.alerts.ledgers import make_incidents
 from tests.factories import START
+from tests.predictions import WINDOW
 
 INCIDENTS = make_incidents(("a", 0, 3, "open"), ("b", 0, 3, "open"), ("c", 0, 3, "closed"))
 PUMP = next(as_rows(INCIDENTS))
@@ -49,6 +50,24 @@ def states(*actions, **more):
 )
 def test_the_last_action_decides_and_others_are_left_alone(actions, state):
     assert states(*actions) == [state, "open", "closed"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state", "kept"),
+    [("false_alarm", "open", None), ("true_event", "open", None), ("accepted", "closed", "accepted")],
+)
+def test_a_verdict_is_about_what_the_person_saw_and_the_next_flap_asks_again(verdict, state, kept):
+    said = act(PUMP, "verdict", "ada", START, verdict)
+    grown, flapped = make_incidents(("a", 0, 9, "open")), make_incidents(("a", 0, 99, "open"))
+    place = flapped.schema.get_field_index("last_start")
+    flapped = flapped.set_column(place, flapped.schema.field(place), [[START + 50 * WINDOW]])
+    (before,), (after,) = (as_rows(handled(rows, said)) for rows in (grown, flapped))
+    assert before["verdict"] == verdict
+    assert (after["state"], after["verdict"], after["verdict_by"] is not None) == (state, kept, bool(kept))
+    # A verdict on the flap, too, holds of it.
+    again = act(next(as_rows(flapped)), "verdict", "bob", START + WINDOW, verdict)
+    (row,) = as_rows(handled(flapped, pa.concat_tables([said, again])))
+    assert (row["verdict"], row["verdict_by"]) == (verdict, "bob")
 
 
 def test_an_action_counts_from_its_time_on():

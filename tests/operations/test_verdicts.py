@@ -67,6 +67,13 @@ def test_an_incident_that_has_grown_counts_as_it_is_now():
     assert [row["end"] for row in rows_of(verdict("true_event"), incidents=now)] == [START + 9 * WINDOW]
 
 
+def test_what_has_flapped_since_counts_as_the_person_saw_it():
+    now = make_incidents(("a", 0, 99, "closed"))
+    place = now.schema.get_field_index("last_start")
+    now = now.set_column(place, now.schema.field(place), [[START + 50 * WINDOW]])
+    assert [row["end"] for row in rows_of(verdict("true_event"), incidents=now)] == [START + 3 * WINDOW]
+
+
 def test_the_feedback_of_the_catalog_has_the_verdicts_of_the_page():
     catalog = yaml.safe_load((PROJECT / "conf/base/catalog.yml").read_text(encoding="utf-8"))
     assert catalog["feedback"]["actions"] == catalog["incident_actions"]["path"]

@@ -28,7 +28,7 @@ _MANY_FILES = 16
 # Changes after which an incident is open.
 OPEN = ("opened", "escalated", "overdue", "reminded")
 # Columns that ledgers of before do not have.
-_NEWER = ("warming_up", "advice", "at", "opened_at", "silenced_by", "message_id")
+_NEWER = ("last_start", "warming_up", "advice", "at", "opened_at", "silenced_by", "message_id")
 # Columns that say what became of an event at a sink.
 AT_SINK = ("sink", "message_id", "is_delivered")
 _ORDER = [(name, "ascending") for name in ("start", "incident_id", "number", "sink")]

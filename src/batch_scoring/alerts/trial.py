@@ -40,6 +40,7 @@ def trial_messages(at: datetime, form: Form) -> list[Message]:
         "device": _DEVICE,
         "start": at - timedelta(hours=1),
         "end": at,
+        "last_start": at - timedelta(hours=1),
         "priority": 1.0,
         "level": "low",
         "n_devices": 1,

@@ -127,8 +127,8 @@ def roll_up(
 def _of_devices(incidents: pa.Table, rules: RollUpRules) -> pa.Table:
     if incidents.num_rows == 0:
         return empty_table(DEVICE_INCIDENTS)
-    incidents, group, length = _joined_flaps(incidents, rules)
-    rows = sum_up(incidents, group, "anomaly")
+    incidents, group, length, last_start = _joined_flaps(incidents, rules)
+    rows = sum_up(incidents, group, "anomaly", last_start)
     is_outlier = _are_outliers(incidents, group, rules)
     is_unit = are_of_unit(incidents)
     first = np.flatnonzero(np.diff(group, prepend=-1))
@@ -141,7 +141,7 @@ def _of_devices(incidents: pa.Table, rules: RollUpRules) -> pa.Table:
     return with_priority(rows, kind=kind, priority=np.where(is_little, little, much))
 
 
-def _joined_flaps(incidents: pa.Table, rules: RollUpRules) -> tuple[pa.Table, Int, Int]:
+def _joined_flaps(incidents: pa.Table, rules: RollUpRules) -> tuple[pa.Table, Int, Int, Int]:
     """Group the incidents of devices that overlap, or flap.
 
     Returns
@@ -151,6 +151,8 @@ def _joined_flaps(incidents: pa.Table, rules: RollUpRules) -> tuple[pa.Table, In
     group : array of shape (n,), int64
     length : array of shape (n_groups,), int64
         How long each lasts, without the times in between, microseconds.
+    last_start : array of shape (n_groups,), int64
+        When the last flap of each begins, microseconds since the epoch.
     """
     names = [distinct(incidents[name]) for name in ("device", "sensor")]
     device, sensor = (positions(incidents[name], some) for name, some in zip(_SERIES, names, strict=True))
@@ -169,9 +171,11 @@ def _joined_flaps(incidents: pa.Table, rules: RollUpRules) -> tuple[pa.Table, In
     flaps = join_flaps(group[may_flap], series, start[may_flap], end[may_flap], rules.flapping_us)
     whole[: flaps.size] = flaps
     length = np.bincount(whole, lengths, lengths.size).astype(np.int64)
+    last_start = start[first]
+    np.maximum.at(last_start, whole, start[first])
     order = np.lexsort((start, whole[group]))
     kept, group = np.unique(whole[group][order], return_inverse=True)
-    return incidents.take(to_arrow(order)).combine_chunks(), group, length[kept]
+    return incidents.take(to_arrow(order)).combine_chunks(), group, length[kept], last_start[kept]
 
 
 def _are_outliers(incidents: pa.Table, group: Int, rules: RollUpRules) -> Bool:

@@ -24,7 +24,7 @@ from batch_scoring.tables.schemas import DEVICE_INCIDENTS, GAPS, INCIDENTS, OUTL
 logger = logging.getLogger(__name__)
 
 # Raise it when the same incidents and gaps shall give another list.
-VERSION = 7
+VERSION = 8
 _VALUES = pa.schema(
     [PREDICTIONS.field(name) for name in ("sensor", "device", "window_start", "window_end", "value")]
 )

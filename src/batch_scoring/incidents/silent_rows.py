@@ -62,6 +62,7 @@ def silent_rows(kind: str, found: Silences, known: Gaps, slack_us: int, since: i
         "device": names,
         "start": times(start),
         "end": times(np.maximum.reduceat(end, first)),
+        "last_start": times(start),
         "state": states(is_open),
         "n_devices": to_arrow(devices[1]),
         "devices": devices[0],

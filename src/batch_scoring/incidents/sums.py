@@ -16,7 +16,7 @@ MAX_DEVICES_LISTED, MAX_ADVICE = 100, 3
 AMONG_RARE = "the hour before or after it is unusual, too"
 
 
-def sum_up(incidents: pa.Table, group: Int, kind: str) -> pa.Table:
+def sum_up(incidents: pa.Table, group: Int, kind: str, last_start: Int | None = None) -> pa.Table:
     """Sum up each group of incidents; schema DEVICE_INCIDENTS, still without ids.
 
     Parameters
@@ -26,6 +26,8 @@ def sum_up(incidents: pa.Table, group: Int, kind: str) -> pa.Table:
     group : array of shape (n,), int64
         Groups are numbered in the order of the rows.
     kind : str
+    last_start : array of shape (n_groups,), int64, optional
+        When the last flap of each begins, microseconds since the epoch; else when the group begins.
     """
     first = np.flatnonzero(np.diff(group, prepend=-1))
     severity, evidence = to_numpy(incidents["peak_severity"]), to_numpy(incidents["evidence"])
@@ -39,6 +41,7 @@ def sum_up(incidents: pa.Table, group: Int, kind: str) -> pa.Table:
         "device": groups["device"],
         "start": groups["start"],
         "end": times(np.maximum.reduceat(to_numpy(incidents["end"]), first)),
+        "last_start": groups["start"] if last_start is None else times(last_start),
         "state": states(np.logical_or.reduceat(are(incidents["state"], "open"), first)),
         "n_devices": to_arrow(devices[1]),
         "devices": devices[0],

@@ -31,8 +31,11 @@ OPEN, ACKNOWLEDGED, CLOSED = STATES = ("open", "acknowledged", "closed")
 VERDICTS = (TRUE_EVENT, FALSE_ALARM, ACCEPTED)
 # With one of these nobody has to look at the incident any more.
 _SETTLED = (FALSE_ALARM, ACCEPTED)
+# These are about what the person saw; a level that is accepted stays, and is unusual until a training.
+_OF_WHAT_WAS_SEEN = (TRUE_EVENT, FALSE_ALARM)
 LONGEST_NAME, LONGEST_TEXT = 200, 10_000
 
+_NO_VERDICT = dict.fromkeys(("verdict", "verdict_by", "verdict_at"))
 HANDLED = pa.schema(
     [
         ("incident_id", pa.string()),
@@ -129,7 +132,7 @@ def handled(incidents: pa.Table, actions: pa.Table, at: datetime | None = None) 
     Parameters
     ----------
     incidents : pyarrow.Table
-        The columns ``incident_id`` and ``state`` of DEVICE_INCIDENTS, or of a part of them.
+        The columns ``incident_id``, ``state`` and ``last_start`` of DEVICE_INCIDENTS, or of a part of them.
     actions : pyarrow.Table
         Schema INCIDENT_ACTIONS, in any order.
     at : datetime, optional
@@ -141,9 +144,11 @@ def handled(incidents: pa.Table, actions: pa.Table, at: datetime | None = None) 
         Schema HANDLED, a row an incident, in their order. An incident is ``closed`` when it is over, or when
         its last verdict is ``false_alarm`` or ``accepted``; else ``acknowledged`` when somebody has
         acknowledged it, and nobody has taken it back, or when its last verdict is ``true_event``; else
-        ``open``. Where nobody acknowledged it or gave a verdict, those columns are null.
+        ``open``. Where nobody acknowledged it or gave a verdict, those columns are null; so is a verdict, but
+        ``accepted``, on an incident that has flapped since the person saw it: it asks again.
     """
     found: dict[str, dict[str, Any]] = {}
+    verdicts: dict[str, Mapping[str, Any]] = {}
     for row in as_rows(in_order(actions, "action_id", at)):
         one = found.setdefault(row["incident_id"], {"incident_id": row["incident_id"], "n_comments": 0})
         if row["action"] == ACKNOWLEDGE:
@@ -151,14 +156,35 @@ def handled(incidents: pa.Table, actions: pa.Table, at: datetime | None = None) 
         elif row["action"] == UNACKNOWLEDGE:
             one |= {"acknowledged_by": None, "acknowledged_at": None}
         elif row["action"] == VERDICT:
-            given = (row["verdict"], row["who"], row["at"]) if row["verdict"] else (None, None, None)
-            one |= dict(zip(("verdict", "verdict_by", "verdict_at"), given, strict=True))
+            verdicts[row["incident_id"]] = row
+            one |= {"verdict": row["verdict"], "verdict_by": row["who"], "verdict_at": row["at"]}
         one["n_comments"] += row["text"] is not None
     # The last row stands for incidents that nobody has touched.
-    done = from_rows([*found.values(), {"n_comments": 0}], HANDLED)
     place = positions(incidents["incident_id"], strings(list(found)))
+    some = incidents.select(["incident_id", "last_start"]).filter(to_arrow(place >= 0))
+    for name, last_start in zip(*(column.to_pylist() for column in some.columns), strict=True):
+        if name in verdicts and not holds(verdicts[name], last_start):
+            found[name] |= _NO_VERDICT
+    done = from_rows([*found.values(), {"n_comments": 0}], HANDLED)
     rows = done.take(to_arrow(np.where(place < 0, len(found), place)))
     return _with_states(rows.set_column(0, HANDLED.field(0), incidents["incident_id"]), incidents["state"])
+
+
+def holds(verdict: Mapping[str, Any], last_start: datetime | None) -> bool:
+    """Whether a verdict holds of an incident as it is now.
+
+    Parameters
+    ----------
+    verdict : mapping
+        A row of INCIDENT_ACTIONS.
+    last_start : datetime or None
+        When the last flap of the incident begins, UTC. What goes on is what the person saw; a flap that begins
+        later is something else.
+    """
+    if verdict["verdict"] is None:
+        return False
+    is_seen = last_start is None or verdict["end"] is None or last_start <= verdict["end"]
+    return is_seen or verdict["verdict"] not in _OF_WHAT_WAS_SEEN
 
 
 def _with_states(rows: pa.Table, of_incident: pa.ChunkedArray) -> pa.Table:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from batch_scoring.operations.actions import VERDICT, in_order
+from batch_scoring.operations.actions import VERDICT, holds, in_order
 from batch_scoring.tables.arrow_arrays import as_rows, from_rows
 from batch_scoring.tables.schemas import FEEDBACK, FLEET_EVENT, OUTLIER
 
@@ -23,7 +23,7 @@ def feedback_of(actions: pa.Table, incidents: pa.Table | None = None) -> pa.Tabl
         Schema INCIDENT_ACTIONS, in any order.
     incidents : pyarrow.Table, optional
         Schema DEVICE_INCIDENTS: an incident that is still there is as it is now, since it may have grown
-        after the verdict; others are as the person saw them.
+        after the verdict; others, and what has flapped since, are as the person saw them.
 
     Returns
     -------
@@ -35,14 +35,14 @@ def feedback_of(actions: pa.Table, incidents: pa.Table | None = None) -> pa.Tabl
     for row in as_rows(in_order(actions, "action_id")):
         if row["action"] == VERDICT:
             last[row["incident_id"]] = row
-    names = ["incident_id", "devices", "sensors", "start", "end"]
+    names = ["incident_id", "devices", "sensors", "start", "end", "last_start"]
     now = {row["incident_id"]: row for row in as_rows(incidents.select(names))} if incidents and last else {}
     rows = [
         {"device": device, "sensor": sensor, "verdict": row["verdict"], "note": row["text"]}
         | {"start": seen["start"], "end": seen["end"]}
         for name, row in last.items()
         if row["verdict"] and row["kind"] in _KINDS
-        for seen in [now.get(name, row)]
+        for seen in [now[name] if name in now and holds(row, now[name]["last_start"]) else row]
         for device in seen["devices"]
         for sensor in seen["sensors"]
     ]

@@ -649,6 +649,7 @@ DEVICE_INCIDENTS = _table(
         "UTC",
         "end of the last incident so far; of a silence, start of the next window, or now",
     ),
+    Column("last_start", TIMESTAMP, "UTC", "of what flaps, start of the last flap; else `start`"),
     Column(
         "state", pa.string(), "", "`open` while one of its incidents is, or nothing has come, else `closed`"
     ),

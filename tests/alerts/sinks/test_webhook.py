@@ -52,6 +52,7 @@ def test_the_message_has_plain_values():
         "n_incidents": 1,
         "start": "2026-01-05T00:00:00Z",
         "end": "2026-01-05T00:05:00Z",
+        "last_start": "2026-01-05T00:00:00Z",
         "n_windows": 1,
         "peak_severity": 1.0,
         "peak_at": "2026-01-05T00:00:00Z",
