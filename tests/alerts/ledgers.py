@@ -43,6 +43,7 @@ def make_incidents(*rows: Row) -> pa.Table:
                 "peak_severity": 1.0,
                 "peak_at": START + start * WINDOW,
                 "top_feature": "std",
+                "peak_sensor": "s",
                 "warming_up": False,
                 "advice": "",
             }

@@ -198,6 +198,34 @@ def test_a_window_among_rare_ones_is_no_wild_reading():
     assert roll_up(alone, gaps, RULES, 0)["kind"].to_pylist() == ["outlier"]
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "advice"),
+    [("step", -7.5, "the level steps by -7.5"), ("unit", "°C → °F", f"{CHANGE_OF_UNIT}, °C → °F")],
+)
+def test_a_step_is_no_wild_reading_and_says_so(column, value, advice):
+    alone = incidents(("a", "s", 0, 1, 4, "closed"))
+    for name, one in {"step": 3.0, column: value}.items():
+        place = alone.schema.get_field_index(name)
+        alone = alone.set_column(place, alone.schema.field(place), pa.array([one]))
+    gaps = last_rows(*((f"z{i:02}", "s") for i in range(60)))
+    (row,) = roll_up(alone, gaps, RULES, 0).to_pylist()
+    assert (row["kind"], row["advice"]) == ("anomaly", f"s: {advice}")
+    # Nobody needs to look at a machine whose unit has changed.
+    assert (row["priority"] < 0.5) == (column == "unit")
+
+
+def test_the_worst_window_says_what_would_have_been_usual():
+    both = incidents(("a", "s", 0, 9, 1, "closed"), ("a", "t", 3, 4, 3, "closed"))
+    for n, name in enumerate(("top_value", "expected", "lower", "upper")):
+        place = both.schema.get_field_index(name)
+        both = both.set_column(place, both.schema.field(place), pa.array([n + 0.5, n + 10.5]))
+    gaps = last_rows(*((f"z{i:02}", sensor) for i in range(60) for sensor in "st"))
+    (row,) = roll_up(both, gaps, RULES, 0).to_pylist()
+    assert [row[name] for name in ("peak_sensor", "top_value", "expected", "lower", "upper")] == [
+        "t", 10.5, 11.5, 12.5, 13.5,
+    ]  # fmt: skip
+
+
 def test_one_open_incident_keeps_the_device_open():
     assert rolled(("a", "s", 0, 1, 1, "open"), ("a", "t", 0, 5, 1, "closed"))["state"].to_pylist() == ["open"]
 

@@ -59,6 +59,16 @@ def test_a_level_that_does_not_come_back_is_no_pair(tmp_path):
     assert spans(tmp_path, text) == [(1, 1, None), (1, 1, None)]
 
 
+def test_it_is_a_step_until_it_comes_back(tmp_path):
+    fleet, text = Fleet(tmp_path, RULES), USUAL.ljust(DAY_WINDOWS, ".") + BEFORE + "H" + "h" * 9
+    seen = []
+    for more in ("", "1" + "." * 12):
+        fleet.put({("s", "a"): dict(enumerate(text + more))})
+        fleet.update()
+        seen.append([(row["step"], row["shift"]) for row in fleet.rows()])
+    assert seen == [[(5.0, None)], [(None, 5.0)]]
+
+
 def test_a_level_that_is_usual_at_that_time_is_no_shift(tmp_path):
     text = "." * 39 + "1" + "h" * 40 + "1" + "." * 12
     assert spans(tmp_path, text) == [(1, 1, None), (1, 1, None)]

@@ -10,7 +10,15 @@ import pytest
 
 from batch_scoring.core.ids import Selection
 from batch_scoring.incidents.devices import roll_up
-from batch_scoring.incidents.steps import CHANGE_OF_UNIT, NEW_NORMAL, UNITS, describe_steps, may_be_steps
+from batch_scoring.incidents.steps import (
+    CHANGE_OF_UNIT,
+    NEW_NORMAL,
+    UNITS,
+    describe_steps,
+    may_be_of_unit,
+    may_be_steps,
+    units_of,
+)
 from batch_scoring.pipelines.incidents.nodes import rank_devices
 from batch_scoring.simulation.scenarios.plant import Plant
 from batch_scoring.simulation.scenarios.three_weeks import THREE_WEEKS
@@ -131,6 +139,37 @@ def test_series_are_told_apart_and_gaps_and_missing_values_are_left_out():
 )
 def test_only_what_has_been_open_for_an_hour_is_looked_at(n, state, expected):
     assert may_be_steps(incident(0, n, state=state)).tolist() == [expected]
+
+
+@pytest.mark.parametrize(("n", "named"), [(12, True), (100, True), (11, False)])
+def test_a_change_of_unit_is_named_when_it_is_over_too(n, named):
+    series = values(stepped(lambda x: 1.8 * x + 32))
+    found = incident(2 * DAY, n, state="closed")
+    assert may_be_of_unit(found).tolist() == [named]
+    if named:
+        assert units_of(found, series) == ["°C → °F"]
+        assert units_of(found, values(stepped(lambda x: x + 60))) == [None]
+
+
+@pytest.mark.parametrize("column", ["step", "shift"])
+def test_of_steps_the_windows_after_them_need_not_be_anomalous(column):
+    once = incident(2 * DAY, 1 if column == "step" else 24, state="closed", anomalous=0.1)
+    place = once.schema.get_field_index(column)
+    once = once.set_column(place, once.schema.field(place), pa.array([50.0]))
+    assert may_be_of_unit(once).tolist() == [True]
+    assert units_of(once, values(stepped(lambda x: 1.8 * x + 32))) == ["°C → °F"]
+
+
+def test_each_of_many_incidents_of_a_series_is_looked_at():
+    series = daily(6 * DAY)
+    series[2 * DAY : 3 * DAY] *= 10
+    series[4 * DAY : 5 * DAY] *= 3.6
+    rows = pa.concat_tables([values(series), values(daily(6 * DAY), "b")])
+    found = [
+        incident(first, 20, name, state="closed")
+        for first, name in ((4 * DAY, "a"), (2 * DAY, "b"), (2 * DAY, "a"))
+    ]
+    assert units_of(pa.concat_tables(found), rows) == ["m/s → km/h", None, "× 10"]
 
 
 def test_the_change_of_unit_of_three_weeks_is_named():

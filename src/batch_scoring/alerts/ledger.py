@@ -19,7 +19,7 @@ from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.arrays import Bool, Int
 from batch_scoring.tables.arrow_arrays import are, constant, empty_table, strings, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.schemas import NOTIFICATIONS
+from batch_scoring.tables.schemas import NOTIFICATIONS, OF_PEAK
 
 # Under this name the table records since when incidents are notified, microseconds since the epoch.
 NOTIFIED_SINCE = "since"
@@ -28,7 +28,17 @@ _MANY_FILES = 16
 # Changes after which an incident is open.
 OPEN = ("opened", "escalated", "overdue", "reminded")
 # Columns that ledgers of before do not have.
-_NEWER = ("last_start", "warming_up", "advice", "at", "opened_at", "silenced_by", "message_id")
+_NEWER = (
+    "last_start",
+    "peak_sensor",
+    *OF_PEAK,
+    "warming_up",
+    "advice",
+    "at",
+    "opened_at",
+    "silenced_by",
+    "message_id",
+)
 # Columns that say what became of an event at a sink.
 AT_SINK = ("sink", "message_id", "is_delivered")
 _ORDER = [(name, "ascending") for name in ("start", "incident_id", "number", "sink")]

@@ -52,6 +52,7 @@ def trial_messages(at: datetime, form: Form) -> list[Message]:
         "peak_severity": 0.0,
         "peak_at": at,
         "top_feature": "",
+        "peak_sensor": "",
         "warming_up": False,
         "advice": _ADVICE,
     }

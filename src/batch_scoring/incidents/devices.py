@@ -14,9 +14,11 @@ from batch_scoring.incidents.evidence import MOST_OF_AN_OUTLIER, for_how_long, o
 from batch_scoring.incidents.flapping import join_flaps
 from batch_scoring.incidents.fleet_events import are_in_events, events_of_fleet
 from batch_scoring.incidents.joining import hex_digits
+from batch_scoring.incidents.lone_steps import are_steps
 from batch_scoring.incidents.machines import of_machines
 from batch_scoring.incidents.silence import Gaps, SilenceRules, find_silences
 from batch_scoring.incidents.silent_rows import silent_rows
+from batch_scoring.incidents.steps import CHANGE_OF_UNIT
 from batch_scoring.incidents.stretches import group_stretches
 from batch_scoring.incidents.sums import AMONG_RARE, are_of_unit, sum_up, with_priority
 from batch_scoring.plant.devices import Devices
@@ -186,27 +188,42 @@ def _are_outliers(incidents: pa.Table, group: Int, rules: RollUpRules) -> Bool:
     """
     first = np.flatnonzero(np.diff(group, prepend=-1))
     n_windows = np.add.reduceat(to_numpy(incidents["n_windows"]), first)
-    is_among_rare = np.logical_or.reduceat(to_numpy(incidents["among_rare"], null=False), first)
+    is_none = to_numpy(incidents["among_rare"], null=False) | are_steps(incidents)
+    is_none = np.logical_or.reduceat(is_none, first)
     length = np.maximum.reduceat(to_numpy(incidents["end"]), first) - to_numpy(incidents["start"])[first]
     # A window of an hour holds more than a wild reading.
-    found: Bool = (length < OUTLIER_BELOW_US) & (n_windows <= rules.outlier_windows) & ~is_among_rare
+    found: Bool = (length < OUTLIER_BELOW_US) & (n_windows <= rules.outlier_windows) & ~is_none
     return found
 
 
 def with_advice(incidents: pa.Table, steps: Mapping[str, str]) -> pa.Table:
     """Add what is known of each incident beside its numbers, column ``advice``."""
-    shift = to_numpy(incidents["shift"], null=np.nan)
-    shifts = np.flatnonzero(np.isfinite(shift))
-    of_shifts = [f"level off by {size:+.3g}, then back" for size in shift[shifts].tolist()]
-    texts = ["", AMONG_RARE, BEYOND_A_LIMIT, *dict.fromkeys([*steps.values(), *of_shifts])]
+    rows, of_levels = _of_levels(incidents)
+    texts = ["", AMONG_RARE, BEYOND_A_LIMIT, *dict.fromkeys([*steps.values(), *of_levels])]
     is_among, is_beyond = (to_numpy(incidents[name], null=False) for name in ("among_rare", "beyond_limits"))
     number = np.where(is_beyond, 2, is_among.astype(np.int64))
-    number[shifts] = [texts.index(text) for text in of_shifts]
+    number[rows] = [texts.index(text) for text in of_levels]
     place = positions(incidents["incident_id"], strings(list(steps)))
     of_step = np.array([*(texts.index(text) for text in steps.values()), 0], np.int64)
     return incidents.append_column(
         "advice", strings(texts).take(to_arrow(np.where(place >= 0, of_step[place], number)))
     )
+
+
+def _of_levels(incidents: pa.Table) -> tuple[Int, list[str]]:
+    """Return the closed incidents about whose level something is known, and what."""
+    shift, step = (to_numpy(incidents[name], null=np.nan) for name in ("shift", "step"))
+    has_unit = ~to_numpy(incidents["unit"].is_null())
+    rows = np.flatnonzero(np.isfinite(shift) | np.isfinite(step) | has_unit)
+    units = incidents["unit"].take(to_arrow(rows)).to_pylist()
+    return rows, [
+        f"{CHANGE_OF_UNIT}, {unit}"
+        if unit
+        else f"level off by {size:+.3g}, then back"
+        if np.isfinite(size)
+        else f"the level steps by {by:+.3g}"
+        for unit, size, by in zip(units, shift[rows].tolist(), step[rows].tolist(), strict=True)
+    ]
 
 
 def _identified(rows: pa.Table, devices: Devices) -> pa.Table:

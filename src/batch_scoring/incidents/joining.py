@@ -20,7 +20,7 @@ from batch_scoring.tables.arrow_arrays import (
     to_numpy,
 )
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.schemas import INCIDENTS
+from batch_scoring.tables.schemas import INCIDENTS, OF_PEAK
 
 _SERIES = ("sensor", "device")
 # A row of INCIDENTS that may grow: its id and state follow from the rest.
@@ -145,6 +145,9 @@ def _as_runs_of_one(windows: pa.Table) -> pa.Table:
         "beyond_limits": to_arrow(are(rows["rule"], LIMIT)),
         "shift": pa.nulls(n, pa.float64()),
         "among_rare": to_arrow(np.zeros(n, bool)),
+        "step": pa.nulls(n, pa.float64()),
+        "unit": pa.nulls(n, pa.string()),
+        **{name: rows[name] for name in OF_PEAK},
         "is_incident": to_arrow(np.zeros(n, bool)),
     }
     return pa.Table.from_arrays([columns[name] for name in _RUN.names], schema=_RUN)

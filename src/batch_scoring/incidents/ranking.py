@@ -8,26 +8,22 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batch_scoring.core.digests import number_of
 from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
 from batch_scoring.incidents.devices import RollUpRules, roll_up
+from batch_scoring.incidents.levels import VALUES, read_levels
 from batch_scoring.incidents.silence import MEMORY_US
 from batch_scoring.incidents.steps import describe_steps, lag_us, may_be_steps
 from batch_scoring.incidents.update import UNTIL
 from batch_scoring.storage.row_table import Change, RowTable
-from batch_scoring.storage.series_copies import SeriesCopies
 from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
-from batch_scoring.tables.schemas import DEVICE_INCIDENTS, GAPS, INCIDENTS, OUTLIER, PREDICTIONS
+from batch_scoring.tables.schemas import DEVICE_INCIDENTS, GAPS, INCIDENTS, OUTLIER
 
 logger = logging.getLogger(__name__)
 
 # Raise it when the same incidents and gaps shall give another list.
-VERSION = 8
-_VALUES = pa.schema(
-    [PREDICTIONS.field(name) for name in ("sensor", "device", "window_start", "window_end", "value")]
-)
+VERSION = 9
 STEP, GAPS_SEEN, RULES = "incidents", "gaps", "incidents.rules"
 
 
@@ -105,13 +101,9 @@ def find_steps(incidents: pa.Table, predictions: RowTable, lasting_us: int) -> d
     if not some.num_rows or not predictions.exists:
         return {}
     start = to_numpy(some["start"])
-    sensors, devices = (pc.unique(some[name]).to_pylist() for name in ("sensor", "device"))
     first, last = start - lag_us(lasting_us), start + lasting_us
-    parts, copies = [empty_table(_VALUES)], SeriesCopies(predictions)
-    for file in predictions.files(int(first.min()), int(last.max()), sensors, devices):
-        if ((first <= file.last) & (last > file.first)).any():
-            parts += [rows.cast(_VALUES) for rows in copies.batches(file, _VALUES.names, sensors, devices)]
-    texts = describe_steps(some, pa.concat_tables(parts).combine_chunks(), lasting_us)
+    windows = read_levels(predictions, some, first, last, (), VALUES)
+    texts = describe_steps(some, windows.combine_chunks(), lasting_us)
     return {name: text for name, text in zip(some["incident_id"].to_pylist(), texts, strict=True) if text}
 
 

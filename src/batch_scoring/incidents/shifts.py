@@ -1,8 +1,7 @@
 """Find two opposite steps of a series with another level between them: one incident, not two outliers.
 
 A level may be usual at some other time, and only the step to it and the step back from it are anomalous. So
-it is held against the same time a week before; where there is no week, a day before, but on a Saturday and a
-Monday, which follow another kind of day.
+it is held against the same time a week before, or a day before.
 """
 
 from __future__ import annotations
@@ -11,35 +10,22 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from batch_scoring.incidents.evidence import KEPT_A_WINDOW, window_evidence
+from batch_scoring.incidents.evidence import KEPT_A_WINDOW
 from batch_scoring.incidents.joining import JoinRules
+from batch_scoring.incidents.levels import DAY_US, HOUR_US, Levels, read_levels
 from batch_scoring.storage.row_table import RowTable
-from batch_scoring.storage.series_copies import SeriesCopies
 from batch_scoring.tables.arrays import Bool, Float, Int
-from batch_scoring.tables.arrow_arrays import are, as_rows, empty_table, from_rows, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import are, as_rows, from_rows, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.schemas import INCIDENTS, PREDICTIONS
+from batch_scoring.tables.schemas import INCIDENTS, OF_PEAK
 
-LEVELS = pa.schema(
-    [
-        PREDICTIONS.field(name)
-        for name in (
-            *("sensor", "device", "window_start", "window_end"),
-            *("value", "severity", "evidence", "rule"),
-        )
-    ]
-)
-HOUR_US, DAY_US = 3_600_000_000, 86_400_000_000
-LAGS_US = (7 * DAY_US, DAY_US)
-# 1970-01-01 was a Thursday, three days after a Monday; the first days of the week and of the weekend.
-_WEEKDAY_OF_EPOCH, _FIRST_DAYS = 3, (0, 5)
 _SERIES = ("sensor", "device")
 # A step takes less than an hour, and what is off for longer than a day is no pair of steps.
 _STEP_US, SHIFT_US = HOUR_US, DAY_US
 # Between the steps nine windows in ten are off by half of the shift or more; after them it is at most half.
 _BETWEEN, _OFF = 0.9, 0.5
+_OF_WORST = ("peak_severity", "peak_at", "top_feature", "model_version", *OF_PEAK)
 # Windows before, between and after that show a level.
 _LEAST, _LEAST_BETWEEN = 2, 3
 
@@ -82,23 +68,12 @@ def find_pairs(incidents: pa.Table, is_new: Bool) -> Pairs:
     return Pairs(first, first + 1)
 
 
-def read_levels(predictions: RowTable, incidents: pa.Table, pairs: Pairs, rules: JoinRules) -> pa.Table:
-    """Read what shows the levels of pairs; schema LEVELS, in any order, other windows of their series too."""
-    if not pairs.first.size:
-        return empty_table(LEVELS)
-    some = incidents.take(to_arrow(np.concatenate([pairs.first, pairs.second])))
-    sensors, devices = (pc.unique(some[name]).to_pylist() for name in _SERIES)
+def read_between(predictions: RowTable, incidents: pa.Table, pairs: Pairs, rules: JoinRules) -> pa.Table:
+    """Read what shows the levels of pairs; schema LEVELS, see :func:`read_levels`."""
+    some = incidents.take(to_arrow(pairs.first))
     margin = max(rules.cool_down_us, rules.tolerated_gap * _STEP_US)
     start = to_numpy(incidents["start"])
-    first, last = start[pairs.first] - margin, start[pairs.second] + margin
-    there = [name for name in LEVELS.names if name in predictions.schema.names]
-    first, last = (np.concatenate([one, *(one - lag for lag in LAGS_US)]) for one in (first, last))
-    schema, found = pa.schema([LEVELS.field(name) for name in there]), [empty_table(LEVELS)]
-    copies = SeriesCopies(predictions)
-    for file in predictions.files(int(first.min()), int(last.max()), sensors, devices):
-        if ((first <= file.last) & (last > file.first)).any():
-            found += [rows.cast(schema) for rows in copies.batches(file, there, sensors, devices)]
-    return pa.concat_tables(found, promote_options="default")
+    return read_levels(predictions, some, start[pairs.first] - margin, start[pairs.second] + margin)
 
 
 def join_pairs(
@@ -125,7 +100,7 @@ def join_pairs(
         The incidents that have become part of one.
     """
     is_part = np.zeros(incidents.num_rows, bool)
-    levels = _Levels(windows, rules)
+    levels = Levels(windows)
     found = []
     numbers = row_fingerprints(incidents, _SERIES)
     rows = incidents.select(INCIDENTS.names)
@@ -133,7 +108,7 @@ def join_pairs(
     for first, second in zip(pairs.first.tolist(), pairs.second.tolist(), strict=True):
         if is_part[first]:
             continue
-        one = levels.of(numbers[first], int(start[first]), int(end[first]), int(start[second]))
+        one = _shift(levels, numbers[first], int(start[first]), int(end[first]), int(start[second]), rules)
         if one is None:
             continue
         before, after = (next(as_rows(rows.slice(row, 1))) for row in (first, second))
@@ -152,47 +127,31 @@ class _Shift:
     length: int
 
 
-class _Levels:
-    """The values of series over time, in rows by series and start."""
-
-    def __init__(self, windows: pa.Table, rules: JoinRules) -> None:
-        value = to_numpy(windows["value"], null=np.nan)
-        windows = windows.filter(to_arrow(np.isfinite(value))).combine_chunks()
-        key, start = row_fingerprints(windows, _SERIES), to_numpy(windows["window_start"])
-        order = np.lexsort((start, key))
-        windows = windows.take(to_arrow(order))
-        self.key, self.start, self.rules = key[order], start[order], rules
-        self.length = to_numpy(windows["window_end"]) - self.start
-        self.value, self.counted = to_numpy(windows["value"]), window_evidence(windows)
-
-    def of(self, key: int, begin: int, left: int, back: int) -> _Shift | None:
-        """Return the shift from a step in ``[begin, left)`` to one that starts at ``back``; None without."""
-        mine = slice(np.searchsorted(self.key, key), np.searchsorted(self.key, key, "right"))
-        start, value = self.start[mine], self.value[mine]
-        if not start.size:
-            return None
-        length = int(self.length[mine][0])
-        reach = max(self.rules.cool_down_us, self.rules.tolerated_gap * length)
-        is_before = (start >= begin - reach) & (start < begin)
-        is_between = (start >= left) & (start < back)
-        is_after = (start >= back) & (start < back + reach)
-        weekday = (begin // DAY_US + _WEEKDAY_OF_EPOCH) % 7
-        for lag in LAGS_US[: 1 if weekday in _FIRST_DAYS else 2]:
-            place = np.minimum(np.searchsorted(start, start - lag), start.size - 1)
-            away = np.where(start[place] == start - lag, value - value[place], np.nan)
-            before, between, after = (
-                away[some & np.isfinite(away)] for some in (is_before, is_between, is_after)
-            )
-            if min(before.size, after.size) < _LEAST or between.size < _LEAST_BETWEEN:
-                continue
-            usual = np.median(before)
-            size = float(np.median(between) - usual)
-            is_off = (between - usual) * np.sign(size) >= _OFF * abs(size)
-            is_back = abs(np.median(after) - usual) <= _OFF * abs(size)
-            if size and is_back and is_off.mean() >= _BETWEEN:
-                return _Shift(size, self.counted[mine][is_between], length)
-            return None
+def _shift(levels: Levels, key: int, begin: int, left: int, back: int, rules: JoinRules) -> _Shift | None:
+    """Return the shift from a step in ``[begin, left)`` to one that starts at ``back``; None without."""
+    mine = levels.series(key)
+    start = levels.start[mine]
+    if not start.size:
         return None
+    length = int(levels.length[mine][0])
+    reach = max(rules.cool_down_us, rules.tolerated_gap * length)
+    is_before = (start >= begin - reach) & (start < begin)
+    is_between = (start >= left) & (start < back)
+    is_after = (start >= back) & (start < back + reach)
+    for away in levels.away(mine, begin):
+        before, between, after = (
+            away[some & np.isfinite(away)] for some in (is_before, is_between, is_after)
+        )
+        if min(before.size, after.size) < _LEAST or between.size < _LEAST_BETWEEN:
+            continue
+        usual = np.median(before)
+        size = float(np.median(between) - usual)
+        is_off = (between - usual) * np.sign(size) >= _OFF * abs(size)
+        is_back = abs(np.median(after) - usual) <= _OFF * abs(size)
+        if size and is_back and is_off.mean() >= _BETWEEN:
+            return _Shift(size, levels.counted[mine][is_between], length)
+        return None
+    return None
 
 
 def _joined(
@@ -206,7 +165,7 @@ def _joined(
     total = total * KEPT_A_WINDOW**n_after + float(second["evidence_at_end"])  # type: ignore[arg-type]
     worst = max(first, second, key=lambda one: one["peak_severity"])  # type: ignore[arg-type,return-value]
     return first | {
-        **{name: worst[name] for name in ("peak_severity", "peak_at", "top_feature", "model_version")},
+        **{name: worst[name] for name in _OF_WORST},
         "end": second["end"],
         "n_windows": first["n_windows"] + second["n_windows"],  # type: ignore[operator]
         "evidence": max(most, total, float(second["evidence"])),  # type: ignore[arg-type]
@@ -214,6 +173,9 @@ def _joined(
         "warming_up": _both(first["warming_up"], second["warming_up"]),
         "beyond_limits": bool(first["beyond_limits"] or second["beyond_limits"]),
         "shift": shift.size,
+        # What each step alone looked like.
+        "step": None,
+        "unit": None,
     }
 
 

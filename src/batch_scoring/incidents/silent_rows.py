@@ -10,7 +10,7 @@ from batch_scoring.incidents.silence import Gaps, Silences
 from batch_scoring.incidents.stretches import group_stretches
 from batch_scoring.incidents.sums import names_of_groups, names_of_owners, states, times, with_priority
 from batch_scoring.tables.arrow_arrays import constant, empty_table, to_arrow
-from batch_scoring.tables.schemas import DEVICE_INCIDENTS
+from batch_scoring.tables.schemas import DEVICE_INCIDENTS, OF_PEAK
 
 
 def silent_rows(kind: str, found: Silences, known: Gaps, slack_us: int, since: int) -> pa.Table:
@@ -72,7 +72,8 @@ def silent_rows(kind: str, found: Silences, known: Gaps, slack_us: int, since: i
         "n_windows": to_arrow(zeros.astype(np.int64)),
         "peak_severity": to_arrow(zeros),
         "peak_at": times(start),
-        "top_feature": constant("", first.size),
+        **dict.fromkeys(("top_feature", "peak_sensor"), constant("", first.size)),
+        **dict.fromkeys(OF_PEAK, pa.nulls(first.size, pa.float64())),
         "warming_up": to_arrow(np.zeros(first.size, bool)),
         "advice": constant("", first.size),
     }

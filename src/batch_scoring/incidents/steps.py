@@ -80,22 +80,11 @@ def describe_steps(incidents: pa.Table, windows: pa.Table, after_us: int) -> lis
         A level lasts that is there as long, microseconds.
     """
     texts = [""] * incidents.num_rows
-    value = to_numpy(windows["value"], null=np.nan)
-    windows, value = windows.filter(to_arrow(np.isfinite(value))), value[np.isfinite(value)]
-    keys = row_fingerprints(incidents, _SERIES)
-    order = np.argsort(keys)
-    if not keys.size or not value.size:
+    series = _series_of(incidents, windows, np.full(incidents.num_rows, after_us), after_us)
+    if series is None:
         return texts
-    place = np.minimum(np.searchsorted(keys[order], row_fingerprints(windows, _SERIES)), keys.size - 1)
-    row = order[place]
-    start = to_numpy(windows["window_start"])
-    since = start - to_numpy(incidents["start"])[row]
-    mine = row_fingerprints(windows, _SERIES) == keys[row]
-    mine &= (since >= -lag_us(after_us)) & (since < after_us)
-    series = _Series(row[mine], since[mine], value[mine], keys.size, after_us)
-    length = int((to_numpy(windows["window_end"]) - start)[0])
     begin, end = to_numpy(incidents["start"]), to_numpy(incidents["end"])
-    is_dense = to_numpy(incidents["n_windows"]) * length >= _DENSE * (end - begin)
+    is_dense = _are_dense(incidents, windows)
     unit = np.where(is_dense, series.unit(), -1)
     lasts = is_dense & (end - begin >= after_us) & (series.is_level() | (unit >= 0))
     for number in np.flatnonzero(lasts | (unit >= 0)).tolist():
@@ -104,9 +93,82 @@ def describe_steps(incidents: pa.Table, windows: pa.Table, after_us: int) -> lis
     return texts
 
 
+def may_be_of_unit(incidents: pa.Table) -> Bool:
+    """Mark the closed incidents that may be a change of unit: an hour or longer, or steps; shape (n,)."""
+    length = to_numpy(incidents["end"]) - to_numpy(incidents["start"])
+    found: Bool = are(incidents["state"], "closed") & ((length >= _HOUR) | _have_steps(incidents))
+    return found
+
+
+def units_of(incidents: pa.Table, windows: pa.Table) -> list[str | None]:
+    """Name the change of unit that each incident looks like, in their order; None where it is none.
+
+    Parameters
+    ----------
+    incidents : pyarrow.Table
+        Schema INCIDENTS, as :func:`may_be_of_unit` marks them.
+    windows : pyarrow.Table
+        As of :func:`describe_steps`, from a day before the start of each to an hour after its end.
+    """
+    names: list[str | None] = [None] * incidents.num_rows
+    keys, start = row_fingerprints(incidents, _SERIES), to_numpy(incidents["start"])
+    # The first incident of each series together, then the second, and so on.
+    order = np.lexsort((start, keys))
+    is_first = np.append(True, keys[order][1:] != keys[order][:-1])[: keys.size]
+    turn = np.arange(keys.size) - np.maximum.accumulate(np.where(is_first, np.arange(keys.size), 0))
+    for one in range(int(turn.max(initial=-1)) + 1):
+        rows = order[turn == one]
+        some = incidents.take(to_arrow(rows))
+        is_step = _have_steps(some)
+        reach = (
+            to_numpy(some["end"])
+            - to_numpy(some["start"])
+            + np.where(np.isfinite(to_numpy(some["step"], null=np.nan)), _HOUR, 0)
+        )
+        series = _series_of(some, windows, np.minimum(reach, _DAY), _DAY)
+        if series is None:
+            continue
+        unit = np.where(is_step | _are_dense(some, windows), series.unit(), -1)
+        for place in np.flatnonzero(unit >= 0).tolist():
+            names[rows[place]] = UNITS[unit[place]].name
+    return names
+
+
 def lag_us(after_us: int) -> int:
     """Return how long before a step is looked at: whole days, for the time of day."""
     return -(-after_us // _DAY) * _DAY
+
+
+def _series_of(incidents: pa.Table, windows: pa.Table, reach: Int, after_us: int) -> _Series | None:
+    """Return the values around the start of each incident, up to as long after it; None without any."""
+    value = to_numpy(windows["value"], null=np.nan)
+    windows, value = windows.filter(to_arrow(np.isfinite(value))), value[np.isfinite(value)]
+    keys = row_fingerprints(incidents, _SERIES)
+    order = np.argsort(keys)
+    if not keys.size or not value.size:
+        return None
+    own = row_fingerprints(windows, _SERIES)
+    row = order[np.minimum(np.searchsorted(keys[order], own), keys.size - 1)]
+    since = to_numpy(windows["window_start"]) - to_numpy(incidents["start"])[row]
+    mine = (own == keys[row]) & (since >= -lag_us(after_us)) & (since < reach[row])
+    return _Series(row[mine], since[mine], value[mine], keys.size, after_us) if mine.any() else None
+
+
+def _have_steps(incidents: pa.Table) -> Bool:
+    """Mark the incidents that are a step, or a pair of steps: their windows need not be anomalous."""
+    found: Bool = np.any(
+        [np.isfinite(to_numpy(incidents[name], null=np.nan)) for name in ("step", "shift")], 0
+    )
+    return found
+
+
+def _are_dense(incidents: pa.Table, windows: pa.Table) -> Bool:
+    """Mark the incidents that are anomalous nearly all of the time."""
+    first = windows.slice(0, 1)
+    length = int((to_numpy(first["window_end"]) - to_numpy(first["window_start"]))[0])
+    span = to_numpy(incidents["end"]) - to_numpy(incidents["start"])
+    found: Bool = to_numpy(incidents["n_windows"]) * length >= _DENSE * span
+    return found
 
 
 class _Series:

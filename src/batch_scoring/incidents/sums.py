@@ -10,7 +10,7 @@ from batch_scoring.incidents.evidence import WORST_SENSORS, levels_of
 from batch_scoring.incidents.steps import CHANGE_OF_UNIT
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import are, constant, distinct, positions, strings, to_arrow, to_numpy
-from batch_scoring.tables.schemas import DEVICE_INCIDENTS, TIMESTAMP
+from batch_scoring.tables.schemas import DEVICE_INCIDENTS, OF_PEAK, TIMESTAMP
 
 MAX_DEVICES_LISTED, MAX_ADVICE = 100, 3
 AMONG_RARE = "the hour before or after it is unusual, too"
@@ -49,7 +49,8 @@ def sum_up(incidents: pa.Table, group: Int, kind: str, last_start: Int | None = 
         "sensors": sensors[0],
         "n_incidents": to_arrow(np.diff(first, append=group.size)),
         "n_windows": to_arrow(np.add.reduceat(to_numpy(incidents["n_windows"]), first)),
-        **{name: peaks[name] for name in ("peak_severity", "peak_at", "top_feature")},
+        **{name: peaks[name] for name in ("peak_severity", "peak_at", "top_feature", *OF_PEAK)},
+        "peak_sensor": peaks["sensor"],
         "warming_up": to_arrow(np.logical_and.reduceat(to_numpy(incidents["warming_up"], null=False), first)),
         "advice": strings(_advice(incidents, group, first.size)),
     }

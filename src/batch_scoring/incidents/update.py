@@ -13,7 +13,10 @@ import pyarrow.compute as pc
 from batch_scoring.core.digests import number_of
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.joining import JoinRules, join_windows
-from batch_scoring.incidents.shifts import SHIFT_US, find_pairs, join_pairs, read_levels
+from batch_scoring.incidents.levels import DAY_US, HOUR_US, VALUES, read_levels
+from batch_scoring.incidents.lone_steps import are_steps, mark_steps, may_step, read_around
+from batch_scoring.incidents.shifts import SHIFT_US, find_pairs, join_pairs, read_between
+from batch_scoring.incidents.steps import may_be_of_unit, units_of
 from batch_scoring.incidents.unusual_hours import mark_unusual, may_be_alone, read_hours
 from batch_scoring.plant.off import STEP as STEP_FEATURE
 from batch_scoring.storage.data_file import DataFile
@@ -27,12 +30,12 @@ from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_num
 from batch_scoring.tables.device_ranges import device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.pieces import day_pieces
-from batch_scoring.tables.schemas import INCIDENTS, JUDGED, PREDICTIONS, WINDOW_KEY
+from batch_scoring.tables.schemas import INCIDENTS, JUDGED, OF_PEAK, PREDICTIONS, WINDOW_KEY
 
 logger = logging.getLogger(__name__)
 
 # Raise it when the same predictions shall give other incidents.
-VERSION = 7
+VERSION = 8
 STEP, RULES, UNTIL = "incidents", "incidents.rules", "incidents.until"
 
 _WINDOWS = pa.schema([PREDICTIONS.field(name) for name in JUDGED])
@@ -40,9 +43,13 @@ _TIMES = (*WINDOW_KEY, "window_end")
 _SERIES = ("sensor", "device")
 _BY_SERIES = [("sensor", "ascending"), ("device", "ascending")]
 _NOTHING, _NO_WINDOWS = empty_table(INCIDENTS), empty_table(_WINDOWS)
-# As it was before young models were marked, and before there were limits, shifts and unusual hours.
-_NEWER = ("among_rare", "shift", "beyond_limits", "warming_up")
-_FORMER = [pa.schema([field for field in INCIDENTS if field.name not in _NEWER[:n]]) for n in (1, 2, 3, 4)]
+# As it was before young models were marked, and before there were limits, shifts, unusual hours and steps.
+_NEWEST = ("step", "unit", *OF_PEAK)
+_NEWER = (*_NEWEST, "among_rare", "shift", "beyond_limits", "warming_up")
+_FORMER = [
+    pa.schema([field for field in INCIDENTS if field.name not in _NEWER[:n]])
+    for n in range(len(_NEWEST), len(_NEWER) + 1)
+]
 NO_CALENDAR = Calendar()
 _LONG_AGO, _NEVER = -(2**62), 2**62
 
@@ -83,6 +90,7 @@ def update_incidents(
     found = _over_before(_kept_from(predictions), start.carried, _join(predictions, start, rules, calendar))
     found, parts = _with_shifts(found, start.replaced, incidents, predictions, rules)
     found = _with_hours(found, predictions, rules, calendar)
+    found = _with_units(_with_steps(found, predictions, rules, calendar), predictions)
     added, removed = _differences(pa.concat_tables([start.replaced, parts]), found)
     is_closed = are(added["state"], "closed")
     n_open = np.count_nonzero(are(found["state"], "open"))
@@ -218,7 +226,8 @@ class _Changed:
         # What follows the second step of a shift shows whether it is one, and the hour after a window
         # whether it is among rare ones.
         is_seen_later = np.isfinite(to_numpy(stored["shift"], null=np.nan))
-        is_seen_later |= to_numpy(stored["among_rare"], null=False)
+        is_seen_later |= to_numpy(stored["among_rare"], null=False) | are_steps(stored)
+        is_seen_later |= ~to_numpy(stored["unit"].is_null())
         is_inside = (end_last > self.first) | (np.append(is_seen_later, False)[last] & (last >= 0))
         is_inside &= begin_last >= kept_from
         cuts = np.where(self.has_lost, end_last, np.maximum(end_last, self.first))
@@ -307,7 +316,7 @@ def _with_shifts(
     order = np.lexsort((to_numpy(every["start"]), row_fingerprints(every, _SERIES)))
     every, is_new = every.take(to_arrow(order)).combine_chunks(), is_new[order]
     pairs = find_pairs(every, is_new)
-    shifts, is_part = join_pairs(every, pairs, read_levels(predictions, every, pairs, rules), rules)
+    shifts, is_part = join_pairs(every, pairs, read_between(predictions, every, pairs, rules), rules)
     rest = [every.filter(to_arrow(is_new & ~is_part)), found.filter(to_arrow(~is_closed))]
     return pa.concat_tables([shifts, *rest]), every.filter(to_arrow(is_part & ~is_new))
 
@@ -320,6 +329,30 @@ def _with_hours(found: pa.Table, predictions: RowTable, rules: JoinRules, calend
     short = found.filter(to_arrow(is_short)).combine_chunks()
     marked = mark_unusual(short, read_hours(predictions, short, rules), rules, calendar)
     return pa.concat_tables([marked, found.filter(to_arrow(~is_short))])
+
+
+def _with_steps(found: pa.Table, predictions: RowTable, rules: JoinRules, calendar: Calendar) -> pa.Table:
+    """Find the short incidents in which the level steps; without a cool-down nothing after them was seen."""
+    is_short = may_step(found)
+    if not is_short.any() or not rules.cool_down_us:
+        return found
+    short = found.filter(to_arrow(is_short)).combine_chunks()
+    marked = mark_steps(short, read_around(predictions, short, rules), rules, calendar)
+    return pa.concat_tables([marked, found.filter(to_arrow(~is_short))])
+
+
+def _with_units(found: pa.Table, predictions: RowTable) -> pa.Table:
+    """Name the change of unit that closed incidents look like."""
+    is_one = may_be_of_unit(found) & to_numpy(found["unit"].is_null())
+    if not is_one.any():
+        return found
+    some = found.filter(to_arrow(is_one)).combine_chunks()
+    start, end = to_numpy(some["start"]), to_numpy(some["end"])
+    last = np.minimum(end + HOUR_US, start + DAY_US)
+    windows = read_levels(predictions, some, start - DAY_US, last, (), VALUES).combine_chunks()
+    place = INCIDENTS.get_field_index("unit")
+    named = some.set_column(place, INCIDENTS.field(place), pa.array(units_of(some, windows), pa.string()))
+    return pa.concat_tables([named, found.filter(to_arrow(~is_one))])
 
 
 def _judged(windows: pa.Table, calendar: Calendar) -> pa.Table:

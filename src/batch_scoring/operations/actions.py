@@ -178,8 +178,8 @@ def holds(verdict: Mapping[str, Any], last_start: datetime | None) -> bool:
     verdict : mapping
         A row of INCIDENT_ACTIONS.
     last_start : datetime or None
-        When the last flap of the incident begins, UTC. What goes on is what the person saw; a flap that begins
-        later is something else.
+        When the last flap of the incident begins, UTC. What goes on is what the person saw; a flap that
+        begins later is something else.
     """
     if verdict["verdict"] is None:
         return False

@@ -530,6 +530,14 @@ DAILY_KEY = ("sensor", "device", "day", "model_version")
 
 # --- Incidents and alerts ---
 
+_OF_PEAK = (
+    Column("top_value", pa.float64(), "the feature's", "value of `top_feature` in that window"),
+    Column("expected", pa.float64(), "the feature's", "what it would usually have been; see predictions"),
+    Column("lower", pa.float64(), "the feature's", "down to it it would have been usual; see predictions"),
+    Column("upper", pa.float64(), "the feature's", "up to it it would have been usual; see predictions"),
+)
+# Its names: the worst window of an incident, and what would have been usual.
+OF_PEAK = tuple(column.name for column in _OF_PEAK)
 INCIDENTS = _table(
     "incidents",
     Column(
@@ -590,11 +598,26 @@ INCIDENTS = _table(
         "whether it is shorter than an hour, but most windows of the hour before or after are rare, too: no "
         "wild reading; null in rows of before this column existed",
     ),
+    Column(
+        "step",
+        pa.float64(),
+        "the sensor's",
+        "by how much the level steps in it, where it is shorter than an hour and no such pair: the level "
+        "after it is another one than before it; null elsewhere",
+    ),
+    Column(
+        "unit",
+        pa.string(),
+        "",
+        "the change of unit that it looks like, such as `°C → °F`, once it is closed; null elsewhere",
+    ),
+    *_OF_PEAK,
 )
 # The columns of predictions that make incidents.
 JUDGED = (
     *("sensor", "device", "window_start", "window_end"),
     *("is_anomaly", "severity", "evidence", "top_feature", "model_version", "warming_up", "rule"),
+    *OF_PEAK,
 )
 # Those that are read of single series, hour after hour; see storage/series_copies.
 COPIED = (
@@ -678,6 +701,8 @@ DEVICE_INCIDENTS = _table(
     Column("peak_severity", pa.float64(), "decades", "largest severity of a window; 0 for silence"),
     Column("peak_at", TIMESTAMP, "UTC", "start of the first window of that severity; of silence its start"),
     Column("top_feature", pa.string(), "", "of that window; empty for silence"),
+    Column("peak_sensor", pa.string(), "", "sensor of that window; empty for silence"),
+    *_OF_PEAK,
     Column(
         "warming_up",
         pa.bool_(),

@@ -1,0 +1,121 @@
+"""The levels of series around their incidents, held against the same time a week before, or a day before.
+
+Where there is no week, a day before is looked at; but not on a Saturday and a Monday, which follow another
+kind of day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_scoring.incidents.evidence import window_evidence
+from batch_scoring.storage.row_table import RowTable
+from batch_scoring.storage.series_copies import SeriesCopies
+from batch_scoring.tables.arrays import Float, Int
+from batch_scoring.tables.arrow_arrays import empty_table, to_arrow, to_numpy
+from batch_scoring.tables.fingerprints import row_fingerprints
+from batch_scoring.tables.schemas import PREDICTIONS
+
+LEVELS = pa.schema(
+    [
+        PREDICTIONS.field(name)
+        for name in (
+            *("sensor", "device", "window_start", "window_end"),
+            *("value", "severity", "evidence", "rule"),
+        )
+    ]
+)
+VALUES = pa.schema([LEVELS.field(n) for n in range(5)])
+HOUR_US, DAY_US = 3_600_000_000, 86_400_000_000
+LAGS_US = (7 * DAY_US, DAY_US)
+# 1970-01-01 was a Thursday, three days after a Monday; the first days of the week and of the weekend.
+_WEEKDAY_OF_EPOCH, _FIRST_DAYS = 3, (0, 5)
+_SERIES = ("sensor", "device")
+
+
+def read_levels(
+    predictions: RowTable,
+    series: pa.Table,
+    first: Int,
+    last: Int,
+    lags: Sequence[int] = LAGS_US,
+    schema: pa.Schema = LEVELS,
+) -> pa.Table:
+    """Read the windows of some spans, and of these spans by each lag before.
+
+    Parameters
+    ----------
+    predictions : RowTable
+    series : pyarrow.Table
+        sensor and device of each span.
+    first, last : array of shape (n,), int64
+        The spans, half-open, microseconds since the epoch.
+    lags : sequence of int, optional
+        Microseconds.
+    schema : pyarrow.Schema, optional
+        The columns to read, LEVELS or VALUES.
+
+    Returns
+    -------
+    pyarrow.Table
+        In any order; other windows of these series, too.
+    """
+    if not series.num_rows:
+        return empty_table(schema)
+    sensors, devices = (pc.unique(series[name]).to_pylist() for name in _SERIES)
+    there = [name for name in schema.names if name in predictions.schema.names]
+    first, last = (np.concatenate([one, *(one - lag for lag in lags)]) for one in (first, last))
+    known, found = pa.schema([schema.field(name) for name in there]), [empty_table(schema)]
+    copies = SeriesCopies(predictions)
+    for file in predictions.files(int(first.min()), int(last.max()), sensors, devices):
+        if ((first <= file.last) & (last > file.first)).any():
+            found += [rows.cast(known) for rows in copies.batches(file, there, sensors, devices)]
+    return pa.concat_tables(found, promote_options="default")
+
+
+class Levels:
+    """The values of series over time, in rows by series and start.
+
+    Parameters
+    ----------
+    windows : pyarrow.Table
+        Schema LEVELS, in any order.
+    """
+
+    def __init__(self, windows: pa.Table) -> None:
+        value = to_numpy(windows["value"], null=np.nan)
+        windows = windows.filter(to_arrow(np.isfinite(value))).combine_chunks()
+        key, start = row_fingerprints(windows, _SERIES), to_numpy(windows["window_start"])
+        order = np.lexsort((start, key))
+        windows = windows.take(to_arrow(order))
+        self._key, self.start = key[order], start[order]
+        self.length = to_numpy(windows["window_end"]) - self.start
+        self.value, self.counted = to_numpy(windows["value"]), window_evidence(windows)
+
+    def series(self, key: int) -> slice:
+        """Return the rows of a series, by its fingerprint."""
+        return slice(np.searchsorted(self._key, key), np.searchsorted(self._key, key, "right"))
+
+    def away(self, mine: slice, moment: int) -> Iterator[Float]:
+        """Yield how far the values of a series are from those of the same time before, lag by lag.
+
+        Parameters
+        ----------
+        mine : slice
+        moment : int
+            Microseconds since the epoch: its day of the week decides which lags there are.
+
+        Yields
+        ------
+        array of shape (n,), float64
+            NaN where there is no window before.
+        """
+        start, value = self.start[mine], self.value[mine]
+        weekday = (moment // DAY_US + _WEEKDAY_OF_EPOCH) % 7
+        for lag in LAGS_US[: 1 if weekday in _FIRST_DAYS else 2] if start.size else ():
+            place = np.minimum(np.searchsorted(start, start - lag), start.size - 1)
+            yield np.where(start[place] == start - lag, value - value[place], np.nan)
