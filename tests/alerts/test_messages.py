@@ -7,8 +7,9 @@ import json
 import pyarrow as pa
 import pytest
 
+from batch_scoring.alerts.changes import EVENTS
 from batch_scoring.alerts.ledger import Ledger
-from batch_scoring.alerts.messages import Form, facts, is_over, message_of
+from batch_scoring.alerts.messages import OUR_WORDS, Form, facts, is_over, message_of
 from batch_scoring.alerts.settings import AlertParameters
 from batch_scoring.alerts.sinks.base import to_json
 from batch_scoring.core.errors import InputError
@@ -30,6 +31,42 @@ def test_it_links_to_the_page_of_the_incident():
     (message,) = storm(1)
     assert message["link"] == "https://fleet.example.com/incidents/d00000%400"
     assert make_message()["link"] is None
+
+
+def shown(**row):
+    """A message about what is given of an incident."""
+    rows = events_of([("a", 0, 3, 1)]).to_pylist()[0] | row
+    table = Ledger().with_events(pa.Table.from_pylist([rows], EVENTS), {"sink": None}).table
+    return message_of(table, OUR_WORDS)
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"lower": 1.2, "upper": 2.4}, "mean 3.1, expected 1.2 to 2.4"),
+        ({"lower": None, "upper": 2.4}, "mean 3.1, expected up to 2.4"),
+        ({"lower": 1.2, "upper": None}, "mean 3.1, expected 1.2 or more"),
+        ({"lower": None, "upper": None}, "mean 3.1, expected 1.8"),
+        ({"lower": -5.0, "upper": 2.4, "top_feature": "std"}, "std 3.1, expected 0 to 2.4"),
+        ({"top_value": 13_000.25, "lower": 1.0, "upper": 12_345.6}, "mean 13000, expected 1 to 12346"),
+        ({"expected": None}, "mean"),
+        (
+            {"n_sensors": 2, "sensors": ["t", "s"], "lower": 1.0, "upper": 2.0},
+            "'s' mean 3.1, expected 1 to 2",
+        ),
+    ],
+)
+def test_it_says_what_would_have_been_usual(row, expected):
+    about = {"top_feature": "mean", "peak_sensor": "s", "top_value": 3.1, "expected": 1.8}
+    message = shown(**about | row)
+    assert f"severity 1, {expected}, 2026-01-05" in message["text"]
+    assert dict(facts(message))["Peak"] == f"1 at 2026-01-05T00:00:00Z, {expected}"
+    assert message["expected"] == (about | row)["expected"]
+
+
+def test_it_says_what_else_is_known():
+    advice = "s: looks like a change of unit, °C → °F"
+    assert shown(advice=advice)["text"].endswith(f"priority 1. {advice}")
 
 
 def test_the_worst_have_a_message_each_and_all_others_share_the_last():

@@ -87,7 +87,7 @@ def facts(message: Message) -> list[tuple[str, str]]:
         "Level": f"{message['level']} (priority {message['priority']:.3g})",
         "From": message["start"],
         "To": message["end"],
-        "Peak": "" if not severity else f"{severity:.3g} at {message['peak_at']}, {message['top_feature']}",
+        "Peak": "" if not severity else f"{severity:.3g} at {message['peak_at']}, {_led_by(message)}",
         "Advice": message["advice"],
         "Incident": message["incident_id"],
     }
@@ -158,9 +158,11 @@ def _title(message: Message) -> str:
 def _text(message: Message) -> str:
     merged = f" (now part of {message['merged_into']})" if message["merged_into"] else ""
     waits = ", acknowledged by nobody" if message["change"] in ("overdue", "reminded") else ""
-    return (
+    advice = f". {message['advice']}" if message["advice"] else ""
+    return printable(
         f"incident {message['incident_id']} {message['change']}{merged}{waits}: {message['level']}, "
         f"{_what(message)}, {message['start']} to {message['end']}, priority {message['priority']:.3g}"
+        f"{advice}"
     )
 
 
@@ -181,8 +183,31 @@ def _what(message: Message) -> str:
         "device_silent": f"{device} sends nothing",
         "source_silent": f"most of {n_devices} devices send nothing",
         "fleet_event": f"{n_devices} devices at once, sensors {sensors}, severity {peak}",
-        "outlier": f"{device}, a single window of {sensors}, severity {peak}, {message['top_feature']}",
-    }.get(message["kind"], f"{device}, sensors {sensors}, severity {peak}, {message['top_feature']}")
+        "outlier": f"{device}, a single window of {sensors}, severity {peak}, {_led_by(message)}",
+    }.get(message["kind"], f"{device}, sensors {sensors}, severity {peak}, {_led_by(message)}")
+
+
+def _led_by(message: Message) -> str:
+    """Say which feature of the worst window was unusual, what it was and what would have been usual."""
+    sensor = f"{message['peak_sensor']!r} " if message["n_sensors"] > 1 and message["peak_sensor"] else ""
+    feature, found = message["top_feature"], message["top_value"]
+    lower, upper, usual = (message[name] for name in ("lower", "upper", "expected"))
+    if found is None or usual is None:
+        return f"{sensor}{feature}"
+    # Bounds lie as far below as above: a spread has none below 0.
+    lower = max(lower, 0.0) if feature == "std" and lower is not None else lower
+    if lower is not None and upper is not None:
+        range_ = f"{_number(lower)} to {_number(upper)}"
+    elif upper is not None:
+        range_ = f"up to {_number(upper)}"
+    else:
+        range_ = _number(usual) if lower is None else f"{_number(lower)} or more"
+    return f"{sensor}{feature} {_number(found)}, expected {range_}"
+
+
+def _number(value: float) -> str:
+    """Write four digits, or all before the point."""
+    return f"{value:.4g}" if abs(value) < 10_000 else f"{value:.0f}"
 
 
 def _filled(template: str, message: Message) -> str:
