@@ -21,6 +21,7 @@ from batch_scoring.incidents.silent_rows import silent_rows
 from batch_scoring.incidents.steps import CHANGE_OF_UNIT
 from batch_scoring.incidents.stretches import group_stretches
 from batch_scoring.incidents.sums import AMONG_RARE, are_of_unit, sum_up, with_priority
+from batch_scoring.incidents.units import end_in_unit, with_units_carried
 from batch_scoring.plant.devices import Devices
 from batch_scoring.tables.arrays import Bool, Int
 from batch_scoring.tables.arrow_arrays import (
@@ -110,6 +111,7 @@ def roll_up(
     incidents, gaps = of_machines(with_advice(incidents, steps or {}), gaps, rules.devices)
     order = [(name, "ascending") for name in ("device", "start", "sensor")]
     incidents = incidents.sort_by(order).combine_chunks() if incidents.num_rows else incidents
+    incidents = with_units_carried(incidents, to_numpy(incidents["start"]) // rules.block_us)
     known = Gaps.of(gaps, rules.devices)
     found_silences = find_silences(known, rules.silence, rules.calendar)
     is_event = are_in_events(incidents, known, rules.slack_us)
@@ -162,7 +164,8 @@ def _joined_flaps(incidents: pa.Table, rules: RollUpRules) -> tuple[pa.Table, In
     group = group_stretches(device, start, end, rules.slack_us)
     first = np.flatnonzero(np.diff(group, prepend=-1))
     # A change of unit lasts, but counts nothing.
-    until = np.where(are_of_unit(incidents), start, end)
+    is_unit = are_of_unit(incidents)
+    until = np.where(is_unit, start, end)
     lengths = np.maximum.reduceat(until, first) - start[first]
     # Wild readings of a sensor, day after day, are no incident.
     may_flap = np.flatnonzero(~_are_outliers(incidents, group, rules)[group])
@@ -170,7 +173,8 @@ def _joined_flaps(incidents: pa.Table, rules: RollUpRules) -> tuple[pa.Table, In
     block -= block.min()
     series = ((device * len(names[1]) + sensor) * (block.max() + 1) + block)[may_flap]
     whole = np.arange(lengths.size)
-    flaps = join_flaps(group[may_flap], series, start[may_flap], end[may_flap], rules.flapping_us)
+    parts = start[may_flap], end_in_unit(series, start[may_flap], end[may_flap], is_unit[may_flap])
+    flaps = join_flaps(group[may_flap], series, *parts, rules.flapping_us)
     whole[: flaps.size] = flaps
     length = np.bincount(whole, lengths, lengths.size).astype(np.int64)
     last_start = start[first]
