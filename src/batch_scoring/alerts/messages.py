@@ -15,6 +15,7 @@ import pyarrow as pa
 from batch_scoring.core.moments import as_text
 from batch_scoring.core.text import printable
 from batch_scoring.incidents.evidence import LEVELS
+from batch_scoring.incidents.expected import expected_words
 from batch_scoring.tables.arrow_arrays import as_rows
 from batch_scoring.tables.schemas import NOTIFICATIONS
 
@@ -190,24 +191,7 @@ def _what(message: Message) -> str:
 def _led_by(message: Message) -> str:
     """Say which feature of the worst window was unusual, what it was and what would have been usual."""
     sensor = f"{message['peak_sensor']!r} " if message["n_sensors"] > 1 and message["peak_sensor"] else ""
-    feature, found = message["top_feature"], message["top_value"]
-    lower, upper, usual = (message[name] for name in ("lower", "upper", "expected"))
-    if found is None or usual is None:
-        return f"{sensor}{feature}"
-    # Bounds lie as far below as above: a spread has none below 0.
-    lower = max(lower, 0.0) if feature == "std" and lower is not None else lower
-    if lower is not None and upper is not None:
-        range_ = f"{_number(lower)} to {_number(upper)}"
-    elif upper is not None:
-        range_ = f"up to {_number(upper)}"
-    else:
-        range_ = _number(usual) if lower is None else f"{_number(lower)} or more"
-    return f"{sensor}{feature} {_number(found)}, expected {range_}"
-
-
-def _number(value: float) -> str:
-    """Write four digits, or all before the point."""
-    return f"{value:.4g}" if abs(value) < 10_000 else f"{value:.0f}"
+    return f"{sensor}{message['top_feature']} {expected_words(message)}".rstrip()
 
 
 def _filled(template: str, message: Message) -> str:

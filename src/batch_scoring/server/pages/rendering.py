@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from batch_scoring.core.text import number as count_words
+from batch_scoring.incidents.expected import expected_words
 from batch_scoring.jobs.records import Records
 from batch_scoring.reporting.page import write_json
 from batch_scoring.reporting.run_records import RunRecord
@@ -232,6 +233,13 @@ def _named(names: Mapping[str, str], name: str) -> str:
     return names.get(name, name.replace("_", " "))
 
 
+def _worst(incident: Mapping[str, Any]) -> str:
+    """Say what was most unusual in the worst window of an incident, and what would have been usual."""
+    sensor = f"{incident['peak_sensor']}, " if incident["n_sensors"] > 1 else ""
+    feature = _named(_FEATURES, incident["top_feature"]) if incident["top_feature"] else "–"
+    return f"{sensor}{feature} {expected_words(incident)}".rstrip()
+
+
 @cache
 def _environment() -> Environment:
     found = Environment(
@@ -253,6 +261,7 @@ def _environment() -> Environment:
         "plural": count_words,
         "feature": lambda name: _named(_FEATURES, name) if name else "–",
         "kind": lambda name: _named(_KINDS, name),
+        "worst": _worst,
         "part_of": _percent,
     }
     return found
