@@ -20,14 +20,11 @@ from azure.core.exceptions import (
 
 from batch_scoring.cloud.credentials import Credentials
 from batch_scoring.core.errors import InputError
+from batch_scoring.storage.remote import ChangedMeanwhileError
 
 # The service refuses signatures older or newer than this.
 _MAX_SKEW = timedelta(minutes=15)
 _RUN_AGAIN = "no file was half written: run again once this is fixed"
-
-
-class ChangedMeanwhileError(Exception):
-    """A condition on a blob's version did not hold."""
 
 
 @contextmanager

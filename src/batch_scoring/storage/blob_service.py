@@ -14,10 +14,8 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.storage.blob_retry import BoundedRetry, Transport
 from batch_scoring.storage.known_versions import KnownVersions
 from batch_scoring.storage.location import Location, require_safe
+from batch_scoring.storage.remote import BLOCK_BYTES
 
-# Bytes of each fetched or staged block, and the number of connections.
-BLOCK_BYTES = 8 << 20
-CONNECTIONS = 4
 # A file up to this size is transferred in one request.
 SINGLE_PUT_BYTES = 64 << 20
 SINGLE_GET_BYTES = 32 << 20
