@@ -10,6 +10,7 @@ from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
 from tests.blob_storage import azurite, container, proxy  # noqa: F401
+from tests.bucket_storage import bucket_services, new_bucket, remote, remote_proxy  # noqa: F401
 from tests.emulators.event_hubs.process import event_hubs  # noqa: F401
 from tests.end_to_end.workspaces import new_workspace, scored, small_fleet, trained, whole  # noqa: F401
 from tests.mlflow_stores import new_database, no_tracking_uri, open_dataset, store  # noqa: F401

@@ -1,8 +1,9 @@
-"""An HTTP proxy in front of Azurite that answers some requests as a service in trouble does."""
+"""An HTTP proxy in front of a storage that answers some requests as a service in trouble does."""
 
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import struct
 import threading
@@ -58,11 +59,14 @@ class FaultyProxy:
         What will go wrong; the first that applies to a request befalls it.
     requests : list of (str, str, int)
         Method, path and bytes of the answer's body of every request that was sent on.
+    signers : set of str
+        Name of the key and region of the requests that S3's clients signed.
     """
 
     target: int
     faults: list[Fault] = field(default_factory=list)
     requests: list[tuple[str, str, int]] = field(default_factory=list)
+    signers: set[str] = field(default_factory=set)
     port: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -140,6 +144,9 @@ class _Handler(BaseHTTPRequestHandler):
             answer = response.read()
             with self.proxy.lock:
                 self.proxy.requests.append((self.command, self.path, len(answer)))
+                signed = re.search(r"Credential=([^/]+)/\d+/([^/]+)/", self.headers.get("Authorization", ""))
+                if signed:
+                    self.proxy.signers.add(f"{signed[1]}/{signed[2]}")
             return response.status, response.reason, response.getheaders(), answer
         finally:
             connection.close()

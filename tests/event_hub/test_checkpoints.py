@@ -1,4 +1,4 @@
-"""Checkpoints: kept, never moved back, the same in a file and in Blob storage."""
+"""Checkpoints: kept, never moved back, the same in a file and in Blob Storage."""
 
 import time
 
@@ -13,10 +13,13 @@ from tests.emulators.faulty_proxy import Fault
 ADDRESS = Address("fleet.servicebus.windows.net", "telemetry", "$Default")
 
 
-@pytest.fixture(params=["file", pytest.param("blob", marks=pytest.mark.azurite)])
+@pytest.fixture(params=["file", "gs", pytest.param("blob", marks=pytest.mark.azurite)])
 def checkpoints(request, tmp_path):
     if request.param == "file":
         return lambda address=ADDRESS: open_checkpoints(str(tmp_path), address, None)
+    if request.param == "gs":
+        url = request.getfixturevalue("new_bucket")("gs").url
+        return lambda address=ADDRESS: open_checkpoints(f"{url}/checkpoints", address, None)
     place = f"abfs://{request.getfixturevalue('container')}"
     return lambda address=ADDRESS: open_checkpoints(place, address, None)
 

@@ -1,4 +1,4 @@
-"""A folder of blobs does what a local folder does, over real sockets with the real client."""
+"""A folder of blobs or of a bucket does what a local folder does, over real sockets with the real client."""
 
 import pytest
 
@@ -7,11 +7,16 @@ from batch_scoring.storage import open_file, open_folder
 BIG = bytes(range(256)) * (20 << 12)  # 20 MiB: several blocks
 
 
-@pytest.fixture(params=["local", pytest.param("blob", marks=pytest.mark.azurite)])
+KINDS = ["local", pytest.param("blob", marks=pytest.mark.azurite), "s3", "gs"]
+
+
+@pytest.fixture(params=KINDS)
 def folder(request, tmp_path, monkeypatch):
     monkeypatch.setattr("batch_scoring.storage.blob_service.SINGLE_PUT_BYTES", 1 << 20)
     if request.param == "local":
         return open_folder(tmp_path / "there")
+    if request.param in ("s3", "gs"):
+        return open_folder(f"{request.getfixturevalue('new_bucket')(request.param).url}/there")
     return open_folder(f"abfs://{request.getfixturevalue('container')}/there")
 
 

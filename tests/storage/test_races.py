@@ -1,4 +1,4 @@
-"""Two writers of one blob, readers meanwhile, killed writers: a blob is always somebody's whole."""
+"""Two writers of one file, readers meanwhile, killed writers: it is always somebody's whole."""
 
 import os
 import signal
@@ -14,20 +14,17 @@ from azure.storage.blob._generated.operations import BlockBlobOperations
 from batch_scoring.core.errors import ConflictError, InputError
 from batch_scoring.registry.published import load_published, publish
 from batch_scoring.storage import blob, blob_service, open_folder
-from batch_scoring.storage.blob import BlobFolder
-from batch_scoring.storage.location import Location
+from tests.bucket_storage import put_as_another
 from tests.emulators.faulty_proxy import Fault
 from tests.fleet_models import make_model
-
-pytestmark = pytest.mark.azurite
 
 MIB = 1 << 20
 
 
 @pytest.fixture
-def folder(container, monkeypatch):
+def folder(remote, monkeypatch):
     monkeypatch.setattr(blob_service, "SINGLE_PUT_BYTES", MIB)
-    return open_folder(f"abfs://{container}/there")
+    return open_folder(f"{remote}/there")
 
 
 def write(folder, name, data):
@@ -51,11 +48,11 @@ def test_who_writes_what_another_wrote_meanwhile_is_refused(folder):
         folder.delete("a")
 
 
-def test_what_another_run_wrote_since_it_was_listed_is_not_overwritten(folder, container):
+def test_what_another_run_wrote_since_it_was_listed_is_not_overwritten(folder, remote):
     write(folder, "a", b"former")
     assert len(folder.entries()) == 1
-    in_another_process(container, "a", b"theirs")
-    in_another_process(container, "b", b"theirs")
+    put_as_another(f"{remote}/there/a", b"theirs")
+    put_as_another(f"{remote}/there/b", b"theirs")
     for name in ("a", "b"):
         with pytest.raises(InputError, match="another run has written this meanwhile"):
             write(folder, name, b"mine")
@@ -65,13 +62,8 @@ def test_what_another_run_wrote_since_it_was_listed_is_not_overwritten(folder, c
         write(folder, name, b"mine, of theirs")
 
 
-def in_another_process(container, name, data):
-    from azure.storage.blob import ContainerClient
-
-    client = ContainerClient.from_connection_string(os.environ["AZURE_STORAGE_CONNECTION_STRING"], container)
-    client.upload_blob(f"there/{name}", data, overwrite=True)
-
-
+@pytest.mark.azurite
+@pytest.mark.parametrize("remote", ["abfs"], indirect=True)
 def test_two_writers_of_many_blocks_at_once_never_mix(folder, monkeypatch):
     # Blocks are staged in turns: with names that all writers share, each would commit some of the other's.
     turns = threading.Barrier(2, timeout=60)
@@ -111,16 +103,15 @@ def test_a_file_that_changes_while_it_is_read_is_told(folder):
         file.read()
 
 
-def test_of_two_publishers_one_is_refused_and_the_models_are_whole(container, proxy):
-    root = f"abfs://{container}/published"
+def test_of_two_publishers_one_is_refused_and_the_models_are_whole(remote, remote_proxy):
+    root = f"{remote}/published"
     publish(root, make_model("vibration", seed=0), "1", "run", "fingerprint")
 
     def another_publishes():
-        other = BlobFolder(Location.read(root))
-        publish(other, make_model("vibration", seed=2), "3", "run", "fingerprint")
+        publish(open_folder(root), make_model("vibration", seed=2), "3", "run", "fingerprint")
 
     # Just before the manifest of version 2 is put, another run publishes version 3.
-    proxy.faults.append(
+    remote_proxy.faults.append(
         Fault(
             "pass",
             applies=lambda method, path: method == "PUT" and "manifest" in path,
@@ -152,14 +143,14 @@ while True:
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [1000, 20 * MIB])
 def test_a_killed_writer_leaves_a_whole_file_and_no_scratch(
-    container, folder, size, tmp_path, monkeypatch, trials
+    remote, folder, size, tmp_path, monkeypatch, trials
 ):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
     write(folder, "x", b"\0" * size)
     for trial in range(trials):
         process = subprocess.Popen(
-            [sys.executable, "-c", WRITER, f"abfs://{container}/there", str(size)],
+            [sys.executable, "-c", WRITER, f"{remote}/there", str(size)],
             stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
         process.stdout.readline()

@@ -24,6 +24,7 @@ _EXTRAS = {
     "ingest": ("duckdb", "fastavro", "pytz"),
     "train": ("matplotlib", "mlflow", "pandas", "sklearn", "skops", "threadpoolctl"),
     "azure": ("azure", "aiohttp", "msrest", "opentelemetry"),
+    "s3": ("botocore", "obstore"),
     "dask": ("dask", "distributed"),
     "serve": ("jinja2", "markupsafe", "starlette", "uvicorn"),
 }

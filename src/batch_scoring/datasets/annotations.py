@@ -34,8 +34,7 @@ class WrittenFile(OwnDataset[NoReturn, pa.Table]):
     Parameters
     ----------
     path : str, optional
-        A file named by the user, or a folder of such files: it must exist. A local path, or a URL of Blob
-        Storage.
+        A file named by the user, or a folder of such files: it must exist. A local path, or a URL.
     otherwise : str, optional
         Default path; without a file there, the table has no rows.
     **more

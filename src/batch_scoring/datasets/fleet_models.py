@@ -40,7 +40,7 @@ class TrackedFleetModels(
     ----------
     path : str
         Folder of the local MLflow database, its artifacts (``mlflow/``) and the published models
-        (``published/``). Where it is a URL of Blob Storage, there is no database: name a tracking server.
+        (``published/``). Where it is a URL, there is no database: name a tracking server.
     tracking_uri : str, optional
         ``sqlite:///…`` or ``http…`` instead of that database. ``MLFLOW_TRACKING_URI`` in the
         environment wins.

@@ -45,7 +45,7 @@ class FolderDataset(OwnDataset[Saved, Loaded]):
     Parameters
     ----------
     path : str
-        A local folder, or a URL of Blob Storage.
+        A local folder, or a URL.
     **more
         Of :class:`OwnDataset`.
     """
@@ -64,7 +64,7 @@ class FileDataset(OwnDataset[Saved, Loaded]):
     Parameters
     ----------
     filepath : str
-        A local path, or a URL of Blob Storage.
+        A local path, or a URL.
     **more
         Of :class:`OwnDataset`.
     """

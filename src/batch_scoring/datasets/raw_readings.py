@@ -28,7 +28,7 @@ class RawReadings(OwnDataset[dict[str, pa.Table | Stream], list[SourceFile]]):
     Parameters
     ----------
     path : str
-        A file, folder or glob (``**`` reaches into folders): local, or a URL of Blob Storage.
+        A file, folder or glob (``**`` reaches into folders): local, or a URL.
     **more
         Of :class:`.OwnDataset`.
     """

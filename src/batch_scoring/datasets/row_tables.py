@@ -29,7 +29,7 @@ class RowTableDataset(FolderDataset[Update, RowTable]):
     Parameters
     ----------
     path : str
-        A local folder, or a URL of Blob Storage.
+        A local folder, or a URL.
     time : str, optional
         The column whose day (UTC) partitions the table.
     if_damaged : str

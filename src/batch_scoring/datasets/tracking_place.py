@@ -18,15 +18,14 @@ class TrackingPlace:
     Parameters
     ----------
     path : str
-        Folder of the models, whose ``mlflow/`` has the database and its artifacts: a local path, or a URL of
-        Blob Storage.
+        Folder of the models, whose ``mlflow/`` has the database and its artifacts: a local path, or a URL.
     tracking_uri : str, optional
         ``sqlite:///…`` or ``http…`` instead of that database.
 
     Attributes
     ----------
     named : str
-        ``sqlite:///…`` or ``http…``; empty when the data lies in Blob Storage and no server is named.
+        ``sqlite:///…`` or ``http…``; empty when the data lies behind a URL and no server is named.
     """
 
     def __init__(self, path: str, tracking_uri: str | None) -> None:
@@ -41,13 +40,13 @@ class TrackingPlace:
         Raises
         ------
         InputError
-            When the data lies in Blob Storage and no server is named, or the database is gone while the
-            models that it numbered are there.
+            When the data lies behind a URL and no server is named, or the database is gone while the models
+            that it numbered are there.
         """
         if not self.named:
             raise InputError(
-                f"{self.path}: an MLflow database cannot lie in Blob Storage; name a tracking server in "
-                "MLFLOW_TRACKING_URI"
+                f"{self.path}: an MLflow database cannot lie in a container or bucket; name a tracking "
+                "server in MLFLOW_TRACKING_URI"
             )
         tracking.require_intact(self.named, self._artifacts)
         return self.named

@@ -20,7 +20,7 @@ class WholeFile:
     Parameters
     ----------
     filepath : str
-        A local path, or a URL of Blob Storage.
+        A local path, or a URL.
     credentials : dict, optional
         Of Blob Storage; default: the entry ``azure_storage`` of Kedro's, or the environment's.
     arguments

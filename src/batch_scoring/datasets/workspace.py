@@ -13,7 +13,7 @@ class WorkspaceDataset(FolderDataset[None, Folder]):
     Parameters
     ----------
     path : str
-        A local folder, or a URL of Blob Storage.
+        A local folder, or a URL.
     **more
         Of :class:`.OwnDataset`.
     """

@@ -1,19 +1,18 @@
-"""Checkpoints of partitions, in a local file or, in the SDK's format, in Blob Storage."""
+"""Checkpoints of partitions, in a file or, in the SDK's format, in Blob Storage."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from batch_scoring.cloud.credentials import Credentials
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import path_segment
 from batch_scoring.event_hub.address import Address
-from batch_scoring.storage import is_remote
-from batch_scoring.storage.local import atomic_file
+from batch_scoring.storage import Folder, is_blob, open_folder
+from batch_scoring.storage.json_files import json_bytes
 from batch_scoring.storage.location import Location, require_safe
 
 STORAGE_CONNECTION_STRING = "AZURE_STORAGE_CONNECTION_STRING"
@@ -44,36 +43,37 @@ def open_checkpoints(place: str, address: Address, credentials: Mapping[str, Any
     Parameters
     ----------
     place : str
-        A local folder, ``abfs://container`` or ``https://account.blob.core.windows.net/container``.
-        Only a URL's account and container are used: the SDK names the blobs.
+        A folder, local or of a bucket, ``abfs://container`` or
+        ``https://account.blob.core.windows.net/container``. Of these only account and container are used: the
+        SDK names the blobs.
     address : Address
     credentials : mapping or None
         ``storage_connection_string`` or ``storage_sas``; default: those of the data in Blob
         Storage, see :mod:`batch_scoring.cloud.credentials`.
     """
-    if not is_remote(place):
-        return FileCheckpoints(Path(place), address)
-    return BlobCheckpoints(place, address, credentials or {})
+    if is_blob(place):
+        return BlobCheckpoints(place, address, credentials or {})
+    return FileCheckpoints(open_folder(place), address)
 
 
 class FileCheckpoints:
     """Positions in ``<folder>/<namespace>/<hub>/<group>.json``."""
 
-    def __init__(self, folder: Path, address: Address) -> None:
-        parts = [path_segment(part) for part in (address.namespace, address.hub, address.group)]
-        self._path = folder / parts[0] / parts[1] / f"{parts[2]}.json"
+    def __init__(self, folder: Folder, address: Address) -> None:
+        parts = (address.namespace, address.hub, address.group)
+        self._folder, self._name = folder, f"{'/'.join(map(path_segment, parts))}.json"
 
     def read(self) -> dict[str, Position]:
         """Read the positions; empty without a file."""
         try:
-            stored = json.loads(self._path.read_text(encoding="utf-8"))
+            stored = json.loads(self._folder.read(self._name)[0])
             return {name: Position(int(at["sequence_number"]), at["offset"]) for name, at in stored.items()}
         except FileNotFoundError:
             return {}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
-                f"{self._path}: not valid checkpoints ({error}); delete the file: events that have "
-                "landed are recognised by their files"
+                f"{self._folder.path(self._name)}: not valid checkpoints ({error}); delete the file: events "
+                "that have landed are recognised by their files"
             ) from error
 
     def move(self, positions: Mapping[str, Position]) -> None:
@@ -81,9 +81,8 @@ class FileCheckpoints:
         stored = self.read()
         moved = {**stored, **_ahead(positions, stored)}
         if moved != stored:
-            text = json.dumps({name: moved[name]._asdict() for name in sorted(moved)}, indent=2) + "\n"
-            with atomic_file(self._path) as file:
-                file.write(text.encode())
+            with self._folder.writing(self._name) as file:
+                file.write(json_bytes({name: moved[name]._asdict() for name in sorted(moved)}, indent=2))
 
 
 class BlobCheckpoints:

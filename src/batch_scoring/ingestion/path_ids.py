@@ -40,7 +40,7 @@ def file_ids(path: str, settings: IngestSettings) -> FileIds:
     Parameters
     ----------
     path : str
-        Of the file, local or in Blob Storage.
+        Of the file, a local path or a URL.
     settings : IngestSettings
 
     Raises

@@ -1,4 +1,4 @@
-"""List raw readings in Blob Storage; each blob is fetched when `ingest` first opens it."""
+"""List raw readings in a container or bucket; each file is fetched when `ingest` first opens it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAGIC = re.compile(r"[*\[]")
 
 @dataclass(frozen=True, kw_only=True)
 class SourceBlob(SourceFile):
-    """A blob of raw readings.
+    """A blob or object of raw readings.
 
     Attributes
     ----------

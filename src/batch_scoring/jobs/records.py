@@ -57,7 +57,7 @@ class JobRecord(Stored):
 
 
 class Records:
-    """Files of all runs of a workspace: a folder, or a URL of Blob Storage."""
+    """Files of all runs of a workspace: a folder, or a URL."""
 
     def __init__(self, data: str) -> None:
         self.folder = open_folder(join(data, JOBS_FOLDER))

@@ -25,7 +25,7 @@ class Workspace:
     Parameters
     ----------
     data : str
-        A folder, or a URL of Blob Storage.
+        A folder, or a URL.
     previous_models : callable, optional
         Opens the catalog's versions in MLflow; needed to plan trainings only.
     """

@@ -21,7 +21,7 @@ OF_RUNS = (
     *("gaps", "calibrations", "drift", "train_status"),
 )
 OF_PEOPLE = ("incident_actions", "silences")
-# A look at a table in Blob Storage is a request that costs.
+# A look at a table behind a URL is a request that costs.
 SECONDS_FRESH, SECONDS_FRESH_REMOTE = 1.0, 4.0
 SECONDS_FRESH_FILES = 5.0
 _MAX_KEPT = 64

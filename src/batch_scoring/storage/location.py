@@ -1,33 +1,39 @@
-"""Parse URLs of Azure Blob Storage into account, container and path."""
+"""Parse URLs of Azure Blob Storage, S3 and Google Cloud Storage into account, container and path."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
 from batch_scoring.core.errors import InputError
 
-SCHEMES = ("abfs", "abfss", "az", "https", "http")
+AZURE = ("abfs", "abfss", "az", "https", "http")
+BUCKETS = ("s3", "gs")
 _FORMS = "abfs://container/path or https://account.blob.core.windows.net/container/path"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True)
 class Location:
-    """A path in a container.
+    """A path in a container, or in a bucket.
 
     Attributes
     ----------
     account_url : str
         Such as ``https://account.blob.core.windows.net``; empty where the credentials name the account.
     container : str
+        Or the bucket.
     path : str
         Without ``/`` at either end; empty for the container itself.
+    scheme : str
+        ``abfs``, ``s3`` or ``gs``.
     """
 
     account_url: str
     container: str
     path: str
+    scheme: str = "abfs"
 
     @classmethod
     def read(cls, url: str) -> Location:
@@ -36,18 +42,22 @@ class Location:
         Raises
         ------
         InputError
-            When it is not a valid URL of a blob container, or contains a SAS.
+            When it is not a valid URL of a container or bucket, or contains a SAS.
 
         Examples
         --------
         >>> Location.read("abfs://fleet/data/")
-        Location(account_url='', container='fleet', path='data')
+        Location(account_url='', container='fleet', path='data', scheme='abfs')
         >>> Location.read("abfss://fleet@acme.dfs.core.windows.net/data").account_url
         'https://acme.blob.core.windows.net'
         >>> Location.read("https://acme.blob.core.windows.net/fleet/data").container
         'fleet'
+        >>> Location.read("s3://fleet/data")
+        Location(account_url='', container='fleet', path='data', scheme='s3')
         """
         parts = urlsplit(url)
+        if parts.scheme in BUCKETS:
+            return _of_bucket(url)
         shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         if parts.query or parts.fragment:
             raise InputError(
@@ -68,7 +78,7 @@ class Location:
         return replace(self, path="/".join(part for part in (self.path, name.strip("/")) if part))
 
     def __str__(self) -> str:
-        start = f"{self.account_url}/" if self.account_url else "abfs://"
+        start = f"{self.account_url}/" if self.account_url else f"{self.scheme}://"
         return f"{start}{self.container}/{self.path}".rstrip("/")
 
 
@@ -82,6 +92,15 @@ def require_safe(account_url: str) -> None:
     parts = urlsplit(account_url)
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         raise InputError(f"{account_url}: not valid; expected https, except on this machine")
+
+
+def _of_bucket(url: str) -> Location:
+    """Names of objects stand in such URLs as they are, not percent-encoded."""
+    scheme, _, rest = url.partition("://")
+    bucket, _, path = rest.partition("/")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", bucket):
+        raise InputError(f"{url}: bucket {bucket!r} is not valid; expected {scheme}://bucket/path")
+    return Location("", bucket, path.strip("/"), scheme)
 
 
 def _of_web_address(scheme: str, host: str, path: str) -> Location:

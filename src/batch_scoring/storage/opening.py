@@ -1,4 +1,4 @@
-"""Open a folder or file by local path or URL; only a URL imports Azure's client."""
+"""Open a folder or file by local path or URL; only a URL imports the client of its service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from batch_scoring.core.errors import InputError
 from batch_scoring.storage.folder import Folder
 from batch_scoring.storage.local import LocalFolder
-from batch_scoring.storage.location import SCHEMES
+from batch_scoring.storage.location import AZURE, BUCKETS, Location
 
 Credentials = Mapping[str, Any]
 
@@ -19,15 +19,30 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 
 
 def is_remote(path: Path | str) -> bool:
-    """Whether this is a URL of Blob Storage.
+    """Whether this is a URL of Blob Storage, S3 or Google Cloud Storage.
 
     Examples
     --------
-    >>> is_remote("abfs://fleet/data"), is_remote("data/01_raw")
+    >>> is_remote("abfs://fleet/data"), is_remote("s3://fleet/data"), is_remote("data/01_raw")
+    (True, True, False)
+    """
+    return _scheme(path) in (*AZURE, *BUCKETS)
+
+
+def is_blob(path: Path | str) -> bool:
+    """Whether this is a URL of Blob Storage, which services of Azure reach.
+
+    Examples
+    --------
+    >>> is_blob("abfs://fleet/data"), is_blob("s3://fleet/data")
     (True, False)
     """
+    return _scheme(path) in AZURE
+
+
+def _scheme(path: Path | str) -> str:
     scheme, mark, _ = str(path).partition("://")
-    return bool(mark) and scheme in SCHEMES
+    return scheme if mark else ""
 
 
 def read_place(place: Any) -> str:
@@ -36,7 +51,7 @@ def read_place(place: Any) -> str:
     Raises
     ------
     InputError
-        When it is neither a local path nor a URL of Blob Storage.
+        When it is neither a local path nor a URL of a storage that is known.
 
     Examples
     --------
@@ -48,8 +63,8 @@ def read_place(place: Any) -> str:
     path = text if is_remote(text) else os.path.expanduser(text)  # noqa: PTH111
     if not path.strip() or "\0" in path or path.startswith("~") or (_URL.match(path) and not is_remote(path)):
         raise InputError(
-            f"{text!r} is not valid; expected a local path or a URL of Blob Storage, such as /srv/fleet or "
-            "abfs://container/path"
+            f"{text!r} is not valid; expected a local path, or a URL of Blob Storage, S3 or Google Cloud "
+            "Storage, such as /srv/fleet, abfs://container/path, s3://bucket/path or gs://bucket/path"
         )
     return path
 
@@ -71,10 +86,10 @@ def open_folder(path: Folder | Path | str, credentials: Credentials | None = Non
     Parameters
     ----------
     path : str or Path
-        A local path, ``abfs://container/path`` or ``https://account…/container/path``. An open
-        folder is returned as it is.
+        A local path, ``abfs://container/path``, ``https://account…/container/path``,
+        ``s3://bucket/path`` or ``gs://bucket/path``. An open folder is returned as it is.
     credentials : mapping, optional
-        See :mod:`batch_scoring.cloud.credentials`; for URLs only.
+        See :mod:`batch_scoring.cloud.credentials`; for Blob Storage only.
 
     Raises
     ------
@@ -85,10 +100,28 @@ def open_folder(path: Folder | Path | str, credentials: Credentials | None = Non
         return path
     if not is_remote(path):
         return LocalFolder(read_place(path))
+    location = Location.read(str(path))
+    if location.scheme in BUCKETS:
+        return _open_bucket(location, credentials)
     from batch_scoring.storage.blob import BlobFolder
-    from batch_scoring.storage.location import Location
 
-    return BlobFolder(Location.read(str(path)), credentials)
+    return BlobFolder(location, credentials)
+
+
+def _open_bucket(location: Location, credentials: Credentials | None) -> Folder:
+    if credentials:
+        raise InputError(
+            f"{location}: credentials of a bucket are those of the environment; leave `credentials` out, and "
+            "see docs/how-to/s3-and-gcs.md"
+        )
+    try:
+        from batch_scoring.storage.bucket import BucketFolder
+    except ModuleNotFoundError as error:
+        extra = {"s3": "s3", "gs": "gcs"}[location.scheme]
+        raise InputError(
+            f"{location}: {error.name} is not installed; pip install 'batch_scoring[{extra}]'"
+        ) from None
+    return BucketFolder(location)
 
 
 def open_file(path: Path | str, credentials: Credentials | None = None) -> tuple[Folder, str]:

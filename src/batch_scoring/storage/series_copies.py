@@ -32,7 +32,7 @@ class SeriesCopies:
     Parameters
     ----------
     table : RowTable
-        In Blob Storage it has none.
+        Behind a URL it has none.
     """
 
     def __init__(self, table: RowTable) -> None:

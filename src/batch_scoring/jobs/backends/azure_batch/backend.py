@@ -33,7 +33,7 @@ from batch_scoring.jobs.backends.base import Backend
 from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.settings import JobsParameters
 from batch_scoring.jobs.specs import JobSpec, JobStatus, NodeCounts, State
-from batch_scoring.storage import is_remote
+from batch_scoring.storage import is_blob
 
 log = logging.getLogger(__name__)
 
@@ -75,10 +75,11 @@ class AzureBatchBackend(Backend):
         management: Mapping[str, Any] | None = None,
     ) -> None:
         settings.azure_batch.require_complete()
-        if not is_remote(data) and not settings.azure_batch.is_loopback:
+        if not is_blob(data) and not settings.azure_batch.is_loopback:
             raise InputError(
-                f"{data}: nodes of Azure Batch cannot reach a folder of this machine; put the data in "
-                "Blob Storage and name it in `data`, such as abfs://container@account.dfs.core.windows.net/fleet"
+                f"{data}: nodes of Azure Batch cannot reach a folder of this machine, nor a bucket; put the "
+                "data in Blob Storage and name it in `data`, such as "
+                "abfs://container@account.dfs.core.windows.net/fleet"
             )
         self._data, self._env, self._jobs, self._settings = data, env, settings, settings.azure_batch
         self._credential, self._management = credential, management

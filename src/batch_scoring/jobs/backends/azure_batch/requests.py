@@ -11,7 +11,7 @@ from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
 from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
 from batch_scoring.jobs.settings import JobsParameters
 from batch_scoring.jobs.specs import JOBS_FOLDER, JobSpec
-from batch_scoring.storage import is_remote
+from batch_scoring.storage import is_blob
 from batch_scoring.storage.location import Location
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _output_files(spec: JobSpec, data: str, identity: str | None) -> list[Output
     """Upload standard output and error beside the run's records; without identity they stay on the node."""
     from azure.batch import models
 
-    location = Location.read(data) if is_remote(data) else None
+    location = Location.read(data) if is_blob(data) else None
     if location is None or not location.account_url or identity is None:
         return []
     folder = location.joined(f"{JOBS_FOLDER}/{spec.run}").path

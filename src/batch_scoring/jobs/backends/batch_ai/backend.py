@@ -22,7 +22,7 @@ from batch_scoring.jobs.backends.batch_ai.errors import clear_errors, errors_of,
 from batch_scoring.jobs.records import Records
 from batch_scoring.jobs.settings import JobsParameters
 from batch_scoring.jobs.specs import JobSpec, JobStatus, NodeCounts, State
-from batch_scoring.storage import is_remote
+from batch_scoring.storage import is_blob
 
 T = TypeVar("T")
 
@@ -313,7 +313,7 @@ class BatchAIBackend(Backend):
 
 def _data_on_nodes(data: str, given: str | None) -> str:
     """Return the workspace as the nodes see it."""
-    if given is None and not is_remote(data):
+    if given is None and not is_blob(data):
         raise InputError(
             f"{data}: this folder is not on the nodes; set jobs.batch_ai.data to its path there, such as "
             "$AZ_BATCHAI_MOUNT_ROOT/fleet, or keep the data in Blob Storage"

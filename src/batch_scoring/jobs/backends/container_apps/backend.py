@@ -34,7 +34,7 @@ from batch_scoring.jobs.backends.container_apps.statuses import (
 from batch_scoring.jobs.records import JobRecord, Records
 from batch_scoring.jobs.settings import JobsParameters
 from batch_scoring.jobs.specs import JobSpec, JobStatus, State
-from batch_scoring.storage import Folder, is_remote
+from batch_scoring.storage import Folder, is_blob
 
 log = logging.getLogger(__name__)
 
@@ -74,10 +74,11 @@ class ContainerAppsBackend(Backend):
         self, data: str, env: str | None, settings: JobsParameters, credential: Any = None, **options: Any
     ) -> None:
         self._place = settings.container_apps.place
-        if not is_remote(data) and not settings.container_apps.is_loopback:
+        if not is_blob(data) and not settings.container_apps.is_loopback:
             raise InputError(
-                f"{data}: replicas of Container Apps cannot reach a folder of this machine; put the data in "
-                "Blob Storage and name it in `data`, such as abfs://container@account.dfs.core.windows.net/fleet"
+                f"{data}: replicas of Container Apps cannot reach a folder of this machine, nor a bucket; "
+                "put the data in Blob Storage and name it in `data`, such as "
+                "abfs://container@account.dfs.core.windows.net/fleet"
             )
         self._data, self._env, self._jobs, self._settings = data, env, settings, settings.container_apps
         self._credential, self._options = credential, options

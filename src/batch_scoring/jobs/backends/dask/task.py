@@ -65,7 +65,7 @@ def run_job(job: Job) -> str:
     if records.plan(job.run) is None:
         raise JobError(
             f"worker {worker.address} finds no plan of {job.run} in {records.path(job.run)}; workers need "
-            "the same data: let `data` be a URL of Blob Storage, or a folder shared under the same path"
+            "the same data: let `data` be a URL, or a folder shared under the same path"
         )
     if job.project is not None and not Path(job.project).is_dir():
         raise JobError(
