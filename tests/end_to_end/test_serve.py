@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, Request, build_opener
@@ -22,7 +24,14 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def address(whole: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     copy = whole.copy_to(tmp_path_factory.mktemp("served") / "data")
-    command = [sys.executable, "-m", "kedro", "fleet", "serve", "--data", str(copy.folder), "--port", "0"]
+    with serving(copy.folder) as address:
+        yield address
+
+
+@contextmanager
+def serving(folder: Path | str) -> Iterator[str]:
+    """Serve a workspace for the time of the block; yields the address."""
+    command = [sys.executable, "-m", "kedro", "fleet", "serve", "--data", str(folder), "--port", "0"]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None

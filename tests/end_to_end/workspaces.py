@@ -41,7 +41,7 @@ class Workspace:
     Attributes
     ----------
     folder : Path
-        What ``--params data=`` names; of :class:`BlobWorkspace` a URL.
+        What ``--params data=`` names; of :class:`RemoteWorkspace` a URL.
     params : str
         More of ``--params``, for every run.
     """
@@ -213,21 +213,25 @@ def whole(small_fleet: Callable[[str], Made]) -> Workspace:
     return small_fleet("whole").workspace
 
 
-class BlobWorkspace(Workspace):
-    """A workspace in a container: ``folder`` is its URL as text, and all runs are of ``--env=azure``."""
-
-    def command(self, pipelines: str = "", params: str = "") -> list[str]:
-        """The ``kedro run`` command line."""
-        return [*super().command(pipelines, params), "--env", "azure"]
+class RemoteWorkspace(Workspace):
+    """A workspace in a container or bucket: ``folder`` is its URL as text."""
 
     def files(self, *names: str) -> dict[str, str]:
-        """The SHA-256 of every blob below these folders, by relative path."""
+        """The SHA-256 of every file below these folders, by relative path."""
         folders = {name: open_folder(f"{self.folder}/{name}") for name in names}
         return {
             f"{name}/{entry.name}": hashlib.sha256(folder.read(entry.name)[0]).hexdigest()
             for name, folder in folders.items()
             for entry in folder.entries()
         }
+
+
+class BlobWorkspace(RemoteWorkspace):
+    """A workspace in a container, of which all runs are of ``--env=azure``."""
+
+    def command(self, pipelines: str = "", params: str = "") -> list[str]:
+        """The ``kedro run`` command line."""
+        return [*super().command(pipelines, params), "--env", "azure"]
 
 
 # What must be the same rows after any history. MLflow's store and the manifest hold run ids and times,

@@ -188,6 +188,7 @@ def test_the_region_that_s3_names_is_told():
         ("gs://b", {"STORAGE_EMULATOR_HOST": "127.0.0.1:9"}, "the storage cannot be reached"),
         ("s3://b", {"AWS_ENDPOINT_URL": "http://minio.example"}, "expected https, except on this machine"),
         ("gs://b", {"STORAGE_EMULATOR_HOST": "gcs.example:80"}, "expected https, except on this machine"),
+        ("gs://b", {"GOOGLE_APPLICATION_CREDENTIALS": "/no/key.json"}, r"its client says: .*/no/key\.json"),
         ("s3://b", {"AWS_PROFILE": "nobody", "AWS_ACCESS_KEY_ID": ""}, r"AWS: .*\(nobody\) could not"),
     ],
 )  # fmt: skip

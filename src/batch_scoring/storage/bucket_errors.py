@@ -17,6 +17,7 @@ from obstore.exceptions import (
 )
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.redaction import without_secrets
 from batch_scoring.storage import bucket_service
 from batch_scoring.storage.location import Location
 from batch_scoring.storage.remote import ChangedMeanwhileError
@@ -31,6 +32,8 @@ _REGION = re.compile(r"expecting '([\w-]+)'|<Region>([\w-]+)</Region>")
 _ELSEWHERE = (
     "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "Redirect",
 )  # fmt: skip
+# The client's sentence stands before its details.
+_DETAILS, _LONGEST_REASON = "\n", 300
 _WHO = {
     "s3": "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give this machine a role",
     "gs": "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS",
@@ -39,7 +42,6 @@ _RIGHTS = {
     "s3": "s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket",
     "gs": "the role 'Storage Object Admin'",
 }
-_REGION_OF = {"s3": "AWS_REGION", "gs": "the environment"}
 
 
 def repeated(send: Callable[[], Result]) -> Result:
@@ -127,7 +129,9 @@ def _said(text: str, status: int | None, code: str, scheme: str) -> str:
         return f"the storage refuses this request ({named}); look up the error code in its documentation"
     if "kind: Connect," in text:
         return "the storage cannot be reached; check the endpoint, the region and this machine's network"
-    return f"the connection to the storage broke in all retries; {_RUN_AGAIN}"
+    if "HTTP error" in text:
+        return f"the connection to the storage broke in all retries; {_RUN_AGAIN}"
+    return f"its client says: {without_secrets(text.partition(_DETAILS)[0].strip())[:_LONGEST_REASON]}"
 
 
 def _asks_who(text: str) -> bool:
