@@ -12,7 +12,18 @@ import pytest
 from batch_scoring.tables.schemas import TIMESTAMP
 from tests.end_to_end.workspaces import PREDICTIONS, PROJECT
 
-HEAVY = ["sklearn", "mlflow", "pandas", "duckdb", "scipy", "plotly", "matplotlib", "azure"]
+HEAVY = [
+    "sklearn",
+    "mlflow",
+    "pandas",
+    "duckdb",
+    "scipy",
+    "plotly",
+    "matplotlib",
+    "azure",
+    "obstore",
+    "botocore",
+]
 
 SCORE = """
 import gc, inspect, json, sys

@@ -1,4 +1,4 @@
-"""What jobs keep in a container is what they keep in a folder."""
+"""What jobs keep in a container or bucket is what they keep in a folder."""
 
 import subprocess
 import sys
@@ -14,12 +14,10 @@ from tests.fleet_models import make_training
 from tests.jobs.runs import Runs
 from tests.jobs.test_lease import NAME, WaitedError, taken, waited
 
-pytestmark = pytest.mark.azurite
-
 
 @pytest.fixture
-def root(container):
-    return f"abfs://{container}/data"
+def root(remote):
+    return f"{remote}/data"
 
 
 def test_a_staged_training_comes_back_and_may_be_staged_again(root):
@@ -39,7 +37,7 @@ def test_a_staged_training_comes_back_and_may_be_staged_again(root):
     assert staged.previous("x")["a/b"].decided == {"f": ("1", "x")}
 
 
-def test_a_turn_in_a_container_is_one_processs_at_a_time(root):
+def test_a_turn_in_a_storage_is_one_processs_at_a_time(root):
     folder = open_folder(root)
     code = (
         "import sys; from batch_scoring.jobs.lease import Lease;"

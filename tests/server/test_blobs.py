@@ -1,4 +1,4 @@
-"""A workspace in Blob Storage is served as one in a folder is."""
+"""A workspace in a container or bucket is served as one in a folder is."""
 
 import re
 
@@ -10,21 +10,20 @@ from tests.reporting.fleet_factory import fleet_of, prediction_rows
 from tests.row_tables import dataset_at
 from tests.server.sites import site_of
 
-pytestmark = pytest.mark.azurite
 TIMES = {"predictions": "window_start", "daily_totals": "day", "device_incidents": None, "incidents": "start"}
 
 
 @pytest.fixture
-def site(container):
+def site(remote):
     rows = prediction_rows("pump-1", "flow", [10.0] * 60, anomalies=range(40, 60))
     with site_of(fleet_of(rows)) as made:
         for name, table in made.tables.items():
-            remote = dataset_at(f"abfs://{container}/{name}", TIMES.get(name, table.time))
+            stored = dataset_at(f"{remote}/{name}", TIMES.get(name, table.time))
             if table.exists:
                 rows = table.read()
-                remote.save(lambda _, rows=rows: Change(rows.schema, [[rows]]))
-            made.tables[name] = remote.load()
-        made.published = open_folder(f"abfs://{container}/published")
+                stored.save(lambda _, rows=rows: Change(rows.schema, [[rows]]))
+            made.tables[name] = stored.load()
+        made.published = open_folder(f"{remote}/published")
         assert all(is_remote(table.folder.path()) for table in made.tables.values())
         yield made
 
