@@ -77,3 +77,33 @@ def test_rows_of_some_sensors_and_devices_are_read_in_their_order(table):
     pieces = list(loaded.batches(file, ["device"], ["t"], rows=2))
     assert [part.num_rows for part in pieces] == [2, 2, 2, 2, 1]
     assert loaded.read(["count"], START_US, START_US + 1, devices=["b"]).num_rows == 2
+
+
+def test_a_table_says_what_it_is_and_how_its_rows_are_read(table, tmp_path):
+    assert repr(table.load()) == f"Delta table in {tmp_path}/windows, not written yet"
+    table.add(pa.concat_tables([windows("<s>"), windows("t", n=2)]))
+    text = repr(table.load())
+    assert text.startswith(f"Delta table in {tmp_path}/windows, version 1, 10 rows: window_start, ")
+    for name in ("to_pandas", "to_polars", "read"):
+        assert f".{name}()" in text
+        assert callable(getattr(table.load(), name))
+    html = table.load()._repr_html_()
+    assert html.count("<tr>") == 1 + 5
+    assert html.count("<td>&lt;s&gt;</td>") == 5
+    assert "<s>" not in html
+
+
+def test_a_table_that_cannot_be_read_says_so_instead_of_raising(table, tmp_path):
+    table.add(windows("s"))
+    (tmp_path / "windows/_delta_log/00000000000000000001.json").write_text("{")
+    assert "which cannot be read: " in repr(table.load())
+    assert "which cannot be read: " in table.load()._repr_html_()
+
+
+def test_the_first_rows_are_read_without_the_files_after_them(table, opened):
+    table.add(windows("s", n=2))
+    table.add(windows("s", day=1, n=4))
+    assert table.load().head(3)["device"].to_pylist() == ["a", "a", "b"]
+    assert len(opened) == 1
+    assert table.load().head(100).equals(table.load().read())
+    assert table.load().head(0).num_rows == 0

@@ -7,8 +7,9 @@ device and time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from html import escape
 from typing import Any
 
 import pyarrow as pa
@@ -28,6 +29,7 @@ from batch_scoring.tables.schemas import TIMESTAMP
 
 # Of times in microseconds; a null is before the first.
 _FIRST, _LAST = -(2**63) + 1, 2**63 - 1
+_HOW = "rows: .to_pandas(), .to_polars() or .read() (Arrow), with sensors=, devices=, start=, end=, columns="
 
 
 class TableRows(TableVersion):
@@ -166,6 +168,35 @@ class TableRows(TableVersion):
                 tables.append(rows.select(needed).cast(schema))
         return pa.concat_tables(tables)
 
+    def head(self, rows: int = 5) -> pa.Table:
+        """Read the first rows, in the order of their files; no more of them than it takes."""
+        found = empty_table(self.schema)
+        for file in self._files:
+            for batch in self.batches(file, rows=max(rows, 1)):
+                found = pa.concat_tables([found, batch.slice(0, rows - found.num_rows).cast(self.schema)])
+                if found.num_rows == rows:
+                    return found
+        return found
+
+    def __repr__(self) -> str:
+        place = self.folder.path()
+        try:
+            if not self.exists:
+                return f"Delta table in {place}, not written yet"
+            columns = ", ".join(self.schema.names)
+            return (
+                f"Delta table in {place}, version {self.version}, {self.num_rows:,} rows: {columns}\n{_HOW}"
+            )
+        except (InputError, OSError) as error:  # a debugger shows a table that cannot be read, too
+            return f"Delta table in {place}, which cannot be read: {error}"
+
+    def _repr_html_(self) -> str:
+        """Show a notebook what the table is and its first rows."""
+        about, first = f"<p>{escape(repr(self))}</p>", None
+        with suppress(InputError, OSError):
+            first = self.head() if self.exists else None
+        return about if first is None else about + _html(first)
+
     def to_pandas(self, **wanted: Any) -> Any:
         """Read rows as a pandas data frame; see :meth:`read`."""
         return self.read(**wanted).to_pandas()
@@ -183,6 +214,21 @@ def only(rows: pa.Table, wanted: Mapping[str, Sequence[str]]) -> pa.Table:
         is_wanted = are_among(rows[name], strings(texts))
         rows = rows if is_wanted.all() else rows.filter(to_arrow(is_wanted))
     return rows
+
+
+def _html(rows: pa.Table) -> str:
+    def line(cells: Iterable[Any], tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{escape(_cell(cell))}</{tag}>" for cell in cells) + "</tr>"
+
+    columns = [column.to_pylist() for column in rows.columns]
+    lines = [line(rows.column_names, "th"), *(line(row, "td") for row in zip(*columns, strict=True))]
+    return f"<table>{''.join(lines)}</table>"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "" if value is None else str(value)
 
 
 def _microseconds(time: int | datetime | str | None, where: str) -> int | None:
