@@ -1,12 +1,10 @@
 """A table is a CSV file that spreadsheets, pandas and Kedro-Viz read."""
 
 import csv
-import inspect
 
 import pandas as pd
 import pyarrow as pa
 import pytest
-from kedro_datasets._typing import TablePreview
 
 from batch_scoring.datasets.report_files import WholeCSVDataset
 
@@ -63,5 +61,4 @@ def test_a_spreadsheet_runs_no_id(tmp_path, name):
 def test_kedro_viz_shows_the_first_rows(tmp_path):
     dataset = WholeCSVDataset(filepath=f"{tmp_path}/status.csv")
     dataset.save(ROWS.slice(0, 2))
-    assert inspect.signature(dataset.preview).return_annotation is TablePreview
     assert dataset.preview(1) == pd.read_csv(tmp_path / "status.csv", nrows=1).to_dict(orient="split")

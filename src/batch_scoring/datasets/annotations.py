@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pyarrow as pa
 
@@ -26,6 +26,9 @@ from batch_scoring.tables.schemas import (
     INCIDENT_ACTIONS,
     LABELS,
 )
+
+if TYPE_CHECKING:
+    from kedro_datasets._typing import TablePreview
 
 
 class WrittenFile(OwnDataset[NoReturn, pa.Table]):
@@ -57,6 +60,12 @@ class WrittenFile(OwnDataset[NoReturn, pa.Table]):
         if self._otherwise is not None and self._is_there(self._otherwise):
             return self._rows(self._otherwise)
         return empty_table(self._schema)
+
+    def preview(self, nrows: int = 5) -> TablePreview:
+        """Return the first rows for Kedro-Viz."""
+        from batch_scoring.datasets.previews import preview_table
+
+        return preview_table(self.load().slice(0, nrows))
 
     def _rows(self, path: str) -> pa.Table:
         folder, name = open_file(path.rstrip("/"), self._credentials)

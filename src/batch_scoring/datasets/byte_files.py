@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.own import FolderDataset, OwnDataset
 from batch_scoring.storage import open_folder
+
+if TYPE_CHECKING:
+    from kedro_datasets._typing import ImagePreview
 
 
 class PngFolder(FolderDataset[dict[str, bytes], dict[str, bytes]]):
@@ -27,6 +30,12 @@ class PngFolder(FolderDataset[dict[str, bytes], dict[str, bytes]]):
         for former in self._names():
             if former not in data:
                 self._folder.delete(former)
+
+    def preview(self) -> ImagePreview:
+        """Return the first drawing for Kedro-Viz."""
+        from batch_scoring.datasets.previews import preview_image
+
+        return preview_image(next(iter(self.load().values()), b""))
 
     def _names(self) -> list[str]:
         return [entry.name for entry in self._folder.entries(".png") if "/" not in entry.name]

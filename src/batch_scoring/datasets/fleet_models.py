@@ -8,17 +8,21 @@ from concurrent.futures import Future, wait
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from batch_scoring.datasets.own import OwnDataset
 from batch_scoring.datasets.tracking_place import TrackingPlace
 from batch_scoring.registry import tracking
 from batch_scoring.registry.evaluation import TrackedEvaluation
 from batch_scoring.registry.interrupted import warn_of_interrupted_promotions
-from batch_scoring.registry.published import PublishedModel, list_published, load_published
+from batch_scoring.registry.published import Champion, list_published
 from batch_scoring.registry.staged import PreviousVersion, StagedTrainings
 from batch_scoring.storage import join, open_folder
 from batch_scoring.training.result import PROMOTED, Training
 
 if TYPE_CHECKING:
+    from kedro_datasets._typing import TablePreview
+
     from batch_scoring.registry.tracking import Store, TrackedVersion, TrainingRun
 
 log = logging.getLogger(__name__)
@@ -170,13 +174,21 @@ class FleetModels(TrackedFleetModels):
         super().__init__(path, **more)
         self._pinned = pinned
 
-    def load(self) -> dict[str, Callable[[], PublishedModel]]:  # type: ignore[override]
+    def load(self) -> dict[str, Champion]:  # type: ignore[override]
         """Return the sensors with a champion, each with a function that loads it."""
         pins = self._pinned
         if pins is None:
             pins = dict.fromkeys(list_published(self.published), "")
             warn_of_interrupted_promotions(self.published)
-        return {sensor: partial(load_published, self.published, sensor, pin) for sensor, pin in pins.items()}
+        return {sensor: Champion(self.published, sensor, pin) for sensor, pin in pins.items()}
+
+    def preview(self, nrows: int = 50) -> TablePreview:
+        """Return the version that scores each sensor, for Kedro-Viz."""
+        from batch_scoring.datasets.previews import preview_table
+
+        manifests = [champion().manifest for _, champion in sorted(self.load().items())[:nrows]]
+        columns = ("sensor", "version", "n_models", "window_seconds")
+        return preview_table(pa.table({name: [getattr(one, name) for one in manifests] for name in columns}))
 
 
 class EvaluationRuns(OwnDataset[TrackedEvaluation, None]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,6 +11,9 @@ import pyarrow.parquet as pq
 from batch_scoring.datasets.own import FileDataset
 from batch_scoring.storage.parquet import open_parquet, save_parquet
 from batch_scoring.tables.streams import Stream
+
+if TYPE_CHECKING:
+    from kedro_datasets._typing import TablePreview
 
 
 class ArrowParquetDataset(FileDataset[pa.Table | Stream, pq.ParquetFile]):
@@ -29,6 +33,13 @@ class ArrowParquetDataset(FileDataset[pa.Table | Stream, pq.ParquetFile]):
     def save(self, data: pa.Table | Stream) -> None:
         """Write the rows to a temporary file, then replace the file."""
         save_parquet(self._folder, self._name, data)
+
+    def preview(self, nrows: int = 5) -> TablePreview:
+        """Return the first rows for Kedro-Viz."""
+        from batch_scoring.datasets.previews import preview_table
+
+        file = self.load()
+        return preview_table(next(file.iter_batches(nrows), file.schema_arrow.empty_table()))
 
 
 class OptionalParquetDataset(ArrowParquetDataset):

@@ -1,15 +1,20 @@
-"""Tables as CSV files, local or blobs, for people and spreadsheets; replaced atomically, without pandas."""
+"""Files for people, local or blobs, replaced atomically: tables in CSV, without pandas, and the page."""
+
+from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from kedro_datasets._typing import TablePreview
 
 from batch_scoring.datasets.own import FileDataset
+from batch_scoring.datasets.whole_files import WholeTextDataset
 from batch_scoring.storage.cache import run_folder
 from batch_scoring.tables.arrow_arrays import strings
+
+if TYPE_CHECKING:
+    from kedro_datasets._typing import PlotlyPreview, TablePreview
 
 _ROWS, _END = 65_536, "\r\n"
 # A spreadsheet takes a cell that begins with one of these for a formula, and runs it.
@@ -45,16 +50,22 @@ class WholeCSVDataset(FileDataset[pa.Table, pa.Table]):
                 file.write(_lines(zip(*(_cells(column) for column in rows.columns), strict=True)))
 
     def preview(self, nrows: int = 5) -> TablePreview:
-        """Return the first rows for Kedro-Viz; its annotation decides how they are shown."""
-        rows = self.load().slice(0, nrows)
-        columns = [column.to_pylist() for column in rows.columns]
-        return TablePreview(
-            {
-                "index": list(range(rows.num_rows)),
-                "columns": rows.column_names,
-                "data": [list(row) for row in zip(*columns, strict=True)],
-            }
-        )
+        """Return the first rows for Kedro-Viz."""
+        from batch_scoring.datasets.previews import preview_table
+
+        return preview_table(self.load().slice(0, nrows))
+
+
+class ReportPageDataset(WholeTextDataset):
+    """The page of a report."""
+
+    def preview(self) -> PlotlyPreview:
+        """Return its heat map for Kedro-Viz, which runs no script of a page."""
+        from kedro_datasets._typing import PlotlyPreview
+
+        from batch_scoring.reporting.page_preview import heat_figure
+
+        return PlotlyPreview(heat_figure(self.load()))
 
 
 def _cells(column: pa.Array) -> list[Any]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batch_scoring.core.errors import ConflictError
 from batch_scoring.datasets.own import FolderDataset
 from batch_scoring.storage.opened_table import OpenedTable
 from batch_scoring.storage.row_table import RowTable, Update
 from batch_scoring.storage.table_version import REMAKE
+
+if TYPE_CHECKING:
+    from kedro_datasets._typing import TablePreview
 
 # Tries of an update that other runs overtake, and the longest wait between two of them, seconds.
 TRIES = 8
@@ -62,6 +65,12 @@ class RowTableDataset(FolderDataset[Update, RowTable]):
                 if attempt == TRIES - 1:
                     raise
             time.sleep(random.uniform(0, min(0.05 * 2**attempt, _LONGEST_WAIT)))
+
+    def preview(self, nrows: int = 5) -> TablePreview:
+        """Return the first rows for Kedro-Viz."""
+        from batch_scoring.datasets.previews import preview_table
+
+        return preview_table(self.load().head(nrows))
 
     def _exists(self) -> bool:
         return self.load().exists

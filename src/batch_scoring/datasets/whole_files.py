@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.text import TextDataset
 
 from batch_scoring.storage import open_file
 from batch_scoring.storage.cache import run_folder
+
+if TYPE_CHECKING:
+    from kedro_datasets._typing import HTMLPreview
 
 
 class WholeFile:
@@ -51,6 +54,12 @@ class WholeTextDataset(WholeFile, TextDataset):  # type: ignore[misc]
         """Write the text to a temporary file, then replace the file."""
         with self._folder.writing(self._name) as file:
             file.write(data.encode())
+
+    def preview(self) -> HTMLPreview:
+        """Return the text for Kedro-Viz."""
+        from batch_scoring.datasets.previews import preview_text
+
+        return preview_text(self.load())
 
 
 class WholeJSONDataset(WholeFile, JSONDataset):  # type: ignore[misc]

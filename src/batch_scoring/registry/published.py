@@ -117,6 +117,28 @@ class PublishedModel:
         return self
 
 
+@dataclass(frozen=True)
+class Champion:
+    """The champion of a sensor, not opened yet: call it to open it.
+
+    Attributes
+    ----------
+    root : Folder, path or URL
+        The folder of all published models.
+    sensor : str
+    pin : str
+        The manifest to open; empty for that of today's champion. See :func:`pin`.
+    """
+
+    root: Root
+    sensor: str
+    pin: str = ""
+
+    def __call__(self) -> PublishedModel:
+        """Open it; see :func:`load_published`."""
+        return load_published(self.root, self.sensor, self.pin)
+
+
 def publish(
     root: Root, models: FleetFile | FleetModel | Path, version: str, run_id: str, fingerprint: str
 ) -> Manifest:

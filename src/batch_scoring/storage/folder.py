@@ -45,6 +45,9 @@ class Folder(ABC):
 
     clock: str
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.path()!r})"
+
     @abstractmethod
     def path(self, name: str = "") -> str:
         """Return a file's full path or URL, without secrets."""
