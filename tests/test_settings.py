@@ -1,9 +1,12 @@
 """What Kedro makes of the files in conf/, by the project's own settings."""
 
 import shutil
+from importlib import import_module
+from pkgutil import iter_modules
 
 import yaml
 
+from batch_scoring import pipelines
 from batch_scoring.settings import CONFIG_LOADER_ARGS, CONFIG_LOADER_CLASS
 from tests.doc_pages import PROJECT, code_blocks, read_page
 
@@ -22,3 +25,19 @@ def test_a_group_of_conf_local_is_merged_with_that_of_conf_base(tmp_path):
     base["alerts"]["sinks"] = sinks
     assert merged == base
     assert [sink["type"] for sink in sinks] == ["log", "file", "webhook"]
+
+
+def test_every_entry_of_the_catalog_has_a_layer_and_every_node_its_pipeline_as_a_tag():
+    catalog = yaml.safe_load((PROJECT / "conf/base/catalog.yml").read_text(encoding="utf-8"))
+    entries = {name: entry for name, entry in catalog.items() if not name.startswith("_")}
+    layers = {
+        name: entry.get("metadata", {}).get("kedro-viz", {}).get("layer") for name, entry in entries.items()
+    }
+    assert [name for name, layer in layers.items() if layer is None] == ["workspace"]  # no pipeline has it
+    assert {*layers.values()} - {None} == {
+        *("raw", "readings", "windows", "models", "predictions", "incidents", "report")
+    }
+    names = sorted(module.name for module in iter_modules(pipelines.__path__) if module.ispkg)
+    for name in names:
+        pipeline = import_module(f"{pipelines.__name__}.{name}").create_pipeline()
+        assert [node.tags for node in pipeline.nodes] == [{name}] * len(pipeline.nodes)
