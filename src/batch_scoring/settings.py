@@ -5,12 +5,15 @@ from kedro.config import OmegaConfigLoader
 from batch_scoring.core import environment
 from batch_scoring.datasets.light_catalog import LightCatalog
 from batch_scoring.hooks import ProjectHooks
-from batch_scoring.jobs import timing_hook, trace_hook
+from batch_scoring.jobs import progress_hook, timing_hook, trace_hook, viz_hook
 from batch_scoring.jobs.metrics_hook import RunMetrics
 from batch_scoring.jobs.records_hook import RunRecords
 from batch_scoring.storage.opening import read_place
 
-HOOKS = (ProjectHooks(), RunMetrics(), RunRecords(), *timing_hook.hooks(), *trace_hook.hooks())
+HOOKS = (
+    *(ProjectHooks(), RunMetrics(), RunRecords()),
+    *(hook for module in (timing_hook, trace_hook, viz_hook, progress_hook) for hook in module.hooks()),
+)
 DATA_CATALOG_CLASS = LightCatalog
 CONFIG_LOADER_CLASS = OmegaConfigLoader
 CONFIG_LOADER_ARGS = {

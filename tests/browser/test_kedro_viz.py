@@ -102,3 +102,14 @@ def test_a_click_on_the_status_table_shows_its_rows(browser, address):
         assert series == {
             (f"pump-0{i}", sensor) for i in range(1, 5) for sensor in ("temperature", "vibration")
         }
+
+
+def test_tables_models_and_the_report_show_what_is_in_them(browser, address):
+    with flowchart(browser, address) as page:
+        for name, cell in (("predictions", "pump-01"), ("fleet_models", "vibration")):
+            open_node(page, name)
+            page.locator(".pipeline-metadata table td", has_text=cell).first.wait_for(timeout=PATIENCE_MS)
+            keep_screenshot(page, f"kedro_viz_{name}")
+        open_node(page, "report_page")
+        page.locator(".pipeline-metadata .heatmaplayer").wait_for(timeout=PATIENCE_MS)
+        keep_screenshot(page, "kedro_viz_report_page")
