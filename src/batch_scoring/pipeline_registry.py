@@ -1,5 +1,6 @@
 """Register the pipelines by name; ``__default__`` runs from simulated readings to the report."""
 
+from kedro.framework import project
 from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
 
@@ -14,7 +15,14 @@ def register_pipelines() -> dict[str, Pipeline]:
     dict of str to Pipeline
         One entry a folder of ``pipelines/``, and ``__default__``.
     """
-    pipelines = find_pipelines(raise_errors=True)
+    try:
+        pipelines = find_pipelines(raise_errors=True)
+    except ImportError as error:
+        if error.__cause__ is not None:
+            raise
+        # A name that is no pipeline: with all of them Kedro says which there are.
+        project.pipelines.set_requested(None)
+        pipelines = find_pipelines(raise_errors=True)
     # `kedro run --pipelines=…` finds only the pipelines that were asked for.
     there = (pipelines[name] for name in ORDER if name in pipelines)
     # `receive` and `publish` need an event hub: they run only when named.

@@ -38,6 +38,12 @@ class RunCommand(UserErrorCommand):
         return explain(error, options)
 
 
+# Lists with commas. Kedro's take the last of them alone when they are repeated.
+_LISTS = {
+    *("tags", "pipelines", "namespaces", "node_names", "from_nodes", "to_nodes", "from_inputs", "to_outputs"),
+}
+
+
 def _run_command() -> click.Command:
     run_pipelines = kedro_run.callback
     assert run_pipelines is not None
@@ -45,6 +51,12 @@ def _run_command() -> click.Command:
     def checked(**options: Any) -> Any:
         from batch_scoring.cli.run_options import check_load_versions, check_runner
 
+        if options["conf_source"]:
+            from kedro.framework.project import settings
+
+            from batch_scoring.cli.run_files import check_conf_source
+
+            check_conf_source(options, settings.CONFIG_LOADER_ARGS["base_env"])
         check_load_versions(options)
         check_runner(options)
         return run_pipelines(**options)
@@ -52,11 +64,42 @@ def _run_command() -> click.Command:
     command = copy.copy(kedro_run)
     command.params = [copy.copy(option) for option in kedro_run.params]
     for option in command.params:
+        assert isinstance(option, click.Option)
         if option.name == "params":
-            option.callback = split_params
+            option.multiple, option.default, option.callback = True, (), _read_params
+        elif option.name in _LISTS:
+            option.multiple, option.default, option.callback = True, (), _join(option.callback)
+        elif option.name == "config":
+            option.is_eager, option.callback = True, _read_config
     command.callback = checked
     command.__class__ = RunCommand
     return command
+
+
+def _read_params(ctx: click.Context, param: click.Parameter, values: tuple[Any, ...]) -> Any:
+    """Read every ``--params``, a later one after those before; a file of ``--config`` may hold a mapping."""
+    if values and isinstance(values[0], dict):
+        return values[0]
+    return split_params(ctx, param, ",".join(values))
+
+
+def _join(split: Any) -> Any:
+    return lambda ctx, param, values: split(ctx, param, ",".join(values))
+
+
+def _read_config(ctx: click.Context, _: click.Parameter, file: str | None) -> str | None:
+    """Take the options of a file as defaults."""
+    if file:
+        from batch_scoring.cli.run_files import read_options
+
+        known = {one.name: one for one in ctx.command.params if isinstance(one, click.Option)}
+        found = read_options(file, [name for name in known if name and name != "config"])
+        several = {name for name, option in known.items() if option.multiple}
+        ctx.default_map = {
+            name: [value] if name in several and not isinstance(value, list) else value
+            for name, value in found.items()
+        }
+    return file
 
 
 run = _run_command()

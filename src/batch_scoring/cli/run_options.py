@@ -107,6 +107,19 @@ def _pipelines() -> list[str]:
     return [module.name for module in iter_modules(pipelines.__path__) if module.ispkg]
 
 
+def check_pipelines(names: Iterable[str]) -> None:
+    """Refuse a pipeline that does not exist.
+
+    Raises
+    ------
+    InputError
+        Naming the first one, and those there are.
+    """
+    unknown = _unknown("pipeline", names, [*_pipelines(), "__default__"])
+    if unknown is not None:
+        raise unknown
+
+
 def check_load_versions(options: Mapping[str, Any]) -> None:
     """Refuse versions by time stamp, which Kedro ignores for datasets that keep none.
 

@@ -30,6 +30,9 @@ class OwnDataset(AbstractDataset[Saved, Loaded], Generic[Saved, Loaded]):
         self.metadata = metadata
         self._credentials = credentials
 
+    def _init_config(self) -> dict[str, Any]:
+        return flat_config(super()._init_config())
+
     def load(self) -> Any:
         """Raise: the dataset is write-only."""
         raise DatasetError(f"{type(self).__name__} is write only")
@@ -37,6 +40,16 @@ class OwnDataset(AbstractDataset[Saved, Loaded], Generic[Saved, Loaded]):
     def save(self, data: Any) -> None:
         """Raise: the dataset is read-only."""
         raise DatasetError(f"{type(self).__name__} is read only")
+
+
+def flat_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what Kedro kept of a constructor as the entry of a catalog: without the names of ``**more``."""
+    given = {name: config.pop(name, None) or {} for name in ("more", "kwargs", "arguments")}
+    flat = {name: value for one in (config, *given.values()) for name, value in one.items()}
+    # No catalog gives arguments by their place, Kedro leaves out metadata, and None is no credential.
+    for name in ("args", "metadata", *(() if flat.get("credentials") else ("credentials",))):
+        flat.pop(name, None)
+    return flat
 
 
 class FolderDataset(OwnDataset[Saved, Loaded]):

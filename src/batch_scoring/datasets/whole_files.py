@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.text import TextDataset
 
+from batch_scoring.datasets.own import flat_config
 from batch_scoring.storage import open_file
 from batch_scoring.storage.cache import run_folder
 
@@ -39,6 +40,9 @@ class WholeFile:
 
     def _get_load_path(self) -> PurePosixPath:
         return PurePosixPath(self._folder.local_copy(self._name, run_folder()))
+
+    def _init_config(self) -> dict[str, Any]:
+        return flat_config(super()._init_config())  # type: ignore[misc]
 
     def _exists(self) -> bool:
         return self._folder.entry(self._name) is not None

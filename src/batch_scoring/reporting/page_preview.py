@@ -48,7 +48,9 @@ def heat_figure(page: str) -> dict[str, Any]:
             "z": [[None if np.isnan(value) else round(value, 4) for value in row] for row in share.tolist()],
         }
     return {
-        "data": [{"type": "heatmap", "zmin": 0, "zmax": 1, "colorscale": "YlOrRd", **cells}],
+        "data": [
+            {"type": "heatmap", "zmin": 0, "zmax": 1, "colorscale": "YlOrRd", "reversescale": True, **cells}
+        ],
         "layout": {
             "title": {"text": "Share of anomalous windows, by device and time"},
             "xaxis": {"title": {"text": "UTC"}},

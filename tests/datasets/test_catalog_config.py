@@ -1,0 +1,36 @@
+"""The whole catalog can be written as configuration and made of it again, as Kedro's tools do."""
+
+import pytest
+import yaml
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+
+from batch_scoring.datasets.light_catalog import LightCatalog
+from tests.doc_pages import PROJECT
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory):
+    bootstrap_project(PROJECT)
+    data = {"data": str(tmp_path_factory.mktemp("data"))}
+    with KedroSession.create(project_path=PROJECT, runtime_params=data) as session:
+        catalog = session.load_context().catalog
+    for name in catalog:
+        catalog.get(name)  # Kedro writes what it has not made as it stands in the file
+    return catalog
+
+
+def test_entries_are_written_as_they_stand_in_a_catalog(catalog):
+    written, *_ = catalog.to_config()
+    wanted = yaml.safe_load((PROJECT / "conf/base/catalog.yml").read_text(encoding="utf-8"))
+    for name, entry in wanted.items():
+        if not name.startswith("_"):
+            assert written[name].keys() >= entry.keys() - {"metadata"}, name
+            assert written[name].keys().isdisjoint({"more", "args", "kwargs", "arguments", "metadata"}), name
+    assert yaml.safe_load(yaml.safe_dump(written)) == written
+
+
+def test_a_catalog_is_made_again_of_what_is_written(catalog):
+    again = LightCatalog.from_config(*catalog.to_config())
+    names = [name for name in catalog if not name.startswith("param")]
+    assert [repr(again[name]) for name in names] == [repr(catalog[name]) for name in names]
