@@ -167,7 +167,7 @@ $(VENV)/.run $(VENV)/.dev $(VENV)/.bench: pyproject.toml requirements.lock $(wil
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
 	  echo "installing python3-venv"; apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
 	@find src -name '_rbf_kernel.cpython-*.so' -delete  # of earlier versions, a wheel for each Python
-	$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock --editable ".[ingest,train,viz,serve$(if $(filter %.dev,$@),$(comma)azure$(comma)s3$(comma)gcs$(comma)dask$(comma)dev$(comma)docs)$(if $(filter %.bench,$@),$(comma)bench)]"
+	$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock --editable ".[ingest,train,viz,serve$(if $(filter %.dev,$@),$(comma)azure$(comma)s3$(comma)gcs$(comma)dask$(comma)dev$(comma)docs$(comma)validate)$(if $(filter %.bench,$@),$(comma)bench)]"
 	@# On all cores, as pip does not; without the two fifths that are hardly ever imported. Some packages hold
 	@# templates that are no Python.
 	@$(BIN)/python -m compileall -qq -j 0 -x 'site-packages/(.*/tests|azure/mgmt|plotly|databricks)/' $(VENV)/lib || true

@@ -35,7 +35,7 @@ OTHERS = [
     *("device", "sensor", "shard", "models", "staged", "judged", "at"),
     *("readings", "labels", "feedback", "calendar", "devices"),
 ]
-OTHERS += ["data", "jobs"]
+OTHERS += ["data", "jobs", "validate"]
 
 
 def check_settings(

@@ -23,6 +23,8 @@ HEAVY = [
     "azure",
     "obstore",
     "botocore",
+    "pandera",
+    "polars",
 ]
 
 SCORE = """

@@ -38,9 +38,13 @@ def explain(error: BaseException, options: Mapping[str, Any]) -> InputError | No
     """
     from kedro.config import MissingConfigException
     from kedro.framework.cli.utils import KedroCliError
+    from kedro.validation import DataValidationError
 
     if isinstance(error, MissingConfigException | KedroCliError):
         return InputError(error.message if isinstance(error, KedroCliError) else str(error))
+    unmet = next((one for one in causes(error) if isinstance(one, DataValidationError)), None)
+    if unmet is not None:
+        return InputError(" ".join(str(unmet).split()))
     unread = next((one for one in causes(error) if type(one).__module__.partition(".")[0] in _READERS), None)
     if unread is not None:
         reason = " ".join(str(unread).split())

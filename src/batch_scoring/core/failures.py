@@ -26,6 +26,7 @@ _EXTRAS = {
     "azure": ("azure", "aiohttp", "msrest", "opentelemetry"),
     "s3": ("botocore", "obstore"),
     "dask": ("dask", "distributed"),
+    "validate": ("pandera", "polars"),
     "serve": ("jinja2", "markupsafe", "starlette", "uvicorn"),
 }
 _LONGEST_REASON = 300
