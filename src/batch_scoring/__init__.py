@@ -1,3 +1,26 @@
-"""One anomaly model per device and sensor: trained, versioned and scored by the thousand."""
+"""One anomaly model per device and sensor: trained, versioned and scored by the thousand.
+
+``FleetDetector`` trains and scores fleets from DataFrames; ``batch_scoring.api`` is the same.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from batch_scoring.api import FleetDetector, InputError
 
 __version__ = "0.1.0"
+__all__ = ["FleetDetector", "InputError", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public API when it is asked for: no run of Kedro needs it."""
+    if name in __all__:
+        return getattr(import_module(f"{__name__}.api"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
