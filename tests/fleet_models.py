@@ -82,6 +82,11 @@ def make_training(
     return Training(in_file(base.replace(model) if base else model), status, **(values | more))
 
 
+def training_of(model: FleetModel, fingerprint: str = "f", **more: Any) -> Training:
+    """A training of given models, which says nothing of its devices."""
+    return Training(in_file(model), STATUS.empty_table(), fingerprint, **more)
+
+
 def _make_row(device: str, d: int, seed: int) -> dict[str, Any]:
     random = np.random.default_rng([seed, *device.encode()])
     n_sv = int(random.integers(1, 6))

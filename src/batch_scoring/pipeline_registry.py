@@ -4,7 +4,18 @@ from kedro.framework import project
 from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
 
-ORDER = ("simulate", "ingest", "aggregate", "train", "score", "incidents", "monitor", "report", "maintain")
+ORDER = (
+    "simulate",
+    "ingest",
+    "aggregate",
+    "train",
+    "score",
+    "incidents",
+    "monitor",
+    "track",
+    "report",
+    "maintain",
+)
 
 
 def register_pipelines() -> dict[str, Pipeline]:

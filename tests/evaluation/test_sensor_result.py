@@ -1,5 +1,7 @@
 """Judged by sensor and summed up, as jobs do it, an evaluation is what it is in one run."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.evaluation.sensor_result import EvaluatedSensor
+from batch_scoring.evaluation.tracked import tracked_evaluation
 from batch_scoring.pipelines.evaluate.nodes import aggregate_figures, match_events
 from batch_scoring.tables.schemas import FEEDBACK
 from tests.evaluation.small_fleet import SmallFleet, labels, parquet
@@ -53,6 +56,7 @@ def test_the_figures_are_those_of_one_run(fleet, device):
     assert summed.metrics == whole.metrics
     assert summed.figures.equals(whole.figures)
     assert summed.events.equals(whole.events)
+    assert summed.versions == whole.versions
     assert summed.sweep.keys() == whole.sweep.keys()
     for method, curve in whole.sweep.items():
         np.testing.assert_array_equal(summed.sweep[method], curve)
@@ -99,3 +103,22 @@ def test_a_damaged_file_is_told(good, data):
     for bad in (good[:place], good[:place] + turned + good[place + 1 :]):
         with pytest.raises(InputError, match="is damaged"):
             EvaluatedSensor.from_bytes(bad)
+
+
+def test_the_figures_of_a_sensor_are_of_the_version_that_scored_it(fleet):
+    evaluation = aggregate_figures(match(fleet, None), **settings(), sensor=None)
+    by_sensor = {
+        row["sensor"]: row["event_recall"]
+        for row in evaluation.figures.to_pylist()
+        if (row["level"], row["method"]) == ("sensor", "fleet_models") and row["event_recall"] is not None
+    }
+
+    versions = tracked_evaluation(evaluation, {}).versions
+    mixed = replace(evaluation, versions=evaluation.versions | {"p": {"1": 3, "2": 4}})
+
+    assert {sensor for sensor, _ in versions} == set(SENSORS)
+    assert {version for _, version in versions} == {"1"}
+    assert {
+        sensor: one["event_recall"] for (sensor, _), one in versions.items() if "event_recall" in one
+    } == (by_sensor)
+    assert tracked_evaluation(mixed, {}).versions.keys() == versions.keys() - {("p", "1")}

@@ -113,6 +113,20 @@ def test_another_version_of_the_fit_is_another_fingerprint(tmp_path, monkeypatch
     assert windows.fingerprint(ALL) != before
 
 
+def test_the_data_are_named_by_table_version_and_digest(tmp_path):
+    table = write_days(tmp_path, days=2)
+    settings = TrainParameters(from_=START, to=START + timedelta(days=1), features=("std",))
+
+    data = find_windows("s", table, settings, LATER).data
+
+    assert data.place == str(tmp_path)
+    assert (data.version, data.n_rows, data.features) == (table.version, 2 * 288, ("std",))
+    assert (data.first, data.last) == (f"{START:%Y-%m-%dT%H:%M:%SZ}", f"{settings.to:%Y-%m-%dT%H:%M:%SZ}")
+    more = write_days(tmp_path / "more", days=3)
+    assert find_windows("s", more, settings, LATER).data.digest == data.digest
+    assert find_windows("s", more, ALL, LATER).data.digest != data.digest
+
+
 def test_a_day_beside_the_range_changes_no_fingerprint(tmp_path):
     settings = TrainParameters(from_=START, to=START + timedelta(days=1))
     few, more = (find_windows("s", write_days(tmp_path / str(n), days=n), settings, LATER) for n in (1, 3))

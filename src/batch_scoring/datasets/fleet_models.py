@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, wait
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from batch_scoring.core.redaction import without_keys
 from batch_scoring.datasets.own import OwnDataset
 from batch_scoring.datasets.tracking_place import TrackingPlace
 from batch_scoring.registry import tracking
@@ -18,6 +19,7 @@ from batch_scoring.registry.interrupted import warn_of_interrupted_promotions
 from batch_scoring.registry.published import Champion, list_published
 from batch_scoring.registry.staged import PreviousVersion, StagedTrainings
 from batch_scoring.storage import join, open_folder
+from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.training.result import PROMOTED, Training
 
 if TYPE_CHECKING:
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
     from batch_scoring.registry.tracking import Store, TrackedVersion, TrainingRun
 
 log = logging.getLogger(__name__)
+
+# The days of each sensor and version, with their figures.
+Figures = Iterable[tuple[tuple[str, str], list[tuple[int, dict[str, float]]]]]
+# A sensor may be scored this much later than the others.
+_LATE_US = 7 * DAY_US
 
 
 class TrackedFleetModels(
@@ -54,7 +61,8 @@ class TrackedFleetModels(
         Whether a new version becomes the champion and is published at once, unless its training decided
         otherwise.
     child_runs_up_to : int
-        A sensor with at most this many trained devices gets a child run for each of them.
+        A sensor with at most this many trained devices gets a child run for each of them. Their numbers are
+        in the run's tables anyway.
     staged : str, optional
         The folder of a run of jobs: trainings are laid down there and not registered, and the versions
         before are the champions when the run was planned. No tracking server is needed.
@@ -68,7 +76,7 @@ class TrackedFleetModels(
         tracking_uri: str | None = None,
         experiment: str = "batch_scoring",
         promote: bool = True,
-        child_runs_up_to: int = 100,
+        child_runs_up_to: int = 0,
         staged: str | None = None,
         **more: Any,
     ) -> None:
@@ -138,9 +146,7 @@ class TrackedFleetModels(
                     self._run = tracking.TrainingRun(self.store, self._child_runs_up_to)
                 self._run.log(training)
                 models = training.models
-                version = tracking.register(
-                    self.store, self._run.run_id, models, training.fingerprint, training.decision
-                )
+                version = tracking.register(self.store, self._run.run_id, training)
                 log.info("sensor %r: %d models, version %s", version.sensor, models.n_models, version.version)
             else:
                 log.info("sensor %r: nothing new, version %s stays", version.sensor, version.version)
@@ -152,7 +158,7 @@ class TrackedFleetModels(
         return bool(self.load())
 
     def _describe(self) -> dict[str, Any]:
-        return {"tracking_uri": self._place.named, "published": self.published.path()}
+        return {"tracking_uri": without_keys(self._place.named), "published": self.published.path()}
 
 
 class FleetModels(TrackedFleetModels):
@@ -191,6 +197,42 @@ class FleetModels(TrackedFleetModels):
         return preview_table(pa.table({name: [getattr(one, name) for one in manifests] for name in columns}))
 
 
+class ServiceRuns(OwnDataset[Callable[[int | None], "Figures"], None]):
+    """Write-only: the figures of versions in service, a run in MLflow each, a value a day.
+
+    ``save`` takes a function of the time since which days may be missing, µs since the epoch, or None for
+    all days. Only the days that a run does not have yet are logged.
+
+    Parameters
+    ----------
+    path, tracking_uri, experiment
+        See :class:`TrackedFleetModels`; the runs are logged beside its runs.
+    **more
+        Of :class:`.OwnDataset`.
+    """
+
+    def __init__(
+        self, path: str, tracking_uri: str | None = None, experiment: str = "batch_scoring", **more: Any
+    ) -> None:
+        super().__init__(**more)
+        self._place = TrackingPlace(path, tracking_uri)
+        self._experiment = experiment
+
+    def save(self, data: Callable[[int | None], Figures]) -> None:
+        """Log the new days; nothing where no model was ever registered."""
+        if tracking.is_new_store(self._place.uri):
+            return
+        store = self._place.connect(self._experiment)
+        with tracking.exclusive(store.uri):
+            found = tracking.service_runs(store)
+            last = max((run.last for run in found.values()), default=None)
+            n = tracking.log_service(store, found, data(None if last is None else last - _LATE_US))
+        log.info("track: %d days of versions in service are new", n)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"tracking_uri": without_keys(self._place.named)}
+
+
 class EvaluationRuns(OwnDataset[TrackedEvaluation, None]):
     """Write-only: ``save`` logs a :class:`TrackedEvaluation` as an MLflow run, once.
 
@@ -214,4 +256,4 @@ class EvaluationRuns(OwnDataset[TrackedEvaluation, None]):
         tracking.log_evaluation(self._place.connect(self._experiment), data)
 
     def _describe(self) -> dict[str, Any]:
-        return {"tracking_uri": self._place.named}
+        return {"tracking_uri": without_keys(self._place.named)}

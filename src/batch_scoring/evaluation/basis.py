@@ -48,6 +48,8 @@ class Basis:
     event_windows, event_missing : list of array
         See ``SensorTruth.n_windows`` and ``n_missing``, of each of these events.
     sensors : list of str
+    versions : dict of str to dict of str to int
+        By sensor, the evaluated windows with a prediction by version.
     """
 
     first: int = np.iinfo(np.int64).max
@@ -63,6 +65,7 @@ class Basis:
     event_windows: list[Int] = field(default_factory=list)
     event_missing: list[Int] = field(default_factory=list)
     sensors: list[str] = field(default_factory=list)
+    versions: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @classmethod
     def of_sensor(cls, windows: SensorWindows, truth: SensorTruth) -> Basis:
@@ -80,6 +83,7 @@ class Basis:
             event_windows=[truth.n_windows],
             event_missing=[truth.n_missing],
             sensors=[windows.sensor],
+            versions={windows.sensor: _by_version(windows)},
         )
         if test.start.size:
             basis.first, basis.last = int(test.start.min()), int(test.end.max())
@@ -93,6 +97,7 @@ class Basis:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("unknown", "events", "event_windows", "event_missing", "sensors"):
             getattr(self, name).extend(getattr(other, name))
+        self.versions |= other.versions
 
     def check(self, known: KnownEvents, devices: Iterable[str]) -> None:
         """Warn of labels that count nowhere; raise InputError where there is nothing to evaluate.
@@ -148,6 +153,12 @@ class Basis:
             "events_outside_range": self.n_outside,
             "events_of_unknown_series": sum(table.num_rows for table in self.unknown),
         }
+
+
+def _by_version(windows: SensorWindows) -> dict[str, int]:
+    is_predicted = windows.is_in_range & ~windows.is_seen & np.isfinite(windows.score)
+    counts = np.bincount(windows.version[is_predicted], minlength=len(windows.versions))
+    return {name: int(n) for name, n in zip(windows.versions, counts, strict=True) if n}
 
 
 def _iso(microseconds: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -39,12 +39,15 @@ class Evaluation:
         The figures over the fleet and their basis; ready for JSON.
     sweep : dict of str to array of shape (2, len(SWEEP))
         By method: false alerts per sensor-week and share of events found, at each threshold of ``SWEEP``.
+    versions : dict of str to dict of str to int
+        By sensor, the evaluated windows with a prediction by version.
     """
 
     figures: pa.Table
     events: pa.Table
     metrics: dict[str, Any]
     sweep: dict[str, Float]
+    versions: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def build_evaluation(tally: Tally, basis: Basis, settings: EvaluateParameters) -> Evaluation:
@@ -60,7 +63,7 @@ def build_evaluation(tally: Tally, basis: Basis, settings: EvaluateParameters) -
         "recall_at": {method: recall_at(curve) for method, curve in curves.items()},
         "kinds": kind_metrics(events),
     }
-    return Evaluation(figures, events, metrics, curves)
+    return Evaluation(figures, events, metrics, curves, basis.versions)
 
 
 def budget(sums: Mapping[str, Float], window_us: int) -> dict[str, float]:

@@ -115,6 +115,7 @@ def read_sensor(
             score=found.score,
             threshold=found.threshold,
             is_anomaly=found.is_anomaly,
+            versions=tuple(one.manifest.version if one else "" for one in versions),
         ),
         evaluated,
     )

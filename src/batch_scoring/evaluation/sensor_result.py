@@ -48,6 +48,7 @@ class EvaluatedSensor:
             "sensor": one.sensor,
             "devices": one.devices,
             "basis": {name: int(n) for name, n in vars(basis).items() if isinstance(n, (int, np.integer))},
+            "versions": basis.versions,
             "methods": {
                 name: {"sums": list(outcome.sums), "pooled": outcome.pooled}
                 for name, outcome in one.outcomes.items()
@@ -116,6 +117,7 @@ def _basis(head: dict[str, Any], arrays: dict[str, Any]) -> Basis:
         event_windows=[arrays["event_windows"]],
         event_missing=[arrays["event_missing"]],
         sensors=[head["sensor"]],
+        versions=head.get("versions", {}),
     )
 
 

@@ -17,9 +17,12 @@ class TrackedEvaluation:
         By the names that MLflow shows.
     files : dict of str to bytes
         Artifacts by name.
+    versions : dict of (str, str) to dict of str to float
+        Metrics by sensor and version.
     """
 
     fingerprint: str
     metrics: dict[str, float] = field(default_factory=dict)
     parameters: dict[str, str] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
+    versions: dict[tuple[str, str], dict[str, float]] = field(default_factory=dict)

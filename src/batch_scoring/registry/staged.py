@@ -24,7 +24,7 @@ from batch_scoring.storage import Folder, open_folder
 from batch_scoring.storage.json_files import json_bytes, read_json
 from batch_scoring.storage.parquet import open_parquet, save_parquet
 from batch_scoring.tables.schemas import STATUS
-from batch_scoring.training.result import Decision, Training
+from batch_scoring.training.result import Decision, Training, TrainingData
 
 _STAGED, _PREVIOUS = "staged", "previous/versions.json"
 # Beside a sensor's table of models: what else a training is, and which version it has become.
@@ -118,6 +118,7 @@ class StagedTrainings:
                 "parameters": training.parameters,
                 "metrics": training.metrics,
                 "decision": dataclasses.asdict(training.decision),
+                "data": dataclasses.asdict(training.data) if training.data else None,
             }
             _replace(folder, _TRAINING, values)
 
@@ -145,6 +146,7 @@ class StagedTrainings:
             values["parameters"],
             values["metrics"],
             Decision(**values["decision"]),
+            _data(values.get("data")),
         )
 
     def registered(self, sensor: str) -> str | None:
@@ -161,6 +163,10 @@ class StagedTrainings:
 
     def _of(self, sensor: str) -> Folder:
         return self.folder.below(path_segment(sensor))
+
+
+def _data(values: Mapping[str, Any] | None) -> TrainingData | None:
+    return TrainingData(**{**values, "features": tuple(values["features"])}) if values else None
 
 
 def _replace(folder: Folder, name: str, values: Mapping[str, Any]) -> None:

@@ -35,6 +35,34 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class TrainingData:
+    """The rows that a training read; named, so that they can be read again.
+
+    Attributes
+    ----------
+    place : str
+        Path or URL of the Delta table.
+    version : int
+        Of the table.
+    digest : str
+        Of the rows, whichever files they lie in: 16 hex digits.
+    n_rows : int
+    features : tuple of str
+        The columns that were trained on.
+    first, last : str
+        The range of time, ISO 8601, UTC; the rows start in ``[first, last)``.
+    """
+
+    place: str
+    version: int
+    digest: str
+    n_rows: int
+    features: tuple[str, ...]
+    first: str
+    last: str
+
+
+@dataclass(frozen=True)
 class Training:
     """One sensor's result of one ``train``.
 
@@ -54,6 +82,8 @@ class Training:
         Metrics of all models of the sensor.
     decision : Decision
         Whether the version is scored.
+    data : TrainingData, optional
+        What it was trained on; None where nobody knows, as of imported models.
     """
 
     models: FleetFile
@@ -62,6 +92,7 @@ class Training:
     parameters: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     decision: Decision = field(default_factory=Decision)
+    data: TrainingData | None = None
 
     @property
     def sensor(self) -> str:

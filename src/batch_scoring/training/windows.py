@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -30,6 +31,7 @@ from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import FEEDBACK, WINDOW_KEYS, feature_columns
 from batch_scoring.training.known_events import TIMES, Accepted, events_between, known_events, overlap
+from batch_scoring.training.result import TrainingData
 from batch_scoring.training.settings import TrainParameters
 from batch_scoring.training.share import last_start_of_share
 
@@ -179,14 +181,8 @@ class TrainingWindows:
         """
         from importlib.metadata import version
 
-        total = n = 0
-        for span, read in product(self.inside, (self._read, self._read_former)):
-            for part in read(span, self.table.schema.names, BATCH_ROWS):
-                # A sum, for which the order of the rows does not matter.
-                total += int(row_fingerprints(part, part.column_names).sum())
-                n += part.num_rows
         made_of: dict[str, Any] = {
-            "windows": [n, total % 2**64],
+            "windows": list(self._contents),
             "features": list(self.features),
             "fit": asdict(settings.fit),
             "recipe": FIT_VERSION,
@@ -198,6 +194,25 @@ class TrainingWindows:
         if settings.warm_up != WEEK:
             made_of["warm_up"] = settings.warm_up.total_seconds()
         return digest_of(made_of)
+
+    @property
+    def data(self) -> TrainingData:
+        """Name the windows, so that they can be read again."""
+        n, digest = self._contents
+        first, last = (f"{EPOCH + at * MICROSECOND:%Y-%m-%dT%H:%M:%SZ}" for at in (self.first, self.last))
+        place, _ = self.table.folder.delta_address()
+        return TrainingData(place, self.table.version, f"{digest:016x}", n, self.features, first, last)
+
+    @cached_property
+    def _contents(self) -> tuple[int, int]:
+        """Count the windows, and digest them; both take reading them all."""
+        total = n = 0
+        for span, read in product(self.inside, (self._read, self._read_former)):
+            for part in read(span, self.table.schema.names, BATCH_ROWS):
+                # A sum, for which the order of the rows does not matter.
+                total += int(row_fingerprints(part, part.column_names).sum())
+                n += part.num_rows
+        return n, total % 2**64
 
     def _read(
         self, span: Span, columns: Sequence[str], rows: int, devices: frozenset[str] | None = None

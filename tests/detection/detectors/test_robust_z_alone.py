@@ -86,13 +86,13 @@ def test_a_new_version_is_held_against_the_champion_by_the_rate_it_was_set_for(w
 def test_it_is_logged_published_and_loaded_from_mlflow(work, store, tmp_path):
     import mlflow
 
-    from batch_scoring.registry.tracking import TrainingRun, register
+    from batch_scoring.registry.tracking import TrainingRun, artifacts_of, register
     from batch_scoring.registry.tracking.device_table import model_numbers
 
     training = work.train(sensor="s", fit=FIT)[0]["s"]
     run = TrainingRun(store, 2)
     run.log(training)
-    version = register(store, run.run_id, training.models, training.fingerprint, training.decision)
+    version = register(store, run.run_id, training)
     run.end("FINISHED")
     publish(tmp_path / "published", training.models.path, "1", run.run_id, training.fingerprint)
     windows = make_windows([[0.5, 0.0], [0.0, 50.0]], ["a", "b"])
@@ -101,5 +101,5 @@ def test_it_is_logged_published_and_loaded_from_mlflow(work, store, tmp_path):
     published = load_published(tmp_path / "published", "s").models.read()
     assert predict(windows, published, "1")["score"].to_pylist() == scores
     frame = windows.select(["device", *FEATURES]).to_pandas()
-    assert mlflow.pyfunc.load_model(version.source).predict(frame)["score"].tolist() == scores
+    assert mlflow.pyfunc.load_model(artifacts_of(store, version)).predict(frame)["score"].tolist() == scores
     assert model_numbers(training.models, "a")["threshold"] == training.model.table["threshold"][0].as_py()

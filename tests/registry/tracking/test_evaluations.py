@@ -7,7 +7,9 @@ from kedro.io.core import DatasetError
 
 from batch_scoring.datasets.fleet_models import EvaluationRuns
 from batch_scoring.registry.evaluation import TrackedEvaluation
-from batch_scoring.registry.tracking import log_evaluation
+from batch_scoring.registry.tracking import TrainingRun, log_evaluation, register
+from batch_scoring.registry.tracking.versions import logged_model_id
+from tests.fleet_models import make_model, training_of
 
 ONE = TrackedEvaluation(
     "f1",
@@ -57,3 +59,20 @@ def test_the_catalog_entry_logs_into_the_database_of_the_workspace(store, tmp_pa
     assert len(runs(store)) == 1
     with pytest.raises(DatasetError, match="write only"):
         dataset.load()
+
+
+def test_the_figures_of_a_version_are_attached_to_it(store):
+    run = TrainingRun(store, 0)
+    register(store, run.run_id, training_of(make_model("air/flow")))
+    run.end("FINISHED")
+    figures = {("air/flow", "1"): {"event_recall": 0.75}, ("air/flow", "9"): {"event_recall": 0.5}}
+
+    run_id = log_evaluation(store, TrackedEvaluation("f", versions=figures))
+
+    version = store.client.get_model_version("air~2Fflow", "1")
+    assert version.tags["evaluated_in_run"] == run_id
+    model = store.client.get_logged_model(logged_model_id(version.source))
+    assert [(one.key, one.value, one.run_id) for one in model.metrics] == [
+        ("airx2Fflow/event_recall", 0.75, run_id)
+    ]
+    assert [one.model_id for one in store.client.get_run(run_id).inputs.model_inputs] == [model.model_id]

@@ -23,7 +23,7 @@ from batch_scoring.registry.tracking import (
     rollback,
 )
 from batch_scoring.registry.tracking import promotion as promotion_module
-from tests.fleet_models import in_file, make_model
+from tests.fleet_models import make_model, training_of
 
 
 @pytest.fixture
@@ -33,7 +33,9 @@ def published(tmp_path):
 
 def make_versions(store, n, sensor="vibration"):
     run = TrainingRun(store, 0)
-    versions = [register(store, run.run_id, in_file(make_model(sensor, seed=i)), f"f{i}") for i in range(n)]
+    versions = [
+        register(store, run.run_id, training_of(make_model(sensor, seed=i), f"f{i}")) for i in range(n)
+    ]
     run.end("FINISHED")
     return versions
 

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pytest
 
 from batch_scoring.detection.score import predict
-from batch_scoring.registry.tracking import TrainingRun, register
+from batch_scoring.registry.tracking import TrainingRun, artifacts_of, register
 from batch_scoring.tables.schemas import windows_schema
-from tests.fleet_models import FEATURES, in_file, make_model
+from tests.fleet_models import FEATURES, make_model, training_of
 from tests.registry.tracking.test_pyfunc_time_of_day import as_frame
 from tests.registry.tracking.test_pyfunc_time_of_day import fleet as seasonal_fleet
 
@@ -29,9 +29,9 @@ def loaded(store):
     import mlflow
 
     run = TrainingRun(store, 0)
-    version = register(store, run.run_id, in_file(MODEL), "f")
+    version = register(store, run.run_id, training_of(MODEL, "f"))
     run.end("FINISHED")
-    return mlflow.pyfunc.load_model(version.source)
+    return mlflow.pyfunc.load_model(artifacts_of(store, version))
 
 
 def make_windows(devices, seed=0):
@@ -115,7 +115,7 @@ def test_it_predicts_in_a_process_that_knows_nothing_of_the_project(detector, st
     frame = make_windows(["7", "ä"]) if windows is None else as_frame(windows)
     expected = score_directly(frame) if windows is None else predict(windows, model, "1")
     run = TrainingRun(store, 0)
-    register(store, run.run_id, in_file(model), "f")
+    register(store, run.run_id, training_of(model, "f"))
     run.end("FINISHED")
     store.client.set_registered_model_alias(model.info.sensor, "champion", "1")
     frame.to_parquet(tmp_path / "windows.parquet")

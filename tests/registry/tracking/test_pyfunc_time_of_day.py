@@ -10,10 +10,10 @@ import pytest
 
 from batch_scoring.detection.detectors.base import FitParameters
 from batch_scoring.detection.score import predict
-from batch_scoring.registry.tracking import TrainingRun, register
+from batch_scoring.registry.tracking import TrainingRun, artifacts_of, register
 from tests.detection.detectors.test_preprocessing import FEATURES, windows_of
 from tests.factories import fit_fleet, make_windows
-from tests.fleet_models import in_file
+from tests.fleet_models import training_of
 
 # It imports MLflow.
 pytestmark = pytest.mark.slow
@@ -98,11 +98,11 @@ def test_a_window_whose_time_is_missing_has_no_score_and_the_others_have_theirs(
 
 def test_mlflow_lets_times_and_texts_through(store):
     run = TrainingRun(store, 0)
-    version = register(store, run.run_id, in_file(fleet()[1]), "f")
+    version = register(store, run.run_id, training_of(fleet()[1], "f"))
     run.end("FINISHED")
     import mlflow
 
-    from_mlflow = mlflow.pyfunc.load_model(version.source)
+    from_mlflow = mlflow.pyfunc.load_model(artifacts_of(store, version))
     frame = as_frame(fleet()[0].slice(6, 10))
     expected = Scorer().predict(frame)["score"].tolist()
     assert from_mlflow.predict(frame)["score"].tolist() == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import subprocess
 import sys
@@ -33,15 +34,22 @@ def no_open_runs():
     fail_open_runs()
 
 
-def test_parameters_and_metrics_are_logged_under_the_sensor(store):
+def test_the_parameters_of_a_training_are_those_of_its_run(store):
     run = TrainingRun(store, 0)
     run.log(make_training("vibration"))
-    run.log(make_training("air/flow", metrics={"alarms": 2.0, "unknown": float("nan")}))
+    run.log(make_training("air/flow"))
 
-    data = store.client.get_run(run.run_id).data
+    assert store.client.get_run(run.run_id).data.params == {"nu": "0.1", "calibration.rate": "0.001"}
 
-    assert data.params == {"nu": "0.1", "calibration.rate": "0.001"}
-    assert data.metrics == {"vibration/alarms": 0.5, "airx2Fflow/alarms": 2.0}
+
+def test_a_run_says_who_ran_which_commit(store):
+    tags = store.client.get_run(TrainingRun(store, 0).run_id).data.tags
+
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    assert tags["mlflow.source.git.commit"] == head.stdout.strip()
+    assert tags["mlflow.user"] == getpass.getuser()
+    assert tags["mlflow.source.name"] == "batch_scoring"
+    assert "devices" in tags["mlflow.note.content"]
 
 
 def test_a_parameter_in_which_sensors_differ_is_kept_for_both(store):

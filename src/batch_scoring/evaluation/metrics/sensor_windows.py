@@ -35,6 +35,8 @@ class SensorWindows:
     score, threshold : array of shape (n,), float64
         Of the predictions; the lower, the more abnormal. NaN without a prediction.
     is_anomaly : array of shape (n,), bool
+    versions : tuple of str
+        The versions by number; empty without a model.
     """
 
     sensor: str
@@ -50,6 +52,7 @@ class SensorWindows:
     score: Float
     threshold: Float
     is_anomaly: Bool
+    versions: tuple[str, ...] = ("",)
 
     @property
     def window_us(self) -> int:

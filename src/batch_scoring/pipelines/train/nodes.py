@@ -162,7 +162,8 @@ def _train_sensor(windows: TrainingWindows, previous: Any, work: _Work) -> tuple
     decision = challenge(windows, models, previous, settings, devices)
     compared = {f"comparison/{name}": value for name, value in decision.numbers.items()}
     metrics = {**fleet_metrics(models, status), **compared}
-    return Training(models, status, fingerprint, _as_text(settings), metrics, decision), status
+    parameters = _as_text(settings)
+    return Training(models, status, fingerprint, parameters, metrics, decision, windows.data), status
 
 
 # Verdicts of earlier trainings on the same inputs that need no new decision.

@@ -10,6 +10,7 @@ from batch_scoring.registry.tracking.promotion import (
 )
 from batch_scoring.registry.tracking.registration import register
 from batch_scoring.registry.tracking.runs import TrainingRun, close_orphaned_runs, fail_open_runs
+from batch_scoring.registry.tracking.service import ServiceRun, log_service, service_runs
 from batch_scoring.registry.tracking.store import (
     Store,
     connect,
@@ -24,6 +25,7 @@ from batch_scoring.registry.tracking.versions import (
     PREVIOUS,
     TrackedVersion,
     Version,
+    artifacts_of,
     champion,
     find_version,
     list_sensors,

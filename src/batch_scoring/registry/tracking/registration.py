@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,9 +12,11 @@ import pyarrow.compute as pc
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.detection.model_file import FleetFile
+from batch_scoring.registry.tracking.lineage import dataset_of, maker_tags
 from batch_scoring.registry.tracking.model_folder import write_model_folder
 from batch_scoring.registry.tracking.names import plain_name, registered_name
-from batch_scoring.registry.tracking.store import Store
+from batch_scoring.registry.tracking.runs import MAX_TEXT, flatten, log_batch
+from batch_scoring.registry.tracking.store import Store, local_store_as_default
 from batch_scoring.registry.tracking.versions import (
     NUMBERS,
     OPPONENT,
@@ -25,7 +28,7 @@ from batch_scoring.registry.tracking.versions import (
     read_version,
 )
 from batch_scoring.tables.schemas import MODEL_KEYS
-from batch_scoring.training.result import PROMOTED, Decision
+from batch_scoring.training.result import PROMOTED, Decision, Training
 
 # The columns that the tags of a version summarise.
 _SUMMARISED = pa.schema(
@@ -33,10 +36,8 @@ _SUMMARISED = pa.schema(
 )
 
 
-def register(
-    store: Store, run_id: str, models: FleetFile, fingerprint: str, decision: Decision | None = None
-) -> Version:
-    """Log a fleet model to a run and make it the newest version of its sensor.
+def register(store: Store, run_id: str, training: Training) -> Version:
+    """Log a training's models, metrics and data to a run, and make it the newest version of its sensor.
 
     The version is created last, so one that exists has its artifacts.
 
@@ -45,16 +46,23 @@ def register(
     InputError
         When the store has a registered model of this name made by other software.
     """
-    sensor = models.info.sensor
+    sensor = training.sensor
+    tags = _version_tags(training.models, training.fingerprint)
     _ensure_registered_model(store, sensor)
-    model_id, location = _upload(store, run_id, models)
-    created = store.client.create_model_version(
-        registered_name(sensor),
-        source=location,
-        run_id=run_id,
-        model_id=model_id,
-        tags=_version_tags(models, fingerprint) | (decision_tags(decision) if decision else {}),
-    )
+    model_id = _upload(store, run_id, training, tags)
+    _log_numbers(store, run_id, model_id, training)
+    with local_store_as_default(store):
+        created = store.client.create_model_version(
+            registered_name(sensor),
+            source=f"models:/{model_id}",  # by which MLflow's pages link a version to its model
+            run_id=run_id,
+            model_id=model_id,
+            tags=tags | maker_tags() | decision_tags(training.decision),
+            description=_description(training, tags),
+        )
+    # By this tag they link the model to its version; a server sets it itself.
+    link = json.dumps([{"name": created.name, "version": str(created.version)}])
+    store.client.set_logged_model_tags(model_id, {"mlflow.modelVersions": link})
     return _first_of_equals(store, read_version(created, sensor, {}))
 
 
@@ -83,19 +91,62 @@ def decision_tags(decision: Decision) -> dict[str, str]:
     return {name: text for name, text in tags.items() if text}
 
 
-def _upload(store: Store, run_id: str, models: FleetFile) -> tuple[str, str]:
+def _upload(store: Store, run_id: str, training: Training, tags: dict[str, str]) -> str:
     from mlflow.entities import LoggedModelOutput
 
     client = store.client
     logged = client.create_logged_model(
-        store.experiment_id, name=plain_name(models.info.sensor), source_run_id=run_id, tags=OURS
+        store.experiment_id,
+        name=plain_name(training.sensor),
+        source_run_id=run_id,
+        tags=OURS | tags,
+        params={key: text[:MAX_TEXT] for key, text in flatten(training.parameters).items()},
+        model_type=training.models.info.detector,
     )
     with tempfile.TemporaryDirectory(prefix="batch_scoring_") as scratch:
-        folder = write_model_folder(Path(scratch), models, logged)
+        folder = write_model_folder(Path(scratch), training.models, logged)
         client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-    return logged.model_id, logged.artifact_location
+    return str(logged.model_id)
+
+
+def _log_numbers(store: Store, run_id: str, model_id: str, training: Training) -> None:
+    """Log metrics to the run and to the model, and as the run's input the data that they come from."""
+    from mlflow.entities import DatasetInput, InputTag
+
+    named = {f"{plain_name(training.sensor)}/{key}": value for key, value in training.metrics.items()}
+    if training.data is None:
+        log_batch(store, run_id, named, {}, model_id=model_id)
+        return
+    dataset = dataset_of(training.data)
+    tags = [InputTag("mlflow.data.context", "training"), InputTag("sensor", training.sensor)]
+    store.client.log_inputs(run_id, [DatasetInput(dataset, tags)])
+    log_batch(
+        store,
+        run_id,
+        named,
+        {},
+        model_id=model_id,
+        dataset_name=dataset.name,
+        dataset_digest=dataset.digest,
+    )
+
+
+def _description(training: Training, tags: dict[str, str]) -> str:
+    """Say in a few lines what a version is, for MLflow's pages."""
+    span = [f"{tags[name][:16].replace('T', ' ')}" for name in ("trained_from", "trained_to")]
+    length = timedelta(seconds=training.models.info.window_seconds)
+    lines = [
+        f"{training.models.n_models} models, a device each, of windows of {length} of sensor "
+        f"{training.sensor}" + (f", trained on {span[0]} to {span[1]} UTC." if all(span) else "."),
+    ]
+    if training.data is not None:
+        lines.append(f"Data: {training.data.place}, version {training.data.version} of the Delta table.")
+    if training.decision.reason:
+        verdict = training.decision.verdict.replace("_", " ").capitalize()
+        lines.append(f"{verdict}: {training.decision.reason}.")
+    return "\n\n".join(lines)
 
 
 def _ensure_registered_model(store: Store, sensor: str) -> None:
@@ -103,7 +154,8 @@ def _ensure_registered_model(store: Store, sensor: str) -> None:
 
     name = registered_name(sensor)
     try:
-        store.client.create_registered_model(name, tags={**OURS, "sensor": sensor})
+        description = f"The anomaly models of sensor {sensor}, a device each; `champion` is what is scored."
+        store.client.create_registered_model(name, {**OURS, "sensor": sensor}, description)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

@@ -1,4 +1,4 @@
-"""Log one `train` as an MLflow run: parameters, metrics, table of devices; child runs for few devices."""
+"""Log one `train` as an MLflow run: parameters, table of devices; child runs of devices where wanted."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ import atexit
 import json
 import logging
 import math
-import os
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +17,25 @@ import pyarrow.parquet as pq
 
 from batch_scoring.core import processes
 from batch_scoring.registry.tracking.device_table import first_devices, to_split_json, write_device_table
+from batch_scoring.registry.tracking.lineage import source_tags
 from batch_scoring.registry.tracking.names import plain_name
-from batch_scoring.registry.tracking.store import Store
+from batch_scoring.registry.tracking.store import Store, environment
 from batch_scoring.training.result import Training
 
 log = logging.getLogger(__name__)
 
-_HOST = "batch_scoring.host"
+# The name of a training's run.
+TRAIN = "train"
+HOST = "batch_scoring.host"
 _PROCESS = "batch_scoring.process"
 # MLflow's page shows the artifacts named in this tag as tables.
 _TABLES = "mlflow.loggedArtifacts"
-_PARENT = "mlflow.parentRunId"
+PARENT = "mlflow.parentRunId"
+# MLflow's page shows the text of this tag as the description.
+NOTE = "mlflow.note.content"
+_NOTE = "One training: models of every sensor with new windows. Each sensor's devices are below `devices/`."
+# Of a parameter, in MLflow's database.
+MAX_TEXT = 6_000
 
 # MLflow's page gets a table whole, and so does a browser.
 _SHOWN_DEVICES = 10_000
@@ -52,17 +57,15 @@ class TrainingRun:
         self._child_runs_up_to = child_runs_up_to
         self._parameters: dict[str, str] = {}
         self._tables: list[dict[str, str]] = []
-        self.run_id: str = create_run(store, "train", {})
+        self.run_id: str = create_run(store, TRAIN, {**source_tags(), NOTE: _NOTE})
         _open_runs.append(self)
 
     def log(self, training: Training) -> None:
-        """Log everything of a sensor's training but its models."""
+        """Log parameters and devices of a sensor's training; ``register`` logs the rest."""
         sensor = training.sensor
         status = training.status
         trained = status.filter(pc.equal(status["status"], "ok"))["device"].combine_chunks()
         self._log_parameters(sensor, training.parameters)
-        named = {f"{plain_name(sensor)}/{key}": value for key, value in training.metrics.items()}
-        log_batch(self._store, self.run_id, named, {})
         with tempfile.TemporaryDirectory(prefix="batch_scoring_") as scratch:
             table = Path(scratch) / f"{plain_name(sensor)}.parquet"
             write_device_table(table, training.models, training.status)
@@ -106,7 +109,7 @@ class TrainingRun:
 
     def _log_child_runs(self, sensor: str, trained: pa.Table) -> None:
         for row in trained.to_pylist():
-            tags = {_PARENT: self.run_id, "sensor": sensor, "device": row["device"]}
+            tags = {PARENT: self.run_id, "sensor": sensor, "device": row["device"]}
             run_id = create_run(self._store, f"{sensor} / {row['device']}", tags)
             numbers = {key: float(value) for key, value in row.items() if isinstance(value, (int, float))}
             texts = {key: value for key, value in row.items() if isinstance(value, str)}
@@ -116,21 +119,26 @@ class TrainingRun:
 
 def create_run(store: Store, name: str, tags: dict[str, str]) -> str:
     """Create a run that records the process it belongs to, and return its id."""
-    own = {_HOST: processes.host(), _PROCESS: processes.process()}
+    own = {HOST: processes.host(), _PROCESS: processes.process()}
     run = store.client.create_run(store.experiment_id, run_name=name, tags=own | tags)
     return str(run.info.run_id)
 
 
-def log_batch(store: Store, run_id: str, metrics: dict[str, float], parameters: dict[str, str]) -> None:
-    """Log finite metrics, and parameters cut to the length that MLflow accepts."""
+def log_batch(
+    store: Store, run_id: str, metrics: dict[str, float], parameters: dict[str, str], **of_metrics: str
+) -> None:
+    """Log finite metrics, and parameters cut to the length that MLflow accepts.
+
+    ``of_metrics`` is what else ``mlflow.entities.Metric`` takes: the model and the data that they are of.
+    """
     from mlflow.entities import Metric, Param
 
     now = int(time.time() * 1000)
     finite = {key: value for key, value in metrics.items() if math.isfinite(value)}
     store.client.log_batch(
         run_id,
-        metrics=[Metric(key, value, now, 0) for key, value in finite.items()],
-        params=[Param(key, value[:6000]) for key, value in parameters.items()],
+        metrics=[Metric(key, value, now, 0, **of_metrics) for key, value in finite.items()],
+        params=[Param(key, value[:MAX_TEXT]) for key, value in parameters.items()],
     )
 
 
@@ -139,7 +147,7 @@ def fail_open_runs() -> None:
     if not _open_runs:
         return
     # The server may be down, and MLflow would retry for minutes. A later `train` marks the run.
-    with _environment("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0"):
+    with environment("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0"):
         for run in _open_runs.copy():
             try:
                 run.end("FAILED")
@@ -148,28 +156,16 @@ def fail_open_runs() -> None:
                 log.warning("MLflow run %s could not be marked as failed: %s", run.run_id, error)
 
 
-@contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
-    former = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        del os.environ[name]
-        if former is not None:
-            os.environ[name] = former
-
-
 atexit.register(fail_open_runs)
 
 
 def close_orphaned_runs(store: Store) -> None:
     """Mark as ``KILLED`` the runs that a process of this host left running when it died."""
-    condition = f"attributes.status = 'RUNNING' and tags.`{_HOST}` = '{processes.host()}'"
+    condition = f"attributes.status = 'RUNNING' and tags.`{HOST}` = '{processes.host()}'"
     for run in store.client.search_runs([store.experiment_id], condition, max_results=1000):
         if not processes.is_alive(run.data.tags.get(_PROCESS, "")):
             store.client.set_terminated(run.info.run_id, "KILLED")
-            if _PARENT not in run.data.tags:
+            if PARENT not in run.data.tags:
                 log.info("MLflow run %s: its process is gone; marked as killed", run.info.run_id)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.redaction import without_keys
 from batch_scoring.core.system_errors import system_error
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ log = logging.getLogger(__name__)
 
 _SQLITE = "sqlite:///"
 _SQLITE_HEADER = b"SQLite format 3\0"
+# MLflow opens an experiment on its pages for language models, unless a tag says what it is about.
+_EXPERIMENT = {
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.note.content": "Trainings, evaluations and versions in service of batch_scoring.",
+}
 
 
 @dataclass(frozen=True)
@@ -32,11 +38,14 @@ class Store:
     ----------
     client : mlflow.MlflowClient
         Bound to ``uri`` for runs and for models; MLflow's global state is not touched.
+    artifacts : str
+        The folder of a local database's artifacts; empty of a server, which knows its own place.
     """
 
     client: MlflowClient
     uri: str
     experiment_id: str
+    artifacts: str = ""
 
 
 def effective_tracking_uri(configured: str) -> str:
@@ -102,6 +111,40 @@ def exclusive(uri: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def local_store_as_default(store: Store) -> Iterator[None]:
+    """Make a local database MLflow's default store: its registry looks up ``models:/`` there alone.
+
+    A server does it by itself. What the user set is set again at the end.
+    """
+    if is_server(store.uri):
+        yield
+        return
+    from mlflow.tracking._tracking_service.utils import _use_tracking_uri
+
+    # MLflow writes it to the environment, too.
+    with environment("MLFLOW_TRACKING_URI", store.uri), _use_tracking_uri(store.uri):
+        yield
+
+
+@contextmanager
+def environment(name: str, value: str) -> Iterator[None]:
+    """Set a variable of the environment during the block."""
+    former = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
+        if former is not None:
+            os.environ[name] = former
+
+
+def is_server(uri: str) -> bool:
+    """Whether this is the address of a tracking server; else it is that of a database."""
+    return uri.startswith(("http://", "https://"))
+
+
 def prepare(uri: str) -> Future[None]:
     """Start importing MLflow and creating a local database, in a thread: it takes seconds.
 
@@ -140,7 +183,7 @@ def connect(uri: str, artifacts: str, experiment: str) -> Store:
         When the server does not answer, the database cannot be opened, or the experiment was deleted.
     """
     _quiet()
-    is_remote = uri.startswith(("http://", "https://"))
+    is_remote = is_server(uri)
     if is_remote:
         _require_reachable(uri)
     else:
@@ -153,7 +196,9 @@ def connect(uri: str, artifacts: str, experiment: str) -> Store:
     location = None if is_remote else Path(artifacts).absolute().as_uri()
     try:
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        return Store(client, uri, _experiment_id(client, experiment, location))
+        return Store(
+            client, uri, _experiment_id(client, experiment, location), "" if is_remote else artifacts
+        )
     except (MlflowException, SQLAlchemyError) as error:
         if is_remote:
             raise
@@ -196,7 +241,7 @@ def _experiment_id(client: MlflowClient, name: str, location: str | None) -> str
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            return str(client.create_experiment(name, artifact_location=location))
+            return str(client.create_experiment(name, artifact_location=location, tags=_EXPERIMENT))
         except MlflowException:
             # Another run may have created it first.
             found = client.get_experiment_by_name(name)
@@ -218,8 +263,8 @@ def _require_reachable(uri: str) -> None:
         requests.get(f"{uri.rstrip('/')}/health", timeout=10)
     except requests.RequestException as error:
         raise InputError(
-            f"the MLflow server at {uri} does not answer ({type(error).__name__}); start it, or unset "
-            "MLFLOW_TRACKING_URI to use the local database"
+            f"the MLflow server at {without_keys(uri)} does not answer ({type(error).__name__}); start it, "
+            "or unset MLFLOW_TRACKING_URI to use the local database"
         ) from error
 
 

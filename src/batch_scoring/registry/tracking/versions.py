@@ -6,11 +6,13 @@ import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import require_known
+from batch_scoring.core.moments import EPOCH
 from batch_scoring.core.parameters import suggestion
 from batch_scoring.core.scratch import scratch_folder
 from batch_scoring.detection.model_file import FleetFile
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
+# On a version that was evaluated: the run of the last evaluation.
+EVALUATED = "evaluated_in_run"
+# On a former champion: when it ceased to be one, ISO 8601, UTC.
+RETIRED = "in_service_until"
 
 # On a version: that it was the champion once, so that a repeated `train` does not undo a rollback; or
 # why it never was, with the version it was compared with and the numbers of the comparison.
@@ -44,8 +50,11 @@ class Version:
     tags : dict of str to str
         ``n_models``, ``features``, ``window_seconds``, ``trained_from``, ``trained_to``,
         ``train_flag_rate`` and others.
+    created : datetime
+        UTC.
     source : str
-        Where its artifacts lie.
+        ``models:/`` and the id of its logged model, or, of versions of former releases, where its artifacts
+        lie; see :func:`artifacts_of`.
     """
 
     sensor: str
@@ -55,6 +64,7 @@ class Version:
     aliases: tuple[str, ...]
     tags: dict[str, str]
     source: str
+    created: datetime = EPOCH
 
 
 class TrackedVersion:
@@ -77,15 +87,35 @@ class TrackedVersion:
         self.is_champion = CHAMPION in version.aliases
         self.decided = decided or {}
         self.fingerprint = version.fingerprint
-        self._uri = store.uri
-        self._source = version.source
+        self._store = store
+        self._version = version
 
     @cached_property
     def models(self) -> FleetFile:
         """Load the models; fetched at the first use."""
         scratch = ExitStack()
         weakref.finalize(self, scratch.close)
-        return find_models(self._source, self._uri, lambda: scratch.enter_context(scratch_folder()))
+        place = artifacts_of(self._store, self._version)
+        return find_models(place, self._store.uri, lambda: scratch.enter_context(scratch_folder()))
+
+
+def logged_model_id(source: str) -> str | None:
+    """Return the id of a version's logged model; None of versions of former releases.
+
+    Examples
+    --------
+    >>> logged_model_id("models:/m-0123"), logged_model_id("file:///data/models/m-0123/artifacts")
+    ('m-0123', None)
+    """
+    return source.removeprefix("models:/") if source.startswith("models:/m-") else None
+
+
+def artifacts_of(store: Store, version: Version) -> str:
+    """Return where the artifacts of a version lie."""
+    if not version.source.startswith("models:/"):
+        return version.source
+    name = registered_name(version.sensor)
+    return str(store.client.get_model_version_download_uri(name, version.version))
 
 
 def list_sensors(store: Store) -> list[str]:
@@ -98,7 +128,7 @@ def list_champions(store: Store) -> dict[str, str | None]:
     condition = " and ".join(f"tags.{key} = '{value}'" for key, value in OURS.items())
     found = {
         sensor_of(model.name): model.aliases.get(CHAMPION)
-        for model in _pages(store.client.search_registered_models, condition)
+        for model in pages(store.client.search_registered_models, condition)
         # A run that was killed may have left a model without a version.
         if model.latest_versions
     }
@@ -119,6 +149,18 @@ def find_version(store: Store, sensor: str, fingerprint: str) -> Version | None:
 def champion(store: Store, sensor: str) -> Version | None:
     """Return the version of a sensor that is scored."""
     return next((one for one in list_versions(store, sensor) if CHAMPION in one.aliases), None)
+
+
+def find_entry(store: Store, sensor: str, version: str) -> ModelVersion | None:
+    """Find MLflow's entry of a version; None where it is gone."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return store.client.get_model_version(registered_name(sensor), version)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
 
 
 def resolve_version(store: Store, sensor: str, wanted: str | None = None) -> Version:
@@ -167,11 +209,13 @@ def read_version(found: ModelVersion, sensor: str, aliases: dict[str, str]) -> V
     number = str(found.version)
     own = tuple(sorted(alias for alias, version in aliases.items() if str(version) == number))
     fingerprint = found.tags.get("fingerprint", "")
-    return Version(sensor, number, found.run_id or "", fingerprint, own, dict(found.tags), found.source)
+    created = EPOCH + timedelta(milliseconds=found.creation_timestamp or 0)
+    run_id, tags = found.run_id or "", dict(found.tags)
+    return Version(sensor, number, run_id, fingerprint, own, tags, found.source, created)
 
 
 def _search(store: Store, sensor: str, condition: str) -> list[Version]:
-    found = list(_pages(store.client.search_model_versions, condition))
+    found = list(pages(store.client.search_model_versions, condition))
     if not found:
         return []
     # A search does not return the aliases.
@@ -180,7 +224,8 @@ def _search(store: Store, sensor: str, condition: str) -> list[Version]:
     return [read_version(one, sensor, aliases) for one in newest_first]
 
 
-def _pages(search: Any, condition: str) -> Iterator[Any]:
+def pages(search: Any, condition: str) -> Iterator[Any]:
+    """Yield everything that one of MLflow's searches finds."""
     token = None
     while True:
         page = search(condition, max_results=1000, page_token=token)
