@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -230,3 +231,47 @@ except SystemExit:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "models" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_prune_says_what_goes_and_why_and_the_dry_run_the_same(data):
+    dataset = TrackedFleetModels(str(data / "06_models"))
+    for seed in range(4):
+        dataset.save({"vibration": make_training(seed=seed)})
+    dataset.confirm()
+    options = ("--keep", 1, "--younger-than", "0d")
+
+    foretold = rows(data, "prune", *options, "--dry-run")
+    assert [row["version"] for row in rows(data, "list")] == ["4", "3", "2", "1"]
+    shown = run(data, "prune", *options).stdout.splitlines()
+
+    assert [(one["what"], one["name"], one["why"]) for one in foretold["removed"]] == [
+        ("version", "vibration@2", "0 days old"),
+        ("version", "vibration@1", "0 days old"),
+    ]
+    assert {one["version"]: one["why"] for one in foretold["kept"]} == {
+        "vibration@4": "champion",
+        "vibration@3": "previous",
+    }
+    assert shown[0].split() == ["what", "name", "why", "bytes"]
+    assert shown[1].split()[:2] == ["version", "vibration@2"]
+    assert shown[-1].startswith("Removed 2 versions, 0.")
+    assert [row["version"] for row in rows(data, "list")] == ["4", "3"]
+    assert run(data, "prune", *options).stdout == "Removed nothing; versions that stay: 2.\n"
+
+
+def test_prune_refuses_a_copy_whose_artifacts_lie_in_another_workspace(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "copy")
+
+    result = run(tmp_path / "copy", "prune", "--keep", 1, "--younger-than", "0d")
+
+    assert result.exit_code == 1
+    assert "is a copy of another workspace's" in result.stderr
+    assert len(rows(trained, "list")) == 3
+
+
+@pytest.mark.parametrize("option", [("--younger-than", "soon"), ("--keep", 0), ("--sensor", "vibratoin")])
+def test_prune_refuses_what_it_does_not_know(trained, option):
+    result = run(trained, "prune", *option)
+
+    assert result.exit_code != 0
+    assert str(option[1]) in result.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -9,12 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from batch_scoring.cli.command import DATA, ENV, JSON, command, print_json
-from batch_scoring.core.text import text_table
+from batch_scoring.core.text import number, text_table
 from batch_scoring.jobs.context import open_context
 
 if TYPE_CHECKING:
     from batch_scoring.datasets.fleet_models import TrackedFleetModels
-    from batch_scoring.registry.tracking import Version
+    from batch_scoring.registry.tracking import Removal, Version
 
 Row = dict[str, Any]
 
@@ -136,6 +137,65 @@ def rollback_model(sensor: str, data: str | None, env: str | None, as_json: bool
     _say_champion(fleet_models, sensor, as_json)
 
 
+@command("prune", DATA, ENV, JSON)
+@click.option("--sensor", metavar="SENSOR", help="Only the versions of this sensor.")
+@click.option(
+    "--keep", type=click.IntRange(1), default=5, show_default=True, help="How many of the newest stay."
+)
+@click.option(
+    "--younger-than",
+    metavar="TIME",
+    default="30d",
+    show_default=True,
+    help="Versions made, or the champion, within this time stay.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+def prune_models(
+    sensor: str | None,
+    keep: int,
+    younger_than: str,
+    dry_run: bool,
+    data: str | None,
+    env: str | None,
+    as_json: bool,
+) -> None:
+    """Remove old versions, and what belongs to no version any more.
+
+    The champion and every other version with an alias stay.
+    """
+    from datetime import UTC, datetime
+
+    from batch_scoring.core.ids import require_known
+    from batch_scoring.core.parameters import read_duration
+    from batch_scoring.registry import tracking
+
+    retention = tracking.Retention(keep, read_duration(younger_than, "--younger-than"))
+    fleet_models = _fleet_models(data, env)
+    if tracking.is_new_store(fleet_models.tracking_uri):
+        found = tracking.Pruning([], [])
+    else:
+        if sensor is not None:
+            require_known("sensor", [sensor], tracking.list_sensors(fleet_models.store))
+        now = datetime.now(UTC)
+        found = tracking.prune(fleet_models.store, fleet_models.published, retention, now, sensor, dry_run)
+    removed = [
+        {"what": one.kind, "name": one.name, "why": one.reason, "bytes": one.n_bytes}
+        for one in found.removals
+    ]
+    kept = [{"version": f"{one.sensor}@{one.version}", "why": reason} for one, reason in found.kept]
+    if as_json:
+        _print_fields({"dry_run": dry_run, "removed": removed, "kept": kept}, as_json)
+        return
+    if removed:
+        shown = zip(removed, found.removals, strict=True)
+        _print_rows([{**row, "bytes": _bytes(one.n_bytes)} for row, one in shown], as_json, "")
+        click.echo()
+    freed = sum(one.n_bytes or 0 for one in found.removals)
+    what = f"{_counted(found.removals)}, {_bytes(freed)}" if removed else "nothing"
+    done = "Would remove" if dry_run else "Removed"
+    click.echo(f"{done} {what}; versions that stay: {len(kept):,}.")
+
+
 @command("import", DATA, ENV, JSON)
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--sensor", metavar="SENSOR", help="Sensor of the model or models to import.")
@@ -231,6 +291,16 @@ def _summary(version: Version) -> Row:
     }
 
 
+def _counted(removals: Sequence[Removal]) -> str:
+    counts = Counter(one.kind for one in removals)
+    counts["published file"] = counts.pop("published", 0)
+    return ", ".join(number(n, what) for what, n in counts.items() if n)
+
+
+def _bytes(n: int | None) -> str:
+    return "–" if n is None else f"{n / 1e6:.1f} MB"
+
+
 def _minute(text: str | None) -> str | None:
     return f"{text[:16]}Z" if text else None
 
@@ -261,5 +331,8 @@ def _text(value: Any) -> str:
     return value.strftime("%Y-%m-%dT%H:%MZ") if hasattr(value, "strftime") else str(value)
 
 
-for one in (list_models, show_model, promote_model, compare_models, rollback_model, import_models):
+for one in (
+    *(list_models, show_model, promote_model, compare_models, rollback_model),
+    *(prune_models, import_models),
+):
     models.add_command(one)

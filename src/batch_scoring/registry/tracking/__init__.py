@@ -8,6 +8,7 @@ from batch_scoring.registry.tracking.promotion import (
     record_decision,
     rollback,
 )
+from batch_scoring.registry.tracking.pruning import Pruning, Removal, Retention, prune
 from batch_scoring.registry.tracking.registration import register
 from batch_scoring.registry.tracking.runs import TrainingRun, close_orphaned_runs, fail_open_runs
 from batch_scoring.registry.tracking.service import ServiceRun, log_service, service_runs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.detection.model_file import FleetFile
@@ -14,6 +15,7 @@ from batch_scoring.registry.tracking.store import Store, exclusive
 from batch_scoring.registry.tracking.versions import (
     CHAMPION,
     PREVIOUS,
+    RETIRED,
     VERDICT,
     TrackedVersion,
     Version,
@@ -134,6 +136,8 @@ def _change(
     begin_promotion(published, target.sensor, Promotion(target.version, previous, is_rollback))
     if former is not None:
         _set_alias(store, former, PREVIOUS)
+        name, now = registered_name(former.sensor), datetime.now(UTC).isoformat(timespec="seconds")
+        store.client.set_model_version_tag(name, former.version, RETIRED, now)
     _set_alias(store, target, CHAMPION)
     manifest = _publish(store, published, target, models)
     end_promotion(published, target.sensor)
