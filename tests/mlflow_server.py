@@ -16,15 +16,22 @@ import pytest
 
 
 @contextmanager
-def mlflow_server(folder: Path) -> Iterator[str]:
-    """An MLflow server over ``folder/mlflow.db``, which also serves MLflow's pages; ends with its workers."""
+def mlflow_server(folder: Path, database: str = "") -> Iterator[str]:
+    """An MLflow server, which also serves MLflow's pages; ends with its workers.
+
+    Its database is ``folder/mlflow.db``, or the one named, which it finds in its environment: a password in
+    it is not seen among the processes.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    command += ["--workers", "1", "--artifacts-destination", str(folder / "artifacts")]
+    environment = {
+        **os.environ,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_BACKEND_STORE_URI": database or f"sqlite:///{folder}/mlflow.db",
+    }
     environment.pop("MLFLOW_TRACKING_URI", None)
     with open(folder / "server.log", "wb") as log:  # noqa: PTH123
         server = subprocess.Popen(

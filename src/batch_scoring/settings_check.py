@@ -32,7 +32,7 @@ GROUPS = {
 }
 # What else --params may name; `jobs` is read by `kedro jobs` alone.
 OTHERS = [
-    *("device", "sensor", "shard", "models", "staged", "judged", "at"),
+    *("device", "sensor", "shard", "models", "staged", "judged", "at", "tracking_uri"),
     *("readings", "labels", "feedback", "calendar", "devices"),
 ]
 OTHERS += ["data", "jobs", "validate"]
