@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from functools import cache
 from pathlib import Path
@@ -58,6 +57,8 @@ def dataset_of(data: TrainingData) -> Any:
 
 
 def _user() -> str:
+    import getpass
+
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container may run as a user without a name

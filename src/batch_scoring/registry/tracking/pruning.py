@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlparse
-from urllib.request import url2pathname
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.moments import EPOCH
@@ -334,5 +332,8 @@ def _size(uri: str) -> int | None:
 
 
 def _local_path(uri: str) -> Path | None:
+    from urllib.parse import urlparse
+    from urllib.request import url2pathname
+
     parsed = urlparse(uri)
     return Path(url2pathname(parsed.path)) if parsed.scheme == "file" else None

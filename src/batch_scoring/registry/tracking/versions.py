@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
+_STAGES = ("production", "staging", "archived")
+
 # On a version that was evaluated: the run of the last evaluation.
 EVALUATED = "evaluated_in_run"
 # On a former champion: when it ceased to be one, ISO 8601, UTC.
@@ -185,6 +187,8 @@ def resolve_version(store: Store, sensor: str, wanted: str | None = None) -> Ver
         return names.get(CHAMPION, versions[0])
     if wanted not in names:
         hint = suggestion(wanted, names) or f"there are {', '.join(names)}"
+        if wanted.lower() in _STAGES:
+            hint = f"stages are of former MLflow, name a number or an alias: {', '.join(names)}"
         raise InputError(f"sensor {sensor!r} has no version {wanted!r}; {hint}")
     return names[wanted]
 
