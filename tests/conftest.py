@@ -25,8 +25,9 @@ settings.load_profile("ci")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that says how often races and random kills are tried."""
+    """Add the options that say how often races and kills are tried, and whether tests may take minutes."""
     parser.addoption("--trials", type=int, default=2, help="repetitions of races and kills (default 2)")
+    parser.addoption("--long", action="store_true", help="run the tests that are marked long, too")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -84,6 +85,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    if not config.getoption("long"):
+        long = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
     for item in items:
         if "new_database" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
