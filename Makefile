@@ -60,9 +60,9 @@ test:  ## set up, then run every test, about twenty minutes
 	@$(MAKE) --no-print-directory -j 3 test-setup
 	$(PYTEST)
 
-test-long:  ## the same with fifty trials of each race and kill, and more random examples
-	@$(MAKE) --no-print-directory -j 3 test-setup
-	$(PYTEST) --trials 50 --hypothesis-profile=long
+test-long:  ## the same with fifty trials of each race and kill, more random examples, and other people's schedulers
+	@$(MAKE) --no-print-directory -j 3 test-setup .recipes/.ready
+	$(PYTEST) --trials 50 --hypothesis-profile=long --long
 
 # Collecting compiles the tests: here once, later by each worker at the same time.
 .PHONY: compiled-tests
@@ -83,6 +83,8 @@ lint: $(VENV)/.dev  ## style, types, import contracts and what is open to attack
 	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml src
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/schedulers/compose/compose.yaml
+	$(BIN)/kubernetes-validate --quiet --strict deploy/schedulers/kubernetes/*.yaml
 
 package: $(VENV)/.dev  ## wheel and sources, in dist/, checked
 	rm -rf dist build
@@ -109,7 +111,7 @@ lock:  ## choose the newest versions that fit and write requirements.lock
 	  --no-header --no-annotate --no-emit-index-url --upgrade --quiet --output-file requirements.lock
 
 clean:  ## remove the environment and everything computed, ./data too
-	rm -rf $(VENV) .azurite .oav .cards .containers .checkov .viz site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .azurite .oav .cards .containers .checkov .recipes .viz site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 	find data -mindepth 1 -not -name README.md -delete
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 	find src -name '*.so' -delete
@@ -122,6 +124,8 @@ system-packages:
 	  [ "$$(command -v promtool prometheus-alertmanager | wc -l)" = 2 ] || \
 	  $(call apt,prometheus prometheus-alertmanager) || \
 	  echo "no Prometheus and no right to install it: tests of alert rules and of its Alertmanager will be skipped"
+	@command -v systemd-analyze >/dev/null || $(call apt,systemd) || \
+	  echo "no systemd-analyze and no right to install it: tests of systemd's units will be skipped"
 
 # The emulator of Blob Storage, and what checks clients and stand-ins with Azure's published descriptions, where
 # these are (AZURE_SPECS); and Adaptive Cards' own library, which reads the cards of alerts. Without Node.js their tests are skipped, outside of CI. All versions are locked: a newer
@@ -157,6 +161,16 @@ CONTAINER_PACKAGES := podman runc docker-registry mmdebstrap iproute2
 .checkov/.ready: tests/deploy/template/checkov.lock
 	@$(PYTHON) -m venv .checkov
 	.checkov/bin/pip install --quiet --constraint $< checkov
+	@touch $@
+
+# Other people's schedulers, each in an environment of its own, and names in the networks of podman. A newer lock:
+# install the program into an empty environment and `pip freeze` it.
+.recipes/.ready: $(wildcard tests/schedulers/*.lock)
+	@for lock in $^; do \
+	  home=.recipes/$$(basename $$lock .lock); $(PYTHON) -m venv --clear $$home && \
+	  $$home/bin/pip install --quiet --no-compile --no-deps --requirement $$lock || exit; done
+	@[ -x /usr/lib/podman/netavark ] || $(call apt,netavark aardvark-dns) || \
+	  echo "no netavark and no right to install it: the test of compose will be skipped"
 	@touch $@
 
 # One stamp a set of extras, so that a changed lock or pyproject installs again.
