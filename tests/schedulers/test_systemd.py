@@ -51,6 +51,10 @@ def test_the_hour_is_started_ten_minutes_after_its_end_in_utc():
     assert [(later - earlier) % 24 for earlier, later in pairwise(hours)] == [1, 1]
 
 
+def test_the_limit_of_starts_is_over_before_the_timer_comes_again():
+    assert setting("fleet-hour.service", "Unit", "StartLimitIntervalSec") == "30min"
+
+
 @pytest.mark.parametrize("name", ["fleet-hour", "fleet-train"])
 def test_a_missed_start_is_made_up_for(name):
     assert setting(f"{name}.timer", "Timer", "Persistent") == "true"
