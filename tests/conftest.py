@@ -79,7 +79,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Mark what is slow, keep together what shares a fixture, and put first what takes long.
 
     What works on a real MLflow store is slow: each step of it takes tenths of a second. Tests that share a
-    fixture of their module are a group, which one worker runs: others would make the fixture anew.
+    fixture of their module are a group, which one worker runs: others would make the fixture anew. What
+    :func:`made_once` makes is there for all workers; fixtures of it have the scope of the session.
     """
     left_out = [item for item in items if not _has_its_programs(item)]
     if left_out:

@@ -23,7 +23,7 @@ from tests.made_once import made_once
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def calm(tmp_path_factory, trials: int) -> tuple[Path, Contents, list[float]]:
     """The workspace before the day, what an undisturbed day ends in, and the seconds of its runs."""
 

@@ -35,7 +35,7 @@ def an_hour(data: Path) -> list[str]:
     return arguments(data, HOUR, "2026-01-07T01:05Z")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def before(tmp_path_factory) -> Path:
     """Two days, scored, and a file with the readings of the next hour, one of them no number."""
 
@@ -53,12 +53,12 @@ def before(tmp_path_factory) -> Path:
     return made_once(tmp_path_factory, "before_an_hour", make) / "data"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def kedro(tmp_path_factory) -> FaultyKedro:
     return faulty_kedro(made_once(tmp_path_factory, "faults", compile_faults))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory, before: Path, kedro: FaultyKedro) -> tuple[list[int], dict[str, list[str]]]:
     """The write points of an undisturbed hour, and what it ends in."""
 
