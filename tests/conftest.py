@@ -114,7 +114,7 @@ def _place(item: pytest.Item) -> int:
         return _FIRST.index(group.args[0])
     if item.get_closest_marker("slow") is None:
         return 7
-    if not _LONG.isdisjoint(item.path.parts):
+    if not _LONG.isdisjoint(item.path.relative_to(item.config.rootpath).parts):
         return 4
     return 6 if group is None else 5
 
