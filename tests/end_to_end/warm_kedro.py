@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 from threading import Lock, Timer
 
 PROJECT = Path(__file__).parents[2]
-TIMEOUT_SECONDS = 300
+TIMEOUT_SECONDS = 900  # of a busy machine
 _PIPELINES = (
     *("simulate", "ingest", "aggregate", "train", "score", "incidents", "monitor"),
     *("evaluate", "report", "maintain", "receive", "publish"),
