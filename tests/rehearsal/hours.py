@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from batch_scoring.jobs.records import JobRecord, Records
 from batch_scoring.jobs.specs import State
 
-_PATIENCE_SECONDS = 300.0
+_PATIENCE_SECONDS = 900.0  # of a machine with other work
 
 
 class Run(Protocol):

@@ -34,7 +34,7 @@ def test_three_hours_on_the_deployed_system_give_what_one_local_run_gives(engine
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=1800,
+        timeout=3600,
         check=False,
     )
     print(done.stdout)
