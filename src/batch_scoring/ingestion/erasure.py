@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
 from batch_scoring.ingestion.corrections import Corrected, ReadingRange
 from batch_scoring.ingestion.sql import literal
-from batch_scoring.ingestion.staging import StagingArea
 from batch_scoring.storage.row_table import Change, RowTable, Update
 from batch_scoring.tables.arrow_arrays import from_rows
 from batch_scoring.tables.schemas import ERASED
+
+if TYPE_CHECKING:
+    from batch_scoring.ingestion.staging import StagingArea
 
 _TIMES = ("start", "end", "written_before")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from batch_scoring.ingestion.staging import StagingArea
 from batch_scoring.storage.row_table import RowTable
 
 if TYPE_CHECKING:
     from batch_scoring.ingestion.plain_rows import PlainRows
+    from batch_scoring.ingestion.staging import StagingArea
 
 REASON = "new_device"
 # Values, not ids: more new texts with a decimal mark than this, most of them once.

@@ -29,7 +29,6 @@ from batch_scoring.ingestion.plain_columns import (
     ranks,
 )
 from batch_scoring.ingestion.plain_rows import PlainRows
-from batch_scoring.ingestion.plain_wide import wide_rows
 from batch_scoring.ingestion.settings import ROLES, IngestSettings
 from batch_scoring.storage.row_files import DAY_US, has_sparse_days
 from batch_scoring.storage.row_table import RowTable
@@ -107,7 +106,12 @@ def read_plain(
         return None
     files = [source.file for source in sources]
     try:
-        found = _long_rows(files, settings, latest) or wide_rows(files, settings, latest, MAX_ROWS)
+        found: PlainRows | None = _long_rows(files, settings, latest)
+        if found is None:
+            # An hour of long files does not wait for what reads others.
+            from batch_scoring.ingestion.plain_wide import wide_rows
+
+            found = wide_rows(files, settings, latest, MAX_ROWS)
     except (pa.ArrowException, OSError, InputError, ValueError):
         return None  # the other way says why
     if found is None or any(file.has_changed() for file in files):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -10,12 +11,14 @@ import pyarrow.compute as pc
 
 from batch_scoring.ingestion.plain_rows import PlainRows
 from batch_scoring.ingestion.source_files import SourceFile
-from batch_scoring.ingestion.staging import StagingArea
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import Change, RowTable, Update
 from batch_scoring.tables.arrays import Bool
 from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import QUARANTINE
+
+if TYPE_CHECKING:
+    from batch_scoring.ingestion.staging import StagingArea
 
 # The rows of the quarantine, counted.
 REFUSED_DEVICES = pa.schema(

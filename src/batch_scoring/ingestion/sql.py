@@ -11,6 +11,7 @@ from batch_scoring.core.ids import MAX_SEGMENT_BYTES
 # "new_device", "no_value", "duplicate" and "conflict" are found later, beside other rows.
 REASONS = (
     "malformed_row",
+    "bad_quality",
     "missing_timestamp",
     "missing_device",
     "missing_sensor",

@@ -6,14 +6,16 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batch_scoring.core.moments import as_text
 from batch_scoring.ingestion.new_readings import NewReadings
 from batch_scoring.ingestion.plain_rows import PlainRows
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.source_files import SourceFile
-from batch_scoring.ingestion.staging import StagingArea
+
+if TYPE_CHECKING:
+    from batch_scoring.ingestion.staging import StagingArea
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +149,7 @@ def log_summary(counts: dict[str, Any], n_files: int, new: NewReadings | None = 
         more,
         f"; times from {as_text(span[0])} to {as_text(span[1])}" if span else "",
     )
-    if new is not None and isinstance(new.rows, StagingArea):
+    if new is not None and not isinstance(new.rows, PlainRows):
         _warn(counts, new.rows)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
@@ -29,10 +29,12 @@ from batch_scoring.ingestion.sources import (
     refused_row,
     source_row,
 )
-from batch_scoring.ingestion.staging import StagingArea, staging_area
 from batch_scoring.ingestion.summary import counts_of, log_summary, no_counts, shortfalls_of
 from batch_scoring.storage.row_table import Change, RowTable, Update, no_change
 from batch_scoring.tables.schemas import READINGS
+
+if TYPE_CHECKING:
+    from batch_scoring.ingestion.staging import StagingArea
 
 Chunk = tuple[Update, Update, Update, dict[str, Any]]
 
@@ -111,6 +113,9 @@ def ingest_readings(
     with ExitStack() as stack:
 
         def stage() -> StagingArea:
+            # Most hours bring plain files and need none of it, nor the readers of other forms.
+            from batch_scoring.ingestion.staging import staging_area
+
             area = stack.enter_context(staging_area(chosen))
             area.stage(files, latest)
             leave_out(area, gone, changed_ns)
