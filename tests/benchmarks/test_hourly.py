@@ -60,7 +60,7 @@ def test_a_run_that_has_not_scored_everything_stops_the_benchmark():
 
 
 def test_a_figure_is_the_median_of_the_rounds_ratios_and_null_where_not_measured():
-    from hourly import FIGURES, Results
+    from hourly_results import FIGURES, Results
     from hourly_site import Cycle
 
     results = Results(new_bytes=100)
