@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 from batch_scoring.ingestion.envelopes import TABLES
-from batch_scoring.ingestion.inspection.columns import QUANTITIES, Column, name_words
+from batch_scoring.ingestion.inspection.columns import Column
 from batch_scoring.ingestion.inspection.numbers import MARKS, MISSING_WORDS
+from batch_scoring.ingestion.inspection.path_template import name_quantities, path_template
+from batch_scoring.ingestion.inspection.remarks import holds_bytes, remarks
 from batch_scoring.ingestion.inspection.roles import Roles
 from batch_scoring.ingestion.inspection.table import Table
 from batch_scoring.ingestion.inspection.times import ISO
-from batch_scoring.ingestion.inspection.unnamed import is_whole
 from batch_scoring.ingestion.interpretation import EXCEL
 from batch_scoring.ingestion.numbers import NO_VALUES
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.text_bytes import without_compression
 
-_FEW = 12
-# As pandas names a column of two levels in a file.
-_LEVELS = re.compile(r"\('.+', '.+'\)")
 _DELIMITER_WORDS = {"\t": "tab", " ": "space"}
 
 
@@ -85,28 +83,12 @@ def propose(table: Table, roles: Roles, files: Sequence[SourceFile], timezone: s
     values = [roles.value] if roles.value is not None else roles.sensors
     if not values and not proposal.lacking:
         encoded = [column for column in table.columns if column.is_encoded]
-        what = "".join(f", and {_encoded(column)}: decode them first" for column in encoded[:1])
+        what = "".join(f", and {holds_bytes(column)}: decode them first" for column in encoded[:1])
         proposal.lacking.append(
             f"no column holds numbers{what}; expected one of measured values, or one a sensor"
         )
     _propose_numbers(values, proposal)
-    _remark(table.columns, values, proposal)
-    levels = [column.name for column in roles.sensors if _LEVELS.fullmatch(column.name)]
-    if levels:
-        said = (
-            f"{levels[0]} …: columns of pandas with two levels are sensors of one device; to have a row a "
-            "device, write df.stack(0).reset_index()"
-        )
-        proposal.assumed.append(("", said))
-    hours = _hours_among(roles.sensors)
-    if hours:
-        said = (
-            f"{hours[0]} … {hours[-1]}: taken as {len(hours)} sensors; if they are the hours of one, write a "
-            "row an hour, with its time"
-        )
-        proposal.assumed.append(("", said))
-    if roles.shape != "long":
-        _name_unused(table.columns, roles, proposal)
+    proposal.assumed.extend(("", said) for said in remarks(table.columns, roles))
     return proposal
 
 
@@ -207,8 +189,8 @@ def _propose_path(
 ) -> None:
     """Take what no column says from the paths of the files, or fix it by the name of the one file."""
     names = [PurePosixPath(file.name) for file in files]
-    template = _path_template(names, needed)
-    if len(needed) == 2 and template is not None and _name_quantities(names):
+    template = path_template(names, needed)
+    if len(needed) == 2 and template is not None and name_quantities(names):
         folder = PurePosixPath(files[0].path).parent.name
         proposal.settings["path"] = template.replace("{device}", "{sensor}")
         proposal.settings["device"] = folder
@@ -232,68 +214,6 @@ def _fix_by_name(role: str, name: PurePosixPath, proposal: Proposal) -> None:
     stem = PurePosixPath(without_compression(name.name)).stem
     proposal.settings[role] = stem
     proposal.assumed.append((role, f"no column names the {role}: taken as {stem!r}, the name of the file"))
-
-
-def _path_template(names: Sequence[PurePosixPath], needed: Sequence[str]) -> str | None:
-    """Return where the paths of files name what is needed; None where they do not tell it apart.
-
-    Examples
-    --------
-    >>> _path_template([PurePosixPath("a/1.csv"), PurePosixPath("b/1.csv")], ["device"])
-    '{device}/*.csv'
-    >>> _path_template([PurePosixPath(f"{one}/raw/1.csv") for one in "ab"], ["device"])
-    '{device}/*/*.csv'
-    >>> _path_template([PurePosixPath(f"{one}/{part}/t.csv") for one in "ab" for part in "xy"], ["device"])
-    '{device}/{sensor}/*.csv'
-    """
-    depths = {len(name.parts) for name in names}
-    if len(names) < 2 or len(depths) > 1:
-        return None
-    suffixes = {"".join(name.suffixes) for name in names}
-    # A date in the names may have points, too.
-    suffix = suffixes.pop() if len(suffixes) == 1 else names[0].suffix
-    depth = depths.pop()
-    folders = {name.parent for name in names}
-    telling = [level for level in range(depth - 1) if _names_something([name.parts[level] for name in names])]
-    if depth > 1 and len(needed) == 2:
-        roles = dict.fromkeys(telling or [depth - 2], "{device}")
-        return _joined_levels(roles, depth, "{sensor}" + suffix)
-    # Files of the same names in several folders: the folder tells what they are of.
-    is_folder = (
-        depth > 1
-        and len(folders) > 1
-        and (len({name.name for name in names}) < len(names) or len(folders) == len(names))
-    )
-    if not is_folder:
-        return f"{{{needed[0]}}}{suffix}"
-    # Of two folders, the inner one names a part of the machine.
-    *_, outer, inner = [None, *(telling or [depth - 2])]
-    assert inner is not None
-    roles = {inner: "{device}"} if outer is None else {outer: "{device}", inner: "{sensor}"}
-    return _joined_levels(roles, depth, f"*{suffix}")
-
-
-def _name_quantities(names: Sequence[PurePosixPath]) -> bool:
-    """Whether files of one folder are named after what is measured.
-
-    Examples
-    --------
-    >>> _name_quantities([PurePosixPath("temp_in.csv"), PurePosixPath("flow-2.csv")])
-    True
-    >>> _name_quantities([PurePosixPath("pump-1.csv"), PurePosixPath("flow.csv")])
-    False
-    """
-    return all(len(name.parts) == 1 and QUANTITIES & set(name_words(name.stem)) for name in names)
-
-
-def _names_something(parts: Sequence[str]) -> bool:
-    """Whether folders of one level differ, and not only by dates and numbers."""
-    return len(set(parts)) > 1 and not all(re.fullmatch(r"(\w+=)?[\d._-]+", part) for part in parts)
-
-
-def _joined_levels(roles: Mapping[int, str], depth: int, last: str) -> str:
-    """Join a template of the levels from the first with a role on."""
-    return "/".join([*(roles.get(level, "*") for level in range(min(roles), depth - 1)), last])
 
 
 def _propose_times(roles: Roles, timezone: str, proposal: Proposal) -> None:
@@ -403,72 +323,6 @@ def _propose_numbers(values: Sequence[Column], proposal: Proposal) -> None:
         settings["words"] = {word.lower(): int(number) for word, number in words.items()}
         said = ", ".join(f"{word} = {number:g}" for word, number in words.items())
         proposal.assumed.append(("words", f"words are taken as numbers: {said}"))
-
-
-def _remark(columns: Sequence[Column], values: Sequence[Column], proposal: Proposal) -> None:
-    """Name the columns whose meaning nobody can know."""
-    for column in columns:
-        kinds = list(dict.fromkeys(column.texts))
-        if column.is_remark and 1 < len(kinds) <= _FEW and column not in values:
-            listed = ", ".join(kinds)
-            said = (
-                f"{column.name}: readings are stored whatever it says ({listed}); to refuse bad ones, set "
-                f"ingest.quality.column={column.name}, and what is good in ingest.quality.good"
-            )
-            proposal.assumed.append(("", said))
-        elif column.is_encoded and values:
-            proposal.assumed.append(
-                ("", f"{_encoded(column)}, which are not decoded: nothing of them is stored")
-            )
-        elif column in values and is_whole(column) and len(kinds) > 1:
-            said = (
-                f"{column.name}: whole numbers; if they name devices, set ingest.columns.device={column.name}"
-            )
-            proposal.assumed.append(("", said))
-
-
-def _encoded(column: Column) -> str:
-    return f"{column.name} holds encoded bytes ({column.texts[0][:24]!r})"
-
-
-def _hours_among(sensors: Sequence[Column]) -> list[str]:
-    """Return the names of columns that go by all hours of a day, such as H00 … H23; empty without them.
-
-    Examples
-    --------
-    >>> _hours_among([Column(f"{hour}:00", ("1",)) for hour in range(24)])[:2]
-    ['0:00', '1:00']
-    """
-    hours = {
-        column.name: int(found[1])
-        for column in sensors
-        if (
-            found := re.fullmatch(
-                r"(?:h|hour|hr|he)?[ _-]?(\d{1,2})(?:[:.]?00)?h?", column.name.strip(), re.I
-            )
-        )
-    }
-    every = set(hours.values())
-    return list(hours) if every in (set(range(24)), set(range(1, 25))) else []
-
-
-def _name_unused(columns: Sequence[Column], roles: Roles, proposal: Proposal) -> None:
-    """Name columns of texts that repeat: if they name devices, the readings of several are one series."""
-    for column in columns if roles.device is None else ():
-        if not column.is_id or column in (*roles.time, *roles.sensors):
-            continue
-        if column.distinct == 1 and len(column.texts) > 1:
-            said = (
-                f"{column.name}: {column.texts[0]!r} in every row; if it names the device, set "
-                f"ingest.columns.device={column.name}"
-            )
-            proposal.assumed.append(("", said))
-        elif column.distinct > 1:
-            said = (
-                f"{column.name}: {column.distinct} texts such as {column.texts[0]!r} are not used; if they "
-                f"name devices, set ingest.columns.device={column.name}"
-            )
-            proposal.assumed.append(("", said))
 
 
 def _value(text: str) -> Any:

@@ -1,0 +1,71 @@
+"""Find where the paths of files name device and sensor, and whether files are named after a quantity."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+
+from batch_scoring.ingestion.inspection.columns import QUANTITIES, name_words
+
+
+def path_template(names: Sequence[PurePosixPath], needed: Sequence[str]) -> str | None:
+    """Return where the paths of files name what is needed; None where they do not tell it apart.
+
+    Examples
+    --------
+    >>> path_template([PurePosixPath("a/1.csv"), PurePosixPath("b/1.csv")], ["device"])
+    '{device}/*.csv'
+    >>> path_template([PurePosixPath(f"{one}/raw/1.csv") for one in "ab"], ["device"])
+    '{device}/*/*.csv'
+    >>> path_template([PurePosixPath(f"{one}/{part}/t.csv") for one in "ab" for part in "xy"], ["device"])
+    '{device}/{sensor}/*.csv'
+    """
+    depths = {len(name.parts) for name in names}
+    if len(names) < 2 or len(depths) > 1:
+        return None
+    suffixes = {"".join(name.suffixes) for name in names}
+    # A date in the names may have points, too.
+    suffix = suffixes.pop() if len(suffixes) == 1 else names[0].suffix
+    depth = depths.pop()
+    folders = {name.parent for name in names}
+    telling = [level for level in range(depth - 1) if _names_something([name.parts[level] for name in names])]
+    if depth > 1 and len(needed) == 2:
+        roles = dict.fromkeys(telling or [depth - 2], "{device}")
+        return _joined_levels(roles, depth, "{sensor}" + suffix)
+    # Files of the same names in several folders: the folder tells what they are of.
+    is_folder = (
+        depth > 1
+        and len(folders) > 1
+        and (len({name.name for name in names}) < len(names) or len(folders) == len(names))
+    )
+    if not is_folder:
+        return f"{{{needed[0]}}}{suffix}"
+    # Of two folders, the inner one names a part of the machine.
+    *_, outer, inner = [None, *(telling or [depth - 2])]
+    assert inner is not None
+    roles = {inner: "{device}"} if outer is None else {outer: "{device}", inner: "{sensor}"}
+    return _joined_levels(roles, depth, f"*{suffix}")
+
+
+def name_quantities(names: Sequence[PurePosixPath]) -> bool:
+    """Whether files of one folder are named after what is measured.
+
+    Examples
+    --------
+    >>> name_quantities([PurePosixPath("temp_in.csv"), PurePosixPath("flow-2.csv")])
+    True
+    >>> name_quantities([PurePosixPath("pump-1.csv"), PurePosixPath("flow.csv")])
+    False
+    """
+    return all(len(name.parts) == 1 and QUANTITIES & set(name_words(name.stem)) for name in names)
+
+
+def _names_something(parts: Sequence[str]) -> bool:
+    """Whether folders of one level differ, and not only by dates and numbers."""
+    return len(set(parts)) > 1 and not all(re.fullmatch(r"(\w+=)?[\d._-]+", part) for part in parts)
+
+
+def _joined_levels(roles: Mapping[int, str], depth: int, last: str) -> str:
+    """Join a template of the levels from the first with a role on."""
+    return "/".join([*(roles.get(level, "*") for level in range(min(roles), depth - 1)), last])
