@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from ipaddress import IPv4Network, ip_network
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.parameters import Check, read_parameters, require, within
 from batch_scoring.deploy.durations import cron, recurrence, short_text
+from batch_scoring.deploy.network_settings import NetworkSettings
 from batch_scoring.jobs.backends.azure_batch.settings import PoolSettings
 from batch_scoring.jobs.backends.container_apps.settings import SIZES, is_size, memory_of
 
@@ -231,67 +231,6 @@ class NodeSettings(PoolSettings):
             )
 
 
-# Azure keeps this number of addresses of every subnet.
-_KEPT_ADDRESSES = 5
-_SMALLEST_PREFIX = 24
-# What a network of one's own may have.
-_INSIDE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
-
-
-@dataclass(frozen=True)
-class NetworkSettings:
-    """``deploy.network``: whether the deployment is reached from the internet, or from a network alone.
-
-    Attributes
-    ----------
-    access : str
-        ``public``, or ``private``: services are reached through private endpoints, nodes have no public
-        addresses.
-    addresses : str
-        Of the virtual network: half of them are for nodes, a quarter for endpoints, a quarter for schedulers.
-    allowed : tuple of str
-        Public addresses, or ranges of them, that may reach storage, vault, registry, hub and Batch besides.
-
-    Raises
-    ------
-    InputError
-        When an address is not valid.
-    """
-
-    access: Literal["public", "private"] = "public"
-    addresses: str = "10.20.0.0/22"
-    allowed: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        network = _network(self.addresses)
-        is_wide = network is not None and _is_inside(network) and network.prefixlen <= _SMALLEST_PREFIX
-        expected = f"a private range of at least /{_SMALLEST_PREFIX}, such as '10.20.0.0/22'"
-        require(self, "deploy.network", {"addresses": (is_wide, expected)})
-        for one in self.allowed:
-            if not _is_outside(one):
-                raise InputError(
-                    f"deploy.network.allowed: {one!r} is not valid; expected a public IPv4 address such as "
-                    "'203.0.113.7', or a range up to /30 such as '203.0.113.0/28'"
-                )
-
-    @property
-    def is_private(self) -> bool:
-        """Whether the deployment is reached from a network alone."""
-        return self.access == "private"
-
-    @property
-    def subnets(self) -> dict[str, IPv4Network]:
-        """Addresses of the subnets by their names."""
-        nodes, rest = IPv4Network(self.addresses).subnets()
-        endpoints, scheduler = rest.subnets()
-        return {"nodes": nodes, "endpoints": endpoints, "scheduler": scheduler}
-
-    @property
-    def most_nodes(self) -> int:
-        """Number of nodes that find an address."""
-        return self.subnets["nodes"].num_addresses - _KEPT_ADDRESSES
-
-
 @dataclass(frozen=True)
 class ContainerAppsJobSettings:
     """``deploy.container_apps``: the job of Container Apps that scores; memory is twice its cores, in GiB."""
@@ -458,24 +397,6 @@ def _require_wait(where: str, every: timedelta, wait: timedelta, what: str) -> N
 def _days_or_null(days: int | None) -> Check:
     is_valid, expected = within(1 if days is None else days, 1, 99_999)
     return is_valid, f"{expected}, or null for never"
-
-
-def _network(text: object) -> IPv4Network | None:
-    try:
-        found = ip_network(str(text))
-    except ValueError:
-        return None
-    return found if isinstance(found, IPv4Network) else None
-
-
-def _is_outside(text: object) -> bool:
-    """Return whether firewalls of storage accounts take it: they refuse private addresses, /31 and /32."""
-    found = _network(text)
-    return found is not None and not _is_inside(found) and ("/" not in str(text) or found.prefixlen <= 30)
-
-
-def _is_inside(network: IPv4Network) -> bool:
-    return any(network.subnet_of(block) for block in _INSIDE)
 
 
 def _require_url(where: str, url: str, schemes: tuple[str, ...]) -> None:

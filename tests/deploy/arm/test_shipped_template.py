@@ -10,10 +10,10 @@ from batch_scoring.core.parameters import read_parameters
 from batch_scoring.deploy.arm.down import remove, survey
 from batch_scoring.deploy.arm.up import DeploymentRequest, up, would
 from batch_scoring.deploy.names import names_of
+from batch_scoring.deploy.network_settings import NetworkSettings
 from batch_scoring.deploy.plan import DeploymentPlan
 from batch_scoring.deploy.settings import (
     DeployParameters,
-    NetworkSettings,
     NodeSettings,
     SchedulerSettings,
 )

@@ -9,7 +9,8 @@ from typing import Any
 
 from batch_scoring.deploy.durations import cron, iso_duration, recurrence, short_text
 from batch_scoring.deploy.names import Names
-from batch_scoring.deploy.settings import DeployParameters, NetworkSettings
+from batch_scoring.deploy.network_settings import NetworkSettings
+from batch_scoring.deploy.settings import DeployParameters
 from batch_scoring.jobs.backends.azure_batch.autoscale import autoscale_formula
 from batch_scoring.jobs.backends.azure_batch.settings import PoolSettings
 from batch_scoring.jobs.backends.container_apps.settings import memory_of
