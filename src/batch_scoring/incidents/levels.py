@@ -6,17 +6,14 @@ kind of day.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batch_scoring.incidents.evidence import window_evidence
-from batch_scoring.storage.row_table import RowTable
-from batch_scoring.storage.series_copies import SeriesCopies
-from batch_scoring.tables.arrays import Float, Int
-from batch_scoring.tables.arrow_arrays import empty_table, to_arrow, to_numpy
+from batch_scoring.tables.arrays import Float
+from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import PREDICTIONS
 
@@ -35,46 +32,6 @@ LAGS_US = (7 * DAY_US, DAY_US)
 # 1970-01-01 was a Thursday, three days after a Monday; the first days of the week and of the weekend.
 _WEEKDAY_OF_EPOCH, _FIRST_DAYS = 3, (0, 5)
 _SERIES = ("sensor", "device")
-
-
-def read_levels(
-    predictions: RowTable,
-    series: pa.Table,
-    first: Int,
-    last: Int,
-    lags: Sequence[int] = LAGS_US,
-    schema: pa.Schema = LEVELS,
-) -> pa.Table:
-    """Read the windows of some spans, and of these spans by each lag before.
-
-    Parameters
-    ----------
-    predictions : RowTable
-    series : pyarrow.Table
-        sensor and device of each span.
-    first, last : array of shape (n,), int64
-        The spans, half-open, microseconds since the epoch.
-    lags : sequence of int, optional
-        Microseconds.
-    schema : pyarrow.Schema, optional
-        The columns to read, LEVELS or VALUES.
-
-    Returns
-    -------
-    pyarrow.Table
-        In any order; other windows of these series, too.
-    """
-    if not series.num_rows:
-        return empty_table(schema)
-    sensors, devices = (pc.unique(series[name]).to_pylist() for name in _SERIES)
-    there = [name for name in schema.names if name in predictions.schema.names]
-    first, last = (np.concatenate([one, *(one - lag for lag in lags)]) for one in (first, last))
-    known, found = pa.schema([schema.field(name) for name in there]), [empty_table(schema)]
-    copies = SeriesCopies(predictions)
-    for file in predictions.files(int(first.min()), int(last.max()), sensors, devices):
-        if ((first <= file.last) & (last > file.first)).any():
-            found += [rows.cast(known) for rows in copies.batches(file, there, sensors, devices)]
-    return pa.concat_tables(found, promote_options="default")
 
 
 class Levels:

@@ -11,8 +11,7 @@ import pyarrow as pa
 
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.joining import JoinRules
-from batch_scoring.incidents.levels import HOUR_US, Levels, read_levels
-from batch_scoring.storage.row_table import RowTable
+from batch_scoring.incidents.levels import HOUR_US, Levels
 from batch_scoring.tables.arrays import Bool
 from batch_scoring.tables.arrow_arrays import are, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
@@ -35,12 +34,6 @@ def may_step(incidents: pa.Table) -> Bool:
     return found
 
 
-def read_around(predictions: RowTable, incidents: pa.Table, rules: JoinRules) -> pa.Table:
-    """Read what shows the levels before and after short incidents; schema LEVELS, see :func:`read_levels`."""
-    begin, end = to_numpy(incidents["start"]), to_numpy(incidents["end"])
-    return read_levels(predictions, incidents, begin - HOUR_US, end + _after(rules))
-
-
 def mark_steps(incidents: pa.Table, windows: pa.Table, rules: JoinRules, calendar: Calendar) -> pa.Table:
     """Find the incidents in which the level steps to another one, column ``step``.
 
@@ -49,7 +42,7 @@ def mark_steps(incidents: pa.Table, windows: pa.Table, rules: JoinRules, calenda
     incidents : pyarrow.Table
         Schema INCIDENTS, closed and shorter than an hour.
     windows : pyarrow.Table
-        Schema LEVELS, of :func:`read_around`.
+        Schema LEVELS, the predictions of the hours before and after, and of these by each lag before.
     rules : JoinRules
         The hour after an incident ends where a later window would no longer extend it: it has been seen.
     calendar : Calendar
@@ -63,7 +56,7 @@ def mark_steps(incidents: pa.Table, windows: pa.Table, rules: JoinRules, calenda
     levels = Levels(windows.filter(to_arrow(~calendar.mask(windows))))
     begin, end = (to_numpy(incidents[name]).tolist() for name in ("start", "end"))
     rows = zip(row_fingerprints(incidents, _SERIES), begin, end, strict=True)
-    found = [_step(levels, *row, _after(rules)) for row in rows]
+    found = [_step(levels, *row, seen_after(rules)) for row in rows]
     place = INCIDENTS.get_field_index("step")
     return incidents.set_column(place, INCIDENTS.field(place), pa.array(found, pa.float64()))
 
@@ -88,5 +81,6 @@ def _step(levels: Levels, key: int, begin: int, end: int, after: int) -> float |
     return None
 
 
-def _after(rules: JoinRules) -> int:
+def seen_after(rules: JoinRules) -> int:
+    """Return how much is known to come after an incident that is over, microseconds; an hour at most."""
     return min(HOUR_US, rules.cool_down_us)

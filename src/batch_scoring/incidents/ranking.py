@@ -12,7 +12,8 @@ import pyarrow as pa
 from batch_scoring.core.digests import number_of
 from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
 from batch_scoring.incidents.devices import RollUpRules, roll_up
-from batch_scoring.incidents.levels import VALUES, read_levels
+from batch_scoring.incidents.level_reading import read_levels
+from batch_scoring.incidents.levels import VALUES
 from batch_scoring.incidents.silence import MEMORY_US
 from batch_scoring.incidents.steps import describe_steps, lag_us, may_be_steps
 from batch_scoring.incidents.update import UNTIL

@@ -13,16 +13,15 @@ import pyarrow as pa
 
 from batch_scoring.incidents.evidence import KEPT_A_WINDOW
 from batch_scoring.incidents.joining import JoinRules
-from batch_scoring.incidents.levels import DAY_US, HOUR_US, Levels, read_levels
-from batch_scoring.storage.row_table import RowTable
+from batch_scoring.incidents.levels import DAY_US, HOUR_US, Levels
 from batch_scoring.tables.arrays import Bool, Float, Int
-from batch_scoring.tables.arrow_arrays import are, as_rows, from_rows, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import are, as_rows, from_rows, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import INCIDENTS, OF_PEAK
 
 _SERIES = ("sensor", "device")
 # A step takes less than an hour, and what is off for longer than a day is no pair of steps.
-_STEP_US, SHIFT_US = HOUR_US, DAY_US
+STEP_US, SHIFT_US = HOUR_US, DAY_US
 # Between the steps nine windows in ten are off by half of the shift or more; after them it is at most half.
 _BETWEEN, _OFF = 0.9, 0.5
 _OF_WORST = ("peak_severity", "peak_at", "top_feature", "model_version", *OF_PEAK)
@@ -63,17 +62,9 @@ def find_pairs(incidents: pa.Table, is_new: Bool) -> Pairs:
     start, end = to_numpy(incidents["start"]), to_numpy(incidents["end"])
     is_step = are(incidents["state"], "closed") & np.isnan(to_numpy(incidents["shift"], null=np.nan))
     fits = (series[1:] == series[:-1]) & is_step[1:] & is_step[:-1] & is_new[1:]
-    fits &= (end - start < _STEP_US)[:-1] & (start[1:] - end[:-1] <= SHIFT_US)
+    fits &= (end - start < STEP_US)[:-1] & (start[1:] - end[:-1] <= SHIFT_US)
     first = np.flatnonzero(fits)
     return Pairs(first, first + 1)
-
-
-def read_between(predictions: RowTable, incidents: pa.Table, pairs: Pairs, rules: JoinRules) -> pa.Table:
-    """Read what shows the levels of pairs; schema LEVELS, see :func:`read_levels`."""
-    some = incidents.take(to_arrow(pairs.first))
-    margin = max(rules.cool_down_us, rules.tolerated_gap * _STEP_US)
-    start = to_numpy(incidents["start"])
-    return read_levels(predictions, some, start[pairs.first] - margin, start[pairs.second] + margin)
 
 
 def join_pairs(

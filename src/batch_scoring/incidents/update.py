@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 from batch_scoring.core.digests import number_of
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.joining import JoinRules, join_windows
-from batch_scoring.incidents.levels import DAY_US, HOUR_US, VALUES, read_levels
-from batch_scoring.incidents.lone_steps import are_steps, mark_steps, may_step, read_around
-from batch_scoring.incidents.shifts import SHIFT_US, find_pairs, join_pairs, read_between
+from batch_scoring.incidents.level_reading import read_around, read_between, read_levels
+from batch_scoring.incidents.levels import DAY_US, HOUR_US, VALUES
+from batch_scoring.incidents.lone_steps import are_steps, mark_steps, may_step
+from batch_scoring.incidents.shifts import SHIFT_US, find_pairs, join_pairs
 from batch_scoring.incidents.steps import may_be_of_unit, units_of
 from batch_scoring.incidents.unusual_hours import mark_unusual, may_be_alone, read_hours
 from batch_scoring.plant.off import STEP as STEP_FEATURE

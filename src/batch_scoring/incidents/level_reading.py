@@ -1,0 +1,74 @@
+"""Read the windows that show the levels around incidents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_scoring.incidents.joining import JoinRules
+from batch_scoring.incidents.levels import HOUR_US, LAGS_US, LEVELS
+from batch_scoring.incidents.lone_steps import seen_after
+from batch_scoring.incidents.shifts import STEP_US, Pairs
+from batch_scoring.storage.row_table import RowTable
+from batch_scoring.storage.series_copies import SeriesCopies
+from batch_scoring.tables.arrays import Int
+from batch_scoring.tables.arrow_arrays import empty_table, to_arrow, to_numpy
+
+_SERIES = ("sensor", "device")
+
+
+def read_levels(
+    predictions: RowTable,
+    series: pa.Table,
+    first: Int,
+    last: Int,
+    lags: Sequence[int] = LAGS_US,
+    schema: pa.Schema = LEVELS,
+) -> pa.Table:
+    """Read the windows of some spans, and of these spans by each lag before.
+
+    Parameters
+    ----------
+    predictions : RowTable
+    series : pyarrow.Table
+        sensor and device of each span.
+    first, last : array of shape (n,), int64
+        The spans, half-open, microseconds since the epoch.
+    lags : sequence of int, optional
+        Microseconds.
+    schema : pyarrow.Schema, optional
+        The columns to read, LEVELS or VALUES.
+
+    Returns
+    -------
+    pyarrow.Table
+        In any order; other windows of these series, too.
+    """
+    if not series.num_rows:
+        return empty_table(schema)
+    sensors, devices = (pc.unique(series[name]).to_pylist() for name in _SERIES)
+    there = [name for name in schema.names if name in predictions.schema.names]
+    first, last = (np.concatenate([one, *(one - lag for lag in lags)]) for one in (first, last))
+    known, found = pa.schema([schema.field(name) for name in there]), [empty_table(schema)]
+    copies = SeriesCopies(predictions)
+    for file in predictions.files(int(first.min()), int(last.max()), sensors, devices):
+        if ((first <= file.last) & (last > file.first)).any():
+            found += [rows.cast(known) for rows in copies.batches(file, there, sensors, devices)]
+    return pa.concat_tables(found, promote_options="default")
+
+
+def read_between(predictions: RowTable, incidents: pa.Table, pairs: Pairs, rules: JoinRules) -> pa.Table:
+    """Read what shows the levels of pairs; schema LEVELS, see :func:`read_levels`."""
+    some = incidents.take(to_arrow(pairs.first))
+    margin = max(rules.cool_down_us, rules.tolerated_gap * STEP_US)
+    start = to_numpy(incidents["start"])
+    return read_levels(predictions, some, start[pairs.first] - margin, start[pairs.second] + margin)
+
+
+def read_around(predictions: RowTable, incidents: pa.Table, rules: JoinRules) -> pa.Table:
+    """Read what shows the levels before and after short incidents; schema LEVELS, see :func:`read_levels`."""
+    begin, end = to_numpy(incidents["start"]), to_numpy(incidents["end"])
+    return read_levels(predictions, incidents, begin - HOUR_US, end + seen_after(rules))
