@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from batch_scoring.core.errors import InputError
+from batch_scoring.core.errors import ConflictError, InputError
 from batch_scoring.storage import bucket_service, open_folder
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.tables.schemas import READINGS
@@ -159,6 +159,25 @@ def test_a_refusal_is_one_sentence_with_what_to_do(
         assert said in str(error.value)
         assert len(str(error.value).splitlines()) == 1
         assert "nobody-may-see-this" not in str(error.value)
+
+
+@s3
+def test_a_write_that_meets_another_is_decided_afterwards(
+    remote: str, remote_proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
+):
+    """S3 answers 409 while another write of the object is under way."""
+    monkeypatch.setitem(ANSWERS, 409, ("Conflict", "ConditionalRequestConflict"))
+    folder = open_folder(f"{remote}/there")
+    for data, former in ((b"1", None), (b"2", "known")):
+        version = folder.read("a")[1] if former else None
+        remote_proxy.faults.append(Fault(409))
+        folder.replace("a", data, version)
+        assert remote_proxy.faults[-1].times == 0
+        assert folder.read("a")[0] == data
+    version = folder.read("a")[1]
+    remote_proxy.faults.append(Fault(409, before=lambda: put_as_another(f"{remote}/there/a", b"theirs")))
+    with pytest.raises(ConflictError, match="another run has written this meanwhile"):
+        folder.replace("a", b"3", version)
 
 
 def test_the_region_that_s3_names_is_told():

@@ -83,7 +83,7 @@ class BucketFolder(RemoteFolder):
         try:
             return obstore.head(bucket.store, key)
         except (BaseError, FileNotFoundError) as error:
-            if is_refused(error) or not bucket.is_there:
+            if is_refused(error) or (isinstance(error, FileNotFoundError) and not bucket.is_there):
                 next(iter(obstore.list(bucket.store, key)), None)
                 bucket.is_there = True
             raise

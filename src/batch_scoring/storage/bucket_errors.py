@@ -11,7 +11,6 @@ from typing import TypeVar
 from obstore.exceptions import (
     AlreadyExistsError,
     BaseError,
-    GenericError,
     InvalidPathError,
     PreconditionError,
 )
@@ -32,6 +31,8 @@ _REGION = re.compile(r"expecting '([\w-]+)'|<Region>([\w-]+)</Region>")
 _ELSEWHERE = (
     "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "Redirect",
 )  # fmt: skip
+# S3 does not decide on a condition while another write of the object is under way.
+_UNDER_WAY = "ConditionalRequestConflict"
 # The client's sentence stands before its details.
 _DETAILS, _LONGEST_REASON = "\n", 300
 _WHO = {
@@ -45,7 +46,7 @@ _RIGHTS = {
 
 
 def repeated(send: Callable[[], Result]) -> Result:
-    """Send a request again whose answer was not heard.
+    """Send a request again whose answer was not heard, or that met another one of the same object.
 
     The client repeats those that change nothing, and what was refused for a time. A write has a condition: if
     it arrived the first time, the second is refused, and the stored bytes are compared.
@@ -53,8 +54,8 @@ def repeated(send: Callable[[], Result]) -> Result:
     for turn in range(bucket_service.RETRIES):
         try:
             return send()
-        except GenericError as error:
-            if not _is_unanswered(str(error)):
+        except BaseError as error:
+            if not (_is_unanswered(str(error)) or _UNDER_WAY in str(error)):
                 raise
         time.sleep(bucket_service.FIRST_WAIT_SECONDS * 2**turn)
     return send()
@@ -141,4 +142,6 @@ def _asks_who(text: str) -> bool:
 
 def _is_unanswered(text: str) -> bool:
     """Whether the client neither heard an answer nor repeated the request itself."""
-    return _STATUS.search(text) is None and "max_retries" not in text.partition("\n")[0]
+    return (
+        "HTTP error" in text and _STATUS.search(text) is None and "max_retries" not in text.partition("\n")[0]
+    )
