@@ -79,7 +79,11 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def _serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        size = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(size)
+        if len(body) < size:  # its sender was killed
+            self.close_connection = True
+            return None
         url = urlsplit(self.path)
         bucket, _, name = unquote(url.path).lstrip("/").partition("/")
         query = {key: values[0] for key, values in parse_qs(url.query, keep_blank_values=True).items()}
