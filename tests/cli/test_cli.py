@@ -91,6 +91,7 @@ def test_an_item_without_a_key_or_value_is_refused(text):
         (["--runner-params=is_async=True"], ["--runner-params is_async"]),
         (["--async"], ["--async"]),
         (["--from-nodes=draw_page", "--to-nodes=gather_contents"], ["--from-nodes", "--to-nodes"]),
+        (["--from-inputs=report_contents"], ["report_contents", "begin with the node that makes it"]),
     ],
 )
 def test_an_option_that_kedro_refuses_is_one_line_that_names_it(project, tmp_path, options, named):

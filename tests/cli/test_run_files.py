@@ -1,5 +1,6 @@
 """Files of options and archives of configuration, as people make them."""
 
+import shutil
 import tarfile
 import zipfile
 
@@ -39,36 +40,49 @@ def pack(conf, name, root="conf"):
 @pytest.mark.parametrize("name", ["conf.tar.gz", "conf.tar", "conf.zip", "conf-batch_scoring-0.1.tar.gz"])
 def test_an_archive_with_one_folder_is_taken(conf, name):
     options = pack(conf, name)
-    check_conf_source(options, "base")
-    check_conf_source(options | {"env": "test"}, "base")
+    check_conf_source(options, "base", "local")
+    check_conf_source(options | {"env": "test"}, "base", "local")
     with pytest.raises(
         InputError, match=r"--env: 'nope' is not valid; expected one of base, local, test in .*conf"
     ):
-        check_conf_source(options | {"env": "nope"}, "base")
+        check_conf_source(options | {"env": "nope"}, "base", "local")
+
+
+def test_an_archive_without_the_folder_of_runs_that_name_no_environment_is_refused(conf):
+    shutil.rmtree(conf / "local")
+    options = pack(conf, "conf.zip")
+    with pytest.raises(
+        InputError, match=r"'local' is not valid; expected one of base, test .*add a folder 'local'"
+    ):
+        check_conf_source(options, "base", "local")
+    (conf / "local").mkdir()
+    for kind in ("gztar", "zip"):
+        packed = shutil.make_archive(str(conf.parent / "again"), kind, conf.parent, "conf")
+        check_conf_source({"conf_source": packed}, "base", "local")
 
 
 @pytest.mark.parametrize("name", ["conf.tar.gz", "conf.zip"])
 def test_an_archive_without_a_folder_around_it_is_refused_by_what_makes_it_right(conf, name):
     with pytest.raises(InputError, match=r"tar -czf conf\.tar\.gz conf"):
-        check_conf_source(pack(conf, name, root=""), "base")
+        check_conf_source(pack(conf, name, root=""), "base", "local")
 
 
 @pytest.mark.parametrize("name", ["conf.tgz", "conf.dat", "conf.zip", "conf.tar.gz", "conf.tar"])
 def test_a_file_that_is_no_archive_is_refused(tmp_path, name):
     (tmp_path / name).write_text("no archive")
     with pytest.raises(InputError, match=r"expected a folder, or a file \.zip, \.tar or \.tar\.gz"):
-        check_conf_source({"conf_source": str(tmp_path / name), "env": None}, "base")
+        check_conf_source({"conf_source": str(tmp_path / name), "env": None}, "base", "local")
 
 
 def test_a_folder_is_the_one_with_base_in_it(conf):
-    check_conf_source({"conf_source": str(conf)}, "base")
+    check_conf_source({"conf_source": str(conf)}, "base", "local")
     with pytest.raises(InputError, match=r"has no folder 'base'"):
-        check_conf_source({"conf_source": str(conf / "base")}, "base")
+        check_conf_source({"conf_source": str(conf / "base")}, "base", "local")
 
 
 def test_what_is_not_on_this_machine_is_left_to_kedro():
-    check_conf_source({"conf_source": "abfs://conf/x"}, "base")
-    check_conf_source({"conf_source": None}, "base")
+    check_conf_source({"conf_source": "abfs://conf/x"}, "base", "local")
+    check_conf_source({"conf_source": None}, "base", "local")
 
 
 @pytest.mark.parametrize(

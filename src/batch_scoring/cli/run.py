@@ -56,7 +56,8 @@ def _run_command() -> click.Command:
 
             from batch_scoring.cli.run_files import check_conf_source
 
-            check_conf_source(options, settings.CONFIG_LOADER_ARGS["base_env"])
+            known = settings.CONFIG_LOADER_ARGS
+            check_conf_source(options, known["base_env"], known["default_run_env"])
         check_load_versions(options)
         check_runner(options)
         return run_pipelines(**options)

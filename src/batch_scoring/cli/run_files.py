@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import tarfile
 import zipfile
 from collections.abc import Collection, Mapping
@@ -50,7 +51,7 @@ def read_options(file: str, known: Collection[str]) -> dict[str, Any]:
     return {str(name): value for name, value in options.items()}
 
 
-def check_conf_source(options: Mapping[str, Any], base: str) -> None:
+def check_conf_source(options: Mapping[str, Any], base: str, default: str) -> None:
     """Refuse configuration that Kedro would not find: a folder or archive of another form.
 
     Parameters
@@ -59,6 +60,8 @@ def check_conf_source(options: Mapping[str, Any], base: str) -> None:
         The options of ``kedro run`` by their Python names.
     base : str
         The environment that every run reads.
+    default : str
+        That of a run that names none.
 
     Raises
     ------
@@ -84,23 +87,26 @@ def check_conf_source(options: Mapping[str, Any], base: str) -> None:
             f"--conf-source: {place} is not valid; expected one folder in it that has a folder {base!r}, as "
             "`kedro package` and `tar -czf conf.tar.gz conf` make it"
         )
-    env = options.get("env")
+    env = options.get("env") or os.environ.get("KEDRO_ENV") or default
     known = sorted({name.split("/")[1] for name in names if name.count("/") > 1})
-    if env and env not in known:
-        raise InputError(f"--env: {env!r} is not valid; expected one of {', '.join(known)} in {place}")
+    if env not in known:
+        raise InputError(
+            f"--env: {env!r} is not valid; expected one of {', '.join(known)} in {place}; "
+            f"or add a folder {env!r}"
+        )
 
 
 def _names(file: Path) -> list[str] | None:
-    """Return the names of the files in an archive that Kedro opens; it goes by the name of the archive."""
+    """Return what is in an archive that Kedro opens; it goes by the name of the archive."""
     try:
         if file.suffix == ".zip":
             with zipfile.ZipFile(file) as archive:
-                found = archive.namelist()
+                found = archive.namelist()  # folders end with a slash
         elif file.suffix == ".tar" or file.suffixes[-2:] == [".tar", ".gz"]:
             with tarfile.open(file) as archive:
-                found = [member.name for member in archive.getmembers() if member.isfile()]
+                found = [member.name + "/" * member.isdir() for member in archive.getmembers()]
         else:
             return None
     except (OSError, tarfile.TarError, zipfile.BadZipFile):
         return None
-    return [name.removeprefix("./") for name in found]
+    return [name.removeprefix("./") for name in found if name not in ("./", "/")]

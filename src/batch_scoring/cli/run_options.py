@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 import traceback
 from collections.abc import Iterable, Mapping
 from pkgutil import iter_modules
@@ -18,6 +19,8 @@ _OPTIONS = {"node_names": "--nodes"}
 _CHECK_OPTIONS = ("kedro.framework.", "kedro.pipeline.")
 # What reads --params and conf/.
 _READERS = ("omegaconf", "yaml", "antlr4")
+# What Kedro says of inputs that are in no catalog.
+_IN_MEMORY, _QUOTED = re.compile(r"Pipeline input\(s\) (\{.*\}) not found"), re.compile(r"'([^']*)'")
 _DATASETS = ("from_inputs", "to_outputs")
 
 
@@ -54,6 +57,12 @@ def explain(error: BaseException, options: Mapping[str, Any]) -> InputError | No
     if isinstance(error, AttributeError) and raised_in == "kedro.io.data_catalog":
         # A dataset that lives in one process, and ParallelRunner.
         return InputError(f"--runner: {str(error).splitlines()[0]}; use SequentialRunner or ThreadRunner")
+    if isinstance(error, ValueError) and (missing := _IN_MEMORY.match(str(error))):
+        names = ", ".join(sorted(re.findall(_QUOTED, missing[1])))
+        return InputError(
+            f"the nodes of this run read {names}, which lives in the memory of a run alone; "
+            "begin with the node that makes it"
+        )
     if not raised_in.startswith(_CHECK_OPTIONS):
         return None  # a step's own error keeps its traceback, whatever the options
     if isinstance(error, (ImportError, KeyError)) and not isinstance(error, ModuleNotFoundError):
