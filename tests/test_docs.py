@@ -69,7 +69,7 @@ SOURCE = PROJECT / "src/batch_scoring"
 ROOTS = [PROJECT, SOURCE, PROJECT / "conf/base", PROJECT / "tests"]
 # What a page has its reader write, and what every pipeline has.
 ELSEWHERE = re.compile(
-    r"conf/local/|outages|^(robust_z_alone|unix_socket)\.py$|credentials\.yml|^(nodes|pipeline)\.py$"
+    r"conf/local/|outages|^(robust_z_alone|unix_socket)\.py$|credentials\.yml|^[ab]/kedro|^run\.yml$|^(nodes|pipeline)\.py$"
 )
 
 
