@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from batch_scoring.datasets.fleet_models import TrackedFleetModels
+from batch_scoring.registry.tracking import log_service
 from batch_scoring.registry.tracking.names import registered_name
 from tests.browser.browser import keep_screenshot, open_page
 from tests.fleet_models import make_training
 from tests.mlflow_server import mlflow_server
 from tests.mlflow_stores import put_database
+from tests.registry.tracking.test_registration import DATA
+from tests.registry.tracking.test_service import days
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("mlflow_ui")]
 
@@ -23,7 +26,7 @@ PATIENCE_MS = 60_000
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, new_database: Path) -> Iterator[tuple[str, str]]:
-    """A server over a workspace with two versions of two sensors: its address, and its last run."""
+    """A server over two versions of two sensors, one of them in service: its address, and its last run."""
     folder = tmp_path_factory.mktemp("mlflow_ui")
     put_database(new_database, folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -31,8 +34,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory, new_database: Path) -> Ite
         for seed in (0, 1):
             dataset = TrackedFleetModels(str(folder))
             for sensor in ("vibration", "Pumpe №7/Süd"):
-                dataset.save({sensor: make_training(sensor, ["pump 7", "fan 3"], seed, failed=["valve 9"])})
+                more = {"failed": ["valve 9"], "data": DATA}
+                dataset.save({sensor: make_training(sensor, ["pump 7", "fan 3"], seed, **more)})
             dataset.confirm()
+    log_service(dataset.store, {}, days(0.1, 0.2, 0.15, sensor="vibration"))
     latest = dataset.load()["vibration"]
     assert latest().version == "2"
     run_id = dataset.store.client.get_model_version_by_alias("vibration", "champion").run_id
@@ -48,6 +53,29 @@ def test_the_address_that_make_mlflow_prints_shows_the_runs_of_training(trained,
         page.get_by_role("link", name="train", exact=True).first.wait_for(timeout=PATIENCE_MS)
         keep_screenshot(page, "mlflow_runs")
         assert page.get_by_text("matching runs").count() == 1
+
+
+def test_a_version_leads_to_its_model_with_parameters_metrics_and_data(trained, browser):
+    uri, _ = trained
+    with open_page(browser, f"{uri}/#/models/vibration/versions/2", width=1600) as page:
+        page.get_by_text("Source Model", exact=True).wait_for(timeout=PATIENCE_MS)
+        page.get_by_text("2 models, a device each").wait_for(timeout=PATIENCE_MS)
+        keep_screenshot(page, "mlflow_version")
+        page.locator("a[href*='/models/m-']").first.click()
+        for shown in ("calibration.rate", "vibration/alarms", "windows"):
+            page.get_by_text(shown).first.wait_for(timeout=PATIENCE_MS)
+        keep_screenshot(page, "mlflow_logged_model")
+        assert page.get_by_text("vibration v2").count()
+
+
+def test_a_version_in_service_has_a_chart_of_its_days(trained, browser):
+    uri, _ = trained
+    with open_page(browser, f"{uri}/#/experiments/1?workflowType=machine_learning", width=1600) as page:
+        page.get_by_role("link", name="vibration v1 in service").first.click(timeout=PATIENCE_MS)
+        page.get_by_role("tab", name="Model metrics").click(timeout=PATIENCE_MS)
+        page.locator(".js-plotly-plot .scatterlayer .trace").first.wait_for(timeout=PATIENCE_MS)
+        keep_screenshot(page, "mlflow_in_service")
+        assert page.get_by_text("flag_rate").count()
 
 
 def test_the_models_page_shows_a_model_a_sensor_with_its_champion(trained, browser):

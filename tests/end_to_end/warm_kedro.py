@@ -25,7 +25,7 @@ from threading import Lock, Timer
 PROJECT = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 900  # of a busy machine
 _PIPELINES = (
-    *("simulate", "ingest", "aggregate", "train", "score", "incidents", "monitor"),
+    *("simulate", "ingest", "aggregate", "train", "score", "incidents", "monitor", "track"),
     *("evaluate", "report", "maintain", "receive", "publish"),
 )
 _IMPORTS = (

@@ -86,11 +86,6 @@ def test_a_version_says_in_words_what_it_is_and_who_made_it(store, run):
     assert "sensor vibration" in store.client.get_registered_model("vibration").description
 
 
-def test_the_experiment_says_that_it_is_about_models(store):
-    tags = store.client.get_experiment(store.experiment_id).tags
-    assert tags["mlflow.experimentKind"] == "custom_model_development"
-
-
 def test_the_default_store_of_the_process_stays_as_it_was(store, run, monkeypatch):
     import mlflow
 

@@ -20,10 +20,8 @@ def registered(store):
     run.end("FINISHED")
 
 
-def days(*rates, first=FIRST, version="1"):
-    return [
-        (("air/flow", version), [(first + i * DAY_US, {"flag_rate": one}) for i, one in enumerate(rates)])
-    ]
+def days(*rates, first=FIRST, version="1", sensor="air/flow"):
+    return [((sensor, version), [(first + i * DAY_US, {"flag_rate": one}) for i, one in enumerate(rates)])]
 
 
 def series(store, version="1"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from batch_scoring.registry.tracking.lineage import source_tags
 from batch_scoring.registry.tracking.runs import NOTE, create_run
 from batch_scoring.registry.tracking.store import Store
 from batch_scoring.registry.tracking.versions import find_entry, logged_model_id, pages
@@ -76,7 +77,7 @@ def _create(store: Store, sensor: str, version: str, first: int) -> ServiceRun |
     if entry is None:
         return None
     tags = {IN_SERVICE: "true", "sensor": sensor, "version": version, _FIRST: str(first), NOTE: _NOTE}
-    run_id = create_run(store, f"{sensor} v{version} in service", tags)
+    run_id = create_run(store, f"{sensor} v{version} in service", source_tags() | tags)
     if (model_id := logged_model_id(entry.source)) is not None:
         store.client.log_inputs(run_id, models=[LoggedModelInput(model_id)])
     # It stays open to figures; a run that is running belongs to a process.

@@ -23,11 +23,7 @@ log = logging.getLogger(__name__)
 
 _SQLITE = "sqlite:///"
 _SQLITE_HEADER = b"SQLite format 3\0"
-# MLflow opens an experiment on its pages for language models, unless a tag says what it is about.
-_EXPERIMENT = {
-    "mlflow.experimentKind": "custom_model_development",
-    "mlflow.note.content": "Trainings, evaluations and versions in service of batch_scoring.",
-}
+_EXPERIMENT = {"mlflow.note.content": "Trainings, evaluations and versions in service of batch_scoring."}
 
 
 @dataclass(frozen=True)
