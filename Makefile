@@ -62,6 +62,8 @@ test:  ## set up, then run every test, about twenty minutes
 
 test-long:  ## the same with fifty trials of each race and kill, more random examples, and other people's schedulers
 	@$(MAKE) --no-print-directory -j 3 test-setup .recipes/.ready
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || $(call apt,postgresql) || \
+	  echo "no PostgreSQL and no right to install it: the test of a server over it will be skipped"
 	$(PYTEST) --trials 50 --hypothesis-profile=long --long
 
 # Collecting compiles the tests: here once, later by each worker at the same time.
