@@ -33,6 +33,8 @@ pytestmark = [
 ]
 
 FILE = RECIPES / "compose/compose.yaml"
+# No stack that somebody has started is in the way.
+PROJECT_NAME = "fleet-test"
 IMAGE = "localhost/batch-scoring:fleet"
 MLFLOW = f"FROM {IMAGE}\nUSER 0\nENTRYPOINT []\n"
 AZURITE = f"""\
@@ -96,8 +98,7 @@ class Stack:
         (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in values.items()))
         self._compose = [
             program("compose", "podman-compose"),
-            f"--file={FILE}",
-            f"--env-file={folder / '.env'}",
+            *(f"--project-name={PROJECT_NAME}", f"--file={FILE}", f"--env-file={folder / '.env'}"),
         ]
         # In a network of compose services have names, which podman's older kind of networks does not know.
         settings = Path(podman.environment["CONTAINERS_CONF"])
@@ -112,7 +113,7 @@ class Stack:
 
     def logs(self, service: str) -> str:
         """What a service has printed."""
-        command = ["podman", "logs", f"fleet_{service}_1"]
+        command = ["podman", "logs", f"{PROJECT_NAME}_{service}_1"]
         environment = os.environ | self.environment
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         return done.stdout + done.stderr
