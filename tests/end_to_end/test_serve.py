@@ -48,7 +48,7 @@ class Visitor:
         self.address, self._opener = address, build_opener(HTTPCookieProcessor())
 
     def get(self, path: str) -> str:
-        return self._opener.open(self.address + path, timeout=120).read().decode()
+        return self._opener.open(self.address + path, timeout=300).read().decode()
 
     def post(self, path: str, page: str, **fields: str) -> tuple[int, str]:
         csrf = re.search(r'name="csrf" value="(\w+)"', page)[1]  # type: ignore[index]
