@@ -141,6 +141,9 @@ while True:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "remote", [pytest.param("abfs", marks=pytest.mark.azurite), "s3"], indirect=True
+)  # a bucket of either service stores a file by one request
 @pytest.mark.parametrize("size", [1000, 20 * MIB])
 def test_a_killed_writer_leaves_a_whole_file_and_no_scratch(
     remote, folder, size, tmp_path, monkeypatch, trials
