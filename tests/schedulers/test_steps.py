@@ -11,7 +11,8 @@ import pytest
 from batch_scoring.pipeline_registry import ORDER
 from tests.schedulers.conftest import RECIPES
 
-HOUR = [name for name in ORDER if name not in ("simulate", "train")]
+# Models are trained by day or week, and so is what people read of them in MLflow.
+HOUR = [name for name in ORDER if name not in ("simulate", "train", "track")]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from tests.factories import fit_fleet, make_windows
 from tests.fleet_models import in_file
 
 WINDOWS = a_fleet()
-DEVICES = ["constant", "counter", "daily", "plain"]
+DEVICES = ["broken", "constant", "counter", "daily", "plain"]
 RATE = 0.01
 
 
@@ -56,7 +56,7 @@ def test_a_row_has_what_every_models_row_has(detector, model):
     assert [detector.schema.field(name) for name in MODEL_KEYS.names] == list(MODEL_KEYS)
     assert model.table.schema.remove_metadata() == detector.schema
     assert model.devices.to_pylist() == DEVICES
-    assert model.table.select(["n_train"]).to_pydict()["n_train"] == [240] * 4
+    assert model.table.select(["n_train"]).to_pydict()["n_train"] == [240] * len(DEVICES)
 
 
 def test_the_fit_gives_all_columns_but_the_keys(detector):
@@ -82,7 +82,7 @@ def test_a_list_of_another_length_is_found_by_device(detector, model):
         place = model.table.schema.get_field_index(name)
         field = model.table.schema.field(name)
         broken = model.table.set_column(place, field, pa.array(column, field.type))
-        with pytest.raises(InputError, match=rf"{name} of device 'counter'"):
+        with pytest.raises(InputError, match=rf"{name} of device '{DEVICES[1]}'"):
             FleetModel.build(broken, model.info)
 
 
