@@ -1,5 +1,8 @@
 """Ids are texts: in a path, in a selection, and when somebody mistypes one."""
 
+import re
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,8 +11,10 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import (
     MAX_SEGMENT_BYTES,
     Selection,
+    file_name,
     fits_in_path,
     from_path_segment,
+    id_of_file,
     path_segment,
     require_known,
 )
@@ -26,6 +31,41 @@ def test_an_id_becomes_one_harmless_path_segment_and_comes_back(identifier):
 @given(st.text(), st.text())
 def test_two_ids_have_two_segments(one, other):
     assert (path_segment(one) == path_segment(other)) == (one == other)
+
+
+RESERVED = ["con", "PRN", "aux", "Nul", "com1", "LPT9"]
+HOSTILE = st.one_of(
+    st.text(min_size=1, max_size=60),
+    st.text("aAbBéÉ.:~+%_ \\/\0\n", min_size=1, max_size=12),
+    st.builds("{}{}".format, st.sampled_from(RESERVED), st.sampled_from(["", ".txt", ".tar.gz", ".", " "])),
+)
+
+
+@given(HOSTILE)
+def test_every_id_names_a_file_on_every_system_and_comes_back(identifier):
+    name = file_name(identifier)
+    assert re.fullmatch(r"[A-Za-z0-9%+~-][A-Za-z0-9%+~._-]*", name)
+    assert not name.endswith(".")
+    assert name.partition(".")[0].upper() not in map(str.upper, RESERVED)
+    assert unicodedata.normalize("NFD", name) == name
+    assert id_of_file(name) == identifier
+    assert id_of_file(path_segment(identifier)) == identifier  # as earlier versions named it
+
+
+@given(st.data(), HOSTILE, st.booleans())
+def test_no_two_ids_share_a_file_where_case_does_not_count(data, one, is_variant):
+    flips = data.draw(st.lists(st.booleans(), min_size=len(one), max_size=len(one)))
+    variant = "".join(letter.swapcase() if flip else letter for letter, flip in zip(one, flips, strict=True))
+    other = variant if is_variant else data.draw(HOSTILE)
+    assert (file_name(one).casefold() == file_name(other).casefold()) == (one == other)
+
+
+@given(st.text("aBcDeF", min_size=65, max_size=MAX_SEGMENT_BYTES))
+def test_the_name_of_a_long_id_has_room_for_suffixes(identifier):
+    name = file_name(identifier)
+    assert len(f".{name}.judged.partial".encode()) <= 255
+    assert id_of_file(name) == identifier
+    assert file_name(identifier.swapcase()).casefold() != name.casefold()
 
 
 @pytest.mark.parametrize("everything", [None, "all"])

@@ -6,8 +6,18 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from batch_scoring.core import processes
-from batch_scoring.core.processes import host, is_alive, process
+from batch_scoring.core.errors import InputError
+from batch_scoring.core.processes import (
+    arguments_of,
+    host,
+    is_alive,
+    process,
+    require_process_groups,
+    usable_cores,
+)
 
 
 def test_this_process_is_alive_and_one_that_ended_is_not():
@@ -25,21 +35,48 @@ def test_another_process_with_the_id_of_a_dead_one_is_not_taken_for_it():
     assert not is_alive(f"{pid} another-boot {ticks}")
 
 
-def test_a_process_of_another_user_is_alive_too(monkeypatch):
-    def refuse(pid: int, signal: int) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr(os, "kill", refuse)
-    assert is_alive(process())
+def test_a_process_of_another_user_is_alive_too():
+    text = f"1 {processes._started(1)}"
+    assert is_alive(text)
+    assert not is_alive(f"{text}0")
 
 
 def test_a_run_without_a_process_has_no_living_one():
     assert not is_alive("")
 
 
-def test_without_proc_the_id_alone_decides(monkeypatch, tmp_path):
-    monkeypatch.setattr(processes, "_PROC", tmp_path)
+def test_without_proc_psutil_tells_of_processes(monkeypatch, tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    monkeypatch.setattr(processes, "_PROC", tmp_path / "none")
+    pid, started = process().split()
+    late = f"{ended.pid} {processes._started(ended.pid)}"
+    ended.wait()
 
-    assert process() == f"{os.getpid()} "
     assert is_alive(process())
+    assert not is_alive(f"{pid} {float(started) - 1}")
+    assert not is_alive(late)
     assert host().endswith(" pid")
+    assert arguments_of(os.getpid())[0] == sys.executable
+    assert arguments_of(ended.pid) == []
+
+
+def test_the_command_line_of_a_process_is_that_it_was_started_with():
+    with subprocess.Popen([sys.executable, "-c", "input()", "a job"], stdin=subprocess.PIPE) as one:
+        assert "a job" in arguments_of(one.pid)
+        assert one.stdin is not None
+        one.stdin.close()
+    assert arguments_of(one.pid) == []
+
+
+def test_a_process_uses_the_cores_it_may(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3}, raising=False)
+    assert usable_cores() == 1
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert usable_cores() == os.cpu_count()
+
+
+def test_without_process_groups_an_engine_that_needs_them_says_so(monkeypatch):
+    require_process_groups("jobs.backend: local")
+    monkeypatch.delattr(os, "killpg")
+    with pytest.raises(InputError, match=r"jobs\.backend: local needs Linux or macOS; under Windows, use"):
+        require_process_groups("jobs.backend: local")

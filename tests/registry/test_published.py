@@ -87,6 +87,26 @@ def test_sensors_are_listed_in_the_order_of_their_bytes(tmp_path):
     assert list_published(tmp_path / "nothing") == []
 
 
+def test_sensors_that_differ_in_the_case_of_letters_have_folders_that_do_not(tmp_path):
+    for sensor in ("temp", "Temp", "TEMP"):
+        publish_one(tmp_path, sensor)
+
+    folders = {path.name.casefold() for path in tmp_path.iterdir()}
+    assert folders == {"temp", "temp+1", "temp+f"}
+    assert list_published(tmp_path) == ["TEMP", "Temp", "temp"]
+
+
+def test_what_an_earlier_version_published_under_another_name_is_found_and_replaced_there(tmp_path):
+    publish_one(tmp_path, "Temp", version="1")
+    sensor_folder(tmp_path, "Temp").rename(tmp_path / "Temp")
+
+    publish_one(tmp_path, "Temp", version="2")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["Temp"]
+    assert load_published(tmp_path, "Temp").manifest.version == "2"
+    assert list_published(tmp_path) == ["Temp"]
+
+
 def test_the_manifest_tells_what_is_scored_and_is_written_in_one_order(tmp_path):
     manifest = publish_one(tmp_path, version="7")
 

@@ -1,6 +1,5 @@
 """A local file is somebody's whole, and what another run wrote is not overwritten without a word."""
 
-import fcntl
 import multiprocessing
 
 import pytest
@@ -75,19 +74,3 @@ def test_of_two_that_create_a_file_one_is_refused(tmp_path):
         LocalFolder(tmp_path).replace("plan", b"theirs", None)
     folder.replace("plan", b"mine", None)
     assert folder.read("plan")[0] == b"mine"
-
-
-def test_a_file_that_was_put_in_its_place_meanwhile_is_not_emptied(tmp_path, monkeypatch):
-    """A second writer opened the file beside it while its owner was about to rename it."""
-    path, lock = tmp_path / "a", fcntl.flock
-
-    def late(file, how):
-        # The owner is done between our opening and our locking.
-        path.with_name(".a.partial").replace(path)
-        path.write_bytes(b"theirs, whole")
-        lock(file, how)
-
-    monkeypatch.setattr("batch_scoring.storage.local.fcntl.flock", late)
-    with pytest.raises(ConflictError), atomic_file(path) as file:
-        file.write(b"mine")
-    assert path.read_bytes() == b"theirs, whole"

@@ -1,8 +1,10 @@
-"""Ids of devices and sensors: as path segments, and selected for a run."""
+"""Ids of devices and sensors: as path segments, as names of files, and selected for a run."""
 
 from __future__ import annotations
 
 import difflib
+import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,13 +14,17 @@ from batch_scoring.core.errors import InputError
 
 # Common file systems allow 255 bytes a path segment; the rest is for suffixes.
 MAX_SEGMENT_BYTES = 200
+# Names that Windows keeps for devices, whatever follows behind a dot.
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_CASE, _CASE_DIGITS = "+", 16  # percent-encoding leaves no plus in a segment
 
 
 def path_segment(identifier: str) -> str:
-    """Encode an id as one safe path segment; :func:`from_path_segment` decodes it.
+    """Encode an id as one segment of a path; :func:`from_path_segment` decodes it.
 
-    Everything but letters, digits, ``-``, ``.``, ``_`` and ``~`` is percent-encoded. A leading
-    dot or underscore is encoded too: such names are hidden files to Arrow and to shells.
+    For names in tables, MLflow and URLs; files have :func:`file_name`. Everything but letters, digits, ``-``,
+    ``.``, ``_`` and ``~`` is percent-encoded. A leading dot or underscore is encoded too: such names are
+    hidden files to Arrow and to shells.
 
     Examples
     --------
@@ -47,6 +53,49 @@ def from_path_segment(segment: str) -> str:
     True
     """
     return unquote(segment)
+
+
+def file_name(identifier: str, *, is_cased: bool = True) -> str:
+    """Name a file or folder after an id, safe on every system; :func:`id_of_file` reads it back.
+
+    Windows and macOS take ``a`` and ``A`` for one name, so capital letters are told behind a ``+``: bit i of
+    the hexadecimal number is the case of the i-th letter; of many letters, it is a digest. Windows keeps
+    names such as ``con`` and ``aux.txt`` for itself, and drops a dot at the end.
+
+    Parameters
+    ----------
+    identifier : str
+    is_cased : bool
+        Whether another id may differ in the case of letters alone.
+
+    Examples
+    --------
+    >>> file_name("vibration"), file_name("Temp"), file_name("TEMP"), file_name("aux.txt"), file_name("a.")
+    ('vibration', 'Temp+1', 'TEMP+f', '%61ux.txt', 'a%2E')
+    """
+    text = path_segment(identifier)
+    if _RESERVED.fullmatch(text):
+        text = f"%{ord(text[0]):02X}{text[1:]}"
+    if text.endswith("."):
+        text = f"{text[:-1]}%2E"
+    letters = [letter for letter in identifier if letter.isascii() and letter.isalpha()]
+    capitals = f"{sum(letter.isupper() << place for place, letter in enumerate(letters)):x}"
+    if capitals == "0" or not is_cased:
+        return text
+    if len(capitals) > _CASE_DIGITS:
+        capitals = hashlib.sha256(identifier.encode()).hexdigest()[:_CASE_DIGITS]
+    return f"{text}{_CASE}{capitals}"
+
+
+def id_of_file(name: str) -> str:
+    """Return the id that :func:`file_name`, or :func:`path_segment`, named a file or folder after.
+
+    Examples
+    --------
+    >>> id_of_file("TEMP+f"), id_of_file("TEMP"), id_of_file("%61ux.txt")
+    ('TEMP', 'TEMP', 'aux.txt')
+    """
+    return from_path_segment(name.partition(_CASE)[0])
 
 
 class Shard(NamedTuple):

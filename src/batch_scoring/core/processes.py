@@ -1,4 +1,7 @@
-"""Identify a process so that a later one can check whether it is alive; end process groups."""
+"""Cores, and processes: identify one so that a later one can check whether it is alive; end groups of them.
+
+Linux tells of processes in ``/proc``; elsewhere psutil asks the system.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,23 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
+from batch_scoring.core.errors import InputError
+
 _PROC = Path("/proc")
 _GRACE_SECONDS = 10.0
+# Signals by their numbers: Windows has no name for the first, and reports jobs that ran elsewhere.
+KILLED, TERMINATED = 9, 15
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use; all of them where the system limits none."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def host() -> str:
@@ -24,21 +39,28 @@ def host() -> str:
 
 def process() -> str:
     """Identify the current process: its id and start time, since ids are reused."""
-    return f"{os.getpid()} {_started(os.getpid())}"
+    return f"{os.getpid()} {_started(os.getpid()) or ''}"
 
 
 def is_alive(text: str) -> bool:
     """Whether the process identified by :func:`process` on this host is still running."""
     pid, _, started = text.partition(" ")
-    if not pid.isdigit():
-        return False
+    return pid.isdigit() and _started(int(pid)) == started
+
+
+def arguments_of(pid: int) -> list[str]:
+    """Return the command line of a process; empty where there is no such process."""
+    if _PROC.is_dir():
+        try:
+            return os.fsdecode((_PROC / str(pid) / "cmdline").read_bytes()).split("\0")
+        except OSError:
+            return []
+    import psutil
+
     try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # Another user's, but alive.
-    return _started(int(pid)) == started
+        return list(psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return []
 
 
 def start_ticks(pid: int | str) -> int:
@@ -47,16 +69,39 @@ def start_ticks(pid: int | str) -> int:
     return int((_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[19])
 
 
-def _started(pid: int) -> str:
-    """Return the boot id and clock tick of a process's start; empty where there is no /proc."""
+def _started(pid: int) -> str | None:
+    """Return when a process started, as text that no other process with its id has; None without one."""
+    if _PROC.is_dir():
+        try:
+            return f"{(_PROC / 'sys/kernel/random/boot_id').read_text().strip()} {start_ticks(pid)}"
+        except OSError:
+            return None
+    import psutil
+
     try:
-        return f"{(_PROC / 'sys/kernel/random/boot_id').read_text().strip()} {start_ticks(pid)}"
-    except OSError:
-        return ""
+        return str(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return None
+
+
+def require_process_groups(setting: str) -> None:
+    """Raise where processes have no groups, which can be ended as a whole: under Windows.
+
+    Raises
+    ------
+    InputError
+        Naming the setting, and what to do instead.
+    """
+    if not hasattr(os, "killpg"):
+        raise InputError(
+            f"{setting} needs Linux or macOS; under Windows, use `kedro run`, or an engine of Azure"
+        )
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
     """End the process group that a process leads: SIGTERM, then SIGKILL after a grace period."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     if process.poll() is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)

@@ -1,14 +1,15 @@
-"""Temporary folders, removed when their run ends, or by the next run if it was killed."""
+"""Temporary folders, removed when their run ends, or by the next run if it was killed; temporary files."""
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+from batch_scoring.core.locks import locked
 
 PREFIX = "batch_scoring_scratch_"
 
@@ -27,30 +28,38 @@ def scratch_folder(parent: str | None = None) -> Iterator[Path]:
     _clear_abandoned(place)
     # Renamed only once it is locked: until then another run would treat it as abandoned.
     hidden = Path(tempfile.mkdtemp(prefix=f".{PREFIX}", dir=place))
-    with (hidden / "lock").open("w") as lock:
-        # The lock is released with the process, however that ends.
-        _is_free(lock)
-        folder = hidden.rename(place / hidden.name.removeprefix("."))
+    folder = place / hidden.name.removeprefix(".")
+    with locked(_lock_of(folder), wait=True):  # another run may just be looking whether it is abandoned
+        hidden.rename(folder)
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _clear_abandoned(place: Path) -> None:
-    for folder in place.glob(f"{PREFIX}*"):
-        try:
-            with (folder / "lock").open("r+") as lock:
-                if _is_free(lock):
-                    shutil.rmtree(folder, ignore_errors=True)
-        except OSError:
-            continue  # another user's, or being created or removed now
+@contextmanager
+def temporary_file(folder: Path | None = None) -> Iterator[IO[bytes]]:
+    """Open a new file, removed after the block; in it, it may be closed, and opened again by its name.
 
-
-def _is_free(lock: IO[str]) -> bool:
-    """Take the lock if it is free."""
+    Windows opens no file twice that ``tempfile`` is to remove when it is closed.
+    """
+    file = tempfile.NamedTemporaryFile(dir=folder, prefix="batch_scoring_", delete=False)  # noqa: SIM115
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        with file:
+            yield file
+    finally:
+        Path(file.name).unlink(missing_ok=True)
+
+
+def _lock_of(folder: Path) -> Path:
+    """Name a folder's lock, which lies beside it: Windows renames no folder with an open file."""
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def _clear_abandoned(place: Path) -> None:
+    for lock in place.glob(f"{PREFIX}*.lock"):
+        try:
+            with locked(lock):
+                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+        except OSError:
+            continue  # a live run's, another user's, or being created or removed now

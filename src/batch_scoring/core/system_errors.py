@@ -147,7 +147,7 @@ def _of_database(error: BaseException, path: str | os.PathLike[str]) -> InputErr
 
 def _has_no_inodes(place: str) -> bool:
     folder = next((one for one in (Path(place), *Path(place).parents) if one.exists()), None)
-    if folder is None:
+    if folder is None or not hasattr(os, "statvfs"):
         return False
     status = os.statvfs(folder)
     return status.f_files > 0 and status.f_ffree == 0

@@ -17,7 +17,7 @@ from typing import Literal
 
 from batch_scoring.core.digests import file_sha256
 from batch_scoring.core.errors import InputError
-from batch_scoring.registry.published import MANIFEST, list_published, load_published, sensor_folder
+from batch_scoring.registry.published import MANIFEST, folder_of, list_published, load_published
 from batch_scoring.storage.folder import Entry, Folder
 from batch_scoring.storage.local import LocalFolder
 
@@ -79,7 +79,7 @@ def files_of_models(workspace: LocalFolder) -> list[list[str]]:
         )
     tables, manifests = [], []
     for sensor in sensors:
-        folder = sensor_folder(Path(PUBLISHED), sensor)
+        folder = Path(PUBLISHED, Path(folder_of(root, sensor).path()).name)
         tables.append(str(folder / load_published(root, sensor).verify().manifest.file))
         manifests.append(str(folder / MANIFEST))
     return [tables, manifests]

@@ -18,6 +18,7 @@ from typing import IO
 
 import pyarrow as pa
 
+from batch_scoring.core.processes import KILLED
 from batch_scoring.detection.detectors.base import FitParameters
 from batch_scoring.detection.fit import Fitted, fit_windows
 
@@ -100,12 +101,13 @@ def _receive(source: IO[bytes]) -> pa.Table | None:
 
 
 def _cause(exit_code: int) -> str:
-    if exit_code == -signal.SIGKILL:
+    if exit_code == -KILLED:
         return "killed: the machine may have been out of memory"
     return f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
 
 
 if __name__ == "__main__":
     # Default SIGPIPE: the process ends silently once its parent is gone.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     main()

@@ -7,7 +7,6 @@ process takes 1.5 s to import scikit-learn. The fitted models are the same, to t
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from queue import SimpleQueue
@@ -17,6 +16,7 @@ from typing import NoReturn, Self
 import pyarrow as pa
 
 from batch_scoring.core.prefetch import computed, prefetched
+from batch_scoring.core.processes import usable_cores
 from batch_scoring.detection.detectors.base import FitParameters, Series
 from batch_scoring.detection.fit import Fitted, fit_windows
 from batch_scoring.detection.fit_process import FitProcess
@@ -41,7 +41,7 @@ class FitWorkers:
     """
 
     def __init__(self, n: int | None = None, worth_processes: float = WORTH_PROCESSES_SECONDS) -> None:
-        self._n = n or len(os.sched_getaffinity(0))
+        self._n = n or usable_cores()
         self._worth_processes = worth_processes
         self._estimated = 0.0
         self._processes: list[FitProcess] = []

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.prefetch import computed
+from batch_scoring.core.processes import usable_cores
 from batch_scoring.core.system_errors import system_error
 from batch_scoring.detection.former_rows import as_rows
 from batch_scoring.detection.model import FleetInfo, FleetModel
@@ -137,7 +137,7 @@ class FleetFile:
             if len(parts) < _READERS:
                 yield from map(read, parts)  # a thousand small files need no threads
             else:
-                yield from computed(read, parts, min(_READERS, len(os.sched_getaffinity(0))))
+                yield from computed(read, parts, min(_READERS, usable_cores()))
         except (pa.ArrowException, OSError, KeyError) as error:
             raise system_error(error, self.path) or InputError(
                 f"{self.path}: the file of models is damaged ({error}); publish its version again with "

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from batch_scoring.cloud.credentials import Credentials
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.ids import path_segment
+from batch_scoring.core.ids import file_name
 from batch_scoring.event_hub.address import Address
 from batch_scoring.storage import Folder, is_blob, open_folder
 from batch_scoring.storage.json_files import json_bytes
@@ -60,8 +60,9 @@ class FileCheckpoints:
     """Positions in ``<folder>/<namespace>/<hub>/<group>.json``."""
 
     def __init__(self, folder: Folder, address: Address) -> None:
-        parts = (address.namespace, address.hub, address.group)
-        self._folder, self._name = folder, f"{'/'.join(map(path_segment, parts))}.json"
+        names = (address.namespace, address.hub, address.group)
+        parts = [file_name(name, is_cased=False) for name in names]
+        self._folder, self._name = folder, f"{'/'.join(parts)}.json"
 
     def read(self) -> dict[str, Position]:
         """Read the positions; empty without a file."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from batch_scoring.core.ids import from_path_segment, path_segment
+from batch_scoring.core.ids import file_name, from_path_segment, path_segment
 
 _DIGITS = 19  # of the largest sequence number, so that names sort as numbers do
 
@@ -19,7 +19,8 @@ def hub_folder(namespace: str, hub: str) -> str:
     >>> hub_folder("fleet.servicebus.windows.net", "telemetry")
     'fleet.servicebus.windows.net/telemetry'
     """
-    return f"{path_segment(namespace)}/{path_segment(hub)}"
+    # Azure has no two of them that differ in case alone.
+    return "/".join(file_name(name, is_cased=False) for name in (namespace, hub))
 
 
 def landed_name(folder: str, events: pa.Table) -> str:

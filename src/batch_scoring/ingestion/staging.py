@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ import pyarrow as pa
 
 from batch_scoring.core.errors import InputError, MachineError
 from batch_scoring.core.moments import EPOCH, MICROSECOND
+from batch_scoring.core.processes import usable_cores
 from batch_scoring.core.progress import watch_progress
 from batch_scoring.core.scratch import scratch_folder
 from batch_scoring.core.system_errors import system_error
@@ -63,7 +63,7 @@ def staging_area(settings: IngestSettings) -> Iterator[StagingArea]:
                 config={
                     "memory_limit": settings.memory_limit,
                     "temp_directory": str(folder / "spill"),
-                    "threads": len(os.sched_getaffinity(0)),
+                    "threads": usable_cores(),
                 },
             )
         except duckdb.Error as error:

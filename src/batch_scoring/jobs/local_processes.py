@@ -8,8 +8,8 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 
+from batch_scoring.core.processes import arguments_of
 from batch_scoring.jobs.records import JobRecord, Records
 from batch_scoring.jobs.specs import JobStatus, State
 
@@ -34,11 +34,7 @@ def is_alive(record: JobRecord) -> bool:
     """Return whether a job's process still runs on this machine."""
     if record.host != socket.gethostname() or record.state is not State.RUNNING:
         return False
-    try:
-        command = Path(f"/proc/{record.pid}/cmdline").read_bytes()
-    except OSError:
-        return False
-    return record.name.encode() in command.split(b"\0")
+    return record.name in arguments_of(record.pid)
 
 
 def recorded_statuses(records: Records, run: str) -> list[JobStatus]:

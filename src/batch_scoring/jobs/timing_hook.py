@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -74,8 +75,10 @@ def hooks() -> tuple[Any, ...]:
 
 def seconds_since_process_start() -> float | None:
     """Return the age of this process in seconds, to a hundredth; None where the system does not report it."""
+    if sys.platform != "linux":
+        return None
     try:
         since_boot = start_ticks("self") / os.sysconf("SC_CLK_TCK")
         return time.clock_gettime(time.CLOCK_BOOTTIME) - since_boot
-    except (OSError, AttributeError, ValueError):
+    except (OSError, ValueError):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tempfile
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +13,13 @@ from typing import Any
 
 from batch_scoring.core.digests import digest_of, file_sha256
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.ids import from_path_segment, path_segment
+from batch_scoring.core.ids import file_name, from_path_segment, id_of_file, path_segment
+from batch_scoring.core.scratch import temporary_file
 from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.model_file import FleetFile, write_models
 from batch_scoring.storage import Folder, open_folder
 from batch_scoring.storage.json_files import json_bytes
+from batch_scoring.storage.local import LocalFolder
 
 Root = Folder | Path | str
 
@@ -202,12 +204,25 @@ def pin(root: Root, sensor: str) -> str:
 
 def sensor_folder(root: Path | str, sensor: str) -> Path:
     """Return the folder of a sensor's published model, below a local folder."""
-    return Path(root) / path_segment(sensor)
+    return Path(folder_of(root, sensor).path())
 
 
 def folder_of(root: Root, sensor: str) -> Folder:
     """Open the folder of a sensor's published model."""
-    return open_folder(root).below(path_segment(sensor))
+    return folder_named(open_folder(root), sensor, MANIFEST)
+
+
+def folder_named(parent: Folder, sensor: str, file: str) -> Folder:
+    """Open a sensor's folder, which may lack this file; that of an earlier version, if only that has it.
+
+    Earlier versions told no capital letters in a name, and ran under Linux alone: elsewhere, the folder of
+    ``Temp`` could be that of ``temp``.
+    """
+    name, former = file_name(sensor), path_segment(sensor)
+    is_told_apart = sys.platform == "linux" or not isinstance(parent, LocalFolder)
+    if name != former and is_told_apart and parent.entry(f"{name}/{file}") is None:
+        name = former if parent.entry(f"{former}/{file}") is not None else name
+    return parent.below(name)
 
 
 def list_published(root: Root) -> list[str]:
@@ -218,7 +233,7 @@ def list_published(root: Root) -> list[str]:
 def sensors_with(folder: Folder, name: str) -> list[str]:
     """List the sensors whose folder, directly below this one, has a file; sorted as UTF-8 bytes."""
     found = [entry.name.split("/") for entry in folder.entries(f"/{name}")]
-    return sorted((from_path_segment(parts[0]) for parts in found if len(parts) == 2), key=str.encode)
+    return sorted({id_of_file(parts[0]) for parts in found if len(parts) == 2}, key=str.encode)
 
 
 def read_manifest(root: Root, sensor: str, pinned: str = "") -> Manifest:
@@ -304,9 +319,9 @@ def _publish_again(manifest: Manifest) -> str:
 def _in_file(models: FleetFile | FleetModel | Path) -> Iterator[FleetFile]:
     """Give the models as a file that exists during the block."""
     if isinstance(models, FleetModel):
-        with tempfile.NamedTemporaryFile(prefix="batch_scoring_") as file:
+        with temporary_file() as file:
             write_models(file, models.info, [models])
-            file.flush()
+            file.close()
             yield FleetFile(file.name)
     else:
         yield models if isinstance(models, FleetFile) else FleetFile(models)

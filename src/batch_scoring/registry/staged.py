@@ -16,10 +16,9 @@ from typing import Any
 import pyarrow as pa
 
 from batch_scoring.core.errors import ConflictError, InputError
-from batch_scoring.core.ids import path_segment
 from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.detection.model_file import FleetFile
-from batch_scoring.registry.published import Root, load_published, sensors_with
+from batch_scoring.registry.published import Root, folder_named, load_published, sensors_with
 from batch_scoring.storage import Folder, open_folder
 from batch_scoring.storage.json_files import json_bytes, read_json
 from batch_scoring.storage.parquet import open_parquet, save_parquet
@@ -162,7 +161,7 @@ class StagedTrainings:
         _replace(self._of(training.sensor), _REGISTERED, values)
 
     def _of(self, sensor: str) -> Folder:
-        return self.folder.below(path_segment(sensor))
+        return folder_named(self.folder, sensor, _TRAINING)
 
 
 def _data(values: Mapping[str, Any] | None) -> TrainingData | None:

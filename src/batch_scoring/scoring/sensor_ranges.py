@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.prefetch import computed, prefetched
+from batch_scoring.core.processes import usable_cores
 from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.detection.score import predict, window_fingerprints
@@ -92,7 +92,7 @@ def score_ranges(
         return _score_all(ranges, champions, stored, rescore, curves, domain)
 
     works = prefetched(_joined(_ranges(tables, champions)))
-    yield from prefetched(computed(stopwatch.timed("score", work), works, len(os.sched_getaffinity(0))))
+    yield from prefetched(computed(stopwatch.timed("score", work), works, usable_cores()))
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 
 from batch_scoring.core.errors import ConflictError
+from batch_scoring.core.locks import locked
 from batch_scoring.core.system_errors import naming
 from batch_scoring.storage.folder import Entry, Folder
 from batch_scoring.storage.known_versions import KnownVersions
 
 _BLOCK_BYTES = 1 << 20
+_WAIT_SECONDS = 10.0
 # Versions of the files that this process has read, by absolute path.
 _known = KnownVersions()
 _WHAT_WAS_SEEN = "what was seen"
@@ -45,7 +48,7 @@ class LocalFolder(Folder):
         """List files at any depth with this suffix."""
         root = str(self.root)
         paths = (f"{folder}/{file}" for folder, _, files in os.walk(root) for file in files)
-        names = [path[len(root) + 1 :] for path in paths]
+        names = [path[len(root) + 1 :].replace(os.sep, "/") for path in paths]
         places = {name: self.root / name for name in sorted(names) if f"/{name}".endswith(suffix)}
         found = {name: (place, place.stat()) for name, place in places.items()}
         _known.see_all(
@@ -99,7 +102,7 @@ class LocalFolder(Folder):
         _look(self._place(name))
 
     def _place(self, name: str) -> Path:
-        if ".." in name.split("/"):
+        if ".." in name.replace(os.sep, "/").split("/"):
             raise ValueError(f"{name!r} is outside its folder")
         return self.root / name
 
@@ -112,8 +115,8 @@ class LocalFolder(Folder):
 def atomic_file(path: Path, former: str | None = _WHAT_WAS_SEEN) -> Iterator[IO[bytes]]:
     """Open a file for writing that replaces ``path`` only when the block ends without an error.
 
-    The partial file next to it has a fixed name, so the next run reuses what a killed one left; its lock
-    keeps two runs from writing the same file. A version that this process has read is replaced only
+    The partial file next to it has a fixed name, so the next run reuses what a killed one left; a lock beside
+    it keeps two runs from writing the same file. A version that this process has read is replaced only
     if it is unchanged, so what another run wrote in between is not silently lost. Racing threads must
     pass the version that they replace, ``former``; None: that there is no file.
 
@@ -124,32 +127,43 @@ def atomic_file(path: Path, former: str | None = _WHAT_WAS_SEEN) -> Iterator[IO[
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.partial")
-    with beside.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not _is_open_at(beside, file):
-                raise BlockingIOError  # its owner has just renamed it; do not truncate it
-        except BlockingIOError:
-            raise ConflictError(f"{path}: another run is writing this file; wait for it to end") from None
-        try:
-            with naming(path):
-                file.truncate(0)
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-                _require_unchanged(path, beside, former)
-                beside.replace(path)
-            _look(path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
-
-
-def _is_open_at(path: Path, file: IO[bytes]) -> bool:
     try:
-        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
-    except FileNotFoundError:
-        return False
+        with locked(path.with_name(f".{path.name}.lock")):
+            try:
+                with naming(path), beside.open("wb") as file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                with naming(path):
+                    _require_unchanged(path, beside, former)
+                    put_in_place(beside, path)
+                _look(path)
+            except BaseException:
+                beside.unlink(missing_ok=True)
+                raise
+    except BlockingIOError:
+        raise ConflictError(f"{path}: another run is writing this file; wait for it to end") from None
+
+
+def put_in_place(source: Path, target: Path) -> None:
+    """Rename a file, also over another one; under Windows, wait while a program has that open.
+
+    Raises
+    ------
+    ConflictError
+        When the other program keeps it open.
+    """
+    until = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            source.replace(target)
+            return
+        except PermissionError:
+            if sys.platform != "win32":
+                raise
+            if time.monotonic() > until:
+                raise ConflictError(f"{target}: another program has this file open; close it there") from None
+        time.sleep(0.05)
 
 
 def _look(place: Path) -> str | None:

@@ -15,7 +15,7 @@ from batch_scoring.storage.location import AZURE, BUCKETS, Location
 
 Credentials = Mapping[str, Any]
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # one letter is a drive of Windows
 
 
 def is_remote(path: Path | str) -> bool:

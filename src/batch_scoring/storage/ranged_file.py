@@ -84,7 +84,16 @@ class RangedFile(io.RawIOBase):
                 return self._end[start : start + size]
             if self._whole is None:
                 self._whole = self._fetch_whole()
-        data = os.pread(self._whole.fileno(), size, position)
+        data = _read_range(self._whole, position, size, self._lock)
         if len(data) != size:
             raise OSError(f"expected {size} bytes at {position}, got {len(data)}")
         return data
+
+
+def _read_range(file: IO[bytes], position: int, size: int, lock: threading.Lock) -> bytes:
+    if hasattr(os, "pread"):
+        data: bytes = os.pread(file.fileno(), size, position)
+        return data
+    with lock:  # Windows reads from a file's one position
+        file.seek(position)
+        return file.read(size)

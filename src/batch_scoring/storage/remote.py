@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from batch_scoring.core.errors import ConflictError
+from batch_scoring.core.scratch import temporary_file
 from batch_scoring.storage.cache import cache_folder, forget_unused, run_folder
 from batch_scoring.storage.folder import Entry, Folder
 from batch_scoring.storage.known_versions import KnownVersions
@@ -142,9 +143,9 @@ class RemoteFolder(Folder):
     def writing(self, name: str) -> Iterator[IO[bytes]]:
         """Open a local file that is uploaded, whole or not at all, when the block ends."""
         former = self._known_version(name)
-        with tempfile.NamedTemporaryFile(dir=run_folder()) as file:
+        with temporary_file(run_folder()) as file:
             yield file
-            file.flush()
+            file.close()
             self._upload(name, Path(file.name), former)
 
     def put(self, name: str, path: Path) -> None:
@@ -153,9 +154,9 @@ class RemoteFolder(Folder):
 
     def replace(self, name: str, data: bytes, former: str | None) -> None:
         """Upload bytes unless another run has written the file meanwhile."""
-        with tempfile.NamedTemporaryFile(dir=run_folder()) as file:
+        with temporary_file(run_folder()) as file:
             file.write(data)
-            file.flush()
+            file.close()
             self._upload(name, Path(file.name), former)
 
     def delete(self, name: str) -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 # Seconds before a commit that was not answered is sent again.
 _WAITS = (0.5, 2.0)
 # Names of files that a run was writing when it was killed.
-_UNFINISHED = re.compile(rf"\.partial$|^{LOG}/.*#\d+$")
+_UNFINISHED = re.compile(rf"\.(?:partial|lock)$|^{LOG}/.*#\d+$")
 
 
 @dataclass(frozen=True)
@@ -331,7 +331,9 @@ def _sync_log(folder: Folder, after: int) -> None:
 
 
 def _sync(place: Path) -> None:
-    handle = os.open(place, os.O_RDONLY)
+    if os.name == "nt" and place.is_dir():
+        return  # Windows flushes no folder by itself
+    handle = os.open(place, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         with naming(place):
             os.fsync(handle)

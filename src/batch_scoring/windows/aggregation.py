@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,6 +11,7 @@ import pyarrow as pa
 
 from batch_scoring.core.moments import MICROSECOND
 from batch_scoring.core.prefetch import computed, prefetched
+from batch_scoring.core.processes import usable_cores
 from batch_scoring.tables.arrow_arrays import empty_table, to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import device_ranges
 from batch_scoring.tables.pieces import DAY_US
@@ -127,7 +127,7 @@ def span_windows(
     ]
     inside += [(STORED, tables) for tables in stored]
     ranges = device_ranges(inside, key=("sensor", "device"))
-    tables = computed(windows_of, prefetched(ranges), workers=len(os.sched_getaffinity(0)))
+    tables = computed(windows_of, prefetched(ranges), workers=usable_cores())
     return (table for table in tables if table.num_rows)
 
 

@@ -23,9 +23,9 @@ def test_the_folder_is_gone_after_the_block(tmp_path: Path):
 def test_a_folder_that_a_killed_run_left_is_cleared_away(tmp_path: Path):
     left = tmp_path / f"{PREFIX}left"
     (left / "rows").mkdir(parents=True)
-    (left / "lock").touch()
+    (tmp_path / f"{left.name}.lock").touch()
     with scratch_folder(str(tmp_path)) as folder:
-        assert [entry.name for entry in tmp_path.iterdir()] == [folder.name]
+        assert {entry.name for entry in tmp_path.iterdir()} == {folder.name, f"{folder.name}.lock"}
 
 
 def test_the_folder_of_a_live_run_and_other_files_are_left_alone(tmp_path: Path):

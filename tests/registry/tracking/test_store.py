@@ -94,7 +94,7 @@ def test_a_database_whose_making_was_killed_is_made_anew(tmp_path):
     assert warm_kedro().run_program(killed + making(uri))[0] == -signal.SIGKILL
     assert is_new_store(uri)
     assert warm_kedro().run_program(making(uri)) == (0, "")
-    assert {path.name for path in folder.iterdir()} == {"mlflow.db", ".mlflow.db.lock"}
+    assert {path.name for path in folder.iterdir()} == {"mlflow.db"}
 
 
 @pytest.mark.slow

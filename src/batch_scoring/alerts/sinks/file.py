@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
 from batch_scoring.alerts.sinks.base import BATCH, Message, ReadSecret, UnreachableError, to_json
+from batch_scoring.core.locks import locked
 
 # Lines written by a run that was killed before it saved the ledger are among these last ones.
 _TAIL_BYTES = 4_000_000
@@ -45,6 +46,7 @@ class FileSink:
         self.name = name
         self._path = path
         self._file: IO[bytes] | None = None
+        self._open_until_closed = ExitStack()
         self._there: set[str] = set()
 
     def send(self, message: Message) -> str:
@@ -63,19 +65,16 @@ class FileSink:
 
     def close(self) -> None:
         """Close the file."""
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()
+        self._file = None
+        self._open_until_closed.close()
 
     def _open(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = self._path.open("a+b", buffering=0)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with ExitStack() as stack:
+            stack.enter_context(locked(self._path.with_name(f".{self._path.name}.lock")))
+            file = stack.enter_context(self._path.open("a+b", buffering=0))
             self._there = _mend_and_read(file)
-        except BaseException:
-            file.close()
-            raise
+            self._open_until_closed = stack.pop_all()
         self._file = file
 
 

@@ -7,7 +7,6 @@ NumPy, the last bits differ.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -15,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from batch_scoring.core.processes import usable_cores
 from batch_scoring.detection.kernel import compiled, in_numpy
 from batch_scoring.detection.kernel.rbf_models import RbfModels
 from batch_scoring.tables.arrays import Float, Int
@@ -79,7 +79,7 @@ def score_rows(
     """
     scores, top_features = np.empty(len(X)), np.empty(len(X), np.int32)
     kernel = kernel or (compiled if compiled.is_available() else in_numpy).score_models
-    n_threads = n_threads or len(os.sched_getaffinity(0))
+    n_threads = n_threads or usable_cores()
     parts = _equal_parts(models, row_offsets, 1 if n_threads == 1 else n_threads * PARTS_PER_THREAD)
 
     def work(part: slice) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.processes import require_process_groups
 from batch_scoring.jobs.backends.base import Backend
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def open_backend(name: str, data: str, env: str | None, settings: JobsParameters
     InputError
         When there is no such engine.
     """
+    if name in ("local", "dask"):
+        require_process_groups(f"jobs.backend: {name}")
     if name == "local":
         from batch_scoring.jobs.backends.local import LocalBackend
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import signal
 import subprocess
 import sys
@@ -15,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from batch_scoring.core.processes import end_group
+from batch_scoring.core.processes import end_group, usable_cores
 from batch_scoring.jobs.backends.base import Backend
 from batch_scoring.jobs.local_processes import cancel_processes, recent, recorded_statuses
 from batch_scoring.jobs.records import Records
@@ -49,7 +47,7 @@ class LocalBackend(Backend):
     def submit(self, run: str, specs: Sequence[JobSpec]) -> int:
         """Run the jobs that have not succeeded yet until they end, retries included."""
         self._created |= {(run, spec.name): datetime.now(UTC) for spec in specs}
-        workers = self._settings.local.processes or len(os.sched_getaffinity(0))
+        workers = self._settings.local.processes or usable_cores()
         with ThreadPoolExecutor(workers) as pool:
             try:
                 return sum(pool.map(self._run_to_its_end, specs))
@@ -128,6 +126,10 @@ def _lock(what: str) -> Iterator[int]:
     """Keep other schedulers of this machine from running the same job."""
     folder = cache_folder() / "jobs"
     folder.mkdir(parents=True, exist_ok=True)
+    if sys.platform == "win32":
+        raise NotImplementedError
+    import fcntl
+
     with (folder / hashlib.sha256(what.encode()).hexdigest()[:32]).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file.fileno()

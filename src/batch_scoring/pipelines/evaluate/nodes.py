@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.ids import Selection, from_path_segment, path_segment, require_known
+from batch_scoring.core.ids import Selection, file_name, id_of_file, require_known
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.evaluation.basis import Basis
 from batch_scoring.evaluation.findings import MODELS, Evaluation, build_evaluation
@@ -90,7 +90,7 @@ def match_events(
     evaluated = selection if judged is None else Selection.read(device, None)
     known = known_events(labels, fault_labels.read(), feedback, evaluated)
     for one in _match(windows, predictions, fleet_models, known, setup, selection):
-        yield {f"{path_segment(one.outcomes.sensor)}.judged": one.to_bytes()}
+        yield {f"{file_name(one.outcomes.sensor)}.judged": one.to_bytes()}
 
 
 def aggregate_figures(
@@ -123,7 +123,7 @@ def aggregate_figures(
     tally = Tally([MODELS, *setup.evaluate.baselines], known.devices["device"].to_pylist())
     basis = Basis()
     # A sensor's windows are freed once it has been added.
-    for name in sorted(judged_sensors, key=lambda name: from_path_segment(Path(name).stem).encode()):
+    for name in sorted(judged_sensors, key=lambda name: id_of_file(Path(name).stem).encode()):
         one = _read_evaluated(judged_sensors[name], known, setup)
         tally.add(one.outcomes)
         basis.add(one.basis)

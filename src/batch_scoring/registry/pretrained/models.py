@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.ids import path_segment
+from batch_scoring.core.ids import file_name
 from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.detection.model_file import FleetFile, replace_models, write_models
 from batch_scoring.tables.arrays import Float
@@ -133,7 +133,7 @@ def to_trainings(
     for model in sorted(models, key=lambda one: (one.sensor.encode(), one.device.encode())):
         by_sensor.setdefault(model.sensor, []).append(model)
     return {
-        sensor: _to_training(own, window_seconds, former.get(sensor), folder / path_segment(sensor))
+        sensor: _to_training(own, window_seconds, former.get(sensor), folder / file_name(sensor))
         for sensor, own in by_sensor.items()
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from batch_scoring.core.ids import from_path_segment, path_segment
+from batch_scoring.core.ids import file_name, from_path_segment, path_segment
 
 
 def registered_name(sensor: str) -> str:
@@ -41,4 +41,19 @@ def plain_name(sensor: str) -> str:
     >>> plain_name("vibration"), plain_name("air/flow"), plain_name("../x")
     ('vibration', 'airx2Fflow', 'x2Ex2Ex2Fx')
     """
-    return re.sub(r"[.~]", lambda dot: f"x{ord(dot[0]):02X}", path_segment(sensor).replace("%", "x"))
+    return _plain(path_segment(sensor))
+
+
+def plain_file_name(sensor: str) -> str:
+    """Return a sensor as the name of an artifact's file, which no other has on any system.
+
+    Examples
+    --------
+    >>> plain_file_name("vibration"), plain_file_name("Temp"), plain_file_name("con")
+    ('vibration', 'Tempx2B1', 'x63on')
+    """
+    return _plain(file_name(sensor))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[.~+]", lambda mark: f"x{ord(mark[0]):02X}", name.replace("%", "x"))

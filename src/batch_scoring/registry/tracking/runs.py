@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from batch_scoring.core import processes
 from batch_scoring.registry.tracking.device_table import first_devices, to_split_json, write_device_table
 from batch_scoring.registry.tracking.lineage import source_tags
-from batch_scoring.registry.tracking.names import plain_name
+from batch_scoring.registry.tracking.names import plain_file_name, plain_name
 from batch_scoring.registry.tracking.store import Store, environment
 from batch_scoring.training.result import Training
 
@@ -67,7 +67,7 @@ class TrainingRun:
         trained = status.filter(pc.equal(status["status"], "ok"))["device"].combine_chunks()
         self._log_parameters(sensor, training.parameters)
         with tempfile.TemporaryDirectory(prefix="batch_scoring_") as scratch:
-            table = Path(scratch) / f"{plain_name(sensor)}.parquet"
+            table = Path(scratch) / f"{plain_file_name(sensor)}.parquet"
             write_device_table(table, training.models, training.status)
             self._log_table(table)
             if len(trained) <= self._child_runs_up_to:

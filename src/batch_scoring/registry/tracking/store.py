@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
+import shutil
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.locks import locked
 from batch_scoring.core.redaction import without_keys
 from batch_scoring.core.system_errors import system_error
 
@@ -98,12 +100,13 @@ def exclusive(uri: str) -> Iterator[None]:
         yield
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("w") as lock:
+    lock = path.with_name(f".{path.name}.lock")
+    with ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(locked(lock))
         except BlockingIOError:
             log.info("waiting for another run that changes the models in %s", path)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            stack.enter_context(locked(lock, wait=True))
         yield
 
 
@@ -228,6 +231,8 @@ def _create_database(uri: str) -> None:
         for left_over in path.parent.glob(f"{beside.name}*"):
             left_over.unlink()
         MlflowClient(tracking_uri=f"{_SQLITE}{beside}").search_experiments(max_results=1)
+        if sys.platform == "win32":  # MLflow keeps it open, and no open file is renamed
+            beside = shutil.copyfile(beside, beside.with_suffix(".made"))
         beside.replace(path)
 
 

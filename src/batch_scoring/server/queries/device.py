@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.ids import path_segment
 from batch_scoring.core.moments import microseconds
+from batch_scoring.registry.published import MANIFEST, folder_of
 from batch_scoring.reporting.page_data import pack
 from batch_scoring.server.queries.band import DeviceModel, read_model
 from batch_scoring.server.queries.device_rows import Wanted, read_device
@@ -176,7 +176,7 @@ def device_data(
 
 def _model(workspace: Workspace, sensor: str, device: str) -> DeviceModel | None:
     published = workspace.published
-    entry = published.entry(f"{path_segment(sensor)}/manifest.json")
+    entry = folder_of(published, sensor).entry(MANIFEST)
     if entry is None:
         return None
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from batch_scoring.core.processes import KILLED, TERMINATED
 from batch_scoring.core.text import duration
 from batch_scoring.jobs.backends.container_apps.started import Started
 from batch_scoring.jobs.records import JobRecord
@@ -23,7 +23,7 @@ _FINAL = {"succeeded": State.SUCCEEDED, "failed": State.FAILED, "stopped": State
 # A replica that was ended at its time limit has run at least this share of it.
 _ALMOST = 0.98
 # Exit codes of a container that was ended from outside.
-_KILLED = (None, 128 + signal.SIGKILL, 128 + signal.SIGTERM)
+_KILLED = (None, 128 + KILLED, 128 + TERMINATED)
 CORES = "ManagedEnvironmentConsumptionCores"
 
 

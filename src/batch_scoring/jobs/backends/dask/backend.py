@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.processes import usable_cores
 from batch_scoring.jobs.backends.base import Backend
 from batch_scoring.jobs.backends.dask.task import Job, JobError, run_job
 from batch_scoring.jobs.local_processes import cancel_processes, recent, recorded_statuses, status_of
@@ -297,7 +298,7 @@ def connect(settings: JobsParameters) -> Client:
         quiet = {"distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical"}
         with dask.config.set(quiet), kept_environment():
             cluster = LocalCluster(
-                n_workers=settings.dask.workers or len(os.sched_getaffinity(0)),
+                n_workers=settings.dask.workers or usable_cores(),
                 threads_per_worker=settings.dask.threads,
                 processes=True,
                 dashboard_address=":0",
