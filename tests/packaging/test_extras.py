@@ -33,13 +33,14 @@ def test_a_missing_package_of_an_extra_is_known_by_it():
     for module, names in packages_distributions().items():
         for name in names:
             modules.setdefault(name.lower(), []).append(module)
-    unknown = set()
+    known = {module for modules_of in _EXTRAS.values() for module in modules_of}
+    unknown = []
     for extra in EXTRAS.keys() - OURS:
         for requirement in EXTRAS[extra]:
-            there = [one for one in modules.get(Requirement(requirement).name, []) if not one.startswith("_")]
-            known = {module for modules_of in _EXTRAS.values() for module in modules_of}
-            unknown |= {(extra, module) for module in there if module not in known}
-    assert unknown == set()
+            there = modules.get(Requirement(requirement).name, [])
+            if there and known.isdisjoint(there):
+                unknown.append((extra, requirement))
+    assert unknown == []
 
 
 @pytest.fixture(scope="module")
