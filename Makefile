@@ -103,7 +103,7 @@ pure-wheel: $(VENV)/.dev package  # for every platform: NumPy scores
 
 docs: $(VENV)/.dev  ## the documentation as a site, in site/; broken links and docstrings end it
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
-	@echo "open site/index.html"
+	@echo "open site/index.html; to search it, too: $(BIN)/python -m http.server --bind 127.0.0.1 --directory site"
 
 bench: $(VENV)/.bench  ## the benchmarks' short form, a quarter of an hour; results are ratios measured side by side
 	@command -v java >/dev/null || $(call apt,openjdk-17-jre-headless) || \

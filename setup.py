@@ -43,7 +43,9 @@ class Wheel(bdist_wheel):
         self.run_command("build")
         self.skip_build = True
         build = self.get_finalized_command("build")
-        self.root_is_pure = not any(Path(build.build_lib).rglob("_rbf_kernel*"))
+        if not any(Path(build.build_lib).rglob("_rbf_kernel*")):
+            self.root_is_pure = True
+            self.distribution.ext_modules = []
         super().run()
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from kedro.framework.cli.cli import KedroCLI
 
+from batch_scoring import api
 from batch_scoring.ingestion.sql import REASONS
 from batch_scoring.tables.schemas import COLUMNS
 from batch_scoring.windows.features import _FEATURES, DEFAULT_FEATURES
@@ -235,6 +236,11 @@ def is_kedro_command(names):
             return False
         group = found
     return True
+
+
+def test_the_reference_of_the_api_has_every_name_of_it():
+    text = (REFERENCE / "api.md").read_text(encoding="utf-8")
+    assert re.findall(r"^::: batch_scoring\.api\.(\w+)$", text, re.MULTILINE) == api.__all__
 
 
 def test_the_table_of_shapes_is_that_of_the_files_that_tests_read():
