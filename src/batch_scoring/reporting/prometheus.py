@@ -36,7 +36,7 @@ def registry_of(load: Load, read_run: ReadRun = lambda: None) -> CollectorRegist
     try:
         from prometheus_client import CollectorRegistry
     except ImportError:
-        raise InputError("prometheus-client is not installed; pip install batch_scoring[metrics]") from None
+        raise InputError("prometheus-client is not installed; pip install 'batch_scoring[metrics]'") from None
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(load, read_run))
     return registry
