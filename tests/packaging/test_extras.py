@@ -65,6 +65,11 @@ def use(extra: str, one: Installed, params: str) -> None:
             one.run("kedro", "viz", "build")
         case "azure":
             one.run("kedro", "deploy", "template", "--output", "template")
+        case "s3" | "gcs":
+            one.run("python", "-c", "import batch_scoring.storage.bucket")
+        case "validate":
+            folder = re.search("data=([^,]+)", params)[1]
+            one.run("kedro", "workspace", "validate", f"--data={folder}")
         case "serve":
             serve(one, params)
         case "dask":
@@ -156,18 +161,13 @@ def test_an_extra_alone_is_enough_for_its_command(wheel, whole, tmp_path, extra,
         ("azure", ["run", "--params=data=abfs://container/path"]),
         ("serve", ["fleet", "serve"]),
         ("dask", ["jobs", "submit", "--backend=dask"]),
-        ("metrics", ["run", "--pipelines=report", "--params=metrics.file=fleet.prom"]),
     ],
 )
 def test_without_its_extra_a_command_says_what_to_install(bare, whole, tmp_path, extra, command):
     workspace = whole.copy_to(tmp_path / "data")
-    more = [f"{one},data={workspace.folder}" if one.startswith("--params=m") else one for one in command]
-    if not any("data=" in one for one in more):
-        more.append(
-            f"--params=data={workspace.folder}" if command[0] == "run" else f"--data={workspace.folder}"
-        )
-    if command[0] in ("viz", "deploy"):
-        more = command
+    data = f"data={workspace.folder}"
+    own = {"run": [f"--params={data}"], "viz": []}.get(command[0], [f"--{data}"])
+    more = command if any("data=" in one for one in command) else [*command, *own]
     output = bare.run("kedro", *more, expect=2 if extra == "viz" else 1)
     if extra != "viz":  # its command is Kedro-Viz's own: there is none
         assert "Traceback" not in output
