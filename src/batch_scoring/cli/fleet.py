@@ -121,7 +121,7 @@ def _kedro_models(project: str, data: str, env: str | None, arguments: Sequence[
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
+    except (ImportError, KeyError, OSError):  # a container's user may have no name
         return ""
 
 

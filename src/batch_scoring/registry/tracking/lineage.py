@@ -61,5 +61,5 @@ def _user() -> str:
 
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a user without a name
+    except (ImportError, KeyError, OSError):  # a container may run as a user without a name
         return ""
