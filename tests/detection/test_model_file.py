@@ -163,7 +163,9 @@ def test_models_of_the_former_format_are_read_as_rows_of_the_former_fit(tmp_path
         row | {"fit_version": 1, "time_zone": "UTC", "curve": [*curve, 0.0]}
         for row, curve in zip(model.table.to_pylist(), curves, strict=True)
     ]
-    assert [part["fit_version"].to_pylist() for part in former.batches(["fit_version"])] == [[1] * former.n_models]
+    assert [part["fit_version"].to_pylist() for part in former.batches(["fit_version"])] == [
+        [1] * former.n_models
+    ]
     # Merged with newer ones they are written in the format of today.
     merged = pa.concat_tables(part.table for part in replace_models(former, in_file(model)))
     assert merged.combine_chunks().equals(model.table)
