@@ -9,13 +9,12 @@ from tests.end_to_end.test_serve import Visitor, serving
 from tests.end_to_end.workspaces import RemoteWorkspace
 from tests.mlflow_stores import put_database
 
-pytestmark = pytest.mark.slow
+# A whole run over a stand-in takes half a minute.
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture
-def workspace(remote, new_database, monkeypatch, tmp_path, trials):
-    if trials <= 2:
-        pytest.skip("a whole run over a stand-in takes half a minute: in make test-long")
+def workspace(remote, new_database, monkeypatch, tmp_path):
     put_database(new_database, tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow/mlflow.db")
     return RemoteWorkspace(f"{remote}/plants/7")

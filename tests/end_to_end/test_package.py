@@ -14,8 +14,6 @@ from batch_scoring import __version__
 from tests.end_to_end.workspaces import PROJECT, Workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("package")]
-# Of `make test-long`; CI builds and checks the wheel in another way.
-MANY_TRIALS = 10
 
 
 def run(*command: str | Path, cwd: Path, expect: int = 0) -> str:
@@ -37,11 +35,10 @@ def run(*command: str | Path, cwd: Path, expect: int = 0) -> str:
     return output
 
 
+@pytest.mark.long
 def test_the_wheel_and_the_archive_of_kedro_package_run_in_a_fresh_environment(
-    whole: Workspace, tmp_path: Path, trials: int
+    whole: Workspace, tmp_path: Path
 ):
-    if trials < MANY_TRIALS:
-        pytest.skip("takes minutes; it is in make test-long")
     project = tmp_path / "project"
     ignored = shutil.ignore_patterns(".*", "data", "build", "dist", "site", "tests", "*.so", "__pycache__")
     shutil.copytree(PROJECT, project, ignore=ignored)

@@ -15,9 +15,8 @@ from tests.postgres import postgres
 pytestmark = pytest.mark.slow
 
 
-def test_a_fleet_is_trained_promoted_scored_listed_and_pruned(tmp_path, trials, no_tracking_uri, monkeypatch):
-    if trials < 10:
-        pytest.skip("takes a minute: `make test-long`")
+@pytest.mark.long
+def test_a_fleet_is_trained_promoted_scored_listed_and_pruned(tmp_path, no_tracking_uri, monkeypatch):
     if find_spec("psycopg2") is None:
         pytest.skip("psycopg2 is not installed")
     (tmp_path / "server").mkdir()

@@ -172,9 +172,8 @@ def served(uri: str, store_uri: str, folder) -> Iterator[str]:
             process.wait(300)
 
 
-def test_the_command_serves_the_champion(champion, store, model, tmp_path, trials):
-    if trials < 10:
-        pytest.skip("takes ten seconds: `make test-long`")
+@pytest.mark.long
+def test_the_command_serves_the_champion(champion, store, model, tmp_path):
     with served(champion, store.uri, tmp_path) as address:
         request = urllib.request.Request(
             f"{address}/invocations",
