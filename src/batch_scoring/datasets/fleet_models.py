@@ -229,6 +229,10 @@ class ServiceRuns(OwnDataset[Callable[[int | None], "Figures"], None]):
             n = tracking.log_service(store, found, data(None if last is None else last - _LATE_US))
         log.info("track: %d days of versions in service are new", n)
 
+    def _exists(self) -> bool:
+        """Nothing is ever missing: a run logs the days that are new, and there may be none."""
+        return True
+
     def _describe(self) -> dict[str, Any]:
         return {"tracking_uri": without_keys(self._place.named)}
 
