@@ -30,7 +30,7 @@ def score(stand_in, count, **more):
     backend = stand_in.backend(**more)
     backend.ensure()
     backend.submit(RUN, specs(count))
-    return backend, wait(backend, seconds=60)
+    return backend, wait(backend)
 
 
 @pytest.mark.slow

@@ -183,7 +183,7 @@ def test_a_quota_below_one_job_ends_before_anything_is_started(environment):
 def test_limits_of_the_job_that_are_not_those_of_the_settings_are_told(environment, caplog):
     with caplog.at_level(logging.WARNING):
         environment.engine(retries=3).ensure()
-    assert "retries them 1 times" in caplog.text and "say 20 and 3" in caplog.text
+    assert "retries them 1 times" in caplog.text and "say 180 and 3" in caplog.text
 
 
 def test_a_job_with_a_cron_is_refused(environment):
