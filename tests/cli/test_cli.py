@@ -103,7 +103,7 @@ def test_an_option_that_kedro_refuses_is_one_line_that_names_it(project, tmp_pat
     assert "Traceback" not in done.output
 
 
-@pytest.mark.parametrize("place", ["s3://x/y", "file:///srv/fleet", "~no-such-user/x", "null"])
+@pytest.mark.parametrize("place", ["hdfs://x/y", "file:///srv/fleet", "~no-such-user/x", "null"])
 def test_a_workspace_in_a_place_of_another_kind_is_refused_and_no_folder_is_made(project, place):
     before = set(project.iterdir())
     done = CliRunner().invoke(run, ["--pipelines=monitor", "--params", f"data={place}"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -33,6 +34,8 @@ def call_within(seconds: float, call: Callable[[], T]) -> T:
         except BaseException as error:
             outcome.put((None, error))
 
+    if sys.is_finalizing():
+        return call()  # a generator that is closed at the process's end: no thread runs any more
     # A daemon: the process does not wait for it at its end.
     Thread(target=run, daemon=True, name="with a deadline").start()
     try:

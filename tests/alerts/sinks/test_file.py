@@ -1,12 +1,12 @@
 """A file gets each event once, as a whole line, whatever was left in it."""
 
-import fcntl
 import json
 
 import pytest
 
 from batch_scoring.alerts.sinks.base import BATCH, UnreachableError
 from batch_scoring.alerts.sinks.file import FileSink
+from batch_scoring.core.locks import locked
 from tests.alerts.events import make_message
 
 
@@ -64,9 +64,7 @@ def test_a_file_that_cannot_be_written_is_no_crash(tmp_path):
 
 def test_two_runs_do_not_write_at_once(tmp_path):
     path = tmp_path / "alerts.jsonl"
-    with path.open("ab") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(UnreachableError):
-            send(path, 1)
+    with locked(tmp_path / ".alerts.jsonl.lock"), pytest.raises(UnreachableError):
+        send(path, 1)
     send(path, 1)
     assert numbers(path) == [1]
