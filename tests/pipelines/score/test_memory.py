@@ -91,12 +91,13 @@ def score(folder):
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_fleet(tmp_path):
     taken = {}
-    for n_devices in (16 * PART, 40 * PART):
+    for n_devices in (16 * PART, 64 * PART):
         make_fleet(tmp_path / str(n_devices), n_devices)
         taken[n_devices] = score(tmp_path / str(n_devices))
         tables = [TableOnDisk(tmp_path / str(n_devices) / name).load() for name in "pt"]
         assert [table.num_rows for table in tables] == [n_devices * N_WINDOWS, n_devices]
     small, large = taken.values()
-    # The larger fleet has 450 MiB more of models, windows and predictions; of daily totals, which are kept
-    # until the predictions are committed, 18 MiB. The rest is for an allocator that takes its time.
-    assert large < small + 150, taken
+    # The larger fleet has 900 MiB more of models, windows and predictions; of daily totals, which are kept
+    # until the predictions are committed, 36 MiB. Peaks of one fleet differ by up to 150 MiB from run to run:
+    # by which piece is still held when the next is made. So a third of the surplus is taken for growth.
+    assert large < small + 300, taken
