@@ -99,7 +99,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=_place)
 
 
-# The image, for which other groups wait, and those that mostly wait themselves.
+# The image, for which other groups wait, and groups that mostly wait themselves.
 _FIRST = ("image", "live_errors", "dask", "planner")
 _LONG = {"end_to_end", "faults"}
 
@@ -107,7 +107,7 @@ _LONG = {"end_to_end", "faults"}
 def _place(item: pytest.Item) -> int:
     """Where a test stands, if no worker is to end long after the others or to wait for another one.
 
-    The long ones come before the other groups, of which some want the image: by then it is there.
+    The long ones come before the other groups: some of these want the image, which is there by then.
     """
     group = item.get_closest_marker("xdist_group")
     if group is not None and group.args[0] in _FIRST:

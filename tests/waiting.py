@@ -13,7 +13,7 @@ PATIENCE_SECONDS = 180.0
 
 
 def wait_for(condition: Callable[[], T], explain: Callable[[], object] = str) -> T:
-    """The condition's first true value; what ``explain`` returns is told when none comes."""
+    """The condition's first true value; what ``explain`` returns is shown when none comes."""
     until = time.monotonic() + PATIENCE_SECONDS
     while not (found := condition()):
         assert time.monotonic() < until, explain() or "it has not come"

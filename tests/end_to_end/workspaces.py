@@ -227,7 +227,7 @@ class RemoteWorkspace(Workspace):
 
 
 class BlobWorkspace(RemoteWorkspace):
-    """A workspace in a container, of which all runs are of ``--env=azure``."""
+    """A workspace in a container; all its runs are of ``--env=azure``."""
 
     def command(self, pipelines: str = "", params: str = "") -> list[str]:
         """The ``kedro run`` command line."""

@@ -58,7 +58,7 @@ def from_path_segment(segment: str) -> str:
 def file_name(identifier: str, *, is_cased: bool = True) -> str:
     """Name a file or folder after an id, safe on every system; :func:`id_of_file` reads it back.
 
-    Windows and macOS take ``a`` and ``A`` for one name, so capital letters are told behind a ``+``: bit i of
+    Windows and macOS take ``a`` and ``A`` for one name, so capital letters are kept behind a ``+``: bit i of
     the hexadecimal number is the case of the i-th letter; of many letters, it is a digest. Windows keeps
     names such as ``con`` and ``aux.txt`` for itself, and drops a dot at the end.
 

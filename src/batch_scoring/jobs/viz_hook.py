@@ -134,5 +134,5 @@ def _now() -> str:
 
 
 def hooks() -> tuple[Any, ...]:
-    """Return the hook but in jobs of a cluster, of which none is the run that a person looks at."""
+    """Return the hook, except in jobs of a cluster: nobody looks at one as a run."""
     return () if TIMINGS_FILE in os.environ else (RunStatus(),)

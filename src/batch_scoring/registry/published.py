@@ -215,7 +215,7 @@ def folder_of(root: Root, sensor: str) -> Folder:
 def folder_named(parent: Folder, sensor: str, file: str) -> Folder:
     """Open a sensor's folder, which may lack this file; that of an earlier version, if only that has it.
 
-    Earlier versions told no capital letters in a name, and ran under Linux alone: elsewhere, the folder of
+    Earlier versions listed no capital letters in a name, and ran under Linux alone: elsewhere, the folder of
     ``Temp`` could be that of ``temp``.
     """
     name, former = file_name(sensor), path_segment(sensor)

@@ -21,7 +21,7 @@ def stale_files(folder: Folder, versions: Collection[str], before: datetime) -> 
     folder : Folder
         Of one sensor.
     versions : collection of str
-        The numbers of those that stay. The champion of scoring stays anyway.
+        The numbers of the versions that stay. The champion of scoring stays anyway.
     before : datetime
         UTC; what was written later stays: a job that began with it may still run.
     """

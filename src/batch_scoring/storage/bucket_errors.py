@@ -48,7 +48,7 @@ _RIGHTS = {
 def repeated(send: Callable[[], Result]) -> Result:
     """Send a request again whose answer was not heard, or that met another one of the same object.
 
-    The client repeats those that change nothing, and what was refused for a time. A write has a condition: if
+    The client repeats what changes nothing, and what was refused for a time. A write has a condition: if
     it arrived the first time, the second is refused, and the stored bytes are compared.
     """
     for turn in range(bucket_service.RETRIES):
