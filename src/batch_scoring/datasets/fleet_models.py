@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, wait
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 # The days of each sensor and version, with their figures.
 Figures = Iterable[tuple[tuple[str, str], list[tuple[int, dict[str, float]]]]]
+Logged = TypeVar("Logged")
 # A sensor may be scored this much later than the others.
 _LATE_US = 7 * DAY_US
 
@@ -197,11 +198,8 @@ class FleetModels(TrackedFleetModels):
         return preview_table(pa.table({name: [getattr(one, name) for one in manifests] for name in columns}))
 
 
-class ServiceRuns(OwnDataset[Callable[[int | None], "Figures"], None]):
-    """Write-only: the figures of versions in service, a run in MLflow each, a value a day.
-
-    ``save`` takes a function of the time since which days may be missing, µs since the epoch, or None for
-    all days. Only the days that a run does not have yet are logged.
+class LoggedRuns(OwnDataset[Logged, None]):
+    """Write-only: runs in MLflow beside those of trainings.
 
     Parameters
     ----------
@@ -218,6 +216,17 @@ class ServiceRuns(OwnDataset[Callable[[int | None], "Figures"], None]):
         self._place = TrackingPlace(path, tracking_uri)
         self._experiment = experiment
 
+    def _describe(self) -> dict[str, Any]:
+        return {"tracking_uri": without_keys(self._place.named)}
+
+
+class ServiceRuns(LoggedRuns[Callable[[int | None], "Figures"]]):
+    """Write-only: the figures of versions in service, a run in MLflow each, a value a day.
+
+    ``save`` takes a function of the time since which days may be missing, µs since the epoch, or None for
+    all days. Only the days that a run does not have yet are logged.
+    """
+
     def save(self, data: Callable[[int | None], Figures]) -> None:
         """Log the new days; nothing where no model was ever registered."""
         if tracking.is_new_store(self._place.uri):
@@ -233,31 +242,10 @@ class ServiceRuns(OwnDataset[Callable[[int | None], "Figures"], None]):
         """Nothing is ever missing: a run logs the days that are new, and there may be none."""
         return True
 
-    def _describe(self) -> dict[str, Any]:
-        return {"tracking_uri": without_keys(self._place.named)}
 
-
-class EvaluationRuns(OwnDataset[TrackedEvaluation, None]):
-    """Write-only: ``save`` logs a :class:`TrackedEvaluation` as an MLflow run, once.
-
-    Parameters
-    ----------
-    path, tracking_uri, experiment
-        See :class:`TrackedFleetModels`; the run is logged beside its runs.
-    **more
-        Of :class:`.OwnDataset`.
-    """
-
-    def __init__(
-        self, path: str, tracking_uri: str | None = None, experiment: str = "batch_scoring", **more: Any
-    ) -> None:
-        super().__init__(**more)
-        self._place = TrackingPlace(path, tracking_uri)
-        self._experiment = experiment
+class EvaluationRuns(LoggedRuns[TrackedEvaluation]):
+    """Write-only: ``save`` logs a :class:`TrackedEvaluation` as an MLflow run, once."""
 
     def save(self, data: TrackedEvaluation) -> None:
         """Log the evaluation, unless a run has it already."""
         tracking.log_evaluation(self._place.connect(self._experiment), data)
-
-    def _describe(self) -> dict[str, Any]:
-        return {"tracking_uri": without_keys(self._place.named)}
