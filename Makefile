@@ -104,11 +104,15 @@ package: $(VENV)/.dev  ## wheel and sources, in dist/, checked
 	rm -rf dist build
 	$(BIN)/python -m build >/dev/null
 	$(BIN)/twine check --strict dist/*
+	@# What the build leaves beside the sources would be taken for the install, with another version.
+	@rm -rf build src/batch_scoring.egg-info
 
 .PHONY: pure-wheel
 pure-wheel: $(VENV)/.dev package  # for every platform: NumPy scores
 	CC=none $(BIN)/python -m build --wheel >/dev/null
 	$(BIN)/twine check --strict dist/*
+	@# What the build leaves beside the sources would be taken for the install, with another version.
+	@rm -rf build src/batch_scoring.egg-info
 
 docs: $(VENV)/.dev  ## the documentation as a site, in site/; broken links and docstrings end it
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
