@@ -1,4 +1,4 @@
-"""Describe where a training comes from: who ran which commit, on which rows of which table."""
+"""Describe the lineage of a training: user, commit, and the rows of the table it read."""
 
 from __future__ import annotations
 
