@@ -13,9 +13,8 @@ from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.joining import JoinRules
 from batch_scoring.incidents.levels import HOUR_US, Levels
 from batch_scoring.tables.arrays import Bool
-from batch_scoring.tables.arrow_arrays import are, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import are, to_arrow, to_numpy, with_values
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.schemas import INCIDENTS
 
 _SERIES = ("sensor", "device")
 # The levels before and after are this many times further apart than their windows spread, both together.
@@ -57,8 +56,7 @@ def mark_steps(incidents: pa.Table, windows: pa.Table, rules: JoinRules, calenda
     begin, end = (to_numpy(incidents[name]).tolist() for name in ("start", "end"))
     rows = zip(row_fingerprints(incidents, _SERIES), begin, end, strict=True)
     found = [_step(levels, *row, seen_after(rules)) for row in rows]
-    place = INCIDENTS.get_field_index("step")
-    return incidents.set_column(place, INCIDENTS.field(place), pa.array(found, pa.float64()))
+    return with_values(incidents, "step", found)
 
 
 def are_steps(incidents: pa.Table) -> Bool:

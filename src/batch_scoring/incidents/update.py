@@ -27,7 +27,7 @@ from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.small_files import SmallFiles
 from batch_scoring.storage.table_log import RETENTION
 from batch_scoring.tables.arrays import Bool, Int, UInt
-from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy, with_values
 from batch_scoring.tables.device_ranges import device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.pieces import day_pieces
@@ -351,8 +351,7 @@ def _with_units(found: pa.Table, predictions: RowTable) -> pa.Table:
     start, end = to_numpy(some["start"]), to_numpy(some["end"])
     last = np.minimum(end + HOUR_US, start + DAY_US)
     windows = read_levels(predictions, some, start - DAY_US, last, (), VALUES).combine_chunks()
-    place = INCIDENTS.get_field_index("unit")
-    named = some.set_column(place, INCIDENTS.field(place), pa.array(units_of(some, windows), pa.string()))
+    named = with_values(some, "unit", units_of(some, windows))
     return pa.concat_tables([named, found.filter(to_arrow(~is_one))])
 
 

@@ -183,6 +183,14 @@ def from_rows(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
+def with_values(table: pa.Table, name: str, values: Sequence[Any]) -> pa.Table:
+    """Replace a column by these values, None for null; see :func:`from_rows` for their kinds."""
+    place = table.schema.get_field_index(name)
+    field = table.schema.field(place)
+    rows = from_rows([{name: value} for value in values], pa.schema([field]))
+    return table.set_column(place, field, rows[name])
+
+
 def _as_list(column: pa.ChunkedArray) -> list[Any]:
     if not pa.types.is_timestamp(column.type):
         return column.to_pylist()
