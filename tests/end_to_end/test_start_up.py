@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from batch_scoring.tables.schemas import TIMESTAMP
+from batch_scoring.tables.schemas import READINGS
 from tests.end_to_end.workspaces import PREDICTIONS, PROJECT
 
 HEAVY = ["sklearn", "mlflow", "pandas", "duckdb", "scipy", "plotly", "matplotlib", "azure", "obstore"]
@@ -76,15 +77,19 @@ def test_the_report_is_made_and_copied_without_plotly_matplotlib_and_kedro_viz(w
 def test_an_hour_loads_neither_scikit_learn_nor_mlflow_nor_pandas_and_does_not_search(trained, tmp_path):
     workspace = trained.copy_to(tmp_path / "data")
     (workspace.folder / "01_raw/fault_labels.parquet").unlink()  # a fleet in service has no labels
-    hour = workspace.table("02_intermediate/readings").slice(0, 1)
-    begin = datetime(2026, 1, 7, tzinfo=UTC)
-    wild = pa.table(
-        {
-            "timestamp": pa.array([begin + minute * timedelta(minutes=1) for minute in range(60)], TIMESTAMP),
-            **{name: pa.array(hour[name].to_pylist() * 60) for name in ("device", "sensor")},
-            "value": pa.array([1000.0 + minute for minute in range(60)]),
-        }
-    )
+    stored = workspace.table("02_intermediate/readings")
+    last = pc.max(stored["timestamp"]).as_py() - timedelta(days=1)
+    one, other = pc.unique(stored["device"]).to_pylist()[:2]
+    # The hours after the last readings are as those of a day before. One series is wild for an hour, and
+    # another one for ten minutes, of which the hours around it show whether it is a step.
+    hours = (pc.field("timestamp") > last) & (pc.field("timestamp") <= last + timedelta(hours=4))
+    rows = stored.filter(hours & pc.field("device").isin([one, other])).sort_by("timestamp").to_pylist()
+    for row in rows:
+        minutes = (row["timestamp"] - last) / timedelta(minutes=1) - 60
+        row["timestamp"] += timedelta(days=1)
+        if 0 <= minutes < (60 if row["device"] == one else 10):
+            row["value"] = 1000.0 + minutes
+    wild = pa.Table.from_pylist(rows, READINGS)
     pq.write_table(wild, workspace.folder / "01_raw/readings/wild.parquet")
     out = tmp_path / "modules.json"
     program = SCORE.format(params=f"data={workspace.folder},{workspace.params}", heavy=HEAVY, out=str(out))
@@ -98,6 +103,8 @@ def test_an_hour_loads_neither_scikit_learn_nor_mlflow_nor_pandas_and_does_not_s
     assert result["awake"]
     assert result["frozen"] > 50_000
     assert workspace.table(PREDICTIONS).num_rows > 0
+    found = workspace.table("07_model_output/incidents").filter(pc.field("state") == "closed")
+    assert min(pc.subtract(found["end"], found["start"]).to_pylist()) < timedelta(hours=1)
     assert workspace.table("07_model_output/device_incidents").num_rows > 0
 
 
