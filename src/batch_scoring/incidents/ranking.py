@@ -15,8 +15,8 @@ from batch_scoring.incidents.devices import RollUpRules, roll_up
 from batch_scoring.incidents.level_reading import read_levels
 from batch_scoring.incidents.levels import VALUES
 from batch_scoring.incidents.silence import MEMORY_US
+from batch_scoring.incidents.start import UNTIL
 from batch_scoring.incidents.steps import describe_steps, lag_us, may_be_steps
-from batch_scoring.incidents.update import UNTIL
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
 from batch_scoring.tables.schemas import DEVICE_INCIDENTS, GAPS, INCIDENTS, OUTLIER

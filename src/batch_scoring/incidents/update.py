@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 
 import numpy as np
 import pyarrow as pa
@@ -15,18 +15,25 @@ from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.joining import JoinRules, join_windows
 from batch_scoring.incidents.level_reading import read_around, read_between, read_levels
 from batch_scoring.incidents.levels import DAY_US, HOUR_US, VALUES
-from batch_scoring.incidents.lone_steps import are_steps, mark_steps, may_step
+from batch_scoring.incidents.lone_steps import mark_steps, may_step
 from batch_scoring.incidents.shifts import SHIFT_US, find_pairs, join_pairs
+from batch_scoring.incidents.start import (
+    LONG_AGO,
+    UNTIL,
+    Start,
+    oldest_kept,
+    start_anew,
+    start_further,
+    stored_incidents,
+)
 from batch_scoring.incidents.steps import may_be_of_unit, units_of
 from batch_scoring.incidents.unusual_hours import mark_unusual, may_be_alone, read_hours
 from batch_scoring.plant.off import STEP as STEP_FEATURE
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.file_chains import file_chains
-from batch_scoring.storage.row_changes import RowChanges, changes_since
+from batch_scoring.storage.row_changes import changes_since
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.small_files import SmallFiles
-from batch_scoring.storage.table_log import RETENTION
-from batch_scoring.tables.arrays import Bool, Int, UInt
 from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy, with_values
 from batch_scoring.tables.device_ranges import device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints
@@ -37,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 # Raise it when the same predictions shall give other incidents.
 VERSION = 8
-STEP, RULES, UNTIL = "incidents", "incidents.rules", "incidents.until"
+STEP, RULES = "incidents", "incidents.rules"
 
 _WINDOWS = pa.schema([PREDICTIONS.field(name) for name in JUDGED])
 _TIMES = (*WINDOW_KEY, "window_end")
@@ -52,7 +59,6 @@ _FORMER = [
     for n in range(len(_NEWEST), len(_NEWER) + 1)
 ]
 NO_CALENDAR = Calendar()
-_LONG_AGO, _NEVER = -(2**62), 2**62
 
 
 def update_incidents(
@@ -85,10 +91,10 @@ def update_incidents(
     if not predictions.exists or (changes is not None and changes.are_none):
         return None
     if changes is None:
-        start = _anew(predictions, incidents)
+        start = start_anew(predictions, incidents)
     else:
-        start = _further(predictions, incidents, changes, rules)
-    found = _over_before(_kept_from(predictions), start.carried, _join(predictions, start, rules, calendar))
+        start = start_further(predictions, incidents, changes, rules)
+    found = _over_before(oldest_kept(predictions), start.carried, _join(predictions, start, rules, calendar))
     found, parts = _with_shifts(found, start.replaced, incidents, predictions, rules)
     found = _with_hours(found, predictions, rules, calendar)
     found = _with_units(_with_steps(found, predictions, rules, calendar), predictions)
@@ -108,177 +114,7 @@ def update_incidents(
     )
 
 
-@dataclass(frozen=True)
-class _Start:
-    """Where the joining starts.
-
-    Attributes
-    ----------
-    first : int
-        Windows from then on are joined, microseconds since the epoch.
-    series : array of shape (m,), uint64
-        Fingerprints of the series that start elsewhere, sorted.
-    cuts : array of shape (m,), int64
-        When each of them starts.
-    carried : pyarrow.Table
-        Schema INCIDENTS: at most one row a series, which its windows may extend.
-    replaced : pyarrow.Table
-        Schema INCIDENTS: the stored rows that are found again, or no more.
-    """
-
-    first: int
-    series: UInt
-    cuts: Int
-    carried: pa.Table
-    replaced: pa.Table
-
-    def has(self, windows: pa.Table) -> Bool:
-        """Mark the windows to join, shape (n,)."""
-        place, is_other = _look_up(windows, self.series)
-        first = np.where(is_other, np.append(self.cuts, 0)[place], self.first)
-        is_due: Bool = to_numpy(windows["window_start"]) >= first
-        return is_due
-
-
-def _anew(predictions: RowTable, incidents: RowTable) -> _Start:
-    """Start at the first prediction."""
-    kept_from = _kept_from(predictions)
-    files = incidents.files() if incidents.schema == INCIDENTS else []
-    stored = pa.concat_tables([_NOTHING, *(rows for file in files for rows in incidents.batches(file))])
-    is_older = to_numpy(stored["start"]) < kept_from
-    older = stored.filter(to_arrow(is_older))
-    series = np.unique(row_fingerprints(older, _SERIES))
-    changed = _Changed(series, np.full(series.size, kept_from), np.ones(series.size, bool))
-    start = changed.start(older, kept_from, kept_from)
-    return replace(start, replaced=pa.concat_tables([stored.filter(to_arrow(~is_older)), start.replaced]))
-
-
-def _further(predictions: RowTable, incidents: RowTable, changes: RowChanges, rules: JoinRules) -> _Start:
-    """Start where the predictions ended the last time, and in some series where they have changed."""
-    until = incidents.progress(UNTIL) or _LONG_AGO
-    late = pa.concat_tables(
-        [
-            changes.gained.select(_TIMES),
-            changes.lost.select(_TIMES),
-            *_times(predictions, changes.files, until),
-        ]
-    )
-    late = late.filter(to_arrow(to_numpy(late["window_start"]) <= until))
-    length = int((to_numpy(late["window_end"]) - to_numpy(late["window_start"])).max(initial=0))
-    gap = rules.tolerated_gap * length
-    keys, gained, lost = (row_fingerprints(rows, WINDOW_KEY) for rows in (late, changes.gained, changes.lost))
-    # A run that is no incident yet is not longer.
-    run = (rules.min_windows - 1) * (gap + length)
-    changed = _Changed.of(late, np.isin(keys, lost) & ~np.isin(keys, gained), run)
-    ended = int(changed.first.min(initial=_NEVER)) - max(gap, rules.cool_down_us)
-    stored = _stored(incidents, changed.series, _LONG_AGO if changed.has_lost.any() else ended)
-    return changed.start(stored, until + 1, _kept_from(predictions))
-
-
-@dataclass(frozen=True)
-class _Changed:
-    """The series whose windows have changed.
-
-    Attributes
-    ----------
-    series : array of shape (m,), uint64
-        Their fingerprints, sorted.
-    first : array of shape (m,), int64
-        When the first change of each is, or earlier, when a run may begin that it is part of.
-    has_lost : array of shape (m,), bool
-        Whether it has lost a window.
-    """
-
-    series: UInt
-    first: Int
-    has_lost: Bool
-
-    @classmethod
-    def of(cls, windows: pa.Table, is_lost: Bool, run: int) -> _Changed:
-        """Collect the series of some windows; before the first one, a run of this length may have begun."""
-        series, place = np.unique(row_fingerprints(windows, _SERIES), return_inverse=True)
-        first, has_lost = np.full(series.size, _NEVER), np.zeros(series.size, bool)
-        np.minimum.at(first, place, to_numpy(windows["window_start"]))
-        np.logical_or.at(has_lost, place, is_lost)
-        return cls(series, first - run, has_lost)
-
-    def start(self, stored: pa.Table, first: int, kept_from: int) -> _Start:
-        """Start these series where their last incident before the change lets them, others at ``first``.
-
-        An incident that ends before the change may be extended. One that the change lies in is joined anew,
-        but where it began before ``kept_from``: earlier windows were dropped. Of a series that has lost
-        windows, those after the incident are read, which show whether it is over.
-
-        Parameters
-        ----------
-        stored : pyarrow.Table
-            Schema INCIDENTS: all that are not closed, and those of these series that the change may reach.
-        """
-        place, is_changed = _look_up(stored, self.series)
-        begin, end = (np.append(to_numpy(stored[name]), 0) for name in ("start", "end"))
-        is_before = is_changed & (begin[:-1] < np.append(self.first, 0)[place])
-        rows = np.flatnonzero(is_before & ~are(stored["state"], "forming"))
-        last = np.full(self.series.size, -1)
-        rows = rows[np.argsort(begin[rows], kind="stable")]
-        last[place[rows]] = rows
-        begin_last = np.where(last < 0, self.first, begin[last])
-        end_last = np.where(last < 0, self.first, end[last])
-
-        # What follows the second step of a shift shows whether it is one, and the hour after a window
-        # whether it is among rare ones.
-        is_seen_later = np.isfinite(to_numpy(stored["shift"], null=np.nan))
-        is_seen_later |= to_numpy(stored["among_rare"], null=False) | are_steps(stored)
-        is_seen_later |= ~to_numpy(stored["unit"].is_null())
-        is_inside = (end_last > self.first) | (np.append(is_seen_later, False)[last] & (last >= 0))
-        is_inside &= begin_last >= kept_from
-        cuts = np.where(self.has_lost, end_last, np.maximum(end_last, self.first))
-        cuts = np.maximum(np.where(is_inside, begin_last, cuts), kept_from)
-        may_grow = ~are(stored["state"], "closed")
-        is_replaced = may_grow | (is_changed & (begin[:-1] >= np.append(begin_last, 0)[place]))
-        carried = [
-            stored.filter(to_arrow(may_grow & ~is_changed)),
-            stored.take(to_arrow(last[(last >= 0) & ~is_inside])),
-        ]
-        return _Start(
-            first, self.series, cuts, pa.concat_tables(carried), stored.filter(to_arrow(is_replaced))
-        )
-
-
-def _look_up(rows: pa.Table, series: UInt) -> tuple[Int, Bool]:
-    """Return each row's place among sorted fingerprints of series, or -1, and which rows are of one."""
-    if not series.size:
-        return np.full(rows.num_rows, -1), np.zeros(rows.num_rows, bool)
-    keys = row_fingerprints(rows, _SERIES)
-    place = np.minimum(np.searchsorted(series, keys), series.size - 1)
-    is_one = series[place] == keys
-    return np.where(is_one, place, -1), is_one
-
-
-def _times(predictions: RowTable, files: Sequence[DataFile], until: int) -> Iterator[pa.Table]:
-    """Read the first window of each series in the files that begin before a time."""
-    for file in files:
-        if file.first <= until:
-            for rows in predictions.batches(file, _TIMES):
-                series = row_fingerprints(rows, _SERIES)
-                is_first = np.append(True, series[1:] != series[:-1])[: series.size]
-                yield rows.select(_TIMES).filter(to_arrow(is_first))
-
-
-def _stored(incidents: RowTable, series: UInt, ended: int) -> pa.Table:
-    """Read the incidents that are not closed, and those of some series that ended at a time or later."""
-    found = [_NOTHING]
-    for file in incidents.files():
-        is_closed = file.bounds.get("state") == ("closed", "closed")
-        if is_closed and (not series.size or file.bounds.get("end", (0, _NEVER))[1] < ended):
-            continue
-        found += [
-            rows.filter(to_arrow(~are(rows["state"], "closed") | _look_up(rows, series)[1]))
-            for rows in incidents.batches(file)
-        ]
-    return pa.concat_tables(found).combine_chunks()
-
-
-def _join(predictions: RowTable, start: _Start, rules: JoinRules, calendar: Calendar) -> pa.Table:
+def _join(predictions: RowTable, start: Start, rules: JoinRules, calendar: Calendar) -> pa.Table:
     """Join windows, some days at a time; schema INCIDENTS."""
     earliest = int(start.cuts.min(initial=start.first))
     files = predictions.files(earliest)
@@ -308,7 +144,7 @@ def _with_shifts(
     earlier = _NOTHING
     if incidents.schema == INCIDENTS:
         since = int(to_numpy(closed["start"]).min()) - SHIFT_US
-        earlier = _stored(incidents, np.unique(row_fingerprints(closed, _SERIES)), since)
+        earlier = stored_incidents(incidents, np.unique(row_fingerprints(closed, _SERIES)), since)
         before, gone = (row_fingerprints(rows, INCIDENTS.names) for rows in (earlier, replaced))
         stays = ~np.isin(before, gone)
         earlier = earlier.filter(to_arrow(stays & (to_numpy(earlier["end"]) >= since)))
@@ -366,7 +202,7 @@ def _judged(windows: pa.Table, calendar: Calendar) -> pa.Table:
 
 
 def _due(
-    predictions: RowTable, files: Sequence[DataFile], start: _Start, begin: int, end: int
+    predictions: RowTable, files: Sequence[DataFile], start: Start, begin: int, end: int
 ) -> Iterator[pa.Table]:
     """Read what matters of the windows in ``[begin, end)``: anomalies, and the last window of a series."""
     for file in files:
@@ -426,9 +262,4 @@ def _without(incidents: RowTable, removed: pa.Table) -> Iterator[tuple[DataFile,
 
 
 def _newest(predictions: RowTable) -> int:
-    return max((file.last for file in predictions.files()), default=_LONG_AGO)
-
-
-def _kept_from(predictions: RowTable) -> int:
-    """Return the time before which predictions were dropped for their age."""
-    return predictions.progress(RETENTION) or _LONG_AGO
+    return max((file.last for file in predictions.files()), default=LONG_AGO)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from batch_scoring.incidents.update import UNTIL
+from batch_scoring.incidents.start import UNTIL
 from batch_scoring.storage.row_table import Change
 from batch_scoring.tables.schemas import PREDICTIONS
 from tests.factories import MINUTE_US, START_US
